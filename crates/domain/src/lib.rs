@@ -1,0 +1,34 @@
+//! The domain of Stocktake: what a record is, what state its checksum is in, what a finding means, and
+//! the ports through which the rest of the program reaches a catalogue, a work queue and the content.
+//!
+//! Nothing here knows a database, a protocol or a runtime. Time and randomness come in through
+//! [`Clock`] and [`Dice`], so that every rule can be tested without waiting and without luck.
+
+mod backoff;
+mod digest;
+mod failure;
+mod job;
+mod key;
+mod model;
+pub mod ports;
+mod record;
+mod selection;
+mod time;
+mod token;
+mod verdict;
+mod verification;
+
+pub use backoff::{JITTER_STEPS, retry_delay};
+pub use digest::{Algorithm, Algorithms, Digest, Digests, ParseDigestError};
+pub use failure::{Failure, FailureKind, MAX_FAILURE_CHARS};
+pub use job::{Job, JobId, JobState, NewJob};
+pub use key::{KeyError, RecordKey};
+pub use model::{Model, ModelKind, UnknownModel};
+pub use record::{Entry, Location, Record};
+pub use selection::{Selection, State, UnknownState};
+pub use time::{Clock, Dice, Timestamp, format_duration};
+pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
+pub use verdict::{ContentError, Observation, Reference, judge};
+pub use verification::{
+    Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Started, Status, Succeeded, Verification,
+};

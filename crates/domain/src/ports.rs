@@ -1,0 +1,42 @@
+//! The ports: what the domain needs of the world, to be implemented by adapters.
+//!
+//! Rules for all of them: a look-up that finds nothing is `Ok(None)`, not an error; time comes in as a
+//! parameter; each method is one atomic step, and a caller that vanishes half way leaves nothing half done.
+
+mod catalogue;
+mod content;
+mod jobs;
+mod queue;
+mod recalculation;
+mod tokens;
+
+pub use catalogue::{
+    Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream, SortOrder,
+};
+pub use content::{
+    ContentStore, Found, FoundStream, Inspection, InspectionSink, ListError, Watch,
+};
+pub use jobs::Jobs;
+pub use queue::{ClaimFilter, ClaimedRecord, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, WakeSignal, WorkerId};
+pub use recalculation::{Recalculated, Recalculation};
+pub use tokens::{NameTaken, Tokens};
+
+#[cfg(any(test, feature = "mocks"))]
+pub use {
+    catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs, queue::MockQueue, queue::MockWakeSignal,
+    recalculation::MockRecalculation, tokens::MockTokens,
+};
+
+/// Why a store of ours could not do what was asked; each variant tells the caller what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached or does not answer in time. Try again later.
+    #[error("the database is unreachable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database's schema is not the one this program needs. Migrate, or use the matching program.
+    #[error("the database schema is not current: {0}")]
+    Schema(String),
+    /// A fault of ours or of the stored data. Trying again does not help; the source says more.
+    #[error("the database refused or returned something unexpected")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,167 @@
+//! The catalogue: all records, by model and key.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use super::StoreError;
+use crate::digest::Digest;
+use crate::failure::FailureKind;
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::record::{Entry, Record};
+use crate::selection::{Selection, State};
+use crate::time::Timestamp;
+
+/// The direction in which a list is ordered, by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SortOrder {
+    /// Smallest key first.
+    #[default]
+    Ascending,
+    /// Largest key first.
+    Descending,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageStart {
+    /// After this many matching records. Its cost grows with the number.
+    Offset(u64),
+    /// At the beginning of the list. Its cost and that of the next two do not depend on the list's length.
+    First,
+    /// Right after this key in the list's order. The key need not exist.
+    After(RecordKey),
+    /// Right before this key in the list's order: the page ends next to it. The key need not exist.
+    Before(RecordKey),
+}
+
+/// What page of a list is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The model.
+    pub model: Model,
+    /// Which of its records.
+    pub selection: Selection,
+    /// The list's order.
+    pub order: SortOrder,
+    /// Where the page begins.
+    pub start: PageStart,
+    /// The most records on the page, at least 1.
+    pub limit: u32,
+}
+
+/// A page of a list. `records` are in the list's order, also for [`PageStart::Before`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Whether matching records come after the page.
+    pub has_next: bool,
+    /// Whether matching records come before the page.
+    pub has_previous: bool,
+}
+
+/// What applying entries changed, in records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// New to the catalogue.
+    pub added: u64,
+    /// Known, with another value in at least one field.
+    pub changed: u64,
+    /// Known, and the same in each field.
+    pub unchanged: u64,
+}
+
+/// Counts of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSummary {
+    /// The model.
+    pub model: Model,
+    /// Records by state; a state without records may be left out.
+    pub states: Vec<(State, u64)>,
+    /// Failed records by kind; a kind without records may be left out.
+    pub failures: Vec<(FailureKind, u64)>,
+    /// The sum of the known file sizes, in bytes.
+    pub bytes: u64,
+    /// The time of the oldest success among the records that are `succeeded`.
+    pub oldest_success: Option<Timestamp>,
+}
+
+/// Batches of entries to import, ending with the first error.
+pub type EntryStream<'a> =
+    Pin<Box<dyn Stream<Item = Result<Vec<Entry>, Box<dyn std::error::Error + Send + Sync>>> + Send + 'a>>;
+
+/// Paths with their keys, in the byte order of the paths.
+pub type PathStream = Pin<Box<dyn Stream<Item = Result<(String, RecordKey), StoreError>> + Send>>;
+
+/// Why an import did not happen. Nothing of it was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The stream of entries ended with this error.
+    #[error(transparent)]
+    Source(Box<dyn std::error::Error + Send + Sync>),
+    /// The catalogue failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// All records, by model and key.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait Catalogue: Send + Sync {
+    /// A page of a model's records, as they are at one moment.
+    async fn page(&self, request: &PageRequest) -> Result<Page, StoreError>;
+
+    /// How many records match, counting no further than `at_most`.
+    async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError>;
+
+    /// Whether some record of the model has a key of as many parts as this one. Cheap, so that a wrong
+    /// cursor costs no more than a right one: an adapter may look at the record with the key itself and at
+    /// the model's first and last record only. A model without records knows every shape.
+    async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError>;
+
+    /// One record.
+    async fn get(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError>;
+
+    /// Adds or updates records, all of them or (on any error) none.
+    ///
+    /// A new record is pending, or disabled if the entry says so. A known one whose `location` or `expected`
+    /// changed is recalculated ([`crate::Verification::recalculate`]); a changed `expected` also forgets the
+    /// baseline and an earlier acceptance; a changed `disabled` switches off or on again; a change of
+    /// `created_at` or `file_size` alone leaves the state as it is. Later entries win over earlier ones with
+    /// the same key. Wakes waiting workers if anything became due.
+    async fn import<'a>(
+        &self,
+        model: Model,
+        entries: EntryStream<'a>,
+        now: Timestamp,
+    ) -> Result<Applied, ImportError>;
+
+    /// The paths of a model's records in one storage, sorted by their bytes. Memory stays bounded whatever
+    /// their number.
+    async fn paths(&self, model: Model, storage: &str) -> Result<PathStream, StoreError>;
+
+    /// The largest key of the model.
+    async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError>;
+
+    /// Takes `checksum` as the digest of good content ([`crate::Verification::accept`]), sets the file size
+    /// to `size` bytes, and stops comparing with what was recorded. Returns the record as it then is; `None`
+    /// if there is none.
+    async fn accept(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        checksum: Digest,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError>;
+
+    /// Counts of every model that has records, in the order of [`Model::ALL`]. Reads the whole catalogue:
+    /// callers that are asked often keep the answer for a while.
+    async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError>;
+
+    /// Whether the database answers and its schema is current.
+    async fn check(&self) -> Result<(), StoreError>;
+}

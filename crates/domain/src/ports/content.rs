@@ -1,0 +1,105 @@
+//! The content of records, as a configured storage holds it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use crate::digest::Algorithms;
+use crate::time::Timestamp;
+use crate::verdict::{ContentError, Observation};
+
+/// One piece of content to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The path or key within the storage.
+    pub path: String,
+    /// The digests to calculate, all in one pass.
+    pub algorithms: Algorithms,
+}
+
+/// A line between whoever asked for content to be read and whoever reads it.
+///
+/// The reader adds the bytes it has read, so that it can be seen to get on; the asker may call the reading
+/// off, which the reader looks at between pieces of at most some hundred kilobytes.
+#[derive(Debug, Default)]
+pub struct Watch {
+    cancelled: AtomicBool,
+    bytes: AtomicU64,
+}
+
+impl Watch {
+    /// Calls the reading off; what is not done yet is reported as [`ContentError::Cancelled`].
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the reading was called off.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Adds bytes that were read.
+    pub fn add_bytes(&self, count: u64) {
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Where an adapter puts what it saw, piece by piece, from any thread.
+pub trait InspectionSink: Send + Sync {
+    /// What was seen of the `index`-th piece asked for. Called once for each, in any order. Must not block.
+    fn report(&self, index: usize, seen: Result<Observation, ContentError>);
+}
+
+/// One piece of content found in a storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The path or key within the storage.
+    pub path: String,
+    /// Size in bytes, where the storage says it without reading.
+    pub size: Option<u64>,
+    /// When it was last changed, where the storage says so.
+    pub modified_at: Option<Timestamp>,
+}
+
+/// Why a storage could not be listed, or a piece of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// This piece cannot be a record, or a folder cannot be read; the listing goes on behind it.
+    #[error("{path}: {reason}")]
+    Skipped {
+        /// The path, with replacement characters where it is not UTF-8.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The listing cannot go on.
+    #[error("{0}")]
+    Broken(String),
+    /// This kind of storage cannot be listed.
+    #[error("this kind of storage cannot be listed")]
+    Unsupported,
+}
+
+/// What a storage holds, in the byte order of the paths.
+pub type FoundStream = Pin<Box<dyn Stream<Item = Result<Found, ListError>> + Send>>;
+
+/// The content of one configured storage.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait ContentStore: Send + Sync {
+    /// Reads all these pieces of content and reports each to the sink as soon as it is known; returns when
+    /// every one was reported. Memory stays bounded whatever a piece's size. A piece that cannot be seen is
+    /// reported and does not stop the others.
+    async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>);
+
+    /// Lists all content. Memory stays bounded by the largest folder.
+    fn list(&self) -> FoundStream;
+}

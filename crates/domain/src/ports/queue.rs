@@ -1,0 +1,194 @@
+//! The work queue: which records are due, and who is at them.
+//!
+//! A worker leases a *range of keys* of one model in one storage; the records in it that were due at the
+//! moment of the claim are `started`, which is derived from the lease and written in no record. So a claim
+//! costs one row, whatever the number of records, and giving back costs one row as well. What a lease cannot
+//! do is overwrite anything newer: each result carries its attempt's number.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::digest::Digest;
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::time::Timestamp;
+use crate::verdict::Reference;
+use crate::verification::{Failed, Started, Succeeded, Verification};
+
+/// The name of one worker process, unique among all that ever ran.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub String);
+
+/// A lease's number, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LeaseId(pub i64);
+
+/// Which records a worker takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimFilter {
+    /// Only these models; empty: all.
+    pub models: Vec<Model>,
+    /// Only these storages; `None`: all, also ones that no configuration names.
+    pub storages: Option<Vec<String>>,
+    /// None of these storages (they are busy, or outside their hours).
+    pub except_storages: Vec<String>,
+    /// Only records that became due at this time or later.
+    pub due_from: Option<Timestamp>,
+    /// The most records, at least 1.
+    pub limit: u32,
+}
+
+/// A record that a worker holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedRecord {
+    /// The primary key.
+    pub key: RecordKey,
+    /// The path or key within the lease's storage.
+    pub path: String,
+    /// What the content is compared with.
+    pub reference: Reference,
+    /// The verification, for the worker to finish.
+    pub verification: Verification<Started>,
+}
+
+/// A lease: the due records of a range of keys, held by one worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The number.
+    pub id: LeaseId,
+    /// The model.
+    pub model: Model,
+    /// The storage that all its records lie in.
+    pub storage: String,
+    /// The records, in the order of their keys; at least one.
+    pub records: Vec<ClaimedRecord>,
+}
+
+/// How a claimed record ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Good.
+    Succeeded(Verification<Succeeded>),
+    /// Not good.
+    Failed(Verification<Failed>),
+}
+
+impl Outcome {
+    /// The checksum, if good.
+    pub fn checksum(&self) -> Option<Digest> {
+        match self {
+            Self::Succeeded(verification) => verification.history().checksum(),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// A sign of life for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewal {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Whether bytes were read or records finished since the last renewal. A lease that does not get on
+    /// keeps its deadline, however alive its worker is.
+    pub progressed: bool,
+}
+
+/// What [`Queue::reap`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reaped {
+    /// Records whose lease ran out, now failed and due again.
+    pub timed_out: u64,
+    /// Leases of workers that gave no sign of life, whose records are due again as they were.
+    pub released: u64,
+}
+
+/// The work queue.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Leases the next due records that match, of one model and storage, in key order behind the last claim
+    /// there (round and round), and turns by turns among models and storages. `None` if nothing is due.
+    ///
+    /// The lease lasts for `lease` from the last progress, and while its worker is known to live: at the
+    /// longest `sign_of_life` after the last renewal.
+    async fn claim(
+        &self,
+        worker: &WorkerId,
+        filter: &ClaimFilter,
+        lease: Duration,
+        sign_of_life: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError>;
+
+    /// Recalculates this one record ([`crate::Verification::recalculate`]) and leases it, in one step,
+    /// whatever its state and whoever holds it. `None` if there is no such record.
+    async fn claim_one(
+        &self,
+        worker: &WorkerId,
+        model: Model,
+        key: &RecordKey,
+        lease: Duration,
+        sign_of_life: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError>;
+
+    /// Marks this one record for recalculation, whatever its state, and wakes waiting workers. False if there is
+    /// no such record.
+    async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Keeps leases alive. Returns those that are gone; their worker must drop the work.
+    async fn renew(
+        &self,
+        renewals: &[Renewal],
+        lease: Duration,
+        sign_of_life: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<LeaseId>, StoreError>;
+
+    /// Records results. Each is written only if the lease still is and the attempt is still the record's own;
+    /// else it is thrown away. With `last`, the lease ends in the same transaction, and what it holds
+    /// unfinished is due again as it was. Returns how many results were written.
+    async fn complete(
+        &self,
+        lease: LeaseId,
+        outcomes: &[(RecordKey, Outcome)],
+        last: bool,
+    ) -> Result<u64, StoreError>;
+
+    /// Ends leases whose time is over: records of a lease past its deadline time out
+    /// ([`crate::Verification::time_out`]), those of a worker without a sign of life are released.
+    async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError>;
+
+    /// Makes failed records due whose retry time has come, at most `limit`. Returns how many.
+    async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Looks at up to `limit` records of the model behind `after` in key order and makes those pending whose
+    /// last success is older than `checked_before` ([`crate::Verification::expire`]). Returns the key to go
+    /// on behind, `None` at the end, and how many became pending.
+    async fn expire_succeeded(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        checked_before: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<(Option<RecordKey>, u64), StoreError>;
+
+    /// How many records match the filter that are due or leased to anybody, counting no further than
+    /// `at_most`.
+    async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError>;
+
+    /// A signal that is given when records become due or a job is enqueued, from this moment on.
+    fn wake_signal(&self) -> Box<dyn WakeSignal>;
+}
+
+/// Waits for work. A signal given between two waits is not lost.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait WakeSignal: Send {
+    /// Returns when there may be work. Never failing and never early is not promised: callers look at the
+    /// queue, and also look from time to time by themselves.
+    async fn wait(&mut self);
+}

@@ -1,0 +1,29 @@
+//! Access tokens.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::time::Timestamp;
+use crate::token::{NewToken, Token, TokenDigest};
+
+/// A token of that name exists that is not revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token of that name exists already")]
+pub struct NameTaken;
+
+/// Access tokens.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait Tokens: Send + Sync {
+    /// Keeps a new token. The inner error: its name is taken.
+    async fn create(&self, token: &NewToken, now: Timestamp) -> Result<Result<Token, NameTaken>, StoreError>;
+
+    /// All tokens, also revoked and expired ones, by name.
+    async fn list(&self) -> Result<Vec<Token>, StoreError>;
+
+    /// Revokes the token of this name; `None` if no unrevoked one has it.
+    async fn revoke(&self, name: &str, now: Timestamp) -> Result<Option<Token>, StoreError>;
+
+    /// The token with this digest, valid or not.
+    async fn find(&self, digest: &TokenDigest) -> Result<Option<Token>, StoreError>;
+}

@@ -1,0 +1,308 @@
+//! The checksum state machine.
+//!
+//! A [`Verification`] carries its state in its type, so that a transition the machine does not have cannot
+//! be written: only a `Verification<Started>` can succeed, only a `Verification<Succeeded>` can grow old.
+//! Each transition consumes its verification. [`Status`] is the same with the state known only at run time,
+//! as read from a catalogue.
+//!
+//! The attempt number, together with the lease it was claimed under, is the fencing token. It grows whenever
+//! an attempt begins, and whenever a running one is made void; a result is recorded only while its lease
+//! still is and its attempt is still the record's own.
+
+use std::time::Duration;
+
+use crate::backoff::retry_delay;
+use crate::digest::Digest;
+use crate::failure::Failure;
+use crate::selection::State;
+use crate::time::Timestamp;
+
+/// The last good checksum of our own, and when it was calculated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Baseline {
+    /// The digest.
+    pub digest: Digest,
+    /// When the attempt that calculated it ended.
+    pub at: Timestamp,
+}
+
+/// What is kept through all states.
+///
+/// The checksum shown and the time of the last attempt are not kept beside these: they follow from the
+/// baseline and from when the last attempt failed, if it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct History {
+    /// The number of the last attempt.
+    pub attempt: u64,
+    /// Failures since the last success.
+    pub retry_count: u32,
+    /// The last good checksum; kept through failures.
+    pub baseline: Option<Baseline>,
+    /// When the last attempt ended, if it failed; `None` if it was good or there was none.
+    pub failed_at: Option<Timestamp>,
+}
+
+impl History {
+    /// The checksum to show: the last good one, unless an attempt failed since.
+    pub fn checksum(&self) -> Option<Digest> {
+        self.baseline.filter(|_| self.failed_at.is_none()).map(|baseline| baseline.digest)
+    }
+
+    /// When the last attempt ended, good or bad.
+    pub fn last_checksum_at(&self) -> Option<Timestamp> {
+        self.failed_at.or(self.baseline.map(|baseline| baseline.at))
+    }
+
+    /// The last good checksum.
+    pub fn baseline(&self) -> Option<Baseline> {
+        self.baseline
+    }
+
+    fn next_attempt(mut self) -> Self {
+        self.attempt = self.attempt.saturating_add(1);
+        self
+    }
+
+    fn failed(mut self, now: Timestamp) -> Self {
+        self.retry_count = self.retry_count.saturating_add(1);
+        self.failed_at = Some(now);
+        self
+    }
+
+    fn good(mut self, checksum: Digest, now: Timestamp) -> Self {
+        self.retry_count = 0;
+        self.baseline = Some(Baseline { digest: checksum, at: now });
+        self.failed_at = None;
+        self
+    }
+}
+
+/// Waits for a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending;
+
+/// A worker is at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// What it was before, to which it returns if the worker gives it back unfinished.
+    pub origin: Origin,
+}
+
+/// What a started verification was before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It was pending.
+    Pending,
+    /// It had failed and its retry time had come.
+    Failed(Failed),
+}
+
+/// The last attempt found the content good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Succeeded;
+
+/// The last attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Why.
+    pub failure: Failure,
+    /// When it is due again.
+    pub retry_at: Timestamp,
+}
+
+/// Switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disabled;
+
+/// The verification of one record, in the state `S`: [`Pending`], [`Started`], [`Succeeded`], [`Failed`] or
+/// [`Disabled`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification<S> {
+    history: History,
+    stage: S,
+}
+
+/// The retry time of a failed verification has not come; here it is back, unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the retry time has not come")]
+pub struct NotDue(pub Verification<Failed>);
+
+impl<S> Verification<S> {
+    /// A verification as it was kept in a catalogue.
+    pub fn restore(history: History, stage: S) -> Self {
+        Self { history, stage }
+    }
+
+    /// What is kept through all states.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What only this state has.
+    pub fn stage(&self) -> &S {
+        &self.stage
+    }
+
+    /// An administrator asked for a new calculation. If an attempt is running, its result will be thrown
+    /// away.
+    pub fn recalculate(self) -> Verification<Pending> {
+        Verification { history: self.history.next_attempt(), stage: Pending }
+    }
+
+    /// Switched off. If an attempt is running, its result will be thrown away.
+    pub fn disable(self) -> Verification<Disabled> {
+        Verification { history: self.history.next_attempt(), stage: Disabled }
+    }
+
+    /// An administrator took the content as it is for good: `checksum` is its digest. If an attempt is
+    /// running, its result will be thrown away.
+    pub fn accept(self, checksum: Digest, now: Timestamp) -> Verification<Succeeded> {
+        Verification { history: self.history.next_attempt().good(checksum, now), stage: Succeeded }
+    }
+}
+
+impl Verification<Pending> {
+    /// The verification of a record that is new to the catalogue.
+    pub fn new() -> Self {
+        Self { history: History::default(), stage: Pending }
+    }
+
+    /// A worker takes it.
+    pub fn claim(self) -> Verification<Started> {
+        Verification { history: self.history.next_attempt(), stage: Started { origin: Origin::Pending } }
+    }
+}
+
+impl Default for Verification<Pending> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Verification<Failed> {
+    /// A worker takes it, once its retry time has come.
+    pub fn claim(self, now: Timestamp) -> Result<Verification<Started>, NotDue> {
+        if self.stage.retry_at > now {
+            return Err(NotDue(self));
+        }
+        let origin = Origin::Failed(self.stage);
+        Ok(Verification { history: self.history.next_attempt(), stage: Started { origin } })
+    }
+}
+
+impl Verification<Started> {
+    /// The running attempt's number, the fencing token of its result.
+    pub fn attempt(&self) -> u64 {
+        self.history.attempt
+    }
+
+    /// The content was read and is good.
+    pub fn succeed(self, checksum: Digest, now: Timestamp) -> Verification<Succeeded> {
+        Verification { history: self.history.good(checksum, now), stage: Succeeded }
+    }
+
+    /// The content is missing, altered, unreadable or invalid. `jitter` is the random part of the wait, see
+    /// [`retry_delay`].
+    pub fn fail(self, failure: Failure, now: Timestamp, jitter: u32) -> Verification<Failed> {
+        let history = self.history.failed(now);
+        let retry_at = now.after(retry_delay(history.retry_count, jitter));
+        Verification { history, stage: Failed { failure, retry_at } }
+    }
+
+    /// The lease ran out: failed, and due again at once.
+    pub fn time_out(self, lease: Duration, now: Timestamp) -> Verification<Failed> {
+        let stage = Failed { failure: Failure::timed_out(lease), retry_at: now };
+        Verification { history: self.history.failed(now), stage }
+    }
+
+    /// The worker gives it back unfinished: as it was before the claim. The attempt's number is free again,
+    /// because a late result would still need the lease, which is gone.
+    pub fn release(self) -> Status {
+        let mut history = self.history;
+        history.attempt = history.attempt.saturating_sub(1);
+        match self.stage.origin {
+            Origin::Pending => Status::Pending(Verification { history, stage: Pending }),
+            Origin::Failed(stage) => Status::Failed(Verification { history, stage }),
+        }
+    }
+}
+
+impl Verification<Succeeded> {
+    /// The last success is too old: it is due again, and nothing else changes.
+    pub fn expire(self) -> Verification<Pending> {
+        Verification { history: self.history, stage: Pending }
+    }
+}
+
+impl Verification<Disabled> {
+    /// Switched on again.
+    pub fn enable(self) -> Verification<Pending> {
+        Verification { history: self.history, stage: Pending }
+    }
+}
+
+/// A verification whose state is known only at run time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// See [`Pending`].
+    Pending(Verification<Pending>),
+    /// See [`Started`].
+    Started(Verification<Started>),
+    /// See [`Succeeded`].
+    Succeeded(Verification<Succeeded>),
+    /// See [`Failed`].
+    Failed(Verification<Failed>),
+    /// See [`Disabled`].
+    Disabled(Verification<Disabled>),
+}
+
+impl Status {
+    /// The state's name.
+    pub fn state(&self) -> State {
+        match self {
+            Self::Pending(_) => State::Pending,
+            Self::Started(_) => State::Started,
+            Self::Succeeded(_) => State::Succeeded,
+            Self::Failed(_) => State::Failed,
+            Self::Disabled(_) => State::Disabled,
+        }
+    }
+
+    /// What is kept through all states.
+    pub fn history(&self) -> &History {
+        match self {
+            Self::Pending(verification) => verification.history(),
+            Self::Started(verification) => verification.history(),
+            Self::Succeeded(verification) => verification.history(),
+            Self::Failed(verification) => verification.history(),
+            Self::Disabled(verification) => verification.history(),
+        }
+    }
+
+    /// The failure shown; `None` but for a failed record.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(verification) => Some(&verification.stage().failure),
+            Self::Pending(_) | Self::Started(_) | Self::Succeeded(_) | Self::Disabled(_) => None,
+        }
+    }
+
+    /// When the record is tried again; set only while a failed record waits.
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Failed(verification) => Some(verification.stage().retry_at),
+            Self::Pending(_) | Self::Started(_) | Self::Succeeded(_) | Self::Disabled(_) => None,
+        }
+    }
+
+    /// See [`Verification::recalculate`], which every state has.
+    pub fn recalculate(self) -> Verification<Pending> {
+        match self {
+            Self::Pending(verification) => verification.recalculate(),
+            Self::Started(verification) => verification.recalculate(),
+            Self::Succeeded(verification) => verification.recalculate(),
+            Self::Failed(verification) => verification.recalculate(),
+            Self::Disabled(verification) => verification.recalculate(),
+        }
+    }
+}
