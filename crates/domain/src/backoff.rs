@@ -11,7 +11,8 @@ pub const JITTER_STEPS: u32 = 30;
 pub fn retry_delay(failures: u32, jitter: u32) -> Duration {
     let n = u64::from(failures);
     let r = u64::from(jitter);
-    let growing = n.saturating_pow(4).saturating_add(15).saturating_add(r.saturating_mul(n.saturating_add(1)));
+    let growing =
+        n.saturating_pow(4).saturating_add(15).saturating_add(r.saturating_mul(n.saturating_add(1)));
     Duration::from_secs(growing.min(3616 + 2 * r))
 }
 

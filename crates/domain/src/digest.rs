@@ -151,9 +151,7 @@ impl FromStr for Digest {
         let (name, digits) = text.split_once(':').ok_or(ParseDigestError::Algorithm)?;
         let algorithm: Algorithm = name.parse()?;
         let bytes = hex::decode(digits).map_err(|_| ParseDigestError::Hex)?;
-        Self::from_bytes(&bytes)
-            .filter(|digest| digest.algorithm() == algorithm)
-            .ok_or(ParseDigestError::Hex)
+        Self::from_bytes(&bytes).filter(|digest| digest.algorithm() == algorithm).ok_or(ParseDigestError::Hex)
     }
 }
 

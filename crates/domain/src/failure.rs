@@ -50,7 +50,7 @@ impl fmt::Display for FailureKind {
 }
 
 /// A kind of failure with the text that the API shows as `checksum_failure`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Failure {
     kind: FailureKind,
     text: String,
@@ -89,10 +89,7 @@ impl Failure {
 
     /// The content is not what our own last good checksum says it was.
     pub fn content_changed(since: Timestamp, was: Digest, is: Digest) -> Self {
-        Self::new(
-            FailureKind::Altered,
-            format!("{PREFIX}Content changed since {since}: was {was}, is {is}"),
-        )
+        Self::new(FailureKind::Altered, format!("{PREFIX}Content changed since {since}: was {was}, is {is}"))
     }
 
     /// The content could not be read; `reason` is what the system said.
@@ -159,9 +156,6 @@ mod tests {
         let time = Timestamp::from_millis(0);
         assert!(Failure::checksum_mismatch(digest, digest).text().ends_with(&digest.to_string()));
         assert!(Failure::content_changed(time, digest, digest).text().ends_with(&digest.to_string()));
-        assert_eq!(
-            Failure::timed_out(Duration::from_secs(28_800)).text(),
-            "Verification timed out after 8h"
-        );
+        assert_eq!(Failure::timed_out(Duration::from_secs(28_800)).text(), "Verification timed out after 8h");
     }
 }

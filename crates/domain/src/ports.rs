@@ -11,20 +11,21 @@ mod recalculation;
 mod tokens;
 
 pub use catalogue::{
-    Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream, SortOrder,
+    Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream,
+    SortOrder,
 };
-pub use content::{
-    ContentStore, Found, FoundStream, Inspection, InspectionSink, ListError, Watch,
-};
+pub use content::{ContentStore, Found, FoundStream, Inspection, InspectionSink, ListError, Watch};
 pub use jobs::Jobs;
-pub use queue::{ClaimFilter, ClaimedRecord, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, WakeSignal, WorkerId};
+pub use queue::{
+    ClaimFilter, ClaimedRecord, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, WakeSignal, WorkerId,
+};
 pub use recalculation::{Recalculated, Recalculation};
 pub use tokens::{NameTaken, Tokens};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
-    catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs, queue::MockQueue, queue::MockWakeSignal,
-    recalculation::MockRecalculation, tokens::MockTokens,
+    catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs, queue::MockQueue,
+    queue::MockWakeSignal, recalculation::MockRecalculation, tokens::MockTokens,
 };
 
 /// Why a store of ours could not do what was asked; each variant tells the caller what to do.

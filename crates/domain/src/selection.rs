@@ -22,8 +22,7 @@ pub enum State {
 
 impl State {
     /// All states, in the order of the API's documentation.
-    pub const ALL: [Self; 5] =
-        [Self::Pending, Self::Started, Self::Succeeded, Self::Failed, Self::Disabled];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Started, Self::Succeeded, Self::Failed, Self::Disabled];
 
     /// The API's name.
     pub const fn name(self) -> &'static str {
@@ -52,10 +51,7 @@ impl FromStr for State {
     type Err = UnknownState;
 
     fn from_str(name: &str) -> Result<Self, UnknownState> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.name() == name)
-            .ok_or_else(|| UnknownState(name.to_owned()))
+        Self::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| UnknownState(name.to_owned()))
     }
 }
 

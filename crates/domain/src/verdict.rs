@@ -129,8 +129,8 @@ mod tests {
         Observation { size: 12, digests: Digests { sha256: Some(SHA), md5: Some(MD5) } }
     }
 
-    fn baseline(digest: Digest) -> Option<Baseline> {
-        Some(Baseline { digest, at: Timestamp::from_millis(0) })
+    fn baseline(digest: Digest) -> Baseline {
+        Baseline { digest, at: Timestamp::from_millis(0) }
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
         let reference = Reference {
             expected: Some(Digest::Md5(MD5)),
             size: Some(12),
-            baseline: baseline(Digest::Sha256(SHA)),
+            baseline: Some(baseline(Digest::Sha256(SHA))),
         };
         assert_eq!(judge(&reference, &seen(), Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
         assert_eq!(judge(&reference, &seen(), Algorithm::Md5), Ok(Digest::Md5(MD5)));
@@ -158,25 +158,25 @@ mod tests {
                 .contains("Checksum mismatch: expected sha256 0909")
         );
         assert_eq!(
-            text(&Reference { size: Some(1), baseline: baseline(other), ..Default::default() }),
+            text(&Reference { size: Some(1), baseline: Some(baseline(other)), ..Default::default() }),
             "Error during verification: Size mismatch: expected 1 bytes, found 12"
         );
         assert!(
-            text(&Reference { baseline: baseline(other), ..Default::default() })
+            text(&Reference { baseline: Some(baseline(other)), ..Default::default() })
                 .contains("Content changed since 1970-01-01T00:00:00.000Z: was 0909")
         );
     }
 
     #[test]
     fn mutable_content_is_not_bound_by_our_own_checksum() {
-        let own = baseline(Digest::Sha256([9; 32]));
+        let own = Some(baseline(Digest::Sha256([9; 32])));
         assert_eq!(Reference::new(Model::Projects, false, None, None, own), Reference::default());
         assert_eq!(Reference::new(Model::Uploads, false, None, None, own).baseline, own);
     }
 
     #[test]
     fn accepted_content_is_compared_with_our_own_checksum_alone() {
-        let own = baseline(Digest::Sha256(SHA));
+        let own = Some(baseline(Digest::Sha256(SHA)));
         let reference = Reference::new(Model::Uploads, true, Some(Digest::Md5([0; 16])), Some(1), own);
         assert_eq!(reference, Reference { baseline: own, ..Default::default() });
     }

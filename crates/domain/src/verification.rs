@@ -18,7 +18,7 @@ use crate::selection::State;
 use crate::time::Timestamp;
 
 /// The last good checksum of our own, and when it was calculated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Baseline {
     /// The digest.
     pub digest: Digest,
@@ -30,7 +30,7 @@ pub struct Baseline {
 ///
 /// The checksum shown and the time of the last attempt are not kept beside these: they follow from the
 /// baseline and from when the last attempt failed, if it did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct History {
     /// The number of the last attempt.
     pub attempt: u64,
@@ -78,18 +78,18 @@ impl History {
 }
 
 /// Waits for a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pending;
 
 /// A worker is at it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Started {
     /// What it was before, to which it returns if the worker gives it back unfinished.
     pub origin: Origin,
 }
 
 /// What a started verification was before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// It was pending.
     Pending,
@@ -98,11 +98,11 @@ pub enum Origin {
 }
 
 /// The last attempt found the content good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Succeeded;
 
 /// The last attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Failed {
     /// Why.
     pub failure: Failure,
@@ -111,12 +111,12 @@ pub struct Failed {
 }
 
 /// Switched off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Disabled;
 
 /// The verification of one record, in the state `S`: [`Pending`], [`Started`], [`Succeeded`], [`Failed`] or
 /// [`Disabled`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Verification<S> {
     history: History,
     stage: S,
@@ -242,7 +242,7 @@ impl Verification<Disabled> {
 }
 
 /// A verification whose state is known only at run time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Status {
     /// See [`Pending`].
     Pending(Verification<Pending>),

@@ -4,6 +4,10 @@
 //! moment of the claim are `started`, which is derived from the lease and written in no record. So a claim
 //! costs one row, whatever the number of records, and giving back costs one row as well. What a lease cannot
 //! do is overwrite anything newer: each result carries its attempt's number.
+//!
+//! A record that becomes due while a lease covers its key (recalculated, retried, expired, imported, timed
+//! out under another lease) must become due *after* that lease was claimed, whatever the hosts' clocks say:
+//! else it would count as held by a worker that never took it. `tests/lease_protocol.rs` explores the rules.
 
 use std::time::Duration;
 
