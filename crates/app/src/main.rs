@@ -1,2 +1,82 @@
-//! Placeholder.
-fn main() {}
+//! The program `stocktake`: reads the command line and the configuration, wires the crates together and runs
+//! one command.
+
+mod args;
+mod chance;
+mod commands;
+mod import;
+mod lifecycle;
+mod logging;
+mod output;
+mod progress;
+mod scan;
+mod settings;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use args::Arguments;
+
+/// Many small strings for records and rows go through the allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The program could not do what was asked: wrong arguments, wrong configuration, an unreachable database.
+const COULD_NOT_RUN: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    run(&arguments).unwrap_or_else(|error| {
+        output::complain(&sentence(&error));
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let loaded = settings::load(arguments.global.config.as_deref(), arguments.overrides())?;
+    logging::start(&loaded.settings.log, arguments.command.is_service());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(commands::run(&arguments.command, &loaded));
+    // A read that hangs in the operating system must not keep the process from ending.
+    runtime.shutdown_background();
+    result
+}
+
+/// What clap has to say: help and version on standard output, mistakes as one sentence.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = output::print(&error.render().to_string());
+        return ExitCode::SUCCESS;
+    }
+    if matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        output::complain("a command is missing (try --help)");
+        return ExitCode::from(COULD_NOT_RUN);
+    }
+    let text = error.render().to_string();
+    let paragraph =
+        text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
+    output::complain(&format!("{} (try --help)", paragraph.trim_start_matches("error: ")));
+    ExitCode::from(COULD_NOT_RUN)
+}
+
+/// The error and its causes as one line.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        // Some libraries repeat their cause in their own message.
+        if !parts.last().is_some_and(|last| last.contains(&text)) {
+            parts.push(text);
+        }
+    }
+    parts.join(": ")
+}

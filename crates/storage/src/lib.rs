@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs` and `Tokens`, for embedded SQLite and for
+//! PostgreSQL, chosen at run time from the URL.
+//!
+//! The ports are implemented once, generic over a [`session::Driver`]; each database has a driver of its own,
+//! with its pool, its locks, its way to write many rows at once and its signal that there is work.
+
+mod catalogue;
+mod error;
+mod jobs;
+mod key;
+mod postgres;
+mod queries;
+mod queue;
+mod rows;
+mod schema;
+mod session;
+mod sql;
+mod sqlite;
+mod store;
+mod tokens;
+
+pub use store::{Store, StoreSettings, migrate, open};

@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The checksum worker and the scheduler.
+//!
+//! The [`Engine`] claims leases from the queue, has their content inspected, judges what was seen and
+//! records the results in batches, each under its lease and attempt. The [`Scheduler`] keeps the queue
+//! itself going: bulk jobs, leases that ran out, failed records to retry, old successes to check again.
+//!
+//! Nothing here knows a database or a kind of storage: both come in through the domain's ports.
+
+mod accept;
+mod batch;
+mod collector;
+
+mod dispatch;
+mod engine;
+mod hours;
+mod outage;
+mod recalculation;
+mod recording;
+mod room;
+mod scheduler;
+mod settings;
+mod shared;
+mod tally;
+mod telemetry;
+mod work;
+
+pub use accept::{AcceptError, Accepted, Previous};
+pub use engine::{Engine, EngineParts};
+pub use hours::{Hours, InvalidHours};
+pub use scheduler::{Scheduler, SchedulerSettings};
+pub use settings::{EngineSettings, Policy, Storage, Storages};
+pub use tally::{Progress, Tally};

@@ -1,0 +1,303 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use config::ValueKind;
+use stocktake_domain::{Model, RecordKey, Scope, State};
+
+use crate::settings::Override;
+
+/// Stocktake keeps a catalogue of stored files with their checksums, verifies the content against it, and
+/// serves the Data management API.
+#[derive(Debug, Parser)]
+#[command(name = "stocktake", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STOCKTAKE_REVISION"), ")"))]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// A configuration file, read after config/default.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The database instead of the configured one (database.url)
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
+    /// What to log, for example debug (log.level)
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the API, and run the worker and the scheduler
+    ///
+    /// Runs pending database migrations first. Ends on SIGTERM or SIGINT within 10 seconds, giving back what it
+    /// has not finished; on a second signal at once.
+    #[command(after_help = "Example:\n  stocktake serve --listen 127.0.0.1:8080")]
+    Serve(ServeArguments),
+    /// Run only the checksum worker
+    ///
+    /// Run it on as many hosts as you like against one PostgreSQL, for example beside the disks with
+    /// `--storages`. Ends like `serve`.
+    #[command(after_help = "Example:\n  stocktake worker --config worker.toml --storages main")]
+    Worker(WorkerArguments),
+    /// Checksum everything that is due, in the foreground
+    ///
+    /// Shows progress, then a summary. With `--all`, `--identifiers` or `--state`, the records so selected are
+    /// recalculated, due or not. Exit status: 0 all good, 1 some records failed, 2 it could not run.
+    /// Without `--identifiers` and `--state`, "some records" are all failed records of the models, whoever
+    /// found them; with one of them, those of this run.
+    #[command(
+        after_help = "Examples:\n  stocktake verify\n  stocktake verify uploads --all\n  stocktake verify \
+                            lfs_objects --identifiers 1,2 --json"
+    )]
+    Verify(VerifyArguments),
+    /// Show how many records are in which state
+    #[command(after_help = "Example:\n  stocktake status --json")]
+    Status(StatusArguments),
+    /// Add or update records from lines of JSON
+    ///
+    /// Each line is one record: `{"record_identifier": 5, "storage": "main", "path": "ab/cd/file.bin"}` and
+    /// optionally `created_at` (RFC 3339), `file_size` (bytes), `expected_checksum` (`sha256:` or `md5:` and the
+    /// hex) and `disabled` (true or false). If a line is wrong, nothing is written.
+    #[command(
+        after_help = "Examples:\n  stocktake import uploads uploads.ndjson\n  generate | stocktake import \
+                            uploads -"
+    )]
+    Import(ImportArguments),
+    /// Make a record of every file below a storage
+    ///
+    /// Run again, it adds what is new and reports what is gone. New records are numbered from the largest
+    /// identifier on, in the order of their paths. Records are never removed.
+    #[command(after_help = "Example:\n  stocktake scan uploads main")]
+    Scan(ScanArguments),
+    /// Take the content as it is now for the good one
+    ///
+    /// For records found altered whose new content is right. Says what it replaced.
+    #[command(after_help = "Example:\n  stocktake accept uploads 17 18")]
+    Accept(AcceptArguments),
+    /// Create, list and revoke access tokens
+    #[command(
+        subcommand,
+        after_help = "Example:\n  stocktake token create monitoring --admin --scope read_api"
+    )]
+    Token(TokenCommand),
+    /// Apply database migrations and say which
+    ///
+    /// Every command that opens the database does so by itself; this one does nothing else.
+    #[command(after_help = "Example:\n  stocktake migrate --config production.toml")]
+    Migrate,
+    /// Print the configuration in force and where each value came from, secrets masked
+    #[command(after_help = "Example:\n  STOCKTAKE__HTTP__LISTEN=127.0.0.1:9000 stocktake config")]
+    Config,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// The address to answer on (http.listen); port 0 takes a free one, which the log tells
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Do not checksum in this process (worker.enabled)
+    #[arg(long)]
+    no_worker: bool,
+    #[command(flatten)]
+    work: WorkOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArguments {
+    #[command(flatten)]
+    work: WorkOptions,
+}
+
+#[derive(Debug, Args)]
+struct WorkOptions {
+    /// Threads that calculate digests, 0 for one per core (worker.concurrency)
+    #[arg(long, value_name = "NUMBER")]
+    concurrency: Option<String>,
+    /// Only records in these storages, separated by commas (worker.storages)
+    #[arg(long, value_name = "NAMES")]
+    storages: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The models; none means all
+    #[arg(value_name = "MODEL")]
+    pub(crate) models: Vec<Model>,
+    /// Recalculate every record, due or not
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Recalculate these records of one model, separated by commas
+    #[arg(long, value_name = "IDENTIFIERS", value_delimiter = ',', allow_hyphen_values = true, value_parser = key)]
+    pub(crate) identifiers: Option<Vec<RecordKey>>,
+    /// Recalculate the records in this state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<State>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    work: WorkOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// The model that the records belong to
+    pub(crate) model: Model,
+    /// The file with one JSON object a line; - is standard input
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArguments {
+    /// The model that the records belong to
+    pub(crate) model: Model,
+    /// The storage's name in the configuration
+    pub(crate) storage: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcceptArguments {
+    /// The model that the records belong to
+    pub(crate) model: Model,
+    /// The records
+    #[arg(required = true, value_name = "IDENTIFIER", allow_negative_numbers = true, value_parser = key)]
+    pub(crate) identifiers: Vec<RecordKey>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Create a token and print it, once, alone on standard output
+    #[command(after_help = "Example:\n  stocktake token create alice --admin --expires-in 30d")]
+    Create(TokenCreateArguments),
+    /// List all tokens, also expired and revoked ones
+    #[command(after_help = "Example:\n  stocktake token list")]
+    List,
+    /// Revoke a token; it counts no more from now on
+    #[command(after_help = "Example:\n  stocktake token revoke alice")]
+    Revoke {
+        /// The token's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenCreateArguments {
+    /// The token's name, unique among tokens that are not revoked
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+    /// The owner is an administrator; the Data management API answers administrators only
+    #[arg(long)]
+    pub(crate) admin: bool,
+    /// What the token may be used for: `api` (everything) or `read_api` (reading)
+    #[arg(long, default_value = "api")]
+    pub(crate) scope: Scope,
+    /// When the token ends, from now, for example 30d [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(crate) expires_in: Option<Duration>,
+    /// Whom the token stands for [default: the token's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) owner: Option<String>,
+}
+
+fn key(text: &str) -> Result<RecordKey, String> {
+    text.parse().map_err(|_| "an identifier is an integer, or the base64 form of a composite key".to_owned())
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "a duration is written like 30d or 12h".to_owned())
+}
+
+impl Arguments {
+    /// The options that are the topmost layer of the configuration.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        let mut layer = Vec::new();
+        set(&mut layer, "database.url", self.global.database.as_ref(), "--database");
+        set(&mut layer, "log.level", self.global.log.as_ref(), "--log");
+        match &self.command {
+            Command::Serve(arguments) => {
+                set(&mut layer, "http.listen", arguments.listen.as_ref(), "--listen");
+                if arguments.no_worker {
+                    layer.push(("worker.enabled", ValueKind::Boolean(false), "--no-worker"));
+                }
+                arguments.work.set(&mut layer);
+            }
+            Command::Worker(arguments) => arguments.work.set(&mut layer),
+            Command::Verify(arguments) => arguments.work.set(&mut layer),
+            Command::Status(_)
+            | Command::Import(_)
+            | Command::Scan(_)
+            | Command::Accept(_)
+            | Command::Token(_)
+            | Command::Migrate
+            | Command::Config => {}
+        }
+        layer
+    }
+}
+
+impl WorkOptions {
+    fn set(&self, layer: &mut Vec<Override>) {
+        set(layer, "worker.concurrency", self.concurrency.as_ref(), "--concurrency");
+        set(layer, "worker.storages", self.storages.as_ref(), "--storages");
+    }
+}
+
+fn set(layer: &mut Vec<Override>, key: &'static str, text: Option<&String>, option: &'static str) {
+    layer.extend(text.map(|text| (key, ValueKind::String(text.clone()), option)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_file_is_taken_before_and_after_the_words() {
+        for words in [["--config", "a.toml", "status"], ["status", "--config", "a.toml"]] {
+            let arguments = Arguments::try_parse_from(["stocktake"].into_iter().chain(words)).unwrap();
+            assert_eq!(arguments.global.config, Some(PathBuf::from("a.toml")));
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn look(command: &clap::Command) {
+            for sub in command.get_subcommands() {
+                let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.starts_with("Example"), "{}", sub.get_name());
+                assert!(sub.get_about().is_some(), "{}", sub.get_name());
+                look(sub);
+            }
+        }
+        look(&<Arguments as clap::CommandFactory>::command());
+    }
+
+    #[test]
+    fn options_are_the_topmost_layer() {
+        let words = ["stocktake", "serve", "--listen", "[::1]:0", "--no-worker", "--database", "sqlite://x"];
+        let keys: Vec<_> =
+            Arguments::try_parse_from(words).unwrap().overrides().iter().map(|(key, ..)| *key).collect();
+        assert_eq!(keys, ["database.url", "http.listen", "worker.enabled"]);
+    }
+}

@@ -1,0 +1,125 @@
+//! `stocktake serve`: API, worker and scheduler in one process.
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use stocktake_http::{Api, HttpSettings};
+use stocktake_storage::Store;
+use stocktake_worker::Engine;
+use tokio_util::sync::CancellationToken;
+
+use crate::chance::SystemClock;
+use crate::lifecycle::{Tasks, cancel_on_signal};
+use crate::settings::Settings;
+use crate::wiring;
+
+/// How often what was recorded for `/metrics` is tidied up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Runs the command until a signal.
+pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
+    let store = wiring::open_store(settings).await?;
+    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let scheduler = wiring::scheduler(settings, &store);
+    let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone()));
+    let (listener, address) = listen(settings.http.listen, "http.listen")?;
+    let workers = NonZeroUsize::new(settings.http.workers)
+        .or_else(|| available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN);
+    let server =
+        stocktake_http::serve(Arc::clone(&api), listener, workers.get()).context("the API cannot start")?;
+
+    let stop = CancellationToken::new();
+    cancel_on_signal(stop.clone())?;
+    let mut tasks = Tasks::new(stop.clone());
+    tasks.spawn("API", stoppable(server, stop.clone()));
+    if let Some(wanted) = settings.http.metrics_listen {
+        let (listener, address) = listen(wanted, "http.metrics_listen")?;
+        let server = stocktake_http::serve_metrics(api, listener).context("the metrics cannot start")?;
+        tasks.spawn("metrics server", stoppable(server, stop.clone()));
+        tracing::info!("metrics on http://{address}/metrics");
+    }
+    tasks.spawn("metrics upkeep", upkeep(metrics, stop.clone()));
+    spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
+    tracing::info!("listening on http://{address}");
+    Ok(tasks.finish().await)
+}
+
+fn spawn_work(
+    tasks: &mut Tasks,
+    enabled: bool,
+    engine: Arc<Engine>,
+    scheduler: stocktake_worker::Scheduler,
+    stop: &CancellationToken,
+) {
+    let token = stop.clone();
+    tasks.spawn("scheduler", async move {
+        scheduler.run(token).await;
+        Ok(())
+    });
+    let token = stop.clone();
+    tasks.spawn("worker", async move {
+        if enabled {
+            engine.run(token).await;
+        } else {
+            token.cancelled().await;
+            engine.close().await;
+        }
+        Ok(())
+    });
+}
+
+fn api(settings: &Settings, store: &Store, engine: Arc<Engine>, metrics: PrometheusHandle) -> Api {
+    let http = &settings.http;
+    Api {
+        catalogue: Arc::clone(&store.catalogue),
+        queue: Arc::clone(&store.queue),
+        jobs: Arc::clone(&store.jobs),
+        tokens: Arc::clone(&store.tokens),
+        recalculation: engine,
+        clock: Arc::new(SystemClock),
+        settings: HttpSettings {
+            external_url: http.external_url.clone(),
+            offset_limit: http.offset_limit,
+            recalculation_deadline: http.recalculation_deadline,
+            max_body_bytes: http.max_body,
+            wrong_tokens_per_minute: http.wrong_tokens_per_minute,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: env!("STOCKTAKE_REVISION").to_owned(),
+            metrics_elsewhere: http.metrics_listen.is_some(),
+        },
+        metrics: Arc::new(move || metrics.render()),
+    }
+}
+
+fn listen(address: SocketAddr, key: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("cannot listen on {address} ({key})"))?;
+    let address = listener.local_addr().context("the address listened on is not known")?;
+    Ok((listener, address))
+}
+
+async fn stoppable(server: Server, stop: CancellationToken) -> anyhow::Result<()> {
+    let handle = server.handle();
+    let graceful = async move {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    };
+    let (result, ()) = tokio::join!(server, graceful);
+    Ok(result?)
+}
+
+async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) -> anyhow::Result<()> {
+    while tokio::time::timeout(UPKEEP, stop.cancelled()).await.is_err() {
+        metrics.run_upkeep();
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! `stocktake status`: counts by model and state.
+
+use indicatif::HumanBytes;
+use serde_json::{Map, Value, json};
+use stocktake_domain::ports::ModelSummary;
+use stocktake_domain::{FailureKind, State};
+
+use crate::args::StatusArguments;
+use crate::settings::Settings;
+use crate::{output, wiring};
+
+/// Runs the command.
+pub(super) async fn run(settings: &Settings, arguments: &StatusArguments) -> anyhow::Result<()> {
+    let store = wiring::open_store(settings).await?;
+    let summary = store.catalogue.summary().await?;
+    if arguments.json {
+        let models: Vec<Value> = summary.iter().map(to_json).collect();
+        return output::print_line(&format!("{:#}", json!({ "models": models })));
+    }
+    if summary.is_empty() {
+        return output::print_line("no records; `stocktake import` or `stocktake scan` adds some");
+    }
+    output::print(&text(&summary))
+}
+
+/// One model's counts, every state and kind of failure named.
+pub(super) fn to_json(summary: &ModelSummary) -> Value {
+    let states: Map<String, Value> =
+        State::ALL.iter().map(|state| (state.name().to_owned(), count(summary, *state).into())).collect();
+    let failures: Map<String, Value> = FailureKind::ALL
+        .iter()
+        .map(|kind| {
+            let count = summary.failures.iter().find(|(name, _)| name == kind).map_or(0, |(_, count)| *count);
+            (kind.name().to_owned(), count.into())
+        })
+        .collect();
+    json!({
+        "model_name": summary.model.name(),
+        "states": states,
+        "failures": failures,
+        "bytes": summary.bytes,
+        "oldest_success": summary.oldest_success.map(|time| time.to_string()),
+    })
+}
+
+/// The records in this state.
+pub(super) fn count(summary: &ModelSummary, state: State) -> u64 {
+    summary.states.iter().find(|(name, _)| *name == state).map_or(0, |(_, count)| *count)
+}
+
+/// A table of all models.
+pub(super) fn text(summary: &[ModelSummary]) -> String {
+    let states = State::ALL.iter().map(|state| state.name());
+    let header = std::iter::once("model").chain(states).chain(["bytes", "oldest verification"]);
+    let mut rows: Vec<Vec<String>> = vec![header.map(str::to_owned).collect()];
+    rows.extend(summary.iter().map(|model| {
+        let counts = State::ALL.iter().map(|state| count(model, *state).to_string());
+        let oldest = model.oldest_success.map_or_else(|| "-".to_owned(), |time| time.to_string());
+        std::iter::once(model.model.name().to_owned())
+            .chain(counts)
+            .chain([HumanBytes(model.bytes).to_string(), oldest])
+            .collect()
+    }));
+    output::table(&rows, 1)
+}

@@ -1,0 +1,112 @@
+//! `stocktake verify`: everything that is due, or a selection, in the foreground.
+
+mod queue;
+mod report;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::bail;
+use stocktake_domain::ports::ClaimFilter;
+use stocktake_domain::{Clock as _, Model, Selection, Timestamp};
+use stocktake_storage::Store;
+use stocktake_worker::{Progress, Tally};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::VerifyArguments;
+use crate::chance::SystemClock;
+use crate::lifecycle::cancel_on_signal;
+use crate::progress::Meter;
+use crate::settings::Settings;
+use crate::{output, wiring};
+
+use report::Report;
+
+/// The exit status when some records failed.
+const SOME_FAILED: u8 = 1;
+
+/// The exit status after a signal, as a shell reports an interrupted program.
+const INTERRUPTED: u8 = 130;
+
+/// The most due records counted to tell the time left.
+const MOST_COUNTED: u64 = 10_000_000;
+
+/// Runs the command.
+pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
+    let models = models(arguments);
+    let selection = selection(arguments)?;
+    let store = wiring::open_store(settings).await?;
+    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let scheduler = wiring::scheduler(settings, &store);
+    let stop = CancellationToken::new();
+    cancel_on_signal(stop.clone())?;
+    let asked = SystemClock.now();
+    let prepare = queue::prepare(settings, &store, &scheduler, &models, selection.as_ref(), asked);
+    let Some(prepared) = stop.run_until_cancelled(prepare).await else {
+        return Ok(interrupted());
+    };
+    prepared?;
+    let due_from = selection.is_some().then_some(asked);
+    let filter = ClaimFilter {
+        models: models.clone(),
+        storages: settings.worker.storages.clone(),
+        except_storages: Vec::new(),
+        due_from,
+        limit: 1,
+    };
+    let total = store.queue.outstanding(&filter, MOST_COUNTED).await?;
+    let meter = Arc::new(Meter::start("records", Some(total)));
+    let progress: Arc<dyn Progress> = meter.clone();
+    let tally = tokio::select! {
+        drained = engine.drain(&models, due_from, progress, stop.clone()) => drained,
+        never = queue::keep_reaping(settings, &*store.queue) => match never {},
+    };
+    meter.finish();
+    let tally = tally?;
+    if stop.is_cancelled() {
+        return Ok(interrupted());
+    }
+    let report = report(&store, arguments, &models, asked, tally, &meter).await?;
+    output::print(&if arguments.json { report.json() } else { report.text() })?;
+    Ok(if report.all_good() { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+}
+
+fn interrupted() -> ExitCode {
+    output::complain("interrupted; what was not finished is still due");
+    ExitCode::from(INTERRUPTED)
+}
+
+fn models(arguments: &VerifyArguments) -> Vec<Model> {
+    Model::ALL
+        .into_iter()
+        .filter(|model| arguments.models.is_empty() || arguments.models.contains(model))
+        .collect()
+}
+
+/// What is to be recalculated; `None`: what is due.
+fn selection(arguments: &VerifyArguments) -> anyhow::Result<Option<Selection>> {
+    let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
+    if keys.is_some() && arguments.models.len() != 1 {
+        bail!("--identifiers needs exactly one model");
+    }
+    let is_wanted = arguments.all || keys.is_some() || arguments.state.is_some();
+    Ok(is_wanted.then_some(Selection { state: arguments.state, keys }))
+}
+
+async fn report(
+    store: &Store,
+    arguments: &VerifyArguments,
+    models: &[Model],
+    asked: Timestamp,
+    tally: Tally,
+    meter: &Meter,
+) -> anyhow::Result<Report> {
+    let is_narrow = arguments.identifiers.is_some() || arguments.state.is_some();
+    let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
+    let since = is_narrow.then_some(asked);
+    let mut report = Report::new(tally, meter.elapsed(), store.catalogue.summary().await?, models);
+    for model in models {
+        report.add_failed(&*store.catalogue, *model, keys.as_ref(), since).await?;
+    }
+    Ok(report)
+}

@@ -1,0 +1,86 @@
+//! Bringing the queue up to date, so that all that is due or was asked for is in it.
+
+use std::convert::Infallible;
+
+use anyhow::bail;
+use stocktake_domain::ports::{Queue, StoreError};
+use stocktake_domain::{Clock as _, Model, NewJob, Selection, Timestamp};
+use stocktake_storage::Store;
+use stocktake_worker::Scheduler;
+
+use crate::chance::SystemClock;
+use crate::settings::Settings;
+
+/// Who asked, in the list of bulk jobs.
+const REQUESTED_BY: &str = "stocktake verify";
+
+/// Records made due, or looked at for their age, in one step.
+const STEP: u32 = 10_000;
+
+/// Marks the selection (or, without one, what has become due by now) and ends bulk jobs under way.
+pub(super) async fn prepare(
+    settings: &Settings,
+    store: &Store,
+    scheduler: &Scheduler,
+    models: &[Model],
+    selection: Option<&Selection>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    store.queue.reap(settings.verification.lease, now).await?;
+    match selection {
+        Some(selection) => enqueue(store, models, selection, now).await?,
+        None => make_due(settings, &*store.queue, models, now).await?,
+    }
+    scheduler.run_jobs().await?;
+    Ok(())
+}
+
+async fn enqueue(
+    store: &Store,
+    models: &[Model],
+    selection: &Selection,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    for model in models {
+        for key in selection.keys.iter().flatten() {
+            if store.catalogue.get(*model, key).await?.is_none() {
+                bail!("{model} has no record {key}");
+            }
+        }
+        let job =
+            NewJob { model: *model, selection: selection.clone(), requested_by: REQUESTED_BY.to_owned() };
+        store.jobs.enqueue(&job, now).await?;
+    }
+    Ok(())
+}
+
+async fn make_due(
+    settings: &Settings,
+    queue: &dyn Queue,
+    models: &[Model],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    while queue.retry_failed(STEP, now).await? > 0 {}
+    let checked_before = now.before(settings.verification.reverify_after);
+    for model in models {
+        let mut after = None;
+        loop {
+            let (next, _) = queue.expire_succeeded(*model, after, checked_before, STEP, now).await?;
+            if next.is_none() {
+                break;
+            }
+            after = next;
+        }
+    }
+    Ok(())
+}
+
+/// Frees what dead workers hold, again and again, so that a drain does not wait for it for ever.
+pub(super) async fn keep_reaping(settings: &Settings, queue: &dyn Queue) -> Infallible {
+    loop {
+        tokio::time::sleep(settings.worker.poll).await;
+        if let Err(error) = queue.reap(settings.verification.lease, SystemClock.now()).await {
+            tracing::warn!(error = error.to_string(), "leases that ran out cannot be ended now");
+        }
+    }
+}

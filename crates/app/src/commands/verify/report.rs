@@ -1,0 +1,138 @@
+//! The summary of a verification.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount};
+use serde_json::{Map, Value, json};
+use stocktake_domain::ports::{Catalogue, ModelSummary, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::{Failure, Model, Record, RecordKey, Selection, State, Timestamp, format_duration};
+use stocktake_worker::Tally;
+
+use crate::commands::status;
+
+/// The most failed records named.
+const MOST_NAMED: usize = 50;
+
+/// Failed records looked at in one step.
+const PAGE: u32 = 1_000;
+
+/// What a verification did and found.
+pub(super) struct Report {
+    done: Tally,
+    took: Duration,
+    models: Vec<ModelSummary>,
+    failed: u64,
+    named: Vec<Record>,
+}
+
+impl Report {
+    /// A report without failed records so far.
+    pub(super) fn new(done: Tally, took: Duration, summary: Vec<ModelSummary>, models: &[Model]) -> Self {
+        let models = summary.into_iter().filter(|summary| models.contains(&summary.model)).collect();
+        Self { done, took, models, failed: 0, named: Vec::new() }
+    }
+
+    /// Adds the model's failed records: those with one of the keys (all, if `None`), found failed at or after
+    /// `since`.
+    pub(super) async fn add_failed(
+        &mut self,
+        catalogue: &dyn Catalogue,
+        model: Model,
+        keys: Option<&Vec<RecordKey>>,
+        since: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let selection = Selection { state: Some(State::Failed), keys: keys.cloned() };
+        let mut start = PageStart::First;
+        loop {
+            let request = PageRequest {
+                model,
+                selection: selection.clone(),
+                order: SortOrder::Ascending,
+                start,
+                limit: PAGE,
+            };
+            let page = catalogue.page(&request).await?;
+            let Some(last) = page.records.last().map(|record| record.key.clone()).filter(|_| page.has_next)
+            else {
+                self.take(page.records, since);
+                return Ok(());
+            };
+            self.take(page.records, since);
+            start = PageStart::After(last);
+        }
+    }
+
+    fn take(&mut self, records: Vec<Record>, since: Option<Timestamp>) {
+        for record in records {
+            if since.is_none_or(|since| record.history().failed_at.is_some_and(|at| at >= since)) {
+                self.failed += 1;
+                if self.named.len() < MOST_NAMED {
+                    self.named.push(record);
+                }
+            }
+        }
+    }
+
+    /// Whether no record failed.
+    pub(super) fn all_good(&self) -> bool {
+        self.failed == 0
+    }
+
+    /// The report for people.
+    pub(super) fn text(&self) -> String {
+        let mut text = if self.models.is_empty() { String::new() } else { status::text(&self.models) };
+        if !self.named.is_empty() {
+            text.push_str("\nfailed:\n");
+        }
+        for record in &self.named {
+            let failure = record.status.failure().map_or("", Failure::text);
+            let _ = writeln!(text, "{} {}: {failure}", record.model, record.key);
+        }
+        let unnamed = self.failed.saturating_sub(u64::try_from(self.named.len()).unwrap_or(u64::MAX));
+        if unnamed > 0 {
+            let _ = writeln!(text, "… and {} more", HumanCount(unnamed));
+        }
+        let separator = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(
+            text,
+            "{separator}checked {} records, {}, in {}: {} good, {} failed",
+            HumanCount(self.done.records()),
+            HumanBytes(self.done.bytes),
+            format_duration(self.took),
+            HumanCount(self.done.succeeded),
+            HumanCount(self.done.failures()),
+        );
+        text
+    }
+
+    /// The report for programs.
+    pub(super) fn json(&self) -> String {
+        let kinds: Map<String, Value> =
+            self.done.failed.iter().map(|(kind, count)| (kind.name().to_owned(), (*count).into())).collect();
+        let named: Vec<Value> = self.named.iter().map(failed_record).collect();
+        let document = json!({
+            "checked": {
+                "succeeded": self.done.succeeded,
+                "failed": self.done.failures(),
+                "failures": kinds,
+                "bytes": self.done.bytes,
+                "seconds": self.took.as_secs_f64(),
+            },
+            "models": self.models.iter().map(status::to_json).collect::<Vec<_>>(),
+            "failed": self.failed,
+            "failed_records": named,
+        });
+        format!("{document:#}\n")
+    }
+}
+
+fn failed_record(record: &Record) -> Value {
+    let key = record.key.as_integer().map_or_else(|| Value::from(record.key.to_string()), Value::from);
+    json!({
+        "model_name": record.model.name(),
+        "record_identifier": key,
+        "kind": record.status.failure().map(|failure| failure.kind().name()),
+        "checksum_failure": record.status.failure().map(Failure::text),
+    })
+}

@@ -1,0 +1,30 @@
+//! `stocktake worker`: the checksum worker alone.
+
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::lifecycle::{Tasks, cancel_on_signal};
+use crate::settings::Settings;
+use crate::wiring;
+
+/// Runs the command until a signal.
+pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let store = wiring::open_store(settings).await?;
+    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let scheduler = wiring::scheduler(settings, &store);
+    let stop = CancellationToken::new();
+    cancel_on_signal(stop.clone())?;
+    let mut tasks = Tasks::new(stop.clone());
+    let token = stop.clone();
+    tasks.spawn("scheduler", async move {
+        scheduler.run(token).await;
+        Ok(())
+    });
+    tasks.spawn("worker", async move {
+        engine.run(stop).await;
+        Ok(())
+    });
+    tracing::info!("working");
+    Ok(tasks.finish().await)
+}

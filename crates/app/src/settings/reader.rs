@@ -1,0 +1,91 @@
+//! Takes checked values out of the merged table, and knows afterwards which keys nobody wanted.
+
+use std::collections::BTreeSet;
+
+use config::ValueKind;
+
+use super::SettingsError;
+use super::layers::{Origin, Setting, Table};
+use super::values::Wanted;
+
+/// A reader of the table.
+pub(crate) struct Reader<'a> {
+    table: &'a Table,
+    used: BTreeSet<String>,
+    sections: BTreeSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that nothing was taken from yet.
+    pub(crate) fn new(table: &'a Table) -> Self {
+        Self { table, used: BTreeSet::new(), sections: BTreeSet::new() }
+    }
+
+    /// The key's checked value; an error if it is not set or not right.
+    pub(crate) fn get<T>(
+        &mut self,
+        key: &str,
+        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+    ) -> Result<T, SettingsError> {
+        self.optional(key, check)?.ok_or_else(|| SettingsError(format!("{key} is not set")))
+    }
+
+    /// The key's checked value, `None` if it is not set; an error if it is not right.
+    pub(crate) fn optional<T>(
+        &mut self,
+        key: &str,
+        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+    ) -> Result<Option<T>, SettingsError> {
+        self.used.insert(key.to_owned());
+        self.table
+            .get(key)
+            .map(|setting| check(&setting.value).map_err(|wanted| self.mistake(key, &wanted)))
+            .transpose()
+    }
+
+    /// The names one level below `section`, for sections named by the user.
+    pub(crate) fn names_below(&mut self, section: &str) -> Vec<String> {
+        self.sections.insert(section.to_owned());
+        let names: BTreeSet<_> = self
+            .table
+            .keys()
+            .filter_map(|key| {
+                let rest = key.strip_prefix(section)?.strip_prefix('.')?;
+                let is_empty_section = || self.table.get(key).is_some_and(Setting::is_empty_section);
+                match rest.split_once('.') {
+                    Some((name, _)) => Some(name.to_owned()),
+                    None => is_empty_section().then(|| rest.to_owned()),
+                }
+            })
+            .collect();
+        names.into_iter().collect()
+    }
+
+    /// Whether the key has the value that the program carries.
+    pub(crate) fn is_default(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|setting| setting.origin == Origin::Default)
+    }
+
+    /// A sentence about a key, with where its value came from.
+    pub(crate) fn mistake(&self, key: &str, sentence: &str) -> SettingsError {
+        let origin = self.table.get(key).map(|setting| format!(" ({})", setting.origin));
+        SettingsError(format!("{key}: {sentence}{}", origin.unwrap_or_default()))
+    }
+
+    /// An error for the first key that nobody took.
+    pub(crate) fn finish(&self) -> Result<(), SettingsError> {
+        let is_section = |key: &str| {
+            let below = format!("{key}.");
+            self.sections.contains(key) || self.used.iter().any(|used| used.starts_with(&below))
+        };
+        let is_known = |key: &str, setting: &Setting| {
+            if setting.is_empty_section() { is_section(key) } else { self.used.contains(key) }
+        };
+        match self.table.iter().find(|(key, setting)| !is_known(key, setting)) {
+            None => Ok(()),
+            Some((key, setting)) => {
+                Err(SettingsError(format!("unknown configuration key {key} ({})", setting.origin)))
+            }
+        }
+    }
+}

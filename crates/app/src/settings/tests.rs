@@ -1,0 +1,167 @@
+//! The layers, the checks and the masking.
+
+use config::ValueKind;
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+fn sources(folder: &Path) -> Sources {
+    Sources { folder: folder.to_owned(), ..Default::default() }
+}
+
+fn variables(all: &[(&str, &str)]) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    all.iter().map(|(name, text)| (name.into(), text.into())).collect()
+}
+
+fn error(all: &[(&str, &str)]) -> String {
+    let empty = tempfile::tempdir().unwrap();
+    let sources = Sources { variables: variables(all), ..sources(empty.path()) };
+    load_from(&sources).err().expect("an error").to_string()
+}
+
+#[test]
+fn the_defaults_are_complete_and_each_has_a_comment() {
+    let empty = tempfile::tempdir().unwrap();
+    let settings = load_from(&sources(empty.path())).unwrap().settings;
+    assert_eq!(settings.database.url.expose_secret(), "sqlite://var/stocktake.db");
+    assert_eq!(settings.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.verification.reverify_after, Duration::from_secs(90 * 86_400));
+    assert!(settings.storages.contains_key("main"));
+    let text = include_str!("../../../../config/default.toml");
+    let mut previous = "";
+    for line in text.lines() {
+        if line.contains(" = ") && !line.starts_with('#') {
+            assert!(previous.starts_with('#'), "{line:?} has no comment above it");
+        }
+        previous = line;
+    }
+}
+
+#[test]
+fn later_layers_win_and_each_value_tells_its_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    write("config/default.toml", "[http]\nworkers = 1\noffset_limit = 1\n[log]\nlevel = \"warn\"\n");
+    write("config/production.toml", "[http]\nworkers = 2\noffset_limit = 2\nmax_body = 2\n");
+    let file =
+        write("own.conf", "[http]\nworkers = 3\noffset_limit = 3\n[storages.disk1]\nroot = \"/disk1\"\n");
+    let loaded = load_from(&Sources {
+        folder: folder.path().to_owned(),
+        file: Some(file),
+        variables: variables(&[
+            ("STOCKTAKE_ENV", "production"),
+            ("STOCKTAKE__HTTP__WORKERS", "4"),
+            ("STOCKTAKE__HTTP__LISTEN", "127.0.0.1:1"),
+            ("STOCKTAKE__WORKER__STORAGES", "disk1, main"),
+            ("STOCKTAKE__STORAGES__DISK2__ROOT", "/disk2"),
+        ]),
+        overrides: vec![("http.listen", ValueKind::from("127.0.0.1:2"), "--listen")],
+    })
+    .unwrap();
+    let settings = &loaded.settings;
+    assert_eq!(settings.http.workers, 4);
+    assert_eq!(settings.http.offset_limit, 3);
+    assert_eq!(settings.http.max_body, 2);
+    assert_eq!(settings.log.level, "warn");
+    assert_eq!(settings.http.listen.port(), 2);
+    assert_eq!(settings.worker.storages, Some(vec!["disk1".to_owned(), "main".to_owned()]));
+    assert_eq!(settings.storages.keys().collect::<Vec<_>>(), ["disk1", "disk2", "main"]);
+    let shown = show(&loaded);
+    let line = |key: &str| shown.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+    assert!(line("http.workers = \"4\" ").ends_with("# variable STOCKTAKE__HTTP__WORKERS"));
+    assert!(line("http.offset_limit = 3 ").ends_with("own.conf"));
+    assert!(line("http.max_body = 2 ").ends_with("config/production.toml"));
+    assert!(line("http.listen = \"127.0.0.1:2\" ").ends_with("# option --listen"));
+    assert!(line("verification.lease = \"8h\" ").ends_with("# default"));
+}
+
+#[test]
+fn a_mistake_is_one_sentence_with_key_and_origin() {
+    let cases = [
+        (
+            "STOCKTAKE__HTTP__LISTN",
+            "x",
+            "unknown configuration key http.listn (variable STOCKTAKE__HTTP__LISTN)",
+        ),
+        ("STOCKTAKE__HTTP", "x", "unknown configuration key http (variable STOCKTAKE__HTTP)"),
+        ("STOCKTAKE__HTTP__WORKERS", "many", "http.workers: must be a whole number from 0 to 1024"),
+        ("STOCKTAKE__DATABASE__URL", "", "database.url: must not be empty"),
+        ("STOCKTAKE__VERIFICATION__LEASE", "1", "verification.lease: must be a duration"),
+        (
+            "STOCKTAKE__VERIFICATION__ALGORITHM",
+            "sha1",
+            "verification.algorithm: must be \"sha256\" or \"md5\"",
+        ),
+        (
+            "STOCKTAKE__VERIFICATION__MODELS__UPLOAD__ALGORITHM",
+            "md5",
+            "\"upload\" is not the name of a model",
+        ),
+        (
+            "STOCKTAKE__VERIFICATION__MODELS__UPLOADS__SPEED",
+            "1",
+            "verification.models.uploads.algorithm is not set",
+        ),
+        ("STOCKTAKE__STORAGES__MAIN__KIND", "s3", "does not know the kind \"s3\" yet"),
+        ("STOCKTAKE__STORAGES__MAIN__KIND", "tape", "storages.main.kind: must be \"directory\""),
+        ("STOCKTAKE__STORAGES__MAIN__HOURS", "night", "storages.main.hours: must be daily hours"),
+        ("STOCKTAKE__STORAGES__OTHER__KIND", "directory", "storages.other.root is not set"),
+        ("STOCKTAKE__STORAGES__A B__ROOT", "/", "the name of a storage has letters"),
+        ("STOCKTAKE__WORKER__STORAGES", "nowhere", "names the storage \"nowhere\", which is not configured"),
+        ("STOCKTAKE__LOG__LEVEL", "a=b=c", "log.level: must be error, warn"),
+        ("STOCKTAKE_ENV", "missing", "config/missing.toml cannot be read"),
+        ("STOCKTAKE_ENV", "../x", "STOCKTAKE_ENV is the name of a configuration, not a path"),
+    ];
+    for (variable, value, sentence) in cases {
+        let text = error(&[(variable, value)]);
+        assert!(text.contains(sentence), "{variable}={value}: {text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn broken_toml_is_named_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    std::fs::write(&file, "[http]\nlisten = = 3\n").unwrap();
+    let text =
+        load_from(&Sources { file: Some(file.clone()), ..sources(folder.path()) }).err().unwrap().to_string();
+    assert!(text.contains("own.toml is not TOML") && text.contains("line 2"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_section_without_keys_is_no_mistake_unless_it_needs_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    let load = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        load_from(&Sources { file: Some(file.clone()), ..sources(folder.path()) })
+    };
+    assert!(load("[http]\n[verification.models]\n").is_ok());
+    assert!(load("[storages.disk1]\n").err().unwrap().to_string().contains("storages.disk1.root is not set"));
+    assert!(load("[htpp]\n").err().unwrap().to_string().contains("unknown configuration key htpp"));
+}
+
+#[test]
+fn the_password_is_never_shown() {
+    let empty = tempfile::tempdir().unwrap();
+    for url in [
+        "postgres://me:hush-hush@db:5432/stocktake",
+        "postgres://db/stocktake?user=me&password=hush-hush",
+        "postgres://me:hush-hush@db:not-a-port/x",
+    ] {
+        let variables = variables(&[("STOCKTAKE__DATABASE__URL", url)]);
+        let loaded = load_from(&Sources { variables, ..sources(empty.path()) }).unwrap();
+        let shown = show(&loaded);
+        assert!(!shown.contains("hush-hush"), "{shown}");
+        assert!(shown.contains("***"), "{shown}");
+        assert!(!format!("{:?}", loaded.settings).contains("hush-hush"));
+        assert_eq!(loaded.settings.database.url.expose_secret(), url);
+    }
+}

@@ -1,0 +1,185 @@
+//! From raw values to checked ones. Each function says in half a sentence what it wanted.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use config::ValueKind;
+
+/// What was wanted instead of the value; completes "`key`: …".
+pub(crate) type Wanted = String;
+
+/// A text, possibly empty.
+pub(crate) fn text(value: &ValueKind) -> Result<String, Wanted> {
+    match value {
+        ValueKind::String(text) => Ok(text.trim().to_owned()),
+        _ => Err("must be a text in quotation marks".to_owned()),
+    }
+}
+
+/// A text that is not empty.
+pub(crate) fn filled_text(value: &ValueKind) -> Result<String, Wanted> {
+    text(value).and_then(|text| if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text) })
+}
+
+/// True or false.
+pub(crate) fn boolean(value: &ValueKind) -> Result<bool, Wanted> {
+    match value {
+        ValueKind::Boolean(value) => Ok(*value),
+        ValueKind::String(text) => text.trim().to_lowercase().parse().map_err(|_| wanted_boolean()),
+        _ => Err(wanted_boolean()),
+    }
+}
+
+fn wanted_boolean() -> Wanted {
+    "must be true or false".to_owned()
+}
+
+/// A whole number within the bounds.
+pub(crate) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&ValueKind) -> Result<T, Wanted> {
+    move |value| {
+        let number = match value {
+            ValueKind::I64(number) => u64::try_from(*number).ok(),
+            ValueKind::U64(number) => Some(*number),
+            ValueKind::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| (least..=most).contains(number))
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+    }
+}
+
+/// A span of time from `least` on, at most a hundred years.
+pub(crate) fn duration(least: Duration) -> impl Fn(&ValueKind) -> Result<Duration, Wanted> {
+    const MOST: Duration = Duration::from_secs(100 * 365 * 86_400);
+    move |value| {
+        let wanted = || "must be a duration such as \"90d\", \"8h\" or \"500ms\"".to_owned();
+        let text = text(value).map_err(|_| wanted())?;
+        let span = humantime::parse_duration(&text).map_err(|_| wanted())?;
+        if span < least {
+            return Err(format!("must be at least {}", stocktake_domain::format_duration(least)));
+        }
+        if span > MOST { Err("must be at most 100 years".to_owned()) } else { Ok(span) }
+    }
+}
+
+/// A number of bytes: a whole number, or one with a unit (`100MB` is a hundred million, `1MiB` is 1048576).
+pub(crate) fn bytes(value: &ValueKind) -> Result<u64, Wanted> {
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("B", 1),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("TIB", 1 << 40),
+    ];
+    let wanted = || "must be an amount of bytes such as 1048576, \"100MB\" or \"1MiB\"".to_owned();
+    let text = match value {
+        ValueKind::I64(number) => number.to_string(),
+        ValueKind::U64(number) => number.to_string(),
+        ValueKind::String(text) => text.trim().to_uppercase(),
+        _ => return Err(wanted()),
+    };
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
+    let number = digits.parse::<u64>().ok();
+    // Both databases and the file system count in 63 bits.
+    number
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .filter(|number| i64::try_from(*number).is_ok())
+        .ok_or_else(wanted)
+}
+
+/// A list of texts: an array, or (as in a variable) one text with commas.
+pub(crate) fn list(value: &ValueKind) -> Result<Vec<String>, Wanted> {
+    let wanted = || "must be a list of texts".to_owned();
+    let items: Vec<String> = match value {
+        ValueKind::Array(items) => {
+            items.iter().map(|item| text(&item.kind)).collect::<Result<_, _>>().map_err(|_| wanted())?
+        }
+        ValueKind::String(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+        _ => return Err(wanted()),
+    };
+    Ok(items.into_iter().filter(|item| !item.is_empty()).collect())
+}
+
+/// An IP address (or `localhost`) with a port.
+pub(crate) fn address(value: &ValueKind) -> Result<SocketAddr, Wanted> {
+    let wanted = || "must be an IP address and a port such as 127.0.0.1:8080".to_owned();
+    let text = text(value).map_err(|_| wanted())?;
+    text.replacen("localhost:", "127.0.0.1:", 1).parse().map_err(|_| wanted())
+}
+
+/// The same, or nothing for an empty text.
+pub(crate) fn optional_address(value: &ValueKind) -> Result<Option<SocketAddr>, Wanted> {
+    if text(value).is_ok_and(|text| text.is_empty()) { Ok(None) } else { address(value).map(Some) }
+}
+
+/// An `http` or `https` URL without a trailing slash, or nothing for an empty text.
+pub(crate) fn optional_base_url(value: &ValueKind) -> Result<Option<String>, Wanted> {
+    let text = text(value)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    url::Url::parse(&text)
+        .ok()
+        .filter(|url| {
+            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+        })
+        .map(|_| Some(text.trim_end_matches('/').to_owned()))
+        .ok_or_else(|| "must be a URL such as https://stocktake.example.com".to_owned())
+}
+
+/// A value that its type parses from a text.
+pub(crate) fn parsed<T: std::str::FromStr>(wanted: &'static str) -> impl Fn(&ValueKind) -> Result<T, Wanted> {
+    move |value| text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| wanted.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn string(text: &str) -> ValueKind {
+        ValueKind::String(text.to_owned())
+    }
+
+    #[test]
+    fn bytes_have_units() {
+        assert_eq!(bytes(&ValueKind::I64(17)), Ok(17));
+        assert_eq!(bytes(&string("100MB")), Ok(100_000_000));
+        assert_eq!(bytes(&string("64 KiB")), Ok(65_536));
+        for wrong in ["", "MB", "-1", "1.5GB", "1 parsec", "99999999TB"] {
+            assert!(bytes(&string(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_have_bounds() {
+        assert_eq!(duration(Duration::ZERO)(&string("90d")), Ok(Duration::from_secs(90 * 86_400)));
+        assert!(duration(Duration::ZERO)(&string("soon")).is_err());
+        assert!(duration(Duration::from_secs(1))(&string("10ms")).unwrap_err().contains("at least 1s"));
+        assert!(duration(Duration::ZERO)(&string("101years")).is_err());
+    }
+
+    #[test]
+    fn lists_come_as_arrays_or_with_commas() {
+        assert_eq!(list(&string("a, b,,c")), Ok(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+        assert_eq!(list(&string("")), Ok(vec![]));
+        assert!(list(&ValueKind::I64(1)).is_err());
+    }
+
+    #[test]
+    fn addresses_need_a_port() {
+        assert_eq!(address(&string("localhost:80")), Ok(([127, 0, 0, 1], 80).into()));
+        assert!(address(&string("127.0.0.1")).is_err());
+        assert_eq!(optional_address(&string("")), Ok(None));
+        assert!(optional_base_url(&string("ftp://x")).is_err());
+        assert_eq!(optional_base_url(&string("https://x/y/")), Ok(Some("https://x/y".to_owned())));
+    }
+}

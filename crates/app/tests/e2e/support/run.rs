@@ -1,0 +1,94 @@
+//! Running a command to its end.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Installation;
+
+/// When something that is waited for is taken for never happening.
+const NEVER: Duration = Duration::from_secs(120);
+
+/// Between two looks at something that is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Looks again and again until there is a value.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(began.elapsed() < NEVER, "never happened: {what}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    /// Its standard output, if it ended well.
+    pub(crate) fn success(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.stdout
+    }
+
+    /// The one sentence it gave up with, without the program's name.
+    pub(crate) fn refusal(self) -> String {
+        assert_eq!(self.code, 2, "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        let mut lines = self.stderr.lines();
+        let sentence = lines.next().and_then(|line| line.strip_prefix("stocktake: "));
+        let sentence = sentence.unwrap_or_else(|| panic!("no sentence: {self:?}")).to_owned();
+        assert_eq!(lines.next(), None, "more than one sentence: {self:?}");
+        sentence
+    }
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+}
+
+impl Installation {
+    /// The program with this installation's configuration, in its folder, and nothing of the environment.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
+        let inherited =
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STOCKTAKE"));
+        inherited.for_each(|(name, _)| {
+            command.env_remove(name);
+        });
+        command.args(words).arg("--config").arg(self.config_file()).current_dir(self.folder());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, words: &[&str]) -> Finished {
+        self.command(words).output().expect("the program runs").into()
+    }
+
+    /// Runs a command to its end with this on its standard input.
+    pub(crate) fn run_with_input(&self, words: &[&str], input: &str) -> Finished {
+        let mut command = self.command(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // The program may end before it has read everything.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("the program ends").into()
+    }
+}

@@ -1,0 +1,60 @@
+//! Tokens: made and revoked on the command line, checked by the API.
+
+use crate::support::{Installation, eventually, line};
+
+const UPLOADS: &str = "/api/v4/admin/data_management/uploads";
+
+on_both_databases! {
+    fn only_a_valid_administrators_token_opens_the_door(database) {
+        let installation = Installation::new(database);
+        installation.import("uploads", &[line(1, "a", "")]).success();
+        let (service, api) = installation.serve_with(&["--no-worker"]);
+        let status = |token: Option<&str>| api.with(token).get(UPLOADS).status;
+        assert_eq!(status(None), 401);
+        assert_eq!(status(Some("stk-wrong")), 401);
+        assert_eq!(api.with(None).get(UPLOADS).text, r#"{"message":"401 Unauthorized"}"#);
+
+        let plain = installation.token(&["plain"]);
+        assert_eq!(status(Some(&plain)), 403);
+        assert_eq!(api.with(Some(&plain)).get("/api/v4/version").status, 200);
+
+        let reader = installation.token(&["reader", "--admin", "--scope", "read_api", "--owner", "rita"]);
+        assert_eq!(status(Some(&reader)), 200);
+        let refused = api.with(Some(&reader)).put(&format!("{UPLOADS}/1/checksum"));
+        assert_eq!(refused.status, 403);
+        assert_eq!(refused.json()["error"], "insufficient_scope");
+        let user = api.with(Some(&reader)).get("/api/v4/user").ok();
+        assert_eq!((user["username"].as_str(), user["is_admin"].as_bool()), (Some("rita"), Some(true)));
+
+        let short = installation.token(&["short", "--admin", "--expires-in", "1ms"]);
+        assert_eq!(status(Some(&short)), 401);
+
+        let listed = installation.run(&["token", "list"]).success();
+        for (name, token) in [("plain", &plain), ("reader", &reader), ("short", &short)] {
+            assert!(listed.lines().any(|line| line.starts_with(&format!("{name} "))), "{listed}");
+            assert!(!listed.contains(token.as_str()), "{listed}");
+        }
+        assert_eq!(installation.run(&["token", "revoke", "reader"]).success(), "revoked reader\n");
+        // A service may remember a token for a moment.
+        eventually("the revoked token counts no more", || (status(Some(&reader)) == 401).then_some(()));
+        let again = installation.run(&["token", "revoke", "reader"]).refusal();
+        assert_eq!(again, "there is no unrevoked token named \"reader\"");
+        let taken = installation.run(&["token", "create", "plain"]).refusal();
+        assert!(taken.starts_with("a token named \"plain\" exists already"), "{taken}");
+        installation.token(&["reader", "--admin"]);
+        service.stop();
+    }
+
+    fn guessing_tokens_is_slowed_down(database) {
+        let installation = Installation::new(database);
+        installation.configure_http("wrong_tokens_per_minute = 3");
+        let (service, api) = installation.serve_with(&["--no-worker"]);
+        for guess in 0..3 {
+            assert_eq!(api.with(Some(&format!("stk-{guess}"))).get(UPLOADS).status, 401);
+        }
+        let refused = api.with(Some("stk-3")).get(UPLOADS);
+        assert_eq!((refused.status, refused.text.as_str()), (429, r#"{"message":"429 Too Many Requests"}"#));
+        assert!(refused.headers["retry-after"].parse::<u64>().unwrap() > 0);
+        service.stop();
+    }
+}

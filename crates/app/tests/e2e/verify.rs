@@ -1,0 +1,74 @@
+//! Verifying in the foreground.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{Installation, eventually, line};
+
+on_both_databases! {
+    fn the_exit_status_tells_what_was_found(database) {
+        let installation = Installation::new(database);
+        let files = installation.files(30);
+        installation.import_files("lfs_objects", &files);
+        let text = installation.run(&["verify"]).success();
+        assert!(text.contains("checked 30 records") && text.contains("30 good, 0 failed"), "{text}");
+        // Nothing is due any more.
+        let text = installation.run(&["verify"]).success();
+        assert!(text.contains("checked 0 records"), "{text}");
+
+        std::fs::remove_file(installation.path(&files[2].path)).unwrap();
+        installation.run(&["verify"]).success();
+        installation.run(&["verify", "lfs_objects", "--identifiers", "1,2"]).success();
+        let found = installation.run(&["verify", "lfs_objects", "--identifiers", "2,3", "--json"]);
+        assert_eq!(found.code, 1);
+        let report: Value = serde_json::from_str(&found.stdout).unwrap();
+        assert_eq!(report["checked"]["succeeded"], 1);
+        assert_eq!(report["checked"]["failed"], 1);
+        assert_eq!(report["checked"]["failures"]["missing"], 1);
+        assert_eq!(report["checked"]["bytes"], files[1].size);
+        assert_eq!(report["failed"], 1);
+        assert_eq!(report["failed_records"][0]["record_identifier"], 3);
+        assert_eq!(report["models"][0]["states"]["succeeded"], 29);
+        // Good records alone are good, whatever else failed before; all together are not.
+        installation.run(&["verify", "lfs_objects", "--identifiers", "1,2"]).success();
+        assert_eq!(installation.run(&["verify"]).code, 1);
+        installation.run(&["verify", "uploads"]).success();
+
+        installation.file(&files[2].path, 3, files[2].size);
+        let report = installation.run(&["verify", "lfs_objects", "--state", "failed", "--json"]).success();
+        let report: Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["checked"]["succeeded"], 1);
+        let text = installation.run(&["verify", "lfs_objects", "--all"]).success();
+        assert!(text.contains("checked 30 records"), "{text}");
+    }
+
+    fn an_old_success_is_checked_again(database) {
+        let installation = Installation::with(database, "[verification]\nreverify_after = \"1s\"");
+        let files = installation.files(3);
+        installation.import_files("uploads", &files);
+        installation.run(&["verify"]).success();
+        let text = eventually("the success is old", || {
+            let text = installation.run(&["verify"]).success();
+            text.contains("checked 3 records").then_some(text)
+        });
+        assert!(text.contains("3 good, 0 failed"), "{text}");
+    }
+
+    /// What an interrupted run holds is given back at once.
+    fn an_interrupted_run_gives_back_what_it_holds(database) {
+        let limits = "[storages.main]\nroot = \"{root}\"\nbytes_per_second = \"1MB\"\n";
+        let installation = Installation::with(database, limits);
+        installation.file("large", 1, 60_000_000);
+        installation.import("uploads", &[line(1, "large", "")]).success();
+        let run = installation.start(&["verify"]);
+        let states = || -> Value {
+            serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap()
+        };
+        eventually("the record is started", || (states()["models"][0]["states"]["started"] == 1).then_some(()));
+        run.signal(Signal::INT);
+        let (status, log) = run.wait();
+        assert_eq!(status.code(), Some(130), "{log:#?}");
+        assert_eq!(log, ["stocktake: interrupted; what was not finished is still due"]);
+        assert_eq!(states()["models"][0]["states"]["pending"], 1);
+    }
+}

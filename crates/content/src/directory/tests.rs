@@ -1,0 +1,123 @@
+//! Tests of what is not seen from outside: memory and the page cache.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::Mutex;
+
+use rustix::fs::Advice;
+use stocktake_domain::{Algorithms, ContentError, Observation};
+
+use super::buffers::BUFFER_BYTES;
+use super::cache::{advise, is_cached};
+use super::*;
+
+const THREADS: usize = 2;
+const READERS: usize = 5;
+
+#[derive(Default)]
+struct Sizes(Mutex<Vec<u64>>);
+
+impl InspectionSink for Sizes {
+    fn report(&self, _index: usize, seen: Result<Observation, ContentError>) {
+        self.0.lock().unwrap().push(seen.unwrap().size);
+    }
+}
+
+fn store(folder: &tempfile::TempDir) -> DirectoryStore {
+    let settings = DirectorySettings {
+        root: folder.path().to_owned(),
+        readers: NonZeroUsize::new(READERS).unwrap(),
+        bytes_per_second: None,
+    };
+    DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(THREADS).unwrap()))
+}
+
+async fn sizes(store: &DirectoryStore, path: &str, times: usize) -> Vec<u64> {
+    let algorithms = Algorithms { sha256: true, md5: false };
+    let pieces = vec![Inspection { path: path.to_owned(), algorithms }; times];
+    let sink = Arc::new(Sizes::default());
+    store.inspect(pieces, Arc::default(), sink.clone()).await;
+    std::mem::take(&mut *sink.0.lock().unwrap())
+}
+
+#[tokio::test]
+async fn memory_is_bounded_whatever_the_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = 128 * 1024 * 1024;
+    File::create(folder.path().join("sparse")).unwrap().set_len(size).unwrap();
+    let store = store(&folder);
+    assert_eq!(sizes(&store, "sparse", 8).await, [size; 8]);
+    let made = store.shared.buffers.made();
+    assert!((1..=READERS + 2 * THREADS).contains(&made), "{made} buffers");
+}
+
+#[test]
+fn buffers_are_reused_and_what_waits_for_hashing_is_bounded() {
+    let buffers = Buffers::new(NonZeroUsize::new(3).unwrap(), NonZeroUsize::MIN);
+    let mut first = buffers.take();
+    first.room()[..2].copy_from_slice(b"ab");
+    first.add_filled(2);
+    assert_eq!(first.room().len(), BUFFER_BYTES - 2);
+    assert_eq!(first.as_ref(), b"ab");
+    let waiting = [first.hand_over(), buffers.take().hand_over()];
+    std::thread::scope(|scope| {
+        // Waits until one of the two is hashed.
+        let third = scope.spawn(|| buffers.take().filled());
+        drop(waiting);
+        assert_eq!(third.join().unwrap(), 0);
+    });
+    assert_eq!(buffers.made(), 2);
+}
+
+/// Takes the file out of the page cache, where the file system lets us.
+fn evict(file: &File) {
+    file.sync_all().unwrap();
+    advise(file.as_fd(), 0, None, Advice::DontNeed);
+}
+
+#[tokio::test]
+async fn reading_leaves_the_page_cache_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let size = 40 * 1024 * 1024_u64;
+    let path = folder.path().join("file");
+    std::fs::write(&path, vec![7; BUFFER_BYTES * 160]).unwrap();
+    let file = File::open(&path).unwrap();
+    // So that a look at one page brings in no others.
+    advise(file.as_fd(), 0, None, Advice::Random);
+    let look = || (1..40_u64).map(|number| is_cached(file.as_fd(), size * number / 40)).collect::<Vec<_>>();
+    let warm = look();
+    assert_eq!(warm, [true; 39]);
+    assert_eq!(sizes(&store, "file", 1).await, [size]);
+    assert_eq!(look(), warm, "what was in the cache stays");
+    evict(&file);
+    let cold = look();
+    evict(&file);
+    assert_eq!(sizes(&store, "file", 1).await, [size]);
+    assert_eq!(look(), cold, "what was not in the cache is not left there");
+}
+
+#[test]
+fn a_store_can_be_dropped_at_any_time() {
+    let folder = tempfile::tempdir().unwrap();
+    File::create(folder.path().join("sparse")).unwrap().set_len(1 << 30).unwrap();
+    let store = store(&folder);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let watch = Arc::new(Watch::default());
+    runtime.block_on(async {
+        let pieces = vec![Inspection { path: "sparse".to_owned(), algorithms: Algorithms::default() }; 9];
+        let reading = store.inspect(pieces, watch.clone(), Arc::new(Sizes::default()));
+        let begun = async {
+            while watch.bytes() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! { () = reading => {}, () = begun => {} }
+    });
+    let shared = Arc::downgrade(&store.shared);
+    drop(store);
+    // The readers notice, and are the last to hold what was shared.
+    while shared.strong_count() > 0 {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,152 @@
+//! Tests of the hashing threads.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc;
+use std::task::{Context, Waker};
+
+use stocktake_domain::{Algorithms, Observation};
+
+use super::*;
+
+const BOTH: Algorithms = Algorithms { sha256: true, md5: true };
+
+fn pool(threads: usize) -> Arc<HashPool> {
+    HashPool::new(NonZeroUsize::new(threads).unwrap())
+}
+
+#[test]
+fn a_batch_tells_of_each_part_in_order() {
+    let (sender, seen) = mpsc::channel();
+    let sha = Algorithms { sha256: true, md5: false };
+    let parts = vec![
+        Part { range: 0..3, algorithms: sha },
+        Part { range: 3..3, algorithms: BOTH },
+        Part { range: 4..6, algorithms: BOTH },
+    ];
+    pool(2).batch(b"abcdef".to_vec(), parts, move |seen| sender.send(seen).unwrap());
+    let expected = [Hasher::observe(b"abc", sha), Hasher::observe(b"", BOTH), Hasher::observe(b"ef", BOTH)];
+    assert_eq!(seen.recv().unwrap(), expected);
+}
+
+#[test]
+fn a_part_outside_of_the_data_is_never_told_as_seen() {
+    let (sender, seen) = mpsc::channel::<Vec<Observation>>();
+    let parts = vec![Part { range: 1..4, algorithms: BOTH }];
+    pool(1).batch(b"abc".to_vec(), parts, move |seen| sender.send(seen).unwrap());
+    assert_eq!(seen.recv(), Err(mpsc::RecvError));
+}
+
+#[test]
+fn streams_keep_their_order_beside_each_other() {
+    let pool = pool(3);
+    let (sender, seen) = mpsc::channel();
+    let streams: Vec<_> = (0..20_u8).map(|_| pool.stream(BOTH)).collect();
+    for round in 0..50_u8 {
+        for (number, stream) in (0_u8..).zip(&streams) {
+            stream.push(vec![round, number]);
+        }
+    }
+    for (number, stream) in (0_u8..).zip(streams) {
+        let sender = sender.clone();
+        stream.finish(move |seen| sender.send((number, seen)).unwrap());
+    }
+    drop(sender);
+    let mut all: Vec<_> = seen.iter().collect();
+    all.sort_unstable_by_key(|(number, _)| *number);
+    let expected = (0..20_u8).map(|number| {
+        let content: Vec<_> = (0..50).flat_map(|round| [round, number]).collect();
+        (number, Hasher::observe(&content, BOTH))
+    });
+    assert!(all.into_iter().eq(expected));
+}
+
+#[test]
+fn an_empty_stream_is_the_empty_content() {
+    let (sender, seen) = mpsc::channel();
+    pool(1).stream(BOTH).finish(move |seen| sender.send(seen).unwrap());
+    assert_eq!(seen.recv().unwrap(), Hasher::observe(b"", BOTH));
+}
+
+/// A piece that tells when it is dropped, and can be made to wait when it is hashed.
+struct Gate {
+    open: Mutex<mpsc::Receiver<()>>,
+    dropped: mpsc::Sender<()>,
+}
+
+impl AsRef<[u8]> for Gate {
+    fn as_ref(&self) -> &[u8] {
+        let _closed = lock(&self.open).recv();
+        b"x"
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _nobody = self.dropped.send(());
+    }
+}
+
+#[test]
+fn a_stream_is_ready_only_while_few_pieces_wait() {
+    let pool = pool(1);
+    let (dropped, drops) = mpsc::channel();
+    let (keys, gates): (Vec<_>, Vec<_>) = (0..4)
+        .map(|_| {
+            let (key, open) = mpsc::channel();
+            (key, Gate { open: Mutex::new(open), dropped: dropped.clone() })
+        })
+        .unzip();
+    let stream = pool.stream(BOTH);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for gate in gates {
+            stream.push(gate);
+        }
+        // Polled once: at least three pieces wait, and the pool cannot get on.
+        let mut ready = std::pin::pin!(stream.ready());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(ready.as_mut().poll(&mut context).is_pending());
+        drop(keys);
+        ready.await;
+    });
+    assert_eq!(drops.iter().take(2).count(), 2);
+}
+
+#[test]
+fn a_stream_that_is_dropped_reports_nothing_and_frees_its_pieces() {
+    let pool = pool(1);
+    let (dropped, drops) = mpsc::channel();
+    let (key, open) = mpsc::channel();
+    drop(key);
+    let stream = pool.stream(BOTH);
+    stream.push(Gate { open: Mutex::new(open), dropped });
+    drop(stream);
+    assert_eq!(drops.recv(), Ok(()));
+}
+
+#[test]
+fn a_panic_costs_no_thread() {
+    let pool = pool(1);
+    let (sender, seen) = mpsc::channel();
+    for number in 0..5 {
+        let sender = sender.clone();
+        pool.batch(Vec::new(), Vec::new(), move |_| {
+            assert!(number % 2 == 1, "an even number, to be caught");
+            sender.send(number).unwrap();
+        });
+    }
+    drop(sender);
+    assert_eq!(seen.iter().collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn what_was_handed_in_is_done_after_the_pool_was_dropped() {
+    let pool = pool(1);
+    let (sender, seen) = mpsc::channel();
+    for number in 0..100 {
+        let sender = sender.clone();
+        pool.batch(Vec::new(), Vec::new(), move |_| sender.send(number).unwrap());
+    }
+    drop((pool, sender));
+    assert!(seen.iter().eq(0..100));
+}

@@ -1,0 +1,295 @@
+//! What is seen of the files below a folder.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use stocktake_domain::ports::{ContentStore, Inspection, Watch};
+use stocktake_domain::{Algorithms, ContentError};
+
+use crate::support::{
+    BOTH, Bench, Kept, MD5, SHA256, content, inspect, observation, pieces, store, unreadable,
+};
+
+/// Around the sizes at which files are streamed, and at which buffers end.
+const SIZES: [usize; 14] = [
+    0, 1, 63, 4096, 65_535, 65_536, 65_537, 262_143, 262_144, 262_145, 524_288, 1_000_000, 1_048_577,
+    5_000_001,
+];
+
+#[tokio::test]
+async fn files_of_all_sizes_are_seen_as_they_are() {
+    let bench = Bench::new();
+    let mut asked = Vec::new();
+    let mut expected = Vec::new();
+    for size in SIZES {
+        let path = format!("folder/{size}");
+        bench.write(&path, &content(size));
+        for algorithms in [SHA256, MD5, BOTH, Algorithms::default()] {
+            asked.push(Inspection { path: path.clone(), algorithms });
+            expected.push(Ok(observation(&content(size), algorithms)));
+        }
+    }
+    let kept = Kept::new(asked.len());
+    let watch = Arc::new(Watch::default());
+    bench.store.inspect(asked, watch.clone(), kept.clone()).await;
+    assert_eq!(kept.all(), expected);
+    assert_eq!(watch.bytes(), 4 * SIZES.iter().sum::<usize>() as u64);
+}
+
+#[tokio::test]
+async fn nothing_asked_is_answered_at_once() {
+    assert_eq!(Bench::new().inspect(&[]).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_calls_at_once_with_few_readers() {
+    let bench = Arc::new(Bench::with(3, None));
+    let paths: Vec<_> = (0..200).map(|number| format!("{}/{number}", number % 7)).collect();
+    for (number, path) in paths.iter().enumerate() {
+        bench.write(path, &content(number * 97));
+    }
+    let mut calls = tokio::task::JoinSet::new();
+    for call in 0..8 {
+        let (bench, paths) = (bench.clone(), paths.clone());
+        calls.spawn(async move {
+            let asked: Vec<_> = paths.iter().skip(call).map(String::as_str).collect();
+            for (number, seen) in (call..).zip(bench.inspect(&asked).await) {
+                assert_eq!(seen, Ok(observation(&content(number * 97), SHA256)));
+            }
+        });
+    }
+    calls.join_all().await;
+}
+
+#[tokio::test]
+async fn links_inside_are_followed_and_those_that_lead_outside_refused() {
+    let bench = Bench::new();
+    bench.write("a/file", b"good");
+    fs::write(bench.outer.path().join("secret"), "secret").unwrap();
+    let secret = bench.outer.path().join("secret");
+    for (link, target) in
+        [("inside", Path::new("a/file")), ("outside", Path::new("../secret")), ("absolute", &secret)]
+    {
+        symlink(target, bench.root.join(link)).unwrap();
+    }
+    let seen = bench.inspect(&["inside", "a/file", "outside", "absolute"]).await;
+    let good = Ok(observation(b"good", SHA256));
+    assert_eq!(seen[..2], [good.clone(), good]);
+    for (seen, path) in seen[2..].iter().zip(["outside", "absolute"]) {
+        let reason = format!("the path leaves its storage through a link: {path}");
+        assert_eq!(*seen, Err(ContentError::Invalid(reason)));
+    }
+}
+
+#[tokio::test]
+async fn paths_that_cannot_name_a_file_in_the_storage_are_invalid() {
+    let bench = Bench::new();
+    bench.write("a", b"good");
+    let absolute = bench.root.join("a");
+    let paths = ["", "..", "../root/a", "x/../a", absolute.to_str().unwrap(), "a\0b", ".", "a/", "/"];
+    for (path, seen) in paths.into_iter().zip(bench.inspect(&paths).await) {
+        assert!(matches!(seen, Err(ContentError::Invalid(_))), "{path:?}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_missing_at_its_whole_path() {
+    let bench = Bench::new();
+    bench.write("file", b"");
+    symlink("nowhere", bench.root.join("dangling")).unwrap();
+    let paths = ["none", "no/folder", "dangling", "file/below"];
+    for (path, seen) in paths.into_iter().zip(bench.inspect(&paths).await) {
+        let at = bench.root.join(path).to_str().unwrap().to_owned();
+        assert_eq!(seen, Err(ContentError::MissingFile { at }));
+    }
+}
+
+#[tokio::test]
+async fn only_regular_files_are_read_and_nothing_blocks() {
+    let bench = Bench::new();
+    fs::create_dir(bench.root.join("folder")).unwrap();
+    assert!(Command::new("mkfifo").arg(bench.root.join("fifo")).status().unwrap().success());
+    let _socket = UnixListener::bind(bench.root.join("socket")).unwrap();
+    symlink("fifo", bench.root.join("link")).unwrap();
+    for seen in bench.inspect(&["folder", "fifo", "socket", "link"]).await {
+        assert_eq!(seen, unreadable("not a regular file"));
+    }
+    for seen in inspect(&store(Path::new("/dev"), 1, None), &["null", "zero", "tty"]).await {
+        assert_eq!(seen, unreadable("not a regular file"));
+    }
+}
+
+#[tokio::test]
+async fn what_the_system_says_is_passed_on() {
+    let processes = store(Path::new("/proc/self"), 1, None);
+    // The first page of memory is never there to be read.
+    assert_eq!(inspect(&processes, &["mem"]).await, [unreadable("Input/output error (os error 5)")]);
+    let long = "x".repeat(256);
+    let seen = Bench::new().inspect(&[&long]).await;
+    assert_eq!(seen, [unreadable("File name too long (os error 36)")]);
+}
+
+/// Files of another user: one that may be read, and one that may not. As the superuser may read all, the test
+/// runs itself again as somebody else.
+#[tokio::test]
+async fn other_users_files() {
+    const ROOT: &str = "STOCKTAKE_TEST_OTHER_USERS_ROOT";
+    if let Ok(root) = std::env::var(ROOT) {
+        let seen = inspect(&store(Path::new(&root), 1, None), &["open", "closed", "folder/file"]).await;
+        let denied = unreadable("Permission denied (os error 13)");
+        assert_eq!(seen, [Ok(observation(b"good", SHA256)), denied.clone(), denied]);
+        return;
+    }
+    let bench = Bench::new();
+    for path in ["open", "closed", "folder/file"] {
+        bench.write(path, b"good");
+    }
+    for (path, mode) in [("..", 0o755), ("open", 0o444), ("closed", 0), ("folder", 0)] {
+        set_mode(&bench.root.join(path), mode);
+    }
+    let program = bench.outer.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    set_mode(&program, 0o755);
+    let mut again = Command::new(&program);
+    again.args(["--exact", "inspect::other_users_files"]).env(ROOT, &bench.root).current_dir("/");
+    if is_superuser(&program) {
+        use std::os::unix::process::CommandExt;
+        again.uid(65_534).gid(65_534);
+    }
+    let output = again.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    set_mode(&bench.root.join("folder"), 0o755);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn is_superuser(own_file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(own_file).unwrap().uid() == 0
+}
+
+#[tokio::test]
+async fn a_storage_that_is_not_there_says_nothing_of_its_files_and_recovers() {
+    let bench = Bench::new();
+    bench.write("file", b"good");
+    let away = bench.outer.path().join("away");
+    fs::rename(&bench.root, &away).unwrap();
+    let root = bench.root.to_str().unwrap();
+    let gone = unreadable(&format!("storage root {root}: No such file or directory (os error 2)"));
+    assert_eq!(bench.inspect(&["file", "none"]).await, [gone.clone(), gone]);
+    fs::write(&bench.root, "a file").unwrap();
+    let no_folder = unreadable(&format!("storage root {root}: Not a directory (os error 20)"));
+    assert_eq!(bench.inspect(&["file"]).await, [no_folder]);
+    fs::remove_file(&bench.root).unwrap();
+    fs::rename(&away, &bench.root).unwrap();
+    assert_eq!(bench.inspect(&["file"]).await, [Ok(observation(b"good", SHA256))]);
+}
+
+/// Lets the reader begin (the limit makes it wait after its first bytes), then does something.
+async fn once_reading(watch: &Watch, already: u64) {
+    while watch.bytes() <= already {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The content of a file that is streamed.
+static LARGE: [u8; 200_000] = [7; 200_000];
+
+/// A store so slow that a large file is not read to its end within a test.
+fn slow() -> Bench {
+    Bench::with(2, Some(8 * 1024))
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_read_is_read_again() {
+    let bench = slow();
+    bench.write("file", &LARGE);
+    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(1));
+    let reading = bench.store.inspect(pieces(&["file"], SHA256), watch.clone(), kept.clone());
+    let changing = async {
+        once_reading(&watch, 0).await;
+        bench.write("file", b"new");
+    };
+    tokio::join!(reading, changing);
+    assert_eq!(kept.all(), [Ok(observation(b"new", SHA256))]);
+}
+
+#[tokio::test]
+async fn a_file_that_goes_on_changing_is_unreadable() {
+    let bench = slow();
+    bench.write("file", &LARGE);
+    let file = bench.root.join("file");
+    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(1));
+    let reading = bench.store.inspect(pieces(&["file"], SHA256), watch.clone(), kept.clone());
+    let changing = async {
+        loop {
+            once_reading(&watch, watch.bytes()).await;
+            fs::File::options().write(true).open(&file).unwrap().write_all(b"x").unwrap();
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = changing => {}
+    }
+    assert_eq!(kept.all(), [unreadable("changed while being read")]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_longer_than_it_says_is_no_good() {
+    let seen = inspect(&store(Path::new("/proc/self"), 1, None), &["status"]).await;
+    assert_eq!(seen, [unreadable("changed while being read")]);
+}
+
+#[tokio::test]
+async fn a_limit_changes_nothing_of_what_is_seen() {
+    let bench = Bench::with(4, Some(4_000_000));
+    let mut expected = Vec::new();
+    let paths = ["1", "70000", "300000", "600000", "5"];
+    for path in paths {
+        let content = content(path.parse().unwrap());
+        bench.write(path, &content);
+        expected.push(Ok(observation(&content, SHA256)));
+    }
+    assert_eq!(bench.inspect(&paths).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_called_off_is_given_up() {
+    let bench = slow();
+    bench.write("file", &LARGE);
+    let paths = ["file"; 100];
+    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(paths.len()));
+    let reading = bench.store.inspect(pieces(&paths, SHA256), watch.clone(), kept.clone());
+    let calling_off = async {
+        once_reading(&watch, 0).await;
+        watch.cancel();
+    };
+    tokio::join!(reading, calling_off);
+    assert_eq!(kept.all(), vec![Err(ContentError::Cancelled); paths.len()]);
+    // Called off before it began, and with nothing in its way.
+    let kept = Kept::new(paths.len());
+    bench.store.inspect(pieces(&paths, SHA256), watch, kept.clone()).await;
+    assert_eq!(kept.all(), vec![Err(ContentError::Cancelled); paths.len()]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_frees_the_readers() {
+    let bench = slow();
+    bench.write("large", &LARGE);
+    bench.write("small", b"good");
+    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(4));
+    let reading = bench.store.inspect(pieces(&["large"; 4], SHA256), watch.clone(), kept);
+    tokio::select! {
+        () = reading => unreachable!("the limit allows no end"),
+        () = once_reading(&watch, 0) => {}
+    }
+    assert_eq!(bench.inspect(&["small"]).await, [Ok(observation(b"good", SHA256))]);
+}

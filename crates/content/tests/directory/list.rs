@@ -1,0 +1,162 @@
+//! What a listing tells of the files below a folder.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
+
+use futures_util::StreamExt;
+use proptest::prelude::*;
+use stocktake_domain::Timestamp;
+use stocktake_domain::ports::{ContentStore, Found, ListError};
+
+use crate::support::{Bench, store};
+
+async fn list(root: &Path) -> Vec<Result<Found, ListError>> {
+    store(root, 1, None).list().collect().await
+}
+
+/// The paths of a listing without faults.
+async fn paths(root: &Path) -> Vec<String> {
+    list(root).await.into_iter().map(|found| found.unwrap().path).collect()
+}
+
+#[tokio::test]
+async fn files_with_their_size_and_time() {
+    let bench = Bench::new();
+    bench.write("a/file", b"12345");
+    let time = UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456);
+    fs::File::options().write(true).open(bench.root.join("a/file")).unwrap().set_modified(time).unwrap();
+    let found = Found {
+        path: "a/file".to_owned(),
+        size: Some(5),
+        modified_at: Some(Timestamp::from_millis(1_700_000_000_123)),
+    };
+    assert_eq!(list(&bench.root).await, [Ok(found)]);
+}
+
+#[tokio::test]
+async fn a_folder_sorts_where_its_content_does() {
+    let bench = Bench::new();
+    let sorted = ["a-b", "a-b-/x", "a.b", "a/x-/z", "a/x.", "a/x/y", "a0", "a0-", "b", "ä", "\u{1f600}/z"];
+    for path in sorted.iter().rev() {
+        bench.write(path, b"");
+    }
+    fs::create_dir(bench.root.join("empty")).unwrap();
+    assert_eq!(paths(&bench.root).await, sorted);
+}
+
+#[tokio::test]
+async fn nothing_but_regular_files_and_no_way_out() {
+    let bench = Bench::new();
+    bench.write("good/file", b"");
+    fs::write(bench.outer.path().join("secret"), "").unwrap();
+    symlink("../secret", bench.root.join("link")).unwrap();
+    symlink("..", bench.root.join("up")).unwrap();
+    symlink("good", bench.root.join("inside")).unwrap();
+    let _socket = UnixListener::bind(bench.root.join("socket")).unwrap();
+    assert_eq!(paths(&bench.root).await, ["good/file"]);
+}
+
+#[tokio::test]
+async fn names_that_are_no_text_are_skipped() {
+    let bench = Bench::new();
+    bench.write("a", b"");
+    bench.write("z", b"");
+    fs::write(bench.root.join(OsStr::from_bytes(b"f\xff")), "").unwrap();
+    fs::create_dir(bench.root.join(OsStr::from_bytes(b"g\xff"))).unwrap();
+    fs::write(bench.root.join(OsStr::from_bytes(b"g\xff")).join("below"), "").unwrap();
+    let seen: Vec<_> = list(&bench.root)
+        .await
+        .into_iter()
+        .map(|found| found.map(|found| found.path).map_err(|error| error.to_string()))
+        .collect();
+    let skipped = |path: &str| Err(format!("{path}: the name is not UTF-8"));
+    assert_eq!(seen, [Ok("a".into()), skipped("f\u{fffd}"), skipped("g\u{fffd}"), Ok("z".into())]);
+}
+
+#[tokio::test]
+async fn a_root_that_is_not_there_breaks_the_listing() {
+    let bench = Bench::new();
+    let none = bench.root.join("none");
+    let reason = format!("storage root {}: No such file or directory (os error 2)", none.display());
+    assert_eq!(list(&none).await, [Err(ListError::Broken(reason))]);
+}
+
+#[tokio::test]
+async fn more_files_than_travel_together_and_a_deep_tree() {
+    let bench = Bench::new();
+    let mut expected: Vec<_> = (0..600).map(|number| format!("a/{number:05}")).collect();
+    let mut deep = "b/".repeat(400);
+    deep.push('c');
+    expected.push(deep.clone());
+    for path in &expected {
+        bench.write(path, b"");
+    }
+    assert_eq!(paths(&bench.root).await, expected);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_and_one_that_is_not_heard_to_its_end() {
+    let bench = Bench::new();
+    for number in 0..1_500 {
+        bench.write(&format!("{number:05}"), b"");
+    }
+    let first = store(&bench.root, 1, None).list().next().await.unwrap().unwrap();
+    assert_eq!(first.path, "00000");
+    assert_eq!(paths(&bench.root).await.len(), 1_500);
+}
+
+/// Folders that come and go are listed or not, and are no fault.
+#[tokio::test]
+async fn what_vanishes_is_ignored() {
+    let bench = Bench::new();
+    bench.write("a/file", b"");
+    bench.write("z/file", b"");
+    let root = bench.root.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let coming_and_going = thread::spawn(move || {
+        while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+            fs::create_dir_all(root.join("m/n")).unwrap();
+            fs::write(root.join("m/n/file"), "").unwrap();
+            fs::remove_dir_all(root.join("m")).unwrap();
+        }
+    });
+    for _ in 0..300 {
+        let paths = paths(&bench.root).await;
+        let stable: Vec<_> = paths.iter().filter(|path| *path != "m/n/file").collect();
+        assert_eq!(stable, ["a/file", "z/file"]);
+    }
+    drop(stop);
+    coming_and_going.join().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the names are, the paths come in the order of their bytes, each once.
+    #[test]
+    fn paths_come_in_the_order_of_their_bytes(
+        wanted in prop::collection::btree_set("[-a.0/é]{1,2}(/[-a.0 ]{1,3}){0,3}", 1..24)
+    ) {
+        let bench = Bench::new();
+        let made: BTreeSet<String> = wanted
+            .into_iter()
+            .map(|path| format!("x{path}"))
+            .filter(|path| path.split('/').all(|name| !matches!(name, "" | "." | "..")))
+            .filter(|path| {
+                let file = bench.root.join(path);
+                // A file cannot be where a folder is, nor below another file.
+                fs::create_dir_all(file.parent().unwrap()).and_then(|()| fs::write(file, "")).is_ok()
+            })
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let listed = runtime.block_on(paths(&bench.root));
+        prop_assert_eq!(listed, made.into_iter().collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,116 @@
+//! A store on a temporary folder, and a sink that keeps what it was told.
+
+use std::fs;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use sha2::Digest;
+use stocktake_content::{DirectorySettings, DirectoryStore, HashPool};
+use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, Watch};
+use stocktake_domain::{Algorithms, ContentError, Digests, Observation};
+
+pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false };
+pub(crate) const MD5: Algorithms = Algorithms { sha256: false, md5: true };
+pub(crate) const BOTH: Algorithms = Algorithms { sha256: true, md5: true };
+
+pub(crate) type Seen = Result<Observation, ContentError>;
+
+/// Keeps what was reported; panics when a piece is reported twice.
+#[derive(Debug)]
+pub(crate) struct Kept(Mutex<Vec<Option<Seen>>>);
+
+impl Kept {
+    pub(crate) fn new(pieces: usize) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(vec![None; pieces])))
+    }
+
+    /// All reports; panics when one is missing.
+    pub(crate) fn all(&self) -> Vec<Seen> {
+        self.0.lock().unwrap().iter().cloned().map(Option::unwrap).collect()
+    }
+}
+
+impl InspectionSink for Kept {
+    fn report(&self, index: usize, seen: Seen) {
+        let before = self.0.lock().unwrap()[index].replace(seen);
+        assert_eq!(before, None, "piece {index} is reported once");
+    }
+}
+
+/// A store on a folder, and what is around it.
+pub(crate) struct Bench {
+    pub(crate) outer: tempfile::TempDir,
+    pub(crate) root: PathBuf,
+    pub(crate) store: Arc<DirectoryStore>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(4, None)
+    }
+
+    pub(crate) fn with(readers: usize, bytes_per_second: Option<u64>) -> Self {
+        let outer = tempfile::tempdir().unwrap();
+        let root = outer.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let store = store(&root, readers, bytes_per_second);
+        Self { outer, root, store }
+    }
+
+    /// Writes a file below the root, with its folders.
+    pub(crate) fn write(&self, path: &str, content: &[u8]) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// What is seen at these paths.
+    pub(crate) async fn inspect(&self, paths: &[&str]) -> Vec<Seen> {
+        inspect(&self.store, paths).await
+    }
+}
+
+pub(crate) fn store(root: &Path, readers: usize, bytes_per_second: Option<u64>) -> Arc<DirectoryStore> {
+    let settings = DirectorySettings {
+        root: root.to_owned(),
+        readers: NonZeroUsize::new(readers).unwrap(),
+        bytes_per_second: bytes_per_second.map(|rate| NonZeroU64::new(rate).unwrap()),
+    };
+    Arc::new(DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(2).unwrap())))
+}
+
+pub(crate) fn pieces(paths: &[&str], algorithms: Algorithms) -> Vec<Inspection> {
+    paths.iter().map(|path| Inspection { path: (*path).to_owned(), algorithms }).collect()
+}
+
+pub(crate) async fn inspect(store: &DirectoryStore, paths: &[&str]) -> Vec<Seen> {
+    let kept = Kept::new(paths.len());
+    store.inspect(pieces(paths, SHA256), Arc::new(Watch::default()), kept.clone()).await;
+    kept.all()
+}
+
+/// What must be seen of this content.
+pub(crate) fn observation(content: &[u8], algorithms: Algorithms) -> Observation {
+    Observation {
+        size: content.len() as u64,
+        digests: Digests {
+            sha256: algorithms.sha256.then(|| sha2::Sha256::digest(content).into()),
+            md5: algorithms.md5.then(|| md5::Md5::digest(content).into()),
+        },
+    }
+}
+
+/// Bytes that differ from place to place.
+pub(crate) fn content(size: usize) -> Vec<u8> {
+    let mut state = size as u32 | 1;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_le_bytes()[3]
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+pub(crate) fn unreadable(reason: &str) -> Seen {
+    Err(ContentError::Unreadable(reason.to_owned()))
+}

@@ -1,0 +1,55 @@
+//! The Data management API.
+
+mod list;
+mod recalculate_many;
+mod recalculate_one;
+mod show;
+
+use actix_web::{HttpRequest, web};
+use percent_encoding::percent_decode_str;
+use stocktake_domain::{Model, RecordKey};
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+use crate::routing::{READ, get, resource};
+use crate::validation::Checker;
+
+pub(crate) use list::__path_list;
+pub(crate) use recalculate_many::__path_recalculate_many;
+pub(crate) use recalculate_one::__path_recalculate_one;
+pub(crate) use show::__path_show;
+
+/// The routes.
+pub(crate) fn configure(routes: &mut web::ServiceConfig) {
+    // `checksum` is also the text of an (impossible) record identifier, so that it can be read like one.
+    let scope = web::scope("/api/v4/admin/data_management")
+        .service(resource("/{model_name}", READ).route(get().to(list::list)))
+        .service(
+            resource("/{model_name}/checksum", "GET, HEAD, OPTIONS, PUT")
+                .route(web::put().to(recalculate_many::recalculate_many))
+                .route(get().to(show::show)),
+        )
+        .service(resource("/{model_name}/{record_identifier}", READ).route(get().to(show::show)))
+        .service(
+            resource("/{model_name}/{record_identifier}/checksum", "OPTIONS, PUT")
+                .route(web::put().to(recalculate_one::recalculate_one)),
+        );
+    routes.service(scope);
+}
+
+/// The model and the record that a path names, and the record's identifier as it was sent.
+fn named_record(request: &HttpRequest) -> Result<(Model, RecordKey, String), ApiError> {
+    let none = Parameters::default();
+    let mut checker = Checker::new(&none);
+    let model = checker.model(&segment(request, "model_name").unwrap_or_default());
+    let model = checker.finish(model)?;
+    let identifier = segment(request, "record_identifier").unwrap_or_else(|| "checksum".to_owned());
+    let key = identifier.parse().map_err(|error| ApiError::identifier(error, &identifier))?;
+    Ok((model, key, identifier))
+}
+
+/// A named part of the path, decoded; bytes that are no UTF-8 become replacement characters.
+fn segment(request: &HttpRequest, name: &str) -> Option<String> {
+    let text = request.match_info().get(name)?;
+    Some(percent_decode_str(text).decode_utf8_lossy().into_owned())
+}

@@ -1,0 +1,86 @@
+//! The two endpoints that ordinary clients call to find out whom they talk to, and as whom.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Context;
+use crate::auth::Caller;
+use crate::openapi::TokenRefusals;
+use crate::routing::{READ, get, resource};
+
+/// The routes.
+pub(crate) fn configure(routes: &mut web::ServiceConfig) {
+    routes
+        .service(resource("/api/v4/version", READ).route(get().to(version)))
+        .service(resource("/api/v4/user", READ).route(get().to(user)));
+}
+
+/// The program's version.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Version)]
+pub(crate) struct VersionBody<'a> {
+    /// The version.
+    #[schema(example = "0.1.0")]
+    version: &'a str,
+    /// The source revision it was built from.
+    revision: &'a str,
+}
+
+/// The program's version.
+#[utoipa::path(
+    get, path = "/api/v4/version", tag = "identity",
+    responses((status = 200, body = VersionBody, description = "The version."), TokenRefusals)
+)]
+async fn version(context: web::Data<Context>) -> HttpResponse {
+    let settings = &context.api.settings;
+    HttpResponse::Ok().json(VersionBody { version: &settings.version, revision: &settings.revision })
+}
+
+/// The owner of the token.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+pub(crate) struct UserBody<'a> {
+    /// The token's number.
+    id: i64,
+    /// The owner.
+    username: &'a str,
+    /// The owner.
+    name: &'a str,
+    /// Whether the owner is an administrator.
+    is_admin: bool,
+}
+
+/// The owner of the token that the request carries.
+#[utoipa::path(
+    get, path = "/api/v4/user", tag = "identity",
+    responses((status = 200, body = UserBody, description = "The owner."), TokenRefusals)
+)]
+async fn user(caller: web::ReqData<Caller>) -> HttpResponse {
+    let token = &caller.0;
+    let owner = token.made.owner.as_str();
+    HttpResponse::Ok().json(UserBody {
+        id: token.id.0,
+        username: owner,
+        name: owner,
+        is_admin: token.made.admin,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Mocks, TOKEN, token};
+
+    #[actix_web::test]
+    async fn the_version_is_told() {
+        Mocks::default().get("/api/v4/version").await.is(200, r#"{"version":"1.2.3","revision":"abc"}"#);
+    }
+
+    #[actix_web::test]
+    async fn any_valid_token_tells_its_owner() {
+        let mut plain = token(TOKEN);
+        plain.made.admin = false;
+        let answer = Mocks::knowing(plain).get("/api/v4/user").await;
+        answer.is(200, r#"{"id":7,"username":"root","name":"root","is_admin":false}"#);
+    }
+}

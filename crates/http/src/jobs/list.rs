@@ -1,0 +1,68 @@
+//! `GET /api/v1/jobs`: the bulk jobs, newest first.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use stocktake_domain::JobId;
+use utoipa::IntoParams;
+
+use super::JobBody;
+use crate::Context;
+use crate::error::{ApiError, ErrorBody};
+use crate::links::Links;
+use crate::openapi::{AdministratorRefusals, Positive};
+use crate::parameters::Parameters;
+use crate::validation::Checker;
+
+const DEFAULT_PER_PAGE: u64 = 20;
+const MAX_PER_PAGE: u64 = 100;
+
+/// Which jobs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the document's description of what the checker reads")]
+struct JobParameters {
+    /// Only jobs with a smaller number than this.
+    #[param(inline)]
+    before: Option<Positive>,
+    /// The most jobs on the page; 20 by default, and values over 100 mean 100.
+    #[param(inline)]
+    per_page: Option<Positive>,
+}
+
+/// Lists the bulk jobs, newest first.
+#[utoipa::path(
+    get, operation_id = "list_jobs", path = "/api/v1/jobs", tag = "operation",
+    params(JobParameters),
+    responses(
+        (status = 200, body = Vec<JobBody>, description = "The page; empty when there are no more.", headers(
+            ("Link" = String, description = "`next`, while there are older jobs."),
+        )),
+        (status = 400, body = ErrorBody, description = "Wrong parameters."),
+        AdministratorRefusals,
+    )
+)]
+pub(super) async fn list(
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let parameters = Parameters::from_urlencoded(request.query_string().as_bytes());
+    let mut checker = Checker::new(&parameters);
+    let before = checker.positive("before").map(|id| JobId(i64::try_from(id).unwrap_or(i64::MAX)));
+    let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
+    let (before, per_page) = checker.finish(Some((before, per_page)))?;
+
+    // One more than shown tells whether there is another page.
+    let limit = u32::try_from(per_page).unwrap_or(u32::MAX).saturating_add(1);
+    let mut jobs = context.api.jobs.list(before, limit).await?;
+    let shown = usize::try_from(per_page).unwrap_or(usize::MAX);
+    let has_next = jobs.len() > shown;
+    jobs.truncate(shown);
+    let mut answer = HttpResponse::Ok();
+    if let Some(last) = jobs.last().filter(|_| has_next) {
+        let mut links = Links::new(&request, context.api.settings.external_url.as_deref());
+        links.add("next", &[("before", &last.id.0.to_string()), ("per_page", &per_page.to_string())]);
+        if let Some(link) = links.into_header() {
+            answer.insert_header(link);
+        }
+    }
+    Ok(answer.json(jobs.iter().map(JobBody::from).collect::<Vec<_>>()))
+}

@@ -1,0 +1,126 @@
+//! The `Link` header and the URLs in it.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::http::uri::Authority;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::parameters::pairs;
+
+/// All but what RFC 3986 calls unreserved is encoded, so that no value can end the URL or the header.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Builds the `Link` header of one answer.
+pub(crate) struct Links<'a> {
+    request: &'a HttpRequest,
+    external_url: Option<&'a str>,
+    header: String,
+}
+
+impl<'a> Links<'a> {
+    /// Links to other pages of what this request asked for. Their URLs begin with `external_url` where it is
+    /// given, else with the scheme and host of the request itself; headers of proxies are not trusted.
+    pub(crate) fn new(request: &'a HttpRequest, external_url: Option<&'a str>) -> Self {
+        Self { request, external_url, header: String::new() }
+    }
+
+    /// Adds a link: the request's own URL with these parameters set.
+    pub(crate) fn add(&mut self, rel: &str, parameters: &[(&str, &str)]) {
+        if !self.header.is_empty() {
+            self.header.push_str(", ");
+        }
+        self.header.push('<');
+        self.push_url(parameters);
+        self.header.push_str(">; rel=\"");
+        self.header.push_str(rel);
+        self.header.push('"');
+    }
+
+    /// The header, if there is any link.
+    pub(crate) fn into_header(self) -> Option<(header::HeaderName, String)> {
+        (!self.header.is_empty()).then_some((header::LINK, self.header))
+    }
+
+    fn push_url(&mut self, parameters: &[(&str, &str)]) {
+        if let Some(url) = self.external_url {
+            self.header.push_str(url.trim_end_matches('/'));
+        } else {
+            self.header.push_str("http://");
+            self.header.push_str(host(self.request));
+        }
+        // Of a route without free parts, or with checked ones, the decoded path needs no encoding.
+        self.header.push_str(self.request.path());
+        let query = self.request.query_string().as_bytes();
+        let kept = pairs(query).filter(|(name, _)| parameters.iter().all(|(set, _)| set != name));
+        let set = parameters.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let mut separator = '?';
+        for (name, value) in kept.chain(set) {
+            self.header.push(separator);
+            self.header.extend(utf8_percent_encode(&name, ENCODED));
+            self.header.push('=');
+            self.header.extend(utf8_percent_encode(&value, ENCODED));
+            separator = '&';
+        }
+    }
+}
+
+/// The host the request names, if it is the name of a host; else the address the server listens on.
+fn host(request: &HttpRequest) -> &str {
+    let is_host = |host: &&str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+    };
+    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    let named = named.or_else(|| request.uri().authority().map(Authority::as_str));
+    named.filter(is_host).unwrap_or_else(|| request.app_config().host())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn link(uri: &str, host: &str, external: Option<&str>) -> String {
+        let request = TestRequest::with_uri(uri).insert_header(("Host", host)).to_http_request();
+        let mut links = Links::new(&request, external);
+        links.add("next", &[("page", "2"), ("per_page", "20")]);
+        links.into_header().unwrap().1
+    }
+
+    #[test]
+    fn keeps_the_own_parameters_and_sets_the_page() {
+        assert_eq!(
+            link("/api/x?identifiers[]=1&page=1&identifiers%5B%5D=2&foo", "stock.test:81", None),
+            "<http://stock.test:81/api/x?identifiers%5B%5D=1&identifiers%5B%5D=2&foo=&page=2&per_page=20>; \
+             rel=\"next\""
+        );
+    }
+
+    #[test]
+    fn the_external_url_goes_first() {
+        assert_eq!(
+            link("/api/x", "stock.test", Some("https://out.test/base/")),
+            "<https://out.test/base/api/x?page=2&per_page=20>; rel=\"next\""
+        );
+    }
+
+    #[test]
+    fn nothing_sent_can_break_out_of_the_header() {
+        let header = link("/api/x?a=%3E%0D%0A%22,%C3%A9%FF", "a>b\"", None);
+        assert_eq!(
+            header,
+            "<http://localhost:8080/api/x?a=%3E%0D%0A%22%2C%C3%A9%EF%BF%BD&page=2&per_page=20>; rel=\"next\""
+        );
+    }
+
+    #[test]
+    fn links_are_joined() {
+        let request = TestRequest::with_uri("/").to_http_request();
+        let mut links = Links::new(&request, Some("http://h"));
+        assert!(links.header.is_empty());
+        links.add("prev", &[]);
+        links.add("first", &[]);
+        assert_eq!(links.into_header().unwrap().1, "<http://h/>; rel=\"prev\", <http://h/>; rel=\"first\"");
+        assert_eq!(Links::new(&request, None).into_header(), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! What several paths of the document share: refusals and parameters.
+
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+use super::names::{ModelName, PaginationName, Positive, SortName, StateName};
+use crate::error::{ErrorBody, MessageBody};
+
+/// The answer to a fault of our own.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) enum OwnFault {
+    /// A fault of our own; the log holds its cause under the request's id.
+    #[response(status = 500)]
+    Internal(MessageBody),
+}
+
+/// How a path that needs any valid token may refuse.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) enum TokenRefusals {
+    /// No token, or one that is unknown, expired or revoked.
+    #[response(status = 401)]
+    Unauthorized(MessageBody),
+    /// Too many wrong tokens from this address.
+    #[response(status = 429, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
+    TooMany(MessageBody),
+    /// A fault of our own; the log holds its cause under the request's id.
+    #[response(status = 500)]
+    Internal(MessageBody),
+    /// The database is unreachable.
+    #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
+    Unavailable(MessageBody),
+}
+
+/// How a path that needs an administrator's token may refuse.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) enum AdministratorRefusals {
+    /// No token, or one that is unknown, expired or revoked.
+    #[response(status = 401)]
+    Unauthorized(MessageBody),
+    /// The token's owner is no administrator, or its scope does not cover the request.
+    #[response(status = 403)]
+    Forbidden(ErrorBody),
+    /// Too many wrong tokens from this address.
+    #[response(status = 429, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
+    TooMany(MessageBody),
+    /// A fault of our own; the log holds its cause under the request's id.
+    #[response(status = 500)]
+    Internal(MessageBody),
+    /// The database is unreachable.
+    #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
+    Unavailable(MessageBody),
+}
+
+/// The model a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct ModelPath {
+    /// The model's name.
+    #[param(inline)]
+    model_name: ModelName,
+}
+
+/// The record a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct RecordPath {
+    /// The model's name.
+    #[param(inline)]
+    model_name: ModelName,
+    /// The primary key: an integer, or a composite as URL-safe base64, with or without padding.
+    #[param(pattern = "^(-?[0-9]+|[A-Za-z0-9_-]+=*)$", example = "1")]
+    record_identifier: String,
+}
+
+/// The job a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct JobPath {
+    /// The job's number.
+    id: i64,
+}
+
+/// Which of a model's records; both must hold.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct FilterParameters {
+    /// Only records in this state.
+    #[param(inline)]
+    checksum_state: Option<StateName>,
+    /// Only these records: all integers, or all base64. A comma-separated `identifiers=1,2` and a repeated
+    /// `identifiers=` mean the same.
+    #[param(rename = "identifiers[]", style = Form, explode)]
+    identifiers: Option<Vec<String>>,
+}
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct PageParameters {
+    /// Offset pagination: the page; 1 by default.
+    #[param(inline)]
+    page: Option<Positive>,
+    /// The most records on the page; 20 by default, and values over 100 mean 100.
+    #[param(inline)]
+    per_page: Option<Positive>,
+    /// The order by primary key.
+    #[param(inline)]
+    sort: Option<SortName>,
+    /// The kind of pagination.
+    #[param(inline)]
+    pagination: Option<PaginationName>,
+    /// Keyset pagination: a cursor from `X-Next-Cursor`, `X-Prev-Cursor` or `Link`.
+    cursor: Option<String>,
+}
+
+/// Which of a model's records; both must hold.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct TargetBody {
+    /// Only records in this state.
+    #[schema(inline)]
+    checksum_state: Option<StateName>,
+    /// Only these records: all integers, or all base64.
+    identifiers: Option<Vec<IdentifierBody>>,
+}
+
+/// A record's primary key.
+#[derive(ToSchema)]
+#[schema(as = Identifier)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+enum IdentifierBody {
+    /// An integer.
+    Integer(i64),
+    /// An integer in decimal, or a composite as URL-safe base64.
+    Text(String),
+}

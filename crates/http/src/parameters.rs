@@ -1,0 +1,202 @@
+//! Request parameters as they come in, from a query string, a form or a JSON object, before anybody looks at
+//! their values.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+use serde_json::{Map, Value};
+
+/// The parameters that are lists, so that repeating one adds to it; of any other the last one wins.
+const LISTS: [&str; 1] = ["identifiers"];
+
+/// A parameter as it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Raw {
+    /// A single text.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
+    /// Of a type that no parameter has, such as an object.
+    Wrong,
+}
+
+/// All parameters of one source. A JSON `null` is as if it were not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Parameters(Vec<(String, Raw)>);
+
+impl Parameters {
+    /// From a query string or a form.
+    pub(crate) fn from_urlencoded(text: &[u8]) -> Self {
+        let mut parameters = Self::default();
+        for (name, value) in pairs(text) {
+            parameters.add(&name, value.into_owned());
+        }
+        parameters
+    }
+
+    /// From a JSON object.
+    pub(crate) fn from_json(object: Map<String, Value>) -> Self {
+        let raw = |name: &str, value: Value| match value {
+            Value::Null => None,
+            Value::String(text) if LISTS.contains(&name) => Some(Raw::List(vec![text])),
+            Value::String(text) => Some(Raw::Text(text)),
+            Value::Array(elements) => Some(list(&elements)),
+            Value::Number(_) if LISTS.contains(&name) => Some(list(&[value])),
+            Value::Number(_) | Value::Bool(_) | Value::Object(_) => Some(Raw::Wrong),
+        };
+        let entries = object.into_iter().filter_map(|(name, value)| {
+            let raw = raw(&name, value)?;
+            Some((name, raw))
+        });
+        Self(entries.collect())
+    }
+
+    /// These parameters, and those of `other` that are not among them.
+    #[must_use]
+    pub(crate) fn or(mut self, other: Self) -> Self {
+        for (name, raw) in other.0 {
+            if self.get(&name).is_none() {
+                self.0.push((name, raw));
+            }
+        }
+        self
+    }
+
+    /// The parameter of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Raw> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, raw)| raw)
+    }
+
+    /// Takes in `name=value`, where the name may end in `[]` or `[0]` as an element of a list.
+    pub(crate) fn add(&mut self, name: &str, value: String) {
+        let (base, brackets) = name.find('[').map_or((name, ""), |at| name.split_at(at));
+        let index = brackets.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let is_element = index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()));
+        if brackets.is_empty() && !LISTS.contains(&base) {
+            self.set(base, Raw::Text(value));
+        } else if !brackets.is_empty() && !is_element {
+            self.set(base, Raw::Wrong);
+        } else {
+            match self.0.iter_mut().find(|(known, _)| known == base) {
+                Some((_, Raw::List(values))) => values.push(value),
+                Some((_, Raw::Wrong)) => (),
+                _ => self.set(base, Raw::List(vec![value])),
+            }
+        }
+    }
+
+    fn set(&mut self, name: &str, raw: Raw) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, held)) => *held = raw,
+            None => self.0.push((name.to_owned(), raw)),
+        }
+    }
+}
+
+/// The pairs of a query string or a form, decoded; bytes that are no UTF-8 become replacement characters.
+pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let mut halves = pair.splitn(2, |byte| *byte == b'=');
+        let mut next = || decode(halves.next().unwrap_or_default());
+        (next(), next())
+    })
+}
+
+fn decode(text: &[u8]) -> Cow<'_, str> {
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if text.contains(&b'+') {
+        let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        return Cow::Owned(lossy(&Cow::from(percent_decode(&spaced))));
+    }
+    percent_decode(text).decode_utf8_lossy()
+}
+
+/// A JSON list of numbers and texts. `null` counts as an empty element, any other type makes it wrong.
+fn list(elements: &[Value]) -> Raw {
+    let text = |element: &Value| match element {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => Some(String::new()),
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().filter(|value| value.fract() == 0.0).map(|value| format!("{value:.0}"))
+        }
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    elements.iter().map(text).collect::<Option<Vec<_>>>().map_or(Raw::Wrong, Raw::List)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str, name: &str) -> Option<Raw> {
+        Parameters::from_urlencoded(text.as_bytes()).get(name).cloned()
+    }
+
+    fn json(text: &str, name: &str) -> Option<Raw> {
+        Parameters::from_json(serde_json::from_str(text).unwrap()).get(name).cloned()
+    }
+
+    fn texts(values: &[&str]) -> Raw {
+        Raw::List(values.iter().map(|value| (*value).to_owned()).collect())
+    }
+
+    #[test]
+    fn all_forms_of_a_list_mean_the_same() {
+        let same = Some(texts(&["1", "2"]));
+        for text in [
+            "identifiers[]=1&identifiers[]=2",
+            "identifiers%5B%5D=1&identifiers%5b%5d=2",
+            "identifiers=1&identifiers=2",
+            "identifiers[0]=1&identifiers[1]=2",
+            "identifiers=1&identifiers[]=2",
+        ] {
+            assert_eq!(query(text, "identifiers"), same, "{text}");
+        }
+        assert_eq!(query("identifiers=1,2", "identifiers"), Some(texts(&["1,2"])));
+        assert_eq!(json(r#"{"identifiers":[1,"2"]}"#, "identifiers"), same);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_single_parameter_wins() {
+        assert_eq!(query("page=1&page=2", "page"), Some(Raw::Text("2".to_owned())));
+    }
+
+    #[test]
+    fn wrong_types_are_kept_as_such() {
+        assert_eq!(query("identifiers[a]=1&identifiers[]=2", "identifiers"), Some(Raw::Wrong));
+        assert_eq!(query("identifiers[]=2&identifiers[", "identifiers"), Some(Raw::Wrong));
+        assert_eq!(query("page[]=1", "page"), Some(texts(&["1"])));
+        for text in [r#"{"identifiers":{"a":1}}"#, r#"{"identifiers":[true]}"#, r#"{"identifiers":[1.5]}"#] {
+            assert_eq!(json(text, "identifiers"), Some(Raw::Wrong), "{text}");
+        }
+        assert_eq!(json(r#"{"checksum_state":5}"#, "checksum_state"), Some(Raw::Wrong));
+    }
+
+    #[test]
+    fn json_numbers_keep_their_value_and_null_is_nothing() {
+        assert_eq!(
+            json(r#"{"identifiers":[9223372036854775807,-1,2.0,1e20,null]}"#, "identifiers"),
+            Some(texts(&["9223372036854775807", "-1", "2", "100000000000000000000", ""]))
+        );
+        assert_eq!(json(r#"{"identifiers":7}"#, "identifiers"), Some(texts(&["7"])));
+        assert_eq!(json(r#"{"identifiers":null}"#, "identifiers"), None);
+    }
+
+    #[test]
+    fn decoding_is_that_of_forms() {
+        let decoded: Vec<_> = pairs(b"a+b=%26%3D+&&c&d=%FF%00=e").collect();
+        assert_eq!(
+            decoded,
+            [("a b".into(), "&= ".into()), ("c".into(), "".into()), ("d".into(), "\u{fffd}\0=e".into())]
+        );
+    }
+
+    #[test]
+    fn one_source_goes_before_another() {
+        let body = Parameters::from_urlencoded(b"a=1");
+        let both = body.or(Parameters::from_urlencoded(b"a=2&b=3"));
+        assert_eq!(both.get("a"), Some(&Raw::Text("1".to_owned())));
+        assert_eq!(both.get("b"), Some(&Raw::Text("3".to_owned())));
+    }
+}

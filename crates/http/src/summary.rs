@@ -1,0 +1,279 @@
+//! The catalogue's counts: `GET /api/v1/summary`, and the cache that it shares with `/metrics`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::{HttpResponse, web};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use serde::Serialize;
+use stocktake_domain::ports::{ModelSummary, StoreError};
+use stocktake_domain::{FailureKind, State, Timestamp};
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+use crate::jobs::JobBody;
+use crate::openapi::AdministratorRefusals;
+use crate::record::{as_text, shown};
+use crate::routing::{READ, get, resource};
+use crate::{Api, Context};
+
+/// Counts are kept for so many times as long as it took to make them, so that making them never takes more
+/// than a twentieth of the time, however often they are asked for; of a small catalogue they are hardly kept.
+const KEPT_FACTOR: u32 = 20;
+
+/// The counts of all models at one moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// The counts, of the models that have records.
+    pub(crate) models: Vec<ModelSummary>,
+    /// When they were asked for.
+    pub(crate) as_of: Timestamp,
+    /// When they are no longer shown.
+    expires_at: Timestamp,
+}
+
+impl Snapshot {
+    /// Whether it may be shown; not if the clock was set back to before it was made.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        (self.as_of..self.expires_at).contains(&now)
+    }
+}
+
+type Outcome = Result<Arc<Snapshot>, Arc<StoreError>>;
+
+/// The latest snapshot, or the one being made, which all who ask meanwhile wait for.
+#[derive(Default)]
+pub(crate) struct SummaryCache(Mutex<Option<Shared<BoxFuture<'static, Outcome>>>>);
+
+impl SummaryCache {
+    /// A snapshot that is fresh. One that is being made is finished even if nobody waits for it any more.
+    pub(crate) async fn get(&self, api: &Arc<Api>) -> Result<Arc<Snapshot>, ApiError> {
+        let outcome = self.current(api).await;
+        outcome.map_err(|error| match *error {
+            StoreError::Unavailable(_) | StoreError::Schema(_) => {
+                ApiError::Unavailable(StoreError::Unavailable(Box::new(error)))
+            }
+            StoreError::Internal(_) => ApiError::Internal(Box::new(error)),
+        })
+    }
+
+    fn current(&self, api: &Arc<Api>) -> Shared<BoxFuture<'static, Outcome>> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = api.clock.now();
+        let usable = held.as_ref().filter(|future| match future.peek() {
+            None => true,
+            Some(Ok(snapshot)) => snapshot.is_fresh(now),
+            Some(Err(_)) => false,
+        });
+        if let Some(future) = usable {
+            return future.clone();
+        }
+        let task = tokio::spawn(make(Arc::clone(api)));
+        let future = task.map(|joined| joined.unwrap_or_else(|panic| Err(internal(panic)))).boxed().shared();
+        *held = Some(future.clone());
+        future
+    }
+}
+
+fn internal(panic: tokio::task::JoinError) -> Arc<StoreError> {
+    Arc::new(StoreError::Internal(Box::new(panic)))
+}
+
+async fn make(api: Arc<Api>) -> Outcome {
+    let as_of = api.clock.now();
+    let models = api.catalogue.summary().await.map_err(Arc::new)?;
+    let done = api.clock.now();
+    let expires_at = done.after(done.since(as_of).saturating_mul(KEPT_FACTOR));
+    Ok(Arc::new(Snapshot { models, as_of, expires_at }))
+}
+
+/// The route.
+pub(crate) fn configure(routes: &mut web::ServiceConfig) {
+    routes.service(resource("/api/v1/summary", READ).route(get().to(summary)));
+}
+
+/// The state of the whole catalogue.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Summary)]
+pub(crate) struct SummaryBody {
+    /// When the records were counted; of a large catalogue the counts are kept for a while.
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
+    as_of: Timestamp,
+    /// The models that have records.
+    models: Vec<ModelBody>,
+    /// The bulk jobs under way, oldest first.
+    jobs: Vec<JobBody>,
+}
+
+/// The counts of one model.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelSummary)]
+struct ModelBody {
+    /// The model's name.
+    #[schema(example = "lfs_objects")]
+    model_name: &'static str,
+    /// The class of its records.
+    #[schema(example = "LfsObject")]
+    model_class: &'static str,
+    /// All records.
+    records: u64,
+    /// Records by state.
+    states: StateCounts,
+    /// Failed records by kind of failure.
+    failures: FailureCounts,
+    /// The sum of the known sizes, in bytes.
+    bytes: u64,
+    /// The oldest success among the records that are `succeeded`.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    oldest_success: Option<Timestamp>,
+}
+
+/// Records by state.
+#[derive(Debug, Serialize, ToSchema)]
+struct StateCounts {
+    pending: u64,
+    started: u64,
+    succeeded: u64,
+    failed: u64,
+    disabled: u64,
+}
+
+/// Failed records by kind of failure.
+#[derive(Debug, Serialize, ToSchema)]
+struct FailureCounts {
+    missing: u64,
+    altered: u64,
+    unreadable: u64,
+    invalid: u64,
+    timed_out: u64,
+}
+
+/// The number of records in this state.
+pub(crate) fn in_state(summary: &ModelSummary, state: State) -> u64 {
+    summary.states.iter().filter(|(known, _)| *known == state).map(|(_, count)| count).sum()
+}
+
+/// The number of records that failed in this way.
+pub(crate) fn of_kind(summary: &ModelSummary, kind: FailureKind) -> u64 {
+    summary.failures.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum()
+}
+
+impl From<&ModelSummary> for ModelBody {
+    fn from(summary: &ModelSummary) -> Self {
+        let state = |state| in_state(summary, state);
+        let kind = |kind| of_kind(summary, kind);
+        Self {
+            model_name: summary.model.name(),
+            model_class: summary.model.class(),
+            records: summary.states.iter().map(|(_, count)| count).sum(),
+            states: StateCounts {
+                pending: state(State::Pending),
+                started: state(State::Started),
+                succeeded: state(State::Succeeded),
+                failed: state(State::Failed),
+                disabled: state(State::Disabled),
+            },
+            failures: FailureCounts {
+                missing: kind(FailureKind::Missing),
+                altered: kind(FailureKind::Altered),
+                unreadable: kind(FailureKind::Unreadable),
+                invalid: kind(FailureKind::Invalid),
+                timed_out: kind(FailureKind::TimedOut),
+            },
+            bytes: summary.bytes,
+            oldest_success: summary.oldest_success,
+        }
+    }
+}
+
+/// Counts the records by model and state, and shows the bulk jobs under way.
+#[utoipa::path(
+    get, path = "/api/v1/summary", tag = "operation",
+    responses((status = 200, body = SummaryBody, description = "The counts."), AdministratorRefusals)
+)]
+async fn summary(context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
+    let snapshot = context.summary.get(&context.api).await?;
+    let jobs = context.api.jobs.open().await?;
+    Ok(HttpResponse::Ok().json(SummaryBody {
+        as_of: snapshot.as_of,
+        models: snapshot.models.iter().map(ModelBody::from).collect(),
+        jobs: jobs.iter().map(JobBody::from).collect(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stocktake_domain::Model;
+
+    use super::*;
+    use crate::testing::{Mocks, unavailable};
+
+    fn counts() -> Vec<ModelSummary> {
+        vec![ModelSummary {
+            model: Model::Uploads,
+            states: vec![(State::Succeeded, 5), (State::Failed, 3)],
+            failures: vec![(FailureKind::Missing, 2), (FailureKind::TimedOut, 1)],
+            bytes: 99,
+            oldest_success: Some(Timestamp::from_millis(1500)),
+        }]
+    }
+
+    #[actix_web::test]
+    async fn all_counts_are_shown() {
+        let mut mocks = Mocks::default();
+        mocks.catalogue.expect_summary().returning(|| Ok(counts()));
+        mocks.jobs.expect_open().returning(|| Ok(vec![]));
+        let answer = mocks.get("/api/v1/summary").await;
+        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"bytes":99,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
+    }
+
+    /// An API whose counting takes a second, and how often it may count.
+    fn slow(times: usize) -> (Arc<Api>, Arc<crate::testing::HandClock>) {
+        let mut mocks = Mocks::default();
+        let clock = Arc::clone(&mocks.clock);
+        let ticking = Arc::clone(&clock);
+        mocks.catalogue.expect_summary().times(times).returning(move || {
+            ticking.set(stocktake_domain::Clock::now(&*ticking).after(Duration::from_secs(1)));
+            Ok(counts())
+        });
+        (mocks.api(), clock)
+    }
+
+    #[actix_web::test]
+    async fn counts_are_kept_for_twenty_times_as_long_as_they_took() {
+        let (api, clock) = slow(3);
+        let cache = SummaryCache::default();
+        let first = cache.get(&api).await.unwrap();
+        clock.set(Timestamp::from_millis(20_999));
+        assert!(Arc::ptr_eq(&first, &cache.get(&api).await.unwrap()));
+        clock.set(Timestamp::from_millis(21_000));
+        assert_eq!(cache.get(&api).await.unwrap().as_of, Timestamp::from_millis(21_000));
+        clock.set(Timestamp::from_millis(0));
+        assert_eq!(cache.get(&api).await.unwrap().as_of, Timestamp::from_millis(0));
+    }
+
+    #[actix_web::test]
+    async fn a_failure_is_not_kept() {
+        let mut mocks = Mocks::default();
+        let mut outcomes = vec![Ok(counts()), Err(unavailable())];
+        mocks.catalogue.expect_summary().times(2).returning(move || outcomes.pop().unwrap());
+        let (api, cache) = (mocks.api(), SummaryCache::default());
+        assert!(matches!(cache.get(&api).await, Err(ApiError::Unavailable(_))));
+        assert!(cache.get(&api).await.is_ok());
+    }
+
+    #[actix_web::test]
+    async fn who_asks_meanwhile_shares_the_counting() {
+        let mut mocks = Mocks::default();
+        mocks.catalogue.expect_summary().times(1).returning(|| Ok(counts()));
+        let (api, cache) = (mocks.api(), SummaryCache::default());
+        // The counting is a task of its own, which on this thread begins only when somebody waits.
+        let (first, second) = (cache.current(&api), cache.current(&api));
+        drop(first);
+        assert_eq!(second.await.unwrap().models, counts());
+    }
+}

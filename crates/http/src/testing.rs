@@ -1,0 +1,195 @@
+//! What the tests of the endpoints share: an [`Api`] over mocks, a clock that is set by hand, and requests that
+//! go through the whole application.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use actix_web::body::MessageBody as _;
+use actix_web::dev::Service as _;
+use actix_web::test::TestRequest;
+use actix_web::web;
+use sha2::{Digest as _, Sha256};
+use stocktake_domain::ports::{
+    MockCatalogue, MockJobs, MockQueue, MockRecalculation, MockTokens, Page, StoreError,
+};
+use stocktake_domain::{
+    Clock, Location, Model, NewToken, Pending, Record, RecordKey, Scope, Status, Timestamp, Token,
+    TokenDigest, TokenId, Verification,
+};
+
+use crate::{Api, Context, HttpSettings, server};
+
+/// The text of the token that [`Mocks::default`] knows: an administrator's, for everything.
+pub(crate) const TOKEN: &str = "stk-right";
+
+/// A clock that stands still until it is set.
+#[derive(Default)]
+pub(crate) struct HandClock(AtomicI64);
+
+impl HandClock {
+    pub(crate) fn set(&self, time: Timestamp) {
+        self.0.store(time.millis(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// The parts of an [`Api`], to be given expectations.
+pub(crate) struct Mocks {
+    pub(crate) catalogue: MockCatalogue,
+    pub(crate) jobs: MockJobs,
+    pub(crate) tokens: MockTokens,
+    pub(crate) recalculation: MockRecalculation,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) settings: HttpSettings,
+}
+
+impl Default for Mocks {
+    /// Knows [`TOKEN`] alone, and expects nothing else.
+    fn default() -> Self {
+        Self::knowing(token(TOKEN))
+    }
+}
+
+impl Mocks {
+    /// Knows this token alone, and expects nothing else.
+    pub(crate) fn knowing(token: Token) -> Self {
+        let mut tokens = MockTokens::new();
+        tokens
+            .expect_find()
+            .returning(move |digest| Ok((token.made.digest == *digest).then(|| token.clone())));
+        Self {
+            catalogue: MockCatalogue::new(),
+            jobs: MockJobs::new(),
+            tokens,
+            recalculation: MockRecalculation::new(),
+            clock: Arc::default(),
+            settings: settings(),
+        }
+    }
+
+    /// The API over these parts.
+    pub(crate) fn api(self) -> Arc<Api> {
+        Arc::new(Api {
+            catalogue: Arc::new(self.catalogue),
+            queue: Arc::new(MockQueue::new()),
+            jobs: Arc::new(self.jobs),
+            tokens: Arc::new(self.tokens),
+            recalculation: Arc::new(self.recalculation),
+            clock: self.clock,
+            settings: self.settings,
+            metrics: Arc::new(|| "process_metric 1\n".to_owned()),
+        })
+    }
+
+    /// The context over these parts.
+    pub(crate) fn context(self) -> web::Data<Context> {
+        web::Data::new(Context::new(self.api()))
+    }
+
+    /// The answer to a `GET` with [`TOKEN`].
+    pub(crate) async fn get(self, uri: &str) -> Answer {
+        send(&self.context(), TestRequest::get().uri(uri).insert_header(("PRIVATE-TOKEN", TOKEN))).await
+    }
+
+    /// The answer to a `PUT` with [`TOKEN`].
+    pub(crate) async fn put(self, uri: &str) -> Answer {
+        send(&self.context(), TestRequest::put().uri(uri).insert_header(("PRIVATE-TOKEN", TOKEN))).await
+    }
+}
+
+pub(crate) fn settings() -> HttpSettings {
+    HttpSettings {
+        external_url: Some("https://stock.test".to_owned()),
+        offset_limit: 50_000,
+        recalculation_deadline: Duration::from_secs(30),
+        max_body_bytes: 1000,
+        wrong_tokens_per_minute: 3,
+        version: "1.2.3".to_owned(),
+        revision: "abc".to_owned(),
+        metrics_elsewhere: false,
+    }
+}
+
+/// An answer as the client sees it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: actix_web::http::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// Status and body at once.
+    #[track_caller]
+    pub(crate) fn is(&self, status: u16, body: &str) {
+        assert_eq!((self.status, self.body.as_str()), (status, body));
+    }
+}
+
+/// Sends a request through the whole application.
+pub(crate) async fn send(context: &web::Data<Context>, request: TestRequest) -> Answer {
+    let app = server::app(context.clone(), server::configure_with_metrics);
+    let service = actix_web::test::init_service(app).await;
+    let response = match service.call(request.to_request()).await {
+        Ok(response) => response.into_parts().1,
+        Err(error) => error.error_response(),
+    };
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.into_body().try_into_bytes().unwrap();
+    Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+/// An administrator's token for everything, with this text.
+pub(crate) fn token(text: &str) -> Token {
+    let digest = TokenDigest(Sha256::digest(text).into());
+    let made = NewToken {
+        name: "ci".to_owned(),
+        owner: "root".to_owned(),
+        admin: true,
+        scope: Scope::Api,
+        expires_at: None,
+        digest,
+    };
+    Token { id: TokenId(7), made, created_at: Timestamp::from_millis(0), revoked_at: None }
+}
+
+/// A pending record of the model `projects`.
+pub(crate) fn record(parts: &[i64]) -> Record {
+    Record {
+        model: Model::Projects,
+        key: key(parts),
+        created_at: None,
+        file_size: None,
+        location: Location { storage: "main".to_owned(), path: "a".to_owned() },
+        expected: None,
+        accepted: false,
+        status: Status::Pending(Verification::<Pending>::new()),
+    }
+}
+
+pub(crate) fn key(parts: &[i64]) -> RecordKey {
+    RecordKey::from_parts(parts.to_vec()).unwrap()
+}
+
+/// A page of records with integer keys.
+pub(crate) fn page(keys: impl IntoIterator<Item = i64>, has_previous: bool, has_next: bool) -> Page {
+    Page { records: keys.into_iter().map(|key| record(&[key])).collect(), has_next, has_previous }
+}
+
+pub(crate) fn unavailable() -> StoreError {
+    StoreError::Unavailable("no route to db.internal".into())
+}

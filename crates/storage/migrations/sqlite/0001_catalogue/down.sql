@@ -1,0 +1,5 @@
+DROP TABLE tokens;
+DROP TABLE jobs;
+DROP TABLE leases;
+DROP TABLE queues;
+DROP TABLE records;

@@ -1,0 +1,165 @@
+//! The port `Catalogue`, over any driver.
+
+mod import;
+mod page;
+mod summary;
+
+use async_trait::async_trait;
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use stocktake_domain::ports::{
+    Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PathStream, StoreError,
+};
+use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
+
+use crate::error::Fault;
+use crate::key;
+use crate::queries::{Dialect, Filter, NEXT_ATTEMPT, RECORD, STARTED, Span};
+use crate::rows::{RecordRow, SUCCEEDED, model_code, storable_size};
+use crate::schema::records;
+use crate::session::{Driver, Session, Work};
+use crate::sql::Sql;
+use crate::store::Adapter;
+
+#[async_trait]
+impl<D: Driver> Catalogue for Adapter<D> {
+    async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
+        let plan = page::Plan::new(request);
+        self.driver.run(Work::Read, move |session| Box::pin(page::read(session, plan))).await
+    }
+
+    async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
+        let filter = Filter::new(model_code(model), selection);
+        self.driver.run(Work::Read, move |session| Box::pin(count(session, filter, at_most))).await
+    }
+
+    async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
+        let (model, key) = (model_code(model), key::encode(key));
+        self.driver.run(Work::Read, move |session| Box::pin(knows_shape(session, model, key))).await
+    }
+
+    async fn get(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        let (model, key) = (model_code(model), key::encode(key));
+        self.driver.run(Work::Read, move |session| Box::pin(get(session, model, key))).await
+    }
+
+    async fn import<'a>(
+        &self,
+        model: Model,
+        entries: EntryStream<'a>,
+        now: Timestamp,
+    ) -> Result<Applied, ImportError> {
+        import::run(&self.driver, model_code(model), entries, now.millis()).await
+    }
+
+    async fn paths(&self, model: Model, storage: &str) -> Result<PathStream, StoreError> {
+        self.driver.paths(model_code(model), storage.to_owned()).await
+    }
+
+    async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
+        let model = model_code(model);
+        self.driver.run(Work::Read, move |session| Box::pin(largest_key(session, model))).await
+    }
+
+    async fn accept(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        checksum: Digest,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError> {
+        let (model, key, now) = (model_code(model), key::encode(key), now.millis());
+        let size = storable_size(size, "file_size")?;
+        self.driver
+            .run(Work::Write, move |session| Box::pin(accept(session, model, key, checksum, size, now)))
+            .await
+    }
+
+    async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
+        self.driver.run(Work::Survey, |session| Box::pin(summary::read(session))).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let known = self.driver.known_migrations()?;
+        self.driver.run(Work::Read, move |session| Box::pin(check(session, known))).await
+    }
+}
+
+/// Reads one record.
+pub(crate) async fn get<S: Session>(
+    session: &mut S,
+    model: i16,
+    key: Vec<u8>,
+) -> Result<Option<Record>, Fault> {
+    let sql = Sql::<(records::SqlType, Bool)>::new(format!(
+        "SELECT {RECORD}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?"
+    ));
+    let found: Option<(RecordRow, bool)> = session.first(sql.bind(model).bind(key)).await?;
+    found.map(|(row, started)| row.into_record(started)).transpose()
+}
+
+async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, Fault> {
+    let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
+    let sql = filter.select_from(sql, S::DIALECT, &Span::all());
+    let sql = sql.push(" LIMIT ?) AS matching").bind(i64::try_from(at_most).unwrap_or(i64::MAX));
+    let counted: i64 = session.one(sql).await?;
+    crate::rows::unsigned(counted, "count")
+}
+
+async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> Result<bool, Fault> {
+    let sql = Sql::<Binary>::new(
+        "SELECT r.key FROM records r WHERE r.model = ? AND r.key = ? \
+         UNION ALL SELECT * FROM (SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key LIMIT 1) AS a \
+         UNION ALL SELECT * FROM (SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1) AS b",
+    );
+    let known: Vec<Vec<u8>> = session.load(sql.bind(model).bind(key.clone()).bind(model).bind(model)).await?;
+    Ok(known.is_empty() || known.iter().any(|other| other.len() == key.len()))
+}
+
+async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<RecordKey>, Fault> {
+    let sql = Sql::<Binary>::new("SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1");
+    let found: Option<Vec<u8>> = session.first(sql.bind(model)).await?;
+    found.map(|bytes| key::decode(&bytes)).transpose()
+}
+
+/// The row after [`stocktake_domain::Verification::accept`].
+async fn accept<S: Session>(
+    session: &mut S,
+    model: i16,
+    key: Vec<u8>,
+    checksum: Digest,
+    size: i64,
+    now: i64,
+) -> Result<Option<Record>, Fault> {
+    let sql = Sql::<()>::new(format!(
+        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, \
+         retry_at = NULL, failure_kind = NULL, failure = NULL, baseline = ?, baseline_at = ?, \
+         failed_at = NULL, file_size = ?, accepted = TRUE WHERE r.model = ? AND r.key = ?"
+    ));
+    let sql = sql.bind(SUCCEEDED).bind(checksum.bytes().to_vec()).bind(now).bind(size);
+    session.execute(sql.bind(model).bind(key.clone())).await?;
+    get(session, model, key).await
+}
+
+async fn check<S: Session>(session: &mut S, known: Vec<String>) -> Result<(), Fault> {
+    let table = match S::DIALECT {
+        Dialect::Postgres => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        Dialect::Sqlite => {
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '__diesel_schema_migrations')"
+        }
+    };
+    if !session.one::<bool, _>(Sql::<Bool>::new(table)).await? {
+        return Err(Fault::Schema("it was never migrated".to_owned()));
+    }
+    let sql = Sql::<Text>::new("SELECT version FROM __diesel_schema_migrations ORDER BY version");
+    let applied: Vec<String> = session.load(sql).await?;
+    let missing: Vec<&String> = known.iter().filter(|version| !applied.contains(version)).collect();
+    let unknown: Vec<&String> = applied.iter().filter(|version| !known.contains(version)).collect();
+    if let Some(version) = unknown.first() {
+        return Err(Fault::Schema(format!("migration {version} is of another version of this program")));
+    }
+    match missing.first() {
+        Some(version) => Err(Fault::Schema(format!("migration {version} is pending"))),
+        None => Ok(()),
+    }
+}

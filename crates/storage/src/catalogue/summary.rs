@@ -1,0 +1,100 @@
+//! Counts of the whole catalogue.
+
+use std::collections::BTreeMap;
+
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
+use stocktake_domain::ports::ModelSummary;
+use stocktake_domain::{FailureKind, Model, State, Timestamp};
+
+use crate::error::Fault;
+use crate::queries::HELD;
+use crate::rows::{SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
+use crate::session::Session;
+use crate::sql::Sql;
+
+/// Whether held, model, state, kind of failure; then records, file sizes in whole mebibytes and the bytes
+/// beside, oldest baseline. The sizes are summed in two parts, which do not overflow.
+type Group = (bool, i16, i16, Option<i16>, i64, Option<i64>, Option<i64>, Option<i64>);
+type GroupSql = (
+    Bool,
+    SmallInt,
+    SmallInt,
+    Nullable<SmallInt>,
+    BigInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+);
+
+const MEBIBYTE: u64 = 1 << 20;
+
+/// One pass over all records, and one over those that leases hold, in one statement and so at one moment.
+pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary>, Fault> {
+    let integer = |expression: &str| format!("CAST({expression} AS bigint)");
+    let sql = Sql::<GroupSql>::new(format!(
+        "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at) \
+         FROM records r GROUP BY r.model, r.state, r.failure_kind \
+         UNION ALL \
+         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL{HELD} \
+         GROUP BY r.model, r.state, r.failure_kind",
+        integer("SUM(r.file_size >> 20)"),
+        integer("SUM(r.file_size & 1048575)"),
+    ));
+    let groups: Vec<Group> = session.load(sql).await?;
+    let mut summaries: BTreeMap<Model, Tally> = BTreeMap::new();
+    for group in groups {
+        let model = model_of(group.1)?;
+        summaries.entry(model).or_default().add(group)?;
+    }
+    Ok(summaries.into_iter().map(|(model, tally)| tally.into_summary(model)).collect())
+}
+
+#[derive(Default)]
+struct Tally {
+    states: BTreeMap<State, u64>,
+    failures: BTreeMap<FailureKind, u64>,
+    started: u64,
+    bytes: u64,
+    oldest_success: Option<Timestamp>,
+}
+
+impl Tally {
+    fn add(&mut self, group: Group) -> Result<(), Fault> {
+        let (held, _, state_code, kind, count, mebibytes, beside, oldest) = group;
+        let state = state_of(state_code)?;
+        let kind = kind.map(failure_kind_of).transpose()?;
+        let count = unsigned(count, "count")?;
+        let stored = self.states.entry(state).or_default();
+        let failed = kind.map(|kind| self.failures.entry(kind).or_default());
+        if held {
+            *stored = stored.saturating_sub(count);
+            self.started += count;
+        } else {
+            *stored += count;
+        }
+        if let Some(failed) = failed {
+            *failed = if held { failed.saturating_sub(count) } else { *failed + count };
+        }
+        let mebibytes = unsigned(mebibytes.unwrap_or(0), "bytes")?;
+        let bytes = mebibytes.saturating_mul(MEBIBYTE);
+        let bytes = bytes.saturating_add(unsigned(beside.unwrap_or(0), "bytes")?);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if state_code == SUCCEEDED {
+            self.oldest_success = oldest.map(Timestamp::from_millis);
+        }
+        Ok(())
+    }
+
+    fn into_summary(mut self, model: Model) -> ModelSummary {
+        self.states.insert(State::Started, self.started);
+        self.states.retain(|_, count| *count > 0);
+        self.failures.retain(|_, count| *count > 0);
+        ModelSummary {
+            model,
+            states: self.states.into_iter().collect(),
+            failures: self.failures.into_iter().collect(),
+            bytes: self.bytes,
+            oldest_success: self.oldest_success,
+        }
+    }
+}

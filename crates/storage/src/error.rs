@@ -1,0 +1,58 @@
+//! What can go wrong between a query and the ports' [`StoreError`].
+
+use diesel::result::{DatabaseErrorKind, Error};
+use stocktake_domain::ports::StoreError;
+
+/// What went wrong in a unit of work, before it is known what that means to the caller.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The database refused a statement.
+    #[error(transparent)]
+    Query(#[from] Error),
+    /// The stored or given data cannot be, or cannot be stored.
+    #[error("{0}")]
+    Data(String),
+    /// The database cannot be reached.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The schema is not the one this program needs.
+    #[error("{0}")]
+    Schema(String),
+}
+
+impl Fault {
+    /// Data that cannot be: the text says what was found.
+    pub(crate) fn data(what: impl Into<String>) -> Self {
+        Self::Data(what.into())
+    }
+
+    /// Whether the connection itself is at fault, as far as the error alone tells.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Query(Error::BrokenTransactionManager) => true,
+            Self::Query(Error::DatabaseError(kind, _)) => matches!(
+                kind,
+                DatabaseErrorKind::UnableToSendCommand
+                    | DatabaseErrorKind::ClosedConnection
+                    | DatabaseErrorKind::ReadOnlyTransaction
+            ),
+            Self::Query(_) | Self::Data(_) | Self::Schema(_) => false,
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Schema(what) => Self::Schema(what),
+            fault if fault.is_unavailable() => Self::Unavailable(fault.into()),
+            fault => Self::Internal(fault.into()),
+        }
+    }
+}
+
+/// The database cannot be reached, for this reason.
+pub(crate) fn unavailable(reason: impl std::fmt::Display) -> StoreError {
+    Fault::Unavailable(reason.to_string()).into()
+}

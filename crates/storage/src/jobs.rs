@@ -1,0 +1,149 @@
+//! The port `Jobs`, over any driver.
+
+use async_trait::async_trait;
+use diesel::sql_types::Binary;
+use diesel::{ExpressionMethods as _, QueryDsl as _};
+use stocktake_domain::ports::{Jobs, StoreError};
+use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, Timestamp};
+
+use crate::error::Fault;
+use crate::key;
+use crate::queries::{Filter, Span};
+use crate::queue::mark;
+use crate::rows::{JobRow, NewJobRow, job_state_code};
+use crate::schema::jobs;
+use crate::session::{Driver, Session, Work};
+use crate::sql::Sql;
+use crate::store::Adapter;
+
+#[async_trait]
+impl<D: Driver> Jobs for Adapter<D> {
+    async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<Job, StoreError> {
+        let row = NewJobRow::new(job, now)?;
+        self.run_waking(move |session| {
+            Box::pin(async move {
+                let query = diesel::insert_into(jobs::table).values(row).returning(jobs::all_columns);
+                let made: JobRow = session.one(query).await?;
+                Ok((made.into_job()?, true))
+            })
+        })
+        .await
+    }
+
+    async fn list(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError> {
+        let before = before.map_or(i64::MAX, |id| id.0);
+        let query = jobs::table.filter(jobs::id.lt(before)).order(jobs::id.desc()).limit(i64::from(limit));
+        self.driver
+            .run(Work::Read, move |session| Box::pin(async move { all(session.load(query).await?) }))
+            .await
+    }
+
+    async fn open(&self) -> Result<Vec<Job>, StoreError> {
+        let query = jobs::table.filter(jobs::state.eq_any(open_states())).order(jobs::id);
+        self.driver
+            .run(Work::Read, move |session| Box::pin(async move { all(session.load(query).await?) }))
+            .await
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.driver.run(Work::Read, move |session| Box::pin(get(session, id.0))).await
+    }
+
+    async fn cancel(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
+        let open = jobs::table.find(id.0).filter(jobs::state.eq_any(open_states()));
+        let change =
+            (jobs::state.eq(job_state_code(JobState::Cancelled)), jobs::finished_at.eq(Some(now.millis())));
+        self.driver
+            .run(Work::Write, move |session| {
+                Box::pin(async move {
+                    session.execute(diesel::update(open).set(change)).await?;
+                    get(session, id.0).await
+                })
+            })
+            .await
+    }
+
+    async fn advance(&self, limit: u32, now: Timestamp) -> Result<Option<Job>, StoreError> {
+        let (limit, now) = (limit.max(1), now.millis());
+        self.run_waking(move |session| Box::pin(advance(session, limit, now))).await
+    }
+}
+
+fn open_states() -> [i16; 2] {
+    [job_state_code(JobState::Queued), job_state_code(JobState::Running)]
+}
+
+fn all(rows: Vec<JobRow>) -> Result<Vec<Job>, Fault> {
+    rows.into_iter().map(JobRow::into_job).collect()
+}
+
+async fn get<S: Session>(session: &mut S, id: i64) -> Result<Option<Job>, Fault> {
+    let row: Option<JobRow> = session.first(jobs::table.find(id)).await?;
+    row.map(JobRow::into_job).transpose()
+}
+
+/// What a job does next.
+struct Batch {
+    filter: Filter,
+    span: Span,
+    /// The key to go on behind; `None` at the end.
+    next: Option<Vec<u8>>,
+}
+
+/// Marks the next batch of the oldest open job; also says whether anything was marked.
+async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(Option<Job>, bool), Fault> {
+    let sql = Sql::<jobs::SqlType>::new(
+        "SELECT j.id, j.model, j.selected_state, j.selected_keys, j.requested_by, j.state, j.marked_to, \
+         j.marked, j.created_at, j.started_at, j.finished_at FROM jobs j WHERE j.state IN (0, 1) \
+         ORDER BY j.id LIMIT 1",
+    );
+    let row: Option<JobRow> = session.first(sql.push(S::DIALECT.for_update_skip_locked())).await?;
+    let Some(row) = row else { return Ok((None, false)) };
+    let (id, model, started_at) = (row.id, row.model, row.started_at.unwrap_or(now));
+    let after = row.marked_to.clone();
+    let selection = row.into_job()?.request.selection;
+    let batch = next_batch(session, model, &selection, after, limit).await?;
+    mark::hold_claims(session, model, None).await?;
+    let marked = mark::matching(session, &batch.filter, &batch.span, now).await?;
+    let state = if batch.next.is_some() { JobState::Running } else { JobState::Finished };
+    let change = (
+        jobs::state.eq(job_state_code(state)),
+        jobs::marked.eq(jobs::marked + i64::try_from(marked).unwrap_or(i64::MAX)),
+        jobs::started_at.eq(Some(started_at)),
+        jobs::finished_at.eq(batch.next.is_none().then_some(now)),
+        jobs::marked_to.eq(batch.next),
+    );
+    session.execute(diesel::update(jobs::table.find(id)).set(change)).await?;
+    Ok((get(session, id).await?, marked > 0))
+}
+
+/// The next records of a selection behind a key. The batches follow the keys, so that each record is come to
+/// once, whatever its marking does to its state.
+async fn next_batch<S: Session>(
+    session: &mut S,
+    model: i16,
+    selection: &Selection,
+    after: Option<Vec<u8>>,
+    limit: u32,
+) -> Result<Batch, Fault> {
+    let filter = Filter::new(model, selection);
+    let mut span = Span::behind(after);
+    if let Some(keys) = filter.keys() {
+        let ahead = keys.get(keys.partition_point(|key| *key < span.from)..).unwrap_or_default();
+        let taken = ahead.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
+        let (batch, rest) = ahead.split_at(taken);
+        let next = batch.last().filter(|_| !rest.is_empty()).cloned();
+        return Ok(Batch { filter: filter.with_keys(batch), span, next });
+    }
+    let sql = filter.select_from(Sql::<Binary>::new("SELECT r.key"), S::DIALECT, &span);
+    let sql = filter.order_by(sql, false).push(" LIMIT 2 OFFSET ?").bind(i64::from(limit) - 1);
+    let bounds: Vec<Vec<u8>> = session.load(sql).await?;
+    let next = match bounds.as_slice() {
+        [last, _] => Some(last.clone()),
+        _ => None,
+    };
+    if let Some(last) = &next {
+        span.to = key::behind(last.clone());
+    }
+    Ok(Batch { filter, span, next })
+}

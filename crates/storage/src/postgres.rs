@@ -1,0 +1,172 @@
+//! The driver for PostgreSQL: a pool of connections, and some outside it for what takes long.
+
+mod connect;
+mod migrations;
+mod paths;
+mod session;
+mod tls;
+mod wake;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
+use tokio::time::timeout;
+
+use self::connect::{Connector, Patience};
+use crate::StoreSettings;
+use crate::error::{Fault, unavailable};
+use crate::session::{Driver, Private, Task, Work};
+
+pub(crate) use migrations::migrate;
+
+/// A PostgreSQL database.
+pub(crate) struct Postgres {
+    pool: Pool<AsyncPgConnection>,
+    connector: Arc<Connector>,
+    timeout: Duration,
+    listener: OnceLock<wake::Listener>,
+}
+
+/// A connection outside the pool, whose statements may take their time.
+pub(crate) struct Own(AsyncPgConnection);
+
+impl Postgres {
+    /// Makes the pool and connects once.
+    pub(crate) async fn open(settings: &StoreSettings) -> Result<Self, StoreError> {
+        let connector = Arc::new(Connector::new(&settings.url, settings.timeout)?);
+        let patience = Patience::Limited(settings.timeout);
+        let connecting = Arc::clone(&connector);
+        let mut config = ManagerConfig::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(move |_| {
+            let connector = Arc::clone(&connecting);
+            Box::pin(async move { connector.connect(patience).await })
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config("", config);
+        let pool = Pool::builder(manager)
+            .max_size(usize::try_from(settings.max_connections.max(1)).unwrap_or(1))
+            .wait_timeout(Some(settings.timeout))
+            .create_timeout(Some(settings.timeout))
+            .recycle_timeout(Some(settings.timeout))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| StoreError::Internal(error.into()))?;
+        let this = Self { pool, connector, timeout: settings.timeout, listener: OnceLock::new() };
+        drop(this.connection().await?);
+        Ok(this)
+    }
+
+    async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
+        self.pool.get().await.map_err(unavailable)
+    }
+}
+
+impl Driver for Postgres {
+    type Session = AsyncPgConnection;
+    type Private = Own;
+
+    async fn run<R: Send + 'static>(
+        &self,
+        work: Work,
+        task: impl Task<AsyncPgConnection, R>,
+    ) -> Result<R, StoreError> {
+        let mut connection = self.connection().await?;
+        let outcome = match work {
+            Work::Survey | Work::Import | Work::Scratch => perform(&mut connection, work, task).await,
+            Work::Read | Work::Write => {
+                match timeout(self.timeout, perform(&mut connection, work, task)).await {
+                    Ok(outcome) => outcome,
+                    Err(elapsed) => {
+                        // The statement may still be running: nobody else shall wait for it.
+                        drop(Object::take(connection));
+                        return Err(unavailable(elapsed));
+                    }
+                }
+            }
+        };
+        match outcome {
+            Ok(done) => Ok(done),
+            Err(fault) => Err(explain(&mut connection, fault).await),
+        }
+    }
+
+    async fn private(&self) -> Result<Own, StoreError> {
+        self.connector.connect(Patience::Unlimited).await.map(Own).map_err(unavailable)
+    }
+
+    fn wake(&self) {
+        // The database tells everybody, this process too.
+    }
+
+    fn wake_signal(&self) -> Box<dyn WakeSignal> {
+        let listener = self.listener.get_or_init(|| wake::Listener::start(Arc::clone(&self.connector)));
+        Box::new(listener.signal())
+    }
+
+    async fn paths(&self, model: i16, storage: String) -> Result<PathStream, StoreError> {
+        let connection = self.connector.connect(Patience::Unlimited).await.map_err(unavailable)?;
+        Ok(paths::stream(connection, model, storage))
+    }
+
+    fn known_migrations(&self) -> Result<Vec<String>, StoreError> {
+        migrations::known()
+    }
+}
+
+impl Private for Own {
+    type Session = AsyncPgConnection;
+
+    async fn run<R: Send + 'static>(
+        &mut self,
+        work: Work,
+        task: impl Task<AsyncPgConnection, R>,
+    ) -> Result<R, StoreError> {
+        match perform(&mut self.0, work, task).await {
+            Ok(done) => Ok(done),
+            Err(fault) => Err(explain(&mut self.0, fault).await),
+        }
+    }
+}
+
+/// Runs a task, in a transaction where the work asks for one.
+async fn perform<R: Send>(
+    connection: &mut AsyncPgConnection,
+    work: Work,
+    task: impl Task<AsyncPgConnection, R>,
+) -> Result<R, Fault> {
+    match work {
+        Work::Read | Work::Scratch => task(connection).await,
+        Work::Write | Work::Import => connection.transaction(async |connection| task(connection).await).await,
+        Work::Survey => {
+            let mut survey = connection.build_transaction().repeatable_read().read_only();
+            survey
+                .run(async |connection| {
+                    // The one statement that wants to read the whole table, and at its own pace.
+                    let settings = "SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on";
+                    connection.batch_execute(settings).await?;
+                    task(connection).await
+                })
+                .await
+        }
+    }
+}
+
+/// What a fault means to the caller. The codes of PostgreSQL do not come through Diesel, and its messages are
+/// in any language: so a connection that reported an error of no known kind is asked whether it still is.
+async fn explain(connection: &mut AsyncPgConnection, fault: Fault) -> StoreError {
+    const PING: Duration = Duration::from_secs(1);
+    let Fault::Query(Error::DatabaseError(kind, _)) = &fault else { return fault.into() };
+    match kind {
+        DatabaseErrorKind::SerializationFailure => StoreError::Unavailable(fault.into()),
+        DatabaseErrorKind::Unknown => match timeout(PING, connection.batch_execute("SELECT 1")).await {
+            Ok(Ok(())) => fault.into(),
+            Ok(Err(_)) | Err(_) => StoreError::Unavailable(fault.into()),
+        },
+        _ => fault.into(),
+    }
+}

@@ -1,0 +1,62 @@
+//! The migrations for PostgreSQL.
+
+use std::time::Duration;
+
+use diesel::pg::Pg;
+use diesel::sql_types::Bool;
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use stocktake_domain::ports::StoreError;
+
+use super::connect::{Connector, Patience};
+use super::explain;
+use crate::StoreSettings;
+use crate::error::{Fault, unavailable};
+use crate::sql::Sql;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Ours among the database's advisory locks ("stk" and "mig" in ASCII).
+const LOCK: i64 = 0x73_746b_6d69_67;
+
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// The versions that this program knows.
+pub(super) fn known() -> Result<Vec<String>, StoreError> {
+    let migrations = diesel::migration::MigrationSource::<Pg>::migrations(&MIGRATIONS);
+    let migrations = migrations.map_err(StoreError::Internal)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+/// Applies what is pending; returns the names.
+pub(crate) async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError> {
+    let connector = Connector::new(&settings.url, settings.timeout)?;
+    let mut connection = connector.connect(Patience::Unlimited).await.map_err(unavailable)?;
+    // By trying, not by waiting: a statement that waits would hold up an index built meanwhile.
+    while !try_lock(&mut connection).await? {
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+    // The harness blocks, which only a thread made for it may. The lock ends with the connection.
+    let applied = tokio::task::spawn_blocking(move || apply(connection)).await;
+    Ok(applied.map_err(|error| StoreError::Internal(error.into()))??)
+}
+
+async fn try_lock(connection: &mut AsyncPgConnection) -> Result<bool, StoreError> {
+    let query = Sql::<Bool>::new("SELECT pg_try_advisory_lock(?)").bind(LOCK);
+    match query.get_result(connection).await {
+        Ok(locked) => Ok(locked),
+        Err(error) => Err(explain(connection, error.into()).await),
+    }
+}
+
+fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, Fault> {
+    let refused = |error: Box<dyn std::error::Error + Send + Sync>| Fault::data(error.to_string());
+    let mut harness = AsyncMigrationHarness::new(connection);
+    let pending = harness.pending_migrations(MIGRATIONS).map_err(refused)?;
+    let mut names = Vec::new();
+    for migration in pending {
+        harness.run_migration(&migration).map_err(refused)?;
+        names.push(migration.name().to_string());
+    }
+    Ok(names)
+}

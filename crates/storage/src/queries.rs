@@ -1,0 +1,292 @@
+//! The SQL that several statements share, and where the two databases' SQL differs.
+//!
+//! Statements about `records` are written out, because their plans must not depend on what a planner guesses
+//! of a table that was empty a moment ago. Where an index must be used, the statement is put so that no
+//! other can: its range and its order name every column of the index, as a row comparison, and SQLite is
+//! told the index besides.
+
+use stocktake_domain::{RecordKey, Selection, State};
+
+use crate::key;
+use crate::rows::stored_state_code;
+use crate::sql::{Sql, Value};
+
+/// The columns of [`crate::rows::RecordRow`], of a record `r`.
+pub(crate) const RECORD: &str = "r.model, r.key, r.storage, r.path, r.created_at, r.file_size, r.expected, \
+    r.accepted, r.state, r.due_at, r.attempt, r.baseline, r.baseline_at, r.failed_at, r.retry_count, \
+    r.retry_at, r.failure_kind, r.failure";
+
+macro_rules! started {
+    () => {
+        "CASE WHEN r.due_at IS NULL THEN FALSE ELSE EXISTS (SELECT 1 FROM leases l \
+         WHERE l.model = r.model AND l.storage = r.storage AND l.first_key <= r.key AND l.last_key >= r.key \
+         AND l.due_from <= r.due_at AND l.claimed_at >= r.due_at) END"
+    };
+}
+
+/// Whether some lease holds the record `r`. Looks at leases only for a record that is due; being no plain
+/// EXISTS, it is never turned into a join of the whole table.
+pub(crate) const STARTED: &str = started!();
+
+/// The number of an attempt begun or made void now: one more than the last, which in a record that some
+/// lease holds is one more than the stored.
+pub(crate) const NEXT_ATTEMPT: &str = concat!("r.attempt + 1 + CASE WHEN ", started!(), " THEN 1 ELSE 0 END");
+
+/// The records `r` that the leases `l` hold.
+pub(crate) const HELD: &str = " FROM leases l JOIN records r ON r.model = l.model AND r.storage = l.storage \
+    AND r.key >= l.first_key AND r.key <= l.last_key \
+    AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at";
+
+/// When the record `r` becomes due if that happens now: later than any lease that covers it was claimed, so
+/// that none holds it. Two values: now, and now.
+pub(crate) const DUE_NOW: &str = "COALESCE((SELECT MAX(l.claimed_at) + 1 FROM leases l \
+    WHERE l.model = r.model AND l.storage = r.storage AND l.first_key <= r.key AND l.last_key >= r.key \
+    AND l.claimed_at >= ?), ?)";
+
+/// A database, as far as its SQL is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
+impl Dialect {
+    /// Names the index on (model, state, key) to a database that would choose another.
+    pub(crate) const fn by_state(self) -> &'static str {
+        match self {
+            Self::Postgres => "",
+            Self::Sqlite => " INDEXED BY records_by_state",
+        }
+    }
+
+    /// Names the index on what is due.
+    pub(crate) const fn in_queue(self) -> &'static str {
+        match self {
+            Self::Postgres => "",
+            Self::Sqlite => " INDEXED BY records_in_queue",
+        }
+    }
+
+    /// Names the index on what is to be tried again.
+    pub(crate) const fn to_retry(self) -> &'static str {
+        match self {
+            Self::Postgres => "",
+            Self::Sqlite => " INDEXED BY records_to_retry",
+        }
+    }
+
+    /// Locks the rows read, where transactions run side by side.
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            Self::Postgres => " FOR UPDATE",
+            Self::Sqlite => "",
+        }
+    }
+
+    /// Locks the rows read against those who lock them for update.
+    pub(crate) const fn for_share(self) -> &'static str {
+        match self {
+            Self::Postgres => " FOR SHARE",
+            Self::Sqlite => "",
+        }
+    }
+
+    /// Locks the rows read and passes over those that somebody else locked.
+    pub(crate) const fn for_update_skip_locked(self) -> &'static str {
+        match self {
+            Self::Postgres => " FOR UPDATE SKIP LOCKED",
+            Self::Sqlite => "",
+        }
+    }
+
+    /// Makes the temporary table of an import.
+    pub(crate) const fn create_staged(self) -> &'static str {
+        match self {
+            Self::Postgres => {
+                "CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\" NOT NULL, \
+                 path text COLLATE \"C\" NOT NULL, created_at bigint, file_size bigint, expected bytea, \
+                 disabled boolean NOT NULL)"
+            }
+            Self::Sqlite => {
+                "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage TEXT NOT NULL, \
+                 path TEXT NOT NULL, created_at INTEGER, file_size INTEGER, expected BLOB, \
+                 disabled INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+            }
+        }
+    }
+
+    /// The records `r` with the keys of one value, each looked up by its key.
+    const fn wanted(self) -> &'static str {
+        match self {
+            Self::Postgres => " FROM unnest(?) AS wanted (key) JOIN records r ON r.key = wanted.key",
+            Self::Sqlite => {
+                " FROM json_each(?) AS wanted CROSS JOIN records AS r ON r.key = unhex(wanted.value)"
+            }
+        }
+    }
+
+    fn key_list(self, keys: &[Vec<u8>]) -> Value {
+        match self {
+            Self::Postgres => Value::Binaries(keys.to_vec()),
+            Self::Sqlite => {
+                let quoted: Vec<String> =
+                    keys.iter().map(|key| format!("\"{}\"", hex::encode(key))).collect();
+                Value::Text(format!("[{}]", quoted.join(",")))
+            }
+        }
+    }
+}
+
+/// A range of key bytes: from `from` on, up to and without `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: Vec<u8>,
+    pub(crate) to: Vec<u8>,
+}
+
+impl Span {
+    /// Every key.
+    pub(crate) fn all() -> Self {
+        Self { from: Vec::new(), to: key::END.to_vec() }
+    }
+
+    /// The keys from these bytes on.
+    pub(crate) fn from(from: Vec<u8>) -> Self {
+        Self { from, ..Self::all() }
+    }
+
+    /// The keys before these bytes.
+    pub(crate) fn before(to: Vec<u8>) -> Self {
+        Self { to, ..Self::all() }
+    }
+
+    /// The keys behind this one, or all.
+    pub(crate) fn behind(key: Option<Vec<u8>>) -> Self {
+        key.map_or_else(Self::all, |key| Self::from(key::behind(key)))
+    }
+
+    fn holds(&self, key: &[u8]) -> bool {
+        self.from.as_slice() <= key && key < self.to.as_slice()
+    }
+}
+
+/// Which records of a model are meant.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) model: i16,
+    state: Option<State>,
+    /// Sorted, each once.
+    keys: Option<Vec<Vec<u8>>>,
+}
+
+/// How the matching records are found.
+enum Access {
+    Keys(Vec<Vec<u8>>),
+    Leases,
+    State(i16),
+    All,
+}
+
+impl Filter {
+    /// The records of a selection.
+    pub(crate) fn new(model: i16, selection: &Selection) -> Self {
+        let keys = selection.keys.as_ref().map(|keys| {
+            let mut keys: Vec<Vec<u8>> = keys.iter().map(encode).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        });
+        Self { model, state: selection.state, keys }
+    }
+
+    /// The keys, sorted, where only certain ones are meant.
+    pub(crate) fn keys(&self) -> Option<&[Vec<u8>]> {
+        self.keys.as_deref()
+    }
+
+    /// The same, but only these keys.
+    pub(crate) fn with_keys(&self, keys: &[Vec<u8>]) -> Self {
+        Self { keys: Some(keys.to_vec()), ..self.clone() }
+    }
+
+    fn access(&self, span: &Span) -> Access {
+        match (&self.keys, self.state) {
+            (Some(keys), _) => Access::Keys(keys.iter().filter(|key| span.holds(key)).cloned().collect()),
+            (None, None) => Access::All,
+            (None, Some(state)) => stored_state_code(state).map_or(Access::Leases, Access::State),
+        }
+    }
+
+    /// Adds FROM and WHERE: the matching records `r` with a key in the span.
+    pub(crate) fn select_from<T>(&self, sql: Sql<T>, dialect: Dialect, span: &Span) -> Sql<T> {
+        match self.access(span) {
+            Access::Keys(keys) => {
+                let sql = sql.push(dialect.wanted()).bind(dialect.key_list(&keys));
+                self.push_state(sql.push(" WHERE r.model = ?").bind(self.model))
+            }
+            Access::Leases => sql
+                .push(HELD)
+                .push(" WHERE l.model = ? AND r.key >= ? AND r.key < ?")
+                .bind(self.model)
+                .bind(span.from.clone())
+                .bind(span.to.clone()),
+            Access::State(state) => {
+                let sql = sql.push(" FROM records AS r").push(dialect.by_state());
+                push_not_started(push_state_span(sql, self.model, state, span), state)
+            }
+            Access::All => sql
+                .push(" FROM records AS r WHERE r.model = ? AND r.key >= ? AND r.key < ?")
+                .bind(self.model)
+                .bind(span.from.clone())
+                .bind(span.to.clone()),
+        }
+    }
+
+    /// Adds ORDER BY: by key, in words that the index used for the span has too.
+    pub(crate) fn order_by<T>(&self, sql: Sql<T>, descending: bool) -> Sql<T> {
+        let by_state = self.keys.is_none() && self.state.and_then(stored_state_code).is_some();
+        sql.push(match (by_state, descending) {
+            (false, false) => " ORDER BY r.key",
+            (false, true) => " ORDER BY r.key DESC",
+            (true, false) => " ORDER BY r.state, r.key",
+            (true, true) => " ORDER BY r.state DESC, r.key DESC",
+        })
+    }
+
+    fn push_state<T>(&self, sql: Sql<T>) -> Sql<T> {
+        match self.state.map(stored_state_code) {
+            None => sql,
+            Some(None) => sql.push(" AND ").push(STARTED),
+            Some(Some(state)) => push_not_started(sql.push(" AND r.state = ?").bind(state), state),
+        }
+    }
+}
+
+/// Adds WHERE: the records of one stored state with a key in the span.
+fn push_state_span<T>(sql: Sql<T>, model: i16, state: i16, span: &Span) -> Sql<T> {
+    sql.push(" WHERE r.model = ? AND (r.state, r.key) >= (?, ?) AND (r.state, r.key) < (?, ?)")
+        .bind(model)
+        .bind(state)
+        .bind(span.from.clone())
+        .bind(state)
+        .bind(span.to.clone())
+}
+
+/// Adds that no lease holds the record, where its stored state lets one.
+fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
+    if matches!(state, crate::rows::PENDING | crate::rows::FAILED) {
+        sql.push(" AND NOT ").push(STARTED)
+    } else {
+        sql
+    }
+}
+
+fn encode(key: &RecordKey) -> Vec<u8> {
+    key::encode(key)
+}
+
+/// The paths and keys of a model's records in one storage, in the byte order of the paths.
+pub(crate) const PATHS: &str =
+    "SELECT r.path, r.key FROM records r WHERE r.model = ? AND r.storage = ? ORDER BY r.path, r.key";

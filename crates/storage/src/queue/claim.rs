@@ -1,0 +1,252 @@
+//! Claims: which queue's turn it is, and a lease on the next range of keys there.
+
+use std::time::Duration;
+
+use diesel::ExpressionMethods as _;
+use diesel::QueryDsl as _;
+use diesel::sql_types::{Binary, Nullable, SmallInt, Text};
+use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, WorkerId};
+use stocktake_domain::{Record, Status, Timestamp};
+
+use super::{Fault, Session, mark, model_of, storable};
+use crate::key;
+use crate::queries::{RECORD, Span};
+use crate::rows::{NewLeaseRow, RecordRow, model_code};
+use crate::schema::{leases, records};
+use crate::sql::Sql;
+
+/// Before any time at which a record can have become due.
+const NO_DUE_FROM: i64 = i64::MIN;
+
+/// Who claims, and for how long.
+#[derive(Clone)]
+pub(super) struct Terms {
+    worker: String,
+    now: i64,
+    alive_until: i64,
+    deadline: i64,
+}
+
+impl Terms {
+    pub(super) fn new(
+        worker: &WorkerId,
+        lease: Duration,
+        sign_of_life: Duration,
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            worker: storable(&worker.0, "worker")?,
+            now: now.millis(),
+            alive_until: now.after(sign_of_life).millis(),
+            deadline: now.after(lease).millis(),
+        })
+    }
+}
+
+/// Which records a claim may take.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    models: Vec<i16>,
+    storages: Option<Vec<String>>,
+    except_storages: Vec<String>,
+    pub(super) due_from: Option<i64>,
+    limit: i64,
+}
+
+impl Wanted {
+    pub(super) fn new(filter: &ClaimFilter) -> Self {
+        Self {
+            models: filter.models.iter().map(|model| model_code(*model)).collect(),
+            storages: filter.storages.clone(),
+            except_storages: filter.except_storages.clone(),
+            due_from: filter.due_from.map(Timestamp::millis),
+            limit: i64::from(filter.limit.max(1)),
+        }
+    }
+
+    fn takes(&self, model: i16, storage: &str) -> bool {
+        (self.models.is_empty() || self.models.contains(&model))
+            && self.storages.as_ref().is_none_or(|names| names.iter().any(|name| name == storage))
+            && !self.except_storages.iter().any(|name| name == storage)
+    }
+}
+
+/// A model in a storage.
+#[derive(Debug, Clone)]
+pub(super) struct QueueName {
+    pub(super) model: i16,
+    pub(super) storage: String,
+}
+
+/// The queues that match and hold anything due, the longest unserved first.
+pub(super) async fn queues<S: Session>(session: &mut S, wanted: Wanted) -> Result<Vec<QueueName>, Fault> {
+    let due = format!(
+        "EXISTS (SELECT 1 FROM records AS r{} WHERE r.model = q.model AND r.storage = q.storage \
+         AND r.due_at IS NOT NULL AND r.due_at >= ?",
+        S::DIALECT.in_queue(),
+    );
+    // Looking behind the last claim first passes by what PostgreSQL still keeps of the work done before it.
+    let sql = Sql::<(SmallInt, Text)>::new(format!(
+        "SELECT q.model, q.storage FROM queues q \
+         WHERE CASE WHEN {due} AND r.key > q.claimed_to) THEN TRUE ELSE {due}) END \
+         ORDER BY q.served, q.model, q.storage"
+    ));
+    let due_from = wanted.due_from.unwrap_or(NO_DUE_FROM);
+    let names: Vec<(i16, String)> = session.load(sql.bind(due_from).bind(due_from)).await?;
+    let names = names.into_iter().filter(|(model, storage)| wanted.takes(*model, storage));
+    Ok(names.map(|(model, storage)| QueueName { model, storage }).collect())
+}
+
+/// Leases the next due records of a queue; `None` if others took what there was.
+pub(super) async fn take<S: Session>(
+    session: &mut S,
+    queue: QueueName,
+    wanted: Wanted,
+    terms: Terms,
+) -> Result<Option<Lease>, Fault> {
+    let sql =
+        Sql::<Nullable<Binary>>::new("SELECT q.claimed_to FROM queues q WHERE q.model = ? AND q.storage = ?");
+    let sql = sql.push(S::DIALECT.for_update()).bind(queue.model).bind(queue.storage.clone());
+    let claimed_to: Option<Vec<u8>> = session.one(sql).await?;
+    let leased = leased_ranges(session, &queue).await?;
+    for span in free_spans(claimed_to, &leased) {
+        let rows = due_records(session, &queue, &wanted, span).await?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
+        let claimed_at = rows.iter().filter_map(|row| row.due_at).fold(terms.now, i64::max);
+        let lease = NewLeaseRow {
+            model: queue.model,
+            storage: queue.storage.clone(),
+            first_key: first.key.clone(),
+            last_key: last.key.clone(),
+            due_from: wanted.due_from.unwrap_or(NO_DUE_FROM),
+            claimed_at,
+            worker: terms.worker,
+            alive_until: terms.alive_until,
+            deadline: terms.deadline,
+        };
+        serve(session, &queue, last.key.clone()).await?;
+        return insert(session, lease, rows).await.map(Some);
+    }
+    Ok(None)
+}
+
+/// Recalculates and leases one record.
+pub(super) async fn take_one<S: Session>(
+    session: &mut S,
+    model: i16,
+    key: Vec<u8>,
+    terms: Terms,
+) -> Result<Option<Lease>, Fault> {
+    if !mark::one(session, model, key.clone(), terms.now).await? {
+        return Ok(None);
+    }
+    let sql = Sql::<records::SqlType>::new(format!(
+        "SELECT {RECORD} FROM records r WHERE r.model = ? AND r.key = ?"
+    ));
+    let row: RecordRow = session.one(sql.bind(model).bind(key.clone())).await?;
+    let due_at = row.due_at.ok_or_else(|| Fault::data("a recalculated record is not due"))?;
+    let lease = NewLeaseRow {
+        model,
+        storage: row.storage.clone(),
+        first_key: key.clone(),
+        last_key: key,
+        due_from: due_at,
+        claimed_at: terms.now.max(due_at),
+        worker: terms.worker,
+        alive_until: terms.alive_until,
+        deadline: terms.deadline,
+    };
+    insert(session, lease, vec![row]).await.map(Some)
+}
+
+/// The ranges of keys that leases of the queue cover, in order.
+async fn leased_ranges<S: Session>(
+    session: &mut S,
+    queue: &QueueName,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+    let query = leases::table
+        .filter(leases::model.eq(queue.model))
+        .filter(leases::storage.eq(queue.storage.clone()))
+        .order(leases::first_key)
+        .select((leases::first_key, leases::last_key));
+    session.load(query).await
+}
+
+/// The spans between leased ranges in the order to look at them: from the last claim on, then from the start.
+fn free_spans(claimed_to: Option<Vec<u8>>, leased: &[(Vec<u8>, Vec<u8>)]) -> Vec<Span> {
+    let mut free = Vec::new();
+    let mut from = Vec::new();
+    for (first, last) in leased {
+        if from < *first {
+            free.push(Span { from: from.clone(), to: first.clone() });
+        }
+        from = from.max(key::behind(last.clone()));
+    }
+    free.push(Span::from(from));
+    let Some(claimed_to) = claimed_to else { return free };
+    let cursor = key::behind(claimed_to);
+    let (mut ahead, mut wrapped) = (Vec::new(), Vec::new());
+    for span in free {
+        if span.from >= cursor {
+            ahead.push(span);
+        } else if span.to <= cursor {
+            wrapped.push(span);
+        } else {
+            ahead.push(Span { from: cursor.clone(), to: span.to });
+            wrapped.push(Span { from: span.from, to: cursor.clone() });
+        }
+    }
+    ahead.append(&mut wrapped);
+    ahead
+}
+
+/// The first due records of a queue in a span of keys.
+async fn due_records<S: Session>(
+    session: &mut S,
+    queue: &QueueName,
+    wanted: &Wanted,
+    span: Span,
+) -> Result<Vec<RecordRow>, Fault> {
+    let sql = Sql::<records::SqlType>::new(format!(
+        "SELECT {RECORD} FROM records AS r{} WHERE r.model = ? AND (r.storage, r.key) >= (?, ?) \
+         AND (r.storage, r.key) < (?, ?) AND r.due_at IS NOT NULL AND r.due_at >= ? \
+         ORDER BY r.storage, r.key LIMIT ?",
+        S::DIALECT.in_queue(),
+    ));
+    let sql = sql.bind(queue.model).bind(queue.storage.clone()).bind(span.from);
+    let sql = sql.bind(queue.storage.clone()).bind(span.to);
+    session.load(sql.bind(wanted.due_from.unwrap_or(NO_DUE_FROM)).bind(wanted.limit)).await
+}
+
+/// Notes that it was the queue's turn, and how far the claim went.
+async fn serve<S: Session>(session: &mut S, queue: &QueueName, to: Vec<u8>) -> Result<(), Fault> {
+    let sql = Sql::<()>::new(
+        "UPDATE queues SET claimed_to = ?, served = (SELECT MAX(q.served) + 1 FROM queues q) \
+         WHERE model = ? AND storage = ?",
+    );
+    session.execute(sql.bind(to).bind(queue.model).bind(queue.storage.clone())).await?;
+    Ok(())
+}
+
+async fn insert<S: Session>(
+    session: &mut S,
+    lease: NewLeaseRow,
+    rows: Vec<RecordRow>,
+) -> Result<Lease, Fault> {
+    let (model, storage) = (model_of(lease.model)?, lease.storage.clone());
+    let query = diesel::insert_into(leases::table).values(lease).returning(leases::id);
+    let id: i64 = session.one(query).await?;
+    let records =
+        rows.into_iter().map(|row| claimed(row.into_record(true)?)).collect::<Result<_, Fault>>()?;
+    Ok(Lease { id: LeaseId(id), model, storage, records })
+}
+
+fn claimed(record: Record) -> Result<ClaimedRecord, Fault> {
+    let reference = record.reference();
+    match record.status {
+        Status::Started(verification) => {
+            Ok(ClaimedRecord { key: record.key, path: record.location.path, reference, verification })
+        }
+        other => Err(Fault::data(format!("a due record is {}", other.state()))),
+    }
+}

@@ -1,0 +1,68 @@
+//! Marking records for recalculation: `Status::recalculate` in SQL.
+
+use diesel::sql_types::Text;
+
+use crate::error::Fault;
+use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span};
+use crate::rows::PENDING;
+use crate::session::Session;
+use crate::sql::Sql;
+
+/// Keeps claims of these queues waiting until the transaction ends, so that none takes a record that is about
+/// to become due for one that it holds. All storages of the model, or this one.
+pub(crate) async fn hold_claims<S: Session>(
+    session: &mut S,
+    model: i16,
+    storage: Option<String>,
+) -> Result<(), Fault> {
+    let lock = S::DIALECT.for_share();
+    if lock.is_empty() {
+        return Ok(());
+    }
+    let sql = Sql::<Text>::new("SELECT q.storage FROM queues q WHERE q.model = ?").bind(model);
+    let sql = match storage {
+        Some(storage) => sql.push(" AND q.storage = ?").bind(storage),
+        None => sql.push(" ORDER BY q.storage"),
+    };
+    session.load::<String, _>(sql.push(lock)).await?;
+    Ok(())
+}
+
+/// Marks one record; false if there is none.
+pub(crate) async fn one<S: Session>(
+    session: &mut S,
+    model: i16,
+    key: Vec<u8>,
+    now: i64,
+) -> Result<bool, Fault> {
+    let sql = Sql::<Text>::new("SELECT r.storage FROM records r WHERE r.model = ? AND r.key = ?");
+    let storage: Option<String> = session.first(sql.bind(model).bind(key.clone())).await?;
+    let Some(storage) = storage else { return Ok(false) };
+    hold_claims(session, model, Some(storage)).await?;
+    let sql = recalculation(now).push(" WHERE r.model = ? AND r.key = ?").bind(model).bind(key);
+    Ok(session.execute(sql).await? > 0)
+}
+
+/// Marks the records that match, with a key in the span; returns how many.
+pub(crate) async fn matching<S: Session>(
+    session: &mut S,
+    filter: &Filter,
+    span: &Span,
+    now: i64,
+) -> Result<u64, Fault> {
+    // The records are named by key in a query of their own: it is the one whose plan is known to be good,
+    // and it may join what an UPDATE of one database may and that of the other may not.
+    let sql = recalculation(now).push(" FROM (SELECT r.model, r.key");
+    let sql = filter.select_from(sql, S::DIALECT, span);
+    let sql = sql.push(") AS chosen WHERE r.model = chosen.model AND r.key = chosen.key");
+    session.execute(sql).await
+}
+
+/// `UPDATE records AS r SET …`, as an administrator's demand changes a record.
+fn recalculation(now: i64) -> Sql {
+    let sql = Sql::new(format!(
+        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, \
+         retry_at = NULL, failure_kind = NULL, failure = NULL"
+    ));
+    sql.bind(PENDING).bind(now).bind(now)
+}

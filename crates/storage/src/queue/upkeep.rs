@@ -1,0 +1,129 @@
+//! What becomes due by the passing of time, and how much is outstanding.
+
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use stocktake_domain::RecordKey;
+
+use super::claim::{self, Wanted};
+use super::{Fault, mark};
+use crate::key;
+use crate::queries::{DUE_NOW, Dialect, Span};
+use crate::rows::{FAILED, PENDING, SUCCEEDED, unsigned};
+use crate::session::Session;
+use crate::sql::Sql;
+
+/// Makes failed records due whose retry time has come; also says whether there were any.
+pub(super) async fn retry_failed<S: Session>(
+    session: &mut S,
+    limit: u32,
+    now: i64,
+) -> Result<(u64, bool), Fault> {
+    let ripe = Sql::<Bool>::new(format!(
+        "SELECT EXISTS (SELECT 1 FROM records AS r{} \
+         WHERE r.state = {FAILED} AND r.due_at IS NULL AND r.retry_at <= ?)",
+        S::DIALECT.to_retry(),
+    ));
+    if !session.one::<bool, _>(ripe.bind(now)).await? {
+        return Ok((0, false));
+    }
+    hold_all_claims(session).await?;
+    // Records that somebody else is writing are passed over: nobody waits here, and so nobody deadlocks.
+    let sql = Sql::<()>::new(format!(
+        "UPDATE records AS r SET due_at = {DUE_NOW} FROM (SELECT r.model, r.key FROM records AS r{} \
+         WHERE r.state = {FAILED} AND r.due_at IS NULL AND r.retry_at <= ? ORDER BY r.retry_at LIMIT ?{}) AS ripe \
+         WHERE r.model = ripe.model AND r.key = ripe.key",
+        S::DIALECT.to_retry(),
+        S::DIALECT.for_update_skip_locked(),
+    ));
+    let sql = sql.bind(now).bind(now).bind(now).bind(i64::from(limit));
+    let due = session.execute(sql).await?;
+    Ok((due, due > 0))
+}
+
+/// A look at the records of a model in key order.
+pub(super) struct Sweep {
+    pub(super) model: i16,
+    pub(super) after: Option<Vec<u8>>,
+    pub(super) checked_before: i64,
+    pub(super) limit: u32,
+    pub(super) now: i64,
+}
+
+/// Makes old successes pending. Returns where to go on and how many there were, and whether there were any.
+pub(super) async fn expire_succeeded<S: Session>(
+    session: &mut S,
+    sweep: Sweep,
+) -> Result<((Option<RecordKey>, u64), bool), Fault> {
+    let mut span = Span::behind(sweep.after.clone());
+    let sql = Sql::<Binary>::new(
+        "SELECT r.key FROM records r WHERE r.model = ? AND r.key >= ? ORDER BY r.key LIMIT 1 OFFSET ?",
+    );
+    let sql = sql.bind(sweep.model).bind(span.from.clone()).bind(i64::from(sweep.limit.max(1)) - 1);
+    let last: Option<Vec<u8>> = session.first(sql).await?;
+    if let Some(last) = &last {
+        span.to = key::behind(last.clone());
+    }
+    let next = last.map(|bytes| key::decode(&bytes)).transpose()?;
+    let any = sweep.select_old(Sql::<Bool>::new("SELECT EXISTS (SELECT 1"), S::DIALECT, &span);
+    if !session.one::<bool, _>(any.push(")")).await? {
+        return Ok(((next, 0), false));
+    }
+    mark::hold_claims(session, sweep.model, None).await?;
+    let sql = Sql::<()>::new(format!(
+        "UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} FROM (SELECT r.model, r.key"
+    ));
+    let sql = sweep.select_old(sql.bind(sweep.now).bind(sweep.now), S::DIALECT, &span);
+    let sql = sql.push(" ORDER BY r.state, r.key").push(S::DIALECT.for_update());
+    let sql = sql.push(") AS old WHERE r.model = old.model AND r.key = old.key");
+    let expired = session.execute(sql).await?;
+    Ok(((next, expired), expired > 0))
+}
+
+impl Sweep {
+    /// Adds FROM and WHERE: the old successes `r` in the span.
+    fn select_old<T>(&self, sql: Sql<T>, dialect: Dialect, span: &Span) -> Sql<T> {
+        sql.push(" FROM records AS r")
+            .push(dialect.by_state())
+            .push(" WHERE r.model = ? AND (r.state, r.key) >= (?, ?) AND (r.state, r.key) < (?, ?)")
+            .push(" AND r.baseline_at < ?")
+            .bind(self.model)
+            .bind(SUCCEEDED)
+            .bind(span.from.clone())
+            .bind(SUCCEEDED)
+            .bind(span.to.clone())
+            .bind(self.checked_before)
+    }
+}
+
+/// Counts due records of the queues that match, leased or not.
+pub(super) async fn outstanding<S: Session>(
+    session: &mut S,
+    wanted: Wanted,
+    at_most: u64,
+) -> Result<u64, Fault> {
+    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+    let mut found = 0;
+    for queue in claim::queues(session, wanted.clone()).await? {
+        let sql = Sql::<BigInt>::new(format!(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM records AS r{} WHERE r.model = ? AND r.storage = ? \
+             AND r.due_at IS NOT NULL AND r.due_at >= ? LIMIT ?) AS due",
+            S::DIALECT.in_queue(),
+        ));
+        let sql = sql.bind(queue.model).bind(queue.storage).bind(wanted.due_from.unwrap_or(i64::MIN));
+        found += session.one::<i64, _>(sql.bind(at_most - found)).await?;
+        if found >= at_most {
+            break;
+        }
+    }
+    unsigned(found, "count")
+}
+
+/// Keeps all claims waiting until the transaction ends.
+async fn hold_all_claims<S: Session>(session: &mut S) -> Result<(), Fault> {
+    let lock = S::DIALECT.for_share();
+    if lock.is_empty() {
+        return Ok(());
+    }
+    let sql = Sql::<Text>::new("SELECT q.storage FROM queues q ORDER BY q.model, q.storage");
+    session.load::<String, _>(sql.push(lock)).await?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Rows of `jobs`.
+
+use diesel::prelude::{Insertable, Queryable};
+use stocktake_domain::{Job, JobId, JobState, NewJob, RecordKey, Selection, Timestamp};
+
+use super::codes::{
+    job_state_code, job_state_of, model_code, model_of, selected_state_code, selected_state_of,
+};
+use super::{storable, unsigned};
+use crate::error::Fault;
+use crate::schema::jobs;
+
+/// A row of `jobs`.
+#[derive(Debug, Clone, Queryable)]
+pub(crate) struct JobRow {
+    pub(crate) id: i64,
+    pub(crate) model: i16,
+    pub(crate) selected_state: Option<i16>,
+    pub(crate) selected_keys: Option<String>,
+    pub(crate) requested_by: String,
+    pub(crate) state: i16,
+    pub(crate) marked_to: Option<Vec<u8>>,
+    pub(crate) marked: i64,
+    pub(crate) created_at: i64,
+    pub(crate) started_at: Option<i64>,
+    pub(crate) finished_at: Option<i64>,
+}
+
+/// A job to be kept.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = jobs)]
+pub(crate) struct NewJobRow {
+    model: i16,
+    selected_state: Option<i16>,
+    selected_keys: Option<String>,
+    requested_by: String,
+    state: i16,
+    marked: i64,
+    created_at: i64,
+}
+
+impl NewJobRow {
+    /// The row of a job enqueued now.
+    pub(crate) fn new(job: &NewJob, now: Timestamp) -> Result<Self, Fault> {
+        Ok(Self {
+            model: model_code(job.model),
+            selected_state: job.selection.state.map(selected_state_code),
+            selected_keys: job.selection.keys.as_deref().map(encode_keys).transpose()?,
+            requested_by: storable(&job.requested_by, "requested_by")?,
+            state: job_state_code(JobState::Queued),
+            marked: 0,
+            created_at: now.millis(),
+        })
+    }
+}
+
+impl JobRow {
+    /// The job.
+    pub(crate) fn into_job(self) -> Result<Job, Fault> {
+        let selection = Selection {
+            state: self.selected_state.map(selected_state_of).transpose()?,
+            keys: self.selected_keys.as_deref().map(decode_keys).transpose()?,
+        };
+        Ok(Job {
+            id: JobId(self.id),
+            request: NewJob { model: model_of(self.model)?, selection, requested_by: self.requested_by },
+            state: job_state_of(self.state)?,
+            marked: unsigned(self.marked, "marked")?,
+            created_at: Timestamp::from_millis(self.created_at),
+            started_at: self.started_at.map(Timestamp::from_millis),
+            finished_at: self.finished_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+/// The keys as JSON: an array of arrays of their parts.
+fn encode_keys(keys: &[RecordKey]) -> Result<String, Fault> {
+    let parts: Vec<&[i64]> = keys.iter().map(RecordKey::parts).collect();
+    serde_json::to_string(&parts).map_err(|error| Fault::data(error.to_string()))
+}
+
+/// The keys of such JSON.
+fn decode_keys(json: &str) -> Result<Vec<RecordKey>, Fault> {
+    let parts: Vec<Vec<i64>> = serde_json::from_str(json).map_err(|error| Fault::data(error.to_string()))?;
+    let key = |parts| RecordKey::from_parts(parts).ok_or_else(|| Fault::data("a key without parts"));
+    parts.into_iter().map(key).collect()
+}

@@ -1,0 +1,35 @@
+//! Rows of `leases`.
+
+use diesel::prelude::{Insertable, Queryable};
+
+use crate::schema::leases;
+
+/// A row of `leases`.
+#[derive(Debug, Clone, Queryable)]
+pub(crate) struct LeaseRow {
+    pub(crate) id: i64,
+    pub(crate) model: i16,
+    pub(crate) storage: String,
+    pub(crate) first_key: Vec<u8>,
+    pub(crate) last_key: Vec<u8>,
+    pub(crate) due_from: i64,
+    pub(crate) claimed_at: i64,
+    pub(crate) worker: String,
+    pub(crate) alive_until: i64,
+    pub(crate) deadline: i64,
+}
+
+/// A lease to be made.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = leases)]
+pub(crate) struct NewLeaseRow {
+    pub(crate) model: i16,
+    pub(crate) storage: String,
+    pub(crate) first_key: Vec<u8>,
+    pub(crate) last_key: Vec<u8>,
+    pub(crate) due_from: i64,
+    pub(crate) claimed_at: i64,
+    pub(crate) worker: String,
+    pub(crate) alive_until: i64,
+    pub(crate) deadline: i64,
+}

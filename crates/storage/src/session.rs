@@ -1,0 +1,172 @@
+//! What the shared code needs of a database: a [`Session`] to run queries in, and a [`Driver`] that has them.
+//!
+//! The ports are implemented once, over these two. Each database has its own implementation of both, with
+//! its own way to lock, to write many rows at once and to tell that there is work.
+
+use std::future::Future;
+
+use diesel::sqlite::SqliteConnection;
+use diesel_async::AsyncPgConnection;
+use futures_util::future::BoxFuture;
+use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
+
+use crate::error::Fault;
+use crate::queries::Dialect;
+use crate::rows::{RecordRow, ResultRow, StagedRow};
+
+/// A query whose rows are `R`, on both databases.
+pub(crate) trait Rows<R>:
+    diesel::query_dsl::methods::LoadQuery<'static, SqliteConnection, R>
+    + diesel_async::methods::LoadQuery<'static, AsyncPgConnection, R>
+    + Send
+    + 'static
+{
+}
+
+impl<T, R> Rows<R> for T where
+    T: diesel::query_dsl::methods::LoadQuery<'static, SqliteConnection, R>
+        + diesel_async::methods::LoadQuery<'static, AsyncPgConnection, R>
+        + Send
+        + 'static
+{
+}
+
+/// A statement without rows, on both databases.
+pub(crate) trait Command:
+    diesel::query_dsl::methods::ExecuteDsl<SqliteConnection>
+    + diesel_async::methods::ExecuteDsl<AsyncPgConnection>
+    + diesel::RunQueryDsl<SqliteConnection>
+    + Send
+    + 'static
+{
+}
+
+impl<T> Command for T where
+    T: diesel::query_dsl::methods::ExecuteDsl<SqliteConnection>
+        + diesel_async::methods::ExecuteDsl<AsyncPgConnection>
+        + diesel::RunQueryDsl<SqliteConnection>
+        + Send
+        + 'static
+{
+}
+
+/// What comes of a step in the database.
+pub(crate) trait Step<T>: Future<Output = Result<T, Fault>> + Send {}
+
+impl<T, F> Step<T> for F where F: Future<Output = Result<T, Fault>> + Send {}
+
+/// A connection, and the transaction on it if the [`Work`] asked for one.
+pub(crate) trait Session: Send + 'static {
+    /// How this database's SQL differs.
+    const DIALECT: Dialect;
+
+    /// All rows of a query.
+    fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Vec<R>>;
+
+    /// Runs a statement; returns how many rows it touched.
+    fn execute<Q: Command>(&mut self, statement: Q) -> impl Step<u64>;
+
+    /// Runs statements without values.
+    fn batch(&mut self, statements: &'static str) -> impl Step<()>;
+
+    /// Keeps all else that makes records of this model due, or imports them, out of the way of each other
+    /// until the transaction ends, where transactions run side by side.
+    fn lock_imports(&mut self, model: i16) -> impl Step<()>;
+
+    /// Writes results where the record's attempt is the one before the result's; returns how many.
+    fn write_results(&mut self, model: i16, results: Vec<ResultRow>) -> impl Step<u64>;
+
+    /// Writes records whole, new or known, in the order given.
+    fn write_records(&mut self, records: Vec<RecordRow>) -> impl Step<()>;
+
+    /// Adds entries, each key once, to those of the import; one whose key is there takes its place.
+    fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()>;
+
+    /// Tells other processes, when the transaction ends well, that there is work.
+    fn announce_work(&mut self) -> impl Step<()>;
+
+    /// The first row of a query.
+    fn first<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Option<R>> {
+        let rows = self.load(query);
+        async { Ok(rows.await?.into_iter().next()) }
+    }
+
+    /// The only row of a query that always has one.
+    fn one<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<R> {
+        let row = self.first(query);
+        async { row.await?.ok_or_else(|| Fault::data("a query returned no row")) }
+    }
+}
+
+/// What a job needs of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Statements that each see their own moment.
+    Read,
+    /// One transaction that writes.
+    Write,
+    /// One transaction that reads the whole catalogue as it is at one moment, however long that takes.
+    Survey,
+    /// One transaction that writes, however long that takes.
+    Import,
+    /// Statements that touch nothing but temporary tables, however long that takes.
+    Scratch,
+}
+
+/// Something to be done in a session.
+pub(crate) trait Task<S, R>:
+    for<'s> FnOnce(&'s mut S) -> BoxFuture<'s, Result<R, Fault>> + Send + 'static
+{
+}
+
+impl<F, S, R> Task<S, R> for F where
+    F: for<'s> FnOnce(&'s mut S) -> BoxFuture<'s, Result<R, Fault>> + Send + 'static
+{
+}
+
+/// A database.
+pub(crate) trait Driver: Send + Sync + 'static {
+    /// Its sessions.
+    type Session: Session;
+    /// One connection of its own, outside the pool.
+    type Private: Private<Session = Self::Session>;
+
+    /// Runs a task in a session of the pool.
+    fn run<R: Send + 'static>(
+        &self,
+        work: Work,
+        task: impl Task<Self::Session, R>,
+    ) -> impl Future<Output = Result<R, StoreError>> + Send;
+
+    /// Opens a connection that belongs to the caller.
+    fn private(&self) -> impl Future<Output = Result<Self::Private, StoreError>> + Send;
+
+    /// Tells this process that there is work, once it is committed.
+    fn wake(&self);
+
+    /// See [`stocktake_domain::ports::Queue::wake_signal`].
+    fn wake_signal(&self) -> Box<dyn WakeSignal>;
+
+    /// See [`stocktake_domain::ports::Catalogue::paths`].
+    fn paths(
+        &self,
+        model: i16,
+        storage: String,
+    ) -> impl Future<Output = Result<PathStream, StoreError>> + Send;
+
+    /// The versions of the migrations that this program knows.
+    fn known_migrations(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// A connection outside the pool, with what is temporary in it.
+pub(crate) trait Private: Send {
+    /// Its session.
+    type Session: Session;
+
+    /// Runs a task in it.
+    fn run<R: Send + 'static>(
+        &mut self,
+        work: Work,
+        task: impl Task<Self::Session, R>,
+    ) -> impl Future<Output = Result<R, StoreError>> + Send;
+}

@@ -1,0 +1,41 @@
+//! The migrations for SQLite.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use stocktake_domain::ports::StoreError;
+
+use super::{blocking, connect, session};
+use crate::error::Fault;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// The versions that this program knows.
+pub(super) fn known() -> Result<Vec<String>, StoreError> {
+    let migrations = diesel::migration::MigrationSource::<Sqlite>::migrations(&MIGRATIONS);
+    let migrations = migrations.map_err(StoreError::Internal)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+/// Applies what is pending; returns the names.
+pub(crate) async fn migrate(path: PathBuf, timeout: Duration) -> Result<Vec<String>, StoreError> {
+    blocking(move || {
+        let mut connection = connect::open_blocking(&path, timeout)?;
+        connection.exclusive_transaction(apply).map_err(session::explain)
+    })
+    .await?
+}
+
+/// Alone in the database, so that of two at once the second finds nothing pending.
+fn apply(connection: &mut SqliteConnection) -> Result<Vec<String>, Fault> {
+    let refused = |error: Box<dyn std::error::Error + Send + Sync>| Fault::data(error.to_string());
+    let pending = connection.pending_migrations(MIGRATIONS).map_err(refused)?;
+    let mut names = Vec::new();
+    for migration in pending {
+        connection.run_migration(&migration).map_err(refused)?;
+        names.push(migration.name().to_string());
+    }
+    Ok(names)
+}

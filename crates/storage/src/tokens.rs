@@ -1,0 +1,73 @@
+//! The port `Tokens`, over any driver.
+
+use async_trait::async_trait;
+use diesel::{ExpressionMethods as _, QueryDsl as _};
+use stocktake_domain::ports::{NameTaken, StoreError, Tokens};
+use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
+
+use crate::error::Fault;
+use crate::rows::{NewTokenRow, TokenRow, storable};
+use crate::schema::tokens;
+use crate::session::{Driver, Session, Work};
+use crate::store::Adapter;
+
+#[async_trait]
+impl<D: Driver> Tokens for Adapter<D> {
+    async fn create(&self, token: &NewToken, now: Timestamp) -> Result<Result<Token, NameTaken>, StoreError> {
+        let (row, digest) = (NewTokenRow::new(token, now)?, token.digest);
+        self.driver.run(Work::Write, move |session| Box::pin(create(session, row, digest))).await
+    }
+
+    async fn list(&self) -> Result<Vec<Token>, StoreError> {
+        let rows: Vec<TokenRow> = self
+            .driver
+            .run(Work::Read, |session| Box::pin(async move { session.load(tokens::table).await }))
+            .await?;
+        let mut list = rows.into_iter().map(TokenRow::into_token).collect::<Result<Vec<_>, Fault>>()?;
+        // Sorted here, so that the order does not depend on a database's collation.
+        list.sort_by(|a, b| a.made.name.cmp(&b.made.name).then(a.id.0.cmp(&b.id.0)));
+        Ok(list)
+    }
+
+    async fn revoke(&self, name: &str, now: Timestamp) -> Result<Option<Token>, StoreError> {
+        let name = storable(name, "name")?;
+        let valid = tokens::table.filter(tokens::name.eq(name)).filter(tokens::revoked_at.is_null());
+        let query = diesel::update(valid)
+            .set(tokens::revoked_at.eq(Some(now.millis())))
+            .returning(tokens::all_columns);
+        let row: Option<TokenRow> = self
+            .driver
+            .run(Work::Write, move |session| Box::pin(async move { session.first(query).await }))
+            .await?;
+        Ok(row.map(TokenRow::into_token).transpose()?)
+    }
+
+    async fn find(&self, digest: &TokenDigest) -> Result<Option<Token>, StoreError> {
+        let digest = *digest;
+        self.driver.run(Work::Read, move |session| Box::pin(find(session, digest))).await
+    }
+}
+
+async fn find<S: Session>(session: &mut S, digest: TokenDigest) -> Result<Option<Token>, Fault> {
+    let query = tokens::table.filter(tokens::digest.eq(digest.0.to_vec()));
+    let row: Option<TokenRow> = session.first(query).await?;
+    row.map(TokenRow::into_token).transpose()
+}
+
+/// The database's own unique indexes decide, so that of two at once only one gets the name.
+async fn create<S: Session>(
+    session: &mut S,
+    row: NewTokenRow,
+    digest: TokenDigest,
+) -> Result<Result<Token, NameTaken>, Fault> {
+    let query = diesel::insert_into(tokens::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .returning(tokens::all_columns);
+    let made: Option<TokenRow> = session.first(query).await?;
+    match made {
+        Some(row) => Ok(Ok(row.into_token()?)),
+        None if find(session, digest).await?.is_some() => Err(Fault::data("a token of that digest exists")),
+        None => Ok(Err(NameTaken)),
+    }
+}

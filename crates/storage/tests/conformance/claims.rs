@@ -1,0 +1,195 @@
+//! `Queue::claim` and `Queue::claim_one`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use stocktake_domain::ports::ClaimFilter;
+use stocktake_domain::{Digest, Entry, Model, Origin, Reference, State};
+use tokio::sync::Barrier;
+
+use crate::support::{
+    Database, GOOD, LEASE, MODEL, SIGN, any, at, claim, claim_by, entry, entry_in, fail_all, get, import,
+    import_into, import_numbers, key, numbers, state, succeed_all, successes, worker,
+};
+
+pub async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &Database) {
+    let full = Entry { file_size: Some(4), expected: Some(Digest::Md5([1; 16])), ..entry(1) };
+    import(&db.store, vec![entry(5), full, entry(3)], 100).await;
+    let lease = claim(&db.store, 2, 200).await.unwrap();
+    assert_eq!((lease.model, lease.storage.as_str(), numbers(&lease)), (MODEL, "main", vec![1, 3]));
+    let first = &lease.records[0];
+    assert_eq!(first.path, "1.bin");
+    assert_eq!(
+        first.reference,
+        Reference { expected: Some(Digest::Md5([1; 16])), size: Some(4), baseline: None }
+    );
+    assert_eq!((first.verification.attempt(), &first.verification.stage().origin), (1, &Origin::Pending));
+    let next = claim(&db.store, 2, 200).await.unwrap();
+    assert_eq!(numbers(&next), [5]);
+    assert!(next.id > lease.id);
+    assert!(claim(&db.store, 2, 200).await.is_none());
+    // Round again, behind the last claim first.
+    db.store.queue.complete(lease.id, &[], true).await.unwrap();
+    import_numbers(&db.store, [7], 300).await;
+    assert_eq!(numbers(&claim(&db.store, 1, 400).await.unwrap()), [7]);
+    let again = claim(&db.store, 1, 400).await.unwrap();
+    assert_eq!(numbers(&again), [1]);
+    assert_eq!(again.records[0].verification.attempt(), 1);
+}
+
+pub async fn claims_jump_over_leased_ranges(db: &Database) {
+    import_numbers(&db.store, [10, 20, 40, 50], 100).await;
+    let first = claim(&db.store, 2, 100).await.unwrap();
+    let second = claim(&db.store, 2, 100).await.unwrap();
+    // New ones before, in, between and behind the leased ranges.
+    import_numbers(&db.store, [5, 15, 30, 45, 60], 100).await;
+    assert_eq!(numbers(&claim(&db.store, 9, 100).await.unwrap()), [60]);
+    assert_eq!(numbers(&claim(&db.store, 9, 100).await.unwrap()), [5]);
+    assert_eq!(numbers(&claim(&db.store, 9, 100).await.unwrap()), [30]);
+    assert!(claim(&db.store, 9, 100).await.is_none());
+    for number in [15, 45] {
+        assert_eq!(state(&db.store, number).await, State::Pending);
+    }
+    for lease in [first, second] {
+        let results = successes(&lease, 200);
+        assert_eq!(db.store.queue.complete(lease.id, &results, true).await.unwrap(), 2);
+    }
+    assert_eq!(numbers(&claim(&db.store, 9, 200).await.unwrap()), [45]);
+    assert_eq!(numbers(&claim(&db.store, 9, 200).await.unwrap()), [15]);
+}
+
+pub async fn models_and_storages_take_turns(db: &Database) {
+    import(&db.store, (1..=4).map(|number| entry_in("a", number)).collect(), 100).await;
+    import(&db.store, (5..=8).map(|number| entry_in("b", number)).collect(), 100).await;
+    import_into(&db.store, Model::Projects, (1..=4).map(|number| entry_in("a", number)).collect(), 100).await;
+    let mut turns = Vec::new();
+    for _ in 0..6 {
+        let lease = claim(&db.store, 2, 100).await.unwrap();
+        turns.push((lease.model, lease.storage));
+    }
+    assert!(claim(&db.store, 2, 100).await.is_none());
+    let first: BTreeSet<_> = turns[..3].iter().cloned().collect();
+    assert_eq!(first.len(), 3);
+    assert_eq!(turns[..3], turns[3..]);
+}
+
+pub async fn filters_choose(db: &Database) {
+    import(&db.store, vec![entry_in("a", 1), entry_in("b", 2), entry_in("c", 3)], 100).await;
+    import_into(&db.store, Model::Projects, vec![entry_in("a", 4)], 100).await;
+    let only = |models: &[Model], storages: Option<&[&str]>, except: &[&str]| ClaimFilter {
+        models: models.to_vec(),
+        storages: storages.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+        except_storages: except.iter().map(|name| (*name).to_owned()).collect(),
+        due_from: None,
+        limit: 10,
+    };
+    let outstanding = async |filter: &ClaimFilter| db.store.queue.outstanding(filter, 100).await.unwrap();
+    for (filter, expected) in [
+        (only(&[Model::Projects], None, &[]), Some(4)),
+        (only(&[MODEL], Some(&["b"]), &[]), Some(2)),
+        (only(&[MODEL], None, &["a", "b"]), Some(3)),
+        (only(&[MODEL], Some(&["a", "b"]), &["b"]), Some(1)),
+        (only(&[MODEL], Some(&[]), &[]), None),
+        (only(&[MODEL], Some(&["z"]), &[]), None),
+        (only(&[Model::LfsObjects], None, &[]), None),
+    ] {
+        assert_eq!(outstanding(&filter).await, u64::from(expected.is_some()));
+        let lease = claim_by(&db.store, &filter, 100).await;
+        assert_eq!(lease.map(|lease| numbers(&lease)), expected.map(|number| vec![number]));
+    }
+}
+
+pub async fn due_from_leaves_older_ones(db: &Database) {
+    import_numbers(&db.store, [1, 3, 5], 100).await;
+    import_numbers(&db.store, [2, 4], 200).await;
+    let newer = ClaimFilter { due_from: Some(at(200)), ..any(10) };
+    assert_eq!(db.store.queue.outstanding(&newer, 10).await.unwrap(), 2);
+    let lease = claim_by(&db.store, &newer, 300).await.unwrap();
+    assert_eq!(numbers(&lease), [2, 4]);
+    // The older one in between is not held, but its turn comes when the lease ends.
+    assert_eq!(state(&db.store, 3).await, State::Pending);
+    assert_eq!(state(&db.store, 2).await, State::Started);
+    assert!(claim_by(&db.store, &newer, 300).await.is_none());
+    assert_eq!(numbers(&claim(&db.store, 10, 300).await.unwrap()), [5]);
+    assert_eq!(numbers(&claim(&db.store, 10, 300).await.unwrap()), [1]);
+    assert!(claim(&db.store, 10, 300).await.is_none());
+    db.store.queue.complete(lease.id, &successes(&lease, 300), true).await.unwrap();
+    assert_eq!(numbers(&claim(&db.store, 10, 300).await.unwrap()), [3]);
+}
+
+pub async fn concurrent_claims_share_no_record(db: &Database) {
+    const WORKERS: usize = 6;
+    const RECORDS: i64 = 1000;
+    import_numbers(&db.store, 0..RECORDS, 100).await;
+    let barrier = Arc::new(Barrier::new(WORKERS));
+    let workers = (0..WORKERS).map(|index| {
+        let (store, barrier) = (db.store.clone(), Arc::clone(&barrier));
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            let name = worker(&format!("worker-{index}"));
+            barrier.wait().await;
+            while let Some(lease) = store.queue.claim(&name, &any(17), LEASE, SIGN, at(200)).await.unwrap() {
+                held.extend(numbers(&lease));
+                // Every other lease stays, the others end while the rest are claiming.
+                if lease.id.0 % 2 == 0 {
+                    let results = successes(&lease, 300);
+                    let written = store.queue.complete(lease.id, &results, true).await.unwrap();
+                    assert_eq!(written, u64::try_from(results.len()).unwrap());
+                }
+            }
+            held
+        })
+    });
+    let mut all = Vec::new();
+    for worker in workers.collect::<Vec<_>>() {
+        all.extend(worker.await.unwrap());
+    }
+    all.sort_unstable();
+    assert_eq!(all, (0..RECORDS).collect::<Vec<_>>());
+}
+
+pub async fn claim_one_takes_a_record_out_of_a_lease(db: &Database) {
+    import_numbers(&db.store, 1..=3, 100).await;
+    let range = claim(&db.store, 3, 100).await.unwrap();
+    let two = key(2);
+    let name = worker("one");
+    let claim_one = || db.store.queue.claim_one(&name, MODEL, &two, LEASE, SIGN, at(100));
+    let one = claim_one().await.unwrap().unwrap();
+    assert_eq!(numbers(&one), [2]);
+    let attempt = one.records[0].verification.attempt();
+    assert!(attempt > range.records[1].verification.attempt());
+    assert_eq!(get(&db.store, 2).await.history().attempt, attempt);
+    for number in 1..=3 {
+        assert_eq!(state(&db.store, number).await, State::Started);
+    }
+    assert_eq!(crate::support::numbers_in(&db.store, State::Started).await, [1, 2, 3]);
+    // The first lease's result for it is void, its others count.
+    let results = successes(&range, 200);
+    assert_eq!(db.store.queue.complete(range.id, &results, true).await.unwrap(), 2);
+    assert_eq!(state(&db.store, 2).await, State::Started);
+    assert!(claim(&db.store, 10, 200).await.is_none());
+    // Taken again, the second lease's result is void as well.
+    let again = claim_one().await.unwrap().unwrap();
+    assert_eq!(db.store.queue.complete(one.id, &successes(&one, 300), true).await.unwrap(), 0);
+    assert_eq!(state(&db.store, 2).await, State::Started);
+    assert_eq!(db.store.queue.complete(again.id, &successes(&again, 400), true).await.unwrap(), 1);
+    assert_eq!(get(&db.store, 2).await.history().last_checksum_at(), Some(at(400)));
+}
+
+pub async fn claim_one_takes_any_state(db: &Database) {
+    import_numbers(&db.store, [1], 100).await;
+    succeed_all(&db.store, 200).await;
+    import(&db.store, vec![entry(2), Entry { disabled: true, ..entry(3) }], 300).await;
+    fail_all(&db.store, 400).await;
+    import_numbers(&db.store, [4], 500).await;
+    for number in 1..=4 {
+        let before = get(&db.store, number).await;
+        let expected = before.status.clone().recalculate().claim();
+        let claimed = db.store.queue.claim_one(&worker("w"), MODEL, &key(number), LEASE, SIGN, at(600)).await;
+        let lease = claimed.unwrap().unwrap();
+        assert_eq!(lease.records[0].verification, expected);
+        assert_eq!(lease.records[0].reference, before.reference());
+        assert_eq!(get(&db.store, number).await.status, stocktake_domain::Status::Started(expected));
+    }
+    assert_eq!(get(&db.store, 1).await.history().baseline.unwrap().digest, GOOD);
+}

@@ -1,0 +1,192 @@
+//! `Catalogue::import`.
+
+use futures_util::stream;
+use stocktake_domain::ports::{Applied, ImportError};
+use stocktake_domain::{Digest, Entry, State};
+
+use crate::support::{
+    Database, GOOD, MODEL, at, claim, count, entry, fail_all, get, import, import_numbers, key, state,
+    succeed_all,
+};
+
+fn applied(added: u64, changed: u64, unchanged: u64) -> Applied {
+    Applied { added, changed, unchanged }
+}
+
+fn full() -> Entry {
+    Entry { created_at: Some(at(-5)), file_size: Some(12), expected: Some(Digest::Md5([3; 16])), ..entry(1) }
+}
+
+pub async fn new_entries_are_pending_or_disabled(db: &Database) {
+    let off = Entry { disabled: true, ..entry(2) };
+    assert_eq!(import(&db.store, vec![full(), off], 100).await, applied(2, 0, 0));
+    let record = get(&db.store, 1).await;
+    assert_eq!(record.model, MODEL);
+    assert_eq!(record.key, key(1));
+    assert_eq!(record.created_at, Some(at(-5)));
+    assert_eq!(record.file_size, Some(12));
+    assert_eq!(record.location, entry(1).location);
+    assert_eq!(record.expected, Some(Digest::Md5([3; 16])));
+    assert!(!record.accepted);
+    assert_eq!(record.state(), State::Pending);
+    assert_eq!(*record.history(), stocktake_domain::History::default());
+    assert_eq!(state(&db.store, 2).await, State::Disabled);
+    assert_eq!(claim(&db.store, 10, 100).await.unwrap().records.len(), 1);
+}
+
+pub async fn the_same_again_changes_nothing(db: &Database) {
+    import(&db.store, vec![full(), entry(2)], 100).await;
+    succeed_all(&db.store, 200).await;
+    let before = get(&db.store, 1).await;
+    assert_eq!(import(&db.store, vec![full(), entry(2), entry(3)], 300).await, applied(1, 0, 2));
+    assert_eq!(get(&db.store, 1).await, before);
+}
+
+pub async fn a_changed_place_or_digest_recalculates(db: &Database) {
+    let moved_path = |mut entry: Entry| {
+        entry.location.path = "elsewhere".to_owned();
+        entry
+    };
+    let moved_storage = |mut entry: Entry| {
+        entry.location.storage = "other".to_owned();
+        entry
+    };
+    import_numbers(&db.store, 1..=3, 100).await;
+    succeed_all(&db.store, 200).await;
+    let changed =
+        vec![moved_path(entry(1)), moved_storage(entry(2)), Entry { expected: Some(GOOD), ..entry(3) }];
+    assert_eq!(import(&db.store, changed, 300).await, applied(0, 3, 0));
+    for number in 1..=3 {
+        let record = get(&db.store, number).await;
+        assert_eq!(record.state(), State::Pending);
+        assert_eq!(record.history().attempt, 2);
+    }
+    // The storage of the moved one is a queue now.
+    assert_eq!(succeed_all(&db.store, 400).await, 3);
+    fail_all(&db.store, 400).await;
+}
+
+pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Database) {
+    import(&db.store, vec![entry(1), entry(2)], 100).await;
+    for number in [1, 2] {
+        db.store.catalogue.accept(MODEL, &key(number), GOOD, 5, at(150)).await.unwrap().unwrap();
+    }
+    let mut moved = entry(2);
+    moved.location.path = "elsewhere".to_owned();
+    moved.file_size = Some(5);
+    let expects = Entry { expected: Some(GOOD), file_size: Some(5), ..entry(1) };
+    assert_eq!(import(&db.store, vec![expects, moved], 200).await, applied(0, 2, 0));
+    let record = get(&db.store, 1).await;
+    assert!(!record.accepted);
+    assert_eq!(record.history().baseline, None);
+    let kept = get(&db.store, 2).await;
+    assert!(kept.accepted);
+    assert_eq!(kept.history().baseline.unwrap().digest, GOOD);
+}
+
+pub async fn other_changes_keep_the_state(db: &Database) {
+    import_numbers(&db.store, 1..=3, 100).await;
+    let lease = claim(&db.store, 1, 100).await.unwrap();
+    let changed =
+        (1..=3).map(|number| Entry { file_size: Some(9), created_at: Some(at(7)), ..entry(number) });
+    assert_eq!(import(&db.store, changed.collect(), 200).await, applied(0, 3, 0));
+    let record = get(&db.store, 1).await;
+    assert_eq!((record.file_size, record.created_at), (Some(9), Some(at(7))));
+    assert_eq!(record.state(), State::Started);
+    let results = crate::support::successes(&lease, 300);
+    assert_eq!(db.store.queue.complete(lease.id, &results, true).await.unwrap(), 1);
+    let succeeded = get(&db.store, 1).await;
+    assert_eq!(import(&db.store, vec![entry(1)], 400).await, applied(0, 1, 0));
+    let after = get(&db.store, 1).await;
+    assert_eq!(after.status, succeeded.status);
+    assert_eq!((after.file_size, after.created_at), (None, None));
+    fail_all(&db.store, 500).await;
+    let failed = get(&db.store, 2).await;
+    import(&db.store, vec![entry(2)], 600).await;
+    assert_eq!(get(&db.store, 2).await.status, failed.status);
+}
+
+pub async fn disabled_is_switched_both_ways(db: &Database) {
+    let off = |number| Entry { disabled: true, ..entry(number) };
+    import_numbers(&db.store, 1..=2, 100).await;
+    let lease = claim(&db.store, 1, 100).await.unwrap();
+    assert_eq!(import(&db.store, vec![off(1), off(2)], 200).await, applied(0, 2, 0));
+    assert_eq!(state(&db.store, 1).await, State::Disabled);
+    assert!(claim(&db.store, 10, 200).await.is_none());
+    // The attempt under way was made void.
+    let results = crate::support::successes(&lease, 300);
+    assert_eq!(db.store.queue.complete(lease.id, &results, true).await.unwrap(), 0);
+    assert_eq!(import(&db.store, vec![off(1)], 400).await, applied(0, 0, 1));
+    assert_eq!(import(&db.store, vec![entry(1)], 500).await, applied(0, 1, 0));
+    assert_eq!(state(&db.store, 1).await, State::Pending);
+    assert_eq!(claim(&db.store, 10, 500).await.unwrap().records.len(), 1);
+    // Moved while off, it stays off.
+    let mut moved = off(2);
+    moved.location.path = "elsewhere".to_owned();
+    assert_eq!(import(&db.store, vec![moved], 600).await, applied(0, 1, 0));
+    assert_eq!(state(&db.store, 2).await, State::Disabled);
+}
+
+pub async fn later_entries_win(db: &Database) {
+    let sized = |number, size| Entry { file_size: Some(size), ..entry(number) };
+    let counts = import(&db.store, vec![sized(2, 1), sized(1, 1), sized(1, 2)], 100).await;
+    assert_eq!(counts, applied(2, 0, 0));
+    assert_eq!(get(&db.store, 1).await.file_size, Some(2));
+    // Also across batches, and counted as records.
+    let batches = stream::iter([Ok(vec![sized(1, 3), sized(2, 9)]), Ok(vec![sized(1, 2)])]);
+    let counts = db.store.catalogue.import(MODEL, Box::pin(batches), at(200)).await.unwrap();
+    assert_eq!(counts, applied(0, 1, 1));
+    assert_eq!(get(&db.store, 1).await.file_size, Some(2));
+    assert_eq!(get(&db.store, 2).await.file_size, Some(9));
+    // More than are written at once, backwards.
+    let many: Vec<Entry> = (0..5000).rev().map(|number| sized(number, 4)).collect();
+    assert_eq!(import(&db.store, many, 300).await, applied(4998, 2, 0));
+    assert_eq!(count(&db.store, stocktake_domain::Selection::default()).await, 5000);
+}
+
+pub async fn an_error_in_the_stream_writes_nothing(db: &Database) {
+    import_numbers(&db.store, [1], 100).await;
+    let many = (1..3000).map(|number| Entry { file_size: Some(1), ..entry(number) }).collect();
+    let batches = stream::iter([Ok(many), Err("line 3001 is no record".into())]);
+    let error = db.store.catalogue.import(MODEL, Box::pin(batches), at(200)).await.unwrap_err();
+    assert!(matches!(&error, ImportError::Source(source) if source.to_string() == "line 3001 is no record"));
+    assert_eq!(count(&db.store, stocktake_domain::Selection::default()).await, 1);
+    assert_eq!(get(&db.store, 1).await.file_size, None);
+}
+
+pub async fn an_import_below_a_lease_is_not_held_by_it(db: &Database) {
+    import_numbers(&db.store, [1, 2, 9], 100).await;
+    let lease = claim(&db.store, 10, 100).await.unwrap();
+    let mut moved = entry(2);
+    moved.location.path = "elsewhere".to_owned();
+    import(&db.store, vec![entry(5), moved], 100).await;
+    assert_eq!(state(&db.store, 5).await, State::Pending);
+    assert_eq!(state(&db.store, 2).await, State::Pending);
+    assert_eq!(state(&db.store, 1).await, State::Started);
+    let results = crate::support::successes(&lease, 300);
+    assert_eq!(db.store.queue.complete(lease.id, &results, true).await.unwrap(), 2);
+    assert_eq!(crate::support::numbers(&claim(&db.store, 10, 300).await.unwrap()), [2, 5]);
+}
+
+pub async fn overlapping_imports_at_once_all_end(db: &Database) {
+    let versions = (1..=4_u64).map(|version| {
+        let store = db.store.clone();
+        tokio::spawn(async move {
+            let sized = |number| Entry { file_size: Some(version), ..entry(number) };
+            let mut entries: Vec<Entry> = (0..3000).map(sized).collect();
+            if version % 2 == 0 {
+                entries.reverse();
+            }
+            let batches: Vec<_> = entries.chunks(700).map(|batch| Ok(batch.to_vec())).collect();
+            let counts =
+                store.catalogue.import(MODEL, Box::pin(stream::iter(batches)), at(100)).await.unwrap();
+            counts.added + counts.changed + counts.unchanged
+        })
+    });
+    for import in versions.collect::<Vec<_>>() {
+        assert_eq!(import.await.unwrap(), 3000);
+    }
+    assert_eq!(count(&db.store, stocktake_domain::Selection::default()).await, 3000);
+    let version = get(&db.store, 0).await.file_size;
+    assert_eq!(get(&db.store, 2999).await.file_size, version);
+}

@@ -1,0 +1,117 @@
+//! One suite over the ports, run on SQLite and on PostgreSQL.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(missing_docs, clippy::missing_panics_doc, reason = "tests are named for what they prove")]
+
+mod accepting;
+mod claims;
+mod imports;
+mod jobs;
+mod leases;
+mod limits;
+mod look_ups;
+mod pages;
+mod random;
+mod results;
+mod support;
+mod tokens;
+mod upkeep;
+
+/// Runs each test on both databases.
+macro_rules! on_both {
+    ($($module:ident: $($test:ident),+ $(,)?;)+) => {
+        mod sqlite {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $test() {
+                    crate::$module::$test(&crate::support::Database::sqlite().await).await;
+                })+
+            })+
+        }
+        mod postgres {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $test() {
+                    crate::$module::$test(&crate::support::Database::postgres().await).await;
+                })+
+            })+
+        }
+    };
+}
+
+on_both! {
+    imports:
+        new_entries_are_pending_or_disabled,
+        the_same_again_changes_nothing,
+        a_changed_place_or_digest_recalculates,
+        a_changed_digest_forgets_baseline_and_acceptance,
+        other_changes_keep_the_state,
+        disabled_is_switched_both_ways,
+        later_entries_win,
+        an_error_in_the_stream_writes_nothing,
+        an_import_below_a_lease_is_not_held_by_it,
+        overlapping_imports_at_once_all_end;
+    pages:
+        composite_and_mixed_keys_are_in_numeric_order,
+        pages_walk_both_ways_in_both_orders,
+        a_bound_need_not_exist,
+        offsets_and_empty_pages,
+        states_and_keys_filter_together,
+        started_is_derived_everywhere,
+        counting_stops;
+    look_ups:
+        nothing_is_none,
+        shapes_are_known,
+        paths_come_in_byte_order,
+        the_summary_counts_everything,
+        a_current_schema_is_well;
+    claims:
+        a_claim_takes_the_next_in_key_order_and_goes_round,
+        claims_jump_over_leased_ranges,
+        models_and_storages_take_turns,
+        filters_choose,
+        due_from_leaves_older_ones,
+        concurrent_claims_share_no_record,
+        claim_one_takes_a_record_out_of_a_lease,
+        claim_one_takes_any_state;
+    results:
+        successes_and_failures_are_written_whole,
+        a_late_result_is_thrown_away,
+        an_ended_lease_gives_back_the_rest,
+        a_result_before_a_failure_is_told_apart,
+        work_is_signalled;
+    leases:
+        renewals_keep_a_lease_and_name_the_gone,
+        a_lease_without_progress_times_out,
+        a_worker_without_sign_of_life_is_released,
+        what_finished_before_the_deadline_stays;
+    upkeep:
+        recalculate_is_what_the_domain_says,
+        recalculating_again_moves_on,
+        failed_records_are_retried_in_time,
+        a_retry_below_a_lease_is_not_held_by_it,
+        old_successes_expire,
+        outstanding_counts_due_and_leased;
+    accepting:
+        accepted_content_counts_from_now_on,
+        acceptance_voids_a_running_attempt;
+    jobs:
+        a_job_over_everything_goes_in_batches,
+        jobs_by_state_visit_each_record_once,
+        a_job_by_keys_marks_those_there_are,
+        a_job_over_started_records_ends,
+        a_cancelled_job_stays_half_done,
+        jobs_are_listed_newest_first,
+        two_advance_one_job_at_a_time;
+    tokens:
+        a_token_is_kept_and_found,
+        names_are_unique_until_revoked,
+        of_two_at_once_one_gets_the_name;
+    limits:
+        values_that_do_not_fit_are_refused,
+        the_largest_values_fit,
+        odd_texts_come_back,
+        a_vanished_caller_leaves_nothing_half_done;
+    random:
+        agrees_with_a_model_in_memory;
+}

@@ -1,0 +1,139 @@
+//! Results that wait to be recorded.
+
+use stocktake_domain::ports::{ClaimedRecord, Outcome};
+use stocktake_domain::{
+    Algorithm, ContentError, Dice, JITTER_STEPS, Observation, RecordKey, Timestamp, judge,
+};
+
+use crate::tally::Tally;
+
+/// Results of one lease that wait to be recorded, with their counts.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) outcomes: Vec<(RecordKey, Outcome)>,
+    pub(crate) tally: Tally,
+}
+
+/// What all verdicts of one moment have in common.
+pub(crate) struct Judge<'a> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) dice: &'a dyn Dice,
+    pub(crate) now: Timestamp,
+}
+
+impl Batch {
+    /// Judges what was seen of a record. False if that is no finding, because the reading was given up.
+    pub(crate) fn add(
+        &mut self,
+        record: ClaimedRecord,
+        seen: Result<Observation, ContentError>,
+        judge_by: &Judge<'_>,
+    ) -> bool {
+        let verdict = match seen {
+            Ok(observation) => {
+                self.tally.bytes += observation.size;
+                judge(&record.reference, &observation, judge_by.algorithm)
+            }
+            Err(error) => match error.into_failure() {
+                Some(failure) => Err(failure),
+                None => return false,
+            },
+        };
+        let ClaimedRecord { key, verification, .. } = record;
+        let outcome = match verdict {
+            Ok(checksum) => {
+                self.tally.succeeded += 1;
+                Outcome::Succeeded(verification.succeed(checksum, judge_by.now))
+            }
+            Err(failure) => {
+                *self.tally.failed.entry(failure.kind()).or_default() += 1;
+                Outcome::Failed(verification.fail(failure, judge_by.now, judge_by.dice.roll(JITTER_STEPS)))
+            }
+        };
+        self.outcomes.push((key, outcome));
+        true
+    }
+
+    /// The counts of what was recorded, if only `written` of the results were. Which ones is not known: the
+    /// good ones are taken for those thrown away first, so that a failure is never passed over.
+    pub(crate) fn written(&self, written: u64) -> Tally {
+        let mut tally = self.tally.clone();
+        let mut discarded = tally.records().saturating_sub(written);
+        if written == 0 {
+            return Tally::default();
+        }
+        let good = discarded.min(tally.succeeded);
+        tally.succeeded -= good;
+        discarded -= good;
+        for count in tally.failed.values_mut() {
+            let bad = discarded.min(*count);
+            *count -= bad;
+            discarded -= bad;
+        }
+        tally.failed.retain(|_, count| *count > 0);
+        tally
+    }
+
+    /// Forgets what was recorded.
+    pub(crate) fn clear(&mut self) {
+        self.outcomes.clear();
+        self.tally = Tally::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use stocktake_domain::{Digests, FailureKind, Reference, Verification};
+
+    struct Six;
+
+    impl Dice for Six {
+        fn roll(&self, _sides: u32) -> u32 {
+            6
+        }
+    }
+
+    const JUDGE: Judge<'_> =
+        Judge { algorithm: Algorithm::Md5, dice: &Six, now: Timestamp::from_millis(9_000) };
+
+    fn record(key: i64) -> ClaimedRecord {
+        ClaimedRecord {
+            key: RecordKey::integer(key),
+            path: String::new(),
+            reference: Reference::default(),
+            verification: Verification::new().claim(),
+        }
+    }
+
+    fn seen(size: u64) -> Observation {
+        Observation { size, digests: Digests { sha256: None, md5: Some([5; 16]) } }
+    }
+
+    #[test]
+    fn findings_become_outcomes_and_counts() {
+        let mut batch = Batch::default();
+        assert!(batch.add(record(1), Ok(seen(10)), &JUDGE));
+        assert!(batch.add(record(2), Err(ContentError::MissingRepository), &JUDGE));
+        assert!(!batch.add(record(3), Err(ContentError::Cancelled), &JUDGE));
+        let checksums: Vec<_> = batch.outcomes.iter().map(|(_, outcome)| outcome.checksum()).collect();
+        assert_eq!(checksums, [seen(0).digests.get(Algorithm::Md5), None]);
+        let Outcome::Failed(failed) = &batch.outcomes[1].1 else { panic!("{:?}", batch.outcomes) };
+        assert_eq!(failed.stage().retry_at, Timestamp::from_millis(9_000 + (1 + 15 + 6 * 2) * 1_000));
+        let failures = BTreeMap::from([(FailureKind::Missing, 1)]);
+        assert_eq!(batch.tally, Tally { succeeded: 1, failed: failures, bytes: 10 });
+    }
+
+    #[test]
+    fn what_was_thrown_away_never_hides_a_failure() {
+        let failed = BTreeMap::from([(FailureKind::Missing, 2), (FailureKind::Altered, 1)]);
+        let batch =
+            Batch { outcomes: Vec::new(), tally: Tally { succeeded: 2, failed: failed.clone(), bytes: 7 } };
+        assert_eq!(batch.written(5), batch.tally);
+        assert_eq!(batch.written(3), Tally { succeeded: 0, failed, bytes: 7 });
+        assert_eq!(batch.written(2).failures(), 2);
+        assert_eq!(batch.written(0), Tally::default());
+    }
+}

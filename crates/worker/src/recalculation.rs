@@ -1,0 +1,132 @@
+//! The recalculation of one record while somebody waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ports::{Recalculated, StoreError};
+use stocktake_domain::{Model, Record, RecordKey, State};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::outage::Patience;
+use crate::shared::{Core, Recorder, STOP_ALL, Terms};
+use crate::work::work;
+
+/// The most recalculations worked on beside the queue at once. More are left to the queue, so that any
+/// number of callers that gave up waiting for a hung storage cannot fill the memory.
+const MOST_AT_ONCE: usize = 64;
+
+/// A wait longer than this is as good as endless, and can be added to a time without overflow.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(365 * 86_400);
+
+const FIRST_LOOK: Duration = Duration::from_millis(25);
+const SLOWEST_LOOKS: Duration = Duration::from_secs(1);
+
+/// The recalculations under way.
+pub(crate) struct Recalculations {
+    terms: Terms,
+    /// Where the work runs. Callers may live in a runtime that ends before the work does.
+    runtime: Handle,
+    tasks: TaskTracker,
+    free: Arc<Semaphore>,
+}
+
+impl Recalculations {
+    pub(crate) fn new(core: Arc<Core>, runtime: Handle) -> Self {
+        let terms = Terms {
+            core,
+            recorder: Arc::new(Recorder::default()),
+            stop: CancellationToken::new(),
+            patience: Patience::Endless,
+            keeps_hours: false,
+        };
+        Self { terms, runtime, tasks: TaskTracker::new(), free: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
+    }
+
+    /// Gives back what is under way, and returns when that is done, at the latest after [`STOP_ALL`].
+    pub(crate) async fn close(&self) {
+        self.terms.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_ALL, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "stopping although recalculations did not end; their leases run out by themselves"
+            );
+        }
+    }
+
+    /// See [`stocktake_domain::ports::Recalculation::recalculate_now`].
+    pub(crate) async fn recalculate_now(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        patience: Duration,
+    ) -> Result<Option<Recalculated>, StoreError> {
+        let deadline = Instant::now() + patience.min(LONGEST_PATIENCE);
+        let task = calculate(self.terms.clone(), Arc::clone(&self.free), model, key.clone());
+        // A task of its own: it goes on whatever becomes of the caller.
+        let task = self.tasks.spawn_on(task, &self.runtime);
+        match tokio::time::timeout_at(deadline, task).await {
+            Ok(Ok(Ok(false))) => Ok(None),
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Ok(Ok(true)) | Err(_)) => self.settled(model, key, deadline).await,
+            Err(_) => Ok(self.look(model, key).await?.map(|record| Recalculated { record, finished: false })),
+        }
+    }
+
+    /// The record once no calculation of it is due or under way, or at the deadline. The calculation asked
+    /// for may be another worker's, or have been made void by a later one.
+    async fn settled(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        deadline: Instant,
+    ) -> Result<Option<Recalculated>, StoreError> {
+        let mut wait = FIRST_LOOK;
+        loop {
+            let Some(record) = self.look(model, key).await? else { return Ok(None) };
+            let finished = !matches!(record.state(), State::Pending | State::Started);
+            if finished || Instant::now() >= deadline {
+                return Ok(Some(Recalculated { record, finished }));
+            }
+            tokio::time::sleep_until(deadline.min(Instant::now() + wait)).await;
+            wait = (wait * 2).min(SLOWEST_LOOKS);
+        }
+    }
+
+    async fn look(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        self.terms.core.parts.catalogue.get(model, key).await
+    }
+}
+
+/// Calculates a record's checksum now, or marks it for whoever serves its storage. False if there is no such
+/// record.
+async fn calculate(
+    terms: Terms,
+    free: Arc<Semaphore>,
+    model: Model,
+    key: RecordKey,
+) -> Result<bool, StoreError> {
+    let core = &terms.core;
+    let queue = &core.parts.queue;
+    let permit = free.try_acquire().ok().filter(|_| !terms.stop.is_cancelled());
+    let Some(_permit) = permit else { return queue.recalculate(model, &key, core.now()).await };
+    if core.settings.storages.is_some() {
+        let Some(record) = core.parts.catalogue.get(model, &key).await? else { return Ok(false) };
+        if !core.serves(&record.location.storage) {
+            return queue.recalculate(model, &key, core.now()).await;
+        }
+    }
+    let (span, sign_of_life) = (core.lease(), core.settings.sign_of_life);
+    let claimed = queue.claim_one(&core.worker, model, &key, span, sign_of_life, core.now()).await?;
+    let Some(lease) = claimed else { return Ok(false) };
+    if core.serves(&lease.storage) {
+        work(&terms, lease).await;
+    } else {
+        // It moved since it was looked at; it is due, and another worker's.
+        queue.complete(lease.id, &[], true).await?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,190 @@
+//! The work on one lease: read, judge, record, and stay alive meanwhile.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use stocktake_domain::ports::{Inspection, InspectionSink, Lease, LeaseId, Renewal, StoreError, Watch};
+use stocktake_domain::{ContentError, Model};
+use tokio::task::JoinError;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::collector::Collector;
+use crate::hours::Hours;
+use crate::outage::Backoff;
+use crate::recording::Recording;
+use crate::settings::Storage;
+use crate::shared::{STOP_READING, Terms, after};
+use crate::telemetry;
+
+/// How long results wait for others to be recorded with.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// How the work on a lease ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// All results are recorded, or the rest was given back because the engine stops or the storage's hours
+    /// are over.
+    Done,
+    /// The lease ended under the work, which was dropped.
+    Lost,
+    /// The adapter or the results are not as they must be; what is not finished was given back.
+    Broken,
+    /// The database was away for longer than the caller has patience.
+    Store(StoreError),
+}
+
+/// What is being read for a lease. Dropping it calls the reading off.
+pub(crate) struct Reading {
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) collector: Arc<Collector>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Reading {
+    /// Begins to read `pieces` in a task of its own, so that a panic in the adapter ends nothing else.
+    /// Without a storage, each piece is reported as invalid.
+    pub(crate) fn begin(name: &str, storage: Option<&Storage>, pieces: Vec<Inspection>) -> Self {
+        let watch = Arc::new(Watch::default());
+        let collector = Arc::new(Collector::default());
+        let content = storage.map(|storage| Arc::clone(&storage.content)).ok_or_else(|| name.to_owned());
+        let (line, sink) = (Arc::clone(&watch), Arc::clone(&collector));
+        let task = tokio::spawn(async move {
+            match content {
+                Ok(content) => content.inspect(pieces, line, sink).await,
+                Err(name) => refuse(&name, pieces.len(), &*sink),
+            }
+        });
+        Self { watch, collector, task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Returns when the adapter is done.
+    pub(crate) async fn ended(&mut self) -> Result<(), JoinError> {
+        (&mut self.task).await
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.watch.cancel();
+    }
+}
+
+fn refuse(storage: &str, pieces: usize, sink: &dyn InspectionSink) {
+    for index in 0..pieces {
+        sink.report(index, Err(ContentError::Invalid(format!("unknown storage {storage:?}"))));
+    }
+}
+
+/// Works on a lease to its end, and returns when nothing more is to be done for it.
+pub(crate) async fn work(terms: &Terms, mut lease: Lease) -> End {
+    let _held = telemetry::HeldLease::new();
+    let storage = terms.core.parts.storages.get(&lease.storage);
+    let pieces = pieces(terms, &mut lease);
+    let mut reading = Reading::begin(&lease.storage, storage, pieces);
+    let (watch, collector) = (Arc::clone(&reading.watch), Arc::clone(&reading.collector));
+    let hours = storage.and_then(|storage| storage.hours).filter(|_| terms.keeps_hours);
+    let (id, model) = (lease.id, lease.model);
+    let ending = AtomicBool::new(false);
+    let mut recording = Recording::new(terms, lease, &watch, &collector, &ending);
+    tokio::select! {
+        biased;
+        end = read_and_record(terms, &mut reading, &mut recording) => end,
+        () = keep_alive(terms, id, &watch, &collector, &ending) => {
+            lost(id, model);
+            End::Lost
+        }
+        never = call_off(terms, hours, &watch) => match never {},
+    }
+}
+
+/// What to read for a lease. Takes the paths out of it, which nothing else needs.
+fn pieces(terms: &Terms, lease: &mut Lease) -> Vec<Inspection> {
+    let shown = terms.core.settings.policy.algorithm(lease.model);
+    let records = lease.records.iter_mut();
+    records
+        .map(|record| Inspection {
+            path: std::mem::take(&mut record.path),
+            algorithms: record.reference.algorithms(shown),
+        })
+        .collect()
+}
+
+/// Records what the reading brings: all at its end, and from time to time before, so that slow pieces do not
+/// keep back the results of the others.
+async fn read_and_record(terms: &Terms, reading: &mut Reading, recording: &mut Recording<'_>) -> End {
+    let mut flush = tokio::time::interval_at(Instant::now() + FLUSH_EVERY, FLUSH_EVERY);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut overdue = pin!(after(&terms.stop, STOP_READING));
+    loop {
+        tokio::select! {
+            biased;
+            ended = reading.ended() => return recording.finish(ended.err()).await,
+            () = &mut overdue => return recording.finish(None).await,
+            _ = flush.tick() => match recording.flush().await {
+                Ok(true) => return End::Done,
+                Ok(false) => {}
+                Err(end) => return end,
+            },
+        }
+    }
+}
+
+/// Renews the lease for as long as it can be renewed. Once the work is `ending` it, a lease that is gone is
+/// no news: the answer to the last write tells what became of the results.
+async fn keep_alive(
+    terms: &Terms,
+    lease: LeaseId,
+    watch: &Watch,
+    collector: &Collector,
+    ending: &AtomicBool,
+) {
+    let core = &terms.core;
+    let (span, sign_of_life) = (core.lease(), core.settings.sign_of_life);
+    let every = (span.min(sign_of_life) / 3).max(Duration::from_millis(10));
+    let mut backoff = Backoff::default();
+    let (mut wait, mut before) = (every, (0, 0));
+    loop {
+        tokio::time::sleep(wait).await;
+        let present = (watch.bytes(), collector.reported());
+        let renewal = Renewal { lease, progressed: present != before };
+        match core.parts.queue.renew(&[renewal], span, sign_of_life, core.now()).await {
+            Ok(gone) if gone.contains(&lease) && !ending.load(Ordering::Relaxed) => return,
+            Ok(_) => {
+                core.outage.worked();
+                backoff.reset();
+                (wait, before) = (every, present);
+            }
+            Err(error) => {
+                core.outage.failed("renewing a lease", &error);
+                wait = backoff.next_wait(&*core.parts.dice).min(every);
+            }
+        }
+    }
+}
+
+/// Calls the reading off when the engine stops or the storage's hours are over.
+async fn call_off(terms: &Terms, hours: Option<Hours>, watch: &Watch) -> Infallible {
+    match hours.map(|hours| hours.left(terms.core.now())) {
+        Some(left) => {
+            // Whichever comes first; a timeout is no error here.
+            let _ = tokio::time::timeout(left, terms.stop.cancelled()).await;
+        }
+        None => terms.stop.cancelled().await,
+    }
+    watch.cancel();
+    std::future::pending().await
+}
+
+fn lost(lease: LeaseId, model: Model) {
+    telemetry::lease_lost(model);
+    tracing::warn!(
+        lease.id = lease.0,
+        lease.model = model.name(),
+        "lease {} on {model} is gone, its work is dropped; its records are due again",
+        lease.0,
+    );
+}

@@ -1,0 +1,103 @@
+//! A database that goes away and comes back, or refuses what it is given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ports::StoreError;
+use stocktake_domain::{Model, State};
+use tokio_util::sync::CancellationToken;
+
+use crate::draining::Silent;
+use crate::support::World;
+use crate::support::content::Piece;
+use crate::support::tables::Trouble;
+
+fn trouble(world: &World, trouble: Option<Trouble>) {
+    world.queue.change(|tables| tables.trouble = trouble);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_goes_on_by_itself_after_an_outage() {
+    let world = World::new(&["main"]);
+    trouble(&world, Some(Trouble::Outage));
+    world.add(Model::Uploads, 1, "main", "file");
+    let running = world.run();
+    world.queue.until(|tables| tables.failed_calls >= 20).await;
+    trouble(&world, None);
+    world.until_succeeded(1).await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_outlast_an_outage_without_being_read_again() {
+    let world = World::new(&["main"]);
+    world.content("main").put("slow", Piece::Gated);
+    for key in 0..10 {
+        world.add(Model::Uploads, key, "main", "slow");
+    }
+    let running = world.run();
+    world.content("main").until(|used| used.now == 1).await;
+    trouble(&world, Some(Trouble::Outage));
+    world.content("main").open();
+    let before = world.queue.tables().failed_calls;
+    world.queue.until(|tables| tables.failed_calls >= before + 20).await;
+    trouble(&world, None);
+    world.until_succeeded(10).await;
+    assert_eq!(world.content("main").used().times("slow"), 10);
+    assert_eq!(world.queue.tables().claims, 1);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_database_is_not_stormed_while_it_is_away() {
+    let world = World::new(&["main"]);
+    trouble(&world, Some(Trouble::Outage));
+    let running = world.run();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let calls = world.queue.tables().failed_calls;
+    // Waits of 3.75 s in the middle once they have grown, after six shorter ones.
+    assert!((150..180).contains(&calls), "{calls}");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_that_are_refused_are_given_back_and_their_storage_rests() {
+    let world = World::new(&["main"]);
+    trouble(&world, Some(Trouble::Refusal));
+    world.add(Model::Uploads, 1, "main", "file");
+    let running = world.run();
+    world.queue.until(|tables| tables.claims == 3).await;
+    assert!(world.now().millis() % 100_000 >= 3_000, "{}", world.now());
+    trouble(&world, None);
+    world.until_succeeded(1).await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_keep_the_engine_from_stopping() {
+    let world = World::new(&["main"]);
+    world.content("main").put("slow", Piece::Gated);
+    world.add(Model::Uploads, 1, "main", "slow");
+    let running = world.run();
+    world.content("main").until(|used| used.now == 1).await;
+    trouble(&world, Some(Trouble::Outage));
+    assert!(running.stop().await <= Duration::from_secs(10));
+    assert_eq!(world.state(Model::Uploads, 1), State::Started);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_in_the_foreground_is_told_of_an_outage() {
+    let world = World::new(&["main"]);
+    world.add(Model::Uploads, 1, "main", "file");
+    for (trouble_now, calls) in [(Trouble::Outage, 5), (Trouble::Refusal, 3)] {
+        trouble(&world, Some(trouble_now));
+        world.queue.change(|tables| tables.failed_calls = 0);
+        let drained = world.engine().drain(&[], None, Arc::new(Silent), CancellationToken::new()).await;
+        match trouble_now {
+            Trouble::Outage => assert!(matches!(drained, Err(StoreError::Unavailable(_))), "{drained:?}"),
+            Trouble::Refusal => assert!(matches!(drained, Err(StoreError::Internal(_))), "{drained:?}"),
+        }
+        assert_eq!(world.queue.tables().failed_calls, calls);
+    }
+    assert!(world.queue.tables().leases.is_empty());
+}

@@ -1,0 +1,149 @@
+//! The recalculation of one record while somebody waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ports::{Recalculated, Recalculation as _, StoreError};
+use stocktake_domain::{ContentError, Model, RecordKey, State};
+use stocktake_worker::Engine;
+use tokio::time::Instant;
+
+use crate::support::World;
+use crate::support::content::Piece;
+use crate::support::tables::Trouble;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Recalculates an upload.
+pub(crate) async fn ask(
+    engine: &Engine,
+    key: i64,
+    patience: Duration,
+) -> Result<Option<Recalculated>, StoreError> {
+    engine.recalculate_now(Model::Uploads, &RecordKey::integer(key), patience).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_recalculated_at_once() {
+    let world = World::new(&["main"]);
+    world.add(Model::Uploads, 1, "main", "file");
+    let engine = world.engine();
+    let good = ask(&engine, 1, PATIENCE).await.unwrap().unwrap();
+    assert!(good.finished);
+    assert_eq!(good.record, world.record(Model::Uploads, 1));
+    assert_eq!(good.record.state(), State::Succeeded);
+    world.content("main").put("file", Piece::Bad(ContentError::MissingRepository));
+    let bad = ask(&engine, 1, PATIENCE).await.unwrap().unwrap();
+    assert_eq!((bad.finished, bad.record.state()), (true, State::Failed));
+    assert_eq!(ask(&engine, 2, PATIENCE).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_does_not_wait_behind_the_queue() {
+    let mut world = World::new(&["main"]);
+    (world.settings.claim_size, world.settings.leases_per_storage) = (1, 1);
+    world.content("main").put("hung", Piece::Hanging);
+    world.add(Model::Uploads, 1, "main", "hung");
+    world.add(Model::Uploads, 2, "main", "file");
+    let running = world.run();
+    world.content("main").until(|used| used.now == 1).await;
+    let began = Instant::now();
+    let asked = ask(&running.engine, 2, PATIENCE).await.unwrap().unwrap();
+    assert_eq!((asked.finished, asked.record.state()), (true, State::Succeeded));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_deadline_it_goes_on_in_the_background() {
+    let world = World::new(&["main"]);
+    world.content("main").put("slow", Piece::Gated);
+    world.add(Model::Uploads, 1, "main", "slow");
+    let (engine, began) = (world.engine(), Instant::now());
+    let asked = ask(&engine, 1, PATIENCE).await.unwrap().unwrap();
+    assert_eq!(began.elapsed(), PATIENCE);
+    assert_eq!((asked.finished, asked.record.state()), (false, State::Started));
+    world.content("main").open();
+    world.until_succeeded(1).await;
+    assert_eq!(world.content("main").used().times("slow"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_stops_nothing() {
+    let world = World::new(&["main"]);
+    world.content("main").put("slow", Piece::Gated);
+    world.add(Model::Uploads, 1, "main", "slow");
+    let engine = world.engine();
+    let caller = Arc::clone(&engine);
+    let task = tokio::spawn(async move { ask(&caller, 1, PATIENCE).await });
+    world.content("main").until(|used| used.now == 1).await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    world.content("main").open();
+    world.until_succeeded(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_the_later_counts_and_both_are_answered() {
+    let world = World::new(&["main"]);
+    world.content("main").put("slow", Piece::Gated);
+    world.add(Model::Uploads, 1, "main", "slow");
+    let engine = world.engine();
+    let caller = Arc::clone(&engine);
+    let first = tokio::spawn(async move { ask(&caller, 1, PATIENCE).await });
+    world.content("main").until(|used| used.now == 1).await;
+    let caller = Arc::clone(&engine);
+    let second = tokio::spawn(async move { ask(&caller, 1, PATIENCE).await });
+    world.content("main").until(|used| used.now == 2).await;
+    world.content("main").open();
+    let first = first.await.unwrap().unwrap().unwrap();
+    let second = second.await.unwrap().unwrap().unwrap();
+    assert_eq!(first, second);
+    assert_eq!((first.finished, first.record.state()), (true, State::Succeeded));
+    // Two recalculations, each a number of its own, and the attempt that counted.
+    assert_eq!(first.record.history().attempt, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_in_a_storage_of_others_is_left_to_them() {
+    let mut world = World::new(&["far", "near"]);
+    world.settings.storages = Some(vec!["near".to_owned()]);
+    world.add(Model::Uploads, 1, "far", "file");
+    let near = world.engine();
+    let alone = ask(&near, 1, PATIENCE).await.unwrap().unwrap();
+    assert_eq!((alone.finished, alone.record.state()), (false, State::Pending));
+    assert_eq!(world.content("far").used().times("file"), 0);
+    world.settings.storages = Some(vec!["far".to_owned()]);
+    let far = world.run();
+    let asked = ask(&near, 1, PATIENCE).await.unwrap().unwrap();
+    assert_eq!((asked.finished, asked.record.state()), (true, State::Succeeded));
+    assert_eq!(ask(&near, 2, PATIENCE).await.unwrap(), None);
+    far.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_can_be_held_are_left_to_the_queue() {
+    let world = World::new(&["main"]);
+    world.content("main").put("hung", Piece::Hanging);
+    for key in 0..70 {
+        world.add(Model::Uploads, key, "main", "hung");
+    }
+    let engine = world.engine();
+    for key in 0..70 {
+        assert!(!ask(&engine, key, Duration::ZERO).await.unwrap().unwrap().finished);
+    }
+    world.content("main").until(|used| used.now == 64).await;
+    world.queue.until(|tables| tables.count(State::Started) == 64).await;
+    assert_eq!(world.content("main").used().times("hung"), 64);
+    engine.close().await;
+    assert!(world.queue.tables().leases.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_at_once() {
+    let world = World::new(&["main"]);
+    world.add(Model::Uploads, 1, "main", "file");
+    world.queue.change(|tables| tables.trouble = Some(Trouble::Outage));
+    let asked = ask(&world.engine(), 1, PATIENCE).await;
+    assert!(matches!(asked, Err(StoreError::Unavailable(_))), "{asked:?}");
+}

@@ -1,0 +1,190 @@
+//! A small world to run the worker in: a queue in memory, made-up content, and tokio's paused clock.
+
+pub(crate) mod content;
+pub(crate) mod memory;
+pub(crate) mod tables;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ports::MockCatalogue;
+use stocktake_domain::{
+    Algorithm, Clock, Dice, Location, Model, Record, RecordKey, State, Status, Timestamp, Verification,
+};
+use stocktake_worker::{Engine, EngineParts, EngineSettings, Hours, Policy, Storage};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use content::FakeContent;
+use memory::MemoryQueue;
+use tables::Row;
+
+/// 2023-11-14T22:13:20Z.
+const BEGINNING: i64 = 1_700_000_000_000;
+
+/// Tokio's clock, which stands still while anything can run, from a fixed beginning.
+pub(crate) struct TestClock(Instant);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(BEGINNING).after(self.0.elapsed())
+    }
+}
+
+/// Always the middle.
+pub(crate) struct Middle;
+
+impl Dice for Middle {
+    fn roll(&self, sides: u32) -> u32 {
+        sides / 2
+    }
+}
+
+/// What a test waits for. The clock runs on whenever nothing else does, so a test that waits in vain fails at
+/// once instead of running for ever.
+pub(crate) async fn sooner_or_later<T>(what: impl Future<Output = T>) -> T {
+    let day = Duration::from_secs(86_400);
+    tokio::time::timeout(day, what).await.expect("what the test waits for never happened")
+}
+
+pub(crate) struct World {
+    pub(crate) queue: Arc<MemoryQueue>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) storages: BTreeMap<String, (Arc<FakeContent>, Option<Hours>)>,
+    pub(crate) settings: EngineSettings,
+}
+
+impl World {
+    /// A world with these storages.
+    pub(crate) fn new(storages: &[&str]) -> Self {
+        let policy = Policy {
+            algorithm: Algorithm::Sha256,
+            per_model: BTreeMap::new(),
+            reverify_after: Duration::from_secs(90 * 86_400),
+            lease: Duration::from_secs(8 * 3_600),
+        };
+        Self {
+            queue: Arc::new(MemoryQueue::new()),
+            clock: Arc::new(TestClock(Instant::now())),
+            storages: storages.iter().map(|name| ((*name).to_owned(), (FakeContent::new(), None))).collect(),
+            settings: EngineSettings {
+                policy,
+                storages: None,
+                claim_size: 1_000,
+                leases_per_storage: 2,
+                poll: Duration::from_secs(5),
+                sign_of_life: Duration::from_secs(60),
+            },
+        }
+    }
+
+    pub(crate) fn content(&self, storage: &str) -> &FakeContent {
+        &self.storages[storage].0
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Adds a pending record, without a signal.
+    pub(crate) fn add(&self, model: Model, key: i64, storage: &str, path: &str) {
+        self.add_as(model, key, storage, path, |_| ());
+    }
+
+    /// Adds a pending record with some changes.
+    pub(crate) fn add_as(
+        &self,
+        model: Model,
+        key: i64,
+        storage: &str,
+        path: &str,
+        change: impl FnOnce(&mut Record),
+    ) {
+        let key = RecordKey::integer(key);
+        let mut record = Record {
+            model,
+            key: key.clone(),
+            created_at: None,
+            file_size: None,
+            location: Location { storage: storage.to_owned(), path: path.to_owned() },
+            expected: None,
+            accepted: false,
+            status: Status::Pending(Verification::new()),
+        };
+        change(&mut record);
+        let due_at = matches!(record.status, Status::Pending(_)).then(|| self.now());
+        self.queue.change(|tables| tables.rows.insert((model, key), Row { record, due_at }));
+    }
+
+    /// The record as the catalogue shows it.
+    pub(crate) fn record(&self, model: Model, key: i64) -> Record {
+        self.queue.tables().shown(model, &RecordKey::integer(key)).unwrap()
+    }
+
+    pub(crate) fn state(&self, model: Model, key: i64) -> State {
+        self.record(model, key).state()
+    }
+
+    /// The failure text shown for a record.
+    pub(crate) fn failure(&self, model: Model, key: i64) -> String {
+        self.record(model, key).status.failure().map_or_else(String::new, |failure| failure.text().to_owned())
+    }
+
+    /// Returns when this many records have succeeded.
+    pub(crate) async fn until_succeeded(&self, count: usize) {
+        self.queue.until(|tables| tables.count(State::Succeeded) == count).await;
+    }
+
+    /// An engine in this world.
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        let storages = self.storages.iter().map(|(name, (content, hours))| {
+            (name.clone(), Storage { content: content.clone(), hours: *hours })
+        });
+        let parts = EngineParts {
+            queue: self.queue.clone(),
+            catalogue: Arc::new(self.catalogue()),
+            storages: Arc::new(storages.collect()),
+            clock: self.clock.clone(),
+            dice: Arc::new(Middle),
+        };
+        Engine::new(parts, self.settings.clone())
+    }
+
+    /// An engine at work, with what stops it.
+    pub(crate) fn run(&self) -> Running {
+        let (engine, stop) = (self.engine(), CancellationToken::new());
+        let (runner, token) = (Arc::clone(&engine), stop.clone());
+        let task = tokio::spawn(async move { runner.run(token).await });
+        Running { engine, stop, task }
+    }
+
+    fn catalogue(&self) -> MockCatalogue {
+        let mut catalogue = MockCatalogue::new();
+        let queue = Arc::clone(&self.queue);
+        catalogue.expect_get().returning(move |model, key| Ok(queue.tables().shown(model, key)));
+        let queue = Arc::clone(&self.queue);
+        catalogue.expect_accept().returning(move |model, key, checksum, size, now| {
+            Ok(queue.accept((model, key), checksum, size, now))
+        });
+        catalogue
+    }
+}
+
+/// An engine at work.
+pub(crate) struct Running {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops the engine. Returns how long that took.
+    pub(crate) async fn stop(self) -> Duration {
+        let began = Instant::now();
+        self.stop.cancel();
+        self.task.await.unwrap();
+        began.elapsed()
+    }
+}

@@ -1,0 +1,97 @@
+//! How fast it is, as ratios to public tools on the same files and the same machine in one run.
+
+mod files;
+mod list;
+mod measure;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use crate::project::{Profile, Project, run as run_command};
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only these parts; all if none is named
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+    /// Small files (4 KiB each)
+    #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
+    small: usize,
+    /// Large files (1 MiB each)
+    #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
+    large: usize,
+    /// Rows behind the list API
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    rows: u64,
+    /// Repetitions, of which the median counts
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    rounds: usize,
+    /// How long each measurement of the list API takes
+    #[arg(long, value_name = "SECONDS", default_value_t = 4)]
+    seconds: u32,
+    /// Where to put the files, which are removed at the end [default: the temporary folder]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+/// What can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// From pending to succeeded, against openssl
+    Files,
+    /// Pages of the list API, against pgbench
+    List,
+    /// The crates' own benchmarks
+    Crates,
+}
+
+/// One line of the table.
+struct Row {
+    what: String,
+    /// Our figure and the other's, as one reads them.
+    figures: String,
+    ratio: f64,
+    /// What the ratio must reach now, and what it is to reach later.
+    target: Option<(f64, f64)>,
+}
+
+/// Measures and prints the table.
+pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
+    let chosen = |part| options.parts.is_empty() || options.parts.contains(&part);
+    let binary = project.build(Profile::Release)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("stocktake-bench-");
+    let folder = match &options.folder {
+        Some(parent) => builder.tempdir_in(parent).with_context(|| parent.display().to_string())?,
+        None => builder.tempdir()?,
+    };
+    let mut rows = Vec::new();
+    if chosen(Part::Files) {
+        rows.extend(files::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::List) {
+        rows.extend(list::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::Crates) {
+        for (package, bench) in [("stocktake-content", "inspect"), ("stocktake-storage", "queue")] {
+            run_command(&mut project.cargo(&["bench", "--locked", "--package", package, "--bench", bench]))?;
+        }
+    }
+    print(&rows);
+    Ok(())
+}
+
+fn print(rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    println!("\n{:<58} {:<46} {:>6}  {:>6} {:>6}", "what", "figures", "ratio", "target", "later");
+    for Row { what, figures, ratio, target } in rows {
+        let (now, later) =
+            target.map_or_else(Default::default, |(now, later)| (format!("{now}"), format!("{later}")));
+        println!("{what:<58} {figures:<46} {ratio:>6.2}  {now:>6} {later:>6}");
+    }
+}

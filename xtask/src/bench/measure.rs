@@ -1,0 +1,91 @@
+//! Time and memory of a program.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+/// How often memory is looked at; the peak that the system keeps loses at most this much of the end.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What running a program took.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Wall-clock time.
+    pub(super) seconds: f64,
+    /// The peak of its resident memory in MiB.
+    pub(super) mib: f64,
+    /// What it printed to standard output.
+    pub(super) output: String,
+}
+
+/// Runs the command, whose output must be short, to its end.
+pub(super) fn run(command: &mut Command) -> anyhow::Result<Run> {
+    let begin = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut mib = 0.0_f64;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        mib = peak(child.id()).unwrap_or_default().max(mib);
+        sleep(LOOK);
+    };
+    let seconds = begin.elapsed().as_secs_f64();
+    let output = said(&mut child)?;
+    if !status.success() {
+        bail!("{} ended with {status}: {output}", command.get_program().display());
+    }
+    Ok(Run { seconds, mib, output })
+}
+
+fn said(child: &mut Child) -> anyhow::Result<String> {
+    let pipe = child.stdout.take().context("no output")?;
+    std::io::read_to_string(pipe).context("the output is no UTF-8")
+}
+
+/// The peak of a running process's resident memory in MiB, as Linux keeps it.
+pub(super) fn peak(process: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+/// The middle one.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A count as a number to calculate with.
+pub(super) fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_no_outlier() {
+        assert!((median(&[3.0, 100.0, 1.0]) - 3.0).abs() < f64::EPSILON);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn a_run_has_output_and_memory() {
+        let script = "x=$(seq 1 300000); sleep 0.1; echo ${#x}";
+        let run = run(Command::new("sh").args(["-c", script])).unwrap();
+        assert_eq!(run.output, "1988894\n");
+        assert!(run.mib > 1.0 && run.seconds >= 0.1, "{run:?}");
+    }
+
+    #[test]
+    fn a_failing_run_is_an_error() {
+        assert!(run(Command::new("sh").args(["-c", "exit 3"])).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! The whole gate: everything that must hold before a change is accepted.
+
+mod clients;
+mod kill;
+mod smoke;
+mod sql;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use stocktake_testbed::{PgCluster, TEST_POSTGRES};
+
+use crate::machine;
+use crate::project::{Project, run as run_command};
+use crate::tidy;
+
+/// Options of `test`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only these steps, in the gate's order; all if none is named
+    #[arg(value_enum)]
+    steps: Vec<Step>,
+    /// Repeat what the step `kill` did by chance
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+/// The steps, in order: what fails fast comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// Formatting is rustfmt's
+    Fmt,
+    /// Dependencies point inwards; the repository's own rules hold
+    Tidy,
+    /// No warning from the compiler or clippy
+    Clippy,
+    /// Unit, conformance and end-to-end tests, on SQLite and `PostgreSQL`
+    Unit,
+    /// The command `up` on both databases, with the lines it prints
+    Up,
+    /// Ordinary clients: python-gitlab and Schemathesis, on both databases
+    Clients,
+    /// `kill -9` again and again while records are checksummed, on both databases
+    Kill,
+}
+
+/// Runs the steps and stops at the first that fails.
+pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
+    let chosen = |step: &&Step| options.steps.is_empty() || options.steps.contains(step);
+    let steps: Vec<&Step> = Step::value_variants().iter().filter(chosen).collect();
+    let mut times = Vec::new();
+    for (number, step) in (1..).zip(&steps) {
+        let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        println!("\n=== {number}/{} {name}", steps.len());
+        let begin = Instant::now();
+        step.run(project, options).with_context(|| format!("the step `{name}` failed"))?;
+        println!("=== {name}: passed in {}", seconds(begin.elapsed()));
+        times.push((name, begin.elapsed()));
+    }
+    println!();
+    for (name, time) in &times {
+        println!("{name:>10} {:>7}", seconds(*time));
+    }
+    let total: Duration = times.iter().map(|(_, time)| *time).sum();
+    println!("The gate: all {} steps passed in {}.", steps.len(), seconds(total));
+    Ok(())
+}
+
+impl Step {
+    fn run(self, project: &Project, options: &Options) -> anyhow::Result<()> {
+        match self {
+            Self::Fmt => run_command(&mut project.cargo(&["fmt", "--all", "--check"])),
+            Self::Tidy => tidy::run(&project.root),
+            Self::Clippy => {
+                let words =
+                    ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+                run_command(&mut project.cargo(&words))
+            }
+            Self::Unit => unit(project),
+            Self::Up => smoke::run(project),
+            Self::Clients => clients::run(project),
+            Self::Kill => kill::run(project, options.seed),
+        }
+    }
+}
+
+/// `cargo test`, with one cluster for all its processes.
+fn unit(project: &Project) -> anyhow::Result<()> {
+    let cluster = machine::postgres(PgCluster::start)?;
+    let mut command = project.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    run_command(command.env(TEST_POSTGRES, cluster.base_url()))
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

@@ -1,0 +1,95 @@
+//! The rules of this repository that neither the compiler nor clippy checks.
+
+mod dependencies;
+mod invariants;
+mod licences;
+mod manifests;
+mod sources;
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use cargo_metadata::{Metadata, MetadataCommand};
+
+/// One breach of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// The rule's name.
+    rule: &'static str,
+    /// The file or crate.
+    subject: String,
+    /// What is wrong with it, and why there is such a rule.
+    message: String,
+}
+
+impl Finding {
+    fn new(rule: &'static str, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { rule, subject: subject.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n    rule: {}", self.subject, self.message, self.rule)
+    }
+}
+
+/// Checks everything below `root` and fails with all findings at once.
+pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root.join("Cargo.toml"))
+        .other_options(["--locked".to_owned()])
+        .exec()
+        .context("cargo metadata")?;
+    let findings = check(root, &metadata)?;
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
+    match findings.len() {
+        0 => Ok(()),
+        count => bail!("{count} findings"),
+    }
+}
+
+fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
+    let edges = dependencies::edges(metadata);
+    let architecture =
+        fs::read_to_string(root.join("docs/architecture.md")).context("docs/architecture.md")?;
+    let names: Vec<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+
+    let mut findings = dependencies::check(&edges);
+    findings.extend(dependencies::check_reach(&dependencies::reach(metadata, dependencies::INNERMOST)?));
+    findings.extend(invariants::check(&architecture, &dependencies::rules(), &names));
+    findings.extend(licences::check(metadata));
+    findings.extend(manifests::check(root, metadata)?);
+    findings.extend(sources::check(root)?);
+    findings.extend(readme(root)?);
+    Ok(findings)
+}
+
+/// The README leads to the two commands that are all one needs to know.
+fn readme(root: &Path) -> anyhow::Result<Vec<Finding>> {
+    let text = fs::read_to_string(root.join("README.md")).context("README.md")?;
+    Ok(readme_findings(&text))
+}
+
+fn readme_findings(text: &str) -> Vec<Finding> {
+    let missing =
+        ["cargo xtask up", "cargo xtask test"].into_iter().filter(|command| !text.contains(command));
+    missing
+        .map(|command| Finding::new("two-commands", "README.md", format!("does not name `{command}`")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_names_both_commands() {
+        assert_eq!(readme_findings("`cargo xtask up`, then `cargo xtask test`"), []);
+        assert_eq!(readme_findings("`cargo xtask up`").len(), 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! What every `Cargo.toml` has: the shared lints, shared versions, and nothing that is not used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use cargo_metadata::Metadata;
+use toml::{Table, Value};
+
+use super::{Finding, sources};
+
+/// Dependencies that no source names, with the reason they are there.
+const NEVER_NAMED: [(&str, &str); 1] =
+    [("libsqlite3-sys", "its feature `bundled` is what makes SQLite part of the program")];
+
+/// The tables that name dependencies.
+const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+
+/// Checks the manifests of the workspace and all its crates.
+pub(super) fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut used = BTreeSet::new();
+    let libraries = libraries(metadata);
+    for package in metadata.workspace_packages() {
+        let path = package.manifest_path.as_std_path();
+        let manifest = read(path)?;
+        let folder = path.parent().context("a manifest without a folder")?;
+        let text = sources::text_below(folder)?;
+        findings.extend(check_one(package.name.as_str(), &manifest, &text, &libraries));
+        used.extend(dependencies(&manifest).map(|(name, _)| name.to_owned()));
+    }
+    findings.extend(check_workspace(&read(&root.join("Cargo.toml"))?, &used));
+    Ok(findings)
+}
+
+/// The name that sources use for each crate, where it is not the crate's own with `_` for `-`.
+fn libraries(metadata: &Metadata) -> BTreeMap<String, String> {
+    let targets = metadata
+        .packages
+        .iter()
+        .flat_map(|package| package.targets.iter().map(move |target| (package, target)));
+    targets
+        .filter(|(_, target)| target.is_lib() || target.is_proc_macro())
+        .map(|(package, target)| (package.name.to_string(), target.name.replace('-', "_")))
+        .collect()
+}
+
+fn read(path: &Path) -> anyhow::Result<Table> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    text.parse().with_context(|| path.display().to_string())
+}
+
+fn dependencies(manifest: &Table) -> impl Iterator<Item = (&str, &Value)> {
+    let tables = TABLES.iter().filter_map(|name| manifest.get(*name)?.as_table());
+    tables.flatten().map(|(name, value)| (name.as_str(), value))
+}
+
+/// Checks the manifest of one crate against all the text of its sources.
+fn check_one(name: &str, manifest: &Table, text: &str, libraries: &BTreeMap<String, String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let is_true = |value: Option<&Value>| value.and_then(Value::as_bool) == Some(true);
+    if !is_true(manifest.get("lints").and_then(|lints| lints.get("workspace"))) {
+        findings.push(Finding::new("shared-lints", name, "has no `[lints] workspace = true`"));
+    }
+    for (dependency, value) in dependencies(manifest) {
+        if !is_true(value.get("workspace")) {
+            let message = format!("gives `{dependency}` a version of its own instead of `workspace = true`");
+            findings.push(Finding::new("shared-versions", name, message));
+        }
+        let excused = NEVER_NAMED.iter().any(|(excused, _)| *excused == dependency);
+        let library = libraries.get(dependency).cloned().unwrap_or_else(|| dependency.replace('-', "_"));
+        if !excused && !names(text, &library) {
+            let message = format!("depends on `{dependency}`, and no source of it says so");
+            findings.push(Finding::new("used-dependencies", name, message));
+        }
+    }
+    findings
+}
+
+/// Checks that some crate uses each version the workspace fixes.
+fn check_workspace(manifest: &Table, used: &BTreeSet<String>) -> Vec<Finding> {
+    let shared = manifest.get("workspace").and_then(|table| table.get("dependencies")?.as_table());
+    let names = shared.into_iter().flat_map(Table::keys);
+    names
+        .filter(|name| !used.contains(*name))
+        .map(|name| {
+            let message = format!("lists `{name}` in [workspace.dependencies], and no crate uses it");
+            Finding::new("used-dependencies", "Cargo.toml", message)
+        })
+        .collect()
+}
+
+/// Whether the text holds the word.
+fn names(text: &str, word: &str) -> bool {
+    let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(start, _)| {
+        let (before, from) = text.split_at(start);
+        let after = from.strip_prefix(word).unwrap_or(from);
+        !before.ends_with(part_of_word) && !after.starts_with(part_of_word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(manifest: &str, text: &str) -> Vec<&'static str> {
+        let libraries = BTreeMap::from([("md-5".to_owned(), "md5".to_owned())]);
+        check_one("it", &manifest.parse().unwrap(), text, &libraries)
+            .iter()
+            .map(|finding| finding.rule)
+            .collect()
+    }
+
+    #[test]
+    fn a_good_manifest() {
+        let manifest = "[dependencies]\nserde-json.workspace = true\n[dev-dependencies]\n\
+                        md-5 = { workspace = true, features = [\"x\"] }\n[lints]\nworkspace = true";
+        assert!(rules(manifest, "use serde_json::x; md5::y").is_empty());
+    }
+
+    #[test]
+    fn bad_manifests() {
+        assert_eq!(rules("", ""), ["shared-lints"]);
+        assert_eq!(rules("[lints]\nworkspace = false", ""), ["shared-lints"]);
+        assert_eq!(
+            rules("[dependencies]\nhex = \"1\"\n[lints]\nworkspace = true", "hex::x"),
+            ["shared-versions"]
+        );
+        let unused = "[dependencies]\nhex.workspace = true\n[lints]\nworkspace = true";
+        assert_eq!(rules(unused, "a_hex, hexa, hex_"), ["used-dependencies"]);
+    }
+
+    #[test]
+    fn a_shared_version_is_used() {
+        let manifest = "[workspace.dependencies]\nhex = \"1\"\nurl = \"2\"".parse().unwrap();
+        let used = BTreeSet::from(["hex".to_owned()]);
+        assert_eq!(check_workspace(&manifest, &used).len(), 1);
+    }
+}

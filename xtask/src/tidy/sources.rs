@@ -1,0 +1,141 @@
+//! Rules over the text of the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::Finding;
+
+/// The most lines a source may have.
+const MOST_LINES: usize = 500;
+
+/// Folders that hold no sources.
+const SKIPPED: [&str; 3] = [".git", "target", "var"];
+
+/// Files in which notes to oneself are looked for.
+const TEXTS: [&str; 6] = ["md", "py", "rs", "sh", "sql", "toml"];
+
+/// Words that mark unfinished work, put together so that this file does not hold them.
+const UNFINISHED: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+
+/// Code that does not belong in a finished source, and why.
+const UNWANTED: [(&str, &str); 3] = [
+    (concat!("db", "g!("), "prints for debugging only"),
+    (concat!("#[ig", "nore"), "a test that is not run proves nothing"),
+    (concat!("#[should", "_panic"), "any panic passes it; assert on the error instead"),
+];
+
+/// Checks every text below `root`.
+pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for path in files(root)? {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if TEXTS.contains(&extension) {
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let name = path.strip_prefix(root)?.display().to_string();
+            findings.extend(check_one(&name, &text));
+        }
+    }
+    Ok(findings)
+}
+
+/// The text of all Rust sources below the folder, one after the other.
+pub(super) fn text_below(folder: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for path in files(folder)? {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(text)
+}
+
+/// All files below the folder, sorted.
+fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() && !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+                open.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn check_one(name: &str, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let is_rust = Path::new(name).extension().is_some_and(|extension| extension == "rs");
+    for (number, line) in (1..).zip(text.lines()) {
+        for word in line.split(|c: char| !c.is_alphanumeric()).filter(|word| UNFINISHED.contains(word)) {
+            let message =
+                format!("line {number} says {word}: finish it, or say what is left in the issue tracker");
+            findings.push(Finding::new("finished", name, message));
+        }
+        if !is_rust {
+            continue;
+        }
+        for (code, reason) in UNWANTED.iter().filter(|(code, _)| line.contains(code)) {
+            findings.push(Finding::new("finished", name, format!("line {number} has {code}: {reason}")));
+        }
+    }
+    if is_rust {
+        if !text.starts_with("//!") {
+            findings.push(Finding::new("module-docs", name, "does not begin with `//!` and what it is for"));
+        }
+        let lines = text.lines().count();
+        if lines > MOST_LINES {
+            let message = format!("has {lines} lines, more than {MOST_LINES}: split it by what it does");
+            findings.push(Finding::new("short-files", name, message));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(name: &str, text: &str) -> Vec<&'static str> {
+        check_one(name, text).iter().map(|finding| finding.rule).collect()
+    }
+
+    #[test]
+    fn good_sources() {
+        assert!(rules("a.rs", "//! What it is.\nfn todo_list() {}\n").is_empty());
+        assert!(rules("a.md", "No module docs here.").is_empty());
+    }
+
+    #[test]
+    fn each_rule_fails_on_a_bad_source() {
+        assert_eq!(rules("a.rs", "fn main() {}"), ["module-docs"]);
+        for word in UNFINISHED {
+            assert_eq!(rules("a.sql", &format!("-- {word}: later")), ["finished"]);
+        }
+        for (code, _) in UNWANTED {
+            assert_eq!(rules("a.rs", &format!("//! It.\n{code}x)]")), ["finished"]);
+        }
+        let long = format!("//! It.\n{}", "\n".repeat(MOST_LINES));
+        assert_eq!(rules("a.rs", &long), ["short-files"]);
+    }
+
+    #[test]
+    fn every_folder_is_searched_but_the_generated() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["src/deep/a.rs", ".ci/b.sh", "target/c.rs", "var/d.rs"] {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "//! It.\n").unwrap();
+        }
+        let found: Vec<_> = files(root.path()).unwrap();
+        assert_eq!(found, [root.path().join(".ci/b.sh"), root.path().join("src/deep/a.rs")]);
+        assert_eq!(text_below(root.path()).unwrap(), "//! It.\n");
+    }
+}
