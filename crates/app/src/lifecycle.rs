@@ -92,7 +92,7 @@ fn ended_well(ended: Result<(&'static str, anyhow::Result<()>), JoinError>, was_
         Ok((_, Ok(()))) if was_told => return true,
         Ok((name, Ok(()))) => tracing::error!(task = name, "the {name} ended by itself"),
         Ok((name, Err(error))) => {
-            tracing::error!(task = name, error = format!("{error:#}"), "the {name} failed")
+            tracing::error!(task = name, error = format!("{error:#}"), "the {name} failed");
         }
         Err(error) => tracing::error!(error = error.to_string(), "a task panicked"),
     }

@@ -1,7 +1,7 @@
 //! The HTTP surface of Stocktake on actix-web: the Data management API, its own endpoints beside it, and what
 //! operating it needs. It knows the domain and its ports only.
 //!
-//! One request goes through [`observe`] (its id, its log line, its metrics), then through the [`auth`] gate,
+//! One request goes through `observe` (its id, its log line, its metrics), then through the `auth` gate,
 //! then to its endpoint, each of which has a file of its own with its parameters, its answer and its tests.
 
 mod auth;

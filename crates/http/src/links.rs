@@ -48,7 +48,7 @@ impl<'a> Links<'a> {
             self.header.push_str("http://");
             self.header.push_str(host(self.request));
         }
-        // Of a route without free parts, or with checked ones, the decoded path needs no encoding.
+        // The paths of lists hold names of ours only, so that they are fit for a URL as they were sent.
         self.header.push_str(self.request.path());
         let query = self.request.query_string().as_bytes();
         let kept = pairs(query).filter(|(name, _)| parameters.iter().all(|(set, _)| set != name));

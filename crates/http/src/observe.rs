@@ -16,6 +16,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
+use metrics::Unit;
 
 use crate::Context;
 use crate::auth::Caller;
@@ -32,6 +33,15 @@ const MAX_LOGGED_PATH: usize = 1024;
 
 /// Why an answer that is no 5xx still tells of a fault; an endpoint leaves it for the log.
 pub(crate) struct LoggedCause(pub(crate) String);
+
+const REQUESTS: &str = "stocktake_http_requests_total";
+const DURATION: &str = "stocktake_http_request_duration_seconds";
+
+/// Says what the metrics are that are recorded here.
+pub(crate) fn describe_metrics() {
+    metrics::describe_counter!(REQUESTS, "Requests answered, by method, route and status.");
+    metrics::describe_histogram!(DURATION, Unit::Seconds, "Time to answer a request, by method and route.");
+}
 
 /// Serves one request with all that happens around it.
 pub(crate) async fn observe(
@@ -159,10 +169,9 @@ fn count(route: Option<String>, method: &Method, status: StatusCode, took: Durat
         Method::OPTIONS => "OPTIONS",
         _ => "other",
     };
-    metrics::histogram!("stocktake_http_request_duration_seconds", "method" => method, "route" => route.clone())
-        .record(took);
+    metrics::histogram!(DURATION, "method" => method, "route" => route.clone()).record(took);
     metrics::counter!(
-        "stocktake_http_requests_total",
+        REQUESTS,
         "method" => method, "route" => route, "status" => status.as_str().to_owned()
     )
     .increment(1);
@@ -171,8 +180,30 @@ fn count(route: Option<String>, method: &Method, status: StatusCode, took: Durat
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
+    use metrics_exporter_prometheus::PrometheusBuilder;
 
     use crate::testing::{Mocks, TOKEN, send, unavailable};
+
+    #[test]
+    fn requests_are_counted_by_route() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            actix_web::rt::System::new().block_on(async {
+                let context = Mocks::default().context();
+                for uri in ["/api/v1/jobs/x", "/api/v1/jobs/y", "/no/such", "/nor/this"] {
+                    send(&context, request(uri)).await;
+                }
+            });
+        });
+        let text = recorder.handle().render();
+        for line in [
+            r#"stocktake_http_requests_total{method="GET",route="/api/v1/jobs/{id}",status="400"} 2"#,
+            r#"stocktake_http_requests_total{method="GET",route="none",status="404"} 2"#,
+            r#"stocktake_http_request_duration_seconds_count{method="GET",route="/api/v1/jobs/{id}"} 2"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
 
     fn request(uri: &str) -> TestRequest {
         TestRequest::get().uri(uri).insert_header(("PRIVATE-TOKEN", TOKEN))

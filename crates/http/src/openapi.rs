@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi};
 use crate::routing::{READ, get, resource};
 use crate::{data_management, identity, jobs, monitoring, summary};
 
-pub(crate) use names::{Positive, StateName};
+pub(crate) use names::{Identifier, Positive, StateName};
 pub(crate) use parts::{
     AdministratorRefusals, FilterParameters, JobPath, ModelPath, OwnFault, PageParameters, RecordPath,
     TargetBody, TokenRefusals,

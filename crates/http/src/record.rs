@@ -5,9 +5,8 @@ use std::fmt::Display;
 use serde::{Serialize, Serializer};
 use stocktake_domain::{Digest, Record, RecordKey, State, Timestamp};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
-use crate::openapi::StateName;
+use crate::openapi::{Identifier, StateName};
 
 /// A record, with the keys in the API's order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -15,7 +14,7 @@ use crate::openapi::StateName;
 pub(crate) struct RecordBody<'a> {
     /// The primary key: an integer, or a composite as URL-safe base64 of its parts joined by one space.
     #[serde(serialize_with = "identifier")]
-    #[schema(schema_with = identifier_schema)]
+    #[schema(value_type = Identifier)]
     record_identifier: &'a RecordKey,
     /// The data type's class.
     #[schema(example = "LfsObject")]
@@ -82,16 +81,6 @@ fn identifier<S: Serializer>(key: &RecordKey, serializer: S) -> Result<S::Ok, S:
         Some(value) => serializer.serialize_i64(value),
         None => serializer.collect_str(key),
     }
-}
-
-fn identifier_schema() -> Schema {
-    let integer = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
-    let composite = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]+=*$"));
-    let text =
-        "The primary key: an integer, or a composite as URL-safe base64 of its parts joined by one space.";
-    OneOfBuilder::new().item(integer).item(composite).description(Some(text)).into()
 }
 
 /// By its `Display`, or null.

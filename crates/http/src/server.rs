@@ -38,6 +38,7 @@ pub fn serve_metrics(api: Arc<Api>, listener: TcpListener) -> io::Result<Server>
 }
 
 fn run(api: Arc<Api>, listener: TcpListener, workers: usize, routes: Configure) -> io::Result<Server> {
+    observe::describe_metrics();
     let context = web::Data::new(Context::new(api));
     let server = HttpServer::new(move || app(context.clone(), routes))
         .workers(workers.max(1))

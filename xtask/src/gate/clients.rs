@@ -15,12 +15,9 @@ use crate::project::{Profile, Project, run as run_command};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Schemathesis sends wrong tokens, more than a person would.
-const SETTINGS: &str = "";
-
 /// What Schemathesis finds out about every answer.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
-                      response_headers_conformance,response_schema_conformance,unsupported_method";
+                      response_headers_conformance,response_schema_conformance,unsupported_method,ignored_auth";
 
 /// Cases for each operation of the API.
 const EXAMPLES: &str = "60";
@@ -46,8 +43,7 @@ impl Clients<'_> {
     fn on(&self, database: Database) -> anyhow::Result<()> {
         let folder = tempfile::Builder::new().prefix("stocktake-clients-").tempdir()?;
         let sample = Sample::write(&folder.path().join("storage"))?;
-        let installation =
-            Installation::new(self.binary, folder.path(), database, &sample.storages, SETTINGS)?;
+        let installation = Installation::new(self.binary, folder.path(), database, &sample.storages, "")?;
         installation.run(&["migrate"])?;
         installation.import_sample(&sample)?;
         let api = installation.api()?;
@@ -73,8 +69,8 @@ impl Clients<'_> {
             .args(["run", &format!("{}/api/openapi.json", api.base)])
             .args(["--header", &format!("PRIVATE-TOKEN: {}", api.token)])
             .args(["--checks", CHECKS, "--max-examples", EXAMPLES])
-            .args(["--phases", "examples,coverage,fuzzing"])
-            .args(["--seed", "1", "--generation-deterministic", "--generation-database", "none"])
+            .args(["--phases", "examples,coverage,fuzzing,stateful"])
+            .args(["--seed", "1", "--generation-deterministic"])
             .args(["--warnings", "off", "--continue-on-failure", "--no-color"])
             .current_dir(self.python);
         run_command(&mut command)

@@ -4,6 +4,21 @@ use std::os::unix::fs::symlink;
 
 use crate::support::{Installation, line};
 
+/// What `status` says of the damaged records.
+fn assert_status(installation: &Installation) {
+    let status: serde_json::Value =
+        serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap();
+    let uploads = status["models"].as_array().unwrap().iter().find(|model| model["model_name"] == "uploads");
+    let uploads = uploads.unwrap();
+    assert_eq!(uploads["states"]["failed"], 6);
+    assert_eq!(uploads["states"]["disabled"], 1);
+    assert_eq!(uploads["failures"]["altered"], 2);
+    assert_eq!(uploads["failures"]["invalid"], 3);
+    assert_eq!(uploads["failures"]["missing"], 1);
+    let text = installation.run(&["status"]).success();
+    assert!(text.lines().any(|line| line.starts_with("lfs_objects ")), "{text}");
+}
+
 on_both_databases! {
     /// Digests are those of the files, and each kind of damage is told.
     fn every_record_tells_the_truth_about_its_file(database) {
@@ -64,17 +79,7 @@ on_both_databases! {
         assert!(text.starts_with("Error during verification: ") && text.contains("elsewhere"), "{text}");
         assert_eq!(shrunk.size, 10);
         service.stop();
-
-        let status: serde_json::Value = serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap();
-        let uploads = status["models"].as_array().unwrap().iter().find(|model| model["model_name"] == "uploads");
-        let uploads = uploads.unwrap();
-        assert_eq!(uploads["states"]["failed"], 6);
-        assert_eq!(uploads["states"]["disabled"], 1);
-        assert_eq!(uploads["failures"]["altered"], 2);
-        assert_eq!(uploads["failures"]["invalid"], 3);
-        assert_eq!(uploads["failures"]["missing"], 1);
-        let text = installation.run(&["status"]).success();
-        assert!(text.lines().any(|line| line.starts_with("lfs_objects ")), "{text}");
+        assert_status(&installation);
     }
 
     /// A model with an algorithm of its own shows that one.

@@ -1,6 +1,13 @@
 //! The real program against real files, on SQLite and on PostgreSQL, from outside: command line, signals,
 //! HTTP.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failure is a failed test"
+)]
+
 #[macro_use]
 mod support;
 
@@ -10,6 +17,7 @@ mod commands;
 mod configuration;
 mod imports;
 mod jobs;
+mod kills;
 mod outages;
 mod pagination;
 mod recalculation;

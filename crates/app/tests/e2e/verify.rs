@@ -66,8 +66,8 @@ on_both_databases! {
         };
         eventually("the record is started", || (states()["models"][0]["states"]["started"] == 1).then_some(()));
         run.signal(Signal::INT);
-        let (status, log) = run.wait();
-        assert_eq!(status.code(), Some(130), "{log:#?}");
+        let (end, log) = run.wait();
+        assert_eq!(end.code(), Some(130), "{log:#?}");
         assert_eq!(log, ["stocktake: interrupted; what was not finished is still due"]);
         assert_eq!(states()["models"][0]["states"]["pending"], 1);
     }

@@ -32,9 +32,9 @@ pub(super) fn list(root: PathBuf) -> FoundStream {
     Box::pin(stream::poll_fn(move |context| parcels.poll_recv(context)).flat_map(stream::iter))
 }
 
-/// Nobody listens any more.
+/// The listing ends early: it is broken, or nobody listens any more.
 #[derive(Debug)]
-struct Unheard;
+struct Ended;
 
 struct Walker {
     root: PathBuf,
@@ -67,16 +67,10 @@ enum Kind {
 }
 
 impl Walker {
-    fn walk(&mut self) -> Result<(), Unheard> {
+    fn walk(&mut self) -> Result<(), Ended> {
         // Held open all the while, unlike for reading: a listing of two storages in one would be none.
-        let root = match Root::open(&self.root) {
-            Ok(root) => root,
-            Err(error) => return self.tell_broken(&error),
-        };
-        let first = match read_folder(&root, "") {
-            Ok(folder) => folder,
-            Err(error) => return self.tell_broken(&error),
-        };
+        let root = Root::open(&self.root).or_else(|error| self.tell_broken(&error))?;
+        let first = read_folder(&root, "").or_else(|error| self.tell_broken(&error))?;
         let mut open = vec![first];
         while let Some(folder) = open.last_mut() {
             let Some(Entry { name, kind }) = folder.entries.next() else {
@@ -89,37 +83,42 @@ impl Walker {
                     self.tell(Ok(Found { path, size: Some(size), modified_at: Some(modified_at) }))?;
                 }
                 Kind::Skipped(reason) => self.tell(Err(ListError::Skipped { path, reason }))?,
-                Kind::Folder => match read_folder(&root, &path) {
-                    Ok(folder) => open.push(folder),
-                    // Gone, or replaced by something else, since its parent was read; unless all has gone.
-                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                        if !root.is_still_at(&self.root) {
-                            return self.tell_broken(&"it has gone while it was listed");
-                        }
-                    }
-                    Err(error) => {
-                        self.tell(Err(ListError::Skipped { path, reason: error.to_string() }))?;
-                    }
-                },
+                Kind::Folder => open.extend(self.enter(&root, path)?),
             }
         }
         Ok(())
     }
 
-    fn tell_broken(&mut self, reason: &dyn fmt::Display) -> Result<(), Unheard> {
-        let root = self.root.display();
-        let broken = ListError::Broken(format!("storage root {root}: {reason}"));
-        self.tell(Err(broken))
+    /// The folder, unless it cannot be read.
+    fn enter(&mut self, root: &Root, path: String) -> Result<Option<Folder>, Ended> {
+        match read_folder(root, &path) {
+            Ok(folder) => return Ok(Some(folder)),
+            // Gone, or replaced by something else, since its parent was read; unless all has gone.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                if !root.is_still_at(&self.root) {
+                    self.tell_broken(&"it has gone while it was listed")?;
+                }
+            }
+            Err(error) => self.tell(Err(ListError::Skipped { path, reason: error.to_string() }))?,
+        }
+        Ok(None)
     }
 
-    fn tell(&mut self, finding: Finding) -> Result<(), Unheard> {
+    fn tell_broken<T>(&mut self, reason: &dyn fmt::Display) -> Result<T, Ended> {
+        let root = self.root.display();
+        self.parcel.push(Err(ListError::Broken(format!("storage root {root}: {reason}"))));
+        self.send()?;
+        Err(Ended)
+    }
+
+    fn tell(&mut self, finding: Finding) -> Result<(), Ended> {
         self.parcel.push(finding);
         if self.parcel.len() < PARCEL { Ok(()) } else { self.send() }
     }
 
-    fn send(&mut self) -> Result<(), Unheard> {
+    fn send(&mut self) -> Result<(), Ended> {
         let parcel = std::mem::take(&mut self.parcel);
-        self.sender.blocking_send(parcel).map_err(|_| Unheard)
+        self.sender.blocking_send(parcel).map_err(|_unheard| Ended)
     }
 }
 
@@ -183,5 +182,40 @@ fn kind_of(stat: Result<Stat, Errno>) -> Option<Kind> {
             })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walker(root: PathBuf) -> (Walker, mpsc::Receiver<Vec<Finding>>) {
+        let (sender, receiver) = mpsc::channel(PARCELS);
+        (Walker { root, sender, parcel: Vec::new() }, receiver)
+    }
+
+    #[test]
+    fn the_walk_ends_when_nobody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..PARCEL {
+            std::fs::write(folder.path().join(number.to_string()), "").unwrap();
+        }
+        let (mut walker, receiver) = walker(folder.path().to_owned());
+        drop(receiver);
+        assert!(walker.walk().is_err());
+    }
+
+    #[test]
+    fn a_storage_that_goes_while_it_is_listed_is_no_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root");
+        std::fs::create_dir(&path).unwrap();
+        let root = Root::open(&path).unwrap();
+        let (mut walker, mut receiver) = walker(path.clone());
+        assert!(matches!(walker.enter(&root, "vanished".to_owned()), Ok(None)));
+        std::fs::remove_dir(&path).unwrap();
+        assert!(walker.enter(&root, "folder".to_owned()).is_err());
+        let broken = format!("storage root {}: it has gone while it was listed", path.display());
+        assert_eq!(receiver.try_recv().unwrap(), [Err(ListError::Broken(broken))]);
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use stocktake_domain::{Model, State};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 /// The name of a model.
@@ -69,6 +69,31 @@ impl PartialSchema for Positive {
 }
 
 impl ToSchema for Positive {}
+
+/// A record's primary key as a text: an integer in decimal, or a composite as URL-safe base64.
+pub(crate) struct IdentifierText;
+
+impl PartialSchema for IdentifierText {
+    fn schema() -> RefOr<Schema> {
+        let pattern = Some("^(-?[0-9]+|[A-Za-z0-9_-]+={0,2})$");
+        ObjectBuilder::new().schema_type(Type::String).pattern(pattern).into()
+    }
+}
+
+impl ToSchema for IdentifierText {}
+
+/// A record's primary key as it is shown in JSON, and accepted as well as its text.
+pub(crate) struct Identifier;
+
+impl PartialSchema for Identifier {
+    fn schema() -> RefOr<Schema> {
+        let integer = ObjectBuilder::new().schema_type(Type::Integer);
+        let text = "An integer, or a composite as URL-safe base64 of its parts joined by one space.";
+        OneOfBuilder::new().item(integer).item(IdentifierText::schema()).description(Some(text)).into()
+    }
+}
+
+impl ToSchema for Identifier {}
 
 fn one_of(names: &[&str]) -> RefOr<Schema> {
     let names = names.iter().copied();

@@ -2,7 +2,7 @@
 
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
-use super::names::{ModelName, PaginationName, Positive, SortName, StateName};
+use super::names::{Identifier, IdentifierText, ModelName, PaginationName, Positive, SortName, StateName};
 use crate::error::{ErrorBody, MessageBody};
 
 /// The answer to a fault of our own.
@@ -72,8 +72,8 @@ pub(crate) struct RecordPath {
     #[param(inline)]
     model_name: ModelName,
     /// The primary key: an integer, or a composite as URL-safe base64, with or without padding.
-    #[param(pattern = "^(-?[0-9]+|[A-Za-z0-9_-]+=*)$", example = "1")]
-    record_identifier: String,
+    #[param(inline, example = "1")]
+    record_identifier: IdentifierText,
 }
 
 /// The job a path names.
@@ -95,8 +95,8 @@ pub(crate) struct FilterParameters {
     checksum_state: Option<StateName>,
     /// Only these records: all integers, or all base64. A comma-separated `identifiers=1,2` and a repeated
     /// `identifiers=` mean the same.
-    #[param(rename = "identifiers[]", style = Form, explode)]
-    identifiers: Option<Vec<String>>,
+    #[param(rename = "identifiers[]", style = Form, explode, inline)]
+    identifiers: Option<Vec<IdentifierText>>,
 }
 
 /// Which page.
@@ -128,17 +128,5 @@ pub(crate) struct TargetBody {
     #[schema(inline)]
     checksum_state: Option<StateName>,
     /// Only these records: all integers, or all base64.
-    identifiers: Option<Vec<IdentifierBody>>,
-}
-
-/// A record's primary key.
-#[derive(ToSchema)]
-#[schema(as = Identifier)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only its description is used")]
-enum IdentifierBody {
-    /// An integer.
-    Integer(i64),
-    /// An integer in decimal, or a composite as URL-safe base64.
-    Text(String),
+    identifiers: Option<Vec<Identifier>>,
 }

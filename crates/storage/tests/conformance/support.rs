@@ -10,7 +10,6 @@ use stocktake_domain::{
 };
 use stocktake_storage::{Store, StoreSettings, migrate, open};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
 
 /// The model that a test uses where one is enough. Its content never changes.
 pub const MODEL: Model = Model::Uploads;
@@ -38,16 +37,10 @@ impl Database {
         Self { store, settings, _folder: Some(folder) }
     }
 
-    /// On PostgreSQL, a copy of a database migrated once.
+    /// On PostgreSQL, in the tests' cluster.
     pub async fn postgres() -> Self {
-        static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-        let cluster = stocktake_testbed::postgres();
-        let template = TEMPLATE.get_or_init(|| async {
-            let url = cluster.create_database().unwrap();
-            migrate(&settings(url.clone())).await.unwrap();
-            url
-        });
-        let settings = settings(cluster.copy_database(template.await).unwrap());
+        let settings = settings(stocktake_testbed::postgres().create_database().unwrap());
+        migrate(&settings).await.unwrap();
         let store = open(&settings).await.unwrap();
         Self { store, settings, _folder: None }
     }

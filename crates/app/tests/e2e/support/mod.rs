@@ -40,6 +40,7 @@ pub(crate) enum Database {
 /// A folder with a configuration, the storage `main`, and a database.
 pub(crate) struct Installation {
     folder: TempDir,
+    database_url: String,
     administrator: OnceCell<String>,
 }
 
@@ -85,14 +86,15 @@ impl Installation {
         std::fs::create_dir(folder.path().join("main")).expect("a storage");
         let root = folder.path().join("main");
         let sqlite = format!("sqlite://{}", folder.path().join("var/stocktake.db").display());
+        let database_url = url.unwrap_or(&sqlite).to_owned();
         let mut config = String::new();
-        writeln!(config, "[database]\nurl = {:?}", url.unwrap_or(&sqlite)).expect("a text");
+        writeln!(config, "[database]\nurl = {database_url:?}").expect("a text");
         writeln!(config, "[http]\nlisten = \"127.0.0.1:0\"").expect("a text");
         if !more.contains("[storages.main]") {
             writeln!(config, "[storages.main]\nroot = {:?}", root.display().to_string()).expect("a text");
         }
         let config = format!("{config}{}\n", more.replace("{root}", &root.display().to_string()));
-        let installation = Self { folder, administrator: OnceCell::new() };
+        let installation = Self { folder, database_url, administrator: OnceCell::new() };
         std::fs::write(installation.config_file(), config).expect("a configuration");
         installation
     }
@@ -100,6 +102,11 @@ impl Installation {
     /// The folder that holds everything, which is also the programs' working directory.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The URL of the database.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     /// Puts a line into the section `http` of the configuration.

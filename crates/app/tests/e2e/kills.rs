@@ -1,0 +1,60 @@
+//! Processes that are killed while they work.
+
+use stocktake_testbed::{postgres, write_numbered};
+
+use crate::support::{Api, Database, Installation, eventually, line};
+
+const RECORDS: u64 = 20_000;
+const ROUNDS: usize = 4;
+const MODEL: &str = "lfs_objects";
+
+/// Short signs of life, so that what the killed leave behind is soon free again.
+const SETTINGS: &str = "[worker]\nclaim_size = 200\nsign_of_life = \"1s\"\npoll = \"200ms\"";
+
+fn succeeded(api: &Api) -> u64 {
+    let summary = api.get("/api/v1/summary").ok();
+    summary["models"][0]["states"]["succeeded"].as_u64().unwrap_or(0)
+}
+
+on_both_databases! {
+    /// However often processes are killed, each record is recorded once and with its own digest.
+    fn every_record_is_recorded_once_whoever_is_killed(database) {
+        let installation = Installation::with(database, SETTINGS);
+        let count = usize::try_from(RECORDS).unwrap();
+        let files = write_numbered(&installation.path(""), count, 200).unwrap();
+        let lines: Vec<String> = (1..).zip(&files).map(|(key, (path, _))| line(key, path, "")).collect();
+        installation.import(MODEL, &lines).success();
+
+        let t=std::time::Instant::now();
+        let mut done = 0;
+        for _ in 0..ROUNDS {
+            let worker = (database == Database::Postgres).then(|| installation.start(&["worker"]));
+            let (service, api) = installation.serve();
+            done = eventually("the work gets on", || Some(succeeded(&api)).filter(|now| *now > done || *now == RECORDS));
+            eprintln!("{:?} {done}", t.elapsed());
+            service.kill();
+            if let Some(worker) = worker {
+                worker.kill();
+            }
+        }
+        let (service, api) = installation.serve();
+        let mut last=0; eventually("all is done", || {let n=succeeded(&api); if n!=last {eprintln!("{:?} {n}", t.elapsed()); last=n;} (n == RECORDS).then_some(())});
+        let mut next = Some(format!("/api/v4/admin/data_management/{MODEL}?pagination=keyset&per_page=100"));
+        let mut digests = files.iter().map(|(_, digest)| digest.as_str());
+        while let Some(url) = next {
+            let answer = api.get(&url);
+            for record in answer.ok().as_array().unwrap() {
+                let checksum = &record["checksum_information"];
+                assert_eq!(checksum["checksum"].as_str(), digests.next(), "{record}");
+                assert_eq!(checksum["checksum_retry_count"], 0, "{record}");
+            }
+            next = answer.link("next");
+        }
+        assert_eq!(digests.next(), None);
+        if database == Database::Postgres {
+            let again = postgres().sql(installation.database_url(), "SELECT count(*) FROM records WHERE attempt <> 1");
+            assert_eq!(again.unwrap(), "0");
+        }
+        service.stop();
+    }
+}

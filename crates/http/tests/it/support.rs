@@ -1,0 +1,135 @@
+//! A server over mocks, and a plain client.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use async_trait::async_trait;
+use stocktake_domain::ports::{
+    MockCatalogue, MockJobs, MockQueue, MockTokens, Recalculated, Recalculation, StoreError,
+};
+use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenId};
+use stocktake_http::{Api, HttpSettings, serve};
+use tokio::sync::Notify;
+
+struct StillClock;
+
+impl Clock for StillClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0)
+    }
+}
+
+/// Tells when it is asked, and finds nothing once it is let go on.
+#[derive(Default)]
+pub(crate) struct HeldRecalculation {
+    pub(crate) asked: Notify,
+    pub(crate) go_on: Notify,
+}
+
+#[async_trait]
+impl Recalculation for HeldRecalculation {
+    async fn recalculate_now(
+        &self,
+        _: Model,
+        _: &RecordKey,
+        _: Duration,
+    ) -> Result<Option<Recalculated>, StoreError> {
+        self.asked.notify_one();
+        self.go_on.notified().await;
+        Ok(None)
+    }
+}
+
+pub(crate) fn api(recalculation: Arc<HeldRecalculation>, metrics_elsewhere: bool) -> Arc<Api> {
+    let mut tokens = MockTokens::new();
+    tokens.expect_find().returning(|digest| {
+        let made = NewToken {
+            name: "t".to_owned(),
+            owner: "o".to_owned(),
+            admin: true,
+            scope: Scope::Api,
+            expires_at: None,
+            digest: *digest,
+        };
+        Ok(Some(Token { id: TokenId(1), made, created_at: Timestamp::from_millis(0), revoked_at: None }))
+    });
+    let mut catalogue = MockCatalogue::new();
+    catalogue.expect_summary().returning(|| Ok(vec![]));
+    catalogue.expect_page().returning(|_| Ok(stocktake_domain::ports::Page::default()));
+    catalogue.expect_get().returning(|_, _| Err(StoreError::Internal("row 7 is odd".into())));
+    let mut jobs = MockJobs::new();
+    jobs.expect_open().returning(|| Ok(vec![]));
+    let settings = HttpSettings {
+        external_url: None,
+        offset_limit: 50_000,
+        recalculation_deadline: Duration::from_secs(30),
+        max_body_bytes: 1000,
+        wrong_tokens_per_minute: 100,
+        version: "1".to_owned(),
+        revision: "r".to_owned(),
+        metrics_elsewhere,
+    };
+    Arc::new(Api {
+        catalogue: Arc::new(catalogue),
+        queue: Arc::new(MockQueue::new()),
+        jobs: Arc::new(jobs),
+        tokens: Arc::new(tokens),
+        recalculation,
+        clock: Arc::new(StillClock),
+        settings,
+        metrics: Arc::new(|| "process_metric 1\n".to_owned()),
+    })
+}
+
+/// A server on a thread of its own.
+pub(crate) struct Running {
+    address: SocketAddr,
+    pub(crate) handle: ServerHandle,
+    pub(crate) thread: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    pub(crate) fn start(
+        start: impl FnOnce(TcpListener) -> std::io::Result<actix_web::dev::Server> + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = start(listener)?;
+                sender.send(server.handle()).unwrap();
+                server.await
+            })
+        });
+        Self { address, handle: receiver.recv().unwrap(), thread }
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).unwrap()
+    }
+
+    /// The whole answer to a request, whose connection is closed after it.
+    pub(crate) fn answer(&self, head: &str, body: &[u8]) -> String {
+        let mut stream = self.connect();
+        let head = format!("{head}\r\nHost: stock.test\r\nPRIVATE-TOKEN: stk-x\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    pub(crate) fn stop(self) {
+        actix_web::rt::System::new().block_on(self.handle.stop(true));
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+pub(crate) fn start() -> Running {
+    Running::start(|listener| serve(api(Arc::default(), false), listener, 1))
+}

@@ -1,0 +1,285 @@
+//! Opening, migrating, losing and finding again the database itself.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::error::Error as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::sqlite::SqliteConnection;
+use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_query, sql_types};
+use stocktake_domain::ports::StoreError;
+use stocktake_domain::{Model, RecordKey, Timestamp};
+use stocktake_storage::{Store, StoreSettings, migrate, open};
+use stocktake_testbed::{PgCluster, postgres};
+
+fn settings(url: &str) -> StoreSettings {
+    StoreSettings { url: url.to_owned(), max_connections: 4, timeout: Duration::from_secs(20) }
+}
+
+fn in_folder(folder: &Path) -> StoreSettings {
+    settings(&format!("sqlite://{}/a/b/test.db", folder.display()))
+}
+
+async fn reads(store: &Store) -> Result<(), StoreError> {
+    store.catalogue.get(Model::Uploads, &RecordKey::integer(1)).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn other_urls_are_refused_in_one_sentence_without_the_password() {
+    for (url, text) in [
+        ("mysql://u:secret@h/d", "a database URL begins with sqlite://, postgres:// or postgresql://"),
+        ("nonsense", "a database URL begins with sqlite://, postgres:// or postgresql://"),
+        ("sqlite://", "a SQLite URL is sqlite:// and the path of a file, without parameters"),
+        ("sqlite://:memory:", "a SQLite URL is sqlite:// and the path of a file, without parameters"),
+        ("postgres://u:secret@h:port/d", "the PostgreSQL URL cannot be read"),
+        (
+            "postgres://h/d?sslmode=x",
+            "sslmode=x is not known: disable, prefer, require, verify-ca or verify-full",
+        ),
+    ] {
+        let StoreError::Internal(source) = open(&settings(url)).await.err().unwrap() else { panic!("{url}") };
+        assert_eq!(source.to_string(), text);
+        assert!(migrate(&settings(url)).await.is_err());
+        assert!(!format!("{:?}", settings(url)).contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_database_is_told_at_once() {
+    let nobody = "postgres://nobody:secret@127.0.0.1:1/none";
+    for outcome in [open(&settings(nobody)).await.map(|_| ()), migrate(&settings(nobody)).await.map(|_| ())] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)));
+        assert!(!error.source().unwrap().to_string().contains("secret"));
+    }
+    let missing = postgres().url("there_is_none");
+    assert!(matches!(open(&settings(&missing)).await, Err(StoreError::Unavailable(_))));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let below_a_file = settings(&format!("sqlite://{}/test.db", file.path().display()));
+    assert!(matches!(open(&below_a_file).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_current_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for settings in [in_folder(folder.path()), settings(&postgres().create_database().unwrap())] {
+        let store = open(&settings).await.unwrap();
+        let check = async |expected: &str| {
+            let StoreError::Schema(text) = store.catalogue.check().await.unwrap_err() else { panic!() };
+            assert_eq!(text, expected);
+        };
+        check("it was never migrated").await;
+        assert_eq!(migrate(&settings).await.unwrap(), ["0001_catalogue"]);
+        store.catalogue.check().await.unwrap();
+        assert!(migrate(&settings).await.unwrap().is_empty());
+        alter(&settings, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+        check("migration 9999 is of another version of this program").await;
+        alter(&settings, "DELETE FROM __diesel_schema_migrations");
+        check("migration 0001 is pending").await;
+    }
+}
+
+/// Runs a statement past the program.
+fn alter(settings: &StoreSettings, statement: &str) {
+    match settings.url.strip_prefix("sqlite://") {
+        Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(statement).unwrap(),
+        None => drop(postgres().sql(&settings.url, statement).unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn two_processes_may_start_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for settings in [in_folder(folder.path()), settings(&postgres().create_database().unwrap())] {
+        let starts: Vec<_> = (0..4)
+            .map(|_| {
+                let settings = settings.clone();
+                tokio::spawn(async move { migrate(&settings).await.unwrap().len() })
+            })
+            .collect();
+        let mut applied = 0;
+        for start in starts {
+            applied += start.await.unwrap();
+        }
+        assert_eq!(applied, 1);
+        open(&settings).await.unwrap().catalogue.check().await.unwrap();
+    }
+}
+
+#[derive(QueryableByName)]
+struct Definition {
+    #[diesel(sql_type = sql_types::Text)]
+    sql: String,
+}
+
+/// Up, down and up again leaves the schema that up alone makes.
+#[test]
+fn migrations_of_sqlite_are_reversible() {
+    let up = include_str!("../migrations/sqlite/0001_catalogue/up.sql");
+    let down = include_str!("../migrations/sqlite/0001_catalogue/down.sql");
+    let mut connection = SqliteConnection::establish(":memory:").unwrap();
+    let schema = |connection: &mut SqliteConnection| -> Vec<String> {
+        let query = sql_query(
+            "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence' ORDER BY name",
+        );
+        query.load::<Definition>(connection).unwrap().into_iter().map(|found| found.sql).collect()
+    };
+    connection.batch_execute(up).unwrap();
+    let first = schema(&mut connection);
+    assert_eq!(first.len(), 10);
+    connection.batch_execute(down).unwrap();
+    assert!(schema(&mut connection).is_empty());
+    connection.batch_execute(up).unwrap();
+    assert_eq!(schema(&mut connection), first);
+}
+
+/// Up, down and up again leaves the schema that up alone makes.
+#[test]
+fn migrations_of_postgres_are_reversible() {
+    let up = include_str!("../migrations/postgres/0001_catalogue/up.sql");
+    let down = include_str!("../migrations/postgres/0001_catalogue/down.sql");
+    let url = postgres().create_database().unwrap();
+    let schema = || {
+        let mut dump = postgres().command("pg_dump");
+        let output = dump.args(["--schema-only", "--no-owner", &url]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Each dump has a token of its own in its first and last lines.
+        let lines = text.lines().filter(|line| !line.contains("restrict"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let empty = schema();
+    postgres().sql(&url, up).unwrap();
+    let first = schema();
+    assert!(first.contains("CREATE TABLE public.records"));
+    postgres().sql(&url, down).unwrap();
+    assert_eq!(schema(), empty);
+    postgres().sql(&url, up).unwrap();
+    assert_eq!(schema(), first);
+}
+
+#[tokio::test]
+async fn a_lost_database_is_found_again() {
+    let cluster = PgCluster::start().unwrap();
+    let settings = settings(&cluster.create_database().unwrap());
+    migrate(&settings).await.unwrap();
+    let store = open(&settings).await.unwrap();
+    let mut signal = store.queue.wake_signal();
+    signal.wait().await;
+    reads(&store).await.unwrap();
+    // A connection that another kills, as an administrator would.
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stocktake'";
+    cluster.sql(&settings.url, kill).unwrap();
+    assert!(matches!(reads(&store).await, Ok(()) | Err(StoreError::Unavailable(_))));
+    reads(&store).await.unwrap();
+    cluster.stop().unwrap();
+    for _ in 0..3 {
+        assert!(matches!(reads(&store).await, Err(StoreError::Unavailable(_))));
+        let recalculated =
+            store.queue.recalculate(Model::Uploads, &RecordKey::integer(1), Timestamp::from_millis(1));
+        assert!(matches!(recalculated.await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.catalogue.check().await, Err(StoreError::Unavailable(_))));
+    }
+    cluster.restart().unwrap();
+    reads(&store).await.unwrap();
+    store.catalogue.check().await.unwrap();
+    // The listener comes back by itself, and says so.
+    signal.wait().await;
+}
+
+#[tokio::test]
+async fn a_pool_without_a_free_connection_gives_up_in_time() {
+    let url = postgres().create_database().unwrap();
+    let patient = settings(&url);
+    migrate(&patient).await.unwrap();
+    let hasty = StoreSettings { max_connections: 1, timeout: Duration::from_millis(500), ..patient };
+    let store = open(&hasty).await.unwrap();
+    // Somebody holds the table; the statement waits, then gives up, and its connection is not used again.
+    let mut holder = postgres().command("psql");
+    holder
+        .arg(&url)
+        .arg("--command")
+        .arg("BEGIN; LOCK TABLE tokens; SELECT pg_advisory_lock(7); SELECT pg_sleep(60)");
+    let mut holder = holder.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND granted";
+    while postgres().sql(&url, held).unwrap() != "1" {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(store.tokens.list().await, Err(StoreError::Unavailable(_))));
+    reads(&store).await.unwrap();
+    let both = tokio::join!(store.tokens.list(), reads(&store));
+    assert!(matches!(both, (Err(StoreError::Unavailable(_)), Err(StoreError::Unavailable(_)))));
+    let stop = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7";
+    postgres().sql(&url, stop).unwrap();
+    holder.wait().unwrap();
+    assert!(store.tokens.list().await.unwrap().is_empty());
+}
+
+/// Makes an authority and a certificate for `name` signed by it; returns the PEM texts of the authority, the
+/// certificate and its key.
+fn certificate(folder: &Path, name: &str) -> (String, String, String) {
+    let openssl = |arguments: &str| {
+        let mut command = Command::new("openssl");
+        let output = command.current_dir(folder).args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    std::fs::write(folder.join("names"), format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n"))
+        .unwrap();
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj /CN=authority");
+    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server");
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile names -out server.pem",
+    );
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    (read("ca.pem"), read("server.pem"), read("server.key"))
+}
+
+#[tokio::test]
+async fn tls_verifies_the_chain_and_the_host() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (_, certificate_text, key) = certificate(folder.path(), "localhost");
+    certificate(other.path(), "localhost");
+    let cluster = PgCluster::start().unwrap();
+    cluster.write_file("server.crt", &certificate_text).unwrap();
+    cluster.write_file("server.key", &key).unwrap();
+    cluster.configure(&[("ssl", "on")]).unwrap();
+    cluster.restart().unwrap();
+    let plain = cluster.create_database().unwrap();
+    let by_name = plain.replace("127.0.0.1", "localhost");
+    let with = |url: &str, mode: &str, folder: &Path| {
+        settings(&format!("{url}?sslmode={mode}&sslrootcert={}/ca.pem", folder.display()))
+    };
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+        WHERE application_name = 'stocktake' AND ssl";
+    for mode in ["require", "verify-full", "verify-ca"] {
+        let store = open(&with(&by_name, mode, folder.path())).await.unwrap();
+        assert_ne!(cluster.sql(&plain, encrypted).unwrap(), "0");
+        drop(store);
+        // An authority that signed it not.
+        let refused = open(&with(&by_name, mode, other.path())).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{mode}");
+        // No authority named, and none of the system signed it.
+        let refused = open(&settings(&format!("{by_name}?sslmode={mode}"))).await;
+        assert!(refused.is_err(), "{mode}");
+    }
+    // The certificate is of another host: only the chain is asked for, or the host as well.
+    assert!(open(&with(&plain, "verify-ca", folder.path())).await.is_ok());
+    for mode in ["require", "verify-full"] {
+        assert!(matches!(open(&with(&plain, mode, folder.path())).await, Err(StoreError::Unavailable(_))));
+    }
+    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 1);
+    open(&settings(&format!("{plain}?sslmode=disable"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_when_tls_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate(folder.path(), "localhost");
+    let url = postgres().create_database().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let refused = open(&settings(&format!("{url}?sslmode=require&sslrootcert={}", ca.display()))).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+}
