@@ -141,7 +141,7 @@ impl Subject {
         run(&mut Command::new("sync"))?;
         let run = run(&mut self.installation.command(&["verify", "--json", "--database", &copy]))?;
         let summary: Value = serde_json::from_str(&run.output).with_context(|| run.output.clone())?;
-        let succeeded = summary.get("succeeded").and_then(Value::as_u64);
+        let succeeded = summary.pointer("/checked/succeeded").and_then(Value::as_u64);
         ensure!(succeeded == Some(u64::try_from(count)?), "{count} records, and the summary is {summary}");
         println!("round {round} on {}: {:.2} s, {:.0} MiB", self.name, run.seconds, run.mib);
         Ok(run)

@@ -23,7 +23,7 @@ pub(super) async fn run(settings: &Settings, arguments: &StatusArguments) -> any
     output::print(&text(&summary))
 }
 
-/// One model's counts, every state and kind of failure named.
+/// One model's counts, as `GET /api/v1/summary` shows them.
 pub(super) fn to_json(summary: &ModelSummary) -> Value {
     let states: Map<String, Value> =
         State::ALL.iter().map(|state| (state.name().to_owned(), count(summary, *state).into())).collect();
@@ -36,6 +36,8 @@ pub(super) fn to_json(summary: &ModelSummary) -> Value {
         .collect();
     json!({
         "model_name": summary.model.name(),
+        "model_class": summary.model.class(),
+        "records": summary.states.iter().map(|(_, count)| count).sum::<u64>(),
         "states": states,
         "failures": failures,
         "bytes": summary.bytes,
