@@ -17,7 +17,7 @@ const BATCH: u32 = 1000;
 const LEASE: Duration = Duration::from_secs(3600);
 
 fn main() {
-    let rows = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(200_000);
+    let rows = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(200_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite://{}/bench.db", folder.path().display());

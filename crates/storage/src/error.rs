@@ -29,8 +29,7 @@ impl Fault {
     /// Whether the connection itself is at fault, as far as the error alone tells.
     pub(crate) fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
-            Self::Query(Error::BrokenTransactionManager) => true,
+            Self::Unavailable(_) | Self::Query(Error::BrokenTransactionManager) => true,
             Self::Query(Error::DatabaseError(kind, _)) => matches!(
                 kind,
                 DatabaseErrorKind::UnableToSendCommand

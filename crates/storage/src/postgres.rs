@@ -147,7 +147,8 @@ async fn perform<R: Send>(
             survey
                 .run(async |connection| {
                     // The one statement that wants to read the whole table, and at its own pace.
-                    let settings = "SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on";
+                    let settings = "SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on; \
+                        SET LOCAL plan_cache_mode = force_custom_plan";
                     connection.batch_execute(settings).await?;
                     task(connection).await
                 })

@@ -1,11 +1,11 @@
 //! The SQL that several statements share, and where the two databases' SQL differs.
 //!
 //! Statements about `records` are written out, because their plans must not depend on what a planner guesses
-//! of a table that was empty a moment ago. Where an index must be used, the statement is put so that no
-//! other can: its range and its order name every column of the index, as a row comparison, and SQLite is
-//! told the index besides.
+//! of a table that was empty a moment ago: PostgreSQL keeps a plan once made, and SQLite has no figures
+//! unless it is told to gather them. So each is put such that one index alone can serve it (see the
+//! migrations), joins are put such that they go one way only, and SQLite is told the index besides.
 
-use stocktake_domain::{RecordKey, Selection, State};
+use stocktake_domain::{Selection, State};
 
 use crate::key;
 use crate::rows::stored_state_code;
@@ -31,11 +31,6 @@ pub(crate) const STARTED: &str = started!();
 /// The number of an attempt begun or made void now: one more than the last, which in a record that some
 /// lease holds is one more than the stored.
 pub(crate) const NEXT_ATTEMPT: &str = concat!("r.attempt + 1 + CASE WHEN ", started!(), " THEN 1 ELSE 0 END");
-
-/// The records `r` that the leases `l` hold.
-pub(crate) const HELD: &str = " FROM leases l JOIN records r ON r.model = l.model AND r.storage = l.storage \
-    AND r.key >= l.first_key AND r.key <= l.last_key \
-    AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at";
 
 /// When the record `r` becomes due if that happens now: later than any lease that covers it was claimed, so
 /// that none holds it. Two values: now, and now.
@@ -117,13 +112,44 @@ impl Dialect {
         }
     }
 
-    /// The records `r` with the keys of one value, each looked up by its key.
+    /// The records `r` that the leases `l` hold: lease by lease, each by its range. (OFFSET 0 keeps PostgreSQL
+    /// from joining in another order, CROSS JOIN keeps SQLite. The sign before `l.model` takes its affinity
+    /// away, with which SQLite would not look it up in an index on an expression.)
+    pub(crate) const fn held(self) -> &'static str {
+        match self {
+            Self::Postgres => {
+                " FROM leases l CROSS JOIN LATERAL (SELECT * FROM records c WHERE c.model + 0 = l.model \
+                 AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
+                 AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS r"
+            }
+            Self::Sqlite => {
+                " FROM leases l CROSS JOIN records AS r INDEXED BY records_in_queue ON r.model + 0 = +l.model \
+                 AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
+                 AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at"
+            }
+        }
+    }
+
+    /// The records `r` of a model with certain keys, each looked up by its key. Two values: the list of keys,
+    /// and the model.
     const fn wanted(self) -> &'static str {
         match self {
-            Self::Postgres => " FROM unnest(?) AS wanted (key) JOIN records r ON r.key = wanted.key",
-            Self::Sqlite => {
-                " FROM json_each(?) AS wanted CROSS JOIN records AS r ON r.key = unhex(wanted.value)"
+            Self::Postgres => {
+                " FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
+                 (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key OFFSET 0) AS r WHERE TRUE"
             }
+            Self::Sqlite => {
+                " FROM json_each(?) AS wanted CROSS JOIN records AS r \
+                 ON r.model = ? AND r.key = unhex(wanted.value) WHERE TRUE"
+            }
+        }
+    }
+
+    /// What comes before and after a query for keys, to make it the condition that a key is one of these.
+    pub(crate) const fn one_of(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Postgres => (" = ANY (ARRAY (", "))"),
+            Self::Sqlite => (" IN (", ")"),
         }
     }
 
@@ -193,12 +219,17 @@ impl Filter {
     /// The records of a selection.
     pub(crate) fn new(model: i16, selection: &Selection) -> Self {
         let keys = selection.keys.as_ref().map(|keys| {
-            let mut keys: Vec<Vec<u8>> = keys.iter().map(encode).collect();
+            let mut keys: Vec<Vec<u8>> = keys.iter().map(key::encode).collect();
             keys.sort_unstable();
             keys.dedup();
             keys
         });
         Self { model, state: selection.state, keys }
+    }
+
+    /// The records with these keys.
+    pub(crate) fn of_keys(model: i16, keys: Vec<Vec<u8>>) -> Self {
+        Self { model, state: None, keys: Some(keys) }
     }
 
     /// The keys, sorted, where only certain ones are meant.
@@ -223,36 +254,19 @@ impl Filter {
     pub(crate) fn select_from<T>(&self, sql: Sql<T>, dialect: Dialect, span: &Span) -> Sql<T> {
         match self.access(span) {
             Access::Keys(keys) => {
-                let sql = sql.push(dialect.wanted()).bind(dialect.key_list(&keys));
-                self.push_state(sql.push(" WHERE r.model = ?").bind(self.model))
+                let sql = sql.push(dialect.wanted()).bind(dialect.key_list(&keys)).bind(self.model);
+                self.push_state(sql)
             }
-            Access::Leases => sql
-                .push(HELD)
-                .push(" WHERE l.model = ? AND r.key >= ? AND r.key < ?")
-                .bind(self.model)
-                .bind(span.from.clone())
-                .bind(span.to.clone()),
+            Access::Leases => {
+                push_keys_in(sql.push(dialect.held()).push(" WHERE l.model = ?").bind(self.model), span)
+            }
             Access::State(state) => {
-                let sql = sql.push(" FROM records AS r").push(dialect.by_state());
-                push_not_started(push_state_span(sql, self.model, state, span), state)
+                push_not_started(push_in_state(sql, dialect, self.model, state, span), state)
             }
-            Access::All => sql
-                .push(" FROM records AS r WHERE r.model = ? AND r.key >= ? AND r.key < ?")
-                .bind(self.model)
-                .bind(span.from.clone())
-                .bind(span.to.clone()),
+            Access::All => {
+                push_keys_in(sql.push(" FROM records AS r WHERE r.model = ?").bind(self.model), span)
+            }
         }
-    }
-
-    /// Adds ORDER BY: by key, in words that the index used for the span has too.
-    pub(crate) fn order_by<T>(&self, sql: Sql<T>, descending: bool) -> Sql<T> {
-        let by_state = self.keys.is_none() && self.state.and_then(stored_state_code).is_some();
-        sql.push(match (by_state, descending) {
-            (false, false) => " ORDER BY r.key",
-            (false, true) => " ORDER BY r.key DESC",
-            (true, false) => " ORDER BY r.state, r.key",
-            (true, true) => " ORDER BY r.state DESC, r.key DESC",
-        })
     }
 
     fn push_state<T>(&self, sql: Sql<T>) -> Sql<T> {
@@ -264,14 +278,33 @@ impl Filter {
     }
 }
 
-/// Adds WHERE: the records of one stored state with a key in the span.
-fn push_state_span<T>(sql: Sql<T>, model: i16, state: i16, span: &Span) -> Sql<T> {
-    sql.push(" WHERE r.model = ? AND (r.state, r.key) >= (?, ?) AND (r.state, r.key) < (?, ?)")
-        .bind(model)
-        .bind(state)
-        .bind(span.from.clone())
-        .bind(state)
-        .bind(span.to.clone())
+/// Adds FROM and WHERE: the records `r` of one stored state with a key in the span.
+pub(crate) fn push_in_state<T>(sql: Sql<T>, dialect: Dialect, model: i16, state: i16, span: &Span) -> Sql<T> {
+    let sql =
+        sql.push(" FROM records AS r").push(dialect.by_state()).push(" WHERE r.model * 8 + r.state = ?");
+    push_keys_in(sql.bind(i32::from(model) * 8 + i32::from(state)), span)
+}
+
+/// Adds FROM and WHERE: the due records `r` of one queue with a key in the span.
+pub(crate) fn push_in_queue<T>(
+    sql: Sql<T>,
+    dialect: Dialect,
+    model: i16,
+    storage: &str,
+    span: &Span,
+) -> Sql<T> {
+    let sql = sql.push(" FROM records AS r").push(dialect.in_queue());
+    let sql = sql.push(" WHERE r.due_at IS NOT NULL AND r.model + 0 = ? AND r.storage = ?");
+    push_keys_in(sql.bind(i32::from(model)).bind(storage.to_owned()), span)
+}
+
+fn push_keys_in<T>(sql: Sql<T>, span: &Span) -> Sql<T> {
+    sql.push(" AND r.key >= ? AND r.key < ?").bind(span.from.clone()).bind(span.to.clone())
+}
+
+/// The words for an order by key.
+pub(crate) const fn by_key(descending: bool) -> &'static str {
+    if descending { " ORDER BY r.key DESC" } else { " ORDER BY r.key" }
 }
 
 /// Adds that no lease holds the record, where its stored state lets one.
@@ -281,10 +314,6 @@ fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
     } else {
         sql
     }
-}
-
-fn encode(key: &RecordKey) -> Vec<u8> {
-    key::encode(key)
 }
 
 /// The paths and keys of a model's records in one storage, in the byte order of the paths.

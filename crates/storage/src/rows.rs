@@ -11,7 +11,7 @@ pub(crate) use codes::{
     model_of, state_of, stored_state_code,
 };
 pub(crate) use job::{JobRow, NewJobRow};
-pub(crate) use lease::{LeaseRow, NewLeaseRow};
+pub(crate) use lease::{LEASE, LeaseRow, LeaseSql, NewLeaseRow};
 pub(crate) use record::{RecordRow, ResultRow, StagedRow};
 pub(crate) use token::{NewTokenRow, TokenRow};
 

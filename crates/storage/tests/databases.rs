@@ -4,7 +4,7 @@
 
 use std::error::Error as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
@@ -129,7 +129,7 @@ fn migrations_of_sqlite_are_reversible() {
     };
     connection.batch_execute(up).unwrap();
     let first = schema(&mut connection);
-    assert_eq!(first.len(), 10);
+    assert_eq!(first.len(), 11);
     connection.batch_execute(down).unwrap();
     assert!(schema(&mut connection).is_empty());
     connection.batch_execute(up).unwrap();
@@ -178,9 +178,9 @@ async fn a_lost_database_is_found_again() {
     cluster.stop().unwrap();
     for _ in 0..3 {
         assert!(matches!(reads(&store).await, Err(StoreError::Unavailable(_))));
-        let recalculated =
-            store.queue.recalculate(Model::Uploads, &RecordKey::integer(1), Timestamp::from_millis(1));
-        assert!(matches!(recalculated.await, Err(StoreError::Unavailable(_))));
+        let key = RecordKey::integer(1);
+        let recalculated = store.queue.recalculate(Model::Uploads, &key, Timestamp::from_millis(1)).await;
+        assert!(matches!(recalculated, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.catalogue.check().await, Err(StoreError::Unavailable(_))));
     }
     cluster.restart().unwrap();
@@ -203,7 +203,7 @@ async fn a_pool_without_a_free_connection_gives_up_in_time() {
         .arg(&url)
         .arg("--command")
         .arg("BEGIN; LOCK TABLE tokens; SELECT pg_advisory_lock(7); SELECT pg_sleep(60)");
-    let mut holder = holder.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut holder = holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND granted";
     while postgres().sql(&url, held).unwrap() != "1" {
         tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
 //! Every statement that the ports run about records goes through an index, and none sorts the table: asked of
 //! both databases, about the very statements, recorded as they are run.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -171,9 +171,9 @@ async fn statements(store: &Store) -> Vec<String> {
     statements
 }
 
-/// Whether the statement sorts no more than what leases hold or what was asked for by key, both of them few.
+/// Whether the statement sorts no more than queues, what leases hold or what was asked for by key: all few.
 fn sorts_few(statement: &str) -> bool {
-    statement.contains("AS wanted") || statement.contains("FROM leases l JOIN records r")
+    ["AS wanted", "FROM leases l CROSS JOIN", "FROM queues q"].iter().any(|few| statement.contains(few))
 }
 
 #[derive(QueryableByName)]
@@ -199,7 +199,9 @@ async fn sqlite() {
             let scans = line.starts_with("SCAN r ") || line == "SCAN r" || line.contains("SCAN records");
             let sorts = line.contains("USE TEMP B-TREE") && !sorts_few(&statement);
             let partly = line.contains("SEARCH r ") && !line.contains("key") && !line.contains("retry_at");
-            let partly = partly && !line.contains("records_in_queue (model=? AND storage=?)");
+            // The first or last of a model needs no more.
+            let partly = partly && !statement.contains("LIMIT 1");
+            let partly = partly && !line.contains("records_in_queue (<expr>=? AND storage=?)");
             assert!(!scans && !sorts && !partly, "{statement}\n{}", plan.join("\n"));
         }
     }
@@ -210,35 +212,69 @@ async fn postgresql() {
     let store = filled(&StoreSettings { url: url.clone(), max_connections: 2, timeout: LEASE }).await;
     let planner = taken().into_iter().find(|statement| statement.contains("enable_seqscan")).unwrap();
     let statements = statements(&store).await;
-    // The plans must not depend on what the planner knows: they are asked for before and after ANALYZE.
-    for analyze in ["SELECT 1", "ANALYZE"] {
-        postgres().sql(&url, analyze).unwrap();
-        for statement in &statements {
-            let plan = postgres().sql(&url, &explained(&planner, statement)).unwrap();
-            let scans = plan.contains("Seq Scan on records") || plan.contains("Bitmap");
-            let joins = plan.contains("Hash Join") || plan.contains("Merge Join");
-            let sorts = plan.contains("Sort") && !sorts_few(statement);
-            // Without a condition an index is read as a whole.
-            let lines: Vec<&str> = plan.lines().collect();
-            let whole = lines.windows(2).any(|pair| {
-                matches!(pair, [scan, next] if scan.contains(" on records") && scan.contains("Index")
-                    && !next.contains("Index Cond"))
-            });
-            assert!(!scans && !joins && !sorts && !whole, "{statement}\n{plan}");
+    // The plans must not depend on what the planner knows: they are asked for before and after ANALYZE, and in
+    // a database that is empty as yet, because PostgreSQL keeps a plan made there while the table fills.
+    all_are_good(&url, &planner, &statements);
+    postgres().sql(&url, "ANALYZE").unwrap();
+    all_are_good(&url, &planner, &statements);
+    let empty = postgres().create_database().unwrap();
+    migrate(&StoreSettings { url: empty.clone(), max_connections: 1, timeout: LEASE }).await.unwrap();
+    let mut kept = statements;
+    kept.retain(|statement| !planned_anew(statement));
+    assert!(kept.len() > 60, "{}", kept.len());
+    all_are_good(&empty, &planner, &kept);
+}
+
+/// Whether the statement is planned each time it is run: those that join the rows of a batch.
+fn planned_anew(statement: &str) -> bool {
+    ["staged", "AS u (", "FOR UPDATE OF r", "FROM leases n", "INSERT INTO records"]
+        .iter()
+        .any(|part| statement.contains(part))
+}
+
+fn all_are_good(url: &str, planner: &str, statements: &[String]) {
+    for batch in statements.chunks(30) {
+        let plans = postgres().sql(url, &explained(planner, batch)).unwrap();
+        let plans = plans.split(MARK).skip(1);
+        assert_eq!(plans.clone().count(), batch.len());
+        for (statement, plan) in batch.iter().zip(plans) {
+            assert!(is_good(statement, plan), "{statement}\n{plan}");
         }
     }
 }
 
-/// SQL that shows the plan that the statement has for values not known beforehand.
-fn explained(planner: &str, statement: &str) -> String {
-    let values = (1..).take_while(|number| statement.contains(&format!("${number}"))).count();
-    let nulls = if values == 0 { String::new() } else { format!("({})", vec!["NULL"; values].join(", ")) };
-    format!(
+/// Whether PostgreSQL's plan finds records by index only, and sorts none but few.
+fn is_good(statement: &str, plan: &str) -> bool {
+    let scans = plan.contains("Seq Scan on records") || plan.contains("Bitmap");
+    let joins = plan.contains("Hash Join") || plan.contains("Merge Join");
+    let sorts = plan.contains("Sort") && !sorts_few(statement);
+    // Without a condition an index is read as a whole.
+    let lines: Vec<&str> = plan.lines().collect();
+    let whole = lines.windows(2).any(|pair| {
+        matches!(pair, [scan, next] if scan.contains(" on records") && scan.contains("Index")
+            && !next.contains("Index Cond"))
+    });
+    !scans && !joins && !sorts && !whole
+}
+
+const MARK: &str = "@@@";
+
+/// SQL that shows the plans that statements have for values not known beforehand.
+fn explained(planner: &str, statements: &[String]) -> String {
+    let mut sql = format!(
         "{planner}; SET plan_cache_mode = force_generic_plan; \
          CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\", path text COLLATE \"C\", \
-         created_at bigint, file_size bigint, expected bytea, disabled boolean); \
-         PREPARE asked AS {statement}; EXPLAIN EXECUTE asked{nulls}"
-    )
+         created_at bigint, file_size bigint, expected bytea, disabled boolean)"
+    );
+    for (index, statement) in statements.iter().enumerate() {
+        let values = (1..100).take_while(|number| statement.contains(&format!("${number}"))).count();
+        let nulls =
+            if values == 0 { String::new() } else { format!("({})", vec!["NULL"; values].join(", ")) };
+        let shown =
+            format!("; PREPARE p{index} AS {statement}; SELECT '{MARK}'; EXPLAIN EXECUTE p{index}{nulls}");
+        sql.push_str(&shown);
+    }
+    sql
 }
 
 /// One test for both: what is recorded is recorded for the whole process.

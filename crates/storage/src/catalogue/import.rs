@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{Bool, Nullable, Text};
-use diesel::{ExpressionMethods as _, QueryDsl as _};
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{Applied, EntryStream, ImportError};
 use stocktake_domain::{Entry, Status};
@@ -12,8 +11,8 @@ use stocktake_domain::{Entry, Status};
 use crate::error::Fault;
 use crate::key;
 use crate::queries::{DUE_NOW, RECORD, STARTED};
-use crate::rows::{DISABLED, LeaseRow, RecordRow, StagedRow};
-use crate::schema::{leases, records, staged};
+use crate::rows::{DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, StagedRow};
+use crate::schema::{records, staged};
 use crate::session::{Driver, Private, Session, Work};
 use crate::sql::Sql;
 
@@ -149,7 +148,7 @@ impl Import {
         }
         let keys: Vec<Vec<u8>> = changed.iter().map(|(entry, _, _)| entry.key.clone()).collect();
         let sql = Sql::<(records::SqlType, Bool)>::new(format!(
-            "SELECT {RECORD}, {STARTED} FROM unnest(?) AS wanted (key) \
+            "SELECT {RECORD}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) \
              JOIN records r ON r.key = wanted.key AND r.model = ? ORDER BY r.key FOR UPDATE OF r"
         ));
         let rows: Vec<(RecordRow, bool)> = session.load(sql.bind(keys).bind(self.model)).await?;
@@ -201,7 +200,7 @@ impl Import {
         session.load::<String, _>(Sql::<Text>::new(lock).bind(self.model)).await?;
         let sql = Sql::<()>::new(format!(
             "UPDATE records AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
-             AND r.model = n.model AND r.storage = n.storage AND r.due_at = ? \
+             AND r.model + 0 = n.model AND r.storage = n.storage AND r.due_at = ? \
              AND r.key >= n.first_key AND r.key <= n.last_key"
         ));
         let known: Vec<i64> = self.leases.0.iter().map(|lease| lease.id).collect();
@@ -244,7 +243,8 @@ struct Leases(Vec<LeaseRow>);
 
 impl Leases {
     async fn read<S: Session>(session: &mut S, model: i16) -> Result<Self, Fault> {
-        Ok(Self(session.load(leases::table.filter(leases::model.eq(model))).await?))
+        let sql = Sql::<LeaseSql>::new(format!("SELECT {LEASE} FROM leases l WHERE l.model = ?"));
+        Ok(Self(session.load(sql.bind(model)).await?))
     }
 
     /// When a record becomes due if that happens now, see [`DUE_NOW`].

@@ -5,7 +5,7 @@ use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
 
 use crate::error::Fault;
 use crate::key;
-use crate::queries::{Filter, RECORD, STARTED, Span};
+use crate::queries::{Filter, RECORD, STARTED, Span, by_key};
 use crate::rows::{RecordRow, model_code};
 use crate::schema::records;
 use crate::session::Session;
@@ -68,8 +68,7 @@ impl Plan {
             None => sql.push("FALSE"),
         };
         let sql = self.filter.select_from(sql, S::DIALECT, &self.span);
-        let sql = self.filter.order_by(sql, self.descending);
-        let sql = sql.push(" LIMIT ?").bind(self.limit + 1);
+        let sql = sql.push(by_key(self.descending)).push(" LIMIT ?").bind(self.limit + 1);
         if self.offset > 0 { sql.push(" OFFSET ?").bind(self.offset) } else { sql }
     }
 

@@ -7,7 +7,6 @@ use stocktake_domain::ports::ModelSummary;
 use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
 use crate::error::Fault;
-use crate::queries::HELD;
 use crate::rows::{SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
@@ -35,10 +34,11 @@ pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at) \
          FROM records r GROUP BY r.model, r.state, r.failure_kind \
          UNION ALL \
-         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL{HELD} \
+         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL{} \
          GROUP BY r.model, r.state, r.failure_kind",
         integer("SUM(r.file_size >> 20)"),
         integer("SUM(r.file_size & 1048575)"),
+        S::DIALECT.held(),
     ));
     let groups: Vec<Group> = session.load(sql).await?;
     let mut summaries: BTreeMap<Model, Tally> = BTreeMap::new();

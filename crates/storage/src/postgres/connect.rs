@@ -12,10 +12,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::tls;
 use crate::error::Fault;
 
-/// Our statements are written so that one index serves each of them; these settings keep the planner, whose
-/// statistics may be older than the last import, from taking anything else for cheaper.
+/// Our statements are written so that one index serves each of them, in its order; these settings keep the
+/// planner, whose statistics may be older than the last import, from taking anything else for cheaper.
 const PLANNER: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
-    SET enable_mergejoin = off; SET jit = off";
+    SET enable_mergejoin = off; SET enable_sort = off; SET enable_material = off; SET jit = off";
 
 /// Connects to one database.
 pub(super) struct Connector {
@@ -51,30 +51,33 @@ impl Connector {
 
     /// Connects.
     pub(super) async fn connect(&self, patience: Patience) -> ConnectionResult<AsyncPgConnection> {
-        let mut connection = match &self.tls {
-            Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await.map_err(bad)?;
-                AsyncPgConnection::try_from_client_and_connection(client, connection).await?
-            }
-            None => {
-                let plain = tokio_postgres::NoTls;
-                let (client, connection) = self.config.connect(plain).await.map_err(bad)?;
-                AsyncPgConnection::try_from_client_and_connection(client, connection).await?
-            }
+        let mut connection = if let Some(tls) = &self.tls {
+            let connected = self.config.connect(tls.clone()).await;
+            let (client, connection) = connected.map_err(|error| bad(&error))?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+        } else {
+            let connected = self.config.connect(tokio_postgres::NoTls).await;
+            let (client, connection) = connected.map_err(|error| bad(&error))?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
         };
-        let millis = match patience {
+        let settings = match patience {
             // We stop waiting first; the server only makes an end of what nobody waits for any more.
-            Patience::Limited(time) => time.as_millis().saturating_add(1000).min(0x7fff_ffff),
-            Patience::Unlimited => 0,
+            Patience::Limited(time) => {
+                let millis = time.as_millis().saturating_add(1000).min(0x7fff_ffff);
+                format!("SET statement_timeout = {millis}; {PLANNER}")
+            }
+            // What takes long joins tables that grow meanwhile: each batch is planned for what is there.
+            Patience::Unlimited => {
+                format!("SET statement_timeout = 0; SET plan_cache_mode = force_custom_plan; {PLANNER}")
+            }
         };
-        let settings = format!("SET statement_timeout = {millis}; {PLANNER}");
         connection.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)
     }
 }
 
 /// The server's own words, which the error's text leaves to its source.
-fn bad(error: tokio_postgres::Error) -> ConnectionError {
-    let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+fn bad(error: &tokio_postgres::Error) -> ConnectionError {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     ConnectionError::BadConnection(format!("{error}{source}"))
 }

@@ -16,8 +16,8 @@ use crate::sql::Sql;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// Ours among the database's advisory locks ("stk" and "mig" in ASCII).
-const LOCK: i64 = 0x73_746b_6d69_67;
+/// Ours among the database's advisory locks ("stkmig" in ASCII).
+const LOCK: i64 = 0x7374_6b6d_6967;
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 

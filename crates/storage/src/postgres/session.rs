@@ -40,14 +40,19 @@ impl Session for AsyncPgConnection {
         Ok(())
     }
 
-    /// One statement for all results; the rows are found one after the other, in the order given.
+    /// One statement for all results; the rows are found one after the other, in the order given. It is
+    /// planned anew each time, for as many results as there are: the plan for an unknown number that was made
+    /// while the table was empty would read all of it.
     async fn write_results(&mut self, model: i16, results: Vec<ResultRow>) -> Result<u64, Fault> {
+        self.batch("SET LOCAL plan_cache_mode = force_custom_plan").await?;
         let sql = Sql::<()>::new(
             "UPDATE records AS r SET state = u.state, due_at = NULL, attempt = u.attempt, \
              baseline = u.baseline, baseline_at = u.baseline_at, failed_at = u.failed_at, \
              retry_count = u.retry_count, retry_at = u.retry_at, failure_kind = u.failure_kind, \
-             failure = u.failure FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS u (key, state, attempt, \
-             baseline, baseline_at, failed_at, retry_count, retry_at, failure_kind, failure) \
+             failure = u.failure FROM unnest(?::bytea[], ?::smallint[], ?::bigint[], ?::bytea[], \
+             ?::bigint[], ?::bigint[], ?::integer[], ?::bigint[], ?::smallint[], \
+             ?::text[]) AS u (key, state, \
+             attempt, baseline, baseline_at, failed_at, retry_count, retry_at, failure_kind, failure) \
              WHERE r.model = ? AND r.key = u.key AND r.attempt = u.attempt - 1",
         );
         let sql = columns!(
@@ -71,7 +76,10 @@ impl Session for AsyncPgConnection {
         let sql = Sql::<()>::new(
             "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, accepted, \
              state, due_at, attempt, baseline, baseline_at, failed_at, retry_count, retry_at, \
-             failure_kind, failure) SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             failure_kind, failure) SELECT * FROM unnest(?::smallint[], ?::bytea[], ?::text[], \
+             ?::text[], ?::bigint[], ?::bigint[], ?::bytea[], ?::boolean[], ?::smallint[], \
+             ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::integer[], \
+             ?::bigint[], ?::smallint[], ?::text[]) \
              ON CONFLICT (model, key) DO UPDATE SET storage = excluded.storage, path = excluded.path, \
              created_at = excluded.created_at, file_size = excluded.file_size, \
              expected = excluded.expected, accepted = excluded.accepted, state = excluded.state, \
@@ -109,7 +117,8 @@ impl Session for AsyncPgConnection {
     async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), Fault> {
         let sql = Sql::<()>::new(
             "INSERT INTO staged (key, storage, path, created_at, file_size, expected, disabled) \
-             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET \
+             SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], \
+             ?::bytea[], ?::boolean[]) ON CONFLICT (key) DO UPDATE SET \
              storage = excluded.storage, path = excluded.path, created_at = excluded.created_at, \
              file_size = excluded.file_size, expected = excluded.expected, disabled = excluded.disabled",
         );

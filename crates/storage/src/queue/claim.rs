@@ -10,7 +10,7 @@ use stocktake_domain::{Record, Status, Timestamp};
 
 use super::{Fault, Session, mark, model_of, storable};
 use crate::key;
-use crate::queries::{RECORD, Span};
+use crate::queries::{RECORD, Span, by_key, push_in_queue};
 use crate::rows::{NewLeaseRow, RecordRow, model_code};
 use crate::schema::{leases, records};
 use crate::sql::Sql;
@@ -81,7 +81,7 @@ pub(super) struct QueueName {
 /// The queues that match and hold anything due, the longest unserved first.
 pub(super) async fn queues<S: Session>(session: &mut S, wanted: Wanted) -> Result<Vec<QueueName>, Fault> {
     let due = format!(
-        "EXISTS (SELECT 1 FROM records AS r{} WHERE r.model = q.model AND r.storage = q.storage \
+        "EXISTS (SELECT 1 FROM records AS r{} WHERE r.model + 0 = +q.model AND r.storage = q.storage \
          AND r.due_at IS NOT NULL AND r.due_at >= ?",
         S::DIALECT.in_queue(),
     );
@@ -207,15 +207,10 @@ async fn due_records<S: Session>(
     wanted: &Wanted,
     span: Span,
 ) -> Result<Vec<RecordRow>, Fault> {
-    let sql = Sql::<records::SqlType>::new(format!(
-        "SELECT {RECORD} FROM records AS r{} WHERE r.model = ? AND (r.storage, r.key) >= (?, ?) \
-         AND (r.storage, r.key) < (?, ?) AND r.due_at IS NOT NULL AND r.due_at >= ? \
-         ORDER BY r.storage, r.key LIMIT ?",
-        S::DIALECT.in_queue(),
-    ));
-    let sql = sql.bind(queue.model).bind(queue.storage.clone()).bind(span.from);
-    let sql = sql.bind(queue.storage.clone()).bind(span.to);
-    session.load(sql.bind(wanted.due_from.unwrap_or(NO_DUE_FROM)).bind(wanted.limit)).await
+    let sql = Sql::<records::SqlType>::new(format!("SELECT {RECORD}"));
+    let sql = push_in_queue(sql, S::DIALECT, queue.model, &queue.storage, &span);
+    let sql = sql.push(" AND r.due_at >= ?").bind(wanted.due_from.unwrap_or(NO_DUE_FROM));
+    session.load(sql.push(by_key(false)).push(" LIMIT ?").bind(wanted.limit)).await
 }
 
 /// Notes that it was the queue's turn, and how far the claim went.

@@ -6,7 +6,9 @@ use stocktake_domain::Failure;
 use stocktake_domain::ports::{LeaseId, Reaped, Renewal};
 
 use super::Fault;
-use crate::rows::{FAILED, LeaseRow, failure_kind_code};
+use crate::key;
+use crate::queries::{Span, by_key, push_in_queue};
+use crate::rows::{FAILED, LEASE, LeaseRow, LeaseSql, failure_kind_code};
 use crate::schema::leases;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -42,10 +44,9 @@ pub(super) async fn reap<S: Session>(
     failure: Failure,
     now: i64,
 ) -> Result<(Reaped, bool), Fault> {
-    let sql = Sql::<leases::SqlType>::new(
-        "SELECT l.id, l.model, l.storage, l.first_key, l.last_key, l.due_from, l.claimed_at, l.worker, \
-         l.alive_until, l.deadline FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? ORDER BY l.id",
-    );
+    let sql = Sql::<LeaseSql>::new(format!(
+        "SELECT {LEASE} FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? ORDER BY l.id"
+    ));
     let sql = sql.push(S::DIALECT.for_update_skip_locked()).bind(now).bind(now);
     let over: Vec<LeaseRow> = session.load(sql).await?;
     let mut reaped = Reaped::default();
@@ -69,18 +70,19 @@ async fn time_out<S: Session>(
     failure: &Failure,
     now: i64,
 ) -> Result<u64, Fault> {
-    let sql = Sql::<()>::new(format!(
-        "UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, retry_count = r.retry_count + 1, \
-         failed_at = ?, retry_at = ?, failure_kind = ?, failure = ? \
-         FROM (SELECT r.model, r.key FROM records AS r{} WHERE r.model = ? AND (r.storage, r.key) >= (?, ?) \
-         AND (r.storage, r.key) <= (?, ?) AND r.due_at IS NOT NULL AND r.due_at >= ? AND r.due_at <= ? \
-         ORDER BY r.storage, r.key{}) AS held WHERE r.model = held.model AND r.key = held.key",
-        S::DIALECT.in_queue(),
-        S::DIALECT.for_update(),
-    ));
-    let sql = sql.bind(FAILED).bind(now.max(lease.claimed_at.saturating_add(1))).bind(now).bind(now);
-    let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure.text().to_owned());
-    let sql = sql.bind(lease.model).bind(lease.storage.clone()).bind(lease.first_key.clone());
-    let sql = sql.bind(lease.storage.clone()).bind(lease.last_key.clone());
-    session.execute(sql.bind(lease.due_from).bind(lease.claimed_at)).await
+    let (before, after) = S::DIALECT.one_of();
+    let due_at = now.max(lease.claimed_at.saturating_add(1));
+    let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };
+    let sql = Sql::<()>::new(
+        "UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
+         retry_at = ?, retry_count = r.retry_count + 1, failure_kind = ?, failure = ? \
+         WHERE r.model = ? AND r.key",
+    );
+    let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now);
+    let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure.text().to_owned()).bind(lease.model);
+    let sql = sql.push(before).push("SELECT r.key");
+    let sql = push_in_queue(sql, S::DIALECT, lease.model, &lease.storage, &span);
+    let sql = sql.push(" AND r.due_at >= ? AND r.due_at <= ?").bind(lease.due_from).bind(lease.claimed_at);
+    let sql = sql.push(by_key(false)).push(S::DIALECT.for_update()).push(after);
+    session.execute(sql).await
 }

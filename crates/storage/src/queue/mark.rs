@@ -50,12 +50,11 @@ pub(crate) async fn matching<S: Session>(
     span: &Span,
     now: i64,
 ) -> Result<u64, Fault> {
-    // The records are named by key in a query of their own: it is the one whose plan is known to be good,
-    // and it may join what an UPDATE of one database may and that of the other may not.
-    let sql = recalculation(now).push(" FROM (SELECT r.model, r.key");
-    let sql = filter.select_from(sql, S::DIALECT, span);
-    let sql = sql.push(") AS chosen WHERE r.model = chosen.model AND r.key = chosen.key");
-    session.execute(sql).await
+    // A query of its own names the keys: it may join, which an UPDATE may not do alike in both databases.
+    let (before, after) = S::DIALECT.one_of();
+    let sql = recalculation(now).push(" WHERE r.model = ? AND r.key").bind(filter.model);
+    let sql = filter.select_from(sql.push(before).push("SELECT r.key"), S::DIALECT, span);
+    session.execute(sql.push(after)).await
 }
 
 /// `UPDATE records AS r SET …`, as an administrator's demand changes a record.

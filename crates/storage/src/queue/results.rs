@@ -5,8 +5,8 @@ use diesel::sql_types::Bool;
 
 use super::Fault;
 use crate::key;
-use crate::queries::Span;
-use crate::rows::{LeaseRow, ResultRow};
+use crate::queries::{Span, push_in_queue};
+use crate::rows::{LEASE, LeaseRow, LeaseSql, ResultRow};
 use crate::schema::leases;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -34,21 +34,14 @@ pub(super) async fn write<S: Session>(
 
 /// The lease, kept until the transaction ends; `None` if it is over.
 async fn hold<S: Session>(session: &mut S, lease: i64) -> Result<Option<LeaseRow>, Fault> {
-    let sql = Sql::<leases::SqlType>::new(
-        "SELECT l.id, l.model, l.storage, l.first_key, l.last_key, l.due_from, l.claimed_at, l.worker, \
-         l.alive_until, l.deadline FROM leases l WHERE l.id = ?",
-    );
+    let sql = Sql::<LeaseSql>::new(format!("SELECT {LEASE} FROM leases l WHERE l.id = ?"));
     session.first(sql.push(S::DIALECT.for_update()).bind(lease)).await
 }
 
 /// Whether anything in the lease's range is due: unfinished, or due anew since the claim.
 async fn leaves_due<S: Session>(session: &mut S, lease: LeaseRow) -> Result<bool, Fault> {
     let span = Span { from: lease.first_key, to: key::behind(lease.last_key) };
-    let sql = Sql::<Bool>::new(format!(
-        "SELECT EXISTS (SELECT 1 FROM records AS r{} WHERE r.model = ? AND (r.storage, r.key) >= (?, ?) \
-         AND (r.storage, r.key) < (?, ?) AND r.due_at IS NOT NULL)",
-        S::DIALECT.in_queue(),
-    ));
-    let sql = sql.bind(lease.model).bind(lease.storage.clone()).bind(span.from);
-    session.one(sql.bind(lease.storage).bind(span.to)).await
+    let sql = Sql::<Bool>::new("SELECT EXISTS (SELECT 1");
+    let sql = push_in_queue(sql, S::DIALECT, lease.model, &lease.storage, &span);
+    session.one(sql.push(")")).await
 }

@@ -1,12 +1,14 @@
 //! What becomes due by the passing of time, and how much is outstanding.
 
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use std::collections::BTreeMap;
+
+use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::RecordKey;
 
 use super::claim::{self, Wanted};
 use super::{Fault, mark};
 use crate::key;
-use crate::queries::{DUE_NOW, Dialect, Span};
+use crate::queries::{DUE_NOW, Dialect, Filter, Span, by_key, push_in_queue, push_in_state};
 use crate::rows::{FAILED, PENDING, SUCCEEDED, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
@@ -27,15 +29,26 @@ pub(super) async fn retry_failed<S: Session>(
     }
     hold_all_claims(session).await?;
     // Records that somebody else is writing are passed over: nobody waits here, and so nobody deadlocks.
-    let sql = Sql::<()>::new(format!(
-        "UPDATE records AS r SET due_at = {DUE_NOW} FROM (SELECT r.model, r.key FROM records AS r{} \
-         WHERE r.state = {FAILED} AND r.due_at IS NULL AND r.retry_at <= ? ORDER BY r.retry_at LIMIT ?{}) AS ripe \
-         WHERE r.model = ripe.model AND r.key = ripe.key",
+    let sql = Sql::<(SmallInt, Binary)>::new(format!(
+        "SELECT r.model, r.key FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL \
+         AND r.retry_at <= ? ORDER BY r.retry_at LIMIT ?{}",
         S::DIALECT.to_retry(),
         S::DIALECT.for_update_skip_locked(),
     ));
-    let sql = sql.bind(now).bind(now).bind(now).bind(i64::from(limit));
-    let due = session.execute(sql).await?;
+    let ripe: Vec<(i16, Vec<u8>)> = session.load(sql.bind(now).bind(i64::from(limit))).await?;
+    let mut keys_of: BTreeMap<i16, Vec<Vec<u8>>> = BTreeMap::new();
+    for (model, key) in ripe {
+        keys_of.entry(model).or_default().push(key);
+    }
+    let mut due = 0;
+    for (model, keys) in keys_of {
+        let (before, after) = S::DIALECT.one_of();
+        let sql =
+            Sql::<()>::new(format!("UPDATE records AS r SET due_at = {DUE_NOW} WHERE r.model = ? AND r.key"));
+        let sql = sql.bind(now).bind(now).bind(model).push(before).push("SELECT r.key");
+        let sql = Filter::of_keys(model, keys).select_from(sql, S::DIALECT, &Span::all());
+        due += session.execute(sql.push(after)).await?;
+    }
     Ok((due, due > 0))
 }
 
@@ -68,29 +81,21 @@ pub(super) async fn expire_succeeded<S: Session>(
         return Ok(((next, 0), false));
     }
     mark::hold_claims(session, sweep.model, None).await?;
+    let (before, after) = S::DIALECT.one_of();
     let sql = Sql::<()>::new(format!(
-        "UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} FROM (SELECT r.model, r.key"
+        "UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} WHERE r.model = ? AND r.key"
     ));
-    let sql = sweep.select_old(sql.bind(sweep.now).bind(sweep.now), S::DIALECT, &span);
-    let sql = sql.push(" ORDER BY r.state, r.key").push(S::DIALECT.for_update());
-    let sql = sql.push(") AS old WHERE r.model = old.model AND r.key = old.key");
-    let expired = session.execute(sql).await?;
+    let sql = sql.bind(sweep.now).bind(sweep.now).bind(sweep.model).push(before).push("SELECT r.key");
+    let sql = sweep.select_old(sql, S::DIALECT, &span).push(by_key(false)).push(S::DIALECT.for_update());
+    let expired = session.execute(sql.push(after)).await?;
     Ok(((next, expired), expired > 0))
 }
 
 impl Sweep {
     /// Adds FROM and WHERE: the old successes `r` in the span.
     fn select_old<T>(&self, sql: Sql<T>, dialect: Dialect, span: &Span) -> Sql<T> {
-        sql.push(" FROM records AS r")
-            .push(dialect.by_state())
-            .push(" WHERE r.model = ? AND (r.state, r.key) >= (?, ?) AND (r.state, r.key) < (?, ?)")
-            .push(" AND r.baseline_at < ?")
-            .bind(self.model)
-            .bind(SUCCEEDED)
-            .bind(span.from.clone())
-            .bind(SUCCEEDED)
-            .bind(span.to.clone())
-            .bind(self.checked_before)
+        let sql = push_in_state(sql, dialect, self.model, SUCCEEDED, span);
+        sql.push(" AND r.baseline_at < ?").bind(self.checked_before)
     }
 }
 
@@ -103,12 +108,9 @@ pub(super) async fn outstanding<S: Session>(
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
     let mut found = 0;
     for queue in claim::queues(session, wanted.clone()).await? {
-        let sql = Sql::<BigInt>::new(format!(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM records AS r{} WHERE r.model = ? AND r.storage = ? \
-             AND r.due_at IS NOT NULL AND r.due_at >= ? LIMIT ?) AS due",
-            S::DIALECT.in_queue(),
-        ));
-        let sql = sql.bind(queue.model).bind(queue.storage).bind(wanted.due_from.unwrap_or(i64::MIN));
+        let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
+        let sql = push_in_queue(sql, S::DIALECT, queue.model, &queue.storage, &Span::all());
+        let sql = sql.push(" AND r.due_at >= ? LIMIT ?) AS due").bind(wanted.due_from.unwrap_or(i64::MIN));
         found += session.one::<i64, _>(sql.bind(at_most - found)).await?;
         if found >= at_most {
             break;

@@ -7,7 +7,7 @@ use crate::support::{
     successes,
 };
 
-pub async fn accepted_content_counts_from_now_on(db: &Database) {
+pub(crate) async fn accepted_content_counts_from_now_on(db: &Database) {
     let wrong = Entry { expected: Some(Digest::Md5([9; 16])), file_size: Some(3), ..entry(1) };
     import(&db.store, vec![wrong, Entry { disabled: true, ..entry(2) }], 100).await;
     fail_all(&db.store, 200).await;
@@ -26,7 +26,7 @@ pub async fn accepted_content_counts_from_now_on(db: &Database) {
     assert_eq!(off.state(), State::Succeeded);
 }
 
-pub async fn acceptance_voids_a_running_attempt(db: &Database) {
+pub(crate) async fn acceptance_voids_a_running_attempt(db: &Database) {
     import_numbers(&db.store, [1], 100).await;
     succeed_all(&db.store, 200).await;
     db.store.queue.recalculate(MODEL, &key(1), at(300)).await.unwrap();

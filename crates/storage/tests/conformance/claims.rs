@@ -12,7 +12,7 @@ use crate::support::{
     import_into, import_numbers, key, numbers, state, succeed_all, successes, worker,
 };
 
-pub async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &Database) {
+pub(crate) async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &Database) {
     let full = Entry { file_size: Some(4), expected: Some(Digest::Md5([1; 16])), ..entry(1) };
     import(&db.store, vec![entry(5), full, entry(3)], 100).await;
     let lease = claim(&db.store, 2, 200).await.unwrap();
@@ -37,7 +37,7 @@ pub async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &Database) {
     assert_eq!(again.records[0].verification.attempt(), 1);
 }
 
-pub async fn claims_jump_over_leased_ranges(db: &Database) {
+pub(crate) async fn claims_jump_over_leased_ranges(db: &Database) {
     import_numbers(&db.store, [10, 20, 40, 50], 100).await;
     let first = claim(&db.store, 2, 100).await.unwrap();
     let second = claim(&db.store, 2, 100).await.unwrap();
@@ -58,7 +58,7 @@ pub async fn claims_jump_over_leased_ranges(db: &Database) {
     assert_eq!(numbers(&claim(&db.store, 9, 200).await.unwrap()), [15]);
 }
 
-pub async fn models_and_storages_take_turns(db: &Database) {
+pub(crate) async fn models_and_storages_take_turns(db: &Database) {
     import(&db.store, (1..=4).map(|number| entry_in("a", number)).collect(), 100).await;
     import(&db.store, (5..=8).map(|number| entry_in("b", number)).collect(), 100).await;
     import_into(&db.store, Model::Projects, (1..=4).map(|number| entry_in("a", number)).collect(), 100).await;
@@ -73,7 +73,7 @@ pub async fn models_and_storages_take_turns(db: &Database) {
     assert_eq!(turns[..3], turns[3..]);
 }
 
-pub async fn filters_choose(db: &Database) {
+pub(crate) async fn filters_choose(db: &Database) {
     import(&db.store, vec![entry_in("a", 1), entry_in("b", 2), entry_in("c", 3)], 100).await;
     import_into(&db.store, Model::Projects, vec![entry_in("a", 4)], 100).await;
     let only = |models: &[Model], storages: Option<&[&str]>, except: &[&str]| ClaimFilter {
@@ -99,7 +99,7 @@ pub async fn filters_choose(db: &Database) {
     }
 }
 
-pub async fn due_from_leaves_older_ones(db: &Database) {
+pub(crate) async fn due_from_leaves_older_ones(db: &Database) {
     import_numbers(&db.store, [1, 3, 5], 100).await;
     import_numbers(&db.store, [2, 4], 200).await;
     let newer = ClaimFilter { due_from: Some(at(200)), ..any(10) };
@@ -117,7 +117,7 @@ pub async fn due_from_leaves_older_ones(db: &Database) {
     assert_eq!(numbers(&claim(&db.store, 10, 300).await.unwrap()), [3]);
 }
 
-pub async fn concurrent_claims_share_no_record(db: &Database) {
+pub(crate) async fn concurrent_claims_share_no_record(db: &Database) {
     const WORKERS: usize = 6;
     const RECORDS: i64 = 1000;
     import_numbers(&db.store, 0..RECORDS, 100).await;
@@ -148,7 +148,7 @@ pub async fn concurrent_claims_share_no_record(db: &Database) {
     assert_eq!(all, (0..RECORDS).collect::<Vec<_>>());
 }
 
-pub async fn claim_one_takes_a_record_out_of_a_lease(db: &Database) {
+pub(crate) async fn claim_one_takes_a_record_out_of_a_lease(db: &Database) {
     import_numbers(&db.store, 1..=3, 100).await;
     let range = claim(&db.store, 3, 100).await.unwrap();
     let two = key(2);
@@ -176,7 +176,7 @@ pub async fn claim_one_takes_a_record_out_of_a_lease(db: &Database) {
     assert_eq!(get(&db.store, 2).await.history().last_checksum_at(), Some(at(400)));
 }
 
-pub async fn claim_one_takes_any_state(db: &Database) {
+pub(crate) async fn claim_one_takes_any_state(db: &Database) {
     import_numbers(&db.store, [1], 100).await;
     succeed_all(&db.store, 200).await;
     import(&db.store, vec![entry(2), Entry { disabled: true, ..entry(3) }], 300).await;

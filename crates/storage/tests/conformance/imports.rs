@@ -17,7 +17,7 @@ fn full() -> Entry {
     Entry { created_at: Some(at(-5)), file_size: Some(12), expected: Some(Digest::Md5([3; 16])), ..entry(1) }
 }
 
-pub async fn new_entries_are_pending_or_disabled(db: &Database) {
+pub(crate) async fn new_entries_are_pending_or_disabled(db: &Database) {
     let off = Entry { disabled: true, ..entry(2) };
     assert_eq!(import(&db.store, vec![full(), off], 100).await, applied(2, 0, 0));
     let record = get(&db.store, 1).await;
@@ -34,7 +34,7 @@ pub async fn new_entries_are_pending_or_disabled(db: &Database) {
     assert_eq!(claim(&db.store, 10, 100).await.unwrap().records.len(), 1);
 }
 
-pub async fn the_same_again_changes_nothing(db: &Database) {
+pub(crate) async fn the_same_again_changes_nothing(db: &Database) {
     import(&db.store, vec![full(), entry(2)], 100).await;
     succeed_all(&db.store, 200).await;
     let before = get(&db.store, 1).await;
@@ -42,13 +42,13 @@ pub async fn the_same_again_changes_nothing(db: &Database) {
     assert_eq!(get(&db.store, 1).await, before);
 }
 
-pub async fn a_changed_place_or_digest_recalculates(db: &Database) {
+pub(crate) async fn a_changed_place_or_digest_recalculates(db: &Database) {
     let moved_path = |mut entry: Entry| {
-        entry.location.path = "elsewhere".to_owned();
+        "elsewhere".clone_into(&mut entry.location.path);
         entry
     };
     let moved_storage = |mut entry: Entry| {
-        entry.location.storage = "other".to_owned();
+        "other".clone_into(&mut entry.location.storage);
         entry
     };
     import_numbers(&db.store, 1..=3, 100).await;
@@ -66,13 +66,13 @@ pub async fn a_changed_place_or_digest_recalculates(db: &Database) {
     fail_all(&db.store, 400).await;
 }
 
-pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Database) {
+pub(crate) async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Database) {
     import(&db.store, vec![entry(1), entry(2)], 100).await;
     for number in [1, 2] {
         db.store.catalogue.accept(MODEL, &key(number), GOOD, 5, at(150)).await.unwrap().unwrap();
     }
     let mut moved = entry(2);
-    moved.location.path = "elsewhere".to_owned();
+    "elsewhere".clone_into(&mut moved.location.path);
     moved.file_size = Some(5);
     let expects = Entry { expected: Some(GOOD), file_size: Some(5), ..entry(1) };
     assert_eq!(import(&db.store, vec![expects, moved], 200).await, applied(0, 2, 0));
@@ -84,7 +84,7 @@ pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Database) {
     assert_eq!(kept.history().baseline.unwrap().digest, GOOD);
 }
 
-pub async fn other_changes_keep_the_state(db: &Database) {
+pub(crate) async fn other_changes_keep_the_state(db: &Database) {
     import_numbers(&db.store, 1..=3, 100).await;
     let lease = claim(&db.store, 1, 100).await.unwrap();
     let changed =
@@ -106,7 +106,7 @@ pub async fn other_changes_keep_the_state(db: &Database) {
     assert_eq!(get(&db.store, 2).await.status, failed.status);
 }
 
-pub async fn disabled_is_switched_both_ways(db: &Database) {
+pub(crate) async fn disabled_is_switched_both_ways(db: &Database) {
     let off = |number| Entry { disabled: true, ..entry(number) };
     import_numbers(&db.store, 1..=2, 100).await;
     let lease = claim(&db.store, 1, 100).await.unwrap();
@@ -122,12 +122,12 @@ pub async fn disabled_is_switched_both_ways(db: &Database) {
     assert_eq!(claim(&db.store, 10, 500).await.unwrap().records.len(), 1);
     // Moved while off, it stays off.
     let mut moved = off(2);
-    moved.location.path = "elsewhere".to_owned();
+    "elsewhere".clone_into(&mut moved.location.path);
     assert_eq!(import(&db.store, vec![moved], 600).await, applied(0, 1, 0));
     assert_eq!(state(&db.store, 2).await, State::Disabled);
 }
 
-pub async fn later_entries_win(db: &Database) {
+pub(crate) async fn later_entries_win(db: &Database) {
     let sized = |number, size| Entry { file_size: Some(size), ..entry(number) };
     let counts = import(&db.store, vec![sized(2, 1), sized(1, 1), sized(1, 2)], 100).await;
     assert_eq!(counts, applied(2, 0, 0));
@@ -144,7 +144,7 @@ pub async fn later_entries_win(db: &Database) {
     assert_eq!(count(&db.store, stocktake_domain::Selection::default()).await, 5000);
 }
 
-pub async fn an_error_in_the_stream_writes_nothing(db: &Database) {
+pub(crate) async fn an_error_in_the_stream_writes_nothing(db: &Database) {
     import_numbers(&db.store, [1], 100).await;
     let many = (1..3000).map(|number| Entry { file_size: Some(1), ..entry(number) }).collect();
     let batches = stream::iter([Ok(many), Err("line 3001 is no record".into())]);
@@ -154,11 +154,11 @@ pub async fn an_error_in_the_stream_writes_nothing(db: &Database) {
     assert_eq!(get(&db.store, 1).await.file_size, None);
 }
 
-pub async fn an_import_below_a_lease_is_not_held_by_it(db: &Database) {
+pub(crate) async fn an_import_below_a_lease_is_not_held_by_it(db: &Database) {
     import_numbers(&db.store, [1, 2, 9], 100).await;
     let lease = claim(&db.store, 10, 100).await.unwrap();
     let mut moved = entry(2);
-    moved.location.path = "elsewhere".to_owned();
+    "elsewhere".clone_into(&mut moved.location.path);
     import(&db.store, vec![entry(5), moved], 100).await;
     assert_eq!(state(&db.store, 5).await, State::Pending);
     assert_eq!(state(&db.store, 2).await, State::Pending);
@@ -168,7 +168,7 @@ pub async fn an_import_below_a_lease_is_not_held_by_it(db: &Database) {
     assert_eq!(crate::support::numbers(&claim(&db.store, 10, 300).await.unwrap()), [2, 5]);
 }
 
-pub async fn overlapping_imports_at_once_all_end(db: &Database) {
+pub(crate) async fn overlapping_imports_at_once_all_end(db: &Database) {
     let versions = (1..=4_u64).map(|version| {
         let store = db.store.clone();
         tokio::spawn(async move {

@@ -27,7 +27,7 @@ async fn run(db: &Database, limit: u32) -> (Job, usize) {
     }
 }
 
-pub async fn a_job_over_everything_goes_in_batches(db: &Database) {
+pub(crate) async fn a_job_over_everything_goes_in_batches(db: &Database) {
     import_numbers(&db.store, 1..=10, 100).await;
     succeed_all(&db.store, 200).await;
     assert_eq!(db.store.jobs.advance(4, at(900)).await.unwrap(), None);
@@ -62,7 +62,7 @@ pub async fn a_job_over_everything_goes_in_batches(db: &Database) {
     assert_eq!((steps, none.marked), (1, 0));
 }
 
-pub async fn jobs_by_state_visit_each_record_once(db: &Database) {
+pub(crate) async fn jobs_by_state_visit_each_record_once(db: &Database) {
     import_numbers(&db.store, 1..=9, 100).await;
     let lease = claim(&db.store, 6, 100).await.unwrap();
     let (good, bad) = (successes(&lease, 200), failures(&lease, 200));
@@ -84,7 +84,7 @@ pub async fn jobs_by_state_visit_each_record_once(db: &Database) {
     }
 }
 
-pub async fn a_job_by_keys_marks_those_there_are(db: &Database) {
+pub(crate) async fn a_job_by_keys_marks_those_there_are(db: &Database) {
     import_numbers(&db.store, 1..=9, 100).await;
     import(&db.store, vec![entry_of(composite(&[3, 1]))], 100).await;
     succeed_all(&db.store, 200).await;
@@ -99,7 +99,7 @@ pub async fn a_job_by_keys_marks_those_there_are(db: &Database) {
     assert_eq!(run(db, 100).await.0.marked, 1);
 }
 
-pub async fn a_job_over_started_records_ends(db: &Database) {
+pub(crate) async fn a_job_over_started_records_ends(db: &Database) {
     import_numbers(&db.store, 1..=5, 100).await;
     let lease = claim(&db.store, 3, 100).await.unwrap();
     enqueue(db, in_state(State::Started)).await;
@@ -111,7 +111,7 @@ pub async fn a_job_over_started_records_ends(db: &Database) {
     assert_eq!(fail_all(&db.store, 400).await, 5);
 }
 
-pub async fn a_cancelled_job_stays_half_done(db: &Database) {
+pub(crate) async fn a_cancelled_job_stays_half_done(db: &Database) {
     import_numbers(&db.store, 1..=9, 100).await;
     succeed_all(&db.store, 200).await;
     let job = enqueue(db, Selection::default()).await;
@@ -130,7 +130,7 @@ pub async fn a_cancelled_job_stays_half_done(db: &Database) {
     assert_eq!(db.store.jobs.get(JobId(4711)).await.unwrap(), None);
 }
 
-pub async fn jobs_are_listed_newest_first(db: &Database) {
+pub(crate) async fn jobs_are_listed_newest_first(db: &Database) {
     let mut ids = Vec::new();
     for _ in 0..4 {
         ids.push(enqueue(db, Selection::default()).await.id);
@@ -149,7 +149,7 @@ pub async fn jobs_are_listed_newest_first(db: &Database) {
     assert_eq!(open, [ids[2], ids[3]]);
 }
 
-pub async fn two_advance_one_job_at_a_time(db: &Database) {
+pub(crate) async fn two_advance_one_job_at_a_time(db: &Database) {
     import_numbers(&db.store, 1..=300, 100).await;
     succeed_all(&db.store, 200).await;
     for _ in 0..2 {

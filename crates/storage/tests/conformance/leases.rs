@@ -11,7 +11,7 @@ fn renewal(lease: LeaseId, progressed: bool) -> Renewal {
     Renewal { lease, progressed }
 }
 
-pub async fn renewals_keep_a_lease_and_name_the_gone(db: &Database) {
+pub(crate) async fn renewals_keep_a_lease_and_name_the_gone(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=2, 0).await;
     let first = claim(&db.store, 1, 0).await.unwrap();
@@ -33,7 +33,7 @@ pub async fn renewals_keep_a_lease_and_name_the_gone(db: &Database) {
     assert!(queue.renew(&[], LEASE, SIGN, deadline).await.unwrap().is_empty());
 }
 
-pub async fn a_lease_without_progress_times_out(db: &Database) {
+pub(crate) async fn a_lease_without_progress_times_out(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=3, 0).await;
     let lease = claim(&db.store, 10, 5).await.unwrap();
@@ -57,7 +57,7 @@ pub async fn a_lease_without_progress_times_out(db: &Database) {
     assert_eq!(queue.reap(LEASE, now).await.unwrap(), Reaped::default());
 }
 
-pub async fn a_worker_without_sign_of_life_is_released(db: &Database) {
+pub(crate) async fn a_worker_without_sign_of_life_is_released(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=3, 0).await;
     let before = get(&db.store, 1).await;
@@ -70,7 +70,7 @@ pub async fn a_worker_without_sign_of_life_is_released(db: &Database) {
     assert_eq!(numbers(&claim(&db.store, 10, 60_000).await.unwrap()), [1, 2, 3]);
 }
 
-pub async fn what_finished_before_the_deadline_stays(db: &Database) {
+pub(crate) async fn what_finished_before_the_deadline_stays(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=4, 0).await;
     let lease = claim(&db.store, 10, 0).await.unwrap();

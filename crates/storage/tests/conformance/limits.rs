@@ -24,12 +24,12 @@ async fn refused(db: &Database, entry: Entry) -> String {
     }
 }
 
-pub async fn values_that_do_not_fit_are_refused(db: &Database) {
+pub(crate) async fn values_that_do_not_fit_are_refused(db: &Database) {
     let large = u64::try_from(i64::MAX).unwrap() + 1;
     let text = refused(db, Entry { file_size: Some(large), ..entry(2) }).await;
     assert_eq!(text, "record 2: file_size 9223372036854775808 is beyond 9223372036854775807");
     let mut odd = entry(2);
-    odd.location.path = "a\0b".to_owned();
+    "a\0b".clone_into(&mut odd.location.path);
     let text = refused(db, odd).await;
     assert_eq!(text, "record 2: path \"a\\0b\" holds a NUL character, which no database text may");
     assert_eq!(count(&db.store, Selection::default()).await, 0);
@@ -53,7 +53,7 @@ pub async fn values_that_do_not_fit_are_refused(db: &Database) {
     assert!(internal(claimed).contains("NUL"));
 }
 
-pub async fn the_largest_values_fit(db: &Database) {
+pub(crate) async fn the_largest_values_fit(db: &Database) {
     let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
     let large = u64::try_from(i64::MAX).unwrap();
     let entries = vec![
@@ -70,10 +70,10 @@ pub async fn the_largest_values_fit(db: &Database) {
     assert_eq!(db.store.catalogue.summary().await.unwrap()[0].bytes, large);
 }
 
-pub async fn odd_texts_come_back(db: &Database) {
+pub(crate) async fn odd_texts_come_back(db: &Database) {
     let mut odd = entry(1);
-    odd.location.path = "a'b\"c\\d\n%?$1:x\u{10ffff}".to_owned();
-    odd.location.storage = "größe ?".to_owned();
+    "a'b\"c\\d\n%?$1:x\u{10ffff}".clone_into(&mut odd.location.path);
+    "größe ?".clone_into(&mut odd.location.storage);
     import(&db.store, vec![odd.clone()], 1).await;
     assert_eq!(get(&db.store, 1).await.location, odd.location);
     let lease = claim(&db.store, 1, 1).await.unwrap();
@@ -87,7 +87,7 @@ pub async fn odd_texts_come_back(db: &Database) {
     assert_eq!(text, "Error during verification: bad\u{fffd}name");
 }
 
-pub async fn a_vanished_caller_leaves_nothing_half_done(db: &Database) {
+pub(crate) async fn a_vanished_caller_leaves_nothing_half_done(db: &Database) {
     import_numbers(&db.store, 1..=500, 100).await;
     let everything = NewJob { model: MODEL, selection: Selection::default(), requested_by: "x".to_owned() };
     db.store.jobs.enqueue(&everything, at(100)).await.unwrap();

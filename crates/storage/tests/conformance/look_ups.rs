@@ -9,7 +9,7 @@ use crate::support::{
     import_numbers, key, succeed_all,
 };
 
-pub async fn nothing_is_none(db: &Database) {
+pub(crate) async fn nothing_is_none(db: &Database) {
     let catalogue = &db.store.catalogue;
     assert_eq!(catalogue.get(MODEL, &key(1)).await.unwrap(), None);
     assert_eq!(catalogue.largest_key(MODEL).await.unwrap(), None);
@@ -25,7 +25,7 @@ pub async fn nothing_is_none(db: &Database) {
     assert_eq!(catalogue.get(MODEL, &composite(&[1, 1])).await.unwrap(), None);
 }
 
-pub async fn shapes_are_known(db: &Database) {
+pub(crate) async fn shapes_are_known(db: &Database) {
     let knows = async |key| db.store.catalogue.knows_shape(MODEL, &key).await.unwrap();
     assert!(knows(key(1)).await);
     assert!(knows(composite(&[1, 2, 3])).await);
@@ -40,7 +40,7 @@ pub async fn shapes_are_known(db: &Database) {
     assert!(knows(key(5)).await);
 }
 
-pub async fn paths_come_in_byte_order(db: &Database) {
+pub(crate) async fn paths_come_in_byte_order(db: &Database) {
     let names = ["b", "Z", "a/b", "a.b", "ä", "a", "_", "é", "Ä"];
     let placed = |(number, name): (i64, &str)| {
         let mut entry = entry(number);
@@ -67,7 +67,7 @@ pub async fn paths_come_in_byte_order(db: &Database) {
     assert_eq!(none.count().await, 0);
 }
 
-pub async fn the_summary_counts_everything(db: &Database) {
+pub(crate) async fn the_summary_counts_everything(db: &Database) {
     let sized = |number, size| Entry { file_size: size, ..entry(number) };
     let large = u64::try_from(i64::MAX).unwrap();
     import(&db.store, vec![sized(1, Some(10)), sized(2, None), sized(3, Some(large))], 100).await;
@@ -90,7 +90,7 @@ pub async fn the_summary_counts_everything(db: &Database) {
     };
     let (held, free) = if lease.model == MODEL { (uploads, secure) } else { (secure, uploads) };
     assert_eq!(count(held, State::Started), 2);
-    assert_eq!(count(held, State::Pending), if lease.model == MODEL { 1 } else { 0 });
+    assert_eq!(count(held, State::Pending), u64::from(lease.model == MODEL));
     assert_eq!(count(free, State::Started), 0);
     assert_eq!(count(free, State::Pending), if lease.model == MODEL { 2 } else { 3 });
     assert_eq!(count(uploads, State::Succeeded), 2);
@@ -98,6 +98,6 @@ pub async fn the_summary_counts_everything(db: &Database) {
     assert_eq!(count(uploads, State::Disabled), 1);
 }
 
-pub async fn a_current_schema_is_well(db: &Database) {
+pub(crate) async fn a_current_schema_is_well(db: &Database) {
     db.store.catalogue.check().await.unwrap();
 }

@@ -1,7 +1,6 @@
 //! One suite over the ports, run on SQLite and on PostgreSQL.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-#![expect(missing_docs, clippy::missing_panics_doc, reason = "tests are named for what they prove")]
 
 mod accepting;
 mod claims;

@@ -16,7 +16,7 @@ fn flags(page: &Page) -> (bool, bool) {
     (page.has_previous, page.has_next)
 }
 
-pub async fn composite_and_mixed_keys_are_in_numeric_order(db: &Database) {
+pub(crate) async fn composite_and_mixed_keys_are_in_numeric_order(db: &Database) {
     let mut sorted: Vec<RecordKey> = [-1, 0, 9, 10, i64::MIN, i64::MAX].into_iter().map(key).collect();
     sorted.extend([&[5, 9][..], &[5, 100], &[-5, 1], &[5, i64::MIN], &[5, 9, 0], &[9, 1]].map(composite));
     sorted.push(key(5));
@@ -52,7 +52,7 @@ async fn walk(db: &Database, selection: &Selection, order: SortOrder, limit: u32
     (forwards, backwards)
 }
 
-pub async fn pages_walk_both_ways_in_both_orders(db: &Database) {
+pub(crate) async fn pages_walk_both_ways_in_both_orders(db: &Database) {
     import_numbers(&db.store, 1..=20, 100).await;
     let lease = claim(&db.store, 10, 100).await.unwrap();
     db.store.queue.complete(lease.id, &crate::support::successes(&lease, 100)[..8], false).await.unwrap();
@@ -84,7 +84,7 @@ pub async fn pages_walk_both_ways_in_both_orders(db: &Database) {
     }
 }
 
-pub async fn a_bound_need_not_exist(db: &Database) {
+pub(crate) async fn a_bound_need_not_exist(db: &Database) {
     import_numbers(&db.store, [10, 20, 30], 100).await;
     let at_start = |start| page(&db.store, Selection::default(), start, 10);
     let found = at_start(PageStart::After(key(15))).await;
@@ -103,7 +103,7 @@ pub async fn a_bound_need_not_exist(db: &Database) {
     assert_eq!(keys(&found), vec![key(10)]);
 }
 
-pub async fn offsets_and_empty_pages(db: &Database) {
+pub(crate) async fn offsets_and_empty_pages(db: &Database) {
     let nothing = page(&db.store, Selection::default(), PageStart::First, 10).await;
     assert_eq!(nothing, Page::default());
     assert_eq!(page(&db.store, Selection::default(), PageStart::Offset(5), 10).await, Page::default());
@@ -120,7 +120,7 @@ pub async fn offsets_and_empty_pages(db: &Database) {
     assert_eq!(found, Page::default());
 }
 
-pub async fn states_and_keys_filter_together(db: &Database) {
+pub(crate) async fn states_and_keys_filter_together(db: &Database) {
     let off = Entry { disabled: true, ..entry(4) };
     import(&db.store, vec![entry(1), entry(2), entry(3), off], 100).await;
     let both = Selection { state: Some(State::Disabled), ..with_numbers(&[3, 4, 5]) };
@@ -132,7 +132,7 @@ pub async fn states_and_keys_filter_together(db: &Database) {
     assert_eq!((keys(&found), flags(&found)), (vec![key(3)], (true, true)));
 }
 
-pub async fn started_is_derived_everywhere(db: &Database) {
+pub(crate) async fn started_is_derived_everywhere(db: &Database) {
     import_numbers(&db.store, 1..=6, 100).await;
     import(&db.store, vec![entry_in("other", 3)], 100).await;
     fail_all(&db.store, 200).await;
@@ -163,7 +163,7 @@ pub async fn started_is_derived_everywhere(db: &Database) {
     assert_eq!(count(&db.store, in_state(State::Failed)).await, 5);
 }
 
-pub async fn counting_stops(db: &Database) {
+pub(crate) async fn counting_stops(db: &Database) {
     import_numbers(&db.store, 1..=10, 100).await;
     assert_eq!(count(&db.store, Selection::default()).await, 10);
     assert_eq!(count(&db.store, in_state(State::Pending)).await, 10);

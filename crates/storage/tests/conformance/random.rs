@@ -15,7 +15,7 @@ use crate::support::{
 const KEYS: u64 = 40;
 const STEPS: u32 = 400;
 
-/// Numbers that look random and are the same in each run (SplitMix64).
+/// Numbers that look random and are the same in each run (the generator is called `SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -335,7 +335,7 @@ impl Pair<'_> {
     }
 }
 
-pub async fn agrees_with_a_model_in_memory(db: &Database) {
+pub(crate) async fn agrees_with_a_model_in_memory(db: &Database) {
     let mut pair = Pair { db, model: Model::default(), random: Numbers(2026), now: at(1_000_000) };
     for _ in 0..STEPS {
         pair.step().await;

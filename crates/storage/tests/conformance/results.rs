@@ -10,7 +10,7 @@ use crate::support::{
     numbers, state, succeed_all, successes, worker,
 };
 
-pub async fn successes_and_failures_are_written_whole(db: &Database) {
+pub(crate) async fn successes_and_failures_are_written_whole(db: &Database) {
     import_numbers(&db.store, 1..=2000, 100).await;
     let lease = claim(&db.store, 2000, 100).await.unwrap();
     let mut outcomes = Vec::new();
@@ -41,7 +41,7 @@ pub async fn successes_and_failures_are_written_whole(db: &Database) {
     assert!(claim(&db.store, 1, 400).await.is_none());
 }
 
-pub async fn a_late_result_is_thrown_away(db: &Database) {
+pub(crate) async fn a_late_result_is_thrown_away(db: &Database) {
     import_numbers(&db.store, 1..=5, 100).await;
     let lease = claim(&db.store, 10, 100).await.unwrap();
     let results = successes(&lease, 200);
@@ -73,7 +73,7 @@ pub async fn a_late_result_is_thrown_away(db: &Database) {
     assert_eq!(state(&db.store, 1).await, State::Failed);
 }
 
-pub async fn an_ended_lease_gives_back_the_rest(db: &Database) {
+pub(crate) async fn an_ended_lease_gives_back_the_rest(db: &Database) {
     import_numbers(&db.store, 1..=2, 100).await;
     fail_all(&db.store, 200).await;
     import_numbers(&db.store, 3..=4, 300).await;
@@ -93,7 +93,7 @@ pub async fn an_ended_lease_gives_back_the_rest(db: &Database) {
     assert_eq!(numbers(&claim(&db.store, 10, 80_000).await.unwrap()), [1, 2]);
 }
 
-pub async fn a_result_before_a_failure_is_told_apart(db: &Database) {
+pub(crate) async fn a_result_before_a_failure_is_told_apart(db: &Database) {
     import_numbers(&db.store, [1], 100).await;
     succeed_all(&db.store, 200).await;
     db.store.queue.recalculate(MODEL, &key(1), at(300)).await.unwrap();
@@ -112,7 +112,7 @@ async fn heard(signal: &mut Box<dyn WakeSignal>) {
     signal.wait().await;
 }
 
-pub async fn work_is_signalled(db: &Database) {
+pub(crate) async fn work_is_signalled(db: &Database) {
     let queue = &db.store.queue;
     let mut signal = queue.wake_signal();
     import_numbers(&db.store, [1, 2], 100).await;

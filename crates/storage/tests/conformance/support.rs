@@ -12,24 +12,24 @@ use stocktake_storage::{Store, StoreSettings, migrate, open};
 use tempfile::TempDir;
 
 /// The model that a test uses where one is enough. Its content never changes.
-pub const MODEL: Model = Model::Uploads;
+pub(crate) const MODEL: Model = Model::Uploads;
 /// How long leases last.
-pub const LEASE: Duration = Duration::from_secs(8 * 3600);
+pub(crate) const LEASE: Duration = Duration::from_secs(8 * 3600);
 /// How long a lease lasts without a sign of life.
-pub const SIGN: Duration = Duration::from_secs(60);
+pub(crate) const SIGN: Duration = Duration::from_secs(60);
 /// A checksum.
-pub const GOOD: Digest = Digest::Sha256([7; 32]);
+pub(crate) const GOOD: Digest = Digest::Sha256([7; 32]);
 
 /// A migrated database of a test's own.
-pub struct Database {
-    pub store: Store,
-    pub settings: StoreSettings,
+pub(crate) struct Database {
+    pub(crate) store: Store,
+    pub(crate) settings: StoreSettings,
     _folder: Option<TempDir>,
 }
 
 impl Database {
     /// On SQLite, in a file.
-    pub async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(format!("sqlite://{}/sub/test.db", folder.path().display()));
         migrate(&settings).await.unwrap();
@@ -38,7 +38,7 @@ impl Database {
     }
 
     /// On PostgreSQL, in the tests' cluster.
-    pub async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         let settings = settings(stocktake_testbed::postgres().create_database().unwrap());
         migrate(&settings).await.unwrap();
         let store = open(&settings).await.unwrap();
@@ -47,32 +47,32 @@ impl Database {
 }
 
 /// Settings of a test.
-pub fn settings(url: String) -> StoreSettings {
+pub(crate) fn settings(url: String) -> StoreSettings {
     StoreSettings { url, max_connections: 8, timeout: Duration::from_secs(30) }
 }
 
 /// A point in time.
-pub fn at(millis: i64) -> Timestamp {
+pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
 /// A key of one part.
-pub fn key(number: i64) -> RecordKey {
+pub(crate) fn key(number: i64) -> RecordKey {
     RecordKey::integer(number)
 }
 
 /// A key of several parts.
-pub fn composite(parts: &[i64]) -> RecordKey {
+pub(crate) fn composite(parts: &[i64]) -> RecordKey {
     RecordKey::from_parts(parts.to_vec()).unwrap()
 }
 
 /// An entry with nothing but a place.
-pub fn entry(number: i64) -> Entry {
+pub(crate) fn entry(number: i64) -> Entry {
     entry_of(key(number))
 }
 
 /// An entry with nothing but a place.
-pub fn entry_of(key: RecordKey) -> Entry {
+pub(crate) fn entry_of(key: RecordKey) -> Entry {
     let path = format!("{key}.bin");
     Entry {
         key,
@@ -85,55 +85,55 @@ pub fn entry_of(key: RecordKey) -> Entry {
 }
 
 /// An entry in another storage.
-pub fn entry_in(storage: &str, number: i64) -> Entry {
+pub(crate) fn entry_in(storage: &str, number: i64) -> Entry {
     let mut entry = entry(number);
     storage.clone_into(&mut entry.location.storage);
     entry
 }
 
 /// Imports entries into a model.
-pub async fn import_into(store: &Store, model: Model, entries: Vec<Entry>, now: i64) -> Applied {
+pub(crate) async fn import_into(store: &Store, model: Model, entries: Vec<Entry>, now: i64) -> Applied {
     let batches = futures_util::stream::iter([Ok(entries)]);
     store.catalogue.import(model, Box::pin(batches), at(now)).await.unwrap()
 }
 
 /// Imports entries.
-pub async fn import(store: &Store, entries: Vec<Entry>, now: i64) -> Applied {
+pub(crate) async fn import(store: &Store, entries: Vec<Entry>, now: i64) -> Applied {
     import_into(store, MODEL, entries, now).await
 }
 
 /// Imports records with these keys.
-pub async fn import_numbers(store: &Store, numbers: impl IntoIterator<Item = i64>, now: i64) {
+pub(crate) async fn import_numbers(store: &Store, numbers: impl IntoIterator<Item = i64>, now: i64) {
     import(store, numbers.into_iter().map(entry).collect(), now).await;
 }
 
 /// A worker's name.
-pub fn worker(name: &str) -> WorkerId {
+pub(crate) fn worker(name: &str) -> WorkerId {
     WorkerId(name.to_owned())
 }
 
 /// Everything, so many at once.
-pub fn any(limit: u32) -> ClaimFilter {
+pub(crate) fn any(limit: u32) -> ClaimFilter {
     ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit }
 }
 
 /// Claims by a filter.
-pub async fn claim_by(store: &Store, filter: &ClaimFilter, now: i64) -> Option<Lease> {
+pub(crate) async fn claim_by(store: &Store, filter: &ClaimFilter, now: i64) -> Option<Lease> {
     store.queue.claim(&worker("w"), filter, LEASE, SIGN, at(now)).await.unwrap()
 }
 
 /// Claims anything, so many at once.
-pub async fn claim(store: &Store, limit: u32, now: i64) -> Option<Lease> {
+pub(crate) async fn claim(store: &Store, limit: u32, now: i64) -> Option<Lease> {
     claim_by(store, &any(limit), now).await
 }
 
 /// The numbers of a lease's records.
-pub fn numbers(lease: &Lease) -> Vec<i64> {
+pub(crate) fn numbers(lease: &Lease) -> Vec<i64> {
     lease.records.iter().map(|record| record.key.as_integer().unwrap()).collect()
 }
 
 /// A success for each record of a lease.
-pub fn successes(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
+pub(crate) fn successes(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
     let good = |record: &stocktake_domain::ports::ClaimedRecord| {
         let done = record.verification.clone().succeed(GOOD, at(now));
         (record.key.clone(), Outcome::Succeeded(done))
@@ -142,7 +142,7 @@ pub fn successes(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
 }
 
 /// A failure for each record of a lease, to be tried again after 16 seconds the first time.
-pub fn failures(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
+pub(crate) fn failures(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
     let bad = |record: &stocktake_domain::ports::ClaimedRecord| {
         let failure = Failure::missing_file(&record.path);
         let done = record.verification.clone().fail(failure, at(now), 0);
@@ -152,7 +152,7 @@ pub fn failures(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
 }
 
 /// Claims everything that is due and ends it well; returns how many records that were.
-pub async fn succeed_all(store: &Store, now: i64) -> u64 {
+pub(crate) async fn succeed_all(store: &Store, now: i64) -> u64 {
     let mut written = 0;
     while let Some(lease) = claim(store, 1000, now).await {
         written += store.queue.complete(lease.id, &successes(&lease, now), true).await.unwrap();
@@ -161,7 +161,7 @@ pub async fn succeed_all(store: &Store, now: i64) -> u64 {
 }
 
 /// Claims everything that is due and ends it badly; returns how many records that were.
-pub async fn fail_all(store: &Store, now: i64) -> u64 {
+pub(crate) async fn fail_all(store: &Store, now: i64) -> u64 {
     let mut written = 0;
     while let Some(lease) = claim(store, 1000, now).await {
         written += store.queue.complete(lease.id, &failures(&lease, now), true).await.unwrap();
@@ -170,38 +170,38 @@ pub async fn fail_all(store: &Store, now: i64) -> u64 {
 }
 
 /// A record that is there.
-pub async fn get(store: &Store, number: i64) -> Record {
+pub(crate) async fn get(store: &Store, number: i64) -> Record {
     store.catalogue.get(MODEL, &key(number)).await.unwrap().unwrap()
 }
 
 /// The state of a record that is there.
-pub async fn state(store: &Store, number: i64) -> State {
+pub(crate) async fn state(store: &Store, number: i64) -> State {
     get(store, number).await.state()
 }
 
 /// Everything in a state.
-pub fn in_state(state: State) -> Selection {
+pub(crate) fn in_state(state: State) -> Selection {
     Selection { state: Some(state), keys: None }
 }
 
 /// Only these numbers.
-pub fn with_numbers(numbers: &[i64]) -> Selection {
+pub(crate) fn with_numbers(numbers: &[i64]) -> Selection {
     Selection { state: None, keys: Some(numbers.iter().copied().map(key).collect()) }
 }
 
 /// The numbers in a state, in order.
-pub async fn numbers_in(store: &Store, state: State) -> Vec<i64> {
+pub(crate) async fn numbers_in(store: &Store, state: State) -> Vec<i64> {
     let page = page(store, in_state(state), PageStart::First, 1000).await;
     page.records.iter().map(|record| record.key.as_integer().unwrap()).collect()
 }
 
 /// A page in ascending order.
-pub async fn page(store: &Store, selection: Selection, start: PageStart, limit: u32) -> Page {
+pub(crate) async fn page(store: &Store, selection: Selection, start: PageStart, limit: u32) -> Page {
     let request = PageRequest { model: MODEL, selection, order: SortOrder::Ascending, start, limit };
     store.catalogue.page(&request).await.unwrap()
 }
 
 /// How many match, counted to the end.
-pub async fn count(store: &Store, selection: Selection) -> u64 {
+pub(crate) async fn count(store: &Store, selection: Selection) -> u64 {
     store.catalogue.count(MODEL, &selection, u64::MAX).await.unwrap()
 }

@@ -16,7 +16,7 @@ fn token(name: &str, digest: u8) -> NewToken {
     }
 }
 
-pub async fn a_token_is_kept_and_found(db: &Database) {
+pub(crate) async fn a_token_is_kept_and_found(db: &Database) {
     let tokens = &db.store.tokens;
     let made = tokens.create(&token("ci", 1), at(100)).await.unwrap().unwrap();
     assert_eq!((made.made.clone(), made.created_at, made.revoked_at), (token("ci", 1), at(100), None));
@@ -31,7 +31,7 @@ pub async fn a_token_is_kept_and_found(db: &Database) {
     assert!(tokens.create(&token("other", 1), at(300)).await.is_err());
 }
 
-pub async fn names_are_unique_until_revoked(db: &Database) {
+pub(crate) async fn names_are_unique_until_revoked(db: &Database) {
     let tokens = &db.store.tokens;
     let first = tokens.create(&token("ci", 1), at(100)).await.unwrap().unwrap();
     assert_eq!(tokens.create(&token("ci", 2), at(200)).await.unwrap(), Err(NameTaken));
@@ -46,7 +46,7 @@ pub async fn names_are_unique_until_revoked(db: &Database) {
     assert_eq!(tokens.list().await.unwrap(), [revoked, second]);
 }
 
-pub async fn of_two_at_once_one_gets_the_name(db: &Database) {
+pub(crate) async fn of_two_at_once_one_gets_the_name(db: &Database) {
     let tries = (1..=8).map(|digest| {
         let store = db.store.clone();
         tokio::spawn(async move { store.tokens.create(&token("ci", digest), at(100)).await.unwrap().is_ok() })

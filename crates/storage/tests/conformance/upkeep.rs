@@ -36,7 +36,7 @@ async fn in_all_states(db: &Database) -> Vec<Record> {
     records
 }
 
-pub async fn recalculate_is_what_the_domain_says(db: &Database) {
+pub(crate) async fn recalculate_is_what_the_domain_says(db: &Database) {
     for before in in_all_states(db).await {
         assert!(db.store.queue.recalculate(MODEL, &before.key, at(400_000)).await.unwrap());
         let after = db.store.catalogue.get(MODEL, &before.key).await.unwrap().unwrap();
@@ -45,7 +45,7 @@ pub async fn recalculate_is_what_the_domain_says(db: &Database) {
     }
 }
 
-pub async fn recalculating_again_moves_on(db: &Database) {
+pub(crate) async fn recalculating_again_moves_on(db: &Database) {
     import_numbers(&db.store, [1], 100).await;
     for attempt in 1..=3 {
         db.store.queue.recalculate(MODEL, &key(1), at(100)).await.unwrap();
@@ -61,7 +61,7 @@ pub async fn recalculating_again_moves_on(db: &Database) {
     assert_eq!(claim(&db.store, 1, 100).await.unwrap().records[0].verification.attempt(), 6);
 }
 
-pub async fn failed_records_are_retried_in_time(db: &Database) {
+pub(crate) async fn failed_records_are_retried_in_time(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=3, 0).await;
     fail_all(&db.store, 1000).await;
@@ -82,7 +82,7 @@ pub async fn failed_records_are_retried_in_time(db: &Database) {
     assert_eq!((failed.history().retry_count, failed.status.retry_at()), (2, Some(at(18_000 + 31_000))));
 }
 
-pub async fn a_retry_below_a_lease_is_not_held_by_it(db: &Database) {
+pub(crate) async fn a_retry_below_a_lease_is_not_held_by_it(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=3, 0).await;
     let lease = claim(&db.store, 10, 0).await.unwrap();
@@ -95,7 +95,7 @@ pub async fn a_retry_below_a_lease_is_not_held_by_it(db: &Database) {
     assert_eq!(get(&db.store, 2).await.history().retry_count, 1);
 }
 
-pub async fn old_successes_expire(db: &Database) {
+pub(crate) async fn old_successes_expire(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=4, 0).await;
     succeed_all(&db.store, 1000).await;
@@ -121,7 +121,7 @@ pub async fn old_successes_expire(db: &Database) {
     assert_eq!(queue.expire_succeeded(MODEL, None, at(0), 100, at(5000)).await.unwrap(), (None, 0));
 }
 
-pub async fn outstanding_counts_due_and_leased(db: &Database) {
+pub(crate) async fn outstanding_counts_due_and_leased(db: &Database) {
     let queue = &db.store.queue;
     let outstanding = async |filter: &ClaimFilter, at_most| queue.outstanding(filter, at_most).await.unwrap();
     assert_eq!(outstanding(&any(1), 10).await, 0);
