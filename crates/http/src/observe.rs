@@ -145,14 +145,17 @@ fn log(
     if let Some(cause) = cause {
         tracing::error!(request.id = id, http.status = status.as_u16(), error = cause, "request failed");
     }
+    let path = path.get(..MAX_LOGGED_PATH).unwrap_or(path);
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
         request.id = id,
         http.method = method.as_str(),
-        http.path = path.get(..MAX_LOGGED_PATH).unwrap_or(path),
+        http.path = path,
         http.status = status.as_u16(),
-        http.duration_ms = took.as_secs_f64() * 1000.0,
+        http.duration_us = micros,
         token.owner = owner,
-        "request answered"
+        "{method} {path} answered {}",
+        status.as_u16()
     );
 }
 

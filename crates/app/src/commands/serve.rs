@@ -20,12 +20,18 @@ use crate::lifecycle::{Tasks, cancel_on_signal};
 use crate::settings::Settings;
 use crate::wiring;
 
+/// The upper bounds of the buckets in which durations are counted, in seconds.
+const DURATION_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 30.0];
+
 /// How often what was recorded for `/metrics` is tidied up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Runs the command until a signal.
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
+    let metrics = PrometheusBuilder::new()
+        .set_buckets(&DURATION_BUCKETS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("metrics cannot be recorded")?;
     let store = wiring::open_store(settings).await?;
     let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
     let scheduler = wiring::scheduler(settings, &store);

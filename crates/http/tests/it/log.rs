@@ -47,5 +47,5 @@ fn each_request_has_one_line_and_a_fault_its_cause_under_the_same_id() {
     assert_eq!(line["fields"]["http.path"], uri);
     assert_eq!(line["fields"]["http.status"], 500);
     assert_eq!(line["fields"]["token.owner"], "o");
-    assert!(line["fields"]["http.duration_ms"].is_number());
+    assert!(line["fields"]["http.duration_us"].is_number());
 }
