@@ -101,7 +101,7 @@ pub(crate) async fn get<S: Session>(
 async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, Fault> {
     let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
     let sql = filter.select_from(sql, S::DIALECT, &Span::all());
-    let sql = sql.push(" LIMIT ?) AS matching").bind(i64::try_from(at_most).unwrap_or(i64::MAX));
+    let sql = sql.push(" LIMIT ? + 0) AS matching").bind(i64::try_from(at_most).unwrap_or(i64::MAX));
     let counted: i64 = session.one(sql).await?;
     crate::rows::unsigned(counted, "count")
 }

@@ -136,7 +136,7 @@ async fn next_batch<S: Session>(
         return Ok(Batch { filter: filter.with_keys(batch), span, next });
     }
     let sql = filter.select_from(Sql::<Binary>::new("SELECT r.key"), S::DIALECT, &span);
-    let sql = sql.push(by_key(false)).push(" LIMIT 2 OFFSET ?").bind(i64::from(limit) - 1);
+    let sql = sql.push(by_key(false)).push(" LIMIT 2 OFFSET ? + 0").bind(i64::from(limit) - 1);
     let bounds: Vec<Vec<u8>> = session.load(sql).await?;
     let next = match bounds.as_slice() {
         [last, _] => Some(last.clone()),

@@ -13,7 +13,9 @@ use std::time::Duration;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use diesel_async::{
+    AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection as _, TransactionManager as _,
+};
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 use tokio::time::timeout;
 
@@ -133,6 +135,10 @@ impl Private for Own {
     }
 }
 
+/// Statements that write are planned anew each time: some join the rows of a batch, and for these the plan
+/// depends on how many records there are by now.
+const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan";
+
 /// Runs a task, in a transaction where the work asks for one.
 async fn perform<R: Send>(
     connection: &mut AsyncPgConnection,
@@ -141,7 +147,21 @@ async fn perform<R: Send>(
 ) -> Result<R, Fault> {
     match work {
         Work::Read | Work::Scratch => task(connection).await,
-        Work::Write | Work::Import => connection.transaction(async |connection| task(connection).await).await,
+        Work::Write | Work::Import => {
+            AnsiTransactionManager::begin_transaction_sql(connection, BEGIN).await?;
+            match task(connection).await {
+                Ok(done) => {
+                    AnsiTransactionManager::commit_transaction(connection).await?;
+                    Ok(done)
+                }
+                Err(fault) => {
+                    // Told is what went wrong, not what went wrong then: a connection that is lost is found
+                    // to be so when the pool takes it back.
+                    let _ = AnsiTransactionManager::rollback_transaction(connection).await;
+                    Err(fault)
+                }
+            }
+        }
         Work::Survey => {
             let mut survey = connection.build_transaction().repeatable_read().read_only();
             survey

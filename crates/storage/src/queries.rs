@@ -4,6 +4,9 @@
 //! of a table that was empty a moment ago: PostgreSQL keeps a plan once made, and SQLite has no figures
 //! unless it is told to gather them. So each is put such that one index alone can serve it (see the
 //! migrations), joins are put such that they go one way only, and SQLite is told the index besides.
+//!
+//! `LIMIT ? + 0` is there for SQLite: it would look into a mere `?` and prepare the statement anew for each
+//! value.
 
 use stocktake_domain::{Selection, State};
 

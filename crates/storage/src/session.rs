@@ -82,6 +82,9 @@ pub(crate) trait Session: Send + 'static {
     /// Adds entries, each key once, to those of the import; one whose key is there takes its place.
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()>;
 
+    /// Lets the planner know that so many records were added, where it would not notice for a while.
+    fn gather_statistics(&mut self, added: u64) -> impl Step<()>;
+
     /// Tells other processes, when the transaction ends well, that there is work.
     fn announce_work(&mut self) -> impl Step<()>;
 

@@ -72,6 +72,9 @@ async fn apply_all<S: Session>(session: &mut S, model: i16, now: i64) -> Result<
     while let Some(last) = import.apply_next(session, behind).await? {
         behind = key::behind(last);
     }
+    if import.applied.added > 0 {
+        session.gather_statistics(import.applied.added).await?;
+    }
     if import.due {
         import.keep_clear_of_new_leases(session).await?;
         session.announce_work().await?;
@@ -130,7 +133,7 @@ impl Import {
     ) -> Result<Vec<(StagedRow, Option<RecordRow>, bool)>, Fault> {
         let sql = Sql::<(staged::SqlType, Nullable<records::SqlType>, Bool)>::new(format!(
             "SELECT {STAGED}, {RECORD}, {STARTED} \
-             FROM (SELECT {STAGED} FROM staged s WHERE s.key >= ? ORDER BY s.key LIMIT ?) AS s \
+             FROM (SELECT {STAGED} FROM staged s WHERE s.key >= ? ORDER BY s.key LIMIT ? + 0) AS s \
              LEFT JOIN records r ON r.model = ? AND r.key = s.key ORDER BY s.key"
         ));
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
@@ -147,11 +150,13 @@ impl Import {
             return Ok(changed);
         }
         let keys: Vec<Vec<u8>> = changed.iter().map(|(entry, _, _)| entry.key.clone()).collect();
+        // One after the other, in the order of their keys, as everybody locks records.
         let sql = Sql::<(records::SqlType, Bool)>::new(format!(
-            "SELECT {RECORD}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) \
-             JOIN records r ON r.key = wanted.key AND r.model = ? ORDER BY r.key FOR UPDATE OF r"
+            "SELECT {RECORD}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
+             (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key FOR UPDATE) AS r"
         ));
-        let rows: Vec<(RecordRow, bool)> = session.load(sql.bind(keys).bind(self.model)).await?;
+        let mut rows: Vec<(RecordRow, bool)> = session.load(sql.bind(keys).bind(self.model)).await?;
+        rows.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
         if rows.len() != changed.len() {
             return Err(Fault::data("a record vanished during an import"));
         }

@@ -68,8 +68,8 @@ impl Plan {
             None => sql.push("FALSE"),
         };
         let sql = self.filter.select_from(sql, S::DIALECT, &self.span);
-        let sql = sql.push(by_key(self.descending)).push(" LIMIT ?").bind(self.limit + 1);
-        if self.offset > 0 { sql.push(" OFFSET ?").bind(self.offset) } else { sql }
+        let sql = sql.push(by_key(self.descending)).push(" LIMIT ? + 0").bind(self.limit + 1);
+        if self.offset > 0 { sql.push(" OFFSET ? + 0").bind(self.offset) } else { sql }
     }
 
     fn push_exists<S: Session, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {

@@ -40,11 +40,8 @@ impl Session for AsyncPgConnection {
         Ok(())
     }
 
-    /// One statement for all results; the rows are found one after the other, in the order given. It is
-    /// planned anew each time, for as many results as there are: the plan for an unknown number that was made
-    /// while the table was empty would read all of it.
+    /// One statement for all results; the rows are found one after the other, in the order given.
     async fn write_results(&mut self, model: i16, results: Vec<ResultRow>) -> Result<u64, Fault> {
-        self.batch("SET LOCAL plan_cache_mode = force_custom_plan").await?;
         let sql = Sql::<()>::new(
             "UPDATE records AS r SET state = u.state, due_at = NULL, attempt = u.attempt, \
              baseline = u.baseline, baseline_at = u.baseline_at, failed_at = u.failed_at, \
@@ -124,6 +121,17 @@ impl Session for AsyncPgConnection {
         );
         let sql = columns!(sql, entries, key, storage, path, created_at, file_size, expected, disabled);
         Session::execute(self, sql).await?;
+        Ok(())
+    }
+
+    /// ANALYZE, if the planner knows of less than nine tenths of what is there now.
+    async fn gather_statistics(&mut self, added: u64) -> Result<(), Fault> {
+        let sql = Sql::<diesel::sql_types::Bool>::new(
+            "SELECT reltuples < 9 * ? FROM pg_class WHERE oid = CAST('records' AS regclass)",
+        );
+        if self.one::<bool, _>(sql.bind(i64::try_from(added).unwrap_or(i64::MAX / 9))).await? {
+            self.batch("ANALYZE records").await?;
+        }
         Ok(())
     }
 

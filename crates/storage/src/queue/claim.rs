@@ -80,16 +80,20 @@ pub(super) struct QueueName {
 
 /// The queues that match and hold anything due, the longest unserved first.
 pub(super) async fn queues<S: Session>(session: &mut S, wanted: Wanted) -> Result<Vec<QueueName>, Fault> {
-    let due = format!(
-        "EXISTS (SELECT 1 FROM records AS r{} WHERE r.model + 0 = +q.model AND r.storage = q.storage \
-         AND r.due_at IS NOT NULL AND r.due_at >= ?",
-        S::DIALECT.in_queue(),
-    );
+    // Not EXISTS, which PostgreSQL may answer by gathering all that is due.
+    let due = |more: &str| {
+        format!(
+            "(SELECT 1 FROM records AS r{} WHERE r.model + 0 = +q.model AND r.storage = q.storage \
+             AND r.due_at IS NOT NULL AND r.due_at >= ?{more} LIMIT 1) IS NOT NULL",
+            S::DIALECT.in_queue(),
+        )
+    };
     // Looking behind the last claim first passes by what PostgreSQL still keeps of the work done before it.
     let sql = Sql::<(SmallInt, Text)>::new(format!(
-        "SELECT q.model, q.storage FROM queues q \
-         WHERE CASE WHEN {due} AND r.key > q.claimed_to) THEN TRUE ELSE {due}) END \
-         ORDER BY q.served, q.model, q.storage"
+        "SELECT q.model, q.storage FROM queues q WHERE CASE WHEN {} THEN TRUE ELSE {} END \
+         ORDER BY q.served, q.model, q.storage",
+        due(" AND r.key > q.claimed_to"),
+        due(""),
     ));
     let due_from = wanted.due_from.unwrap_or(NO_DUE_FROM);
     let names: Vec<(i16, String)> = session.load(sql.bind(due_from).bind(due_from)).await?;
@@ -210,7 +214,7 @@ async fn due_records<S: Session>(
     let sql = Sql::<records::SqlType>::new(format!("SELECT {RECORD}"));
     let sql = push_in_queue(sql, S::DIALECT, queue.model, &queue.storage, &span);
     let sql = sql.push(" AND r.due_at >= ?").bind(wanted.due_from.unwrap_or(NO_DUE_FROM));
-    session.load(sql.push(by_key(false)).push(" LIMIT ?").bind(wanted.limit)).await
+    session.load(sql.push(by_key(false)).push(" LIMIT ? + 0").bind(wanted.limit)).await
 }
 
 /// Notes that it was the queue's turn, and how far the claim went.

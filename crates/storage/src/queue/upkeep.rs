@@ -31,7 +31,7 @@ pub(super) async fn retry_failed<S: Session>(
     // Records that somebody else is writing are passed over: nobody waits here, and so nobody deadlocks.
     let sql = Sql::<(SmallInt, Binary)>::new(format!(
         "SELECT r.model, r.key FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL \
-         AND r.retry_at <= ? ORDER BY r.retry_at LIMIT ?{}",
+         AND r.retry_at <= ? ORDER BY r.retry_at LIMIT ? + 0{}",
         S::DIALECT.to_retry(),
         S::DIALECT.for_update_skip_locked(),
     ));
@@ -68,7 +68,7 @@ pub(super) async fn expire_succeeded<S: Session>(
 ) -> Result<((Option<RecordKey>, u64), bool), Fault> {
     let mut span = Span::behind(sweep.after.clone());
     let sql = Sql::<Binary>::new(
-        "SELECT r.key FROM records r WHERE r.model = ? AND r.key >= ? ORDER BY r.key LIMIT 1 OFFSET ?",
+        "SELECT r.key FROM records r WHERE r.model = ? AND r.key >= ? ORDER BY r.key LIMIT 1 OFFSET ? + 0",
     );
     let sql = sql.bind(sweep.model).bind(span.from.clone()).bind(i64::from(sweep.limit.max(1)) - 1);
     let last: Option<Vec<u8>> = session.first(sql).await?;
@@ -110,7 +110,8 @@ pub(super) async fn outstanding<S: Session>(
     for queue in claim::queues(session, wanted.clone()).await? {
         let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
         let sql = push_in_queue(sql, S::DIALECT, queue.model, &queue.storage, &Span::all());
-        let sql = sql.push(" AND r.due_at >= ? LIMIT ?) AS due").bind(wanted.due_from.unwrap_or(i64::MIN));
+        let sql =
+            sql.push(" AND r.due_at >= ? LIMIT ? + 0) AS due").bind(wanted.due_from.unwrap_or(i64::MIN));
         found += session.one::<i64, _>(sql.bind(at_most - found)).await?;
         if found >= at_most {
             break;

@@ -1,6 +1,6 @@
 //! Rows of `records`.
 
-use diesel::prelude::{AsChangeset, Insertable, Queryable};
+use diesel::prelude::{Insertable, Queryable};
 use stocktake_domain::ports::Outcome;
 use stocktake_domain::{
     Baseline, Entry, Failed, Failure, History, Location, Record, RecordKey, Status, Timestamp, Verification,
@@ -13,8 +13,10 @@ use crate::key;
 use crate::schema::{records, staged};
 
 /// A row of `records`.
+///
+/// Its absent values are written as NULL, not left to defaults: the latter is another statement for each row.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
-#[diesel(table_name = records)]
+#[diesel(table_name = records, treat_none_as_default_value = false)]
 pub(crate) struct RecordRow {
     pub(crate) model: i16,
     pub(crate) key: Vec<u8>,
@@ -36,15 +38,11 @@ pub(crate) struct RecordRow {
     pub(crate) failure: Option<String>,
 }
 
-/// The columns that a result of an attempt writes, for the record with this key.
-#[derive(Debug, Clone, AsChangeset)]
-#[diesel(table_name = records)]
-#[diesel(treat_none_as_null = true)]
+/// What a result of an attempt writes, into the record with this key; it is due no more.
+#[derive(Debug, Clone)]
 pub(crate) struct ResultRow {
-    #[diesel(skip_update)]
     pub(crate) key: Vec<u8>,
     pub(crate) state: i16,
-    pub(crate) due_at: Option<i64>,
     pub(crate) attempt: i64,
     pub(crate) baseline: Option<Vec<u8>>,
     pub(crate) baseline_at: Option<i64>,
@@ -57,7 +55,7 @@ pub(crate) struct ResultRow {
 
 /// An entry of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
-#[diesel(table_name = staged)]
+#[diesel(table_name = staged, treat_none_as_default_value = false)]
 pub(crate) struct StagedRow {
     pub(crate) key: Vec<u8>,
     pub(crate) storage: String,
@@ -190,7 +188,6 @@ impl ResultRow {
         Self {
             key: key::encode(key),
             state: if failed.is_some() { FAILED } else { SUCCEEDED },
-            due_at: None,
             attempt: change.attempt,
             baseline: change.baseline,
             baseline_at: change.baseline_at,
