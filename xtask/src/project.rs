@@ -27,7 +27,8 @@ impl Project {
     /// Finds the checkout.
     pub(crate) fn find() -> anyhow::Result<Self> {
         // What cargo says now, not when this was built: the checkout may have moved.
-        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest =
+            std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&manifest).parent().context("xtask has no parent folder")?;
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(target) => std::path::absolute(target)?,

@@ -28,10 +28,6 @@ pub(crate) enum Value {
     BigInt(i64),
     Binary(Vec<u8>),
     Text(String),
-    MaybeSmallInt(Option<i16>),
-    MaybeBigInt(Option<i64>),
-    MaybeBinary(Option<Vec<u8>>),
-    MaybeText(Option<String>),
     SmallInts(Vec<i16>),
     Integers(Vec<i32>),
     BigInts(Vec<i64>),
@@ -56,8 +52,6 @@ macro_rules! values {
 
 values! {
     i16 => SmallInt, i32 => Integer, i64 => BigInt, Vec<u8> => Binary, String => Text,
-    Option<i16> => MaybeSmallInt, Option<i64> => MaybeBigInt, Option<Vec<u8>> => MaybeBinary,
-    Option<String> => MaybeText,
     Vec<i16> => SmallInts, Vec<i32> => Integers, Vec<i64> => BigInts, Vec<bool> => Bools,
     Vec<Vec<u8>> => Binaries, Vec<String> => Texts,
     Vec<Option<i16>> => MaybeSmallInts, Vec<Option<i64>> => MaybeBigInts,
@@ -126,10 +120,6 @@ where
         Value::BigInt(value) => out.push_bind_param::<BigInt, _>(value)?,
         Value::Binary(value) => out.push_bind_param::<Binary, _>(value)?,
         Value::Text(value) => out.push_bind_param::<Text, _>(value)?,
-        Value::MaybeSmallInt(value) => out.push_bind_param::<Nullable<SmallInt>, _>(value)?,
-        Value::MaybeBigInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
-        Value::MaybeBinary(value) => out.push_bind_param::<Nullable<Binary>, _>(value)?,
-        Value::MaybeText(value) => out.push_bind_param::<Nullable<Text>, _>(value)?,
         other => return Ok(Some(other)),
     }
     Ok(None)

@@ -20,7 +20,7 @@ CREATE TABLE records (
     failure      TEXT,
     PRIMARY KEY (model, key),
     -- 0 pending, 2 succeeded, 3 failed, 4 disabled. 'started' follows from the leases and is never stored.
-    CONSTRAINT records_state CHECK (state IN (0, 2, 3, 4)),
+    CONSTRAINT records_state CHECK (state >= 0 AND state <= 4 AND state <> 1),
     -- A pending record is in the queue, a failed one may be, no other is.
     CONSTRAINT records_due CHECK (state = 3 OR (state = 0) = (due_at IS NOT NULL)),
     CONSTRAINT records_failed CHECK (
