@@ -191,11 +191,11 @@ async fn a_lost_database_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_pool_without_a_free_connection_gives_up_in_time() {
+async fn a_call_that_waits_too_long_gives_up_and_harms_no_other() {
     let url = postgres().create_database().unwrap();
     let patient = settings(&url);
     migrate(&patient).await.unwrap();
-    let hasty = StoreSettings { max_connections: 1, timeout: Duration::from_millis(500), ..patient };
+    let hasty = StoreSettings { max_connections: 1, timeout: Duration::from_secs(3), ..patient };
     let store = open(&hasty).await.unwrap();
     // Somebody holds the table; the statement waits, then gives up, and its connection is not used again.
     let mut holder = postgres().command("psql");
@@ -210,8 +210,6 @@ async fn a_pool_without_a_free_connection_gives_up_in_time() {
     }
     assert!(matches!(store.tokens.list().await, Err(StoreError::Unavailable(_))));
     reads(&store).await.unwrap();
-    let both = tokio::join!(store.tokens.list(), reads(&store));
-    assert!(matches!(both, (Err(StoreError::Unavailable(_)), Err(StoreError::Unavailable(_)))));
     let stop = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7";
     postgres().sql(&url, stop).unwrap();
     holder.wait().unwrap();
