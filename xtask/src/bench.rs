@@ -76,8 +76,15 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         rows.extend(list::measure(&binary, folder.path(), options)?);
     }
     if chosen(Part::Crates) {
-        for (package, bench) in [("stocktake-content", "inspect"), ("stocktake-storage", "queue")] {
-            run_command(&mut project.cargo(&["bench", "--locked", "--package", package, "--bench", bench]))?;
+        for (package, bench, arguments) in [
+            ("stocktake-content", "inspect", &[][..]),
+            ("stocktake-storage", "queue", &[]),
+            ("stocktake-git", "repositories", &["--count", "1000"]),
+            ("stocktake-objects", "read", &[]),
+            ("stocktake-registry", "read", &[]),
+        ] {
+            let words = ["bench", "--locked", "--package", package, "--bench", bench, "--"];
+            run_command(project.cargo(&words).args(arguments))?;
         }
     }
     print(&rows);

@@ -60,7 +60,7 @@ fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
     let names: Vec<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
 
     let mut findings = dependencies::check(&edges);
-    findings.extend(dependencies::check_reach(&dependencies::reach(metadata, dependencies::INNERMOST)?));
+    findings.extend(dependencies::check_reach(&dependencies::reach(root, dependencies::INNERMOST)?));
     findings.extend(invariants::check(&architecture, &dependencies::rules(), &names));
     findings.extend(licences::check(metadata));
     findings.extend(manifests::check(root, metadata)?);

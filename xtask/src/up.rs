@@ -54,7 +54,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     } else {
         Database::Sqlite
     };
-    let installation = Installation::new(&binary, &folder, database, &sample.storages, "")?;
+    let served = sample.serve()?;
+    let installation = Installation::new(&binary, &folder, database, &[], &served.configuration)?;
     installation.run(&["migrate"])?;
     installation.import_sample(&sample)?;
     let api = installation.api()?;
@@ -66,7 +67,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     api.wait_until_ready(&mut serve)?;
     api.wait_until_done(&sample.models(), &mut serve, PATIENCE)?;
-    println!("{}", welcome(project, &installation, &api, &sample)?);
+    let registry = served.registry.as_ref().map_or("a registry's directory", |_| "a container registry");
+    println!("{}", welcome(project, &installation, &api, &sample, registry)?);
 
     while !stopped.load(Ordering::Relaxed) {
         for process in workers.iter_mut().chain([&mut serve]) {
@@ -109,16 +111,18 @@ fn welcome(
     installation: &Installation,
     api: &Api,
     sample: &Sample,
+    registry: &str,
 ) -> anyhow::Result<String> {
     let uploads: Vec<&SampleRecord> = sample.of("uploads").collect();
     let find = |identifier: &str| uploads.iter().find(|record| record.identifier == identifier);
     let (good, bad) = (find("1").context("no upload 1")?, find("117").context("no upload 117")?);
-    let (Outcome::Succeeded(digest), Outcome::Failed(failure)) = (&good.outcome, &bad.outcome) else {
+    let (Outcome::Succeeded(digest), Outcome::Failed { text: failure, .. }) = (&good.outcome, &bad.outcome)
+    else {
         bail!("the sample is not what it was");
     };
     let (base, token) = (&api.base, &api.token);
     let uploads = list_path("uploads");
-    let file = sample.storages.first().context("no storage")?.1.join("uploads/01/file-001.bin");
+    let file = sample.root("main").join("uploads/01/file-001.bin");
     let config = installation.config();
     let short = |path: &Path| path.strip_prefix(&project.root).unwrap_or(path).display().to_string();
     Ok(format!(
@@ -142,7 +146,8 @@ curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}{uploads}/117'
 # which is what `sha256sum {file}` prints.
 curl -sS -X PUT -H 'PRIVATE-TOKEN: {token}' '{base}{uploads}/1/checksum'
 
-Uploads 118 (missing), 119 (a link out of its storage) and 120 (`..`) failed too.
+Uploads 118 (missing), 119 (a link out of its storage) and 120 (`..`) failed too. All 19 data types have
+records, in directories, git repositories, an S3 server and {registry}: {base}/api/v1/summary.
 {LAST_LINE}"#,
         config = short(&config),
         file = short(&file),

@@ -122,13 +122,11 @@ impl<'a, W: Watcher> Scan<'a, W> {
     async fn add(&mut self, file: Found) -> Result<(), ScanError> {
         self.largest = self.largest.checked_add(1).ok_or(ScanError::NoKeyLeft)?;
         self.report.new += 1;
+        let location = Location { storage: self.storage.to_owned(), path: file.path };
         self.batch.push(Entry {
-            key: RecordKey::integer(self.largest),
             created_at: file.modified_at,
             file_size: file.size,
-            location: Location { storage: self.storage.to_owned(), path: file.path },
-            expected: None,
-            disabled: false,
+            ..Entry::new(RecordKey::integer(self.largest), location)
         });
         if self.batch.len() == BATCH { self.flush().await } else { Ok(()) }
     }

@@ -3,26 +3,28 @@
 mod layers;
 mod reader;
 mod show;
+mod storages;
 mod values;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Model};
-use stocktake_worker::Hours;
 
 pub(crate) use layers::Override;
 pub(crate) use show::show;
+pub(crate) use storages::{Content, Storage};
 
 use layers::{Sources, Table};
 use reader::Reader;
 use values::{
-    address, boolean, bytes, duration, filled_text, list, optional_address, optional_base_url, parsed, text,
-    whole,
+    address, boolean, bytes, duration, filled_text, list, optional_address, optional_base_url, parsed,
+    positive, text, whole,
 };
 
 /// What is wrong with the configuration, in one sentence.
@@ -38,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) worker: Worker,
     pub(crate) verification: Verification,
     pub(crate) storages: BTreeMap<String, Storage>,
+    pub(crate) secrets: Secrets,
     pub(crate) log: Log,
 }
 
@@ -82,16 +85,10 @@ pub(crate) struct Worker {
 pub(crate) struct Verification {
     pub(crate) algorithm: Algorithm,
     pub(crate) per_model: BTreeMap<Model, Algorithm>,
+    /// Git repositories have Gitaly's checksum.
+    pub(crate) gitaly: bool,
     pub(crate) reverify_after: Duration,
     pub(crate) lease: Duration,
-}
-
-/// A section `storages.<name>` of kind `directory`.
-#[derive(Debug)]
-pub(crate) struct Storage {
-    pub(crate) root: PathBuf,
-    pub(crate) bytes_per_second: Option<NonZeroU64>,
-    pub(crate) hours: Option<Hours>,
 }
 
 /// Section `log`.
@@ -121,14 +118,16 @@ fn load_from(sources: &Sources) -> Result<Loaded, SettingsError> {
 
 fn check(table: &Table) -> Result<Settings, SettingsError> {
     let mut reader = Reader::new(table);
-    let settings = Settings {
+    let mut settings = Settings {
         database: database(&mut reader)?,
         http: http(&mut reader)?,
         worker: worker(&mut reader)?,
         verification: verification(&mut reader)?,
-        storages: storages(&mut reader)?,
+        storages: BTreeMap::new(),
+        secrets: secrets(&mut reader)?,
         log: log(&mut reader)?,
     };
+    settings.storages = storages::storages(&mut reader, settings.worker.readers)?;
     reader.finish()?;
     for name in settings.worker.storages.iter().flatten() {
         if !settings.storages.contains_key(name) {
@@ -169,9 +168,7 @@ fn worker(reader: &mut Reader<'_>) -> Result<Worker, SettingsError> {
         enabled: reader.get("worker.enabled", boolean)?,
         concurrency: reader.get("worker.concurrency", whole(0, 1_024))?,
         storages: Some(reader.get("worker.storages", list)?).filter(|names| !names.is_empty()),
-        readers: reader.get("worker.readers", |value| {
-            whole(1, 4_096)(value).map(|readers| NonZeroUsize::new(readers).unwrap_or(NonZeroUsize::MIN))
-        })?,
+        readers: reader.get("worker.readers", positive(4_096))?,
         claim_size: reader.get("worker.claim_size", whole(1, 1_000))?,
         leases_per_storage: reader.get("worker.leases_per_storage", whole(1, 64))?,
         poll: reader.get("worker.poll", duration(Duration::from_millis(10)))?,
@@ -193,42 +190,19 @@ fn verification(reader: &mut Reader<'_>) -> Result<Verification, SettingsError> 
     Ok(Verification {
         algorithm: reader.get("verification.algorithm", algorithm())?,
         per_model,
+        gitaly: reader.get("verification.repository_checksum", |value| match text(value)?.as_str() {
+            "refs" => Ok(false),
+            "gitaly" => Ok(true),
+            _ => Err("must be \"refs\" or \"gitaly\"".to_owned()),
+        })?,
         reverify_after: reader.get("verification.reverify_after", duration(Duration::from_secs(1)))?,
         lease: reader.get("verification.lease", duration(Duration::from_secs(1)))?,
     })
 }
 
-fn storages(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Storage>, SettingsError> {
-    let names = reader.names_below("storages");
-    names.into_iter().map(|name| storage(reader, &name).map(|storage| (name, storage))).collect()
-}
-
-fn storage(reader: &mut Reader<'_>, name: &str) -> Result<Storage, SettingsError> {
-    let key = |field: &str| format!("storages.{name}.{field}");
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-        let sentence = "the name of a storage has letters, digits, \"_\" and \"-\" only";
-        return Err(reader.mistake(&format!("storages.{name}"), sentence));
-    }
-    if let Some(kind) = reader.optional(&key("kind"), text)? {
-        match kind.as_str() {
-            "directory" => {}
-            "git" | "s3" | "registry" => {
-                let sentence = format!("this build does not know the kind {kind:?} yet, only \"directory\"");
-                return Err(reader.mistake(&key("kind"), &sentence));
-            }
-            _ => return Err(reader.mistake(&key("kind"), "must be \"directory\"")),
-        }
-    }
-    Ok(Storage {
-        root: reader.get(&key("root"), filled_text)?.into(),
-        bytes_per_second: reader.optional(&key("bytes_per_second"), bytes)?.and_then(NonZeroU64::new),
-        hours: reader
-            .optional(&key("hours"), |value| match text(value)?.as_str() {
-                "" => Ok(None),
-                _ => parsed("must be daily hours such as \"22:00-06:00\"")(value).map(Some),
-            })?
-            .flatten(),
-    })
+fn secrets(reader: &mut Reader<'_>) -> Result<Secrets, SettingsError> {
+    let db_key_base = reader.get("secrets.db_key_base", text)?;
+    Ok(Secrets { db_key_base: Some(db_key_base).filter(|text| !text.is_empty()).map(Into::into) })
 }
 
 fn log(reader: &mut Reader<'_>) -> Result<Log, SettingsError> {

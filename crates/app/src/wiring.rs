@@ -7,14 +7,18 @@ use std::thread::available_parallelism;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
-use stocktake_content::{DirectorySettings, DirectoryStore, HashPool};
+use stocktake_content::{DirectoryStore, HashPool};
+use stocktake_domain::ports::ContentStore;
+use stocktake_git::GitStore;
+use stocktake_objects::ObjectStorage;
+use stocktake_registry::{RegistryDirectoryStore, RegistryStore};
 use stocktake_storage::{Store, StoreSettings};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
 };
 
 use crate::chance::{SystemClock, SystemDice};
-use crate::settings::{self, Settings};
+use crate::settings::{Content, Settings};
 
 /// What the storage crate is told.
 pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
@@ -37,28 +41,28 @@ pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
 /// The configured storages, with hashing threads of their own.
 pub(crate) fn storages(settings: &Settings) -> anyhow::Result<Arc<Storages>> {
     let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let pool = HashPool::new(NonZeroUsize::new(settings.worker.concurrency).unwrap_or(cores));
+    let threads = NonZeroUsize::new(settings.worker.concurrency).unwrap_or(cores);
+    let pool = HashPool::new(threads, settings.secrets.clone());
     let storages: anyhow::Result<BTreeMap<_, _>> = settings
         .storages
         .iter()
         .map(|(name, storage)| {
-            let content = directory(name, storage, settings.worker.readers, Arc::clone(&pool))?;
-            Ok((name.clone(), Storage { content: Arc::new(content), hours: storage.hours }))
+            let content = content(&storage.content, Arc::clone(&pool));
+            let content = content.with_context(|| format!("storages.{name}"))?;
+            Ok((name.clone(), Storage { content, hours: storage.hours }))
         })
         .collect();
     Ok(Arc::new(storages?))
 }
 
-fn directory(
-    name: &str,
-    storage: &settings::Storage,
-    readers: NonZeroUsize,
-    pool: Arc<HashPool>,
-) -> anyhow::Result<DirectoryStore> {
-    let root = std::path::absolute(&storage.root)
-        .with_context(|| format!("storages.{name}.root: {} is no path", storage.root.display()))?;
-    let bytes_per_second = storage.bytes_per_second;
-    Ok(DirectoryStore::new(DirectorySettings { root, readers, bytes_per_second }, pool))
+fn content(settings: &Content, pool: Arc<HashPool>) -> anyhow::Result<Arc<dyn ContentStore>> {
+    Ok(match settings {
+        Content::Directory(settings) => Arc::new(DirectoryStore::new(settings.clone(), pool)),
+        Content::Git(settings) => Arc::new(GitStore::new(settings.clone(), pool)),
+        Content::Objects(settings) => Arc::new(ObjectStorage::new(settings.clone(), pool)?),
+        Content::Registry(settings) => Arc::new(RegistryStore::new(settings.clone(), pool)?),
+        Content::RegistryDirectory(settings) => Arc::new(RegistryDirectoryStore::new(settings.clone(), pool)),
+    })
 }
 
 /// The checksum worker.
@@ -76,6 +80,7 @@ pub(crate) fn engine(settings: &Settings, store: &Store, storages: Arc<Storages>
         policy: Policy {
             algorithm: verification.algorithm,
             per_model: verification.per_model.clone(),
+            gitaly: verification.gitaly,
             reverify_after: verification.reverify_after,
             lease: verification.lease,
         },

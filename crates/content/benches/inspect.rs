@@ -1,7 +1,7 @@
 //! How fast a folder is read and hashed, against the best public command on the same files in the same run:
 //! `find … | xargs -P2 -n1000 openssl dgst -r -sha256`.
 //!
-//! Small by default, so that it can run anywhere; `cargo bench -p stocktake-content -- --small 200000
+//! Small by default, so that it can run anywhere; `cargo bench -p stocktake-content --bench inspect -- --small 200000
 //! --large 2000` gives the figures to quote. Quote ratios, and on a quiet machine.
 #![expect(
     clippy::unwrap_used,
@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use stocktake_content::{DirectorySettings, DirectoryStore, HashPool};
+use stocktake_content::{DirectorySettings, DirectoryStore, HashPool, Secrets};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
-use stocktake_domain::{Algorithm, Algorithms, ContentError, Observation};
+use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
 
 /// Files asked for in one call, and calls at once: about what a worker does.
 const CLAIM: usize = 10_000;
@@ -35,7 +35,7 @@ struct Tally {
 
 impl InspectionSink for Tally {
     fn report(&self, _index: usize, seen: Result<Observation, ContentError>) {
-        assert!(seen.unwrap().digests.sha256.is_some());
+        assert!(seen.unwrap().stored.digests.sha256.is_some());
         self.good.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -106,7 +106,7 @@ fn openssl(root: &Path, cores: NonZeroUsize) {
 
 fn inspect(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroUsize) {
     let settings = DirectorySettings { root: root.to_owned(), readers, bytes_per_second: None };
-    let store = Arc::new(DirectoryStore::new(settings, HashPool::new(cores)));
+    let store = Arc::new(DirectoryStore::new(settings, HashPool::new(cores, Secrets::default())));
     let algorithms = Algorithms::default().with(Algorithm::Sha256);
     let tally = Arc::new(Tally::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -116,7 +116,7 @@ fn inspect(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroU
             if calls.len() == CALLS_AT_ONCE {
                 calls.join_next().await.unwrap().unwrap();
             }
-            let pieces = claim.iter().map(|path| Inspection { path: path.clone(), algorithms }).collect();
+            let pieces = claim.iter().map(|path| Inspection::new(Model::Uploads, path, algorithms)).collect();
             let (store, sink) = (Arc::clone(&store), Arc::clone(&tally));
             calls.spawn(async move { store.inspect(pieces, Arc::default(), sink).await });
         }

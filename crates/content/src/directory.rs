@@ -10,21 +10,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
 
+use crate::limiter::Limiter;
+use crate::order::Order;
 use crate::pool::HashPool;
 use crate::sync::spawn;
 use buffers::Buffers;
-use limiter::Limiter;
-use order::Order;
 use queue::Queue;
 
-mod beneath;
 mod buffers;
-mod cache;
 mod cached;
-mod limiter;
 mod list;
-mod order;
-mod path;
 mod queue;
 mod reader;
 

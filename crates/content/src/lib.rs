@@ -8,11 +8,23 @@
 //!                         (of each store)     pieces of large files         (of the pool)
 //! ```
 
+mod beneath;
+mod cache;
 mod directory;
 mod hasher;
+mod limiter;
 mod num;
+mod order;
+pub mod path;
 mod pool;
+mod recipe;
+mod recorded;
 mod sync;
 
+pub use beneath::{Links, OUTSIDE, Root};
+pub use cache::Manners;
 pub use directory::{DirectorySettings, DirectoryStore};
-pub use pool::{HashPool, HashStream, Part};
+pub use limiter::{LARGEST_STEP, Limiter, Turn};
+pub use order::{Abandon, Order, Piece};
+pub use pool::{HashPool, HashStream, Part, Task};
+pub use recipe::{Recipe, Secrets};

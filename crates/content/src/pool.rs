@@ -11,30 +11,34 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
 
-use stocktake_domain::{Algorithms, Observation};
+use stocktake_domain::ports::Inspection;
+use stocktake_domain::{ContentError, Observation};
 
 use crate::hasher::Hasher;
+use crate::recipe::{Recipe, Secrets};
 use crate::sync::{lock, spawn};
 
 mod stream;
 
 pub use stream::HashStream;
 
-pub(crate) type Task = Box<dyn FnOnce() + Send>;
+/// Work of a hashing thread.
+pub type Task = Box<dyn FnOnce() + Send>;
 
 /// One of the small things in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Where its bytes lie in the batch's data.
     pub range: Range<usize>,
-    /// The digests to calculate.
-    pub algorithms: Algorithms,
+    /// What to calculate.
+    pub recipe: Recipe,
 }
 
 /// Threads that calculate digests, shared by all storages. They end when the pool is dropped.
 pub struct HashPool {
     tasks: Arc<Tasks>,
     threads: NonZeroUsize,
+    secrets: Secrets,
 }
 
 #[derive(Default)]
@@ -50,22 +54,28 @@ struct State {
 }
 
 impl HashPool {
-    /// Starts this many hashing threads: one for each core is right.
+    /// Starts this many hashing threads: one for each core is right. `secrets` are what keys of encrypted
+    /// content follow from.
     ///
     /// # Panics
     /// When the system gives no thread.
-    pub fn new(threads: NonZeroUsize) -> Arc<Self> {
+    pub fn new(threads: NonZeroUsize, secrets: Secrets) -> Arc<Self> {
         let tasks = Arc::new(Tasks::default());
         for number in 0..threads.get() {
             let tasks = Arc::clone(&tasks);
             spawn(format!("hash-{number}"), move || tasks.work());
         }
-        Arc::new(Self { tasks, threads })
+        Arc::new(Self { tasks, threads, secrets })
     }
 
     /// The number of hashing threads.
     pub fn threads(&self) -> NonZeroUsize {
         self.threads
+    }
+
+    /// What is to be calculated over this piece. Fails as unreadable if its key is not to be had.
+    pub fn recipe(&self, inspection: &Inspection) -> Result<Recipe, ContentError> {
+        self.secrets.recipe(inspection)
     }
 
     /// Hashes many small things that lie in the same data and tells what was seen of them, in the order of
@@ -78,7 +88,7 @@ impl HashPool {
     {
         self.run(Box::new(move || {
             let bytes = data.as_ref();
-            let observe = |part: Part| Some(Hasher::observe(bytes.get(part.range)?, part.algorithms));
+            let observe = |part: Part| Some(Hasher::observe(bytes.get(part.range)?, &part.recipe));
             let seen: Option<Vec<_>> = parts.into_iter().map(observe).collect();
             drop(data);
             if let Some(seen) = seen {
@@ -88,8 +98,8 @@ impl HashPool {
     }
 
     /// Begins a stream of pieces that are hashed in the order in which they are pushed.
-    pub fn stream(self: &Arc<Self>, algorithms: Algorithms) -> HashStream {
-        self.stream_on(Hasher::new(algorithms))
+    pub fn stream(self: &Arc<Self>, recipe: &Recipe) -> HashStream {
+        self.stream_on(Hasher::new(recipe))
     }
 
     /// Begins a stream whose beginning is hashed already.
@@ -97,8 +107,8 @@ impl HashPool {
         HashStream::new(Arc::clone(self), hasher)
     }
 
-    /// Puts a task at the end of the queue. It must not wait for a storage.
-    pub(crate) fn run(&self, task: Task) {
+    /// Puts a task at the end of the queue, for whoever hashes in another way. It must not wait for a storage.
+    pub fn run(&self, task: Task) {
         lock(&self.tasks.state).waiting.push_back(task);
         self.tasks.ready.notify_one();
     }

@@ -10,6 +10,13 @@ pub enum Algorithm {
     Sha256,
     /// MD5, 16 bytes; for comparison with digests that were recorded so.
     Md5,
+    /// SHA-1, 20 bytes; for comparison with digests that were recorded so.
+    Sha1,
+    /// Gitaly's own checksum of a git repository's refs, 20 bytes: the exclusive or of the SHA-1 of each line
+    /// of `git show-ref --head` that Gitaly looks at.
+    Gitaly,
+    /// The size alone, which is all that GitLab's own check looks at in object storage.
+    Size,
 }
 
 impl Algorithm {
@@ -18,6 +25,9 @@ impl Algorithm {
         match self {
             Self::Sha256 => "sha256",
             Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Gitaly => "gitaly",
+            Self::Size => "size",
         }
     }
 }
@@ -28,6 +38,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
+/// Knows the two that checksums to show are made with.
 impl FromStr for Algorithm {
     type Err = ParseDigestError;
 
@@ -41,21 +52,29 @@ impl FromStr for Algorithm {
 }
 
 /// Which algorithms to run over content in one pass.
+#[expect(clippy::struct_excessive_bools, reason = "a set, with a member for each algorithm")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Algorithms {
     /// Calculate SHA-256.
     pub sha256: bool,
     /// Calculate MD5.
     pub md5: bool,
+    /// Calculate SHA-1.
+    pub sha1: bool,
+    /// Calculate Gitaly's checksum, which only a git repository has.
+    pub gitaly: bool,
 }
 
 impl Algorithms {
-    /// This set and one more.
+    /// This set and one more. A size needs no calculation.
     #[must_use]
     pub const fn with(mut self, algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Sha256 => self.sha256 = true,
             Algorithm::Md5 => self.md5 = true,
+            Algorithm::Sha1 => self.sha1 = true,
+            Algorithm::Gitaly => self.gitaly = true,
+            Algorithm::Size => {}
         }
         self
     }
@@ -68,6 +87,10 @@ pub struct Digests {
     pub sha256: Option<[u8; 32]>,
     /// MD5, where asked for.
     pub md5: Option<[u8; 16]>,
+    /// SHA-1, where asked for.
+    pub sha1: Option<[u8; 20]>,
+    /// Gitaly's checksum, where asked for.
+    pub gitaly: Option<[u8; 20]>,
 }
 
 impl Digests {
@@ -76,54 +99,95 @@ impl Digests {
         match algorithm {
             Algorithm::Sha256 => self.sha256.map(Digest::Sha256),
             Algorithm::Md5 => self.md5.map(Digest::Md5),
+            Algorithm::Sha1 => self.sha1.map(Digest::Sha1),
+            Algorithm::Gitaly => self.gitaly.map(Digest::Gitaly),
+            Algorithm::Size => None,
         }
     }
 }
 
 /// A digest with its algorithm.
 ///
-/// `Display` is the lower-case hex alone; [`FromStr`] and [`Digest::tagged`] use the form
+/// `Display` is the text that is shown as checksum; [`FromStr`] and [`Digest::tagged`] use the form
 /// `<algorithm>:<hex>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Digest {
-    /// SHA-256.
+    /// SHA-256, shown as 64 hexadecimal digits.
     Sha256([u8; 32]),
-    /// MD5.
+    /// MD5, shown as 32 hexadecimal digits.
     Md5([u8; 16]),
+    /// SHA-1, shown as 40 hexadecimal digits.
+    Sha1([u8; 20]),
+    /// Gitaly's checksum, shown as Gitaly shows it: hexadecimal without leading zero bytes, or forty zeros.
+    Gitaly([u8; 20]),
+    /// What an object store says of an object that was not read.
+    Metadata(Metadata),
+}
+
+/// What an object store says of an object. It is no proof of the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metadata {
+    /// The SHA-256 that the store keeps.
+    Sha256([u8; 32]),
+    /// The MD5 that the store keeps.
+    Md5([u8; 16]),
+    /// The size in bytes, shown as GitLab shows it: decimal, with an even number of digits.
+    Size(u64),
 }
 
 impl Digest {
     /// The algorithm.
     pub const fn algorithm(&self) -> Algorithm {
         match self {
-            Self::Sha256(_) => Algorithm::Sha256,
-            Self::Md5(_) => Algorithm::Md5,
+            Self::Sha256(_) | Self::Metadata(Metadata::Sha256(_)) => Algorithm::Sha256,
+            Self::Md5(_) | Self::Metadata(Metadata::Md5(_)) => Algorithm::Md5,
+            Self::Sha1(_) => Algorithm::Sha1,
+            Self::Gitaly(_) => Algorithm::Gitaly,
+            Self::Metadata(Metadata::Size(_)) => Algorithm::Size,
         }
     }
 
-    /// The raw bytes, whose number tells the algorithm.
-    pub const fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Sha256(bytes) => bytes,
-            Self::Md5(bytes) => bytes,
-        }
-    }
-
-    /// The digest of these bytes: 32 are SHA-256, 16 are MD5, any other number is none.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let sha256 = bytes.try_into().map(Self::Sha256);
-        sha256.or_else(|_| bytes.try_into().map(Self::Md5)).ok()
-    }
-
-    /// `<algorithm>:<hex>`, as in an import line.
+    /// `<algorithm>:<text>`, as in an import line.
     pub fn tagged(&self) -> String {
         format!("{}:{self}", self.algorithm())
+    }
+
+    /// Whether it says the same as this digest, whoever made either of them.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        match (self.as_if_read(), other.as_if_read()) {
+            (Some(one), Some(other)) => one == other,
+            _ => self == other,
+        }
+    }
+
+    /// The digest that reading would give if the metadata are true; `None` for a size.
+    fn as_if_read(self) -> Option<Self> {
+        match self {
+            Self::Metadata(Metadata::Sha256(bytes)) => Some(Self::Sha256(bytes)),
+            Self::Metadata(Metadata::Md5(bytes)) => Some(Self::Md5(bytes)),
+            Self::Metadata(Metadata::Size(_)) => None,
+            digest => Some(digest),
+        }
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.bytes()))
+        match self {
+            Self::Sha256(bytes) | Self::Metadata(Metadata::Sha256(bytes)) => f.write_str(&hex::encode(bytes)),
+            Self::Md5(bytes) | Self::Metadata(Metadata::Md5(bytes)) => f.write_str(&hex::encode(bytes)),
+            Self::Sha1(bytes) => f.write_str(&hex::encode(bytes)),
+            Self::Gitaly(bytes) => {
+                let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+                let shown = bytes.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(bytes);
+                f.write_str(&hex::encode(shown))
+            }
+            Self::Metadata(Metadata::Size(size)) => {
+                let digits = size.to_string();
+                let padding = if digits.len().is_multiple_of(2) { "" } else { "0" };
+                write!(f, "{padding}{digits}")
+            }
+        }
     }
 }
 
@@ -136,11 +200,11 @@ impl fmt::Debug for Digest {
 /// Why a text is no tagged digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseDigestError {
-    /// No `sha256:` or `md5:` in front.
-    #[error("a digest begins with sha256: or md5:")]
+    /// No `sha256:`, `sha1:` or `md5:` in front.
+    #[error("a digest begins with sha256:, sha1: or md5:")]
     Algorithm,
     /// The hex has the wrong length or other characters.
-    #[error("sha256: is followed by 64 and md5: by 32 hexadecimal digits")]
+    #[error("sha256: is followed by 64, sha1: by 40 and md5: by 32 hexadecimal digits")]
     Hex,
 }
 
@@ -149,9 +213,15 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, ParseDigestError> {
         let (name, digits) = text.split_once(':').ok_or(ParseDigestError::Algorithm)?;
-        let algorithm: Algorithm = name.parse()?;
-        let bytes = hex::decode(digits).map_err(|_| ParseDigestError::Hex)?;
-        Self::from_bytes(&bytes).filter(|digest| digest.algorithm() == algorithm).ok_or(ParseDigestError::Hex)
+        let bytes = hex::decode(digits);
+        let bytes = || bytes.as_deref().map_err(|_| ParseDigestError::Hex);
+        match name {
+            "sha256" => bytes()?.try_into().map(Self::Sha256),
+            "sha1" => bytes()?.try_into().map(Self::Sha1),
+            "md5" => bytes()?.try_into().map(Self::Md5),
+            _ => return Err(ParseDigestError::Algorithm),
+        }
+        .map_err(|_| ParseDigestError::Hex)
     }
 }
 
@@ -161,16 +231,35 @@ mod tests {
 
     #[test]
     fn tagged_form_parses_back() {
-        for digest in [Digest::Sha256([0xab; 32]), Digest::Md5([1; 16])] {
+        for digest in [Digest::Sha256([0xab; 32]), Digest::Md5([1; 16]), Digest::Sha1([2; 20])] {
             assert_eq!(digest.tagged().parse(), Ok(digest));
-            assert_eq!(Digest::from_bytes(digest.bytes()), Some(digest));
         }
+    }
+
+    #[test]
+    fn checksums_are_shown_as_gitlab_shows_its_own() {
+        let size = |bytes| Digest::Metadata(Metadata::Size(bytes)).to_string();
+        // The values of GitLab's own tests.
+        assert_eq!([size(12), size(123), size(0)], ["12", "0123", "00"]);
+        let mut gitaly = [0; 20];
+        assert_eq!(Digest::Gitaly(gitaly).to_string(), "0".repeat(40));
+        gitaly[1..].fill(0xab);
+        assert_eq!(Digest::Gitaly(gitaly).to_string(), "ab".repeat(19));
+    }
+
+    #[test]
+    fn what_a_store_keeps_agrees_with_what_reading_gives() {
+        let kept = Digest::Metadata(Metadata::Md5([1; 16]));
+        assert!(kept.agrees_with(&Digest::Md5([1; 16])) && kept != Digest::Md5([1; 16]));
+        assert!(!kept.agrees_with(&Digest::Md5([2; 16])));
+        assert!(!Digest::Metadata(Metadata::Size(1)).agrees_with(&Digest::Metadata(Metadata::Size(2))));
     }
 
     #[test]
     fn wrong_forms_are_refused() {
         assert_eq!("abc".parse::<Digest>(), Err(ParseDigestError::Algorithm));
-        assert_eq!("sha1:abcd".parse::<Digest>(), Err(ParseDigestError::Algorithm));
+        assert_eq!("sha512:abcd".parse::<Digest>(), Err(ParseDigestError::Algorithm));
+        assert_eq!("sha1:abcd".parse::<Digest>(), Err(ParseDigestError::Hex));
         assert_eq!("md5:zz".parse::<Digest>(), Err(ParseDigestError::Hex));
         assert_eq!(format!("sha256:{}", "0".repeat(32)).parse::<Digest>(), Err(ParseDigestError::Hex));
     }

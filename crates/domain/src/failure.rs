@@ -92,6 +92,11 @@ impl Failure {
         Self::new(FailureKind::Altered, format!("{PREFIX}Content changed since {since}: was {was}, is {is}"))
     }
 
+    /// Something within the content is not what the digest recorded there says; `what` names it.
+    pub fn altered(what: &str) -> Self {
+        Self::new(FailureKind::Altered, format!("{PREFIX}{what}"))
+    }
+
     /// The content could not be read; `reason` is what the system said.
     pub fn unreadable(reason: &str) -> Self {
         Self::new(FailureKind::Unreadable, format!("{PREFIX}{reason}"))

@@ -12,6 +12,7 @@ mod key;
 mod model;
 pub mod ports;
 mod record;
+mod rule;
 mod selection;
 mod time;
 mod token;
@@ -19,16 +20,17 @@ mod verdict;
 mod verification;
 
 pub use backoff::{JITTER_STEPS, retry_delay};
-pub use digest::{Algorithm, Algorithms, Digest, Digests, ParseDigestError};
+pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use failure::{Failure, FailureKind, MAX_FAILURE_CHARS};
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, UnknownModel};
 pub use record::{Entry, Location, Record};
+pub use rule::{ENCRYPTION_OVERHEAD, KeyData, ParseRuleError, Rule};
 pub use selection::{Selection, State, UnknownState};
 pub use time::{Clock, Dice, Timestamp, format_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
-pub use verdict::{ContentError, Observation, Reference, judge};
+pub use verdict::{ContentError, Evidence, Measure, Observation, Reference, judge};
 pub use verification::{
     Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Started, Status, Succeeded, Verification,
 };

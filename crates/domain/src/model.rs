@@ -74,6 +74,17 @@ models! {
     Uploads "uploads" "Upload" Blob false,
 }
 
+impl Model {
+    /// Whether a repository that was never created counts as empty, not as missing: GitLab has a row for each
+    /// project and group, and creates these repositories when they are first written to.
+    pub const fn may_be_absent(self) -> bool {
+        matches!(
+            self,
+            Self::DesignManagementRepositories | Self::GroupWikiRepositories | Self::ProjectsWikiRepositories
+        )
+    }
+}
+
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

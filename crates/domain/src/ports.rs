@@ -8,6 +8,7 @@ mod content;
 mod jobs;
 mod queue;
 mod recalculation;
+mod source;
 mod tokens;
 
 pub use catalogue::{
@@ -20,12 +21,13 @@ pub use queue::{
     ClaimFilter, ClaimedRecord, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, WakeSignal, WorkerId,
 };
 pub use recalculation::{Recalculated, Recalculation};
+pub use source::{Readable, Source, SourceError, SourcePage, SourceRow};
 pub use tokens::{NameTaken, Tokens};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
     catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs, queue::MockQueue,
-    queue::MockWakeSignal, recalculation::MockRecalculation, tokens::MockTokens,
+    queue::MockWakeSignal, recalculation::MockRecalculation, source::MockSource, tokens::MockTokens,
 };
 
 /// Why a store of ours could not do what was asked; each variant tells the caller what to do.

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use crate::key::RecordKey;
 use crate::model::Model;
+use crate::rule::Rule;
 use crate::selection::State;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
@@ -30,8 +31,28 @@ pub struct Entry {
     pub location: Location,
     /// The digest recorded when the data was stored, where known.
     pub expected: Option<Digest>,
+    /// What `expected` and `file_size` are of.
+    pub rule: Rule,
+    /// The content may rightly change, though the model's does not as a rule (an unversioned Terraform state).
+    pub mutable: bool,
     /// Switched off: never checksummed.
     pub disabled: bool,
+}
+
+impl Entry {
+    /// An entry of which nothing is known but where its content lies.
+    pub fn new(key: RecordKey, location: Location) -> Self {
+        Self {
+            key,
+            created_at: None,
+            file_size: None,
+            location,
+            expected: None,
+            rule: Rule::Stored,
+            mutable: false,
+            disabled: false,
+        }
+    }
 }
 
 /// A record of the catalogue with the state of its checksum.
@@ -49,6 +70,10 @@ pub struct Record {
     pub location: Location,
     /// The digest recorded when the data was stored, where known.
     pub expected: Option<Digest>,
+    /// What `expected` and `file_size` are of.
+    pub rule: Rule,
+    /// The content may rightly change, though the model's does not as a rule.
+    pub mutable: bool,
     /// An administrator took other content than the recorded for good, so that [`Record::expected`] and
     /// [`Record::file_size`] are no longer compared.
     pub accepted: bool,
@@ -69,6 +94,7 @@ impl Record {
 
     /// What the content is compared with.
     pub fn reference(&self) -> Reference {
-        Reference::new(self.model, self.accepted, self.expected, self.file_size, self.history().baseline())
+        Reference { expected: self.expected, size: self.file_size, baseline: self.history().baseline() }
+            .under(&self.rule, self.accepted, self.mutable || self.model.is_mutable())
     }
 }

@@ -1,17 +1,70 @@
 //! What was seen of the content, what it is compared with, and the verdict.
 
-use crate::digest::{Algorithm, Algorithms, Digest, Digests};
+use crate::digest::{Algorithm, Algorithms, Digest, Digests, Metadata};
 use crate::failure::Failure;
-use crate::model::Model;
+use crate::rule::Rule;
 use crate::verification::Baseline;
 
-/// What a content adapter saw when it read all of a record's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a content adapter saw of a record's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// Bytes read.
-    pub size: u64,
-    /// The digests that were asked for.
+    /// How it was looked at.
+    pub evidence: Evidence,
+    /// Bytes read to see it.
+    pub bytes_read: u64,
+    /// The stored bytes, or a repository's refs or tags.
+    pub stored: Measure,
+    /// What the recorded digest and size are of, where the record's [`Rule`] says that this is something else
+    /// than what is stored; or why that cannot be had of the stored bytes.
+    pub recorded: Option<Box<Result<Measure, String>>>,
+}
+
+/// How content was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// All of it was read.
+    Content,
+    /// Nothing was read but what the store says of it.
+    Metadata,
+}
+
+/// Size and digests of one piece of content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Measure {
+    /// Size in bytes; `None` where content has none of its own (repositories).
+    pub size: Option<u64>,
+    /// The digests that were asked for, or that the store keeps.
     pub digests: Digests,
+}
+
+impl Observation {
+    /// Content that was read, and that the recorded digest and size are of.
+    pub const fn of_content(size: u64, digests: Digests) -> Self {
+        let stored = Measure { size: Some(size), digests };
+        Self { evidence: Evidence::Content, bytes_read: size, stored, recorded: None }
+    }
+
+    /// What the recorded digest and size are compared with, or why there is nothing to compare.
+    pub fn recorded(&self) -> Result<&Measure, &str> {
+        match self.recorded.as_deref() {
+            None => Ok(&self.stored),
+            Some(Ok(measure)) => Ok(measure),
+            Some(Err(reason)) => Err(reason),
+        }
+    }
+
+    /// The checksum to show: the digest made with `shown` of content, and of metadata the best there is.
+    pub fn checksum(&self, shown: Algorithm) -> Option<Digest> {
+        let Measure { size, digests } = self.stored;
+        match self.evidence {
+            Evidence::Content => digests.get(shown),
+            Evidence::Metadata => {
+                let kept = digests.sha256.map(Metadata::Sha256);
+                let kept = kept.or(digests.md5.map(Metadata::Md5)).or(size.map(Metadata::Size));
+                kept.map(Digest::Metadata)
+            }
+        }
+    }
 }
 
 /// Why a content adapter could not see the content.
@@ -26,6 +79,9 @@ pub enum ContentError {
     /// No repository there, though one must be.
     #[error("no repository")]
     MissingRepository,
+    /// Something within it is not what the digest recorded there says; the text names it.
+    #[error("{0}")]
+    Altered(String),
     /// There, but it cannot be read; the text is what the system said.
     #[error("{0}")]
     Unreadable(String),
@@ -43,6 +99,7 @@ impl ContentError {
         match self {
             Self::MissingFile { at } => Some(Failure::missing_file(&at)),
             Self::MissingRepository => Some(Failure::missing_repository()),
+            Self::Altered(what) => Some(Failure::altered(&what)),
             Self::Unreadable(reason) => Some(Failure::unreadable(&reason)),
             Self::Invalid(reason) => Some(Failure::invalid(&reason)),
             Self::Cancelled => None,
@@ -62,19 +119,15 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// The reference of a record: nothing recorded counts once an administrator accepted other content, and
-    /// our own checksum does not bind content that may rightly change.
-    pub fn new(
-        model: Model,
-        accepted: bool,
-        expected: Option<Digest>,
-        file_size: Option<u64>,
-        baseline: Option<Baseline>,
-    ) -> Self {
+    /// This reference as far as it binds: nothing recorded counts once an administrator accepted other
+    /// content, and our own checksum does not bind content that may rightly change.
+    #[must_use]
+    pub fn under(self, rule: &Rule, accepted: bool, mutable: bool) -> Self {
+        let size = if let Rule::Length(bytes) = rule { Some(*bytes) } else { self.size };
         Self {
-            expected: expected.filter(|_| !accepted),
-            size: file_size.filter(|_| !accepted),
-            baseline: baseline.filter(|_| !model.is_mutable()),
+            expected: self.expected.filter(|_| !accepted),
+            size: size.filter(|_| !accepted),
+            baseline: self.baseline.filter(|_| !mutable),
         }
     }
 
@@ -88,32 +141,55 @@ impl Reference {
     }
 }
 
-/// Compares what was seen with what was recorded, in the order digest, size, own last checksum.
+/// Compares what was seen with what was recorded: the stored bytes with our own last checksum where they
+/// cannot be made into what was recorded; else in the order digest, size, own last checksum.
 ///
-/// Returns the checksum to show, made with `shown`. A digest that was needed but not calculated fails as
-/// unreadable: it is never taken for a match.
+/// Returns the checksum to show, made with `shown`. Of content that was read, a digest that was needed but
+/// not calculated fails as unreadable: it is never taken for a match. What a store says of content that was
+/// not read is compared as far as it goes.
 pub fn judge(reference: &Reference, seen: &Observation, shown: Algorithm) -> Result<Digest, Failure> {
-    let calculated = |algorithm: Algorithm| {
-        seen.digests
-            .get(algorithm)
-            .ok_or_else(|| Failure::unreadable(&format!("no {algorithm} digest was calculated")))
+    let recorded = match seen.recorded() {
+        Ok(measure) => measure,
+        Err(reason) => {
+            compare_with_baseline(reference, seen)?;
+            return Err(Failure::unreadable(reason));
+        }
     };
     if let Some(expected) = reference.expected {
-        let is = calculated(expected.algorithm())?;
-        if is != expected {
+        let is = digest(seen.evidence, recorded, expected.algorithm())?;
+        if let Some(is) = is.filter(|is| !is.agrees_with(&expected)) {
             return Err(Failure::checksum_mismatch(expected, is));
         }
     }
-    if let Some(size) = reference.size.filter(|size| *size != seen.size) {
-        return Err(Failure::size_mismatch(size, seen.size));
+    if let (Some(size), Some(found)) = (reference.size, recorded.size)
+        && size != found
+    {
+        return Err(Failure::size_mismatch(size, found));
     }
-    if let Some(Baseline { digest, at }) = reference.baseline {
-        let is = calculated(digest.algorithm())?;
-        if is != digest {
-            return Err(Failure::content_changed(at, digest, is));
-        }
+    compare_with_baseline(reference, seen)?;
+    seen.checksum(shown).ok_or_else(|| not_calculated(shown))
+}
+
+fn compare_with_baseline(reference: &Reference, seen: &Observation) -> Result<(), Failure> {
+    let Some(Baseline { digest: was, at }) = reference.baseline else { return Ok(()) };
+    match digest(seen.evidence, &seen.stored, was.algorithm())? {
+        Some(is) if !is.agrees_with(&was) => Err(Failure::content_changed(at, was, is)),
+        _ => Ok(()),
     }
-    calculated(shown)
+}
+
+/// The digest made with this algorithm; `None` if the store keeps none.
+fn digest(evidence: Evidence, of: &Measure, algorithm: Algorithm) -> Result<Option<Digest>, Failure> {
+    let size = of.size.map(|size| Digest::Metadata(Metadata::Size(size)));
+    let found = of.digests.get(algorithm).or(size.filter(|_| algorithm == Algorithm::Size));
+    match evidence {
+        Evidence::Content if found.is_none() => Err(not_calculated(algorithm)),
+        _ => Ok(found),
+    }
+}
+
+fn not_calculated(algorithm: Algorithm) -> Failure {
+    Failure::unreadable(&format!("no {algorithm} digest was calculated"))
 }
 
 #[cfg(test)]
@@ -126,7 +202,7 @@ mod tests {
     const MD5: [u8; 16] = [2; 16];
 
     fn seen() -> Observation {
-        Observation { size: 12, digests: Digests { sha256: Some(SHA), md5: Some(MD5) } }
+        Observation::of_content(12, Digests { sha256: Some(SHA), md5: Some(MD5), sha1: None, gitaly: None })
     }
 
     fn baseline(digest: Digest) -> Baseline {
@@ -142,7 +218,10 @@ mod tests {
         };
         assert_eq!(judge(&reference, &seen(), Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
         assert_eq!(judge(&reference, &seen(), Algorithm::Md5), Ok(Digest::Md5(MD5)));
-        assert_eq!(reference.algorithms(Algorithm::Sha256), Algorithms { sha256: true, md5: true });
+        assert_eq!(
+            reference.algorithms(Algorithm::Sha256),
+            Algorithms { sha256: true, md5: true, sha1: false, gitaly: false }
+        );
     }
 
     #[test]
@@ -169,22 +248,76 @@ mod tests {
 
     #[test]
     fn mutable_content_is_not_bound_by_our_own_checksum() {
-        let own = Some(baseline(Digest::Sha256([9; 32])));
-        assert_eq!(Reference::new(Model::Projects, false, None, None, own), Reference::default());
-        assert_eq!(Reference::new(Model::Uploads, false, None, None, own).baseline, own);
+        let own = Reference { baseline: Some(baseline(Digest::Sha256([9; 32]))), ..Reference::default() };
+        assert_eq!(own.under(&Rule::Stored, false, true), Reference::default());
+        assert_eq!(own.under(&Rule::Stored, false, false), own);
     }
 
     #[test]
     fn accepted_content_is_compared_with_our_own_checksum_alone() {
         let own = Some(baseline(Digest::Sha256(SHA)));
-        let reference = Reference::new(Model::Uploads, true, Some(Digest::Md5([0; 16])), Some(1), own);
-        assert_eq!(reference, Reference { baseline: own, ..Default::default() });
+        let reference = Reference { expected: Some(Digest::Md5([0; 16])), size: Some(1), baseline: own };
+        let left = Reference { baseline: own, ..Reference::default() };
+        assert_eq!(reference.under(&Rule::Length(7), true, false), left);
+    }
+
+    #[test]
+    fn a_rule_of_length_counts_before_the_size_that_is_shown() {
+        let reference = Reference { size: Some(1), ..Reference::default() };
+        assert_eq!(reference.under(&Rule::Length(7), false, false).size, Some(7));
+        assert_eq!(reference.under(&Rule::PortablePdb, false, false).size, Some(1));
     }
 
     #[test]
     fn a_digest_that_was_not_calculated_is_no_match() {
-        let blind = Observation { size: 12, digests: Digests::default() };
+        let blind = Observation::of_content(12, Digests::default());
         let failure = judge(&Reference::default(), &blind, Algorithm::Sha256).unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Unreadable);
+    }
+
+    #[test]
+    fn what_was_recorded_of_a_plaintext_is_compared_with_the_plaintext() {
+        let plain =
+            Measure { size: Some(5), digests: Digests { sha256: Some([7; 32]), ..Digests::default() } };
+        let encrypted = Observation { recorded: Some(Box::new(Ok(plain))), ..seen() };
+        let good = Reference { expected: Some(Digest::Sha256([7; 32])), size: Some(5), baseline: None };
+        assert_eq!(judge(&good, &encrypted, Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
+        let bad = Reference { expected: Some(Digest::Sha256(SHA)), ..good };
+        assert_eq!(judge(&bad, &encrypted, Algorithm::Sha256).unwrap_err().kind(), FailureKind::Altered);
+        let own = Reference { baseline: Some(baseline(Digest::Sha256([7; 32]))), ..good };
+        assert_eq!(judge(&own, &encrypted, Algorithm::Sha256).unwrap_err().kind(), FailureKind::Altered);
+    }
+
+    #[test]
+    fn what_cannot_be_decrypted_is_unreadable_unless_the_stored_bytes_are_others_than_before() {
+        let locked = Observation { recorded: Some(Box::new(Err("wrong key".to_owned()))), ..seen() };
+        let judged = |reference: Reference| judge(&reference, &locked, Algorithm::Sha256).unwrap_err();
+        let failure = judged(Reference { size: Some(5), ..Reference::default() });
+        assert_eq!(failure.text(), "Error during verification: wrong key");
+        assert_eq!(failure.kind(), FailureKind::Unreadable);
+        let same = Reference { baseline: Some(baseline(Digest::Sha256(SHA))), ..Reference::default() };
+        assert_eq!(judged(same).kind(), FailureKind::Unreadable);
+        let other = Reference { baseline: Some(baseline(Digest::Sha256([9; 32]))), ..Reference::default() };
+        assert_eq!(judged(other).kind(), FailureKind::Altered);
+    }
+
+    #[test]
+    fn metadata_are_compared_as_far_as_they_go_and_shown_as_what_they_are() {
+        let kept =
+            |digests| Observation { evidence: Evidence::Metadata, ..Observation::of_content(12, digests) };
+        let with_md5 = kept(Digests { md5: Some(MD5), ..Digests::default() });
+        let bare = kept(Digests::default());
+        let md5 = Reference { expected: Some(Digest::Md5(MD5)), size: Some(12), baseline: None };
+        let judged = |reference: &Reference, seen| judge(reference, seen, Algorithm::Sha256);
+        assert_eq!(judged(&md5, &with_md5), Ok(Digest::Metadata(Metadata::Md5(MD5))));
+        assert_eq!(judged(&md5, &bare), Ok(Digest::Metadata(Metadata::Size(12))));
+        let other = Reference { expected: Some(Digest::Md5([9; 16])), ..md5 };
+        assert_eq!(judged(&other, &with_md5).unwrap_err().kind(), FailureKind::Altered);
+        let grown = Reference { baseline: Some(baseline(Digest::Metadata(Metadata::Size(11)))), ..md5 };
+        assert_eq!(judged(&grown, &bare).unwrap_err().kind(), FailureKind::Altered);
+        // A later reading is compared with what the store said before.
+        let read_later =
+            Reference { baseline: Some(baseline(Digest::Metadata(Metadata::Md5([9; 16])))), ..md5 };
+        assert_eq!(judged(&read_later, &seen()).unwrap_err().kind(), FailureKind::Altered);
     }
 }

@@ -129,8 +129,8 @@ fn the_last_good_checksum_is_kept_through_failures_and_catches_the_change() {
     let history: History = *failed.history();
     assert_eq!(history.checksum(), None);
     let reference = Reference { baseline: history.baseline(), ..Default::default() };
-    let digests = stocktake_domain::Digests { sha256: Some([2; 32]), md5: None };
-    let verdict = judge(&reference, &Observation { size: 1, digests }, Algorithm::Sha256);
+    let digests = stocktake_domain::Digests { sha256: Some([2; 32]), ..Default::default() };
+    let verdict = judge(&reference, &Observation::of_content(1, digests), Algorithm::Sha256);
     assert_eq!(verdict.unwrap_err().kind(), FailureKind::Altered);
 }
 

@@ -116,6 +116,8 @@ mod tests {
             file_size: None,
             location: Location { storage: "main".to_owned(), path: "a".to_owned() },
             expected: None,
+            rule: stocktake_domain::Rule::Stored,
+            mutable: false,
             accepted: false,
             status,
         }

@@ -176,6 +176,8 @@ pub(crate) fn record(parts: &[i64]) -> Record {
         file_size: None,
         location: Location { storage: "main".to_owned(), path: "a".to_owned() },
         expected: None,
+        rule: stocktake_domain::Rule::Stored,
+        mutable: false,
         accepted: false,
         status: Status::Pending(Verification::<Pending>::new()),
     }

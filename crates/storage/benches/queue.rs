@@ -61,16 +61,12 @@ async fn measure(name: &str, url: String, rows: i64) {
 }
 
 fn entry(number: i64) -> Entry {
+    let path = format!("{:02x}/{number:010}.bin", number % 256);
     Entry {
-        key: RecordKey::integer(number),
         created_at: Some(Timestamp::from_millis(number)),
         file_size: Some(4096),
-        location: Location {
-            storage: "main".to_owned(),
-            path: format!("{:02x}/{number:010}.bin", number % 256),
-        },
         expected: Some(Digest::Sha256([7; 32])),
-        disabled: false,
+        ..Entry::new(RecordKey::integer(number), Location { storage: "main".to_owned(), path })
     }
 }
 

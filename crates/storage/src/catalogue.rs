@@ -14,7 +14,7 @@ use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
 use crate::error::Fault;
 use crate::key;
 use crate::queries::{Dialect, Filter, NEXT_ATTEMPT, RECORD, STARTED, Span};
-use crate::rows::{RecordRow, SUCCEEDED, model_code, storable_size};
+use crate::rows::{RecordRow, SUCCEEDED, digest_bytes, model_code, storable_size};
 use crate::schema::records;
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
@@ -65,11 +65,11 @@ impl<D: Driver> Catalogue for Adapter<D> {
         model: Model,
         key: &RecordKey,
         checksum: Digest,
-        size: u64,
+        size: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<Record>, StoreError> {
         let (model, key, now) = (model_code(model), key::encode(key), now.millis());
-        let size = storable_size(size, "file_size")?;
+        let size = size.map(|size| storable_size(size, "file_size")).transpose()?;
         self.driver
             .run(Work::Write, move |session| Box::pin(accept(session, model, key, checksum, size, now)))
             .await
@@ -128,15 +128,19 @@ async fn accept<S: Session>(
     model: i16,
     key: Vec<u8>,
     checksum: Digest,
-    size: i64,
+    size: Option<i64>,
     now: i64,
 ) -> Result<Option<Record>, Fault> {
     let sql = Sql::<()>::new(format!(
         "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, \
          retry_at = NULL, failure_kind = NULL, failure = NULL, baseline = ?, baseline_at = ?, \
-         failed_at = NULL, file_size = ?, accepted = TRUE WHERE r.model = ? AND r.key = ?"
+         failed_at = NULL, accepted = TRUE"
     ));
-    let sql = sql.bind(SUCCEEDED).bind(checksum.bytes().to_vec()).bind(now).bind(size);
+    let mut sql = sql.bind(SUCCEEDED).bind(digest_bytes(checksum)).bind(now);
+    if let Some(size) = size {
+        sql = sql.push(", file_size = ?").bind(size);
+    }
+    let sql = sql.push(" WHERE r.model = ? AND r.key = ?");
     session.execute(sql.bind(model).bind(key.clone())).await?;
     get(session, model, key).await
 }

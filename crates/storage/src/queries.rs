@@ -16,7 +16,7 @@ use crate::sql::{Sql, Value};
 
 /// The columns of [`crate::rows::RecordRow`], of a record `r`.
 pub(crate) const RECORD: &str = "r.model, r.key, r.storage, r.path, r.created_at, r.file_size, r.expected, \
-    r.accepted, r.state, r.due_at, r.attempt, r.baseline, r.baseline_at, r.failed_at, r.retry_count, \
+    r.rule, r.mutable, r.accepted, r.state, r.due_at, r.attempt, r.baseline, r.baseline_at, r.failed_at, r.retry_count, \
     r.retry_at, r.failure_kind, r.failure";
 
 macro_rules! started {
@@ -105,12 +105,12 @@ impl Dialect {
             Self::Postgres => {
                 "CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\" NOT NULL, \
                  path text COLLATE \"C\" NOT NULL, created_at bigint, file_size bigint, expected bytea, \
-                 disabled boolean NOT NULL)"
+                 rule text, mutable boolean NOT NULL, disabled boolean NOT NULL)"
             }
             Self::Sqlite => {
                 "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage TEXT NOT NULL, \
                  path TEXT NOT NULL, created_at INTEGER, file_size INTEGER, expected BLOB, \
-                 disabled INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+                 rule TEXT, mutable INTEGER NOT NULL, disabled INTEGER NOT NULL) STRICT, WITHOUT ROWID"
             }
         }
     }

@@ -10,6 +10,8 @@ diesel::table! {
         created_at -> Nullable<BigInt>,
         file_size -> Nullable<BigInt>,
         expected -> Nullable<Binary>,
+        rule -> Nullable<Text>,
+        mutable -> Bool,
         accepted -> Bool,
         state -> SmallInt,
         due_at -> Nullable<BigInt>,
@@ -87,6 +89,8 @@ diesel::table! {
         created_at -> Nullable<BigInt>,
         file_size -> Nullable<BigInt>,
         expected -> Nullable<Binary>,
+        rule -> Nullable<Text>,
+        mutable -> Bool,
         disabled -> Bool,
     }
 }

@@ -72,7 +72,7 @@ async fn a_schema_that_is_not_current_is_told() {
             assert_eq!(text, expected);
         };
         check("it was never migrated").await;
-        assert_eq!(migrate(&settings).await.unwrap(), ["0001_catalogue"]);
+        assert_eq!(migrate(&settings).await.unwrap(), ["0001_catalogue", "0002_rules"]);
         store.catalogue.check().await.unwrap();
         assert!(migrate(&settings).await.unwrap().is_empty());
         alter(&settings, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
@@ -104,7 +104,7 @@ async fn two_processes_may_start_at_once() {
         for start in starts {
             applied += start.await.unwrap();
         }
-        assert_eq!(applied, 1);
+        assert_eq!(applied, 2);
         open(&settings).await.unwrap().catalogue.check().await.unwrap();
     }
 }
@@ -118,8 +118,14 @@ struct Definition {
 /// Up, down and up again leaves the schema that up alone makes.
 #[test]
 fn migrations_of_sqlite_are_reversible() {
-    let up = include_str!("../migrations/sqlite/0001_catalogue/up.sql");
-    let down = include_str!("../migrations/sqlite/0001_catalogue/down.sql");
+    let up = concat!(
+        include_str!("../migrations/sqlite/0001_catalogue/up.sql"),
+        include_str!("../migrations/sqlite/0002_rules/up.sql"),
+    );
+    let down = concat!(
+        include_str!("../migrations/sqlite/0002_rules/down.sql"),
+        include_str!("../migrations/sqlite/0001_catalogue/down.sql"),
+    );
     let mut connection = SqliteConnection::establish(":memory:").unwrap();
     let schema = |connection: &mut SqliteConnection| -> Vec<String> {
         let query = sql_query(
@@ -139,8 +145,14 @@ fn migrations_of_sqlite_are_reversible() {
 /// Up, down and up again leaves the schema that up alone makes.
 #[test]
 fn migrations_of_postgres_are_reversible() {
-    let up = include_str!("../migrations/postgres/0001_catalogue/up.sql");
-    let down = include_str!("../migrations/postgres/0001_catalogue/down.sql");
+    let up = concat!(
+        include_str!("../migrations/postgres/0001_catalogue/up.sql"),
+        include_str!("../migrations/postgres/0002_rules/up.sql"),
+    );
+    let down = concat!(
+        include_str!("../migrations/postgres/0002_rules/down.sql"),
+        include_str!("../migrations/postgres/0001_catalogue/down.sql"),
+    );
     let url = postgres().create_database().unwrap();
     let schema = || {
         let mut dump = postgres().command("pg_dump");
@@ -268,7 +280,7 @@ async fn tls_verifies_the_chain_and_the_host() {
     for mode in ["require", "verify-full"] {
         assert!(matches!(open(&with(&plain, mode, folder.path())).await, Err(StoreError::Unavailable(_))));
     }
-    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 1);
+    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 2);
     open(&settings(&format!("{plain}?sslmode=disable"))).await.unwrap();
 }
 

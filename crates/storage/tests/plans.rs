@@ -45,14 +45,8 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn entry(number: i64) -> Entry {
-    Entry {
-        key: RecordKey::integer(number),
-        created_at: None,
-        file_size: None,
-        location: Location { storage: "main".to_owned(), path: format!("{number}.bin") },
-        expected: None,
-        disabled: number % 10 == 0,
-    }
+    let location = Location { storage: "main".to_owned(), path: format!("{number}.bin") };
+    Entry { disabled: number % 10 == 0, ..Entry::new(RecordKey::integer(number), location) }
 }
 
 async fn filled(settings: &StoreSettings) -> Store {
@@ -91,7 +85,7 @@ async fn pages(store: &Store) {
     store.catalogue.get(Model::Uploads, &key).await.unwrap();
     store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
     store.catalogue.largest_key(Model::Uploads).await.unwrap();
-    store.catalogue.accept(Model::Uploads, &key, Digest::Md5([1; 16]), 1, at(5)).await.unwrap();
+    store.catalogue.accept(Model::Uploads, &key, Digest::Md5([1; 16]), Some(1), at(5)).await.unwrap();
 }
 
 fn outcomes(lease: &Lease) -> Vec<(RecordKey, Outcome)> {
@@ -189,7 +183,7 @@ async fn sqlite() {
     let store = filled(&StoreSettings { url, max_connections: 2, timeout: LEASE }).await;
     let mut connection = SqliteConnection::establish(&path).unwrap();
     let staged = "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage, path, created_at, \
-        file_size, expected, disabled) WITHOUT ROWID";
+        file_size, expected, rule, mutable, disabled) WITHOUT ROWID";
     sql_query(staged).execute(&mut connection).unwrap();
     for statement in statements(&store).await {
         let query = sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -268,7 +262,8 @@ fn explained(planner: &str, statements: &[String]) -> String {
     let mut sql = format!(
         "{planner}; SET plan_cache_mode = force_generic_plan; \
          CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\", path text COLLATE \"C\", \
-         created_at bigint, file_size bigint, expected bytea, disabled boolean)"
+         created_at bigint, file_size bigint, expected bytea, rule text, mutable boolean, \
+         disabled boolean)"
     );
     for (index, statement) in statements.iter().enumerate() {
         let values = (1..100).take_while(|number| statement.contains(&format!("${number}"))).count();

@@ -1,12 +1,24 @@
-//! What tests and the local environment need around Stocktake: private `PostgreSQL` clusters and sample
-//! storages with real files in them.
+//! What tests and the local environment need around Stocktake: private `PostgreSQL` clusters, sample
+//! storages with real files in them, an S3 server, a container registry, and a proxy that injects faults.
 //!
 //! Nothing here is part of the program; other crates name this one only in their dev-dependencies.
 
 mod files;
+mod git;
+mod gitlab;
 mod postgres;
+mod proxy;
+mod registry;
+mod s3;
 mod sample;
 
 pub use files::{write_file, write_numbered};
+pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
+pub use gitlab::{GitlabFixture, GitlabRecord};
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
-pub use sample::{Outcome, Sample, SampleRecord};
+pub use proxy::{Asked, Fault, FaultProxy};
+pub use registry::{
+    HttpAnswer, MANIFEST_TYPES, PushedImage, Registry, RegistrySetup, TokenServer, digest_of,
+};
+pub use s3::{S3Facts, S3Server};
+pub use sample::{Outcome, Sample, SampleRecord, Served};

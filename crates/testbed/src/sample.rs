@@ -1,31 +1,42 @@
-//! A small installation to look at: several models, files of mixed sizes, and one of each kind of damage.
+//! A small installation to look at: records of all models on every kind of storage, files of mixed sizes, and one
+//! of each kind of damage.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 
-use crate::files::write_file;
+use crate::registry::{Registry, RegistrySetup};
+use crate::s3::S3Server;
 
-/// Sizes of the files, in bytes, dealt out in turn.
-const SIZES: [u64; 10] = [4_096, 137, 65_536, 1, 10_000, 300_000, 0, 16_384, 1_048_576, 2_500];
-
-/// One larger file, so that there is something to watch.
-const LARGE: u64 = 24 << 20;
+mod blobs;
+mod images;
+mod objects;
+mod repositories;
+mod special;
 
 /// `created_at` of the first record: 2025-02-05T11:00 and as many minutes as its number.
 const DAY: &str = "2025-02-05";
 
+/// The secret of the instance that the sample's encrypted files are from.
+const DB_KEY_BASE: &str = "db-key-base-of-the-sample";
+
+/// The bucket of the objects.
+const BUCKET: &str = "stocktake-sample";
+
 /// What a checksum finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The content is what it was when it was stored; its SHA-256.
+    /// The content is what it was when it was stored; the checksum that is shown.
     Succeeded(String),
-    /// It ends `failed` with this text.
-    Failed(String),
+    /// It ends `failed`.
+    Failed {
+        /// The kind of failure: `missing`, `altered`, `unreadable` or `invalid`.
+        kind: &'static str,
+        /// The text.
+        text: String,
+    },
 }
 
 /// One record and what becomes of it.
@@ -44,10 +55,20 @@ pub struct SampleRecord {
 /// The installation.
 #[derive(Debug)]
 pub struct Sample {
-    /// Name and root of each storage.
-    pub storages: Vec<(&'static str, PathBuf)>,
     /// All records, by model and in the order of their keys.
     pub records: Vec<SampleRecord>,
+    folder: PathBuf,
+}
+
+/// The servers that some of the sample's storages need. They stop when this is dropped.
+#[derive(Debug)]
+pub struct Served {
+    /// The sections of the configuration that name the sample's storages and secrets.
+    pub configuration: String,
+    /// The object storage.
+    pub s3: S3Server,
+    /// The container registry; `None` if there is no such program on this machine, and its directory is read.
+    pub registry: Option<Registry>,
 }
 
 impl Sample {
@@ -63,105 +84,69 @@ impl Sample {
         self.records.iter().filter(move |record| record.model == model)
     }
 
-    /// Writes the installation below `folder`, which must not hold one yet.
+    /// Writes the installation below `folder`, which must not hold one yet: the same in every run.
     pub fn write(folder: &Path) -> anyhow::Result<Self> {
-        let main = Builder { root: folder.join("main"), storage: "main" };
-        let artifacts = Builder { root: folder.join("artifacts"), storage: "artifacts" };
-        let mut records = Vec::new();
-        for number in 1..=80 {
-            let key = Key::Composite(number, 100);
-            let path = format!("{:02}/{number:04}/artifacts.zip", number % 7);
-            records.push(artifacts.good("ci_job_artifacts", key, &path, size(number))?);
-        }
-        for number in 1..=70 {
-            let path = format!("lfs-objects/{:02x}/{number:06x}", number % 16);
-            let size = if number == 70 { LARGE } else { size(number) };
-            records.push(main.good("lfs_objects", Key::Integer(number), &path, size)?);
-        }
-        for number in 1..=60 {
-            let path = format!("packages/{:02}/package-{number}.tgz", number % 10);
-            records.push(main.good("packages_package_files", Key::Integer(number), &path, size(number))?);
-        }
-        for number in 1..=116 {
-            let path = format!("uploads/{:02}/file-{number:03}.bin", number % 12);
-            records.push(main.good("uploads", Key::Integer(number), &path, size(number))?);
-        }
-        records.extend(main.damaged(folder)?);
-        Ok(Self { storages: vec![(main.storage, main.root), (artifacts.storage, artifacts.root)], records })
+        let root = |name: &str| folder.join(name);
+        let mut records = blobs::write(folder)?;
+        records.extend(special::write(&root("main"))?);
+        records.extend(objects::write(&root("objects"))?);
+        records.extend(repositories::write(&root("repositories"))?);
+        records.extend(images::write(&root("registry"))?);
+        // Stable: within a model they stay in the order of their keys.
+        records.sort_by_key(|record| record.model);
+        Ok(Self { records, folder: folder.to_owned() })
     }
+
+    /// The folder of the storage of this name.
+    pub fn root(&self, storage: &str) -> PathBuf {
+        self.folder.join(storage)
+    }
+
+    /// Starts the servers.
+    pub fn serve(&self) -> anyhow::Result<Served> {
+        let s3 = S3Server::start(&self.root("objects"))?;
+        let folder = Some(self.root("registry"));
+        let setup = RegistrySetup { folder, ..RegistrySetup::default() };
+        let registry = Registry::is_installed().then(|| Registry::start(&setup)).transpose()?;
+        let mut configuration = String::new();
+        for (name, kind) in [("main", "directory"), ("artifacts", "directory"), ("repositories", "git")] {
+            section(&mut configuration, name, kind, &[("root", &self.root(name).display().to_string())])?;
+        }
+        section(
+            &mut configuration,
+            "objects",
+            "s3",
+            &[
+                ("endpoint", &s3.endpoint()),
+                ("bucket", BUCKET),
+                ("access_key_id", S3Server::ACCESS_KEY),
+                ("secret_access_key", S3Server::SECRET_KEY),
+            ],
+        )?;
+        // The server is this machine's own.
+        writeln!(configuration, "plain_http = true")?;
+        if let Some(registry) = &registry {
+            section(&mut configuration, "registry", "registry", &[("url", &registry.url())])?;
+        } else {
+            let root = self.root("registry").display().to_string();
+            section(&mut configuration, "registry", "registry-directory", &[("root", &root)])?;
+        }
+        writeln!(configuration, "\n[secrets]\ndb_key_base = {DB_KEY_BASE:?}")?;
+        Ok(Served { configuration, s3, registry })
+    }
+}
+
+fn section(text: &mut String, name: &str, kind: &str, keys: &[(&str, &str)]) -> std::fmt::Result {
+    write!(text, "\n[storages.{name}]\nkind = {kind:?}\n")?;
+    // Rust's form of a text is TOML's as well, as far as there are no control characters.
+    keys.iter().try_for_each(|(key, value)| writeln!(text, "{key} = {value:?}"))
 }
 
 /// A primary key.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Key {
     Integer(u64),
     Composite(u64, u64),
-}
-
-struct Builder {
-    root: PathBuf,
-    storage: &'static str,
-}
-
-impl Builder {
-    /// A record of a file that is as it was.
-    fn good(&self, model: &'static str, key: Key, path: &str, size: u64) -> anyhow::Result<SampleRecord> {
-        let digest = write_file(&self.root.join(path), seed(model, key), size)?;
-        let line = self.line(key, path, &digest, Some(size));
-        Ok(SampleRecord { model, identifier: key.in_path(), line, outcome: Outcome::Succeeded(digest) })
-    }
-
-    /// Uploads 117 to 120: altered, missing, and two that leave the storage.
-    fn damaged(&self, outside: &Path) -> anyhow::Result<[SampleRecord; 4]> {
-        let altered = "uploads/damaged/altered.bin";
-        let stored = write_file(&self.root.join(altered), 117, 5_000)?;
-        let found = write_file(&self.root.join(altered), 118, 5_000)?;
-        let missing = "uploads/damaged/missing.bin";
-        let secret = write_file(&outside.join("outside.txt"), 119, 100)?;
-        let link = "uploads/damaged/link.txt";
-        symlink("../../../outside.txt", self.root.join(link))
-            .with_context(|| format!("cannot link {link}"))?;
-        fs::metadata(self.root.join(link)).context("the link leads nowhere")?;
-
-        let up = "../outside.txt";
-
-        let record = |number, path: &str, digest: &str, size, text: String| SampleRecord {
-            model: "uploads",
-            identifier: Key::Integer(number).in_path(),
-            line: self.line(Key::Integer(number), path, digest, size),
-            outcome: Outcome::Failed(format!("Error during verification: {text}")),
-        };
-        let mismatch = format!("Checksum mismatch: expected sha256 {stored}, calculated {found}");
-        let gone = format!(
-            "File is not checksummable - file does not exist at: {}",
-            self.root.join(missing).display()
-        );
-        Ok([
-            record(117, altered, &stored, Some(5_000), mismatch),
-            record(118, missing, &secret, None, gone),
-            record(
-                119,
-                link,
-                &secret,
-                Some(100),
-                format!("the path leaves its storage through a link: {link}"),
-            ),
-            record(120, up, &secret, Some(100), format!("the path contains `..`: {up}")),
-        ])
-    }
-
-    fn line(&self, key: Key, path: &str, digest: &str, size: Option<u64>) -> String {
-        let identifier = match key {
-            Key::Integer(number) => number.to_string(),
-            Key::Composite(..) => format!("\"{}\"", key.in_path()),
-        };
-        let minute = key.first() % 60;
-        let size = size.map(|size| format!(r#""file_size":{size},"#)).unwrap_or_default();
-        let storage = self.storage;
-        format!(
-            r#"{{"record_identifier":{identifier},"created_at":"{DAY}T11:{minute:02}:10.173Z",{size}"storage":"{storage}","path":"{path}","expected_checksum":"sha256:{digest}"}}"#
-        )
-    }
 }
 
 impl Key {
@@ -179,9 +164,40 @@ impl Key {
     }
 }
 
-fn size(number: u64) -> u64 {
-    let turn = usize::try_from(number).unwrap_or_default() % SIZES.len();
-    SIZES.get(turn).copied().unwrap_or_default()
+/// What an import line says of a record.
+#[derive(Debug, Clone, Copy)]
+struct Stored<'a> {
+    storage: &'a str,
+    path: &'a str,
+    size: Option<u64>,
+    /// SHA-256.
+    digest: Option<&'a str>,
+    rule: Option<&'a str>,
+}
+
+impl<'a> Stored<'a> {
+    fn at(storage: &'a str, path: &'a str) -> Self {
+        Self { storage, path, size: None, digest: None, rule: None }
+    }
+}
+
+impl SampleRecord {
+    fn new(model: &'static str, key: Key, stored: &Stored<'_>, outcome: Outcome) -> Self {
+        let identifier = match key {
+            Key::Integer(number) => number.to_string(),
+            Key::Composite(..) => format!("\"{}\"", key.in_path()),
+        };
+        let minute = key.first() % 60;
+        let Stored { storage, path, size, digest, rule } = stored;
+        let size = size.map(|size| format!(r#""file_size":{size},"#)).unwrap_or_default();
+        let digest =
+            digest.map(|digest| format!(r#","expected_checksum":"sha256:{digest}""#)).unwrap_or_default();
+        let rule = rule.map(|rule| format!(r#","rule":"{rule}""#)).unwrap_or_default();
+        let line = format!(
+            r#"{{"record_identifier":{identifier},"created_at":"{DAY}T11:{minute:02}:10.173Z",{size}"storage":"{storage}","path":"{path}"{digest}{rule}}}"#
+        );
+        Self { model, identifier: key.in_path(), line, outcome }
+    }
 }
 
 /// Of no two records the same, so that no two files are, but the empty ones.
@@ -194,17 +210,29 @@ mod tests {
     use super::*;
     use sha2::{Digest as _, Sha256};
     use std::collections::BTreeSet;
+    use std::fs;
 
     #[test]
     fn the_sample_is_what_it_says() {
         let folder = tempfile::tempdir().unwrap();
         let sample = Sample::write(folder.path()).unwrap();
-        assert_eq!(sample.models(), ["ci_job_artifacts", "lfs_objects", "packages_package_files", "uploads"]);
-        let failed = sample.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed(_)));
+        assert_eq!(sample.models().len(), 19);
+        let failed = sample.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed { .. }));
         assert_eq!(failed.count(), 4);
         let keys: BTreeSet<_> =
             sample.records.iter().map(|record| (record.model, &record.identifier)).collect();
         assert_eq!(keys.len(), sample.records.len());
+    }
+
+    #[test]
+    fn it_is_the_same_each_time() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let records = |folder: &Path| {
+            let sample = Sample::write(folder).unwrap();
+            let lines = sample.records.into_iter().map(|record| record.line);
+            lines.collect::<Vec<_>>()
+        };
+        assert_eq!(records(one.path()), records(other.path()));
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub struct Accepted {
     pub previous: Previous,
     /// The digest of the content.
     pub checksum: Digest,
-    /// The size of the content in bytes.
-    pub size: u64,
+    /// The size of the content in bytes; `None` of a repository, which has none.
+    pub size: Option<u64>,
 }
 
 /// Why content was not taken for good. The record is as it was.
@@ -62,13 +62,17 @@ pub(crate) async fn accept(core: &Core, model: Model, key: &RecordKey) -> Result
     Ok(Accepted { record, previous, checksum, size })
 }
 
-/// The digest shown for the content as it is now, and its size in bytes.
-async fn read(core: &Core, record: &Record) -> Result<(Digest, u64), AcceptError> {
+/// The digest shown for the content as it is now, and the size in bytes of what the recorded size is of.
+async fn read(core: &Core, record: &Record) -> Result<(Digest, Option<u64>), AcceptError> {
     let name = &record.location.storage;
     let storage = core.parts.storages.get(name).ok_or_else(|| AcceptError::UnknownStorage(name.clone()))?;
     let shown = core.settings.policy.algorithm(record.model);
-    let piece =
-        Inspection { path: record.location.path.clone(), algorithms: Algorithms::default().with(shown) };
+    let piece = Inspection {
+        model: record.model,
+        path: record.location.path.clone(),
+        algorithms: Algorithms::default().with(shown),
+        rule: record.rule.clone(),
+    };
     let mut reading = Reading::begin(name, Some(storage), vec![piece]);
     // A panic in the adapter leaves nothing reported, which is told below.
     let _ = reading.ended().await;
@@ -76,8 +80,9 @@ async fn read(core: &Core, record: &Record) -> Result<(Digest, u64), AcceptError
     reading.collector.take(&mut seen);
     match seen.pop() {
         Some((_, Ok(observation))) => {
-            let checksum = observation.digests.get(shown).ok_or(AcceptError::Interrupted)?;
-            Ok((checksum, observation.size))
+            let recorded = observation.recorded();
+            let size = recorded.map_err(|reason| AcceptError::Content(Failure::unreadable(reason)))?.size;
+            Ok((observation.checksum(shown).ok_or(AcceptError::Interrupted)?, size))
         }
         None => Err(AcceptError::Interrupted),
         Some((_, Err(error))) => {

@@ -2,7 +2,7 @@
 
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
-    Algorithm, ContentError, Dice, JITTER_STEPS, Observation, RecordKey, Timestamp, judge,
+    Algorithm, ContentError, Dice, Digest, JITTER_STEPS, Observation, RecordKey, Timestamp, judge,
 };
 
 use crate::tally::Tally;
@@ -31,7 +31,7 @@ impl Batch {
     ) -> bool {
         let verdict = match seen {
             Ok(observation) => {
-                self.tally.bytes += observation.size;
+                self.tally.bytes += observation.bytes_read;
                 judge(&record.reference, &observation, judge_by.algorithm)
             }
             Err(error) => match error.into_failure() {
@@ -43,6 +43,7 @@ impl Batch {
         let outcome = match verdict {
             Ok(checksum) => {
                 self.tally.succeeded += 1;
+                self.tally.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
                 Outcome::Succeeded(verification.succeed(checksum, judge_by.now))
             }
             Err(failure) => {
@@ -64,6 +65,7 @@ impl Batch {
         }
         let good = discarded.min(tally.succeeded);
         tally.succeeded -= good;
+        tally.metadata_only = tally.metadata_only.min(tally.succeeded);
         discarded -= good;
         for count in tally.failed.values_mut() {
             let bad = discarded.min(*count);
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    use stocktake_domain::{Digests, FailureKind, Reference, Verification};
+    use stocktake_domain::{Digests, Evidence, FailureKind, Reference, Rule, Verification};
 
     struct Six;
 
@@ -103,13 +105,14 @@ mod tests {
         ClaimedRecord {
             key: RecordKey::integer(key),
             path: String::new(),
+            rule: Rule::Stored,
             reference: Reference::default(),
             verification: Verification::new().claim(),
         }
     }
 
     fn seen(size: u64) -> Observation {
-        Observation { size, digests: Digests { sha256: None, md5: Some([5; 16]) } }
+        Observation::of_content(size, Digests { md5: Some([5; 16]), ..Digests::default() })
     }
 
     #[test]
@@ -119,20 +122,30 @@ mod tests {
         assert!(batch.add(record(2), Err(ContentError::MissingRepository), &JUDGE));
         assert!(!batch.add(record(3), Err(ContentError::Cancelled), &JUDGE));
         let checksums: Vec<_> = batch.outcomes.iter().map(|(_, outcome)| outcome.checksum()).collect();
-        assert_eq!(checksums, [seen(0).digests.get(Algorithm::Md5), None]);
+        assert_eq!(checksums, [seen(0).checksum(Algorithm::Md5), None]);
         let Outcome::Failed(failed) = &batch.outcomes[1].1 else { panic!("{:?}", batch.outcomes) };
         assert_eq!(failed.stage().retry_at, Timestamp::from_millis(9_000 + (1 + 15 + 6 * 2) * 1_000));
         let failures = BTreeMap::from([(FailureKind::Missing, 1)]);
-        assert_eq!(batch.tally, Tally { succeeded: 1, failed: failures, bytes: 10 });
+        assert_eq!(batch.tally, Tally { succeeded: 1, metadata_only: 0, failed: failures, bytes: 10 });
+    }
+
+    #[test]
+    fn what_was_only_said_by_a_store_is_counted_apart() {
+        let mut batch = Batch::default();
+        let said = Observation { evidence: Evidence::Metadata, bytes_read: 0, ..seen(10) };
+        assert!(batch.add(record(1), Ok(said), &JUDGE) && batch.add(record(2), Ok(seen(10)), &JUDGE));
+        assert_eq!((batch.tally.succeeded, batch.tally.metadata_only), (2, 1));
     }
 
     #[test]
     fn what_was_thrown_away_never_hides_a_failure() {
         let failed = BTreeMap::from([(FailureKind::Missing, 2), (FailureKind::Altered, 1)]);
-        let batch =
-            Batch { outcomes: Vec::new(), tally: Tally { succeeded: 2, failed: failed.clone(), bytes: 7 } };
+        let batch = Batch {
+            outcomes: Vec::new(),
+            tally: Tally { succeeded: 2, metadata_only: 2, failed: failed.clone(), bytes: 7 },
+        };
         assert_eq!(batch.written(5), batch.tally);
-        assert_eq!(batch.written(3), Tally { succeeded: 0, failed, bytes: 7 });
+        assert_eq!(batch.written(3), Tally { succeeded: 0, metadata_only: 0, failed, bytes: 7 });
         assert_eq!(batch.written(2).failures(), 2);
         assert_eq!(batch.written(0), Tally::default());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::ports::ContentStore;
-use stocktake_domain::{Algorithm, Model};
+use stocktake_domain::{Algorithm, Model, ModelKind};
 
 use crate::hours::Hours;
 
@@ -29,6 +29,8 @@ pub struct Policy {
     pub algorithm: Algorithm,
     /// The algorithm for single models, before [`Policy::algorithm`].
     pub per_model: BTreeMap<Model, Algorithm>,
+    /// Git repositories have Gitaly's own checksum, whatever the above say.
+    pub gitaly: bool,
     /// The age at which a success is checked again.
     pub reverify_after: Duration,
     /// How long an attempt may go without getting on before it is taken for failed.
@@ -38,6 +40,9 @@ pub struct Policy {
 impl Policy {
     /// The algorithm of this model's checksums.
     pub fn algorithm(&self, model: Model) -> Algorithm {
+        if self.gitaly && model.kind() == ModelKind::GitRepository {
+            return Algorithm::Gitaly;
+        }
         self.per_model.get(&model).copied().unwrap_or(self.algorithm)
     }
 }
@@ -71,10 +76,14 @@ mod tests {
         let policy = Policy {
             algorithm: Algorithm::Sha256,
             per_model: BTreeMap::from([(Model::Uploads, Algorithm::Md5)]),
+            gitaly: false,
             reverify_after: Duration::ZERO,
             lease: Duration::ZERO,
         };
         assert_eq!(policy.algorithm(Model::Uploads), Algorithm::Md5);
         assert_eq!(policy.algorithm(Model::Projects), Algorithm::Sha256);
+        let policy = Policy { gitaly: true, ..policy };
+        assert_eq!(policy.algorithm(Model::Projects), Algorithm::Gitaly);
+        assert_eq!(policy.algorithm(Model::ContainerRepositories), Algorithm::Sha256);
     }
 }

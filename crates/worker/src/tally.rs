@@ -9,6 +9,8 @@ use stocktake_domain::FailureKind;
 pub struct Tally {
     /// Records found good.
     pub succeeded: u64,
+    /// Those of the good of which only what an object store says was looked at, not the content.
+    pub metadata_only: u64,
     /// Records found bad, by kind; never a kind with none.
     pub failed: BTreeMap<FailureKind, u64>,
     /// Bytes of the content of these records, as far as it was read.
@@ -29,6 +31,7 @@ impl Tally {
     /// Adds another count.
     pub fn add(&mut self, other: &Self) {
         self.succeeded += other.succeeded;
+        self.metadata_only += other.metadata_only;
         self.bytes += other.bytes;
         for (kind, count) in &other.failed {
             *self.failed.entry(*kind).or_default() += count;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stocktake_domain::ports::{Inspection, InspectionSink, Lease, LeaseId, Renewal, StoreError, Watch};
-use stocktake_domain::{ContentError, Model};
+use stocktake_domain::{ContentError, Model, Observation};
 use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::task::AbortOnDropHandle;
@@ -45,13 +45,14 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Begins to read `pieces` in a task of its own, so that a panic in the adapter ends nothing else.
-    /// Without a storage, each piece is reported as invalid.
+    /// Begins to read `pieces` in a task of its own, so that a panic in the adapter ends nothing else. What has
+    /// no place is reported as invalid; without a storage, each piece is.
     pub(crate) fn begin(name: &str, storage: Option<&Storage>, pieces: Vec<Inspection>) -> Self {
         let watch = Arc::new(Watch::default());
         let collector = Arc::new(Collector::default());
         let content = storage.map(|storage| Arc::clone(&storage.content)).ok_or_else(|| name.to_owned());
-        let (line, sink) = (Arc::clone(&watch), Arc::clone(&collector));
+        let line = Arc::clone(&watch);
+        let (pieces, sink) = placed(pieces, &collector);
         let task = tokio::spawn(async move {
             match content {
                 Ok(content) => content.inspect(pieces, line, sink).await,
@@ -70,6 +71,39 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.watch.cancel();
+    }
+}
+
+/// Reports the pieces that have no place; the others, with the sink for them.
+fn placed(pieces: Vec<Inspection>, collector: &Arc<Collector>) -> (Vec<Inspection>, Arc<dyn InspectionSink>) {
+    let sink: Arc<dyn InspectionSink> = collector.clone();
+    let (mut left, mut indices) = (Vec::with_capacity(pieces.len()), Vec::with_capacity(pieces.len()));
+    for (index, piece) in pieces.into_iter().enumerate() {
+        if let Some(error) = piece.refusal() {
+            sink.report(index, Err(error));
+        } else {
+            left.push(piece);
+            indices.push(index);
+        }
+    }
+    if indices.iter().enumerate().all(|(now, before)| now == *before) {
+        return (left, sink);
+    }
+    (left, Arc::new(Placed { indices, sink }))
+}
+
+/// A sink for some of the pieces.
+struct Placed {
+    /// Which of all pieces each is.
+    indices: Vec<usize>,
+    sink: Arc<dyn InspectionSink>,
+}
+
+impl InspectionSink for Placed {
+    fn report(&self, index: usize, seen: Result<Observation, ContentError>) {
+        if let Some(index) = self.indices.get(index) {
+            self.sink.report(*index, seen);
+        }
     }
 }
 
@@ -101,14 +135,17 @@ pub(crate) async fn work(terms: &Terms, mut lease: Lease) -> End {
     }
 }
 
-/// What to read for a lease. Takes the paths out of it, which nothing else needs.
+/// What to read for a lease. Takes the paths and rules out of it, which nothing else needs.
 fn pieces(terms: &Terms, lease: &mut Lease) -> Vec<Inspection> {
-    let shown = terms.core.settings.policy.algorithm(lease.model);
+    let model = lease.model;
+    let shown = terms.core.settings.policy.algorithm(model);
     let records = lease.records.iter_mut();
     records
         .map(|record| Inspection {
+            model,
             path: std::mem::take(&mut record.path),
             algorithms: record.reference.algorithms(shown),
+            rule: std::mem::take(&mut record.rule),
         })
         .collect()
 }

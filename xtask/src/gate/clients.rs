@@ -43,7 +43,9 @@ impl Clients<'_> {
     fn on(&self, database: Database) -> anyhow::Result<()> {
         let folder = tempfile::Builder::new().prefix("stocktake-clients-").tempdir()?;
         let sample = Sample::write(&folder.path().join("storage"))?;
-        let installation = Installation::new(self.binary, folder.path(), database, &sample.storages, "")?;
+        let served = sample.serve()?;
+        let installation =
+            Installation::new(self.binary, folder.path(), database, &[], &served.configuration)?;
         installation.run(&["migrate"])?;
         installation.import_sample(&sample)?;
         let api = installation.api()?;
@@ -82,7 +84,7 @@ fn expected(sample: &Sample) -> Value {
     let record = |record: &stocktake_testbed::SampleRecord| {
         let (checksum, failure) = match &record.outcome {
             Outcome::Succeeded(digest) => (Some(digest), None),
-            Outcome::Failed(text) => (None, Some(text)),
+            Outcome::Failed { text, .. } => (None, Some(text)),
         };
         json!({ "model": record.model, "identifier": record.identifier, "checksum": checksum, "failure": failure })
     };

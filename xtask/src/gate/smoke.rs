@@ -107,7 +107,7 @@ fn check(shown: &Value, wanted: &SampleRecord) -> anyhow::Result<()> {
                 && text("checksum") == Some(digest)
                 && text("checksum_failure").is_none()
         }
-        Outcome::Failed(failure) => {
+        Outcome::Failed { text: failure, .. } => {
             text("checksum_state") == Some("failed")
                 && text("checksum").is_none()
                 && text("checksum_failure") == Some(failure)

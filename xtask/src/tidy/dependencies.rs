@@ -1,14 +1,20 @@
 //! Dependencies point inwards: which crate may know which.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context as _;
-use cargo_metadata::{DependencyKind, Metadata, PackageId};
+use cargo_metadata::{DependencyKind, Metadata};
 
 use super::Finding;
+use crate::project::capture;
 
 /// The crate that knows no other and no technology.
 pub(super) const INNERMOST: &str = "stocktake-domain";
+
+/// What the kinds of content have in common.
+const SHARED_BY_KINDS: &str = "stocktake-content";
 
 /// One line of a manifest: a workspace crate names a dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +51,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The rules, each with its line in the document.
-pub(super) fn rules() -> [Rule; 7] {
-    let alone = "so that each can be read, tested and replaced alone";
+pub(super) fn rules() -> [Rule; 9] {
     [
         Rule {
             id: "domain-pure",
@@ -59,30 +64,20 @@ pub(super) fn rules() -> [Rule; 7] {
                     && !DOMAIN_MAY_NAME.contains(&edge.to.as_str())
             },
         },
+        inward("inward-content", &["stocktake-content", INNERMOST], |edge| leaves("stocktake-content", edge)),
         Rule {
-            id: "inward-content",
-            crates: &["stocktake-content", INNERMOST],
-            reason: alone,
-            breaks: |edge| leaves("stocktake-content", edge),
+            id: "inward-kinds",
+            crates: &["stocktake-git", "stocktake-objects", "stocktake-registry", SHARED_BY_KINDS, INNERMOST],
+            reason: "so that adding a kind of content touches no other",
+            breaks: |edge| {
+                let kinds = ["stocktake-git", "stocktake-objects", "stocktake-registry"];
+                edge.to != SHARED_BY_KINDS && kinds.iter().any(|kind| leaves(kind, edge))
+            },
         },
-        Rule {
-            id: "inward-http",
-            crates: &["stocktake-http", INNERMOST],
-            reason: alone,
-            breaks: |edge| leaves("stocktake-http", edge),
-        },
-        Rule {
-            id: "inward-storage",
-            crates: &["stocktake-storage", INNERMOST],
-            reason: alone,
-            breaks: |edge| leaves("stocktake-storage", edge),
-        },
-        Rule {
-            id: "inward-worker",
-            crates: &["stocktake-worker", INNERMOST],
-            reason: alone,
-            breaks: |edge| leaves("stocktake-worker", edge),
-        },
+        inward("inward-gitlab", &["stocktake-gitlab", INNERMOST], |edge| leaves("stocktake-gitlab", edge)),
+        inward("inward-http", &["stocktake-http", INNERMOST], |edge| leaves("stocktake-http", edge)),
+        inward("inward-storage", &["stocktake-storage", INNERMOST], |edge| leaves("stocktake-storage", edge)),
+        inward("inward-worker", &["stocktake-worker", INNERMOST], |edge| leaves("stocktake-worker", edge)),
         Rule {
             id: "only-app-wires",
             crates: &["stocktake"],
@@ -102,6 +97,11 @@ pub(super) fn rules() -> [Rule; 7] {
             },
         },
     ]
+}
+
+/// An adapter that depends on the domain alone.
+const fn inward(id: &'static str, crates: &'static [&'static str], breaks: fn(&Edge) -> bool) -> Rule {
+    Rule { id, crates, reason: "so that each can be read, tested and replaced alone", breaks }
 }
 
 /// Whether the edge leads from this adapter to a crate of ours other than the domain, or, in tests, the testbed.
@@ -138,29 +138,14 @@ pub(super) fn check(edges: &[Edge]) -> Vec<Finding> {
     findings
 }
 
-/// The names of everything that comes with the crate through ordinary dependencies, optional ones of the
-/// crate's own left out.
-pub(super) fn reach(metadata: &Metadata, name: &str) -> anyhow::Result<BTreeSet<String>> {
-    let resolve = metadata.resolve.as_ref().context("cargo metadata resolved nothing")?;
-    let packages: BTreeMap<&PackageId, _> =
-        metadata.packages.iter().map(|package| (&package.id, package)).collect();
-    let nodes: BTreeMap<&PackageId, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
-    let start = metadata.packages.iter().find(|package| package.name == name);
-    let start = start.with_context(|| format!("there is no crate {name}"))?;
-
-    let mut reached = BTreeSet::new();
-    let mut open = vec![&start.id];
-    while let Some(id) = open.pop() {
-        let node = nodes.get(id).context("a resolved crate without a node")?;
-        for dependency in &node.deps {
-            let ordinary = dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
-            let target = packages.get(&dependency.pkg).context("a resolved crate without a package")?;
-            if ordinary && target.name != DOMAIN_DOUBLES && reached.insert(target.name.to_string()) {
-                open.push(&dependency.pkg);
-            }
-        }
-    }
-    Ok(reached)
+/// The names of everything that comes with the crate when it is built alone: what other crates of the workspace
+/// ask of a dependency they share does not count.
+pub(super) fn reach(root: &Path, name: &str) -> anyhow::Result<BTreeSet<String>> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["tree", "--locked", "--package", name, "--edges", "normal", "--prefix", "none"]);
+    let lines = capture(command.args(["--format", "{p}"]).current_dir(root)).context("cargo tree")?;
+    let names = lines.lines().filter_map(|line| line.split_whitespace().next());
+    Ok(names.filter(|reached| *reached != name).map(str::to_owned).collect())
 }
 
 /// What the domain reaches and must not.

@@ -66,11 +66,15 @@ mod tests {
     use super::super::dependencies::rules;
     use super::*;
 
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 12] = [
         "stocktake",
         "stocktake-content",
         "stocktake-domain",
+        "stocktake-git",
+        "stocktake-gitlab",
         "stocktake-http",
+        "stocktake-objects",
+        "stocktake-registry",
         "stocktake-storage",
         "stocktake-testbed",
         "stocktake-worker",

@@ -40,5 +40,6 @@ fn describe(accepted: &Accepted) -> String {
         previous.baseline.map(|good| format!("the checksum {} of {}", good.digest.tagged(), good.at)),
     );
     let replaced = if replaced.is_empty() { "nothing".to_owned() } else { replaced.join(", ") };
-    format!("accepted {} ({} bytes), which replaces {replaced}", accepted.checksum.tagged(), accepted.size)
+    let size = accepted.size.map(|size| format!(" ({size} bytes)")).unwrap_or_default();
+    format!("accepted {}{size}, which replaces {replaced}", accepted.checksum.tagged())
 }

@@ -41,6 +41,7 @@ pub(super) fn to_json(summary: &ModelSummary) -> Value {
         "states": states,
         "failures": failures,
         "bytes": summary.bytes,
+        "metadata_only": summary.metadata_only,
         "oldest_success": summary.oldest_success.map(|time| time.to_string()),
     })
 }

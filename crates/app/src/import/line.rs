@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, de::Error as _};
-use stocktake_domain::{Digest, Entry, Location, RecordKey, Timestamp};
+use stocktake_domain::{Digest, Entry, Location, RecordKey, Rule, Timestamp};
 
 /// The longest name of a storage, in bytes.
 const LONGEST_STORAGE: usize = 255;
@@ -22,6 +22,10 @@ struct Line {
     path: String,
     #[serde(default, deserialize_with = "expected_checksum")]
     expected_checksum: Option<Digest>,
+    #[serde(default, deserialize_with = "rule")]
+    rule: Rule,
+    #[serde(default)]
+    mutable: bool,
     #[serde(default)]
     disabled: bool,
 }
@@ -49,6 +53,8 @@ pub(super) fn parse(text: &str) -> Result<Entry, String> {
             file_size: line.file_size,
             location: Location { storage: line.storage, path: line.path },
             expected: line.expected_checksum,
+            rule: line.rule,
+            mutable: line.mutable,
             disabled: line.disabled,
         }),
     }
@@ -126,6 +132,12 @@ fn expected_checksum<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Dige
     Option::<String>::deserialize(source)?.map(parse).transpose()
 }
 
+fn rule<'de, D: Deserializer<'de>>(source: D) -> Result<Rule, D::Error> {
+    let text = Option::<String>::deserialize(source)?;
+    let rule = text.map(|text| text.parse().map_err(|error| D::Error::custom(format!("rule: {error}"))));
+    Ok(rule.transpose()?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +168,17 @@ mod tests {
         )
         .unwrap();
         assert_eq!(entry.key.parts(), [5, 100]);
+        assert_eq!((entry.rule, entry.mutable), (Rule::Stored, false));
         assert!(entry.disabled && entry.file_size.is_none() && entry.created_at.is_none());
+    }
+
+    #[test]
+    fn a_line_says_which_rule_applies() {
+        let entry = parse(
+            r#"{"record_identifier":1,"storage":"a","path":"b","rule":"terraform_state:7","mutable":true}"#,
+        )
+        .unwrap();
+        assert_eq!((entry.rule, entry.mutable), (Rule::TerraformState(7), true));
     }
 
     #[test]
@@ -193,8 +215,14 @@ mod tests {
             (with(r#""file_size":"1""#), "invalid type: string"),
             (with(r#""created_at":"yesterday""#), "created_at \"yesterday\" is no RFC 3339 time"),
             (with(r#""created_at":5"#), "invalid type: integer `5`"),
-            (with(r#""expected_checksum":"abc""#), "expected_checksum: a digest begins with sha256: or md5:"),
+            (
+                with(r#""expected_checksum":"abc""#),
+                "expected_checksum: a digest begins with sha256:, sha1: or md5:",
+            ),
             (with(r#""disabled":"yes""#), "invalid type: string \"yes\", expected a boolean"),
+            (with(r#""rule":"secure_file:""#), "rule: the rule secure_file has no key data"),
+            (with(r#""rule":"magic""#), "rule: a rule is length:<bytes>"),
+            (with(r#""mutable":1"#), "invalid type: integer `1`, expected a boolean"),
             (with(r#""colour":"red""#), "unknown field `colour`"),
             (with(r#""path":"c""#), "duplicate field `path`"),
         ];

@@ -12,13 +12,14 @@ use super::values::Wanted;
 pub(crate) struct Reader<'a> {
     table: &'a Table,
     used: BTreeSet<String>,
+    passed_over: BTreeSet<String>,
     sections: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader that nothing was taken from yet.
     pub(crate) fn new(table: &'a Table) -> Self {
-        Self { table, used: BTreeSet::new(), sections: BTreeSet::new() }
+        Self { table, used: BTreeSet::new(), passed_over: BTreeSet::new(), sections: BTreeSet::new() }
     }
 
     /// The key's checked value; an error if it is not set or not right.
@@ -39,8 +40,17 @@ impl<'a> Reader<'a> {
         self.used.insert(key.to_owned());
         self.table
             .get(key)
+            .filter(|_| !self.passed_over.contains(key))
             .map(|setting| check(&setting.value).map_err(|wanted| self.mistake(key, &wanted)))
             .transpose()
+    }
+
+    /// Takes it as known, and as not set, what only the program itself says of this section.
+    pub(crate) fn pass_over_defaults_below(&mut self, section: &str) {
+        let below = format!("{section}.");
+        let defaults = self.table.iter().filter(|(_, setting)| setting.origin == Origin::Default);
+        let keys = defaults.map(|(key, _)| key).filter(|key| key.starts_with(&below)).cloned();
+        self.passed_over.extend(keys);
     }
 
     /// The names one level below `section`, for sections named by the user.
@@ -79,7 +89,11 @@ impl<'a> Reader<'a> {
             self.sections.contains(key) || self.used.iter().any(|used| used.starts_with(&below))
         };
         let is_known = |key: &str, setting: &Setting| {
-            if setting.is_empty_section() { is_section(key) } else { self.used.contains(key) }
+            if setting.is_empty_section() {
+                is_section(key)
+            } else {
+                self.used.contains(key) || self.passed_over.contains(key)
+            }
         };
         match self.table.iter().find(|(key, setting)| !is_known(key, setting)) {
             None => Ok(()),

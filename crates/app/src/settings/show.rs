@@ -9,6 +9,18 @@ use super::Loaded;
 
 const MASK: &str = "***";
 
+/// The last parts of keys whose values are never shown.
+const SECRETS: [&str; 8] = [
+    "access_key",
+    "db_key_base",
+    "password",
+    "sas_token",
+    "secret_access_key",
+    "service_account_key",
+    "session_token",
+    "token",
+];
+
 /// One line for each key: TOML, with the value's origin as a comment.
 pub(crate) fn show(loaded: &Loaded) -> String {
     let lines: Vec<(String, String)> = loaded
@@ -16,7 +28,11 @@ pub(crate) fn show(loaded: &Loaded) -> String {
         .iter()
         .filter(|(_, setting)| !setting.is_empty_section())
         .map(|(key, setting)| {
-            let value = if key == "database.url" { masked(&setting.value) } else { setting.value.clone() };
+            let value = match key.rsplit('.').next() {
+                Some(name) if SECRETS.contains(&name) => hidden(&setting.value),
+                Some("url" | "endpoint") => masked(&setting.value),
+                _ => setting.value.clone(),
+            };
             (format!("{key} = {}", toml(&value)), setting.origin.to_string())
         })
         .collect();
@@ -37,6 +53,12 @@ fn toml(value: &ValueKind) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Nothing of a secret but whether there is one.
+fn hidden(value: &ValueKind) -> ValueKind {
+    let text = value.to_string();
+    ValueKind::String(if text.is_empty() { text } else { MASK.to_owned() })
 }
 
 /// The URL without its password. What cannot be understood is not shown at all.

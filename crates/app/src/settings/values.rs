@@ -1,6 +1,8 @@
 //! From raw values to checked ones. Each function says in half a sentence what it wanted.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use config::ValueKind;
@@ -48,6 +50,17 @@ pub(crate) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&ValueKin
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
     }
+}
+
+/// A whole number from 1 to `most`.
+pub(crate) fn positive(most: u64) -> impl Fn(&ValueKind) -> Result<NonZeroUsize, Wanted> {
+    move |value| whole(1, most)(value).map(|number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN))
+}
+
+/// The path of a folder, made absolute.
+pub(crate) fn folder(value: &ValueKind) -> Result<PathBuf, Wanted> {
+    let text = filled_text(value)?;
+    std::path::absolute(&text).map_err(|error| format!("{text:?} is no path: {error}"))
 }
 
 /// A span of time from `least` on, at most a hundred years.

@@ -19,7 +19,8 @@ fn a_mistake_is_one_sentence_and_exit_status_2() {
             "http.listen: must be an IP address and a port such as 127.0.0.1:8080 (file ",
         ),
         ("[http", "the configuration in file "),
-        ("[storages.x]\nkind = \"s3\"", "storages.x.kind: this build does not know the kind \"s3\" yet"),
+        ("[storages.x]\nkind = \"tape\"", "storages.x.kind: must be one of \"directory\", \"git\", \"s3\""),
+        ("[storages.x]\nkind = \"s3\"", "storages.x.bucket is not set"),
         ("[database]\nurl = \"mysql://somewhere/x\"", ""),
         ("[database]\nurl = \"postgres://user:hush@127.0.0.1:1/x\"", "the database is unreachable"),
     ];

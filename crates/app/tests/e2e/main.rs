@@ -18,6 +18,7 @@ mod configuration;
 mod imports;
 mod jobs;
 mod kills;
+mod kinds;
 mod outages;
 mod pagination;
 mod recalculation;

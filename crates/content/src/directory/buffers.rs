@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use crate::limiter::LARGEST_STEP;
 use crate::sync::lock;
 
 /// The size of a buffer in bytes: a batch of small files, or a piece of a large one.
-pub(super) const BUFFER_BYTES: usize = 256 * 1024;
+pub(super) const BUFFER_BYTES: usize = LARGEST_STEP;
 
 /// The buffers of one store.
 ///

@@ -10,12 +10,12 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use stocktake_domain::Algorithms;
 
-use super::order::Order;
 use crate::hasher::Hasher;
 use crate::num::widen;
+use crate::order::Order;
 use crate::pool::HashPool;
+use crate::recipe::Recipe;
 
 /// How much is copied at a time: little enough to be still in the processor's cache when it is hashed.
 const COPY_BYTES: usize = 64 * 1024;
@@ -42,9 +42,9 @@ pub(super) fn hash_cached(
     order: &Arc<Order>,
     file: &Arc<OwnedFd>,
     size: u64,
-    algorithms: Algorithms,
+    recipe: &Recipe,
 ) -> Hashed {
-    let mut hashed = Hashed { hasher: Hasher::new(algorithms), position: 0, at_end: false };
+    let mut hashed = Hashed { hasher: Hasher::new(recipe), position: 0, at_end: false };
     loop {
         let (sender, receiver) = mpsc::sync_channel(1);
         let (order, file) = (Arc::clone(order), Arc::clone(file));
@@ -58,7 +58,7 @@ pub(super) fn hash_cached(
             Ok((next, false)) => return next,
             // The task panicked; let the reading thread begin anew.
             Err(mpsc::RecvError) => {
-                return Hashed { hasher: Hasher::new(algorithms), position: 0, at_end: false };
+                return Hashed { hasher: Hasher::new(recipe), position: 0, at_end: false };
             }
         }
     }

@@ -10,7 +10,7 @@ use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{Found, FoundStream, ListError};
 use tokio::sync::mpsc;
 
-use super::beneath::{Links, Root};
+use crate::beneath::{Links, Root};
 use crate::sync::spawn;
 
 /// How many findings travel together from the walking thread, and how many such parcels may wait.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::order::Order;
+use crate::order::Order;
 use crate::sync::lock;
 
 #[derive(Default)]

@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, OFlags, Stat, fstat};
 use rustix::io::{Errno, pread};
-use stocktake_domain::{Algorithms, ContentError};
+use stocktake_domain::ContentError;
+use stocktake_domain::ports::Inspection;
 
 use super::Shared;
-use super::beneath::{Links, OUTSIDE, Root};
 use super::buffers::{BUFFER_BYTES, Buffer};
-use super::cache::Manners;
 use super::cached::{Hashed, hash_cached};
-use super::limiter::Limiter;
-use super::order::{Order, Piece};
-use super::path;
+use crate::beneath::{Links, OUTSIDE, Root};
+use crate::cache::Manners;
 use crate::hasher::Hasher;
+use crate::limiter::Limiter;
 use crate::num::{narrow, widen};
+use crate::order::{Order, Piece};
+use crate::path;
 use crate::pool::{HashStream, Part};
+use crate::recipe::Recipe;
 
 /// Files up to this many bytes are gathered in batches; larger ones are streamed.
 const SMALL: u64 = 64 * 1024;
@@ -85,10 +87,10 @@ struct Opened {
 
 /// What became of a reading.
 enum Reading {
-    /// In the buffer, here.
-    Gathered(Range<usize>),
+    /// In the buffer, here, for this recipe.
+    Gathered(Range<usize>, Recipe),
     /// Hashed as a whole.
-    Hashed(Hasher),
+    Hashed(Box<Hasher>),
     /// On its way through the hashing pool.
     Streamed(HashStream),
     /// The file changed meanwhile.
@@ -98,10 +100,10 @@ enum Reading {
 impl Round<'_> {
     fn read(&mut self, piece: Piece) -> Next {
         let Some(inspection) = piece.inspection() else { return Next::SameRound };
-        let algorithms = inspection.algorithms;
-        match self.read_steadily(&inspection.path, algorithms) {
-            Ok(Reading::Gathered(range)) => {
-                self.parts.push(Part { range, algorithms });
+        let read = self.read_steadily(inspection);
+        match read {
+            Ok(Reading::Gathered(range, recipe)) => {
+                self.parts.push(Part { range, recipe });
                 self.pieces.push(piece);
                 Next::SameRound
             }
@@ -125,8 +127,10 @@ impl Round<'_> {
     }
 
     /// Reads until the file was the same before and after, a few times at most.
-    fn read_steadily(&mut self, path: &str, algorithms: Algorithms) -> Result<Reading, ContentError> {
+    fn read_steadily(&mut self, inspection: &Inspection) -> Result<Reading, ContentError> {
+        let path = &inspection.path;
         path::check(path)?;
+        let recipe = self.shared.pool.recipe(inspection)?;
         for attempt in 0..ATTEMPTS {
             if self.order.is_called_off() {
                 return Err(ContentError::Cancelled);
@@ -136,15 +140,15 @@ impl Round<'_> {
             }
             let opened = self.open(path)?;
             let reading = if opened.size <= SMALL {
-                self.gather(&opened)?
+                self.gather(&opened, &recipe)?
             } else {
-                self.read_large(&opened, algorithms)?
+                self.read_large(&opened, &recipe)?
             };
             let after = fstat(&opened.file).map_err(unreadable)?;
             if is_unchanged(&opened.stat, &after) && !matches!(reading, Reading::Changed) {
                 return Ok(reading);
             }
-            if let (Reading::Gathered(range), Some(buffer)) = (reading, &mut self.buffer) {
+            if let (Reading::Gathered(range, _), Some(buffer)) = (reading, &mut self.buffer) {
                 buffer.truncate(range.start);
             }
         }
@@ -200,7 +204,7 @@ impl Round<'_> {
     }
 
     /// Reads a small file into the batch.
-    fn gather(&mut self, opened: &Opened) -> Result<Reading, ContentError> {
+    fn gather(&mut self, opened: &Opened, recipe: &Recipe) -> Result<Reading, ContentError> {
         self.wait_for_turn(opened.size)?;
         // One byte more than there should be, to see whether there is more.
         let wanted = narrow(opened.size) + 1;
@@ -212,7 +216,7 @@ impl Round<'_> {
         let read = fill(&opened.file, 0, buffer, wanted)?;
         self.order.add_bytes(widen(read));
         if widen(read) == opened.size {
-            return Ok(Reading::Gathered(begin..begin + read));
+            return Ok(Reading::Gathered(begin..begin + read, recipe.clone()));
         }
         buffer.truncate(begin);
         Ok(Reading::Changed)
@@ -220,20 +224,20 @@ impl Round<'_> {
 
     /// Has a large file hashed: as far as it is in the page cache, by the hashing threads alone, and from
     /// there on piece by piece as we read it.
-    fn read_large(&mut self, opened: &Opened, algorithms: Algorithms) -> Result<Reading, ContentError> {
+    fn read_large(&mut self, opened: &Opened, recipe: &Recipe) -> Result<Reading, ContentError> {
         // What was gathered must not wait for a large file.
         self.hand_over();
         let mut manners = Manners::new(opened.file.as_fd(), opened.size);
         if self.shared.limiter.is_some() {
-            return self.stream(opened, &mut manners, Hasher::new(algorithms), 0);
+            return self.stream(opened, &mut manners, Hasher::new(recipe), 0);
         }
         let Hashed { hasher, position, at_end } =
-            hash_cached(&self.shared.pool, self.order, &opened.file, opened.size, algorithms);
+            hash_cached(&self.shared.pool, self.order, &opened.file, opened.size, recipe);
         manners.passed(position);
         if position > opened.size || (at_end && position < opened.size) {
             Ok(Reading::Changed)
         } else if at_end {
-            Ok(Reading::Hashed(hasher))
+            Ok(Reading::Hashed(Box::new(hasher)))
         } else {
             self.stream(opened, &mut manners, hasher, position)
         }

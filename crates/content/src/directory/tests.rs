@@ -6,16 +6,17 @@ use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
 use rustix::fs::Advice;
-use stocktake_domain::{Algorithms, ContentError, Observation};
+use stocktake_domain::{Algorithms, ContentError, Model, Observation};
 
 use super::buffers::BUFFER_BYTES;
-use super::cache::{advise, is_cached};
 use super::*;
+use crate::cache::{advise, is_cached};
 use crate::hasher::Hasher;
+use crate::recipe::{Recipe, Secrets};
 
 const THREADS: usize = 2;
 const READERS: usize = 5;
-const SHA256: Algorithms = Algorithms { sha256: true, md5: false };
+const SHA256: Algorithms = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
 
 #[derive(Default)]
 struct Seen(Mutex<Vec<Observation>>);
@@ -32,11 +33,11 @@ fn store(folder: &tempfile::TempDir) -> DirectoryStore {
         readers: NonZeroUsize::new(READERS).unwrap(),
         bytes_per_second: None,
     };
-    DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(THREADS).unwrap()))
+    DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(THREADS).unwrap(), Secrets::default()))
 }
 
 async fn seen(store: &DirectoryStore, path: &str, times: usize) -> Vec<Observation> {
-    let pieces = vec![Inspection { path: path.to_owned(), algorithms: SHA256 }; times];
+    let pieces = vec![Inspection::new(Model::Uploads, path, SHA256); times];
     let sink = Arc::new(Seen::default());
     store.inspect(pieces, Arc::default(), sink.clone()).await;
     std::mem::take(&mut *sink.0.lock().unwrap())
@@ -52,7 +53,7 @@ async fn memory_is_bounded_whatever_the_size() {
     evict(&file);
     let store = store(&folder);
     let seen = seen(&store, "sparse", 8).await;
-    assert!(seen.iter().all(|seen| seen.size == size) && seen.len() == 8);
+    assert!(seen.iter().all(|seen| seen.stored.size == Some(size)) && seen.len() == 8);
     let made = store.shared.buffers.made();
     assert!((1..=READERS + 2 * THREADS).contains(&made), "{made} buffers");
 }
@@ -86,7 +87,7 @@ async fn reading_leaves_the_page_cache_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let content: Vec<u8> = (0..10_000_000_u32).flat_map(u32::to_le_bytes).collect();
-    let expected = [Hasher::observe(&content, SHA256)];
+    let expected = [Hasher::observe(&content, &Recipe::stored(SHA256))];
     let path = folder.path().join("file");
     std::fs::write(&path, &content).unwrap();
     let file = File::open(&path).unwrap();
@@ -116,7 +117,7 @@ fn a_store_can_be_dropped_at_any_time() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let watch = Arc::new(Watch::default());
     runtime.block_on(async {
-        let pieces = vec![Inspection { path: "sparse".to_owned(), algorithms: Algorithms::default() }; 9];
+        let pieces = vec![Inspection::new(Model::Uploads, "sparse", Algorithms::default()); 9];
         let reading = store.inspect(pieces, watch.clone(), Arc::new(Seen::default()));
         let begun = async {
             while watch.bytes() == 0 {

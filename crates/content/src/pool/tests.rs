@@ -8,30 +8,34 @@ use stocktake_domain::{Algorithms, Observation};
 
 use super::*;
 
-const BOTH: Algorithms = Algorithms { sha256: true, md5: true };
+const BOTH: Algorithms = Algorithms { sha256: true, md5: true, sha1: false, gitaly: false };
 
 fn pool(threads: usize) -> Arc<HashPool> {
-    HashPool::new(NonZeroUsize::new(threads).unwrap())
+    HashPool::new(NonZeroUsize::new(threads).unwrap(), Secrets::default())
 }
 
 #[test]
 fn a_batch_tells_of_each_part_in_order() {
     let (sender, seen) = mpsc::channel();
-    let sha = Algorithms { sha256: true, md5: false };
+    let sha = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
     let parts = vec![
-        Part { range: 0..3, algorithms: sha },
-        Part { range: 3..3, algorithms: BOTH },
-        Part { range: 4..6, algorithms: BOTH },
+        Part { range: 0..3, recipe: Recipe::stored(sha) },
+        Part { range: 3..3, recipe: Recipe::stored(BOTH) },
+        Part { range: 4..6, recipe: Recipe::stored(BOTH) },
     ];
     pool(2).batch(b"abcdef".to_vec(), parts, move |seen| sender.send(seen).unwrap());
-    let expected = [Hasher::observe(b"abc", sha), Hasher::observe(b"", BOTH), Hasher::observe(b"ef", BOTH)];
+    let expected = [
+        Hasher::observe(b"abc", &Recipe::stored(sha)),
+        Hasher::observe(b"", &Recipe::stored(BOTH)),
+        Hasher::observe(b"ef", &Recipe::stored(BOTH)),
+    ];
     assert_eq!(seen.recv().unwrap(), expected);
 }
 
 #[test]
 fn a_part_outside_of_the_data_is_never_told_as_seen() {
     let (sender, seen) = mpsc::channel::<Vec<Observation>>();
-    let parts = vec![Part { range: 1..4, algorithms: BOTH }];
+    let parts = vec![Part { range: 1..4, recipe: Recipe::stored(BOTH) }];
     pool(1).batch(b"abc".to_vec(), parts, move |seen| sender.send(seen).unwrap());
     assert_eq!(seen.recv(), Err(mpsc::RecvError));
 }
@@ -40,7 +44,7 @@ fn a_part_outside_of_the_data_is_never_told_as_seen() {
 fn streams_keep_their_order_beside_each_other() {
     let pool = pool(3);
     let (sender, seen) = mpsc::channel();
-    let streams: Vec<_> = (0..20_u8).map(|_| pool.stream(BOTH)).collect();
+    let streams: Vec<_> = (0..20_u8).map(|_| pool.stream(&Recipe::stored(BOTH))).collect();
     for round in 0..50_u8 {
         for (number, stream) in (0_u8..).zip(&streams) {
             stream.push(vec![round, number]);
@@ -55,7 +59,7 @@ fn streams_keep_their_order_beside_each_other() {
     all.sort_unstable_by_key(|(number, _)| *number);
     let expected = (0..20_u8).map(|number| {
         let content: Vec<_> = (0..50).flat_map(|round| [round, number]).collect();
-        (number, Hasher::observe(&content, BOTH))
+        (number, Hasher::observe(&content, &Recipe::stored(BOTH)))
     });
     assert!(all.into_iter().eq(expected));
 }
@@ -63,8 +67,8 @@ fn streams_keep_their_order_beside_each_other() {
 #[test]
 fn an_empty_stream_is_the_empty_content() {
     let (sender, seen) = mpsc::channel();
-    pool(1).stream(BOTH).finish(move |seen| sender.send(seen).unwrap());
-    assert_eq!(seen.recv().unwrap(), Hasher::observe(b"", BOTH));
+    pool(1).stream(&Recipe::stored(BOTH)).finish(move |seen| sender.send(seen).unwrap());
+    assert_eq!(seen.recv().unwrap(), Hasher::observe(b"", &Recipe::stored(BOTH)));
 }
 
 /// A piece that tells when it is dropped, and can be made to wait when it is hashed.
@@ -96,7 +100,7 @@ fn a_stream_is_ready_only_while_few_pieces_wait() {
             (key, Gate { open: Mutex::new(open), dropped: dropped.clone() })
         })
         .unzip();
-    let stream = pool.stream(BOTH);
+    let stream = pool.stream(&Recipe::stored(BOTH));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         for gate in gates {
@@ -118,7 +122,7 @@ fn a_stream_that_is_dropped_reports_nothing_and_frees_its_pieces() {
     let (dropped, drops) = mpsc::channel();
     let (key, open) = mpsc::channel();
     drop(key);
-    let stream = pool.stream(BOTH);
+    let stream = pool.stream(&Recipe::stored(BOTH));
     stream.push(Gate { open: Mutex::new(open), dropped });
     drop(stream);
     assert_eq!(drops.recv(), Ok(()));

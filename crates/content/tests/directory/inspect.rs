@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use stocktake_domain::ports::{ContentStore, Inspection, Watch};
-use stocktake_domain::{Algorithms, ContentError};
+use stocktake_domain::{Algorithms, ContentError, KeyData, Measure, Model, Rule};
 
 use crate::support::{
     BOTH, Bench, Kept, MD5, SHA256, content, inspect, observation, pieces, store, unreadable,
@@ -30,7 +30,7 @@ async fn files_of_all_sizes_are_seen_as_they_are() {
         let path = format!("folder/{size}");
         bench.write(&path, &content(size));
         for algorithms in [SHA256, MD5, BOTH, Algorithms::default()] {
-            asked.push(Inspection { path: path.clone(), algorithms });
+            asked.push(Inspection::new(Model::Uploads, &path, algorithms));
             expected.push(Ok(observation(&content(size), algorithms)));
         }
     }
@@ -39,6 +39,35 @@ async fn files_of_all_sizes_are_seen_as_they_are() {
     bench.store.inspect(asked, watch.clone(), kept.clone()).await;
     assert_eq!(kept.all(), expected);
     assert_eq!(watch.bytes(), 4 * SIZES.iter().sum::<usize>() as u64);
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_seen_beside_what_is_stored() {
+    let bench = Bench::new();
+    // GitLab's own example of a CI secure file.
+    let stored = hex::decode("000102030405060708090a0b7fd5ba51ff9cdfb76ba9e22e63b4f07e6fcb220a79").unwrap();
+    bench.write("secure", &stored);
+    bench.write("short", &stored[..20]);
+    let of =
+        |path: &str, rule: Rule| Inspection { rule, ..Inspection::new(Model::CiSecureFiles, path, SHA256) };
+    let key = |text: &str| Rule::SecureFile(KeyData(text.repeat(64)));
+    let asked = vec![
+        of("secure", key("ab")),
+        of("secure", key("cd")),
+        of("short", key("ab")),
+        of("secure", Rule::TerraformState(1)),
+    ];
+    let kept = Kept::new(asked.len());
+    bench.store.inspect(asked, Arc::default(), kept.clone()).await;
+    let seen = kept.all();
+    let good = seen[0].as_ref().unwrap();
+    assert_eq!(good.stored, observation(&stored, SHA256).stored);
+    let plain = Measure { size: Some(5), ..observation(b"hello", SHA256).stored };
+    assert_eq!(good.recorded.as_deref(), Some(&Ok(plain)));
+    let refused = |index: usize| seen[index].as_ref().unwrap().recorded().unwrap_err().to_owned();
+    assert!(refused(1).contains("the key is wrong"));
+    assert!(refused(2).contains("too short"));
+    assert!(matches!(&seen[3], Err(ContentError::Unreadable(reason)) if reason.contains("db_key_base")));
 }
 
 #[tokio::test]

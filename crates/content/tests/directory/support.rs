@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use sha2::Digest;
-use stocktake_content::{DirectorySettings, DirectoryStore, HashPool};
+use stocktake_content::{DirectorySettings, DirectoryStore, HashPool, Secrets};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, Watch};
-use stocktake_domain::{Algorithms, ContentError, Digests, Observation};
+use stocktake_domain::{Algorithms, ContentError, Digests, Model, Observation};
 
-pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false };
-pub(crate) const MD5: Algorithms = Algorithms { sha256: false, md5: true };
-pub(crate) const BOTH: Algorithms = Algorithms { sha256: true, md5: true };
+pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
+pub(crate) const MD5: Algorithms = Algorithms { sha256: false, md5: true, sha1: false, gitaly: false };
+pub(crate) const BOTH: Algorithms = Algorithms { sha256: true, md5: true, sha1: false, gitaly: false };
 
 pub(crate) type Seen = Result<Observation, ContentError>;
 
@@ -77,11 +77,11 @@ pub(crate) fn store(root: &Path, readers: usize, bytes_per_second: Option<u64>) 
         readers: NonZeroUsize::new(readers).unwrap(),
         bytes_per_second: bytes_per_second.map(|rate| NonZeroU64::new(rate).unwrap()),
     };
-    Arc::new(DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(2).unwrap())))
+    Arc::new(DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default())))
 }
 
 pub(crate) fn pieces(paths: &[&str], algorithms: Algorithms) -> Vec<Inspection> {
-    paths.iter().map(|path| Inspection { path: (*path).to_owned(), algorithms }).collect()
+    paths.iter().map(|path| Inspection::new(Model::Uploads, *path, algorithms)).collect()
 }
 
 pub(crate) async fn inspect(store: &DirectoryStore, paths: &[&str]) -> Vec<Seen> {
@@ -92,13 +92,13 @@ pub(crate) async fn inspect(store: &DirectoryStore, paths: &[&str]) -> Vec<Seen>
 
 /// What must be seen of this content.
 pub(crate) fn observation(content: &[u8], algorithms: Algorithms) -> Observation {
-    Observation {
-        size: content.len() as u64,
-        digests: Digests {
-            sha256: algorithms.sha256.then(|| sha2::Sha256::digest(content).into()),
-            md5: algorithms.md5.then(|| md5::Md5::digest(content).into()),
-        },
-    }
+    let digests = Digests {
+        sha256: algorithms.sha256.then(|| sha2::Sha256::digest(content).into()),
+        md5: algorithms.md5.then(|| md5::Md5::digest(content).into()),
+        sha1: None,
+        gitaly: None,
+    };
+    Observation::of_content(content.len() as u64, digests)
 }
 
 /// Bytes that differ from place to place.

@@ -85,6 +85,8 @@ pub struct ModelSummary {
     pub failures: Vec<(FailureKind, u64)>,
     /// The sum of the known file sizes, in bytes.
     pub bytes: u64,
+    /// Succeeded records of which only what an object store says was looked at, not the content.
+    pub metadata_only: u64,
     /// The time of the oldest success among the records that are `succeeded`.
     pub oldest_success: Option<Timestamp>,
 }
@@ -127,11 +129,12 @@ pub trait Catalogue: Send + Sync {
 
     /// Adds or updates records, all of them or (on any error) none.
     ///
-    /// A new record is pending, or disabled if the entry says so. A known one whose `location` or `expected`
-    /// changed is recalculated ([`crate::Verification::recalculate`]); a changed `expected` also forgets the
-    /// baseline and an earlier acceptance; a changed `disabled` switches off or on again; a change of
-    /// `created_at` or `file_size` alone leaves the state as it is. Later entries win over earlier ones with
-    /// the same key. Wakes waiting workers if anything became due.
+    /// A new record is pending, or disabled if the entry says so. A known one whose `location`, `expected`,
+    /// `rule` or `mutable` changed is recalculated ([`crate::Verification::recalculate`]); a changed
+    /// `expected` also forgets the baseline, and it or a changed `rule` an earlier acceptance; a changed
+    /// `disabled` switches off or on again; a change of `created_at` or `file_size` alone leaves the state as
+    /// it is. Later entries win over earlier ones with the same key. Wakes waiting workers if anything became
+    /// due.
     async fn import<'a>(
         &self,
         model: Model,
@@ -147,14 +150,14 @@ pub trait Catalogue: Send + Sync {
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError>;
 
     /// Takes `checksum` as the digest of good content ([`crate::Verification::accept`]), sets the file size
-    /// to `size` bytes, and stops comparing with what was recorded. Returns the record as it then is; `None`
+    /// to `size` bytes if it has one, and stops comparing with what was recorded. Returns the record as it then is; `None`
     /// if there is none.
     async fn accept(
         &self,
         model: Model,
         key: &RecordKey,
         checksum: Digest,
-        size: u64,
+        size: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<Record>, StoreError>;
 

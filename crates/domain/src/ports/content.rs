@@ -8,16 +8,37 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use crate::digest::Algorithms;
+use crate::model::Model;
+use crate::rule::Rule;
 use crate::time::Timestamp;
 use crate::verdict::{ContentError, Observation};
 
 /// One piece of content to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
+    /// The record's model, which says whether a repository may be absent.
+    pub model: Model,
     /// The path or key within the storage.
     pub path: String,
     /// The digests to calculate, all in one pass.
     pub algorithms: Algorithms,
+    /// What the recorded digest and size are of.
+    pub rule: Rule,
+}
+
+impl Inspection {
+    /// A piece whose recorded digest and size are of the stored bytes.
+    pub fn new(model: Model, path: impl Into<String>, algorithms: Algorithms) -> Self {
+        Self { model, path: path.into(), algorithms, rule: Rule::Stored }
+    }
+
+    /// What is to be told without looking at any storage: that the record's place could not be resolved.
+    pub fn refusal(&self) -> Option<ContentError> {
+        match &self.rule {
+            Rule::Unresolved(reason) => Some(ContentError::Invalid(reason.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// A line between whoever asked for content to be read and whoever reads it.

@@ -17,6 +17,7 @@ use super::StoreError;
 use crate::digest::Digest;
 use crate::key::RecordKey;
 use crate::model::Model;
+use crate::rule::Rule;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
 use crate::verification::{Failed, Started, Succeeded, Verification};
@@ -51,6 +52,8 @@ pub struct ClaimedRecord {
     pub key: RecordKey,
     /// The path or key within the lease's storage.
     pub path: String,
+    /// What the recorded digest and size are of.
+    pub rule: Rule,
     /// What the content is compared with.
     pub reference: Reference,
     /// The verification, for the worker to finish.

@@ -68,6 +68,10 @@ fn write_counts(text: &mut String, snapshot: &Snapshot, open_jobs: usize) {
     write_family(text, "stocktake_failures", "Failed records by model and kind of failure.", failures);
     let bytes = models.iter().map(|summary| format!("{{model=\"{}\"}} {}", summary.model, summary.bytes));
     write_family(text, "stocktake_bytes", "The sum of the known sizes by model, in bytes.", bytes);
+    let metadata_only =
+        models.iter().map(|summary| format!("{{model=\"{}\"}} {}", summary.model, summary.metadata_only));
+    let help = "Succeeded records of which only what their object store says was looked at, by model.";
+    write_family(text, "stocktake_metadata_only", help, metadata_only);
     let oldest = models.iter().filter_map(|summary| {
         let millis = summary.oldest_success?.millis();
         Some(format!(
@@ -113,6 +117,7 @@ mod tests {
                 states: vec![(State::Failed, 3)],
                 failures: vec![(FailureKind::Missing, 3)],
                 bytes: 99,
+                metadata_only: 2,
                 oldest_success: Some(Timestamp::from_millis(1005)),
             }])
         });
@@ -127,6 +132,7 @@ mod tests {
             "stocktake_records{model=\"uploads\",state=\"pending\"} 0",
             "stocktake_failures{model=\"uploads\",kind=\"missing\"} 3",
             "stocktake_bytes{model=\"uploads\"} 99",
+            "stocktake_metadata_only{model=\"uploads\"} 2",
             "stocktake_oldest_success_seconds{model=\"uploads\"} 1.005",
             "stocktake_jobs_open 0",
         ] {

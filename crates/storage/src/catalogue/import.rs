@@ -19,7 +19,8 @@ use crate::sql::Sql;
 /// Entries compared and written at once.
 const BATCH: usize = 1000;
 
-const STAGED: &str = "s.key, s.storage, s.path, s.created_at, s.file_size, s.expected, s.disabled";
+const STAGED: &str = "s.key, s.storage, s.path, s.created_at, s.file_size, s.expected, s.rule, \
+    s.mutable, s.disabled";
 
 /// Gathers and applies.
 pub(super) async fn run<D: Driver>(
@@ -168,7 +169,11 @@ impl Import {
     fn change(&mut self, entry: StagedRow, mut record: RecordRow, started: bool) -> Result<RecordRow, Fault> {
         let was_disabled = record.state == DISABLED;
         let forgets = entry.expected != record.expected;
-        let moved = forgets || entry.storage != record.storage || entry.path != record.path;
+        let moved = forgets
+            || entry.storage != record.storage
+            || entry.path != record.path
+            || entry.rule != record.rule
+            || entry.mutable != record.mutable;
         let due_at = self.leases.due_at(&entry.storage, &entry.key, self.now);
         if entry.disabled != was_disabled || (moved && !was_disabled) {
             let status = record.status(started)?;
@@ -183,13 +188,16 @@ impl Import {
             self.due |= record.due_at.is_some();
         }
         if forgets {
-            (record.baseline, record.baseline_at, record.accepted) = (None, None, false);
+            (record.baseline, record.baseline_at) = (None, None);
         }
+        record.accepted &= !forgets && entry.rule == record.rule;
         record.storage = entry.storage;
         record.path = entry.path;
         record.created_at = entry.created_at;
         record.file_size = entry.file_size;
         record.expected = entry.expected;
+        record.rule = entry.rule;
+        record.mutable = entry.mutable;
         Ok(record)
     }
 
@@ -223,6 +231,8 @@ fn differs(entry: &StagedRow, record: &RecordRow) -> bool {
         || entry.created_at != record.created_at
         || entry.file_size != record.file_size
         || entry.expected != record.expected
+        || entry.rule != record.rule
+        || entry.mutable != record.mutable
         || entry.disabled != (record.state == DISABLED)
 }
 

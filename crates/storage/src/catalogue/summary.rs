@@ -7,19 +7,21 @@ use stocktake_domain::ports::ModelSummary;
 use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
 use crate::error::Fault;
-use crate::rows::{SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
+use crate::rows::{METADATA_LENGTHS, SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
 
 /// Whether held, model, state, kind of failure; then records, file sizes in whole mebibytes and the bytes
-/// beside, oldest baseline. The sizes are summed in two parts, which do not overflow.
-type Group = (bool, i16, i16, Option<i16>, i64, Option<i64>, Option<i64>, Option<i64>);
+/// beside, oldest baseline, and how many baselines were made of metadata. The sizes are summed in two parts,
+/// which do not overflow.
+type Group = (bool, i16, i16, Option<i16>, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 type GroupSql = (
     Bool,
     SmallInt,
     SmallInt,
     Nullable<SmallInt>,
     BigInt,
+    Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
@@ -31,10 +33,11 @@ const MEBIBYTE: u64 = 1 << 20;
 pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary>, Fault> {
     let integer = |expression: &str| format!("CAST({expression} AS bigint)");
     let sql = Sql::<GroupSql>::new(format!(
-        "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at) \
+        "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at), \
+         COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END) \
          FROM records r GROUP BY r.model, r.state, r.failure_kind \
          UNION ALL \
-         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL{} \
+         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL{} \
          GROUP BY r.model, r.state, r.failure_kind",
         integer("SUM(r.file_size >> 20)"),
         integer("SUM(r.file_size & 1048575)"),
@@ -55,12 +58,13 @@ struct Tally {
     failures: BTreeMap<FailureKind, u64>,
     started: u64,
     bytes: u64,
+    metadata_only: u64,
     oldest_success: Option<Timestamp>,
 }
 
 impl Tally {
     fn add(&mut self, group: Group) -> Result<(), Fault> {
-        let (held, _, state_code, kind, count, mebibytes, beside, oldest) = group;
+        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only) = group;
         let state = state_of(state_code)?;
         let kind = kind.map(failure_kind_of).transpose()?;
         let count = unsigned(count, "count")?;
@@ -81,6 +85,7 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(bytes);
         if state_code == SUCCEEDED {
             self.oldest_success = oldest.map(Timestamp::from_millis);
+            self.metadata_only += unsigned(metadata_only.unwrap_or(0), "count")?;
         }
         Ok(())
     }
@@ -94,6 +99,7 @@ impl Tally {
             states: self.states.into_iter().collect(),
             failures: self.failures.into_iter().collect(),
             bytes: self.bytes,
+            metadata_only: self.metadata_only,
             oldest_success: self.oldest_success,
         }
     }

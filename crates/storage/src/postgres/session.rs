@@ -71,15 +71,16 @@ impl Session for AsyncPgConnection {
 
     async fn write_records(&mut self, records: Vec<RecordRow>) -> Result<(), Fault> {
         let sql = Sql::<()>::new(
-            "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, accepted, \
-             state, due_at, attempt, baseline, baseline_at, failed_at, retry_count, retry_at, \
+            "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, \
+             mutable, accepted, state, due_at, attempt, baseline, baseline_at, failed_at, retry_count, retry_at, \
              failure_kind, failure) SELECT * FROM unnest(?::smallint[], ?::bytea[], ?::text[], \
-             ?::text[], ?::bigint[], ?::bigint[], ?::bytea[], ?::boolean[], ?::smallint[], \
-             ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::integer[], \
+             ?::text[], ?::bigint[], ?::bigint[], ?::bytea[], ?::text[], ?::boolean[], ?::boolean[], \
+             ?::smallint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::integer[], \
              ?::bigint[], ?::smallint[], ?::text[]) \
              ON CONFLICT (model, key) DO UPDATE SET storage = excluded.storage, path = excluded.path, \
              created_at = excluded.created_at, file_size = excluded.file_size, \
-             expected = excluded.expected, accepted = excluded.accepted, state = excluded.state, \
+             expected = excluded.expected, rule = excluded.rule, mutable = excluded.mutable, \
+             accepted = excluded.accepted, state = excluded.state, \
              due_at = excluded.due_at, attempt = excluded.attempt, baseline = excluded.baseline, \
              baseline_at = excluded.baseline_at, failed_at = excluded.failed_at, \
              retry_count = excluded.retry_count, retry_at = excluded.retry_at, \
@@ -95,6 +96,8 @@ impl Session for AsyncPgConnection {
             created_at,
             file_size,
             expected,
+            rule,
+            mutable,
             accepted,
             state,
             due_at,
@@ -113,13 +116,16 @@ impl Session for AsyncPgConnection {
 
     async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), Fault> {
         let sql = Sql::<()>::new(
-            "INSERT INTO staged (key, storage, path, created_at, file_size, expected, disabled) \
-             SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], \
-             ?::bytea[], ?::boolean[]) ON CONFLICT (key) DO UPDATE SET \
+            "INSERT INTO staged (key, storage, path, created_at, file_size, expected, rule, mutable, \
+             disabled) SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], \
+             ?::bytea[], ?::text[], ?::boolean[], ?::boolean[]) ON CONFLICT (key) DO UPDATE SET \
              storage = excluded.storage, path = excluded.path, created_at = excluded.created_at, \
-             file_size = excluded.file_size, expected = excluded.expected, disabled = excluded.disabled",
+             file_size = excluded.file_size, expected = excluded.expected, rule = excluded.rule, \
+             mutable = excluded.mutable, disabled = excluded.disabled",
         );
-        let sql = columns!(sql, entries, key, storage, path, created_at, file_size, expected, disabled);
+        let sql = columns!(
+            sql, entries, key, storage, path, created_at, file_size, expected, rule, mutable, disabled
+        );
         Session::execute(self, sql).await?;
         Ok(())
     }

@@ -243,9 +243,13 @@ async fn insert<S: Session>(
 fn claimed(record: Record) -> Result<ClaimedRecord, Fault> {
     let reference = record.reference();
     match record.status {
-        Status::Started(verification) => {
-            Ok(ClaimedRecord { key: record.key, path: record.location.path, reference, verification })
-        }
+        Status::Started(verification) => Ok(ClaimedRecord {
+            key: record.key,
+            path: record.location.path,
+            rule: record.rule,
+            reference,
+            verification,
+        }),
         other => Err(Fault::data(format!("a due record is {}", other.state()))),
     }
 }

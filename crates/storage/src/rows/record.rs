@@ -3,11 +3,12 @@
 use diesel::prelude::{Insertable, Queryable};
 use stocktake_domain::ports::Outcome;
 use stocktake_domain::{
-    Baseline, Entry, Failed, Failure, History, Location, Record, RecordKey, Status, Timestamp, Verification,
+    Baseline, Entry, Failed, Failure, History, Location, Record, RecordKey, Rule, Status, Timestamp,
+    Verification,
 };
 
 use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, model_of};
-use super::{digest_of, storable, storable_size, unsigned};
+use super::{digest_bytes, digest_of, rule_of, storable, storable_rule, storable_size, unsigned};
 use crate::error::Fault;
 use crate::key;
 use crate::schema::{records, staged};
@@ -15,7 +16,8 @@ use crate::schema::{records, staged};
 /// A row of `records`.
 ///
 /// Its absent values are written as NULL, not left to defaults: the latter is another statement for each row.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+/// No `Debug`: the rule may hold a key.
+#[derive(Clone, PartialEq, Eq, Queryable, Insertable)]
 #[diesel(table_name = records, treat_none_as_default_value = false)]
 pub(crate) struct RecordRow {
     pub(crate) model: i16,
@@ -25,6 +27,8 @@ pub(crate) struct RecordRow {
     pub(crate) created_at: Option<i64>,
     pub(crate) file_size: Option<i64>,
     pub(crate) expected: Option<Vec<u8>>,
+    pub(crate) rule: Option<String>,
+    pub(crate) mutable: bool,
     pub(crate) accepted: bool,
     pub(crate) state: i16,
     pub(crate) due_at: Option<i64>,
@@ -53,8 +57,8 @@ pub(crate) struct ResultRow {
     pub(crate) failure: Option<String>,
 }
 
-/// An entry of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+/// An entry of an import. No `Debug`: the rule may hold a key.
+#[derive(Clone, PartialEq, Eq, Queryable, Insertable)]
 #[diesel(table_name = staged, treat_none_as_default_value = false)]
 pub(crate) struct StagedRow {
     pub(crate) key: Vec<u8>,
@@ -63,6 +67,8 @@ pub(crate) struct StagedRow {
     pub(crate) created_at: Option<i64>,
     pub(crate) file_size: Option<i64>,
     pub(crate) expected: Option<Vec<u8>>,
+    pub(crate) rule: Option<String>,
+    pub(crate) mutable: bool,
     pub(crate) disabled: bool,
 }
 
@@ -77,6 +83,8 @@ impl RecordRow {
             file_size: self.file_size.map(|size| unsigned(size, "file_size")).transpose()?,
             location: Location { storage: self.storage, path: self.path },
             expected: self.expected.as_deref().map(digest_of).transpose()?,
+            rule: self.rule.as_deref().map_or(Ok(Rule::Stored), rule_of)?,
+            mutable: self.mutable,
             accepted: self.accepted,
             status,
         })
@@ -170,7 +178,7 @@ impl Change {
         Self {
             attempt: i64::try_from(history.attempt).unwrap_or(i64::MAX),
             retry_count: i32::try_from(history.retry_count).unwrap_or(i32::MAX),
-            baseline: history.baseline.map(|baseline| baseline.digest.bytes().to_vec()),
+            baseline: history.baseline.map(|baseline| digest_bytes(baseline.digest)),
             baseline_at: history.baseline.map(|baseline| baseline.at.millis()),
             failed_at: history.failed_at.map(Timestamp::millis),
         }
@@ -216,7 +224,9 @@ impl StagedRow {
             path: storable(&entry.location.path, "path").map_err(in_record)?,
             created_at: entry.created_at.map(Timestamp::millis),
             file_size: size.map_err(in_record)?,
-            expected: entry.expected.map(|digest| digest.bytes().to_vec()),
+            expected: entry.expected.map(digest_bytes),
+            rule: storable_rule(&entry.rule).map_err(in_record)?,
+            mutable: entry.mutable,
             disabled: entry.disabled,
         })
     }
@@ -231,6 +241,8 @@ impl StagedRow {
             created_at: self.created_at,
             file_size: self.file_size,
             expected: self.expected,
+            rule: self.rule,
+            mutable: self.mutable,
             accepted: false,
             state: if self.disabled { DISABLED } else { PENDING },
             due_at: (!self.disabled).then_some(due_at),

@@ -12,7 +12,7 @@ pub(crate) async fn accepted_content_counts_from_now_on(db: &Database) {
     import(&db.store, vec![wrong, Entry { disabled: true, ..entry(2) }], 100).await;
     fail_all(&db.store, 200).await;
     let before = get(&db.store, 1).await;
-    let after = db.store.catalogue.accept(MODEL, &key(1), GOOD, 99, at(300)).await.unwrap().unwrap();
+    let after = db.store.catalogue.accept(MODEL, &key(1), GOOD, Some(99), at(300)).await.unwrap().unwrap();
     assert_eq!(after, get(&db.store, 1).await);
     let Status::Failed(failed) = before.status else { panic!("{before:?}") };
     assert_eq!(after.status, Status::Succeeded(failed.accept(GOOD, at(300))));
@@ -22,7 +22,7 @@ pub(crate) async fn accepted_content_counts_from_now_on(db: &Database) {
     // What was recorded stays out of it, and the record out of the queue.
     assert!(claim(&db.store, 10, 400).await.is_none());
     assert_eq!(db.store.queue.retry_failed(10, at(1_000_000)).await.unwrap(), 0);
-    let off = db.store.catalogue.accept(MODEL, &key(2), GOOD, 1, at(300)).await.unwrap().unwrap();
+    let off = db.store.catalogue.accept(MODEL, &key(2), GOOD, Some(1), at(300)).await.unwrap().unwrap();
     assert_eq!(off.state(), State::Succeeded);
 }
 
@@ -33,7 +33,7 @@ pub(crate) async fn acceptance_voids_a_running_attempt(db: &Database) {
     let lease = claim(&db.store, 1, 400).await.unwrap();
     let running = get(&db.store, 1).await;
     let other = Digest::Sha256([8; 32]);
-    let accepted = db.store.catalogue.accept(MODEL, &key(1), other, 5, at(500)).await.unwrap().unwrap();
+    let accepted = db.store.catalogue.accept(MODEL, &key(1), other, Some(5), at(500)).await.unwrap().unwrap();
     let Status::Started(started) = running.status else { panic!("{running:?}") };
     assert_eq!(accepted.status, Status::Succeeded(started.accept(other, at(500))));
     assert_eq!(db.store.queue.complete(lease.id, &successes(&lease, 600), true).await.unwrap(), 0);

@@ -2,7 +2,7 @@
 
 use futures_util::stream;
 use stocktake_domain::ports::{Applied, ImportError};
-use stocktake_domain::{Digest, Entry, State};
+use stocktake_domain::{Digest, Entry, KeyData, Rule, State};
 
 use crate::support::{
     Database, GOOD, MODEL, at, claim, count, entry, fail_all, get, import, import_numbers, key, state,
@@ -14,7 +14,14 @@ fn applied(added: u64, changed: u64, unchanged: u64) -> Applied {
 }
 
 fn full() -> Entry {
-    Entry { created_at: Some(at(-5)), file_size: Some(12), expected: Some(Digest::Md5([3; 16])), ..entry(1) }
+    Entry {
+        created_at: Some(at(-5)),
+        file_size: Some(12),
+        expected: Some(Digest::Md5([3; 16])),
+        rule: Rule::SecureFile(KeyData("ab:cd".to_owned())),
+        mutable: true,
+        ..entry(1)
+    }
 }
 
 pub(crate) async fn new_entries_are_pending_or_disabled(db: &Database) {
@@ -27,11 +34,13 @@ pub(crate) async fn new_entries_are_pending_or_disabled(db: &Database) {
     assert_eq!(record.file_size, Some(12));
     assert_eq!(record.location, entry(1).location);
     assert_eq!(record.expected, Some(Digest::Md5([3; 16])));
+    assert_eq!((record.rule.clone(), record.mutable), (full().rule, true));
     assert!(!record.accepted);
     assert_eq!(record.state(), State::Pending);
     assert_eq!(*record.history(), stocktake_domain::History::default());
     assert_eq!(state(&db.store, 2).await, State::Disabled);
-    assert_eq!(claim(&db.store, 10, 100).await.unwrap().records.len(), 1);
+    let claimed = claim(&db.store, 10, 100).await.unwrap().records;
+    assert_eq!((claimed.len(), &claimed[0].rule), (1, &full().rule));
 }
 
 pub(crate) async fn the_same_again_changes_nothing(db: &Database) {
@@ -42,7 +51,7 @@ pub(crate) async fn the_same_again_changes_nothing(db: &Database) {
     assert_eq!(get(&db.store, 1).await, before);
 }
 
-pub(crate) async fn a_changed_place_or_digest_recalculates(db: &Database) {
+pub(crate) async fn a_changed_place_digest_or_rule_recalculates(db: &Database) {
     let moved_path = |mut entry: Entry| {
         "elsewhere".clone_into(&mut entry.location.path);
         entry
@@ -51,25 +60,30 @@ pub(crate) async fn a_changed_place_or_digest_recalculates(db: &Database) {
         "other".clone_into(&mut entry.location.storage);
         entry
     };
-    import_numbers(&db.store, 1..=3, 100).await;
+    import_numbers(&db.store, 1..=5, 100).await;
     succeed_all(&db.store, 200).await;
-    let changed =
-        vec![moved_path(entry(1)), moved_storage(entry(2)), Entry { expected: Some(GOOD), ..entry(3) }];
-    assert_eq!(import(&db.store, changed, 300).await, applied(0, 3, 0));
-    for number in 1..=3 {
+    let changed = vec![
+        moved_path(entry(1)),
+        moved_storage(entry(2)),
+        Entry { expected: Some(GOOD), ..entry(3) },
+        Entry { rule: Rule::Length(7), ..entry(4) },
+        Entry { mutable: true, ..entry(5) },
+    ];
+    assert_eq!(import(&db.store, changed, 300).await, applied(0, 5, 0));
+    for number in 1..=5 {
         let record = get(&db.store, number).await;
         assert_eq!(record.state(), State::Pending);
         assert_eq!(record.history().attempt, 2);
     }
     // The storage of the moved one is a queue now.
-    assert_eq!(succeed_all(&db.store, 400).await, 3);
+    assert_eq!(succeed_all(&db.store, 400).await, 5);
     fail_all(&db.store, 400).await;
 }
 
 pub(crate) async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Database) {
     import(&db.store, vec![entry(1), entry(2)], 100).await;
     for number in [1, 2] {
-        db.store.catalogue.accept(MODEL, &key(number), GOOD, 5, at(150)).await.unwrap().unwrap();
+        db.store.catalogue.accept(MODEL, &key(number), GOOD, Some(5), at(150)).await.unwrap().unwrap();
     }
     let mut moved = entry(2);
     "elsewhere".clone_into(&mut moved.location.path);
@@ -82,6 +96,16 @@ pub(crate) async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Databa
     let kept = get(&db.store, 2).await;
     assert!(kept.accepted);
     assert_eq!(kept.history().baseline.unwrap().digest, GOOD);
+}
+
+pub(crate) async fn a_changed_rule_forgets_the_acceptance_alone(db: &Database) {
+    import(&db.store, vec![Entry { rule: Rule::Length(100), ..entry(1) }], 100).await;
+    db.store.catalogue.accept(MODEL, &key(1), GOOD, Some(90), at(150)).await.unwrap().unwrap();
+    import(&db.store, vec![Entry { rule: Rule::Length(120), ..entry(1) }], 200).await;
+    let record = get(&db.store, 1).await;
+    assert!(!record.accepted);
+    assert_eq!(record.reference().size, Some(120));
+    assert_eq!(record.history().baseline.unwrap().digest, GOOD);
 }
 
 pub(crate) async fn other_changes_keep_the_state(db: &Database) {

@@ -34,7 +34,7 @@ pub(crate) async fn values_that_do_not_fit_are_refused(db: &Database) {
     assert_eq!(text, "record 2: path \"a\\0b\" holds a NUL character, which no database text may");
     assert_eq!(count(&db.store, Selection::default()).await, 0);
     import_numbers(&db.store, [1], 1).await;
-    let accepted = db.store.catalogue.accept(MODEL, &key(1), GOOD, large, at(1)).await;
+    let accepted = db.store.catalogue.accept(MODEL, &key(1), GOOD, Some(large), at(1)).await;
     assert!(internal(accepted).contains("beyond"));
     let token = NewToken {
         name: "\0".to_owned(),

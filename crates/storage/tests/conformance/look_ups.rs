@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{Entry, FailureKind, Model, State};
+use stocktake_domain::{Digest, Entry, FailureKind, Metadata, Model, State};
 
 use crate::support::{
     Database, MODEL, at, claim, composite, entry, entry_in, entry_of, fail_all, import, import_into,
@@ -13,7 +13,7 @@ pub(crate) async fn nothing_is_none(db: &Database) {
     let catalogue = &db.store.catalogue;
     assert_eq!(catalogue.get(MODEL, &key(1)).await.unwrap(), None);
     assert_eq!(catalogue.largest_key(MODEL).await.unwrap(), None);
-    assert_eq!(catalogue.accept(MODEL, &key(1), crate::support::GOOD, 1, at(1)).await.unwrap(), None);
+    assert_eq!(catalogue.accept(MODEL, &key(1), crate::support::GOOD, Some(1), at(1)).await.unwrap(), None);
     assert!(catalogue.summary().await.unwrap().is_empty());
     assert!(!db.store.queue.recalculate(MODEL, &key(1), at(1)).await.unwrap());
     assert!(claim(&db.store, 10, 1).await.is_none());
@@ -72,6 +72,9 @@ pub(crate) async fn the_summary_counts_everything(db: &Database) {
     let large = u64::try_from(i64::MAX).unwrap();
     import(&db.store, vec![sized(1, Some(10)), sized(2, None), sized(3, Some(large))], 100).await;
     succeed_all(&db.store, 200).await;
+    let said = Digest::Metadata(Metadata::Size(123));
+    let accepted = db.store.catalogue.accept(MODEL, &key(2), said, None, at(250)).await.unwrap().unwrap();
+    assert_eq!((accepted.history().checksum(), accepted.file_size), (Some(said), None));
     import(&db.store, vec![sized(4, Some(7)), Entry { disabled: true, ..entry(5) }], 300).await;
     fail_all(&db.store, 400).await;
     db.store.queue.recalculate(MODEL, &key(1), at(500)).await.unwrap();
@@ -85,6 +88,7 @@ pub(crate) async fn the_summary_counts_everything(db: &Database) {
     assert_eq!(uploads.bytes, large + 17);
     assert_eq!(uploads.failures, [(FailureKind::Missing, 1)]);
     assert_eq!(uploads.oldest_success, Some(at(200)));
+    assert_eq!((uploads.metadata_only, secure.metadata_only), (1, 0));
     let count = |summary: &ModelSummary, state| {
         summary.states.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count)
     };

@@ -42,8 +42,9 @@ on_both! {
     imports:
         new_entries_are_pending_or_disabled,
         the_same_again_changes_nothing,
-        a_changed_place_or_digest_recalculates,
+        a_changed_place_digest_or_rule_recalculates,
         a_changed_digest_forgets_baseline_and_acceptance,
+        a_changed_rule_forgets_the_acceptance_alone,
         other_changes_keep_the_state,
         disabled_is_switched_both_ways,
         later_entries_win,

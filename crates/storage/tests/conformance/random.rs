@@ -282,7 +282,8 @@ impl Pair<'_> {
     async fn accept(&mut self) {
         let number = self.random.number();
         let other = Digest::Md5([5; 16]);
-        let accepted = self.db.store.catalogue.accept(MODEL, &key(number), other, 3, self.now).await.unwrap();
+        let accepted =
+            self.db.store.catalogue.accept(MODEL, &key(number), other, Some(3), self.now).await.unwrap();
         assert_eq!(accepted.is_some(), self.model.records.contains_key(&number));
         if accepted.is_some() {
             let done = match self.model.status(number) {

@@ -74,14 +74,7 @@ pub(crate) fn entry(number: i64) -> Entry {
 /// An entry with nothing but a place.
 pub(crate) fn entry_of(key: RecordKey) -> Entry {
     let path = format!("{key}.bin");
-    Entry {
-        key,
-        created_at: None,
-        file_size: None,
-        location: Location { storage: "main".to_owned(), path },
-        expected: None,
-        disabled: false,
-    }
+    Entry::new(key, Location { storage: "main".to_owned(), path })
 }
 
 /// An entry in another storage.

@@ -43,7 +43,7 @@ async fn draining_ends_when_all_is_done_and_tells_how_it_went() {
     let progress: Arc<dyn Progress> = kept.clone();
     let tally = world.engine().drain(&[], None, progress, CancellationToken::new()).await.unwrap();
     let failed = BTreeMap::from([(FailureKind::Missing, 100)]);
-    assert_eq!(tally, Tally { succeeded: 2_400, failed, bytes: 2_400 * 4 });
+    assert_eq!(tally, Tally { succeeded: 2_400, metadata_only: 0, failed, bytes: 2_400 * 4 });
     let told = kept.0.lock().unwrap();
     assert!(told.windows(2).all(|pair| pair[0].records() < pair[1].records()));
     assert_eq!(told.last(), Some(&tally));

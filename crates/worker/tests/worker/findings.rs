@@ -5,7 +5,7 @@ use std::time::Duration;
 use stocktake_domain::FailureKind::{Altered, Invalid, Missing, Unreadable};
 use stocktake_domain::{
     Algorithm, Algorithms, Baseline, ContentError, Digest, FailureKind, History, Model, Pending, Record,
-    State, Status, Timestamp, Verification,
+    Rule, State, Status, Timestamp, Verification,
 };
 
 use crate::support::World;
@@ -70,6 +70,27 @@ async fn each_kind_of_failure_is_recorded_with_its_text() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_without_a_place_is_invalid_and_mixes_up_no_others() {
+    let world = World::new(&["main"]);
+    let lost = |record: &mut Record| record.rule = Rule::Unresolved("project 7 is gone".to_owned());
+    world.content("main").put("bad", Piece::Bad(ContentError::MissingRepository));
+    world.add(Model::Uploads, 1, "main", "good");
+    world.add_as(Model::Uploads, 2, "main", "never read", lost);
+    world.add(Model::Uploads, 3, "main", "bad");
+    world.add(Model::Uploads, 4, "main", "good as well");
+    world.add_as(Model::Uploads, 5, "-", "-", lost);
+    let running = world.run();
+    world.queue.until(|tables| tables.count(State::Failed) == 3).await;
+    world.until_succeeded(2).await;
+    for key in [2, 5] {
+        assert_eq!(world.failure(Model::Uploads, key), "Error during verification: project 7 is gone");
+    }
+    assert_eq!(world.record(Model::Uploads, 3).status.failure().unwrap().kind(), Missing);
+    assert!(!world.content("main").used().asked.contains_key("never read"));
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn mutable_content_may_change_and_its_new_checksum_is_recorded() {
     let world = World::new(&["main"]);
     world.add_as(Model::Projects, 1, "main", "repo", checked_before(Digest::Sha256([1; 32])));
@@ -94,9 +115,9 @@ async fn only_the_digests_needed_are_calculated() {
     world.until_succeeded(3).await;
     assert_eq!(world.record(Model::LfsObjects, 2).history().checksum(), Some(Digest::Md5([PLAIN; 16])));
     let asked = world.content("main").used().asked;
-    assert_eq!(asked["sha256"], [Algorithms { sha256: true, md5: false }]);
-    assert_eq!(asked["md5"], [Algorithms { sha256: false, md5: true }]);
-    assert_eq!(asked["both"], [Algorithms { sha256: true, md5: true }]);
+    assert_eq!(asked["sha256"], [Algorithms { sha256: true, md5: false, sha1: false, gitaly: false }]);
+    assert_eq!(asked["md5"], [Algorithms { sha256: false, md5: true, sha1: false, gitaly: false }]);
+    assert_eq!(asked["both"], [Algorithms { sha256: true, md5: true, sha1: false, gitaly: false }]);
     running.stop().await;
 }
 

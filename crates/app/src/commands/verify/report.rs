@@ -103,6 +103,13 @@ impl Report {
             HumanCount(self.done.succeeded),
             HumanCount(self.done.failures()),
         );
+        if self.done.metadata_only > 0 {
+            let _ = writeln!(
+                text,
+                "of {} good ones only what their object store says was looked at, not the content",
+                HumanCount(self.done.metadata_only),
+            );
+        }
         text
     }
 
@@ -114,6 +121,7 @@ impl Report {
         let document = json!({
             "checked": {
                 "succeeded": self.done.succeeded,
+                "metadata_only": self.done.metadata_only,
                 "failed": self.done.failures(),
                 "failures": kinds,
                 "bytes": self.done.bytes,

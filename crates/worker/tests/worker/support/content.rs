@@ -57,7 +57,7 @@ pub(crate) struct FakeContent {
 
 /// The digests of content that is nothing but this byte.
 pub(crate) fn digests(byte: u8) -> Digests {
-    Digests { sha256: Some([byte; 32]), md5: Some([byte; 16]) }
+    Digests { sha256: Some([byte; 32]), md5: Some([byte; 16]), sha1: None, gitaly: None }
 }
 
 /// The byte of content that no test names.
@@ -95,7 +95,7 @@ impl FakeContent {
 
     async fn read(&self, path: &str, line: &Watch) -> Result<Observation, ContentError> {
         match self.piece(path) {
-            Piece::Good(size, byte) => Ok(Observation { size, digests: digests(byte) }),
+            Piece::Good(size, byte) => Ok(Observation::of_content(size, digests(byte))),
             Piece::Bad(error) => Err(error),
             Piece::Gated => self.wait(line, 0).await,
             Piece::Trickling => self.wait(line, 1).await,
@@ -108,7 +108,7 @@ impl FakeContent {
         loop {
             tokio::select! {
                 biased;
-                _ = self.gate.acquire() => return Ok(Observation { size: 1, digests: digests(PLAIN) }),
+                _ = self.gate.acquire() => return Ok(Observation::of_content(1, digests(PLAIN))),
                 () = tokio::time::sleep(Duration::from_secs(1)) => line.add_bytes(bytes),
             }
             if line.is_cancelled() {

@@ -56,7 +56,7 @@ impl MemoryQueue {
         &self,
         (model, key): (Model, &RecordKey),
         checksum: Digest,
-        size: u64,
+        size: Option<u64>,
         now: Timestamp,
     ) -> Option<Record> {
         self.change(|tables| {
@@ -66,7 +66,8 @@ impl MemoryQueue {
                 other => Verification::restore(*other.history(), Pending).accept(checksum, now),
             };
             row.record.status = Status::Succeeded(verification);
-            (row.record.file_size, row.record.accepted, row.due_at) = (Some(size), true, None);
+            (row.record.file_size, row.record.accepted, row.due_at) =
+                (size.or(row.record.file_size), true, None);
             Some(row.record.clone())
         })
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use stocktake_domain::ports::MockCatalogue;
 use stocktake_domain::{
-    Algorithm, Clock, Dice, Location, Model, Record, RecordKey, State, Status, Timestamp, Verification,
+    Algorithm, Clock, Dice, Location, Model, Record, RecordKey, Rule, State, Status, Timestamp, Verification,
 };
 use stocktake_worker::{Engine, EngineParts, EngineSettings, Hours, Policy, Storage};
 use tokio::task::JoinHandle;
@@ -62,6 +62,7 @@ impl World {
         let policy = Policy {
             algorithm: Algorithm::Sha256,
             per_model: BTreeMap::new(),
+            gitaly: false,
             reverify_after: Duration::from_secs(90 * 86_400),
             lease: Duration::from_secs(8 * 3_600),
         };
@@ -110,6 +111,8 @@ impl World {
             file_size: None,
             location: Location { storage: storage.to_owned(), path: path.to_owned() },
             expected: None,
+            rule: Rule::Stored,
+            mutable: false,
             accepted: false,
             status: Status::Pending(Verification::new()),
         };

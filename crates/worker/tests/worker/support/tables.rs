@@ -229,6 +229,7 @@ fn claimed_record(record: &Record) -> ClaimedRecord {
     ClaimedRecord {
         key: record.key.clone(),
         path: record.location.path.clone(),
+        rule: record.rule.clone(),
         reference: record.reference(),
         verification: claimed(&record.status),
     }

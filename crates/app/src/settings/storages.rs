@@ -1,0 +1,180 @@
+//! Sections `storages.<name>`: where content lies, each kind with keys of its own.
+
+mod git;
+mod objects;
+mod registry;
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use config::ValueKind;
+use secrecy::SecretString;
+use stocktake_content::DirectorySettings;
+use stocktake_git::GitSettings;
+use stocktake_objects::ObjectSettings;
+use stocktake_registry::{RegistryDirectorySettings, RegistrySettings};
+use stocktake_worker::Hours;
+
+use super::SettingsError;
+use super::reader::Reader;
+use super::values::{Wanted, bytes, folder, parsed, positive, text};
+
+/// A configured storage.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    pub(crate) content: Content,
+    pub(crate) hours: Option<Hours>,
+}
+
+/// Where its content lies, and how it is read.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Directory(DirectorySettings),
+    Git(GitSettings),
+    Objects(ObjectSettings),
+    Registry(RegistrySettings),
+    RegistryDirectory(RegistryDirectorySettings),
+}
+
+const DIRECTORY: &str = "directory";
+
+/// Reads the keys of one kind.
+type Read = fn(&mut Section<'_, '_>) -> Result<Content, SettingsError>;
+
+/// Each `kind`, and what reads its keys.
+const KINDS: [(&str, Read); 7] = [
+    (DIRECTORY, directory),
+    ("git", git::read),
+    ("s3", objects::s3),
+    ("gcs", objects::gcs),
+    ("azure", objects::azure),
+    ("registry", registry::api),
+    ("registry-directory", registry::directory),
+];
+
+/// All storages by name. `readers` is how many things are read at once in each, unless it says otherwise.
+pub(super) fn storages(
+    reader: &mut Reader<'_>,
+    readers: NonZeroUsize,
+) -> Result<BTreeMap<String, Storage>, SettingsError> {
+    let names = reader.names_below("storages");
+    names
+        .into_iter()
+        .map(|name| {
+            let section = Section { reader, prefix: format!("storages.{name}"), readers };
+            section.storage(&name).map(|storage| (name, storage))
+        })
+        .collect()
+}
+
+/// One section.
+struct Section<'reader, 'table> {
+    reader: &'reader mut Reader<'table>,
+    prefix: String,
+    readers: NonZeroUsize,
+}
+
+impl Section<'_, '_> {
+    fn storage(mut self, name: &str) -> Result<Storage, SettingsError> {
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+            let sentence = "the name of a storage has letters, digits, \"_\" and \"-\" only";
+            return Err(self.reader.mistake(&self.prefix, sentence));
+        }
+        let kinds = KINDS.map(|(name, read)| (name, (name, read)));
+        let (kind, read) = self.choice("kind", kinds)?.unwrap_or((DIRECTORY, directory));
+        if kind != DIRECTORY {
+            // The storage that the program carries is a directory; another has none of its keys.
+            self.reader.pass_over_defaults_below(&self.prefix);
+        }
+        Ok(Storage {
+            content: read(&mut self)?,
+            hours: self
+                .optional("hours", |value| match text(value)?.as_str() {
+                    "" => Ok(None),
+                    _ => parsed("must be daily hours such as \"22:00-06:00\"")(value).map(Some),
+                })?
+                .flatten(),
+        })
+    }
+
+    fn key(&self, field: &str) -> String {
+        format!("{}.{field}", self.prefix)
+    }
+
+    /// The value of a key that must be set.
+    fn get<T>(
+        &mut self,
+        field: &str,
+        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+    ) -> Result<T, SettingsError> {
+        let key = self.key(field);
+        self.reader.get(&key, check)
+    }
+
+    /// The value of a key that need not be set.
+    fn optional<T>(
+        &mut self,
+        field: &str,
+        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+    ) -> Result<Option<T>, SettingsError> {
+        let key = self.key(field);
+        self.reader.optional(&key, check)
+    }
+
+    /// A text that need not be set; an empty one counts as not set.
+    fn optional_text(&mut self, field: &str) -> Result<Option<String>, SettingsError> {
+        Ok(self.optional(field, text)?.filter(|text| !text.is_empty()))
+    }
+
+    /// The same, of a secret.
+    fn optional_secret(&mut self, field: &str) -> Result<Option<SecretString>, SettingsError> {
+        Ok(self.optional_text(field)?.map(Into::into))
+    }
+
+    /// The same, of a path.
+    fn optional_path(&mut self, field: &str) -> Result<Option<PathBuf>, SettingsError> {
+        Ok(self.optional_text(field)?.map(Into::into))
+    }
+
+    /// One of a few words; `None` if it is not set.
+    fn choice<T: Copy, const N: usize>(
+        &mut self,
+        field: &str,
+        words: [(&str, T); N],
+    ) -> Result<Option<T>, SettingsError> {
+        self.optional(field, |value| {
+            let word = text(value)?;
+            let found = words.iter().find(|(name, _)| *name == word);
+            found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+                let names: Vec<String> = words.iter().map(|(name, _)| format!("{name:?}")).collect();
+                format!("must be one of {}", names.join(", "))
+            })
+        })
+    }
+
+    /// A mistake in one of the keys.
+    fn mistake(&self, field: &str, sentence: &str) -> SettingsError {
+        self.reader.mistake(&self.key(field), sentence)
+    }
+
+    /// How many things are read at once.
+    fn readers(&mut self) -> Result<NonZeroUsize, SettingsError> {
+        Ok(self.optional("readers", positive(4_096))?.unwrap_or(self.readers))
+    }
+
+    fn bytes_per_second(&mut self) -> Result<Option<NonZeroU64>, SettingsError> {
+        Ok(self.optional("bytes_per_second", bytes)?.and_then(NonZeroU64::new))
+    }
+}
+
+fn directory(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    Ok(Content::Directory(DirectorySettings {
+        root: section.get("root", folder)?,
+        readers: section.readers()?,
+        bytes_per_second: section.bytes_per_second()?,
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! The keys of each kind of storage, and what they come to.
+
+mod objects;
+
+use std::path::Path;
+
+use secrecy::ExposeSecret as _;
+use stocktake_git::Integrity;
+use stocktake_registry::Integrity as RegistryIntegrity;
+
+use super::super::tests::sources;
+use super::super::{Loaded, load_from, show};
+use super::*;
+use crate::settings::layers::Sources;
+
+/// Loads a configuration file of this text.
+fn load(toml: &str) -> Result<Loaded, SettingsError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    std::fs::write(&file, toml).unwrap();
+    load_from(&Sources { file: Some(file), ..sources(folder.path()) })
+}
+
+/// The storage `x` of a section with these lines.
+fn storage(lines: &str) -> Storage {
+    let loaded = load(&format!("[storages.x]\n{lines}"));
+    loaded.unwrap_or_else(|error| panic!("{lines}: {error}")).settings.storages.remove("x").unwrap()
+}
+
+fn mistake(lines: &str) -> String {
+    load(&format!("[storages.x]\n{lines}")).err().unwrap_or_else(|| panic!("{lines}: no error")).to_string()
+}
+
+fn number(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap()
+}
+
+const LIMITS: &str = "readers = 5\nbytes_per_second = \"3MB\"\nhours = \"22:00-06:00\"\n";
+
+/// What [`LIMITS`] comes to.
+fn limits() -> (NonZeroUsize, Option<NonZeroU64>) {
+    (number(5), NonZeroU64::new(3_000_000))
+}
+
+/// What holds without any: as many readers as `worker.readers` says by itself.
+fn no_limits() -> (NonZeroUsize, Option<NonZeroU64>) {
+    (number(32), None)
+}
+
+/// One minimal section of each kind.
+const MINIMAL: [&str; 7] = [
+    "root = \"/d\"",
+    "kind = \"git\"\nroot = \"/d\"",
+    "kind = \"s3\"\nbucket = \"b\"",
+    "kind = \"gcs\"\nbucket = \"b\"",
+    "kind = \"azure\"\naccount = \"a\"\ncontainer = \"c\"",
+    "kind = \"registry\"\nurl = \"https://registry.example.com\"",
+    "kind = \"registry-directory\"\nroot = \"/d\"",
+];
+
+/// How many things are read at once, and how fast.
+fn limits_of(content: &Content) -> (NonZeroUsize, Option<NonZeroU64>) {
+    match content {
+        Content::Directory(settings) => (settings.readers, settings.bytes_per_second),
+        Content::Git(settings) => (settings.readers, settings.bytes_per_second),
+        Content::Objects(settings) => (settings.requests, settings.bytes_per_second),
+        Content::Registry(settings) => (settings.requests, settings.bytes_per_second),
+        Content::RegistryDirectory(settings) => (settings.readers, settings.bytes_per_second),
+    }
+}
+
+#[test]
+fn readers_speed_and_hours_are_keys_of_every_kind() {
+    for minimal in MINIMAL {
+        let without = storage(minimal);
+        assert_eq!(limits_of(&without.content), no_limits(), "{minimal}");
+        assert_eq!(without.hours, None, "{minimal}");
+        let with = storage(&format!("{minimal}\n{LIMITS}"));
+        assert_eq!(limits_of(&with.content), limits(), "{minimal}");
+        assert_eq!(with.hours, Some("22:00-06:00".parse().unwrap()), "{minimal}");
+        let empty = storage(&format!("{minimal}\nbytes_per_second = 0\nhours = \"\""));
+        assert_eq!((limits_of(&empty.content), empty.hours), (no_limits(), None), "{minimal}");
+        let worker = load(&format!("[worker]\nreaders = 9\n[storages.x]\n{minimal}")).unwrap();
+        assert_eq!(limits_of(&worker.settings.storages["x"].content).0, number(9), "{minimal}");
+        let both = load(&format!("[worker]\nreaders = 9\n[storages.x]\n{minimal}\nreaders = 4")).unwrap();
+        assert_eq!(limits_of(&both.settings.storages["x"].content).0, number(4), "{minimal}");
+        assert!(
+            mistake(&format!("{minimal}\nreaders = 0")).starts_with("storages.x.readers: must be a whole")
+        );
+    }
+}
+
+#[test]
+fn directories() {
+    for lines in ["root = \"/d\"", "kind = \"directory\"\nroot = \"/d\""] {
+        let Content::Directory(settings) = storage(lines).content else { panic!("{lines}") };
+        assert_eq!(settings.root, Path::new("/d"));
+    }
+}
+
+#[test]
+fn git() {
+    for (line, integrity) in [
+        ("", Integrity::Objects),
+        ("integrity = \"objects\"", Integrity::Objects),
+        ("integrity = \"refs\"", Integrity::Refs),
+    ] {
+        let lines = format!("kind = \"git\"\nroot = \"/d\"\n{line}");
+        let Content::Git(settings) = storage(&lines).content else { panic!("{lines}") };
+        assert_eq!((settings.root.as_path(), settings.integrity), (Path::new("/d"), integrity));
+    }
+    let text = mistake("kind = \"git\"\nroot = \"/d\"\nintegrity = \"tags\"");
+    assert!(text.starts_with("storages.x.integrity: must be one of \"objects\", \"refs\""), "{text}");
+}
+
+#[test]
+fn registries() {
+    let Content::Registry(minimal) = storage(MINIMAL[5]).content else { panic!("another kind") };
+    assert_eq!(minimal.url, "https://registry.example.com");
+    assert!(minimal.credentials.is_none() && minimal.ca_certificates.is_none());
+    assert_eq!(minimal.integrity, RegistryIntegrity::Content);
+    let full = "username = \"u\"\npassword = \"hush\"\nca_certificates = \"/ca.pem\"\nintegrity = \"tags\""
+        .to_owned();
+    let Content::Registry(full) = storage(&format!("{}\n{full}", MINIMAL[5])).content else {
+        panic!("another kind")
+    };
+    let (username, password) = full.credentials.unwrap();
+    assert_eq!((username.as_str(), password.expose_secret()), ("u", "hush"));
+    assert_eq!(full.ca_certificates.as_deref(), Some(Path::new("/ca.pem")));
+    assert_eq!(full.integrity, RegistryIntegrity::Tags);
+    for (line, sentence) in [
+        ("username = \"u\"", "storages.x.password: is needed beside username"),
+        ("password = \"hush\"", "storages.x.username: is needed beside password"),
+        ("integrity = \"refs\"", "storages.x.integrity: must be one of \"content\", \"tags\""),
+    ] {
+        let text = mistake(&format!("{}\n{line}", MINIMAL[5]));
+        assert!(text.starts_with(sentence) && !text.contains("hush"), "{text}");
+    }
+}
+
+#[test]
+fn registry_directories() {
+    for (line, integrity) in [
+        ("", RegistryIntegrity::Content),
+        ("integrity = \"content\"", RegistryIntegrity::Content),
+        ("integrity = \"tags\"", RegistryIntegrity::Tags),
+    ] {
+        let lines = format!("{}\n{line}", MINIMAL[6]);
+        let Content::RegistryDirectory(settings) = storage(&lines).content else { panic!("{lines}") };
+        assert_eq!((settings.root.as_path(), settings.integrity), (Path::new("/d"), integrity));
+    }
+}
+
+#[test]
+fn what_a_kind_needs_is_named() {
+    for (lines, sentence) in [
+        ("kind = \"directory\"", "storages.x.root is not set"),
+        ("kind = \"git\"", "storages.x.root is not set"),
+        ("kind = \"s3\"", "storages.x.bucket is not set"),
+        ("kind = \"gcs\"", "storages.x.bucket is not set"),
+        ("kind = \"azure\"\naccount = \"a\"", "storages.x.container is not set"),
+        ("kind = \"azure\"\ncontainer = \"c\"", "storages.x.account is not set"),
+        ("kind = \"registry\"", "storages.x.url is not set"),
+        ("kind = \"registry-directory\"", "storages.x.root is not set"),
+        ("kind = \"s3\"\nbucket = \"\"", "storages.x.bucket: must not be empty"),
+    ] {
+        let text = mistake(lines);
+        assert!(text.starts_with(sentence), "{lines}: {text}");
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_is_unknown() {
+    let keys = ["root", "root", "bucket", "bucket", "account", "url", "root"];
+    let others = [
+        ["bucket", "integrity"],
+        ["bucket", "url"],
+        ["root", "account"],
+        ["root", "access_key_id"],
+        ["root", "bucket"],
+        ["root", "bucket"],
+        ["url", "password"],
+    ];
+    for ((minimal, own), others) in MINIMAL.into_iter().zip(keys).zip(others) {
+        assert!(minimal.contains(&format!("{own} = ")), "{minimal}");
+        for other in others {
+            let text = mistake(&format!("{minimal}\n{other} = \"hush\""));
+            let sentence = format!("unknown configuration key storages.x.{other} (file ");
+            assert!(text.starts_with(&sentence) && !text.contains("hush"), "{minimal}: {text}");
+        }
+    }
+}
+
+/// The storage that the program carries is a directory; one of the same name but another kind starts afresh.
+#[test]
+fn main_of_another_kind_has_nothing_of_the_default_directory() {
+    for minimal in &MINIMAL[1..] {
+        let mut settings = load(&format!("[storages.main]\n{minimal}")).unwrap().settings;
+        let main = settings.storages.remove("main").unwrap();
+        assert!(!matches!(main.content, Content::Directory(_)), "{minimal}");
+        assert_eq!((limits_of(&main.content), main.hours), (no_limits(), None), "{minimal}");
+    }
+    let text = |toml: &str| load(toml).err().unwrap().to_string();
+    assert!(text("[storages.main]\nkind = \"git\"").starts_with("storages.main.root is not set"));
+    let given = text("[storages.main]\nkind = \"s3\"\nbucket = \"b\"\nroot = \"/d\"");
+    assert!(given.starts_with("unknown configuration key storages.main.root (file "), "{given}");
+    let Content::Directory(same) = load("[storages.main]\nhours = \"01:00-02:00\"")
+        .unwrap()
+        .settings
+        .storages
+        .remove("main")
+        .unwrap()
+        .content
+    else {
+        panic!("another kind")
+    };
+    assert!(same.root.ends_with("var/data"), "{same:?}");
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let user = "username = \"u\"\npassword";
+    let pair = "access_key_id = \"id\"\nsecret_access_key";
+    let token = "access_key_id = \"id\"\nsecret_access_key = \"other-word\"\nsession_token";
+    for (minimal, key) in [
+        (MINIMAL[2], pair),
+        (MINIMAL[2], token),
+        (MINIMAL[3], "service_account_key"),
+        (MINIMAL[4], "access_key"),
+        (MINIMAL[4], "sas_token"),
+        (MINIMAL[5], user),
+    ] {
+        let loaded = load(&format!("[storages.x]\n{minimal}\n{key} = \"hush-hush\"")).unwrap();
+        let name = key.lines().last().unwrap();
+        let shown = show(&loaded);
+        assert!(shown.contains(&format!("storages.x.{name} = \"***\"")), "{shown}");
+        for text in [shown, format!("{:?}", loaded.settings)] {
+            assert!(!text.contains("hush-hush") && !text.contains("other-word"), "{text}");
+        }
+    }
+}

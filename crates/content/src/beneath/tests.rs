@@ -1,0 +1,217 @@
+//! Tests of both ways to open beneath a folder.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::fs::{RenameFlags, renameat_with};
+use tempfile::TempDir;
+
+use super::*;
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+type Open = fn(&Root, &str, Links) -> Result<OwnedFd, Errno>;
+
+/// Both ways, as they must agree.
+const WAYS: [(&str, Open); 2] = [
+    ("kernel", |root, path, links| root.open_at(path, READ, links)),
+    ("walk", |root, path, links| Walk::new(root.handle.as_fd(), path.as_bytes(), links).open(READ)),
+];
+
+/// A storage with a file in it, beside a secret outside.
+fn storage() -> (TempDir, PathBuf) {
+    let outer = tempfile::tempdir().unwrap();
+    fs::write(outer.path().join("secret"), "secret").unwrap();
+    fs::create_dir(outer.path().join("secrets")).unwrap();
+    fs::write(outer.path().join("secrets/file"), "secret").unwrap();
+    let root = outer.path().join("root");
+    fs::create_dir_all(root.join("a/b")).unwrap();
+    fs::write(root.join("file"), "good").unwrap();
+    fs::write(root.join("a/b/file"), "good").unwrap();
+    (outer, root)
+}
+
+fn read(opened: OwnedFd) -> String {
+    let mut text = String::new();
+    fs::File::from(opened).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn this_machine_tests_both_ways() {
+    assert!(has_openat2(), "the kernel here cannot resolve beneath a folder");
+}
+
+#[test]
+fn what_is_inside_opens_however_it_is_reached() {
+    let (_outer, root) = storage();
+    for (link, target) in [
+        ("to_file", "file"),
+        ("to_folder", "a"),
+        ("a/up", "../file"),
+        ("a/b/far_up", "../../a/b/../../file"),
+        ("a/to_b", "b/."),
+        ("chain", "a/up"),
+        ("roundabout", "./a//b/../b/file"),
+    ] {
+        symlink(target, root.join(link)).unwrap();
+    }
+    let root = Root::open(&root).unwrap();
+    for (way, open) in WAYS {
+        for path in [
+            "file",
+            "./file",
+            "a//b/./file",
+            "to_file",
+            "to_folder/b/file",
+            "a/up",
+            "a/b/far_up",
+            "a/to_b/file",
+            "chain",
+            "roundabout",
+        ] {
+            assert_eq!(open(&root, path, Links::Follow).map(read), Ok("good".to_owned()), "{way}: {path}");
+        }
+    }
+}
+
+#[test]
+fn nothing_outside_opens() {
+    let (outer, root) = storage();
+    symlink("../secret", root.join("up")).unwrap();
+    symlink("a/../../secret", root.join("deep")).unwrap();
+    symlink("../secrets", root.join("folder")).unwrap();
+    symlink("../root/file", root.join("out_and_back")).unwrap();
+    symlink(outer.path().join("secret"), root.join("absolute")).unwrap();
+    symlink(root.join("file"), root.join("absolute_inside")).unwrap();
+    symlink("..", root.join("parent")).unwrap();
+    symlink("up", root.join("chain")).unwrap();
+    let root = Root::open(&root).unwrap();
+    for (way, open) in WAYS {
+        for path in [
+            "up",
+            "deep",
+            "folder/file",
+            "out_and_back",
+            "absolute",
+            "absolute_inside",
+            "parent/secret",
+            "parent",
+            "chain",
+            "../secret",
+            "a/../../secret",
+        ] {
+            assert_eq!(open(&root, path, Links::Follow).unwrap_err(), OUTSIDE, "{way}: {path}");
+        }
+    }
+}
+
+#[test]
+fn magic_links_lead_nowhere() {
+    let root = Root::open(std::path::Path::new("/proc/self")).unwrap();
+    for (way, open) in WAYS {
+        for path in ["root/etc/passwd", "cwd/Cargo.toml", "exe"] {
+            let error = open(&root, path, Links::Follow).unwrap_err();
+            assert!(matches!(error, OUTSIDE | Errno::LOOP), "{way}: {path}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_same_errors_either_way() {
+    let (_outer, root) = storage();
+    symlink("nowhere", root.join("dangling")).unwrap();
+    symlink("round", root.join("round")).unwrap();
+    symlink("file/x", root.join("through_file")).unwrap();
+    symlink("a", root.join("link")).unwrap();
+    let root = Root::open(&root).unwrap();
+    let long = "x".repeat(256);
+    for (way, open) in WAYS {
+        for (path, links, expected) in [
+            ("none", Links::Follow, Errno::NOENT),
+            ("a/none/file", Links::Follow, Errno::NOENT),
+            ("dangling", Links::Follow, Errno::NOENT),
+            ("round", Links::Follow, Errno::LOOP),
+            ("file/x", Links::Follow, Errno::NOTDIR),
+            ("file/.", Links::Follow, Errno::NOTDIR),
+            ("through_file", Links::Follow, Errno::NOTDIR),
+            (&long, Links::Follow, Errno::NAMETOOLONG),
+            ("link", Links::Refuse, Errno::LOOP),
+            ("link/b/file", Links::Refuse, Errno::LOOP),
+        ] {
+            assert_eq!(open(&root, path, links).unwrap_err(), expected, "{way}: {path}");
+        }
+        assert_eq!(open(&root, "a/b/file", Links::Refuse).map(read), Ok("good".to_owned()), "{way}");
+    }
+}
+
+/// Lets the other thread end, even when an assertion fails.
+struct StopOnDrop<'flag>(&'flag AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Swaps two names for each other as fast as can be, while both ways read the one.
+fn read_while_swapping(one: &str, other: &str, path: &str) {
+    let (_outer, root_path) = storage();
+    symlink("../secret", root_path.join("evil")).unwrap();
+    symlink("../secrets", root_path.join("evil_folder")).unwrap();
+    fs::create_dir(root_path.join("folder")).unwrap();
+    fs::write(root_path.join("folder/file"), "good").unwrap();
+    let root = Root::open(&root_path).unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
+        scope.spawn(|| {
+            let handle = fs::File::open(&root_path).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(&handle, one, &handle, other, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for (way, open) in WAYS {
+            let (mut good, mut refused) = (0, 0);
+            // Until both were met, and often.
+            while good < 200 || refused < 200 {
+                match open(&root, path, Links::Follow) {
+                    Ok(opened) => {
+                        assert_eq!(read(opened), "good", "{way}");
+                        good += 1;
+                    }
+                    Err(error) => {
+                        assert!(matches!(error, OUTSIDE | Errno::NOTDIR), "{way}: {error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_link_swapped_in_at_the_last_moment_leads_nowhere() {
+    read_while_swapping("file", "evil", "file");
+}
+
+#[test]
+fn a_folder_swapped_for_a_link_leads_nowhere() {
+    read_while_swapping("folder", "evil_folder", "folder/file");
+}
+
+#[test]
+fn a_root_that_was_replaced_is_noticed() {
+    let (outer, path) = storage();
+    let root = Root::open(&path).unwrap();
+    assert!(root.is_still_at(&path));
+    fs::rename(&path, outer.path().join("moved")).unwrap();
+    assert!(!root.is_still_at(&path));
+    fs::create_dir(&path).unwrap();
+    assert!(!root.is_still_at(&path));
+    assert_eq!(Root::open(&path.join("none")).unwrap_err(), Errno::NOENT);
+}

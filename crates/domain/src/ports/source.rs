@@ -1,0 +1,83 @@
+//! A source of the catalogue: whoever has recorded what there is, and goes on recording.
+
+use async_trait::async_trait;
+
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::record::Entry;
+use crate::time::Timestamp;
+
+/// What a source says of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRow {
+    /// The record. One whose place cannot be resolved has [`crate::Rule::Unresolved`] with the reason, and of its
+    /// location what is known; a part that is not known is [`SourceRow::UNKNOWN`].
+    pub entry: Entry,
+    /// The full path of the project or group that it belongs to, where the source says so: for reports.
+    pub owner: Option<String>,
+    /// The checksum of the content that the source's own verification recorded as good, in its own text form.
+    pub elsewhere: Option<String>,
+}
+
+impl SourceRow {
+    /// Stands for a storage or a path that is not known. No storage is configured under this name.
+    pub const UNKNOWN: &str = "-";
+}
+
+/// Some rows of a model, in the order of their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePage {
+    /// The rows.
+    pub rows: Vec<SourceRow>,
+    /// Every row up to and including this key was read, whether it is in the page or not: the place to go on
+    /// behind. `None`: there is none behind.
+    pub read_to: Option<RecordKey>,
+}
+
+/// Whether the rows of a model can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readable {
+    /// They can.
+    Yes,
+    /// They cannot, for this reason: one sentence.
+    No(String),
+}
+
+/// Why a source could not say what was asked. Nothing may be concluded about any record.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be reached, or does not answer in time. Try again later.
+    #[error("the source is unreachable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It refuses, or is not as it must be to be read; the text says what is to be done about it.
+    #[error("the source cannot be read: {0}")]
+    Refused(String, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+}
+
+/// A source of the catalogue. It is only ever read.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Looks anew which models can be read: each of [`Model::ALL`] once, in that order.
+    async fn survey(&self) -> Result<Vec<(Model, Readable)>, SourceError>;
+
+    /// The first rows behind this key (`None`: of all), as they are at one moment: at most `limit` of them, or
+    /// fewer where the source has a limit of its own.
+    async fn page(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<SourcePage, SourceError>;
+
+    /// As [`Source::page`], but only rows whose content the source says was changed at this time or later; an
+    /// empty page with nothing behind it for models of which the source does not say such a thing. A page may
+    /// have no rows and still say where to go on.
+    async fn touched(
+        &self,
+        model: Model,
+        since: Timestamp,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<SourcePage, SourceError>;
+}

@@ -1,0 +1,114 @@
+//! Refs in a file each.
+
+use std::vec::IntoIter;
+
+use super::name;
+use crate::id::{ObjectFormat, ObjectId};
+use crate::visit::{Entry, Halt, Kind, Place, Visit};
+
+/// The most bytes such a file has: a path of the system is no longer.
+const MOST_BYTES: usize = 4_200;
+
+/// What a ref holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Id(ObjectId),
+    /// The name of another ref.
+    Symbolic(Vec<u8>),
+}
+
+/// Reads the file of a ref; `None` if there is none.
+pub(super) fn read(
+    visit: &Visit<'_>,
+    place: &Place,
+    format: ObjectFormat,
+    name: &[u8],
+) -> Result<Option<Value>, Halt> {
+    let Some(content) = visit.read(place, name, MOST_BYTES)? else { return Ok(None) };
+    if content.is_empty() {
+        return Err(place.suspect(name, "the ref is empty"));
+    }
+    let value = parse(&content, format);
+    value.map(Some).ok_or_else(|| place.suspect(name, "neither an object id nor the name of a ref"))
+}
+
+fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
+    let content = content.trim_ascii_end();
+    match content.strip_prefix(b"ref: ") {
+        Some(target) => name::is_valid(target).then(|| Value::Symbolic(target.to_owned())),
+        None => format.parse(content).filter(|id| !id.is_null()).map(Value::Id),
+    }
+}
+
+/// Walks through the names of all such files in byte order. Holds the folders down to where it is.
+pub(super) struct Names<'a> {
+    visit: &'a Visit<'a>,
+    place: &'a Place,
+    open: Vec<(Vec<u8>, IntoIter<Entry>)>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(visit: &'a Visit<'a>, place: &'a Place) -> Result<Self, Halt> {
+        let mut names = Self { visit, place, open: Vec::new() };
+        names.enter(b"refs".to_vec())?;
+        Ok(names)
+    }
+
+    /// The name of the next file.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, Halt> {
+        while let Some((folder, entries)) = self.open.last_mut() {
+            let Some(entry) = entries.next() else {
+                self.open.pop();
+                continue;
+            };
+            let name = [folder.as_slice(), &entry.name].join(&b'/');
+            if entry.kind == Kind::Folder {
+                self.enter(name)?;
+            } else if name::is_valid(&name) {
+                return Ok(Some(name));
+            } else {
+                return Err(self.place.suspect(&name, "not a valid name of a ref"));
+            }
+        }
+        Ok(None)
+    }
+
+    fn enter(&mut self, folder: Vec<u8>) -> Result<(), Halt> {
+        let Some(mut entries) = self.visit.entries(self.place, &folder)? else { return Ok(()) };
+        // What git passes over as well: hidden files, and refs that are being written.
+        entries.retain(|entry| !entry.name.starts_with(b".") && !entry.name.ends_with(b".lock"));
+        entries.sort_unstable_by(|a, b| a.path_bytes().cmp(b.path_bytes()));
+        self.open.push((folder, entries.into_iter()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_git_writes_is_a_ref() {
+        let hex = "f21f76b804422462e79f9f99d5b14856e130ed71";
+        let of = |text: &str| parse(text.as_bytes(), ObjectFormat::Sha1);
+        let id = Value::Id(ObjectFormat::Sha1.parse(hex.as_bytes()).unwrap());
+        assert_eq!(of(&format!("{hex}\n")), Some(id.clone()));
+        assert_eq!(of(hex), Some(id));
+        assert_eq!(of("ref: refs/heads/a\n"), Some(Value::Symbolic(b"refs/heads/a".to_vec())));
+        for broken in [
+            "",
+            "\n",
+            "ref:\n",
+            "ref: heads/a\n",
+            "ref: refs/heads/a b\n",
+            "tef: refs/heads/a\n",
+            &hex.to_uppercase(),
+            &hex[1..],
+            &format!("{hex} x"),
+            &format!("{hex}00"),
+            &"0".repeat(40),
+        ] {
+            assert_eq!(of(broken), None, "{broken:?}");
+        }
+    }
+}

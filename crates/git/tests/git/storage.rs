@@ -1,0 +1,163 @@
+//! The storage around the repositories, and the manners of reading.
+
+use std::fs;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::time::Instant;
+
+use stocktake_domain::ports::{ContentStore as _, Inspection, Watch};
+use stocktake_domain::{ContentError, KeyData, Rule};
+
+use crate::support::{Bench, Kept, PLAIN, checksum, inspect, piece, sha256};
+
+#[tokio::test]
+async fn paths_that_leave_the_storage_are_invalid() {
+    let bench = Bench::new();
+    bench.create("a.git", PLAIN);
+    stocktake_testbed::GitRepository::create(&bench.outer.path().join("outside.git"), PLAIN).unwrap();
+    symlink("../outside.git", bench.root.join("link.git")).unwrap();
+    symlink("a.git", bench.root.join("inside.git")).unwrap();
+    for path in ["", "/", "..", "../outside.git", "/etc", "a.git/../a.git", "link.git", "a\0"] {
+        assert!(matches!(bench.see(path).await, Err(ContentError::Invalid(_))), "{path:?}");
+    }
+    for path in ["a.git", "a.git/", "./a.git", "inside.git"] {
+        bench.see(path).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_rule_is_a_mistake_in_the_record() {
+    let bench = Bench::new();
+    bench.fill("a.git", PLAIN);
+    let with = async |path: &str, rule: Rule| {
+        let pieces = vec![Inspection { rule, ..piece(path) }];
+        inspect(&bench.store, pieces).await.remove(0)
+    };
+    let invalid = |reason: &str| Err(ContentError::Invalid(reason.to_owned()));
+    for rule in [
+        Rule::Length(1),
+        Rule::SecureFile(KeyData("made up".to_owned())),
+        Rule::TerraformState(1),
+        Rule::PipelineArtifact(1),
+        Rule::PortablePdb,
+    ] {
+        assert_eq!(
+            with("a.git", rule.clone()).await,
+            invalid("a git repository can have no rule"),
+            "{rule:?}"
+        );
+    }
+    let unresolved = Rule::Unresolved("the project 7 is gone".to_owned());
+    // Neither a repository nor a path is needed to tell.
+    for path in ["a.git", "no.git", ""] {
+        assert_eq!(with(path, unresolved.clone()).await, invalid("the project 7 is gone"), "{path:?}");
+    }
+    with("a.git", Rule::Stored).await.unwrap();
+}
+
+#[tokio::test]
+async fn links_inside_a_repository_lead_nowhere_outside() {
+    let bench = Bench::new();
+    let repository = bench.fill("a.git", PLAIN);
+    let secret = bench.outer.path().join("secret");
+    fs::write(&secret, "f21f76b804422462e79f9f99d5b14856e130ed71\n").unwrap();
+    symlink(&secret, repository.path().join("refs/heads/secret")).unwrap();
+    let invalid = ContentError::Invalid("refs/heads/secret: leaves its storage through a link".to_owned());
+    assert_eq!(bench.see("a.git").await, Err(invalid));
+}
+
+#[tokio::test]
+async fn a_storage_that_is_not_there_is_no_missing_repository() {
+    let bench = Bench::new();
+    fs::remove_dir(&bench.root).unwrap();
+    let reason = bench.unreadable("a.git").await;
+    assert!(reason.starts_with(&format!("storage root {}: ", bench.root.display())), "{reason}");
+    fs::create_dir(&bench.root).unwrap();
+    assert_eq!(bench.see("a.git").await, Err(ContentError::MissingRepository));
+}
+
+#[tokio::test]
+async fn each_piece_is_reported_once_and_none_stops_the_others() {
+    let bench = Bench::new();
+    let good = bench.fill("good.git", PLAIN);
+    let bad = bench.fill("bad.git", PLAIN);
+    fs::write(bad.path().join("HEAD"), "").unwrap();
+    let pieces = (0..60).map(|number| piece(["good.git", "bad.git", "no.git", "../x"][number % 4])).collect();
+    let watch = Arc::new(Watch::default());
+    let kept = Kept::new(60);
+    bench.store.inspect(pieces, Arc::clone(&watch), kept.clone()).await;
+    let mut bytes = 0;
+    for (number, seen) in kept.all().into_iter().enumerate() {
+        match number % 4 {
+            0 => {
+                assert_eq!(sha256(&seen), checksum(&good.show_ref().unwrap()));
+                bytes += seen.unwrap().bytes_read;
+            }
+            1 => assert_eq!(seen, Err(ContentError::Unreadable("HEAD: the ref is empty".to_owned()))),
+            2 => assert_eq!(seen, Err(ContentError::MissingRepository)),
+            _ => assert!(matches!(seen, Err(ContentError::Invalid(_)))),
+        }
+    }
+    assert!(watch.bytes() >= bytes && bytes > 0);
+    assert_eq!(inspect(&bench.store, Vec::new()).await, []);
+}
+
+#[tokio::test]
+async fn reading_that_is_called_off_ends_as_such() {
+    let bench = Bench::with(|settings| {
+        // It would take days.
+        settings.bytes_per_second = NonZeroU64::new(1);
+        settings.readers = NonZeroUsize::MIN;
+    });
+    bench.fill("a.git", PLAIN);
+    let watch = Arc::new(Watch::default());
+    let kept = Kept::new(5);
+    let pieces = vec![piece("a.git"); 5];
+    let reading = bench.store.inspect(pieces, Arc::clone(&watch), kept.clone());
+    let stop = async {
+        while watch.bytes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        watch.cancel();
+    };
+    tokio::join!(reading, stop);
+    assert_eq!(kept.all(), vec![Err(ContentError::Cancelled); 5]);
+}
+
+#[tokio::test]
+async fn a_limit_of_bytes_is_kept() {
+    let bench = Bench::with(|settings| settings.bytes_per_second = NonZeroU64::new(200_000));
+    let repository = bench.create("a.git", PLAIN);
+    repository.import("main", 500, 1).unwrap();
+    let begin = Instant::now();
+    let seen = bench.see("a.git").await;
+    assert_eq!(sha256(&seen), checksum(&repository.show_ref().unwrap()));
+    let bytes = seen.unwrap().bytes_read;
+    // What may be made up for, and the last steps, are not waited for.
+    let least = std::time::Duration::from_millis((bytes.saturating_sub(110_000)) / 200);
+    assert!(bytes > 110_000 && begin.elapsed() >= least, "{bytes} bytes in {:?}", begin.elapsed());
+}
+
+#[test]
+fn reading_ends_when_nobody_waits_any_more() {
+    let bench = Bench::with(|settings| settings.bytes_per_second = NonZeroU64::new(1));
+    bench.fill("a.git", PLAIN);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let watch = Arc::new(Watch::default());
+    let kept = Kept::new(1);
+    runtime.block_on(async {
+        let reading = bench.store.inspect(vec![piece("a.git")], Arc::clone(&watch), kept.clone());
+        let begun = async {
+            while watch.bytes() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! { () = reading => {}, () = begun => {} }
+    });
+    drop(runtime);
+    // The reader is the last to hold the sink, besides us.
+    while Arc::strong_count(&kept) > 1 {
+        std::thread::yield_now();
+    }
+}

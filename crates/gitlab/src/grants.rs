@@ -1,0 +1,61 @@
+//! What a database role must be allowed to read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crate::layout::all_parts;
+
+/// A script for the main database, and for that of CI where there is one, that allows this role to read what is
+/// read here and nothing else: some columns of some tables. Run it as the tables' owner, on the primary, and again
+/// after an upgrade of GitLab. It leaves out what this version of GitLab does not have.
+pub fn grants(role: &str) -> String {
+    let mut tables: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for part in all_parts() {
+        tables.entry(part.table).or_default().extend(part.columns.iter().map(|column| column.name));
+    }
+    let mut wanted = String::new();
+    for (table, columns) in &tables {
+        let separator = if wanted.is_empty() { "" } else { ",\n" };
+        let columns = columns.iter().copied().collect::<Vec<_>>().join(",");
+        // Writing to a String does not fail.
+        let _ = write!(wanted, "{separator}        ('{table}', '{{{columns}}}')");
+    }
+    let role = role.replace('\'', "''");
+    format!(
+        r"DO $stocktake$
+DECLARE
+    statement text;
+BEGIN
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), '{role}');
+    EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', '{role}');
+    FOR statement IN
+        SELECT format('GRANT SELECT (%s) ON %s TO %I', string_agg(quote_ident(a.attname), ', '),
+                      a.attrelid::regclass, '{role}')
+        FROM (VALUES
+{wanted}
+        ) AS wanted (name, columns)
+        JOIN pg_attribute a ON a.attrelid = to_regclass('public.' || name) AND NOT a.attisdropped
+             AND a.attname = ANY (columns::text[])
+        GROUP BY a.attrelid
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$stocktake$;
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_columns_that_are_read_are_asked_for() {
+        let script = grants("o'hara");
+        assert!(script.contains("('users', '{id}')"));
+        assert!(script.contains("'o''hara'"));
+        assert!(script.contains("('routes', '{path,source_id,source_type}')"));
+        assert!(!script.contains("import_url") && !script.contains("runners_token"));
+    }
+}

@@ -1,0 +1,146 @@
+//! The rows of uploads, whose path means what their uploader says.
+
+use stocktake_domain::{Model, Timestamp};
+
+use super::table;
+use crate::digest;
+use crate::field::row;
+use crate::known::{Known, PROJECTS, ROUTES, Wanted};
+use crate::owners;
+use crate::path;
+use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, named, states};
+use crate::settings::{OBJECT, Shelf, Storages};
+
+row! {
+    /// An upload.
+    Upload {
+        id: i64 = must "id",
+        size: Option<i64> = must "size",
+        path: Option<String> = must "path",
+        checksum: Option<String> = must "checksum",
+        model_id: Option<i64> = must "model_id",
+        model_type: Option<String> = must "model_type",
+        uploader: Option<String> = must "uploader",
+        created_at: Option<Timestamp> = must "created_at",
+        store: Option<i64> = must "store",
+        namespace_id: Option<i64> = may "namespace_id",
+        project_id: Option<i64> = may "project_id",
+    }
+}
+
+impl Table for Upload {
+    table!(Plan {
+        model: Model::Uploads,
+        side: Side::Main,
+        tables: &["uploads"],
+        columns: Self::COLUMNS,
+        states: states!("upload_states" by "upload_id"),
+        needs: &[PROJECTS, ROUTES],
+        touched: Touched::Never,
+    });
+
+    fn want(&self, wanted: &mut Wanted) {
+        wanted.owner(self.owner());
+        let Some(id) = self.model_id else { return };
+        match self.model_type.as_deref().and_then(owners::model) {
+            // What says where their files lie also says that they are there.
+            Some("Project") => wanted.projects.push(id),
+            Some("Snippet") => {
+                wanted.snippets.push(id);
+                wanted.owners.entry("Snippet").or_default().push(id);
+            }
+            Some(model) => wanted.owners.entry(model).or_default().push(id),
+            None => {}
+        }
+    }
+
+    fn describe(self, known: &Known, storages: &Storages) -> Facts {
+        let uploader = self.uploader.as_deref().unwrap_or_default();
+        let storage = storages.file(Shelf::Uploads, self.store, uploader);
+        let path = self.missing_owner(known).map_or_else(|| self.path(known, storages), Err);
+        Facts {
+            created_at: self.created_at,
+            file_size: self.size,
+            expected: self.checksum.as_deref().and_then(digest::of_text),
+            owner: self.owner(),
+            ..Facts::at(storage, path)
+        }
+    }
+}
+
+impl Upload {
+    fn owner(&self) -> Owner {
+        match self.model_type.as_deref() {
+            Some("Project") => Owner::project(self.model_id),
+            Some("Namespace") => Owner::group(self.model_id),
+            _ if self.project_id.is_some() => Owner::project(self.project_id),
+            _ => Owner::group(self.namespace_id),
+        }
+    }
+
+    /// What GitLab says of an upload whose owner is gone, if it is.
+    fn missing_owner(&self, known: &Known) -> Option<String> {
+        let model = self.model_type.as_deref().unwrap_or_default();
+        let is_there = match (self.model_id, model) {
+            (None, _) => false,
+            (Some(id), "Project") => known.projects.contains_key(&id),
+            (Some(id), _) => known.owners.get(model).is_none_or(|owners| owners.contains(&id)),
+        };
+        let id = self.model_id.map(|id| id.to_string()).unwrap_or_default();
+        (!is_there).then(|| {
+            format!("The model which owns this Upload is missing. Upload ID#{}, {model} ID#{id}", self.id)
+        })
+    }
+
+    fn path(&self, known: &Known, storages: &Storages) -> Result<String, String> {
+        let path = named(self.path.as_ref())?;
+        // In object storage, the path is the key; there are other rules for the local disk only.
+        if self.store == Some(OBJECT) {
+            return Ok(path.clone());
+        }
+        if path.starts_with('/') {
+            return absolute(path, storages);
+        }
+        let id = self.model_id.unwrap_or_default();
+        let model_type = self.model_type.as_deref().unwrap_or_default();
+        match self.uploader.as_deref().unwrap_or_default() {
+            "FileUploader" => Ok(format!("{}/{path}", attachments(id, known)?)),
+            "NamespaceFileUploader" => Ok(format!("-/system/namespace/{id}/{path}")),
+            "PersonalFileUploader" => {
+                let class = known.snippets.get(&id).filter(|_| model_type == "Snippet");
+                let class = class.and_then(|snippet| snippet.class.as_deref());
+                let class = match (class, model_type) {
+                    (Some(class), _) => class,
+                    (None, "Snippet") => "PersonalSnippet",
+                    (None, other) => other,
+                };
+                Ok(format!("-/system/{}/{id}/{path}", path::underscore(class)))
+            }
+            // All others, new ones included, keep the path below the folder `public`.
+            uploader => path.strip_prefix("uploads/").map(ToOwned::to_owned).ok_or_else(|| {
+                format!("its path {path:?}, of the uploader {uploader:?}, is not below uploads/")
+            }),
+        }
+    }
+}
+
+/// The folder of a project's attachments, below that of uploads.
+fn attachments(project: i64, known: &Known) -> Result<String, String> {
+    let found = known.projects.get(&project);
+    let found = found.ok_or_else(|| format!("the project {project} that it belongs to is missing"))?;
+    if found.has_hashed_attachments() {
+        return Ok(format!("@hashed/{}", path::hashed(project)));
+    }
+    let path = known.project_paths.get(&project).cloned();
+    path.ok_or_else(|| format!("the project {project} has no full path (no row in routes)"))
+}
+
+/// The path of a very old row, below the folder of uploads.
+fn absolute(path: &str, storages: &Storages) -> Result<String, String> {
+    let below = storages.uploads_folders.iter().find_map(|folder| {
+        path.strip_prefix(folder.as_str())?.strip_prefix('/').filter(|rest| !rest.is_empty())
+    });
+    below
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| format!("its path {path:?} is absolute, and not below the folder of uploads"))
+}

@@ -1,0 +1,153 @@
+//! What a database really has: tables, columns, rights and locks, looked at instead of assumed.
+
+use std::collections::{HashMap, HashSet};
+
+use stocktake_domain::ports::SourceError;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::database::{Snapshot, Value};
+use crate::field::{Column, Field as _};
+
+/// The tables and columns that we know of, as far as they are there.
+///
+/// GitLab locks tables that live in its other database by triggers of this name
+/// (<https://docs.gitlab.com/administration/postgresql/multiple_databases/>).
+const PROBE: &str = r"
+    SELECT t.name, a.attname::text, y.typname::text, has_column_privilege(t.class, a.attnum, 'SELECT'),
+           EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.class AND g.tgenabled <> 'D'
+                   AND g.tgname LIKE 'gitlab\_schema\_write\_trigger\_for\_%')
+    FROM (SELECT name, to_regclass(quote_ident(name))::oid AS class FROM unnest($1) AS name) AS t
+    JOIN pg_attribute a ON a.attrelid = t.class AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type y ON y.oid = a.atttypid
+    WHERE a.attname = ANY ($2)";
+
+/// The part of a database's schema that we know of.
+#[derive(Debug, Default)]
+pub(crate) struct Schema {
+    tables: HashMap<String, Table>,
+    filled: HashSet<&'static str>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// No longer written to: a copy left from when the table lived here.
+    locked: bool,
+    columns: HashMap<String, Present>,
+}
+
+#[derive(Debug)]
+struct Present {
+    type_name: String,
+    readable: bool,
+}
+
+/// A table with those of its columns that are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) table: &'static str,
+    pub(crate) columns: &'static [Column],
+}
+
+impl Schema {
+    /// Looks at these tables and columns of a database.
+    pub(crate) async fn probe(snapshot: &Snapshot<'_>, parts: &[Part]) -> Result<Self, SourceError> {
+        let mut tables: Vec<&str> = parts.iter().map(|part| part.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let columns = parts.iter().flat_map(|part| part.columns).map(|column| column.name);
+        let mut columns: Vec<&str> = columns.collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let values: [Value<'_>; 2] = [(&tables, Type::TEXT_ARRAY), (&columns, Type::TEXT_ARRAY)];
+        let found = snapshot.rows(PROBE, &values, Found::read).await?;
+        let mut schema = Self::default();
+        for Found { table, column, present, locked } in found {
+            let table = schema.tables.entry(table).or_default();
+            table.locked = locked;
+            table.columns.insert(column, present);
+        }
+        Ok(schema)
+    }
+
+    /// Looks which of these tables have rows: those of GitLab's own verification have none without Geo.
+    pub(crate) async fn find_filled(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        parts: impl Iterator<Item = Part>,
+    ) -> Result<(), SourceError> {
+        let readable: Vec<_> = parts.filter(|part| self.check(part).is_ok()).map(|part| part.table).collect();
+        let each = readable
+            .iter()
+            .enumerate()
+            .map(|(index, table)| format!("SELECT {index}::bigint WHERE EXISTS (SELECT FROM {table})"));
+        let statement = each.collect::<Vec<_>>().join(" UNION ALL ");
+        if !statement.is_empty() {
+            let filled = snapshot.rows(&statement, &[], |row| i64::read(row, 0)).await?;
+            let tables = filled.into_iter().filter_map(|index| readable.get(usize::try_from(index).ok()?));
+            self.filled = tables.copied().collect();
+        }
+        Ok(())
+    }
+
+    /// Whether the table had rows when it was looked at.
+    pub(crate) fn is_filled(&self, table: &str) -> bool {
+        self.filled.contains(table)
+    }
+
+    pub(crate) fn has_table(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
+    /// Whether the table is a copy that is no longer written to.
+    pub(crate) fn is_locked(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|table| table.locked)
+    }
+
+    /// Why these columns of the table cannot be read, if so.
+    pub(crate) fn check(&self, part: &Part) -> Result<(), String> {
+        let Part { table, columns } = part;
+        let found = self.tables.get(*table).ok_or_else(|| format!("GitLab's table {table} is not there"))?;
+        for column in *columns {
+            let name = column.name;
+            match found.columns.get(name) {
+                None if column.needed => return Err(format!("GitLab's table {table} has no column {name}")),
+                Some(Present { readable: false, .. }) => {
+                    return Err(format!("the database's role may not read {table}.{name}"));
+                }
+                Some(Present { type_name, .. }) if !column.kind.accepts(type_name) => {
+                    return Err(format!(
+                        "{table}.{name} is of the type {type_name}, which is not known here"
+                    ));
+                }
+                None | Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns for a `SELECT`, in their order, with NULL for those that are not there.
+    pub(crate) fn select(&self, part: &Part) -> String {
+        let found = self.tables.get(part.table);
+        let shown = part.columns.iter().map(|column| {
+            let there = found.is_some_and(|table| table.columns.contains_key(column.name));
+            if there { format!("\"{}\"", column.name) } else { column.kind.null().to_owned() }
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A row of the probe.
+struct Found {
+    table: String,
+    column: String,
+    present: Present,
+    locked: bool,
+}
+
+impl Found {
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let present = Present { type_name: row.try_get(2)?, readable: row.try_get(3)? };
+        Ok(Self { table: row.try_get(0)?, column: row.try_get(1)?, present, locked: row.try_get(4)? })
+    }
+}

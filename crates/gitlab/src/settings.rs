@@ -1,0 +1,181 @@
+//! What an administrator says of the GitLab instance.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Where the database is, and under which names Stocktake knows the storages that its rows speak of.
+#[derive(Debug, Clone)]
+pub struct GitlabSettings {
+    /// The URL of the main database, `postgres://…/gitlabhq_production`. `sslmode=require`, `verify-ca` or
+    /// `verify-full` ask for TLS, with certificates that `sslrootcert` or the system vouches for.
+    pub database_url: SecretString,
+    /// The URL of the database of CI, where an installation has a second one.
+    pub ci_database_url: Option<SecretString>,
+    /// What the instance's storages are called here.
+    pub storages: Storages,
+    /// The most rows that one statement reads.
+    pub batch_size: NonZeroU32,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+}
+
+impl GitlabSettings {
+    /// [`GitlabSettings::batch_size`] where nothing else is said.
+    pub const BATCH_SIZE: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
+    /// [`GitlabSettings::statement_timeout`] where nothing else is said: as GitLab's own.
+    pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+
+    /// Settings with the defaults.
+    pub fn new(database_url: SecretString, storages: Storages) -> Self {
+        Self {
+            database_url,
+            ci_database_url: None,
+            storages,
+            batch_size: Self::BATCH_SIZE,
+            statement_timeout: Self::STATEMENT_TIMEOUT,
+        }
+    }
+}
+
+/// One of the places where GitLab keeps files, as its own configuration names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Shelf {
+    /// `artifacts`: artifacts of jobs and of pipelines.
+    Artifacts,
+    /// `lfs`.
+    Lfs,
+    /// `uploads`. Its local folder is `uploads_directory`, which `public/uploads` of the installation leads to.
+    Uploads,
+    /// `packages`: package files and `NuGet` symbols.
+    Packages,
+    /// `dependency_proxy`.
+    DependencyProxy,
+    /// `terraform_state`.
+    TerraformState,
+    /// `ci_secure_files`.
+    CiSecureFiles,
+    /// `external_diffs`.
+    ExternalDiffs,
+    /// `pages`.
+    Pages,
+}
+
+impl Shelf {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Artifacts,
+        Self::Lfs,
+        Self::Uploads,
+        Self::Packages,
+        Self::DependencyProxy,
+        Self::TerraformState,
+        Self::CiSecureFiles,
+        Self::ExternalDiffs,
+        Self::Pages,
+    ];
+
+    /// The name, as in GitLab's configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Artifacts => "artifacts",
+            Self::Lfs => "lfs",
+            Self::Uploads => "uploads",
+            Self::Packages => "packages",
+            Self::DependencyProxy => "dependency_proxy",
+            Self::TerraformState => "terraform_state",
+            Self::CiSecureFiles => "ci_secure_files",
+            Self::ExternalDiffs => "external_diffs",
+            Self::Pages => "pages",
+        }
+    }
+}
+
+impl fmt::Display for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The two storages of one place; which of them holds a file is in its row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stores {
+    /// Stocktake's storage of the local folder.
+    pub local: Option<String>,
+    /// Stocktake's storage of the bucket.
+    pub object: Option<String>,
+}
+
+/// Which of Stocktake's storages hold what GitLab's rows speak of. What is left out makes the records that lie
+/// there invalid, with a text that names what is not configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Storages {
+    /// The places of files.
+    pub files: BTreeMap<Shelf, Stores>,
+    /// The folder `public` of the installation, where local attestations lie beside `uploads`.
+    pub public: Option<String>,
+    /// Absolute paths of the local folder of [`Shelf::Uploads`], without a slash at the end: very old uploads
+    /// have absolute paths. [`Storages::UPLOADS_FOLDERS`] are those of packages and of installations from source.
+    pub uploads_folders: Vec<String>,
+    /// Git storages by the name that Gitaly and `projects.repository_storage` have for them.
+    pub git: BTreeMap<String, String>,
+    /// The container registry.
+    pub registry: Option<String>,
+}
+
+impl Storages {
+    /// Where `public/uploads` is, and what it leads to, unless an installation says otherwise.
+    pub const UPLOADS_FOLDERS: [&str; 3] = [
+        "/var/opt/gitlab/gitlab-rails/uploads",
+        "/opt/gitlab/embedded/service/gitlab-rails/public/uploads",
+        "/home/git/gitlab/public/uploads",
+    ];
+
+    /// The storage of a file, by the row's store column; `uploader` is GitLab's class that keeps such files.
+    pub(crate) fn file(&self, place: Shelf, store: Option<i64>, uploader: &str) -> Result<String, String> {
+        let stores = self.files.get(&place);
+        match store {
+            None | Some(LOCAL) => stores
+                .and_then(|stores| stores.local.clone())
+                .ok_or_else(|| format!("no local storage is configured for GitLab's {place}")),
+            Some(OBJECT) => stores
+                .and_then(|stores| stores.object.clone())
+                .ok_or_else(|| format!("Object Storage is not enabled for {uploader}")),
+            Some(other) => Err(format!("its store is {other}, neither 1 (local) nor 2 (object storage)")),
+        }
+    }
+
+    /// The storage of repositories that Gitaly calls so.
+    pub(crate) fn git(&self, name: &str) -> Result<String, String> {
+        let known = self.git.get(name).cloned();
+        known.ok_or_else(|| format!("the Git storage {name:?} is not configured"))
+    }
+}
+
+/// `file_store` of what lies on the local disk.
+pub(crate) const LOCAL: i64 = 1;
+/// `file_store` of what lies in object storage.
+pub(crate) const OBJECT: i64 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_column_decides_and_nothing_means_local() {
+        let stores = Stores { local: Some("disk".to_owned()), object: None };
+        let storages = Storages { files: BTreeMap::from([(Shelf::Lfs, stores)]), ..Storages::default() };
+        let file = |shelf, store| storages.file(shelf, store, "LfsObjectUploader");
+        assert_eq!(file(Shelf::Lfs, None).as_deref(), Ok("disk"));
+        assert_eq!(file(Shelf::Lfs, Some(1)).as_deref(), Ok("disk"));
+        assert_eq!(
+            file(Shelf::Lfs, Some(2)).unwrap_err(),
+            "Object Storage is not enabled for LfsObjectUploader"
+        );
+        assert!(file(Shelf::Lfs, Some(3)).unwrap_err().contains("its store is 3"));
+        assert!(file(Shelf::Pages, Some(1)).unwrap_err().contains("GitLab's pages"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Two databases, each with dead copies of the other's tables.
+
+use stocktake_domain::Model;
+use stocktake_domain::ports::Source as _;
+use stocktake_testbed::{GitlabFixture, postgres};
+
+use crate::support::{all, assert_rows, decomposed, source, unreadable};
+
+const CI: [&str; 3] = ["ci_job_artifacts", "ci_pipeline_artifacts", "ci_secure_files"];
+
+fn databases() -> (String, String, GitlabFixture) {
+    let (main, ci) = (postgres().create_database().unwrap(), postgres().create_database().unwrap());
+    let fixture = GitlabFixture::load_decomposed(&main, &ci).unwrap();
+    (main, ci, fixture)
+}
+
+#[tokio::test]
+async fn each_model_is_read_where_it_lives() {
+    let (main, ci, fixture) = databases();
+    let source = decomposed(&main, &ci);
+    assert!(unreadable(&source).await.is_empty());
+    assert_rows(&source, &fixture.records, Model::ALL).await;
+}
+
+#[tokio::test]
+async fn dead_copies_are_not_taken_for_the_living() {
+    let (main, ci, _) = databases();
+    let alone = unreadable(&source(&main)).await;
+    assert_eq!(alone.keys().copied().collect::<Vec<_>>(), CI);
+    assert!(alone["ci_secure_files"].contains("ci_database_url"), "{alone:?}");
+    let swapped = unreadable(&decomposed(&ci, &main)).await;
+    assert!(swapped["projects"].contains("database_url must name the main database"), "{swapped:?}");
+    assert!(!CI.iter().any(|model| swapped.contains_key(model)), "{swapped:?}");
+}
+
+#[tokio::test]
+async fn a_lock_counts_however_far_the_copy_has_come() {
+    let (main, ci, fixture) = databases();
+    let farther = "SET session_replication_role = replica; UPDATE p_ci_job_artifacts SET id = 1000";
+    postgres().sql(&main, farther).unwrap();
+    assert_rows(&decomposed(&main, &ci), &fixture.records, [Model::CiJobArtifacts]).await;
+}
+
+#[tokio::test]
+async fn a_copy_without_a_lock_is_told_by_how_far_it_has_come() {
+    let (main, ci, fixture) = databases();
+    let unlock = "DROP TRIGGER gitlab_schema_write_trigger_for_p_ci_job_artifacts ON p_ci_job_artifacts";
+    postgres().sql(&main, unlock).unwrap();
+    let source = decomposed(&main, &ci);
+    assert_rows(&source, &fixture.records, [Model::CiJobArtifacts]).await;
+    // What is left in the main database: but one row.
+    assert!(postgres().sql(&main, "SELECT count(*) FROM p_ci_job_artifacts").unwrap() == "1");
+}
+
+#[tokio::test]
+async fn without_the_database_of_ci_the_others_go_on() {
+    let (main, _, fixture) = databases();
+    let source = decomposed(&main, "postgres://nobody@127.0.0.1:1/nothing");
+    let unreadable = unreadable(&source).await;
+    assert_eq!(unreadable.keys().copied().collect::<Vec<_>>(), CI);
+    assert!(unreadable["ci_job_artifacts"].contains("database of CI"), "{unreadable:?}");
+    assert_eq!(all(&source, Model::Uploads, 1000).await.len(), fixture.of("uploads").count());
+    assert!(source.page(Model::CiJobArtifacts, None, 1).await.is_err());
+}

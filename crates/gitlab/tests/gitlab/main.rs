@@ -1,0 +1,11 @@
+//! The source over real databases with rows of all models and all their exceptions.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod decomposed;
+mod pages;
+mod replica;
+mod rights;
+mod schemas;
+mod support;
+mod tls;

@@ -1,0 +1,93 @@
+//! Reading by pages, from anywhere, and only what was changed.
+
+use stocktake_domain::ports::Source as _;
+use stocktake_domain::{Model, RecordKey, Timestamp};
+use stocktake_testbed::{GitlabFixture, postgres};
+
+use crate::support::{all, row, source};
+
+fn loaded() -> (String, GitlabFixture) {
+    let url = postgres().create_database().unwrap();
+    let fixture = GitlabFixture::load(&url).unwrap();
+    (url, fixture)
+}
+
+#[tokio::test]
+async fn pages_of_any_size_give_each_row_once_in_order() {
+    let (url, fixture) = loaded();
+    let source = source(&url);
+    for model in [Model::CiJobArtifacts, Model::GroupWikiRepositories, Model::Uploads] {
+        let expected: Vec<_> = fixture.of(model.name()).map(row).collect();
+        for limit in [1, 2, 3, 7, 1000] {
+            assert_eq!(all(&source, model, limit).await, expected, "{model} by {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_says_whether_there_is_more() {
+    let (url, fixture) = loaded();
+    let source = source(&url);
+    let ids: Vec<i64> = fixture.of("projects").map(|record| record.id).collect();
+    let first = source.page(Model::Projects, None, 2).await.unwrap();
+    assert_eq!(first.read_to, Some(RecordKey::integer(ids[1])));
+    let behind = source.page(Model::Projects, first.read_to, 1000).await.unwrap();
+    assert_eq!((behind.rows.len(), behind.read_to), (ids.len() - 2, None));
+    let last = RecordKey::integer(i64::MAX);
+    let none = source.page(Model::Projects, Some(last), 5).await.unwrap();
+    assert_eq!((none.rows, none.read_to), (Vec::new(), None));
+    // A page of nothing would never come to an end.
+    assert_eq!(source.page(Model::Projects, None, 0).await.unwrap().rows.len(), 1);
+    let composite = RecordKey::from_parts(vec![1, 100]).unwrap();
+    assert!(source.page(Model::Projects, Some(composite), 5).await.is_err());
+}
+
+/// The ids of what was changed since then, and how many pages it took.
+async fn touched(url: &str, model: Model, since: &str, limit: u32) -> (Vec<i64>, usize) {
+    let (source, since) = (source(url), Timestamp::parse_rfc3339(since).unwrap());
+    let (mut ids, mut pages, mut after) = (Vec::new(), 0, None);
+    loop {
+        let page = source.touched(model, since, after.take(), limit).await.unwrap();
+        pages += 1;
+        ids.extend(page.rows.iter().filter_map(|row| row.entry.key.as_integer()));
+        match page.read_to {
+            Some(key) => after = Some(key),
+            None => return (ids, pages),
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_changed_is_touched() {
+    let (url, _) = loaded();
+    let since = "2025-02-06T10:00:00Z";
+    for (model, ids) in [
+        (Model::Projects, &[1, 42][..]),
+        (Model::ProjectsWikiRepositories, &[2]),
+        (Model::DesignManagementRepositories, &[2]),
+        (Model::DependencyProxyManifests, &[2]),
+        (Model::TerraformStateVersions, &[]),
+        (Model::SnippetRepositories, &[]),
+        (Model::Uploads, &[]),
+    ] {
+        assert_eq!(touched(&url, model, since, 100).await, (ids.to_vec(), 1), "{model}");
+    }
+    assert_eq!(touched(&url, Model::SnippetRepositories, "2025-02-05T12:00:00Z", 100).await.0, [1]);
+    let before = "2025-02-05T11:27:10Z";
+    assert_eq!(touched(&url, Model::TerraformStateVersions, before, 100).await.0, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn what_was_changed_is_looked_for_in_bounded_pieces() {
+    let (url, _) = loaded();
+    let many = "INSERT INTO projects (id, last_repository_updated_at) \
+                SELECT n, timestamp '2025-01-01' + (n % 100 = 0)::int * interval '90 days' \
+                FROM generate_series(1001, 2000) n";
+    postgres().sql(&url, many).unwrap();
+    let expected: Vec<i64> = (1001..=2000).filter(|id| id % 100 == 0).collect();
+    let (ids, pages) = touched(&url, Model::Projects, "2025-03-01T00:00:00Z", 3).await;
+    assert_eq!(ids, expected);
+    // A thousand rows and six, thirty at a time.
+    assert_eq!(pages, 34);
+    assert_eq!(touched(&url, Model::Projects, "2025-01-01T00:00:00Z", 7).await.0.len(), 1003);
+}

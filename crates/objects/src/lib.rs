@@ -1,0 +1,34 @@
+//! Content adapter: object storage (S3, Google Cloud Storage, Azure Blob Storage).
+//!
+//! [`ObjectStorage`] reads whole objects, as many at once as its settings say, and hands them in pieces to the
+//! hashing threads; or asks only what the store says of them. A reading whose connection dies goes on from
+//! there. A service that is busy makes the whole storage wait, and is no failure of a record.
+//!
+//! ```text
+//! inspect() ──> permit ──> pause of the storage ──> request for the rest ──> pieces ──> hashing threads ──> sink
+//!                               ^                      │ busy, broken: again, as long as there is patience
+//!                               └──────────────────────┘
+//! ```
+//!
+//! The services, their credentials and signatures are those of the `object_store` crate.
+
+mod attempts;
+mod connect;
+mod key;
+mod list;
+mod look;
+mod pace;
+mod read;
+mod remote;
+mod s3;
+mod settings;
+mod store;
+mod trouble;
+mod wire;
+
+pub use pace::Patience;
+pub use settings::{
+    Addressing, AzureCredentials, AzureSettings, GcsCredentials, GcsSettings, KeyPair, Mode, Network,
+    ObjectSettings, S3Keys, S3Settings, Service, SettingsError,
+};
+pub use store::ObjectStorage;

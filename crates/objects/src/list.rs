@@ -1,0 +1,212 @@
+//! Lists the objects below the prefix, in the byte order of their keys.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use object_store::ObjectMeta;
+use object_store::client::{HttpRequestBody, HttpService as _};
+use object_store::path::Path;
+use stocktake_domain::ports::{Found, FoundStream, ListError, Watch};
+use stocktake_domain::{ContentError, Timestamp};
+
+use crate::attempts::Attempts;
+use crate::key;
+use crate::list::page::{Object, Page};
+use crate::store::{Shared, unless_called_off};
+use crate::trouble::Trouble;
+use crate::wire::{Ask, Wire};
+
+mod page;
+
+/// The most bytes of a page; one of a thousand keys of the greatest length has not half as many.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
+
+/// How many objects the library is asked for before they are handed on: as many as S3 puts in a page.
+const LIBRARY_PAGE: usize = 1_000;
+
+type Finding = Result<Found, ListError>;
+
+/// All objects below the prefix that can be the content of a record.
+pub(crate) fn list(shared: Arc<Shared>) -> FoundStream {
+    let listing = Listing { shared, after: String::new(), next: Next::First, findings: VecDeque::new() };
+    Box::pin(stream::unfold(listing, |mut listing| async move {
+        loop {
+            if let Some(finding) = listing.findings.pop_front() {
+                return Some((finding, listing));
+            }
+            let next = std::mem::replace(&mut listing.next, Next::Nothing);
+            match listing.page(next).await {
+                Ok(Some(page)) => listing.take_in(page),
+                Ok(None) => return None,
+                Err(error) => listing.findings.push_back(Err(error)),
+            }
+        }
+    }))
+}
+
+/// What to ask for next.
+enum Next {
+    First,
+    Behind(String),
+    Nothing,
+}
+
+struct Listing {
+    shared: Arc<Shared>,
+    /// The greatest key so far.
+    after: String,
+    next: Next,
+    findings: VecDeque<Finding>,
+}
+
+impl Listing {
+    async fn page(&self, next: Next) -> Result<Option<Page>, ListError> {
+        let token = match next {
+            Next::Nothing => return Ok(None),
+            Next::First => None,
+            Next::Behind(token) => Some(token),
+        };
+        let (watch, mut attempts) = (Watch::default(), Attempts::new());
+        loop {
+            let trouble = match self.shared.page(token.as_deref(), &mut attempts, &watch).await {
+                Ok(Ok(page)) => return Ok(Some(page)),
+                Ok(Err(trouble)) => trouble,
+                Err(error) => return Err(ListError::Broken(error.to_string())),
+            };
+            // What is said of a key that is missing or has changed says nothing here.
+            let reason = match trouble {
+                Trouble::Missing | Trouble::Changed | Trouble::NothingThere => {
+                    Trouble::Final(format!("{}: no listing", self.shared.remote.place.at("")))
+                }
+                trouble => trouble,
+            };
+            self.shared.bear(reason, &mut attempts, &self.shared.prefix).map_err(|error| {
+                ListError::Broken(match error {
+                    ContentError::Unreadable(reason) => reason,
+                    other => other.to_string(),
+                })
+            })?;
+        }
+    }
+
+    fn take_in(&mut self, page: Page) {
+        for object in page.objects {
+            // Whoever compares two listings relies on it.
+            if object.key <= self.after && !self.after.is_empty() {
+                let at = self.shared.remote.place.at(&object.key);
+                let reason = format!("not listed in the order of the keys, from here on: {at}");
+                self.findings.push_back(Err(ListError::Broken(reason)));
+                return;
+            }
+            self.after.clone_from(&object.key);
+            self.findings.extend(finding(&object, &self.shared.prefix));
+        }
+        self.next = page.next.map_or(Next::Nothing, Next::Behind);
+    }
+}
+
+/// What is told of an object; nothing of one that only stands for a folder.
+fn finding(object: &Object, prefix: &str) -> Option<Finding> {
+    let path = object.key.strip_prefix(prefix)?;
+    if path.is_empty() || (path.ends_with('/') && object.size == Some(0)) {
+        return None;
+    }
+    let path = path.to_owned();
+    Some(match key::check(&object.key) {
+        Ok(()) => Ok(Found { path, size: object.size, modified_at: object.modified_at }),
+        Err(reason) => Err(ListError::Skipped { path, reason: reason.to_owned() }),
+    })
+}
+
+impl Shared {
+    async fn page(
+        &self,
+        token: Option<&str>,
+        attempts: &mut Attempts,
+        watch: &Watch,
+    ) -> Result<Result<Page, Trouble>, ContentError> {
+        self.pause(attempts, watch).await?;
+        let page = match &self.remote.wire {
+            Some(wire) => unless_called_off(watch, self.page_of_s3(wire, token)).await?,
+            None => unless_called_off(watch, self.page_of_library(token)).await?,
+        };
+        Ok(self.noted(page, attempts))
+    }
+
+    async fn page_of_s3(&self, wire: &Wire, token: Option<&str>) -> Result<Page, Trouble> {
+        let mut query = "list-type=2&encoding-type=url".to_owned();
+        for (name, value) in [("prefix", Some(self.prefix.as_str())), ("continuation-token", token)] {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                query = format!("{query}&{name}={}", key::in_query(value));
+            }
+        }
+        let mut request = http::Request::new(HttpRequestBody::empty());
+        request.extensions_mut().insert(Ask::Page(query));
+        let trouble = |error| self.remote.place.trouble(&error, "");
+        let response = wire.call(request).await.map_err(trouble)?;
+        let mut chunks = response.into_body().bytes_stream();
+        let mut xml = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            xml.extend_from_slice(&chunk.map_err(trouble)?);
+            if xml.len() > MAX_PAGE {
+                return Err(Trouble::Final(format!("{}: a page without end", self.remote.place.at(""))));
+            }
+        }
+        // One that was cut off may be whole the next time.
+        page::parse(&xml).map_err(|reason| {
+            Trouble::Broken(format!(
+                "{} sent a listing that cannot be read: {reason}",
+                self.remote.place.endpoint
+            ))
+        })
+    }
+
+    /// The library's listing as pages; the token is the last key of the one before.
+    async fn page_of_library(&self, token: Option<&str>) -> Result<Page, Trouble> {
+        let trouble = |error: object_store::Error| self.remote.place.trouble(&error, "");
+        let path = |text: &str| Path::parse(text).map_err(|error| trouble(error.into()));
+        let prefix = path(&self.prefix)?;
+        let prefix = (!self.prefix.is_empty()).then_some(&prefix);
+        let mut found = match token {
+            Some(token) => self.remote.library.list_with_offset(prefix, &path(token)?),
+            None => self.remote.library.list(prefix),
+        };
+        let mut objects: Vec<Object> = Vec::new();
+        while objects.len() < LIBRARY_PAGE
+            && let Some(meta) = found.next().await
+        {
+            objects.push(object(&meta.map_err(trouble)?));
+        }
+        let full = objects.len() >= LIBRARY_PAGE;
+        let next = objects.last().filter(|_| full).map(|object| object.key.clone());
+        Ok(Page { objects, next })
+    }
+}
+
+fn object(meta: &ObjectMeta) -> Object {
+    Object {
+        key: meta.location.to_string(),
+        size: Some(meta.size),
+        modified_at: Some(Timestamp::from_millis(meta.last_modified.timestamp_millis())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(key: &str, size: u64) -> Option<Finding> {
+        finding(&Object { key: key.to_owned(), size: Some(size), modified_at: None }, "lfs/")
+    }
+
+    #[test]
+    fn paths_are_what_comes_behind_the_prefix() {
+        let path = |key: &str, size| found(key, size).map(|finding| finding.map(|found| found.path));
+        assert_eq!(path("lfs/a/b", 1), Some(Ok("a/b".to_owned())));
+        assert_eq!(path("lfs/", 0), None);
+        assert_eq!(path("lfs/a/", 0), None);
+        assert_eq!(path("lfs/a/", 1), Some(Ok("a/".to_owned())));
+        assert!(matches!(path("lfs/../a", 1), Some(Err(ListError::Skipped { path, .. })) if path == "../a"));
+    }
+}

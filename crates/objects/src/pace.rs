@@ -1,0 +1,234 @@
+//! How fast a storage is asked: all its readers wait together when it is busy, and share one limit of bytes.
+
+use std::num::NonZeroU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The first pause, and the longest of our own choice; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// The longest pause that a service is granted that asks for one.
+const LONGEST_ASKED_FOR: Duration = Duration::from_secs(60);
+
+/// How long after trouble the storage counts as one that was not asked at all; requests under way fail earlier.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(180);
+
+/// The time that reading may fall behind its limit and make up for.
+const BURST: Duration = Duration::from_millis(250);
+
+/// How long trouble that may pass is borne before it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// With a service that answers that it is busy.
+    pub busy: Duration,
+    /// With a service that cannot be reached, or whose connections break.
+    pub broken: Duration,
+}
+
+impl Default for Patience {
+    /// Five minutes, and one.
+    fn default() -> Self {
+        Self { busy: Duration::from_secs(300), broken: Duration::from_secs(60) }
+    }
+}
+
+/// The pauses that all readers of a storage keep.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The current pause; zero if there is none.
+    pause: Duration,
+    /// When it was begun.
+    begun: Option<Instant>,
+    /// When the first and the last connection broke of those that broke without any answer between.
+    down: Option<(Instant, Instant)>,
+}
+
+impl Pace {
+    /// When a request may be sent, `now` or later. Not all come at once out of a pause.
+    pub(crate) fn turn(&self, now: Instant) -> Instant {
+        let state = lock(&self.state);
+        let Some(until) = state.begun.and_then(|begun| begun.checked_add(state.pause)) else { return now };
+        if until <= now {
+            return now;
+        }
+        until.checked_add(state.pause.mul_f64(rand::random::<f64>() / 2.0)).unwrap_or(until)
+    }
+
+    /// A request that was sent at this time was answered.
+    pub(crate) fn success(&self, sent: Instant) {
+        let mut state = lock(&self.state);
+        state.down = None;
+        // Those that were under way when the pause began say nothing about it.
+        if state.waited_for(sent) {
+            state.pause = if state.pause <= FIRST_PAUSE { Duration::ZERO } else { state.pause / 2 };
+        }
+    }
+
+    /// A request that was sent at this time was told to come later.
+    pub(crate) fn busy(&self, sent: Instant, now: Instant, retry_after: Option<Duration>) {
+        let mut state = lock(&self.state);
+        state.begin(sent, now, retry_after);
+        // Who says so was reached.
+        state.down = None;
+    }
+
+    /// A request that was sent at this time was not answered. Returns since when none was.
+    pub(crate) fn broken(&self, sent: Instant, now: Instant) -> Instant {
+        let mut state = lock(&self.state);
+        state.begin(sent, now, None);
+        // Trouble of long ago says nothing about what was between.
+        let recent = |(_, last): &(Instant, Instant)| now.saturating_duration_since(*last) < FORGOTTEN_AFTER;
+        let since = state.down.filter(recent).map_or(now, |(since, _)| since);
+        state.down = Some((since, now));
+        since
+    }
+}
+
+impl State {
+    /// Whether a request that was sent at this time was sent after the pause began.
+    fn waited_for(&self, sent: Instant) -> bool {
+        self.begun.is_none_or(|begun| sent >= begun)
+    }
+
+    /// Begins a longer pause, unless the request was under way when this one began: many that are refused at
+    /// once make one pause.
+    fn begin(&mut self, sent: Instant, now: Instant, retry_after: Option<Duration>) {
+        if self.waited_for(sent) {
+            let asked_for = retry_after.unwrap_or_default().min(LONGEST_ASKED_FOR);
+            self.pause = longer(self.pause).max(asked_for);
+            self.begun = Some(now);
+        }
+    }
+}
+
+/// The pause that comes after one so long.
+pub(crate) fn longer(pause: Duration) -> Duration {
+    (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE)
+}
+
+/// Hands out turns, one after the other, so that no more bytes are read in a second than allowed.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    bytes_per_second: NonZeroU64,
+    /// When all turns handed out so far are used up.
+    free_at: Mutex<Option<Instant>>,
+}
+
+impl Limiter {
+    pub(crate) fn new(bytes_per_second: NonZeroU64) -> Self {
+        Self { bytes_per_second, free_at: Mutex::new(None) }
+    }
+
+    /// When somebody who has read so many bytes may read on.
+    pub(crate) fn after(&self, bytes: usize, now: Instant) -> Instant {
+        let bytes = u128::try_from(bytes).unwrap_or(u128::MAX);
+        let nanos = bytes.saturating_mul(1_000_000_000) / u128::from(self.bytes_per_second.get());
+        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        let mut free_at = lock(&self.free_at);
+        let begin = free_at.map_or(earliest, |free_at| free_at.max(earliest));
+        let end = begin.checked_add(cost).unwrap_or(begin);
+        *free_at = Some(end);
+        end
+    }
+}
+
+/// Locks; no lock is held over foreign code.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(pace: &Pace) -> Duration {
+        lock(&pace.state).pause
+    }
+
+    #[test]
+    fn pauses_grow_with_trouble_and_shrink_with_success() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        assert_eq!(pace.turn(now), now);
+        pace.busy(now, now, None);
+        assert_eq!(pause(&pace), FIRST_PAUSE);
+        assert!(pace.turn(now) >= now + FIRST_PAUSE && pace.turn(now) <= now + FIRST_PAUSE * 3 / 2);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(pace.turn(later), later);
+        for _ in 0..20 {
+            pace.broken(later, later);
+        }
+        assert_eq!(pause(&pace), LONGEST_PAUSE);
+        pace.success(later);
+        assert_eq!(pause(&pace), LONGEST_PAUSE / 2);
+        for _ in 0..20 {
+            pace.success(later);
+        }
+        assert_eq!(pace.turn(later), later);
+    }
+
+    #[test]
+    fn many_refused_at_once_make_one_pause() {
+        let (pace, sent) = (Pace::default(), Instant::now());
+        let now = sent + Duration::from_millis(5);
+        for _ in 0..100 {
+            pace.busy(sent, now, None);
+        }
+        assert_eq!(pause(&pace), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_share_of_refusals_slows_all_down() {
+        let (pace, begin) = (Pace::default(), Instant::now());
+        let mut now = begin;
+        for _ in 0..10 {
+            let sent = pace.turn(now);
+            for number in 1..=32 {
+                now = sent + Duration::from_millis(number);
+                if number % 5 == 0 { pace.busy(sent, now, None) } else { pace.success(sent) }
+            }
+            assert_eq!(pause(&pace), FIRST_PAUSE, "what was sent before does not end the pause");
+        }
+        assert!(now - begin >= FIRST_PAUSE * 9);
+    }
+
+    #[test]
+    fn a_service_is_granted_the_pause_it_asks_for_within_reason() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        pace.busy(now, now, Some(Duration::from_secs(7)));
+        assert_eq!(pause(&pace), Duration::from_secs(7));
+        pace.busy(now, now, Some(Duration::from_secs(9999)));
+        assert_eq!(pause(&pace), LONGEST_ASKED_FOR);
+    }
+
+    #[test]
+    fn broken_connections_are_counted_from_the_last_answer() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!(pace.broken(now, now), now);
+        assert_eq!(pace.broken(at(1), at(1)), now);
+        pace.success(at(1));
+        assert_eq!(pace.broken(at(2), at(2)), at(2));
+        pace.busy(at(3), at(3), None);
+        assert_eq!(pace.broken(at(4), at(4)), at(4));
+        assert_eq!(pace.broken(at(86_400), at(86_400)), at(86_400));
+    }
+
+    #[test]
+    fn bytes_are_limited_and_lost_time_is_made_up_for_only_a_little() {
+        let limiter = Limiter::new(NonZeroU64::new(1_000).unwrap());
+        let now = Instant::now();
+        let begin = now.checked_sub(BURST).unwrap();
+        for number in 1..10 {
+            assert_eq!(limiter.after(500, now), begin + Duration::from_millis(500 * number));
+        }
+        let later = now + Duration::from_secs(3600);
+        assert_eq!(limiter.after(0, later), later.checked_sub(BURST).unwrap());
+    }
+}

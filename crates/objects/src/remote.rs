@@ -1,0 +1,186 @@
+//! A storage as the library reaches it, and what we must know of it besides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::ClientOptions;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path;
+use object_store::{ObjectStore, RetryConfig};
+use secrecy::ExposeSecret as _;
+use stocktake_domain::ContentError;
+use url::Url;
+
+use crate::connect::Connector;
+use crate::key::as_path;
+use crate::s3;
+use crate::settings::{
+    AzureCredentials, AzureSettings, GcsCredentials, GcsSettings, Network, Service, SettingsError,
+};
+use crate::trouble::Place;
+use crate::wire::Wire;
+
+/// A storage.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) library: Arc<dyn ObjectStore>,
+    pub(crate) place: Place,
+    /// What asks for listings, and makes URLs for keys itself: for S3.
+    pub(crate) wire: Option<Wire>,
+}
+
+impl Remote {
+    pub(crate) fn new(service: &Service) -> Result<Self, SettingsError> {
+        match service {
+            Service::S3(settings) => s3::open(settings, &|name| std::env::var(name).ok()),
+            Service::Gcs(settings) => google(settings),
+            Service::Azure(settings) => azure(settings),
+        }
+    }
+
+    /// What the library is told to ask for.
+    pub(crate) fn location(&self, key: &str) -> Result<Path, ContentError> {
+        if self.wire.is_some() { Ok(Path::ROOT) } else { as_path(key) }
+    }
+}
+
+/// The library asks once: when to ask again is for the pace of the whole storage to say.
+pub(crate) fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() }
+}
+
+/// The library's own refusal of settings. It repeats no secret: what it was given are names and files.
+pub(crate) fn refused(error: &object_store::Error) -> SettingsError {
+    SettingsError::Refused(error.to_string())
+}
+
+fn google(settings: &GcsSettings) -> Result<Remote, SettingsError> {
+    let GcsSettings { bucket, endpoint, credentials, network } = settings;
+    check_bucket(bucket)?;
+    let mut builder = GoogleCloudStorageBuilder::new()
+        .with_bucket_name(bucket)
+        .with_retry(no_retries())
+        .with_client_options(ClientOptions::new().with_allow_http(network.plain_http))
+        .with_http_connector(Connector::new(network, None)?);
+    let url = endpoint.as_deref().unwrap_or("https://storage.googleapis.com");
+    let url = check_endpoint(url, network)?;
+    if endpoint.is_some() {
+        builder = builder.with_base_url(url.as_str().trim_end_matches('/'));
+    }
+    builder = match credentials {
+        GcsCredentials::ApplicationDefault => match std::env::var("GOOGLE_APPLICATION_CREDENTIALS") {
+            Ok(path) => builder.with_application_credentials(path),
+            Err(_) => builder,
+        },
+        GcsCredentials::File(path) => builder.with_service_account_path(path.display().to_string()),
+        GcsCredentials::Json(json) => builder.with_service_account_key(json.expose_secret()),
+        GcsCredentials::Anonymous => builder.with_skip_signature(true),
+    };
+    let place =
+        Place { scheme: "gs", kind: "bucket", bucket: bucket.clone(), endpoint: host(&url), region: None };
+    let library = builder.build().map_err(|error| refused(&error))?;
+    Ok(Remote { library: Arc::new(library), place, wire: None })
+}
+
+fn azure(settings: &AzureSettings) -> Result<Remote, SettingsError> {
+    let AzureSettings { account, container, endpoint, credentials, network } = settings;
+    check_bucket(container)?;
+    let builder = match credentials {
+        AzureCredentials::Environment => MicrosoftAzureBuilder::from_env(),
+        _ => MicrosoftAzureBuilder::new(),
+    };
+    let mut builder = builder
+        .with_account(account)
+        .with_container_name(container)
+        .with_retry(no_retries())
+        .with_client_options(ClientOptions::new().with_allow_http(network.plain_http))
+        .with_http_connector(Connector::new(network, None)?);
+    let usual = format!("https://{account}.blob.core.windows.net");
+    let url = check_endpoint(endpoint.as_deref().unwrap_or(&usual), network)?;
+    if endpoint.is_some() {
+        builder = builder.with_endpoint(url.as_str().trim_end_matches('/').to_owned());
+    }
+    builder = match credentials {
+        AzureCredentials::AccessKey(key) => builder.with_access_key(key.expose_secret()),
+        AzureCredentials::Sas(query) => builder.with_config(AzureConfigKey::SasKey, query.expose_secret()),
+        AzureCredentials::Environment => builder,
+        AzureCredentials::Anonymous => builder.with_skip_signature(true),
+    };
+    let place = Place {
+        scheme: "az",
+        kind: "container",
+        bucket: container.clone(),
+        endpoint: host(&url),
+        region: None,
+    };
+    let library = builder.build().map_err(|error| refused(&error))?;
+    Ok(Remote { library: Arc::new(library), place, wire: None })
+}
+
+/// Refuses what would be something else in a URL than the name of a bucket.
+pub(crate) fn check_bucket(bucket: &str) -> Result<(), SettingsError> {
+    let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '$');
+    let good = !bucket.is_empty() && bucket.chars().all(usual) && !matches!(bucket, "." | "..");
+    if good { Ok(()) } else { Err(SettingsError::Bucket(bucket.to_owned())) }
+}
+
+/// The endpoint as a URL, if it can be used as it is.
+pub(crate) fn check_endpoint(text: &str, network: &Network) -> Result<Url, SettingsError> {
+    let error = |url: &str, reason: &str| {
+        Err(SettingsError::Endpoint { url: url.to_owned(), reason: reason.to_owned() })
+    };
+    // What does not parse is not repeated: it may hold a password all the same.
+    let Ok(url) = Url::parse(text) else { return error("of the settings", "it is no URL") };
+    let mut shown = url.clone();
+    if !url.username().is_empty() || url.password().is_some() {
+        let cleaned = shown.set_username("").and_then(|()| shown.set_password(None));
+        let shown = if cleaned.is_ok() { shown.as_str() } else { "of the settings" };
+        return error(shown, "user and password do not belong here");
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if network.plain_http => {}
+        "http" => return error(shown.as_str(), "http:// is not encrypted, and must be allowed to be used"),
+        _ => return error(shown.as_str(), "it begins with neither https:// nor http://"),
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        shown.set_query(None);
+        shown.set_fragment(None);
+        return error(shown.as_str(), "it has a query or a fragment");
+    }
+    Ok(url)
+}
+
+/// Host and port.
+pub(crate) fn host(url: &Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_that_cannot_be_used_are_refused_without_a_password() {
+        let plain = Network { certificates: None, plain_http: true };
+        assert_eq!(host(&check_endpoint("http://h:9000/", &plain).unwrap()), "h:9000");
+        assert_eq!(host(&check_endpoint("https://h", &Network::default()).unwrap()), "h");
+        for (url, reason) in [
+            ("nowhere", "endpoint of the settings: it is no URL"),
+            ("ftp://h", "endpoint ftp://h/: it begins with neither https:// nor http://"),
+            ("http://h", "endpoint http://h/: http:// is not encrypted, and must be allowed to be used"),
+            ("https://u:secret@h", "endpoint https://h/: user and password do not belong here"),
+            ("https://h/?secret", "endpoint https://h/: it has a query or a fragment"),
+        ] {
+            assert_eq!(check_endpoint(url, &Network::default()).unwrap_err().to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn names_that_would_be_paths_are_no_buckets() {
+        assert!(["lfs", "a.b-c_d", "$web"].iter().all(|name| check_bucket(name).is_ok()));
+        assert!(["", "..", "a/b", "a b", "a?"].iter().all(|name| check_bucket(name).is_err()));
+    }
+}

@@ -1,0 +1,199 @@
+//! What an object storage is configured with.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// How an object storage is reached and read.
+#[derive(Debug, Clone)]
+pub struct ObjectSettings {
+    /// Where the objects are.
+    pub service: Service,
+    /// What all keys begin with; the paths of records are what comes behind it. Empty for the whole bucket.
+    /// A slash is added at its end if there is none.
+    pub prefix: String,
+    /// What is looked at.
+    pub mode: Mode,
+    /// How many objects are read at once, over all that is asked for at the same time.
+    pub requests: NonZeroUsize,
+    /// The most bytes read in a second; `None` for no limit.
+    pub bytes_per_second: Option<NonZeroU64>,
+}
+
+/// What is looked at to verify an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The whole object is read and hashed.
+    Content,
+    /// Nothing is read: size and checksum are those that the store keeps, which is no proof of the content.
+    Metadata,
+}
+
+/// The kind of object storage.
+#[derive(Debug, Clone)]
+pub enum Service {
+    /// Amazon S3, or what speaks its protocol.
+    S3(S3Settings),
+    /// Google Cloud Storage.
+    Gcs(GcsSettings),
+    /// Azure Blob Storage.
+    Azure(AzureSettings),
+}
+
+/// A bucket of Amazon S3, or of what speaks its protocol.
+#[derive(Debug, Clone)]
+pub struct S3Settings {
+    /// The bucket.
+    pub bucket: String,
+    /// The region, for example `us-east-1`, which is right for most servers that are not Amazon's.
+    pub region: String,
+    /// The URL of the service without the bucket; `None` for Amazon's own in the region.
+    pub endpoint: Option<String>,
+    /// Where in a URL the bucket stands.
+    pub addressing: Addressing,
+    /// Where the keys are from.
+    pub keys: S3Keys,
+    /// How the service is reached.
+    pub network: Network,
+}
+
+/// Where in a URL the bucket stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// `https://endpoint/bucket/key`
+    PathStyle,
+    /// `https://bucket.endpoint/key`
+    VirtualHost,
+}
+
+/// Where the keys for S3 are from.
+#[derive(Debug, Clone)]
+pub enum S3Keys {
+    /// The first of these that there is: environment, profile, role.
+    Automatic,
+    /// Given here.
+    Pair(KeyPair),
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if there is one, `AWS_SESSION_TOKEN`.
+    Environment,
+    /// A profile of a credentials file.
+    Profile {
+        /// Its name; `None` for that in `AWS_PROFILE`, else `default`.
+        name: Option<String>,
+        /// The file; `None` for that in `AWS_SHARED_CREDENTIALS_FILE`, else `~/.aws/credentials`.
+        file: Option<PathBuf>,
+    },
+    /// The role of the machine, container or service account, as far as the environment and the metadata
+    /// service tell.
+    Role {
+        /// The URL of the metadata service; `None` for the usual one.
+        metadata_endpoint: Option<String>,
+    },
+    /// None: requests are not signed.
+    Anonymous,
+}
+
+/// A pair of keys for S3.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// The access key, which is no secret.
+    pub access_key: String,
+    /// The secret key.
+    pub secret_key: SecretString,
+    /// The token of a session, which temporary keys come with.
+    pub session_token: Option<SecretString>,
+}
+
+/// A bucket of Google Cloud Storage.
+#[derive(Debug, Clone)]
+pub struct GcsSettings {
+    /// The bucket.
+    pub bucket: String,
+    /// Another URL of the service than Google's.
+    pub endpoint: Option<String>,
+    /// Where the credentials are from.
+    pub credentials: GcsCredentials,
+    /// How the service is reached.
+    pub network: Network,
+}
+
+/// Where the credentials for Google Cloud Storage are from.
+#[derive(Debug, Clone)]
+pub enum GcsCredentials {
+    /// The application default credentials: `GOOGLE_APPLICATION_CREDENTIALS`, the file that `gcloud` writes,
+    /// or the metadata service of the machine.
+    ApplicationDefault,
+    /// A service account's key file.
+    File(PathBuf),
+    /// What such a file holds.
+    Json(SecretString),
+    /// None: requests carry no token.
+    Anonymous,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Debug, Clone)]
+pub struct AzureSettings {
+    /// The name of the storage account.
+    pub account: String,
+    /// The container.
+    pub container: String,
+    /// Another URL of the service than Azure's.
+    pub endpoint: Option<String>,
+    /// Where the credentials are from.
+    pub credentials: AzureCredentials,
+    /// How the service is reached.
+    pub network: Network,
+}
+
+/// Where the credentials for Azure Blob Storage are from.
+#[derive(Debug, Clone)]
+pub enum AzureCredentials {
+    /// The access key of the account, as Azure shows it.
+    AccessKey(SecretString),
+    /// A shared access signature: the query that Azure shows, with or without the question mark.
+    Sas(SecretString),
+    /// What the environment and the metadata service of the machine give.
+    Environment,
+    /// None: requests are not signed.
+    Anonymous,
+}
+
+/// How a service is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// A PEM file with certificates of authorities that are trusted besides those of the system.
+    pub certificates: Option<PathBuf>,
+    /// Whether a URL may begin with `http://`, over which anybody on the way can read and change everything.
+    pub plain_http: bool,
+}
+
+/// Why there can be no storage of these settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// The endpoint is no URL that can be used.
+    #[error("endpoint {url}: {reason}")]
+    Endpoint {
+        /// What was given, without user and password.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The bucket or container has no usable name.
+    #[error("{0:?} is no name of a bucket or container")]
+    Bucket(String),
+    /// There are no keys where they were said to be.
+    #[error("no keys: {0}")]
+    Keys(String),
+    /// The certificates cannot be used.
+    #[error("certificates {path}: {reason}")]
+    Certificates {
+        /// The PEM file, or `of the system`.
+        path: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The library refuses the settings.
+    #[error("{0}")]
+    Refused(String),
+}

@@ -1,0 +1,299 @@
+//! What went wrong with a request, and what that says of the object.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+use object_store::client::HttpError;
+
+use crate::wire::{Refused, Unsent};
+
+/// The most characters of a cause that are told.
+const MAX_CAUSE: usize = 120;
+
+/// How the library begins to tell the status of an answer that it cannot use.
+const STATUS: &str = "Server returned non-2xx status code: ";
+
+/// How it begins to tell that a file with a token cannot be read.
+const UNREAD_FILE: &str = "Failed to read ";
+
+/// Where the objects are, in the words of failure texts.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// `s3`, `gs` or `az`.
+    pub(crate) scheme: &'static str,
+    /// `bucket` or `container`.
+    pub(crate) kind: &'static str,
+    /// Its name.
+    pub(crate) bucket: String,
+    /// Host and port of the service.
+    pub(crate) endpoint: String,
+    /// The region that was configured, for S3.
+    pub(crate) region: Option<String>,
+}
+
+/// What went wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The object is not there.
+    Missing,
+    /// The object is another than the one that was read so far.
+    Changed,
+    /// There is nothing in this range of the object.
+    NothingThere,
+    /// The service is busy, and will take the request later.
+    Busy {
+        /// What it said.
+        reason: String,
+        /// When to ask again, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// The service was not reached, or the connection broke; both may pass.
+    Broken(String),
+    /// The answer does not fit the object, which may pass; other objects are not concerned.
+    Odd(String),
+    /// It is so, and will not pass.
+    Final(String),
+}
+
+impl Place {
+    /// The key with where it is, or where it is alone.
+    pub(crate) fn at(&self, key: &str) -> String {
+        format!("{}://{}/{key}", self.scheme, self.bucket)
+    }
+
+    /// What this error says of the object with this key, or of the listing if that is empty.
+    pub(crate) fn trouble(&self, error: &(dyn Error + 'static), key: &str) -> Trouble {
+        if let Some(refused) = find::<Refused>(error) {
+            return self.refusal(refused, key);
+        }
+        if let Some(tls) = find::<rustls::Error>(error) {
+            let Self { endpoint, .. } = self;
+            return Trouble::Final(format!("no trusted connection to {endpoint}: {tls}"));
+        }
+        if let Some(Unsent::Keys(_)) = find(error) {
+            return Trouble::Broken(format!("no keys for {} {}: {}", self.kind, self.bucket, cause(error)));
+        }
+        if find::<HttpError>(error).is_none()
+            && let Some(error) = error.downcast_ref::<object_store::Error>()
+        {
+            return self.refused_by_library(error, key);
+        }
+        Trouble::Broken(format!("connection to {}: {}", self.endpoint, cause(error)))
+    }
+
+    /// A request that the library made on its own: for credentials, or a listing.
+    fn refused_by_library(&self, error: &object_store::Error, key: &str) -> Trouble {
+        use object_store::Error as Library;
+        match error {
+            Library::NotFound { .. } => self.no_bucket(),
+            Library::PermissionDenied { .. } | Library::Unauthenticated { .. } => self.forbidden("", key),
+            Library::InvalidPath { .. } => Trouble::Final(format!("{}: {}", self.at(""), innermost(error))),
+            _ => Trouble::Broken(format!("{}: {}", self.at(""), cause(error))),
+        }
+    }
+
+    fn refusal(&self, refused: &Refused, key: &str) -> Trouble {
+        let Self { kind, bucket, endpoint, .. } = self;
+        match refused.code.as_str() {
+            "NoSuchBucket" | "ContainerNotFound" => return self.no_bucket(),
+            "InvalidAccessKeyId" => {
+                return Trouble::Final(format!(
+                    "{endpoint} does not know the access key of {kind} {bucket} (InvalidAccessKeyId)"
+                ));
+            }
+            code @ ("SignatureDoesNotMatch" | "AuthenticationFailed") => {
+                return Trouble::Final(format!(
+                    "{endpoint} says that the secret key of {kind} {bucket} is wrong ({code})"
+                ));
+            }
+            code @ ("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => {
+                return Trouble::Final(format!(
+                    "the session token of {kind} {bucket} is not valid any more at {endpoint} ({code})"
+                ));
+            }
+            "RequestTimeTooSkewed" => {
+                return Trouble::Final(format!(
+                    "the clocks of this machine and of {endpoint} differ too much"
+                ));
+            }
+            "InvalidObjectState" | "BlobArchived" => {
+                return Trouble::Final(format!(
+                    "archived, and must be restored before it can be read: {}",
+                    self.at(key)
+                ));
+            }
+            "SlowDown" | "RequestTimeout" | "InternalError" | "ServerBusy" => return self.busy(refused),
+            "PermanentRedirect"
+            | "TemporaryRedirect"
+            | "AuthorizationHeaderMalformed"
+            | "IllegalLocationConstraintException" => return self.elsewhere(refused),
+            _ => {}
+        }
+        match refused.status {
+            StatusCode::NOT_FOUND if key.is_empty() => self.no_bucket(),
+            StatusCode::NOT_FOUND => Trouble::Missing,
+            StatusCode::PRECONDITION_FAILED => Trouble::Changed,
+            StatusCode::RANGE_NOT_SATISFIABLE => Trouble::NothingThere,
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => self.forbidden(&refused.code, key),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => self.busy(refused),
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => self.busy(refused),
+            status if status.is_redirection() => self.elsewhere(refused),
+            _ => Trouble::Final(format!("{endpoint} answered {}: {}", described(refused), self.at(key))),
+        }
+    }
+
+    fn no_bucket(&self) -> Trouble {
+        Trouble::Final(format!("there is no {} {} at {}", self.kind, self.bucket, self.endpoint))
+    }
+
+    fn forbidden(&self, code: &str, key: &str) -> Trouble {
+        let code = if code.is_empty() { "no permission" } else { code };
+        Trouble::Final(format!("{} forbids access ({code}): {}", self.endpoint, self.at(key)))
+    }
+
+    fn elsewhere(&self, refused: &Refused) -> Trouble {
+        let Self { kind, bucket, endpoint, region, .. } = self;
+        let region = region.as_deref().unwrap_or("the one configured");
+        Trouble::Final(match &refused.region {
+            Some(is) if is != region => format!("{kind} {bucket} is in region {is}, not in {region}"),
+            _ => format!("{kind} {bucket} is not at {endpoint}, or not in region {region}"),
+        })
+    }
+
+    fn busy(&self, refused: &Refused) -> Trouble {
+        let reason = format!("{} answers {}", self.endpoint, described(refused));
+        Trouble::Busy { reason, retry_after: refused.retry_after }
+    }
+}
+
+fn described(refused: &Refused) -> String {
+    format!("{} {}", refused.status.as_u16(), refused.code).trim_end().to_owned()
+}
+
+/// The first error of this kind in the chain of causes.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    chain(error).find_map(|error| error.downcast_ref::<T>())
+}
+
+/// The cause, without a word of what a service answered: that of a token service may hold a secret.
+///
+/// What the network and the system say is told, and which file of this machine cannot be read. The library's
+/// error with the status of an answer has no public type, only this text, with the answer behind the status.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let text = innermost(error);
+    if let Some(status) = text.strip_prefix(STATUS).and_then(|text| text.split_whitespace().next()) {
+        return format!("status {status}");
+    }
+    let system = matches!(chain(error).last(), Some(last) if last.is::<io::Error>());
+    let ours = system || find::<reqwest_tls::Error>(error).is_some() || text.starts_with(UNREAD_FILE);
+    if ours { text } else { "the answer is not understood".to_owned() }
+}
+
+/// What lies at the bottom of it all: the others only say who was told. The first words of it.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let text = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    text.chars().take_while(|c| !c.is_control()).take(MAX_CAUSE).collect()
+}
+
+/// The error and its causes. An I/O error hides the one it was made of, which has the causes.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(hidden) => Some(hidden),
+            None => error.source(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            scheme: "s3",
+            kind: "bucket",
+            bucket: "b".to_owned(),
+            endpoint: "host:1".to_owned(),
+            region: Some("eu-1".to_owned()),
+        }
+    }
+
+    fn trouble(status: u16, code: &str) -> Trouble {
+        let refused = Refused {
+            status: StatusCode::from_u16(status).unwrap(),
+            code: code.to_owned(),
+            retry_after: None,
+            region: Some("us-2".to_owned()),
+        };
+        place().trouble(&io::Error::other(refused), "k")
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        assert_eq!(trouble(404, "NoSuchKey"), Trouble::Missing);
+        assert_eq!(trouble(404, ""), Trouble::Missing);
+        assert_eq!(trouble(412, "PreconditionFailed"), Trouble::Changed);
+        assert_eq!(trouble(416, "InvalidRange"), Trouble::NothingThere);
+        for (status, code, text) in [
+            (404, "NoSuchBucket", "there is no bucket b at host:1"),
+            (403, "AccessDenied", "host:1 forbids access (AccessDenied): s3://b/k"),
+            (403, "", "host:1 forbids access (no permission): s3://b/k"),
+            (
+                403,
+                "InvalidAccessKeyId",
+                "host:1 does not know the access key of bucket b (InvalidAccessKeyId)",
+            ),
+            (
+                403,
+                "SignatureDoesNotMatch",
+                "host:1 says that the secret key of bucket b is wrong (SignatureDoesNotMatch)",
+            ),
+            (
+                400,
+                "ExpiredToken",
+                "the session token of bucket b is not valid any more at host:1 (ExpiredToken)",
+            ),
+            (403, "RequestTimeTooSkewed", "the clocks of this machine and of host:1 differ too much"),
+            (403, "InvalidObjectState", "archived, and must be restored before it can be read: s3://b/k"),
+            (301, "PermanentRedirect", "bucket b is in region us-2, not in eu-1"),
+            (400, "InvalidArgument", "host:1 answered 400 InvalidArgument: s3://b/k"),
+        ] {
+            assert_eq!(trouble(status, code), Trouble::Final(text.to_owned()));
+        }
+        for (status, code) in [(503, "SlowDown"), (429, ""), (500, "InternalError"), (502, ""), (504, "")] {
+            assert!(matches!(trouble(status, code), Trouble::Busy { .. }), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_named_by_its_cause() {
+        let error = io::Error::from(io::ErrorKind::ConnectionReset);
+        let Trouble::Broken(text) = place().trouble(&error, "k") else { panic!() };
+        assert_eq!(text, "connection to host:1: connection reset");
+        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let Trouble::Final(text) = place().trouble(&io::Error::other(certificate), "k") else { panic!() };
+        assert_eq!(text, "no trusted connection to host:1: invalid peer certificate: UnknownIssuer");
+    }
+
+    #[test]
+    fn no_word_of_an_answer_is_told() {
+        let told = |text: &str| {
+            let error = object_store::Error::Generic { store: "S3", source: text.into() };
+            let Trouble::Broken(told) = place().trouble(&error, "k") else { panic!() };
+            let error = HttpError::new(object_store::client::HttpErrorKind::Decode, error);
+            let connection = place().trouble(&error, "k");
+            let expected = told.replacen("s3://b/", "connection to host:1", 1);
+            assert_eq!(connection, Trouble::Broken(expected));
+            told
+        };
+        let status = "Server returned non-2xx status code: 500 Internal Server Error: made-up-secret";
+        assert_eq!(told(status), "s3://b/: status 500");
+        assert_eq!(told("invalid type: made-up-secret"), "s3://b/: the answer is not understood");
+        let file = "Failed to read token file '/t': No such file or directory (os error 2)";
+        assert_eq!(told(file), format!("s3://b/: {file}"));
+    }
+}

@@ -1,0 +1,213 @@
+//! A registry's own storage directory.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use rustix::fs::{Advice, fadvise};
+use rustix::io::Errno;
+use stocktake_content::HashPool;
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::digest::Digest;
+use crate::inspect::Shared;
+use crate::name;
+use crate::settings::RegistryDirectorySettings;
+use crate::source::{Fault, Kind, MAX_MANIFEST, MAX_TAGS, Pieces, Source, TOO_MANY_TAGS, Tag, widen};
+use crate::store::inspect_all;
+use files::Files;
+use readers::Readers;
+
+mod files;
+mod list;
+mod readers;
+
+/// Where the registry keeps its repositories, below its root.
+const REPOSITORIES: &str = "docker/registry/v2/repositories";
+
+/// Where it keeps what they share.
+const BLOBS_FOLDER: &str = "docker/registry/v2/blobs";
+
+/// How much of a blob is read at a time.
+const PIECE: usize = 256 * 1024;
+
+/// How many tags are read in one go.
+const TAGS: usize = 64;
+
+/// The repositories in a registry's own storage directory (the layout of `distribution`, also that of GitLab's
+/// registry as long as its metadata database is not in use).
+pub struct RegistryDirectoryStore {
+    shared: Arc<Shared>,
+}
+
+impl RegistryDirectoryStore {
+    /// A store of the repositories below `settings.root`, hashed by `pool`. The folder need not be there yet.
+    ///
+    /// # Panics
+    /// When the system gives no thread.
+    pub fn new(settings: RegistryDirectorySettings, pool: Arc<HashPool>) -> Self {
+        let source = Disk {
+            files: Files::new(settings.root),
+            readers: Readers::start(settings.readers.get()),
+            open: Arc::new(Semaphore::new(settings.readers.get())),
+        };
+        Self { shared: Shared::new(source, pool, settings.integrity, settings.bytes_per_second) }
+    }
+}
+
+impl fmt::Debug for RegistryDirectoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryDirectoryStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ContentStore for RegistryDirectoryStore {
+    async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
+        inspect_all(&self.shared, pieces, &watch, &*sink).await;
+    }
+
+    fn list(&self) -> FoundStream {
+        self.shared.source.list()
+    }
+}
+
+/// The directory as a source.
+struct Disk {
+    files: Files,
+    readers: Readers,
+    /// Bounds the files that are open between two pieces.
+    open: Arc<Semaphore>,
+}
+
+/// A blob that is read piece by piece.
+struct FilePieces {
+    readers: Readers,
+    file: Arc<OwnedFd>,
+    position: u64,
+    _open: OwnedSemaphorePermit,
+}
+
+#[async_trait]
+impl Source for Disk {
+    fn at_once(&self) -> usize {
+        self.readers.count()
+    }
+
+    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, Fault> {
+        let folder = format!("{REPOSITORIES}/{repository}/_manifests/tags");
+        let files = self.files.clone();
+        let at = folder.clone();
+        let mut names = self.readers.run(move || tag_names(&files, &at)).await?;
+        let mut parts = Vec::new();
+        while !names.is_empty() {
+            parts.push(names.split_off(names.len().saturating_sub(TAGS)));
+        }
+        let parts = stream::iter(parts).map(|names| {
+            let (files, folder) = (self.files.clone(), folder.clone());
+            self.readers.run(move || Ok(names.into_iter().map(|name| tag(&files, &folder, name)).collect()))
+        });
+        let tags: Vec<Vec<Tag>> = parts.buffer_unordered(self.at_once()).try_collect().await?;
+        Ok(tags.into_iter().flatten().collect())
+    }
+
+    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, Fault> {
+        let files = self.files.clone();
+        let link = link_path(repository, Kind::Manifest, digest);
+        let read = move || {
+            let (file, size) = files.open(&data_path(&files.digest(&link)?))?;
+            if size > widen(MAX_MANIFEST) {
+                return Err(Fault::Piece("is larger than the 4 MiB a manifest may have".to_owned()));
+            }
+            files::read_at(&file, 0, MAX_MANIFEST)
+        };
+        self.readers.run(read).await
+    }
+
+    async fn blob(&self, repository: &str, digest: &Digest, _: u64) -> Result<Box<dyn Pieces>, Fault> {
+        let closed = |_| Fault::Whole("the storage is closed".to_owned());
+        let permit = Arc::clone(&self.open).acquire_owned().await.map_err(closed)?;
+        let files = self.files.clone();
+        let link = link_path(repository, Kind::Blob, digest);
+        let open = move || {
+            let (file, _) = files.open(&data_path(&files.digest(&link)?))?;
+            // Advice is only that: a system that does not take it reads all the same.
+            for advice in [Advice::Sequential, Advice::NoReuse] {
+                if let Err(error) = fadvise(&file, 0, None, advice) {
+                    tracing::trace!(%error, "the file system takes no advice");
+                }
+            }
+            Ok(Arc::new(file))
+        };
+        let file = self.readers.run(open).await?;
+        Ok(Box::new(FilePieces { readers: self.readers.clone(), file, position: 0, _open: permit }))
+    }
+
+    async fn holds(&self, repository: &str, kind: Kind, digest: &Digest) -> Result<bool, Fault> {
+        let files = self.files.clone();
+        let link = link_path(repository, kind, digest);
+        let open = move || files.open(&data_path(&files.digest(&link)?));
+        match self.readers.run(open).await {
+            Ok(_) => Ok(true),
+            Err(Fault::Absent) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn list(&self) -> FoundStream {
+        list::list(self.files.root().to_owned())
+    }
+}
+
+#[async_trait]
+impl Pieces for FilePieces {
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let (file, position) = (Arc::clone(&self.file), self.position);
+        let piece = self.readers.run(move || files::read_at(&file, position, PIECE)).await?;
+        self.position += widen(piece.len());
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+}
+
+/// The names in a repository's folder of tags. The registry knows a repository by this folder.
+fn tag_names(files: &Files, folder: &str) -> Result<Vec<Box<str>>, Fault> {
+    match files.names(folder, MAX_TAGS) {
+        Ok(names) => Ok(names),
+        Err(Errno::TOOBIG) => Err(Fault::Whole(TOO_MANY_TAGS.to_owned())),
+        Err(Errno::NOENT | Errno::NOTDIR) => match files.names(REPOSITORIES, usize::MAX) {
+            Ok(_) => Err(Fault::NoRepository),
+            // Then it is the disk that is missing, not the repository.
+            Err(error) => Err(Fault::Whole(files.of_folder(REPOSITORIES, error))),
+        },
+        Err(error) => Err(Fault::Whole(files.of_folder(folder, error))),
+    }
+}
+
+fn tag(files: &Files, folder: &str, name: Box<str>) -> Tag {
+    if !name::is_tag(&name) {
+        return Tag { name, digest: Err(Fault::Piece("no name of a tag".to_owned())) };
+    }
+    let digest = files.digest(&format!("{folder}/{name}/current/link"));
+    Tag { name, digest }
+}
+
+/// Where a repository says that it holds this; what is written there is the digest under which it is stored.
+fn link_path(repository: &str, kind: Kind, digest: &Digest) -> String {
+    let folder = match kind {
+        Kind::Manifest => "_manifests/revisions",
+        Kind::Blob => "_layers",
+    };
+    let (algorithm, digits) = digest.parts();
+    format!("{REPOSITORIES}/{repository}/{folder}/{algorithm}/{digits}/link")
+}
+
+/// Where the bytes are.
+fn data_path(digest: &Digest) -> String {
+    let (algorithm, digits) = digest.parts();
+    let start = digits.get(..2).unwrap_or_default();
+    format!("{BLOBS_FOLDER}/{algorithm}/{start}/{digits}/data")
+}

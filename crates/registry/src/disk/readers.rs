@@ -1,0 +1,71 @@
+//! Threads that read files, so that a disk that hangs holds up nothing else.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::source::Fault;
+
+/// Deep recursion happens nowhere, and there may be many readers.
+const STACK_BYTES: usize = 256 * 1024;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The reading threads of one store. They end when the last of its clones is dropped, except one that hangs in its storage.
+#[derive(Debug, Clone)]
+pub(super) struct Readers {
+    jobs: Sender<Job>,
+    count: usize,
+}
+
+impl Readers {
+    /// Starts this many threads.
+    ///
+    /// # Panics
+    /// When the system gives no thread.
+    #[expect(clippy::expect_used, reason = "like std::thread::spawn: without threads nothing goes on")]
+    pub(super) fn start(count: usize) -> Self {
+        let (jobs, receiver) = channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for number in 0..count {
+            let receiver = Arc::clone(&receiver);
+            let thread = thread::Builder::new().name(format!("registry-{number}")).stack_size(STACK_BYTES);
+            thread.spawn(move || work(&receiver)).expect("the system gives a thread");
+        }
+        Self { jobs, count }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// What this gives, done on one of the threads.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            if !sender.is_closed() {
+                // Whoever called this off meanwhile needs no answer.
+                let _unheard = sender.send(work());
+            }
+        });
+        let ended = || Fault::Whole("reading was given up by a fault of this program".to_owned());
+        self.jobs.send(job).map_err(|_| ended())?;
+        receiver.await.map_err(|_| ended())?
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        // The lock is held while waiting, so that one thread waits in the channel and the others for it.
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+            tracing::error!("reading a registry's directory panicked");
+        }
+    }
+}

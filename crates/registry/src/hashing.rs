@@ -1,0 +1,78 @@
+//! Hashing of one manifest or blob on the pool's threads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha512};
+use stocktake_content::{HashPool, HashStream, Recipe};
+use stocktake_domain::{Algorithms, Digests};
+use tokio::sync::oneshot;
+
+use crate::digest::Digest;
+use crate::source::Fault;
+
+/// The digest of what is pushed, with the algorithm of the digest that is expected.
+pub(crate) enum Hashing {
+    /// Hashed beside the fetching of the next piece.
+    Sha256(HashStream),
+    /// Rare enough that fetching and hashing may take turns.
+    Sha512(Arc<HashPool>, Box<Sha512>),
+}
+
+impl Hashing {
+    pub(crate) fn new(pool: &Arc<HashPool>, expected: &Digest) -> Self {
+        match expected {
+            Digest::Sha256(_) => {
+                let algorithms = Algorithms { sha256: true, ..Algorithms::default() };
+                Self::Sha256(pool.stream(&Recipe::stored(algorithms)))
+            }
+            Digest::Sha512(_) => Self::Sha512(Arc::clone(pool), Box::default()),
+        }
+    }
+
+    /// Adds the next piece; waits while too many are on their way.
+    pub(crate) async fn push(self, piece: Bytes) -> Result<Self, Fault> {
+        match self {
+            Self::Sha256(stream) => {
+                stream.ready().await;
+                stream.push(piece);
+                Ok(Self::Sha256(stream))
+            }
+            Self::Sha512(pool, mut hasher) => {
+                let (sender, receiver) = oneshot::channel();
+                pool.run(Box::new(move || {
+                    hasher.update(&piece);
+                    // Whoever called this off needs no answer.
+                    let _unheard = sender.send(hasher);
+                }));
+                Ok(Self::Sha512(pool, receiver.await.map_err(|_| given_up())?))
+            }
+        }
+    }
+
+    /// The digest, once all is hashed.
+    pub(crate) async fn finish(self) -> Result<Digest, Fault> {
+        match self {
+            Self::Sha256(stream) => {
+                let digests = finish(stream).await?;
+                digests.sha256.map(Digest::Sha256).ok_or_else(given_up)
+            }
+            Self::Sha512(_, hasher) => Ok(Digest::Sha512(hasher.finalize().into())),
+        }
+    }
+}
+
+/// The digests of a stream, once all is hashed.
+pub(crate) async fn finish(stream: HashStream) -> Result<Digests, Fault> {
+    let (sender, receiver) = oneshot::channel();
+    stream.finish(move |seen| {
+        // Whoever called this off needs no answer.
+        let _unheard = sender.send(seen.stored.digests);
+    });
+    receiver.await.map_err(|_| given_up())
+}
+
+/// A hashing thread panicked, which the pool has logged.
+fn given_up() -> Fault {
+    Fault::Whole("hashing was given up by a fault of this program; its log says more".to_owned())
+}

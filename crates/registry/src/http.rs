@@ -1,0 +1,137 @@
+//! A registry over its HTTP API.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest_tls::{Method, Response, StatusCode};
+use stocktake_content::HashPool;
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
+
+use crate::digest::Digest;
+use crate::inspect::Shared;
+use crate::manifest::ACCEPT;
+use crate::settings::{RegistrySettings, SettingsError};
+use crate::source::{Fault, Kind, MAX_MANIFEST, Pieces, Source, Tag};
+use crate::store::inspect_all;
+use client::{Client, Question};
+use tags::GitlabApi;
+
+mod auth;
+mod blob;
+mod body;
+mod catalogue;
+mod challenge;
+mod client;
+mod tags;
+mod transport;
+
+/// The repositories of a registry that speaks the distribution protocol.
+pub struct RegistryStore {
+    shared: Arc<Shared>,
+}
+
+impl RegistryStore {
+    /// A store of the repositories of the registry at `settings.url`, hashed by `pool`. Nothing is asked yet.
+    pub fn new(settings: RegistrySettings, pool: Arc<HashPool>) -> Result<Self, SettingsError> {
+        let (integrity, bytes_per_second) = (settings.integrity, settings.bytes_per_second);
+        let source = Http {
+            requests: settings.requests.get(),
+            client: Arc::new(Client::new(settings)?),
+            gitlab: GitlabApi::default(),
+        };
+        Ok(Self { shared: Shared::new(source, pool, integrity, bytes_per_second) })
+    }
+}
+
+impl fmt::Debug for RegistryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ContentStore for RegistryStore {
+    async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
+        inspect_all(&self.shared, pieces, &watch, &*sink).await;
+    }
+
+    fn list(&self) -> FoundStream {
+        self.shared.source.list()
+    }
+}
+
+/// The registry as a source.
+struct Http {
+    client: Arc<Client>,
+    requests: usize,
+    gitlab: GitlabApi,
+}
+
+#[async_trait]
+impl Source for Http {
+    fn at_once(&self) -> usize {
+        self.requests
+    }
+
+    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, Fault> {
+        if self.gitlab.is_offered(&self.client).await? {
+            tags::from_gitlab(&self.client, repository).await
+        } else {
+            tags::from_registry(&self.client, repository, self.requests).await
+        }
+    }
+
+    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, Fault> {
+        let _slot = self.client.transport().slot().await?;
+        let question = Question { accept: Some(ACCEPT), ..about(repository, Kind::Manifest, digest) };
+        match self.client.fetch(&question, MAX_MANIFEST).await? {
+            Ok((_, bytes)) => Ok(bytes),
+            Err(response) => Err(refusal(response).await),
+        }
+    }
+
+    async fn blob(&self, repository: &str, digest: &Digest, size: u64) -> Result<Box<dyn Pieces>, Fault> {
+        let slot = self.client.transport().slot().await?;
+        let client = Arc::clone(&self.client);
+        let pieces = blob::begin(client, repository.to_owned(), *digest, size, slot).await?;
+        Ok(Box::new(pieces))
+    }
+
+    async fn holds(&self, repository: &str, kind: Kind, digest: &Digest) -> Result<bool, Fault> {
+        let _slot = self.client.transport().slot().await?;
+        let accept = (kind == Kind::Manifest).then_some(ACCEPT);
+        let question = Question { method: Method::HEAD, accept, ..about(repository, kind, digest) };
+        let response = self.client.ask(&question).await?;
+        match response.status() {
+            status if status.is_success() || status.is_redirection() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(refusal(response).await),
+        }
+    }
+
+    fn list(&self) -> FoundStream {
+        catalogue::list(Arc::clone(&self.client))
+    }
+}
+
+fn about<'a>(repository: &'a str, kind: Kind, digest: &Digest) -> Question<'a> {
+    let folder = match kind {
+        Kind::Manifest => "manifests",
+        Kind::Blob => "blobs",
+    };
+    Question::get(repository, format!("/v2/{repository}/{folder}/{digest}"))
+}
+
+/// Why a manifest or a blob is not given.
+async fn refusal(response: Response) -> Fault {
+    let status = response.status();
+    let complaint = body::complaint(response).await;
+    match status {
+        StatusCode::NOT_FOUND => Fault::Absent,
+        StatusCode::FORBIDDEN => Fault::Whole(format!("access denied: {}", complaint.text)),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Fault::Whole(complaint.text),
+        _ => Fault::Piece(complaint.text),
+    }
+}

@@ -1,0 +1,162 @@
+//! Blobs, which are read on from where a connection broke, or where an answer ended too early.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest_tls::header::CONTENT_RANGE;
+use reqwest_tls::{Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::client::{Client, Question};
+use super::refusal;
+use super::transport::{TRIES, pause, unreachable};
+use crate::digest::Digest;
+use crate::source::{Fault, Pieces, widen};
+
+/// How many answers in a row must have no more bytes for a blob to be shorter than it should be.
+const EMPTY: u32 = 3;
+
+/// A blob on its way.
+pub(super) struct BlobPieces {
+    client: Arc<Client>,
+    repository: String,
+    digest: Digest,
+    /// How many bytes it should have.
+    size: u64,
+    /// `None` while the connection is broken.
+    response: Option<Response>,
+    /// How many bytes came.
+    position: u64,
+    /// How many bytes come that came already, from a server that does not begin where it is asked to.
+    again: u64,
+    /// How often was tried without a byte more.
+    tried: u32,
+    /// How many answers ended too early, though the connection did not break.
+    ended: u32,
+    /// How many of them in a row at the same place.
+    empty: u32,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Begins to read a blob that should have `size` bytes.
+pub(super) async fn begin(
+    client: Arc<Client>,
+    repository: String,
+    digest: Digest,
+    size: u64,
+    slot: OwnedSemaphorePermit,
+) -> Result<BlobPieces, Fault> {
+    let mut pieces = BlobPieces {
+        client,
+        repository,
+        digest,
+        size,
+        response: None,
+        position: 0,
+        again: 0,
+        tried: 0,
+        ended: 0,
+        empty: 0,
+        _slot: slot,
+    };
+    pieces.connect().await?;
+    Ok(pieces)
+}
+
+#[async_trait]
+impl Pieces for BlobPieces {
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        loop {
+            let has_ended = match &mut self.response {
+                None => !self.connect().await?,
+                Some(response) => match response.chunk().await {
+                    Ok(None) => true,
+                    Ok(Some(piece)) => {
+                        if let Some(piece) = self.take(piece) {
+                            return Ok(Some(piece));
+                        }
+                        false
+                    }
+                    Err(error) => {
+                        self.response = None;
+                        self.tried += 1;
+                        if self.tried >= TRIES {
+                            return Err(unreachable(&error));
+                        }
+                        tokio::time::sleep(pause(self.tried)).await;
+                        false
+                    }
+                },
+            };
+            if has_ended && self.is_at_end().await? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl BlobPieces {
+    /// What is new in this piece.
+    fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
+        let skipped = self.again.min(widen(piece.len()));
+        self.again -= skipped;
+        let piece = piece.split_off(usize::try_from(skipped).unwrap_or(usize::MAX));
+        if piece.is_empty() {
+            return None;
+        }
+        self.position += widen(piece.len());
+        self.tried = 0;
+        self.empty = 0;
+        Some(piece)
+    }
+
+    /// Whether the end of an answer is the end of the blob. A wrong `Content-Length`, or a connection that is
+    /// closed where there is none, looks like it: so it is asked for more.
+    async fn is_at_end(&mut self) -> Result<bool, Fault> {
+        if self.position >= self.size {
+            return Ok(true);
+        }
+        self.response = None;
+        self.ended += 1;
+        self.empty += 1;
+        if self.empty >= EMPTY {
+            return Ok(true);
+        }
+        if self.ended >= TRIES {
+            let (position, size) = (self.position, self.size);
+            let reason =
+                format!("the registry's answers end too early, at last behind {position} of {size} bytes");
+            return Err(Fault::Piece(reason));
+        }
+        tokio::time::sleep(pause(self.ended)).await;
+        Ok(false)
+    }
+
+    /// Asks for what is still to come; false if the registry says that there is nothing.
+    async fn connect(&mut self) -> Result<bool, Fault> {
+        let target = format!("/v2/{}/blobs/{}", self.repository, self.digest);
+        let question = Question { from: self.position, ..Question::get(&self.repository, target) };
+        let response = self.client.ask(&question).await?;
+        match response.status() {
+            StatusCode::RANGE_NOT_SATISFIABLE if self.position > 0 => return Ok(false),
+            StatusCode::PARTIAL_CONTENT => {
+                let begin = begin_of(&response).filter(|begin| *begin <= self.position);
+                let begin = begin.ok_or_else(|| {
+                    Fault::Piece("the registry answers with another range than was asked for".to_owned())
+                })?;
+                self.again = self.position - begin;
+            }
+            StatusCode::OK => self.again = self.position,
+            _ => return Err(refusal(response).await),
+        }
+        self.response = Some(response);
+        Ok(true)
+    }
+}
+
+/// The first byte of a partial answer, of `Content-Range: bytes 5-9/10`.
+fn begin_of(response: &Response) -> Option<u64> {
+    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
+}

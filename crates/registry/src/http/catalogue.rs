@@ -1,0 +1,90 @@
+//! The list of all repositories.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use reqwest_tls::StatusCode;
+use serde::Deserialize;
+use stocktake_domain::ports::{Found, FoundStream, ListError};
+
+use super::body;
+use super::client::{Client, Question};
+use crate::name;
+use crate::source::Fault;
+
+/// The repositories asked for on each page, and the most bytes of a page.
+const PAGE: usize = 1_000;
+const MAX_PAGE: usize = 16 * 1024 * 1024;
+
+/// The most repositories of a registry: their names are held until all are known, as registries order them in
+/// ways of their own.
+const MAX_REPOSITORIES: usize = 1_000_000;
+
+/// The most pages that are asked for: a million repositories at 250 each.
+const MAX_PAGES: usize = 4_000;
+
+#[derive(Deserialize)]
+struct Page {
+    repositories: Option<Vec<Box<str>>>,
+}
+
+/// All repositories in the byte order of their names.
+pub(super) fn list(client: Arc<Client>) -> FoundStream {
+    let listed = stream::once(async move {
+        match names(&client).await {
+            Ok(names) => stream::iter(names).map(found).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        }
+    });
+    Box::pin(listed.flatten())
+}
+
+fn found(name: Box<str>) -> Result<Found, ListError> {
+    let path = name.into_string();
+    if name::check_repository(&path).is_err() {
+        return Err(ListError::Skipped { path, reason: "no name of a container repository".to_owned() });
+    }
+    Ok(Found { path, size: None, modified_at: None })
+}
+
+async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
+    let mut names = Vec::new();
+    let mut target = format!("/v2/_catalog?n={PAGE}");
+    for _ in 0..MAX_PAGES {
+        let page = page(client, &target, &mut names).await.map_err(|fault| match fault {
+            Fault::Altered(reason) | Fault::Piece(reason) | Fault::Whole(reason) => ListError::Broken(reason),
+            Fault::Absent | Fault::NoRepository => ListError::Unsupported,
+        });
+        match page? {
+            Some(next) if names.len() <= MAX_REPOSITORIES && next != target => target = next,
+            Some(_) => {
+                let reason = format!("the registry lists more than {MAX_REPOSITORIES} repositories");
+                return Err(ListError::Broken(reason));
+            }
+            None => {
+                names.sort_unstable();
+                names.dedup();
+                return Ok(names);
+            }
+        }
+    }
+    Err(ListError::Broken(format!("the registry's list of repositories has more than {MAX_PAGES} pages")))
+}
+
+/// Adds the names of this page; the next one.
+async fn page(client: &Client, target: &str, names: &mut Vec<Box<str>>) -> Result<Option<String>, Fault> {
+    let _slot = client.transport().slot().await?;
+    let (headers, bytes) = match client.fetch(&Question::get("", target.to_owned()), MAX_PAGE).await? {
+        Ok(answer) => answer,
+        Err(response) => {
+            return Err(match response.status() {
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Fault::Absent,
+                _ => Fault::Whole(body::complaint(response).await.text),
+            });
+        }
+    };
+    let page: Page = serde_json::from_slice(&bytes)
+        .map_err(|error| Fault::Whole(format!("the registry's list of repositories: {error}")))?;
+    names.extend(page.repositories.unwrap_or_default());
+    Ok(client.next_page(target, &headers))
+}

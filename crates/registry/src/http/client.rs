@@ -1,0 +1,286 @@
+//! Asking the registry: with what proves who we are, following its redirects.
+
+use bytes::Bytes;
+use reqwest_tls::header::{ACCEPT, HeaderMap, LOCATION, RANGE};
+use reqwest_tls::{Method, Response, StatusCode};
+use url::Url;
+
+use super::auth::{Auth, Proof};
+use super::body::{self, BodyError};
+use super::transport::{TRIES, Transport, pause};
+use crate::settings::{RegistrySettings, SettingsError};
+use crate::source::Fault;
+
+/// How many redirects are followed.
+const REDIRECTS: u32 = 5;
+
+/// A question to the registry.
+#[derive(Debug, Clone)]
+pub(super) struct Question<'a> {
+    /// `GET` or `HEAD`.
+    pub(super) method: Method,
+    /// Path and query, below the registry's URL.
+    pub(super) target: String,
+    /// The repository it is about; empty for the registry itself.
+    pub(super) area: &'a str,
+    /// What may be answered.
+    pub(super) accept: Option<&'static str>,
+    /// The first byte that is wanted.
+    pub(super) from: u64,
+}
+
+/// A client of one registry.
+pub(super) struct Client {
+    registry: Url,
+    transport: Transport,
+    auth: Auth,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn get(area: &'a str, target: String) -> Self {
+        Self { method: Method::GET, target, area, accept: None, from: 0 }
+    }
+}
+
+impl Client {
+    pub(super) fn new(settings: RegistrySettings) -> Result<Self, SettingsError> {
+        let registry = registry_url(&settings.url)
+            .map_err(|reason| SettingsError::Url { url: without_secrets(&settings.url), reason })?;
+        if registry.scheme() == "http" && settings.credentials.is_some() {
+            tracing::warn!(%registry, "the password is sent to {registry} without TLS");
+        }
+        let transport = Transport::new(settings.requests, settings.ca_certificates.as_deref())?;
+        Ok(Self { auth: Auth::new(registry.clone(), settings.credentials), registry, transport })
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// The registry's answer, whatever its status, once it knows who we are. Only a `GET` is redirected to
+    /// another host.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Response, Fault> {
+        let mut url = self.url(&question.target)?;
+        let mut redirects = 0;
+        let mut round = 0;
+        loop {
+            let at_home = url.origin() == self.registry.origin();
+            let (response, proof) = self.send(question, &url, at_home).await?;
+            let status = response.status();
+            if status == StatusCode::UNAUTHORIZED && at_home {
+                self.auth.take_up(&self.transport, question.area, proof, round, response.headers()).await?;
+                round += 1;
+            } else if let Some(next) = self.redirect(&url, status, response.headers())? {
+                // That the registry knows where it lies is the answer; and the way there may be for GET alone.
+                if question.method == Method::HEAD && next.origin() != self.registry.origin() {
+                    return Ok(response);
+                }
+                redirects += 1;
+                if redirects > REDIRECTS {
+                    return Err(Fault::Whole("the registry redirects in a circle".to_owned()));
+                }
+                url = next;
+            } else {
+                return Ok(response);
+            }
+        }
+    }
+
+    /// The whole body of a successful answer with its headers; another answer as the error.
+    pub(super) async fn fetch(
+        &self,
+        question: &Question<'_>,
+        most: usize,
+    ) -> Result<Result<(HeaderMap, Bytes), Response>, Fault> {
+        let mut tried = 0;
+        loop {
+            let response = self.ask(question).await?;
+            if !response.status().is_success() {
+                return Ok(Err(response));
+            }
+            let headers = response.headers().clone();
+            tried += 1;
+            match body::read(response, most).await {
+                Ok(bytes) => return Ok(Ok((headers, bytes))),
+                Err(BodyError::TooLarge(most)) => {
+                    let most = most / 1024 / 1024;
+                    return Err(Fault::Piece(format!("the registry's answer is larger than {most} MiB")));
+                }
+                Err(BodyError::Broken(fault)) if tried >= TRIES => return Err(fault),
+                Err(BodyError::Broken(_)) => tokio::time::sleep(pause(tried)).await,
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        question: &Question<'_>,
+        url: &Url,
+        at_home: bool,
+    ) -> Result<(Response, Proof), Fault> {
+        let mut proof = Proof::Nothing;
+        let make = || {
+            let mut request = self.transport.client().request(question.method.clone(), url.clone());
+            if let Some(accept) = question.accept {
+                request = request.header(ACCEPT, accept);
+            }
+            if question.from > 0 {
+                request = request.header(RANGE, format!("bytes={}-", question.from));
+            }
+            if at_home {
+                (request, proof) = self.auth.prove(question.area, request);
+            }
+            request
+        };
+        let response = self.transport.send(make).await?;
+        Ok((response, proof))
+    }
+
+    /// Where the answer sends us, if it does.
+    fn redirect(&self, from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, Fault> {
+        let is_redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+        let Some(location) = headers.get(LOCATION).filter(|_| is_redirect) else { return Ok(None) };
+        let next = location.to_str().ok().and_then(|location| from.join(location).ok());
+        let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
+        let next = next.ok_or_else(|| Fault::Whole("the registry redirects to no HTTP URL".to_owned()))?;
+        if self.registry.scheme() == "https" && next.scheme() == "http" {
+            let host = next.host_str().unwrap_or_default();
+            return Err(Fault::Whole(format!("the registry redirects to {host} without TLS")));
+        }
+        Ok(Some(next))
+    }
+
+    /// The URL of a target: below the registry's URL, on its host whatever the target says.
+    fn url(&self, target: &str) -> Result<Url, Fault> {
+        let base = self.registry.as_str().trim_end_matches('/');
+        Url::parse(&format!("{base}/{}", target.trim_start_matches('/')))
+            .map_err(|error| Fault::Whole(format!("the registry's URL gives none for {target}: {error}")))
+    }
+
+    /// The target that an answer names as the next page of this one, on the registry's own host; with `rel`
+    /// `next` in a header `Link` (RFC 8288).
+    pub(super) fn next_page(&self, target: &str, headers: &HeaderMap) -> Option<String> {
+        let links = headers.get_all(reqwest_tls::header::LINK).iter().filter_map(|link| link.to_str().ok());
+        let reference = links.flat_map(|link| link.split(',')).find_map(|link| {
+            let (reference, parameters) = link.split_once('>')?;
+            let is_next = parameters.split(';').any(|parameter| {
+                matches!(parameter.trim().replace('"', "").to_ascii_lowercase().as_str(), "rel=next")
+            });
+            reference.trim().strip_prefix('<').filter(|_| is_next)
+        })?;
+        let next = self.url(target).ok()?.join(reference).ok()?;
+        let path = next.path().strip_prefix(self.registry.path().trim_end_matches('/'))?;
+        Some(match next.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        })
+    }
+}
+
+fn registry_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("it does not begin with https:// or http://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("user name and password have settings of their own".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment".to_owned());
+    }
+    Ok(url)
+}
+
+/// The URL for an error, without what may be secret in it: user name and password, query and fragment.
+fn without_secrets(text: &str) -> String {
+    let (shown, rest) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+    match shown.rsplit_once('@') {
+        // A password may have these characters as well: then it cannot be said where it ends.
+        _ if rest.contains('@') => "…".to_owned(),
+        Some((_, host)) => format!("…@{host}"),
+        None => shown.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use reqwest_tls::header::LINK;
+
+    use super::*;
+    use crate::settings::Integrity;
+
+    fn client(url: &str) -> Result<Client, String> {
+        let settings = RegistrySettings {
+            url: url.to_owned(),
+            credentials: None,
+            ca_certificates: None,
+            integrity: Integrity::Content,
+            requests: NonZeroUsize::MIN,
+            bytes_per_second: None,
+        };
+        Client::new(settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn urls_that_are_no_registry_are_refused_without_telling_passwords() {
+        for (url, reason) in [
+            ("registry.example.com", "relative URL without a base"),
+            ("ftp://example.com", "it does not begin with https:// or http://"),
+            ("https://example.com/?a", "it has a query or a fragment"),
+            ("https://me:sesame@example.com", "user name and password have settings of their own"),
+            ("https://example.com/?token=sesame", "it has a query or a fragment"),
+            ("https://example.com/#sesame", "it has a query or a fragment"),
+            ("https://example.com/?mail=a@sesame", "it has a query or a fragment"),
+            ("https://me:open?sesame@example.com", "invalid port number"),
+            ("me:sesame@example.com", "it does not begin with https:// or http://"),
+        ] {
+            let error = client(url).err().unwrap();
+            assert!(error.ends_with(reason), "{error}");
+            assert!(
+                !["sesame", "open", "token", "me:"].iter().any(|secret| error.contains(secret)),
+                "{error}"
+            );
+        }
+        let error = client("https://example.com/below?token=sesame").err().unwrap();
+        assert_eq!(error, "url \"https://example.com/below\": it has a query or a fragment");
+    }
+
+    #[test]
+    fn pages_follow_each_other_on_the_registrys_own_host() {
+        for (base, link, next) in [
+            (
+                "https://r.example",
+                r#"</v2/a/tags/list?n=2&last=b>; rel="next""#,
+                Some("/v2/a/tags/list?n=2&last=b"),
+            ),
+            ("https://r.example", "<http://evil.example/v2/a?n=1>; rel=next", Some("/v2/a?n=1")),
+            ("https://r.example/below/", r#"</x>; rel="prev", </below/v2/b>; rel="next""#, Some("/v2/b")),
+            ("https://r.example/below", r#"</v2/b>; rel="next""#, None),
+            ("https://r.example", r#"</v2/b>; rel="prev""#, None),
+            ("https://r.example", "nonsense", None),
+        ] {
+            let client = client(base).unwrap();
+            let headers = HeaderMap::from_iter([(LINK, link.parse().unwrap())]);
+            let page = client.next_page("/v2/a/tags/list?n=2", &headers);
+            assert_eq!(page.as_deref(), next, "{link}");
+            let url = page.map(|page| client.url(&page).unwrap());
+            assert!(url.is_none_or(|url| url.host_str() == Some("r.example")));
+        }
+    }
+
+    #[test]
+    fn redirects_never_lead_from_tls_to_none() {
+        let go = |base: &str, location: &'static str| {
+            let headers = HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
+            let client = client(base).unwrap();
+            client.redirect(&client.registry, StatusCode::TEMPORARY_REDIRECT, &headers)
+        };
+        assert_eq!(go("https://r.example", "/a").unwrap().unwrap().as_str(), "https://r.example/a");
+        assert!(go("https://r.example", "https://s3.example/b?c").unwrap().is_some());
+        assert!(go("http://r.example", "http://s3.example/b?c").unwrap().is_some());
+        assert!(go("https://r.example", "http://s3.example/b").is_err());
+        assert!(go("http://r.example", "file:///etc/passwd").is_err());
+    }
+}

@@ -1,0 +1,183 @@
+//! The tags of a repository, with the digests of their manifests.
+
+use std::sync::OnceLock;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest_tls::header::CONTENT_TYPE;
+use reqwest_tls::{Method, StatusCode};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::body;
+use super::client::{Client, Question};
+use super::refusal;
+use crate::digest::Digest;
+use crate::manifest::ACCEPT;
+use crate::name;
+use crate::source::{Fault, MAX_MANIFEST, MAX_TAGS, TOO_MANY_TAGS, Tag};
+
+/// The most pages that are asked for, and the tags on each page of GitLab's list, as in GitLab.
+const MAX_PAGES: usize = 2_000;
+const GITLAB_PAGE: usize = 100;
+
+/// The tags asked for on each page of the registry's own list, as in GitLab. Registries may give fewer, or all.
+const PAGE: usize = 10_000;
+
+/// The most bytes of a page.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
+
+/// The header with the digest of a manifest.
+const DIGEST: &str = "docker-content-digest";
+
+/// Whether the registry offers GitLab's own API, which is found out once.
+#[derive(Debug, Default)]
+pub(super) struct GitlabApi(OnceLock<bool>);
+
+#[derive(Deserialize)]
+struct GitlabTag {
+    name: Box<str>,
+    digest: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TagNames {
+    /// Null where the last tag was deleted.
+    tags: Option<Vec<Box<str>>>,
+}
+
+impl GitlabApi {
+    pub(super) async fn is_offered(&self, client: &Client) -> Result<bool, Fault> {
+        if let Some(known) = self.0.get() {
+            return Ok(*known);
+        }
+        let _slot = client.transport().slot().await?;
+        match client.ask(&Question::get("", "/gitlab/v1/".to_owned())).await {
+            Ok(response) if !response.status().is_server_error() => {
+                // Some servers show a page for people at every address that they do not know.
+                let content_type = response.headers().get(CONTENT_TYPE);
+                let is_page = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+                Ok(*self.0.get_or_init(|| response.status().is_success() && !is_page))
+            }
+            // Whatever it is, the registry's own list of tags will tell it better.
+            Ok(_) | Err(_) => Ok(false),
+        }
+    }
+}
+
+/// The tags as GitLab's list gives them.
+pub(super) async fn from_gitlab(client: &Client, repository: &str) -> Result<Vec<Tag>, Fault> {
+    let _slot = client.transport().slot().await?;
+    let target = format!("/gitlab/v1/repositories/{repository}/tags/list/?n={GITLAB_PAGE}");
+    let mut tags = Vec::new();
+    let page = |bytes: &[u8]| {
+        let found: Vec<GitlabTag> = serde_json::from_slice(bytes)?;
+        let count = found.len();
+        tags.extend(found.into_iter().map(GitlabTag::check));
+        Ok(count)
+    };
+    pages(client, repository, target, page).await?;
+    Ok(tags)
+}
+
+/// The tags as the registry's own list gives them, each asked for its digest.
+pub(super) async fn from_registry(
+    client: &Client,
+    repository: &str,
+    at_once: usize,
+) -> Result<Vec<Tag>, Fault> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    let target = format!("/v2/{repository}/tags/list?n={PAGE}");
+    let slot = client.transport().slot().await?;
+    let page = |bytes: &[u8]| {
+        let found = serde_json::from_slice::<TagNames>(bytes)?.tags.unwrap_or_default();
+        let count = found.len();
+        names.extend(found);
+        Ok(count)
+    };
+    pages(client, repository, target, page).await?;
+    drop(slot);
+    let tags = stream::iter(names).map(|name| tag(client, repository, name));
+    tags.buffer_unordered(at_once).try_collect().await
+}
+
+/// Hands each page to `take`, which says how many tags were on it.
+async fn pages(
+    client: &Client,
+    repository: &str,
+    mut target: String,
+    mut take: impl FnMut(&[u8]) -> Result<usize, serde_json::Error>,
+) -> Result<(), Fault> {
+    let mut count = 0;
+    for _ in 0..MAX_PAGES {
+        let fetched = client.fetch(&Question::get(repository, target.clone()), MAX_PAGE).await?;
+        let (headers, bytes) = match fetched {
+            Ok(answer) => answer,
+            Err(response) => return Err(unlisted(response).await),
+        };
+        let found = take(&bytes);
+        count += found.map_err(|error| Fault::Whole(format!("the registry's list of tags: {error}")))?;
+        if count > MAX_TAGS {
+            break;
+        }
+        match client.next_page(&target, &headers) {
+            Some(next) if next != target => target = next,
+            _ => return Ok(()),
+        }
+    }
+    Err(Fault::Whole(TOO_MANY_TAGS.to_owned()))
+}
+
+/// Why there is no list of tags.
+async fn unlisted(response: reqwest_tls::Response) -> Fault {
+    let status = response.status();
+    let complaint = body::complaint(response).await;
+    match (status, complaint.code.as_deref()) {
+        // The second is not in the specification, but in use.
+        (StatusCode::NOT_FOUND, Some("NAME_UNKNOWN" | "NOT_FOUND")) => Fault::NoRepository,
+        (StatusCode::FORBIDDEN, _) => Fault::Whole(format!("access denied: {}", complaint.text)),
+        _ => Fault::Whole(complaint.text),
+    }
+}
+
+impl GitlabTag {
+    fn check(self) -> Tag {
+        let digest = match self.digest {
+            _ if !name::is_tag(&self.name) => Err(Fault::Piece("no name of a tag".to_owned())),
+            None => Err(Fault::Absent),
+            Some(text) => text.parse().map_err(|error| Fault::Piece(format!("{text}: {error}"))),
+        };
+        Tag { name: self.name, digest }
+    }
+}
+
+/// The tag of this name with its digest.
+async fn tag(client: &Client, repository: &str, name: Box<str>) -> Result<Tag, Fault> {
+    if !name::is_tag(&name) {
+        return Ok(Tag { name, digest: Err(Fault::Piece("no name of a tag".to_owned())) });
+    }
+    match digest_of(client, repository, &name).await {
+        Err(fault @ Fault::Whole(_)) => Err(fault),
+        digest => Ok(Tag { name, digest }),
+    }
+}
+
+/// The digest of a tag's manifest: as the registry says, or else that of the manifest's bytes.
+async fn digest_of(client: &Client, repository: &str, tag: &str) -> Result<Digest, Fault> {
+    let _slot = client.transport().slot().await?;
+    let target = format!("/v2/{repository}/manifests/{tag}");
+    let get = Question { accept: Some(ACCEPT), ..Question::get(repository, target) };
+    let head = Question { method: Method::HEAD, ..get.clone() };
+    let response = client.ask(&head).await?;
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    if let Some(digest) = response.headers().get(DIGEST) {
+        let text = digest.to_str().unwrap_or_default();
+        return text.parse().map_err(|error| Fault::Piece(format!("{text}: {error}")));
+    }
+    match client.fetch(&get, MAX_MANIFEST).await? {
+        // At most 4 MiB, and rare: not worth the way through the pool.
+        Ok((_, bytes)) => Ok(Digest::Sha256(Sha256::digest(&bytes).into())),
+        Err(response) => Err(refusal(response).await),
+    }
+}

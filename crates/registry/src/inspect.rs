@@ -1,0 +1,358 @@
+//! The inspection of one repository: its tags, and everything that they reach.
+
+use std::future::Future;
+use std::num::NonZeroU64;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use stocktake_content::{HashPool, Recipe};
+use stocktake_domain::ports::{Inspection, Watch};
+use stocktake_domain::{Algorithms, ContentError, Digests, Evidence, Measure, Observation, Rule};
+use tokio::sync::Semaphore;
+
+use crate::digest::Digest;
+use crate::hashing::{self, Hashing};
+use crate::limit::Limit;
+use crate::manifest::{self, Descriptor, Role};
+use crate::name;
+use crate::settings::Integrity;
+use crate::source::{Fault, Kind, MAX_MANIFEST, Source, Tag, widen};
+use crate::verified::{Claim, Verified, Visit};
+
+/// How often a repository is read that is pushed to meanwhile, and the pause before it is read again.
+const ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many tags of one repository, and of all of a storage, are followed at once: each may hold what a manifest
+/// names, some megabytes at most.
+const TAGS_AT_ONCE: usize = 4;
+const ALL_TAGS_AT_ONCE: usize = 32;
+
+/// How deep indexes may lie in indexes.
+const MAX_DEPTH: u32 = 4;
+
+/// How many manifests of one repository are remembered as good.
+const MANIFESTS: usize = 50_000;
+
+/// How many digests of blobs are remembered as verified, for all repositories of a storage: some 25 MB at most.
+const BLOBS: usize = 100_000;
+
+/// How much of the tag list is handed to the hashing at a time.
+const TAGS_PIECE: usize = 64 * 1024;
+
+/// What the inspections of one storage share.
+pub(crate) struct Shared {
+    pub(crate) source: Box<dyn Source>,
+    pool: Arc<HashPool>,
+    integrity: Integrity,
+    blobs: Verified,
+    limit: Option<Limit>,
+    /// The tags that may be followed.
+    tags: Semaphore,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        source: impl Source,
+        pool: Arc<HashPool>,
+        integrity: Integrity,
+        bytes_per_second: Option<NonZeroU64>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            source: Box::new(source),
+            pool,
+            integrity,
+            blobs: Verified::new(BLOBS),
+            limit: bytes_per_second.map(Limit::new),
+            tags: Semaphore::new(ALL_TAGS_AT_ONCE),
+        })
+    }
+}
+
+/// What is wrong with a tag.
+#[derive(Debug)]
+struct Problem {
+    /// What of the tag, with its digest; `None` if it is the tag itself.
+    what: Option<String>,
+    fault: Fault,
+}
+
+/// The inspection of one repository.
+struct Inspecting<'a> {
+    shared: &'a Shared,
+    repository: &'a str,
+    watch: &'a Watch,
+    blobs: Visit<'a>,
+    manifests: Visit<'a>,
+    bytes_read: AtomicU64,
+}
+
+type Checked<'f> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'f>>;
+
+/// Sees what this asks for.
+pub(crate) async fn inspect(
+    shared: &Shared,
+    inspection: &Inspection,
+    watch: &Watch,
+) -> Result<Observation, ContentError> {
+    if let Some(refusal) = inspection.refusal() {
+        return Err(refusal);
+    }
+    let repository = inspection.path.as_str();
+    name::check_repository(repository)?;
+    if inspection.rule != Rule::Stored {
+        return Err(ContentError::Invalid("a container repository can have no rule".to_owned()));
+    }
+    let manifests = Verified::new(MANIFESTS);
+    let inspecting = Inspecting {
+        shared,
+        repository,
+        watch,
+        blobs: shared.blobs.visit(repository),
+        manifests: manifests.visit(repository),
+        bytes_read: AtomicU64::new(0),
+    };
+    let tags = inspecting.steady_tags().await?;
+    let digests = checksum(&shared.pool, inspection.algorithms, &tags).await?;
+    Ok(Observation {
+        evidence: Evidence::Content,
+        bytes_read: inspecting.bytes_read.load(Ordering::Relaxed),
+        stored: Measure { size: None, digests },
+        recorded: None,
+    })
+}
+
+/// The digests over name and manifest digest of these tags.
+async fn checksum(
+    pool: &Arc<HashPool>,
+    algorithms: Algorithms,
+    tags: &[Tag],
+) -> Result<Digests, ContentError> {
+    let stream = pool.stream(&Recipe::stored(algorithms));
+    let mut piece = Vec::with_capacity(TAGS_PIECE);
+    for tag in tags {
+        if piece.len() > TAGS_PIECE {
+            stream.ready().await;
+            stream.push(std::mem::take(&mut piece));
+        }
+        piece.extend_from_slice(tag.name.as_bytes());
+        if let Ok(digest) = &tag.digest {
+            piece.extend_from_slice(digest.to_string().as_bytes());
+        }
+    }
+    stream.push(piece);
+    hashing::finish(stream).await.map_err(Fault::into_error)
+}
+
+impl Inspecting<'_> {
+    /// The tags, all of them good. What is wrong with a tag counts if the tag is the same afterwards.
+    async fn steady_tags(&self) -> Result<Vec<Tag>, ContentError> {
+        let mut tags = self.tags().await?;
+        for _ in 0..ATTEMPTS {
+            let Some((tag, problem)) = self.first_problem(&tags).await else { return Ok(tags) };
+            if let Fault::Whole(_) = problem.fault {
+                return Err(problem.into_error(&tag.name));
+            }
+            let again = self.tags().await?;
+            if again
+                .binary_search_by(|other| other.name.cmp(&tag.name))
+                .is_ok_and(|at| again.get(at) == Some(tag))
+            {
+                return Err(problem.into_error(&tag.name));
+            }
+            tokio::time::sleep(PAUSE).await;
+            tags = again;
+        }
+        Err(ContentError::Unreadable("changed while being read".to_owned()))
+    }
+
+    /// The tags in the byte order of their names.
+    async fn tags(&self) -> Result<Vec<Tag>, ContentError> {
+        let mut tags = self.shared.source.tags(self.repository).await.map_err(Fault::into_error)?;
+        tags.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        // A list that changes between its pages may name a tag twice.
+        tags.dedup_by(|one, other| one.name == other.name);
+        Ok(tags)
+    }
+
+    /// The first tag that is not good, and why.
+    async fn first_problem<'t>(&self, tags: &'t [Tag]) -> Option<(&'t Tag, Problem)> {
+        let checks = stream::iter(0..tags.len()).map(|index| self.check_tag(tags, index));
+        let mut problems = std::pin::pin!(checks.buffered(TAGS_AT_ONCE).filter_map(std::future::ready));
+        let (index, problem) = problems.next().await?;
+        Some((tags.get(index)?, problem))
+    }
+
+    /// What is wrong with the tag of this index, if anything is.
+    async fn check_tag(&self, tags: &[Tag], index: usize) -> Option<(usize, Problem)> {
+        let problem = self.check(tags.get(index)?).await.err()?;
+        Some((index, problem))
+    }
+
+    async fn check(&self, tag: &Tag) -> Result<(), Problem> {
+        let digest = tag.digest.as_ref().map_err(|fault| Problem { what: None, fault: fault.clone() })?;
+        if self.shared.integrity == Integrity::Tags {
+            return Ok(());
+        }
+        // It is never closed, so there is always a turn.
+        let _turn = self.shared.tags.acquire().await;
+        self.check_manifest(digest, None, 0).await
+    }
+
+    /// Boxed, as an index holds manifests, which may be indexes.
+    fn check_manifest<'f>(&'f self, digest: &'f Digest, size: Option<u64>, depth: u32) -> Checked<'f> {
+        Box::pin(async move {
+            // A manifest is read once for each repository, which must hold all that it names.
+            let problem = |fault| Problem::of(Role::Manifest, digest, fault);
+            let reading = match self.manifests.claim(digest).await {
+                Claim::Known(found) | Claim::KnownElsewhere(found) => {
+                    return compare_sizes(size.unwrap_or(found), found).map_err(problem);
+                }
+                Claim::Read(reading) => reading,
+            };
+            let (read, named) = self.read_manifest(digest, size, depth).await.map_err(problem)?;
+            let (children, blobs): (Vec<_>, Vec<_>) =
+                named.into_iter().partition(|named| named.role == Role::Manifest);
+            let at_once = self.shared.source.at_once();
+            let blobs = stream::iter(blobs).map(|blob| self.check_blob(blob)).buffered(at_once);
+            blobs.try_collect::<()>().await?;
+            // One after the other, so that few parsed manifests are held.
+            for child in children {
+                self.check_manifest(&child.digest, Some(child.size), depth + 1).await?;
+            }
+            reading.good(read);
+            Ok(())
+        })
+    }
+
+    /// Reads and hashes a manifest; its size, and what it names.
+    async fn read_manifest(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        depth: u32,
+    ) -> Result<(u64, Vec<Descriptor>), Fault> {
+        if depth > MAX_DEPTH {
+            return Err(Fault::Piece("lies too deep in indexes".to_owned()));
+        }
+        if size.is_some_and(|size| size > widen(MAX_MANIFEST)) {
+            return Err(Fault::Piece("is larger than the 4 MiB a manifest may have".to_owned()));
+        }
+        let bytes = match self.fetch_manifest(digest, size).await {
+            // What was damaged on its way comes whole the second time.
+            Err(Fault::Altered(_)) => self.fetch_manifest(digest, size).await?,
+            fetched => fetched?,
+        };
+        let named = manifest::parse(&bytes).map_err(Fault::Piece)?;
+        Ok((widen(bytes.len()), named))
+    }
+
+    /// The bytes of a manifest, which match its digest and size.
+    async fn fetch_manifest(&self, digest: &Digest, size: Option<u64>) -> Result<Bytes, Fault> {
+        let bytes = self.shared.source.manifest(self.repository, digest).await?;
+        let read = widen(bytes.len());
+        self.count(read).await;
+        let hashing = Hashing::new(&self.shared.pool, digest).push(bytes.clone()).await?;
+        compare(size.unwrap_or(read), read, digest, &hashing.finish().await?).map_err(|fault| {
+            if manifest::is_schema_1(&bytes) {
+                return Fault::Piece("unsupported schema version 1".to_owned());
+            }
+            fault
+        })?;
+        Ok(bytes)
+    }
+
+    async fn check_blob(&self, blob: Descriptor) -> Result<(), Problem> {
+        let digest = &blob.digest;
+        let checked = match self.blobs.claim(digest).await {
+            Claim::Known(size) => compare_sizes(blob.size, size),
+            Claim::KnownElsewhere(size) => {
+                match self.shared.source.holds(self.repository, Kind::Blob, digest).await {
+                    Ok(true) => {
+                        self.blobs.seen(digest);
+                        compare_sizes(blob.size, size)
+                    }
+                    Ok(false) => Err(Fault::Absent),
+                    Err(fault) => Err(fault),
+                }
+            }
+            Claim::Read(reading) => self.read_blob(&blob).await.map(|()| reading.good(blob.size)),
+        };
+        match checked {
+            Err(Fault::Absent) if blob.foreign => Ok(()),
+            checked => checked.map_err(|fault| Problem::of(blob.role, digest, fault)),
+        }
+    }
+
+    async fn read_blob(&self, blob: &Descriptor) -> Result<(), Fault> {
+        let mut pieces = self.shared.source.blob(self.repository, &blob.digest, blob.size).await?;
+        let mut hashing = Hashing::new(&self.shared.pool, &blob.digest);
+        let mut read = 0;
+        while let Some(piece) = pieces.next().await? {
+            let count = widen(piece.len());
+            read += count;
+            if read > blob.size {
+                return Err(Fault::Altered(format!("is larger than {} bytes", blob.size)));
+            }
+            hashing = hashing.push(piece).await?;
+            self.count(count).await;
+        }
+        // Others may read while the rest is hashed.
+        drop(pieces);
+        compare(blob.size, read, &blob.digest, &hashing.finish().await?)
+    }
+
+    /// Counts bytes that were read, and waits until more may be.
+    async fn count(&self, bytes: u64) {
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        self.watch.add_bytes(bytes);
+        if let Some(limit) = &self.shared.limit {
+            limit.pay(bytes).await;
+        }
+    }
+}
+
+fn compare_sizes(expected: u64, found: u64) -> Result<(), Fault> {
+    if expected != found {
+        return Err(Fault::Altered(format!("has {found} bytes instead of {expected}")));
+    }
+    Ok(())
+}
+
+fn compare(size: u64, read: u64, expected: &Digest, found: &Digest) -> Result<(), Fault> {
+    compare_sizes(size, read)?;
+    if expected != found {
+        return Err(Fault::Altered(format!("content has {found}")));
+    }
+    Ok(())
+}
+
+impl Problem {
+    fn of(role: Role, digest: &Digest, fault: Fault) -> Self {
+        Self { what: Some(format!("{} {digest}", role.word())), fault }
+    }
+
+    /// What is told of the tag.
+    fn into_error(self, tag: &str) -> ContentError {
+        let place = match &self.what {
+            None => format!("tag {tag}"),
+            Some(what) => format!("{what} of tag {tag}"),
+        };
+        match (self.fault, &self.what) {
+            (Fault::Absent | Fault::NoRepository, None) => {
+                ContentError::Unreadable(format!("{place}: no manifest"))
+            }
+            (Fault::Absent | Fault::NoRepository, Some(_)) => {
+                ContentError::Unreadable(format!("{place}: not in the registry"))
+            }
+            (Fault::Altered(reason), _) => ContentError::Altered(format!("{place}: {reason}")),
+            (Fault::Piece(reason) | Fault::Whole(reason), _) => {
+                ContentError::Unreadable(format!("{place}: {reason}"))
+            }
+        }
+    }
+}

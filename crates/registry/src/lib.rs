@@ -1,0 +1,31 @@
+//! Content adapter: container registries.
+//!
+//! [`RegistryStore`] speaks the distribution protocol over HTTP; [`RegistryDirectoryStore`] reads the
+//! registry's own storage directory. What both have in common is a `Source` of tags,
+//! manifests and blobs; what is done with it is the same for both:
+//!
+//! ```text
+//! tags ──> checksum
+//!   └────> manifest ──> config, layers        read once for all that share it (`verified`)
+//!            └────────> manifests of an index
+//! ```
+//!
+//! Facts about the protocol are those of the OCI distribution specification 1.1, of the image specification
+//! 1.1, and of the registry `distribution` 2.8; the tag list of GitLab's registry is its documented API.
+
+mod digest;
+mod disk;
+mod hashing;
+mod http;
+mod inspect;
+mod limit;
+mod manifest;
+mod name;
+mod settings;
+mod source;
+mod store;
+mod verified;
+
+pub use disk::RegistryDirectoryStore;
+pub use http::RegistryStore;
+pub use settings::{Integrity, RegistryDirectorySettings, RegistrySettings, SettingsError};

@@ -1,0 +1,96 @@
+//! What both kinds of registry storage give: tags, manifests and blobs.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use stocktake_domain::ContentError;
+use stocktake_domain::ports::FoundStream;
+
+use crate::digest::Digest;
+
+/// The most bytes of a manifest, as in the registry.
+pub(crate) const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+
+/// The most tags of a repository: what the registry's API gives in 2,000 pages of 100.
+pub(crate) const MAX_TAGS: usize = 200_000;
+
+/// What is said of a repository with more tags, in GitLab's words.
+pub(crate) const TOO_MANY_TAGS: &str = "too many pages requested";
+
+/// Why something of a registry cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The registry does not know the repository.
+    NoRepository,
+    /// The registry does not hold this.
+    Absent,
+    /// This piece is not what its digest or its recorded size says; how.
+    Altered(String),
+    /// This piece is broken, or cannot be read; why.
+    Piece(String),
+    /// The repository or the registry as a whole gives nothing; why.
+    Whole(String),
+}
+
+impl Fault {
+    /// The error for a repository of which nothing is seen because of this.
+    pub(crate) fn into_error(self) -> ContentError {
+        match self {
+            Self::NoRepository => ContentError::MissingRepository,
+            Self::Absent => ContentError::Unreadable("not in the registry".to_owned()),
+            Self::Altered(reason) => ContentError::Altered(reason),
+            Self::Piece(reason) | Self::Whole(reason) => ContentError::Unreadable(reason),
+        }
+    }
+}
+
+/// A tag, and the digest of the manifest that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tag {
+    /// Its name.
+    pub(crate) name: Box<str>,
+    /// The digest; [`Fault::Absent`] if there is no manifest.
+    pub(crate) digest: Result<Digest, Fault>,
+}
+
+/// What is stored under a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A manifest or an index.
+    Manifest,
+    /// A config or a layer.
+    Blob,
+}
+
+/// The bytes of one blob, in order.
+#[async_trait]
+pub(crate) trait Pieces: Send {
+    /// The next piece of at most some hundred kilobytes; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault>;
+}
+
+/// A registry's storage. All its methods can be dropped at any time, and none blocks.
+#[async_trait]
+pub(crate) trait Source: Send + Sync + 'static {
+    /// How many things can be read at once.
+    fn at_once(&self) -> usize;
+
+    /// The tags of a repository, at most [`MAX_TAGS`], in any order.
+    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, Fault>;
+
+    /// The bytes of a manifest, at most [`MAX_MANIFEST`], as they are stored.
+    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, Fault>;
+
+    /// Begins to read a blob that should have `size` bytes; it may turn out to have more or fewer.
+    async fn blob(&self, repository: &str, digest: &Digest, size: u64) -> Result<Box<dyn Pieces>, Fault>;
+
+    /// Whether the repository holds this, without reading it.
+    async fn holds(&self, repository: &str, kind: Kind, digest: &Digest) -> Result<bool, Fault>;
+
+    /// All repositories, in the byte order of their names.
+    fn list(&self) -> FoundStream;
+}
+
+/// A size in memory as a number of bytes.
+pub(crate) fn widen(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,49 @@
+//! What both stores do with the pieces they are asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ContentError;
+use stocktake_domain::ports::{Inspection, InspectionSink, Watch};
+use tokio::task::JoinSet;
+
+use crate::inspect::{Shared, inspect};
+
+/// How often is looked whether the reading was called off.
+const LOOK_AT_WATCH: Duration = Duration::from_millis(50);
+
+/// Inspects these repositories, as many at once as things can be read at once.
+pub(crate) async fn inspect_all(
+    shared: &Arc<Shared>,
+    pieces: Vec<Inspection>,
+    watch: &Arc<Watch>,
+    sink: &dyn InspectionSink,
+) {
+    let mut open: Vec<bool> = vec![true; pieces.len()];
+    let mut waiting = pieces.into_iter().enumerate();
+    // Dropped with this future, it ends all of them.
+    let mut running = JoinSet::new();
+    while !watch.is_cancelled() {
+        while running.len() < shared.source.at_once()
+            && let Some((index, piece)) = waiting.next()
+        {
+            let (shared, watch) = (Arc::clone(shared), Arc::clone(watch));
+            running.spawn(async move { (index, inspect(&shared, &piece, &watch).await) });
+        }
+        match tokio::time::timeout(LOOK_AT_WATCH, running.join_next()).await {
+            Ok(Some(Ok((index, seen)))) => {
+                if let Some(open) = open.get_mut(index) {
+                    *open = false;
+                }
+                sink.report(index, seen);
+            }
+            // It panicked; its piece is reported as given up below.
+            Ok(Some(Err(error))) => tracing::error!(%error, "an inspection ended early"),
+            Ok(None) => break,
+            Err(_elapsed) => {}
+        }
+    }
+    for (index, _) in open.into_iter().enumerate().filter(|(_, open)| *open) {
+        sink.report(index, Err(ContentError::Cancelled));
+    }
+}

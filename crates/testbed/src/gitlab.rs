@@ -1,0 +1,202 @@
+//! The database of a GitLab instance, with rows of all 19 models and all their exceptions.
+
+mod blobs;
+mod ci;
+mod packages;
+mod record;
+mod repositories;
+mod uploads;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+
+pub use record::GitlabRecord;
+
+use crate::postgres::PgBinaries;
+
+const MAIN: &str = include_str!("gitlab/main.sql");
+const CI: &str = include_str!("gitlab/ci.sql");
+const OLDER: &str = include_str!("gitlab/older.sql");
+
+/// The tables of GitLab's own verification, each with its key.
+const MAIN_STATES: [(&str, &str); 16] = [
+    ("container_repository_states", "container_repository_id"),
+    ("dependency_proxy_blob_states", "dependency_proxy_blob_id"),
+    ("dependency_proxy_manifest_states", "dependency_proxy_manifest_id"),
+    ("design_management_repository_states", "design_management_repository_id"),
+    ("group_wiki_repository_states", "group_wiki_repository_id"),
+    ("lfs_object_states", "lfs_object_id"),
+    ("merge_request_diff_details", "merge_request_diff_id"),
+    ("packages_nuget_symbol_states", "packages_nuget_symbol_id"),
+    ("packages_package_file_states", "package_file_id"),
+    ("pages_deployment_states", "pages_deployment_id"),
+    ("project_states", "project_id"),
+    ("wiki_repository_states", "project_wiki_repository_id"),
+    ("snippet_repository_states", "snippet_repository_id"),
+    ("supply_chain_attestation_states", "supply_chain_attestation_id"),
+    ("terraform_state_version_states", "terraform_state_version_id"),
+    ("upload_states", "upload_id"),
+];
+
+const CI_STATES: [(&str, &str); 3] = [
+    ("ci_job_artifact_states", "job_artifact_id"),
+    ("p_ci_pipeline_artifact_states", "pipeline_artifact_id"),
+    ("ci_secure_file_states", "ci_secure_file_id"),
+];
+
+/// Tables of the database of CI, by which it is told from a copy.
+const CI_TABLES: [&str; 3] = ["p_ci_job_artifacts", "ci_pipeline_artifacts", "ci_secure_files"];
+
+/// What all projects and groups, users and notes belong to.
+const OWNERS: &str = "
+    INSERT INTO shards VALUES (1, 'default'), (2, 'second');
+    INSERT INTO namespaces (id, path) VALUES (7, 'flights'), (8, 'tower');
+    INSERT INTO users VALUES (1, 'secret');
+    INSERT INTO notes VALUES (1, 'words');
+    INSERT INTO appearances VALUES (1);
+    INSERT INTO topics VALUES (1);
+    INSERT INTO issuable_metric_images VALUES (1);
+    INSERT INTO bulk_import_export_uploads VALUES (1);
+    INSERT INTO import_export_uploads VALUES (1);
+    INSERT INTO design_management_designs_versions VALUES (1);
+    INSERT INTO organization_details VALUES (1);
+    INSERT INTO routes (source_type, source_id, path) VALUES
+        ('Namespace', 7, 'flights'), ('Namespace', 8, 'flights/tower'),
+        ('Project', 1, 'flights/Planner'), ('Project', 2, 'flights/tower/lights'), ('Project', 42, 'old/legacy');
+    INSERT INTO snippets (id, project_id, updated_at, type) VALUES
+        (1, NULL, '2025-02-06', 'PersonalSnippet'), (2, 1, '2025-02-05', 'ProjectSnippet');
+";
+
+/// A GitLab's rows, and what each of them says.
+///
+/// A storage is named after GitLab's place of files: `lfs-disk` is its local folder, `lfs-bucket` its bucket;
+/// `public-disk` is the folder `public`, `git-default` and `git-second` are Gitaly's `default` and `second`,
+/// `registry` is the registry. The folder of uploads is `/srv/uploads`.
+#[derive(Debug, Clone)]
+pub struct GitlabFixture {
+    /// What the rows say, by model and in the order of their keys.
+    pub records: Vec<GitlabRecord>,
+}
+
+impl GitlabFixture {
+    /// Fills an empty database with the tables of GitLab 18.9 and rows of all models.
+    pub fn load(url: &str) -> anyhow::Result<Self> {
+        run(url, &format!("{}{}", schema(MAIN, &MAIN_STATES), schema(CI, &CI_STATES)))?;
+        let records = planted();
+        run(url, &format!("{OWNERS}{}", rows(&records, |_| true)))?;
+        Ok(Self { records })
+    }
+
+    /// The same with the tables of GitLab 16.11, from which some models, columns and states are missing.
+    pub fn load_older(url: &str) -> anyhow::Result<Self> {
+        let Self { records } = Self::load(url)?;
+        run(url, OLDER)?;
+        Ok(Self { records: records.into_iter().filter_map(GitlabRecord::in_older).collect() })
+    }
+
+    /// Fills two empty databases with what GitLab 18.9 keeps in each; each also has the tables of the other,
+    /// locked against writing, with a row left from before they were parted.
+    pub fn load_decomposed(main: &str, ci: &str) -> anyhow::Result<Self> {
+        let schema = format!("{}{}", schema(MAIN, &MAIN_STATES), schema(CI, &CI_STATES));
+        run(main, &schema)?;
+        run(ci, &schema)?;
+        let records = planted();
+        let is_ci = |record: &GitlabRecord| record.model.starts_with("ci_");
+        let stale = |model| rows(&records, |record| record.model == model && record.id == 1);
+        let (old_artifact, old_project) = (stale("ci_job_artifacts"), stale("projects"));
+        let main_tables = ["projects", "uploads", "lfs_objects", "routes"];
+        let of_main = rows(&records, |record| !is_ci(record));
+        run(main, &format!("{OWNERS}{of_main}{old_artifact}{}", lock(&CI_TABLES)))?;
+        run(ci, &format!("{}{old_project}{}", rows(&records, is_ci), lock(&main_tables)))?;
+        Ok(Self { records })
+    }
+
+    /// The records of one model.
+    pub fn of(&self, model: &str) -> impl Iterator<Item = &GitlabRecord> {
+        self.records.iter().filter(move |record| record.model == model)
+    }
+
+    /// Adds so many artifacts of jobs and so many uploads of notes and projects to a loaded database, all after the
+    /// others: for measuring.
+    pub fn multiply(url: &str, rows: u64) -> anyhow::Result<()> {
+        run(
+            url,
+            &format!(
+                "INSERT INTO p_ci_job_artifacts (id, project_id, job_id, file_type, size, created_at, file,
+                     file_store, file_sha256, file_location, partition_id)
+                 SELECT n, n % 1000 + 1, n / 3, n % 20, n, timestamptz '2025-01-01Z' + n * interval '1 s',
+                     'artifacts.zip', 1, convert_to(encode(sha256(n::text::bytea), 'hex'), 'UTF8'), 2, 100 + n % 2
+                 FROM generate_series(1000001, 1000000 + {rows}) AS n;
+                 INSERT INTO uploads (id, size, path, checksum, model_id, model_type, uploader, created_at, store,
+                     project_id)
+                 SELECT n, n, md5(n::text) || '/picture.png', encode(sha256(n::text::bytea), 'hex'), n % 1000 + 1001,
+                     'Project', 'FileUploader', timestamp '2025-01-01' + n * interval '1 s', 1, n % 1000 + 1001
+                 FROM generate_series(1000001, 1000000 + {rows}) AS n;
+                 INSERT INTO projects (id, created_at, storage_version)
+                 SELECT n, now(), 2 FROM generate_series(1001, 2000) AS n;
+                 INSERT INTO routes (source_type, source_id, path)
+                 SELECT 'Project', n, 'many/project-' || n FROM generate_series(1001, 2000) AS n;
+                 VACUUM ANALYZE;"
+            ),
+        )
+    }
+}
+
+/// All rows, in the order of model and key.
+fn planted() -> Vec<GitlabRecord> {
+    let mut records =
+        [ci::records(), blobs::records(), packages::records(), repositories::records(), uploads::records()]
+            .concat();
+    records.sort_by_key(|record| (record.model, record.id));
+    records
+}
+
+fn schema(tables: &str, states: &[(&str, &str)]) -> String {
+    let mut script = tables.to_owned();
+    for (table, key) in states {
+        // Writing to a String does not fail.
+        let _ = write!(
+            script,
+            "CREATE TABLE {table} ({key} bigint PRIMARY KEY, verified_at timestamptz, verification_state smallint \
+             NOT NULL DEFAULT 0, verification_checksum bytea, verification_failure text);"
+        );
+    }
+    script
+}
+
+fn rows(records: &[GitlabRecord], wanted: impl Fn(&GitlabRecord) -> bool) -> String {
+    let wanted = records.iter().filter(|record| wanted(record));
+    wanted.flat_map(|record| [record.insert.as_str(), ";\n"]).collect()
+}
+
+/// Locks tables as GitLab does when their rows have moved to its other database.
+fn lock(tables: &[&str]) -> String {
+    let mut script = "CREATE FUNCTION gitlab_schema_prevent_write() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'table % is write protected', TG_TABLE_NAME; END $$;"
+        .to_owned();
+    for table in tables {
+        let _ = write!(
+            script,
+            "CREATE TRIGGER gitlab_schema_write_trigger_for_{table} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+             ON {table} FOR EACH STATEMENT EXECUTE FUNCTION gitlab_schema_prevent_write();"
+        );
+    }
+    script
+}
+
+fn run(url: &str, script: &str) -> anyhow::Result<()> {
+    let mut command = PgBinaries::find()?.command("psql");
+    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", url]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot run psql")?;
+    // The answer is short, so that writing all before reading it cannot block.
+    let written = child.stdin.take().context("no input")?.write_all(script.as_bytes());
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("psql failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(written?)
+}

@@ -1,0 +1,174 @@
+//! One row of a model, and what is to be made of it.
+
+use sha2::{Digest as _, Sha256};
+
+/// When all rows were made, as SQL has it: to the microsecond.
+pub(super) const CREATED: &str = "'2025-02-05 11:27:10.173456+00'";
+
+/// One row, and the record that it is to become.
+#[derive(Debug, Clone)]
+pub struct GitlabRecord {
+    /// The model, for example `uploads`.
+    pub model: &'static str,
+    /// The identifier.
+    pub id: i64,
+    /// `created_at`, RFC 3339.
+    pub created_at: Option<&'static str>,
+    /// `file_size`.
+    pub file_size: Option<u64>,
+    /// The storage's name; `-` if it is not known.
+    pub storage: String,
+    /// The path within it; `-` if it is not known.
+    pub path: String,
+    /// `<algorithm>:<hex>`.
+    pub expected: Option<String>,
+    /// The rule in its text form.
+    pub rule: Option<String>,
+    /// The content may change, though the model's does not as a rule.
+    pub mutable: bool,
+    /// Never checksummed.
+    pub disabled: bool,
+    /// The full path of the project or group.
+    pub owner: Option<&'static str>,
+    /// What GitLab's own verification recorded.
+    pub elsewhere: Option<String>,
+    /// The statements that make the row.
+    pub(super) insert: String,
+    newer: bool,
+    /// What is different in GitLab 16.11.
+    older: Vec<fn(&mut Self)>,
+}
+
+impl GitlabRecord {
+    /// A row of a table, of these columns and values besides the id; at an unknown place.
+    pub(super) fn new(model: &'static str, id: i64, table: &str, columns: &str, values: &str) -> Self {
+        let key = match table {
+            "group_wiki_repositories" => "group_id",
+            "snippet_repositories" => "snippet_id",
+            _ => "id",
+        };
+        Self {
+            model,
+            id,
+            created_at: Some("2025-02-05T11:27:10.173Z"),
+            file_size: None,
+            storage: "-".to_owned(),
+            path: "-".to_owned(),
+            expected: None,
+            rule: None,
+            mutable: false,
+            disabled: false,
+            owner: None,
+            elsewhere: None,
+            insert: format!("INSERT INTO {table} ({key}, {columns}) VALUES ({id}, {values})"),
+            newer: false,
+            older: Vec::new(),
+        }
+    }
+
+    /// Lies there.
+    pub(super) fn at(mut self, storage: &str, path: impl Into<String>) -> Self {
+        (self.storage, self.path) = (storage.to_owned(), path.into());
+        self
+    }
+
+    /// Shows this size.
+    pub(super) fn size(mut self, bytes: u64) -> Self {
+        self.file_size = Some(bytes);
+        self
+    }
+
+    /// Is compared with this digest.
+    pub(super) fn digest(mut self, tagged: impl Into<String>) -> Self {
+        self.expected = Some(tagged.into());
+        self
+    }
+
+    /// Is read by this rule.
+    pub(super) fn rule(mut self, text: impl Into<String>) -> Self {
+        self.rule = Some(text.into());
+        self
+    }
+
+    /// Cannot be found, for this reason.
+    pub(super) fn lost(self, why: &str) -> Self {
+        self.rule(format!("unresolved:{why}"))
+    }
+
+    /// Belongs to this project or group.
+    pub(super) fn of(mut self, owner: &'static str) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// Has no time.
+    pub(super) fn undated(mut self) -> Self {
+        self.created_at = None;
+        self
+    }
+
+    /// May change.
+    pub(super) fn mutable(mut self) -> Self {
+        self.mutable = true;
+        self
+    }
+
+    /// Is not checksummed.
+    pub(super) fn disabled(mut self) -> Self {
+        self.disabled = true;
+        self
+    }
+
+    /// Other rows that belong to it.
+    pub(super) fn with(mut self, statement: &str) -> Self {
+        self.insert = format!("{}; {statement}", self.insert);
+        self
+    }
+
+    /// GitLab's verification has this in its table of states: a number, and the text in its column of
+    /// bytes, which is NULL if there is none.
+    pub(super) fn state(self, table: &str, key: &str, state: i16, checksum: &str) -> Self {
+        let id = self.id;
+        self.with(&format!(
+            "INSERT INTO {table} ({key}, verification_state, verification_checksum) \
+             VALUES ({id}, {state}, nullif('{checksum}', '')::bytea)"
+        ))
+    }
+
+    /// Its checksum by GitLab is shown.
+    pub(super) fn elsewhere(mut self, text: impl Into<String>) -> Self {
+        self.elsewhere = Some(text.into());
+        self
+    }
+
+    /// GitLab 16.11 does not have it.
+    pub(super) fn newer(mut self) -> Self {
+        self.newer = true;
+        self
+    }
+
+    /// In GitLab 16.11 it is another.
+    pub(super) fn older(mut self, change: fn(&mut Self)) -> Self {
+        self.older.push(change);
+        self
+    }
+
+    /// As it is in GitLab 16.11, if it is there at all.
+    pub(super) fn in_older(mut self) -> Option<Self> {
+        for change in std::mem::take(&mut self.older) {
+            change(&mut self);
+        }
+        (!self.newer).then_some(self)
+    }
+}
+
+/// The folder of an id: its SHA-256 behind its first four digits.
+pub(super) fn hashed(id: u32) -> String {
+    let digits = hex::encode(Sha256::digest(id.to_string()));
+    format!("{}/{}/{digits}", &digits[..2], &digits[2..4])
+}
+
+/// A SHA-256 of nothing in particular.
+pub(super) fn sha256(seed: &str) -> String {
+    hex::encode(Sha256::digest(seed))
+}
