@@ -41,6 +41,17 @@ impl Project {
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(arguments).current_dir(&self.root);
+        // What `cargo xtask` itself was told, cargo would take for a change since the last `cargo build`: ring and
+        // SQLite look at it, and all that uses them would be compiled anew.
+        for (name, _) in std::env::vars_os() {
+            let told = name.to_string_lossy();
+            if told.starts_with("CARGO_PKG_")
+                || told.starts_with("CARGO_MANIFEST_")
+                || told == "LIBSQLITE3_FLAGS"
+            {
+                command.env_remove(&name);
+            }
+        }
         command
     }
 
