@@ -1,8 +1,10 @@
-//! A running Stocktake with a sample to look at.
+//! A running Stocktake with a sample to look at, or with a small GitLab.
+
+mod gitlab;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -34,6 +36,9 @@ pub(crate) struct Options {
     /// Start so many `stocktake worker` processes besides (needs --postgres)
     #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "postgres")]
     workers: u32,
+    /// Instead of the sample, a small GitLab: its database in a private `PostgreSQL` cluster, its files, its faults
+    #[arg(long, conflicts_with = "workers")]
+    gitlab: bool,
     /// Where to put the sample; what an earlier run left there is replaced
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -43,6 +48,9 @@ pub(crate) struct Options {
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let stopped = crate::stop_signal()?;
     let binary = project.build(Profile::Dev)?;
+    if options.gitlab {
+        return gitlab::run(project, options, &binary, &stopped);
+    }
     let name = if options.postgres { "var/sample-postgres" } else { "var/sample" };
     let folder = options.folder.clone().unwrap_or_else(|| project.root.join(name));
     let _only_one = empty(&folder)?;
@@ -70,16 +78,20 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let registry = served.registry.as_ref().map_or("a registry's directory", |_| "a container registry");
     println!("{}", welcome(project, &installation, &api, &sample, registry)?);
 
+    workers.push(serve);
+    wait(&stopped, &mut workers)?;
+    println!("Stopped. The sample stays in {} until the next run.", folder.display());
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM, and ends the processes.
+fn wait(stopped: &AtomicBool, processes: &mut [Process]) -> anyhow::Result<()> {
     while !stopped.load(Ordering::Relaxed) {
-        for process in workers.iter_mut().chain([&mut serve]) {
-            process.check_runs()?;
-        }
+        processes.iter_mut().try_for_each(Process::check_runs)?;
         sleep(LOOK * 5);
     }
     println!("Stopping …");
-    workers.iter_mut().chain([&mut serve]).try_for_each(Process::terminate)?;
-    println!("Stopped. The sample stays in {} until the next run.", folder.display());
-    Ok(())
+    processes.iter_mut().try_for_each(Process::terminate)
 }
 
 /// Makes the folder anew, and keeps others out of it while the returned file lives.

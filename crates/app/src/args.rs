@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::ValueKind;
 use stocktake_domain::{Model, RecordKey, Scope, State};
 
@@ -79,6 +79,41 @@ pub(crate) enum Command {
     /// identifier on, in the order of their paths. Records are never removed.
     #[command(after_help = "Example:\n  stocktake scan uploads main")]
     Scan(ScanArguments),
+    /// Bring the catalogue in line with the configured GitLab
+    ///
+    /// Looks at every row once: adds new records, changes those whose row was changed, deletes those whose row is gone.
+    /// Goes on where an earlier run was interrupted. A model whose rows seem to be gone altogether, or by the half, keeps
+    /// its records, unless `--accept-deletions` says that they really are. Exit status: 0 all models were read, 1 some
+    /// could not be read or kept records, 2 it could not run. `serve` does the same by itself, little by little.
+    #[command(
+        after_help = "Examples:\n  stocktake sync\n  stocktake sync lfs_objects uploads --accept-deletions"
+    )]
+    Sync(SyncArguments),
+    /// List files and repositories that no row of the configured GitLab claims
+    ///
+    /// Brings the catalogue in line first, then walks every storage of GitLab's. Temporary and internal folders of
+    /// GitLab's own are passed over. Deletes nothing. Exit status: 0 all storages were walked, 1 some could not be, 2 it
+    /// could not run.
+    #[command(
+        after_help = "Examples:\n  stocktake orphans\n  stocktake orphans --format csv --older-than 1d > orphans.csv"
+    )]
+    Orphans(OrphansArguments),
+    /// Print what was found, record by record
+    ///
+    /// The failed records, or those in another state: where each lies, what is wrong with it, and whom it belongs to.
+    #[command(
+        after_help = "Examples:\n  stocktake export > failed.csv\n  stocktake export uploads --state succeeded --format json"
+    )]
+    Export(ExportArguments),
+    /// Print the statements that allow a database role to read what Stocktake reads of a GitLab
+    ///
+    /// Some columns of some tables. Run them in GitLab's database as its owner, and again after an upgrade of GitLab.
+    #[command(after_help = "Example:\n  stocktake grants stocktake | sudo gitlab-psql")]
+    Grants {
+        /// The role, which must exist
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        role: String,
+    },
     /// Take the content as it is now for the good one
     ///
     /// For records found altered whose new content is right. Says what it replaced.
@@ -173,6 +208,70 @@ pub(crate) struct ScanArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SyncArguments {
+    /// The models; none means all
+    #[arg(value_name = "MODEL")]
+    pub(crate) models: Vec<Model>,
+    /// Delete the records of rows that are gone, however many they are
+    #[arg(long)]
+    pub(crate) accept_deletions: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrphansArguments {
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ListFormat,
+    /// Only what was last changed longer ago than this, for example 1d
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(crate) older_than: Option<Duration>,
+    /// Take the catalogue as it is, without bringing it in line first
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people
+    #[default]
+    Text,
+    /// With a header line
+    Csv,
+    /// One document
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The models; none means all
+    #[arg(value_name = "MODEL")]
+    pub(crate) models: Vec<Model>,
+    /// The records in this state
+    #[arg(long, value_name = "STATE", default_value = "failed", conflicts_with = "differing")]
+    pub(crate) state: State,
+    /// Instead, the records whose content does not agree with GitLab's own checksum
+    #[arg(long)]
+    pub(crate) differing: bool,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ExportFormat,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// With a header line
+    #[default]
+    Csv,
+    /// One array
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct AcceptArguments {
     /// The model that the records belong to
     pub(crate) model: Model,
@@ -243,6 +342,10 @@ impl Arguments {
             Command::Status(_)
             | Command::Import(_)
             | Command::Scan(_)
+            | Command::Sync(_)
+            | Command::Orphans(_)
+            | Command::Export(_)
+            | Command::Grants { .. }
             | Command::Accept(_)
             | Command::Token(_)
             | Command::Migrate

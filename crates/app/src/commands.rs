@@ -1,10 +1,13 @@
 //! The commands, one module each.
 
 mod accept;
+mod export;
 mod import;
+mod orphans;
 mod scan;
 mod serve;
 mod status;
+mod sync;
 mod token;
 mod verify;
 mod worker;
@@ -32,6 +35,10 @@ pub(crate) async fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<Ex
         Command::Status(arguments) => status::run(settings, arguments).await?,
         Command::Import(arguments) => import::run(settings, arguments).await?,
         Command::Scan(arguments) => scan::run(settings, arguments).await?,
+        Command::Sync(arguments) => return sync::run(settings, arguments).await,
+        Command::Orphans(arguments) => return orphans::run(settings, arguments).await,
+        Command::Export(arguments) => export::run(settings, arguments).await?,
+        Command::Grants { role } => output::print(&stocktake_gitlab::grants(role))?,
         Command::Accept(arguments) => return accept::run(settings, arguments).await,
         Command::Token(command) => token::run(settings, command).await?,
         Command::Migrate => migrate(loaded).await?,

@@ -41,6 +41,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let loaded = settings::load(arguments.global.config.as_deref(), arguments.overrides())?;
     logging::start(&loaded.settings.log, arguments.command.is_service());
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(commands::run(&arguments.command, &loaded));
     // A read that hangs in the operating system must not keep the process from ending.

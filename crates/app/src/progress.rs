@@ -10,6 +10,10 @@ use stocktake_worker::{Progress, Tally};
 
 use crate::output;
 
+mod models;
+
+pub(crate) use models::ModelMeters;
+
 /// How often a plain line is said at the most.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 

@@ -1,5 +1,6 @@
 //! The configuration: raw values from their layers, checked once into types that cannot be wrong.
 
+mod gitlab;
 mod layers;
 mod reader;
 mod show;
@@ -15,7 +16,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Model};
+use stocktake_gitlab::GitlabAuthoritySettings;
 
+pub(crate) use gitlab::Gitlab;
 pub(crate) use layers::Override;
 pub(crate) use show::show;
 pub(crate) use storages::{Content, Storage};
@@ -41,6 +44,9 @@ pub(crate) struct Settings {
     pub(crate) verification: Verification,
     pub(crate) storages: BTreeMap<String, Storage>,
     pub(crate) secrets: Secrets,
+    pub(crate) gitlab: Option<Gitlab>,
+    /// The GitLab whose administrators' tokens count here.
+    pub(crate) authority: Option<GitlabAuthoritySettings>,
     pub(crate) log: Log,
 }
 
@@ -102,6 +108,8 @@ pub(crate) struct Log {
 /// The configuration in force, raw and checked.
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
+    /// What could not be understood of a GitLab's configuration, and was passed over: a sentence each.
+    pub(crate) notes: Vec<String>,
     table: Table,
 }
 
@@ -111,9 +119,10 @@ pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Load
 }
 
 fn load_from(sources: &Sources) -> Result<Loaded, SettingsError> {
-    let table = layers::merge(sources)?;
+    let mut table = layers::merge(sources)?;
+    let notes = gitlab::derive(&mut table)?;
     let settings = check(&table)?;
-    Ok(Loaded { settings, table })
+    Ok(Loaded { settings, notes, table })
 }
 
 fn check(table: &Table) -> Result<Settings, SettingsError> {
@@ -125,9 +134,12 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
         verification: verification(&mut reader)?,
         storages: BTreeMap::new(),
         secrets: secrets(&mut reader)?,
+        gitlab: None,
+        authority: gitlab::authority(&mut reader)?,
         log: log(&mut reader)?,
     };
     settings.storages = storages::storages(&mut reader, settings.worker.readers)?;
+    settings.gitlab = gitlab::read(&mut reader, &settings.storages)?;
     reader.finish()?;
     for name in settings.worker.storages.iter().flatten() {
         if !settings.storages.contains_key(name) {

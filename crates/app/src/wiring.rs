@@ -5,19 +5,21 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret as _;
 use stocktake_content::{DirectoryStore, HashPool};
-use stocktake_domain::ports::ContentStore;
+use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
 use stocktake_git::GitStore;
+use stocktake_gitlab::{GitlabAuthority, GitlabSource};
 use stocktake_objects::ObjectStorage;
 use stocktake_registry::{RegistryDirectoryStore, RegistryStore};
 use stocktake_storage::{Store, StoreSettings};
+use stocktake_sync::{Sync, SyncParts, SyncSettings};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
 };
 
-use crate::chance::{SystemClock, SystemDice};
+use crate::chance::{SystemClock, SystemDice, secret};
 use crate::settings::{Content, Settings};
 
 /// What the storage crate is told.
@@ -101,4 +103,35 @@ pub(crate) fn scheduler(settings: &Settings, store: &Store) -> Scheduler {
         poll: settings.worker.poll,
     };
     Scheduler::new(Arc::clone(&store.queue), Arc::clone(&store.jobs), Arc::new(SystemClock), settings)
+}
+
+/// The configured GitLab; an error if there is none.
+pub(crate) fn source(settings: &Settings) -> anyhow::Result<Arc<dyn Source>> {
+    let gitlab = settings.gitlab.as_ref();
+    let gitlab = gitlab.ok_or_else(|| anyhow!("no GitLab is configured (sources.gitlab.database_url)"))?;
+    Ok(Arc::new(GitlabSource::new(gitlab.source.clone()).context("sources.gitlab")?))
+}
+
+/// What brings the catalogue in line with a source.
+pub(crate) fn sync(settings: &Settings, store: &Store, source: Arc<dyn Source>) -> anyhow::Result<Sync> {
+    let parts = SyncParts {
+        source,
+        syncs: Arc::clone(&store.syncs),
+        catalogue: Arc::clone(&store.catalogue),
+        clock: Arc::new(SystemClock),
+        holder: WorkerId(format!("sync-{}-{}", std::process::id(), secret()?)),
+    };
+    let mut how = SyncSettings::default();
+    if let Some(gitlab) = &settings.gitlab {
+        how.interval = gitlab.interval;
+        how.round = gitlab.sweep;
+        how.batch = gitlab.source.batch_size.get();
+    }
+    Ok(Sync::new(parts, how))
+}
+
+/// The GitLab whose administrators' tokens count, if one is configured.
+pub(crate) fn authority(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Authority>>> {
+    let Some(authority) = &settings.authority else { return Ok(None) };
+    Ok(Some(Arc::new(GitlabAuthority::new(authority).context("auth")?)))
 }

@@ -53,7 +53,9 @@ impl fmt::Display for FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Failure {
     kind: FailureKind,
-    text: String,
+    text: Box<str>,
+    /// In a box, because few failures have one.
+    calculated: Option<Box<Digest>>,
 }
 
 impl Failure {
@@ -62,7 +64,8 @@ impl Failure {
         let lead = format!("{PREFIX}File is not checksummable - file does not exist at: ");
         let room = MAX_FAILURE_CHARS - lead.chars().count();
         let skipped = at.chars().count().saturating_sub(room);
-        Self { kind: FailureKind::Missing, text: lead.chars().chain(at.chars().skip(skipped)).collect() }
+        let text = lead.chars().chain(at.chars().skip(skipped)).collect::<String>().into();
+        Self { kind: FailureKind::Missing, text, calculated: None }
     }
 
     /// No repository where one must be.
@@ -73,10 +76,9 @@ impl Failure {
     /// The content's digest is not the one recorded when it was stored.
     pub fn checksum_mismatch(expected: Digest, calculated: Digest) -> Self {
         let algorithm = expected.algorithm();
-        Self::new(
-            FailureKind::Altered,
-            format!("{PREFIX}Checksum mismatch: expected {algorithm} {expected}, calculated {calculated}"),
-        )
+        let text =
+            format!("{PREFIX}Checksum mismatch: expected {algorithm} {expected}, calculated {calculated}");
+        Self { calculated: Some(Box::new(calculated)), ..Self::new(FailureKind::Altered, text) }
     }
 
     /// The content's size in bytes is not the one recorded when it was stored.
@@ -89,7 +91,8 @@ impl Failure {
 
     /// The content is not what our own last good checksum says it was.
     pub fn content_changed(since: Timestamp, was: Digest, is: Digest) -> Self {
-        Self::new(FailureKind::Altered, format!("{PREFIX}Content changed since {since}: was {was}, is {is}"))
+        let text = format!("{PREFIX}Content changed since {since}: was {was}, is {is}");
+        Self { calculated: Some(Box::new(is)), ..Self::new(FailureKind::Altered, text) }
     }
 
     /// Something within the content is not what the digest recorded there says; `what` names it.
@@ -113,8 +116,8 @@ impl Failure {
     }
 
     /// A failure read back from where it was kept; the text is cut to [`MAX_FAILURE_CHARS`].
-    pub fn restored(kind: FailureKind, text: String) -> Self {
-        Self::new(kind, text)
+    pub fn restored(kind: FailureKind, text: String, calculated: Option<Digest>) -> Self {
+        Self { calculated: calculated.map(Box::new), ..Self::new(kind, text) }
     }
 
     /// The kind.
@@ -127,11 +130,16 @@ impl Failure {
         &self.text
     }
 
+    /// The digest of the content that was found instead of the right one, where that is what is wrong.
+    pub fn calculated(&self) -> Option<Digest> {
+        self.calculated.as_deref().copied()
+    }
+
     fn new(kind: FailureKind, mut text: String) -> Self {
         if let Some((end, _)) = text.char_indices().nth(MAX_FAILURE_CHARS) {
             text.truncate(end);
         }
-        Self { kind, text }
+        Self { kind, text: text.into(), calculated: None }
     }
 }
 

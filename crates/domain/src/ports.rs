@@ -3,14 +3,17 @@
 //! Rules for all of them: a look-up that finds nothing is `Ok(None)`, not an error; time comes in as a
 //! parameter; each method is one atomic step, and a caller that vanishes half way leaves nothing half done.
 
+mod authority;
 mod catalogue;
 mod content;
 mod jobs;
 mod queue;
 mod recalculation;
 mod source;
+mod sync;
 mod tokens;
 
+pub use authority::{Authority, AuthorityError, Credential, Identity};
 pub use catalogue::{
     Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream,
     SortOrder,
@@ -21,13 +24,15 @@ pub use queue::{
     ClaimFilter, ClaimedRecord, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, WakeSignal, WorkerId,
 };
 pub use recalculation::{Recalculated, Recalculation};
-pub use source::{Readable, Source, SourceError, SourcePage, SourceRow};
+pub use source::{Claim, Readable, Source, SourceError, SourcePage};
+pub use sync::{AllOf, Round, SyncApplied, SyncPiece, SyncState, Syncs};
 pub use tokens::{NameTaken, Tokens};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
-    catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs, queue::MockQueue,
-    queue::MockWakeSignal, recalculation::MockRecalculation, source::MockSource, tokens::MockTokens,
+    authority::MockAuthority, catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs,
+    queue::MockQueue, queue::MockWakeSignal, recalculation::MockRecalculation, source::MockSource,
+    sync::MockSyncs, tokens::MockTokens,
 };
 
 /// Why a store of ours could not do what was asked; each variant tells the caller what to do.

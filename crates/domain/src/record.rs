@@ -18,6 +18,11 @@ pub struct Location {
     pub path: String,
 }
 
+impl Location {
+    /// Stands for a storage or a path that is not known. No storage is configured under this name.
+    pub const UNKNOWN: &str = "-";
+}
+
 /// What a source says of a record: one line of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -37,6 +42,13 @@ pub struct Entry {
     pub mutable: bool,
     /// Switched off: never checksummed.
     pub disabled: bool,
+    /// The full path of the project or group that it belongs to, where the source says so: for reports.
+    pub owner: Option<String>,
+    /// The checksum that the source's own verification last found good, where it has one.
+    pub elsewhere: Option<Digest>,
+    /// When the content was last changed, where the source says so: a later time than the one known before is a
+    /// reason to read the content again.
+    pub touched_at: Option<Timestamp>,
 }
 
 impl Entry {
@@ -51,6 +63,9 @@ impl Entry {
             rule: Rule::Stored,
             mutable: false,
             disabled: false,
+            owner: None,
+            elsewhere: None,
+            touched_at: None,
         }
     }
 }
@@ -77,6 +92,10 @@ pub struct Record {
     /// An administrator took other content than the recorded for good, so that [`Record::expected`] and
     /// [`Record::file_size`] are no longer compared.
     pub accepted: bool,
+    /// The full path of the project or group that it belongs to, where the source says so.
+    pub owner: Option<String>,
+    /// The checksum that the source's own verification last found good, where it has one.
+    pub elsewhere: Option<Digest>,
     /// The state of the checksum.
     pub status: Status,
 }
@@ -94,7 +113,21 @@ impl Record {
 
     /// What the content is compared with.
     pub fn reference(&self) -> Reference {
-        Reference { expected: self.expected, size: self.file_size, baseline: self.history().baseline() }
-            .under(&self.rule, self.accepted, self.mutable || self.model.is_mutable())
+        let reference = Reference {
+            expected: self.expected,
+            size: self.file_size,
+            baseline: self.history().baseline(),
+            elsewhere: self.elsewhere,
+        };
+        reference.under(&self.rule, self.accepted, self.mutable || self.model.is_mutable())
+    }
+
+    /// Whether what was last read agrees with [`Record::elsewhere`]; `None` where the two cannot be compared, or
+    /// were not yet.
+    pub fn agrees(&self) -> Option<bool> {
+        match &self.status {
+            Status::Succeeded(verification) => verification.stage().agrees,
+            _ => None,
+        }
     }
 }

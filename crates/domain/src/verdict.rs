@@ -116,6 +116,9 @@ pub struct Reference {
     pub size: Option<u64>,
     /// Our own last good checksum.
     pub baseline: Option<Baseline>,
+    /// The checksum that the source's own verification recorded, of the stored bytes or of a repository. It
+    /// binds nothing: whether it agrees is only told.
+    pub elsewhere: Option<Digest>,
 }
 
 impl Reference {
@@ -128,16 +131,25 @@ impl Reference {
             expected: self.expected.filter(|_| !accepted),
             size: size.filter(|_| !accepted),
             baseline: self.baseline.filter(|_| !mutable),
+            elsewhere: self.elsewhere,
         }
     }
 
     /// The algorithms a comparison needs besides the one whose digest is shown.
     pub fn algorithms(&self, shown: Algorithm) -> Algorithms {
         let mut set = Algorithms::default().with(shown);
-        for digest in [self.expected, self.baseline.map(|baseline| baseline.digest)].into_iter().flatten() {
+        let own = self.baseline.map(|baseline| baseline.digest);
+        for digest in [self.expected, own, self.elsewhere].into_iter().flatten() {
             set = set.with(digest.algorithm());
         }
         set
+    }
+
+    /// Whether what was seen agrees with [`Reference::elsewhere`], as far as the two can be compared.
+    pub fn agrees(&self, seen: &Observation) -> Option<bool> {
+        let elsewhere = self.elsewhere?;
+        let is = digest(seen.evidence, &seen.stored, elsewhere.algorithm()).ok().flatten()?;
+        Some(is.agrees_with(&elsewhere))
     }
 }
 
@@ -215,6 +227,7 @@ mod tests {
             expected: Some(Digest::Md5(MD5)),
             size: Some(12),
             baseline: Some(baseline(Digest::Sha256(SHA))),
+            elsewhere: None,
         };
         assert_eq!(judge(&reference, &seen(), Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
         assert_eq!(judge(&reference, &seen(), Algorithm::Md5), Ok(Digest::Md5(MD5)));
@@ -247,6 +260,24 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_else_recorded_is_compared_but_binds_nothing() {
+        let beside = |digest| Reference { elsewhere: Some(digest), ..Reference::default() };
+        for (digest, agrees) in [
+            (Digest::Sha256(SHA), Some(true)),
+            (Digest::Sha256([9; 32]), Some(false)),
+            (Digest::Metadata(Metadata::Size(12)), Some(true)),
+            (Digest::Metadata(Metadata::Size(13)), Some(false)),
+            (Digest::Gitaly([9; 20]), None),
+        ] {
+            let reference = beside(digest);
+            assert_eq!(reference.agrees(&seen()), agrees, "{digest:?}");
+            assert_eq!(judge(&reference, &seen(), Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
+        }
+        assert_eq!(Reference::default().agrees(&seen()), None);
+        assert!(beside(Digest::Gitaly([9; 20])).algorithms(Algorithm::Sha256).gitaly);
+    }
+
+    #[test]
     fn mutable_content_is_not_bound_by_our_own_checksum() {
         let own = Reference { baseline: Some(baseline(Digest::Sha256([9; 32]))), ..Reference::default() };
         assert_eq!(own.under(&Rule::Stored, false, true), Reference::default());
@@ -256,7 +287,8 @@ mod tests {
     #[test]
     fn accepted_content_is_compared_with_our_own_checksum_alone() {
         let own = Some(baseline(Digest::Sha256(SHA)));
-        let reference = Reference { expected: Some(Digest::Md5([0; 16])), size: Some(1), baseline: own };
+        let reference =
+            Reference { expected: Some(Digest::Md5([0; 16])), size: Some(1), baseline: own, elsewhere: None };
         let left = Reference { baseline: own, ..Reference::default() };
         assert_eq!(reference.under(&Rule::Length(7), true, false), left);
     }
@@ -280,7 +312,8 @@ mod tests {
         let plain =
             Measure { size: Some(5), digests: Digests { sha256: Some([7; 32]), ..Digests::default() } };
         let encrypted = Observation { recorded: Some(Box::new(Ok(plain))), ..seen() };
-        let good = Reference { expected: Some(Digest::Sha256([7; 32])), size: Some(5), baseline: None };
+        let good =
+            Reference { expected: Some(Digest::Sha256([7; 32])), size: Some(5), ..Reference::default() };
         assert_eq!(judge(&good, &encrypted, Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
         let bad = Reference { expected: Some(Digest::Sha256(SHA)), ..good };
         assert_eq!(judge(&bad, &encrypted, Algorithm::Sha256).unwrap_err().kind(), FailureKind::Altered);
@@ -307,7 +340,7 @@ mod tests {
             |digests| Observation { evidence: Evidence::Metadata, ..Observation::of_content(12, digests) };
         let with_md5 = kept(Digests { md5: Some(MD5), ..Digests::default() });
         let bare = kept(Digests::default());
-        let md5 = Reference { expected: Some(Digest::Md5(MD5)), size: Some(12), baseline: None };
+        let md5 = Reference { expected: Some(Digest::Md5(MD5)), size: Some(12), ..Reference::default() };
         let judged = |reference: &Reference, seen| judge(reference, seen, Algorithm::Sha256);
         assert_eq!(judged(&md5, &with_md5), Ok(Digest::Metadata(Metadata::Md5(MD5))));
         assert_eq!(judged(&md5, &bare), Ok(Digest::Metadata(Metadata::Size(12))));

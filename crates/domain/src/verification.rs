@@ -98,8 +98,12 @@ pub enum Origin {
 }
 
 /// The last attempt found the content good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Succeeded;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Succeeded {
+    /// Whether the content also agrees with the checksum that the source's own verification recorded; `None`
+    /// where the two were not, or cannot be, compared.
+    pub agrees: Option<bool>,
+}
 
 /// The last attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -157,7 +161,8 @@ impl<S> Verification<S> {
     /// An administrator took the content as it is for good: `checksum` is its digest. If an attempt is
     /// running, its result will be thrown away.
     pub fn accept(self, checksum: Digest, now: Timestamp) -> Verification<Succeeded> {
-        Verification { history: self.history.next_attempt().good(checksum, now), stage: Succeeded }
+        let history = self.history.next_attempt().good(checksum, now);
+        Verification { history, stage: Succeeded::default() }
     }
 }
 
@@ -198,7 +203,7 @@ impl Verification<Started> {
 
     /// The content was read and is good.
     pub fn succeed(self, checksum: Digest, now: Timestamp) -> Verification<Succeeded> {
-        Verification { history: self.history.good(checksum, now), stage: Succeeded }
+        Verification { history: self.history.good(checksum, now), stage: Succeeded::default() }
     }
 
     /// The content is missing, altered, unreadable or invalid. `jitter` is the random part of the wait, see
@@ -228,6 +233,12 @@ impl Verification<Started> {
 }
 
 impl Verification<Succeeded> {
+    /// The same, and how it compares with what the source's own verification recorded.
+    #[must_use]
+    pub fn beside(self, agrees: Option<bool>) -> Self {
+        Self { stage: Succeeded { agrees }, ..self }
+    }
+
     /// The last success is too old: it is due again, and nothing else changes.
     pub fn expire(self) -> Verification<Pending> {
         Verification { history: self.history, stage: Pending }

@@ -16,6 +16,7 @@ mod config;
 mod digest;
 mod id;
 mod list;
+mod measure;
 mod num;
 mod objects;
 mod refs;

@@ -14,6 +14,7 @@ use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionS
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::list;
+use crate::measure;
 use crate::repository;
 use crate::visit::Desk;
 
@@ -131,5 +132,10 @@ impl ContentStore for GitStore {
 
     fn list(&self) -> FoundStream {
         list::list(self.shared.settings.root.clone())
+    }
+
+    async fn measure(&self, path: &str) -> Option<u64> {
+        let (root, path) = (self.shared.settings.root.clone(), path.to_owned());
+        tokio::task::spawn_blocking(move || measure::measure(&root, &path)).await.ok().flatten()
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use stocktake_domain::Digest;
+use stocktake_domain::{Digest, Metadata, ModelKind};
 
 /// The digest in a column of bytes, whatever of its encodings it has; `None` if it is none.
 ///
@@ -66,21 +66,49 @@ fn of_raw(bytes: &[u8]) -> Option<Digest> {
     }
 }
 
-/// A checksum of GitLab's own verification as text, from a table of states: it is kept as text, but if it is
-/// not, its bytes are told by their digits. Not every one is a digest: of an object it is a size.
-pub(crate) fn checksum(bytes: &[u8]) -> Option<String> {
-    let text =
-        std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
-    (!bytes.is_empty()).then(|| text.map_or_else(|| hex::encode(bytes), ToOwned::to_owned))
+/// A checksum of GitLab's own verification, from a table of states, where it is text; of a model of this kind.
+///
+/// Nobody has promised that it stays text, so that bytes of a digest's length are taken for one.
+pub(crate) fn of_state(kind: ModelKind, bytes: &[u8]) -> Option<Digest> {
+    of_shown(kind, bytes).or_else(|| match kind {
+        ModelKind::GitRepository => bytes.try_into().ok().map(Digest::Gitaly),
+        ModelKind::Blob | ModelKind::ContainerRepository => bytes.try_into().ok().map(Digest::Sha256),
+    })
 }
 
-/// The same from a column of the model's own table, where older versions keep the bytes.
-pub(crate) fn packed_checksum(bytes: &[u8]) -> Option<String> {
+/// The same from a column of the model's own table, where older versions keep what its digits stand for.
+pub(crate) fn of_packed_state(kind: ModelKind, bytes: &[u8]) -> Option<Digest> {
     match bytes.len() {
-        0 => None,
-        64 | 40 => checksum(bytes),
-        _ => Some(hex::encode(bytes)),
+        64 | 40 => of_state(kind, bytes),
+        _ => of_shown(kind, hex::encode(bytes).as_bytes()),
     }
+}
+
+/// The checksum in the form that GitLab shows: 64 digits of a file or a container repository, Gitaly's of a
+/// repository, and the size alone of an object.
+fn of_shown(kind: ModelKind, text: &[u8]) -> Option<Digest> {
+    let sha256 = || Some(text).filter(|text| text.len() == 64).and_then(unhex).map(Digest::Sha256);
+    match kind {
+        ModelKind::GitRepository => of_refs(text),
+        ModelKind::ContainerRepository => sha256(),
+        // A file's place may have changed since, so that its size counts wherever it lies now.
+        ModelKind::Blob => sha256().or_else(|| of_size(text)),
+    }
+}
+
+/// Gitaly's checksum, which it shows without leading bytes of zero.
+fn of_refs(text: &[u8]) -> Option<Digest> {
+    let mut digits = [b'0'; 40];
+    let begin = digits.len().checked_sub(text.len()).filter(|begin| begin % 2 == 0 && *begin < 40)?;
+    digits.get_mut(begin..)?.copy_from_slice(text);
+    unhex(&digits).map(Digest::Gitaly)
+}
+
+/// A size as GitLab shows it: decimal, with an even number of digits.
+fn of_size(text: &[u8]) -> Option<Digest> {
+    let text = std::str::from_utf8(text).ok()?;
+    let size = Digest::Metadata(Metadata::Size(text.parse().ok()?));
+    (size.to_string() == text).then_some(size)
 }
 
 #[cfg(test)]
@@ -119,18 +147,51 @@ mod tests {
         assert_eq!(of_bytes(&column), of_text(HEX));
     }
 
+    /// What a checksum of each kind is, as text and packed; `None` where it is none.
+    fn shown(read: fn(ModelKind, &[u8]) -> Option<Digest>, bytes: &[u8]) -> [Option<String>; 3] {
+        [ModelKind::Blob, ModelKind::GitRepository, ModelKind::ContainerRepository]
+            .map(|kind| read(kind, bytes).map(|digest| digest.tagged()))
+    }
+
     #[test]
     fn checksums_of_gitlabs_own() {
-        assert_eq!(checksum(HEX.as_bytes()).as_deref(), Some(HEX));
-        assert_eq!(checksum(b"0123").as_deref(), Some("0123"));
-        assert_eq!(checksum(b"abc").as_deref(), Some("abc"));
-        assert_eq!(checksum(&hex::decode(HEX).unwrap()).as_deref(), Some(HEX));
-        assert_eq!(checksum(b""), None);
-        assert_eq!(packed_checksum(&hex::decode(HEX).unwrap()).as_deref(), Some(HEX));
-        assert_eq!(packed_checksum(HEX.as_bytes()).as_deref(), Some(HEX));
-        // The size 12 of an object, packed: as text it would be no text at all, and 3132 would be "12".
-        assert_eq!(packed_checksum(&[0x12]).as_deref(), Some("12"));
-        assert_eq!(packed_checksum(&[0x31, 0x32]).as_deref(), Some("3132"));
-        assert_eq!(packed_checksum(b""), None);
+        let sha256 = Some(format!("sha256:{HEX}"));
+        let git = |digits: &str| Some(format!("gitaly:{digits}"));
+        let size = |digits: &str| Some(format!("size:{digits}"));
+        let (short, zeros) = ("e0c8b55c106d3f9a338da2daf8d5b939ea4ac2", "0".repeat(40));
+        let raw = hex::decode(HEX).unwrap();
+        for (text, expected) in [
+            (HEX.as_bytes(), [sha256.clone(), None, sha256.clone()]),
+            (&raw, [sha256.clone(), None, sha256.clone()]),
+            (short.as_bytes(), [None, git(short), None]),
+            (zeros.as_bytes(), [None, git(&zeros), None]),
+            (&[7; 20], [None, git(&"07".repeat(20)), None]),
+            // The sizes of GitLab's own tests, and what is no size.
+            (b"12", [size("12"), git("12"), None]),
+            (b"0123", [size("0123"), git("0123"), None]),
+            (b"00", [size("00"), git(&zeros), None]),
+            (b"123", [None, None, None]),
+            (b"0012", [None, git("12"), None]),
+            (b"+1", [None, None, None]),
+            (b"no checksum", [None, None, None]),
+            (b"", [None, None, None]),
+        ] {
+            assert_eq!(shown(of_state, text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn checksums_of_gitlabs_own_as_older_versions_keep_them() {
+        let sha256 = Some(format!("sha256:{HEX}"));
+        let raw = hex::decode(HEX).unwrap();
+        for bytes in [HEX.as_bytes(), &raw] {
+            assert_eq!(shown(of_packed_state, bytes), [sha256.clone(), None, sha256.clone()]);
+        }
+        let git = Some(format!("gitaly:{}", "0d".repeat(20)));
+        assert_eq!(shown(of_packed_state, &[0x0d; 20]), [None, git, None]);
+        // Two digits to a byte: "3132", not the text "12".
+        assert_eq!(shown(of_packed_state, b"12")[0].as_deref(), Some("size:3132"));
+        assert_eq!(shown(of_packed_state, &[0x01, 0x23])[0].as_deref(), Some("size:0123"));
+        assert_eq!(shown(of_packed_state, b""), [None, None, None]);
     }
 }

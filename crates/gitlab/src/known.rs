@@ -16,6 +16,7 @@ pub(crate) use tables::{
 use crate::database::{Snapshot, Value};
 use crate::field::Field as _;
 use crate::owners;
+use crate::path;
 use crate::plan::Owner;
 use crate::schema::{Part, Schema};
 
@@ -78,6 +79,16 @@ impl Known {
             Owner::Project(id) => self.project_paths.get(&id),
             Owner::Group(id) => self.group_paths.get(&id),
         }
+    }
+
+    /// Where a project's repositories lie in their storage, but for what is behind it in their names.
+    pub(crate) fn disk_path(&self, project: &Project) -> Result<String, String> {
+        let id = project.id;
+        if project.is_hashed() {
+            return Ok(format!("@hashed/{}", path::hashed(id)));
+        }
+        let path = self.project_paths.get(&id).or_else(|| self.recorded_paths.get(&id));
+        path.cloned().ok_or_else(|| format!("the project {id} has no full path (no row in routes)"))
     }
 
     /// Looks everything up. What a table leads to is looked up after it.

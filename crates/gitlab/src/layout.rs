@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use stocktake_domain::Model;
 use stocktake_domain::ports::{Readable, SourceError};
 
+use crate::claims;
 use crate::database::{Database, Snapshot};
 use crate::field::Field as _;
 use crate::owners;
@@ -31,7 +32,7 @@ pub(crate) struct Home {
 pub(crate) fn all_parts() -> Vec<Part> {
     let known = [crate::known::RECORDED_PATHS, crate::known::SNIPPETS, crate::known::LFS_LINKS];
     let plans = PLANS.iter().flat_map(Plan::parts);
-    plans.chain(known).chain(owners::parts()).collect()
+    plans.chain(known).chain(owners::parts()).chain(claims::parts()).collect()
 }
 
 impl Layout {
@@ -68,7 +69,10 @@ impl Layout {
 
     /// The same as the port tells it.
     pub(crate) fn readable(&self, model: Model) -> Readable {
-        self.home(model).map_or_else(Readable::No, |_| Readable::Yes)
+        self.home(model).map_or_else(Readable::No, |home| {
+            let schema = if home.side == Side::Ci { &self.ci } else { &self.main };
+            Readable::Yes { about: schema.estimated(home.table) }
+        })
     }
 }
 
@@ -79,6 +83,8 @@ async fn look_into<'d>(
     let snapshot = database.snapshot().await?;
     let mut schema = Schema::probe(&snapshot, parts).await?;
     schema.find_filled(&snapshot, PLANS.iter().map(|plan| plan.states.part())).await?;
+    let tables: Vec<&str> = PLANS.iter().flat_map(|plan| plan.tables).copied().collect();
+    schema.estimate(&snapshot, &tables).await?;
     Ok((snapshot, schema))
 }
 

@@ -8,23 +8,36 @@
 //! Only ever read: each look is one read-only transaction of a moment, over a batch in the order of a primary
 //! key, with a time-out for its statements. A replica that follows the primary will do. [`grants`] says what a
 //! role must be allowed to read, which is some columns of some tables.
+//!
+//! Apart from that, `authority.rs` asks a GitLab over its HTTP API whose a token is: the port
+//! [`stocktake_domain::ports::Authority`]. And `installation.rs` reads GitLab's own configuration for where its data
+//! lies: [`Installation`].
 
+mod authority;
+mod claims;
 mod database;
 mod digest;
 mod error;
 mod field;
 mod grants;
+mod installation;
 mod known;
 mod layout;
 mod owners;
 mod path;
 mod plan;
+mod read;
 mod rows;
 mod schema;
 mod settings;
 mod source;
+mod states;
 mod tls;
 
+pub use authority::{AuthoritySettingsError, GitlabAuthority, GitlabAuthoritySettings};
 pub use grants::grants;
+pub use installation::{
+    AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, InstallationError, Place, RegistryPlace,
+};
 pub use settings::{GitlabSettings, Shelf, Storages, Stores};
 pub use source::GitlabSource;

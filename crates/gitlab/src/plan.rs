@@ -1,6 +1,6 @@
 //! How each model is read: its table, its columns, and what else is needed to say where the content lies.
 
-use stocktake_domain::{Digest, Location, Model, Rule, Timestamp};
+use stocktake_domain::{Digest, Entry, Location, Model, RecordKey, Rule, Timestamp};
 use tokio_postgres::Row;
 
 use crate::field::{Column, Kind};
@@ -158,6 +158,8 @@ pub(crate) struct Facts {
     pub(crate) mutable: bool,
     pub(crate) disabled: bool,
     pub(crate) owner: Owner,
+    /// When the content was last changed: what [`Plan::touched`] looks at.
+    pub(crate) touched_at: Option<Timestamp>,
 }
 
 impl Facts {
@@ -173,17 +175,42 @@ impl Facts {
             mutable: false,
             disabled: false,
             owner: Owner::Nobody,
+            touched_at: None,
         }
     }
 
-    /// The place as far as it is known, and the rule, which says why it is not known in full.
+    /// What it says of the record of this key, which belongs to `owner` and has this checksum of GitLab's.
     ///
-    /// What is never read needs no place.
-    pub(crate) fn place(&self, unknown: &str) -> (Location, Rule) {
-        let or_unknown = |part: &Result<String, String>| part.clone().unwrap_or_else(|_| unknown.to_owned());
-        let location = Location { storage: or_unknown(&self.storage), path: or_unknown(&self.path) };
-        let why = self.path.as_ref().err().or(self.storage.as_ref().err()).filter(|_| !self.disabled);
-        (location, why.map_or_else(|| self.rule.clone(), |why| Rule::Unresolved(why.clone())))
+    /// A part of the place that is not known is left open, and the rule says why: with the row's own reason, if
+    /// it has one, for that explains more. What is never read needs no place.
+    pub(crate) fn entry(self, key: i64, owner: Option<String>, elsewhere: Option<Digest>) -> Entry {
+        let mut why = None;
+        let mut known = |part: Result<String, String>| {
+            part.unwrap_or_else(|reason| {
+                why.get_or_insert(reason);
+                Location::UNKNOWN.to_owned()
+            })
+        };
+        let (path, storage) = (known(self.path), known(self.storage));
+        let rule = match (self.rule, why) {
+            (rule, Some(why)) if !self.disabled && !matches!(rule, Rule::Unresolved(_)) => {
+                Rule::Unresolved(why)
+            }
+            (rule, _) => rule,
+        };
+        Entry {
+            key: RecordKey::integer(key),
+            created_at: self.created_at,
+            file_size: self.file_size.and_then(|size| u64::try_from(size).ok()),
+            location: Location { storage, path },
+            expected: self.expected,
+            rule,
+            mutable: self.mutable,
+            disabled: self.disabled,
+            owner,
+            elsewhere,
+            touched_at: self.touched_at,
+        }
     }
 }
 

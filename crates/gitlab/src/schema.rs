@@ -15,6 +15,9 @@ use crate::field::{Column, Field as _};
 /// (<https://docs.gitlab.com/administration/postgresql/multiple_databases/>).
 const PROBE: &str = r"
     SELECT t.name, a.attname::text, y.typname::text, has_column_privilege(t.class, a.attnum, 'SELECT'),
+           EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+                   WHERE i.indrelid = t.class AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL
+                   AND m.amname = 'btree'),
            EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.class AND g.tgenabled <> 'D'
                    AND g.tgname LIKE 'gitlab\_schema\_write\_trigger\_for\_%')
     FROM (SELECT name, to_regclass(quote_ident(name))::oid AS class FROM unnest($1) AS name) AS t
@@ -22,11 +25,20 @@ const PROBE: &str = r"
     JOIN pg_type y ON y.oid = a.atttypid
     WHERE a.attname = ANY ($2)";
 
+/// About how many rows the tables have, by what the planner knows: of a partitioned one, its partitions together.
+const ESTIMATES: &str = "
+    SELECT t.name, sum(c.reltuples)::bigint
+    FROM (SELECT name, to_regclass(quote_ident(name)) AS class FROM unnest($1) AS name) AS t
+    CROSS JOIN LATERAL (SELECT t.class UNION SELECT relid FROM pg_partition_tree(t.class)) AS parts (class)
+    JOIN pg_class c ON c.oid = parts.class AND c.relkind <> 'p' AND c.reltuples > 0
+    GROUP BY t.name";
+
 /// The part of a database's schema that we know of.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
     tables: HashMap<String, Table>,
     filled: HashSet<&'static str>,
+    estimates: HashMap<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +52,8 @@ struct Table {
 struct Present {
     type_name: String,
     readable: bool,
+    /// An index that has all rows begins with it.
+    indexed: bool,
 }
 
 /// A table with those of its columns that are read.
@@ -88,6 +102,44 @@ impl Schema {
             self.filled = tables.copied().collect();
         }
         Ok(())
+    }
+
+    /// Asks the planner about how many rows these tables have.
+    pub(crate) async fn estimate(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        tables: &[&str],
+    ) -> Result<(), SourceError> {
+        let values: [Value<'_>; 1] = [(&tables, Type::TEXT_ARRAY)];
+        let read = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?));
+        let found: Vec<(String, i64)> = snapshot.rows(ESTIMATES, &values, read).await?;
+        let known = found.into_iter().filter_map(|(table, rows)| Some((table, u64::try_from(rows).ok()?)));
+        self.estimates = known.collect();
+        Ok(())
+    }
+
+    /// About how many rows the table has; `None` if the planner does not know.
+    pub(crate) fn estimated(&self, table: &str) -> Option<u64> {
+        self.estimates.get(table).copied()
+    }
+
+    /// Whether an index that has all rows of the table begins with this column.
+    pub(crate) fn is_indexed(&self, table: &str, column: &str) -> bool {
+        let found = self.tables.get(table).and_then(|table| table.columns.get(column));
+        found.is_some_and(|column| column.indexed)
+    }
+
+    /// Whether nothing was seen: the database was away.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// Whether the table is there with all columns that are needed, readable or not.
+    pub(crate) fn has(&self, part: &Part) -> bool {
+        self.tables.get(part.table).is_some_and(|table| {
+            let mut needed = part.columns.iter().filter(|column| column.needed);
+            needed.all(|column| table.columns.contains_key(column.name))
+        })
     }
 
     /// Whether the table had rows when it was looked at.
@@ -147,7 +199,8 @@ struct Found {
 
 impl Found {
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
-        let present = Present { type_name: row.try_get(2)?, readable: row.try_get(3)? };
-        Ok(Self { table: row.try_get(0)?, column: row.try_get(1)?, present, locked: row.try_get(4)? })
+        let present =
+            Present { type_name: row.try_get(2)?, readable: row.try_get(3)?, indexed: row.try_get(4)? };
+        Ok(Self { table: row.try_get(0)?, column: row.try_get(1)?, present, locked: row.try_get(5)? })
     }
 }

@@ -1,6 +1,6 @@
 //! What an administrator says of the GitLab instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -148,11 +148,47 @@ impl Storages {
         }
     }
 
+    /// The names of all of them.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let files = self.files.values().flat_map(|stores| [&stores.local, &stores.object]);
+        let single = files.chain([&self.public, &self.registry]).flatten();
+        single.chain(self.git.values()).cloned().collect()
+    }
+
+    /// What the storage of this name is to GitLab; more than one thing, where places share a bucket.
+    pub(crate) fn roles(&self, name: &str) -> Vec<Role> {
+        let is = |storage: &Option<String>| storage.as_deref() == Some(name);
+        let mut roles = Vec::new();
+        for (shelf, Stores { local, object }) in &self.files {
+            roles.extend(is(local).then_some(Role::Folder(*shelf)));
+            roles.extend(is(object).then_some(Role::Bucket(*shelf)));
+        }
+        roles.extend(is(&self.public).then_some(Role::Public));
+        roles.extend(is(&self.registry).then_some(Role::Registry));
+        roles.extend(self.git.values().any(|storage| storage == name).then_some(Role::Git));
+        roles
+    }
+
     /// The storage of repositories that Gitaly calls so.
     pub(crate) fn git(&self, name: &str) -> Result<String, String> {
         let known = self.git.get(name).cloned();
         known.ok_or_else(|| format!("the Git storage {name:?} is not configured"))
     }
+}
+
+/// What a storage is to GitLab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The local folder of a place.
+    Folder(Shelf),
+    /// The bucket of a place.
+    Bucket(Shelf),
+    /// The folder `public`.
+    Public,
+    /// A storage of Gitaly's.
+    Git,
+    /// The container registry.
+    Registry,
 }
 
 /// `file_store` of what lies on the local disk.

@@ -1,31 +1,27 @@
 //! The port, over one or two databases.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{Readable, Source, SourceError, SourcePage, SourceRow};
-use stocktake_domain::{Entry, Model, RecordKey, Timestamp};
-use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use stocktake_domain::ports::{Claim, Readable, Source, SourceError, SourcePage};
+use stocktake_domain::{Location, Model, RecordKey, Timestamp};
 
-use crate::database::{Database, Snapshot, Value};
-use crate::digest;
+use crate::claims::{Claims, Tables};
+use crate::database::Database;
 use crate::error::{is_drift, refused};
-use crate::field::Field as _;
 use crate::known::{Known, Main, Wanted};
-use crate::layout::{Home, Layout};
-use crate::plan::{Side, Table, Touched};
+use crate::layout::Layout;
+use crate::plan::{Side, Table};
+use crate::read::{Batch, Range, batch, page_statement};
 use crate::rows::{
     Attestation, ContainerRepository, DependencyProxyBlob, DependencyProxyManifest, DesignRepository,
     GroupWiki, JobArtifact, LfsObject, MergeRequestDiff, NugetSymbol, PackageFile, PagesDeployment,
     PipelineArtifact, ProjectRow, ProjectWiki, SecureFile, SnippetRepository, TerraformVersion, Upload,
 };
-use crate::schema::{Part, Schema};
+use crate::schema::Schema;
 use crate::settings::{GitlabSettings, Storages};
-
-/// How many times more rows are looked at for a change than may come back: most were not changed.
-const WINDOW: u32 = 10;
+use crate::states::checksums;
 
 /// The database of a GitLab instance, or its two.
 #[derive(Debug)]
@@ -36,15 +32,6 @@ pub struct GitlabSource {
     batch_size: u32,
     /// What the databases were found to have when last looked at.
     layout: Mutex<Option<Arc<Layout>>>,
-}
-
-/// Which rows of a model to read.
-#[derive(Debug, Clone, Copy)]
-struct Range<'r> {
-    after: i64,
-    limit: u32,
-    /// Only what was changed then or later.
-    since: Option<&'r str>,
 }
 
 impl GitlabSource {
@@ -139,34 +126,56 @@ impl GitlabSource {
             row.want(&mut wanted);
         }
         let main = Main { snapshot: &snapshot, schema: &layout.main };
-        let (checksums, known) =
-            tokio::try_join!(checksums(of_rows, schema, &rows), Box::pin(Known::gather(&main, wanted)))?;
+        // All rows behind the key before them, unless only some of them were asked for.
+        let after = range.since.is_none().then_some(range.after);
+        let checksums = checksums(of_rows, schema, &rows, after);
+        let (mut checksums, known) = tokio::try_join!(checksums, Box::pin(Known::gather(&main, wanted)))?;
         snapshot.end().await?;
         if let Some(own) = own {
             own.end().await?;
         }
-        let rows = rows.into_iter().map(|row| self.describe(row, &known, &checksums)).collect();
+        let entries = rows.into_iter().map(|row| {
+            let key = row.key();
+            let facts = row.describe(&known, &self.storages);
+            let owner = known.path_of(facts.owner).cloned();
+            facts.entry(key, owner, checksums.remove(&key))
+        });
+        let rows = entries.collect();
         Ok(SourcePage { rows, read_to: read_to.map(RecordKey::integer) })
     }
 
-    fn describe<T: Table>(&self, row: T, known: &Known, checksums: &HashMap<i64, String>) -> SourceRow {
-        let key = row.key();
-        let facts = row.describe(known, &self.storages);
-        let (location, rule) = facts.place(SourceRow::UNKNOWN);
-        SourceRow {
-            entry: Entry {
-                key: RecordKey::integer(key),
-                created_at: facts.created_at,
-                file_size: facts.file_size.and_then(|size| u64::try_from(size).ok()),
-                location,
-                expected: facts.expected,
-                rule,
-                mutable: facts.mutable,
-                disabled: facts.disabled,
-            },
-            owner: known.path_of(facts.owner).cloned(),
-            elsewhere: checksums.get(&key).cloned(),
+    /// Asks who claims these places: first what follows from the places alone, then the rows.
+    async fn claim_all(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
+        let mut claims = Claims::of(places, &self.storages);
+        if claims.needs(Side::Main) {
+            let layout = self.layout().await?;
+            self.ask(&mut claims, Side::Main, &self.main, &layout.main).await?;
+            match &self.ci {
+                // Nothing of it was seen when it was away: as long as it is, nothing can be said.
+                Some(ci) if claims.needs(Side::Ci) => {
+                    let layout = if layout.ci.is_empty() { self.look().await? } else { layout };
+                    self.ask(&mut claims, Side::Ci, ci, &layout.ci).await?;
+                }
+                Some(_) => {}
+                None => self.ask(&mut claims, Side::Ci, &self.main, &layout.main).await?,
+            }
         }
+        Ok(claims.answers())
+    }
+
+    async fn ask(
+        &self,
+        claims: &mut Claims<'_>,
+        side: Side,
+        database: &Database,
+        schema: &Schema,
+    ) -> Result<(), SourceError> {
+        if !claims.needs(side) {
+            return Ok(());
+        }
+        let snapshot = database.snapshot().await?;
+        claims.ask(side, Tables { snapshot: &snapshot, schema }, &self.storages).await?;
+        snapshot.end().await
     }
 
     /// No more rows than one statement may read, and at least one, or a reader would never come to the end.
@@ -182,133 +191,6 @@ impl GitlabSource {
         };
         Ok(Range { after, limit: limit.clamp(1, self.batch_size), since })
     }
-}
-
-/// Rows, and how far was looked.
-struct Batch<T> {
-    rows: Vec<T>,
-    read_to: Option<i64>,
-}
-
-async fn batch<T: Table>(
-    snapshot: &Snapshot<'_>,
-    schema: &Schema,
-    home: Home,
-    range: Range<'_>,
-) -> Result<Batch<T>, SourceError> {
-    let plan = T::PLAN;
-    let part = plan.part(home.table);
-    let limit = i64::from(range.limit);
-    let Some(since) = range.since else {
-        let statement = page_statement(schema, &part, plan.key(), "");
-        let values: [Value<'_>; 2] = [(&range.after, Type::INT8), (&limit, Type::INT8)];
-        let rows: Vec<T> = snapshot.rows(&statement, &values, T::read).await?;
-        let read_to = full(&rows, range.limit);
-        return Ok(Batch { rows, read_to });
-    };
-    let Some(condition) = changed_since(schema, home.table, plan.touched, since) else {
-        return Ok(Batch { rows: Vec::new(), read_to: None });
-    };
-    let window = window(snapshot, home.table, plan.key(), range).await?;
-    let condition = format!("AND {} <= {} {condition}", plan.key(), window.end);
-    let statement = page_statement(schema, &part, plan.key(), &condition);
-    let values: [Value<'_>; 2] = [(&range.after, Type::INT8), (&limit, Type::INT8)];
-    let rows: Vec<T> = snapshot.rows(&statement, &values, T::read).await?;
-    let read_to = full(&rows, range.limit).or(window.is_full.then_some(window.end));
-    Ok(Batch { rows, read_to })
-}
-
-/// The last key, if there may be more rows behind it.
-fn full<T: Table>(rows: &[T], limit: u32) -> Option<i64> {
-    let is_full = u32::try_from(rows.len()).is_ok_and(|count| count >= limit);
-    rows.last().filter(|_| is_full).map(Table::key)
-}
-
-fn page_statement(schema: &Schema, part: &Part, key: &str, condition: &str) -> String {
-    let columns = schema.select(part);
-    let table = part.table;
-    format!("SELECT {columns} FROM {table} WHERE {key} > $1 {condition} ORDER BY {key} LIMIT $2")
-}
-
-/// The condition for rows that were changed; `None` if that is not to be seen.
-fn changed_since(schema: &Schema, table: &'static str, touched: Touched, since: &str) -> Option<String> {
-    // The text is a time of ours. It has no type of its own, so that it takes the column's.
-    match touched {
-        Touched::Never => None,
-        Touched::Own(columns) => {
-            schema.check(&Part { table, columns }).ok()?;
-            columns.first().map(|column| format!("AND {} >= '{since}'", column.name))
-        }
-        Touched::Through { part, by } => {
-            schema.check(&part).ok()?;
-            let Part { table: other, columns } = part;
-            let (key, column) = columns.first().zip(columns.last())?;
-            let (key, column) = (key.name, column.name);
-            Some(format!(
-                "AND EXISTS (SELECT FROM {other} o WHERE o.{key} = {table}.{by} AND o.{column} >= '{since}')"
-            ))
-        }
-    }
-}
-
-/// The next rows to look at for changes: a bounded number, however few of them were changed.
-struct Window {
-    end: i64,
-    is_full: bool,
-}
-
-async fn window(
-    snapshot: &Snapshot<'_>,
-    table: &str,
-    key: &str,
-    range: Range<'_>,
-) -> Result<Window, SourceError> {
-    let size = i64::from(range.limit.saturating_mul(WINDOW));
-    let statement = format!(
-        "SELECT coalesce(max(k), $1)::bigint, count(*) FROM \
-         (SELECT {key} AS k FROM {table} WHERE {key} > $1 ORDER BY {key} LIMIT $2) AS w"
-    );
-    let values: [Value<'_>; 2] = [(&range.after, Type::INT8), (&size, Type::INT8)];
-    let found = snapshot.rows(&statement, &values, |row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?)));
-    let (end, count) = found.await?.first().copied().unwrap_or((range.after, 0));
-    Ok(Window { end, is_full: count == size })
-}
-
-/// `verification_state` of what GitLab found good.
-const SUCCEEDED: i64 = 2;
-
-/// The checksums of GitLab's own verification, from its table of states, or from the row itself where that table
-/// is not there yet or has only its defaults.
-async fn checksums<T: Table>(
-    snapshot: &Snapshot<'_>,
-    schema: &Schema,
-    rows: &[T],
-) -> Result<HashMap<i64, String>, SourceError> {
-    let states = T::PLAN.states;
-    let part = states.part();
-    let keys: Vec<i64> = rows.iter().map(Table::key).collect();
-    let mut found: HashMap<i64, (i64, Option<Vec<u8>>)> = HashMap::new();
-    if !keys.is_empty() && schema.is_filled(part.table) {
-        let key = states.columns.first().map_or("id", |column| column.name);
-        let columns = schema.select(&part);
-        let statement = format!("SELECT {columns} FROM {} WHERE {key} = ANY ($1)", part.table);
-        let values: [Value<'_>; 1] = [(&keys, Type::INT8_ARRAY)];
-        let read = |row: &Row| Ok((i64::read(row, 0)?, (i64::read(row, 1)?, row.try_get(2)?)));
-        found.extend(snapshot.rows(&statement, &values, read).await?);
-    }
-    let good = rows.iter().filter_map(|row| {
-        let key = row.key();
-        let checksum = match found.remove(&key) {
-            Some((SUCCEEDED, checksum)) => checksum.as_deref().and_then(digest::checksum),
-            Some((state, checksum)) if state != 0 || checksum.is_some() => None,
-            _ => {
-                let own = row.own_state().filter(|(state, _)| *state == SUCCEEDED);
-                own.and_then(|(_, checksum)| digest::packed_checksum(&checksum))
-            }
-        };
-        checksum.map(|checksum| (key, checksum))
-    });
-    Ok(good.collect())
 }
 
 #[async_trait]
@@ -336,5 +218,17 @@ impl Source for GitlabSource {
     ) -> Result<SourcePage, SourceError> {
         let since = since.to_string();
         self.read_any(model, self.range(after, limit, Some(&since))?).await
+    }
+
+    fn storages(&self) -> BTreeSet<String> {
+        self.storages.names()
+    }
+
+    async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
+        self.claim_all(places).await.inspect_err(|error| {
+            if is_drift(error) {
+                self.forget();
+            }
+        })
     }
 }

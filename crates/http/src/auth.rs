@@ -1,32 +1,29 @@
 //! Who is asking, and whether they may: tokens, scopes, and the brake on guessing.
 //!
-//! A token that was found valid is remembered for [`CACHED_FOR`], so that a client that sends hundreds of
-//! requests a second costs one look-up in that time; a revoked token is refused that much later at most.
+//! A token that begins with `stk-` is one of ours; any other is somebody else's, who is asked about it if there is
+//! such a one. Whoever is found valid is remembered for a while, so that a client that sends hundreds of requests a
+//! second costs one look-up in that time.
 
 mod cache;
+mod foreign;
+mod own;
+mod presented;
 mod throttle;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap};
-use sha2::{Digest as _, Sha256};
-use stocktake_domain::{Scope, Timestamp, Token, TokenDigest};
-use subtle::ConstantTimeEq as _;
+use stocktake_domain::Scope;
+use stocktake_domain::ports::Identity;
 
 use crate::Api;
 use crate::error::ApiError;
-use cache::TokenCache;
+use foreign::{Arrival, ForeignTokens};
+use own::OwnTokens;
+use presented::Presented;
 use throttle::Throttle;
-
-/// What every token begins with.
-const TOKEN_PREFIX: &str = "stk-";
-
-/// How long a valid token is remembered.
-const CACHED_FOR: Duration = Duration::from_millis(50);
 
 /// Whom a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +36,22 @@ enum Audience {
     Administrators,
 }
 
-/// The owner of the token that a request was let in with.
+/// Whom a request was let in as, whoever knew the token.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(pub(crate) Arc<Token>);
+pub(crate) struct Caller(pub(crate) Arc<Identity>);
 
 /// Lets requests in, or refuses them.
 pub(crate) struct Gate {
-    cache: TokenCache,
-    throttle: Throttle,
+    own: OwnTokens,
+    foreign: ForeignTokens,
+    throttle: Arc<Throttle>,
 }
 
 impl Gate {
     /// A gate that refuses an address for the rest of a minute after so many wrong tokens; 0: never.
     pub(crate) fn new(wrong_tokens_per_minute: u32) -> Self {
-        Self { cache: TokenCache::new(CACHED_FOR), throttle: Throttle::new(wrong_tokens_per_minute) }
+        let throttle = Arc::new(Throttle::new(wrong_tokens_per_minute));
+        Self { own: OwnTokens::new(), foreign: ForeignTokens::new(), throttle }
     }
 
     /// Whether the request may go on, whatever else is wrong with it; `None` if its path is for everybody.
@@ -65,50 +64,38 @@ impl Gate {
         if audience == Audience::Everybody {
             return Ok(None);
         }
-        let presented = presented(request.headers()).ok_or(ApiError::Unauthorized)?;
+        let token = Presented::find(request.headers()).ok_or(ApiError::Unauthorized)?;
         let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let token = self.identify(presented, address, api).await?;
+        let identity = self.identify(Arrival { token, address, now: api.clock.now() }, api).await?;
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if !reads && token.made.scope != Scope::Api {
+        let suffices = match identity.scope {
+            Some(Scope::Api) => true,
+            Some(Scope::ReadApi) => reads,
+            None => reads && audience == Audience::TokenHolders,
+        };
+        if !suffices {
             return Err(ApiError::InsufficientScope);
         }
-        if audience == Audience::Administrators && !token.made.admin {
+        if audience == Audience::Administrators && !identity.admin {
             return Err(ApiError::Forbidden);
         }
-        Ok(Some(Caller(token)))
+        Ok(Some(Caller(identity)))
     }
 
-    /// The valid token with this text, unless its sender's address sent too many wrong ones.
-    async fn identify(&self, presented: &[u8], address: IpAddr, api: &Api) -> Result<Arc<Token>, ApiError> {
-        let now = api.clock.now();
+    /// Whom the token stands for, unless its sender's address sent too many wrong ones.
+    async fn identify(&self, arrival: Arrival<'_>, api: &Api) -> Result<Arc<Identity>, ApiError> {
+        let Arrival { token, address, now } = arrival;
         if let Some(retry_after) = self.throttle.refused_for(address, now) {
             return Err(ApiError::TooManyRequests { retry_after });
         }
-        let found = self.find(presented, now, api).await?;
+        let found = match token.own() {
+            Some(text) => self.own.identify(text, now, api).await?,
+            None => self.foreign.identify(&arrival, &self.throttle, api).await?,
+        };
         if found.is_none() {
             self.throttle.count_wrong(address, now);
         }
         found.ok_or(ApiError::Unauthorized)
-    }
-
-    async fn find(
-        &self,
-        presented: &[u8],
-        now: Timestamp,
-        api: &Api,
-    ) -> Result<Option<Arc<Token>>, ApiError> {
-        if !presented.starts_with(TOKEN_PREFIX.as_bytes()) {
-            return Ok(None);
-        }
-        let digest = TokenDigest(Sha256::digest(presented).into());
-        let matches = |token: &Token| bool::from(token.made.digest.0.ct_eq(&digest.0)) && token.is_valid(now);
-        if let Some(token) = self.cache.get(&digest, now) {
-            return Ok(Some(token).filter(|token| matches(token)));
-        }
-        let Some(token) = api.tokens.find(&digest).await?.filter(matches) else { return Ok(None) };
-        let token = Arc::new(token);
-        self.cache.put(digest, Arc::clone(&token), now);
-        Ok(Some(token))
     }
 }
 
@@ -122,20 +109,10 @@ fn audience(path: &str) -> Audience {
     }
 }
 
-/// The token a request carries, in either of the two headers; an empty one is none.
-fn presented(headers: &HeaderMap) -> Option<&[u8]> {
-    let private = headers.get("private-token").map(|value| value.as_bytes().trim_ascii());
-    private.filter(|token| !token.is_empty()).or_else(|| {
-        let value = headers.get(header::AUTHORIZATION)?.as_bytes().trim_ascii();
-        let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-        let token = token.trim_ascii();
-        (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
+    use stocktake_domain::Timestamp;
 
     use super::*;
     use crate::testing::{Answer, Mocks, TOKEN, send, token};
@@ -270,29 +247,6 @@ mod tests {
             ["/", "/api", "/api/v4", "/api/v4/administrator", "/api/openapi.json", "/-/health", "/metrics"]
         {
             assert_eq!(audience(path), Audience::Everybody, "{path}");
-        }
-    }
-
-    #[test]
-    fn tokens_come_in_two_headers() {
-        let found = |pairs: &[(&'static str, &'static str)]| {
-            let headers: HeaderMap = pairs
-                .iter()
-                .map(|(name, value)| {
-                    (header::HeaderName::from_static(name), header::HeaderValue::from_static(value))
-                })
-                .collect();
-            presented(&headers).map(|token| String::from_utf8(token.to_vec()).unwrap())
-        };
-        assert_eq!(found(&[("private-token", "stk-a")]).as_deref(), Some("stk-a"));
-        assert_eq!(found(&[("authorization", "Bearer stk-a")]).as_deref(), Some("stk-a"));
-        assert_eq!(found(&[("authorization", "bEARER   stk-a ")]).as_deref(), Some("stk-a"));
-        assert_eq!(
-            found(&[("private-token", "stk-a"), ("authorization", "Bearer stk-b")]).as_deref(),
-            Some("stk-a")
-        );
-        for none in ["", "Bearer", "Bearer ", "Basic c3RrOmE=", "Bearerstk-a"] {
-            assert_eq!(found(&[("authorization", none), ("private-token", "")]), None, "{none}");
         }
     }
 }

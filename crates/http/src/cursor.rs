@@ -26,8 +26,7 @@ impl Cursor {
             Self::After(key) => (FORWARD, key),
             Self::Before(key) => (BACKWARD, key),
         };
-        let parts = key.parts().iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
-        URL_SAFE_NO_PAD.encode(format!("{VERSION}{direction}{parts}"))
+        URL_SAFE_NO_PAD.encode(format!("{VERSION}{direction}{}", joined(key)))
     }
 
     /// The cursor of a text handed out before; `None` for any other.
@@ -35,8 +34,7 @@ impl Cursor {
         let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         let rest = plain.strip_prefix(VERSION)?;
         let direction = rest.chars().next()?;
-        let parts = rest.strip_prefix(direction)?.split(' ').map(|part| part.parse().ok());
-        let key = RecordKey::from_parts(parts.collect::<Option<_>>()?)?;
+        let key = split(rest.strip_prefix(direction)?)?;
         match direction {
             FORWARD => Some(Self::After(key)),
             BACKWARD => Some(Self::Before(key)),
@@ -50,6 +48,17 @@ impl Cursor {
             Self::After(key) | Self::Before(key) => key,
         }
     }
+}
+
+/// The parts of a key as one text.
+pub(crate) fn joined(key: &RecordKey) -> String {
+    key.parts().iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The key whose parts were joined so.
+pub(crate) fn split(text: &str) -> Option<RecordKey> {
+    let parts = text.split(' ').map(|part| part.parse().ok());
+    RecordKey::from_parts(parts.collect::<Option<_>>()?)
 }
 
 impl From<Cursor> for PageStart {

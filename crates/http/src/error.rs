@@ -3,16 +3,17 @@
 //! What the client gets never says more than the table; the cause of a 5xx goes to the log.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde::Serialize;
-use stocktake_domain::ports::StoreError;
+use stocktake_domain::ports::{AuthorityError, StoreError};
 use stocktake_domain::{KeyError, Model};
 use utoipa::ToSchema;
 
-/// How long a client waits before it tries again when the database is away.
+/// How long a client waits before it tries again when the database or the authority is away.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
 
 /// What is wrong with a parameter.
@@ -80,6 +81,9 @@ pub(crate) enum ApiError {
     /// The database cannot be reached, or is not ours to use yet.
     #[error("the store is unavailable")]
     Unavailable(#[source] StoreError),
+    /// Whoever knows the token cannot be asked.
+    #[error(transparent)]
+    Authority(Arc<AuthorityError>),
     /// A fault of our own.
     #[error("internal error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
@@ -161,7 +165,9 @@ impl ApiError {
             Self::TooManyRequests { .. } => {
                 (S::TOO_MANY_REQUESTS, ErrorBody::message("429 Too Many Requests"))
             }
-            Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, ErrorBody::message("503 Service Unavailable")),
+            Self::Unavailable(_) | Self::Authority(_) => {
+                (S::SERVICE_UNAVAILABLE, ErrorBody::message("503 Service Unavailable"))
+            }
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, ErrorBody::message("500 Internal Server Error")),
         }
     }
@@ -173,7 +179,9 @@ impl ApiError {
             Self::MethodNotAllowed(allow) => Some((header::ALLOW, (*allow).to_owned())),
             Self::OffsetLimit { .. } => Some((header::ALLOW, crate::routing::READ.to_owned())),
             Self::TooManyRequests { retry_after } => Some((header::RETRY_AFTER, whole_seconds(*retry_after))),
-            Self::Unavailable(_) => Some((header::RETRY_AFTER, whole_seconds(UNAVAILABLE_RETRY))),
+            Self::Unavailable(_) | Self::Authority(_) => {
+                Some((header::RETRY_AFTER, whole_seconds(UNAVAILABLE_RETRY)))
+            }
             _ => None,
         }
     }
@@ -279,6 +287,7 @@ mod tests {
     #[test]
     fn the_table_is_the_contract() {
         let unavailable = || StoreError::Unavailable("secret host".into());
+        let authority = || ApiError::Authority(Arc::new(AuthorityError("secret host".into())));
         let rows = [
             (ApiError::Unauthorized, 401, r#"{"message":"401 Unauthorized"}"#),
             (ApiError::Forbidden, 403, r#"{"message":"403 Forbidden"}"#),
@@ -318,6 +327,7 @@ mod tests {
                 r#"{"message":"429 Too Many Requests"}"#,
             ),
             (unavailable().into(), 503, r#"{"message":"503 Service Unavailable"}"#),
+            (authority(), 503, r#"{"message":"503 Service Unavailable"}"#),
             (StoreError::Schema("old".into()).into(), 503, r#"{"message":"503 Service Unavailable"}"#),
             (StoreError::Internal("secret".into()).into(), 500, r#"{"message":"500 Internal Server Error"}"#),
         ];
@@ -333,6 +343,8 @@ mod tests {
             error.chain(),
             "internal error: the database refused or returned something unexpected: row 7 is odd"
         );
+        let error = ApiError::Authority(Arc::new(AuthorityError("no route".into())));
+        assert_eq!(error.chain(), "who a token belongs to cannot be found out: no route");
     }
 
     #[test]

@@ -37,17 +37,17 @@ async fn version(context: web::Data<Context>) -> HttpResponse {
     HttpResponse::Ok().json(VersionBody { version: &settings.version, revision: &settings.revision })
 }
 
-/// The owner of the token.
+/// Whom the token stands for.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
 pub(crate) struct UserBody<'a> {
-    /// The token's number.
+    /// The user's number in the GitLab that knows the token; of a token of our own the token's number.
     id: i64,
-    /// The owner.
+    /// The login name; of a token of our own its owner.
     username: &'a str,
-    /// The owner.
+    /// The full name; of a token of our own its owner.
     name: &'a str,
-    /// Whether the owner is an administrator.
+    /// Whether the user is an administrator.
     is_admin: bool,
 }
 
@@ -57,13 +57,12 @@ pub(crate) struct UserBody<'a> {
     responses((status = 200, body = UserBody, description = "The owner."), TokenRefusals)
 )]
 async fn user(caller: web::ReqData<Caller>) -> HttpResponse {
-    let token = &caller.0;
-    let owner = token.made.owner.as_str();
+    let identity = &caller.0;
     HttpResponse::Ok().json(UserBody {
-        id: token.id.0,
-        username: owner,
-        name: owner,
-        is_admin: token.made.admin,
+        id: identity.id,
+        username: &identity.username,
+        name: &identity.name,
+        is_admin: identity.admin,
     })
 }
 

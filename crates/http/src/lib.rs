@@ -9,6 +9,7 @@ mod body;
 mod cursor;
 mod data_management;
 mod error;
+pub mod findings;
 mod identity;
 mod jobs;
 mod links;
@@ -20,6 +21,7 @@ mod record;
 mod routing;
 mod server;
 mod summary;
+mod sync;
 #[cfg(test)]
 mod testing;
 mod validation;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::Clock;
-use stocktake_domain::ports::{Catalogue, Jobs, Queue, Recalculation, Tokens};
+use stocktake_domain::ports::{Authority, Catalogue, Jobs, Queue, Recalculation, Syncs, Tokens};
 
 pub use openapi::openapi_json;
 pub use server::{serve, serve_metrics};
@@ -42,8 +44,12 @@ pub struct Api {
     pub queue: Arc<dyn Queue>,
     /// The bulk jobs.
     pub jobs: Arc<dyn Jobs>,
-    /// The access tokens.
+    /// How far the sync with a source is.
+    pub syncs: Arc<dyn Syncs>,
+    /// Our own access tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// Somebody else whose tokens count here as well.
+    pub authority: Option<Arc<dyn Authority>>,
     /// Recalculates one record while its caller waits.
     pub recalculation: Arc<dyn Recalculation>,
     /// Tells the time.

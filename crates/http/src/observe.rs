@@ -61,7 +61,7 @@ pub(crate) async fn observe(
             count(response.request().match_pattern(), &method, status, begun.elapsed());
             let cause = cause(&response);
             let extensions = response.request().extensions();
-            let owner = extensions.get::<Caller>().map(|caller| caller.0.made.owner.as_str());
+            let owner = extensions.get::<Caller>().map(|caller| caller.0.username.as_str());
             line(status, owner, cause);
             drop(extensions);
             Ok(response)

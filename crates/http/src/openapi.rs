@@ -11,9 +11,9 @@ use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
 use crate::routing::{READ, get, resource};
-use crate::{data_management, identity, jobs, monitoring, summary};
+use crate::{data_management, findings, identity, jobs, monitoring, summary, sync};
 
-pub(crate) use names::{Identifier, Positive, StateName};
+pub(crate) use names::{FormatName, Identifier, KindName, ModelName, Positive, StateName};
 pub(crate) use parts::{
     AdministratorRefusals, FilterParameters, JobPath, ModelPath, OwnFault, PageParameters, RecordPath,
     TargetBody, TokenRefusals,
@@ -54,6 +54,8 @@ async fn document() -> HttpResponse {
         identity::version,
         identity::user,
         summary::summary,
+        findings::findings,
+        sync::sync,
         jobs::list,
         jobs::show,
         jobs::cancel,

@@ -13,9 +13,8 @@ use crate::openapi::{Identifier, StateName};
 #[schema(as = Record)]
 pub(crate) struct RecordBody<'a> {
     /// The primary key: an integer, or a composite as URL-safe base64 of its parts joined by one space.
-    #[serde(serialize_with = "identifier")]
     #[schema(value_type = Identifier)]
-    record_identifier: &'a RecordKey,
+    record_identifier: IdentifierBody<'a>,
     /// The data type's class.
     #[schema(example = "LfsObject")]
     model_class: &'static str,
@@ -60,7 +59,7 @@ impl<'a> From<&'a Record> for RecordBody<'a> {
     fn from(record: &'a Record) -> Self {
         let history = record.history();
         Self {
-            record_identifier: &record.key,
+            record_identifier: IdentifierBody(&record.key),
             model_class: record.model.class(),
             created_at: record.created_at,
             file_size: record.file_size,
@@ -76,10 +75,16 @@ impl<'a> From<&'a Record> for RecordBody<'a> {
     }
 }
 
-fn identifier<S: Serializer>(key: &RecordKey, serializer: S) -> Result<S::Ok, S::Error> {
-    match key.as_integer() {
-        Some(value) => serializer.serialize_i64(value),
-        None => serializer.collect_str(key),
+/// A primary key: an integer, or a composite as text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdentifierBody<'a>(pub(crate) &'a RecordKey);
+
+impl Serialize for IdentifierBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_integer() {
+            Some(value) => serializer.serialize_i64(value),
+            None => serializer.collect_str(self.0),
+        }
     }
 }
 
@@ -97,8 +102,9 @@ pub(crate) fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Re
     serializer.collect_str(value)
 }
 
+/// By its name.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field over so")]
-fn state_name<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn state_name<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(state.name())
 }
 
@@ -119,6 +125,8 @@ mod tests {
             rule: stocktake_domain::Rule::Stored,
             mutable: false,
             accepted: false,
+            owner: None,
+            elsewhere: None,
             status,
         }
     }
@@ -128,7 +136,8 @@ mod tests {
         let at = Timestamp::from_millis(1_753_366_938_643);
         let baseline = Some(Baseline { digest: Digest::Md5([0xab; 16]), at });
         let history = History { baseline, ..History::default() };
-        let status = Status::Succeeded(Verification::restore(history, stocktake_domain::Succeeded));
+        let status =
+            Status::Succeeded(Verification::restore(history, stocktake_domain::Succeeded::default()));
         let record = record(RecordKey::integer(1), status);
         assert_eq!(
             serde_json::to_string(&RecordBody::from(&record)).unwrap(),

@@ -11,7 +11,9 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 
 use crate::error::ApiError;
-use crate::{Api, Context, data_management, identity, jobs, monitoring, observe, openapi, summary};
+use crate::{
+    Api, Context, data_management, findings, identity, jobs, monitoring, observe, openapi, summary, sync,
+};
 
 /// An idle connection is closed after this time; longer than that of common proxies, who then close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -75,6 +77,8 @@ fn configure(routes: &mut web::ServiceConfig) {
     data_management::configure(routes);
     identity::configure(routes);
     summary::configure(routes);
+    findings::configure(routes);
+    sync::configure(routes);
     jobs::configure(routes);
     openapi::configure(routes);
     monitoring::configure(routes);

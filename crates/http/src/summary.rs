@@ -127,6 +127,8 @@ struct ModelBody {
     /// Those of the succeeded records of which only what their object store says was looked at (size, and the
     /// checksum it keeps), not the content.
     metadata_only: u64,
+    /// Those of the succeeded records whose content does not agree with the checksum of GitLab's own verification.
+    differing: u64,
     /// The oldest success among the records that are `succeeded`.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
@@ -187,6 +189,7 @@ impl From<&ModelSummary> for ModelBody {
             },
             bytes: summary.bytes,
             metadata_only: summary.metadata_only,
+            differing: summary.differing,
             oldest_success: summary.oldest_success,
         }
     }
@@ -223,6 +226,7 @@ mod tests {
             failures: vec![(FailureKind::Missing, 2), (FailureKind::TimedOut, 1)],
             bytes: 99,
             metadata_only: 4,
+            differing: 1,
             oldest_success: Some(Timestamp::from_millis(1500)),
         }]
     }
@@ -233,7 +237,7 @@ mod tests {
         mocks.catalogue.expect_summary().returning(|| Ok(counts()));
         mocks.jobs.expect_open().returning(|| Ok(vec![]));
         let answer = mocks.get("/api/v1/summary").await;
-        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"bytes":99,"metadata_only":4,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
+        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"bytes":99,"metadata_only":4,"differing":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
     }
 
     /// An API whose counting takes a second, and how often it may count.

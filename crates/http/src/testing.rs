@@ -11,7 +11,8 @@ use actix_web::test::TestRequest;
 use actix_web::web;
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::{
-    MockCatalogue, MockJobs, MockQueue, MockRecalculation, MockTokens, Page, StoreError,
+    Authority, Identity, MockAuthority, MockCatalogue, MockJobs, MockQueue, MockRecalculation, MockSyncs,
+    MockTokens, Page, StoreError,
 };
 use stocktake_domain::{
     Clock, Location, Model, NewToken, Pending, Record, RecordKey, Scope, Status, Timestamp, Token,
@@ -43,7 +44,9 @@ impl Clock for HandClock {
 pub(crate) struct Mocks {
     pub(crate) catalogue: MockCatalogue,
     pub(crate) jobs: MockJobs,
+    pub(crate) syncs: MockSyncs,
     pub(crate) tokens: MockTokens,
+    pub(crate) authority: Option<MockAuthority>,
     pub(crate) recalculation: MockRecalculation,
     pub(crate) clock: Arc<HandClock>,
     pub(crate) settings: HttpSettings,
@@ -66,7 +69,9 @@ impl Mocks {
         Self {
             catalogue: MockCatalogue::new(),
             jobs: MockJobs::new(),
+            syncs: MockSyncs::new(),
             tokens,
+            authority: None,
             recalculation: MockRecalculation::new(),
             clock: Arc::default(),
             settings: settings(),
@@ -79,7 +84,9 @@ impl Mocks {
             catalogue: Arc::new(self.catalogue),
             queue: Arc::new(MockQueue::new()),
             jobs: Arc::new(self.jobs),
+            syncs: Arc::new(self.syncs),
             tokens: Arc::new(self.tokens),
+            authority: self.authority.map(|authority| -> Arc<dyn Authority> { Arc::new(authority) }),
             recalculation: Arc::new(self.recalculation),
             clock: self.clock,
             settings: self.settings,
@@ -167,6 +174,17 @@ pub(crate) fn token(text: &str) -> Token {
     Token { id: TokenId(7), made, created_at: Timestamp::from_millis(0), revoked_at: None }
 }
 
+/// An administrator whose token is for everything, as an authority knows them.
+pub(crate) fn identity() -> Identity {
+    Identity {
+        id: 42,
+        username: "ada".to_owned(),
+        name: "Ada Lovelace".to_owned(),
+        admin: true,
+        scope: Some(Scope::Api),
+    }
+}
+
 /// A pending record of the model `projects`.
 pub(crate) fn record(parts: &[i64]) -> Record {
     Record {
@@ -179,6 +197,8 @@ pub(crate) fn record(parts: &[i64]) -> Record {
         rule: stocktake_domain::Rule::Stored,
         mutable: false,
         accepted: false,
+        owner: None,
+        elsewhere: None,
         status: Status::Pending(Verification::<Pending>::new()),
     }
 }

@@ -7,7 +7,9 @@
 use std::time::{Duration, Instant};
 
 use futures_util::stream;
-use stocktake_domain::ports::{ClaimFilter, Lease, Outcome, PageRequest, PageStart, SortOrder, WorkerId};
+use stocktake_domain::ports::{
+    AllOf, ClaimFilter, Lease, Outcome, PageRequest, PageStart, SortOrder, SyncPiece, SyncState, WorkerId,
+};
 use stocktake_domain::{Digest, Entry, Location, Model, NewJob, RecordKey, Selection, State, Timestamp};
 use stocktake_storage::{Store, StoreSettings, migrate, open};
 use stocktake_testbed::PgCluster;
@@ -39,6 +41,14 @@ async fn measure(name: &str, url: String, rows: i64) {
         import(&store, rows).await;
         rate(what, rows, began);
     }
+    for what in ["sync of new rows", "sync of unchanged rows"] {
+        let began = Instant::now();
+        sync(&store, rows, false).await;
+        rate(what, rows, began);
+    }
+    let began = Instant::now();
+    sync(&store, rows, true).await;
+    rate("sync of rows that are gone", rows, began);
     for (what, workers) in [("claim and complete", 1), ("... two workers", 2)] {
         let began = Instant::now();
         work(&store, workers).await;
@@ -74,6 +84,30 @@ async fn import(store: &Store, rows: i64) {
     let batches =
         (0..rows).step_by(1000).map(|first| Ok((first..rows.min(first + 1000)).map(entry).collect()));
     store.catalogue.import(MODEL, Box::pin(stream::iter(batches)), Timestamp::from_millis(1)).await.unwrap();
+}
+
+/// Syncs another model, in pages as a source gives them; `gone`: all at once, of which no row is there any more.
+async fn sync(store: &Store, rows: i64, gone: bool) {
+    let worker = WorkerId("sync".to_owned());
+    let now = Timestamp::from_millis(1);
+    assert!(store.syncs.hold(&worker, LEASE, now).await.unwrap());
+    let state = SyncState::new(Model::LfsObjects);
+    let pages = if gone { 0..1 } else { 0..rows };
+    for first in pages.step_by(PAGE) {
+        let entries: Vec<Entry> = if gone { vec![] } else { page_from(first, rows) };
+        let key = |number| Some(RecordKey::integer(number));
+        let (after, to) = (key(first - 1), entries.last().map(|entry| entry.key.clone()));
+        let all_of = Some(AllOf { after, to, most_deleted: u64::MAX });
+        let piece = SyncPiece { entries, all_of };
+        store.syncs.apply(&worker, piece, &state, now).await.unwrap().unwrap();
+    }
+}
+
+/// Rows that a source gives at once.
+const PAGE: usize = 5000;
+
+fn page_from(first: i64, rows: i64) -> Vec<Entry> {
+    (first..rows).take(PAGE).map(entry).collect()
 }
 
 fn results(lease: &Lease) -> Vec<(RecordKey, Outcome)> {

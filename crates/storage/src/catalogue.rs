@@ -1,5 +1,6 @@
 //! The port `Catalogue`, over any driver.
 
+pub(crate) mod changes;
 mod import;
 mod page;
 mod summary;
@@ -13,7 +14,7 @@ use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
 
 use crate::error::Fault;
 use crate::key;
-use crate::queries::{Dialect, Filter, NEXT_ATTEMPT, RECORD, STARTED, Span};
+use crate::queries::{Dialect, Filter, NEXT_ATTEMPT, RECORD, STARTED, Span, by_key, push_differing};
 use crate::rows::{RecordRow, SUCCEEDED, digest_bytes, model_code, storable_size};
 use crate::schema::records;
 use crate::session::{Driver, Session, Work};
@@ -51,8 +52,18 @@ impl<D: Driver> Catalogue for Adapter<D> {
         import::run(&self.driver, model_code(model), entries, now.millis()).await
     }
 
-    async fn paths(&self, model: Model, storage: &str) -> Result<PathStream, StoreError> {
-        self.driver.paths(model_code(model), storage.to_owned()).await
+    async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError> {
+        self.driver.paths(model.map(model_code), storage.to_owned()).await
+    }
+
+    async fn differing(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (model, span) = (model_code(model), Span::behind(after.as_ref().map(key::encode)));
+        self.driver.run(Work::Read, move |session| Box::pin(differing(session, model, span, limit))).await
     }
 
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
@@ -98,6 +109,19 @@ pub(crate) async fn get<S: Session>(
     found.map(|(row, started)| row.into_record(started)).transpose()
 }
 
+async fn differing<S: Session>(
+    session: &mut S,
+    model: i16,
+    span: Span,
+    limit: u32,
+) -> Result<Vec<Record>, Fault> {
+    let sql = Sql::<records::SqlType>::new(format!("SELECT {RECORD}"));
+    let sql = push_differing(sql, S::DIALECT, model, &span).push(by_key(false));
+    let rows: Vec<RecordRow> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
+    // One that succeeded is not due, and so no lease holds it.
+    rows.into_iter().map(|row| row.into_record(false)).collect()
+}
+
 async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, Fault> {
     let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
     let sql = filter.select_from(sql, S::DIALECT, &Span::all());
@@ -133,8 +157,8 @@ async fn accept<S: Session>(
 ) -> Result<Option<Record>, Fault> {
     let sql = Sql::<()>::new(format!(
         "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, \
-         retry_at = NULL, failure_kind = NULL, failure = NULL, baseline = ?, baseline_at = ?, \
-         failed_at = NULL, accepted = TRUE"
+         retry_at = NULL, failure_kind = NULL, failure = NULL, calculated = NULL, agrees = NULL, \
+         baseline = ?, baseline_at = ?, failed_at = NULL, accepted = TRUE"
     ));
     let mut sql = sql.bind(SUCCEEDED).bind(digest_bytes(checksum)).bind(now);
     if let Some(size) = size {

@@ -1,5 +1,5 @@
-//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs` and `Tokens`, for embedded SQLite and for
-//! PostgreSQL, chosen at run time from the URL.
+//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs`, `Tokens` and `Syncs`, for embedded SQLite
+//! and for PostgreSQL, chosen at run time from the URL.
 //!
 //! The ports are implemented once, generic over a [`session::Driver`]; each database has a driver of its own,
 //! with its pool, its locks, its way to write many rows at once and its signal that there is work.
@@ -17,6 +17,7 @@ mod session;
 mod sql;
 mod sqlite;
 mod store;
+mod syncs;
 mod tokens;
 
 pub use store::{Store, StoreSettings, migrate, open};

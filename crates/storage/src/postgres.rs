@@ -110,7 +110,7 @@ impl Driver for Postgres {
         Box::new(listener.signal())
     }
 
-    async fn paths(&self, model: i16, storage: String) -> Result<PathStream, StoreError> {
+    async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
         let connection = self.connector.connect(Patience::Unlimited).await.map_err(unavailable)?;
         Ok(paths::stream(connection, model, storage))
     }
@@ -139,6 +139,10 @@ impl Private for Own {
 /// depends on how many records there are by now.
 const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan";
 
+/// The same, where a statement may wait and work as long as it takes.
+const BEGIN_UNHURRIED: &str =
+    "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = 0";
+
 /// Runs a task, in a transaction where the work asks for one.
 async fn perform<R: Send>(
     connection: &mut AsyncPgConnection,
@@ -148,7 +152,8 @@ async fn perform<R: Send>(
     match work {
         Work::Read | Work::Scratch => task(connection).await,
         Work::Write | Work::Import => {
-            AnsiTransactionManager::begin_transaction_sql(connection, BEGIN).await?;
+            let begin = if work == Work::Import { BEGIN_UNHURRIED } else { BEGIN };
+            AnsiTransactionManager::begin_transaction_sql(connection, begin).await?;
             match task(connection).await {
                 Ok(done) => {
                     AnsiTransactionManager::commit_transaction(connection).await?;

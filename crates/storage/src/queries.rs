@@ -8,6 +8,7 @@
 //! `LIMIT ? + 0` is there for SQLite: it would look into a mere `?` and prepare the statement anew for each
 //! value.
 
+use diesel::sql_types::{Binary, Text};
 use stocktake_domain::{Selection, State};
 
 use crate::key;
@@ -16,8 +17,9 @@ use crate::sql::{Sql, Value};
 
 /// The columns of [`crate::rows::RecordRow`], of a record `r`.
 pub(crate) const RECORD: &str = "r.model, r.key, r.storage, r.path, r.created_at, r.file_size, r.expected, \
-    r.rule, r.mutable, r.accepted, r.state, r.due_at, r.attempt, r.baseline, r.baseline_at, r.failed_at, r.retry_count, \
-    r.retry_at, r.failure_kind, r.failure";
+    r.rule, r.mutable, r.accepted, r.owner, r.elsewhere, r.touched_at, r.from_source, r.state, r.due_at, \
+    r.attempt, r.baseline, r.baseline_at, r.failed_at, r.retry_count, r.retry_at, r.failure_kind, r.failure, \
+    r.calculated, r.agrees";
 
 macro_rules! started {
     () => {
@@ -75,6 +77,14 @@ impl Dialect {
         }
     }
 
+    /// Names the index on what differs from the source's own checksums.
+    const fn differing(self) -> &'static str {
+        match self {
+            Self::Postgres => "",
+            Self::Sqlite => " INDEXED BY records_differing",
+        }
+    }
+
     /// Locks the rows read, where transactions run side by side.
     pub(crate) const fn for_update(self) -> &'static str {
         match self {
@@ -87,6 +97,14 @@ impl Dialect {
     pub(crate) const fn for_share(self) -> &'static str {
         match self {
             Self::Postgres => " FOR SHARE",
+            Self::Sqlite => "",
+        }
+    }
+
+    /// Locks the rows read against those who lock them for update, and not against their change.
+    pub(crate) const fn for_key_share(self) -> &'static str {
+        match self {
+            Self::Postgres => " FOR KEY SHARE",
             Self::Sqlite => "",
         }
     }
@@ -105,12 +123,14 @@ impl Dialect {
             Self::Postgres => {
                 "CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\" NOT NULL, \
                  path text COLLATE \"C\" NOT NULL, created_at bigint, file_size bigint, expected bytea, \
-                 rule text, mutable boolean NOT NULL, disabled boolean NOT NULL)"
+                 rule text, mutable boolean NOT NULL, disabled boolean NOT NULL, owner text, \
+                 elsewhere bytea, touched_at bigint)"
             }
             Self::Sqlite => {
                 "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage TEXT NOT NULL, \
                  path TEXT NOT NULL, created_at INTEGER, file_size INTEGER, expected BLOB, \
-                 rule TEXT, mutable INTEGER NOT NULL, disabled INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+                 rule TEXT, mutable INTEGER NOT NULL, disabled INTEGER NOT NULL, owner TEXT, \
+                 elsewhere BLOB, touched_at INTEGER) STRICT, WITHOUT ROWID"
             }
         }
     }
@@ -196,7 +216,8 @@ impl Span {
         key.map_or_else(Self::all, |key| Self::from(key::behind(key)))
     }
 
-    fn holds(&self, key: &[u8]) -> bool {
+    /// Whether the key is one of these.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
         self.from.as_slice() <= key && key < self.to.as_slice()
     }
 }
@@ -301,7 +322,15 @@ pub(crate) fn push_in_queue<T>(
     push_keys_in(sql.bind(i32::from(model)).bind(storage.to_owned()), span)
 }
 
-fn push_keys_in<T>(sql: Sql<T>, span: &Span) -> Sql<T> {
+/// Adds FROM and WHERE: the records `r` with a key in the span that differ from the source's own checksums.
+pub(crate) fn push_differing<T>(sql: Sql<T>, dialect: Dialect, model: i16, span: &Span) -> Sql<T> {
+    let sql = sql.push(" FROM records AS r").push(dialect.differing());
+    let sql = sql.push(" WHERE r.state = 2 AND NOT r.agrees AND r.model + 0 = ?").bind(i32::from(model));
+    push_keys_in(sql, span)
+}
+
+/// Adds that the key is in the span.
+pub(crate) fn push_keys_in<T>(sql: Sql<T>, span: &Span) -> Sql<T> {
     sql.push(" AND r.key >= ? AND r.key < ?").bind(span.from.clone()).bind(span.to.clone())
 }
 
@@ -319,6 +348,12 @@ fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
     }
 }
 
-/// The paths and keys of a model's records in one storage, in the byte order of the paths.
-pub(crate) const PATHS: &str =
-    "SELECT r.path, r.key FROM records r WHERE r.model = ? AND r.storage = ? ORDER BY r.path, r.key";
+/// The paths and keys of the records in one storage, of one model or of all, in the byte order of the paths.
+pub(crate) fn paths(model: Option<i16>, storage: String) -> Sql<(Text, Binary)> {
+    let sql = Sql::new("SELECT r.path, r.key FROM records r WHERE r.storage = ?").bind(storage);
+    let sql = match model {
+        Some(model) => sql.push(" AND r.model = ?").bind(model),
+        None => sql,
+    };
+    sql.push(" ORDER BY r.path, r.key")
+}

@@ -32,8 +32,20 @@ impl<D: Driver> Adapter<D> {
             + Send
             + 'static,
     {
-        let (outcome, due) =
-            self.driver.run(Work::Write, move |session| Box::pin(announced(session, task))).await?;
+        self.run_waking_as(Work::Write, task).await
+    }
+
+    /// The same as other work that writes.
+    pub(crate) async fn run_waking_as<R, F>(&self, work: Work, task: F) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        F: for<'s> FnOnce(
+                &'s mut D::Session,
+            ) -> futures_util::future::BoxFuture<'s, Result<(R, bool), Fault>>
+            + Send
+            + 'static,
+    {
+        let (outcome, due) = self.driver.run(work, move |session| Box::pin(announced(session, task))).await?;
         if due {
             self.driver.wake();
         }

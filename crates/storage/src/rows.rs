@@ -4,6 +4,7 @@ mod codes;
 mod job;
 mod lease;
 mod record;
+mod sync;
 mod token;
 
 pub(crate) use codes::{
@@ -13,6 +14,7 @@ pub(crate) use codes::{
 pub(crate) use job::{JobRow, NewJobRow};
 pub(crate) use lease::{LEASE, LeaseRow, LeaseSql, NewLeaseRow};
 pub(crate) use record::{RecordRow, ResultRow, StagedRow};
+pub(crate) use sync::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
 
 use stocktake_domain::{Digest, Metadata, Rule};

@@ -13,6 +13,10 @@ diesel::table! {
         rule -> Nullable<Text>,
         mutable -> Bool,
         accepted -> Bool,
+        owner -> Nullable<Text>,
+        elsewhere -> Nullable<Binary>,
+        touched_at -> Nullable<BigInt>,
+        from_source -> Bool,
         state -> SmallInt,
         due_at -> Nullable<BigInt>,
         attempt -> BigInt,
@@ -23,6 +27,8 @@ diesel::table! {
         retry_at -> Nullable<BigInt>,
         failure_kind -> Nullable<SmallInt>,
         failure -> Nullable<Text>,
+        calculated -> Nullable<Binary>,
+        agrees -> Nullable<Bool>,
     }
 }
 
@@ -92,6 +98,25 @@ diesel::table! {
         rule -> Nullable<Text>,
         mutable -> Bool,
         disabled -> Bool,
+        owner -> Nullable<Text>,
+        elsewhere -> Nullable<Binary>,
+        touched_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    syncs (model) {
+        model -> SmallInt,
+        read_to -> Nullable<Binary>,
+        read_at -> Nullable<BigInt>,
+        touched_to -> Nullable<BigInt>,
+        round_at -> Nullable<Binary>,
+        round_records -> BigInt,
+        round_deleted -> BigInt,
+        round_kept -> BigInt,
+        round_due_at -> Nullable<BigInt>,
+        round_ended_at -> Nullable<BigInt>,
+        problem -> Nullable<Text>,
     }
 }
 

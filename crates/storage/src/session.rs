@@ -12,7 +12,7 @@ use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 
 use crate::error::Fault;
 use crate::queries::Dialect;
-use crate::rows::{RecordRow, ResultRow, StagedRow};
+use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
 
 /// A query whose rows are `R`, on both databases.
 pub(crate) trait Rows<R>:
@@ -73,8 +73,9 @@ pub(crate) trait Session: Send + 'static {
     /// until the transaction ends, where transactions run side by side.
     fn lock_imports(&mut self, model: i16) -> impl Step<()>;
 
-    /// Writes results where the record's attempt is the one before the result's; returns how many.
-    fn write_results(&mut self, model: i16, results: Vec<ResultRow>) -> impl Step<u64>;
+    /// Writes results of a lease where the record is still what the lease holds: due no later than it was claimed,
+    /// and the attempt the one before the result's. Returns how many.
+    fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> impl Step<u64>;
 
     /// Writes records whole, new or known, in the order given.
     fn write_records(&mut self, records: Vec<RecordRow>) -> impl Step<()>;
@@ -153,7 +154,7 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// See [`stocktake_domain::ports::Catalogue::paths`].
     fn paths(
         &self,
-        model: i16,
+        model: Option<i16>,
         storage: String,
     ) -> impl Future<Output = Result<PathStream, StoreError>> + Send;
 

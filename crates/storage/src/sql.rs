@@ -34,6 +34,7 @@ pub(crate) enum Value {
     Bools(Vec<bool>),
     Binaries(Vec<Vec<u8>>),
     Texts(Vec<String>),
+    MaybeBools(Vec<Option<bool>>),
     MaybeSmallInts(Vec<Option<i16>>),
     MaybeBigInts(Vec<Option<i64>>),
     MaybeBinaries(Vec<Option<Vec<u8>>>),
@@ -54,7 +55,7 @@ values! {
     i16 => SmallInt, i32 => Integer, i64 => BigInt, Vec<u8> => Binary, String => Text,
     Vec<i16> => SmallInts, Vec<i32> => Integers, Vec<i64> => BigInts, Vec<bool> => Bools,
     Vec<Vec<u8>> => Binaries, Vec<String> => Texts,
-    Vec<Option<i16>> => MaybeSmallInts, Vec<Option<i64>> => MaybeBigInts,
+    Vec<Option<bool>> => MaybeBools, Vec<Option<i16>> => MaybeSmallInts, Vec<Option<i64>> => MaybeBigInts,
     Vec<Option<Vec<u8>>> => MaybeBinaries, Vec<Option<String>> => MaybeTexts,
 }
 
@@ -133,6 +134,7 @@ fn bind_array<'b>(out: &mut AstPass<'_, 'b, Pg>, value: &'b Value) -> QueryResul
         Value::Bools(values) => out.push_bind_param::<Array<Bool>, _>(values),
         Value::Binaries(values) => out.push_bind_param::<Array<Binary>, _>(values),
         Value::Texts(values) => out.push_bind_param::<Array<Text>, _>(values),
+        Value::MaybeBools(values) => out.push_bind_param::<Array<Nullable<Bool>>, _>(values),
         Value::MaybeSmallInts(values) => out.push_bind_param::<Array<Nullable<SmallInt>>, _>(values),
         Value::MaybeBigInts(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values),
         Value::MaybeBinaries(values) => out.push_bind_param::<Array<Nullable<Binary>>, _>(values),

@@ -119,7 +119,7 @@ impl Driver for Sqlite {
         Box::new(wake::Signal::new(self.work.subscribe(), self.path.clone(), self.timeout))
     }
 
-    async fn paths(&self, model: i16, storage: String) -> Result<PathStream, StoreError> {
+    async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
         let connection = connect::open(self.path.clone(), self.timeout).await?;
         Ok(paths::stream(connection, model, storage))
     }

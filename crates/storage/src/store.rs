@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{Catalogue, Jobs, Queue, StoreError, Tokens};
+use stocktake_domain::ports::{Catalogue, Jobs, Queue, StoreError, Syncs, Tokens};
 
 use crate::error::Fault;
 use crate::postgres::{self, Postgres};
@@ -44,6 +44,8 @@ pub struct Store {
     pub jobs: Arc<dyn Jobs>,
     /// Access tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// The sync with the source.
+    pub syncs: Arc<dyn Syncs>,
 }
 
 /// Implements the ports over a driver.
@@ -75,7 +77,13 @@ pub async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError
 impl Store {
     fn over(driver: impl Driver) -> Self {
         let adapter = Arc::new(Adapter { driver });
-        Self { catalogue: adapter.clone(), queue: adapter.clone(), jobs: adapter.clone(), tokens: adapter }
+        Self {
+            catalogue: adapter.clone(),
+            queue: adapter.clone(),
+            jobs: adapter.clone(),
+            tokens: adapter.clone(),
+            syncs: adapter,
+        }
     }
 }
 

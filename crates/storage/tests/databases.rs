@@ -72,7 +72,7 @@ async fn a_schema_that_is_not_current_is_told() {
             assert_eq!(text, expected);
         };
         check("it was never migrated").await;
-        assert_eq!(migrate(&settings).await.unwrap(), ["0001_catalogue", "0002_rules"]);
+        assert_eq!(migrate(&settings).await.unwrap(), ["0001_catalogue", "0002_rules", "0003_sources"]);
         store.catalogue.check().await.unwrap();
         assert!(migrate(&settings).await.unwrap().is_empty());
         alter(&settings, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
@@ -104,7 +104,7 @@ async fn two_processes_may_start_at_once() {
         for start in starts {
             applied += start.await.unwrap();
         }
-        assert_eq!(applied, 2);
+        assert_eq!(applied, 3);
         open(&settings).await.unwrap().catalogue.check().await.unwrap();
     }
 }
@@ -115,17 +115,51 @@ struct Definition {
     sql: String,
 }
 
-/// Up, down and up again leaves the schema that up alone makes.
+/// The text of a file of each migration.
+macro_rules! migrations {
+    ($database:literal, $file:literal) => {
+        [
+            include_str!(concat!("../migrations/", $database, "/0001_catalogue/", $file)),
+            include_str!(concat!("../migrations/", $database, "/0002_rules/", $file)),
+            include_str!(concat!("../migrations/", $database, "/0003_sources/", $file)),
+        ]
+    };
+}
+
+/// A record in each state, with a value in every column that its state lets one have. `bytes` stands for a key.
+fn records(bytes: impl Fn(u8) -> String) -> String {
+    let record = |state: u8, more: &str| {
+        let (key, digest) = (bytes(state), bytes(9));
+        format!(
+            "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, mutable, \
+             accepted, owner, elsewhere, touched_at, from_source, state, due_at, attempt, baseline, baseline_at, \
+             failed_at, retry_count, retry_at, failure_kind, failure, calculated, agrees) VALUES (19, {key}, 's', \
+             'p', 1, 2, {digest}, 'length:1', TRUE, TRUE, 'group/project', {digest}, 3, TRUE, {state}, {more});"
+        )
+    };
+    let digest = bytes(9);
+    let states = [
+        (0, format!("4, 5, {digest}, 6, NULL, 0, NULL, NULL, NULL, NULL, FALSE")),
+        (2, format!("NULL, 5, {digest}, 6, NULL, 0, NULL, NULL, NULL, NULL, FALSE")),
+        (3, format!("NULL, 5, {digest}, 6, 7, 1, 8, 2, 'bad', {digest}, NULL")),
+        (4, "NULL, 5, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL".to_owned()),
+    ];
+    states.iter().map(|(state, more)| record(*state, more)).collect()
+}
+
+/// What is left of these records by every migration down to the second.
+const KEPT: &str = "SELECT count(*) FROM records WHERE rule = 'length:1' AND mutable AND attempt = 5";
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = sql_types::BigInt)]
+    count: i64,
+}
+
+/// Up, down and up again leaves the schema that up alone makes; the last one also around records.
 #[test]
 fn migrations_of_sqlite_are_reversible() {
-    let up = concat!(
-        include_str!("../migrations/sqlite/0001_catalogue/up.sql"),
-        include_str!("../migrations/sqlite/0002_rules/up.sql"),
-    );
-    let down = concat!(
-        include_str!("../migrations/sqlite/0002_rules/down.sql"),
-        include_str!("../migrations/sqlite/0001_catalogue/down.sql"),
-    );
+    let (up, down) = (migrations!("sqlite", "up.sql"), migrations!("sqlite", "down.sql"));
     let mut connection = SqliteConnection::establish(":memory:").unwrap();
     let schema = |connection: &mut SqliteConnection| -> Vec<String> {
         let query = sql_query(
@@ -133,26 +167,29 @@ fn migrations_of_sqlite_are_reversible() {
         );
         query.load::<Definition>(connection).unwrap().into_iter().map(|found| found.sql).collect()
     };
-    connection.batch_execute(up).unwrap();
+    let [catalogue, rules, sources] = up;
+    connection.batch_execute(&[catalogue, rules].concat()).unwrap();
+    let before = schema(&mut connection);
+    connection.batch_execute(sources).unwrap();
     let first = schema(&mut connection);
-    assert_eq!(first.len(), 11);
-    connection.batch_execute(down).unwrap();
+    assert_eq!((before.len(), first.len()), (11, 14));
+    connection.batch_execute(&records(|number| format!("x'800000000000000{number}'"))).unwrap();
+    for (migration, expected) in [(down[2], &before), (up[2], &first)] {
+        connection.batch_execute(migration).unwrap();
+        assert_eq!(schema(&mut connection), *expected);
+        let kept: Count = sql_query(KEPT.replace("(*)", "(*) AS count")).get_result(&mut connection).unwrap();
+        assert_eq!(kept.count, 4);
+    }
+    connection.batch_execute(&[down[2], down[1], down[0]].concat()).unwrap();
     assert!(schema(&mut connection).is_empty());
-    connection.batch_execute(up).unwrap();
+    connection.batch_execute(&up.concat()).unwrap();
     assert_eq!(schema(&mut connection), first);
 }
 
-/// Up, down and up again leaves the schema that up alone makes.
+/// Up, down and up again leaves the schema that up alone makes; the last one also around records.
 #[test]
 fn migrations_of_postgres_are_reversible() {
-    let up = concat!(
-        include_str!("../migrations/postgres/0001_catalogue/up.sql"),
-        include_str!("../migrations/postgres/0002_rules/up.sql"),
-    );
-    let down = concat!(
-        include_str!("../migrations/postgres/0002_rules/down.sql"),
-        include_str!("../migrations/postgres/0001_catalogue/down.sql"),
-    );
+    let (up, down) = (migrations!("postgres", "up.sql"), migrations!("postgres", "down.sql"));
     let url = postgres().create_database().unwrap();
     let schema = || {
         let mut dump = postgres().command("pg_dump");
@@ -163,13 +200,23 @@ fn migrations_of_postgres_are_reversible() {
         let lines = text.lines().filter(|line| !line.contains("restrict"));
         lines.collect::<Vec<_>>().join("\n")
     };
+    let run = |statements: &str| postgres().sql(&url, statements).unwrap();
     let empty = schema();
-    postgres().sql(&url, up).unwrap();
+    let [catalogue, rules, sources] = up;
+    run(&[catalogue, rules].concat());
+    let before = schema();
+    run(sources);
     let first = schema();
-    assert!(first.contains("CREATE TABLE public.records"));
-    postgres().sql(&url, down).unwrap();
+    assert!(first.contains("CREATE TABLE public.syncs") && !before.contains("syncs"));
+    run(&records(|number| format!("'\\x800000000000000{number}'")));
+    for (migration, expected) in [(down[2], &before), (up[2], &first)] {
+        run(migration);
+        assert_eq!(schema(), *expected);
+        assert_eq!(run(KEPT), "4");
+    }
+    run(&[down[2], down[1], down[0]].concat());
     assert_eq!(schema(), empty);
-    postgres().sql(&url, up).unwrap();
+    run(&up.concat());
     assert_eq!(schema(), first);
 }
 
@@ -280,7 +327,7 @@ async fn tls_verifies_the_chain_and_the_host() {
     for mode in ["require", "verify-full"] {
         assert!(matches!(open(&with(&plain, mode, folder.path())).await, Err(StoreError::Unavailable(_))));
     }
-    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 2);
+    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 3);
     open(&settings(&format!("{plain}?sslmode=disable"))).await.unwrap();
 }
 

@@ -183,7 +183,7 @@ async fn sqlite() {
     let store = filled(&StoreSettings { url, max_connections: 2, timeout: LEASE }).await;
     let mut connection = SqliteConnection::establish(&path).unwrap();
     let staged = "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage, path, created_at, \
-        file_size, expected, rule, mutable, disabled) WITHOUT ROWID";
+        file_size, expected, rule, mutable, disabled, owner, elsewhere, touched_at) WITHOUT ROWID";
     sql_query(staged).execute(&mut connection).unwrap();
     for statement in statements(&store).await {
         let query = sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -263,7 +263,7 @@ fn explained(planner: &str, statements: &[String]) -> String {
         "{planner}; SET plan_cache_mode = force_generic_plan; \
          CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\", path text COLLATE \"C\", \
          created_at bigint, file_size bigint, expected bytea, rule text, mutable boolean, \
-         disabled boolean)"
+         disabled boolean, owner text, elsewhere bytea, touched_at bigint)"
     );
     for (index, statement) in statements.iter().enumerate() {
         let values = (1..100).take_while(|number| statement.contains(&format!("${number}"))).count();

@@ -2,10 +2,12 @@
 
 mod blobs;
 mod ci;
+mod content;
 mod packages;
 mod record;
 mod repositories;
 mod uploads;
+mod world;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,7 +15,10 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 
-pub use record::GitlabRecord;
+pub use record::{GitlabOutcome, GitlabRecord};
+pub use world::{GitlabOrphan, GitlabServed, GitlabWorld};
+
+use record::hashed;
 
 use crate::postgres::PgBinaries;
 
@@ -50,6 +55,12 @@ const CI_STATES: [(&str, &str); 3] = [
 /// Tables of the database of CI, by which it is told from a copy.
 const CI_TABLES: [&str; 3] = ["p_ci_job_artifacts", "ci_pipeline_artifacts", "ci_secure_files"];
 
+/// The secret of the instance that the encrypted files are from.
+const DB_KEY_BASE: &str = "db-key-base-of-the-gitlab";
+
+/// An index of a channel of packages, which Helm reads.
+const HELM_INDEX: &str = "apiVersion: v1\nentries: {}\n";
+
 /// What all projects and groups, users and notes belong to.
 const OWNERS: &str = "
     INSERT INTO shards VALUES (1, 'default'), (2, 'second');
@@ -84,9 +95,9 @@ pub struct GitlabFixture {
 impl GitlabFixture {
     /// Fills an empty database with the tables of GitLab 18.9 and rows of all models.
     pub fn load(url: &str) -> anyhow::Result<Self> {
-        run(url, &format!("{}{}", schema(MAIN, &MAIN_STATES), schema(CI, &CI_STATES)))?;
-        let records = planted();
-        run(url, &format!("{OWNERS}{}", rows(&records, |_| true)))?;
+        let schema = format!("{}{}", schema(MAIN, &MAIN_STATES), schema(CI, &CI_STATES));
+        let records = planted()?;
+        run(url, &format!("{schema}{OWNERS}{}{}", rows(&records, |_| true), others()))?;
         Ok(Self { records })
     }
 
@@ -103,13 +114,13 @@ impl GitlabFixture {
         let schema = format!("{}{}", schema(MAIN, &MAIN_STATES), schema(CI, &CI_STATES));
         run(main, &schema)?;
         run(ci, &schema)?;
-        let records = planted();
+        let records = planted()?;
         let is_ci = |record: &GitlabRecord| record.model.starts_with("ci_");
         let stale = |model| rows(&records, |record| record.model == model && record.id == 1);
         let (old_artifact, old_project) = (stale("ci_job_artifacts"), stale("projects"));
         let main_tables = ["projects", "uploads", "lfs_objects", "routes"];
         let of_main = rows(&records, |record| !is_ci(record));
-        run(main, &format!("{OWNERS}{of_main}{old_artifact}{}", lock(&CI_TABLES)))?;
+        run(main, &format!("{OWNERS}{of_main}{}{old_artifact}{}", others(), lock(&CI_TABLES)))?;
         run(ci, &format!("{}{old_project}{}", rows(&records, is_ci), lock(&main_tables)))?;
         Ok(Self { records })
     }
@@ -127,7 +138,7 @@ impl GitlabFixture {
             &format!(
                 "INSERT INTO p_ci_job_artifacts (id, project_id, job_id, file_type, size, created_at, file,
                      file_store, file_sha256, file_location, partition_id)
-                 SELECT n, n % 1000 + 1, n / 3, n % 20, n, timestamptz '2025-01-01Z' + n * interval '1 s',
+                 SELECT n, n % 1000 + 1001, n / 3, n % 20, n, timestamptz '2025-01-01Z' + n * interval '1 s',
                      'artifacts.zip', 1, convert_to(encode(sha256(n::text::bytea), 'hex'), 'UTF8'), 2, 100 + n % 2
                  FROM generate_series(1000001, 1000000 + {rows}) AS n;
                  INSERT INTO uploads (id, size, path, checksum, model_id, model_type, uploader, created_at, store,
@@ -146,12 +157,41 @@ impl GitlabFixture {
 }
 
 /// All rows, in the order of model and key.
-fn planted() -> Vec<GitlabRecord> {
-    let mut records =
-        [ci::records(), blobs::records(), packages::records(), repositories::records(), uploads::records()]
-            .concat();
+fn planted() -> anyhow::Result<Vec<GitlabRecord>> {
+    let (ci, blobs, packages) = (ci::records()?, blobs::records()?, packages::records()?);
+    let mut records = [ci, blobs, packages, repositories::records(), uploads::records()].concat();
+    sort(&mut records);
+    Ok(records)
+}
+
+fn sort(records: &mut [GitlabRecord]) {
     records.sort_by_key(|record| (record.model, record.id));
-    records
+}
+
+/// Rows of what is no record of a model: the recorded places of hashed repositories, a pool of objects, and indexes
+/// of packages on both stores.
+fn others() -> String {
+    let (one, two, size) = (hashed(1), hashed(2), HELM_INDEX.len());
+    let caches = [(1, 1), (2, 2)].map(|(id, store)| {
+        format!(
+            "INSERT INTO packages_helm_metadata_caches (id, created_at, updated_at, project_id, size, file_store,
+                 channel, file, object_storage_key)
+             VALUES ({id}, now(), now(), 1, {size}, {store}, 'channel{id}', 'index.yaml', '{}');",
+            helm_key(id)
+        )
+    });
+    format!(
+        "INSERT INTO project_repositories (shard_id, disk_path, project_id)
+             VALUES (1, '@hashed/{one}', 1), (2, '@hashed/{two}', 2);
+         INSERT INTO pool_repositories VALUES (1, 1, '@pools/{one}', 'ready', 1);
+         {}",
+        caches.concat()
+    )
+}
+
+/// The folder of an index of packages.
+fn helm_key(id: u32) -> String {
+    format!("{}/packages/helm/metadata_caches/channel{id}", hashed(1))
 }
 
 fn schema(tables: &str, states: &[(&str, &str)]) -> String {

@@ -6,15 +6,17 @@
 mod files;
 mod git;
 mod gitlab;
+mod image_folder;
 mod postgres;
 mod proxy;
 mod registry;
 mod s3;
 mod sample;
+mod sealing;
 
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
-pub use gitlab::{GitlabFixture, GitlabRecord};
+pub use gitlab::{GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord, GitlabServed, GitlabWorld};
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
 pub use proxy::{Asked, Fault, FaultProxy};
 pub use registry::{

@@ -32,7 +32,8 @@ impl Batch {
         let verdict = match seen {
             Ok(observation) => {
                 self.tally.bytes += observation.bytes_read;
-                judge(&record.reference, &observation, judge_by.algorithm)
+                let checksum = judge(&record.reference, &observation, judge_by.algorithm);
+                checksum.map(|checksum| (checksum, record.reference.agrees(&observation)))
             }
             Err(error) => match error.into_failure() {
                 Some(failure) => Err(failure),
@@ -41,10 +42,10 @@ impl Batch {
         };
         let ClaimedRecord { key, verification, .. } = record;
         let outcome = match verdict {
-            Ok(checksum) => {
+            Ok((checksum, agrees)) => {
                 self.tally.succeeded += 1;
                 self.tally.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
-                Outcome::Succeeded(verification.succeed(checksum, judge_by.now))
+                Outcome::Succeeded(verification.succeed(checksum, judge_by.now).beside(agrees))
             }
             Err(failure) => {
                 *self.tally.failed.entry(failure.kind()).or_default() += 1;

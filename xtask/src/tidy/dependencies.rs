@@ -51,7 +51,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The rules, each with its line in the document.
-pub(super) fn rules() -> [Rule; 9] {
+pub(super) fn rules() -> [Rule; 10] {
     [
         Rule {
             id: "domain-pure",
@@ -77,6 +77,7 @@ pub(super) fn rules() -> [Rule; 9] {
         inward("inward-gitlab", &["stocktake-gitlab", INNERMOST], |edge| leaves("stocktake-gitlab", edge)),
         inward("inward-http", &["stocktake-http", INNERMOST], |edge| leaves("stocktake-http", edge)),
         inward("inward-storage", &["stocktake-storage", INNERMOST], |edge| leaves("stocktake-storage", edge)),
+        inward("inward-sync", &["stocktake-sync", INNERMOST], |edge| leaves("stocktake-sync", edge)),
         inward("inward-worker", &["stocktake-worker", INNERMOST], |edge| leaves("stocktake-worker", edge)),
         Rule {
             id: "only-app-wires",

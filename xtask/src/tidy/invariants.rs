@@ -66,7 +66,7 @@ mod tests {
     use super::super::dependencies::rules;
     use super::*;
 
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 13] = [
         "stocktake",
         "stocktake-content",
         "stocktake-domain",
@@ -76,6 +76,7 @@ mod tests {
         "stocktake-objects",
         "stocktake-registry",
         "stocktake-storage",
+        "stocktake-sync",
         "stocktake-testbed",
         "stocktake-worker",
         "xtask",

@@ -38,7 +38,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     let store = wiring::open_store(settings).await?;
     let largest = store.catalogue.largest_key(model).await?;
     let records = store.catalogue.count(model, &Selection::default(), MOST_COUNTED).await?;
-    let known = store.catalogue.paths(model, name).await?;
+    let known = store.catalogue.paths(Some(model), name).await?;
     let found = storage.content.list();
     let catalogue = Arc::clone(&store.catalogue);
 

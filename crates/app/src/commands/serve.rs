@@ -35,7 +35,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let store = wiring::open_store(settings).await?;
     let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
     let scheduler = wiring::scheduler(settings, &store);
-    let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone()));
+    let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
     let workers = NonZeroUsize::new(settings.http.workers)
         .or_else(|| available_parallelism().ok())
@@ -54,6 +54,14 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         tracing::info!("metrics on http://{address}/metrics");
     }
     tasks.spawn("metrics upkeep", upkeep(metrics, stop.clone()));
+    if settings.gitlab.is_some() {
+        let sync = wiring::sync(settings, &store, wiring::source(settings)?)?;
+        let token = stop.clone();
+        tasks.spawn("sync", async move {
+            sync.run(token).await;
+            Ok(())
+        });
+    }
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
     tracing::info!("listening on http://{address}");
     Ok(tasks.finish().await)
@@ -83,13 +91,20 @@ fn spawn_work(
     });
 }
 
-fn api(settings: &Settings, store: &Store, engine: Arc<Engine>, metrics: PrometheusHandle) -> Api {
+fn api(
+    settings: &Settings,
+    store: &Store,
+    engine: Arc<Engine>,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<Api> {
     let http = &settings.http;
-    Api {
+    Ok(Api {
         catalogue: Arc::clone(&store.catalogue),
         queue: Arc::clone(&store.queue),
         jobs: Arc::clone(&store.jobs),
+        syncs: Arc::clone(&store.syncs),
         tokens: Arc::clone(&store.tokens),
+        authority: wiring::authority(settings)?,
         recalculation: engine,
         clock: Arc::new(SystemClock),
         settings: HttpSettings {
@@ -103,7 +118,7 @@ fn api(settings: &Settings, store: &Store, engine: Arc<Engine>, metrics: Prometh
             metrics_elsewhere: http.metrics_listen.is_some(),
         },
         metrics: Arc::new(move || metrics.render()),
-    }
+    })
 }
 
 fn listen(address: SocketAddr, key: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {

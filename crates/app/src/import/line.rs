@@ -48,14 +48,13 @@ pub(super) fn parse(text: &str) -> Result<Entry, String> {
     match mistake {
         Some(mistake) => Err(mistake.to_owned()),
         None => Ok(Entry {
-            key: line.record_identifier,
             created_at: line.created_at,
             file_size: line.file_size,
-            location: Location { storage: line.storage, path: line.path },
             expected: line.expected_checksum,
             rule: line.rule,
             mutable: line.mutable,
             disabled: line.disabled,
+            ..Entry::new(line.record_identifier, Location { storage: line.storage, path: line.path })
         }),
     }
 }

@@ -20,6 +20,8 @@ const VARIABLE_PREFIX: &str = "STOCKTAKE";
 pub(crate) enum Origin {
     /// The defaults built into the program.
     Default,
+    /// What a GitLab's own configuration says, or its installation by itself.
+    Gitlab(String),
     /// This file.
     File(PathBuf),
     /// This environment variable.
@@ -32,6 +34,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Gitlab(told) => f.write_str(told),
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Variable(name) => write!(f, "variable {name}"),
             Self::Option(name) => write!(f, "option {name}"),

@@ -30,7 +30,7 @@ pub(crate) fn show(loaded: &Loaded) -> String {
         .map(|(key, setting)| {
             let value = match key.rsplit('.').next() {
                 Some(name) if SECRETS.contains(&name) => hidden(&setting.value),
-                Some("url" | "endpoint") => masked(&setting.value),
+                Some(name) if name.ends_with("url") || name == "endpoint" => masked(&setting.value),
                 _ => setting.value.clone(),
             };
             (format!("{key} = {}", toml(&value)), setting.origin.to_string())
@@ -64,7 +64,7 @@ fn hidden(value: &ValueKind) -> ValueKind {
 /// The URL without its password. What cannot be understood is not shown at all.
 fn masked(value: &ValueKind) -> ValueKind {
     let text = value.to_string();
-    if text.starts_with("sqlite:") {
+    if text.is_empty() || text.starts_with("sqlite:") {
         return value.clone();
     }
     let Ok(mut url) = Url::parse(&text) else { return ValueKind::String(MASK.to_owned()) };

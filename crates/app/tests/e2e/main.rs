@@ -15,6 +15,7 @@ mod accept;
 mod catalogue;
 mod commands;
 mod configuration;
+mod gitlab;
 mod imports;
 mod jobs;
 mod kills;

@@ -87,6 +87,9 @@ pub struct ModelSummary {
     pub bytes: u64,
     /// Succeeded records of which only what an object store says was looked at, not the content.
     pub metadata_only: u64,
+    /// Succeeded records whose content does not agree with the checksum that the source's own verification
+    /// recorded ([`Record::agrees`]).
+    pub differing: u64,
     /// The time of the oldest success among the records that are `succeeded`.
     pub oldest_success: Option<Timestamp>,
 }
@@ -142,9 +145,19 @@ pub trait Catalogue: Send + Sync {
         now: Timestamp,
     ) -> Result<Applied, ImportError>;
 
-    /// The paths of a model's records in one storage, sorted by their bytes. Memory stays bounded whatever
-    /// their number.
-    async fn paths(&self, model: Model, storage: &str) -> Result<PathStream, StoreError>;
+    /// The paths of a model's records in one storage, or of those of all models, sorted by their bytes. Memory
+    /// stays bounded whatever their number.
+    async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError>;
+
+    /// The first records of the model behind this key (`None`: of all) whose content does not agree with the
+    /// checksum that the source's own verification recorded ([`Record::agrees`]), at most `limit`, in the order of
+    /// their keys.
+    async fn differing(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
 
     /// The largest key of the model.
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError>;

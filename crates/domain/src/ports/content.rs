@@ -123,4 +123,11 @@ pub trait ContentStore: Send + Sync {
 
     /// Lists all content. Memory stays bounded by the largest folder.
     fn list(&self) -> FoundStream;
+
+    /// How many bytes the content at this path takes, where listing does not tell: the files of a repository, all
+    /// together. `None` where it cannot be told.
+    async fn measure(&self, path: &str) -> Option<u64> {
+        let _ = path;
+        None
+    }
 }

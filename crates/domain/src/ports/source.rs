@@ -1,34 +1,20 @@
 //! A source of the catalogue: whoever has recorded what there is, and goes on recording.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::record::Entry;
+use crate::record::{Entry, Location};
 use crate::time::Timestamp;
-
-/// What a source says of one record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceRow {
-    /// The record. One whose place cannot be resolved has [`crate::Rule::Unresolved`] with the reason, and of its
-    /// location what is known; a part that is not known is [`SourceRow::UNKNOWN`].
-    pub entry: Entry,
-    /// The full path of the project or group that it belongs to, where the source says so: for reports.
-    pub owner: Option<String>,
-    /// The checksum of the content that the source's own verification recorded as good, in its own text form.
-    pub elsewhere: Option<String>,
-}
-
-impl SourceRow {
-    /// Stands for a storage or a path that is not known. No storage is configured under this name.
-    pub const UNKNOWN: &str = "-";
-}
 
 /// Some rows of a model, in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePage {
-    /// The rows.
-    pub rows: Vec<SourceRow>,
+    /// What the rows say. One whose place cannot be resolved has [`crate::Rule::Unresolved`] with the reason, and
+    /// of its location what is known; a part that is not known is [`Location::UNKNOWN`].
+    pub rows: Vec<Entry>,
     /// Every row up to and including this key was read, whether it is in the page or not: the place to go on
     /// behind. `None`: there is none behind.
     pub read_to: Option<RecordKey>,
@@ -38,9 +24,23 @@ pub struct SourcePage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readable {
     /// They can.
-    Yes,
+    Yes {
+        /// About how many there are, for showing how far a reading is; `None` if that is not known.
+        about: Option<u64>,
+    },
     /// They cannot, for this reason: one sentence.
     No(String),
+}
+
+/// Who claims what lies at a place, besides the records of the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// A row of the source that is no record of a model (a pool of repositories, an index of packages).
+    Row,
+    /// The source's own programs, which keep it there for themselves or for a while.
+    Internal,
+    /// Nobody.
+    Nobody,
 }
 
 /// Why a source could not say what was asked. Nothing may be concluded about any record.
@@ -70,9 +70,9 @@ pub trait Source: Send + Sync {
         limit: u32,
     ) -> Result<SourcePage, SourceError>;
 
-    /// As [`Source::page`], but only rows whose content the source says was changed at this time or later; an
-    /// empty page with nothing behind it for models of which the source does not say such a thing. A page may
-    /// have no rows and still say where to go on.
+    /// As [`Source::page`], but only rows whose content the source says was changed at this time or later
+    /// ([`Entry::touched_at`]); an empty page with nothing behind it for models of which the source does not say
+    /// such a thing. A page may have no rows and still say where to go on.
     async fn touched(
         &self,
         model: Model,
@@ -80,4 +80,10 @@ pub trait Source: Send + Sync {
         after: Option<RecordKey>,
         limit: u32,
     ) -> Result<SourcePage, SourceError>;
+
+    /// The storages in which content of this source may lie, by their names in the configuration.
+    fn storages(&self) -> BTreeSet<String>;
+
+    /// Who claims what lies at each of these places, of which no record knows. One answer for each, in their order.
+    async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError>;
 }

@@ -6,6 +6,7 @@ mod changing;
 mod flips;
 mod integrity;
 mod list;
+mod measure;
 mod refs;
 mod reftable;
 mod storage;

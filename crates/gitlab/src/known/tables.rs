@@ -1,5 +1,7 @@
 //! The tables that rows of other tables lead to.
 
+use stocktake_domain::Timestamp;
+
 use crate::field::{Column, Kind, row};
 use crate::plan::needed;
 use crate::schema::Part;
@@ -10,6 +12,7 @@ row! {
         id: i64 = must "id",
         repository_storage: Option<String> = must "repository_storage",
         storage_version: Option<i64> = must "storage_version",
+        last_repository_updated_at: Option<Timestamp> = may "last_repository_updated_at",
     }
 }
 
@@ -45,6 +48,7 @@ row! {
         id: i64 = must "id",
         project_id: Option<i64> = may "project_id",
         class: Option<String> = may "type",
+        updated_at: Option<Timestamp> = may "updated_at",
     }
 }
 

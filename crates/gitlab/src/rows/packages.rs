@@ -180,6 +180,7 @@ row! {
         id: i64 = must "id",
         group_id: Option<i64> = must "group_id",
         created_at: Option<Timestamp> = must "created_at",
+        updated_at: Option<Timestamp> = may "updated_at",
         size: Option<i64> = must "size",
         file_store: Option<i64> = must "file_store",
         file: Option<String> = must "file",
@@ -205,8 +206,8 @@ impl Table for DependencyProxyManifest {
 
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
         let expected: Option<Digest> = self.digest.as_deref().and_then(digest::of_manifest);
-        let Self { id, group_id, created_at, size, file_store, file, .. } = self;
-        Facts { expected, ..proxied(storages, id, group_id, created_at, size, file_store, file.as_ref()) }
+        let Self { id, group_id, created_at, updated_at: touched_at, size, file_store, file, .. } = self;
+        Facts { expected, touched_at, ..proxied(storages, id, group_id, created_at, size, file_store, file.as_ref()) }
     }
 }
 

@@ -5,7 +5,6 @@ use stocktake_domain::{Model, Timestamp};
 use super::table;
 use crate::field::{Kind, row};
 use crate::known::{Known, PROJECTS, ROUTES, SHARDS, Wanted};
-use crate::path;
 use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, needed, states};
 use crate::schema::Part;
 use crate::settings::Storages;
@@ -61,16 +60,9 @@ fn repository(
     let storage = found
         .clone()
         .and_then(|project| storages.git(project.repository_storage.as_deref().unwrap_or_default()));
-    let path = found.and_then(|project| {
-        let id = project.id;
-        if project.is_hashed() {
-            return Ok(format!("@hashed/{}{suffix}.git", path::hashed(id)));
-        }
-        let path = known.project_paths.get(&id).or_else(|| known.recorded_paths.get(&id));
-        let path = path.ok_or_else(|| format!("the project {id} has no full path (no row in routes)"))?;
-        Ok(format!("{path}{suffix}.git"))
-    });
-    Facts { created_at, owner: Owner::project(project), ..Facts::at(storage, path) }
+    let path = found.and_then(|project| Ok(format!("{}{suffix}.git", known.disk_path(project)?)));
+    let touched_at = project.and_then(|id| known.projects.get(&id)?.last_repository_updated_at);
+    Facts { created_at, touched_at, owner: Owner::project(project), ..Facts::at(storage, path) }
 }
 
 row! {

@@ -1,6 +1,6 @@
 //! The rows of uploads, whose path means what their uploader says.
 
-use stocktake_domain::{Model, Timestamp};
+use stocktake_domain::{Model, Rule, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -8,7 +8,7 @@ use crate::field::row;
 use crate::known::{Known, PROJECTS, ROUTES, Wanted};
 use crate::owners;
 use crate::path;
-use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, named, states};
+use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, states};
 use crate::settings::{OBJECT, Shelf, Storages};
 
 row! {
@@ -57,13 +57,14 @@ impl Table for Upload {
     fn describe(self, known: &Known, storages: &Storages) -> Facts {
         let uploader = self.uploader.as_deref().unwrap_or_default();
         let storage = storages.file(Shelf::Uploads, self.store, uploader);
-        let path = self.missing_owner(known).map_or_else(|| self.path(known, storages), Err);
         Facts {
             created_at: self.created_at,
             file_size: self.size,
             expected: self.checksum.as_deref().and_then(digest::of_text),
+            // As GitLab has it, such an upload is broken wherever its file lies.
+            rule: self.missing_owner(known).map_or(Rule::Stored, Rule::Unresolved),
             owner: self.owner(),
-            ..Facts::at(storage, path)
+            ..Facts::at(storage, self.path(known, storages))
         }
     }
 }
@@ -92,6 +93,7 @@ impl Upload {
         })
     }
 
+    /// Where it lies. Most paths do not need the owner's row, so that a file is known whose owner is gone.
     fn path(&self, known: &Known, storages: &Storages) -> Result<String, String> {
         let path = named(self.path.as_ref())?;
         // In object storage, the path is the key; there are other rules for the local disk only.
@@ -101,25 +103,32 @@ impl Upload {
         if path.starts_with('/') {
             return absolute(path, storages);
         }
-        let id = self.model_id.unwrap_or_default();
-        let model_type = self.model_type.as_deref().unwrap_or_default();
+        let id = || filled(self.model_id, "model_id");
         match self.uploader.as_deref().unwrap_or_default() {
-            "FileUploader" => Ok(format!("{}/{path}", attachments(id, known)?)),
-            "NamespaceFileUploader" => Ok(format!("-/system/namespace/{id}/{path}")),
+            "FileUploader" => Ok(format!("{}/{path}", attachments(id()?, known)?)),
+            "NamespaceFileUploader" => Ok(format!("-/system/namespace/{}/{path}", id()?)),
             "PersonalFileUploader" => {
-                let class = known.snippets.get(&id).filter(|_| model_type == "Snippet");
-                let class = class.and_then(|snippet| snippet.class.as_deref());
-                let class = match (class, model_type) {
-                    (Some(class), _) => class,
-                    (None, "Snippet") => "PersonalSnippet",
-                    (None, other) => other,
-                };
-                Ok(format!("-/system/{}/{id}/{path}", path::underscore(class)))
+                let id = id()?;
+                Ok(format!("-/system/{}/{id}/{path}", path::underscore(self.person(id, known))))
             }
             // All others, new ones included, keep the path below the folder `public`.
             uploader => path.strip_prefix("uploads/").map(ToOwned::to_owned).ok_or_else(|| {
                 format!("its path {path:?}, of the uploader {uploader:?}, is not below uploads/")
             }),
+        }
+    }
+}
+
+impl Upload {
+    /// The class that a personal file belongs to. Snippets of all kinds are in one table, which may say more than
+    /// the row; one that is gone was a personal one, as no other has such files.
+    fn person<'u>(&'u self, id: i64, known: &'u Known) -> &'u str {
+        match self.model_type.as_deref().unwrap_or_default() {
+            "Snippet" => {
+                let class = known.snippets.get(&id).and_then(|snippet| snippet.class.as_deref());
+                class.unwrap_or("PersonalSnippet")
+            }
+            other => other,
         }
     }
 }

@@ -46,8 +46,12 @@ impl Table for SnippetRepository {
 
     fn describe(self, known: &Known, storages: &Storages) -> Facts {
         let path = named(self.disk_path.as_ref()).map(|path| format!("{path}.git"));
-        let project = known.snippets.get(&self.id).and_then(|snippet| snippet.project_id);
-        Facts { owner: Owner::project(project), ..Facts::at(shard(self.shard_id, known, storages), path) }
+        let snippet = known.snippets.get(&self.id);
+        Facts {
+            owner: Owner::project(snippet.and_then(|snippet| snippet.project_id)),
+            touched_at: snippet.and_then(|snippet| snippet.updated_at),
+            ..Facts::at(shard(self.shard_id, known, storages), path)
+        }
     }
 
     fn own_state(&self) -> Option<(i64, Vec<u8>)> {
@@ -62,6 +66,7 @@ row! {
         terraform_state_id: Option<i64> = must "terraform_state_id",
         project_id: Option<i64> = may "project_id",
         created_at: Option<Timestamp> = must "created_at",
+        updated_at: Option<Timestamp> = may "updated_at",
         file_store: Option<i64> = must "file_store",
         file: Option<String> = must "file",
         is_encrypted: Option<bool> = may "is_encrypted",
@@ -107,6 +112,7 @@ impl Table for TerraformVersion {
             rule: rule.unwrap_or_default(),
             mutable: !versioned,
             owner: Owner::project(project),
+            touched_at: self.updated_at,
             ..Facts::at(storage, path)
         }
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod authority;
+mod claims;
 mod decomposed;
 mod pages;
 mod replica;

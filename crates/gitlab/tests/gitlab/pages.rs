@@ -49,7 +49,7 @@ async fn touched(url: &str, model: Model, since: &str, limit: u32) -> (Vec<i64>,
     loop {
         let page = source.touched(model, since, after.take(), limit).await.unwrap();
         pages += 1;
-        ids.extend(page.rows.iter().filter_map(|row| row.entry.key.as_integer()));
+        ids.extend(page.rows.iter().filter_map(|row| row.key.as_integer()));
         match page.read_to {
             Some(key) => after = Some(key),
             None => return (ids, pages),
@@ -77,17 +77,55 @@ async fn only_what_was_changed_is_touched() {
     assert_eq!(touched(&url, Model::TerraformStateVersions, before, 100).await.0, [1, 2, 3, 4]);
 }
 
+/// A thousand projects more, of which each hundredth was pushed to later than the others; their ids.
+fn push_to_some_of_many(url: &str) -> Vec<i64> {
+    let many = "INSERT INTO projects (id, last_repository_updated_at) \
+                SELECT n, timestamp '2025-01-01' + (n % 100 = 0)::int * interval '90 days' \
+                FROM generate_series(1001, 2000) n; \
+                INSERT INTO project_wiki_repositories (id, project_id, created_at) \
+                SELECT n, n, now() FROM generate_series(1001, 2000) n";
+    postgres().sql(url, many).unwrap();
+    (1001..=2000).filter(|id| id % 100 == 0).collect()
+}
+
+const LATER: &str = "2025-03-01T00:00:00Z";
+
 #[tokio::test]
 async fn what_was_changed_is_looked_for_in_bounded_pieces() {
     let (url, _) = loaded();
-    let many = "INSERT INTO projects (id, last_repository_updated_at) \
-                SELECT n, timestamp '2025-01-01' + (n % 100 = 0)::int * interval '90 days' \
-                FROM generate_series(1001, 2000) n";
-    postgres().sql(&url, many).unwrap();
-    let expected: Vec<i64> = (1001..=2000).filter(|id| id % 100 == 0).collect();
-    let (ids, pages) = touched(&url, Model::Projects, "2025-03-01T00:00:00Z", 3).await;
-    assert_eq!(ids, expected);
-    // A thousand rows and six, thirty at a time.
-    assert_eq!(pages, 34);
+    let expected = push_to_some_of_many(&url);
+    // A thousand rows and six or three, thirty at a time.
+    for model in [Model::Projects, Model::ProjectsWikiRepositories] {
+        assert_eq!(touched(&url, model, LATER, 3).await, (expected.clone(), 34), "{model}");
+    }
     assert_eq!(touched(&url, Model::Projects, "2025-01-01T00:00:00Z", 7).await.0.len(), 1003);
+}
+
+#[tokio::test]
+async fn an_index_on_the_time_leads_to_what_was_changed() {
+    let (url, _) = loaded();
+    let expected = push_to_some_of_many(&url);
+    postgres().sql(&url, "CREATE INDEX ON projects (last_repository_updated_at)").unwrap();
+    // Ten rows, three at a time.
+    for model in [Model::Projects, Model::ProjectsWikiRepositories] {
+        assert_eq!(touched(&url, model, LATER, 3).await, (expected.clone(), 4), "{model}");
+    }
+    assert_eq!(touched(&url, Model::Projects, "2025-01-01T00:00:00Z", 7).await.0.len(), 1003);
+}
+
+#[tokio::test]
+async fn what_was_changed_says_when() {
+    let (url, fixture) = loaded();
+    let source = source(&url);
+    for model in Model::ALL {
+        let since = Timestamp::parse_rfc3339("2025-01-01T00:00:00Z").unwrap();
+        let page = source.touched(model, since, None, 1000).await.unwrap();
+        let expected: Vec<_> =
+            fixture.of(model.name()).filter(|record| record.touched_at.is_some()).map(row).collect();
+        assert_eq!(page.rows, expected, "{model}");
+        for touched in page.rows {
+            let again = source.touched(model, touched.touched_at.unwrap(), None, 1000).await.unwrap();
+            assert!(again.rows.contains(&touched), "{model} {touched:?}");
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stocktake_domain::Model;
-use stocktake_domain::ports::{Source as _, SourceError};
+use stocktake_domain::{Location, Model, Rule};
+use stocktake_domain::ports::{Claim, Source as _, SourceError};
 use stocktake_gitlab::{GitlabSettings, GitlabSource, grants};
 use stocktake_testbed::{GitlabFixture, PgCluster, postgres};
 
@@ -71,8 +71,25 @@ async fn what_may_not_be_read_is_named() {
     let uploads = all(&source, Model::Uploads, 1000).await;
     assert_eq!(uploads.len(), fixture.of("uploads").count());
     assert!(uploads.iter().all(|row| row.elsewhere.is_none()));
-    let ownerless = uploads.iter().find(|row| row.entry.key.as_integer() == Some(50)).unwrap();
-    assert_eq!(ownerless.entry.location.path, "-/system/user/avatar/7/me.png");
+    let ownerless = uploads.iter().find(|row| row.key.as_integer() == Some(50)).unwrap();
+    assert_eq!(ownerless.rule, Rule::Stored);
+}
+
+#[tokio::test]
+async fn the_grants_are_enough_for_claims() {
+    let url = postgres().create_database().unwrap();
+    GitlabFixture::load(&url).unwrap();
+    let pool = "INSERT INTO pool_repositories (id, shard_id, disk_path) VALUES (101, 1, '@pools/a')";
+    postgres().sql(&url, pool).unwrap();
+    role("gitlab_claims_reader", &[&url]);
+    let reader = with_role(&url, "gitlab_claims_reader");
+    let places = ["@pools/a.git", "old/legacy.wiki.git"]
+        .map(|path| Location { storage: "git-default".to_owned(), path: path.to_owned() });
+    assert_eq!(source(&reader).claims(&places).await.unwrap(), [Claim::Row; 2]);
+    // Without the right to see rows, what they claim must not be taken for nobody's.
+    postgres().sql(&url, "REVOKE SELECT (disk_path) ON pool_repositories FROM gitlab_claims_reader").unwrap();
+    let error = source(&reader).claims(&places).await.unwrap_err();
+    assert!(error.to_string().contains("may not read pool_repositories.disk_path"), "{error}");
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! The schemas of several versions of GitLab.
 
-use stocktake_domain::Model;
-use stocktake_domain::ports::{Source as _, SourceError};
+use stocktake_domain::ports::{Readable, Source as _, SourceError};
+use stocktake_domain::{Digest, Metadata, Model};
+use stocktake_gitlab::GitlabSource;
 use stocktake_testbed::{GitlabFixture, postgres};
 
-use crate::support::{assert_rows, source, unreadable};
+use crate::support::{all, assert_rows, row, source, unreadable};
 
 #[tokio::test]
 async fn all_rows_of_all_models_are_what_they_say() {
@@ -81,7 +82,52 @@ async fn a_verification_that_gitlab_begins_is_seen_at_the_next_survey() {
     let shown =
         async || source.page(Model::PagesDeployments, None, 1).await.unwrap().rows[0].elsewhere.clone();
     assert_eq!(shown().await, None);
-    postgres().sql(&url, "INSERT INTO pages_deployment_states VALUES (1, now(), 2, 'abc')").unwrap();
+    postgres().sql(&url, "INSERT INTO pages_deployment_states VALUES (1, now(), 2, '0123')").unwrap();
     assert!(unreadable(&source).await.is_empty());
-    assert_eq!(shown().await.as_deref(), Some("abc"));
+    assert_eq!(shown().await, Some(Digest::Metadata(Metadata::Size(123))));
+}
+
+/// About how many rows the planner takes a model to have.
+async fn about(source: &GitlabSource, model: Model) -> Option<u64> {
+    let survey = source.survey().await.unwrap();
+    match survey.into_iter().find(|(of, _)| *of == model).unwrap().1 {
+        Readable::Yes { about } => about,
+        Readable::No(why) => panic!("{why}"),
+    }
+}
+
+#[tokio::test]
+async fn about_how_many_rows_there_are_is_what_the_planner_knows() {
+    let url = postgres().create_database().unwrap();
+    let fixture = GitlabFixture::load(&url).unwrap();
+    let source = source(&url);
+    for model in Model::ALL {
+        assert_eq!(about(&source, model).await, None, "{model}");
+    }
+    postgres().sql(&url, "ANALYZE").unwrap();
+    for model in Model::ALL {
+        // That of artifacts of jobs has partitions.
+        let count = u64::try_from(fixture.of(model.name()).count()).unwrap();
+        assert_eq!(about(&source, model).await, Some(count), "{model}");
+    }
+}
+
+#[tokio::test]
+async fn uploads_are_read_from_a_table_with_partitions_as_well() {
+    let url = postgres().create_database().unwrap();
+    let fixture = GitlabFixture::load(&url).unwrap();
+    let part = "ALTER TABLE uploads RENAME TO uploads_before; \
+                CREATE TABLE uploads (LIKE uploads_before INCLUDING DEFAULTS, PRIMARY KEY (id, model_type)) \
+                PARTITION BY LIST (model_type); \
+                CREATE TABLE project_uploads PARTITION OF uploads FOR VALUES IN ('Project'); \
+                CREATE TABLE user_uploads PARTITION OF uploads FOR VALUES IN ('User'); \
+                CREATE TABLE other_uploads PARTITION OF uploads DEFAULT; \
+                INSERT INTO uploads SELECT * FROM uploads_before; ANALYZE";
+    postgres().sql(&url, part).unwrap();
+    let source = source(&url);
+    assert!(unreadable(&source).await.is_empty());
+    assert_rows(&source, &fixture.records, [Model::Uploads]).await;
+    let pages: Vec<_> = fixture.of("uploads").map(row).collect();
+    assert_eq!(all(&source, Model::Uploads, 4).await, pages);
+    assert_eq!(about(&source, Model::Uploads).await, Some(u64::try_from(pages.len()).unwrap()));
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use stocktake_domain::ports::{Readable, Source as _, SourceRow};
-use stocktake_domain::{Entry, Location, Model, RecordKey, Timestamp};
+use stocktake_domain::ports::{Readable, Source as _};
+use stocktake_domain::{Digest, Entry, Location, Metadata, Model, ModelKind, RecordKey, Timestamp};
 use stocktake_gitlab::{GitlabSettings, GitlabSource, Shelf, Storages, Stores};
 use stocktake_testbed::GitlabRecord;
 
@@ -33,7 +33,7 @@ pub(crate) fn decomposed(main: &str, ci: &str) -> GitlabSource {
 }
 
 /// All rows of a model, read by pages of so many.
-pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<SourceRow> {
+pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<Entry> {
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let page = source.page(model, after.take(), limit).await.unwrap();
@@ -47,21 +47,41 @@ pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<
 }
 
 /// What the row of a record is to be.
-pub(crate) fn row(record: &GitlabRecord) -> SourceRow {
+pub(crate) fn row(record: &GitlabRecord) -> Entry {
     let location = Location { storage: record.storage.clone(), path: record.path.clone() };
-    SourceRow {
-        entry: Entry {
-            created_at: record.created_at.map(|text| Timestamp::parse_rfc3339(text).unwrap()),
-            file_size: record.file_size,
-            expected: record.expected.as_ref().map(|text| text.parse().unwrap()),
-            rule: record.rule.as_ref().map(|text| text.parse().unwrap()).unwrap_or_default(),
-            mutable: record.mutable,
-            disabled: record.disabled,
-            ..Entry::new(RecordKey::integer(record.id), location)
-        },
+    let time = |text: Option<&str>| text.map(|text| Timestamp::parse_rfc3339(text).unwrap());
+    let kind = record.model.parse::<Model>().unwrap().kind();
+    Entry {
+        created_at: time(record.created_at),
+        file_size: record.file_size,
+        expected: record.expected.as_ref().map(|text| text.parse().unwrap()),
+        rule: record.rule.as_ref().map(|text| text.parse().unwrap()).unwrap_or_default(),
+        mutable: record.mutable,
+        disabled: record.disabled,
         owner: record.owner.map(ToOwned::to_owned),
-        elsewhere: record.elsewhere.clone(),
+        elsewhere: record.elsewhere.as_ref().map(|text| shown(kind, text)),
+        touched_at: time(record.touched_at),
+        ..Entry::new(RecordKey::integer(record.id), location)
     }
+}
+
+/// The digest that is shown so.
+fn shown(kind: ModelKind, text: &str) -> Digest {
+    let digest = match kind {
+        ModelKind::GitRepository => {
+            let bytes = hex(&format!("{text:0>40}"));
+            Digest::Gitaly(bytes.try_into().unwrap())
+        }
+        _ if text.len() == 64 => format!("sha256:{text}").parse().unwrap(),
+        _ => Digest::Metadata(Metadata::Size(text.parse().unwrap())),
+    };
+    assert_eq!(digest.to_string(), text);
+    digest
+}
+
+fn hex(digits: &str) -> Vec<u8> {
+    let pairs = (0..digits.len()).step_by(2);
+    pairs.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
 /// Asserts that the source has just these records, and returns how many there are of each model.
@@ -89,7 +109,7 @@ pub(crate) async fn unreadable(source: &GitlabSource) -> BTreeMap<&'static str, 
     let survey = source.survey().await.unwrap();
     assert!(survey.iter().map(|(model, _)| *model).eq(Model::ALL));
     let no = survey.into_iter().filter_map(|(model, readable)| match readable {
-        Readable::Yes => None,
+        Readable::Yes { .. } => None,
         Readable::No(why) => Some((model.name(), why)),
     });
     no.collect()

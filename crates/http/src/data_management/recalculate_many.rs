@@ -62,7 +62,7 @@ pub(super) async fn recalculate_many(
     let target = Target::new(checker.finish(model)?, state, &identifiers)?;
     // No job is needed for records that cannot exist.
     let Some(selection) = target.selection else { return Ok(success()) };
-    let job = NewJob { model: target.model, selection, requested_by: caller.0.made.owner.clone() };
+    let job = NewJob { model: target.model, selection, requested_by: caller.0.username.clone() };
     match context.api.jobs.enqueue(&job, context.api.clock.now()).await {
         Ok(_) => Ok(success()),
         Err(error) => Ok(failure(&request, error)),

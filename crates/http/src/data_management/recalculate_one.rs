@@ -73,7 +73,10 @@ mod tests {
 
     #[actix_web::test]
     async fn a_good_record_is_shown() {
-        let good = Status::Succeeded(Verification::restore(History::default(), stocktake_domain::Succeeded));
+        let good = Status::Succeeded(Verification::restore(
+            History::default(),
+            stocktake_domain::Succeeded::default(),
+        ));
         assert_eq!(state(&answer("NSAxMDA=", Some((good, true))).await), "succeeded");
     }
 

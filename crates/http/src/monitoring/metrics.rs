@@ -1,9 +1,11 @@
 //! `GET /metrics`: what the process recorded, and the catalogue's counts, as Prometheus text.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
-use stocktake_domain::{FailureKind, State};
+use stocktake_domain::ports::SyncState;
+use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
 use crate::Context;
 use crate::error::ApiError;
@@ -31,9 +33,11 @@ pub(crate) fn configure(routes: &mut web::ServiceConfig) {
 pub(crate) async fn metrics(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
     let mut text = (context.api.metrics)();
     match catalogue(&context).await {
-        Ok((snapshot, open_jobs)) => {
+        Ok(catalogue) => {
             write_up(&mut text, 1);
-            write_counts(&mut text, &snapshot, open_jobs);
+            write_counts(&mut text, &catalogue.snapshot);
+            write_jobs(&mut text, catalogue.open_jobs);
+            write_syncs(&mut text, &catalogue.syncs);
         }
         Err(error) => {
             request.extensions_mut().insert(LoggedCause(error.chain()));
@@ -43,16 +47,24 @@ pub(crate) async fn metrics(context: web::Data<Context>, request: HttpRequest) -
     HttpResponse::Ok().content_type(CONTENT_TYPE).body(text)
 }
 
-async fn catalogue(context: &Context) -> Result<(Arc<Snapshot>, usize), ApiError> {
+/// What the database says.
+struct Catalogue {
+    snapshot: Arc<Snapshot>,
+    open_jobs: usize,
+    syncs: Vec<SyncState>,
+}
+
+async fn catalogue(context: &Context) -> Result<Catalogue, ApiError> {
     let snapshot = context.summary.get(&context.api).await?;
-    Ok((snapshot, context.api.jobs.open().await?.len()))
+    let open_jobs = context.api.jobs.open().await?.len();
+    Ok(Catalogue { snapshot, open_jobs, syncs: context.api.syncs.states().await? })
 }
 
 fn write_up(text: &mut String, up: u8) {
     write_family(text, "stocktake_catalogue_up", "Whether the database answers.", [format!(" {up}")]);
 }
 
-fn write_counts(text: &mut String, snapshot: &Snapshot, open_jobs: usize) {
+fn write_counts(text: &mut String, snapshot: &Snapshot) {
     let models = &snapshot.models;
     let records = models.iter().flat_map(|summary| {
         let model = summary.model;
@@ -66,24 +78,52 @@ fn write_counts(text: &mut String, snapshot: &Snapshot, open_jobs: usize) {
             .map(|kind| format!("{{model=\"{model}\",kind=\"{kind}\"}} {}", of_kind(summary, kind)))
     });
     write_family(text, "stocktake_failures", "Failed records by model and kind of failure.", failures);
-    let bytes = models.iter().map(|summary| format!("{{model=\"{}\"}} {}", summary.model, summary.bytes));
+    let bytes = models.iter().map(|summary| by_model(summary.model, summary.bytes));
     write_family(text, "stocktake_bytes", "The sum of the known sizes by model, in bytes.", bytes);
-    let metadata_only =
-        models.iter().map(|summary| format!("{{model=\"{}\"}} {}", summary.model, summary.metadata_only));
+    let metadata_only = models.iter().map(|summary| by_model(summary.model, summary.metadata_only));
     let help = "Succeeded records of which only what their object store says was looked at, by model.";
     write_family(text, "stocktake_metadata_only", help, metadata_only);
+    let differing = models.iter().map(|summary| by_model(summary.model, summary.differing));
+    let help = "Succeeded records whose content does not agree with the checksum of GitLab's own verification, by model.";
+    write_family(text, "stocktake_differing", help, differing);
     let oldest = models.iter().filter_map(|summary| {
-        let millis = summary.oldest_success?.millis();
-        Some(format!(
-            "{{model=\"{}\"}} {}.{:03}",
-            summary.model,
-            millis.div_euclid(1000),
-            millis.rem_euclid(1000)
-        ))
+        let at = summary.oldest_success?;
+        Some(by_model(summary.model, seconds(at)))
     });
     let help = "The time of the oldest success among the records that are succeeded, in seconds since 1970.";
     write_family(text, "stocktake_oldest_success_seconds", help, oldest);
-    write_family(text, "stocktake_jobs_open", "Bulk jobs that are not over.", [format!(" {open_jobs}")]);
+}
+
+fn write_jobs(text: &mut String, open: usize) {
+    write_family(text, "stocktake_jobs_open", "Bulk jobs that are not over.", [format!(" {open}")]);
+}
+
+fn write_syncs(text: &mut String, syncs: &[SyncState]) {
+    let at = |state: &SyncState, time: Option<Timestamp>| Some(by_model(state.model, seconds(time?)));
+    let read = syncs.iter().filter_map(|state| at(state, state.read_at));
+    let help = "When the source's new rows were last read to their end, in seconds since 1970, by model.";
+    write_family(text, "stocktake_sync_read_seconds", help, read);
+    let ended = syncs.iter().filter_map(|state| at(state, state.round.ended_at));
+    let help =
+        "When the last round over all rows of the source came to its end, in seconds since 1970, by model.";
+    write_family(text, "stocktake_sync_round_ended_seconds", help, ended);
+    let kept = syncs.iter().map(|state| by_model(state.model, state.round.kept));
+    let help = "Records kept in this round though the source has no row for them, because they were too many, by model.";
+    write_family(text, "stocktake_sync_kept", help, kept);
+    let problem = syncs.iter().map(|state| by_model(state.model, u8::from(state.problem.is_some())));
+    let help = "Whether the model could not be read from the source when last tried.";
+    write_family(text, "stocktake_sync_problem", help, problem);
+}
+
+/// A sample of one model.
+fn by_model(model: Model, value: impl Display) -> String {
+    format!("{{model=\"{model}\"}} {value}")
+}
+
+/// Seconds since 1970.
+fn seconds(at: Timestamp) -> String {
+    let millis = at.millis();
+    format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
 }
 
 /// Appends a family of gauges; each sample is its labels and its value.
@@ -101,8 +141,7 @@ fn write_family(text: &mut String, name: &str, help: &str, samples: impl IntoIte
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use stocktake_domain::ports::ModelSummary;
-    use stocktake_domain::{Model, Timestamp};
+    use stocktake_domain::ports::{ModelSummary, Round};
 
     use super::*;
     use crate::testing::{Mocks, send, unavailable};
@@ -118,8 +157,16 @@ mod tests {
                 failures: vec![(FailureKind::Missing, 3)],
                 bytes: 99,
                 metadata_only: 2,
+                differing: 4,
                 oldest_success: Some(Timestamp::from_millis(1005)),
             }])
+        });
+        mocks.syncs.expect_states().returning(|| {
+            let round = Round { kept: 5, ended_at: Some(Timestamp::from_millis(3500)), ..Round::default() };
+            let read_at = Some(Timestamp::from_millis(2000));
+            let uploads = SyncState { read_at, round, ..SyncState::new(Model::Uploads) };
+            let problem = Some("no such table".to_owned());
+            Ok(vec![SyncState { problem, ..SyncState::new(Model::Projects) }, uploads])
         });
         let answer = send(&mocks.context(), TestRequest::get().uri("/metrics")).await;
         assert_eq!(answer.status, 200);
@@ -133,11 +180,20 @@ mod tests {
             "stocktake_failures{model=\"uploads\",kind=\"missing\"} 3",
             "stocktake_bytes{model=\"uploads\"} 99",
             "stocktake_metadata_only{model=\"uploads\"} 2",
+            "stocktake_differing{model=\"uploads\"} 4",
             "stocktake_oldest_success_seconds{model=\"uploads\"} 1.005",
             "stocktake_jobs_open 0",
+            "# TYPE stocktake_sync_problem gauge",
+            "stocktake_sync_read_seconds{model=\"uploads\"} 2.000",
+            "stocktake_sync_round_ended_seconds{model=\"uploads\"} 3.500",
+            "stocktake_sync_kept{model=\"uploads\"} 5",
+            "stocktake_sync_kept{model=\"projects\"} 0",
+            "stocktake_sync_problem{model=\"uploads\"} 0",
+            "stocktake_sync_problem{model=\"projects\"} 1",
         ] {
             assert!(answer.body.lines().any(|found| found == line), "{line} is not in\n{}", answer.body);
         }
+        assert!(!answer.body.contains("stocktake_sync_read_seconds{model=\"projects\"}"));
     }
 
     #[actix_web::test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use stocktake_domain::{Model, State};
+use stocktake_domain::{FailureKind, Model, State};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -36,6 +36,32 @@ impl ToSchema for StateName {
         "ChecksumState".into()
     }
 }
+
+/// A kind of failure.
+pub(crate) struct KindName;
+
+impl PartialSchema for KindName {
+    fn schema() -> RefOr<Schema> {
+        one_of(&FailureKind::ALL.map(FailureKind::name))
+    }
+}
+
+impl ToSchema for KindName {
+    fn name() -> Cow<'static, str> {
+        "FailureKind".into()
+    }
+}
+
+/// The form of an answer.
+pub(crate) struct FormatName;
+
+impl PartialSchema for FormatName {
+    fn schema() -> RefOr<Schema> {
+        one_of(&["json", "csv"])
+    }
+}
+
+impl ToSchema for FormatName {}
 
 /// An order by primary key.
 pub(crate) struct SortName;

@@ -27,7 +27,7 @@ pub(crate) enum TokenRefusals {
     /// A fault of our own; the log holds its cause under the request's id.
     #[response(status = 500)]
     Internal(MessageBody),
-    /// The database is unreachable.
+    /// The database, or the GitLab that is to know the token, is unreachable.
     #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
     Unavailable(MessageBody),
 }
@@ -48,7 +48,7 @@ pub(crate) enum AdministratorRefusals {
     /// A fault of our own; the log holds its cause under the request's id.
     #[response(status = 500)]
     Internal(MessageBody),
-    /// The database is unreachable.
+    /// The database, or the GitLab that is to know the token, is unreachable.
     #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
     Unavailable(MessageBody),
 }

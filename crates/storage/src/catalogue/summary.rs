@@ -12,15 +12,18 @@ use crate::session::Session;
 use crate::sql::Sql;
 
 /// Whether held, model, state, kind of failure; then records, file sizes in whole mebibytes and the bytes
-/// beside, oldest baseline, and how many baselines were made of metadata. The sizes are summed in two parts,
+/// beside, oldest baseline, how many baselines were made of metadata, and how many differ from the source's own
+/// checksums. The sizes are summed in two parts,
 /// which do not overflow.
-type Group = (bool, i16, i16, Option<i16>, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+type Group =
+    (bool, i16, i16, Option<i16>, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 type GroupSql = (
     Bool,
     SmallInt,
     SmallInt,
     Nullable<SmallInt>,
     BigInt,
+    Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
@@ -34,10 +37,11 @@ pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary
     let integer = |expression: &str| format!("CAST({expression} AS bigint)");
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at), \
-         COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END) \
+         COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END), \
+         COUNT(CASE WHEN NOT r.agrees THEN 1 END) \
          FROM records r GROUP BY r.model, r.state, r.failure_kind \
          UNION ALL \
-         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL{} \
+         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL{} \
          GROUP BY r.model, r.state, r.failure_kind",
         integer("SUM(r.file_size >> 20)"),
         integer("SUM(r.file_size & 1048575)"),
@@ -59,12 +63,13 @@ struct Tally {
     started: u64,
     bytes: u64,
     metadata_only: u64,
+    differing: u64,
     oldest_success: Option<Timestamp>,
 }
 
 impl Tally {
     fn add(&mut self, group: Group) -> Result<(), Fault> {
-        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only) = group;
+        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only, differing) = group;
         let state = state_of(state_code)?;
         let kind = kind.map(failure_kind_of).transpose()?;
         let count = unsigned(count, "count")?;
@@ -86,6 +91,7 @@ impl Tally {
         if state_code == SUCCEEDED {
             self.oldest_success = oldest.map(Timestamp::from_millis);
             self.metadata_only += unsigned(metadata_only.unwrap_or(0), "count")?;
+            self.differing += unsigned(differing.unwrap_or(0), "count")?;
         }
         Ok(())
     }
@@ -100,6 +106,7 @@ impl Tally {
             failures: self.failures.into_iter().collect(),
             bytes: self.bytes,
             metadata_only: self.metadata_only,
+            differing: self.differing,
             oldest_success: self.oldest_success,
         }
     }

@@ -1,6 +1,5 @@
-//! The paths of a model's records in one storage, as a stream of the server's rows.
+//! The paths of the records in one storage, as a stream of the server's rows.
 
-use diesel::sql_types::{Binary, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::RecordKey;
@@ -9,14 +8,13 @@ use tokio::sync::mpsc;
 
 use super::explain;
 use crate::key;
-use crate::queries::PATHS;
-use crate::sql::Sql;
+use crate::queries;
 
 /// Paths read ahead of who takes them.
 const AHEAD: usize = 256;
 
 /// Begins to read.
-pub(super) fn stream(connection: AsyncPgConnection, model: i16, storage: String) -> PathStream {
+pub(super) fn stream(connection: AsyncPgConnection, model: Option<i16>, storage: String) -> PathStream {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(send_all(connection, model, storage, sender));
     Box::pin(stream::unfold(receiver, async |mut receiver| {
@@ -28,11 +26,11 @@ pub(super) fn stream(connection: AsyncPgConnection, model: i16, storage: String)
 /// Sends until the end, the first error, or until nobody listens any more.
 async fn send_all(
     mut connection: AsyncPgConnection,
-    model: i16,
+    model: Option<i16>,
     storage: String,
     sender: mpsc::Sender<Result<(String, RecordKey), StoreError>>,
 ) {
-    let query = Sql::<(Text, Binary)>::new(PATHS).bind(model).bind(storage);
+    let query = queries::paths(model, storage);
     let failed = match query.load_stream::<(String, Vec<u8>)>(&mut connection).await {
         Err(error) => error,
         Ok(mut rows) => loop {

@@ -4,7 +4,7 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 
 use crate::error::Fault;
 use crate::queries::Dialect;
-use crate::rows::{RecordRow, ResultRow, StagedRow};
+use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
 use crate::session::{Command, Rows, Session};
 use crate::sql::{Sql, Value};
 
@@ -41,16 +41,16 @@ impl Session for AsyncPgConnection {
     }
 
     /// One statement for all results; the rows are found one after the other, in the order given.
-    async fn write_results(&mut self, model: i16, results: Vec<ResultRow>) -> Result<u64, Fault> {
+    async fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> Result<u64, Fault> {
         let sql = Sql::<()>::new(
             "UPDATE records AS r SET state = u.state, due_at = NULL, attempt = u.attempt, \
              baseline = u.baseline, baseline_at = u.baseline_at, failed_at = u.failed_at, \
              retry_count = u.retry_count, retry_at = u.retry_at, failure_kind = u.failure_kind, \
-             failure = u.failure FROM unnest(?::bytea[], ?::smallint[], ?::bigint[], ?::bytea[], \
+             failure = u.failure, calculated = u.calculated, agrees = u.agrees FROM unnest(?::bytea[], ?::smallint[], ?::bigint[], ?::bytea[], \
              ?::bigint[], ?::bigint[], ?::integer[], ?::bigint[], ?::smallint[], \
-             ?::text[]) AS u (key, state, \
-             attempt, baseline, baseline_at, failed_at, retry_count, retry_at, failure_kind, failure) \
-             WHERE r.model = ? AND r.key = u.key AND r.attempt = u.attempt - 1",
+             ?::text[], ?::bytea[], ?::boolean[]) AS u (key, state, attempt, baseline, baseline_at, \
+             failed_at, retry_count, retry_at, failure_kind, failure, calculated, agrees) \
+             WHERE r.model = ? AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
         );
         let sql = columns!(
             sql,
@@ -65,26 +65,30 @@ impl Session for AsyncPgConnection {
             retry_at,
             failure_kind,
             failure,
+            calculated,
+            agrees,
         );
-        Session::execute(self, sql.bind(model)).await
+        Session::execute(self, sql.bind(lease.model).bind(lease.claimed_at)).await
     }
 
     async fn write_records(&mut self, records: Vec<RecordRow>) -> Result<(), Fault> {
         let sql = Sql::<()>::new(
             "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, \
-             mutable, accepted, state, due_at, attempt, baseline, baseline_at, failed_at, retry_count, retry_at, \
-             failure_kind, failure) SELECT * FROM unnest(?::smallint[], ?::bytea[], ?::text[], \
+             mutable, accepted, owner, elsewhere, touched_at, from_source, state, due_at, attempt, baseline, \
+             baseline_at, failed_at, retry_count, retry_at, failure_kind, failure, calculated, agrees) SELECT * FROM unnest(?::smallint[], ?::bytea[], ?::text[], \
              ?::text[], ?::bigint[], ?::bigint[], ?::bytea[], ?::text[], ?::boolean[], ?::boolean[], \
-             ?::smallint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::integer[], \
-             ?::bigint[], ?::smallint[], ?::text[]) \
+             ?::text[], ?::bytea[], ?::bigint[], ?::boolean[], ?::smallint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::integer[], \
+             ?::bigint[], ?::smallint[], ?::text[], ?::bytea[], ?::boolean[]) \
              ON CONFLICT (model, key) DO UPDATE SET storage = excluded.storage, path = excluded.path, \
              created_at = excluded.created_at, file_size = excluded.file_size, \
              expected = excluded.expected, rule = excluded.rule, mutable = excluded.mutable, \
-             accepted = excluded.accepted, state = excluded.state, \
+             accepted = excluded.accepted, owner = excluded.owner, elsewhere = excluded.elsewhere, \
+             touched_at = excluded.touched_at, from_source = excluded.from_source, state = excluded.state, \
              due_at = excluded.due_at, attempt = excluded.attempt, baseline = excluded.baseline, \
              baseline_at = excluded.baseline_at, failed_at = excluded.failed_at, \
              retry_count = excluded.retry_count, retry_at = excluded.retry_at, \
-             failure_kind = excluded.failure_kind, failure = excluded.failure",
+             failure_kind = excluded.failure_kind, failure = excluded.failure, \
+             calculated = excluded.calculated, agrees = excluded.agrees",
         );
         let sql = columns!(
             sql,
@@ -99,6 +103,10 @@ impl Session for AsyncPgConnection {
             rule,
             mutable,
             accepted,
+            owner,
+            elsewhere,
+            touched_at,
+            from_source,
             state,
             due_at,
             attempt,
@@ -109,6 +117,8 @@ impl Session for AsyncPgConnection {
             retry_at,
             failure_kind,
             failure,
+            calculated,
+            agrees,
         );
         Session::execute(self, sql).await?;
         Ok(())
@@ -117,14 +127,17 @@ impl Session for AsyncPgConnection {
     async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), Fault> {
         let sql = Sql::<()>::new(
             "INSERT INTO staged (key, storage, path, created_at, file_size, expected, rule, mutable, \
-             disabled) SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], \
-             ?::bytea[], ?::text[], ?::boolean[], ?::boolean[]) ON CONFLICT (key) DO UPDATE SET \
+             disabled, owner, elsewhere, touched_at) SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], \
+             ?::bigint[], ?::bigint[], ?::bytea[], ?::text[], ?::boolean[], ?::boolean[], ?::text[], ?::bytea[], \
+             ?::bigint[]) ON CONFLICT (key) DO UPDATE SET \
              storage = excluded.storage, path = excluded.path, created_at = excluded.created_at, \
              file_size = excluded.file_size, expected = excluded.expected, rule = excluded.rule, \
-             mutable = excluded.mutable, disabled = excluded.disabled",
+             mutable = excluded.mutable, disabled = excluded.disabled, owner = excluded.owner, \
+             elsewhere = excluded.elsewhere, touched_at = excluded.touched_at",
         );
         let sql = columns!(
-            sql, entries, key, storage, path, created_at, file_size, expected, rule, mutable, disabled
+            sql, entries, key, storage, path, created_at, file_size, expected, rule, mutable, disabled,
+            owner, elsewhere, touched_at
         );
         Session::execute(self, sql).await?;
         Ok(())

@@ -75,7 +75,8 @@ async fn time_out<S: Session>(
     let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };
     let sql = Sql::<()>::new(
         "UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
-         retry_at = ?, retry_count = r.retry_count + 1, failure_kind = ?, failure = ? \
+         retry_at = ?, retry_count = r.retry_count + 1, failure_kind = ?, failure = ?, \
+         calculated = NULL \
          WHERE r.model = ? AND r.key",
     );
     let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now);

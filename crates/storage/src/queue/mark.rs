@@ -61,7 +61,7 @@ pub(crate) async fn matching<S: Session>(
 fn recalculation(now: i64) -> Sql {
     let sql = Sql::new(format!(
         "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, \
-         retry_at = NULL, failure_kind = NULL, failure = NULL"
+         retry_at = NULL, failure_kind = NULL, failure = NULL, calculated = NULL"
     ));
     sql.bind(PENDING).bind(now).bind(now)
 }

@@ -30,6 +30,10 @@ pub(crate) struct RecordRow {
     pub(crate) rule: Option<String>,
     pub(crate) mutable: bool,
     pub(crate) accepted: bool,
+    pub(crate) owner: Option<String>,
+    pub(crate) elsewhere: Option<Vec<u8>>,
+    pub(crate) touched_at: Option<i64>,
+    pub(crate) from_source: bool,
     pub(crate) state: i16,
     pub(crate) due_at: Option<i64>,
     pub(crate) attempt: i64,
@@ -40,6 +44,8 @@ pub(crate) struct RecordRow {
     pub(crate) retry_at: Option<i64>,
     pub(crate) failure_kind: Option<i16>,
     pub(crate) failure: Option<String>,
+    pub(crate) calculated: Option<Vec<u8>>,
+    pub(crate) agrees: Option<bool>,
 }
 
 /// What a result of an attempt writes, into the record with this key; it is due no more.
@@ -55,9 +61,11 @@ pub(crate) struct ResultRow {
     pub(crate) retry_at: Option<i64>,
     pub(crate) failure_kind: Option<i16>,
     pub(crate) failure: Option<String>,
+    pub(crate) calculated: Option<Vec<u8>>,
+    pub(crate) agrees: Option<bool>,
 }
 
-/// An entry of an import. No `Debug`: the rule may hold a key.
+/// An entry of an import or a sync. No `Debug`: the rule may hold a key.
 #[derive(Clone, PartialEq, Eq, Queryable, Insertable)]
 #[diesel(table_name = staged, treat_none_as_default_value = false)]
 pub(crate) struct StagedRow {
@@ -70,6 +78,9 @@ pub(crate) struct StagedRow {
     pub(crate) rule: Option<String>,
     pub(crate) mutable: bool,
     pub(crate) disabled: bool,
+    pub(crate) owner: Option<String>,
+    pub(crate) elsewhere: Option<Vec<u8>>,
+    pub(crate) touched_at: Option<i64>,
 }
 
 impl RecordRow {
@@ -86,6 +97,8 @@ impl RecordRow {
             rule: self.rule.as_deref().map_or(Ok(Rule::Stored), rule_of)?,
             mutable: self.mutable,
             accepted: self.accepted,
+            owner: self.owner,
+            elsewhere: self.elsewhere.as_deref().map(digest_of).transpose()?,
             status,
         })
     }
@@ -96,7 +109,10 @@ impl RecordRow {
         Ok(match self.state {
             PENDING if started => Status::Started(Verification::restore(history, PENDING_STAGE).claim()),
             PENDING => Status::Pending(Verification::restore(history, PENDING_STAGE)),
-            SUCCEEDED => Status::Succeeded(Verification::restore(history, stocktake_domain::Succeeded)),
+            SUCCEEDED => {
+                let stage = stocktake_domain::Succeeded { agrees: self.agrees };
+                Status::Succeeded(Verification::restore(history, stage))
+            }
             DISABLED => Status::Disabled(Verification::restore(history, stocktake_domain::Disabled)),
             FAILED => self.failed(history, started)?,
             other => return Err(Fault::data(format!("state {other} is unknown"))),
@@ -112,10 +128,13 @@ impl RecordRow {
         (self.baseline, self.baseline_at) = (change.baseline, change.baseline_at);
         self.failed_at = change.failed_at;
         (self.retry_at, self.failure_kind, self.failure) = (None, None, None);
+        (self.calculated, self.agrees) = (None, None);
         let kept_due = self.due_at.take();
         match status {
             Status::Pending(_) => (self.state, self.due_at) = (PENDING, Some(due_at)),
-            Status::Succeeded(_) => self.state = SUCCEEDED,
+            Status::Succeeded(verification) => {
+                (self.state, self.agrees) = (SUCCEEDED, verification.stage().agrees);
+            }
             Status::Disabled(_) => self.state = DISABLED,
             Status::Failed(verification) => {
                 let stage = verification.stage();
@@ -123,6 +142,7 @@ impl RecordRow {
                 self.retry_at = Some(stage.retry_at.millis());
                 self.failure_kind = Some(failure_kind_code(stage.failure.kind()));
                 self.failure = Some(failure_text(&stage.failure));
+                self.calculated = stage.failure.calculated().map(digest_bytes);
             }
             Status::Started(_) => return Err(Fault::data("'started' cannot be stored")),
         }
@@ -151,7 +171,8 @@ impl RecordRow {
         else {
             return Err(Fault::data("a failed record without its failure"));
         };
-        let stage = Failed { failure: Failure::restored(failure_kind_of(kind)?, text), retry_at };
+        let calculated = self.calculated.as_deref().map(digest_of).transpose()?;
+        let stage = Failed { failure: Failure::restored(failure_kind_of(kind)?, text, calculated), retry_at };
         let verification = Verification::restore(history, stage);
         if !started {
             return Ok(Status::Failed(verification));
@@ -188,9 +209,9 @@ impl Change {
 impl ResultRow {
     /// What the outcome of an attempt writes.
     pub(crate) fn new(key: &RecordKey, outcome: &Outcome) -> Self {
-        let (history, failed) = match outcome {
-            Outcome::Succeeded(verification) => (verification.history(), None),
-            Outcome::Failed(verification) => (verification.history(), Some(verification.stage())),
+        let (history, failed, agrees) = match outcome {
+            Outcome::Succeeded(verification) => (verification.history(), None, verification.stage().agrees),
+            Outcome::Failed(verification) => (verification.history(), Some(verification.stage()), None),
         };
         let change = Change::new(history);
         Self {
@@ -204,6 +225,8 @@ impl ResultRow {
             retry_at: failed.map(|stage| stage.retry_at.millis()),
             failure_kind: failed.map(|stage| failure_kind_code(stage.failure.kind())),
             failure: failed.map(|stage| failure_text(&stage.failure)),
+            calculated: failed.and_then(|stage| stage.failure.calculated()).map(digest_bytes),
+            agrees,
         }
     }
 }
@@ -218,6 +241,7 @@ impl StagedRow {
     pub(crate) fn new(entry: &Entry) -> Result<Self, Fault> {
         let in_record = |fault| Fault::data(format!("record {}: {fault}", entry.key));
         let size = entry.file_size.map(|size| storable_size(size, "file_size")).transpose();
+        let owner = entry.owner.as_deref().map(|owner| storable(owner, "owner")).transpose();
         Ok(Self {
             key: key::encode(&entry.key),
             storage: storable(&entry.location.storage, "storage").map_err(in_record)?,
@@ -228,11 +252,14 @@ impl StagedRow {
             rule: storable_rule(&entry.rule).map_err(in_record)?,
             mutable: entry.mutable,
             disabled: entry.disabled,
+            owner: owner.map_err(in_record)?,
+            elsewhere: entry.elsewhere.map(digest_bytes),
+            touched_at: entry.touched_at.map(Timestamp::millis),
         })
     }
 
-    /// The row of a record that is new to the catalogue.
-    pub(crate) fn into_new_record(self, model: i16, due_at: i64) -> RecordRow {
+    /// The row of a record that is new to the catalogue. `from_source`: it is known to be the source's.
+    pub(crate) fn into_new_record(self, model: i16, from_source: bool, due_at: i64) -> RecordRow {
         RecordRow {
             model,
             key: self.key,
@@ -244,6 +271,10 @@ impl StagedRow {
             rule: self.rule,
             mutable: self.mutable,
             accepted: false,
+            owner: self.owner,
+            elsewhere: self.elsewhere,
+            touched_at: self.touched_at,
+            from_source,
             state: if self.disabled { DISABLED } else { PENDING },
             due_at: (!self.disabled).then_some(due_at),
             attempt: 0,
@@ -254,6 +285,8 @@ impl StagedRow {
             retry_at: None,
             failure_kind: None,
             failure: None,
+            calculated: None,
+            agrees: None,
         }
     }
 }

@@ -1,7 +1,6 @@
-//! The paths of a model's records in one storage, read in a thread of their own as they are asked for.
+//! The paths of the records in one storage, read in a thread of their own as they are asked for.
 
 use diesel::connection::DefaultLoadingMode;
-use diesel::sql_types::{Binary, Text};
 use diesel::sqlite::SqliteConnection;
 use diesel::{QueryResult, RunQueryDsl as _};
 use futures_util::stream;
@@ -11,14 +10,13 @@ use tokio::sync::mpsc;
 
 use super::session;
 use crate::key;
-use crate::queries::PATHS;
-use crate::sql::Sql;
+use crate::queries;
 
 /// Paths read ahead of who takes them.
 const AHEAD: usize = 256;
 
 /// Begins to read.
-pub(super) fn stream(connection: SqliteConnection, model: i16, storage: String) -> PathStream {
+pub(super) fn stream(connection: SqliteConnection, model: Option<i16>, storage: String) -> PathStream {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || send_all(connection, model, storage, &sender));
     Box::pin(stream::unfold(receiver, async |mut receiver| {
@@ -30,11 +28,11 @@ pub(super) fn stream(connection: SqliteConnection, model: i16, storage: String) 
 /// Sends until the end, the first error, or until nobody listens any more.
 fn send_all(
     mut connection: SqliteConnection,
-    model: i16,
+    model: Option<i16>,
     storage: String,
     sender: &mpsc::Sender<Result<(String, RecordKey), StoreError>>,
 ) {
-    let query = Sql::<(Text, Binary)>::new(PATHS).bind(model).bind(storage);
+    let query = queries::paths(model, storage);
     let rows = match query.load_iter::<(String, Vec<u8>), DefaultLoadingMode>(&mut connection) {
         Ok(rows) => rows,
         Err(error) => {

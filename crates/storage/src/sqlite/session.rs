@@ -6,13 +6,13 @@ use diesel::RunQueryDsl as _;
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use stocktake_domain::ports::StoreError;
 
 use crate::error::Fault;
 use crate::queries::Dialect;
-use crate::rows::{RecordRow, ResultRow, StagedRow};
+use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
 use crate::schema::{records, staged};
 use crate::session::{Command, Rows, Session, Step};
 
@@ -37,10 +37,11 @@ impl Session for SqliteConnection {
     }
 
     /// One statement for each result: on SQLite that is faster than one for all.
-    fn write_results(&mut self, model: i16, results: Vec<ResultRow>) -> impl Step<u64> {
+    fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> impl Step<u64> {
+        let (model, claimed_at) = (lease.model, lease.claimed_at);
         let mut written = 0;
         for result in results {
-            match (WriteResult { model, result }).execute(self) {
+            match (WriteResult { model, claimed_at, result }).execute(self) {
                 Ok(rows) => written += count(rows),
                 Err(error) => return ready(Err(error.into())),
             }
@@ -75,11 +76,12 @@ impl Session for SqliteConnection {
     }
 }
 
-/// Writes one result, where the record's attempt is the one before. Diesel's own UPDATE is prepared anew each
+/// Writes one result, where the record is still what the lease holds. Diesel's own UPDATE is prepared anew each
 /// time, which takes longer than to run it; this one is prepared once, and found again by its type.
 #[derive(QueryId)]
 struct WriteResult {
     model: i16,
+    claimed_at: i64,
     result: ResultRow,
 }
 
@@ -104,12 +106,18 @@ impl QueryFragment<Sqlite> for WriteResult {
         out.push_bind_param::<Nullable<SmallInt>, _>(&row.failure_kind)?;
         out.push_sql(", failure = ");
         out.push_bind_param::<Nullable<Text>, _>(&row.failure)?;
+        out.push_sql(", calculated = ");
+        out.push_bind_param::<Nullable<Binary>, _>(&row.calculated)?;
+        out.push_sql(", agrees = ");
+        out.push_bind_param::<Nullable<Bool>, _>(&row.agrees)?;
         out.push_sql(" WHERE model = ");
         out.push_bind_param::<SmallInt, _>(&self.model)?;
         out.push_sql(" AND key = ");
         out.push_bind_param::<Binary, _>(&row.key)?;
         out.push_sql(" AND attempt + 1 = ");
-        out.push_bind_param::<BigInt, _>(&row.attempt)
+        out.push_bind_param::<BigInt, _>(&row.attempt)?;
+        out.push_sql(" AND due_at <= ");
+        out.push_bind_param::<BigInt, _>(&self.claimed_at)
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &Data
     assert_eq!(first.path, "1.bin");
     assert_eq!(
         first.reference,
-        Reference { expected: Some(Digest::Md5([1; 16])), size: Some(4), baseline: None }
+        Reference { expected: Some(Digest::Md5([1; 16])), size: Some(4), ..Reference::default() }
     );
     assert_eq!((first.verification.attempt(), &first.verification.stage().origin), (1, &Origin::Pending));
     let next = claim(&db.store, 2, 200).await.unwrap();

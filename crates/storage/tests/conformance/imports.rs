@@ -20,6 +20,9 @@ fn full() -> Entry {
         expected: Some(Digest::Md5([3; 16])),
         rule: Rule::SecureFile(KeyData("ab:cd".to_owned())),
         mutable: true,
+        owner: Some("group/project".to_owned()),
+        elsewhere: Some(Digest::Gitaly([4; 20])),
+        touched_at: Some(at(77)),
         ..entry(1)
     }
 }
@@ -35,9 +38,10 @@ pub(crate) async fn new_entries_are_pending_or_disabled(db: &Database) {
     assert_eq!(record.location, entry(1).location);
     assert_eq!(record.expected, Some(Digest::Md5([3; 16])));
     assert_eq!((record.rule.clone(), record.mutable), (full().rule, true));
+    assert_eq!((record.owner, record.elsewhere), (full().owner, full().elsewhere));
     assert!(!record.accepted);
-    assert_eq!(record.state(), State::Pending);
-    assert_eq!(*record.history(), stocktake_domain::History::default());
+    assert_eq!(record.status.state(), State::Pending);
+    assert_eq!(*record.status.history(), stocktake_domain::History::default());
     assert_eq!(state(&db.store, 2).await, State::Disabled);
     let claimed = claim(&db.store, 10, 100).await.unwrap().records;
     assert_eq!((claimed.len(), &claimed[0].rule), (1, &full().rule));

@@ -1,12 +1,12 @@
 //! The look-ups of `Catalogue`, one by one.
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use stocktake_domain::ports::ModelSummary;
+use stocktake_domain::ports::{ModelSummary, Outcome};
 use stocktake_domain::{Digest, Entry, FailureKind, Metadata, Model, State};
 
 use crate::support::{
-    Database, MODEL, at, claim, composite, entry, entry_in, entry_of, fail_all, import, import_into,
-    import_numbers, key, succeed_all,
+    Database, GOOD, MODEL, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import,
+    import_into, import_numbers, key, succeed_all,
 };
 
 pub(crate) async fn nothing_is_none(db: &Database) {
@@ -52,19 +52,71 @@ pub(crate) async fn paths_come_in_byte_order(db: &Database) {
     entries.extend((1000..4000).map(entry));
     import(&db.store, entries.clone(), 1).await;
     import_into(&db.store, Model::Projects, vec![entry(1)], 1).await;
-    let stream = db.store.catalogue.paths(MODEL, "main").await.unwrap();
-    let found: Vec<_> = stream.try_collect().await.unwrap();
+    let all = async |model| {
+        let stream = db.store.catalogue.paths(model, "main").await.unwrap();
+        stream.try_collect::<Vec<_>>().await.unwrap()
+    };
+    let found = all(Some(MODEL)).await;
     let of_main = entries.iter().filter(|entry| entry.location.storage == "main");
     let mut expected: Vec<_> =
         of_main.map(|entry| (entry.location.path.clone(), entry.key.clone())).collect();
     expected.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
     assert_eq!(found, expected);
+    // Of all models, those of the other at their place among them.
+    let at = expected.partition_point(|(path, _)| path.as_str() < "1.bin");
+    expected.insert(at, ("1.bin".to_owned(), key(1)));
+    assert_eq!(all(None).await, expected);
     // One who stops listening stops the reading.
-    let mut stream = db.store.catalogue.paths(MODEL, "main").await.unwrap();
+    let mut stream = db.store.catalogue.paths(Some(MODEL), "main").await.unwrap();
     assert!(stream.next().await.is_some());
     drop(stream);
-    let none = db.store.catalogue.paths(MODEL, "nowhere").await.unwrap();
+    let none = db.store.catalogue.paths(Some(MODEL), "nowhere").await.unwrap();
     assert_eq!(none.count().await, 0);
+}
+
+/// Ends everything that is due well, the records of even numbers other than the source's own checksum says, and
+/// those of multiples of three without a comparison.
+async fn compare_all(db: &Database, now: i64) {
+    while let Some(lease) = claim(&db.store, 1000, now).await {
+        let mut outcomes = Vec::new();
+        for record in &lease.records {
+            let number = record.key.as_integer().unwrap();
+            let agrees = (number % 3 != 0).then_some(number % 2 != 0);
+            let done = record.verification.clone().succeed(GOOD, at(now)).beside(agrees);
+            outcomes.push((record.key.clone(), Outcome::Succeeded(done)));
+        }
+        db.store.queue.complete(lease.id, &outcomes, true).await.unwrap();
+    }
+}
+
+pub(crate) async fn what_differs_is_found_in_pages(db: &Database) {
+    import_numbers(&db.store, 1..=11, 100).await;
+    import_into(&db.store, Model::Projects, vec![entry(2)], 100).await;
+    compare_all(db, 200).await;
+    let differing = async |after: Option<i64>, limit| {
+        let found = db.store.catalogue.differing(MODEL, after.map(key), limit).await.unwrap();
+        assert!(found.iter().all(|record| record.agrees() == Some(false) && record.model == MODEL));
+        found.into_iter().map(|record| record.key.as_integer().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(differing(None, 10).await, [2, 4, 8, 10]);
+    assert_eq!(differing(None, 2).await, [2, 4]);
+    assert_eq!(differing(Some(4), 1).await, [8]);
+    assert_eq!(differing(Some(10), 10).await, [0_i64; 0]);
+    assert_eq!(get(&db.store, 1).await.agrees(), Some(true));
+    assert_eq!(get(&db.store, 3).await.agrees(), None);
+    assert_eq!(db.store.catalogue.differing(MODEL, None, 1).await.unwrap(), [get(&db.store, 2).await]);
+    // Only of one that is good is it known; and what is taken for good differs from nothing.
+    db.store.queue.recalculate(MODEL, &key(2), at(300)).await.unwrap();
+    db.store.catalogue.accept(MODEL, &key(4), GOOD, None, at(300)).await.unwrap();
+    assert_eq!(differing(None, 10).await, [8, 10]);
+    let summary = db.store.catalogue.summary().await.unwrap();
+    assert_eq!(summary.iter().map(|summary| summary.differing).collect::<Vec<_>>(), [1, 2]);
+    fail_all(&db.store, 400).await;
+    assert_eq!((differing(None, 10).await, get(&db.store, 2).await.agrees()), (vec![8, 10], None));
+    // Recalculated, it compares anew.
+    db.store.queue.recalculate(MODEL, &key(2), at(500)).await.unwrap();
+    compare_all(db, 500).await;
+    assert_eq!(differing(None, 10).await, [2, 8, 10]);
 }
 
 pub(crate) async fn the_summary_counts_everything(db: &Database) {

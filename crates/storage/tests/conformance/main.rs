@@ -13,6 +13,8 @@ mod pages;
 mod random;
 mod results;
 mod support;
+mod sync_deletes;
+mod syncs;
 mod tokens;
 mod upkeep;
 
@@ -63,6 +65,7 @@ on_both! {
         nothing_is_none,
         shapes_are_known,
         paths_come_in_byte_order,
+        what_differs_is_found_in_pages,
         the_summary_counts_everything,
         a_current_schema_is_well;
     claims:
@@ -79,6 +82,7 @@ on_both! {
         a_late_result_is_thrown_away,
         an_ended_lease_gives_back_the_rest,
         a_result_before_a_failure_is_told_apart,
+        what_was_found_instead_is_kept_with_the_failure,
         work_is_signalled;
     leases:
         renewals_keep_a_lease_and_name_the_gone,
@@ -107,6 +111,28 @@ on_both! {
         a_token_is_kept_and_found,
         names_are_unique_until_revoked,
         of_two_at_once_one_gets_the_name;
+    syncs:
+        one_holds_the_sync_at_a_time,
+        of_many_at_once_one_holds_the_sync,
+        who_lost_the_sync_changes_nothing,
+        states_come_back_in_the_order_of_the_models,
+        a_refused_piece_keeps_no_state,
+        pieces_add_change_and_leave,
+        pieces_of_composite_keys_and_of_thousands,
+        a_later_touch_recalculates_once,
+        a_changed_checksum_elsewhere_forgets_how_ours_compared,
+        a_sync_below_a_lease_is_not_held_by_it,
+        work_of_a_sync_is_signalled,
+        imports_and_syncs_at_once_all_end;
+    sync_deletes:
+        records_without_a_row_go_within_the_range,
+        too_many_at_once_are_kept,
+        only_records_of_the_source_go,
+        a_whole_model_may_go,
+        ranges_of_composite_keys,
+        a_record_under_a_lease_may_go,
+        a_result_from_before_is_none_of_a_record_that_came_again,
+        deletions_and_results_at_once_all_end;
     limits:
         values_that_do_not_fit_are_refused,
         the_largest_values_fit,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stocktake_domain::ports::{LeaseId, Outcome, WakeSignal};
-use stocktake_domain::{Failure, JobId, NewJob, Selection, State};
+use stocktake_domain::{Digest, Failure, JobId, NewJob, Selection, State};
 
 use crate::support::{
     Database, GOOD, LEASE, MODEL, SIGN, any, at, claim, fail_all, failures, get, import_numbers, key,
@@ -105,6 +105,34 @@ pub(crate) async fn a_result_before_a_failure_is_told_apart(db: &Database) {
     assert_eq!(record.history().last_checksum_at(), Some(at(500)));
     assert_eq!(record.history().baseline.unwrap().at, at(200));
     assert_eq!(record.history().retry_count, 1);
+}
+
+pub(crate) async fn what_was_found_instead_is_kept_with_the_failure(db: &Database) {
+    import_numbers(&db.store, 1..=4, 100).await;
+    let lease = claim(&db.store, 10, 100).await.unwrap();
+    let found = Digest::Md5([3; 16]);
+    let failures = [
+        (Failure::checksum_mismatch(Digest::Md5([4; 16]), found), Some(found)),
+        (Failure::content_changed(at(1), Digest::Gitaly([1; 20]), GOOD), Some(GOOD)),
+        (Failure::checksum_mismatch(GOOD, found), Some(found)),
+        (Failure::missing_repository(), None),
+    ];
+    let failed = lease.records.iter().zip(&failures).map(|(record, (failure, _))| {
+        let failed = record.verification.clone().fail(failure.clone(), at(200), 0);
+        (record.key.clone(), Outcome::Failed(failed))
+    });
+    db.store.queue.complete(lease.id, &failed.collect::<Vec<_>>(), true).await.unwrap();
+    for (number, (failure, calculated)) in (1..).zip(&failures) {
+        let kept = get(&db.store, number).await.status.failure().cloned().unwrap();
+        assert_eq!((&kept, kept.calculated()), (failure, *calculated));
+    }
+    // It is of this failure alone.
+    db.store.queue.retry_failed(10, at(1_000_000)).await.unwrap();
+    let again = claim(&db.store, 10, 1_000_000).await.unwrap();
+    assert_eq!(numbers(&again), [1, 2, 3, 4]);
+    db.store.queue.reap(LEASE, at(1_000_000).after(LEASE)).await.unwrap();
+    let timed_out = get(&db.store, 1).await.status.failure().cloned().unwrap();
+    assert_eq!(timed_out, Failure::timed_out(LEASE));
 }
 
 /// Waits for the signal; a test that waits in vain hangs, and is seen to.

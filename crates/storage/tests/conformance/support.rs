@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stocktake_domain::ports::{
-    Applied, ClaimFilter, Lease, Outcome, Page, PageRequest, PageStart, SortOrder, WorkerId,
+    Applied, ClaimFilter, Lease, Outcome, Page, PageRequest, PageStart, SortOrder, SyncApplied, SyncPiece,
+    SyncState, WorkerId,
 };
 use stocktake_domain::{
     Digest, Entry, Failure, Location, Model, Record, RecordKey, Selection, State, Timestamp,
@@ -100,6 +101,23 @@ pub(crate) async fn import_numbers(store: &Store, numbers: impl IntoIterator<Ite
     import(store, numbers.into_iter().map(entry).collect(), now).await;
 }
 
+/// What a source says, no range being whole.
+pub(crate) fn piece(entries: Vec<Entry>) -> SyncPiece {
+    SyncPiece { entries, all_of: None }
+}
+
+/// Applies a piece, and keeps the state.
+pub(crate) async fn sync(store: &Store, piece: SyncPiece, state: &SyncState, now: i64) -> SyncApplied {
+    let worker = worker("sync");
+    assert!(store.syncs.hold(&worker, SIGN, at(now)).await.unwrap());
+    store.syncs.apply(&worker, piece, state, at(now)).await.unwrap().unwrap()
+}
+
+/// Applies entries of the source.
+pub(crate) async fn apply(store: &Store, entries: Vec<Entry>, now: i64) -> SyncApplied {
+    sync(store, piece(entries), &SyncState::new(MODEL), now).await
+}
+
 /// A worker's name.
 pub(crate) fn worker(name: &str) -> WorkerId {
     WorkerId(name.to_owned())
@@ -129,6 +147,15 @@ pub(crate) fn numbers(lease: &Lease) -> Vec<i64> {
 pub(crate) fn successes(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
     let good = |record: &stocktake_domain::ports::ClaimedRecord| {
         let done = record.verification.clone().succeed(GOOD, at(now));
+        (record.key.clone(), Outcome::Succeeded(done))
+    };
+    lease.records.iter().map(good).collect()
+}
+
+/// A success for each record of a lease, that compares so with the source's own checksum.
+pub(crate) fn compared(lease: &Lease, agrees: Option<bool>, now: i64) -> Vec<(RecordKey, Outcome)> {
+    let good = |record: &stocktake_domain::ports::ClaimedRecord| {
+        let done = record.verification.clone().succeed(GOOD, at(now)).beside(agrees);
         (record.key.clone(), Outcome::Succeeded(done))
     };
     lease.records.iter().map(good).collect()

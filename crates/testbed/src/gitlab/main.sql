@@ -34,6 +34,14 @@ CREATE TABLE project_repositories (
     project_id bigint NOT NULL UNIQUE,
     object_format smallint NOT NULL DEFAULT 0
 );
+CREATE TABLE pool_repositories (
+    id bigint PRIMARY KEY,
+    shard_id bigint NOT NULL,
+    disk_path varchar,
+    state varchar,
+    source_project_id bigint,
+    UNIQUE (disk_path, shard_id)
+);
 CREATE TABLE project_wiki_repositories (
     id bigint PRIMARY KEY,
     project_id bigint NOT NULL UNIQUE,
@@ -156,6 +164,20 @@ CREATE TABLE packages_nuget_symbols (
     file_sha256 bytea,
     project_id bigint
 );
+CREATE TABLE packages_helm_metadata_caches (
+    id bigint PRIMARY KEY,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    project_id bigint NOT NULL,
+    size integer NOT NULL,
+    status smallint NOT NULL DEFAULT 0,
+    file_store integer DEFAULT 1,
+    channel text NOT NULL,
+    file text NOT NULL,
+    object_storage_key text NOT NULL,
+    UNIQUE (object_storage_key, project_id),
+    UNIQUE (project_id, channel)
+);
 CREATE TABLE pages_deployments (
     id bigint PRIMARY KEY,
     created_at timestamptz NOT NULL,
@@ -172,7 +194,9 @@ CREATE TABLE slsa_attestations (
     project_id bigint NOT NULL,
     status smallint NOT NULL DEFAULT 0,
     file text,
-    file_store smallint DEFAULT 1
+    predicate_file text,
+    file_store smallint DEFAULT 1,
+    predicate_file_store smallint DEFAULT 1
 );
 CREATE TABLE terraform_states (
     id bigint PRIMARY KEY,

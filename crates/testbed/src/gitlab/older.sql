@@ -19,6 +19,6 @@ ALTER TABLE design_management_repositories DROP namespace_id;
 DROP TABLE slsa_attestations, supply_chain_attestation_states, packages_nuget_symbol_states;
 DROP TABLE packages_package_file_states, p_ci_pipeline_artifact_states;
 DROP TABLE snippet_repository_states, terraform_state_version_states;
-DROP TABLE organization_details;
+DROP TABLE organization_details, packages_helm_metadata_caches;
 UPDATE terraform_state_versions SET verification_state = 2, verification_checksum = decode(repeat('0c', 32), 'hex') WHERE id = 1;
 UPDATE snippet_repositories SET verification_state = 2, verification_checksum = decode(repeat('0d', 20), 'hex') WHERE snippet_id = 1;

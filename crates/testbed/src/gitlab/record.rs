@@ -1,9 +1,40 @@
 //! One row of a model, and what is to be made of it.
 
-use sha2::{Digest as _, Sha256};
+use super::content::{Content, Shape, sha256};
 
 /// When all rows were made, as SQL has it: to the microsecond.
 pub(super) const CREATED: &str = "'2025-02-05 11:27:10.173456+00'";
+
+/// The same as it is read: to the millisecond.
+pub(super) const CREATED_AT: &str = "2025-02-05T11:27:10.173Z";
+
+/// What a verification of the content finds, once a [`super::GitlabWorld`] has laid it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GitlabOutcome {
+    /// The content is what it was when it was stored.
+    Succeeded,
+    /// It ends `failed`.
+    Failed {
+        /// The kind of failure: `missing`, `altered`, `unreadable` or `invalid`.
+        kind: &'static str,
+        /// What the text of the failure contains; as a rule all of it.
+        text: String,
+    },
+    /// It is never verified.
+    Disabled,
+}
+
+/// What the text of a failure begins with.
+pub(super) const FAILED: &str = "Error during verification: ";
+
+/// Stands in the text of a failure for the whole path or key of what is missing.
+pub(super) const AT: &str = "{at}";
+
+/// The project that most belongs to.
+pub(super) const PLANNER: &str = "flights/Planner";
+
+/// Why what has no file cannot be found.
+pub(super) const NO_FILE: &str = "File is not checksummable - file does not exist at: (path unavailable)";
 
 /// One row, and the record that it is to become.
 #[derive(Debug, Clone)]
@@ -30,8 +61,20 @@ pub struct GitlabRecord {
     pub disabled: bool,
     /// The full path of the project or group.
     pub owner: Option<&'static str>,
-    /// What GitLab's own verification recorded.
+    /// What GitLab's own verification recorded, as it is shown; `None` if that is no checksum.
     pub elsewhere: Option<String>,
+    /// When GitLab says that the content was last changed, RFC 3339.
+    pub touched_at: Option<&'static str>,
+    /// What becomes of it in a [`super::GitlabWorld`].
+    pub outcome: GitlabOutcome,
+    /// The checksum that is shown if it succeeds: of the stored bytes, of the refs, of the tags. Known only of what a
+    /// [`super::GitlabWorld`] has laid out.
+    pub checksum: Option<String>,
+    /// Whether the content agrees with [`GitlabRecord::elsewhere`]; `None` if there is nothing to compare. Known only of
+    /// what a [`super::GitlabWorld`] has laid out.
+    pub agrees: Option<bool>,
+    /// What is laid out.
+    pub(super) content: Content,
     /// The statements that make the row.
     pub(super) insert: String,
     newer: bool,
@@ -50,7 +93,7 @@ impl GitlabRecord {
         Self {
             model,
             id,
-            created_at: Some("2025-02-05T11:27:10.173Z"),
+            created_at: Some(CREATED_AT),
             file_size: None,
             storage: "-".to_owned(),
             path: "-".to_owned(),
@@ -60,6 +103,11 @@ impl GitlabRecord {
             disabled: false,
             owner: None,
             elsewhere: None,
+            touched_at: None,
+            outcome: GitlabOutcome::Succeeded,
+            checksum: None,
+            agrees: None,
+            content: Content::Nothing,
             insert: format!("INSERT INTO {table} ({key}, {columns}) VALUES ({id}, {values})"),
             newer: false,
             older: Vec::new(),
@@ -73,8 +121,8 @@ impl GitlabRecord {
     }
 
     /// Shows this size.
-    pub(super) fn size(mut self, bytes: u64) -> Self {
-        self.file_size = Some(bytes);
+    pub(super) fn size(mut self, bytes: usize) -> Self {
+        self.file_size = u64::try_from(bytes).ok();
         self
     }
 
@@ -92,7 +140,29 @@ impl GitlabRecord {
 
     /// Cannot be found, for this reason.
     pub(super) fn lost(self, why: &str) -> Self {
-        self.rule(format!("unresolved:{why}"))
+        self.rule(format!("unresolved:{why}")).fails("invalid", why)
+    }
+
+    /// Ends failed.
+    pub(super) fn fails(mut self, kind: &'static str, text: &str) -> Self {
+        self.outcome = GitlabOutcome::Failed { kind, text: format!("{FAILED}{text}") };
+        self
+    }
+
+    /// Is this.
+    pub(super) fn holds(mut self, content: Content) -> Self {
+        self.content = content;
+        self
+    }
+
+    /// Is a file or an object of these bytes.
+    pub(super) fn bytes(self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.holds(Content::Bytes(bytes.into()))
+    }
+
+    /// Is a git repository like this.
+    pub(super) fn git(self, shape: Shape) -> Self {
+        self.holds(Content::Repository(shape))
     }
 
     /// Belongs to this project or group.
@@ -101,9 +171,21 @@ impl GitlabRecord {
         self
     }
 
+    /// Belongs to nobody that is known.
+    pub(super) fn unowned(mut self) -> Self {
+        self.owner = None;
+        self
+    }
+
     /// Has no time.
     pub(super) fn undated(mut self) -> Self {
         self.created_at = None;
+        self
+    }
+
+    /// Was last changed then, if that is known.
+    pub(super) fn touched(mut self, at: Option<&'static str>) -> Self {
+        self.touched_at = at;
         self
     }
 
@@ -115,7 +197,7 @@ impl GitlabRecord {
 
     /// Is not checksummed.
     pub(super) fn disabled(mut self) -> Self {
-        self.disabled = true;
+        (self.disabled, self.outcome) = (true, GitlabOutcome::Disabled);
         self
     }
 
@@ -164,11 +246,6 @@ impl GitlabRecord {
 
 /// The folder of an id: its SHA-256 behind its first four digits.
 pub(super) fn hashed(id: u32) -> String {
-    let digits = hex::encode(Sha256::digest(id.to_string()));
+    let digits = sha256(id.to_string());
     format!("{}/{}/{digits}", &digits[..2], &digits[2..4])
-}
-
-/// A SHA-256 of nothing in particular.
-pub(super) fn sha256(seed: &str) -> String {
-    hex::encode(Sha256::digest(seed))
 }

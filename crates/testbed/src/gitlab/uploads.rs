@@ -1,15 +1,28 @@
 //! Rows of uploads: one of each uploader, on both stores.
 
-use super::record::{CREATED, GitlabRecord, hashed, sha256};
+use super::content::{filled, sha256};
+use super::record::{CREATED, GitlabRecord, PLANNER, hashed};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// A folder of an attachment.
+pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// The folder of uploads, as very old rows name it.
+pub(super) const UPLOADS_FOLDER: &str = "/srv/uploads";
+
+/// The size of all.
+const SIZE: usize = 80;
+
+/// The content of an upload.
+fn content(id: i64) -> String {
+    filled(&format!("the upload {id} "), SIZE)
+}
 
 /// An upload: its uploader, the model and id of its owner, its path and its store.
 fn row(id: i64, uploader: &str, owner: (&str, &str), path: &str, store: u8) -> GitlabRecord {
     let columns = "size, path, model_type, model_id, uploader, created_at, store";
     let (model, model_id) = owner;
-    let values = format!("80, '{path}', '{model}', {model_id}, '{uploader}', {CREATED}, {store}");
-    GitlabRecord::new("uploads", id, "uploads", columns, &values).size(80)
+    let values = format!("{SIZE}, '{path}', '{model}', {model_id}, '{uploader}', {CREATED}, {store}");
+    GitlabRecord::new("uploads", id, "uploads", columns, &values).size(SIZE).bytes(content(id))
 }
 
 /// Uploads whose path on the local disk is below the folder `public`, with what is below its `uploads`.
@@ -83,7 +96,7 @@ fn of_groups() -> Vec<GitlabRecord> {
 }
 
 fn of_projects() -> Vec<GitlabRecord> {
-    let digest = sha256("attachment");
+    let digest = sha256(content(30));
     let path = format!("{SECRET}/picture.png");
     let file = |id: i64, project: &str| row(id, "FileUploader", ("Project", project), &path, 1);
     vec![
@@ -91,7 +104,7 @@ fn of_projects() -> Vec<GitlabRecord> {
             .with(&format!("UPDATE uploads SET checksum = '{digest}' WHERE id = 30"))
             .at("uploads-disk", format!("@hashed/{}/{path}", hashed(1)))
             .digest(format!("sha256:{digest}"))
-            .of("flights/Planner")
+            .of(PLANNER)
             .state("upload_states", "upload_id", 2, &digest)
             .elsewhere(&digest),
         // Layout 1 has hashed repositories, but attachments under the full path still.
@@ -108,7 +121,7 @@ fn of_projects() -> Vec<GitlabRecord> {
         row(35, "AttachmentUploader", ("Note", "1"), "uploads/-/system/note/attachment/1/b.txt", 1)
             .with("UPDATE uploads SET project_id = 1 WHERE id = 35")
             .at("uploads-disk", "-/system/note/attachment/1/b.txt")
-            .of("flights/Planner")
+            .of(PLANNER)
             .older(|record| record.owner = None),
     ]
 }
@@ -127,13 +140,13 @@ fn of_people() -> Vec<GitlabRecord> {
 fn broken() -> Vec<GitlabRecord> {
     vec![
         row(50, "AvatarUploader", ("User", "7"), "uploads/-/system/user/avatar/7/me.png", 1)
-            .at("uploads-disk", "-")
+            .at("uploads-disk", "-/system/user/avatar/7/me.png")
             .lost("The model which owns this Upload is missing. Upload ID#50, User ID#7"),
         row(51, "AttachmentUploader", ("Note", "NULL"), "uploads/-/system/note/attachment/1/x", 1)
-            .at("uploads-disk", "-")
+            .at("uploads-disk", "-/system/note/attachment/1/x")
             .lost("The model which owns this Upload is missing. Upload ID#51, Note ID#"),
         // Very old rows have absolute paths.
-        row(52, "AttachmentUploader", ("Note", "1"), "/srv/uploads/note/1/old.txt", 1)
+        row(52, "AttachmentUploader", ("Note", "1"), &format!("{UPLOADS_FOLDER}/note/1/old.txt"), 1)
             .at("uploads-disk", "note/1/old.txt"),
         row(53, "AttachmentUploader", ("Note", "1"), "/elsewhere/old.txt", 1)
             .at("uploads-disk", "-")

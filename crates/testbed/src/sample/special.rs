@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use aes_gcm::aead::Aead as _;
-use aes_gcm::{Aes256Gcm, KeyInit as _};
 use anyhow::Context as _;
-use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use super::{DB_KEY_BASE, Key, Outcome, SampleRecord, Stored, seed};
+use crate::sealing::{derived_key, seal, secure_file_key};
 
 const STORAGE: &str = "main";
 
@@ -34,7 +32,7 @@ pub(super) fn write(root: &Path) -> anyhow::Result<Vec<SampleRecord>> {
 fn secure_file(root: &Path, number: u64) -> anyhow::Result<SampleRecord> {
     let key_data = hex(&[number.to_be_bytes(); 8].concat());
     let plain = format!("-----BEGIN MADE-UP KEY-----\n{number}\n-----END MADE-UP KEY-----\n");
-    let encrypted = encrypt(Sha256::digest(key_data.as_bytes()).into(), number, plain.as_bytes())?;
+    let encrypted = encrypt(secure_file_key(&key_data), number, plain.as_bytes())?;
     let path = format!("secure_files/{number}/signing.key");
     let (digest, rule) = (sha256(plain.as_bytes()), format!("secure_file:{key_data}"));
     let stored = Stored { digest: Some(&digest), rule: Some(&rule), ..Stored::at(STORAGE, &path) };
@@ -43,7 +41,7 @@ fn secure_file(root: &Path, number: u64) -> anyhow::Result<SampleRecord> {
 
 fn terraform_state(root: &Path, number: u64) -> anyhow::Result<SampleRecord> {
     let project = number % 3 + 1;
-    let key = derived(&project.to_string())?;
+    let key = derived_key(DB_KEY_BASE, &project.to_string())?;
     let plain = format!(r#"{{"version": 4, "serial": {number}, "resources": []}}"#);
     let encrypted = encrypt(key, number, plain.as_bytes())?;
     let (path, rule) = (format!("terraform_state/{number}.tfstate"), format!("terraform_state:{project}"));
@@ -80,7 +78,8 @@ fn symbols(root: &Path, number: u64) -> anyhow::Result<SampleRecord> {
 /// A pipeline artifact that holds variables: the bytes as they are stored, their plaintext's length, the rule.
 pub(super) fn pipeline_variables(number: u64) -> anyhow::Result<(Vec<u8>, u64, String)> {
     let plain = format!(r#"[{{"key": "NUMBER", "value": "{number}"}}]"#);
-    let encrypted = encrypt(derived(&format!("pipeline_artifact:{number}"))?, number, plain.as_bytes())?;
+    let key = derived_key(DB_KEY_BASE, &format!("pipeline_artifact:{number}"))?;
+    let encrypted = encrypt(key, number, plain.as_bytes())?;
     Ok((encrypted, u64::try_from(plain.len())?, format!("pipeline_artifact:{number}")))
 }
 
@@ -97,18 +96,9 @@ fn record(
     Ok(SampleRecord::new(model, Key::Integer(number), stored, Outcome::Succeeded(sha256(content))))
 }
 
-/// AES-256-GCM as GitLab stores it: nonce, ciphertext, tag.
+/// Encrypted, with a nonce that follows from the number.
 fn encrypt(key: [u8; 32], number: u64, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut nonce = [0; 12];
-    nonce[..8].copy_from_slice(&seed("nonce", Key::Integer(number)).to_be_bytes());
-    let sealed = Aes256Gcm::new(&key.into()).encrypt(&nonce.into(), plain);
-    Ok([&nonce[..], &sealed.ok().context("cannot encrypt")?].concat())
-}
-
-fn derived(message: &str) -> anyhow::Result<[u8; 32]> {
-    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(DB_KEY_BASE.as_bytes())?;
-    mac.update(message.as_bytes());
-    Ok(mac.finalize().into_bytes().into())
+    seal(key, seed("nonce", Key::Integer(number)), plain)
 }
 
 pub(super) fn sha256(content: &[u8]) -> String {

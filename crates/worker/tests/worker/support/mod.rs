@@ -114,6 +114,8 @@ impl World {
             rule: Rule::Stored,
             mutable: false,
             accepted: false,
+            owner: None,
+            elsewhere: None,
             status: Status::Pending(Verification::new()),
         };
         change(&mut record);

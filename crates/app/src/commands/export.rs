@@ -1,0 +1,107 @@
+//! `stocktake export`: what was found, record by record, as `GET /api/v1/findings` shows it.
+
+use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::{Model, Record, RecordKey, Selection, State};
+use stocktake_http::findings;
+
+use crate::args::{ExportArguments, ExportFormat};
+use crate::settings::Settings;
+use crate::{output, wiring};
+
+/// Records read in one step.
+const PAGE: u32 = 1_000;
+
+/// Runs the command. Memory stays bounded by a page, whatever the number of records.
+pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> anyhow::Result<()> {
+    let store = wiring::open_store(settings).await?;
+    let wanted = if arguments.differing { Wanted::Differing } else { Wanted::InState(arguments.state) };
+    let mut list = List { format: arguments.format, is_empty: true };
+    list.begin()?;
+    for model in Model::ALL {
+        if !arguments.models.is_empty() && !arguments.models.contains(&model) {
+            continue;
+        }
+        let mut after = None;
+        loop {
+            let (records, more) = wanted.page(&*store.catalogue, model, after.take()).await?;
+            list.print(&records)?;
+            match records.into_iter().next_back() {
+                Some(last) if more => after = Some(last.key),
+                _ => break,
+            }
+        }
+    }
+    list.end()
+}
+
+/// Which records.
+enum Wanted {
+    InState(State),
+    Differing,
+}
+
+impl Wanted {
+    /// The next records behind a key, and whether there may be more behind them.
+    async fn page(
+        &self,
+        catalogue: &dyn Catalogue,
+        model: Model,
+        after: Option<RecordKey>,
+    ) -> Result<(Vec<Record>, bool), StoreError> {
+        match self {
+            Self::InState(state) => {
+                let request = PageRequest {
+                    model,
+                    selection: Selection { state: Some(*state), keys: None },
+                    order: SortOrder::Ascending,
+                    start: after.map_or(PageStart::First, PageStart::After),
+                    limit: PAGE,
+                };
+                let page = catalogue.page(&request).await?;
+                Ok((page.records, page.has_next))
+            }
+            Self::Differing => {
+                let records = catalogue.differing(model, after, PAGE).await?;
+                let is_full = u32::try_from(records.len()).is_ok_and(|count| count >= PAGE);
+                Ok((records, is_full))
+            }
+        }
+    }
+}
+
+/// The list as it is printed, piece by piece.
+struct List {
+    format: ExportFormat,
+    is_empty: bool,
+}
+
+impl List {
+    fn begin(&self) -> anyhow::Result<()> {
+        match self.format {
+            ExportFormat::Csv => output::print(&findings::csv_header()),
+            ExportFormat::Json => output::print("["),
+        }
+    }
+
+    fn print(&mut self, records: &[Record]) -> anyhow::Result<()> {
+        let mut text = String::new();
+        for record in records {
+            match self.format {
+                ExportFormat::Csv => text.push_str(&findings::csv_line(record)),
+                ExportFormat::Json => {
+                    text.push_str(if self.is_empty { "\n" } else { ",\n" });
+                    text.push_str(&findings::json(record));
+                }
+            }
+            self.is_empty = false;
+        }
+        output::print(&text)
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        match self.format {
+            ExportFormat::Csv => Ok(()),
+            ExportFormat::Json => output::print(if self.is_empty { "]\n" } else { "\n]\n" }),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `stocktake orphans`: files and repositories that no row of the configured GitLab claims.
+
+mod list;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use stocktake_domain::{Clock as _, Timestamp};
+use stocktake_storage::Store;
+use stocktake_sync::{OrphanParts, OrphanSettings, StorageOutcome, never_read, orphans};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{OrphansArguments, SyncArguments};
+use crate::chance::SystemClock;
+use crate::lifecycle::cancel_on_signal;
+use crate::settings::Settings;
+use crate::{output, wiring};
+
+use list::List;
+
+/// The exit status when a storage could not be searched, or records are missing that would claim what is in it.
+const NOT_ALL: u8 = 1;
+
+/// The exit status after a signal, as a shell reports an interrupted program.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the command.
+pub(super) async fn run(settings: &Settings, arguments: &OrphansArguments) -> anyhow::Result<ExitCode> {
+    let store = wiring::open_store(settings).await?;
+    let stop = CancellationToken::new();
+    cancel_on_signal(stop.clone())?;
+    // What is stored while the rows are read has a row that was not seen.
+    let began = SystemClock.now();
+    let search = search(settings, &store, arguments, began, stop.clone());
+    match stop.run_until_cancelled(search).await {
+        Some(all) => Ok(if all? { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) }),
+        None => {
+            output::complain("interrupted");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+/// Whether all could be searched.
+async fn search(
+    settings: &Settings,
+    store: &Store,
+    arguments: &OrphansArguments,
+    began: Timestamp,
+    stop: CancellationToken,
+) -> anyhow::Result<bool> {
+    let source = wiring::source(settings)?;
+    let mut all = true;
+    if !arguments.no_sync {
+        let everything = SyncArguments { models: Vec::new(), accept_deletions: false, json: false };
+        let report = super::sync::once(settings, store, &everything, stop).await?;
+        for model in report.models.iter().filter_map(|model| Some((model.model, model.problem.as_ref()?))) {
+            all = false;
+            let (model, problem) = model;
+            output::say(&format!("{model} could not be read, so that its content may be listed: {problem}"));
+        }
+    }
+    for model in never_read(&store.syncs.states().await?) {
+        all = false;
+        output::say(&format!("the rows of {model} were never read, so that its content may be listed"));
+    }
+    let age = arguments.older_than.unwrap_or_default();
+    let changed_before = Some(before(began, age));
+    let storages = wiring::storages(settings)?;
+    let storages = storages.iter().map(|(name, storage)| (name.clone(), Arc::clone(&storage.content)));
+    let parts = OrphanParts { source, catalogue: Arc::clone(&store.catalogue), storages: storages.collect() };
+    let mut list = List::begin(arguments.format)?;
+    let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
+    list.end(&report)?;
+    let searched = report.storages.iter().all(|storage| storage.outcome == StorageOutcome::Searched);
+    Ok(all && searched)
+}
+
+fn before(time: Timestamp, age: std::time::Duration) -> Timestamp {
+    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(time.millis().saturating_sub(millis))
+}

@@ -1,0 +1,194 @@
+//! The list of orphans, printed one by one as they are found.
+
+use indicatif::{HumanBytes, HumanCount};
+use serde_json::{Value, json};
+use stocktake_sync::{Orphan, OrphanReport, OrphanTotals, OrphanWatcher, StorageOrphans, StorageOutcome};
+
+use crate::args::ListFormat;
+use crate::output;
+use crate::progress::Meter;
+
+/// The most skipped paths named in each storage.
+const MOST_NAMED: u64 = 100;
+
+/// How often the meter is told.
+const EVERY: u64 = 1_024;
+
+/// A list under way.
+pub(super) struct List {
+    format: ListFormat,
+    meter: Meter,
+    is_empty: bool,
+    named: u64,
+    looked_at: u64,
+    /// What kept the list from being printed.
+    error: Option<anyhow::Error>,
+}
+
+impl List {
+    pub(super) fn begin(format: ListFormat) -> anyhow::Result<Self> {
+        match format {
+            ListFormat::Text => {}
+            ListFormat::Csv => output::print("storage,path,size,modified_at\n")?,
+            ListFormat::Json => output::print("{\"orphans\": [")?,
+        }
+        let meter = Meter::start("files and repositories", None);
+        Ok(Self { format, meter, is_empty: true, named: 0, looked_at: 0, error: None })
+    }
+
+    /// Prints what comes behind the list.
+    pub(super) fn end(self, report: &OrphanReport) -> anyhow::Result<()> {
+        self.meter.finish();
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        match self.format {
+            ListFormat::Text => output::print(&text(report)),
+            // The totals would be no line of the table.
+            ListFormat::Csv => {
+                output::say(text(report).trim_end());
+                Ok(())
+            }
+            ListFormat::Json => {
+                let storages: Vec<Value> = report.storages.iter().map(storage).collect();
+                let behind = if self.is_empty { "" } else { "\n" };
+                let totals = totals(&report.totals);
+                output::print(&format!(
+                    "{behind}],\n\"storages\": {},\n\"totals\": {totals}}}\n",
+                    Value::from(storages)
+                ))
+            }
+        }
+    }
+
+    fn line(&self, orphan: &Orphan) -> String {
+        let Orphan { location, size, modified_at } = orphan;
+        let time = modified_at.map(|time| time.to_string());
+        match self.format {
+            ListFormat::Text => {
+                let size = size.map_or_else(|| "-".to_owned(), |size| HumanBytes(size).to_string());
+                let time = time.unwrap_or_else(|| "-".to_owned());
+                format!("{size:>12}  {time:24}  {}  {}\n", location.storage, printable(&location.path))
+            }
+            ListFormat::Csv => {
+                let size = size.map(|size| size.to_string()).unwrap_or_default();
+                let cells = [location.storage.clone(), location.path.clone(), size, time.unwrap_or_default()];
+                csv_line(&cells)
+            }
+            ListFormat::Json => {
+                let separator = if self.is_empty { "\n" } else { ",\n" };
+                let orphan = json!({
+                    "storage": location.storage,
+                    "path": location.path,
+                    "size": size,
+                    "modified_at": time,
+                });
+                format!("{separator}{orphan}")
+            }
+        }
+    }
+}
+
+impl OrphanWatcher for List {
+    fn storage(&mut self, _: &str) {
+        self.named = 0;
+    }
+
+    fn advanced(&mut self, totals: &OrphanTotals) {
+        if totals.looked_at.is_multiple_of(EVERY) {
+            self.meter.set(self.looked_at + totals.looked_at, None);
+        }
+    }
+
+    fn skipped(&mut self, storage: &str, path: &str, reason: &str) {
+        self.named += 1;
+        if self.named <= MOST_NAMED {
+            self.meter.say(&format!("skipped {storage}: {}: {reason}", printable(path)));
+        }
+    }
+
+    fn orphan(&mut self, orphan: &Orphan) {
+        let line = self.line(orphan);
+        self.is_empty = false;
+        if let Err(error) = output::print(&line) {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    fn done(&mut self, storage: &StorageOrphans) {
+        self.looked_at += storage.totals.looked_at;
+        if self.named > MOST_NAMED {
+            let more = HumanCount(self.named - MOST_NAMED);
+            self.meter.say(&format!("… and {more} more of {} were skipped", storage.storage));
+        }
+    }
+}
+
+/// Cells as a line of CSV.
+fn csv_line(cells: &[String]) -> String {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    // Writing to memory does not fail.
+    let _ = writer.write_record(cells);
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+/// A path without characters that would be commands to a terminal.
+fn printable(path: &str) -> String {
+    path.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The totals for people.
+fn text(report: &OrphanReport) -> String {
+    let header = ["storage", "looked at", "orphans", "bytes", "internal", "too young", "skipped"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let counts = |name: &str, totals: &OrphanTotals| {
+        let count = |count: u64| HumanCount(count).to_string();
+        let bytes = HumanBytes(totals.bytes).to_string();
+        let cells = [
+            count(totals.looked_at),
+            count(totals.orphans),
+            bytes,
+            count(totals.internal),
+            count(totals.young),
+        ];
+        std::iter::once(name.to_owned()).chain(cells).chain([count(totals.skipped)]).collect()
+    };
+    rows.extend(report.storages.iter().map(|storage| counts(&storage.storage, &storage.totals)));
+    rows.push(counts("all", &report.totals));
+    let mut text = output::table(&rows, 1);
+    for StorageOrphans { storage, outcome, .. } in &report.storages {
+        if let Some(reason) = reason(outcome) {
+            text.push_str(&format!("{storage} was not searched to its end: {reason}\n"));
+        }
+    }
+    text
+}
+
+fn reason(outcome: &StorageOutcome) -> Option<&str> {
+    match outcome {
+        StorageOutcome::Searched => None,
+        StorageOutcome::NotConfigured => Some("no storage of this name is configured"),
+        StorageOutcome::Failed(reason) | StorageOutcome::Disordered(reason) => Some(reason),
+    }
+}
+
+fn storage(found: &StorageOrphans) -> Value {
+    let mut value = totals(&found.totals);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("storage".to_owned(), found.storage.clone().into());
+        fields.insert("problem".to_owned(), reason(&found.outcome).into());
+    }
+    value
+}
+
+fn totals(totals: &OrphanTotals) -> Value {
+    json!({
+        "looked_at": totals.looked_at,
+        "orphans": totals.orphans,
+        "bytes": totals.bytes,
+        "unmeasured": totals.unmeasured,
+        "internal": totals.internal,
+        "young": totals.young,
+        "skipped": totals.skipped,
+    })
+}

@@ -1,0 +1,94 @@
+//! `stocktake sync`: the catalogue in line with the configured GitLab, at once.
+
+use std::process::ExitCode;
+
+use indicatif::HumanCount;
+use serde_json::{Value, json};
+use stocktake_storage::Store;
+use stocktake_sync::{ModelReport, SyncReport};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::SyncArguments;
+use crate::lifecycle::cancel_on_signal;
+use crate::progress::ModelMeters;
+use crate::settings::Settings;
+use crate::{output, wiring};
+
+/// The exit status when a model could not be read, or kept records without a row.
+const NOT_ALL: u8 = 1;
+
+/// The exit status after a signal, as a shell reports an interrupted program.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the command.
+pub(super) async fn run(settings: &Settings, arguments: &SyncArguments) -> anyhow::Result<ExitCode> {
+    let store = wiring::open_store(settings).await?;
+    let stop = CancellationToken::new();
+    cancel_on_signal(stop.clone())?;
+    let report = once(settings, &store, arguments, stop).await?;
+    if report.stopped {
+        output::complain("interrupted; the next run goes on from here");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    output::print(&if arguments.json { json(&report) } else { text(&report) })?;
+    let all = report.models.iter().all(|model| model.problem.is_none() && model.kept == 0);
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
+}
+
+/// Brings the records of the models in line.
+pub(super) async fn once(
+    settings: &Settings,
+    store: &Store,
+    arguments: &SyncArguments,
+    stop: CancellationToken,
+) -> anyhow::Result<SyncReport> {
+    let sync = wiring::sync(settings, store, wiring::source(settings)?)?;
+    let meters = ModelMeters::start();
+    Ok(sync.once(&arguments.models, arguments.accept_deletions, &meters, stop).await?)
+}
+
+/// The report for people.
+pub(super) fn text(report: &SyncReport) -> String {
+    let header = ["model", "rows", "added", "changed", "unchanged", "deleted", "kept"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(report.models.iter().map(|model| {
+        let counts = [model.read, model.added, model.changed, model.unchanged, model.deleted, model.kept];
+        let counts = counts.map(|count| HumanCount(count).to_string());
+        std::iter::once(model.model.name().to_owned()).chain(counts).collect()
+    }));
+    let mut text = output::table(&rows, 1);
+    for model in &report.models {
+        if let Some(problem) = &model.problem {
+            text.push_str(&format!("\n{} could not be read: {problem}\n", model.model));
+        }
+        if model.kept > 0 {
+            text.push_str(&format!(
+                "\n{} records of {} are kept though no row is left of them, because they are too many at once; if \
+                 they really are gone: stocktake sync {} --accept-deletions\n",
+                HumanCount(model.kept),
+                model.model,
+                model.model,
+            ));
+        }
+    }
+    text
+}
+
+/// The report for programs.
+fn json(report: &SyncReport) -> String {
+    let models: Vec<Value> = report.models.iter().map(model).collect();
+    format!("{:#}\n", json!({ "models": models }))
+}
+
+fn model(report: &ModelReport) -> Value {
+    json!({
+        "model_name": report.model.name(),
+        "rows": report.read,
+        "added": report.added,
+        "changed": report.changed,
+        "unchanged": report.unchanged,
+        "deleted": report.deleted,
+        "kept": report.kept,
+        "problem": report.problem,
+    })
+}

@@ -1,0 +1,152 @@
+//! Section `sources.gitlab`: the database of a GitLab, and the storages that follow from how it is installed.
+//!
+//! GitLab's places are storages like any other, under fixed names: `gitlab-<place>` is the local folder of a place,
+//! `gitlab-<place>-objects` its bucket, `gitlab-git-<name>` a storage of Gitaly's, `gitlab-registry` the registry and
+//! `gitlab-public` the folder of local attestations. What GitLab's own configuration says of them is one more layer
+//! of the configuration, the lowest: whatever a section `storages.gitlab-…` says counts instead.
+
+mod places;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::ValueKind;
+use stocktake_gitlab::{GitlabAuthoritySettings, GitlabSettings, Installation, Shelf, Storages, Stores};
+
+use super::layers::{Origin, Setting, Table};
+use super::reader::Reader;
+use super::values::{duration, optional_base_url, text, whole};
+use super::{Content, SettingsError, Storage};
+
+/// Where a GitLab's records are read, and how often.
+#[derive(Debug)]
+pub(crate) struct Gitlab {
+    pub(crate) source: GitlabSettings,
+    /// How often new rows are looked for.
+    pub(crate) interval: Duration,
+    /// In which time all rows are looked at once.
+    pub(crate) sweep: Duration,
+}
+
+const SECTION: &str = "sources.gitlab";
+
+/// The built-in places of an installation.
+const INSTALLATIONS: [(&str, fn() -> Installation); 3] =
+    [("omnibus", Installation::omnibus), ("source", Installation::source), ("none", Installation::none)];
+
+/// Adds to the table what a GitLab's own configuration says, where nothing else does; what could not be understood
+/// of it is returned, a sentence each. Nothing, if neither a database nor a configuration of GitLab's is named.
+pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
+    let named = |key: &str| {
+        let setting = table.get(&format!("{SECTION}.{key}"))?;
+        text(&setting.value).ok().filter(|text| !text.is_empty())
+    };
+    let file = named("configuration").map(PathBuf::from);
+    if named("database_url").is_none() && file.is_none() {
+        return Ok(Vec::new());
+    }
+    let secrets = named("secrets_file").map(PathBuf::from);
+    let name = named("installation").unwrap_or_default();
+    let known = INSTALLATIONS.into_iter().find(|(known, _)| *known == name);
+    // A wrong name is told when the section is checked.
+    let Some((_, built_in)) = known else { return Ok(Vec::new()) };
+    let refused = |error: stocktake_gitlab::InstallationError| SettingsError(error.to_string());
+    let mut installation = built_in();
+    if let Some(file) = &file {
+        installation = installation.read(file).map_err(refused)?;
+    }
+    if let Some(file) = &secrets {
+        installation = installation.read_secrets(file).map_err(refused)?;
+    }
+    let told = match &file {
+        Some(file) => format!("GitLab's {}", file.display()),
+        None => format!("GitLab, installed as {name:?}"),
+    };
+    places::insert(table, &installation, &Origin::Gitlab(told))?;
+    insert_uploads_folders(table, &installation);
+    Ok(installation.notes)
+}
+
+/// Very old uploads name their folder by its absolute path, which no storage's section can say.
+fn insert_uploads_folders(table: &mut Table, installation: &Installation) {
+    let key = format!("{SECTION}.uploads_folders");
+    let is_unset = table
+        .get(&key)
+        .is_none_or(|setting| matches!(&setting.value, ValueKind::Array(items) if items.is_empty()));
+    if is_unset && !installation.uploads_folders.is_empty() {
+        let origin = Origin::Gitlab("GitLab's installation".to_owned());
+        table.insert(key, Setting { value: ValueKind::from(installation.uploads_folders.clone()), origin });
+    }
+}
+
+/// The section, checked; `None` without a database. `storages` are all that are configured.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    storages: &std::collections::BTreeMap<String, Storage>,
+) -> Result<Option<Gitlab>, SettingsError> {
+    let key = |name: &str| format!("{SECTION}.{name}");
+    let url = reader.get(&key("database_url"), text)?;
+    let ci = reader.get(&key("ci_database_url"), text)?;
+    let wanted = INSTALLATIONS.map(|(name, _)| format!("{name:?}")).join(", ");
+    reader.get(&key("installation"), |value| {
+        let name = text(value)?;
+        let known = INSTALLATIONS.iter().any(|(known, _)| *known == name);
+        if known { Ok(()) } else { Err(format!("must be one of {wanted}")) }
+    })?;
+    reader.get(&key("configuration"), text)?;
+    reader.get(&key("secrets_file"), text)?;
+    let uploads_folders = reader.get(&key("uploads_folders"), super::values::list)?;
+    let interval = reader.get(&key("interval"), duration(Duration::from_secs(1)))?;
+    let sweep = reader.get(&key("sweep"), duration(Duration::from_secs(1)))?;
+    let batch_size = reader.get(&key("batch_size"), whole::<u32>(1, 100_000))?;
+    let statement_timeout = reader.get(&key("statement_timeout"), duration(Duration::from_millis(100)))?;
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let source = GitlabSettings {
+        database_url: url.into(),
+        ci_database_url: Some(ci).filter(|url| !url.is_empty()).map(Into::into),
+        storages: places_of(storages, uploads_folders),
+        batch_size: NonZeroU32::new(batch_size).unwrap_or(NonZeroU32::MIN),
+        statement_timeout,
+    };
+    Ok(Some(Gitlab { source, interval, sweep }))
+}
+
+/// Section `auth`: the GitLab whose tokens count here as well.
+pub(super) fn authority(reader: &mut Reader<'_>) -> Result<Option<GitlabAuthoritySettings>, SettingsError> {
+    let url = reader.get("auth.gitlab_url", optional_base_url)?;
+    let certificates = reader.get("auth.ca_certificates", text)?;
+    let ca_certificates = Some(certificates).filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok(url.map(|url| GitlabAuthoritySettings { url, ca_certificates }))
+}
+
+/// Which of the configured storages hold what GitLab's rows speak of.
+fn places_of(
+    storages: &std::collections::BTreeMap<String, Storage>,
+    mut uploads_folders: Vec<String>,
+) -> Storages {
+    let configured = |name: String| storages.contains_key(&name).then_some(name);
+    let files = Shelf::ALL.into_iter().map(|shelf| {
+        let stores =
+            Stores { local: configured(places::local(shelf)), object: configured(places::bucket(shelf)) };
+        (shelf, stores)
+    });
+    if let Some(Content::Directory(settings)) =
+        storages.get(&places::local(Shelf::Uploads)).map(|storage| &storage.content)
+    {
+        uploads_folders.push(settings.root.display().to_string());
+    }
+    let prefix = places::git("");
+    let git = storages
+        .keys()
+        .filter_map(|name| name.strip_prefix(&prefix).map(|gitaly| (gitaly.to_owned(), name.clone())));
+    Storages {
+        files: files.collect(),
+        public: configured(places::PUBLIC.to_owned()),
+        uploads_folders,
+        git: git.collect(),
+        registry: configured(places::REGISTRY.to_owned()),
+    }
+}

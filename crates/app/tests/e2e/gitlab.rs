@@ -1,0 +1,84 @@
+//! A whole GitLab as the source: its database, its files, its faults.
+
+mod orphans;
+mod report;
+mod staying;
+mod tokens;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use stocktake_testbed::{GitlabOutcome, GitlabRecord, GitlabServed, GitlabWorld, postgres};
+
+use crate::support::{Database, Finished, Installation};
+
+/// A GitLab, and a Stocktake that knows of it.
+struct World {
+    gitlab: GitlabWorld,
+    _served: GitlabServed,
+    installation: Installation,
+    /// The URL of GitLab's database.
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// With the configuration that GitLab's Linux package has, on SQLite, and that of an installation from source, on
+    /// `PostgreSQL`.
+    fn new(database: Database) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = postgres().create_database().unwrap();
+        let gitlab = GitlabWorld::write(folder.path(), &url).unwrap();
+        let served = gitlab.serve().unwrap();
+        let configuration = match database {
+            Database::Sqlite => &served.gitlab_rb,
+            Database::Postgres => &served.gitlab_yml,
+        };
+        let section = format!(
+            "[sources.gitlab]\ndatabase_url = {url:?}\nconfiguration = {:?}\nsecrets_file = {:?}\n",
+            configuration.display().to_string(),
+            served.secrets.display().to_string(),
+        );
+        let installation = Installation::with(database, &section);
+        Self { gitlab, _served: served, installation, url, _folder: folder }
+    }
+
+    /// A statement in GitLab's database.
+    fn sql(&self, statement: &str) {
+        postgres().sql(&self.url, statement).unwrap();
+    }
+
+    /// The counts that `sync` prints, by model.
+    fn sync(&self, words: &[&str]) -> BTreeMap<String, Value> {
+        let words: Vec<&str> = ["sync", "--json"].iter().chain(words).copied().collect();
+        models(&self.installation.run(&words))
+    }
+
+    /// All findings of a kind, by model and identifier.
+    fn export(&self, words: &[&str]) -> BTreeMap<(String, i64), Value> {
+        let words: Vec<&str> = ["export", "--format", "json"].iter().chain(words).copied().collect();
+        let text = self.installation.run(&words).success();
+        let found: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let keyed = found.into_iter().map(|finding| {
+            let model = finding["model_name"].as_str().unwrap().to_owned();
+            ((model, finding["record_identifier"].as_i64().unwrap()), finding)
+        });
+        keyed.collect()
+    }
+}
+
+fn models(finished: &Finished) -> BTreeMap<String, Value> {
+    let document: Value =
+        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:?}"));
+    let models = document["models"].as_array().unwrap().clone();
+    models.into_iter().map(|model| (model["model_name"].as_str().unwrap().to_owned(), model)).collect()
+}
+
+fn key(record: &GitlabRecord) -> (String, i64) {
+    (record.model.to_owned(), record.id)
+}
+
+/// The records that end so.
+fn ending(world: &World, wanted: impl Fn(&GitlabOutcome) -> bool) -> Vec<&GitlabRecord> {
+    world.gitlab.records.iter().filter(|record| wanted(&record.outcome)).collect()
+}

@@ -1,0 +1,74 @@
+//! The first report: what is planted is found, and nothing else.
+
+use stocktake_testbed::GitlabOutcome;
+
+use super::{World, ending, key};
+
+on_both_databases! {
+    fn what_is_wrong_is_found_and_nothing_else(database) {
+        let world = World::new(database);
+        let synced = world.sync(&[]);
+        assert_eq!(synced.len(), 19);
+        for (model, counts) in &synced {
+            let records = world.gitlab.of(model).count();
+            assert!(records > 0, "{model}");
+            assert_eq!((&counts["added"], &counts["problem"]), (&records.into(), &serde_json::Value::Null), "{model}");
+        }
+        assert_eq!(world.installation.run(&["verify"]).code, 1);
+
+        let failed = world.export(&[]);
+        for record in ending(&world, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })) {
+            let GitlabOutcome::Failed { kind, text } = &record.outcome else { continue };
+            let found = failed.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not found", record.model, record.id));
+            assert_eq!(found["kind"], *kind, "{} {}: {found}", record.model, record.id);
+            let told = found["checksum_failure"].as_str().unwrap();
+            assert!(told.contains(text), "{} {}: {told:?} instead of {text:?}", record.model, record.id);
+            assert_eq!(found["owner"].as_str(), record.owner, "{found}");
+            assert_eq!(found["expected_checksum"].is_null(), record.expected.is_none() && !told.contains("Content changed"));
+        }
+        let expected = ending(&world, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })).len();
+        assert_eq!(failed.len(), expected, "{:?}", failed.keys());
+
+        let good = world.export(&["--state", "succeeded"]);
+        for record in ending(&world, |outcome| *outcome == GitlabOutcome::Succeeded) {
+            let found = good.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not good", record.model, record.id));
+            assert_eq!(found["checksum"].as_str(), record.checksum.as_deref(), "{found}");
+            assert_eq!(found["gitlab_checksum"].as_str(), record.elsewhere.as_deref(), "{found}");
+            assert_eq!(found["gitlab_checksum_agrees"].as_bool(), record.agrees, "{found}");
+        }
+        let disabled = world.export(&["--state", "disabled"]);
+        let expected = ending(&world, |outcome| *outcome == GitlabOutcome::Disabled);
+        assert_eq!(disabled.keys().cloned().collect::<Vec<_>>(), expected.into_iter().map(key).collect::<Vec<_>>());
+
+        let differing = world.export(&["--differing"]);
+        let expected = world.gitlab.records.iter().filter(|record| record.agrees == Some(false)).map(key);
+        assert_eq!(differing.into_keys().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+
+    fn the_same_is_told_over_http(database) {
+        let world = World::new(database);
+        world.sync(&[]);
+        world.installation.run(&["verify"]);
+        let (_service, api) = world.installation.serve_with(&["--no-worker"]);
+        let exported = world.installation.run(&["export", "--format", "csv"]).success();
+        let answer = api.get("/api/v1/findings?format=csv&per_page=1000");
+        assert_eq!((answer.status, answer.text), (200, exported.clone()));
+        assert_eq!(exported.lines().count(), 1 + world.export(&[]).len());
+
+        let mut found = Vec::new();
+        let mut path = "/api/v1/findings?per_page=7".to_owned();
+        loop {
+            let answer = api.get(&path);
+            let next = answer.link("next");
+            found.extend(answer.ok().as_array().unwrap().clone());
+            match next {
+                Some(next) => path = next,
+                None => break,
+            }
+        }
+        assert_eq!(found, world.export(&[]).into_values().collect::<Vec<_>>());
+
+        let sync = api.get("/api/v1/sync").ok();
+        assert_eq!(sync.as_array().or(sync["models"].as_array()).unwrap().len(), 19, "{sync}");
+    }
+}

@@ -1,0 +1,36 @@
+//! What a repository takes.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+
+use stocktake_domain::ports::ContentStore as _;
+
+use crate::support::{Bench, PLAIN, files};
+
+#[tokio::test]
+async fn all_files_of_a_repository_are_measured_and_nothing_else() {
+    let bench = Bench::new();
+    bench.fill("@hashed/a.git", PLAIN);
+    bench.fill("b.git", PLAIN);
+    let folder = bench.root.join("@hashed/a.git");
+    fs::create_dir_all(folder.join("refs/deep/er")).unwrap();
+    fs::write(folder.join("refs/deep/er/file"), "five.").unwrap();
+    let expected: u64 =
+        files(&folder).iter().map(|name| fs::metadata(folder.join(name)).unwrap().len()).sum();
+    fs::write(folder.join(std::ffi::OsStr::from_bytes(b"\xff")), "seven..").unwrap();
+    symlink(bench.root.join("b.git"), folder.join("refs/link")).unwrap();
+    symlink(bench.root.join("b.git/HEAD"), folder.join("link")).unwrap();
+    assert_eq!(bench.store.measure("@hashed/a.git").await, Some(expected + 7));
+}
+
+#[tokio::test]
+async fn what_is_no_folder_beneath_the_root_is_not_measured() {
+    let bench = Bench::new();
+    bench.create("a.git", PLAIN);
+    fs::create_dir(bench.outer.path().join("outside")).unwrap();
+    symlink("a.git", bench.root.join("link.git")).unwrap();
+    for path in ["none.git", "../outside", "link.git", "a.git/HEAD", "/tmp"] {
+        assert_eq!(bench.store.measure(path).await, None, "{path}");
+    }
+}

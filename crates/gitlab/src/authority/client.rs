@@ -1,0 +1,173 @@
+//! Sending questions with a token to one GitLab, and to nobody else.
+
+use std::error::Error as StdError;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest_tls::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest_tls::redirect::Policy;
+use reqwest_tls::{Response, StatusCode};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use serde::de::DeserializeOwned;
+use stocktake_domain::ports::Credential;
+use url::Url;
+
+use super::{AuthoritySettingsError, GitlabAuthoritySettings};
+
+const PRIVATE_TOKEN: HeaderName = HeaderName::from_static("private-token");
+
+/// The most bytes of an answer.
+const MAX_BODY: usize = 64 * 1024;
+
+/// A client of one GitLab.
+#[derive(Debug)]
+pub(super) struct Client {
+    gitlab: Url,
+    http: reqwest_tls::Client,
+}
+
+/// Why a question was not answered as it should be. No text holds a token.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("{gitlab} {why}: {cause}")]
+    Unreachable { gitlab: String, why: &'static str, cause: String },
+    #[error("{0} did not answer within {1:?}")]
+    TooSlow(String, Duration),
+    #[error("{0} redirects to another address, to which no token is sent")]
+    Redirect(String),
+    #[error("{0} answers {1}")]
+    Status(String, StatusCode),
+    #[error("the answer of {0} has more than {MAX_BODY} bytes")]
+    TooLarge(String),
+    #[error("the answer of {0} is not GitLab's")]
+    Unreadable(String, #[source] serde_json::Error),
+    #[error("the token cannot be sent")]
+    Header,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    body: Vec<u8>,
+    /// What was asked.
+    url: String,
+}
+
+impl Answer {
+    /// What the body says.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Trouble> {
+        serde_json::from_slice(&self.body).map_err(|error| Trouble::Unreadable(self.url.clone(), error))
+    }
+
+    /// That the status says nothing about the token.
+    pub(super) fn unexpected(self) -> Trouble {
+        if self.status.is_redirection() {
+            return Trouble::Redirect(self.url);
+        }
+        Trouble::Status(self.url, self.status)
+    }
+}
+
+impl Client {
+    pub(super) fn new(settings: &GitlabAuthoritySettings) -> Result<Self, AuthoritySettingsError> {
+        let gitlab = base(&settings.url).map_err(AuthoritySettingsError::Url)?;
+        let http = reqwest_tls::Client::builder()
+            .tls_backend_preconfigured(tls(settings.ca_certificates.as_deref())?)
+            // Whoever is redirected to would get the token.
+            .redirect(Policy::none())
+            .user_agent(concat!("stocktake/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| AuthoritySettingsError::Client(innermost(&error)))?;
+        Ok(Self { gitlab, http })
+    }
+
+    /// The answer to the question at this path, whatever its status.
+    pub(super) async fn get(&self, path: &[&str], credential: &Credential) -> Result<Answer, Trouble> {
+        let mut url = self.gitlab.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        let (name, value) = header(credential)?;
+        let request = self.http.get(url.clone()).header(ACCEPT, "application/json").header(name, value);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let (status, url) = (response.status(), url.to_string());
+        Ok(Answer { status, body: self.body(response).await?, url })
+    }
+
+    pub(super) fn too_slow(&self, after: Duration) -> Trouble {
+        Trouble::TooSlow(self.gitlab.to_string(), after)
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Trouble> {
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if body.len() + piece.len() > MAX_BODY {
+                return Err(Trouble::TooLarge(self.gitlab.to_string()));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    fn unreachable(&self, error: &reqwest_tls::Error) -> Trouble {
+        let why = if error.is_connect() { "cannot be reached" } else { "broke off" };
+        Trouble::Unreachable { gitlab: self.gitlab.to_string(), why, cause: innermost(error) }
+    }
+}
+
+/// The address that all paths are appended to.
+fn base(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is no URL")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("does not begin with http:// or https://");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("has a user name or a password in it");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment");
+    }
+    Ok(url)
+}
+
+/// The header that carries the token.
+fn header(credential: &Credential) -> Result<(HeaderName, HeaderValue), Trouble> {
+    let (name, text) = match credential {
+        Credential::PrivateToken(token) => (PRIVATE_TOKEN, token.clone()),
+        Credential::Bearer(token) => (AUTHORIZATION, format!("Bearer {token}")),
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| Trouble::Header)?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+fn tls(certificates: Option<&Path>) -> Result<ClientConfig, AuthoritySettingsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = certificates {
+        let wrong = |reason| AuthoritySettingsError::Certificates { path: path.to_owned(), reason };
+        let own: Vec<_> = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
+            .map_err(|error| wrong(error.to_string()))?;
+        if own.is_empty() {
+            return Err(wrong("no certificate in it".to_owned()));
+        }
+        for certificate in own {
+            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| AuthoritySettingsError::Client(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The innermost reason, which is the one that says something.
+fn innermost(error: &reqwest_tls::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
+}

@@ -1,0 +1,309 @@
+//! Files that rows claim which are no records of a model.
+//!
+//! The folders are those of `app/uploaders` in GitLab's source, where each class names its own.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use stocktake_domain::ports::SourceError;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::{Place, Tables};
+use crate::database::Value;
+use crate::field::{Column, Field as _, Kind};
+use crate::path;
+use crate::plan::{Side, needed};
+use crate::schema::Part;
+use crate::settings::{LOCAL, OBJECT, Role, Shelf};
+
+/// Rows that have a file each.
+struct Claimant {
+    side: Side,
+    shelf: Shelf,
+    folder: Folder,
+    table: &'static str,
+    /// What the folder is found by; the file's name; its store; the id that the folder is hashed by, where the
+    /// row has it.
+    columns: &'static [Column],
+}
+
+/// Where the row's file lies: in which folder.
+#[derive(Clone, Copy)]
+enum Folder {
+    /// In the one that the row names.
+    Named,
+    /// Below the hashed folder of an id, in this one; `#` stands for the row's own id, `%` for that id.
+    Hashed(&'static str),
+}
+
+const fn may(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, needed: false }
+}
+
+/// The columns of rows that name their folder.
+macro_rules! named {
+    ($key:literal) => {
+        &[
+            needed($key, Kind::Text),
+            needed("file", Kind::Text),
+            may("file_store", Kind::Integer),
+        ]
+    };
+}
+
+/// The columns of rows whose folder follows from ids.
+macro_rules! hashed {
+    ($key:literal, $file:literal, $store:literal $(, $root:literal)?) => {
+        &[
+            needed($key, Kind::Integer),
+            needed($file, Kind::Text),
+            may($store, Kind::Integer),
+            $(needed($root, Kind::Integer),)?
+        ]
+    };
+}
+
+const CLAIMANTS: [Claimant; 12] = [
+    // SupplyChain::AttestationUploader: an attestation's second file, which no record has.
+    of("slsa_attestations", Folder::Hashed("attestations/#"))
+        .with(hashed!("id", "predicate_file", "predicate_file_store", "project_id"))
+        .on(Side::Main, Shelf::Uploads),
+    // Packages::Helm::MetadataCacheUploader and Packages::Npm::MetadataCacheUploader: indexes of packages.
+    of("packages_helm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
+    of("packages_npm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
+    // Packages::Rpm::RepositoryFileUploader.
+    of("packages_rpm_repository_files", Folder::Hashed("projects/%/rpm/repository_files/#"))
+        .with(hashed!("id", "file", "file_store", "project_id")),
+    // Packages::Composer::CacheUploader.
+    of("packages_composer_cache_files", Folder::Hashed("packages/composer_cache/#"))
+        .with(hashed!("namespace_id", "file", "file_store", "namespace_id")),
+    // Packages::Debian::ComponentFileUploader, of projects and of groups.
+    of("packages_debian_project_component_files", Folder::Hashed("debian_project_component_file/#"))
+        .with(hashed!("id", "file", "file_store")),
+    of("packages_debian_group_component_files", Folder::Hashed("debian_group_component_file/#"))
+        .with(hashed!("id", "file", "file_store")),
+    // Packages::Debian::DistributionReleaseFileUploader: two files in a row.
+    of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
+        .with(hashed!("id", "file", "file_store", "project_id")),
+    of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
+        .with(hashed!("id", "signed_file", "file_store", "project_id")),
+    of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
+        .with(hashed!("id", "file", "file_store", "group_id")),
+    of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
+        .with(hashed!("id", "signed_file", "file_store", "group_id")),
+    // DeletedObjectUploader: artifacts whose row is gone already and whose file GitLab still has to delete.
+    of("ci_deleted_objects", Folder::Named).with(named!("store_dir")).on(Side::Ci, Shelf::Artifacts),
+];
+
+/// Rows of packages, as most are.
+const fn of(table: &'static str, folder: Folder) -> Claimant {
+    Claimant { side: Side::Main, shelf: Shelf::Packages, folder, table, columns: &[] }
+}
+
+impl Claimant {
+    const fn with(self, columns: &'static [Column]) -> Self {
+        Self { columns, ..self }
+    }
+
+    const fn on(self, side: Side, shelf: Shelf) -> Self {
+        Self { side, shelf, ..self }
+    }
+
+    const fn part(&self) -> Part {
+        Part { table: self.table, columns: self.columns }
+    }
+
+    /// The store of the row whose file lies in a storage; `None` if no such file does.
+    fn store(&self, role: Role) -> Option<i64> {
+        match role {
+            Role::Folder(shelf) if shelf == self.shelf => Some(LOCAL),
+            Role::Bucket(shelf) if shelf == self.shelf => Some(OBJECT),
+            // Attestations, whose uploader takes the place of uploads, lie beside its local folder.
+            Role::Public if self.shelf == Shelf::Uploads => Some(LOCAL),
+            _ => None,
+        }
+    }
+}
+
+/// Whether rows of the database of CI may claim what lies in such a storage.
+pub(super) fn is_of_ci(role: Role) -> bool {
+    CLAIMANTS.iter().any(|claimant| claimant.side == Side::Ci && claimant.store(role).is_some())
+}
+
+/// All that is read.
+pub(super) fn parts() -> impl Iterator<Item = Part> {
+    CLAIMANTS.iter().map(Claimant::part)
+}
+
+/// The indexes of the places that rows of this database claim.
+pub(super) async fn claimed(
+    side: Side,
+    tables: Tables<'_>,
+    places: &[Place<'_>],
+) -> Result<HashSet<usize>, SourceError> {
+    let mut claimed = HashSet::new();
+    for claimant in CLAIMANTS.iter().filter(|claimant| claimant.side == side) {
+        match claimant.folder {
+            Folder::Named => claimed.extend(claimant.named(tables, places).await?),
+            Folder::Hashed(below) => claimed.extend(claimant.hashed(below, tables, places).await?),
+        }
+    }
+    Ok(claimed)
+}
+
+/// A place, and the row that it may be of: the row's key, the file's name and its store.
+type Candidate<'p, K> = (&'p Place<'p>, (K, String, i64));
+
+impl Claimant {
+    async fn named(&self, tables: Tables<'_>, places: &[Place<'_>]) -> Result<Vec<usize>, SourceError> {
+        let candidates = places.iter().filter_map(|place| {
+            let (folder, file) = place.path.rsplit_once('/')?;
+            Some((place, (folder.to_owned(), file.to_owned(), self.store(place.role)?)))
+        });
+        let candidates: Vec<Candidate<'_, String>> = candidates.collect();
+        let keys: Vec<&str> = candidates.iter().map(|(_, (folder, ..))| folder.as_str()).collect();
+        let keys: Value<'_> = (&keys, Type::TEXT_ARRAY);
+        let rows = self.rows(tables, &candidates, keys, |row| row.try_get::<_, String>(0)).await?;
+        let claimed = candidates.iter().filter(|(_, row)| rows.contains_key(row));
+        Ok(claimed.map(|(place, _)| place.index).collect())
+    }
+
+    async fn hashed(
+        &self,
+        folder: &str,
+        tables: Tables<'_>,
+        places: &[Place<'_>],
+    ) -> Result<Vec<usize>, SourceError> {
+        let candidates = places.iter().filter_map(|place| {
+            let store = self.store(place.role)?;
+            let (_, below) = below_hashed(place.path)?;
+            let (id, file) = numbered(below, folder)?;
+            Some((place, (id, file.to_owned(), store)))
+        });
+        let candidates: Vec<Candidate<'_, i64>> = candidates.collect();
+        let keys: Vec<i64> = candidates.iter().map(|(_, (id, ..))| *id).collect();
+        let keys: Value<'_> = (&keys, Type::INT8_ARRAY);
+        let rows = self.rows(tables, &candidates, keys, |row| i64::read(row, 0)).await?;
+        let claimed = candidates.iter().filter(|(place, row)| {
+            // Where the row does not have the id that its folder is hashed by, its own will do.
+            rows.get(row).is_some_and(|root| root.is_none_or(|root| is_below(place.path, root, folder)))
+        });
+        Ok(claimed.map(|(place, _)| place.index).collect())
+    }
+
+    /// The rows that are candidates, each with the id that its folder is hashed by, if it has that.
+    async fn rows<K: Eq + Hash>(
+        &self,
+        tables: Tables<'_>,
+        candidates: &[Candidate<'_, K>],
+        keys: Value<'_>,
+        key: impl Fn(&Row) -> Result<K, tokio_postgres::Error>,
+    ) -> Result<HashMap<(K, String, i64), Option<i64>>, SourceError> {
+        let part = self.part();
+        let [key_column, file_column, _, rest @ ..] = self.columns else { return Ok(HashMap::new()) };
+        if candidates.is_empty() || !tables.has(&part)? {
+            return Ok(HashMap::new());
+        }
+        let names: Vec<&str> = candidates.iter().map(|(_, (_, file, _))| file.as_str()).collect();
+        let statement = format!(
+            "SELECT {} FROM {} WHERE {} = ANY ($1) AND {} = ANY ($2)",
+            tables.schema.select(&part),
+            part.table,
+            key_column.name,
+            file_column.name
+        );
+        let values: [Value<'_>; 2] = [keys, (&names, Type::TEXT_ARRAY)];
+        let read = |row: &Row| {
+            let store = Option::<i64>::read(row, 2)?.unwrap_or(LOCAL);
+            let root = if rest.is_empty() { None } else { Option::<i64>::read(row, 3)? };
+            Ok(((key(row)?, row.try_get(1)?, store), root))
+        };
+        Ok(tables.snapshot.rows(&statement, &values, read).await?.into_iter().collect())
+    }
+}
+
+/// The hashed folder that a path begins with, and what is below it.
+pub(super) fn below_hashed(path: &str) -> Option<(&str, &str)> {
+    let mut ends = path.match_indices('/').map(|(end, _)| end);
+    let (hashed, below) = ends.nth(2).and_then(|end| path.split_at_checked(end))?;
+    let mut folders = hashed.split('/');
+    let (first, second, digits) = (folders.next()?, folders.next()?, folders.next()?);
+    let is_hashed = digits.len() == 64
+        && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        && digits.strip_prefix(first)?.starts_with(second)
+        && (first.len(), second.len()) == (2, 2);
+    is_hashed.then_some((hashed, below.strip_prefix('/')?))
+}
+
+/// The row's own id in a path below a hashed folder, and the name of the file.
+fn numbered<'p>(below: &'p str, folder: &str) -> Option<(i64, &'p str)> {
+    let mut parts = below.splitn(folder.split('/').count() + 1, '/');
+    let mut id = None;
+    for (expected, part) in folder.split('/').zip(&mut parts) {
+        match expected {
+            "#" => id = Some(part.parse().ok()?),
+            // What the number must be is seen once the row is known.
+            "%" => {}
+            _ if expected == part => {}
+            _ => return None,
+        }
+    }
+    Some((id?, parts.next()?))
+}
+
+/// Whether a path begins with the hashed folder of this id and what follows from it.
+fn is_below(path: &str, root: i64, folder: &str) -> bool {
+    let Some((hashed, below)) = below_hashed(path) else { return false };
+    let mut parts = folder.split('/').zip(below.split('/'));
+    hashed == path::hashed(root) && parts.all(|(expected, part)| expected != "%" || part == root.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_in_paths() {
+        let hashed = path::hashed(42);
+        for (below, folder, expected) in [
+            ("attestations/7/p.json", "attestations/#", Some((7, "p.json"))),
+            ("attestations/7/a/b", "attestations/#", Some((7, "a/b"))),
+            ("attestations/x/p.json", "attestations/#", None),
+            ("attestations/7", "attestations/#", None),
+            ("packages/7/p.json", "attestations/#", None),
+            (
+                "projects/42/rpm/repository_files/9/f.xml",
+                "projects/%/rpm/repository_files/#",
+                Some((9, "f.xml")),
+            ),
+        ] {
+            let path = format!("{hashed}/{below}");
+            assert_eq!(below_hashed(&path), Some((hashed.as_str(), below)));
+            assert_eq!(numbered(below, folder), expected, "{below}");
+            if expected.is_some() {
+                assert!(is_below(&path, 42, folder) && !is_below(&path, 43, folder), "{below}");
+            }
+        }
+        let other = format!("{hashed}/projects/1/rpm/repository_files/9/f.xml");
+        assert!(!is_below(&other, 42, "projects/%/rpm/repository_files/#"));
+    }
+
+    #[test]
+    fn other_paths_are_in_no_hashed_folder() {
+        let digits = "73475cb40a568e8da8a045ced110137e159f890ac4da883b6b17dc651b3a8049";
+        for path in [
+            "",
+            "a",
+            "73/47/x/y",
+            &format!("73/47/{digits}"),
+            &format!("73/48/{digits}/x"),
+            &format!("734/75/{digits}/x"),
+            &format!("@hashed/73/47/{digits}/x"),
+            &format!("73/47/{}/x", digits.to_uppercase()),
+        ] {
+            assert_eq!(below_hashed(path), None, "{path}");
+        }
+        assert!(below_hashed(&format!("73/47/{digits}/x")).is_some());
+    }
+}

@@ -1,0 +1,133 @@
+//! What GitLab's own programs keep beside the content, for themselves or for a while.
+
+use crate::settings::{Role, Shelf};
+
+/// Which places of a storage.
+enum At {
+    /// Those below this folder of the root.
+    Below(&'static str),
+    /// Those below a folder of this name, wherever that is.
+    Within(&'static str),
+    /// What is hidden in the root: its name, or that of its folder there, begins with a dot.
+    Hidden,
+    /// Files of this name.
+    Named(&'static str),
+    /// All that does not lie in the folder of a hashed id.
+    Unhashed,
+}
+
+/// Storages on disks and buckets, and what is GitLab's own in them.
+///
+/// "Backup": what GitLab's backup leaves out (`lib/backup/tasks`); "uploader": `app/uploaders`; "Gitaly": its
+/// `config.GitalyDataPrefix` and <https://docs.gitlab.com/administration/gitaly/>.
+const INTERNAL: [(fn(Role) -> bool, At); 12] = [
+    // Backup and uploader: `tmp/cache`, `tmp/work`, `tmp/uploads`, in which files are until they are complete.
+    (is_folder, At::Below("tmp/")),
+    // Uploader: the same below the folder of what belongs to nobody's project, and below each project's.
+    (is_uploads, At::Below("-/system/tmp/")),
+    (is_uploads, At::Within("/tmp/cache/")),
+    (is_uploads, At::Within("/tmp/work/")),
+    // Backup: GitLab before 14 unpacked pages there.
+    (is_pages, At::Below("@pages.tmp/")),
+    // Backup: what a file system's check has found.
+    (is_on_disk, At::Below("lost+found/")),
+    // Locks, and what network file systems keep of deleted files that are still open; Gitaly's `.gitaly-metadata`.
+    (is_on_disk, At::Hidden),
+    // Installations from source keep their empty folders in git.
+    (is_folder, At::Named(".gitkeep")),
+    // Uploader: direct uploads that are under way (`tmp/uploads`), and logs of running jobs (`tmp/builds`).
+    (is_bucket, At::Below("tmp/")),
+    // Gitaly: its caches, state and temporary repositories.
+    (is_git, At::Below("+gitaly/")),
+    // Gitaly Cluster: repositories under names that only Praefect's database knows.
+    (is_git, At::Below("@cluster/")),
+    // The web pages, scripts and images of GitLab itself; of ours there are only attestations.
+    (is_public, At::Unhashed),
+];
+
+/// Whether GitLab's programs keep it there.
+pub(super) fn is_internal(role: Role, path: &str) -> bool {
+    INTERNAL.iter().any(|(is_of, at)| is_of(role) && at.has(path))
+}
+
+impl At {
+    fn has(&self, path: &str) -> bool {
+        match self {
+            Self::Below(folder) => path.starts_with(folder),
+            Self::Within(folders) => path.contains(folders),
+            Self::Hidden => path.starts_with('.'),
+            Self::Named(name) => path.rsplit('/').next() == Some(name),
+            Self::Unhashed => super::files::below_hashed(path).is_none(),
+        }
+    }
+}
+
+fn is_folder(role: Role) -> bool {
+    matches!(role, Role::Folder(_))
+}
+
+fn is_bucket(role: Role) -> bool {
+    matches!(role, Role::Bucket(_))
+}
+
+fn is_uploads(role: Role) -> bool {
+    role == Role::Folder(Shelf::Uploads)
+}
+
+fn is_pages(role: Role) -> bool {
+    role == Role::Folder(Shelf::Pages)
+}
+
+fn is_git(role: Role) -> bool {
+    role == Role::Git
+}
+
+fn is_on_disk(role: Role) -> bool {
+    is_folder(role) || is_git(role)
+}
+
+fn is_public(role: Role) -> bool {
+    role == Role::Public
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gitlabs_own_and_what_is_not() {
+        let hashed = crate::path::hashed(1);
+        let (lfs, uploads) = (Role::Folder(Shelf::Lfs), Role::Folder(Shelf::Uploads));
+        let bucket = Role::Bucket(Shelf::Artifacts);
+        for (role, path, expected) in [
+            (lfs, "tmp/cache/1-2/x", true),
+            (lfs, "tmpo/x", false),
+            (lfs, ".nfs0001", true),
+            (lfs, ".lock/x", true),
+            (lfs, "ab/.hidden", false),
+            (lfs, "ab/.gitkeep", true),
+            (lfs, "lost+found/#12", true),
+            (uploads, "-/system/tmp/work/x", true),
+            (uploads, "group/project/tmp/cache/1-2/x.png", true),
+            (uploads, "group/tmp/0123456789/x.png", false),
+            (uploads, "-/system/user/avatar/1/x.png", false),
+            (lfs, "@pages.tmp/x", false),
+            (Role::Folder(Shelf::Pages), "@pages.tmp/x", true),
+            (bucket, "tmp/uploads/1-2", true),
+            (bucket, "tmp/builds/7/chunks/0.log", true),
+            (bucket, "aa/bb/@final/cc", false),
+            (bucket, ".hidden", false),
+            (Role::Git, "+gitaly/tmp/x.git", true),
+            (Role::Git, "@cluster/repositories/ab/cd/1", true),
+            (Role::Git, ".gitaly-metadata", true),
+            (Role::Git, "tmp/project.git", false),
+            (Role::Git, "@hashed/6b/86/x.git", false),
+            (Role::Public, "assets/application.js", true),
+            (Role::Public, "uploads/-/system/user/avatar/1/x.png", true),
+            (Role::Public, &format!("{hashed}/attestations/1/a.json"), false),
+            (Role::Registry, "tmp/image", false),
+        ] {
+            assert_eq!(is_internal(role, path), expected, "{role:?} {path}");
+        }
+    }
+}

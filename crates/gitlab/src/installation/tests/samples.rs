@@ -1,0 +1,315 @@
+//! Files as administrators have them, in full.
+
+use super::*;
+
+/// The Linux package with object storage in the consolidated form.
+const CONSOLIDATED: &str = r#"
+## GitLab configuration settings
+##! This file is generated during initial installation.
+external_url 'https://gitlab.example.com'
+roles ['application_role']
+
+# gitlab_rails['artifacts_path'] = "/mnt/commented"
+gitlab_rails['time_zone'] = 'UTC'
+gitlab_rails['smtp_password'] = File.read('/etc/gitlab/smtp').strip
+gitlab_rails['ldap_servers'] = YAML.load <<-'EOS' # remember to close this block with 'EOS' below
+main: # 'main' is the GitLab 'provider ID'
+  label: 'LDAP'
+  host: '_your_ldap_server'
+  uid: "sAMAccountName"
+EOS
+
+gitlab_rails['object_store']['enabled'] = true
+gitlab_rails['object_store']['proxy_download'] = false
+gitlab_rails['object_store']['connection'] = {
+  'provider' => 'AWS',
+  'region' => 'eu-central-1', # Frankfurt
+  'aws_access_key_id' => 'AKIAEXAMPLE',
+  'aws_secret_access_key' => 'SECRET/with+signs',
+}
+gitlab_rails['object_store']['objects']['artifacts']['bucket'] = 'gitlab-artifacts'
+gitlab_rails['object_store']['objects']['external_diffs']['bucket'] = 'gitlab-mr-diffs'
+gitlab_rails['object_store']['objects']['lfs']['bucket'] = 'gitlab-lfs'
+gitlab_rails['object_store']['objects']['uploads']['bucket'] = 'gitlab-uploads'
+gitlab_rails['object_store']['objects']['packages']['bucket'] = 'gitlab-packages'
+gitlab_rails['object_store']['objects']['dependency_proxy']['enabled'] = false
+gitlab_rails['object_store']['objects']['terraform_state']['bucket'] = 'gitlab-terraform-state'
+gitlab_rails['object_store']['objects']['ci_secure_files']['bucket'] = 'gitlab-ci-secure-files'
+gitlab_rails['object_store']['objects']['pages']['enabled'] = false
+
+gitaly['configuration'] = {
+  storage: [
+    { name: 'default', path: '/var/opt/gitlab/git-data/repositories' },
+    { name: 'storage1', path: '/mnt/gitlab/git-data/repositories' },
+  ],
+}
+gitlab_rails['initial_root_password'] = "a#b" unless false
+postgresql['trust_auth_cidr_addresses'] = %w(127.0.0.0/24 192.168.1.0/24)
+nginx['custom_gitlab_server_config'] = "location ^~ /foo {\n  deny all;\n}\n"
+"#;
+
+#[test]
+fn the_linux_package() {
+    let installation = rb(CONSOLIDATED);
+    assert_eq!(installation.notes, [""; 0]);
+    let expected = [
+        (Shelf::Artifacts, "gitlab-artifacts"),
+        (Shelf::Lfs, "gitlab-lfs"),
+        (Shelf::Uploads, "gitlab-uploads"),
+        (Shelf::Packages, "gitlab-packages"),
+        (Shelf::TerraformState, "gitlab-terraform-state"),
+        (Shelf::CiSecureFiles, "gitlab-ci-secure-files"),
+        (Shelf::ExternalDiffs, "gitlab-mr-diffs"),
+    ];
+    assert_eq!(buckets(&installation), expected.map(|(shelf, bucket)| (shelf, bucket.to_owned())));
+    assert_eq!(
+        connection(&installation, Shelf::Artifacts),
+        "aws eu-central-1  false AKIAEXAMPLE:SECRET/with+signs"
+    );
+    assert_eq!(
+        git(&installation),
+        [
+            pair("default", "/var/opt/gitlab/git-data/repositories"),
+            pair("storage1", "/mnt/gitlab/git-data/repositories")
+        ]
+    );
+}
+
+/// What the Linux package makes of its own configuration.
+const RENDERED: &str = r#"# This file is managed by gitlab-ctl. Manual changes will be
+# erased! To change the contents below, edit /etc/gitlab/gitlab.rb
+production: &base
+  gitlab:
+    host: gitlab.example.com
+    port: 80
+    https: false
+    relative_url_root: ''
+    trusted_proxies:
+    time_zone:
+    email_enabled:
+  artifacts:
+    enabled: true
+    # The location where Build Artifacts are stored (default: shared/artifacts).
+    path: /var/opt/gitlab/gitlab-rails/shared/artifacts
+    object_store:
+      enabled: false
+      proxy_download: false
+      remote_directory: "artifacts"
+      connection: {}
+  lfs:
+    enabled:
+    storage_path: /mnt/nas/lfs-objects
+    object_store:
+      enabled: false
+      remote_directory: "lfs-objects"
+      connection: {}
+  uploads:
+    storage_path: /opt/gitlab/embedded/service/gitlab-rails/public
+    base_dir: uploads/-/system
+    object_store:
+      enabled: false
+      remote_directory: "uploads"
+      connection: {}
+  pages:
+    enabled: false
+    path: /var/opt/gitlab/gitlab-rails/shared/pages
+    object_store:
+      enabled: false
+      remote_directory: "pages"
+      connection: {}
+    local_store:
+      enabled: true
+      path: /var/opt/gitlab/gitlab-rails/shared/pages
+  object_store:
+    enabled: true
+    connection: {"provider":"Google","google_project":"p","google_json_key_string":"{\n  \"type\": \"service_account\"\n}\n"}
+    storage_options: {}
+    objects: {"artifacts":{"enabled":true,"bucket":"all/artifacts"},"pages":{"enabled":false},"lfs":{"bucket":null}}
+  registry:
+    enabled: true
+    host: registry.example.com
+    port:
+    api_url: http://127.0.0.1:5000
+    key: /var/opt/gitlab/gitlab-rails/etc/gitlab-registry.key
+    path: /var/opt/gitlab/gitlab-rails/shared/registry
+  shared:
+    path: /var/opt/gitlab/gitlab-rails/shared
+  repositories:
+    storages: {"default":{"path":"/mnt/git/repositories","gitaly_address":"unix:/var/opt/gitlab/gitaly/gitaly.socket"}}
+
+development:
+  <<: *base
+
+test:
+  <<: *base
+"#;
+
+#[test]
+fn the_linux_package_as_rendered() {
+    let installation = read(Installation::omnibus(), "gitlab.yml", RENDERED).unwrap();
+    assert_eq!(installation.notes, [""; 0]);
+    assert_eq!(local(&installation, Shelf::Lfs), "/mnt/nas/lfs-objects");
+    assert_eq!(local(&installation, Shelf::Uploads), "/var/opt/gitlab/gitlab-rails/uploads");
+    assert_eq!(installation.uploads_folders, crate::Storages::UPLOADS_FOLDERS[..2]);
+    assert_eq!(buckets(&installation), [(Shelf::Artifacts, "all/artifacts".to_owned())]);
+    assert_eq!(
+        connection(&installation, Shelf::Artifacts),
+        "google p {\n  \"type\": \"service_account\"\n}\n"
+    );
+    assert_eq!(git(&installation), [pair("default", "/mnt/git/repositories")]);
+    let registry = installation.registry.unwrap();
+    assert_eq!(registry.api_url.as_deref(), Some("http://127.0.0.1:5000"));
+}
+
+/// An installation from source, with places of their own and a little ERB.
+const SOURCE: &str = r"
+production: &base
+  gitlab:
+    host: <%= `hostname -f`.strip %>
+    port: 80
+  artifacts:
+    enabled: true
+    # path: shared/artifacts
+  lfs:
+    enabled: true
+    storage_path: <%= ENV['LFS'] || 'shared/lfs' %>
+  external_diffs:
+    enabled: true
+    storage_path: /mnt/diffs
+  uploads:
+    # storage_path: public/
+    object_store:
+      enabled: true
+      remote_directory: my-uploads
+      connection:
+        provider: AzureRM
+        azure_storage_account_name: account
+        azure_storage_access_key: SECRET==
+  ci_secure_files:
+    object_store:
+      enabled: true
+      connection:
+        provider: Google
+        google_project: 12345
+        google_json_key_location: config/key.json
+  repositories:
+    storages: # You must have at least a `default` storage path.
+      default:
+        gitaly_address: unix:/home/git/gitlab/tmp/sockets/private/gitaly.socket
+
+development:
+  <<: *base
+";
+
+#[test]
+fn an_installation_from_source() {
+    let installation = yml(SOURCE);
+    let note = "gitlab.yml, line 11: `lfs.storage_path` is calculated, so it was passed over: \
+                write `storages.gitlab-lfs.root` into Stocktake's configuration instead";
+    assert_eq!(installation.notes, [note]);
+    assert_eq!(local(&installation, Shelf::ExternalDiffs), "/mnt/diffs");
+    assert_eq!(
+        buckets(&installation),
+        [(Shelf::Uploads, "my-uploads".to_owned()), (Shelf::CiSecureFiles, "ci-secure-files".to_owned())]
+    );
+    assert_eq!(connection(&installation, Shelf::Uploads), "azure account:SECRET== ");
+    assert_eq!(
+        connection(&installation, Shelf::CiSecureFiles),
+        "google 12345 /home/git/gitlab/config/key.json"
+    );
+    assert_eq!(git(&installation), [pair("default", "/home/git/repositories")]);
+}
+
+/// A pod of the Helm chart.
+const HELM: &str = r#"
+production: &base
+  gitlab:
+    host: gitlab.example.com
+    https: true
+  artifacts:
+    enabled: true
+    object_store:
+      enabled: true
+      remote_directory: gitlab-artifacts
+      proxy_download: true
+      connection: {"provider":"AWS","region":"us-east-1","aws_access_key_id":"minio","aws_secret_access_key":"SECRET","endpoint":"http://minio.default.svc:9000","path_style":true}
+  lfs:
+    enabled: true
+    object_store:
+      enabled: true
+      remote_directory: git-lfs
+      connection: <%= YAML.load_file("/etc/gitlab/objectstorage/lfs").to_json() %>
+  repositories:
+    storages:
+      default:
+        path: /var/opt/gitlab/repo
+        gitaly_address: tcp://gitlab-gitaly-0.gitlab-gitaly.default.svc:8075
+  registry:
+    enabled: true
+    host: registry.example.com
+    api_url: http://gitlab-registry.default.svc:5000
+    key: /etc/gitlab/registry/gitlab-registry.key
+    issuer: gitlab-issuer
+"#;
+
+#[test]
+fn the_helm_chart() {
+    let installation = read(Installation::none(), "gitlab.yml", HELM).unwrap();
+    assert_eq!(
+        installation.notes,
+        [
+            "gitlab.yml, line 18: `lfs.object_store.connection` is calculated, so it was passed over: \
+         write `storages.gitlab-lfs-objects` into Stocktake's configuration instead",
+            "gitlab.yml, line 22: `repositories.storages.default` does not say where the repositories lie, so it was \
+         passed over: write `storages.gitlab-git-default.root` into Stocktake's configuration instead",
+        ]
+    );
+    assert_eq!(buckets(&installation), [(Shelf::Artifacts, "gitlab-artifacts".to_owned())]);
+    assert_eq!(
+        connection(&installation, Shelf::Artifacts),
+        "aws us-east-1 http://minio.default.svc:9000 true minio:SECRET"
+    );
+    let registry = installation.registry.unwrap();
+    assert_eq!(
+        (registry.folder, registry.api_url.as_deref()),
+        (None, Some("http://gitlab-registry.default.svc:5000"))
+    );
+}
+
+/// The Linux package with a connection for each place, as before GitLab 13.2.
+const OWN: &str = r#"
+git_data_dirs({
+  "default" => { "path" => "/mnt/git-data" },
+  "nfs" => { "path" => "/mnt/nfs/git-data", "gitaly_address" => "unix:/var/opt/gitlab/gitaly/gitaly.socket" }
+})
+gitlab_rails['lfs_object_store_enabled'] = true
+gitlab_rails['lfs_object_store_remote_directory'] = "lfs-objects/of-gitlab"
+gitlab_rails['lfs_object_store_connection'] = {
+  :provider => 'Google',
+  :google_project => 'p',
+  :google_json_key_string => <<~'EOS'
+    {
+      "type": "service_account",
+      "private_key": "BEGIN\nSECRET\nEND\n"
+    }
+  EOS
+}
+gitlab_rails['db_key_base'] = 'k'.freeze
+gitlab_rails['lfs_storage_path'] = "/mnt/lfs"
+"#;
+
+#[test]
+fn the_linux_package_with_settings_of_each_place() {
+    let installation = rb(OWN);
+    assert_eq!(installation.notes, [""; 0]);
+    assert_eq!(
+        git(&installation),
+        [pair("default", "/mnt/git-data/repositories"), pair("nfs", "/mnt/nfs/git-data/repositories")]
+    );
+    assert_eq!(buckets(&installation), [(Shelf::Lfs, "lfs-objects/of-gitlab".to_owned())]);
+    let key = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"BEGIN\\nSECRET\\n\
+               END\\n\"\n}\n";
+    assert_eq!(connection(&installation, Shelf::Lfs), format!("google p {key}"));
+    assert_eq!(installation.db_key_base.as_ref().unwrap().expose_secret(), "k");
+    assert_eq!(local(&installation, Shelf::Lfs), "/mnt/lfs");
+}

@@ -1,0 +1,232 @@
+//! Requests with tokens that are none of ours.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use actix_web::web;
+use async_trait::async_trait;
+use stocktake_domain::ports::MockAuthority;
+use stocktake_domain::{Job, JobId, JobState, Scope};
+use tokio::sync::Notify;
+
+use super::*;
+use crate::Context;
+use crate::testing::{Answer, Mocks, identity, send};
+
+const SCOPE: &str = r#"{"error":"insufficient_scope","error_description":"The request requires higher privileges than provided by the access token.","scope":"api"}"#;
+const UNAUTHORIZED: &str = r#"{"message":"401 Unauthorized"}"#;
+
+/// An authority that answers so to whatever token.
+fn answering(
+    answer: impl Fn() -> Result<Option<Identity>, AuthorityError> + Send + Sync + 'static,
+) -> MockAuthority {
+    let mut authority = MockAuthority::new();
+    authority.expect_identify().returning(move |_| answer());
+    authority
+}
+
+fn mocks(authority: MockAuthority) -> Mocks {
+    Mocks { authority: Some(authority), ..Mocks::default() }
+}
+
+/// A request with a token of GitLab's.
+fn request(method: Method, uri: &str) -> TestRequest {
+    TestRequest::default().method(method).uri(uri).insert_header(("PRIVATE-TOKEN", "glpat-x"))
+}
+
+async fn get(context: &web::Data<Context>, uri: &str) -> Answer {
+    send(context, request(Method::GET, uri)).await
+}
+
+#[actix_web::test]
+async fn rank_and_scope_count_as_with_our_own_tokens() {
+    let (nothing, one, user) = ("/api/v4/admin/nothing", "/api/v1/jobs/x", "/api/v4/user");
+    let bulk = "/api/v4/admin/data_management/unknown/checksum";
+    let (api, read) = (Some(Scope::Api), Some(Scope::ReadApi));
+    let (not_found, forbidden) = (r#"{"error":"404 Not Found"}"#, r#"{"message":"403 Forbidden"}"#);
+    let (model, id) =
+        (r#"{"error":"model_name does not have a valid value"}"#, r#"{"error":"id is invalid"}"#);
+    let ada = r#"{"id":42,"username":"ada","name":"Ada Lovelace","is_admin":true}"#;
+    let bob = r#"{"id":42,"username":"ada","name":"Ada Lovelace","is_admin":false}"#;
+    let rows = [
+        (true, api, Method::GET, user, 200, ada),
+        (true, api, Method::GET, nothing, 404, not_found),
+        (true, api, Method::PUT, bulk, 400, model),
+        (true, api, Method::DELETE, one, 400, id),
+        (true, read, Method::GET, one, 400, id),
+        (true, read, Method::PUT, bulk, 403, SCOPE),
+        (true, read, Method::DELETE, one, 403, SCOPE),
+        (true, None, Method::GET, one, 403, SCOPE),
+        (true, None, Method::GET, nothing, 403, SCOPE),
+        (true, None, Method::PUT, bulk, 403, SCOPE),
+        (true, None, Method::GET, user, 200, ada),
+        (true, None, Method::POST, user, 403, SCOPE),
+        (false, api, Method::GET, user, 200, bob),
+        (false, api, Method::GET, nothing, 403, forbidden),
+        (false, api, Method::PUT, bulk, 403, forbidden),
+        (false, read, Method::PUT, bulk, 403, SCOPE),
+        (false, None, Method::GET, nothing, 403, SCOPE),
+    ];
+    for (admin, scope, method, uri, status, body) in rows {
+        let context = mocks(answering(move || Ok(Some(Identity { admin, scope, ..identity() })))).context();
+        let answer = send(&context, request(method.clone(), uri)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{admin} {scope:?} {method} {uri}");
+    }
+}
+
+#[actix_web::test]
+async fn the_token_is_asked_about_in_the_header_it_came_in() {
+    let rows = [
+        (("PRIVATE-TOKEN", "glpat-x"), Credential::PrivateToken("glpat-x".to_owned())),
+        (("Authorization", "Bearer glpat-x"), Credential::Bearer("glpat-x".to_owned())),
+    ];
+    let mut authority = MockAuthority::new();
+    for (_, credential) in &rows {
+        let asked = authority.expect_identify().with(mockall::predicate::eq(credential.clone()));
+        asked.times(1).returning(|_| Ok(Some(identity())));
+    }
+    let context = mocks(authority).context();
+    for (header, _) in rows.iter().chain(&rows) {
+        let request = TestRequest::get().uri("/api/v4/user").insert_header(*header);
+        assert_eq!(send(&context, request).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn unknown_tokens_are_401_and_always_asked_about() {
+    let mut authority = MockAuthority::new();
+    authority.expect_identify().times(2).returning(|_| Ok(None));
+    let context = mocks(authority).context();
+    for _ in 0..2 {
+        get(&context, "/api/v4/user").await.is(401, UNAUTHORIZED);
+    }
+    // Without somebody to ask, no token but our own is known.
+    get(&Mocks::default().context(), "/api/v4/user").await.is(401, UNAUTHORIZED);
+}
+
+#[actix_web::test]
+async fn our_own_tokens_are_nobody_elses() {
+    let context = mocks(MockAuthority::new()).context();
+    let with = |token| TestRequest::get().uri("/api/v4/user").insert_header(("PRIVATE-TOKEN", token));
+    assert_eq!(send(&context, with(crate::testing::TOKEN)).await.status, 200);
+    send(&context, with("stk-wrong")).await.is(401, UNAUTHORIZED);
+}
+
+#[actix_web::test]
+async fn an_authority_that_is_away_is_503_and_no_wrong_token() {
+    let context = mocks(answering(|| Err(AuthorityError("no route to git.internal".into())))).context();
+    for _ in 0..10 {
+        let answer = get(&context, "/api/v1/summary").await;
+        answer.is(503, r#"{"message":"503 Service Unavailable"}"#);
+        assert_eq!(answer.header("Retry-After"), Some("5"));
+    }
+}
+
+#[actix_web::test]
+async fn a_valid_token_is_asked_about_once_in_a_minute() {
+    let mut authority = MockAuthority::new();
+    authority.expect_identify().times(2).returning(|_| Ok(Some(identity())));
+    let mocks = mocks(authority);
+    let clock = Arc::clone(&mocks.clock);
+    let context = mocks.context();
+    for millis in [0, 59_999, 60_000, 119_999] {
+        clock.set(Timestamp::from_millis(millis));
+        assert_eq!(get(&context, "/api/v4/user").await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn who_guesses_is_refused_before_anybody_is_asked() {
+    let mut authority = MockAuthority::new();
+    authority.expect_identify().times(3).returning(|_| Ok(None));
+    let context = mocks(authority).context();
+    for status in [401, 401, 401, 429, 429] {
+        assert_eq!(get(&context, "/api/v4/user").await.status, status);
+    }
+}
+
+#[actix_web::test]
+async fn a_job_names_who_asked_for_it() {
+    let mut mocks = mocks(answering(|| Ok(Some(identity()))));
+    let enqueued = mocks.jobs.expect_enqueue().withf(|job, _| job.requested_by == "ada").times(1);
+    enqueued.returning(|job, now| {
+        let (id, request) = (JobId(1), job.clone());
+        let (created_at, started_at, finished_at) = (now, None, None);
+        Ok(Job { id, request, state: JobState::Queued, marked: 0, created_at, started_at, finished_at })
+    });
+    let uri = "/api/v4/admin/data_management/uploads/checksum";
+    assert_eq!(send(&mocks.context(), request(Method::PUT, uri)).await.status, 200);
+}
+
+/// Answers when it is let go on, and counts how often it was asked.
+#[derive(Default)]
+struct Held {
+    asked: AtomicUsize,
+    go_on: Notify,
+    knows: bool,
+}
+
+#[async_trait]
+impl Authority for Held {
+    async fn identify(&self, _: &Credential) -> Result<Option<Identity>, AuthorityError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.go_on.notified().await;
+        Ok(self.knows.then(identity))
+    }
+}
+
+fn api(authority: &Arc<Held>) -> Api {
+    let authority: Arc<dyn Authority> = Arc::<Held>::clone(authority);
+    Api { authority: Some(authority), ..Api::clone(&Mocks::default().api()) }
+}
+
+fn arrival(token: &[u8]) -> Arrival<'_> {
+    let address = IpAddr::from([192, 0, 2, 1]);
+    Arrival { token: Presented::Bearer(token), address, now: Timestamp::from_millis(0) }
+}
+
+#[actix_web::test]
+async fn who_asks_the_same_meanwhile_shares_the_question() {
+    let authority = Arc::new(Held { knows: true, ..Held::default() });
+    let (api, tokens, throttle) = (api(&authority), ForeignTokens::new(), Arc::new(Throttle::new(3)));
+    let (first, second) = (arrival(b"a"), arrival(b"a"));
+    let mut first = Box::pin(tokens.identify(&first, &throttle, &api));
+    let mut second = Box::pin(tokens.identify(&second, &throttle, &api));
+    assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+    // Whoever gives up leaves the question to the other.
+    drop(first);
+    authority.go_on.notify_one();
+    assert_eq!(second.await.unwrap().as_deref(), Some(&identity()));
+    assert_eq!(authority.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(tokens.asked.lock().unwrap().len(), 1);
+    let other = arrival(b"b");
+    assert!(tokens.identify(&other, &throttle, &api).now_or_never().is_none());
+    assert!(tokens.identify(&other, &throttle, &api).now_or_never().is_none());
+    assert_eq!(authority.asked.load(Ordering::SeqCst), 3);
+    assert_eq!(tokens.asked.lock().unwrap().len(), 1, "questions that are over, or nobody's, are not kept");
+}
+
+#[actix_web::test]
+async fn of_many_wrong_tokens_at_once_few_are_passed_on() {
+    let authority = Arc::new(Held::default());
+    let (api, tokens, throttle) = (api(&authority), ForeignTokens::new(), Arc::new(Throttle::new(3)));
+    let texts: Vec<_> = (0..QUESTIONS + 5).map(|number| number.to_string()).collect();
+    let arrivals: Vec<_> = texts.iter().map(|text| arrival(text.as_bytes())).collect();
+    let mut waiting: Vec<_> =
+        arrivals.iter().map(|arrival| Box::pin(tokens.identify(arrival, &throttle, &api))).collect();
+    for question in &mut waiting {
+        assert!(question.now_or_never().is_none());
+    }
+    assert_eq!(authority.asked.load(Ordering::SeqCst), QUESTIONS);
+    let late = waiting.split_off(QUESTIONS);
+    for (arrival, question) in arrivals.iter().zip(waiting) {
+        authority.go_on.notify_one();
+        assert_eq!(question.await.unwrap(), None);
+        throttle.count_wrong(arrival.address, arrival.now);
+    }
+    for question in late {
+        assert!(matches!(question.await, Err(ApiError::TooManyRequests { .. })));
+    }
+    assert_eq!(authority.asked.load(Ordering::SeqCst), QUESTIONS);
+}

@@ -1,0 +1,136 @@
+//! `GET /api/v1/sync`: how far the catalogue is with its source.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use stocktake_domain::Timestamp;
+use stocktake_domain::ports::{Round, SyncState};
+use utoipa::ToSchema;
+
+use crate::Context;
+use crate::error::ApiError;
+use crate::openapi::{AdministratorRefusals, Identifier, ModelName};
+use crate::record::{IdentifierBody, shown};
+use crate::routing::{READ, get, resource};
+
+/// The route.
+pub(crate) fn configure(routes: &mut web::ServiceConfig) {
+    routes.service(resource("/api/v1/sync", READ).route(get().to(sync)));
+}
+
+/// How far the sync of one model is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Sync)]
+pub(crate) struct SyncBody<'a> {
+    /// The model's name.
+    #[schema(value_type = ModelName)]
+    model_name: &'static str,
+    /// When new rows were last read to their end.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    read_at: Option<Timestamp>,
+    /// Rows whose content was changed before this time were read.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    touched_to: Option<Timestamp>,
+    /// The round of looking at all rows, under way or over.
+    round: RoundBody<'a>,
+    /// Why the model could not be read when last tried; null if it could.
+    #[schema(required)]
+    problem: Option<&'a str>,
+}
+
+/// A round of looking at all rows of a model, which also finds what was changed or deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SyncRound)]
+struct RoundBody<'a> {
+    /// All rows up to this record's were looked at; null if the round has not begun.
+    #[schema(value_type = Option<Identifier>, required)]
+    at: Option<IdentifierBody<'a>>,
+    /// The model's records when the round began.
+    records: u64,
+    /// Records deleted in this round, because the source has no row for them any more.
+    deleted: u64,
+    /// Records kept in this round though the source has no row for them, because they were too many at once.
+    kept: u64,
+    /// When the next piece of the round is to be looked at; null: at once.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    due_at: Option<Timestamp>,
+    /// When the last round came to its end.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    ended_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a SyncState> for SyncBody<'a> {
+    fn from(state: &'a SyncState) -> Self {
+        Self {
+            model_name: state.model.name(),
+            read_at: state.read_at,
+            touched_to: state.touched_to,
+            round: RoundBody::from(&state.round),
+            problem: state.problem.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Round> for RoundBody<'a> {
+    fn from(round: &'a Round) -> Self {
+        Self {
+            at: round.at.as_ref().map(IdentifierBody),
+            records: round.records,
+            deleted: round.deleted,
+            kept: round.kept,
+            due_at: round.due_at,
+            ended_at: round.ended_at,
+        }
+    }
+}
+
+/// Shows how far the sync with the source is, for each model that ever was synced.
+#[utoipa::path(
+    get, path = "/api/v1/sync", tag = "operation",
+    responses(
+        (status = 200, body = Vec<SyncBody>, description = "All models at once; none without a source."),
+        AdministratorRefusals,
+    )
+)]
+async fn sync(context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
+    let states = context.api.syncs.states().await?;
+    Ok(HttpResponse::Ok().json(states.iter().map(SyncBody::from).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use stocktake_domain::Model;
+
+    use super::*;
+    use crate::testing::{Mocks, key, unavailable};
+
+    #[actix_web::test]
+    async fn each_model_shows_how_far_it_is() {
+        let mut mocks = Mocks::default();
+        mocks.syncs.expect_states().returning(|| {
+            let [read_at, touched_to, due_at, ended_at] =
+                [1000, 2000, 3000, 4000].map(|millis| Some(Timestamp::from_millis(millis)));
+            let at = Some(key(&[5, 100]));
+            let round = Round { at, records: 9, deleted: 2, kept: 1, due_at, ended_at };
+            let problem = Some("the table uploads is missing".to_owned());
+            Ok(vec![
+                SyncState { read_at, touched_to, round, ..SyncState::new(Model::Projects) },
+                SyncState { problem, ..SyncState::new(Model::Uploads) },
+            ])
+        });
+        mocks.get("/api/v1/sync").await.is(200, r#"[{"model_name":"projects","read_at":"1970-01-01T00:00:01.000Z","touched_to":"1970-01-01T00:00:02.000Z","round":{"at":"NSAxMDA=","records":9,"deleted":2,"kept":1,"due_at":"1970-01-01T00:00:03.000Z","ended_at":"1970-01-01T00:00:04.000Z"},"problem":null},{"model_name":"uploads","read_at":null,"touched_to":null,"round":{"at":null,"records":0,"deleted":0,"kept":0,"due_at":null,"ended_at":null},"problem":"the table uploads is missing"}]"#);
+    }
+
+    #[actix_web::test]
+    async fn without_a_source_there_is_nothing() {
+        let mut mocks = Mocks::default();
+        mocks.syncs.expect_states().returning(|| Ok(vec![]));
+        mocks.get("/api/v1/sync").await.is(200, "[]");
+        let mut mocks = Mocks::default();
+        mocks.syncs.expect_states().returning(|| Err(unavailable()));
+        assert_eq!(mocks.get("/api/v1/sync").await.status, 503);
+    }
+}

@@ -1,0 +1,263 @@
+//! What entries make of the records they are about: one piece of code for imports and for syncs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::sql_types::{Bool, Text};
+use stocktake_domain::ports::Applied;
+use stocktake_domain::{Entry, Status};
+
+use crate::error::Fault;
+use crate::queries::{DUE_NOW, RECORD, STARTED};
+use crate::rows::{DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, StagedRow};
+use crate::schema::records;
+use crate::session::Session;
+use crate::sql::Sql;
+
+/// Entries compared and written at once.
+pub(crate) const BATCH: usize = 1000;
+
+/// An entry, and the record it is about with whether that is started.
+pub(crate) struct Pair {
+    pub(crate) entry: StagedRow,
+    pub(crate) known: Option<(RecordRow, bool)>,
+}
+
+/// The rows of these entries in the order of their keys, the later of two with one key.
+pub(crate) fn latest_of_each(entries: &[Entry]) -> Result<Vec<StagedRow>, Fault> {
+    let mut rows = BTreeMap::new();
+    for entry in entries {
+        rows.insert(&entry.key, StagedRow::new(entry)?);
+    }
+    Ok(rows.into_values().collect())
+}
+
+/// Changes of one model's records, under way in a transaction.
+pub(crate) struct Changes {
+    model: i16,
+    now: i64,
+    /// Whether the entries are the source's own.
+    from_source: bool,
+    leases: Leases,
+    /// Storages that are known to have a queue.
+    queues: BTreeSet<String>,
+    applied: Applied,
+    due: bool,
+}
+
+impl Changes {
+    /// Begins, once nobody else imports or syncs the model.
+    pub(crate) async fn begin<S: Session>(
+        session: &mut S,
+        model: i16,
+        from_source: bool,
+        now: i64,
+    ) -> Result<Self, Fault> {
+        session.lock_imports(model).await?;
+        let leases = Leases::read(session, model).await?;
+        let (queues, applied) = (BTreeSet::new(), Applied::default());
+        Ok(Self { model, now, from_source, leases, queues, applied, due: false })
+    }
+
+    /// Applies a batch of entries, in the order of their keys.
+    pub(crate) async fn apply<S: Session>(&mut self, session: &mut S, pairs: Vec<Pair>) -> Result<(), Fault> {
+        let mut writes = Vec::new();
+        let mut changed = Vec::new();
+        for Pair { entry, known } in pairs {
+            match known {
+                None => {
+                    self.applied.added += 1;
+                    self.due |= !entry.disabled;
+                    let due_at = self.leases.due_at(&entry.storage, &entry.key, self.now);
+                    writes.push(entry.into_new_record(self.model, self.from_source, due_at));
+                }
+                Some((record, started)) if self.differs(&entry, &record) => {
+                    changed.push((entry, record, started));
+                }
+                Some(_) => self.applied.unchanged += 1,
+            }
+        }
+        for (entry, record, started) in self.lock(session, changed).await? {
+            self.applied.changed += 1;
+            writes.push(self.change(entry, record, started)?);
+        }
+        if !writes.is_empty() {
+            writes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            self.make_queues(session, &writes).await?;
+            session.write_records(writes).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends; returns what was applied, and whether anything became due.
+    pub(crate) async fn finish<S: Session>(self, session: &mut S) -> Result<(Applied, bool), Fault> {
+        if self.applied.added > 0 {
+            session.gather_statistics(self.applied.added).await?;
+        }
+        if self.due {
+            self.keep_clear_of_new_leases(session).await?;
+        }
+        Ok((self.applied, self.due))
+    }
+
+    /// Whether the record has to be written.
+    fn differs(&self, entry: &StagedRow, record: &RecordRow) -> bool {
+        entry.storage != record.storage
+            || entry.path != record.path
+            || entry.created_at != record.created_at
+            || entry.file_size != record.file_size
+            || entry.expected != record.expected
+            || entry.rule != record.rule
+            || entry.mutable != record.mutable
+            || entry.disabled != (record.state == DISABLED)
+            || entry.owner != record.owner
+            || entry.elsewhere != record.elsewhere
+            || entry.touched_at != record.touched_at
+            || self.from_source && !record.from_source
+    }
+
+    /// Locks the records to be changed and reads them again, where somebody may have written meanwhile.
+    async fn lock<S: Session>(
+        &self,
+        session: &mut S,
+        changed: Vec<(StagedRow, RecordRow, bool)>,
+    ) -> Result<Vec<(StagedRow, RecordRow, bool)>, Fault> {
+        if S::DIALECT.for_update().is_empty() || changed.is_empty() {
+            return Ok(changed);
+        }
+        let keys: Vec<Vec<u8>> = changed.iter().map(|(entry, _, _)| entry.key.clone()).collect();
+        // One after the other, in the order of their keys, as everybody locks records.
+        let sql = Sql::<(records::SqlType, Bool)>::new(format!(
+            "SELECT {RECORD}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
+             (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key FOR UPDATE) AS r"
+        ));
+        let mut rows: Vec<(RecordRow, bool)> = session.load(sql.bind(keys).bind(self.model)).await?;
+        rows.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        if rows.len() != changed.len() {
+            return Err(Fault::data("a record vanished while it was changed"));
+        }
+        let entries = changed.into_iter().map(|(entry, _, _)| entry);
+        Ok(entries.zip(rows).map(|(entry, (record, started))| (entry, record, started)).collect())
+    }
+
+    /// The record as the entry makes it.
+    fn change(&mut self, entry: StagedRow, mut record: RecordRow, started: bool) -> Result<RecordRow, Fault> {
+        let was_disabled = record.state == DISABLED;
+        let forgets = entry.expected != record.expected;
+        let again = forgets || calls_for_reading(&entry, &record);
+        let due_at = self.leases.due_at(&entry.storage, &entry.key, self.now);
+        if entry.disabled != was_disabled || (again && !was_disabled) {
+            let status = record.status(started)?;
+            let next = if entry.disabled {
+                disable(status)
+            } else if again {
+                Status::Pending(status.recalculate())
+            } else {
+                enable(status)
+            };
+            record.set_status(&next, due_at)?;
+            self.due |= record.due_at.is_some();
+        }
+        if forgets {
+            (record.baseline, record.baseline_at) = (None, None);
+        }
+        if entry.elsewhere != record.elsewhere {
+            record.agrees = None;
+        }
+        record.accepted &= !forgets && entry.rule == record.rule;
+        record.from_source |= self.from_source;
+        Ok(RecordRow {
+            storage: entry.storage,
+            path: entry.path,
+            created_at: entry.created_at,
+            file_size: entry.file_size,
+            expected: entry.expected,
+            rule: entry.rule,
+            mutable: entry.mutable,
+            owner: entry.owner,
+            elsewhere: entry.elsewhere,
+            touched_at: entry.touched_at,
+            ..record
+        })
+    }
+
+    /// Sees to it that the storages of these records have a queue.
+    async fn make_queues<S: Session>(&mut self, session: &mut S, records: &[RecordRow]) -> Result<(), Fault> {
+        for record in records {
+            if self.queues.contains(&record.storage) {
+                continue;
+            }
+            let sql =
+                Sql::<()>::new("INSERT INTO queues (model, storage) VALUES (?, ?) ON CONFLICT DO NOTHING");
+            session.execute(sql.bind(self.model).bind(record.storage.clone())).await?;
+            self.queues.insert(record.storage.clone());
+        }
+        Ok(())
+    }
+
+    /// Leases claimed since the beginning do not know the records: they became due after the claim.
+    async fn keep_clear_of_new_leases<S: Session>(&self, session: &mut S) -> Result<(), Fault> {
+        if S::DIALECT.for_share().is_empty() {
+            return Ok(());
+        }
+        let lock = format!(
+            "SELECT q.storage FROM queues q WHERE q.model = ? ORDER BY q.storage{}",
+            S::DIALECT.for_share()
+        );
+        session.load::<String, _>(Sql::<Text>::new(lock).bind(self.model)).await?;
+        let sql = Sql::<()>::new(format!(
+            "UPDATE records AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
+             AND r.model + 0 = n.model AND r.storage = n.storage AND r.due_at = ? \
+             AND r.key >= n.first_key AND r.key <= n.last_key"
+        ));
+        let known: Vec<i64> = self.leases.0.iter().map(|lease| lease.id).collect();
+        session
+            .execute(sql.bind(self.now).bind(self.now).bind(self.model).bind(known).bind(self.now))
+            .await?;
+        Ok(())
+    }
+}
+
+/// Whether the entry says of the record's content what makes it necessary to read it again, but for the digest.
+fn calls_for_reading(entry: &StagedRow, record: &RecordRow) -> bool {
+    let touched = matches!((entry.touched_at, record.touched_at), (Some(new), Some(known)) if new > known);
+    touched
+        || entry.storage != record.storage
+        || entry.path != record.path
+        || entry.rule != record.rule
+        || entry.mutable != record.mutable
+}
+
+fn disable(status: Status) -> Status {
+    Status::Disabled(match status {
+        Status::Pending(verification) => verification.disable(),
+        Status::Started(verification) => verification.disable(),
+        Status::Succeeded(verification) => verification.disable(),
+        Status::Failed(verification) => verification.disable(),
+        Status::Disabled(verification) => verification,
+    })
+}
+
+fn enable(status: Status) -> Status {
+    match status {
+        Status::Disabled(verification) => Status::Pending(verification.enable()),
+        other => other,
+    }
+}
+
+/// The leases of a model when its changes began.
+struct Leases(Vec<LeaseRow>);
+
+impl Leases {
+    async fn read<S: Session>(session: &mut S, model: i16) -> Result<Self, Fault> {
+        let sql = Sql::<LeaseSql>::new(format!("SELECT {LEASE} FROM leases l WHERE l.model = ?"));
+        Ok(Self(session.load(sql.bind(model)).await?))
+    }
+
+    /// When a record becomes due if that happens now, see [`DUE_NOW`].
+    fn due_at(&self, storage: &str, key: &[u8], now: i64) -> i64 {
+        let covering = self.0.iter().filter(|lease| {
+            lease.storage == storage && lease.first_key.as_slice() <= key && key <= lease.last_key.as_slice()
+        });
+        covering.map(|lease| lease.claimed_at.saturating_add(1)).fold(now, i64::max)
+    }
+}

@@ -1,0 +1,204 @@
+//! The engine: its parts, and the steps that all ways of syncing share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ports::{
+    Catalogue, Readable, Source, SyncApplied, SyncPiece, SyncState, Syncs, WorkerId,
+};
+use stocktake_domain::{Clock, Model, RecordKey, Selection, Timestamp};
+
+use crate::outage::{SyncError, insist};
+use crate::reading::Reading;
+use crate::round::{self, Pace};
+use crate::telemetry;
+
+/// How a source is followed.
+#[derive(Debug, Clone)]
+pub struct SyncSettings {
+    /// How often new rows are looked for.
+    pub interval: Duration,
+    /// In which time all rows are looked at once.
+    pub round: Duration,
+    /// The most rows read and applied at once, at least 1.
+    pub batch: u32,
+    /// How long the sync stays held by a process that gives no sign of life.
+    pub hold: Duration,
+}
+
+impl Default for SyncSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            round: Duration::from_secs(24 * 3_600),
+            batch: 5_000,
+            hold: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a sync is made of.
+pub struct SyncParts {
+    /// Where rows are read.
+    pub source: Arc<dyn Source>,
+    /// Where they are applied.
+    pub syncs: Arc<dyn Syncs>,
+    /// What is there already.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who does it: no other process has this name.
+    pub holder: WorkerId,
+}
+
+/// Brings the catalogue in line with a source.
+pub struct Sync {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) syncs: Arc<dyn Syncs>,
+    pub(crate) catalogue: Arc<dyn Catalogue>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) holder: WorkerId,
+    pub(crate) settings: SyncSettings,
+}
+
+impl Sync {
+    /// A sync, not yet running.
+    pub fn new(parts: SyncParts, settings: SyncSettings) -> Self {
+        telemetry::describe();
+        let SyncParts { source, syncs, catalogue, clock, holder } = parts;
+        Self { source, syncs, catalogue, clock, holder, settings }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        Pace { round: self.settings.round, lateness: self.settings.interval * 2 }
+    }
+
+    pub(crate) async fn survey(&self, tries: u32) -> Result<Vec<(Model, Readable)>, SyncError> {
+        Ok(insist(tries, || self.source.survey()).await?)
+    }
+
+    /// How far each model is that ever was synced.
+    pub(crate) async fn states(&self, tries: u32) -> Result<Vec<SyncState>, SyncError> {
+        Ok(insist(tries, || self.syncs.states()).await?)
+    }
+
+    pub(crate) async fn records(&self, model: Model, tries: u32) -> Result<u64, SyncError> {
+        let all = Selection::default();
+        Ok(insist(tries, || self.catalogue.count(model, &all, u64::MAX)).await?)
+    }
+
+    /// The first rows behind this key.
+    pub(crate) async fn read(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        tries: u32,
+    ) -> Result<Reading, SyncError> {
+        let limit = self.settings.batch;
+        let page = insist(tries, || self.source.page(model, after.clone(), limit)).await?;
+        Ok(Reading::new(after, page)?)
+    }
+
+    /// The page behind this one, if there may be any.
+    pub(crate) async fn read_on(
+        &self,
+        model: Model,
+        read_to: Option<RecordKey>,
+        tries: u32,
+    ) -> Result<Option<Reading>, SyncError> {
+        match read_to {
+            Some(after) => self.read(model, Some(after), tries).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Applies a piece and keeps the state; `state` is what was last kept.
+    pub(crate) async fn apply(
+        &self,
+        state: &mut SyncState,
+        next: SyncState,
+        mut piece: SyncPiece,
+        tries: u32,
+    ) -> Result<SyncApplied, SyncError> {
+        let rows = u64::try_from(piece.entries.len()).unwrap_or(u64::MAX);
+        let mut left = tries;
+        let applied = insist(tries, || {
+            left = left.saturating_sub(1);
+            let piece = if left == 0 { std::mem::take(&mut piece) } else { piece.clone() };
+            self.syncs.apply(&self.holder, piece, &next, self.now())
+        });
+        let applied = applied.await?.ok_or(SyncError::Lost)?;
+        telemetry::applied(state.model, rows, &applied);
+        *state = next;
+        Ok(applied)
+    }
+
+    /// Keeps what was deleted in the round, so that a kill does not forget it.
+    pub(crate) async fn keep_count(
+        &self,
+        state: &mut SyncState,
+        applied: &SyncApplied,
+        tries: u32,
+    ) -> Result<(), SyncError> {
+        let mut next = state.clone();
+        if round::count(&mut next.round, applied) {
+            tell_of_deletions(state.model, applied);
+            self.apply(state, next, SyncPiece::default(), tries).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps why the model cannot be read.
+    pub(crate) async fn keep_problem(
+        &self,
+        state: &mut SyncState,
+        problem: &str,
+        tries: u32,
+    ) -> Result<(), SyncError> {
+        if state.problem.as_deref() != Some(problem) {
+            let model = state.model.name();
+            tracing::warn!(sync.model = model, sync.problem = problem, "{model} cannot be synced: {problem}");
+            let next = SyncState { problem: Some(problem.to_owned()), ..state.clone() };
+            self.apply(state, next, SyncPiece::default(), tries).await?;
+        }
+        telemetry::failed(state.model.name());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { holder, settings, .. } = self;
+        f.debug_struct("Sync").field("holder", holder).field("settings", settings).finish_non_exhaustive()
+    }
+}
+
+/// The states by their models.
+pub(crate) fn by_model(states: Vec<SyncState>) -> BTreeMap<Model, SyncState> {
+    states.into_iter().map(|state| (state.model, state)).collect()
+}
+
+fn tell_of_deletions(model: Model, applied: &SyncApplied) {
+    let (model, deleted, kept) = (model.name(), applied.deleted, applied.kept);
+    if deleted > 0 {
+        tracing::info!(
+            sync.model = model,
+            records.deleted = deleted,
+            "{deleted} records of {model} were deleted: the source has no rows for them any more"
+        );
+    }
+    if kept > 0 {
+        tracing::warn!(
+            sync.model = model,
+            records.kept = kept,
+            "{kept} records of {model} are kept though the source has no rows for them: these are too many at \
+             once, and `stocktake sync --accept-deletions` deletes them if that is right"
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! One round of each model, at once.
+
+use std::time::Duration;
+
+use stocktake_domain::ports::{Readable, Round, SyncPiece, SyncState};
+use stocktake_domain::{Model, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Sync, by_model};
+use crate::highwater::Pass;
+use crate::outage::{SyncError, insist};
+use crate::report::{ModelReport, SyncProgress, SyncReport};
+use crate::round;
+
+/// How often in a row the source or the database may fail before a command in the foreground gives up.
+const TRIES: u32 = 5;
+
+/// How often, and how long after each other, a sync that is held is asked for: a look of the schedule is short.
+const ASKED: u32 = 10;
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// What was asked for.
+#[derive(Clone, Copy)]
+struct Wish<'a> {
+    models: &'a [Model],
+    accept_deletions: bool,
+    progress: &'a dyn SyncProgress,
+}
+
+impl Sync {
+    /// Looks at all rows of these models (none: of all) at once, and brings their records in line: adds, changes,
+    /// deletes. One that was interrupted goes on where it was.
+    ///
+    /// `accept_deletions` lifts the limits on how many records are deleted. A model that cannot be read is
+    /// reported, and the others go on.
+    pub async fn once(
+        &self,
+        models: &[Model],
+        accept_deletions: bool,
+        progress: &dyn SyncProgress,
+        stop: CancellationToken,
+    ) -> Result<SyncReport, SyncError> {
+        let mut report = SyncReport::default();
+        let until = self.ask_for_hold().await?;
+        let wish = Wish { models, accept_deletions, progress };
+        let done = self.holding(until, self.each_round(wish, &mut report), &stop).await?;
+        report.stopped = done.is_none();
+        Ok(report)
+    }
+
+    async fn ask_for_hold(&self) -> Result<Timestamp, SyncError> {
+        for _ in 1..ASKED {
+            if let Some(until) = insist(TRIES, || self.take_hold()).await? {
+                return Ok(until);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        self.take_hold().await?.ok_or(SyncError::Held)
+    }
+
+    async fn each_round(&self, wish: Wish<'_>, report: &mut SyncReport) -> Result<(), SyncError> {
+        let survey = self.survey(TRIES).await?;
+        let mut states = by_model(self.states(TRIES).await?);
+        let is_meant = |model: &Model| wish.models.is_empty() || wish.models.contains(model);
+        for (model, readable) in survey.into_iter().filter(|(model, _)| is_meant(model)) {
+            let mut state = states.remove(&model).unwrap_or_else(|| SyncState::new(model));
+            report.models.push(ModelReport::new(model));
+            let Some(line) = report.models.last_mut() else { continue };
+            let problem = self.one_round(&mut state, readable, wish, line).await?;
+            if let Some(problem) = &problem {
+                self.keep_problem(&mut state, problem, TRIES).await?;
+            }
+            line.problem = problem;
+            wish.progress.done(line);
+        }
+        Ok(())
+    }
+
+    /// Why the model cannot be read, if so.
+    async fn one_round(
+        &self,
+        state: &mut SyncState,
+        readable: Readable,
+        wish: Wish<'_>,
+        report: &mut ModelReport,
+    ) -> Result<Option<String>, SyncError> {
+        let about = match readable {
+            Readable::Yes { about } => about,
+            Readable::No(reason) => return Ok(Some(reason)),
+        };
+        wish.progress.model(state.model, about);
+        match self.whole_round(state, wish, report).await {
+            Ok(()) => Ok(None),
+            Err(error) => error.problem().ok_or(error).map(Some),
+        }
+    }
+
+    async fn whole_round(
+        &self,
+        state: &mut SyncState,
+        wish: Wish<'_>,
+        report: &mut ModelReport,
+    ) -> Result<(), SyncError> {
+        let (model, began) = (state.model, self.now());
+        let fresh = wish.accept_deletions || !was_interrupted(&state.round);
+        let mut next = SyncState { problem: None, ..state.clone() };
+        next.touched_to.get_or_insert(began);
+        if fresh {
+            next.round = round::begin(&state.round, self.records(model, TRIES).await?);
+            next.round.due_at = None;
+        }
+        let mut pass = Pass::default();
+        let mut reading = self.read(model, next.round.at.clone(), TRIES).await?;
+        loop {
+            pass.advance(&mut next.read_to, &reading, self.now());
+            let all_of = round::all_of(&next.round, &reading, wish.accept_deletions);
+            round::advance(&mut next.round, &reading, self.now());
+            let (rows, read_to) = (reading.count(), reading.read_to.clone());
+            if reading.is_last() {
+                reading.lower(&mut next.read_to);
+                self.end(&mut next, fresh.then_some(began), report.read + rows);
+            }
+            let piece = SyncPiece { entries: reading.rows, all_of: Some(all_of) };
+            let applying = async {
+                let applied = self.apply(state, next, piece, TRIES).await?;
+                report.add(rows, &applied);
+                wish.progress.advanced(model, report.read);
+                self.keep_count(state, &applied, TRIES).await
+            };
+            // The next page is read meanwhile. What is applied stays so, even if that fails.
+            let (applied, ahead) = tokio::join!(applying, self.read_on(model, read_to, TRIES));
+            applied?;
+            let Some(behind) = ahead? else { return Ok(()) };
+            (reading, next) = (behind, state.clone());
+        }
+    }
+
+    /// All rows were read, if all at once then since this time.
+    fn end(&self, state: &mut SyncState, began: Option<Timestamp>, rows: u64) {
+        let now = self.now();
+        state.read_at = Some(now);
+        state.touched_to = state.touched_to.max(began);
+        let records = state.round.records.max(rows);
+        state.round.due_at = Some(self.pace().after_a_whole_round(records, self.settings.batch, now));
+    }
+}
+
+/// Whether the round is one like these, and not at its end. The schedule's pieces say when the next is due, and
+/// may have begun a day ago.
+fn was_interrupted(round: &Round) -> bool {
+    round.at.is_some() && round.due_at.is_none()
+}

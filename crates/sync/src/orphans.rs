@@ -1,0 +1,156 @@
+//! What lies in the storages and nobody claims.
+//!
+//! Each storage's listing and the paths of its records are compared in one pass, both in the byte order of the
+//! paths. What no record claims, the source is asked about. Nothing is ever deleted.
+//!
+//! What comes to a storage between the reading of a row and the listing looks like nobody's: whoever asks brings
+//! the catalogue in line first, and leaves out what was changed since ([`OrphanSettings::changed_before`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stocktake_domain::ports::{Catalogue, ContentStore, Source, SourceError, StoreError};
+use stocktake_domain::{Location, Timestamp};
+
+mod walk;
+
+use walk::Walk;
+
+/// What a search for orphans is made of.
+pub struct OrphanParts {
+    /// Who may claim what no record does.
+    pub source: Arc<dyn Source>,
+    /// The records.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The configured storages, by name.
+    pub storages: BTreeMap<String, Arc<dyn ContentStore>>,
+}
+
+/// What is searched for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OrphanSettings {
+    /// What was changed at this time or later is not judged.
+    pub changed_before: Option<Timestamp>,
+}
+
+/// Something that nobody claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Where it lies.
+    pub location: Location,
+    /// Its size in bytes, of a repository that of all its files; `None` where it cannot be told.
+    pub size: Option<u64>,
+    /// When it was last changed, where the storage says so.
+    pub modified_at: Option<Timestamp>,
+}
+
+/// Counts of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrphanTotals {
+    /// Files and repositories looked at.
+    pub looked_at: u64,
+    /// Of them, those that nobody claims.
+    pub orphans: u64,
+    /// The bytes that these take, as far as their sizes can be told.
+    pub bytes: u64,
+    /// Orphans whose size cannot be told.
+    pub unmeasured: u64,
+    /// What the source's own programs keep there.
+    pub internal: u64,
+    /// What no record claims and was changed too lately to be judged.
+    pub young: u64,
+    /// What the listing could not look at.
+    pub skipped: u64,
+}
+
+/// How the search of a storage ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageOutcome {
+    /// All of it was looked at, but for what was skipped.
+    Searched,
+    /// The source has content there, and no storage of this name is configured.
+    NotConfigured,
+    /// It could not be listed, or not to its end: one sentence. What was told of it is not all.
+    Failed(String),
+    /// What it holds, or what the catalogue knows of it, did not come in the order of the paths, so that what was
+    /// told of it may be wrong: one sentence.
+    Disordered(String),
+}
+
+/// What was found in a storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageOrphans {
+    /// Its name in the configuration.
+    pub storage: String,
+    /// How the search ended.
+    pub outcome: StorageOutcome,
+    /// The counts.
+    pub totals: OrphanTotals,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrphanReport {
+    /// Each storage in which the source may have content, by name.
+    pub storages: Vec<StorageOrphans>,
+    /// The counts of all storages together.
+    pub totals: OrphanTotals,
+}
+
+/// Why a search ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum OrphanError {
+    /// The source does not say what it claims.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The catalogue cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Is told what a search finds.
+pub trait OrphanWatcher: Send {
+    /// This storage is searched now.
+    fn storage(&mut self, name: &str);
+    /// How far the search of the storage is.
+    fn advanced(&mut self, totals: &OrphanTotals);
+    /// This could not be looked at.
+    fn skipped(&mut self, storage: &str, path: &str, reason: &str);
+    /// Nobody claims this.
+    fn orphan(&mut self, orphan: &Orphan);
+    /// The search of a storage has ended.
+    fn done(&mut self, storage: &StorageOrphans);
+}
+
+/// Looks at all storages of the source, in the order of their names, for what nobody claims.
+pub async fn orphans(
+    parts: OrphanParts,
+    settings: OrphanSettings,
+    watcher: &mut dyn OrphanWatcher,
+) -> Result<OrphanReport, OrphanError> {
+    let mut report = OrphanReport::default();
+    for storage in parts.source.storages() {
+        watcher.storage(&storage);
+        let (outcome, totals) = match parts.storages.get(&storage) {
+            Some(store) => Walk::new(&parts, settings, &storage, &**store, watcher).run().await?,
+            None => (StorageOutcome::NotConfigured, OrphanTotals::default()),
+        };
+        report.totals.add(&totals);
+        let found = StorageOrphans { storage, outcome, totals };
+        watcher.done(&found);
+        report.storages.push(found);
+    }
+    Ok(report)
+}
+
+impl OrphanTotals {
+    fn add(&mut self, other: &Self) {
+        self.looked_at += other.looked_at;
+        self.orphans += other.orphans;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.unmeasured += other.unmeasured;
+        self.internal += other.internal;
+        self.young += other.young;
+        self.skipped += other.skipped;
+    }
+}

@@ -1,0 +1,183 @@
+//! The search of one storage.
+
+use futures_util::StreamExt as _;
+use stocktake_domain::Location;
+use stocktake_domain::ports::{Claim, ContentStore, Found, ListError, PathStream, SourceError, StoreError};
+
+use super::{Orphan, OrphanError, OrphanParts, OrphanSettings, OrphanTotals, OrphanWatcher, StorageOutcome};
+use crate::outage::insist;
+
+/// How many places the source is asked about at once.
+const BATCH: usize = 1_000;
+
+/// How often the source may fail in a row: a search may have taken hours until then.
+const TRIES: u32 = 5;
+
+/// The search of one storage.
+pub(super) struct Walk<'a> {
+    parts: &'a OrphanParts,
+    settings: OrphanSettings,
+    storage: &'a str,
+    store: &'a dyn ContentStore,
+    watcher: &'a mut dyn OrphanWatcher,
+    totals: OrphanTotals,
+    /// What no record claims, and the source was not asked about yet.
+    candidates: Vec<Found>,
+}
+
+/// Why a search goes on no more.
+enum Halt {
+    Outcome(StorageOutcome),
+    Error(OrphanError),
+}
+
+impl<E: Into<OrphanError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        parts: &'a OrphanParts,
+        settings: OrphanSettings,
+        storage: &'a str,
+        store: &'a dyn ContentStore,
+        watcher: &'a mut dyn OrphanWatcher,
+    ) -> Self {
+        let (totals, candidates) = (OrphanTotals::default(), Vec::new());
+        Self { parts, settings, storage, store, watcher, totals, candidates }
+    }
+
+    pub(super) async fn run(mut self) -> Result<(StorageOutcome, OrphanTotals), OrphanError> {
+        let outcome = match self.compare().await {
+            Ok(()) => StorageOutcome::Searched,
+            Err(Halt::Outcome(outcome)) => outcome,
+            Err(Halt::Error(error)) => return Err(error),
+        };
+        Ok((outcome, self.totals))
+    }
+
+    async fn compare(&mut self) -> Result<(), Halt> {
+        let mut claimed = Claimed::new(self.parts.catalogue.paths(None, self.storage).await?).await?;
+        let mut listing = self.store.list();
+        let mut last: Option<String> = None;
+        while let Some(item) = listing.next().await {
+            let found = match item {
+                Ok(found) => found,
+                Err(ListError::Skipped { path, reason }) => {
+                    self.totals.skipped += 1;
+                    self.watcher.skipped(self.storage, &path, &reason);
+                    continue;
+                }
+                Err(error) => {
+                    self.judge().await?;
+                    return Err(Halt::Outcome(StorageOutcome::Failed(error.to_string())));
+                }
+            };
+            if last.as_ref().is_some_and(|last| *last > found.path) {
+                return Err(disordered("the storage's listing", &found.path));
+            }
+            // One that was renamed while it was listed may come twice.
+            if last.as_ref() != Some(&found.path) {
+                last = Some(found.path.clone());
+                self.look_at(found, &mut claimed).await?;
+            }
+        }
+        // What is behind the last file claims nothing, but shows whether all before was in order.
+        claimed.pass_rest().await?;
+        self.judge().await
+    }
+
+    async fn look_at(&mut self, found: Found, claimed: &mut Claimed) -> Result<(), Halt> {
+        self.totals.looked_at += 1;
+        if !claimed.has(&found.path).await? {
+            let too_young = self.settings.changed_before.zip(found.modified_at);
+            if too_young.is_some_and(|(before, modified_at)| modified_at >= before) {
+                self.totals.young += 1;
+            } else {
+                self.candidates.push(found);
+            }
+        }
+        if self.candidates.len() == BATCH {
+            self.judge().await?;
+        }
+        self.watcher.advanced(&self.totals);
+        Ok(())
+    }
+
+    /// Asks the source about the candidates, and tells of those that it does not claim.
+    async fn judge(&mut self) -> Result<(), Halt> {
+        let candidates = std::mem::take(&mut self.candidates);
+        let at = |found: &Found| Location { storage: self.storage.to_owned(), path: found.path.clone() };
+        let places: Vec<Location> = candidates.iter().map(at).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let claims = insist(TRIES, || self.parts.source.claims(&places)).await?;
+        if claims.len() != places.len() {
+            let reason = format!("it answered {} of {} questions", claims.len(), places.len());
+            return Err(SourceError::Refused(reason, None).into());
+        }
+        for ((found, location), claim) in candidates.into_iter().zip(places).zip(claims) {
+            match claim {
+                Claim::Row => {}
+                Claim::Internal => self.totals.internal += 1,
+                Claim::Nobody => self.tell_of(found, location).await,
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_of(&mut self, found: Found, location: Location) {
+        let size = match found.size {
+            Some(size) => Some(size),
+            None => self.store.measure(&found.path).await,
+        };
+        self.totals.orphans += 1;
+        self.totals.bytes = self.totals.bytes.saturating_add(size.unwrap_or(0));
+        self.totals.unmeasured += u64::from(size.is_none());
+        self.watcher.orphan(&Orphan { location, size, modified_at: found.modified_at });
+    }
+}
+
+/// The paths that records claim, in their order.
+struct Claimed {
+    paths: PathStream,
+    next: Option<String>,
+}
+
+impl Claimed {
+    async fn new(mut paths: PathStream) -> Result<Self, StoreError> {
+        let next = paths.next().await.transpose()?.map(|(path, _)| path);
+        Ok(Self { paths, next })
+    }
+
+    /// Whether a record claims the path, which is none before one that was asked for.
+    async fn has(&mut self, path: &str) -> Result<bool, Halt> {
+        while let Some(passed) = self.next.take_if(|next| next.as_str() < path) {
+            self.go_on(&passed).await?;
+        }
+        Ok(self.next.as_deref() == Some(path))
+    }
+
+    async fn pass_rest(&mut self) -> Result<(), Halt> {
+        while let Some(passed) = self.next.take() {
+            self.go_on(&passed).await?;
+        }
+        Ok(())
+    }
+
+    async fn go_on(&mut self, passed: &str) -> Result<(), Halt> {
+        self.next = self.paths.next().await.transpose()?.map(|(path, _)| path);
+        if self.next.as_deref().is_some_and(|next| next < passed) {
+            return Err(disordered("the catalogue's list of its records", passed));
+        }
+        Ok(())
+    }
+}
+
+fn disordered(what: &str, path: &str) -> Halt {
+    let reason = format!("{what} is not in the order of the paths, from here on: {path}");
+    Halt::Outcome(StorageOutcome::Disordered(reason))
+}

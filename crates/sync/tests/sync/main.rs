@@ -1,0 +1,11 @@
+//! The sync and the search for orphans, between a source, a catalogue and storages in memory.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+mod deleting;
+mod following;
+mod holding;
+mod orphans;
+mod outages;
+mod pacing;
+mod rounds;
+mod support;

@@ -1,0 +1,162 @@
+//! A whole GitLab to look at: its database, what its rows speak of, its own configuration, and one of each kind of
+//! damage.
+
+use std::path::{Path, PathBuf};
+
+use self::ground::Ground;
+use super::content::{Content, sha256, shown_size};
+use super::record::{AT, GitlabOutcome, GitlabRecord};
+use super::{DB_KEY_BASE, GitlabFixture, rows, run, sort};
+
+mod configuration;
+mod faults;
+mod ground;
+mod images;
+mod orphans;
+mod places;
+mod repositories;
+
+#[cfg(test)]
+mod tests;
+
+pub use configuration::GitlabServed;
+pub use orphans::GitlabOrphan;
+
+/// The most characters of the text of a failure.
+const MAX_FAILURE_CHARS: usize = 255;
+
+/// A GitLab with content for its rows: all those of [`GitlabFixture`], and besides them some of which each has
+/// one fault of its own, whose ids begin at 101.
+///
+/// The records name their storages as the fixture does; [`GitlabWorld::storage_name`] says how Stocktake calls
+/// them. One place, that of external diffs, has no bucket, so that a row that says it is in one leads nowhere.
+#[derive(Debug)]
+pub struct GitlabWorld {
+    /// What the rows say and what becomes of it, by model and in the order of their keys.
+    pub records: Vec<GitlabRecord>,
+    /// What no row claims.
+    pub orphans: Vec<GitlabOrphan>,
+    /// Where everything lies.
+    pub folder: PathBuf,
+    /// The instance's secret, from which the keys of encrypted files follow.
+    pub db_key_base: String,
+}
+
+impl GitlabWorld {
+    /// Fills an empty database, and lays out its content below `folder`, which must not hold any yet: the same in
+    /// every run.
+    pub fn write(folder: &Path, url: &str) -> anyhow::Result<Self> {
+        let mut records = GitlabFixture::load(url)?.records;
+        let faults = faults::records()?;
+        run(url, &format!("{}{}{}", faults::OWNERS, rows(&faults, |_| true), relocation(folder)))?;
+        records.extend(faults);
+        sort(&mut records);
+        let ground = Ground::prepare(folder)?;
+        let mut states = String::new();
+        for record in &mut records {
+            if places::has_no_bucket(&record.storage) {
+                *record = unplaced(record.clone());
+            }
+            let laid = lay(&ground, record)?;
+            settle(record, &laid);
+            if let Some(checksum) = &laid.elsewhere {
+                states.push_str(&repositories::state(record, checksum));
+            }
+        }
+        run(url, &states)?;
+        let orphans = orphans::write(&ground)?;
+        Ok(Self { records, orphans, folder: folder.to_owned(), db_key_base: DB_KEY_BASE.to_owned() })
+    }
+
+    /// The records of one model.
+    pub fn of(&self, model: &str) -> impl Iterator<Item = &GitlabRecord> {
+        self.records.iter().filter(move |record| record.model == model)
+    }
+
+    /// How Stocktake calls the storage that the fixture calls so.
+    pub fn storage_name(name: &str) -> String {
+        places::program_name(name)
+    }
+
+    /// Starts the object storage, and writes the files into which GitLab's administrator puts its configuration.
+    pub fn serve(&self) -> anyhow::Result<GitlabServed> {
+        configuration::serve(&self.folder, &self.db_key_base)
+    }
+}
+
+/// Very old rows of uploads name the folder itself.
+fn relocation(folder: &Path) -> String {
+    let (before, after) = (super::uploads::UPLOADS_FOLDER, folder.join(places::UPLOADS));
+    let after = after.display().to_string().replace('\'', "''");
+    format!("UPDATE uploads SET path = replace(path, '{before}/', '{after}/') WHERE path LIKE '{before}/%';")
+}
+
+/// In a bucket that is not configured.
+fn unplaced(record: GitlabRecord) -> GitlabRecord {
+    let path = record.path.clone();
+    record
+        .at("-", path)
+        .lost("Object Storage is not enabled for ExternalDiffUploader")
+        .holds(Content::Nothing)
+}
+
+/// What was laid out for a record.
+#[derive(Debug, Default)]
+struct Laid {
+    /// What reading it gives.
+    checksum: Option<String>,
+    /// Its size in bytes, if it is one file or object.
+    size: Option<usize>,
+    /// What GitLab's own verification makes of it, if that is put into the database only now.
+    elsewhere: Option<String>,
+    /// What is to be named in the text of a failure.
+    at: String,
+}
+
+fn lay(ground: &Ground, record: &GitlabRecord) -> anyhow::Result<Laid> {
+    let GitlabRecord { storage, path, .. } = record;
+    let at = ground.at(storage, path);
+    match &record.content {
+        Content::Bytes(bytes) => {
+            if storage != "-" && path != "-" {
+                ground.put(storage, path, bytes)?;
+            }
+            Ok(Laid { checksum: Some(sha256(bytes)), size: Some(bytes.len()), at, ..Laid::default() })
+        }
+        Content::Repository(shape) if path != "-" && storage != "-" => {
+            repositories::lay(&ground.root(storage)?, path, *shape)
+        }
+        Content::Images(images) => images::lay(&ground.root(storage)?, path, *images),
+        Content::Nothing if storage.starts_with("git-") => Ok(repositories::absent()),
+        Content::Nothing | Content::Repository(_) => Ok(Laid { at, ..Laid::default() }),
+    }
+}
+
+/// Puts down what becomes of the record.
+fn settle(record: &mut GitlabRecord, laid: &Laid) {
+    match &mut record.outcome {
+        GitlabOutcome::Succeeded => {}
+        GitlabOutcome::Failed { text, .. } => {
+            *text = naming(text, &laid.at);
+            return;
+        }
+        GitlabOutcome::Disabled => return,
+    }
+    record.checksum.clone_from(&laid.checksum);
+    if let Some(checksum) = &laid.elsewhere {
+        if record.elsewhere.is_none() || !faults::has_other_checksum(record) {
+            record.elsewhere = Some(checksum.clone());
+        }
+        record.agrees = Some(record.elsewhere.as_ref() == Some(checksum));
+    } else if let Some(elsewhere) = &record.elsewhere {
+        let is = if elsewhere.len() == 64 { laid.checksum.clone() } else { laid.size.map(shown_size) };
+        record.agrees = Some(is.as_ref() == Some(elsewhere));
+    }
+}
+
+/// The text with the place in it, whose end is kept if it is too long for all of it.
+fn naming(text: &str, at: &str) -> String {
+    let room = MAX_FAILURE_CHARS.saturating_sub(text.replace(AT, "").chars().count());
+    let skipped = at.chars().count().saturating_sub(room);
+    text.replace(AT, &at.chars().skip(skipped).collect::<String>())
+}

@@ -1,0 +1,129 @@
+//! `cargo xtask up --gitlab`: a small GitLab, and a Stocktake that knows of it.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::thread::sleep;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use stocktake_testbed::{GitlabOutcome, GitlabRecord, GitlabWorld, PgCluster};
+
+use super::{LAST_LINE, Options, PATIENCE, READY, empty, wait};
+use crate::api::{Api, list_path};
+use crate::installation::{Database, Installation};
+use crate::machine;
+use crate::process::{LOOK, Process};
+use crate::project::Project;
+
+/// How often the service looks for new rows here, so that what is tried shows soon.
+const INTERVAL: &str = "5s";
+
+/// Builds it, serves it, and returns after Ctrl-C or SIGTERM.
+pub(super) fn run(
+    project: &Project,
+    options: &Options,
+    binary: &Path,
+    stopped: &AtomicBool,
+) -> anyhow::Result<()> {
+    let name = if options.postgres { "var/gitlab-postgres" } else { "var/gitlab" };
+    let folder = options.folder.clone().unwrap_or_else(|| project.root.join(name));
+    let _only_one = empty(&folder)?;
+    println!("Making a small GitLab in {} …", folder.display());
+    let cluster = machine::postgres(PgCluster::start)?;
+    let url = cluster.create_database()?;
+    let world = GitlabWorld::write(&folder.join("gitlab"), &url)?;
+    let served = world.serve()?;
+    let database = if options.postgres { Database::At(cluster.create_database()?) } else { Database::Sqlite };
+    let text = |path: &Path| toml::Value::String(path.display().to_string());
+    let section = format!(
+        "[sources.gitlab]\ndatabase_url = {}\nconfiguration = {}\nsecrets_file = {}\ninterval = \"{INTERVAL}\"\n",
+        toml::Value::String(url.clone()),
+        text(&served.gitlab_rb),
+        text(&served.secrets),
+    );
+    let installation = Installation::new(binary, &folder, database, &[], &section)?;
+    installation.run(&["migrate"])?;
+    let api = installation.api()?;
+
+    println!("Reading {} rows and checksumming what they speak of …", world.records.len());
+    let mut serve = installation.start("serve", &["serve"])?;
+    api.wait_until_ready(&mut serve)?;
+    wait_for_rows(&api, &world, &mut serve)?;
+    api.wait_until_done(&models(&world), &mut serve, PATIENCE)?;
+    println!("{}", welcome(project, &installation, &api, &world, &url)?);
+    wait(stopped, &mut [serve])?;
+    println!("Stopped. The files stay in {} until the next run.", folder.display());
+    Ok(())
+}
+
+fn models(world: &GitlabWorld) -> Vec<&'static str> {
+    let mut models: Vec<_> = world.records.iter().map(|record| record.model).collect();
+    models.dedup();
+    models
+}
+
+/// Waits until every row has a record.
+fn wait_for_rows(api: &Api, world: &GitlabWorld, serve: &mut Process) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    for model in models(world) {
+        let last = world.of(model).last().context("a model without rows")?;
+        let path = format!("{}/{}", list_path(model), last.id);
+        while api.request(reqwest::Method::GET, &path)?.0 != 200 {
+            serve.check_runs()?;
+            if begin.elapsed() > PATIENCE {
+                bail!("{model}/{} never came; the log ends:\n{}", last.id, serve.log_end());
+            }
+            sleep(LOOK);
+        }
+    }
+    Ok(())
+}
+
+/// What to try, with the answers to expect.
+fn welcome(
+    project: &Project,
+    installation: &Installation,
+    api: &Api,
+    world: &GitlabWorld,
+    url: &str,
+) -> anyhow::Result<String> {
+    let failed = |record: &&GitlabRecord| matches!(record.outcome, GitlabOutcome::Failed { .. });
+    let count = world.records.iter().filter(failed).count();
+    let broken = world.of("projects").find(failed).context("no broken project")?;
+    let GitlabOutcome::Failed { text, .. } = &broken.outcome else { bail!("the fixture is not what it was") };
+    let (base, token) = (&api.base, &api.token);
+    let binary = project.target.join("debug/stocktake");
+    let config = installation.config();
+    let short = |path: &Path| path.strip_prefix(&project.root).unwrap_or(path).display().to_string();
+    let (binary, config) = (short(&binary), short(&config));
+    Ok(format!(
+        r#"
+{READY}
+
+    address        {base}
+    token          {token}   (an administrator's)
+    configuration  {config}
+    GitLab's database  {url}
+
+Things to try in another terminal:
+
+# What is wrong, and whose it is: {count} findings.
+curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}/api/v1/findings?per_page=1000'
+
+# A project's repository: "checksum_state":"failed" and
+# "{text}".
+curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}{projects}/{id}'
+
+# How far the sync is.
+curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}/api/v1/sync'
+
+# The same findings as a table, and the {orphans} files and repositories that no row claims.
+{binary} --config {config} export
+{binary} --config {config} orphans
+
+{LAST_LINE}"#,
+        projects = list_path("projects"),
+        id = broken.id,
+        orphans = world.orphans.len(),
+    ))
+}
