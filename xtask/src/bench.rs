@@ -3,6 +3,7 @@
 mod files;
 mod list;
 mod measure;
+mod sync;
 
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ pub(crate) struct Options {
     /// Large files (1 MiB each)
     #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
     large: usize,
-    /// Rows behind the list API
+    /// Rows behind the list API, and of each table of a GitLab
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     rows: u64,
     /// Repetitions, of which the median counts
@@ -44,6 +45,8 @@ enum Part {
     Files,
     /// Pages of the list API, against pgbench
     List,
+    /// The first sync of a GitLab, against COPY; and the load of an idle one, which takes six minutes
+    Sync,
     /// The crates' own benchmarks
     Crates,
 }
@@ -75,6 +78,9 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     if chosen(Part::List) {
         rows.extend(list::measure(&binary, folder.path(), options)?);
     }
+    if chosen(Part::Sync) {
+        rows.extend(sync::measure(&binary, folder.path(), options)?);
+    }
     if chosen(Part::Crates) {
         for (package, bench, arguments) in [
             ("stocktake-content", "inspect", &[][..]),
@@ -82,6 +88,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
             ("stocktake-git", "repositories", &["--count", "1000"]),
             ("stocktake-objects", "read", &[]),
             ("stocktake-registry", "read", &[]),
+            ("stocktake-gitlab", "read", &["--rows", "1000000"]),
         ] {
             let words = ["bench", "--locked", "--package", package, "--bench", bench, "--"];
             run_command(project.cargo(&words).args(arguments))?;

@@ -160,6 +160,11 @@ impl Digest {
         }
     }
 
+    /// Whether the two say the same of the content; `None` if they are of different kinds, which says nothing.
+    pub fn compare(&self, other: &Self) -> Option<bool> {
+        (self.algorithm() == other.algorithm()).then(|| self.agrees_with(other))
+    }
+
     /// The digest that reading would give if the metadata are true; `None` for a size.
     fn as_if_read(self) -> Option<Self> {
         match self {
@@ -253,6 +258,14 @@ mod tests {
         assert!(kept.agrees_with(&Digest::Md5([1; 16])) && kept != Digest::Md5([1; 16]));
         assert!(!kept.agrees_with(&Digest::Md5([2; 16])));
         assert!(!Digest::Metadata(Metadata::Size(1)).agrees_with(&Digest::Metadata(Metadata::Size(2))));
+    }
+
+    #[test]
+    fn only_digests_of_one_kind_can_be_compared() {
+        let sha = Digest::Sha256([1; 32]);
+        assert_eq!(sha.compare(&Digest::Metadata(Metadata::Sha256([1; 32]))), Some(true));
+        assert_eq!(sha.compare(&Digest::Sha256([2; 32])), Some(false));
+        assert_eq!(sha.compare(&Digest::Gitaly([1; 20])), None);
     }
 
     #[test]

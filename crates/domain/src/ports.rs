@@ -18,7 +18,7 @@ pub use catalogue::{
     Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream,
     SortOrder,
 };
-pub use content::{ContentStore, Found, FoundStream, Inspection, InspectionSink, ListError, Watch};
+pub use content::{ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, Watch};
 pub use jobs::Jobs;
 pub use queue::{
     ClaimFilter, ClaimedRecord, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, WakeSignal, WorkerId,

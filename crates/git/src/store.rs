@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use stocktake_content::{HashPool, Limiter, Order};
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
+use stocktake_domain::ports::{ContentStore, Extent, FoundStream, Inspection, InspectionSink, Watch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::list;
@@ -134,7 +134,7 @@ impl ContentStore for GitStore {
         list::list(self.shared.settings.root.clone())
     }
 
-    async fn measure(&self, path: &str) -> Option<u64> {
+    async fn measure(&self, path: &str) -> Option<Extent> {
         let (root, path) = (self.shared.settings.root.clone(), path.to_owned());
         tokio::task::spawn_blocking(move || measure::measure(&root, &path)).await.ok().flatten()
     }

@@ -21,6 +21,10 @@ use stocktake_gitlab::{GitlabSettings, GitlabSource, Shelf, Storages, Stores};
 use stocktake_testbed::{GitlabFixture, postgres};
 use tokio_postgres::{Client, NoTls};
 
+// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() {
     let (rows, page, rounds) =

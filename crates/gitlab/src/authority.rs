@@ -10,8 +10,8 @@
 //!
 //! The second question is needed because a token that may read only the user's profile (`read_user`) is answered
 //! the first one as well. Where nobody says what a token is for, it may read; it may do everything only where the
-//! GitLab does not know the question at all (404), because then no token of it can answer, and it has vouched for an
-//! administrator.
+//! GitLab does not know the question at all (404, as GitLab itself says it, not a proxy before it), because then no
+//! token of it can answer, and it has vouched for an administrator.
 
 mod client;
 
@@ -98,8 +98,8 @@ impl GitlabAuthority {
         let otherwise = match answer.status {
             StatusCode::OK => return Ok(answer.json::<AccessToken>()?.purpose()),
             StatusCode::UNAUTHORIZED => return Ok(Purpose::Over),
-            StatusCode::NOT_FOUND => Purpose::Scope(Some(Scope::Api)),
-            StatusCode::BAD_REQUEST => Purpose::Scope(Some(Scope::ReadApi)),
+            StatusCode::NOT_FOUND if answer.is_gitlabs_404() => Purpose::Scope(Some(Scope::Api)),
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Purpose::Scope(Some(Scope::ReadApi)),
             status if may_pass(status) => return Err(answer.unexpected()),
             _ => return Ok(Purpose::Scope(Some(Scope::ReadApi))),
         };

@@ -1,6 +1,8 @@
 //! Who claims content of which no record knows: other rows of GitLab's, and GitLab's own programs.
 
+mod attachments;
 mod files;
+mod images;
 mod internal;
 mod repositories;
 
@@ -50,7 +52,7 @@ impl<'p> Claims<'p> {
     /// Whether rows of a database must be asked.
     pub(crate) fn needs(&self, side: Side) -> bool {
         self.open.iter().any(|place| match side {
-            Side::Main => place.role != Role::Registry,
+            Side::Main => true,
             Side::Ci => files::is_of_ci(place.role),
         })
     }
@@ -64,6 +66,8 @@ impl<'p> Claims<'p> {
     ) -> Result<(), SourceError> {
         let mut claimed = files::claimed(side, tables, &self.open).await?;
         if side == Side::Main {
+            claimed.extend(attachments::claimed(tables, &self.open).await?);
+            claimed.extend(images::claimed(tables, &self.open).await?);
             claimed.extend(repositories::claimed(tables, storages, &self.open).await?);
         }
         for index in claimed {
@@ -104,5 +108,6 @@ impl Tables<'_> {
 
 /// All that is read for claims.
 pub(crate) fn parts() -> impl Iterator<Item = Part> {
-    files::parts().chain(repositories::parts())
+    let beside = attachments::parts().chain(images::parts()).chain(repositories::parts());
+    files::parts().chain(beside)
 }

@@ -50,7 +50,12 @@ pub struct Installation {
     pub notes: Vec<String>,
     /// What relative paths are relative to: the folder of GitLab's own code.
     root: Option<PathBuf>,
+    /// Whether the folder of [`DEFAULT`] is the one that is built in, which holds until a file says otherwise.
+    git_is_built_in: bool,
 }
+
+/// The storage of Gitaly's that there is by itself.
+const DEFAULT: &str = "default";
 
 /// The two storages of one place.
 #[derive(Debug, Clone, Default)]
@@ -170,6 +175,7 @@ impl Installation {
             db_key_base: None,
             notes: Vec::new(),
             root: None,
+            git_is_built_in: false,
         }
     }
 
@@ -197,8 +203,9 @@ impl Installation {
         installation.set_shared(Path::new(built_in.shared));
         installation.set_local(Shelf::Uploads, built_in.uploads.into());
         installation.public = Some(public);
-        installation.git.insert("default".to_owned(), built_in.repositories.into());
-        installation.set_uploads_folders();
+        installation.git.insert(DEFAULT.to_owned(), built_in.repositories.into());
+        installation.git_is_built_in = true;
+        installation.set_uploads_folders(None);
         installation
     }
 
@@ -216,13 +223,31 @@ impl Installation {
         self.places.entry(place).or_default().local = Some(folder);
     }
 
-    /// The folder of uploads has two names where `public/uploads` only leads to it.
-    fn set_uploads_folders(&mut self) {
+    fn set_git(&mut self, name: String, folder: PathBuf) {
+        self.git_is_built_in &= name != DEFAULT;
+        self.git.insert(name, folder);
+    }
+
+    /// Takes the folder of a storage away if no file has named it.
+    fn drop_built_in_git(&mut self, name: &str) {
+        if self.git_is_built_in && name == DEFAULT {
+            self.git.remove(name);
+            self.git_is_built_in = false;
+        }
+    }
+
+    /// The folder of uploads has two names where `public/uploads` only leads to it. `named` is one more that a file
+    /// has for it.
+    fn set_uploads_folders(&mut self, named: Option<PathBuf>) {
         let uploads = self.places.get(&Shelf::Uploads).and_then(|place| place.local.clone());
         let public = self.public.as_ref().map(|public| public.join("uploads"));
-        let mut folders: Vec<_> =
-            uploads.into_iter().chain(public).map(|folder| folder.display().to_string()).collect();
-        folders.dedup();
+        let mut folders = Vec::new();
+        for folder in uploads.into_iter().chain(public).chain(named) {
+            let folder = folder.display().to_string();
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
         self.uploads_folders = folders;
     }
 }

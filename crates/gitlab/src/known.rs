@@ -139,8 +139,8 @@ pub(crate) struct Main<'s> {
 }
 
 impl Main<'_> {
-    /// The rows whose first column is one of these; none if the table cannot be read, which only tables may
-    /// that are not needed.
+    /// The rows whose first column, of which each value is there once, is one of these, and perhaps others; none
+    /// if the table cannot be read, which only tables may that are not needed.
     async fn fetch<T>(
         &self,
         part: &Part,
@@ -149,32 +149,52 @@ impl Main<'_> {
     ) -> Result<Vec<T>, SourceError> {
         let key = part.columns.first().map_or("id", |column| column.name);
         let columns = self.schema.select(part);
-        let statement = format!("SELECT {columns} FROM {} WHERE {key} = ANY ($1)", part.table);
-        self.ask(part, &statement, ids, make).await
+        let condition = format!("SELECT {columns} FROM {} WHERE {key}", part.table);
+        self.ask_unique(part, &condition, ids, make).await
+    }
+
+    async fn paths(&self, source: &str, ids: Vec<i64>) -> Result<HashMap<i64, String>, SourceError> {
+        let condition = format!(
+            "SELECT source_id::bigint, path FROM routes WHERE source_type = '{source}' AND source_id"
+        );
+        let read = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, String>(1)?));
+        Ok(self.ask_unique(&ROUTES, &condition, ids, read).await?.into_iter().collect())
+    }
+
+    /// The rows with one of these ids in a column, where each is once; the statement ends with the column.
+    ///
+    /// Ids that are close together are read in one go with what is between them, instead of one by one.
+    async fn ask_unique<T>(
+        &self,
+        part: &Part,
+        statement: &str,
+        ids: Vec<i64>,
+        make: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<Vec<T>, SourceError> {
+        let ids = sorted(ids);
+        let Some((first, last)) = close_together(&ids) else {
+            return self.ask(part, &format!("{statement} = ANY ($1)"), ids, make).await;
+        };
+        if self.schema.check(part).is_err() {
+            return Ok(Vec::new());
+        }
+        let values: [Value<'_>; 2] = [(&first, Type::INT8), (&last, Type::INT8)];
+        self.snapshot.rows(&format!("{statement} BETWEEN $1 AND $2"), &values, make).await
     }
 
     async fn ask<T>(
         &self,
         part: &Part,
         statement: &str,
-        mut ids: Vec<i64>,
+        ids: Vec<i64>,
         make: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<Vec<T>, SourceError> {
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = sorted(ids);
         if ids.is_empty() || self.schema.check(part).is_err() {
             return Ok(Vec::new());
         }
         let values: [Value<'_>; 1] = [(&ids, Type::INT8_ARRAY)];
         self.snapshot.rows(statement, &values, make).await
-    }
-
-    async fn paths(&self, source: &str, ids: Vec<i64>) -> Result<HashMap<i64, String>, SourceError> {
-        let statement = format!(
-            "SELECT source_id::bigint, path FROM routes WHERE source_type = '{source}' AND source_id = ANY ($1)"
-        );
-        let read = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, String>(1)?));
-        Ok(self.ask(&ROUTES, &statement, ids, read).await?.into_iter().collect())
     }
 
     async fn lfs_projects(&self, ids: Vec<i64>) -> Result<HashMap<i64, i64>, SourceError> {
@@ -206,6 +226,40 @@ impl Main<'_> {
     }
 }
 
+/// Each id once, in order.
+fn sorted(mut ids: Vec<i64>) -> Vec<i64> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The first and the last of these, if at most as many others lie between them.
+fn close_together(ids: &[i64]) -> Option<(i64, i64)> {
+    let (first, last) = ids.first().copied().zip(ids.last().copied())?;
+    let count = i64::try_from(ids.len()).ok()?;
+    (last.checked_sub(first)? < count.checked_mul(2)?).then_some((first, last))
+}
+
 fn pair(row: &Row) -> Result<(i64, i64), tokio_postgres::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_are_close_together() {
+        for (ids, expected) in [
+            (&[][..], None),
+            (&[7], Some((7, 7))),
+            (&[1, 2, 3], Some((1, 3))),
+            (&[1, 3, 6], Some((1, 6))),
+            (&[1, 3, 7], None),
+            (&[i64::MIN, i64::MAX], None),
+        ] {
+            assert_eq!(close_together(ids), expected, "{ids:?}");
+        }
+        assert_eq!(sorted(vec![3, 1, 3]), [1, 3]);
+    }
 }

@@ -2,8 +2,8 @@
 //! [`stocktake_domain::ports::Source`] over the tables of GitLab 16.11 to 19.
 //!
 //! Begin reading at `source.rs`; `rows.rs` and its modules say for each of the 19 models how its rows are read and
-//! where their content lies. The facts about GitLab's schema are in its own documentation and source,
-//! <https://gitlab.com/gitlab-org/gitlab>.
+//! where their content lies; `claims.rs` says whose is what lies beside it. The facts about GitLab's schema are in
+//! its own documentation and source, <https://gitlab.com/gitlab-org/gitlab>.
 //!
 //! Only ever read: each look is one read-only transaction of a moment, over a batch in the order of a primary
 //! key, with a time-out for its statements. A replica that follows the primary will do. [`grants`] says what a
@@ -37,7 +37,8 @@ mod tls;
 pub use authority::{AuthoritySettingsError, GitlabAuthority, GitlabAuthoritySettings};
 pub use grants::grants;
 pub use installation::{
-    AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, InstallationError, Place, RegistryPlace,
+    AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, InstallationError, Place,
+    RegistryPlace,
 };
 pub use settings::{GitlabSettings, Shelf, Storages, Stores};
 pub use source::GitlabSource;

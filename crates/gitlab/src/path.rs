@@ -6,41 +6,78 @@ use chrono::{DateTime, Datelike as _};
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::Timestamp;
 
+/// How long a hashed folder is: `aa/bb/<64 digits>`.
+const HASHED: usize = 70;
+
 /// `aa/bb/<64 digits>`: the SHA-256 of the id's decimal digits, behind its own first four digits.
 pub(crate) fn hashed(id: i64) -> String {
-    let digest: [u8; 32] = Sha256::digest(id.to_string()).into();
-    let [first, second, ..] = digest;
-    let mut path = String::with_capacity(256);
-    push_hex(&mut path, first);
-    path.push('/');
-    push_hex(&mut path, second);
-    path.push('/');
-    for byte in digest {
-        push_hex(&mut path, byte);
-    }
+    let mut path = String::with_capacity(HASHED);
+    push_hashed(&mut path, id);
     path
 }
 
-fn push_hex(path: &mut String, byte: u8) {
-    let digit = |half: u8| char::from(if half < 10 { b'0' + half } else { b'a' - 10 + half });
-    path.push(digit(byte >> 4));
-    path.push(digit(byte & 0x0f));
+/// The same behind what there is. Nearly every row needs one, so that the digits are not written one by one.
+pub(crate) fn push_hashed(path: &mut String, id: i64) {
+    let mut digits = [0; 64];
+    let digest: [u8; 32] = Sha256::digest(id.to_string()).into();
+    if hex::encode_to_slice(digest, &mut digits).is_err() {
+        return;
+    }
+    let digits = std::str::from_utf8(&digits).unwrap_or_default();
+    for part in [digits.get(..2), Some("/"), digits.get(2..4), Some("/"), Some(digits)] {
+        path.push_str(part.unwrap_or_default());
+    }
+}
+
+/// A part of a path.
+pub(crate) trait Piece {
+    fn append_to(&self, path: &mut String);
+}
+
+impl Piece for &str {
+    fn append_to(&self, path: &mut String) {
+        path.push_str(self);
+    }
+}
+
+impl Piece for String {
+    fn append_to(&self, path: &mut String) {
+        path.push_str(self);
+    }
+}
+
+impl Piece for i64 {
+    fn append_to(&self, path: &mut String) {
+        // Writing to a String does not fail.
+        let _ = write!(path, "{self}");
+    }
 }
 
 /// A path below the hashed folder of this id; the parts are joined by slashes.
-pub(crate) fn below(id: i64, parts: &[&dyn std::fmt::Display]) -> String {
-    let mut path = hashed(id);
+pub(crate) fn below(id: i64, parts: &[&dyn Piece]) -> String {
+    let mut path = String::with_capacity(2 * HASHED);
+    push_hashed(&mut path, id);
     for part in parts {
-        // Writing to a String does not fail.
-        let _ = write!(path, "/{part}");
+        path.push('/');
+        part.append_to(&mut path);
     }
     path
 }
 
-/// `YYYY_MM_DD` of this time in UTC.
-pub(crate) fn day(time: Timestamp) -> String {
-    let day = DateTime::from_timestamp_millis(time.millis()).unwrap_or_default();
-    format!("{:04}_{:02}_{:02}", day.year(), day.month(), day.day())
+/// `YYYY_MM_DD` of a time in UTC.
+pub(crate) struct Day(pub(crate) Timestamp);
+
+impl Piece for Day {
+    fn append_to(&self, path: &mut String) {
+        let Self(time) = self;
+        let day = DateTime::from_timestamp_millis(time.millis()).unwrap_or_default();
+        let two = |number: u32| [number / 10, number % 10].map(|digit| char::from_digit(digit, 10));
+        let _ = write!(path, "{:04}", day.year());
+        for number in [day.month(), day.day()] {
+            path.push('_');
+            path.extend(two(number).into_iter().flatten());
+        }
+    }
 }
 
 /// `YYYY_MM` of this time in UTC.
@@ -79,11 +116,16 @@ mod tests {
         ] {
             assert_eq!(hashed(id), format!("{}/{}/{digits}", &digits[..2], &digits[2..4]));
         }
-        assert_eq!(below(1, &[&"pages", &7, &"a.zip"]), format!("{}/pages/7/a.zip", hashed(1)));
+        assert_eq!(below(1, &[&"pages", &7_i64, &"a.zip"]), format!("{}/pages/7/a.zip", hashed(1)));
     }
 
     #[test]
     fn days_are_of_utc() {
+        let day = |time| {
+            let mut text = String::new();
+            Day(time).append_to(&mut text);
+            text
+        };
         let time = Timestamp::parse_rfc3339("2025-01-01T00:30:00+02:00").unwrap();
         assert_eq!((day(time).as_str(), month(time).as_str()), ("2024_12_31", "2024_12"));
         assert_eq!(day(Timestamp::from_millis(-1)), "1969_12_31");

@@ -21,6 +21,9 @@ use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 use crate::store::Adapter;
 
+/// The most records that are counted within the time of an ordinary call.
+const COUNTED_AT_ONCE: u64 = 100_000;
+
 #[async_trait]
 impl<D: Driver> Catalogue for Adapter<D> {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
@@ -30,7 +33,9 @@ impl<D: Driver> Catalogue for Adapter<D> {
 
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
         let filter = Filter::new(model_code(model), selection);
-        self.driver.run(Work::Read, move |session| Box::pin(count(session, filter, at_most))).await
+        // Without an end that is near, it takes as long as there are records.
+        let work = if at_most > COUNTED_AT_ONCE { Work::Survey } else { Work::Read };
+        self.driver.run(work, move |session| Box::pin(count(session, filter, at_most))).await
     }
 
     async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {

@@ -168,11 +168,14 @@ impl Dialect {
         }
     }
 
-    /// What comes before and after a query for keys, to make it the condition that a key is one of these.
+    /// What comes before and after a query for keys, to make it the condition that the record `r` is of a model and
+    /// has one of these keys. One value: the model. (Of a model that was filled a moment ago PostgreSQL believes that
+    /// there is hardly a record, and would look at all of them rather than for each key; of one that it learns only
+    /// while it is at it, it believes no such thing.)
     pub(crate) const fn one_of(self) -> (&'static str, &'static str) {
         match self {
-            Self::Postgres => (" = ANY (ARRAY (", "))"),
-            Self::Sqlite => (" IN (", ")"),
+            Self::Postgres => (" r.model = (SELECT CAST(? AS smallint)) AND r.key = ANY (ARRAY (", "))"),
+            Self::Sqlite => (" r.model = ? AND r.key IN (", ")"),
         }
     }
 
@@ -350,10 +353,14 @@ fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
 
 /// The paths and keys of the records in one storage, of one model or of all, in the byte order of the paths.
 pub(crate) fn paths(model: Option<i16>, storage: String) -> Sql<(Text, Binary)> {
-    let sql = Sql::new("SELECT r.path, r.key FROM records r WHERE r.storage = ?").bind(storage);
+    // The queues tell which models have anything there; the others are not read.
+    let sql = Sql::new(
+        "SELECT r.path, r.key FROM queues q CROSS JOIN records r WHERE q.storage = ? AND r.model = q.model \
+         AND r.storage = q.storage",
+    );
     let sql = match model {
-        Some(model) => sql.push(" AND r.model = ?").bind(model),
-        None => sql,
+        Some(model) => sql.bind(storage).push(" AND q.model = ?").bind(model),
+        None => sql.bind(storage),
     };
     sql.push(" ORDER BY r.path, r.key")
 }

@@ -71,7 +71,8 @@ const METADATA: u8 = 2;
 /// The numbers of bytes of what stands for content that was not read, in SQL.
 pub(crate) const METADATA_LENGTHS: &str = "(9, 17, 33)";
 
-fn digest_of(bytes: &[u8]) -> Result<Digest, Fault> {
+/// The digest that is kept in these bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, Fault> {
     let tagged = bytes.split_first().and_then(|(tag, rest)| match (*tag, rest.len()) {
         (GITALY, 20) => rest.try_into().ok().map(Digest::Gitaly),
         (METADATA, 32) => rest.try_into().ok().map(|bytes| Digest::Metadata(Metadata::Sha256(bytes))),

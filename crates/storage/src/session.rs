@@ -77,7 +77,10 @@ pub(crate) trait Session: Send + 'static {
     /// and the attempt the one before the result's. Returns how many.
     fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> impl Step<u64>;
 
-    /// Writes records whole, new or known, in the order given.
+    /// Adds records that are new.
+    fn add_records(&mut self, records: Vec<RecordRow>) -> impl Step<()>;
+
+    /// Writes records that are known, whole, in the order given.
     fn write_records(&mut self, records: Vec<RecordRow>) -> impl Step<()>;
 
     /// Adds entries, each key once, to those of the import; one whose key is there takes its place.

@@ -12,7 +12,9 @@ use diesel::connection::{
 use diesel::sqlite::SqliteConnection;
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types};
 use futures_util::stream;
-use stocktake_domain::ports::{ClaimFilter, Lease, Outcome, PageRequest, PageStart, SortOrder, WorkerId};
+use stocktake_domain::ports::{
+    AllOf, ClaimFilter, Lease, Outcome, PageRequest, PageStart, SortOrder, SyncPiece, SyncState, WorkerId,
+};
 use stocktake_domain::{
     Digest, Entry, Failure, Location, Model, NewJob, RecordKey, Selection, State, Timestamp,
 };
@@ -150,6 +152,25 @@ async fn import(store: &Store) {
     store.catalogue.import(Model::Uploads, Box::pin(batches), at(400)).await.unwrap();
 }
 
+/// A sync of some that are known, one that changed and one that is new; others go, or are kept.
+async fn sync(store: &Store) {
+    let worker = WorkerId("s".to_owned());
+    assert!(store.syncs.hold(&worker, LEASE, at(500)).await.unwrap());
+    for most_deleted in [0, 1_000_000] {
+        let mut entries: Vec<Entry> = (0..3000).map(entry).collect();
+        entries.push(Entry { file_size: Some(3), ..entry(2) });
+        entries.push(entry(ROWS + 1));
+        let all_of = AllOf { after: Some(RecordKey::integer(5)), to: None, most_deleted };
+        let mut piece = SyncPiece { entries, all_of: None };
+        let state = SyncState::new(Model::Uploads);
+        store.syncs.apply(&worker, piece.clone(), &state, at(500)).await.unwrap().unwrap();
+        (piece.entries, piece.all_of) = (vec![entry(1000)], Some(all_of));
+        let applied = store.syncs.apply(&worker, piece, &state, at(500)).await.unwrap().unwrap();
+        assert_eq!(applied.deleted > 0, most_deleted > 0);
+    }
+    store.catalogue.differing(Model::Uploads, Some(RecordKey::integer(5)), 100).await.unwrap();
+}
+
 /// What all that runs, each statement once, only what is about records.
 async fn statements(store: &Store) -> Vec<String> {
     taken();
@@ -157,6 +178,7 @@ async fn statements(store: &Store) -> Vec<String> {
     work(store).await;
     jobs(store).await;
     import(store).await;
+    sync(store).await;
     let mut statements = taken();
     statements.retain(|statement| statement.contains("records") && !statement.contains("CREATE"));
     statements.sort();

@@ -154,6 +154,15 @@ impl Sync {
         Ok(())
     }
 
+    /// Keeps that there is nothing to be read of the model. Its records, if it has any, stay.
+    pub(crate) async fn keep_absent(&self, state: &mut SyncState, tries: u32) -> Result<(), SyncError> {
+        if state.problem.is_some() || state.read_at.is_none() {
+            let next = SyncState { problem: None, read_at: Some(self.now()), ..state.clone() };
+            self.apply(state, next, SyncPiece::default(), tries).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps why the model cannot be read.
     pub(crate) async fn keep_problem(
         &self,

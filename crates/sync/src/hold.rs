@@ -12,6 +12,9 @@ use crate::outage::SyncError;
 /// How often a hold is prolonged before it would end.
 const PROLONGED: u32 = 3;
 
+/// How long letting go may take.
+const RELEASED_IN: Duration = Duration::from_secs(2);
+
 /// The least wait before the database is asked again for a hold that it did not prolong.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -37,9 +40,11 @@ impl Sync {
             () = self.prolong(until) => Err(SyncError::Lost),
             result = work => result.map(Some),
         };
-        if let Err(error) = self.syncs.release(&self.holder).await {
-            // It ends by itself.
-            tracing::debug!(error = %error, "the hold of the sync could not be let go");
+        // It ends by itself, and whoever stops waits for no database.
+        match tokio::time::timeout(RELEASED_IN, self.syncs.release(&self.holder)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(error = %error, "the hold of the sync could not be let go"),
+            Err(_) => tracing::debug!("the hold of the sync could not be let go in time"),
         }
         result
     }
@@ -54,6 +59,8 @@ impl Sync {
                 return;
             }
             match self.take_hold().await {
+                // The answer came too late: it may be a new hold.
+                Ok(Some(_)) if self.now() >= until => return,
                 Ok(Some(prolonged)) => (until, wait) = (prolonged, self.settings.hold / PROLONGED),
                 Ok(None) => return,
                 Err(_) => wait = AGAIN.min(wait),

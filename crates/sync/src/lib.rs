@@ -15,7 +15,6 @@ mod highwater;
 mod hold;
 mod once;
 mod orphans;
-
 mod outage;
 mod reading;
 mod report;

@@ -4,20 +4,23 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{Readable, Round, SyncPiece, SyncState};
 use stocktake_domain::{Model, Timestamp};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Sync, by_model};
 use crate::highwater::Pass;
-use crate::outage::{SyncError, insist};
+use crate::outage::{SyncError, chain, insist};
 use crate::report::{ModelReport, SyncProgress, SyncReport};
 use crate::round;
 
 /// How often in a row the source or the database may fail before a command in the foreground gives up.
 const TRIES: u32 = 5;
 
-/// How often, and how long after each other, a sync that is held is asked for: a look of the schedule is short.
-const ASKED: u32 = 10;
+/// How long after each other a sync that is held is asked for: a look of the schedule is short.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// For how long it is asked for, behind the time for which one that was killed holds it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was asked for.
 #[derive(Clone, Copy)]
@@ -41,7 +44,10 @@ impl Sync {
         stop: CancellationToken,
     ) -> Result<SyncReport, SyncError> {
         let mut report = SyncReport::default();
-        let until = self.ask_for_hold().await?;
+        let Some(until) = stop.run_until_cancelled(self.ask_for_hold()).await.transpose()? else {
+            report.stopped = true;
+            return Ok(report);
+        };
         let wish = Wish { models, accept_deletions, progress };
         let done = self.holding(until, self.each_round(wish, &mut report), &stop).await?;
         report.stopped = done.is_none();
@@ -49,13 +55,16 @@ impl Sync {
     }
 
     async fn ask_for_hold(&self) -> Result<Timestamp, SyncError> {
-        for _ in 1..ASKED {
+        let end = Instant::now() + self.settings.hold + PATIENCE;
+        loop {
             if let Some(until) = insist(TRIES, || self.take_hold()).await? {
                 return Ok(until);
             }
+            if Instant::now() >= end {
+                return Err(SyncError::Held);
+            }
             tokio::time::sleep(ASK_AGAIN).await;
         }
-        self.take_hold().await?.ok_or(SyncError::Held)
     }
 
     async fn each_round(&self, wish: Wish<'_>, report: &mut SyncReport) -> Result<(), SyncError> {
@@ -86,12 +95,23 @@ impl Sync {
     ) -> Result<Option<String>, SyncError> {
         let about = match readable {
             Readable::Yes { about } => about,
+            Readable::Absent(reason) => {
+                report.absent = Some(reason);
+                return self.keep_absent(state, TRIES).await.map(|()| None);
+            }
             Readable::No(reason) => return Ok(Some(reason)),
         };
         wish.progress.model(state.model, about);
         match self.whole_round(state, wish, report).await {
             Ok(()) => Ok(None),
-            Err(error) => error.problem().ok_or(error).map(Some),
+            Err(error) => match error.problem() {
+                Some(problem) => Ok(Some(problem)),
+                // One that answers is not away: only this model's rows take it too long.
+                None if matches!(error, SyncError::Source(_)) && self.survey(1).await.is_ok() => {
+                    Ok(Some(chain(&error)))
+                }
+                None => Err(error),
+            },
         }
     }
 
@@ -113,7 +133,7 @@ impl Sync {
         let mut reading = self.read(model, next.round.at.clone(), TRIES).await?;
         loop {
             pass.advance(&mut next.read_to, &reading, self.now());
-            let all_of = round::all_of(&next.round, &reading, wish.accept_deletions);
+            let all_of = round::all_of(&next.round, &reading, state.read_to.as_ref(), wish.accept_deletions);
             round::advance(&mut next.round, &reading, self.now());
             let (rows, read_to) = (reading.count(), reading.read_to.clone());
             if reading.is_last() {

@@ -70,6 +70,8 @@ pub enum StorageOutcome {
     Searched,
     /// The source has content there, and no storage of this name is configured.
     NotConfigured,
+    /// It cannot be listed, and no record lies in it either, so that it is one that is not used: one sentence.
+    Unused(String),
     /// It could not be listed, or not to its end: one sentence. What was told of it is not all.
     Failed(String),
     /// What it holds, or what the catalogue knows of it, did not come in the order of the paths, so that what was

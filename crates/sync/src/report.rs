@@ -29,13 +29,25 @@ pub struct ModelReport {
     pub deleted: u64,
     /// Records kept though the source gave no row for them, because that were too many at once.
     pub kept: u64,
+    /// Why there is nothing to be read, if this version of the source does not have the model: one sentence.
+    pub absent: Option<String>,
     /// Why the model could not be read, or not to its end: one sentence.
     pub problem: Option<String>,
 }
 
 impl ModelReport {
     pub(crate) fn new(model: Model) -> Self {
-        Self { model, read: 0, added: 0, changed: 0, unchanged: 0, deleted: 0, kept: 0, problem: None }
+        Self {
+            model,
+            read: 0,
+            added: 0,
+            changed: 0,
+            unchanged: 0,
+            deleted: 0,
+            kept: 0,
+            absent: None,
+            problem: None,
+        }
     }
 
     /// Adds what came of these rows.

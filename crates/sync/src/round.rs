@@ -2,32 +2,41 @@
 //!
 //! A failed query never comes here, so nothing is deleted because of one. Against a source that answers and is
 //! wrong (another database, a table emptied by accident), a round that finds no row at all deletes nothing, and
-//! any other at most [`FEW`] records or half of the model's.
+//! any other at most [`FEW`] records or half of the model's. A source that has gone back in time (a replica that lags
+//! behind took the place of another) ends before rows that were read already: the records behind its end stay, until
+//! another round finds the same end.
 
 use std::time::Duration;
 
-use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{AllOf, Round, SyncApplied};
+use stocktake_domain::{RecordKey, Timestamp};
 
 use crate::reading::Reading;
 
 /// So many records may be deleted in any round.
-const FEW: u64 = 1_000;
+const FEW: u64 = 10;
 
 /// A round that begins, of a model that has this many records.
 pub(crate) fn begin(before: &Round, records: u64) -> Round {
     Round { at: None, records, deleted: 0, kept: 0, due_at: before.due_at, ended_at: before.ended_at }
 }
 
-/// The range that was read, and how many records may be deleted in it.
-pub(crate) fn all_of(round: &Round, reading: &Reading, accept_deletions: bool) -> AllOf {
+/// The range that was read, and how many records may be deleted in it. All up to `known` were read before.
+pub(crate) fn all_of(
+    round: &Round,
+    reading: &Reading,
+    known: Option<&RecordKey>,
+    accept_deletions: bool,
+) -> AllOf {
+    let went_back = !accept_deletions && reading.is_last() && known > reading.end();
+    let to = if went_back { reading.end() } else { reading.read_to.as_ref() };
     let seems_empty = reading.after.is_none() && reading.rows.is_empty() && reading.is_last();
     let most_deleted = match (accept_deletions, seems_empty) {
         (true, _) => u64::MAX,
         (false, true) => 0,
         (false, false) => FEW.max(round.records / 2).saturating_sub(round.deleted),
     };
-    AllOf { after: reading.after.clone(), to: reading.read_to.clone(), most_deleted }
+    AllOf { after: reading.after.clone(), to: to.cloned(), most_deleted }
 }
 
 /// Goes on behind the page that was read, to the round's end if it is the last.

@@ -67,7 +67,8 @@ impl Sync {
     }
 
     async fn tick(&self, memory: &mut Memory, stop: &CancellationToken) -> Result<(), SyncError> {
-        let until = self.take_hold().await?.ok_or(SyncError::Held)?;
+        let Some(held) = stop.run_until_cancelled(self.take_hold()).await else { return Ok(()) };
+        let until = held?.ok_or(SyncError::Held)?;
         let began = Instant::now();
         if let Some(unreadable) = self.holding(until, self.look(memory), stop).await? {
             telemetry::ticked(began.elapsed(), unreadable, self.now());
@@ -106,8 +107,10 @@ impl Sync {
         readable: &Readable,
         known: &mut Known,
     ) -> Result<Option<String>, SyncError> {
-        if let Readable::No(reason) = readable {
-            return Ok(Some(reason.clone()));
+        match readable {
+            Readable::Yes { .. } => {}
+            Readable::Absent(_) => return self.keep_absent(state, TRIES).await.map(|()| None),
+            Readable::No(reason) => return Ok(Some(reason.clone())),
         }
         let had_problem = state.problem.is_some();
         let Err(error) = self.follow(state, known).await else {
@@ -129,7 +132,9 @@ impl Sync {
 
     async fn follow(&self, state: &mut SyncState, known: &mut Known) -> Result<(), SyncError> {
         // Several processes may follow the same source: one of them is enough.
-        let is_fresh = |read_at: Timestamp| self.now().since(read_at) < self.settings.interval / 2;
+        let is_fresh = |read_at: Timestamp| {
+            read_at <= self.now() && self.now().since(read_at) < self.settings.interval / 2
+        };
         let by_others = state.read_at != known.read_at && state.read_at.is_some_and(is_fresh);
         if !by_others {
             let touched_to = self.read_touched(state).await?;
@@ -138,6 +143,11 @@ impl Sync {
         let now = self.now();
         while state.read_at.is_some() && state.round.due_at.is_none_or(|due| due <= now) {
             self.read_piece(state, known, now).await?;
+        }
+        if state.problem.is_some() {
+            // Only now is nothing wrong any more.
+            let next = SyncState { problem: None, ..state.clone() };
+            self.apply(state, next, SyncPiece::default(), TRIES).await?;
         }
         Ok(())
     }
@@ -171,7 +181,7 @@ impl Sync {
         known: &mut Known,
     ) -> Result<(), SyncError> {
         let (model, began, is_first) = (state.model, self.now(), state.read_at.is_none());
-        let mut next = SyncState { problem: None, ..state.clone() };
+        let mut next = state.clone();
         next.touched_to = touched_to.or(state.touched_to).or(Some(began));
         known.ends.settle(&mut next.read_to, began);
         let (mut pass, mut added) = (Pass::default(), 0);
@@ -210,7 +220,7 @@ impl Sync {
         let before = next.round.clone();
         // Read after all that was applied until now, so that no record is newer than the page.
         let reading = self.read(state.model, before.at.clone(), TRIES).await?;
-        let all_of = round::all_of(&before, &reading, false);
+        let all_of = round::all_of(&before, &reading, state.read_to.as_ref(), false);
         round::advance(&mut next.round, &reading, now);
         next.round.due_at = Some(self.pace().next(&before, &next.round, &reading, now));
         if reading.is_last() {

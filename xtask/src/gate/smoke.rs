@@ -1,5 +1,7 @@
 //! The README's first command does what it says, and so do the lines it prints.
 
+mod gitlab;
+
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -18,44 +20,65 @@ use crate::up::{LAST_LINE, READY};
 /// How long `up` may take, the build included.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs `up` on both databases; on `PostgreSQL` with two workers more.
+/// Runs `up` on both databases, on `PostgreSQL` with two workers more, and with a GitLab.
 pub(super) fn run(project: &Project) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("stocktake-up-").tempdir()?;
     let trial = |name: &str, words: &[&str]| {
         one(project, folder.path(), name, words).with_context(|| format!("up on {name}"))
     };
     trial("sqlite", &[])?;
-    trial("postgres", &["--postgres", "--workers", "2"])
+    trial("postgres", &["--postgres", "--workers", "2"])?;
+    gitlab::run(project, folder.path()).context("up --gitlab")
 }
 
 fn one(project: &Project, parent: &Path, name: &str, words: &[&str]) -> anyhow::Result<()> {
     let folder = parent.join(name);
     // `up` writes the same content to the same place; what it finds there it takes for an earlier run's.
     let sample = Sample::write(&folder.join("storage"))?;
-    std::fs::write(folder.join("stocktake.toml"), "")?;
-    let log = parent.join(format!("{name}.log"));
-    // Through cargo, as the README says: the tests may have rebuilt the program that runs here, whose own
-    // file is then gone.
-    let mut command = project.cargo(&["xtask", "up"]);
-    command.args(words).arg("--folder").arg(&folder);
-    let mut up = Process::start("up", &mut command, &log)?;
-    let said = wait_for_the_last_line(&mut up, &log)?;
-    println!("{}", said.split_once(READY).map_or(said.as_str(), |(_, rest)| rest.trim()));
-
-    let word_after = |label: &str| {
-        let line = said.lines().find_map(|line| line.trim().strip_prefix(label));
-        line.and_then(|rest| rest.split_whitespace().next()).with_context(|| format!("no {label} is told"))
-    };
-    let api = Api::new(word_after("address")?, word_after("token")?)?;
-    check_lines(&said, &sample)?;
+    let up = Up::start(project, &folder, words)?;
+    check_lines(&up.said, &sample)?;
     for record in &sample.records {
-        check(&api.get(&format!("{}/{}", list_path(record.model), record.identifier))?, record)?;
+        check(&up.api.get(&format!("{}/{}", list_path(record.model), record.identifier))?, record)?;
     }
-    up.terminate()?;
-    let address = api.base.trim_start_matches("http://");
-    ensure!(TcpStream::connect(address).is_err(), "{address} still answers after the end");
+    up.end()?;
     println!("up on {name}: {} records as they should be, and nothing left running", sample.records.len());
     Ok(())
+}
+
+/// The command, once it has said what to try.
+struct Up {
+    process: Process,
+    said: String,
+    api: Api,
+}
+
+impl Up {
+    fn start(project: &Project, folder: &Path, words: &[&str]) -> anyhow::Result<Self> {
+        std::fs::write(folder.join("stocktake.toml"), "")?;
+        let log = folder.with_extension("log");
+        // Through cargo, as the README says: the tests may have rebuilt the program that runs here, whose own
+        // file is then gone.
+        let mut command = project.cargo(&["xtask", "up"]);
+        command.args(words).arg("--folder").arg(folder);
+        let mut process = Process::start("up", &mut command, &log)?;
+        let said = wait_for_the_last_line(&mut process, &log)?;
+        println!("{}", said.split_once(READY).map_or(said.as_str(), |(_, rest)| rest.trim()));
+        let word_after = |label: &str| {
+            let line = said.lines().find_map(|line| line.trim().strip_prefix(label));
+            line.and_then(|rest| rest.split_whitespace().next())
+                .with_context(|| format!("no {label} is told"))
+        };
+        let api = Api::new(word_after("address")?, word_after("token")?)?;
+        Ok(Self { process, said, api })
+    }
+
+    /// Ends it, after which nothing may answer any more.
+    fn end(mut self) -> anyhow::Result<()> {
+        self.process.terminate()?;
+        let address = self.api.base.trim_start_matches("http://");
+        ensure!(TcpStream::connect(address).is_err(), "{address} still answers after the end");
+        Ok(())
+    }
 }
 
 fn wait_for_the_last_line(up: &mut Process, log: &Path) -> anyhow::Result<String> {
@@ -79,10 +102,6 @@ fn check_lines(said: &str, sample: &Sample) -> anyhow::Result<()> {
     let [list, altered, again] = lines.as_slice() else {
         bail!("{} curl lines instead of three", lines.len());
     };
-    let answer = |line: &str| -> anyhow::Result<Value> {
-        let output = capture(Command::new("sh").args(["-c", line]))?;
-        serde_json::from_str(&output).with_context(|| format!("{line} printed {output}"))
-    };
     let record = |identifier: &str| {
         let found = sample.of("uploads").find(|record| record.identifier == identifier);
         found.with_context(|| format!("no upload {identifier}"))
@@ -95,6 +114,12 @@ fn check_lines(said: &str, sample: &Sample) -> anyhow::Result<()> {
     }
     check(&answer(altered)?, record("117")?)?;
     check(&answer(again)?, record("1")?)
+}
+
+/// What a line prints, as JSON.
+fn answer(line: &str) -> anyhow::Result<Value> {
+    let output = capture(Command::new("sh").args(["-c", line]))?;
+    serde_json::from_str(&output).with_context(|| format!("{line} printed {output}"))
 }
 
 /// The record shown is what the sample says.

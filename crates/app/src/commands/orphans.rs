@@ -72,7 +72,9 @@ async fn search(
     let mut list = List::begin(arguments.format)?;
     let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
     list.end(&report)?;
-    let searched = report.storages.iter().all(|storage| storage.outcome == StorageOutcome::Searched);
+    let is_searched =
+        |outcome: &StorageOutcome| matches!(outcome, StorageOutcome::Searched | StorageOutcome::Unused(_));
+    let searched = report.storages.iter().all(|storage| is_searched(&storage.outcome));
     Ok(all && searched)
 }
 

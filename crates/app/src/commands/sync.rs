@@ -58,6 +58,9 @@ pub(super) fn text(report: &SyncReport) -> String {
     }));
     let mut text = output::table(&rows, 1);
     for model in &report.models {
+        if let Some(reason) = &model.absent {
+            text.push_str(&format!("\n{} is not there: {reason}\n", model.model));
+        }
         if let Some(problem) = &model.problem {
             text.push_str(&format!("\n{} could not be read: {problem}\n", model.model));
         }
@@ -89,6 +92,7 @@ fn model(report: &ModelReport) -> Value {
         "unchanged": report.unchanged,
         "deleted": report.deleted,
         "kept": report.kept,
+        "absent": report.absent,
         "problem": report.problem,
     })
 }

@@ -63,9 +63,10 @@ pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
         Some(file) => format!("GitLab's {}", file.display()),
         None => format!("GitLab, installed as {name:?}"),
     };
-    places::insert(table, &installation, &Origin::Gitlab(told))?;
+    let mut notes = places::insert(table, &installation, &Origin::Gitlab(told));
     insert_uploads_folders(table, &installation);
-    Ok(installation.notes)
+    notes.extend(installation.notes);
+    Ok(notes)
 }
 
 /// Very old uploads name their folder by its absolute path, which no storage's section can say.
@@ -150,3 +151,6 @@ fn places_of(
         registry: configured(places::REGISTRY.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,11 @@ pub(super) fn storages(
         .collect()
 }
 
+/// Whether a storage can have this name.
+pub(super) fn is_storage_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
 /// One section.
 struct Section<'reader, 'table> {
     reader: &'reader mut Reader<'table>,
@@ -77,7 +82,7 @@ struct Section<'reader, 'table> {
 
 impl Section<'_, '_> {
     fn storage(mut self, name: &str) -> Result<Storage, SettingsError> {
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        if !is_storage_name(name) {
             let sentence = "the name of a storage has letters, digits, \"_\" and \"-\" only";
             return Err(self.reader.mistake(&self.prefix, sentence));
         }

@@ -90,6 +90,15 @@ pub struct Found {
     pub modified_at: Option<Timestamp>,
 }
 
+/// How much a piece of content is that consists of many files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The sizes of all files together, in bytes.
+    pub size: u64,
+    /// When a file was last changed, where the storage says so.
+    pub modified_at: Option<Timestamp>,
+}
+
 /// Why a storage could not be listed, or a piece of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
@@ -124,9 +133,9 @@ pub trait ContentStore: Send + Sync {
     /// Lists all content. Memory stays bounded by the largest folder.
     fn list(&self) -> FoundStream;
 
-    /// How many bytes the content at this path takes, where listing does not tell: the files of a repository, all
-    /// together. `None` where it cannot be told.
-    async fn measure(&self, path: &str) -> Option<u64> {
+    /// How much the content at this path is, where listing does not tell: the files of a repository, all together.
+    /// `None` where it cannot be told.
+    async fn measure(&self, path: &str) -> Option<Extent> {
         let _ = path;
         None
     }

@@ -28,6 +28,8 @@ pub enum Readable {
         /// About how many there are, for showing how far a reading is; `None` if that is not known.
         about: Option<u64>,
     },
+    /// There are none to be read, because this version of the source does not have such a model: one sentence.
+    Absent(String),
     /// They cannot, for this reason: one sentence.
     No(String),
 }

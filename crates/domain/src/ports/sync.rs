@@ -108,7 +108,9 @@ pub trait Syncs: Send + Sync {
     ///
     /// Entries are applied as by [`super::Catalogue::import`], and a record so added or changed is known to be the
     /// source's. Besides: a known record whose `touched_at` is later than the one known before is recalculated
-    /// ([`crate::Verification::recalculate`]), and one whose `elsewhere` changed forgets how it compared
+    /// ([`crate::Verification::recalculate`]); while an attempt is running, the later time is left for the next look
+    /// instead, so that a repository that is pushed to all the time is verified at all. One whose `elsewhere` changed is
+    /// compared with it as far as its own checksum can be, else forgets how it compared
     /// ([`crate::Succeeded::agrees`]). Only records known to be the source's are ever deleted.
     async fn apply(
         &self,

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 
+use stocktake_domain::Timestamp;
 use stocktake_domain::ports::ContentStore as _;
 
 use crate::support::{Bench, PLAIN, files};
@@ -21,7 +22,13 @@ async fn all_files_of_a_repository_are_measured_and_nothing_else() {
     fs::write(folder.join(std::ffi::OsStr::from_bytes(b"\xff")), "seven..").unwrap();
     symlink(bench.root.join("b.git"), folder.join("refs/link")).unwrap();
     symlink(bench.root.join("b.git/HEAD"), folder.join("link")).unwrap();
-    assert_eq!(bench.store.measure("@hashed/a.git").await, Some(expected + 7));
+    let extent = bench.store.measure("@hashed/a.git").await.unwrap();
+    assert_eq!(extent.size, expected + 7);
+    let newest = fs::File::options().write(true).open(folder.join("refs/deep/er/file")).unwrap();
+    let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
+    newest.set_modified(later).unwrap();
+    let extent = bench.store.measure("@hashed/a.git").await.unwrap();
+    assert_eq!(extent.modified_at, Some(Timestamp::from_millis(4_000_000_000_000)));
 }
 
 #[tokio::test]

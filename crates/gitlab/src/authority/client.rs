@@ -63,6 +63,14 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| Trouble::Unreadable(self.url.clone(), error))
     }
 
+    /// Whether it is GitLab itself that does not know what was asked: a proxy that keeps questions from it would
+    /// say so in another form.
+    pub(super) fn is_gitlabs_404(&self) -> bool {
+        let told: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let texts = ["message", "error"].map(|name| told.get(name).and_then(serde_json::Value::as_str));
+        self.status == StatusCode::NOT_FOUND && texts.iter().flatten().any(|text| text.starts_with("404"))
+    }
+
     /// That the status says nothing about the token.
     pub(super) fn unexpected(self) -> Trouble {
         if self.status.is_redirection() {

@@ -44,11 +44,7 @@ const fn may(name: &'static str, kind: Kind) -> Column {
 /// The columns of rows that name their folder.
 macro_rules! named {
     ($key:literal) => {
-        &[
-            needed($key, Kind::Text),
-            needed("file", Kind::Text),
-            may("file_store", Kind::Integer),
-        ]
+        &[needed($key, Kind::Text), needed("file", Kind::Text), may("file_store", Kind::Integer)]
     };
 }
 
@@ -64,41 +60,62 @@ macro_rules! hashed {
     };
 }
 
-const CLAIMANTS: [Claimant; 12] = [
-    // SupplyChain::AttestationUploader: an attestation's second file, which no record has.
-    of("slsa_attestations", Folder::Hashed("attestations/#"))
-        .with(hashed!("id", "predicate_file", "predicate_file_store", "project_id"))
-        .on(Side::Main, Shelf::Uploads),
-    // Packages::Helm::MetadataCacheUploader and Packages::Npm::MetadataCacheUploader: indexes of packages.
-    of("packages_helm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
-    of("packages_npm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
-    // Packages::Rpm::RepositoryFileUploader.
-    of("packages_rpm_repository_files", Folder::Hashed("projects/%/rpm/repository_files/#"))
-        .with(hashed!("id", "file", "file_store", "project_id")),
-    // Packages::Composer::CacheUploader.
-    of("packages_composer_cache_files", Folder::Hashed("packages/composer_cache/#"))
-        .with(hashed!("namespace_id", "file", "file_store", "namespace_id")),
-    // Packages::Debian::ComponentFileUploader, of projects and of groups.
-    of("packages_debian_project_component_files", Folder::Hashed("debian_project_component_file/#"))
-        .with(hashed!("id", "file", "file_store")),
-    of("packages_debian_group_component_files", Folder::Hashed("debian_group_component_file/#"))
-        .with(hashed!("id", "file", "file_store")),
-    // Packages::Debian::DistributionReleaseFileUploader: two files in a row.
-    of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
-        .with(hashed!("id", "file", "file_store", "project_id")),
-    of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
-        .with(hashed!("id", "signed_file", "file_store", "project_id")),
-    of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
-        .with(hashed!("id", "file", "file_store", "group_id")),
-    of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
-        .with(hashed!("id", "signed_file", "file_store", "group_id")),
-    // DeletedObjectUploader: artifacts whose row is gone already and whose file GitLab still has to delete.
-    of("ci_deleted_objects", Folder::Named).with(named!("store_dir")).on(Side::Ci, Shelf::Artifacts),
-];
+const CLAIMANTS: [Claimant; 20] =
+    [
+        // SupplyChain::AttestationUploader: an attestation's second file, which no record has.
+        of("slsa_attestations", Folder::Hashed("attestations/#"))
+            .with(hashed!("id", "predicate_file", "predicate_file_store", "project_id"))
+            .on(Side::Main, Shelf::Uploads),
+        // Packages::Helm::MetadataCacheUploader and Packages::Npm::MetadataCacheUploader: indexes of packages.
+        of("packages_helm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
+        of("packages_npm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
+        // Packages::Rpm::RepositoryFileUploader.
+        of("packages_rpm_repository_files", Folder::Hashed("projects/%/rpm/repository_files/#"))
+            .with(hashed!("id", "file", "file_store", "project_id")),
+        // Packages::Composer::CacheUploader.
+        of("packages_composer_cache_files", Folder::Hashed("packages/composer_cache/#")).with(hashed!(
+            "namespace_id",
+            "file",
+            "file_store",
+            "namespace_id"
+        )),
+        // Packages::Debian::ComponentFileUploader, of projects and of groups.
+        of("packages_debian_project_component_files", Folder::Hashed("debian_project_component_file/#"))
+            .with(hashed!("id", "file", "file_store")),
+        of("packages_debian_group_component_files", Folder::Hashed("debian_group_component_file/#"))
+            .with(hashed!("id", "file", "file_store")),
+        // Packages::Debian::DistributionReleaseFileUploader: two files in a row.
+        of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
+            .with(hashed!("id", "file", "file_store", "project_id")),
+        of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
+            .with(hashed!("id", "signed_file", "file_store", "project_id")),
+        of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
+            .with(hashed!("id", "file", "file_store", "group_id")),
+        of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
+            .with(hashed!("id", "signed_file", "file_store", "group_id")),
+        // Packages::Rubygems::SpecFileUploader: an index of gems.
+        of("packages_rubygems_spec_files", Folder::Named).with(named!("object_storage_key")),
+        // VirtualRegistries: what was fetched from elsewhere, under the names that its tables have had.
+        fetched("virtual_registries_packages_maven_cached_responses"),
+        fetched("virtual_registries_packages_maven_cache_entries"),
+        fetched("virtual_registries_packages_maven_cache_remote_entries"),
+        fetched("virtual_registries_packages_npm_cache_entries"),
+        fetched("virtual_registries_packages_npm_cache_remote_entries"),
+        fetched("virtual_registries_container_cache_entries"),
+        fetched("virtual_registries_container_cache_remote_entries"),
+        // DeletedObjectUploader: artifacts whose row is gone already and whose file GitLab still has to delete.
+        of("ci_deleted_objects", Folder::Named).with(named!("store_dir")).on(Side::Ci, Shelf::Artifacts),
+    ];
 
 /// Rows of packages, as most are.
 const fn of(table: &'static str, folder: Folder) -> Claimant {
     Claimant { side: Side::Main, shelf: Shelf::Packages, folder, table, columns: &[] }
+}
+
+/// Rows of virtual registries, which have the dependency proxy's place.
+const fn fetched(table: &'static str) -> Claimant {
+    const COLUMNS: &[Column] = named!("object_storage_key");
+    of(table, Folder::Named).with(COLUMNS).on(Side::Main, Shelf::DependencyProxy)
 }
 
 impl Claimant {
@@ -106,8 +123,8 @@ impl Claimant {
         Self { columns, ..self }
     }
 
-    const fn on(self, side: Side, shelf: Shelf) -> Self {
-        Self { side, shelf, ..self }
+    const fn on(self, side: Side, place: Shelf) -> Self {
+        Self { side, shelf: place, ..self }
     }
 
     const fn part(&self) -> Part {
@@ -115,10 +132,10 @@ impl Claimant {
     }
 
     /// The store of the row whose file lies in a storage; `None` if no such file does.
-    fn store(&self, role: Role) -> Option<i64> {
+    fn store_of(&self, role: Role) -> Option<i64> {
         match role {
-            Role::Folder(shelf) if shelf == self.shelf => Some(LOCAL),
-            Role::Bucket(shelf) if shelf == self.shelf => Some(OBJECT),
+            Role::Folder(place) if place == self.shelf => Some(LOCAL),
+            Role::Bucket(place) if place == self.shelf => Some(OBJECT),
             // Attestations, whose uploader takes the place of uploads, lie beside its local folder.
             Role::Public if self.shelf == Shelf::Uploads => Some(LOCAL),
             _ => None,
@@ -128,7 +145,7 @@ impl Claimant {
 
 /// Whether rows of the database of CI may claim what lies in such a storage.
 pub(super) fn is_of_ci(role: Role) -> bool {
-    CLAIMANTS.iter().any(|claimant| claimant.side == Side::Ci && claimant.store(role).is_some())
+    CLAIMANTS.iter().any(|claimant| claimant.side == Side::Ci && claimant.store_of(role).is_some())
 }
 
 /// All that is read.
@@ -159,7 +176,7 @@ impl Claimant {
     async fn named(&self, tables: Tables<'_>, places: &[Place<'_>]) -> Result<Vec<usize>, SourceError> {
         let candidates = places.iter().filter_map(|place| {
             let (folder, file) = place.path.rsplit_once('/')?;
-            Some((place, (folder.to_owned(), file.to_owned(), self.store(place.role)?)))
+            Some((place, (folder.to_owned(), file.to_owned(), self.store_of(place.role)?)))
         });
         let candidates: Vec<Candidate<'_, String>> = candidates.collect();
         let keys: Vec<&str> = candidates.iter().map(|(_, (folder, ..))| folder.as_str()).collect();
@@ -176,7 +193,7 @@ impl Claimant {
         places: &[Place<'_>],
     ) -> Result<Vec<usize>, SourceError> {
         let candidates = places.iter().filter_map(|place| {
-            let store = self.store(place.role)?;
+            let store = self.store_of(place.role)?;
             let (_, below) = below_hashed(place.path)?;
             let (id, file) = numbered(below, folder)?;
             Some((place, (id, file.to_owned(), store)))

@@ -12,27 +12,38 @@ enum At {
     Hidden,
     /// Files of this name.
     Named(&'static str),
+    /// Files whose names begin so.
+    Beginning(&'static str),
     /// All that does not lie in the folder of a hashed id.
     Unhashed,
 }
+
+/// Whether a storage is one of those that are meant.
+type Of = fn(Role) -> bool;
 
 /// Storages on disks and buckets, and what is GitLab's own in them.
 ///
 /// "Backup": what GitLab's backup leaves out (`lib/backup/tasks`); "uploader": `app/uploaders`; "Gitaly": its
 /// `config.GitalyDataPrefix` and <https://docs.gitlab.com/administration/gitaly/>.
-const INTERNAL: [(fn(Role) -> bool, At); 12] = [
+const INTERNAL: [(Of, At); 15] = [
     // Backup and uploader: `tmp/cache`, `tmp/work`, `tmp/uploads`, in which files are until they are complete.
     (is_folder, At::Below("tmp/")),
     // Uploader: the same below the folder of what belongs to nobody's project, and below each project's.
     (is_uploads, At::Below("-/system/tmp/")),
+    // Uploader: what is attached to a text that nobody has saved yet (PersonalFileUploader without a model).
+    (is_uploads, At::Below("-/system/temp/")),
     (is_uploads, At::Within("/tmp/cache/")),
     (is_uploads, At::Within("/tmp/work/")),
     // Backup: GitLab before 14 unpacked pages there.
     (is_pages, At::Below("@pages.tmp/")),
+    // Uploader: the base folder of Pages::DeploymentUploader is the hashed one.
+    (is_pages, At::Below("@hashed/tmp/")),
     // Backup: what a file system's check has found.
     (is_on_disk, At::Below("lost+found/")),
-    // Locks, and what network file systems keep of deleted files that are still open; Gitaly's `.gitaly-metadata`.
+    // Locks, and Gitaly's `.gitaly-metadata`.
     (is_on_disk, At::Hidden),
+    // What network file systems keep of deleted files that are still open, beside where they were.
+    (is_on_disk, At::Beginning(".nfs")),
     // Installations from source keep their empty folders in git.
     (is_folder, At::Named(".gitkeep")),
     // Uploader: direct uploads that are under way (`tmp/uploads`), and logs of running jobs (`tmp/builds`).
@@ -57,6 +68,7 @@ impl At {
             Self::Within(folders) => path.contains(folders),
             Self::Hidden => path.starts_with('.'),
             Self::Named(name) => path.rsplit('/').next() == Some(name),
+            Self::Beginning(name) => path.rsplit('/').next().is_some_and(|file| file.starts_with(name)),
             Self::Unhashed => super::files::below_hashed(path).is_none(),
         }
     }
@@ -83,7 +95,7 @@ fn is_git(role: Role) -> bool {
 }
 
 fn is_on_disk(role: Role) -> bool {
-    is_folder(role) || is_git(role)
+    is_folder(role) || is_git(role) || is_public(role)
 }
 
 fn is_public(role: Role) -> bool {
@@ -103,16 +115,27 @@ mod tests {
             (lfs, "tmp/cache/1-2/x", true),
             (lfs, "tmpo/x", false),
             (lfs, ".nfs0001", true),
+            (lfs, "ab/cd/.nfs0001", true),
+            (lfs, "ab/.nfs/x", false),
+            (lfs, "ab/x.nfs0001", false),
+            (bucket, "ab/.nfs0001", false),
+            (Role::Git, "@hashed/6b/86/.nfs0001", true),
+            (Role::Public, &format!("{hashed}/attestations/1/.nfs0001"), true),
             (lfs, ".lock/x", true),
             (lfs, "ab/.hidden", false),
             (lfs, "ab/.gitkeep", true),
             (lfs, "lost+found/#12", true),
             (uploads, "-/system/tmp/work/x", true),
+            (uploads, "-/system/temp/0123456789/x.png", true),
+            (lfs, "-/system/temp/0123456789/x.png", false),
             (uploads, "group/project/tmp/cache/1-2/x.png", true),
             (uploads, "group/tmp/0123456789/x.png", false),
             (uploads, "-/system/user/avatar/1/x.png", false),
             (lfs, "@pages.tmp/x", false),
             (Role::Folder(Shelf::Pages), "@pages.tmp/x", true),
+            (Role::Folder(Shelf::Pages), "@hashed/tmp/cache/1-2/artifacts.zip", true),
+            (Role::Folder(Shelf::Pages), "@hashed/6b/86/x", false),
+            (Role::Bucket(Shelf::Pages), "@hashed/tmp/x", false),
             (bucket, "tmp/uploads/1-2", true),
             (bucket, "tmp/builds/7/chunks/0.log", true),
             (bucket, "aa/bb/@final/cc", false),

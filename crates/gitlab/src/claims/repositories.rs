@@ -78,15 +78,20 @@ async fn sharded(
         return Ok(Vec::new());
     }
     let statement = format!(
-        "SELECT t.disk_path, s.name FROM {} t JOIN shards s ON s.id = t.shard_id WHERE t.disk_path = ANY ($1)",
+        "SELECT t.disk_path, s.name, t.shard_id IS NULL FROM {} t LEFT JOIN shards s ON s.id = t.shard_id \
+         WHERE t.disk_path = ANY ($1)",
         part.table
     );
     let values: [Value<'_>; 1] = [(&wanted, Type::TEXT_ARRAY)];
-    let read = |row: &Row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?));
+    let read =
+        |row: &Row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, Option<String>>(1)?, row.try_get(2)?));
     let rows = tables.snapshot.rows(&statement, &values, read).await?;
-    let known = rows
-        .into_iter()
-        .filter_map(|(path, shard)| Some((storages.git(&shard).ok()?, format!("{path}{suffix}"))));
+    let known = rows.into_iter().flat_map(|(path, shard, is_anywhere)| {
+        // A row that does not say on which shard it is may be on any.
+        let named = shard.and_then(|shard| storages.git(&shard).ok());
+        let any = storages.git.values().filter(move |_| is_anywhere).cloned();
+        any.chain(named).map(move |storage| (storage, format!("{path}{suffix}")))
+    });
     Ok(known.collect())
 }
 
@@ -113,9 +118,8 @@ async fn of_projects(
         let storage = storages.git(project.repository_storage.as_deref().unwrap_or_default()).ok()?;
         Some((storage, known.disk_path(project).ok()?))
     });
-    let beside = found.flat_map(|(storage, path)| {
-        OF_PROJECTS.map(|suffix| (storage.clone(), format!("{path}{suffix}")))
-    });
+    let beside = found
+        .flat_map(|(storage, path)| OF_PROJECTS.map(|suffix| (storage.clone(), format!("{path}{suffix}"))));
     Ok(beside.collect())
 }
 

@@ -117,6 +117,16 @@ impl Dialect {
         (self == Self::Rb).then(|| Setting::new(["registry", "storage"]))
     }
 
+    /// Whether the registry runs here.
+    pub(super) fn registry_enabled(self) -> Option<Setting> {
+        (self == Self::Rb).then(|| Setting::new(["registry", "enabled"]))
+    }
+
+    /// Whether the registry keeps in a database which images there are: yes, no, or where it can.
+    pub(super) fn registry_database(self) -> Option<Setting> {
+        (self == Self::Rb).then(|| Setting::new(["registry", "database", "enabled"]))
+    }
+
     /// The secret from which keys follow.
     pub(super) fn db_key_base(self) -> Option<Setting> {
         (self == Self::Rb).then(|| rails("db_key_base"))

@@ -24,24 +24,23 @@ pub(super) fn apply(
     if let Some(gitaly) = dialect.gitaly_storages() {
         named.extend(list(reading, &gitaly)?);
     }
-    // A storage may be named twice, with its address and with its folder.
     let mut without = Vec::new();
     for storage in named {
         match storage.folder(reading)? {
             Some(folder) => {
-                installation.git.insert(storage.name, folder);
+                installation.set_git(storage.name, folder);
             }
             None => without.push(storage),
         }
     }
-    for storage in without.into_iter().filter(|storage| !installation.git.contains_key(&storage.name)) {
-        let hint = format!("storages.gitlab-git-{}.root", storage.name);
-        reading.pass_over(
-            &storage.setting,
-            storage.node.line,
-            "does not say where the repositories lie",
-            &hint,
-        );
+    for storage in without {
+        if storage.is_elsewhere() {
+            installation.drop_built_in_git(&storage.name);
+        }
+        // A storage may be named twice, with its address and with its folder.
+        if !installation.git.contains_key(&storage.name) {
+            storage.tell(reading);
+        }
     }
     Ok(())
 }
@@ -60,7 +59,10 @@ impl Named {
         let hint = format!("storages.gitlab-git-{}.root", self.name);
         let setting = self.setting.below("path");
         let path = match &self.node.value {
-            Value::Map(map) => map.get("path").filter(|_| !self.is_elsewhere(reading.dialect)),
+            // In a `gitlab.yml`, the path of one on another machine only fills a gap.
+            Value::Map(map) => {
+                map.get("path").filter(|_| reading.dialect == Dialect::Rb || !self.is_elsewhere())
+            }
             // Very old installations name the folder only.
             Value::Text(_) => Some(&self.node),
             _ => None,
@@ -74,11 +76,28 @@ impl Named {
         Ok(path.map(|path| path.join(self.below).components().collect()))
     }
 
-    /// Whether Gitaly is on another machine: then the path in a `gitlab.yml` only fills a gap.
-    fn is_elsewhere(&self, dialect: Dialect) -> bool {
-        let address = self.node.get("gitaly_address").map(|node| &node.value);
-        dialect == Dialect::Yml
-            && matches!(address, Some(Value::Text(address)) if !address.starts_with("unix:"))
+    /// Whether Gitaly is asked over the network: then it may be on another machine.
+    fn is_elsewhere(&self) -> bool {
+        let address = self.node.get("gitaly_address").filter(|address| !address.is_empty());
+        matches!(address.map(|node| &node.value), Some(Value::Text(address)) if !address.starts_with("unix:"))
+    }
+
+    /// Tells that the folder is not known.
+    fn tell(&self, reading: &mut Reading<'_>) {
+        let hint = format!("storages.gitlab-git-{}.root", self.name);
+        let (setting, line) = (&self.setting, self.node.line);
+        if !self.is_elsewhere() {
+            reading.pass_over(setting, line, "does not say where the repositories lie", &hint);
+            return;
+        }
+        let name = reading.dialect.name(&setting.0);
+        reading.note(
+            line,
+            &format!(
+                "`{name}` is a Gitaly that is asked over the network: write into Stocktake's configuration, as \
+                 `{hint}`, where its repositories are mounted here"
+            ),
+        );
     }
 }
 

@@ -63,8 +63,10 @@ fn folders(installation: &mut Installation, reading: &mut Reading<'_>) -> Result
 /// The folder of uploads: the one in `public`, which leads to one elsewhere if the Linux package has set it up so.
 fn uploads(installation: &mut Installation, reading: &mut Reading<'_>) -> Result<(), InstallationError> {
     let dialect = reading.dialect;
+    let mut named = None;
     for setting in dialect.local(Shelf::Uploads) {
         if let Some(folder) = reading.path(&setting, &dialect::local_hint(Shelf::Uploads))? {
+            named = Some(folder.clone());
             installation.set_local(Shelf::Uploads, folder);
         }
     }
@@ -86,18 +88,59 @@ fn uploads(installation: &mut Installation, reading: &mut Reading<'_>) -> Result
             );
         }
     }
-    installation.set_uploads_folders();
+    installation.set_uploads_folders(named);
     Ok(())
 }
 
 fn registry(installation: &mut Installation, reading: &mut Reading<'_>) -> Result<(), InstallationError> {
     let dialect = reading.dialect;
+    if let Some(setting) = dialect.registry_enabled()
+        && reading.flag(&setting, REGISTRY)? == Some(false)
+    {
+        installation.registry.get_or_insert_default().folder = None;
+    }
     if let Some(folder) = reading.path(&dialect.registry_folder(), REGISTRY)? {
         installation.registry.get_or_insert_default().folder = Some(folder);
     }
     if let Some(url) = reading.text(&dialect.registry_url(), REGISTRY)? {
         installation.registry.get_or_insert_default().api_url = Some(url);
     }
+    registry_storage(installation, reading)?;
+    registry_database(installation, reading);
+    Ok(())
+}
+
+/// With a database of its own, the registry's folder does not have the images by name any more.
+fn registry_database(installation: &mut Installation, reading: &mut Reading<'_>) {
+    let Some(setting) = reading.dialect.registry_database() else { return };
+    let Some(node) = reading.value(&setting, REGISTRY) else { return };
+    let is_used = match &node.value {
+        Value::Flag(is_used) => *is_used,
+        Value::Text(text) => text != "false",
+        _ => false,
+    };
+    if !is_used {
+        return;
+    }
+    let place = installation.registry.get_or_insert_default();
+    place.folder = None;
+    if place.api_url.is_none() {
+        let name = reading.dialect.name(&setting.0);
+        reading.note(
+            node.line,
+            &format!(
+                "`{name}` keeps in a database which images there are, so that the registry's folder is not \
+                 enough: write `{REGISTRY}` with `kind = \"registry\"` into Stocktake's configuration"
+            ),
+        );
+    }
+}
+
+fn registry_storage(
+    installation: &mut Installation,
+    reading: &mut Reading<'_>,
+) -> Result<(), InstallationError> {
+    let dialect = reading.dialect;
     let Some(setting) = dialect.registry_storage().filter(|setting| reading.is_said(setting)) else {
         return Ok(());
     };

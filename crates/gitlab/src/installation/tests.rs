@@ -158,6 +158,10 @@ fn the_folder_of_uploads_has_the_names_that_lead_to_it() {
             vec!["/mnt/uploads", "/opt/gitlab/embedded/service/gitlab-rails/public/uploads"],
         ),
         ("gitlab_rails['uploads_storage_path'] = '/mnt'", vec!["/mnt/uploads"]),
+        (
+            "gitlab_rails['uploads_storage_path'] = '/mnt'\ngitlab_rails['uploads_directory'] = '/data'",
+            vec!["/mnt/uploads", "/data"],
+        ),
     ];
     for (text, folders) in cases {
         assert_eq!(rb(text).uploads_folders, folders, "{text}");
@@ -191,7 +195,7 @@ fn storages_of_gitaly() {
     let cases = [
         ("git_data_dirs({ 'a' => { 'path' => '/mnt/a' } })", vec![a.clone(), default.clone()]),
         ("git_data_dirs({ 'a' => '/mnt/a/' })", vec![a.clone(), default.clone()]),
-        ("git_data_dirs({ 'default' => { 'gitaly_address' => 'tcp://x:8075' } })", vec![default.clone()]),
+        ("git_data_dirs({ 'default' => { 'gitaly_address' => 'unix:/x' } })", vec![default.clone()]),
         (
             "gitaly['configuration'] = { storage: [ { name: 'a', path: '/mnt/a/repositories' } ] }",
             vec![a.clone(), default.clone()],
@@ -208,13 +212,50 @@ fn storages_of_gitaly() {
     }
     let elsewhere = "repositories:\n  storages:\n    default: {gitaly_address: 'tcp://x:1', path: /var/opt/gitlab/repo}\n    \
                      b: {gitaly_address: 'tcp://y:1'}\n    c: {gitaly_address: 'unix:/s', path: /mnt/c}\n";
-    let installation = yml(elsewhere);
-    assert_eq!(git(&installation), [pair("c", "/mnt/c"), pair("default", "/home/git/repositories")]);
-    let note = "gitlab.yml, line 4: `repositories.storages.b` does not say where the repositories lie, so it was passed over: \
+    for before in [Installation::source(), Installation::none()] {
+        let installation = read(before, "gitlab.yml", elsewhere).unwrap();
+        assert_eq!(git(&installation), [pair("c", "/mnt/c")]);
+        let note = |line: usize, name: &str| {
+            over_the_network(&format!("gitlab.yml, line {line}: `repositories.storages.{name}`"), name)
+        };
+        assert_eq!(installation.notes, [note(4, "b"), note(3, "default")]);
+    }
+    let installation = yml("repositories: {storages: {b: {}}}");
+    let note = "gitlab.yml, line 1: `repositories.storages.b` does not say where the repositories lie, so it was passed over: \
                 write `storages.gitlab-git-b.root` into Stocktake's configuration instead";
     assert_eq!(installation.notes, [note]);
-    let installation = read(Installation::none(), "gitlab.yml", elsewhere).unwrap();
-    assert_eq!((git(&installation), installation.notes.len()), (vec![pair("c", "/mnt/c")], 2));
+}
+
+fn over_the_network(setting: &str, name: &str) -> String {
+    format!(
+        "{setting} is a Gitaly that is asked over the network: write into Stocktake's configuration, as \
+         `storages.gitlab-git-{name}.root`, where its repositories are mounted here"
+    )
+}
+
+#[test]
+fn a_gitaly_elsewhere_has_not_the_folder_that_is_built_in() {
+    for (text, setting) in [
+        (
+            "git_data_dirs({ 'default' => { 'gitaly_address' => 'tcp://x:8075' } })",
+            "git_data_dirs['default']",
+        ),
+        (
+            "gitlab_rails['repositories_storages'] = { 'default' => { 'gitaly_address' => 'tls://x:1' } }",
+            "gitlab_rails['repositories_storages']['default']",
+        ),
+    ] {
+        let installation = rb(text);
+        let note = over_the_network(&format!("gitlab.rb, line 1: `{setting}`"), "default");
+        assert_eq!((git(&installation), installation.notes), (vec![], vec![note]), "{text}");
+    }
+    // On the machine of a Gitaly that others ask over the network, its folder is named; a file read later, which
+    // Rails has, does not take it away.
+    let both = "gitlab_rails['repositories_storages'] = { 'default' => { 'gitaly_address' => 'tcp://x:1' } }\n\
+                gitaly['configuration'] = { storage: [ { name: 'default', path: '/mnt/d' } ] }";
+    let rendered = "repositories: {storages: {default: {gitaly_address: 'tcp://x:1', path: /gap}}}";
+    let installation = read(rb(both), "gitlab.yml", rendered).unwrap();
+    assert_eq!((git(&installation), installation.notes), (vec![pair("default", "/mnt/d")], vec![]));
 }
 
 #[test]
@@ -236,6 +277,26 @@ fn the_registry() {
         ("registry['storage'] = { 's3' => { 'bucket' => 'b' } }", place(None, None), 1),
         ("registry['storage'] = { 'filesystem' => { 'rootdirectory' => '/r' } }", place(Some("/r"), None), 0),
         ("registry['storage'] = x", place(None, None), 1),
+        ("registry['enabled'] = false", place(None, None), 0),
+        ("registry['enabled'] = true", place(Some(built_in), None), 0),
+        (
+            "registry['enabled'] = false\ngitlab_rails['registry_api_url'] = 'http://r'",
+            place(None, Some("http://r")),
+            0,
+        ),
+        (
+            "registry['enabled'] = false\ngitlab_rails['registry_path'] = '/mnt/r'",
+            place(Some("/mnt/r"), None),
+            0,
+        ),
+        ("registry['database'] = { 'enabled' => false }", place(Some(built_in), None), 0),
+        ("registry['database'] = { 'enabled' => true }", place(None, None), 1),
+        ("registry['database'] = { 'enabled' => 'prefer' }", place(None, None), 1),
+        (
+            "registry['database'] = { 'enabled' => true }\ngitlab_rails['registry_api_url'] = 'http://r'",
+            place(None, Some("http://r")),
+            0,
+        ),
     ];
     for (text, registry, notes) in cases {
         let installation = rb(text);

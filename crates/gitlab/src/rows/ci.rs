@@ -72,7 +72,7 @@ impl JobArtifact {
         Ok(if self.file_location == Some(LEGACY) && self.file_type != Some(TRACE) {
             format!("{}/{project}/{job}/{file}", path::month(created))
         } else {
-            path::below(project, &[&path::day(created), &job, &self.id, file])
+            path::below(project, &[&path::Day(created), &job, &self.id, file])
         })
     }
 }

@@ -207,7 +207,11 @@ impl Table for DependencyProxyManifest {
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
         let expected: Option<Digest> = self.digest.as_deref().and_then(digest::of_manifest);
         let Self { id, group_id, created_at, updated_at: touched_at, size, file_store, file, .. } = self;
-        Facts { expected, touched_at, ..proxied(storages, id, group_id, created_at, size, file_store, file.as_ref()) }
+        Facts {
+            expected,
+            touched_at,
+            ..proxied(storages, id, group_id, created_at, size, file_store, file.as_ref())
+        }
     }
 }
 

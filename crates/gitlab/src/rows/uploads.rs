@@ -105,7 +105,7 @@ impl Upload {
         }
         let id = || filled(self.model_id, "model_id");
         match self.uploader.as_deref().unwrap_or_default() {
-            "FileUploader" => Ok(format!("{}/{path}", attachments(id()?, known)?)),
+            "FileUploader" => attachment(id()?, path, known),
             "NamespaceFileUploader" => Ok(format!("-/system/namespace/{}/{path}", id()?)),
             "PersonalFileUploader" => {
                 let id = id()?;
@@ -133,15 +133,19 @@ impl Upload {
     }
 }
 
-/// The folder of a project's attachments, below that of uploads.
-fn attachments(project: i64, known: &Known) -> Result<String, String> {
+/// Where an attachment of a project lies, below the folder of uploads.
+fn attachment(project: i64, path: &str, known: &Known) -> Result<String, String> {
     let found = known.projects.get(&project);
     let found = found.ok_or_else(|| format!("the project {project} that it belongs to is missing"))?;
     if found.has_hashed_attachments() {
-        return Ok(format!("@hashed/{}", path::hashed(project)));
+        let mut place = "@hashed/".to_owned();
+        path::push_hashed(&mut place, project);
+        return Ok(place + "/" + path);
     }
-    let path = known.project_paths.get(&project).cloned();
-    path.ok_or_else(|| format!("the project {project} has no full path (no row in routes)"))
+    let folder = known.project_paths.get(&project);
+    let folder =
+        folder.ok_or_else(|| format!("the project {project} has no full path (no row in routes)"))?;
+    Ok(format!("{folder}/{path}"))
 }
 
 /// The path of a very old row, below the folder of uploads.
@@ -152,4 +156,53 @@ fn absolute(path: &str, storages: &Storages) -> Result<String, String> {
     below
         .map(ToOwned::to_owned)
         .ok_or_else(|| format!("its path {path:?} is absolute, and not below the folder of uploads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// What is made of a local upload of this uploader and owner, of which no row is there.
+    fn orphaned(uploader: &str, model: &str, id: Option<i64>, path: &str) -> (Result<String, String>, Rule) {
+        let upload = Upload {
+            id: 7,
+            size: None,
+            path: Some(path.to_owned()),
+            checksum: None,
+            model_id: id,
+            model_type: Some(model.to_owned()),
+            uploader: Some(uploader.to_owned()),
+            created_at: None,
+            store: None,
+            namespace_id: None,
+            project_id: None,
+        };
+        let owners = owners::model(model).map(|model| (model, HashSet::new()));
+        let known = Known { owners: owners.into_iter().collect(), ..Known::default() };
+        let facts = upload.describe(&known, &Storages::default());
+        (facts.path, facts.rule)
+    }
+
+    #[test]
+    fn a_file_is_found_though_its_owner_is_gone_where_its_path_tells_enough() {
+        let plain = "uploads/-/system/note/attachment/9/a.txt";
+        for (uploader, model, id, path, expected) in [
+            ("AttachmentUploader", "Note", Some(9), plain, Some("-/system/note/attachment/9/a.txt")),
+            ("AttachmentUploader", "Note", None, plain, Some("-/system/note/attachment/9/a.txt")),
+            ("NamespaceFileUploader", "Namespace", Some(9), "s/a", Some("-/system/namespace/9/s/a")),
+            ("PersonalFileUploader", "Snippet", Some(9), "s/a", Some("-/system/personal_snippet/9/s/a")),
+            ("PersonalFileUploader", "User", Some(9), "s/a", Some("-/system/user/9/s/a")),
+            ("PersonalFileUploader", "User", None, "s/a", None),
+            // The project's layout is not known.
+            ("FileUploader", "Project", Some(9), "s/a", None),
+        ] {
+            let (path, rule) = orphaned(uploader, model, id, path);
+            assert_eq!(path.ok().as_deref(), expected, "{uploader} {model}");
+            let id = id.map(|id| id.to_string()).unwrap_or_default();
+            let why = format!("The model which owns this Upload is missing. Upload ID#7, {model} ID#{id}");
+            assert_eq!(rule, Rule::Unresolved(why), "{uploader} {model}");
+        }
+    }
 }

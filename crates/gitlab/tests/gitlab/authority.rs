@@ -141,9 +141,30 @@ async fn tokens_of_another_kind_are_for_what_gitlab_says_or_for_reading() {
         (private(), 403, (200, &api), reading),
     ];
     for (credential, status, (oauth, info), scope) in rows {
-        let gitlab = gitlab(&[(USER, 200, ADA), (SELF, status, kind), (OAUTH, oauth, info)]);
+        let own = if status == 404 { r#"{"error":"404 Not Found"}"# } else { kind };
+        let gitlab = gitlab(&[(USER, 200, ADA), (SELF, status, own), (OAUTH, oauth, info)]);
         let found = identify(&gitlab, &credential).await.unwrap();
         assert_eq!(found, Some(ada(scope)), "{status} {oauth} {info}");
+    }
+}
+
+#[tokio::test]
+async fn only_gitlab_itself_can_say_that_it_does_not_know_the_question() {
+    let (all, reading) = (Some(Scope::Api), Some(Scope::ReadApi));
+    for (body, scope) in [
+        (r#"{"error":"404 Not Found"}"#, all),
+        (r#"{"message":"404 Not found"}"#, all),
+        (r#"{"message":{"id":["404"]}}"#, reading),
+        (r#"{"message":"Not Found"}"#, reading),
+        (r#"{"status":"404"}"#, reading),
+        ("404 page not found", reading),
+        ("<html>404 Not Found</html>", reading),
+        ("", reading),
+    ] {
+        let gitlab = gitlab(&[(USER, 200, ADA), (SELF, 404, body)]);
+        for credential in [private(), bearer()] {
+            assert_eq!(identify(&gitlab, &credential).await.unwrap(), Some(ada(scope)), "{body}");
+        }
     }
 }
 

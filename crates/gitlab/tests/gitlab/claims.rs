@@ -29,6 +29,18 @@ const INDEXES: &str = "
     INSERT INTO packages_debian_project_component_files VALUES (9, 'Packages');
     INSERT INTO packages_debian_project_distributions VALUES (9, 1, 'Release', 'InRelease');";
 
+/// Rows of newer versions that the fixture does not have, and what virtual registries fetched.
+const FETCHED: &str = "
+    CREATE TABLE packages_rubygems_spec_files (
+        id bigint PRIMARY KEY, file text NOT NULL, object_storage_key text NOT NULL, file_store smallint);
+    CREATE TABLE virtual_registries_packages_maven_cache_entries (
+        object_storage_key text NOT NULL, file text, file_store smallint NOT NULL DEFAULT 1);
+    CREATE TABLE virtual_registries_container_cache_remote_entries (
+        object_storage_key text NOT NULL, file text, file_store smallint NOT NULL DEFAULT 1);
+    INSERT INTO packages_rubygems_spec_files VALUES (1, 'specs.4.8.gz', 'gems/1', 1);
+    INSERT INTO virtual_registries_packages_maven_cache_entries VALUES ('maven/1', 'a.jar');
+    INSERT INTO virtual_registries_container_cache_remote_entries VALUES ('container/1', 'layer', 2);";
+
 const DELETED: &str = "
     CREATE TABLE ci_deleted_objects (
         id bigint PRIMARY KEY, file_store smallint NOT NULL DEFAULT 1, store_dir text NOT NULL, file text NOT NULL);
@@ -52,7 +64,7 @@ async fn assert_claims(source: &GitlabSource, cases: &[Case<'_>]) {
 fn loaded() -> String {
     let url = postgres().create_database().unwrap();
     GitlabFixture::load(&url).unwrap();
-    postgres().sql(&url, &format!("{INDEXES}{DELETED}")).unwrap();
+    postgres().sql(&url, &format!("{INDEXES}{FETCHED}{DELETED}")).unwrap();
     url
 }
 
@@ -133,6 +145,12 @@ async fn files_of_rows_that_are_no_records() {
         ("packages-disk", below(ONE, "debian_project_distribution/9/Release"), Claim::Row),
         ("packages-disk", below(ONE, "debian_project_distribution/9/InRelease"), Claim::Row),
         ("packages-disk", below(ONE, "debian_project_distribution/9/x"), Claim::Nobody),
+        ("packages-disk", "gems/1/specs.4.8.gz".to_owned(), Claim::Row),
+        ("dependency_proxy-disk", "maven/1/a.jar".to_owned(), Claim::Row),
+        ("dependency_proxy-disk", "maven/1/b.jar".to_owned(), Claim::Nobody),
+        ("dependency_proxy-bucket", "maven/1/a.jar".to_owned(), Claim::Nobody),
+        ("dependency_proxy-bucket", "container/1/layer".to_owned(), Claim::Row),
+        ("packages-bucket", "container/1/layer".to_owned(), Claim::Nobody),
         ("public-disk", below(ONE, "attestations/1/predicate.json"), Claim::Row),
         ("uploads-bucket", below(ONE, "attestations/2/predicate.json"), Claim::Row),
         ("public-disk", below(ONE, "attestations/2/predicate.json"), Claim::Nobody),
@@ -149,6 +167,66 @@ async fn files_of_rows_that_are_no_records() {
         cases.iter().map(|(storage, path, claim)| (*storage, path.as_str(), *claim)).collect();
     assert_claims(&source, &cases).await;
     assert_claims(&source, &[]).await;
+}
+
+#[tokio::test]
+async fn attachments_of_projects_that_are_gone() {
+    let url = loaded();
+    let rows = "INSERT INTO uploads (id, size, path, model_id, model_type, uploader, created_at, store) VALUES \
+                (901, 1, 'aa/left.png', 7, 'Project', 'FileUploader', now(), 1), \
+                (902, 1, 'aa/old.png', 7, 'Project', 'FileUploader', now(), NULL), \
+                (903, 1, 'aa/moved.png', 7, 'Project', 'FileUploader', now(), 2), \
+                (904, 1, 'aa/other.png', 7, 'Group', 'NamespaceFileUploader', now(), 1)";
+    postgres().sql(&url, rows).unwrap();
+    let at = |folder: &str, file: &str| format!("@hashed/{folder}/{file}");
+    let cases = [
+        ("uploads-disk", at(SEVEN, "aa/left.png"), Claim::Row),
+        ("uploads-disk", at(SEVEN, "aa/old.png"), Claim::Row),
+        ("uploads-disk", at(SEVEN, "aa/moved.png"), Claim::Nobody),
+        ("uploads-disk", at(SEVEN, "aa/other.png"), Claim::Nobody),
+        ("uploads-disk", at(SEVEN, "ab/left.png"), Claim::Nobody),
+        // The same name in a folder of another project.
+        ("uploads-disk", at(ONE, "aa/left.png"), Claim::Nobody),
+        ("uploads-bucket", at(SEVEN, "aa/left.png"), Claim::Nobody),
+        ("lfs-disk", at(SEVEN, "aa/left.png"), Claim::Nobody),
+    ];
+    let cases: Vec<Case<'_>> =
+        cases.iter().map(|(storage, path, claim)| (*storage, path.as_str(), *claim)).collect();
+    assert_claims(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn container_repositories_that_are_younger_than_the_catalogue() {
+    let url = postgres().create_database().unwrap();
+    GitlabFixture::load(&url).unwrap();
+    let rows = "INSERT INTO routes (source_id, source_type, path) VALUES \
+                (901, 'Project', 'New/Sub/App'), (901, 'Namespace', 'new/group'); \
+                INSERT INTO container_repositories (id, project_id, name, created_at) VALUES \
+                (901, 901, '', now()), (902, 901, 'web/front', now())";
+    postgres().sql(&url, rows).unwrap();
+    let cases = [
+        ("registry", "new/sub/app", Claim::Row),
+        ("registry", "new/sub/app/web/front", Claim::Row),
+        ("registry", "new/sub/app/web", Claim::Nobody),
+        ("registry", "new/sub", Claim::Nobody),
+        ("registry", "new/group", Claim::Nobody),
+        ("packages-disk", "new/sub/app", Claim::Nobody),
+    ];
+    assert_claims(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn repositories_of_no_shard_may_be_on_any() {
+    let url = postgres().create_database().unwrap();
+    GitlabFixture::load(&url).unwrap();
+    let row = "INSERT INTO snippet_repositories (snippet_id, disk_path) VALUES (901, '@snippets/aa/bb/aabb')";
+    postgres().sql(&url, row).unwrap();
+    let cases = [
+        ("git-default", "@snippets/aa/bb/aabb.git", Claim::Row),
+        ("git-second", "@snippets/aa/bb/aabb.git", Claim::Row),
+        ("git-second", "@snippets/aa/bb/aabb.wiki.git", Claim::Nobody),
+    ];
+    assert_claims(&source(&url), &cases).await;
 }
 
 #[tokio::test]

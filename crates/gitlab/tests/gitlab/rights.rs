@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stocktake_domain::{Location, Model, Rule};
 use stocktake_domain::ports::{Claim, Source as _, SourceError};
+use stocktake_domain::{Location, Model, Rule};
 use stocktake_gitlab::{GitlabSettings, GitlabSource, grants};
 use stocktake_testbed::{GitlabFixture, PgCluster, postgres};
 

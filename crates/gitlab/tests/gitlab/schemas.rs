@@ -5,7 +5,7 @@ use stocktake_domain::{Digest, Metadata, Model};
 use stocktake_gitlab::GitlabSource;
 use stocktake_testbed::{GitlabFixture, postgres};
 
-use crate::support::{all, assert_rows, row, source, unreadable};
+use crate::support::{absent, all, assert_rows, decomposed, row, source, unreadable};
 
 #[tokio::test]
 async fn all_rows_of_all_models_are_what_they_say() {
@@ -24,13 +24,40 @@ async fn an_older_version_is_read_as_far_as_it_goes() {
     let url = postgres().create_database().unwrap();
     let fixture = GitlabFixture::load_older(&url).unwrap();
     let source = source(&url);
-    let unreadable = unreadable(&source).await;
-    assert_eq!(unreadable.keys().copied().collect::<Vec<_>>(), ["supply_chain_attestations"]);
-    assert!(unreadable["supply_chain_attestations"].contains("slsa_attestations is not there"));
+    assert!(unreadable(&source).await.is_empty());
+    let absent = absent(&source).await;
+    let why = "GitLab's table slsa_attestations is not there: this version does not have it".to_owned();
+    assert_eq!(absent, [("supply_chain_attestations", why)].into());
     let error = source.page(Model::SupplyChainAttestations, None, 10).await.unwrap_err();
     assert!(matches!(error, SourceError::Refused(..)));
     let readable = Model::ALL.into_iter().filter(|model| *model != Model::SupplyChainAttestations);
     assert_rows(&source, &fixture.records, readable).await;
+}
+
+#[tokio::test]
+async fn a_database_that_shows_no_table_of_gitlab_has_no_absent_models() {
+    let [empty, hidden, main] = [(); 3].map(|()| postgres().create_database().unwrap());
+    GitlabFixture::load(&hidden).unwrap();
+    let hide = "CREATE ROLE gitlab_outsider LOGIN PASSWORD 'word'; REVOKE ALL ON SCHEMA public FROM PUBLIC";
+    postgres().sql(&hidden, hide).unwrap();
+    let (_, place) = hidden.split_once('@').unwrap();
+    for url in [&empty, &format!("postgres://gitlab_outsider:word@{place}")] {
+        let source = source(url);
+        assert!(absent(&source).await.is_empty());
+        let unreadable = unreadable(&source).await;
+        assert_eq!(unreadable.len(), Model::ALL.len());
+        for why in unreadable.values() {
+            assert!(why.contains("database_url must name GitLab's database"), "{why}");
+        }
+    }
+    // The same of the second database, whose tables are nowhere else.
+    GitlabFixture::load(&main).unwrap();
+    postgres().sql(&main, "DROP TABLE ci_secure_files").unwrap();
+    let source = decomposed(&main, &empty);
+    assert!(absent(&source).await.is_empty());
+    let unreadable = unreadable(&source).await;
+    assert_eq!(unreadable.keys().copied().collect::<Vec<_>>(), ["ci_secure_files"]);
+    assert!(unreadable["ci_secure_files"].contains("ci_database_url must name"), "{unreadable:?}");
 }
 
 #[tokio::test]
@@ -79,8 +106,7 @@ async fn a_verification_that_gitlab_begins_is_seen_at_the_next_survey() {
     postgres().sql(&url, "TRUNCATE pages_deployment_states").unwrap();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
-    let shown =
-        async || source.page(Model::PagesDeployments, None, 1).await.unwrap().rows[0].elsewhere.clone();
+    let shown = async || source.page(Model::PagesDeployments, None, 1).await.unwrap().rows[0].elsewhere;
     assert_eq!(shown().await, None);
     postgres().sql(&url, "INSERT INTO pages_deployment_states VALUES (1, now(), 2, '0123')").unwrap();
     assert!(unreadable(&source).await.is_empty());
@@ -92,7 +118,7 @@ async fn about(source: &GitlabSource, model: Model) -> Option<u64> {
     let survey = source.survey().await.unwrap();
     match survey.into_iter().find(|(of, _)| *of == model).unwrap().1 {
         Readable::Yes { about } => about,
-        Readable::No(why) => panic!("{why}"),
+        Readable::Absent(why) | Readable::No(why) => panic!("{why}"),
     }
 }
 

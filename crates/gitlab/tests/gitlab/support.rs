@@ -106,11 +106,24 @@ pub(crate) async fn assert_rows(
 
 /// Why models cannot be read, of those that cannot.
 pub(crate) async fn unreadable(source: &GitlabSource) -> BTreeMap<&'static str, String> {
-    let survey = source.survey().await.unwrap();
-    assert!(survey.iter().map(|(model, _)| *model).eq(Model::ALL));
-    let no = survey.into_iter().filter_map(|(model, readable)| match readable {
-        Readable::Yes { .. } => None,
+    let reasons = surveyed(source).await.into_iter().filter_map(|(model, readable)| match readable {
+        Readable::Yes { .. } | Readable::Absent(_) => None,
         Readable::No(why) => Some((model.name(), why)),
     });
-    no.collect()
+    reasons.collect()
+}
+
+/// How models are told to be absent, of those that are.
+pub(crate) async fn absent(source: &GitlabSource) -> BTreeMap<&'static str, String> {
+    let reasons = surveyed(source).await.into_iter().filter_map(|(model, readable)| match readable {
+        Readable::Yes { .. } | Readable::No(_) => None,
+        Readable::Absent(why) => Some((model.name(), why)),
+    });
+    reasons.collect()
+}
+
+async fn surveyed(source: &GitlabSource) -> Vec<(Model, Readable)> {
+    let survey = source.survey().await.unwrap();
+    assert!(survey.iter().map(|(model, _)| *model).eq(Model::ALL));
+    survey
 }

@@ -8,7 +8,7 @@ use stocktake_domain::{Entry, Status};
 
 use crate::error::Fault;
 use crate::queries::{DUE_NOW, RECORD, STARTED};
-use crate::rows::{DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, StagedRow};
+use crate::rows::{DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, StagedRow, digest_of};
 use crate::schema::records;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -60,7 +60,7 @@ impl Changes {
 
     /// Applies a batch of entries, in the order of their keys.
     pub(crate) async fn apply<S: Session>(&mut self, session: &mut S, pairs: Vec<Pair>) -> Result<(), Fault> {
-        let mut writes = Vec::new();
+        let mut new = Vec::new();
         let mut changed = Vec::new();
         for Pair { entry, known } in pairs {
             match known {
@@ -68,20 +68,27 @@ impl Changes {
                     self.applied.added += 1;
                     self.due |= !entry.disabled;
                     let due_at = self.leases.due_at(&entry.storage, &entry.key, self.now);
-                    writes.push(entry.into_new_record(self.model, self.from_source, due_at));
+                    new.push(entry.into_new_record(self.model, self.from_source, due_at));
                 }
-                Some((record, started)) if self.differs(&entry, &record) => {
-                    changed.push((entry, record, started));
+                Some((record, started)) => {
+                    if self.differs(&waiting(entry.clone(), &record, started), &record) {
+                        changed.push((entry, record, started));
+                    } else {
+                        self.applied.unchanged += 1;
+                    }
                 }
-                Some(_) => self.applied.unchanged += 1,
             }
         }
+        let mut writes = Vec::new();
         for (entry, record, started) in self.lock(session, changed).await? {
             self.applied.changed += 1;
             writes.push(self.change(entry, record, started)?);
         }
+        if !new.is_empty() {
+            self.make_queues(session, &new).await?;
+            session.add_records(new).await?;
+        }
         if !writes.is_empty() {
-            writes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             self.make_queues(session, &writes).await?;
             session.write_records(writes).await?;
         }
@@ -141,6 +148,7 @@ impl Changes {
 
     /// The record as the entry makes it.
     fn change(&mut self, entry: StagedRow, mut record: RecordRow, started: bool) -> Result<RecordRow, Fault> {
+        let entry = waiting(entry, &record, started);
         let was_disabled = record.state == DISABLED;
         let forgets = entry.expected != record.expected;
         let again = forgets || calls_for_reading(&entry, &record);
@@ -161,7 +169,12 @@ impl Changes {
             (record.baseline, record.baseline_at) = (None, None);
         }
         if entry.elsewhere != record.elsewhere {
-            record.agrees = None;
+            let both = entry.elsewhere.as_deref().zip(record.baseline.as_deref());
+            let both = both.filter(|_| record.state == SUCCEEDED);
+            record.agrees = match both {
+                Some((theirs, ours)) => digest_of(ours)?.compare(&digest_of(theirs)?),
+                None => None,
+            };
         }
         record.accepted &= !forgets && entry.rule == record.rule;
         record.from_source |= self.from_source;
@@ -217,11 +230,28 @@ impl Changes {
     }
 }
 
+/// The entry without its touch, if that is all that would make a running attempt void: the next look brings it again.
+fn waiting(mut entry: StagedRow, record: &RecordRow, started: bool) -> StagedRow {
+    if started && is_touched(&entry, record) && entry.expected == record.expected && !is_moved(&entry, record)
+    {
+        entry.touched_at = record.touched_at;
+    }
+    entry
+}
+
 /// Whether the entry says of the record's content what makes it necessary to read it again, but for the digest.
 fn calls_for_reading(entry: &StagedRow, record: &RecordRow) -> bool {
-    let touched = matches!((entry.touched_at, record.touched_at), (Some(new), Some(known)) if new > known);
-    touched
-        || entry.storage != record.storage
+    is_touched(entry, record) || is_moved(entry, record)
+}
+
+/// Whether the content was changed since that was last known. Of a record that is not yet the source's nothing was.
+fn is_touched(entry: &StagedRow, record: &RecordRow) -> bool {
+    entry.touched_at > record.touched_at && (record.touched_at.is_some() || record.from_source)
+}
+
+/// Whether other content, or content that is read in another way, is meant.
+fn is_moved(entry: &StagedRow, record: &RecordRow) -> bool {
+    entry.storage != record.storage
         || entry.path != record.path
         || entry.rule != record.rule
         || entry.mutable != record.mutable

@@ -48,7 +48,9 @@ pub(super) async fn reap<S: Session>(
         "SELECT {LEASE} FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? ORDER BY l.id"
     ));
     let sql = sql.push(S::DIALECT.for_update_skip_locked()).bind(now).bind(now);
-    let over: Vec<LeaseRow> = session.load(sql).await?;
+    let mut over: Vec<LeaseRow> = session.load(sql).await?;
+    // The records of several leases are locked in the order of their keys, as everybody locks records.
+    over.sort_unstable_by(|a, b| (a.model, &a.first_key).cmp(&(b.model, &b.first_key)));
     let mut reaped = Reaped::default();
     let any = !over.is_empty();
     for lease in over {
@@ -77,11 +79,11 @@ async fn time_out<S: Session>(
         "UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
          retry_at = ?, retry_count = r.retry_count + 1, failure_kind = ?, failure = ?, \
          calculated = NULL \
-         WHERE r.model = ? AND r.key",
+         WHERE",
     );
     let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now);
-    let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure.text().to_owned()).bind(lease.model);
-    let sql = sql.push(before).push("SELECT r.key");
+    let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure.text().to_owned());
+    let sql = sql.push(before).bind(lease.model).push("SELECT r.key");
     let sql = push_in_queue(sql, S::DIALECT, lease.model, &lease.storage, &span);
     let sql = sql.push(" AND r.due_at >= ? AND r.due_at <= ?").bind(lease.due_from).bind(lease.claimed_at);
     let sql = sql.push(by_key(false)).push(S::DIALECT.for_update()).push(after);

@@ -52,8 +52,8 @@ pub(crate) async fn matching<S: Session>(
 ) -> Result<u64, Fault> {
     // A query of its own names the keys: it may join, which an UPDATE may not do alike in both databases.
     let (before, after) = S::DIALECT.one_of();
-    let sql = recalculation(now).push(" WHERE r.model = ? AND r.key").bind(filter.model);
-    let sql = filter.select_from(sql.push(before).push("SELECT r.key"), S::DIALECT, span);
+    let sql = recalculation(now).push(" WHERE").push(before).bind(filter.model);
+    let sql = filter.select_from(sql.push("SELECT r.key"), S::DIALECT, span);
     session.execute(sql.push(after)).await
 }
 

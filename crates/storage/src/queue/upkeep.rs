@@ -43,9 +43,8 @@ pub(super) async fn retry_failed<S: Session>(
     let mut due = 0;
     for (model, keys) in keys_of {
         let (before, after) = S::DIALECT.one_of();
-        let sql =
-            Sql::<()>::new(format!("UPDATE records AS r SET due_at = {DUE_NOW} WHERE r.model = ? AND r.key"));
-        let sql = sql.bind(now).bind(now).bind(model).push(before).push("SELECT r.key");
+        let sql = Sql::<()>::new(format!("UPDATE records AS r SET due_at = {DUE_NOW} WHERE"));
+        let sql = sql.bind(now).bind(now).push(before).bind(model).push("SELECT r.key");
         let sql = Filter::of_keys(model, keys).select_from(sql, S::DIALECT, &Span::all());
         due += session.execute(sql.push(after)).await?;
     }
@@ -82,10 +81,8 @@ pub(super) async fn expire_succeeded<S: Session>(
     }
     mark::hold_claims(session, sweep.model, None).await?;
     let (before, after) = S::DIALECT.one_of();
-    let sql = Sql::<()>::new(format!(
-        "UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} WHERE r.model = ? AND r.key"
-    ));
-    let sql = sql.bind(sweep.now).bind(sweep.now).bind(sweep.model).push(before).push("SELECT r.key");
+    let sql = Sql::<()>::new(format!("UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} WHERE"));
+    let sql = sql.bind(sweep.now).bind(sweep.now).push(before).bind(sweep.model).push("SELECT r.key");
     let sql = sweep.select_old(sql, S::DIALECT, &span).push(by_key(false)).push(S::DIALECT.for_update());
     let expired = session.execute(sql.push(after)).await?;
     Ok(((next, expired), expired > 0))

@@ -49,6 +49,13 @@ impl Session for SqliteConnection {
         ready(Ok(written))
     }
 
+    fn add_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
+        let all = records.iter().try_for_each(|record| {
+            diesel::insert_into(records::table).values(record).execute(self).map(|_| ())
+        });
+        ready(all.map_err(Fault::from))
+    }
+
     fn write_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
         let all = records.iter().try_for_each(|record| {
             diesel::replace_into(records::table).values(record).execute(self).map(|_| ())

@@ -60,6 +60,14 @@ pub(super) async fn run<S: Session>(
 ) -> Result<(Option<SyncApplied>, bool), Fault> {
     let Piece { holder, entries, all_of, state, now } = piece;
     let model = state.model;
+    if entries.is_empty() && all_of.is_none() {
+        // Only the state: that waits for no import.
+        let held = holds(session, holder, now).await?;
+        if held {
+            keep(session, state).await?;
+        }
+        return Ok((held.then(SyncApplied::default), false));
+    }
     // First the model, then the sync: who waits here for an import may lose the sync meanwhile, and then sees it.
     let mut changes = Changes::begin(session, model, true, now).await?;
     if !holds(session, holder, now).await? {
@@ -126,7 +134,8 @@ fn from_source<T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
     push_keys_in(sql.push(" FROM records r WHERE r.from_source AND r.model = ?").bind(model), span)
 }
 
-/// Deletes the source's records of the span that are not among its entries; returns how many.
+/// Deletes the source's records of the span that are not among its entries; returns how many. What lies between
+/// two that stay goes by its range, which no planner can find in another way.
 async fn delete<S: Session>(
     session: &mut S,
     model: i16,
@@ -141,16 +150,13 @@ async fn delete<S: Session>(
         let keys: Vec<Vec<u8>> = session.load(sql.push(" LIMIT ? + 0").bind(limit)).await?;
         let Some(last) = keys.last() else { return Ok(deleted) };
         span.from = key::behind(last.clone());
-        let has_entry = |key: &Vec<u8>| pairs.binary_search_by(|pair| pair.entry.key.cmp(key)).is_ok();
-        let gone: Vec<Vec<u8>> = keys.into_iter().filter(|key| !has_entry(key)).collect();
-        if gone.is_empty() {
-            continue;
+        for run in keys.split(|key| pairs.binary_search_by(|pair| pair.entry.key.cmp(key)).is_ok()) {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+            let run = Span { from: first.clone(), to: key::behind(last.clone()) };
+            let sql =
+                Sql::<()>::new("DELETE FROM records AS r WHERE r.from_source AND r.model = ?").bind(model);
+            deleted += session.execute(push_keys_in(sql, &run)).await?;
         }
-        let (before, after) = S::DIALECT.one_of();
-        let sql = Sql::<()>::new("DELETE FROM records WHERE model = ? AND key").bind(model);
-        let sql = sql.push(before).push("SELECT r.key");
-        let sql = Filter::of_keys(model, gone).select_from(sql, S::DIALECT, &Span::all());
-        deleted += session.execute(sql.push(after)).await?;
     }
 }
 

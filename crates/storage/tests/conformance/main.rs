@@ -120,7 +120,8 @@ on_both! {
         pieces_add_change_and_leave,
         pieces_of_composite_keys_and_of_thousands,
         a_later_touch_recalculates_once,
-        a_changed_checksum_elsewhere_forgets_how_ours_compared,
+        a_touch_leaves_a_running_attempt_to_its_end,
+        a_changed_checksum_elsewhere_is_compared_or_forgets_how_ours_compared,
         a_sync_below_a_lease_is_not_held_by_it,
         work_of_a_sync_is_signalled,
         imports_and_syncs_at_once_all_end;

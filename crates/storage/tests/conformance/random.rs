@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use stocktake_domain::ports::{Lease, LeaseId, Outcome, PageStart, Reaped};
+use stocktake_domain::ports::{AllOf, Lease, LeaseId, Outcome, PageStart, Reaped, SyncPiece, SyncState};
 use stocktake_domain::{
     Digest, Entry, Failure, NewJob, Selection, Started, State, Status, Timestamp, Verification,
 };
 
 use crate::support::{
     Database, GOOD, LEASE, MODEL, SIGN, any, at, claim, count, entry, entry_in, import, in_state, key, page,
-    worker,
+    sync, worker,
 };
 
 const KEYS: u64 = 40;
@@ -38,6 +38,7 @@ struct Known {
     entry: Entry,
     status: Status,
     due: bool,
+    from_source: bool,
 }
 
 struct Held {
@@ -70,6 +71,13 @@ impl Model {
         (record.status, record.due) = (status, due);
     }
 
+    fn remove(&mut self, number: i64) {
+        for lease in self.leases.values_mut() {
+            lease.members.remove(&number);
+        }
+        self.records.remove(&number);
+    }
+
     fn recalculate(&mut self, number: i64) {
         let next = Status::Pending(self.status(number).recalculate());
         self.set(number, next, true);
@@ -82,7 +90,8 @@ impl Model {
             let off = Verification::restore(stocktake_domain::History::default(), off.stage().to_owned());
             let fresh =
                 if new.disabled { Status::Disabled(off) } else { Status::Pending(Verification::new()) };
-            self.records.insert(number, Known { due: !new.disabled, entry: new, status: fresh });
+            let known = Known { due: !new.disabled, entry: new, status: fresh, from_source: false };
+            self.records.insert(number, known);
             return;
         };
         let was_off = known.status.state() == State::Disabled;
@@ -164,7 +173,7 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     async fn step(&mut self) {
-        match self.random.below(12) {
+        match self.random.below(14) {
             0 | 1 => self.import().await,
             2..=4 => self.claim().await,
             5 | 6 => self.complete().await,
@@ -172,6 +181,7 @@ impl Pair<'_> {
             8 => self.pass_time().await,
             9 => self.accept().await,
             10 => self.claim_one().await,
+            11 | 12 => self.sync().await,
             _ => self.mark_all().await,
         }
     }
@@ -187,6 +197,39 @@ impl Pair<'_> {
         import(&self.db.store, entries.values().cloned().collect(), self.now.millis()).await;
         for entry in entries.into_values() {
             self.model.import(entry);
+        }
+    }
+
+    /// What a source says of a range of keys, which is all that there is; or of nothing in particular.
+    async fn sync(&mut self) {
+        let bounds = [self.random.number(), self.random.number()];
+        let (after, to) = (bounds[0].min(bounds[1]), bounds[0].max(bounds[1]));
+        let mut entries = BTreeMap::new();
+        for number in (after + 1)..=to {
+            match self.random.below(8) {
+                0 => continue,
+                1 => entries.insert(number, entry_in("other", number)),
+                _ => entries.insert(number, entry(number)),
+            };
+        }
+        let most_deleted = 3 * self.random.below(2);
+        let all_of = AllOf { after: Some(key(after)), to: Some(key(to)), most_deleted };
+        let piece = SyncPiece { entries: entries.values().cloned().collect(), all_of: Some(all_of) };
+        let applied = sync(&self.db.store, piece, &SyncState::new(MODEL), self.now.millis()).await;
+        let gone = self.numbers(|known| known.from_source);
+        let gone: Vec<i64> = gone
+            .into_iter()
+            .filter(|number| (after + 1..=to).contains(number) && !entries.contains_key(number))
+            .collect();
+        let many = u64::try_from(gone.len()).unwrap();
+        let (deleted, kept) = if many > most_deleted { (0, many) } else { (many, 0) };
+        assert_eq!((applied.deleted, applied.kept), (deleted, kept));
+        for number in gone.into_iter().filter(|_| deleted > 0) {
+            self.model.remove(number);
+        }
+        for (number, entry) in entries {
+            self.model.import(entry);
+            self.model.records.get_mut(&number).unwrap().from_source = true;
         }
     }
 

@@ -76,7 +76,7 @@ pub(crate) async fn who_lost_the_sync_changes_nothing(db: &Database) {
     let lost = db.store.syncs.apply(&one, piece(vec![entry(2)]), &late, at(60_000)).await.unwrap();
     assert_eq!(lost, None);
     assert_eq!(count(&db.store, Selection::default()).await, 1);
-    assert_eq!(db.store.syncs.states().await.unwrap(), [state.clone()]);
+    assert_eq!(db.store.syncs.states().await.unwrap(), std::slice::from_ref(&state));
     assert_eq!(apply(&other, 2, 60_000).await, Some(added(1)));
 }
 
@@ -169,17 +169,17 @@ pub(crate) async fn a_later_touch_recalculates_once(db: &Database) {
     apply(&db.store, vec![touched(None), off(1)], 100).await;
     succeed_all(&db.store, 100).await;
     let attempt = async || get(&db.store, 1).await.history().attempt;
-    // What was not known before is no later time.
     for (time, applied, state_then, attempt_then) in [
-        (Some(50), changed(1), State::Succeeded, 1),
-        (Some(50), unchanged(1), State::Succeeded, 1),
-        (Some(51), changed(1), State::Pending, 2),
-        (Some(51), unchanged(1), State::Pending, 2),
-        (Some(40), changed(1), State::Succeeded, 3),
-        (Some(45), changed(1), State::Pending, 4),
-        (Some(45), unchanged(1), State::Pending, 4),
-        (None, changed(1), State::Succeeded, 5),
-        (Some(99), changed(1), State::Succeeded, 5),
+        // The first change since it was stored.
+        (Some(50), changed(1), State::Pending, 2),
+        (Some(50), unchanged(1), State::Pending, 2),
+        (Some(51), changed(1), State::Pending, 4),
+        (Some(51), unchanged(1), State::Pending, 4),
+        (Some(40), changed(1), State::Succeeded, 5),
+        (Some(45), changed(1), State::Pending, 6),
+        (Some(45), unchanged(1), State::Pending, 6),
+        (None, changed(1), State::Succeeded, 7),
+        (None, unchanged(1), State::Succeeded, 7),
     ] {
         assert_eq!(apply(&db.store, vec![touched(time)], 200).await, applied, "{time:?}");
         assert_eq!((state(&db.store, 1).await, attempt().await), (state_then, attempt_then), "{time:?}");
@@ -191,7 +191,19 @@ pub(crate) async fn a_later_touch_recalculates_once(db: &Database) {
     assert_eq!(state(&db.store, 2).await, State::Disabled);
 }
 
-pub(crate) async fn a_changed_checksum_elsewhere_forgets_how_ours_compared(db: &Database) {
+pub(crate) async fn a_touch_leaves_a_running_attempt_to_its_end(db: &Database) {
+    let touched = |time| Entry { touched_at: Some(at(time)), ..entry(1) };
+    apply(&db.store, vec![touched(1)], 100).await;
+    let lease = claim(&db.store, 1, 100).await.unwrap();
+    assert_eq!(apply(&db.store, vec![touched(2)], 200).await, unchanged(1));
+    assert_eq!(state(&db.store, 1).await, State::Started);
+    assert_eq!(db.store.queue.complete(lease.id, &successes(&lease, 300), true).await.unwrap(), 1);
+    assert_eq!(state(&db.store, 1).await, State::Succeeded);
+    assert_eq!(apply(&db.store, vec![touched(2)], 400).await, changed(1));
+    assert_eq!(state(&db.store, 1).await, State::Pending);
+}
+
+pub(crate) async fn a_changed_checksum_elsewhere_is_compared_or_forgets_how_ours_compared(db: &Database) {
     let beside = |digest: Option<Digest>| Entry { elsewhere: digest, ..entry(1) };
     let (sha, gitaly) = (Digest::Sha256([1; 32]), Digest::Gitaly([2; 20]));
     apply(&db.store, vec![beside(Some(sha))], 100).await;
@@ -205,6 +217,11 @@ pub(crate) async fn a_changed_checksum_elsewhere_forgets_how_ours_compared(db: &
     let named = Entry { owner: Some("a".to_owned()), ..beside(Some(sha)) };
     assert_eq!(apply(&db.store, vec![named], 300).await, changed(1));
     assert_eq!((get(&db.store, 1).await.agrees(), differing().await), (Some(false), 1));
+    // Ours is of the same kind, so that it need not be read again.
+    for (theirs, agrees) in [(crate::support::GOOD, true), (Digest::Sha256([9; 32]), false)] {
+        assert_eq!(apply(&db.store, vec![beside(Some(theirs))], 350).await, changed(1));
+        assert_eq!(get(&db.store, 1).await.agrees(), Some(agrees));
+    }
     assert_eq!(apply(&db.store, vec![beside(Some(gitaly))], 400).await, changed(1));
     let record = get(&db.store, 1).await;
     assert_eq!((record.agrees(), record.elsewhere, record.state()), (None, Some(gitaly), State::Succeeded));
@@ -215,11 +232,11 @@ pub(crate) async fn a_changed_checksum_elsewhere_forgets_how_ours_compared(db: &
 }
 
 pub(crate) async fn a_sync_below_a_lease_is_not_held_by_it(db: &Database) {
-    let touched = |number, time| Entry { touched_at: Some(at(time)), ..entry(number) };
-    apply(&db.store, vec![touched(1, 1), touched(2, 1), entry(9)], 100).await;
+    let moved = |number| Entry { mutable: true, ..entry(number) };
+    apply(&db.store, vec![entry(1), entry(2), entry(9)], 100).await;
     let lease = claim(&db.store, 10, 100).await.unwrap();
     // By a clock that is behind.
-    apply(&db.store, vec![touched(2, 2), entry(5)], 50).await;
+    apply(&db.store, vec![moved(2), entry(5)], 50).await;
     for (number, expected) in [(1, State::Started), (2, State::Pending), (5, State::Pending)] {
         assert_eq!(state(&db.store, number).await, expected, "{number}");
     }

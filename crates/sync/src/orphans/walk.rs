@@ -1,8 +1,8 @@
 //! The search of one storage.
 
 use futures_util::StreamExt as _;
-use stocktake_domain::Location;
 use stocktake_domain::ports::{Claim, ContentStore, Found, ListError, PathStream, SourceError, StoreError};
+use stocktake_domain::{Location, Timestamp};
 
 use super::{Orphan, OrphanError, OrphanParts, OrphanSettings, OrphanTotals, OrphanWatcher, StorageOutcome};
 use crate::outage::insist;
@@ -70,6 +70,9 @@ impl<'a> Walk<'a> {
                     self.watcher.skipped(self.storage, &path, &reason);
                     continue;
                 }
+                Err(ListError::Broken(reason)) if claimed.is_empty && self.totals.looked_at == 0 => {
+                    return Err(Halt::Outcome(StorageOutcome::Unused(reason)));
+                }
                 Err(error) => {
                     self.judge().await?;
                     return Err(Halt::Outcome(StorageOutcome::Failed(error.to_string())));
@@ -92,8 +95,7 @@ impl<'a> Walk<'a> {
     async fn look_at(&mut self, found: Found, claimed: &mut Claimed) -> Result<(), Halt> {
         self.totals.looked_at += 1;
         if !claimed.has(&found.path).await? {
-            let too_young = self.settings.changed_before.zip(found.modified_at);
-            if too_young.is_some_and(|(before, modified_at)| modified_at >= before) {
+            if self.is_too_young(found.modified_at) {
                 self.totals.young += 1;
             } else {
                 self.candidates.push(found);
@@ -104,6 +106,11 @@ impl<'a> Walk<'a> {
         }
         self.watcher.advanced(&self.totals);
         Ok(())
+    }
+
+    fn is_too_young(&self, modified_at: Option<Timestamp>) -> bool {
+        let times = self.settings.changed_before.zip(modified_at);
+        times.is_some_and(|(before, modified_at)| modified_at >= before)
     }
 
     /// Asks the source about the candidates, and tells of those that it does not claim.
@@ -130,14 +137,20 @@ impl<'a> Walk<'a> {
     }
 
     async fn tell_of(&mut self, found: Found, location: Location) {
-        let size = match found.size {
-            Some(size) => Some(size),
-            None => self.store.measure(&found.path).await,
-        };
+        let (mut size, mut modified_at) = (found.size, found.modified_at);
+        if size.is_none() || modified_at.is_none() {
+            let extent = self.store.measure(&found.path).await;
+            size = size.or(extent.map(|extent| extent.size));
+            modified_at = modified_at.or(extent.and_then(|extent| extent.modified_at));
+        }
+        if self.is_too_young(modified_at) {
+            self.totals.young += 1;
+            return;
+        }
         self.totals.orphans += 1;
         self.totals.bytes = self.totals.bytes.saturating_add(size.unwrap_or(0));
         self.totals.unmeasured += u64::from(size.is_none());
-        self.watcher.orphan(&Orphan { location, size, modified_at: found.modified_at });
+        self.watcher.orphan(&Orphan { location, size, modified_at });
     }
 }
 
@@ -145,12 +158,14 @@ impl<'a> Walk<'a> {
 struct Claimed {
     paths: PathStream,
     next: Option<String>,
+    /// There are none at all.
+    is_empty: bool,
 }
 
 impl Claimed {
     async fn new(mut paths: PathStream) -> Result<Self, StoreError> {
         let next = paths.next().await.transpose()?.map(|(path, _)| path);
-        Ok(Self { paths, next })
+        Ok(Self { paths, is_empty: next.is_none(), next })
     }
 
     /// Whether a record claims the path, which is none before one that was asked for.

@@ -29,18 +29,33 @@ fn what_may_be_deleted_is_bounded() {
     for (what, records, deleted, reading, accepted, most) in [
         ("an empty table", 10, 0, &empty, false, 0),
         ("an empty table that is right", 10, 0, &empty, true, u64::MAX),
-        ("a small table", 10, 0, &some, false, 1_000),
-        ("what a round has left", 10, 400, &some, false, 600),
+        ("a small table", 10, 0, &some, false, 10),
+        ("what a round has left", 1_000, 400, &some, false, 100),
         ("a large table", 10_000, 0, &some, false, 5_000),
         ("nothing left", 10_000, 5_000, &some, false, 0),
         ("more than was to be", 10_000, 6_000, &some, false, 0),
         ("no rows behind others", 10_000, 0, &tail, false, 5_000),
         ("all that is missing", 10_000, 6_000, &some, true, u64::MAX),
     ] {
-        assert_eq!(all_of(&round(records, deleted), reading, accepted).most_deleted, most, "{what}");
+        assert_eq!(all_of(&round(records, deleted), reading, None, accepted).most_deleted, most, "{what}");
     }
-    let range = all_of(&round(1, 0), &page(Some(3), 2, false), false);
+    let range = all_of(&round(1, 0), &page(Some(3), 2, false), None, false);
     assert_eq!((range.after, range.to), (Some(RecordKey::integer(3)), Some(RecordKey::integer(5))));
+}
+
+#[test]
+fn a_source_that_went_back_in_time_loses_nothing_behind_its_end() {
+    let key = RecordKey::integer;
+    for (what, reading, known, accepted, to) in [
+        ("an end before what was read already", page(Some(3), 2, true), Some(9), false, Some(5)),
+        ("the same, and that is right", page(Some(3), 2, true), Some(9), true, None),
+        ("an end behind it", page(Some(3), 2, true), Some(4), false, None),
+        ("nothing was read yet", page(Some(3), 2, true), None, false, None),
+        ("no end at all", page(Some(3), 2, false), Some(9), false, Some(5)),
+    ] {
+        let range = all_of(&round(10, 0), &reading, known.map(key).as_ref(), accepted);
+        assert_eq!(range.to, to.map(key), "{what}");
+    }
 }
 
 #[test]

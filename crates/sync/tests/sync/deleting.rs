@@ -16,8 +16,8 @@ async fn a_table_that_seems_empty_deletes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_round_deletes_a_thousand_or_half_and_keeps_the_rest() {
-    for (rows, deleted, kept) in [(3_000, 1_500, 500), (1_200, 1_000, 160)] {
+async fn a_round_deletes_half_and_keeps_the_rest() {
+    for (rows, deleted, kept) in [(3_000, 1_500, 500), (1_200, 600, 500)] {
         let mut world = World::with_rows([]);
         world.settings.batch = 20;
         world.source.put(LFS, 1..=rows);
@@ -70,8 +70,9 @@ async fn the_schedule_finds_deleted_rows_within_its_round_and_keeps_to_the_same_
     tokio::time::sleep(10 * MINUTE).await;
     world.source.delete(LFS, [3, 12]);
     world.source.delete(UPLOADS, 1..=12);
-    tokio::time::sleep(50 * HOUR).await;
+    tokio::time::sleep(80 * HOUR).await;
     running.stop().await;
+    // The last row goes a round later than others: a source that lags behind ends before it as well.
     assert_eq!(world.keys(LFS), [1, 2, 4, 5, 6, 7, 8, 9, 10, 11]);
     assert_eq!((world.keys(UPLOADS).len(), world.state(UPLOADS).round.kept), (12, 12));
 }

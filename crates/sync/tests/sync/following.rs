@@ -116,7 +116,7 @@ async fn keys_that_begin_again_are_followed_after_a_round() {
     tokio::time::sleep(10 * MINUTE).await;
     // A backup of the source is restored.
     world.source.delete(LFS, 21..=30);
-    tokio::time::sleep(30 * HOUR).await;
+    tokio::time::sleep(60 * HOUR).await;
     assert_eq!(world.keys(LFS).len(), 20);
     world.source.put(LFS, [21]);
     tokio::time::sleep(MINUTE).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::{
-    Claim, ContentStore, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
+    Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
     MockSource, Source, StoreError, Watch,
 };
 use stocktake_domain::{Location, Timestamp};
@@ -34,8 +34,11 @@ impl ContentStore for Listing {
         Box::pin(stream::iter(self.items.clone()))
     }
 
-    async fn measure(&self, path: &str) -> Option<u64> {
-        self.sizes.get(path).copied()
+    async fn measure(&self, path: &str) -> Option<Extent> {
+        let size = self.sizes.get(path).copied()?;
+        // A large one is one that was made just now.
+        let modified_at = (size > 1_000).then_some(Timestamp::from_millis(i64::MAX));
+        Some(Extent { size, modified_at })
     }
 }
 
@@ -125,8 +128,9 @@ fn outcomes(report: &OrphanReport) -> Vec<(&str, &StorageOutcome)> {
 async fn what_no_record_and_no_row_claims_is_told() {
     let mut disk = files(["a", "a-b", "a/b", "c", "d", "e", "f", "z"], Some(10));
     disk.items.insert(3, skipped("b"));
-    let mut git = files(["x.git", "y.git"], None);
-    git.sizes.insert("x.git".to_owned(), 7);
+    let mut git = files(["new.git", "x.git", "y.git"], None);
+    git.items.iter_mut().flatten().for_each(|found| found.modified_at = None);
+    git.sizes.extend([("new.git".to_owned(), 1_001), ("x.git".to_owned(), 7)]);
     let source = MemorySource::new();
     source.rows().claims =
         [("c", Claim::Row), ("d", Claim::Internal)].map(|(at, by)| (at.to_owned(), by)).into();
@@ -160,9 +164,19 @@ async fn what_no_record_and_no_row_claims_is_told() {
         young: 1,
         skipped: 1,
     };
-    let git = OrphanTotals { looked_at: 2, orphans: 2, bytes: 7, unmeasured: 1, ..OrphanTotals::default() };
+    let git = OrphanTotals {
+        looked_at: 3,
+        orphans: 2,
+        bytes: 7,
+        unmeasured: 1,
+        young: 1,
+        ..OrphanTotals::default()
+    };
     assert_eq!((report.storages[0].totals, report.storages[2].totals), (disk, git));
-    assert_eq!(report.totals, OrphanTotals { looked_at: 10, orphans: 4, bytes: 27, unmeasured: 1, ..disk });
+    assert_eq!(
+        report.totals,
+        OrphanTotals { looked_at: 11, orphans: 4, bytes: 27, unmeasured: 1, young: 2, ..disk }
+    );
     let searched = &StorageOutcome::Searched;
     let expected = [("disk", searched), ("elsewhere", &StorageOutcome::NotConfigured), ("git", searched)];
     assert_eq!(outcomes(&report), expected);
@@ -193,6 +207,20 @@ async fn a_storage_that_cannot_be_listed_does_not_stop_the_others() {
     assert_eq!(outcomes(&report), expected);
     assert!(told.contains(&"disk b Some(1)".to_owned()) && told.contains(&"git x.git None".to_owned()));
     assert_eq!(report.totals.orphans, 3);
+}
+
+#[tokio::test]
+async fn a_storage_that_is_not_there_is_not_used_unless_a_record_lies_in_it() {
+    let gone =
+        || Listing { items: vec![Err(ListError::Broken("no such folder".to_owned()))], ..Listing::default() };
+    for (records, outcome) in [
+        (vec![], StorageOutcome::Unused("no such folder".to_owned())),
+        (vec!["a"], StorageOutcome::Failed("no such folder".to_owned())),
+    ] {
+        let mut bench = Bench::new([("disk", gone())]);
+        bench.records.insert("disk", records);
+        assert_eq!(bench.search().await.0.unwrap().storages[0].outcome, outcome);
+    }
 }
 
 #[tokio::test]

@@ -161,9 +161,15 @@ async fn an_outage_in_the_foreground_is_told_after_some_tries() {
     world.store.tables().away = true;
     assert!(matches!(world.once(false).await, Err(SyncError::Store(_))));
     world.store.tables().away = false;
-    world.source.rows().slow.insert(UPLOADS);
-    assert!(matches!(world.once(false).await, Err(SyncError::Source(_))));
-    assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (12, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_whose_rows_take_too_long_stops_no_other() {
+    let world = World::with_rows(1..=12);
+    world.source.rows().slow.insert(LFS);
+    let report = world.once(false).await.unwrap();
+    assert!(line(&report, LFS).problem.is_some());
+    assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (0, 12));
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,7 +59,8 @@ impl GitlabWorld {
             }
             let laid = lay(&ground, record)?;
             settle(record, &laid);
-            if let Some(checksum) = &laid.elsewhere {
+            let is_good = record.outcome == GitlabOutcome::Succeeded;
+            if let Some(checksum) = laid.elsewhere.as_ref().filter(|_| is_good) {
                 states.push_str(&repositories::state(record, checksum));
             }
         }
@@ -84,10 +85,10 @@ impl GitlabWorld {
     }
 }
 
-/// Very old rows of uploads name the folder itself.
+/// Very old rows of uploads name the folder itself, as it is reached from `public`.
 fn relocation(folder: &Path) -> String {
-    let (before, after) = (super::uploads::UPLOADS_FOLDER, folder.join(places::UPLOADS));
-    let after = after.display().to_string().replace('\'', "''");
+    let before = super::uploads::UPLOADS_FOLDER;
+    let after = folder.join(places::PUBLIC).join(places::UPLOADS).display().to_string().replace('\'', "''");
     format!("UPDATE uploads SET path = replace(path, '{before}/', '{after}/') WHERE path LIKE '{before}/%';")
 }
 

@@ -158,7 +158,11 @@ fn text(report: &OrphanReport) -> String {
     let mut text = output::table(&rows, 1);
     for StorageOrphans { storage, outcome, .. } in &report.storages {
         if let Some(reason) = reason(outcome) {
-            text.push_str(&format!("{storage} was not searched to its end: {reason}\n"));
+            let what = match outcome {
+                StorageOutcome::Unused(_) => "is not used",
+                _ => "was not searched to its end",
+            };
+            text.push_str(&format!("{storage} {what}: {reason}\n"));
         }
     }
     text
@@ -168,7 +172,9 @@ fn reason(outcome: &StorageOutcome) -> Option<&str> {
     match outcome {
         StorageOutcome::Searched => None,
         StorageOutcome::NotConfigured => Some("no storage of this name is configured"),
-        StorageOutcome::Failed(reason) | StorageOutcome::Disordered(reason) => Some(reason),
+        StorageOutcome::Unused(reason)
+        | StorageOutcome::Failed(reason)
+        | StorageOutcome::Disordered(reason) => Some(reason),
     }
 }
 

@@ -8,8 +8,8 @@ use stocktake_gitlab::{
     AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, Place, RegistryPlace, Shelf,
 };
 
-use crate::settings::SettingsError;
 use crate::settings::layers::{Origin, Setting, Table};
+use crate::settings::storages::is_storage_name;
 
 /// The storage of the folder `public`.
 pub(super) const PUBLIC: &str = "gitlab-public";
@@ -31,12 +31,8 @@ pub(super) fn git(name: &str) -> String {
     format!("gitlab-git-{name}")
 }
 
-/// Adds the sections.
-pub(super) fn insert(
-    table: &mut Table,
-    installation: &Installation,
-    origin: &Origin,
-) -> Result<(), SettingsError> {
+/// Adds the sections; returns what cannot be one, a sentence each.
+pub(super) fn insert(table: &mut Table, installation: &Installation, origin: &Origin) -> Vec<String> {
     let mut sections = Sections { table, origin };
     for (shelf, Place { local: folder, object }) in &installation.places {
         if let Some(folder) = folder {
@@ -49,7 +45,9 @@ pub(super) fn insert(
     if let Some(folder) = &installation.public {
         sections.folder(PUBLIC, "directory", folder);
     }
-    for (name, folder) in &installation.git {
+    let (named, others): (Vec<_>, Vec<_>) =
+        installation.git.iter().partition(|(name, _)| is_storage_name(name));
+    for (name, folder) in named {
         sections.folder(&git(name), "git", folder);
     }
     match &installation.registry {
@@ -64,7 +62,12 @@ pub(super) fn insert(
     if let Some(key) = &installation.db_key_base {
         sections.put("secrets.db_key_base", secret(key));
     }
-    Ok(())
+    let note = |(name, _): (&String, _)| {
+        format!(
+            "the Git storage {name:?} cannot be read: its name has other characters than letters, digits, \"_\" and \"-\""
+        )
+    };
+    others.into_iter().map(note).collect()
 }
 
 /// What is added to the table.

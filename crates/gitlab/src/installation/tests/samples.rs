@@ -260,8 +260,8 @@ fn the_helm_chart() {
         [
             "gitlab.yml, line 18: `lfs.object_store.connection` is calculated, so it was passed over: \
          write `storages.gitlab-lfs-objects` into Stocktake's configuration instead",
-            "gitlab.yml, line 22: `repositories.storages.default` does not say where the repositories lie, so it was \
-         passed over: write `storages.gitlab-git-default.root` into Stocktake's configuration instead",
+            "gitlab.yml, line 22: `repositories.storages.default` is a Gitaly that is asked over the network: write into \
+         Stocktake's configuration, as `storages.gitlab-git-default.root`, where its repositories are mounted here",
         ]
     );
     assert_eq!(buckets(&installation), [(Shelf::Artifacts, "gitlab-artifacts".to_owned())]);

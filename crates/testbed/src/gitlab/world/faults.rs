@@ -20,7 +20,8 @@ pub(super) const OWNERS: &str = "
 const DIFFERING_PROJECT: i64 = 104;
 
 pub(super) fn records() -> anyhow::Result<Vec<GitlabRecord>> {
-    Ok([files(), vec![unreadable_state()?], repositories(), never_created(), containers()].concat())
+    let files = [missing_files(), altered_files(), differing_files(), vec![unreadable_state()?]].concat();
+    Ok([files, repositories(), never_created(), containers()].concat())
 }
 
 /// Whether GitLab's own checksum of the record is wrong on purpose.
@@ -41,48 +42,60 @@ fn altered(record: GitlabRecord, found: &str, digest: fn(&str) -> String) -> Git
     record.bytes(found).fails("altered", &text)
 }
 
-fn files() -> Vec<GitlabRecord> {
-    let text_sha256 = |text: &str| sha256(text);
-    let (content, found) = ("as it was stored", "as it was storeD");
-    let digest = sha256(content);
-    let (nowhere, _) = blobs::lfs_object(101, "an LFS object that is gone", "1", CREATED);
-    let (no_object, _) = blobs::lfs_object(102, "an LFS object that left its bucket", "2", CREATED);
-    let (other_size, _) = blobs::lfs_object(103, "an LFS object in a bucket", "2", CREATED);
-    let zip = |id: i64, sha256: &str| {
-        let record = ci::artifact(id, 100, content, &format!("1, 'a.zip', 1, {sha256}, 2, NULL"));
-        record.at("artifacts-disk", ci::artifact_path(id, "a.zip"))
-    };
-    let package = |id: i64, values: &str| packages::file(id, 5, content, packages::FILE, values);
-    let quoted = format!("'{digest}'");
+/// What files and objects held when they were stored, and what the altered ones hold now.
+const STORED: &str = "as it was stored";
+const FOUND: &str = "as it was storeD";
+
+fn artifact(id: i64, sha256: &str) -> GitlabRecord {
+    let record = ci::artifact(id, 100, STORED, &format!("1, 'a.zip', 1, {sha256}, 2, NULL"));
+    record.at("artifacts-disk", ci::artifact_path(id, "a.zip"))
+}
+
+fn altered_files() -> Vec<GitlabRecord> {
+    let package = |id: i64, values: &str| packages::file(id, 5, STORED, packages::FILE, values);
+    let (sha256, md5) = (sha256(STORED), packages::md5(STORED));
+    let known = format!("sha256:{sha256}");
+    let text_sha256 = |text: &str| super::sha256(text);
     vec![
-        missing(nowhere),
-        missing(no_object),
-        altered(zip(101, &quoted).digest(format!("sha256:{digest}")), found, text_sha256),
+        altered(artifact(101, &format!("'{sha256}'")).digest(known.as_str()), FOUND, text_sha256),
         // Only the size of this one is known.
-        zip(102, "NULL")
-            .bytes(format!("{content}!"))
+        artifact(102, "NULL")
+            .bytes(format!("{STORED}!"))
             .fails("altered", "Size mismatch: expected 16 bytes, found 17"),
         altered(
-            package(101, &format!("1, 2, NULL, NULL, '{digest}'"))
+            package(101, &format!("1, 2, NULL, NULL, '{sha256}'"))
                 .at("packages-bucket", packages::file_path(101))
-                .digest(format!("sha256:{digest}")),
-            found,
+                .digest(known),
+            FOUND,
             text_sha256,
         ),
         altered(
-            package(102, &format!("1, 1, '{}', NULL, NULL", packages::md5(content)))
+            package(102, &format!("1, 1, '{md5}', NULL, NULL"))
                 .at("packages-disk", packages::file_path(102))
-                .digest(format!("md5:{}", packages::md5(content))),
-            found,
+                .digest(format!("md5:{md5}")),
+            FOUND,
             |text| packages::md5(text),
         ),
-        // These are as they were, whatever GitLab's own verification says.
-        zip(103, &quoted)
-            .digest(format!("sha256:{digest}"))
-            .state(ARTIFACT_STATES.0, ARTIFACT_STATES.1, 2, &sha256(found))
-            .elsewhere(sha256(found)),
-        other_size.state(LFS_STATES.0, LFS_STATES.1, 2, &shown_size(123)).elsewhere(shown_size(123)),
     ]
+}
+
+/// As they were, whatever GitLab's own verification says.
+fn differing_files() -> Vec<GitlabRecord> {
+    let (digest, other) = (sha256(STORED), sha256(FOUND));
+    let (object, _) = blobs::lfs_object(103, "an LFS object in a bucket", "2", CREATED);
+    vec![
+        artifact(103, &format!("'{digest}'"))
+            .digest(format!("sha256:{digest}"))
+            .state(ARTIFACT_STATES.0, ARTIFACT_STATES.1, 2, &other)
+            .elsewhere(other),
+        object.state(LFS_STATES.0, LFS_STATES.1, 2, &shown_size(123)).elsewhere(shown_size(123)),
+    ]
+}
+
+fn missing_files() -> Vec<GitlabRecord> {
+    let file = blobs::lfs_object(101, "an LFS object that is gone", "1", CREATED);
+    let object = blobs::lfs_object(102, "an LFS object that left its bucket", "2", CREATED);
+    vec![missing(file.0), missing(object.0)]
 }
 
 /// Encrypted with the secret of another instance.

@@ -60,8 +60,6 @@ fn files() -> Vec<(&'static str, String)> {
         ("packages-disk", format!("{}/packages/5/files/900/f.bin", hashed(1))),
         ("pages-disk", format!("@hashed/{}/pages_deployments/900/artifacts.zip", hashed(1))),
         ("public-disk", blobs::attestation_path(900, "attestation.json")),
-        // Of an upload whose project is gone nobody can say where it lay.
-        ("uploads-disk", format!("@hashed/{}/{SECRET}/picture.png", hashed(99))),
         ("uploads-disk", "-/system/user/avatar/9/left.png".to_owned()),
         ("artifacts-bucket", "aa/bb/left/@final/xx/yy/00".to_owned()),
         ("uploads-bucket", "user/avatar/9/left.png".to_owned()),
@@ -95,6 +93,8 @@ pub(super) fn claimed_files() -> Vec<(&'static str, String, &'static str)> {
         ("packages-bucket", helm(2), HELM_INDEX),
         ("public-disk", predicate(1), "{}"),
         ("uploads-bucket", predicate(2), "{}"),
+        // An attachment whose project is gone, but not its row: no record says any more that it lay here.
+        ("uploads-disk", format!("@hashed/{}/{SECRET}/picture.png", hashed(99)), "of nobody's project"),
     ]
 }
 

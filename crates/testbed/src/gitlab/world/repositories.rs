@@ -23,7 +23,7 @@ const SEEN_BY_GITALY: [&str; 7] = [
 ];
 
 /// The tables of states of repositories, each with its key, by model.
-const STATES: [(&str, &str, &str); 6] = [
+pub(super) const STATES: [(&str, &str, &str); 6] = [
     ("container_repositories", "container_repository_states", "container_repository_id"),
     (
         "design_management_repositories",

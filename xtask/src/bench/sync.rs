@@ -1,0 +1,151 @@
+//! The first sync of many rows against `COPY` of the same rows, and what an idle sync asks of the source.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use stocktake_testbed::{GitlabFixture, PgCluster};
+
+use super::measure::{Run, median, run};
+use super::{Options, Row};
+use crate::installation::{Database, Installation};
+use crate::machine;
+
+/// The two models with many rows, each with its table and the columns that are read of it.
+const MODELS: [(&str, &str, &str); 2] = [
+    (
+        "ci_job_artifacts",
+        "p_ci_job_artifacts",
+        "id, project_id, job_id, created_at, file_type, size, file, file_store, file_sha256, file_location, \
+         file_final_path",
+    ),
+    (
+        "uploads",
+        "uploads",
+        "id, size, path, checksum, model_id, model_type, uploader, created_at, store, namespace_id, project_id",
+    ),
+];
+
+/// How long the idle schedule is watched, which looks every second meanwhile.
+const WATCHED: Duration = Duration::from_secs(20);
+
+/// How long it takes until the last rows are no longer read again, and a little more.
+const SETTLING: Duration = Duration::from_secs(310);
+
+/// What the source has been asked for: transactions, and rows read of tables and through indexes.
+const ASKED: &str = "SELECT xact_commit || ' ' || tup_returned || ' ' || tup_fetched FROM pg_stat_database \
+                     WHERE datname = current_database()";
+
+/// Measures on both databases.
+pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
+    let cluster = machine::postgres(|| PgCluster::start_with(&[]))?;
+    let source = cluster.create_database()?;
+    println!("Making {} rows of each of two tables …", options.rows);
+    GitlabFixture::load(&source)?;
+    GitlabFixture::multiply(&source, options.rows)?;
+    let mut rows = Vec::new();
+    for name in ["SQLite", "PostgreSQL"] {
+        let trial = Trial { binary, folder, cluster: &cluster, source: &source, name };
+        for (model, table, columns) in MODELS {
+            let (mut ours, mut theirs, mut mib) = (Vec::new(), Vec::new(), 0.0_f64);
+            for round in 0..options.rounds {
+                theirs.push(trial.copy(table, columns)?);
+                let Run { seconds, mib: peak, .. } = trial.sync(model, round)?;
+                ours.push(seconds);
+                mib = mib.max(peak);
+            }
+            let (ours, theirs) = (median(&ours), median(&theirs));
+            let count = f64::from(u32::try_from(options.rows)?);
+            rows.push(Row {
+                what: format!("first sync of {} {model} into {name}, against COPY", options.rows),
+                figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", count / ours, count / theirs),
+                ratio: theirs / ours,
+                target: Some((0.5, 0.5)),
+            });
+        }
+    }
+    let trial = Trial { binary, folder, cluster: &cluster, source: &source, name: "SQLite" };
+    trial.idle()?;
+    Ok(rows)
+}
+
+/// A source, and a database to sync into.
+struct Trial<'a> {
+    binary: &'a Path,
+    folder: &'a Path,
+    cluster: &'a PgCluster,
+    source: &'a str,
+    name: &'a str,
+}
+
+impl Trial<'_> {
+    /// The seconds that it takes to copy the rows to nowhere.
+    fn copy(&self, table: &str, columns: &str) -> anyhow::Result<f64> {
+        let statement = format!("COPY (SELECT {columns} FROM {table} ORDER BY id) TO STDOUT");
+        let mut command = self.cluster.command("psql");
+        command.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--set=ON_ERROR_STOP=1",
+            self.source,
+            "--command",
+            &statement,
+        ]);
+        let begin = Instant::now();
+        let status = command.stdin(Stdio::null()).stdout(File::create("/dev/null")?).status()?;
+        ensure!(status.success(), "psql ended with {status}");
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    fn installation(&self, name: &str) -> anyhow::Result<Installation> {
+        let folder = self.folder.join(name);
+        let database = match self.name {
+            "SQLite" => Database::Sqlite,
+            _ => Database::At(self.cluster.create_database()?),
+        };
+        let url = toml::Value::String(self.source.to_owned());
+        let section = format!("[sources.gitlab]\ndatabase_url = {url}\ninterval = \"1s\"\n");
+        let installation = Installation::new(self.binary, &folder, database, &[], &section)?;
+        installation.run(&["migrate"])?;
+        Ok(installation)
+    }
+
+    /// A first sync of the model into an empty database.
+    fn sync(&self, model: &str, round: usize) -> anyhow::Result<Run> {
+        let installation = self.installation(&format!("sync-{}-{model}-{round}", self.name))?;
+        run(&mut installation.command(&["sync", model]))
+    }
+
+    /// Prints what the schedule asks of the source when nothing happens there.
+    fn idle(&self) -> anyhow::Result<()> {
+        let installation = self.installation("idle")?;
+        installation.run(&["sync"])?;
+        let mut serve = installation.start("serve", &["serve", "--no-worker", "--log", "warn"])?;
+        sleep(SETTLING);
+        serve.check_runs()?;
+        let before = self.asked()?;
+        sleep(WATCHED);
+        let after = self.asked()?;
+        serve.terminate()?;
+        let ticks = WATCHED.as_secs();
+        let [transactions, returned, fetched] = [0, 1, 2].map(|index| {
+            let value = |counts: &[u64; 3]| counts.get(index).copied().unwrap_or_default();
+            value(&after).saturating_sub(value(&before)) / ticks
+        });
+        println!(
+            "an idle look at the source: {transactions} transactions, {returned} rows or index entries scanned, {fetched} \
+             rows fetched"
+        );
+        Ok(())
+    }
+
+    fn asked(&self) -> anyhow::Result<[u64; 3]> {
+        let counts = self.cluster.sql(self.source, ASKED)?;
+        let mut numbers = counts.split_whitespace().map(str::parse);
+        let mut next = || anyhow::Ok(numbers.next().context("no count")??);
+        Ok([next()?, next()?, next()?])
+    }
+}
