@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use stocktake_content::Secrets;
-use stocktake_domain::{Algorithm, Model};
+use stocktake_domain::{Algorithm, Location, Model};
 use stocktake_gitlab::GitlabAuthoritySettings;
 
 pub(crate) use gitlab::Gitlab;
@@ -148,6 +148,10 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
                 &format!("names the storage {name:?}, which is not configured"),
             ));
         }
+    }
+    if settings.gitlab.is_some() {
+        // Records whose storage cannot be told are for whoever reads the rows.
+        settings.worker.storages.iter_mut().for_each(|names| names.push(Location::UNKNOWN.to_owned()));
     }
     Ok(settings)
 }

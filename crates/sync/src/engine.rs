@@ -188,6 +188,11 @@ impl fmt::Debug for Sync {
     }
 }
 
+/// Whether rows of the model were ever read, so that it cannot be one that the source never had.
+pub(crate) fn was_read(state: &SyncState) -> bool {
+    state.touched_to.is_some()
+}
+
 /// The states by their models.
 pub(crate) fn by_model(states: Vec<SyncState>) -> BTreeMap<Model, SyncState> {
     states.into_iter().map(|state| (state.model, state)).collect()

@@ -7,7 +7,7 @@ use stocktake_domain::{Model, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Sync, by_model};
+use crate::engine::{Sync, by_model, was_read};
 use crate::highwater::Pass;
 use crate::outage::{SyncError, chain, insist};
 use crate::report::{ModelReport, SyncProgress, SyncReport};
@@ -95,11 +95,11 @@ impl Sync {
     ) -> Result<Option<String>, SyncError> {
         let about = match readable {
             Readable::Yes { about } => about,
-            Readable::Absent(reason) => {
+            Readable::Absent(reason) if !was_read(state) => {
                 report.absent = Some(reason);
                 return self.keep_absent(state, TRIES).await.map(|()| None);
             }
-            Readable::No(reason) => return Ok(Some(reason)),
+            Readable::Absent(reason) | Readable::No(reason) => return Ok(Some(reason)),
         };
         wish.progress.model(state.model, about);
         match self.whole_round(state, wish, report).await {

@@ -8,7 +8,7 @@ use stocktake_domain::{Model, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Sync, by_model};
+use crate::engine::{Sync, by_model, was_read};
 use crate::highwater::{Ends, Pass};
 use crate::outage::{Backoff, Outage, SyncError, chain, chance};
 use crate::reading::Reading;
@@ -109,8 +109,10 @@ impl Sync {
     ) -> Result<Option<String>, SyncError> {
         match readable {
             Readable::Yes { .. } => {}
-            Readable::Absent(_) => return self.keep_absent(state, TRIES).await.map(|()| None),
-            Readable::No(reason) => return Ok(Some(reason.clone())),
+            Readable::Absent(_) if !was_read(state) => {
+                return self.keep_absent(state, TRIES).await.map(|()| None);
+            }
+            Readable::Absent(reason) | Readable::No(reason) => return Ok(Some(reason.clone())),
         }
         let had_problem = state.problem.is_some();
         let Err(error) = self.follow(state, known).await else {

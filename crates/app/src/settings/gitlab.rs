@@ -53,20 +53,27 @@ pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
     let Some((_, built_in)) = known else { return Ok(Vec::new()) };
     let refused = |error: stocktake_gitlab::InstallationError| SettingsError(error.to_string());
     let mut installation = built_in();
+    let mut steps = vec![(places::said(&installation), format!("GitLab, installed as {name:?}"))];
     if let Some(file) = &file {
         installation = installation.read(file).map_err(refused)?;
+        steps.push((places::said(&installation), format!("GitLab's {}", file.display())));
     }
     if let Some(file) = &secrets {
         installation = installation.read_secrets(file).map_err(refused)?;
+        steps.push((places::said(&installation), format!("GitLab's {}", file.display())));
     }
-    let told = match &file {
-        Some(file) => format!("GitLab's {}", file.display()),
-        None => format!("GitLab, installed as {name:?}"),
+    // Each value is from the first that says it so.
+    let origin = |key: &String, value: &ValueKind| {
+        steps.iter().find(|(said, _)| said.get(key) == Some(value)).map(|(_, told)| told.clone())
     };
-    let mut notes = places::insert(table, &installation, &Origin::Gitlab(told));
+    let told = places::said(&installation).into_iter().map(|(key, value)| {
+        let origin = Origin::Gitlab(origin(&key, &value).unwrap_or_default());
+        (key, Setting { value, origin })
+    });
+    places::underlay(table, told.collect());
     insert_uploads_folders(table, &installation);
-    notes.extend(installation.notes);
-    Ok(notes)
+    let notes = places::notes(&installation).chain(installation.notes.iter().cloned());
+    Ok(notes.collect())
 }
 
 /// Very old uploads name their folder by its absolute path, which no storage's section can say.

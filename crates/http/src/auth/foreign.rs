@@ -20,6 +20,9 @@ use crate::error::ApiError;
 /// How long the answer about a valid token is remembered: a revoked one is refused that much later at most.
 const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 
+/// How long a question waits for others to be answered.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The most questions under way, so that no flood of tokens is passed on to the authority.
 const QUESTIONS: usize = 8;
 
@@ -118,8 +121,9 @@ struct Asker {
 
 impl Asker {
     async fn ask(self, credential: Credential) -> Answer {
-        // The semaphore is never closed.
-        let _slot = self.slots.acquire().await.ok();
+        let Ok(_slot) = tokio::time::timeout(PATIENCE, self.slots.acquire()).await else {
+            return Err(NoAnswer::Away(Arc::new(AuthorityError("too many questions are under way".into()))));
+        };
         // Of many wrong tokens sent at once, those still waiting here are not passed on once there were too many.
         if let Some(retry_after) = self.throttle.refused_for(self.address, self.clock.now()) {
             return Err(NoAnswer::Refused(retry_after));

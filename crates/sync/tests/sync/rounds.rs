@@ -164,6 +164,20 @@ async fn an_outage_in_the_foreground_is_told_after_some_tries() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_that_the_source_never_had_is_no_problem_and_one_that_it_had_is() {
+    let world = World::with_rows(1..=12);
+    world.source.rows().absent.insert(LFS);
+    let report = world.once(false).await.unwrap();
+    let first = line(&report, LFS);
+    assert_eq!((first.absent.as_deref(), first.problem), (Some("there is no such table"), None));
+    assert!(!never_read(&[world.state(LFS)]).contains(&LFS));
+    world.source.rows().absent = [UPLOADS].into();
+    let report = world.once(false).await.unwrap();
+    assert_eq!(line(&report, UPLOADS).problem.as_deref(), Some("there is no such table"));
+    assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (12, 12));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_whose_rows_take_too_long_stops_no_other() {
     let world = World::with_rows(1..=12);
     world.source.rows().slow.insert(LFS);

@@ -1,5 +1,6 @@
 //! GitLab's places as sections of the configuration.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use config::ValueKind;
@@ -8,7 +9,7 @@ use stocktake_gitlab::{
     AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, Place, RegistryPlace, Shelf,
 };
 
-use crate::settings::layers::{Origin, Setting, Table};
+use crate::settings::layers::{Origin, Table};
 use crate::settings::storages::is_storage_name;
 
 /// The storage of the folder `public`.
@@ -31,77 +32,77 @@ pub(super) fn git(name: &str) -> String {
     format!("gitlab-git-{name}")
 }
 
-/// Adds the sections; returns what cannot be one, a sentence each.
-pub(super) fn insert(table: &mut Table, installation: &Installation, origin: &Origin) -> Vec<String> {
-    let mut sections = Sections { table, origin };
+/// What an installation says, by the keys of the configuration.
+pub(super) fn said(installation: &Installation) -> BTreeMap<String, ValueKind> {
+    let mut said = Said::default();
     for (shelf, Place { local: folder, object }) in &installation.places {
         if let Some(folder) = folder {
-            sections.folder(&local(*shelf), "directory", folder);
+            said.folder(&local(*shelf), "directory", folder);
         }
         if let Some(object) = object {
-            sections.add(&bucket(*shelf), &keys(object));
+            said.storage(&bucket(*shelf), keys(object));
         }
     }
     if let Some(folder) = &installation.public {
-        sections.folder(PUBLIC, "directory", folder);
+        said.folder(PUBLIC, "directory", folder);
     }
-    let (named, others): (Vec<_>, Vec<_>) =
-        installation.git.iter().partition(|(name, _)| is_storage_name(name));
-    for (name, folder) in named {
-        sections.folder(&git(name), "git", folder);
+    for (name, folder) in installation.git.iter().filter(|(name, _)| is_storage_name(name)) {
+        said.folder(&git(name), "git", folder);
     }
     match &installation.registry {
         Some(RegistryPlace { folder: Some(folder), .. }) => {
-            sections.folder(REGISTRY, "registry-directory", folder);
+            said.folder(REGISTRY, "registry-directory", folder);
         }
         Some(RegistryPlace { api_url: Some(url), .. }) => {
-            sections.add(REGISTRY, &[("kind", text("registry")), ("url", text(url))]);
+            said.storage(REGISTRY, vec![("kind", text("registry")), ("url", text(url))]);
         }
         _ => {}
     }
     if let Some(key) = &installation.db_key_base {
-        sections.put("secrets.db_key_base", secret(key));
+        said.0.insert("secrets.db_key_base".to_owned(), secret(key));
     }
-    let note = |(name, _): (&String, _)| {
+    said.0
+}
+
+/// What cannot be a storage, a sentence each.
+pub(super) fn notes(installation: &Installation) -> impl Iterator<Item = String> {
+    let others = installation.git.keys().filter(|name| !is_storage_name(name));
+    others.map(|name| {
         format!(
             "the Git storage {name:?} cannot be read: its name has other characters than letters, digits, \"_\" and \"-\""
         )
-    };
-    others.into_iter().map(note).collect()
+    })
 }
 
-/// What is added to the table.
-struct Sections<'t> {
-    table: &'t mut Table,
-    origin: &'t Origin,
+/// Sets the keys in the table that nobody has set; none of a storage that somebody has made another kind of.
+pub(super) fn underlay(table: &mut Table, told: Table) {
+    let is_kind = |key: &str| key.starts_with("storages.") && key.ends_with(".kind");
+    let others = told.iter().filter(|(key, setting)| {
+        is_kind(key) && table.get(*key).is_some_and(|own| own.value.to_string() != setting.value.to_string())
+    });
+    let others: Vec<String> =
+        others.filter_map(|(key, _)| key.strip_suffix("kind").map(ToOwned::to_owned)).collect();
+    for (key, setting) in told {
+        let unset = table
+            .get(&key)
+            .is_none_or(|own| own.origin == Origin::Default && own.value == ValueKind::String(String::new()));
+        if unset && !others.iter().any(|section| key.starts_with(section)) {
+            table.insert(key, setting);
+        }
+    }
 }
 
-impl Sections<'_> {
+/// Keys and values.
+#[derive(Default)]
+struct Said(BTreeMap<String, ValueKind>);
+
+impl Said {
     fn folder(&mut self, name: &str, kind: &str, root: &Path) {
-        self.add(name, &[("kind", text(kind)), ("root", text(&root.display().to_string()))]);
+        self.storage(name, vec![("kind", text(kind)), ("root", text(&root.display().to_string()))]);
     }
 
-    /// Adds a storage's keys, unless there is a storage of that name of another kind.
-    fn add(&mut self, name: &str, keys: &[(&str, ValueKind)]) {
-        let kind_of = |key: &str| format!("storages.{name}.{key}");
-        let said = self.table.get(&kind_of("kind")).map(|setting| setting.value.to_string());
-        let own = keys.iter().find(|(key, _)| *key == "kind").map(|(_, kind)| kind.to_string());
-        if said.is_some() && said != own {
-            return;
-        }
-        for (key, value) in keys {
-            self.put(&kind_of(key), value.clone());
-        }
-    }
-
-    /// Sets a key that nobody has set.
-    fn put(&mut self, key: &str, value: ValueKind) {
-        let unset = self.table.get(key).is_none_or(|setting| {
-            setting.origin == Origin::Default && setting.value == ValueKind::String(String::new())
-        });
-        if unset {
-            self.table.insert(key.to_owned(), Setting { value, origin: self.origin.clone() });
-        }
+    fn storage(&mut self, name: &str, keys: Vec<(&str, ValueKind)>) {
+        self.0.extend(keys.into_iter().map(|(key, value)| (format!("storages.{name}.{key}"), value)));
     }
 }
 

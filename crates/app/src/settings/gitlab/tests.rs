@@ -95,6 +95,13 @@ fn gitlabs_own_configuration_is_a_layer_and_what_it_calculates_is_told() {
     assert!(!shown.contains("hush"), "{shown}");
     let line = shown.lines().find(|line| line.starts_with("storages.gitlab-lfs.root")).unwrap();
     assert!(line.contains("# GitLab's ") && line.ends_with("gitlab.rb"), "{line}");
+    for (key, origin) in [
+        ("storages.gitlab-artifacts.root", "# GitLab, installed as \"omnibus\""),
+        ("secrets.db_key_base", "gitlab-secrets.json"),
+    ] {
+        let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
+        assert!(line.ends_with(origin), "{line}");
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Rows {
     pub(crate) of: BTreeMap<Model, BTreeMap<RecordKey, Entry>>,
     /// Models that the survey says cannot be read.
     pub(crate) unreadable: BTreeMap<Model, String>,
+    /// Models that this version of the source does not have.
+    pub(crate) absent: BTreeSet<Model>,
     /// Models whose rows are refused when they are asked for.
     pub(crate) refused: BTreeSet<Model>,
     /// Models whose rows take too long.
@@ -128,6 +130,7 @@ impl Source for MemorySource {
         let count = |model: &Model| u64::try_from(rows.of.get(model).map_or(0, BTreeMap::len)).ok();
         let readable = |model: Model| match rows.unreadable.get(&model) {
             Some(reason) => Readable::No(reason.clone()),
+            None if rows.absent.contains(&model) => Readable::Absent("there is no such table".to_owned()),
             None => Readable::Yes { about: count(&model) },
         };
         Ok(Model::ALL.into_iter().map(|model| (model, readable(model))).collect())
