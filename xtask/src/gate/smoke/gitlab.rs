@@ -50,6 +50,9 @@ pub(super) fn run(project: &Project, parent: &Path) -> anyhow::Result<()> {
     for orphan in &world.orphans {
         ensure!(listed.contains(&orphan.path), "{} is not listed", orphan.path);
     }
+    let total = listed.lines().find_map(|line| line.strip_prefix("all ")).context("no totals")?;
+    let counted = total.split_whitespace().nth(1).context("no count of orphans")?;
+    ensure!(counted == world.orphans.len().to_string(), "{counted} orphans, not {}", world.orphans.len());
     up.end()?;
     println!("up --gitlab: {} records as they should be, {wrong} findings", world.records.len());
     Ok(())
