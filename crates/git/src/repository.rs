@@ -74,6 +74,13 @@ pub(crate) fn inspect(desk: &mut Desk<'_>, inspection: &Inspection) -> Result<Ob
     }
 }
 
+/// In which folder a storage that is a node of a Gitaly Cluster has its repositories, under names that only the
+/// cluster's own database knows (<https://docs.gitlab.com/administration/gitaly/praefect/>): whether one that is
+/// not found is missing, or was never created, cannot be told.
+const CLUSTER: &[u8] = b"@cluster";
+const IN_CLUSTER: &str =
+    "the storage is a node of a Gitaly Cluster, whose repositories lie under other names";
+
 /// A repository is no file: what a rule says of stored bytes is a mistake in the record.
 fn no_rule(rule: &Rule) -> Result<(), ContentError> {
     match rule {
@@ -114,6 +121,9 @@ fn read(
         Some(Kind::Folder) => {}
         Some(Kind::File) => return Err(place.broken(b"", "not a git repository: it is no folder")),
         None if !visit.is_current() => return Err(Halt::Changed),
+        None if visit.kind(&Place::new(CLUSTER, ""), b"")? == Some(Kind::Folder) => {
+            return Err(Halt::Told(ContentError::Invalid(IN_CLUSTER.to_owned())));
+        }
         None if inspection.model.may_be_absent() => {
             return Ok(RefsDigest::new(inspection.algorithms).finish().digests);
         }

@@ -26,7 +26,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> any
             let (records, more) = wanted.page(&*store.catalogue, model, after.take()).await?;
             list.print(&records)?;
             match records.into_iter().next_back() {
-                Some(last) if more => after = Some(last.key),
+                Some(record) if more => after = Some(record.key),
                 _ => break,
             }
         }

@@ -32,13 +32,11 @@ pub(super) async fn run(settings: &Settings, arguments: &OrphansArguments) -> an
     // What is stored while the rows are read has a row that was not seen.
     let began = SystemClock.now();
     let search = search(settings, &store, arguments, began, stop.clone());
-    match stop.run_until_cancelled(search).await {
-        Some(all) => Ok(if all? { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) }),
-        None => {
-            output::complain("interrupted");
-            Ok(ExitCode::from(INTERRUPTED))
-        }
-    }
+    let Some(all) = stop.run_until_cancelled(search).await else {
+        output::complain("interrupted");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    Ok(if all? { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
 }
 
 /// Whether all could be searched.

@@ -1,5 +1,6 @@
 //! `stocktake sync`: the catalogue in line with the configured GitLab, at once.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use indicatif::HumanCount;
@@ -57,21 +58,23 @@ pub(super) fn text(report: &SyncReport) -> String {
         std::iter::once(model.model.name().to_owned()).chain(counts).collect()
     }));
     let mut text = output::table(&rows, 1);
+    // Writing to a String does not fail.
     for model in &report.models {
         if let Some(reason) = &model.absent {
-            text.push_str(&format!("\n{} is not there: {reason}\n", model.model));
+            let _ = writeln!(text, "\n{} is not there: {reason}", model.model);
         }
         if let Some(problem) = &model.problem {
-            text.push_str(&format!("\n{} could not be read: {problem}\n", model.model));
+            let _ = writeln!(text, "\n{} could not be read: {problem}", model.model);
         }
         if model.kept > 0 {
-            text.push_str(&format!(
+            let _ = writeln!(
+                text,
                 "\n{} records of {} are kept though no row is left of them, because they are too many at once; if \
-                 they really are gone: stocktake sync {} --accept-deletions\n",
+                 they really are gone: stocktake sync {} --accept-deletions",
                 HumanCount(model.kept),
                 model.model,
                 model.model,
-            ));
+            );
         }
     }
     text

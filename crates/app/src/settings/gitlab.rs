@@ -31,8 +31,11 @@ pub(crate) struct Gitlab {
 
 const SECTION: &str = "sources.gitlab";
 
-/// The built-in places of an installation.
-const INSTALLATIONS: [(&str, fn() -> Installation); 3] =
+/// Makes an installation with its built-in places.
+type BuiltIn = fn() -> Installation;
+
+/// The installations that are known, by name.
+const INSTALLATIONS: [(&str, BuiltIn); 3] =
     [("omnibus", Installation::omnibus), ("source", Installation::source), ("none", Installation::none)];
 
 /// Adds to the table what a GitLab's own configuration says, where nothing else does; what could not be understood

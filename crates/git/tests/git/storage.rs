@@ -78,6 +78,16 @@ async fn a_storage_that_is_not_there_is_no_missing_repository() {
 }
 
 #[tokio::test]
+async fn in_a_cluster_nothing_is_taken_for_missing_or_never_created() {
+    let bench = Bench::new();
+    bench.fill("@hashed/a.git", PLAIN);
+    fs::create_dir_all(bench.root.join("@cluster/repositories")).unwrap();
+    assert!(bench.see("@hashed/a.git").await.is_ok());
+    let seen = bench.see("@hashed/b.git").await;
+    assert!(matches!(&seen, Err(ContentError::Invalid(why)) if why.contains("Gitaly Cluster")), "{seen:?}");
+}
+
+#[tokio::test]
 async fn each_piece_is_reported_once_and_none_stops_the_others() {
     let bench = Bench::new();
     let good = bench.fill("good.git", PLAIN);

@@ -1,5 +1,7 @@
 //! The list of orphans, printed one by one as they are found.
 
+use std::fmt::Write as _;
+
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 use stocktake_sync::{Orphan, OrphanReport, OrphanTotals, OrphanWatcher, StorageOrphans, StorageOutcome};
@@ -162,7 +164,8 @@ fn text(report: &OrphanReport) -> String {
                 StorageOutcome::Unused(_) => "is not used",
                 _ => "was not searched to its end",
             };
-            text.push_str(&format!("{storage} {what}: {reason}\n"));
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "{storage} {what}: {reason}");
         }
     }
     text

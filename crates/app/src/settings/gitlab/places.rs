@@ -76,12 +76,12 @@ pub(super) fn notes(installation: &Installation) -> impl Iterator<Item = String>
 
 /// Sets the keys in the table that nobody has set; none of a storage that somebody has made another kind of.
 pub(super) fn underlay(table: &mut Table, told: Table) {
-    let is_kind = |key: &str| key.starts_with("storages.") && key.ends_with(".kind");
-    let others = told.iter().filter(|(key, setting)| {
-        is_kind(key) && table.get(*key).is_some_and(|own| own.value.to_string() != setting.value.to_string())
+    let others = told.iter().filter_map(|(key, setting)| {
+        let section = key.strip_suffix("kind")?;
+        let is_other = table.get(key)?.value.to_string() != setting.value.to_string();
+        is_other.then(|| section.to_owned())
     });
-    let others: Vec<String> =
-        others.filter_map(|(key, _)| key.strip_suffix("kind").map(ToOwned::to_owned)).collect();
+    let others: Vec<String> = others.collect();
     for (key, setting) in told {
         let unset = table
             .get(&key)
