@@ -6,8 +6,8 @@ use crate::settings::{Role, Shelf};
 enum At {
     /// Those below this folder of the root.
     Below(&'static str),
-    /// Those below a folder of this name, wherever that is.
-    Within(&'static str),
+    /// Those below this folder of a folder `tmp`, wherever that is.
+    Temporary(&'static str),
     /// What is hidden in the root: its name, or that of its folder there, begins with a dot.
     Hidden,
     /// Files of this name.
@@ -32,8 +32,8 @@ const INTERNAL: [(Of, At); 15] = [
     (is_uploads, At::Below("-/system/tmp/")),
     // Uploader: what is attached to a text that nobody has saved yet (PersonalFileUploader without a model).
     (is_uploads, At::Below("-/system/temp/")),
-    (is_uploads, At::Within("/tmp/cache/")),
-    (is_uploads, At::Within("/tmp/work/")),
+    (is_uploads, At::Temporary("cache")),
+    (is_uploads, At::Temporary("work")),
     // Backup: GitLab before 14 unpacked pages there.
     (is_pages, At::Below("@pages.tmp/")),
     // Uploader: the base folder of Pages::DeploymentUploader is the hashed one.
@@ -65,7 +65,10 @@ impl At {
     fn has(&self, path: &str) -> bool {
         match self {
             Self::Below(folder) => path.starts_with(folder),
-            Self::Within(folders) => path.contains(folders),
+            Self::Temporary(folder) => path
+                .split("/tmp/")
+                .skip(1)
+                .any(|rest| rest.strip_prefix(folder).is_some_and(|below| below.starts_with('/'))),
             Self::Hidden => path.starts_with('.'),
             Self::Named(name) => path.rsplit('/').next() == Some(name),
             Self::Beginning(name) => path.rsplit('/').next().is_some_and(|file| file.starts_with(name)),
@@ -125,10 +128,12 @@ mod tests {
             (lfs, "ab/.hidden", false),
             (lfs, "ab/.gitkeep", true),
             (lfs, "lost+found/#12", true),
-            (uploads, "-/system/tmp/work/x", true),
+            (uploads, "-/system/tmp/cache/x", true),
             (uploads, "-/system/temp/0123456789/x.png", true),
             (lfs, "-/system/temp/0123456789/x.png", false),
             (uploads, "group/project/tmp/cache/1-2/x.png", true),
+            (uploads, "group/tmp/project/tmp/cache/1-2/x.png", true),
+            (uploads, "group/project/tmp/caches/1-2/x.png", false),
             (uploads, "group/tmp/0123456789/x.png", false),
             (uploads, "-/system/user/avatar/1/x.png", false),
             (lfs, "@pages.tmp/x", false),

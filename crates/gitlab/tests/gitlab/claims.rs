@@ -158,7 +158,7 @@ async fn files_of_rows_that_are_no_records() {
         ("artifacts-disk", "aa/bb/1/artifacts.zip".to_owned(), Claim::Row),
         ("artifacts-bucket", "aa/bb/1/artifacts.zip".to_owned(), Claim::Nobody),
         ("public-disk", "404.html".to_owned(), Claim::Internal),
-        ("lfs-disk", "tmp/work/x".to_owned(), Claim::Internal),
+        ("lfs-disk", "tmp/cache/x".to_owned(), Claim::Internal),
         ("uploads-bucket", "tmp/uploads/x".to_owned(), Claim::Internal),
         ("registry", "flights/planner/gone".to_owned(), Claim::Nobody),
         ("nowhere", "tmp/x".to_owned(), Claim::Nobody),
