@@ -9,11 +9,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::output;
+
 /// How long the tasks may take to end after the first signal.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The exit status after the second signal, as a shell reports an interrupted program.
-const INTERRUPTED: i32 = 130;
+/// The exit status after a signal, as a shell reports an interrupted program.
+const INTERRUPTED: u8 = 130;
+
+/// Says that a command was stopped by a signal, and what became of its work; the exit status to end with.
+pub(crate) fn interrupted(sentence: &str) -> ExitCode {
+    output::complain(&format!("interrupted{sentence}"));
+    ExitCode::from(INTERRUPTED)
+}
 
 /// Cancels the token on the first SIGTERM or SIGINT; ends the process at once on the second.
 pub(crate) fn cancel_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
@@ -26,7 +34,7 @@ pub(crate) fn cancel_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
             if count > 1 {
-                std::process::exit(INTERRUPTED);
+                std::process::exit(i32::from(INTERRUPTED));
             }
             tracing::info!("stopping; a second signal stops at once");
             stop.cancel();

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};
 use crate::chance::SystemClock;
-use crate::lifecycle::cancel_on_signal;
+use crate::lifecycle::{cancel_on_signal, interrupted};
 use crate::settings::Settings;
 use crate::{output, wiring};
 
@@ -20,9 +20,6 @@ use list::List;
 
 /// The exit status when a storage could not be searched, or records are missing that would claim what is in it.
 const NOT_ALL: u8 = 1;
-
-/// The exit status after a signal, as a shell reports an interrupted program.
-const INTERRUPTED: u8 = 130;
 
 /// Runs the command.
 pub(super) async fn run(settings: &Settings, arguments: &OrphansArguments) -> anyhow::Result<ExitCode> {
@@ -33,8 +30,7 @@ pub(super) async fn run(settings: &Settings, arguments: &OrphansArguments) -> an
     let began = SystemClock.now();
     let search = search(settings, &store, arguments, began, stop.clone());
     let Some(all) = stop.run_until_cancelled(search).await else {
-        output::complain("interrupted");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(interrupted(""));
     };
     Ok(if all? { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
 }
@@ -52,9 +48,9 @@ async fn search(
     if !arguments.no_sync {
         let everything = SyncArguments { models: Vec::new(), accept_deletions: false, json: false };
         let report = super::sync::once(settings, store, &everything, stop).await?;
-        for model in report.models.iter().filter_map(|model| Some((model.model, model.problem.as_ref()?))) {
+        let problems = report.models.iter().filter_map(|model| Some((model.model, model.problem.as_ref()?)));
+        for (model, problem) in problems {
             all = false;
-            let (model, problem) = model;
             output::say(&format!("{model} could not be read, so that its content may be listed: {problem}"));
         }
     }

@@ -10,16 +10,13 @@ use stocktake_sync::{ModelReport, SyncReport};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::SyncArguments;
-use crate::lifecycle::cancel_on_signal;
+use crate::lifecycle::{cancel_on_signal, interrupted};
 use crate::progress::ModelMeters;
 use crate::settings::Settings;
 use crate::{output, wiring};
 
 /// The exit status when a model could not be read, or kept records without a row.
 const NOT_ALL: u8 = 1;
-
-/// The exit status after a signal, as a shell reports an interrupted program.
-const INTERRUPTED: u8 = 130;
 
 /// Runs the command.
 pub(super) async fn run(settings: &Settings, arguments: &SyncArguments) -> anyhow::Result<ExitCode> {
@@ -28,8 +25,7 @@ pub(super) async fn run(settings: &Settings, arguments: &SyncArguments) -> anyho
     cancel_on_signal(stop.clone())?;
     let report = once(settings, &store, arguments, stop).await?;
     if report.stopped {
-        output::complain("interrupted; the next run goes on from here");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(interrupted("; the next run goes on from here"));
     }
     output::print(&if arguments.json { json(&report) } else { text(&report) })?;
     let all = report.models.iter().all(|model| model.problem.is_none() && model.kept == 0);
@@ -49,7 +45,7 @@ pub(super) async fn once(
 }
 
 /// The report for people.
-pub(super) fn text(report: &SyncReport) -> String {
+fn text(report: &SyncReport) -> String {
     let header = ["model", "rows", "added", "changed", "unchanged", "deleted", "kept"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(report.models.iter().map(|model| {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::VerifyArguments;
 use crate::chance::SystemClock;
-use crate::lifecycle::cancel_on_signal;
+use crate::lifecycle::{cancel_on_signal, interrupted};
 use crate::progress::Meter;
 use crate::settings::Settings;
 use crate::{output, wiring};
@@ -25,8 +25,8 @@ use report::Report;
 /// The exit status when some records failed.
 const SOME_FAILED: u8 = 1;
 
-/// The exit status after a signal, as a shell reports an interrupted program.
-const INTERRUPTED: u8 = 130;
+/// What a signal leaves.
+const STILL_DUE: &str = "; what was not finished is still due";
 
 /// The most due records counted to tell the time left.
 const MOST_COUNTED: u64 = 10_000_000;
@@ -43,7 +43,7 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     let asked = SystemClock.now();
     let prepare = queue::prepare(settings, &store, &scheduler, &models, selection.as_ref(), asked);
     let Some(prepared) = stop.run_until_cancelled(prepare).await else {
-        return Ok(interrupted());
+        return Ok(interrupted(STILL_DUE));
     };
     prepared?;
     let due_from = selection.is_some().then_some(asked);
@@ -64,16 +64,11 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     meter.finish();
     let tally = tally?;
     if stop.is_cancelled() {
-        return Ok(interrupted());
+        return Ok(interrupted(STILL_DUE));
     }
     let report = report(&store, arguments, &models, asked, tally, &meter).await?;
     output::print(&if arguments.json { report.json() } else { report.text() })?;
     Ok(if report.all_good() { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
-}
-
-fn interrupted() -> ExitCode {
-    output::complain("interrupted; what was not finished is still due");
-    ExitCode::from(INTERRUPTED)
 }
 
 fn models(arguments: &VerifyArguments) -> Vec<Model> {

@@ -86,7 +86,10 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_nuget_in_any_pieces() {
+        use sha2::Digest as _;
         let file = hex::decode(FILE).unwrap();
+        let plain = hex::encode(sha2::Sha256::digest(&file));
+        assert_eq!(plain, "2cd88857fc9b4cbc4cec45f7280c26b76a02373c8760968988c4d5b18f6d7b98");
         for piece in [1, 7, 1000] {
             assert_eq!(
                 digest(&file, piece).unwrap(),

@@ -62,6 +62,9 @@ async fn what_was_recorded_is_seen_beside_what_is_stored() {
     let seen = kept.all();
     let good = seen[0].as_ref().unwrap();
     assert_eq!(good.stored, observation(&stored, SHA256).stored);
+    let shown = good.stored.digests.sha256.map(hex::encode);
+    // What Geo's checksum of the file is.
+    assert_eq!(shown.as_deref(), Some("eae7da9acc94821e932b7ddc51b5b7b3568ced7a14b96a9f6f78d502d76a55db"));
     let plain = Measure { size: Some(5), ..observation(b"hello", SHA256).stored };
     assert_eq!(good.recorded.as_deref(), Some(&Ok(plain)));
     let refused = |index: usize| seen[index].as_ref().unwrap().recorded().unwrap_err().to_owned();

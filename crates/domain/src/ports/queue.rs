@@ -5,7 +5,7 @@
 //! costs one row, whatever the number of records, and giving back costs one row as well. What a lease cannot
 //! do is overwrite anything newer: each result carries its attempt's number.
 //!
-//! A record that becomes due while a lease covers its key (recalculated, retried, expired, imported, timed
+//! A record that becomes due while a lease covers its key (recalculated, retried, expired, imported, synced, timed
 //! out under another lease) must become due *after* that lease was claimed, whatever the hosts' clocks say:
 //! else it would count as held by a worker that never took it. `tests/lease_protocol.rs` explores the rules.
 
@@ -154,8 +154,9 @@ pub trait Queue: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<LeaseId>, StoreError>;
 
-    /// Records results. Each is written only if the lease still is and the attempt is still the record's own;
-    /// else it is thrown away. With `last`, the lease ends in the same transaction, and what it holds
+    /// Records results. Each is written only if the lease still is, the attempt is still the record's own, and the
+    /// record became due no later than the lease was claimed (one that was deleted and came again counts its attempts
+    /// anew); else it is thrown away. With `last`, the lease ends in the same transaction, and what it holds
     /// unfinished is due again as it was. Returns how many results were written.
     async fn complete(
         &self,

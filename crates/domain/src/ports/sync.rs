@@ -24,7 +24,7 @@ pub struct SyncState {
     /// New rows are looked for behind this key: all up to it were read, and are old enough that no row that was
     /// still being written then can lie before it.
     pub read_to: Option<RecordKey>,
-    /// When new rows were last read to their end.
+    /// When new rows were last read to their end, or the source was found not to have the model.
     pub read_at: Option<Timestamp>,
     /// Rows whose content was changed before this time were read.
     pub touched_to: Option<Timestamp>,

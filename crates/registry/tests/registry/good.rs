@@ -16,6 +16,10 @@ async fn the_checksum_is_that_of_gitlabs_vector() {
         std::fs::write(tags.join(tag).join("current/link"), format!("sha256:{}", digit.repeat(64))).unwrap();
     }
     let store = directory(folder.path(), Integrity::Tags);
+    std::fs::create_dir_all(tags.parent().unwrap().parent().unwrap().with_file_name("bare/_manifests/tags"))
+        .unwrap();
+    let bare = inspect(&store, "group/bare").await;
+    assert_eq!(shown(&bare), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     let seen = inspect(&store, "group/image").await;
     assert_eq!(shown(&seen), "e3cb7653b25b1b7c169dc6efea4491170861346effbf2a8e79d2e3abbce33134");
     let seen = seen.unwrap();

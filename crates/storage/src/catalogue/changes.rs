@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Bool;
 use stocktake_domain::ports::Applied;
 use stocktake_domain::{Entry, Status};
 
 use crate::error::Fault;
 use crate::queries::{DUE_NOW, RECORD, STARTED};
+use crate::queue::mark::hold_claims;
 use crate::rows::{DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, StagedRow, digest_of};
 use crate::schema::records;
 use crate::session::Session;
@@ -212,11 +213,7 @@ impl Changes {
         if S::DIALECT.for_share().is_empty() {
             return Ok(());
         }
-        let lock = format!(
-            "SELECT q.storage FROM queues q WHERE q.model = ? ORDER BY q.storage{}",
-            S::DIALECT.for_share()
-        );
-        session.load::<String, _>(Sql::<Text>::new(lock).bind(self.model)).await?;
+        hold_claims(session, self.model, None).await?;
         let sql = Sql::<()>::new(format!(
             "UPDATE records AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
              AND r.model + 0 = n.model AND r.storage = n.storage AND r.due_at = ? \
