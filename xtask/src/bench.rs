@@ -84,11 +84,11 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     if chosen(Part::Crates) {
         for (package, bench, arguments) in [
             ("stocktake-content", "inspect", &[][..]),
-            ("stocktake-storage", "queue", &[]),
-            ("stocktake-git", "repositories", &["--count", "1000"]),
-            ("stocktake-objects", "read", &[]),
-            ("stocktake-registry", "read", &[]),
-            ("stocktake-gitlab", "read", &["--rows", "1000000"]),
+            ("stocktake-diesel-storage", "queue", &[]),
+            ("stocktake-content-git", "repositories", &["--count", "1000"]),
+            ("stocktake-content-objects", "read", &[]),
+            ("stocktake-content-registry", "read", &[]),
+            ("stocktake-source-gitlab", "read", &["--rows", "1000000"]),
         ] {
             let words = ["bench", "--locked", "--package", package, "--bench", bench, "--"];
             run_command(project.cargo(&words).args(arguments))?;

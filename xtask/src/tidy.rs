@@ -62,6 +62,7 @@ fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
     let mut findings = dependencies::check(&edges);
     findings.extend(dependencies::check_reach(&dependencies::reach(root, dependencies::INNERMOST)?));
     findings.extend(invariants::check(&architecture, &dependencies::rules(), &names));
+    findings.extend(invariants::check_table(&architecture, &dependencies::deployed(&edges)));
     findings.extend(licences::check(metadata));
     findings.extend(manifests::check(root, metadata)?);
     findings.extend(sources::check(root)?);

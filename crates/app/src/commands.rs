@@ -38,7 +38,7 @@ pub(crate) async fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<Ex
         Command::Sync(arguments) => return sync::run(settings, arguments).await,
         Command::Orphans(arguments) => return orphans::run(settings, arguments).await,
         Command::Export(arguments) => export::run(settings, arguments).await?,
-        Command::Grants { role } => output::print(&stocktake_gitlab::grants(role))?,
+        Command::Grants { role } => output::print(&stocktake_source_gitlab::grants(role))?,
         Command::Accept(arguments) => return accept::run(settings, arguments).await,
         Command::Token(command) => token::run(settings, command).await?,
         Command::Migrate => migrate(loaded).await?,
@@ -48,7 +48,7 @@ pub(crate) async fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<Ex
 }
 
 async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
-    let applied = stocktake_storage::migrate(&wiring::store_settings(&loaded.settings)).await?;
+    let applied = stocktake_diesel_storage::migrate(&wiring::store_settings(&loaded.settings)).await?;
     if applied.is_empty() {
         return output::print_line("the schema is current");
     }

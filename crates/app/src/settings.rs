@@ -16,7 +16,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Location, Model};
-use stocktake_gitlab::GitlabAuthoritySettings;
+use stocktake_source_gitlab::GitlabAuthoritySettings;
 
 pub(crate) use gitlab::Gitlab;
 pub(crate) use layers::Override;

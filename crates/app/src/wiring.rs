@@ -8,13 +8,13 @@ use std::thread::available_parallelism;
 use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret as _;
 use stocktake_content::{DirectoryStore, HashPool};
+use stocktake_content_git::GitStore;
+use stocktake_content_objects::ObjectStorage;
+use stocktake_content_registry::{RegistryDirectoryStore, RegistryStore};
+use stocktake_diesel_storage::{Store, StoreSettings};
 use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
-use stocktake_git::GitStore;
-use stocktake_gitlab::{GitlabAuthority, GitlabSource};
-use stocktake_objects::ObjectStorage;
-use stocktake_registry::{RegistryDirectoryStore, RegistryStore};
-use stocktake_storage::{Store, StoreSettings};
-use stocktake_sync::{Sync, SyncParts, SyncSettings};
+use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
+use stocktake_source_sync::{Sync, SyncParts, SyncSettings};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
 };
@@ -34,10 +34,10 @@ pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
 /// The store, with its schema brought up to date first.
 pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     let store_settings = store_settings(settings);
-    for migration in stocktake_storage::migrate(&store_settings).await? {
+    for migration in stocktake_diesel_storage::migrate(&store_settings).await? {
         tracing::info!(migration, "applied the migration {migration}");
     }
-    Ok(stocktake_storage::open(&store_settings).await?)
+    Ok(stocktake_diesel_storage::open(&store_settings).await?)
 }
 
 /// The configured storages, with hashing threads of their own.

@@ -1,12 +1,14 @@
-//! The "Architecture Invariant" lines of `docs/architecture.md` and the rules that are enforced are the same.
+//! `docs/architecture.md` says what is enforced, and nothing else: its "Architecture Invariant" lines are the rules of
+//! [`super::dependencies`], and its table of crates lists each edge between them.
 //!
-//! Such a line reads `Architecture Invariant (rule-id): …` and goes on to the next empty line. What stands there in
+//! A row of that table begins with the name of a crate in backticks; its third column has the crates it depends on.
+//! An invariant reads `Architecture Invariant (rule-id): …` and goes on to the next empty line. What stands there in
 //! backticks and in lower case is the name of a crate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use super::dependencies::Rule;
+use super::dependencies::{Rule, is_ours};
 
 const MARK: &str = "Architecture Invariant";
 const DOCUMENT: &str = "docs/architecture.md";
@@ -40,6 +42,37 @@ pub(super) fn check(document: &str, rules: &[Rule], known: &[&str]) -> Vec<Findi
     findings
 }
 
+/// Compares the rows of the document's table with the edges there are, by crate.
+pub(super) fn check_table(document: &str, edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Finding> {
+    let rows: BTreeMap<&str, BTreeSet<String>> = document.lines().filter_map(row).collect();
+    let mut findings = Vec::new();
+    for (name, named) in edges {
+        let Some(listed) = rows.get(name.as_str()) else {
+            findings.push(finding(format!("the table of crates has no row `{name}`")));
+            continue;
+        };
+        for new in named.difference(listed) {
+            findings.push(finding(format!("the table does not list the edge from `{name}` to `{new}`")));
+        }
+        for old in listed.difference(named) {
+            findings
+                .push(finding(format!("the table lists an edge from `{name}` to `{old}`: there is none")));
+        }
+    }
+    for name in rows.keys().filter(|name| !edges.contains_key(**name)) {
+        findings.push(finding(format!("the table has a row `{name}`, and there is no such crate")));
+    }
+    findings
+}
+
+/// A row's crate and the crates it depends on; `None` if the line is no row of the table of crates.
+fn row(line: &str) -> Option<(&str, BTreeSet<String>)> {
+    let mut cells = line.strip_prefix("| `")?.split('|');
+    let name = cells.next()?.trim().strip_suffix('`').filter(|name| is_ours(name))?;
+    let depends = cells.nth(1)?;
+    Some((name, crates(depends).map(str::to_owned).collect()))
+}
+
 fn finding(message: String) -> Finding {
     Finding::new(
         "written-invariants",
@@ -66,21 +99,8 @@ mod tests {
     use super::super::dependencies::rules;
     use super::*;
 
-    const KNOWN: [&str; 13] = [
-        "stocktake",
-        "stocktake-content",
-        "stocktake-domain",
-        "stocktake-git",
-        "stocktake-gitlab",
-        "stocktake-http",
-        "stocktake-objects",
-        "stocktake-registry",
-        "stocktake-storage",
-        "stocktake-sync",
-        "stocktake-testbed",
-        "stocktake-worker",
-        "xtask",
-    ];
+    const KNOWN: [&str; 6] =
+        ["stocktake", "stocktake-content", "stocktake-domain", "stocktake-net", "stocktake-testbed", "xtask"];
 
     /// A document that says all the rules.
     fn complete() -> String {
@@ -98,15 +118,28 @@ mod tests {
     fn each_rule_needs_its_line_with_its_crates() {
         let without = complete().replace("(domain-pure)", "(domain-puer)");
         assert_eq!(check(&without, &rules(), &KNOWN).len(), 2);
-        let other = complete().replace("`stocktake-worker`", "the worker");
+        let other = complete().replace("`stocktake-testbed`", "the testbed");
         assert_eq!(check(&other, &rules(), &KNOWN).len(), 1);
     }
 
     #[test]
     fn a_line_needs_a_rule_and_crates_that_exist() {
-        let unnamed = complete() + "Architecture Invariant: `stocktake-http` is fast.";
+        let unnamed = complete() + "Architecture Invariant: `stocktake-net` is fast.";
         assert_eq!(check(&unnamed, &rules(), &KNOWN).len(), 1);
         let unknown = complete() + "Architecture Invariant (domain-pure): `Clock` nor\n`stocktake-s3`.";
         assert_eq!(check(&unknown, &rules(), &KNOWN).len(), 1);
+    }
+    #[test]
+    fn the_table_lists_each_edge_and_no_other() {
+        let edges = |to: &[&str]| {
+            BTreeMap::from([("stocktake-net".to_owned(), to.iter().map(|name| (*name).to_owned()).collect())])
+        };
+        let table =
+            "| crate | folder | depends on |\n| `stocktake-net` | `crates/net` | `stocktake-domain` |";
+        assert_eq!(check_table(table, &edges(&["stocktake-domain"])), []);
+        assert_eq!(check_table(table, &edges(&[])).len(), 1);
+        assert_eq!(check_table(table, &edges(&["stocktake-domain", "stocktake-content"])).len(), 1);
+        assert_eq!(check_table("", &edges(&[])).len(), 1);
+        assert_eq!(check_table(table, &BTreeMap::new()).len(), 1);
     }
 }

@@ -5,9 +5,9 @@ mod list;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use stocktake_diesel_storage::Store;
 use stocktake_domain::{Clock as _, Timestamp};
-use stocktake_storage::Store;
-use stocktake_sync::{OrphanParts, OrphanSettings, StorageOutcome, never_read, orphans};
+use stocktake_source_sync::{OrphanParts, OrphanSettings, StorageOutcome, never_read, orphans};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};

@@ -10,8 +10,8 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use stocktake_diesel_storage::Store;
 use stocktake_http::{Api, HttpSettings};
-use stocktake_storage::Store;
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 

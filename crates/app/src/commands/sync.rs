@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use indicatif::HumanCount;
 use serde_json::{Value, json};
-use stocktake_storage::Store;
-use stocktake_sync::{ModelReport, SyncReport};
+use stocktake_diesel_storage::Store;
+use stocktake_source_sync::{ModelReport, SyncReport};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::SyncArguments;

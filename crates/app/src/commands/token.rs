@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
+use stocktake_diesel_storage::Store;
 use stocktake_domain::{Clock as _, NewToken, Timestamp, Token, TokenDigest};
-use stocktake_storage::Store;
 
 use crate::args::{TokenCommand, TokenCreateArguments};
 use crate::chance::{SystemClock, secret};

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
+use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::ClaimFilter;
 use stocktake_domain::{Clock as _, Model, Selection, Timestamp};
-use stocktake_storage::Store;
 use stocktake_worker::{Progress, Tally};
 use tokio_util::sync::CancellationToken;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use stocktake_domain::Model;
-use stocktake_sync::{ModelReport, SyncProgress};
+use stocktake_source_sync::{ModelReport, SyncProgress};
 
 use super::{PLAIN_EVERY, bar, describe};
 use crate::output;

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use config::ValueKind;
-use stocktake_gitlab::{GitlabAuthoritySettings, GitlabSettings, Installation, Shelf, Storages, Stores};
+use stocktake_source_gitlab::{
+    GitlabAuthoritySettings, GitlabSettings, Installation, Shelf, Storages, Stores,
+};
 
 use super::layers::{Origin, Setting, Table};
 use super::reader::Reader;
@@ -54,7 +56,7 @@ pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
     let known = INSTALLATIONS.into_iter().find(|(known, _)| *known == name);
     // A wrong name is told when the section is checked.
     let Some((_, built_in)) = known else { return Ok(Vec::new()) };
-    let refused = |error: stocktake_gitlab::InstallationError| SettingsError(error.to_string());
+    let refused = |error: stocktake_source_gitlab::InstallationError| SettingsError(error.to_string());
     let mut installation = built_in();
     let mut steps = vec![(places::said(&installation), format!("GitLab, installed as {name:?}"))];
     if let Some(file) = &file {

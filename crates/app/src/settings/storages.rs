@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use config::ValueKind;
 use secrecy::SecretString;
 use stocktake_content::DirectorySettings;
-use stocktake_git::GitSettings;
-use stocktake_objects::ObjectSettings;
-use stocktake_registry::{RegistryDirectorySettings, RegistrySettings};
+use stocktake_content_git::GitSettings;
+use stocktake_content_objects::ObjectSettings;
+use stocktake_content_registry::{RegistryDirectorySettings, RegistrySettings};
 use stocktake_worker::Hours;
 
 use super::SettingsError;

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
-use stocktake_sync::{Orphan, OrphanReport, OrphanTotals, OrphanWatcher, StorageOrphans, StorageOutcome};
+use stocktake_source_sync::{
+    Orphan, OrphanReport, OrphanTotals, OrphanWatcher, StorageOrphans, StorageOutcome,
+};
 
 use crate::args::ListFormat;
 use crate::output;

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 
 use anyhow::bail;
+use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Queue, StoreError};
 use stocktake_domain::{Clock as _, Model, NewJob, Selection, Timestamp};
-use stocktake_storage::Store;
 use stocktake_worker::Scheduler;
 
 use crate::chance::SystemClock;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use config::ValueKind;
 use secrecy::{ExposeSecret as _, SecretString};
-use stocktake_gitlab::{
+use stocktake_source_gitlab::{
     AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, Place, RegistryPlace, Shelf,
 };
 

@@ -1,7 +1,7 @@
 //! What a GitLab's own configuration becomes, and what counts instead of it.
 
 use secrecy::ExposeSecret as _;
-use stocktake_gitlab::Shelf;
+use stocktake_source_gitlab::Shelf;
 
 use super::super::layers::Sources;
 use super::super::tests::sources;

@@ -1,6 +1,6 @@
 //! `kind = "git"`.
 
-use stocktake_git::{GitSettings, Integrity};
+use stocktake_content_git::{GitSettings, Integrity};
 
 use super::super::values::folder;
 use super::{Content, Section};

@@ -1,6 +1,6 @@
 //! `kind = "s3"`, `kind = "gcs"` and `kind = "azure"`.
 
-use stocktake_objects::{
+use stocktake_content_objects::{
     Addressing, AzureCredentials, AzureSettings, GcsCredentials, GcsSettings, KeyPair, Mode, Network,
     ObjectSettings, S3Keys, S3Settings, Service,
 };

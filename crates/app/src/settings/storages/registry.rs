@@ -1,7 +1,7 @@
 //! `kind = "registry"` and `kind = "registry-directory"`.
 
 use secrecy::SecretString;
-use stocktake_registry::{Integrity, RegistryDirectorySettings, RegistrySettings};
+use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings};
 
 use super::super::values::{filled_text, folder};
 use super::{Content, Section};

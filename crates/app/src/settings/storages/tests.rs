@@ -5,8 +5,8 @@ mod objects;
 use std::path::Path;
 
 use secrecy::ExposeSecret as _;
-use stocktake_git::Integrity;
-use stocktake_registry::Integrity as RegistryIntegrity;
+use stocktake_content_git::Integrity;
+use stocktake_content_registry::Integrity as RegistryIntegrity;
 
 use super::super::tests::sources;
 use super::super::{Loaded, load_from, show};

@@ -1,7 +1,9 @@
 //! The three kinds of object storage.
 
 use secrecy::ExposeSecret as _;
-use stocktake_objects::{Addressing, AzureCredentials, GcsCredentials, Mode, S3Keys, S3Settings, Service};
+use stocktake_content_objects::{
+    Addressing, AzureCredentials, GcsCredentials, Mode, S3Keys, S3Settings, Service,
+};
 
 use super::*;
 

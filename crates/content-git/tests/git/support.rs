@@ -1,0 +1,177 @@
+//! A store on a temporary folder, and a sink that keeps what it was told.
+
+use std::fs;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use sha2::{Digest as _, Sha256};
+use stocktake_content::{HashPool, Secrets};
+use stocktake_content_git::{GitSettings, GitStore, Integrity};
+use stocktake_domain::ports::{ContentStore as _, Inspection, InspectionSink};
+use stocktake_domain::{Algorithms, ContentError, Model, Observation};
+use stocktake_testbed::{GitFormat, GitRepository};
+
+pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
+pub(crate) const ALL: Algorithms = Algorithms { sha256: true, md5: true, sha1: true, gitaly: true };
+pub(crate) const PLAIN: GitFormat = GitFormat { sha256: false, reftable: false };
+
+pub(crate) type Seen = Result<Observation, ContentError>;
+
+/// Keeps what was reported; panics when a piece is reported twice.
+#[derive(Debug)]
+pub(crate) struct Kept(Mutex<Vec<Option<Seen>>>);
+
+impl Kept {
+    pub(crate) fn new(pieces: usize) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(vec![None; pieces])))
+    }
+
+    /// All reports; panics when one is missing.
+    pub(crate) fn all(&self) -> Vec<Seen> {
+        self.0.lock().unwrap().iter().cloned().map(Option::unwrap).collect()
+    }
+}
+
+impl InspectionSink for Kept {
+    fn report(&self, index: usize, seen: Seen) {
+        let before = self.0.lock().unwrap()[index].replace(seen);
+        assert_eq!(before, None, "piece {index} is reported once");
+    }
+}
+
+/// A store on a folder, and what is around it.
+pub(crate) struct Bench {
+    pub(crate) outer: tempfile::TempDir,
+    pub(crate) root: PathBuf,
+    pub(crate) store: Arc<GitStore>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A store with other settings.
+    pub(crate) fn with(change: impl FnOnce(&mut GitSettings)) -> Self {
+        let outer = tempfile::tempdir().unwrap();
+        let root = outer.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let mut settings = settings(&root);
+        change(&mut settings);
+        let store = Arc::new(GitStore::new(settings, pool()));
+        Self { outer, root, store }
+    }
+
+    /// The same folder with other settings.
+    pub(crate) fn store_with(&self, change: impl FnOnce(&mut GitSettings)) -> GitStore {
+        let mut settings = settings(&self.root);
+        change(&mut settings);
+        GitStore::new(settings, pool())
+    }
+
+    pub(crate) fn refs_only(&self) -> GitStore {
+        self.store_with(|settings| settings.integrity = Integrity::Refs)
+    }
+
+    /// Makes an empty repository below the root.
+    pub(crate) fn create(&self, path: &str, format: GitFormat) -> GitRepository {
+        GitRepository::create(&self.root.join(path), format).unwrap()
+    }
+
+    /// A repository with commits, one of them loose, refs loose and packed, and an annotated tag.
+    pub(crate) fn fill(&self, path: &str, format: GitFormat) -> GitRepository {
+        let repository = self.create(path, format);
+        repository.import("main", 40, 1).unwrap();
+        repository.import("packed", 3, 2).unwrap();
+        repository.git(&["tag", "-a", "-m", "one", "v1", "main"]).unwrap();
+        repository.git(&["pack-refs", "--all"]).unwrap();
+        repository.import("feature/one", 2, 3).unwrap();
+        repository.git(&["update-ref", "refs/heads/main", "refs/heads/feature/one"]).unwrap();
+        repository.git(&["tag", "-a", "-m", "two", "v2", "main"]).unwrap();
+        repository
+    }
+
+    pub(crate) async fn see(&self, path: &str) -> Seen {
+        see(&self.store, path).await
+    }
+
+    /// The reason for which the repository is unreadable.
+    pub(crate) async fn unreadable(&self, path: &str) -> String {
+        unreadable(self.see(path).await)
+    }
+}
+
+pub(crate) fn unreadable(seen: Seen) -> String {
+    match seen {
+        Err(ContentError::Unreadable(reason)) => {
+            assert!(reason.chars().count() <= 200, "{reason}");
+            reason
+        }
+        other => panic!("not unreadable: {other:?}"),
+    }
+}
+
+fn settings(root: &Path) -> GitSettings {
+    GitSettings {
+        root: root.to_owned(),
+        readers: NonZeroUsize::new(3).unwrap(),
+        bytes_per_second: None::<NonZeroU64>,
+        integrity: Integrity::Objects,
+    }
+}
+
+fn pool() -> Arc<HashPool> {
+    HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default())
+}
+
+pub(crate) fn piece(path: &str) -> Inspection {
+    Inspection::new(Model::Projects, path, ALL)
+}
+
+pub(crate) async fn see(store: &GitStore, path: &str) -> Seen {
+    inspect(store, vec![piece(path)]).await.remove(0)
+}
+
+pub(crate) async fn inspect(store: &GitStore, pieces: Vec<Inspection>) -> Vec<Seen> {
+    let kept = Kept::new(pieces.len());
+    store.inspect(pieces, Arc::default(), kept.clone()).await;
+    kept.all()
+}
+
+/// The SHA-256 that must be seen of a repository of which `git show-ref --head` says this.
+pub(crate) fn checksum(lines: &str) -> [u8; 32] {
+    let mut lines: Vec<_> = lines.lines().collect();
+    lines.sort_unstable_by_key(|line| line.split_once(' ').unwrap().1);
+    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    Sha256::digest(text).into()
+}
+
+pub(crate) fn sha256(seen: &Seen) -> [u8; 32] {
+    seen.as_ref().unwrap().stored.digests.sha256.unwrap()
+}
+
+/// All files below a folder, by their paths in it.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else {
+                found.push(entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Changes a file that git made read-only.
+pub(crate) fn overwrite(path: &Path, content: &[u8]) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(path, content).unwrap();
+}

@@ -1,0 +1,166 @@
+//! A server with one bucket, and storages that look into it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
+use stocktake_content::{HashPool, Secrets};
+use stocktake_content_objects::{
+    Addressing, KeyPair, Mode, Network, ObjectSettings, ObjectStorage, Patience, S3Keys, S3Settings, Service,
+};
+use stocktake_domain::ports::{ContentStore, Found, Inspection, InspectionSink, ListError, Watch};
+use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
+use stocktake_testbed::{Asked, Fault, FaultProxy, S3Server};
+
+pub(crate) const BUCKET: &str = "content";
+
+pub(crate) type Seen = Result<Observation, ContentError>;
+
+/// An S3 server whose objects go with it.
+pub(crate) struct Lab {
+    pub(crate) server: S3Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Arc<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let server = S3Server::start(folder.path()).unwrap();
+        server.create_bucket(BUCKET).unwrap();
+        Arc::new(Self { server, _folder: folder })
+    }
+
+    pub(crate) fn put(&self, key: &str, content: &[u8]) {
+        self.server.put(BUCKET, key, content).unwrap();
+    }
+
+    pub(crate) fn proxy(&self, plan: impl Fn(&Asked) -> Fault + Send + Sync + 'static) -> FaultProxy {
+        FaultProxy::start(&self.server.address().to_string(), plan).unwrap()
+    }
+
+    /// A storage of the bucket.
+    pub(crate) fn storage(&self) -> ObjectStorage {
+        storage(settings(&self.server.endpoint()))
+    }
+}
+
+pub(crate) fn pair() -> KeyPair {
+    KeyPair {
+        access_key: S3Server::ACCESS_KEY.to_owned(),
+        secret_key: SecretString::from(S3Server::SECRET_KEY),
+        session_token: None,
+    }
+}
+
+pub(crate) fn s3(endpoint: &str) -> S3Settings {
+    S3Settings {
+        bucket: BUCKET.to_owned(),
+        region: S3Server::REGION.to_owned(),
+        endpoint: Some(endpoint.to_owned()),
+        addressing: Addressing::PathStyle,
+        keys: S3Keys::Pair(pair()),
+        network: Network { certificates: None, plain_http: true },
+    }
+}
+
+pub(crate) fn settings(endpoint: &str) -> ObjectSettings {
+    ObjectSettings {
+        service: Service::S3(s3(endpoint)),
+        prefix: String::new(),
+        mode: Mode::Content,
+        requests: NonZeroUsize::new(16).unwrap(),
+        bytes_per_second: None,
+    }
+}
+
+pub(crate) fn pool() -> Arc<HashPool> {
+    HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default())
+}
+
+pub(crate) fn storage(settings: ObjectSettings) -> ObjectStorage {
+    ObjectStorage::new(settings, pool()).unwrap()
+}
+
+/// A storage that soon loses patience.
+pub(crate) fn impatient(settings: ObjectSettings) -> ObjectStorage {
+    let soon = Duration::from_millis(300);
+    ObjectStorage::with_patience(settings, pool(), Patience { busy: soon, broken: soon }).unwrap()
+}
+
+pub(crate) fn piece(path: &str) -> Inspection {
+    Inspection::new(Model::Uploads, path, Algorithms::default().with(Algorithm::Sha256))
+}
+
+/// Keeps what is reported, and checks that nothing is reported twice.
+#[derive(Default)]
+pub(crate) struct Sink(Mutex<Vec<(usize, Seen)>>);
+
+impl InspectionSink for Sink {
+    fn report(&self, index: usize, seen: Seen) {
+        let mut all = self.0.lock().unwrap();
+        assert!(all.iter().all(|(other, _)| *other != index), "piece {index} was reported twice");
+        all.push((index, seen));
+    }
+}
+
+impl Sink {
+    /// What was reported since the last time.
+    pub(crate) fn taken(&self) -> Vec<(usize, Seen)> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    /// What was reported, by index, without gaps.
+    pub(crate) fn all(&self) -> Vec<Seen> {
+        let mut all = self.taken();
+        all.sort_by_key(|(index, _)| *index);
+        assert!(all.iter().enumerate().all(|(place, (index, _))| place == *index));
+        all.into_iter().map(|(_, seen)| seen).collect()
+    }
+}
+
+pub(crate) async fn inspect_watched(
+    storage: &ObjectStorage,
+    pieces: Vec<Inspection>,
+    watch: Arc<Watch>,
+) -> Vec<Seen> {
+    let (count, sink) = (pieces.len(), Arc::new(Sink::default()));
+    storage.inspect(pieces, watch, sink.clone()).await;
+    let all = sink.all();
+    assert_eq!(all.len(), count);
+    all
+}
+
+pub(crate) async fn inspect(storage: &ObjectStorage, path: &str) -> Seen {
+    inspect_watched(storage, vec![piece(path)], Arc::default()).await.remove(0)
+}
+
+/// The reason for which a piece is unreadable.
+pub(crate) async fn unreadable(storage: &ObjectStorage, path: &str) -> String {
+    match inspect(storage, path).await {
+        Err(ContentError::Unreadable(reason)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn assert_good(seen: &Seen, content: &[u8]) {
+    let seen = seen.as_ref().unwrap();
+    let size = u64::try_from(content.len()).unwrap();
+    assert_eq!(seen.stored.size, Some(size));
+    assert_eq!(seen.bytes_read, size);
+    assert_eq!(seen.stored.digests.sha256, Some(Sha256::digest(content).into()));
+}
+
+pub(crate) async fn list(storage: &ObjectStorage) -> Vec<Result<Found, ListError>> {
+    storage.list().collect().await
+}
+
+/// Bytes that differ from one another, and from those of another seed.
+pub(crate) fn made_up(seed: u64, bytes: usize) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    stocktake_testbed::write_file(&path, seed, u64::try_from(bytes).unwrap()).unwrap();
+    std::fs::read(path).unwrap()
+}

@@ -1,0 +1,342 @@
+//! Opening, migrating, losing and finding again the database itself.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::error::Error as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::sqlite::SqliteConnection;
+use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_query, sql_types};
+use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
+use stocktake_domain::ports::StoreError;
+use stocktake_domain::{Model, RecordKey, Timestamp};
+use stocktake_testbed::{PgCluster, postgres};
+
+fn settings(url: &str) -> StoreSettings {
+    StoreSettings { url: url.to_owned(), max_connections: 4, timeout: Duration::from_secs(20) }
+}
+
+fn in_folder(folder: &Path) -> StoreSettings {
+    settings(&format!("sqlite://{}/a/b/test.db", folder.display()))
+}
+
+async fn reads(store: &Store) -> Result<(), StoreError> {
+    store.catalogue.get(Model::Uploads, &RecordKey::integer(1)).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn other_urls_are_refused_in_one_sentence_without_the_password() {
+    for (url, text) in [
+        ("mysql://u:secret@h/d", "a database URL begins with sqlite://, postgres:// or postgresql://"),
+        ("nonsense", "a database URL begins with sqlite://, postgres:// or postgresql://"),
+        ("sqlite://", "a SQLite URL is sqlite:// and the path of a file, without parameters"),
+        ("sqlite://:memory:", "a SQLite URL is sqlite:// and the path of a file, without parameters"),
+        ("postgres://u:secret@h:port/d", "the PostgreSQL URL cannot be read"),
+        (
+            "postgres://h/d?sslmode=x",
+            "sslmode=x is not known: disable, prefer, require, verify-ca or verify-full",
+        ),
+    ] {
+        let StoreError::Internal(source) = open(&settings(url)).await.err().unwrap() else { panic!("{url}") };
+        assert_eq!(source.to_string(), text);
+        assert!(migrate(&settings(url)).await.is_err());
+        assert!(!format!("{:?}", settings(url)).contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_database_is_told_at_once() {
+    let nobody = "postgres://nobody:secret@127.0.0.1:1/none";
+    for outcome in [open(&settings(nobody)).await.map(|_| ()), migrate(&settings(nobody)).await.map(|_| ())] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)));
+        assert!(!error.source().unwrap().to_string().contains("secret"));
+    }
+    let missing = postgres().url("there_is_none");
+    assert!(matches!(open(&settings(&missing)).await, Err(StoreError::Unavailable(_))));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let below_a_file = settings(&format!("sqlite://{}/test.db", file.path().display()));
+    assert!(matches!(open(&below_a_file).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_current_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for settings in [in_folder(folder.path()), settings(&postgres().create_database().unwrap())] {
+        let store = open(&settings).await.unwrap();
+        let check = async |expected: &str| {
+            let StoreError::Schema(text) = store.catalogue.check().await.unwrap_err() else { panic!() };
+            assert_eq!(text, expected);
+        };
+        check("it was never migrated").await;
+        assert_eq!(migrate(&settings).await.unwrap(), ["0001_catalogue", "0002_rules", "0003_sources"]);
+        store.catalogue.check().await.unwrap();
+        assert!(migrate(&settings).await.unwrap().is_empty());
+        alter(&settings, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+        check("migration 9999 is of another version of this program").await;
+        alter(&settings, "DELETE FROM __diesel_schema_migrations");
+        check("migration 0001 is pending").await;
+    }
+}
+
+/// Runs a statement past the program.
+fn alter(settings: &StoreSettings, statement: &str) {
+    match settings.url.strip_prefix("sqlite://") {
+        Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(statement).unwrap(),
+        None => drop(postgres().sql(&settings.url, statement).unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn two_processes_may_start_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for settings in [in_folder(folder.path()), settings(&postgres().create_database().unwrap())] {
+        let starts: Vec<_> = (0..4)
+            .map(|_| {
+                let settings = settings.clone();
+                tokio::spawn(async move { migrate(&settings).await.unwrap().len() })
+            })
+            .collect();
+        let mut applied = 0;
+        for start in starts {
+            applied += start.await.unwrap();
+        }
+        assert_eq!(applied, 3);
+        open(&settings).await.unwrap().catalogue.check().await.unwrap();
+    }
+}
+
+#[derive(QueryableByName)]
+struct Definition {
+    #[diesel(sql_type = sql_types::Text)]
+    sql: String,
+}
+
+/// The text of a file of each migration.
+macro_rules! migrations {
+    ($database:literal, $file:literal) => {
+        [
+            include_str!(concat!("../migrations/", $database, "/0001_catalogue/", $file)),
+            include_str!(concat!("../migrations/", $database, "/0002_rules/", $file)),
+            include_str!(concat!("../migrations/", $database, "/0003_sources/", $file)),
+        ]
+    };
+}
+
+/// A record in each state, with a value in every column that its state lets one have. `bytes` stands for a key.
+fn records(bytes: impl Fn(u8) -> String) -> String {
+    let record = |state: u8, more: &str| {
+        let (key, digest) = (bytes(state), bytes(9));
+        format!(
+            "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, mutable, \
+             accepted, owner, elsewhere, touched_at, from_source, state, due_at, attempt, baseline, baseline_at, \
+             failed_at, retry_count, retry_at, failure_kind, failure, calculated, agrees) VALUES (19, {key}, 's', \
+             'p', 1, 2, {digest}, 'length:1', TRUE, TRUE, 'group/project', {digest}, 3, TRUE, {state}, {more});"
+        )
+    };
+    let digest = bytes(9);
+    let states = [
+        (0, format!("4, 5, {digest}, 6, NULL, 0, NULL, NULL, NULL, NULL, FALSE")),
+        (2, format!("NULL, 5, {digest}, 6, NULL, 0, NULL, NULL, NULL, NULL, FALSE")),
+        (3, format!("NULL, 5, {digest}, 6, 7, 1, 8, 2, 'bad', {digest}, NULL")),
+        (4, "NULL, 5, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL".to_owned()),
+    ];
+    states.iter().map(|(state, more)| record(*state, more)).collect()
+}
+
+/// What is left of these records by every migration down to the second.
+const KEPT: &str = "SELECT count(*) FROM records WHERE rule = 'length:1' AND mutable AND attempt = 5";
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = sql_types::BigInt)]
+    count: i64,
+}
+
+/// Up, down and up again leaves the schema that up alone makes; the last one also around records.
+#[test]
+fn migrations_of_sqlite_are_reversible() {
+    let (up, down) = (migrations!("sqlite", "up.sql"), migrations!("sqlite", "down.sql"));
+    let mut connection = SqliteConnection::establish(":memory:").unwrap();
+    let schema = |connection: &mut SqliteConnection| -> Vec<String> {
+        let query = sql_query(
+            "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence' ORDER BY name",
+        );
+        query.load::<Definition>(connection).unwrap().into_iter().map(|found| found.sql).collect()
+    };
+    let [catalogue, rules, sources] = up;
+    connection.batch_execute(&[catalogue, rules].concat()).unwrap();
+    let before = schema(&mut connection);
+    connection.batch_execute(sources).unwrap();
+    let first = schema(&mut connection);
+    assert_eq!((before.len(), first.len()), (11, 14));
+    connection.batch_execute(&records(|number| format!("x'800000000000000{number}'"))).unwrap();
+    for (migration, expected) in [(down[2], &before), (up[2], &first)] {
+        connection.batch_execute(migration).unwrap();
+        assert_eq!(schema(&mut connection), *expected);
+        let kept: Count = sql_query(KEPT.replace("(*)", "(*) AS count")).get_result(&mut connection).unwrap();
+        assert_eq!(kept.count, 4);
+    }
+    connection.batch_execute(&[down[2], down[1], down[0]].concat()).unwrap();
+    assert!(schema(&mut connection).is_empty());
+    connection.batch_execute(&up.concat()).unwrap();
+    assert_eq!(schema(&mut connection), first);
+}
+
+/// Up, down and up again leaves the schema that up alone makes; the last one also around records.
+#[test]
+fn migrations_of_postgres_are_reversible() {
+    let (up, down) = (migrations!("postgres", "up.sql"), migrations!("postgres", "down.sql"));
+    let url = postgres().create_database().unwrap();
+    let schema = || {
+        let mut dump = postgres().command("pg_dump");
+        let output = dump.args(["--schema-only", "--no-owner", &url]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Each dump has a token of its own in its first and last lines.
+        let lines = text.lines().filter(|line| !line.contains("restrict"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let run = |statements: &str| postgres().sql(&url, statements).unwrap();
+    let empty = schema();
+    let [catalogue, rules, sources] = up;
+    run(&[catalogue, rules].concat());
+    let before = schema();
+    run(sources);
+    let first = schema();
+    assert!(first.contains("CREATE TABLE public.syncs") && !before.contains("syncs"));
+    run(&records(|number| format!("'\\x800000000000000{number}'")));
+    for (migration, expected) in [(down[2], &before), (up[2], &first)] {
+        run(migration);
+        assert_eq!(schema(), *expected);
+        assert_eq!(run(KEPT), "4");
+    }
+    run(&[down[2], down[1], down[0]].concat());
+    assert_eq!(schema(), empty);
+    run(&up.concat());
+    assert_eq!(schema(), first);
+}
+
+#[tokio::test]
+async fn a_lost_database_is_found_again() {
+    let cluster = PgCluster::start().unwrap();
+    let settings = settings(&cluster.create_database().unwrap());
+    migrate(&settings).await.unwrap();
+    let store = open(&settings).await.unwrap();
+    let mut signal = store.queue.wake_signal();
+    signal.wait().await;
+    reads(&store).await.unwrap();
+    // A connection that another kills, as an administrator would.
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stocktake'";
+    cluster.sql(&settings.url, kill).unwrap();
+    assert!(matches!(reads(&store).await, Ok(()) | Err(StoreError::Unavailable(_))));
+    reads(&store).await.unwrap();
+    cluster.stop().unwrap();
+    for _ in 0..3 {
+        assert!(matches!(reads(&store).await, Err(StoreError::Unavailable(_))));
+        let key = RecordKey::integer(1);
+        let recalculated = store.queue.recalculate(Model::Uploads, &key, Timestamp::from_millis(1)).await;
+        assert!(matches!(recalculated, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.catalogue.check().await, Err(StoreError::Unavailable(_))));
+    }
+    cluster.restart().unwrap();
+    reads(&store).await.unwrap();
+    store.catalogue.check().await.unwrap();
+    // The listener comes back by itself, and says so.
+    signal.wait().await;
+}
+
+#[tokio::test]
+async fn a_call_that_waits_too_long_gives_up_and_harms_no_other() {
+    let url = postgres().create_database().unwrap();
+    let patient = settings(&url);
+    migrate(&patient).await.unwrap();
+    let hasty = StoreSettings { max_connections: 1, timeout: Duration::from_secs(3), ..patient };
+    let store = open(&hasty).await.unwrap();
+    // Somebody holds the table; the statement waits, then gives up, and its connection is not used again.
+    let mut holder = postgres().command("psql");
+    holder
+        .arg(&url)
+        .arg("--command")
+        .arg("BEGIN; LOCK TABLE tokens; SELECT pg_advisory_lock(7); SELECT pg_sleep(60)");
+    let mut holder = holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND granted";
+    while postgres().sql(&url, held).unwrap() != "1" {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(store.tokens.list().await, Err(StoreError::Unavailable(_))));
+    reads(&store).await.unwrap();
+    let stop = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7";
+    postgres().sql(&url, stop).unwrap();
+    holder.wait().unwrap();
+    assert!(store.tokens.list().await.unwrap().is_empty());
+}
+
+/// Makes an authority and a certificate for `name` signed by it; returns the PEM texts of the authority, the
+/// certificate and its key.
+fn certificate(folder: &Path, name: &str) -> (String, String, String) {
+    let openssl = |arguments: &str| {
+        let mut command = Command::new("openssl");
+        let output = command.current_dir(folder).args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    std::fs::write(folder.join("names"), format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n"))
+        .unwrap();
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj /CN=authority");
+    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server");
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile names -out server.pem",
+    );
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    (read("ca.pem"), read("server.pem"), read("server.key"))
+}
+
+#[tokio::test]
+async fn tls_verifies_the_chain_and_the_host() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (_, certificate_text, key) = certificate(folder.path(), "localhost");
+    certificate(other.path(), "localhost");
+    let cluster = PgCluster::start().unwrap();
+    cluster.write_file("server.crt", &certificate_text).unwrap();
+    cluster.write_file("server.key", &key).unwrap();
+    cluster.configure(&[("ssl", "on")]).unwrap();
+    cluster.restart().unwrap();
+    let plain = cluster.create_database().unwrap();
+    let by_name = plain.replace("127.0.0.1", "localhost");
+    let with = |url: &str, mode: &str, folder: &Path| {
+        settings(&format!("{url}?sslmode={mode}&sslrootcert={}/ca.pem", folder.display()))
+    };
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+        WHERE application_name = 'stocktake' AND ssl";
+    for mode in ["require", "verify-full", "verify-ca"] {
+        let store = open(&with(&by_name, mode, folder.path())).await.unwrap();
+        assert_ne!(cluster.sql(&plain, encrypted).unwrap(), "0");
+        drop(store);
+        // An authority that signed it not.
+        let refused = open(&with(&by_name, mode, other.path())).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{mode}");
+        // No authority named, and none of the system signed it.
+        let refused = open(&settings(&format!("{by_name}?sslmode={mode}"))).await;
+        assert!(refused.is_err(), "{mode}");
+    }
+    // The certificate is of another host: only the chain is asked for, or the host as well.
+    assert!(open(&with(&plain, "verify-ca", folder.path())).await.is_ok());
+    for mode in ["require", "verify-full"] {
+        assert!(matches!(open(&with(&plain, mode, folder.path())).await, Err(StoreError::Unavailable(_))));
+    }
+    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 3);
+    open(&settings(&format!("{plain}?sslmode=disable"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_when_tls_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate(folder.path(), "localhost");
+    let url = postgres().create_database().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let refused = open(&settings(&format!("{url}?sslmode=require&sslrootcert={}", ca.display()))).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+}

@@ -1,0 +1,307 @@
+//! Every statement that the ports run about records goes through an index, and none sorts the table: asked of
+//! both databases, about the very statements, recorded as they are run.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use diesel::connection::{
+    Connection as _, Instrumentation, InstrumentationEvent, set_default_instrumentation,
+};
+use diesel::sqlite::SqliteConnection;
+use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types};
+use futures_util::stream;
+use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
+use stocktake_domain::ports::{
+    AllOf, ClaimFilter, Lease, Outcome, PageRequest, PageStart, SortOrder, SyncPiece, SyncState, WorkerId,
+};
+use stocktake_domain::{
+    Digest, Entry, Failure, Location, Model, NewJob, RecordKey, Selection, State, Timestamp,
+};
+use stocktake_testbed::postgres;
+
+const ROWS: i64 = 20_000;
+const LEASE: Duration = Duration::from_secs(3600);
+
+/// The statements run since the last look.
+static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn taken() -> Vec<String> {
+    std::mem::take(&mut *STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature is Diesel's")]
+fn recorder() -> Option<Box<dyn Instrumentation>> {
+    Some(Box::new(|event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let text = text.split(" -- binds:").next().unwrap_or_default().to_owned();
+            STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        }
+    }))
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn entry(number: i64) -> Entry {
+    let location = Location { storage: "main".to_owned(), path: format!("{number}.bin") };
+    Entry { disabled: number % 10 == 0, ..Entry::new(RecordKey::integer(number), location) }
+}
+
+async fn filled(settings: &StoreSettings) -> Store {
+    migrate(settings).await.unwrap();
+    let store = open(settings).await.unwrap();
+    for model in [Model::Uploads, Model::LfsObjects] {
+        let batches = stream::iter([Ok((0..ROWS).map(entry).collect())]);
+        store.catalogue.import(model, Box::pin(batches), at(1)).await.unwrap();
+    }
+    store
+}
+
+async fn pages(store: &Store) {
+    let middle = RecordKey::integer(ROWS / 2);
+    let starts = [
+        PageStart::First,
+        PageStart::After(middle.clone()),
+        PageStart::Before(middle),
+        PageStart::After(RecordKey::integer(ROWS - 20)),
+        PageStart::Offset(100),
+    ];
+    let keys = Some((0..50).map(|number| RecordKey::integer(number * 7)).collect::<Vec<_>>());
+    let states = State::ALL.into_iter().map(Some).chain([None]);
+    for (state, keys) in states.flat_map(|state| [(state, None), (state, keys.clone())]) {
+        let selection = Selection { state, keys };
+        for start in &starts {
+            for order in [SortOrder::Ascending, SortOrder::Descending] {
+                let (start, selection) = (start.clone(), selection.clone());
+                let request = PageRequest { model: Model::Uploads, selection, order, start, limit: 20 };
+                store.catalogue.page(&request).await.unwrap();
+            }
+        }
+        store.catalogue.count(Model::Uploads, &selection, 100).await.unwrap();
+    }
+    let key = RecordKey::integer(5);
+    store.catalogue.get(Model::Uploads, &key).await.unwrap();
+    store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
+    store.catalogue.largest_key(Model::Uploads).await.unwrap();
+    store.catalogue.accept(Model::Uploads, &key, Digest::Md5([1; 16]), Some(1), at(5)).await.unwrap();
+}
+
+fn outcomes(lease: &Lease) -> Vec<(RecordKey, Outcome)> {
+    let bad = |record: &stocktake_domain::ports::ClaimedRecord| {
+        let failed = record.verification.clone().fail(Failure::missing_repository(), at(3), 0);
+        (record.key.clone(), Outcome::Failed(failed))
+    };
+    let good = |record: &stocktake_domain::ports::ClaimedRecord| {
+        let done = record.verification.clone().succeed(Digest::Sha256([1; 32]), at(3));
+        (record.key.clone(), Outcome::Succeeded(done))
+    };
+    let records = lease.records.iter().enumerate();
+    records.map(|(index, record)| if index % 2 == 0 { bad(record) } else { good(record) }).collect()
+}
+
+async fn work(store: &Store) {
+    let (queue, worker) = (&store.queue, WorkerId("w".to_owned()));
+    let mut filter =
+        ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 500 };
+    for _ in 0..4 {
+        let lease = queue.claim(&worker, &filter, LEASE, LEASE, at(2)).await.unwrap().unwrap();
+        queue.complete(lease.id, &outcomes(&lease), true).await.unwrap();
+    }
+    filter.due_from = Some(at(1));
+    queue.claim(&worker, &filter, LEASE, LEASE, at(2)).await.unwrap().unwrap();
+    queue.claim_one(&worker, Model::Uploads, &RecordKey::integer(77), LEASE, LEASE, at(2)).await.unwrap();
+    queue.outstanding(&filter, 1000).await.unwrap();
+    queue.recalculate(Model::Uploads, &RecordKey::integer(78), at(4)).await.unwrap();
+    queue.retry_failed(100, at(1_000_000)).await.unwrap();
+    let after = Some(RecordKey::integer(10));
+    for model in [Model::Uploads, Model::LfsObjects] {
+        let expired = queue.expire_succeeded(model, after.clone(), at(100), 1000, at(200)).await.unwrap();
+        assert!(expired.1 > 0);
+    }
+    queue.reap(LEASE, at(10_000_000)).await.unwrap();
+}
+
+async fn jobs(store: &Store) {
+    queue_some(store).await;
+    let keys = Some((0..50).map(|number| RecordKey::integer(number * 7)).collect());
+    let states = State::ALL.into_iter().map(|state| Selection { state: Some(state), keys: None });
+    for selection in states.chain([Selection::default(), Selection { state: None, keys }]) {
+        let job = NewJob { model: Model::Uploads, selection, requested_by: "me".to_owned() };
+        let job = store.jobs.enqueue(&job, at(300)).await.unwrap();
+        store.jobs.advance(10, at(300)).await.unwrap();
+        store.jobs.cancel(job.id, at(300)).await.unwrap();
+    }
+}
+
+async fn queue_some(store: &Store) {
+    let filter =
+        ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 9 };
+    store.queue.claim(&WorkerId("x".to_owned()), &filter, LEASE, LEASE, at(250)).await.unwrap().unwrap();
+}
+
+/// A second import: nothing new, one change.
+async fn import(store: &Store) {
+    let mut entries: Vec<Entry> = (0..5000).map(entry).collect();
+    entries.push(Entry { file_size: Some(3), ..entry(3) });
+    entries.push(Entry { location: Location { storage: "b".to_owned(), path: "b".to_owned() }, ..entry(4) });
+    let batches = stream::iter([Ok(entries)]);
+    store.catalogue.import(Model::Uploads, Box::pin(batches), at(400)).await.unwrap();
+}
+
+/// A sync of some that are known, one that changed and one that is new; others go, or are kept.
+async fn sync(store: &Store) {
+    let worker = WorkerId("s".to_owned());
+    assert!(store.syncs.hold(&worker, LEASE, at(500)).await.unwrap());
+    for most_deleted in [0, 1_000_000] {
+        let mut entries: Vec<Entry> = (0..3000).map(entry).collect();
+        entries.push(Entry { file_size: Some(3), ..entry(2) });
+        entries.push(entry(ROWS + 1));
+        let all_of = AllOf { after: Some(RecordKey::integer(5)), to: None, most_deleted };
+        let mut piece = SyncPiece { entries, all_of: None };
+        let state = SyncState::new(Model::Uploads);
+        store.syncs.apply(&worker, piece.clone(), &state, at(500)).await.unwrap().unwrap();
+        (piece.entries, piece.all_of) = (vec![entry(1000)], Some(all_of));
+        let applied = store.syncs.apply(&worker, piece, &state, at(500)).await.unwrap().unwrap();
+        assert_eq!(applied.deleted > 0, most_deleted > 0);
+    }
+    store.catalogue.differing(Model::Uploads, Some(RecordKey::integer(5)), 100).await.unwrap();
+}
+
+/// What all that runs, each statement once, only what is about records.
+async fn statements(store: &Store) -> Vec<String> {
+    taken();
+    pages(store).await;
+    work(store).await;
+    jobs(store).await;
+    import(store).await;
+    sync(store).await;
+    let mut statements = taken();
+    statements.retain(|statement| statement.contains("records") && !statement.contains("CREATE"));
+    statements.sort();
+    statements.dedup();
+    assert!(statements.len() > 60, "{}", statements.len());
+    statements
+}
+
+/// Whether the statement sorts no more than queues, what leases hold or what was asked for by key: all few.
+fn sorts_few(statement: &str) -> bool {
+    ["AS wanted", "FROM leases l CROSS JOIN", "FROM queues q"].iter().any(|few| statement.contains(few))
+}
+
+#[derive(QueryableByName)]
+struct PlanLine {
+    #[diesel(sql_type = sql_types::Text)]
+    detail: String,
+}
+
+async fn sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("{}/test.db", folder.path().display());
+    let url = format!("sqlite://{path}");
+    let store = filled(&StoreSettings { url, max_connections: 2, timeout: LEASE }).await;
+    let mut connection = SqliteConnection::establish(&path).unwrap();
+    let staged = "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage, path, created_at, \
+        file_size, expected, rule, mutable, disabled, owner, elsewhere, touched_at) WITHOUT ROWID";
+    sql_query(staged).execute(&mut connection).unwrap();
+    for statement in statements(&store).await {
+        let query = sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
+        let lines: Vec<PlanLine> = query.load(&mut connection).unwrap();
+        let plan: Vec<String> = lines.into_iter().map(|line| line.detail).collect();
+        for line in &plan {
+            let scans = line.starts_with("SCAN r ") || line == "SCAN r" || line.contains("SCAN records");
+            let sorts = line.contains("USE TEMP B-TREE") && !sorts_few(&statement);
+            let partly = line.contains("SEARCH r ") && !line.contains("key") && !line.contains("retry_at");
+            // The first or last of a model needs no more.
+            let partly = partly && !is_first_or_last(&statement);
+            let partly = partly && !line.contains("records_in_queue (<expr>=? AND storage=?)");
+            assert!(!scans && !sorts && !partly, "{statement}\n{}", plan.join("\n"));
+        }
+    }
+}
+
+async fn postgresql() {
+    let url = postgres().create_database().unwrap();
+    let store = filled(&StoreSettings { url: url.clone(), max_connections: 2, timeout: LEASE }).await;
+    let planner = taken().into_iter().find(|statement| statement.contains("enable_seqscan")).unwrap();
+    let statements = statements(&store).await;
+    // The plans must not depend on what the planner knows: they are asked for before and after ANALYZE, and in
+    // a database that is empty as yet, because PostgreSQL keeps a plan made there while the table fills.
+    all_are_good(&url, &planner, &statements);
+    postgres().sql(&url, "ANALYZE").unwrap();
+    all_are_good(&url, &planner, &statements);
+    let empty = postgres().create_database().unwrap();
+    migrate(&StoreSettings { url: empty.clone(), max_connections: 1, timeout: LEASE }).await.unwrap();
+    let mut kept = statements;
+    kept.retain(|statement| !planned_anew(statement));
+    assert!(kept.len() > 40, "{}", kept.len());
+    all_are_good(&empty, &planner, &kept);
+}
+
+/// Whether the statement is planned each time it is run: those that write, and those of an import.
+fn planned_anew(statement: &str) -> bool {
+    ["UPDATE", "INSERT", "staged"].iter().any(|part| statement.contains(part))
+}
+
+fn all_are_good(url: &str, planner: &str, statements: &[String]) {
+    for batch in statements.chunks(30) {
+        let plans = postgres().sql(url, &explained(planner, batch)).unwrap();
+        let plans = plans.split(MARK).skip(1);
+        assert_eq!(plans.clone().count(), batch.len());
+        for (statement, plan) in batch.iter().zip(plans) {
+            assert!(is_good(statement, plan), "{statement}\n{plan}");
+        }
+    }
+}
+
+/// Whether PostgreSQL's plan finds records by index only, and sorts none but few.
+fn is_good(statement: &str, plan: &str) -> bool {
+    let scans = plan.contains("Seq Scan on records") || plan.contains("Bitmap");
+    let joins = plan.contains("Hash Join") || plan.contains("Merge Join");
+    let sorts = plan.contains("Sort") && !sorts_few(statement);
+    // An index is read by a range of its last column, or for the first or last of a model.
+    let lines: Vec<&str> = plan.lines().collect();
+    let whole = lines.windows(2).any(|pair| {
+        matches!(pair, [scan, next] if scan.contains(" on records") && scan.contains("Index")
+            && !(next.contains("Index Cond") && ["key ", "retry_at ", "storage)"].iter().any(|by| next.contains(by))))
+    });
+    let whole = whole && !is_first_or_last(statement);
+    !scans && !joins && !sorts && !whole
+}
+
+/// Whether the statement asks for no more than the first or last record of a model.
+fn is_first_or_last(statement: &str) -> bool {
+    statement.contains("ORDER BY r.key LIMIT 1") || statement.contains("ORDER BY r.key DESC LIMIT 1")
+}
+
+const MARK: &str = "@@@";
+
+/// SQL that shows the plans that statements have for values not known beforehand.
+fn explained(planner: &str, statements: &[String]) -> String {
+    let mut sql = format!(
+        "{planner}; SET plan_cache_mode = force_generic_plan; \
+         CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\", path text COLLATE \"C\", \
+         created_at bigint, file_size bigint, expected bytea, rule text, mutable boolean, \
+         disabled boolean, owner text, elsewhere bytea, touched_at bigint)"
+    );
+    for (index, statement) in statements.iter().enumerate() {
+        let values = (1..100).take_while(|number| statement.contains(&format!("${number}"))).count();
+        let nulls =
+            if values == 0 { String::new() } else { format!("({})", vec!["NULL"; values].join(", ")) };
+        let shown =
+            format!("; PREPARE p{index} AS {statement}; SELECT '{MARK}'; EXPLAIN EXECUTE p{index}{nulls}");
+        sql.push_str(&shown);
+    }
+    sql
+}
+
+/// One test for both: what is recorded is recorded for the whole process.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_scans_or_sorts_the_records() {
+    set_default_instrumentation(recorder).unwrap();
+    sqlite().await;
+    postgresql().await;
+}

@@ -1,0 +1,148 @@
+//! What PostgreSQL reads of a model that was filled a moment ago, of which its planner has heard nothing yet: no more
+//! than of any other.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use futures_util::stream;
+use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
+use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Outcome, SyncPiece, SyncState, WorkerId};
+use stocktake_domain::{
+    Digest, Entry, Failure, Location, Model, NewJob, RecordKey, Selection, State, Timestamp,
+};
+use stocktake_testbed::postgres;
+
+const NEW: Model = Model::Uploads;
+const ROWS: i64 = 20_000;
+const BATCH: u32 = 500;
+const LEASE: Duration = Duration::from_secs(3600);
+/// The most index entries that a call about a batch may read. One that looked at the whole model would read all.
+const FEW: i64 = 8000;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn entries(numbers: std::ops::Range<i64>) -> Vec<Entry> {
+    let location = |number| Location { storage: "main".to_owned(), path: format!("{number}.bin") };
+    numbers.map(|number| Entry::new(RecordKey::integer(number), location(number))).collect()
+}
+
+async fn sync(store: &Store, numbers: std::ops::Range<i64>) {
+    let worker = WorkerId("w".to_owned());
+    assert!(store.syncs.hold(&worker, LEASE, at(1)).await.unwrap());
+    let piece = SyncPiece { entries: entries(numbers), all_of: None };
+    store.syncs.apply(&worker, piece, &SyncState::new(NEW), at(1)).await.unwrap().unwrap();
+}
+
+/// A model that the planner knows, and behind it one that it does not.
+async fn fill(settings: &StoreSettings) {
+    migrate(settings).await.unwrap();
+    postgres().sql(&settings.url, "ALTER TABLE records SET (autovacuum_enabled = off)").unwrap();
+    let store = open(settings).await.unwrap();
+    let known = stream::iter([Ok(entries(0..ROWS))]);
+    store.catalogue.import(Model::LfsObjects, Box::pin(known), at(1)).await.unwrap();
+    for first in (0..ROWS).step_by(1000) {
+        sync(&store, first..first + 1000).await;
+    }
+}
+
+/// How many index entries of the records were read until now. The server counts what a connection did at the
+/// latest when it ends, so that the program's are waited for.
+fn read(url: &str) -> i64 {
+    let ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+        AND application_name = 'stocktake'";
+    while postgres().sql(url, ours).unwrap() != "0" {
+        std::thread::yield_now();
+    }
+    let read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'records'";
+    postgres().sql(url, read).unwrap().parse().unwrap()
+}
+
+/// What a worker, a job and an import do with a batch.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    Complete(bool),
+    Retry,
+    Expire,
+    Reap,
+    Mark,
+    Sync,
+    Import,
+}
+
+fn outcome(record: ClaimedRecord, good: bool) -> (RecordKey, Outcome) {
+    let outcome = if good {
+        Outcome::Succeeded(record.verification.succeed(Digest::Sha256([1; 32]), at(3)))
+    } else {
+        Outcome::Failed(record.verification.fail(Failure::missing_repository(), at(3), 0))
+    };
+    (record.key, outcome)
+}
+
+async fn run(store: &Store, call: Call) {
+    let filter = ClaimFilter {
+        models: vec![NEW],
+        storages: None,
+        except_storages: vec![],
+        due_from: None,
+        limit: BATCH,
+    };
+    let worker = WorkerId("w".to_owned());
+    let claim = store.queue.claim(&worker, &filter, LEASE, LEASE, at(2));
+    let batch = i64::from(BATCH);
+    match call {
+        Call::Complete(good) => {
+            let lease = claim.await.unwrap().unwrap();
+            let outcomes: Vec<_> = lease.records.into_iter().map(|record| outcome(record, good)).collect();
+            assert_eq!(store.queue.complete(lease.id, &outcomes, true).await.unwrap(), u64::from(BATCH));
+        }
+        Call::Retry => {
+            assert_eq!(store.queue.retry_failed(BATCH, at(1_000_000)).await.unwrap(), u64::from(BATCH));
+        }
+        Call::Expire => {
+            let expired = store.queue.expire_succeeded(NEW, None, at(100), 2 * BATCH, at(200)).await.unwrap();
+            assert_eq!(expired.1, u64::from(BATCH));
+        }
+        Call::Reap => {
+            claim.await.unwrap().unwrap();
+            assert_eq!(store.queue.reap(LEASE, at(10_000_000)).await.unwrap().timed_out, u64::from(BATCH));
+        }
+        Call::Mark => {
+            let keys = Some((0..batch).map(|number| RecordKey::integer(number * 7)).collect());
+            let selection = Selection { state: None::<State>, keys };
+            let job = NewJob { model: NEW, selection, requested_by: "me".to_owned() };
+            store.jobs.enqueue(&job, at(300)).await.unwrap();
+            store.jobs.advance(BATCH, at(300)).await.unwrap();
+        }
+        Call::Sync => sync(store, 0..batch).await,
+        Call::Import => {
+            let same = stream::iter([Ok(entries(0..batch))]);
+            store.catalogue.import(NEW, Box::pin(same), at(400)).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_model_costs_what_a_known_one_costs() {
+    let url = postgres().create_database().unwrap();
+    let settings = StoreSettings { url: url.clone(), max_connections: 2, timeout: LEASE };
+    fill(&settings).await;
+    for call in [
+        Call::Complete(true),
+        Call::Complete(false),
+        Call::Retry,
+        Call::Expire,
+        Call::Reap,
+        Call::Mark,
+        Call::Sync,
+        Call::Import,
+    ] {
+        let before = read(&url);
+        run(&open(&settings).await.unwrap(), call).await;
+        let cost = read(&url) - before;
+
+        assert!((1..FEW).contains(&cost), "{call:?} read {cost}");
+    }
+}

@@ -1,0 +1,273 @@
+//! Who claims content of which no record knows.
+
+use std::collections::BTreeSet;
+
+use stocktake_domain::Location;
+use stocktake_domain::ports::{Claim, Source as _, SourceError};
+use stocktake_source_gitlab::{GitlabSource, Shelf};
+use stocktake_testbed::{GitlabFixture, postgres};
+
+use crate::support::{decomposed, source};
+
+/// The folders of the ids 1 and 7.
+const ONE: &str = "6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
+const SEVEN: &str = "79/02/7902699be42c8a8e46fbbb4501726517e86b22c56a189f7625a6da49081b2451";
+
+/// Indexes of packages that the fixture does not have.
+const INDEXES: &str = "
+    CREATE TABLE packages_rpm_repository_files (
+        id bigint PRIMARY KEY, project_id bigint NOT NULL, file text NOT NULL, file_store integer DEFAULT 1);
+    CREATE TABLE packages_composer_cache_files (
+        id bigint PRIMARY KEY, namespace_id integer, file text NOT NULL, file_store smallint NOT NULL DEFAULT 1);
+    CREATE TABLE packages_debian_project_component_files (
+        id bigint PRIMARY KEY, file text NOT NULL, file_store smallint NOT NULL DEFAULT 1);
+    CREATE TABLE packages_debian_project_distributions (
+        id bigint PRIMARY KEY, project_id bigint NOT NULL, file text, signed_file text,
+        file_store smallint NOT NULL DEFAULT 1);
+    INSERT INTO packages_rpm_repository_files VALUES (9, 1, 'repomd.xml');
+    INSERT INTO packages_composer_cache_files VALUES (9, 7, 'abc.json', 2);
+    INSERT INTO packages_debian_project_component_files VALUES (9, 'Packages');
+    INSERT INTO packages_debian_project_distributions VALUES (9, 1, 'Release', 'InRelease');";
+
+/// Rows of newer versions that the fixture does not have, and what virtual registries fetched.
+const FETCHED: &str = "
+    CREATE TABLE packages_rubygems_spec_files (
+        id bigint PRIMARY KEY, file text NOT NULL, object_storage_key text NOT NULL, file_store smallint);
+    CREATE TABLE virtual_registries_packages_maven_cache_entries (
+        object_storage_key text NOT NULL, file text, file_store smallint NOT NULL DEFAULT 1);
+    CREATE TABLE virtual_registries_container_cache_remote_entries (
+        object_storage_key text NOT NULL, file text, file_store smallint NOT NULL DEFAULT 1);
+    INSERT INTO packages_rubygems_spec_files VALUES (1, 'specs.4.8.gz', 'gems/1', 1);
+    INSERT INTO virtual_registries_packages_maven_cache_entries VALUES ('maven/1', 'a.jar');
+    INSERT INTO virtual_registries_container_cache_remote_entries VALUES ('container/1', 'layer', 2);";
+
+const DELETED: &str = "
+    CREATE TABLE ci_deleted_objects (
+        id bigint PRIMARY KEY, file_store smallint NOT NULL DEFAULT 1, store_dir text NOT NULL, file text NOT NULL);
+    INSERT INTO ci_deleted_objects VALUES (1, 1, 'aa/bb/1', 'artifacts.zip')";
+
+/// A place, and who is to claim it.
+type Case<'c> = (&'c str, &'c str, Claim);
+
+async fn assert_claims(source: &GitlabSource, cases: &[Case<'_>]) {
+    let places: Vec<_> = cases
+        .iter()
+        .map(|(storage, path, _)| Location { storage: (*storage).to_owned(), path: (*path).to_owned() })
+        .collect();
+    let claims = source.claims(&places).await.unwrap();
+    assert_eq!(claims.len(), cases.len());
+    for (claim, expected) in claims.iter().zip(cases) {
+        assert_eq!(*claim, expected.2, "{expected:?}");
+    }
+}
+
+fn loaded() -> String {
+    let url = postgres().create_database().unwrap();
+    GitlabFixture::load(&url).unwrap();
+    postgres().sql(&url, &format!("{INDEXES}{FETCHED}{DELETED}")).unwrap();
+    url
+}
+
+/// What lies in storages of Gitaly's.
+const REPOSITORIES: [Case<'_>; 17] = [
+    (
+        "git-default",
+        "@pools/6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b.git",
+        Claim::Row,
+    ),
+    (
+        "git-second",
+        "@pools/6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b.git",
+        Claim::Nobody,
+    ),
+    ("git-default", "@pools/aa/bb/aabb.git", Claim::Nobody),
+    (
+        "git-default",
+        "@hashed/6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b.wiki.git",
+        Claim::Row,
+    ),
+    (
+        "git-default",
+        "@hashed/6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b.design.git",
+        Claim::Row,
+    ),
+    // Left behind when the project was moved to another storage.
+    (
+        "git-second",
+        "@hashed/6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b.wiki.git",
+        Claim::Nobody,
+    ),
+    ("git-default", "@hashed/aa/bb/aabb.wiki.git", Claim::Nobody),
+    ("git-default", "old/legacy.wiki.git", Claim::Row),
+    ("git-default", "old/legacy.git", Claim::Row),
+    ("git-default", "old/recorded.design.git", Claim::Row),
+    // Left behind when the project's repositories got hashed paths.
+    ("git-default", "flights/Planner.wiki.git", Claim::Nobody),
+    ("git-default", "old/legacy+42+deleted.git", Claim::Nobody),
+    ("git-default", "old/legacy", Claim::Nobody),
+    // Its row is younger than the catalogue.
+    (
+        "git-default",
+        "@groups/79/02/7902699be42c8a8e46fbbb4501726517e86b22c56a189f7625a6da49081b2451.wiki.git",
+        Claim::Row,
+    ),
+    (
+        "git-default",
+        "@snippets/6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b.git",
+        Claim::Row,
+    ),
+    ("git-default", "+gitaly/tmp/x.git", Claim::Internal),
+    ("git-default", "@cluster/repositories/ab/cd/1", Claim::Internal),
+];
+
+#[tokio::test]
+async fn repositories_of_rows_that_are_no_records() {
+    assert_claims(&source(&loaded()), &REPOSITORIES).await;
+}
+
+#[tokio::test]
+async fn files_of_rows_that_are_no_records() {
+    let source = source(&loaded());
+    let below = |folder: &str, rest: &str| format!("{folder}/{rest}");
+    let helm = |id: u32, file: &str| format!("{ONE}/packages/helm/metadata_caches/channel{id}/{file}");
+    let cases = [
+        ("packages-disk", helm(1, "index.yaml"), Claim::Row),
+        ("packages-bucket", helm(2, "index.yaml"), Claim::Row),
+        // Left behind when it was moved to the bucket.
+        ("packages-disk", helm(2, "index.yaml"), Claim::Nobody),
+        ("packages-disk", helm(1, "other.yaml"), Claim::Nobody),
+        ("artifacts-disk", helm(1, "index.yaml"), Claim::Nobody),
+        ("packages-disk", below(ONE, "projects/1/rpm/repository_files/9/repomd.xml"), Claim::Row),
+        ("packages-disk", below(ONE, "projects/1/rpm/repository_files/8/repomd.xml"), Claim::Nobody),
+        ("packages-disk", below(SEVEN, "projects/1/rpm/repository_files/9/repomd.xml"), Claim::Nobody),
+        ("packages-bucket", below(SEVEN, "packages/composer_cache/7/abc.json"), Claim::Row),
+        ("packages-disk", below(ONE, "debian_project_component_file/9/Packages"), Claim::Row),
+        ("packages-disk", below(ONE, "debian_project_distribution/9/Release"), Claim::Row),
+        ("packages-disk", below(ONE, "debian_project_distribution/9/InRelease"), Claim::Row),
+        ("packages-disk", below(ONE, "debian_project_distribution/9/x"), Claim::Nobody),
+        ("packages-disk", "gems/1/specs.4.8.gz".to_owned(), Claim::Row),
+        ("dependency_proxy-disk", "maven/1/a.jar".to_owned(), Claim::Row),
+        ("dependency_proxy-disk", "maven/1/b.jar".to_owned(), Claim::Nobody),
+        ("dependency_proxy-bucket", "maven/1/a.jar".to_owned(), Claim::Nobody),
+        ("dependency_proxy-bucket", "container/1/layer".to_owned(), Claim::Row),
+        ("packages-bucket", "container/1/layer".to_owned(), Claim::Nobody),
+        ("public-disk", below(ONE, "attestations/1/predicate.json"), Claim::Row),
+        ("uploads-bucket", below(ONE, "attestations/2/predicate.json"), Claim::Row),
+        ("public-disk", below(ONE, "attestations/2/predicate.json"), Claim::Nobody),
+        ("uploads-disk", below(SEVEN, "attestations/1/predicate.json"), Claim::Nobody),
+        ("artifacts-disk", "aa/bb/1/artifacts.zip".to_owned(), Claim::Row),
+        ("artifacts-bucket", "aa/bb/1/artifacts.zip".to_owned(), Claim::Nobody),
+        ("public-disk", "404.html".to_owned(), Claim::Internal),
+        ("lfs-disk", "tmp/cache/x".to_owned(), Claim::Internal),
+        ("uploads-bucket", "tmp/uploads/x".to_owned(), Claim::Internal),
+        ("registry", "flights/planner/gone".to_owned(), Claim::Nobody),
+        ("nowhere", "tmp/x".to_owned(), Claim::Nobody),
+    ];
+    let cases: Vec<Case<'_>> =
+        cases.iter().map(|(storage, path, claim)| (*storage, path.as_str(), *claim)).collect();
+    assert_claims(&source, &cases).await;
+    assert_claims(&source, &[]).await;
+}
+
+#[tokio::test]
+async fn attachments_of_projects_that_are_gone() {
+    let url = loaded();
+    let rows = "INSERT INTO uploads (id, size, path, model_id, model_type, uploader, created_at, store) VALUES \
+                (901, 1, 'aa/left.png', 7, 'Project', 'FileUploader', now(), 1), \
+                (902, 1, 'aa/old.png', 7, 'Project', 'FileUploader', now(), NULL), \
+                (903, 1, 'aa/moved.png', 7, 'Project', 'FileUploader', now(), 2), \
+                (904, 1, 'aa/other.png', 7, 'Group', 'NamespaceFileUploader', now(), 1)";
+    postgres().sql(&url, rows).unwrap();
+    let at = |folder: &str, file: &str| format!("@hashed/{folder}/{file}");
+    let cases = [
+        ("uploads-disk", at(SEVEN, "aa/left.png"), Claim::Row),
+        ("uploads-disk", at(SEVEN, "aa/old.png"), Claim::Row),
+        ("uploads-disk", at(SEVEN, "aa/moved.png"), Claim::Nobody),
+        ("uploads-disk", at(SEVEN, "aa/other.png"), Claim::Nobody),
+        ("uploads-disk", at(SEVEN, "ab/left.png"), Claim::Nobody),
+        // The same name in a folder of another project.
+        ("uploads-disk", at(ONE, "aa/left.png"), Claim::Nobody),
+        ("uploads-bucket", at(SEVEN, "aa/left.png"), Claim::Nobody),
+        ("lfs-disk", at(SEVEN, "aa/left.png"), Claim::Nobody),
+    ];
+    let cases: Vec<Case<'_>> =
+        cases.iter().map(|(storage, path, claim)| (*storage, path.as_str(), *claim)).collect();
+    assert_claims(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn container_repositories_that_are_younger_than_the_catalogue() {
+    let url = postgres().create_database().unwrap();
+    GitlabFixture::load(&url).unwrap();
+    let rows = "INSERT INTO routes (source_id, source_type, path) VALUES \
+                (901, 'Project', 'New/Sub/App'), (901, 'Namespace', 'new/group'); \
+                INSERT INTO container_repositories (id, project_id, name, created_at) VALUES \
+                (901, 901, '', now()), (902, 901, 'web/front', now())";
+    postgres().sql(&url, rows).unwrap();
+    let cases = [
+        ("registry", "new/sub/app", Claim::Row),
+        ("registry", "new/sub/app/web/front", Claim::Row),
+        ("registry", "new/sub/app/web", Claim::Nobody),
+        ("registry", "new/sub", Claim::Nobody),
+        ("registry", "new/group", Claim::Nobody),
+        ("packages-disk", "new/sub/app", Claim::Nobody),
+    ];
+    assert_claims(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn repositories_of_no_shard_may_be_on_any() {
+    let url = postgres().create_database().unwrap();
+    GitlabFixture::load(&url).unwrap();
+    let row = "INSERT INTO snippet_repositories (snippet_id, disk_path) VALUES (901, '@snippets/aa/bb/aabb')";
+    postgres().sql(&url, row).unwrap();
+    let cases = [
+        ("git-default", "@snippets/aa/bb/aabb.git", Claim::Row),
+        ("git-second", "@snippets/aa/bb/aabb.git", Claim::Row),
+        ("git-second", "@snippets/aa/bb/aabb.wiki.git", Claim::Nobody),
+    ];
+    assert_claims(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn tables_that_are_not_there_claim_nothing() {
+    let url = postgres().create_database().unwrap();
+    GitlabFixture::load_older(&url).unwrap();
+    postgres().sql(&url, "DROP TABLE pool_repositories").unwrap();
+    let attestation = format!("{ONE}/attestations/1/predicate.json");
+    let cases = [
+        ("git-default", "@pools/aa/bb/aabb.git", Claim::Nobody),
+        ("git-default", "old/legacy.wiki.git", Claim::Row),
+        ("packages-disk", "helm/one/index.yaml", Claim::Nobody),
+        ("public-disk", &attestation, Claim::Nobody),
+        ("artifacts-disk", "aa/bb/1/artifacts.zip", Claim::Nobody),
+    ];
+    assert_claims(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_deletion_is_in_the_database_of_ci() {
+    let (main, ci) = (postgres().create_database().unwrap(), postgres().create_database().unwrap());
+    GitlabFixture::load_decomposed(&main, &ci).unwrap();
+    postgres().sql(&ci, DELETED).unwrap();
+    let both = decomposed(&main, &ci);
+    let place = ("artifacts-disk", "aa/bb/1/artifacts.zip", Claim::Row);
+    assert_claims(&both, &[place, ("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
+    let alone = decomposed(&main, "postgres://nobody@127.0.0.1:1/nothing");
+    // Other storages can be told of all the same.
+    assert_claims(&alone, &[("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
+    let place = Location { storage: place.0.to_owned(), path: place.1.to_owned() };
+    let error = alone.claims(&[place]).await.unwrap_err();
+    assert!(matches!(error, SourceError::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn all_storages_are_named() {
+    let source = source("postgres://nobody@127.0.0.1:1/nothing");
+    let mut expected: BTreeSet<String> =
+        ["public-disk", "registry", "git-default", "git-second"].map(ToOwned::to_owned).into();
+    for shelf in Shelf::ALL {
+        expected.extend([format!("{shelf}-disk"), format!("{shelf}-bucket")]);
+    }
+    assert_eq!(source.storages(), expected);
+}

@@ -1,0 +1,274 @@
+//! What nobody claims.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use stocktake_domain::ports::{
+    Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
+    MockSource, Source, StoreError, Watch,
+};
+use stocktake_domain::{Location, Timestamp};
+use stocktake_source_sync::{
+    Orphan, OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanTotals, OrphanWatcher,
+    StorageOrphans, StorageOutcome, orphans,
+};
+
+use crate::support::key;
+use crate::support::source::MemorySource;
+
+/// A storage that lists what it was told to.
+#[derive(Clone, Default)]
+struct Listing {
+    items: Vec<Result<Found, ListError>>,
+    /// What is measured, where listing does not tell.
+    sizes: BTreeMap<String, u64>,
+}
+
+#[async_trait]
+impl ContentStore for Listing {
+    async fn inspect(&self, _: Vec<Inspection>, _: Arc<Watch>, _: Arc<dyn InspectionSink>) {}
+
+    fn list(&self) -> FoundStream {
+        Box::pin(stream::iter(self.items.clone()))
+    }
+
+    async fn measure(&self, path: &str) -> Option<Extent> {
+        let size = self.sizes.get(path).copied()?;
+        // A large one is one that was made just now.
+        let modified_at = (size > 1_000).then_some(Timestamp::from_millis(i64::MAX));
+        Some(Extent { size, modified_at })
+    }
+}
+
+/// Files of a size in bytes, changed a second each after the one before.
+fn files<'a>(paths: impl IntoIterator<Item = &'a str>, size: Option<u64>) -> Listing {
+    let found = |(second, path): (i64, &str)| {
+        Ok(Found { path: path.to_owned(), size, modified_at: Some(Timestamp::from_millis(second * 1_000)) })
+    };
+    Listing { items: (1..).zip(paths).map(found).collect(), sizes: BTreeMap::new() }
+}
+
+fn skipped(path: &str) -> Result<Found, ListError> {
+    Err(ListError::Skipped { path: path.to_owned(), reason: "no".to_owned() })
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl OrphanWatcher for Told {
+    fn storage(&mut self, name: &str) {
+        self.0.push(format!("search {name}"));
+    }
+
+    fn advanced(&mut self, _: &OrphanTotals) {}
+
+    fn skipped(&mut self, storage: &str, path: &str, reason: &str) {
+        self.0.push(format!("skipped {storage} {path}: {reason}"));
+    }
+
+    fn orphan(&mut self, orphan: &Orphan) {
+        let Location { storage, path } = &orphan.location;
+        self.0.push(format!("{storage} {path} {:?}", orphan.size));
+    }
+
+    fn done(&mut self, found: &StorageOrphans) {
+        self.0.push(format!("done {}", found.storage));
+    }
+}
+
+/// What a test searches.
+struct Bench {
+    source: Arc<dyn Source>,
+    records: BTreeMap<&'static str, Vec<&'static str>>,
+    storages: BTreeMap<&'static str, Listing>,
+    changed_before: Option<Timestamp>,
+}
+
+impl Bench {
+    fn new(storages: impl Into<BTreeMap<&'static str, Listing>>) -> Self {
+        let source = Arc::new(MemorySource::new());
+        Self { source, records: BTreeMap::new(), storages: storages.into(), changed_before: None }
+    }
+
+    async fn search(self) -> (Result<OrphanReport, OrphanError>, Vec<String>) {
+        let mut catalogue = MockCatalogue::new();
+        let records = self.records;
+        catalogue.expect_paths().returning(move |model, storage| {
+            assert_eq!(model, None);
+            let paths = records.get(storage).cloned().unwrap_or_default();
+            let known = |path: &str| match path {
+                "!" => Err(StoreError::Schema("too old".to_owned())),
+                path => Ok((path.to_owned(), key(1))),
+            };
+            Ok(Box::pin(stream::iter(paths.into_iter().map(known)).boxed()))
+        });
+        let mut storages = BTreeMap::<String, Arc<dyn ContentStore>>::new();
+        for (name, store) in self.storages {
+            storages.insert(name.to_owned(), Arc::new(store));
+        }
+        let parts = OrphanParts { source: self.source, catalogue: Arc::new(catalogue), storages };
+        let settings = OrphanSettings { changed_before: self.changed_before };
+        let searching = async move {
+            let mut told = Told::default();
+            (orphans(parts, settings, &mut told).await, told.0)
+        };
+        // It can be a task of its own.
+        tokio::spawn(searching).await.unwrap()
+    }
+}
+
+fn outcomes(report: &OrphanReport) -> Vec<(&str, &StorageOutcome)> {
+    report.storages.iter().map(|found| (found.storage.as_str(), &found.outcome)).collect()
+}
+
+#[tokio::test]
+async fn what_no_record_and_no_row_claims_is_told() {
+    let mut disk = files(["a", "a-b", "a/b", "c", "d", "e", "f", "z"], Some(10));
+    disk.items.insert(3, skipped("b"));
+    let mut git = files(["new.git", "x.git", "y.git"], None);
+    git.items.iter_mut().flatten().for_each(|found| found.modified_at = None);
+    git.sizes.extend([("new.git".to_owned(), 1_001), ("x.git".to_owned(), 7)]);
+    let source = MemorySource::new();
+    source.rows().claims =
+        [("c", Claim::Row), ("d", Claim::Internal)].map(|(at, by)| (at.to_owned(), by)).into();
+    let mut bench = Bench::new([("disk", disk), ("git", git), ("unused", files(["u"], None))]);
+    bench.source = Arc::new(source);
+    // Some share a file, and some have none.
+    bench.records.insert("disk", vec!["", "a-b", "a-b", "b", "e", "ee", "f", "f", "zz"]);
+    bench.changed_before = Some(Timestamp::from_millis(8_000));
+    let (report, told) = bench.search().await;
+    let report = report.unwrap();
+    let expected = [
+        "search disk",
+        "skipped disk b: no",
+        "disk a Some(10)",
+        "disk a/b Some(10)",
+        "done disk",
+        "search elsewhere",
+        "done elsewhere",
+        "search git",
+        "git x.git Some(7)",
+        "git y.git None",
+        "done git",
+    ];
+    assert_eq!(told, expected);
+    let disk = OrphanTotals {
+        looked_at: 8,
+        orphans: 2,
+        bytes: 20,
+        unmeasured: 0,
+        internal: 1,
+        young: 1,
+        skipped: 1,
+    };
+    let git = OrphanTotals {
+        looked_at: 3,
+        orphans: 2,
+        bytes: 7,
+        unmeasured: 1,
+        young: 1,
+        ..OrphanTotals::default()
+    };
+    assert_eq!((report.storages[0].totals, report.storages[2].totals), (disk, git));
+    assert_eq!(
+        report.totals,
+        OrphanTotals { looked_at: 11, orphans: 4, bytes: 27, unmeasured: 1, young: 2, ..disk }
+    );
+    let searched = &StorageOutcome::Searched;
+    let expected = [("disk", searched), ("elsewhere", &StorageOutcome::NotConfigured), ("git", searched)];
+    assert_eq!(outcomes(&report), expected);
+}
+
+#[tokio::test]
+async fn the_source_is_asked_about_a_thousand_places_at_once() {
+    let paths: Vec<String> = (10_000..12_500).map(|number| number.to_string()).collect();
+    let source = Arc::new(MemorySource::new());
+    let mut bench = Bench::new([("disk", files(paths.iter().map(String::as_str), Some(1)))]);
+    bench.source = source.clone();
+    let (report, told) = bench.search().await;
+    assert_eq!((report.unwrap().totals.bytes, told.len()), (2_500, 2_500 + 6));
+    assert_eq!(source.rows().asked, [1_000, 1_000, 500]);
+}
+
+#[tokio::test]
+async fn a_storage_that_cannot_be_listed_does_not_stop_the_others() {
+    let mut disk = files(["a", "b"], Some(1));
+    disk.items.push(Err(ListError::Broken("it has gone".to_owned())));
+    let elsewhere = Listing { items: vec![Err(ListError::Unsupported)], ..Listing::default() };
+    let git = files(["x.git"], None);
+    let (report, told) = Bench::new([("disk", disk), ("elsewhere", elsewhere), ("git", git)]).search().await;
+    let report = report.unwrap();
+    let failed = |reason: &str| StorageOutcome::Failed(reason.to_owned());
+    let (gone, unsupported) = (failed("it has gone"), failed("this kind of storage cannot be listed"));
+    let expected = [("disk", &gone), ("elsewhere", &unsupported), ("git", &StorageOutcome::Searched)];
+    assert_eq!(outcomes(&report), expected);
+    assert!(told.contains(&"disk b Some(1)".to_owned()) && told.contains(&"git x.git None".to_owned()));
+    assert_eq!(report.totals.orphans, 3);
+}
+
+#[tokio::test]
+async fn a_storage_that_is_not_there_is_not_used_unless_a_record_lies_in_it() {
+    let gone =
+        || Listing { items: vec![Err(ListError::Broken("no such folder".to_owned()))], ..Listing::default() };
+    for (records, outcome) in [
+        (vec![], StorageOutcome::Unused("no such folder".to_owned())),
+        (vec!["a"], StorageOutcome::Failed("no such folder".to_owned())),
+    ] {
+        let mut bench = Bench::new([("disk", gone())]);
+        bench.records.insert("disk", records);
+        assert_eq!(bench.search().await.0.unwrap().storages[0].outcome, outcome);
+    }
+}
+
+#[tokio::test]
+async fn disorder_is_told_and_nothing_is_concluded_from_it() {
+    for (what, found, records, at) in [
+        ("the storage's listing", &["a", "c", "b"][..], &["a", "b", "c"][..], "b"),
+        ("the storage's listing", &["a/b", "a-b"], &["a-b", "a/b"], "a-b"),
+        ("the catalogue's list of its records", &["a", "b", "c"], &["a", "c", "b"], "c"),
+        ("the catalogue's list of its records", &["a", "b", "z"], &["a", "x", "b", "z"], "x"),
+    ] {
+        let mut bench = Bench::new([("disk", files(found.iter().copied(), Some(1)))]);
+        bench.records.insert("disk", records.to_vec());
+        let (report, told) = bench.search().await;
+        let reason = format!("{what} is not in the order of the paths, from here on: {at}");
+        let report = report.unwrap();
+        assert_eq!(report.storages[0].outcome, StorageOutcome::Disordered(reason));
+        assert_eq!((report.totals.orphans, told.len()), (0, 6), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_listed_twice_is_looked_at_once() {
+    let (report, _) = Bench::new([("disk", files(["a", "a", "b"], Some(1)))]).search().await;
+    let totals = report.unwrap().totals;
+    assert_eq!((totals.looked_at, totals.orphans), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_or_a_catalogue_that_does_not_answer_ends_the_search() {
+    let source = Arc::new(MemorySource::new());
+    source.rows().away = true;
+    let mut bench = Bench::new([("disk", files(["a"], None))]);
+    bench.source = source.clone();
+    assert!(matches!(bench.search().await.0, Err(OrphanError::Source(_))));
+    assert_eq!(source.rows().failed, 5);
+    let mut bench = Bench::new([("disk", files(["a", "b"], None))]);
+    bench.records.insert("disk", vec!["a", "!"]);
+    assert!(matches!(bench.search().await.0, Err(OrphanError::Store(_))));
+}
+
+#[tokio::test]
+async fn a_source_that_leaves_a_question_unanswered_claims_nothing_and_frees_nothing() {
+    let mut source = MockSource::new();
+    source.expect_storages().returning(|| ["disk".to_owned()].into());
+    source.expect_claims().returning(|_| Ok(vec![Claim::Nobody]));
+    let mut bench = Bench::new([("disk", files(["a", "b"], None))]);
+    bench.source = Arc::new(source);
+    let (report, told) = bench.search().await;
+    assert!(matches!(report, Err(OrphanError::Source(_))));
+    assert_eq!(told, ["search disk"]);
+}
