@@ -251,11 +251,11 @@ pub(crate) struct ExportArguments {
     #[arg(value_name = "MODEL")]
     pub(crate) models: Vec<Model>,
     /// The records in this state
-    #[arg(long, value_name = "STATE", default_value = "failed", conflicts_with = "differing")]
+    #[arg(long, value_name = "STATE", default_value = "failed", conflicts_with = "mismatched")]
     pub(crate) state: State,
     /// Instead, the records whose content does not agree with GitLab's own checksum
-    #[arg(long)]
-    pub(crate) differing: bool,
+    #[arg(long, alias = "differing")]
+    pub(crate) mismatched: bool,
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: ExportFormat,

@@ -6,7 +6,7 @@ mod lines;
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use stocktake_domain::Entry;
+use stocktake_domain::SourceRecord;
 use tokio::sync::mpsc::Sender;
 
 use lines::Lines;
@@ -40,7 +40,7 @@ pub(crate) enum SourceError {
 }
 
 /// Batches of entries on their way to the catalogue, ending with the first error.
-pub(crate) type Batches = Result<Vec<Entry>, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Batches = Result<Vec<SourceRecord>, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Reads all lines and sends their entries in batches; the first error is the last thing sent. Blank lines are
 /// passed over. Calls `unknown_storage` once for each storage that is not among `storages`.
@@ -75,7 +75,7 @@ pub(crate) fn send_entries(
 }
 
 /// The entries of all lines. The first error is the last item that counts.
-fn entries(source: impl BufRead) -> impl Iterator<Item = Result<Entry, SourceError>> {
+fn entries(source: impl BufRead) -> impl Iterator<Item = Result<SourceRecord, SourceError>> {
     let mut lines = Lines::new(source);
     std::iter::from_fn(move || {
         loop {

@@ -2,7 +2,6 @@
 //! one command.
 
 mod args;
-mod chance;
 mod commands;
 mod import;
 mod lifecycle;
@@ -11,6 +10,7 @@ mod output;
 mod progress;
 mod scan;
 mod settings;
+mod system;
 mod wiring;
 
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{Found, FoundStream, ListError, PathStream, StoreError};
-use stocktake_domain::{Entry, Location, RecordKey};
+use stocktake_domain::{Location, RecordKey, SourceRecord};
 use tokio::sync::mpsc::Sender;
 
 use crate::import::Batches;
@@ -62,7 +62,7 @@ pub(crate) struct Scan<'a, W> {
     entries: &'a Sender<Batches>,
     watcher: &'a mut W,
     report: Report,
-    batch: Vec<Entry>,
+    batch: Vec<SourceRecord>,
     /// Skipped paths that records still to come may lie at or below.
     skipped: Vec<String>,
     gone_unknown: bool,
@@ -123,10 +123,10 @@ impl<'a, W: Watcher> Scan<'a, W> {
         self.largest = self.largest.checked_add(1).ok_or(ScanError::NoKeyLeft)?;
         self.report.new += 1;
         let location = Location { storage: self.storage.to_owned(), path: file.path };
-        self.batch.push(Entry {
+        self.batch.push(SourceRecord {
             created_at: file.modified_at,
             file_size: file.size,
-            ..Entry::new(RecordKey::integer(self.largest), location)
+            ..SourceRecord::new(RecordKey::integer(self.largest), location)
         });
         if self.batch.len() == BATCH { self.flush().await } else { Ok(()) }
     }

@@ -83,7 +83,7 @@ pub(crate) struct Worker {
     pub(crate) claim_size: u32,
     pub(crate) leases_per_storage: usize,
     pub(crate) poll: Duration,
-    pub(crate) sign_of_life: Duration,
+    pub(crate) heartbeat_timeout: Duration,
 }
 
 /// Section `verification`.
@@ -188,7 +188,7 @@ fn worker(reader: &mut Reader<'_>) -> Result<Worker, SettingsError> {
         claim_size: reader.get("worker.claim_size", whole(1, 1_000))?,
         leases_per_storage: reader.get("worker.leases_per_storage", whole(1, 64))?,
         poll: reader.get("worker.poll", duration(Duration::from_millis(10)))?,
-        sign_of_life: reader.get("worker.sign_of_life", duration(Duration::from_secs(1)))?,
+        heartbeat_timeout: reader.get("worker.sign_of_life", duration(Duration::from_secs(1)))?,
     })
 }
 

@@ -14,13 +14,13 @@ use stocktake_content_registry::{RegistryDirectoryStore, RegistryStore};
 use stocktake_diesel_storage::{Store, StoreSettings};
 use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
-use stocktake_source_sync::{Sync, SyncParts, SyncSettings};
+use stocktake_source_sync::{SourceSync, SyncParts, SyncSettings};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
 };
 
-use crate::chance::{SystemClock, SystemDice, secret};
 use crate::settings::{Content, Settings};
+use crate::system::{SystemClock, SystemRng, secret};
 
 /// What the storage crate is told.
 pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
@@ -74,7 +74,7 @@ pub(crate) fn engine(settings: &Settings, store: &Store, storages: Arc<Storages>
         catalogue: Arc::clone(&store.catalogue),
         storages,
         clock: Arc::new(SystemClock),
-        dice: Arc::new(SystemDice),
+        rng: Arc::new(SystemRng),
     };
     let verification = &settings.verification;
     let worker = &settings.worker;
@@ -90,7 +90,7 @@ pub(crate) fn engine(settings: &Settings, store: &Store, storages: Arc<Storages>
         claim_size: worker.claim_size,
         leases_per_storage: worker.leases_per_storage,
         poll: worker.poll,
-        sign_of_life: worker.sign_of_life,
+        heartbeat_timeout: worker.heartbeat_timeout,
     };
     Engine::new(parts, settings)
 }
@@ -113,21 +113,25 @@ pub(crate) fn source(settings: &Settings) -> anyhow::Result<Arc<dyn Source>> {
 }
 
 /// What brings the catalogue in line with a source.
-pub(crate) fn sync(settings: &Settings, store: &Store, source: Arc<dyn Source>) -> anyhow::Result<Sync> {
+pub(crate) fn sync(
+    settings: &Settings,
+    store: &Store,
+    source: Arc<dyn Source>,
+) -> anyhow::Result<SourceSync> {
     let parts = SyncParts {
         source,
-        syncs: Arc::clone(&store.syncs),
+        sync_state: Arc::clone(&store.sync_state),
         catalogue: Arc::clone(&store.catalogue),
         clock: Arc::new(SystemClock),
-        holder: WorkerId(format!("sync-{}-{}", std::process::id(), secret()?)),
+        instance: WorkerId(format!("sync-{}-{}", std::process::id(), secret()?)),
     };
     let mut how = SyncSettings::default();
     if let Some(gitlab) = &settings.gitlab {
         how.interval = gitlab.interval;
-        how.round = gitlab.sweep;
+        how.full_scan = gitlab.full_scan;
         how.batch = gitlab.source.batch_size.get();
     }
-    Ok(Sync::new(parts, how))
+    Ok(SourceSync::new(parts, how))
 }
 
 /// The GitLab whose administrators' tokens count, if one is configured.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use stocktake_content::path;
 use stocktake_domain::ports::Inspection;
-use stocktake_domain::{ContentError, Digests, Evidence, Measure, Observation, Rule};
+use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 
 use crate::config::{self, Format, RefStorage};
 use crate::digest::RefsDigest;
@@ -82,10 +82,10 @@ const IN_CLUSTER: &str =
     "the storage is a node of a Gitaly Cluster, whose repositories lie under other names";
 
 /// A repository is no file: what a rule says of stored bytes is a mistake in the record.
-fn no_rule(rule: &Rule) -> Result<(), ContentError> {
+fn no_rule(rule: &DigestRule) -> Result<(), ContentError> {
     match rule {
-        Rule::Stored => Ok(()),
-        Rule::Unresolved(reason) => Err(ContentError::Invalid(reason.clone())),
+        DigestRule::Stored => Ok(()),
+        DigestRule::Unresolved(reason) => Err(ContentError::Invalid(reason.clone())),
         _ => Err(ContentError::Invalid("a git repository can have no rule".to_owned())),
     }
 }

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use object_store::{GetRange, GetResult};
 use stocktake_domain::ports::{Inspection, Watch};
-use stocktake_domain::{ContentError, Digests, Evidence, Measure, Observation, Rule};
+use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 
 use crate::attempts::Attempts;
 use crate::store::Shared;
@@ -52,7 +52,7 @@ impl Shared {
             .unwrap_or(trouble))
     }
 
-    fn observation(&self, said: &GetResult, rule: &Rule) -> Observation {
+    fn observation(&self, said: &GetResult, rule: &DigestRule) -> Observation {
         let size = said.meta.size;
         let none = HeaderMap::new();
         let headers = said.extensions.get::<Answer>().map_or(&none, |Answer(headers)| headers);
@@ -62,7 +62,7 @@ impl Shared {
             _ => of_azure(headers),
         };
         let recorded = match rule {
-            Rule::Stored | Rule::Length(_) => None,
+            DigestRule::Stored | DigestRule::Length(_) => None,
             // What was recorded is of other bytes than those that the store has a digest of.
             _ => Some(match rule.recorded_size(size) {
                 Some(size) => Ok(Measure { size: Some(size), digests: Digests::default() }),

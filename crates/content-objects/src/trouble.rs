@@ -128,7 +128,7 @@ impl Place {
             "PermanentRedirect"
             | "TemporaryRedirect"
             | "AuthorizationHeaderMalformed"
-            | "IllegalLocationConstraintException" => return self.elsewhere(refused),
+            | "IllegalLocationConstraintException" => return self.source_checksum(refused),
             _ => {}
         }
         match refused.status {
@@ -139,7 +139,7 @@ impl Place {
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => self.forbidden(&refused.code, key),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => self.busy(refused),
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => self.busy(refused),
-            status if status.is_redirection() => self.elsewhere(refused),
+            status if status.is_redirection() => self.source_checksum(refused),
             _ => Trouble::Final(format!("{endpoint} answered {}: {}", described(refused), self.at(key))),
         }
     }
@@ -153,7 +153,7 @@ impl Place {
         Trouble::Final(format!("{} forbids access ({code}): {}", self.endpoint, self.at(key)))
     }
 
-    fn elsewhere(&self, refused: &Refused) -> Trouble {
+    fn source_checksum(&self, refused: &Refused) -> Trouble {
         let Self { kind, bucket, endpoint, region, .. } = self;
         let region = region.as_deref().unwrap_or("the one configured");
         Trouble::Final(match &refused.region {

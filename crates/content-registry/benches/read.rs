@@ -27,7 +27,7 @@ use stocktake_content_registry::{
     Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
 };
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
-use stocktake_domain::{Algorithms, ContentError, Model, Observation, Rule};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, Observation};
 use stocktake_testbed::{PushedImage, Registry, RegistrySetup};
 
 /// Images of one repository; they share a layer.
@@ -163,7 +163,7 @@ fn inspect(store: &dyn ContentStore, paths: &[String]) -> u64 {
         model: Model::ContainerRepositories,
         path: path.clone(),
         algorithms,
-        rule: Rule::Stored,
+        rule: DigestRule::Stored,
     });
     let tally = Arc::new(Tally::default());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use stocktake_content::{HashPool, Recipe};
 use stocktake_domain::ports::{Inspection, Watch};
-use stocktake_domain::{Algorithms, ContentError, Digests, Evidence, Measure, Observation, Rule};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 use tokio::sync::Semaphore;
 
 use crate::digest::Digest;
@@ -104,7 +104,7 @@ pub(crate) async fn inspect(
     }
     let repository = inspection.path.as_str();
     name::check_repository(repository)?;
-    if inspection.rule != Rule::Stored {
+    if inspection.rule != DigestRule::Stored {
         return Err(ContentError::Invalid("a container repository can have no rule".to_owned()));
     }
     let manifests = Verified::new(MANIFESTS);

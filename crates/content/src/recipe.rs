@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::Inspection;
-use stocktake_domain::{Algorithms, ContentError, Rule};
+use stocktake_domain::{Algorithms, ContentError, DigestRule};
 
 /// The instance's secrets, from which keys follow.
 #[derive(Debug, Clone, Default)]
@@ -57,13 +57,13 @@ impl Secrets {
     /// there is no place to read.
     pub(crate) fn recipe(&self, inspection: &Inspection) -> Result<Recipe, ContentError> {
         let recorded = match &inspection.rule {
-            Rule::Stored | Rule::Length(_) => Recorded::Stored,
-            Rule::PortablePdb => Recorded::PortablePdb,
-            Rule::Unresolved(reason) => return Err(ContentError::Invalid(reason.clone())),
+            DigestRule::Stored | DigestRule::Length(_) => Recorded::Stored,
+            DigestRule::PortablePdb => Recorded::PortablePdb,
+            DigestRule::Unresolved(reason) => return Err(ContentError::Invalid(reason.clone())),
             // The text itself is hashed, not what its digits stand for.
-            Rule::SecureFile(data) => decrypted(Sha256::digest(data.0.as_bytes()).into()),
-            Rule::TerraformState(project) => decrypted(self.derive(&project.to_string())?),
-            Rule::PipelineArtifact(project) => {
+            DigestRule::SecureFile(data) => decrypted(Sha256::digest(data.0.as_bytes()).into()),
+            DigestRule::TerraformState(project) => decrypted(self.derive(&project.to_string())?),
+            DigestRule::PipelineArtifact(project) => {
                 decrypted(self.derive(&format!("pipeline_artifact:{project}"))?)
             }
         };
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use stocktake_domain::{KeyData, Model};
 
-    fn key(secrets: &Secrets, rule: Rule) -> Result<String, ContentError> {
+    fn key(secrets: &Secrets, rule: DigestRule) -> Result<String, ContentError> {
         let inspection = Inspection {
             model: Model::TerraformStateVersions,
             path: String::new(),
@@ -108,28 +108,29 @@ mod tests {
     fn keys_are_those_of_gitlab() {
         let secrets = Secrets { db_key_base: Some("db_key_base_example".into()) };
         assert_eq!(
-            key(&secrets, Rule::TerraformState(1)).unwrap(),
+            key(&secrets, DigestRule::TerraformState(1)).unwrap(),
             "0f1652df62640fc7d80d38363557bf0a18a3790ec0efb26ef42c7fbf743fdbbd"
         );
         assert_eq!(
-            key(&secrets, Rule::PipelineArtifact(1)).unwrap(),
+            key(&secrets, DigestRule::PipelineArtifact(1)).unwrap(),
             "11a4e0cfbe0cc77d4b658637b0e8195aaf257f830deadfe39aac058fa65e19a2"
         );
         assert_eq!(
-            key(&Secrets::default(), Rule::SecureFile(KeyData("ab".repeat(64)))).unwrap(),
+            key(&Secrets::default(), DigestRule::SecureFile(KeyData("ab".repeat(64)))).unwrap(),
             "31a4d733c8bc88da3d5d77e5645b7d20c3c4e30825438820c4df72d7eda8e469"
         );
     }
 
     #[test]
     fn a_place_that_is_not_known_is_invalid_and_says_why() {
-        let error = key(&Secrets::default(), Rule::Unresolved("project 7 is gone".to_owned())).unwrap_err();
+        let error =
+            key(&Secrets::default(), DigestRule::Unresolved("project 7 is gone".to_owned())).unwrap_err();
         assert_eq!(error, ContentError::Invalid("project 7 is gone".to_owned()));
     }
 
     #[test]
     fn without_the_secret_the_content_is_unreadable() {
-        let error = key(&Secrets::default(), Rule::TerraformState(1)).unwrap_err();
+        let error = key(&Secrets::default(), DigestRule::TerraformState(1)).unwrap_err();
         assert!(matches!(error, ContentError::Unreadable(reason) if reason.contains("db_key_base")));
     }
 }

@@ -9,14 +9,18 @@ use std::time::{Duration, Instant};
 use futures_util::stream;
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
 use stocktake_domain::ports::{
-    AllOf, ClaimFilter, Lease, Outcome, PageRequest, PageStart, SortOrder, SyncPiece, SyncState, WorkerId,
+    ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
+    SyncBatch, WorkerId,
 };
-use stocktake_domain::{Digest, Entry, Location, Model, NewJob, RecordKey, Selection, State, Timestamp};
+use stocktake_domain::{
+    Digest, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
+};
 use stocktake_testbed::PgCluster;
 
 const MODEL: Model = Model::Uploads;
 const BATCH: u32 = 1000;
 const LEASE: Duration = Duration::from_secs(3600);
+const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: LEASE };
 
 fn main() {
     let rows = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(200_000);
@@ -70,13 +74,13 @@ async fn measure(name: &str, url: String, rows: i64) {
     rate("summary, rows", rows, began);
 }
 
-fn entry(number: i64) -> Entry {
+fn entry(number: i64) -> SourceRecord {
     let path = format!("{:02x}/{number:010}.bin", number % 256);
-    Entry {
+    SourceRecord {
         created_at: Some(Timestamp::from_millis(number)),
         file_size: Some(4096),
         expected: Some(Digest::Sha256([7; 32])),
-        ..Entry::new(RecordKey::integer(number), Location { storage: "main".to_owned(), path })
+        ..SourceRecord::new(RecordKey::integer(number), Location { storage: "main".to_owned(), path })
     }
 }
 
@@ -86,27 +90,27 @@ async fn import(store: &Store, rows: i64) {
     store.catalogue.import(MODEL, Box::pin(stream::iter(batches)), Timestamp::from_millis(1)).await.unwrap();
 }
 
-/// Syncs another model, in pages as a source gives them; `gone`: all at once, of which no row is there any more.
+/// SyncState another model, in pages as a source gives them; `gone`: all at once, of which no row is there any more.
 async fn sync(store: &Store, rows: i64, gone: bool) {
     let worker = WorkerId("sync".to_owned());
     let now = Timestamp::from_millis(1);
-    assert!(store.syncs.hold(&worker, LEASE, now).await.unwrap());
-    let state = SyncState::new(Model::LfsObjects);
+    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE, now).await.unwrap());
+    let state = ModelSyncState::new(Model::LfsObjects);
     let pages = if gone { 0..1 } else { 0..rows };
     for first in pages.step_by(PAGE) {
-        let entries: Vec<Entry> = if gone { vec![] } else { page_from(first, rows) };
+        let entries: Vec<SourceRecord> = if gone { vec![] } else { page_from(first, rows) };
         let key = |number| Some(RecordKey::integer(number));
         let (after, to) = (key(first - 1), entries.last().map(|entry| entry.key.clone()));
-        let all_of = Some(AllOf { after, to, most_deleted: u64::MAX });
-        let piece = SyncPiece { entries, all_of };
-        store.syncs.apply(&worker, piece, &state, now).await.unwrap().unwrap();
+        let scanned_range = Some(ScannedRange { after, to, most_deleted: u64::MAX });
+        let piece = SyncBatch { records: entries, scanned_range };
+        store.sync_state.apply(&worker, piece, &state, now).await.unwrap().unwrap();
     }
 }
 
 /// Rows that a source gives at once.
 const PAGE: usize = 5000;
 
-fn page_from(first: i64, rows: i64) -> Vec<Entry> {
+fn page_from(first: i64, rows: i64) -> Vec<SourceRecord> {
     (first..rows).take(PAGE).map(entry).collect()
 }
 
@@ -131,7 +135,7 @@ async fn work(store: &Store, workers: usize) {
                 limit: BATCH,
             };
             let now = Timestamp::from_millis(2);
-            while let Some(lease) = store.queue.claim(&worker, &filter, LEASE, LEASE, now).await.unwrap() {
+            while let Some(lease) = store.queue.claim(&worker, &filter, TERMS, now).await.unwrap() {
                 store.queue.complete(lease.id, &results(&lease), true).await.unwrap();
             }
         })

@@ -8,7 +8,8 @@ mod summary;
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use stocktake_domain::ports::{
-    Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PathStream, StoreError,
+    Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PathStream, SourceRecordStream,
+    StoreError,
 };
 use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
 
@@ -51,7 +52,7 @@ impl<D: Driver> Catalogue for Adapter<D> {
     async fn import<'a>(
         &self,
         model: Model,
-        entries: EntryStream<'a>,
+        entries: SourceRecordStream<'a>,
         now: Timestamp,
     ) -> Result<Applied, ImportError> {
         import::run(&self.driver, model_code(model), entries, now.millis()).await
@@ -61,14 +62,14 @@ impl<D: Driver> Catalogue for Adapter<D> {
         self.driver.paths(model.map(model_code), storage.to_owned()).await
     }
 
-    async fn differing(
+    async fn mismatched(
         &self,
         model: Model,
         after: Option<RecordKey>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
         let (model, span) = (model_code(model), Span::behind(after.as_ref().map(key::encode)));
-        self.driver.run(Work::Read, move |session| Box::pin(differing(session, model, span, limit))).await
+        self.driver.run(Work::Read, move |session| Box::pin(mismatched(session, model, span, limit))).await
     }
 
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
@@ -114,7 +115,7 @@ pub(crate) async fn get<S: Session>(
     found.map(|(row, started)| row.into_record(started)).transpose()
 }
 
-async fn differing<S: Session>(
+async fn mismatched<S: Session>(
     session: &mut S,
     model: i16,
     span: Span,
@@ -162,7 +163,7 @@ async fn accept<S: Session>(
 ) -> Result<Option<Record>, Fault> {
     let sql = Sql::<()>::new(format!(
         "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, \
-         retry_at = NULL, failure_kind = NULL, failure = NULL, calculated = NULL, agrees = NULL, \
+         retry_at = NULL, failure_kind = NULL, failure = NULL, calculated = NULL, matches_source = NULL, \
          baseline = ?, baseline_at = ?, failed_at = NULL, accepted = TRUE"
     ));
     let mut sql = sql.bind(SUCCEEDED).bind(digest_bytes(checksum)).bind(now);

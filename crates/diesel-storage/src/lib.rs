@@ -1,4 +1,4 @@
-//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs`, `Tokens` and `Syncs`, for embedded SQLite
+//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs`, `Tokens` and `SyncState`, for embedded SQLite
 //! and for PostgreSQL, chosen at run time from the URL.
 //!
 //! The ports are implemented once, generic over a [`session::Driver`]; each database has a driver of its own,
@@ -17,7 +17,7 @@ mod session;
 mod sql;
 mod sqlite;
 mod store;
-mod syncs;
+mod sync_state;
 mod tokens;
 
 pub use store::{Store, StoreSettings, migrate, open};

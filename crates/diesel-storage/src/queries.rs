@@ -17,9 +17,9 @@ use crate::sql::{Sql, Value};
 
 /// The columns of [`crate::rows::RecordRow`], of a record `r`.
 pub(crate) const RECORD: &str = "r.model, r.key, r.storage, r.path, r.created_at, r.file_size, r.expected, \
-    r.rule, r.mutable, r.accepted, r.owner, r.elsewhere, r.touched_at, r.from_source, r.state, r.due_at, \
+    r.rule, r.mutable, r.accepted, r.owner, r.source_checksum, r.content_changed_at, r.from_source, r.state, r.due_at, \
     r.attempt, r.baseline, r.baseline_at, r.failed_at, r.retry_count, r.retry_at, r.failure_kind, r.failure, \
-    r.calculated, r.agrees";
+    r.calculated, r.matches_source";
 
 macro_rules! started {
     () => {
@@ -78,10 +78,10 @@ impl Dialect {
     }
 
     /// Names the index on what differs from the source's own checksums.
-    const fn differing(self) -> &'static str {
+    const fn mismatched(self) -> &'static str {
         match self {
             Self::Postgres => "",
-            Self::Sqlite => " INDEXED BY records_differing",
+            Self::Sqlite => " INDEXED BY records_mismatched",
         }
     }
 
@@ -124,13 +124,13 @@ impl Dialect {
                 "CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\" NOT NULL, \
                  path text COLLATE \"C\" NOT NULL, created_at bigint, file_size bigint, expected bytea, \
                  rule text, mutable boolean NOT NULL, disabled boolean NOT NULL, owner text, \
-                 elsewhere bytea, touched_at bigint)"
+                 source_checksum bytea, content_changed_at bigint)"
             }
             Self::Sqlite => {
                 "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage TEXT NOT NULL, \
                  path TEXT NOT NULL, created_at INTEGER, file_size INTEGER, expected BLOB, \
                  rule TEXT, mutable INTEGER NOT NULL, disabled INTEGER NOT NULL, owner TEXT, \
-                 elsewhere BLOB, touched_at INTEGER) STRICT, WITHOUT ROWID"
+                 source_checksum BLOB, content_changed_at INTEGER) STRICT, WITHOUT ROWID"
             }
         }
     }
@@ -327,8 +327,9 @@ pub(crate) fn push_in_queue<T>(
 
 /// Adds FROM and WHERE: the records `r` with a key in the span that differ from the source's own checksums.
 pub(crate) fn push_differing<T>(sql: Sql<T>, dialect: Dialect, model: i16, span: &Span) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(dialect.differing());
-    let sql = sql.push(" WHERE r.state = 2 AND NOT r.agrees AND r.model + 0 = ?").bind(i32::from(model));
+    let sql = sql.push(" FROM records AS r").push(dialect.mismatched());
+    let sql =
+        sql.push(" WHERE r.state = 2 AND NOT r.matches_source AND r.model + 0 = ?").bind(i32::from(model));
     push_keys_in(sql, span)
 }
 

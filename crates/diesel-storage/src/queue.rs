@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    ClaimFilter, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal, WorkerId,
+    ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
+    WorkerId,
 };
 use stocktake_domain::{Failure, Model, RecordKey, Timestamp};
 
@@ -71,11 +72,10 @@ impl<D: Driver> Queue for Adapter<D> {
         &self,
         worker: &WorkerId,
         filter: &ClaimFilter,
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let terms = Terms::new(worker, lease, sign_of_life, now)?;
+        let terms = Terms::new(worker, terms, now)?;
         let wanted = claim::Wanted::new(filter);
         let look = wanted.clone();
         let queues =
@@ -98,11 +98,10 @@ impl<D: Driver> Queue for Adapter<D> {
         worker: &WorkerId,
         model: Model,
         key: &RecordKey,
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let terms = Terms::new(worker, lease, sign_of_life, now)?;
+        let terms = Terms::new(worker, terms, now)?;
         let (model, key) = (model_code(model), key::encode(key));
         self.driver
             .run(Work::Write, move |session| Box::pin(claim::take_one(session, model, key, terms)))
@@ -123,12 +122,12 @@ impl<D: Driver> Queue for Adapter<D> {
     async fn renew(
         &self,
         renewals: &[Renewal],
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Vec<LeaseId>, StoreError> {
         let renewals = renewals.to_vec();
-        let (alive_until, deadline) = (now.after(sign_of_life).millis(), now.after(lease).millis());
+        let alive_until = now.after(terms.heartbeat_timeout).millis();
+        let deadline = now.after(terms.duration).millis();
         self.driver
             .run(Work::Write, move |session| {
                 Box::pin(leases::renew(session, renewals, alive_until, deadline))

@@ -4,7 +4,7 @@ mod codes;
 mod job;
 mod lease;
 mod record;
-mod sync;
+mod sync_state;
 mod token;
 
 pub(crate) use codes::{
@@ -14,10 +14,10 @@ pub(crate) use codes::{
 pub(crate) use job::{JobRow, NewJobRow};
 pub(crate) use lease::{LEASE, LeaseRow, LeaseSql, NewLeaseRow};
 pub(crate) use record::{RecordRow, ResultRow, StagedRow};
-pub(crate) use sync::SyncRow;
+pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
 
-use stocktake_domain::{Digest, Metadata, Rule};
+use stocktake_domain::{Digest, DigestRule, Metadata};
 
 use crate::error::Fault;
 
@@ -32,7 +32,7 @@ pub(crate) fn storable(text: &str, what: &str) -> Result<String, Fault> {
 }
 
 /// The text of a rule, which may hold a key and so is never repeated; `None` without a rule.
-pub(crate) fn storable_rule(rule: &Rule) -> Result<Option<String>, Fault> {
+pub(crate) fn storable_rule(rule: &DigestRule) -> Result<Option<String>, Fault> {
     let text = rule.text();
     if text.as_ref().is_some_and(|text| text.contains('\0')) {
         return Err(Fault::data("the rule holds a NUL character, which no database text may"));
@@ -90,7 +90,7 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, Fault> {
     tagged.or_else(plain).ok_or_else(|| Fault::data(format!("a digest of {} bytes", bytes.len())))
 }
 
-fn rule_of(text: &str) -> Result<Rule, Fault> {
+fn rule_of(text: &str) -> Result<DigestRule, Fault> {
     text.parse().map_err(|error| Fault::data(format!("the rule of a record: {error}")))
 }
 

@@ -14,8 +14,8 @@ diesel::table! {
         mutable -> Bool,
         accepted -> Bool,
         owner -> Nullable<Text>,
-        elsewhere -> Nullable<Binary>,
-        touched_at -> Nullable<BigInt>,
+        source_checksum -> Nullable<Binary>,
+        content_changed_at -> Nullable<BigInt>,
         from_source -> Bool,
         state -> SmallInt,
         due_at -> Nullable<BigInt>,
@@ -28,7 +28,7 @@ diesel::table! {
         failure_kind -> Nullable<SmallInt>,
         failure -> Nullable<Text>,
         calculated -> Nullable<Binary>,
-        agrees -> Nullable<Bool>,
+        matches_source -> Nullable<Bool>,
     }
 }
 
@@ -99,23 +99,23 @@ diesel::table! {
         mutable -> Bool,
         disabled -> Bool,
         owner -> Nullable<Text>,
-        elsewhere -> Nullable<Binary>,
-        touched_at -> Nullable<BigInt>,
+        source_checksum -> Nullable<Binary>,
+        content_changed_at -> Nullable<BigInt>,
     }
 }
 
 diesel::table! {
-    syncs (model) {
+    sync_states (model) {
         model -> SmallInt,
         read_to -> Nullable<Binary>,
         read_at -> Nullable<BigInt>,
-        touched_to -> Nullable<BigInt>,
-        round_at -> Nullable<Binary>,
-        round_records -> BigInt,
-        round_deleted -> BigInt,
-        round_kept -> BigInt,
-        round_due_at -> Nullable<BigInt>,
-        round_ended_at -> Nullable<BigInt>,
+        changes_read_to -> Nullable<BigInt>,
+        full_scan_at -> Nullable<Binary>,
+        full_scan_records -> BigInt,
+        full_scan_deleted -> BigInt,
+        full_scan_kept -> BigInt,
+        full_scan_due_at -> Nullable<BigInt>,
+        full_scan_ended_at -> Nullable<BigInt>,
         problem -> Nullable<Text>,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{Catalogue, Jobs, Queue, StoreError, Syncs, Tokens};
+use stocktake_domain::ports::{Catalogue, Jobs, Queue, StoreError, SyncState, Tokens};
 
 use crate::error::Fault;
 use crate::postgres::{self, Postgres};
@@ -45,7 +45,7 @@ pub struct Store {
     /// Access tokens.
     pub tokens: Arc<dyn Tokens>,
     /// The sync with the source.
-    pub syncs: Arc<dyn Syncs>,
+    pub sync_state: Arc<dyn SyncState>,
 }
 
 /// Implements the ports over a driver.
@@ -82,7 +82,7 @@ impl Store {
             queue: adapter.clone(),
             jobs: adapter.clone(),
             tokens: adapter.clone(),
-            syncs: adapter,
+            sync_state: adapter,
         }
     }
 }

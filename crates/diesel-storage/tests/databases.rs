@@ -72,7 +72,10 @@ async fn a_schema_that_is_not_current_is_told() {
             assert_eq!(text, expected);
         };
         check("it was never migrated").await;
-        assert_eq!(migrate(&settings).await.unwrap(), ["0001_catalogue", "0002_rules", "0003_sources"]);
+        assert_eq!(
+            migrate(&settings).await.unwrap(),
+            ["0001_catalogue", "0002_rules", "0003_sources", "0004_names"]
+        );
         store.catalogue.check().await.unwrap();
         assert!(migrate(&settings).await.unwrap().is_empty());
         alter(&settings, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
@@ -104,7 +107,7 @@ async fn two_processes_may_start_at_once() {
         for start in starts {
             applied += start.await.unwrap();
         }
-        assert_eq!(applied, 3);
+        assert_eq!(applied, 4);
         open(&settings).await.unwrap().catalogue.check().await.unwrap();
     }
 }
@@ -122,6 +125,7 @@ macro_rules! migrations {
             include_str!(concat!("../migrations/", $database, "/0001_catalogue/", $file)),
             include_str!(concat!("../migrations/", $database, "/0002_rules/", $file)),
             include_str!(concat!("../migrations/", $database, "/0003_sources/", $file)),
+            include_str!(concat!("../migrations/", $database, "/0004_names/", $file)),
         ]
     };
 }
@@ -132,8 +136,8 @@ fn records(bytes: impl Fn(u8) -> String) -> String {
         let (key, digest) = (bytes(state), bytes(9));
         format!(
             "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, mutable, \
-             accepted, owner, elsewhere, touched_at, from_source, state, due_at, attempt, baseline, baseline_at, \
-             failed_at, retry_count, retry_at, failure_kind, failure, calculated, agrees) VALUES (19, {key}, 's', \
+             accepted, owner, source_checksum, content_changed_at, from_source, state, due_at, attempt, baseline, baseline_at, \
+             failed_at, retry_count, retry_at, failure_kind, failure, calculated, matches_source) VALUES (19, {key}, 's', \
              'p', 1, 2, {digest}, 'length:1', TRUE, TRUE, 'group/project', {digest}, 3, TRUE, {state}, {more});"
         )
     };
@@ -165,22 +169,25 @@ fn migrations_of_sqlite_are_reversible() {
         let query = sql_query(
             "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence' ORDER BY name",
         );
-        query.load::<Definition>(connection).unwrap().into_iter().map(|found| found.sql).collect()
+        // Renaming a table puts its name into quotation marks.
+        let definitions = query.load::<Definition>(connection).unwrap();
+        definitions.into_iter().map(|found| found.sql.replace('"', "")).collect()
     };
-    let [catalogue, rules, sources] = up;
-    connection.batch_execute(&[catalogue, rules].concat()).unwrap();
+    let [catalogue, rules, sources, names] = up;
+    connection.batch_execute(&[catalogue, rules, sources].concat()).unwrap();
     let before = schema(&mut connection);
-    connection.batch_execute(sources).unwrap();
+    connection.batch_execute(names).unwrap();
     let first = schema(&mut connection);
-    assert_eq!((before.len(), first.len()), (11, 14));
+    assert_eq!((before.len(), first.len()), (14, 14));
+    assert_ne!(before, first);
     connection.batch_execute(&records(|number| format!("x'800000000000000{number}'"))).unwrap();
-    for (migration, expected) in [(down[2], &before), (up[2], &first)] {
+    for (migration, expected) in [(down[3], &before), (up[3], &first)] {
         connection.batch_execute(migration).unwrap();
         assert_eq!(schema(&mut connection), *expected);
         let kept: Count = sql_query(KEPT.replace("(*)", "(*) AS count")).get_result(&mut connection).unwrap();
         assert_eq!(kept.count, 4);
     }
-    connection.batch_execute(&[down[2], down[1], down[0]].concat()).unwrap();
+    connection.batch_execute(&[down[3], down[2], down[1], down[0]].concat()).unwrap();
     assert!(schema(&mut connection).is_empty());
     connection.batch_execute(&up.concat()).unwrap();
     assert_eq!(schema(&mut connection), first);
@@ -202,19 +209,19 @@ fn migrations_of_postgres_are_reversible() {
     };
     let run = |statements: &str| postgres().sql(&url, statements).unwrap();
     let empty = schema();
-    let [catalogue, rules, sources] = up;
-    run(&[catalogue, rules].concat());
+    let [catalogue, rules, sources, names] = up;
+    run(&[catalogue, rules, sources].concat());
     let before = schema();
-    run(sources);
+    run(names);
     let first = schema();
-    assert!(first.contains("CREATE TABLE public.syncs") && !before.contains("syncs"));
+    assert!(first.contains("CREATE TABLE public.sync_states") && !before.contains("sync_states"));
     run(&records(|number| format!("'\\x800000000000000{number}'")));
-    for (migration, expected) in [(down[2], &before), (up[2], &first)] {
+    for (migration, expected) in [(down[3], &before), (up[3], &first)] {
         run(migration);
         assert_eq!(schema(), *expected);
         assert_eq!(run(KEPT), "4");
     }
-    run(&[down[2], down[1], down[0]].concat());
+    run(&[down[3], down[2], down[1], down[0]].concat());
     assert_eq!(schema(), empty);
     run(&up.concat());
     assert_eq!(schema(), first);
@@ -327,7 +334,7 @@ async fn tls_verifies_the_chain_and_the_host() {
     for mode in ["require", "verify-full"] {
         assert!(matches!(open(&with(&plain, mode, folder.path())).await, Err(StoreError::Unavailable(_))));
     }
-    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 3);
+    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 4);
     open(&settings(&format!("{plain}?sslmode=disable"))).await.unwrap();
 }
 

@@ -14,15 +14,17 @@ use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types};
 use futures_util::stream;
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
 use stocktake_domain::ports::{
-    AllOf, ClaimFilter, Lease, Outcome, PageRequest, PageStart, SortOrder, SyncPiece, SyncState, WorkerId,
+    ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
+    SyncBatch, WorkerId,
 };
 use stocktake_domain::{
-    Digest, Entry, Failure, Location, Model, NewJob, RecordKey, Selection, State, Timestamp,
+    Digest, Failure, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
 };
 use stocktake_testbed::postgres;
 
 const ROWS: i64 = 20_000;
 const LEASE: Duration = Duration::from_secs(3600);
+const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: LEASE };
 
 /// The statements run since the last look.
 static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -46,9 +48,9 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-fn entry(number: i64) -> Entry {
+fn entry(number: i64) -> SourceRecord {
     let location = Location { storage: "main".to_owned(), path: format!("{number}.bin") };
-    Entry { disabled: number % 10 == 0, ..Entry::new(RecordKey::integer(number), location) }
+    SourceRecord { disabled: number % 10 == 0, ..SourceRecord::new(RecordKey::integer(number), location) }
 }
 
 async fn filled(settings: &StoreSettings) -> Store {
@@ -108,12 +110,12 @@ async fn work(store: &Store) {
     let mut filter =
         ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 500 };
     for _ in 0..4 {
-        let lease = queue.claim(&worker, &filter, LEASE, LEASE, at(2)).await.unwrap().unwrap();
+        let lease = queue.claim(&worker, &filter, TERMS, at(2)).await.unwrap().unwrap();
         queue.complete(lease.id, &outcomes(&lease), true).await.unwrap();
     }
     filter.due_from = Some(at(1));
-    queue.claim(&worker, &filter, LEASE, LEASE, at(2)).await.unwrap().unwrap();
-    queue.claim_one(&worker, Model::Uploads, &RecordKey::integer(77), LEASE, LEASE, at(2)).await.unwrap();
+    queue.claim(&worker, &filter, TERMS, at(2)).await.unwrap().unwrap();
+    queue.claim_one(&worker, Model::Uploads, &RecordKey::integer(77), TERMS, at(2)).await.unwrap();
     queue.outstanding(&filter, 1000).await.unwrap();
     queue.recalculate(Model::Uploads, &RecordKey::integer(78), at(4)).await.unwrap();
     queue.retry_failed(100, at(1_000_000)).await.unwrap();
@@ -140,14 +142,17 @@ async fn jobs(store: &Store) {
 async fn queue_some(store: &Store) {
     let filter =
         ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 9 };
-    store.queue.claim(&WorkerId("x".to_owned()), &filter, LEASE, LEASE, at(250)).await.unwrap().unwrap();
+    store.queue.claim(&WorkerId("x".to_owned()), &filter, TERMS, at(250)).await.unwrap().unwrap();
 }
 
 /// A second import: nothing new, one change.
 async fn import(store: &Store) {
-    let mut entries: Vec<Entry> = (0..5000).map(entry).collect();
-    entries.push(Entry { file_size: Some(3), ..entry(3) });
-    entries.push(Entry { location: Location { storage: "b".to_owned(), path: "b".to_owned() }, ..entry(4) });
+    let mut entries: Vec<SourceRecord> = (0..5000).map(entry).collect();
+    entries.push(SourceRecord { file_size: Some(3), ..entry(3) });
+    entries.push(SourceRecord {
+        location: Location { storage: "b".to_owned(), path: "b".to_owned() },
+        ..entry(4)
+    });
     let batches = stream::iter([Ok(entries)]);
     store.catalogue.import(Model::Uploads, Box::pin(batches), at(400)).await.unwrap();
 }
@@ -155,20 +160,20 @@ async fn import(store: &Store) {
 /// A sync of some that are known, one that changed and one that is new; others go, or are kept.
 async fn sync(store: &Store) {
     let worker = WorkerId("s".to_owned());
-    assert!(store.syncs.hold(&worker, LEASE, at(500)).await.unwrap());
+    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE, at(500)).await.unwrap());
     for most_deleted in [0, 1_000_000] {
-        let mut entries: Vec<Entry> = (0..3000).map(entry).collect();
-        entries.push(Entry { file_size: Some(3), ..entry(2) });
+        let mut entries: Vec<SourceRecord> = (0..3000).map(entry).collect();
+        entries.push(SourceRecord { file_size: Some(3), ..entry(2) });
         entries.push(entry(ROWS + 1));
-        let all_of = AllOf { after: Some(RecordKey::integer(5)), to: None, most_deleted };
-        let mut piece = SyncPiece { entries, all_of: None };
-        let state = SyncState::new(Model::Uploads);
-        store.syncs.apply(&worker, piece.clone(), &state, at(500)).await.unwrap().unwrap();
-        (piece.entries, piece.all_of) = (vec![entry(1000)], Some(all_of));
-        let applied = store.syncs.apply(&worker, piece, &state, at(500)).await.unwrap().unwrap();
+        let scanned_range = ScannedRange { after: Some(RecordKey::integer(5)), to: None, most_deleted };
+        let mut piece = SyncBatch { records: entries, scanned_range: None };
+        let state = ModelSyncState::new(Model::Uploads);
+        store.sync_state.apply(&worker, piece.clone(), &state, at(500)).await.unwrap().unwrap();
+        (piece.records, piece.scanned_range) = (vec![entry(1000)], Some(scanned_range));
+        let applied = store.sync_state.apply(&worker, piece, &state, at(500)).await.unwrap().unwrap();
         assert_eq!(applied.deleted > 0, most_deleted > 0);
     }
-    store.catalogue.differing(Model::Uploads, Some(RecordKey::integer(5)), 100).await.unwrap();
+    store.catalogue.mismatched(Model::Uploads, Some(RecordKey::integer(5)), 100).await.unwrap();
 }
 
 /// What all that runs, each statement once, only what is about records.
@@ -205,7 +210,7 @@ async fn sqlite() {
     let store = filled(&StoreSettings { url, max_connections: 2, timeout: LEASE }).await;
     let mut connection = SqliteConnection::establish(&path).unwrap();
     let staged = "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage, path, created_at, \
-        file_size, expected, rule, mutable, disabled, owner, elsewhere, touched_at) WITHOUT ROWID";
+        file_size, expected, rule, mutable, disabled, owner, source_checksum, content_changed_at) WITHOUT ROWID";
     sql_query(staged).execute(&mut connection).unwrap();
     for statement in statements(&store).await {
         let query = sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -285,7 +290,7 @@ fn explained(planner: &str, statements: &[String]) -> String {
         "{planner}; SET plan_cache_mode = force_generic_plan; \
          CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\", path text COLLATE \"C\", \
          created_at bigint, file_size bigint, expected bytea, rule text, mutable boolean, \
-         disabled boolean, owner text, elsewhere bytea, touched_at bigint)"
+         disabled boolean, owner text, source_checksum bytea, content_changed_at bigint)"
     );
     for (index, statement) in statements.iter().enumerate() {
         let values = (1..100).take_while(|number| statement.contains(&format!("${number}"))).count();

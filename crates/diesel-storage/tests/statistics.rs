@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures_util::stream;
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
-use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Outcome, SyncPiece, SyncState, WorkerId};
+use stocktake_domain::ports::{
+    ClaimFilter, ClaimedRecord, LeaseTerms, ModelSyncState, Outcome, SyncBatch, WorkerId,
+};
 use stocktake_domain::{
-    Digest, Entry, Failure, Location, Model, NewJob, RecordKey, Selection, State, Timestamp,
+    Digest, Failure, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
 };
 use stocktake_testbed::postgres;
 
@@ -17,6 +19,7 @@ const NEW: Model = Model::Uploads;
 const ROWS: i64 = 20_000;
 const BATCH: u32 = 500;
 const LEASE: Duration = Duration::from_secs(3600);
+const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: LEASE };
 /// The most index entries that a call about a batch may read. One that looked at the whole model would read all.
 const FEW: i64 = 8000;
 
@@ -24,16 +27,16 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-fn entries(numbers: std::ops::Range<i64>) -> Vec<Entry> {
+fn entries(numbers: std::ops::Range<i64>) -> Vec<SourceRecord> {
     let location = |number| Location { storage: "main".to_owned(), path: format!("{number}.bin") };
-    numbers.map(|number| Entry::new(RecordKey::integer(number), location(number))).collect()
+    numbers.map(|number| SourceRecord::new(RecordKey::integer(number), location(number))).collect()
 }
 
 async fn sync(store: &Store, numbers: std::ops::Range<i64>) {
     let worker = WorkerId("w".to_owned());
-    assert!(store.syncs.hold(&worker, LEASE, at(1)).await.unwrap());
-    let piece = SyncPiece { entries: entries(numbers), all_of: None };
-    store.syncs.apply(&worker, piece, &SyncState::new(NEW), at(1)).await.unwrap().unwrap();
+    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE, at(1)).await.unwrap());
+    let piece = SyncBatch { records: entries(numbers), scanned_range: None };
+    store.sync_state.apply(&worker, piece, &ModelSyncState::new(NEW), at(1)).await.unwrap().unwrap();
 }
 
 /// A model that the planner knows, and behind it one that it does not.
@@ -90,7 +93,7 @@ async fn run(store: &Store, call: Call) {
         limit: BATCH,
     };
     let worker = WorkerId("w".to_owned());
-    let claim = store.queue.claim(&worker, &filter, LEASE, LEASE, at(2));
+    let claim = store.queue.claim(&worker, &filter, TERMS, at(2));
     let batch = i64::from(BATCH);
     match call {
         Call::Complete(good) => {

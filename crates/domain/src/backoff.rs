@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How many different values the random part of [`retry_delay`] takes: roll a [`crate::Dice`] of so many
+/// How many different values the random part of [`retry_delay`] takes: roll a [`crate::Rng`] of so many
 /// sides.
 pub const JITTER_STEPS: u32 = 30;
 

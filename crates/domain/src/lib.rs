@@ -2,17 +2,17 @@
 //! the ports through which the rest of the program reaches a catalogue, a work queue and the content.
 //!
 //! Nothing here knows a database, a protocol or a runtime. Time and randomness come in through
-//! [`Clock`] and [`Dice`], so that every rule can be tested without waiting and without luck.
+//! [`Clock`] and [`Rng`], so that every rule can be tested without waiting and without luck.
 
 mod backoff;
 mod digest;
+mod digest_rule;
 mod failure;
 mod job;
 mod key;
 mod model;
 pub mod ports;
 mod record;
-mod rule;
 mod selection;
 mod time;
 mod token;
@@ -21,14 +21,14 @@ mod verification;
 
 pub use backoff::{JITTER_STEPS, retry_delay};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
+pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
 pub use failure::{Failure, FailureKind, MAX_FAILURE_CHARS};
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, UnknownModel};
-pub use record::{Entry, Location, Record};
-pub use rule::{ENCRYPTION_OVERHEAD, KeyData, ParseRuleError, Rule};
+pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
-pub use time::{Clock, Dice, Timestamp, format_duration};
+pub use time::{Clock, Rng, Timestamp, format_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
 pub use verdict::{ContentError, Evidence, Measure, Observation, Reference, judge};
 pub use verification::{

@@ -10,29 +10,30 @@ mod jobs;
 mod queue;
 mod recalculation;
 mod source;
-mod sync;
+mod sync_state;
 mod tokens;
 
 pub use authority::{Authority, AuthorityError, Credential, Identity};
 pub use catalogue::{
-    Applied, Catalogue, EntryStream, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream,
-    SortOrder,
+    Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream, SortOrder,
+    SourceRecordStream,
 };
 pub use content::{ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, Watch};
 pub use jobs::Jobs;
 pub use queue::{
-    ClaimFilter, ClaimedRecord, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, WakeSignal, WorkerId,
+    ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, WakeSignal,
+    WorkerId,
 };
 pub use recalculation::{Recalculated, Recalculation};
 pub use source::{Claim, Readable, Source, SourceError, SourcePage};
-pub use sync::{AllOf, Round, SyncApplied, SyncPiece, SyncState, Syncs};
+pub use sync_state::{FullScan, ModelSyncState, ScannedRange, SyncApplied, SyncBatch, SyncState};
 pub use tokens::{NameTaken, Tokens};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
     authority::MockAuthority, catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs,
     queue::MockQueue, queue::MockWakeSignal, recalculation::MockRecalculation, source::MockSource,
-    sync::MockSyncs, tokens::MockTokens,
+    sync_state::MockSyncState, tokens::MockTokens,
 };
 
 /// Why a store of ours could not do what was asked; each variant tells the caller what to do.

@@ -1,9 +1,9 @@
 //! A record of the catalogue, and the line that makes one.
 
 use crate::digest::Digest;
+use crate::digest_rule::DigestRule;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::rule::Rule;
 use crate::selection::State;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
@@ -25,7 +25,7 @@ impl Location {
 
 /// What a source says of a record: one line of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct SourceRecord {
     /// The primary key.
     pub key: RecordKey,
     /// When the data was stored, where known.
@@ -37,7 +37,7 @@ pub struct Entry {
     /// The digest recorded when the data was stored, where known.
     pub expected: Option<Digest>,
     /// What `expected` and `file_size` are of.
-    pub rule: Rule,
+    pub rule: DigestRule,
     /// The content may rightly change, though the model's does not as a rule (an unversioned Terraform state).
     pub mutable: bool,
     /// Switched off: never checksummed.
@@ -45,13 +45,13 @@ pub struct Entry {
     /// The full path of the project or group that it belongs to, where the source says so: for reports.
     pub owner: Option<String>,
     /// The checksum that the source's own verification last found good, where it has one.
-    pub elsewhere: Option<Digest>,
+    pub source_checksum: Option<Digest>,
     /// When the content was last changed, where the source says so: a later time than the one known before is a
     /// reason to read the content again.
-    pub touched_at: Option<Timestamp>,
+    pub content_changed_at: Option<Timestamp>,
 }
 
-impl Entry {
+impl SourceRecord {
     /// An entry of which nothing is known but where its content lies.
     pub fn new(key: RecordKey, location: Location) -> Self {
         Self {
@@ -60,12 +60,12 @@ impl Entry {
             file_size: None,
             location,
             expected: None,
-            rule: Rule::Stored,
+            rule: DigestRule::Stored,
             mutable: false,
             disabled: false,
             owner: None,
-            elsewhere: None,
-            touched_at: None,
+            source_checksum: None,
+            content_changed_at: None,
         }
     }
 }
@@ -86,7 +86,7 @@ pub struct Record {
     /// The digest recorded when the data was stored, where known.
     pub expected: Option<Digest>,
     /// What `expected` and `file_size` are of.
-    pub rule: Rule,
+    pub rule: DigestRule,
     /// The content may rightly change, though the model's does not as a rule.
     pub mutable: bool,
     /// An administrator took other content than the recorded for good, so that [`Record::expected`] and
@@ -95,7 +95,7 @@ pub struct Record {
     /// The full path of the project or group that it belongs to, where the source says so.
     pub owner: Option<String>,
     /// The checksum that the source's own verification last found good, where it has one.
-    pub elsewhere: Option<Digest>,
+    pub source_checksum: Option<Digest>,
     /// The state of the checksum.
     pub status: Status,
 }
@@ -117,16 +117,16 @@ impl Record {
             expected: self.expected,
             size: self.file_size,
             baseline: self.history().baseline(),
-            elsewhere: self.elsewhere,
+            source_checksum: self.source_checksum,
         };
         reference.under(&self.rule, self.accepted, self.mutable || self.model.is_mutable())
     }
 
-    /// Whether what was last read agrees with [`Record::elsewhere`]; `None` where the two cannot be compared, or
+    /// Whether what was last read agrees with [`Record::source_checksum`]; `None` where the two cannot be compared, or
     /// were not yet.
-    pub fn agrees(&self) -> Option<bool> {
+    pub fn matches_source(&self) -> Option<bool> {
         match &self.status {
-            Status::Succeeded(verification) => verification.stage().agrees,
+            Status::Succeeded(verification) => verification.stage().matches_source,
             _ => None,
         }
     }

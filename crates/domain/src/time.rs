@@ -63,9 +63,9 @@ pub trait Clock: Send + Sync {
 }
 
 /// Gives chance. The program has one real source; tests fix theirs.
-pub trait Dice: Send + Sync {
-    /// A number in `0..sides`, each as likely; 0 if `sides` is 0.
-    fn roll(&self, sides: u32) -> u32;
+pub trait Rng: Send + Sync {
+    /// A number in `0..bound`, each as likely; 0 if `bound` is 0.
+    fn below(&self, bound: u32) -> u32;
 }
 
 /// A duration in the short form used in configuration and failure texts: `8h`, `90d`, `1m 30s`, `250ms`.

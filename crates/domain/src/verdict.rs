@@ -1,8 +1,8 @@
 //! What was seen of the content, what it is compared with, and the verdict.
 
 use crate::digest::{Algorithm, Algorithms, Digest, Digests, Metadata};
+use crate::digest_rule::DigestRule;
 use crate::failure::Failure;
-use crate::rule::Rule;
 use crate::verification::Baseline;
 
 /// What a content adapter saw of a record's content.
@@ -14,7 +14,7 @@ pub struct Observation {
     pub bytes_read: u64,
     /// The stored bytes, or a repository's refs or tags.
     pub stored: Measure,
-    /// What the recorded digest and size are of, where the record's [`Rule`] says that this is something else
+    /// What the recorded digest and size are of, where the record's [`DigestRule`] says that this is something else
     /// than what is stored; or why that cannot be had of the stored bytes.
     pub recorded: Option<Box<Result<Measure, String>>>,
 }
@@ -118,20 +118,20 @@ pub struct Reference {
     pub baseline: Option<Baseline>,
     /// The checksum that the source's own verification recorded, of the stored bytes or of a repository. It
     /// binds nothing: whether it agrees is only told.
-    pub elsewhere: Option<Digest>,
+    pub source_checksum: Option<Digest>,
 }
 
 impl Reference {
     /// This reference as far as it binds: nothing recorded counts once an administrator accepted other
     /// content, and our own checksum does not bind content that may rightly change.
     #[must_use]
-    pub fn under(self, rule: &Rule, accepted: bool, mutable: bool) -> Self {
-        let size = if let Rule::Length(bytes) = rule { Some(*bytes) } else { self.size };
+    pub fn under(self, rule: &DigestRule, accepted: bool, mutable: bool) -> Self {
+        let size = if let DigestRule::Length(bytes) = rule { Some(*bytes) } else { self.size };
         Self {
             expected: self.expected.filter(|_| !accepted),
             size: size.filter(|_| !accepted),
             baseline: self.baseline.filter(|_| !mutable),
-            elsewhere: self.elsewhere,
+            source_checksum: self.source_checksum,
         }
     }
 
@@ -139,17 +139,17 @@ impl Reference {
     pub fn algorithms(&self, shown: Algorithm) -> Algorithms {
         let mut set = Algorithms::default().with(shown);
         let own = self.baseline.map(|baseline| baseline.digest);
-        for digest in [self.expected, own, self.elsewhere].into_iter().flatten() {
+        for digest in [self.expected, own, self.source_checksum].into_iter().flatten() {
             set = set.with(digest.algorithm());
         }
         set
     }
 
-    /// Whether what was seen agrees with [`Reference::elsewhere`], as far as the two can be compared.
-    pub fn agrees(&self, seen: &Observation) -> Option<bool> {
-        let elsewhere = self.elsewhere?;
-        let is = digest(seen.evidence, &seen.stored, elsewhere.algorithm()).ok().flatten()?;
-        Some(is.agrees_with(&elsewhere))
+    /// Whether what was seen agrees with [`Reference::source_checksum`], as far as the two can be compared.
+    pub fn matches_source(&self, seen: &Observation) -> Option<bool> {
+        let source_checksum = self.source_checksum?;
+        let is = digest(seen.evidence, &seen.stored, source_checksum.algorithm()).ok().flatten()?;
+        Some(is.agrees_with(&source_checksum))
     }
 }
 
@@ -227,7 +227,7 @@ mod tests {
             expected: Some(Digest::Md5(MD5)),
             size: Some(12),
             baseline: Some(baseline(Digest::Sha256(SHA))),
-            elsewhere: None,
+            source_checksum: None,
         };
         assert_eq!(judge(&reference, &seen(), Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
         assert_eq!(judge(&reference, &seen(), Algorithm::Md5), Ok(Digest::Md5(MD5)));
@@ -261,43 +261,48 @@ mod tests {
 
     #[test]
     fn what_somebody_else_recorded_is_compared_but_binds_nothing() {
-        let beside = |digest| Reference { elsewhere: Some(digest), ..Reference::default() };
-        for (digest, agrees) in [
+        let with_source_checksum =
+            |digest| Reference { source_checksum: Some(digest), ..Reference::default() };
+        for (digest, matches_source) in [
             (Digest::Sha256(SHA), Some(true)),
             (Digest::Sha256([9; 32]), Some(false)),
             (Digest::Metadata(Metadata::Size(12)), Some(true)),
             (Digest::Metadata(Metadata::Size(13)), Some(false)),
             (Digest::Gitaly([9; 20]), None),
         ] {
-            let reference = beside(digest);
-            assert_eq!(reference.agrees(&seen()), agrees, "{digest:?}");
+            let reference = with_source_checksum(digest);
+            assert_eq!(reference.matches_source(&seen()), matches_source, "{digest:?}");
             assert_eq!(judge(&reference, &seen(), Algorithm::Sha256), Ok(Digest::Sha256(SHA)));
         }
-        assert_eq!(Reference::default().agrees(&seen()), None);
-        assert!(beside(Digest::Gitaly([9; 20])).algorithms(Algorithm::Sha256).gitaly);
+        assert_eq!(Reference::default().matches_source(&seen()), None);
+        assert!(with_source_checksum(Digest::Gitaly([9; 20])).algorithms(Algorithm::Sha256).gitaly);
     }
 
     #[test]
     fn mutable_content_is_not_bound_by_our_own_checksum() {
         let own = Reference { baseline: Some(baseline(Digest::Sha256([9; 32]))), ..Reference::default() };
-        assert_eq!(own.under(&Rule::Stored, false, true), Reference::default());
-        assert_eq!(own.under(&Rule::Stored, false, false), own);
+        assert_eq!(own.under(&DigestRule::Stored, false, true), Reference::default());
+        assert_eq!(own.under(&DigestRule::Stored, false, false), own);
     }
 
     #[test]
     fn accepted_content_is_compared_with_our_own_checksum_alone() {
         let own = Some(baseline(Digest::Sha256(SHA)));
-        let reference =
-            Reference { expected: Some(Digest::Md5([0; 16])), size: Some(1), baseline: own, elsewhere: None };
+        let reference = Reference {
+            expected: Some(Digest::Md5([0; 16])),
+            size: Some(1),
+            baseline: own,
+            source_checksum: None,
+        };
         let left = Reference { baseline: own, ..Reference::default() };
-        assert_eq!(reference.under(&Rule::Length(7), true, false), left);
+        assert_eq!(reference.under(&DigestRule::Length(7), true, false), left);
     }
 
     #[test]
     fn a_rule_of_length_counts_before_the_size_that_is_shown() {
         let reference = Reference { size: Some(1), ..Reference::default() };
-        assert_eq!(reference.under(&Rule::Length(7), false, false).size, Some(7));
-        assert_eq!(reference.under(&Rule::PortablePdb, false, false).size, Some(1));
+        assert_eq!(reference.under(&DigestRule::Length(7), false, false).size, Some(7));
+        assert_eq!(reference.under(&DigestRule::PortablePdb, false, false).size, Some(1));
     }
 
     #[test]

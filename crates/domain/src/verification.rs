@@ -102,7 +102,7 @@ pub enum Origin {
 pub struct Succeeded {
     /// Whether the content also agrees with the checksum that the source's own verification recorded; `None`
     /// where the two were not, or cannot be, compared.
-    pub agrees: Option<bool>,
+    pub matches_source: Option<bool>,
 }
 
 /// The last attempt failed.
@@ -235,8 +235,8 @@ impl Verification<Started> {
 impl Verification<Succeeded> {
     /// The same, and how it compares with what the source's own verification recorded.
     #[must_use]
-    pub fn beside(self, agrees: Option<bool>) -> Self {
-        Self { stage: Succeeded { agrees }, ..self }
+    pub fn with_source_match(self, matches_source: Option<bool>) -> Self {
+        Self { stage: Succeeded { matches_source }, ..self }
     }
 
     /// The last success is too old: it is due again, and nothing else changes.

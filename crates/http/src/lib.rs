@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::Clock;
-use stocktake_domain::ports::{Authority, Catalogue, Jobs, Queue, Recalculation, Syncs, Tokens};
+use stocktake_domain::ports::{Authority, Catalogue, Jobs, Queue, Recalculation, SyncState, Tokens};
 
 pub use openapi::openapi_json;
 pub use server::{serve, serve_metrics};
@@ -45,7 +45,7 @@ pub struct Api {
     /// The bulk jobs.
     pub jobs: Arc<dyn Jobs>,
     /// How far the sync with a source is.
-    pub syncs: Arc<dyn Syncs>,
+    pub sync_state: Arc<dyn SyncState>,
     /// Our own access tokens.
     pub tokens: Arc<dyn Tokens>,
     /// Somebody else whose tokens count here as well.

@@ -122,11 +122,11 @@ mod tests {
             file_size: None,
             location: Location { storage: "main".to_owned(), path: "a".to_owned() },
             expected: None,
-            rule: stocktake_domain::Rule::Stored,
+            rule: stocktake_domain::DigestRule::Stored,
             mutable: false,
             accepted: false,
             owner: None,
-            elsewhere: None,
+            source_checksum: None,
             status,
         }
     }

@@ -128,7 +128,7 @@ struct ModelBody {
     /// checksum it keeps), not the content.
     metadata_only: u64,
     /// Those of the succeeded records whose content does not agree with the checksum of GitLab's own verification.
-    differing: u64,
+    mismatched: u64,
     /// The oldest success among the records that are `succeeded`.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
@@ -189,7 +189,7 @@ impl From<&ModelSummary> for ModelBody {
             },
             bytes: summary.bytes,
             metadata_only: summary.metadata_only,
-            differing: summary.differing,
+            mismatched: summary.mismatched,
             oldest_success: summary.oldest_success,
         }
     }
@@ -226,7 +226,7 @@ mod tests {
             failures: vec![(FailureKind::Missing, 2), (FailureKind::TimedOut, 1)],
             bytes: 99,
             metadata_only: 4,
-            differing: 1,
+            mismatched: 1,
             oldest_success: Some(Timestamp::from_millis(1500)),
         }]
     }
@@ -237,7 +237,7 @@ mod tests {
         mocks.catalogue.expect_summary().returning(|| Ok(counts()));
         mocks.jobs.expect_open().returning(|| Ok(vec![]));
         let answer = mocks.get("/api/v1/summary").await;
-        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"bytes":99,"metadata_only":4,"differing":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
+        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
     }
 
     /// An API whose counting takes a second, and how often it may count.

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::Timestamp;
-use stocktake_domain::ports::{Round, SyncState};
+use stocktake_domain::ports::{FullScan, ModelSyncState};
 use utoipa::ToSchema;
 
 use crate::Context;
@@ -31,58 +31,58 @@ pub(crate) struct SyncBody<'a> {
     /// Rows whose content was changed before this time were read.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
-    touched_to: Option<Timestamp>,
-    /// The round of looking at all rows, under way or over.
-    round: RoundBody<'a>,
+    changes_read_to: Option<Timestamp>,
+    /// The full scan of looking at all rows, under way or over.
+    full_scan: FullScanBody<'a>,
     /// Why the model could not be read when last tried; null if it could.
     #[schema(required)]
     problem: Option<&'a str>,
 }
 
-/// A round of looking at all rows of a model, which also finds what was changed or deleted.
+/// A full scan of looking at all rows of a model, which also finds what was changed or deleted.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SyncRound)]
-struct RoundBody<'a> {
-    /// All rows up to this record's were looked at; null if the round has not begun.
+#[schema(as = SyncFullScan)]
+struct FullScanBody<'a> {
+    /// All rows up to this record's were looked at; null if the full scan has not begun.
     #[schema(value_type = Option<Identifier>, required)]
     at: Option<IdentifierBody<'a>>,
-    /// The model's records when the round began.
+    /// The model's records when the full scan began.
     records: u64,
-    /// Records deleted in this round, because the source has no row for them any more.
+    /// Records deleted in this full scan, because the source has no row for them any more.
     deleted: u64,
-    /// Records kept in this round though the source has no row for them, because they were too many at once.
+    /// Records kept in this full scan though the source has no row for them, because they were too many at once.
     kept: u64,
-    /// When the next piece of the round is to be looked at; null: at once.
+    /// When the next piece of the full scan is to be looked at; null: at once.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     due_at: Option<Timestamp>,
-    /// When the last round came to its end.
+    /// When the last full scan came to its end.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     ended_at: Option<Timestamp>,
 }
 
-impl<'a> From<&'a SyncState> for SyncBody<'a> {
-    fn from(state: &'a SyncState) -> Self {
+impl<'a> From<&'a ModelSyncState> for SyncBody<'a> {
+    fn from(state: &'a ModelSyncState) -> Self {
         Self {
             model_name: state.model.name(),
             read_at: state.read_at,
-            touched_to: state.touched_to,
-            round: RoundBody::from(&state.round),
+            changes_read_to: state.changes_read_to,
+            full_scan: FullScanBody::from(&state.full_scan),
             problem: state.problem.as_deref(),
         }
     }
 }
 
-impl<'a> From<&'a Round> for RoundBody<'a> {
-    fn from(round: &'a Round) -> Self {
+impl<'a> From<&'a FullScan> for FullScanBody<'a> {
+    fn from(full_scan: &'a FullScan) -> Self {
         Self {
-            at: round.at.as_ref().map(IdentifierBody),
-            records: round.records,
-            deleted: round.deleted,
-            kept: round.kept,
-            due_at: round.due_at,
-            ended_at: round.ended_at,
+            at: full_scan.at.as_ref().map(IdentifierBody),
+            records: full_scan.records,
+            deleted: full_scan.deleted,
+            kept: full_scan.kept,
+            due_at: full_scan.due_at,
+            ended_at: full_scan.ended_at,
         }
     }
 }
@@ -96,7 +96,7 @@ impl<'a> From<&'a Round> for RoundBody<'a> {
     )
 )]
 async fn sync(context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
-    let states = context.api.syncs.states().await?;
+    let states = context.api.sync_state.states().await?;
     Ok(HttpResponse::Ok().json(states.iter().map(SyncBody::from).collect::<Vec<_>>()))
 }
 
@@ -110,27 +110,32 @@ mod tests {
     #[actix_web::test]
     async fn each_model_shows_how_far_it_is() {
         let mut mocks = Mocks::default();
-        mocks.syncs.expect_states().returning(|| {
-            let [read_at, touched_to, due_at, ended_at] =
+        mocks.sync_state.expect_states().returning(|| {
+            let [read_at, changes_read_to, due_at, ended_at] =
                 [1000, 2000, 3000, 4000].map(|millis| Some(Timestamp::from_millis(millis)));
             let at = Some(key(&[5, 100]));
-            let round = Round { at, records: 9, deleted: 2, kept: 1, due_at, ended_at };
+            let full_scan = FullScan { at, records: 9, deleted: 2, kept: 1, due_at, ended_at };
             let problem = Some("the table uploads is missing".to_owned());
             Ok(vec![
-                SyncState { read_at, touched_to, round, ..SyncState::new(Model::Projects) },
-                SyncState { problem, ..SyncState::new(Model::Uploads) },
+                ModelSyncState {
+                    read_at,
+                    changes_read_to,
+                    full_scan,
+                    ..ModelSyncState::new(Model::Projects)
+                },
+                ModelSyncState { problem, ..ModelSyncState::new(Model::Uploads) },
             ])
         });
-        mocks.get("/api/v1/sync").await.is(200, r#"[{"model_name":"projects","read_at":"1970-01-01T00:00:01.000Z","touched_to":"1970-01-01T00:00:02.000Z","round":{"at":"NSAxMDA=","records":9,"deleted":2,"kept":1,"due_at":"1970-01-01T00:00:03.000Z","ended_at":"1970-01-01T00:00:04.000Z"},"problem":null},{"model_name":"uploads","read_at":null,"touched_to":null,"round":{"at":null,"records":0,"deleted":0,"kept":0,"due_at":null,"ended_at":null},"problem":"the table uploads is missing"}]"#);
+        mocks.get("/api/v1/sync").await.is(200, r#"[{"model_name":"projects","read_at":"1970-01-01T00:00:01.000Z","changes_read_to":"1970-01-01T00:00:02.000Z","full_scan":{"at":"NSAxMDA=","records":9,"deleted":2,"kept":1,"due_at":"1970-01-01T00:00:03.000Z","ended_at":"1970-01-01T00:00:04.000Z"},"problem":null},{"model_name":"uploads","read_at":null,"changes_read_to":null,"full_scan":{"at":null,"records":0,"deleted":0,"kept":0,"due_at":null,"ended_at":null},"problem":"the table uploads is missing"}]"#);
     }
 
     #[actix_web::test]
     async fn without_a_source_there_is_nothing() {
         let mut mocks = Mocks::default();
-        mocks.syncs.expect_states().returning(|| Ok(vec![]));
+        mocks.sync_state.expect_states().returning(|| Ok(vec![]));
         mocks.get("/api/v1/sync").await.is(200, "[]");
         let mut mocks = Mocks::default();
-        mocks.syncs.expect_states().returning(|| Err(unavailable()));
+        mocks.sync_state.expect_states().returning(|| Err(unavailable()));
         assert_eq!(mocks.get("/api/v1/sync").await.status, 503);
     }
 }

@@ -11,7 +11,7 @@ use actix_web::test::TestRequest;
 use actix_web::web;
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::{
-    Authority, Identity, MockAuthority, MockCatalogue, MockJobs, MockQueue, MockRecalculation, MockSyncs,
+    Authority, Identity, MockAuthority, MockCatalogue, MockJobs, MockQueue, MockRecalculation, MockSyncState,
     MockTokens, Page, StoreError,
 };
 use stocktake_domain::{
@@ -44,7 +44,7 @@ impl Clock for HandClock {
 pub(crate) struct Mocks {
     pub(crate) catalogue: MockCatalogue,
     pub(crate) jobs: MockJobs,
-    pub(crate) syncs: MockSyncs,
+    pub(crate) sync_state: MockSyncState,
     pub(crate) tokens: MockTokens,
     pub(crate) authority: Option<MockAuthority>,
     pub(crate) recalculation: MockRecalculation,
@@ -69,7 +69,7 @@ impl Mocks {
         Self {
             catalogue: MockCatalogue::new(),
             jobs: MockJobs::new(),
-            syncs: MockSyncs::new(),
+            sync_state: MockSyncState::new(),
             tokens,
             authority: None,
             recalculation: MockRecalculation::new(),
@@ -84,7 +84,7 @@ impl Mocks {
             catalogue: Arc::new(self.catalogue),
             queue: Arc::new(MockQueue::new()),
             jobs: Arc::new(self.jobs),
-            syncs: Arc::new(self.syncs),
+            sync_state: Arc::new(self.sync_state),
             tokens: Arc::new(self.tokens),
             authority: self.authority.map(|authority| -> Arc<dyn Authority> { Arc::new(authority) }),
             recalculation: Arc::new(self.recalculation),
@@ -194,11 +194,11 @@ pub(crate) fn record(parts: &[i64]) -> Record {
         file_size: None,
         location: Location { storage: "main".to_owned(), path: "a".to_owned() },
         expected: None,
-        rule: stocktake_domain::Rule::Stored,
+        rule: stocktake_domain::DigestRule::Stored,
         mutable: false,
         accepted: false,
         owner: None,
-        elsewhere: None,
+        source_checksum: None,
         status: Status::Pending(Verification::<Pending>::new()),
     }
 }

@@ -1,6 +1,6 @@
 //! How each model is read: its table, its columns, and what else is needed to say where the content lies.
 
-use stocktake_domain::{Digest, Entry, Location, Model, RecordKey, Rule, Timestamp};
+use stocktake_domain::{Digest, DigestRule, Location, Model, RecordKey, SourceRecord, Timestamp};
 use tokio_postgres::Row;
 
 use crate::field::{Column, Kind};
@@ -154,12 +154,12 @@ pub(crate) struct Facts {
     /// The path within it, or why it is not known.
     pub(crate) path: Result<String, String>,
     pub(crate) expected: Option<Digest>,
-    pub(crate) rule: Rule,
+    pub(crate) rule: DigestRule,
     pub(crate) mutable: bool,
     pub(crate) disabled: bool,
     pub(crate) owner: Owner,
     /// When the content was last changed: what [`Plan::touched`] looks at.
-    pub(crate) touched_at: Option<Timestamp>,
+    pub(crate) content_changed_at: Option<Timestamp>,
 }
 
 impl Facts {
@@ -171,11 +171,11 @@ impl Facts {
             storage,
             path,
             expected: None,
-            rule: Rule::Stored,
+            rule: DigestRule::Stored,
             mutable: false,
             disabled: false,
             owner: Owner::Nobody,
-            touched_at: None,
+            content_changed_at: None,
         }
     }
 
@@ -183,7 +183,12 @@ impl Facts {
     ///
     /// A part of the place that is not known is left open, and the rule says why: with the row's own reason, if
     /// it has one, for that explains more. What is never read needs no place.
-    pub(crate) fn entry(self, key: i64, owner: Option<String>, elsewhere: Option<Digest>) -> Entry {
+    pub(crate) fn entry(
+        self,
+        key: i64,
+        owner: Option<String>,
+        source_checksum: Option<Digest>,
+    ) -> SourceRecord {
         let mut why = None;
         let mut known = |part: Result<String, String>| {
             part.unwrap_or_else(|reason| {
@@ -193,12 +198,12 @@ impl Facts {
         };
         let (path, storage) = (known(self.path), known(self.storage));
         let rule = match (self.rule, why) {
-            (rule, Some(why)) if !self.disabled && !matches!(rule, Rule::Unresolved(_)) => {
-                Rule::Unresolved(why)
+            (rule, Some(why)) if !self.disabled && !matches!(rule, DigestRule::Unresolved(_)) => {
+                DigestRule::Unresolved(why)
             }
             (rule, _) => rule,
         };
-        Entry {
+        SourceRecord {
             key: RecordKey::integer(key),
             created_at: self.created_at,
             file_size: self.file_size.and_then(|size| u64::try_from(size).ok()),
@@ -208,8 +213,8 @@ impl Facts {
             mutable: self.mutable,
             disabled: self.disabled,
             owner,
-            elsewhere,
-            touched_at: self.touched_at,
+            source_checksum,
+            content_changed_at: self.content_changed_at,
         }
     }
 }

@@ -209,7 +209,7 @@ impl Source for GitlabSource {
         self.read_any(model, self.range(after, limit, None)?).await
     }
 
-    async fn touched(
+    async fn changed(
         &self,
         model: Model,
         since: Timestamp,

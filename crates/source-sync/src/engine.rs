@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::ports::{
-    Catalogue, Readable, Source, SyncApplied, SyncPiece, SyncState, Syncs, WorkerId,
+    Catalogue, ModelSyncState, Readable, Source, SyncApplied, SyncBatch, SyncState, WorkerId,
 };
 use stocktake_domain::{Clock, Model, RecordKey, Selection, Timestamp};
 
+use crate::full_scan::{self, Pace};
 use crate::outage::{SyncError, insist};
 use crate::reading::Reading;
-use crate::round::{self, Pace};
 use crate::telemetry;
 
 /// How a source is followed.
@@ -21,7 +21,7 @@ pub struct SyncSettings {
     /// How often new rows are looked for.
     pub interval: Duration,
     /// In which time all rows are looked at once.
-    pub round: Duration,
+    pub full_scan: Duration,
     /// The most rows read and applied at once, at least 1.
     pub batch: u32,
     /// How long the sync stays held by a process that gives no sign of life.
@@ -32,7 +32,7 @@ impl Default for SyncSettings {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(60),
-            round: Duration::from_secs(24 * 3_600),
+            full_scan: Duration::from_secs(24 * 3_600),
             batch: 5_000,
             hold: Duration::from_secs(30),
         }
@@ -44,31 +44,31 @@ pub struct SyncParts {
     /// Where rows are read.
     pub source: Arc<dyn Source>,
     /// Where they are applied.
-    pub syncs: Arc<dyn Syncs>,
+    pub sync_state: Arc<dyn SyncState>,
     /// What is there already.
     pub catalogue: Arc<dyn Catalogue>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Who does it: no other process has this name.
-    pub holder: WorkerId,
+    pub instance: WorkerId,
 }
 
 /// Brings the catalogue in line with a source.
-pub struct Sync {
+pub struct SourceSync {
     pub(crate) source: Arc<dyn Source>,
-    pub(crate) syncs: Arc<dyn Syncs>,
+    pub(crate) sync_state: Arc<dyn SyncState>,
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) holder: WorkerId,
+    pub(crate) instance: WorkerId,
     pub(crate) settings: SyncSettings,
 }
 
-impl Sync {
+impl SourceSync {
     /// A sync, not yet running.
     pub fn new(parts: SyncParts, settings: SyncSettings) -> Self {
         telemetry::describe();
-        let SyncParts { source, syncs, catalogue, clock, holder } = parts;
-        Self { source, syncs, catalogue, clock, holder, settings }
+        let SyncParts { source, sync_state, catalogue, clock, instance } = parts;
+        Self { source, sync_state, catalogue, clock, instance, settings }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -76,7 +76,7 @@ impl Sync {
     }
 
     pub(crate) fn pace(&self) -> Pace {
-        Pace { round: self.settings.round, lateness: self.settings.interval * 2 }
+        Pace { full_scan: self.settings.full_scan, lateness: self.settings.interval * 2 }
     }
 
     pub(crate) async fn survey(&self, tries: u32) -> Result<Vec<(Model, Readable)>, SyncError> {
@@ -84,8 +84,8 @@ impl Sync {
     }
 
     /// How far each model is that ever was synced.
-    pub(crate) async fn states(&self, tries: u32) -> Result<Vec<SyncState>, SyncError> {
-        Ok(insist(tries, || self.syncs.states()).await?)
+    pub(crate) async fn states(&self, tries: u32) -> Result<Vec<ModelSyncState>, SyncError> {
+        Ok(insist(tries, || self.sync_state.states()).await?)
     }
 
     pub(crate) async fn records(&self, model: Model, tries: u32) -> Result<u64, SyncError> {
@@ -121,17 +121,17 @@ impl Sync {
     /// Applies a piece and keeps the state; `state` is what was last kept.
     pub(crate) async fn apply(
         &self,
-        state: &mut SyncState,
-        next: SyncState,
-        mut piece: SyncPiece,
+        state: &mut ModelSyncState,
+        next: ModelSyncState,
+        mut batch: SyncBatch,
         tries: u32,
     ) -> Result<SyncApplied, SyncError> {
-        let rows = u64::try_from(piece.entries.len()).unwrap_or(u64::MAX);
+        let rows = u64::try_from(batch.records.len()).unwrap_or(u64::MAX);
         let mut left = tries;
         let applied = insist(tries, || {
             left = left.saturating_sub(1);
-            let piece = if left == 0 { std::mem::take(&mut piece) } else { piece.clone() };
-            self.syncs.apply(&self.holder, piece, &next, self.now())
+            let batch = if left == 0 { std::mem::take(&mut batch) } else { batch.clone() };
+            self.sync_state.apply(&self.instance, batch, &next, self.now())
         });
         let applied = applied.await?.ok_or(SyncError::Lost)?;
         telemetry::applied(state.model, rows, &applied);
@@ -139,26 +139,26 @@ impl Sync {
         Ok(applied)
     }
 
-    /// Keeps what was deleted in the round, so that a kill does not forget it.
+    /// Keeps what was deleted in the full scan, so that a kill does not forget it.
     pub(crate) async fn keep_count(
         &self,
-        state: &mut SyncState,
+        state: &mut ModelSyncState,
         applied: &SyncApplied,
         tries: u32,
     ) -> Result<(), SyncError> {
         let mut next = state.clone();
-        if round::count(&mut next.round, applied) {
+        if full_scan::count(&mut next.full_scan, applied) {
             tell_of_deletions(state.model, applied);
-            self.apply(state, next, SyncPiece::default(), tries).await?;
+            self.apply(state, next, SyncBatch::default(), tries).await?;
         }
         Ok(())
     }
 
     /// Keeps that there is nothing to be read of the model. Its records, if it has any, stay.
-    pub(crate) async fn keep_absent(&self, state: &mut SyncState, tries: u32) -> Result<(), SyncError> {
+    pub(crate) async fn keep_absent(&self, state: &mut ModelSyncState, tries: u32) -> Result<(), SyncError> {
         if state.problem.is_some() || state.read_at.is_none() {
-            let next = SyncState { problem: None, read_at: Some(self.now()), ..state.clone() };
-            self.apply(state, next, SyncPiece::default(), tries).await?;
+            let next = ModelSyncState { problem: None, read_at: Some(self.now()), ..state.clone() };
+            self.apply(state, next, SyncBatch::default(), tries).await?;
         }
         Ok(())
     }
@@ -166,35 +166,38 @@ impl Sync {
     /// Keeps why the model cannot be read.
     pub(crate) async fn keep_problem(
         &self,
-        state: &mut SyncState,
+        state: &mut ModelSyncState,
         problem: &str,
         tries: u32,
     ) -> Result<(), SyncError> {
         if state.problem.as_deref() != Some(problem) {
             let model = state.model.name();
             tracing::warn!(sync.model = model, sync.problem = problem, "{model} cannot be synced: {problem}");
-            let next = SyncState { problem: Some(problem.to_owned()), ..state.clone() };
-            self.apply(state, next, SyncPiece::default(), tries).await?;
+            let next = ModelSyncState { problem: Some(problem.to_owned()), ..state.clone() };
+            self.apply(state, next, SyncBatch::default(), tries).await?;
         }
         telemetry::failed(state.model.name());
         Ok(())
     }
 }
 
-impl fmt::Debug for Sync {
+impl fmt::Debug for SourceSync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { holder, settings, .. } = self;
-        f.debug_struct("Sync").field("holder", holder).field("settings", settings).finish_non_exhaustive()
+        let Self { instance, settings, .. } = self;
+        f.debug_struct("SourceSync")
+            .field("instance", instance)
+            .field("settings", settings)
+            .finish_non_exhaustive()
     }
 }
 
 /// Whether rows of the model were ever read, so that it cannot be one that the source never had.
-pub(crate) fn was_read(state: &SyncState) -> bool {
-    state.touched_to.is_some()
+pub(crate) fn was_read(state: &ModelSyncState) -> bool {
+    state.changes_read_to.is_some()
 }
 
 /// The states by their models.
-pub(crate) fn by_model(states: Vec<SyncState>) -> BTreeMap<Model, SyncState> {
+pub(crate) fn by_model(states: Vec<ModelSyncState>) -> BTreeMap<Model, ModelSyncState> {
     states.into_iter().map(|state| (state.model, state)).collect()
 }
 

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use stocktake_domain::{Entry, RecordKey, Timestamp};
+use stocktake_domain::{RecordKey, SourceRecord, Timestamp};
 
 use crate::reading::Reading;
 
@@ -29,7 +29,7 @@ impl Pass {
         if !reading.rows.is_empty() {
             raise(read_to, end);
         }
-        let young = |row: &Entry| row.created_at.is_some_and(|time| time > now.before(OLD_ENOUGH));
+        let young = |row: &SourceRecord| row.created_at.is_some_and(|time| time > now.before(OLD_ENOUGH));
         if !reading.rows.last().is_some_and(young) {
             self.end.clone_from(&reading.read_to);
         }
@@ -83,7 +83,7 @@ mod tests {
 
     fn page(after: i64, rows: &[i64], full: bool, created_at: Option<Timestamp>) -> Reading {
         let location = Location { storage: "s".to_owned(), path: "p".to_owned() };
-        let entry = |row: &i64| Entry { created_at, ..Entry::new(key(*row), location.clone()) };
+        let entry = |row: &i64| SourceRecord { created_at, ..SourceRecord::new(key(*row), location.clone()) };
         let read_to = rows.last().filter(|_| full).map(|row| key(*row));
         let page = SourcePage { rows: rows.iter().map(entry).collect(), read_to };
         Reading::new(Some(key(after)), page).unwrap()

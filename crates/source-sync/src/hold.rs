@@ -6,7 +6,7 @@ use stocktake_domain::Timestamp;
 use stocktake_domain::ports::StoreError;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Sync;
+use crate::engine::SourceSync;
 use crate::outage::SyncError;
 
 /// How often a hold is prolonged before it would end.
@@ -18,11 +18,11 @@ const RELEASED_IN: Duration = Duration::from_secs(2);
 /// The least wait before the database is asked again for a hold that it did not prolong.
 const AGAIN: Duration = Duration::from_secs(1);
 
-impl Sync {
+impl SourceSync {
     /// Takes or prolongs the hold; until when, or `None` if another process has it.
     pub(crate) async fn take_hold(&self) -> Result<Option<Timestamp>, StoreError> {
         let now = self.now();
-        let held = self.syncs.hold(&self.holder, self.settings.hold, now).await?;
+        let held = self.sync_state.acquire_leader_lease(&self.instance, self.settings.hold, now).await?;
         Ok(held.then(|| now.after(self.settings.hold)))
     }
 
@@ -41,7 +41,7 @@ impl Sync {
             result = work => result.map(Some),
         };
         // It ends by itself, and whoever stops waits for no database.
-        match tokio::time::timeout(RELEASED_IN, self.syncs.release(&self.holder)).await {
+        match tokio::time::timeout(RELEASED_IN, self.sync_state.release_leader_lease(&self.instance)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(error = %error, "the hold of the sync could not be let go"),
             Err(_) => tracing::debug!("the hold of the sync could not be let go in time"),

@@ -1,17 +1,17 @@
-//! One round of each model, at once.
+//! One full scan of each model, at once.
 
 use std::time::Duration;
 
-use stocktake_domain::ports::{Readable, Round, SyncPiece, SyncState};
+use stocktake_domain::ports::{FullScan, ModelSyncState, Readable, SyncBatch};
 use stocktake_domain::{Model, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Sync, by_model, was_read};
+use crate::engine::{SourceSync, by_model, was_read};
+use crate::full_scan;
 use crate::highwater::Pass;
 use crate::outage::{SyncError, chain, insist};
 use crate::report::{ModelReport, SyncProgress, SyncReport};
-use crate::round;
 
 /// How often in a row the source or the database may fail before a command in the foreground gives up.
 const TRIES: u32 = 5;
@@ -30,7 +30,7 @@ struct Wish<'a> {
     progress: &'a dyn SyncProgress,
 }
 
-impl Sync {
+impl SourceSync {
     /// Looks at all rows of these models (none: of all) at once, and brings their records in line: adds, changes,
     /// deletes. One that was interrupted goes on where it was.
     ///
@@ -49,7 +49,7 @@ impl Sync {
             return Ok(report);
         };
         let wish = Wish { models, accept_deletions, progress };
-        let done = self.holding(until, self.each_round(wish, &mut report), &stop).await?;
+        let done = self.holding(until, self.each_full_scan(wish, &mut report), &stop).await?;
         report.stopped = done.is_none();
         Ok(report)
     }
@@ -67,15 +67,15 @@ impl Sync {
         }
     }
 
-    async fn each_round(&self, wish: Wish<'_>, report: &mut SyncReport) -> Result<(), SyncError> {
+    async fn each_full_scan(&self, wish: Wish<'_>, report: &mut SyncReport) -> Result<(), SyncError> {
         let survey = self.survey(TRIES).await?;
         let mut states = by_model(self.states(TRIES).await?);
         let is_meant = |model: &Model| wish.models.is_empty() || wish.models.contains(model);
         for (model, readable) in survey.into_iter().filter(|(model, _)| is_meant(model)) {
-            let mut state = states.remove(&model).unwrap_or_else(|| SyncState::new(model));
+            let mut state = states.remove(&model).unwrap_or_else(|| ModelSyncState::new(model));
             report.models.push(ModelReport::new(model));
             let Some(line) = report.models.last_mut() else { continue };
-            let problem = self.one_round(&mut state, readable, wish, line).await?;
+            let problem = self.one_full_scan(&mut state, readable, wish, line).await?;
             if let Some(problem) = &problem {
                 self.keep_problem(&mut state, problem, TRIES).await?;
             }
@@ -86,9 +86,9 @@ impl Sync {
     }
 
     /// Why the model cannot be read, if so.
-    async fn one_round(
+    async fn one_full_scan(
         &self,
-        state: &mut SyncState,
+        state: &mut ModelSyncState,
         readable: Readable,
         wish: Wish<'_>,
         report: &mut ModelReport,
@@ -102,7 +102,7 @@ impl Sync {
             Readable::Absent(reason) | Readable::No(reason) => return Ok(Some(reason)),
         };
         wish.progress.model(state.model, about);
-        match self.whole_round(state, wish, report).await {
+        match self.whole_full_scan(state, wish, report).await {
             Ok(()) => Ok(None),
             Err(error) => match error.problem() {
                 Some(problem) => Ok(Some(problem)),
@@ -115,32 +115,37 @@ impl Sync {
         }
     }
 
-    async fn whole_round(
+    async fn whole_full_scan(
         &self,
-        state: &mut SyncState,
+        state: &mut ModelSyncState,
         wish: Wish<'_>,
         report: &mut ModelReport,
     ) -> Result<(), SyncError> {
         let (model, began) = (state.model, self.now());
-        let fresh = wish.accept_deletions || !was_interrupted(&state.round);
-        let mut next = SyncState { problem: None, ..state.clone() };
-        next.touched_to.get_or_insert(began);
+        let fresh = wish.accept_deletions || !was_interrupted(&state.full_scan);
+        let mut next = ModelSyncState { problem: None, ..state.clone() };
+        next.changes_read_to.get_or_insert(began);
         if fresh {
-            next.round = round::begin(&state.round, self.records(model, TRIES).await?);
-            next.round.due_at = None;
+            next.full_scan = full_scan::begin(&state.full_scan, self.records(model, TRIES).await?);
+            next.full_scan.due_at = None;
         }
         let mut pass = Pass::default();
-        let mut reading = self.read(model, next.round.at.clone(), TRIES).await?;
+        let mut reading = self.read(model, next.full_scan.at.clone(), TRIES).await?;
         loop {
             pass.advance(&mut next.read_to, &reading, self.now());
-            let all_of = round::all_of(&next.round, &reading, state.read_to.as_ref(), wish.accept_deletions);
-            round::advance(&mut next.round, &reading, self.now());
+            let scanned_range = full_scan::scanned_range(
+                &next.full_scan,
+                &reading,
+                state.read_to.as_ref(),
+                wish.accept_deletions,
+            );
+            full_scan::advance(&mut next.full_scan, &reading, self.now());
             let (rows, read_to) = (reading.count(), reading.read_to.clone());
             if reading.is_last() {
                 reading.lower(&mut next.read_to);
                 self.end(&mut next, fresh.then_some(began), report.read + rows);
             }
-            let piece = SyncPiece { entries: reading.rows, all_of: Some(all_of) };
+            let piece = SyncBatch { records: reading.rows, scanned_range: Some(scanned_range) };
             let applying = async {
                 let applied = self.apply(state, next, piece, TRIES).await?;
                 report.add(rows, &applied);
@@ -156,17 +161,17 @@ impl Sync {
     }
 
     /// All rows were read, if all at once then since this time.
-    fn end(&self, state: &mut SyncState, began: Option<Timestamp>, rows: u64) {
+    fn end(&self, state: &mut ModelSyncState, began: Option<Timestamp>, rows: u64) {
         let now = self.now();
         state.read_at = Some(now);
-        state.touched_to = state.touched_to.max(began);
-        let records = state.round.records.max(rows);
-        state.round.due_at = Some(self.pace().after_a_whole_round(records, self.settings.batch, now));
+        state.changes_read_to = state.changes_read_to.max(began);
+        let records = state.full_scan.records.max(rows);
+        state.full_scan.due_at = Some(self.pace().after_a_whole_full_scan(records, self.settings.batch, now));
     }
 }
 
-/// Whether the round is one like these, and not at its end. The schedule's pieces say when the next is due, and
+/// Whether the full scan is one like these, and not at its end. The schedule's pieces say when the next is due, and
 /// may have begun a day ago.
-fn was_interrupted(round: &Round) -> bool {
-    round.at.is_some() && round.due_at.is_none()
+fn was_interrupted(full_scan: &FullScan) -> bool {
+    full_scan.at.is_some() && full_scan.due_at.is_none()
 }

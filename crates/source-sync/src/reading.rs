@@ -3,14 +3,14 @@
 use std::cmp::Ordering;
 
 use stocktake_domain::ports::{SourceError, SourcePage};
-use stocktake_domain::{Entry, RecordKey};
+use stocktake_domain::{RecordKey, SourceRecord};
 
 /// Rows behind a key, in the order of their keys.
 #[derive(Debug)]
 pub(crate) struct Reading {
     /// The key that they are behind; `None`: they are the first.
     pub(crate) after: Option<RecordKey>,
-    pub(crate) rows: Vec<Entry>,
+    pub(crate) rows: Vec<SourceRecord>,
     /// All rows up to this key were read. `None`: there are no more.
     pub(crate) read_to: Option<RecordKey>,
 }
@@ -60,7 +60,8 @@ mod tests {
 
     fn reading(after: Option<i64>, rows: &[i64], read_to: Option<i64>) -> Result<Reading, SourceError> {
         let location = Location { storage: "s".to_owned(), path: "p".to_owned() };
-        let rows = rows.iter().map(|key| Entry::new(RecordKey::integer(*key), location.clone())).collect();
+        let rows =
+            rows.iter().map(|key| SourceRecord::new(RecordKey::integer(*key), location.clone())).collect();
         Reading::new(
             after.map(RecordKey::integer),
             SourcePage { rows, read_to: read_to.map(RecordKey::integer) },

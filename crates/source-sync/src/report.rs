@@ -1,9 +1,9 @@
 //! What a sync has done, and who is told of it meanwhile.
 
 use stocktake_domain::Model;
-use stocktake_domain::ports::{SyncApplied, SyncState};
+use stocktake_domain::ports::{ModelSyncState, SyncApplied};
 
-/// What [`crate::Sync::once`] has done.
+/// What [`crate::SourceSync::once`] has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SyncReport {
     /// Each model that was come to, in the order of [`Model::ALL`].
@@ -74,11 +74,11 @@ pub trait SyncProgress: Send + Sync {
 }
 
 /// The models whose rows never were read to their end: what belongs to them would look like nobody's.
-pub fn never_read(states: &[SyncState]) -> Vec<Model> {
+pub fn never_read(states: &[ModelSyncState]) -> Vec<Model> {
     let is_read = |model: &Model| {
-        states
-            .iter()
-            .any(|state| state.model == *model && (state.read_at.is_some() || state.round.ended_at.is_some()))
+        states.iter().any(|state| {
+            state.model == *model && (state.read_at.is_some() || state.full_scan.ended_at.is_some())
+        })
     };
     Model::ALL.into_iter().filter(|model| !is_read(model)).collect()
 }

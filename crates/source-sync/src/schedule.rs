@@ -1,18 +1,18 @@
-//! Following the source: new and touched rows every minute, and a round of all rows in a day.
+//! Following the source: new and touched rows every minute, and a full scan of all rows in a day.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stocktake_domain::ports::{Readable, SyncPiece, SyncState};
+use stocktake_domain::ports::{ModelSyncState, Readable, SyncBatch};
 use stocktake_domain::{Model, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Sync, by_model, was_read};
+use crate::engine::{SourceSync, by_model, was_read};
 use crate::highwater::{Ends, Pass};
 use crate::outage::{Backoff, Outage, SyncError, chain, chance};
 use crate::reading::Reading;
-use crate::{round, telemetry};
+use crate::{full_scan, telemetry};
 
 /// Each call is tried once: a look that fails is followed by another.
 const TRIES: u32 = 1;
@@ -39,7 +39,7 @@ struct Known {
     read_at: Option<Timestamp>,
 }
 
-impl Sync {
+impl SourceSync {
     /// Follows the source until stopped. Outlives outages of the source and of the catalogue.
     pub async fn run(&self, stop: CancellationToken) {
         let (mut memory, outage, mut backoff) = (Memory::default(), Outage::default(), Backoff::default());
@@ -88,7 +88,7 @@ impl Sync {
         let mut states = by_model(self.states(TRIES).await?);
         let (mut unreadable, mut surprised) = (0, false);
         for (model, readable) in &survey {
-            let mut state = states.remove(model).unwrap_or_else(|| SyncState::new(*model));
+            let mut state = states.remove(model).unwrap_or_else(|| ModelSyncState::new(*model));
             let known = memory.models.entry(*model).or_default();
             if let Some(problem) = self.look_at(&mut state, readable, known).await? {
                 self.keep_problem(&mut state, &problem, TRIES).await?;
@@ -103,7 +103,7 @@ impl Sync {
     /// Looks at one model; why it cannot be read, if so.
     async fn look_at(
         &self,
-        state: &mut SyncState,
+        state: &mut ModelSyncState,
         readable: &Readable,
         known: &mut Known,
     ) -> Result<Option<String>, SyncError> {
@@ -132,40 +132,40 @@ impl Sync {
         Err(error)
     }
 
-    async fn follow(&self, state: &mut SyncState, known: &mut Known) -> Result<(), SyncError> {
+    async fn follow(&self, state: &mut ModelSyncState, known: &mut Known) -> Result<(), SyncError> {
         // Several processes may follow the same source: one of them is enough.
         let is_fresh = |read_at: Timestamp| {
             read_at <= self.now() && self.now().since(read_at) < self.settings.interval / 2
         };
         let by_others = state.read_at != known.read_at && state.read_at.is_some_and(is_fresh);
         if !by_others {
-            let touched_to = self.read_touched(state).await?;
-            self.read_new(state, touched_to, known).await?;
+            let changes_read_to = self.read_changed(state).await?;
+            self.read_new(state, changes_read_to, known).await?;
         }
         let now = self.now();
-        while state.read_at.is_some() && state.round.due_at.is_none_or(|due| due <= now) {
+        while state.read_at.is_some() && state.full_scan.due_at.is_none_or(|due| due <= now) {
             self.read_piece(state, known, now).await?;
         }
         if state.problem.is_some() {
             // Only now is nothing wrong any more.
-            let next = SyncState { problem: None, ..state.clone() };
-            self.apply(state, next, SyncPiece::default(), TRIES).await?;
+            let next = ModelSyncState { problem: None, ..state.clone() };
+            self.apply(state, next, SyncBatch::default(), TRIES).await?;
         }
         Ok(())
     }
 
     /// Reads the rows that were touched since that was last done; until when they now are read.
-    async fn read_touched(&self, state: &mut SyncState) -> Result<Option<Timestamp>, SyncError> {
+    async fn read_changed(&self, state: &mut ModelSyncState) -> Result<Option<Timestamp>, SyncError> {
         let (model, began) = (state.model, self.now());
-        let Some(since) = state.touched_to.filter(|_| state.read_at.is_some()) else { return Ok(None) };
+        let Some(since) = state.changes_read_to.filter(|_| state.read_at.is_some()) else { return Ok(None) };
         let mut after = None;
         loop {
             let limit = self.settings.batch;
-            let page = self.source.touched(model, since.before(MARGIN), after.clone(), limit).await?;
+            let page = self.source.changed(model, since.before(MARGIN), after.clone(), limit).await?;
             let reading = Reading::new(after, page)?;
             if !reading.rows.is_empty() {
                 let next = state.clone();
-                let piece = SyncPiece { entries: reading.rows, all_of: None };
+                let piece = SyncBatch { records: reading.rows, scanned_range: None };
                 self.apply(state, next, piece, TRIES).await?;
             }
             if reading.read_to.is_none() {
@@ -178,13 +178,13 @@ impl Sync {
     /// Reads the rows that came since that was last done: at first, all.
     async fn read_new(
         &self,
-        state: &mut SyncState,
-        touched_to: Option<Timestamp>,
+        state: &mut ModelSyncState,
+        changes_read_to: Option<Timestamp>,
         known: &mut Known,
     ) -> Result<(), SyncError> {
         let (model, began, is_first) = (state.model, self.now(), state.read_at.is_none());
         let mut next = state.clone();
-        next.touched_to = touched_to.or(state.touched_to).or(Some(began));
+        next.changes_read_to = changes_read_to.or(state.changes_read_to).or(Some(began));
         known.ends.settle(&mut next.read_to, began);
         let (mut pass, mut added) = (Pass::default(), 0);
         let mut reading = self.read(model, next.read_to.clone(), TRIES).await?;
@@ -194,7 +194,7 @@ impl Sync {
             if reading.is_last() {
                 next.read_at = Some(began);
             }
-            let piece = SyncPiece { entries: reading.rows, all_of: None };
+            let piece = SyncBatch { records: reading.rows, scanned_range: None };
             let applying = self.apply(state, next, piece, TRIES);
             let (applied, ahead) = tokio::join!(applying, self.read_on(model, read_to, TRIES));
             added += applied?.applied.added;
@@ -208,28 +208,28 @@ impl Sync {
         }
     }
 
-    /// Looks at the piece of the round that was due by `now`.
+    /// Looks at the piece of the full scan that was due by `now`.
     async fn read_piece(
         &self,
-        state: &mut SyncState,
+        state: &mut ModelSyncState,
         known: &mut Known,
         now: Timestamp,
     ) -> Result<(), SyncError> {
         let mut next = state.clone();
-        if next.round.at.is_none() {
-            next.round = round::begin(&state.round, self.records(state.model, TRIES).await?);
+        if next.full_scan.at.is_none() {
+            next.full_scan = full_scan::begin(&state.full_scan, self.records(state.model, TRIES).await?);
         }
-        let before = next.round.clone();
+        let before = next.full_scan.clone();
         // Read after all that was applied until now, so that no record is newer than the page.
         let reading = self.read(state.model, before.at.clone(), TRIES).await?;
-        let all_of = round::all_of(&before, &reading, state.read_to.as_ref(), false);
-        round::advance(&mut next.round, &reading, now);
-        next.round.due_at = Some(self.pace().next(&before, &next.round, &reading, now));
+        let scanned_range = full_scan::scanned_range(&before, &reading, state.read_to.as_ref(), false);
+        full_scan::advance(&mut next.full_scan, &reading, now);
+        next.full_scan.due_at = Some(self.pace().next(&before, &next.full_scan, &reading, now));
         if reading.is_last() {
             reading.lower(&mut next.read_to);
             known.ends.cut(reading.end());
         }
-        let piece = SyncPiece { entries: reading.rows, all_of: Some(all_of) };
+        let piece = SyncBatch { records: reading.rows, scanned_range: Some(scanned_range) };
         let applied = self.apply(state, next, piece, TRIES).await?;
         self.keep_count(state, &applied, TRIES).await
     }

@@ -2,7 +2,7 @@
 
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
-    Algorithm, ContentError, Dice, Digest, JITTER_STEPS, Observation, RecordKey, Timestamp, judge,
+    Algorithm, ContentError, Digest, JITTER_STEPS, Observation, RecordKey, Rng, Timestamp, judge,
 };
 
 use crate::tally::Tally;
@@ -17,7 +17,7 @@ pub(crate) struct Batch {
 /// What all verdicts of one moment have in common.
 pub(crate) struct Judge<'a> {
     pub(crate) algorithm: Algorithm,
-    pub(crate) dice: &'a dyn Dice,
+    pub(crate) rng: &'a dyn Rng,
     pub(crate) now: Timestamp,
 }
 
@@ -33,7 +33,7 @@ impl Batch {
             Ok(observation) => {
                 self.tally.bytes += observation.bytes_read;
                 let checksum = judge(&record.reference, &observation, judge_by.algorithm);
-                checksum.map(|checksum| (checksum, record.reference.agrees(&observation)))
+                checksum.map(|checksum| (checksum, record.reference.matches_source(&observation)))
             }
             Err(error) => match error.into_failure() {
                 Some(failure) => Err(failure),
@@ -42,14 +42,16 @@ impl Batch {
         };
         let ClaimedRecord { key, verification, .. } = record;
         let outcome = match verdict {
-            Ok((checksum, agrees)) => {
+            Ok((checksum, matches_source)) => {
                 self.tally.succeeded += 1;
                 self.tally.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
-                Outcome::Succeeded(verification.succeed(checksum, judge_by.now).beside(agrees))
+                Outcome::Succeeded(
+                    verification.succeed(checksum, judge_by.now).with_source_match(matches_source),
+                )
             }
             Err(failure) => {
                 *self.tally.failed.entry(failure.kind()).or_default() += 1;
-                Outcome::Failed(verification.fail(failure, judge_by.now, judge_by.dice.roll(JITTER_STEPS)))
+                Outcome::Failed(verification.fail(failure, judge_by.now, judge_by.rng.below(JITTER_STEPS)))
             }
         };
         self.outcomes.push((key, outcome));
@@ -89,24 +91,24 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    use stocktake_domain::{Digests, Evidence, FailureKind, Reference, Rule, Verification};
+    use stocktake_domain::{DigestRule, Digests, Evidence, FailureKind, Reference, Verification};
 
     struct Six;
 
-    impl Dice for Six {
-        fn roll(&self, _sides: u32) -> u32 {
+    impl Rng for Six {
+        fn below(&self, _sides: u32) -> u32 {
             6
         }
     }
 
     const JUDGE: Judge<'_> =
-        Judge { algorithm: Algorithm::Md5, dice: &Six, now: Timestamp::from_millis(9_000) };
+        Judge { algorithm: Algorithm::Md5, rng: &Six, now: Timestamp::from_millis(9_000) };
 
     fn record(key: i64) -> ClaimedRecord {
         ClaimedRecord {
             key: RecordKey::integer(key),
             path: String::new(),
-            rule: Rule::Stored,
+            rule: DigestRule::Stored,
             reference: Reference::default(),
             verification: Verification::new().claim(),
         }

@@ -99,10 +99,10 @@ impl Dispatcher {
                 Ok(Round::Full | Round::Dry) => {
                     backoff.reset();
                     telemetry::went_round("claim", core.now());
-                    (about(poll, &*core.parts.dice), true)
+                    (about(poll, &*core.parts.rng), true)
                 }
                 Err(error) => {
-                    let wait = backoff.next_wait(&*core.parts.dice);
+                    let wait = backoff.next_wait(&*core.parts.rng);
                     if !self.terms.patience.lasts(backoff.failures()) {
                         return Err(error);
                     }
@@ -168,8 +168,7 @@ impl Dispatcher {
 
     async fn claim(&self, filter: &ClaimFilter) -> Result<Option<Lease>, StoreError> {
         let core = &self.terms.core;
-        let (lease, sign_of_life) = (core.lease(), core.settings.sign_of_life);
-        let claim = core.parts.queue.claim(&core.worker, filter, lease, sign_of_life, core.now());
+        let claim = core.parts.queue.claim(&core.worker, filter, core.lease_terms(), core.now());
         let claimed = tokio::select! {
             biased;
             claimed = claim => claimed?,

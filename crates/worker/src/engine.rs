@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{Catalogue, Queue, Recalculated, Recalculation, StoreError};
-use stocktake_domain::{Clock, Dice, Model, RecordKey, Timestamp};
+use stocktake_domain::{Clock, Model, RecordKey, Rng, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ pub struct EngineParts {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance: for the worker's name, which must be unique, and for waits.
-    pub dice: Arc<dyn Dice>,
+    pub rng: Arc<dyn Rng>,
 }
 
 /// The checksum worker of a process.

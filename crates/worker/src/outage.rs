@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stocktake_domain::ports::StoreError;
-use stocktake_domain::{Clock, Dice};
+use stocktake_domain::{Clock, Rng};
 use tokio::time::Instant;
 
 use crate::telemetry;
@@ -25,11 +25,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// How long to wait after one more failure.
-    pub(crate) fn next_wait(&mut self, dice: &dyn Dice) -> Duration {
+    pub(crate) fn next_wait(&mut self, rng: &dyn Rng) -> Duration {
         let doublings = self.failures.min(10);
         self.failures = self.failures.saturating_add(1);
         let whole = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
-        whole / 1_000 * (500 + dice.roll(501))
+        whole / 1_000 * (500 + rng.below(501))
     }
 
     /// Failures in a row so far.
@@ -65,7 +65,7 @@ impl Patience {
 /// Calls the database until it answers, `tries` times at the most.
 pub(crate) async fn insist<T, F>(
     tries: u32,
-    dice: &dyn Dice,
+    rng: &dyn Rng,
     mut call: impl FnMut() -> F,
 ) -> Result<T, StoreError>
 where
@@ -76,7 +76,7 @@ where
         match call().await {
             Ok(answer) => return Ok(answer),
             Err(error) => {
-                let wait = backoff.next_wait(dice);
+                let wait = backoff.next_wait(rng);
                 if backoff.failures() >= tries {
                     return Err(error);
                 }
@@ -138,17 +138,17 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 /// A time around `span`, three quarters to five quarters of it by chance, so that many processes do not
 /// look at the queue in step.
-pub(crate) fn about(span: Duration, dice: &dyn Dice) -> Duration {
-    span / 1_000 * (750 + dice.roll(501))
+pub(crate) fn about(span: Duration, rng: &dyn Rng) -> Duration {
+    span / 1_000 * (750 + rng.below(501))
 }
 
 /// Chance for waits alone, where nobody needs to be unable to guess it: the clock's milliseconds, which no
 /// two processes' loops have in common for long.
-pub(crate) struct ClockDice<'a>(pub(crate) &'a dyn Clock);
+pub(crate) struct ClockRng<'a>(pub(crate) &'a dyn Clock);
 
-impl Dice for ClockDice<'_> {
-    fn roll(&self, sides: u32) -> u32 {
-        let millis = self.0.now().millis().rem_euclid(i64::from(sides.max(1)));
+impl Rng for ClockRng<'_> {
+    fn below(&self, bound: u32) -> u32 {
+        let millis = self.0.now().millis().rem_euclid(i64::from(bound.max(1)));
         u32::try_from(millis).unwrap_or(0)
     }
 }
@@ -160,9 +160,9 @@ mod tests {
 
     struct Fixed(u32);
 
-    impl Dice for Fixed {
-        fn roll(&self, sides: u32) -> u32 {
-            self.0.min(sides - 1)
+    impl Rng for Fixed {
+        fn below(&self, bound: u32) -> u32 {
+            self.0.min(bound - 1)
         }
     }
 
@@ -207,9 +207,9 @@ mod tests {
 
     #[test]
     fn the_clock_gives_chance_within_bounds() {
-        assert_eq!(ClockDice(&Stopped(1_234)).roll(100), 34);
-        assert_eq!(ClockDice(&Stopped(-1)).roll(100), 99);
-        assert_eq!(ClockDice(&Stopped(7)).roll(0), 0);
+        assert_eq!(ClockRng(&Stopped(1_234)).below(100), 34);
+        assert_eq!(ClockRng(&Stopped(-1)).below(100), 99);
+        assert_eq!(ClockRng(&Stopped(7)).below(0), 0);
     }
 
     #[test]

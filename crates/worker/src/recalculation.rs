@@ -119,8 +119,7 @@ async fn calculate(
             return queue.recalculate(model, &key, core.now()).await;
         }
     }
-    let (span, sign_of_life) = (core.lease(), core.settings.sign_of_life);
-    let claimed = queue.claim_one(&core.worker, model, &key, span, sign_of_life, core.now()).await?;
+    let claimed = queue.claim_one(&core.worker, model, &key, core.lease_terms(), core.now()).await?;
     let Some(lease) = claimed else { return Ok(false) };
     if core.serves(&lease.storage) {
         work(&terms, lease).await;

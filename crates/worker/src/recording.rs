@@ -91,7 +91,7 @@ impl<'a> Recording<'a> {
     fn judge(&mut self) {
         let core = &self.terms.core;
         self.collector.take(&mut self.buffer);
-        let judge = Judge { algorithm: self.algorithm, dice: &*core.parts.dice, now: core.now() };
+        let judge = Judge { algorithm: self.algorithm, rng: &*core.parts.rng, now: core.now() };
         for (index, seen) in self.buffer.drain(..) {
             // A piece reported twice is an adapter's fault that changes nothing.
             if let Some(record) = self.records.get_mut(index).and_then(Option::take) {
@@ -122,7 +122,7 @@ impl<'a> Recording<'a> {
                 }
                 Err(error) => {
                     core.outage.failed("recording results", &error);
-                    let wait = backoff.next_wait(&*core.parts.dice);
+                    let wait = backoff.next_wait(&*core.parts.rng);
                     if self.is_hopeless(&error, backoff.failures()) {
                         return Err(self.give_up(error).await);
                     }

@@ -13,7 +13,7 @@ use stocktake_domain::{Clock, Job, JobId, Model, RecordKey};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::outage::{Backoff, ClockDice, Outage, TRIES_IN_THE_FOREGROUND, about, insist};
+use crate::outage::{Backoff, ClockRng, Outage, TRIES_IN_THE_FOREGROUND, about, insist};
 use crate::telemetry;
 
 /// The most failed records made due in one step.
@@ -80,12 +80,12 @@ impl Scheduler {
     /// Brings all open jobs to their end, waiting for those that others are at. Returns how many records
     /// were marked meanwhile.
     pub async fn run_jobs(&self) -> Result<u64, StoreError> {
-        let dice = ClockDice(&*self.clock);
+        let rng = ClockRng(&*self.clock);
         let mut marked = BTreeMap::<JobId, u64>::new();
         let mut total = 0;
         let mut pace = Pace::default();
         loop {
-            let open = insist(TRIES_IN_THE_FOREGROUND, &dice, || self.jobs.open()).await?;
+            let open = insist(TRIES_IN_THE_FOREGROUND, &rng, || self.jobs.open()).await?;
             if open.is_empty() {
                 return Ok(total);
             }
@@ -94,7 +94,7 @@ impl Scheduler {
             }
             loop {
                 let began = Instant::now();
-                let advanced = insist(TRIES_IN_THE_FOREGROUND, &dice, || self.advance(&pace)).await?;
+                let advanced = insist(TRIES_IN_THE_FOREGROUND, &rng, || self.advance(&pace)).await?;
                 let Some(job) = advanced else { break };
                 pace.took(began.elapsed());
                 // A job not seen before was enqueued since, with nothing marked.
@@ -216,17 +216,17 @@ impl Scheduler {
         poll: Duration,
         backoff: &mut Backoff,
     ) -> Duration {
-        let dice = ClockDice(&*self.clock);
+        let rng = ClockRng(&*self.clock);
         match result {
             Ok(()) => {
                 self.outage.worked();
                 backoff.reset();
                 telemetry::went_round(name, self.clock.now());
-                about(poll, &dice)
+                about(poll, &rng)
             }
             Err(error) => {
                 self.outage.failed(doing, &error);
-                backoff.next_wait(&dice)
+                backoff.next_wait(&rng)
             }
         }
     }

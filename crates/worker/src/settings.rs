@@ -63,8 +63,8 @@ pub struct EngineSettings {
     pub leases_per_storage: usize,
     /// How often to look for work without being woken.
     pub poll: Duration,
-    /// How long a lease outlives the last sign of life of its worker.
-    pub sign_of_life: Duration,
+    /// How long a lease outlives the last heartbeat of its worker.
+    pub heartbeat_timeout: Duration,
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use stocktake_domain::ports::WorkerId;
-use stocktake_domain::{Clock, Dice, Timestamp};
+use stocktake_domain::ports::{LeaseTerms, WorkerId};
+use stocktake_domain::{Clock, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ impl Core {
     pub(crate) fn new(parts: EngineParts, mut settings: EngineSettings) -> Self {
         settings.claim_size = settings.claim_size.clamp(1, MOST_PER_LEASE);
         settings.leases_per_storage = settings.leases_per_storage.max(1);
-        let worker = name_worker(&*parts.clock, &*parts.dice);
+        let worker = name_worker(&*parts.clock, &*parts.rng);
         Self { parts, settings, worker, outage: Outage::default(), writers: Semaphore::new(WRITERS) }
     }
 
@@ -55,6 +55,11 @@ impl Core {
     /// How long an attempt may go without getting on.
     pub(crate) fn lease(&self) -> Duration {
         self.settings.policy.lease
+    }
+
+    /// How long a lease lasts.
+    pub(crate) fn lease_terms(&self) -> LeaseTerms {
+        LeaseTerms { duration: self.lease(), heartbeat_timeout: self.settings.heartbeat_timeout }
     }
 
     /// Whether records in this storage are this process's work.
@@ -69,8 +74,8 @@ impl Core {
 }
 
 /// A name that no worker had before: the process and the time for people, chance for uniqueness.
-fn name_worker(clock: &dyn Clock, dice: &dyn Dice) -> WorkerId {
-    let [a, b, c] = [(); 3].map(|()| dice.roll(u32::MAX));
+fn name_worker(clock: &dyn Clock, rng: &dyn Rng) -> WorkerId {
+    let [a, b, c] = [(); 3].map(|()| rng.below(u32::MAX));
     WorkerId(format!("worker-{}-{}-{a:08x}{b:08x}{c:08x}", std::process::id(), clock.now().millis()))
 }
 

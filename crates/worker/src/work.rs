@@ -180,15 +180,15 @@ async fn keep_alive(
     ending: &AtomicBool,
 ) {
     let core = &terms.core;
-    let (span, sign_of_life) = (core.lease(), core.settings.sign_of_life);
-    let every = (span.min(sign_of_life) / 3).max(Duration::from_millis(10));
+    let lease_terms = core.lease_terms();
+    let every = (lease_terms.duration.min(lease_terms.heartbeat_timeout) / 3).max(Duration::from_millis(10));
     let mut backoff = Backoff::default();
     let (mut wait, mut before) = (every, (0, 0));
     loop {
         tokio::time::sleep(wait).await;
         let present = (watch.bytes(), collector.reported());
         let renewal = Renewal { lease, progressed: present != before };
-        match core.parts.queue.renew(&[renewal], span, sign_of_life, core.now()).await {
+        match core.parts.queue.renew(&[renewal], lease_terms, core.now()).await {
             Ok(gone) if gone.contains(&lease) && !ending.load(Ordering::Relaxed) => return,
             Ok(_) => {
                 core.outage.worked();
@@ -197,7 +197,7 @@ async fn keep_alive(
             }
             Err(error) => {
                 core.outage.failed("renewing a lease", &error);
-                wait = backoff.next_wait(&*core.parts.dice).min(every);
+                wait = backoff.next_wait(&*core.parts.rng).min(every);
             }
         }
     }

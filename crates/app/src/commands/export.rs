@@ -14,7 +14,7 @@ const PAGE: u32 = 1_000;
 /// Runs the command. Memory stays bounded by a page, whatever the number of records.
 pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> anyhow::Result<()> {
     let store = wiring::open_store(settings).await?;
-    let wanted = if arguments.differing { Wanted::Differing } else { Wanted::InState(arguments.state) };
+    let wanted = if arguments.mismatched { Wanted::Mismatched } else { Wanted::InState(arguments.state) };
     let mut list = List { format: arguments.format, is_empty: true };
     list.begin()?;
     for model in Model::ALL {
@@ -37,7 +37,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> any
 /// Which records.
 enum Wanted {
     InState(State),
-    Differing,
+    Mismatched,
 }
 
 impl Wanted {
@@ -60,8 +60,8 @@ impl Wanted {
                 let page = catalogue.page(&request).await?;
                 Ok((page.records, page.has_next))
             }
-            Self::Differing => {
-                let records = catalogue.differing(model, after, PAGE).await?;
+            Self::Mismatched => {
+                let records = catalogue.mismatched(model, after, PAGE).await?;
                 let is_full = u32::try_from(records.len()).is_ok_and(|count| count >= PAGE);
                 Ok((records, is_full))
             }

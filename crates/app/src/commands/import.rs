@@ -11,8 +11,8 @@ use stocktake_domain::Clock as _;
 use tokio::sync::mpsc;
 
 use crate::args::ImportArguments;
-use crate::chance::SystemClock;
 use crate::settings::Settings;
+use crate::system::SystemClock;
 use crate::{import, output, wiring};
 
 /// Batches read ahead of the database.

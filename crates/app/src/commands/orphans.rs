@@ -11,9 +11,9 @@ use stocktake_source_sync::{OrphanParts, OrphanSettings, StorageOutcome, never_r
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};
-use crate::chance::SystemClock;
 use crate::lifecycle::{cancel_on_signal, interrupted};
 use crate::settings::Settings;
+use crate::system::SystemClock;
 use crate::{output, wiring};
 
 use list::List;
@@ -54,7 +54,7 @@ async fn search(
             output::say(&format!("{model} could not be read, so that its content may be listed: {problem}"));
         }
     }
-    for model in never_read(&store.syncs.states().await?) {
+    for model in never_read(&store.sync_state.states().await?) {
         all = false;
         output::say(&format!("the rows of {model} were never read, so that its content may be listed"));
     }

@@ -11,10 +11,10 @@ use tempfile::SpooledTempFile;
 use tokio::sync::mpsc;
 
 use crate::args::ScanArguments;
-use crate::chance::SystemClock;
 use crate::progress::Meter;
 use crate::scan::{Report, Scan, ScanError, Watcher};
 use crate::settings::Settings;
+use crate::system::SystemClock;
 use crate::{output, wiring};
 
 /// Batches listed ahead of the database.

@@ -15,9 +15,9 @@ use stocktake_http::{Api, HttpSettings};
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
-use crate::chance::SystemClock;
 use crate::lifecycle::{Tasks, cancel_on_signal};
 use crate::settings::Settings;
+use crate::system::SystemClock;
 use crate::wiring;
 
 /// The upper bounds of the buckets in which durations are counted, in seconds.
@@ -102,7 +102,7 @@ fn api(
         catalogue: Arc::clone(&store.catalogue),
         queue: Arc::clone(&store.queue),
         jobs: Arc::clone(&store.jobs),
-        syncs: Arc::clone(&store.syncs),
+        sync_state: Arc::clone(&store.sync_state),
         tokens: Arc::clone(&store.tokens),
         authority: wiring::authority(settings)?,
         recalculation: engine,

@@ -42,7 +42,7 @@ pub(super) fn to_json(summary: &ModelSummary) -> Value {
         "failures": failures,
         "bytes": summary.bytes,
         "metadata_only": summary.metadata_only,
-        "differing": summary.differing,
+        "mismatched": summary.mismatched,
         "oldest_success": summary.oldest_success.map(|time| time.to_string()),
     })
 }

@@ -6,8 +6,8 @@ use stocktake_diesel_storage::Store;
 use stocktake_domain::{Clock as _, NewToken, Timestamp, Token, TokenDigest};
 
 use crate::args::{TokenCommand, TokenCreateArguments};
-use crate::chance::{SystemClock, secret};
 use crate::settings::Settings;
+use crate::system::{SystemClock, secret};
 use crate::{output, wiring};
 
 /// What every token begins with.

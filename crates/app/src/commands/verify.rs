@@ -14,10 +14,10 @@ use stocktake_worker::{Progress, Tally};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::VerifyArguments;
-use crate::chance::SystemClock;
 use crate::lifecycle::{cancel_on_signal, interrupted};
 use crate::progress::Meter;
 use crate::settings::Settings;
+use crate::system::SystemClock;
 use crate::{output, wiring};
 
 use report::Report;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, de::Error as _};
-use stocktake_domain::{Digest, Entry, Location, RecordKey, Rule, Timestamp};
+use stocktake_domain::{Digest, DigestRule, Location, RecordKey, SourceRecord, Timestamp};
 
 /// The longest name of a storage, in bytes.
 const LONGEST_STORAGE: usize = 255;
@@ -23,7 +23,7 @@ struct Line {
     #[serde(default, deserialize_with = "expected_checksum")]
     expected_checksum: Option<Digest>,
     #[serde(default, deserialize_with = "rule")]
-    rule: Rule,
+    rule: DigestRule,
     #[serde(default)]
     mutable: bool,
     #[serde(default)]
@@ -31,7 +31,7 @@ struct Line {
 }
 
 /// The entry that a line of JSON describes, or what is wrong with the line.
-pub(super) fn parse(text: &str) -> Result<Entry, String> {
+pub(super) fn parse(text: &str) -> Result<SourceRecord, String> {
     if text.starts_with('[') {
         return Err("no JSON object, but a list".to_owned());
     }
@@ -47,14 +47,14 @@ pub(super) fn parse(text: &str) -> Result<Entry, String> {
     };
     match mistake {
         Some(mistake) => Err(mistake.to_owned()),
-        None => Ok(Entry {
+        None => Ok(SourceRecord {
             created_at: line.created_at,
             file_size: line.file_size,
             expected: line.expected_checksum,
             rule: line.rule,
             mutable: line.mutable,
             disabled: line.disabled,
-            ..Entry::new(line.record_identifier, Location { storage: line.storage, path: line.path })
+            ..SourceRecord::new(line.record_identifier, Location { storage: line.storage, path: line.path })
         }),
     }
 }
@@ -131,7 +131,7 @@ fn expected_checksum<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Dige
     Option::<String>::deserialize(source)?.map(parse).transpose()
 }
 
-fn rule<'de, D: Deserializer<'de>>(source: D) -> Result<Rule, D::Error> {
+fn rule<'de, D: Deserializer<'de>>(source: D) -> Result<DigestRule, D::Error> {
     let text = Option::<String>::deserialize(source)?;
     let rule = text.map(|text| text.parse().map_err(|error| D::Error::custom(format!("rule: {error}"))));
     Ok(rule.transpose()?.unwrap_or_default())
@@ -167,7 +167,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(entry.key.parts(), [5, 100]);
-        assert_eq!((entry.rule, entry.mutable), (Rule::Stored, false));
+        assert_eq!((entry.rule, entry.mutable), (DigestRule::Stored, false));
         assert!(entry.disabled && entry.file_size.is_none() && entry.created_at.is_none());
     }
 
@@ -177,7 +177,7 @@ mod tests {
             r#"{"record_identifier":1,"storage":"a","path":"b","rule":"terraform_state:7","mutable":true}"#,
         )
         .unwrap();
-        assert_eq!((entry.rule, entry.mutable), (Rule::TerraformState(7), true));
+        assert_eq!((entry.rule, entry.mutable), (DigestRule::TerraformState(7), true));
     }
 
     #[test]

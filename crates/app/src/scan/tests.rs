@@ -36,7 +36,7 @@ fn skip(path: &str) -> ListError {
 struct Seen {
     result: Result<Report, ScanError>,
     notes: Notes,
-    entries: Vec<Entry>,
+    entries: Vec<SourceRecord>,
 }
 
 async fn scan(listed: Vec<Listed>, known: &[&str], largest: Option<RecordKey>) -> Seen {

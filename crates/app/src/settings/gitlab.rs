@@ -28,7 +28,7 @@ pub(crate) struct Gitlab {
     /// How often new rows are looked for.
     pub(crate) interval: Duration,
     /// In which time all rows are looked at once.
-    pub(crate) sweep: Duration,
+    pub(crate) full_scan: Duration,
 }
 
 const SECTION: &str = "sources.gitlab";
@@ -111,7 +111,7 @@ pub(super) fn read(
     reader.get(&key("secrets_file"), text)?;
     let uploads_folders = reader.get(&key("uploads_folders"), super::values::list)?;
     let interval = reader.get(&key("interval"), duration(Duration::from_secs(1)))?;
-    let sweep = reader.get(&key("sweep"), duration(Duration::from_secs(1)))?;
+    let full_scan = reader.get(&key("full_scan"), duration(Duration::from_secs(1)))?;
     let batch_size = reader.get(&key("batch_size"), whole::<u32>(1, 100_000))?;
     let statement_timeout = reader.get(&key("statement_timeout"), duration(Duration::from_millis(100)))?;
     if url.is_empty() {
@@ -124,7 +124,7 @@ pub(super) fn read(
         batch_size: NonZeroU32::new(batch_size).unwrap_or(NonZeroU32::MIN),
         statement_timeout,
     };
-    Ok(Some(Gitlab { source, interval, sweep }))
+    Ok(Some(Gitlab { source, interval, full_scan }))
 }
 
 /// Section `auth`: the GitLab whose tokens count here as well.

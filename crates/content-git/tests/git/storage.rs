@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stocktake_domain::ports::{ContentStore as _, Inspection, Watch};
-use stocktake_domain::{ContentError, KeyData, Rule};
+use stocktake_domain::{ContentError, DigestRule, KeyData};
 
 use crate::support::{Bench, Kept, PLAIN, checksum, inspect, piece, sha256};
 
@@ -30,17 +30,17 @@ async fn paths_that_leave_the_storage_are_invalid() {
 async fn a_rule_is_a_mistake_in_the_record() {
     let bench = Bench::new();
     bench.fill("a.git", PLAIN);
-    let with = async |path: &str, rule: Rule| {
+    let with = async |path: &str, rule: DigestRule| {
         let pieces = vec![Inspection { rule, ..piece(path) }];
         inspect(&bench.store, pieces).await.remove(0)
     };
     let invalid = |reason: &str| Err(ContentError::Invalid(reason.to_owned()));
     for rule in [
-        Rule::Length(1),
-        Rule::SecureFile(KeyData("made up".to_owned())),
-        Rule::TerraformState(1),
-        Rule::PipelineArtifact(1),
-        Rule::PortablePdb,
+        DigestRule::Length(1),
+        DigestRule::SecureFile(KeyData("made up".to_owned())),
+        DigestRule::TerraformState(1),
+        DigestRule::PipelineArtifact(1),
+        DigestRule::PortablePdb,
     ] {
         assert_eq!(
             with("a.git", rule.clone()).await,
@@ -48,12 +48,12 @@ async fn a_rule_is_a_mistake_in_the_record() {
             "{rule:?}"
         );
     }
-    let unresolved = Rule::Unresolved("the project 7 is gone".to_owned());
+    let unresolved = DigestRule::Unresolved("the project 7 is gone".to_owned());
     // Neither a repository nor a path is needed to tell.
     for path in ["a.git", "no.git", ""] {
         assert_eq!(with(path, unresolved.clone()).await, invalid("the project 7 is gone"), "{path:?}");
     }
-    with("a.git", Rule::Stored).await.unwrap();
+    with("a.git", DigestRule::Stored).await.unwrap();
 }
 
 #[tokio::test]

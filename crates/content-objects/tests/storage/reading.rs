@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::{ContentStore as _, InspectionSink, Watch};
-use stocktake_domain::{Algorithm, ContentError, KeyData, Rule};
+use stocktake_domain::{Algorithm, ContentError, DigestRule, KeyData};
 use stocktake_testbed::Fault;
 
 use crate::support::{
@@ -71,7 +71,7 @@ async fn encrypted_objects_are_compared_by_their_plaintext() {
     let stored = hex::decode("000102030405060708090a0b7fd5ba51ff9cdfb76ba9e22e63b4f07e6fcb220a79").unwrap();
     lab.put("secure", &stored);
     let mut piece = piece("secure");
-    piece.rule = Rule::SecureFile(KeyData("ab".repeat(64)));
+    piece.rule = DigestRule::SecureFile(KeyData("ab".repeat(64)));
     piece.algorithms = piece.algorithms.with(Algorithm::Md5);
     let seen = inspect_watched(&lab.storage(), vec![piece], Arc::default()).await;
     assert_good(&seen[0], &stored);

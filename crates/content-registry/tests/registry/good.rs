@@ -2,7 +2,7 @@
 
 use sha2::Digest as _;
 use stocktake_content_registry::Integrity;
-use stocktake_domain::{Algorithms, ContentError, Evidence, Model, Rule};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, Evidence, Model};
 use stocktake_testbed::MANIFEST_TYPES;
 
 use crate::support::*;
@@ -74,10 +74,10 @@ async fn only_the_digests_that_are_asked_for_and_no_rule() {
     let image = registry.push_image("image", "1.0", true, &[b"layer"]).unwrap();
     for (kind, store) in both(&registry, Integrity::Content) {
         let mut ruled = piece("image", SHA256);
-        ruled.rule = Rule::PortablePdb;
+        ruled.rule = DigestRule::PortablePdb;
         let md5 = piece("image", Algorithms { sha256: false, md5: true, sha1: false, gitaly: false });
         let mut unresolved = piece("", SHA256);
-        unresolved.rule = Rule::Unresolved("project 7 is gone".to_owned());
+        unresolved.rule = DigestRule::Unresolved("project 7 is gone".to_owned());
         let kept = Kept::new(3);
         store.inspect(vec![md5, ruled, unresolved], std::sync::Arc::default(), kept.clone()).await;
         let seen = kept.all();

@@ -11,7 +11,7 @@ use stocktake_content_registry::{
     Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
 };
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, ListError, Watch};
-use stocktake_domain::{Algorithms, ContentError, Model, Observation, Rule};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, Observation};
 use stocktake_testbed::{Registry, RegistrySetup};
 
 pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
@@ -86,7 +86,12 @@ pub(crate) fn both(registry: &Registry, integrity: Integrity) -> [(&'static str,
 }
 
 pub(crate) fn piece(path: &str, algorithms: Algorithms) -> Inspection {
-    Inspection { model: Model::ContainerRepositories, path: path.to_owned(), algorithms, rule: Rule::Stored }
+    Inspection {
+        model: Model::ContainerRepositories,
+        path: path.to_owned(),
+        algorithms,
+        rule: DigestRule::Stored,
+    }
 }
 
 pub(crate) async fn inspect_all(store: &Store, paths: &[&str]) -> Vec<Seen> {

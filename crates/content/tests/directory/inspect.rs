@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use stocktake_domain::ports::{ContentStore, Inspection, Watch};
-use stocktake_domain::{Algorithms, ContentError, KeyData, Measure, Model, Rule};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, KeyData, Measure, Model};
 
 use crate::support::{
     BOTH, Bench, Kept, MD5, SHA256, content, inspect, observation, pieces, store, unreadable,
@@ -48,14 +48,16 @@ async fn what_was_recorded_is_seen_beside_what_is_stored() {
     let stored = hex::decode("000102030405060708090a0b7fd5ba51ff9cdfb76ba9e22e63b4f07e6fcb220a79").unwrap();
     bench.write("secure", &stored);
     bench.write("short", &stored[..20]);
-    let of =
-        |path: &str, rule: Rule| Inspection { rule, ..Inspection::new(Model::CiSecureFiles, path, SHA256) };
-    let key = |text: &str| Rule::SecureFile(KeyData(text.repeat(64)));
+    let of = |path: &str, rule: DigestRule| Inspection {
+        rule,
+        ..Inspection::new(Model::CiSecureFiles, path, SHA256)
+    };
+    let key = |text: &str| DigestRule::SecureFile(KeyData(text.repeat(64)));
     let asked = vec![
         of("secure", key("ab")),
         of("secure", key("cd")),
         of("short", key("ab")),
-        of("secure", Rule::TerraformState(1)),
+        of("secure", DigestRule::TerraformState(1)),
     ];
     let kept = Kept::new(asked.len());
     bench.store.inspect(asked, Arc::default(), kept.clone()).await;

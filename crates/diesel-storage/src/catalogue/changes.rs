@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::sql_types::Bool;
 use stocktake_domain::ports::Applied;
-use stocktake_domain::{Entry, Status};
+use stocktake_domain::{SourceRecord, Status};
 
 use crate::error::Fault;
 use crate::queries::{DUE_NOW, RECORD, STARTED};
@@ -24,7 +24,7 @@ pub(crate) struct Pair {
 }
 
 /// The rows of these entries in the order of their keys, the later of two with one key.
-pub(crate) fn latest_of_each(entries: &[Entry]) -> Result<Vec<StagedRow>, Fault> {
+pub(crate) fn latest_of_each(entries: &[SourceRecord]) -> Result<Vec<StagedRow>, Fault> {
     let mut rows = BTreeMap::new();
     for entry in entries {
         rows.insert(&entry.key, StagedRow::new(entry)?);
@@ -118,8 +118,8 @@ impl Changes {
             || entry.mutable != record.mutable
             || entry.disabled != (record.state == DISABLED)
             || entry.owner != record.owner
-            || entry.elsewhere != record.elsewhere
-            || entry.touched_at != record.touched_at
+            || entry.source_checksum != record.source_checksum
+            || entry.content_changed_at != record.content_changed_at
             || self.from_source && !record.from_source
     }
 
@@ -169,10 +169,10 @@ impl Changes {
         if forgets {
             (record.baseline, record.baseline_at) = (None, None);
         }
-        if entry.elsewhere != record.elsewhere {
-            let both = entry.elsewhere.as_deref().zip(record.baseline.as_deref());
+        if entry.source_checksum != record.source_checksum {
+            let both = entry.source_checksum.as_deref().zip(record.baseline.as_deref());
             let both = both.filter(|_| record.state == SUCCEEDED);
-            record.agrees = match both {
+            record.matches_source = match both {
                 Some((theirs, ours)) => digest_of(ours)?.compare(&digest_of(theirs)?),
                 None => None,
             };
@@ -188,8 +188,8 @@ impl Changes {
             rule: entry.rule,
             mutable: entry.mutable,
             owner: entry.owner,
-            elsewhere: entry.elsewhere,
-            touched_at: entry.touched_at,
+            source_checksum: entry.source_checksum,
+            content_changed_at: entry.content_changed_at,
             ..record
         })
     }
@@ -231,7 +231,7 @@ impl Changes {
 fn waiting(mut entry: StagedRow, record: &RecordRow, started: bool) -> StagedRow {
     if started && is_touched(&entry, record) && entry.expected == record.expected && !is_moved(&entry, record)
     {
-        entry.touched_at = record.touched_at;
+        entry.content_changed_at = record.content_changed_at;
     }
     entry
 }
@@ -243,7 +243,8 @@ fn calls_for_reading(entry: &StagedRow, record: &RecordRow) -> bool {
 
 /// Whether the content was changed since that was last known. Of a record that is not yet the source's nothing was.
 fn is_touched(entry: &StagedRow, record: &RecordRow) -> bool {
-    entry.touched_at > record.touched_at && (record.touched_at.is_some() || record.from_source)
+    entry.content_changed_at > record.content_changed_at
+        && (record.content_changed_at.is_some() || record.from_source)
 }
 
 /// Whether other content, or content that is read in another way, is meant.

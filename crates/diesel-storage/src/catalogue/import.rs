@@ -3,7 +3,7 @@
 
 use diesel::sql_types::{Bool, Nullable};
 use futures_util::StreamExt as _;
-use stocktake_domain::ports::{Applied, EntryStream, ImportError};
+use stocktake_domain::ports::{Applied, ImportError, SourceRecordStream};
 
 use super::changes::{BATCH, Changes, Pair, latest_of_each};
 use crate::error::Fault;
@@ -15,13 +15,13 @@ use crate::session::{Driver, Private, Session, Work};
 use crate::sql::Sql;
 
 const STAGED: &str = "s.key, s.storage, s.path, s.created_at, s.file_size, s.expected, s.rule, \
-    s.mutable, s.disabled, s.owner, s.elsewhere, s.touched_at";
+    s.mutable, s.disabled, s.owner, s.source_checksum, s.content_changed_at";
 
 /// Gathers and applies.
 pub(super) async fn run<D: Driver>(
     driver: &D,
     model: i16,
-    mut entries: EntryStream<'_>,
+    mut entries: SourceRecordStream<'_>,
     now: i64,
 ) -> Result<Applied, ImportError> {
     let mut private = driver.private().await?;

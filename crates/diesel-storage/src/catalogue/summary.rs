@@ -38,7 +38,7 @@ pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at), \
          COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END), \
-         COUNT(CASE WHEN NOT r.agrees THEN 1 END) \
+         COUNT(CASE WHEN NOT r.matches_source THEN 1 END) \
          FROM records r GROUP BY r.model, r.state, r.failure_kind \
          UNION ALL \
          SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL{} \
@@ -63,13 +63,13 @@ struct Tally {
     started: u64,
     bytes: u64,
     metadata_only: u64,
-    differing: u64,
+    mismatched: u64,
     oldest_success: Option<Timestamp>,
 }
 
 impl Tally {
     fn add(&mut self, group: Group) -> Result<(), Fault> {
-        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only, differing) = group;
+        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only, mismatched) = group;
         let state = state_of(state_code)?;
         let kind = kind.map(failure_kind_of).transpose()?;
         let count = unsigned(count, "count")?;
@@ -91,7 +91,7 @@ impl Tally {
         if state_code == SUCCEEDED {
             self.oldest_success = oldest.map(Timestamp::from_millis);
             self.metadata_only += unsigned(metadata_only.unwrap_or(0), "count")?;
-            self.differing += unsigned(differing.unwrap_or(0), "count")?;
+            self.mismatched += unsigned(mismatched.unwrap_or(0), "count")?;
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Tally {
             failures: self.failures.into_iter().collect(),
             bytes: self.bytes,
             metadata_only: self.metadata_only,
-            differing: self.differing,
+            mismatched: self.mismatched,
             oldest_success: self.oldest_success,
         }
     }

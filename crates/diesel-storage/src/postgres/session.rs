@@ -47,11 +47,11 @@ impl Session for AsyncPgConnection {
             "UPDATE records AS r SET state = u.state, due_at = NULL, attempt = u.attempt, \
              baseline = u.baseline, baseline_at = u.baseline_at, failed_at = u.failed_at, \
              retry_count = u.retry_count, retry_at = u.retry_at, failure_kind = u.failure_kind, \
-             failure = u.failure, calculated = u.calculated, agrees = u.agrees \
+             failure = u.failure, calculated = u.calculated, matches_source = u.matches_source \
              FROM (SELECT CAST(? AS smallint) AS model, v.* FROM unnest(?::bytea[], ?::smallint[], \
              ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::integer[], ?::bigint[], ?::smallint[], \
              ?::text[], ?::bytea[], ?::boolean[]) AS v (key, state, attempt, baseline, baseline_at, \
-             failed_at, retry_count, retry_at, failure_kind, failure, calculated, agrees) OFFSET 0) AS u \
+             failed_at, retry_count, retry_at, failure_kind, failure, calculated, matches_source) OFFSET 0) AS u \
              WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
         );
         let sql = columns!(
@@ -68,7 +68,7 @@ impl Session for AsyncPgConnection {
             failure_kind,
             failure,
             calculated,
-            agrees,
+            matches_source,
         );
         Session::execute(self, sql.bind(lease.claimed_at)).await
     }
@@ -84,13 +84,13 @@ impl Session for AsyncPgConnection {
             " ON CONFLICT (model, key) DO UPDATE SET storage = excluded.storage, path = excluded.path, \
              created_at = excluded.created_at, file_size = excluded.file_size, \
              expected = excluded.expected, rule = excluded.rule, mutable = excluded.mutable, \
-             accepted = excluded.accepted, owner = excluded.owner, elsewhere = excluded.elsewhere, \
-             touched_at = excluded.touched_at, from_source = excluded.from_source, state = excluded.state, \
+             accepted = excluded.accepted, owner = excluded.owner, source_checksum = excluded.source_checksum, \
+             content_changed_at = excluded.content_changed_at, from_source = excluded.from_source, state = excluded.state, \
              due_at = excluded.due_at, attempt = excluded.attempt, baseline = excluded.baseline, \
              baseline_at = excluded.baseline_at, failed_at = excluded.failed_at, \
              retry_count = excluded.retry_count, retry_at = excluded.retry_at, \
              failure_kind = excluded.failure_kind, failure = excluded.failure, \
-             calculated = excluded.calculated, agrees = excluded.agrees",
+             calculated = excluded.calculated, matches_source = excluded.matches_source",
         );
         Session::execute(self, sql).await?;
         Ok(())
@@ -99,17 +99,29 @@ impl Session for AsyncPgConnection {
     async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), Fault> {
         let sql = Sql::<()>::new(
             "INSERT INTO staged (key, storage, path, created_at, file_size, expected, rule, mutable, \
-             disabled, owner, elsewhere, touched_at) SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], \
+             disabled, owner, source_checksum, content_changed_at) SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], \
              ?::bigint[], ?::bigint[], ?::bytea[], ?::text[], ?::boolean[], ?::boolean[], ?::text[], ?::bytea[], \
              ?::bigint[]) ON CONFLICT (key) DO UPDATE SET \
              storage = excluded.storage, path = excluded.path, created_at = excluded.created_at, \
              file_size = excluded.file_size, expected = excluded.expected, rule = excluded.rule, \
              mutable = excluded.mutable, disabled = excluded.disabled, owner = excluded.owner, \
-             elsewhere = excluded.elsewhere, touched_at = excluded.touched_at",
+             source_checksum = excluded.source_checksum, content_changed_at = excluded.content_changed_at",
         );
         let sql = columns!(
-            sql, entries, key, storage, path, created_at, file_size, expected, rule, mutable, disabled,
-            owner, elsewhere, touched_at
+            sql,
+            entries,
+            key,
+            storage,
+            path,
+            created_at,
+            file_size,
+            expected,
+            rule,
+            mutable,
+            disabled,
+            owner,
+            source_checksum,
+            content_changed_at
         );
         Session::execute(self, sql).await?;
         Ok(())
@@ -135,8 +147,8 @@ impl Session for AsyncPgConnection {
 fn inserted(records: &[RecordRow]) -> Sql {
     let sql = Sql::new(
         "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, \
-         mutable, accepted, owner, elsewhere, touched_at, from_source, state, due_at, attempt, baseline, \
-         baseline_at, failed_at, retry_count, retry_at, failure_kind, failure, calculated, agrees) \
+         mutable, accepted, owner, source_checksum, content_changed_at, from_source, state, due_at, attempt, baseline, \
+         baseline_at, failed_at, retry_count, retry_at, failure_kind, failure, calculated, matches_source) \
          SELECT * FROM unnest(?::smallint[], ?::bytea[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], \
          ?::bytea[], ?::text[], ?::boolean[], ?::boolean[], ?::text[], ?::bytea[], ?::bigint[], \
          ?::boolean[], ?::smallint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], \
@@ -156,8 +168,8 @@ fn inserted(records: &[RecordRow]) -> Sql {
         mutable,
         accepted,
         owner,
-        elsewhere,
-        touched_at,
+        source_checksum,
+        content_changed_at,
         from_source,
         state,
         due_at,
@@ -170,6 +182,6 @@ fn inserted(records: &[RecordRow]) -> Sql {
         failure_kind,
         failure,
         calculated,
-        agrees,
+        matches_source,
     )
 }

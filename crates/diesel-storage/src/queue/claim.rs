@@ -1,11 +1,9 @@
 //! Claims: which queue's turn it is, and a lease on the next range of keys there.
 
-use std::time::Duration;
-
 use diesel::ExpressionMethods as _;
 use diesel::QueryDsl as _;
 use diesel::sql_types::{Binary, Nullable, SmallInt, Text};
-use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, WorkerId};
+use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, WorkerId};
 use stocktake_domain::{Record, Status, Timestamp};
 
 use super::{Fault, Session, mark, model_of, storable};
@@ -28,17 +26,12 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn new(
-        worker: &WorkerId,
-        lease: Duration,
-        sign_of_life: Duration,
-        now: Timestamp,
-    ) -> Result<Self, Fault> {
+    pub(super) fn new(worker: &WorkerId, terms: LeaseTerms, now: Timestamp) -> Result<Self, Fault> {
         Ok(Self {
             worker: storable(&worker.0, "worker")?,
             now: now.millis(),
-            alive_until: now.after(sign_of_life).millis(),
-            deadline: now.after(lease).millis(),
+            alive_until: now.after(terms.heartbeat_timeout).millis(),
+            deadline: now.after(terms.duration).millis(),
         })
     }
 }

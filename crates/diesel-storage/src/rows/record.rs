@@ -3,8 +3,8 @@
 use diesel::prelude::{Insertable, Queryable};
 use stocktake_domain::ports::Outcome;
 use stocktake_domain::{
-    Baseline, Entry, Failed, Failure, History, Location, Record, RecordKey, Rule, Status, Timestamp,
-    Verification,
+    Baseline, DigestRule, Failed, Failure, History, Location, Record, RecordKey, SourceRecord, Status,
+    Timestamp, Verification,
 };
 
 use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, model_of};
@@ -31,8 +31,8 @@ pub(crate) struct RecordRow {
     pub(crate) mutable: bool,
     pub(crate) accepted: bool,
     pub(crate) owner: Option<String>,
-    pub(crate) elsewhere: Option<Vec<u8>>,
-    pub(crate) touched_at: Option<i64>,
+    pub(crate) source_checksum: Option<Vec<u8>>,
+    pub(crate) content_changed_at: Option<i64>,
     pub(crate) from_source: bool,
     pub(crate) state: i16,
     pub(crate) due_at: Option<i64>,
@@ -45,7 +45,7 @@ pub(crate) struct RecordRow {
     pub(crate) failure_kind: Option<i16>,
     pub(crate) failure: Option<String>,
     pub(crate) calculated: Option<Vec<u8>>,
-    pub(crate) agrees: Option<bool>,
+    pub(crate) matches_source: Option<bool>,
 }
 
 /// What a result of an attempt writes, into the record with this key; it is due no more.
@@ -62,7 +62,7 @@ pub(crate) struct ResultRow {
     pub(crate) failure_kind: Option<i16>,
     pub(crate) failure: Option<String>,
     pub(crate) calculated: Option<Vec<u8>>,
-    pub(crate) agrees: Option<bool>,
+    pub(crate) matches_source: Option<bool>,
 }
 
 /// An entry of an import or a sync. No `Debug`: the rule may hold a key.
@@ -79,8 +79,8 @@ pub(crate) struct StagedRow {
     pub(crate) mutable: bool,
     pub(crate) disabled: bool,
     pub(crate) owner: Option<String>,
-    pub(crate) elsewhere: Option<Vec<u8>>,
-    pub(crate) touched_at: Option<i64>,
+    pub(crate) source_checksum: Option<Vec<u8>>,
+    pub(crate) content_changed_at: Option<i64>,
 }
 
 impl RecordRow {
@@ -94,11 +94,11 @@ impl RecordRow {
             file_size: self.file_size.map(|size| unsigned(size, "file_size")).transpose()?,
             location: Location { storage: self.storage, path: self.path },
             expected: self.expected.as_deref().map(digest_of).transpose()?,
-            rule: self.rule.as_deref().map_or(Ok(Rule::Stored), rule_of)?,
+            rule: self.rule.as_deref().map_or(Ok(DigestRule::Stored), rule_of)?,
             mutable: self.mutable,
             accepted: self.accepted,
             owner: self.owner,
-            elsewhere: self.elsewhere.as_deref().map(digest_of).transpose()?,
+            source_checksum: self.source_checksum.as_deref().map(digest_of).transpose()?,
             status,
         })
     }
@@ -110,7 +110,7 @@ impl RecordRow {
             PENDING if started => Status::Started(Verification::restore(history, PENDING_STAGE).claim()),
             PENDING => Status::Pending(Verification::restore(history, PENDING_STAGE)),
             SUCCEEDED => {
-                let stage = stocktake_domain::Succeeded { agrees: self.agrees };
+                let stage = stocktake_domain::Succeeded { matches_source: self.matches_source };
                 Status::Succeeded(Verification::restore(history, stage))
             }
             DISABLED => Status::Disabled(Verification::restore(history, stocktake_domain::Disabled)),
@@ -128,12 +128,12 @@ impl RecordRow {
         (self.baseline, self.baseline_at) = (change.baseline, change.baseline_at);
         self.failed_at = change.failed_at;
         (self.retry_at, self.failure_kind, self.failure) = (None, None, None);
-        (self.calculated, self.agrees) = (None, None);
+        (self.calculated, self.matches_source) = (None, None);
         let kept_due = self.due_at.take();
         match status {
             Status::Pending(_) => (self.state, self.due_at) = (PENDING, Some(due_at)),
             Status::Succeeded(verification) => {
-                (self.state, self.agrees) = (SUCCEEDED, verification.stage().agrees);
+                (self.state, self.matches_source) = (SUCCEEDED, verification.stage().matches_source);
             }
             Status::Disabled(_) => self.state = DISABLED,
             Status::Failed(verification) => {
@@ -209,8 +209,10 @@ impl Change {
 impl ResultRow {
     /// What the outcome of an attempt writes.
     pub(crate) fn new(key: &RecordKey, outcome: &Outcome) -> Self {
-        let (history, failed, agrees) = match outcome {
-            Outcome::Succeeded(verification) => (verification.history(), None, verification.stage().agrees),
+        let (history, failed, matches_source) = match outcome {
+            Outcome::Succeeded(verification) => {
+                (verification.history(), None, verification.stage().matches_source)
+            }
             Outcome::Failed(verification) => (verification.history(), Some(verification.stage()), None),
         };
         let change = Change::new(history);
@@ -226,7 +228,7 @@ impl ResultRow {
             failure_kind: failed.map(|stage| failure_kind_code(stage.failure.kind())),
             failure: failed.map(|stage| failure_text(&stage.failure)),
             calculated: failed.and_then(|stage| stage.failure.calculated()).map(digest_bytes),
-            agrees,
+            matches_source,
         }
     }
 }
@@ -238,7 +240,7 @@ fn failure_text(failure: &Failure) -> String {
 
 impl StagedRow {
     /// The row of an entry.
-    pub(crate) fn new(entry: &Entry) -> Result<Self, Fault> {
+    pub(crate) fn new(entry: &SourceRecord) -> Result<Self, Fault> {
         let in_record = |fault| Fault::data(format!("record {}: {fault}", entry.key));
         let size = entry.file_size.map(|size| storable_size(size, "file_size")).transpose();
         let owner = entry.owner.as_deref().map(|owner| storable(owner, "owner")).transpose();
@@ -253,8 +255,8 @@ impl StagedRow {
             mutable: entry.mutable,
             disabled: entry.disabled,
             owner: owner.map_err(in_record)?,
-            elsewhere: entry.elsewhere.map(digest_bytes),
-            touched_at: entry.touched_at.map(Timestamp::millis),
+            source_checksum: entry.source_checksum.map(digest_bytes),
+            content_changed_at: entry.content_changed_at.map(Timestamp::millis),
         })
     }
 
@@ -272,8 +274,8 @@ impl StagedRow {
             mutable: self.mutable,
             accepted: false,
             owner: self.owner,
-            elsewhere: self.elsewhere,
-            touched_at: self.touched_at,
+            source_checksum: self.source_checksum,
+            content_changed_at: self.content_changed_at,
             from_source,
             state: if self.disabled { DISABLED } else { PENDING },
             due_at: (!self.disabled).then_some(due_at),
@@ -286,7 +288,7 @@ impl StagedRow {
             failure_kind: None,
             failure: None,
             calculated: None,
-            agrees: None,
+            matches_source: None,
         }
     }
 }

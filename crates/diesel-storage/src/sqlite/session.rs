@@ -115,8 +115,8 @@ impl QueryFragment<Sqlite> for WriteResult {
         out.push_bind_param::<Nullable<Text>, _>(&row.failure)?;
         out.push_sql(", calculated = ");
         out.push_bind_param::<Nullable<Binary>, _>(&row.calculated)?;
-        out.push_sql(", agrees = ");
-        out.push_bind_param::<Nullable<Bool>, _>(&row.agrees)?;
+        out.push_sql(", matches_source = ");
+        out.push_bind_param::<Nullable<Bool>, _>(&row.matches_source)?;
         out.push_sql(" WHERE model = ");
         out.push_bind_param::<SmallInt, _>(&self.model)?;
         out.push_sql(" AND key = ");

@@ -1,6 +1,6 @@
 //! `Catalogue::accept`.
 
-use stocktake_domain::{Baseline, Digest, Entry, Reference, State, Status};
+use stocktake_domain::{Baseline, Digest, Reference, SourceRecord, State, Status};
 
 use crate::support::{
     Database, GOOD, MODEL, at, claim, entry, fail_all, get, import, import_numbers, key, succeed_all,
@@ -8,8 +8,8 @@ use crate::support::{
 };
 
 pub(crate) async fn accepted_content_counts_from_now_on(db: &Database) {
-    let wrong = Entry { expected: Some(Digest::Md5([9; 16])), file_size: Some(3), ..entry(1) };
-    import(&db.store, vec![wrong, Entry { disabled: true, ..entry(2) }], 100).await;
+    let wrong = SourceRecord { expected: Some(Digest::Md5([9; 16])), file_size: Some(3), ..entry(1) };
+    import(&db.store, vec![wrong, SourceRecord { disabled: true, ..entry(2) }], 100).await;
     fail_all(&db.store, 200).await;
     let before = get(&db.store, 1).await;
     let after = db.store.catalogue.accept(MODEL, &key(1), GOOD, Some(99), at(300)).await.unwrap().unwrap();

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stocktake_domain::ports::ClaimFilter;
-use stocktake_domain::{Digest, Entry, Model, Origin, Reference, State};
+use stocktake_domain::{Digest, Model, Origin, Reference, SourceRecord, State};
 use tokio::sync::Barrier;
 
 use crate::support::{
-    Database, GOOD, LEASE, MODEL, SIGN, any, at, claim, claim_by, entry, entry_in, fail_all, get, import,
+    Database, GOOD, MODEL, TERMS, any, at, claim, claim_by, entry, entry_in, fail_all, get, import,
     import_into, import_numbers, key, numbers, state, succeed_all, successes, worker,
 };
 
 pub(crate) async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &Database) {
-    let full = Entry { file_size: Some(4), expected: Some(Digest::Md5([1; 16])), ..entry(1) };
+    let full = SourceRecord { file_size: Some(4), expected: Some(Digest::Md5([1; 16])), ..entry(1) };
     import(&db.store, vec![entry(5), full, entry(3)], 100).await;
     let lease = claim(&db.store, 2, 200).await.unwrap();
     assert_eq!((lease.model, lease.storage.as_str(), numbers(&lease)), (MODEL, "main", vec![1, 3]));
@@ -128,7 +128,7 @@ pub(crate) async fn concurrent_claims_share_no_record(db: &Database) {
             let mut held = Vec::new();
             let name = worker(&format!("worker-{index}"));
             barrier.wait().await;
-            while let Some(lease) = store.queue.claim(&name, &any(17), LEASE, SIGN, at(200)).await.unwrap() {
+            while let Some(lease) = store.queue.claim(&name, &any(17), TERMS, at(200)).await.unwrap() {
                 held.extend(numbers(&lease));
                 // Every other lease stays, the others end while the rest are claiming.
                 if lease.id.0 % 2 == 0 {
@@ -153,7 +153,7 @@ pub(crate) async fn claim_one_takes_a_record_out_of_a_lease(db: &Database) {
     let range = claim(&db.store, 3, 100).await.unwrap();
     let two = key(2);
     let name = worker("one");
-    let claim_one = || db.store.queue.claim_one(&name, MODEL, &two, LEASE, SIGN, at(100));
+    let claim_one = || db.store.queue.claim_one(&name, MODEL, &two, TERMS, at(100));
     let one = claim_one().await.unwrap().unwrap();
     assert_eq!(numbers(&one), [2]);
     let attempt = one.records[0].verification.attempt();
@@ -179,13 +179,13 @@ pub(crate) async fn claim_one_takes_a_record_out_of_a_lease(db: &Database) {
 pub(crate) async fn claim_one_takes_any_state(db: &Database) {
     import_numbers(&db.store, [1], 100).await;
     succeed_all(&db.store, 200).await;
-    import(&db.store, vec![entry(2), Entry { disabled: true, ..entry(3) }], 300).await;
+    import(&db.store, vec![entry(2), SourceRecord { disabled: true, ..entry(3) }], 300).await;
     fail_all(&db.store, 400).await;
     import_numbers(&db.store, [4], 500).await;
     for number in 1..=4 {
         let before = get(&db.store, number).await;
         let expected = before.status.clone().recalculate().claim();
-        let claimed = db.store.queue.claim_one(&worker("w"), MODEL, &key(number), LEASE, SIGN, at(600)).await;
+        let claimed = db.store.queue.claim_one(&worker("w"), MODEL, &key(number), TERMS, at(600)).await;
         let lease = claimed.unwrap().unwrap();
         assert_eq!(lease.records[0].verification, expected);
         assert_eq!(lease.records[0].reference, before.reference());

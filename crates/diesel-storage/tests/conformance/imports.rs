@@ -2,7 +2,7 @@
 
 use futures_util::stream;
 use stocktake_domain::ports::{Applied, ImportError};
-use stocktake_domain::{Digest, Entry, KeyData, Rule, State};
+use stocktake_domain::{Digest, DigestRule, KeyData, SourceRecord, State};
 
 use crate::support::{
     Database, GOOD, MODEL, at, claim, count, entry, fail_all, get, import, import_numbers, key, state,
@@ -13,22 +13,22 @@ fn applied(added: u64, changed: u64, unchanged: u64) -> Applied {
     Applied { added, changed, unchanged }
 }
 
-fn full() -> Entry {
-    Entry {
+fn full() -> SourceRecord {
+    SourceRecord {
         created_at: Some(at(-5)),
         file_size: Some(12),
         expected: Some(Digest::Md5([3; 16])),
-        rule: Rule::SecureFile(KeyData("ab:cd".to_owned())),
+        rule: DigestRule::SecureFile(KeyData("ab:cd".to_owned())),
         mutable: true,
         owner: Some("group/project".to_owned()),
-        elsewhere: Some(Digest::Gitaly([4; 20])),
-        touched_at: Some(at(77)),
+        source_checksum: Some(Digest::Gitaly([4; 20])),
+        content_changed_at: Some(at(77)),
         ..entry(1)
     }
 }
 
 pub(crate) async fn new_entries_are_pending_or_disabled(db: &Database) {
-    let off = Entry { disabled: true, ..entry(2) };
+    let off = SourceRecord { disabled: true, ..entry(2) };
     assert_eq!(import(&db.store, vec![full(), off], 100).await, applied(2, 0, 0));
     let record = get(&db.store, 1).await;
     assert_eq!(record.model, MODEL);
@@ -38,7 +38,7 @@ pub(crate) async fn new_entries_are_pending_or_disabled(db: &Database) {
     assert_eq!(record.location, entry(1).location);
     assert_eq!(record.expected, Some(Digest::Md5([3; 16])));
     assert_eq!((record.rule.clone(), record.mutable), (full().rule, true));
-    assert_eq!((record.owner, record.elsewhere), (full().owner, full().elsewhere));
+    assert_eq!((record.owner, record.source_checksum), (full().owner, full().source_checksum));
     assert!(!record.accepted);
     assert_eq!(record.status.state(), State::Pending);
     assert_eq!(*record.status.history(), stocktake_domain::History::default());
@@ -56,11 +56,11 @@ pub(crate) async fn the_same_again_changes_nothing(db: &Database) {
 }
 
 pub(crate) async fn a_changed_place_digest_or_rule_recalculates(db: &Database) {
-    let moved_path = |mut entry: Entry| {
-        "elsewhere".clone_into(&mut entry.location.path);
+    let moved_path = |mut entry: SourceRecord| {
+        "source_checksum".clone_into(&mut entry.location.path);
         entry
     };
-    let moved_storage = |mut entry: Entry| {
+    let moved_storage = |mut entry: SourceRecord| {
         "other".clone_into(&mut entry.location.storage);
         entry
     };
@@ -69,9 +69,9 @@ pub(crate) async fn a_changed_place_digest_or_rule_recalculates(db: &Database) {
     let changed = vec![
         moved_path(entry(1)),
         moved_storage(entry(2)),
-        Entry { expected: Some(GOOD), ..entry(3) },
-        Entry { rule: Rule::Length(7), ..entry(4) },
-        Entry { mutable: true, ..entry(5) },
+        SourceRecord { expected: Some(GOOD), ..entry(3) },
+        SourceRecord { rule: DigestRule::Length(7), ..entry(4) },
+        SourceRecord { mutable: true, ..entry(5) },
     ];
     assert_eq!(import(&db.store, changed, 300).await, applied(0, 5, 0));
     for number in 1..=5 {
@@ -90,9 +90,9 @@ pub(crate) async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Databa
         db.store.catalogue.accept(MODEL, &key(number), GOOD, Some(5), at(150)).await.unwrap().unwrap();
     }
     let mut moved = entry(2);
-    "elsewhere".clone_into(&mut moved.location.path);
+    "source_checksum".clone_into(&mut moved.location.path);
     moved.file_size = Some(5);
-    let expects = Entry { expected: Some(GOOD), file_size: Some(5), ..entry(1) };
+    let expects = SourceRecord { expected: Some(GOOD), file_size: Some(5), ..entry(1) };
     assert_eq!(import(&db.store, vec![expects, moved], 200).await, applied(0, 2, 0));
     let record = get(&db.store, 1).await;
     assert!(!record.accepted);
@@ -103,9 +103,9 @@ pub(crate) async fn a_changed_digest_forgets_baseline_and_acceptance(db: &Databa
 }
 
 pub(crate) async fn a_changed_rule_forgets_the_acceptance_alone(db: &Database) {
-    import(&db.store, vec![Entry { rule: Rule::Length(100), ..entry(1) }], 100).await;
+    import(&db.store, vec![SourceRecord { rule: DigestRule::Length(100), ..entry(1) }], 100).await;
     db.store.catalogue.accept(MODEL, &key(1), GOOD, Some(90), at(150)).await.unwrap().unwrap();
-    import(&db.store, vec![Entry { rule: Rule::Length(120), ..entry(1) }], 200).await;
+    import(&db.store, vec![SourceRecord { rule: DigestRule::Length(120), ..entry(1) }], 200).await;
     let record = get(&db.store, 1).await;
     assert!(!record.accepted);
     assert_eq!(record.reference().size, Some(120));
@@ -116,7 +116,7 @@ pub(crate) async fn other_changes_keep_the_state(db: &Database) {
     import_numbers(&db.store, 1..=3, 100).await;
     let lease = claim(&db.store, 1, 100).await.unwrap();
     let changed =
-        (1..=3).map(|number| Entry { file_size: Some(9), created_at: Some(at(7)), ..entry(number) });
+        (1..=3).map(|number| SourceRecord { file_size: Some(9), created_at: Some(at(7)), ..entry(number) });
     assert_eq!(import(&db.store, changed.collect(), 200).await, applied(0, 3, 0));
     let record = get(&db.store, 1).await;
     assert_eq!((record.file_size, record.created_at), (Some(9), Some(at(7))));
@@ -135,7 +135,7 @@ pub(crate) async fn other_changes_keep_the_state(db: &Database) {
 }
 
 pub(crate) async fn disabled_is_switched_both_ways(db: &Database) {
-    let off = |number| Entry { disabled: true, ..entry(number) };
+    let off = |number| SourceRecord { disabled: true, ..entry(number) };
     import_numbers(&db.store, 1..=2, 100).await;
     let lease = claim(&db.store, 1, 100).await.unwrap();
     assert_eq!(import(&db.store, vec![off(1), off(2)], 200).await, applied(0, 2, 0));
@@ -150,13 +150,13 @@ pub(crate) async fn disabled_is_switched_both_ways(db: &Database) {
     assert_eq!(claim(&db.store, 10, 500).await.unwrap().records.len(), 1);
     // Moved while off, it stays off.
     let mut moved = off(2);
-    "elsewhere".clone_into(&mut moved.location.path);
+    "source_checksum".clone_into(&mut moved.location.path);
     assert_eq!(import(&db.store, vec![moved], 600).await, applied(0, 1, 0));
     assert_eq!(state(&db.store, 2).await, State::Disabled);
 }
 
 pub(crate) async fn later_entries_win(db: &Database) {
-    let sized = |number, size| Entry { file_size: Some(size), ..entry(number) };
+    let sized = |number, size| SourceRecord { file_size: Some(size), ..entry(number) };
     let counts = import(&db.store, vec![sized(2, 1), sized(1, 1), sized(1, 2)], 100).await;
     assert_eq!(counts, applied(2, 0, 0));
     assert_eq!(get(&db.store, 1).await.file_size, Some(2));
@@ -167,14 +167,14 @@ pub(crate) async fn later_entries_win(db: &Database) {
     assert_eq!(get(&db.store, 1).await.file_size, Some(2));
     assert_eq!(get(&db.store, 2).await.file_size, Some(9));
     // More than are written at once, backwards.
-    let many: Vec<Entry> = (0..5000).rev().map(|number| sized(number, 4)).collect();
+    let many: Vec<SourceRecord> = (0..5000).rev().map(|number| sized(number, 4)).collect();
     assert_eq!(import(&db.store, many, 300).await, applied(4998, 2, 0));
     assert_eq!(count(&db.store, stocktake_domain::Selection::default()).await, 5000);
 }
 
 pub(crate) async fn an_error_in_the_stream_writes_nothing(db: &Database) {
     import_numbers(&db.store, [1], 100).await;
-    let many = (1..3000).map(|number| Entry { file_size: Some(1), ..entry(number) }).collect();
+    let many = (1..3000).map(|number| SourceRecord { file_size: Some(1), ..entry(number) }).collect();
     let batches = stream::iter([Ok(many), Err("line 3001 is no record".into())]);
     let error = db.store.catalogue.import(MODEL, Box::pin(batches), at(200)).await.unwrap_err();
     assert!(matches!(&error, ImportError::Source(source) if source.to_string() == "line 3001 is no record"));
@@ -186,7 +186,7 @@ pub(crate) async fn an_import_below_a_lease_is_not_held_by_it(db: &Database) {
     import_numbers(&db.store, [1, 2, 9], 100).await;
     let lease = claim(&db.store, 10, 100).await.unwrap();
     let mut moved = entry(2);
-    "elsewhere".clone_into(&mut moved.location.path);
+    "source_checksum".clone_into(&mut moved.location.path);
     import(&db.store, vec![entry(5), moved], 100).await;
     assert_eq!(state(&db.store, 5).await, State::Pending);
     assert_eq!(state(&db.store, 2).await, State::Pending);
@@ -200,8 +200,8 @@ pub(crate) async fn overlapping_imports_at_once_all_end(db: &Database) {
     let versions = (1..=4_u64).map(|version| {
         let store = db.store.clone();
         tokio::spawn(async move {
-            let sized = |number| Entry { file_size: Some(version), ..entry(number) };
-            let mut entries: Vec<Entry> = (0..3000).map(sized).collect();
+            let sized = |number| SourceRecord { file_size: Some(version), ..entry(number) };
+            let mut entries: Vec<SourceRecord> = (0..3000).map(sized).collect();
             if version % 2 == 0 {
                 entries.reverse();
             }

@@ -68,7 +68,8 @@ pub(crate) async fn jobs_by_state_visit_each_record_once(db: &Database) {
     let (good, bad) = (successes(&lease, 200), failures(&lease, 200));
     let results = [&good[..3], &bad[3..]].concat();
     db.store.queue.complete(lease.id, &results, true).await.unwrap();
-    import(&db.store, vec![stocktake_domain::Entry { disabled: true, ..entry_of(key(10)) }], 300).await;
+    import(&db.store, vec![stocktake_domain::SourceRecord { disabled: true, ..entry_of(key(10)) }], 300)
+        .await;
     for (state, marked) in
         [(State::Pending, 3), (State::Succeeded, 3), (State::Failed, 3), (State::Disabled, 1)]
     {

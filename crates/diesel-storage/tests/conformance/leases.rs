@@ -4,7 +4,7 @@ use stocktake_domain::ports::{LeaseId, Reaped, Renewal};
 use stocktake_domain::{FailureKind, State, Status};
 
 use crate::support::{
-    Database, LEASE, SIGN, at, claim, get, import_numbers, numbers, numbers_in, state, successes,
+    Database, HEARTBEAT, LEASE, TERMS, at, claim, get, import_numbers, numbers, numbers_in, state, successes,
 };
 
 fn renewal(lease: LeaseId, progressed: bool) -> Renewal {
@@ -19,18 +19,18 @@ pub(crate) async fn renewals_keep_a_lease_and_name_the_gone(db: &Database) {
     let nobodys = LeaseId(second.id.0 + 1000);
     let now = at(50_000);
     let both = [renewal(nobodys, true), renewal(second.id, true), renewal(first.id, false)];
-    assert_eq!(queue.renew(&both, LEASE, SIGN, now).await.unwrap(), [nobodys]);
+    assert_eq!(queue.renew(&both, TERMS, now).await.unwrap(), [nobodys]);
     // The signs of life last from the renewal on.
     assert_eq!(queue.reap(LEASE, at(70_000)).await.unwrap(), Reaped::default());
     // Only the second got on.
     let deadline = at(0).after(LEASE);
-    queue.renew(&both, LEASE, SIGN, deadline.before(SIGN / 2)).await.unwrap();
+    queue.renew(&both, TERMS, deadline.before(HEARTBEAT / 2)).await.unwrap();
     let reaped = queue.reap(LEASE, deadline).await.unwrap();
     assert_eq!(reaped, Reaped { timed_out: 1, released: 0 });
-    assert_eq!(queue.renew(&both, LEASE, SIGN, deadline).await.unwrap(), [first.id, nobodys]);
+    assert_eq!(queue.renew(&both, TERMS, deadline).await.unwrap(), [first.id, nobodys]);
     assert_eq!(state(&db.store, 1).await, State::Failed);
     assert_eq!(state(&db.store, 2).await, State::Started);
-    assert!(queue.renew(&[], LEASE, SIGN, deadline).await.unwrap().is_empty());
+    assert!(queue.renew(&[], TERMS, deadline).await.unwrap().is_empty());
 }
 
 pub(crate) async fn a_lease_without_progress_times_out(db: &Database) {
@@ -57,7 +57,7 @@ pub(crate) async fn a_lease_without_progress_times_out(db: &Database) {
     assert_eq!(queue.reap(LEASE, now).await.unwrap(), Reaped::default());
 }
 
-pub(crate) async fn a_worker_without_sign_of_life_is_released(db: &Database) {
+pub(crate) async fn a_worker_without_a_heartbeat_is_released(db: &Database) {
     let queue = &db.store.queue;
     import_numbers(&db.store, 1..=3, 0).await;
     let before = get(&db.store, 1).await;

@@ -4,11 +4,10 @@ use std::error::Error as _;
 
 use futures_util::{FutureExt as _, stream};
 use stocktake_domain::ports::{ImportError, StoreError, WorkerId};
-use stocktake_domain::{Entry, Failure, NewJob, NewToken, Scope, Selection, Timestamp, TokenDigest};
+use stocktake_domain::{Failure, NewJob, NewToken, Scope, Selection, SourceRecord, Timestamp, TokenDigest};
 
 use crate::support::{
-    Database, GOOD, LEASE, MODEL, SIGN, at, claim, count, entry, get, import, import_numbers, key, state,
-    successes,
+    Database, GOOD, MODEL, TERMS, at, claim, count, entry, get, import, import_numbers, key, state, successes,
 };
 
 fn internal<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> String {
@@ -16,7 +15,7 @@ fn internal<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> String {
     source.to_string()
 }
 
-async fn refused(db: &Database, entry: Entry) -> String {
+async fn refused(db: &Database, entry: SourceRecord) -> String {
     let batches = stream::iter([Ok(vec![crate::support::entry(1), entry])]);
     match db.store.catalogue.import(MODEL, Box::pin(batches), at(1)).await.unwrap_err() {
         ImportError::Store(error) => error.source().unwrap().to_string(),
@@ -26,7 +25,7 @@ async fn refused(db: &Database, entry: Entry) -> String {
 
 pub(crate) async fn values_that_do_not_fit_are_refused(db: &Database) {
     let large = u64::try_from(i64::MAX).unwrap() + 1;
-    let text = refused(db, Entry { file_size: Some(large), ..entry(2) }).await;
+    let text = refused(db, SourceRecord { file_size: Some(large), ..entry(2) }).await;
     assert_eq!(text, "record 2: file_size 9223372036854775808 is beyond 9223372036854775807");
     let mut odd = entry(2);
     "a\0b".clone_into(&mut odd.location.path);
@@ -49,7 +48,7 @@ pub(crate) async fn values_that_do_not_fit_are_refused(db: &Database) {
     let job = NewJob { model: MODEL, selection: Selection::default(), requested_by: "\0".to_owned() };
     assert!(internal(db.store.jobs.enqueue(&job, at(1)).await).contains("NUL"));
     let name = WorkerId("\0".to_owned());
-    let claimed = db.store.queue.claim(&name, &crate::support::any(1), LEASE, SIGN, at(1)).await;
+    let claimed = db.store.queue.claim(&name, &crate::support::any(1), TERMS, at(1)).await;
     assert!(internal(claimed).contains("NUL"));
 }
 
@@ -57,8 +56,8 @@ pub(crate) async fn the_largest_values_fit(db: &Database) {
     let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
     let large = u64::try_from(i64::MAX).unwrap();
     let entries = vec![
-        Entry { created_at: Some(first), file_size: Some(large), ..entry(i64::MIN) },
-        Entry { created_at: Some(last), file_size: Some(0), ..entry(i64::MAX) },
+        SourceRecord { created_at: Some(first), file_size: Some(large), ..entry(i64::MIN) },
+        SourceRecord { created_at: Some(last), file_size: Some(0), ..entry(i64::MAX) },
     ];
     import(&db.store, entries, i64::MAX).await;
     let record = get(&db.store, i64::MIN).await;

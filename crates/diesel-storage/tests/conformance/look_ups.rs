@@ -2,10 +2,10 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use stocktake_domain::ports::{ModelSummary, Outcome};
-use stocktake_domain::{Digest, Entry, FailureKind, Metadata, Model, State};
+use stocktake_domain::{Digest, FailureKind, Metadata, Model, SourceRecord, State};
 
 use crate::support::{
-    Database, GOOD, MODEL, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import,
+    Database, GOOD, MODEL, TERMS, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import,
     import_into, import_numbers, key, succeed_all,
 };
 
@@ -18,8 +18,7 @@ pub(crate) async fn nothing_is_none(db: &Database) {
     assert!(!db.store.queue.recalculate(MODEL, &key(1), at(1)).await.unwrap());
     assert!(claim(&db.store, 10, 1).await.is_none());
     let worker = crate::support::worker("w");
-    let (lease, sign) = (crate::support::LEASE, crate::support::SIGN);
-    assert!(db.store.queue.claim_one(&worker, MODEL, &key(1), lease, sign, at(1)).await.unwrap().is_none());
+    assert!(db.store.queue.claim_one(&worker, MODEL, &key(1), TERMS, at(1)).await.unwrap().is_none());
     import_numbers(&db.store, [1], 1).await;
     assert_eq!(catalogue.get(Model::Projects, &key(1)).await.unwrap(), None);
     assert_eq!(catalogue.get(MODEL, &composite(&[1, 1])).await.unwrap(), None);
@@ -47,7 +46,7 @@ pub(crate) async fn paths_come_in_byte_order(db: &Database) {
         name.clone_into(&mut entry.location.path);
         entry
     };
-    let mut entries: Vec<Entry> = (0..).zip(names).map(placed).collect();
+    let mut entries: Vec<SourceRecord> = (0..).zip(names).map(placed).collect();
     entries.push(entry_in("other", 100));
     entries.extend((1000..4000).map(entry));
     import(&db.store, entries.clone(), 1).await;
@@ -81,8 +80,8 @@ async fn compare_all(db: &Database, now: i64) {
         let mut outcomes = Vec::new();
         for record in &lease.records {
             let number = record.key.as_integer().unwrap();
-            let agrees = (number % 3 != 0).then_some(number % 2 != 0);
-            let done = record.verification.clone().succeed(GOOD, at(now)).beside(agrees);
+            let matches_source = (number % 3 != 0).then_some(number % 2 != 0);
+            let done = record.verification.clone().succeed(GOOD, at(now)).with_source_match(matches_source);
             outcomes.push((record.key.clone(), Outcome::Succeeded(done)));
         }
         db.store.queue.complete(lease.id, &outcomes, true).await.unwrap();
@@ -93,41 +92,41 @@ pub(crate) async fn what_differs_is_found_in_pages(db: &Database) {
     import_numbers(&db.store, 1..=11, 100).await;
     import_into(&db.store, Model::Projects, vec![entry(2)], 100).await;
     compare_all(db, 200).await;
-    let differing = async |after: Option<i64>, limit| {
-        let found = db.store.catalogue.differing(MODEL, after.map(key), limit).await.unwrap();
-        assert!(found.iter().all(|record| record.agrees() == Some(false) && record.model == MODEL));
+    let mismatched = async |after: Option<i64>, limit| {
+        let found = db.store.catalogue.mismatched(MODEL, after.map(key), limit).await.unwrap();
+        assert!(found.iter().all(|record| record.matches_source() == Some(false) && record.model == MODEL));
         found.into_iter().map(|record| record.key.as_integer().unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(differing(None, 10).await, [2, 4, 8, 10]);
-    assert_eq!(differing(None, 2).await, [2, 4]);
-    assert_eq!(differing(Some(4), 1).await, [8]);
-    assert_eq!(differing(Some(10), 10).await, [0_i64; 0]);
-    assert_eq!(get(&db.store, 1).await.agrees(), Some(true));
-    assert_eq!(get(&db.store, 3).await.agrees(), None);
-    assert_eq!(db.store.catalogue.differing(MODEL, None, 1).await.unwrap(), [get(&db.store, 2).await]);
+    assert_eq!(mismatched(None, 10).await, [2, 4, 8, 10]);
+    assert_eq!(mismatched(None, 2).await, [2, 4]);
+    assert_eq!(mismatched(Some(4), 1).await, [8]);
+    assert_eq!(mismatched(Some(10), 10).await, [0_i64; 0]);
+    assert_eq!(get(&db.store, 1).await.matches_source(), Some(true));
+    assert_eq!(get(&db.store, 3).await.matches_source(), None);
+    assert_eq!(db.store.catalogue.mismatched(MODEL, None, 1).await.unwrap(), [get(&db.store, 2).await]);
     // Only of one that is good is it known; and what is taken for good differs from nothing.
     db.store.queue.recalculate(MODEL, &key(2), at(300)).await.unwrap();
     db.store.catalogue.accept(MODEL, &key(4), GOOD, None, at(300)).await.unwrap();
-    assert_eq!(differing(None, 10).await, [8, 10]);
+    assert_eq!(mismatched(None, 10).await, [8, 10]);
     let summary = db.store.catalogue.summary().await.unwrap();
-    assert_eq!(summary.iter().map(|summary| summary.differing).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(summary.iter().map(|summary| summary.mismatched).collect::<Vec<_>>(), [1, 2]);
     fail_all(&db.store, 400).await;
-    assert_eq!((differing(None, 10).await, get(&db.store, 2).await.agrees()), (vec![8, 10], None));
+    assert_eq!((mismatched(None, 10).await, get(&db.store, 2).await.matches_source()), (vec![8, 10], None));
     // Recalculated, it compares anew.
     db.store.queue.recalculate(MODEL, &key(2), at(500)).await.unwrap();
     compare_all(db, 500).await;
-    assert_eq!(differing(None, 10).await, [2, 8, 10]);
+    assert_eq!(mismatched(None, 10).await, [2, 8, 10]);
 }
 
 pub(crate) async fn the_summary_counts_everything(db: &Database) {
-    let sized = |number, size| Entry { file_size: size, ..entry(number) };
+    let sized = |number, size| SourceRecord { file_size: size, ..entry(number) };
     let large = u64::try_from(i64::MAX).unwrap();
     import(&db.store, vec![sized(1, Some(10)), sized(2, None), sized(3, Some(large))], 100).await;
     succeed_all(&db.store, 200).await;
     let said = Digest::Metadata(Metadata::Size(123));
     let accepted = db.store.catalogue.accept(MODEL, &key(2), said, None, at(250)).await.unwrap().unwrap();
     assert_eq!((accepted.history().checksum(), accepted.file_size), (Some(said), None));
-    import(&db.store, vec![sized(4, Some(7)), Entry { disabled: true, ..entry(5) }], 300).await;
+    import(&db.store, vec![sized(4, Some(7)), SourceRecord { disabled: true, ..entry(5) }], 300).await;
     fail_all(&db.store, 400).await;
     db.store.queue.recalculate(MODEL, &key(1), at(500)).await.unwrap();
     import_numbers(&db.store, [6, 7], 600).await;

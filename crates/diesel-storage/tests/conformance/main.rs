@@ -14,7 +14,7 @@ mod random;
 mod results;
 mod support;
 mod sync_deletes;
-mod syncs;
+mod sync_state;
 mod tokens;
 mod upkeep;
 
@@ -87,7 +87,7 @@ on_both! {
     leases:
         renewals_keep_a_lease_and_name_the_gone,
         a_lease_without_progress_times_out,
-        a_worker_without_sign_of_life_is_released,
+        a_worker_without_a_heartbeat_is_released,
         what_finished_before_the_deadline_stays;
     upkeep:
         recalculate_is_what_the_domain_says,
@@ -111,7 +111,7 @@ on_both! {
         a_token_is_kept_and_found,
         names_are_unique_until_revoked,
         of_two_at_once_one_gets_the_name;
-    syncs:
+    sync_state:
         one_holds_the_sync_at_a_time,
         of_many_at_once_one_holds_the_sync,
         who_lost_the_sync_changes_nothing,

@@ -1,7 +1,7 @@
 //! `Catalogue::page` and `Catalogue::count`.
 
 use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
-use stocktake_domain::{Entry, RecordKey, Selection, State};
+use stocktake_domain::{RecordKey, Selection, SourceRecord, State};
 
 use crate::support::{
     Database, MODEL, any, at, claim, claim_by, composite, count, entry, entry_in, entry_of, fail_all, get,
@@ -121,7 +121,7 @@ pub(crate) async fn offsets_and_empty_pages(db: &Database) {
 }
 
 pub(crate) async fn states_and_keys_filter_together(db: &Database) {
-    let off = Entry { disabled: true, ..entry(4) };
+    let off = SourceRecord { disabled: true, ..entry(4) };
     import(&db.store, vec![entry(1), entry(2), entry(3), off], 100).await;
     let both = Selection { state: Some(State::Disabled), ..with_numbers(&[3, 4, 5]) };
     assert_eq!(keys(&page(&db.store, both.clone(), PageStart::First, 10).await), [key(4)]);

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use stocktake_domain::ports::{AllOf, Lease, LeaseId, Outcome, PageStart, Reaped, SyncPiece, SyncState};
+use stocktake_domain::ports::{
+    Lease, LeaseId, ModelSyncState, Outcome, PageStart, Reaped, ScannedRange, SyncBatch,
+};
 use stocktake_domain::{
-    Digest, Entry, Failure, NewJob, Selection, Started, State, Status, Timestamp, Verification,
+    Digest, Failure, NewJob, Selection, SourceRecord, Started, State, Status, Timestamp, Verification,
 };
 
 use crate::support::{
-    Database, GOOD, LEASE, MODEL, SIGN, any, at, claim, count, entry, entry_in, import, in_state, key, page,
-    sync, worker,
+    Database, GOOD, HEARTBEAT, LEASE, MODEL, TERMS, any, at, claim, count, entry, entry_in, import, in_state,
+    key, page, sync, worker,
 };
 
 const KEYS: u64 = 40;
@@ -35,7 +37,7 @@ impl Numbers {
 /// A record as the model has it: its status while nobody holds it.
 #[derive(Clone)]
 struct Known {
-    entry: Entry,
+    entry: SourceRecord,
     status: Status,
     due: bool,
     from_source: bool,
@@ -83,7 +85,7 @@ impl Model {
         self.set(number, next, true);
     }
 
-    fn import(&mut self, new: Entry) {
+    fn import(&mut self, new: SourceRecord) {
         let number = new.key.as_integer().unwrap();
         let Some(known) = self.records.get(&number).cloned() else {
             let off = Verification::new().disable();
@@ -130,7 +132,7 @@ impl Model {
         }
         let (first, last) = (*members.keys().next().unwrap(), *members.keys().next_back().unwrap());
         let storage = lease.storage.clone();
-        let (deadline, alive_until) = (now.after(LEASE), now.after(SIGN));
+        let (deadline, alive_until) = (now.after(LEASE), now.after(HEARTBEAT));
         self.leases.insert(lease.id, Held { storage, first, last, deadline, alive_until, members });
     }
 
@@ -213,9 +215,10 @@ impl Pair<'_> {
             };
         }
         let most_deleted = 3 * self.random.below(2);
-        let all_of = AllOf { after: Some(key(after)), to: Some(key(to)), most_deleted };
-        let piece = SyncPiece { entries: entries.values().cloned().collect(), all_of: Some(all_of) };
-        let applied = sync(&self.db.store, piece, &SyncState::new(MODEL), self.now.millis()).await;
+        let scanned_range = ScannedRange { after: Some(key(after)), to: Some(key(to)), most_deleted };
+        let piece =
+            SyncBatch { records: entries.values().cloned().collect(), scanned_range: Some(scanned_range) };
+        let applied = sync(&self.db.store, piece, &ModelSyncState::new(MODEL), self.now.millis()).await;
         let gone = self.numbers(|known| known.from_source);
         let gone: Vec<i64> = gone
             .into_iter()
@@ -246,7 +249,7 @@ impl Pair<'_> {
         let number = self.random.number();
         let name = worker("one");
         let queue = &self.db.store.queue;
-        let lease = queue.claim_one(&name, MODEL, &key(number), LEASE, SIGN, self.now).await.unwrap();
+        let lease = queue.claim_one(&name, MODEL, &key(number), TERMS, self.now).await.unwrap();
         assert_eq!(lease.is_some(), self.model.records.contains_key(&number));
         if let Some(lease) = lease {
             self.model.recalculate(number);

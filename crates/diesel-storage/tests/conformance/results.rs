@@ -6,7 +6,7 @@ use stocktake_domain::ports::{LeaseId, Outcome, WakeSignal};
 use stocktake_domain::{Digest, Failure, JobId, NewJob, Selection, State};
 
 use crate::support::{
-    Database, GOOD, LEASE, MODEL, SIGN, any, at, claim, fail_all, failures, get, import_numbers, key,
+    Database, GOOD, LEASE, MODEL, TERMS, any, at, claim, fail_all, failures, get, import_numbers, key,
     numbers, state, succeed_all, successes, worker,
 };
 
@@ -156,11 +156,11 @@ pub(crate) async fn work_is_signalled(db: &Database) {
     let job = db.store.jobs.enqueue(&everything, at(1_000_000)).await.unwrap();
     assert_eq!(job.id, JobId(1));
     heard(&mut signal).await;
-    let lease = queue.claim(&worker("w"), &any(1), LEASE, SIGN, at(1_000_000)).await.unwrap().unwrap();
+    let lease = queue.claim(&worker("w"), &any(1), TERMS, at(1_000_000)).await.unwrap().unwrap();
     queue.complete(lease.id, &[], true).await.unwrap();
     heard(&mut signal).await;
     // Another process gives work to the same database.
-    let elsewhere = stocktake_diesel_storage::open(&db.settings).await.unwrap();
-    elsewhere.queue.recalculate(MODEL, &key(2), at(1_000_000)).await.unwrap();
+    let source_checksum = stocktake_diesel_storage::open(&db.settings).await.unwrap();
+    source_checksum.queue.recalculate(MODEL, &key(2), at(1_000_000)).await.unwrap();
     heard(&mut signal).await;
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
 use stocktake_domain::ports::{
-    Applied, ClaimFilter, Lease, Outcome, Page, PageRequest, PageStart, SortOrder, SyncApplied, SyncPiece,
-    SyncState, WorkerId,
+    Applied, ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, Page, PageRequest, PageStart,
+    SortOrder, SyncApplied, SyncBatch, WorkerId,
 };
 use stocktake_domain::{
-    Digest, Entry, Failure, Location, Model, Record, RecordKey, Selection, State, Timestamp,
+    Digest, Failure, Location, Model, Record, RecordKey, Selection, SourceRecord, State, Timestamp,
 };
 use tempfile::TempDir;
 
@@ -17,7 +17,9 @@ pub(crate) const MODEL: Model = Model::Uploads;
 /// How long leases last.
 pub(crate) const LEASE: Duration = Duration::from_secs(8 * 3600);
 /// How long a lease lasts without a sign of life.
-pub(crate) const SIGN: Duration = Duration::from_secs(60);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(60);
+/// Both.
+pub(crate) const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: HEARTBEAT };
 /// A checksum.
 pub(crate) const GOOD: Digest = Digest::Sha256([7; 32]);
 
@@ -68,31 +70,36 @@ pub(crate) fn composite(parts: &[i64]) -> RecordKey {
 }
 
 /// An entry with nothing but a place.
-pub(crate) fn entry(number: i64) -> Entry {
+pub(crate) fn entry(number: i64) -> SourceRecord {
     entry_of(key(number))
 }
 
 /// An entry with nothing but a place.
-pub(crate) fn entry_of(key: RecordKey) -> Entry {
+pub(crate) fn entry_of(key: RecordKey) -> SourceRecord {
     let path = format!("{key}.bin");
-    Entry::new(key, Location { storage: "main".to_owned(), path })
+    SourceRecord::new(key, Location { storage: "main".to_owned(), path })
 }
 
 /// An entry in another storage.
-pub(crate) fn entry_in(storage: &str, number: i64) -> Entry {
+pub(crate) fn entry_in(storage: &str, number: i64) -> SourceRecord {
     let mut entry = entry(number);
     storage.clone_into(&mut entry.location.storage);
     entry
 }
 
 /// Imports entries into a model.
-pub(crate) async fn import_into(store: &Store, model: Model, entries: Vec<Entry>, now: i64) -> Applied {
+pub(crate) async fn import_into(
+    store: &Store,
+    model: Model,
+    entries: Vec<SourceRecord>,
+    now: i64,
+) -> Applied {
     let batches = futures_util::stream::iter([Ok(entries)]);
     store.catalogue.import(model, Box::pin(batches), at(now)).await.unwrap()
 }
 
 /// Imports entries.
-pub(crate) async fn import(store: &Store, entries: Vec<Entry>, now: i64) -> Applied {
+pub(crate) async fn import(store: &Store, entries: Vec<SourceRecord>, now: i64) -> Applied {
     import_into(store, MODEL, entries, now).await
 }
 
@@ -102,20 +109,20 @@ pub(crate) async fn import_numbers(store: &Store, numbers: impl IntoIterator<Ite
 }
 
 /// What a source says, no range being whole.
-pub(crate) fn piece(entries: Vec<Entry>) -> SyncPiece {
-    SyncPiece { entries, all_of: None }
+pub(crate) fn piece(entries: Vec<SourceRecord>) -> SyncBatch {
+    SyncBatch { records: entries, scanned_range: None }
 }
 
 /// Applies a piece, and keeps the state.
-pub(crate) async fn sync(store: &Store, piece: SyncPiece, state: &SyncState, now: i64) -> SyncApplied {
+pub(crate) async fn sync(store: &Store, piece: SyncBatch, state: &ModelSyncState, now: i64) -> SyncApplied {
     let worker = worker("sync");
-    assert!(store.syncs.hold(&worker, SIGN, at(now)).await.unwrap());
-    store.syncs.apply(&worker, piece, state, at(now)).await.unwrap().unwrap()
+    assert!(store.sync_state.acquire_leader_lease(&worker, HEARTBEAT, at(now)).await.unwrap());
+    store.sync_state.apply(&worker, piece, state, at(now)).await.unwrap().unwrap()
 }
 
 /// Applies entries of the source.
-pub(crate) async fn apply(store: &Store, entries: Vec<Entry>, now: i64) -> SyncApplied {
-    sync(store, piece(entries), &SyncState::new(MODEL), now).await
+pub(crate) async fn apply(store: &Store, entries: Vec<SourceRecord>, now: i64) -> SyncApplied {
+    sync(store, piece(entries), &ModelSyncState::new(MODEL), now).await
 }
 
 /// A worker's name.
@@ -130,7 +137,7 @@ pub(crate) fn any(limit: u32) -> ClaimFilter {
 
 /// Claims by a filter.
 pub(crate) async fn claim_by(store: &Store, filter: &ClaimFilter, now: i64) -> Option<Lease> {
-    store.queue.claim(&worker("w"), filter, LEASE, SIGN, at(now)).await.unwrap()
+    store.queue.claim(&worker("w"), filter, TERMS, at(now)).await.unwrap()
 }
 
 /// Claims anything, so many at once.
@@ -153,9 +160,9 @@ pub(crate) fn successes(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
 }
 
 /// A success for each record of a lease, that compares so with the source's own checksum.
-pub(crate) fn compared(lease: &Lease, agrees: Option<bool>, now: i64) -> Vec<(RecordKey, Outcome)> {
+pub(crate) fn compared(lease: &Lease, matches_source: Option<bool>, now: i64) -> Vec<(RecordKey, Outcome)> {
     let good = |record: &stocktake_domain::ports::ClaimedRecord| {
-        let done = record.verification.clone().succeed(GOOD, at(now)).beside(agrees);
+        let done = record.verification.clone().succeed(GOOD, at(now)).with_source_match(matches_source);
         (record.key.clone(), Outcome::Succeeded(done))
     };
     lease.records.iter().map(good).collect()

@@ -1,16 +1,16 @@
 //! `Queue::recalculate`, `retry_failed`, `expire_succeeded` and `outstanding`.
 
 use stocktake_domain::ports::ClaimFilter;
-use stocktake_domain::{Entry, Model, Record, State, Status};
+use stocktake_domain::{Model, Record, SourceRecord, State, Status};
 
 use crate::support::{
-    Database, GOOD, LEASE, MODEL, any, at, claim, entry, fail_all, get, import, import_into, import_numbers,
-    key, numbers, numbers_in, state, succeed_all, successes,
+    Database, GOOD, LEASE, MODEL, TERMS, any, at, claim, entry, fail_all, get, import, import_into,
+    import_numbers, key, numbers, numbers_in, state, succeed_all, successes,
 };
 
 /// Records 1 to 6 in all states: pending, succeeded, failed, disabled, started, and started once failed.
 async fn in_all_states(db: &Database) -> Vec<Record> {
-    import(&db.store, vec![Entry { disabled: true, ..entry(4) }, entry(2)], 100).await;
+    import(&db.store, vec![SourceRecord { disabled: true, ..entry(4) }, entry(2)], 100).await;
     succeed_all(&db.store, 200).await;
     import_numbers(&db.store, [3, 6], 300).await;
     fail_all(&db.store, 400).await;
@@ -18,8 +18,7 @@ async fn in_all_states(db: &Database) -> Vec<Record> {
     import_numbers(&db.store, [5], 400_000).await;
     claim(&db.store, 10, 400_000).await.unwrap();
     let lease = crate::support::worker("x");
-    let again =
-        db.store.queue.claim_one(&lease, MODEL, &key(3), LEASE, crate::support::SIGN, at(400_000)).await;
+    let again = db.store.queue.claim_one(&lease, MODEL, &key(3), TERMS, at(400_000)).await;
     let again = again.unwrap().unwrap();
     let results = crate::support::failures(&again, 400_000);
     db.store.queue.complete(again.id, &results, true).await.unwrap();

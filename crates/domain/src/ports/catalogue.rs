@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::record::{Entry, Record};
+use crate::record::{Record, SourceRecord};
 use crate::selection::{Selection, State};
 use crate::time::Timestamp;
 
@@ -88,15 +88,16 @@ pub struct ModelSummary {
     /// Succeeded records of which only what an object store says was looked at, not the content.
     pub metadata_only: u64,
     /// Succeeded records whose content does not agree with the checksum that the source's own verification
-    /// recorded ([`Record::agrees`]).
-    pub differing: u64,
+    /// recorded ([`Record::matches_source`]).
+    pub mismatched: u64,
     /// The time of the oldest success among the records that are `succeeded`.
     pub oldest_success: Option<Timestamp>,
 }
 
 /// Batches of entries to import, ending with the first error.
-pub type EntryStream<'a> =
-    Pin<Box<dyn Stream<Item = Result<Vec<Entry>, Box<dyn std::error::Error + Send + Sync>>> + Send + 'a>>;
+pub type SourceRecordStream<'a> = Pin<
+    Box<dyn Stream<Item = Result<Vec<SourceRecord>, Box<dyn std::error::Error + Send + Sync>>> + Send + 'a>,
+>;
 
 /// Paths with their keys, in the byte order of the paths.
 pub type PathStream = Pin<Box<dyn Stream<Item = Result<(String, RecordKey), StoreError>> + Send>>;
@@ -141,7 +142,7 @@ pub trait Catalogue: Send + Sync {
     async fn import<'a>(
         &self,
         model: Model,
-        entries: EntryStream<'a>,
+        entries: SourceRecordStream<'a>,
         now: Timestamp,
     ) -> Result<Applied, ImportError>;
 
@@ -150,9 +151,9 @@ pub trait Catalogue: Send + Sync {
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError>;
 
     /// The first records of the model behind this key (`None`: of all) whose content does not agree with the
-    /// checksum that the source's own verification recorded ([`Record::agrees`]), at most `limit`, in the order of
+    /// checksum that the source's own verification recorded ([`Record::matches_source`]), at most `limit`, in the order of
     /// their keys.
-    async fn differing(
+    async fn mismatched(
         &self,
         model: Model,
         after: Option<RecordKey>,

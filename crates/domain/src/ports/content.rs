@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use crate::digest::Algorithms;
+use crate::digest_rule::DigestRule;
 use crate::model::Model;
-use crate::rule::Rule;
 use crate::time::Timestamp;
 use crate::verdict::{ContentError, Observation};
 
@@ -23,19 +23,19 @@ pub struct Inspection {
     /// The digests to calculate, all in one pass.
     pub algorithms: Algorithms,
     /// What the recorded digest and size are of.
-    pub rule: Rule,
+    pub rule: DigestRule,
 }
 
 impl Inspection {
     /// A piece whose recorded digest and size are of the stored bytes.
     pub fn new(model: Model, path: impl Into<String>, algorithms: Algorithms) -> Self {
-        Self { model, path: path.into(), algorithms, rule: Rule::Stored }
+        Self { model, path: path.into(), algorithms, rule: DigestRule::Stored }
     }
 
     /// What is to be told without looking at any storage: that the record's place could not be resolved.
     pub fn refusal(&self) -> Option<ContentError> {
         match &self.rule {
-            Rule::Unresolved(reason) => Some(ContentError::Invalid(reason.clone())),
+            DigestRule::Unresolved(reason) => Some(ContentError::Invalid(reason.clone())),
             _ => None,
         }
     }

@@ -15,9 +15,9 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::digest::Digest;
+use crate::digest_rule::DigestRule;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::rule::Rule;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
 use crate::verification::{Failed, Started, Succeeded, Verification};
@@ -29,6 +29,15 @@ pub struct WorkerId(pub String);
 /// A lease's number, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub i64);
+
+/// How long a lease lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTerms {
+    /// The lease passes its deadline this long after it was claimed, or last renewed with progress.
+    pub duration: Duration,
+    /// Its worker is taken for dead this long after the claim or the last renewal.
+    pub heartbeat_timeout: Duration,
+}
 
 /// Which records a worker takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +62,7 @@ pub struct ClaimedRecord {
     /// The path or key within the lease's storage.
     pub path: String,
     /// What the recorded digest and size are of.
-    pub rule: Rule,
+    pub rule: DigestRule,
     /// What the content is compared with.
     pub reference: Reference,
     /// The verification, for the worker to finish.
@@ -92,7 +101,7 @@ impl Outcome {
     }
 }
 
-/// A sign of life for a lease.
+/// A heartbeat for a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renewal {
     /// The lease.
@@ -107,7 +116,7 @@ pub struct Renewal {
 pub struct Reaped {
     /// Records whose lease ran out, now failed and due again.
     pub timed_out: u64,
-    /// Leases of workers that gave no sign of life, whose records are due again as they were.
+    /// Leases of workers without a heartbeat, whose records are due again as they were.
     pub released: u64,
 }
 
@@ -118,14 +127,12 @@ pub trait Queue: Send + Sync {
     /// Leases the next due records that match, of one model and storage, in key order behind the last claim
     /// there (round and round), and turns by turns among models and storages. `None` if nothing is due.
     ///
-    /// The lease lasts for `lease` from the last progress, and while its worker is known to live: at the
-    /// longest `sign_of_life` after the last renewal.
+    /// The lease ends as its terms say, counted from `now`.
     async fn claim(
         &self,
         worker: &WorkerId,
         filter: &ClaimFilter,
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError>;
 
@@ -136,8 +143,7 @@ pub trait Queue: Send + Sync {
         worker: &WorkerId,
         model: Model,
         key: &RecordKey,
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError>;
 
@@ -149,8 +155,7 @@ pub trait Queue: Send + Sync {
     async fn renew(
         &self,
         renewals: &[Renewal],
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Vec<LeaseId>, StoreError>;
 
@@ -166,7 +171,7 @@ pub trait Queue: Send + Sync {
     ) -> Result<u64, StoreError>;
 
     /// Ends leases whose time is over: records of a lease past its deadline time out
-    /// ([`crate::Verification::time_out`]), those of a worker without a sign of life are released.
+    /// ([`crate::Verification::time_out`]), those of a worker without a heartbeat are released.
     async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError>;
 
     /// Makes failed records due whose retry time has come, at most `limit`. Returns how many.

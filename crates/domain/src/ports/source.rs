@@ -6,15 +6,15 @@ use async_trait::async_trait;
 
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::record::{Entry, Location};
+use crate::record::{Location, SourceRecord};
 use crate::time::Timestamp;
 
 /// Some rows of a model, in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePage {
-    /// What the rows say. One whose place cannot be resolved has [`crate::Rule::Unresolved`] with the reason, and
+    /// What the rows say. One whose place cannot be resolved has [`crate::DigestRule::Unresolved`] with the reason, and
     /// of its location what is known; a part that is not known is [`Location::UNKNOWN`].
-    pub rows: Vec<Entry>,
+    pub rows: Vec<SourceRecord>,
     /// Every row up to and including this key was read, whether it is in the page or not: the place to go on
     /// behind. `None`: there is none behind.
     pub read_to: Option<RecordKey>,
@@ -73,9 +73,9 @@ pub trait Source: Send + Sync {
     ) -> Result<SourcePage, SourceError>;
 
     /// As [`Source::page`], but only rows whose content the source says was changed at this time or later
-    /// ([`Entry::touched_at`]); an empty page with nothing behind it for models of which the source does not say
+    /// ([`SourceRecord::content_changed_at`]); an empty page with nothing behind it for models of which the source does not say
     /// such a thing. A page may have no rows and still say where to go on.
-    async fn touched(
+    async fn changed(
         &self,
         model: Model,
         since: Timestamp,

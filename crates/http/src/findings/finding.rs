@@ -101,8 +101,8 @@ impl<'a> From<&'a Record> for FindingBody<'a> {
             expected_checksum: expected(record).as_ref().map(Digest::tagged),
             calculated_checksum: failure.and_then(Failure::calculated).as_ref().map(Digest::tagged),
             checksum: history.checksum(),
-            gitlab_checksum: record.elsewhere,
-            gitlab_checksum_agrees: record.agrees(),
+            gitlab_checksum: record.source_checksum,
+            gitlab_checksum_agrees: record.matches_source(),
             owner: record.owner.as_deref(),
             last_checksum: history.last_checksum_at(),
             checksum_retry_count: history.retry_count,
@@ -157,7 +157,7 @@ fn line(row: impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use stocktake_domain::{
-        Baseline, Failed, History, KeyData, Model, Rule, Status, Succeeded, Verification,
+        Baseline, DigestRule, Failed, History, KeyData, Model, Status, Succeeded, Verification,
     };
 
     use super::*;
@@ -180,7 +180,7 @@ mod tests {
         record.location.path = "a, \"b\"".to_owned();
         record.expected = Some(expected);
         record.owner = Some("group/project".to_owned());
-        record.rule = Rule::SecureFile(KeyData("the key".to_owned()));
+        record.rule = DigestRule::SecureFile(KeyData("the key".to_owned()));
         record.status = failed(Failure::checksum_mismatch(expected, is), None);
         record
     }
@@ -208,9 +208,9 @@ mod tests {
     #[test]
     fn a_good_record_shows_both_checksums() {
         let mut record = testing::record(&[7]);
-        record.elsewhere = Some(Digest::Gitaly([0xab; 20]));
+        record.source_checksum = Some(Digest::Gitaly([0xab; 20]));
         let baseline = Some(Baseline { digest: Digest::Sha256([0xcd; 32]), at: at(0) });
-        let stage = Succeeded { agrees: Some(false) };
+        let stage = Succeeded { matches_source: Some(false) };
         record.status =
             Status::Succeeded(Verification::restore(History { baseline, ..History::default() }, stage));
         let (ours, theirs) = ("cd".repeat(32), "ab".repeat(20));

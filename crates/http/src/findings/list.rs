@@ -29,7 +29,7 @@ struct FindingParameters {
     #[param(inline)]
     checksum_state: Option<StateName>,
     /// Instead, if `true`: records whose content does not agree with the checksum of GitLab's own verification.
-    differing: Option<bool>,
+    mismatched: Option<bool>,
     /// The form of the answer; `json` by default.
     #[param(inline)]
     format: Option<FormatName>,
@@ -44,7 +44,7 @@ struct FindingParameters {
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
     InState(State),
-    Differing,
+    Mismatched,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,11 +115,11 @@ impl Query {
         let mut checker = Checker::new(&parameters);
         let model = checker.choice("model_name", |name| name.parse().ok());
         let state = checker.choice("checksum_state", |name| name.parse().ok()).unwrap_or(State::Failed);
-        let differing = checker.choice("differing", |text| text.parse().ok()).unwrap_or(false);
+        let mismatched = checker.choice("mismatched", |text| text.parse().ok()).unwrap_or(false);
         let format = checker.choice("format", format).unwrap_or_default();
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
         let place = place(&mut checker, model);
-        let wanted = if differing { Wanted::Differing } else { Wanted::InState(state) };
+        let wanted = if mismatched { Wanted::Mismatched } else { Wanted::InState(state) };
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { wanted, format, model, place, per_page }))
     }
@@ -155,7 +155,7 @@ impl Wanted {
                 let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
                 Ok(catalogue.page(&request).await?.records)
             }
-            Self::Differing => catalogue.differing(model, after, limit).await,
+            Self::Mismatched => catalogue.mismatched(model, after, limit).await,
         }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
         });
         mocks
             .catalogue
-            .expect_differing()
+            .expect_mismatched()
             .returning(move |model, after, limit| Ok(records(model, after, limit)));
         mocks
     }
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(walk("per_page=4", failed).await, [all[..4].to_vec(), all[4..].to_vec()]);
         let twos = all.chunks(2).map(<[_]>::to_vec).collect::<Vec<_>>();
         assert_eq!(walk("per_page=2", failed).await, twos);
-        assert_eq!(walk("per_page=2&differing=true", State::Pending).await, twos);
+        assert_eq!(walk("per_page=2&mismatched=true", State::Pending).await, twos);
         assert_eq!(walk("per_page=3", failed).await, [all[..3].to_vec(), all[3..].to_vec()]);
     }
 
@@ -294,16 +294,16 @@ mod tests {
     #[actix_web::test]
     async fn wrong_parameters_are_named_in_one_order() {
         let uploads = Place { model: Model::Uploads, key: key(&[1]) }.encode();
-        let elsewhere = format!("model_name=projects&cursor={uploads}");
-        let all = "cursor=x&per_page=0&format=xml&differing=1&checksum_state=FAILED&model_name=x";
+        let source_checksum = format!("model_name=projects&cursor={uploads}");
+        let all = "cursor=x&per_page=0&format=xml&mismatched=1&checksum_state=FAILED&model_name=x";
         let rows = [
             ("model_name=", "model_name does not have a valid value"),
             ("per_page=many", "per_page is invalid"),
             ("cursor=MW41", "cursor is invalid"),
-            (elsewhere.as_str(), "cursor is invalid"),
+            (source_checksum.as_str(), "cursor is invalid"),
             (
                 all,
-                "model_name does not have a valid value, checksum_state does not have a valid value, differing does \
+                "model_name does not have a valid value, checksum_state does not have a valid value, mismatched does \
                  not have a valid value, format does not have a valid value, per_page does not have a valid value, \
                  cursor is invalid",
             ),

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
-use stocktake_domain::ports::SyncState;
+use stocktake_domain::ports::ModelSyncState;
 use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
 use crate::Context;
@@ -51,13 +51,13 @@ pub(crate) async fn metrics(context: web::Data<Context>, request: HttpRequest) -
 struct Catalogue {
     snapshot: Arc<Snapshot>,
     open_jobs: usize,
-    syncs: Vec<SyncState>,
+    syncs: Vec<ModelSyncState>,
 }
 
 async fn catalogue(context: &Context) -> Result<Catalogue, ApiError> {
     let snapshot = context.summary.get(&context.api).await?;
     let open_jobs = context.api.jobs.open().await?.len();
-    Ok(Catalogue { snapshot, open_jobs, syncs: context.api.syncs.states().await? })
+    Ok(Catalogue { snapshot, open_jobs, syncs: context.api.sync_state.states().await? })
 }
 
 fn write_up(text: &mut String, up: u8) {
@@ -83,9 +83,9 @@ fn write_counts(text: &mut String, snapshot: &Snapshot) {
     let metadata_only = models.iter().map(|summary| by_model(summary.model, summary.metadata_only));
     let help = "Succeeded records of which only what their object store says was looked at, by model.";
     write_family(text, "stocktake_metadata_only", help, metadata_only);
-    let differing = models.iter().map(|summary| by_model(summary.model, summary.differing));
+    let mismatched = models.iter().map(|summary| by_model(summary.model, summary.mismatched));
     let help = "Succeeded records whose content does not agree with the checksum of GitLab's own verification, by model.";
-    write_family(text, "stocktake_differing", help, differing);
+    write_family(text, "stocktake_mismatched", help, mismatched);
     let oldest = models.iter().filter_map(|summary| {
         let at = summary.oldest_success?;
         Some(by_model(summary.model, seconds(at)))
@@ -98,17 +98,16 @@ fn write_jobs(text: &mut String, open: usize) {
     write_family(text, "stocktake_jobs_open", "Bulk jobs that are not over.", [format!(" {open}")]);
 }
 
-fn write_syncs(text: &mut String, syncs: &[SyncState]) {
-    let at = |state: &SyncState, time: Option<Timestamp>| Some(by_model(state.model, seconds(time?)));
+fn write_syncs(text: &mut String, syncs: &[ModelSyncState]) {
+    let at = |state: &ModelSyncState, time: Option<Timestamp>| Some(by_model(state.model, seconds(time?)));
     let read = syncs.iter().filter_map(|state| at(state, state.read_at));
     let help = "When the source's new rows were last read to their end, in seconds since 1970, by model.";
     write_family(text, "stocktake_sync_read_seconds", help, read);
-    let ended = syncs.iter().filter_map(|state| at(state, state.round.ended_at));
-    let help =
-        "When the last round over all rows of the source came to its end, in seconds since 1970, by model.";
-    write_family(text, "stocktake_sync_round_ended_seconds", help, ended);
-    let kept = syncs.iter().map(|state| by_model(state.model, state.round.kept));
-    let help = "Records kept in this round though the source has no row for them, because they were too many, by model.";
+    let ended = syncs.iter().filter_map(|state| at(state, state.full_scan.ended_at));
+    let help = "When the last full_scan over all rows of the source came to its end, in seconds since 1970, by model.";
+    write_family(text, "stocktake_sync_full_scan_ended_seconds", help, ended);
+    let kept = syncs.iter().map(|state| by_model(state.model, state.full_scan.kept));
+    let help = "Records kept in this full_scan though the source has no row for them, because they were too many, by model.";
     write_family(text, "stocktake_sync_kept", help, kept);
     let problem = syncs.iter().map(|state| by_model(state.model, u8::from(state.problem.is_some())));
     let help = "Whether the model could not be read from the source when last tried.";
@@ -141,7 +140,7 @@ fn write_family(text: &mut String, name: &str, help: &str, samples: impl IntoIte
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use stocktake_domain::ports::{ModelSummary, Round};
+    use stocktake_domain::ports::{FullScan, ModelSummary};
 
     use super::*;
     use crate::testing::{Mocks, send, unavailable};
@@ -157,16 +156,17 @@ mod tests {
                 failures: vec![(FailureKind::Missing, 3)],
                 bytes: 99,
                 metadata_only: 2,
-                differing: 4,
+                mismatched: 4,
                 oldest_success: Some(Timestamp::from_millis(1005)),
             }])
         });
-        mocks.syncs.expect_states().returning(|| {
-            let round = Round { kept: 5, ended_at: Some(Timestamp::from_millis(3500)), ..Round::default() };
+        mocks.sync_state.expect_states().returning(|| {
+            let full_scan =
+                FullScan { kept: 5, ended_at: Some(Timestamp::from_millis(3500)), ..FullScan::default() };
             let read_at = Some(Timestamp::from_millis(2000));
-            let uploads = SyncState { read_at, round, ..SyncState::new(Model::Uploads) };
+            let uploads = ModelSyncState { read_at, full_scan, ..ModelSyncState::new(Model::Uploads) };
             let problem = Some("no such table".to_owned());
-            Ok(vec![SyncState { problem, ..SyncState::new(Model::Projects) }, uploads])
+            Ok(vec![ModelSyncState { problem, ..ModelSyncState::new(Model::Projects) }, uploads])
         });
         let answer = send(&mocks.context(), TestRequest::get().uri("/metrics")).await;
         assert_eq!(answer.status, 200);
@@ -180,12 +180,12 @@ mod tests {
             "stocktake_failures{model=\"uploads\",kind=\"missing\"} 3",
             "stocktake_bytes{model=\"uploads\"} 99",
             "stocktake_metadata_only{model=\"uploads\"} 2",
-            "stocktake_differing{model=\"uploads\"} 4",
+            "stocktake_mismatched{model=\"uploads\"} 4",
             "stocktake_oldest_success_seconds{model=\"uploads\"} 1.005",
             "stocktake_jobs_open 0",
             "# TYPE stocktake_sync_problem gauge",
             "stocktake_sync_read_seconds{model=\"uploads\"} 2.000",
-            "stocktake_sync_round_ended_seconds{model=\"uploads\"} 3.500",
+            "stocktake_sync_full_scan_ended_seconds{model=\"uploads\"} 3.500",
             "stocktake_sync_kept{model=\"uploads\"} 5",
             "stocktake_sync_kept{model=\"projects\"} 0",
             "stocktake_sync_problem{model=\"uploads\"} 0",

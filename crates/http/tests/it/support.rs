@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    MockCatalogue, MockJobs, MockQueue, MockSyncs, MockTokens, Recalculated, Recalculation, StoreError,
+    MockCatalogue, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated, Recalculation, StoreError,
 };
 use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenId};
 use stocktake_http::{Api, HttpSettings, serve};
@@ -63,7 +63,7 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, metrics_elsewhere: bool
     catalogue.expect_get().returning(|_, _| Err(StoreError::Internal("row 7 is odd".into())));
     let mut jobs = MockJobs::new();
     jobs.expect_open().returning(|| Ok(vec![]));
-    let mut syncs = MockSyncs::new();
+    let mut syncs = MockSyncState::new();
     syncs.expect_states().returning(|| Ok(vec![]));
     let settings = HttpSettings {
         external_url: None,
@@ -79,7 +79,7 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, metrics_elsewhere: bool
         catalogue: Arc::new(catalogue),
         queue: Arc::new(MockQueue::new()),
         jobs: Arc::new(jobs),
-        syncs: Arc::new(syncs),
+        sync_state: Arc::new(syncs),
         tokens: Arc::new(tokens),
         authority: None,
         recalculation,

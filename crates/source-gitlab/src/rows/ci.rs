@@ -1,6 +1,6 @@
 //! The rows of the database of CI.
 
-use stocktake_domain::{KeyData, Model, Rule, Timestamp};
+use stocktake_domain::{DigestRule, KeyData, Model, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -114,7 +114,8 @@ impl Table for PipelineArtifact {
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
         let storage = storages.file(Shelf::Artifacts, self.file_store, "Ci::PipelineArtifactUploader");
         let encrypted = self.project_id.filter(|_| self.file_type == Some(PIPELINE_VARIABLES));
-        let rule = encrypted.and_then(|project| u64::try_from(project).ok()).map(Rule::PipelineArtifact);
+        let rule =
+            encrypted.and_then(|project| u64::try_from(project).ok()).map(DigestRule::PipelineArtifact);
         Facts {
             created_at: self.created_at,
             file_size: self.size,
@@ -171,8 +172,8 @@ impl Table for SecureFile {
         let path = self.path();
         let key = self.key_data.filter(|key| !key.is_empty());
         let rule = key.map_or_else(
-            || Rule::Unresolved("its key_data are empty, so that it cannot be decrypted".to_owned()),
-            |key| Rule::SecureFile(KeyData(key)),
+            || DigestRule::Unresolved("its key_data are empty, so that it cannot be decrypted".to_owned()),
+            |key| DigestRule::SecureFile(KeyData(key)),
         );
         Facts {
             created_at: self.created_at,

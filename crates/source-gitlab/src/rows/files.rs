@@ -1,6 +1,6 @@
 //! Rows of single files: LFS objects, external diffs, pages, attestations.
 
-use stocktake_domain::{Model, Rule, Timestamp};
+use stocktake_domain::{DigestRule, Model, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -96,7 +96,7 @@ impl Table for MergeRequestDiff {
         let length = known.diff_lengths.get(&self.id).and_then(|length| u64::try_from(*length).ok());
         Facts {
             created_at: self.created_at,
-            rule: length.map_or(Rule::Stored, Rule::Length),
+            rule: length.map_or(DigestRule::Stored, DigestRule::Length),
             // What lies in the database has no checksum, and never will.
             disabled: !self.is_a_file(),
             owner: Owner::project(self.project_id),

@@ -1,6 +1,6 @@
 //! The rows of packages and of the dependency proxy.
 
-use stocktake_domain::{Digest, Model, Rule, Timestamp};
+use stocktake_domain::{Digest, DigestRule, Model, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -123,7 +123,7 @@ impl Table for NugetSymbol {
             file_size: self.size,
             expected,
             // Without a digest there is nothing that would be of other bytes than those stored.
-            rule: expected.map_or(Rule::Stored, |_| Rule::PortablePdb),
+            rule: expected.map_or(DigestRule::Stored, |_| DigestRule::PortablePdb),
             owner: Owner::project(self.project_id),
             ..Facts::at(storage, self.path())
         }
@@ -206,10 +206,11 @@ impl Table for DependencyProxyManifest {
 
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
         let expected: Option<Digest> = self.digest.as_deref().and_then(digest::of_manifest);
-        let Self { id, group_id, created_at, updated_at: touched_at, size, file_store, file, .. } = self;
+        let Self { id, group_id, created_at, updated_at: content_changed_at, size, file_store, file, .. } =
+            self;
         Facts {
             expected,
-            touched_at,
+            content_changed_at,
             ..proxied(storages, id, group_id, created_at, size, file_store, file.as_ref())
         }
     }

@@ -61,8 +61,8 @@ fn repository(
         .clone()
         .and_then(|project| storages.git(project.repository_storage.as_deref().unwrap_or_default()));
     let path = found.and_then(|project| Ok(format!("{}{suffix}.git", known.disk_path(project)?)));
-    let touched_at = project.and_then(|id| known.projects.get(&id)?.last_repository_updated_at);
-    Facts { created_at, touched_at, owner: Owner::project(project), ..Facts::at(storage, path) }
+    let content_changed_at = project.and_then(|id| known.projects.get(&id)?.last_repository_updated_at);
+    Facts { created_at, content_changed_at, owner: Owner::project(project), ..Facts::at(storage, path) }
 }
 
 row! {

@@ -1,6 +1,6 @@
 //! The rows of uploads, whose path means what their uploader says.
 
-use stocktake_domain::{Model, Rule, Timestamp};
+use stocktake_domain::{DigestRule, Model, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -62,7 +62,7 @@ impl Table for Upload {
             file_size: self.size,
             expected: self.checksum.as_deref().and_then(digest::of_text),
             // As GitLab has it, such an upload is broken wherever its file lies.
-            rule: self.missing_owner(known).map_or(Rule::Stored, Rule::Unresolved),
+            rule: self.missing_owner(known).map_or(DigestRule::Stored, DigestRule::Unresolved),
             owner: self.owner(),
             ..Facts::at(storage, self.path(known, storages))
         }
@@ -165,7 +165,12 @@ mod tests {
     use super::*;
 
     /// What is made of a local upload of this uploader and owner, of which no row is there.
-    fn orphaned(uploader: &str, model: &str, id: Option<i64>, path: &str) -> (Result<String, String>, Rule) {
+    fn orphaned(
+        uploader: &str,
+        model: &str,
+        id: Option<i64>,
+        path: &str,
+    ) -> (Result<String, String>, DigestRule) {
         let upload = Upload {
             id: 7,
             size: None,
@@ -202,7 +207,7 @@ mod tests {
             assert_eq!(path.ok().as_deref(), expected, "{uploader} {model}");
             let id = id.map(|id| id.to_string()).unwrap_or_default();
             let why = format!("The model which owns this Upload is missing. Upload ID#7, {model} ID#{id}");
-            assert_eq!(rule, Rule::Unresolved(why), "{uploader} {model}");
+            assert_eq!(rule, DigestRule::Unresolved(why), "{uploader} {model}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rows whose state older versions keep in the row itself: snippet repositories and Terraform states.
 
-use stocktake_domain::{Model, Rule, Timestamp};
+use stocktake_domain::{DigestRule, Model, Timestamp};
 
 use super::repositories::shard;
 use super::table;
@@ -49,7 +49,7 @@ impl Table for SnippetRepository {
         let snippet = known.snippets.get(&self.id);
         Facts {
             owner: Owner::project(snippet.and_then(|snippet| snippet.project_id)),
-            touched_at: snippet.and_then(|snippet| snippet.updated_at),
+            content_changed_at: snippet.and_then(|snippet| snippet.updated_at),
             ..Facts::at(shard(self.shard_id, known, storages), path)
         }
     }
@@ -106,13 +106,13 @@ impl Table for TerraformVersion {
         });
         let key = project.and_then(|project| u64::try_from(project).ok());
         // There was no such column while all were encrypted.
-        let rule = key.filter(|_| self.is_encrypted != Some(false)).map(Rule::TerraformState);
+        let rule = key.filter(|_| self.is_encrypted != Some(false)).map(DigestRule::TerraformState);
         Facts {
             created_at: self.created_at,
             rule: rule.unwrap_or_default(),
             mutable: !versioned,
             owner: Owner::project(project),
-            touched_at: self.updated_at,
+            content_changed_at: self.updated_at,
             ..Facts::at(storage, path)
         }
     }

@@ -47,7 +47,7 @@ async fn touched(url: &str, model: Model, since: &str, limit: u32) -> (Vec<i64>,
     let (source, since) = (source(url), Timestamp::parse_rfc3339(since).unwrap());
     let (mut ids, mut pages, mut after) = (Vec::new(), 0, None);
     loop {
-        let page = source.touched(model, since, after.take(), limit).await.unwrap();
+        let page = source.changed(model, since, after.take(), limit).await.unwrap();
         pages += 1;
         ids.extend(page.rows.iter().filter_map(|row| row.key.as_integer()));
         match page.read_to {
@@ -119,12 +119,12 @@ async fn what_was_changed_says_when() {
     let source = source(&url);
     for model in Model::ALL {
         let since = Timestamp::parse_rfc3339("2025-01-01T00:00:00Z").unwrap();
-        let page = source.touched(model, since, None, 1000).await.unwrap();
+        let page = source.changed(model, since, None, 1000).await.unwrap();
         let expected: Vec<_> =
-            fixture.of(model.name()).filter(|record| record.touched_at.is_some()).map(row).collect();
+            fixture.of(model.name()).filter(|record| record.content_changed_at.is_some()).map(row).collect();
         assert_eq!(page.rows, expected, "{model}");
         for touched in page.rows {
-            let again = source.touched(model, touched.touched_at.unwrap(), None, 1000).await.unwrap();
+            let again = source.changed(model, touched.content_changed_at.unwrap(), None, 1000).await.unwrap();
             assert!(again.rows.contains(&touched), "{model} {touched:?}");
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stocktake_domain::ports::{Claim, Source as _, SourceError};
-use stocktake_domain::{Location, Model, Rule};
+use stocktake_domain::{DigestRule, Location, Model};
 use stocktake_source_gitlab::{GitlabSettings, GitlabSource, grants};
 use stocktake_testbed::{GitlabFixture, PgCluster, postgres};
 
@@ -70,9 +70,9 @@ async fn what_may_not_be_read_is_named() {
     // Without the right to see users, their uploads are taken to have owners; and no checksum is shown.
     let uploads = all(&source, Model::Uploads, 1000).await;
     assert_eq!(uploads.len(), fixture.of("uploads").count());
-    assert!(uploads.iter().all(|row| row.elsewhere.is_none()));
+    assert!(uploads.iter().all(|row| row.source_checksum.is_none()));
     let ownerless = uploads.iter().find(|row| row.key.as_integer() == Some(50)).unwrap();
-    assert_eq!(ownerless.rule, Rule::Stored);
+    assert_eq!(ownerless.rule, DigestRule::Stored);
 }
 
 #[tokio::test]

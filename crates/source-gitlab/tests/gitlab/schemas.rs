@@ -106,7 +106,7 @@ async fn a_verification_that_gitlab_begins_is_seen_at_the_next_survey() {
     postgres().sql(&url, "TRUNCATE pages_deployment_states").unwrap();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
-    let shown = async || source.page(Model::PagesDeployments, None, 1).await.unwrap().rows[0].elsewhere;
+    let shown = async || source.page(Model::PagesDeployments, None, 1).await.unwrap().rows[0].source_checksum;
     assert_eq!(shown().await, None);
     postgres().sql(&url, "INSERT INTO pages_deployment_states VALUES (1, now(), 2, '0123')").unwrap();
     assert!(unreadable(&source).await.is_empty());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stocktake_domain::ports::{Readable, Source as _};
-use stocktake_domain::{Digest, Entry, Location, Metadata, Model, ModelKind, RecordKey, Timestamp};
+use stocktake_domain::{Digest, Location, Metadata, Model, ModelKind, RecordKey, SourceRecord, Timestamp};
 use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Shelf, Storages, Stores};
 use stocktake_testbed::GitlabRecord;
 
@@ -33,7 +33,7 @@ pub(crate) fn decomposed(main: &str, ci: &str) -> GitlabSource {
 }
 
 /// All rows of a model, read by pages of so many.
-pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<Entry> {
+pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<SourceRecord> {
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let page = source.page(model, after.take(), limit).await.unwrap();
@@ -47,11 +47,11 @@ pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<
 }
 
 /// What the row of a record is to be.
-pub(crate) fn row(record: &GitlabRecord) -> Entry {
+pub(crate) fn row(record: &GitlabRecord) -> SourceRecord {
     let location = Location { storage: record.storage.clone(), path: record.path.clone() };
     let time = |text: Option<&str>| text.map(|text| Timestamp::parse_rfc3339(text).unwrap());
     let kind = record.model.parse::<Model>().unwrap().kind();
-    Entry {
+    SourceRecord {
         created_at: time(record.created_at),
         file_size: record.file_size,
         expected: record.expected.as_ref().map(|text| text.parse().unwrap()),
@@ -59,9 +59,9 @@ pub(crate) fn row(record: &GitlabRecord) -> Entry {
         mutable: record.mutable,
         disabled: record.disabled,
         owner: record.owner.map(ToOwned::to_owned),
-        elsewhere: record.elsewhere.as_ref().map(|text| shown(kind, text)),
-        touched_at: time(record.touched_at),
-        ..Entry::new(RecordKey::integer(record.id), location)
+        source_checksum: record.source_checksum.as_ref().map(|text| shown(kind, text)),
+        content_changed_at: time(record.content_changed_at),
+        ..SourceRecord::new(RecordKey::integer(record.id), location)
     }
 }
 

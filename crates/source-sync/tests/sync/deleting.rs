@@ -8,10 +8,10 @@ async fn a_table_that_seems_empty_deletes_nothing() {
     world.source.delete(LFS, 1..=12);
     let report = world.once(false).await.unwrap();
     assert_eq!(numbers(&line(&report, LFS)), [0, 0, 0, 0, 0, 12]);
-    assert_eq!((world.keys(LFS).len(), world.state(LFS).round.kept), (12, 12));
+    assert_eq!((world.keys(LFS).len(), world.state(LFS).full_scan.kept), (12, 12));
     let report = world.once(true).await.unwrap();
     assert_eq!(numbers(&line(&report, LFS)), [0, 0, 0, 0, 12, 0]);
-    assert_eq!((world.keys(LFS).len(), world.state(LFS).round.kept), (0, 0));
+    assert_eq!((world.keys(LFS).len(), world.state(LFS).full_scan.kept), (0, 0));
     assert_eq!(world.keys(UPLOADS).len(), 12);
 }
 
@@ -31,7 +31,7 @@ async fn a_round_deletes_half_and_keeps_the_rest() {
         let left = u64::try_from(world.keys(LFS).len()).unwrap();
         assert_eq!(left + line.deleted, u64::try_from(rows).unwrap());
         let state = world.state(LFS);
-        assert_eq!((state.round.deleted, state.round.kept), (line.deleted, line.kept));
+        assert_eq!((state.full_scan.deleted, state.full_scan.kept), (line.deleted, line.kept));
     }
 }
 
@@ -44,13 +44,13 @@ async fn a_kill_does_not_forget_what_a_round_has_deleted() {
     world.source.delete(LFS, 2..=700);
     world.source.delete(LFS, 800..=1_400);
     let task = world.spawn_once("killed");
-    world.store.until(|tables| tables.states[&LFS].round.deleted == 699).await;
+    world.store.until(|tables| tables.states[&LFS].full_scan.deleted == 699).await;
     task.abort();
     task.await.unwrap_err();
     tokio::time::sleep(MINUTE).await;
     let report = world.once(false).await.unwrap();
     assert_eq!((line(&report, LFS).deleted, line(&report, LFS).kept), (0, 601));
-    assert_eq!(world.state(LFS).round.deleted, 699);
+    assert_eq!(world.state(LFS).full_scan.deleted, 699);
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,9 +72,9 @@ async fn the_schedule_finds_deleted_rows_within_its_round_and_keeps_to_the_same_
     world.source.delete(UPLOADS, 1..=12);
     tokio::time::sleep(80 * HOUR).await;
     running.stop().await;
-    // The last row goes a round later than others: a source that lags behind ends before it as well.
+    // The last row goes a full scan later than others: a source that lags behind ends before it as well.
     assert_eq!(world.keys(LFS), [1, 2, 4, 5, 6, 7, 8, 9, 10, 11]);
-    assert_eq!((world.keys(UPLOADS).len(), world.state(UPLOADS).round.kept), (12, 12));
+    assert_eq!((world.keys(UPLOADS).len(), world.state(UPLOADS).full_scan.kept), (12, 12));
 }
 
 #[tokio::test(start_paused = true)]

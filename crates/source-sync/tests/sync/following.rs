@@ -9,7 +9,7 @@ use crate::support::{HOUR, LFS, MINUTE, UPLOADS, World, key};
 /// A world whose schedule looks at no row a second time by itself.
 fn without_rounds(keys: impl IntoIterator<Item = i64> + Clone) -> World {
     let mut world = World::with_rows(keys);
-    world.settings.round = 100_000 * HOUR;
+    world.settings.full_scan = 100_000 * HOUR;
     world
 }
 
@@ -41,7 +41,7 @@ async fn a_first_sync_that_was_killed_goes_on_where_it_was() {
         world.store.until(|tables| tables.states[&UPLOADS].read_at.is_some()).await;
         running.stop().await;
         assert!(world.keys(UPLOADS).into_iter().eq(1..=38));
-        // Two pages at the most were read for nothing, and the last and the round's first once more.
+        // Two pages at the most were read for nothing, and the last and the full scan's first once more.
         assert!(world.source.rows().read - read <= 38 + 5, "{hang}");
         assert!(world.source.rows().read <= 38 + 3 * 5 + 5, "{hang}");
     }
@@ -53,7 +53,7 @@ fn without_rows_of_others(keys: impl IntoIterator<Item = i64>) -> World {
     world
 }
 
-/// Each model before has a piece of new rows and one of its round.
+/// Each model before has a piece of new rows and one of its full scan.
 fn first_piece_of_uploads() -> u64 {
     let before = Model::ALL.iter().position(|model| *model == UPLOADS).unwrap();
     2 * u64::try_from(before).unwrap()
@@ -129,13 +129,13 @@ async fn touched_rows_become_pending_again_once() {
     let world = without_rounds(1..=12);
     let running = world.run("one");
     tokio::time::sleep(20 * MINUTE).await;
-    let touch = |row: i64, touched_at: Timestamp| {
-        world.source.put_as(LFS, row, |row| row.touched_at = Some(touched_at));
+    let touch = |row: i64, content_changed_at: Timestamp| {
+        world.source.put_as(LFS, row, |row| row.content_changed_at = Some(content_changed_at));
     };
     touch(3, world.now());
     // A change that is committed some minutes after its time.
     touch(9, world.now().before(5 * MINUTE));
-    // Longer ago than is looked: only a round finds it.
+    // Longer ago than is looked: only a full scan finds it.
     touch(10, world.now().before(2 * HOUR));
     tokio::time::sleep(HOUR).await;
     assert_eq!(world.store.tables().recalculated, [(LFS, 3), (LFS, 9)]);
@@ -154,8 +154,8 @@ async fn what_was_touched_while_nobody_looked_is_found() {
     let running = world.run("one");
     tokio::time::sleep(20 * MINUTE).await;
     running.stop().await;
-    let touched_at = Some(world.now().after(MINUTE));
-    world.source.put_as(LFS, 3, |row| row.touched_at = touched_at);
+    let content_changed_at = Some(world.now().after(MINUTE));
+    world.source.put_as(LFS, 3, |row| row.content_changed_at = content_changed_at);
     tokio::time::sleep(100 * HOUR).await;
     let running = world.run("two");
     tokio::time::sleep(MINUTE).await;

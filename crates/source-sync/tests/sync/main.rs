@@ -3,9 +3,9 @@
 
 mod deleting;
 mod following;
+mod full_scans;
 mod holding;
 mod orphans;
 mod outages;
 mod pacing;
-mod rounds;
 mod support;

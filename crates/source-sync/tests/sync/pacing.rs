@@ -1,4 +1,4 @@
-//! How the schedule spreads its rounds over the day.
+//! How the schedule spreads its full scans over the day.
 
 use crate::support::{HOUR, LFS, MINUTE, UPLOADS, World};
 
@@ -31,7 +31,7 @@ async fn all_rows_are_looked_at_about_once_a_day() {
 #[tokio::test(start_paused = true)]
 async fn pieces_that_are_due_more_often_than_is_looked_come_together() {
     let mut world = World::new();
-    world.settings.round = HOUR;
+    world.settings.full_scan = HOUR;
     world.source.put(LFS, 1..=1_000);
     world.once(false).await.unwrap();
     let running = world.run("one");

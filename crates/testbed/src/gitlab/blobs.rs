@@ -38,7 +38,7 @@ fn lfs_objects() -> Vec<GitlabRecord> {
         one.with("INSERT INTO lfs_objects_projects (lfs_object_id, project_id) VALUES (1, 42), (1, 2)")
             .of("flights/tower/lights")
             .state(table, key, 2, &oid)
-            .elsewhere(&oid),
+            .source_checksum(&oid),
         // Nobody knows when, nor whose; the state waits, with a checksum of before.
         two.undated().state(table, key, 0, "12"),
         three,
@@ -79,13 +79,13 @@ fn diffs() -> Vec<GitlabRecord> {
             .with(&files(1, "(0, 0, 70), (1, 100, 23), (2, 70, 30)"))
             .bytes(content.as_str())
             .state(states.0, states.1, 2, &sha256(&content))
-            .elsewhere(sha256(&content))
+            .source_checksum(sha256(&content))
             .rule("length:123"),
         row(2, "collected", "'diff-2', 2, true")
             .at("external_diffs-bucket", "merge_request_diffs/mr-4/diff-2")
             .bytes(content)
             .state(states.0, states.1, 2, "0123")
-            .elsewhere("0123"),
+            .source_checksum("0123"),
         // In the database, or without a file at all: never checksummed.
         row(3, "collected", "NULL, 1, false").at("external_diffs-disk", "-").disabled(),
         row(4, "empty", "'diff-4', 1, true")
@@ -172,8 +172,8 @@ fn terraform() -> anyhow::Result<Vec<GitlabRecord>> {
             .rule("terraform_state:1")
             .bytes(one)
             .state(states.0, states.1, 2, &digest)
-            .elsewhere(digest)
-            .older(|record| record.elsewhere = Some("0c".repeat(32))),
+            .source_checksum(digest)
+            .older(|record| record.source_checksum = Some("0c".repeat(32))),
         terraform_version(2, 1, "1, 2, '2.tfstate', false")
             .at("terraform_state-bucket", format!("{}/uuid1/2.tfstate", hashed(1)))
             .bytes(terraform_plain(2))

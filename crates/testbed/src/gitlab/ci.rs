@@ -42,12 +42,12 @@ fn artifacts() -> Vec<GitlabRecord> {
             .at("artifacts-disk", below(1, "artifacts.zip"))
             .digest(format!("sha256:{digest}"))
             .state(table, key, 2, &digest)
-            .elsewhere(&digest),
+            .source_checksum(&digest),
         // The path that is final counts in object storage only.
         artifact(2, 101, &long, &format!("1, 'artifacts.zip', 2, NULL, 2, '{last}'"))
             .at("artifacts-bucket", last)
             .state(table, key, 2, &shown_size(123))
-            .elsewhere("0123"),
+            .source_checksum("0123"),
         artifact(3, 101, "archive", &format!("1, 'a.zip', 1, NULL, NULL, '{last}'"))
             .at("artifacts-disk", below(3, "a.zip"))
             .state(table, key, 3, ""),
@@ -88,7 +88,7 @@ fn pipeline_artifacts() -> anyhow::Result<Vec<GitlabRecord>> {
         // No row of the state's own, so that the column counts.
         row(1, COVERAGE, &format!("'coverage.json', 1, 1, {}", legacy(&digest)))
             .at("artifacts-disk", below(1, "coverage.json"))
-            .elsewhere(&digest),
+            .source_checksum(&digest),
         row(2, variables, "'variables.json', 2, 3, 0, NULL")
             .at("artifacts-bucket", below(2, "variables.json"))
             .bytes(seal(key, 2, variables.as_bytes())?)
@@ -97,12 +97,12 @@ fn pipeline_artifacts() -> anyhow::Result<Vec<GitlabRecord>> {
         row(3, COVERAGE, &format!("'q.json', 1, 2, {}", legacy(&digest)))
             .at("artifacts-disk", below(3, "q.json"))
             .state(states.0, states.1, 3, "")
-            .older(|record| record.elsewhere = Some(sha256(COVERAGE))),
+            .older(|record| record.source_checksum = Some(sha256(COVERAGE))),
         // One with its defaults does not: a size of three digits, packed.
         row(4, &quality, &format!("'q.json', 2, 2, {}", legacy("0123")))
             .at("artifacts-bucket", below(4, "q.json"))
             .with("INSERT INTO p_ci_pipeline_artifact_states (pipeline_artifact_id) VALUES (4)")
-            .elsewhere("0123"),
+            .source_checksum("0123"),
     ])
 }
 
@@ -133,7 +133,7 @@ fn secure_files() -> anyhow::Result<Vec<GitlabRecord>> {
             .at("ci_secure_files-disk", below(1))
             .rule(format!("secure_file:{key}"))
             .state("ci_secure_file_states", "ci_secure_file_id", 2, geo)
-            .elsewhere(geo),
+            .source_checksum(geo),
         row(2, &format!("2, '{key}'"))
             .at("ci_secure_files-bucket", below(2))
             .rule(format!("secure_file:{key}")),

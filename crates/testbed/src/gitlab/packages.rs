@@ -47,8 +47,8 @@ fn files() -> Vec<GitlabRecord> {
             .at("packages-disk", below(1))
             .digest(format!("sha256:{sha256}"))
             .state(states.0, states.1, 2, &sha256)
-            .elsewhere(&sha256)
-            .older(|record| record.elsewhere = None),
+            .source_checksum(&sha256)
+            .older(|record| record.source_checksum = None),
         // Maven's: no SHA-256. Npm's: SHA-1 alone. The project is the package's.
         row(2, FILE, &format!("NULL, 1, '{md5}', '{sha1}', NULL"))
             .at("packages-disk", below(2))
@@ -75,7 +75,7 @@ fn files() -> Vec<GitlabRecord> {
         )
         .with("INSERT INTO packages_package_file_states (package_file_id) VALUES (7)")
         .at("packages-disk", below(7))
-        .elsewhere(&sha256),
+        .source_checksum(&sha256),
     ]
 }
 

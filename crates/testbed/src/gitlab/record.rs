@@ -62,17 +62,17 @@ pub struct GitlabRecord {
     /// The full path of the project or group.
     pub owner: Option<&'static str>,
     /// What GitLab's own verification recorded, as it is shown; `None` if that is no checksum.
-    pub elsewhere: Option<String>,
+    pub source_checksum: Option<String>,
     /// When GitLab says that the content was last changed, RFC 3339.
-    pub touched_at: Option<&'static str>,
+    pub content_changed_at: Option<&'static str>,
     /// What becomes of it in a [`super::GitlabWorld`].
     pub outcome: GitlabOutcome,
     /// The checksum that is shown if it succeeds: of the stored bytes, of the refs, of the tags. Known only of what a
     /// [`super::GitlabWorld`] has laid out.
     pub checksum: Option<String>,
-    /// Whether the content agrees with [`GitlabRecord::elsewhere`]; `None` if there is nothing to compare. Known only of
+    /// Whether the content agrees with [`GitlabRecord::source_checksum`]; `None` if there is nothing to compare. Known only of
     /// what a [`super::GitlabWorld`] has laid out.
-    pub agrees: Option<bool>,
+    pub matches_source: Option<bool>,
     /// What is laid out.
     pub(super) content: Content,
     /// The statements that make the row.
@@ -102,11 +102,11 @@ impl GitlabRecord {
             mutable: false,
             disabled: false,
             owner: None,
-            elsewhere: None,
-            touched_at: None,
+            source_checksum: None,
+            content_changed_at: None,
             outcome: GitlabOutcome::Succeeded,
             checksum: None,
-            agrees: None,
+            matches_source: None,
             content: Content::Nothing,
             insert: format!("INSERT INTO {table} ({key}, {columns}) VALUES ({id}, {values})"),
             newer: false,
@@ -185,7 +185,7 @@ impl GitlabRecord {
 
     /// Was last changed then, if that is known.
     pub(super) fn touched(mut self, at: Option<&'static str>) -> Self {
-        self.touched_at = at;
+        self.content_changed_at = at;
         self
     }
 
@@ -218,8 +218,8 @@ impl GitlabRecord {
     }
 
     /// Its checksum by GitLab is shown.
-    pub(super) fn elsewhere(mut self, text: impl Into<String>) -> Self {
-        self.elsewhere = Some(text.into());
+    pub(super) fn source_checksum(mut self, text: impl Into<String>) -> Self {
+        self.source_checksum = Some(text.into());
         self
     }
 

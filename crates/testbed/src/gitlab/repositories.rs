@@ -32,7 +32,7 @@ fn projects() -> Vec<GitlabRecord> {
             .git(Shape::Pooled)
             .of(PLANNER)
             .state("project_states", "project_id", 2, checksum)
-            .elsewhere(checksum),
+            .source_checksum(checksum),
         project(2, "second", "1", PUSHED_TO_2)
             .at("git-second", format!("@hashed/{}.git", hashed(2)))
             .git(Shape::Reftable)
@@ -134,9 +134,9 @@ fn snippets() -> Vec<GitlabRecord> {
             .at("git-default", format!("{}.git", disk(1)))
             .git(Shape::Empty)
             .state("snippet_repository_states", "snippet_repository_id", 2, &zeros)
-            .elsewhere(&zeros)
+            .source_checksum(&zeros)
             .touched(Some("2025-02-06T00:00:00Z"))
-            .older(|record| record.elsewhere = Some("0d".repeat(20))),
+            .older(|record| record.source_checksum = Some("0d".repeat(20))),
         snippet(2, "2", &disk(2))
             .at("git-second", format!("{}.git", disk(2)))
             .git(Shape::Loose)

@@ -60,7 +60,7 @@ impl GitlabWorld {
             let laid = lay(&ground, record)?;
             settle(record, &laid);
             let is_good = record.outcome == GitlabOutcome::Succeeded;
-            if let Some(checksum) = laid.elsewhere.as_ref().filter(|_| is_good) {
+            if let Some(checksum) = laid.source_checksum.as_ref().filter(|_| is_good) {
                 states.push_str(&repositories::state(record, checksum));
             }
         }
@@ -109,7 +109,7 @@ struct Laid {
     /// Its size in bytes, if it is one file or object.
     size: Option<usize>,
     /// What GitLab's own verification makes of it, if that is put into the database only now.
-    elsewhere: Option<String>,
+    source_checksum: Option<String>,
     /// What is to be named in the text of a failure.
     at: String,
 }
@@ -144,14 +144,14 @@ fn settle(record: &mut GitlabRecord, laid: &Laid) {
         GitlabOutcome::Disabled => return,
     }
     record.checksum.clone_from(&laid.checksum);
-    if let Some(checksum) = &laid.elsewhere {
-        if record.elsewhere.is_none() || !faults::has_other_checksum(record) {
-            record.elsewhere = Some(checksum.clone());
+    if let Some(checksum) = &laid.source_checksum {
+        if record.source_checksum.is_none() || !faults::has_other_checksum(record) {
+            record.source_checksum = Some(checksum.clone());
         }
-        record.agrees = Some(record.elsewhere.as_ref() == Some(checksum));
-    } else if let Some(elsewhere) = &record.elsewhere {
-        let is = if elsewhere.len() == 64 { laid.checksum.clone() } else { laid.size.map(shown_size) };
-        record.agrees = Some(is.as_ref() == Some(elsewhere));
+        record.matches_source = Some(record.source_checksum.as_ref() == Some(checksum));
+    } else if let Some(source_checksum) = &record.source_checksum {
+        let is = if source_checksum.len() == 64 { laid.checksum.clone() } else { laid.size.map(shown_size) };
+        record.matches_source = Some(is.as_ref() == Some(source_checksum));
     }
 }
 

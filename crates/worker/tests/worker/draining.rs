@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stocktake_domain::ports::{ClaimFilter, Queue as _, WorkerId};
+use stocktake_domain::ports::{ClaimFilter, LeaseTerms, Queue as _, WorkerId};
 use stocktake_domain::{ContentError, FailureKind, Model, State, Timestamp};
 use stocktake_worker::{Progress, Tally};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +83,12 @@ async fn draining_waits_for_others_and_takes_over_what_they_leave() {
         limit: 1,
     };
     let (dead, minute) = (WorkerId("dead".to_owned()), Duration::from_secs(60));
-    world.queue.claim(&dead, &filter, minute * 60, minute, world.now()).await.unwrap().unwrap();
+    world
+        .queue
+        .claim(&dead, &filter, LeaseTerms { duration: minute * 60, heartbeat_timeout: minute }, world.now())
+        .await
+        .unwrap()
+        .unwrap();
     let began = world.now();
     assert_eq!(drain(&world, &[], None).await.succeeded, 1);
     assert!(world.now().since(began) > minute);

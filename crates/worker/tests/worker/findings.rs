@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use stocktake_domain::FailureKind::{Altered, Invalid, Missing, Unreadable};
 use stocktake_domain::{
-    Algorithm, Algorithms, Baseline, ContentError, Digest, FailureKind, History, Model, Pending, Record,
-    Rule, State, Status, Timestamp, Verification,
+    Algorithm, Algorithms, Baseline, ContentError, Digest, DigestRule, FailureKind, History, Model, Pending,
+    Record, State, Status, Timestamp, Verification,
 };
 
 use crate::support::World;
@@ -72,7 +72,7 @@ async fn each_kind_of_failure_is_recorded_with_its_text() {
 #[tokio::test(start_paused = true)]
 async fn a_record_without_a_place_is_invalid_and_mixes_up_no_others() {
     let world = World::new(&["main"]);
-    let lost = |record: &mut Record| record.rule = Rule::Unresolved("project 7 is gone".to_owned());
+    let lost = |record: &mut Record| record.rule = DigestRule::Unresolved("project 7 is gone".to_owned());
     world.content("main").put("bad", Piece::Bad(ContentError::MissingRepository));
     world.add(Model::Uploads, 1, "main", "good");
     world.add_as(Model::Uploads, 2, "main", "never read", lost);

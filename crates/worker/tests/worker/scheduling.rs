@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stocktake_domain::ports::{ClaimFilter, MockJobs, Queue as _, StoreError, WorkerId};
+use stocktake_domain::ports::{ClaimFilter, LeaseTerms, MockJobs, Queue as _, StoreError, WorkerId};
 use stocktake_domain::{
     ContentError, Job, JobId, JobState, Model, NewJob, RecordKey, Selection, State, Timestamp,
 };
@@ -171,7 +171,12 @@ async fn leases_of_the_dead_are_cleared_away() {
         limit: 1,
     };
     let dead = WorkerId("dead".to_owned());
-    world.queue.claim(&dead, &filter, DAY, MINUTE, world.now()).await.unwrap().unwrap();
+    world
+        .queue
+        .claim(&dead, &filter, LeaseTerms { duration: DAY, heartbeat_timeout: MINUTE }, world.now())
+        .await
+        .unwrap()
+        .unwrap();
     let (stop, task) = run(scheduler(&world, &Arc::new(Backlog::default())));
     world.queue.until(|tables| tables.leases.is_empty()).await;
     assert_eq!(world.state(Model::Uploads, 1), State::Pending);

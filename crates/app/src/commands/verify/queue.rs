@@ -8,8 +8,8 @@ use stocktake_domain::ports::{Queue, StoreError};
 use stocktake_domain::{Clock as _, Model, NewJob, Selection, Timestamp};
 use stocktake_worker::Scheduler;
 
-use crate::chance::SystemClock;
 use crate::settings::Settings;
+use crate::system::SystemClock;
 
 /// Who asked, in the list of bulk jobs.
 const REQUESTED_BY: &str = "stocktake verify";

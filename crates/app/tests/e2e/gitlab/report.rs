@@ -33,16 +33,16 @@ on_both_databases! {
         for record in ending(&world, |outcome| *outcome == GitlabOutcome::Succeeded) {
             let found = good.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not good", record.model, record.id));
             assert_eq!(found["checksum"].as_str(), record.checksum.as_deref(), "{found}");
-            assert_eq!(found["gitlab_checksum"].as_str(), record.elsewhere.as_deref(), "{found}");
-            assert_eq!(found["gitlab_checksum_agrees"].as_bool(), record.agrees, "{found}");
+            assert_eq!(found["gitlab_checksum"].as_str(), record.source_checksum.as_deref(), "{found}");
+            assert_eq!(found["gitlab_checksum_agrees"].as_bool(), record.matches_source, "{found}");
         }
         let disabled = world.export(&["--state", "disabled"]);
         let expected = ending(&world, |outcome| *outcome == GitlabOutcome::Disabled);
         assert_eq!(disabled.keys().cloned().collect::<Vec<_>>(), expected.into_iter().map(key).collect::<Vec<_>>());
 
-        let differing = world.export(&["--differing"]);
-        let expected = world.gitlab.records.iter().filter(|record| record.agrees == Some(false)).map(key);
-        assert_eq!(differing.into_keys().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        let mismatched = world.export(&["--mismatched"]);
+        let expected = world.gitlab.records.iter().filter(|record| record.matches_source == Some(false)).map(key);
+        assert_eq!(mismatched.into_keys().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 
     fn the_same_is_told_over_http(database) {

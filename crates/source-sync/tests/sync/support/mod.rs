@@ -6,10 +6,10 @@ pub(crate) mod store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stocktake_domain::ports::{SyncState, WorkerId};
-use stocktake_domain::{Clock, Entry, Location, Model, RecordKey, Timestamp};
+use stocktake_domain::ports::{ModelSyncState, WorkerId};
+use stocktake_domain::{Clock, Location, Model, RecordKey, SourceRecord, Timestamp};
 use stocktake_source_sync::{
-    ModelReport, Sync, SyncError, SyncParts, SyncProgress, SyncReport, SyncSettings,
+    ModelReport, SourceSync, SyncError, SyncParts, SyncProgress, SyncReport, SyncSettings,
 };
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -47,8 +47,8 @@ pub(crate) fn key(value: i64) -> RecordKey {
     RecordKey::integer(value)
 }
 
-pub(crate) fn entry(value: i64) -> Entry {
-    Entry::new(key(value), Location { storage: "disk".to_owned(), path: format!("file/{value}") })
+pub(crate) fn entry(value: i64) -> SourceRecord {
+    SourceRecord::new(key(value), Location { storage: "disk".to_owned(), path: format!("file/{value}") })
 }
 
 pub(crate) struct World {
@@ -77,7 +77,7 @@ impl World {
         world
     }
 
-    /// A world with these rows of both models, which a whole round has brought to the catalogue.
+    /// A world with these rows of both models, which a whole full scan has brought to the catalogue.
     pub(crate) async fn synced(keys: impl IntoIterator<Item = i64> + Clone) -> Self {
         let world = Self::with_rows(keys);
         world.once(false).await.unwrap();
@@ -88,24 +88,24 @@ impl World {
         self.clock.now()
     }
 
-    pub(crate) fn engine(&self, name: &str) -> Sync {
+    pub(crate) fn engine(&self, name: &str) -> SourceSync {
         let parts = SyncParts {
             source: self.source.clone(),
-            syncs: self.store.clone(),
+            sync_state: self.store.clone(),
             catalogue: Arc::new(self.store.catalogue()),
             clock: self.clock.clone(),
-            holder: WorkerId(name.to_owned()),
+            instance: WorkerId(name.to_owned()),
         };
-        Sync::new(parts, self.settings.clone())
+        SourceSync::new(parts, self.settings.clone())
     }
 
-    /// A round of all models.
+    /// A full scan of all models.
     pub(crate) async fn once(&self, accept_deletions: bool) -> Result<SyncReport, SyncError> {
         let stop = CancellationToken::new();
         self.engine("once").once(&[], accept_deletions, &Silent, stop).await
     }
 
-    /// A round of all models, in a task of its own.
+    /// A full scan of all models, in a task of its own.
     pub(crate) fn spawn_once(&self, name: &str) -> JoinHandle<Result<SyncReport, SyncError>> {
         let (engine, stop) = (self.engine(name), CancellationToken::new());
         tokio::spawn(async move { engine.once(&[], false, &Silent, stop).await })
@@ -118,7 +118,7 @@ impl World {
         Running { stop, task: tokio::spawn(async move { engine.run(token).await }) }
     }
 
-    pub(crate) fn state(&self, model: Model) -> SyncState {
+    pub(crate) fn state(&self, model: Model) -> ModelSyncState {
         self.store.tables().states[&model].clone()
     }
 

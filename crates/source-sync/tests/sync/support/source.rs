@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{Claim, Readable, Source, SourceError, SourcePage};
-use stocktake_domain::{Entry, Location, Model, RecordKey, Timestamp};
+use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
 use tokio::sync::watch;
 
 use super::{entry, sooner_or_later};
@@ -14,7 +14,7 @@ use super::{entry, sooner_or_later};
 /// What the source has, and what was asked of it.
 #[derive(Default)]
 pub(crate) struct Rows {
-    pub(crate) of: BTreeMap<Model, BTreeMap<RecordKey, Entry>>,
+    pub(crate) of: BTreeMap<Model, BTreeMap<RecordKey, SourceRecord>>,
     /// Models that the survey says cannot be read.
     pub(crate) unreadable: BTreeMap<Model, String>,
     /// Models that this version of the source does not have.
@@ -59,10 +59,10 @@ impl MemorySource {
     }
 
     /// Adds a row with some changes.
-    pub(crate) fn put_as(&self, model: Model, key: i64, change: impl FnOnce(&mut Entry)) {
+    pub(crate) fn put_as(&self, model: Model, key: i64, change: impl FnOnce(&mut SourceRecord)) {
         let mut row = entry(key);
         change(&mut row);
-        if row.touched_at.is_some() {
+        if row.content_changed_at.is_some() {
             self.rows().touchable.insert(model);
         }
         self.rows().of.entry(model).or_default().insert(row.key.clone(), row);
@@ -102,7 +102,7 @@ impl MemorySource {
         model: Model,
         after: Option<RecordKey>,
         limit: u32,
-        is_meant: impl Fn(&Entry) -> bool + Send,
+        is_meant: impl Fn(&SourceRecord) -> bool + Send,
     ) -> Result<SourcePage, SourceError> {
         // Others have their turn, as while a database works.
         tokio::task::yield_now().await;
@@ -114,7 +114,7 @@ impl MemorySource {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = table.range((start, Bound::Unbounded)).map(|(_, row)| row).filter(|row| is_meant(row));
         let limit = usize::try_from(limit).unwrap();
-        let page: Vec<Entry> = behind.take(limit).cloned().collect();
+        let page: Vec<SourceRecord> = behind.take(limit).cloned().collect();
         let read_to = page.last().filter(|_| page.len() == limit).map(|row| row.key.clone());
         rows.read += u64::try_from(page.len()).unwrap();
         Ok(SourcePage { rows: page, read_to })
@@ -145,7 +145,7 @@ impl Source for MemorySource {
         self.answer(model, after, limit, |_| true).await
     }
 
-    async fn touched(
+    async fn changed(
         &self,
         model: Model,
         since: Timestamp,
@@ -156,11 +156,12 @@ impl Source for MemorySource {
             self.ask(Some(model))?;
             return Ok(SourcePage { rows: Vec::new(), read_to: None });
         }
-        self.answer(model, after, limit, move |row| row.touched_at.is_some_and(|time| time >= since)).await
+        self.answer(model, after, limit, move |row| row.content_changed_at.is_some_and(|time| time >= since))
+            .await
     }
 
     fn storages(&self) -> BTreeSet<String> {
-        ["disk", "elsewhere", "git"].map(str::to_owned).into()
+        ["disk", "source_checksum", "git"].map(str::to_owned).into()
     }
 
     async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {

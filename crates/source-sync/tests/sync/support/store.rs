@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    AllOf, MockCatalogue, StoreError, SyncApplied, SyncPiece, SyncState, Syncs, WorkerId,
+    MockCatalogue, ModelSyncState, ScannedRange, StoreError, SyncApplied, SyncBatch, SyncState, WorkerId,
 };
-use stocktake_domain::{Entry, Model, RecordKey, Timestamp};
+use stocktake_domain::{Model, RecordKey, SourceRecord, Timestamp};
 use tokio::sync::watch;
 
 use super::sooner_or_later;
@@ -16,16 +16,16 @@ use super::sooner_or_later;
 /// What is there, and what was asked.
 #[derive(Default)]
 pub(crate) struct Tables {
-    pub(crate) records: BTreeMap<(Model, RecordKey), Entry>,
+    pub(crate) records: BTreeMap<(Model, RecordKey), SourceRecord>,
     /// How often records became pending again, because they were touched.
     pub(crate) recalculated: Vec<(Model, i64)>,
-    pub(crate) states: BTreeMap<Model, SyncState>,
+    pub(crate) states: BTreeMap<Model, ModelSyncState>,
     pub(crate) hold: Option<(WorkerId, Timestamp)>,
     /// It does not answer.
     pub(crate) away: bool,
     /// Rows of this model are refused.
     pub(crate) refused: Option<Model>,
-    /// The piece with this number is applied, but its answer never comes.
+    /// The batch with this number is applied, but its answer never comes.
     pub(crate) hangs_at: Option<u64>,
     pub(crate) pieces: u64,
     pub(crate) failed: u64,
@@ -46,17 +46,17 @@ impl Tables {
         if self.away { Err(StoreError::Unavailable("no answer".into())) } else { Ok(()) }
     }
 
-    fn apply(&mut self, model: Model, piece: SyncPiece) -> SyncApplied {
+    fn apply(&mut self, model: Model, batch: SyncBatch) -> SyncApplied {
         let mut done = SyncApplied::default();
-        let keys: Vec<RecordKey> = piece.entries.iter().map(|entry| entry.key.clone()).collect();
+        let keys: Vec<RecordKey> = batch.records.iter().map(|entry| entry.key.clone()).collect();
         assert!(keys.is_sorted(), "entries come in order");
-        for entry in piece.entries {
+        for entry in batch.records {
             let at = (model, entry.key.clone());
-            let touched_at = entry.touched_at;
+            let content_changed_at = entry.content_changed_at;
             match self.records.insert(at.clone(), entry.clone()) {
                 None => done.applied.added += 1,
                 Some(before) => {
-                    if touched_at > before.touched_at {
+                    if content_changed_at > before.content_changed_at {
                         self.recalculated.push((model, at.1.as_integer().unwrap()));
                     }
                     let count =
@@ -65,7 +65,7 @@ impl Tables {
                 }
             }
         }
-        let Some(AllOf { after, to, most_deleted }) = piece.all_of else { return done };
+        let Some(ScannedRange { after, to, most_deleted }) = batch.scanned_range else { return done };
         let is_in = |key: &RecordKey| {
             after.as_ref().is_none_or(|after| key > after) && to.as_ref().is_none_or(|to| key <= to)
         };
@@ -117,8 +117,13 @@ impl MemoryStore {
 }
 
 #[async_trait]
-impl Syncs for MemoryStore {
-    async fn hold(&self, holder: &WorkerId, span: Duration, now: Timestamp) -> Result<bool, StoreError> {
+impl SyncState for MemoryStore {
+    async fn acquire_leader_lease(
+        &self,
+        holder: &WorkerId,
+        span: Duration,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut tables = self.tables();
         tables.check()?;
         let free = tables.hold.as_ref().is_none_or(|(name, until)| name == holder || *until <= now);
@@ -128,14 +133,14 @@ impl Syncs for MemoryStore {
         Ok(free)
     }
 
-    async fn release(&self, holder: &WorkerId) -> Result<(), StoreError> {
+    async fn release_leader_lease(&self, holder: &WorkerId) -> Result<(), StoreError> {
         let mut tables = self.tables();
         tables.check()?;
         tables.hold.take_if(|(name, _)| name == holder);
         Ok(())
     }
 
-    async fn states(&self) -> Result<Vec<SyncState>, StoreError> {
+    async fn states(&self) -> Result<Vec<ModelSyncState>, StoreError> {
         let mut tables = self.tables();
         tables.check()?;
         Ok(tables.states.values().cloned().collect())
@@ -144,8 +149,8 @@ impl Syncs for MemoryStore {
     async fn apply(
         &self,
         holder: &WorkerId,
-        piece: SyncPiece,
-        state: &SyncState,
+        batch: SyncBatch,
+        state: &ModelSyncState,
         now: Timestamp,
     ) -> Result<Option<SyncApplied>, StoreError> {
         tokio::task::yield_now().await;
@@ -155,11 +160,11 @@ impl Syncs for MemoryStore {
             if !tables.holds(holder, now) {
                 return Ok(None);
             }
-            if tables.refused == Some(state.model) && !piece.entries.is_empty() {
+            if tables.refused == Some(state.model) && !batch.records.is_empty() {
                 return Err(StoreError::Internal("a character that cannot be".into()));
             }
             tables.pieces += 1;
-            let done = tables.apply(state.model, piece);
+            let done = tables.apply(state.model, batch);
             tables.states.insert(state.model, state.clone());
             (done, tables.hangs_at == Some(tables.pieces))
         };

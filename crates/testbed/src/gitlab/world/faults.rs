@@ -13,7 +13,7 @@ pub(super) const OWNERS: &str = "
     INSERT INTO namespaces (id, path) VALUES (10, 'quiet');
     INSERT INTO routes (source_type, source_id, path) VALUES
         ('Namespace', 10, 'quiet'), ('Project', 101, 'faults/missing'), ('Project', 102, 'faults/broken'),
-        ('Project', 103, 'faults/empty'), ('Project', 104, 'faults/differing');
+        ('Project', 103, 'faults/empty'), ('Project', 104, 'faults/mismatched');
 ";
 
 /// The project of whose repository GitLab's verification says something else.
@@ -87,8 +87,8 @@ fn differing_files() -> Vec<GitlabRecord> {
         artifact(103, &format!("'{digest}'"))
             .digest(format!("sha256:{digest}"))
             .state(ARTIFACT_STATES.0, ARTIFACT_STATES.1, 2, &other)
-            .elsewhere(other),
-        object.state(LFS_STATES.0, LFS_STATES.1, 2, &shown_size(123)).elsewhere(shown_size(123)),
+            .source_checksum(other),
+        object.state(LFS_STATES.0, LFS_STATES.1, 2, &shown_size(123)).source_checksum(shown_size(123)),
     ]
 }
 
@@ -123,10 +123,10 @@ fn repositories() -> Vec<GitlabRecord> {
         project(102).of("faults/broken").git(Shape::Broken).fails("unreadable", &broken),
         project(103).of("faults/empty").git(Shape::Empty),
         project(104)
-            .of("faults/differing")
+            .of("faults/mismatched")
             .git(Shape::Loose)
             .state("project_states", "project_id", 2, other)
-            .elsewhere(other),
+            .source_checksum(other),
         git::snippet(101, "1", &snippet)
             .at("git-default", format!("{snippet}.git"))
             .fails("missing", "Repository does not exist"),

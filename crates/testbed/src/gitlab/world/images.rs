@@ -30,5 +30,5 @@ pub(super) fn lay(registry: &Path, name: &str, images: Images) -> anyhow::Result
         return Ok(Laid { at: digest, ..Laid::default() });
     }
     let checksum = Some(tags_checksum(&tags));
-    Ok(Laid { checksum: checksum.clone(), elsewhere: checksum, ..Laid::default() })
+    Ok(Laid { checksum: checksum.clone(), source_checksum: checksum, ..Laid::default() })
 }

@@ -71,7 +71,7 @@ pub(super) fn absent() -> Laid {
 
 /// The statement by which GitLab's verification has this checksum of the record.
 pub(super) fn state(record: &GitlabRecord, checksum: &str) -> String {
-    let checksum = record.elsewhere.as_deref().unwrap_or(checksum);
+    let checksum = record.source_checksum.as_deref().unwrap_or(checksum);
     let known = STATES.iter().find(|(model, ..)| *model == record.model);
     known.map_or_else(String::new, |(_, table, key)| {
         format!(
@@ -125,7 +125,7 @@ fn of_refs(refs: &str) -> Laid {
     let mut lines: Vec<&str> = refs.lines().collect();
     lines.sort_by_key(|line| line.split_once(' ').map(|(_, name)| name));
     let sorted: String = lines.iter().flat_map(|line| [*line, "\n"]).collect();
-    Laid { checksum: Some(sha256(sorted)), elsewhere: Some(shown(gitaly(refs))), ..Laid::default() }
+    Laid { checksum: Some(sha256(sorted)), source_checksum: Some(shown(gitaly(refs))), ..Laid::default() }
 }
 
 /// Gitaly's checksum of these refs.

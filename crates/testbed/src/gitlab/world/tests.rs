@@ -120,20 +120,21 @@ fn repositories_are_whole_but_for_the_broken_one() {
 fn gitlabs_own_checksums_are_in_the_database() {
     let (_folder, url, world) = written();
     let project = world.of("projects").next().unwrap();
-    let shown = project.elsewhere.clone().unwrap();
+    let shown = project.source_checksum.clone().unwrap();
     let stored =
         "SELECT convert_from(verification_checksum, 'UTF8') FROM project_states WHERE project_id = 1";
     assert_eq!(postgres().sql(&url, stored).unwrap(), shown);
     assert!(shown.len() <= 38, "{shown}");
     for (model, table, _) in repositories::STATES {
         let states = postgres().sql(&url, &format!("SELECT count(*) FROM {table}")).unwrap();
-        let known = world.of(model).filter(|record| record.elsewhere.is_some());
+        let known = world.of(model).filter(|record| record.source_checksum.is_some());
         assert_eq!(states, known.count().to_string(), "{table}");
     }
-    let differing: Vec<_> = world.records.iter().filter(|record| record.agrees == Some(false)).collect();
-    let differing: Vec<_> = differing.iter().map(|record| (record.model, record.id)).collect();
-    assert_eq!(differing, [("ci_job_artifacts", 103), ("lfs_objects", 103), ("projects", 104)]);
-    assert!(world.records.iter().filter(|record| record.agrees == Some(true)).count() > 20);
+    let mismatched: Vec<_> =
+        world.records.iter().filter(|record| record.matches_source == Some(false)).collect();
+    let mismatched: Vec<_> = mismatched.iter().map(|record| (record.model, record.id)).collect();
+    assert_eq!(mismatched, [("ci_job_artifacts", 103), ("lfs_objects", 103), ("projects", 104)]);
+    assert!(world.records.iter().filter(|record| record.matches_source == Some(true)).count() > 20);
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn each_fault_is_planted_once() {
         if let GitlabOutcome::Failed { kind, text } = &record.outcome {
             assert!(text.starts_with("Error during verification: ") && !text.contains(AT), "{text}");
             assert!(text.chars().count() <= MAX_FAILURE_CHARS);
-            assert_eq!((record.agrees, &record.checksum), (None, &None));
+            assert_eq!((record.matches_source, &record.checksum), (None, &None));
             failures.entry(*kind).or_default().push((record.model, record.id));
         }
     }

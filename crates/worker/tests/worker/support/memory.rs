@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    ClaimFilter, Lease, LeaseId, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal, WorkerId,
+    ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
+    WorkerId,
 };
 use stocktake_domain::{Digest, Model, Pending, Record, RecordKey, Status, Timestamp, Verification};
 use tokio::sync::watch;
@@ -88,15 +89,14 @@ impl Queue for MemoryQueue {
         &self,
         _worker: &WorkerId,
         filter: &ClaimFilter,
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
         self.change(|tables| {
             tables.check(false)?;
             let due_from = filter.due_from.unwrap_or(Timestamp::from_millis(0));
             let range = tables.next_range(filter, now);
-            Ok(range.map(|range| tables.lease(range, due_from, (lease, sign_of_life), now)))
+            Ok(range.map(|range| tables.lease(range, due_from, terms, now)))
         })
     }
 
@@ -105,8 +105,7 @@ impl Queue for MemoryQueue {
         _worker: &WorkerId,
         model: Model,
         key: &RecordKey,
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
         self.change(|tables| {
@@ -117,7 +116,7 @@ impl Queue for MemoryQueue {
             let row = &tables.rows[&(model, key.clone())];
             let (storage, due) = (row.record.location.storage.clone(), row.due_at.unwrap());
             let range = (model, storage, vec![key.clone()]);
-            Ok(Some(tables.lease(range, due, (lease, sign_of_life), now)))
+            Ok(Some(tables.lease(range, due, terms, now)))
         })
     }
 
@@ -133,8 +132,7 @@ impl Queue for MemoryQueue {
     async fn renew(
         &self,
         renewals: &[Renewal],
-        lease: Duration,
-        sign_of_life: Duration,
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Vec<LeaseId>, StoreError> {
         self.change(|tables| {
@@ -146,9 +144,9 @@ impl Queue for MemoryQueue {
                     gone.push(renewal.lease);
                     continue;
                 };
-                held.alive_until = now.after(sign_of_life);
+                held.alive_until = now.after(terms.heartbeat_timeout);
                 if renewal.progressed {
-                    held.deadline = now.after(lease);
+                    held.deadline = now.after(terms.duration);
                 }
             }
             Ok(gone)

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use stocktake_domain::ports::MockCatalogue;
 use stocktake_domain::{
-    Algorithm, Clock, Dice, Location, Model, Record, RecordKey, Rule, State, Status, Timestamp, Verification,
+    Algorithm, Clock, DigestRule, Location, Model, Record, RecordKey, Rng, State, Status, Timestamp,
+    Verification,
 };
 use stocktake_worker::{Engine, EngineParts, EngineSettings, Hours, Policy, Storage};
 use tokio::task::JoinHandle;
@@ -36,9 +37,9 @@ impl Clock for TestClock {
 /// Always the middle.
 pub(crate) struct Middle;
 
-impl Dice for Middle {
-    fn roll(&self, sides: u32) -> u32 {
-        sides / 2
+impl Rng for Middle {
+    fn below(&self, bound: u32) -> u32 {
+        bound / 2
     }
 }
 
@@ -76,7 +77,7 @@ impl World {
                 claim_size: 1_000,
                 leases_per_storage: 2,
                 poll: Duration::from_secs(5),
-                sign_of_life: Duration::from_secs(60),
+                heartbeat_timeout: Duration::from_secs(60),
             },
         }
     }
@@ -111,11 +112,11 @@ impl World {
             file_size: None,
             location: Location { storage: storage.to_owned(), path: path.to_owned() },
             expected: None,
-            rule: Rule::Stored,
+            rule: DigestRule::Stored,
             mutable: false,
             accepted: false,
             owner: None,
-            elsewhere: None,
+            source_checksum: None,
             status: Status::Pending(Verification::new()),
         };
         change(&mut record);
@@ -152,7 +153,7 @@ impl World {
             catalogue: Arc::new(self.catalogue()),
             storages: Arc::new(storages.collect()),
             clock: self.clock.clone(),
-            dice: Arc::new(Middle),
+            rng: Arc::new(Middle),
         };
         Engine::new(parts, self.settings.clone())
     }

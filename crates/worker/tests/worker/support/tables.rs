@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, Renewal, StoreError};
+use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, Renewal, StoreError};
 use stocktake_domain::{
     Failed, Model, Pending, Record, RecordKey, Started, State, Status, Timestamp, Verification,
 };
@@ -179,7 +179,7 @@ impl Tables {
         &mut self,
         (model, storage, keys): (Model, String, Vec<RecordKey>),
         due_from: Timestamp,
-        (lease, sign_of_life): (Duration, Duration),
+        terms: LeaseTerms,
         now: Timestamp,
     ) -> Lease {
         self.claims += 1;
@@ -188,7 +188,7 @@ impl Tables {
         let claimed_at = rows.filter_map(|row| row.due_at).max().unwrap().max(now);
         let (first, last) = (keys.first().unwrap().clone(), keys.last().unwrap().clone());
         self.cursors.insert((model, storage.clone()), (self.claims, Some(last.clone())));
-        let (alive_until, deadline) = (now.after(sign_of_life), now.after(lease));
+        let (alive_until, deadline) = (now.after(terms.heartbeat_timeout), now.after(terms.duration));
         let held = Held {
             model,
             storage: storage.clone(),

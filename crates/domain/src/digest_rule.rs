@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// The checksum shown is always that of the stored bytes. The text form, of an import line and of the
 /// catalogue, is the word given below with its argument after a colon.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub enum Rule {
+pub enum DigestRule {
     /// They are of the stored bytes. It has no text form: it is what holds without a rule.
     #[default]
     Stored,
@@ -43,7 +43,7 @@ impl fmt::Debug for KeyData {
 /// What encryption adds to the plaintext, in bytes: a nonce of 12 and a tag of 16.
 pub const ENCRYPTION_OVERHEAD: u64 = 12 + 16;
 
-impl Rule {
+impl DigestRule {
     /// Whether the stored bytes are encrypted.
     pub const fn is_encrypted(&self) -> bool {
         matches!(self, Self::SecureFile(_) | Self::TerraformState(_) | Self::PipelineArtifact(_))
@@ -55,7 +55,7 @@ impl Rule {
         if self.is_encrypted() { stored.checked_sub(ENCRYPTION_OVERHEAD) } else { Some(stored) }
     }
 
-    /// The text form; `None` for [`Rule::Stored`]. It holds the key of a CI secure file: not for logs.
+    /// The text form; `None` for [`DigestRule::Stored`]. It holds the key of a CI secure file: not for logs.
     pub fn text(&self) -> Option<String> {
         Some(match self {
             Self::Stored => return None,
@@ -69,7 +69,7 @@ impl Rule {
     }
 }
 
-impl fmt::Debug for Rule {
+impl fmt::Debug for DigestRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stored => f.write_str("stored"),
@@ -81,7 +81,7 @@ impl fmt::Debug for Rule {
 
 /// Why a text is no rule. It repeats nothing of the text, which may hold a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ParseRuleError {
+pub enum ParseDigestRuleError {
     /// No rule of this name.
     #[error(
         "a rule is length:<bytes>, secure_file:<key data>, terraform_state:<project id>, \
@@ -102,12 +102,12 @@ pub enum ParseRuleError {
     Reason,
 }
 
-impl FromStr for Rule {
-    type Err = ParseRuleError;
+impl FromStr for DigestRule {
+    type Err = ParseDigestRuleError;
 
-    fn from_str(text: &str) -> Result<Self, ParseRuleError> {
+    fn from_str(text: &str) -> Result<Self, ParseDigestRuleError> {
         if text.contains('\0') {
-            return Err(ParseRuleError::Nul);
+            return Err(ParseDigestRuleError::Nul);
         }
         let (name, argument) = match text.split_once(':') {
             Some((name, argument)) => (name, Some(argument)),
@@ -115,18 +115,18 @@ impl FromStr for Rule {
         };
         let number = |argument: &str| {
             let number = argument.parse::<u64>().ok().filter(|number| i64::try_from(*number).is_ok());
-            number.ok_or(ParseRuleError::Number)
+            number.ok_or(ParseDigestRuleError::Number)
         };
         match (name, argument) {
             ("length", Some(argument)) => number(argument).map(Self::Length),
-            ("secure_file", Some("")) => Err(ParseRuleError::KeyData),
+            ("secure_file", Some("")) => Err(ParseDigestRuleError::KeyData),
             ("secure_file", Some(argument)) => Ok(Self::SecureFile(KeyData(argument.to_owned()))),
             ("terraform_state", Some(argument)) => number(argument).map(Self::TerraformState),
             ("pipeline_artifact", Some(argument)) => number(argument).map(Self::PipelineArtifact),
             ("portable_pdb", None) => Ok(Self::PortablePdb),
-            ("unresolved", Some("")) => Err(ParseRuleError::Reason),
+            ("unresolved", Some("")) => Err(ParseDigestRuleError::Reason),
             ("unresolved", Some(reason)) => Ok(Self::Unresolved(reason.to_owned())),
-            _ => Err(ParseRuleError::Name),
+            _ => Err(ParseDigestRuleError::Name),
         }
     }
 }
@@ -145,36 +145,39 @@ mod tests {
             "portable_pdb",
             "unresolved:project 7: no such row",
         ] {
-            assert_eq!(text.parse::<Rule>().unwrap().text().as_deref(), Some(text));
+            assert_eq!(text.parse::<DigestRule>().unwrap().text().as_deref(), Some(text));
         }
-        assert_eq!(Rule::Stored.text(), None);
-        assert_eq!(format!("{:?}", "secure_file:ab".parse::<Rule>().unwrap()), "secure_file:[REDACTED]");
+        assert_eq!(DigestRule::Stored.text(), None);
+        assert_eq!(
+            format!("{:?}", "secure_file:ab".parse::<DigestRule>().unwrap()),
+            "secure_file:[REDACTED]"
+        );
     }
 
     #[test]
     fn wrong_texts_are_refused() {
         for (text, error) in [
-            ("", ParseRuleError::Name),
-            ("stored", ParseRuleError::Name),
-            ("portable_pdb:1", ParseRuleError::Name),
-            ("length", ParseRuleError::Name),
-            ("length:-1", ParseRuleError::Number),
-            ("length:9223372036854775808", ParseRuleError::Number),
-            ("terraform_state:x", ParseRuleError::Number),
-            ("secure_file:", ParseRuleError::KeyData),
-            ("secure_file:a\0b", ParseRuleError::Nul),
-            ("unresolved", ParseRuleError::Name),
-            ("unresolved:", ParseRuleError::Reason),
+            ("", ParseDigestRuleError::Name),
+            ("stored", ParseDigestRuleError::Name),
+            ("portable_pdb:1", ParseDigestRuleError::Name),
+            ("length", ParseDigestRuleError::Name),
+            ("length:-1", ParseDigestRuleError::Number),
+            ("length:9223372036854775808", ParseDigestRuleError::Number),
+            ("terraform_state:x", ParseDigestRuleError::Number),
+            ("secure_file:", ParseDigestRuleError::KeyData),
+            ("secure_file:a\0b", ParseDigestRuleError::Nul),
+            ("unresolved", ParseDigestRuleError::Name),
+            ("unresolved:", ParseDigestRuleError::Reason),
         ] {
-            assert_eq!(text.parse::<Rule>(), Err(error), "{text}");
+            assert_eq!(text.parse::<DigestRule>(), Err(error), "{text}");
         }
     }
 
     #[test]
     fn encryption_adds_nonce_and_tag() {
-        let encrypted = Rule::TerraformState(1);
+        let encrypted = DigestRule::TerraformState(1);
         assert_eq!(encrypted.recorded_size(33), Some(5));
         assert_eq!(encrypted.recorded_size(27), None);
-        assert_eq!(Rule::PortablePdb.recorded_size(27), Some(27));
+        assert_eq!(DigestRule::PortablePdb.recorded_size(27), Some(27));
     }
 }

@@ -21,8 +21,8 @@ async fn the_first_sync_brings_everything() {
     let state = world.state(LFS);
     // The rows of the last page may be of this moment.
     assert_eq!(state.read_to, Some(key(10)));
-    assert_eq!((state.read_at, state.touched_to, state.problem), (Some(began), Some(began), None));
-    assert_eq!((state.round.at, state.round.ended_at), (None, Some(began)));
+    assert_eq!((state.read_at, state.changes_read_to, state.problem), (Some(began), Some(began), None));
+    assert_eq!((state.full_scan.at, state.full_scan.ended_at), (None, Some(began)));
     assert!(world.store.tables().hold.is_none());
     assert!(never_read(&[]).len() == Model::ALL.len() && never_read(&[world.state(LFS)]).len() == 18);
     let again = world.once(false).await.unwrap();
@@ -42,7 +42,7 @@ async fn what_was_changed_and_deleted_is_found_and_others_are_left_alone() {
     assert_eq!(numbers(&line(&report, LFS)), [10, 1, 1, 8, 3, 0]);
     assert_eq!(world.keys(LFS), [1, 2, 3, 5, 6, 7, 8, 9, 10, 13]);
     assert_eq!(world.keys(UPLOADS).len(), 12);
-    assert_eq!(world.state(LFS).round.deleted, 3);
+    assert_eq!(world.state(LFS).full_scan.deleted, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,12 +64,12 @@ async fn progress_is_told() {
     assert_eq!(told, expected);
 }
 
-/// Kills a round when this page is asked for, and takes it up again.
+/// Kills a full scan when this page is asked for, and takes it up again.
 async fn kill_and_go_on(world: &World, task: JoinHandle<Result<SyncReport, SyncError>>) {
     task.abort();
     task.await.unwrap_err();
     let left: Vec<i64> = (1..=23).filter(|key| key % 7 != 0).collect();
-    let at = world.state(LFS).round.at;
+    let at = world.state(LFS).full_scan.at;
     let skipped = left.iter().filter(|value| Some(key(**value)) <= at).count();
     tokio::time::sleep(MINUTE).await;
     let report = sooner_or_later(world.once(false)).await.unwrap();
@@ -113,10 +113,10 @@ async fn a_piece_of_the_schedule_is_no_round_to_go_on_with() {
     let running = world.run("schedule");
     world
         .store
-        .until(|tables| tables.states.get(&UPLOADS).is_some_and(|state| state.round.at.is_some()))
+        .until(|tables| tables.states.get(&UPLOADS).is_some_and(|state| state.full_scan.at.is_some()))
         .await;
     running.stop().await;
-    assert_eq!(world.state(UPLOADS).round.at, Some(key(5)));
+    assert_eq!(world.state(UPLOADS).full_scan.at, Some(key(5)));
     let report = world.once(false).await.unwrap();
     assert_eq!(line(&report, UPLOADS).read, 12);
 }

@@ -1,52 +1,52 @@
-//! Applying a piece of what a source says, in one transaction with how far the sync then is.
+//! Applies a batch of what a source says, in one transaction with the progress of the sync.
 
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use stocktake_domain::Timestamp;
-use stocktake_domain::ports::{StoreError, SyncApplied, SyncPiece, SyncState, WorkerId};
+use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, WorkerId};
 
 use crate::catalogue::changes::{BATCH, Changes, Pair, latest_of_each};
 use crate::error::Fault;
 use crate::key;
 use crate::queries::{Filter, RECORD, STARTED, Span, by_key, push_keys_in};
 use crate::rows::{RecordRow, StagedRow, SyncRow, storable, unsigned};
-use crate::schema::{records, syncs};
+use crate::schema::{records, sync_states};
 use crate::session::Session;
 use crate::sql::Sql;
 
 /// Records looked at for deletion at once.
 const DELETED_AT_ONCE: usize = 5000;
 
-/// A piece to be applied.
-pub(super) struct Piece {
-    holder: String,
+/// A batch to be applied.
+pub(super) struct Batch {
+    leader: String,
     /// In the order of their keys, each key once.
-    entries: Vec<StagedRow>,
-    /// The keys of which the entries are all, and the most records to be deleted there.
-    all_of: Option<(Span, u64)>,
+    records: Vec<StagedRow>,
+    /// The keys of which the records are all, and the most records to be deleted there.
+    scanned_range: Option<(Span, u64)>,
     state: SyncRow,
     now: i64,
 }
 
-impl Piece {
+impl Batch {
     pub(super) fn new(
-        holder: &WorkerId,
-        piece: &SyncPiece,
-        state: &SyncState,
+        instance: &WorkerId,
+        batch: &SyncBatch,
+        state: &ModelSyncState,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let all_of = piece.all_of.as_ref().map(|all_of| {
-            let mut span = Span::behind(all_of.after.as_ref().map(key::encode));
-            if let Some(to) = &all_of.to {
+        let scanned_range = batch.scanned_range.as_ref().map(|range| {
+            let mut span = Span::behind(range.after.as_ref().map(key::encode));
+            if let Some(to) = &range.to {
                 span.to = key::behind(key::encode(to));
             }
-            (span, all_of.most_deleted)
+            (span, range.most_deleted)
         });
         Ok(Self {
-            holder: storable(&holder.0, "holder")?,
-            entries: latest_of_each(&piece.entries)?,
-            all_of,
+            leader: storable(&instance.0, "leader")?,
+            records: latest_of_each(&batch.records)?,
+            scanned_range,
             state: SyncRow::new(state)?,
             now: now.millis(),
         })
@@ -56,26 +56,26 @@ impl Piece {
 /// Applies; also says whether anything became due.
 pub(super) async fn run<S: Session>(
     session: &mut S,
-    piece: Piece,
+    batch: Batch,
 ) -> Result<(Option<SyncApplied>, bool), Fault> {
-    let Piece { holder, entries, all_of, state, now } = piece;
+    let Batch { leader, records: entries, scanned_range, state, now } = batch;
     let model = state.model;
-    if entries.is_empty() && all_of.is_none() {
+    if entries.is_empty() && scanned_range.is_none() {
         // Only the state: that waits for no import.
-        let held = holds(session, holder, now).await?;
-        if held {
+        let leads = leads(session, leader, now).await?;
+        if leads {
             keep(session, state).await?;
         }
-        return Ok((held.then(SyncApplied::default), false));
+        return Ok((leads.then(SyncApplied::default), false));
     }
-    // First the model, then the sync: who waits here for an import may lose the sync meanwhile, and then sees it.
+    // First the model, then the sync: a process that waits here for an import may lose the lease meanwhile, and notices it next.
     let mut changes = Changes::begin(session, model, true, now).await?;
-    if !holds(session, holder, now).await? {
+    if !leads(session, leader, now).await? {
         return Ok((None, false));
     }
     let pairs = pairs(session, model, entries).await?;
     let (mut deleted, mut kept) = (0, 0);
-    if let Some((span, most)) = all_of {
+    if let Some((span, most)) = scanned_range {
         let gone = gone(session, model, &span, &pairs).await?;
         if gone > most {
             kept = gone;
@@ -92,12 +92,12 @@ pub(super) async fn run<S: Session>(
     Ok((Some(SyncApplied { applied, deleted, kept }), due))
 }
 
-/// Whether this is who holds the sync; if so, until the transaction ends.
-async fn holds<S: Session>(session: &mut S, holder: String, now: i64) -> Result<bool, Fault> {
+/// Whether this is the leader; if so, until the transaction ends.
+async fn leads<S: Session>(session: &mut S, leader: String, now: i64) -> Result<bool, Fault> {
     let sql = Sql::<SmallInt>::new(
-        "SELECT h.id FROM sync_holder h WHERE h.id = 1 AND h.holder = ? AND h.held_until > ?",
+        "SELECT h.id FROM sync_leader h WHERE h.id = 1 AND h.leader = ? AND h.lease_until > ?",
     );
-    let sql = sql.push(S::DIALECT.for_key_share()).bind(holder).bind(now);
+    let sql = sql.push(S::DIALECT.for_key_share()).bind(leader).bind(now);
     Ok(session.first::<i16, _>(sql).await?.is_some())
 }
 
@@ -174,7 +174,7 @@ async fn lock<S: Session>(session: &mut S, model: i16, span: &Span) -> Result<()
 
 /// Keeps how far the sync is.
 async fn keep<S: Session>(session: &mut S, state: SyncRow) -> Result<(), Fault> {
-    let insert = diesel::insert_into(syncs::table).values(state.clone());
-    session.execute(insert.on_conflict(syncs::model).do_update().set(state)).await?;
+    let insert = diesel::insert_into(sync_states::table).values(state.clone());
+    session.execute(insert.on_conflict(sync_states::model).do_update().set(state)).await?;
     Ok(())
 }

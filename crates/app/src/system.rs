@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
-use stocktake_domain::{Clock, Dice, Timestamp};
+use stocktake_domain::{Clock, Rng, Timestamp};
 
 /// The system's clock.
 pub(crate) struct SystemClock;
@@ -18,14 +18,14 @@ impl Clock for SystemClock {
 }
 
 /// Chance from the operating system.
-pub(crate) struct SystemDice;
+pub(crate) struct SystemRng;
 
-impl Dice for SystemDice {
-    fn roll(&self, sides: u32) -> u32 {
+impl Rng for SystemRng {
+    fn below(&self, bound: u32) -> u32 {
         // Without chance, waits are merely as short as they can be.
         let chance = u64::from(OsRng.try_next_u32().unwrap_or(0));
         // The product is below sides * 2^32, so that its upper half fits.
-        u32::try_from((chance * u64::from(sides)) >> 32).unwrap_or(0)
+        u32::try_from((chance * u64::from(bound)) >> 32).unwrap_or(0)
     }
 }
 
@@ -44,11 +44,11 @@ mod tests {
     fn rolls_stay_within_the_sides_and_reach_all() {
         let mut seen = std::collections::BTreeSet::new();
         while seen.len() < 6 {
-            seen.insert(SystemDice.roll(6));
+            seen.insert(SystemRng.below(6));
         }
         assert!(seen.iter().all(|side| *side < 6));
-        assert_eq!(SystemDice.roll(0), 0);
-        assert_eq!(SystemDice.roll(1), 0);
+        assert_eq!(SystemRng.below(0), 0);
+        assert_eq!(SystemRng.below(1), 0);
     }
 
     #[test]

@@ -1,0 +1,16 @@
+DROP INDEX records_mismatched;
+ALTER TABLE records RENAME COLUMN source_checksum TO elsewhere;
+ALTER TABLE records RENAME COLUMN matches_source TO agrees;
+ALTER TABLE records RENAME COLUMN content_changed_at TO touched_at;
+ALTER TABLE sync_states RENAME COLUMN changes_read_to TO touched_to;
+ALTER TABLE sync_states RENAME COLUMN full_scan_at TO round_at;
+ALTER TABLE sync_states RENAME COLUMN full_scan_records TO round_records;
+ALTER TABLE sync_states RENAME COLUMN full_scan_deleted TO round_deleted;
+ALTER TABLE sync_states RENAME COLUMN full_scan_kept TO round_kept;
+ALTER TABLE sync_states RENAME COLUMN full_scan_due_at TO round_due_at;
+ALTER TABLE sync_states RENAME COLUMN full_scan_ended_at TO round_ended_at;
+ALTER TABLE sync_states RENAME TO syncs;
+ALTER TABLE sync_leader RENAME COLUMN leader TO holder;
+ALTER TABLE sync_leader RENAME COLUMN lease_until TO held_until;
+ALTER TABLE sync_leader RENAME TO sync_holder;
+CREATE INDEX records_differing ON records (model + 0, key) WHERE state = 2 AND NOT agrees;
