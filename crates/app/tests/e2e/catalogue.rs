@@ -38,10 +38,10 @@ on_both_databases! {
             line(4, "../outside.txt", ""),
             line(5, "damaged/link", ""),
             line(6, "damaged/shrunk", r#","disabled":true"#),
-            line(7, "damaged/shrunk", "").replace("\"main\"", "\"source_checksum\""),
+            line(7, "damaged/shrunk", "").replace("\"main\"", "\"elsewhere\""),
         ];
         let imported = installation.import("uploads", &lines);
-        assert!(imported.stderr.contains("\"source_checksum\" is not configured here"), "{imported:?}");
+        assert!(imported.stderr.contains("\"elsewhere\" is not configured here"), "{imported:?}");
         assert_eq!(imported.success(), "added 7, changed 0, unchanged 0\n");
 
         let (service, api) = installation.serve();
@@ -76,7 +76,7 @@ on_both_databases! {
         assert_eq!(api.record("uploads", 6)["checksum_information"]["checksum_state"], "disabled");
         let unknown = api.record("uploads", 7);
         let text = unknown["checksum_information"]["checksum_failure"].as_str().unwrap();
-        assert!(text.starts_with("Error during verification: ") && text.contains("source_checksum"), "{text}");
+        assert!(text.starts_with("Error during verification: ") && text.contains("elsewhere"), "{text}");
         assert_eq!(shrunk.size, 10);
         service.stop();
         assert_status(&installation);

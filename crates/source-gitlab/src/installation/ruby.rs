@@ -78,7 +78,7 @@ impl Reader<'_> {
             "else" | "elsif" | "when" | "in" | "rescue" | "ensure" => self.pass_over(Skip::of_loop(false)),
             "git_data_dirs" => self.git_data_dirs(line),
             "from_file" | "instance_eval" | "eval" | "load" => {
-                let why = format!("`{word}` brings in what stands source_checksum, which was not read");
+                let why = format!("`{word}` brings in what stands elsewhere, which was not read");
                 self.source.passed_over.push((line, why));
                 self.pass_over(Skip::after('a', End::Statement));
             }

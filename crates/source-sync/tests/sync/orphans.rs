@@ -147,8 +147,8 @@ async fn what_no_record_and_no_row_claims_is_told() {
         "disk a Some(10)",
         "disk a/b Some(10)",
         "done disk",
-        "search source_checksum",
-        "done source_checksum",
+        "search elsewhere",
+        "done elsewhere",
         "search git",
         "git x.git Some(7)",
         "git y.git None",
@@ -178,8 +178,7 @@ async fn what_no_record_and_no_row_claims_is_told() {
         OrphanTotals { looked_at: 11, orphans: 4, bytes: 27, unmeasured: 1, young: 2, ..disk }
     );
     let searched = &StorageOutcome::Searched;
-    let expected =
-        [("disk", searched), ("source_checksum", &StorageOutcome::NotConfigured), ("git", searched)];
+    let expected = [("disk", searched), ("elsewhere", &StorageOutcome::NotConfigured), ("git", searched)];
     assert_eq!(outcomes(&report), expected);
 }
 
@@ -198,14 +197,13 @@ async fn the_source_is_asked_about_a_thousand_places_at_once() {
 async fn a_storage_that_cannot_be_listed_does_not_stop_the_others() {
     let mut disk = files(["a", "b"], Some(1));
     disk.items.push(Err(ListError::Broken("it has gone".to_owned())));
-    let source_checksum = Listing { items: vec![Err(ListError::Unsupported)], ..Listing::default() };
+    let elsewhere = Listing { items: vec![Err(ListError::Unsupported)], ..Listing::default() };
     let git = files(["x.git"], None);
-    let (report, told) =
-        Bench::new([("disk", disk), ("source_checksum", source_checksum), ("git", git)]).search().await;
+    let (report, told) = Bench::new([("disk", disk), ("elsewhere", elsewhere), ("git", git)]).search().await;
     let report = report.unwrap();
     let failed = |reason: &str| StorageOutcome::Failed(reason.to_owned());
     let (gone, unsupported) = (failed("it has gone"), failed("this kind of storage cannot be listed"));
-    let expected = [("disk", &gone), ("source_checksum", &unsupported), ("git", &StorageOutcome::Searched)];
+    let expected = [("disk", &gone), ("elsewhere", &unsupported), ("git", &StorageOutcome::Searched)];
     assert_eq!(outcomes(&report), expected);
     assert!(told.contains(&"disk b Some(1)".to_owned()) && told.contains(&"git x.git None".to_owned()));
     assert_eq!(report.totals.orphans, 3);

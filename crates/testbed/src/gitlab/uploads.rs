@@ -148,9 +148,9 @@ fn broken() -> Vec<GitlabRecord> {
         // Very old rows have absolute paths.
         row(52, "AttachmentUploader", ("Note", "1"), &format!("{UPLOADS_FOLDER}/note/1/old.txt"), 1)
             .at("uploads-disk", "note/1/old.txt"),
-        row(53, "AttachmentUploader", ("Note", "1"), "/source_checksum/old.txt", 1)
+        row(53, "AttachmentUploader", ("Note", "1"), "/elsewhere/old.txt", 1)
             .at("uploads-disk", "-")
-            .lost(r#"its path "/source_checksum/old.txt" is absolute, and not below the folder of uploads"#),
+            .lost(r#"its path "/elsewhere/old.txt" is absolute, and not below the folder of uploads"#),
         row(54, "AttachmentUploader", ("Note", "1"), "shared/old.txt", 1).at("uploads-disk", "-").lost(
             r#"its path "shared/old.txt", of the uploader "AttachmentUploader", is not below uploads/"#,
         ),

@@ -41,7 +41,7 @@ on_both_databases! {
     fn nothing_is_deleted_because_something_went_wrong(database) {
         let world = World::new(database);
         let count = world.sync(&[])[LFS]["added"].clone();
-        world.sql("ALTER TABLE lfs_objects RENAME TO source_checksum");
+        world.sql("ALTER TABLE lfs_objects RENAME TO elsewhere");
         let broken = world.installation.run(&["sync", "--json"]);
         assert_eq!(broken.code, 1);
         let broken = super::models(&broken);
@@ -49,7 +49,7 @@ on_both_databases! {
         assert!(broken.iter().all(|(model, counts)| model == LFS || counts["problem"].is_null()), "{broken:?}");
 
         // An empty table of the same form.
-        world.sql("CREATE TABLE lfs_objects (LIKE source_checksum INCLUDING ALL)");
+        world.sql("CREATE TABLE lfs_objects (LIKE elsewhere INCLUDING ALL)");
         let kept = world.installation.run(&["sync", "--json"]);
         assert_eq!(kept.code, 1);
         assert_eq!(super::models(&kept)[LFS]["kept"], count);

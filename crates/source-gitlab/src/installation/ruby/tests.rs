@@ -223,10 +223,7 @@ fn git_data_dirs_is_a_call_that_sets() {
 fn what_brings_in_other_settings_is_told() {
     let told = |ruby| source(ruby).passed_over;
     let [(line, why)] = told("\nfrom_file '/etc/gitlab/x.rb'\n").try_into().unwrap();
-    assert_eq!(
-        (line, why.as_str()),
-        (2, "`from_file` brings in what stands source_checksum, which was not read")
-    );
+    assert_eq!((line, why.as_str()), (2, "`from_file` brings in what stands elsewhere, which was not read"));
     let [(_, why)] = told("gitlab_rails.merge!(x)").try_into().unwrap();
     assert_eq!(why, "`gitlab_rails` is changed as a whole, in a way that was not understood");
 }

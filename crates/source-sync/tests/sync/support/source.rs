@@ -161,7 +161,7 @@ impl Source for MemorySource {
     }
 
     fn storages(&self) -> BTreeSet<String> {
-        ["disk", "source_checksum", "git"].map(str::to_owned).into()
+        ["disk", "elsewhere", "git"].map(str::to_owned).into()
     }
 
     async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
