@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use stocktake_domain::Model;
 use stocktake_domain::ports::Source as _;
 use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Shelf, Storages, Stores};
-use stocktake_testbed::{GitlabFixture, postgres};
+use stocktake_testbed::{GitlabDatabase, postgres};
 use tokio_postgres::{Client, NoTls};
 
 // As the program has it.
@@ -30,8 +30,8 @@ async fn main() {
     let (rows, page, rounds) =
         (argument("--rows", 200_000), argument("--page", 5_000), argument("--rounds", 3));
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
-    GitlabFixture::multiply(&url, rows).unwrap();
+    GitlabDatabase::load(&url).unwrap();
+    GitlabDatabase::multiply(&url, rows).unwrap();
     let source = GitlabSource::new(GitlabSettings::new(url.as_str().into(), storages())).unwrap();
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });

@@ -3,11 +3,11 @@
 mod blobs;
 mod ci;
 mod content;
+mod fixture;
 mod packages;
 mod record;
 mod repositories;
 mod uploads;
-mod world;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,8 +15,8 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 
+pub use fixture::{GitlabFixture, GitlabOrphan, GitlabServed};
 pub use record::{GitlabOutcome, GitlabRecord};
-pub use world::{GitlabOrphan, GitlabServed, GitlabWorld};
 
 use record::hashed;
 
@@ -87,12 +87,12 @@ const OWNERS: &str = "
 /// `public-disk` is the folder `public`, `git-default` and `git-second` are Gitaly's `default` and `second`,
 /// `registry` is the registry. The folder of uploads is `/srv/uploads`.
 #[derive(Debug, Clone)]
-pub struct GitlabFixture {
+pub struct GitlabDatabase {
     /// What the rows say, by model and in the order of their keys.
     pub records: Vec<GitlabRecord>,
 }
 
-impl GitlabFixture {
+impl GitlabDatabase {
     /// Fills an empty database with the tables of GitLab 18.9 and rows of all models.
     pub fn load(url: &str) -> anyhow::Result<Self> {
         let schema = format!("{}{}", schema(MAIN, &MAIN_STATES), schema(CI, &CI_STATES));

@@ -3,6 +3,7 @@
 //!
 //! Nothing here is part of the program; other crates name this one only in their dev-dependencies.
 
+mod encryption;
 mod files;
 mod git;
 mod gitlab;
@@ -12,11 +13,10 @@ mod proxy;
 mod registry;
 mod s3;
 mod sample;
-mod sealing;
 
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
-pub use gitlab::{GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord, GitlabServed, GitlabWorld};
+pub use gitlab::{GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord, GitlabServed};
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
 pub use proxy::{Asked, Fault, FaultProxy};
 pub use registry::{

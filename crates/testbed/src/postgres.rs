@@ -3,7 +3,7 @@
 mod account;
 mod binaries;
 mod cluster;
-mod keeper;
+mod reaper;
 
 use std::sync::LazyLock;
 

@@ -285,22 +285,12 @@ impl Head {
     /// Writes it, saying that the connection is for this one request only.
     fn write(&self, mut to: &TcpStream) -> io::Result<()> {
         let headers = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection"));
-        let mut lines = vec![self.first.clone()];
-        lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));
-        lines.push(
-            "Connection: close
-
-"
-            .to_owned(),
-        );
-        to.write_all(
-            lines
-                .join(
-                    "
-",
-                )
-                .as_bytes(),
-        )
+        let mut head = format!("{}\r\n", self.first);
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += "Connection: close\r\n\r\n";
+        to.write_all(head.as_bytes())
     }
 
     fn length(&self) -> Option<u64> {

@@ -60,7 +60,7 @@ pub struct Registry {
     folder: PathBuf,
     is_tls: bool,
     password: bool,
-    keeper: Child,
+    reaper: Child,
     /// Held for their `Drop`: the configuration, and a storage of our own.
     _folders: Vec<tempfile::TempDir>,
 }
@@ -94,8 +94,8 @@ impl Registry {
         fs::write(&passwords, format!("{}:{}\n", Self::USER, Self::HASH))?;
         fs::write(&config, setup.config(&folder, &passwords)?)?;
         folders.push(private);
-        let mut keeper = Command::new("sh")
-            .args(["-c", SCRIPT, "stocktake-registry-keeper"])
+        let mut reaper = Command::new("sh")
+            .args(["-c", SCRIPT, "stocktake-registry-reaper"])
             .arg(&program)
             .arg(&config)
             .process_group(0)
@@ -104,9 +104,9 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start `sh`")?;
-        let address = address_from_log(&mut keeper)?;
+        let address = address_from_log(&mut reaper)?;
         let is_tls = setup.tls.is_some();
-        Ok(Self { address, folder, is_tls, password: setup.password, keeper, _folders: folders })
+        Ok(Self { address, folder, is_tls, password: setup.password, reaper, _folders: folders })
     }
 
     /// Whether the program is on this machine, so that [`Registry::start`] installs nothing.
@@ -154,9 +154,9 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // It cannot be told from here that a keeper failed.
-        let _ = self.keeper.wait();
+        drop(self.reaper.stdin.take());
+        // It cannot be told from here that a reaper failed.
+        let _ = self.reaper.wait();
     }
 }
 
@@ -185,8 +185,8 @@ impl RegistrySetup {
 }
 
 /// Waits until the registry says where it listens; what else it logs is thrown away.
-fn address_from_log(keeper: &mut Child) -> anyhow::Result<SocketAddr> {
-    let mut lines = BufReader::new(keeper.stdout.take().context("no pipe")?).lines();
+fn address_from_log(reaper: &mut Child) -> anyhow::Result<SocketAddr> {
+    let mut lines = BufReader::new(reaper.stdout.take().context("no pipe")?).lines();
     let mut log = String::new();
     for line in &mut lines {
         let line = line?;

@@ -15,11 +15,11 @@ use s3s::{S3Result, s3_error};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+mod object_files;
 mod protocol;
-mod shelf;
 
-pub use shelf::S3Facts;
-use shelf::Shelf;
+use object_files::ObjectFiles;
+pub use object_files::S3Facts;
 
 /// Buckets whose name begins so exist, and nobody may look into them.
 const FORBIDDEN: &str = "forbidden";
@@ -28,7 +28,7 @@ const FORBIDDEN: &str = "forbidden";
 #[derive(Debug)]
 pub struct S3Server {
     address: SocketAddr,
-    shelf: Shelf,
+    objects: ObjectFiles,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -66,8 +66,8 @@ impl S3Server {
             .with_context(|| format!("the S3 server cannot listen on {address}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let shelf = Shelf::new(folder);
-        let mut builder = S3ServiceBuilder::new(shelf.clone());
+        let objects = ObjectFiles::new(folder);
+        let mut builder = S3ServiceBuilder::new(objects.clone());
         builder.set_auth(OnePair);
         let service = builder.build();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -81,7 +81,7 @@ impl S3Server {
             });
             runtime.shutdown_background();
         })?;
-        Ok(Self { address, shelf, stop: Some(stop) })
+        Ok(Self { address, objects, stop: Some(stop) })
     }
 
     /// Where it listens.
@@ -96,22 +96,22 @@ impl S3Server {
 
     /// Makes a bucket, unless it is there. One whose name begins with `forbidden` may not be looked into.
     pub fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
-        self.shelf.create_bucket(bucket)
+        self.objects.create_bucket(bucket)
     }
 
     /// Puts an object as in one piece.
     pub fn put(&self, bucket: &str, key: &str, content: &[u8]) -> anyhow::Result<()> {
-        self.shelf.put(bucket, key, content, &S3Facts::of(content))
+        self.objects.put(bucket, key, content, &S3Facts::of(content))
     }
 
     /// Puts an object of which other things are said than [`S3Server::put`] would say.
     pub fn put_as(&self, bucket: &str, key: &str, content: &[u8], facts: &S3Facts) -> anyhow::Result<()> {
-        self.shelf.put(bucket, key, content, facts)
+        self.objects.put(bucket, key, content, facts)
     }
 
     /// The file that holds an object, to change it behind the server's back or to remove it.
     pub fn path(&self, bucket: &str, key: &str) -> PathBuf {
-        self.shelf.path(bucket, key)
+        self.objects.path(bucket, key)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::registry::{Registry, RegistrySetup};
 use crate::s3::S3Server;
 
 mod blobs;
-mod images;
 mod objects;
 mod repositories;
 mod special;
@@ -90,8 +89,8 @@ impl Sample {
         let mut records = blobs::write(folder)?;
         records.extend(special::write(&root("main"))?);
         records.extend(objects::write(&root("objects"))?);
-        records.extend(repositories::write(&root("repositories"))?);
-        records.extend(images::write(&root("registry"))?);
+        records.extend(repositories::write_git(&root("repositories"))?);
+        records.extend(repositories::write_images(&root("registry"))?);
         // Stable: within a model they stay in the order of their keys.
         records.sort_by_key(|record| record.model);
         Ok(Self { records, folder: folder.to_owned() })

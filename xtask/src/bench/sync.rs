@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use stocktake_testbed::{GitlabFixture, PgCluster};
+use stocktake_testbed::{GitlabDatabase, PgCluster};
 
 use super::measure::{Run, median, run};
 use super::{Options, Row};
@@ -44,8 +44,8 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let cluster = machine::postgres(|| PgCluster::start_with(&[]))?;
     let source = cluster.create_database()?;
     println!("Making {} rows of each of two tables …", options.rows);
-    GitlabFixture::load(&source)?;
-    GitlabFixture::multiply(&source, options.rows)?;
+    GitlabDatabase::load(&source)?;
+    GitlabDatabase::multiply(&source, options.rows)?;
     let mut rows = Vec::new();
     for name in ["SQLite", "PostgreSQL"] {
         let trial = Trial { binary, folder, cluster: &cluster, source: &source, name };

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use stocktake_testbed::{GitlabOutcome, GitlabRecord, GitlabWorld, PgCluster};
+use stocktake_testbed::{GitlabFixture, GitlabOutcome, GitlabRecord, PgCluster};
 
 use super::{LAST_LINE, Options, PATIENCE, READY, empty, wait};
 use crate::api::{Api, list_path};
@@ -31,8 +31,8 @@ pub(super) fn run(
     println!("Making a small GitLab in {} …", folder.display());
     let cluster = machine::postgres(PgCluster::start)?;
     let url = cluster.create_database()?;
-    let world = GitlabWorld::write(&folder.join("gitlab"), &url)?;
-    let served = world.serve()?;
+    let fixture = GitlabFixture::write(&folder.join("gitlab"), &url)?;
+    let served = fixture.serve()?;
     let database = if options.postgres { Database::At(cluster.create_database()?) } else { Database::Sqlite };
     let text = |path: &Path| toml::Value::String(path.display().to_string());
     let section = format!(
@@ -45,28 +45,28 @@ pub(super) fn run(
     installation.run(&["migrate"])?;
     let api = installation.api()?;
 
-    println!("Reading {} rows and checksumming what they speak of …", world.records.len());
+    println!("Reading {} rows and checksumming what they speak of …", fixture.records.len());
     let mut serve = installation.start("serve", &["serve"])?;
     api.wait_until_ready(&mut serve)?;
-    wait_for_rows(&api, &world, &mut serve)?;
-    api.wait_until_done(&models(&world), &mut serve, PATIENCE)?;
-    println!("{}", welcome(project, &installation, &api, &world, &url)?);
+    wait_for_rows(&api, &fixture, &mut serve)?;
+    api.wait_until_done(&models(&fixture), &mut serve, PATIENCE)?;
+    println!("{}", welcome(project, &installation, &api, &fixture, &url)?);
     wait(stopped, &mut [serve])?;
     println!("Stopped. The files stay in {} until the next run.", folder.display());
     Ok(())
 }
 
-fn models(world: &GitlabWorld) -> Vec<&'static str> {
-    let mut models: Vec<_> = world.records.iter().map(|record| record.model).collect();
+fn models(fixture: &GitlabFixture) -> Vec<&'static str> {
+    let mut models: Vec<_> = fixture.records.iter().map(|record| record.model).collect();
     models.dedup();
     models
 }
 
 /// Waits until every row has a record.
-fn wait_for_rows(api: &Api, world: &GitlabWorld, serve: &mut Process) -> anyhow::Result<()> {
+fn wait_for_rows(api: &Api, fixture: &GitlabFixture, serve: &mut Process) -> anyhow::Result<()> {
     let begin = Instant::now();
-    for model in models(world) {
-        let last = world.of(model).last().context("a model without rows")?;
+    for model in models(fixture) {
+        let last = fixture.of(model).last().context("a model without rows")?;
         let path = format!("{}/{}", list_path(model), last.id);
         while api.request(reqwest::Method::GET, &path)?.0 != 200 {
             serve.check_runs()?;
@@ -84,12 +84,12 @@ fn welcome(
     project: &Project,
     installation: &Installation,
     api: &Api,
-    world: &GitlabWorld,
+    fixture: &GitlabFixture,
     url: &str,
 ) -> anyhow::Result<String> {
     let failed = |record: &&GitlabRecord| matches!(record.outcome, GitlabOutcome::Failed { .. });
-    let count = world.records.iter().filter(failed).count();
-    let broken = world.of("projects").find(failed).context("no broken project")?;
+    let count = fixture.records.iter().filter(failed).count();
+    let broken = fixture.of("projects").find(failed).context("no broken project")?;
     let GitlabOutcome::Failed { text, .. } = &broken.outcome else { bail!("the fixture is not what it was") };
     let (base, token) = (&api.base, &api.token);
     let binary = project.target.join("debug/stocktake");
@@ -124,6 +124,6 @@ curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}/api/v1/sync'
 {LAST_LINE}"#,
         projects = list_path("projects"),
         id = broken.id,
-        orphans = world.orphans.len(),
+        orphans = fixture.orphans.len(),
     ))
 }

@@ -8,13 +8,13 @@ mod tokens;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use stocktake_testbed::{GitlabOutcome, GitlabRecord, GitlabServed, GitlabWorld, postgres};
+use stocktake_testbed::{GitlabFixture, GitlabOutcome, GitlabRecord, GitlabServed, postgres};
 
 use crate::support::{Database, Finished, Installation};
 
 /// A GitLab, and a Stocktake that knows of it.
-struct World {
-    gitlab: GitlabWorld,
+struct Fixture {
+    gitlab: GitlabFixture,
     _served: GitlabServed,
     installation: Installation,
     /// The URL of GitLab's database.
@@ -22,13 +22,13 @@ struct World {
     _folder: tempfile::TempDir,
 }
 
-impl World {
+impl Fixture {
     /// With the configuration that GitLab's Linux package has, on SQLite, and that of an installation from source, on
     /// `PostgreSQL`.
     fn new(database: Database) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = postgres().create_database().unwrap();
-        let gitlab = GitlabWorld::write(folder.path(), &url).unwrap();
+        let gitlab = GitlabFixture::write(folder.path(), &url).unwrap();
         let served = gitlab.serve().unwrap();
         let configuration = match database {
             Database::Sqlite => &served.gitlab_rb,
@@ -79,6 +79,6 @@ fn key(record: &GitlabRecord) -> (String, i64) {
 }
 
 /// The records that end so.
-fn ending(world: &World, wanted: impl Fn(&GitlabOutcome) -> bool) -> Vec<&GitlabRecord> {
-    world.gitlab.records.iter().filter(|record| wanted(&record.outcome)).collect()
+fn ending(fixture: &Fixture, wanted: impl Fn(&GitlabOutcome) -> bool) -> Vec<&GitlabRecord> {
+    fixture.gitlab.records.iter().filter(|record| wanted(&record.outcome)).collect()
 }

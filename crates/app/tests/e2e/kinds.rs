@@ -19,7 +19,7 @@ type Expected = (&'static str, String);
 /// Failed records by model and identifier: kind and text.
 type Failures = BTreeMap<(String, String), (String, String)>;
 
-struct World {
+struct Fixture {
     sample: Sample,
     served: Served,
     installation: Installation,
@@ -27,7 +27,7 @@ struct World {
     _folder: tempfile::TempDir,
 }
 
-impl World {
+impl Fixture {
     /// A catalogue of the sample, whose object storage is reached through a proxy.
     fn new(database: Database, fault: impl Fn(&Asked) -> Fault + Send + Sync + 'static) -> Self {
         Registry::install().unwrap();
@@ -123,7 +123,7 @@ on_both_databases! {
     fn everything_is_good_and_then_exactly_what_was_damaged_is_bad(database) {
         let damaged = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let forbidden = std::sync::Arc::clone(&damaged);
-        let world = World::new(database, move |asked| {
+        let fixture = Fixture::new(database, move |asked| {
             let is_forbidden = forbidden.load(std::sync::atomic::Ordering::Relaxed);
             if is_forbidden && asked.target.contains(FORBIDDEN) {
                 let body = "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>";
@@ -132,9 +132,9 @@ on_both_databases! {
                 Fault::None
             }
         });
-        assert_eq!(world.sample.models().len(), 19);
-        let before = failures(&world.installation.run(&["verify", "--json"]));
-        let wrong = world.sample.records.iter().filter_map(|record| match &record.outcome {
+        assert_eq!(fixture.sample.models().len(), 19);
+        let before = failures(&fixture.installation.run(&["verify", "--json"]));
+        let wrong = fixture.sample.records.iter().filter_map(|record| match &record.outcome {
             Outcome::Succeeded(_) => None,
             Outcome::Failed { kind, text } => {
                 Some(((record.model.to_owned(), record.identifier.clone()), ((*kind).to_owned(), text.clone())))
@@ -143,9 +143,9 @@ on_both_databases! {
         let expected: Failures = wrong.collect();
         assert_eq!(before, expected);
 
-        let expected = damage(&world);
+        let expected = damage(&fixture);
         damaged.store(true, std::sync::atomic::Ordering::Relaxed);
-        let mut after = failures(&world.installation.run(&["verify", "--all", "--json"]));
+        let mut after = failures(&fixture.installation.run(&["verify", "--all", "--json"]));
         after.retain(|key, _| !before.contains_key(key));
         for ((model, identifier), (kind, part)) in &expected {
             let (found, text) = after
@@ -157,33 +157,33 @@ on_both_databases! {
     }
 
     fn git_repositories_have_gitalys_own_checksum_where_that_is_asked_for(database) {
-        let world = World::new(database, |_| Fault::None);
-        let config = fs::read_to_string(world.installation.config_file()).unwrap();
+        let fixture = Fixture::new(database, |_| Fault::None);
+        let config = fs::read_to_string(fixture.installation.config_file()).unwrap();
         let config = format!("{config}\n[verification]\nrepository_checksum = \"gitaly\"\n");
-        fs::write(world.installation.config_file(), config).unwrap();
-        world.installation.run(&["verify", "projects"]).success();
-        let (_service, api) = world.installation.serve_with(&[]);
+        fs::write(fixture.installation.config_file(), config).unwrap();
+        fixture.installation.run(&["verify", "projects"]).success();
+        let (_service, api) = fixture.installation.serve_with(&[]);
         for number in 1..=8 {
             let shown = api.get(&format!("/api/v4/admin/data_management/projects/{number}")).json();
-            let expected = gitaly(&world.repository(&format!("projects-{number}.git")).show_ref().unwrap());
+            let expected = gitaly(&fixture.repository(&format!("projects-{number}.git")).show_ref().unwrap());
             assert_eq!(shown["checksum_information"]["checksum"], expected, "{number}");
         }
     }
 
     fn what_a_store_says_is_no_content_check_and_is_counted_apart(database) {
-        let world = World::new(database, |asked| {
+        let fixture = Fixture::new(database, |asked| {
             assert_ne!(asked.method, "GET", "{}", asked.target);
             Fault::None
         });
-        let config = fs::read_to_string(world.installation.config_file()).unwrap();
+        let config = fs::read_to_string(fixture.installation.config_file()).unwrap();
         let config = config.replace("plain_http = true", "plain_http = true\ncontent = \"metadata\"");
-        fs::write(world.installation.config_file(), config).unwrap();
+        fs::write(fixture.installation.config_file(), config).unwrap();
         // The store does not know that the bytes are others; that there are fewer it knows.
         let key = |number: u64| format!("pages_deployments/{number:02}/artifacts.zip");
-        flip(&world.object(&key(1)));
-        let content = fs::read(world.object(&key(2))).unwrap();
-        fs::write(world.object(&key(2)), &content[1..]).unwrap();
-        let report = world.installation.run(&["verify", "pages_deployments", "ci_pipeline_artifacts", "--json"]);
+        flip(&fixture.object(&key(1)));
+        let content = fs::read(fixture.object(&key(2))).unwrap();
+        fs::write(fixture.object(&key(2)), &content[1..]).unwrap();
+        let report = fixture.installation.run(&["verify", "pages_deployments", "ci_pipeline_artifacts", "--json"]);
         let failed = failures(&report);
         let altered = ("pages_deployments".to_owned(), "2".to_owned());
         assert_eq!(failed.keys().collect::<Vec<_>>(), [&altered], "{failed:?}");
@@ -194,39 +194,39 @@ on_both_databases! {
         let models = report["models"].as_array().unwrap();
         let counts: Vec<_> = models.iter().map(|model| &model["metadata_only"]).collect();
         assert_eq!(counts, [8, 7]);
-        let text = world.installation.run(&["verify", "pages_deployments", "--identifiers", "1"]).success();
+        let text = fixture.installation.run(&["verify", "pages_deployments", "--identifiers", "1"]).success();
         assert!(text.contains("of 1 good ones only what their object store says was looked at"), "{text}");
     }
 
     fn what_each_kind_of_storage_holds_is_found(database) {
-        let world = World::new(database, |_| Fault::None);
+        let fixture = Fixture::new(database, |_| Fault::None);
         for (model, storage, count) in [
             ("projects", "repositories", 19),
             ("dependency_proxy_blobs", "objects", 40),
             ("container_repositories", "registry", 4),
         ] {
-            let known = world.sample.of(model).count();
-            let text = world.installation.run(&["scan", model, storage]).success();
+            let known = fixture.sample.of(model).count();
+            let text = fixture.installation.run(&["scan", model, storage]).success();
             assert!(text.contains(&format!("new {}, gone 0", count - known)), "{model}: {text}");
-            let text = world.installation.run(&["scan", model, storage]).success();
+            let text = fixture.installation.run(&["scan", model, storage]).success();
             assert!(text.contains("new 0, gone 0"), "{model}: {text}");
         }
     }
 }
 
 /// Alters, removes and makes unreadable one thing of each kind of content.
-fn damage(world: &World) -> BTreeMap<(&'static str, &'static str), Expected> {
+fn damage(fixture: &Fixture) -> BTreeMap<(&'static str, &'static str), Expected> {
     let mut expected = BTreeMap::new();
-    expected.extend(damage_files(world));
-    expected.extend(damage_special_files(world));
-    expected.extend(damage_repositories(world));
-    expected.extend(damage_objects(world));
-    expected.extend(damage_images(world));
+    expected.extend(damage_files(fixture));
+    expected.extend(damage_special_files(fixture));
+    expected.extend(damage_repositories(fixture));
+    expected.extend(damage_objects(fixture));
+    expected.extend(damage_images(fixture));
     expected
 }
 
-fn damage_files(world: &World) -> [((&'static str, &'static str), Expected); 3] {
-    let file = |number: u64| world.file(&format!("lfs-objects/{:02x}/{number:06x}", number % 16));
+fn damage_files(fixture: &Fixture) -> [((&'static str, &'static str), Expected); 3] {
+    let file = |number: u64| fixture.file(&format!("lfs-objects/{:02x}/{number:06x}", number % 16));
     flip(&file(1));
     fs::remove_file(file(2)).unwrap();
     fs::remove_file(file(3)).unwrap();
@@ -238,19 +238,19 @@ fn damage_files(world: &World) -> [((&'static str, &'static str), Expected); 3] 
     ]
 }
 
-fn damage_special_files(world: &World) -> [((&'static str, &'static str), Expected); 6] {
-    let secure = |number: u64| world.file(&format!("secure_files/{number}/signing.key"));
+fn damage_special_files(fixture: &Fixture) -> [((&'static str, &'static str), Expected); 6] {
+    let secure = |number: u64| fixture.file(&format!("secure_files/{number}/signing.key"));
     flip(&secure(1));
     fs::remove_file(secure(2)).unwrap();
     // Another key than the file was encrypted with.
-    let line = world.sample.of("ci_secure_files").nth(2).unwrap().line.clone();
+    let line = fixture.sample.of("ci_secure_files").nth(2).unwrap().line.clone();
     let line = line.replacen("secure_file:", "secure_file:00", 1);
-    world.installation.import("ci_secure_files", &[line]).success();
-    flip(&world.file("symbols/1/library.pdb"));
-    let diff = world.file("merge_request_diffs/mr-1/diff-1");
+    fixture.installation.import("ci_secure_files", &[line]).success();
+    flip(&fixture.file("symbols/1/library.pdb"));
+    let diff = fixture.file("merge_request_diffs/mr-1/diff-1");
     let content = fs::read(&diff).unwrap();
     fs::write(&diff, &content[1..]).unwrap();
-    flip(&world.file("terraform_state/1.tfstate"));
+    flip(&fixture.file("terraform_state/1.tfstate"));
     [
         (("ci_secure_files", "1"), ("altered", "Content changed since".to_owned())),
         (("ci_secure_files", "2"), ("missing", secure(2).display().to_string())),
@@ -261,15 +261,15 @@ fn damage_special_files(world: &World) -> [((&'static str, &'static str), Expect
     ]
 }
 
-fn damage_repositories(world: &World) -> [((&'static str, &'static str), Expected); 4] {
-    let packs = fs::read_dir(world.repository("projects-1.git").path().join("objects/pack")).unwrap();
+fn damage_repositories(fixture: &Fixture) -> [((&'static str, &'static str), Expected); 4] {
+    let packs = fs::read_dir(fixture.repository("projects-1.git").path().join("objects/pack")).unwrap();
     let pack =
         packs.map(|entry| entry.unwrap().path()).find(|path| path.extension() == Some("pack".as_ref()));
     let pack = pack.unwrap();
     flip(&pack);
-    fs::remove_dir_all(world.repository("projects-2.git").path()).unwrap();
-    fs::write(world.repository("projects-4.git").path().join("refs/heads/topic"), "").unwrap();
-    fs::remove_dir_all(world.repository("snippet_repositories-1.snippet.git").path()).unwrap();
+    fs::remove_dir_all(fixture.repository("projects-2.git").path()).unwrap();
+    fs::write(fixture.repository("projects-4.git").path().join("refs/heads/topic"), "").unwrap();
+    fs::remove_dir_all(fixture.repository("snippet_repositories-1.snippet.git").path()).unwrap();
     let name = pack.file_name().unwrap().to_str().unwrap().to_owned();
     [
         (("projects", "1"), ("unreadable", name)),
@@ -279,11 +279,11 @@ fn damage_repositories(world: &World) -> [((&'static str, &'static str), Expecte
     ]
 }
 
-fn damage_objects(world: &World) -> [((&'static str, &'static str), Expected); 4] {
+fn damage_objects(fixture: &Fixture) -> [((&'static str, &'static str), Expected); 4] {
     let key = |number: u64| format!("dependency_proxy_blobs/{number:02}/layer.gz");
-    flip(&world.object(&key(1)));
-    fs::remove_file(world.object(&key(2))).unwrap();
-    flip(&world.object("pipelines/1/variables.json"));
+    flip(&fixture.object(&key(1)));
+    fs::remove_file(fixture.object(&key(2))).unwrap();
+    flip(&fixture.object("pipelines/1/variables.json"));
     [
         (("dependency_proxy_blobs", "1"), ("altered", "Checksum mismatch: expected sha256 ".to_owned())),
         (("dependency_proxy_blobs", "2"), ("missing", key(2))),
@@ -295,12 +295,12 @@ fn damage_objects(world: &World) -> [((&'static str, &'static str), Expected); 4
     ]
 }
 
-fn damage_images(world: &World) -> [((&'static str, &'static str), Expected); 3] {
-    let (layer, digest) = world.own_layer(1);
+fn damage_images(fixture: &Fixture) -> [((&'static str, &'static str), Expected); 3] {
+    let (layer, digest) = fixture.own_layer(1);
     flip(&layer);
-    fs::remove_dir_all(world.registry().repository("group/image-2")).unwrap();
-    fs::remove_file(world.own_layer(3).0).unwrap();
-    let lost = world.own_layer(3).1;
+    fs::remove_dir_all(fixture.registry().repository("group/image-2")).unwrap();
+    fs::remove_file(fixture.own_layer(3).0).unwrap();
+    let lost = fixture.own_layer(3).1;
     [
         (("container_repositories", "1"), ("altered", digest.trim_start_matches("sha256:").to_owned())),
         (("container_repositories", "2"), ("missing", "Repository does not exist".to_owned())),

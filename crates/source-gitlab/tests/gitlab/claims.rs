@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use stocktake_domain::Location;
 use stocktake_domain::ports::{Claim, Source as _, SourceError};
 use stocktake_source_gitlab::{GitlabSource, Shelf};
-use stocktake_testbed::{GitlabFixture, postgres};
+use stocktake_testbed::{GitlabDatabase, postgres};
 
 use crate::support::{decomposed, source};
 
@@ -63,7 +63,7 @@ async fn assert_claims(source: &GitlabSource, cases: &[Case<'_>]) {
 
 fn loaded() -> String {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     postgres().sql(&url, &format!("{INDEXES}{FETCHED}{DELETED}")).unwrap();
     url
 }
@@ -198,7 +198,7 @@ async fn attachments_of_projects_that_are_gone() {
 #[tokio::test]
 async fn container_repositories_that_are_younger_than_the_catalogue() {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     let rows = "INSERT INTO routes (source_id, source_type, path) VALUES \
                 (901, 'Project', 'New/Sub/App'), (901, 'Namespace', 'new/group'); \
                 INSERT INTO container_repositories (id, project_id, name, created_at) VALUES \
@@ -218,7 +218,7 @@ async fn container_repositories_that_are_younger_than_the_catalogue() {
 #[tokio::test]
 async fn repositories_of_no_shard_may_be_on_any() {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     let row = "INSERT INTO snippet_repositories (snippet_id, disk_path) VALUES (901, '@snippets/aa/bb/aabb')";
     postgres().sql(&url, row).unwrap();
     let cases = [
@@ -232,7 +232,7 @@ async fn repositories_of_no_shard_may_be_on_any() {
 #[tokio::test]
 async fn tables_that_are_not_there_claim_nothing() {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load_older(&url).unwrap();
+    GitlabDatabase::load_older(&url).unwrap();
     postgres().sql(&url, "DROP TABLE pool_repositories").unwrap();
     let attestation = format!("{ONE}/attestations/1/predicate.json");
     let cases = [
@@ -248,7 +248,7 @@ async fn tables_that_are_not_there_claim_nothing() {
 #[tokio::test]
 async fn what_waits_for_deletion_is_in_the_database_of_ci() {
     let (main, ci) = (postgres().create_database().unwrap(), postgres().create_database().unwrap());
-    GitlabFixture::load_decomposed(&main, &ci).unwrap();
+    GitlabDatabase::load_decomposed(&main, &ci).unwrap();
     postgres().sql(&ci, DELETED).unwrap();
     let both = decomposed(&main, &ci);
     let place = ("artifacts-disk", "aa/bb/1/artifacts.zip", Claim::Row);

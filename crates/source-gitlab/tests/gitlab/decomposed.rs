@@ -2,15 +2,15 @@
 
 use stocktake_domain::Model;
 use stocktake_domain::ports::Source as _;
-use stocktake_testbed::{GitlabFixture, postgres};
+use stocktake_testbed::{GitlabDatabase, postgres};
 
 use crate::support::{all, assert_rows, decomposed, source, unreadable};
 
 const CI: [&str; 3] = ["ci_job_artifacts", "ci_pipeline_artifacts", "ci_secure_files"];
 
-fn databases() -> (String, String, GitlabFixture) {
+fn databases() -> (String, String, GitlabDatabase) {
     let (main, ci) = (postgres().create_database().unwrap(), postgres().create_database().unwrap());
-    let fixture = GitlabFixture::load_decomposed(&main, &ci).unwrap();
+    let fixture = GitlabDatabase::load_decomposed(&main, &ci).unwrap();
     (main, ci, fixture)
 }
 

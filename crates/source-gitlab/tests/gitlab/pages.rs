@@ -2,13 +2,13 @@
 
 use stocktake_domain::ports::Source as _;
 use stocktake_domain::{Model, RecordKey, Timestamp};
-use stocktake_testbed::{GitlabFixture, postgres};
+use stocktake_testbed::{GitlabDatabase, postgres};
 
 use crate::support::{all, row, source};
 
-fn loaded() -> (String, GitlabFixture) {
+fn loaded() -> (String, GitlabDatabase) {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     (url, fixture)
 }
 

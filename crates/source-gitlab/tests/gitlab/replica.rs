@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use stocktake_domain::Model;
-use stocktake_testbed::{GitlabFixture, PgCluster};
+use stocktake_testbed::{GitlabDatabase, PgCluster};
 
 use crate::support::{assert_rows, source, unreadable};
 
@@ -58,7 +58,7 @@ impl Drop for Replica<'_> {
 async fn a_replica_is_read_like_its_primary() {
     let primary = PgCluster::start().unwrap();
     let url = primary.create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let _replica = Replica::start(&primary, port);
     let (place, database) = url.rsplit_once('/').unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stocktake_domain::ports::{Claim, Source as _, SourceError};
 use stocktake_domain::{DigestRule, Location, Model};
 use stocktake_source_gitlab::{GitlabSettings, GitlabSource, grants};
-use stocktake_testbed::{GitlabFixture, PgCluster, postgres};
+use stocktake_testbed::{GitlabDatabase, PgCluster, postgres};
 
 use crate::support::{all, assert_rows, decomposed, source, storages, unreadable};
 
@@ -26,7 +26,7 @@ fn role(name: &str, urls: &[&str]) {
 #[tokio::test]
 async fn the_grants_are_enough_and_no_more() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     role("gitlab_reader", &[&url]);
     let reader = with_role(&url, "gitlab_reader");
     let source = source(&reader);
@@ -43,8 +43,8 @@ async fn the_grants_are_enough_and_no_more() {
 #[tokio::test]
 async fn the_grants_are_enough_on_two_databases_and_on_older_ones() {
     let [main, ci, older] = [(); 3].map(|()| postgres().create_database().unwrap());
-    let fixture = GitlabFixture::load_decomposed(&main, &ci).unwrap();
-    let before = GitlabFixture::load_older(&older).unwrap();
+    let fixture = GitlabDatabase::load_decomposed(&main, &ci).unwrap();
+    let before = GitlabDatabase::load_older(&older).unwrap();
     role("gitlab_reader_of_three", &[&main, &ci, &older]);
     let reader = |url: &str| with_role(url, "gitlab_reader_of_three");
     let both = decomposed(&reader(&main), &reader(&ci));
@@ -56,7 +56,7 @@ async fn the_grants_are_enough_on_two_databases_and_on_older_ones() {
 #[tokio::test]
 async fn what_may_not_be_read_is_named() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     role("gitlab_poor_reader", &[&url]);
     let take = "REVOKE SELECT (key_data) ON ci_secure_files FROM gitlab_poor_reader; \
                 REVOKE SELECT (id) ON users FROM gitlab_poor_reader; \
@@ -78,7 +78,7 @@ async fn what_may_not_be_read_is_named() {
 #[tokio::test]
 async fn the_grants_are_enough_for_claims() {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     let pool = "INSERT INTO pool_repositories (id, shard_id, disk_path) VALUES (101, 1, '@pools/a')";
     postgres().sql(&url, pool).unwrap();
     role("gitlab_claims_reader", &[&url]);
@@ -95,7 +95,7 @@ async fn the_grants_are_enough_for_claims() {
 #[tokio::test]
 async fn nothing_is_written_and_no_transaction_stays_open() {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     // The owner may write, but a trigger that writes at each look would still fail: the transaction may not.
     let spy = "CREATE TABLE looks (n int); CREATE FUNCTION look() RETURNS boolean LANGUAGE plpgsql AS \
                $$ BEGIN INSERT INTO looks VALUES (1); RETURN true; END $$; \
@@ -114,7 +114,7 @@ async fn nothing_is_written_and_no_transaction_stays_open() {
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_no_verdict() {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     let slow = "ALTER TABLE shards RENAME TO real_shards; \
                 CREATE VIEW shards AS SELECT id, name FROM real_shards, pg_sleep(60)";
     let settings = GitlabSettings::new(url.as_str().into(), storages());
@@ -133,7 +133,7 @@ async fn a_statement_that_takes_too_long_is_no_verdict() {
 async fn a_server_that_comes_back_is_used_again() {
     let cluster = PgCluster::start().unwrap();
     let url = cluster.create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
     cluster.stop().unwrap();

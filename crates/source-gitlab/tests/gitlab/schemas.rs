@@ -3,14 +3,14 @@
 use stocktake_domain::ports::{Readable, Source as _, SourceError};
 use stocktake_domain::{Digest, Metadata, Model};
 use stocktake_source_gitlab::GitlabSource;
-use stocktake_testbed::{GitlabFixture, postgres};
+use stocktake_testbed::{GitlabDatabase, postgres};
 
 use crate::support::{absent, all, assert_rows, decomposed, row, source, unreadable};
 
 #[tokio::test]
 async fn all_rows_of_all_models_are_what_they_say() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
     let counts = assert_rows(&source, &fixture.records, Model::ALL).await;
@@ -22,7 +22,7 @@ async fn all_rows_of_all_models_are_what_they_say() {
 #[tokio::test]
 async fn an_older_version_is_read_as_far_as_it_goes() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load_older(&url).unwrap();
+    let fixture = GitlabDatabase::load_older(&url).unwrap();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
     let absent = absent(&source).await;
@@ -37,7 +37,7 @@ async fn an_older_version_is_read_as_far_as_it_goes() {
 #[tokio::test]
 async fn a_database_that_shows_no_table_of_gitlab_has_no_absent_models() {
     let [empty, hidden, main] = [(); 3].map(|()| postgres().create_database().unwrap());
-    GitlabFixture::load(&hidden).unwrap();
+    GitlabDatabase::load(&hidden).unwrap();
     let hide = "CREATE ROLE gitlab_outsider LOGIN PASSWORD 'word'; REVOKE ALL ON SCHEMA public FROM PUBLIC";
     postgres().sql(&hidden, hide).unwrap();
     let (_, place) = hidden.split_once('@').unwrap();
@@ -51,7 +51,7 @@ async fn a_database_that_shows_no_table_of_gitlab_has_no_absent_models() {
         }
     }
     // The same of the second database, whose tables are nowhere else.
-    GitlabFixture::load(&main).unwrap();
+    GitlabDatabase::load(&main).unwrap();
     postgres().sql(&main, "DROP TABLE ci_secure_files").unwrap();
     let source = decomposed(&main, &empty);
     assert!(absent(&source).await.is_empty());
@@ -63,7 +63,7 @@ async fn a_database_that_shows_no_table_of_gitlab_has_no_absent_models() {
 #[tokio::test]
 async fn a_model_that_cannot_be_read_stops_no_other() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
     let broken = [
         ("ALTER TABLE lfs_objects RENAME oid TO object_id", "lfs_objects", "lfs_objects has no column oid"),
@@ -89,7 +89,7 @@ async fn a_model_that_cannot_be_read_stops_no_other() {
 #[tokio::test]
 async fn a_schema_that_changes_meanwhile_is_looked_at_again() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
     assert_rows(&source, &fixture.records, [Model::CiJobArtifacts]).await;
     postgres().sql(&url, "ALTER TABLE p_ci_job_artifacts DROP file_location").unwrap();
@@ -102,7 +102,7 @@ async fn a_schema_that_changes_meanwhile_is_looked_at_again() {
 #[tokio::test]
 async fn a_verification_that_gitlab_begins_is_seen_at_the_next_survey() {
     let url = postgres().create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     postgres().sql(&url, "TRUNCATE pages_deployment_states").unwrap();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
@@ -125,7 +125,7 @@ async fn about(source: &GitlabSource, model: Model) -> Option<u64> {
 #[tokio::test]
 async fn about_how_many_rows_there_are_is_what_the_planner_knows() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
     for model in Model::ALL {
         assert_eq!(about(&source, model).await, None, "{model}");
@@ -141,7 +141,7 @@ async fn about_how_many_rows_there_are_is_what_the_planner_knows() {
 #[tokio::test]
 async fn uploads_are_read_from_a_table_with_partitions_as_well() {
     let url = postgres().create_database().unwrap();
-    let fixture = GitlabFixture::load(&url).unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
     let part = "ALTER TABLE uploads RENAME TO uploads_before; \
                 CREATE TABLE uploads (LIKE uploads_before INCLUDING DEFAULTS, PRIMARY KEY (id, model_type)) \
                 PARTITION BY LIST (model_type); \

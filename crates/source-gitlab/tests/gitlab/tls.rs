@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use stocktake_domain::ports::{Source as _, SourceError};
-use stocktake_testbed::{GitlabFixture, PgCluster};
+use stocktake_testbed::{GitlabDatabase, PgCluster};
 
 use crate::support::{source, unreadable};
 
@@ -39,7 +39,7 @@ async fn a_certificate_must_be_of_the_authority_and_of_the_host() {
     cluster.configure(&[("ssl", "on")]).unwrap();
     cluster.restart().unwrap();
     let url = cluster.create_database().unwrap();
-    GitlabFixture::load(&url).unwrap();
+    GitlabDatabase::load(&url).unwrap();
     let by_name = url.replace("127.0.0.1", "localhost");
     let asking = |url: &str, mode: &str, folder: &Path| {
         source(&format!("{url}?sslmode={mode}&sslrootcert={}/ca.pem", folder.display()))

@@ -3,7 +3,7 @@
 use super::DB_KEY_BASE;
 use super::content::{filled, sha256};
 use super::record::{CREATED, CREATED_AT, GitlabRecord, NO_FILE, PLANNER, hashed};
-use crate::sealing::{derived_key, seal};
+use crate::encryption::{derived_key, encrypt};
 
 /// The table of the states of LFS objects.
 pub(super) const LFS_STATES: (&str, &str) = ("lfs_object_states", "lfs_object_id");
@@ -160,10 +160,10 @@ pub(super) fn terraform_plain(id: i64) -> String {
 
 fn terraform() -> anyhow::Result<Vec<GitlabRecord>> {
     let states = ("terraform_state_version_states", "terraform_state_version_id");
-    let sealed = |id: i64, number: u64, project: &str| {
-        seal(derived_key(DB_KEY_BASE, project)?, number, terraform_plain(id).as_bytes())
+    let encrypted = |id: i64, number: u64, project: &str| {
+        encrypt(derived_key(DB_KEY_BASE, project)?, number, terraform_plain(id).as_bytes())
     };
-    let one = sealed(1, 1, "1")?;
+    let one = encrypted(1, 1, "1")?;
     let digest = sha256(&one);
     Ok(vec![
         terraform_version(1, 1, "1, 1, '1.tfstate', true")
@@ -183,7 +183,7 @@ fn terraform() -> anyhow::Result<Vec<GitlabRecord>> {
             .with(&terraform_state(3, 42, false))
             .at("terraform_state-disk", "42/uuid3.tfstate")
             .rule("terraform_state:42")
-            .bytes(sealed(3, 3, "42")?)
+            .bytes(encrypted(3, 3, "42")?)
             .mutable()
             .of("old/legacy"),
         terraform_version(4, 9, "1, 1, '4.tfstate', true")

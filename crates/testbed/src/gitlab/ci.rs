@@ -3,7 +3,7 @@
 use super::DB_KEY_BASE;
 use super::content::{filled, sha256, shown_size};
 use super::record::{CREATED, GitlabRecord, NO_FILE, PLANNER, hashed};
-use crate::sealing::{derived_key, seal};
+use crate::encryption::{derived_key, encrypt};
 
 /// All columns of an artifact of a job that are its own.
 pub(super) const ARTIFACT: &str = "file_type, file, file_store, file_sha256, file_location, file_final_path";
@@ -91,7 +91,7 @@ fn pipeline_artifacts() -> anyhow::Result<Vec<GitlabRecord>> {
             .source_checksum(&digest),
         row(2, variables, "'variables.json', 2, 3, 0, NULL")
             .at("artifacts-bucket", below(2, "variables.json"))
-            .bytes(seal(key, 2, variables.as_bytes())?)
+            .bytes(encrypt(key, 2, variables.as_bytes())?)
             .rule("pipeline_artifact:1"),
         // A state of its own counts before what the column has, here that it failed.
         row(3, COVERAGE, &format!("'q.json', 1, 2, {}", legacy(&digest)))

@@ -8,7 +8,7 @@ pub(super) const CREATED: &str = "'2025-02-05 11:27:10.173456+00'";
 /// The same as it is read: to the millisecond.
 pub(super) const CREATED_AT: &str = "2025-02-05T11:27:10.173Z";
 
-/// What a verification of the content finds, once a [`super::GitlabWorld`] has laid it out.
+/// What a verification of the content finds, once a [`super::GitlabFixture`] has laid it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GitlabOutcome {
     /// The content is what it was when it was stored.
@@ -65,13 +65,13 @@ pub struct GitlabRecord {
     pub source_checksum: Option<String>,
     /// When GitLab says that the content was last changed, RFC 3339.
     pub content_changed_at: Option<&'static str>,
-    /// What becomes of it in a [`super::GitlabWorld`].
+    /// What becomes of it in a [`super::GitlabFixture`].
     pub outcome: GitlabOutcome,
     /// The checksum that is shown if it succeeds: of the stored bytes, of the refs, of the tags. Known only of what a
-    /// [`super::GitlabWorld`] has laid out.
+    /// [`super::GitlabFixture`] has laid out.
     pub checksum: Option<String>,
     /// Whether the content agrees with [`GitlabRecord::source_checksum`]; `None` if there is nothing to compare. Known only of
-    /// what a [`super::GitlabWorld`] has laid out.
+    /// what a [`super::GitlabFixture`] has laid out.
     pub matches_source: Option<bool>,
     /// What is laid out.
     pub(super) content: Content,

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 
 use super::account::Account;
 use super::binaries::PgBinaries;
-use super::keeper::Keeper;
+use super::reaper::Reaper;
 
 /// The superuser of the cluster.
 const USER: &str = "stocktake";
@@ -40,7 +40,7 @@ struct Own {
     account: Account,
     folder: PathBuf,
     /// Held for its `Drop`.
-    _keeper: Keeper,
+    _keeper: Reaper,
 }
 
 impl PgCluster {
@@ -59,7 +59,7 @@ impl PgCluster {
         let account = Account::choose()?;
         let folder = tempfile::Builder::new().prefix("stocktake-pg-").tempdir()?.keep();
         account.give(&folder)?;
-        let own = Own { account, _keeper: Keeper::start(&binaries, account, &folder)?, folder };
+        let own = Own { account, _keeper: Reaper::start(&binaries, account, &folder)?, folder };
         let password = random_word();
         own.initialise(&binaries, &password)?;
         let port = own.first_start(&binaries, settings)?;

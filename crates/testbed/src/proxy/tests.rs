@@ -87,4 +87,6 @@ fn an_answer_of_the_proxy_does_not_need_the_server() {
     let mut answer = String::new();
     (&client).read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("</Error>"), "{answer}");
+    let (head, _) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(head.matches('\n').count(), head.matches("\r\n").count(), "{head:?}");
 }

@@ -15,7 +15,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::FORBIDDEN;
-use super::shelf::{S3Facts, Shelf};
+use super::object_files::{ObjectFiles, S3Facts};
 
 /// Bytes of a file sent at a time.
 const PIECE: u64 = 128 * 1024;
@@ -31,7 +31,7 @@ struct Opened {
     facts: S3Facts,
 }
 
-impl Shelf {
+impl ObjectFiles {
     fn check_bucket(&self, bucket: &str) -> S3Result<()> {
         if bucket.starts_with(FORBIDDEN) {
             return Err(s3_error!(AccessDenied, "Access Denied"));
@@ -68,7 +68,7 @@ impl Opened {
 }
 
 #[async_trait::async_trait]
-impl S3 for Shelf {
+impl S3 for ObjectFiles {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let mut opened = self.open(&input.bucket, &input.key, input.if_match.as_ref()).await?;

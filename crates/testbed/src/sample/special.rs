@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{DB_KEY_BASE, Key, Outcome, SampleRecord, Stored, seed};
-use crate::sealing::{derived_key, seal, secure_file_key};
+use crate::encryption::{self, derived_key, secure_file_key};
 
 const STORAGE: &str = "main";
 
@@ -98,7 +98,7 @@ fn record(
 
 /// Encrypted, with a nonce that follows from the number.
 fn encrypt(key: [u8; 32], number: u64, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
-    seal(key, seed("nonce", Key::Integer(number)), plain)
+    encryption::encrypt(key, seed("nonce", Key::Integer(number)), plain)
 }
 
 pub(super) fn sha256(content: &[u8]) -> String {

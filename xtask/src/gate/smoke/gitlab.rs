@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
-use stocktake_testbed::{GitlabOutcome, GitlabRecord, GitlabWorld, PgCluster};
+use stocktake_testbed::{GitlabFixture, GitlabOutcome, GitlabRecord, PgCluster};
 
 use super::{Up, answer};
 use crate::api::list_path;
@@ -20,14 +20,14 @@ pub(super) fn run(project: &Project, parent: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     // `up` makes the same in the same place; only the database is another.
     let cluster = machine::postgres(PgCluster::start)?;
-    let world = GitlabWorld::write(&folder.join("gitlab"), &cluster.create_database()?)?;
+    let fixture = GitlabFixture::write(&folder.join("gitlab"), &cluster.create_database()?)?;
     let up = Up::start(project, &folder, &["--gitlab"])?;
     let lines =
         |start: &str| -> Vec<&str> { up.said.lines().filter(|line| line.starts_with(start)).collect() };
     let [findings, broken, sync] = lines("curl ")[..] else { bail!("not three curl lines") };
 
     let mut by_model: BTreeMap<&str, Vec<&GitlabRecord>> = BTreeMap::new();
-    for record in &world.records {
+    for record in &fixture.records {
         by_model.entry(record.model).or_default().push(record);
     }
     ensure!(by_model.len() == 19, "{} models", by_model.len());
@@ -38,23 +38,23 @@ pub(super) fn run(project: &Project, parent: &Path) -> anyhow::Result<()> {
         ensure!(page.len() == records.len(), "{model}: {} records, not {}", page.len(), records.len());
         page.iter().zip(records).try_for_each(|(shown, wanted)| check(shown, wanted))?;
     }
-    check_findings(&answer(findings)?, &world)?;
+    check_findings(&answer(findings)?, &fixture)?;
     ensure!(answer(broken)?.pointer("/checksum_information/checksum_state") == Some(&"failed".into()));
     ensure!(answer(sync)?.as_array().is_some_and(|models| models.len() == 19), "not 19 models are synced");
     let commands = lines(&format!("{}", binary(project).display()));
     let [export, orphans] = commands[..] else { bail!("not two commands: {commands:?}") };
     let run = |line: &str| capture(Command::new("sh").args(["-c", line]).current_dir(&project.root));
-    let wrong = world.records.iter().filter(|record| is_wrong(record)).count();
+    let wrong = fixture.records.iter().filter(|record| is_wrong(record)).count();
     ensure!(run(export)?.lines().count() == 1 + wrong, "export prints another number of findings");
     let listed = run(orphans)?;
-    for orphan in &world.orphans {
+    for orphan in &fixture.orphans {
         ensure!(listed.contains(&orphan.path), "{} is not listed", orphan.path);
     }
     let total = listed.lines().find_map(|line| line.strip_prefix("all ")).context("no totals")?;
     let counted = total.split_whitespace().nth(1).context("no count of orphans")?;
-    ensure!(counted == world.orphans.len().to_string(), "{counted} orphans, not {}", world.orphans.len());
+    ensure!(counted == fixture.orphans.len().to_string(), "{counted} orphans, not {}", fixture.orphans.len());
     up.end()?;
-    println!("up --gitlab: {} records as they should be, {wrong} findings", world.records.len());
+    println!("up --gitlab: {} records as they should be, {wrong} findings", fixture.records.len());
     Ok(())
 }
 
@@ -87,9 +87,9 @@ fn check(shown: &Value, wanted: &GitlabRecord) -> anyhow::Result<()> {
 }
 
 /// Just the planted faults, each with its kind and its owner.
-fn check_findings(shown: &Value, world: &GitlabWorld) -> anyhow::Result<()> {
+fn check_findings(shown: &Value, fixture: &GitlabFixture) -> anyhow::Result<()> {
     let shown = shown.as_array().context("no list")?;
-    let wanted: Vec<_> = world.records.iter().filter(|record| is_wrong(record)).collect();
+    let wanted: Vec<_> = fixture.records.iter().filter(|record| is_wrong(record)).collect();
     ensure!(shown.len() == wanted.len(), "{} findings, not {}", shown.len(), wanted.len());
     for (finding, record) in shown.iter().zip(wanted) {
         let text = |name: &str| finding.get(name).and_then(Value::as_str);

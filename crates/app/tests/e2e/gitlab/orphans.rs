@@ -3,12 +3,12 @@
 use serde_json::Value;
 use stocktake_testbed::GitlabOrphan;
 
-use super::World;
+use super::Fixture;
 
 on_both_databases! {
     fn just_what_nobody_claims_is_listed(database) {
-        let world = World::new(database);
-        let text = world.installation.run(&["orphans", "--format", "json"]).success();
+        let fixture = Fixture::new(database);
+        let text = fixture.installation.run(&["orphans", "--format", "json"]).success();
         let document: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let mut found: Vec<GitlabOrphan> = document["orphans"]
             .as_array()
@@ -21,18 +21,18 @@ on_both_databases! {
             })
             .collect();
         found.sort();
-        let mut expected = world.gitlab.orphans.clone();
+        let mut expected = fixture.gitlab.orphans.clone();
         expected.sort();
         assert_eq!(found, expected, "{text}");
         let bytes: u64 = expected.iter().filter_map(|orphan| orphan.size).sum();
         assert_eq!(document["totals"]["bytes"], bytes);
         assert_eq!(document["totals"]["orphans"], expected.len());
 
-        let csv = world.installation.run(&["orphans", "--format", "csv", "--no-sync"]).success();
+        let csv = fixture.installation.run(&["orphans", "--format", "csv", "--no-sync"]).success();
         assert_eq!(csv.lines().count(), 1 + expected.len(), "{csv}");
-        let people = world.installation.run(&["orphans", "--no-sync"]).success();
+        let people = fixture.installation.run(&["orphans", "--no-sync"]).success();
         assert!(expected.iter().all(|orphan| people.contains(&orphan.path)), "{people}");
-        let young = world.installation.run(&["orphans", "--no-sync", "--older-than", "1d", "--format", "csv"]);
+        let young = fixture.installation.run(&["orphans", "--no-sync", "--older-than", "1d", "--format", "csv"]);
         // A container repository has no time of its own.
         assert!(young.success().lines().skip(1).all(|line| line.contains("gitlab-registry")));
     }

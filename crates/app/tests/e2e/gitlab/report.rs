@@ -2,22 +2,22 @@
 
 use stocktake_testbed::GitlabOutcome;
 
-use super::{World, ending, key};
+use super::{Fixture, ending, key};
 
 on_both_databases! {
     fn what_is_wrong_is_found_and_nothing_else(database) {
-        let world = World::new(database);
-        let synced = world.sync(&[]);
+        let fixture = Fixture::new(database);
+        let synced = fixture.sync(&[]);
         assert_eq!(synced.len(), 19);
         for (model, counts) in &synced {
-            let records = world.gitlab.of(model).count();
+            let records = fixture.gitlab.of(model).count();
             assert!(records > 0, "{model}");
             assert_eq!((&counts["added"], &counts["problem"]), (&records.into(), &serde_json::Value::Null), "{model}");
         }
-        assert_eq!(world.installation.run(&["verify"]).code, 1);
+        assert_eq!(fixture.installation.run(&["verify"]).code, 1);
 
-        let failed = world.export(&[]);
-        for record in ending(&world, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })) {
+        let failed = fixture.export(&[]);
+        for record in ending(&fixture, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })) {
             let GitlabOutcome::Failed { kind, text } = &record.outcome else { continue };
             let found = failed.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not found", record.model, record.id));
             assert_eq!(found["kind"], *kind, "{} {}: {found}", record.model, record.id);
@@ -26,34 +26,34 @@ on_both_databases! {
             assert_eq!(found["owner"].as_str(), record.owner, "{found}");
             assert_eq!(found["expected_checksum"].is_null(), record.expected.is_none() && !told.contains("Content changed"));
         }
-        let expected = ending(&world, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })).len();
+        let expected = ending(&fixture, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })).len();
         assert_eq!(failed.len(), expected, "{:?}", failed.keys());
 
-        let good = world.export(&["--state", "succeeded"]);
-        for record in ending(&world, |outcome| *outcome == GitlabOutcome::Succeeded) {
+        let good = fixture.export(&["--state", "succeeded"]);
+        for record in ending(&fixture, |outcome| *outcome == GitlabOutcome::Succeeded) {
             let found = good.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not good", record.model, record.id));
             assert_eq!(found["checksum"].as_str(), record.checksum.as_deref(), "{found}");
             assert_eq!(found["gitlab_checksum"].as_str(), record.source_checksum.as_deref(), "{found}");
             assert_eq!(found["gitlab_checksum_agrees"].as_bool(), record.matches_source, "{found}");
         }
-        let disabled = world.export(&["--state", "disabled"]);
-        let expected = ending(&world, |outcome| *outcome == GitlabOutcome::Disabled);
+        let disabled = fixture.export(&["--state", "disabled"]);
+        let expected = ending(&fixture, |outcome| *outcome == GitlabOutcome::Disabled);
         assert_eq!(disabled.keys().cloned().collect::<Vec<_>>(), expected.into_iter().map(key).collect::<Vec<_>>());
 
-        let mismatched = world.export(&["--mismatched"]);
-        let expected = world.gitlab.records.iter().filter(|record| record.matches_source == Some(false)).map(key);
+        let mismatched = fixture.export(&["--mismatched"]);
+        let expected = fixture.gitlab.records.iter().filter(|record| record.matches_source == Some(false)).map(key);
         assert_eq!(mismatched.into_keys().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 
     fn the_same_is_told_over_http(database) {
-        let world = World::new(database);
-        world.sync(&[]);
-        world.installation.run(&["verify"]);
-        let (_service, api) = world.installation.serve_with(&["--no-worker"]);
-        let exported = world.installation.run(&["export", "--format", "csv"]).success();
+        let fixture = Fixture::new(database);
+        fixture.sync(&[]);
+        fixture.installation.run(&["verify"]);
+        let (_service, api) = fixture.installation.serve_with(&["--no-worker"]);
+        let exported = fixture.installation.run(&["export", "--format", "csv"]).success();
         let answer = api.get("/api/v1/findings?format=csv&per_page=1000");
         assert_eq!((answer.status, answer.text), (200, exported.clone()));
-        assert_eq!(exported.lines().count(), 1 + world.export(&[]).len());
+        assert_eq!(exported.lines().count(), 1 + fixture.export(&[]).len());
 
         let mut found = Vec::new();
         let mut path = "/api/v1/findings?per_page=7".to_owned();
@@ -66,7 +66,7 @@ on_both_databases! {
                 None => break,
             }
         }
-        assert_eq!(found, world.export(&[]).into_values().collect::<Vec<_>>());
+        assert_eq!(found, fixture.export(&[]).into_values().collect::<Vec<_>>());
 
         let sync = api.get("/api/v1/sync").ok();
         assert_eq!(sync.as_array().or(sync["models"].as_array()).unwrap().len(), 19, "{sync}");

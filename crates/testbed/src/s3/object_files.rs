@@ -59,11 +59,11 @@ impl S3Facts {
 
 /// A folder of buckets.
 #[derive(Debug, Clone)]
-pub(super) struct Shelf {
+pub(super) struct ObjectFiles {
     root: PathBuf,
 }
 
-impl Shelf {
+impl ObjectFiles {
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }

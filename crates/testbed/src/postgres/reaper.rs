@@ -20,18 +20,18 @@ while read -r line; do :; done
 rm -rf "$2"
 "#;
 
-/// The running keeper; dropping it has the cluster removed, and waits for that.
+/// The running reaper; dropping it has the cluster removed, and waits for that.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct Reaper {
     child: Child,
 }
 
-impl Keeper {
+impl Reaper {
     /// Starts watching over the cluster in `folder`.
     pub(super) fn start(binaries: &PgBinaries, account: Account, folder: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new("sh");
         command
-            .args(["-c", SCRIPT, "stocktake-pg-keeper"])
+            .args(["-c", SCRIPT, "stocktake-pg-reaper"])
             .arg(binaries.path("pg_ctl"))
             .arg(folder)
             .current_dir("/")
@@ -44,10 +44,10 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Reaper {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // It cannot be told from here that a keeper failed; what it left then is in the temporary folder.
+        // It cannot be told from here that a reaper failed; what it left then is in the temporary folder.
         let _ = self.child.wait();
     }
 }

@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use self::ground::Ground;
+use self::fixture_dirs::FixtureDirs;
 use super::content::{Content, sha256, shown_size};
 use super::record::{AT, GitlabOutcome, GitlabRecord};
-use super::{DB_KEY_BASE, GitlabFixture, rows, run, sort};
+use super::{DB_KEY_BASE, GitlabDatabase, rows, run, sort};
 
 mod configuration;
 mod faults;
-mod ground;
+mod fixture_dirs;
 mod images;
 mod orphans;
 mod places;
@@ -25,13 +25,13 @@ pub use orphans::GitlabOrphan;
 /// The most characters of the text of a failure.
 const MAX_FAILURE_CHARS: usize = 255;
 
-/// A GitLab with content for its rows: all those of [`GitlabFixture`], and besides them some of which each has
+/// A GitLab with content for its rows: all those of [`GitlabDatabase`], and besides them some of which each has
 /// one fault of its own, whose ids begin at 101.
 ///
-/// The records name their storages as the fixture does; [`GitlabWorld::storage_name`] says how Stocktake calls
+/// The records name their storages as the fixture does; [`GitlabFixture::storage_name`] says how Stocktake calls
 /// them. One place, that of external diffs, has no bucket, so that a row that says it is in one leads nowhere.
 #[derive(Debug)]
-pub struct GitlabWorld {
+pub struct GitlabFixture {
     /// What the rows say and what becomes of it, by model and in the order of their keys.
     pub records: Vec<GitlabRecord>,
     /// What no row claims.
@@ -42,22 +42,22 @@ pub struct GitlabWorld {
     pub db_key_base: String,
 }
 
-impl GitlabWorld {
+impl GitlabFixture {
     /// Fills an empty database, and lays out its content below `folder`, which must not hold any yet: the same in
     /// every run.
     pub fn write(folder: &Path, url: &str) -> anyhow::Result<Self> {
-        let mut records = GitlabFixture::load(url)?.records;
+        let mut records = GitlabDatabase::load(url)?.records;
         let faults = faults::records()?;
         run(url, &format!("{}{}{}", faults::OWNERS, rows(&faults, |_| true), relocation(folder)))?;
         records.extend(faults);
         sort(&mut records);
-        let ground = Ground::prepare(folder)?;
+        let dirs = FixtureDirs::prepare(folder)?;
         let mut states = String::new();
         for record in &mut records {
             if places::has_no_bucket(&record.storage) {
                 *record = unplaced(record.clone());
             }
-            let laid = lay(&ground, record)?;
+            let laid = lay(&dirs, record)?;
             settle(record, &laid);
             let is_good = record.outcome == GitlabOutcome::Succeeded;
             if let Some(checksum) = laid.source_checksum.as_ref().filter(|_| is_good) {
@@ -65,7 +65,7 @@ impl GitlabWorld {
             }
         }
         run(url, &states)?;
-        let orphans = orphans::write(&ground)?;
+        let orphans = orphans::write(&dirs)?;
         Ok(Self { records, orphans, folder: folder.to_owned(), db_key_base: DB_KEY_BASE.to_owned() })
     }
 
@@ -114,20 +114,20 @@ struct Laid {
     at: String,
 }
 
-fn lay(ground: &Ground, record: &GitlabRecord) -> anyhow::Result<Laid> {
+fn lay(dirs: &FixtureDirs, record: &GitlabRecord) -> anyhow::Result<Laid> {
     let GitlabRecord { storage, path, .. } = record;
-    let at = ground.at(storage, path);
+    let at = dirs.at(storage, path);
     match &record.content {
         Content::Bytes(bytes) => {
             if storage != "-" && path != "-" {
-                ground.put(storage, path, bytes)?;
+                dirs.put(storage, path, bytes)?;
             }
             Ok(Laid { checksum: Some(sha256(bytes)), size: Some(bytes.len()), at, ..Laid::default() })
         }
         Content::Repository(shape) if path != "-" && storage != "-" => {
-            repositories::lay(&ground.root(storage)?, path, *shape)
+            repositories::lay(&dirs.root(storage)?, path, *shape)
         }
-        Content::Images(images) => images::lay(&ground.root(storage)?, path, *images),
+        Content::Images(images) => images::lay(&dirs.root(storage)?, path, *images),
         Content::Nothing if storage.starts_with("git-") => Ok(repositories::absent()),
         Content::Nothing | Content::Repository(_) => Ok(Laid { at, ..Laid::default() }),
     }

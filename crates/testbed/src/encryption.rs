@@ -7,11 +7,11 @@ use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 /// AES-256-GCM: nonce, ciphertext, tag. The nonce begins with `number`, so that the bytes are the same in every run.
-pub(crate) fn seal(key: [u8; 32], number: u64, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn encrypt(key: [u8; 32], number: u64, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut nonce = [0; 12];
     nonce[..8].copy_from_slice(&number.to_be_bytes());
-    let sealed = Aes256Gcm::new(&key.into()).encrypt(&nonce.into(), plain);
-    Ok([&nonce[..], &sealed.ok().context("cannot encrypt")?].concat())
+    let encrypted = Aes256Gcm::new(&key.into()).encrypt(&nonce.into(), plain);
+    Ok([&nonce[..], &encrypted.ok().context("cannot encrypt")?].concat())
 }
 
 /// The key of a CI secure file: the text itself is hashed, not what its digits stand for.
@@ -44,10 +44,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_is_longer_and_follows_from_the_number() {
-        let seal = |number| seal([1; 32], number, b"hello").unwrap();
-        assert_eq!(seal(1).len(), 5 + 12 + 16);
-        assert_eq!(seal(1), seal(1));
-        assert_ne!(seal(1), seal(2));
+    fn ciphertext_is_longer_and_follows_from_the_number() {
+        let encrypt = |number| encrypt([1; 32], number, b"hello").unwrap();
+        assert_eq!(encrypt(1).len(), 5 + 12 + 16);
+        assert_eq!(encrypt(1), encrypt(1));
+        assert_ne!(encrypt(1), encrypt(2));
     }
 }
