@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use stocktake_domain::format_duration;
-use stocktake_worker::{Progress, Tally};
+use stocktake_worker::{Progress, Stats};
 
 use crate::output;
 
@@ -72,7 +72,7 @@ impl Meter {
 }
 
 impl Progress for Meter {
-    fn advanced(&self, done: &Tally) {
+    fn advanced(&self, done: &Stats) {
         self.set(done.records(), Some(done.bytes));
     }
 }

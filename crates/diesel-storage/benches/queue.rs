@@ -90,7 +90,7 @@ async fn import(store: &Store, rows: i64) {
     store.catalogue.import(MODEL, Box::pin(stream::iter(batches)), Timestamp::from_millis(1)).await.unwrap();
 }
 
-/// SyncState another model, in pages as a source gives them; `gone`: all at once, of which no row is there any more.
+/// Syncs another model, in pages as a source gives them; `gone`: all at once, with no row left.
 async fn sync(store: &Store, rows: i64, gone: bool) {
     let worker = WorkerId("sync".to_owned());
     let now = Timestamp::from_millis(1);

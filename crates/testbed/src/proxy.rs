@@ -285,11 +285,9 @@ impl Head {
     /// Writes it, saying that the connection is for this one request only.
     fn write(&self, mut to: &TcpStream) -> io::Result<()> {
         let headers = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection"));
-        let mut head = format!("{}\r\n", self.first);
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += "Connection: close\r\n\r\n";
+        let mut lines = vec![self.first.clone()];
+        lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));
+        let head = lines.join("\r\n") + "\r\nConnection: close\r\n\r\n";
         to.write_all(head.as_bytes())
     }
 

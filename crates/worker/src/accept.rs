@@ -3,8 +3,8 @@
 use stocktake_domain::ports::{Inspection, StoreError};
 use stocktake_domain::{Algorithms, Baseline, Digest, Failure, Model, Record, RecordKey};
 
-use crate::shared::Core;
-use crate::work::Reading;
+use crate::context::EngineContext;
+use crate::reading::Reading;
 
 /// What an acceptance replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,22 +51,27 @@ pub enum AcceptError {
 }
 
 /// See [`crate::Engine::accept`].
-pub(crate) async fn accept(core: &Core, model: Model, key: &RecordKey) -> Result<Accepted, AcceptError> {
-    let catalogue = &core.parts.catalogue;
+pub(crate) async fn accept(
+    context: &EngineContext,
+    model: Model,
+    key: &RecordKey,
+) -> Result<Accepted, AcceptError> {
+    let catalogue = &context.parts.catalogue;
     let record = catalogue.get(model, key).await?.ok_or(AcceptError::UnknownRecord)?;
-    let (checksum, size) = read(core, &record).await?;
+    let (checksum, size) = read(context, &record).await?;
     let previous =
         Previous { expected: record.expected, size: record.file_size, baseline: record.history().baseline() };
-    let accepted = catalogue.accept(model, key, checksum, size, core.now()).await?;
+    let accepted = catalogue.accept(model, key, checksum, size, context.now()).await?;
     let record = accepted.ok_or(AcceptError::UnknownRecord)?;
     Ok(Accepted { record, previous, checksum, size })
 }
 
 /// The digest shown for the content as it is now, and the size in bytes of what the recorded size is of.
-async fn read(core: &Core, record: &Record) -> Result<(Digest, Option<u64>), AcceptError> {
+async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Option<u64>), AcceptError> {
     let name = &record.location.storage;
-    let storage = core.parts.storages.get(name).ok_or_else(|| AcceptError::UnknownStorage(name.clone()))?;
-    let shown = core.settings.policy.algorithm(record.model);
+    let storage =
+        context.parts.storages.get(name).ok_or_else(|| AcceptError::UnknownStorage(name.clone()))?;
+    let shown = context.settings.policy.algorithm(record.model);
     let piece = Inspection {
         model: record.model,
         path: record.location.path.clone(),
@@ -74,7 +79,7 @@ async fn read(core: &Core, record: &Record) -> Result<(Digest, Option<u64>), Acc
         rule: record.rule.clone(),
     };
     let mut reading = Reading::begin(name, Some(storage), vec![piece]);
-    // A panic in the adapter leaves nothing reported, which is told below.
+    // After a panic in the adapter nothing is reported, which is an error below.
     let _ = reading.ended().await;
     let mut seen = Vec::new();
     reading.collector.take(&mut seen);

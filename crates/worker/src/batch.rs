@@ -5,13 +5,13 @@ use stocktake_domain::{
     Algorithm, ContentError, Digest, JITTER_STEPS, Observation, RecordKey, Rng, Timestamp, judge,
 };
 
-use crate::tally::Tally;
+use crate::stats::Stats;
 
 /// Results of one lease that wait to be recorded, with their counts.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) outcomes: Vec<(RecordKey, Outcome)>,
-    pub(crate) tally: Tally,
+    pub(crate) stats: Stats,
 }
 
 /// What all verdicts of one moment have in common.
@@ -31,7 +31,7 @@ impl Batch {
     ) -> bool {
         let verdict = match seen {
             Ok(observation) => {
-                self.tally.bytes += observation.bytes_read;
+                self.stats.bytes += observation.bytes_read;
                 let checksum = judge(&record.reference, &observation, judge_by.algorithm);
                 checksum.map(|checksum| (checksum, record.reference.matches_source(&observation)))
             }
@@ -43,14 +43,14 @@ impl Batch {
         let ClaimedRecord { key, verification, .. } = record;
         let outcome = match verdict {
             Ok((checksum, matches_source)) => {
-                self.tally.succeeded += 1;
-                self.tally.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
+                self.stats.succeeded += 1;
+                self.stats.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
                 Outcome::Succeeded(
                     verification.succeed(checksum, judge_by.now).with_source_match(matches_source),
                 )
             }
             Err(failure) => {
-                *self.tally.failed.entry(failure.kind()).or_default() += 1;
+                *self.stats.failed.entry(failure.kind()).or_default() += 1;
                 Outcome::Failed(verification.fail(failure, judge_by.now, judge_by.rng.below(JITTER_STEPS)))
             }
         };
@@ -60,29 +60,29 @@ impl Batch {
 
     /// The counts of what was recorded, if only `written` of the results were. Which ones is not known: the
     /// good ones are taken for those thrown away first, so that a failure is never passed over.
-    pub(crate) fn written(&self, written: u64) -> Tally {
-        let mut tally = self.tally.clone();
-        let mut discarded = tally.records().saturating_sub(written);
+    pub(crate) fn written(&self, written: u64) -> Stats {
+        let mut stats = self.stats.clone();
+        let mut discarded = stats.records().saturating_sub(written);
         if written == 0 {
-            return Tally::default();
+            return Stats::default();
         }
-        let good = discarded.min(tally.succeeded);
-        tally.succeeded -= good;
-        tally.metadata_only = tally.metadata_only.min(tally.succeeded);
+        let good = discarded.min(stats.succeeded);
+        stats.succeeded -= good;
+        stats.metadata_only = stats.metadata_only.min(stats.succeeded);
         discarded -= good;
-        for count in tally.failed.values_mut() {
+        for count in stats.failed.values_mut() {
             let bad = discarded.min(*count);
             *count -= bad;
             discarded -= bad;
         }
-        tally.failed.retain(|_, count| *count > 0);
-        tally
+        stats.failed.retain(|_, count| *count > 0);
+        stats
     }
 
     /// Forgets what was recorded.
     pub(crate) fn clear(&mut self) {
         self.outcomes.clear();
-        self.tally = Tally::default();
+        self.stats = Stats::default();
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         let Outcome::Failed(failed) = &batch.outcomes[1].1 else { panic!("{:?}", batch.outcomes) };
         assert_eq!(failed.stage().retry_at, Timestamp::from_millis(9_000 + (1 + 15 + 6 * 2) * 1_000));
         let failures = BTreeMap::from([(FailureKind::Missing, 1)]);
-        assert_eq!(batch.tally, Tally { succeeded: 1, metadata_only: 0, failed: failures, bytes: 10 });
+        assert_eq!(batch.stats, Stats { succeeded: 1, metadata_only: 0, failed: failures, bytes: 10 });
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         let mut batch = Batch::default();
         let said = Observation { evidence: Evidence::Metadata, bytes_read: 0, ..seen(10) };
         assert!(batch.add(record(1), Ok(said), &JUDGE) && batch.add(record(2), Ok(seen(10)), &JUDGE));
-        assert_eq!((batch.tally.succeeded, batch.tally.metadata_only), (2, 1));
+        assert_eq!((batch.stats.succeeded, batch.stats.metadata_only), (2, 1));
     }
 
     #[test]
@@ -145,11 +145,11 @@ mod tests {
         let failed = BTreeMap::from([(FailureKind::Missing, 2), (FailureKind::Altered, 1)]);
         let batch = Batch {
             outcomes: Vec::new(),
-            tally: Tally { succeeded: 2, metadata_only: 2, failed: failed.clone(), bytes: 7 },
+            stats: Stats { succeeded: 2, metadata_only: 2, failed: failed.clone(), bytes: 7 },
         };
-        assert_eq!(batch.written(5), batch.tally);
-        assert_eq!(batch.written(3), Tally { succeeded: 0, metadata_only: 0, failed, bytes: 7 });
+        assert_eq!(batch.written(5), batch.stats);
+        assert_eq!(batch.written(3), Stats { succeeded: 0, metadata_only: 0, failed, bytes: 7 });
         assert_eq!(batch.written(2).failures(), 2);
-        assert_eq!(batch.written(0), Tally::default());
+        assert_eq!(batch.written(0), Stats::default());
     }
 }

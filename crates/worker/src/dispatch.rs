@@ -1,4 +1,4 @@
-//! The claim loop: keeps as many leases in work as there is room for.
+//! The claim loop: keeps as many leases in work as there are slots.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -9,61 +9,62 @@ use stocktake_domain::{Model, Timestamp};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::context::{RunOptions, STOP_ALL, STOP_CLAIMING, after};
 use crate::outage::{Backoff, about};
-use crate::room::Room;
-use crate::shared::{STOP_ALL, STOP_CLAIMING, Terms, after};
+use crate::recording::LeaseEnd;
+use crate::slots::Slots;
 use crate::telemetry;
-use crate::work::{End, work};
+use crate::work::work;
 
 /// The longest time between looks at whether anything is left to drain; somebody waits for it.
 const DRAIN_POLL: Duration = Duration::from_millis(500);
 
-/// What is claimed, and for how long.
+/// Which records are claimed, and when claiming ends.
 #[derive(Debug, Default)]
-pub(crate) struct Aim {
+pub(crate) struct DrainScope {
     /// Only these models; empty: all.
     pub(crate) models: Vec<Model>,
     /// Only records that became due then or later.
     pub(crate) due_from: Option<Timestamp>,
     /// Ends when nothing is due or leased any more, instead of waiting for new work.
-    pub(crate) drains: bool,
+    pub(crate) until_drained: bool,
 }
 
 /// Claims leases and has them worked on, each in a task of its own.
 pub(crate) struct Dispatcher {
-    terms: Terms,
-    aim: Aim,
-    room: Room,
-    running: JoinSet<(String, End)>,
+    options: RunOptions,
+    scope: DrainScope,
+    slots: Slots,
+    running: JoinSet<(String, LeaseEnd)>,
     /// The closed storages besides which nothing was due when last asked; no question is worth asking while
     /// at least these are closed, until a signal or the poll says that there may be new work.
-    dry: Option<Vec<String>>,
-    /// The error for which the work on a lease gave up.
+    idle_except: Option<Vec<String>>,
+    /// The error because of which the work on a lease ended.
     gave_up: Option<StoreError>,
 }
 
 /// What a round of claims came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Round {
+enum ClaimResult {
     /// There is no room for more.
     Full,
     /// Nothing more is due.
-    Dry,
+    Idle,
     /// Nothing is due or leased any more, and that was the aim.
     Drained,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(terms: Terms, aim: Aim) -> Self {
-        let settings = &terms.core.settings;
-        let room = Room::new(terms.core.served(), settings.leases_per_storage, settings.claim_size);
-        Self { terms, aim, room, running: JoinSet::new(), dry: None, gave_up: None }
+    pub(crate) fn new(options: RunOptions, scope: DrainScope) -> Self {
+        let settings = &options.context.settings;
+        let slots = Slots::new(options.context.served(), settings.leases_per_storage, settings.claim_size);
+        Self { options, scope, slots, running: JoinSet::new(), idle_except: None, gave_up: None }
     }
 
     /// Works until stopped or drained, and then until every lease is given back, at the longest for
     /// [`STOP_ALL`] after the stop. Fails only where the terms' patience ends.
     pub(crate) async fn run(mut self) -> Result<(), StoreError> {
-        let stop = self.terms.stop.clone();
+        let stop = self.options.stop.clone();
         tokio::select! {
             biased;
             result = self.work_and_wind_up() => result,
@@ -77,36 +78,40 @@ impl Dispatcher {
     async fn work_and_wind_up(&mut self) -> Result<(), StoreError> {
         let result = self.work().await;
         if result.is_err() {
-            self.terms.stop.cancel();
+            self.options.stop.cancel();
         }
         while self.running.join_next().await.is_some() {}
         result
     }
 
     async fn work(&mut self) -> Result<(), StoreError> {
-        let core = self.terms.core.clone();
-        let stop = self.terms.stop.clone();
-        let poll = if self.aim.drains { core.settings.poll.min(DRAIN_POLL) } else { core.settings.poll };
+        let context = self.options.context.clone();
+        let stop = self.options.stop.clone();
+        let poll = if self.scope.until_drained {
+            context.settings.poll.min(DRAIN_POLL)
+        } else {
+            context.settings.poll
+        };
         // Armed before the first look, so that no signal in between is lost.
-        let mut wake = core.parts.queue.wake_signal();
+        let mut wake = context.parts.queue.wake_signal();
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
             if let Some(error) = self.gave_up.take() {
                 return Err(error);
             }
-            let (pause, answers) = match self.round().await {
-                Ok(Round::Drained) => return Ok(()),
-                Ok(Round::Full | Round::Dry) => {
+            let (pause, answers) = match self.claim_all().await {
+                Ok(ClaimResult::Drained) => return Ok(()),
+                Ok(ClaimResult::Full | ClaimResult::Idle) => {
                     backoff.reset();
-                    telemetry::went_round("claim", core.now());
-                    (about(poll, &*core.parts.rng), true)
+                    telemetry::loop_succeeded("claim", context.now());
+                    (about(poll, &*context.parts.rng), true)
                 }
                 Err(error) => {
-                    let wait = backoff.next_wait(&*core.parts.rng);
-                    if !self.terms.patience.lasts(backoff.failures()) {
+                    let wait = backoff.next_wait(&*context.parts.rng);
+                    if !self.options.patience.lasts(backoff.failures()) {
                         return Err(error);
                     }
-                    core.outage.failed("claiming work", &error);
+                    context.outage.failed("claiming work", &error);
                     (wait, false)
                 }
             };
@@ -114,41 +119,43 @@ impl Dispatcher {
                 biased;
                 () = stop.cancelled() => {}
                 Some(ended) = self.running.join_next(), if answers => self.ended(ended),
-                () = wake.wait(), if answers && !self.room.is_full() => self.dry = None,
-                () = tokio::time::sleep(pause) => self.dry = None,
+                () = wake.wait(), if answers && !self.slots.is_full() => self.idle_except = None,
+                () = tokio::time::sleep(pause) => self.idle_except = None,
             }
         }
         Ok(())
     }
 
     /// Claims while there is room and work.
-    async fn round(&mut self) -> Result<Round, StoreError> {
+    async fn claim_all(&mut self) -> Result<ClaimResult, StoreError> {
         loop {
             while let Some(ended) = self.running.try_join_next() {
                 self.ended(ended);
             }
-            if self.room.is_full() || self.gave_up.is_some() || self.terms.stop.is_cancelled() {
-                return Ok(Round::Full);
+            if self.slots.is_full() || self.gave_up.is_some() || self.options.stop.is_cancelled() {
+                return Ok(ClaimResult::Full);
             }
             let filter = self.filter();
-            let dry = self.dry.as_ref();
-            if dry.is_some_and(|dry| dry.iter().all(|name| filter.except_storages.contains(name))) {
-                return self.look_for_the_end().await;
+            let idle_except = self.idle_except.as_ref();
+            if idle_except.is_some_and(|idle_except| {
+                idle_except.iter().all(|name| filter.except_storages.contains(name))
+            }) {
+                return self.check_drained().await;
             }
             match self.claim(&filter).await? {
                 Some(lease) => self.start(lease),
-                None => self.dry = Some(filter.except_storages),
+                None => self.idle_except = Some(filter.except_storages),
             }
         }
     }
 
     /// What may be claimed now.
     fn filter(&self) -> ClaimFilter {
-        let core = &self.terms.core;
-        let mut closed: Vec<String> = self.room.closed(Instant::now()).cloned().collect();
-        if self.terms.keeps_hours {
-            let now = core.now();
-            let asleep = core
+        let context = &self.options.context;
+        let mut closed: Vec<String> = self.slots.closed(Instant::now()).cloned().collect();
+        if self.options.respects_hours {
+            let now = context.now();
+            let asleep = context
                 .parts
                 .storages
                 .iter()
@@ -158,23 +165,23 @@ impl Dispatcher {
         closed.sort_unstable();
         closed.dedup();
         ClaimFilter {
-            models: self.aim.models.clone(),
-            storages: core.settings.storages.clone(),
+            models: self.scope.models.clone(),
+            storages: context.settings.storages.clone(),
             except_storages: closed,
-            due_from: self.aim.due_from,
-            limit: self.room.per_lease(),
+            due_from: self.scope.due_from,
+            limit: self.slots.per_lease(),
         }
     }
 
     async fn claim(&self, filter: &ClaimFilter) -> Result<Option<Lease>, StoreError> {
-        let core = &self.terms.core;
-        let claim = core.parts.queue.claim(&core.worker, filter, core.lease_terms(), core.now());
+        let context = &self.options.context;
+        let claim = context.parts.queue.claim(&context.worker, filter, context.lease_terms(), context.now());
         let claimed = tokio::select! {
             biased;
             claimed = claim => claimed?,
-            () = after(&self.terms.stop, STOP_CLAIMING) => return Ok(None),
+            () = after(&self.options.stop, STOP_CLAIMING) => return Ok(None),
         };
-        core.outage.worked();
+        context.outage.worked();
         Ok(claimed)
     }
 
@@ -190,40 +197,40 @@ impl Dispatcher {
             lease.records.len(),
             lease.model,
         );
-        self.room.take(&storage);
-        let terms = self.terms.clone();
+        self.slots.take(&storage);
+        let options = self.options.clone();
         self.running.spawn(async move {
-            // A panic of our own must not take the storage's room for ever.
-            let end = AssertUnwindSafe(work(&terms, lease)).catch_unwind().await;
-            (storage, end.unwrap_or(End::Broken))
+            // A panic of our own must not occupy the storage's slot forever.
+            let end = AssertUnwindSafe(work(&options, lease)).catch_unwind().await;
+            (storage, end.unwrap_or(LeaseEnd::Broken))
         });
     }
 
-    fn ended(&mut self, ended: Result<(String, End), JoinError>) {
+    fn ended(&mut self, ended: Result<(String, LeaseEnd), JoinError>) {
         // A task is aborted only when the dispatcher is dropped, and panics are caught inside.
         let Ok((storage, end)) = ended else { return };
-        self.room.give_back(&storage);
+        self.slots.release(&storage);
         match end {
-            End::Done => self.room.went_well(&storage),
-            End::Lost => self.dry = None,
-            End::Broken => {
-                self.dry = None;
-                self.room.broke_down(&storage, Instant::now());
+            LeaseEnd::Done => self.slots.reading_succeeded(&storage),
+            LeaseEnd::Lost => self.idle_except = None,
+            LeaseEnd::Broken => {
+                self.idle_except = None;
+                self.slots.reading_failed(&storage, Instant::now());
             }
-            End::Store(error) => self.gave_up = Some(error),
+            LeaseEnd::Store(error) => self.gave_up = Some(error),
         }
     }
 
-    /// Nothing can be claimed: whether nothing is left at all, if that is the aim. Leases of others that
-    /// ended without a word are cleared away, since nobody else may be there to do it.
-    async fn look_for_the_end(&mut self) -> Result<Round, StoreError> {
-        if !self.aim.drains || !self.running.is_empty() {
-            return Ok(Round::Dry);
+    /// Nothing can be claimed: checks whether nothing is left at all, where the scope ends with that. Expired leases
+    /// of other workers are reaped, since no other process may be there to do it.
+    async fn check_drained(&mut self) -> Result<ClaimResult, StoreError> {
+        if !self.scope.until_drained || !self.running.is_empty() {
+            return Ok(ClaimResult::Idle);
         }
-        let core = &self.terms.core;
-        core.parts.queue.reap(core.lease(), core.now()).await?;
+        let context = &self.options.context;
+        context.parts.queue.reap(context.lease(), context.now()).await?;
         let filter = ClaimFilter { except_storages: Vec::new(), ..self.filter() };
-        let left = core.parts.queue.outstanding(&filter, 1).await?;
-        Ok(if left == 0 { Round::Drained } else { Round::Dry })
+        let left = context.parts.queue.outstanding(&filter, 1).await?;
+        Ok(if left == 0 { ClaimResult::Drained } else { ClaimResult::Idle })
     }
 }

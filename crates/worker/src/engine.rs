@@ -4,38 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{Catalogue, Queue, Recalculated, Recalculation, StoreError};
-use stocktake_domain::{Clock, Model, RecordKey, Rng, Timestamp};
+use stocktake_domain::ports::{Recalculated, Recalculation, StoreError};
+use stocktake_domain::{Model, RecordKey, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, AcceptError, Accepted};
-use crate::dispatch::{Aim, Dispatcher};
+use crate::context::{EngineContext, EngineParts, RunOptions};
+use crate::dispatch::{Dispatcher, DrainScope};
 use crate::outage::{Patience, TRIES_IN_THE_FOREGROUND};
 use crate::recalculation::Recalculations;
-use crate::settings::{EngineSettings, Storages};
-use crate::shared::{Core, Recorder, Terms};
-use crate::tally::{Progress, Tally};
+use crate::settings::EngineSettings;
+use crate::stats::{Progress, Recorder, Stats};
 use crate::telemetry;
-
-/// What an engine is put together from.
-#[derive(Clone)]
-pub struct EngineParts {
-    /// Where work comes from and results go.
-    pub queue: Arc<dyn Queue>,
-    /// The records.
-    pub catalogue: Arc<dyn Catalogue>,
-    /// The content.
-    pub storages: Arc<Storages>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Chance: for the worker's name, which must be unique, and for waits.
-    pub rng: Arc<dyn Rng>,
-}
 
 /// The checksum worker of a process.
 pub struct Engine {
-    core: Arc<Core>,
+    context: Arc<EngineContext>,
     recalculations: Recalculations,
 }
 
@@ -48,29 +33,32 @@ impl Engine {
     /// asked for from another one.
     pub fn new(parts: EngineParts, settings: EngineSettings) -> Arc<Self> {
         telemetry::describe();
-        let core = Arc::new(Core::new(parts, settings));
-        Arc::new(Self { recalculations: Recalculations::new(Arc::clone(&core), Handle::current()), core })
+        let context = Arc::new(EngineContext::new(parts, settings));
+        Arc::new(Self {
+            recalculations: Recalculations::new(Arc::clone(&context), Handle::current()),
+            context,
+        })
     }
 
     /// Works on whatever becomes due until stopped, and returns within 10 seconds after that: nothing new is
     /// claimed, what is finished is recorded, the rest is given back. Ends recalculations too, as
     /// [`Engine::close`] does. Outlives outages of the database.
     pub async fn run(&self, stop: CancellationToken) {
-        let terms = Terms {
-            core: Arc::clone(&self.core),
+        let options = RunOptions {
+            context: Arc::clone(&self.context),
             recorder: Arc::new(Recorder::default()),
             stop: stop.clone(),
             patience: Patience::Endless,
-            keeps_hours: true,
+            respects_hours: true,
         };
-        let worker = &self.core.worker.0;
+        let worker = &self.context.worker.0;
         tracing::info!(worker.id = worker, "worker {worker} begins");
         let close = async {
             stop.cancelled().await;
             self.close().await;
         };
         // With endless patience there is no error to look at.
-        let (_, ()) = tokio::join!(Dispatcher::new(terms, Aim::default()).run(), close);
+        let (_, ()) = tokio::join!(Dispatcher::new(options, DrainScope::default()).run(), close);
         tracing::info!(worker.id = worker, "worker {worker} has ended");
     }
 
@@ -86,23 +74,23 @@ impl Engine {
         due_from: Option<Timestamp>,
         progress: Arc<dyn Progress>,
         stop: CancellationToken,
-    ) -> Result<Tally, StoreError> {
-        let recorder = Arc::new(Recorder::telling(progress));
-        let terms = Terms {
-            core: Arc::clone(&self.core),
+    ) -> Result<Stats, StoreError> {
+        let recorder = Arc::new(Recorder::notifying(progress));
+        let options = RunOptions {
+            context: Arc::clone(&self.context),
             recorder: Arc::clone(&recorder),
             stop: stop.child_token(),
             patience: Patience::Tries(TRIES_IN_THE_FOREGROUND),
-            keeps_hours: false,
+            respects_hours: false,
         };
-        let aim = Aim { models: models.to_vec(), due_from, drains: true };
-        Dispatcher::new(terms, aim).run().await?;
-        Ok(recorder.tally())
+        let scope = DrainScope { models: models.to_vec(), due_from, until_drained: true };
+        Dispatcher::new(options, scope).run().await?;
+        Ok(recorder.stats())
     }
 
     /// Reads the content now and takes it for good as it is.
     pub async fn accept(&self, model: Model, key: &RecordKey) -> Result<Accepted, AcceptError> {
-        accept::accept(&self.core, model, key).await
+        accept::accept(&self.context, model, key).await
     }
 
     /// Gives back the recalculations under way, within 10 seconds. For a process that does not

@@ -8,25 +8,25 @@
 
 mod accept;
 mod batch;
-mod collector;
-
+mod context;
 mod dispatch;
 mod engine;
 mod hours;
 mod outage;
+mod reading;
 mod recalculation;
 mod recording;
-mod room;
 mod scheduler;
 mod settings;
-mod shared;
-mod tally;
+mod slots;
+mod stats;
 mod telemetry;
 mod work;
 
 pub use accept::{AcceptError, Accepted, Previous};
-pub use engine::{Engine, EngineParts};
+pub use context::EngineParts;
+pub use engine::Engine;
 pub use hours::{Hours, InvalidHours};
 pub use scheduler::{Scheduler, SchedulerSettings};
 pub use settings::{EngineSettings, Policy, Storage, Storages};
-pub use tally::{Progress, Tally};
+pub use stats::{Progress, Stats};

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::context::{EngineContext, RunOptions, STOP_ALL};
 use crate::outage::Patience;
-use crate::shared::{Core, Recorder, STOP_ALL, Terms};
+use crate::stats::Recorder;
 use crate::work::work;
 
 /// The most recalculations worked on beside the queue at once. More are left to the queue, so that any
@@ -27,7 +28,7 @@ const SLOWEST_LOOKS: Duration = Duration::from_secs(1);
 
 /// The recalculations under way.
 pub(crate) struct Recalculations {
-    terms: Terms,
+    options: RunOptions,
     /// Where the work runs. Callers may live in a runtime that ends before the work does.
     runtime: Handle,
     tasks: TaskTracker,
@@ -35,20 +36,20 @@ pub(crate) struct Recalculations {
 }
 
 impl Recalculations {
-    pub(crate) fn new(core: Arc<Core>, runtime: Handle) -> Self {
-        let terms = Terms {
-            core,
+    pub(crate) fn new(context: Arc<EngineContext>, runtime: Handle) -> Self {
+        let options = RunOptions {
+            context,
             recorder: Arc::new(Recorder::default()),
             stop: CancellationToken::new(),
             patience: Patience::Endless,
-            keeps_hours: false,
+            respects_hours: false,
         };
-        Self { terms, runtime, tasks: TaskTracker::new(), free: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
+        Self { options, runtime, tasks: TaskTracker::new(), free: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
     }
 
     /// Gives back what is under way, and returns when that is done, at the latest after [`STOP_ALL`].
     pub(crate) async fn close(&self) {
-        self.terms.stop.cancel();
+        self.options.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(STOP_ALL, self.tasks.wait()).await.is_err() {
             tracing::warn!(
@@ -65,7 +66,7 @@ impl Recalculations {
         patience: Duration,
     ) -> Result<Option<Recalculated>, StoreError> {
         let deadline = Instant::now() + patience.min(LONGEST_PATIENCE);
-        let task = calculate(self.terms.clone(), Arc::clone(&self.free), model, key.clone());
+        let task = calculate(self.options.clone(), Arc::clone(&self.free), model, key.clone());
         // A task of its own: it goes on whatever becomes of the caller.
         let task = self.tasks.spawn_on(task, &self.runtime);
         match tokio::time::timeout_at(deadline, task).await {
@@ -97,32 +98,32 @@ impl Recalculations {
     }
 
     async fn look(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        self.terms.core.parts.catalogue.get(model, key).await
+        self.options.context.parts.catalogue.get(model, key).await
     }
 }
 
 /// Calculates a record's checksum now, or marks it for whoever serves its storage. False if there is no such
 /// record.
 async fn calculate(
-    terms: Terms,
+    options: RunOptions,
     free: Arc<Semaphore>,
     model: Model,
     key: RecordKey,
 ) -> Result<bool, StoreError> {
-    let core = &terms.core;
-    let queue = &core.parts.queue;
-    let permit = free.try_acquire().ok().filter(|_| !terms.stop.is_cancelled());
-    let Some(_permit) = permit else { return queue.recalculate(model, &key, core.now()).await };
-    if core.settings.storages.is_some() {
-        let Some(record) = core.parts.catalogue.get(model, &key).await? else { return Ok(false) };
-        if !core.serves(&record.location.storage) {
-            return queue.recalculate(model, &key, core.now()).await;
+    let context = &options.context;
+    let queue = &context.parts.queue;
+    let permit = free.try_acquire().ok().filter(|_| !options.stop.is_cancelled());
+    let Some(_permit) = permit else { return queue.recalculate(model, &key, context.now()).await };
+    if context.settings.storages.is_some() {
+        let Some(record) = context.parts.catalogue.get(model, &key).await? else { return Ok(false) };
+        if !context.serves(&record.location.storage) {
+            return queue.recalculate(model, &key, context.now()).await;
         }
     }
-    let claimed = queue.claim_one(&core.worker, model, &key, core.lease_terms(), core.now()).await?;
+    let claimed = queue.claim_one(&context.worker, model, &key, context.lease_terms(), context.now()).await?;
     let Some(lease) = claimed else { return Ok(false) };
-    if core.serves(&lease.storage) {
-        work(&terms, lease).await;
+    if context.serves(&lease.storage) {
+        work(&options, lease).await;
     } else {
         // It moved since it was looked at; it is due, and another worker's.
         queue.complete(lease.id, &[], true).await?;

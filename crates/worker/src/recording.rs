@@ -8,19 +8,32 @@ use stocktake_domain::{Algorithm, Model};
 use tokio::task::JoinError;
 
 use crate::batch::{Batch, Judge};
-use crate::collector::{Collector, Seen};
+use crate::context::RunOptions;
 use crate::outage::{Backoff, Patience, chain};
-use crate::shared::Terms;
+use crate::reading::{Collector, Seen};
 use crate::telemetry;
-use crate::work::End;
 
 /// How often results that the database refuses are tried again before they are given up. An outage is
 /// waited for instead.
 const TRIES_WHEN_REFUSED: u32 = 3;
 
+/// How the work on a lease ended.
+#[derive(Debug)]
+pub(crate) enum LeaseEnd {
+    /// All results are recorded, or the rest was given back because the engine stops or the storage's hours
+    /// are over.
+    Done,
+    /// The lease ended under the work, which was dropped.
+    Lost,
+    /// The adapter or the results are not as they must be; what is not finished was given back.
+    Broken,
+    /// The database was unavailable for longer than the caller waits.
+    Store(StoreError),
+}
+
 /// The results of one lease on their way to the database.
 pub(crate) struct Recording<'a> {
-    terms: &'a Terms,
+    options: &'a RunOptions,
     watch: &'a Watch,
     collector: &'a Collector,
     /// Set once the lease is being ended.
@@ -39,21 +52,21 @@ pub(crate) struct Recording<'a> {
 
 impl<'a> Recording<'a> {
     pub(crate) fn new(
-        terms: &'a Terms,
+        options: &'a RunOptions,
         lease: Lease,
         watch: &'a Watch,
         collector: &'a Collector,
         ending: &'a AtomicBool,
     ) -> Self {
         Self {
-            terms,
+            options,
             watch,
             collector,
             ending,
             lease: lease.id,
             model: lease.model,
             storage: lease.storage,
-            algorithm: terms.core.settings.policy.algorithm(lease.model),
+            algorithm: options.context.settings.policy.algorithm(lease.model),
             unfinished: lease.records.len(),
             records: lease.records.into_iter().map(Some).collect(),
             batch: Batch::default(),
@@ -63,7 +76,7 @@ impl<'a> Recording<'a> {
     }
 
     /// Records what was seen so far. True if that was all, and the lease has ended.
-    pub(crate) async fn flush(&mut self) -> Result<bool, End> {
+    pub(crate) async fn flush(&mut self) -> Result<bool, LeaseEnd> {
         self.judge();
         let last = self.unfinished == 0;
         if last || !self.batch.outcomes.is_empty() {
@@ -74,24 +87,24 @@ impl<'a> Recording<'a> {
 
     /// Records what was seen and ends the lease, giving back what is not finished. `panicked`: how the
     /// adapter broke down, if it did.
-    pub(crate) async fn finish(&mut self, panicked: Option<JoinError>) -> End {
+    pub(crate) async fn finish(&mut self, panicked: Option<JoinError>) -> LeaseEnd {
         self.judge();
         let broken = self.unfinished > 0 && !self.watch.is_cancelled();
         if broken {
             self.broke_down(panicked);
         }
         match self.write(true).await {
-            Ok(()) if broken => End::Broken,
-            Ok(()) => End::Done,
+            Ok(()) if broken => LeaseEnd::Broken,
+            Ok(()) => LeaseEnd::Done,
             Err(end) => end,
         }
     }
 
     /// Judges what the adapter has reported since the last time.
     fn judge(&mut self) {
-        let core = &self.terms.core;
+        let context = &self.options.context;
         self.collector.take(&mut self.buffer);
-        let judge = Judge { algorithm: self.algorithm, rng: &*core.parts.rng, now: core.now() };
+        let judge = Judge { algorithm: self.algorithm, rng: &*context.parts.rng, now: context.now() };
         for (index, seen) in self.buffer.drain(..) {
             // A piece reported twice is an adapter's fault that changes nothing.
             if let Some(record) = self.records.get_mut(index).and_then(Option::take) {
@@ -104,25 +117,25 @@ impl<'a> Recording<'a> {
     }
 
     /// Writes the batch, waiting for the database if it is away.
-    async fn write(&mut self, last: bool) -> Result<(), End> {
-        let core = &self.terms.core;
+    async fn write(&mut self, last: bool) -> Result<(), LeaseEnd> {
+        let context = &self.options.context;
         self.ending.store(last, Ordering::Relaxed);
         let mut backoff = Backoff::default();
         loop {
             let result = {
                 // Never closed; without a permit the write would only be less polite.
-                let _permit = core.writers.acquire().await.ok();
-                core.parts.queue.complete(self.lease, &self.batch.outcomes, last).await
+                let _permit = context.writers.acquire().await.ok();
+                context.parts.queue.complete(self.lease, &self.batch.outcomes, last).await
             };
             match result {
                 Ok(written) => {
-                    core.outage.worked();
+                    context.outage.worked();
                     self.wrote(written);
                     return Ok(());
                 }
                 Err(error) => {
-                    core.outage.failed("recording results", &error);
-                    let wait = backoff.next_wait(&*core.parts.rng);
+                    context.outage.failed("recording results", &error);
+                    let wait = backoff.next_wait(&*context.parts.rng);
                     if self.is_hopeless(&error, backoff.failures()) {
                         return Err(self.give_up(error).await);
                     }
@@ -134,11 +147,11 @@ impl<'a> Recording<'a> {
 
     fn is_hopeless(&self, error: &StoreError, failures: u32) -> bool {
         let refused = matches!(error, StoreError::Internal(_)) && failures >= TRIES_WHEN_REFUSED;
-        refused || !self.terms.patience.lasts(failures)
+        refused || !self.options.patience.lasts(failures)
     }
 
     /// Gives the lease back without the results.
-    async fn give_up(&self, error: StoreError) -> End {
+    async fn give_up(&self, error: StoreError) -> LeaseEnd {
         let (model, storage, count) = (self.model, &self.storage, self.batch.outcomes.len());
         tracing::error!(
             lease.id = self.lease.0,
@@ -146,39 +159,40 @@ impl<'a> Recording<'a> {
             lease.storage = storage,
             results.count = count,
             error.cause = chain(&error),
-            "{count} results of {model} in storage {storage:?} could not be recorded, their records are given back",
+            "{count} results of {model} in storage {storage:?} could not be recorded, their records are released",
         );
-        if let Err(error) = self.terms.core.parts.queue.complete(self.lease, &[], true).await {
-            self.terms.core.outage.failed("giving back a lease", &error);
+        if let Err(error) = self.options.context.parts.queue.complete(self.lease, &[], true).await {
+            self.options.context.outage.failed("giving back a lease", &error);
         }
-        match self.terms.patience {
-            Patience::Endless => End::Broken,
-            Patience::Tries(_) => End::Store(error),
+        match self.options.patience {
+            Patience::Endless => LeaseEnd::Broken,
+            Patience::Tries(_) => LeaseEnd::Store(error),
         }
     }
 
     fn wrote(&mut self, written: u64) {
-        let tally = self.batch.written(written);
-        let discarded = self.batch.tally.records().saturating_sub(written);
+        let stats = self.batch.written(written);
+        let discarded = self.batch.stats.records().saturating_sub(written);
         if discarded > 0 {
             telemetry::discarded(self.model, discarded);
             tracing::info!(
                 lease.id = self.lease.0,
                 lease.model = self.model.name(),
                 results.discarded = discarded,
-                "{discarded} results of {} were thrown away, because newer calculations were asked for",
+                "{discarded} results of {} were discarded, because newer calculations were requested",
                 self.model,
             );
         }
         self.batch.clear();
-        if tally.records() > 0 {
-            telemetry::recorded(self.model, &tally);
-            self.terms.recorder.add(&tally);
+        if stats.records() > 0 {
+            telemetry::recorded(self.model, &stats);
+            self.options.recorder.add(&stats);
         }
     }
 
     fn broke_down(&self, panicked: Option<JoinError>) {
-        let reason = panicked.map_or_else(|| "it gave pieces up unasked".to_owned(), panic_text);
+        let reason =
+            panicked.map_or_else(|| "it cancelled readings without a request".to_owned(), panic_text);
         let (model, storage, count) = (self.model, &self.storage, self.unfinished);
         telemetry::breakdown(storage);
         tracing::error!(
@@ -187,7 +201,7 @@ impl<'a> Recording<'a> {
             lease.storage = storage,
             records.unfinished = count,
             error.cause = reason,
-            "reading storage {storage:?} broke down, {count} records of {model} are given back: {reason}",
+            "reading storage {storage:?} failed, {count} records of {model} are released: {reason}",
         );
     }
 }

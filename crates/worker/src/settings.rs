@@ -1,4 +1,4 @@
-//! What the worker is told by the configuration.
+//! The settings of the worker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Policy {
     pub gitaly: bool,
     /// The age at which a success is checked again.
     pub reverify_after: Duration,
-    /// How long an attempt may go without getting on before it is taken for failed.
+    /// How long an attempt may go without progress before it counts as failed.
     pub lease: Duration,
 }
 

@@ -3,7 +3,7 @@
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use stocktake_domain::{Model, Timestamp};
 
-use crate::tally::Tally;
+use crate::stats::Stats;
 
 const VERIFICATIONS: &str = "stocktake_verifications_total";
 const BYTES: &str = "stocktake_content_read_bytes_total";
@@ -20,13 +20,10 @@ pub(crate) fn describe() {
     describe_counter!(BYTES, "Bytes of content read by this process, by storage.");
     describe_gauge!(HELD, "Leases this process holds.");
     describe_counter!(LOST, "Leases that ended under this process before its work did.");
-    describe_counter!(
-        DISCARDED,
-        "Results thrown away because the lease or the attempt was no more the record's own."
-    );
+    describe_counter!(DISCARDED, "Results discarded because the lease or the attempt was no longer current.");
     describe_counter!(
         BREAKDOWNS,
-        "Times the reading of a storage broke down, so that the storage rests for a while."
+        "Times reading a storage failed, so that the storage is paused for a while."
     );
     describe_counter!(
         STORE_ERRORS,
@@ -39,16 +36,16 @@ pub(crate) fn describe() {
 }
 
 /// Results that were recorded.
-pub(crate) fn recorded(model: Model, tally: &Tally) {
-    if tally.succeeded > 0 {
-        counter!(VERIFICATIONS, "model" => model.name(), "result" => "succeeded").increment(tally.succeeded);
+pub(crate) fn recorded(model: Model, stats: &Stats) {
+    if stats.succeeded > 0 {
+        counter!(VERIFICATIONS, "model" => model.name(), "result" => "succeeded").increment(stats.succeeded);
     }
-    for (kind, count) in &tally.failed {
+    for (kind, count) in &stats.failed {
         counter!(VERIFICATIONS, "model" => model.name(), "result" => kind.name()).increment(*count);
     }
 }
 
-/// Results that were thrown away.
+/// Results that were discarded.
 pub(crate) fn discarded(model: Model, count: u64) {
     counter!(DISCARDED, "model" => model.name()).increment(count);
 }
@@ -63,7 +60,7 @@ pub(crate) fn lease_lost(model: Model) {
     counter!(LOST, "model" => model.name()).increment(1);
 }
 
-/// The reading of a storage broke down.
+/// Reading a storage failed.
 pub(crate) fn breakdown(storage: &str) {
     counter!(BREAKDOWNS, "storage" => storage.to_owned()).increment(1);
 }
@@ -74,7 +71,7 @@ pub(crate) fn store_error(doing: &'static str) {
 }
 
 /// A background loop did its work.
-pub(crate) fn went_round(which: &'static str, now: Timestamp) {
+pub(crate) fn loop_succeeded(which: &'static str, now: Timestamp) {
     let seconds = now.since(Timestamp::from_millis(0)).as_secs_f64();
     gauge!(LAST_SUCCESS, "loop" => which).set(seconds);
 }

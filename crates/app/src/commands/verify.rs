@@ -10,7 +10,7 @@ use anyhow::bail;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::ClaimFilter;
 use stocktake_domain::{Clock as _, Model, Selection, Timestamp};
-use stocktake_worker::{Progress, Tally};
+use stocktake_worker::{Progress, Stats};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::VerifyArguments;
@@ -57,16 +57,16 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     let total = store.queue.outstanding(&filter, MOST_COUNTED).await?;
     let meter = Arc::new(Meter::start("records", Some(total)));
     let progress: Arc<dyn Progress> = meter.clone();
-    let tally = tokio::select! {
+    let stats = tokio::select! {
         drained = engine.drain(&models, due_from, progress, stop.clone()) => drained,
         never = queue::keep_reaping(settings, &*store.queue) => match never {},
     };
     meter.finish();
-    let tally = tally?;
+    let stats = stats?;
     if stop.is_cancelled() {
         return Ok(interrupted(STILL_DUE));
     }
-    let report = report(&store, arguments, &models, asked, tally, &meter).await?;
+    let report = report(&store, arguments, &models, asked, stats, &meter).await?;
     output::print(&if arguments.json { report.json() } else { report.text() })?;
     Ok(if report.all_good() { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
 }
@@ -93,13 +93,13 @@ async fn report(
     arguments: &VerifyArguments,
     models: &[Model],
     asked: Timestamp,
-    tally: Tally,
+    stats: Stats,
     meter: &Meter,
 ) -> anyhow::Result<Report> {
     let is_narrow = arguments.identifiers.is_some() || arguments.state.is_some();
     let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
     let since = is_narrow.then_some(asked);
-    let mut report = Report::new(tally, meter.elapsed(), store.catalogue.summary().await?, models);
+    let mut report = Report::new(stats, meter.elapsed(), store.catalogue.summary().await?, models);
     for model in models {
         report.add_failed(&*store.catalogue, *model, keys.as_ref(), since).await?;
     }

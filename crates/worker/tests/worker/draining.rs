@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{ClaimFilter, LeaseTerms, Queue as _, WorkerId};
 use stocktake_domain::{ContentError, FailureKind, Model, State, Timestamp};
-use stocktake_worker::{Progress, Tally};
+use stocktake_worker::{Progress, Stats};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::World;
@@ -15,19 +15,19 @@ use crate::support::content::Piece;
 pub(crate) struct Silent;
 
 impl Progress for Silent {
-    fn advanced(&self, _done: &Tally) {}
+    fn advanced(&self, _done: &Stats) {}
 }
 
 #[derive(Default)]
-struct Kept(Mutex<Vec<Tally>>);
+struct Kept(Mutex<Vec<Stats>>);
 
 impl Progress for Kept {
-    fn advanced(&self, done: &Tally) {
+    fn advanced(&self, done: &Stats) {
         self.0.lock().unwrap().push(done.clone());
     }
 }
 
-async fn drain(world: &World, models: &[Model], due_from: Option<Timestamp>) -> Tally {
+async fn drain(world: &World, models: &[Model], due_from: Option<Timestamp>) -> Stats {
     let stop = CancellationToken::new();
     world.engine().drain(models, due_from, Arc::new(Silent), stop).await.unwrap()
 }
@@ -41,12 +41,12 @@ async fn draining_ends_when_all_is_done_and_tells_how_it_went() {
     }
     let kept = Arc::new(Kept::default());
     let progress: Arc<dyn Progress> = kept.clone();
-    let tally = world.engine().drain(&[], None, progress, CancellationToken::new()).await.unwrap();
+    let stats = world.engine().drain(&[], None, progress, CancellationToken::new()).await.unwrap();
     let failed = BTreeMap::from([(FailureKind::Missing, 100)]);
-    assert_eq!(tally, Tally { succeeded: 2_400, metadata_only: 0, failed, bytes: 2_400 * 4 });
+    assert_eq!(stats, Stats { succeeded: 2_400, metadata_only: 0, failed, bytes: 2_400 * 4 });
     let told = kept.0.lock().unwrap();
     assert!(told.windows(2).all(|pair| pair[0].records() < pair[1].records()));
-    assert_eq!(told.last(), Some(&tally));
+    assert_eq!(told.last(), Some(&stats));
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,8 +56,8 @@ async fn only_what_is_asked_for_is_drained() {
     world.add(Model::LfsObjects, 1, "main", "file");
     tokio::time::sleep(Duration::from_secs(1)).await;
     world.add(Model::Uploads, 2, "main", "file");
-    let tally = drain(&world, &[Model::Uploads], Some(world.now())).await;
-    assert_eq!(tally.succeeded, 1);
+    let stats = drain(&world, &[Model::Uploads], Some(world.now())).await;
+    assert_eq!(stats.succeeded, 1);
     assert_eq!(world.state(Model::Uploads, 1), State::Pending);
     assert_eq!(world.state(Model::Uploads, 2), State::Succeeded);
     assert_eq!(world.state(Model::LfsObjects, 1), State::Pending);

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Map, Value, json};
 use stocktake_domain::ports::{Catalogue, ModelSummary, PageRequest, PageStart, SortOrder, StoreError};
 use stocktake_domain::{Failure, Model, Record, RecordKey, Selection, State, Timestamp, format_duration};
-use stocktake_worker::Tally;
+use stocktake_worker::Stats;
 
 use crate::commands::status;
 
@@ -19,7 +19,7 @@ const PAGE: u32 = 1_000;
 
 /// What a verification did and found.
 pub(super) struct Report {
-    done: Tally,
+    done: Stats,
     took: Duration,
     models: Vec<ModelSummary>,
     failed: u64,
@@ -28,7 +28,7 @@ pub(super) struct Report {
 
 impl Report {
     /// A report without failed records so far.
-    pub(super) fn new(done: Tally, took: Duration, summary: Vec<ModelSummary>, models: &[Model]) -> Self {
+    pub(super) fn new(done: Stats, took: Duration, summary: Vec<ModelSummary>, models: &[Model]) -> Self {
         let models = summary.into_iter().filter(|summary| models.contains(&summary.model)).collect();
         Self { done, took, models, failed: 0, named: Vec::new() }
     }

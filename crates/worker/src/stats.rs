@@ -1,12 +1,13 @@
-//! Counts of what an engine recorded.
+//! Counts of what an engine recorded, and who is notified of them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use stocktake_domain::FailureKind;
 
 /// What an engine recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Stats {
     /// Records found good.
     pub succeeded: u64,
     /// Those of the good of which only what an object store says was looked at, not the content.
@@ -17,7 +18,7 @@ pub struct Tally {
     pub bytes: u64,
 }
 
-impl Tally {
+impl Stats {
     /// Records, good and bad.
     pub fn records(&self) -> u64 {
         self.succeeded + self.failures()
@@ -39,8 +40,36 @@ impl Tally {
     }
 }
 
-/// Is told how far an engine is.
+/// Is notified of the progress of an engine.
 pub trait Progress: Send + Sync {
     /// Results were written; `done` counts all so far. Must not block.
-    fn advanced(&self, done: &Tally);
+    fn advanced(&self, done: &Stats);
+}
+
+/// Counts what was recorded and notifies a [`Progress`].
+#[derive(Default)]
+pub(crate) struct Recorder {
+    stats: Mutex<Stats>,
+    progress: Option<Arc<dyn Progress>>,
+}
+
+impl Recorder {
+    /// One that notifies `progress`.
+    pub(crate) fn notifying(progress: Arc<dyn Progress>) -> Self {
+        Self { stats: Mutex::default(), progress: Some(progress) }
+    }
+
+    /// Adds what was recorded.
+    pub(crate) fn add(&self, recorded: &Stats) {
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.add(recorded);
+        if let Some(progress) = &self.progress {
+            progress.advanced(&stats);
+        }
+    }
+
+    /// All that was recorded so far.
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }

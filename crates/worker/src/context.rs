@@ -1,18 +1,16 @@
 //! What the parts of one engine share.
 
 use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use stocktake_domain::ports::{LeaseTerms, WorkerId};
+use stocktake_domain::ports::{Catalogue, LeaseTerms, Queue, WorkerId};
 use stocktake_domain::{Clock, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::EngineParts;
 use crate::outage::{Outage, Patience};
-use crate::settings::EngineSettings;
-use crate::tally::{Progress, Tally};
+use crate::settings::{EngineSettings, Storages};
+use crate::stats::Recorder;
 
 /// The most records in one lease, and so in one write.
 const MOST_PER_LEASE: u32 = 1_000;
@@ -21,17 +19,32 @@ const MOST_PER_LEASE: u32 = 1_000;
 /// the API needs.
 const WRITERS: usize = 4;
 
-/// When, after a stop, a claim under way is no more waited for.
+/// How long after a stop a claim under way is waited for.
 pub(crate) const STOP_CLAIMING: Duration = Duration::from_secs(5);
 
-/// When, after a stop, readings that do not end are left to themselves and their leases given back.
+/// How long after a stop readings are waited for; then their leases are released.
 pub(crate) const STOP_READING: Duration = Duration::from_secs(8);
 
-/// When, after a stop, everything is dropped that still is.
+/// How long after a stop everything that still runs is dropped.
 pub(crate) const STOP_ALL: Duration = Duration::from_millis(9_500);
 
+/// What an engine is put together from.
+#[derive(Clone)]
+pub struct EngineParts {
+    /// Where work comes from and results go.
+    pub queue: Arc<dyn Queue>,
+    /// The records.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The content.
+    pub storages: Arc<Storages>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers for the worker's name, which must be unique, and for waits.
+    pub rng: Arc<dyn Rng>,
+}
+
 /// What the parts of one engine share.
-pub(crate) struct Core {
+pub(crate) struct EngineContext {
     pub(crate) parts: EngineParts,
     pub(crate) settings: EngineSettings,
     pub(crate) worker: WorkerId,
@@ -39,7 +52,7 @@ pub(crate) struct Core {
     pub(crate) writers: Semaphore,
 }
 
-impl Core {
+impl EngineContext {
     pub(crate) fn new(parts: EngineParts, mut settings: EngineSettings) -> Self {
         settings.claim_size = settings.claim_size.clamp(1, MOST_PER_LEASE);
         settings.leases_per_storage = settings.leases_per_storage.max(1);
@@ -52,7 +65,7 @@ impl Core {
         self.parts.clock.now()
     }
 
-    /// How long an attempt may go without getting on.
+    /// How long an attempt may go without progress.
     pub(crate) fn lease(&self) -> Duration {
         self.settings.policy.lease
     }
@@ -73,51 +86,23 @@ impl Core {
     }
 }
 
-/// A name that no worker had before: the process and the time for people, chance for uniqueness.
+/// A name that no worker had before: the process and the time for readers, random digits for uniqueness.
 fn name_worker(clock: &dyn Clock, rng: &dyn Rng) -> WorkerId {
     let [a, b, c] = [(); 3].map(|()| rng.below(u32::MAX));
     WorkerId(format!("worker-{}-{}-{a:08x}{b:08x}{c:08x}", std::process::id(), clock.now().millis()))
 }
 
-/// Counts what was recorded, and tells whoever wants to know.
-#[derive(Default)]
-pub(crate) struct Recorder {
-    tally: Mutex<Tally>,
-    progress: Option<Arc<dyn Progress>>,
-}
-
-impl Recorder {
-    /// One that tells `progress`.
-    pub(crate) fn telling(progress: Arc<dyn Progress>) -> Self {
-        Self { tally: Mutex::default(), progress: Some(progress) }
-    }
-
-    /// Adds what was recorded.
-    pub(crate) fn add(&self, recorded: &Tally) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.add(recorded);
-        if let Some(progress) = &self.progress {
-            progress.advanced(&tally);
-        }
-    }
-
-    /// All that was recorded so far.
-    pub(crate) fn tally(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// How and for whom leases are worked on.
+/// How leases are worked on: what differs between the worker, a drain in the foreground and a recalculation.
 #[derive(Clone)]
-pub(crate) struct Terms {
-    pub(crate) core: Arc<Core>,
+pub(crate) struct RunOptions {
+    pub(crate) context: Arc<EngineContext>,
     pub(crate) recorder: Arc<Recorder>,
-    /// Gives back what is not finished.
+    /// Stops the work; what is not finished is given back.
     pub(crate) stop: CancellationToken,
     /// For calls to the database.
     pub(crate) patience: Patience,
     /// Whether storages are left alone outside their hours.
-    pub(crate) keeps_hours: bool,
+    pub(crate) respects_hours: bool,
 }
 
 /// Returns `span` after `stop`.
