@@ -10,9 +10,9 @@ use stocktake_domain::ports::{
 };
 use stocktake_domain::{Clock, Model, RecordKey, Selection, Timestamp};
 
-use crate::full_scan::{self, Pace};
+use crate::full_scan::{self, ScanSchedule};
 use crate::outage::{SyncError, insist};
-use crate::reading::Reading;
+use crate::page::SourceRows;
 use crate::telemetry;
 
 /// How a source is followed.
@@ -20,12 +20,12 @@ use crate::telemetry;
 pub struct SyncSettings {
     /// How often new rows are looked for.
     pub interval: Duration,
-    /// In which time all rows are looked at once.
+    /// How long a full scan over all rows takes.
     pub full_scan: Duration,
     /// The most rows read and applied at once, at least 1.
     pub batch: u32,
-    /// How long the sync stays held by a process that gives no sign of life.
-    pub hold: Duration,
+    /// How long the leader lease of a process without a heartbeat lasts.
+    pub leader_lease: Duration,
 }
 
 impl Default for SyncSettings {
@@ -34,7 +34,7 @@ impl Default for SyncSettings {
             interval: Duration::from_secs(60),
             full_scan: Duration::from_secs(24 * 3_600),
             batch: 5_000,
-            hold: Duration::from_secs(30),
+            leader_lease: Duration::from_secs(30),
         }
     }
 }
@@ -75,8 +75,8 @@ impl SourceSync {
         self.clock.now()
     }
 
-    pub(crate) fn pace(&self) -> Pace {
-        Pace { full_scan: self.settings.full_scan, lateness: self.settings.interval * 2 }
+    pub(crate) fn scan_schedule(&self) -> ScanSchedule {
+        ScanSchedule { full_scan: self.settings.full_scan, lateness: self.settings.interval * 2 }
     }
 
     pub(crate) async fn survey(&self, tries: u32) -> Result<Vec<(Model, Readable)>, SyncError> {
@@ -99,10 +99,10 @@ impl SourceSync {
         model: Model,
         after: Option<RecordKey>,
         tries: u32,
-    ) -> Result<Reading, SyncError> {
+    ) -> Result<SourceRows, SyncError> {
         let limit = self.settings.batch;
         let page = insist(tries, || self.source.page(model, after.clone(), limit)).await?;
-        Ok(Reading::new(after, page)?)
+        Ok(SourceRows::new(after, page)?)
     }
 
     /// The page behind this one, if there may be any.
@@ -111,14 +111,14 @@ impl SourceSync {
         model: Model,
         read_to: Option<RecordKey>,
         tries: u32,
-    ) -> Result<Option<Reading>, SyncError> {
+    ) -> Result<Option<SourceRows>, SyncError> {
         match read_to {
             Some(after) => self.read(model, Some(after), tries).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// Applies a piece and keeps the state; `state` is what was last kept.
+    /// Applies a batch and keeps the state; `state` is the one last kept.
     pub(crate) async fn apply(
         &self,
         state: &mut ModelSyncState,
@@ -133,7 +133,7 @@ impl SourceSync {
             let batch = if left == 0 { std::mem::take(&mut batch) } else { batch.clone() };
             self.sync_state.apply(&self.instance, batch, &next, self.now())
         });
-        let applied = applied.await?.ok_or(SyncError::Lost)?;
+        let applied = applied.await?.ok_or(SyncError::LeaseLost)?;
         telemetry::applied(state.model, rows, &applied);
         *state = next;
         Ok(applied)
@@ -148,7 +148,7 @@ impl SourceSync {
     ) -> Result<(), SyncError> {
         let mut next = state.clone();
         if full_scan::count(&mut next.full_scan, applied) {
-            tell_of_deletions(state.model, applied);
+            log_deletions(state.model, applied);
             self.apply(state, next, SyncBatch::default(), tries).await?;
         }
         Ok(())
@@ -201,7 +201,7 @@ pub(crate) fn by_model(states: Vec<ModelSyncState>) -> BTreeMap<Model, ModelSync
     states.into_iter().map(|state| (state.model, state)).collect()
 }
 
-fn tell_of_deletions(model: Model, applied: &SyncApplied) {
+fn log_deletions(model: Model, applied: &SyncApplied) {
     let (model, deleted, kept) = (model.name(), applied.deleted, applied.kept);
     if deleted > 0 {
         tracing::info!(

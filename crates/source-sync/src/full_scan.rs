@@ -1,8 +1,8 @@
-//! A full scan of looking at all rows of a model: what may be deleted in it, and when its next piece is due.
+//! A full scan over all rows of a model: what may be deleted in it, and when its next batch is due.
 //!
 //! A failed query never comes here, so nothing is deleted because of one. Against a source that answers and is
 //! wrong (another database, a table emptied by accident), a full scan that finds no row at all deletes nothing, and
-//! any other at most [`FEW`] records or half of the model's. A source that has gone back in time (a replica that lags
+//! any other at most [`FEW`] records or half of the model's. A source that shows an older state (a replica that lags
 //! behind took the place of another) ends before rows that were read already: the records behind its end stay, until
 //! another full scan finds the same end.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use stocktake_domain::ports::{FullScan, ScannedRange, SyncApplied};
 use stocktake_domain::{RecordKey, Timestamp};
 
-use crate::reading::Reading;
+use crate::page::SourceRows;
 
 /// So many records may be deleted in any full scan.
 const FEW: u64 = 10;
@@ -24,25 +24,25 @@ pub(crate) fn begin(before: &FullScan, records: u64) -> FullScan {
 /// The range that was read, and how many records may be deleted in it. All up to `known` were read before.
 pub(crate) fn scanned_range(
     full_scan: &FullScan,
-    reading: &Reading,
+    page: &SourceRows,
     known: Option<&RecordKey>,
     accept_deletions: bool,
 ) -> ScannedRange {
-    let went_back = !accept_deletions && reading.is_last() && known > reading.end();
-    let to = if went_back { reading.end() } else { reading.read_to.as_ref() };
-    let seems_empty = reading.after.is_none() && reading.rows.is_empty() && reading.is_last();
+    let went_back = !accept_deletions && page.is_last() && known > page.end();
+    let to = if went_back { page.end() } else { page.read_to.as_ref() };
+    let seems_empty = page.after.is_none() && page.rows.is_empty() && page.is_last();
     let most_deleted = match (accept_deletions, seems_empty) {
         (true, _) => u64::MAX,
         (false, true) => 0,
         (false, false) => FEW.max(full_scan.records / 2).saturating_sub(full_scan.deleted),
     };
-    ScannedRange { after: reading.after.clone(), to: to.cloned(), most_deleted }
+    ScannedRange { after: page.after.clone(), to: to.cloned(), most_deleted }
 }
 
 /// Goes on behind the page that was read, to the full scan's end if it is the last.
-pub(crate) fn advance(full_scan: &mut FullScan, reading: &Reading, now: Timestamp) {
-    full_scan.at.clone_from(&reading.read_to);
-    if reading.is_last() {
+pub(crate) fn advance(full_scan: &mut FullScan, page: &SourceRows, now: Timestamp) {
+    full_scan.at.clone_from(&page.read_to);
+    if page.is_last() {
         full_scan.ended_at = Some(now);
     }
 }
@@ -56,33 +56,33 @@ pub(crate) fn count(full_scan: &mut FullScan, applied: &SyncApplied) -> bool {
 
 /// How full scans are spread over time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// In which time all rows are looked at once.
+pub(crate) struct ScanSchedule {
+    /// How long a full scan takes.
     pub(crate) full_scan: Duration,
-    /// By how much a piece that is late may be made up for.
+    /// How much of the time that a batch is late may be caught up.
     pub(crate) lateness: Duration,
 }
 
-impl Pace {
-    /// When the next piece is due after this one, which was looked at in its turn. `before` is the full scan as it was.
+impl ScanSchedule {
+    /// When the next batch is due after this one, which was on schedule. `before` is the full scan as it was.
     pub(crate) fn next(
         self,
         before: &FullScan,
         full_scan: &FullScan,
-        reading: &Reading,
+        page: &SourceRows,
         now: Timestamp,
     ) -> Timestamp {
         let due = before.due_at.unwrap_or(now).max(now.before(self.lateness));
-        let is_whole = reading.after.is_none() && reading.is_last();
-        let rows = if is_whole { u64::MAX } else { reading.count() };
-        let next = due.after(self.share(rows, full_scan.records.max(reading.count())));
+        let is_whole = page.after.is_none() && page.is_last();
+        let rows = if is_whole { u64::MAX } else { page.count() };
+        let next = due.after(self.share(rows, full_scan.records.max(page.count())));
         // However wrong the number of records was, full scans do not follow each other more closely than they should.
-        let begins = before.ended_at.filter(|_| reading.is_last()).map(|ended| ended.after(self.full_scan));
+        let begins = before.ended_at.filter(|_| page.is_last()).map(|ended| ended.after(self.full_scan));
         begins.map_or(next, |begins| begins.max(next))
     }
 
-    /// When the first piece of the next full scan is due after a full scan that was looked at in one go.
-    pub(crate) fn after_a_whole_full_scan(self, records: u64, batch: u32, now: Timestamp) -> Timestamp {
+    /// When the first batch of the next full scan is due after a full scan that ran in one go.
+    pub(crate) fn after_complete_scan(self, records: u64, batch: u32, now: Timestamp) -> Timestamp {
         now.after(self.share(u64::from(batch), records))
     }
 

@@ -1,8 +1,8 @@
 //! Bringing the catalogue in line with a source of records, and finding what lies in storages without a record.
 //!
-//! [`SourceSync`] reads the source page by page and applies what it says to the catalogue. One look at all rows of a
+//! [`SourceSync`] reads the source page by page and applies what it says to the catalogue. A look at all rows of a
 //! model is a *full scan*: it finds what was added, changed and deleted, page by page, each with all rows of a range of
-//! keys. [`SourceSync::once`] does a full scan of each model at once; [`SourceSync::run`] looks for new and touched rows every
+//! keys. [`SourceSync::once`] does a full scan of each model at once; [`SourceSync::run`] looks for new and changed rows every
 //! minute, and spreads its full scans over a day.
 //!
 //! How far each model is stands in the catalogue's database, in the same transaction as the records, so that a kill
@@ -13,11 +13,11 @@
 mod engine;
 mod full_scan;
 mod highwater;
-mod hold;
+mod leader;
 mod once;
 mod orphans;
 mod outage;
-mod reading;
+mod page;
 mod report;
 mod schedule;
 mod telemetry;

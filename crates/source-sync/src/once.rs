@@ -16,15 +16,15 @@ use crate::report::{ModelReport, SyncProgress, SyncReport};
 /// How often in a row the source or the database may fail before a command in the foreground gives up.
 const TRIES: u32 = 5;
 
-/// How long after each other a sync that is held is asked for: a look of the schedule is short.
+/// The interval between attempts to acquire a lease that another process has: a tick of the schedule is short.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// For how long it is asked for, behind the time for which one that was killed holds it.
+/// How much longer than the lease of a killed process that is tried.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was asked for.
 #[derive(Clone, Copy)]
-struct Wish<'a> {
+struct ScanRequest<'a> {
     models: &'a [Model],
     accept_deletions: bool,
     progress: &'a dyn SyncProgress,
@@ -44,43 +44,47 @@ impl SourceSync {
         stop: CancellationToken,
     ) -> Result<SyncReport, SyncError> {
         let mut report = SyncReport::default();
-        let Some(until) = stop.run_until_cancelled(self.ask_for_hold()).await.transpose()? else {
+        let Some(until) = stop.run_until_cancelled(self.wait_for_lease()).await.transpose()? else {
             report.stopped = true;
             return Ok(report);
         };
-        let wish = Wish { models, accept_deletions, progress };
-        let done = self.holding(until, self.each_full_scan(wish, &mut report), &stop).await?;
+        let request = ScanRequest { models, accept_deletions, progress };
+        let done = self.while_leading(until, self.each_full_scan(request, &mut report), &stop).await?;
         report.stopped = done.is_none();
         Ok(report)
     }
 
-    async fn ask_for_hold(&self) -> Result<Timestamp, SyncError> {
-        let end = Instant::now() + self.settings.hold + PATIENCE;
+    async fn wait_for_lease(&self) -> Result<Timestamp, SyncError> {
+        let end = Instant::now() + self.settings.leader_lease + PATIENCE;
         loop {
-            if let Some(until) = insist(TRIES, || self.take_hold()).await? {
+            if let Some(until) = insist(TRIES, || self.acquire_lease()).await? {
                 return Ok(until);
             }
             if Instant::now() >= end {
-                return Err(SyncError::Held);
+                return Err(SyncError::NotLeader);
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
-    async fn each_full_scan(&self, wish: Wish<'_>, report: &mut SyncReport) -> Result<(), SyncError> {
+    async fn each_full_scan(
+        &self,
+        request: ScanRequest<'_>,
+        report: &mut SyncReport,
+    ) -> Result<(), SyncError> {
         let survey = self.survey(TRIES).await?;
         let mut states = by_model(self.states(TRIES).await?);
-        let is_meant = |model: &Model| wish.models.is_empty() || wish.models.contains(model);
+        let is_meant = |model: &Model| request.models.is_empty() || request.models.contains(model);
         for (model, readable) in survey.into_iter().filter(|(model, _)| is_meant(model)) {
             let mut state = states.remove(&model).unwrap_or_else(|| ModelSyncState::new(model));
             report.models.push(ModelReport::new(model));
             let Some(line) = report.models.last_mut() else { continue };
-            let problem = self.one_full_scan(&mut state, readable, wish, line).await?;
+            let problem = self.one_full_scan(&mut state, readable, request, line).await?;
             if let Some(problem) = &problem {
                 self.keep_problem(&mut state, problem, TRIES).await?;
             }
             line.problem = problem;
-            wish.progress.done(line);
+            request.progress.done(line);
         }
         Ok(())
     }
@@ -90,7 +94,7 @@ impl SourceSync {
         &self,
         state: &mut ModelSyncState,
         readable: Readable,
-        wish: Wish<'_>,
+        request: ScanRequest<'_>,
         report: &mut ModelReport,
     ) -> Result<Option<String>, SyncError> {
         let about = match readable {
@@ -101,8 +105,8 @@ impl SourceSync {
             }
             Readable::Absent(reason) | Readable::No(reason) => return Ok(Some(reason)),
         };
-        wish.progress.model(state.model, about);
-        match self.whole_full_scan(state, wish, report).await {
+        request.progress.model(state.model, about);
+        match self.whole_full_scan(state, request, report).await {
             Ok(()) => Ok(None),
             Err(error) => match error.problem() {
                 Some(problem) => Ok(Some(problem)),
@@ -118,11 +122,11 @@ impl SourceSync {
     async fn whole_full_scan(
         &self,
         state: &mut ModelSyncState,
-        wish: Wish<'_>,
+        request: ScanRequest<'_>,
         report: &mut ModelReport,
     ) -> Result<(), SyncError> {
         let (model, began) = (state.model, self.now());
-        let fresh = wish.accept_deletions || !was_interrupted(&state.full_scan);
+        let fresh = request.accept_deletions || !was_interrupted(&state.full_scan);
         let mut next = ModelSyncState { problem: None, ..state.clone() };
         next.changes_read_to.get_or_insert(began);
         if fresh {
@@ -130,33 +134,33 @@ impl SourceSync {
             next.full_scan.due_at = None;
         }
         let mut pass = Pass::default();
-        let mut reading = self.read(model, next.full_scan.at.clone(), TRIES).await?;
+        let mut page = self.read(model, next.full_scan.at.clone(), TRIES).await?;
         loop {
-            pass.advance(&mut next.read_to, &reading, self.now());
+            pass.advance(&mut next.read_to, &page, self.now());
             let scanned_range = full_scan::scanned_range(
                 &next.full_scan,
-                &reading,
+                &page,
                 state.read_to.as_ref(),
-                wish.accept_deletions,
+                request.accept_deletions,
             );
-            full_scan::advance(&mut next.full_scan, &reading, self.now());
-            let (rows, read_to) = (reading.count(), reading.read_to.clone());
-            if reading.is_last() {
-                reading.lower(&mut next.read_to);
+            full_scan::advance(&mut next.full_scan, &page, self.now());
+            let (rows, read_to) = (page.count(), page.read_to.clone());
+            if page.is_last() {
+                page.lower(&mut next.read_to);
                 self.end(&mut next, fresh.then_some(began), report.read + rows);
             }
-            let piece = SyncBatch { records: reading.rows, scanned_range: Some(scanned_range) };
+            let batch = SyncBatch { records: page.rows, scanned_range: Some(scanned_range) };
             let applying = async {
-                let applied = self.apply(state, next, piece, TRIES).await?;
+                let applied = self.apply(state, next, batch, TRIES).await?;
                 report.add(rows, &applied);
-                wish.progress.advanced(model, report.read);
+                request.progress.advanced(model, report.read);
                 self.keep_count(state, &applied, TRIES).await
             };
             // The next page is read meanwhile. What is applied stays so, even if that fails.
             let (applied, ahead) = tokio::join!(applying, self.read_on(model, read_to, TRIES));
             applied?;
             let Some(behind) = ahead? else { return Ok(()) };
-            (reading, next) = (behind, state.clone());
+            (page, next) = (behind, state.clone());
         }
     }
 
@@ -166,11 +170,12 @@ impl SourceSync {
         state.read_at = Some(now);
         state.changes_read_to = state.changes_read_to.max(began);
         let records = state.full_scan.records.max(rows);
-        state.full_scan.due_at = Some(self.pace().after_a_whole_full_scan(records, self.settings.batch, now));
+        state.full_scan.due_at =
+            Some(self.scan_schedule().after_complete_scan(records, self.settings.batch, now));
     }
 }
 
-/// Whether the full scan is one like these, and not at its end. The schedule's pieces say when the next is due, and
+/// Whether the full scan is one like these, and not at its end. The schedule's batches say when the next is due, and
 /// may have begun a day ago.
 fn was_interrupted(full_scan: &FullScan) -> bool {
     full_scan.at.is_some() && full_scan.due_at.is_none()

@@ -1,10 +1,10 @@
-//! What lies in the storages and nobody claims.
+//! Content of the storages that nothing claims.
 //!
 //! Each storage's listing and the paths of its records are compared in one pass, both in the byte order of the
 //! paths. What no record claims, the source is asked about. Nothing is ever deleted.
 //!
-//! What comes to a storage between the reading of a row and the listing looks like nobody's: whoever asks brings
-//! the catalogue in line first, and leaves out what was changed since ([`OrphanSettings::changed_before`]).
+//! What comes to a storage between the reading of a row and the listing looks unclaimed: the caller syncs
+//! the catalogue first, and leaves out what was changed since ([`OrphanSettings::changed_before`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,12 +33,12 @@ pub struct OrphanSettings {
     pub changed_before: Option<Timestamp>,
 }
 
-/// Something that nobody claims.
+/// Content that nothing claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// Where it lies.
     pub location: Location,
-    /// Its size in bytes, of a repository that of all its files; `None` where it cannot be told.
+    /// Its size in bytes, of a repository that of all its files; `None` where it is not known.
     pub size: Option<u64>,
     /// When it was last changed, where the storage says so.
     pub modified_at: Option<Timestamp>,
@@ -51,9 +51,9 @@ pub struct OrphanTotals {
     pub looked_at: u64,
     /// Of them, those that nobody claims.
     pub orphans: u64,
-    /// The bytes that these take, as far as their sizes can be told.
+    /// The bytes that these take, as far as their sizes are known.
     pub bytes: u64,
-    /// Orphans whose size cannot be told.
+    /// Orphans of unknown size.
     pub unmeasured: u64,
     /// What the source's own programs keep there.
     pub internal: u64,
@@ -72,10 +72,10 @@ pub enum StorageOutcome {
     NotConfigured,
     /// It cannot be listed, and no record lies in it either, so that it is one that is not used: one sentence.
     Unused(String),
-    /// It could not be listed, or not to its end: one sentence. What was told of it is not all.
+    /// It could not be listed, or not to its end: one sentence. What was reported of it is incomplete.
     Failed(String),
     /// What it holds, or what the catalogue knows of it, did not come in the order of the paths, so that what was
-    /// told of it may be wrong: one sentence.
+    /// reported of it may be wrong: one sentence.
     Disordered(String),
 }
 
@@ -110,7 +110,7 @@ pub enum OrphanError {
     Store(#[from] StoreError),
 }
 
-/// Is told what a search finds.
+/// Is notified of what a search finds.
 pub trait OrphanWatcher: Send {
     /// This storage is searched now.
     fn storage(&mut self, name: &str);
@@ -118,7 +118,7 @@ pub trait OrphanWatcher: Send {
     fn advanced(&mut self, totals: &OrphanTotals);
     /// This could not be looked at.
     fn skipped(&mut self, storage: &str, path: &str, reason: &str);
-    /// Nobody claims this.
+    /// Nothing claims this.
     fn orphan(&mut self, orphan: &Orphan);
     /// The search of a storage has ended.
     fn done(&mut self, storage: &StorageOrphans);

@@ -1,4 +1,4 @@
-//! Going on when the source or the catalogue is away: what can be tried again, when, and what to log.
+//! Outages of the source or the catalogue: what can be retried, when, and what is logged.
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -16,12 +16,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Why a sync ended early. What it had done until then stays done.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// Another process holds the sync.
+    /// Another process has the leader lease.
     #[error("another process is syncing at present")]
-    Held,
-    /// Another process took the sync over, because this one gave no sign of life for too long.
+    NotLeader,
+    /// Another process took over, because this one did not renew its lease in time.
     #[error("the sync was taken over by another process")]
-    Lost,
+    LeaseLost,
     /// The source cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -44,7 +44,7 @@ impl SyncError {
     }
 
     /// Who does not answer.
-    fn whose(&self) -> &'static str {
+    fn unavailable_party(&self) -> &'static str {
         if matches!(self, Self::Source(_)) { "source" } else { "database" }
     }
 }
@@ -123,13 +123,13 @@ pub(crate) struct Outage {
 impl Outage {
     /// The sync could not go on.
     pub(crate) fn failed(&self, error: &SyncError) {
-        let (whose, cause) = (error.whose(), chain(error));
-        telemetry::failed(whose);
+        let (unavailable_party, cause) = (error.unavailable_party(), chain(error));
+        telemetry::failed(unavailable_party);
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        if since.as_ref().is_some_and(|(_, before)| *before == whose) {
+        if since.as_ref().is_some_and(|(_, before)| *before == unavailable_party) {
             tracing::debug!(error.cause = cause, "still no sync: {cause}");
         } else {
-            since.get_or_insert((Instant::now(), whose)).1 = whose;
+            since.get_or_insert((Instant::now(), unavailable_party)).1 = unavailable_party;
             tracing::warn!(error.cause = cause, "the sync is interrupted, and tried again: {cause}");
         }
     }
@@ -137,11 +137,11 @@ impl Outage {
     /// The sync went on.
     pub(crate) fn worked(&self) {
         let since = self.since.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((since, whose)) = since {
+        if let Some((since, unavailable_party)) = since {
             let seconds = since.elapsed().as_secs_f64();
             tracing::info!(
                 outage.seconds = seconds,
-                "the {whose} answers again: the sync goes on after {seconds:.1} s"
+                "the {unavailable_party} answers again: the sync goes on after {seconds:.1} s"
             );
         }
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_one_model_is_told_from_an_outage() {
+    fn a_problem_of_one_model_is_no_outage() {
         let away = || SourceError::Unavailable("connection refused".into());
         assert_eq!(SyncError::from(away()).problem(), None);
         assert!(away().may_pass());
@@ -182,6 +182,6 @@ mod tests {
         assert!(!refused.may_pass());
         let problem = SyncError::from(refused).problem();
         assert_eq!(problem.as_deref(), Some("uploads cannot be read: no such column"));
-        assert_eq!(SyncError::Held.problem(), None);
+        assert_eq!(SyncError::NotLeader.problem(), None);
     }
 }

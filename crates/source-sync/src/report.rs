@@ -1,4 +1,4 @@
-//! What a sync has done, and who is told of it meanwhile.
+//! What a sync has done, and who is notified of its progress.
 
 use stocktake_domain::Model;
 use stocktake_domain::ports::{ModelSyncState, SyncApplied};
@@ -6,7 +6,7 @@ use stocktake_domain::ports::{ModelSyncState, SyncApplied};
 /// What [`crate::SourceSync::once`] has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SyncReport {
-    /// Each model that was come to, in the order of [`Model::ALL`].
+    /// Each model that was reached, in the order of [`Model::ALL`].
     pub models: Vec<ModelReport>,
     /// It was stopped before its end, and goes on from there the next time.
     pub stopped: bool,
@@ -27,7 +27,7 @@ pub struct ModelReport {
     pub unchanged: u64,
     /// Records deleted, because the source has no row for them any more.
     pub deleted: u64,
-    /// Records kept though the source gave no row for them, because that were too many at once.
+    /// Records kept though the source gave no row for them, because there were too many of them.
     pub kept: u64,
     /// Why there is nothing to be read, if this version of the source does not have the model: one sentence.
     pub absent: Option<String>,
@@ -61,7 +61,7 @@ impl ModelReport {
     }
 }
 
-/// Is told how far a sync is.
+/// Is notified of the progress of a sync.
 pub trait SyncProgress: Send + Sync {
     /// The rows of this model are read now, about so many of them.
     fn model(&self, model: Model, about: Option<u64>);
@@ -69,7 +69,7 @@ pub trait SyncProgress: Send + Sync {
     /// So many rows of the model were read and applied until now.
     fn advanced(&self, model: Model, rows_read: u64);
 
-    /// The model is done, or its problem is told.
+    /// The model is done, or its problem reported.
     fn done(&self, report: &ModelReport);
 }
 

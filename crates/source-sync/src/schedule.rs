@@ -1,4 +1,4 @@
-//! Following the source: new and touched rows every minute, and a full scan of all rows in a day.
+//! Follows the source: new and changed rows every minute, and a full scan of all rows in a day.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,29 +11,29 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{SourceSync, by_model, was_read};
 use crate::highwater::{Ends, Pass};
 use crate::outage::{Backoff, Outage, SyncError, chain, chance};
-use crate::reading::Reading;
+use crate::page::SourceRows;
 use crate::{full_scan, telemetry};
 
-/// Each call is tried once: a look that fails is followed by another.
+/// Each call is tried once: a tick that fails is followed by another.
 const TRIES: u32 = 1;
 
-/// How often is looked which models can be read, if nothing is wrong.
+/// How often the source is asked which models can be read, if nothing is wrong.
 const SURVEY_EVERY: Duration = Duration::from_secs(300);
 
 /// By how much the times of the source may be behind ours, or a change be committed after its time.
 const MARGIN: Duration = Duration::from_secs(600);
 
-/// What is known from one look to the next. Nothing is lost with it but time.
+/// What is remembered from one tick to the next. Losing it costs nothing but time.
 #[derive(Default)]
-struct Memory {
+struct FollowState {
     survey: Option<(Timestamp, Vec<(Model, Readable)>)>,
-    models: BTreeMap<Model, Known>,
-    told_of_others: bool,
+    models: BTreeMap<Model, ModelFollow>,
+    logged_other_leader: bool,
 }
 
 /// What is known of a model.
 #[derive(Default)]
-struct Known {
+struct ModelFollow {
     ends: Ends,
     /// When this process last read its new rows.
     read_at: Option<Timestamp>,
@@ -42,16 +42,17 @@ struct Known {
 impl SourceSync {
     /// Follows the source until stopped. Outlives outages of the source and of the catalogue.
     pub async fn run(&self, stop: CancellationToken) {
-        let (mut memory, outage, mut backoff) = (Memory::default(), Outage::default(), Backoff::default());
+        let (mut follow, outage, mut backoff) =
+            (FollowState::default(), Outage::default(), Backoff::default());
         while !stop.is_cancelled() {
             let began = Instant::now();
-            let next = match self.tick(&mut memory, &stop).await {
+            let next = match self.tick(&mut follow, &stop).await {
                 Err(error @ (SyncError::Source(_) | SyncError::Store(_))) => {
                     outage.failed(&error);
                     Instant::now() + backoff.next_wait(chance(&*self.clock))
                 }
                 result => {
-                    tell_of_others(result, &mut memory);
+                    log_leadership(result, &mut follow);
                     outage.worked();
                     backoff.reset();
                     // One that took longer is followed by the next at once.
@@ -66,21 +67,21 @@ impl SourceSync {
         }
     }
 
-    async fn tick(&self, memory: &mut Memory, stop: &CancellationToken) -> Result<(), SyncError> {
-        let Some(held) = stop.run_until_cancelled(self.take_hold()).await else { return Ok(()) };
-        let until = held?.ok_or(SyncError::Held)?;
+    async fn tick(&self, follow: &mut FollowState, stop: &CancellationToken) -> Result<(), SyncError> {
+        let Some(held) = stop.run_until_cancelled(self.acquire_lease()).await else { return Ok(()) };
+        let until = held?.ok_or(SyncError::NotLeader)?;
         let began = Instant::now();
-        if let Some(unreadable) = self.holding(until, self.look(memory), stop).await? {
+        if let Some(unreadable) = self.while_leading(until, self.look(follow), stop).await? {
             telemetry::ticked(began.elapsed(), unreadable, self.now());
         }
         Ok(())
     }
 
     /// Looks at each model once; how many cannot be read.
-    async fn look(&self, memory: &mut Memory) -> Result<u32, SyncError> {
+    async fn look(&self, follow: &mut FollowState) -> Result<u32, SyncError> {
         let now = self.now();
         // Gone if an error comes between.
-        let known = memory.survey.take().filter(|(at, _)| now.since(*at) < SURVEY_EVERY);
+        let known = follow.survey.take().filter(|(at, _)| now.since(*at) < SURVEY_EVERY);
         let (at, survey) = match known {
             Some(known) => known,
             None => (now, self.survey(TRIES).await?),
@@ -89,14 +90,14 @@ impl SourceSync {
         let (mut unreadable, mut surprised) = (0, false);
         for (model, readable) in &survey {
             let mut state = states.remove(model).unwrap_or_else(|| ModelSyncState::new(*model));
-            let known = memory.models.entry(*model).or_default();
+            let known = follow.models.entry(*model).or_default();
             if let Some(problem) = self.look_at(&mut state, readable, known).await? {
                 self.keep_problem(&mut state, &problem, TRIES).await?;
                 unreadable += 1;
                 surprised |= matches!(readable, Readable::Yes { .. });
             }
         }
-        memory.survey = (!surprised).then_some((at, survey));
+        follow.survey = (!surprised).then_some((at, survey));
         Ok(unreadable)
     }
 
@@ -105,7 +106,7 @@ impl SourceSync {
         &self,
         state: &mut ModelSyncState,
         readable: &Readable,
-        known: &mut Known,
+        known: &mut ModelFollow,
     ) -> Result<Option<String>, SyncError> {
         match readable {
             Readable::Yes { .. } => {}
@@ -132,7 +133,7 @@ impl SourceSync {
         Err(error)
     }
 
-    async fn follow(&self, state: &mut ModelSyncState, known: &mut Known) -> Result<(), SyncError> {
+    async fn follow(&self, state: &mut ModelSyncState, known: &mut ModelFollow) -> Result<(), SyncError> {
         // Several processes may follow the same source: one of them is enough.
         let is_fresh = |read_at: Timestamp| {
             read_at <= self.now() && self.now().since(read_at) < self.settings.interval / 2
@@ -144,7 +145,7 @@ impl SourceSync {
         }
         let now = self.now();
         while state.read_at.is_some() && state.full_scan.due_at.is_none_or(|due| due <= now) {
-            self.read_piece(state, known, now).await?;
+            self.scan_next_batch(state, known, now).await?;
         }
         if state.problem.is_some() {
             // Only now is nothing wrong any more.
@@ -154,7 +155,7 @@ impl SourceSync {
         Ok(())
     }
 
-    /// Reads the rows that were touched since that was last done; until when they now are read.
+    /// Reads the rows that were changed since the last time; returns the time up to which changes now are read.
     async fn read_changed(&self, state: &mut ModelSyncState) -> Result<Option<Timestamp>, SyncError> {
         let (model, began) = (state.model, self.now());
         let Some(since) = state.changes_read_to.filter(|_| state.read_at.is_some()) else { return Ok(None) };
@@ -162,16 +163,16 @@ impl SourceSync {
         loop {
             let limit = self.settings.batch;
             let page = self.source.changed(model, since.before(MARGIN), after.clone(), limit).await?;
-            let reading = Reading::new(after, page)?;
-            if !reading.rows.is_empty() {
+            let page = SourceRows::new(after, page)?;
+            if !page.rows.is_empty() {
                 let next = state.clone();
-                let piece = SyncBatch { records: reading.rows, scanned_range: None };
-                self.apply(state, next, piece, TRIES).await?;
+                let batch = SyncBatch { records: page.rows, scanned_range: None };
+                self.apply(state, next, batch, TRIES).await?;
             }
-            if reading.read_to.is_none() {
+            if page.read_to.is_none() {
                 return Ok(Some(began));
             }
-            after = reading.read_to;
+            after = page.read_to;
         }
     }
 
@@ -180,39 +181,39 @@ impl SourceSync {
         &self,
         state: &mut ModelSyncState,
         changes_read_to: Option<Timestamp>,
-        known: &mut Known,
+        known: &mut ModelFollow,
     ) -> Result<(), SyncError> {
         let (model, began, is_first) = (state.model, self.now(), state.read_at.is_none());
         let mut next = state.clone();
         next.changes_read_to = changes_read_to.or(state.changes_read_to).or(Some(began));
         known.ends.settle(&mut next.read_to, began);
         let (mut pass, mut added) = (Pass::default(), 0);
-        let mut reading = self.read(model, next.read_to.clone(), TRIES).await?;
+        let mut page = self.read(model, next.read_to.clone(), TRIES).await?;
         loop {
-            pass.advance(&mut next.read_to, &reading, self.now());
-            let (end, read_to) = (reading.end().cloned(), reading.read_to.clone());
-            if reading.is_last() {
+            pass.advance(&mut next.read_to, &page, self.now());
+            let (end, read_to) = (page.end().cloned(), page.read_to.clone());
+            if page.is_last() {
                 next.read_at = Some(began);
             }
-            let piece = SyncBatch { records: reading.rows, scanned_range: None };
-            let applying = self.apply(state, next, piece, TRIES);
+            let batch = SyncBatch { records: page.rows, scanned_range: None };
+            let applying = self.apply(state, next, batch, TRIES);
             let (applied, ahead) = tokio::join!(applying, self.read_on(model, read_to, TRIES));
             added += applied?.applied.added;
             let Some(behind) = ahead? else {
-                known.ends.saw(end.as_ref(), state.read_to.as_ref(), began);
+                known.ends.note(end.as_ref(), state.read_to.as_ref(), began);
                 known.read_at = state.read_at;
-                tell_of_new(model, added, is_first);
+                log_added(model, added, is_first);
                 return Ok(());
             };
-            (reading, next) = (behind, state.clone());
+            (page, next) = (behind, state.clone());
         }
     }
 
-    /// Looks at the piece of the full scan that was due by `now`.
-    async fn read_piece(
+    /// Reads and applies the batch of the full scan that was due by `now`.
+    async fn scan_next_batch(
         &self,
         state: &mut ModelSyncState,
-        known: &mut Known,
+        known: &mut ModelFollow,
         now: Timestamp,
     ) -> Result<(), SyncError> {
         let mut next = state.clone();
@@ -221,21 +222,21 @@ impl SourceSync {
         }
         let before = next.full_scan.clone();
         // Read after all that was applied until now, so that no record is newer than the page.
-        let reading = self.read(state.model, before.at.clone(), TRIES).await?;
-        let scanned_range = full_scan::scanned_range(&before, &reading, state.read_to.as_ref(), false);
-        full_scan::advance(&mut next.full_scan, &reading, now);
-        next.full_scan.due_at = Some(self.pace().next(&before, &next.full_scan, &reading, now));
-        if reading.is_last() {
-            reading.lower(&mut next.read_to);
-            known.ends.cut(reading.end());
+        let page = self.read(state.model, before.at.clone(), TRIES).await?;
+        let scanned_range = full_scan::scanned_range(&before, &page, state.read_to.as_ref(), false);
+        full_scan::advance(&mut next.full_scan, &page, now);
+        next.full_scan.due_at = Some(self.scan_schedule().next(&before, &next.full_scan, &page, now));
+        if page.is_last() {
+            page.lower(&mut next.read_to);
+            known.ends.cut(page.end());
         }
-        let piece = SyncBatch { records: reading.rows, scanned_range: Some(scanned_range) };
-        let applied = self.apply(state, next, piece, TRIES).await?;
+        let batch = SyncBatch { records: page.rows, scanned_range: Some(scanned_range) };
+        let applied = self.apply(state, next, batch, TRIES).await?;
         self.keep_count(state, &applied, TRIES).await
     }
 }
 
-fn tell_of_new(model: Model, added: u64, is_first: bool) {
+fn log_added(model: Model, added: u64, is_first: bool) {
     let name = model.name();
     if is_first && added > 0 {
         tracing::info!(sync.model = name, records.added = added, "{name}: first read, {added} records added");
@@ -244,13 +245,13 @@ fn tell_of_new(model: Model, added: u64, is_first: bool) {
     }
 }
 
-fn tell_of_others(result: Result<(), SyncError>, memory: &mut Memory) {
+fn log_leadership(result: Result<(), SyncError>, follow: &mut FollowState) {
     match result {
-        Err(SyncError::Held) if !memory.told_of_others => {
-            memory.told_of_others = true;
+        Err(SyncError::NotLeader) if !follow.logged_other_leader => {
+            follow.logged_other_leader = true;
             tracing::info!("another process is syncing; this one looks after it should that end");
         }
-        Err(error @ SyncError::Lost) => tracing::warn!("{error}"),
+        Err(error @ SyncError::LeaseLost) => tracing::warn!("{error}"),
         _ => {}
     }
 }

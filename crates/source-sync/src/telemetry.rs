@@ -22,7 +22,7 @@ pub(crate) fn describe() {
     );
     describe_counter!(ERRORS, "Times the sync could not go on, by who did not answer or which model it was.");
     describe_gauge!(PROBLEMS, "Models that the source could not be read for when last tried.");
-    describe_histogram!(TICK, Unit::Seconds, "Time of one look at the source by the schedule.");
+    describe_histogram!(TICK, Unit::Seconds, "Duration of one tick of the schedule.");
 }
 
 /// Rows that were read and applied.
@@ -46,7 +46,7 @@ pub(crate) fn failed(what: &'static str) {
     counter!(ERRORS, "what" => what).increment(1);
 }
 
-/// The schedule has looked at the source.
+/// A tick of the schedule has ended.
 pub(crate) fn ticked(took: Duration, unreadable: u32, now: Timestamp) {
     histogram!(TICK).record(took.as_secs_f64());
     gauge!(PROBLEMS).set(f64::from(unreadable));

@@ -7,16 +7,17 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HOUR: Duration = Duration::from_secs(3_600);
-const PACE: Pace = Pace { full_scan: Duration::from_secs(24 * 3_600), lateness: Duration::from_secs(120) };
+const PACE: ScanSchedule =
+    ScanSchedule { full_scan: Duration::from_secs(24 * 3_600), lateness: Duration::from_secs(120) };
 
 /// Rows with the keys from behind `after` on.
-fn page(after: Option<i64>, rows: i64, is_last: bool) -> Reading {
+fn page(after: Option<i64>, rows: i64, is_last: bool) -> SourceRows {
     let location = Location { storage: "s".to_owned(), path: "p".to_owned() };
     let first = after.unwrap_or(0) + 1;
     let keys = (first..first + rows).map(RecordKey::integer);
     let rows: Vec<SourceRecord> = keys.map(|key| SourceRecord::new(key, location.clone())).collect();
     let read_to = rows.last().filter(|_| !is_last).map(|row| row.key.clone());
-    Reading::new(after.map(RecordKey::integer), SourcePage { rows, read_to }).unwrap()
+    SourceRows::new(after.map(RecordKey::integer), SourcePage { rows, read_to }).unwrap()
 }
 
 fn full_scan(records: u64, deleted: u64) -> FullScan {
@@ -26,7 +27,7 @@ fn full_scan(records: u64, deleted: u64) -> FullScan {
 #[test]
 fn what_may_be_deleted_is_bounded() {
     let (empty, some, tail) = (page(None, 0, true), page(None, 5, false), page(Some(5), 0, true));
-    for (what, records, deleted, reading, accepted, most) in [
+    for (what, records, deleted, page, accepted, most) in [
         ("an empty table", 10, 0, &empty, false, 0),
         ("an empty table that is right", 10, 0, &empty, true, u64::MAX),
         ("a small table", 10, 0, &some, false, 10),
@@ -38,7 +39,7 @@ fn what_may_be_deleted_is_bounded() {
         ("all that is missing", 10_000, 6_000, &some, true, u64::MAX),
     ] {
         assert_eq!(
-            scanned_range(&full_scan(records, deleted), reading, None, accepted).most_deleted,
+            scanned_range(&full_scan(records, deleted), page, None, accepted).most_deleted,
             most,
             "{what}"
         );
@@ -50,14 +51,14 @@ fn what_may_be_deleted_is_bounded() {
 #[test]
 fn a_source_that_went_back_in_time_loses_nothing_behind_its_end() {
     let key = RecordKey::integer;
-    for (what, reading, known, accepted, to) in [
+    for (what, page, known, accepted, to) in [
         ("an end before what was read already", page(Some(3), 2, true), Some(9), false, Some(5)),
         ("the same, and that is right", page(Some(3), 2, true), Some(9), true, None),
         ("an end behind it", page(Some(3), 2, true), Some(4), false, None),
         ("nothing was read yet", page(Some(3), 2, true), None, false, None),
         ("no end at all", page(Some(3), 2, false), Some(9), false, Some(5)),
     ] {
-        let range = scanned_range(&full_scan(10, 0), &reading, known.map(key).as_ref(), accepted);
+        let range = scanned_range(&full_scan(10, 0), &page, known.map(key).as_ref(), accepted);
         assert_eq!(range.to, to.map(key), "{what}");
     }
 }
@@ -78,10 +79,10 @@ fn a_round_goes_on_and_ends() {
 
 #[test]
 fn pieces_are_due_by_their_share_of_the_rows() {
-    let next = |before: &FullScan, reading: &Reading| {
+    let next = |before: &FullScan, page: &SourceRows| {
         let mut after = before.clone();
-        advance(&mut after, reading, NOW);
-        PACE.next(before, &after, reading, NOW)
+        advance(&mut after, page, NOW);
+        PACE.next(before, &after, page, NOW)
     };
     let due = |due_at| FullScan { due_at, ..full_scan(20, 0) };
     let quarter = page(None, 5, false);
@@ -102,17 +103,17 @@ fn pieces_are_due_by_their_share_of_the_rows() {
 #[test]
 fn rounds_do_not_follow_each_other_too_closely() {
     let before = FullScan { ended_at: Some(NOW.before(HOUR)), ..full_scan(1_000_000, 0) };
-    let reading = page(Some(5), 5, true);
+    let last = page(Some(5), 5, true);
     let mut after = before.clone();
-    advance(&mut after, &reading, NOW);
-    assert_eq!(PACE.next(&before, &after, &reading, NOW), NOW.after(23 * HOUR));
+    advance(&mut after, &last, NOW);
+    assert_eq!(PACE.next(&before, &after, &last, NOW), NOW.after(23 * HOUR));
     let between = page(Some(5), 5, false);
     assert!(PACE.next(&before, &after, &between, NOW) < NOW.after(HOUR));
 }
 
 #[test]
 fn after_a_whole_full_scan_the_next_begins_at_its_leisure() {
-    assert_eq!(PACE.after_a_whole_full_scan(10_000, 5_000, NOW), NOW.after(12 * HOUR));
-    assert_eq!(PACE.after_a_whole_full_scan(10, 5_000, NOW), NOW.after(24 * HOUR));
-    assert_eq!(PACE.after_a_whole_full_scan(0, 5_000, NOW), NOW.after(24 * HOUR));
+    assert_eq!(PACE.after_complete_scan(10_000, 5_000, NOW), NOW.after(12 * HOUR));
+    assert_eq!(PACE.after_complete_scan(10, 5_000, NOW), NOW.after(24 * HOUR));
+    assert_eq!(PACE.after_complete_scan(0, 5_000, NOW), NOW.after(24 * HOUR));
 }

@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
         times.is_some_and(|(before, modified_at)| modified_at >= before)
     }
 
-    /// Asks the source about the candidates, and tells of those that it does not claim.
+    /// Asks the source about the candidates, and reports those that it does not claim.
     async fn judge(&mut self) -> Result<(), Halt> {
         let candidates = std::mem::take(&mut self.candidates);
         let at = |found: &Found| Location { storage: self.storage.to_owned(), path: found.path.clone() };

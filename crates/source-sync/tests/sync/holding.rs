@@ -14,7 +14,7 @@ async fn two_do_not_sync_at_once() {
     world.source.until(|rows| rows.pages == 3).await;
     // However long the page takes, the first one holds on.
     tokio::time::sleep(HOUR).await;
-    assert!(matches!(world.once(false).await, Err(SyncError::Held)));
+    assert!(matches!(world.once(false).await, Err(SyncError::NotLeader)));
     first.abort();
     first.await.unwrap_err();
     // It cannot let go, and is waited for as long as it said.
@@ -30,7 +30,7 @@ async fn a_hold_that_is_lost_ends_the_work() {
     world.source.until(|rows| rows.pages == 3).await;
     world.store.tables().hold = Some((WorkerId("second".to_owned()), world.now().after(HOUR)));
     let pieces = world.store.tables().pieces;
-    assert!(matches!(sooner_or_later(first).await.unwrap(), Err(SyncError::Lost)));
+    assert!(matches!(sooner_or_later(first).await.unwrap(), Err(SyncError::LeaseLost)));
     assert_eq!(world.store.tables().pieces, pieces);
     assert_eq!(world.store.tables().hold.as_ref().unwrap().0.0, "second");
 }
@@ -44,7 +44,7 @@ async fn one_that_could_not_prolong_in_time_does_not_go_on_with_what_it_read_bef
     world.source.until(|rows| rows.pages == pages + 1).await;
     world.store.tables().away = true;
     let ended = sooner_or_later(first).await.unwrap();
-    assert!(matches!(ended, Err(SyncError::Lost)));
+    assert!(matches!(ended, Err(SyncError::LeaseLost)));
     world.store.tables().away = false;
 }
 

@@ -7,7 +7,7 @@ use stocktake_domain::{RecordKey, SourceRecord};
 
 /// Rows behind a key, in the order of their keys.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct SourceRows {
     /// The key that they are behind; `None`: they are the first.
     pub(crate) after: Option<RecordKey>,
     pub(crate) rows: Vec<SourceRecord>,
@@ -15,7 +15,7 @@ pub(crate) struct Reading {
     pub(crate) read_to: Option<RecordKey>,
 }
 
-impl Reading {
+impl SourceRows {
     /// The page that was read behind this key. One that is not in order is refused, as records would be deleted
     /// because of it.
     pub(crate) fn new(after: Option<RecordKey>, page: SourcePage) -> Result<Self, SourceError> {
@@ -58,11 +58,11 @@ mod tests {
     use super::*;
     use stocktake_domain::Location;
 
-    fn reading(after: Option<i64>, rows: &[i64], read_to: Option<i64>) -> Result<Reading, SourceError> {
+    fn page(after: Option<i64>, rows: &[i64], read_to: Option<i64>) -> Result<SourceRows, SourceError> {
         let location = Location { storage: "s".to_owned(), path: "p".to_owned() };
         let rows =
             rows.iter().map(|key| SourceRecord::new(RecordKey::integer(*key), location.clone())).collect();
-        Reading::new(
+        SourceRows::new(
             after.map(RecordKey::integer),
             SourcePage { rows, read_to: read_to.map(RecordKey::integer) },
         )
@@ -78,9 +78,9 @@ mod tests {
             (Some(3), &[], Some(9), Some(9)),
             (Some(3), &[], None, Some(3)),
         ] {
-            let reading = reading(after, rows, read_to).unwrap();
-            assert_eq!(reading.end().cloned(), end.map(RecordKey::integer));
-            assert_eq!(reading.is_last(), read_to.is_none());
+            let page = page(after, rows, read_to).unwrap();
+            assert_eq!(page.end().cloned(), end.map(RecordKey::integer));
+            assert_eq!(page.is_last(), read_to.is_none());
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
             [(&[4][..], None, 9, 4), (&[4], None, 3, 3), (&[], None, 9, 3), (&[4], Some(4), 9, 9)]
         {
             let mut lowered = Some(RecordKey::integer(read_to));
-            reading(Some(3), rows, page_read_to).unwrap().lower(&mut lowered);
+            page(Some(3), rows, page_read_to).unwrap().lower(&mut lowered);
             assert_eq!(lowered, Some(RecordKey::integer(expected)));
         }
     }
@@ -105,7 +105,7 @@ mod tests {
             (Some(1), &[], Some(1)),
             (None, &[5], Some(4)),
         ] {
-            assert!(reading(after, rows, read_to).is_err(), "{after:?} {rows:?} {read_to:?}");
+            assert!(page(after, rows, read_to).is_err(), "{after:?} {rows:?} {read_to:?}");
         }
     }
 }
