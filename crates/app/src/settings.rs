@@ -108,7 +108,7 @@ pub(crate) struct Log {
 /// The configuration in force, raw and checked.
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
-    /// What could not be understood of a GitLab's configuration, and was passed over: a sentence each.
+    /// Warnings, a sentence each: keys that were renamed, and what could not be understood of a GitLab's configuration.
     pub(crate) notes: Vec<String>,
     table: Table,
 }
@@ -120,7 +120,8 @@ pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Load
 
 fn load_from(sources: &Sources) -> Result<Loaded, SettingsError> {
     let mut table = layers::merge(sources)?;
-    let notes = gitlab::derive(&mut table)?;
+    let mut notes = layers::rename_old_keys(&mut table);
+    notes.extend(gitlab::derive(&mut table)?);
     let settings = check(&table)?;
     Ok(Loaded { settings, notes, table })
 }
@@ -158,7 +159,9 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
 
 fn database(reader: &mut Reader<'_>) -> Result<Database, SettingsError> {
     Ok(Database {
-        url: reader.get("database.url", filled_text)?.into(),
+        url: reader
+            .secret("database.url")?
+            .ok_or_else(|| reader.mistake("database.url", "must not be empty"))?,
         max_connections: reader.get("database.max_connections", whole(1, 10_000))?,
         timeout: reader.get("database.timeout", duration(Duration::from_millis(10)))?,
     })
@@ -188,7 +191,7 @@ fn worker(reader: &mut Reader<'_>) -> Result<Worker, SettingsError> {
         claim_size: reader.get("worker.claim_size", whole(1, 1_000))?,
         leases_per_storage: reader.get("worker.leases_per_storage", whole(1, 64))?,
         poll: reader.get("worker.poll", duration(Duration::from_millis(10)))?,
-        heartbeat_timeout: reader.get("worker.sign_of_life", duration(Duration::from_secs(1)))?,
+        heartbeat_timeout: reader.get("worker.heartbeat_timeout", duration(Duration::from_secs(1)))?,
     })
 }
 
@@ -217,8 +220,7 @@ fn verification(reader: &mut Reader<'_>) -> Result<Verification, SettingsError> 
 }
 
 fn secrets(reader: &mut Reader<'_>) -> Result<Secrets, SettingsError> {
-    let db_key_base = reader.get("secrets.db_key_base", text)?;
-    Ok(Secrets { db_key_base: Some(db_key_base).filter(|text| !text.is_empty()).map(Into::into) })
+    Ok(Secrets { db_key_base: reader.secret("secrets.db_key_base")? })
 }
 
 fn log(reader: &mut Reader<'_>) -> Result<Log, SettingsError> {

@@ -25,7 +25,7 @@ const MODEL: &str = "lfs_objects";
 const SETTINGS: &str = r#"
 [worker]
 claim_size = 100
-sign_of_life = "2s"
+heartbeat_timeout = "2s"
 poll = "1s"
 "#;
 

@@ -45,10 +45,11 @@ const INSTALLATIONS: [(&str, BuiltIn); 3] =
 pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
     let named = |key: &str| {
         let setting = table.get(&format!("{SECTION}.{key}"))?;
-        text(&setting.value).ok().filter(|text| !text.is_empty())
+        text(setting.plain()?).ok().filter(|text| !text.is_empty())
     };
+    let is_unset = |key: &str| table.get(&format!("{SECTION}.{key}")).is_none_or(Setting::is_empty_text);
     let file = named("configuration").map(PathBuf::from);
-    if named("database_url").is_none() && file.is_none() {
+    if is_unset("database_url") && file.is_none() {
         return Ok(Vec::new());
     }
     let secrets = named("secrets_file").map(PathBuf::from);
@@ -73,7 +74,8 @@ pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
     };
     let told = places::said(&installation).into_iter().map(|(key, value)| {
         let origin = Origin::Gitlab(origin(&key, &value).unwrap_or_default());
-        (key, Setting { value, origin })
+        let setting = Setting::new(&key, value, origin);
+        (key, setting)
     });
     places::underlay(table, told.collect());
     insert_uploads_folders(table, &installation);
@@ -86,10 +88,12 @@ fn insert_uploads_folders(table: &mut Table, installation: &Installation) {
     let key = format!("{SECTION}.uploads_folders");
     let is_unset = table
         .get(&key)
-        .is_none_or(|setting| matches!(&setting.value, ValueKind::Array(items) if items.is_empty()));
+        .is_none_or(|setting| matches!(setting.plain(), Some(ValueKind::Array(items)) if items.is_empty()));
     if is_unset && !installation.uploads_folders.is_empty() {
         let origin = Origin::Gitlab("GitLab's installation".to_owned());
-        table.insert(key, Setting { value: ValueKind::from(installation.uploads_folders.clone()), origin });
+        let folders = ValueKind::from(installation.uploads_folders.clone());
+        let setting = Setting::new(&key, folders, origin);
+        table.insert(key, setting);
     }
 }
 
@@ -99,8 +103,8 @@ pub(super) fn read(
     storages: &std::collections::BTreeMap<String, Storage>,
 ) -> Result<Option<Gitlab>, SettingsError> {
     let key = |name: &str| format!("{SECTION}.{name}");
-    let url = reader.get(&key("database_url"), text)?;
-    let ci = reader.get(&key("ci_database_url"), text)?;
+    let url = reader.secret(&key("database_url"))?;
+    let ci_database_url = reader.secret(&key("ci_database_url"))?;
     let wanted = INSTALLATIONS.map(|(name, _)| format!("{name:?}")).join(", ");
     reader.get(&key("installation"), |value| {
         let name = text(value)?;
@@ -114,12 +118,10 @@ pub(super) fn read(
     let full_scan = reader.get(&key("full_scan"), duration(Duration::from_secs(1)))?;
     let batch_size = reader.get(&key("batch_size"), whole::<u32>(1, 100_000))?;
     let statement_timeout = reader.get(&key("statement_timeout"), duration(Duration::from_millis(100)))?;
-    if url.is_empty() {
-        return Ok(None);
-    }
+    let Some(database_url) = url else { return Ok(None) };
     let source = GitlabSettings {
-        database_url: url.into(),
-        ci_database_url: Some(ci).filter(|url| !url.is_empty()).map(Into::into),
+        database_url,
+        ci_database_url,
         storages: places_of(storages, uploads_folders),
         batch_size: NonZeroU32::new(batch_size).unwrap_or(NonZeroU32::MIN),
         statement_timeout,

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::SettingsError;
 
@@ -42,18 +43,80 @@ impl fmt::Display for Origin {
     }
 }
 
+/// The last parts of keys whose values are secrets. A URL of a database may hold a password.
+const SECRETS: [&str; 9] = [
+    "access_key",
+    "db_key_base",
+    "password",
+    "sas_token",
+    "secret_access_key",
+    "service_account_key",
+    "session_token",
+    "token",
+    "database_url",
+];
+
+/// Secrets that are not told by the last part of their key.
+const SECRET_KEYS: [&str; 2] = ["database.url", "sources.gitlab.ci_database_url"];
+
+/// Keys that were renamed, and what they are called now.
+const RENAMED: [(&str, &str); 2] = [
+    ("sources.gitlab.sweep", "sources.gitlab.full_scan"),
+    ("worker.sign_of_life", "worker.heartbeat_timeout"),
+];
+
 /// A value with its origin. Tables are taken apart; only leaves and empty tables are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
-    pub(crate) value: ValueKind,
+    pub(crate) value: SettingValue,
     pub(crate) origin: Origin,
 }
 
+/// A value. The table lives as long as the process, so that it must not hold a secret in plain text.
+#[derive(Debug, Clone)]
+pub(crate) enum SettingValue {
+    /// Anything but a secret.
+    Plain(ValueKind),
+    /// A text that is not to be shown.
+    Secret(SecretString),
+}
+
 impl Setting {
+    /// The value of a key; a text is kept as a secret if the key is one of a secret.
+    pub(crate) fn new(key: &str, value: ValueKind, origin: Origin) -> Self {
+        let value = match value {
+            ValueKind::String(text) if is_secret(key) => SettingValue::Secret(text.into()),
+            value => SettingValue::Plain(value),
+        };
+        Self { value, origin }
+    }
+
+    /// The value, if it is no secret.
+    pub(crate) fn plain(&self) -> Option<&ValueKind> {
+        match &self.value {
+            SettingValue::Plain(value) => Some(value),
+            SettingValue::Secret(_) => None,
+        }
+    }
+
     /// Whether this stands for a section without keys.
     pub(crate) fn is_empty_section(&self) -> bool {
-        matches!(self.value, ValueKind::Table(_))
+        matches!(self.plain(), Some(ValueKind::Table(_)))
     }
+
+    /// Whether the value is a text of no length.
+    pub(crate) fn is_empty_text(&self) -> bool {
+        match &self.value {
+            SettingValue::Plain(value) => *value == ValueKind::String(String::new()),
+            SettingValue::Secret(secret) => secret.expose_secret().is_empty(),
+        }
+    }
+}
+
+/// Whether the values of this key are secrets.
+fn is_secret(key: &str) -> bool {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    SECRETS.contains(&name) || SECRET_KEYS.contains(&key)
 }
 
 /// A value set by an option of the command line: its dotted key, the value, the option's name.
@@ -93,13 +156,28 @@ pub(crate) fn merge(sources: &Sources) -> Result<Table, SettingsError> {
         }
     }
     for (key, variable, text) in variables(&sources.variables)? {
-        table.insert(key, Setting { value: ValueKind::String(text), origin: Origin::Variable(variable) });
+        let setting = Setting::new(&key, ValueKind::String(text), Origin::Variable(variable));
+        table.insert(key, setting);
     }
     for (key, value, option) in &sources.overrides {
-        let setting = Setting { value: value.clone(), origin: Origin::Option(option) };
+        let setting = Setting::new(key, value.clone(), Origin::Option(option));
         table.insert((*key).to_owned(), setting);
     }
     Ok(table)
+}
+
+/// Moves the values of keys that were renamed to their new keys, unless these are set as well. Returns a warning for
+/// each.
+pub(crate) fn rename_old_keys(table: &mut Table) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (old, new) in RENAMED {
+        let Some(setting) = table.remove(old) else { continue };
+        warnings.push(format!("{old} ({}) is called {new} now", setting.origin));
+        if table.get(new).is_none_or(|own| own.origin == Origin::Default) {
+            table.insert(new.to_owned(), setting);
+        }
+    }
+    warnings
 }
 
 /// The configuration files in the order they count, each with whether it must exist.
@@ -146,7 +224,7 @@ fn flatten(table: &mut Table, key: &str, value: &ValueKind, origin: &Origin) {
             }
         }
         leaf => {
-            table.insert(key.to_owned(), Setting { value: leaf.clone(), origin: origin.clone() });
+            table.insert(key.to_owned(), Setting::new(key, leaf.clone(), origin.clone()));
         }
     }
 }

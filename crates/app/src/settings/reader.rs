@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use config::ValueKind;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::SettingsError;
-use super::layers::{Origin, Setting, Table};
+use super::layers::{Origin, Setting, SettingValue, Table};
 use super::values::Wanted;
 
 /// A reader of the table.
@@ -41,8 +42,25 @@ impl<'a> Reader<'a> {
         self.table
             .get(key)
             .filter(|_| !self.passed_over.contains(key))
-            .map(|setting| check(&setting.value).map_err(|wanted| self.mistake(key, &wanted)))
+            .map(|setting| match setting.plain() {
+                Some(value) => check(value).map_err(|wanted| self.mistake(key, &wanted)),
+                None => Err(self.mistake(key, "is a secret, which cannot be read here")),
+            })
             .transpose()
+    }
+
+    /// The secret of this key; `None` if it is not set, or empty.
+    pub(crate) fn secret(&mut self, key: &str) -> Result<Option<SecretString>, SettingsError> {
+        self.used.insert(key.to_owned());
+        let setting = self.table.get(key).filter(|_| !self.passed_over.contains(key));
+        match setting.map(|setting| &setting.value) {
+            None => Ok(None),
+            Some(SettingValue::Secret(secret)) => {
+                let text = secret.expose_secret().trim();
+                Ok(Some(text).filter(|text| !text.is_empty()).map(Into::into))
+            }
+            Some(SettingValue::Plain(_)) => Err(self.mistake(key, "must be a text in quotation marks")),
+        }
     }
 
     /// Takes it as known, and as not set, what only the program itself says of this section.

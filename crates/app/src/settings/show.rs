@@ -3,23 +3,13 @@
 use std::fmt::Write as _;
 
 use config::ValueKind;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::Loaded;
+use super::layers::SettingValue;
 
 const MASK: &str = "***";
-
-/// The last parts of keys whose values are never shown.
-const SECRETS: [&str; 8] = [
-    "access_key",
-    "db_key_base",
-    "password",
-    "sas_token",
-    "secret_access_key",
-    "service_account_key",
-    "session_token",
-    "token",
-];
 
 /// One line for each key: TOML, with the value's origin as a comment.
 pub(crate) fn show(loaded: &Loaded) -> String {
@@ -28,10 +18,11 @@ pub(crate) fn show(loaded: &Loaded) -> String {
         .iter()
         .filter(|(_, setting)| !setting.is_empty_section())
         .map(|(key, setting)| {
-            let value = match key.rsplit('.').next() {
-                Some(name) if SECRETS.contains(&name) => hidden(&setting.value),
-                Some(name) if name.ends_with("url") || name == "endpoint" => masked(&setting.value),
-                _ => setting.value.clone(),
+            let value = match &setting.value {
+                SettingValue::Secret(secret) if key.ends_with("url") => masked(secret.expose_secret()),
+                SettingValue::Secret(secret) => hidden(secret),
+                SettingValue::Plain(ValueKind::String(text)) if may_hold_password(key) => masked(text),
+                SettingValue::Plain(value) => value.clone(),
             };
             (format!("{key} = {}", toml(&value)), setting.origin.to_string())
         })
@@ -55,22 +46,26 @@ fn toml(value: &ValueKind) -> String {
     }
 }
 
+/// Whether values of this key are URLs, which somebody may have put a password into.
+fn may_hold_password(key: &str) -> bool {
+    key.ends_with("url") || key.ends_with(".endpoint")
+}
+
 /// Nothing of a secret but whether there is one.
-fn hidden(value: &ValueKind) -> ValueKind {
-    let text = value.to_string();
-    ValueKind::String(if text.is_empty() { text } else { MASK.to_owned() })
+fn hidden(secret: &SecretString) -> ValueKind {
+    ValueKind::String(if secret.expose_secret().is_empty() { String::new() } else { MASK.to_owned() })
 }
 
 /// The URL without its password. What cannot be understood is not shown at all.
-fn masked(value: &ValueKind) -> ValueKind {
-    let text = value.to_string();
+fn masked(text: &str) -> ValueKind {
+    let unchanged = ValueKind::String(text.to_owned());
     if text.is_empty() || text.starts_with("sqlite:") {
-        return value.clone();
+        return unchanged;
     }
-    let Ok(mut url) = Url::parse(&text) else { return ValueKind::String(MASK.to_owned()) };
+    let Ok(mut url) = Url::parse(text) else { return ValueKind::String(MASK.to_owned()) };
     let secret_in_query = url.query_pairs().any(|(name, _)| name.to_lowercase().contains("password"));
     if url.password().is_none() && !secret_in_query {
-        return value.clone();
+        return unchanged;
     }
     if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
         return ValueKind::String(MASK.to_owned());

@@ -1,8 +1,6 @@
 //! Sections `storages.<name>`: where content lies, each kind with keys of its own.
 
-mod git;
 mod objects;
-mod registry;
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -11,14 +9,16 @@ use std::path::PathBuf;
 use config::ValueKind;
 use secrecy::SecretString;
 use stocktake_content::DirectorySettings;
-use stocktake_content_git::GitSettings;
+use stocktake_content_git::{GitSettings, Integrity as GitIntegrity};
 use stocktake_content_objects::ObjectSettings;
-use stocktake_content_registry::{RegistryDirectorySettings, RegistrySettings};
+use stocktake_content_registry::{
+    Integrity as RegistryIntegrity, RegistryDirectorySettings, RegistrySettings,
+};
 use stocktake_worker::Hours;
 
 use super::SettingsError;
 use super::reader::Reader;
-use super::values::{Wanted, bytes, folder, parsed, positive, text};
+use super::values::{Wanted, bytes, filled_text, folder, parsed, positive, text};
 
 /// A configured storage.
 #[derive(Debug)]
@@ -45,12 +45,12 @@ type Read = fn(&mut Section<'_, '_>) -> Result<Content, SettingsError>;
 /// Each `kind`, and what reads its keys.
 const KINDS: [(&str, Read); 7] = [
     (DIRECTORY, directory),
-    ("git", git::read),
+    ("git", git),
     ("s3", objects::s3),
     ("gcs", objects::gcs),
     ("azure", objects::azure),
-    ("registry", registry::api),
-    ("registry-directory", registry::directory),
+    ("registry", registry),
+    ("registry-directory", registry_directory),
 ];
 
 /// All storages by name. `readers` is how many things are read at once in each, unless it says otherwise.
@@ -134,7 +134,8 @@ impl Section<'_, '_> {
 
     /// The same, of a secret.
     fn optional_secret(&mut self, field: &str) -> Result<Option<SecretString>, SettingsError> {
-        Ok(self.optional_text(field)?.map(Into::into))
+        let key = self.key(field);
+        self.reader.secret(&key)
     }
 
     /// The same, of a path.
@@ -179,6 +180,53 @@ fn directory(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
         readers: section.readers()?,
         bytes_per_second: section.bytes_per_second()?,
     }))
+}
+
+fn git(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    Ok(Content::Git(GitSettings {
+        root: section.get("root", folder)?,
+        readers: section.readers()?,
+        bytes_per_second: section.bytes_per_second()?,
+        integrity: section
+            .choice("integrity", [("objects", GitIntegrity::Objects), ("refs", GitIntegrity::Refs)])?
+            .unwrap_or_default(),
+    }))
+}
+
+fn registry(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    Ok(Content::Registry(RegistrySettings {
+        url: section.get("url", filled_text)?,
+        credentials: registry_credentials(section)?,
+        ca_certificates: section.optional_path("ca_certificates")?,
+        integrity: registry_integrity(section)?,
+        requests: section.readers()?,
+        bytes_per_second: section.bytes_per_second()?,
+    }))
+}
+
+fn registry_directory(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    Ok(Content::RegistryDirectory(RegistryDirectorySettings {
+        root: section.get("root", folder)?,
+        readers: section.readers()?,
+        bytes_per_second: section.bytes_per_second()?,
+        integrity: registry_integrity(section)?,
+    }))
+}
+
+fn registry_credentials(
+    section: &mut Section<'_, '_>,
+) -> Result<Option<(String, SecretString)>, SettingsError> {
+    match (section.optional_text("username")?, section.optional_secret("password")?) {
+        (Some(username), Some(password)) => Ok(Some((username, password))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(section.mistake("password", "is needed beside username")),
+        (None, Some(_)) => Err(section.mistake("username", "is needed beside password")),
+    }
+}
+
+fn registry_integrity(section: &mut Section<'_, '_>) -> Result<RegistryIntegrity, SettingsError> {
+    let words = [("content", RegistryIntegrity::Content), ("tags", RegistryIntegrity::Tags)];
+    Ok(section.choice("integrity", words)?.unwrap_or_default())
 }
 
 #[cfg(test)]

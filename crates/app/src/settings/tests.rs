@@ -180,3 +180,36 @@ fn secrets_are_hidden_and_absent_ones_are_seen_to_be() {
     assert!(show(&loaded).contains("secrets.db_key_base = \"\""));
     assert!(loaded.settings.secrets.db_key_base.is_none());
 }
+
+#[test]
+fn renamed_keys_go_on_working_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    std::fs::write(&file, "[worker]\nsign_of_life = \"7s\"\n").unwrap();
+    let load = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, text)| (name.into(), text.into())).collect();
+        load_from(&Sources { file: Some(file.clone()), variables, ..sources(folder.path()) }).unwrap()
+    };
+    let loaded = load(&[("STOCKTAKE__SOURCES__GITLAB__SWEEP", "1h")]);
+    assert_eq!(loaded.settings.worker.heartbeat_timeout, Duration::from_secs(7));
+    let [sweep, heartbeat] = &loaded.notes[..] else { panic!("{:?}", loaded.notes) };
+    let variable = "sources.gitlab.sweep (variable STOCKTAKE__SOURCES__GITLAB__SWEEP)";
+    assert_eq!(*sweep, format!("{variable} is called sources.gitlab.full_scan now"));
+    assert!(heartbeat.ends_with("is called worker.heartbeat_timeout now"), "{heartbeat}");
+    let both = load(&[("STOCKTAKE__WORKER__HEARTBEAT_TIMEOUT", "9s")]);
+    assert_eq!(both.settings.worker.heartbeat_timeout, Duration::from_secs(9));
+}
+
+#[test]
+fn the_table_holds_no_secret_in_plain_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    let text = "[database]\nurl = \"postgres://u:hush@h/d\"\n[secrets]\ndb_key_base = \"hush\"\n\
+        [sources.gitlab]\nci_database_url = \"postgres://u:hush@h/c\"\n\
+        [storages.x]\nkind = \"azure\"\naccount = \"a\"\ncontainer = \"c\"\naccess_key = \"hush\"\n";
+    std::fs::write(&file, text).unwrap();
+    let loaded = load_from(&Sources { file: Some(file), ..sources(folder.path()) }).unwrap();
+    assert!(!format!("{:?}", loaded.table).contains("hush"));
+    let shown = show(&loaded);
+    assert!(!shown.contains("hush") && shown.contains("postgres://u:***@h/d"), "{shown}");
+}

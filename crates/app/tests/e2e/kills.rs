@@ -9,7 +9,7 @@ const ROUNDS: usize = 4;
 const MODEL: &str = "lfs_objects";
 
 /// Short signs of life, so that what the killed leave behind is soon free again.
-const SETTINGS: &str = "[worker]\nclaim_size = 200\nsign_of_life = \"1s\"\npoll = \"200ms\"";
+const SETTINGS: &str = "[worker]\nclaim_size = 200\nheartbeat_timeout = \"1s\"\npoll = \"200ms\"";
 
 fn succeeded(api: &Api) -> u64 {
     let summary = api.get("/api/v1/summary").ok();

@@ -78,14 +78,12 @@ pub(super) fn notes(installation: &Installation) -> impl Iterator<Item = String>
 pub(super) fn underlay(table: &mut Table, told: Table) {
     let others = told.iter().filter_map(|(key, setting)| {
         let section = key.strip_suffix("kind")?;
-        let is_other = table.get(key)?.value.to_string() != setting.value.to_string();
+        let is_other = table.get(key)?.plain() != setting.plain();
         is_other.then(|| section.to_owned())
     });
     let others: Vec<String> = others.collect();
     for (key, setting) in told {
-        let unset = table
-            .get(&key)
-            .is_none_or(|own| own.origin == Origin::Default && own.value == ValueKind::String(String::new()));
+        let unset = table.get(&key).is_none_or(|own| own.origin == Origin::Default && own.is_empty_text());
         if unset && !others.iter().any(|section| key.starts_with(section)) {
             table.insert(key, setting);
         }
