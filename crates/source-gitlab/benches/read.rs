@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use stocktake_domain::Model;
 use stocktake_domain::ports::Source as _;
-use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Shelf, Storages, Stores};
+use stocktake_domain::{Model, ObjectType};
+use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Storages, Stores};
 use stocktake_testbed::{GitlabDatabase, postgres};
 use tokio_postgres::{Client, NoTls};
 
@@ -56,7 +56,8 @@ async fn main() {
 
 fn storages() -> Storages {
     let stores = Stores { local: Some("disk".to_owned()), object: Some("bucket".to_owned()) };
-    let files: BTreeMap<_, _> = Shelf::ALL.into_iter().map(|shelf| (shelf, stores.clone())).collect();
+    let files: BTreeMap<_, _> =
+        ObjectType::ALL.into_iter().map(|object_type| (object_type, stores.clone())).collect();
     Storages { files, ..Storages::default() }
 }
 

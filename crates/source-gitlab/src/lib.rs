@@ -10,8 +10,7 @@
 //! role must be allowed to read, which is some columns of some tables.
 //!
 //! Apart from that, `authority.rs` asks a GitLab over its HTTP API whose a token is: the port
-//! [`stocktake_domain::ports::Authority`]. And `installation.rs` reads GitLab's own configuration for where its data
-//! lies: [`Installation`].
+//! [`stocktake_domain::ports::Authority`].
 
 mod authority;
 mod claims;
@@ -20,7 +19,6 @@ mod digest;
 mod error;
 mod field;
 mod grants;
-mod installation;
 mod known;
 mod layout;
 mod owners;
@@ -36,9 +34,5 @@ mod tls;
 
 pub use authority::{AuthoritySettingsError, GitlabAuthority, GitlabAuthoritySettings};
 pub use grants::grants;
-pub use installation::{
-    AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, InstallationError, Place,
-    RegistryPlace,
-};
-pub use settings::{GitlabSettings, Shelf, Storages, Stores};
+pub use settings::{GitlabSettings, Storages, Stores};
 pub use source::GitlabSource;

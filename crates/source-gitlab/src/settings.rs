@@ -1,11 +1,11 @@
 //! What an administrator says of the GitLab instance.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use stocktake_domain::ObjectType;
 
 /// Where the database is, and under which names Stocktake knows the storages that its rows speak of.
 #[derive(Debug, Clone)]
@@ -41,65 +41,6 @@ impl GitlabSettings {
     }
 }
 
-/// One of the places where GitLab keeps files, as its own configuration names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Shelf {
-    /// `artifacts`: artifacts of jobs and of pipelines.
-    Artifacts,
-    /// `lfs`.
-    Lfs,
-    /// `uploads`. Its local folder is `uploads_directory`, which `public/uploads` of the installation leads to.
-    Uploads,
-    /// `packages`: package files and `NuGet` symbols.
-    Packages,
-    /// `dependency_proxy`.
-    DependencyProxy,
-    /// `terraform_state`.
-    TerraformState,
-    /// `ci_secure_files`.
-    CiSecureFiles,
-    /// `external_diffs`.
-    ExternalDiffs,
-    /// `pages`.
-    Pages,
-}
-
-impl Shelf {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Artifacts,
-        Self::Lfs,
-        Self::Uploads,
-        Self::Packages,
-        Self::DependencyProxy,
-        Self::TerraformState,
-        Self::CiSecureFiles,
-        Self::ExternalDiffs,
-        Self::Pages,
-    ];
-
-    /// The name, as in GitLab's configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Artifacts => "artifacts",
-            Self::Lfs => "lfs",
-            Self::Uploads => "uploads",
-            Self::Packages => "packages",
-            Self::DependencyProxy => "dependency_proxy",
-            Self::TerraformState => "terraform_state",
-            Self::CiSecureFiles => "ci_secure_files",
-            Self::ExternalDiffs => "external_diffs",
-            Self::Pages => "pages",
-        }
-    }
-}
-
-impl fmt::Display for Shelf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// The two storages of one place; which of them holds a file is in its row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stores {
@@ -114,11 +55,11 @@ pub struct Stores {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Storages {
     /// The places of files.
-    pub files: BTreeMap<Shelf, Stores>,
+    pub files: BTreeMap<ObjectType, Stores>,
     /// The folder `public` of the installation, where local attestations lie beside `uploads`.
     pub public: Option<String>,
-    /// Absolute paths of the local folder of [`Shelf::Uploads`], without a slash at the end: very old uploads
-    /// have absolute paths. [`Storages::UPLOADS_FOLDERS`] are those of packages and of installations from source.
+    /// Absolute paths of the local folder of [`ObjectType::Uploads`], without a slash at the end: rows of very
+    /// old uploads contain absolute paths.
     pub uploads_folders: Vec<String>,
     /// Git storages by the name that Gitaly and `projects.repository_storage` have for them.
     pub git: BTreeMap<String, String>,
@@ -127,15 +68,13 @@ pub struct Storages {
 }
 
 impl Storages {
-    /// Where `public/uploads` is, and what it leads to, unless an installation says otherwise.
-    pub const UPLOADS_FOLDERS: [&str; 3] = [
-        "/var/opt/gitlab/gitlab-rails/uploads",
-        "/opt/gitlab/embedded/service/gitlab-rails/public/uploads",
-        "/home/git/gitlab/public/uploads",
-    ];
-
     /// The storage of a file, by the row's store column; `uploader` is GitLab's class that keeps such files.
-    pub(crate) fn file(&self, place: Shelf, store: Option<i64>, uploader: &str) -> Result<String, String> {
+    pub(crate) fn file(
+        &self,
+        place: ObjectType,
+        store: Option<i64>,
+        uploader: &str,
+    ) -> Result<String, String> {
         let stores = self.files.get(&place);
         match store {
             None | Some(LOCAL) => stores
@@ -159,9 +98,9 @@ impl Storages {
     pub(crate) fn roles(&self, name: &str) -> Vec<Role> {
         let is = |storage: &Option<String>| storage.as_deref() == Some(name);
         let mut roles = Vec::new();
-        for (shelf, Stores { local, object }) in &self.files {
-            roles.extend(is(local).then_some(Role::Folder(*shelf)));
-            roles.extend(is(object).then_some(Role::Bucket(*shelf)));
+        for (object_type, Stores { local, object }) in &self.files {
+            roles.extend(is(local).then_some(Role::Folder(*object_type)));
+            roles.extend(is(object).then_some(Role::Bucket(*object_type)));
         }
         roles.extend(is(&self.public).then_some(Role::Public));
         roles.extend(is(&self.registry).then_some(Role::Registry));
@@ -180,9 +119,9 @@ impl Storages {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The local folder of a place.
-    Folder(Shelf),
+    Folder(ObjectType),
     /// The bucket of a place.
-    Bucket(Shelf),
+    Bucket(ObjectType),
     /// The folder `public`.
     Public,
     /// A storage of Gitaly's.
@@ -203,15 +142,15 @@ mod tests {
     #[test]
     fn the_store_column_decides_and_nothing_means_local() {
         let stores = Stores { local: Some("disk".to_owned()), object: None };
-        let storages = Storages { files: BTreeMap::from([(Shelf::Lfs, stores)]), ..Storages::default() };
-        let file = |shelf, store| storages.file(shelf, store, "LfsObjectUploader");
-        assert_eq!(file(Shelf::Lfs, None).as_deref(), Ok("disk"));
-        assert_eq!(file(Shelf::Lfs, Some(1)).as_deref(), Ok("disk"));
+        let storages = Storages { files: BTreeMap::from([(ObjectType::Lfs, stores)]), ..Storages::default() };
+        let file = |object_type, store| storages.file(object_type, store, "LfsObjectUploader");
+        assert_eq!(file(ObjectType::Lfs, None).as_deref(), Ok("disk"));
+        assert_eq!(file(ObjectType::Lfs, Some(1)).as_deref(), Ok("disk"));
         assert_eq!(
-            file(Shelf::Lfs, Some(2)).unwrap_err(),
+            file(ObjectType::Lfs, Some(2)).unwrap_err(),
             "Object Storage is not enabled for LfsObjectUploader"
         );
-        assert!(file(Shelf::Lfs, Some(3)).unwrap_err().contains("its store is 3"));
-        assert!(file(Shelf::Pages, Some(1)).unwrap_err().contains("GitLab's pages"));
+        assert!(file(ObjectType::Lfs, Some(3)).unwrap_err().contains("its store is 3"));
+        assert!(file(ObjectType::Pages, Some(1)).unwrap_err().contains("GitLab's pages"));
     }
 }

@@ -20,12 +20,13 @@ const TESTBED: &str = "stocktake-testbed";
 const SHARED: [&str; 1] = ["stocktake-content"];
 
 /// The crates around the domain, each of which implements a port or drives one.
-const ADAPTERS: [&str; 9] = [
+const ADAPTERS: [&str; 10] = [
     "stocktake-content",
     "stocktake-content-git",
     "stocktake-content-objects",
     "stocktake-content-registry",
     "stocktake-diesel-storage",
+    "stocktake-gitlab-config",
     "stocktake-http",
     "stocktake-source-gitlab",
     "stocktake-source-sync",

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use config::ValueKind;
-use stocktake_source_gitlab::{
-    GitlabAuthoritySettings, GitlabSettings, Installation, Shelf, Storages, Stores,
-};
+use stocktake_domain::ObjectType;
+use stocktake_gitlab_config::{Installation, InstallationError};
+use stocktake_source_gitlab::{GitlabAuthoritySettings, GitlabSettings, Storages, Stores};
 
 use super::layers::{Origin, Setting, Table};
 use super::reader::Reader;
@@ -57,7 +57,7 @@ pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
     let known = INSTALLATIONS.into_iter().find(|(known, _)| *known == name);
     // A wrong name is told when the section is checked.
     let Some((_, built_in)) = known else { return Ok(Vec::new()) };
-    let refused = |error: stocktake_source_gitlab::InstallationError| SettingsError(error.to_string());
+    let refused = |error: InstallationError| SettingsError(error.to_string());
     let mut installation = built_in();
     let mut steps = vec![(places::said(&installation), format!("GitLab, installed as {name:?}"))];
     if let Some(file) = &file {
@@ -143,13 +143,15 @@ fn places_of(
     mut uploads_folders: Vec<String>,
 ) -> Storages {
     let configured = |name: String| storages.contains_key(&name).then_some(name);
-    let files = Shelf::ALL.into_iter().map(|shelf| {
-        let stores =
-            Stores { local: configured(places::local(shelf)), object: configured(places::bucket(shelf)) };
-        (shelf, stores)
+    let files = ObjectType::ALL.into_iter().map(|object_type| {
+        let stores = Stores {
+            local: configured(places::local(object_type)),
+            object: configured(places::bucket(object_type)),
+        };
+        (object_type, stores)
     });
     if let Some(Content::Directory(settings)) =
-        storages.get(&places::local(Shelf::Uploads)).map(|storage| &storage.content)
+        storages.get(&places::local(ObjectType::Uploads)).map(|storage| &storage.content)
     {
         uploads_folders.push(settings.root.display().to_string());
     }

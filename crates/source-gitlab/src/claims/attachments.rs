@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use stocktake_domain::ObjectType;
 use stocktake_domain::ports::SourceError;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -14,7 +15,7 @@ use crate::field::{Column, Field as _, Kind};
 use crate::path;
 use crate::plan::needed;
 use crate::schema::Part;
-use crate::settings::{LOCAL, Role, Shelf};
+use crate::settings::{LOCAL, Role};
 
 const COLUMNS: &[Column] = &[
     needed("model_id", Kind::Integer),
@@ -32,7 +33,7 @@ pub(super) fn parts() -> impl Iterator<Item = Part> {
 
 /// The indexes of the places that rows claim. In a bucket, rows have whole paths, so that records have them too.
 pub(super) async fn claimed(tables: Tables<'_>, places: &[Place<'_>]) -> Result<HashSet<usize>, SourceError> {
-    let candidates = places.iter().filter(|place| place.role == Role::Folder(Shelf::Uploads));
+    let candidates = places.iter().filter(|place| place.role == Role::Folder(ObjectType::Uploads));
     let candidates: Vec<_> =
         candidates.filter_map(|place| Some((place.index, attachment(place.path)?))).collect();
     if candidates.is_empty() || !tables.has(&UPLOADS)? {

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use stocktake_domain::ObjectType;
 use stocktake_domain::ports::SourceError;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -15,12 +16,12 @@ use crate::field::{Column, Field as _, Kind};
 use crate::path;
 use crate::plan::{Side, needed};
 use crate::schema::Part;
-use crate::settings::{LOCAL, OBJECT, Role, Shelf};
+use crate::settings::{LOCAL, OBJECT, Role};
 
 /// Rows that have a file each.
 struct Claimant {
     side: Side,
-    shelf: Shelf,
+    object_type: ObjectType,
     folder: Folder,
     table: &'static str,
     /// What the folder is found by; the file's name; its store; the id that the folder is hashed by, where the
@@ -65,7 +66,7 @@ const CLAIMANTS: [Claimant; 20] =
         // SupplyChain::AttestationUploader: an attestation's second file, which no record has.
         of("slsa_attestations", Folder::Hashed("attestations/#"))
             .with(hashed!("id", "predicate_file", "predicate_file_store", "project_id"))
-            .on(Side::Main, Shelf::Uploads),
+            .on(Side::Main, ObjectType::Uploads),
         // Packages::Helm::MetadataCacheUploader and Packages::Npm::MetadataCacheUploader: indexes of packages.
         of("packages_helm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
         of("packages_npm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
@@ -104,18 +105,18 @@ const CLAIMANTS: [Claimant; 20] =
         fetched("virtual_registries_container_cache_entries"),
         fetched("virtual_registries_container_cache_remote_entries"),
         // DeletedObjectUploader: artifacts whose row is gone already and whose file GitLab still has to delete.
-        of("ci_deleted_objects", Folder::Named).with(named!("store_dir")).on(Side::Ci, Shelf::Artifacts),
+        of("ci_deleted_objects", Folder::Named).with(named!("store_dir")).on(Side::Ci, ObjectType::Artifacts),
     ];
 
 /// Rows of packages, as most are.
 const fn of(table: &'static str, folder: Folder) -> Claimant {
-    Claimant { side: Side::Main, shelf: Shelf::Packages, folder, table, columns: &[] }
+    Claimant { side: Side::Main, object_type: ObjectType::Packages, folder, table, columns: &[] }
 }
 
 /// Rows of virtual registries, which have the dependency proxy's place.
 const fn fetched(table: &'static str) -> Claimant {
     const COLUMNS: &[Column] = named!("object_storage_key");
-    of(table, Folder::Named).with(COLUMNS).on(Side::Main, Shelf::DependencyProxy)
+    of(table, Folder::Named).with(COLUMNS).on(Side::Main, ObjectType::DependencyProxy)
 }
 
 impl Claimant {
@@ -123,8 +124,8 @@ impl Claimant {
         Self { columns, ..self }
     }
 
-    const fn on(self, side: Side, place: Shelf) -> Self {
-        Self { side, shelf: place, ..self }
+    const fn on(self, side: Side, place: ObjectType) -> Self {
+        Self { side, object_type: place, ..self }
     }
 
     const fn part(&self) -> Part {
@@ -134,10 +135,10 @@ impl Claimant {
     /// The store of the row whose file lies in a storage; `None` if no such file does.
     fn store_of(&self, role: Role) -> Option<i64> {
         match role {
-            Role::Folder(place) if place == self.shelf => Some(LOCAL),
-            Role::Bucket(place) if place == self.shelf => Some(OBJECT),
+            Role::Folder(place) if place == self.object_type => Some(LOCAL),
+            Role::Bucket(place) if place == self.object_type => Some(OBJECT),
             // Attestations, whose uploader takes the place of uploads, lie beside its local folder.
-            Role::Public if self.shelf == Shelf::Uploads => Some(LOCAL),
+            Role::Public if self.object_type == ObjectType::Uploads => Some(LOCAL),
             _ => None,
         }
     }

@@ -1,6 +1,8 @@
 //! What GitLab's own programs keep beside the content, for themselves or for a while.
 
-use crate::settings::{Role, Shelf};
+use stocktake_domain::ObjectType;
+
+use crate::settings::Role;
 
 /// Which places of a storage.
 enum At {
@@ -86,11 +88,11 @@ fn is_bucket(role: Role) -> bool {
 }
 
 fn is_uploads(role: Role) -> bool {
-    role == Role::Folder(Shelf::Uploads)
+    role == Role::Folder(ObjectType::Uploads)
 }
 
 fn is_pages(role: Role) -> bool {
-    role == Role::Folder(Shelf::Pages)
+    role == Role::Folder(ObjectType::Pages)
 }
 
 fn is_git(role: Role) -> bool {
@@ -112,8 +114,8 @@ mod tests {
     #[test]
     fn what_is_gitlabs_own_and_what_is_not() {
         let hashed = crate::path::hashed(1);
-        let (lfs, uploads) = (Role::Folder(Shelf::Lfs), Role::Folder(Shelf::Uploads));
-        let bucket = Role::Bucket(Shelf::Artifacts);
+        let (lfs, uploads) = (Role::Folder(ObjectType::Lfs), Role::Folder(ObjectType::Uploads));
+        let bucket = Role::Bucket(ObjectType::Artifacts);
         for (role, path, expected) in [
             (lfs, "tmp/cache/1-2/x", true),
             (lfs, "tmpo/x", false),
@@ -137,10 +139,10 @@ mod tests {
             (uploads, "group/tmp/0123456789/x.png", false),
             (uploads, "-/system/user/avatar/1/x.png", false),
             (lfs, "@pages.tmp/x", false),
-            (Role::Folder(Shelf::Pages), "@pages.tmp/x", true),
-            (Role::Folder(Shelf::Pages), "@hashed/tmp/cache/1-2/artifacts.zip", true),
-            (Role::Folder(Shelf::Pages), "@hashed/6b/86/x", false),
-            (Role::Bucket(Shelf::Pages), "@hashed/tmp/x", false),
+            (Role::Folder(ObjectType::Pages), "@pages.tmp/x", true),
+            (Role::Folder(ObjectType::Pages), "@hashed/tmp/cache/1-2/artifacts.zip", true),
+            (Role::Folder(ObjectType::Pages), "@hashed/6b/86/x", false),
+            (Role::Bucket(ObjectType::Pages), "@hashed/tmp/x", false),
             (bucket, "tmp/uploads/1-2", true),
             (bucket, "tmp/builds/7/chunks/0.log", true),
             (bucket, "aa/bb/@final/cc", false),

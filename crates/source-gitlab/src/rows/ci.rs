@@ -1,6 +1,6 @@
 //! The rows of the database of CI.
 
-use stocktake_domain::{DigestRule, KeyData, Model, Timestamp};
+use stocktake_domain::{DigestRule, KeyData, Model, ObjectType, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -8,7 +8,7 @@ use crate::field::row;
 use crate::known::{Known, Wanted};
 use crate::path;
 use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, states};
-use crate::settings::{OBJECT, Shelf, Storages};
+use crate::settings::{OBJECT, Storages};
 
 row! {
     /// An artifact of a job.
@@ -48,7 +48,7 @@ impl Table for JobArtifact {
     }
 
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::Artifacts, self.file_store, "JobArtifactUploader");
+        let storage = storages.file(ObjectType::Artifacts, self.file_store, "JobArtifactUploader");
         Facts {
             created_at: self.created_at,
             file_size: self.size,
@@ -112,7 +112,7 @@ impl Table for PipelineArtifact {
     }
 
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::Artifacts, self.file_store, "Ci::PipelineArtifactUploader");
+        let storage = storages.file(ObjectType::Artifacts, self.file_store, "Ci::PipelineArtifactUploader");
         let encrypted = self.project_id.filter(|_| self.file_type == Some(PIPELINE_VARIABLES));
         let rule =
             encrypted.and_then(|project| u64::try_from(project).ok()).map(DigestRule::PipelineArtifact);
@@ -168,7 +168,7 @@ impl Table for SecureFile {
     }
 
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::CiSecureFiles, self.file_store, "Ci::SecureFileUploader");
+        let storage = storages.file(ObjectType::CiSecureFiles, self.file_store, "Ci::SecureFileUploader");
         let path = self.path();
         let key = self.key_data.filter(|key| !key.is_empty());
         let rule = key.map_or_else(

@@ -1,6 +1,6 @@
 //! Rows of single files: LFS objects, external diffs, pages, attestations.
 
-use stocktake_domain::{DigestRule, Model, Timestamp};
+use stocktake_domain::{DigestRule, Model, ObjectType, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -8,7 +8,7 @@ use crate::field::row;
 use crate::known::{DIFF_FILES, Known, Wanted};
 use crate::path;
 use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, states};
-use crate::settings::{OBJECT, Shelf, Storages};
+use crate::settings::{OBJECT, Storages};
 
 row! {
     /// An LFS object.
@@ -38,7 +38,7 @@ impl Table for LfsObject {
     }
 
     fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::Lfs, self.file_store, "LfsObjectUploader");
+        let storage = storages.file(ObjectType::Lfs, self.file_store, "LfsObjectUploader");
         Facts {
             created_at: self.created_at,
             file_size: self.size,
@@ -92,7 +92,8 @@ impl Table for MergeRequestDiff {
     }
 
     fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::ExternalDiffs, self.external_diff_store, "ExternalDiffUploader");
+        let storage =
+            storages.file(ObjectType::ExternalDiffs, self.external_diff_store, "ExternalDiffUploader");
         let length = known.diff_lengths.get(&self.id).and_then(|length| u64::try_from(*length).ok());
         Facts {
             created_at: self.created_at,
@@ -147,7 +148,7 @@ impl Table for PagesDeployment {
     }
 
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::Pages, self.file_store, "Pages::DeploymentUploader");
+        let storage = storages.file(ObjectType::Pages, self.file_store, "Pages::DeploymentUploader");
         Facts {
             created_at: self.created_at,
             file_size: self.size,
@@ -197,7 +198,7 @@ impl Table for Attestation {
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
         // Its uploader names no place, so that it takes that of uploads: the bucket, but beside the folder.
         let storage = if self.file_store == Some(OBJECT) {
-            storages.file(Shelf::Uploads, self.file_store, "SupplyChain::AttestationUploader")
+            storages.file(ObjectType::Uploads, self.file_store, "SupplyChain::AttestationUploader")
         } else {
             let public = storages.public.clone();
             public.ok_or_else(|| "no local storage is configured for GitLab's folder public".to_owned())

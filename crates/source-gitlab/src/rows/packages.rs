@@ -1,6 +1,6 @@
 //! The rows of packages and of the dependency proxy.
 
-use stocktake_domain::{Digest, DigestRule, Model, Timestamp};
+use stocktake_domain::{Digest, DigestRule, Model, ObjectType, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -8,7 +8,7 @@ use crate::field::row;
 use crate::known::{Known, PACKAGES, Wanted};
 use crate::path;
 use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, needed, states};
-use crate::settings::{OBJECT, Shelf, Storages};
+use crate::settings::{OBJECT, Storages};
 
 row! {
     /// A file of a package.
@@ -48,7 +48,7 @@ impl Table for PackageFile {
     }
 
     fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::Packages, self.file_store, "Packages::PackageFileUploader");
+        let storage = storages.file(ObjectType::Packages, self.file_store, "Packages::PackageFileUploader");
         let project = self.project(known);
         let path = self.path(project);
         let of = |column: &Option<Vec<u8>>| column.as_deref().and_then(digest::of_bytes);
@@ -116,7 +116,7 @@ impl Table for NugetSymbol {
     }
 
     fn describe(self, _: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::Packages, self.file_store, "Packages::Nuget::SymbolUploader");
+        let storage = storages.file(ObjectType::Packages, self.file_store, "Packages::Nuget::SymbolUploader");
         let expected = self.file_sha256.as_deref().and_then(digest::of_bytes);
         Facts {
             created_at: self.created_at,
@@ -226,7 +226,7 @@ fn proxied(
     file_store: Option<i64>,
     file: Option<&String>,
 ) -> Facts {
-    let storage = storages.file(Shelf::DependencyProxy, file_store, "DependencyProxy::FileUploader");
+    let storage = storages.file(ObjectType::DependencyProxy, file_store, "DependencyProxy::FileUploader");
     let path = named(file).and_then(|file| {
         let group = filled(group_id, "group_id")?;
         Ok(path::below(group, &[&"dependency_proxy", &group, &"files", &id, file]))

@@ -1,6 +1,6 @@
 //! The rows of uploads, whose path means what their uploader says.
 
-use stocktake_domain::{DigestRule, Model, Timestamp};
+use stocktake_domain::{DigestRule, Model, ObjectType, Timestamp};
 
 use super::table;
 use crate::digest;
@@ -9,7 +9,7 @@ use crate::known::{Known, PROJECTS, ROUTES, Wanted};
 use crate::owners;
 use crate::path;
 use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, states};
-use crate::settings::{OBJECT, Shelf, Storages};
+use crate::settings::{OBJECT, Storages};
 
 row! {
     /// An upload.
@@ -56,7 +56,7 @@ impl Table for Upload {
 
     fn describe(self, known: &Known, storages: &Storages) -> Facts {
         let uploader = self.uploader.as_deref().unwrap_or_default();
-        let storage = storages.file(Shelf::Uploads, self.store, uploader);
+        let storage = storages.file(ObjectType::Uploads, self.store, uploader);
         Facts {
             created_at: self.created_at,
             file_size: self.size,

@@ -1,6 +1,6 @@
 //! Rows whose state older versions keep in the row itself: snippet repositories and Terraform states.
 
-use stocktake_domain::{DigestRule, Model, Timestamp};
+use stocktake_domain::{DigestRule, Model, ObjectType, Timestamp};
 
 use super::repositories::shard;
 use super::table;
@@ -9,7 +9,7 @@ use crate::known::{Known, SHARDS, TERRAFORM_STATES, Wanted};
 use crate::path;
 use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, needed, states};
 use crate::schema::Part;
-use crate::settings::{Shelf, Storages};
+use crate::settings::Storages;
 
 row! {
     /// The repository of a snippet.
@@ -93,7 +93,7 @@ impl Table for TerraformVersion {
     }
 
     fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        let storage = storages.file(Shelf::TerraformState, self.file_store, "Terraform::StateUploader");
+        let storage = storages.file(ObjectType::TerraformState, self.file_store, "Terraform::StateUploader");
         let state = self.terraform_state_id.and_then(|id| known.terraform_states.get(&id));
         let project = self.project_id.or_else(|| state?.project_id);
         let versioned = state.is_none_or(|state| state.versioning_enabled != Some(false));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use stocktake_domain::Location;
 use stocktake_domain::ports::{Claim, Source as _, SourceError};
-use stocktake_source_gitlab::{GitlabSource, Shelf};
+use stocktake_domain::{Location, ObjectType};
+use stocktake_source_gitlab::GitlabSource;
 use stocktake_testbed::{GitlabDatabase, postgres};
 
 use crate::support::{decomposed, source};
@@ -266,8 +266,8 @@ async fn all_storages_are_named() {
     let source = source("postgres://nobody@127.0.0.1:1/nothing");
     let mut expected: BTreeSet<String> =
         ["public-disk", "registry", "git-default", "git-second"].map(ToOwned::to_owned).into();
-    for shelf in Shelf::ALL {
-        expected.extend([format!("{shelf}-disk"), format!("{shelf}-bucket")]);
+    for object_type in ObjectType::ALL {
+        expected.extend([format!("{object_type}-disk"), format!("{object_type}-bucket")]);
     }
     assert_eq!(source.storages(), expected);
 }

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use stocktake_domain::ports::{Readable, Source as _};
-use stocktake_domain::{Digest, Location, Metadata, Model, ModelKind, RecordKey, SourceRecord, Timestamp};
-use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Shelf, Storages, Stores};
+use stocktake_domain::{
+    Digest, Location, Metadata, Model, ModelKind, ObjectType, RecordKey, SourceRecord, Timestamp,
+};
+use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Storages, Stores};
 use stocktake_testbed::GitlabRecord;
 
 /// The storages by the names that the fixture gives them.
 pub(crate) fn storages() -> Storages {
-    let stores = |shelf: Shelf| Stores {
-        local: Some(format!("{shelf}-disk")),
-        object: Some(format!("{shelf}-bucket")),
+    let stores = |object_type: ObjectType| Stores {
+        local: Some(format!("{object_type}-disk")),
+        object: Some(format!("{object_type}-bucket")),
     };
     let git = [("default", "git-default"), ("second", "git-second")];
     Storages {
-        files: Shelf::ALL.into_iter().map(|shelf| (shelf, stores(shelf))).collect(),
+        files: ObjectType::ALL.into_iter().map(|object_type| (object_type, stores(object_type))).collect(),
         public: Some("public-disk".to_owned()),
         uploads_folders: vec!["/srv/uploads".to_owned()],
         git: git.map(|(name, storage)| (name.to_owned(), storage.to_owned())).into(),

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use config::ValueKind;
 use secrecy::{ExposeSecret as _, SecretString};
-use stocktake_source_gitlab::{
-    AwsCredentials, Bucket, Connection, GoogleCredentials, Installation, Place, RegistryPlace, Shelf,
+use stocktake_domain::ObjectType;
+use stocktake_gitlab_config::{
+    AwsCredentials, Bucket, Connection, FileStorage, GoogleCredentials, Installation, RegistryStorage,
 };
 
 use crate::settings::layers::{Origin, Table};
@@ -18,13 +19,13 @@ pub(super) const PUBLIC: &str = "gitlab-public";
 pub(super) const REGISTRY: &str = "gitlab-registry";
 
 /// The storage of a place's local folder.
-pub(super) fn local(shelf: Shelf) -> String {
-    format!("gitlab-{}", shelf.name().replace('_', "-"))
+pub(super) fn local(object_type: ObjectType) -> String {
+    format!("gitlab-{}", object_type.name().replace('_', "-"))
 }
 
 /// The storage of a place's bucket.
-pub(super) fn bucket(shelf: Shelf) -> String {
-    format!("{}-objects", local(shelf))
+pub(super) fn bucket(object_type: ObjectType) -> String {
+    format!("{}-objects", local(object_type))
 }
 
 /// The storage of what Gitaly calls so.
@@ -35,12 +36,12 @@ pub(super) fn git(name: &str) -> String {
 /// What an installation says, by the keys of the configuration.
 pub(super) fn said(installation: &Installation) -> BTreeMap<String, ValueKind> {
     let mut said = Said::default();
-    for (shelf, Place { local: folder, object }) in &installation.places {
+    for (object_type, FileStorage { local: folder, object }) in &installation.files {
         if let Some(folder) = folder {
-            said.folder(&local(*shelf), "directory", folder);
+            said.folder(&local(*object_type), "directory", folder);
         }
         if let Some(object) = object {
-            said.storage(&bucket(*shelf), keys(object));
+            said.storage(&bucket(*object_type), keys(object));
         }
     }
     if let Some(folder) = &installation.public {
@@ -50,10 +51,10 @@ pub(super) fn said(installation: &Installation) -> BTreeMap<String, ValueKind> {
         said.folder(&git(name), "git", folder);
     }
     match &installation.registry {
-        Some(RegistryPlace { folder: Some(folder), .. }) => {
+        Some(RegistryStorage { folder: Some(folder), .. }) => {
             said.folder(REGISTRY, "registry-directory", folder);
         }
-        Some(RegistryPlace { api_url: Some(url), .. }) => {
+        Some(RegistryStorage { api_url: Some(url), .. }) => {
             said.storage(REGISTRY, vec![("kind", text("registry")), ("url", text(url))]);
         }
         _ => {}

@@ -1,7 +1,7 @@
 //! What a GitLab's own configuration becomes, and what counts instead of it.
 
 use secrecy::ExposeSecret as _;
-use stocktake_source_gitlab::Shelf;
+use stocktake_domain::ObjectType;
 
 use super::super::layers::Sources;
 use super::super::tests::sources;
@@ -68,7 +68,7 @@ fn the_linux_package_has_its_places_built_in() {
         assert_eq!(root(&loaded, storage), folder);
     }
     let gitlab = loaded.settings.gitlab.unwrap().source;
-    let lfs = &gitlab.storages.files[&Shelf::Lfs];
+    let lfs = &gitlab.storages.files[&ObjectType::Lfs];
     assert_eq!((lfs.local.as_deref(), lfs.object.as_deref()), (Some("gitlab-lfs"), None));
     assert_eq!(gitlab.storages.git["default"], "gitlab-git-default");
     assert!(

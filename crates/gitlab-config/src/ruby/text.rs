@@ -1,9 +1,9 @@
-//! Ruby's many ways to write a text.
+//! Ruby's string literals.
 
 use super::cursor::{Cursor, is_word, is_word_start};
-use crate::installation::node::DEEPEST;
+use crate::node::DEEPEST;
 
-/// A text, or `None` if it is only known when the program runs; either way, it has been passed over.
+/// A string, or `None` if its value is only known at run time; the cursor is behind it either way.
 pub(super) type Text = Option<String>;
 
 /// Whether a text in quotes begins here.
@@ -99,22 +99,22 @@ fn nested(cursor: &mut Cursor<'_>, depth: usize) -> Text {
     let body = Body { open: None, close };
     match close {
         Some('\'') => body.plain(cursor),
-        // What a command prints is not known, nor is what is nested without end.
+        // The output of a command is unknown.
         Some('`') => body.interpolated(cursor, depth).and(None),
         _ => body.interpolated(cursor, depth),
     }
 }
 
-/// What is between the signs around a text.
+/// The content of a string between its delimiters.
 struct Body {
-    /// The sign that asks for one more of the closing ones.
+    /// The opening delimiter, if it nests.
     open: Option<char>,
-    /// `None` is the end of it all.
+    /// The closing delimiter; `None` stands for the end of the input.
     close: Option<char>,
 }
 
 impl Body {
-    /// A text in which nothing but its own end is special.
+    /// A string in which only its end is special.
     fn plain(&self, cursor: &mut Cursor<'_>) -> Text {
         let mut text = String::new();
         let mut open = 0_usize;
@@ -131,7 +131,7 @@ impl Body {
         self.close.is_none().then_some(text)
     }
 
-    /// A text with escapes, in which expressions may be.
+    /// A string with escapes and interpolated expressions.
     fn interpolated(&self, cursor: &mut Cursor<'_>, depth: usize) -> Text {
         let mut text = String::new();
         let mut open = 0_usize;
@@ -164,7 +164,7 @@ impl Body {
     }
 }
 
-/// Passes over an expression within a text, whose brace is next.
+/// Skips an interpolated expression, whose brace is next.
 fn expression(cursor: &mut Cursor<'_>, depth: usize) {
     if depth > DEEPEST {
         return cursor.finish();
@@ -185,7 +185,7 @@ fn expression(cursor: &mut Cursor<'_>, depth: usize) {
     }
 }
 
-/// Adds what an escape stands for, after its backslash; `false` if that is not plain text.
+/// Adds what an escape stands for, after its backslash; `false` if it is not supported.
 fn escape(cursor: &mut Cursor<'_>, text: &mut String) -> bool {
     let Some(next) = cursor.bump() else { return false };
     text.push(match next {

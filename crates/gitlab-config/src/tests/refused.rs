@@ -1,4 +1,4 @@
-//! What is refused, with what words; and secrets, of which no word is told.
+//! Errors, and that no secret is shown.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn what_is_wrong_is_one_sentence_with_file_line_and_key() {
         (
             "gitlab.rb",
             "gitlab_rails['db_key_base'] = ['one', 'two']",
-            "gitlab.rb, line 1: `gitlab_rails['db_key_base']` is a list of several keys, and there can be one here: \
+            "gitlab.rb, line 1: `gitlab_rails['db_key_base']` is a list of several keys, and only one is supported: \
           set `secrets.db_key_base` in Stocktake's configuration to the one that is in use",
         ),
     ];
@@ -47,7 +47,7 @@ fn what_is_wrong_is_one_sentence_with_file_line_and_key() {
     }
     let long = "#".repeat(1024 * 1024 + 1);
     let error = read(Installation::omnibus(), "gitlab.rb", &long).unwrap_err();
-    assert_eq!(error, "gitlab.rb is longer than 1 MiB, which no configuration of GitLab's is");
+    assert_eq!(error, "gitlab.rb is longer than 1 MiB, the most that is read of a configuration file");
     let error = Installation::none().read(Path::new("/nowhere/gitlab.rb")).unwrap_err().to_string();
     assert!(error.starts_with("/nowhere/gitlab.rb cannot be read: "), "{error}");
 }
@@ -75,7 +75,7 @@ fn db_key_base() {
     for (name, text) in good {
         assert_eq!(secret(name, text).as_deref(), Ok("k"), "{text}");
     }
-    let several = "is a list of several keys, and there can be one here: \
+    let several = "is a list of several keys, and only one is supported: \
                    set `secrets.db_key_base` in Stocktake's configuration to the one that is in use";
     let bad = [
         (json, "{\n  \"secret", "gitlab-secrets.json, line 2: is not JSON".to_owned()),

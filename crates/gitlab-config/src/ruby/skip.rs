@@ -1,4 +1,4 @@
-//! Passing over what is not understood, up to where something else begins.
+//! Skips an expression that is not understood, up to its end.
 
 use super::cursor::{Cursor, is_word_start};
 use super::text;
@@ -13,7 +13,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// Whether an expression of this kind ends here; passes over the spaces before.
+    /// Whether an expression of this kind ends here; skips the spaces before.
     pub(super) fn is_next(self, cursor: &mut Cursor<'_>) -> bool {
         match self {
             Self::Element => {
@@ -28,7 +28,7 @@ impl End {
     }
 }
 
-/// Whether the next line goes on with a call upon this one.
+/// Whether the next line continues this one with a method call.
 fn is_continued(mut cursor: Cursor<'_>) -> bool {
     if cursor.peek() == Some(';') {
         return false;
@@ -38,21 +38,21 @@ fn is_continued(mut cursor: Cursor<'_>) -> bool {
     call.is_some_and(|call| call.starts_with(is_word_start))
 }
 
-/// Passing over one expression.
+/// Skips one expression.
 pub(super) struct Skip {
     end: End,
     /// Brackets that are open.
     open: usize,
-    /// The last character that is no space.
+    /// The last character that is not a space.
     last: char,
     /// Whether the next `do` belongs to a loop that has been counted.
     is_loop: bool,
-    /// Whether the next word begins an expression as a keyword would.
+    /// Whether the next word follows a keyword, and so begins an expression.
     after_keyword: bool,
 }
 
 impl Skip {
-    /// After an equals sign, or whatever `last` is.
+    /// Begins after the character `last`, for example an equals sign.
     pub(super) fn after(last: char, end: End) -> Self {
         Self { end, open: 0, last, is_loop: false, after_keyword: false }
     }
@@ -62,7 +62,7 @@ impl Skip {
         Self { is_loop, after_keyword: true, ..Self::after(' ', End::Statement) }
     }
 
-    /// Passes over it. `blocks` counts the `end`s that are to come.
+    /// Skips the expression. `blocks` counts the blocks whose `end` is still to come.
     pub(super) fn run(mut self, cursor: &mut Cursor<'_>, blocks: &mut usize) {
         while let Some(next) = cursor.peek() {
             if self.ends(next, cursor) {
@@ -77,7 +77,7 @@ impl Skip {
                 cursor.comment();
                 continue;
             }
-            if !self.passes_text(next, cursor) {
+            if !self.skip_text(next, cursor) {
                 self.bracket(next);
                 cursor.bump();
             }
@@ -116,11 +116,11 @@ impl Skip {
         }
     }
 
-    fn passes_text(&self, next: char, cursor: &mut Cursor<'_>) -> bool {
+    fn skip_text(&self, next: char, cursor: &mut Cursor<'_>) -> bool {
         match next {
             '<' => text::document(cursor).is_some(),
             '%' => text::percent(cursor).is_some(),
-            '/' => self.passes_pattern(cursor),
+            '/' => self.skip_pattern(cursor),
             quote if text::is_quote(quote) => {
                 text::quoted(cursor);
                 true
@@ -129,8 +129,8 @@ impl Skip {
         }
     }
 
-    /// A slash begins a pattern where no number could be divided by one.
-    fn passes_pattern(&self, cursor: &mut Cursor<'_>) -> bool {
+    /// Skips a regular expression; a slash begins one where it cannot be a division.
+    fn skip_pattern(&self, cursor: &mut Cursor<'_>) -> bool {
         if !self.after_keyword && !"=(,[{!~|&?:;<>+-*".contains(self.last) {
             return false;
         }

@@ -1,7 +1,7 @@
 //! `gitlab.yml` and `secrets.yml`.
 //!
-//! The parser's events are put together here, so that nesting and what aliases repeat have a bound, and each value
-//! keeps its line.
+//! The tree is built from the parser's events, so that nesting and the size of what aliases repeat are bounded, and
+//! each value keeps its line. `gitlab.yml` may be an ERB template; its tags are replaced before the YAML is parsed.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -9,16 +9,15 @@ use std::path::Path;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::erb;
-use super::error::InstallationError;
-use super::node::{DEEPEST, Node, Source, Value};
+use crate::file::InstallationError;
+use crate::node::{DEEPEST, Document, Node, UnknownReason, Value};
 
-/// How much aliases may repeat, by the measure of [`Node::extent`].
+/// The most that aliases may repeat, as a size by [`Node::extent`].
 const MOST_REPEATED: usize = 4 * 1024 * 1024;
 
-/// What a file of YAML says: the section of the environment `production`, or all of it if there is none.
-pub(super) fn source(file: &Path, text: &str) -> Result<Source, InstallationError> {
-    let template = erb::template(text);
+/// The content of a YAML file: the section of the environment `production`, or all of it if there is none.
+pub(crate) fn document(file: &Path, text: &str) -> Result<Document, InstallationError> {
+    let template = template(text);
     let mut builder = Builder::default();
     for event in Parser::new_from_str(&template.text) {
         let (event, span) = event.map_err(|error| {
@@ -36,16 +35,16 @@ pub(super) fn source(file: &Path, text: &str) -> Result<Source, InstallationErro
         None => root,
     };
     let condition = template.condition.map(|line| {
-        let why = "a tag of ERB decides what of the file counts; it was read as if all of it did";
+        let why = "an ERB tag makes parts of the file conditional; it was read as if all parts applied";
         (line, why.to_owned())
     });
-    Ok(Source { root, passed_over: condition.into_iter().collect() })
+    Ok(Document { root, ignored: condition.into_iter().collect() })
 }
 
-/// Puts a document together.
+/// Builds the tree of a document.
 #[derive(Default)]
 struct Builder {
-    /// What is open, the outermost first.
+    /// The lists and mappings that have not ended, the outermost first.
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     repeated: usize,
@@ -63,7 +62,7 @@ enum Items {
     List(Vec<Node>),
     Map {
         pairs: BTreeMap<String, Node>,
-        /// What `<<` brings in.
+        /// The mappings merged by `<<`.
         merged: Vec<Node>,
         key: Key,
     },
@@ -75,12 +74,12 @@ enum Key {
     Awaited,
     Merge,
     Named(String),
-    /// It is no text, so that no setting can be meant.
+    /// It is not a text, so it names no setting.
     Other,
 }
 
 impl Builder {
-    /// Takes an event; `true` at the end of the first document.
+    /// Handles an event; `true` at the end of the first document.
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<bool, String> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {}
@@ -123,7 +122,7 @@ impl Builder {
 
     fn alias(&mut self, anchor: usize) -> Result<Node, String> {
         let Some(node) = self.anchors.get(&anchor) else {
-            return Err("an alias stands within what it repeats".to_owned());
+            return Err("an alias is inside the value that it repeats".to_owned());
         };
         let (size, depth) = node.extent();
         if self.open.len() + depth > DEEPEST {
@@ -172,7 +171,7 @@ fn named(node: Node, is_plain: bool) -> Key {
     }
 }
 
-/// The pairs of a mapping with those that it takes from others, as far as it has none of its own.
+/// The pairs of a mapping, completed by those of the mappings merged into it.
 fn merge(mut pairs: BTreeMap<String, Node>, merged: Vec<Node>) -> BTreeMap<String, Node> {
     let nodes = merged.into_iter().flat_map(|node| match node.value {
         Value::List(list) => list,
@@ -188,10 +187,10 @@ fn merge(mut pairs: BTreeMap<String, Node>, merged: Vec<Node>) -> BTreeMap<Strin
     pairs
 }
 
-/// What a scalar means to Ruby, which reads YAML 1.1.
+/// The value of a scalar as Ruby reads it, which is YAML 1.1.
 fn scalar(text: Cow<'_, str>, is_plain: bool) -> Value {
-    if let Some(why) = erb::unread(&text) {
-        return Value::Unread(why);
+    if let Some(why) = unknown_reason(&text) {
+        return Value::Unknown(why);
     }
     if !is_plain {
         return Value::Text(text.into_owned());
@@ -211,6 +210,60 @@ fn is_numeric(first: char) -> bool {
     first.is_ascii_digit() || matches!(first, '-' | '+' | '.')
 }
 
+/// Replaces a value that an ERB tag calculates: a private-use character, which no configuration contains.
+const CALCULATED: char = '\u{e000}';
+
+/// An ERB template as plain YAML, with the same number of lines.
+struct Template {
+    text: String,
+    /// The first line with a tag that makes lines conditional.
+    condition: Option<usize>,
+}
+
+/// Replaces the tags in a text.
+fn template(text: &str) -> Template {
+    let mut all = Template { text: String::with_capacity(text.len()), condition: None };
+    let mut line = 1;
+    let mut rest = text;
+    // Line breaks inside a tag are added again at the end of its line.
+    let mut missing = 0;
+    while let Some((before, tag)) = rest.split_once("<%") {
+        all.push(before, &mut missing);
+        line += before.matches('\n').count();
+        let (code, after) = tag.split_once("%>").unwrap_or((tag, ""));
+        if code.starts_with('=') {
+            all.text.push(CALCULATED);
+        } else if !code.starts_with('#') {
+            all.condition.get_or_insert(line);
+        }
+        let lines = code.matches('\n').count();
+        line += lines;
+        missing += lines;
+        rest = after;
+    }
+    all.push(rest, &mut missing);
+    all
+}
+
+/// Why a scalar is unknown, if a tag calculates it or a part of it.
+fn unknown_reason(scalar: &str) -> Option<UnknownReason> {
+    scalar.contains(CALCULATED).then_some(UnknownReason::Calculated)
+}
+
+impl Template {
+    fn push(&mut self, plain: &str, missing: &mut usize) {
+        match plain.split_once('\n') {
+            Some((line, rest)) if *missing > 0 => {
+                self.text.push_str(line);
+                self.text.extend(std::iter::repeat_n('\n', *missing + 1));
+                self.text.push_str(rest);
+                *missing = 0;
+            }
+            _ => self.text.push_str(plain),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -218,11 +271,11 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Node, String> {
-        let read = source(Path::new("gitlab.yml"), text);
-        read.map(|source| source.root).map_err(|error| error.to_string())
+        let read = document(Path::new("gitlab.yml"), text);
+        read.map(|document| document.root).map_err(|error| error.to_string())
     }
 
-    /// What is at a path of keys, in the notation of `Debug`.
+    /// The value at a path of keys.
     fn at(text: &str, path: &str) -> Value {
         let root = read(text).unwrap();
         let node = path.split('.').try_fold(&root, |node, key| node.get(key));
@@ -244,7 +297,7 @@ mod tests {
             ("a: /x y # z", text("/x y")),
             ("a: \"x\\ny\"", text("x\ny")),
             ("a: |\n  x\n  y\n", text("x\ny\n")),
-            ("a: <%= ENV['A'] ? 1 : 2 %>", Value::Unread(super::super::node::Why::Calculated)),
+            ("a: <%= ENV['A'] ? 1 : 2 %>", Value::Unknown(crate::node::UnknownReason::Calculated)),
             ("{\"a\":\"b\",\"c\":[]}", text("b")),
         ];
         for (yaml, value) in cases {
@@ -281,12 +334,31 @@ mod tests {
             ("a: *b\n", "gitlab.yml, line 1: is not YAML: "),
             (deep.as_str(), "gitlab.yml, line 1: is nested more than 64 deep"),
             (bomb.as_str(), "its aliases repeat too much"),
-            ("a: &a [*a]\n", "gitlab.yml, line 1: an alias stands within what it repeats"),
+            ("a: &a [*a]\n", "gitlab.yml, line 1: an alias is inside the value that it repeats"),
         ];
         for (yaml, error) in cases {
-            let told = read(yaml).unwrap_err();
-            assert!(told.contains(error), "{told}");
+            let message = read(yaml).unwrap_err();
+            assert!(message.contains(error), "{message}");
         }
+    }
+
+    #[test]
+    fn tags_become_unknown_values_or_nothing() {
+        let cases = [
+            ("a: 1\n", "a: 1\n", None),
+            ("a: <%= x %>\nb: 1\n", "a: \u{e000}\nb: 1\n", None),
+            ("a: \"x<%= y %>z\"\n", "a: \"x\u{e000}z\"\n", None),
+            ("a: 1\n<% if x -%>\nb: 2\n<% end %>\n", "a: 1\n\nb: 2\n\n", Some(2)),
+            ("<%# a comment %>\na: 1\n", "\na: 1\n", None),
+            ("a: <%= x(\n  y) %> \nb: 1\n", "a: \u{e000} \n\nb: 1\n", None),
+            ("a: <%= x", "a: \u{e000}", None),
+        ];
+        for (text, plain, condition) in cases {
+            let template = template(text);
+            assert_eq!((template.text.as_str(), template.condition), (plain, condition), "{text:?}");
+        }
+        assert_eq!(unknown_reason("x"), None);
+        assert_eq!(unknown_reason("\u{e000}/x"), Some(UnknownReason::Calculated));
     }
 
     proptest! {

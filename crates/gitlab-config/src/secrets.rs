@@ -1,31 +1,31 @@
-//! GitLab's secrets, of which one is needed.
+//! `db_key_base`, the one of GitLab's secrets that is needed.
 
 use std::path::Path;
 
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
-use super::error::InstallationError;
-use super::node::{Node, Value};
-use super::{file, yaml};
+use crate::file::InstallationError;
+use crate::node::{Node, Value};
+use crate::{file, yaml};
 
-/// Where Stocktake's own configuration has it.
-pub(super) const HINT: &str = "secrets.db_key_base";
+/// Stocktake's own setting for it.
+pub(crate) const HINT: &str = "secrets.db_key_base";
 
-const SEVERAL: &str = "is a list of several keys, and there can be one here: \
+const SEVERAL: &str = "is a list of several keys, and only one is supported: \
                        set `secrets.db_key_base` in Stocktake's configuration to the one that is in use";
 const NO_TEXT: &str = "must be a text";
 
-/// `db_key_base` of a file of secrets.
-pub(super) fn db_key_base(file: &Path) -> Result<SecretString, InstallationError> {
+/// Reads it from a file of secrets.
+pub(crate) fn db_key_base(file: &Path) -> Result<SecretString, InstallationError> {
     let text = file::text(file)?;
     if file::is_yaml(file) { of_yaml(file, &text) } else { of_json(file, &text) }
 }
 
 /// `secrets.yml` of an installation from source, or of the Helm chart.
 fn of_yaml(file: &Path, text: &str) -> Result<SecretString, InstallationError> {
-    let source = yaml::source(file, text)?;
-    let Some(node) = source.root.get("db_key_base").filter(|node| !node.is_empty()) else {
+    let document = yaml::document(file, text)?;
+    let Some(node) = document.root.get("db_key_base").filter(|node| !node.is_empty()) else {
         return Err(InstallationError::file(file, "has no `production.db_key_base`"));
     };
     only(node).map_err(|why| InstallationError::line(file, node.line, format!("`db_key_base` {why}")))
@@ -43,8 +43,8 @@ fn of_json(file: &Path, text: &str) -> Result<SecretString, InstallationError> {
         .map_err(|why| InstallationError::file(file, format!("has a `gitlab_rails.db_key_base` that {why}")))
 }
 
-/// The one key that a value is; or why it is none.
-pub(super) fn only(node: &Node) -> Result<SecretString, &'static str> {
+/// The value as a single key, or why it is not one.
+pub(crate) fn only(node: &Node) -> Result<SecretString, &'static str> {
     match &node.value {
         Value::Text(key) => Ok(key.clone().into()),
         Value::List(keys) => match keys.as_slice() {
@@ -52,7 +52,7 @@ pub(super) fn only(node: &Node) -> Result<SecretString, &'static str> {
             [_] => Err(NO_TEXT),
             _ => Err(SEVERAL),
         },
-        Value::Unread(_) => {
+        Value::Unknown(_) => {
             Err("is calculated: set `secrets.db_key_base` in Stocktake's configuration instead")
         }
         _ => Err(NO_TEXT),

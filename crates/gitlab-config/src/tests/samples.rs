@@ -53,17 +53,20 @@ fn the_linux_package() {
     let installation = rb(CONSOLIDATED);
     assert_eq!(installation.notes, [""; 0]);
     let expected = [
-        (Shelf::Artifacts, "gitlab-artifacts"),
-        (Shelf::Lfs, "gitlab-lfs"),
-        (Shelf::Uploads, "gitlab-uploads"),
-        (Shelf::Packages, "gitlab-packages"),
-        (Shelf::TerraformState, "gitlab-terraform-state"),
-        (Shelf::CiSecureFiles, "gitlab-ci-secure-files"),
-        (Shelf::ExternalDiffs, "gitlab-mr-diffs"),
+        (ObjectType::Artifacts, "gitlab-artifacts"),
+        (ObjectType::Lfs, "gitlab-lfs"),
+        (ObjectType::Uploads, "gitlab-uploads"),
+        (ObjectType::Packages, "gitlab-packages"),
+        (ObjectType::TerraformState, "gitlab-terraform-state"),
+        (ObjectType::CiSecureFiles, "gitlab-ci-secure-files"),
+        (ObjectType::ExternalDiffs, "gitlab-mr-diffs"),
     ];
-    assert_eq!(buckets(&installation), expected.map(|(shelf, bucket)| (shelf, bucket.to_owned())));
     assert_eq!(
-        connection(&installation, Shelf::Artifacts),
+        buckets(&installation),
+        expected.map(|(object_type, bucket)| (object_type, bucket.to_owned()))
+    );
+    assert_eq!(
+        connection(&installation, ObjectType::Artifacts),
         "aws eu-central-1  false AKIAEXAMPLE:SECRET/with+signs"
     );
     assert_eq!(
@@ -75,7 +78,7 @@ fn the_linux_package() {
     );
 }
 
-/// What the Linux package makes of its own configuration.
+/// The `gitlab.yml` that the Linux package renders from its own configuration.
 const RENDERED: &str = r#"# This file is managed by gitlab-ctl. Manual changes will be
 # erased! To change the contents below, edit /etc/gitlab/gitlab.rb
 production: &base
@@ -148,12 +151,12 @@ test:
 fn the_linux_package_as_rendered() {
     let installation = read(Installation::omnibus(), "gitlab.yml", RENDERED).unwrap();
     assert_eq!(installation.notes, [""; 0]);
-    assert_eq!(local(&installation, Shelf::Lfs), "/mnt/nas/lfs-objects");
-    assert_eq!(local(&installation, Shelf::Uploads), "/var/opt/gitlab/gitlab-rails/uploads");
-    assert_eq!(installation.uploads_folders, crate::Storages::UPLOADS_FOLDERS[..2]);
-    assert_eq!(buckets(&installation), [(Shelf::Artifacts, "all/artifacts".to_owned())]);
+    assert_eq!(local(&installation, ObjectType::Lfs), "/mnt/nas/lfs-objects");
+    assert_eq!(local(&installation, ObjectType::Uploads), "/var/opt/gitlab/gitlab-rails/uploads");
+    assert_eq!(installation.uploads_folders, OMNIBUS_UPLOADS);
+    assert_eq!(buckets(&installation), [(ObjectType::Artifacts, "all/artifacts".to_owned())]);
     assert_eq!(
-        connection(&installation, Shelf::Artifacts),
+        connection(&installation, ObjectType::Artifacts),
         "google p {\n  \"type\": \"service_account\"\n}\n"
     );
     assert_eq!(git(&installation), [pair("default", "/mnt/git/repositories")]);
@@ -161,7 +164,7 @@ fn the_linux_package_as_rendered() {
     assert_eq!(registry.api_url.as_deref(), Some("http://127.0.0.1:5000"));
 }
 
-/// An installation from source, with places of their own and a little ERB.
+/// An installation from source, with folders of its own and a little ERB.
 const SOURCE: &str = r"
 production: &base
   gitlab:
@@ -204,17 +207,20 @@ development:
 #[test]
 fn an_installation_from_source() {
     let installation = yml(SOURCE);
-    let note = "gitlab.yml, line 11: `lfs.storage_path` is calculated, so it was passed over: \
-                write `storages.gitlab-lfs.root` into Stocktake's configuration instead";
+    let note = "gitlab.yml, line 11: `lfs.storage_path` is calculated, so it was ignored: \
+                set `storages.gitlab-lfs.root` in Stocktake's configuration instead";
     assert_eq!(installation.notes, [note]);
-    assert_eq!(local(&installation, Shelf::ExternalDiffs), "/mnt/diffs");
+    assert_eq!(local(&installation, ObjectType::ExternalDiffs), "/mnt/diffs");
     assert_eq!(
         buckets(&installation),
-        [(Shelf::Uploads, "my-uploads".to_owned()), (Shelf::CiSecureFiles, "ci-secure-files".to_owned())]
+        [
+            (ObjectType::Uploads, "my-uploads".to_owned()),
+            (ObjectType::CiSecureFiles, "ci-secure-files".to_owned())
+        ]
     );
-    assert_eq!(connection(&installation, Shelf::Uploads), "azure account:SECRET== ");
+    assert_eq!(connection(&installation, ObjectType::Uploads), "azure account:SECRET== ");
     assert_eq!(
-        connection(&installation, Shelf::CiSecureFiles),
+        connection(&installation, ObjectType::CiSecureFiles),
         "google 12345 /home/git/gitlab/config/key.json"
     );
     assert_eq!(git(&installation), [pair("default", "/home/git/repositories")]);
@@ -258,15 +264,16 @@ fn the_helm_chart() {
     assert_eq!(
         installation.notes,
         [
-            "gitlab.yml, line 18: `lfs.object_store.connection` is calculated, so it was passed over: \
-         write `storages.gitlab-lfs-objects` into Stocktake's configuration instead",
-            "gitlab.yml, line 22: `repositories.storages.default` is a Gitaly that is asked over the network: write into \
-         Stocktake's configuration, as `storages.gitlab-git-default.root`, where its repositories are mounted here",
+            "gitlab.yml, line 18: `lfs.object_store.connection` is calculated, so it was ignored: \
+         set `storages.gitlab-lfs-objects` in Stocktake's configuration instead",
+            "gitlab.yml, line 22: `repositories.storages.default` is a Gitaly that is reached over the network: \
+             set `storages.gitlab-git-default.root` in Stocktake's configuration to the folder where its repositories \
+             are mounted on this machine",
         ]
     );
-    assert_eq!(buckets(&installation), [(Shelf::Artifacts, "gitlab-artifacts".to_owned())]);
+    assert_eq!(buckets(&installation), [(ObjectType::Artifacts, "gitlab-artifacts".to_owned())]);
     assert_eq!(
-        connection(&installation, Shelf::Artifacts),
+        connection(&installation, ObjectType::Artifacts),
         "aws us-east-1 http://minio.default.svc:9000 true minio:SECRET"
     );
     let registry = installation.registry.unwrap();
@@ -276,7 +283,7 @@ fn the_helm_chart() {
     );
 }
 
-/// The Linux package with a connection for each place, as before GitLab 13.2.
+/// The Linux package with a connection for each type of objects, as before GitLab 13.2.
 const OWN: &str = r#"
 git_data_dirs({
   "default" => { "path" => "/mnt/git-data" },
@@ -299,17 +306,17 @@ gitlab_rails['lfs_storage_path'] = "/mnt/lfs"
 "#;
 
 #[test]
-fn the_linux_package_with_settings_of_each_place() {
+fn the_linux_package_in_the_storage_specific_form() {
     let installation = rb(OWN);
     assert_eq!(installation.notes, [""; 0]);
     assert_eq!(
         git(&installation),
         [pair("default", "/mnt/git-data/repositories"), pair("nfs", "/mnt/nfs/git-data/repositories")]
     );
-    assert_eq!(buckets(&installation), [(Shelf::Lfs, "lfs-objects/of-gitlab".to_owned())]);
+    assert_eq!(buckets(&installation), [(ObjectType::Lfs, "lfs-objects/of-gitlab".to_owned())]);
     let key = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"BEGIN\\nSECRET\\n\
                END\\n\"\n}\n";
-    assert_eq!(connection(&installation, Shelf::Lfs), format!("google p {key}"));
+    assert_eq!(connection(&installation, ObjectType::Lfs), format!("google p {key}"));
     assert_eq!(installation.db_key_base.as_ref().unwrap().expose_secret(), "k");
-    assert_eq!(local(&installation, Shelf::Lfs), "/mnt/lfs");
+    assert_eq!(local(&installation, ObjectType::Lfs), "/mnt/lfs");
 }

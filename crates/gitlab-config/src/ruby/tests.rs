@@ -1,11 +1,11 @@
-//! What of Ruby is understood, and what is passed over.
+//! What is understood of Ruby, and what is skipped.
 
 use proptest::prelude::*;
 
 use super::*;
 
 fn read(text: &str) -> Node {
-    source(text).root
+    document(text).root
 }
 
 /// What `x` is set to.
@@ -25,11 +25,11 @@ fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
     Value::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), Node::new(1, value))).collect())
 }
 
-const CALCULATED: Value = Value::Unread(Why::Calculated);
-const CONDITIONAL: Value = Value::Unread(Why::Conditional);
+const CALCULATED: Value = Value::Unknown(UnknownReason::Calculated);
+const CONDITIONAL: Value = Value::Unknown(UnknownReason::Conditional);
 
 #[test]
-fn values_that_are_written_out() {
+fn literals() {
     let cases = [
         ("x = 'a'", text("a")),
         ("x=\"a\"", text("a")),
@@ -88,7 +88,7 @@ fn here_documents() {
 }
 
 #[test]
-fn what_is_calculated_is_kept_as_such() {
+fn what_is_calculated_is_unknown() {
     let calculated = [
         "x = \"a#{y}\"",
         "x = \"a#{\"b}#{c}\"}\"",
@@ -123,7 +123,7 @@ fn what_is_calculated_is_kept_as_such() {
 }
 
 #[test]
-fn what_is_passed_over_hides_nothing_that_follows() {
+fn what_is_skipped_hides_nothing_that_follows() {
     let before = [
         "",
         "\n\n# x = 'comment'\n",
@@ -165,7 +165,7 @@ fn what_is_passed_over_hides_nothing_that_follows() {
 }
 
 #[test]
-fn what_stands_under_a_condition_is_no_value() {
+fn what_is_set_under_a_condition_is_unknown() {
     let cases = [
         "if a\n  x = 'a'\nend\n",
         "if a\nelse\n  x = 'a'\nend\n",
@@ -198,7 +198,7 @@ fn settings_are_put_together_from_their_statements() {
         let ruby = format!("a['b'] = ['d']\n{change}\n");
         assert_eq!(at(&ruby, &["a", "b"]), Some((2, CALCULATED)), "{ruby}");
     }
-    // What is not known stays so, whatever is set below it.
+    // An unknown value stays unknown, whatever is set below it.
     assert_eq!(at("a['b'] = c\na['b']['d'] = 1", &["a", "b"]), Some((1, CALCULATED)));
     assert_eq!(at("a['b'].each do |c|\nend\na['b'] == 'c'\na['b'] =~ /d/\n", &["a", "b"]), None);
     assert_eq!(at("a[b] = 'c'\na[0] = 'd'", &["a"]), None);
@@ -220,16 +220,16 @@ fn git_data_dirs_is_a_call_that_sets() {
 }
 
 #[test]
-fn what_brings_in_other_settings_is_told() {
-    let told = |ruby| source(ruby).passed_over;
-    let [(line, why)] = told("\nfrom_file '/etc/gitlab/x.rb'\n").try_into().unwrap();
-    assert_eq!((line, why.as_str()), (2, "`from_file` brings in what stands elsewhere, which was not read"));
-    let [(_, why)] = told("gitlab_rails.merge!(x)").try_into().unwrap();
-    assert_eq!(why, "`gitlab_rails` is changed as a whole, in a way that was not understood");
+fn what_loads_other_settings_is_noted() {
+    let notes = |ruby| document(ruby).ignored;
+    let [(line, why)] = notes("\nfrom_file '/etc/gitlab/x.rb'\n").try_into().unwrap();
+    assert_eq!((line, why.as_str()), (2, "`from_file` loads other settings, which were not read"));
+    let [(_, why)] = notes("gitlab_rails.merge!(x)").try_into().unwrap();
+    assert_eq!(why, "`gitlab_rails` is changed as a whole in a way that could not be understood");
 }
 
 #[test]
-fn nesting_without_end_is_survived() {
+fn endless_nesting_is_survived() {
     let deep = 50_000;
     let cases = [
         format!("x = {}", "[".repeat(deep)),
@@ -259,7 +259,7 @@ fn nesting_without_end_is_survived() {
 proptest! {
     #[test]
     fn no_text_makes_it_fail(text in any::<String>()) {
-        source(&text);
+        document(&text);
     }
 
     #[test]
@@ -270,7 +270,7 @@ proptest! {
             "git_data_dirs", "nil", ";", "é", "`", "?",
         ]), 0..60),
     ) {
-        source(&parts.concat());
+        document(&parts.concat());
     }
 
     #[test]

@@ -1,80 +1,78 @@
-//! Taking settings out of what a file says.
+//! Reads settings out of a file's tree of values.
 
 use std::path::{Path, PathBuf};
 
-use super::dialect::{Dialect, Setting};
-use super::error::InstallationError;
-use super::node::{Node, Source, Value, Why};
+use crate::dialect::{Dialect, Setting};
+use crate::file::InstallationError;
+use crate::node::{Document, Node, UnknownReason, Value};
 
-/// A file, and what is to be told of it.
-pub(super) struct Reading<'f> {
+/// A file's values, and the notes about them.
+pub(crate) struct SettingsReader<'f> {
     file: &'f Path,
-    pub(super) dialect: Dialect,
+    pub(crate) dialect: Dialect,
     root: Node,
     /// What relative paths are relative to.
     folder: Option<PathBuf>,
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
-impl<'f> Reading<'f> {
-    pub(super) fn new(file: &'f Path, dialect: Dialect, source: Source, folder: Option<&Path>) -> Self {
-        let mut reading = Self {
+impl<'f> SettingsReader<'f> {
+    pub(crate) fn new(file: &'f Path, dialect: Dialect, document: Document, folder: Option<&Path>) -> Self {
+        let mut reader = Self {
             file,
             dialect,
-            root: source.root,
+            root: document.root,
             folder: folder.map(ToOwned::to_owned),
             notes: Vec::new(),
         };
-        for (line, why) in source.passed_over {
-            reading.note(line, &why);
+        for (line, why) in document.ignored {
+            reader.note(line, &why);
         }
-        reading
+        reader
     }
 
-    /// Adds a sentence about a line, once.
-    pub(super) fn note(&mut self, line: usize, sentence: &str) {
+    /// Notes a sentence about a line, once.
+    pub(crate) fn note(&mut self, line: usize, sentence: &str) {
         let note = format!("{}, line {line}: {sentence}", self.file.display());
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// Adds that a setting is passed over, and what can be written into Stocktake's own configuration.
-    pub(super) fn pass_over(&mut self, setting: &Setting, line: usize, why: &str, hint: &str) {
+    /// Notes that a setting is ignored, and which of Stocktake's own settings replaces it.
+    pub(crate) fn ignore(&mut self, setting: &Setting, line: usize, why: &str, hint: &str) {
         let name = self.dialect.name(&setting.0);
         self.note(
             line,
-            &format!(
-                "`{name}` {why}, so it was passed over: write `{hint}` into Stocktake's configuration instead"
-            ),
+            &format!("`{name}` {why}, so it was ignored: set `{hint}` in Stocktake's configuration instead"),
         );
     }
 
-    /// The value of a setting, unless it is nothing. One that is not known is passed over.
-    pub(super) fn value(&mut self, setting: &Setting, hint: &str) -> Option<Node> {
+    /// The value of a setting, unless it is empty. An unknown value is ignored with a note.
+    pub(crate) fn value(&mut self, setting: &Setting, hint: &str) -> Option<Node> {
         let (node, keys) = self.find(setting);
-        let Value::Unread(why) = node?.value else { return node.filter(|node| !node.is_empty()).cloned() };
+        let Value::Unknown(why) = node?.value else { return node.filter(|node| !node.is_empty()).cloned() };
         let line = node?.line;
         let known = Setting(setting.0.iter().take(keys).cloned().collect());
-        self.pass_over(&known, line, why.text(), hint);
+        self.ignore(&known, line, why.text(), hint);
         None
     }
 
-    /// Whether anything is said, be it known or not.
-    pub(super) fn is_said(&self, setting: &Setting) -> bool {
+    /// Whether the setting has a value, known or unknown.
+    pub(crate) fn is_set(&self, setting: &Setting) -> bool {
         self.find(setting).0.is_some_and(|node| !node.is_empty())
     }
 
-    /// Why a value within another is not known, if it is not.
-    pub(super) fn unread(node: &Node) -> Option<Why> {
+    /// Why a value is unknown, if it is.
+    pub(crate) fn unknown_reason(node: &Node) -> Option<UnknownReason> {
         match node.value {
-            Value::Unread(why) => Some(why),
+            Value::Unknown(why) => Some(why),
             _ => None,
         }
     }
 
     /// A setting that is a text.
-    pub(super) fn text(
+    pub(crate) fn text(
         &mut self,
         setting: &Setting,
         hint: &str,
@@ -84,7 +82,7 @@ impl<'f> Reading<'f> {
     }
 
     /// A setting that is `true` or `false`.
-    pub(super) fn flag(&mut self, setting: &Setting, hint: &str) -> Result<Option<bool>, InstallationError> {
+    pub(crate) fn flag(&mut self, setting: &Setting, hint: &str) -> Result<Option<bool>, InstallationError> {
         let Some(node) = self.value(setting, hint) else { return Ok(None) };
         match &node.value {
             Value::Flag(flag) => Ok(Some(*flag)),
@@ -95,7 +93,7 @@ impl<'f> Reading<'f> {
     }
 
     /// A setting that is a folder or a file.
-    pub(super) fn path(
+    pub(crate) fn path(
         &mut self,
         setting: &Setting,
         hint: &str,
@@ -104,16 +102,16 @@ impl<'f> Reading<'f> {
         self.path_of(&node, setting, hint)
     }
 
-    /// The text that a value is.
-    pub(super) fn text_of(&self, node: &Node, setting: &Setting) -> Result<String, InstallationError> {
+    /// A value as a text.
+    pub(crate) fn text_of(&self, node: &Node, setting: &Setting) -> Result<String, InstallationError> {
         match &node.value {
             Value::Text(text) | Value::Number(text) => Ok(text.clone()),
             _ => Err(self.wrong(node, setting, "must be a text")),
         }
     }
 
-    /// The path that a value is, if it can be told which.
-    pub(super) fn path_of(
+    /// A value as an absolute path; `None`, with a note, if it is relative to an unknown folder.
+    pub(crate) fn path_of(
         &mut self,
         node: &Node,
         setting: &Setting,
@@ -129,23 +127,23 @@ impl<'f> Reading<'f> {
             self.folder.as_ref().map(|folder| folder.join(path))
         };
         if whole.is_none() {
-            self.pass_over(setting, node.line, "is relative to a folder that is not known", hint);
+            self.ignore(setting, node.line, "is relative to an unknown folder", hint);
         }
-        // Without a slash at the end.
+        // Without a trailing slash.
         Ok(whole.map(|path| path.components().collect()))
     }
 
-    /// That a setting is not what it must be.
-    pub(super) fn wrong(&self, node: &Node, setting: &Setting, why: &str) -> InstallationError {
+    /// The error that a setting has an unusable value.
+    pub(crate) fn wrong(&self, node: &Node, setting: &Setting, why: &str) -> InstallationError {
         let name = self.dialect.name(&setting.0);
         InstallationError::line(self.file, node.line, format!("`{name}` {why}"))
     }
 
-    /// What is at a setting, or above it and not known; and how many of its keys lead there.
+    /// The value of a setting, or the unknown value above it; and how many of its keys lead there.
     fn find(&self, setting: &Setting) -> (Option<&Node>, usize) {
         let mut node = &self.root;
         for (keys, key) in setting.0.iter().enumerate() {
-            if Self::unread(node).is_some() {
+            if Self::unknown_reason(node).is_some() {
                 return (Some(node), keys);
             }
             match node.get(key) {

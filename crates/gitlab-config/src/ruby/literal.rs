@@ -1,4 +1,4 @@
-//! Values that are written out.
+//! Literals.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::Reader;
 use super::cursor::is_word;
 use super::skip::{End, Skip};
 use super::text::{self, Percent};
-use crate::installation::node::{DEEPEST, Node, Value, Why};
+use crate::node::{DEEPEST, Node, UnknownReason, Value};
 
 impl Reader<'_> {
-    /// The value that begins here, and all of the expression that it is a part of.
+    /// Reads the value that begins here, and skips the rest of its expression.
     pub(super) fn value(&mut self, depth: usize, end: End) -> Node {
         let line = self.cursor.line();
         let literal = if depth > DEEPEST { None } else { self.literal(depth) };
@@ -17,8 +17,8 @@ impl Reader<'_> {
         let ends = end.is_next(&mut self.cursor);
         let value = match literal {
             Some(value) if ends => value,
-            Some(_) if self.is_modified() => Value::Unread(Why::Conditional),
-            _ => Value::Unread(Why::Calculated),
+            Some(_) if self.is_modified() => Value::Unknown(UnknownReason::Conditional),
+            _ => Value::Unknown(UnknownReason::Calculated),
         };
         if !ends {
             Skip::after('=', end).run(&mut self.cursor, &mut self.blocks);
@@ -32,7 +32,7 @@ impl Reader<'_> {
         matches!(ahead.word(), Some("if" | "unless"))
     }
 
-    /// What is written out here; `None` if that is something else, or has something else in it.
+    /// The literal that begins here; `None` if there is another expression, or one inside the literal.
     fn literal(&mut self, depth: usize) -> Option<Value> {
         match self.cursor.peek()? {
             '\'' | '"' | '`' => text::quoted(&mut self.cursor).map(Value::Text),
@@ -103,7 +103,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The pairs of a hash, whose opening bracket has been passed.
+    /// The pairs of a hash, after its opening brace.
     pub(super) fn map(&mut self, depth: usize, close: char) -> Option<Value> {
         let mut pairs = Some(BTreeMap::new());
         loop {
@@ -123,7 +123,7 @@ impl Reader<'_> {
                     pairs.insert(key, value);
                 }
             } else {
-                // What another hash brings in may change any key.
+                // A hash that is merged in may change any key.
                 pairs = None;
                 Skip::after(',', End::Element).run(&mut self.cursor, &mut self.blocks);
             }
@@ -131,7 +131,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A key with what follows it: `'a' =>`, `:a =>`, `a:`, or `'a':`.
+    /// A key and the sign after it: `'a' =>`, `:a =>`, `a:`, or `'a':`.
     fn key(&mut self) -> Option<String> {
         let start = self.cursor;
         let (key, may_be_label) = match start.peek()? {

@@ -1,11 +1,11 @@
-//! Which places have a bucket, and how it is reached.
+//! Which types of objects have a bucket, and how it is reached.
 
 use super::*;
 
 const AWS: &str = "{ 'provider' => 'AWS', 'use_iam_profile' => true }";
 
 #[test]
-fn buckets_of_the_consolidated_form() {
+fn buckets_in_the_consolidated_form() {
     let all = format!(
         "gitlab_rails['object_store']['enabled'] = true\n\
          gitlab_rails['object_store']['connection'] = {AWS}\n\
@@ -16,30 +16,30 @@ fn buckets_of_the_consolidated_form() {
         "gitlab_rails['pages_object_store_enabled'] = true\ngitlab_rails['pages_object_store_connection'] = {AWS}\n"
     );
     let with = |more: &str| buckets(&rb(&format!("{all}{more}")));
-    let (lfs, pages) = ((Shelf::Lfs, "b/all/lfs".to_owned()), (Shelf::Pages, "p".to_owned()));
+    let (lfs, pages) = ((ObjectType::Lfs, "b/all/lfs".to_owned()), (ObjectType::Pages, "p".to_owned()));
     assert_eq!(with(""), [lfs.clone(), pages.clone()]);
     assert_eq!(
         with("gitlab_rails['object_store']['objects']['pages']['enabled'] = false"),
         std::slice::from_ref(&lfs)
     );
     assert_eq!(with("gitlab_rails['object_store']['enabled'] = false"), []);
-    assert_eq!(with(&own), [lfs.clone(), (Shelf::Pages, "pages".to_owned())]);
+    assert_eq!(with(&own), [lfs.clone(), (ObjectType::Pages, "pages".to_owned())]);
     // Pages need a connection of their own for that.
     assert_eq!(with("gitlab_rails['pages_object_store_enabled'] = true"), [lfs, pages]);
-    // Whatever else has settings of its own makes GitLab forget the rest.
+    // Settings of any other type alone make GitLab ignore the consolidated form.
     let uploads = own.replace("pages", "uploads");
-    assert_eq!(with(&uploads), [(Shelf::Uploads, "uploads".to_owned())]);
+    assert_eq!(with(&uploads), [(ObjectType::Uploads, "uploads".to_owned())]);
     let nested = format!(
         "gitlab_rails['object_store'] = {{ enabled: true, connection: {AWS}, objects: {{ lfs: {{ bucket: 'b' }} }} }}"
     );
-    assert_eq!(buckets(&rb(&nested)), [(Shelf::Lfs, "b".to_owned())]);
+    assert_eq!(buckets(&rb(&nested)), [(ObjectType::Lfs, "b".to_owned())]);
     let without = "gitlab_rails['object_store']['enabled'] = true\n\
                    gitlab_rails['object_store']['objects']['lfs']['bucket'] = 'b'\n";
     assert_eq!(buckets(&rb(without)), []);
 }
 
 #[test]
-fn buckets_of_each_place() {
+fn buckets_in_the_storage_specific_form() {
     let names = [
         ("artifacts", "artifacts"),
         ("lfs", "lfs-objects"),
@@ -51,19 +51,19 @@ fn buckets_of_each_place() {
         ("external_diffs", "external-diffs"),
         ("pages", "pages"),
     ];
-    for (shelf, (name, bucket)) in Shelf::ALL.into_iter().zip(names) {
+    for (object_type, (name, bucket)) in ObjectType::ALL.into_iter().zip(names) {
         let text = format!(
             "gitlab_rails['{name}_object_store_enabled'] = true\n\
              gitlab_rails['{name}_object_store_connection'] = {AWS}\n"
         );
-        assert_eq!(buckets(&rb(&text)), [(shelf, bucket.to_owned())]);
+        assert_eq!(buckets(&rb(&text)), [(object_type, bucket.to_owned())]);
         let with_name = format!("{text}gitlab_rails['{name}_object_store_remote_directory'] = 'x/y/'\n");
-        assert_eq!(buckets(&rb(&with_name)), [(shelf, "x/y".to_owned())]);
+        assert_eq!(buckets(&rb(&with_name)), [(object_type, "x/y".to_owned())]);
         let yaml = format!(
             "{name}:\n  object_store:\n    enabled: true\n    remote_directory: x\n    bucket_prefix: y\n    \
              connection: {{provider: AWS, use_iam_profile: true}}\n"
         );
-        assert_eq!(buckets(&yml(&yaml)), [(shelf, "x/y".to_owned())]);
+        assert_eq!(buckets(&yml(&yaml)), [(object_type, "x/y".to_owned())]);
     }
 }
 
@@ -73,7 +73,7 @@ fn a_later_file_overlays_an_earlier_one() {
         "gitlab_rails['lfs_object_store_enabled'] = true\ngitlab_rails['lfs_object_store_connection'] = {AWS}\n"
     ));
     let silent = read(enabled.clone(), "b.rb", "gitlab_rails['artifacts_path'] = '/a'").unwrap();
-    assert_eq!(buckets(&silent), [(Shelf::Lfs, "lfs-objects".to_owned())]);
+    assert_eq!(buckets(&silent), [(ObjectType::Lfs, "lfs-objects".to_owned())]);
     let disabled = read(enabled, "b.rb", "gitlab_rails['lfs_object_store_enabled'] = false").unwrap();
     assert_eq!(buckets(&disabled), []);
 }
@@ -119,16 +119,16 @@ fn connections() {
             "gitlab_rails['lfs_object_store_enabled'] = true\ngitlab_rails['lfs_object_store_connection'] = {{ {hash} }}\n"
         );
         let installation = rb(&text);
-        assert_eq!(connection(&installation, Shelf::Lfs), expected);
+        assert_eq!(connection(&installation, ObjectType::Lfs), expected);
         assert_eq!(installation.notes, [""; 0]);
     }
 }
 
 #[test]
-fn connections_that_are_not_understood_are_passed_over() {
+fn connections_that_are_not_understood_are_ignored() {
     let cases = [
         ("{ provider: 'AWS', aws_access_key_id: 'KEY' }", "has neither both keys nor `use_iam_profile`"),
-        ("{ provider: 'Rackspace' }", "has the provider \"Rackspace\", which is not known here"),
+        ("{ provider: 'Rackspace' }", "has the provider \"Rackspace\", which is not supported"),
         ("{ region: 'x' }", "has no `provider`"),
         ("{ provider: 'Google' }", "has neither a key nor `google_application_default`"),
         ("{ provider: 'AzureRM' }", "has no `azure_storage_account_name`"),
@@ -139,8 +139,8 @@ fn connections_that_are_not_understood_are_passed_over() {
         let installation =
             rb(&format!("gitlab_rails['lfs_object_store_enabled'] = true\n{setting} = {hash}\n"));
         let note = format!(
-            "gitlab.rb, line 2: `{setting}` {why}, so it was passed over: \
-             write `storages.gitlab-lfs-objects` into Stocktake's configuration instead"
+            "gitlab.rb, line 2: `{setting}` {why}, so it was ignored: \
+             set `storages.gitlab-lfs-objects` in Stocktake's configuration instead"
         );
         assert_eq!((buckets(&installation), installation.notes), (vec![], vec![note]), "{hash}");
     }

@@ -1,18 +1,24 @@
-//! Whole files, and settings one by one.
+//! Single settings; whole files are in `samples`.
 
 mod buckets;
 mod refused;
 mod samples;
 
 use std::fs;
+use std::path::Path;
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
+use stocktake_domain::ObjectType;
 use tempfile::TempDir;
 
-use super::*;
+use crate::*;
 
-/// What is known after a file of that name and text was read.
+/// The names of the folder of uploads in the Linux package.
+const OMNIBUS_UPLOADS: [&str; 2] =
+    ["/var/opt/gitlab/gitlab-rails/uploads", "/opt/gitlab/embedded/service/gitlab-rails/public/uploads"];
+
+/// The installation after a file of that name and text was read.
 fn read(installation: Installation, name: &str, text: &str) -> Result<Installation, String> {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join(name);
@@ -31,25 +37,25 @@ fn yml(text: &str) -> Installation {
     read(Installation::source(), "gitlab.yml", text).unwrap()
 }
 
-fn local(installation: &Installation, shelf: Shelf) -> String {
-    let folder = installation.places[&shelf].local.as_ref();
+fn local(installation: &Installation, object_type: ObjectType) -> String {
+    let folder = installation.files[&object_type].local.as_ref();
     folder.map(|folder| folder.display().to_string()).unwrap_or_default()
 }
 
 /// `name`, `name/prefix`, or nothing.
-fn bucket(installation: &Installation, shelf: Shelf) -> String {
-    let Some(bucket) = &installation.places[&shelf].object else { return String::new() };
+fn bucket(installation: &Installation, object_type: ObjectType) -> String {
+    let Some(bucket) = &installation.files[&object_type].object else { return String::new() };
     let parts: Vec<_> = [Some(bucket.name.clone()), bucket.prefix.clone()].into_iter().flatten().collect();
     parts.join("/")
 }
 
-fn buckets(installation: &Installation) -> Vec<(Shelf, String)> {
-    let all = Shelf::ALL.into_iter().map(|shelf| (shelf, bucket(installation, shelf)));
+fn buckets(installation: &Installation) -> Vec<(ObjectType, String)> {
+    let all = ObjectType::ALL.into_iter().map(|object_type| (object_type, bucket(installation, object_type)));
     all.filter(|(_, bucket)| !bucket.is_empty()).collect()
 }
 
-fn connection(installation: &Installation, shelf: Shelf) -> String {
-    let Some(bucket) = &installation.places[&shelf].object else { return String::new() };
+fn connection(installation: &Installation, object_type: ObjectType) -> String {
+    let Some(bucket) = &installation.files[&object_type].object else { return String::new() };
     match &bucket.connection {
         Connection::Aws { region, endpoint, path_style, credentials } => {
             let credentials = match credentials {
@@ -85,68 +91,71 @@ fn pair(name: &str, value: &str) -> (String, String) {
 #[test]
 fn what_is_built_in() {
     let omnibus = Installation::omnibus();
-    assert_eq!(local(&omnibus, Shelf::Artifacts), "/var/opt/gitlab/gitlab-rails/shared/artifacts");
-    assert_eq!(local(&omnibus, Shelf::Lfs), "/var/opt/gitlab/gitlab-rails/shared/lfs-objects");
-    assert_eq!(local(&omnibus, Shelf::ExternalDiffs), "/var/opt/gitlab/gitlab-rails/shared/external-diffs");
-    assert_eq!(local(&omnibus, Shelf::Uploads), "/var/opt/gitlab/gitlab-rails/uploads");
-    assert_eq!(omnibus.uploads_folders, crate::Storages::UPLOADS_FOLDERS[..2]);
+    assert_eq!(local(&omnibus, ObjectType::Artifacts), "/var/opt/gitlab/gitlab-rails/shared/artifacts");
+    assert_eq!(local(&omnibus, ObjectType::Lfs), "/var/opt/gitlab/gitlab-rails/shared/lfs-objects");
+    assert_eq!(
+        local(&omnibus, ObjectType::ExternalDiffs),
+        "/var/opt/gitlab/gitlab-rails/shared/external-diffs"
+    );
+    assert_eq!(local(&omnibus, ObjectType::Uploads), "/var/opt/gitlab/gitlab-rails/uploads");
+    assert_eq!(omnibus.uploads_folders, OMNIBUS_UPLOADS);
     assert_eq!(git(&omnibus), [pair("default", "/var/opt/gitlab/git-data/repositories")]);
     assert_eq!(buckets(&omnibus), []);
     let source = Installation::source();
-    assert_eq!(local(&source, Shelf::TerraformState), "/home/git/gitlab/shared/terraform_state");
-    assert_eq!(local(&source, Shelf::Uploads), "/home/git/gitlab/public/uploads");
-    assert_eq!(source.uploads_folders, crate::Storages::UPLOADS_FOLDERS[2..]);
+    assert_eq!(local(&source, ObjectType::TerraformState), "/home/git/gitlab/shared/terraform_state");
+    assert_eq!(local(&source, ObjectType::Uploads), "/home/git/gitlab/public/uploads");
+    assert_eq!(source.uploads_folders, ["/home/git/gitlab/public/uploads"]);
     assert_eq!(source.registry.unwrap().folder, Some("/home/git/gitlab/shared/registry".into()));
     let none = Installation::none();
-    assert_eq!(none.places.len(), Shelf::ALL.len());
+    assert_eq!(none.files.len(), ObjectType::ALL.len());
     assert!(none.git.is_empty() && none.registry.is_none() && none.uploads_folders.is_empty());
 }
 
 #[test]
 fn local_folders_by_their_settings() {
     let cases = [
-        ("gitlab_rails['shared_path'] = '/mnt/shared/'", Shelf::Pages, "/mnt/shared/pages"),
+        ("gitlab_rails['shared_path'] = '/mnt/shared/'", ObjectType::Pages, "/mnt/shared/pages"),
         (
             "gitlab_rails['artifacts_path'] = '/mnt/a'\ngitlab_rails['shared_path'] = '/s'",
-            Shelf::Artifacts,
+            ObjectType::Artifacts,
             "/mnt/a",
         ),
-        ("gitlab_rails['lfs_storage_path'] = '/mnt/a'", Shelf::Lfs, "/mnt/a"),
-        ("gitlab_rails['packages_storage_path'] = '/mnt/a'", Shelf::Packages, "/mnt/a"),
-        ("gitlab_rails['dependency_proxy_storage_path'] = '/mnt/a'", Shelf::DependencyProxy, "/mnt/a"),
-        ("gitlab_rails['terraform_state_storage_path'] = '/mnt/a'", Shelf::TerraformState, "/mnt/a"),
-        ("gitlab_rails['ci_secure_files_storage_path'] = '/mnt/a'", Shelf::CiSecureFiles, "/mnt/a"),
-        ("gitlab_rails['external_diffs_storage_path'] = '/mnt/a'", Shelf::ExternalDiffs, "/mnt/a"),
-        ("gitlab_rails['pages_path'] = '/mnt/a'", Shelf::Pages, "/mnt/a"),
+        ("gitlab_rails['lfs_storage_path'] = '/mnt/a'", ObjectType::Lfs, "/mnt/a"),
+        ("gitlab_rails['packages_storage_path'] = '/mnt/a'", ObjectType::Packages, "/mnt/a"),
+        ("gitlab_rails['dependency_proxy_storage_path'] = '/mnt/a'", ObjectType::DependencyProxy, "/mnt/a"),
+        ("gitlab_rails['terraform_state_storage_path'] = '/mnt/a'", ObjectType::TerraformState, "/mnt/a"),
+        ("gitlab_rails['ci_secure_files_storage_path'] = '/mnt/a'", ObjectType::CiSecureFiles, "/mnt/a"),
+        ("gitlab_rails['external_diffs_storage_path'] = '/mnt/a'", ObjectType::ExternalDiffs, "/mnt/a"),
+        ("gitlab_rails['pages_path'] = '/mnt/a'", ObjectType::Pages, "/mnt/a"),
         (
             "gitlab_rails['pages_path'] = '/b'\ngitlab_rails['pages_local_store_path'] = '/a'",
-            Shelf::Pages,
+            ObjectType::Pages,
             "/a",
         ),
-        ("gitlab_rails['uploads_directory'] = '/mnt/a'", Shelf::Uploads, "/mnt/a"),
-        ("gitlab_rails['uploads_storage_path'] = '/mnt/a'", Shelf::Uploads, "/mnt/a/uploads"),
+        ("gitlab_rails['uploads_directory'] = '/mnt/a'", ObjectType::Uploads, "/mnt/a"),
+        ("gitlab_rails['uploads_storage_path'] = '/mnt/a'", ObjectType::Uploads, "/mnt/a/uploads"),
         (
             "gitlab_rails['lfs_storage_path'] = nil",
-            Shelf::Lfs,
+            ObjectType::Lfs,
             "/var/opt/gitlab/gitlab-rails/shared/lfs-objects",
         ),
     ];
-    for (text, shelf, folder) in cases {
+    for (text, object_type, folder) in cases {
         let installation = rb(text);
-        assert_eq!(local(&installation, shelf), folder, "{text}");
+        assert_eq!(local(&installation, object_type), folder, "{text}");
         assert_eq!(installation.notes, [""; 0], "{text}");
     }
     let cases = [
-        ("shared: {path: /mnt/shared}", Shelf::ExternalDiffs, "/mnt/shared/external-diffs"),
-        ("artifacts: {path: /a}", Shelf::Artifacts, "/a"),
-        ("artifacts: {storage_path: /a}", Shelf::Artifacts, "/a"),
-        ("lfs: {storage_path: shared/lfs}", Shelf::Lfs, "/home/git/gitlab/shared/lfs"),
-        ("pages: {path: /a, local_store: {path: /b}}", Shelf::Pages, "/b"),
-        ("uploads: {storage_path: public/}", Shelf::Uploads, "/home/git/gitlab/public/uploads"),
-        ("uploads: {storage_path: /srv}", Shelf::Uploads, "/srv/uploads"),
+        ("shared: {path: /mnt/shared}", ObjectType::ExternalDiffs, "/mnt/shared/external-diffs"),
+        ("artifacts: {path: /a}", ObjectType::Artifacts, "/a"),
+        ("artifacts: {storage_path: /a}", ObjectType::Artifacts, "/a"),
+        ("lfs: {storage_path: shared/lfs}", ObjectType::Lfs, "/home/git/gitlab/shared/lfs"),
+        ("pages: {path: /a, local_store: {path: /b}}", ObjectType::Pages, "/b"),
+        ("uploads: {storage_path: public/}", ObjectType::Uploads, "/home/git/gitlab/public/uploads"),
+        ("uploads: {storage_path: /srv}", ObjectType::Uploads, "/srv/uploads"),
     ];
-    for (text, shelf, folder) in cases {
-        assert_eq!(local(&yml(text), shelf), folder, "{text}");
+    for (text, object_type, folder) in cases {
+        assert_eq!(local(&yml(text), object_type), folder, "{text}");
     }
 }
 
@@ -168,7 +177,7 @@ fn the_folder_of_uploads_has_the_names_that_lead_to_it() {
     }
     let rendered = "production: {uploads: {storage_path: /opt/gitlab/embedded/service/gitlab-rails/public}}";
     let installation = read(Installation::omnibus(), "gitlab.yml", rendered).unwrap();
-    assert_eq!(local(&installation, Shelf::Uploads), "/var/opt/gitlab/gitlab-rails/uploads");
+    assert_eq!(local(&installation, ObjectType::Uploads), "/var/opt/gitlab/gitlab-rails/uploads");
     let note = rb("gitlab_rails['uploads_base_dir'] = 'system'").notes.remove(0);
     assert!(note.starts_with("gitlab.rb, line 1: `gitlab_rails['uploads_base_dir']` is not below `uploads`"));
 }
@@ -177,15 +186,18 @@ fn the_folder_of_uploads_has_the_names_that_lead_to_it() {
 fn relative_paths_need_a_folder() {
     let text = "lfs: {storage_path: shared/lfs}";
     let installation = read(Installation::none(), "gitlab.yml", text).unwrap();
-    let note = "gitlab.yml, line 1: `lfs.storage_path` is relative to a folder that is not known, so it was passed over: \
-                write `storages.gitlab-lfs.root` into Stocktake's configuration instead";
-    assert_eq!((local(&installation, Shelf::Lfs).as_str(), installation.notes), ("", vec![note.to_owned()]));
+    let note = "gitlab.yml, line 1: `lfs.storage_path` is relative to an unknown folder, so it was ignored: \
+                set `storages.gitlab-lfs.root` in Stocktake's configuration instead";
+    assert_eq!(
+        (local(&installation, ObjectType::Lfs).as_str(), installation.notes),
+        ("", vec![note.to_owned()])
+    );
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("config")).unwrap();
     let file = folder.path().join("config/gitlab.yml");
     fs::write(&file, text).unwrap();
     let installation = Installation::none().read(&file).unwrap();
-    assert_eq!(local(&installation, Shelf::Lfs), folder.path().join("shared/lfs").display().to_string());
+    assert_eq!(local(&installation, ObjectType::Lfs), folder.path().join("shared/lfs").display().to_string());
 }
 
 #[test]
@@ -210,10 +222,10 @@ fn storages_of_gitaly() {
         let installation = rb(text);
         assert_eq!((git(&installation), installation.notes), (expected, vec![]), "{text}");
     }
-    let elsewhere = "repositories:\n  storages:\n    default: {gitaly_address: 'tcp://x:1', path: /var/opt/gitlab/repo}\n    \
+    let remote = "repositories:\n  storages:\n    default: {gitaly_address: 'tcp://x:1', path: /var/opt/gitlab/repo}\n    \
                      b: {gitaly_address: 'tcp://y:1'}\n    c: {gitaly_address: 'unix:/s', path: /mnt/c}\n";
     for before in [Installation::source(), Installation::none()] {
-        let installation = read(before, "gitlab.yml", elsewhere).unwrap();
+        let installation = read(before, "gitlab.yml", remote).unwrap();
         assert_eq!(git(&installation), [pair("c", "/mnt/c")]);
         let note = |line: usize, name: &str| {
             over_the_network(&format!("gitlab.yml, line {line}: `repositories.storages.{name}`"), name)
@@ -221,20 +233,20 @@ fn storages_of_gitaly() {
         assert_eq!(installation.notes, [note(4, "b"), note(3, "default")]);
     }
     let installation = yml("repositories: {storages: {b: {}}}");
-    let note = "gitlab.yml, line 1: `repositories.storages.b` does not say where the repositories lie, so it was passed over: \
-                write `storages.gitlab-git-b.root` into Stocktake's configuration instead";
+    let note = "gitlab.yml, line 1: `repositories.storages.b` does not say where the repositories are, so it was ignored: \
+                set `storages.gitlab-git-b.root` in Stocktake's configuration instead";
     assert_eq!(installation.notes, [note]);
 }
 
 fn over_the_network(setting: &str, name: &str) -> String {
     format!(
-        "{setting} is a Gitaly that is asked over the network: write into Stocktake's configuration, as \
-         `storages.gitlab-git-{name}.root`, where its repositories are mounted here"
+        "{setting} is a Gitaly that is reached over the network: set \
+         `storages.gitlab-git-{name}.root` in Stocktake's configuration to the folder where its repositories are mounted on this machine"
     )
 }
 
 #[test]
-fn a_gitaly_elsewhere_has_not_the_folder_that_is_built_in() {
+fn a_remote_gitaly_does_not_have_the_default_folder() {
     for (text, setting) in [
         (
             "git_data_dirs({ 'default' => { 'gitaly_address' => 'tcp://x:8075' } })",
@@ -249,8 +261,8 @@ fn a_gitaly_elsewhere_has_not_the_folder_that_is_built_in() {
         let note = over_the_network(&format!("gitlab.rb, line 1: `{setting}`"), "default");
         assert_eq!((git(&installation), installation.notes), (vec![], vec![note]), "{text}");
     }
-    // On the machine of a Gitaly that others ask over the network, its folder is named; a file read later, which
-    // Rails has, does not take it away.
+    // On the machine of a Gitaly that others reach over the network, its own settings name the folder; a `gitlab.yml`
+    // that is read later does not remove it.
     let both = "gitlab_rails['repositories_storages'] = { 'default' => { 'gitaly_address' => 'tcp://x:1' } }\n\
                 gitaly['configuration'] = { storage: [ { name: 'default', path: '/mnt/d' } ] }";
     let rendered = "repositories: {storages: {default: {gitaly_address: 'tcp://x:1', path: /gap}}}";
@@ -260,41 +272,45 @@ fn a_gitaly_elsewhere_has_not_the_folder_that_is_built_in() {
 
 #[test]
 fn the_registry() {
-    let place = |folder: Option<&str>, url: Option<&str>| RegistryPlace {
+    let storage = |folder: Option<&str>, url: Option<&str>| RegistryStorage {
         folder: folder.map(Into::into),
         api_url: url.map(ToOwned::to_owned),
     };
     let built_in = "/var/opt/gitlab/gitlab-rails/shared/registry";
     let cases = [
-        ("", place(Some(built_in), None), 0),
-        ("gitlab_rails['registry_path'] = '/mnt/r'", place(Some("/mnt/r"), None), 0),
+        ("", storage(Some(built_in), None), 0),
+        ("gitlab_rails['registry_path'] = '/mnt/r'", storage(Some("/mnt/r"), None), 0),
         (
             "gitlab_rails['registry_api_url'] = 'http://r:5000'",
-            place(Some(built_in), Some("http://r:5000")),
+            storage(Some(built_in), Some("http://r:5000")),
             0,
         ),
-        ("gitlab_rails['shared_path'] = '/s'", place(Some("/s/registry"), None), 0),
-        ("registry['storage'] = { 's3' => { 'bucket' => 'b' } }", place(None, None), 1),
-        ("registry['storage'] = { 'filesystem' => { 'rootdirectory' => '/r' } }", place(Some("/r"), None), 0),
-        ("registry['storage'] = x", place(None, None), 1),
-        ("registry['enabled'] = false", place(None, None), 0),
-        ("registry['enabled'] = true", place(Some(built_in), None), 0),
+        ("gitlab_rails['shared_path'] = '/s'", storage(Some("/s/registry"), None), 0),
+        ("registry['storage'] = { 's3' => { 'bucket' => 'b' } }", storage(None, None), 1),
+        (
+            "registry['storage'] = { 'filesystem' => { 'rootdirectory' => '/r' } }",
+            storage(Some("/r"), None),
+            0,
+        ),
+        ("registry['storage'] = x", storage(None, None), 1),
+        ("registry['enabled'] = false", storage(None, None), 0),
+        ("registry['enabled'] = true", storage(Some(built_in), None), 0),
         (
             "registry['enabled'] = false\ngitlab_rails['registry_api_url'] = 'http://r'",
-            place(None, Some("http://r")),
+            storage(None, Some("http://r")),
             0,
         ),
         (
             "registry['enabled'] = false\ngitlab_rails['registry_path'] = '/mnt/r'",
-            place(Some("/mnt/r"), None),
+            storage(Some("/mnt/r"), None),
             0,
         ),
-        ("registry['database'] = { 'enabled' => false }", place(Some(built_in), None), 0),
-        ("registry['database'] = { 'enabled' => true }", place(None, None), 1),
-        ("registry['database'] = { 'enabled' => 'prefer' }", place(None, None), 1),
+        ("registry['database'] = { 'enabled' => false }", storage(Some(built_in), None), 0),
+        ("registry['database'] = { 'enabled' => true }", storage(None, None), 1),
+        ("registry['database'] = { 'enabled' => 'prefer' }", storage(None, None), 1),
         (
             "registry['database'] = { 'enabled' => true }\ngitlab_rails['registry_api_url'] = 'http://r'",
-            place(None, Some("http://r")),
+            storage(None, Some("http://r")),
             0,
         ),
     ];
@@ -303,38 +319,38 @@ fn the_registry() {
         assert_eq!((installation.registry.unwrap(), installation.notes.len()), (registry, notes), "{text}");
     }
     let installation = read(Installation::none(), "gitlab.yml", "registry: {api_url: 'http://r'}").unwrap();
-    assert_eq!(installation.registry, Some(place(None, Some("http://r"))));
+    assert_eq!(installation.registry, Some(storage(None, Some("http://r"))));
 }
 
 #[test]
-fn what_is_passed_over_is_told_if_it_would_have_mattered() {
+fn what_is_ignored_is_noted_if_it_would_have_mattered() {
     let installation = rb("gitlab_rails['smtp_password'] = ENV['PASSWORD']\n\
          gitlab_rails['lfs_storage_path'] = ENV['LFS']\n\
          if true\n  gitlab_rails['artifacts_path'] = '/a'\nend\n\
          gitlab_rails['shared_path'] = \"/mnt/#{node}\"\n\
          from_file '/etc/gitlab/more.rb'\n");
-    let told = |line: usize, what: &str, hint: &str| {
+    let note = |line: usize, what: &str, hint: &str| {
         format!(
-            "gitlab.rb, line {line}: {what}, so it was passed over: write `{hint}` into Stocktake's configuration instead"
+            "gitlab.rb, line {line}: {what}, so it was ignored: set `{hint}` in Stocktake's configuration instead"
         )
     };
     assert_eq!(
         installation.notes,
         [
-            "gitlab.rb, line 7: `from_file` brings in what stands elsewhere, which was not read".to_owned(),
-            told(6, "`gitlab_rails['shared_path']` is calculated", "storages.gitlab-….root"),
-            told(
+            "gitlab.rb, line 7: `from_file` loads other settings, which were not read".to_owned(),
+            note(6, "`gitlab_rails['shared_path']` is calculated", "storages.gitlab-….root"),
+            note(
                 4,
-                "`gitlab_rails['artifacts_path']` holds under a condition only",
+                "`gitlab_rails['artifacts_path']` is set only under a condition",
                 "storages.gitlab-artifacts.root"
             ),
-            told(2, "`gitlab_rails['lfs_storage_path']` is calculated", "storages.gitlab-lfs.root"),
+            note(2, "`gitlab_rails['lfs_storage_path']` is calculated", "storages.gitlab-lfs.root"),
         ]
     );
     let whole = rb("gitlab_rails['object_store'] = JSON.parse(x)\n");
     assert_eq!(
         whole.notes,
-        [told(1, "`gitlab_rails['object_store']` is calculated", "storages.gitlab-…-objects")]
+        [note(1, "`gitlab_rails['object_store']` is calculated", "storages.gitlab-…-objects")]
     );
 }
 

@@ -1,14 +1,72 @@
-//! The hash that says how a bucket is reached.
+//! How a bucket is reached: the connection's hash, and what it means.
+
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::dialect::Setting;
-use super::error::InstallationError;
-use super::node::{Node, Value};
-use super::reading::Reading;
-use super::{AwsCredentials, Connection, GoogleCredentials};
+use crate::dialect::Setting;
+use crate::file::InstallationError;
+use crate::node::{Node, Value};
+use crate::settings_reader::SettingsReader;
 
-/// The keys that matter.
+/// How a bucket is reached.
+#[derive(Debug, Clone)]
+pub enum Connection {
+    /// S3, or a service with the same API.
+    Aws {
+        /// The region.
+        region: Option<String>,
+        /// The URL of the service, if it is not Amazon's.
+        endpoint: Option<String>,
+        /// Whether the bucket is a part of the URL's path instead of the host name.
+        path_style: bool,
+        /// The credentials.
+        credentials: AwsCredentials,
+    },
+    /// Google Cloud Storage.
+    Google {
+        /// The project.
+        project: Option<String>,
+        /// The credentials.
+        credentials: GoogleCredentials,
+    },
+    /// Azure Blob Storage.
+    Azure {
+        /// The storage account.
+        account: String,
+        /// The account's key; without one, the machine's identity is used.
+        access_key: Option<SecretString>,
+        /// The domain, if it is not `blob.core.windows.net`.
+        domain: Option<String>,
+    },
+}
+
+/// Credentials for S3.
+#[derive(Debug, Clone)]
+pub enum AwsCredentials {
+    /// A pair of keys.
+    Keys {
+        /// The access key, which is not secret.
+        id: String,
+        /// The secret key.
+        secret: SecretString,
+    },
+    /// The role of the machine.
+    IamProfile,
+}
+
+/// Credentials for Google Cloud Storage.
+#[derive(Debug, Clone)]
+pub enum GoogleCredentials {
+    /// A service account whose key is in this file.
+    KeyFile(PathBuf),
+    /// A service account with this key, which is JSON.
+    Key(SecretString),
+    /// The machine's default credentials.
+    ApplicationDefault,
+}
+
+/// The keys that are read.
 const KEYS: [&str; 17] = [
     "provider",
     "region",
@@ -29,47 +87,48 @@ const KEYS: [&str; 17] = [
     "azure_storage_domain",
 ];
 
-/// Amazon's own, which needs no endpoint.
+/// Amazon's own service, which needs no endpoint.
 const AMAZON: &str = "s3.amazonaws.com";
 
-/// Reads a connection; if it cannot be understood, it is passed over with a note.
-pub(super) fn read(
-    reading: &mut Reading<'_>,
+/// Reads a connection; one that cannot be understood is ignored with a note.
+pub(crate) fn read(
+    reader: &mut SettingsReader<'_>,
     setting: &Setting,
     hint: &str,
 ) -> Result<Option<Connection>, InstallationError> {
-    if !reading.is_said(setting) {
+    if !reader.is_set(setting) {
         return Ok(None);
     }
-    let Some(node) = reading.value(setting, hint) else { return Ok(None) };
+    let Some(node) = reader.value(setting, hint) else { return Ok(None) };
     let Value::Map(map) = &node.value else {
-        return Err(reading.wrong(&node, setting, "must be a hash"));
+        return Err(reader.wrong(&node, setting, "must be a hash"));
     };
-    let unread =
-        KEYS.iter().find_map(|key| map.get(*key).and_then(|node| Some((key, node, Reading::unread(node)?))));
-    if let Some((key, node, why)) = unread {
-        reading.pass_over(&setting.below(key), node.line, why.text(), hint);
+    let unknown = KEYS.iter().find_map(|key| {
+        map.get(*key).and_then(|node| Some((key, node, SettingsReader::unknown_reason(node)?)))
+    });
+    if let Some((key, node, why)) = unknown {
+        reader.ignore(&setting.below(key), node.line, why.text(), hint);
         return Ok(None);
     }
-    let mut hash = Hash { reading, node: &node, setting, hint };
+    let mut hash = Hash { reader, node: &node, setting, hint };
     match hash.connection()? {
         Ok(connection) => Ok(Some(connection)),
         Err(why) => {
-            reading.pass_over(setting, node.line, &why, hint);
+            reader.ignore(setting, node.line, &why, hint);
             Ok(None)
         }
     }
 }
 
-/// A connection's hash, all of whose keys that matter are known.
+/// A connection's hash, in which the values of all [`KEYS`] are known.
 struct Hash<'h, 'f> {
-    reading: &'h mut Reading<'f>,
+    reader: &'h mut SettingsReader<'f>,
     node: &'h Node,
     setting: &'h Setting,
     hint: &'h str,
 }
 
-/// Either what is asked for, or why there is none.
+/// Either the value, or why the connection cannot be used; an error if the file is malformed.
 type Understood<T> = Result<Result<T, String>, InstallationError>;
 
 impl Hash<'_, '_> {
@@ -81,7 +140,7 @@ impl Hash<'_, '_> {
             "aws" => self.aws(),
             "google" => self.google(),
             "azurerm" => self.azure(),
-            _ => Ok(Err(format!("has the provider {provider:?}, which is not known here"))),
+            _ => Ok(Err(format!("has the provider {provider:?}, which is not supported"))),
         }
     }
 
@@ -102,7 +161,7 @@ impl Hash<'_, '_> {
         }))
     }
 
-    /// The URL of another service than Amazon's, which may be given as the host only.
+    /// The URL of a service other than Amazon's, which may be given as a host name only.
     fn endpoint(&mut self) -> Result<Option<String>, InstallationError> {
         if let Some(endpoint) = self.text("endpoint")? {
             return Ok(Some(endpoint.trim_end_matches('/').to_owned()));
@@ -116,8 +175,8 @@ impl Hash<'_, '_> {
     fn google(&mut self) -> Understood<Connection> {
         let credentials = if let Some(node) = self.value("google_json_key_location") {
             let setting = self.setting.below("google_json_key_location");
-            let Some(file) = self.reading.path_of(&node, &setting, self.hint)? else {
-                return Ok(Err("names a file that is not known".to_owned()));
+            let Some(file) = self.reader.path_of(&node, &setting, self.hint)? else {
+                return Ok(Err("names a file relative to an unknown folder".to_owned()));
             };
             GoogleCredentials::KeyFile(file)
         } else if let Some(key) = self.secret("google_json_key_string")? {
@@ -144,7 +203,7 @@ impl Hash<'_, '_> {
 
     fn text(&self, key: &str) -> Result<Option<String>, InstallationError> {
         let value = self.value(key);
-        value.map(|node| self.reading.text_of(&node, &self.setting.below(key))).transpose()
+        value.map(|node| self.reader.text_of(&node, &self.setting.below(key))).transpose()
     }
 
     fn secret(&self, key: &str) -> Result<Option<SecretString>, InstallationError> {
@@ -152,6 +211,6 @@ impl Hash<'_, '_> {
     }
 
     fn flag(&mut self, key: &str) -> Result<bool, InstallationError> {
-        Ok(self.reading.flag(&self.setting.below(key), self.hint)?.unwrap_or(false))
+        Ok(self.reader.flag(&self.setting.below(key), self.hint)?.unwrap_or(false))
     }
 }

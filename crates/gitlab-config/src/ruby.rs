@@ -1,7 +1,7 @@
-//! `gitlab.rb`, which is a program: what of it is written out is read, and nothing is run.
+//! `gitlab.rb`, which is a Ruby program: its literals are read, and nothing is executed.
 //!
-//! Statements are taken one by one. An assignment of a value that is written out is kept; of one that is not, and
-//! of one in a branch, it is kept that there is one. All else is passed over.
+//! Statements are read one by one. An assignment of a literal is kept; an assignment of anything else, or inside a
+//! branch, becomes an unknown value. Everything else is skipped.
 
 mod cursor;
 mod literal;
@@ -12,40 +12,40 @@ mod text;
 
 use self::cursor::{Cursor, is_word};
 use self::skip::{End, Skip};
-use super::node::{DEEPEST, Node, Source, Value, Why};
+use crate::node::{DEEPEST, Document, Node, UnknownReason, Value};
 
-/// What a text of Ruby says.
-pub(super) fn source(text: &str) -> Source {
+/// The content of a `gitlab.rb`.
+pub(crate) fn document(text: &str) -> Document {
     let mut reader = Reader {
         cursor: Cursor::new(text),
         blocks: 0,
-        source: Source { root: Node::map(1), passed_over: Vec::new() },
+        document: Document { root: Node::map(1), ignored: Vec::new() },
     };
     while reader.statement() {}
-    reader.source
+    reader.document
 }
 
-/// Reads one statement after the other.
+/// Reads statements one by one.
 struct Reader<'t> {
     cursor: Cursor<'t>,
     /// How many blocks (branches, loops, methods) are open.
     blocks: usize,
-    source: Source,
+    document: Document,
 }
 
-/// What sets something that was set before.
+/// How a statement sets a variable.
 enum Set {
     /// `=`.
     Plain,
-    /// `||=`, which leaves what there is.
+    /// `||=`, which keeps an earlier value.
     IfUnset,
-    /// An operator, or a method, that makes something else of it.
+    /// An operator or a method that changes the earlier value.
     Changed,
-    /// Nothing is set.
+    /// It does not.
     Not,
 }
 
-/// Methods that change what they are called upon; so do those with an exclamation mark.
+/// Methods that change their receiver; those with an exclamation mark do so as well.
 const CHANGING: [&str; 9] =
     ["append", "clear", "concat", "delete", "merge", "push", "replace", "store", "update"];
 
@@ -62,7 +62,7 @@ impl Reader<'_> {
         let line = self.cursor.line();
         let Some(word) = self.cursor.word() else {
             let sign = self.cursor;
-            self.pass_over(Skip::after(' ', End::Statement));
+            self.skip(Skip::after(' ', End::Statement));
             if self.cursor.rest().len() == sign.rest().len() {
                 self.cursor.bump();
             }
@@ -73,14 +73,14 @@ impl Reader<'_> {
             "while" | "until" | "for" => self.open(true),
             "end" => {
                 self.blocks = self.blocks.saturating_sub(1);
-                self.pass_over(Skip::after('a', End::Statement));
+                self.skip(Skip::after('a', End::Statement));
             }
-            "else" | "elsif" | "when" | "in" | "rescue" | "ensure" => self.pass_over(Skip::of_loop(false)),
+            "else" | "elsif" | "when" | "in" | "rescue" | "ensure" => self.skip(Skip::of_loop(false)),
             "git_data_dirs" => self.git_data_dirs(line),
             "from_file" | "instance_eval" | "eval" | "load" => {
-                let why = format!("`{word}` brings in what stands elsewhere, which was not read");
-                self.source.passed_over.push((line, why));
-                self.pass_over(Skip::after('a', End::Statement));
+                let why = format!("`{word}` loads other settings, which were not read");
+                self.document.ignored.push((line, why));
+                self.skip(Skip::after('a', End::Statement));
             }
             _ => self.assignment(word, line),
         }
@@ -90,43 +90,47 @@ impl Reader<'_> {
     /// The head of a block.
     fn open(&mut self, is_loop: bool) {
         self.blocks += 1;
-        self.pass_over(Skip::of_loop(is_loop));
+        self.skip(Skip::of_loop(is_loop));
     }
 
-    fn pass_over(&mut self, skip: Skip) {
+    fn skip(&mut self, skip: Skip) {
         skip.run(&mut self.cursor, &mut self.blocks);
     }
 
     /// `name['key'][:key] = value`, if it is one.
     fn assignment(&mut self, name: &str, line: usize) {
         let Some(path) = self.path(name) else {
-            return self.pass_over(Skip::after('a', End::Statement));
+            return self.skip(Skip::after('a', End::Statement));
         };
         let set = self.set();
         let node = match set {
-            Set::Not => return self.pass_over(Skip::after('a', End::Statement)),
+            Set::Not => return self.skip(Skip::after('a', End::Statement)),
             Set::Plain | Set::IfUnset => {
                 self.cursor.blanks();
                 let blocks = self.blocks;
                 let node = self.value(0, End::Statement);
-                if blocks > 0 { Node::new(node.line, Value::Unread(Why::Conditional)) } else { node }
+                if blocks > 0 {
+                    Node::new(node.line, Value::Unknown(UnknownReason::Conditional))
+                } else {
+                    node
+                }
             }
             Set::Changed => {
-                self.pass_over(Skip::after('a', End::Statement));
-                Node::new(line, Value::Unread(Why::Calculated))
+                self.skip(Skip::after('a', End::Statement));
+                Node::new(line, Value::Unknown(UnknownReason::Calculated))
             }
         };
         match (set, path.as_slice()) {
             (Set::Changed, [root]) => {
-                let why = format!("`{root}` is changed as a whole, in a way that was not understood");
-                self.source.passed_over.push((line, why));
+                let why = format!("`{root}` is changed as a whole in a way that could not be understood");
+                self.document.ignored.push((line, why));
             }
             (Set::IfUnset, path) if self.is_set(path) => {}
-            (_, path) => self.source.root.put(path, node),
+            (_, path) => self.document.root.set(path, node),
         }
     }
 
-    /// The keys of what is set, the name first.
+    /// The keys of the variable, the name first.
     fn path(&mut self, name: &str) -> Option<Vec<String>> {
         let mut path = vec![name.to_owned()];
         while self.cursor.eat("[") {
@@ -144,7 +148,7 @@ impl Reader<'_> {
         Some(path)
     }
 
-    /// What is done with it, passed over if that is the sign of an assignment.
+    /// How the variable is set; moves past the operator of an assignment.
     fn set(&mut self) -> Set {
         self.cursor.spaces();
         if self.cursor.eat("||=") {
@@ -170,11 +174,11 @@ impl Reader<'_> {
     }
 
     fn is_set(&self, path: &[String]) -> bool {
-        let node = path.iter().try_fold(&self.source.root, |node, key| node.get(key));
+        let node = path.iter().try_fold(&self.document.root, |node, key| node.get(key));
         node.is_some_and(|node| !matches!(node.value, Value::Nil))
     }
 
-    /// `git_data_dirs({ 'name' => { 'path' => … } })`, which is a call and sets something all the same.
+    /// `git_data_dirs({ 'name' => { 'path' => … } })`, which is a method call that sets something.
     fn git_data_dirs(&mut self, line: usize) {
         let blocks = self.blocks;
         self.cursor.spaces();
@@ -182,11 +186,11 @@ impl Reader<'_> {
         self.cursor.blanks();
         let value = match (is_call, self.cursor.peek()) {
             (true, Some('{')) => self.value(0, End::Element).value,
-            (true, _) => self.map(0, ')').unwrap_or(Value::Unread(Why::Calculated)),
+            (true, _) => self.map(0, ')').unwrap_or(Value::Unknown(UnknownReason::Calculated)),
             (false, _) => self.value(0, End::Statement).value,
         };
-        self.pass_over(Skip::after('a', End::Statement));
-        let value = if blocks > 0 { Value::Unread(Why::Conditional) } else { value };
-        self.source.root.put(&["git_data_dirs".to_owned()], Node::new(line, value));
+        self.skip(Skip::after('a', End::Statement));
+        let value = if blocks > 0 { Value::Unknown(UnknownReason::Conditional) } else { value };
+        self.document.root.set(&["git_data_dirs".to_owned()], Node::new(line, value));
     }
 }

@@ -1,12 +1,12 @@
-//! A place in a text of Ruby.
+//! A position in a Ruby program.
 
-/// Where reading is. Copies are cheap, to look ahead.
+/// The position. It is cheap to copy, for looking ahead.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'t> {
     text: &'t str,
     at: usize,
     line: usize,
-    /// Where the text goes on after this line, whose here-documents have been read already.
+    /// Where the program continues after this line, if its here-documents have already been read.
     resume: Option<usize>,
 }
 
@@ -50,7 +50,7 @@ impl<'t> Cursor<'t> {
         Some(next)
     }
 
-    /// Passes over a text without line ends, if it is next.
+    /// Moves past a text without line breaks, if it is next.
     pub(super) fn eat(&mut self, text: &str) -> bool {
         let is_next = self.rest().starts_with(text);
         if is_next {
@@ -70,14 +70,14 @@ impl<'t> Cursor<'t> {
         rest.get(..end)
     }
 
-    /// Passes over what is between the words of a line.
+    /// Skips spaces and tabs.
     pub(super) fn spaces(&mut self) {
         let rest = self.rest();
         let end = rest.find(|next| !matches!(next, ' ' | '\t' | '\r'));
         self.at += end.unwrap_or(rest.len());
     }
 
-    /// Passes over spaces, line ends and comments.
+    /// Skips spaces, line breaks and comments.
     pub(super) fn blanks(&mut self) {
         loop {
             self.spaces();
@@ -93,26 +93,26 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// Passes over the rest of the line, without its end.
+    /// Skips the rest of the line, without its line break.
     pub(super) fn comment(&mut self) {
         let rest = self.rest();
         self.at += rest.find('\n').unwrap_or(rest.len());
     }
 
-    /// Goes to the end of the text.
+    /// Moves to the end of the program.
     pub(super) fn finish(&mut self) {
         self.resume = None;
         self.jump(self.text.len());
     }
 
-    /// Whether the text ends here: it does, or what follows is said to be something else than Ruby.
+    /// Whether the program ends here: at the end of the text or at `__END__`.
     pub(super) fn is_at_end(&self) -> bool {
         let rest = self.rest();
         let data = rest.strip_prefix("__END__").filter(|_| self.is_line_start());
         rest.is_empty() || data.is_some_and(|data| data.is_empty() || data.starts_with(['\n', '\r']))
     }
 
-    /// The lines of a here-document that is named in this line, up to the one that `is_end` knows.
+    /// The lines of a here-document that begins in this line, up to the one for which `is_end` is true.
     pub(super) fn document(&mut self, is_end: impl Fn(&str) -> bool) -> Vec<&'t str> {
         let after_line = || self.rest().find('\n').map(|end| self.at + end + 1);
         let mut at = self.resume.or_else(after_line).unwrap_or(self.text.len());
