@@ -1,4 +1,4 @@
-//! Who claims content of which no record knows: other rows of GitLab's, and GitLab's own programs.
+//! What claims content that no record has: other rows of GitLab, and GitLab's own programs.
 
 mod attachments;
 mod files;
@@ -9,29 +9,27 @@ mod repositories;
 use stocktake_domain::Location;
 use stocktake_domain::ports::{Claim, SourceError};
 
-use crate::database::Snapshot;
-use crate::error::refused;
-use crate::plan::Side;
-use crate::schema::{Part, Schema};
-use crate::settings::{Role, Storages};
+use crate::mapping::DbKind;
+use crate::schema::{TableColumns, Tables};
+use crate::settings::{StorageRole, Storages};
 
-/// A place that somebody may claim.
+/// A place that may be claimed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'p> {
-    /// Which of the places asked for it is.
+pub(crate) struct Unclaimed<'p> {
+    /// The index among the places that were asked for.
     index: usize,
     path: &'p str,
     /// The storage's name.
     storage: &'p str,
-    /// What the storage is to GitLab.
-    role: Role,
+    /// The role of the storage in GitLab.
+    role: StorageRole,
 }
 
-/// The places asked for, and what is known of them so far.
+/// The places that were asked for, and the answers so far.
 pub(crate) struct Claims<'p> {
     answers: Vec<Claim>,
     /// Those that only rows can claim.
-    open: Vec<Place<'p>>,
+    open: Vec<Unclaimed<'p>>,
 }
 
 impl<'p> Claims<'p> {
@@ -43,29 +41,29 @@ impl<'p> Claims<'p> {
             if roles.iter().any(|role| internal::is_internal(*role, path)) {
                 claims.settle(index, Claim::Internal);
             } else {
-                claims.open.extend(roles.into_iter().map(|role| Place { index, path, storage, role }));
+                claims.open.extend(roles.into_iter().map(|role| Unclaimed { index, path, storage, role }));
             }
         }
         claims
     }
 
-    /// Whether rows of a database must be asked.
-    pub(crate) fn needs(&self, side: Side) -> bool {
-        self.open.iter().any(|place| match side {
-            Side::Main => true,
-            Side::Ci => files::is_of_ci(place.role),
+    /// Whether rows of a database may claim a place.
+    pub(crate) fn needs(&self, db: DbKind) -> bool {
+        self.open.iter().any(|place| match db {
+            DbKind::Main => true,
+            DbKind::Ci => files::is_of_ci(place.role),
         })
     }
 
-    /// Asks the rows of a database.
-    pub(crate) async fn ask(
+    /// Finds the places that rows of a database claim.
+    pub(crate) async fn find(
         &mut self,
-        side: Side,
+        db: DbKind,
         tables: Tables<'_>,
         storages: &Storages,
     ) -> Result<(), SourceError> {
-        let mut claimed = files::claimed(side, tables, &self.open).await?;
-        if side == Side::Main {
+        let mut claimed = files::claimed(db, tables, &self.open).await?;
+        if db == DbKind::Main {
             claimed.extend(attachments::claimed(tables, &self.open).await?);
             claimed.extend(images::claimed(tables, &self.open).await?);
             claimed.extend(repositories::claimed(tables, storages, &self.open).await?);
@@ -88,26 +86,8 @@ impl<'p> Claims<'p> {
     }
 }
 
-/// A database at one moment.
-#[derive(Clone, Copy)]
-pub(crate) struct Tables<'s> {
-    pub(crate) snapshot: &'s Snapshot<'s>,
-    pub(crate) schema: &'s Schema,
-}
-
-impl Tables<'_> {
-    /// Whether these columns can be read. A table that this version of GitLab does not have claims nothing, but
-    /// of one that only must not be read nothing may be concluded.
-    fn has(&self, part: &Part) -> Result<bool, SourceError> {
-        if !self.schema.has(part) {
-            return Ok(false);
-        }
-        self.schema.check(part).map(|()| true).map_err(refused)
-    }
-}
-
-/// All that is read for claims.
-pub(crate) fn parts() -> impl Iterator<Item = Part> {
-    let beside = attachments::parts().chain(images::parts()).chain(repositories::parts());
-    files::parts().chain(beside)
+/// Everything that is read for claims.
+pub(crate) fn parts() -> impl Iterator<Item = TableColumns> {
+    let others = attachments::parts().chain(images::parts()).chain(repositories::parts());
+    files::parts().chain(others)
 }

@@ -1,4 +1,4 @@
-//! What a database says, as the port's errors.
+//! The database's errors as errors of the port.
 
 use std::error::Error as _;
 
@@ -6,40 +6,40 @@ use stocktake_domain::ports::SourceError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-/// The settings or the database are not as they must be.
+/// The settings or the database have to be changed.
 pub(crate) fn refused(why: impl Into<String>) -> SourceError {
     SourceError::Refused(why.into(), None)
 }
 
-/// No answer in time.
-pub(crate) fn silent() -> SourceError {
+/// No answer within the time-out.
+pub(crate) fn timed_out() -> SourceError {
     SourceError::Unavailable("the database did not answer in time".into())
 }
 
-/// Tells what waiting does not mend (rights, names, passwords) from all the rest.
-pub(crate) fn told(error: Error) -> SourceError {
-    let lasting = error.code().is_some_and(is_lasting);
-    // A value of another type than the schema was seen to have: no code, as the server did not say it.
-    let unread =
-        error.code().is_none() && error.source().is_some_and(<dyn std::error::Error>::is::<Unreadable>);
-    if lasting || unread {
+/// Distinguishes errors that persist (privileges, names, passwords) from those that may pass.
+pub(crate) fn source_error(error: Error) -> SourceError {
+    let persistent = error.code().is_some_and(is_persistent);
+    // A value of another type than the probed schema has: without a code, as it is not an error of the server.
+    let unexpected =
+        error.code().is_none() && error.source().is_some_and(<dyn std::error::Error>::is::<UnexpectedLength>);
+    if persistent || unexpected {
         let text = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
         return SourceError::Refused(text, Some(Box::new(error)));
     }
     SourceError::Unavailable(Box::new(error))
 }
 
-/// A value that is not of the type that the schema names.
+/// A value whose length does not fit the type in the schema.
 #[derive(Debug, thiserror::Error)]
-#[error("a value of {0} bytes where there is none of this length")]
-pub(crate) struct Unreadable(pub(crate) usize);
+#[error("a value has {0} bytes, which does not fit its column's type")]
+pub(crate) struct UnexpectedLength(pub(crate) usize);
 
-/// Classes 22 (data), 28 (who may come in), 3D (no such database), 42 (rights, tables and columns).
-fn is_lasting(code: &SqlState) -> bool {
+/// Classes 22 (data), 28 (authorization), 3D (no such database), 42 (privileges, tables and columns).
+fn is_persistent(code: &SqlState) -> bool {
     ["22", "28", "3D", "42"].iter().any(|class| code.code().starts_with(class))
 }
 
-/// Whether the schema is no longer what it was when it was looked at.
+/// Whether the schema has changed since it was probed.
 pub(crate) fn is_drift(error: &SourceError) -> bool {
     let SourceError::Refused(_, Some(source)) = error else { return false };
     let code = source.downcast_ref::<Error>().and_then(Error::code);
@@ -51,12 +51,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waiting_does_not_mend() {
-        assert!(is_lasting(&SqlState::INSUFFICIENT_PRIVILEGE));
-        assert!(is_lasting(&SqlState::INVALID_PASSWORD));
-        assert!(is_lasting(&SqlState::UNDEFINED_COLUMN));
-        assert!(!is_lasting(&SqlState::QUERY_CANCELED));
-        assert!(!is_lasting(&SqlState::T_R_SERIALIZATION_FAILURE));
-        assert!(!is_lasting(&SqlState::ADMIN_SHUTDOWN));
+    fn errors_that_persist() {
+        assert!(is_persistent(&SqlState::INSUFFICIENT_PRIVILEGE));
+        assert!(is_persistent(&SqlState::INVALID_PASSWORD));
+        assert!(is_persistent(&SqlState::UNDEFINED_COLUMN));
+        assert!(!is_persistent(&SqlState::QUERY_CANCELED));
+        assert!(!is_persistent(&SqlState::T_R_SERIALIZATION_FAILURE));
+        assert!(!is_persistent(&SqlState::ADMIN_SHUTDOWN));
     }
 }

@@ -6,67 +6,79 @@ use stocktake_domain::Model;
 use stocktake_domain::ports::{Readable, SourceError};
 
 use crate::claims;
+use crate::column::Field as _;
 use crate::database::{Database, Snapshot};
-use crate::field::Field as _;
-use crate::owners;
-use crate::plan::{Plan, Side};
-use crate::rows::PLANS;
-use crate::schema::{Part, Schema};
+use crate::lookups::{LFS_LINKS, RECORDED_PATHS, SNIPPETS};
+use crate::mapping::{DbKind, ModelMapping};
+use crate::rows::MAPPINGS;
+use crate::schema::{Schema, TableColumns, Tables};
+use crate::upload_owners;
 
-/// What both databases were found to have.
+/// The schemas of both databases, and the table of each model.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) main: Schema,
     pub(crate) ci: Schema,
-    models: HashMap<Model, Result<Home, Without>>,
+    models: HashMap<Model, Result<ModelTable, Missing>>,
 }
 
-/// Where a model's table is.
+/// The table of a model, and its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Home {
-    pub(crate) side: Side,
+pub(crate) struct ModelTable {
+    pub(crate) db: DbKind,
     pub(crate) table: &'static str,
 }
 
-/// Why a model has no home.
+/// Why a model has no table.
 #[derive(Debug, Clone)]
-enum Without {
+enum Missing {
     /// This version of GitLab does not have such a model.
     Model(String),
-    /// There is none that could be read.
+    /// There is none that can be read.
     Access(String),
 }
 
-/// Tables that every version of GitLab has: where none of them is seen, nothing follows from the lack of others.
+/// Tables that every version of GitLab has: if none of them is visible, nothing follows from the absence of others.
 const CORE: [&str; 5] = ["projects", "uploads", "lfs_objects", "routes", "namespaces"];
 
-/// All that is ever read, for looking at it and for granting the right to.
-pub(crate) fn all_parts() -> Vec<Part> {
-    let known = [crate::known::RECORDED_PATHS, crate::known::SNIPPETS, crate::known::LFS_LINKS];
-    let plans = PLANS.iter().flat_map(Plan::parts);
-    plans.chain(known).chain(owners::parts()).chain(claims::parts()).collect()
+/// Everything that is ever read, for probing it and for granting the privileges.
+pub(crate) fn all_parts() -> Vec<TableColumns> {
+    let mappings = MAPPINGS.iter().flat_map(ModelMapping::parts);
+    mappings
+        .chain([RECORDED_PATHS, SNIPPETS, LFS_LINKS])
+        .chain(upload_owners::parts())
+        .chain(claims::parts())
+        .collect()
 }
 
 impl Layout {
-    /// Looks at the databases. That of CI may be away: then it is only its own models that cannot be read.
-    pub(crate) async fn look(main: &Database, ci: Option<&Database>) -> Result<Self, SourceError> {
+    /// Probes the databases. If that of CI is unreachable, only its own models cannot be read.
+    pub(crate) async fn probe(main: &Database, ci: Option<&Database>) -> Result<Self, SourceError> {
         let parts = all_parts();
-        let (snapshot, schema) = look_into(main, &parts).await?;
+        let (snapshot, schema) = probe(main, &parts).await?;
         let second = match ci {
             None => Ok(None),
-            Some(ci) => look_into(ci, &parts).await.map(Some),
+            Some(ci) => probe(ci, &parts).await.map(Some),
         };
         let mut models = HashMap::new();
-        for plan in &PLANS {
-            let home = match (plan.side, &second) {
-                _ if is_strange(&schema) => Err(strange(Side::Main)),
-                (Side::Main, _) | (Side::Ci, Ok(None)) => only(plan, &schema),
-                (Side::Ci, Err(error)) => Err(away(error)),
-                (Side::Ci, Ok(Some((second, ci)))) => live(plan, (&snapshot, &schema), (second, ci)).await?,
+        for mapping in &MAPPINGS {
+            let found = match (mapping.db, &second) {
+                _ if is_not_gitlab(&schema) => Err(not_gitlab(DbKind::Main)),
+                (DbKind::Main, _) | (DbKind::Ci, Ok(None)) => only(mapping, &schema),
+                (DbKind::Ci, Err(error)) => Err(away(error)),
+                (DbKind::Ci, Ok(Some((second, ci)))) => {
+                    live(
+                        mapping,
+                        Tables { snapshot: &snapshot, schema: &schema },
+                        Tables { snapshot: second, schema: ci },
+                    )
+                    .await?
+                }
             };
             let ci = second.as_ref().ok().and_then(Option::as_ref).map(|(_, ci)| ci);
-            let home = home.and_then(|home| readable(plan, home, &schema, ci).map_err(Without::Access));
-            models.insert(plan.model, home);
+            let found =
+                found.and_then(|found| readable(mapping, found, &schema, ci).map_err(Missing::Access));
+            models.insert(mapping.model, found);
         }
         snapshot.end().await?;
         let ci = match second {
@@ -76,126 +88,137 @@ impl Layout {
         Ok(Self { main: schema, ci, models })
     }
 
-    /// Where a model is to be read, or why it cannot be.
-    pub(crate) fn home(&self, model: Model) -> Result<Home, String> {
-        self.look_up(model).map_err(|(Without::Model(why) | Without::Access(why))| why)
+    /// The table of a model, or why it cannot be read.
+    pub(crate) fn table(&self, model: Model) -> Result<ModelTable, String> {
+        self.find(model).map_err(|(Missing::Model(why) | Missing::Access(why))| why)
     }
 
-    fn look_up(&self, model: Model) -> Result<Home, Without> {
+    fn find(&self, model: Model) -> Result<ModelTable, Missing> {
         let found = self.models.get(&model).cloned();
-        found.unwrap_or_else(|| Err(Without::Access(format!("{model} was not looked at"))))
+        found.unwrap_or_else(|| Err(Missing::Access(format!("{model} was not probed"))))
     }
 
-    /// The same as the port tells it.
+    /// The same in the terms of the port.
     pub(crate) fn readable(&self, model: Model) -> Readable {
-        match self.look_up(model) {
-            Ok(Home { side: Side::Main, table }) => Readable::Yes { about: self.main.estimated(table) },
-            Ok(Home { side: Side::Ci, table }) => Readable::Yes { about: self.ci.estimated(table) },
-            Err(Without::Model(why)) => Readable::Absent(why),
-            Err(Without::Access(why)) => Readable::No(why),
+        match self.find(model) {
+            Ok(ModelTable { db: DbKind::Main, table }) => Readable::Yes { about: self.main.estimated(table) },
+            Ok(ModelTable { db: DbKind::Ci, table }) => Readable::Yes { about: self.ci.estimated(table) },
+            Err(Missing::Model(why)) => Readable::Absent(why),
+            Err(Missing::Access(why)) => Readable::No(why),
         }
     }
 }
 
-async fn look_into<'d>(
+async fn probe<'d>(
     database: &'d Database,
-    parts: &[Part],
+    parts: &[TableColumns],
 ) -> Result<(Snapshot<'d>, Schema), SourceError> {
     let snapshot = database.snapshot().await?;
     let mut schema = Schema::probe(&snapshot, parts).await?;
-    schema.find_filled(&snapshot, PLANS.iter().map(|plan| plan.states.part())).await?;
-    let tables: Vec<&str> = PLANS.iter().flat_map(|plan| plan.tables).copied().collect();
+    schema.find_filled(&snapshot, MAPPINGS.iter().map(|mapping| mapping.states.part())).await?;
+    let tables: Vec<&str> = MAPPINGS.iter().flat_map(|mapping| mapping.tables).copied().collect();
     schema.estimate(&snapshot, &tables).await?;
     Ok((snapshot, schema))
 }
 
-/// The home of a model, if its table and all that it leads to can be read.
-fn readable(plan: &Plan, home: Home, main: &Schema, ci: Option<&Schema>) -> Result<Home, String> {
-    let own = ci.filter(|_| home.side == Side::Ci).unwrap_or(main);
-    own.check(&plan.part(home.table))?;
-    plan.needs.iter().try_for_each(|part| main.check(part)).map(|()| home)
+/// The table of a model, if it and everything that its records depend on can be read.
+fn readable(
+    mapping: &ModelMapping,
+    found: ModelTable,
+    main: &Schema,
+    ci: Option<&Schema>,
+) -> Result<ModelTable, String> {
+    let own = ci.filter(|_| found.db == DbKind::Ci).unwrap_or(main);
+    own.check(&mapping.part(found.table))?;
+    mapping.lookups.iter().try_for_each(|part| main.check(part)).map(|()| found)
 }
 
-fn away(error: &SourceError) -> Without {
-    Without::Access(match error {
+fn away(error: &SourceError) -> Missing {
+    Missing::Access(match error {
         SourceError::Unavailable(cause) => format!("the database of CI is unreachable: {cause}"),
         SourceError::Refused(..) => format!("the database of CI: {error}"),
     })
 }
 
 /// Whether it does not look like GitLab's main database.
-fn is_strange(schema: &Schema) -> bool {
+fn is_not_gitlab(schema: &Schema) -> bool {
     !CORE.iter().any(|table| schema.has_table(table))
 }
 
-fn strange(side: Side) -> Without {
-    let (database, setting) = match side {
-        Side::Main => ("main database", "database_url"),
-        Side::Ci => ("database of CI", "ci_database_url"),
+fn not_gitlab(db: DbKind) -> Missing {
+    let (database, setting) = match db {
+        DbKind::Main => ("main database", "database_url"),
+        DbKind::Ci => ("database of CI", "ci_database_url"),
     };
-    Without::Access(format!(
-        "no table of GitLab's is seen in the {database}: {setting} must name GitLab's database, and the role \
+    Missing::Access(format!(
+        "no table of GitLab's is visible in the {database}: {setting} must name GitLab's database, and the role \
          needs USAGE on its schema"
     ))
 }
 
-fn present(plan: &Plan, schema: &Schema) -> Option<&'static str> {
-    plan.tables.iter().copied().find(|table| schema.has_table(table))
+fn present(mapping: &ModelMapping, schema: &Schema) -> Option<&'static str> {
+    mapping.tables.iter().copied().find(|table| schema.has_table(table))
 }
 
-fn absent(plan: &Plan) -> Without {
-    let table = plan.tables.first().copied().unwrap_or_default();
-    Without::Model(format!("GitLab's table {table} is not there: this version does not have it"))
+fn absent(mapping: &ModelMapping) -> Missing {
+    let table = mapping.tables.first().copied().unwrap_or_default();
+    Missing::Model(format!("GitLab's table {table} is not there: this version does not have it"))
 }
 
-fn locked(table: &str, side: Side) -> Without {
-    let advice = match side {
-        Side::Main => "database_url must name the main database",
-        Side::Ci => "ci_database_url must name the database of CI",
+fn locked(table: &str, db: DbKind) -> Missing {
+    let advice = match db {
+        DbKind::Main => "database_url must name the main database",
+        DbKind::Ci => "ci_database_url must name the database of CI",
     };
-    Without::Access(format!("GitLab's table {table} is a copy that is no longer written to here: {advice}"))
+    Missing::Access(format!("GitLab's table {table} is a copy that is no longer written to: {advice}"))
 }
 
 /// The table of the one database there is for the model.
-fn only(plan: &Plan, schema: &Schema) -> Result<Home, Without> {
-    let table = present(plan, schema).ok_or_else(|| absent(plan))?;
+fn only(mapping: &ModelMapping, schema: &Schema) -> Result<ModelTable, Missing> {
+    let table = present(mapping, schema).ok_or_else(|| absent(mapping))?;
     if schema.is_locked(table) {
-        return Err(locked(table, plan.side));
+        return Err(locked(table, mapping.db));
     }
-    Ok(Home { side: Side::Main, table })
+    Ok(ModelTable { db: DbKind::Main, table })
 }
 
-/// Which of two tables of the same name is the one that GitLab writes to: the one that is not locked, else the
-/// one that has come farther.
+/// Which of two tables of the same name GitLab writes to: the one that is not locked, else the one with the higher
+/// keys.
 async fn live(
-    plan: &Plan,
-    (main, of_main): (&Snapshot<'_>, &Schema),
-    (ci, of_ci): (&Snapshot<'_>, &Schema),
-) -> Result<Result<Home, Without>, SourceError> {
-    let usable = |schema: &Schema| present(plan, schema).filter(|table| !schema.is_locked(table));
-    let at_main = usable(of_main).map(|table| Home { side: Side::Main, table });
-    let at_ci = usable(of_ci).map(|table| Home { side: Side::Ci, table });
+    mapping: &ModelMapping,
+    main: Tables<'_>,
+    ci: Tables<'_>,
+) -> Result<Result<ModelTable, Missing>, SourceError> {
+    let usable = |schema: &Schema| present(mapping, schema).filter(|table| !schema.is_locked(table));
+    let at_main = usable(main.schema).map(|table| ModelTable { db: DbKind::Main, table });
+    let at_ci = usable(ci.schema).map(|table| ModelTable { db: DbKind::Ci, table });
     Ok(match (at_main, at_ci) {
-        (None, None) => Err(match present(plan, of_ci).or_else(|| present(plan, of_main)) {
-            Some(table) => locked(table, Side::Ci),
-            None if of_ci.is_empty() => strange(Side::Ci),
-            None => absent(plan),
+        (None, None) => Err(match present(mapping, ci.schema).or_else(|| present(mapping, main.schema)) {
+            Some(table) => locked(table, DbKind::Ci),
+            None if ci.schema.is_empty() => not_gitlab(DbKind::Ci),
+            None => absent(mapping),
         }),
-        (Some(home), None) | (None, Some(home)) => Ok(home),
+        (Some(table), None) | (None, Some(table)) => Ok(table),
         (Some(at_main), Some(at_ci)) => {
-            // What cannot be read is no candidate.
-            let of = |schema: &Schema, home: Home| schema.check(&plan.part(home.table)).is_ok();
-            if !of(of_main, at_main) || !of(of_ci, at_ci) {
-                return Ok(Ok(if of(of_main, at_main) { at_main } else { at_ci }));
+            // A table that cannot be read is no candidate.
+            let can_read =
+                |of: Tables<'_>, found: ModelTable| of.schema.check(&mapping.part(found.table)).is_ok();
+            if !can_read(main, at_main) || !can_read(ci, at_ci) {
+                return Ok(Ok(if can_read(main, at_main) { at_main } else { at_ci }));
             }
-            let (main, ci) = (last(main, plan, at_main.table).await?, last(ci, plan, at_ci.table).await?);
+            let main = last_key(main, mapping, at_main.table).await?;
+            let ci = last_key(ci, mapping, at_ci.table).await?;
             Ok(if main > ci { at_main } else { at_ci })
         }
     })
 }
 
-async fn last(snapshot: &Snapshot<'_>, plan: &Plan, table: &str) -> Result<Option<i64>, SourceError> {
-    let statement = format!("SELECT max({})::bigint FROM {table}", plan.key());
-    let keys = snapshot.rows(&statement, &[], |row| Option::<i64>::read(row, 0)).await?;
+async fn last_key(
+    tables: Tables<'_>,
+    mapping: &ModelMapping,
+    table: &str,
+) -> Result<Option<i64>, SourceError> {
+    let statement = format!("SELECT max({})::bigint FROM {table}", mapping.key());
+    let keys = tables.snapshot.rows(&statement, &[], |row| Option::<i64>::read(row, 0)).await?;
     Ok(keys.first().copied().flatten())
 }

@@ -1,36 +1,38 @@
-//! The database of a GitLab instance as a source of the catalogue: the port
-//! [`stocktake_domain::ports::Source`] over the tables of GitLab 16.11 to 19.
+//! A GitLab as the source of the catalogue: the port [`stocktake_domain::ports::Source`] over the database of GitLab
+//! 16.11 to 19, and [`stocktake_domain::ports::Authority`] over its HTTP API.
 //!
-//! Begin reading at `source.rs`; `rows.rs` and its modules say for each of the 19 models how its rows are read and
-//! where their content lies; `claims.rs` says whose is what lies beside it. The facts about GitLab's schema are in
-//! its own documentation and source, <https://gitlab.com/gitlab-org/gitlab>.
+//! Begin reading at `source.rs`. A page takes three forms: a row of the database, a typed row of its model
+//! (`mapping::ModelRow`, one type per model in `rows.rs` and its modules), and the record. What a record needs from
+//! other tables is looked up for the whole page at once (`lookups.rs`), as are the results of GitLab's own verification
+//! (`states.rs`). `claims.rs` finds out what claims content that no record has. The sources for the facts about GitLab's
+//! schema are its documentation and its code, <https://gitlab.com/gitlab-org/gitlab>.
 //!
-//! Only ever read: each look is one read-only transaction of a moment, over a batch in the order of a primary
-//! key, with a time-out for its statements. A replica that follows the primary will do. [`grants`] says what a
-//! role must be allowed to read, which is some columns of some tables.
+//! The databases are only read: in short read-only transactions (`database.rs`), each over a batch of rows in the order
+//! of the primary key, with a time-out for every statement. A streaming replica is enough. What a version of GitLab has
+//! is probed, not assumed (`schema.rs`, `layout.rs`); [`grants`] returns the privileges that a role needs, which are
+//! some columns of some tables.
 //!
-//! Apart from that, `authority.rs` asks a GitLab over its HTTP API whose a token is: the port
-//! [`stocktake_domain::ports::Authority`].
+//! `authority.rs` asks the GitLab's HTTP API which user a token belongs to.
 
 mod authority;
 mod claims;
+mod column;
 mod database;
 mod digest;
 mod error;
-mod field;
 mod grants;
-mod known;
 mod layout;
-mod owners;
+mod lookups;
+mod mapping;
+mod pages;
 mod path;
-mod plan;
-mod read;
 mod rows;
 mod schema;
 mod settings;
 mod source;
 mod states;
 mod tls;
+mod upload_owners;
 
 pub use authority::{AuthoritySettingsError, GitlabAuthority, GitlabAuthoritySettings};
 pub use grants::grants;

@@ -1,4 +1,4 @@
-//! The rows of the 19 models, and what each says of its record.
+//! The rows of the 19 models: how each is read, and which record it becomes.
 
 mod ci;
 mod files;
@@ -14,35 +14,35 @@ pub(crate) use repositories::{ContainerRepository, DesignRepository, GroupWiki, 
 pub(crate) use uploads::Upload;
 pub(crate) use versioned::{SnippetRepository, TerraformVersion};
 
-use crate::plan::{Plan, Table as _};
+use crate::mapping::{ModelMapping, ModelRow as _};
 
 /// How each model is read, in the order of their names.
-pub(crate) const PLANS: [Plan; 19] = [
-    JobArtifact::PLAN,
-    PipelineArtifact::PLAN,
-    SecureFile::PLAN,
-    ContainerRepository::PLAN,
-    DependencyProxyBlob::PLAN,
-    DependencyProxyManifest::PLAN,
-    DesignRepository::PLAN,
-    GroupWiki::PLAN,
-    LfsObject::PLAN,
-    MergeRequestDiff::PLAN,
-    NugetSymbol::PLAN,
-    PackageFile::PLAN,
-    PagesDeployment::PLAN,
-    ProjectRow::PLAN,
-    ProjectWiki::PLAN,
-    SnippetRepository::PLAN,
-    Attestation::PLAN,
-    TerraformVersion::PLAN,
-    Upload::PLAN,
+pub(crate) const MAPPINGS: [ModelMapping; 19] = [
+    JobArtifact::MAPPING,
+    PipelineArtifact::MAPPING,
+    SecureFile::MAPPING,
+    ContainerRepository::MAPPING,
+    DependencyProxyBlob::MAPPING,
+    DependencyProxyManifest::MAPPING,
+    DesignRepository::MAPPING,
+    GroupWiki::MAPPING,
+    LfsObject::MAPPING,
+    MergeRequestDiff::MAPPING,
+    NugetSymbol::MAPPING,
+    PackageFile::MAPPING,
+    PagesDeployment::MAPPING,
+    ProjectRow::MAPPING,
+    ProjectWiki::MAPPING,
+    SnippetRepository::MAPPING,
+    Attestation::MAPPING,
+    TerraformVersion::MAPPING,
+    Upload::MAPPING,
 ];
 
-/// The parts of a [`crate::plan::Table`] that are the same for all rows.
-macro_rules! table {
-    ($plan:expr) => {
-        const PLAN: $crate::plan::Plan = $plan;
+/// The parts of a [`crate::mapping::ModelRow`] that are the same for all rows.
+macro_rules! model_row {
+    ($mapping:expr) => {
+        const MAPPING: $crate::mapping::ModelMapping = $mapping;
 
         fn read(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
             Self::read(row)
@@ -54,7 +54,7 @@ macro_rules! table {
     };
 }
 
-use table;
+use model_row;
 
 #[cfg(test)]
 mod tests {
@@ -62,7 +62,7 @@ mod tests {
     use stocktake_domain::Model;
 
     #[test]
-    fn every_model_has_its_plan() {
-        assert_eq!(PLANS.map(|plan| plan.model), Model::ALL);
+    fn every_model_has_its_mapping() {
+        assert_eq!(MAPPINGS.map(|mapping| mapping.model), Model::ALL);
     }
 }

@@ -1,4 +1,4 @@
-//! What a database really has: tables, columns, rights and locks, looked at instead of assumed.
+//! The tables, columns, privileges and locks that a database really has, which are probed instead of assumed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,10 +6,11 @@ use stocktake_domain::ports::SourceError;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use crate::column::{Column, Field as _};
 use crate::database::{Snapshot, Value};
-use crate::field::{Column, Field as _};
+use crate::error::refused;
 
-/// The tables and columns that we know of, as far as they are there.
+/// The tables and columns that are read, as far as they exist.
 ///
 /// GitLab locks tables that live in its other database by triggers of this name
 /// (<https://docs.gitlab.com/administration/postgresql/multiple_databases/>).
@@ -25,7 +26,7 @@ const PROBE: &str = r"
     JOIN pg_type y ON y.oid = a.atttypid
     WHERE a.attname = ANY ($2)";
 
-/// About how many rows the tables have, by what the planner knows: of a partitioned one, its partitions together.
+/// The planner's estimates of the numbers of rows; of a partitioned table, the sum over its partitions.
 const ESTIMATES: &str = "
     SELECT t.name, sum(c.reltuples)::bigint
     FROM (SELECT name, to_regclass(quote_ident(name)) AS class FROM unnest($1) AS name) AS t
@@ -33,7 +34,7 @@ const ESTIMATES: &str = "
     JOIN pg_class c ON c.oid = parts.class AND c.relkind <> 'p' AND c.reltuples > 0
     GROUP BY t.name";
 
-/// The part of a database's schema that we know of.
+/// The part of a database's schema that is read.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
     tables: HashMap<String, Table>,
@@ -43,7 +44,7 @@ pub(crate) struct Schema {
 
 #[derive(Debug, Default)]
 struct Table {
-    /// No longer written to: a copy left from when the table lived here.
+    /// No longer written to: a copy that remains from before the table was moved to the other database.
     locked: bool,
     columns: HashMap<String, Present>,
 }
@@ -56,16 +57,16 @@ struct Present {
     indexed: bool,
 }
 
-/// A table with those of its columns that are read.
+/// A table and the columns of it that are read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
+pub(crate) struct TableColumns {
     pub(crate) table: &'static str,
     pub(crate) columns: &'static [Column],
 }
 
 impl Schema {
-    /// Looks at these tables and columns of a database.
-    pub(crate) async fn probe(snapshot: &Snapshot<'_>, parts: &[Part]) -> Result<Self, SourceError> {
+    /// Probes these tables and columns of a database.
+    pub(crate) async fn probe(snapshot: &Snapshot<'_>, parts: &[TableColumns]) -> Result<Self, SourceError> {
         let mut tables: Vec<&str> = parts.iter().map(|part| part.table).collect();
         tables.sort_unstable();
         tables.dedup();
@@ -84,11 +85,11 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Looks which of these tables have rows: those of GitLab's own verification have none without Geo.
+    /// Finds out which of these tables have rows: those of GitLab's own verification have none without Geo.
     pub(crate) async fn find_filled(
         &mut self,
         snapshot: &Snapshot<'_>,
-        parts: impl Iterator<Item = Part>,
+        parts: impl Iterator<Item = TableColumns>,
     ) -> Result<(), SourceError> {
         let readable: Vec<_> = parts.filter(|part| self.check(part).is_ok()).map(|part| part.table).collect();
         let each = readable
@@ -104,7 +105,7 @@ impl Schema {
         Ok(())
     }
 
-    /// Asks the planner about how many rows these tables have.
+    /// Reads the planner's estimates of the numbers of rows.
     pub(crate) async fn estimate(
         &mut self,
         snapshot: &Snapshot<'_>,
@@ -118,7 +119,7 @@ impl Schema {
         Ok(())
     }
 
-    /// About how many rows the table has; `None` if the planner does not know.
+    /// The estimated number of rows; `None` if the planner has no estimate.
     pub(crate) fn estimated(&self, table: &str) -> Option<u64> {
         self.estimates.get(table).copied()
     }
@@ -129,20 +130,20 @@ impl Schema {
         found.is_some_and(|column| column.indexed)
     }
 
-    /// Whether nothing was seen: the database was away.
+    /// Whether nothing was seen, because the database was unreachable.
     pub(crate) fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }
 
-    /// Whether the table is there with all columns that are needed, readable or not.
-    pub(crate) fn has(&self, part: &Part) -> bool {
+    /// Whether the table exists with all required columns, readable or not.
+    pub(crate) fn has(&self, part: &TableColumns) -> bool {
         self.tables.get(part.table).is_some_and(|table| {
-            let mut needed = part.columns.iter().filter(|column| column.needed);
-            needed.all(|column| table.columns.contains_key(column.name))
+            let mut required = part.columns.iter().filter(|column| column.required);
+            required.all(|column| table.columns.contains_key(column.name))
         })
     }
 
-    /// Whether the table had rows when it was looked at.
+    /// Whether the table had rows when it was probed.
     pub(crate) fn is_filled(&self, table: &str) -> bool {
         self.filled.contains(table)
     }
@@ -156,21 +157,21 @@ impl Schema {
         self.tables.get(table).is_some_and(|table| table.locked)
     }
 
-    /// Why these columns of the table cannot be read, if so.
-    pub(crate) fn check(&self, part: &Part) -> Result<(), String> {
-        let Part { table, columns } = part;
+    /// Why these columns of the table cannot be read, if they cannot.
+    pub(crate) fn check(&self, part: &TableColumns) -> Result<(), String> {
+        let TableColumns { table, columns } = part;
         let found = self.tables.get(*table).ok_or_else(|| format!("GitLab's table {table} is not there"))?;
         for column in *columns {
             let name = column.name;
             match found.columns.get(name) {
-                None if column.needed => return Err(format!("GitLab's table {table} has no column {name}")),
+                None if column.required => {
+                    return Err(format!("GitLab's table {table} has no column {name}"));
+                }
                 Some(Present { readable: false, .. }) => {
                     return Err(format!("the database's role may not read {table}.{name}"));
                 }
-                Some(Present { type_name, .. }) if !column.kind.accepts(type_name) => {
-                    return Err(format!(
-                        "{table}.{name} is of the type {type_name}, which is not known here"
-                    ));
+                Some(Present { type_name, .. }) if !column.data_type.accepts(type_name) => {
+                    return Err(format!("{table}.{name} is of the type {type_name}, which is not supported"));
                 }
                 None | Some(_) => {}
             }
@@ -178,14 +179,32 @@ impl Schema {
         Ok(())
     }
 
-    /// The columns for a `SELECT`, in their order, with NULL for those that are not there.
-    pub(crate) fn select(&self, part: &Part) -> String {
+    /// The columns for a `SELECT`, in their order, with NULL for those that do not exist.
+    pub(crate) fn select(&self, part: &TableColumns) -> String {
         let found = self.tables.get(part.table);
         let shown = part.columns.iter().map(|column| {
             let there = found.is_some_and(|table| table.columns.contains_key(column.name));
-            if there { format!("\"{}\"", column.name) } else { column.kind.null().to_owned() }
+            if there { format!("\"{}\"", column.name) } else { column.data_type.null().to_owned() }
         });
         shown.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A database at one moment, with what its schema is known to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'s> {
+    pub(crate) snapshot: &'s Snapshot<'s>,
+    pub(crate) schema: &'s Schema,
+}
+
+impl Tables<'_> {
+    /// Whether these columns can be read: `false` if this version of GitLab does not have them, an error if they exist
+    /// but the role may not read them, because then nothing follows from finding no row.
+    pub(crate) fn can_read(&self, part: &TableColumns) -> Result<bool, SourceError> {
+        if !self.schema.has(part) {
+            return Ok(false);
+        }
+        self.schema.check(part).map(|()| true).map_err(refused)
     }
 }
 

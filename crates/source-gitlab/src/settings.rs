@@ -1,4 +1,4 @@
-//! What an administrator says of the GitLab instance.
+//! The settings of the source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -7,26 +7,26 @@ use std::time::Duration;
 use secrecy::SecretString;
 use stocktake_domain::ObjectType;
 
-/// Where the database is, and under which names Stocktake knows the storages that its rows speak of.
+/// Where the database is, and the names that the instance's storages have in Stocktake.
 #[derive(Debug, Clone)]
 pub struct GitlabSettings {
     /// The URL of the main database, `postgres://…/gitlabhq_production`. `sslmode=require`, `verify-ca` or
-    /// `verify-full` ask for TLS, with certificates that `sslrootcert` or the system vouches for.
+    /// `verify-full` ask for TLS, with the authorities in `sslrootcert` or those of the system.
     pub database_url: SecretString,
     /// The URL of the database of CI, where an installation has a second one.
     pub ci_database_url: Option<SecretString>,
-    /// What the instance's storages are called here.
+    /// The names of the instance's storages.
     pub storages: Storages,
-    /// The most rows that one statement reads.
+    /// The largest number of rows that one statement reads.
     pub batch_size: NonZeroU32,
     /// How long one statement may take.
     pub statement_timeout: Duration,
 }
 
 impl GitlabSettings {
-    /// [`GitlabSettings::batch_size`] where nothing else is said.
+    /// [`GitlabSettings::batch_size`] by default.
     pub const BATCH_SIZE: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
-    /// [`GitlabSettings::statement_timeout`] where nothing else is said: as GitLab's own.
+    /// [`GitlabSettings::statement_timeout`] by default: that of GitLab itself.
     pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
     /// Settings with the defaults.
@@ -41,7 +41,7 @@ impl GitlabSettings {
     }
 }
 
-/// The two storages of one place; which of them holds a file is in its row.
+/// The two storages of one type of objects; a file's row says which of them holds it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stores {
     /// Stocktake's storage of the local folder.
@@ -50,36 +50,36 @@ pub struct Stores {
     pub object: Option<String>,
 }
 
-/// Which of Stocktake's storages hold what GitLab's rows speak of. What is left out makes the records that lie
-/// there invalid, with a text that names what is not configured.
+/// The storages in which the content of GitLab's rows is. The records in a storage that is left out fail with a message
+/// that names what is not configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Storages {
-    /// The places of files.
+    /// The storages of files.
     pub files: BTreeMap<ObjectType, Stores>,
-    /// The folder `public` of the installation, where local attestations lie beside `uploads`.
+    /// The folder `public` of the installation, in which local attestations are.
     pub public: Option<String>,
     /// Absolute paths of the local folder of [`ObjectType::Uploads`], without a slash at the end: rows of very
     /// old uploads contain absolute paths.
     pub uploads_folders: Vec<String>,
-    /// Git storages by the name that Gitaly and `projects.repository_storage` have for them.
+    /// Git storages by their names in Gitaly and `projects.repository_storage`.
     pub git: BTreeMap<String, String>,
     /// The container registry.
     pub registry: Option<String>,
 }
 
 impl Storages {
-    /// The storage of a file, by the row's store column; `uploader` is GitLab's class that keeps such files.
+    /// The storage of a file, by the row's store column; `uploader` is GitLab's class for such files.
     pub(crate) fn file(
         &self,
-        place: ObjectType,
+        object_type: ObjectType,
         store: Option<i64>,
         uploader: &str,
     ) -> Result<String, String> {
-        let stores = self.files.get(&place);
+        let stores = self.files.get(&object_type);
         match store {
             None | Some(LOCAL) => stores
                 .and_then(|stores| stores.local.clone())
-                .ok_or_else(|| format!("no local storage is configured for GitLab's {place}")),
+                .ok_or_else(|| format!("no local storage is configured for GitLab's {object_type}")),
             Some(OBJECT) => stores
                 .and_then(|stores| stores.object.clone())
                 .ok_or_else(|| format!("Object Storage is not enabled for {uploader}")),
@@ -94,45 +94,45 @@ impl Storages {
         single.chain(self.git.values()).cloned().collect()
     }
 
-    /// What the storage of this name is to GitLab; more than one thing, where places share a bucket.
-    pub(crate) fn roles(&self, name: &str) -> Vec<Role> {
+    /// The roles of a storage in GitLab; several where types of objects share a bucket.
+    pub(crate) fn roles(&self, name: &str) -> Vec<StorageRole> {
         let is = |storage: &Option<String>| storage.as_deref() == Some(name);
         let mut roles = Vec::new();
         for (object_type, Stores { local, object }) in &self.files {
-            roles.extend(is(local).then_some(Role::Folder(*object_type)));
-            roles.extend(is(object).then_some(Role::Bucket(*object_type)));
+            roles.extend(is(local).then_some(StorageRole::Folder(*object_type)));
+            roles.extend(is(object).then_some(StorageRole::Bucket(*object_type)));
         }
-        roles.extend(is(&self.public).then_some(Role::Public));
-        roles.extend(is(&self.registry).then_some(Role::Registry));
-        roles.extend(self.git.values().any(|storage| storage == name).then_some(Role::Git));
+        roles.extend(is(&self.public).then_some(StorageRole::Public));
+        roles.extend(is(&self.registry).then_some(StorageRole::Registry));
+        roles.extend(self.git.values().any(|storage| storage == name).then_some(StorageRole::Git));
         roles
     }
 
-    /// The storage of repositories that Gitaly calls so.
+    /// The storage for the Gitaly storage of this name.
     pub(crate) fn git(&self, name: &str) -> Result<String, String> {
         let known = self.git.get(name).cloned();
         known.ok_or_else(|| format!("the Git storage {name:?} is not configured"))
     }
 }
 
-/// What a storage is to GitLab.
+/// The role of a storage in GitLab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The local folder of a place.
+pub(crate) enum StorageRole {
+    /// The local folder of a type of objects.
     Folder(ObjectType),
-    /// The bucket of a place.
+    /// The bucket of a type of objects.
     Bucket(ObjectType),
     /// The folder `public`.
     Public,
-    /// A storage of Gitaly's.
+    /// A storage of Gitaly.
     Git,
     /// The container registry.
     Registry,
 }
 
-/// `file_store` of what lies on the local disk.
+/// `file_store` of a file on the local disk.
 pub(crate) const LOCAL: i64 = 1;
-/// `file_store` of what lies in object storage.
+/// `file_store` of a file in object storage.
 pub(crate) const OBJECT: i64 = 2;
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_column_decides_and_nothing_means_local() {
+    fn the_store_column_decides_and_null_means_local() {
         let stores = Stores { local: Some("disk".to_owned()), object: None };
         let storages = Storages { files: BTreeMap::from([(ObjectType::Lfs, stores)]), ..Storages::default() };
         let file = |object_type, store| storages.file(object_type, store, "LfsObjectUploader");

@@ -1,41 +1,42 @@
-//! The port, over one or two databases.
+//! The port `Source` over the one or two databases of a GitLab.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{Claim, Readable, Source, SourceError, SourcePage};
-use stocktake_domain::{Location, Model, RecordKey, Timestamp};
+use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
+use tracing::instrument;
 
-use crate::claims::{Claims, Tables};
+use crate::claims::Claims;
 use crate::database::Database;
 use crate::error::{is_drift, refused};
-use crate::known::{Known, Main, Wanted};
-use crate::layout::Layout;
-use crate::plan::{Side, Table};
-use crate::read::{Batch, Range, batch, page_statement};
+use crate::layout::{Layout, ModelTable};
+use crate::lookups::{LookupKeys, Lookups};
+use crate::mapping::{DbKind, ModelRow};
+use crate::pages::{Batch, Range, batch, page_statement};
 use crate::rows::{
     Attestation, ContainerRepository, DependencyProxyBlob, DependencyProxyManifest, DesignRepository,
     GroupWiki, JobArtifact, LfsObject, MergeRequestDiff, NugetSymbol, PackageFile, PagesDeployment,
     PipelineArtifact, ProjectRow, ProjectWiki, SecureFile, SnippetRepository, TerraformVersion, Upload,
 };
-use crate::schema::Schema;
+use crate::schema::{Schema, Tables};
 use crate::settings::{GitlabSettings, Storages};
-use crate::states::checksums;
+use crate::states::States;
 
-/// The database of a GitLab instance, or its two.
+/// The one or two databases of a GitLab instance.
 #[derive(Debug)]
 pub struct GitlabSource {
     main: Database,
     ci: Option<Database>,
     storages: Storages,
     batch_size: u32,
-    /// What the databases were found to have when last looked at.
+    /// The result of the last probe of the databases.
     layout: Mutex<Option<Arc<Layout>>>,
 }
 
 impl GitlabSource {
-    /// Reads the settings; connects to nothing yet.
+    /// Checks the settings; does not connect yet.
     pub fn new(settings: GitlabSettings) -> Result<Self, SourceError> {
         let GitlabSettings { database_url, ci_database_url, storages, batch_size, statement_timeout } =
             settings;
@@ -44,18 +45,19 @@ impl GitlabSource {
         Ok(Self { main, ci, storages, batch_size: batch_size.get(), layout: Mutex::default() })
     }
 
-    /// The statement that [`Source::page`] reads a model's own table with, for `EXPLAIN` and for measuring: `$1`
-    /// is the key to go on behind, `$2` the number of rows.
+    /// The statement with which [`Source::page`] reads a model's own table, for `EXPLAIN` and for measuring: `$1` is
+    /// the key after which to continue, `$2` the number of rows.
     pub async fn statement(&self, model: Model) -> Result<String, SourceError> {
         let layout = self.layout().await?;
-        let home = layout.home(model).map_err(refused)?;
-        let plan = crate::rows::PLANS.into_iter().find(|plan| plan.model == model);
-        let plan = plan.ok_or_else(|| refused(format!("{model} has no plan")))?;
-        Ok(page_statement(self.schema(&layout, home.side), &plan.part(home.table), plan.key(), ""))
+        let ModelTable { db, table } = layout.table(model).map_err(refused)?;
+        let mapping = crate::rows::MAPPINGS.into_iter().find(|mapping| mapping.model == model);
+        let mapping = mapping.ok_or_else(|| refused(format!("{model} has no mapping")))?;
+        Ok(page_statement(self.schema(&layout, db), &mapping.part(table), mapping.key(), ""))
     }
 
-    async fn look(&self) -> Result<Arc<Layout>, SourceError> {
-        let layout = Arc::new(Layout::look(&self.main, self.ci.as_ref()).await?);
+    /// Probes the databases, and keeps the result.
+    async fn probe(&self) -> Result<Arc<Layout>, SourceError> {
+        let layout = Arc::new(Layout::probe(&self.main, self.ci.as_ref()).await?);
         *self.layout.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&layout));
         Ok(layout)
     }
@@ -64,17 +66,23 @@ impl GitlabSource {
         let known = self.layout.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
             Some(layout) => Ok(layout),
-            None => self.look().await,
+            None => self.probe().await,
         }
     }
 
-    fn schema<'l>(&self, layout: &'l Layout, side: Side) -> &'l Schema {
-        if self.ci.is_some() && side == Side::Ci { &layout.ci } else { &layout.main }
+    fn schema<'l>(&self, layout: &'l Layout, db: DbKind) -> &'l Schema {
+        if self.ci.is_some() && db == DbKind::Ci { &layout.ci } else { &layout.main }
     }
 
-    /// What was seen of the schema is looked at again next time, once it does not hold any more.
+    /// Discards the layout, so that the databases are probed again by the next call.
     fn forget(&self) {
         *self.layout.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn forget_on_drift(&self, error: &SourceError) {
+        if is_drift(error) {
+            self.forget();
+        }
     }
 
     async fn read_any(&self, model: Model, range: Range<'_>) -> Result<SourcePage, SourceError> {
@@ -99,86 +107,83 @@ impl GitlabSource {
             Model::TerraformStateVersions => self.read::<TerraformVersion>(range).await,
             Model::Uploads => self.read::<Upload>(range).await,
         };
-        read.inspect_err(|error| {
-            if is_drift(error) {
-                self.forget();
-            }
-        })
+        read.inspect_err(|error| self.forget_on_drift(error))
     }
 
-    async fn read<T: Table>(&self, range: Range<'_>) -> Result<SourcePage, SourceError> {
+    /// Reads a page: the rows, what they depend on in other tables, and the states of GitLab's own verification; each
+    /// row becomes its record at once.
+    async fn read<T: ModelRow>(&self, range: Range<'_>) -> Result<SourcePage, SourceError> {
         let layout = self.layout().await?;
-        let home = layout.home(T::PLAN.model).map_err(|why| {
+        let ModelTable { db, table } = layout.table(T::MAPPING.model).map_err(|why| {
             self.forget();
             refused(why)
         })?;
-        let schema = self.schema(&layout, home.side);
-        let second = self.ci.as_ref().filter(|_| home.side == Side::Ci);
-        let snapshot = self.main.snapshot().await?;
-        let own = match second {
+        let ci = self.ci.as_ref().filter(|_| db == DbKind::Ci);
+        let main_snapshot = self.main.snapshot().await?;
+        let ci_snapshot = match ci {
             Some(ci) => Some(ci.snapshot().await?),
             None => None,
         };
-        let of_rows = own.as_ref().unwrap_or(&snapshot);
-        let Batch { rows, read_to } = batch::<T>(of_rows, schema, home, range).await?;
-        let mut wanted = Wanted::default();
+        let main = Tables { snapshot: &main_snapshot, schema: &layout.main };
+        let own = Tables {
+            snapshot: ci_snapshot.as_ref().unwrap_or(&main_snapshot),
+            schema: self.schema(&layout, db),
+        };
+        let Batch { rows, read_to } = batch::<T>(own, table, range).await?;
+        let mut keys = LookupKeys::default();
         for row in &rows {
-            row.want(&mut wanted);
+            row.add_keys(&mut keys);
         }
-        let main = Main { snapshot: &snapshot, schema: &layout.main };
-        // All rows behind the key before them, unless only some of them were asked for.
+        // These are all rows after the key, unless only those that were changed are read.
         let after = range.since.is_none().then_some(range.after);
-        let checksums = checksums(of_rows, schema, &rows, after);
-        let (mut checksums, known) = tokio::try_join!(checksums, Box::pin(Known::gather(&main, wanted)))?;
-        snapshot.end().await?;
-        if let Some(own) = own {
-            own.end().await?;
+        let states = States::read(own, &rows, after);
+        let (states, lookups) = tokio::try_join!(states, Box::pin(Lookups::find(main, keys)))?;
+        main_snapshot.end().await?;
+        if let Some(snapshot) = ci_snapshot {
+            snapshot.end().await?;
         }
-        let entries = rows.into_iter().map(|row| {
-            let key = row.key();
-            let facts = row.describe(&known, &self.storages);
-            let owner = known.path_of(facts.owner).cloned();
-            facts.entry(key, owner, checksums.remove(&key))
+        let records = rows.into_iter().map(|row| {
+            let source_checksum = states.checksum(&row);
+            SourceRecord { source_checksum, ..row.record(&lookups, &self.storages) }
         });
-        let rows = entries.collect();
-        Ok(SourcePage { rows, read_to: read_to.map(RecordKey::integer) })
+        Ok(SourcePage { rows: records.collect(), read_to: read_to.map(RecordKey::integer) })
     }
 
-    /// Asks who claims these places: first what follows from the places alone, then the rows.
+    /// Finds out who claims these places: first by the places alone, then by the rows.
     async fn claim_all(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
         let mut claims = Claims::of(places, &self.storages);
-        if claims.needs(Side::Main) {
+        if claims.needs(DbKind::Main) {
             let layout = self.layout().await?;
-            self.ask(&mut claims, Side::Main, &self.main, &layout.main).await?;
+            self.claim(&mut claims, DbKind::Main, &self.main, &layout.main).await?;
             match &self.ci {
-                // Nothing of it was seen when it was away: as long as it is, nothing can be said.
-                Some(ci) if claims.needs(Side::Ci) => {
-                    let layout = if layout.ci.is_empty() { self.look().await? } else { layout };
-                    self.ask(&mut claims, Side::Ci, ci, &layout.ci).await?;
+                // If it was unreachable, its schema is unknown: it has to be probed before anything can be concluded.
+                Some(ci) if claims.needs(DbKind::Ci) => {
+                    let layout = if layout.ci.is_empty() { self.probe().await? } else { layout };
+                    self.claim(&mut claims, DbKind::Ci, ci, &layout.ci).await?;
                 }
                 Some(_) => {}
-                None => self.ask(&mut claims, Side::Ci, &self.main, &layout.main).await?,
+                None => self.claim(&mut claims, DbKind::Ci, &self.main, &layout.main).await?,
             }
         }
         Ok(claims.answers())
     }
 
-    async fn ask(
+    async fn claim(
         &self,
         claims: &mut Claims<'_>,
-        side: Side,
+        db: DbKind,
         database: &Database,
         schema: &Schema,
     ) -> Result<(), SourceError> {
-        if !claims.needs(side) {
+        if !claims.needs(db) {
             return Ok(());
         }
         let snapshot = database.snapshot().await?;
-        claims.ask(side, Tables { snapshot: &snapshot, schema }, &self.storages).await?;
+        claims.find(db, Tables { snapshot: &snapshot, schema }, &self.storages).await?;
         snapshot.end().await
     }
 
-    /// No more rows than one statement may read, and at least one, or a reader would never come to the end.
+    /// No more rows than one statement may read, and at least one, or a caller would never reach the end.
     fn range<'r>(
         &self,
         after: Option<RecordKey>,
@@ -187,7 +192,7 @@ impl GitlabSource {
     ) -> Result<Range<'r>, SourceError> {
         let after = match after {
             None => i64::MIN,
-            Some(key) => key.as_integer().ok_or_else(|| refused(format!("{key} is no key of GitLab's")))?,
+            Some(key) => key.as_integer().ok_or_else(|| refused(format!("{key} is no key of GitLab")))?,
         };
         Ok(Range { after, limit: limit.clamp(1, self.batch_size), since })
     }
@@ -195,11 +200,13 @@ impl GitlabSource {
 
 #[async_trait]
 impl Source for GitlabSource {
+    #[instrument(name = "gitlab.survey", skip_all)]
     async fn survey(&self) -> Result<Vec<(Model, Readable)>, SourceError> {
-        let layout = self.look().await?;
+        let layout = self.probe().await?;
         Ok(Model::ALL.into_iter().map(|model| (model, layout.readable(model))).collect())
     }
 
+    #[instrument(name = "gitlab.page", skip_all, fields(%model, limit))]
     async fn page(
         &self,
         model: Model,
@@ -209,6 +216,7 @@ impl Source for GitlabSource {
         self.read_any(model, self.range(after, limit, None)?).await
     }
 
+    #[instrument(name = "gitlab.changed", skip_all, fields(%model, %since, limit))]
     async fn changed(
         &self,
         model: Model,
@@ -224,11 +232,8 @@ impl Source for GitlabSource {
         self.storages.names()
     }
 
+    #[instrument(name = "gitlab.claims", skip_all, fields(places = places.len()))]
     async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
-        self.claim_all(places).await.inspect_err(|error| {
-            if is_drift(error) {
-                self.forget();
-            }
-        })
+        self.claim_all(places).await.inspect_err(|error| self.forget_on_drift(error))
     }
 }

@@ -1,5 +1,5 @@
-//! Attachments of projects that are gone, whose rows are there still: of their records nobody can say any more where
-//! they lay, but of what lies there it can be said that it is theirs.
+//! Attachments of deleted projects whose rows still exist. The path of such a record is unknown, but a file can be
+//! recognized as the content of such a row.
 
 use std::collections::HashSet;
 
@@ -8,35 +8,37 @@ use stocktake_domain::ports::SourceError;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::Unclaimed;
 use super::files::below_hashed;
-use super::{Place, Tables};
+use crate::column::{Column, ColumnType, Field as _, required};
 use crate::database::Value;
-use crate::field::{Column, Field as _, Kind};
 use crate::path;
-use crate::plan::needed;
-use crate::schema::Part;
-use crate::settings::{LOCAL, Role};
+use crate::schema::{TableColumns, Tables};
+use crate::settings::{LOCAL, StorageRole};
 
 const COLUMNS: &[Column] = &[
-    needed("model_id", Kind::Integer),
-    needed("path", Kind::Text),
-    needed("uploader", Kind::Text),
-    needed("store", Kind::Integer),
+    required("model_id", ColumnType::Integer),
+    required("path", ColumnType::Text),
+    required("uploader", ColumnType::Text),
+    required("store", ColumnType::Integer),
 ];
 
-const UPLOADS: Part = Part { table: "uploads", columns: COLUMNS };
+const UPLOADS: TableColumns = TableColumns { table: "uploads", columns: COLUMNS };
 
-/// All that is read.
-pub(super) fn parts() -> impl Iterator<Item = Part> {
+/// Everything that is read.
+pub(super) fn parts() -> impl Iterator<Item = TableColumns> {
     [UPLOADS].into_iter()
 }
 
-/// The indexes of the places that rows claim. In a bucket, rows have whole paths, so that records have them too.
-pub(super) async fn claimed(tables: Tables<'_>, places: &[Place<'_>]) -> Result<HashSet<usize>, SourceError> {
-    let candidates = places.iter().filter(|place| place.role == Role::Folder(ObjectType::Uploads));
+/// The indexes of the places that rows claim. In a bucket, rows have complete keys, so that their records have them too.
+pub(super) async fn claimed(
+    tables: Tables<'_>,
+    places: &[Unclaimed<'_>],
+) -> Result<HashSet<usize>, SourceError> {
+    let candidates = places.iter().filter(|place| place.role == StorageRole::Folder(ObjectType::Uploads));
     let candidates: Vec<_> =
         candidates.filter_map(|place| Some((place.index, attachment(place.path)?))).collect();
-    if candidates.is_empty() || !tables.has(&UPLOADS)? {
+    if candidates.is_empty() || !tables.can_read(&UPLOADS)? {
         return Ok(HashSet::new());
     }
     let paths: Vec<&str> = candidates.iter().map(|(_, (_, path))| *path).collect();
@@ -53,7 +55,7 @@ pub(super) async fn claimed(tables: Tables<'_>, places: &[Place<'_>]) -> Result<
     Ok(claimed.map(|(index, _)| index).collect())
 }
 
-/// The hashed folder of an attachment, and its path within as rows have it.
+/// The hashed folder of an attachment, and its path within that, which is in its row.
 fn attachment(path: &str) -> Option<(&str, &str)> {
     below_hashed(path.strip_prefix("@hashed/")?)
 }

@@ -1,6 +1,6 @@
-//! Files that rows claim which are no records of a model.
+//! Files claimed by rows that are no records.
 //!
-//! The folders are those of `app/uploaders` in GitLab's source, where each class names its own.
+//! The folders are those that the classes in `app/uploaders` of GitLab's source define.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -10,42 +10,46 @@ use stocktake_domain::ports::SourceError;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::{Place, Tables};
+use super::Unclaimed;
+use crate::column::{Column, ColumnType, Field as _, required};
 use crate::database::Value;
-use crate::field::{Column, Field as _, Kind};
+use crate::mapping::DbKind;
 use crate::path;
-use crate::plan::{Side, needed};
-use crate::schema::Part;
-use crate::settings::{LOCAL, OBJECT, Role};
+use crate::schema::{TableColumns, Tables};
+use crate::settings::{LOCAL, OBJECT, StorageRole};
 
-/// Rows that have a file each.
+/// A table whose rows have a file each.
 struct Claimant {
-    side: Side,
+    db: DbKind,
     object_type: ObjectType,
     folder: Folder,
     table: &'static str,
-    /// What the folder is found by; the file's name; its store; the id that the folder is hashed by, where the
-    /// row has it.
+    /// The row's key or its folder; the file's name; its store; the id whose hash the folder is below, if the row has
+    /// it.
     columns: &'static [Column],
 }
 
-/// Where the row's file lies: in which folder.
+/// The folder of a row's file.
 #[derive(Clone, Copy)]
 enum Folder {
-    /// In the one that the row names.
+    /// The row contains it.
     Named,
-    /// Below the hashed folder of an id, in this one; `#` stands for the row's own id, `%` for that id.
+    /// This one, below the hashed folder of an id; `#` stands for the row's own id, `%` for that id.
     Hashed(&'static str),
 }
 
-const fn may(name: &'static str, kind: Kind) -> Column {
-    Column { name, kind, needed: false }
+const fn optional(name: &'static str, data_type: ColumnType) -> Column {
+    Column { name, data_type, required: false }
 }
 
-/// The columns of rows that name their folder.
+/// The columns of rows that contain their folder.
 macro_rules! named {
     ($key:literal) => {
-        &[needed($key, Kind::Text), needed("file", Kind::Text), may("file_store", Kind::Integer)]
+        &[
+            required($key, ColumnType::Text),
+            required("file", ColumnType::Text),
+            optional("file_store", ColumnType::Integer),
+        ]
     };
 }
 
@@ -53,20 +57,20 @@ macro_rules! named {
 macro_rules! hashed {
     ($key:literal, $file:literal, $store:literal $(, $root:literal)?) => {
         &[
-            needed($key, Kind::Integer),
-            needed($file, Kind::Text),
-            may($store, Kind::Integer),
-            $(needed($root, Kind::Integer),)?
+            required($key, ColumnType::Integer),
+            required($file, ColumnType::Text),
+            optional($store, ColumnType::Integer),
+            $(required($root, ColumnType::Integer),)?
         ]
     };
 }
 
 const CLAIMANTS: [Claimant; 20] =
     [
-        // SupplyChain::AttestationUploader: an attestation's second file, which no record has.
+        // SupplyChain::AttestationUploader: an attestation's second file, which is no record.
         of("slsa_attestations", Folder::Hashed("attestations/#"))
             .with(hashed!("id", "predicate_file", "predicate_file_store", "project_id"))
-            .on(Side::Main, ObjectType::Uploads),
+            .on(DbKind::Main, ObjectType::Uploads),
         // Packages::Helm::MetadataCacheUploader and Packages::Npm::MetadataCacheUploader: indexes of packages.
         of("packages_helm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
         of("packages_npm_metadata_caches", Folder::Named).with(named!("object_storage_key")),
@@ -96,27 +100,29 @@ const CLAIMANTS: [Claimant; 20] =
             .with(hashed!("id", "signed_file", "file_store", "group_id")),
         // Packages::Rubygems::SpecFileUploader: an index of gems.
         of("packages_rubygems_spec_files", Folder::Named).with(named!("object_storage_key")),
-        // VirtualRegistries: what was fetched from elsewhere, under the names that its tables have had.
-        fetched("virtual_registries_packages_maven_cached_responses"),
-        fetched("virtual_registries_packages_maven_cache_entries"),
-        fetched("virtual_registries_packages_maven_cache_remote_entries"),
-        fetched("virtual_registries_packages_npm_cache_entries"),
-        fetched("virtual_registries_packages_npm_cache_remote_entries"),
-        fetched("virtual_registries_container_cache_entries"),
-        fetched("virtual_registries_container_cache_remote_entries"),
-        // DeletedObjectUploader: artifacts whose row is gone already and whose file GitLab still has to delete.
-        of("ci_deleted_objects", Folder::Named).with(named!("store_dir")).on(Side::Ci, ObjectType::Artifacts),
+        // VirtualRegistries: cached upstream packages, under the names that the tables have had.
+        cached_upstream("virtual_registries_packages_maven_cached_responses"),
+        cached_upstream("virtual_registries_packages_maven_cache_entries"),
+        cached_upstream("virtual_registries_packages_maven_cache_remote_entries"),
+        cached_upstream("virtual_registries_packages_npm_cache_entries"),
+        cached_upstream("virtual_registries_packages_npm_cache_remote_entries"),
+        cached_upstream("virtual_registries_container_cache_entries"),
+        cached_upstream("virtual_registries_container_cache_remote_entries"),
+        // DeletedObjectUploader: artifacts whose row is deleted and whose file GitLab has yet to delete.
+        of("ci_deleted_objects", Folder::Named)
+            .with(named!("store_dir"))
+            .on(DbKind::Ci, ObjectType::Artifacts),
     ];
 
-/// Rows of packages, as most are.
+/// A table of packages, as most are.
 const fn of(table: &'static str, folder: Folder) -> Claimant {
-    Claimant { side: Side::Main, object_type: ObjectType::Packages, folder, table, columns: &[] }
+    Claimant { db: DbKind::Main, object_type: ObjectType::Packages, folder, table, columns: &[] }
 }
 
-/// Rows of virtual registries, which have the dependency proxy's place.
-const fn fetched(table: &'static str) -> Claimant {
+/// A table of virtual registries, which use the dependency proxy's storage.
+const fn cached_upstream(table: &'static str) -> Claimant {
     const COLUMNS: &[Column] = named!("object_storage_key");
-    of(table, Folder::Named).with(COLUMNS).on(Side::Main, ObjectType::DependencyProxy)
+    of(table, Folder::Named).with(COLUMNS).on(DbKind::Main, ObjectType::DependencyProxy)
 }
 
 impl Claimant {
@@ -124,44 +130,44 @@ impl Claimant {
         Self { columns, ..self }
     }
 
-    const fn on(self, side: Side, place: ObjectType) -> Self {
-        Self { side, object_type: place, ..self }
+    const fn on(self, db: DbKind, object_type: ObjectType) -> Self {
+        Self { db, object_type, ..self }
     }
 
-    const fn part(&self) -> Part {
-        Part { table: self.table, columns: self.columns }
+    const fn part(&self) -> TableColumns {
+        TableColumns { table: self.table, columns: self.columns }
     }
 
-    /// The store of the row whose file lies in a storage; `None` if no such file does.
-    fn store_of(&self, role: Role) -> Option<i64> {
+    /// The store of rows whose file is in a storage of this role; `None` if there are no such files.
+    fn store_of(&self, role: StorageRole) -> Option<i64> {
         match role {
-            Role::Folder(place) if place == self.object_type => Some(LOCAL),
-            Role::Bucket(place) if place == self.object_type => Some(OBJECT),
-            // Attestations, whose uploader takes the place of uploads, lie beside its local folder.
-            Role::Public if self.object_type == ObjectType::Uploads => Some(LOCAL),
+            StorageRole::Folder(of) if of == self.object_type => Some(LOCAL),
+            StorageRole::Bucket(of) if of == self.object_type => Some(OBJECT),
+            // The uploader of attestations uses the storage of uploads, but locally the folder `public`.
+            StorageRole::Public if self.object_type == ObjectType::Uploads => Some(LOCAL),
             _ => None,
         }
     }
 }
 
-/// Whether rows of the database of CI may claim what lies in such a storage.
-pub(super) fn is_of_ci(role: Role) -> bool {
-    CLAIMANTS.iter().any(|claimant| claimant.side == Side::Ci && claimant.store_of(role).is_some())
+/// Whether rows of the database of CI may claim content of a storage of this role.
+pub(super) fn is_of_ci(role: StorageRole) -> bool {
+    CLAIMANTS.iter().any(|claimant| claimant.db == DbKind::Ci && claimant.store_of(role).is_some())
 }
 
-/// All that is read.
-pub(super) fn parts() -> impl Iterator<Item = Part> {
+/// Everything that is read.
+pub(super) fn parts() -> impl Iterator<Item = TableColumns> {
     CLAIMANTS.iter().map(Claimant::part)
 }
 
 /// The indexes of the places that rows of this database claim.
 pub(super) async fn claimed(
-    side: Side,
+    db: DbKind,
     tables: Tables<'_>,
-    places: &[Place<'_>],
+    places: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
     let mut claimed = HashSet::new();
-    for claimant in CLAIMANTS.iter().filter(|claimant| claimant.side == side) {
+    for claimant in CLAIMANTS.iter().filter(|claimant| claimant.db == db) {
         match claimant.folder {
             Folder::Named => claimed.extend(claimant.named(tables, places).await?),
             Folder::Hashed(below) => claimed.extend(claimant.hashed(below, tables, places).await?),
@@ -170,11 +176,11 @@ pub(super) async fn claimed(
     Ok(claimed)
 }
 
-/// A place, and the row that it may be of: the row's key, the file's name and its store.
-type Candidate<'p, K> = (&'p Place<'p>, (K, String, i64));
+/// A place, and the row that may claim it: the row's key, the file's name and its store.
+type Candidate<'p, K> = (&'p Unclaimed<'p>, (K, String, i64));
 
 impl Claimant {
-    async fn named(&self, tables: Tables<'_>, places: &[Place<'_>]) -> Result<Vec<usize>, SourceError> {
+    async fn named(&self, tables: Tables<'_>, places: &[Unclaimed<'_>]) -> Result<Vec<usize>, SourceError> {
         let candidates = places.iter().filter_map(|place| {
             let (folder, file) = place.path.rsplit_once('/')?;
             Some((place, (folder.to_owned(), file.to_owned(), self.store_of(place.role)?)))
@@ -191,7 +197,7 @@ impl Claimant {
         &self,
         folder: &str,
         tables: Tables<'_>,
-        places: &[Place<'_>],
+        places: &[Unclaimed<'_>],
     ) -> Result<Vec<usize>, SourceError> {
         let candidates = places.iter().filter_map(|place| {
             let store = self.store_of(place.role)?;
@@ -204,13 +210,13 @@ impl Claimant {
         let keys: Value<'_> = (&keys, Type::INT8_ARRAY);
         let rows = self.rows(tables, &candidates, keys, |row| i64::read(row, 0)).await?;
         let claimed = candidates.iter().filter(|(place, row)| {
-            // Where the row does not have the id that its folder is hashed by, its own will do.
+            // If the row does not have the id whose hash the folder is below, its own id is enough.
             rows.get(row).is_some_and(|root| root.is_none_or(|root| is_below(place.path, root, folder)))
         });
         Ok(claimed.map(|(place, _)| place.index).collect())
     }
 
-    /// The rows that are candidates, each with the id that its folder is hashed by, if it has that.
+    /// The candidates' rows, each with the id whose hash its folder is below, if the row has it.
     async fn rows<K: Eq + Hash>(
         &self,
         tables: Tables<'_>,
@@ -220,7 +226,7 @@ impl Claimant {
     ) -> Result<HashMap<(K, String, i64), Option<i64>>, SourceError> {
         let part = self.part();
         let [key_column, file_column, _, rest @ ..] = self.columns else { return Ok(HashMap::new()) };
-        if candidates.is_empty() || !tables.has(&part)? {
+        if candidates.is_empty() || !tables.can_read(&part)? {
             return Ok(HashMap::new());
         }
         let names: Vec<&str> = candidates.iter().map(|(_, (_, file, _))| file.as_str()).collect();
@@ -241,7 +247,7 @@ impl Claimant {
     }
 }
 
-/// The hashed folder that a path begins with, and what is below it.
+/// The hashed folder at the beginning of a path, and the rest of the path.
 pub(super) fn below_hashed(path: &str) -> Option<(&str, &str)> {
     let mut ends = path.match_indices('/').map(|(end, _)| end);
     let (hashed, below) = ends.nth(2).and_then(|end| path.split_at_checked(end))?;
@@ -261,7 +267,7 @@ fn numbered<'p>(below: &'p str, folder: &str) -> Option<(i64, &'p str)> {
     for (expected, part) in folder.split('/').zip(&mut parts) {
         match expected {
             "#" => id = Some(part.parse().ok()?),
-            // What the number must be is seen once the row is known.
+            // Compared with the row's id by `is_below`.
             "%" => {}
             _ if expected == part => {}
             _ => return None,
@@ -270,7 +276,7 @@ fn numbered<'p>(below: &'p str, folder: &str) -> Option<(i64, &'p str)> {
     Some((id?, parts.next()?))
 }
 
-/// Whether a path begins with the hashed folder of this id and what follows from it.
+/// Whether a path begins with the hashed folder of this id, and contains the id wherever the folder has it.
 fn is_below(path: &str, root: i64, folder: &str) -> bool {
     let Some((hashed, below)) = below_hashed(path) else { return false };
     let mut parts = folder.split('/').zip(below.split('/'));

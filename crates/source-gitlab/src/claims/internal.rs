@@ -2,7 +2,7 @@
 
 use stocktake_domain::ObjectType;
 
-use crate::settings::Role;
+use crate::settings::StorageRole;
 
 /// Which places of a storage.
 enum At {
@@ -21,7 +21,7 @@ enum At {
 }
 
 /// Whether a storage is one of those that are meant.
-type Of = fn(Role) -> bool;
+type Of = fn(StorageRole) -> bool;
 
 /// Storages on disks and buckets, and what is GitLab's own in them.
 ///
@@ -59,7 +59,7 @@ const INTERNAL: [(Of, At); 15] = [
 ];
 
 /// Whether GitLab's programs keep it there.
-pub(super) fn is_internal(role: Role, path: &str) -> bool {
+pub(super) fn is_internal(role: StorageRole, path: &str) -> bool {
     INTERNAL.iter().any(|(is_of, at)| is_of(role) && at.has(path))
 }
 
@@ -79,32 +79,32 @@ impl At {
     }
 }
 
-fn is_folder(role: Role) -> bool {
-    matches!(role, Role::Folder(_))
+fn is_folder(role: StorageRole) -> bool {
+    matches!(role, StorageRole::Folder(_))
 }
 
-fn is_bucket(role: Role) -> bool {
-    matches!(role, Role::Bucket(_))
+fn is_bucket(role: StorageRole) -> bool {
+    matches!(role, StorageRole::Bucket(_))
 }
 
-fn is_uploads(role: Role) -> bool {
-    role == Role::Folder(ObjectType::Uploads)
+fn is_uploads(role: StorageRole) -> bool {
+    role == StorageRole::Folder(ObjectType::Uploads)
 }
 
-fn is_pages(role: Role) -> bool {
-    role == Role::Folder(ObjectType::Pages)
+fn is_pages(role: StorageRole) -> bool {
+    role == StorageRole::Folder(ObjectType::Pages)
 }
 
-fn is_git(role: Role) -> bool {
-    role == Role::Git
+fn is_git(role: StorageRole) -> bool {
+    role == StorageRole::Git
 }
 
-fn is_on_disk(role: Role) -> bool {
+fn is_on_disk(role: StorageRole) -> bool {
     is_folder(role) || is_git(role) || is_public(role)
 }
 
-fn is_public(role: Role) -> bool {
-    role == Role::Public
+fn is_public(role: StorageRole) -> bool {
+    role == StorageRole::Public
 }
 
 #[cfg(test)]
@@ -114,8 +114,8 @@ mod tests {
     #[test]
     fn what_is_gitlabs_own_and_what_is_not() {
         let hashed = crate::path::hashed(1);
-        let (lfs, uploads) = (Role::Folder(ObjectType::Lfs), Role::Folder(ObjectType::Uploads));
-        let bucket = Role::Bucket(ObjectType::Artifacts);
+        let (lfs, uploads) = (StorageRole::Folder(ObjectType::Lfs), StorageRole::Folder(ObjectType::Uploads));
+        let bucket = StorageRole::Bucket(ObjectType::Artifacts);
         for (role, path, expected) in [
             (lfs, "tmp/cache/1-2/x", true),
             (lfs, "tmpo/x", false),
@@ -124,8 +124,8 @@ mod tests {
             (lfs, "ab/.nfs/x", false),
             (lfs, "ab/x.nfs0001", false),
             (bucket, "ab/.nfs0001", false),
-            (Role::Git, "@hashed/6b/86/.nfs0001", true),
-            (Role::Public, &format!("{hashed}/attestations/1/.nfs0001"), true),
+            (StorageRole::Git, "@hashed/6b/86/.nfs0001", true),
+            (StorageRole::Public, &format!("{hashed}/attestations/1/.nfs0001"), true),
             (lfs, ".lock/x", true),
             (lfs, "ab/.hidden", false),
             (lfs, "ab/.gitkeep", true),
@@ -139,23 +139,23 @@ mod tests {
             (uploads, "group/tmp/0123456789/x.png", false),
             (uploads, "-/system/user/avatar/1/x.png", false),
             (lfs, "@pages.tmp/x", false),
-            (Role::Folder(ObjectType::Pages), "@pages.tmp/x", true),
-            (Role::Folder(ObjectType::Pages), "@hashed/tmp/cache/1-2/artifacts.zip", true),
-            (Role::Folder(ObjectType::Pages), "@hashed/6b/86/x", false),
-            (Role::Bucket(ObjectType::Pages), "@hashed/tmp/x", false),
+            (StorageRole::Folder(ObjectType::Pages), "@pages.tmp/x", true),
+            (StorageRole::Folder(ObjectType::Pages), "@hashed/tmp/cache/1-2/artifacts.zip", true),
+            (StorageRole::Folder(ObjectType::Pages), "@hashed/6b/86/x", false),
+            (StorageRole::Bucket(ObjectType::Pages), "@hashed/tmp/x", false),
             (bucket, "tmp/uploads/1-2", true),
             (bucket, "tmp/builds/7/chunks/0.log", true),
             (bucket, "aa/bb/@final/cc", false),
             (bucket, ".hidden", false),
-            (Role::Git, "+gitaly/tmp/x.git", true),
-            (Role::Git, "@cluster/repositories/ab/cd/1", true),
-            (Role::Git, ".gitaly-metadata", true),
-            (Role::Git, "tmp/project.git", false),
-            (Role::Git, "@hashed/6b/86/x.git", false),
-            (Role::Public, "assets/application.js", true),
-            (Role::Public, "uploads/-/system/user/avatar/1/x.png", true),
-            (Role::Public, &format!("{hashed}/attestations/1/a.json"), false),
-            (Role::Registry, "tmp/image", false),
+            (StorageRole::Git, "+gitaly/tmp/x.git", true),
+            (StorageRole::Git, "@cluster/repositories/ab/cd/1", true),
+            (StorageRole::Git, ".gitaly-metadata", true),
+            (StorageRole::Git, "tmp/project.git", false),
+            (StorageRole::Git, "@hashed/6b/86/x.git", false),
+            (StorageRole::Public, "assets/application.js", true),
+            (StorageRole::Public, "uploads/-/system/user/avatar/1/x.png", true),
+            (StorageRole::Public, &format!("{hashed}/attestations/1/a.json"), false),
+            (StorageRole::Registry, "tmp/image", false),
         ] {
             assert_eq!(is_internal(role, path), expected, "{role:?} {path}");
         }

@@ -1,4 +1,4 @@
-//! Repositories that rows claim which are no records of a model, or of which the catalogue does not know yet.
+//! Repositories claimed by rows that are no records, or that are not in the catalogue yet.
 
 use std::collections::HashSet;
 
@@ -6,35 +6,34 @@ use stocktake_domain::ports::SourceError;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::{Place, Tables};
+use super::Unclaimed;
+use crate::column::{Column, ColumnType, Field as _, required};
 use crate::database::Value;
-use crate::field::{Column, Field as _, Kind};
-use crate::known::{Known, Main, PROJECTS, RECORDED_PATHS, ROUTES, SHARDS, Wanted};
-use crate::plan::needed;
-use crate::schema::Part;
-use crate::settings::{Role, Storages};
+use crate::lookups::{LookupKeys, Lookups, PROJECTS, RECORDED_PATHS, ROUTES, SHARDS};
+use crate::schema::{TableColumns, Tables};
+use crate::settings::{StorageRole, Storages};
 
-/// Where the row's repository lies, and the id of its shard.
-const ON_A_SHARD: &[Column] = &[needed("disk_path", Kind::Text), needed("shard_id", Kind::Integer)];
+/// The path of the row's repository, and the id of its shard.
+const ON_A_SHARD: &[Column] =
+    &[required("disk_path", ColumnType::Text), required("shard_id", ColumnType::Integer)];
 
-/// Tables whose rows say themselves where their repositories lie, with what is behind that in their names: pools,
-/// which hold what a project and its forks have in common, and those that are models, too.
-const SHARDED: [(Part, &str); 3] = [
+/// Tables whose rows contain the path of their repositories, with its suffix: pools, which hold the objects that a
+/// project shares with its forks, and those of two models.
+const SHARDED: [(TableColumns, &str); 3] = [
     (on_a_shard("pool_repositories"), ".git"),
     (on_a_shard("group_wiki_repositories"), ".wiki.git"),
     (on_a_shard("snippet_repositories"), ".git"),
 ];
 
-const fn on_a_shard(table: &'static str) -> Part {
-    Part { table, columns: ON_A_SHARD }
+const fn on_a_shard(table: &'static str) -> TableColumns {
+    TableColumns { table, columns: ON_A_SHARD }
 }
 
-/// What repositories of a project have behind its path in their names. Wikis and designs may be there although no
-/// row of their own tables says so.
+/// The suffixes of a project's repositories. Wikis and designs may exist although their own tables have no row.
 const OF_PROJECTS: [&str; 3] = [".git", ".wiki.git", ".design.git"];
 
-/// All that is read besides what models are read with.
-pub(super) fn parts() -> impl Iterator<Item = Part> {
+/// Everything that is read in addition to the tables of the models.
+pub(super) fn parts() -> impl Iterator<Item = TableColumns> {
     SHARDED.into_iter().map(|(part, _)| part)
 }
 
@@ -45,23 +44,23 @@ type Repository = (String, String);
 pub(super) async fn claimed(
     tables: Tables<'_>,
     storages: &Storages,
-    places: &[Place<'_>],
+    places: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
-    let places: Vec<&Place<'_>> = places.iter().filter(|place| place.role == Role::Git).collect();
+    let places: Vec<&Unclaimed<'_>> = places.iter().filter(|place| place.role == StorageRole::Git).collect();
     if places.is_empty() {
         return Ok(HashSet::new());
     }
     let paths: Vec<&str> = places.iter().map(|place| place.path).collect();
-    let mut there = of_projects(tables, storages, &paths).await?;
+    let mut claimed = of_projects(tables, storages, &paths).await?;
     for (part, suffix) in SHARDED {
-        there.extend(sharded(tables, storages, &part, suffix, &paths).await?);
+        claimed.extend(sharded(tables, storages, &part, suffix, &paths).await?);
     }
     let claimed =
-        places.iter().filter(|place| there.contains(&(place.storage.to_owned(), place.path.to_owned())));
+        places.iter().filter(|place| claimed.contains(&(place.storage.to_owned(), place.path.to_owned())));
     Ok(claimed.map(|place| place.index).collect())
 }
 
-/// The paths without this at their end, of those that have it.
+/// The paths that have this suffix, without it.
 fn without<'p>(paths: &[&'p str], suffix: &str) -> Vec<&'p str> {
     paths.iter().filter_map(|path| path.strip_suffix(suffix)).collect()
 }
@@ -69,12 +68,12 @@ fn without<'p>(paths: &[&'p str], suffix: &str) -> Vec<&'p str> {
 async fn sharded(
     tables: Tables<'_>,
     storages: &Storages,
-    part: &Part,
+    part: &TableColumns,
     suffix: &str,
     paths: &[&str],
 ) -> Result<Vec<Repository>, SourceError> {
-    let wanted = without(paths, suffix);
-    if wanted.is_empty() || !tables.has(part)? || !tables.has(&SHARDS)? {
+    let paths = without(paths, suffix);
+    if paths.is_empty() || !tables.can_read(part)? || !tables.can_read(&SHARDS)? {
         return Ok(Vec::new());
     }
     let statement = format!(
@@ -82,55 +81,54 @@ async fn sharded(
          WHERE t.disk_path = ANY ($1)",
         part.table
     );
-    let values: [Value<'_>; 1] = [(&wanted, Type::TEXT_ARRAY)];
+    let values: [Value<'_>; 1] = [(&paths, Type::TEXT_ARRAY)];
     let read =
         |row: &Row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, Option<String>>(1)?, row.try_get(2)?));
     let rows = tables.snapshot.rows(&statement, &values, read).await?;
-    let known = rows.into_iter().flat_map(|(path, shard, is_anywhere)| {
-        // A row that does not say on which shard it is may be on any.
+    let repositories = rows.into_iter().flat_map(|(path, shard, is_anywhere)| {
+        // A row without a shard may be on any.
         let named = shard.and_then(|shard| storages.git(&shard).ok());
         let any = storages.git.values().filter(move |_| is_anywhere).cloned();
         any.chain(named).map(move |storage| (storage, format!("{path}{suffix}")))
     });
-    Ok(known.collect())
+    Ok(repositories.collect())
 }
 
-/// All that may lie beside projects which may lie at these paths: by what GitLab has recorded of their places, and
-/// by their full paths, as no path tells the id that it is hashed from.
+/// All repositories of the projects that may be at these paths. The projects are found by the paths that GitLab
+/// recorded and by their full paths, as a hashed path does not reveal its id.
 async fn of_projects(
     tables: Tables<'_>,
     storages: &Storages,
     paths: &[&str],
 ) -> Result<HashSet<Repository>, SourceError> {
-    if !tables.has(&PROJECTS)? {
+    if !tables.can_read(&PROJECTS)? {
         return Ok(HashSet::new());
     }
-    let mut wanted: Vec<&str> = OF_PROJECTS.iter().flat_map(|suffix| without(paths, suffix)).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
+    let mut disk_paths: Vec<&str> = OF_PROJECTS.iter().flat_map(|suffix| without(paths, suffix)).collect();
+    disk_paths.sort_unstable();
+    disk_paths.dedup();
     let recorded = "SELECT project_id FROM project_repositories WHERE disk_path = ANY ($1)";
     let routed = "SELECT source_id FROM routes WHERE source_type = 'Project' AND path = ANY ($1)";
-    let mut projects = ids(tables, &RECORDED_PATHS, recorded, &wanted).await?;
-    projects.extend(ids(tables, &ROUTES, routed, &wanted).await?);
-    let main = Main { snapshot: tables.snapshot, schema: tables.schema };
-    let known = Box::pin(Known::gather(&main, Wanted { projects, ..Wanted::default() })).await?;
-    let found = known.projects.values().filter_map(|project| {
+    let mut projects = ids(tables, &RECORDED_PATHS, recorded, &disk_paths).await?;
+    projects.extend(ids(tables, &ROUTES, routed, &disk_paths).await?);
+    let lookups = Box::pin(Lookups::find(tables, LookupKeys { projects, ..LookupKeys::default() })).await?;
+    let found = lookups.projects.values().filter_map(|project| {
         let storage = storages.git(project.repository_storage.as_deref().unwrap_or_default()).ok()?;
-        Some((storage, known.disk_path(project).ok()?))
+        Some((storage, lookups.disk_path(project).ok()?))
     });
-    let beside = found
+    let repositories = found
         .flat_map(|(storage, path)| OF_PROJECTS.map(|suffix| (storage.clone(), format!("{path}{suffix}"))));
-    Ok(beside.collect())
+    Ok(repositories.collect())
 }
 
 /// The ids of the rows that have one of these paths.
 async fn ids(
     tables: Tables<'_>,
-    part: &Part,
+    part: &TableColumns,
     statement: &str,
     paths: &[&str],
 ) -> Result<Vec<i64>, SourceError> {
-    if paths.is_empty() || !tables.has(part)? {
+    if paths.is_empty() || !tables.can_read(part)? {
         return Ok(Vec::new());
     }
     let values: [Value<'_>; 1] = [(&paths, Type::TEXT_ARRAY)];

@@ -1,60 +1,62 @@
 //! The rows of the database of CI.
 
-use stocktake_domain::{DigestRule, KeyData, Model, ObjectType, Timestamp};
+use stocktake_domain::{DigestRule, KeyData, Model, ObjectType, SourceRecord, Timestamp};
 
-use super::table;
+use super::model_row;
+use crate::column::row;
 use crate::digest;
-use crate::field::row;
-use crate::known::{Known, Wanted};
+use crate::lookups::{LookupKeys, Lookups};
+use crate::mapping::{
+    ChangedAt, DbKind, ModelMapping, ModelRow, file_name, file_size, not_null, record_at, states,
+};
 use crate::path;
-use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, states};
 use crate::settings::{OBJECT, Storages};
 
 row! {
     /// An artifact of a job.
     JobArtifact {
-        id: i64 = must "id",
-        project_id: Option<i64> = must "project_id",
-        job_id: Option<i64> = must "job_id",
-        created_at: Option<Timestamp> = must "created_at",
-        file_type: Option<i64> = must "file_type",
-        size: Option<i64> = must "size",
-        file: Option<String> = must "file",
-        file_store: Option<i64> = must "file_store",
-        file_sha256: Option<Vec<u8>> = may "file_sha256",
-        file_location: Option<i64> = may "file_location",
-        file_final_path: Option<String> = may "file_final_path",
+        id: i64 = required "id",
+        project_id: Option<i64> = required "project_id",
+        job_id: Option<i64> = required "job_id",
+        created_at: Option<Timestamp> = required "created_at",
+        file_type: Option<i64> = required "file_type",
+        size: Option<i64> = required "size",
+        file: Option<String> = required "file",
+        file_store: Option<i64> = required "file_store",
+        file_sha256: Option<Vec<u8>> = optional "file_sha256",
+        file_location: Option<i64> = optional "file_location",
+        file_final_path: Option<String> = optional "file_final_path",
     }
 }
 
-/// `file_location` of the paths that were used first.
+/// `file_location` of the first layout of paths.
 const LEGACY: i64 = 1;
-/// `file_type` of the log of a job, which never was in the legacy place.
+/// `file_type` of the log of a job, which was never stored by the legacy layout.
 const TRACE: i64 = 3;
 
-impl Table for JobArtifact {
-    table!(Plan {
+impl ModelRow for JobArtifact {
+    model_row!(ModelMapping {
         model: Model::CiJobArtifacts,
-        side: Side::Ci,
+        db: DbKind::Ci,
         tables: &["p_ci_job_artifacts", "ci_job_artifacts"],
         columns: Self::COLUMNS,
         states: states!("ci_job_artifact_states" by "job_artifact_id"),
-        needs: &[],
-        touched: Touched::Never,
+        lookups: &[],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.owner(Owner::project(self.project_id));
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.project_paths.extend(self.project_id);
     }
 
-    fn describe(self, _: &Known, storages: &Storages) -> Facts {
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
         let storage = storages.file(ObjectType::Artifacts, self.file_store, "JobArtifactUploader");
-        Facts {
+        SourceRecord {
             created_at: self.created_at,
-            file_size: self.size,
+            file_size: file_size(self.size),
             expected: self.file_sha256.as_deref().and_then(digest::of_bytes),
-            owner: Owner::project(self.project_id),
-            ..Facts::at(storage, self.path())
+            owner: lookups.project_path(self.project_id),
+            ..record_at(self.id, storage, self.path(), DigestRule::Stored)
         }
     }
 }
@@ -65,10 +67,10 @@ impl JobArtifact {
         if let Some(path) = final_path.filter(|_| self.file_store == Some(OBJECT)) {
             return Ok(path.clone());
         }
-        let file = named(self.file.as_ref())?;
-        let project = filled(self.project_id, "project_id")?;
-        let job = filled(self.job_id, "job_id")?;
-        let created = filled(self.created_at, "created_at")?;
+        let file = file_name(self.file.as_ref())?;
+        let project = not_null(self.project_id, "project_id")?;
+        let job = not_null(self.job_id, "job_id")?;
+        let created = not_null(self.created_at, "created_at")?;
         Ok(if self.file_location == Some(LEGACY) && self.file_type != Some(TRACE) {
             format!("{}/{project}/{job}/{file}", path::month(created))
         } else {
@@ -80,61 +82,60 @@ impl JobArtifact {
 row! {
     /// An artifact of a pipeline.
     PipelineArtifact {
-        id: i64 = must "id",
-        created_at: Option<Timestamp> = must "created_at",
-        pipeline_id: Option<i64> = must "pipeline_id",
-        project_id: Option<i64> = must "project_id",
-        size: Option<i64> = must "size",
-        file_store: Option<i64> = must "file_store",
-        file_type: Option<i64> = must "file_type",
-        file: Option<String> = must "file",
-        verification_state: Option<i64> = may "verification_state",
-        verification_checksum: Option<Vec<u8>> = may "verification_checksum",
+        id: i64 = required "id",
+        created_at: Option<Timestamp> = required "created_at",
+        pipeline_id: Option<i64> = required "pipeline_id",
+        project_id: Option<i64> = required "project_id",
+        size: Option<i64> = required "size",
+        file_store: Option<i64> = required "file_store",
+        file_type: Option<i64> = required "file_type",
+        file: Option<String> = required "file",
+        verification_state: Option<i64> = optional "verification_state",
+        verification_checksum: Option<Vec<u8>> = optional "verification_checksum",
     }
 }
 
 /// `file_type` of the variables of a pipeline, which are encrypted.
 const PIPELINE_VARIABLES: i64 = 3;
 
-impl Table for PipelineArtifact {
-    table!(Plan {
+impl ModelRow for PipelineArtifact {
+    model_row!(ModelMapping {
         model: Model::CiPipelineArtifacts,
-        side: Side::Ci,
+        db: DbKind::Ci,
         tables: &["ci_pipeline_artifacts"],
         columns: Self::COLUMNS,
         states: states!("p_ci_pipeline_artifact_states" by "pipeline_artifact_id"),
-        needs: &[],
-        touched: Touched::Never,
+        lookups: &[],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.owner(Owner::project(self.project_id));
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.project_paths.extend(self.project_id);
     }
 
-    fn describe(self, _: &Known, storages: &Storages) -> Facts {
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
         let storage = storages.file(ObjectType::Artifacts, self.file_store, "Ci::PipelineArtifactUploader");
         let encrypted = self.project_id.filter(|_| self.file_type == Some(PIPELINE_VARIABLES));
         let rule =
             encrypted.and_then(|project| u64::try_from(project).ok()).map(DigestRule::PipelineArtifact);
-        Facts {
+        SourceRecord {
             created_at: self.created_at,
-            file_size: self.size,
-            rule: rule.unwrap_or_default(),
-            owner: Owner::project(self.project_id),
-            ..Facts::at(storage, self.path())
+            file_size: file_size(self.size),
+            owner: lookups.project_path(self.project_id),
+            ..record_at(self.id, storage, self.path(), rule.unwrap_or_default())
         }
     }
 
-    fn own_state(&self) -> Option<(i64, Vec<u8>)> {
-        self.verification_state.zip(self.verification_checksum.clone())
+    fn own_state(&self) -> Option<(i64, &[u8])> {
+        self.verification_state.zip(self.verification_checksum.as_deref())
     }
 }
 
 impl PipelineArtifact {
     fn path(&self) -> Result<String, String> {
-        let file = named(self.file.as_ref())?;
-        let project = filled(self.project_id, "project_id")?;
-        let pipeline = filled(self.pipeline_id, "pipeline_id")?;
+        let file = file_name(self.file.as_ref())?;
+        let project = not_null(self.project_id, "project_id")?;
+        let pipeline = not_null(self.pipeline_id, "pipeline_id")?;
         Ok(path::below(project, &[&"pipelines", &pipeline, &"artifacts", &self.id, file]))
     }
 }
@@ -142,32 +143,32 @@ impl PipelineArtifact {
 row! {
     /// A secure file.
     SecureFile {
-        id: i64 = must "id",
-        project_id: Option<i64> = must "project_id",
-        created_at: Option<Timestamp> = must "created_at",
-        file_store: Option<i64> = must "file_store",
-        file: Option<String> = must "file",
-        checksum: Option<Vec<u8>> = must "checksum",
-        key_data: Option<String> = must "key_data",
+        id: i64 = required "id",
+        project_id: Option<i64> = required "project_id",
+        created_at: Option<Timestamp> = required "created_at",
+        file_store: Option<i64> = required "file_store",
+        file: Option<String> = required "file",
+        checksum: Option<Vec<u8>> = required "checksum",
+        key_data: Option<String> = required "key_data",
     }
 }
 
-impl Table for SecureFile {
-    table!(Plan {
+impl ModelRow for SecureFile {
+    model_row!(ModelMapping {
         model: Model::CiSecureFiles,
-        side: Side::Ci,
+        db: DbKind::Ci,
         tables: &["ci_secure_files"],
         columns: Self::COLUMNS,
         states: states!("ci_secure_file_states" by "ci_secure_file_id"),
-        needs: &[],
-        touched: Touched::Never,
+        lookups: &[],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.owner(Owner::project(self.project_id));
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.project_paths.extend(self.project_id);
     }
 
-    fn describe(self, _: &Known, storages: &Storages) -> Facts {
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
         let storage = storages.file(ObjectType::CiSecureFiles, self.file_store, "Ci::SecureFileUploader");
         let path = self.path();
         let key = self.key_data.filter(|key| !key.is_empty());
@@ -175,20 +176,19 @@ impl Table for SecureFile {
             || DigestRule::Unresolved("its key_data are empty, so that it cannot be decrypted".to_owned()),
             |key| DigestRule::SecureFile(KeyData(key)),
         );
-        Facts {
+        SourceRecord {
             created_at: self.created_at,
             expected: self.checksum.as_deref().and_then(digest::of_bytes),
-            rule,
-            owner: Owner::project(self.project_id),
-            ..Facts::at(storage, path)
+            owner: lookups.project_path(self.project_id),
+            ..record_at(self.id, storage, path, rule)
         }
     }
 }
 
 impl SecureFile {
     fn path(&self) -> Result<String, String> {
-        let file = named(self.file.as_ref())?;
-        let project = filled(self.project_id, "project_id")?;
+        let file = file_name(self.file.as_ref())?;
+        let project = not_null(self.project_id, "project_id")?;
         Ok(path::below(project, &[&"secure_files", &self.id, file]))
     }
 }

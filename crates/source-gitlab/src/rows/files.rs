@@ -1,57 +1,59 @@
 //! Rows of single files: LFS objects, external diffs, pages, attestations.
 
-use stocktake_domain::{DigestRule, Model, ObjectType, Timestamp};
+use stocktake_domain::{DigestRule, Model, ObjectType, SourceRecord, Timestamp};
 
-use super::table;
+use super::model_row;
+use crate::column::row;
 use crate::digest;
-use crate::field::row;
-use crate::known::{DIFF_FILES, Known, Wanted};
+use crate::lookups::{DIFF_FILES, LookupKeys, Lookups};
+use crate::mapping::{
+    ChangedAt, DbKind, ModelMapping, ModelRow, file_name, file_size, not_null, record_at, states,
+};
 use crate::path;
-use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, states};
 use crate::settings::{OBJECT, Storages};
 
 row! {
     /// An LFS object.
     LfsObject {
-        id: i64 = must "id",
-        oid: Option<String> = must "oid",
-        size: Option<i64> = must "size",
-        created_at: Option<Timestamp> = must "created_at",
-        file: Option<String> = must "file",
-        file_store: Option<i64> = must "file_store",
+        id: i64 = required "id",
+        oid: Option<String> = required "oid",
+        size: Option<i64> = required "size",
+        created_at: Option<Timestamp> = required "created_at",
+        file: Option<String> = required "file",
+        file_store: Option<i64> = required "file_store",
     }
 }
 
-impl Table for LfsObject {
-    table!(Plan {
+impl ModelRow for LfsObject {
+    model_row!(ModelMapping {
         model: Model::LfsObjects,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["lfs_objects"],
         columns: Self::COLUMNS,
         states: states!("lfs_object_states" by "lfs_object_id"),
-        needs: &[],
-        touched: Touched::Never,
+        lookups: &[],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.lfs_objects.push(self.id);
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.lfs_objects.push(self.id);
     }
 
-    fn describe(self, known: &Known, storages: &Storages) -> Facts {
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
         let storage = storages.file(ObjectType::Lfs, self.file_store, "LfsObjectUploader");
-        Facts {
+        SourceRecord {
             created_at: self.created_at,
-            file_size: self.size,
+            file_size: file_size(self.size),
             expected: self.oid.as_deref().and_then(digest::of_text),
-            owner: Owner::project(known.lfs_projects.get(&self.id).copied()),
-            ..Facts::at(storage, self.path())
+            owner: lookups.project_path(lookups.lfs_projects.get(&self.id).copied()),
+            ..record_at(self.id, storage, self.path(), DigestRule::Stored)
         }
     }
 }
 
 impl LfsObject {
     fn path(&self) -> Result<String, String> {
-        let file = named(self.file.as_ref())?;
+        let file = file_name(self.file.as_ref())?;
         let oid = self.oid.as_deref().unwrap_or_default();
         let folders = oid.get(..2).zip(oid.get(2..4));
         let (first, second) = folders.ok_or_else(|| format!("its oid {oid:?} is no SHA-256"))?;
@@ -60,48 +62,51 @@ impl LfsObject {
 }
 
 row! {
-    /// A merge request diff, which may lie in a file of its own.
+    /// A merge request diff, which may be stored in a file.
     MergeRequestDiff {
-        id: i64 = must "id",
-        merge_request_id: Option<i64> = must "merge_request_id",
-        project_id: Option<i64> = may "project_id",
-        created_at: Option<Timestamp> = must "created_at",
-        state: Option<String> = must "state",
-        external_diff: Option<String> = must "external_diff",
-        external_diff_store: Option<i64> = must "external_diff_store",
-        stored_externally: Option<bool> = must "stored_externally",
+        id: i64 = required "id",
+        merge_request_id: Option<i64> = required "merge_request_id",
+        project_id: Option<i64> = optional "project_id",
+        created_at: Option<Timestamp> = required "created_at",
+        state: Option<String> = required "state",
+        external_diff: Option<String> = required "external_diff",
+        external_diff_store: Option<i64> = required "external_diff_store",
+        stored_externally: Option<bool> = required "stored_externally",
     }
 }
 
-impl Table for MergeRequestDiff {
-    table!(Plan {
+impl ModelRow for MergeRequestDiff {
+    model_row!(ModelMapping {
         model: Model::MergeRequestDiffs,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["merge_request_diffs"],
         columns: Self::COLUMNS,
         states: states!("merge_request_diff_details" by "merge_request_diff_id"),
-        needs: &[DIFF_FILES],
-        touched: Touched::Never,
+        lookups: &[DIFF_FILES],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.owner(Owner::project(self.project_id));
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.project_paths.extend(self.project_id);
         if self.is_a_file() {
-            wanted.diffs.push(self.id);
+            keys.diffs.push(self.id);
         }
     }
 
-    fn describe(self, known: &Known, storages: &Storages) -> Facts {
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
         let storage =
             storages.file(ObjectType::ExternalDiffs, self.external_diff_store, "ExternalDiffUploader");
-        let length = known.diff_lengths.get(&self.id).and_then(|length| u64::try_from(*length).ok());
-        Facts {
+        let length = lookups.diff_lengths.get(&self.id).and_then(|length| u64::try_from(*length).ok());
+        let rule = length.map_or(DigestRule::Stored, DigestRule::Length);
+        let record = record_at(self.id, storage, self.path(), rule);
+        // A diff in the database never has a checksum, so that it does not matter where its file would be.
+        let disabled = !self.is_a_file();
+        SourceRecord {
             created_at: self.created_at,
-            rule: length.map_or(DigestRule::Stored, DigestRule::Length),
-            // What lies in the database has no checksum, and never will.
-            disabled: !self.is_a_file(),
-            owner: Owner::project(self.project_id),
-            ..Facts::at(storage, self.path())
+            rule: if disabled { DigestRule::Stored } else { record.rule },
+            disabled,
+            owner: lookups.project_path(self.project_id),
+            ..record
         }
     }
 }
@@ -113,8 +118,8 @@ impl MergeRequestDiff {
     }
 
     fn path(&self) -> Result<String, String> {
-        let file = named(self.external_diff.as_ref())?;
-        let merge_request = filled(self.merge_request_id, "merge_request_id")?;
+        let file = file_name(self.external_diff.as_ref())?;
+        let merge_request = not_null(self.merge_request_id, "merge_request_id")?;
         Ok(format!("merge_request_diffs/mr-{merge_request}/{file}"))
     }
 }
@@ -122,99 +127,99 @@ impl MergeRequestDiff {
 row! {
     /// A deployment of pages.
     PagesDeployment {
-        id: i64 = must "id",
-        created_at: Option<Timestamp> = must "created_at",
-        project_id: Option<i64> = must "project_id",
-        file_store: Option<i64> = must "file_store",
-        file: Option<String> = must "file",
-        file_sha256: Option<Vec<u8>> = must "file_sha256",
-        size: Option<i64> = must "size",
+        id: i64 = required "id",
+        created_at: Option<Timestamp> = required "created_at",
+        project_id: Option<i64> = required "project_id",
+        file_store: Option<i64> = required "file_store",
+        file: Option<String> = required "file",
+        file_sha256: Option<Vec<u8>> = required "file_sha256",
+        size: Option<i64> = required "size",
     }
 }
 
-impl Table for PagesDeployment {
-    table!(Plan {
+impl ModelRow for PagesDeployment {
+    model_row!(ModelMapping {
         model: Model::PagesDeployments,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["pages_deployments"],
         columns: Self::COLUMNS,
         states: states!("pages_deployment_states" by "pages_deployment_id"),
-        needs: &[],
-        touched: Touched::Never,
+        lookups: &[],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.owner(Owner::project(self.project_id));
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.project_paths.extend(self.project_id);
     }
 
-    fn describe(self, _: &Known, storages: &Storages) -> Facts {
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
         let storage = storages.file(ObjectType::Pages, self.file_store, "Pages::DeploymentUploader");
-        Facts {
+        SourceRecord {
             created_at: self.created_at,
-            file_size: self.size,
+            file_size: file_size(self.size),
             expected: self.file_sha256.as_deref().and_then(digest::of_bytes),
-            owner: Owner::project(self.project_id),
-            ..Facts::at(storage, self.path())
+            owner: lookups.project_path(self.project_id),
+            ..record_at(self.id, storage, self.path(), DigestRule::Stored)
         }
     }
 }
 
 impl PagesDeployment {
     fn path(&self) -> Result<String, String> {
-        let file = named(self.file.as_ref())?;
-        let project = filled(self.project_id, "project_id")?;
+        let file = file_name(self.file.as_ref())?;
+        let project = not_null(self.project_id, "project_id")?;
         let path = path::below(project, &[&"pages_deployments", &self.id, file]);
-        // The only type whose key is another than its local path.
+        // The only model whose key in object storage is not its local path.
         Ok(if self.file_store == Some(OBJECT) { path } else { format!("@hashed/{path}") })
     }
 }
 
 row! {
-    /// An attestation of where something was built.
+    /// An attestation of a build's provenance.
     Attestation {
-        id: i64 = must "id",
-        created_at: Option<Timestamp> = must "created_at",
-        project_id: Option<i64> = must "project_id",
-        file: Option<String> = must "file",
-        file_store: Option<i64> = must "file_store",
+        id: i64 = required "id",
+        created_at: Option<Timestamp> = required "created_at",
+        project_id: Option<i64> = required "project_id",
+        file: Option<String> = required "file",
+        file_store: Option<i64> = required "file_store",
     }
 }
 
-impl Table for Attestation {
-    table!(Plan {
+impl ModelRow for Attestation {
+    model_row!(ModelMapping {
         model: Model::SupplyChainAttestations,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["slsa_attestations"],
         columns: Self::COLUMNS,
         states: states!("supply_chain_attestation_states" by "supply_chain_attestation_id"),
-        needs: &[],
-        touched: Touched::Never,
+        lookups: &[],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.owner(Owner::project(self.project_id));
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.project_paths.extend(self.project_id);
     }
 
-    fn describe(self, _: &Known, storages: &Storages) -> Facts {
-        // Its uploader names no place, so that it takes that of uploads: the bucket, but beside the folder.
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
+        // Its uploader has no storage of its own and uses that of uploads: their bucket, but locally the folder `public`.
         let storage = if self.file_store == Some(OBJECT) {
             storages.file(ObjectType::Uploads, self.file_store, "SupplyChain::AttestationUploader")
         } else {
             let public = storages.public.clone();
             public.ok_or_else(|| "no local storage is configured for GitLab's folder public".to_owned())
         };
-        Facts {
+        SourceRecord {
             created_at: self.created_at,
-            owner: Owner::project(self.project_id),
-            ..Facts::at(storage, self.path())
+            owner: lookups.project_path(self.project_id),
+            ..record_at(self.id, storage, self.path(), DigestRule::Stored)
         }
     }
 }
 
 impl Attestation {
     fn path(&self) -> Result<String, String> {
-        let file = named(self.file.as_ref())?;
-        let project = filled(self.project_id, "project_id")?;
+        let file = file_name(self.file.as_ref())?;
+        let project = not_null(self.project_id, "project_id")?;
         Ok(path::below(project, &[&"attestations", &self.id, file]))
     }
 }

@@ -1,19 +1,22 @@
-//! Rows of Git repositories that follow from their project or group, and of container repositories.
+//! Rows of the Git repositories of projects and groups, and of container repositories.
 
-use stocktake_domain::{Model, Timestamp};
+use stocktake_domain::{DigestRule, Model, SourceRecord, Timestamp};
 
-use super::table;
-use crate::field::{Kind, row};
-use crate::known::{Known, PROJECTS, ROUTES, SHARDS, Wanted};
-use crate::plan::{Facts, Owner, Plan, Side, Table, Touched, filled, named, needed, states};
-use crate::schema::Part;
+use super::model_row;
+use crate::column::{ColumnType, required, row};
+use crate::lookups::{LookupKeys, Lookups, PROJECTS, ROUTES, SHARDS};
+use crate::mapping::{ChangedAt, DbKind, ModelMapping, ModelRow, file_name, not_null, record_at, states};
+use crate::schema::TableColumns;
 use crate::settings::Storages;
 
-/// When a project's repositories were last written to.
-const PUSHED_AT: Touched = Touched::Through {
-    part: Part {
+/// When a project's repositories were last pushed to.
+const PUSHED_AT: ChangedAt = ChangedAt::Through {
+    part: TableColumns {
         table: "projects",
-        columns: &[needed("id", Kind::Integer), needed("last_repository_updated_at", Kind::Time)],
+        columns: &[
+            required("id", ColumnType::Integer),
+            required("last_repository_updated_at", ColumnType::Time),
+        ],
     },
     by: "project_id",
 };
@@ -21,187 +24,197 @@ const PUSHED_AT: Touched = Touched::Through {
 row! {
     /// A project, which has a repository.
     ProjectRow {
-        id: i64 = must "id",
-        created_at: Option<Timestamp> = must "created_at",
+        id: i64 = required "id",
+        created_at: Option<Timestamp> = required "created_at",
     }
 }
 
-impl Table for ProjectRow {
-    table!(Plan {
+impl ModelRow for ProjectRow {
+    model_row!(ModelMapping {
         model: Model::Projects,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["projects"],
         columns: Self::COLUMNS,
         states: states!("project_states" by "project_id"),
-        needs: &[PROJECTS, ROUTES],
-        touched: Touched::Own(&[needed("last_repository_updated_at", Kind::Time)]),
+        lookups: &[PROJECTS, ROUTES],
+        changed_at: ChangedAt::Own(&[required("last_repository_updated_at", ColumnType::Time)]),
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.projects.push(self.id);
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.projects.push(self.id);
     }
 
-    fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        repository(Some(self.id), self.created_at, "", known, storages)
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
+        repository(self.id, Some(self.id), self.created_at, "", lookups, storages)
     }
 }
 
-/// A repository of a project: its place follows from the project, with this at the end.
+/// A repository of a project: its path is that of the project with a suffix.
 fn repository(
+    key: i64,
     project: Option<i64>,
     created_at: Option<Timestamp>,
     suffix: &str,
-    known: &Known,
+    lookups: &Lookups,
     storages: &Storages,
-) -> Facts {
-    let found = filled(project, "project_id").and_then(|id| {
-        known.projects.get(&id).ok_or_else(|| format!("the project {id} that it belongs to is missing"))
+) -> SourceRecord {
+    let found = not_null(project, "project_id").and_then(|id| {
+        lookups.projects.get(&id).ok_or_else(|| format!("the project {id} that it belongs to is missing"))
     });
     let storage = found
         .clone()
         .and_then(|project| storages.git(project.repository_storage.as_deref().unwrap_or_default()));
-    let path = found.and_then(|project| Ok(format!("{}{suffix}.git", known.disk_path(project)?)));
-    let content_changed_at = project.and_then(|id| known.projects.get(&id)?.last_repository_updated_at);
-    Facts { created_at, content_changed_at, owner: Owner::project(project), ..Facts::at(storage, path) }
+    let path = found.and_then(|project| Ok(format!("{}{suffix}.git", lookups.disk_path(project)?)));
+    let content_changed_at = project.and_then(|id| lookups.projects.get(&id)?.last_repository_updated_at);
+    SourceRecord {
+        created_at,
+        content_changed_at,
+        owner: lookups.project_path(project),
+        ..record_at(key, storage, path, DigestRule::Stored)
+    }
 }
 
 row! {
     /// The wiki of a project.
     ProjectWiki {
-        id: i64 = must "id",
-        project_id: Option<i64> = must "project_id",
-        created_at: Option<Timestamp> = must "created_at",
+        id: i64 = required "id",
+        project_id: Option<i64> = required "project_id",
+        created_at: Option<Timestamp> = required "created_at",
     }
 }
 
-impl Table for ProjectWiki {
-    table!(Plan {
+impl ModelRow for ProjectWiki {
+    model_row!(ModelMapping {
         model: Model::ProjectsWikiRepositories,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["project_wiki_repositories"],
         columns: Self::COLUMNS,
         states: states!("wiki_repository_states" by "project_wiki_repository_id"),
-        needs: &[PROJECTS, ROUTES],
-        touched: PUSHED_AT,
+        lookups: &[PROJECTS, ROUTES],
+        changed_at: PUSHED_AT,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.projects.extend(self.project_id);
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.projects.extend(self.project_id);
     }
 
-    fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        repository(self.project_id, self.created_at, ".wiki", known, storages)
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
+        repository(self.id, self.project_id, self.created_at, ".wiki", lookups, storages)
     }
 }
 
 row! {
     /// The designs of a project.
     DesignRepository {
-        id: i64 = must "id",
-        project_id: Option<i64> = must "project_id",
-        created_at: Option<Timestamp> = must "created_at",
+        id: i64 = required "id",
+        project_id: Option<i64> = required "project_id",
+        created_at: Option<Timestamp> = required "created_at",
     }
 }
 
-impl Table for DesignRepository {
-    table!(Plan {
+impl ModelRow for DesignRepository {
+    model_row!(ModelMapping {
         model: Model::DesignManagementRepositories,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["design_management_repositories"],
         columns: Self::COLUMNS,
         states: states!("design_management_repository_states" by "design_management_repository_id"),
-        needs: &[PROJECTS, ROUTES],
-        touched: PUSHED_AT,
+        lookups: &[PROJECTS, ROUTES],
+        changed_at: PUSHED_AT,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.projects.extend(self.project_id);
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.projects.extend(self.project_id);
     }
 
-    fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        repository(self.project_id, self.created_at, ".design", known, storages)
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
+        repository(self.id, self.project_id, self.created_at, ".design", lookups, storages)
     }
 }
 
 row! {
     /// The wiki of a group.
     GroupWiki {
-        id: i64 = must "group_id",
-        shard_id: Option<i64> = must "shard_id",
-        disk_path: Option<String> = must "disk_path",
+        id: i64 = required "group_id",
+        shard_id: Option<i64> = required "shard_id",
+        disk_path: Option<String> = required "disk_path",
     }
 }
 
-impl Table for GroupWiki {
-    table!(Plan {
+impl ModelRow for GroupWiki {
+    model_row!(ModelMapping {
         model: Model::GroupWikiRepositories,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["group_wiki_repositories"],
         columns: Self::COLUMNS,
         states: states!("group_wiki_repository_states" by "group_wiki_repository_id"),
-        needs: &[SHARDS],
-        touched: Touched::Never,
+        lookups: &[SHARDS],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.shards.extend(self.shard_id);
-        wanted.group_paths.push(self.id);
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.shards.extend(self.shard_id);
+        keys.group_paths.push(self.id);
     }
 
-    fn describe(self, known: &Known, storages: &Storages) -> Facts {
-        // The column has the path of what is common to all of a group's repositories.
-        let path = named(self.disk_path.as_ref()).map(|path| format!("{path}.wiki.git"));
-        Facts { owner: Owner::Group(self.id), ..Facts::at(shard(self.shard_id, known, storages), path) }
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
+        // The column has the common part of the paths of all of a group's repositories.
+        let path = file_name(self.disk_path.as_ref()).map(|path| format!("{path}.wiki.git"));
+        let storage = shard(self.shard_id, lookups, storages);
+        SourceRecord {
+            owner: lookups.group_path(Some(self.id)),
+            ..record_at(self.id, storage, path, DigestRule::Stored)
+        }
     }
 }
 
 /// The storage of a shard.
-pub(super) fn shard(id: Option<i64>, known: &Known, storages: &Storages) -> Result<String, String> {
-    let id = filled(id, "shard_id")?;
-    let name = known.shards.get(&id).ok_or_else(|| format!("the shard {id} that it lies in is missing"))?;
+pub(super) fn shard(id: Option<i64>, lookups: &Lookups, storages: &Storages) -> Result<String, String> {
+    let id = not_null(id, "shard_id")?;
+    let name = lookups.shards.get(&id).ok_or_else(|| format!("the shard {id} that it lies in is missing"))?;
     storages.git(name)
 }
 
 row! {
     /// A repository of the container registry.
     ContainerRepository {
-        id: i64 = must "id",
-        project_id: Option<i64> = must "project_id",
-        name: Option<String> = must "name",
-        created_at: Option<Timestamp> = must "created_at",
+        id: i64 = required "id",
+        project_id: Option<i64> = required "project_id",
+        name: Option<String> = required "name",
+        created_at: Option<Timestamp> = required "created_at",
     }
 }
 
-impl Table for ContainerRepository {
-    table!(Plan {
+impl ModelRow for ContainerRepository {
+    model_row!(ModelMapping {
         model: Model::ContainerRepositories,
-        side: Side::Main,
+        db: DbKind::Main,
         tables: &["container_repositories"],
         columns: Self::COLUMNS,
         states: states!("container_repository_states" by "container_repository_id"),
-        needs: &[ROUTES],
-        touched: Touched::Never,
+        lookups: &[ROUTES],
+        changed_at: ChangedAt::Never,
     });
 
-    fn want(&self, wanted: &mut Wanted) {
-        wanted.owner(Owner::project(self.project_id));
+    fn add_keys(&self, keys: &mut LookupKeys) {
+        keys.project_paths.extend(self.project_id);
     }
 
-    fn describe(self, known: &Known, storages: &Storages) -> Facts {
+    fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
         let registry = storages.registry.clone();
         let registry = registry.ok_or_else(|| "no storage is configured for GitLab's registry".to_owned());
-        Facts {
+        SourceRecord {
             created_at: self.created_at,
-            owner: Owner::project(self.project_id),
-            ..Facts::at(registry, self.path(known))
+            owner: lookups.project_path(self.project_id),
+            ..record_at(self.id, registry, self.path(lookups), DigestRule::Stored)
         }
     }
 }
 
 impl ContainerRepository {
-    fn path(&self, known: &Known) -> Result<String, String> {
-        let project = filled(self.project_id, "project_id")?;
-        let path = known.project_paths.get(&project);
+    fn path(&self, lookups: &Lookups) -> Result<String, String> {
+        let project = not_null(self.project_id, "project_id")?;
+        let path = lookups.project_paths.get(&project);
         let path = path.ok_or_else(|| {
             format!(
                 "the project {project} that it belongs to is missing or has no full path (no row in routes)"

@@ -1,14 +1,14 @@
-//! Rows as types: which columns there must be, and how each is read.
+//! Typed rows: which columns they have, and how each is read.
 
 use stocktake_domain::Timestamp;
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Error, Row};
 
-use crate::error::Unreadable;
+use crate::error::UnexpectedLength;
 
-/// What a column holds.
+/// The type of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ColumnType {
     Integer,
     Text,
     Bytes,
@@ -16,8 +16,8 @@ pub(crate) enum Kind {
     Time,
 }
 
-impl Kind {
-    /// Whether a column of this type can be read so; the name is `pg_type.typname`.
+impl ColumnType {
+    /// Whether columns of this database type can be read as this type; the name is `pg_type.typname`.
     pub(crate) fn accepts(self, type_name: &str) -> bool {
         match self {
             Self::Integer => matches!(type_name, "int2" | "int4" | "int8"),
@@ -28,7 +28,7 @@ impl Kind {
         }
     }
 
-    /// What stands for a column that is not there.
+    /// The expression for a column that does not exist.
     pub(crate) const fn null(self) -> &'static str {
         match self {
             Self::Integer => "NULL::bigint",
@@ -44,20 +44,25 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    /// Without it, nothing can be said of the row. Others are NULL where they do not exist.
-    pub(crate) needed: bool,
+    pub(crate) data_type: ColumnType,
+    /// Without it, the table cannot be read. Other columns are read as NULL where they do not exist.
+    pub(crate) required: bool,
+}
+
+/// A column that must exist.
+pub(crate) const fn required(name: &'static str, data_type: ColumnType) -> Column {
+    Column { name, data_type, required: true }
 }
 
 /// A value of a row.
 pub(crate) trait Field: Sized {
-    const KIND: Kind;
+    const TYPE: ColumnType;
 
     fn read(row: &Row, index: usize) -> Result<Self, Error>;
 }
 
 impl Field for i64 {
-    const KIND: Kind = Kind::Integer;
+    const TYPE: ColumnType = ColumnType::Integer;
 
     fn read(row: &Row, index: usize) -> Result<Self, Error> {
         row.try_get::<_, Integer>(index).map(|value| value.0)
@@ -65,7 +70,7 @@ impl Field for i64 {
 }
 
 impl Field for Option<i64> {
-    const KIND: Kind = Kind::Integer;
+    const TYPE: ColumnType = ColumnType::Integer;
 
     fn read(row: &Row, index: usize) -> Result<Self, Error> {
         Ok(row.try_get::<_, Option<Integer>>(index)?.map(|value| value.0))
@@ -73,7 +78,7 @@ impl Field for Option<i64> {
 }
 
 impl Field for Option<Timestamp> {
-    const KIND: Kind = Kind::Time;
+    const TYPE: ColumnType = ColumnType::Time;
 
     fn read(row: &Row, index: usize) -> Result<Self, Error> {
         Ok(row.try_get::<_, Option<Time>>(index)?.and_then(|value| value.0))
@@ -81,9 +86,9 @@ impl Field for Option<Timestamp> {
 }
 
 macro_rules! native_fields {
-    ($($type:ty, $kind:ident);+ $(;)?) => {
+    ($($type:ty, $column_type:ident);+ $(;)?) => {
         $(impl Field for Option<$type> {
-            const KIND: Kind = Kind::$kind;
+            const TYPE: ColumnType = ColumnType::$column_type;
 
             fn read(row: &Row, index: usize) -> Result<Self, Error> {
                 row.try_get(index)
@@ -94,47 +99,46 @@ macro_rules! native_fields {
 
 native_fields! { String, Text; Vec<u8>, Bytes; bool, Boolean }
 
-/// A whole number of any width: GitLab widens its columns as time goes by.
+/// An integer of any width: GitLab widens its columns over time.
 struct Integer(i64);
 
-type Raw<'r> = &'r [u8];
-type Misread = Box<dyn std::error::Error + Sync + Send>;
+type ReadError = Box<dyn std::error::Error + Sync + Send>;
 
 impl<'r> FromSql<'r> for Integer {
-    fn from_sql(_: &Type, raw: Raw<'r>) -> Result<Self, Misread> {
-        let narrow = |raw: Raw<'_>| raw.try_into().map(i16::from_be_bytes).map(i64::from);
-        let middle = |raw: Raw<'_>| raw.try_into().map(i32::from_be_bytes).map(i64::from);
-        let wide = |raw: Raw<'_>| raw.try_into().map(i64::from_be_bytes);
+    fn from_sql(_: &Type, raw: &'r [u8]) -> Result<Self, ReadError> {
+        let narrow = |raw: &[u8]| raw.try_into().map(i16::from_be_bytes).map(i64::from);
+        let middle = |raw: &[u8]| raw.try_into().map(i32::from_be_bytes).map(i64::from);
+        let wide = |raw: &[u8]| raw.try_into().map(i64::from_be_bytes);
         let value = wide(raw).or_else(|_| middle(raw)).or_else(|_| narrow(raw));
-        value.map(Self).map_err(|_| Unreadable(raw.len()).into())
+        value.map(Self).map_err(|_| UnexpectedLength(raw.len()).into())
     }
 
     fn accepts(of: &Type) -> bool {
-        Kind::Integer.accepts(of.name())
+        ColumnType::Integer.accepts(of.name())
     }
 }
 
-/// A time with or without a zone: both are kept as UTC. `None` for the infinities.
+/// A time with or without a time zone, both in UTC. `None` for the infinities.
 struct Time(Option<Timestamp>);
 
-/// 2000-01-01T00:00:00Z, from which the server counts, in milliseconds of ours.
-const SERVERS_EPOCH: i64 = 946_684_800_000;
+/// 2000-01-01T00:00:00Z, the server's epoch, in milliseconds of the Unix epoch.
+const POSTGRES_EPOCH: i64 = 946_684_800_000;
 
 impl<'r> FromSql<'r> for Time {
-    fn from_sql(_: &Type, raw: Raw<'r>) -> Result<Self, Misread> {
-        let micros = raw.try_into().map(i64::from_be_bytes).map_err(|_| Unreadable(raw.len()))?;
+    fn from_sql(_: &Type, raw: &'r [u8]) -> Result<Self, ReadError> {
+        let micros = raw.try_into().map(i64::from_be_bytes).map_err(|_| UnexpectedLength(raw.len()))?;
         let finite = Some(micros).filter(|micros| *micros != i64::MIN && *micros != i64::MAX);
-        Ok(Self(finite.map(|micros| Timestamp::from_millis(micros.div_euclid(1000) + SERVERS_EPOCH))))
+        Ok(Self(finite.map(|micros| Timestamp::from_millis(micros.div_euclid(1000) + POSTGRES_EPOCH))))
     }
 
     fn accepts(of: &Type) -> bool {
-        Kind::Time.accepts(of.name())
+        ColumnType::Time.accepts(of.name())
     }
 }
 
-/// A row as a type, with its columns: `must` for needed ones, `may` for others.
+/// A row as a type, with its columns, each `required` or `optional`.
 macro_rules! row {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $need:ident $column:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $presence:ident $column:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $name {
@@ -142,22 +146,22 @@ macro_rules! row {
         }
 
         impl $name {
-            pub(crate) const COLUMNS: &'static [$crate::field::Column] = &[$($crate::field::Column {
+            pub(crate) const COLUMNS: &'static [$crate::column::Column] = &[$($crate::column::Column {
                 name: $column,
-                kind: <$type as $crate::field::Field>::KIND,
-                needed: $crate::field::row!(@$need),
+                data_type: <$type as $crate::column::Field>::TYPE,
+                required: $crate::column::row!(@$presence),
             }),+];
 
-            /// Of a row that has just these columns, in this order.
+            /// Reads a row that has exactly these columns, in this order.
             pub(crate) fn read(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
                 let mut columns = 0..;
                 let mut next = || columns.next().unwrap_or_default();
-                Ok(Self { $($field: $crate::field::Field::read(row, next())?),+ })
+                Ok(Self { $($field: $crate::column::Field::read(row, next())?),+ })
             }
         }
     };
-    (@must) => { true };
-    (@may) => { false };
+    (@required) => { true };
+    (@optional) => { false };
 }
 
 pub(crate) use row;

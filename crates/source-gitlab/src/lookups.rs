@@ -1,4 +1,4 @@
-//! What the rows of a page lead to in other tables: looked up for all of them at once.
+//! The rows of other tables that the records of a page depend on, looked up for the whole page at once.
 
 mod tables;
 
@@ -13,51 +13,39 @@ pub(crate) use tables::{
     SHARDS, SNIPPETS, Shard, Snippet, TERRAFORM_STATES, TerraformState,
 };
 
-use crate::database::{Snapshot, Value};
-use crate::field::Field as _;
-use crate::owners;
+use crate::column::Field as _;
+use crate::database::Value;
 use crate::path;
-use crate::plan::Owner;
-use crate::schema::{Part, Schema};
+use crate::schema::{TableColumns, Tables};
+use crate::upload_owners;
 
-/// The ids to look up, each as often as it was asked for.
+/// The keys to look up, with repetitions.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    /// Projects, where their repositories lie included.
+pub(crate) struct LookupKeys {
+    /// Projects whose path and repository storage are needed.
     pub(crate) projects: Vec<i64>,
-    /// Projects of which only the full path is wanted.
+    /// Projects of which only the full path is needed.
     pub(crate) project_paths: Vec<i64>,
     pub(crate) group_paths: Vec<i64>,
     pub(crate) shards: Vec<i64>,
     pub(crate) terraform_states: Vec<i64>,
     pub(crate) packages: Vec<i64>,
     pub(crate) snippets: Vec<i64>,
-    /// Merge request diffs whose length is wanted.
+    /// Merge request diffs whose length is needed.
     pub(crate) diffs: Vec<i64>,
-    /// LFS objects of which one project is wanted.
+    /// LFS objects of which one project is needed.
     pub(crate) lfs_objects: Vec<i64>,
-    /// Owners of uploads that are to be seen, by their model.
+    /// Owners of uploads whose existence is to be checked, by their model.
     pub(crate) owners: BTreeMap<&'static str, Vec<i64>>,
 }
 
-impl Wanted {
-    /// Wants the full path of an owner.
-    pub(crate) fn owner(&mut self, owner: Owner) {
-        match owner {
-            Owner::Nobody => {}
-            Owner::Project(id) => self.project_paths.push(id),
-            Owner::Group(id) => self.group_paths.push(id),
-        }
-    }
-}
-
-/// What was found.
+/// The rows that were found, by their keys.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct Lookups {
     pub(crate) projects: HashMap<i64, Project>,
     pub(crate) project_paths: HashMap<i64, String>,
     pub(crate) group_paths: HashMap<i64, String>,
-    /// The paths of repositories that GitLab has recorded beside its rules, where a rule is not enough.
+    /// The paths of repositories as GitLab recorded them, for projects without a route.
     pub(crate) recorded_paths: HashMap<i64, String>,
     pub(crate) shards: HashMap<i64, String>,
     pub(crate) terraform_states: HashMap<i64, TerraformState>,
@@ -67,21 +55,22 @@ pub(crate) struct Known {
     pub(crate) diff_lengths: HashMap<i64, i64>,
     /// The first project of each LFS object.
     pub(crate) lfs_projects: HashMap<i64, i64>,
-    /// The owners of uploads that are there; a model that cannot be seen is left out.
+    /// The owners of uploads that exist; a model whose table cannot be read is missing.
     pub(crate) owners: BTreeMap<&'static str, HashSet<i64>>,
 }
 
-impl Known {
-    /// The full path of an owner.
-    pub(crate) fn path_of(&self, owner: Owner) -> Option<&String> {
-        match owner {
-            Owner::Nobody => None,
-            Owner::Project(id) => self.project_paths.get(&id),
-            Owner::Group(id) => self.group_paths.get(&id),
-        }
+impl Lookups {
+    /// The full path of a project.
+    pub(crate) fn project_path(&self, id: Option<i64>) -> Option<String> {
+        self.project_paths.get(&id?).cloned()
     }
 
-    /// Where a project's repositories lie in their storage, but for what is behind it in their names.
+    /// The full path of a group.
+    pub(crate) fn group_path(&self, id: Option<i64>) -> Option<String> {
+        self.group_paths.get(&id?).cloned()
+    }
+
+    /// The path of a project's repositories in their storage, without the suffix of each.
     pub(crate) fn disk_path(&self, project: &Project) -> Result<String, String> {
         let id = project.id;
         if project.is_hashed() {
@@ -91,66 +80,60 @@ impl Known {
         path.cloned().ok_or_else(|| format!("the project {id} has no full path (no row in routes)"))
     }
 
-    /// Looks everything up. What a table leads to is looked up after it.
-    pub(crate) async fn gather(main: &Main<'_>, mut wanted: Wanted) -> Result<Self, SourceError> {
-        let mut known = Self::default();
-        for row in main.fetch(&TERRAFORM_STATES, wanted.terraform_states, TerraformState::read).await? {
-            wanted.project_paths.extend(row.project_id);
-            known.terraform_states.insert(row.id, row);
+    /// Looks up all keys in the main database. Keys that follow from rows are looked up after them.
+    pub(crate) async fn find(main: Tables<'_>, mut keys: LookupKeys) -> Result<Self, SourceError> {
+        let mut found = Self::default();
+        for row in main.fetch(&TERRAFORM_STATES, keys.terraform_states, TerraformState::read).await? {
+            keys.project_paths.extend(row.project_id);
+            found.terraform_states.insert(row.id, row);
         }
-        for row in main.fetch(&PACKAGES, wanted.packages, Package::read).await? {
-            wanted.project_paths.extend(row.project_id);
-            known.packages.extend(row.project_id.map(|project| (row.id, project)));
+        for row in main.fetch(&PACKAGES, keys.packages, Package::read).await? {
+            keys.project_paths.extend(row.project_id);
+            found.packages.extend(row.project_id.map(|project| (row.id, project)));
         }
-        for row in main.fetch(&SNIPPETS, wanted.snippets, Snippet::read).await? {
-            wanted.project_paths.extend(row.project_id);
-            known.snippets.insert(row.id, row);
+        for row in main.fetch(&SNIPPETS, keys.snippets, Snippet::read).await? {
+            keys.project_paths.extend(row.project_id);
+            found.snippets.insert(row.id, row);
         }
-        known.lfs_projects = main.lfs_projects(wanted.lfs_objects).await?;
-        wanted.project_paths.extend(known.lfs_projects.values());
-        wanted.project_paths.extend(&wanted.projects);
+        found.lfs_projects = main.lfs_projects(keys.lfs_objects).await?;
+        keys.project_paths.extend(found.lfs_projects.values());
+        keys.project_paths.extend(&keys.projects);
         let (projects, shards);
-        // Asked at once, so that a server far away is waited for but once.
-        (known.project_paths, known.group_paths, projects, shards, known.diff_lengths, known.owners) = tokio::try_join!(
-            main.paths("Project", wanted.project_paths),
-            main.paths("Namespace", wanted.group_paths),
-            main.fetch(&PROJECTS, wanted.projects, Project::read),
-            main.fetch(&SHARDS, wanted.shards, Shard::read),
-            main.diff_lengths(wanted.diffs),
-            main.owners(wanted.owners),
+        // Sent at once, so that the latency of a distant server counts only once.
+        (found.project_paths, found.group_paths, projects, shards, found.diff_lengths, found.owners) = tokio::try_join!(
+            main.paths("Project", keys.project_paths),
+            main.paths("Namespace", keys.group_paths),
+            main.fetch(&PROJECTS, keys.projects, Project::read),
+            main.fetch(&SHARDS, keys.shards, Shard::read),
+            main.diff_lengths(keys.diffs),
+            main.owners(keys.owners),
         )?;
-        known.projects = projects.into_iter().map(|row| (row.id, row)).collect();
-        known.shards = shards.into_iter().filter_map(|row| Some((row.id, row.name?))).collect();
-        let unrouted = known.projects.values().filter(|project| !project.is_hashed());
-        let unrouted = unrouted.filter(|project| !known.project_paths.contains_key(&project.id));
+        found.projects = projects.into_iter().map(|row| (row.id, row)).collect();
+        found.shards = shards.into_iter().filter_map(|row| Some((row.id, row.name?))).collect();
+        let unrouted = found.projects.values().filter(|project| !project.is_hashed());
+        let unrouted = unrouted.filter(|project| !found.project_paths.contains_key(&project.id));
         let unrouted = unrouted.map(|project| project.id).collect();
         for row in main.fetch(&RECORDED_PATHS, unrouted, RecordedPath::read).await? {
-            known.recorded_paths.extend(row.disk_path.map(|path| (row.project_id, path)));
+            found.recorded_paths.extend(row.disk_path.map(|path| (row.project_id, path)));
         }
-        Ok(known)
+        Ok(found)
     }
 }
 
-/// The main database at one moment.
-#[derive(Clone, Copy)]
-pub(crate) struct Main<'s> {
-    pub(crate) snapshot: &'s Snapshot<'s>,
-    pub(crate) schema: &'s Schema,
-}
-
-impl Main<'_> {
-    /// The rows whose first column, of which each value is there once, is one of these, and perhaps others; none
-    /// if the table cannot be read, which only tables may that are not needed.
+/// Lookups in the main database.
+impl Tables<'_> {
+    /// The rows whose first column, which is unique, has one of these values, and perhaps others; none if the table
+    /// cannot be read, which is possible for tables that no model requires.
     async fn fetch<T>(
         &self,
-        part: &Part,
+        part: &TableColumns,
         ids: Vec<i64>,
         make: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<Vec<T>, SourceError> {
         let key = part.columns.first().map_or("id", |column| column.name);
         let columns = self.schema.select(part);
         let condition = format!("SELECT {columns} FROM {} WHERE {key}", part.table);
-        self.ask_unique(part, &condition, ids, make).await
+        self.find_unique(part, &condition, ids, make).await
     }
 
     async fn paths(&self, source: &str, ids: Vec<i64>) -> Result<HashMap<i64, String>, SourceError> {
@@ -158,22 +141,22 @@ impl Main<'_> {
             "SELECT source_id::bigint, path FROM routes WHERE source_type = '{source}' AND source_id"
         );
         let read = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, String>(1)?));
-        Ok(self.ask_unique(&ROUTES, &condition, ids, read).await?.into_iter().collect())
+        Ok(self.find_unique(&ROUTES, &condition, ids, read).await?.into_iter().collect())
     }
 
-    /// The rows with one of these ids in a column, where each is once; the statement ends with the column.
+    /// The rows with one of these ids in a unique column, whose name the statement ends with.
     ///
-    /// Ids that are close together are read in one go with what is between them, instead of one by one.
-    async fn ask_unique<T>(
+    /// Ids that are close together are read as one range, with the rows between them, instead of one by one.
+    async fn find_unique<T>(
         &self,
-        part: &Part,
+        part: &TableColumns,
         statement: &str,
         ids: Vec<i64>,
         make: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<Vec<T>, SourceError> {
         let ids = sorted(ids);
         let Some((first, last)) = close_together(&ids) else {
-            return self.ask(part, &format!("{statement} = ANY ($1)"), ids, make).await;
+            return self.find(part, &format!("{statement} = ANY ($1)"), ids, make).await;
         };
         if self.schema.check(part).is_err() {
             return Ok(Vec::new());
@@ -182,9 +165,9 @@ impl Main<'_> {
         self.snapshot.rows(&format!("{statement} BETWEEN $1 AND $2"), &values, make).await
     }
 
-    async fn ask<T>(
+    async fn find<T>(
         &self,
-        part: &Part,
+        part: &TableColumns,
         statement: &str,
         ids: Vec<i64>,
         make: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
@@ -200,24 +183,24 @@ impl Main<'_> {
     async fn lfs_projects(&self, ids: Vec<i64>) -> Result<HashMap<i64, i64>, SourceError> {
         let statement = "SELECT lfs_object_id::bigint, min(project_id)::bigint FROM lfs_objects_projects \
                          WHERE lfs_object_id = ANY ($1) GROUP BY lfs_object_id";
-        Ok(self.ask(&LFS_LINKS, statement, ids, pair).await?.into_iter().collect())
+        Ok(self.find(&LFS_LINKS, statement, ids, pair).await?.into_iter().collect())
     }
 
-    /// How long each of these diffs is: as far as the part of it that is the last in the file reaches.
+    /// The length of each of these diffs: the end of the range that is last in the file.
     async fn diff_lengths(&self, ids: Vec<i64>) -> Result<HashMap<i64, i64>, SourceError> {
         let statement = "SELECT merge_request_diff_id::bigint, \
                          coalesce(max(external_diff_offset::bigint + external_diff_size::bigint), -1) \
                          FROM merge_request_diff_files WHERE merge_request_diff_id = ANY ($1) GROUP BY 1";
-        Ok(self.ask(&DIFF_FILES, statement, ids, pair).await?.into_iter().collect())
+        Ok(self.find(&DIFF_FILES, statement, ids, pair).await?.into_iter().collect())
     }
 
     async fn owners(
         &self,
-        wanted: BTreeMap<&'static str, Vec<i64>>,
+        keys: BTreeMap<&'static str, Vec<i64>>,
     ) -> Result<BTreeMap<&'static str, HashSet<i64>>, SourceError> {
         let mut owners = BTreeMap::new();
-        for (model, ids) in wanted {
-            if let Some(part) = owners::part(model).filter(|part| self.schema.check(part).is_ok()) {
+        for (model, ids) in keys {
+            if let Some(part) = upload_owners::part(model).filter(|part| self.schema.check(part).is_ok()) {
                 let found = self.fetch(part, ids, |row| i64::read(row, 0)).await?;
                 owners.insert(model, found.into_iter().collect());
             }
@@ -226,14 +209,14 @@ impl Main<'_> {
     }
 }
 
-/// Each id once, in order.
+/// The distinct ids in ascending order.
 fn sorted(mut ids: Vec<i64>) -> Vec<i64> {
     ids.sort_unstable();
     ids.dedup();
     ids
 }
 
-/// The first and the last of these, if at most as many others lie between them.
+/// The first and the last of these, if at most as many others are between them.
 fn close_together(ids: &[i64]) -> Option<(i64, i64)> {
     let (first, last) = ids.first().copied().zip(ids.last().copied())?;
     let count = i64::try_from(ids.len()).ok()?;
