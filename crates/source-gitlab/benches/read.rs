@@ -1,8 +1,8 @@
-//! How fast artifacts of jobs and uploads are read by pages, against `COPY` of the same statement, without its
-//! limit, to nowhere, on the same database in the same run.
+//! The speed of reading job artifacts and uploads by pages, compared with `COPY` of the same statement without its limit
+//! on the same database in the same run; its output is discarded.
 //!
-//! `cargo bench -p stocktake-source-gitlab --bench read -- --rows 1000000` gives the figures to quote: as many rows of each of the
-//! two. `--page` is the number of rows in a page. Quote ratios, and on a quiet machine.
+//! `cargo bench -p stocktake-source-gitlab --bench read -- --rows 1000000` gives the figures to quote, with that many rows
+//! of each model. `--page` is the number of rows in a page. Quote ratios, measured on an idle machine.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -61,7 +61,7 @@ fn storages() -> Storages {
     Storages { files, ..Storages::default() }
 }
 
-/// How long it takes to read all rows by pages.
+/// The time to read all rows by pages.
 async fn read(source: &GitlabSource, model: Model, limit: u64) -> Duration {
     let begin = Instant::now();
     let (mut after, mut count) = (None, 0);
@@ -77,7 +77,7 @@ async fn read(source: &GitlabSource, model: Model, limit: u64) -> Duration {
     begin.elapsed()
 }
 
-/// How long it takes to copy the same rows to nowhere.
+/// The time to copy the same rows and discard them.
 async fn copy(client: &Client, statement: &str) -> Duration {
     let all = statement.replace("> $1", "> 0").replace("LIMIT $2", "");
     let begin = Instant::now();
@@ -92,7 +92,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     *times.get(times.len() / 2).unwrap()
 }
 
-/// The number behind an argument of this name, or the default.
+/// The value of an argument with this name, or the default.
 fn argument(name: &str, default: u64) -> u64 {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1).map_or(default, |value| value.parse().unwrap())

@@ -13,10 +13,10 @@ use crate::mapping::DbKind;
 use crate::schema::{TableColumns, Tables};
 use crate::settings::{StorageRole, Storages};
 
-/// A place that may be claimed.
+/// A location that may be claimed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unclaimed<'p> {
-    /// The index among the places that were asked for.
+    /// The index among the locations that were asked for.
     index: usize,
     path: &'p str,
     /// The storage's name.
@@ -25,7 +25,7 @@ pub(crate) struct Unclaimed<'p> {
     role: StorageRole,
 }
 
-/// The places that were asked for, and the answers so far.
+/// The locations that were asked for, and the answers so far.
 pub(crate) struct Claims<'p> {
     answers: Vec<Claim>,
     /// Those that only rows can claim.
@@ -33,10 +33,10 @@ pub(crate) struct Claims<'p> {
 }
 
 impl<'p> Claims<'p> {
-    /// Answers what follows from the places alone.
-    pub(crate) fn of(places: &'p [Location], storages: &Storages) -> Self {
-        let mut claims = Self { answers: vec![Claim::Nobody; places.len()], open: Vec::new() };
-        for (index, Location { storage, path }) in places.iter().enumerate() {
+    /// Answers what follows from the locations alone.
+    pub(crate) fn of(locations: &'p [Location], storages: &Storages) -> Self {
+        let mut claims = Self { answers: vec![Claim::Nobody; locations.len()], open: Vec::new() };
+        for (index, Location { storage, path }) in locations.iter().enumerate() {
             let roles = storages.roles(storage);
             if roles.iter().any(|role| internal::is_internal(*role, path)) {
                 claims.settle(index, Claim::Internal);
@@ -47,15 +47,15 @@ impl<'p> Claims<'p> {
         claims
     }
 
-    /// Whether rows of a database may claim a place.
+    /// Whether rows of a database may claim a location.
     pub(crate) fn needs(&self, db: DbKind) -> bool {
-        self.open.iter().any(|place| match db {
+        self.open.iter().any(|location| match db {
             DbKind::Main => true,
-            DbKind::Ci => files::is_of_ci(place.role),
+            DbKind::Ci => files::is_of_ci(location.role),
         })
     }
 
-    /// Finds the places that rows of a database claim.
+    /// Finds the locations that rows of a database claim.
     pub(crate) async fn find(
         &mut self,
         db: DbKind,
@@ -74,7 +74,7 @@ impl<'p> Claims<'p> {
         Ok(())
     }
 
-    /// One answer for each place.
+    /// One answer for each location.
     pub(crate) fn answers(self) -> Vec<Claim> {
         self.answers
     }

@@ -1,13 +1,13 @@
-//! Digests as GitLab's columns hold them: the text of the digits, the bytes, or neither.
+//! Digests in the encodings of GitLab's columns: hexadecimal text, bytes, and mixtures of both.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stocktake_domain::{Digest, Metadata, ModelKind};
 
-/// The digest in a column of bytes, whatever of its encodings it has; `None` if it is none.
+/// The digest in a column of bytes, in any of three encodings; `None` if it is not a digest.
 ///
-/// The digits as text (64, 40 or 32 of them); the bytes themselves (32, 20 or 16); or 48 bytes, which are the
-/// 64 digits decoded as if they were base64.
+/// The encodings are: hexadecimal digits as text (64, 40 or 32 of them); the bytes themselves (32, 20 or 16); or 48
+/// bytes, which are 64 digits decoded as if they were base64.
 pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Digest> {
     match bytes.len() {
         48 => of_digits(STANDARD.encode(bytes).as_bytes()),
@@ -15,12 +15,12 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Digest> {
     }
 }
 
-/// The digest in a column of text: its digits.
+/// The digest in a column of text: hexadecimal digits.
 pub(crate) fn of_text(text: &str) -> Option<Digest> {
     of_digits(text.as_bytes())
 }
 
-/// The digest of an image's manifest, which names its algorithm: `sha256:…`.
+/// The digest of an image's manifest, which includes the algorithm: `sha256:…`.
 pub(crate) fn of_manifest(text: &str) -> Option<Digest> {
     text.starts_with("sha256:").then(|| text.parse().ok())?
 }
@@ -34,7 +34,7 @@ fn of_digits(digits: &[u8]) -> Option<Digest> {
     }
 }
 
-/// The bytes of twice as many digits. Every row has some, so that this is quicker than what is for all lengths.
+/// The bytes of twice as many digits. Nearly every row has some, and a fixed length is faster than a general decoder.
 fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let mut all = 0;
@@ -47,7 +47,7 @@ fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     (all <= 0x0f).then_some(bytes)
 }
 
-/// What a digit is worth; more than 15 for what is none.
+/// The value of a digit; more than 15 for any other character.
 const fn value(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
@@ -66,9 +66,9 @@ fn of_raw(bytes: &[u8]) -> Option<Digest> {
     }
 }
 
-/// A checksum of GitLab's own verification, from a table of states, where it is text; of a model of this kind.
+/// A checksum of GitLab's own verification in a table of states, of a model of this kind. It is text.
 ///
-/// Nobody has promised that it stays text, so that bytes of a digest's length are taken for one.
+/// That is not documented, so bytes of a digest's length are accepted as well.
 pub(crate) fn of_state(kind: ModelKind, bytes: &[u8]) -> Option<Digest> {
     of_shown(kind, bytes).or_else(|| match kind {
         ModelKind::GitRepository => bytes.try_into().ok().map(Digest::Gitaly),
@@ -76,7 +76,7 @@ pub(crate) fn of_state(kind: ModelKind, bytes: &[u8]) -> Option<Digest> {
     })
 }
 
-/// The same from a column of the model's own table, where older versions keep what its digits stand for.
+/// The same in a column of the model's own table, where older versions keep the digits as bytes.
 pub(crate) fn of_packed_state(kind: ModelKind, bytes: &[u8]) -> Option<Digest> {
     match bytes.len() {
         64 | 40 => of_state(kind, bytes),
@@ -84,19 +84,19 @@ pub(crate) fn of_packed_state(kind: ModelKind, bytes: &[u8]) -> Option<Digest> {
     }
 }
 
-/// The checksum in the form that GitLab shows: 64 digits of a file or a container repository, Gitaly's of a
-/// repository, and the size alone of an object.
+/// The checksum in the form that GitLab shows: 64 digits for a file or a container repository, Gitaly's checksum for a
+/// Git repository, and the size for a file in object storage.
 fn of_shown(kind: ModelKind, text: &[u8]) -> Option<Digest> {
     let sha256 = || Some(text).filter(|text| text.len() == 64).and_then(unhex).map(Digest::Sha256);
     match kind {
         ModelKind::GitRepository => of_refs(text),
         ModelKind::ContainerRepository => sha256(),
-        // A file's place may have changed since, so that its size counts wherever it lies now.
+        // A file may have been moved since, so a size is accepted wherever the file is now.
         ModelKind::Blob => sha256().or_else(|| of_size(text)),
     }
 }
 
-/// Gitaly's checksum, which it shows without leading bytes of zero.
+/// Gitaly's checksum, which Gitaly shows without leading zero bytes.
 fn of_refs(text: &[u8]) -> Option<Digest> {
     let mut digits = [b'0'; 40];
     let begin = digits.len().checked_sub(text.len()).filter(|begin| begin % 2 == 0 && *begin < 40)?;
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(of_bytes(&column), of_text(HEX));
     }
 
-    /// What a checksum of each kind is, as text and packed; `None` where it is none.
+    /// The digest of a checksum for each kind of model; `None` where it is not one.
     fn shown(read: fn(ModelKind, &[u8]) -> Option<Digest>, bytes: &[u8]) -> [Option<String>; 3] {
         [ModelKind::Blob, ModelKind::GitRepository, ModelKind::ContainerRepository]
             .map(|kind| read(kind, bytes).map(|digest| digest.tagged()))
@@ -166,7 +166,7 @@ mod tests {
             (short.as_bytes(), [None, git(short), None]),
             (zeros.as_bytes(), [None, git(&zeros), None]),
             (&[7; 20], [None, git(&"07".repeat(20)), None]),
-            // The sizes of GitLab's own tests, and what is no size.
+            // The sizes in GitLab's own tests, and texts that are no sizes.
             (b"12", [size("12"), git("12"), None]),
             (b"0123", [size("0123"), git("0123"), None]),
             (b"00", [size("00"), git(&zeros), None]),

@@ -1,24 +1,24 @@
-//! What a database role must be allowed to read.
+//! The privileges that a database role needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::layout::all_parts;
 
-/// A script for the main database, and for that of CI where there is one, that allows this role to read what is
-/// read here and nothing else: some columns of some tables. Run it as the tables' owner, on the primary, and again
-/// after an upgrade of GitLab. It leaves out what this version of GitLab does not have.
+/// A script, for the main database and for that of CI if there is one, that allows this role to read exactly what this
+/// crate reads: some columns of some tables. Run it as the tables' owner, on the primary, and again after an upgrade of
+/// GitLab. It skips what this version of GitLab does not have.
 pub fn grants(role: &str) -> String {
     let mut tables: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for part in all_parts() {
         tables.entry(part.table).or_default().extend(part.columns.iter().map(|column| column.name));
     }
-    let mut wanted = String::new();
+    let mut needed = String::new();
     for (table, columns) in &tables {
-        let separator = if wanted.is_empty() { "" } else { ",\n" };
+        let separator = if needed.is_empty() { "" } else { ",\n" };
         let columns = columns.iter().copied().collect::<Vec<_>>().join(",");
         // Writing to a String does not fail.
-        let _ = write!(wanted, "{separator}        ('{table}', '{{{columns}}}')");
+        let _ = write!(needed, "{separator}        ('{table}', '{{{columns}}}')");
     }
     let role = role.replace('\'', "''");
     format!(
@@ -32,7 +32,7 @@ BEGIN
         SELECT format('GRANT SELECT (%s) ON %s TO %I', string_agg(quote_ident(a.attname), ', '),
                       a.attrelid::regclass, '{role}')
         FROM (VALUES
-{wanted}
+{needed}
         ) AS wanted (name, columns)
         JOIN pg_attribute a ON a.attrelid = to_regclass('public.' || name) AND NOT a.attisdropped
              AND a.attname = ANY (columns::text[])
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_columns_that_are_read_are_asked_for() {
+    fn only_the_columns_that_are_read_are_granted() {
         let script = grants("o'hara");
         assert!(script.contains("('users', '{id}')"));
         assert!(script.contains("'o''hara'"));

@@ -1,4 +1,4 @@
-//! Where GitLab puts things: the rules by which a row's numbers and names become a path.
+//! GitLab's rules for paths: how ids and names in a row become a path.
 
 use std::fmt::Write as _;
 
@@ -6,17 +6,17 @@ use chrono::{DateTime, Datelike as _};
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::Timestamp;
 
-/// How long a hashed folder is: `aa/bb/<64 digits>`.
+/// The length of a hashed folder, `aa/bb/<64 digits>`.
 const HASHED: usize = 70;
 
-/// `aa/bb/<64 digits>`: the SHA-256 of the id's decimal digits, behind its own first four digits.
+/// `aa/bb/<64 digits>`: the SHA-256 of the id's decimal digits, below folders named after its first four digits.
 pub(crate) fn hashed(id: i64) -> String {
     let mut path = String::with_capacity(HASHED);
     push_hashed(&mut path, id);
     path
 }
 
-/// The same behind what there is. Nearly every row needs one, so that the digits are not written one by one.
+/// Appends the same to a path. Nearly every row needs one, so the digits are written at once.
 pub(crate) fn push_hashed(path: &mut String, id: i64) {
     let mut digits = [0; 64];
     let digest: [u8; 32] = Sha256::digest(id.to_string()).into();
@@ -30,23 +30,23 @@ pub(crate) fn push_hashed(path: &mut String, id: i64) {
 }
 
 /// A part of a path.
-pub(crate) trait Piece {
+pub(crate) trait Segment {
     fn append_to(&self, path: &mut String);
 }
 
-impl Piece for &str {
+impl Segment for &str {
     fn append_to(&self, path: &mut String) {
         path.push_str(self);
     }
 }
 
-impl Piece for String {
+impl Segment for String {
     fn append_to(&self, path: &mut String) {
         path.push_str(self);
     }
 }
 
-impl Piece for i64 {
+impl Segment for i64 {
     fn append_to(&self, path: &mut String) {
         // Writing to a String does not fail.
         let _ = write!(path, "{self}");
@@ -54,7 +54,7 @@ impl Piece for i64 {
 }
 
 /// A path below the hashed folder of this id; the parts are joined by slashes.
-pub(crate) fn below(id: i64, parts: &[&dyn Piece]) -> String {
+pub(crate) fn below(id: i64, parts: &[&dyn Segment]) -> String {
     let mut path = String::with_capacity(2 * HASHED);
     push_hashed(&mut path, id);
     for part in parts {
@@ -67,7 +67,7 @@ pub(crate) fn below(id: i64, parts: &[&dyn Piece]) -> String {
 /// `YYYY_MM_DD` of a time in UTC.
 pub(crate) struct Day(pub(crate) Timestamp);
 
-impl Piece for Day {
+impl Segment for Day {
     fn append_to(&self, path: &mut String) {
         let Self(time) = self;
         let day = DateTime::from_timestamp_millis(time.millis()).unwrap_or_default();
@@ -86,7 +86,7 @@ pub(crate) fn month(time: Timestamp) -> String {
     format!("{:04}_{:02}", day.year(), day.month())
 }
 
-/// A Ruby class in the form that paths have it: `Projects::Topic` is `projects/topic`.
+/// The name of a Ruby class as it appears in paths: `Projects::Topic` is `projects/topic`.
 pub(crate) fn underscore(class: &str) -> String {
     let mut path = String::with_capacity(class.len() + 4);
     for (index, part) in class.split("::").enumerate() {

@@ -118,11 +118,10 @@ impl GitlabSource {
             self.forget();
             refused(why)
         })?;
-        let ci = self.ci.as_ref().filter(|_| db == DbKind::Ci);
         let main_snapshot = self.main.snapshot().await?;
-        let ci_snapshot = match ci {
-            Some(ci) => Some(ci.snapshot().await?),
-            None => None,
+        let ci_snapshot = match &self.ci {
+            Some(ci) if db == DbKind::Ci => Some(ci.snapshot().await?),
+            _ => None,
         };
         let main = Tables { snapshot: &main_snapshot, schema: &layout.main };
         let own = Tables {
@@ -149,9 +148,9 @@ impl GitlabSource {
         Ok(SourcePage { rows: records.collect(), read_to: read_to.map(RecordKey::integer) })
     }
 
-    /// Finds out who claims these places: first by the places alone, then by the rows.
-    async fn claim_all(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
-        let mut claims = Claims::of(places, &self.storages);
+    /// Finds out what claims these locations: first by the locations alone, then by the rows.
+    async fn claim_all(&self, locations: &[Location]) -> Result<Vec<Claim>, SourceError> {
+        let mut claims = Claims::of(locations, &self.storages);
         if claims.needs(DbKind::Main) {
             let layout = self.layout().await?;
             self.claim(&mut claims, DbKind::Main, &self.main, &layout.main).await?;
@@ -232,8 +231,8 @@ impl Source for GitlabSource {
         self.storages.names()
     }
 
-    #[instrument(name = "gitlab.claims", skip_all, fields(places = places.len()))]
-    async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
-        self.claim_all(places).await.inspect_err(|error| self.forget_on_drift(error))
+    #[instrument(name = "gitlab.claims", skip_all, fields(locations = locations.len()))]
+    async fn claims(&self, locations: &[Location]) -> Result<Vec<Claim>, SourceError> {
+        self.claim_all(locations).await.inspect_err(|error| self.forget_on_drift(error))
     }
 }

@@ -30,14 +30,15 @@ pub(super) fn parts() -> impl Iterator<Item = TableColumns> {
     [UPLOADS].into_iter()
 }
 
-/// The indexes of the places that rows claim. In a bucket, rows have complete keys, so that their records have them too.
+/// The indexes of the locations that rows claim. In a bucket, rows have complete keys, so that their records have them too.
 pub(super) async fn claimed(
     tables: Tables<'_>,
-    places: &[Unclaimed<'_>],
+    locations: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
-    let candidates = places.iter().filter(|place| place.role == StorageRole::Folder(ObjectType::Uploads));
+    let candidates =
+        locations.iter().filter(|location| location.role == StorageRole::Folder(ObjectType::Uploads));
     let candidates: Vec<_> =
-        candidates.filter_map(|place| Some((place.index, attachment(place.path)?))).collect();
+        candidates.filter_map(|location| Some((location.index, attachment(location.path)?))).collect();
     if candidates.is_empty() || !tables.can_read(&UPLOADS)? {
         return Ok(HashSet::new());
     }

@@ -160,60 +160,64 @@ pub(super) fn parts() -> impl Iterator<Item = TableColumns> {
     CLAIMANTS.iter().map(Claimant::part)
 }
 
-/// The indexes of the places that rows of this database claim.
+/// The indexes of the locations that rows of this database claim.
 pub(super) async fn claimed(
     db: DbKind,
     tables: Tables<'_>,
-    places: &[Unclaimed<'_>],
+    locations: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
     let mut claimed = HashSet::new();
     for claimant in CLAIMANTS.iter().filter(|claimant| claimant.db == db) {
         match claimant.folder {
-            Folder::Named => claimed.extend(claimant.named(tables, places).await?),
-            Folder::Hashed(below) => claimed.extend(claimant.hashed(below, tables, places).await?),
+            Folder::Named => claimed.extend(claimant.named(tables, locations).await?),
+            Folder::Hashed(below) => claimed.extend(claimant.hashed(below, tables, locations).await?),
         }
     }
     Ok(claimed)
 }
 
-/// A place, and the row that may claim it: the row's key, the file's name and its store.
+/// A location, and the row that may claim it: the row's key, the file's name and its store.
 type Candidate<'p, K> = (&'p Unclaimed<'p>, (K, String, i64));
 
 impl Claimant {
-    async fn named(&self, tables: Tables<'_>, places: &[Unclaimed<'_>]) -> Result<Vec<usize>, SourceError> {
-        let candidates = places.iter().filter_map(|place| {
-            let (folder, file) = place.path.rsplit_once('/')?;
-            Some((place, (folder.to_owned(), file.to_owned(), self.store_of(place.role)?)))
+    async fn named(
+        &self,
+        tables: Tables<'_>,
+        locations: &[Unclaimed<'_>],
+    ) -> Result<Vec<usize>, SourceError> {
+        let candidates = locations.iter().filter_map(|location| {
+            let (folder, file) = location.path.rsplit_once('/')?;
+            Some((location, (folder.to_owned(), file.to_owned(), self.store_of(location.role)?)))
         });
         let candidates: Vec<Candidate<'_, String>> = candidates.collect();
         let keys: Vec<&str> = candidates.iter().map(|(_, (folder, ..))| folder.as_str()).collect();
         let keys: Value<'_> = (&keys, Type::TEXT_ARRAY);
         let rows = self.rows(tables, &candidates, keys, |row| row.try_get::<_, String>(0)).await?;
         let claimed = candidates.iter().filter(|(_, row)| rows.contains_key(row));
-        Ok(claimed.map(|(place, _)| place.index).collect())
+        Ok(claimed.map(|(location, _)| location.index).collect())
     }
 
     async fn hashed(
         &self,
         folder: &str,
         tables: Tables<'_>,
-        places: &[Unclaimed<'_>],
+        locations: &[Unclaimed<'_>],
     ) -> Result<Vec<usize>, SourceError> {
-        let candidates = places.iter().filter_map(|place| {
-            let store = self.store_of(place.role)?;
-            let (_, below) = below_hashed(place.path)?;
+        let candidates = locations.iter().filter_map(|location| {
+            let store = self.store_of(location.role)?;
+            let (_, below) = below_hashed(location.path)?;
             let (id, file) = numbered(below, folder)?;
-            Some((place, (id, file.to_owned(), store)))
+            Some((location, (id, file.to_owned(), store)))
         });
         let candidates: Vec<Candidate<'_, i64>> = candidates.collect();
         let keys: Vec<i64> = candidates.iter().map(|(_, (id, ..))| *id).collect();
         let keys: Value<'_> = (&keys, Type::INT8_ARRAY);
         let rows = self.rows(tables, &candidates, keys, |row| i64::read(row, 0)).await?;
-        let claimed = candidates.iter().filter(|(place, row)| {
+        let claimed = candidates.iter().filter(|(location, row)| {
             // If the row does not have the id whose hash the folder is below, its own id is enough.
-            rows.get(row).is_some_and(|root| root.is_none_or(|root| is_below(place.path, root, folder)))
+            rows.get(row).is_some_and(|root| root.is_none_or(|root| is_below(location.path, root, folder)))
         });
-        Ok(claimed.map(|(place, _)| place.index).collect())
+        Ok(claimed.map(|(location, _)| location.index).collect())
     }
 
     /// The candidates' rows, each with the id whose hash its folder is below, if the row has it.

@@ -27,24 +27,28 @@ pub(super) fn parts() -> impl Iterator<Item = TableColumns> {
     [REPOSITORIES, ROUTES].into_iter()
 }
 
-/// The indexes of the places that rows claim.
+/// The indexes of the locations that rows claim.
 pub(super) async fn claimed(
     tables: Tables<'_>,
-    places: &[Unclaimed<'_>],
+    locations: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
-    let places: Vec<&Unclaimed<'_>> =
-        places.iter().filter(|place| place.role == StorageRole::Registry).collect();
-    if places.is_empty() || !tables.can_read(&REPOSITORIES)? || !tables.can_read(&ROUTES)? {
+    let locations: Vec<&Unclaimed<'_>> =
+        locations.iter().filter(|location| location.role == StorageRole::Registry).collect();
+    if locations.is_empty() || !tables.can_read(&REPOSITORIES)? || !tables.can_read(&ROUTES)? {
         return Ok(HashSet::new());
     }
-    let mut paths: Vec<&str> = places.iter().flat_map(|place| projects(place.path)).collect();
+    let mut paths: Vec<&str> = locations.iter().flat_map(|location| projects(location.path)).collect();
     paths.sort_unstable();
     paths.dedup();
     let values: [Value<'_>; 1] = [(&paths, Type::TEXT_ARRAY)];
     let read = |row: &Row| Ok(repository(row.try_get(0)?, row.try_get(1)?));
     let claimed: HashSet<String> =
         tables.snapshot.rows(STATEMENT, &values, read).await?.into_iter().collect();
-    Ok(places.iter().filter(|place| claimed.contains(place.path)).map(|place| place.index).collect())
+    Ok(locations
+        .iter()
+        .filter(|location| claimed.contains(location.path))
+        .map(|location| location.index)
+        .collect())
 }
 
 /// The projects that a repository at this path may belong to: the path does not show how deep groups are nested.

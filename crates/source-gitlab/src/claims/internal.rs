@@ -1,70 +1,70 @@
-//! What GitLab's own programs keep beside the content, for themselves or for a while.
+//! Files that GitLab's own programs keep next to the content, for themselves or temporarily.
 
 use stocktake_domain::ObjectType;
 
 use crate::settings::StorageRole;
 
-/// Which places of a storage.
-enum At {
-    /// Those below this folder of the root.
+/// A pattern of paths within a storage.
+enum Pattern {
+    /// Below this folder of the root.
     Below(&'static str),
-    /// Those below this folder of a folder `tmp`, wherever that is.
+    /// Below this folder of a folder `tmp` at any depth.
     Temporary(&'static str),
-    /// What is hidden in the root: its name, or that of its folder there, begins with a dot.
+    /// Hidden in the root: the first component of the path begins with a dot.
     Hidden,
-    /// Files of this name.
+    /// Files with this name.
     Named(&'static str),
-    /// Files whose names begin so.
-    Beginning(&'static str),
-    /// All that does not lie in the folder of a hashed id.
+    /// Files whose names begin with this.
+    Prefixed(&'static str),
+    /// Not below the hashed folder of an id.
     Unhashed,
 }
 
-/// Whether a storage is one of those that are meant.
-type Of = fn(StorageRole) -> bool;
+/// Whether a pattern applies to storages of a role.
+type AppliesTo = fn(StorageRole) -> bool;
 
-/// Storages on disks and buckets, and what is GitLab's own in them.
+/// The files of GitLab's own programs, by storage.
 ///
-/// "Backup": what GitLab's backup leaves out (`lib/backup/tasks`); "uploader": `app/uploaders`; "Gitaly": its
+/// "Backup": what GitLab's backup excludes (`lib/backup/tasks`); "uploader": `app/uploaders`; "Gitaly": its
 /// `config.GitalyDataPrefix` and <https://docs.gitlab.com/administration/gitaly/>.
-const INTERNAL: [(Of, At); 15] = [
-    // Backup and uploader: `tmp/cache`, `tmp/work`, `tmp/uploads`, in which files are until they are complete.
-    (is_folder, At::Below("tmp/")),
-    // Uploader: the same below the folder of what belongs to nobody's project, and below each project's.
-    (is_uploads, At::Below("-/system/tmp/")),
-    // Uploader: what is attached to a text that nobody has saved yet (PersonalFileUploader without a model).
-    (is_uploads, At::Below("-/system/temp/")),
-    (is_uploads, At::Temporary("cache")),
-    (is_uploads, At::Temporary("work")),
+const INTERNAL: [(AppliesTo, Pattern); 15] = [
+    // Backup and uploader: `tmp/cache`, `tmp/work`, `tmp/uploads`, which hold files until they are complete.
+    (is_folder, Pattern::Below("tmp/")),
+    // Uploader: the same below the folder of uploads without a project, and below each project's folder.
+    (is_uploads, Pattern::Below("-/system/tmp/")),
+    // Uploader: attachments of a text that is not saved yet (PersonalFileUploader without a model).
+    (is_uploads, Pattern::Below("-/system/temp/")),
+    (is_uploads, Pattern::Temporary("cache")),
+    (is_uploads, Pattern::Temporary("work")),
     // Backup: GitLab before 14 unpacked pages there.
-    (is_pages, At::Below("@pages.tmp/")),
+    (is_pages, Pattern::Below("@pages.tmp/")),
     // Uploader: the base folder of Pages::DeploymentUploader is the hashed one.
-    (is_pages, At::Below("@hashed/tmp/")),
-    // Backup: what a file system's check has found.
-    (is_on_disk, At::Below("lost+found/")),
+    (is_pages, Pattern::Below("@hashed/tmp/")),
+    // Backup: files recovered by a file system check.
+    (is_on_disk, Pattern::Below("lost+found/")),
     // Locks, and Gitaly's `.gitaly-metadata`.
-    (is_on_disk, At::Hidden),
-    // What network file systems keep of deleted files that are still open, beside where they were.
-    (is_on_disk, At::Beginning(".nfs")),
+    (is_on_disk, Pattern::Hidden),
+    // NFS keeps deleted files that are still open under such names, in their folders.
+    (is_on_disk, Pattern::Prefixed(".nfs")),
     // Installations from source keep their empty folders in git.
-    (is_folder, At::Named(".gitkeep")),
-    // Uploader: direct uploads that are under way (`tmp/uploads`), and logs of running jobs (`tmp/builds`).
-    (is_bucket, At::Below("tmp/")),
+    (is_folder, Pattern::Named(".gitkeep")),
+    // Uploader: direct uploads in progress (`tmp/uploads`), and logs of running jobs (`tmp/builds`).
+    (is_bucket, Pattern::Below("tmp/")),
     // Gitaly: its caches, state and temporary repositories.
-    (is_git, At::Below("+gitaly/")),
+    (is_git, Pattern::Below("+gitaly/")),
     // Gitaly Cluster: repositories under names that only Praefect's database knows.
-    (is_git, At::Below("@cluster/")),
-    // The web pages, scripts and images of GitLab itself; of ours there are only attestations.
-    (is_public, At::Unhashed),
+    (is_git, Pattern::Below("@cluster/")),
+    // The web pages, scripts and images of GitLab itself; the only content there are attestations.
+    (is_public, Pattern::Unhashed),
 ];
 
-/// Whether GitLab's programs keep it there.
+/// Whether a file is one of GitLab's own programs.
 pub(super) fn is_internal(role: StorageRole, path: &str) -> bool {
-    INTERNAL.iter().any(|(is_of, at)| is_of(role) && at.has(path))
+    INTERNAL.iter().any(|(applies_to, pattern)| applies_to(role) && pattern.matches(path))
 }
 
-impl At {
-    fn has(&self, path: &str) -> bool {
+impl Pattern {
+    fn matches(&self, path: &str) -> bool {
         match self {
             Self::Below(folder) => path.starts_with(folder),
             Self::Temporary(folder) => path
@@ -73,7 +73,7 @@ impl At {
                 .any(|rest| rest.strip_prefix(folder).is_some_and(|below| below.starts_with('/'))),
             Self::Hidden => path.starts_with('.'),
             Self::Named(name) => path.rsplit('/').next() == Some(name),
-            Self::Beginning(name) => path.rsplit('/').next().is_some_and(|file| file.starts_with(name)),
+            Self::Prefixed(name) => path.rsplit('/').next().is_some_and(|file| file.starts_with(name)),
             Self::Unhashed => super::files::below_hashed(path).is_none(),
         }
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gitlabs_own_and_what_is_not() {
+    fn files_of_gitlabs_own_programs() {
         let hashed = crate::path::hashed(1);
         let (lfs, uploads) = (StorageRole::Folder(ObjectType::Lfs), StorageRole::Folder(ObjectType::Uploads));
         let bucket = StorageRole::Bucket(ObjectType::Artifacts);

@@ -40,24 +40,26 @@ pub(super) fn parts() -> impl Iterator<Item = TableColumns> {
 /// A repository: its storage's name and its path.
 type Repository = (String, String);
 
-/// The indexes of the places that rows claim.
+/// The indexes of the locations that rows claim.
 pub(super) async fn claimed(
     tables: Tables<'_>,
     storages: &Storages,
-    places: &[Unclaimed<'_>],
+    locations: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
-    let places: Vec<&Unclaimed<'_>> = places.iter().filter(|place| place.role == StorageRole::Git).collect();
-    if places.is_empty() {
+    let locations: Vec<&Unclaimed<'_>> =
+        locations.iter().filter(|location| location.role == StorageRole::Git).collect();
+    if locations.is_empty() {
         return Ok(HashSet::new());
     }
-    let paths: Vec<&str> = places.iter().map(|place| place.path).collect();
+    let paths: Vec<&str> = locations.iter().map(|location| location.path).collect();
     let mut claimed = of_projects(tables, storages, &paths).await?;
     for (part, suffix) in SHARDED {
         claimed.extend(sharded(tables, storages, &part, suffix, &paths).await?);
     }
-    let claimed =
-        places.iter().filter(|place| claimed.contains(&(place.storage.to_owned(), place.path.to_owned())));
-    Ok(claimed.map(|place| place.index).collect())
+    let claimed = locations
+        .iter()
+        .filter(|location| claimed.contains(&(location.storage.to_owned(), location.path.to_owned())));
+    Ok(claimed.map(|location| location.index).collect())
 }
 
 /// The paths that have this suffix, without it.

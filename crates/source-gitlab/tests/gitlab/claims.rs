@@ -1,4 +1,4 @@
-//! Who claims content of which no record knows.
+//! What claims content that no record has.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ const INDEXES: &str = "
     INSERT INTO packages_debian_project_component_files VALUES (9, 'Packages');
     INSERT INTO packages_debian_project_distributions VALUES (9, 1, 'Release', 'InRelease');";
 
-/// Rows of newer versions that the fixture does not have, and what virtual registries fetched.
+/// Rows of newer versions that the fixture does not have, and cached packages of virtual registries.
 const FETCHED: &str = "
     CREATE TABLE packages_rubygems_spec_files (
         id bigint PRIMARY KEY, file text NOT NULL, object_storage_key text NOT NULL, file_store smallint);
@@ -46,7 +46,7 @@ const DELETED: &str = "
         id bigint PRIMARY KEY, file_store smallint NOT NULL DEFAULT 1, store_dir text NOT NULL, file text NOT NULL);
     INSERT INTO ci_deleted_objects VALUES (1, 1, 'aa/bb/1', 'artifacts.zip')";
 
-/// A place, and who is to claim it.
+/// A storage and a path, and the expected claim.
 type Case<'c> = (&'c str, &'c str, Claim);
 
 async fn assert_claims(source: &GitlabSource, cases: &[Case<'_>]) {
@@ -68,7 +68,7 @@ fn loaded() -> String {
     url
 }
 
-/// What lies in storages of Gitaly's.
+/// Repositories in Gitaly's storages.
 const REPOSITORIES: [Case<'_>; 17] = [
     (
         "git-default",
@@ -101,11 +101,11 @@ const REPOSITORIES: [Case<'_>; 17] = [
     ("git-default", "old/legacy.wiki.git", Claim::Row),
     ("git-default", "old/legacy.git", Claim::Row),
     ("git-default", "old/recorded.design.git", Claim::Row),
-    // Left behind when the project's repositories got hashed paths.
+    // Left behind when the project's repositories were moved to hashed paths.
     ("git-default", "flights/Planner.wiki.git", Claim::Nobody),
     ("git-default", "old/legacy+42+deleted.git", Claim::Nobody),
     ("git-default", "old/legacy", Claim::Nobody),
-    // Its row is younger than the catalogue.
+    // Its row is newer than the catalogue.
     (
         "git-default",
         "@groups/79/02/7902699be42c8a8e46fbbb4501726517e86b22c56a189f7625a6da49081b2451.wiki.git",
@@ -170,7 +170,7 @@ async fn files_of_rows_that_are_no_records() {
 }
 
 #[tokio::test]
-async fn attachments_of_projects_that_are_gone() {
+async fn attachments_of_deleted_projects() {
     let url = loaded();
     let rows = "INSERT INTO uploads (id, size, path, model_id, model_type, uploader, created_at, store) VALUES \
                 (901, 1, 'aa/left.png', 7, 'Project', 'FileUploader', now(), 1), \
@@ -196,7 +196,7 @@ async fn attachments_of_projects_that_are_gone() {
 }
 
 #[tokio::test]
-async fn container_repositories_that_are_younger_than_the_catalogue() {
+async fn container_repositories_that_are_newer_than_the_catalogue() {
     let url = postgres().create_database().unwrap();
     GitlabDatabase::load(&url).unwrap();
     let rows = "INSERT INTO routes (source_id, source_type, path) VALUES \
@@ -216,7 +216,7 @@ async fn container_repositories_that_are_younger_than_the_catalogue() {
 }
 
 #[tokio::test]
-async fn repositories_of_no_shard_may_be_on_any() {
+async fn repositories_without_a_shard_may_be_on_any() {
     let url = postgres().create_database().unwrap();
     GitlabDatabase::load(&url).unwrap();
     let row = "INSERT INTO snippet_repositories (snippet_id, disk_path) VALUES (901, '@snippets/aa/bb/aabb')";
@@ -230,7 +230,7 @@ async fn repositories_of_no_shard_may_be_on_any() {
 }
 
 #[tokio::test]
-async fn tables_that_are_not_there_claim_nothing() {
+async fn tables_that_do_not_exist_claim_nothing() {
     let url = postgres().create_database().unwrap();
     GitlabDatabase::load_older(&url).unwrap();
     postgres().sql(&url, "DROP TABLE pool_repositories").unwrap();
@@ -246,7 +246,7 @@ async fn tables_that_are_not_there_claim_nothing() {
 }
 
 #[tokio::test]
-async fn what_waits_for_deletion_is_in_the_database_of_ci() {
+async fn files_that_await_deletion_are_in_the_database_of_ci() {
     let (main, ci) = (postgres().create_database().unwrap(), postgres().create_database().unwrap());
     GitlabDatabase::load_decomposed(&main, &ci).unwrap();
     postgres().sql(&ci, DELETED).unwrap();
@@ -254,7 +254,7 @@ async fn what_waits_for_deletion_is_in_the_database_of_ci() {
     let place = ("artifacts-disk", "aa/bb/1/artifacts.zip", Claim::Row);
     assert_claims(&both, &[place, ("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
     let alone = decomposed(&main, "postgres://nobody@127.0.0.1:1/nothing");
-    // Other storages can be told of all the same.
+    // Other storages are answered for nevertheless.
     assert_claims(&alone, &[("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
     let place = Location { storage: place.0.to_owned(), path: place.1.to_owned() };
     let error = alone.claims(&[place]).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Two databases, each with dead copies of the other's tables.
+//! Two databases, each with stale copies of the other's tables.
 
 use stocktake_domain::Model;
 use stocktake_domain::ports::Source as _;
@@ -15,7 +15,7 @@ fn databases() -> (String, String, GitlabDatabase) {
 }
 
 #[tokio::test]
-async fn each_model_is_read_where_it_lives() {
+async fn each_model_is_read_from_its_database() {
     let (main, ci, fixture) = databases();
     let source = decomposed(&main, &ci);
     assert!(unreadable(&source).await.is_empty());
@@ -23,7 +23,7 @@ async fn each_model_is_read_where_it_lives() {
 }
 
 #[tokio::test]
-async fn dead_copies_are_not_taken_for_the_living() {
+async fn stale_copies_are_not_read() {
     let (main, ci, _) = databases();
     let alone = unreadable(&source(&main)).await;
     assert_eq!(alone.keys().copied().collect::<Vec<_>>(), CI);
@@ -34,7 +34,7 @@ async fn dead_copies_are_not_taken_for_the_living() {
 }
 
 #[tokio::test]
-async fn a_lock_counts_however_far_the_copy_has_come() {
+async fn a_locked_table_is_a_copy_whatever_its_keys() {
     let (main, ci, fixture) = databases();
     let farther = "SET session_replication_role = replica; UPDATE p_ci_job_artifacts SET id = 1000";
     postgres().sql(&main, farther).unwrap();
@@ -42,18 +42,18 @@ async fn a_lock_counts_however_far_the_copy_has_come() {
 }
 
 #[tokio::test]
-async fn a_copy_without_a_lock_is_told_by_how_far_it_has_come() {
+async fn a_copy_without_a_lock_is_the_table_with_lower_keys() {
     let (main, ci, fixture) = databases();
     let unlock = "DROP TRIGGER gitlab_schema_write_trigger_for_p_ci_job_artifacts ON p_ci_job_artifacts";
     postgres().sql(&main, unlock).unwrap();
     let source = decomposed(&main, &ci);
     assert_rows(&source, &fixture.records, [Model::CiJobArtifacts]).await;
-    // What is left in the main database: but one row.
+    // Only one row remains in the main database.
     assert!(postgres().sql(&main, "SELECT count(*) FROM p_ci_job_artifacts").unwrap() == "1");
 }
 
 #[tokio::test]
-async fn without_the_database_of_ci_the_others_go_on() {
+async fn without_the_database_of_ci_the_other_models_are_read() {
     let (main, _, fixture) = databases();
     let source = decomposed(&main, "postgres://nobody@127.0.0.1:1/nothing");
     let unreadable = unreadable(&source).await;

@@ -1,4 +1,4 @@
-//! The source over real databases with rows of all models and all their exceptions.
+//! The source over real databases, with rows of all models and all their special cases.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 

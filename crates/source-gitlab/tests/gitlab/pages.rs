@@ -1,4 +1,4 @@
-//! Reading by pages, from anywhere, and only what was changed.
+//! Pages: of any size, after any key, and of changed rows only.
 
 use stocktake_domain::ports::Source as _;
 use stocktake_domain::{Model, RecordKey, Timestamp};
@@ -36,14 +36,14 @@ async fn a_page_says_whether_there_is_more() {
     let last = RecordKey::integer(i64::MAX);
     let none = source.page(Model::Projects, Some(last), 5).await.unwrap();
     assert_eq!((none.rows, none.read_to), (Vec::new(), None));
-    // A page of nothing would never come to an end.
+    // Empty pages would never reach the end.
     assert_eq!(source.page(Model::Projects, None, 0).await.unwrap().rows.len(), 1);
     let composite = RecordKey::from_parts(vec![1, 100]).unwrap();
     assert!(source.page(Model::Projects, Some(composite), 5).await.is_err());
 }
 
-/// The ids of what was changed since then, and how many pages it took.
-async fn touched(url: &str, model: Model, since: &str, limit: u32) -> (Vec<i64>, usize) {
+/// The ids of the rows that were changed since then, and the number of pages.
+async fn changed(url: &str, model: Model, since: &str, limit: u32) -> (Vec<i64>, usize) {
     let (source, since) = (source(url), Timestamp::parse_rfc3339(since).unwrap());
     let (mut ids, mut pages, mut after) = (Vec::new(), 0, None);
     loop {
@@ -58,7 +58,7 @@ async fn touched(url: &str, model: Model, since: &str, limit: u32) -> (Vec<i64>,
 }
 
 #[tokio::test]
-async fn only_what_was_changed_is_touched() {
+async fn only_changed_rows_are_returned() {
     let (url, _) = loaded();
     let since = "2025-02-06T10:00:00Z";
     for (model, ids) in [
@@ -70,14 +70,14 @@ async fn only_what_was_changed_is_touched() {
         (Model::SnippetRepositories, &[]),
         (Model::Uploads, &[]),
     ] {
-        assert_eq!(touched(&url, model, since, 100).await, (ids.to_vec(), 1), "{model}");
+        assert_eq!(changed(&url, model, since, 100).await, (ids.to_vec(), 1), "{model}");
     }
-    assert_eq!(touched(&url, Model::SnippetRepositories, "2025-02-05T12:00:00Z", 100).await.0, [1]);
+    assert_eq!(changed(&url, Model::SnippetRepositories, "2025-02-05T12:00:00Z", 100).await.0, [1]);
     let before = "2025-02-05T11:27:10Z";
-    assert_eq!(touched(&url, Model::TerraformStateVersions, before, 100).await.0, [1, 2, 3, 4]);
+    assert_eq!(changed(&url, Model::TerraformStateVersions, before, 100).await.0, [1, 2, 3, 4]);
 }
 
-/// A thousand projects more, of which each hundredth was pushed to later than the others; their ids.
+/// A thousand more projects, every hundredth of which was pushed to later than the others; returns their ids.
 fn push_to_some_of_many(url: &str) -> Vec<i64> {
     let many = "INSERT INTO projects (id, last_repository_updated_at) \
                 SELECT n, timestamp '2025-01-01' + (n % 100 = 0)::int * interval '90 days' \
@@ -91,30 +91,30 @@ fn push_to_some_of_many(url: &str) -> Vec<i64> {
 const LATER: &str = "2025-03-01T00:00:00Z";
 
 #[tokio::test]
-async fn what_was_changed_is_looked_for_in_bounded_pieces() {
+async fn changes_are_searched_in_bounded_steps() {
     let (url, _) = loaded();
     let expected = push_to_some_of_many(&url);
     // A thousand rows and six or three, thirty at a time.
     for model in [Model::Projects, Model::ProjectsWikiRepositories] {
-        assert_eq!(touched(&url, model, LATER, 3).await, (expected.clone(), 34), "{model}");
+        assert_eq!(changed(&url, model, LATER, 3).await, (expected.clone(), 34), "{model}");
     }
-    assert_eq!(touched(&url, Model::Projects, "2025-01-01T00:00:00Z", 7).await.0.len(), 1003);
+    assert_eq!(changed(&url, Model::Projects, "2025-01-01T00:00:00Z", 7).await.0.len(), 1003);
 }
 
 #[tokio::test]
-async fn an_index_on_the_time_leads_to_what_was_changed() {
+async fn an_index_on_the_time_finds_the_changed_rows() {
     let (url, _) = loaded();
     let expected = push_to_some_of_many(&url);
     postgres().sql(&url, "CREATE INDEX ON projects (last_repository_updated_at)").unwrap();
     // Ten rows, three at a time.
     for model in [Model::Projects, Model::ProjectsWikiRepositories] {
-        assert_eq!(touched(&url, model, LATER, 3).await, (expected.clone(), 4), "{model}");
+        assert_eq!(changed(&url, model, LATER, 3).await, (expected.clone(), 4), "{model}");
     }
-    assert_eq!(touched(&url, Model::Projects, "2025-01-01T00:00:00Z", 7).await.0.len(), 1003);
+    assert_eq!(changed(&url, Model::Projects, "2025-01-01T00:00:00Z", 7).await.0.len(), 1003);
 }
 
 #[tokio::test]
-async fn what_was_changed_says_when() {
+async fn changed_rows_have_the_time_of_the_change() {
     let (url, fixture) = loaded();
     let source = source(&url);
     for model in Model::ALL {

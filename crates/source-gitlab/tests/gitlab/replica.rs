@@ -1,4 +1,4 @@
-//! A replica that follows the primary, which an administrator would rather have read.
+//! A streaming replica, which can be read instead of the primary.
 
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,7 +11,7 @@ use stocktake_testbed::{GitlabDatabase, PgCluster};
 
 use crate::support::{assert_rows, source, unreadable};
 
-/// A hot standby in the folder of its primary, whose account it runs under. It stops when this is dropped.
+/// A hot standby in a folder of its primary, which runs as the same user. It stops when this is dropped.
 struct Replica<'p> {
     primary: &'p PgCluster,
     data: PathBuf,
@@ -27,7 +27,7 @@ impl<'p> Replica<'p> {
         replica.run("pg_basebackup", &copy);
         let place = format!("--options=-p {port} -k {}", folder.display());
         let log = format!("--log={}", folder.join("replica.log").display());
-        // The copy has its primary's settings, to which those of the command line come last.
+        // The copy has its primary's settings, which those of the command line override.
         replica.run("pg_ctl", &["start", "--wait", "--silent", &log, &place, &target]);
         replica
     }
@@ -36,7 +36,7 @@ impl<'p> Replica<'p> {
         let folder = self.primary.folder().unwrap();
         let account = folder.join("data").metadata().unwrap();
         let mut command = self.primary.command(program);
-        // To become the user that one already is needs no right.
+        // Becoming the current user needs no privilege.
         command.uid(account.uid()).gid(account.gid());
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
         command

@@ -1,4 +1,4 @@
-//! A role that may read the named columns and nothing else, and sources that are slow or away.
+//! A role with only the granted privileges, and databases that are slow or unreachable.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn with_role(url: &str, role: &str) -> String {
     format!("postgres://{role}:word@{place}")
 }
 
-/// A role of this name that has only what is granted in these databases.
+/// Creates a role with only the granted privileges in these databases.
 fn role(name: &str, urls: &[&str]) {
     postgres().sql(urls[0], &format!("CREATE ROLE {name} LOGIN PASSWORD 'word'")).unwrap();
     for url in urls {
@@ -54,7 +54,7 @@ async fn the_grants_are_enough_on_two_databases_and_on_older_ones() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_read_is_named() {
+async fn what_the_role_may_not_read_is_named() {
     let url = postgres().create_database().unwrap();
     let fixture = GitlabDatabase::load(&url).unwrap();
     role("gitlab_poor_reader", &[&url]);
@@ -67,7 +67,7 @@ async fn what_may_not_be_read_is_named() {
     let unreadable = unreadable(&source).await;
     assert_eq!(unreadable["ci_secure_files"], "the database's role may not read ci_secure_files.key_data");
     assert_eq!(unreadable.len(), 1);
-    // Without the right to see users, their uploads are taken to have owners; and no checksum is shown.
+    // Without the privilege to read users, their uploads are assumed to have owners, and no checksum is shown.
     let uploads = all(&source, Model::Uploads, 1000).await;
     assert_eq!(uploads.len(), fixture.of("uploads").count());
     assert!(uploads.iter().all(|row| row.source_checksum.is_none()));
@@ -86,7 +86,7 @@ async fn the_grants_are_enough_for_claims() {
     let places = ["@pools/a.git", "old/legacy.wiki.git"]
         .map(|path| Location { storage: "git-default".to_owned(), path: path.to_owned() });
     assert_eq!(source(&reader).claims(&places).await.unwrap(), [Claim::Row; 2]);
-    // Without the right to see rows, what they claim must not be taken for nobody's.
+    // Without the privilege to read rows, their content must not be reported as unclaimed.
     postgres().sql(&url, "REVOKE SELECT (disk_path) ON pool_repositories FROM gitlab_claims_reader").unwrap();
     let error = source(&reader).claims(&places).await.unwrap_err();
     assert!(error.to_string().contains("may not read pool_repositories.disk_path"), "{error}");
@@ -96,7 +96,7 @@ async fn the_grants_are_enough_for_claims() {
 async fn nothing_is_written_and_no_transaction_stays_open() {
     let url = postgres().create_database().unwrap();
     GitlabDatabase::load(&url).unwrap();
-    // The owner may write, but a trigger that writes at each look would still fail: the transaction may not.
+    // The owner may write, but a function that writes on every read fails, because the transaction is read-only.
     let spy = "CREATE TABLE looks (n int); CREATE FUNCTION look() RETURNS boolean LANGUAGE plpgsql AS \
                $$ BEGIN INSERT INTO looks VALUES (1); RETURN true; END $$; \
                ALTER TABLE shards RENAME TO real_shards; \
@@ -112,7 +112,7 @@ async fn nothing_is_written_and_no_transaction_stays_open() {
 }
 
 #[tokio::test]
-async fn a_statement_that_takes_too_long_is_no_verdict() {
+async fn a_statement_that_times_out_is_an_outage() {
     let url = postgres().create_database().unwrap();
     GitlabDatabase::load(&url).unwrap();
     let slow = "ALTER TABLE shards RENAME TO real_shards; \
@@ -125,7 +125,7 @@ async fn a_statement_that_takes_too_long_is_no_verdict() {
     postgres().sql(&url, slow).unwrap();
     let error = source.page(Model::GroupWikiRepositories, None, 10).await.unwrap_err();
     assert!(matches!(error, SourceError::Unavailable(_)), "{error:?}");
-    // And the next look finds everything as it was.
+    // The next call succeeds.
     assert!(source.page(Model::Uploads, None, 10).await.is_ok());
 }
 
@@ -145,7 +145,7 @@ async fn a_server_that_comes_back_is_used_again() {
 }
 
 #[tokio::test]
-async fn wrong_settings_are_told_from_a_server_that_is_away() {
+async fn wrong_settings_are_distinguished_from_an_unreachable_server() {
     let url = postgres().create_database().unwrap();
     let refused = |url: String| async move { source(&url).survey().await.unwrap_err() };
     for wrong in [with_role(&url, "nobody_of_this_name"), url.replace("stocktake_", "nowhere_")] {

@@ -8,7 +8,7 @@ use stocktake_testbed::{GitlabDatabase, postgres};
 use crate::support::{absent, all, assert_rows, decomposed, row, source, unreadable};
 
 #[tokio::test]
-async fn all_rows_of_all_models_are_what_they_say() {
+async fn all_rows_of_all_models_become_their_records() {
     let url = postgres().create_database().unwrap();
     let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
@@ -20,7 +20,7 @@ async fn all_rows_of_all_models_are_what_they_say() {
 }
 
 #[tokio::test]
-async fn an_older_version_is_read_as_far_as_it_goes() {
+async fn an_older_version_is_read_as_far_as_its_schema_allows() {
     let url = postgres().create_database().unwrap();
     let fixture = GitlabDatabase::load_older(&url).unwrap();
     let source = source(&url);
@@ -50,7 +50,7 @@ async fn a_database_that_shows_no_table_of_gitlab_has_no_absent_models() {
             assert!(why.contains("database_url must name GitLab's database"), "{why}");
         }
     }
-    // The same of the second database, whose tables are nowhere else.
+    // The same for the second database, whose tables exist nowhere else.
     GitlabDatabase::load(&main).unwrap();
     postgres().sql(&main, "DROP TABLE ci_secure_files").unwrap();
     let source = decomposed(&main, &empty);
@@ -87,7 +87,7 @@ async fn a_model_that_cannot_be_read_stops_no_other() {
 }
 
 #[tokio::test]
-async fn a_schema_that_changes_meanwhile_is_looked_at_again() {
+async fn a_schema_that_changes_is_probed_again() {
     let url = postgres().create_database().unwrap();
     let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
@@ -113,7 +113,7 @@ async fn a_verification_that_gitlab_begins_is_seen_at_the_next_survey() {
     assert_eq!(shown().await, Some(Digest::Metadata(Metadata::Size(123))));
 }
 
-/// About how many rows the planner takes a model to have.
+/// The planner's estimate of a model's rows.
 async fn about(source: &GitlabSource, model: Model) -> Option<u64> {
     let survey = source.survey().await.unwrap();
     match survey.into_iter().find(|(of, _)| *of == model).unwrap().1 {
@@ -123,7 +123,7 @@ async fn about(source: &GitlabSource, model: Model) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn about_how_many_rows_there_are_is_what_the_planner_knows() {
+async fn the_number_of_rows_is_the_planners_estimate() {
     let url = postgres().create_database().unwrap();
     let fixture = GitlabDatabase::load(&url).unwrap();
     let source = source(&url);
@@ -132,14 +132,14 @@ async fn about_how_many_rows_there_are_is_what_the_planner_knows() {
     }
     postgres().sql(&url, "ANALYZE").unwrap();
     for model in Model::ALL {
-        // That of artifacts of jobs has partitions.
+        // The table of job artifacts is partitioned.
         let count = u64::try_from(fixture.of(model.name()).count()).unwrap();
         assert_eq!(about(&source, model).await, Some(count), "{model}");
     }
 }
 
 #[tokio::test]
-async fn uploads_are_read_from_a_table_with_partitions_as_well() {
+async fn uploads_are_read_from_a_partitioned_table_as_well() {
     let url = postgres().create_database().unwrap();
     let fixture = GitlabDatabase::load(&url).unwrap();
     let part = "ALTER TABLE uploads RENAME TO uploads_before; \

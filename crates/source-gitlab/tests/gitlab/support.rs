@@ -1,4 +1,4 @@
-//! Sources over fixtures, and what a row is to be.
+//! Sources over fixtures, and the expected records.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(crate) fn decomposed(main: &str, ci: &str) -> GitlabSource {
     GitlabSource::new(GitlabSettings { ci_database_url: Some(ci.into()), ..settings }).unwrap()
 }
 
-/// All rows of a model, read by pages of so many.
+/// All records of a model, read by pages of this size.
 pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<SourceRecord> {
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
@@ -48,7 +48,7 @@ pub(crate) async fn all(source: &GitlabSource, model: Model, limit: u32) -> Vec<
     }
 }
 
-/// What the row of a record is to be.
+/// The expected record of the fixture's record.
 pub(crate) fn row(record: &GitlabRecord) -> SourceRecord {
     let location = Location { storage: record.storage.clone(), path: record.path.clone() };
     let time = |text: Option<&str>| text.map(|text| Timestamp::parse_rfc3339(text).unwrap());
@@ -67,7 +67,7 @@ pub(crate) fn row(record: &GitlabRecord) -> SourceRecord {
     }
 }
 
-/// The digest that is shown so.
+/// The digest that GitLab shows as this text.
 fn shown(kind: ModelKind, text: &str) -> Digest {
     let digest = match kind {
         ModelKind::GitRepository => {
@@ -86,7 +86,7 @@ fn hex(digits: &str) -> Vec<u8> {
     pairs.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
-/// Asserts that the source has just these records, and returns how many there are of each model.
+/// Asserts that the source has exactly these records, and returns their number for each model.
 pub(crate) async fn assert_rows(
     source: &GitlabSource,
     records: &[GitlabRecord],
@@ -106,7 +106,7 @@ pub(crate) async fn assert_rows(
     counts
 }
 
-/// Why models cannot be read, of those that cannot.
+/// The models that cannot be read, with the reasons.
 pub(crate) async fn unreadable(source: &GitlabSource) -> BTreeMap<&'static str, String> {
     let reasons = surveyed(source).await.into_iter().filter_map(|(model, readable)| match readable {
         Readable::Yes { .. } | Readable::Absent(_) => None,
@@ -115,7 +115,7 @@ pub(crate) async fn unreadable(source: &GitlabSource) -> BTreeMap<&'static str, 
     reasons.collect()
 }
 
-/// How models are told to be absent, of those that are.
+/// The models that are absent, with the reasons.
 pub(crate) async fn absent(source: &GitlabSource) -> BTreeMap<&'static str, String> {
     let reasons = surveyed(source).await.into_iter().filter_map(|(model, readable)| match readable {
         Readable::Yes { .. } | Readable::No(_) => None,

@@ -1,4 +1,4 @@
-//! TLS: asked for by the URL, and then with a certificate that must be right.
+//! TLS, which the URL requests, with a certificate that must be valid.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use stocktake_testbed::{GitlabDatabase, PgCluster};
 
 use crate::support::{source, unreadable};
 
-/// Makes an authority in this folder, and a certificate for `localhost` that is signed by it.
+/// Creates an authority in this folder, and a certificate for `localhost` signed by it.
 fn certify(folder: &Path) {
     let names = folder.join("names");
     std::fs::write(&names, "subjectAltName=DNS:localhost\n").unwrap();
@@ -49,7 +49,7 @@ async fn a_certificate_must_be_of_the_authority_and_of_the_host() {
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                      WHERE application_name = 'stocktake' AND ssl";
     assert_eq!(cluster.sql(&url, encrypted).unwrap(), "1");
-    // The address is no name in the certificate.
+    // The certificate does not contain the address.
     assert!(unreadable(&asking(&url, "verify-ca", folder.path())).await.is_empty());
     for wrong in [asking(&url, "verify-full", folder.path()), asking(&by_name, "verify-ca", other.path())] {
         let error = wrong.survey().await.unwrap_err();
