@@ -83,7 +83,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     }
     if chosen(Part::Crates) {
         for (package, bench, arguments) in [
-            ("stocktake-content", "inspect", &[][..]),
+            ("stocktake-content-directory", "inspect", &[][..]),
             ("stocktake-diesel-storage", "queue", &[]),
             ("stocktake-content-git", "repositories", &["--count", "1000"]),
             ("stocktake-content-objects", "read", &[]),

@@ -7,7 +7,8 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret as _;
-use stocktake_content::{DirectoryStore, HashPool};
+use stocktake_content::HashPool;
+use stocktake_content_directory::DirectoryStore;
 use stocktake_content_git::GitStore;
 use stocktake_content_objects::ObjectStorage;
 use stocktake_content_registry::{RegistryDirectoryStore, RegistryStore};

@@ -1,4 +1,4 @@
-//! What a repository's configuration says of its format.
+//! The format of a repository, from its configuration.
 
 use crate::id::ObjectFormat;
 
@@ -9,14 +9,14 @@ pub(crate) struct Format {
     pub(crate) refs: RefStorage,
 }
 
-/// How a repository keeps its refs.
+/// How a repository stores its refs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefStorage {
     Files,
     Reftable,
 }
 
-/// Extensions that change nothing of how refs and objects are read, from git's
+/// Extensions that do not affect how refs and objects are read, from git's
 /// `Documentation/technical/repository-version` and `Documentation/config/extensions`.
 const HARMLESS: [&str; 8] = [
     "noop",
@@ -29,7 +29,7 @@ const HARMLESS: [&str; 8] = [
     "submodulepathconfig",
 ];
 
-/// Reads the file `config` of a repository. What concerns other things is passed over.
+/// Reads the file `config` of a repository. Settings about other things are ignored.
 pub(crate) fn parse(text: &[u8]) -> Result<Format, String> {
     let text = String::from_utf8_lossy(text);
     let mut format = Format { objects: ObjectFormat::Sha1, refs: RefStorage::Files };
@@ -64,7 +64,7 @@ fn is_comment(key: &str) -> bool {
     key.is_empty() || key.starts_with(['#', ';'])
 }
 
-/// The value without quotes, comment and white space around it.
+/// The value without quotes, a comment and surrounding white space.
 fn plain(value: &str) -> String {
     let value = value.split(['#', ';']).next().unwrap_or_default();
     value.trim().trim_matches('"').to_ascii_lowercase()

@@ -7,13 +7,13 @@ use stocktake_domain::{Algorithms, Digests};
 
 use crate::id::ObjectId;
 
-/// The folders of refs that Gitaly looks at, besides any ref with `HEAD` in its name.
+/// The folders of refs in Gitaly's checksum, in addition to refs with `HEAD` in their name.
 const GITALY_FOLDERS: [&[u8]; 6] =
     [b"heads/", b"tags/", b"keep-around/", b"merge-requests/", b"environments/", b"notes/"];
 
-/// Calculates digests over refs, which come sorted by name.
+/// Calculates digests over refs, which must be added in the order of their names.
 pub(crate) struct RefsDigest {
-    /// Always calculated: it tells two readings apart.
+    /// Always calculated, to compare two readings.
     sha256: Sha256,
     md5: Option<Md5>,
     sha1: Option<Sha1>,
@@ -24,10 +24,10 @@ pub(crate) struct RefsDigest {
 
 /// The digests over all refs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refs {
-    /// Of which refs these digests are.
+pub(crate) struct RefsChecksum {
+    /// Equal if and only if the refs are.
     pub(crate) fingerprint: [u8; 32],
-    /// The digests that were asked for.
+    /// The requested digests.
     pub(crate) digests: Digests,
 }
 
@@ -50,7 +50,7 @@ impl RefsDigest {
         self.line.push(b' ');
         self.line.extend_from_slice(name);
         if let Some(gitaly) = &mut self.gitaly
-            && is_seen_by_gitaly(&self.line)
+            && is_in_gitaly_checksum(&self.line)
         {
             for (byte, other) in gitaly.iter_mut().zip(Sha1::digest(&self.line)) {
                 *byte ^= other;
@@ -66,7 +66,7 @@ impl RefsDigest {
         }
     }
 
-    pub(crate) fn finish(self) -> Refs {
+    pub(crate) fn finish(self) -> RefsChecksum {
         let fingerprint: [u8; 32] = self.sha256.finalize().into();
         let digests = Digests {
             sha256: self.algorithms.sha256.then_some(fingerprint),
@@ -74,13 +74,13 @@ impl RefsDigest {
             sha1: self.sha1.map(|hash| hash.finalize().into()),
             gitaly: self.gitaly,
         };
-        Refs { fingerprint, digests }
+        RefsChecksum { fingerprint, digests }
     }
 }
 
-/// Whether Gitaly's checksum covers this line of `git show-ref --head`: anywhere in the line stands `HEAD` or
-/// one of the folders.
-fn is_seen_by_gitaly(line: &[u8]) -> bool {
+/// Whether Gitaly's checksum includes this line of `git show-ref --head`: it does if `HEAD` or one of the folders is
+/// anywhere in the line.
+fn is_in_gitaly_checksum(line: &[u8]) -> bool {
     if line.windows(4).any(|four| four == b"HEAD") {
         return true;
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn gitaly_looks_at_some_refs_alone() {
+    fn gitaly_includes_only_some_refs() {
         let zeros = "0".repeat(40);
         assert_eq!(gitaly(&[]), zeros);
         for ignored in ["refs/pipelines/1", "refs/remotes/x", "refs/tmp/1", "refs/headsx/y", "refs/heads"] {

@@ -5,15 +5,15 @@ use std::fmt;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-/// The hash that names a repository's objects, and guards its files.
+/// The hash function of a repository's object ids, and of the checksums in its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObjectFormat {
     Sha1,
     Sha256,
 }
 
-/// The most bytes an object id has.
-const MOST_BYTES: usize = 32;
+/// The most bytes of an object id.
+const MAX_BYTES: usize = 32;
 
 impl ObjectFormat {
     /// The number of bytes of an id.
@@ -31,7 +31,7 @@ impl ObjectFormat {
         }
     }
 
-    /// The id of this hexadecimal text, which git writes in lower case alone: anything else was altered.
+    /// The id in this hexadecimal text. Git writes only lower case, so anything else is damaged.
     pub(crate) fn parse(self, text: &[u8]) -> Option<ObjectId> {
         if text.iter().any(u8::is_ascii_uppercase) {
             return None;
@@ -44,40 +44,40 @@ impl ObjectFormat {
     /// The id of these bytes.
     pub(crate) fn id(self, bytes: &[u8]) -> Option<ObjectId> {
         let mut id = ObjectId::empty(self);
-        let room = id.bytes.get_mut(..self.bytes())?;
-        (bytes.len() == room.len()).then(|| room.copy_from_slice(bytes))?;
+        let target = id.bytes.get_mut(..self.bytes())?;
+        (bytes.len() == target.len()).then(|| target.copy_from_slice(bytes))?;
         Some(id)
     }
 }
 
-/// The name of an object: the hash over it.
+/// The id of an object: the hash over it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectId {
-    bytes: [u8; MOST_BYTES],
+    bytes: [u8; MAX_BYTES],
     length: usize,
 }
 
 impl ObjectId {
     const fn empty(format: ObjectFormat) -> Self {
-        Self { bytes: [0; MOST_BYTES], length: format.bytes() }
+        Self { bytes: [0; MAX_BYTES], length: format.bytes() }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// Whether it is all zeros, by which git says that there is no object.
+    /// Whether it is all zeros, which git uses for no object.
     pub(crate) fn is_null(&self) -> bool {
-        self.bytes == [0; MOST_BYTES]
+        self.bytes == [0; MAX_BYTES]
     }
 
-    /// Writes the hexadecimal text behind what is there.
+    /// Appends the hexadecimal text.
     pub(crate) fn write_hex(&self, text: &mut Vec<u8>) {
         let begin = text.len();
         text.resize(begin + 2 * self.length, 0);
-        let room = text.get_mut(begin..).unwrap_or_default();
-        // It cannot fail: there is room for exactly this.
-        let _always = hex::encode_to_slice(self.as_bytes(), room);
+        let target = text.get_mut(begin..).unwrap_or_default();
+        // It cannot fail: the target has exactly the size of the text.
+        let _encoded = hex::encode_to_slice(self.as_bytes(), target);
     }
 
     /// The path of the loose object below the folder of objects.

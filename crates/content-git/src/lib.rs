@@ -1,28 +1,32 @@
 //! Content adapter: bare git repositories.
 //!
-//! The checksum of a repository is made over its refs, each with the object it points to. Beside it, all files
-//! that hold objects are read and compared with the checksums in them, so that a repository that could not be
-//! cloned any more is found.
+//! The checksum of a repository is over its refs, each with the object it points to. In addition, all files that
+//! contain objects are read and compared with their own checksums, so that a repository that cannot be cloned any
+//! more is found.
 //!
 //! ```text
-//! GitStore ──> order ──> visit ──> repository ──> refs     loose, packed-refs, reftables
-//!                                            └──> objects  packs and their indexes, loose objects, alternates
+//! GitStore ──> Batch ──> reading threads ──> repository ──┬──> refs     loose, packed-refs, reftables
+//!                                                         └──> objects  packs and their indexes, loose objects,
+//!                                                                       commit graphs, alternates
 //! ```
 //!
-//! Every file is opened beneath the storage's root. Nothing is ever written there.
+//! All files are opened by `RepoReader` beneath the storage's root; what has a checksum is hashed on the
+//! threads of the hash pool, in parallel with reading. Nothing is ever written.
 
-mod beside;
 mod config;
+mod context;
 mod digest;
+mod error;
+mod file;
+mod folder;
 mod id;
 mod list;
-mod measure;
-mod num;
 mod objects;
+mod pipeline;
+mod reader;
 mod refs;
 mod repository;
 mod store;
-mod text;
-mod visit;
 
-pub use store::{GitSettings, GitStore, Integrity};
+pub use context::{GitSettings, Integrity};
+pub use store::GitStore;

@@ -1,163 +1,35 @@
-//! Lists the bare repositories below a folder in the byte order of their paths.
+//! Lists the bare repositories below a folder, and measures one.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::thread;
+use std::path::{Path, PathBuf};
 
-use futures_util::{StreamExt, stream};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat};
 use rustix::io::Errno;
+use stocktake_content::walk::{self, Action, Entry, Walk};
 use stocktake_content::{Links, Root};
-use stocktake_domain::ports::{Found, FoundStream, ListError};
-use tokio::sync::mpsc;
+use stocktake_domain::Timestamp;
+use stocktake_domain::ports::{Extent, FoundStream};
 
-/// How many findings travel together from the walking thread, and how many such parcels may wait.
-const PARCEL: usize = 256;
-const PARCELS: usize = 4;
-
-type Finding = Result<Found, ListError>;
-
-/// All repositories below the root; no link is followed, and no repository is gone into.
+/// All repositories below the root in the byte order of their paths. No link is followed, and no repository is
+/// entered.
 pub(crate) fn list(root: PathBuf) -> FoundStream {
-    let (sender, mut parcels) = mpsc::channel(PARCELS);
-    let failed = sender.clone();
-    let walk = move || {
-        let mut walker = Walker { root, sender, parcel: Vec::new() };
-        if walker.walk().is_ok() {
-            // Nobody listens any more: nothing is lost.
-            let _unheard = walker.send();
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("list-git".to_owned()).spawn(walk) {
-        let broken = ListError::Broken(format!("the system gives no thread: {error}"));
-        // There is room, as nothing was sent.
-        let _unheard = failed.try_send(vec![Err(broken)]);
-    }
-    drop(failed);
-    Box::pin(stream::poll_fn(move |context| parcels.poll_recv(context)).flat_map(stream::iter))
+    walk::list(Walk { root, base: "", thread: "list-git" }, action)
 }
 
-/// The listing ends early: it is broken, or nobody listens any more.
-#[derive(Debug)]
-struct Ended;
-
-struct Walker {
-    root: PathBuf,
-    sender: mpsc::Sender<Vec<Finding>>,
-    parcel: Vec<Finding>,
+fn action(entry: &Entry<'_>) -> Option<Action> {
+    if !entry.is_folder() {
+        return None;
+    }
+    Some(match is_repository(entry) {
+        Ok(true) => Action::List { size: None, modified_at: None },
+        Ok(false) => Action::Enter,
+        Err(error) => Action::Skip(error.to_string()),
+    })
 }
 
-/// What a folder holds, in order, of which the part from `next` on is still to be told.
-struct Folder {
-    /// Its path with a slash behind; empty for the root.
-    path: String,
-    entries: std::vec::IntoIter<Entry>,
-}
-
-/// A folder in a folder.
-struct Entry {
-    name: Box<str>,
-    kind: Kind,
-}
-
-enum Kind {
-    Repository,
-    Folder,
-    /// It cannot be told of; why.
-    Skipped(String),
-}
-
-impl Walker {
-    fn walk(&mut self) -> Result<(), Ended> {
-        // Held open all the while, unlike for reading: a listing of two storages in one would be none.
-        let root = Root::open(&self.root).or_else(|error| self.tell_broken(&error))?;
-        let first = read_folder(&root, "").or_else(|error| self.tell_broken(&error))?;
-        let mut open = vec![first];
-        while let Some(folder) = open.last_mut() {
-            let Some(Entry { name, kind }) = folder.entries.next() else {
-                open.pop();
-                continue;
-            };
-            let path = format!("{}{name}", folder.path);
-            match kind {
-                Kind::Repository => self.tell(Ok(Found { path, size: None, modified_at: None }))?,
-                Kind::Skipped(reason) => self.tell(Err(ListError::Skipped { path, reason }))?,
-                Kind::Folder => open.extend(self.enter(&root, path)?),
-            }
-        }
-        Ok(())
-    }
-
-    /// The folder, unless it cannot be read.
-    fn enter(&mut self, root: &Root, path: String) -> Result<Option<Folder>, Ended> {
-        match read_folder(root, &path) {
-            Ok(folder) => return Ok(Some(folder)),
-            // Gone, or replaced by something else, since its parent was read; unless all has gone.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                if !root.is_still_at(&self.root) {
-                    self.tell_broken(&"it has gone while it was listed")?;
-                }
-            }
-            Err(error) => self.tell(Err(ListError::Skipped { path, reason: error.to_string() }))?,
-        }
-        Ok(None)
-    }
-
-    fn tell_broken<T>(&mut self, reason: &dyn fmt::Display) -> Result<T, Ended> {
-        let root = self.root.display();
-        self.parcel.push(Err(ListError::Broken(format!("storage root {root}: {reason}"))));
-        self.send()?;
-        Err(Ended)
-    }
-
-    fn tell(&mut self, finding: Finding) -> Result<(), Ended> {
-        self.parcel.push(finding);
-        if self.parcel.len() < PARCEL { Ok(()) } else { self.send() }
-    }
-
-    fn send(&mut self) -> Result<(), Ended> {
-        let parcel = std::mem::take(&mut self.parcel);
-        self.sender.blocking_send(parcel).map_err(|_unheard| Ended)
-    }
-}
-
-/// Reads which folders a folder holds, and which of them are repositories, as that decides on their order.
-fn read_folder(root: &Root, path: &str) -> Result<Folder, Errno> {
-    let at = if path.is_empty() { "." } else { path };
-    let handle = root.open_at(at, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY, Links::Refuse)?;
-    let path = if path.is_empty() { String::new() } else { format!("{path}/") };
-    let mut entries = Vec::new();
-    for entry in Dir::read_from(&handle)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let file_type = match entry.file_type() {
-            FileType::Unknown => statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW)
-                .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
-            known => known,
-        };
-        if file_type != FileType::Directory || matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let Ok(plain) = name.to_str() else {
-            let kind = Kind::Skipped("the name is not UTF-8".to_owned());
-            entries.push(Entry { name: name.to_string_lossy().into(), kind });
-            continue;
-        };
-        let kind = match is_repository(root, &format!("{path}{plain}")) {
-            Ok(true) => Kind::Repository,
-            Ok(false) => Kind::Folder,
-            Err(error) => Kind::Skipped(error.to_string()),
-        };
-        entries.push(Entry { name: plain.into(), kind });
-    }
-    entries.sort_unstable_by(|a, b| a.sort_key().cmp(b.sort_key()));
-    Ok(Folder { path, entries: entries.into_iter() })
-}
-
-/// Whether the folder holds what a bare repository holds.
-fn is_repository(root: &Root, path: &str) -> Result<bool, Errno> {
+/// Whether the folder contains what a bare repository contains.
+fn is_repository(entry: &Entry<'_>) -> Result<bool, Errno> {
     for name in ["HEAD", "objects/", "refs/"] {
-        match root.open_at(format!("{path}/{name}"), OFlags::PATH, Links::Follow) {
+        match entry.open(name, OFlags::PATH, Links::Follow) {
             Ok(_) => {}
             // A link that leads nowhere or outside makes no repository, and nothing is read through it.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(false),
@@ -167,43 +39,55 @@ fn is_repository(root: &Root, path: &str) -> Result<bool, Errno> {
     Ok(true)
 }
 
-impl Entry {
-    /// A folder sorts as its content does: `a-b` comes before `a/x`, and `a.git` too, but `a0` after it.
-    fn sort_key(&self) -> impl Iterator<Item = u8> + '_ {
-        let slash = matches!(self.kind, Kind::Folder).then_some(b'/');
-        self.name.bytes().chain(slash)
+/// The total size of all regular files below the folder at this path beneath the root, and the last change of any;
+/// no link is followed. `None` if it does not exist, or cannot be read as a whole.
+pub(crate) fn measure(root: &Path, path: &str) -> Option<Extent> {
+    let root = Root::open(root).ok()?;
+    let mut total = Total { bytes: 0, newest: None, unread: Vec::new() };
+    total.add_folder(&root, path.as_bytes()).ok()?;
+    while let Some(folder) = total.unread.pop() {
+        match total.add_folder(&root, &folder) {
+            // It has vanished or was replaced since its parent was read.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            Err(_) => return None,
+        }
     }
+    Some(Extent { size: total.bytes, modified_at: total.newest.map(Timestamp::from_millis) })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+struct Total {
+    bytes: u64,
+    /// Milliseconds since 1970.
+    newest: Option<i64>,
+    /// Paths beneath the root of folders to be read, the last one first: so there are never more than those in a
+    /// few folders.
+    unread: Vec<Vec<u8>>,
+}
 
-    #[test]
-    fn the_walk_ends_when_nobody_listens() {
-        let folder = tempfile::tempdir().unwrap();
-        for number in 0..PARCEL {
-            for part in ["objects", "refs", "HEAD"] {
-                std::fs::create_dir_all(folder.path().join(number.to_string()).join(part)).unwrap();
+impl Total {
+    fn add_folder(&mut self, root: &Root, path: &[u8]) -> Result<(), Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
+        let handle = root.open_at(path, flags, Links::Refuse)?;
+        for entry in Dir::read_from(&handle)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let stat = match statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(Errno::NOENT) => continue,
+                Err(error) => return Err(error),
+            };
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => self.unread.push([path, b"/", name.to_bytes()].concat()),
+                FileType::RegularFile => {
+                    self.bytes = self.bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
+                    self.newest = self.newest.max(Some(stat.st_mtime.saturating_mul(1_000)));
+                }
+                _ => {}
             }
         }
-        let (sender, receiver) = mpsc::channel(PARCELS);
-        drop(receiver);
-        assert!(Walker { root: folder.path().to_owned(), sender, parcel: Vec::new() }.walk().is_err());
-    }
-
-    #[test]
-    fn a_storage_that_goes_while_it_is_listed_is_no_empty_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("root");
-        std::fs::create_dir(&path).unwrap();
-        let root = Root::open(&path).unwrap();
-        let (sender, mut receiver) = mpsc::channel(PARCELS);
-        let mut walker = Walker { root: path.clone(), sender, parcel: Vec::new() };
-        assert!(matches!(walker.enter(&root, "vanished".to_owned()), Ok(None)));
-        std::fs::remove_dir(&path).unwrap();
-        assert!(walker.enter(&root, "folder".to_owned()).is_err());
-        let broken = format!("storage root {}: it has gone while it was listed", path.display());
-        assert_eq!(receiver.try_recv().unwrap(), [Err(ListError::Broken(broken))]);
+        Ok(())
     }
 }

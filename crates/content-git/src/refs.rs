@@ -1,42 +1,108 @@
-//! The refs of a repository, sorted by name.
+//! The refs of a repository in the order of their names.
+//!
+//! A repository has its refs in files (each in one of its own, or many in `packed-refs`; the own file wins), or in
+//! reftables.
 
 use crate::config::{Format, RefStorage};
-use crate::id::ObjectId;
-use crate::visit::{Halt, Place, Visit};
+use crate::error::ReadError;
+use crate::file::EntryKind;
+use crate::folder::RepoFolder;
+use crate::id::{ObjectFormat, ObjectId};
+use crate::reader::RepoReader;
+use loose::{Names, Value};
+use name::MAX_LINKS;
+use packed::Packed;
 
-mod files;
 mod loose;
 mod name;
 mod packed;
 mod reftable;
 
-/// A ref with the object it points to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ref {
-    pub(crate) name: Vec<u8>,
-    /// The object; of a symbolic ref the one at its end.
-    pub(crate) id: ObjectId,
-    /// What an annotated tag points to in the end, where the repository notes it.
-    pub(crate) peeled: Option<ObjectId>,
-}
+pub(crate) use name::{Ref, RefVisitor};
 
-/// What is told of each ref. Returning an error ends the reading.
-pub(crate) type Tell<'a> = dyn FnMut(Ref) -> Result<(), Halt> + 'a;
+const HEAD: &[u8] = b"HEAD";
 
-/// Tells of each ref in the byte order of the names; `HEAD` comes first, if it resolves.
-pub(crate) fn each(
-    visit: &Visit<'_>,
-    place: &Place,
+/// Visits each ref in the byte order of the names. `HEAD` comes first, if it resolves to an object.
+pub(crate) fn visit(
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
     format: Format,
-    tell: &mut Tell<'_>,
-) -> Result<(), Halt> {
+    visitor: &mut RefVisitor<'_>,
+) -> Result<(), ReadError> {
     match format.refs {
-        RefStorage::Files => files::each(visit, place, format.objects, tell),
-        RefStorage::Reftable => reftable::each(visit, place, format.objects, tell),
+        RefStorage::Files => RefFiles { reader, folder, format: format.objects }.visit(visitor),
+        RefStorage::Reftable => reftable::visit(reader, folder, format.objects, visitor),
     }
 }
 
 /// Whether one reading shows the refs as they were at one moment.
 pub(crate) fn is_snapshot(format: Format) -> bool {
     format.refs == RefStorage::Reftable
+}
+
+/// Refs in files.
+struct RefFiles<'a> {
+    reader: &'a RepoReader<'a>,
+    folder: &'a RepoFolder,
+    format: ObjectFormat,
+}
+
+impl RefFiles<'_> {
+    /// Visits each ref. If git writes meanwhile, they need not be as they were at one moment.
+    fn visit(&self, visitor: &mut RefVisitor<'_>) -> Result<(), ReadError> {
+        // Opened before the folders are read: if a ref moves into it meanwhile, it is replaced by another file.
+        let mut packed = Packed::open(self.reader, self.folder, self.format)?;
+        let head = loose::read(self.reader, self.folder, self.format, HEAD)?;
+        let head = head.ok_or_else(|| self.folder.suspect(HEAD, "is not there"))?;
+        if let Some(id) = self.resolve(HEAD, head)? {
+            visitor(Ref { name: HEAD.to_vec(), id, peeled: None })?;
+        }
+        let mut names = Names::new(self.reader, self.folder)?;
+        let mut next = packed.next()?;
+        while let Some(name) = names.next()? {
+            while let Some(before) = next.take_if(|next| next.name < name) {
+                visitor(before)?;
+                next = packed.next()?;
+            }
+            // If it has vanished meanwhile, it was deleted or packed.
+            let Some(value) = loose::read(self.reader, self.folder, self.format, &name)? else { continue };
+            if next.as_ref().is_some_and(|next| next.name == name) {
+                next = packed.next()?;
+            }
+            if let Some(id) = self.resolve(&name, value)? {
+                visitor(Ref { name, id, peeled: None })?;
+            }
+        }
+        while let Some(rest) = next {
+            visitor(rest)?;
+            next = packed.next()?;
+        }
+        if packed.is_current()? { Ok(()) } else { Err(ReadError::Changed) }
+    }
+
+    /// The object that a ref leads to; `None` if the last ref does not exist, like the branch of an empty repository.
+    fn resolve(&self, name: &[u8], mut value: Value) -> Result<Option<ObjectId>, ReadError> {
+        for _ in 0..=MAX_LINKS {
+            let target = match value {
+                Value::Id(id) => return Ok(Some(id)),
+                Value::Symbolic(target) => target,
+            };
+            match self.find(&target)? {
+                Some(next) => value = next,
+                None => return Ok(None),
+            }
+        }
+        Err(self.folder.suspect(name, "too many symbolic refs behind each other"))
+    }
+
+    fn find(&self, name: &[u8]) -> Result<Option<Value>, ReadError> {
+        // There may be an empty folder of this name, left by a branch in it, even if the ref is packed.
+        let is_folder = self.reader.kind(self.folder, name)? == Some(EntryKind::Folder);
+        let own = if is_folder { None } else { loose::read(self.reader, self.folder, self.format, name)? };
+        if own.is_some() {
+            return Ok(own);
+        }
+        let packed = Packed::open(self.reader, self.folder, self.format)?.find(name)?;
+        Ok(packed.map(|packed| Value::Id(packed.id)))
+    }
 }

@@ -3,21 +3,23 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stocktake_content::path;
+use stocktake_content::{CANCELLATION_POLL, path};
 use stocktake_domain::ports::Inspection;
 use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 
 use crate::config::{self, Format, RefStorage};
+use crate::context::ReaderContext;
 use crate::digest::RefsDigest;
+use crate::error::ReadError;
+use crate::file::EntryKind;
+use crate::folder::RepoFolder;
 use crate::id::ObjectFormat;
-use crate::objects::{Checked, Targets};
+use crate::objects::{self, Checked, Targets};
+use crate::reader::RepoReader;
 use crate::refs;
-use crate::store::Integrity;
-use crate::visit::{Desk, Halt, Kind, Place, Visit};
 
-/// The pauses before a repository is read again that looked broken or changed. Git makes several changes one
-/// after the other, such as putting a pack and its index in place, between which it may have to wait for the
-/// processor.
+/// The pauses before a repository is read again that looked damaged or changed. Git makes several changes one after
+/// the other, such as putting a pack and its index in place, and may have to wait for the processor between them.
 const PAUSES: [Duration; 7] = [
     Duration::from_millis(20),
     Duration::from_millis(100),
@@ -28,61 +30,84 @@ const PAUSES: [Duration; 7] = [
     Duration::from_millis(800),
 ];
 
-/// How often in a row a repository has to look broken in the same way to be told so.
+/// How often in a row a repository must look damaged in the same way to be reported as such.
 const SUSPICIONS: u32 = 3;
 
 /// How often the refs are read until they are the same twice, before a pause is made.
 const READINGS: u32 = 8;
 
 /// The most bytes of a repository's configuration.
-const MOST_CONFIG_BYTES: usize = 4 * 1024 * 1024;
+const MAX_CONFIG_BYTES: usize = 4 * 1024 * 1024;
+
+/// The folder in which a node of a Gitaly Cluster has its repositories, under names that only the cluster's own
+/// database knows (<https://docs.gitlab.com/administration/gitaly/praefect/>). Whether a repository that is not found
+/// is missing, or was never created, cannot be known there.
+const CLUSTER: &[u8] = b"@cluster";
+const IN_CLUSTER: &str =
+    "the storage is a node of a Gitaly Cluster, whose repositories lie under other names";
 
 /// Reads a repository.
-pub(crate) fn inspect(desk: &mut Desk<'_>, inspection: &Inspection) -> Result<Observation, ContentError> {
-    no_rule(&inspection.rule)?;
+pub(crate) fn inspect(
+    context: &ReaderContext<'_>,
+    inspection: &Inspection,
+) -> Result<Observation, ContentError> {
+    let _span = tracing::debug_span!(
+        parent: context.batch.span(),
+        "read_repository",
+        storage.root = %context.store.settings.root.display(),
+        content.model = inspection.model.name(),
+        content.path = inspection.path,
+    )
+    .entered();
+    let begin = Instant::now();
+    let seen = read_until_unchanged(context, inspection);
+    tracing::debug!(
+        elapsed.ms = begin.elapsed().as_millis(),
+        bytes.read = seen.as_ref().map_or(0, |seen| seen.bytes_read),
+        "read the repository {}",
+        inspection.path
+    );
+    seen
+}
+
+fn read_until_unchanged(
+    context: &ReaderContext<'_>,
+    inspection: &Inspection,
+) -> Result<Observation, ContentError> {
+    check_rule(&inspection.rule)?;
     let path = inspection.path.trim_end_matches('/');
     path::check(if path.is_empty() { &inspection.path } else { path })?;
-    let place = Place::new(path.as_bytes(), "");
+    let folder = RepoFolder::new(path.as_bytes(), "");
     let mut checked = Checked::default();
     let (mut bytes_read, mut suspicion, mut times) = (0, None, 0);
     let mut pauses = PAUSES.iter();
     loop {
-        let seen = match Visit::new(desk) {
-            Ok(visit) => {
-                let seen = read(&visit, &place, inspection, &mut checked);
-                bytes_read += visit.bytes_read();
-                seen
-            }
-            Err(halt) => Err(halt),
-        };
+        let seen = RepoReader::new(context).and_then(|reader| {
+            let seen = read(&reader, &folder, inspection, &mut checked);
+            bytes_read += reader.bytes_read();
+            seen
+        });
         match seen {
             Ok(digests) => return Ok(observation(bytes_read, digests)),
-            Err(Halt::Told(error)) => return Err(error),
-            Err(Halt::Suspect(reason)) => {
+            Err(ReadError::Final(error)) => return Err(error),
+            Err(ReadError::Suspect(reason)) => {
                 times = if suspicion.as_ref() == Some(&reason) { times + 1 } else { 1 };
                 if times == SUSPICIONS {
                     return Err(ContentError::Unreadable(reason));
                 }
                 suspicion = Some(reason);
             }
-            Err(Halt::Changed) => suspicion = None,
+            Err(ReadError::Changed) => suspicion = None,
         }
-        let Some(pause) = pauses.next() else {
+        let Some(duration) = pauses.next() else {
             return Err(ContentError::Unreadable("changed while being read".to_owned()));
         };
-        rest(desk, *pause)?;
+        pause(context, *duration)?;
     }
 }
 
-/// In which folder a storage that is a node of a Gitaly Cluster has its repositories, under names that only the
-/// cluster's own database knows (<https://docs.gitlab.com/administration/gitaly/praefect/>): whether one that is
-/// not found is missing, or was never created, cannot be told.
-const CLUSTER: &[u8] = b"@cluster";
-const IN_CLUSTER: &str =
-    "the storage is a node of a Gitaly Cluster, whose repositories lie under other names";
-
-/// A repository is no file: what a rule says of stored bytes is a mistake in the record.
-fn no_rule(rule: &DigestRule) -> Result<(), ContentError> {
+/// A repository is no file: a rule about stored bytes is a mistake in the record.
+fn check_rule(rule: &DigestRule) -> Result<(), ContentError> {
     match rule {
         DigestRule::Stored => Ok(()),
         DigestRule::Unresolved(reason) => Err(ContentError::Invalid(reason.clone())),
@@ -95,52 +120,44 @@ fn observation(bytes_read: u64, digests: Digests) -> Observation {
     Observation { evidence: Evidence::Content, bytes_read, stored, recorded: None }
 }
 
-/// Waits, unless the reading is called off.
-fn rest(desk: &Desk<'_>, pause: Duration) -> Result<(), ContentError> {
-    const LOOK: Duration = Duration::from_millis(50);
+/// Waits, and fails if the inspection is cancelled.
+fn pause(context: &ReaderContext<'_>, duration: Duration) -> Result<(), ContentError> {
     let begin = Instant::now();
     loop {
-        if desk.order.is_called_off() {
+        if context.batch.is_cancelled() {
             return Err(ContentError::Cancelled);
         }
-        let left = pause.saturating_sub(begin.elapsed());
+        let left = duration.saturating_sub(begin.elapsed());
         if left.is_zero() {
             return Ok(());
         }
-        thread::sleep(left.min(LOOK));
+        thread::sleep(left.min(CANCELLATION_POLL));
     }
 }
 
 fn read(
-    visit: &Visit<'_>,
-    place: &Place,
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
     inspection: &Inspection,
     checked: &mut Checked,
-) -> Result<Digests, Halt> {
-    match visit.kind(place, b"")? {
-        Some(Kind::Folder) => {}
-        Some(Kind::File) => return Err(place.broken(b"", "not a git repository: it is no folder")),
-        None if !visit.is_current() => return Err(Halt::Changed),
-        None if visit.kind(&Place::new(CLUSTER, ""), b"")? == Some(Kind::Folder) => {
-            return Err(Halt::Told(ContentError::Invalid(IN_CLUSTER.to_owned())));
-        }
-        None if inspection.model.may_be_absent() => {
-            return Ok(RefsDigest::new(inspection.algorithms).finish().digests);
-        }
-        None => return Err(Halt::Told(ContentError::MissingRepository)),
+) -> Result<Digests, ReadError> {
+    if !exists(reader, folder, inspection)? {
+        return Ok(RefsDigest::new(inspection.algorithms).finish().digests);
     }
-    let format = format(visit, place)?;
-    let with_objects = visit.shared().settings.integrity == Integrity::Objects;
-    if with_objects {
-        checked.check(visit, place, format.objects)?;
+    let format = format(reader, folder)?;
+    if reader.reads_objects() {
+        objects::check(reader, folder, format.objects, checked)?;
     }
     let mut before = None;
     for _ in 0..READINGS {
         let is_last = before.is_some() || refs::is_snapshot(format);
         let mut digest = RefsDigest::new(inspection.algorithms);
-        let mut targets =
-            if with_objects && is_last { Some(Targets::new(visit, place, format.objects)?) } else { None };
-        refs::each(visit, place, format, &mut |found| {
+        let mut targets = if reader.reads_objects() && is_last {
+            Some(Targets::new(reader, folder, format.objects)?)
+        } else {
+            None
+        };
+        refs::visit(reader, folder, format, &mut |found| {
             digest.add(&found.name, &found.id);
             targets.as_mut().map_or(Ok(()), |targets| targets.add(found))
         })?;
@@ -153,18 +170,34 @@ fn read(
         }
         before = Some(refs.fingerprint);
     }
-    Err(Halt::Changed)
+    Err(ReadError::Changed)
 }
 
-/// Looks for what makes a folder a repository, and what format it has.
-fn format(visit: &Visit<'_>, place: &Place) -> Result<Format, Halt> {
-    for (name, kind) in [("HEAD", Kind::File), ("objects", Kind::Folder), ("refs", Kind::Folder)] {
-        if visit.kind(place, name.as_bytes())? != Some(kind) {
-            return Err(place.suspect(b"", format!("not a git repository: it has no {name}")));
+/// Whether there is a repository to read. There is none if it may be absent and is.
+fn exists(reader: &RepoReader<'_>, folder: &RepoFolder, inspection: &Inspection) -> Result<bool, ReadError> {
+    match reader.kind(folder, b"")? {
+        Some(EntryKind::Folder) => Ok(true),
+        Some(EntryKind::File) => Err(folder.damaged(b"", "not a git repository: it is no folder")),
+        None if !reader.is_current() => Err(ReadError::Changed),
+        None if reader.kind(&RepoFolder::new(CLUSTER, ""), b"")? == Some(EntryKind::Folder) => {
+            Err(ReadError::invalid(IN_CLUSTER))
+        }
+        None if inspection.model.may_be_absent() => Ok(false),
+        None => Err(ReadError::Final(ContentError::MissingRepository)),
+    }
+}
+
+/// The format of a repository. Fails if something is missing that every repository has.
+fn format(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<Format, ReadError> {
+    for (name, kind) in
+        [("HEAD", EntryKind::File), ("objects", EntryKind::Folder), ("refs", EntryKind::Folder)]
+    {
+        if reader.kind(folder, name.as_bytes())? != Some(kind) {
+            return Err(folder.suspect(b"", format!("not a git repository: it has no {name}")));
         }
     }
-    let config = visit.read(place, b"config", MOST_CONFIG_BYTES)?;
-    let plain = Format { objects: ObjectFormat::Sha1, refs: RefStorage::Files };
-    config
-        .map_or(Ok(plain), |config| config::parse(&config).map_err(|reason| place.broken(b"config", reason)))
+    let Some(config) = reader.read(folder, b"config", MAX_CONFIG_BYTES)? else {
+        return Ok(Format { objects: ObjectFormat::Sha1, refs: RefStorage::Files });
+    };
+    config::parse(&config).map_err(|reason| folder.damaged(b"config", reason))
 }

@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use object_store::{GetRange, GetResult, ObjectMeta};
 use stocktake_content::HashStream;
+use stocktake_content::num::widen;
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{ContentError, Observation};
 use tokio::sync::oneshot;
@@ -96,7 +97,7 @@ impl Shared {
         key: &str,
         watch: &Watch,
     ) -> Result<Ended, ContentError> {
-        let stream = self.pool.stream(&self.pool.recipe(inspection)?);
+        let stream = self.pool.stream(&self.pool.plan(inspection)?);
         let mut progress = Progress::new();
         let mut attempts = Attempts::new();
         while !progress.is_complete() {
@@ -170,7 +171,7 @@ impl Shared {
                 Ok(chunk) => chunk,
                 Err(error) => return Ok(Err(self.remote.place.trouble(&error, key))),
             };
-            let count = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            let count = widen(chunk.len());
             if count > left {
                 let host = &self.remote.place.endpoint;
                 return Ok(Err(Trouble::Odd(format!("{host} sent more bytes than the object has"))));

@@ -1,15 +1,16 @@
 //! A registry's own storage directory.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::Advice;
 use rustix::io::Errno;
-use stocktake_content::HashPool;
+use stocktake_content::num::widen;
+use stocktake_content::{HashPool, page_cache};
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,7 +18,7 @@ use crate::digest::Digest;
 use crate::inspect::Shared;
 use crate::name;
 use crate::settings::RegistryDirectorySettings;
-use crate::source::{Fault, Kind, MAX_MANIFEST, MAX_TAGS, Pieces, Source, TOO_MANY_TAGS, Tag, widen};
+use crate::source::{Fault, Kind, MAX_MANIFEST, MAX_TAGS, Pieces, Source, TOO_MANY_TAGS, Tag};
 use crate::store::inspect_all;
 use files::Files;
 use readers::Readers;
@@ -123,7 +124,7 @@ impl Source for Disk {
             if size > widen(MAX_MANIFEST) {
                 return Err(Fault::Piece("is larger than the 4 MiB a manifest may have".to_owned()));
             }
-            files::read_at(&file, 0, MAX_MANIFEST)
+            files::read_bytes(&file, 0, MAX_MANIFEST)
         };
         self.readers.run(read).await
     }
@@ -135,11 +136,8 @@ impl Source for Disk {
         let link = link_path(repository, Kind::Blob, digest);
         let open = move || {
             let (file, _) = files.open(&data_path(&files.digest(&link)?))?;
-            // Advice is only that: a system that does not take it reads all the same.
             for advice in [Advice::Sequential, Advice::NoReuse] {
-                if let Err(error) = fadvise(&file, 0, None, advice) {
-                    tracing::trace!(%error, "the file system takes no advice");
-                }
+                page_cache::advise(file.as_fd(), 0, None, advice);
             }
             Ok(Arc::new(file))
         };
@@ -159,7 +157,7 @@ impl Source for Disk {
     }
 
     fn list(&self) -> FoundStream {
-        list::list(self.files.root().to_owned())
+        list::list(self.files.root().to_owned(), REPOSITORIES)
     }
 }
 
@@ -167,7 +165,7 @@ impl Source for Disk {
 impl Pieces for FilePieces {
     async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         let (file, position) = (Arc::clone(&self.file), self.position);
-        let piece = self.readers.run(move || files::read_at(&file, position, PIECE)).await?;
+        let piece = self.readers.run(move || files::read_bytes(&file, position, PIECE)).await?;
         self.position += widen(piece.len());
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
     }

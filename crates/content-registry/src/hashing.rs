@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha512};
-use stocktake_content::{HashPool, HashStream, Recipe};
+use stocktake_content::{HashPlan, HashPool, HashStream};
 use stocktake_domain::{Algorithms, Digests};
 use tokio::sync::oneshot;
 
@@ -24,7 +24,7 @@ impl Hashing {
         match expected {
             Digest::Sha256(_) => {
                 let algorithms = Algorithms { sha256: true, ..Algorithms::default() };
-                Self::Sha256(pool.stream(&Recipe::stored(algorithms)))
+                Self::Sha256(pool.stream(&HashPlan::stored(algorithms)))
             }
             Digest::Sha512(_) => Self::Sha512(Arc::clone(pool), Box::default()),
         }
@@ -40,11 +40,11 @@ impl Hashing {
             }
             Self::Sha512(pool, mut hasher) => {
                 let (sender, receiver) = oneshot::channel();
-                pool.run(Box::new(move || {
+                pool.run(move || {
                     hasher.update(&piece);
-                    // Whoever called this off needs no answer.
-                    let _unheard = sender.send(hasher);
-                }));
+                    // Nobody receives it if the inspection was cancelled.
+                    let _sent = sender.send(hasher);
+                });
                 Ok(Self::Sha512(pool, receiver.await.map_err(|_| given_up())?))
             }
         }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use stocktake_content::{HashPool, Recipe};
+use stocktake_content::num::widen;
+use stocktake_content::{HashPlan, HashPool};
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 use tokio::sync::Semaphore;
@@ -20,7 +21,7 @@ use crate::limit::Limit;
 use crate::manifest::{self, Descriptor, Role};
 use crate::name;
 use crate::settings::Integrity;
-use crate::source::{Fault, Kind, MAX_MANIFEST, Source, Tag, widen};
+use crate::source::{Fault, Kind, MAX_MANIFEST, Source, Tag};
 use crate::verified::{Claim, Verified, Visit};
 
 /// How often a repository is read that is pushed to meanwhile, and the pause before it is read again.
@@ -132,7 +133,7 @@ async fn checksum(
     algorithms: Algorithms,
     tags: &[Tag],
 ) -> Result<Digests, ContentError> {
-    let stream = pool.stream(&Recipe::stored(algorithms));
+    let stream = pool.stream(&HashPlan::stored(algorithms));
     let mut piece = Vec::with_capacity(TAGS_PIECE);
     for tag in tags {
         if piece.len() > TAGS_PIECE {

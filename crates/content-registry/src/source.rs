@@ -89,8 +89,3 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// All repositories, in the byte order of their names.
     fn list(&self) -> FoundStream;
 }
-
-/// A size in memory as a number of bytes.
-pub(crate) fn widen(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
-}

@@ -1,30 +1,36 @@
-//! Content adapters: what a storage holds, read and hashed.
+//! What the content adapters share.
 //!
-//! [`HashPool`] owns the hashing threads, which all storages share. [`DirectoryStore`] reads the files below
-//! one folder with threads of its own, so that a storage that hangs never holds up the hashing of others.
+//! An adapter splits a call of `ContentStore::inspect` into the jobs of a [`Batch`], which its reading threads
+//! or tasks claim one by one. What they read goes to the hashing threads of a [`HashPool`], small content several
+//! at a time and large content as a [`HashStream`]; a [`HashPlan`] says which digests to calculate, and whether
+//! to decrypt first. The observation goes from the hashing thread to the caller's sink.
 //!
 //! ```text
-//! inspect() ──> queue ──> reading threads ──> batches of small files,   ──> hashing threads ──> sink
-//!                         (of each store)     pieces of large files         (of the pool)
+//! inspect() ──> Batch ──> Jobs, claimed by readers ──> HashPool: HashPlan, Hasher ──> sink
+//! list()    ──> walk ──> chunks of entries in path order ──> stream
 //! ```
+//!
+//! Files are opened beneath a [`Root`] and nowhere else.
 
+mod batch;
 mod beneath;
-mod cache;
-mod directory;
+mod digester;
+mod file;
+mod hash_plan;
 mod hasher;
 mod limiter;
-mod num;
-mod order;
+pub mod num;
+pub mod page_cache;
 pub mod path;
 mod pool;
-mod recipe;
 mod recorded;
-mod sync;
+pub mod threads;
+pub mod walk;
 
+pub use batch::{Batch, CANCELLATION_POLL, CancelGuard, Job};
 pub use beneath::{Links, OUTSIDE, Root};
-pub use cache::Manners;
-pub use directory::{DirectorySettings, DirectoryStore};
-pub use limiter::{LARGEST_STEP, Limiter, Turn};
-pub use order::{Abandon, Order, Piece};
-pub use pool::{HashPool, HashStream, Part, Task};
-pub use recipe::{Recipe, Secrets};
+pub use file::read_at;
+pub use hash_plan::{HashPlan, Secrets};
+pub use hasher::Hasher;
+pub use limiter::{LARGEST_STEP, Limiter, Permit};
+pub use pool::{HashPool, HashStream, Part};

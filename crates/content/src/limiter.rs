@@ -6,31 +6,31 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::num::{narrow, widen};
-use crate::sync::lock;
+use crate::threads::lock;
 
-/// How often a waiting reader looks whether it was called off.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often a waiting reader checks whether its call has been cancelled.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What was not read in the last quarter of a second may be made up for.
+/// Unused bytes of the last quarter of a second may be read later.
 const BURST: Duration = Duration::from_millis(250);
 
 /// Large files are read in steps of an eighth of a second, but of no fewer bytes than this.
-const LEAST_STEP: u64 = 4 * 1024;
+const MIN_STEP: u64 = 4 * 1024;
 
 /// The most bytes of a step.
 pub const LARGEST_STEP: usize = 256 * 1024;
 
-/// Hands out turns to read, one after the other.
+/// Hands out permits to read, in the order of the requests.
 #[derive(Debug)]
 pub struct Limiter {
     bytes_per_second: NonZeroU64,
-    /// When all turns handed out so far are used up.
+    /// When all permits so far are used up.
     free_at: Mutex<Option<Instant>>,
 }
 
-/// When somebody may read.
+/// From when on some bytes may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turn {
+pub struct Permit {
     at: Instant,
     cost: Duration,
 }
@@ -43,40 +43,40 @@ impl Limiter {
 
     /// The bytes to read at a time.
     pub fn step(&self) -> usize {
-        narrow((self.bytes_per_second.get() / 8).clamp(LEAST_STEP, widen(LARGEST_STEP)))
+        narrow((self.bytes_per_second.get() / 8).clamp(MIN_STEP, widen(LARGEST_STEP)))
     }
 
-    /// The next turn to read this many bytes.
-    pub fn turn(&self, bytes: u64, now: Instant) -> Turn {
+    /// The next permit, to read this many bytes.
+    pub fn permit(&self, bytes: u64, now: Instant) -> Permit {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.get());
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         let earliest = now.checked_sub(BURST).unwrap_or(now);
         let mut free_at = lock(&self.free_at);
         let at = free_at.map_or(earliest, |free_at| free_at.max(earliest));
-        // A turn beyond what the clock can tell is as good as never.
+        // A time beyond the clock's range will never come.
         *free_at = Some(at.checked_add(cost).unwrap_or(at));
-        Turn { at, cost }
+        Permit { at, cost }
     }
 
-    /// Waits for the turn; false if it was called off, which gives the turn back.
-    pub fn wait(&self, turn: Turn, called_off: impl Fn() -> bool) -> bool {
+    /// Waits until the permit is valid; returns false and gives the permit back if the call is cancelled.
+    pub fn wait(&self, permit: Permit, is_cancelled: impl Fn() -> bool) -> bool {
         loop {
-            let left = turn.at.saturating_duration_since(Instant::now());
+            let left = permit.at.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
             }
-            if called_off() {
+            if is_cancelled() {
                 let mut free_at = lock(&self.free_at);
-                *free_at = free_at.and_then(|free_at| free_at.checked_sub(turn.cost));
+                *free_at = free_at.and_then(|free_at| free_at.checked_sub(permit.cost));
                 return false;
             }
-            thread::sleep(left.min(LOOK));
+            thread::sleep(left.min(POLL_INTERVAL));
         }
     }
 }
 
-impl Turn {
-    /// Whether there is anything to wait for.
+impl Permit {
+    /// Whether the caller has to wait.
     pub fn is_later_than(&self, now: Instant) -> bool {
         self.at > now
     }
@@ -91,34 +91,34 @@ mod tests {
     }
 
     #[test]
-    fn turns_follow_each_other_at_the_rate() {
+    fn permits_follow_each_other_at_the_rate() {
         let limiter = limiter(1_000);
         let now = Instant::now();
         let begin = now.checked_sub(BURST).unwrap();
         for number in 0..10 {
-            let turn = limiter.turn(500, now);
-            assert_eq!(turn.at, begin + Duration::from_millis(500 * number));
+            let permit = limiter.permit(500, now);
+            assert_eq!(permit.at, begin + Duration::from_millis(500 * number));
         }
     }
 
     #[test]
-    fn time_not_used_is_made_up_for_only_a_little() {
+    fn only_a_little_unused_time_is_kept() {
         let limiter = limiter(1_000);
         let now = Instant::now();
-        limiter.turn(1_000, now);
+        limiter.permit(1_000, now);
         let later = now + Duration::from_secs(3600);
-        assert_eq!(limiter.turn(1, later).at, later.checked_sub(BURST).unwrap());
+        assert_eq!(limiter.permit(1, later).at, later.checked_sub(BURST).unwrap());
     }
 
     #[test]
-    fn a_turn_called_off_is_given_back() {
+    fn a_cancelled_permit_is_given_back() {
         let limiter = limiter(1);
         let now = Instant::now();
-        limiter.turn(1_000_000, now);
-        let mine = limiter.turn(1_000, now);
+        limiter.permit(1_000_000, now);
+        let mine = limiter.permit(1_000, now);
         assert!(mine.is_later_than(now));
         assert!(!limiter.wait(mine, || true));
-        assert_eq!(limiter.turn(1, now).at, mine.at);
+        assert_eq!(limiter.permit(1, now).at, mine.at);
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(limiter(800_000).step(), 100_000);
         assert_eq!(limiter(u64::MAX).step(), LARGEST_STEP);
         let now = Instant::now();
-        let turn = limiter(1).turn(u64::MAX, now);
-        assert!(!turn.is_later_than(now));
+        let permit = limiter(1).permit(u64::MAX, now);
+        assert!(!permit.is_later_than(now));
     }
 }

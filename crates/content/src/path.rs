@@ -1,8 +1,8 @@
-//! Which paths can name a file in a folder at all.
+//! Which paths can be that of a file in a folder.
 
 use stocktake_domain::ContentError;
 
-/// Refuses a path that leaves the folder, or cannot name a file, by its text alone.
+/// Refuses a path that leaves the folder or cannot be that of a file, judged by its text alone.
 pub fn check(path: &str) -> Result<(), ContentError> {
     let invalid = |reason: String| Err(ContentError::Invalid(reason));
     if path.is_empty() {
@@ -23,7 +23,7 @@ pub fn check(path: &str) -> Result<(), ContentError> {
     Ok(())
 }
 
-/// What is said of a path that leads out of the folder through a link.
+/// The error for a path that leads out of the folder through a link.
 pub fn outside(path: &str) -> ContentError {
     ContentError::Invalid(format!("the path leaves its storage through a link: {path}"))
 }

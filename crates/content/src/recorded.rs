@@ -1,22 +1,22 @@
-//! From the stored bytes to those whose digest was recorded, in one pass beside the hashing.
+//! Makes the bytes whose digest was recorded from the stored ones, in the same pass.
 
 mod decryption;
 mod portable_pdb;
 
 use stocktake_domain::{Algorithms, Measure};
 
-use crate::recipe::Recorded;
+use crate::hash_plan::Recorded;
 use decryption::Decryption;
 use portable_pdb::PortablePdb;
 
-/// What makes the recorded bytes of the stored ones, if these are others.
-pub(crate) enum Recording {
+/// Hashes the recorded bytes, if they differ from the stored ones.
+pub(crate) enum RecordedHasher {
     Stored,
     Decryption(Box<Decryption>),
     PortablePdb(Box<PortablePdb>),
 }
 
-impl Recording {
+impl RecordedHasher {
     pub(crate) fn new(recorded: &Recorded, algorithms: Algorithms) -> Self {
         match recorded {
             Recorded::Stored => Self::Stored,

@@ -22,6 +22,7 @@ const SHARED: [&str; 1] = ["stocktake-content"];
 /// The crates around the domain, each of which implements a port or drives one.
 const ADAPTERS: [&str; 10] = [
     "stocktake-content",
+    "stocktake-content-directory",
     "stocktake-content-git",
     "stocktake-content-objects",
     "stocktake-content-registry",

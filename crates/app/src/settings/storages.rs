@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use config::ValueKind;
 use secrecy::SecretString;
-use stocktake_content::DirectorySettings;
+use stocktake_content_directory::DirectorySettings;
 use stocktake_content_git::{GitSettings, Integrity as GitIntegrity};
 use stocktake_content_objects::ObjectSettings;
 use stocktake_content_registry::{

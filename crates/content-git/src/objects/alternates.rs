@@ -1,34 +1,40 @@
-//! The folders in which git looks for a repository's objects: its own, and those of other repositories that
-//! `objects/info/alternates` names.
+//! The folders in which git looks up a repository's objects: its own, and those of other repositories that are
+//! listed in `objects/info/alternates`.
 
-use super::FOLDER;
-use crate::text::shown;
-use crate::visit::{Halt, Place, Visit};
+use crate::error::{ReadError, display_name};
+use crate::folder::RepoFolder;
+use crate::reader::RepoReader;
 
-/// The file that names other folders, in that of objects.
+/// A repository's folder of objects.
+pub(super) const OBJECTS: &[u8] = b"objects";
+
+/// The file that lists other folders of objects, in that of objects.
 pub(super) const FILE: &[u8] = b"info/alternates";
 
-/// How many repositories git goes from one to the other.
-const MOST_STEPS: usize = 5;
+/// How many repositories git follows from one to the next.
+const MAX_STEPS: usize = 5;
 
 /// The most bytes of the file.
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// All these folders, the repository's own first.
-pub(super) fn folders(visit: &Visit<'_>, repository: &Place) -> Result<Vec<Place>, Halt> {
-    let own = repository.folder(FOLDER);
+pub(super) fn folders(
+    reader: &RepoReader<'_>,
+    repository: &RepoFolder,
+) -> Result<Vec<RepoFolder>, ReadError> {
+    let own = repository.folder(OBJECTS);
     let mut seen = Vec::new();
-    if let Some((_, identity)) = visit.find(&own, b"")? {
+    if let Some((_, identity)) = reader.find(&own, b"")? {
         seen.push(identity.folder());
     }
     let mut folders = vec![own];
     let mut level = 0..1;
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         for index in level.clone() {
             let Some(folder) = folders.get(index).cloned() else { continue };
-            let content = visit.read(&folder, FILE, MOST_BYTES)?.unwrap_or_default();
+            let content = reader.read(&folder, FILE, MAX_BYTES)?.unwrap_or_default();
             for line in content.split(|byte| *byte == b'\n').filter_map(path) {
-                let (next, identity) = resolve(visit, &folder, &line)?;
+                let (next, identity) = resolve(reader, &folder, &line)?;
                 if !seen.contains(&identity) {
                     seen.push(identity);
                     folders.push(next);
@@ -50,26 +56,32 @@ fn path(line: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The folder of this name, which is relative to the folder that names it, or absolute.
-fn resolve(visit: &Visit<'_>, from: &Place, line: &[u8]) -> Result<(Place, (u64, u64)), Halt> {
-    let outside = || Halt::invalid(format!("{}: it leaves the storage: {}", from.shown(FILE), shown(line)));
+/// The folder in this line, which is relative to the folder that lists it, or absolute.
+fn resolve(
+    reader: &RepoReader<'_>,
+    from: &RepoFolder,
+    line: &[u8],
+) -> Result<(RepoFolder, (u64, u64)), ReadError> {
+    let outside = || {
+        ReadError::invalid(format!("{}: it leaves the storage: {}", from.display(FILE), display_name(line)))
+    };
     let path =
-        if line.starts_with(b"/") { below_root(visit, line).ok_or_else(outside)? } else { from.path(line) };
-    let place = Place::new(&path, &format!("alternate {}: ", shown(line)));
-    let found = visit.find(&place, b"").map_err(|halt| match halt {
-        Halt::Told(stocktake_domain::ContentError::Invalid(_)) => outside(),
-        halt => halt,
+        if line.starts_with(b"/") { below_root(reader, line).ok_or_else(outside)? } else { from.path(line) };
+    let folder = RepoFolder::new(&path, &format!("alternate {}: ", display_name(line)));
+    let found = reader.find(&folder, b"").map_err(|error| match error {
+        ReadError::Final(stocktake_domain::ContentError::Invalid(_)) => outside(),
+        error => error,
     })?;
     match found {
-        Some((file_type, identity)) if file_type.is_dir() => Ok((place, identity.folder())),
-        _ => Err(from.suspect(FILE, format!("the alternate is not there: {}", shown(line)))),
+        Some((file_type, identity)) if file_type.is_dir() => Ok((folder, identity.folder())),
+        _ => Err(from.suspect(FILE, format!("the alternate is not there: {}", display_name(line)))),
     }
 }
 
-/// An absolute path as one below the storage's root.
-fn below_root(visit: &Visit<'_>, line: &[u8]) -> Option<Vec<u8>> {
+/// An absolute path, relative to the storage's root.
+fn below_root(reader: &RepoReader<'_>, line: &[u8]) -> Option<Vec<u8>> {
     use std::os::unix::ffi::OsStrExt as _;
-    let root = visit.root_path();
+    let root = reader.root_path();
     let strip = |root: &std::path::Path| {
         let root = root.as_os_str().as_bytes();
         let rest = line.strip_prefix(root.strip_suffix(b"/").unwrap_or(root))?.strip_prefix(b"/")?;

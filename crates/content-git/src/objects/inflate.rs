@@ -1,18 +1,18 @@
 //! The id of a loose object: the hash over what its file inflates to.
 
 use flate2::{Decompress, FlushDecompress, Status};
+use stocktake_content::num::{narrow, widen};
 
 use crate::id::{Hash, ObjectFormat, ObjectId};
-use crate::num::{narrow, widen};
 
-/// How much is inflated at a time.
+/// How many bytes are inflated at a time.
 const OUTPUT_BYTES: usize = 32 * 1024;
 
-/// The longest header, `commit 18446744073709551615`, and some more.
-const MOST_HEADER_BYTES: usize = 32;
+/// More than the longest header, `commit 18446744073709551615`.
+const MAX_HEADER_BYTES: usize = 32;
 
 /// Why a file is no object.
-pub(super) type Fault = &'static str;
+pub(super) type ObjectError = &'static str;
 
 /// Calculates the ids of loose objects, one after the other.
 pub(super) struct Inflater {
@@ -25,9 +25,9 @@ pub(super) struct Inflater {
 /// What is known of an object so far.
 struct Object {
     hash: Hash,
-    /// The beginning up to the zero byte, until the size is known.
+    /// The beginning up to the zero byte, until it is complete.
     header: Vec<u8>,
-    /// The bytes that are still to come behind the header; `None` before its end.
+    /// The number of bytes that are still missing behind the header; `None` before its end.
     left: Option<u64>,
 }
 
@@ -41,15 +41,15 @@ impl Inflater {
         }
     }
 
-    /// Begins with another object.
+    /// Starts another object.
     pub(super) fn reset(&mut self, format: ObjectFormat) {
         self.stream.reset(true);
         self.object = Object::new(format);
         self.ended = false;
     }
 
-    /// Takes the next piece of the file.
-    pub(super) fn update(&mut self, mut input: &[u8]) -> Result<(), Fault> {
+    /// Adds the next chunk of the file.
+    pub(super) fn update(&mut self, mut input: &[u8]) -> Result<(), ObjectError> {
         while !self.ended {
             let (read, written) = (self.stream.total_in(), self.stream.total_out());
             let status = self.stream.decompress(input, &mut self.output, FlushDecompress::None);
@@ -67,8 +67,8 @@ impl Inflater {
         if input.is_empty() { Ok(()) } else { Err("there is something behind its end") }
     }
 
-    /// The id, once the whole file was taken. Another object has to be begun then.
-    pub(super) fn finish(&mut self, format: ObjectFormat) -> Result<ObjectId, Fault> {
+    /// The id, once the whole file has been added. Another object must be started then.
+    pub(super) fn finish(&mut self, format: ObjectFormat) -> Result<ObjectId, ObjectError> {
         let object = std::mem::replace(&mut self.object, Object::new(format));
         match object.left {
             Some(0) if self.ended => Ok(object.hash.finish()),
@@ -82,14 +82,14 @@ impl Object {
         Self { hash: format.hash(), header: Vec::new(), left: None }
     }
 
-    fn update(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn update(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
         self.hash.update(bytes);
         let mut content = widen(bytes.len());
         if self.left.is_none() {
             let end = bytes.iter().position(|byte| *byte == 0);
-            self.header.extend(bytes.iter().take(end.unwrap_or(bytes.len())).take(MOST_HEADER_BYTES));
+            self.header.extend(bytes.iter().take(end.unwrap_or(bytes.len())).take(MAX_HEADER_BYTES));
             let Some(end) = end else {
-                let fits = self.header.len() < MOST_HEADER_BYTES;
+                let fits = self.header.len() < MAX_HEADER_BYTES;
                 return if fits { Ok(()) } else { Err("it has no header") };
             };
             self.left = Some(size(&self.header).ok_or("it has no header")?);

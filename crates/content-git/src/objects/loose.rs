@@ -1,162 +1,172 @@
-//! Objects in a file each, which is named by the object's id.
+//! Objects in a file each, which is named after the object's id.
 
 use std::ops::Range;
 
-use super::broken;
-use super::inflate::{Fault, Inflater};
-use crate::beside::Beside;
-use crate::id::{ObjectFormat, ObjectId};
-use crate::num::{narrow, widen};
-use crate::visit::{Buffer, Halt, Identity, Kind, Opened, Place, Visit};
+use stocktake_content::num::{narrow, widen};
 
-/// Files up to this many bytes are gathered; larger ones go piece by piece.
+use super::inflate::{Inflater, ObjectError};
+use crate::context::Buffer;
+use crate::error::ReadError;
+use crate::file::{EntryKind, FileIdentity, OpenFile};
+use crate::folder::RepoFolder;
+use crate::id::{ObjectFormat, ObjectId};
+use crate::pipeline::Pipeline;
+use crate::reader::RepoReader;
+
+/// Files up to this many bytes are gathered in a buffer; larger ones are checked chunk by chunk.
 const SMALL: u64 = 64 * 1024;
 
-/// The most files that are gathered.
-const BATCH: usize = 256;
+/// The most files in a buffer.
+const MAX_FILES: usize = 256;
 
 /// Reads every loose object and compares it with its name.
-pub(super) fn check(visit: &Visit<'_>, place: &Place, format: ObjectFormat) -> Result<(), Halt> {
-    let mut folders = visit.entries(place, b"")?.unwrap_or_default();
-    folders.retain(|entry| entry.kind == Kind::Folder && entry.name.len() == 2);
-    if folders.is_empty() {
+pub(super) fn check(
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
+    format: ObjectFormat,
+) -> Result<(), ReadError> {
+    let mut subfolders = reader.entries(folder, b"")?.unwrap_or_default();
+    subfolders.retain(|entry| entry.kind == EntryKind::Folder && entry.name.len() == 2);
+    if subfolders.is_empty() {
         return Ok(());
     }
-    let mut round = Round {
-        visit,
-        place,
-        work: Beside::new(Work { inflater: Inflater::new(format), format, fault: None }),
-        buffer: visit.take_buffer(),
+    let mut objects = LooseReader {
+        reader,
+        folder,
+        checker: Pipeline::new(Checker { inflater: Inflater::new(format), format, damaged: None }),
+        buffer: reader.take_buffer(),
         parts: Vec::new(),
     };
-    for folder in folders {
-        let mut entries = visit.entries(place, &folder.name)?.unwrap_or_default();
-        // About in the order in which they lie on the disk.
+    for subfolder in subfolders {
+        let mut entries = reader.entries(folder, &subfolder.name)?.unwrap_or_default();
+        // Roughly the order in which they lie on the disk.
         entries.sort_unstable_by_key(|entry| entry.inode);
         for entry in entries {
-            // Files that are being written have other names.
-            let hex = [folder.name.as_ref(), &entry.name].concat();
+            // Files that git is still writing have other names.
+            let hex = [subfolder.name.as_ref(), &entry.name].concat();
             if let Some(id) = format.parse(&hex) {
-                round = round.read(id)?;
+                objects = objects.read(id)?;
             }
         }
     }
-    round = round.hand_over()?;
-    visit.keep_buffer(round.buffer);
-    round.work.finish(visit)?.told(visit, place)
+    objects = objects.submit()?;
+    reader.keep_buffer(objects.buffer);
+    objects.checker.finish(reader)?.result(reader, folder)
 }
 
 /// An object in the buffer.
 struct Part {
     id: ObjectId,
-    identity: Identity,
+    identity: FileIdentity,
     range: Range<usize>,
 }
 
-/// What is done on the hashing threads.
-struct Work {
+/// Checks objects on the hashing threads.
+struct Checker {
     inflater: Inflater,
     format: ObjectFormat,
-    /// The first object that is broken.
-    fault: Option<(ObjectId, Identity, Fault)>,
+    /// The first object that is damaged.
+    damaged: Option<(ObjectId, FileIdentity, ObjectError)>,
 }
 
-struct Round<'a> {
-    visit: &'a Visit<'a>,
-    place: &'a Place,
-    work: Beside<Work>,
+/// Reads objects, and has them checked.
+struct LooseReader<'a> {
+    reader: &'a RepoReader<'a>,
+    folder: &'a RepoFolder,
+    checker: Pipeline<Checker>,
     buffer: Buffer,
     parts: Vec<Part>,
 }
 
-impl Round<'_> {
-    fn read(mut self, id: ObjectId) -> Result<Self, Halt> {
+impl LooseReader<'_> {
+    fn read(mut self, id: ObjectId) -> Result<Self, ReadError> {
         let name = id.loose_path();
-        // What has gone is in a pack now.
-        let Some(file) = self.visit.open(self.place, &name)? else { return Ok(self) };
+        // If it has vanished, it is in a pack now.
+        let Some(file) = self.reader.open(self.folder, &name)? else { return Ok(self) };
         if file.size > SMALL {
-            return self.hand_over()?.stream(id, &name, &file);
+            return self.submit()?.stream(id, &name, &file);
         }
-        if widen(self.buffer.room()) < file.size || self.parts.len() == BATCH {
-            self = self.hand_over()?;
+        if widen(self.buffer.remaining()) < file.size || self.parts.len() == MAX_FILES {
+            self = self.submit()?;
         }
-        self.visit.wait_for_turn(file.size)?;
+        self.reader.wait_for_permit(file.size)?;
         let begin = self.buffer.filled().len();
-        let read = self.visit.read_at(&file, 0, &mut self.buffer, narrow(file.size));
-        let read = read.map_err(|error| self.place.refused(&name, error))?;
+        let read = self.reader.read_at(&file, 0, &mut self.buffer, narrow(file.size));
+        let read = read.map_err(|error| self.folder.refused(&name, error))?;
         self.parts.push(Part { id, identity: file.identity, range: begin..begin + read });
         Ok(self)
     }
 
-    /// Has what was gathered checked.
-    fn hand_over(self) -> Result<Self, Halt> {
+    /// Has the gathered objects checked.
+    fn submit(self) -> Result<Self, ReadError> {
         if self.parts.is_empty() {
             return Ok(self);
         }
         let parts = self.parts;
-        let (work, buffer) = self.work.push(self.visit, self.buffer, move |work, bytes| {
+        let (checker, buffer) = self.checker.push(self.reader, self.buffer, move |checker, bytes| {
             for part in parts {
-                work.begin();
-                work.update(bytes.get(part.range).unwrap_or_default(), part.id, part.identity);
-                work.end(part.id, part.identity);
+                checker.begin();
+                checker.update(bytes.get(part.range).unwrap_or_default(), part.id, part.identity);
+                checker.end(part.id, part.identity);
             }
         })?;
-        Ok(Self { work, buffer, parts: Vec::new(), ..self })
+        Ok(Self { checker, buffer, parts: Vec::new(), ..self })
     }
 
-    /// Has a large file checked piece by piece.
-    fn stream(mut self, id: ObjectId, name: &[u8], file: &Opened) -> Result<Self, Halt> {
+    /// Has a large object checked chunk by chunk.
+    fn stream(mut self, id: ObjectId, name: &[u8], file: &OpenFile) -> Result<Self, ReadError> {
         let (identity, mut offset) = (file.identity, 0);
         while offset < file.size {
-            let wanted = widen(self.visit.step()).min(file.size - offset);
-            self.visit.wait_for_turn(wanted)?;
-            let read = self.visit.read_at(file, offset, &mut self.buffer, narrow(wanted));
-            let read = widen(read.map_err(|error| self.place.refused(name, error))?);
+            let wanted = widen(self.reader.step()).min(file.size - offset);
+            self.reader.wait_for_permit(wanted)?;
+            let read = self.reader.read_at(file, offset, &mut self.buffer, narrow(wanted));
+            let read = widen(read.map_err(|error| self.folder.refused(name, error))?);
             if read < wanted {
-                return Err(Halt::Changed);
+                return Err(ReadError::Changed);
             }
             let is_first = offset == 0;
             offset += read;
             let is_last = offset == file.size;
-            (self.work, self.buffer) = self.work.push(self.visit, self.buffer, move |work, bytes| {
-                if is_first {
-                    work.begin();
-                }
-                work.update(bytes, id, identity);
-                if is_last {
-                    work.end(id, identity);
-                }
-            })?;
+            (self.checker, self.buffer) =
+                self.checker.push(self.reader, self.buffer, move |checker, bytes| {
+                    if is_first {
+                        checker.begin();
+                    }
+                    checker.update(bytes, id, identity);
+                    if is_last {
+                        checker.end(id, identity);
+                    }
+                })?;
         }
         Ok(self)
     }
 }
 
-impl Work {
+impl Checker {
     fn begin(&mut self) {
         self.inflater.reset(self.format);
     }
 
-    fn update(&mut self, bytes: &[u8], id: ObjectId, identity: Identity) {
-        if self.fault.is_none() {
-            self.fault = self.inflater.update(bytes).err().map(|fault| (id, identity, fault));
+    fn update(&mut self, bytes: &[u8], id: ObjectId, identity: FileIdentity) {
+        if self.damaged.is_none() {
+            self.damaged = self.inflater.update(bytes).err().map(|error| (id, identity, error));
         }
     }
 
-    fn end(&mut self, id: ObjectId, identity: Identity) {
-        if self.fault.is_none() {
-            let fault = match self.inflater.finish(self.format) {
+    fn end(&mut self, id: ObjectId, identity: FileIdentity) {
+        if self.damaged.is_none() {
+            let error = match self.inflater.finish(self.format) {
                 Ok(found) if found == id => None,
                 Ok(_) => Some("its content is not what its name says"),
-                Err(fault) => Some(fault),
+                Err(error) => Some(error),
             };
-            self.fault = fault.map(|fault| (id, identity, fault));
+            self.damaged = error.map(|error| (id, identity, error));
         }
     }
 
-    /// Tells of the object that is broken.
-    fn told(self, visit: &Visit<'_>, place: &Place) -> Result<(), Halt> {
-        let Some((id, identity, fault)) = self.fault else { return Ok(()) };
-        Err(broken(visit, place, &id.loose_path(), identity, fault))
+    /// Fails if an object is damaged.
+    fn result(self, reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<(), ReadError> {
+        let Some((id, identity, error)) = self.damaged else { return Ok(()) };
+        Err(reader.damaged(folder, &id.loose_path(), identity, error))
     }
 }

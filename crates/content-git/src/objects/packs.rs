@@ -1,87 +1,92 @@
-//! Packs and the files beside them.
+//! Packs and the files that belong to them.
 
+use stocktake_content::num::big_endian;
+
+use super::check::Check;
 use super::index::PackIndex;
-use super::{Check, trailer};
-use crate::num::big_endian;
-use crate::visit::{Halt, Place, Visit};
+use super::trailer;
+use crate::error::ReadError;
+use crate::folder::RepoFolder;
+use crate::reader::RepoReader;
 
 /// The folder of packs, in that of objects.
 pub(super) const FOLDER: &[u8] = b"pack";
 
-/// The endings of files that end with a checksum of their own.
-const ENDINGS: [&str; 5] = ["pack", "idx", "rev", "mtimes", "bitmap"];
+/// The extensions of files that end with their own checksum.
+const CHECKSUMMED: [&str; 5] = ["pack", "idx", "rev", "mtimes", "bitmap"];
 
-/// The endings of files that end with the checksum of a pack, and then their own.
-const NAMING_A_PACK: [&str; 3] = ["idx", "rev", "mtimes"];
+/// The extensions of files that end with the checksum of their pack, followed by their own.
+const WITH_PACK_CHECKSUM: [&str; 3] = ["idx", "rev", "mtimes"];
 
-/// The files in the folder of packs, by name, each with the number that the file system knows it by.
+/// The files in the folder of packs in the order of their names, each with its inode.
 pub(super) type Listing = Vec<(Box<[u8]>, u64)>;
 
 /// Lists the files in the folder of packs, without those that are being written.
-pub(super) fn list(visit: &Visit<'_>, objects: &Place) -> Result<Listing, Halt> {
-    let entries = visit.entries(objects, FOLDER)?.unwrap_or_default();
-    let is_done = |name: &[u8]| !name.starts_with(b".") && !name.starts_with(b"tmp_");
-    let entries = entries.into_iter().filter(|entry| is_done(&entry.name));
+pub(super) fn list(reader: &RepoReader<'_>, objects: &RepoFolder) -> Result<Listing, ReadError> {
+    let entries = reader.entries(objects, FOLDER)?.unwrap_or_default();
+    let is_complete = |name: &[u8]| !name.starts_with(b".") && !name.starts_with(b"tmp_");
+    let entries = entries.into_iter().filter(|entry| is_complete(&entry.name));
     let mut files: Vec<_> = entries.map(|entry| (entry.name, entry.inode)).collect();
     files.sort_unstable();
     Ok(files)
 }
 
-/// The name without this ending.
-pub(super) fn stem<'name>(name: &'name [u8], ending: &str) -> Option<&'name [u8]> {
-    name.strip_suffix(ending.as_bytes())?.strip_suffix(b".")
+/// The name without this extension.
+pub(super) fn stem<'name>(name: &'name [u8], extension: &str) -> Option<&'name [u8]> {
+    name.strip_suffix(extension.as_bytes())?.strip_suffix(b".")
 }
 
-/// Checks every pack and what is beside it.
-pub(super) fn check(check: &mut Check<'_>) -> Result<(), Halt> {
-    let names: Vec<_> = list(check.visit, &check.place)?.into_iter().map(|(name, _)| name).collect();
-    let is_there = |stem: &[u8], ending: &str| {
-        names.binary_search(&[stem, ending.as_bytes()].join(&b'.').into_boxed_slice()).is_ok()
+/// Checks every pack and its files.
+pub(super) fn check(check: &mut Check<'_>) -> Result<(), ReadError> {
+    let names: Vec<_> = list(check.reader, &check.folder)?.into_iter().map(|(name, _)| name).collect();
+    let exists = |stem: &[u8], extension: &str| {
+        names.binary_search(&[stem, extension.as_bytes()].join(&b'.').into_boxed_slice()).is_ok()
     };
-    // Each file alone first: only of two good ones can be said that they do not belong together.
+    // Each file by itself first: only two intact files can be said not to belong together.
     for name in &names {
-        if ENDINGS.iter().any(|ending| stem(name, ending).is_some()) || name.as_ref() == b"multi-pack-index" {
+        if CHECKSUMMED.iter().any(|extension| stem(name, extension).is_some())
+            || name.as_ref() == b"multi-pack-index"
+        {
             check.file(&[FOLDER, name].join(&b'/'))?;
         }
     }
     for name in &names {
         let path = [FOLDER, name].join(&b'/');
         if let Some(stem) = stem(name, "pack") {
-            if !is_there(stem, "idx") {
-                return Err(check.place.suspect(&path, "there is no index beside it"));
+            if !exists(stem, "idx") {
+                return Err(check.folder.suspect(&path, "there is no index beside it"));
             }
-        } else if let Some((stem, ending)) =
-            NAMING_A_PACK.iter().find_map(|ending| Some((stem(name, ending)?, *ending)))
+        } else if let Some((stem, extension)) =
+            WITH_PACK_CHECKSUM.iter().find_map(|extension| Some((stem(name, extension)?, *extension)))
         {
-            if is_there(stem, "pack") {
-                check_naming(check, &path, &[FOLDER, &[stem, b"pack"].join(&b'.')].join(&b'/'), ending)?;
-            } else if ending == "idx" {
-                return Err(check.place.suspect(&path, "there is no pack beside it"));
+            if exists(stem, "pack") {
+                check_belongs(check, &path, &[FOLDER, &[stem, b"pack"].join(&b'.')].join(&b'/'), extension)?;
+            } else if extension == "idx" {
+                return Err(check.folder.suspect(&path, "there is no pack beside it"));
             }
         }
     }
-    let folder = [FOLDER, b"multi-pack-index.d"].join(&b'/');
-    super::graphs::check_chain(check, &folder, "multi-pack-index", "midx")
+    check.chain(&[FOLDER, b"multi-pack-index.d"].join(&b'/'), "multi-pack-index", "midx")
 }
 
-/// Whether the file names the checksum of its pack, and an index as many objects as the pack.
-fn check_naming(check: &Check<'_>, path: &[u8], pack_path: &[u8], ending: &str) -> Result<(), Halt> {
-    let (visit, place, format) = (check.visit, &check.place, check.format);
-    let (Some(file), Some(pack)) = (visit.open(place, path)?, visit.open(place, pack_path)?) else {
+/// Checks that the file has the checksum of its pack, and an index as many objects as the pack.
+fn check_belongs(check: &Check<'_>, path: &[u8], pack_path: &[u8], extension: &str) -> Result<(), ReadError> {
+    let (reader, folder, format) = (check.reader, &check.folder, check.format);
+    let (Some(file), Some(pack)) = (reader.open(folder, path)?, reader.open(folder, pack_path)?) else {
         return Ok(());
     };
-    let of_pack = trailer::id_from_end(visit, place, pack_path, format, &pack, 1)?;
-    let named = trailer::id_from_end(visit, place, path, format, &file, 2)?;
+    let of_pack = trailer::id_from_end(reader, folder, pack_path, format, &pack, 1)?;
+    let named = trailer::id_from_end(reader, folder, path, format, &file, 2)?;
     if of_pack != named {
-        return Err(place.suspect(path, "it names another checksum than the pack beside it has"));
+        return Err(folder.suspect(path, "it names another checksum than the pack beside it has"));
     }
-    if ending == "idx" {
+    if extension == "idx" {
         let mut header = [0; 12];
-        let read = visit.read_into(&pack, 0, &mut header);
-        read.map_err(|error| place.refused(pack_path, error))?;
+        let read = reader.read_into(&pack, 0, &mut header);
+        read.map_err(|error| folder.refused(pack_path, error))?;
         let objects = header.get(8..).map_or(0, big_endian);
-        if PackIndex::open(visit, place, path, format)?.is_some_and(|index| index.objects() != objects) {
-            return Err(place.suspect(path, "it names another number of objects than the pack beside it"));
+        if PackIndex::open(reader, folder, path, format)?.is_some_and(|index| index.objects() != objects) {
+            return Err(folder.suspect(path, "it names another number of objects than the pack beside it"));
         }
     }
     Ok(())

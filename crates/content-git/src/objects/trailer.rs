@@ -1,73 +1,84 @@
-//! Files that end with a checksum over all that is before it.
+//! Files that end with a checksum over everything before it.
 
 use std::os::fd::AsFd as _;
 
-use stocktake_content::Manners;
+use stocktake_content::num::{narrow, widen};
+use stocktake_content::page_cache::PageCacheAdvice;
 
-use super::broken;
-use crate::beside::Beside;
+use crate::error::ReadError;
+use crate::file::OpenFile;
+use crate::folder::RepoFolder;
 use crate::id::{Hash, ObjectFormat, ObjectId};
-use crate::num::{narrow, widen};
-use crate::visit::{Halt, Opened, Place, Visit};
+use crate::pipeline::Pipeline;
+use crate::reader::RepoReader;
 
-/// The size from which on it is minded what the page cache holds.
+/// From this size on, the page cache is left as it was.
 const LARGE: u64 = 1024 * 1024;
 
 /// Reads the file as a whole and compares it with the checksum at its end.
 pub(super) fn check(
-    visit: &Visit<'_>,
-    place: &Place,
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
     name: &[u8],
     format: ObjectFormat,
-    file: &Opened,
-) -> Result<(), Halt> {
+    file: &OpenFile,
+) -> Result<(), ReadError> {
     let body = file.size.checked_sub(widen(format.bytes()));
     let Some(body) = body else {
-        return Err(broken(visit, place, name, file.identity, "too short to be whole"));
+        return Err(reader.damaged(folder, name, file.identity, "too short to be whole"));
     };
-    let mut manners = (body >= LARGE).then(|| Manners::new(file.as_fd(), file.size));
-    let mut hashing = Beside::new(format.hash());
-    let (mut buffer, mut offset, step) = (visit.take_buffer(), 0, widen(visit.step()));
-    while offset < body {
-        let wanted = step.min(body - offset);
-        visit.wait_for_turn(wanted)?;
-        let read = visit.read_at(file, offset, &mut buffer, narrow(wanted));
-        let read = widen(read.map_err(|error| place.refused(name, error))?);
+    let calculated = hash(reader, folder, name, format, file, body)?;
+    match id_from_end(reader, folder, name, format, file, 1)? {
+        Some(stored) if stored == calculated => Ok(()),
+        Some(_) => {
+            let reason = "its content is not what the checksum at its end says";
+            Err(reader.damaged(folder, name, file.identity, reason))
+        }
+        None => Err(ReadError::Changed),
+    }
+}
+
+/// The hash over the first `length` bytes of the file.
+fn hash(
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
+    name: &[u8],
+    format: ObjectFormat,
+    file: &OpenFile,
+    length: u64,
+) -> Result<ObjectId, ReadError> {
+    let mut advice = (length >= LARGE).then(|| PageCacheAdvice::new(file.as_fd(), file.size));
+    let mut hashing = Pipeline::new(format.hash());
+    let (mut buffer, mut offset, step) = (reader.take_buffer(), 0, widen(reader.step()));
+    while offset < length {
+        let wanted = step.min(length - offset);
+        reader.wait_for_permit(wanted)?;
+        let read = reader.read_at(file, offset, &mut buffer, narrow(wanted));
+        let read = widen(read.map_err(|error| folder.refused(name, error))?);
         if read < wanted {
-            return Err(Halt::Changed);
+            return Err(ReadError::Changed);
         }
         offset += read;
-        (hashing, buffer) = hashing.push(visit, buffer, Hash::update)?;
-        if let Some(manners) = &mut manners {
-            manners.passed(offset);
+        (hashing, buffer) = hashing.push(reader, buffer, Hash::update)?;
+        if let Some(advice) = &mut advice {
+            advice.advance_to(offset);
         }
     }
-    visit.keep_buffer(buffer);
-    let calculated = hashing.finish(visit)?.finish();
-    match id_from_end(visit, place, name, format, file, 1)? {
-        Some(stored) if stored == calculated => Ok(()),
-        Some(_) => Err(broken(
-            visit,
-            place,
-            name,
-            file.identity,
-            "its content is not what the checksum at its end says",
-        )),
-        None => Err(Halt::Changed),
-    }
+    reader.keep_buffer(buffer);
+    Ok(hashing.finish(reader)?.finish())
 }
 
 /// The `number`-th id counted from the end of the file; `None` if the file is too short for it.
 pub(super) fn id_from_end(
-    visit: &Visit<'_>,
-    place: &Place,
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
     name: &[u8],
     format: ObjectFormat,
-    file: &Opened,
+    file: &OpenFile,
     number: u64,
-) -> Result<Option<ObjectId>, Halt> {
+) -> Result<Option<ObjectId>, ReadError> {
     let Some(offset) = file.size.checked_sub(number * widen(format.bytes())) else { return Ok(None) };
     let mut bytes = vec![0; format.bytes()];
-    let read = visit.read_into(file, offset, &mut bytes).map_err(|error| place.refused(name, error))?;
+    let read = reader.read_into(file, offset, &mut bytes).map_err(|error| folder.refused(name, error))?;
     Ok(bytes.get(..read).and_then(|bytes| format.id(bytes)))
 }

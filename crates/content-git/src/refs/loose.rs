@@ -3,13 +3,16 @@
 use std::vec::IntoIter;
 
 use super::name;
+use crate::error::ReadError;
+use crate::file::{EntryKind, FolderEntry};
+use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
-use crate::visit::{Entry, Halt, Kind, Place, Visit};
+use crate::reader::RepoReader;
 
-/// The most bytes such a file has: a path of the system is no longer.
-const MOST_BYTES: usize = 4_200;
+/// The most bytes of such a file: it contains an id, or a name no longer than a path can be.
+const MAX_BYTES: usize = 4_200;
 
-/// What a ref holds.
+/// The content of a ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Id(ObjectId),
@@ -17,19 +20,19 @@ pub(super) enum Value {
     Symbolic(Vec<u8>),
 }
 
-/// Reads the file of a ref; `None` if there is none.
+/// Reads the file of a ref; `None` if it does not exist.
 pub(super) fn read(
-    visit: &Visit<'_>,
-    place: &Place,
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
     format: ObjectFormat,
     name: &[u8],
-) -> Result<Option<Value>, Halt> {
-    let Some(content) = visit.read(place, name, MOST_BYTES)? else { return Ok(None) };
+) -> Result<Option<Value>, ReadError> {
+    let Some(content) = reader.read(folder, name, MAX_BYTES)? else { return Ok(None) };
     if content.is_empty() {
-        return Err(place.suspect(name, "the ref is empty"));
+        return Err(folder.suspect(name, "the ref is empty"));
     }
     let value = parse(&content, format);
-    value.map(Some).ok_or_else(|| place.suspect(name, "neither an object id nor the name of a ref"))
+    value.map(Some).ok_or_else(|| folder.suspect(name, "neither an object id nor the name of a ref"))
 }
 
 fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
@@ -40,42 +43,42 @@ fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
     }
 }
 
-/// Walks through the names of all such files in byte order. Holds the folders down to where it is.
+/// Lists the names of all such files in byte order. Keeps the folders on the way down to the current one.
 pub(super) struct Names<'a> {
-    visit: &'a Visit<'a>,
-    place: &'a Place,
-    open: Vec<(Vec<u8>, IntoIter<Entry>)>,
+    reader: &'a RepoReader<'a>,
+    folder: &'a RepoFolder,
+    open: Vec<(Vec<u8>, IntoIter<FolderEntry>)>,
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(visit: &'a Visit<'a>, place: &'a Place) -> Result<Self, Halt> {
-        let mut names = Self { visit, place, open: Vec::new() };
+    pub(super) fn new(reader: &'a RepoReader<'a>, folder: &'a RepoFolder) -> Result<Self, ReadError> {
+        let mut names = Self { reader, folder, open: Vec::new() };
         names.enter(b"refs".to_vec())?;
         Ok(names)
     }
 
     /// The name of the next file.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, Halt> {
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
         while let Some((folder, entries)) = self.open.last_mut() {
             let Some(entry) = entries.next() else {
                 self.open.pop();
                 continue;
             };
             let name = [folder.as_slice(), &entry.name].join(&b'/');
-            if entry.kind == Kind::Folder {
+            if entry.kind == EntryKind::Folder {
                 self.enter(name)?;
             } else if name::is_valid(&name) {
                 return Ok(Some(name));
             } else {
-                return Err(self.place.suspect(&name, "not a valid name of a ref"));
+                return Err(self.folder.suspect(&name, "not a valid name of a ref"));
             }
         }
         Ok(None)
     }
 
-    fn enter(&mut self, folder: Vec<u8>) -> Result<(), Halt> {
-        let Some(mut entries) = self.visit.entries(self.place, &folder)? else { return Ok(()) };
-        // What git passes over as well: hidden files, and refs that are being written.
+    fn enter(&mut self, folder: Vec<u8>) -> Result<(), ReadError> {
+        let Some(mut entries) = self.reader.entries(self.folder, &folder)? else { return Ok(()) };
+        // Git ignores these too: hidden files, and refs that are being written.
         entries.retain(|entry| !entry.name.starts_with(b".") && !entry.name.ends_with(b".lock"));
         entries.sort_unstable_by(|a, b| a.path_bytes().cmp(b.path_bytes()));
         self.open.push((folder, entries.into_iter()));

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs::{Dir, FileType, OFlags, fstat};
-use rustix::io::{Errno, pread};
-use stocktake_content::{Links, OUTSIDE, Root};
+use rustix::io::Errno;
+use stocktake_content::{Links, OUTSIDE, Root, read_at};
 
 use crate::digest::Digest;
-use crate::source::{Fault, widen};
+use crate::source::Fault;
 
 /// The most bytes of a link; a digest has at most 135.
 const MAX_LINK: usize = 1024;
@@ -46,7 +46,7 @@ impl Files {
     /// The digest in a link, the registry's small file that names another.
     pub(super) fn digest(&self, path: &str) -> Result<Digest, Fault> {
         let (file, _) = self.open(path)?;
-        let text = read_at(&file, 0, MAX_LINK)?;
+        let text = read_bytes(&file, 0, MAX_LINK)?;
         let text = std::str::from_utf8(&text).unwrap_or_default().trim();
         text.parse().map_err(|error| Fault::Piece(format!("{error} in its link")))
     }
@@ -76,18 +76,10 @@ impl Files {
     }
 }
 
-/// Reads from this offset until so many bytes are there, or the file ends.
-pub(super) fn read_at(file: &OwnedFd, offset: u64, most: usize) -> Result<Bytes, Fault> {
+/// Reads from this offset until there are `most` bytes, or the file ends.
+pub(super) fn read_bytes(file: &OwnedFd, offset: u64, most: usize) -> Result<Bytes, Fault> {
     let mut bytes = vec![0; most];
-    let mut filled = 0;
-    while let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match pread(file, room, offset + widen(filled)) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(fault(error)),
-        }
-    }
+    let filled = read_at(file, offset, &mut bytes).map_err(fault)?;
     bytes.truncate(filled);
     Ok(bytes.into())
 }

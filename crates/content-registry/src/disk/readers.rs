@@ -2,14 +2,11 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
+use stocktake_content::threads::spawn;
 use tokio::sync::oneshot;
 
 use crate::source::Fault;
-
-/// Deep recursion happens nowhere, and there may be many readers.
-const STACK_BYTES: usize = 256 * 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -24,15 +21,13 @@ impl Readers {
     /// Starts this many threads.
     ///
     /// # Panics
-    /// When the system gives no thread.
-    #[expect(clippy::expect_used, reason = "like std::thread::spawn: without threads nothing goes on")]
+    /// When the system cannot start a thread.
     pub(super) fn start(count: usize) -> Self {
         let (jobs, receiver) = channel();
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..count {
             let receiver = Arc::clone(&receiver);
-            let thread = thread::Builder::new().name(format!("registry-{number}")).stack_size(STACK_BYTES);
-            thread.spawn(move || work(&receiver)).expect("the system gives a thread");
+            spawn(format!("registry-{number}"), move || work(&receiver));
         }
         Self { jobs, count }
     }

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest_tls::header::CONTENT_RANGE;
 use reqwest_tls::{Response, StatusCode};
+use stocktake_content::num::{narrow, widen};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{Client, Question};
 use super::refusal;
 use super::transport::{TRIES, pause, unreachable};
 use crate::digest::Digest;
-use crate::source::{Fault, Pieces, widen};
+use crate::source::{Fault, Pieces};
 
 /// How many answers in a row must have no more bytes for a blob to be shorter than it should be.
 const EMPTY: u32 = 3;
@@ -101,7 +102,7 @@ impl BlobPieces {
     fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
         let skipped = self.again.min(widen(piece.len()));
         self.again -= skipped;
-        let piece = piece.split_off(usize::try_from(skipped).unwrap_or(usize::MAX));
+        let piece = piece.split_off(narrow(skipped));
         if piece.is_empty() {
             return None;
         }

@@ -19,7 +19,7 @@ type Open = fn(&Root, &str, Links) -> Result<OwnedFd, Errno>;
 /// Both ways, as they must agree.
 const WAYS: [(&str, Open); 2] = [
     ("kernel", |root, path, links| root.open_at(path, READ, links)),
-    ("walk", |root, path, links| Walk::new(root.handle.as_fd(), path.as_bytes(), links).open(READ)),
+    ("resolver", |root, path, links| Resolver::new(root.handle.as_fd(), path.as_bytes(), links).open(READ)),
 ];
 
 /// A storage with a file in it, beside a secret outside.

@@ -1,68 +1,74 @@
-//! One large thing, hashed piece by piece in order.
+//! One large content, hashed chunk by chunk in order.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use stocktake_domain::Observation;
 use tokio::sync::Notify;
 
-use super::HashPool;
 use crate::hasher::Hasher;
-use crate::sync::lock;
+use crate::threads::{TaskThreads, lock};
 
-/// The most pieces that wait before [`HashStream::ready`] waits: one is hashed while the next is fetched.
+/// From this many waiting chunks on, [`HashStream::ready`] waits: one is hashed while the next is fetched.
 const READY_BELOW: usize = 2;
 
-type Piece = Box<dyn AsRef<[u8]> + Send>;
+type Chunk = Box<dyn AsRef<[u8]> + Send>;
 type Done = Box<dyn FnOnce(Observation) + Send>;
 
-/// An ordered stream of pieces of one large thing.
+/// An ordered stream of the chunks of one large content.
 ///
-/// Hashing runs beside the fetching of the next piece. Dropped without [`HashStream::finish`], nothing is
-/// reported.
+/// Hashing runs in parallel with fetching the next chunk. A stream that is dropped without
+/// [`HashStream::finish`] reports nothing.
 pub struct HashStream {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    pool: Arc<HashPool>,
+    threads: Arc<TaskThreads>,
     state: Mutex<State>,
     hashed: Notify,
 }
 
 struct State {
-    /// Taken out while a piece is hashed: the lock is never held during the work.
+    /// Taken out while a chunk is hashed, so that the lock is not held meanwhile.
     hasher: Option<Hasher>,
-    waiting: VecDeque<Piece>,
-    /// Whether a task of this stream is queued or running; there is at most one, which keeps the order.
+    waiting: VecDeque<Chunk>,
+    /// Whether a task of this stream is queued or running. There is at most one, which keeps the order.
     active: bool,
     done: Option<Done>,
 }
 
 impl HashStream {
-    pub(super) fn new(pool: Arc<HashPool>, hasher: Hasher) -> Self {
+    pub(super) fn new(threads: Arc<TaskThreads>, hasher: Hasher) -> Self {
         let state = State { hasher: Some(hasher), waiting: VecDeque::new(), active: false, done: None };
-        Self { inner: Arc::new(Inner { pool, state: Mutex::new(state), hashed: Notify::new() }) }
+        Self { inner: Arc::new(Inner { threads, state: Mutex::new(state), hashed: Notify::new() }) }
     }
 
-    /// Adds the next piece, which is dropped as soon as it is hashed. Does not block: bound the memory by the
-    /// number of buffers, or wait for [`HashStream::ready`] before fetching the next piece.
-    pub fn push(&self, piece: impl AsRef<[u8]> + Send + 'static) {
-        lock(&self.inner.state).waiting.push_back(Box::new(piece));
+    /// Adds the next chunk, which is dropped as soon as it is hashed. Does not block: bound the memory by the
+    /// number of buffers, or wait for [`HashStream::ready`] before fetching the next chunk.
+    pub fn push(&self, chunk: impl AsRef<[u8]> + Send + 'static) {
+        lock(&self.inner.state).waiting.push_back(Box::new(chunk));
         self.inner.activate();
     }
 
-    /// Waits until so few pieces wait that another may be pushed.
+    /// Waits until few enough chunks wait that another may be pushed.
     pub async fn ready(&self) {
         while lock(&self.inner.state).waiting.len() >= READY_BELOW {
             self.inner.hashed.notified().await;
         }
     }
 
-    /// Ends the stream: once all pieces are hashed, `done` is told on a hashing thread what was seen.
+    /// Ends the stream: once all chunks are hashed, `done` is called on a hashing thread.
     pub fn finish(self, done: impl FnOnce(Observation) + Send + 'static) {
         lock(&self.inner.state).done = Some(Box::new(done));
         self.inner.activate();
+    }
+}
+
+impl fmt::Debug for HashStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashStream").finish_non_exhaustive()
     }
 }
 
@@ -76,13 +82,13 @@ impl Inner {
 
     fn enqueue(self: &Arc<Self>) {
         let stream = Arc::clone(self);
-        self.pool.run(Box::new(move || stream.advance()));
+        self.threads.run(Box::new(move || stream.advance()));
     }
 
-    /// Hashes one piece, then goes to the end of the pool's queue, so that streams take turns.
+    /// Hashes one chunk, then goes to the end of the queue, so that streams take turns.
     fn advance(self: Arc<Self>) {
         let mut state = lock(&self.state);
-        let Some(piece) = state.waiting.pop_front() else {
+        let Some(chunk) = state.waiting.pop_front() else {
             state.active = false;
             let ended = state.done.take().and_then(|done| Some((done, state.hasher.take()?)));
             drop(state);
@@ -94,8 +100,8 @@ impl Inner {
         let hasher = state.hasher.take();
         drop(state);
         if let Some(mut hasher) = hasher {
-            hasher.update((*piece).as_ref());
-            drop(piece);
+            hasher.update((*chunk).as_ref());
+            drop(chunk);
             lock(&self.state).hasher = Some(hasher);
         }
         self.hashed.notify_one();

@@ -1,12 +1,13 @@
 //! Tests of the hashing threads.
 
 use std::num::NonZeroUsize;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::task::{Context, Waker};
 
 use stocktake_domain::{Algorithms, Observation};
 
 use super::*;
+use crate::threads::lock;
 
 const BOTH: Algorithms = Algorithms { sha256: true, md5: true, sha1: false, gitaly: false };
 
@@ -15,36 +16,36 @@ fn pool(threads: usize) -> Arc<HashPool> {
 }
 
 #[test]
-fn a_batch_tells_of_each_part_in_order() {
+fn parts_are_observed_in_order() {
     let (sender, seen) = mpsc::channel();
     let sha = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
     let parts = vec![
-        Part { range: 0..3, recipe: Recipe::stored(sha) },
-        Part { range: 3..3, recipe: Recipe::stored(BOTH) },
-        Part { range: 4..6, recipe: Recipe::stored(BOTH) },
+        Part { range: 0..3, plan: HashPlan::stored(sha) },
+        Part { range: 3..3, plan: HashPlan::stored(BOTH) },
+        Part { range: 4..6, plan: HashPlan::stored(BOTH) },
     ];
-    pool(2).batch(b"abcdef".to_vec(), parts, move |seen| sender.send(seen).unwrap());
+    pool(2).hash_parts(b"abcdef".to_vec(), parts, move |seen| sender.send(seen).unwrap());
     let expected = [
-        Hasher::observe(b"abc", &Recipe::stored(sha)),
-        Hasher::observe(b"", &Recipe::stored(BOTH)),
-        Hasher::observe(b"ef", &Recipe::stored(BOTH)),
+        Hasher::observe(b"abc", &HashPlan::stored(sha)),
+        Hasher::observe(b"", &HashPlan::stored(BOTH)),
+        Hasher::observe(b"ef", &HashPlan::stored(BOTH)),
     ];
     assert_eq!(seen.recv().unwrap(), expected);
 }
 
 #[test]
-fn a_part_outside_of_the_data_is_never_told_as_seen() {
+fn a_part_outside_the_data_is_never_observed() {
     let (sender, seen) = mpsc::channel::<Vec<Observation>>();
-    let parts = vec![Part { range: 1..4, recipe: Recipe::stored(BOTH) }];
-    pool(1).batch(b"abc".to_vec(), parts, move |seen| sender.send(seen).unwrap());
+    let parts = vec![Part { range: 1..4, plan: HashPlan::stored(BOTH) }];
+    pool(1).hash_parts(b"abc".to_vec(), parts, move |seen| sender.send(seen).unwrap());
     assert_eq!(seen.recv(), Err(mpsc::RecvError));
 }
 
 #[test]
-fn streams_keep_their_order_beside_each_other() {
+fn concurrent_streams_keep_their_order() {
     let pool = pool(3);
     let (sender, seen) = mpsc::channel();
-    let streams: Vec<_> = (0..20_u8).map(|_| pool.stream(&Recipe::stored(BOTH))).collect();
+    let streams: Vec<_> = (0..20_u8).map(|_| pool.stream(&HashPlan::stored(BOTH))).collect();
     for round in 0..50_u8 {
         for (number, stream) in (0_u8..).zip(&streams) {
             stream.push(vec![round, number]);
@@ -59,7 +60,7 @@ fn streams_keep_their_order_beside_each_other() {
     all.sort_unstable_by_key(|(number, _)| *number);
     let expected = (0..20_u8).map(|number| {
         let content: Vec<_> = (0..50).flat_map(|round| [round, number]).collect();
-        (number, Hasher::observe(&content, &Recipe::stored(BOTH)))
+        (number, Hasher::observe(&content, &HashPlan::stored(BOTH)))
     });
     assert!(all.into_iter().eq(expected));
 }
@@ -67,11 +68,11 @@ fn streams_keep_their_order_beside_each_other() {
 #[test]
 fn an_empty_stream_is_the_empty_content() {
     let (sender, seen) = mpsc::channel();
-    pool(1).stream(&Recipe::stored(BOTH)).finish(move |seen| sender.send(seen).unwrap());
-    assert_eq!(seen.recv().unwrap(), Hasher::observe(b"", &Recipe::stored(BOTH)));
+    pool(1).stream(&HashPlan::stored(BOTH)).finish(move |seen| sender.send(seen).unwrap());
+    assert_eq!(seen.recv().unwrap(), Hasher::observe(b"", &HashPlan::stored(BOTH)));
 }
 
-/// A piece that tells when it is dropped, and can be made to wait when it is hashed.
+/// A chunk that sends a message when it is dropped, and blocks its hashing thread until it is opened.
 struct Gate {
     open: Mutex<mpsc::Receiver<()>>,
     dropped: mpsc::Sender<()>,
@@ -91,7 +92,7 @@ impl Drop for Gate {
 }
 
 #[test]
-fn a_stream_is_ready_only_while_few_pieces_wait() {
+fn a_stream_is_ready_only_while_few_chunks_wait() {
     let pool = pool(1);
     let (dropped, drops) = mpsc::channel();
     let (keys, gates): (Vec<_>, Vec<_>) = (0..4)
@@ -100,13 +101,13 @@ fn a_stream_is_ready_only_while_few_pieces_wait() {
             (key, Gate { open: Mutex::new(open), dropped: dropped.clone() })
         })
         .unzip();
-    let stream = pool.stream(&Recipe::stored(BOTH));
+    let stream = pool.stream(&HashPlan::stored(BOTH));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         for gate in gates {
             stream.push(gate);
         }
-        // Polled once: at least three pieces wait, and the pool cannot get on.
+        // Polled once: at least three chunks wait, and the only hashing thread is blocked.
         let mut ready = std::pin::pin!(stream.ready());
         let mut context = Context::from_waker(Waker::noop());
         assert!(ready.as_mut().poll(&mut context).is_pending());
@@ -117,12 +118,12 @@ fn a_stream_is_ready_only_while_few_pieces_wait() {
 }
 
 #[test]
-fn a_stream_that_is_dropped_reports_nothing_and_frees_its_pieces() {
+fn a_dropped_stream_reports_nothing_and_frees_its_chunks() {
     let pool = pool(1);
     let (dropped, drops) = mpsc::channel();
     let (key, open) = mpsc::channel();
     drop(key);
-    let stream = pool.stream(&Recipe::stored(BOTH));
+    let stream = pool.stream(&HashPlan::stored(BOTH));
     stream.push(Gate { open: Mutex::new(open), dropped });
     drop(stream);
     assert_eq!(drops.recv(), Ok(()));
@@ -134,7 +135,7 @@ fn a_panic_costs_no_thread() {
     let (sender, seen) = mpsc::channel();
     for number in 0..5 {
         let sender = sender.clone();
-        pool.batch(Vec::new(), Vec::new(), move |_| {
+        pool.hash_parts(Vec::new(), Vec::new(), move |_| {
             assert!(number % 2 == 1, "an even number, to be caught");
             sender.send(number).unwrap();
         });
@@ -144,12 +145,12 @@ fn a_panic_costs_no_thread() {
 }
 
 #[test]
-fn what_was_handed_in_is_done_after_the_pool_was_dropped() {
+fn queued_work_is_done_after_the_pool_is_dropped() {
     let pool = pool(1);
     let (sender, seen) = mpsc::channel();
     for number in 0..100 {
         let sender = sender.clone();
-        pool.batch(Vec::new(), Vec::new(), move |_| sender.send(number).unwrap());
+        pool.hash_parts(Vec::new(), Vec::new(), move |_| sender.send(number).unwrap());
     }
     drop((pool, sender));
     assert!(seen.iter().eq(0..100));

@@ -1,8 +1,8 @@
 //! AES-256-GCM as GitLab's Lockbox stores it: 12 bytes of nonce, the ciphertext, 16 bytes of tag.
 //!
-//! The ready-made implementations want the whole message in memory, to give out no plaintext before the tag
-//! was seen. Nothing is given out here but digests, and only once the tag is right: so the message is taken
-//! piece by piece, with counter mode and GHASH from the same family of libraries.
+//! The usual implementations need the whole message in memory, because they release no plaintext before the tag
+//! is verified. Here only digests are released, and only after the tag is verified. So the message is decrypted
+//! chunk by chunk, with counter mode and GHASH from the same family of libraries.
 
 use aes::Aes256;
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _, KeyIvInit as _, StreamCipher as _};
@@ -12,23 +12,23 @@ use ghash::universal_hash::UniversalHash as _;
 use stocktake_domain::{Algorithms, Measure};
 use subtle::ConstantTimeEq as _;
 
-use crate::hasher::Digester;
+use crate::digester::Digester;
+use crate::hash_plan::Key;
 use crate::num::widen;
-use crate::recipe::Key;
 
 const NONCE_BYTES: usize = 12;
 const BLOCK_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 
-/// What is said of content whose tag is not right.
+/// The error for content whose tag does not match.
 const WRONG_TAG: &str =
     "cannot be decrypted: the key is wrong or the content was altered (authentication tag)";
 
-/// Decrypts what comes in and calculates the digests of the plaintext.
+/// Decrypts the stored bytes and calculates the digests of the plaintext.
 pub(crate) struct Decryption {
     cipher: Aes256,
     key: [u8; 32],
-    /// What is not decrypted yet: the nonce as far as it is here; later what may be the tag, and less than a
+    /// What is not decrypted yet: first the beginning of the nonce; later what may be the tag, and less than a
     /// block before it.
     pending: Vec<u8>,
     message: Option<Message>,
@@ -39,7 +39,7 @@ pub(crate) struct Decryption {
 struct Message {
     keystream: Ctr32BE<Aes256>,
     ghash: GHash,
-    /// What the tag is masked with.
+    /// The tag is encrypted with this.
     mask: [u8; TAG_BYTES],
     bytes: u64,
 }
@@ -76,7 +76,7 @@ impl Decryption {
         }
     }
 
-    /// Begins the message once the nonce is here.
+    /// Starts the message once the nonce is complete.
     fn begin(&mut self) {
         if self.message.is_none() && self.pending.len() >= NONCE_BYTES {
             let mut counter = [0; BLOCK_BYTES];
@@ -92,7 +92,7 @@ impl Decryption {
         }
     }
 
-    /// Decrypts this much of what is pending; less than whole blocks only at the end.
+    /// Decrypts this many of the pending bytes; a partial block only at the end.
     fn decrypt(&mut self, length: usize) {
         let (Some(message), Some(bytes)) = (&mut self.message, self.pending.get_mut(..length)) else {
             return;
@@ -106,9 +106,9 @@ impl Decryption {
 }
 
 impl Message {
-    /// The tag that the message ought to have.
+    /// The tag of a message with this ciphertext.
     fn tag(mut self) -> [u8; TAG_BYTES] {
-        // The lengths in bits of what is authenticated only (nothing), and of the ciphertext.
+        // The lengths in bits of the additional data (none) and of the ciphertext.
         let mut lengths = [0; BLOCK_BYTES];
         lengths.split_at_mut(8).1.copy_from_slice(&self.bytes.wrapping_mul(8).to_be_bytes());
         self.ghash.update_padded(&lengths);
@@ -127,10 +127,10 @@ mod tests {
 
     const ALGORITHMS: Algorithms = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
 
-    fn decrypt<'a>(key: [u8; 32], pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Measure, String> {
+    fn decrypt<'a>(key: [u8; 32], chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<Measure, String> {
         let mut decryption = Decryption::new(&Key(key), ALGORITHMS);
-        for piece in pieces {
-            decryption.update(piece);
+        for chunk in chunks {
+            decryption.update(chunk);
         }
         decryption.finish()
     }
@@ -162,15 +162,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_message_in_any_pieces(
-            key: [u8; 32], nonce: [u8; 12], plain in proptest::collection::vec(any::<u8>(), 0..300), piece in 1..70_usize,
+        fn any_message_in_any_chunks(
+            key: [u8; 32], nonce: [u8; 12], plain in proptest::collection::vec(any::<u8>(), 0..300), size in 1..70_usize,
         ) {
             let cipher = <aes_gcm::Aes256Gcm as aes_gcm::KeyInit>::new(&key.into());
             let sealed = cipher.encrypt(&nonce.into(), plain.as_slice()).unwrap();
             let stored = [nonce.as_slice(), &sealed].concat();
             let mut digester = Digester::new(ALGORITHMS);
             digester.update(&plain);
-            prop_assert_eq!(decrypt(key, stored.chunks(piece)), Ok(digester.finish()));
+            prop_assert_eq!(decrypt(key, stored.chunks(size)), Ok(digester.finish()));
         }
     }
 }

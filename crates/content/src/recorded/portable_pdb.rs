@@ -1,24 +1,24 @@
-//! The checksum of a portable PDB, made with the file's own id zeroed: the compiler wrote it so before it knew
-//! the id, and NuGet symbol servers look it up by it.
+//! The checksum of a portable PDB, which is over the file with its own id replaced by zeros: the compiler
+//! calculates it before it knows the id, and NuGet symbol servers use it as a key.
 
 use stocktake_domain::{Algorithms, Measure};
 
-use crate::hasher::Digester;
+use crate::digester::Digester;
 
-/// Where the heading of the stream that begins with the id is looked for, in bytes from the beginning.
+/// The heading of the stream that begins with the id is searched for in this many bytes from the beginning.
 const HEADING_BYTES: usize = 256;
 const HEADING: &[u8] = b"Blob";
 
-/// Where the id is, from the beginning of the heading on.
+/// The offset of the id from the beginning of the heading.
 const ID_OFFSET: usize = 7;
 const ID_BYTES: usize = 20;
 
-/// How much is looked through for the id, from the beginning.
+/// The id is searched for in this many bytes from the beginning.
 const FIRST_BYTES: usize = 16 * 1024;
 
 /// Zeroes the id and calculates the digests.
 pub(crate) struct PortablePdb {
-    /// The beginning as far as it is here; `None` once it was hashed.
+    /// The beginning, as far as it has been received; `None` once it is hashed.
     first: Option<Vec<u8>>,
     /// Whether an id was found in the beginning.
     has_id: bool,
@@ -77,22 +77,22 @@ mod tests {
     const FILE: &str = "42534a42000000000000000000000000000000000000000023426c6f62000000010203040506070809\
                         0a0b0c0d0e0f101112131472657374206f6620706462";
 
-    fn digest(file: &[u8], piece: usize) -> Result<String, String> {
+    fn digest(file: &[u8], chunk_size: usize) -> Result<String, String> {
         let algorithms = Algorithms { sha256: true, ..Algorithms::default() };
         let mut pdb = PortablePdb::new(algorithms);
-        file.chunks(piece).for_each(|piece| pdb.update(piece));
+        file.chunks(chunk_size).for_each(|chunk| pdb.update(chunk));
         pdb.finish().map(|measure| hex::encode(measure.digests.sha256.unwrap()))
     }
 
     #[test]
-    fn the_checksum_is_that_of_nuget_in_any_pieces() {
+    fn the_checksum_is_that_of_nuget_in_any_chunks() {
         use sha2::Digest as _;
         let file = hex::decode(FILE).unwrap();
         let plain = hex::encode(sha2::Sha256::digest(&file));
         assert_eq!(plain, "2cd88857fc9b4cbc4cec45f7280c26b76a02373c8760968988c4d5b18f6d7b98");
-        for piece in [1, 7, 1000] {
+        for size in [1, 7, 1000] {
             assert_eq!(
-                digest(&file, piece).unwrap(),
+                digest(&file, size).unwrap(),
                 "8cf5a403791770e5e3bb8a7a283a7f3d2400014287aa317aaaf3f84555a0e3f5"
             );
         }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_portable_pdb_says_so() {
+    fn another_file_is_refused() {
         for file in [&b""[..], b"Blob", &[0; 500]] {
             assert!(digest(file, 100).unwrap_err().contains("no portable PDB"));
         }

@@ -1,15 +1,19 @@
 //! The refs in one reftable.
 //!
-//! The format is in git's `Documentation/technical/reftable`. Of the blocks only those of refs are read, from
-//! the first to where the footer says that they end. Nothing but the footer has a checksum, so everything is
-//! checked that can be.
+//! The format is in git's `Documentation/technical/reftable`. Only the blocks of refs are read, from the first to
+//! where they end according to the footer. Only the footer has a checksum, so everything else is checked for
+//! consistency.
 
 use flate2::Crc;
 
-use super::is_name;
+use stocktake_content::num::{big_endian, narrow, widen};
+
+use crate::error::ReadError;
+use crate::file::OpenFile;
+use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
-use crate::num::{big_endian, narrow, widen};
-use crate::visit::{Halt, Opened, Place, Visit};
+use crate::reader::RepoReader;
+use crate::refs::name;
 
 const MAGIC: &[u8] = b"REFT";
 
@@ -34,7 +38,7 @@ pub(super) struct Record {
 /// What a ref points to.
 #[derive(Debug)]
 pub(super) enum Value {
-    /// An object, and what it is in the end if it is an annotated tag.
+    /// An object, and the object that it leads to if it is an annotated tag.
     Id(ObjectId, Option<ObjectId>),
     /// Another ref.
     Symbolic(Vec<u8>),
@@ -42,13 +46,13 @@ pub(super) enum Value {
 
 /// A table, read from the first ref to the last.
 pub(super) struct Table<'a> {
-    visit: &'a Visit<'a>,
-    place: &'a Place,
+    reader: &'a RepoReader<'a>,
+    folder: &'a RepoFolder,
     name: Vec<u8>,
     format: ObjectFormat,
-    file: Opened,
+    file: OpenFile,
     header: usize,
-    /// Blocks are this far apart; 0 if each follows right behind the one before.
+    /// The distance between blocks; 0 if each begins where the previous one ends.
     block_size: u64,
     /// Where the blocks of refs end, and where the next of them begins.
     end: u64,
@@ -59,22 +63,22 @@ pub(super) struct Table<'a> {
     /// Where the next record begins in the block, and where the records end.
     at: usize,
     records_end: usize,
-    /// The records of the block that do not build on the one before, the next one last.
+    /// The offsets in the block of records that do not build on the previous one, the next one last.
     restarts: Vec<usize>,
     previous: Vec<u8>,
 }
 
 impl<'a> Table<'a> {
     pub(super) fn open(
-        visit: &'a Visit<'a>,
-        place: &'a Place,
+        reader: &'a RepoReader<'a>,
+        folder: &'a RepoFolder,
         format: ObjectFormat,
         name: &[u8],
-    ) -> Result<Self, Halt> {
-        let file = visit.open(place, name)?.ok_or_else(|| place.suspect(name, "is not there"))?;
+    ) -> Result<Self, ReadError> {
+        let file = reader.open(folder, name)?.ok_or_else(|| folder.suspect(name, "is not there"))?;
         let mut table = Self {
-            visit,
-            place,
+            reader,
+            folder,
             name: name.to_owned(),
             format,
             file,
@@ -94,64 +98,64 @@ impl<'a> Table<'a> {
     }
 
     /// The next ref.
-    pub(super) fn next(&mut self) -> Result<Option<Record>, Halt> {
+    pub(super) fn next(&mut self) -> Result<Option<Record>, ReadError> {
         while self.at == self.records_end {
             if !self.restarts.is_empty() {
-                return Err(self.broken("a block is damaged"));
+                return Err(self.damaged("a block is damaged"));
             }
             if self.position >= self.end {
                 return Ok(None);
             }
             self.read_block()?;
         }
-        let (record, next) = self.record().ok_or_else(|| self.broken("a record is damaged"))?;
-        if self.restarts.pop_if(|restart| *restart == self.at).is_some() && !self.begins_anew() {
-            return Err(self.broken("a block is damaged"));
+        let (record, next) = self.record().ok_or_else(|| self.damaged("a record is damaged"))?;
+        if self.restarts.pop_if(|restart| *restart == self.at).is_some() && !self.is_restart() {
+            return Err(self.damaged("a block is damaged"));
         }
-        if !is_name(&record.name) || record.name <= self.previous {
-            return Err(self.broken("the name of a ref is damaged"));
+        if !name::is_valid_in_table(&record.name) || record.name <= self.previous {
+            return Err(self.damaged("the name of a ref is damaged"));
         }
         self.previous.clone_from(&record.name);
         self.at = next;
         Ok(Some(record))
     }
 
-    fn broken(&self, reason: &str) -> Halt {
-        self.place.suspect(&self.name, reason)
+    fn damaged(&self, reason: &str) -> ReadError {
+        self.folder.suspect(&self.name, reason)
     }
 
-    fn read(&self, offset: u64, count: usize) -> Result<Vec<u8>, Halt> {
-        self.visit.wait_for_turn(widen(count))?;
+    fn read(&self, offset: u64, count: usize) -> Result<Vec<u8>, ReadError> {
+        self.reader.wait_for_permit(widen(count))?;
         let mut bytes = vec![0; count];
-        let read = self.visit.read_into(&self.file, offset, &mut bytes);
-        bytes.truncate(read.map_err(|error| self.place.refused(&self.name, error))?);
-        if bytes.len() == count { Ok(bytes) } else { Err(self.broken("it is cut short")) }
+        let read = self.reader.read_into(&self.file, offset, &mut bytes);
+        bytes.truncate(read.map_err(|error| self.folder.refused(&self.name, error))?);
+        if bytes.len() == count { Ok(bytes) } else { Err(self.damaged("it is cut short")) }
     }
 
     /// Reads header and footer.
-    fn read_frame(&mut self) -> Result<(), Halt> {
+    fn read_frame(&mut self) -> Result<(), ReadError> {
         let start = self.read(0, 8)?;
         let (header, of_version) = match start.get(4) {
-            _ if !start.starts_with(MAGIC) => return Err(self.broken("not a reftable")),
+            _ if !start.starts_with(MAGIC) => return Err(self.damaged("not a reftable")),
             Some(1) => (24, ObjectFormat::Sha1),
             Some(2) => (28, self.format),
-            _ => return Err(self.broken("of an unknown version")),
+            _ => return Err(self.damaged("of an unknown version")),
         };
         let footer = widen(header + FOOTER_BYTES);
         let body = self.file.size.checked_sub(footer).filter(|body| *body >= widen(header));
-        let body = body.ok_or_else(|| self.broken("it is cut short"))?;
+        let body = body.ok_or_else(|| self.damaged("it is cut short"))?;
         let begin = self.read(0, header)?;
         let end = self.read(body, header + FOOTER_BYTES)?;
         let (checked, stored) = end.split_at_checked(end.len() - 4).unwrap_or_default();
         let mut crc = Crc::new();
         crc.update(checked);
         if !end.starts_with(&begin) || crc.sum() != big_endian(stored) {
-            return Err(self.broken("its header or footer is damaged"));
+            return Err(self.damaged("its header or footer is damaged"));
         }
         let hash = begin.get(24..28).unwrap_or(b"sha1");
         let expected: &[u8] = if self.format == ObjectFormat::Sha1 { b"sha1" } else { b"s256" };
         if of_version != self.format || hash != expected {
-            return Err(self.broken("of another object format than its repository"));
+            return Err(self.damaged("of another object format than its repository"));
         }
         self.header = header;
         self.block_size = u64::from(big_endian(begin.get(4..).unwrap_or_default()) & 0x00ff_ffff);
@@ -160,7 +164,7 @@ impl<'a> Table<'a> {
     }
 
     /// Where the blocks of refs end: at the first section that the footer names, or at the footer.
-    fn end_of_refs(&self, positions: &[u8], body: u64) -> Result<u64, Halt> {
+    fn end_of_refs(&self, positions: &[u8], body: u64) -> Result<u64, ReadError> {
         let number = |index: usize| {
             positions
                 .get(index * 8..)
@@ -171,27 +175,27 @@ impl<'a> Table<'a> {
         let sections = [ref_index, objects, number(2), log, number(4)];
         let end = sections.into_iter().filter(|position| *position > 0).min().unwrap_or(body);
         if end > body {
-            return Err(self.broken("its footer is damaged"));
+            return Err(self.damaged("its footer is damaged"));
         }
         if body == widen(self.header) {
             return Ok(0);
         }
-        // A table of the log alone begins with it.
+        // A table that has only a log begins with it.
         let first = self.read(widen(self.header), 1)?;
         Ok(if first == [LOG] && log == 0 { 0 } else { end })
     }
 
-    fn read_block(&mut self) -> Result<(), Halt> {
+    fn read_block(&mut self) -> Result<(), ReadError> {
         // The first block begins with the header of the file.
-        let lead = if self.position == 0 { self.header } else { 0 };
-        let head = self.read(self.position, lead + BLOCK_HEAD)?;
-        let head = head.get(lead..).unwrap_or_default();
+        let prefix = if self.position == 0 { self.header } else { 0 };
+        let head = self.read(self.position, prefix + BLOCK_HEAD)?;
+        let head = head.get(prefix..).unwrap_or_default();
         let length = narrow(u64::from(big_endian(head) & 0x00ff_ffff));
         let end = self.position + widen(length);
         self.in_index |= head.first() == Some(&INDEX) && self.position > 0;
         let kind = if self.in_index { INDEX } else { REFS };
-        if head.first() != Some(&kind) || end > self.end || length < lead + BLOCK_HEAD + 2 {
-            return Err(self.broken("a block is damaged"));
+        if head.first() != Some(&kind) || end > self.end || length < prefix + BLOCK_HEAD + 2 {
+            return Err(self.damaged("a block is damaged"));
         }
         if self.in_index {
             self.position = self.next_block(end)?;
@@ -199,17 +203,17 @@ impl<'a> Table<'a> {
         }
         self.block = self.read(self.position, length)?;
         let count = self.block.last_chunk::<2>().map_or(0, |bytes| usize::from(u16::from_be_bytes(*bytes)));
-        let table = (length - 2).checked_sub(3 * count).filter(|table| *table > lead + BLOCK_HEAD);
-        let table = table.ok_or_else(|| self.broken("a block is damaged"))?;
+        let table = (length - 2).checked_sub(3 * count).filter(|table| *table > prefix + BLOCK_HEAD);
+        let table = table.ok_or_else(|| self.damaged("a block is damaged"))?;
         let restarts = self.block.get(table..length - 2).unwrap_or_default();
         self.restarts = restarts.chunks_exact(3).rev().map(number).collect();
-        (self.at, self.records_end) = (lead + BLOCK_HEAD, table);
+        (self.at, self.records_end) = (prefix + BLOCK_HEAD, table);
         self.position = self.next_block(end)?;
         Ok(())
     }
 
-    /// Where the block behind this one begins: there may be zeros between them.
-    fn next_block(&self, end: u64) -> Result<u64, Halt> {
+    /// Where the next block begins: there may be zeros before it.
+    fn next_block(&self, end: u64) -> Result<u64, ReadError> {
         if self.block_size == 0 || end >= self.end {
             return Ok(end);
         }
@@ -218,16 +222,16 @@ impl<'a> Table<'a> {
         match between.iter().position(|byte| *byte != 0) {
             None => Ok(aligned),
             Some(0) => Ok(end),
-            Some(_) => Err(self.broken("there is something between its blocks")),
+            Some(_) => Err(self.damaged("there is something between its blocks")),
         }
     }
 
-    /// Whether the next record does not build on the one before.
-    fn begins_anew(&self) -> bool {
+    /// Whether the next record does not build on the previous one.
+    fn is_restart(&self) -> bool {
         self.block.get(self.at) == Some(&0)
     }
 
-    /// The next record, and where the one behind it begins.
+    /// The next record, and the offset of the one behind it.
     fn record(&self) -> Option<(Record, usize)> {
         let mut rest = self.block.get(self.at..self.records_end)?;
         let kept = varint(&mut rest)?;
@@ -242,7 +246,7 @@ impl<'a> Table<'a> {
             3 => {
                 let length = narrow(varint(&mut rest)?);
                 let target = take(&mut rest, length)?;
-                super::name::is_valid(target).then_some(Some(Value::Symbolic(target.to_owned())))?
+                name::is_valid(target).then_some(Some(Value::Symbolic(target.to_owned())))?
             }
             _ => return None,
         };
@@ -265,7 +269,7 @@ fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// A number of seven bits a byte, in which no number can be written in two ways.
+/// A number with seven bits in each byte. Each number has only one encoding.
 fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     loop {

@@ -1,7 +1,7 @@
 //! How fast a folder is read and hashed, against the best public command on the same files in the same run:
 //! `find … | xargs -P2 -n1000 openssl dgst -r -sha256`.
 //!
-//! Small by default, so that it can run anywhere; `cargo bench -p stocktake-content --bench inspect -- --small 200000
+//! Small by default, so that it can run anywhere; `cargo bench -p stocktake-content-directory --bench inspect -- --small 200000
 //! --large 2000` gives the figures to quote. Quote ratios, and on a quiet machine.
 #![expect(
     clippy::unwrap_used,
@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use stocktake_content::{DirectorySettings, DirectoryStore, HashPool, Secrets};
+use stocktake_content::{HashPool, Secrets};
+use stocktake_content_directory::{DirectorySettings, DirectoryStore};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use sha2::Digest;
-use stocktake_content::{DirectorySettings, DirectoryStore, HashPool, Secrets};
+use stocktake_content::{HashPool, Secrets};
+use stocktake_content_directory::{DirectorySettings, DirectoryStore};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, Watch};
 use stocktake_domain::{Algorithms, ContentError, Digests, Model, Observation};
 

@@ -1,4 +1,4 @@
-//! Tests of what is not seen from outside: memory and the page cache.
+//! Tests of what cannot be seen from outside: memory and the page cache.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -6,13 +6,12 @@ use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
 use rustix::fs::Advice;
+use stocktake_content::page_cache::{advise, is_cached};
+use stocktake_content::{HashPlan, Hasher, Secrets};
 use stocktake_domain::{Algorithms, ContentError, Model, Observation};
 
-use super::buffers::BUFFER_BYTES;
 use super::*;
-use crate::cache::{advise, is_cached};
-use crate::hasher::Hasher;
-use crate::recipe::{Recipe, Secrets};
+use crate::buffers::BUFFER_BYTES;
 
 const THREADS: usize = 2;
 const READERS: usize = 5;
@@ -54,26 +53,26 @@ async fn memory_is_bounded_whatever_the_size() {
     let store = store(&folder);
     let seen = seen(&store, "sparse", 8).await;
     assert!(seen.iter().all(|seen| seen.stored.size == Some(size)) && seen.len() == 8);
-    let made = store.shared.buffers.made();
-    assert!((1..=READERS + 2 * THREADS).contains(&made), "{made} buffers");
+    let allocated = store.shared.context.buffers.allocated();
+    assert!((1..=READERS + 2 * THREADS).contains(&allocated), "{allocated} buffers");
 }
 
 #[test]
-fn buffers_are_reused_and_what_waits_for_hashing_is_bounded() {
-    let buffers = Buffers::new(NonZeroUsize::new(3).unwrap(), NonZeroUsize::MIN);
+fn buffers_are_reused_and_those_in_flight_are_bounded() {
+    let buffers = BufferPool::new(NonZeroUsize::new(3).unwrap(), NonZeroUsize::MIN);
     let mut first = buffers.take();
-    first.room()[..2].copy_from_slice(b"ab");
+    first.unfilled()[..2].copy_from_slice(b"ab");
     first.add_filled(2);
-    assert_eq!(first.room().len(), BUFFER_BYTES - 2);
+    assert_eq!(first.unfilled().len(), BUFFER_BYTES - 2);
     assert_eq!(first.as_ref(), b"ab");
-    let waiting = [first.hand_over(), buffers.take().hand_over()];
+    let waiting = [first.into_in_flight(), buffers.take().into_in_flight()];
     std::thread::scope(|scope| {
         // Waits until one of the two is hashed.
         let third = scope.spawn(|| buffers.take().filled());
         drop(waiting);
         assert_eq!(third.join().unwrap(), 0);
     });
-    assert_eq!(buffers.made(), 2);
+    assert_eq!(buffers.allocated(), 2);
 }
 
 /// Takes the file out of the page cache, where the file system lets us.
@@ -87,22 +86,22 @@ async fn reading_leaves_the_page_cache_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let content: Vec<u8> = (0..10_000_000_u32).flat_map(u32::to_le_bytes).collect();
-    let expected = [Hasher::observe(&content, &Recipe::stored(SHA256))];
+    let expected = [Hasher::observe(&content, &HashPlan::stored(SHA256))];
     let path = folder.path().join("file");
     std::fs::write(&path, &content).unwrap();
     let file = File::open(&path).unwrap();
-    // So that a look at one page brings in no others.
+    // So that reading one page does not bring in others.
     advise(file.as_fd(), 0, None, Advice::Random);
-    let look = || (1..40).map(|number| is_cached(file.as_fd(), number * 1_000_000)).collect::<Vec<_>>();
-    let warm = look();
+    let cached = || (1..40).map(|number| is_cached(file.as_fd(), number * 1_000_000)).collect::<Vec<_>>();
+    let warm = cached();
     assert_eq!(warm, [true; 39]);
     assert_eq!(seen(&store, "file", 1).await, expected);
-    assert_eq!(look(), warm, "what was in the cache stays");
+    assert_eq!(cached(), warm, "what was in the cache stays");
     evict(&file);
-    let cold = look();
+    let cold = cached();
     evict(&file);
     assert_eq!(seen(&store, "file", 1).await, expected);
-    assert_eq!(look(), cold, "what was not in the cache is not left there");
+    assert_eq!(cached(), cold, "what was not in the cache is not left there");
     // Partly: hashed from the cache first, and streamed from where that ends.
     evict(&file);
     file.read_exact_at(&mut vec![0; 5_000_001], 0).unwrap();

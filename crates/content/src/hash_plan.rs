@@ -1,4 +1,4 @@
-//! What is to be calculated over one piece of content.
+//! What to calculate over one content, and the keys that this needs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::Inspection;
 use stocktake_domain::{Algorithms, ContentError, DigestRule};
 
-/// The instance's secrets, from which keys follow.
+/// The GitLab instance's secrets, from which the keys of encrypted content are derived.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// `db_key_base` of the instance's `gitlab-secrets.json`.
@@ -26,26 +26,26 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What is to be calculated over one piece of content: digests of the stored bytes, and where the record's
-/// rule asks for it, digests of what was recorded instead.
+/// What to calculate over one content: digests of the stored bytes, and digests of other bytes where the record's
+/// `DigestRule` says that the recorded digest is of those.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipe {
+pub struct HashPlan {
     pub(crate) algorithms: Algorithms,
     pub(crate) recorded: Recorded,
 }
 
-/// How to come from the stored bytes to those that were recorded.
+/// How the bytes whose digest was recorded are made from the stored ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Recorded {
     /// They are the same.
     Stored,
-    /// They are the plaintext.
+    /// They are the plaintext, encrypted with this key.
     Decrypted(Arc<Key>),
-    /// They are the portable PDB with its id zeroed.
+    /// They are a portable PDB whose id is replaced by zeros.
     PortablePdb,
 }
 
-impl Recipe {
+impl HashPlan {
     /// Digests of the stored bytes alone.
     pub const fn stored(algorithms: Algorithms) -> Self {
         Self { algorithms, recorded: Recorded::Stored }
@@ -53,21 +53,21 @@ impl Recipe {
 }
 
 impl Secrets {
-    /// What is to be calculated over this piece. Fails as unreadable if its key is not to be had, as invalid if
-    /// there is no place to read.
-    pub(crate) fn recipe(&self, inspection: &Inspection) -> Result<Recipe, ContentError> {
+    /// What to calculate for this inspection. Fails as unreadable if its key is not available, and as invalid if
+    /// the record has no location.
+    pub(crate) fn plan(&self, inspection: &Inspection) -> Result<HashPlan, ContentError> {
         let recorded = match &inspection.rule {
             DigestRule::Stored | DigestRule::Length(_) => Recorded::Stored,
             DigestRule::PortablePdb => Recorded::PortablePdb,
             DigestRule::Unresolved(reason) => return Err(ContentError::Invalid(reason.clone())),
-            // The text itself is hashed, not what its digits stand for.
+            // The hexadecimal text itself is hashed, not the bytes that it encodes.
             DigestRule::SecureFile(data) => decrypted(Sha256::digest(data.0.as_bytes()).into()),
             DigestRule::TerraformState(project) => decrypted(self.derive(&project.to_string())?),
             DigestRule::PipelineArtifact(project) => {
                 decrypted(self.derive(&format!("pipeline_artifact:{project}"))?)
             }
         };
-        Ok(Recipe { algorithms: inspection.algorithms, recorded })
+        Ok(HashPlan { algorithms: inspection.algorithms, recorded })
     }
 
     fn derive(&self, message: &str) -> Result<[u8; 32], ContentError> {
@@ -98,7 +98,7 @@ mod tests {
             algorithms: Algorithms::default(),
             rule,
         };
-        secrets.recipe(&inspection).map(|recipe| match recipe.recorded {
+        secrets.plan(&inspection).map(|plan| match plan.recorded {
             Recorded::Decrypted(key) => hex::encode(key.0),
             other => panic!("{other:?}"),
         })
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_not_known_is_invalid_and_says_why() {
+    fn an_unresolved_location_is_invalid_and_says_why() {
         let error =
             key(&Secrets::default(), DigestRule::Unresolved("project 7 is gone".to_owned())).unwrap_err();
         assert_eq!(error, ContentError::Invalid("project 7 is gone".to_owned()));

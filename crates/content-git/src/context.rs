@@ -1,0 +1,100 @@
+//! What a reading thread works with: the store's settings and hashing threads, the batch, and reusable buffers.
+
+use std::cell::RefCell;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stocktake_content::{Batch, HashPool, LARGEST_STEP, Limiter};
+
+/// The size of a buffer in bytes.
+pub(crate) const BUFFER_BYTES: usize = LARGEST_STEP;
+
+/// How the repositories of a folder are read.
+#[derive(Debug, Clone)]
+pub struct GitSettings {
+    /// The folder. Nothing outside it is ever opened, whatever links and alternates say.
+    pub root: PathBuf,
+    /// How many repositories are read at the same time.
+    pub readers: NonZeroUsize,
+    /// The most bytes read per second; `None` for no limit.
+    pub bytes_per_second: Option<NonZeroU64>,
+    /// How much of a repository is read.
+    pub integrity: Integrity,
+}
+
+/// How much of a repository is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Integrity {
+    /// Refs and objects: each file that contains objects, or an index of them, is read as a whole and compared with
+    /// the checksum in it or in its name, and the object of each ref is looked up.
+    #[default]
+    Objects,
+    /// Refs alone.
+    Refs,
+}
+
+/// What the store shares with its reading threads.
+pub(crate) struct StoreContext {
+    pub(crate) settings: GitSettings,
+    pub(crate) pool: Arc<HashPool>,
+    pub(crate) limiter: Option<Limiter>,
+}
+
+/// What one reading thread works with.
+pub(crate) struct ReaderContext<'store> {
+    pub(crate) store: &'store StoreContext,
+    pub(crate) batch: &'store Batch,
+    buffers: RefCell<Vec<Buffer>>,
+}
+
+impl<'store> ReaderContext<'store> {
+    pub(crate) fn new(store: &'store StoreContext, batch: &'store Batch) -> Self {
+        Self { store, batch, buffers: RefCell::default() }
+    }
+
+    /// An empty buffer.
+    pub(crate) fn take_buffer(&self) -> Buffer {
+        let kept = self.buffers.borrow_mut().pop();
+        kept.unwrap_or_else(|| Buffer { bytes: vec![0; BUFFER_BYTES].into_boxed_slice(), filled: 0 })
+    }
+
+    /// Keeps a buffer for the next caller of [`ReaderContext::take_buffer`].
+    pub(crate) fn keep_buffer(&self, mut buffer: Buffer) {
+        buffer.filled = 0;
+        self.buffers.borrow_mut().push(buffer);
+    }
+}
+
+/// Holds a chunk of a file, or several small files.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Box<[u8]>,
+    filled: usize,
+}
+
+impl Buffer {
+    pub(crate) fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
+    }
+
+    /// The number of bytes that can still be added.
+    pub(crate) fn remaining(&self) -> usize {
+        self.bytes.len() - self.filled
+    }
+
+    /// The next `count` bytes that have not been filled, or as many as there are.
+    pub(crate) fn unfilled(&mut self, count: usize) -> &mut [u8] {
+        let end = self.filled + count.min(self.remaining());
+        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Marks this many more bytes as filled.
+    pub(crate) fn add_filled(&mut self, count: usize) {
+        self.filled += count.min(self.remaining());
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.filled = 0;
+    }
+}

@@ -1,0 +1,87 @@
+//! Checks of files that end with a checksum, each made only once.
+
+use std::collections::HashSet;
+
+use super::{alternates, trailer};
+use crate::error::ReadError;
+use crate::file::FileIdentity;
+use crate::folder::RepoFolder;
+use crate::id::ObjectFormat;
+use crate::reader::RepoReader;
+
+/// The most bytes of the list of a chain.
+const MAX_CHAIN_BYTES: usize = 1024 * 1024;
+
+/// The files of one repository that have been found intact, so that none is read twice when the repository changes
+/// while it is read.
+#[derive(Default)]
+pub(crate) struct Checked {
+    files: HashSet<(Box<[u8]>, FileIdentity)>,
+    /// Whether all loose objects have been. Those that are added later are newer than the request.
+    pub(super) loose: bool,
+}
+
+/// A check of the files in a folder of objects.
+pub(super) struct Check<'a> {
+    pub(super) reader: &'a RepoReader<'a>,
+    pub(super) folder: RepoFolder,
+    pub(super) format: ObjectFormat,
+    pub(super) checked: &'a mut Checked,
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn new(
+        reader: &'a RepoReader<'a>,
+        folder: RepoFolder,
+        format: ObjectFormat,
+        checked: &'a mut Checked,
+    ) -> Self {
+        Self { reader, folder, format, checked }
+    }
+
+    /// Compares a file with the checksum at its end, if it exists.
+    pub(super) fn file(&mut self, name: &[u8]) -> Result<(), ReadError> {
+        let Some(file) = self.reader.open(&self.folder, name)? else { return Ok(()) };
+        let key = (Box::from(name), file.identity);
+        if !self.checked.files.contains(&key) {
+            trailer::check(self.reader, &self.folder, name, self.format, &file)?;
+            self.checked.files.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Checks the commit graph, and the chain of commit graphs.
+    pub(super) fn commit_graphs(&mut self) -> Result<(), ReadError> {
+        self.file(b"info/commit-graph")?;
+        self.chain(b"info/commit-graphs", "commit-graph", "graph")
+    }
+
+    /// Checks a chain of files in which each but the first builds on the one before. `<kind>-chain` lists their
+    /// checksums, by which they are named.
+    pub(super) fn chain(&mut self, chain_folder: &[u8], kind: &str, ending: &str) -> Result<(), ReadError> {
+        // "graph-<checksum>.graph" and "multi-pack-index-<checksum>.midx"
+        let prefix = if ending == "graph" { "graph" } else { kind };
+        for entry in self.reader.entries(&self.folder, chain_folder)?.unwrap_or_default() {
+            if entry.name.ends_with(format!(".{ending}").as_bytes()) {
+                self.file(&[chain_folder, &entry.name].join(&b'/'))?;
+            }
+        }
+        let path = [chain_folder, format!("{kind}-chain").as_bytes()].join(&b'/');
+        let chain = self.reader.read(&self.folder, &path, MAX_CHAIN_BYTES)?.unwrap_or_default();
+        for line in chain.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let id = self.format.parse(line);
+            let id = id.ok_or_else(|| self.folder.suspect(&path, "a line of it is no checksum"))?;
+            let file = [chain_folder, format!("{prefix}-{id}.{ending}").as_bytes()].join(&b'/');
+            // A file of another repository is found there.
+            if self.reader.kind(&self.folder, &file)?.is_none() && !self.has_alternates()? {
+                return Err(self.folder.suspect(&file, "the chain names it, and it is not there"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether objects of other repositories are used.
+    fn has_alternates(&self) -> Result<bool, ReadError> {
+        Ok(self.reader.kind(&self.folder, alternates::FILE)?.is_some())
+    }
+}

@@ -1,0 +1,268 @@
+//! Lists what lies below a folder, in the byte order of the paths.
+//!
+//! A thread reads one folder after the other, each reached from the root without following a link, and sends what
+//! it finds in chunks. Memory is bounded by the folders on the way down to the current one, and only one is open
+//! at a time, however deep the tree is. What an entry means is up to the adapter: a function from [`Entry`] to
+//! [`Action`]s.
+
+use std::borrow::Cow;
+use std::ffi::CStr;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use futures_util::{StreamExt as _, stream};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, statat};
+use rustix::io::Errno;
+use stocktake_domain::Timestamp;
+use stocktake_domain::ports::{Found, FoundStream, ListError};
+use tokio::sync::mpsc;
+
+use crate::beneath::{Links, Root};
+use crate::threads::try_spawn;
+
+/// How many results are sent together, and how many such chunks may wait.
+const CHUNK: usize = 256;
+const CHUNKS: usize = 4;
+
+type Listed = Result<Found, ListError>;
+
+/// Where a listing begins.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// The storage's root.
+    pub root: PathBuf,
+    /// The folder to list, beneath the root; empty for the root itself. Listed paths are relative to it.
+    pub base: &'static str,
+    /// The name of the thread, at most 15 bytes.
+    pub thread: &'static str,
+}
+
+/// What a listing does about an entry of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Lists the entry as content.
+    List {
+        /// In bytes, if known.
+        size: Option<u64>,
+        /// When it was last changed, if known.
+        modified_at: Option<Timestamp>,
+    },
+    /// Lists what is in this folder.
+    Enter,
+    /// Reports that the entry is left out, and why.
+    Skip(String),
+}
+
+/// An entry of a folder that is being listed.
+#[derive(Debug)]
+pub struct Entry<'walk> {
+    root: &'walk Root,
+    folder: &'walk OwnedFd,
+    /// The folder's path beneath the root with a slash behind it; empty for the root.
+    prefix: &'walk str,
+    name: &'walk CStr,
+    file_type: FileType,
+}
+
+/// Lists the folder. `select` is called once for each entry when its folder is read, and says what to do about it;
+/// nothing if the entry is to be ignored. An entry that is listed or entered and whose name is not UTF-8 is
+/// skipped.
+///
+/// A folder that vanishes meanwhile is ignored, one that cannot be read is skipped. The listing is broken if the
+/// root cannot be opened or is replaced while it is listed.
+pub fn list<S, A>(walk: Walk, select: S) -> FoundStream
+where
+    S: Fn(&Entry<'_>) -> A + Send + 'static,
+    A: IntoIterator<Item = Action>,
+{
+    let (sender, mut chunks) = mpsc::channel(CHUNKS);
+    let failed = sender.clone();
+    let thread = walk.thread;
+    let started = try_spawn(thread.to_owned(), move || {
+        let _span = tracing::debug_span!("list", storage.root = %walk.root.display()).entered();
+        Walker { walk, select, sender, chunk: Vec::new() }.run();
+    });
+    if let Err(error) = started {
+        let broken = ListError::Broken(format!("the system cannot start a thread: {error}"));
+        // The channel is empty, and its receiver is below.
+        let _sent = failed.try_send(vec![Err(broken)]);
+    }
+    drop(failed);
+    Box::pin(stream::poll_fn(move |context| chunks.poll_recv(context)).flat_map(stream::iter))
+}
+
+impl Entry<'_> {
+    /// The name, with replacement characters where it is not UTF-8.
+    pub fn name(&self) -> Cow<'_, str> {
+        self.name.to_string_lossy()
+    }
+
+    /// The type as the folder states it; `Unknown` on file systems that do not state it.
+    pub fn stated_type(&self) -> FileType {
+        self.file_type
+    }
+
+    /// Whether it is a folder. A link to a folder is not.
+    pub fn is_folder(&self) -> bool {
+        match self.file_type {
+            FileType::Unknown => {
+                self.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+            }
+            stated => stated == FileType::Directory,
+        }
+    }
+
+    /// The metadata of the entry itself, also if it is a link.
+    pub fn stat(&self) -> Result<Stat, Errno> {
+        statat(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Opens what is at this path below the entry.
+    pub fn open(&self, path: &str, flags: OFlags, links: Links) -> Result<OwnedFd, Errno> {
+        self.root.open_at(format!("{}{}/{path}", self.prefix, self.name()), flags, links)
+    }
+}
+
+/// The listing has ended early: it is broken, or the stream was dropped.
+#[derive(Debug)]
+struct Ended;
+
+struct Walker<S> {
+    walk: Walk,
+    select: S,
+    sender: mpsc::Sender<Vec<Listed>>,
+    chunk: Vec<Listed>,
+}
+
+/// The rest of a folder that is still to be listed, in order.
+struct Folder {
+    /// Its path relative to the base with a slash behind it; empty for the base.
+    path: String,
+    steps: std::vec::IntoIter<Step>,
+}
+
+/// An action on an entry.
+struct Step {
+    name: Box<str>,
+    action: Action,
+}
+
+impl Step {
+    fn new(name: &CStr, action: Action) -> Self {
+        match name.to_str() {
+            Ok(name) => Self { name: name.into(), action },
+            Err(_) => Self {
+                name: name.to_string_lossy().into(),
+                action: match action {
+                    Action::Skip(reason) => Action::Skip(reason),
+                    Action::List { .. } | Action::Enter => Action::Skip("the name is not UTF-8".to_owned()),
+                },
+            },
+        }
+    }
+
+    /// A folder sorts as the paths in it do: `a-b` comes before `a/x`, and `a.b` too, but `a0` after it.
+    fn sort_key(&self) -> impl Iterator<Item = u8> + '_ {
+        let slash = matches!(self.action, Action::Enter).then_some(b'/');
+        self.name.bytes().chain(slash)
+    }
+}
+
+impl<S, A> Walker<S>
+where
+    S: Fn(&Entry<'_>) -> A,
+    A: IntoIterator<Item = Action>,
+{
+    fn run(mut self) {
+        if self.list_all().is_ok() {
+            // If the stream was dropped, the rest is not needed.
+            let _sent = self.send();
+        }
+    }
+
+    fn list_all(&mut self) -> Result<(), Ended> {
+        // Held open throughout, unlike for reading: otherwise two storages could end up in one listing.
+        let root = Root::open(&self.walk.root).or_else(|error| self.end_broken(&error))?;
+        let first = self.read_folder(&root, "").or_else(|error| self.end_broken(&error))?;
+        let mut open = vec![first];
+        while let Some(folder) = open.last_mut() {
+            let Some(Step { name, action }) = folder.steps.next() else {
+                open.pop();
+                continue;
+            };
+            let path = format!("{}{name}", folder.path);
+            match action {
+                Action::List { size, modified_at } => self.add(Ok(Found { path, size, modified_at }))?,
+                Action::Skip(reason) => self.add(Err(ListError::Skipped { path, reason }))?,
+                Action::Enter => open.extend(self.enter(&root, path)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder, unless it cannot be read.
+    fn enter(&mut self, root: &Root, path: String) -> Result<Option<Folder>, Ended> {
+        match self.read_folder(root, &path) {
+            Ok(folder) => return Ok(Some(folder)),
+            // It has vanished or was replaced since its parent was read, or the whole storage has.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                if !root.is_still_at(&self.walk.root) {
+                    self.end_broken(&"it has vanished while it was listed")?;
+                }
+            }
+            Err(error) => self.add(Err(ListError::Skipped { path, reason: error.to_string() }))?,
+        }
+        Ok(None)
+    }
+
+    /// Reads a whole folder, because its handle is not kept.
+    fn read_folder(&self, root: &Root, path: &str) -> Result<Folder, Errno> {
+        let prefix = format!("{}{}", with_slash(self.walk.base), with_slash(path));
+        let at = prefix.strip_suffix('/').unwrap_or(".");
+        let folder = root.open_at(at, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY, Links::Refuse)?;
+        let mut steps = Vec::new();
+        for entry in Dir::read_from(&folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let file_type = entry.file_type();
+            let actions = (self.select)(&Entry { root, folder: &folder, prefix: &prefix, name, file_type });
+            steps.extend(actions.into_iter().map(|action| Step::new(name, action)));
+        }
+        steps.sort_unstable_by(|one, other| one.sort_key().cmp(other.sort_key()));
+        Ok(Folder { path: with_slash(path), steps: steps.into_iter() })
+    }
+
+    fn end_broken<T>(&mut self, reason: &dyn fmt::Display) -> Result<T, Ended> {
+        let Walk { root, base, .. } = &self.walk;
+        let at = if base.is_empty() {
+            format!("storage root {}", root.display())
+        } else {
+            format!("storage folder {}", root.join(base).display())
+        };
+        self.chunk.push(Err(ListError::Broken(format!("{at}: {reason}"))));
+        self.send()?;
+        Err(Ended)
+    }
+
+    fn add(&mut self, listed: Listed) -> Result<(), Ended> {
+        self.chunk.push(listed);
+        if self.chunk.len() < CHUNK { Ok(()) } else { self.send() }
+    }
+
+    fn send(&mut self) -> Result<(), Ended> {
+        let chunk = std::mem::take(&mut self.chunk);
+        self.sender.blocking_send(chunk).map_err(|_dropped| Ended)
+    }
+}
+
+/// A folder's path as the beginning of those in it.
+fn with_slash(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("{path}/") }
+}
+
+#[cfg(test)]
+mod tests;

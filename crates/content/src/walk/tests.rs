@@ -1,0 +1,106 @@
+//! Tests of listing.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::*;
+
+const LIST: Action = Action::List { size: None, modified_at: None };
+
+fn walk(root: &Path, base: &'static str) -> Walk {
+    Walk { root: root.to_owned(), base, thread: "list" }
+}
+
+/// Lists folders and enters them.
+fn folders(entry: &Entry<'_>) -> Vec<Action> {
+    if entry.is_folder() { vec![Action::Enter, LIST] } else { Vec::new() }
+}
+
+async fn collect(walk: Walk) -> Vec<Result<String, String>> {
+    let listed = list(walk, folders).map(|listed| match listed {
+        Ok(found) => Ok(found.path),
+        Err(error) => Err(error.to_string()),
+    });
+    listed.collect().await
+}
+
+#[tokio::test]
+async fn an_entry_can_be_listed_and_entered_and_each_sorts_by_its_paths() {
+    let root = tempfile::tempdir().unwrap();
+    for path in ["base/a/b", "base/a-b", "base/a0", "other"] {
+        fs::create_dir_all(root.path().join(path)).unwrap();
+    }
+    symlink("a0", root.path().join("base/link")).unwrap();
+    fs::write(root.path().join("base/file"), "").unwrap();
+    let expected = ["a", "a-b", "a/b", "a0"].map(|path| Ok(path.to_owned()));
+    assert_eq!(collect(walk(root.path(), "base")).await, expected);
+    let all = ["base", "base/a", "base/a-b", "base/a/b", "base/a0", "other"];
+    assert_eq!(collect(walk(root.path(), "")).await, all.map(|path| Ok(path.to_owned())));
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_utf8_is_skipped_and_a_given_reason_kept() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join(OsStr::from_bytes(b"a\xff"))).unwrap();
+    let skipped =
+        |reason: &str| Err(ListError::Skipped { path: "a\u{fffd}".to_owned(), reason: reason.to_owned() });
+    let by_name = list(walk(root.path(), ""), |_| Some(LIST)).collect::<Vec<_>>().await;
+    assert_eq!(by_name, [skipped("the name is not UTF-8")]);
+    let by_choice = list(walk(root.path(), ""), |_| Some(Action::Skip("unwanted".to_owned())));
+    assert_eq!(by_choice.collect::<Vec<_>>().await, [skipped("unwanted")]);
+}
+
+#[tokio::test]
+async fn a_missing_folder_breaks_the_listing_and_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let reason = "No such file or directory (os error 2)";
+    let base = root.path().join("base");
+    let expected = Err(format!("storage folder {}: {reason}", base.display()));
+    assert_eq!(collect(walk(root.path(), "base")).await, [expected]);
+    let expected = Err(format!("storage root {}: {reason}", base.display()));
+    assert_eq!(collect(walk(&base, "")).await, [expected]);
+}
+
+#[tokio::test]
+async fn what_is_below_an_entry_can_be_opened() {
+    let root = tempfile::tempdir().unwrap();
+    for path in ["base/a/b/mark", "base/c"] {
+        fs::create_dir_all(root.path().join(path)).unwrap();
+    }
+    let marked = list(walk(root.path(), "base"), |entry| {
+        let mark = entry.open("mark", OFlags::PATH, Links::Refuse);
+        Some(if mark.is_ok() { LIST } else { Action::Enter })
+    });
+    let paths: Vec<_> = marked.map(|found| found.unwrap().path).collect().await;
+    assert_eq!(paths, ["a/b"]);
+}
+
+#[test]
+fn the_walk_ends_when_the_stream_is_dropped() {
+    let root = tempfile::tempdir().unwrap();
+    for number in 0..CHUNK {
+        fs::create_dir(root.path().join(number.to_string())).unwrap();
+    }
+    let (sender, receiver) = mpsc::channel(CHUNKS);
+    drop(receiver);
+    let mut walker = Walker { walk: walk(root.path(), ""), select: folders, sender, chunk: Vec::new() };
+    assert!(walker.list_all().is_err());
+}
+
+#[test]
+fn a_storage_that_vanishes_while_it_is_listed_is_not_an_empty_one() {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("root");
+    fs::create_dir(&path).unwrap();
+    let root = Root::open(&path).unwrap();
+    let (sender, mut receiver) = mpsc::channel(CHUNKS);
+    let mut walker = Walker { walk: walk(&path, ""), select: folders, sender, chunk: Vec::new() };
+    assert!(matches!(walker.enter(&root, "vanished".to_owned()), Ok(None)));
+    fs::remove_dir(&path).unwrap();
+    assert!(walker.enter(&root, "folder".to_owned()).is_err());
+    let broken = format!("storage root {}: it has vanished while it was listed", path.display());
+    assert_eq!(receiver.try_recv().unwrap(), [Err(ListError::Broken(broken))]);
+}
