@@ -1,8 +1,8 @@
-//! How fast a folder is read and hashed, against the best public command on the same files in the same run:
+//! How fast a folder is read and hashed, compared with the best public command on the same files in the same run:
 //! `find … | xargs -P2 -n1000 openssl dgst -r -sha256`.
 //!
-//! Small by default, so that it can run anywhere; `cargo bench -p stocktake-content-directory --bench inspect -- --small 200000
-//! --large 2000` gives the figures to quote. Quote ratios, and on a quiet machine.
+//! Small by default, so that it can run anywhere; `cargo bench -p stocktake-content-directory --bench inspect --
+//! --small 200000 --large 2000` gives the figures to quote. Quote ratios, from an idle machine.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -25,19 +25,19 @@ use stocktake_content_directory::{DirectorySettings, DirectoryStore};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
 
-/// Files asked for in one call, and calls at once: about what a worker does.
+/// Files in one call, and concurrent calls: about what a worker does.
 const CLAIM: usize = 10_000;
 const CALLS_AT_ONCE: usize = 2;
 
 #[derive(Default)]
-struct Tally {
-    good: AtomicU64,
+struct Counter {
+    observed: AtomicU64,
 }
 
-impl InspectionSink for Tally {
+impl InspectionSink for Counter {
     fn report(&self, _index: usize, seen: Result<Observation, ContentError>) {
         assert!(seen.unwrap().stored.digests.sha256.is_some());
-        self.good.fetch_add(1, Ordering::Relaxed);
+        self.observed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -75,7 +75,7 @@ fn main() {
     }
 }
 
-/// The number behind this argument on the command line.
+/// The number that follows this argument on the command line.
 fn argument(name: &str, default: usize) -> usize {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1).map_or(default, |number| number.parse().unwrap())
@@ -109,7 +109,7 @@ fn inspect(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroU
     let settings = DirectorySettings { root: root.to_owned(), readers, bytes_per_second: None };
     let store = Arc::new(DirectoryStore::new(settings, HashPool::new(cores, Secrets::default())));
     let algorithms = Algorithms::default().with(Algorithm::Sha256);
-    let tally = Arc::new(Tally::default());
+    let counter = Arc::new(Counter::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let mut calls = tokio::task::JoinSet::new();
@@ -118,18 +118,18 @@ fn inspect(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroU
                 calls.join_next().await.unwrap().unwrap();
             }
             let pieces = claim.iter().map(|path| Inspection::new(Model::Uploads, path, algorithms)).collect();
-            let (store, sink) = (Arc::clone(&store), Arc::clone(&tally));
+            let (store, sink) = (Arc::clone(&store), Arc::clone(&counter));
             calls.spawn(async move { store.inspect(pieces, Arc::default(), sink).await });
         }
         calls.join_all().await;
     });
-    assert_eq!(tally.good.load(Ordering::Relaxed), paths.len() as u64);
+    assert_eq!(counter.observed.load(Ordering::Relaxed), paths.len() as u64);
 }
 
-/// What a piece of work took, in seconds.
+/// The time that some work took, in seconds.
 struct Cost {
     elapsed: f64,
-    /// Of this process and its children: what the clock says depends on who else uses the machine.
+    /// Of this process and its children. Unlike the elapsed time, it hardly depends on other load of the machine.
     processor: f64,
 }
 
@@ -150,10 +150,10 @@ impl Cost {
     }
 }
 
-/// The processor time this process and its children have used, which the kernel counts in hundredths.
+/// The processor time that this process and its children have used; the kernel counts it in hundredths.
 fn processor_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    // Behind the program's name, the 12th to 15th fields are user and system time, own and the children's.
+    // Behind the program's name, fields 12 to 15 are the user and system time of the process and its children.
     let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(4);
     fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }

@@ -1,10 +1,10 @@
-//! How fast git repositories are verified, against git itself on the same repositories in the same run: refs
-//! alone against `git show-ref`, objects as well against `git fsck --full` and `git verify-pack`, each run
-//! once per repository by `xargs` with a process for each core.
+//! How fast git repositories are verified, compared with git itself on the same repositories in the same run: refs
+//! alone with `git show-ref`, refs and objects with `git fsck --full` and `git verify-pack`, each run once per
+//! repository by `xargs` with a process for each core.
 //!
-//! `cargo bench -p stocktake-content-git --bench repositories -- --count 1000` gives the figures to quote. Quote
-//! ratios, and on a quiet machine. What git does is not the same: `fsck` looks into every object, which is more than comparing each
-//! file with its checksum, and `verify-pack` reads no loose object and no ref.
+//! `cargo bench -p stocktake-content-git --bench repositories -- --count 1000` gives the figures to
+//! quote. Quote ratios, from an idle machine. Git does not do the same: `fsck` checks the content of every object,
+//! which is more than comparing each file with its checksum, and `verify-pack` reads no loose object and no ref.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::as_conversions, reason = "a measurement")]
 
 use std::fs;
@@ -23,14 +23,14 @@ use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
 use stocktake_testbed::{GitFormat, GitRepository};
 
 #[derive(Default)]
-struct Tally {
-    good: AtomicU64,
+struct Counter {
+    observed: AtomicU64,
 }
 
-impl InspectionSink for Tally {
+impl InspectionSink for Counter {
     fn report(&self, _index: usize, seen: Result<Observation, ContentError>) {
         assert!(seen.unwrap().stored.digests.sha256.is_some());
-        self.good.fetch_add(1, Ordering::Relaxed);
+        self.observed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -79,13 +79,13 @@ fn main() {
     );
 }
 
-/// The number behind this argument on the command line.
+/// The number that follows this argument on the command line.
 fn argument(name: &str, default: usize) -> usize {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1).map_or(default, |number| number.parse().unwrap())
 }
 
-/// Makes repositories as an instance has them: many small ones with loose objects, some packed ones, a few
+/// Makes repositories like those of an instance: many small ones with loose objects, some packed ones, a few
 /// large ones.
 fn make(root: &Path, count: usize) -> Vec<String> {
     (0..count)
@@ -101,7 +101,7 @@ fn make(root: &Path, count: usize) -> Vec<String> {
             repository.import("main", commits, number as u64).unwrap();
             if commits >= 400 {
                 let id = repository.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
-                // Written as git would, which takes a file and its removal for each.
+                // Written directly: git would create and remove a file for each.
                 let mut refs: Vec<_> =
                     (0..commits).map(|number| format!("{id} refs/merge-requests/{number}/head\n")).collect();
                 refs.sort_unstable();
@@ -139,17 +139,17 @@ fn verify(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroUs
     let settings = GitSettings { root: root.to_owned(), readers, bytes_per_second: None, integrity };
     let store = GitStore::new(settings, HashPool::new(cores, Secrets::default()));
     let algorithms = Algorithms::default().with(Algorithm::Sha256);
-    let tally = Arc::new(Tally::default());
+    let counter = Arc::new(Counter::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let pieces = paths.iter().map(|path| Inspection::new(Model::Projects, path, algorithms)).collect();
-    runtime.block_on(store.inspect(pieces, Arc::default(), tally.clone()));
-    assert_eq!(tally.good.load(Ordering::Relaxed), paths.len() as u64);
+    runtime.block_on(store.inspect(pieces, Arc::default(), counter.clone()));
+    assert_eq!(counter.observed.load(Ordering::Relaxed), paths.len() as u64);
 }
 
-/// What a piece of work took, in seconds.
+/// The time that some work took, in seconds.
 struct Cost {
     elapsed: f64,
-    /// Of this process and its children: what the clock says depends on who else uses the machine.
+    /// Of this process and its children. Unlike the elapsed time, it hardly depends on other load of the machine.
     processor: f64,
 }
 
@@ -170,10 +170,10 @@ impl Cost {
     }
 }
 
-/// The processor time this process and its children have used, which the kernel counts in hundredths.
+/// The processor time that this process and its children have used; the kernel counts it in hundredths.
 fn processor_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    // Behind the program's name, the 12th to 15th fields are user and system time, own and the children's.
+    // Behind the program's name, fields 12 to 15 are the user and system time of the process and its children.
     let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(4);
     fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }

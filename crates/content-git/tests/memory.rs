@@ -1,5 +1,5 @@
-//! Memory does not grow with the size of a repository, and what is said of a large one is what git says. In a
-//! process of its own, as its memory is measured.
+//! Memory does not grow with the size of a repository, and a large one gets the result that git gives. In a process
+//! of its own, because its memory is measured.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
@@ -23,7 +23,7 @@ const MIB: u64 = 1024 * 1024;
 const COMMITS: usize = 1_000;
 const FILES: usize = 100;
 
-/// Large files in the pack, and the bytes of each, so that the pack is far larger than what may be kept of it.
+/// Large files in the pack, and the bytes of each, so that the pack is far larger than the memory that may be used.
 const LARGE_FILES: u64 = 2;
 const LARGE_BYTES: u64 = 24 * MIB;
 
@@ -34,22 +34,22 @@ const LOOSE_REFS: usize = 1_000;
 type Seen = Result<Observation, ContentError>;
 
 #[derive(Default)]
-struct Kept(Mutex<Option<Seen>>);
+struct Recorder(Mutex<Option<Seen>>);
 
-impl InspectionSink for Kept {
+impl InspectionSink for Recorder {
     fn report(&self, _index: usize, seen: Seen) {
         assert!(self.0.lock().unwrap().replace(seen).is_none());
     }
 }
 
-/// The most memory that this process ever had, in bytes.
+/// The peak memory of this process, in bytes.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// Has git import what `write` writes.
+/// Imports what `write` writes with git.
 fn import(repository: &GitRepository, settings: &[&str], write: impl FnOnce(&mut dyn Write)) {
     let mut command = repository.command();
     command.args(settings.iter().flat_map(|setting| ["-c", setting])).args(["fast-import", "--quiet"]);
@@ -84,7 +84,7 @@ fn write_noise(stream: &mut dyn Write, seed: u64, bytes: u64) {
 
 /// A pack with more than 100,000 objects, some thousand loose ones and some thousand refs of both kinds.
 fn fill(repository: &GitRepository) {
-    // What does not repeat is stored as it is: faster, and as large as can be.
+    // Not compressed: faster, and as large as possible.
     import(repository, &["pack.compression=0", "core.bigFileThreshold=1m"], |stream| {
         for commit in 0..COMMITS {
             write_commit(stream, "main", commit);
@@ -110,15 +110,15 @@ fn fill(repository: &GitRepository) {
     });
     let commits = repository.git(&["rev-list", "main"]).unwrap();
     let ids = || commits.lines().cycle().map(str::to_owned);
-    // Written as git would, which takes a file and its removal for each.
+    // Written directly: git would create and remove a file for each.
     let mut names: Vec<_> =
         (0..PACKED_REFS).map(|number| format!("refs/merge-requests/{number}/head")).collect();
     names.sort_unstable();
     let lines: Vec<_> = ids().zip(names).map(|(id, name)| format!("{id} {name}\n")).collect();
     let header = "# pack-refs with: peeled fully-peeled sorted \n";
     fs::write(repository.path().join("packed-refs"), [header, &lines.concat()].concat()).unwrap();
-    let kept = (0..LOOSE_REFS).zip(ids());
-    repository.update_refs(kept.map(|(number, id)| (format!("refs/keep-around/{number}"), id))).unwrap();
+    let recorder = (0..LOOSE_REFS).zip(ids());
+    repository.update_refs(recorder.map(|(number, id)| (format!("refs/keep-around/{number}"), id))).unwrap();
 }
 
 /// The only pack.
@@ -179,11 +179,11 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
     let pool = HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default());
     let store = GitStore::new(settings, pool);
     let see = async |path: &str| {
-        let kept = Arc::new(Kept::default());
+        let recorder = Arc::new(Recorder::default());
         let algorithms = Algorithms::default().with(Algorithm::Sha256);
         let pieces = vec![Inspection::new(Model::Projects, path, algorithms)];
-        store.inspect(pieces, Arc::default(), kept.clone()).await;
-        kept.0.lock().unwrap().take().unwrap()
+        store.inspect(pieces, Arc::default(), recorder.clone()).await;
+        recorder.0.lock().unwrap().take().unwrap()
     };
 
     assert_eq!(see("small.git").await.unwrap().stored.digests.sha256, Some(checksum(&small)));

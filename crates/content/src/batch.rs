@@ -153,3 +153,70 @@ impl Drop for CancelGuard {
         self.0.abandoned.store(true, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use stocktake_domain::{Algorithms, Digests, Model};
+
+    use super::*;
+    use crate::threads::lock;
+
+    type Report = (usize, Result<Observation, ContentError>);
+
+    #[derive(Default)]
+    struct Reports(Mutex<Vec<Report>>);
+
+    impl InspectionSink for Reports {
+        fn report(&self, index: usize, seen: Result<Observation, ContentError>) {
+            lock(&self.0).push((index, seen));
+        }
+    }
+
+    fn batch(jobs: usize) -> (Arc<Batch>, Arc<Watch>, Arc<Reports>) {
+        let (watch, sink) = (Arc::new(Watch::default()), Arc::new(Reports::default()));
+        let inspections = vec![Inspection::new(Model::Uploads, "file", Algorithms::default()); jobs];
+        (Batch::new(inspections, Arc::clone(&watch), sink.clone()), watch, sink)
+    }
+
+    fn seen() -> Observation {
+        Observation::of_content(1, Digests::default())
+    }
+
+    #[tokio::test]
+    async fn each_job_is_claimed_and_reported_once() {
+        let (batch, _, sink) = batch(3);
+        let jobs: Vec<_> = std::iter::from_fn(|| batch.claim()).collect();
+        assert!(jobs.len() == 3 && !batch.has_unclaimed());
+        for (number, job) in jobs.into_iter().enumerate().rev() {
+            // One that is dropped, as by a panic, is reported as cancelled.
+            if number != 1 {
+                job.report(Ok(seen()));
+            }
+        }
+        batch.wait().await;
+        assert_eq!(*lock(&sink.0), [(2, Ok(seen())), (1, Err(ContentError::Cancelled)), (0, Ok(seen()))]);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_call_does_not_wait_for_readers() {
+        let (batch, watch, sink) = batch(2);
+        let hanging = batch.claim().unwrap();
+        watch.cancel();
+        batch.wait().await;
+        hanging.report(Ok(seen()));
+        let cancelled = [0, 1].map(|index| (index, Err(ContentError::Cancelled)));
+        assert_eq!(*lock(&sink.0), cancelled);
+    }
+
+    #[test]
+    fn a_dropped_call_is_cancelled_and_gets_no_reports() {
+        let (batch, watch, sink) = batch(1);
+        let job = batch.claim().unwrap();
+        drop(batch.cancel_on_drop());
+        assert!(batch.is_cancelled() && !watch.is_cancelled());
+        job.report(Ok(seen()));
+        assert!(lock(&sink.0).is_empty());
+    }
+}

@@ -75,7 +75,7 @@ fn buffers_are_reused_and_those_in_flight_are_bounded() {
     assert_eq!(buffers.allocated(), 2);
 }
 
-/// Takes the file out of the page cache, where the file system lets us.
+/// Drops the file from the page cache, if the file system supports that.
 fn evict(file: &File) {
     file.sync_all().unwrap();
     advise(file.as_fd(), 0, None, Advice::DontNeed);
@@ -127,7 +127,7 @@ fn a_store_can_be_dropped_at_any_time() {
     });
     let shared = Arc::downgrade(&store.shared);
     drop(store);
-    // The readers notice, and are the last to hold what was shared.
+    // The readers end, and are the last to hold the shared state.
     while shared.strong_count() > 0 {
         std::thread::yield_now();
     }

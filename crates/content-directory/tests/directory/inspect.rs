@@ -1,4 +1,4 @@
-//! What is seen of the files below a folder.
+//! The observations of files below a folder.
 
 use std::fs;
 use std::io::Write;
@@ -12,10 +12,10 @@ use stocktake_domain::ports::{ContentStore, Inspection, Watch};
 use stocktake_domain::{Algorithms, ContentError, DigestRule, KeyData, Measure, Model};
 
 use crate::support::{
-    BOTH, Bench, Kept, MD5, SHA256, content, inspect, observation, pieces, store, unreadable,
+    BOTH, Fixture, MD5, Recorder, SHA256, content, inspect, observation, pieces, store, unreadable,
 };
 
-/// Around the sizes at which files are streamed, and at which buffers end.
+/// Sizes around those from which on files are streamed, and around the size of a buffer.
 const SIZES: [usize; 14] = [
     0, 1, 63, 4096, 65_535, 65_536, 65_537, 262_143, 262_144, 262_145, 524_288, 1_000_000, 1_048_577,
     5_000_001,
@@ -23,31 +23,31 @@ const SIZES: [usize; 14] = [
 
 #[tokio::test]
 async fn files_of_all_sizes_are_seen_as_they_are() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let mut asked = Vec::new();
     let mut expected = Vec::new();
     for size in SIZES {
         let path = format!("folder/{size}");
-        bench.write(&path, &content(size));
+        fixture.write(&path, &content(size));
         for algorithms in [SHA256, MD5, BOTH, Algorithms::default()] {
             asked.push(Inspection::new(Model::Uploads, &path, algorithms));
             expected.push(Ok(observation(&content(size), algorithms)));
         }
     }
-    let kept = Kept::new(asked.len());
+    let recorder = Recorder::new(asked.len());
     let watch = Arc::new(Watch::default());
-    bench.store.inspect(asked, watch.clone(), kept.clone()).await;
-    assert_eq!(kept.all(), expected);
+    fixture.store.inspect(asked, watch.clone(), recorder.clone()).await;
+    assert_eq!(recorder.all(), expected);
     assert_eq!(watch.bytes(), 4 * SIZES.iter().sum::<usize>() as u64);
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_seen_beside_what_is_stored() {
-    let bench = Bench::new();
+async fn recorded_and_stored_bytes_are_both_observed() {
+    let fixture = Fixture::new();
     // GitLab's own example of a CI secure file.
     let stored = hex::decode("000102030405060708090a0b7fd5ba51ff9cdfb76ba9e22e63b4f07e6fcb220a79").unwrap();
-    bench.write("secure", &stored);
-    bench.write("short", &stored[..20]);
+    fixture.write("secure", &stored);
+    fixture.write("short", &stored[..20]);
     let of = |path: &str, rule: DigestRule| Inspection {
         rule,
         ..Inspection::new(Model::CiSecureFiles, path, SHA256)
@@ -59,13 +59,13 @@ async fn what_was_recorded_is_seen_beside_what_is_stored() {
         of("short", key("ab")),
         of("secure", DigestRule::TerraformState(1)),
     ];
-    let kept = Kept::new(asked.len());
-    bench.store.inspect(asked, Arc::default(), kept.clone()).await;
-    let seen = kept.all();
+    let recorder = Recorder::new(asked.len());
+    fixture.store.inspect(asked, Arc::default(), recorder.clone()).await;
+    let seen = recorder.all();
     let good = seen[0].as_ref().unwrap();
     assert_eq!(good.stored, observation(&stored, SHA256).stored);
     let shown = good.stored.digests.sha256.map(hex::encode);
-    // What Geo's checksum of the file is.
+    // The checksum of the file in GitLab Geo.
     assert_eq!(shown.as_deref(), Some("eae7da9acc94821e932b7ddc51b5b7b3568ced7a14b96a9f6f78d502d76a55db"));
     let plain = Measure { size: Some(5), ..observation(b"hello", SHA256).stored };
     assert_eq!(good.recorded.as_deref(), Some(&Ok(plain)));
@@ -76,23 +76,23 @@ async fn what_was_recorded_is_seen_beside_what_is_stored() {
 }
 
 #[tokio::test]
-async fn nothing_asked_is_answered_at_once() {
-    assert_eq!(Bench::new().inspect(&[]).await, []);
+async fn an_empty_call_returns_at_once() {
+    assert_eq!(Fixture::new().inspect(&[]).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_calls_at_once_with_few_readers() {
-    let bench = Arc::new(Bench::with(3, None));
+    let fixture = Arc::new(Fixture::with(3, None));
     let paths: Vec<_> = (0..200).map(|number| format!("{}/{number}", number % 7)).collect();
     for (number, path) in paths.iter().enumerate() {
-        bench.write(path, &content(number * 97));
+        fixture.write(path, &content(number * 97));
     }
     let mut calls = tokio::task::JoinSet::new();
     for call in 0..8 {
-        let (bench, paths) = (bench.clone(), paths.clone());
+        let (fixture, paths) = (fixture.clone(), paths.clone());
         calls.spawn(async move {
             let asked: Vec<_> = paths.iter().skip(call).map(String::as_str).collect();
-            for (number, seen) in (call..).zip(bench.inspect(&asked).await) {
+            for (number, seen) in (call..).zip(fixture.inspect(&asked).await) {
                 assert_eq!(seen, Ok(observation(&content(number * 97), SHA256)));
             }
         });
@@ -102,16 +102,16 @@ async fn many_calls_at_once_with_few_readers() {
 
 #[tokio::test]
 async fn links_inside_are_followed_and_those_that_lead_outside_refused() {
-    let bench = Bench::new();
-    bench.write("a/file", b"good");
-    fs::write(bench.outer.path().join("secret"), "secret").unwrap();
-    let secret = bench.outer.path().join("secret");
+    let fixture = Fixture::new();
+    fixture.write("a/file", b"good");
+    fs::write(fixture.outer.path().join("secret"), "secret").unwrap();
+    let secret = fixture.outer.path().join("secret");
     for (link, target) in
         [("inside", Path::new("a/file")), ("outside", Path::new("../secret")), ("absolute", &secret)]
     {
-        symlink(target, bench.root.join(link)).unwrap();
+        symlink(target, fixture.root.join(link)).unwrap();
     }
-    let seen = bench.inspect(&["inside", "a/file", "outside", "absolute"]).await;
+    let seen = fixture.inspect(&["inside", "a/file", "outside", "absolute"]).await;
     let good = Ok(observation(b"good", SHA256));
     assert_eq!(seen[..2], [good.clone(), good]);
     for (seen, path) in seen[2..].iter().zip(["outside", "absolute"]) {
@@ -122,35 +122,35 @@ async fn links_inside_are_followed_and_those_that_lead_outside_refused() {
 
 #[tokio::test]
 async fn paths_that_cannot_name_a_file_in_the_storage_are_invalid() {
-    let bench = Bench::new();
-    bench.write("a", b"good");
-    let absolute = bench.root.join("a");
+    let fixture = Fixture::new();
+    fixture.write("a", b"good");
+    let absolute = fixture.root.join("a");
     let paths = ["", "..", "../root/a", "x/../a", absolute.to_str().unwrap(), "a\0b", ".", "a/", "/"];
-    for (path, seen) in paths.into_iter().zip(bench.inspect(&paths).await) {
+    for (path, seen) in paths.into_iter().zip(fixture.inspect(&paths).await) {
         assert!(matches!(seen, Err(ContentError::Invalid(_))), "{path:?}: {seen:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_missing_at_its_whole_path() {
-    let bench = Bench::new();
-    bench.write("file", b"");
-    symlink("nowhere", bench.root.join("dangling")).unwrap();
+async fn a_missing_file_is_reported_with_its_whole_path() {
+    let fixture = Fixture::new();
+    fixture.write("file", b"");
+    symlink("nowhere", fixture.root.join("dangling")).unwrap();
     let paths = ["none", "no/folder", "dangling", "file/below"];
-    for (path, seen) in paths.into_iter().zip(bench.inspect(&paths).await) {
-        let at = bench.root.join(path).to_str().unwrap().to_owned();
+    for (path, seen) in paths.into_iter().zip(fixture.inspect(&paths).await) {
+        let at = fixture.root.join(path).to_str().unwrap().to_owned();
         assert_eq!(seen, Err(ContentError::MissingFile { at }));
     }
 }
 
 #[tokio::test]
 async fn only_regular_files_are_read_and_nothing_blocks() {
-    let bench = Bench::new();
-    fs::create_dir(bench.root.join("folder")).unwrap();
-    assert!(Command::new("mkfifo").arg(bench.root.join("fifo")).status().unwrap().success());
-    let _socket = UnixListener::bind(bench.root.join("socket")).unwrap();
-    symlink("fifo", bench.root.join("link")).unwrap();
-    for seen in bench.inspect(&["folder", "fifo", "socket", "link"]).await {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.root.join("folder")).unwrap();
+    assert!(Command::new("mkfifo").arg(fixture.root.join("fifo")).status().unwrap().success());
+    let _socket = UnixListener::bind(fixture.root.join("socket")).unwrap();
+    symlink("fifo", fixture.root.join("link")).unwrap();
+    for seen in fixture.inspect(&["folder", "fifo", "socket", "link"]).await {
         assert_eq!(seen, unreadable("not a regular file"));
     }
     for seen in inspect(&store(Path::new("/dev"), 1, None), &["null", "zero", "tty"]).await {
@@ -159,17 +159,17 @@ async fn only_regular_files_are_read_and_nothing_blocks() {
 }
 
 #[tokio::test]
-async fn what_the_system_says_is_passed_on() {
+async fn an_error_of_the_system_is_reported() {
     let processes = store(Path::new("/proc/self"), 1, None);
-    // The first page of memory is never there to be read.
+    // The first page of memory can never be read.
     assert_eq!(inspect(&processes, &["mem"]).await, [unreadable("Input/output error (os error 5)")]);
     let long = "x".repeat(256);
-    let seen = Bench::new().inspect(&[&long]).await;
+    let seen = Fixture::new().inspect(&[&long]).await;
     assert_eq!(seen, [unreadable("File name too long (os error 36)")]);
 }
 
-/// Files of another user: one that may be read, and one that may not. As the superuser may read all, the test
-/// runs itself again as somebody else.
+/// Files of another user: one that may be read, and one that may not. The superuser may read all files, so the test
+/// runs itself again as another user.
 #[tokio::test]
 async fn other_users_files() {
     const ROOT: &str = "STOCKTAKE_TEST_OTHER_USERS_ROOT";
@@ -179,25 +179,25 @@ async fn other_users_files() {
         assert_eq!(seen, [Ok(observation(b"good", SHA256)), denied.clone(), denied]);
         return;
     }
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for path in ["open", "closed", "folder/file"] {
-        bench.write(path, b"good");
+        fixture.write(path, b"good");
     }
     for (path, mode) in [("..", 0o755), ("open", 0o444), ("closed", 0), ("folder", 0)] {
-        set_mode(&bench.root.join(path), mode);
+        set_mode(&fixture.root.join(path), mode);
     }
-    let program = bench.outer.path().join("test");
+    let program = fixture.outer.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     set_mode(&program, 0o755);
     let mut again = Command::new(&program);
-    again.args(["--exact", "inspect::other_users_files"]).env(ROOT, &bench.root).current_dir("/");
+    again.args(["--exact", "inspect::other_users_files"]).env(ROOT, &fixture.root).current_dir("/");
     if is_superuser(&program) {
         use std::os::unix::process::CommandExt;
         again.uid(65_534).gid(65_534);
     }
     let output = again.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    set_mode(&bench.root.join("folder"), 0o755);
+    set_mode(&fixture.root.join("folder"), 0o755);
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -211,23 +211,23 @@ fn is_superuser(own_file: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn a_storage_that_is_not_there_says_nothing_of_its_files_and_recovers() {
-    let bench = Bench::new();
-    bench.write("file", b"good");
-    let away = bench.outer.path().join("away");
-    fs::rename(&bench.root, &away).unwrap();
-    let root = bench.root.to_str().unwrap();
+async fn files_of_a_missing_storage_are_unreadable_until_it_is_back() {
+    let fixture = Fixture::new();
+    fixture.write("file", b"good");
+    let away = fixture.outer.path().join("away");
+    fs::rename(&fixture.root, &away).unwrap();
+    let root = fixture.root.to_str().unwrap();
     let gone = unreadable(&format!("storage root {root}: No such file or directory (os error 2)"));
-    assert_eq!(bench.inspect(&["file", "none"]).await, [gone.clone(), gone]);
-    fs::write(&bench.root, "a file").unwrap();
+    assert_eq!(fixture.inspect(&["file", "none"]).await, [gone.clone(), gone]);
+    fs::write(&fixture.root, "a file").unwrap();
     let no_folder = unreadable(&format!("storage root {root}: Not a directory (os error 20)"));
-    assert_eq!(bench.inspect(&["file"]).await, [no_folder]);
-    fs::remove_file(&bench.root).unwrap();
-    fs::rename(&away, &bench.root).unwrap();
-    assert_eq!(bench.inspect(&["file"]).await, [Ok(observation(b"good", SHA256))]);
+    assert_eq!(fixture.inspect(&["file"]).await, [no_folder]);
+    fs::remove_file(&fixture.root).unwrap();
+    fs::rename(&away, &fixture.root).unwrap();
+    assert_eq!(fixture.inspect(&["file"]).await, [Ok(observation(b"good", SHA256))]);
 }
 
-/// Lets the reader begin (the limit makes it wait after its first bytes), then does something.
+/// Waits until the reader has started; the limit makes it wait after its first bytes.
 async fn once_reading(watch: &Watch, already: u64) {
     while watch.bytes() <= already {
         tokio::task::yield_now().await;
@@ -238,31 +238,31 @@ async fn once_reading(watch: &Watch, already: u64) {
 static LARGE: [u8; 200_000] = [7; 200_000];
 
 /// A store so slow that a large file is not read to its end within a test.
-fn slow() -> Bench {
-    Bench::with(2, Some(8 * 1024))
+fn slow() -> Fixture {
+    Fixture::with(2, Some(8 * 1024))
 }
 
 #[tokio::test]
 async fn a_file_that_changes_while_it_is_read_is_read_again() {
-    let bench = slow();
-    bench.write("file", &LARGE);
-    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(1));
-    let reading = bench.store.inspect(pieces(&["file"], SHA256), watch.clone(), kept.clone());
+    let fixture = slow();
+    fixture.write("file", &LARGE);
+    let (watch, recorder) = (Arc::new(Watch::default()), Recorder::new(1));
+    let reading = fixture.store.inspect(pieces(&["file"], SHA256), watch.clone(), recorder.clone());
     let changing = async {
         once_reading(&watch, 0).await;
-        bench.write("file", b"new");
+        fixture.write("file", b"new");
     };
     tokio::join!(reading, changing);
-    assert_eq!(kept.all(), [Ok(observation(b"new", SHA256))]);
+    assert_eq!(recorder.all(), [Ok(observation(b"new", SHA256))]);
 }
 
 #[tokio::test]
 async fn a_file_that_goes_on_changing_is_unreadable() {
-    let bench = slow();
-    bench.write("file", &LARGE);
-    let file = bench.root.join("file");
-    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(1));
-    let reading = bench.store.inspect(pieces(&["file"], SHA256), watch.clone(), kept.clone());
+    let fixture = slow();
+    fixture.write("file", &LARGE);
+    let file = fixture.root.join("file");
+    let (watch, recorder) = (Arc::new(Watch::default()), Recorder::new(1));
+    let reading = fixture.store.inspect(pieces(&["file"], SHA256), watch.clone(), recorder.clone());
     let changing = async {
         loop {
             once_reading(&watch, watch.bytes()).await;
@@ -273,57 +273,57 @@ async fn a_file_that_goes_on_changing_is_unreadable() {
         () = reading => {}
         () = changing => {}
     }
-    assert_eq!(kept.all(), [unreadable("changed while being read")]);
+    assert_eq!(recorder.all(), [unreadable("changed while being read")]);
 }
 
 #[tokio::test]
-async fn a_file_that_is_longer_than_it_says_is_no_good() {
+async fn a_file_that_is_longer_than_its_size_is_unreadable() {
     let seen = inspect(&store(Path::new("/proc/self"), 1, None), &["status"]).await;
     assert_eq!(seen, [unreadable("changed while being read")]);
 }
 
 #[tokio::test]
-async fn a_limit_changes_nothing_of_what_is_seen() {
-    let bench = Bench::with(4, Some(4_000_000));
+async fn a_limit_does_not_change_the_observations() {
+    let fixture = Fixture::with(4, Some(4_000_000));
     let mut expected = Vec::new();
     let paths = ["1", "70000", "300000", "600000", "5"];
     for path in paths {
         let content = content(path.parse().unwrap());
-        bench.write(path, &content);
+        fixture.write(path, &content);
         expected.push(Ok(observation(&content, SHA256)));
     }
-    assert_eq!(bench.inspect(&paths).await, expected);
+    assert_eq!(fixture.inspect(&paths).await, expected);
 }
 
 #[tokio::test]
-async fn what_is_called_off_is_given_up() {
-    let bench = slow();
-    bench.write("file", &LARGE);
+async fn a_cancelled_call_reports_all_files_as_cancelled() {
+    let fixture = slow();
+    fixture.write("file", &LARGE);
     let paths = ["file"; 100];
-    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(paths.len()));
-    let reading = bench.store.inspect(pieces(&paths, SHA256), watch.clone(), kept.clone());
-    let calling_off = async {
+    let (watch, recorder) = (Arc::new(Watch::default()), Recorder::new(paths.len()));
+    let reading = fixture.store.inspect(pieces(&paths, SHA256), watch.clone(), recorder.clone());
+    let cancelling = async {
         once_reading(&watch, 0).await;
         watch.cancel();
     };
-    tokio::join!(reading, calling_off);
-    assert_eq!(kept.all(), vec![Err(ContentError::Cancelled); paths.len()]);
-    // Called off before it began, and with nothing in its way.
-    let kept = Kept::new(paths.len());
-    bench.store.inspect(pieces(&paths, SHA256), watch, kept.clone()).await;
-    assert_eq!(kept.all(), vec![Err(ContentError::Cancelled); paths.len()]);
+    tokio::join!(reading, cancelling);
+    assert_eq!(recorder.all(), vec![Err(ContentError::Cancelled); paths.len()]);
+    // Cancelled before it began, with free readers.
+    let recorder = Recorder::new(paths.len());
+    fixture.store.inspect(pieces(&paths, SHA256), watch, recorder.clone()).await;
+    assert_eq!(recorder.all(), vec![Err(ContentError::Cancelled); paths.len()]);
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_frees_the_readers() {
-    let bench = slow();
-    bench.write("large", &LARGE);
-    bench.write("small", b"good");
-    let (watch, kept) = (Arc::new(Watch::default()), Kept::new(4));
-    let reading = bench.store.inspect(pieces(&["large"; 4], SHA256), watch.clone(), kept);
+async fn a_dropped_call_frees_the_readers() {
+    let fixture = slow();
+    fixture.write("large", &LARGE);
+    fixture.write("small", b"good");
+    let (watch, recorder) = (Arc::new(Watch::default()), Recorder::new(4));
+    let reading = fixture.store.inspect(pieces(&["large"; 4], SHA256), watch.clone(), recorder);
     tokio::select! {
         () = reading => unreachable!("the limit allows no end"),
         () = once_reading(&watch, 0) => {}
     }
-    assert_eq!(bench.inspect(&["small"]).await, [Ok(observation(b"good", SHA256))]);
+    assert_eq!(fixture.inspect(&["small"]).await, [Ok(observation(b"good", SHA256))]);
 }

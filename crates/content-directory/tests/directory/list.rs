@@ -1,4 +1,4 @@
-//! What a listing tells of the files below a folder.
+//! Listings of the files below a folder.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -15,63 +15,63 @@ use proptest::prelude::*;
 use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{ContentStore, Found, ListError};
 
-use crate::support::{Bench, store};
+use crate::support::{Fixture, store};
 
 async fn list(root: &Path) -> Vec<Result<Found, ListError>> {
     store(root, 1, None).list().collect().await
 }
 
-/// The paths of a listing without faults.
+/// The paths of a listing without errors.
 async fn paths(root: &Path) -> Vec<String> {
     list(root).await.into_iter().map(|found| found.unwrap().path).collect()
 }
 
 #[tokio::test]
 async fn files_with_their_size_and_time() {
-    let bench = Bench::new();
-    bench.write("a/file", b"12345");
+    let fixture = Fixture::new();
+    fixture.write("a/file", b"12345");
     let time = UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456);
-    fs::File::options().write(true).open(bench.root.join("a/file")).unwrap().set_modified(time).unwrap();
+    fs::File::options().write(true).open(fixture.root.join("a/file")).unwrap().set_modified(time).unwrap();
     let found = Found {
         path: "a/file".to_owned(),
         size: Some(5),
         modified_at: Some(Timestamp::from_millis(1_700_000_000_123)),
     };
-    assert_eq!(list(&bench.root).await, [Ok(found)]);
+    assert_eq!(list(&fixture.root).await, [Ok(found)]);
 }
 
 #[tokio::test]
 async fn a_folder_sorts_where_its_content_does() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let sorted = ["a-b", "a-b-/x", "a.b", "a/x-/z", "a/x.", "a/x/y", "a0", "a0-", "b", "ä", "\u{1f600}/z"];
     for path in sorted.iter().rev() {
-        bench.write(path, b"");
+        fixture.write(path, b"");
     }
-    fs::create_dir(bench.root.join("empty")).unwrap();
-    assert_eq!(paths(&bench.root).await, sorted);
+    fs::create_dir(fixture.root.join("empty")).unwrap();
+    assert_eq!(paths(&fixture.root).await, sorted);
 }
 
 #[tokio::test]
-async fn nothing_but_regular_files_and_no_way_out() {
-    let bench = Bench::new();
-    bench.write("good/file", b"");
-    fs::write(bench.outer.path().join("secret"), "").unwrap();
-    symlink("../secret", bench.root.join("link")).unwrap();
-    symlink("..", bench.root.join("up")).unwrap();
-    symlink("good", bench.root.join("inside")).unwrap();
-    let _socket = UnixListener::bind(bench.root.join("socket")).unwrap();
-    assert_eq!(paths(&bench.root).await, ["good/file"]);
+async fn only_regular_files_inside_the_root_are_listed() {
+    let fixture = Fixture::new();
+    fixture.write("good/file", b"");
+    fs::write(fixture.outer.path().join("secret"), "").unwrap();
+    symlink("../secret", fixture.root.join("link")).unwrap();
+    symlink("..", fixture.root.join("up")).unwrap();
+    symlink("good", fixture.root.join("inside")).unwrap();
+    let _socket = UnixListener::bind(fixture.root.join("socket")).unwrap();
+    assert_eq!(paths(&fixture.root).await, ["good/file"]);
 }
 
 #[tokio::test]
-async fn names_that_are_no_text_are_skipped() {
-    let bench = Bench::new();
-    bench.write("a", b"");
-    bench.write("z", b"");
-    fs::write(bench.root.join(OsStr::from_bytes(b"f\xff")), "").unwrap();
-    fs::create_dir(bench.root.join(OsStr::from_bytes(b"g\xff"))).unwrap();
-    fs::write(bench.root.join(OsStr::from_bytes(b"g\xff")).join("below"), "").unwrap();
-    let seen: Vec<_> = list(&bench.root)
+async fn names_that_are_not_utf8_are_skipped() {
+    let fixture = Fixture::new();
+    fixture.write("a", b"");
+    fixture.write("z", b"");
+    fs::write(fixture.root.join(OsStr::from_bytes(b"f\xff")), "").unwrap();
+    fs::create_dir(fixture.root.join(OsStr::from_bytes(b"g\xff"))).unwrap();
+    fs::write(fixture.root.join(OsStr::from_bytes(b"g\xff")).join("below"), "").unwrap();
+    let seen: Vec<_> = list(&fixture.root)
         .await
         .into_iter()
         .map(|found| found.map(|found| found.path).map_err(|error| error.to_string()))
@@ -81,44 +81,44 @@ async fn names_that_are_no_text_are_skipped() {
 }
 
 #[tokio::test]
-async fn a_root_that_is_not_there_breaks_the_listing() {
-    let bench = Bench::new();
-    let none = bench.root.join("none");
+async fn a_missing_root_breaks_the_listing() {
+    let fixture = Fixture::new();
+    let none = fixture.root.join("none");
     let reason = format!("storage root {}: No such file or directory (os error 2)", none.display());
     assert_eq!(list(&none).await, [Err(ListError::Broken(reason))]);
 }
 
 #[tokio::test]
-async fn more_files_than_travel_together_and_a_deep_tree() {
-    let bench = Bench::new();
+async fn more_files_than_a_chunk_and_a_deep_tree() {
+    let fixture = Fixture::new();
     let mut expected: Vec<_> = (0..600).map(|number| format!("a/{number:05}")).collect();
     let mut deep = "b/".repeat(400);
     deep.push('c');
     expected.push(deep.clone());
     for path in &expected {
-        bench.write(path, b"");
+        fixture.write(path, b"");
     }
-    assert_eq!(paths(&bench.root).await, expected);
+    assert_eq!(paths(&fixture.root).await, expected);
 }
 
 #[tokio::test]
-async fn a_stream_that_is_dropped_and_one_that_is_not_heard_to_its_end() {
-    let bench = Bench::new();
+async fn a_stream_can_be_dropped_before_its_end() {
+    let fixture = Fixture::new();
     for number in 0..1_500 {
-        bench.write(&format!("{number:05}"), b"");
+        fixture.write(&format!("{number:05}"), b"");
     }
-    let first = store(&bench.root, 1, None).list().next().await.unwrap().unwrap();
+    let first = store(&fixture.root, 1, None).list().next().await.unwrap().unwrap();
     assert_eq!(first.path, "00000");
-    assert_eq!(paths(&bench.root).await.len(), 1_500);
+    assert_eq!(paths(&fixture.root).await.len(), 1_500);
 }
 
-/// Folders that come and go are listed or not, and are no fault.
+/// Folders that appear and vanish are listed or not, and are no error.
 #[tokio::test]
 async fn what_vanishes_is_ignored() {
-    let bench = Bench::new();
-    bench.write("a/file", b"");
-    bench.write("z/file", b"");
-    let root = bench.root.clone();
+    let fixture = Fixture::new();
+    fixture.write("a/file", b"");
+    fixture.write("z/file", b"");
+    let root = fixture.root.clone();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let coming_and_going = thread::spawn(move || {
         while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
@@ -128,7 +128,7 @@ async fn what_vanishes_is_ignored() {
         }
     });
     for _ in 0..300 {
-        let paths = paths(&bench.root).await;
+        let paths = paths(&fixture.root).await;
         let stable: Vec<_> = paths.iter().filter(|path| *path != "m/n/file").collect();
         assert_eq!(stable, ["a/file", "z/file"]);
     }
@@ -139,24 +139,24 @@ async fn what_vanishes_is_ignored() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the names are, the paths come in the order of their bytes, each once.
+    /// Any paths are listed in the order of their bytes, each once.
     #[test]
     fn paths_come_in_the_order_of_their_bytes(
         wanted in prop::collection::btree_set("[-a.0/é]{1,2}(/[-a.0 ]{1,3}){0,3}", 1..24)
     ) {
-        let bench = Bench::new();
+        let fixture = Fixture::new();
         let made: BTreeSet<String> = wanted
             .into_iter()
             .map(|path| format!("x{path}"))
             .filter(|path| path.split('/').all(|name| !matches!(name, "" | "." | "..")))
             .filter(|path| {
-                let file = bench.root.join(path);
-                // A file cannot be where a folder is, nor below another file.
+                let file = fixture.root.join(path);
+                // A file cannot have the path of a folder, nor be below another file.
                 fs::create_dir_all(file.parent().unwrap()).and_then(|()| fs::write(file, "")).is_ok()
             })
             .collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let listed = runtime.block_on(paths(&bench.root));
+        let listed = runtime.block_on(paths(&fixture.root));
         prop_assert_eq!(listed, made.into_iter().collect::<Vec<_>>());
     }
 }

@@ -1,4 +1,4 @@
-//! The store of files below a folder, used as its port says.
+//! The store of files below a folder, used through its port.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! A store on a temporary folder, and a sink that keeps what it was told.
+//! A store on a temporary folder, and a sink that records its reports.
 
 use std::fs;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -17,11 +17,11 @@ pub(crate) const BOTH: Algorithms = Algorithms { sha256: true, md5: true, sha1: 
 
 pub(crate) type Seen = Result<Observation, ContentError>;
 
-/// Keeps what was reported; panics when a piece is reported twice.
+/// Records reports; panics when an inspection is reported twice.
 #[derive(Debug)]
-pub(crate) struct Kept(Mutex<Vec<Option<Seen>>>);
+pub(crate) struct Recorder(Mutex<Vec<Option<Seen>>>);
 
-impl Kept {
+impl Recorder {
     pub(crate) fn new(pieces: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(vec![None; pieces])))
     }
@@ -32,21 +32,21 @@ impl Kept {
     }
 }
 
-impl InspectionSink for Kept {
+impl InspectionSink for Recorder {
     fn report(&self, index: usize, seen: Seen) {
         let before = self.0.lock().unwrap()[index].replace(seen);
-        assert_eq!(before, None, "piece {index} is reported once");
+        assert_eq!(before, None, "inspection {index} is reported once");
     }
 }
 
-/// A store on a folder, and what is around it.
-pub(crate) struct Bench {
+/// A store on a folder, and the folder around it.
+pub(crate) struct Fixture {
     pub(crate) outer: tempfile::TempDir,
     pub(crate) root: PathBuf,
     pub(crate) store: Arc<DirectoryStore>,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         Self::with(4, None)
     }
@@ -59,14 +59,14 @@ impl Bench {
         Self { outer, root, store }
     }
 
-    /// Writes a file below the root, with its folders.
+    /// Writes a file below the root, and creates its folders.
     pub(crate) fn write(&self, path: &str, content: &[u8]) {
         let path = self.root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    /// What is seen at these paths.
+    /// The observations of these paths.
     pub(crate) async fn inspect(&self, paths: &[&str]) -> Vec<Seen> {
         inspect(&self.store, paths).await
     }
@@ -86,12 +86,12 @@ pub(crate) fn pieces(paths: &[&str], algorithms: Algorithms) -> Vec<Inspection> 
 }
 
 pub(crate) async fn inspect(store: &DirectoryStore, paths: &[&str]) -> Vec<Seen> {
-    let kept = Kept::new(paths.len());
-    store.inspect(pieces(paths, SHA256), Arc::new(Watch::default()), kept.clone()).await;
-    kept.all()
+    let recorder = Recorder::new(paths.len());
+    store.inspect(pieces(paths, SHA256), Arc::new(Watch::default()), recorder.clone()).await;
+    recorder.all()
 }
 
-/// What must be seen of this content.
+/// The expected observation of this content.
 pub(crate) fn observation(content: &[u8], algorithms: Algorithms) -> Observation {
     let digests = Digests {
         sha256: algorithms.sha256.then(|| sha2::Sha256::digest(content).into()),
@@ -102,7 +102,7 @@ pub(crate) fn observation(content: &[u8], algorithms: Algorithms) -> Observation
     Observation::of_content(content.len() as u64, digests)
 }
 
-/// Bytes that differ from place to place.
+/// Bytes that do not repeat soon.
 pub(crate) fn content(size: usize) -> Vec<u8> {
     let mut state = size as u32 | 1;
     let mut next = || {

@@ -1,15 +1,15 @@
-//! Objects that other repositories hold.
+//! Objects in other repositories.
 
 use std::fs;
 
 use stocktake_domain::ContentError;
 use stocktake_testbed::GitRepository;
 
-use crate::support::{Bench, PLAIN, checksum, overwrite, sha256};
+use crate::support::{Fixture, PLAIN, checksum, overwrite, sha256};
 
 /// A repository without objects of its own: its refs are those of the pool.
-fn fork(bench: &Bench, path: &str, alternate: &str) -> GitRepository {
-    let repository = bench.create(path, PLAIN);
+fn fork(fixture: &Fixture, path: &str, alternate: &str) -> GitRepository {
+    let repository = fixture.create(path, PLAIN);
     fs::create_dir_all(repository.path().join("objects/info")).unwrap();
     fs::write(repository.path().join("objects/info/alternates"), format!("{alternate}\n")).unwrap();
     repository
@@ -22,40 +22,40 @@ fn give_refs(to: &GitRepository, from: &GitRepository) {
 }
 
 #[tokio::test]
-async fn relative_absolute_and_nested_ones_inside_the_root() {
-    let bench = Bench::new();
-    let pool = bench.fill("@pools/aa/bb/pool.git", PLAIN);
+async fn relative_absolute_and_nested_alternates_inside_the_root() {
+    let fixture = Fixture::new();
+    let pool = fixture.fill("@pools/aa/bb/pool.git", PLAIN);
     let absolute = pool.path().join("objects").display().to_string();
     for (path, alternate) in [
         ("@hashed/cc/dd/one.git", "../../../../../@pools/aa/bb/pool.git/objects"),
         ("two.git", absolute.as_str()),
         ("three.git", "# comment\n\n../../@hashed/cc/dd/one.git/objects"),
         ("four.git", "\"../../@pools/aa/bb/pool.git/objects\""),
-        // In a circle, which is gone round once.
+        // A circle, which is followed once.
         ("five.git", "../../five.git/objects\n../../three.git/objects"),
     ] {
-        let repository = fork(&bench, path, alternate);
+        let repository = fork(&fixture, path, alternate);
         give_refs(&repository, &pool);
-        assert_eq!(sha256(&bench.see(path).await), checksum(&repository.show_ref().unwrap()), "{path}");
+        assert_eq!(sha256(&fixture.see(path).await), checksum(&repository.show_ref().unwrap()), "{path}");
     }
-    // Loose ones of the pool are found as well; none of the packs of the pool is read for a fork.
-    let pool_bytes = bench.see("@pools/aa/bb/pool.git").await.unwrap().bytes_read;
-    let fork_bytes = bench.see("two.git").await.unwrap().bytes_read;
+    // Loose objects of the pool are found too; the pool's packs are not read for a fork.
+    let pool_bytes = fixture.see("@pools/aa/bb/pool.git").await.unwrap().bytes_read;
+    let fork_bytes = fixture.see("two.git").await.unwrap().bytes_read;
     assert!(fork_bytes < pool_bytes, "{fork_bytes} of {pool_bytes}");
 }
 
 #[tokio::test]
-async fn those_outside_the_root_are_never_opened() {
-    let bench = Bench::new();
-    let outside = GitRepository::create(&bench.outer.path().join("outside.git"), PLAIN).unwrap();
+async fn alternates_outside_the_root_are_never_opened() {
+    let fixture = Fixture::new();
+    let outside = GitRepository::create(&fixture.outer.path().join("outside.git"), PLAIN).unwrap();
     outside.import("main", 1, 1).unwrap();
     let absolute = outside.path().join("objects").display().to_string();
-    let sneaky = format!("{}/../outside.git/objects", bench.root.display());
+    let sneaky = format!("{}/../outside.git/objects", fixture.root.display());
     for alternate in ["../../../outside.git/objects", &absolute, &sneaky, "/etc"] {
-        let repository = bench.root.join("a.git");
+        let repository = fixture.root.join("a.git");
         fs::remove_dir_all(&repository).unwrap_or_default();
-        fork(&bench, "a.git", alternate);
-        match bench.see("a.git").await {
+        fork(&fixture, "a.git", alternate);
+        match fixture.see("a.git").await {
             Err(ContentError::Invalid(reason)) => {
                 assert!(reason.starts_with("objects/info/alternates: it leaves the storage: "), "{reason}");
             }
@@ -65,24 +65,24 @@ async fn those_outside_the_root_are_never_opened() {
 }
 
 #[tokio::test]
-async fn a_missing_one_is_told() {
-    let bench = Bench::new();
-    let pool = bench.fill("pool.git", PLAIN);
-    let repository = fork(&bench, "a.git", "../../pool.git/objects");
+async fn a_missing_alternate_is_reported() {
+    let fixture = Fixture::new();
+    let pool = fixture.fill("pool.git", PLAIN);
+    let repository = fork(&fixture, "a.git", "../../pool.git/objects");
     give_refs(&repository, &pool);
-    bench.see("a.git").await.unwrap();
-    fs::rename(pool.path(), bench.root.join("moved.git")).unwrap();
+    fixture.see("a.git").await.unwrap();
+    fs::rename(pool.path(), fixture.root.join("moved.git")).unwrap();
     let reason = "objects/info/alternates: the alternate is not there: ../../pool.git/objects";
-    assert_eq!(bench.unreadable("a.git").await, reason);
-    // An index of the pool that cannot be used is named with the way to it.
-    fs::rename(bench.root.join("moved.git"), pool.path()).unwrap();
+    assert_eq!(fixture.unreadable("a.git").await, reason);
+    // An unusable index of the pool is named with its alternate.
+    fs::rename(fixture.root.join("moved.git"), pool.path()).unwrap();
     pool.git(&["repack", "-q", "-a", "-d"]).unwrap();
     let packs = pool.path().join("objects/pack").read_dir().unwrap().map(|entry| entry.unwrap().path());
     let index =
         packs.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "idx")).unwrap();
     overwrite(&index, b"garbage");
     let name = index.file_name().unwrap().to_str().unwrap();
-    let reason = bench.unreadable("a.git").await;
+    let reason = fixture.unreadable("a.git").await;
     assert!(reason.starts_with("alternate ../../pool.git/objects: "), "{reason}");
     assert!(reason.ends_with(&format!("{name}: not an index of a pack")), "{reason}");
 }

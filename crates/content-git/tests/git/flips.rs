@@ -1,4 +1,4 @@
-//! A byte that flips in any file that holds objects or refs is found.
+//! A changed byte is found in any file that contains objects or refs.
 
 use std::fs;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use stocktake_domain::ContentError;
 use stocktake_testbed::{GitFormat, GitRepository};
 
-use crate::support::{Bench, PLAIN, Seen, files, overwrite};
+use crate::support::{Fixture, PLAIN, Seen, files, overwrite};
 
-/// The files of the repository that hold objects, refs, or help to find them.
+/// The files of the repository that contain objects, refs, or indexes of them.
 fn guarded(repository: &GitRepository) -> Vec<String> {
     let mut found = files(repository.path());
     found.retain(|file| {
@@ -18,19 +18,19 @@ fn guarded(repository: &GitRepository) -> Vec<String> {
     found
 }
 
-fn make(bench: &Bench, format: GitFormat) -> GitRepository {
-    let repository = bench.fill("a.git", format);
+fn make(fixture: &Fixture, format: GitFormat) -> GitRepository {
+    let repository = fixture.fill("a.git", format);
     repository.git(&["repack", "-q", "--write-bitmap-index", "-a", "-d"]).unwrap();
     repository.git(&["commit-graph", "write", "--reachable", "--split"]).unwrap();
     repository.git(&["multi-pack-index", "write"]).unwrap();
-    // No packed ref that another one of the same name hides: nothing depends on it.
+    // Without packed refs that are overridden by a file: nothing depends on them.
     repository.git(&["pack-refs", "--all"]).unwrap();
     repository.import("loose", 2, 6).unwrap();
     repository.git(&["tag", "-a", "-m", "three", "v3", "main"]).unwrap();
     repository
 }
 
-/// Some places in a file: all of a small one, its ends and some between of a large one.
+/// Offsets in a file: all of a small one; both ends of a large one, and some between.
 fn places(size: usize) -> Vec<usize> {
     let step = (size / 40).max(1);
     let mut places: Vec<_> = (0..size).step_by(step).chain(size.saturating_sub(8)..size).collect();
@@ -38,23 +38,23 @@ fn places(size: usize) -> Vec<usize> {
     places
 }
 
-/// What is told of a flip at this place: the file by its name, or of an object or a ref by theirs. `None` if
-/// nothing was noticed.
-async fn seen_after(bench: &Bench, file: &Path, place: usize, mask: u8) -> Seen {
+/// What a change at this offset is reported as: the name of the file, or that of an object or a ref. `None` if it is
+/// not noticed.
+async fn seen_after(fixture: &Fixture, file: &Path, place: usize, mask: u8) -> Seen {
     let before = fs::read(file).unwrap();
     let mut flipped = before.clone();
     flipped[place] ^= mask;
     overwrite(file, &flipped);
-    let seen = bench.see("a.git").await;
+    let seen = fixture.see("a.git").await;
     overwrite(file, &before);
     seen
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_each_file_of_a_repository() {
-    let bench = Bench::new();
-    let repository = make(&bench, PLAIN);
-    let good = bench.see("a.git").await.unwrap().stored;
+    let fixture = Fixture::new();
+    let repository = make(&fixture, PLAIN);
+    let good = fixture.see("a.git").await.unwrap().stored;
     let guarded = guarded(&repository);
     for kind in [".pack", ".idx", ".rev", ".bitmap", ".graph", "-chain", "multi-pack-index", "packed-refs"] {
         assert!(guarded.iter().any(|file| file.ends_with(kind)), "{kind} in {guarded:?}");
@@ -65,10 +65,10 @@ async fn in_each_file_of_a_repository() {
         let is_object = name.starts_with("objects/");
         let few = if is_object { places(size).len().div_ceil(6) } else { 9 };
         for place in places(size).into_iter().step_by(few) {
-            let seen = seen_after(&bench, &file, place, 0xff).await;
+            let seen = seen_after(&fixture, &file, place, 0xff).await;
             match seen {
                 Err(ContentError::Unreadable(reason)) if is_object => {
-                    // A chain names graphs: that of another name is what is missing.
+                    // A chain lists graphs: the one that is missing has another name.
                     assert!(reason.starts_with(name) || name.ends_with("-chain"), "{name}: {reason}");
                 }
                 Err(ContentError::Unreadable(reason)) => assert!(!reason.contains("changed"), "{reason}"),
@@ -80,15 +80,15 @@ async fn in_each_file_of_a_repository() {
             }
         }
     }
-    assert_eq!(bench.see("a.git").await.unwrap().stored, good);
+    assert_eq!(fixture.see("a.git").await.unwrap().stored, good);
 }
 
-/// Another letter that means the same to a lenient reader is found as well.
+/// Another letter that means the same to a lenient reader is found too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bit_in_refs() {
-    let bench = Bench::new();
-    let repository = make(&bench, GitFormat { sha256: true, reftable: false });
-    let good = bench.see("a.git").await.unwrap().stored;
+    let fixture = Fixture::new();
+    let repository = make(&fixture, GitFormat { sha256: true, reftable: false });
+    let good = fixture.see("a.git").await.unwrap().stored;
     for (name, places) in [
         ("HEAD", vec![0, 4, 12]),
         ("refs/heads/loose", vec![0, 1, 2, 3, 64]),
@@ -97,7 +97,7 @@ async fn one_bit_in_refs() {
         let file = repository.path().join(name);
         for place in places {
             for mask in [0x20, 0x01] {
-                let seen = seen_after(&bench, &file, place, mask).await;
+                let seen = seen_after(&fixture, &file, place, mask).await;
                 assert_ne!(seen.map(|seen| seen.stored), Ok(good), "{name} at {place} with {mask}");
             }
         }

@@ -1,4 +1,4 @@
-//! The store of git repositories, used as its port says, on repositories that git made.
+//! The store of git repositories, used through its port, on repositories made by git.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod alternates;

@@ -7,26 +7,26 @@ use sha2::Digest as _;
 use stocktake_domain::{Evidence, Model};
 use stocktake_testbed::GitFormat;
 
-use crate::support::{ALL, Bench, PLAIN, SHA256, checksum, inspect, piece, see, sha256, unreadable};
+use crate::support::{ALL, Fixture, PLAIN, SHA256, checksum, inspect, piece, see, sha256, unreadable};
 
 #[tokio::test]
 async fn refs_are_those_that_git_shows() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for sha256_ids in [false, true] {
         let path = format!("{sha256_ids}.git");
-        let repository = bench.fill(&path, GitFormat { sha256: sha256_ids, reftable: false });
+        let repository = fixture.fill(&path, GitFormat { sha256: sha256_ids, reftable: false });
         repository.git(&["symbolic-ref", "refs/heads/link", "refs/heads/packed"]).unwrap();
         repository.git(&["symbolic-ref", "refs/heads/to-nothing", "refs/heads/nothing"]).unwrap();
         repository.git(&["update-ref", "refs/pipelines/1", "refs/tags/v1"]).unwrap();
         let shown = repository.show_ref().unwrap();
         assert_eq!(shown.lines().count(), 8, "{shown}");
-        let seen = bench.see(&path).await;
+        let seen = fixture.see(&path).await;
         assert_eq!(sha256(&seen), checksum(&shown));
         let seen = seen.unwrap();
         assert_eq!((seen.evidence, seen.stored.size), (Evidence::Content, None));
         assert_eq!(seen.stored.digests.md5, Some(Md5::digest(&shown).into()));
         assert!(seen.bytes_read > 1_000);
-        let refs_only = see(&bench.refs_only(), &path).await.unwrap();
+        let refs_only = see(&fixture.refs_only(), &path).await.unwrap();
         assert_eq!(refs_only.stored, seen.stored);
         assert!(refs_only.bytes_read < seen.bytes_read);
     }
@@ -34,8 +34,8 @@ async fn refs_are_those_that_git_shows() {
 
 #[tokio::test]
 async fn gitalys_checksum_is_the_exclusive_or_of_the_lines() {
-    let bench = Bench::new();
-    let repository = bench.fill("a.git", PLAIN);
+    let fixture = Fixture::new();
+    let repository = fixture.fill("a.git", PLAIN);
     repository.git(&["update-ref", "refs/pipelines/1", "refs/tags/v1"]).unwrap();
     repository.git(&["update-ref", "refs/keep-around/x", "refs/tags/v1"]).unwrap();
     let mut expected = [0; 20];
@@ -44,22 +44,22 @@ async fn gitalys_checksum_is_the_exclusive_or_of_the_lines() {
             *byte ^= other;
         }
     }
-    assert_eq!(bench.see("a.git").await.unwrap().stored.digests.gitaly, Some(expected));
+    assert_eq!(fixture.see("a.git").await.unwrap().stored.digests.gitaly, Some(expected));
 }
 
 #[tokio::test]
-async fn empty_never_created_missing_and_broken_are_told_apart() {
-    let bench = Bench::new();
-    bench.create("empty.git", PLAIN);
-    fs::create_dir_all(bench.root.join("folder.git/objects")).unwrap();
-    fs::write(bench.root.join("file.git"), "").unwrap();
-    let empty = bench.see("empty.git").await.unwrap().stored.digests;
+async fn empty_never_created_missing_and_damaged_repositories_are_distinguished() {
+    let fixture = Fixture::new();
+    fixture.create("empty.git", PLAIN);
+    fs::create_dir_all(fixture.root.join("folder.git/objects")).unwrap();
+    fs::write(fixture.root.join("file.git"), "").unwrap();
+    let empty = fixture.see("empty.git").await.unwrap().stored.digests;
     assert_eq!(empty.sha256, Some(checksum("")));
     assert_eq!(empty.gitaly, Some([0; 20]));
     for model in Model::ALL {
         let asked = ["nothing.git", "empty.git/x.git", "no/thing.git"];
         let asked = asked.map(|path| stocktake_domain::ports::Inspection::new(model, path, ALL));
-        for seen in inspect(&bench.store, asked.into()).await {
+        for seen in inspect(&fixture.store, asked.into()).await {
             if model.may_be_absent() {
                 assert_eq!(seen.unwrap().stored.digests, empty);
             } else {
@@ -67,12 +67,12 @@ async fn empty_never_created_missing_and_broken_are_told_apart() {
             }
         }
     }
-    assert_eq!(bench.unreadable("folder.git").await, "folder.git: not a git repository: it has no HEAD");
-    assert_eq!(bench.unreadable("file.git").await, "file.git: not a git repository: it is no folder");
+    assert_eq!(fixture.unreadable("folder.git").await, "folder.git: not a git repository: it has no HEAD");
+    assert_eq!(fixture.unreadable("file.git").await, "file.git: not a git repository: it is no folder");
 }
 
 #[tokio::test]
-async fn a_broken_ref_is_named_and_never_taken_for_none() {
+async fn a_damaged_ref_is_reported_and_never_ignored() {
     let hex = "f21f76b804422462e79f9f99d5b14856e130ed71";
     for (file, content, reason) in [
         ("refs/heads/feature/one", "", "refs/heads/feature/one: the ref is empty"),
@@ -94,61 +94,61 @@ async fn a_broken_ref_is_named_and_never_taken_for_none() {
         ("packed-refs", &format!("{hex} refs/heads/b\n^{hex}0\n"), "packed-refs: line 2: no object id"),
         ("config", "[core]\nrepositoryformatversion = 9\n", "config: unknown repository format version 9"),
     ] {
-        let bench = Bench::new();
-        let repository = bench.fill("a.git", PLAIN);
+        let fixture = Fixture::new();
+        let repository = fixture.fill("a.git", PLAIN);
         fs::write(repository.path().join(file), content).unwrap();
-        assert_eq!(unreadable(see(&bench.refs_only(), "a.git").await), reason);
-        assert_eq!(bench.unreadable("a.git").await, reason);
+        assert_eq!(unreadable(see(&fixture.refs_only(), "a.git").await), reason);
+        assert_eq!(fixture.unreadable("a.git").await, reason);
     }
 }
 
 #[tokio::test]
-async fn what_git_passes_over_is_passed_over() {
-    let bench = Bench::new();
-    let repository = bench.fill("a.git", PLAIN);
-    let before = bench.see("a.git").await.unwrap().stored;
+async fn what_git_ignores_is_ignored() {
+    let fixture = Fixture::new();
+    let repository = fixture.fill("a.git", PLAIN);
+    let before = fixture.see("a.git").await.unwrap().stored;
     for stray in ["refs/heads/x.lock", "refs/heads/.hidden", "packed-refs.lock", "HEAD.lock"] {
         fs::write(repository.path().join(stray), "").unwrap();
     }
     fs::create_dir_all(repository.path().join("refs/heads/empty/folder")).unwrap();
-    // A branch that is packed, where its folder was left.
+    // A packed branch, with an empty folder of the same name.
     fs::create_dir_all(repository.path().join("refs/heads/packed")).unwrap();
-    assert_eq!(sha256(&bench.see("a.git").await), checksum(&repository.show_ref().unwrap()));
-    assert_eq!(bench.see("a.git").await.unwrap().stored, before);
+    assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+    assert_eq!(fixture.see("a.git").await.unwrap().stored, before);
     fs::remove_file(repository.path().join("HEAD.lock")).unwrap();
     repository.git(&["symbolic-ref", "HEAD", "refs/heads/packed"]).unwrap();
-    assert_eq!(sha256(&bench.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+    assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
     repository.git(&["symbolic-ref", "HEAD", "refs/heads/unborn"]).unwrap();
-    assert_eq!(sha256(&bench.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+    assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
     repository.git(&["update-ref", "--no-deref", "HEAD", "refs/heads/packed"]).unwrap();
-    assert_eq!(sha256(&bench.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+    assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
 }
 
 #[tokio::test]
-async fn many_refs_of_strange_names() {
-    let bench = Bench::new();
-    let repository = bench.fill("a.git", PLAIN);
+async fn many_refs_with_unusual_names() {
+    let fixture = Fixture::new();
+    let repository = fixture.fill("a.git", PLAIN);
     let id = repository.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
     let names =
         (0..3_000).map(|number| format!("refs/{}/{number}", ["heads/ä", "x-", "x", "x.y/z"][number % 4]));
     repository.update_refs(names.map(|name| (name, id.clone()))).unwrap();
-    assert_eq!(sha256(&bench.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+    assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
     repository.git(&["pack-refs", "--all"]).unwrap();
-    assert_eq!(sha256(&bench.see("a.git").await), checksum(&repository.show_ref().unwrap()));
-    // Bytes that are no UTF-8, in a file of its own and packed.
+    assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+    // Bytes that are not UTF-8, in a file of its own and packed.
     let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"refs/heads/\xff");
     fs::write(repository.path().join(name), format!("{id}\n")).unwrap();
-    let loose = sha256(&bench.see("a.git").await);
+    let loose = sha256(&fixture.see("a.git").await);
     repository.git(&["pack-refs", "--all"]).unwrap();
     assert!(!repository.path().join(name).exists());
-    assert_eq!(sha256(&bench.see("a.git").await), loose);
+    assert_eq!(sha256(&fixture.see("a.git").await), loose);
 }
 
 #[tokio::test]
-async fn only_the_digests_that_were_asked_for() {
-    let bench = Bench::new();
-    bench.fill("a.git", PLAIN);
+async fn only_the_requested_digests() {
+    let fixture = Fixture::new();
+    fixture.fill("a.git", PLAIN);
     let asked = stocktake_domain::ports::Inspection { algorithms: SHA256, ..piece("a.git") };
-    let seen = inspect(&bench.store, vec![asked]).await.remove(0).unwrap().stored.digests;
+    let seen = inspect(&fixture.store, vec![asked]).await.remove(0).unwrap().stored.digests;
     assert!(seen.sha256.is_some() && seen.md5.is_none() && seen.gitaly.is_none());
 }

@@ -1,10 +1,10 @@
-//! Repositories that keep their refs in reftables.
+//! Repositories with their refs in reftables.
 
 use std::fs;
 
 use stocktake_testbed::{GitFormat, git_reads_reftables};
 
-use crate::support::{Bench, checksum, files, overwrite, see, sha256};
+use crate::support::{Fixture, checksum, files, overwrite, see, sha256};
 
 const REFTABLE: GitFormat = GitFormat { sha256: false, reftable: true };
 
@@ -15,31 +15,31 @@ fn assert_git_is_new_enough() {
 #[tokio::test]
 async fn refs_are_those_that_git_shows() {
     assert_git_is_new_enough();
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for sha256_ids in [false, true] {
         let path = format!("{sha256_ids}.git");
-        let repository = bench.create(&path, GitFormat { sha256: sha256_ids, reftable: true });
-        assert_eq!(sha256(&bench.see(&path).await), checksum(""));
+        let repository = fixture.create(&path, GitFormat { sha256: sha256_ids, reftable: true });
+        assert_eq!(sha256(&fixture.see(&path).await), checksum(""));
         repository.import("main", 40, 1).unwrap();
         repository.git(&["tag", "-a", "-m", "one", "v1", "main"]).unwrap();
         repository.git(&["symbolic-ref", "refs/heads/to-nothing", "refs/heads/nothing"]).unwrap();
         repository.git(&["symbolic-ref", "refs/heads/link", "refs/heads/main"]).unwrap();
-        // A ref besides `HEAD` that is not below `refs`.
+        // A ref other than `HEAD` that is not below `refs`.
         repository.git(&["update-ref", "ORIG_HEAD", "main"]).unwrap();
         let id = repository.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
         repository.update_refs((0..2_000).map(|n| (format!("refs/keep-around/{n}"), id.clone()))).unwrap();
         assert!(fs::metadata(repository.path().join("refs/heads")).unwrap().is_file());
         let shown = repository.show_ref().unwrap();
         assert_eq!(shown.lines().count(), 2_004);
-        assert_eq!(sha256(&bench.see(&path).await), checksum(&shown));
-        assert_eq!(sha256(&see(&bench.refs_only(), &path).await), checksum(&shown));
+        assert_eq!(sha256(&fixture.see(&path).await), checksum(&shown));
+        assert_eq!(sha256(&see(&fixture.refs_only(), &path).await), checksum(&shown));
     }
 }
 
 #[tokio::test]
 async fn tables_of_many_blocks_and_in_many_layers() {
     assert_git_is_new_enough();
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for (number, settings) in [
         &[("reftable.blockSize", "256")][..],
         &[("reftable.blockSize", "1024"), ("reftable.indexObjects", "false")],
@@ -49,7 +49,7 @@ async fn tables_of_many_blocks_and_in_many_layers() {
     .enumerate()
     {
         let path = format!("{number}.git");
-        let repository = bench.create(&path, REFTABLE);
+        let repository = fixture.create(&path, REFTABLE);
         for (key, value) in settings {
             repository.git(&["config", key, value]).unwrap();
         }
@@ -58,7 +58,7 @@ async fn tables_of_many_blocks_and_in_many_layers() {
         let id = repository.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
         repository.update_refs((0..900).map(|n| (format!("refs/x{}/{n}", n % 3), id.clone()))).unwrap();
         repository.git(&["pack-refs"]).unwrap();
-        // Tables on top of it: refs that are new, changed, and deleted.
+        // Newer tables: refs that are new, changed, and deleted.
         for (round, arguments) in [
             &["update-ref", "refs/heads/new", "main"][..],
             &["update-ref", "refs/x0/0", "refs/tags/v1"],
@@ -70,24 +70,28 @@ async fn tables_of_many_blocks_and_in_many_layers() {
         {
             let no_merging = ["-c", "reftable.geometricFactor=0"];
             repository.git(&[&no_merging, arguments].concat()).unwrap();
-            assert_eq!(sha256(&bench.see(&path).await), checksum(&repository.show_ref().unwrap()), "{round}");
+            assert_eq!(
+                sha256(&fixture.see(&path).await),
+                checksum(&repository.show_ref().unwrap()),
+                "{round}"
+            );
         }
         assert!(!repository.show_ref().unwrap().contains("refs/x1/1\n"));
     }
 }
 
-/// Git itself takes some of these tables for empty ones, or for shorter ones.
+/// Git itself treats some of these tables as empty, or as shorter.
 #[tokio::test]
-async fn a_byte_that_flips_is_found() {
+async fn a_changed_byte_is_found() {
     assert_git_is_new_enough();
-    let bench = Bench::new();
-    let repository = bench.create("a.git", REFTABLE);
+    let fixture = Fixture::new();
+    let repository = fixture.create("a.git", REFTABLE);
     repository.import("main", 1, 1).unwrap();
     let id = repository.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
     repository.git(&["config", "reftable.blockSize", "512"]).unwrap();
     repository.update_refs((0..30).map(|n| (format!("refs/heads/b{n}"), id.clone()))).unwrap();
     repository.git(&["pack-refs"]).unwrap();
-    let good = bench.see("a.git").await.unwrap().stored;
+    let good = fixture.see("a.git").await.unwrap().stored;
     let list = repository.path().join("reftable/tables.list");
     let tables = fs::read_to_string(&list).unwrap();
     let table = repository.path().join("reftable").join(tables.lines().next().unwrap());
@@ -98,18 +102,18 @@ async fn a_byte_that_flips_is_found() {
         let mut flipped = before.clone();
         flipped[place] ^= 0xff;
         overwrite(&table, &flipped);
-        let seen = bench.see("a.git").await;
+        let seen = fixture.see("a.git").await;
         assert_ne!(seen.map(|seen| seen.stored), Ok(good), "at {place}");
     }
     overwrite(&table, &before);
-    assert_eq!(bench.see("a.git").await.unwrap().stored, good);
+    assert_eq!(fixture.see("a.git").await.unwrap().stored, good);
 }
 
 #[tokio::test]
-async fn broken_tables_are_told() {
+async fn damaged_tables_are_reported() {
     assert_git_is_new_enough();
-    let bench = Bench::new();
-    let repository = bench.create("a.git", REFTABLE);
+    let fixture = Fixture::new();
+    let repository = fixture.create("a.git", REFTABLE);
     repository.import("main", 1, 1).unwrap();
     let list = repository.path().join("reftable/tables.list");
     let tables = fs::read_to_string(&list).unwrap();
@@ -123,29 +127,29 @@ async fn broken_tables_are_told() {
         (b"garbage garbage", "not a reftable"),
     ] {
         overwrite(&file, content);
-        assert_eq!(bench.unreadable("a.git").await, format!("reftable/{table}: {reason}"));
+        assert_eq!(fixture.unreadable("a.git").await, format!("reftable/{table}: {reason}"));
     }
     fs::remove_file(&file).unwrap();
-    assert_eq!(bench.unreadable("a.git").await, format!("reftable/{table}: is not there"));
+    assert_eq!(fixture.unreadable("a.git").await, format!("reftable/{table}: is not there"));
     fs::write(&file, before).unwrap();
     fs::write(&list, "../../outside\n").unwrap();
     let reason = "reftable/tables.list: not the name of a table: ../../outside";
-    assert_eq!(bench.unreadable("a.git").await, reason);
+    assert_eq!(fixture.unreadable("a.git").await, reason);
     fs::remove_file(&list).unwrap();
-    assert_eq!(bench.unreadable("a.git").await, "reftable/tables.list: is not there");
+    assert_eq!(fixture.unreadable("a.git").await, "reftable/tables.list: is not there");
 }
 
 #[tokio::test]
-async fn a_ref_without_its_object_is_told() {
+async fn a_ref_without_its_object_is_reported() {
     assert_git_is_new_enough();
-    let bench = Bench::new();
-    let repository = bench.create("a.git", REFTABLE);
+    let fixture = Fixture::new();
+    let repository = fixture.create("a.git", REFTABLE);
     repository.import("main", 1, 1).unwrap();
     let id = repository.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
     for file in files(&repository.path().join("objects")) {
         fs::remove_file(repository.path().join("objects").join(file)).unwrap();
     }
-    let reason = bench.unreadable("a.git").await;
+    let reason = fixture.unreadable("a.git").await;
     assert_eq!(reason, format!("HEAD: its object {id} is missing"));
-    see(&bench.refs_only(), "a.git").await.unwrap();
+    see(&fixture.refs_only(), "a.git").await.unwrap();
 }

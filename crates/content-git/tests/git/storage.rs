@@ -1,4 +1,4 @@
-//! The storage around the repositories, and the manners of reading.
+//! The storage around the repositories, cancellation and limits.
 
 use std::fs;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -9,30 +9,30 @@ use std::time::Instant;
 use stocktake_domain::ports::{ContentStore as _, Inspection, Watch};
 use stocktake_domain::{ContentError, DigestRule, KeyData};
 
-use crate::support::{Bench, Kept, PLAIN, checksum, inspect, piece, sha256};
+use crate::support::{Fixture, PLAIN, Recorder, checksum, inspect, piece, sha256};
 
 #[tokio::test]
 async fn paths_that_leave_the_storage_are_invalid() {
-    let bench = Bench::new();
-    bench.create("a.git", PLAIN);
-    stocktake_testbed::GitRepository::create(&bench.outer.path().join("outside.git"), PLAIN).unwrap();
-    symlink("../outside.git", bench.root.join("link.git")).unwrap();
-    symlink("a.git", bench.root.join("inside.git")).unwrap();
+    let fixture = Fixture::new();
+    fixture.create("a.git", PLAIN);
+    stocktake_testbed::GitRepository::create(&fixture.outer.path().join("outside.git"), PLAIN).unwrap();
+    symlink("../outside.git", fixture.root.join("link.git")).unwrap();
+    symlink("a.git", fixture.root.join("inside.git")).unwrap();
     for path in ["", "/", "..", "../outside.git", "/etc", "a.git/../a.git", "link.git", "a\0"] {
-        assert!(matches!(bench.see(path).await, Err(ContentError::Invalid(_))), "{path:?}");
+        assert!(matches!(fixture.see(path).await, Err(ContentError::Invalid(_))), "{path:?}");
     }
     for path in ["a.git", "a.git/", "./a.git", "inside.git"] {
-        bench.see(path).await.unwrap();
+        fixture.see(path).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_rule_is_a_mistake_in_the_record() {
-    let bench = Bench::new();
-    bench.fill("a.git", PLAIN);
+    let fixture = Fixture::new();
+    fixture.fill("a.git", PLAIN);
     let with = async |path: &str, rule: DigestRule| {
         let pieces = vec![Inspection { rule, ..piece(path) }];
-        inspect(&bench.store, pieces).await.remove(0)
+        inspect(&fixture.store, pieces).await.remove(0)
     };
     let invalid = |reason: &str| Err(ContentError::Invalid(reason.to_owned()));
     for rule in [
@@ -49,7 +49,7 @@ async fn a_rule_is_a_mistake_in_the_record() {
         );
     }
     let unresolved = DigestRule::Unresolved("the project 7 is gone".to_owned());
-    // Neither a repository nor a path is needed to tell.
+    // Neither a repository nor a path is needed for that.
     for path in ["a.git", "no.git", ""] {
         assert_eq!(with(path, unresolved.clone()).await, invalid("the project 7 is gone"), "{path:?}");
     }
@@ -58,47 +58,47 @@ async fn a_rule_is_a_mistake_in_the_record() {
 
 #[tokio::test]
 async fn links_inside_a_repository_lead_nowhere_outside() {
-    let bench = Bench::new();
-    let repository = bench.fill("a.git", PLAIN);
-    let secret = bench.outer.path().join("secret");
+    let fixture = Fixture::new();
+    let repository = fixture.fill("a.git", PLAIN);
+    let secret = fixture.outer.path().join("secret");
     fs::write(&secret, "f21f76b804422462e79f9f99d5b14856e130ed71\n").unwrap();
     symlink(&secret, repository.path().join("refs/heads/secret")).unwrap();
     let invalid = ContentError::Invalid("refs/heads/secret: leaves its storage through a link".to_owned());
-    assert_eq!(bench.see("a.git").await, Err(invalid));
+    assert_eq!(fixture.see("a.git").await, Err(invalid));
 }
 
 #[tokio::test]
-async fn a_storage_that_is_not_there_is_no_missing_repository() {
-    let bench = Bench::new();
-    fs::remove_dir(&bench.root).unwrap();
-    let reason = bench.unreadable("a.git").await;
-    assert!(reason.starts_with(&format!("storage root {}: ", bench.root.display())), "{reason}");
-    fs::create_dir(&bench.root).unwrap();
-    assert_eq!(bench.see("a.git").await, Err(ContentError::MissingRepository));
+async fn a_missing_storage_is_not_a_missing_repository() {
+    let fixture = Fixture::new();
+    fs::remove_dir(&fixture.root).unwrap();
+    let reason = fixture.unreadable("a.git").await;
+    assert!(reason.starts_with(&format!("storage root {}: ", fixture.root.display())), "{reason}");
+    fs::create_dir(&fixture.root).unwrap();
+    assert_eq!(fixture.see("a.git").await, Err(ContentError::MissingRepository));
 }
 
 #[tokio::test]
-async fn in_a_cluster_nothing_is_taken_for_missing_or_never_created() {
-    let bench = Bench::new();
-    bench.fill("@hashed/a.git", PLAIN);
-    fs::create_dir_all(bench.root.join("@cluster/repositories")).unwrap();
-    assert!(bench.see("@hashed/a.git").await.is_ok());
-    let seen = bench.see("@hashed/b.git").await;
+async fn in_a_cluster_nothing_is_reported_as_missing_or_never_created() {
+    let fixture = Fixture::new();
+    fixture.fill("@hashed/a.git", PLAIN);
+    fs::create_dir_all(fixture.root.join("@cluster/repositories")).unwrap();
+    assert!(fixture.see("@hashed/a.git").await.is_ok());
+    let seen = fixture.see("@hashed/b.git").await;
     assert!(matches!(&seen, Err(ContentError::Invalid(why)) if why.contains("Gitaly Cluster")), "{seen:?}");
 }
 
 #[tokio::test]
-async fn each_piece_is_reported_once_and_none_stops_the_others() {
-    let bench = Bench::new();
-    let good = bench.fill("good.git", PLAIN);
-    let bad = bench.fill("bad.git", PLAIN);
+async fn each_inspection_is_reported_once_and_none_stops_the_others() {
+    let fixture = Fixture::new();
+    let good = fixture.fill("good.git", PLAIN);
+    let bad = fixture.fill("bad.git", PLAIN);
     fs::write(bad.path().join("HEAD"), "").unwrap();
     let pieces = (0..60).map(|number| piece(["good.git", "bad.git", "no.git", "../x"][number % 4])).collect();
     let watch = Arc::new(Watch::default());
-    let kept = Kept::new(60);
-    bench.store.inspect(pieces, Arc::clone(&watch), kept.clone()).await;
+    let recorder = Recorder::new(60);
+    fixture.store.inspect(pieces, Arc::clone(&watch), recorder.clone()).await;
     let mut bytes = 0;
-    for (number, seen) in kept.all().into_iter().enumerate() {
+    for (number, seen) in recorder.all().into_iter().enumerate() {
         match number % 4 {
             0 => {
                 assert_eq!(sha256(&seen), checksum(&good.show_ref().unwrap()));
@@ -110,21 +110,21 @@ async fn each_piece_is_reported_once_and_none_stops_the_others() {
         }
     }
     assert!(watch.bytes() >= bytes && bytes > 0);
-    assert_eq!(inspect(&bench.store, Vec::new()).await, []);
+    assert_eq!(inspect(&fixture.store, Vec::new()).await, []);
 }
 
 #[tokio::test]
-async fn reading_that_is_called_off_ends_as_such() {
-    let bench = Bench::with(|settings| {
+async fn cancelled_reading_is_reported_as_cancelled() {
+    let fixture = Fixture::with(|settings| {
         // It would take days.
         settings.bytes_per_second = NonZeroU64::new(1);
         settings.readers = NonZeroUsize::MIN;
     });
-    bench.fill("a.git", PLAIN);
+    fixture.fill("a.git", PLAIN);
     let watch = Arc::new(Watch::default());
-    let kept = Kept::new(5);
+    let recorder = Recorder::new(5);
     let pieces = vec![piece("a.git"); 5];
-    let reading = bench.store.inspect(pieces, Arc::clone(&watch), kept.clone());
+    let reading = fixture.store.inspect(pieces, Arc::clone(&watch), recorder.clone());
     let stop = async {
         while watch.bytes() == 0 {
             tokio::task::yield_now().await;
@@ -132,32 +132,32 @@ async fn reading_that_is_called_off_ends_as_such() {
         watch.cancel();
     };
     tokio::join!(reading, stop);
-    assert_eq!(kept.all(), vec![Err(ContentError::Cancelled); 5]);
+    assert_eq!(recorder.all(), vec![Err(ContentError::Cancelled); 5]);
 }
 
 #[tokio::test]
 async fn a_limit_of_bytes_is_kept() {
-    let bench = Bench::with(|settings| settings.bytes_per_second = NonZeroU64::new(200_000));
-    let repository = bench.create("a.git", PLAIN);
+    let fixture = Fixture::with(|settings| settings.bytes_per_second = NonZeroU64::new(200_000));
+    let repository = fixture.create("a.git", PLAIN);
     repository.import("main", 500, 1).unwrap();
     let begin = Instant::now();
-    let seen = bench.see("a.git").await;
+    let seen = fixture.see("a.git").await;
     assert_eq!(sha256(&seen), checksum(&repository.show_ref().unwrap()));
     let bytes = seen.unwrap().bytes_read;
-    // What may be made up for, and the last steps, are not waited for.
+    // Bytes that may be read later, and the last steps, are not waited for.
     let least = std::time::Duration::from_millis((bytes.saturating_sub(110_000)) / 200);
     assert!(bytes > 110_000 && begin.elapsed() >= least, "{bytes} bytes in {:?}", begin.elapsed());
 }
 
 #[test]
-fn reading_ends_when_nobody_waits_any_more() {
-    let bench = Bench::with(|settings| settings.bytes_per_second = NonZeroU64::new(1));
-    bench.fill("a.git", PLAIN);
+fn reading_ends_when_the_call_is_dropped() {
+    let fixture = Fixture::with(|settings| settings.bytes_per_second = NonZeroU64::new(1));
+    fixture.fill("a.git", PLAIN);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let watch = Arc::new(Watch::default());
-    let kept = Kept::new(1);
+    let recorder = Recorder::new(1);
     runtime.block_on(async {
-        let reading = bench.store.inspect(vec![piece("a.git")], Arc::clone(&watch), kept.clone());
+        let reading = fixture.store.inspect(vec![piece("a.git")], Arc::clone(&watch), recorder.clone());
         let begun = async {
             while watch.bytes() == 0 {
                 tokio::task::yield_now().await;
@@ -166,8 +166,8 @@ fn reading_ends_when_nobody_waits_any_more() {
         tokio::select! { () = reading => {}, () = begun => {} }
     });
     drop(runtime);
-    // The reader is the last to hold the sink, besides us.
-    while Arc::strong_count(&kept) > 1 {
+    // The reader holds the sink until it ends.
+    while Arc::strong_count(&recorder) > 1 {
         std::thread::yield_now();
     }
 }

@@ -1,4 +1,4 @@
-//! A store on a temporary folder, and a sink that keeps what it was told.
+//! A store on a temporary folder, and a sink that records its reports.
 
 use std::fs;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -19,11 +19,11 @@ pub(crate) const PLAIN: GitFormat = GitFormat { sha256: false, reftable: false }
 
 pub(crate) type Seen = Result<Observation, ContentError>;
 
-/// Keeps what was reported; panics when a piece is reported twice.
+/// Records reports; panics when an inspection is reported twice.
 #[derive(Debug)]
-pub(crate) struct Kept(Mutex<Vec<Option<Seen>>>);
+pub(crate) struct Recorder(Mutex<Vec<Option<Seen>>>);
 
-impl Kept {
+impl Recorder {
     pub(crate) fn new(pieces: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(vec![None; pieces])))
     }
@@ -34,21 +34,21 @@ impl Kept {
     }
 }
 
-impl InspectionSink for Kept {
+impl InspectionSink for Recorder {
     fn report(&self, index: usize, seen: Seen) {
         let before = self.0.lock().unwrap()[index].replace(seen);
-        assert_eq!(before, None, "piece {index} is reported once");
+        assert_eq!(before, None, "inspection {index} is reported once");
     }
 }
 
-/// A store on a folder, and what is around it.
-pub(crate) struct Bench {
+/// A store on a folder, and the folder around it.
+pub(crate) struct Fixture {
     pub(crate) outer: tempfile::TempDir,
     pub(crate) root: PathBuf,
     pub(crate) store: Arc<GitStore>,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -97,7 +97,7 @@ impl Bench {
         see(&self.store, path).await
     }
 
-    /// The reason for which the repository is unreadable.
+    /// Why the repository is unreadable.
     pub(crate) async fn unreadable(&self, path: &str) -> String {
         unreadable(self.see(path).await)
     }
@@ -135,12 +135,12 @@ pub(crate) async fn see(store: &GitStore, path: &str) -> Seen {
 }
 
 pub(crate) async fn inspect(store: &GitStore, pieces: Vec<Inspection>) -> Vec<Seen> {
-    let kept = Kept::new(pieces.len());
-    store.inspect(pieces, Arc::default(), kept.clone()).await;
-    kept.all()
+    let recorder = Recorder::new(pieces.len());
+    store.inspect(pieces, Arc::default(), recorder.clone()).await;
+    recorder.all()
 }
 
-/// The SHA-256 that must be seen of a repository of which `git show-ref --head` says this.
+/// The expected SHA-256 of a repository for which `git show-ref --head` prints this.
 pub(crate) fn checksum(lines: &str) -> [u8; 32] {
     let mut lines: Vec<_> = lines.lines().collect();
     lines.sort_unstable_by_key(|line| line.split_once(' ').unwrap().1);

@@ -16,13 +16,13 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXE
 
 type Open = fn(&Root, &str, Links) -> Result<OwnedFd, Errno>;
 
-/// Both ways, as they must agree.
+/// Both ways, which must agree.
 const WAYS: [(&str, Open); 2] = [
     ("kernel", |root, path, links| root.open_at(path, READ, links)),
     ("resolver", |root, path, links| Resolver::new(root.handle.as_fd(), path.as_bytes(), links).open(READ)),
 ];
 
-/// A storage with a file in it, beside a secret outside.
+/// A storage with a file in it, and a secret outside it.
 fn storage() -> (TempDir, PathBuf) {
     let outer = tempfile::tempdir().unwrap();
     fs::write(outer.path().join("secret"), "secret").unwrap();
@@ -47,7 +47,7 @@ fn this_machine_tests_both_ways() {
 }
 
 #[test]
-fn what_is_inside_opens_however_it_is_reached() {
+fn everything_inside_can_be_opened_through_links() {
     let (_outer, root) = storage();
     for (link, target) in [
         ("to_file", "file"),
@@ -158,7 +158,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Swaps two names for each other as fast as can be, while both ways read the one.
+/// Exchanges two names as fast as possible, while both ways read one of them.
 fn read_while_swapping(one: &str, other: &str, path: &str) {
     let (_outer, root_path) = storage();
     symlink("../secret", root_path.join("evil")).unwrap();
@@ -177,7 +177,7 @@ fn read_while_swapping(one: &str, other: &str, path: &str) {
         });
         for (way, open) in WAYS {
             let (mut good, mut refused) = (0, 0);
-            // Until both were met, and often.
+            // Until both have been seen, and often.
             while good < 200 || refused < 200 {
                 match open(&root, path, Links::Follow) {
                     Ok(opened) => {
