@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use crate::Context;
 use crate::auth::Caller;
-use crate::openapi::TokenRefusals;
 use crate::routing::{READ, get, resource};
+use crate::schema::TokenRefusals;
 
 /// The routes.
 pub(crate) fn configure(routes: &mut web::ServiceConfig) {

@@ -1,8 +1,5 @@
 //! `GET /api/openapi.json`: the document of the whole surface, made from the code.
 
-mod names;
-mod parts;
-
 use std::sync::LazyLock;
 
 use actix_web::{HttpResponse, web};
@@ -11,13 +8,9 @@ use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
 use crate::routing::{READ, get, resource};
-use crate::{data_management, findings, identity, jobs, monitoring, summary, sync};
+use crate::{data_management, findings, health, identity, jobs, metrics, summary, sync};
 
-pub(crate) use names::{FormatName, Identifier, KindName, ModelName, Positive, StateName};
-pub(crate) use parts::{
-    AdministratorRefusals, FilterParameters, JobPath, ModelPath, OwnFault, PageParameters, RecordPath,
-    TargetBody, TokenRefusals,
-};
+use crate::schema::InternalRefusal;
 
 /// The route.
 pub(crate) fn configure(routes: &mut web::ServiceConfig) {
@@ -34,7 +27,7 @@ pub fn openapi_json() -> String {
 /// Shows this document.
 #[utoipa::path(
     get, path = "/api/openapi.json", tag = "operation", security(()),
-    responses((status = 200, body = serde_json::Value, description = "This document."), OwnFault)
+    responses((status = 200, body = serde_json::Value, description = "This document."), InternalRefusal)
 )]
 async fn document() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(openapi_json())
@@ -60,10 +53,10 @@ async fn document() -> HttpResponse {
         jobs::show,
         jobs::cancel,
         document,
-        monitoring::health,
-        monitoring::liveness,
-        monitoring::readiness,
-        monitoring::metrics::metrics,
+        health::health,
+        health::liveness,
+        health::readiness,
+        metrics::metrics,
     ),
     security(("private_token" = []), ("bearer" = [])),
     modifiers(&Tokens, &OptionalBodies),

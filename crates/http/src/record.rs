@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use stocktake_domain::{Digest, Record, RecordKey, State, Timestamp};
 use utoipa::ToSchema;
 
-use crate::openapi::{Identifier, StateName};
+use crate::schema::{Identifier, StateName};
 
 /// A record, with the keys in the API's order.
 #[derive(Debug, Serialize, ToSchema)]

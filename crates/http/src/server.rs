@@ -12,7 +12,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 
 use crate::error::ApiError;
 use crate::{
-    Api, Context, data_management, findings, identity, jobs, monitoring, observe, openapi, summary, sync,
+    Api, Context, data_management, findings, health, identity, jobs, metrics, observe, openapi, summary, sync,
 };
 
 /// An idle connection is closed after this time; longer than that of common proxies, who then close first.
@@ -36,7 +36,7 @@ pub fn serve(api: Arc<Api>, listener: TcpListener, workers: usize) -> io::Result
 
 /// Serves `/metrics` alone on this listener, otherwise as [`serve`] does.
 pub fn serve_metrics(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
-    run(api, listener, 1, monitoring::metrics::configure)
+    run(api, listener, 1, metrics::configure)
 }
 
 fn run(api: Arc<Api>, listener: TcpListener, workers: usize, routes: Configure) -> io::Result<Server> {
@@ -81,11 +81,11 @@ fn configure(routes: &mut web::ServiceConfig) {
     sync::configure(routes);
     jobs::configure(routes);
     openapi::configure(routes);
-    monitoring::configure(routes);
+    health::configure(routes);
 }
 
 /// All routes.
 pub(crate) fn configure_with_metrics(routes: &mut web::ServiceConfig) {
     configure(routes);
-    monitoring::metrics::configure(routes);
+    metrics::configure(routes);
 }

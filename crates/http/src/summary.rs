@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::jobs::JobBody;
-use crate::openapi::AdministratorRefusals;
 use crate::record::{as_text, shown};
 use crate::routing::{READ, get, resource};
+use crate::schema::AdministratorRefusals;
 use crate::{Api, Context};
 
 /// Counts are kept for so many times as long as it took to make them, so that making them never takes more

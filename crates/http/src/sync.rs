@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use crate::Context;
 use crate::error::ApiError;
-use crate::openapi::{AdministratorRefusals, Identifier, ModelName};
 use crate::record::{IdentifierBody, shown};
 use crate::routing::{READ, get, resource};
+use crate::schema::{AdministratorRefusals, Identifier, ModelName};
 
 /// The route.
 pub(crate) fn configure(routes: &mut web::ServiceConfig) {

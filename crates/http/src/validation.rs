@@ -3,7 +3,7 @@
 
 use stocktake_domain::{KeyError, Model, RecordKey, Selection, State};
 
-use crate::error::{ApiError, BadParameter, Fault};
+use crate::error::{ApiError, BadParameter, ParamError};
 use crate::parameters::{Parameters, Raw};
 
 /// Checks the parameters of one request.
@@ -33,7 +33,7 @@ impl<'a> Checker<'a> {
     pub(crate) fn positive(&mut self, name: &'static str) -> Option<u64> {
         let text = self.text(name).filter(|text| !text.is_empty())?;
         if !RecordKey::looks_like_integer(text) {
-            self.bad.push((name, Fault::Type));
+            self.bad.push((name, ParamError::Type));
             return None;
         }
         let value = if text.starts_with('-') { 0 } else { text.parse().unwrap_or(u64::MAX) };
@@ -45,7 +45,7 @@ impl<'a> Checker<'a> {
         match self.parameters.get(name)? {
             Raw::Text(text) => Some(text),
             Raw::List(_) | Raw::Wrong => {
-                self.bad.push((name, Fault::Type));
+                self.bad.push((name, ParamError::Type));
                 None
             }
         }
@@ -60,14 +60,14 @@ impl<'a> Checker<'a> {
                 elements.filter(|element| !element.is_empty()).collect()
             }
             Some(Raw::Text(_) | Raw::Wrong) => {
-                self.bad.push(("identifiers", Fault::Type));
+                self.bad.push(("identifiers", ParamError::Type));
                 Vec::new()
             }
         }
     }
 
     /// Names a parameter that the caller itself found wrong.
-    pub(crate) fn refuse(&mut self, name: &'static str, fault: Fault) {
+    pub(crate) fn refuse(&mut self, name: &'static str, fault: ParamError) {
         self.bad.push((name, fault));
     }
 
@@ -81,7 +81,7 @@ impl<'a> Checker<'a> {
 
     fn value<T>(&mut self, name: &'static str, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            self.bad.push((name, Fault::Value));
+            self.bad.push((name, ParamError::Value));
         }
         value
     }
@@ -191,10 +191,10 @@ mod tests {
         assert_eq!(check("page=007"), (Some(7), vec![]));
         assert_eq!(check("page=99999999999999999999"), (Some(u64::MAX), vec![]));
         for text in ["page=0", "page=-1", "page=-99999999999999999999"] {
-            assert_eq!(check(text), (None, vec![("page", Fault::Value)]), "{text}");
+            assert_eq!(check(text), (None, vec![("page", ParamError::Value)]), "{text}");
         }
         for text in ["page=abc", "page=1.5", "page=+1", "page=%FF", "page[]=1", "page=0x1"] {
-            assert_eq!(check(text), (None, vec![("page", Fault::Type)]), "{text}");
+            assert_eq!(check(text), (None, vec![("page", ParamError::Type)]), "{text}");
         }
     }
 }

@@ -9,10 +9,10 @@ use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
 use super::segment;
 use crate::Context;
 use crate::cursor::Cursor;
-use crate::error::{ApiError, ErrorBody, ErrorText, Fault};
-use crate::openapi::{AdministratorRefusals, FilterParameters, ModelPath, PageParameters};
+use crate::error::{ApiError, ErrorBody, ErrorText, ParamError};
 use crate::parameters::Parameters;
 use crate::record::RecordBody;
+use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, PageParameters};
 use crate::validation::{Checker, Target};
 
 const DEFAULT_PER_PAGE: u64 = 20;
@@ -112,7 +112,7 @@ fn cursor(checker: &mut Checker<'_>) -> Option<Cursor> {
     let text = checker.text("cursor").filter(|text| !text.is_empty())?;
     let cursor = Cursor::decode(text);
     if cursor.is_none() {
-        checker.refuse("cursor", Fault::Type);
+        checker.refuse("cursor", ParamError::Type);
     }
     cursor
 }

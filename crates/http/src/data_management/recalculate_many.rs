@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::body;
 use crate::error::{ApiError, ErrorBody, ErrorText, MessageBody};
 use crate::observe::LoggedCause;
-use crate::openapi::{AdministratorRefusals, FilterParameters, ModelPath, TargetBody};
+use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, TargetBody};
 use crate::validation::{Checker, Target};
 
 /// Whether the job was enqueued.

@@ -7,8 +7,8 @@ use stocktake_domain::State;
 use super::named_record;
 use crate::Context;
 use crate::error::{ApiError, ErrorBody};
-use crate::openapi::{AdministratorRefusals, RecordPath};
 use crate::record::RecordBody;
+use crate::schema::{AdministratorRefusals, RecordPath};
 
 /// Recalculates one record's checksum now.
 #[utoipa::path(

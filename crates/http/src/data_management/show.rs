@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::named_record;
 use crate::Context;
 use crate::error::{ApiError, ErrorBody};
-use crate::openapi::{AdministratorRefusals, RecordPath};
 use crate::record::RecordBody;
+use crate::schema::{AdministratorRefusals, RecordPath};
 
 /// Shows one record.
 #[utoipa::path(

@@ -4,8 +4,8 @@ use serde::Serialize;
 use stocktake_domain::{Digest, Failure, FailureKind, Record, State, Timestamp};
 use utoipa::ToSchema;
 
-use crate::openapi::{Identifier, KindName, ModelName, StateName};
 use crate::record::{IdentifierBody, shown, state_name};
+use crate::schema::{FailureKindName, Identifier, ModelName, StateName};
 
 /// The columns of CSV, which are the fields of [`FindingBody`] in their order.
 const COLUMNS: [&str; 16] = [
@@ -39,7 +39,7 @@ pub(super) struct FindingBody<'a> {
     record_identifier: IdentifierBody<'a>,
     /// The kind of failure; null if the record is not failed.
     #[serde(serialize_with = "shown")]
-    #[schema(value_type = Option<KindName>, required)]
+    #[schema(value_type = Option<FailureKindName>, required)]
     kind: Option<FailureKind>,
     /// What went wrong.
     #[schema(required, max_length = 255)]

@@ -4,12 +4,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use stocktake_domain::JobId;
 use utoipa::IntoParams;
 
-use super::JobBody;
+use super::item::JobBody;
 use crate::Context;
 use crate::error::{ApiError, ErrorBody};
 use crate::links::Links;
-use crate::openapi::{AdministratorRefusals, Positive};
 use crate::parameters::Parameters;
+use crate::schema::{AdministratorRefusals, Positive};
 use crate::validation::Checker;
 
 const DEFAULT_PER_PAGE: u64 = 20;
@@ -65,4 +65,31 @@ pub(super) async fn list(
         }
     }
     Ok(answer.json(jobs.iter().map(JobBody::from).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use mockall::predicate::eq;
+    use stocktake_domain::JobId;
+
+    use crate::jobs::item::tests::job;
+    use crate::testing::Mocks;
+
+    #[actix_web::test]
+    async fn jobs_are_paged_newest_first() {
+        let mut mocks = Mocks::default();
+        let list = mocks.jobs.expect_list().with(eq(Some(JobId(10))), eq(3));
+        list.times(1).returning(|_, _| Ok(vec![job(9), job(7), job(6)]));
+        let answer = mocks.get("/api/v1/jobs?per_page=2&before=10").await;
+        let ids: Vec<_> = answer.json().as_array().unwrap().iter().map(|job| job["id"].clone()).collect();
+        assert_eq!(ids, [9, 7]);
+        let link = "<https://stock.test/api/v1/jobs?before=7&per_page=2>; rel=\"next\"";
+        assert_eq!(answer.header("Link"), Some(link));
+
+        let mut mocks = Mocks::default();
+        mocks.jobs.expect_list().with(eq(None), eq(21)).returning(|_, _| Ok(vec![job(1)]));
+        assert_eq!(mocks.get("/api/v1/jobs").await.header("Link"), None);
+        let wrong = Mocks::default().get("/api/v1/jobs?per_page=0&before=x").await;
+        wrong.is(400, r#"{"error":"before is invalid, per_page does not have a valid value"}"#);
+    }
 }

@@ -7,7 +7,7 @@ use stocktake_domain::ports::{Page, PageStart};
 use super::{ListQuery, with_records};
 use crate::Context;
 use crate::cursor::Cursor;
-use crate::error::{ApiError, Fault};
+use crate::error::{ApiError, ParamError};
 use crate::links::Links;
 
 /// The page the cursor leads to, with the cursors of its neighbours.
@@ -51,7 +51,7 @@ async fn check_shape(
     if shown || context.api.catalogue.knows_shape(query.target.model, key).await? {
         return Ok(());
     }
-    Err(ApiError::Parameters(vec![("cursor", Fault::Type)]))
+    Err(ApiError::Parameters(vec![("cursor", ParamError::Type)]))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::error::{ErrorBody, MessageBody};
 /// The answer to a fault of our own.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
-pub(crate) enum OwnFault {
+pub(crate) enum InternalRefusal {
     /// A fault of our own; the log holds its cause under the request's id.
     #[response(status = 500)]
     Internal(MessageBody),

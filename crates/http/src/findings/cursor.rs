@@ -11,14 +11,14 @@ const VERSION: &str = "f1 ";
 
 /// A place in the list of all findings: right behind a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FindingsCursor {
     /// The record's model.
     pub(super) model: Model,
     /// The record's key.
     pub(super) key: RecordKey,
 }
 
-impl Place {
+impl FindingsCursor {
     /// The text to hand out.
     pub(super) fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(format!("{VERSION}{} {}", self.model, cursor::joined(&self.key)))
@@ -42,10 +42,10 @@ mod tests {
     fn decodes_back_and_is_url_safe() {
         for model in Model::ALL {
             for key in [key(&[i64::MIN]), key(&[5, 100])] {
-                let place = Place { model, key };
+                let place = FindingsCursor { model, key };
                 let text = place.encode();
                 assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
-                assert_eq!(Place::decode(&text), Some(place));
+                assert_eq!(FindingsCursor::decode(&text), Some(place));
             }
         }
     }
@@ -53,13 +53,13 @@ mod tests {
     #[test]
     fn foreign_texts_are_no_places() {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        assert!(Place::decode(&encode("f1 uploads 5")).is_some());
+        assert!(FindingsCursor::decode(&encode("f1 uploads 5")).is_some());
         for text in ["", "f1 uploads", "f1 uploads ", "f1 upload 5", "f2 uploads 5", "f1 uploads five", "1n5"]
         {
-            assert_eq!(Place::decode(&encode(text)), None, "{text}");
+            assert_eq!(FindingsCursor::decode(&encode(text)), None, "{text}");
         }
         for text in ["", "!", &Cursor::After(key(&[5])).encode()] {
-            assert_eq!(Place::decode(text), None, "{text}");
+            assert_eq!(FindingsCursor::decode(text), None, "{text}");
         }
     }
 }

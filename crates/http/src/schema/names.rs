@@ -38,15 +38,15 @@ impl ToSchema for StateName {
 }
 
 /// A kind of failure.
-pub(crate) struct KindName;
+pub(crate) struct FailureKindName;
 
-impl PartialSchema for KindName {
+impl PartialSchema for FailureKindName {
     fn schema() -> RefOr<Schema> {
         one_of(&FailureKind::ALL.map(FailureKind::name))
     }
 }
 
-impl ToSchema for KindName {
+impl ToSchema for FailureKindName {
     fn name() -> Cow<'static, str> {
         "FailureKind".into()
     }

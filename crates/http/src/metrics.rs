@@ -10,8 +10,8 @@ use stocktake_domain::{FailureKind, Model, State, Timestamp};
 use crate::Context;
 use crate::error::ApiError;
 use crate::observe::LoggedCause;
-use crate::openapi::OwnFault;
 use crate::routing::{READ, get, resource};
+use crate::schema::InternalRefusal;
 use crate::summary::{Snapshot, in_state, of_kind};
 
 /// The version of the text format is part of its type.
@@ -27,7 +27,7 @@ pub(crate) fn configure(routes: &mut web::ServiceConfig) {
     get, path = "/metrics", tag = "monitoring", security(()),
     responses(
         (status = 200, body = String, content_type = "text/plain", description = "Prometheus text."),
-        OwnFault,
+        InternalRefusal,
     )
 )]
 pub(crate) async fn metrics(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {

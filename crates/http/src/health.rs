@@ -1,0 +1,112 @@
+//! Health checks, without a token: `GET /-/health` and `GET /-/liveness` answer 200 while the process lives,
+//! `GET /-/readiness` only while the database answers and its schema is current.
+
+use actix_web::http::header;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Context;
+use crate::error::ApiError;
+use crate::observe::LoggedCause;
+use crate::routing::{READ, get, resource};
+use crate::schema::InternalRefusal;
+
+/// When to ask again, in seconds.
+const RETRY_SECONDS: u32 = 5;
+
+/// The routes.
+pub(crate) fn configure(routes: &mut web::ServiceConfig) {
+    routes
+        .service(resource("/-/health", READ).route(get().to(health)))
+        .service(resource("/-/liveness", READ).route(get().to(liveness)))
+        .service(resource("/-/readiness", READ).route(get().to(readiness)));
+}
+
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(crate) struct HealthBody {
+    /// `ok` or `failed`.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl HealthBody {
+    const OK: Self = Self { status: "ok", message: None };
+}
+
+/// Confirms that the process lives.
+#[utoipa::path(
+    get, path = "/-/health", tag = "monitoring", security(()),
+    responses((status = 200, body = HealthBody, description = "It lives."), InternalRefusal)
+)]
+async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(HealthBody::OK)
+}
+
+/// Confirms that the process lives.
+#[utoipa::path(
+    get, path = "/-/liveness", tag = "monitoring", security(()),
+    responses((status = 200, body = HealthBody, description = "It lives."), InternalRefusal)
+)]
+async fn liveness() -> HttpResponse {
+    HttpResponse::Ok().json(HealthBody::OK)
+}
+
+/// Reports whether the service can serve.
+#[utoipa::path(
+    get, path = "/-/readiness", tag = "monitoring", security(()),
+    responses(
+        (status = 200, body = HealthBody, description = "The database answers and its schema is current."),
+        (status = 503, body = HealthBody, description = "It cannot serve, and why.",
+         headers(("Retry-After" = u32, description = "Seconds to wait."))),
+        InternalRefusal,
+    )
+)]
+async fn readiness(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+    let Err(error) = context.api.catalogue.check().await else {
+        return HttpResponse::Ok().json(HealthBody::OK);
+    };
+    let message = Some(error.to_string());
+    request.extensions_mut().insert(LoggedCause(ApiError::from(error).chain()));
+    HttpResponse::ServiceUnavailable()
+        .insert_header((header::RETRY_AFTER, RETRY_SECONDS))
+        .json(HealthBody { status: "failed", message })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use stocktake_domain::ports::StoreError;
+
+    use crate::testing::{Answer, Mocks, send, unavailable};
+
+    #[actix_web::test]
+    async fn neither_needs_a_token_or_the_database() {
+        for uri in ["/-/health", "/-/liveness"] {
+            send(&Mocks::default().context(), TestRequest::get().uri(uri))
+                .await
+                .is(200, r#"{"status":"ok"}"#);
+        }
+    }
+
+    async fn answer(outcome: Result<(), StoreError>) -> Answer {
+        let mut mocks = Mocks::default();
+        mocks.catalogue.expect_check().return_once(|| outcome);
+        send(&mocks.context(), TestRequest::get().uri("/-/readiness")).await
+    }
+
+    #[actix_web::test]
+    async fn tells_why_it_cannot_serve() {
+        answer(Ok(())).await.is(200, r#"{"status":"ok"}"#);
+        let away = answer(Err(unavailable())).await;
+        away.is(503, r#"{"status":"failed","message":"the database is unreachable"}"#);
+        assert_eq!(away.header("Retry-After"), Some("5"));
+        let old = answer(Err(StoreError::Schema("2 migrations are missing".to_owned()))).await;
+        assert!(old.body.contains("the database schema is not current: 2 migrations are missing"));
+    }
+}
