@@ -124,11 +124,13 @@ impl Query {
         let mut checker = Checker::new(&parameters);
         let model = checker.choice("model_name", |name| name.parse().ok());
         let state = checker.choice("checksum_state", |name| name.parse().ok()).unwrap_or(State::Failed);
-        let mismatched = checker.choice("mismatched", |text| text.parse().ok()).unwrap_or(false);
+        let flag = |text: &str| text.parse().ok();
+        // The parameter's name of before is still accepted.
+        let mismatched = checker.choice("mismatched", flag).or_else(|| checker.choice("differing", flag));
         let format = checker.choice("format", format).unwrap_or_default();
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
         let cursor = cursor(&mut checker, model);
-        let filter = if mismatched { RecordFilter::Mismatched } else { RecordFilter::InState(state) };
+        let filter = if mismatched.unwrap_or(false) { RecordFilter::Mismatched } else { RecordFilter::InState(state) };
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))
     }
@@ -272,6 +274,7 @@ mod tests {
         let twos = all.chunks(2).map(<[_]>::to_vec).collect::<Vec<_>>();
         assert_eq!(walk("per_page=2", failed).await, twos);
         assert_eq!(walk("per_page=2&mismatched=true", State::Pending).await, twos);
+        assert_eq!(walk("per_page=2&differing=true", State::Pending).await, twos);
         assert_eq!(walk("per_page=3", failed).await, [all[..3].to_vec(), all[3..].to_vec()]);
     }
 
