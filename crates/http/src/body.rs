@@ -15,16 +15,16 @@ use crate::parameters::Parameters;
 /// How long a whole body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// So many bytes of a body that is too large are read and thrown away, so that its sender, who reads only when
-/// it has sent everything, gets the answer instead of a closed connection.
+/// This many bytes of a body that is too large are read and dropped, so that its sender, which reads only when it has
+/// sent everything, gets the answer instead of a closed connection.
 const DRAINED_BYTES: usize = 64 << 20;
 
-/// What the content type says a body is.
-enum Form {
+/// What a body is, by its content type.
+enum BodyFormat {
     Json,
     UrlEncoded,
     Multipart { boundary: String },
-    Unsaid,
+    Unspecified,
 }
 
 /// The parameters of the body, and those of the query string that the body does not name.
@@ -39,7 +39,7 @@ pub(crate) async fn parameters(
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(query);
     }
-    Ok(parse(&form(request)?, &body)?.or(query))
+    Ok(parse(&format(request)?, body).await?.or(query))
 }
 
 async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Vec<u8>, ApiError> {
@@ -58,17 +58,17 @@ async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Vec<u8>, Ap
     if size > max_bytes { Err(ApiError::BodyTooLarge) } else { Ok(body) }
 }
 
-fn form(request: &HttpRequest) -> Result<Form, ApiError> {
-    let Some(value) = request.headers().get(header::CONTENT_TYPE) else { return Ok(Form::Unsaid) };
+fn format(request: &HttpRequest) -> Result<BodyFormat, ApiError> {
+    let Some(value) = request.headers().get(header::CONTENT_TYPE) else { return Ok(BodyFormat::Unspecified) };
     let text = String::from_utf8_lossy(value.as_bytes());
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "" => Ok(Form::Unsaid),
-        "application/x-www-form-urlencoded" => Ok(Form::UrlEncoded),
-        "multipart/form-data" => {
-            multipart::boundary(&text).map(|boundary| Form::Multipart { boundary }).ok_or_else(bad_multipart)
-        }
-        json if json == "application/json" || json.ends_with("+json") => Ok(Form::Json),
+        "" => Ok(BodyFormat::Unspecified),
+        "application/x-www-form-urlencoded" => Ok(BodyFormat::UrlEncoded),
+        "multipart/form-data" => multipart::boundary(&text)
+            .map(|boundary| BodyFormat::Multipart { boundary })
+            .ok_or_else(bad_multipart),
+        json if json == "application/json" || json.ends_with("+json") => Ok(BodyFormat::Json),
         _ => Err(ApiError::ContentType(essence)),
     }
 }
@@ -77,13 +77,15 @@ fn bad_multipart() -> ApiError {
     ApiError::BadRequest("the body is not a valid multipart form".to_owned())
 }
 
-fn parse(form: &Form, body: &[u8]) -> Result<Parameters, ApiError> {
+async fn parse(format: &BodyFormat, body: Vec<u8>) -> Result<Parameters, ApiError> {
     let looks_like_json = body.trim_ascii_start().starts_with(b"{");
-    match form {
-        Form::UrlEncoded => Ok(Parameters::from_urlencoded(body.trim_ascii_end())),
-        Form::Unsaid if !looks_like_json => Ok(Parameters::from_urlencoded(body.trim_ascii_end())),
-        Form::Multipart { boundary } => multipart::parse(boundary, body).ok_or_else(bad_multipart),
-        Form::Json | Form::Unsaid => match serde_json::from_slice(body) {
+    match format {
+        BodyFormat::UrlEncoded => Ok(Parameters::from_urlencoded(body.trim_ascii_end())),
+        BodyFormat::Unspecified if !looks_like_json => Ok(Parameters::from_urlencoded(body.trim_ascii_end())),
+        BodyFormat::Multipart { boundary } => {
+            multipart::parse(boundary, body.into()).await.ok_or_else(bad_multipart)
+        }
+        BodyFormat::Json | BodyFormat::Unspecified => match serde_json::from_slice(&body) {
             Ok(Value::Object(object)) => Ok(Parameters::from_json(object)),
             Ok(_) => Err(ApiError::BadRequest("the JSON body is not an object".to_owned())),
             Err(error) => Err(ApiError::BadRequest(format!("the body is not valid JSON: {error}"))),
