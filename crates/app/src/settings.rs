@@ -16,6 +16,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Location, Model};
+use stocktake_http::Network;
 use stocktake_source_gitlab::GitlabAuthoritySettings;
 
 pub(crate) use gitlab::Gitlab;
@@ -26,8 +27,8 @@ pub(crate) use storages::{Content, Storage};
 use layers::{Sources, Table};
 use reader::Reader;
 use values::{
-    address, boolean, bytes, duration, filled_text, list, optional_address, optional_base_url, parsed,
-    positive, text, whole,
+    address, boolean, bytes, duration, filled_text, list, networks, optional_address, optional_base_url,
+    parsed, positive, text, whole,
 };
 
 /// What is wrong with the configuration, in one sentence.
@@ -63,6 +64,7 @@ pub(crate) struct Database {
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) external_url: Option<String>,
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) workers: usize,
     pub(crate) offset_limit: u64,
     pub(crate) recalculation_deadline: Duration,
@@ -171,6 +173,7 @@ fn http(reader: &mut Reader<'_>) -> Result<Http, SettingsError> {
     Ok(Http {
         listen: reader.get("http.listen", address)?,
         external_url: reader.get("http.external_url", optional_base_url)?,
+        trusted_proxies: reader.get("http.trusted_proxies", networks)?,
         workers: reader.get("http.workers", whole(0, 1_024))?,
         offset_limit: reader.get("http.offset_limit", whole(0, u64::from(u32::MAX)))?,
         recalculation_deadline: reader.get("http.recalculation_deadline", duration(Duration::ZERO))?,

@@ -5,13 +5,13 @@ mod recalculate_many;
 mod recalculate_one;
 mod show;
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 use stocktake_domain::{Model, RecordKey};
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
-use crate::routing::{READ, get, resource};
+use crate::routing::Endpoint;
 use crate::validation::Checker;
 
 pub(crate) use list::__path_list;
@@ -19,22 +19,18 @@ pub(crate) use recalculate_many::__path_recalculate_many;
 pub(crate) use recalculate_one::__path_recalculate_one;
 pub(crate) use show::__path_show;
 
-/// The routes.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    // `checksum` is also the text of an (impossible) record identifier, so that it can be read like one.
-    let scope = web::scope("/api/v4/admin/data_management")
-        .service(resource("/{model_name}", READ).route(get().to(list::list)))
-        .service(
-            resource("/{model_name}/checksum", "GET, HEAD, OPTIONS, PUT")
-                .route(web::put().to(recalculate_many::recalculate_many))
-                .route(get().to(show::show)),
-        )
-        .service(resource("/{model_name}/{record_identifier}", READ).route(get().to(show::show)))
-        .service(
-            resource("/{model_name}/{record_identifier}/checksum", "OPTIONS, PUT")
-                .route(web::put().to(recalculate_one::recalculate_one)),
-        );
-    routes.service(scope);
+/// The endpoints.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at("/api/v4/admin/data_management/{model_name}").get(list::list),
+        // `checksum` is also the text of an (impossible) record identifier, so that it can be read like one.
+        Endpoint::at("/api/v4/admin/data_management/{model_name}/checksum")
+            .get(show::show)
+            .put(recalculate_many::recalculate_many),
+        Endpoint::at("/api/v4/admin/data_management/{model_name}/{record_identifier}").get(show::show),
+        Endpoint::at("/api/v4/admin/data_management/{model_name}/{record_identifier}/checksum")
+            .put(recalculate_one::recalculate_one),
+    ]
 }
 
 /// The model and the record that a path names, and the record's identifier as it was sent.

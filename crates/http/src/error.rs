@@ -52,7 +52,7 @@ pub(crate) enum ApiError {
     NoRoute,
     /// The route does not know the method; the text lists those it knows.
     #[error("method not allowed")]
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(String),
     /// The page lies too deep for offset pagination.
     #[error("offset beyond {limit}")]
     OffsetLimit {
@@ -78,7 +78,7 @@ pub(crate) enum ApiError {
     },
     /// The database cannot be reached, or is not ours to use yet.
     #[error("the store is unavailable")]
-    Unavailable(#[source] StoreError),
+    Unavailable(#[source] Arc<StoreError>),
     /// Whoever knows the token cannot be asked.
     #[error(transparent)]
     Authority(Arc<AuthorityError>),
@@ -103,7 +103,13 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match error {
+        Arc::new(error).into()
+    }
+}
+
+impl From<Arc<StoreError>> for ApiError {
+    fn from(error: Arc<StoreError>) -> Self {
+        match *error {
             StoreError::Unavailable(_) | StoreError::Schema(_) => Self::Unavailable(error),
             StoreError::Internal(_) => Self::Internal(Box::new(error)),
         }

@@ -10,20 +10,22 @@ use stocktake_domain::{Model, Record, RecordKey, Selection, State};
 use utoipa::IntoParams;
 
 use crate::Context;
+use crate::auth::Reader;
 use crate::error::{ApiError, ErrorBody, ParamError};
 use crate::links::Links;
 use crate::parameters::Parameters;
-use crate::routing::{READ, get, resource};
+use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, FormatName, ModelName, Positive, StateName};
+use crate::steps::step;
 use crate::validation::Checker;
 use cursor::FindingsCursor;
 use finding::FindingBody;
 
 pub use finding::{csv_header, csv_line, json};
 
-/// The route.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    routes.service(resource("/api/v1/findings", READ).route(get().to(findings)));
+/// The endpoint.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/api/v1/findings").get(findings)]
 }
 
 const DEFAULT_PER_PAGE: u64 = 100;
@@ -92,10 +94,15 @@ struct Query {
         AdministratorRefusals,
     )
 )]
-async fn findings(context: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+async fn findings(
+    _: Reader,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     let query = Query::read(&request)?;
     // One more than shown tells whether there is another page.
-    let mut records = query.records(&*context.api.catalogue, query.per_page.saturating_add(1)).await?;
+    let mut records =
+        step("findings", query.records(&*context.api.catalogue, query.per_page.saturating_add(1))).await?;
     let shown = usize::try_from(query.per_page).unwrap_or(usize::MAX);
     let has_next = records.len() > shown;
     records.truncate(shown);
@@ -130,7 +137,8 @@ impl Query {
         let format = checker.choice("format", format).unwrap_or_default();
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
         let cursor = cursor(&mut checker, model);
-        let filter = if mismatched.unwrap_or(false) { RecordFilter::Mismatched } else { RecordFilter::InState(state) };
+        let filter =
+            if mismatched.unwrap_or(false) { RecordFilter::Mismatched } else { RecordFilter::InState(state) };
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))
     }

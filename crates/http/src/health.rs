@@ -7,20 +7,23 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Context;
+use crate::auth::Public;
 use crate::error::ApiError;
-use crate::observe::LoggedCause;
-use crate::routing::{READ, get, resource};
+use crate::middleware::LoggedCause;
+use crate::routing::Endpoint;
 use crate::schema::InternalRefusal;
+use crate::steps::step;
 
 /// When to ask again, in seconds.
 const RETRY_SECONDS: u32 = 5;
 
-/// The routes.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    routes
-        .service(resource("/-/health", READ).route(get().to(health)))
-        .service(resource("/-/liveness", READ).route(get().to(liveness)))
-        .service(resource("/-/readiness", READ).route(get().to(readiness)));
+/// The endpoints.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at("/-/health").get(health),
+        Endpoint::at("/-/liveness").get(liveness),
+        Endpoint::at("/-/readiness").get(readiness),
+    ]
 }
 
 /// How the service is.
@@ -44,7 +47,7 @@ impl HealthBody {
     get, path = "/-/health", tag = "monitoring", security(()),
     responses((status = 200, body = HealthBody, description = "It lives."), InternalRefusal)
 )]
-async fn health() -> HttpResponse {
+async fn health(_: Public) -> HttpResponse {
     HttpResponse::Ok().json(HealthBody::OK)
 }
 
@@ -53,7 +56,7 @@ async fn health() -> HttpResponse {
     get, path = "/-/liveness", tag = "monitoring", security(()),
     responses((status = 200, body = HealthBody, description = "It lives."), InternalRefusal)
 )]
-async fn liveness() -> HttpResponse {
+async fn liveness(_: Public) -> HttpResponse {
     HttpResponse::Ok().json(HealthBody::OK)
 }
 
@@ -67,8 +70,8 @@ async fn liveness() -> HttpResponse {
         InternalRefusal,
     )
 )]
-async fn readiness(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
-    let Err(error) = context.api.catalogue.check().await else {
+async fn readiness(_: Public, context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+    let Err(error) = step("catalogue.check", context.api.catalogue.check()).await else {
         return HttpResponse::Ok().json(HealthBody::OK);
     };
     let message = Some(error.to_string());

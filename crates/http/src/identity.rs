@@ -5,15 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Context;
-use crate::auth::Caller;
-use crate::routing::{READ, get, resource};
+use crate::auth::ApiToken;
+use crate::routing::Endpoint;
 use crate::schema::TokenRefusals;
 
-/// The routes.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    routes
-        .service(resource("/api/v4/version", READ).route(get().to(version)))
-        .service(resource("/api/v4/user", READ).route(get().to(user)));
+/// The endpoints.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/api/v4/version").get(version), Endpoint::at("/api/v4/user").get(user)]
 }
 
 /// The program's version.
@@ -32,7 +30,7 @@ pub(crate) struct VersionBody<'a> {
     get, path = "/api/v4/version", tag = "identity",
     responses((status = 200, body = VersionBody, description = "The version."), TokenRefusals)
 )]
-async fn version(context: web::Data<Context>) -> HttpResponse {
+async fn version(_: ApiToken, context: web::Data<Context>) -> HttpResponse {
     let settings = &context.api.settings;
     HttpResponse::Ok().json(VersionBody { version: &settings.version, revision: &settings.revision })
 }
@@ -56,8 +54,7 @@ pub(crate) struct UserBody<'a> {
     get, path = "/api/v4/user", tag = "identity",
     responses((status = 200, body = UserBody, description = "The owner."), TokenRefusals)
 )]
-async fn user(caller: web::ReqData<Caller>) -> HttpResponse {
-    let identity = &caller.0;
+async fn user(ApiToken(identity): ApiToken) -> HttpResponse {
     HttpResponse::Ok().json(UserBody {
         id: identity.id,
         username: &identity.username,

@@ -1,11 +1,24 @@
-//! The HTTP surface of Stocktake on actix-web: the Data management API, its own endpoints beside it, and what
-//! operating it needs. It knows the domain and its ports only.
+//! The HTTP surface of Stocktake on actix-web: the Data management API, endpoints of its own, and those that operating
+//! it needs. It knows the domain and its ports only.
 //!
-//! One request goes through `observe` (its id, its log line, its metrics), then through the `auth` gate,
-//! then to its endpoint, each of which has a file of its own with its parameters, its answer and its tests.
+//! # How a request travels
+//!
+//! 1. [`server`] reads its head and gives it to [`middleware`], which answers for everything around it: its id, its
+//!    span, the headers of every answer, its log line, its metrics, and an answer even if the endpoint panics.
+//! 2. [`client`] finds out whose address it came from, believing the headers of trusted proxies alone.
+//! 3. [`routing`] finds its endpoint, and has the role checked that the handler names as its first argument ([`auth`]):
+//!    the token is looked up, then its scope and its owner's rank are compared with the role. Nothing else of the
+//!    request was looked at yet; without the role it ends here, and a path without an endpoint ends here as well.
+//! 4. The endpoint, which has a file of its own with its request, its answer and its tests, reads the parameters
+//!    ([`parameters`], [`body`]) and checks them all ([`validation`]), asks the ports of the domain ([`steps`]), and writes the answer
+//!    ([`record`], [`links`]).
+//! 5. What went wrong on the way is an [`error`], which one table turns into an answer.
+//!
+//! [`openapi`] collects the descriptions of all endpoints; what several of them share is in [`schema`].
 
 mod auth;
 mod body;
+mod client;
 mod cursor;
 mod data_management;
 mod error;
@@ -15,13 +28,14 @@ mod identity;
 mod jobs;
 mod links;
 mod metrics;
-mod observe;
+mod middleware;
 mod openapi;
 mod parameters;
 mod record;
 mod routing;
 mod schema;
 mod server;
+mod steps;
 mod summary;
 mod sync;
 #[cfg(test)]
@@ -29,15 +43,17 @@ mod testing;
 mod validation;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use stocktake_domain::Clock;
 use stocktake_domain::ports::{Authority, Catalogue, Jobs, Queue, Recalculation, SyncState, Tokens};
 
+pub use client::{Network, NotANetwork};
 pub use openapi::openapi_json;
 pub use server::{serve, serve_metrics};
 
-/// What the HTTP surface is built of.
+/// The ports and settings that the HTTP surface is built of.
 #[derive(Clone)]
 pub struct Api {
     /// The records.
@@ -50,31 +66,34 @@ pub struct Api {
     pub sync_state: Arc<dyn SyncState>,
     /// Our own access tokens.
     pub tokens: Arc<dyn Tokens>,
-    /// Somebody else whose tokens count here as well.
+    /// Whose tokens count besides our own.
     pub authority: Option<Arc<dyn Authority>>,
     /// Recalculates one record while its caller waits.
     pub recalculation: Arc<dyn Recalculation>,
-    /// Tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What can be set.
+    /// The settings.
     pub settings: HttpSettings,
     /// Renders what the process recorded with the `metrics` crate, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
-/// What can be set of the HTTP surface.
+/// The settings of the HTTP surface.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// What `Link` URLs begin with, for example `https://stocktake.example.com`; `None`: the request's own
-    /// scheme and host.
+    /// scheme and host, or those that a trusted proxy names.
     pub external_url: Option<String>,
+    /// The proxies that are believed when they say whose request they forward (`Forwarded`, `X-Forwarded-For`, `-Proto`
+    /// and `-Host`).
+    pub trusted_proxies: Vec<Network>,
     /// The largest page × `per_page` of offset pagination.
     pub offset_limit: u64,
     /// How long a recalculation of one record keeps its caller waiting.
     pub recalculation_deadline: Duration,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
-    /// How many wrong tokens one address may send in a minute before it is refused; 0: any number.
+    /// How many wrong tokens one address may send in a minute before further ones are refused with 429; 0: any number.
     pub wrong_tokens_per_minute: u32,
     /// The program's version.
     pub version: String,
@@ -87,13 +106,16 @@ pub struct HttpSettings {
 /// What all requests of a server share.
 struct Context {
     api: Arc<Api>,
-    gate: auth::Gate,
+    auth: auth::Authenticator,
     summary: summary::SummaryCache,
+    /// Whether the warning about headers of a proxy that is not trusted was given.
+    has_warned_of_proxy: AtomicBool,
 }
 
 impl Context {
     fn new(api: Arc<Api>) -> Self {
-        let gate = auth::Gate::new(api.settings.wrong_tokens_per_minute);
-        Self { api, gate, summary: summary::SummaryCache::default() }
+        let auth = auth::Authenticator::new(api.settings.wrong_tokens_per_minute);
+        let (summary, has_warned_of_proxy) = (summary::SummaryCache::default(), AtomicBool::new(false));
+        Self { api, auth, summary, has_warned_of_proxy }
     }
 }

@@ -1,10 +1,11 @@
 //! The `Link` header and the URLs in it.
 
-use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::http::uri::Authority;
+use actix_web::{HttpMessage as _, HttpRequest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::client::{Client, is_host};
 use crate::parameters::pairs;
 
 /// All but what RFC 3986 calls unreserved is encoded, so that no value can end the URL or the header.
@@ -19,7 +20,7 @@ pub(crate) struct Links<'a> {
 
 impl<'a> Links<'a> {
     /// Links to other pages of what this request asked for. Their URLs begin with `external_url` where it is
-    /// given, else with the scheme and host of the request itself; headers of proxies are not trusted.
+    /// given, else with the scheme and host that a trusted proxy names, else with those of the request itself.
     pub(crate) fn new(request: &'a HttpRequest, external_url: Option<&'a str>) -> Self {
         Self { request, external_url, header: String::new() }
     }
@@ -45,8 +46,12 @@ impl<'a> Links<'a> {
         if let Some(url) = self.external_url {
             self.header.push_str(url.trim_end_matches('/'));
         } else {
-            self.header.push_str("http://");
-            self.header.push_str(host(self.request));
+            let extensions = self.request.extensions();
+            let client = extensions.get::<Client>();
+            self.header.push_str(client.and_then(|client| client.scheme).unwrap_or("http"));
+            self.header.push_str("://");
+            let host_of_proxy = client.and_then(|client| client.host.as_deref());
+            self.header.push_str(host_of_proxy.unwrap_or_else(|| host(self.request)));
         }
         // The paths of lists hold names of ours only, so that they are fit for a URL as they were sent.
         self.header.push_str(self.request.path());
@@ -66,12 +71,9 @@ impl<'a> Links<'a> {
 
 /// The host the request names, if it is the name of a host; else the address the server listens on.
 fn host(request: &HttpRequest) -> &str {
-    let is_host = |host: &&str| {
-        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
-    };
     let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     let named = named.or_else(|| request.uri().authority().map(Authority::as_str));
-    named.filter(is_host).unwrap_or_else(|| request.app_config().host())
+    named.filter(|host| is_host(host)).unwrap_or_else(|| request.app_config().host())
 }
 
 #[cfg(test)]
@@ -79,6 +81,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::testing::{Mocks, TOKEN, page, send};
 
     fn link(uri: &str, host: &str, external: Option<&str>) -> String {
         let request = TestRequest::with_uri(uri).insert_header(("Host", host)).to_http_request();
@@ -102,6 +105,25 @@ mod tests {
             link("/api/x", "stock.test", Some("https://out.test/base/")),
             "<https://out.test/base/api/x?page=2&per_page=20>; rel=\"next\""
         );
+    }
+
+    #[actix_web::test]
+    async fn a_trusted_proxy_names_scheme_and_host() {
+        let mut mocks = Mocks::default();
+        mocks.catalogue.expect_page().returning(|_| Ok(page([1], false, false)));
+        mocks.settings.external_url = None;
+        mocks.settings.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        let context = mocks.context();
+        for (peer, own) in [("10.0.0.1:1", "https://a.test:81"), ("192.0.2.1:1", "http://stock.test")] {
+            let uri = "/api/v4/admin/data_management/projects";
+            let request = TestRequest::with_uri(uri).peer_addr(peer.parse().unwrap());
+            let request = request.insert_header(("X-Forwarded-Proto", "https"));
+            let request = request.insert_header(("X-Forwarded-Host", "a.test:81"));
+            let request = request.insert_header(("Host", "stock.test"));
+            let answer = send(&context, request.insert_header(("PRIVATE-TOKEN", TOKEN))).await;
+            let link = answer.header("Link").unwrap();
+            assert!(link.starts_with(&format!("<{own}{uri}?page=1&")), "{link}");
+        }
     }
 
     #[test]

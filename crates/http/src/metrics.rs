@@ -8,18 +8,20 @@ use stocktake_domain::ports::ModelSyncState;
 use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
 use crate::Context;
+use crate::auth::Public;
 use crate::error::ApiError;
-use crate::observe::LoggedCause;
-use crate::routing::{READ, get, resource};
+use crate::middleware::LoggedCause;
+use crate::routing::Endpoint;
 use crate::schema::InternalRefusal;
+use crate::steps::step;
 use crate::summary::{Snapshot, in_state, of_kind};
 
 /// The version of the text format is part of its type.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The route.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    routes.service(resource("/metrics", READ).route(get().to(metrics)));
+/// The endpoint.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/metrics").get(metrics)]
 }
 
 /// Shows the metrics. While the database is away, those of the process alone.
@@ -30,7 +32,7 @@ pub(crate) fn configure(routes: &mut web::ServiceConfig) {
         InternalRefusal,
     )
 )]
-pub(crate) async fn metrics(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn metrics(_: Public, context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
     let mut text = (context.api.metrics)();
     match catalogue(&context).await {
         Ok(catalogue) => {
@@ -56,8 +58,12 @@ struct Catalogue {
 
 async fn catalogue(context: &Context) -> Result<Catalogue, ApiError> {
     let snapshot = context.summary.get(&context.api).await?;
-    let open_jobs = context.api.jobs.open().await?.len();
-    Ok(Catalogue { snapshot, open_jobs, syncs: context.api.sync_state.states().await? })
+    let open_jobs = step("jobs.open", context.api.jobs.open()).await?.len();
+    Ok(Catalogue {
+        snapshot,
+        open_jobs,
+        syncs: step("sync_state.states", context.api.sync_state.states()).await?,
+    })
 }
 
 fn write_up(text: &mut String, up: u8) {

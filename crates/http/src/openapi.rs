@@ -2,19 +2,20 @@
 
 use std::sync::LazyLock;
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
-use crate::routing::{READ, get, resource};
+use crate::auth::Public;
+use crate::routing::Endpoint;
 use crate::{data_management, findings, health, identity, jobs, metrics, summary, sync};
 
 use crate::schema::InternalRefusal;
 
-/// The route.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    routes.service(resource("/api/openapi.json", READ).route(get().to(document)));
+/// The endpoint.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/api/openapi.json").get(document)]
 }
 
 /// The OpenAPI 3.1 document of the whole surface, as JSON.
@@ -29,7 +30,7 @@ pub fn openapi_json() -> String {
     get, path = "/api/openapi.json", tag = "operation", security(()),
     responses((status = 200, body = serde_json::Value, description = "This document."), InternalRefusal)
 )]
-async fn document() -> HttpResponse {
+async fn document(_: Public) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(openapi_json())
 }
 

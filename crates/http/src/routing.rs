@@ -1,21 +1,163 @@
-//! Resources that answer every method sensibly: `HEAD` wherever `GET` does, `OPTIONS` with what there is, and
-//! anything else with 405 and the same list.
+//! Registering endpoints. This is the only module that gives handlers to actix-web, and it takes none whose first
+//! argument is not a [`Role`]. The role is decided before anything else of the request is looked at, its body included.
+//!
+//! An endpoint answers every method sensibly: `HEAD` wherever `GET` does, `OPTIONS` with the methods it has, and any
+//! other with 405 and the same list.
 
-use actix_web::dev::ServiceRequest;
+use actix_web::dev::{Handler, ServiceRequest};
 use actix_web::http::{Method, Uri, header};
-use actix_web::{HttpResponse, Resource, Route, guard, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard, web};
 
+use crate::auth::{RequiredRole, Role, admit};
 use crate::error::ApiError;
 
-/// `Allow` of a resource that can only be read.
-pub(crate) const READ: &str = "GET, HEAD, OPTIONS";
+/// The arguments of a handler, of which the first is a role.
+pub(crate) trait RoleFirst {
+    /// The role.
+    type Role: Role;
+    /// The other arguments, which are extracted only if the role is given.
+    type Rest: FromRequest<Error: Into<Error>>;
 
-/// A resource at this path. `allow` lists its methods.
-pub(crate) fn resource(path: &str, allow: &'static str) -> Resource {
-    let options =
-        move || async move { HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish() };
-    let refuse = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allow)) };
-    web::resource(path).route(web::method(Method::OPTIONS).to(options)).default_service(web::to(refuse))
+    /// All arguments.
+    fn join(role: Self::Role, rest: Self::Rest) -> Self;
+}
+
+macro_rules! role_first {
+    ($($argument:ident: $kind:ident),*) => {
+        impl<R: Role, $($kind: FromRequest + 'static),*> RoleFirst for (R, $($kind,)*) {
+            type Role = R;
+            type Rest = ($($kind,)*);
+
+            fn join(role: R, ($($argument,)*): Self::Rest) -> Self {
+                (role, $($argument,)*)
+            }
+        }
+    };
+}
+
+role_first! {}
+role_first! { a: A }
+role_first! { a: A, b: B }
+role_first! { a: A, b: B, c: C }
+
+/// A path with the handlers of its methods, and the role that each of them names.
+pub(crate) struct Endpoint {
+    path: &'static str,
+    methods: Vec<(Method, Option<RequiredRole>)>,
+    routes: Vec<Route>,
+}
+
+impl Endpoint {
+    /// An endpoint at this path that answers no method yet.
+    pub(crate) fn at(path: &'static str) -> Self {
+        Self { path, methods: Vec::new(), routes: Vec::new() }
+    }
+
+    /// Answers `GET`, and `HEAD`, of whose answer the server sends the head alone.
+    pub(crate) fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args, Output: Responder + 'static>,
+        Args: RoleFirst + 'static,
+    {
+        self.on(Method::HEAD, handler.clone()).on(Method::GET, handler)
+    }
+
+    /// Answers `PUT`.
+    pub(crate) fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args, Output: Responder + 'static>,
+        Args: RoleFirst + 'static,
+    {
+        self.on(Method::PUT, handler)
+    }
+
+    /// Answers `DELETE`.
+    pub(crate) fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args, Output: Responder + 'static>,
+        Args: RoleFirst + 'static,
+    {
+        self.on(Method::DELETE, handler)
+    }
+
+    /// What `OPTIONS`, and a method without a handler, need. Whoever may read a path may ask for its methods, and of
+    /// one that cannot be read, whoever may read its neighbours.
+    fn role_of_other_methods(&self) -> Option<RequiredRole> {
+        let strictest = self.methods.iter().map(|(_, role)| *role).max().flatten();
+        strictest.min(Some(RequiredRole::Reader))
+    }
+
+    /// The endpoint as actix-web takes it.
+    pub(crate) fn into_resource(self) -> Resource {
+        let role = self.role_of_other_methods();
+        let names = self.methods.iter().map(|(method, _)| method.as_str()).chain(["OPTIONS"]);
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        let allow = names.join(", ");
+        let other = move |request: HttpRequest| {
+            let allow = allow.clone();
+            async move {
+                require(&request, role).await?;
+                if request.method() != Method::OPTIONS {
+                    return Err(ApiError::MethodNotAllowed(allow));
+                }
+                Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
+            }
+        };
+        let resource = web::resource(self.path).default_service(web::to(other));
+        self.routes.into_iter().fold(resource, Resource::route)
+    }
+
+    fn on<F, Args>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args, Output: Responder + 'static>,
+        Args: RoleFirst + 'static,
+    {
+        self.methods.push((method.clone(), Args::Role::REQUIRED));
+        self.routes.push(guarded(method, handler));
+        self
+    }
+}
+
+/// A route that extracts the handler's role first, and its other arguments only if the role is given.
+fn guarded<F, Args>(method: Method, handler: F) -> Route
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: RoleFirst + 'static,
+{
+    let route = web::route().guard(guard::Method(method));
+    route.to(move |request: HttpRequest, payload: web::Payload| {
+        let handler = handler.clone();
+        async move {
+            let role = Args::Role::admit(&request).await?;
+            let rest = Args::Rest::from_request(&request, &mut payload.into_inner()).await;
+            Ok::<_, Error>(handler.call(Args::join(role, rest.map_err(Into::into)?)).await)
+        }
+    })
+}
+
+/// The answer where there is no endpoint: 404, but not before the role that the path's neighbours need is given.
+pub(crate) async fn no_endpoint(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    require(&request, role_of_unknown(request.match_info().as_str())).await?;
+    Err(ApiError::NoRoute)
+}
+
+/// The role for a decoded path without an endpoint. Repeated slashes do not change it, so that no spelling tells a
+/// stranger which paths exist.
+fn role_of_unknown(path: &str) -> Option<RequiredRole> {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("api"), Some("v4"), Some("admin")) | (Some("api"), Some("v1"), _) => Some(RequiredRole::Reader),
+        (Some("api"), Some("v4"), Some("version" | "user")) => Some(RequiredRole::ApiToken),
+        _ => None,
+    }
+}
+
+async fn require(request: &HttpRequest, role: Option<RequiredRole>) -> Result<(), ApiError> {
+    match role {
+        Some(role) => admit(request, role).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Lets a path with a slash behind it lead where it leads without, as in the original.
@@ -34,67 +176,5 @@ pub(crate) fn strip_slash(request: &mut ServiceRequest) {
     }
 }
 
-/// A route for `GET` and `HEAD`; of an answer to `HEAD` the server sends the head alone.
-pub(crate) fn get() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
 #[cfg(test)]
-mod tests {
-    use actix_web::http::Method;
-    use actix_web::test::TestRequest;
-
-    use crate::testing::{Answer, Mocks, TOKEN, send};
-
-    const BASE: &str = "/api/v4/admin/data_management";
-
-    async fn answer(method: Method, uri: &str) -> Answer {
-        let request = TestRequest::default().method(method).uri(uri).insert_header(("PRIVATE-TOKEN", TOKEN));
-        send(&Mocks::default().context(), request).await
-    }
-
-    #[actix_web::test]
-    async fn unknown_routes_and_empty_names_are_404() {
-        let below =
-            ["", "/", "//", "//1", "//checksum", "/projects//", "/projects/1/2", "/projects//checksum"];
-        let below = below.map(|path| format!("{BASE}{path}"));
-        for uri in
-            below.iter().map(String::as_str).chain(["/", "/api/v4/unknown", "/api/v4/admin", "/api/v1"])
-        {
-            answer(Method::GET, uri).await.is(404, r#"{"error":"404 Not Found"}"#);
-            answer(Method::PUT, uri).await.is(404, r#"{"error":"404 Not Found"}"#);
-        }
-    }
-
-    #[actix_web::test]
-    async fn a_method_a_route_does_not_know_is_405_with_those_it_knows() {
-        let rows = [
-            (Method::POST, "/api/v4/version", "GET, HEAD, OPTIONS"),
-            (Method::PUT, "/api/v4/admin/data_management/projects", "GET, HEAD, OPTIONS"),
-            (Method::DELETE, "/api/v4/admin/data_management/projects/1", "GET, HEAD, OPTIONS"),
-            (Method::POST, "/api/v4/admin/data_management/projects/checksum", "GET, HEAD, OPTIONS, PUT"),
-            (Method::GET, "/api/v4/admin/data_management/projects/1/checksum", "OPTIONS, PUT"),
-            (Method::PATCH, "/api/v1/jobs/1", "DELETE, GET, HEAD, OPTIONS"),
-            (Method::POST, "/metrics", "GET, HEAD, OPTIONS"),
-        ];
-        for (method, uri, allow) in rows {
-            let refused = answer(method, uri).await;
-            refused.is(405, r#"{"error":"405 Not Allowed"}"#);
-            assert_eq!(refused.header("Allow"), Some(allow), "{uri}");
-            let options = answer(Method::OPTIONS, uri).await;
-            options.is(204, "");
-            assert_eq!(options.header("Allow"), Some(allow), "{uri}");
-        }
-    }
-
-    #[actix_web::test]
-    async fn head_works_wherever_get_does_and_a_slash_behind_changes_nothing() {
-        for uri in
-            ["/api/v4/version", "/api/v4/version/?a=b", "/-/health", "/api/openapi.json/", "/api/v4/%75ser"]
-        {
-            for method in [Method::GET, Method::HEAD] {
-                assert_eq!(answer(method, uri).await.status, 200, "{uri}");
-            }
-        }
-    }
-}
+mod tests;

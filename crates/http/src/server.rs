@@ -8,11 +8,12 @@ use std::time::Duration;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpServer, web};
 
-use crate::error::ApiError;
+use crate::routing::{Endpoint, no_endpoint};
 use crate::{
-    Api, Context, data_management, findings, health, identity, jobs, metrics, observe, openapi, summary, sync,
+    Api, Context, data_management, findings, health, identity, jobs, metrics, middleware, openapi, summary,
+    sync,
 };
 
 /// An idle connection is closed after this time; longer than that of common proxies, who then close first.
@@ -24,25 +25,25 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests under way when the server is stopped may take so many more seconds.
 const SHUTDOWN_SECONDS: u64 = 8;
 
-/// Puts an endpoint's routes into an application.
-type Configure = fn(&mut web::ServiceConfig);
+/// The endpoints of an application.
+type Endpoints = fn() -> Vec<Endpoint>;
 
 /// Serves the API on this listener with so many threads. The server runs while it is awaited, stops gracefully
 /// through its handle, and leaves signals to the caller.
 pub fn serve(api: Arc<Api>, listener: TcpListener, workers: usize) -> io::Result<Server> {
-    let routes = if api.settings.metrics_elsewhere { configure } else { configure_with_metrics };
-    run(api, listener, workers, routes)
+    let endpoints = if api.settings.metrics_elsewhere { without_metrics } else { all };
+    run(api, listener, workers, endpoints)
 }
 
 /// Serves `/metrics` alone on this listener, otherwise as [`serve`] does.
 pub fn serve_metrics(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
-    run(api, listener, 1, metrics::configure)
+    run(api, listener, 1, metrics::endpoints)
 }
 
-fn run(api: Arc<Api>, listener: TcpListener, workers: usize, routes: Configure) -> io::Result<Server> {
-    observe::describe_metrics();
+fn run(api: Arc<Api>, listener: TcpListener, workers: usize, endpoints: Endpoints) -> io::Result<Server> {
+    middleware::describe_metrics();
     let context = web::Data::new(Context::new(api));
-    let server = HttpServer::new(move || app(context.clone(), routes))
+    let server = HttpServer::new(move || app(context.clone(), endpoints))
         .workers(workers.max(1))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
@@ -52,10 +53,10 @@ fn run(api: Arc<Api>, listener: TcpListener, workers: usize, routes: Configure) 
     Ok(server.run())
 }
 
-/// An application with these routes; whatever else is asked for is 404.
+/// An application with these endpoints.
 pub(crate) fn app(
     context: web::Data<Context>,
-    routes: Configure,
+    endpoints: Endpoints,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -67,25 +68,32 @@ pub(crate) fn app(
 > {
     App::new()
         .app_data(context)
-        .configure(routes)
-        .default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::NoRoute) }))
-        .wrap(from_fn(observe::observe))
+        .configure(|app| {
+            for endpoint in endpoints() {
+                app.service(endpoint.into_resource());
+            }
+        })
+        .default_service(web::to(no_endpoint))
+        .wrap(from_fn(middleware::middleware))
 }
 
-/// All routes but `/metrics`.
-fn configure(routes: &mut web::ServiceConfig) {
-    data_management::configure(routes);
-    identity::configure(routes);
-    summary::configure(routes);
-    findings::configure(routes);
-    sync::configure(routes);
-    jobs::configure(routes);
-    openapi::configure(routes);
-    health::configure(routes);
+/// All endpoints.
+pub(crate) fn all() -> Vec<Endpoint> {
+    let mut endpoints = without_metrics();
+    endpoints.extend(metrics::endpoints());
+    endpoints
 }
 
-/// All routes.
-pub(crate) fn configure_with_metrics(routes: &mut web::ServiceConfig) {
-    configure(routes);
-    metrics::configure(routes);
+fn without_metrics() -> Vec<Endpoint> {
+    let modules: [Endpoints; 8] = [
+        data_management::endpoints,
+        identity::endpoints,
+        summary::endpoints,
+        findings::endpoints,
+        sync::endpoints,
+        jobs::endpoints,
+        openapi::endpoints,
+        health::endpoints,
+    ];
+    modules.into_iter().flat_map(|endpoints| endpoints()).collect()
 }

@@ -1,20 +1,22 @@
 //! The catalogue's counts: `GET /api/v1/summary`, and the cache that it shares with `/metrics`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
+use moka::future::Cache;
 use serde::Serialize;
 use stocktake_domain::ports::{ModelSummary, StoreError};
 use stocktake_domain::{FailureKind, State, Timestamp};
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 
+use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::jobs::JobBody;
 use crate::record::{as_text, shown};
-use crate::routing::{READ, get, resource};
+use crate::routing::Endpoint;
 use crate::schema::AdministratorRefusals;
+use crate::steps::step;
 use crate::{Api, Context};
 
 /// Counts are kept for so many times as long as it took to make them, so that making them never takes more
@@ -39,57 +41,48 @@ impl Snapshot {
     }
 }
 
-type Outcome = Result<Arc<Snapshot>, Arc<StoreError>>;
+/// The latest snapshot. Who asks while one is being made waits for it, and shares its error, which is not kept.
+#[derive(Clone)]
+pub(crate) struct SummaryCache(Cache<(), Arc<Snapshot>>);
 
-/// The latest snapshot, or the one being made, which all who ask meanwhile wait for.
-#[derive(Default)]
-pub(crate) struct SummaryCache(Mutex<Option<Shared<BoxFuture<'static, Outcome>>>>);
+impl Default for SummaryCache {
+    fn default() -> Self {
+        Self(Cache::new(1))
+    }
+}
 
 impl SummaryCache {
     /// A snapshot that is fresh. One that is being made is finished even if nobody waits for it any more.
     pub(crate) async fn get(&self, api: &Arc<Api>) -> Result<Arc<Snapshot>, ApiError> {
-        let outcome = self.current(api).await;
-        outcome.map_err(|error| match *error {
-            StoreError::Unavailable(_) | StoreError::Schema(_) => {
-                ApiError::Unavailable(StoreError::Unavailable(Box::new(error)))
+        let (cache, api) = (self.clone(), Arc::clone(api));
+        let task = async move { cache.get_or_make(&api).await }.in_current_span();
+        let snapshot = tokio::spawn(task).await;
+        let snapshot = snapshot.map_err(|panic| ApiError::Internal(Box::new(panic)))?;
+        Ok(snapshot?)
+    }
+
+    async fn get_or_make(&self, api: &Api) -> Result<Arc<Snapshot>, Arc<StoreError>> {
+        if let Some(snapshot) = self.0.get(&()).await {
+            if snapshot.is_fresh(api.clock.now()) {
+                return Ok(snapshot);
             }
-            StoreError::Internal(_) => ApiError::Internal(Box::new(error)),
-        })
-    }
-
-    fn current(&self, api: &Arc<Api>) -> Shared<BoxFuture<'static, Outcome>> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = api.clock.now();
-        let usable = held.as_ref().filter(|future| match future.peek() {
-            None => true,
-            Some(Ok(snapshot)) => snapshot.is_fresh(now),
-            Some(Err(_)) => false,
-        });
-        if let Some(future) = usable {
-            return future.clone();
+            self.0.invalidate(&()).await;
         }
-        let task = tokio::spawn(make(Arc::clone(api)));
-        let future = task.map(|joined| joined.unwrap_or_else(|panic| Err(internal(panic)))).boxed().shared();
-        *held = Some(future.clone());
-        future
+        self.0.try_get_with((), make(api)).await
     }
 }
 
-fn internal(panic: tokio::task::JoinError) -> Arc<StoreError> {
-    Arc::new(StoreError::Internal(Box::new(panic)))
-}
-
-async fn make(api: Arc<Api>) -> Outcome {
+async fn make(api: &Api) -> Result<Arc<Snapshot>, StoreError> {
     let as_of = api.clock.now();
-    let models = api.catalogue.summary().await.map_err(Arc::new)?;
+    let models = step("catalogue.summary", api.catalogue.summary()).await?;
     let done = api.clock.now();
     let expires_at = done.after(done.since(as_of).saturating_mul(KEPT_FACTOR));
     Ok(Arc::new(Snapshot { models, as_of, expires_at }))
 }
 
-/// The route.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    routes.service(resource("/api/v1/summary", READ).route(get().to(summary)));
+/// The endpoint.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/api/v1/summary").get(summary)]
 }
 
 /// The state of the whole catalogue.
@@ -200,9 +193,9 @@ impl From<&ModelSummary> for ModelBody {
     get, path = "/api/v1/summary", tag = "operation",
     responses((status = 200, body = SummaryBody, description = "The counts."), AdministratorRefusals)
 )]
-async fn summary(context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
+async fn summary(_: Reader, context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
     let snapshot = context.summary.get(&context.api).await?;
-    let jobs = context.api.jobs.open().await?;
+    let jobs = step("jobs.open", context.api.jobs.open()).await?;
     Ok(HttpResponse::Ok().json(SummaryBody {
         as_of: snapshot.as_of,
         models: snapshot.models.iter().map(ModelBody::from).collect(),
@@ -214,6 +207,7 @@ async fn summary(context: web::Data<Context>) -> Result<HttpResponse, ApiError> 
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt as _;
     use stocktake_domain::Model;
 
     use super::*;
@@ -276,13 +270,15 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn who_asks_meanwhile_shares_the_counting() {
-        let mut mocks = Mocks::default();
-        mocks.catalogue.expect_summary().times(1).returning(|| Ok(counts()));
-        let (api, cache) = (mocks.api(), SummaryCache::default());
+    async fn counting_is_finished_though_nobody_waits_for_it() {
+        let (api, clock) = slow(1);
+        let cache = SummaryCache::default();
         // The counting is a task of its own, which on this thread begins only when somebody waits.
-        let (first, second) = (cache.current(&api), cache.current(&api));
+        let mut first = Box::pin(cache.get(&api));
+        assert!((&mut first).now_or_never().is_none());
         drop(first);
-        assert_eq!(second.await.unwrap().models, counts());
+        tokio::task::yield_now().await;
+        assert_eq!(stocktake_domain::Clock::now(&*clock), Timestamp::from_millis(1000));
+        assert_eq!(cache.get(&api).await.unwrap().models, counts());
     }
 }

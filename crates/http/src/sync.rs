@@ -7,14 +7,16 @@ use stocktake_domain::ports::{FullScan, ModelSyncState};
 use utoipa::ToSchema;
 
 use crate::Context;
+use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::record::{IdentifierBody, shown};
-use crate::routing::{READ, get, resource};
+use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, Identifier, ModelName};
+use crate::steps::step;
 
-/// The route.
-pub(crate) fn configure(routes: &mut web::ServiceConfig) {
-    routes.service(resource("/api/v1/sync", READ).route(get().to(sync)));
+/// The endpoint.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/api/v1/sync").get(sync)]
 }
 
 /// How far the sync of one model is.
@@ -95,8 +97,8 @@ impl<'a> From<&'a FullScan> for FullScanBody<'a> {
         AdministratorRefusals,
     )
 )]
-async fn sync(context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
-    let states = context.api.sync_state.states().await?;
+async fn sync(_: Reader, context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
+    let states = step("sync_state.states", context.api.sync_state.states()).await?;
     Ok(HttpResponse::Ok().json(states.iter().map(SyncBody::from).collect::<Vec<_>>()))
 }
 

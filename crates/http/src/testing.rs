@@ -113,6 +113,7 @@ impl Mocks {
 pub(crate) fn settings() -> HttpSettings {
     HttpSettings {
         external_url: Some("https://stock.test".to_owned()),
+        trusted_proxies: Vec::new(),
         offset_limit: 50_000,
         recalculation_deadline: Duration::from_secs(30),
         max_body_bytes: 1000,
@@ -149,7 +150,7 @@ impl Answer {
 
 /// Sends a request through the whole application.
 pub(crate) async fn send(context: &web::Data<Context>, request: TestRequest) -> Answer {
-    let app = server::app(context.clone(), server::configure_with_metrics);
+    let app = server::app(context.clone(), server::all);
     let service = actix_web::test::init_service(app).await;
     let response = match service.call(request.to_request()).await {
         Ok(response) => response.into_parts().1,

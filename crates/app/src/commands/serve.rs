@@ -109,6 +109,7 @@ fn api(
         clock: Arc::new(SystemClock),
         settings: HttpSettings {
             external_url: http.external_url.clone(),
+            trusted_proxies: http.trusted_proxies.clone(),
             offset_limit: http.offset_limit,
             recalculation_deadline: http.recalculation_deadline,
             max_body_bytes: http.max_body,

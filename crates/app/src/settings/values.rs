@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use config::ValueKind;
+use stocktake_http::{Network, NotANetwork};
 
 /// What was wanted instead of the value; completes "`key`: …".
 pub(crate) type Wanted = String;
@@ -122,6 +123,12 @@ pub(crate) fn list(value: &ValueKind) -> Result<Vec<String>, Wanted> {
     Ok(items.into_iter().filter(|item| !item.is_empty()).collect())
 }
 
+/// A list of IP addresses, and of networks in CIDR notation.
+pub(crate) fn networks(value: &ValueKind) -> Result<Vec<Network>, Wanted> {
+    let network = |text: String| text.parse().map_err(|error: NotANetwork| error.to_string());
+    list(value)?.into_iter().map(network).collect()
+}
+
 /// An IP address (or `localhost`) with a port.
 pub(crate) fn address(value: &ValueKind) -> Result<SocketAddr, Wanted> {
     let wanted = || "must be an IP address and a port such as 127.0.0.1:8080".to_owned();
@@ -185,6 +192,18 @@ mod tests {
         assert_eq!(list(&string("a, b,,c")), Ok(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
         assert_eq!(list(&string("")), Ok(vec![]));
         assert!(list(&ValueKind::I64(1)).is_err());
+    }
+
+    #[test]
+    fn networks_are_addresses_or_in_cidr_notation() {
+        let found = networks(&string("10.0.0.0/8, 2001:db8::1")).unwrap();
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.0.0.0/8", "2001:db8::1/128"]
+        );
+        assert_eq!(networks(&string("")), Ok(vec![]));
+        let wrong = networks(&string("10.0.0.1, proxy.test")).unwrap_err();
+        assert_eq!(wrong, "\"proxy.test\" is neither an IP address nor a network such as 10.0.0.0/8");
     }
 
     #[test]

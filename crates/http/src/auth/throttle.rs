@@ -1,4 +1,8 @@
-//! The brake on guessing tokens: an address that sent too many wrong ones is refused for a while.
+//! The throttle on guessing tokens: wrong tokens of an address that has sent too many are refused for a while.
+//!
+//! governor does not fit: its cells come back one by one, so that an address could send almost twice the limit in a
+//! minute, and the number of addresses that it keeps has no bound. Here a window of a minute is counted exactly, at most
+//! [`CAPACITY`] addresses are known, and those that are refused are kept longest.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -37,12 +41,12 @@ impl Window {
 }
 
 impl Throttle {
-    /// A throttle that lets an address send so many wrong tokens in a minute; 0: any number.
+    /// A throttle that allows an address this many wrong tokens in a minute; 0: any number.
     pub(super) fn new(limit: u32) -> Self {
         Self { limit, windows: Mutex::default() }
     }
 
-    /// How long the address is still refused, if it is.
+    /// How long wrong tokens of the address are still refused, if they are.
     pub(super) fn refused_for(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.get(&network(address)).filter(|window| window.wrong >= self.limit)?;

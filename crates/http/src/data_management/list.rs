@@ -8,11 +8,13 @@ use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
 
 use super::segment;
 use crate::Context;
+use crate::auth::Reader;
 use crate::cursor::Cursor;
 use crate::error::{ApiError, ErrorBody, ErrorText, ParamError};
 use crate::parameters::Parameters;
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, PageParameters};
+use crate::steps::step;
 use crate::validation::{Checker, Target};
 
 const DEFAULT_PER_PAGE: u64 = 20;
@@ -57,6 +59,7 @@ enum Position {
     )
 )]
 pub(super) async fn list(
+    _: Reader,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
@@ -88,7 +91,7 @@ impl ListQuery {
         let Some(selection) = self.target.selection.clone() else { return Ok(Page::default()) };
         let model = self.target.model;
         let request = PageRequest { model, selection, order: self.order, start, limit: self.per_page };
-        Ok(context.api.catalogue.page(&request).await?)
+        Ok(step("catalogue.page", context.api.catalogue.page(&request)).await?)
     }
 }
 

@@ -8,11 +8,12 @@ use utoipa::ToSchema;
 
 use super::segment;
 use crate::Context;
-use crate::auth::Caller;
+use crate::auth::Administrator;
 use crate::body;
 use crate::error::{ApiError, ErrorBody, ErrorText, MessageBody};
-use crate::observe::LoggedCause;
+use crate::middleware::LoggedCause;
 use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, TargetBody};
+use crate::steps::step;
 use crate::validation::{Checker, Target};
 
 /// Whether the job was enqueued.
@@ -49,12 +50,13 @@ pub(crate) struct EnqueueBody {
     )
 )]
 pub(super) async fn recalculate_many(
+    Administrator(caller): Administrator,
     context: web::Data<Context>,
     request: HttpRequest,
     payload: web::Payload,
-    caller: web::ReqData<Caller>,
 ) -> Result<HttpResponse, ApiError> {
-    let parameters = body::parameters(&request, payload, context.api.settings.max_body_bytes).await?;
+    let parameters =
+        step("body", body::parameters(&request, payload, context.api.settings.max_body_bytes)).await?;
     let mut checker = Checker::new(&parameters);
     let model = checker.model(&segment(&request, "model_name").unwrap_or_default());
     let state = checker.choice("checksum_state", |name| name.parse().ok());
@@ -62,8 +64,8 @@ pub(super) async fn recalculate_many(
     let target = Target::new(checker.finish(model)?, state, &identifiers)?;
     // No job is needed for records that cannot exist.
     let Some(selection) = target.selection else { return Ok(success()) };
-    let job = NewJob { model: target.model, selection, requested_by: caller.0.username.clone() };
-    match context.api.jobs.enqueue(&job, context.api.clock.now()).await {
+    let job = NewJob { model: target.model, selection, requested_by: caller.username.clone() };
+    match step("jobs.enqueue", context.api.jobs.enqueue(&job, context.api.clock.now())).await {
         Ok(_) => Ok(success()),
         Err(error) => Ok(failure(&request, error)),
     }

@@ -6,6 +6,7 @@ use stocktake_domain::State;
 
 use super::named_record;
 use crate::Context;
+use crate::auth::Administrator;
 use crate::error::{ApiError, ErrorBody};
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, RecordPath};
@@ -24,6 +25,7 @@ use crate::schema::{AdministratorRefusals, RecordPath};
     )
 )]
 pub(super) async fn recalculate_one(
+    _: Administrator,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {

@@ -4,9 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::named_record;
 use crate::Context;
+use crate::auth::Reader;
 use crate::error::{ApiError, ErrorBody};
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, RecordPath};
+use crate::steps::step;
 
 /// Shows one record.
 #[utoipa::path(
@@ -20,11 +22,12 @@ use crate::schema::{AdministratorRefusals, RecordPath};
     )
 )]
 pub(super) async fn show(
+    _: Reader,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let (model, key, identifier) = named_record(&request)?;
-    let record = context.api.catalogue.get(model, &key).await?;
+    let record = step("catalogue.get", context.api.catalogue.get(model, &key)).await?;
     let record = record.ok_or(ApiError::NotFound(identifier))?;
     Ok(HttpResponse::Ok().json(RecordBody::from(&record)))
 }

@@ -48,7 +48,7 @@ impl ApiError {
     fn header(&self) -> Option<(header::HeaderName, String)> {
         match self {
             Self::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer".to_owned())),
-            Self::MethodNotAllowed(allow) => Some((header::ALLOW, (*allow).to_owned())),
+            Self::MethodNotAllowed(allow) => Some((header::ALLOW, allow.clone())),
             Self::OffsetLimit { .. } => Some((header::ALLOW, READ_METHODS.to_owned())),
             Self::TooManyRequests { retry_after } => Some((header::RETRY_AFTER, whole_seconds(*retry_after))),
             Self::Unavailable(_) | Self::Authority(_) => {
@@ -146,7 +146,7 @@ mod tests {
             ),
             (ApiError::NotFound("12345".to_owned()), 404, r#"{"message":"404 12345 Not Found"}"#),
             (ApiError::NoRoute, 404, r#"{"error":"404 Not Found"}"#),
-            (ApiError::MethodNotAllowed("GET"), 405, r#"{"error":"405 Not Allowed"}"#),
+            (ApiError::MethodNotAllowed("GET".to_owned()), 405, r#"{"error":"405 Not Allowed"}"#),
             (ApiError::BodyTimeout, 408, r#"{"message":"408 Request Timeout"}"#),
             (ApiError::BodyTooLarge, 413, r#"{"message":"413 Request Entity Too Large"}"#),
             (

@@ -6,9 +6,11 @@ use stocktake_domain::{Job, JobId, State, Timestamp};
 use utoipa::ToSchema;
 
 use crate::Context;
+use crate::auth::{Administrator, Reader};
 use crate::error::{ApiError, ErrorBody, MessageBody, ParamError};
 use crate::record::{as_text, shown};
 use crate::schema::{AdministratorRefusals, JobPath, StateName};
+use crate::steps::step;
 
 /// A bulk job with its progress.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,11 +87,14 @@ fn named_job(request: &HttpRequest) -> Result<JobId, ApiError> {
     )
 )]
 pub(super) async fn show(
+    _: Reader,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let id = named_job(&request)?;
-    let job = context.api.jobs.get(id).await?.ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
+    let job = step("jobs.get", context.api.jobs.get(id))
+        .await?
+        .ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
     Ok(HttpResponse::Ok().json(JobBody::from(&job)))
 }
 
@@ -105,11 +110,12 @@ pub(super) async fn show(
     )
 )]
 pub(super) async fn cancel(
+    _: Administrator,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let id = named_job(&request)?;
-    let job = context.api.jobs.cancel(id, context.api.clock.now()).await?;
+    let job = step("jobs.cancel", context.api.jobs.cancel(id, context.api.clock.now())).await?;
     let job = job.ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
     Ok(HttpResponse::Ok().json(JobBody::from(&job)))
 }

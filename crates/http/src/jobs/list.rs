@@ -6,10 +6,12 @@ use utoipa::IntoParams;
 
 use super::item::JobBody;
 use crate::Context;
+use crate::auth::Reader;
 use crate::error::{ApiError, ErrorBody};
 use crate::links::Links;
 use crate::parameters::Parameters;
 use crate::schema::{AdministratorRefusals, Positive};
+use crate::steps::step;
 use crate::validation::Checker;
 
 const DEFAULT_PER_PAGE: u64 = 20;
@@ -41,6 +43,7 @@ struct JobParameters {
     )
 )]
 pub(super) async fn list(
+    _: Reader,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
@@ -52,7 +55,7 @@ pub(super) async fn list(
 
     // One more than shown tells whether there is another page.
     let limit = u32::try_from(per_page).unwrap_or(u32::MAX).saturating_add(1);
-    let mut jobs = context.api.jobs.list(before, limit).await?;
+    let mut jobs = step("jobs.list", context.api.jobs.list(before, limit)).await?;
     let shown = usize::try_from(per_page).unwrap_or(usize::MAX);
     let has_next = jobs.len() > shown;
     jobs.truncate(shown);

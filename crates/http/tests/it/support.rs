@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Clock for StillClock {
     }
 }
 
-/// Tells when it is asked, and finds nothing once it is let go on.
+/// Signals when it is asked, and finds nothing once it is let go on.
 #[derive(Default)]
 pub(crate) struct HeldRecalculation {
     pub(crate) asked: Notify,
@@ -67,6 +67,7 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, metrics_elsewhere: bool
     syncs.expect_states().returning(|| Ok(vec![]));
     let settings = HttpSettings {
         external_url: None,
+        trusted_proxies: Vec::new(),
         offset_limit: 50_000,
         recalculation_deadline: Duration::from_secs(30),
         max_body_bytes: 1000,
@@ -89,6 +90,37 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, metrics_elsewhere: bool
     })
 }
 
+/// What this process logs. Collected before the first server starts, so that no event is registered without it.
+pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log
+});
+
+/// A log in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A server on a thread of its own.
 pub(crate) struct Running {
     address: SocketAddr,
@@ -100,6 +132,7 @@ impl Running {
     pub(crate) fn start(
         start: impl FnOnce(TcpListener) -> std::io::Result<actix_web::dev::Server> + Send + 'static,
     ) -> Self {
+        LazyLock::force(&LOG);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();

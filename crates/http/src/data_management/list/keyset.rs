@@ -9,6 +9,7 @@ use crate::Context;
 use crate::cursor::Cursor;
 use crate::error::{ApiError, ParamError};
 use crate::links::Links;
+use crate::steps::step;
 
 /// The page the cursor leads to, with the cursors of its neighbours.
 pub(super) async fn answer(
@@ -48,7 +49,9 @@ async fn check_shape(
 ) -> Result<(), ApiError> {
     let parts = key.parts().len();
     let shown = page.records.iter().any(|record| record.key.parts().len() == parts);
-    if shown || context.api.catalogue.knows_shape(query.target.model, key).await? {
+    if shown
+        || step("catalogue.knows_shape", context.api.catalogue.knows_shape(query.target.model, key)).await?
+    {
         return Ok(());
     }
     Err(ApiError::Parameters(vec![("cursor", ParamError::Type)]))

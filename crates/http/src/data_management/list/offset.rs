@@ -7,6 +7,7 @@ use super::{ListQuery, with_records};
 use crate::Context;
 use crate::error::ApiError;
 use crate::links::Links;
+use crate::steps::step;
 
 /// Lists with more records than this carry no totals.
 const MAX_COUNTED: u64 = 10_000;
@@ -57,7 +58,8 @@ async fn total(
     } else if !page.has_next && (shown > 0 || offset == 0) {
         seen
     } else {
-        context.api.catalogue.count(query.target.model, selection, MAX_COUNTED + 1).await?
+        step("catalogue.count", context.api.catalogue.count(query.target.model, selection, MAX_COUNTED + 1))
+            .await?
     };
     Ok(Some(total).filter(|total| *total <= MAX_COUNTED))
 }

@@ -1,4 +1,4 @@
-//! Requests with tokens that are none of ours.
+//! Requests with tokens that are not ours.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use actix_web::web;
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use stocktake_domain::ports::MockAuthority;
 use stocktake_domain::{Job, JobId, JobState, Scope};
 use tokio::sync::Notify;
@@ -17,7 +18,7 @@ use crate::testing::{Answer, Mocks, identity, send};
 const SCOPE: &str = r#"{"error":"insufficient_scope","error_description":"The request requires higher privileges than provided by the access token.","scope":"api"}"#;
 const UNAUTHORIZED: &str = r#"{"message":"401 Unauthorized"}"#;
 
-/// An authority that answers so to whatever token.
+/// An authority that gives this answer about any token.
 fn answering(
     answer: impl Fn() -> Result<Option<Identity>, AuthorityError> + Send + Sync + 'static,
 ) -> MockAuthority {
@@ -106,7 +107,7 @@ async fn unknown_tokens_are_401_and_always_asked_about() {
 }
 
 #[actix_web::test]
-async fn our_own_tokens_are_nobody_elses() {
+async fn the_authority_is_not_asked_about_our_own_tokens() {
     let context = mocks(MockAuthority::new()).context();
     let with = |token| TestRequest::get().uri("/api/v4/user").insert_header(("PRIVATE-TOKEN", token));
     assert_eq!(send(&context, with(crate::testing::TOKEN)).await.status, 200);
@@ -137,13 +138,17 @@ async fn a_valid_token_is_asked_about_once_in_a_minute() {
 }
 
 #[actix_web::test]
-async fn who_guesses_is_refused_before_anybody_is_asked() {
+async fn who_guesses_is_throttled_but_a_valid_token_is_still_answered() {
     let mut authority = MockAuthority::new();
-    authority.expect_identify().times(3).returning(|_| Ok(None));
+    authority.expect_identify().returning(|credential| {
+        Ok((*credential == Credential::PrivateToken("glpat-right".to_owned())).then(identity))
+    });
     let context = mocks(authority).context();
     for status in [401, 401, 401, 429, 429] {
         assert_eq!(get(&context, "/api/v4/user").await.status, status);
     }
+    let right = TestRequest::get().uri("/api/v4/user").insert_header(("PRIVATE-TOKEN", "glpat-right"));
+    assert_eq!(send(&context, right).await.status, 200);
 }
 
 #[actix_web::test]
@@ -159,16 +164,16 @@ async fn a_job_names_who_asked_for_it() {
     assert_eq!(send(&mocks.context(), request(Method::PUT, uri)).await.status, 200);
 }
 
-/// Answers when it is let go on, and counts how often it was asked.
+/// Answers once it is let go on, and counts how often it was asked.
 #[derive(Default)]
-struct Held {
+struct HeldAuthority {
     asked: AtomicUsize,
     go_on: Notify,
     knows: bool,
 }
 
 #[async_trait]
-impl Authority for Held {
+impl Authority for HeldAuthority {
     async fn identify(&self, _: &Credential) -> Result<Option<Identity>, AuthorityError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.go_on.notified().await;
@@ -176,57 +181,68 @@ impl Authority for Held {
     }
 }
 
-fn api(authority: &Arc<Held>) -> Api {
-    let authority: Arc<dyn Authority> = Arc::<Held>::clone(authority);
+fn api(authority: &Arc<HeldAuthority>) -> Api {
+    let authority: Arc<dyn Authority> = Arc::<HeldAuthority>::clone(authority);
     Api { authority: Some(authority), ..Api::clone(&Mocks::default().api()) }
 }
 
-fn arrival(token: &[u8]) -> Arrival<'_> {
+fn request_with(token: &[u8]) -> AuthRequest<'_> {
     let address = IpAddr::from([192, 0, 2, 1]);
-    Arrival { token: Presented::Bearer(token), address, now: Timestamp::from_millis(0) }
+    AuthRequest { credentials: Credentials::Bearer(token), address, now: Timestamp::from_millis(0) }
 }
 
 #[actix_web::test]
-async fn who_asks_the_same_meanwhile_shares_the_question() {
-    let authority = Arc::new(Held { knows: true, ..Held::default() });
-    let (api, tokens, throttle) = (api(&authority), ForeignTokens::new(), Arc::new(Throttle::new(3)));
-    let (first, second) = (arrival(b"a"), arrival(b"a"));
-    let mut first = Box::pin(tokens.identify(&first, &throttle, &api));
-    let mut second = Box::pin(tokens.identify(&second, &throttle, &api));
-    assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
-    // Whoever gives up leaves the question to the other.
+async fn who_asks_about_the_same_token_meanwhile_shares_the_query() {
+    let authority = Arc::new(HeldAuthority { knows: true, ..HeldAuthority::default() });
+    let (api, tokens, throttle) = (api(&authority), ExternalTokens::new(), Throttle::new(3));
+    let asked = || authority.asked.load(Ordering::SeqCst);
+    let request = request_with(b"a");
+    let mut waiting = [(); 3].map(|()| Box::pin(tokens.identify(&request, &throttle, &api)));
+    for query in &mut waiting {
+        assert!(query.now_or_never().is_none());
+    }
+    assert_eq!(asked(), 1);
+    // If the one that asks gives up, another begins anew.
+    let [first, mut second, mut third] = waiting;
     drop(first);
+    assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+    assert_eq!(asked(), 2);
     authority.go_on.notify_one();
     assert_eq!(second.await.unwrap().as_deref(), Some(&identity()));
-    assert_eq!(authority.asked.load(Ordering::SeqCst), 1);
-    assert_eq!(tokens.asked.lock().unwrap().len(), 1);
-    let other = arrival(b"b");
-    assert!(tokens.identify(&other, &throttle, &api).now_or_never().is_none());
-    assert!(tokens.identify(&other, &throttle, &api).now_or_never().is_none());
-    assert_eq!(authority.asked.load(Ordering::SeqCst), 3);
-    assert_eq!(tokens.asked.lock().unwrap().len(), 1, "questions that are over, or nobody's, are not kept");
+    assert_eq!(third.await.unwrap().as_deref(), Some(&identity()));
+    assert_eq!(asked(), 2);
 }
 
 #[actix_web::test]
 async fn of_many_wrong_tokens_at_once_few_are_passed_on() {
-    let authority = Arc::new(Held::default());
-    let (api, tokens, throttle) = (api(&authority), ForeignTokens::new(), Arc::new(Throttle::new(3)));
-    let texts: Vec<_> = (0..QUESTIONS + 5).map(|number| number.to_string()).collect();
-    let arrivals: Vec<_> = texts.iter().map(|text| arrival(text.as_bytes())).collect();
-    let mut waiting: Vec<_> =
-        arrivals.iter().map(|arrival| Box::pin(tokens.identify(arrival, &throttle, &api))).collect();
-    for question in &mut waiting {
-        assert!(question.now_or_never().is_none());
+    tokio::time::pause();
+    let authority = Arc::new(HeldAuthority::default());
+    let (api, tokens, throttle) = (api(&authority), ExternalTokens::new(), Throttle::new(3));
+    let asked = || authority.asked.load(Ordering::SeqCst);
+    let texts: Vec<_> = (0..QUERIES + 5).map(|number| number.to_string()).collect();
+    let requests: Vec<_> = texts.iter().map(|text| request_with(text.as_bytes())).collect();
+    let mut early: Vec<_> =
+        requests.iter().map(|request| Box::pin(tokens.identify(request, &throttle, &api))).collect();
+    for query in &mut early {
+        assert!(query.now_or_never().is_none());
     }
-    assert_eq!(authority.asked.load(Ordering::SeqCst), QUESTIONS);
-    let late = waiting.split_off(QUESTIONS);
-    for (arrival, question) in arrivals.iter().zip(waiting) {
+    assert_eq!(asked(), QUERIES);
+    let mut late = early.split_off(QUERIES);
+    for (request, query) in requests.iter().zip(early) {
         authority.go_on.notify_one();
-        assert_eq!(question.await.unwrap(), None);
-        throttle.count_wrong(arrival.address, arrival.now);
+        assert_eq!(query.await.unwrap(), None);
+        throttle.count_wrong(request.address, request.now);
     }
-    for question in late {
-        assert!(matches!(question.await, Err(ApiError::TooManyRequests { .. })));
+    for query in &mut late {
+        assert!(query.now_or_never().is_none());
     }
-    assert_eq!(authority.asked.load(Ordering::SeqCst), QUESTIONS);
+    assert_eq!(asked(), QUERIES + THROTTLED_QUERIES);
+    for query in late.split_off(THROTTLED_QUERIES) {
+        assert!(matches!(query.await, Err(ApiError::TooManyRequests { .. })));
+    }
+    for query in late {
+        authority.go_on.notify_one();
+        assert_eq!(query.await.unwrap(), None);
+    }
+    assert_eq!(asked(), QUERIES + THROTTLED_QUERIES);
 }

@@ -1,8 +1,13 @@
-//! What happens around every request: its id, the gate, the headers of every answer, its log line, its
-//! metrics, and a proper answer even if an endpoint panics.
+//! Everything around a request: its id, its span, its client, the headers of every answer, its log line, its metrics,
+//! and a proper answer even if an endpoint panics.
+//!
+//! Each request has a span with its id, method, route, status and client's address, in which its endpoint and the steps
+//! of it log. tracing-actix-web makes such spans as well, but gives each request an id of its own,
+//! where here the caller's is taken over.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +17,17 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
 use metrics::Unit;
+use tracing::Instrument as _;
+use tracing::field::{Empty, display};
 
 use crate::Context;
 use crate::auth::Caller;
+use crate::client::Client;
 use crate::error::ApiError;
 use crate::routing::strip_slash;
 
@@ -31,42 +39,67 @@ const MAX_ID_CHARS: usize = 128;
 /// The most of a path that is logged, in bytes.
 const MAX_LOGGED_PATH: usize = 1024;
 
-/// Why an answer that is no 5xx still tells of a fault; an endpoint leaves it for the log.
+/// Why an answer that is no 5xx still reports a fault; an endpoint leaves it for the log.
 pub(crate) struct LoggedCause(pub(crate) String);
 
 const REQUESTS: &str = "stocktake_http_requests_total";
 const DURATION: &str = "stocktake_http_request_duration_seconds";
 
-/// Says what the metrics are that are recorded here.
+/// Describes the metrics that are recorded here.
 pub(crate) fn describe_metrics() {
     metrics::describe_counter!(REQUESTS, "Requests answered, by method, route and status.");
     metrics::describe_histogram!(DURATION, Unit::Seconds, "Time to answer a request, by method and route.");
 }
 
-/// Serves one request with all that happens around it.
-pub(crate) async fn observe(
+/// What is known of a request before it is answered.
+struct Received {
+    at: Instant,
+    id: HeaderValue,
+    method: Method,
+    uri: Uri,
+    /// The client's address; unknown without a context.
+    address: Option<IpAddr>,
+}
+
+/// How a request was answered.
+struct Answered<'a> {
+    status: StatusCode,
+    /// The pattern of its endpoint's path.
+    route: Option<String>,
+    /// The owner of its token.
+    owner: Option<&'a str>,
+    /// What went wrong, as far as it is a fault.
+    cause: Option<String>,
+}
+
+/// Serves one request with everything around it.
+pub(crate) async fn middleware(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let begun = Instant::now();
-    let id = request_id(request.headers());
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let line = |status: StatusCode, owner: Option<&str>, cause: Option<String>| {
-        log(&id, &method, uri.path(), status, begun.elapsed(), owner, cause);
+    let context = request.app_data::<web::Data<Context>>().cloned();
+    let client = context.as_ref().map(|context| identify_client(&request, context));
+    let received = Received {
+        at: Instant::now(),
+        id: request_id(request.headers()),
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        address: client.as_ref().map(|client| client.address),
     };
-    match AssertUnwindSafe(answer(request, next)).catch_unwind().await {
+    let span = received.span();
+    let answer = AssertUnwindSafe(answer(request, client, next)).catch_unwind().instrument(span.clone());
+    match answer.await {
         Ok(Ok(mut response)) => {
-            let status = response.status();
-            set_headers(response.headers_mut(), &id);
-            count(response.request().match_pattern(), &method, status, begun.elapsed());
+            set_headers(response.headers_mut(), &received.id);
+            let (status, route) = (response.status(), response.request().match_pattern());
             let cause = cause(&response);
             let extensions = response.request().extensions();
             let owner = extensions.get::<Caller>().map(|caller| caller.0.username.as_str());
-            line(status, owner, cause);
+            received.finish(&span, &Answered { status, route, owner, cause });
             drop(extensions);
             Ok(response)
         }
-        // The request went down with its handler, so that the answer can only be given as an error.
+        // The request was dropped with its handler, so that the answer can only be given as an error.
         failed => {
             let error = match failed {
                 Ok(Err(error)) => error.to_string(),
@@ -74,28 +107,43 @@ pub(crate) async fn observe(
             };
             let fault = ApiError::Internal(error.into());
             let mut response = fault.error_response();
-            set_headers(response.headers_mut(), &id);
-            count(None, &method, response.status(), begun.elapsed());
-            line(response.status(), None, Some(fault.chain()));
+            set_headers(response.headers_mut(), &received.id);
+            let (status, cause) = (response.status(), Some(fault.chain()));
+            received.finish(&span, &Answered { status, route: None, owner: None, cause });
             Err(InternalError::from_response("internal error", response).into())
         }
     }
 }
 
-/// Lets the request through the gate and to its endpoint.
-async fn answer(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(context) = request.app_data::<web::Data<Context>>().cloned() else {
-        return next.call(request).await;
-    };
-    strip_slash(&mut request);
-    match context.gate.admit(&request, &context.api).await {
-        Ok(None) => next.call(request).await,
-        Ok(Some(caller)) => {
-            request.extensions_mut().insert(caller);
-            next.call(request).await
-        }
-        Err(refusal) => Ok(request.error_response(refusal)),
+/// The client of a request. A proxy that is not trusted, where what it says would matter, is warned of once.
+fn identify_client(request: &ServiceRequest, context: &Context) -> Client {
+    let settings = &context.api.settings;
+    let client = Client::of(request.head(), &settings.trusted_proxies);
+    let is_noteworthy = client.has_ignored_headers && settings.external_url.is_none();
+    if is_noteworthy && !context.has_warned_of_proxy.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            client.address = %client.address,
+            "ignored the forwarding headers of {}, which is not in http.trusted_proxies; if it is a proxy, add it \
+             there or set http.external_url",
+            client.address
+        );
     }
+    client
+}
+
+/// Passes the request on to its endpoint, which decides who may call it. Without a client there is no context, which
+/// every decision needs, so that nothing is passed on.
+async fn answer(
+    mut request: ServiceRequest,
+    client: Option<Client>,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(client) = client else {
+        return Ok(request.error_response(ApiError::Internal("the server has no application data".into())));
+    };
+    request.extensions_mut().insert(client);
+    strip_slash(&mut request);
+    next.call(request).await
 }
 
 /// The caller's own id, if it sent a sane one; else a new one.
@@ -132,36 +180,67 @@ fn cause(response: &ServiceResponse) -> Option<String> {
     from_error.or_else(|| response.request().extensions().get::<LoggedCause>().map(|cause| cause.0.clone()))
 }
 
-fn log(
-    id: &HeaderValue,
-    method: &Method,
-    path: &str,
-    status: StatusCode,
-    took: Duration,
-    owner: Option<&str>,
-    cause: Option<String>,
-) {
-    let id = id.to_str().unwrap_or_default();
-    if let Some(cause) = cause {
-        tracing::error!(request.id = id, http.status = status.as_u16(), error = cause, "request failed");
+impl Received {
+    fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
     }
-    let path = path.get(..MAX_LOGGED_PATH).unwrap_or(path);
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(
-        request.id = id,
-        http.method = method.as_str(),
-        http.path = path,
-        http.status = status.as_u16(),
-        http.duration_us = micros,
-        token.owner = owner,
-        "{method} {path} answered {}",
-        status.as_u16()
-    );
+
+    fn span(&self) -> tracing::Span {
+        let span = tracing::info_span!(
+            "request",
+            request.id = self.id(),
+            http.method = self.method.as_str(),
+            http.route = Empty,
+            http.status = Empty,
+            client.address = Empty,
+        );
+        if let Some(address) = self.address {
+            span.record("client.address", display(address));
+        }
+        span
+    }
+
+    /// Records the answer in span, metrics and log.
+    fn finish(&self, span: &tracing::Span, answered: &Answered<'_>) {
+        let took = self.at.elapsed();
+        let route = answered.route.as_deref().unwrap_or("none");
+        span.record("http.route", route).record("http.status", answered.status.as_u16());
+        count(route, &self.method, answered.status, took);
+        self.log(route, took, answered);
+    }
+
+    /// Logs the line of the request, and of a fault its cause. Both can be read without the span.
+    fn log(&self, route: &str, took: Duration, answered: &Answered<'_>) {
+        let (id, status) = (self.id(), answered.status.as_u16());
+        if let Some(cause) = &answered.cause {
+            tracing::error!(
+                request.id = id,
+                http.status = status,
+                http.route = route,
+                error = cause,
+                "request failed"
+            );
+        }
+        let (method, path) = (self.method.as_str(), self.uri.path());
+        let path = path.get(..MAX_LOGGED_PATH).unwrap_or(path);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(
+            request.id = id,
+            http.method = method,
+            http.path = path,
+            http.route = route,
+            http.status = status,
+            http.duration_us = micros,
+            client.address = self.address.map(display),
+            token.owner = answered.owner,
+            "{method} {path} answered {status}"
+        );
+    }
 }
 
 /// Counts the answer by its route's pattern, so that the number of series stays bounded whatever is asked for.
-fn count(route: Option<String>, method: &Method, status: StatusCode, took: Duration) {
-    let route = route.unwrap_or_else(|| "none".to_owned());
+fn count(route: &str, method: &Method, status: StatusCode, took: Duration) {
+    let route = route.to_owned();
     let method = match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -185,6 +264,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use metrics_exporter_prometheus::PrometheusBuilder;
 
+    use super::*;
     use crate::testing::{Mocks, TOKEN, send, unavailable};
 
     #[test]
@@ -259,5 +339,20 @@ mod tests {
         let answer = mocks.get("/api/v4/admin/data_management/projects/1").await;
         answer.is(503, r#"{"message":"503 Service Unavailable"}"#);
         assert_eq!(answer.header("Retry-After"), Some("5"));
+    }
+
+    #[actix_web::test]
+    async fn headers_of_a_proxy_that_is_not_trusted_are_warned_of() {
+        let rows = [(None, true, true), (None, false, false), (Some("https://stock.test"), true, false)];
+        for (external_url, is_forwarded, is_warned_of) in rows {
+            let mut mocks = Mocks::default();
+            mocks.settings.external_url = external_url.map(str::to_owned);
+            let context = mocks.context();
+            let name = if is_forwarded { "X-Forwarded-For" } else { "X-Other" };
+            for _ in 0..2 {
+                send(&context, request("/-/health").insert_header((name, "192.0.2.9"))).await;
+            }
+            assert_eq!(context.has_warned_of_proxy.load(Ordering::Relaxed), is_warned_of, "{external_url:?}");
+        }
     }
 }

@@ -5,19 +5,19 @@ use sha2::{Digest as _, Sha256};
 use stocktake_domain::TokenDigest;
 use stocktake_domain::ports::Credential;
 
-/// What every token of ours begins with.
-const OWN_PREFIX: &[u8] = b"stk-";
+/// The prefix of our own tokens.
+const LOCAL_PREFIX: &[u8] = b"stk-";
 
 /// A token, by the header that it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Presented<'a> {
+pub(super) enum Credentials<'a> {
     /// In `PRIVATE-TOKEN`.
     PrivateToken(&'a [u8]),
     /// In `Authorization`, behind `Bearer`.
     Bearer(&'a [u8]),
 }
 
-impl<'a> Presented<'a> {
+impl<'a> Credentials<'a> {
     /// The token a request carries, in either of the two headers; an empty one is none.
     pub(super) fn find(headers: &'a HeaderMap) -> Option<Self> {
         let private = headers.get("private-token").map(|value| value.as_bytes().trim_ascii());
@@ -30,12 +30,12 @@ impl<'a> Presented<'a> {
         })
     }
 
-    /// The text, if it is that of a token of ours.
-    pub(super) fn own(self) -> Option<&'a [u8]> {
-        Some(self.text()).filter(|text| text.starts_with(OWN_PREFIX))
+    /// The text, if it is that of one of our own tokens.
+    pub(super) fn local(self) -> Option<&'a [u8]> {
+        Some(self.text()).filter(|text| text.starts_with(LOCAL_PREFIX))
     }
 
-    /// The token as somebody else may know it; `None` if it is no text.
+    /// The token as the authority is asked about it; `None` if it is not UTF-8.
     pub(super) fn credential(self) -> Option<Credential> {
         let text = std::str::from_utf8(self.text()).ok()?.to_owned();
         Some(match self {
@@ -44,7 +44,7 @@ impl<'a> Presented<'a> {
         })
     }
 
-    /// The digest of header and text: the same text may mean another thing in another header.
+    /// The digest of header and text: the same text may mean something else in the other header.
     pub(super) fn digest(self) -> TokenDigest {
         let header: &[u8] = match self {
             Self::PrivateToken(_) => b"private-token:",
@@ -74,7 +74,7 @@ mod tests {
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect::<HeaderMap>()
         };
-        let (private, bearer) = (Presented::PrivateToken(b"stk-a"), Presented::Bearer(b"stk-a"));
+        let (private, bearer) = (Credentials::PrivateToken(b"stk-a"), Credentials::Bearer(b"stk-a"));
         for (pairs, token) in [
             (vec![("private-token", "stk-a")], private),
             (vec![("authorization", "Bearer stk-a")], bearer),
@@ -82,21 +82,21 @@ mod tests {
             (vec![("private-token", ""), ("authorization", "Bearer stk-a")], bearer),
             (vec![("private-token", "stk-a"), ("authorization", "Bearer stk-b")], private),
         ] {
-            assert_eq!(Presented::find(&headers(&pairs)), Some(token), "{pairs:?}");
+            assert_eq!(Credentials::find(&headers(&pairs)), Some(token), "{pairs:?}");
         }
         for none in ["", "Bearer", "Bearer ", "Basic c3RrOmE=", "Bearerstk-a"] {
             let headers = headers(&[("authorization", none), ("private-token", "")]);
-            assert_eq!(Presented::find(&headers), None, "{none}");
+            assert_eq!(Credentials::find(&headers), None, "{none}");
         }
     }
 
     #[test]
     fn header_and_text_both_make_the_digest() {
         let digests = [
-            Presented::PrivateToken(b"a").digest(),
-            Presented::PrivateToken(b"b").digest(),
-            Presented::Bearer(b"a").digest(),
-            Presented::Bearer(b"b").digest(),
+            Credentials::PrivateToken(b"a").digest(),
+            Credentials::PrivateToken(b"b").digest(),
+            Credentials::Bearer(b"a").digest(),
+            Credentials::Bearer(b"b").digest(),
         ];
         for (at, digest) in digests.iter().enumerate() {
             assert_eq!(digests.iter().position(|other| other == digest), Some(at));
@@ -104,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_nobodys() {
-        assert_eq!(Presented::Bearer(b"\xff").credential(), None);
-        assert_eq!(Presented::Bearer(b"a").credential(), Some(Credential::Bearer("a".to_owned())));
-        assert_eq!(Presented::Bearer(b"a").own(), None);
+    fn a_token_that_is_not_utf8_is_unknown() {
+        assert_eq!(Credentials::Bearer(b"\xff").credential(), None);
+        assert_eq!(Credentials::Bearer(b"a").credential(), Some(Credential::Bearer("a".to_owned())));
+        assert_eq!(Credentials::Bearer(b"a").local(), None);
     }
 }
