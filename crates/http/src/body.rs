@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 
-/// How long a whole body may take.
+/// How long receiving a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// This many bytes of a body that is too large are read and dropped, so that its sender, which reads only when it has

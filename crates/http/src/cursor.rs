@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use stocktake_domain::RecordKey;
 use stocktake_domain::ports::PageStart;
 
-/// Leads each cursor, so that another form can be told from this one.
+/// The prefix of each cursor, which distinguishes it from another version.
 const VERSION: char = '1';
 const FORWARD: char = 'n';
 const BACKWARD: char = 'p';

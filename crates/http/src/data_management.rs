@@ -23,7 +23,7 @@ pub(crate) use show::__path_show;
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/api/v4/admin/data_management/{model_name}").get(list::list),
-        // `checksum` is also the text of an (impossible) record identifier, so that it can be read like one.
+        // `checksum` is also the text of an (impossible) record identifier, so that reading it gives the error of one.
         Endpoint::at("/api/v4/admin/data_management/{model_name}/checksum")
             .get(show::show)
             .put(recalculate_many::recalculate_many),
@@ -33,7 +33,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// The model and the record that a path names, and the record's identifier as it was sent.
+/// The model and the record in the path, and the record's identifier as it was sent.
 fn named_record(request: &HttpRequest) -> Result<(Model, RecordKey, String), ApiError> {
     let none = Parameters::default();
     let mut checker = Checker::new(&none);
@@ -44,7 +44,7 @@ fn named_record(request: &HttpRequest) -> Result<(Model, RecordKey, String), Api
     Ok((model, key, identifier))
 }
 
-/// A named part of the path, decoded; bytes that are no UTF-8 become replacement characters.
+/// A named part of the path, decoded; invalid UTF-8 becomes replacement characters.
 fn segment(request: &HttpRequest, name: &str) -> Option<String> {
     let text = request.match_info().get(name)?;
     Some(percent_decode_str(text).decode_utf8_lossy().into_owned())

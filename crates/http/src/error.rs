@@ -26,7 +26,7 @@ pub(crate) enum ParamError {
 /// A parameter that was refused, by name.
 pub(crate) type BadParameter = (&'static str, ParamError);
 
-/// Why a request is not answered as asked.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// No token, or one that is unknown, expired or revoked.
@@ -41,7 +41,7 @@ pub(crate) enum ApiError {
     /// Parameters are wrong; at least one, in the order in which they are documented.
     #[error("invalid parameters")]
     Parameters(Vec<BadParameter>),
-    /// Wrong in a way the text says.
+    /// Wrong for the reason in the text.
     #[error("bad request: {0}")]
     BadRequest(String),
     /// No such record or job; the text is the identifier as it was sent.
@@ -50,10 +50,10 @@ pub(crate) enum ApiError {
     /// No such route.
     #[error("no such route")]
     NoRoute,
-    /// The route does not know the method; the text lists those it knows.
+    /// The route has no handler for the method; the text lists its methods.
     #[error("method not allowed")]
     MethodNotAllowed(String),
-    /// The page lies too deep for offset pagination.
+    /// The page is too deep for offset pagination.
     #[error("offset beyond {limit}")]
     OffsetLimit {
         /// The largest page × `per_page`.
@@ -76,10 +76,10 @@ pub(crate) enum ApiError {
         /// When it may try again.
         retry_after: Duration,
     },
-    /// The database cannot be reached, or is not ours to use yet.
+    /// The database is unreachable, or its schema is not current.
     #[error("the store is unavailable")]
     Unavailable(#[source] Arc<StoreError>),
-    /// Whoever knows the token cannot be asked.
+    /// The authority that is asked about the token gave no answer.
     #[error(transparent)]
     Authority(Arc<AuthorityError>),
     /// A fault of our own.
@@ -123,7 +123,7 @@ impl From<serde_json::Error> for ApiError {
 }
 
 impl ApiError {
-    /// The error of a text that is no record identifier. One that no record can have is not found.
+    /// The error of a text that is not a record identifier. One that no record can have is not found.
     pub(crate) fn identifier(error: KeyError, text: &str) -> Self {
         match error {
             KeyError::InvalidBase64 | KeyError::InvalidComposite => Self::BadRequest(error.to_string()),

@@ -1,5 +1,5 @@
-//! `GET /api/v1/findings`: what is wrong, page by page; and the same records as lines of text, for programs that read
-//! the catalogue without a server.
+//! `GET /api/v1/findings`: the records with a problem, page by page; and the same records as lines of text, for programs
+//! that read the catalogue without a server.
 
 mod cursor;
 mod finding;
@@ -23,13 +23,13 @@ use finding::FindingBody;
 
 pub use finding::{csv_header, csv_line, json};
 
+const DEFAULT_PER_PAGE: u64 = 100;
+const MAX_PER_PAGE: u64 = 1000;
+
 /// The endpoint.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::at("/api/v1/findings").get(findings)]
 }
-
-const DEFAULT_PER_PAGE: u64 = 100;
-const MAX_PER_PAGE: u64 = 1000;
 
 /// Which findings, and how they are written.
 #[derive(IntoParams)]
@@ -100,7 +100,7 @@ async fn findings(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::read(&request)?;
-    // One more than shown tells whether there is another page.
+    // One record more than is shown reveals whether there is another page.
     let mut records =
         step("findings", query.records(&*context.api.catalogue, query.per_page.saturating_add(1))).await?;
     let shown = usize::try_from(query.per_page).unwrap_or(usize::MAX);
@@ -132,7 +132,7 @@ impl Query {
         let model = checker.choice("model_name", |name| name.parse().ok());
         let state = checker.choice("checksum_state", |name| name.parse().ok()).unwrap_or(State::Failed);
         let flag = |text: &str| text.parse().ok();
-        // The parameter's name of before is still accepted.
+        // The parameter's former name is still accepted.
         let mismatched = checker.choice("mismatched", flag).or_else(|| checker.choice("differing", flag));
         let format = checker.choice("format", format).unwrap_or_default();
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
@@ -143,7 +143,7 @@ impl Query {
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))
     }
 
-    /// The first records that are filter, at most `limit`.
+    /// The first records of the page, at most `limit`.
     async fn records(&self, catalogue: &dyn Catalogue, limit: u32) -> Result<Vec<Record>, StoreError> {
         let first = self.cursor.as_ref().map(|cursor| cursor.model);
         let models = Model::ALL.into_iter().filter(|model| self.model.is_none_or(|only| only == *model));
@@ -159,7 +159,7 @@ impl Query {
 }
 
 impl RecordFilter {
-    /// The model's first such records behind this key.
+    /// The model's first matching records after this key.
     async fn page(
         self,
         catalogue: &dyn Catalogue,
@@ -187,7 +187,7 @@ fn format(name: &str) -> Option<Format> {
     }
 }
 
-/// The cursor the cursor names, which must be one among the records of the model, if only one is filter.
+/// The cursor parameter, which must belong to the model, if only one is asked for.
 fn cursor(checker: &mut Checker<'_>, model: Option<Model>) -> Option<FindingsCursor> {
     let text = checker.text("cursor").filter(|text| !text.is_empty())?;
     let cursor = FindingsCursor::decode(text).filter(|cursor| model.is_none_or(|only| only == cursor.model));
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
     use crate::testing::{Answer, Mocks, TOKEN, key, record, send, unavailable};
 
-    /// A catalogue with so many records of these models, from key 1, all of which match.
+    /// A catalogue with this many records of each of these models, from key 1, all of which match.
     fn holding(models: &'static [(Model, i64)], state: State) -> Mocks {
         let mut mocks = Mocks::default();
         let records = |model, after: Option<RecordKey>, limit: u32| {

@@ -14,7 +14,7 @@ use crate::routing::Endpoint;
 use crate::schema::InternalRefusal;
 use crate::steps::step;
 
-/// When to ask again, in seconds.
+/// When to try again, in seconds.
 const RETRY_SECONDS: u32 = 5;
 
 /// The endpoints.
@@ -26,7 +26,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// How the service is.
+/// The state of the service.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(crate) struct HealthBody {

@@ -1,4 +1,4 @@
-//! The two endpoints that ordinary clients call to find out whom they talk to, and as whom.
+//! `GET /api/v4/version` and `GET /api/v4/user`, which ordinary clients call to find out about the server and themselves.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -35,7 +35,7 @@ async fn version(_: ApiToken, context: web::Data<Context>) -> HttpResponse {
     HttpResponse::Ok().json(VersionBody { version: &settings.version, revision: &settings.revision })
 }
 
-/// Whom the token stands for.
+/// The token's owner.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
 pub(crate) struct UserBody<'a> {
@@ -68,12 +68,12 @@ mod tests {
     use crate::testing::{Mocks, TOKEN, token};
 
     #[actix_web::test]
-    async fn the_version_is_told() {
+    async fn the_version_is_shown() {
         Mocks::default().get("/api/v4/version").await.is(200, r#"{"version":"1.2.3","revision":"abc"}"#);
     }
 
     #[actix_web::test]
-    async fn any_valid_token_tells_its_owner() {
+    async fn any_valid_token_shows_its_owner() {
         let mut plain = token(TOKEN);
         plain.made.admin = false;
         let answer = Mocks::knowing(plain).get("/api/v4/user").await;

@@ -89,7 +89,7 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<Network>,
     /// The largest page × `per_page` of offset pagination.
     pub offset_limit: u64,
-    /// How long a recalculation of one record keeps its caller waiting.
+    /// How long the caller of a recalculation of one record waits.
     pub recalculation_deadline: Duration,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
@@ -99,8 +99,8 @@ pub struct HttpSettings {
     pub version: String,
     /// The source revision the program was built from.
     pub revision: String,
-    /// `/metrics` is served on an address of its own ([`serve_metrics`]), not beside the API.
-    pub metrics_elsewhere: bool,
+    /// `/metrics` is served on an address of its own ([`serve_metrics`]), not with the API.
+    pub separate_metrics: bool,
 }
 
 /// What all requests of a server share.

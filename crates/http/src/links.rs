@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::client::{Client, is_host};
 use crate::parameters::pairs;
 
-/// All but what RFC 3986 calls unreserved is encoded, so that no value can end the URL or the header.
+/// All characters but those that RFC 3986 calls unreserved are encoded, so that no value can end the URL or the header.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Builds the `Link` header of one answer.
@@ -53,7 +53,7 @@ impl<'a> Links<'a> {
             let host_of_proxy = client.and_then(|client| client.host.as_deref());
             self.header.push_str(host_of_proxy.unwrap_or_else(|| host(self.request)));
         }
-        // The paths of lists hold names of ours only, so that they are fit for a URL as they were sent.
+        // The paths of lists consist of our own names, so that they are valid in a URL as they were sent.
         self.header.push_str(self.request.path());
         let query = self.request.query_string().as_bytes();
         let kept = pairs(query).filter(|(name, _)| parameters.iter().all(|(set, _)| set != name));
@@ -69,7 +69,7 @@ impl<'a> Links<'a> {
     }
 }
 
-/// The host the request names, if it is the name of a host; else the address the server listens on.
+/// The host in the request, if it is valid; else the address the server listens on.
 fn host(request: &HttpRequest) -> &str {
     let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     let named = named.or_else(|| request.uri().authority().map(Authority::as_str));

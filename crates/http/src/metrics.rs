@@ -24,7 +24,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::at("/metrics").get(metrics)]
 }
 
-/// Shows the metrics. While the database is away, those of the process alone.
+/// Shows the metrics. While the database is unavailable, those of the process alone.
 #[utoipa::path(
     get, path = "/metrics", tag = "monitoring", security(()),
     responses(
@@ -49,7 +49,7 @@ pub(crate) async fn metrics(_: Public, context: web::Data<Context>, request: Htt
     HttpResponse::Ok().content_type(CONTENT_TYPE).body(text)
 }
 
-/// What the database says.
+/// What is read from the database.
 struct Catalogue {
     snapshot: Arc<Snapshot>,
     open_jobs: usize,
@@ -87,7 +87,7 @@ fn write_counts(text: &mut String, snapshot: &Snapshot) {
     let bytes = models.iter().map(|summary| by_model(summary.model, summary.bytes));
     write_family(text, "stocktake_bytes", "The sum of the known sizes by model, in bytes.", bytes);
     let metadata_only = models.iter().map(|summary| by_model(summary.model, summary.metadata_only));
-    let help = "Succeeded records of which only what their object store says was looked at, by model.";
+    let help = "Succeeded records of which only what their object store reports was compared, by model.";
     write_family(text, "stocktake_metadata_only", help, metadata_only);
     let mismatched = models.iter().map(|summary| by_model(summary.model, summary.mismatched));
     let help = "Succeeded records whose content does not agree with the checksum of GitLab's own verification, by model.";
@@ -101,19 +101,19 @@ fn write_counts(text: &mut String, snapshot: &Snapshot) {
 }
 
 fn write_jobs(text: &mut String, open: usize) {
-    write_family(text, "stocktake_jobs_open", "Bulk jobs that are not over.", [format!(" {open}")]);
+    write_family(text, "stocktake_jobs_open", "Bulk jobs that have not ended.", [format!(" {open}")]);
 }
 
 fn write_syncs(text: &mut String, syncs: &[ModelSyncState]) {
     let at = |state: &ModelSyncState, time: Option<Timestamp>| Some(by_model(state.model, seconds(time?)));
     let read = syncs.iter().filter_map(|state| at(state, state.read_at));
-    let help = "When the source's new rows were last read to their end, in seconds since 1970, by model.";
+    let help = "When the source's new rows were last read completely, in seconds since 1970, by model.";
     write_family(text, "stocktake_sync_read_seconds", help, read);
     let ended = syncs.iter().filter_map(|state| at(state, state.full_scan.ended_at));
-    let help = "When the last full_scan over all rows of the source came to its end, in seconds since 1970, by model.";
+    let help = "When the last full scan of the source's rows ended, in seconds since 1970, by model.";
     write_family(text, "stocktake_sync_full_scan_ended_seconds", help, ended);
     let kept = syncs.iter().map(|state| by_model(state.model, state.full_scan.kept));
-    let help = "Records kept in this full_scan though the source has no row for them, because they were too many, by model.";
+    let help = "Records kept in this full scan though the source has no row for them, because they were too many, by model.";
     write_family(text, "stocktake_sync_kept", help, kept);
     let problem = syncs.iter().map(|state| by_model(state.model, u8::from(state.problem.is_some())));
     let help = "Whether the model could not be read from the source when last tried.";

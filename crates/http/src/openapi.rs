@@ -1,4 +1,4 @@
-//! `GET /api/openapi.json`: the document of the whole surface, made from the code.
+//! `GET /api/openapi.json`: the OpenAPI document of all endpoints, generated from the code.
 
 use std::sync::LazyLock;
 
@@ -18,7 +18,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::at("/api/openapi.json").get(document)]
 }
 
-/// The OpenAPI 3.1 document of the whole surface, as JSON.
+/// The OpenAPI 3.1 document of all endpoints, as JSON.
 pub fn openapi_json() -> String {
     static DOCUMENT: LazyLock<String> =
         LazyLock::new(|| Document::openapi().to_pretty_json().unwrap_or_default());
@@ -64,7 +64,7 @@ async fn document(_: Public) -> HttpResponse {
 )]
 struct Document;
 
-/// The two ways to carry a token.
+/// The two headers for a token.
 struct Tokens;
 
 impl Modify for Tokens {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::testing::{Mocks, TOKEN, send};
 
-    /// Set to take the document as it is now for the right one.
+    /// Set to accept the document as it is now.
     const UPDATE: &str = "UPDATE_SNAPSHOTS";
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
                 assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{operation}");
             }
             for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
-                // What a bulk job's path shows when it is read is an error only.
+                // Reading a bulk job's path only gives an error.
                 let readable_only = path.ends_with("{model_name}/checksum") && method == "GET";
                 let documented = item.get(method.to_lowercase()).is_some() || readable_only;
                 assert_eq!(allowed.split(", ").any(|known| known == method), documented, "{method} {path}");

@@ -1,5 +1,5 @@
-//! Request parameters as they come in, from a query string, a form or a JSON object, before anybody looks at
-//! their values.
+//! Request parameters as they come in, from a query string, a form or a JSON object, before their
+//! values are checked.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub(crate) enum Raw {
     Wrong,
 }
 
-/// All parameters of one source. A JSON `null` is as if it were not there.
+/// All parameters of one source. A JSON `null` counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Parameters(Vec<(String, Raw)>);
 
@@ -67,7 +67,7 @@ impl Parameters {
         self.0.iter().find(|(known, _)| known == name).map(|(_, raw)| raw)
     }
 
-    /// Takes in `name=value`, where the name may end in `[]` or `[0]` as an element of a list.
+    /// Adds `name=value`, where the name may end in `[]` or `[0]` as an element of a list.
     pub(crate) fn add(&mut self, name: &str, value: String) {
         let (base, brackets) = name.find('[').map_or((name, ""), |at| name.split_at(at));
         let index = brackets.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -93,7 +93,7 @@ impl Parameters {
     }
 }
 
-/// The pairs of a query string or a form, decoded; bytes that are no UTF-8 become replacement characters.
+/// The pairs of a query string or a form, decoded; invalid UTF-8 becomes replacement characters.
 pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');

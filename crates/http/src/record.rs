@@ -36,7 +36,7 @@ struct ChecksumInformation<'a> {
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, pattern = "^([0-9a-f]{32}|[0-9a-f]{64})$")]
     checksum: Option<Digest>,
-    /// When the last attempt ended, good or bad.
+    /// When the last attempt ended, whether it succeeded or failed.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime, example = "2025-07-24T14:22:18.643Z")]
     last_checksum: Option<Timestamp>,

@@ -80,8 +80,8 @@ impl Endpoint {
         self.on(Method::DELETE, handler)
     }
 
-    /// What `OPTIONS`, and a method without a handler, need. Whoever may read a path may ask for its methods, and of
-    /// one that cannot be read, whoever may read its neighbours.
+    /// What `OPTIONS`, and a method without a handler, need. A role that may read a path may ask for its methods; for a
+    /// path that cannot be read, the role that may read its neighbours suffices.
     fn role_of_other_methods(&self) -> Option<RequiredRole> {
         let strictest = self.methods.iter().map(|(_, role)| *role).max().flatten();
         strictest.min(Some(RequiredRole::Reader))
@@ -142,8 +142,8 @@ pub(crate) async fn no_endpoint(request: HttpRequest) -> Result<HttpResponse, Ap
     Err(ApiError::NoRoute)
 }
 
-/// The role for a decoded path without an endpoint. Repeated slashes do not change it, so that no spelling tells a
-/// stranger which paths exist.
+/// The role for a decoded path without an endpoint. Repeated slashes do not change it, so that no spelling
+/// reveals to a stranger which paths exist.
 fn role_of_unknown(path: &str) -> Option<RequiredRole> {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     match (segments.next(), segments.next(), segments.next()) {
@@ -160,7 +160,7 @@ async fn require(request: &HttpRequest, role: Option<RequiredRole>) -> Result<()
     }
 }
 
-/// Lets a path with a slash behind it lead where it leads without, as in the original.
+/// Treats a path with a trailing slash as the path without it, as the original API does.
 pub(crate) fn strip_slash(request: &mut ServiceRequest) {
     let uri = request.uri();
     let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty()) else { return };

@@ -1,4 +1,4 @@
-//! The servers: which routes they have, and how they treat connections.
+//! The servers: their endpoints, and how they treat connections.
 
 use std::io;
 use std::net::TcpListener;
@@ -16,22 +16,22 @@ use crate::{
     sync,
 };
 
-/// An idle connection is closed after this time; longer than that of common proxies, who then close first.
+/// An idle connection is closed after this time; longer than that of common proxies, which then close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A client that has not sent the whole head of its request after this time is cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Requests under way when the server is stopped may take so many more seconds.
+/// Requests under way when the server is stopped may take this many more seconds.
 const SHUTDOWN_SECONDS: u64 = 8;
 
 /// The endpoints of an application.
 type Endpoints = fn() -> Vec<Endpoint>;
 
-/// Serves the API on this listener with so many threads. The server runs while it is awaited, stops gracefully
+/// Serves the API on this listener with this many threads. The server runs while it is awaited, stops gracefully
 /// through its handle, and leaves signals to the caller.
 pub fn serve(api: Arc<Api>, listener: TcpListener, workers: usize) -> io::Result<Server> {
-    let endpoints = if api.settings.metrics_elsewhere { without_metrics } else { all };
+    let endpoints = if api.settings.separate_metrics { without_metrics } else { all };
     run(api, listener, workers, endpoints)
 }
 

@@ -19,8 +19,8 @@ use crate::schema::AdministratorRefusals;
 use crate::steps::step;
 use crate::{Api, Context};
 
-/// Counts are kept for so many times as long as it took to make them, so that making them never takes more
-/// than a twentieth of the time, however often they are asked for; of a small catalogue they are hardly kept.
+/// Counts are kept for this many times as long as counting took, so that counting never takes more than a twentieth of
+/// the time, however often it is asked for; the counts of a small catalogue are hardly kept.
 const KEPT_FACTOR: u32 = 20;
 
 /// The counts of all models at one moment.
@@ -41,7 +41,10 @@ impl Snapshot {
     }
 }
 
-/// The latest snapshot. Who asks while one is being made waits for it, and shares its error, which is not kept.
+/// The latest snapshot. Requests that come while one is being made wait for it, and share its error, which is not kept.
+///
+/// moka makes the requests share it; how long it counts depends on how long counting took by the port
+/// [`Clock`](stocktake_domain::Clock).
 #[derive(Clone)]
 pub(crate) struct SummaryCache(Cache<(), Arc<Snapshot>>);
 
@@ -95,7 +98,7 @@ pub(crate) struct SummaryBody {
     as_of: Timestamp,
     /// The models that have records.
     models: Vec<ModelBody>,
-    /// The bulk jobs under way, oldest first.
+    /// The bulk jobs in progress, oldest first.
     jobs: Vec<JobBody>,
 }
 
@@ -117,10 +120,10 @@ struct ModelBody {
     failures: FailureCounts,
     /// The sum of the known sizes, in bytes.
     bytes: u64,
-    /// Those of the succeeded records of which only what their object store says was looked at (size, and the
-    /// checksum it keeps), not the content.
+    /// Succeeded records of which only what their object store reports was compared (size, and the checksum it keeps),
+    /// not the content.
     metadata_only: u64,
-    /// Those of the succeeded records whose content does not agree with the checksum of GitLab's own verification.
+    /// Succeeded records whose content does not agree with the checksum of GitLab's own verification.
     mismatched: u64,
     /// The oldest success among the records that are `succeeded`.
     #[serde(serialize_with = "shown")]
@@ -188,7 +191,7 @@ impl From<&ModelSummary> for ModelBody {
     }
 }
 
-/// Counts the records by model and state, and shows the bulk jobs under way.
+/// Counts the records by model and state, and shows the bulk jobs in progress.
 #[utoipa::path(
     get, path = "/api/v1/summary", tag = "operation",
     responses((status = 200, body = SummaryBody, description = "The counts."), AdministratorRefusals)
@@ -235,7 +238,7 @@ mod tests {
     }
 
     /// An API whose counting takes a second, and how often it may count.
-    fn slow(times: usize) -> (Arc<Api>, Arc<crate::testing::HandClock>) {
+    fn slow(times: usize) -> (Arc<Api>, Arc<crate::testing::ManualClock>) {
         let mut mocks = Mocks::default();
         let clock = Arc::clone(&mocks.clock);
         let ticking = Arc::clone(&clock);

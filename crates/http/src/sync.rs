@@ -1,4 +1,4 @@
-//! `GET /api/v1/sync`: how far the catalogue is with its source.
+//! `GET /api/v1/sync`: how far the sync of the catalogue with its source is.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub(crate) struct SyncBody<'a> {
     /// The model's name.
     #[schema(value_type = ModelName)]
     model_name: &'static str,
-    /// When new rows were last read to their end.
+    /// When new rows were last read completely.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     read_at: Option<Timestamp>,
@@ -34,18 +34,18 @@ pub(crate) struct SyncBody<'a> {
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     changes_read_to: Option<Timestamp>,
-    /// The full scan of looking at all rows, under way or over.
+    /// The full scan of all rows, in progress or completed.
     full_scan: FullScanBody<'a>,
     /// Why the model could not be read when last tried; null if it could.
     #[schema(required)]
     problem: Option<&'a str>,
 }
 
-/// A full scan of looking at all rows of a model, which also finds what was changed or deleted.
+/// A full scan reads all rows of a model, and so also finds what was changed or deleted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SyncFullScan)]
 struct FullScanBody<'a> {
-    /// All rows up to this record's were looked at; null if the full scan has not begun.
+    /// All rows up to this record's were read; null if the full scan has not begun.
     #[schema(value_type = Option<Identifier>, required)]
     at: Option<IdentifierBody<'a>>,
     /// The model's records when the full scan began.
@@ -54,11 +54,11 @@ struct FullScanBody<'a> {
     deleted: u64,
     /// Records kept in this full scan though the source has no row for them, because they were too many at once.
     kept: u64,
-    /// When the next piece of the full scan is to be looked at; null: at once.
+    /// When the next part of the full scan is to be read; null: at once.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     due_at: Option<Timestamp>,
-    /// When the last full scan came to its end.
+    /// When the last full scan ended.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     ended_at: Option<Timestamp>,
@@ -89,7 +89,7 @@ impl<'a> From<&'a FullScan> for FullScanBody<'a> {
     }
 }
 
-/// Shows how far the sync with the source is, for each model that ever was synced.
+/// Shows how far the sync with the source is, for each model that has been synced.
 #[utoipa::path(
     get, path = "/api/v1/sync", tag = "operation",
     responses(

@@ -1,4 +1,4 @@
-//! What the tests of the endpoints share: an [`Api`] over mocks, a clock that is set by hand, and requests that
+//! What the tests of the endpoints share: an [`Api`] over mocks, a clock that only moves when it is set, and requests that
 //! go through the whole application.
 
 use std::sync::Arc;
@@ -24,17 +24,17 @@ use crate::{Api, Context, HttpSettings, server};
 /// The text of the token that [`Mocks::default`] knows: an administrator's, for everything.
 pub(crate) const TOKEN: &str = "stk-right";
 
-/// A clock that stands still until it is set.
+/// A clock that only moves when it is set.
 #[derive(Default)]
-pub(crate) struct HandClock(AtomicI64);
+pub(crate) struct ManualClock(AtomicI64);
 
-impl HandClock {
+impl ManualClock {
     pub(crate) fn set(&self, time: Timestamp) {
         self.0.store(time.millis(), Ordering::Relaxed);
     }
 }
 
-impl Clock for HandClock {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed))
     }
@@ -48,7 +48,7 @@ pub(crate) struct Mocks {
     pub(crate) tokens: MockTokens,
     pub(crate) authority: Option<MockAuthority>,
     pub(crate) recalculation: MockRecalculation,
-    pub(crate) clock: Arc<HandClock>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) settings: HttpSettings,
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn settings() -> HttpSettings {
         wrong_tokens_per_minute: 3,
         version: "1.2.3".to_owned(),
         revision: "abc".to_owned(),
-        metrics_elsewhere: false,
+        separate_metrics: false,
     }
 }
 

@@ -66,7 +66,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Names a parameter that the caller itself found wrong.
+    /// Records a parameter that the caller itself found wrong.
     pub(crate) fn refuse(&mut self, name: &'static str, fault: ParamError) {
         self.bad.push((name, fault));
     }
@@ -92,7 +92,7 @@ impl<'a> Checker<'a> {
 pub(crate) struct Target {
     /// The model.
     pub(crate) model: Model,
-    /// Which records; `None` when no record whatever can match.
+    /// Which records; `None` if no record can match.
     pub(crate) selection: Option<Selection>,
 }
 
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_identifiers_are_told_apart() {
+    fn bad_identifiers_have_errors_of_their_own() {
         assert_eq!(target(&["1", "!"]), Err("bad request: invalid base64".to_owned()));
         assert_eq!(target(&["abcd"]), Err("bad request: Invalid composite key format".to_owned()));
         assert_eq!(

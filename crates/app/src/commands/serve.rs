@@ -116,7 +116,7 @@ fn api(
             wrong_tokens_per_minute: http.wrong_tokens_per_minute,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: env!("STOCKTAKE_REVISION").to_owned(),
-            metrics_elsewhere: http.metrics_listen.is_some(),
+            separate_metrics: http.metrics_listen.is_some(),
         },
         metrics: Arc::new(move || metrics.render()),
     })

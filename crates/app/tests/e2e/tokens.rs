@@ -55,6 +55,7 @@ on_both_databases! {
         let refused = api.with(Some("stk-3")).get(UPLOADS);
         assert_eq!((refused.status, refused.text.as_str()), (429, r#"{"message":"429 Too Many Requests"}"#));
         assert!(refused.headers["retry-after"].parse::<u64>().unwrap() > 0);
+        assert_eq!(api.get(UPLOADS).status, 200, "a valid token is always answered");
         service.stop();
     }
 }

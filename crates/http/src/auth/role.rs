@@ -43,7 +43,7 @@ pub(crate) trait Role: Sized + 'static {
     /// What the request's token must be; `None`: no token is needed.
     const REQUIRED: Option<RequiredRole>;
 
-    /// Lets the request in, or says why not.
+    /// Admits the request, or refuses it.
     async fn admit(request: &HttpRequest) -> Result<Self, ApiError>;
 }
 

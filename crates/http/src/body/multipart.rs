@@ -1,4 +1,4 @@
-//! Forms as `multipart/form-data`, of which only the names and values of fields matter here.
+//! Forms as `multipart/form-data`, of which only the names and values of the fields are used.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use multer::Multipart;
 
 use crate::parameters::Parameters;
 
-/// The boundary that a content type names.
+/// The boundary in a content type.
 pub(super) fn boundary(content_type: &str) -> Option<String> {
     multer::parse_boundary(content_type).ok().filter(|boundary| !boundary.is_empty())
 }

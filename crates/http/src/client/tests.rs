@@ -15,14 +15,14 @@ fn client(peer: &str, headers: &[(&'static str, &str)]) -> Client {
 }
 
 /// The same of a trusted peer: the address, and what was asked for.
-fn told(headers: &[(&'static str, &str)]) -> (String, Option<&'static str>, Option<String>) {
+fn reported(headers: &[(&'static str, &str)]) -> (String, Option<&'static str>, Option<String>) {
     let client = client("10.0.0.1:1000", headers);
     assert!(!client.has_ignored_headers, "{headers:?}");
     (client.address.to_string(), client.scheme, client.host)
 }
 
 fn address(headers: &[(&'static str, &str)]) -> String {
-    told(headers).0
+    reported(headers).0
 }
 
 const FORWARDED: &str = "Forwarded";
@@ -105,24 +105,25 @@ fn the_last_hop_that_is_not_trusted_is_the_client() {
 
 #[test]
 fn of_two_headers_that_disagree_neither_is_believed() {
-    let agreed = told(&[(FORWARDED, "for=192.0.2.9;proto=https"), (FOR, "192.0.2.9"), (HOST, "x")]);
+    let agreed = reported(&[(FORWARDED, "for=192.0.2.9;proto=https"), (FOR, "192.0.2.9"), (HOST, "x")]);
     assert_eq!(agreed, ("192.0.2.9".to_owned(), Some("https"), Some("x".to_owned())));
-    let spoofed = told(&[(FORWARDED, "for=192.0.2.8;host=evil"), (FOR, "192.0.2.9"), (PROTO, "https")]);
+    let spoofed = reported(&[(FORWARDED, "for=192.0.2.8;host=evil"), (FOR, "192.0.2.9"), (PROTO, "https")]);
     assert_eq!(spoofed, ("10.0.0.1".to_owned(), None, None));
     assert_eq!(address(&[(FORWARDED, "for=192.0.2.9"), (PROTO, "https")]), "192.0.2.9");
 }
 
 #[test]
 fn scheme_and_host_are_those_of_the_outermost_proxy() {
-    let one = told(&[(FORWARDED, "host=evil, for=192.0.2.9;proto=HTTPS;host=\"a.test:81\", for=10.1.1.1")]);
+    let one =
+        reported(&[(FORWARDED, "host=evil, for=192.0.2.9;proto=HTTPS;host=\"a.test:81\", for=10.1.1.1")]);
     assert_eq!(one, ("192.0.2.9".to_owned(), Some("https"), Some("a.test:81".to_owned())));
     let lists =
         [(FOR, "192.0.2.8, 192.0.2.9, 10.1.1.1"), (PROTO, "ftp, https, http"), (HOST, "x, a.test, b")];
-    assert_eq!(told(&lists), ("192.0.2.9".to_owned(), Some("https"), Some("a.test".to_owned())));
+    assert_eq!(reported(&lists), ("192.0.2.9".to_owned(), Some("https"), Some("a.test".to_owned())));
     let singles = [(FOR, "192.0.2.9, 10.1.1.1"), (PROTO, "https"), (HOST, "a.test")];
-    assert_eq!(told(&singles), ("192.0.2.9".to_owned(), Some("https"), Some("a.test".to_owned())));
-    let only = told(&[(PROTO, "https"), (HOST, "a.test")]);
+    assert_eq!(reported(&singles), ("192.0.2.9".to_owned(), Some("https"), Some("a.test".to_owned())));
+    let only = reported(&[(PROTO, "https"), (HOST, "a.test")]);
     assert_eq!(only, ("10.0.0.1".to_owned(), Some("https"), Some("a.test".to_owned())));
-    let unfit = told(&[(PROTO, "javascript"), (HOST, "a>b\"")]);
+    let unfit = reported(&[(PROTO, "javascript"), (HOST, "a>b\"")]);
     assert_eq!(unfit, ("10.0.0.1".to_owned(), None, None));
 }

@@ -20,7 +20,7 @@ use crate::validation::{Checker, Target};
 const DEFAULT_PER_PAGE: u64 = 20;
 const MAX_PER_PAGE: u64 = 100;
 
-/// What is asked for.
+/// The checked request.
 struct ListQuery {
     target: Target,
     order: SortOrder,
@@ -32,7 +32,7 @@ struct ListQuery {
 enum Position {
     /// This page, from 1.
     Page(u64),
-    /// The page the cursor leads to; the first without one.
+    /// The page at the cursor; without one the first.
     Cursor(Option<Cursor>),
 }
 
@@ -86,7 +86,7 @@ impl ListQuery {
         Ok(Self { target, order, per_page: u32::try_from(per_page).unwrap_or(u32::MAX), position })
     }
 
-    /// The page that begins here.
+    /// The page with this start.
     async fn page(&self, context: &Context, start: PageStart) -> Result<Page, ApiError> {
         let Some(selection) = self.target.selection.clone() else { return Ok(Page::default()) };
         let model = self.target.model;
@@ -120,7 +120,7 @@ fn cursor(checker: &mut Checker<'_>) -> Option<Cursor> {
     cursor
 }
 
-/// Ends an answer with the page's records.
+/// Completes an answer with the page's records.
 fn with_records(mut answer: HttpResponseBuilder, page: &Page) -> Result<HttpResponse, ApiError> {
     let records: Vec<RecordBody<'_>> = page.records.iter().map(RecordBody::from).collect();
     let body = serde_json::to_vec(&records)?;

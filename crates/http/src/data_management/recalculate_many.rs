@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_job_that_cannot_be_enqueued_is_told_as_200() {
+    async fn a_job_that_cannot_be_enqueued_is_reported_with_200() {
         type Failing = fn() -> StoreError;
         let reasons: [(Failing, &str); 3] = [
             (unavailable, "the database is unreachable"),

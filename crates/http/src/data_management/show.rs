@@ -64,7 +64,7 @@ mod tests {
             let answer = mocks.get(&format!("{BASE}/projects/{text}")).await;
             answer.is(404, &format!(r#"{{"message":"404 {text} Not Found"}}"#));
         }
-        // A number beyond any key is not even looked for.
+        // A number too large for a key is not looked up.
         let answer = Mocks::default().get(&format!("{BASE}/projects/99999999999999999999")).await;
         answer.is(404, r#"{"message":"404 99999999999999999999 Not Found"}"#);
     }

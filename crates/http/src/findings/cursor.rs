@@ -6,10 +6,10 @@ use stocktake_domain::{Model, RecordKey};
 
 use crate::cursor;
 
-/// Leads each cursor, so that another form, and the cursor of another list, can be told from this one.
+/// The prefix of each cursor, which distinguishes it from another version and from the cursors of other lists.
 const VERSION: &str = "f1 ";
 
-/// A place in the list of all findings: right behind a record.
+/// A position in the list of all findings: right after a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FindingsCursor {
     /// The record's model.
@@ -24,7 +24,7 @@ impl FindingsCursor {
         URL_SAFE_NO_PAD.encode(format!("{VERSION}{} {}", self.model, cursor::joined(&self.key)))
     }
 
-    /// The place of a text handed out before; `None` for any other.
+    /// The cursor of a text handed out before; `None` for any other.
     pub(super) fn decode(text: &str) -> Option<Self> {
         let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         let (model, parts) = plain.strip_prefix(VERSION)?.split_once(' ')?;

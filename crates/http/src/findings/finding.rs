@@ -56,11 +56,11 @@ pub(super) struct FindingBody<'a> {
     /// Size in bytes recorded when the data was stored, where known.
     #[schema(required)]
     file_size: Option<u64>,
-    /// What the content is compared with, behind its algorithm and a colon: the digest recorded when the data was
+    /// What the content is compared with, as algorithm, colon and hex: the digest recorded when the data was
     /// stored, or where content was altered that is not compared with such a digest, our own last good checksum.
     #[schema(required, example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     expected_checksum: Option<String>,
-    /// What was found instead, behind its algorithm and a colon, where that is what is wrong.
+    /// What was found instead, as algorithm, colon and hex, where that is what is wrong.
     #[schema(required)]
     calculated_checksum: Option<String>,
     /// Our own checksum; null if there is none, or the last attempt failed.
@@ -77,7 +77,7 @@ pub(super) struct FindingBody<'a> {
     /// The full path of the project or group that it belongs to, where known.
     #[schema(required, example = "group/project")]
     owner: Option<&'a str>,
-    /// When the last attempt ended, good or bad.
+    /// When the last attempt ended, whether it succeeded or failed.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     last_checksum: Option<Timestamp>,
@@ -126,7 +126,7 @@ fn expected(record: &Record) -> Option<Digest> {
     }
 }
 
-/// A finding as a JSON object, without a line's end.
+/// A finding as a JSON object, without a line break.
 #[expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -136,12 +136,12 @@ pub fn json(record: &Record) -> String {
     serde_json::to_string(&FindingBody::from(record)).expect("a finding is no JSON")
 }
 
-/// The first line of findings as CSV, with its end.
+/// The first line of findings as CSV, with its line break.
 pub fn csv_header() -> String {
     line(COLUMNS)
 }
 
-/// A finding as a line of CSV, with its end. What is null in JSON is empty.
+/// A finding as a line of CSV, with its line break. What is null in JSON is empty.
 pub fn csv_line(record: &Record) -> String {
     line(FindingBody::from(record))
 }

@@ -27,7 +27,7 @@ pub(crate) struct JobBody {
     /// How many records were named; null: none, so that all are meant.
     #[schema(required)]
     identifier_count: Option<usize>,
-    /// Who asked for it.
+    /// The user who asked for it.
     requested_by: String,
     /// How far it is: `queued`, `running`, `finished` or `cancelled`.
     #[schema(example = "running")]
@@ -66,7 +66,7 @@ impl From<&Job> for JobBody {
     }
 }
 
-/// The job that a path names. A number that no job can have is not found.
+/// The job in the path. A number that no job can have is not found.
 fn named_job(request: &HttpRequest) -> Result<JobId, ApiError> {
     let text = request.match_info().get("id").unwrap_or_default();
     if !stocktake_domain::RecordKey::looks_like_integer(text) {
@@ -98,7 +98,7 @@ pub(super) async fn show(
     Ok(HttpResponse::Ok().json(JobBody::from(&job)))
 }
 
-/// Cancels a bulk job; what it marked stays marked. One that is over stays as it is.
+/// Cancels a bulk job; what it marked stays marked. A job that has ended stays as it is.
 #[utoipa::path(
     delete, operation_id = "cancel_job", path = "/api/v1/jobs/{id}", tag = "operation",
     params(JobPath),

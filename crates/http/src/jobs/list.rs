@@ -53,7 +53,7 @@ pub(super) async fn list(
     let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
     let (before, per_page) = checker.finish(Some((before, per_page)))?;
 
-    // One more than shown tells whether there is another page.
+    // One job more than is shown reveals whether there is another page.
     let limit = u32::try_from(per_page).unwrap_or(u32::MAX).saturating_add(1);
     let mut jobs = step("jobs.list", context.api.jobs.list(before, limit)).await?;
     let shown = usize::try_from(per_page).unwrap_or(usize::MAX);

@@ -1,5 +1,7 @@
 //! Every route with every kind of token, and every method.
 
+use std::path::PathBuf;
+
 use actix_web::App;
 use actix_web::dev::Service as _;
 use actix_web::middleware::from_fn;
@@ -159,6 +161,33 @@ fn what_is_open_is_listed_here() {
             assert_eq!(*role, Some(expected), "{method} {}", endpoint.path);
         }
     }
+}
+
+#[test]
+fn no_other_module_gives_handlers_to_actix() {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut modules = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            if ["web::resource", "web::scope", "web::route", "web::to(", ".to(", "ServiceConfig"]
+                .iter()
+                .any(|word| code.contains(word))
+            {
+                modules.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    modules.retain(|name| name != "tests.rs");
+    modules.sort();
+    // The server registers the answer where there is no endpoint.
+    assert_eq!(modules, ["routing.rs", "server.rs"]);
 }
 
 #[actix_web::test]

@@ -1,4 +1,4 @@
-//! The types of parameters and fields: one of several names, taken from where they are defined, or a number.
+//! The types of parameters and fields: enumerations, whose names come from the domain, and numbers.
 
 use std::borrow::Cow;
 

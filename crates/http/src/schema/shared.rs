@@ -5,16 +5,16 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 use super::names::{Identifier, IdentifierText, ModelName, PaginationName, Positive, SortName, StateName};
 use crate::error::{ErrorBody, MessageBody};
 
-/// The answer to a fault of our own.
+/// The answer to an internal error.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(crate) enum InternalRefusal {
-    /// A fault of our own; the log holds its cause under the request's id.
+    /// An internal error; its cause is in the log under the request's id.
     #[response(status = 500)]
     Internal(MessageBody),
 }
 
-/// How a path that needs any valid token may refuse.
+/// The refusals of a path that needs any valid token.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(crate) enum TokenRefusals {
@@ -24,15 +24,15 @@ pub(crate) enum TokenRefusals {
     /// Too many wrong tokens from this address.
     #[response(status = 429, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
     TooMany(MessageBody),
-    /// A fault of our own; the log holds its cause under the request's id.
+    /// An internal error; its cause is in the log under the request's id.
     #[response(status = 500)]
     Internal(MessageBody),
-    /// The database, or the GitLab that is to know the token, is unreachable.
+    /// The database, or the GitLab that is asked about the token, is unreachable.
     #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
     Unavailable(MessageBody),
 }
 
-/// How a path that needs an administrator's token may refuse.
+/// The refusals of a path that needs an administrator's token.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(crate) enum AdministratorRefusals {
@@ -45,15 +45,15 @@ pub(crate) enum AdministratorRefusals {
     /// Too many wrong tokens from this address.
     #[response(status = 429, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
     TooMany(MessageBody),
-    /// A fault of our own; the log holds its cause under the request's id.
+    /// An internal error; its cause is in the log under the request's id.
     #[response(status = 500)]
     Internal(MessageBody),
-    /// The database, or the GitLab that is to know the token, is unreachable.
+    /// The database, or the GitLab that is asked about the token, is unreachable.
     #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds to wait.")))]
     Unavailable(MessageBody),
 }
 
-/// The model a path names.
+/// The model in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "only its description is used")]
@@ -63,7 +63,7 @@ pub(crate) struct ModelPath {
     model_name: ModelName,
 }
 
-/// The record a path names.
+/// The record in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "only its description is used")]
@@ -76,7 +76,7 @@ pub(crate) struct RecordPath {
     record_identifier: IdentifierText,
 }
 
-/// The job a path names.
+/// The job in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "only its description is used")]

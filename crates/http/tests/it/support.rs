@@ -44,7 +44,7 @@ impl Recalculation for HeldRecalculation {
     }
 }
 
-pub(crate) fn api(recalculation: Arc<HeldRecalculation>, metrics_elsewhere: bool) -> Arc<Api> {
+pub(crate) fn api(recalculation: Arc<HeldRecalculation>, separate_metrics: bool) -> Arc<Api> {
     let mut tokens = MockTokens::new();
     tokens.expect_find().returning(|digest| {
         let made = NewToken {
@@ -74,7 +74,7 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, metrics_elsewhere: bool
         wrong_tokens_per_minute: 100,
         version: "1".to_owned(),
         revision: "r".to_owned(),
-        metrics_elsewhere,
+        separate_metrics,
     };
     Arc::new(Api {
         catalogue: Arc::new(catalogue),

@@ -102,7 +102,7 @@ async fn unknown_tokens_are_401_and_always_asked_about() {
     for _ in 0..2 {
         get(&context, "/api/v4/user").await.is(401, UNAUTHORIZED);
     }
-    // Without somebody to ask, no token but our own is known.
+    // Without an authority, no token but our own is known.
     get(&Mocks::default().context(), "/api/v4/user").await.is(401, UNAUTHORIZED);
 }
 

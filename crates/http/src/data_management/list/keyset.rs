@@ -11,7 +11,7 @@ use crate::error::{ApiError, ParamError};
 use crate::links::Links;
 use crate::steps::step;
 
-/// The page the cursor leads to, with the cursors of its neighbours.
+/// The page at the cursor, with the cursors of its neighbours.
 pub(super) async fn answer(
     context: &Context,
     request: &HttpRequest,
@@ -39,8 +39,8 @@ pub(super) async fn answer(
     with_records(answer, &page)
 }
 
-/// Refuses a cursor whose key has another number of parts than the model's keys. Where the page itself shows
-/// such a key, nothing need be asked.
+/// Refuses a cursor whose key has a different number of parts than the model's keys. If the page itself has
+/// such a key, no query is needed.
 async fn check_shape(
     context: &Context,
     query: &ListQuery,

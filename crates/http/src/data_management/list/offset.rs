@@ -28,7 +28,7 @@ pub(super) async fn answer(
     let pages = Pages {
         number,
         per_page,
-        // A page behind the last one has no neighbours.
+        // A page after the last one has no neighbours.
         next: page.has_next.then(|| number.saturating_add(1)),
         previous: number.checked_sub(1).filter(|previous| *previous > 0 && !page.records.is_empty()),
         total: total(context, query, offset, &page).await?,
@@ -43,7 +43,7 @@ pub(super) async fn answer(
     with_records(answer, &page)
 }
 
-/// How many records match, unless they are more than [`MAX_COUNTED`]. Counts only where the page does not tell.
+/// How many records match, unless they are more than [`MAX_COUNTED`]. Counts only if the page itself does not show it.
 async fn total(
     context: &Context,
     query: &ListQuery,
