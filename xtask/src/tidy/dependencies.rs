@@ -20,7 +20,7 @@ const TESTBED: &str = "stocktake-testbed";
 const SHARED: [&str; 1] = ["stocktake-content"];
 
 /// The crates around the domain, each of which implements a port or drives one.
-const ADAPTERS: [&str; 10] = [
+const ADAPTERS: &[&str] = &[
     "stocktake-content",
     "stocktake-content-directory",
     "stocktake-content-git",
