@@ -71,7 +71,7 @@ impl Step {
     fn run(self, project: &Project, options: &Options) -> anyhow::Result<()> {
         match self {
             Self::Fmt => run_command(&mut project.cargo(&["fmt", "--all", "--check"])),
-            Self::Tidy => tidy::run(&project.root),
+            Self::Tidy => tidy::check(&project.root),
             Self::Clippy => {
                 let words =
                     ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];

@@ -3,6 +3,7 @@
 
 mod api;
 mod bench;
+mod code;
 mod gate;
 mod installation;
 mod machine;
@@ -36,7 +37,7 @@ enum Command {
     /// Run the whole gate: format, lints, rules, tests, clients
     Test(gate::Options),
     /// Check only the repository's own rules, as the gate's step of that name does
-    Tidy,
+    Tidy(tidy::Options),
     /// Measure against public tools on the same files and the same machine
     Bench(bench::Options),
     /// Run a private, empty `PostgreSQL` cluster until Ctrl-C, for tests started by hand
@@ -57,7 +58,7 @@ fn run(project: &Project) -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Up(options) => up::run(project, &options),
         Command::Test(options) => gate::run(project, &options),
-        Command::Tidy => tidy::run(&project.root),
+        Command::Tidy(options) => tidy::run(&project.root, &options),
         Command::Bench(options) => bench::run(project, &options),
         Command::Postgres => postgres(),
     }

@@ -1,9 +1,13 @@
 //! Where the checkout is, and how its programs are built.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+
+/// Folders that hold no sources.
+const SKIPPED: [&str; 3] = [".git", "target", "var"];
 
 /// The checkout that this tool was built from.
 #[derive(Debug, Clone)]
@@ -68,6 +72,25 @@ impl Project {
         run(&mut command)?;
         Ok(self.target.join(folder).join("stocktake"))
     }
+}
+
+/// All files below the folder, sorted.
+pub(crate) fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() && !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+                open.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Runs the command with our own output and fails if it fails.

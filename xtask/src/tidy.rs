@@ -1,6 +1,8 @@
 //! The rules of this repository that neither the compiler nor clippy checks.
 
 mod dependencies;
+mod figures;
+mod imports;
 mod invariants;
 mod licences;
 mod manifests;
@@ -8,10 +10,14 @@ mod sources;
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
+use clap::Args;
+
+use crate::code::Sources;
+use figures::Figures;
 
 /// One breach of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +42,35 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Options of `tidy`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Print the size and the shape of the code instead of checking it
+    #[arg(long)]
+    figures: bool,
+    /// Measure this checkout instead of the one that the command was built from
+    #[arg(long, value_name = "FOLDER", requires = "figures")]
+    root: Option<PathBuf>,
+}
+
+/// Checks the checkout at `root`, or prints figures of it or of another.
+pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
+    if !options.figures {
+        return check(root);
+    }
+    let root = options.root.as_deref().unwrap_or(root);
+    print!("{}", Figures::measure(&Sources::read(root)?)?);
+    Ok(())
+}
+
 /// Checks everything below `root` and fails with all findings at once.
-pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
+pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let metadata = MetadataCommand::new()
         .manifest_path(root.join("Cargo.toml"))
         .other_options(["--locked".to_owned()])
         .exec()
         .context("cargo metadata")?;
-    let findings = check(root, &metadata)?;
+    let findings = findings(root, &metadata)?;
     for finding in &findings {
         eprintln!("{finding}");
     }
@@ -53,7 +80,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
+fn findings(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
     let edges = dependencies::edges(metadata);
     let architecture =
         fs::read_to_string(root.join("docs/architecture.md")).context("docs/architecture.md")?;
@@ -66,6 +93,11 @@ fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
     findings.extend(licences::check(metadata));
     findings.extend(manifests::check(root, metadata)?);
     findings.extend(sources::check(root)?);
+    let code = Sources::read(root)?;
+    let crates = code.crates()?;
+    findings.extend(imports::check_circles(&crates));
+    findings.extend(imports::check_places(&crates));
+    findings.extend(imports::check_names(&code));
     findings.extend(readme(root)?);
     Ok(findings)
 }

@@ -1,17 +1,15 @@
 //! Rules over the text of the sources.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 
 use super::Finding;
+use crate::project::files_below;
 
 /// The most lines a source may have.
 const MOST_LINES: usize = 500;
-
-/// Folders that hold no sources.
-const SKIPPED: [&str; 3] = [".git", "target", "var"];
 
 /// Files in which notes to oneself are looked for.
 const TEXTS: [&str; 6] = ["md", "py", "rs", "sh", "sql", "toml"];
@@ -29,7 +27,7 @@ const UNWANTED: [(&str, &str); 3] = [
 /// Checks every text below `root`.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for path in files(root)? {
+    for path in files_below(root)? {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         if TEXTS.contains(&extension) {
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -43,31 +41,12 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
 /// The text of all Rust sources below the folder, one after the other.
 pub(super) fn text_below(folder: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    for path in files(folder)? {
+    for path in files_below(folder)? {
         if path.extension().is_some_and(|extension| extension == "rs") {
             text += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         }
     }
     Ok(text)
-}
-
-/// All files below the folder, sorted.
-fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() && !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
-                open.push(entry.path());
-            } else if kind.is_file() {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn check_one(name: &str, text: &str) -> Vec<Finding> {
@@ -134,7 +113,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "//! It.\n").unwrap();
         }
-        let found: Vec<_> = files(root.path()).unwrap();
+        let found: Vec<_> = files_below(root.path()).unwrap();
         assert_eq!(found, [root.path().join(".ci/b.sh"), root.path().join("src/deep/a.rs")]);
         assert_eq!(text_below(root.path()).unwrap(), "//! It.\n");
     }
