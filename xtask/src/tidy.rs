@@ -4,6 +4,7 @@ mod dependencies;
 mod figures;
 mod imports;
 mod invariants;
+mod layout;
 mod licences;
 mod manifests;
 mod sources;
@@ -91,6 +92,7 @@ fn findings(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
     findings.extend(invariants::check(&architecture, &dependencies::rules(), &names));
     findings.extend(invariants::check_table(&architecture, &dependencies::deployed(&edges)));
     findings.extend(licences::check(metadata));
+    findings.extend(layout::check(root)?);
     findings.extend(manifests::check(root, metadata)?);
     findings.extend(sources::check(root)?);
     let code = Sources::read(root)?;

@@ -1,4 +1,4 @@
-//! What every `Cargo.toml` has: the shared lints, shared versions, and nothing that is not used.
+//! What every `Cargo.toml` has: the shared lints, versions and oldest compiler, and no dependency that is not used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -63,6 +63,12 @@ fn check_one(name: &str, manifest: &Table, text: &str, libraries: &BTreeMap<Stri
     if !is_true(manifest.get("lints").and_then(|lints| lints.get("workspace"))) {
         findings.push(Finding::new("shared-lints", name, "has no `[lints] workspace = true`"));
     }
+    let version = manifest.get("package").and_then(|package| package.get("rust-version"));
+    if !is_true(version.and_then(|version| version.get("workspace"))) {
+        let message =
+            "has no `rust-version.workspace = true`: clippy checks a crate against its own version only";
+        findings.push(Finding::new("documented-rust-version", name, message));
+    }
     for (dependency, value) in dependencies(manifest) {
         if !is_true(value.get("workspace")) {
             let message = format!("gives `{dependency}` a version of its own instead of `workspace = true`");
@@ -78,17 +84,34 @@ fn check_one(name: &str, manifest: &Table, text: &str, libraries: &BTreeMap<Stri
     findings
 }
 
-/// Checks that some crate uses each version the workspace fixes.
+/// Checks what the workspace fixes for all its crates. `used` are the dependencies that some crate has.
 fn check_workspace(manifest: &Table, used: &BTreeSet<String>) -> Vec<Finding> {
-    let shared = manifest.get("workspace").and_then(|table| table.get("dependencies")?.as_table());
-    let names = shared.into_iter().flat_map(Table::keys);
-    names
-        .filter(|name| !used.contains(*name))
-        .map(|name| {
+    let finding = |rule, message: String| Finding::new(rule, "Cargo.toml", message);
+    let workspace = manifest.get("workspace");
+    let table = |path: &[&str]| path.iter().try_fold(workspace?, |value, name| value.get(*name));
+    let mut findings = Vec::new();
+    if table(&["package", "rust-version"]).is_none() {
+        let message = "has no `rust-version` in [workspace.package]: nobody knows which compiler is enough";
+        findings.push(finding("documented-rust-version", message.to_owned()));
+    }
+    let is_denied = table(&["lints", "clippy", "all", "level"]).and_then(Value::as_str) == Some("deny");
+    if !is_denied || table(&["lints", "clippy", "incompatible_msrv"]).is_some() {
+        let message = "does not deny `clippy::all`, or makes an exception for `incompatible_msrv`, the lint that \
+                       proves `rust-version`";
+        findings.push(finding("documented-rust-version", message.to_owned()));
+    }
+    for (name, value) in table(&["dependencies"]).and_then(Value::as_table).into_iter().flatten() {
+        if !used.contains(name) {
             let message = format!("lists `{name}` in [workspace.dependencies], and no crate uses it");
-            Finding::new("used-dependencies", "Cargo.toml", message)
-        })
-        .collect()
+            findings.push(finding("used-dependencies", message));
+        }
+        if let Some(package) = value.get("package").and_then(Value::as_str) {
+            let message =
+                format!("calls the package `{package}` `{name}`: a search for the one misses the other");
+            findings.push(finding("own-names", message));
+        }
+    }
+    findings
 }
 
 /// Whether the text holds the word.
@@ -115,27 +138,40 @@ mod tests {
 
     #[test]
     fn a_good_manifest() {
-        let manifest = "[dependencies]\nserde-json.workspace = true\n[dev-dependencies]\n\
+        let manifest = "[package]\nrust-version.workspace = true\n[dependencies]\nserde-json.workspace = true\n[dev-dependencies]\n\
                         md-5 = { workspace = true, features = [\"x\"] }\n[lints]\nworkspace = true";
         assert!(rules(manifest, "use serde_json::x; md5::y").is_empty());
     }
 
     #[test]
     fn bad_manifests() {
-        assert_eq!(rules("", ""), ["shared-lints"]);
-        assert_eq!(rules("[lints]\nworkspace = false", ""), ["shared-lints"]);
+        let good = "[package]\nrust-version.workspace = true\n[lints]\nworkspace = true\n";
+        assert_eq!(rules("", ""), ["shared-lints", "documented-rust-version"]);
+        assert_eq!(rules(&good.replace("[lints]\nworkspace = true", "[lints]"), ""), ["shared-lints"]);
         assert_eq!(
-            rules("[dependencies]\nhex = \"1\"\n[lints]\nworkspace = true", "hex::x"),
-            ["shared-versions"]
+            rules(&good.replace(".workspace = true\n[", " = \"1.89\"\n["), ""),
+            ["documented-rust-version"]
         );
-        let unused = "[dependencies]\nhex.workspace = true\n[lints]\nworkspace = true";
-        assert_eq!(rules(unused, "a_hex, hexa, hex_"), ["used-dependencies"]);
+        assert_eq!(rules(&format!("{good}[dependencies]\nhex = \"1\""), "hex::x"), ["shared-versions"]);
+        let unused = format!("{good}[dependencies]\nhex.workspace = true");
+        assert_eq!(rules(&unused, "a_hex, hexa, hex_"), ["used-dependencies"]);
     }
 
     #[test]
-    fn a_shared_version_is_used() {
-        let manifest = "[workspace.dependencies]\nhex = \"1\"\nurl = \"2\"".parse().unwrap();
-        let used = BTreeSet::from(["hex".to_owned()]);
-        assert_eq!(check_workspace(&manifest, &used).len(), 1);
+    fn bad_workspaces() {
+        let good = "[workspace.package]\nrust-version = \"1.89\"\n[workspace.lints.clippy]\n\
+                    all = { level = \"deny\", priority = -1 }\n[workspace.dependencies]\nhex = \"1\"\n";
+        let rules = |manifest: &str| -> Vec<_> {
+            let findings = check_workspace(&manifest.parse().unwrap(), &BTreeSet::from(["hex".to_owned()]));
+            findings.iter().map(|finding| finding.rule).collect()
+        };
+        assert_eq!(rules(good), [""; 0]);
+        assert_eq!(rules(&format!("{good}url = \"2\"")), ["used-dependencies"]);
+        assert_eq!(rules(&good.replace("\"1\"", "{ package = \"hexagon\" }")), ["own-names"]);
+        for (bad, instead) in
+            [("rust-version", "edition"), ("deny", "warn"), ("all", "incompatible_msrv = \"allow\"\nall")]
+        {
+            assert_eq!(rules(&good.replace(bad, instead)), ["documented-rust-version"], "{bad}");
+        }
     }
 }
