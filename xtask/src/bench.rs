@@ -1,6 +1,7 @@
 //! How fast it is, as ratios to public tools on the same files and the same machine in one run.
 
 mod files;
+mod fuzz;
 mod list;
 mod measure;
 mod sync;
@@ -15,7 +16,7 @@ use crate::project::{Profile, Project, run as run_command};
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Only these parts; all if none is named
+    /// Only these parts; without any, all except `fuzz`
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Small files (4 KiB each)
@@ -33,6 +34,12 @@ pub(crate) struct Options {
     /// How long each measurement of the list API takes
     #[arg(long, value_name = "SECONDS", default_value_t = 4)]
     seconds: u32,
+    /// Cases of the random test on each database
+    #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
+    cases: u32,
+    /// Repeat the cases of an earlier run of the random test
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
     /// Where to put the files, which are removed at the end [default: the temporary folder]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -49,6 +56,8 @@ enum Part {
     Sync,
     /// The crates' own benchmarks
     Crates,
+    /// The random test of the databases, with more cases than in the gate
+    Fuzz,
 }
 
 /// One line of the table.
@@ -61,9 +70,41 @@ struct Row {
     target: Option<(f64, f64)>,
 }
 
+/// The crates' own benchmarks: package, benchmark, arguments.
+const CRATES: [(&str, &str, &[&str]); 6] = [
+    ("stocktake-content-directory", "inspect", &[]),
+    ("stocktake-diesel-storage", "queue", &[]),
+    ("stocktake-content-git", "repositories", &["--count", "1000"]),
+    ("stocktake-content-objects", "read", &[]),
+    ("stocktake-content-registry", "read", &[]),
+    ("stocktake-source-gitlab", "read", &["--rows", "1000000"]),
+];
+
 /// Measures and prints the table.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
-    let chosen = |part| options.parts.is_empty() || options.parts.contains(&part);
+    let chosen = |part| match options.parts.as_slice() {
+        [] => part != Part::Fuzz,
+        parts => parts.contains(&part),
+    };
+    let mut rows = Vec::new();
+    if [Part::Files, Part::List, Part::Sync].into_iter().any(chosen) {
+        rows = compare(project, options, chosen)?;
+    }
+    if chosen(Part::Crates) {
+        for (package, bench, arguments) in CRATES {
+            let words = ["bench", "--locked", "--package", package, "--bench", bench, "--"];
+            run_command(project.cargo(&words).args(arguments))?;
+        }
+    }
+    if chosen(Part::Fuzz) {
+        fuzz::measure(project, options)?;
+    }
+    print(&rows);
+    Ok(())
+}
+
+/// Measures the chosen parts that have a ratio to a public tool.
+fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) -> anyhow::Result<Vec<Row>> {
     let binary = project.build(Profile::Release)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix("stocktake-bench-");
@@ -81,21 +122,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     if chosen(Part::Sync) {
         rows.extend(sync::measure(&binary, folder.path(), options)?);
     }
-    if chosen(Part::Crates) {
-        for (package, bench, arguments) in [
-            ("stocktake-content-directory", "inspect", &[][..]),
-            ("stocktake-diesel-storage", "queue", &[]),
-            ("stocktake-content-git", "repositories", &["--count", "1000"]),
-            ("stocktake-content-objects", "read", &[]),
-            ("stocktake-content-registry", "read", &[]),
-            ("stocktake-source-gitlab", "read", &["--rows", "1000000"]),
-        ] {
-            let words = ["bench", "--locked", "--package", package, "--bench", bench, "--"];
-            run_command(project.cargo(&words).args(arguments))?;
-        }
-    }
-    print(&rows);
-    Ok(())
+    Ok(rows)
 }
 
 fn print(rows: &[Row]) {

@@ -9,6 +9,7 @@ mod installation;
 mod machine;
 mod process;
 mod project;
+mod random;
 mod tidy;
 mod up;
 

@@ -1,7 +1,5 @@
 //! Records are finished once each, however often the processes that work on them are killed.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -16,6 +14,7 @@ use crate::installation::{Database, Installation};
 use crate::machine;
 use crate::process::{LOOK, Process};
 use crate::project::{Profile, Project};
+use crate::random::{Rng, new_seed};
 
 const RECORDS: usize = 20_000;
 const FILE_SIZE: u64 = 2_000;
@@ -51,20 +50,20 @@ const AUDIT_POSTGRES: &str = "CREATE FUNCTION audit() RETURNS trigger LANGUAGE p
 
 /// Kills on both databases. Without a seed one is chosen and printed.
 pub(super) fn run(project: &Project, seed: Option<u64>) -> anyhow::Result<()> {
-    let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let seed = seed.unwrap_or_else(new_seed);
     println!("To have the same pauses and victims again: cargo xtask test kill --seed {seed}");
-    let mut chance = Chance(seed);
+    let mut rng = Rng::new(seed);
     let binary = project.build(Profile::Dev)?;
     let folder = tempfile::Builder::new().prefix("stocktake-kill-").tempdir()?;
     let root = folder.path().join("files");
     let files = write_numbered(&root, RECORDS, FILE_SIZE)?;
 
     let sqlite = Trial::new(&binary, &folder.path().join("sqlite"), Database::Sqlite, &root, &files)?;
-    sqlite.run(&["serve"], &mut chance, &files).context("on SQLite")?;
+    sqlite.run(&["serve"], &mut rng, &files).context("on SQLite")?;
     let cluster = machine::postgres(PgCluster::start)?;
     let postgres =
         Trial::new(&binary, &folder.path().join("postgres"), Database::Postgres(cluster), &root, &files)?;
-    postgres.run(&["serve", "worker", "worker"], &mut chance, &files).context("on PostgreSQL")
+    postgres.run(&["serve", "worker", "worker"], &mut rng, &files).context("on PostgreSQL")
 }
 
 /// One installation with all records imported and not yet checksummed.
@@ -98,14 +97,14 @@ impl Trial {
         Ok(Self { installation, sql })
     }
 
-    fn run(&self, programs: &[&str], chance: &mut Chance, files: &[(String, String)]) -> anyhow::Result<()> {
+    fn run(&self, programs: &[&str], rng: &mut Rng, files: &[(String, String)]) -> anyhow::Result<()> {
         let api = self.installation.api()?;
         let mut processes = Vec::new();
         for (number, program) in programs.iter().enumerate() {
             processes.push((*program, number, self.start(program, number)?));
         }
         let begin = Instant::now();
-        let kills = self.kill_until_done(&mut processes, chance)?;
+        let kills = self.kill_until_done(&mut processes, rng)?;
         self.wait_until_done(&mut processes)?;
         if !KILLS.contains(&kills) {
             bail!("the records were finished after {kills} kills: too few to prove anything");
@@ -128,11 +127,11 @@ impl Trial {
     fn kill_until_done(
         &self,
         processes: &mut [(&str, usize, Process)],
-        chance: &mut Chance,
+        rng: &mut Rng,
     ) -> anyhow::Result<usize> {
         for kills in 0..*KILLS.end() {
-            sleep(Duration::from_millis(chance.next_in(PAUSE)));
-            let victim = usize::try_from(chance.next_in(0..u64::try_from(processes.len())?))?;
+            sleep(Duration::from_millis(rng.next_in(PAUSE)));
+            let victim = usize::try_from(rng.next_in(0..u64::try_from(processes.len())?))?;
             let (program, number, process) = processes.get_mut(victim).context("no process")?;
             if self.written()? == RECORDS {
                 return Ok(kills);
@@ -194,20 +193,5 @@ impl Trial {
             Some((_, (file, _))) => bail!("{file} has no record"),
             None => Ok(()),
         }
-    }
-}
-
-/// Numbers that follow from a seed (xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn next_in(&mut self, range: std::ops::Range<u64>) -> u64 {
-        // Zero would stay zero.
-        let mut word = self.0.max(1);
-        word ^= word << 13;
-        word ^= word >> 7;
-        word ^= word << 17;
-        self.0 = word;
-        range.start + word % (range.end - range.start)
     }
 }

@@ -1,0 +1,68 @@
+//! The random test of the database's conformance suite, with more cases than the gate has time for.
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use stocktake_testbed::{PgCluster, TEST_POSTGRES};
+
+use super::Options;
+use crate::machine;
+use crate::project::{Project, run};
+use crate::random::new_seed;
+
+/// The test and where it is.
+const PACKAGE: &str = "stocktake-diesel-storage";
+const TARGET: &str = "conformance";
+const TEST: &str = "state_machine";
+
+/// The variable from which the test takes its number of cases.
+const CASES: &str = "STOCKTAKE_FUZZ_CASES";
+
+/// The variable from which proptest takes its seed.
+const SEED: &str = "PROPTEST_RNG_SEED";
+
+/// Runs the test on every database, and fails if one of them fails or none is tested.
+pub(super) fn measure(project: &Project, options: &Options) -> anyhow::Result<()> {
+    let (cases, seed) = (options.cases, options.seed.unwrap_or_else(new_seed));
+    println!("To repeat these cases: cargo xtask bench fuzz --cases {cases} --seed {seed}");
+    let words = ["test", "--locked", "--package", PACKAGE, "--test", TARGET];
+    run(project.cargo(&words).arg("--no-run"))?;
+    let cluster = machine::postgres(PgCluster::start)?;
+    let mut command = project.cargo(&words);
+    command.arg(TEST).env(CASES, cases.to_string()).env(SEED, seed.to_string());
+    command.env(TEST_POSTGRES, cluster.base_url()).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let begin = Instant::now();
+    let output = command.output().context("cannot run cargo")?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    print!("{printed}");
+    ensure!(output.status.success(), "the random test failed with the seed {seed}");
+    let passed = passed(&printed);
+    ensure!(passed > 0, "{PACKAGE} has no test whose name contains `{TEST}`");
+    println!("{cases} cases in each of {passed} tests, which took {seconds:.1} s together");
+    Ok(())
+}
+
+/// The number of tests that passed, from what the test program printed.
+fn passed(output: &str) -> usize {
+    let results = output.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    results.filter_map(|rest| rest.split_once(" passed")?.0.parse::<usize>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_tests_is_noticed() {
+        let output = |passed| {
+            format!(
+                "running {passed} tests\n\ntest result: ok. {passed} passed; 0 failed; 0 ignored; 0 measured\n"
+            )
+        };
+        assert_eq!(passed(&output(0)), 0);
+        assert_eq!(passed(&(output(2) + &output(1))), 3);
+        assert_eq!(passed("test result: FAILED. 1 passed; 1 failed"), 0);
+    }
+}
