@@ -2,8 +2,8 @@
 
 Usage: gitlab_client.py BASE_URL TOKEN SAMPLE_JSON
 
-SAMPLE_JSON is a list of objects with `model`, `identifier` (as in a path), `checksum` (null if the record is to
-be failed) and `failure` (null if it is to be good), by model and in the order of the keys.
+SAMPLE_JSON is a list of objects with `model`, `identifier` (as in a path), `checksum` (null if the record must have
+failed) and `failure` (null if it must have succeeded), grouped by model and in the order of the keys.
 """
 
 import json
@@ -15,7 +15,7 @@ import gitlab
 from gitlab.base import RESTObject
 from gitlab.mixins import RetrieveMixin
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 class DataManagementRecord(RESTObject):
@@ -26,7 +26,7 @@ class DataManagementRecord(RESTObject):
 
 
 def manager(client, model):
-    """A manager of the ordinary kind: `list`, and `get` by identifier."""
+    """A manager as python-gitlab defines them: `list`, and `get` by identifier."""
 
     class DataManagementManager(RetrieveMixin):
         _path = f"/admin/data_management/{model}"
@@ -36,11 +36,11 @@ def manager(client, model):
 
 
 def assert_equal(found, wanted, what):
-    assert found == wanted, f"{what}: found {found!r}, wanted {wanted!r}"
+    assert found == wanted, f"{what}: found {found!r}, expected {wanted!r}"
 
 
 def assert_is(record, wanted):
-    """The record is what the sample says."""
+    """Checks that the record is as the sample says."""
     what = f"{wanted['model']}/{wanted['identifier']}"
     assert_equal(str(record["record_identifier"]), wanted["identifier"], what)
     information = record["checksum_information"]
@@ -51,7 +51,7 @@ def assert_is(record, wanted):
 
 
 def walk_keyset(client, model, wanted):
-    """All pages by keyset: the client follows the `Link` headers."""
+    """Reads all pages by keyset: the client follows the `Link` headers."""
     path = f"/admin/data_management/{model}"
     pages = client.http_list(path, pagination="keyset", per_page=25, iterator=True)
     found = list(pages)
@@ -61,7 +61,7 @@ def walk_keyset(client, model, wanted):
 
 
 def walk_offset(client, model, wanted):
-    """All pages by offset, with the totals."""
+    """Reads all pages by offset, with the totals."""
     records = manager(client, model).list(iterator=True, per_page=20)
     assert_equal(records.total, len(wanted), f"{model}: total")
     assert_equal(records.total_pages, -(-len(wanted) // 20), f"{model}: pages")
@@ -76,7 +76,7 @@ def walk_offset(client, model, wanted):
 
 
 def read_one(client, model, wanted):
-    """Single records, an integer or a composite key, and one that is not there."""
+    """Reads single records, by integer or composite key, and one that does not exist."""
     for expected in (wanted[0], wanted[-1]):
         assert_is(manager(client, model).get(expected["identifier"]).attributes, expected)
     try:
@@ -84,11 +84,11 @@ def read_one(client, model, wanted):
     except gitlab.exceptions.GitlabGetError as error:
         assert_equal((error.response_code, error.error_message), (404, "404 987654321 Not Found"), "unknown record")
     else:
-        raise AssertionError("a record that is not there was found")
+        raise AssertionError("a record was found that does not exist")
 
 
 def recalculate_one(client, wanted):
-    """The single recalculation: a good record and one that fails."""
+    """Recalculates one record, which succeeds or fails as the sample says."""
     path = f"/admin/data_management/{wanted['model']}/{client_id(wanted)}/checksum"
     if wanted["checksum"] is None:
         try:
@@ -110,7 +110,7 @@ def client_id(wanted):
 
 
 def recalculate_some(client, model, wanted):
-    """The bulk recalculation: by identifiers and by state, until every record was done again."""
+    """Recalculates records in bulk, by identifiers and state, and waits until all of them are done."""
     chosen = [record for record in wanted if record["checksum"]][:30]
     identifiers = [as_json(record["identifier"]) for record in chosen]
     before = last_checksums(client, model, chosen)
@@ -120,13 +120,13 @@ def recalculate_some(client, model, wanted):
     )
     wanted_answer = {"status": "success", "message": "Batch update job has been successfully enqueued."}
     assert_equal(answer, wanted_answer, f"{model}: bulk")
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while True:
         after = last_checksums(client, model, chosen)
         if all(new["checksum_state"] == "succeeded" and new["last_checksum"] > old["last_checksum"]
                for new, old in zip(after, before)):
             break
-        assert time.monotonic() < end, f"{model}: not recalculated within {PATIENCE_SECONDS} s: {after}"
+        assert time.monotonic() < end, f"{model}: not recalculated within {TIMEOUT_SECONDS} s: {after}"
         time.sleep(0.05)
     for record, expected in zip(client.http_list(f"/admin/data_management/{model}", get_all=True), wanted):
         assert_is(record, expected)
@@ -137,7 +137,7 @@ def as_json(identifier):
 
 
 def last_checksums(client, model, chosen):
-    """The checksum information of some records, through the `identifiers` filter."""
+    """Returns the checksum information of some records, through the `identifiers` filter."""
     found = client.http_list(
         f"/admin/data_management/{model}",
         query_data={"identifiers[]": [record["identifier"] for record in chosen]},
@@ -148,8 +148,8 @@ def last_checksums(client, model, chosen):
     return [record["checksum_information"] for record in found]
 
 
-def strangers(base):
-    """A wrong token is refused the way the client expects."""
+def wrong_token(base):
+    """Checks that a wrong token is refused as the client expects."""
     try:
         gitlab.Gitlab(base, private_token="stk-wrong").http_list("/admin/data_management/uploads", get_all=False)
     except gitlab.exceptions.GitlabAuthenticationError as error:
@@ -165,7 +165,7 @@ def main(base, token, sample_file):
     client.auth()
     assert client.user.is_admin
     assert client.version()[0] != "unknown"
-    strangers(base)
+    wrong_token(base)
     for model, records in groupby(sample, key=lambda record: record["model"]):
         wanted = list(records)
         walk_keyset(client, model, wanted)
@@ -174,7 +174,7 @@ def main(base, token, sample_file):
         recalculate_one(client, wanted[0])
         recalculate_one(client, wanted[-1])
         recalculate_some(client, model, wanted)
-        print(f"python-gitlab {gitlab.__version__}: {model}, {len(wanted)} records: as they should be")
+        print(f"python-gitlab {gitlab.__version__}: {model}, {len(wanted)} records are as expected")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-//! A small client of the HTTP API.
+//! A small client for the HTTP API.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use reqwest::Method;
 use reqwest::blocking::Client;
 use serde_json::Value;
 
-use crate::process::{LOOK, Process};
+use crate::process::{POLL_INTERVAL, Process};
 
-/// How long a fresh service may take until it answers.
-const START: Duration = Duration::from_secs(60);
+/// How long a new service may take to become ready.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One service and a token for it.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Api {
         Ok(Self { base: base.to_owned(), token: token.to_owned(), client })
     }
 
-    /// Sends a request and returns status and body, `null` if it is no JSON.
+    /// Sends a request and returns the status and the body, which is `null` if it is not JSON.
     pub(crate) fn request(&self, method: Method, path: &str) -> anyhow::Result<(u16, Value)> {
         let url = format!("{}{path}", self.base);
         let request = self.client.request(method, &url).header("PRIVATE-TOKEN", &self.token);
@@ -39,7 +39,7 @@ impl Api {
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
-    /// The body of a GET that must succeed.
+    /// The body of a GET request that must succeed.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
         match self.request(Method::GET, path)? {
             (200, body) => Ok(body),
@@ -47,13 +47,13 @@ impl Api {
         }
     }
 
-    /// A page of a list, and the cursor of the next one, if there is one.
+    /// A page of a list, and the cursor of the next page if there is one.
     pub(crate) fn page(&self, path: &str) -> anyhow::Result<(Vec<Value>, Option<String>)> {
         let url = format!("{}{path}", self.base);
         let answer = self.client.get(&url).header("PRIVATE-TOKEN", &self.token).send()?.error_for_status()?;
         let cursor =
             answer.headers().get("X-Next-Cursor").map(|cursor| cursor.to_str().map(ToOwned::to_owned));
-        let cursor = cursor.transpose().context("a cursor that is no text")?;
+        let cursor = cursor.transpose().context("the cursor is not text")?;
         Ok((answer.json().with_context(|| url)?, cursor))
     }
 
@@ -66,20 +66,19 @@ impl Api {
             if self.client.get(url).send().is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
-            if begin.elapsed() > START {
-                bail!("not ready after {} s; the log ends:\n{}", START.as_secs(), service.log_end());
+            if begin.elapsed() > START_TIMEOUT {
+                bail!("not ready after {} s; the log ends:\n{}", START_TIMEOUT.as_secs(), service.log_end());
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
     }
 
-    /// Waits until no record of these models is pending or started. Gives up when nothing has changed for
-    /// `patience`.
+    /// Waits until no record of these models is pending or started. Fails if nothing changes for `timeout`.
     pub(crate) fn wait_until_done(
         &self,
         models: &[&str],
         service: &mut Process,
-        patience: Duration,
+        timeout: Duration,
     ) -> anyhow::Result<()> {
         let mut last = (Instant::now(), Value::Null);
         loop {
@@ -90,10 +89,10 @@ impl Api {
             let summary = self.get("/api/v1/summary")?;
             if summary != last.1 {
                 last = (Instant::now(), summary);
-            } else if last.0.elapsed() > patience {
-                bail!("nothing has changed for {} s: {}\n{}", patience.as_secs(), last.1, service.log_end());
+            } else if last.0.elapsed() > timeout {
+                bail!("nothing has changed for {} s: {}\n{}", timeout.as_secs(), last.1, service.log_end());
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
     }
 

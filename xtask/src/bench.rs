@@ -1,4 +1,4 @@
-//! How fast it is, as ratios to public tools on the same files and the same machine in one run.
+//! Performance, as ratios to public tools that do comparable work on the same machine in the same run.
 
 mod files;
 mod fuzz;
@@ -16,57 +16,57 @@ use crate::project::{Profile, Project, run as run_command};
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Only these parts; without any, all except `fuzz`
+    /// Run only these parts; without any, all except `fuzz`
     #[arg(value_enum)]
     parts: Vec<Part>,
-    /// Small files (4 KiB each)
+    /// Number of small files (4 KiB each)
     #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
     small: usize,
-    /// Large files (1 MiB each)
+    /// Number of large files (1 MiB each)
     #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
     large: usize,
-    /// Rows behind the list API, and of each table of a GitLab
+    /// Number of records in the list API, and of rows in each table of the GitLab
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     rows: u64,
-    /// Repetitions, of which the median counts
+    /// Number of repetitions, whose median is reported
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
-    /// How long each measurement of the list API takes
+    /// Duration of each measurement of the list API
     #[arg(long, value_name = "SECONDS", default_value_t = 4)]
     seconds: u32,
-    /// Cases of the random test on each database
+    /// Number of cases of the random test on each database
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     cases: u32,
     /// Repeat the cases of an earlier run of the random test
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Where to put the files, which are removed at the end [default: the temporary folder]
+    /// Where to write the files, which are removed at the end [default: the temporary folder]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
 
-/// What can be measured alone.
+/// A part that can be run separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// From pending to succeeded, against openssl
+    /// Verify files, compared with openssl
     Files,
-    /// Pages of the list API, against pgbench
+    /// Pages of the list API, compared with pgbench
     List,
-    /// The first sync of a GitLab, against COPY; and the load of an idle one, which takes six minutes
+    /// The first sync of a GitLab, compared with COPY, and the load of an idle one, which takes six minutes
     Sync,
     /// The crates' own benchmarks
     Crates,
-    /// The random test of the databases, with more cases than in the gate
+    /// The random test of the databases, with more cases than the gate has
     Fuzz,
 }
 
 /// One line of the table.
 struct Row {
     what: String,
-    /// Our figure and the other's, as one reads them.
+    /// Both figures, for people to read.
     figures: String,
     ratio: f64,
-    /// What the ratio must reach now, and what it is to reach later.
+    /// The ratio that must be reached now, and the one that is aimed at.
     target: Option<(f64, f64)>,
 }
 
@@ -80,7 +80,7 @@ const CRATES: [(&str, &str, &[&str]); 6] = [
     ("stocktake-source-gitlab", "read", &["--rows", "1000000"]),
 ];
 
-/// Measures and prints the table.
+/// Runs the parts and prints the table.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let chosen = |part| match options.parts.as_slice() {
         [] => part != Part::Fuzz,
@@ -103,7 +103,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures the chosen parts that have a ratio to a public tool.
+/// Measures the chosen parts that are compared with a public tool.
 fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) -> anyhow::Result<Vec<Row>> {
     let binary = project.build(Profile::Release)?;
     let mut builder = tempfile::Builder::new();

@@ -1,4 +1,4 @@
-//! The syntax trees of a checkout's Rust files, and what follows from them: modules, paths, imports.
+//! The syntax trees of a checkout's Rust files, and what is derived from them: modules, resolved paths, imports.
 
 mod imports;
 mod modules;
@@ -77,7 +77,7 @@ impl Sources {
 
 #[cfg(test)]
 impl Sources {
-    /// Parses texts instead of files.
+    /// Parses the given texts, each with its path.
     pub(crate) fn parse(files: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut this = Self::default();
         files.iter().try_for_each(|(path, text)| this.add(Path::new(path), text))?;

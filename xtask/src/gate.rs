@@ -1,4 +1,4 @@
-//! The whole gate: everything that must hold before a change is accepted.
+//! The gate: every check that must pass before a change is accepted.
 
 mod clients;
 mod kill;
@@ -18,34 +18,34 @@ use crate::tidy;
 /// Options of `test`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Only these steps, in the gate's order; all if none is named
+    /// Run only these steps, in the gate's order; without any, all
     #[arg(value_enum)]
     steps: Vec<Step>,
-    /// Repeat what the step `kill` did by chance
+    /// Repeat the pauses and the choices of an earlier run of the step `kill`
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
-/// The steps, in order: what fails fast comes first.
+/// The steps in their order: those that fail fast come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Step {
-    /// Formatting is rustfmt's
+    /// The formatting is that of rustfmt
     Fmt,
-    /// Dependencies point inwards; the repository's own rules hold
+    /// The repository's own rules: dependencies, imports, manifests, licences
     Tidy,
-    /// No warning from the compiler or clippy
+    /// No warnings from the compiler or clippy
     Clippy,
-    /// Unit, conformance and end-to-end tests, on SQLite and `PostgreSQL`
+    /// Unit, conformance and end-to-end tests, on SQLite and PostgreSQL
     Unit,
-    /// The command `up` on both databases, with the lines it prints
+    /// The command `up` on both databases, and the commands that it prints
     Up,
-    /// Ordinary clients: python-gitlab and Schemathesis, on both databases
+    /// Third-party clients: python-gitlab and Schemathesis, on both databases
     Clients,
-    /// `kill -9` again and again while records are checksummed, on both databases
+    /// Repeated `kill -9` while records are checksummed, on both databases
     Kill,
 }
 
-/// Runs the steps and stops at the first that fails.
+/// Runs the steps, and stops at the first failure.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let chosen = |step: &&Step| options.steps.is_empty() || options.steps.contains(step);
     let steps: Vec<&Step> = Step::value_variants().iter().filter(chosen).collect();
@@ -73,9 +73,9 @@ impl Step {
             Self::Fmt => run_command(&mut project.cargo(&["fmt", "--all", "--check"])),
             Self::Tidy => tidy::check(&project.root),
             Self::Clippy => {
-                let words =
+                let arguments =
                     ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-                run_command(&mut project.cargo(&words))
+                run_command(&mut project.cargo(&arguments))
             }
             Self::Unit => unit(project),
             Self::Up => smoke::run(project),
@@ -85,7 +85,7 @@ impl Step {
     }
 }
 
-/// `cargo test`, with one cluster for all its processes.
+/// `cargo test`, with one PostgreSQL cluster for all test programs.
 fn unit(project: &Project) -> anyhow::Result<()> {
     let cluster = machine::postgres(PgCluster::start)?;
     let mut command = project.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);

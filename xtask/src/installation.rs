@@ -1,4 +1,4 @@
-//! A Stocktake installation of its own in one folder: configuration, database, logs.
+//! A separate Stocktake installation in one folder: configuration, database, logs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,15 +13,15 @@ use crate::api::Api;
 use crate::process::Process;
 use crate::project::capture;
 
-/// The port that people expect.
+/// The port that users expect.
 const USUAL_PORT: u16 = 8080;
 
-/// Where the records are kept.
+/// Where the records are stored.
 #[derive(Debug)]
 pub(crate) enum Database {
-    /// In a file of the installation's folder.
+    /// In a file in the installation's folder.
     Sqlite,
-    /// In a database of this cluster.
+    /// In a new database of this cluster.
     Postgres(PgCluster),
     /// At this URL.
     At(String),
@@ -35,12 +35,12 @@ pub(crate) struct Installation {
     listen: String,
     /// The URL of its database.
     pub(crate) database: String,
-    // Dropped after the processes, which have their own variables: the server is stopped last.
+    // Owned here so that the server stops last: callers drop their processes before the installation.
     _cluster: Option<PgCluster>,
 }
 
 impl Installation {
-    /// Writes the configuration into `folder`. `more` is further TOML.
+    /// Writes the configuration to `folder`. `more` is additional TOML.
     pub(crate) fn new(
         binary: &Path,
         folder: &Path,
@@ -72,16 +72,16 @@ impl Installation {
         self.folder.join("stocktake.toml")
     }
 
-    /// Where it answers, `http://address:port`.
+    /// The base URL, `http://address:port`.
     pub(crate) fn base(&self) -> String {
         format!("http://{}", self.listen)
     }
 
     /// A command of the program with this installation's configuration.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        // The working directory decides which config/default.toml is read; here there is none.
-        command.args(words).arg("--config").arg(self.config()).current_dir(&self.folder);
+        // The program reads config/default.toml of its working directory; this folder has none.
+        command.args(arguments).arg("--config").arg(self.config()).current_dir(&self.folder);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STOCKTAKE_"))
         {
@@ -90,21 +90,21 @@ impl Installation {
         command
     }
 
-    /// Runs a command of the program to its end and returns what it printed.
-    pub(crate) fn run(&self, words: &[&str]) -> anyhow::Result<String> {
-        capture(&mut self.command(words))
+    /// Runs a command of the program and returns its output.
+    pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        capture(&mut self.command(arguments))
     }
 
-    /// Starts `serve`, `worker`… ; its log is `<name>.log` in the folder.
-    pub(crate) fn start(&self, name: &str, words: &[&str]) -> anyhow::Result<Process> {
-        Process::start(name, &mut self.command(words), &self.folder.join(format!("{name}.log")))
+    /// Starts a command such as `serve`, whose log is `<name>.log` in the folder.
+    pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Process> {
+        Process::start(name, &mut self.command(arguments), &self.folder.join(format!("{name}.log")))
     }
 
-    /// Imports the records given as lines, and returns what the program said.
+    /// Imports the records in `lines` (NDJSON), and returns the program's output.
     pub(crate) fn import(&self, model: &str, lines: &str) -> anyhow::Result<String> {
         let file = self.folder.join(format!("{model}.ndjson"));
         fs::write(&file, lines)?;
-        self.run(&["import", model, file.to_str().context("a folder whose name is no UTF-8")?])
+        self.run(&["import", model, file.to_str().context("the folder's name is not UTF-8")?])
     }
 
     /// Imports all records of the sample.
@@ -116,14 +116,14 @@ impl Installation {
         Ok(())
     }
 
-    /// Makes an administrator's token and returns a client with it.
+    /// Creates an administrator's token and returns a client that uses it.
     pub(crate) fn api(&self) -> anyhow::Result<Api> {
         let token = self.run(&["token", "create", "sample-admin", "--admin"])?;
         Api::new(&self.base(), token.trim())
     }
 }
 
-/// The usual port, or another if that is taken.
+/// The usual port, or another one if it is in use.
 fn free_port() -> anyhow::Result<u16> {
     let listener =
         TcpListener::bind(("127.0.0.1", USUAL_PORT)).or_else(|_| TcpListener::bind("127.0.0.1:0"))?;

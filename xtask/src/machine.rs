@@ -1,4 +1,4 @@
-//! What must be installed on the machine, and installing it where we may.
+//! Software that must be installed on the machine, and its installation where that is possible.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,15 +8,15 @@ use stocktake_testbed::PgBinaries;
 
 use crate::project::{Project, capture, run};
 
-/// Calls `start`, with `PostgreSQL` installed before if the machine has none.
+/// Calls `start` after installing PostgreSQL if the machine has none.
 pub(crate) fn postgres<T>(start: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
     if PgBinaries::find().is_err() {
-        install("postgresql").context("PostgreSQL's server programs are needed")?;
+        install("postgresql").context("the PostgreSQL server is required")?;
     }
     start()
 }
 
-/// The folder of a Python environment with the packages of `requirements`, made if there is none yet.
+/// The folder of a Python environment with the packages in `requirements`, which is created if necessary.
 pub(crate) fn python(project: &Project, requirements: &Path) -> anyhow::Result<PathBuf> {
     let wanted = std::fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
     let folder = project.target.join("clients-venv");
@@ -29,7 +29,7 @@ pub(crate) fn python(project: &Project, requirements: &Path) -> anyhow::Result<P
     }
     let venv = || capture(Command::new("python3").args(["-m", "venv"]).arg(&folder));
     if let Err(error) = venv() {
-        install("python3-venv").with_context(|| format!("Python 3 with venv is needed: {error:#}"))?;
+        install("python3-venv").with_context(|| format!("Python 3 with venv is required: {error:#}"))?;
         venv()?;
     }
     let pip = folder.join("bin/python");
@@ -40,15 +40,15 @@ pub(crate) fn python(project: &Project, requirements: &Path) -> anyhow::Result<P
     Ok(folder)
 }
 
-/// Makes sure that the program is there, whose Debian package has the same name.
+/// Installs a program if it is missing. Its Debian package must have the same name.
 pub(crate) fn program(name: &str) -> anyhow::Result<()> {
     match Command::new(name).arg("--version").output() {
         Ok(_) => Ok(()),
-        Err(_) => install(name).with_context(|| format!("the program `{name}` is needed")),
+        Err(_) => install(name).with_context(|| format!("the program `{name}` is required")),
     }
 }
 
-/// Installs a package of Debian, if this is Debian and we are root.
+/// Installs a Debian package, if this is Debian and the user is root.
 fn install(package: &str) -> anyhow::Result<()> {
     let is_root = rustix::process::geteuid().is_root();
     let has_apt =
@@ -56,12 +56,12 @@ fn install(package: &str) -> anyhow::Result<()> {
     if !is_root || !has_apt {
         bail!("install it (Debian and Ubuntu: `apt-get install {package}`) and try again");
     }
-    println!("Installing Debian's package {package} …");
-    let apt_get = |words: &[&str]| {
+    println!("Installing the Debian package {package} …");
+    let apt_get = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         run(command
             .args(["-qq", "-o", "Dpkg::Use-Pty=0"])
-            .args(words)
+            .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt_get(&["update"])?;

@@ -1,5 +1,5 @@
-//! The commands of this repository: run it, check it, measure it.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
+//! The developer's commands: run Stocktake, check the repository, measure.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints for its user")]
 
 mod api;
 mod bench;
@@ -23,7 +23,7 @@ use stocktake_testbed::{PgCluster, TEST_POSTGRES};
 
 use project::Project;
 
-/// The commands of this repository: run it, check it, measure it.
+/// The developer's commands: run Stocktake, check the repository, measure
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -33,15 +33,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build Stocktake and serve a sample storage until Ctrl-C
+    /// Build Stocktake and serve sample data until Ctrl-C
     Up(up::Options),
-    /// Run the whole gate: format, lints, rules, tests, clients
+    /// Run all checks: formatting, lints, repository rules, tests, real clients
     Test(gate::Options),
-    /// Check only the repository's own rules, as the gate's step of that name does
+    /// Check only the repository's own rules, or print figures of its code
     Tidy(tidy::Options),
-    /// Measure against public tools on the same files and the same machine
+    /// Measure performance, compared with public tools on the same machine
     Bench(bench::Options),
-    /// Run a private, empty `PostgreSQL` cluster until Ctrl-C, for tests started by hand
+    /// Run a private, empty PostgreSQL cluster until Ctrl-C, for tests that you start yourself
     Postgres,
 }
 
@@ -66,17 +66,17 @@ fn run(project: &Project) -> anyhow::Result<()> {
 }
 
 fn postgres() -> anyhow::Result<()> {
-    let stopped = stop_signal()?;
+    let stopped = stop_flag()?;
     let cluster = machine::postgres(PgCluster::start)?;
     println!("export {TEST_POSTGRES}={}", cluster.base_url());
     while !stopped.load(Ordering::Relaxed) {
-        sleep(process::LOOK);
+        sleep(process::POLL_INTERVAL);
     }
     Ok(())
 }
 
-/// Becomes true on Ctrl-C or SIGTERM, which no longer end this process then.
-fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
+/// A flag that Ctrl-C or SIGTERM sets. From this call on, neither of them ends this process.
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let stopped = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stopped))?;

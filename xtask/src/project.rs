@@ -1,4 +1,4 @@
-//! Where the checkout is, and how its programs are built.
+//! The checkout, its files, and the commands that run in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-/// Folders that hold no sources.
+/// Folders that contain no source files.
 const SKIPPED: [&str; 3] = [".git", "target", "var"];
 
 /// The checkout that this tool was built from.
@@ -14,23 +14,23 @@ const SKIPPED: [&str; 3] = [".git", "target", "var"];
 pub(crate) struct Project {
     /// The folder with the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
-    /// Where cargo puts what it builds.
+    /// Cargo's target folder.
     pub(crate) target: PathBuf,
 }
 
 /// How the program is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// Quick to build.
+    /// Fast to build.
     Dev,
-    /// As it is used.
+    /// As it is deployed.
     Release,
 }
 
 impl Project {
     /// Finds the checkout.
     pub(crate) fn find() -> anyhow::Result<Self> {
-        // What cargo says now, not when this was built: the checkout may have moved.
+        // From the environment if possible: the checkout may have moved since this program was built.
         let manifest =
             std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&manifest).parent().context("xtask has no parent folder")?;
@@ -45,13 +45,13 @@ impl Project {
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(arguments).current_dir(&self.root);
-        // What `cargo xtask` itself was told, cargo would take for a change since the last `cargo build`: ring and
-        // SQLite look at it, and all that uses them would be compiled anew.
+        // The build scripts of ring and SQLite depend on these variables, which `cargo xtask` sets for this process.
+        // If they were passed on, cargo would rebuild everything that uses these crates.
         for (name, _) in std::env::vars_os() {
-            let told = name.to_string_lossy();
-            if told.starts_with("CARGO_PKG_")
-                || told.starts_with("CARGO_MANIFEST_")
-                || told == "LIBSQLITE3_FLAGS"
+            let known = name.to_string_lossy();
+            if known.starts_with("CARGO_PKG_")
+                || known.starts_with("CARGO_MANIFEST_")
+                || known == "LIBSQLITE3_FLAGS"
             {
                 command.env_remove(&name);
             }
@@ -62,15 +62,25 @@ impl Project {
     /// Builds the program `stocktake` and returns its path.
     pub(crate) fn build(&self, profile: Profile) -> anyhow::Result<PathBuf> {
         let mut command = self.cargo(&["build", "--locked", "--package", "stocktake"]);
+        if profile == Profile::Release {
+            command.arg("--release");
+        }
+        run(&mut command)?;
+        Ok(self.binary(profile))
+    }
+
+    /// Where cargo puts the program `stocktake`.
+    pub(crate) fn binary(&self, profile: Profile) -> PathBuf {
         let folder = match profile {
             Profile::Dev => "debug",
-            Profile::Release => {
-                command.arg("--release");
-                "release"
-            }
+            Profile::Release => "release",
         };
-        run(&mut command)?;
-        Ok(self.target.join(folder).join("stocktake"))
+        self.target.join(folder).join("stocktake")
+    }
+
+    /// The path relative to the checkout, or as it is if it is outside of it.
+    pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
     }
 }
 
@@ -93,7 +103,7 @@ pub(crate) fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Runs the command with our own output and fails if it fails.
+/// Runs the command with this process's output. Fails if the command fails.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let name = display(command);
     let status = command.status().with_context(|| format!("cannot run {name}"))?;
@@ -103,15 +113,14 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the command and returns what it printed to standard output; what it printed to standard error is in
-/// the error, if it fails.
+/// Runs the command and returns its standard output. If it fails, the error contains its standard error.
 pub(crate) fn capture(command: &mut Command) -> anyhow::Result<String> {
     let name = display(command);
     let output = command.output().with_context(|| format!("cannot run {name}"))?;
     if !output.status.success() {
         bail!("{name}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))
+    String::from_utf8(output.stdout).with_context(|| format!("the output of {name} is not UTF-8"))
 }
 
 fn display(command: &Command) -> String {

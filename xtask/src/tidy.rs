@@ -1,4 +1,4 @@
-//! The rules of this repository that neither the compiler nor clippy checks.
+//! The repository's own rules, which neither the compiler nor clippy checks, and figures of its code.
 
 mod dependencies;
 mod figures;
@@ -11,6 +11,7 @@ mod sources;
 
 use std::fmt;
 use std::fs;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -20,14 +21,14 @@ use clap::Args;
 use crate::code::Sources;
 use figures::Figures;
 
-/// One breach of a rule.
+/// One violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// The rule's name.
     rule: &'static str,
     /// The file or crate.
     subject: String,
-    /// What is wrong with it, and why there is such a rule.
+    /// What is wrong, and the reason for the rule.
     message: String,
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for Finding {
 /// Options of `tidy`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Print the size and the shape of the code instead of checking it
+    /// Print sizes, long functions, missing documentation and import circles instead of checking
     #[arg(long)]
     figures: bool,
     /// Measure this checkout instead of the one that the command was built from
@@ -60,11 +61,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         return check(root);
     }
     let root = options.root.as_deref().unwrap_or(root);
-    print!("{}", Figures::measure(&Sources::read(root)?)?);
-    Ok(())
+    let figures = Figures::measure(&Sources::read(root)?)?;
+    match write!(std::io::stdout(), "{figures}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
-/// Checks everything below `root` and fails with all findings at once.
+/// Checks the checkout at `root`. Prints all findings, and fails if there is one.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let metadata = MetadataCommand::new()
         .manifest_path(root.join("Cargo.toml"))
@@ -77,6 +81,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     }
     match findings.len() {
         0 => Ok(()),
+        1 => bail!("1 finding"),
         count => bail!("{count} findings"),
     }
 }
@@ -104,7 +109,7 @@ fn findings(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The README leads to the two commands that are all one needs to know.
+/// The README must name the two commands that a newcomer needs.
 fn readme(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let text = fs::read_to_string(root.join("README.md")).context("README.md")?;
     Ok(readme_findings(&text))

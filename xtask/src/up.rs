@@ -1,4 +1,4 @@
-//! A running Stocktake with a sample to look at, or with a small GitLab.
+//! `cargo xtask up`: a running Stocktake with sample data, or with a small GitLab.
 
 mod gitlab;
 
@@ -15,47 +15,47 @@ use stocktake_testbed::{Outcome, PgCluster, Sample, SampleRecord};
 use crate::api::{Api, list_path};
 use crate::installation::{Database, Installation};
 use crate::machine;
-use crate::process::{LOOK, Process};
+use crate::process::{POLL_INTERVAL, Process};
 use crate::project::{Profile, Project};
 
-/// How long the sample may show no progress at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the records may show no progress.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The line after which everything is ready.
+/// The first line that is printed when everything is ready.
 pub(crate) const READY: &str = "Stocktake is running.";
 
-/// The last line before it waits.
-pub(crate) const LAST_LINE: &str = "Ctrl-C ends it all.";
+/// The last line that is printed when everything is ready.
+pub(crate) const LAST_LINE: &str = "Press Ctrl-C to stop.";
 
 /// Options of `up`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Keep the records in a private `PostgreSQL` cluster instead of SQLite
+    /// Keep the records in a private PostgreSQL cluster instead of SQLite
     #[arg(long)]
     postgres: bool,
-    /// Start so many `stocktake worker` processes besides (needs --postgres)
+    /// Also start this many `stocktake worker` processes (requires --postgres)
     #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "postgres")]
     workers: u32,
-    /// Instead of the sample, a small GitLab: its database in a private `PostgreSQL` cluster, its files, its faults
+    /// Instead of the sample, serve a small GitLab with known faults, its database in a private PostgreSQL cluster
     #[arg(long, conflicts_with = "workers")]
     gitlab: bool,
-    /// Where to put the sample; what an earlier run left there is replaced
+    /// Where to write the sample; the files of an earlier run there are replaced
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
 
-/// Builds, fills a sample, serves it, and returns after Ctrl-C or SIGTERM.
+/// Builds the program, writes and serves a sample, and returns after Ctrl-C or SIGTERM.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
-    let stopped = crate::stop_signal()?;
+    let stopped = crate::stop_flag()?;
     let binary = project.build(Profile::Dev)?;
     if options.gitlab {
         return gitlab::run(project, options, &binary, &stopped);
     }
     let name = if options.postgres { "var/sample-postgres" } else { "var/sample" };
     let folder = options.folder.clone().unwrap_or_else(|| project.root.join(name));
-    let _only_one = empty(&folder)?;
+    let _lock = prepare(&folder)?;
 
-    println!("Writing a sample storage to {} …", folder.display());
+    println!("Writing the sample to {} …", folder.display());
     let sample = Sample::write(&folder.join("storage"))?;
     let database = if options.postgres {
         Database::Postgres(machine::postgres(PgCluster::start)?)
@@ -74,40 +74,40 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         .map(|number| installation.start(&format!("worker-{number}"), &["worker"]))
         .collect::<anyhow::Result<Vec<_>>>()?;
     api.wait_until_ready(&mut serve)?;
-    api.wait_until_done(&sample.models(), &mut serve, PATIENCE)?;
+    api.wait_until_done(&sample.models(), &mut serve, STALL_TIMEOUT)?;
     let registry = served.registry.as_ref().map_or("a registry's directory", |_| "a container registry");
     println!("{}", welcome(project, &installation, &api, &sample, registry)?);
 
     workers.push(serve);
     wait(&stopped, &mut workers)?;
-    println!("Stopped. The sample stays in {} until the next run.", folder.display());
+    println!("Stopped. The sample remains in {} until the next run.", folder.display());
     Ok(())
 }
 
-/// Waits for Ctrl-C or SIGTERM, and ends the processes.
+/// Waits for Ctrl-C or SIGTERM, and stops the processes.
 fn wait(stopped: &AtomicBool, processes: &mut [Process]) -> anyhow::Result<()> {
     while !stopped.load(Ordering::Relaxed) {
         processes.iter_mut().try_for_each(Process::check_runs)?;
-        sleep(LOOK * 5);
+        sleep(POLL_INTERVAL * 5);
     }
     println!("Stopping …");
     processes.iter_mut().try_for_each(Process::terminate)
 }
 
-/// Makes the folder anew, and keeps others out of it while the returned file lives.
-fn empty(folder: &Path) -> anyhow::Result<File> {
-    let parent = folder.parent().context("no folder to put the sample in")?;
+/// Replaces the folder with an empty one. The returned file locks it against other runs until it is dropped.
+fn prepare(folder: &Path) -> anyhow::Result<File> {
+    let parent = folder.parent().context("the folder of the sample has no parent")?;
     fs::create_dir_all(parent)?;
     let lock = File::create(folder.with_extension("lock"))?;
     if lock.try_lock().is_err() {
         bail!(
-            "another `cargo xtask up` is running in {}; end it first, or choose another --folder",
+            "another `cargo xtask up` is using {}; stop it first, or choose another --folder",
             folder.display()
         );
     }
     let marker = folder.join("stocktake.toml");
     if folder.exists() && !marker.exists() && fs::read_dir(folder)?.next().is_some() {
-        bail!("{} is not from an earlier run; choose another --folder", folder.display());
+        bail!("{} was not written by an earlier run; choose another --folder", folder.display());
     }
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -117,7 +117,7 @@ fn empty(folder: &Path) -> anyhow::Result<File> {
     Ok(lock)
 }
 
-/// What to try, with the answers to expect.
+/// Commands to try, with the output to expect.
 fn welcome(
     project: &Project,
     installation: &Installation,
@@ -130,13 +130,11 @@ fn welcome(
     let (good, bad) = (find("1").context("no upload 1")?, find("117").context("no upload 117")?);
     let (Outcome::Succeeded(digest), Outcome::Failed { text: failure, .. }) = (&good.outcome, &bad.outcome)
     else {
-        bail!("the sample is not what it was");
+        bail!("uploads 1 and 117 of the sample have other outcomes");
     };
     let (base, token) = (&api.base, &api.token);
     let uploads = list_path("uploads");
     let file = sample.root("main").join("uploads/01/file-001.bin");
-    let config = installation.config();
-    let short = |path: &Path| path.strip_prefix(&project.root).unwrap_or(path).display().to_string();
     Ok(format!(
         r#"
 {READY}
@@ -150,18 +148,18 @@ Three things to try in another terminal:
 # The first three uploads: 200 and a JSON array, each "checksum_state":"succeeded".
 curl -sS --globoff -H 'PRIVATE-TOKEN: {token}' '{base}{uploads}?per_page=3'
 
-# A file that was altered after it was stored: "checksum_state":"failed" and
+# A file that was modified after it was stored: "checksum_state":"failed" and
 # "{failure}".
 curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}{uploads}/117'
 
-# Calculate one checksum anew: "succeeded" with {digest},
+# Recalculate one checksum: "succeeded" with {digest},
 # which is what `sha256sum {file}` prints.
 curl -sS -X PUT -H 'PRIVATE-TOKEN: {token}' '{base}{uploads}/1/checksum'
 
-Uploads 118 (missing), 119 (a link out of its storage) and 120 (`..`) failed too. All 19 data types have
+Uploads 118 (missing), 119 (a link that leaves the storage) and 120 (`..`) failed as well. All 19 data types have
 records, in directories, git repositories, an S3 server and {registry}: {base}/api/v1/summary.
 {LAST_LINE}"#,
-        config = short(&config),
-        file = short(&file),
+        config = project.relative(&installation.config()).display(),
+        file = project.relative(&file).display(),
     ))
 }

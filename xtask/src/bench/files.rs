@@ -1,4 +1,4 @@
-//! From pending to succeeded, results recorded, against the fastest public command that only prints digests.
+//! Verifying files and recording the results, compared with the fastest public command that only prints digests.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ struct Set {
     name: &'static str,
     count: usize,
     size: u64,
-    /// Targets on SQLite and on `PostgreSQL`: now, later.
+    /// The targets on SQLite and on PostgreSQL: now and later.
     targets: [(f64, f64); 2],
 }
 
@@ -42,35 +42,32 @@ impl Set {
         println!("Writing {} files of {} …", self.count, self.name);
         let root = folder.join("files");
         let lines = lines(&write_numbered(&root, self.count, self.size)?)?;
-        // Also brings the files back into the page cache, if writing pushed some out.
+        // Also reads the files into the page cache again, in case writing evicted some of them.
         openssl(&root)?;
 
         let mut subjects = Vec::new();
         for (name, target) in ["SQLite", "PostgreSQL"].into_iter().zip(self.targets) {
             subjects.push(Subject::new(binary, &folder.join(name), name, &root, &lines, target)?);
         }
-        let mut yardstick = Vec::new();
+        let mut reference = Vec::new();
         for round in 1..=options.rounds {
-            yardstick.push(openssl(&root)?);
+            reference.push(openssl(&root)?);
             for subject in &mut subjects {
                 let run = subject.verify(round, self.count)?;
                 subject.runs.push(run);
             }
         }
         std::fs::remove_dir_all(&root)?;
-        Ok(subjects.iter().map(|subject| self.row(subject, &yardstick)).collect())
+        Ok(subjects.iter().map(|subject| self.row(subject, &reference)).collect())
     }
 
-    fn row(&self, subject: &Subject, yardstick: &[f64]) -> Row {
+    fn row(&self, subject: &Subject, reference: &[f64]) -> Row {
         let seconds = median(&subject.runs.iter().map(|run| run.seconds).collect::<Vec<_>>());
         let mib = subject.runs.iter().map(|run| run.mib).fold(0.0, f64::max);
-        let other = median(yardstick);
+        let other = median(reference);
         let rate = |seconds: f64| number(self.count) / seconds;
         Row {
-            what: format!(
-                "{} files of {}, verify on {}, against openssl",
-                self.count, self.name, subject.name
-            ),
+            what: format!("{} files of {}, verify on {}, vs. openssl", self.count, self.name, subject.name),
             figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", rate(seconds), rate(other)),
             ratio: other / seconds,
             target: Some(subject.target),
@@ -78,13 +75,13 @@ impl Set {
     }
 }
 
-/// The best public command, and the seconds it takes.
+/// Runs the fastest public command and returns the seconds that it takes.
 fn openssl(root: &Path) -> anyhow::Result<f64> {
     let script = "find \"$1\" -type f -print0 | xargs -0 -P2 -n1000 openssl dgst -r -sha256 >/dev/null";
     Ok(run(Command::new("sh").args(["-c", script, "sh"]).arg(root))?.seconds)
 }
 
-/// What `import` reads.
+/// The records for `import`.
 fn lines(files: &[(String, String)]) -> anyhow::Result<String> {
     let mut lines = String::new();
     for (number, (path, _)) in (1..).zip(files) {
@@ -137,12 +134,12 @@ impl Subject {
             std::fs::copy(self.folder.join("stocktake.db"), &file)?;
             format!("sqlite://{}", file.display())
         };
-        // What the copy left to write must not be paid for by the run.
+        // Writes of the copy that are still pending must not slow down the run.
         run(&mut Command::new("sync"))?;
         let run = run(&mut self.installation.command(&["verify", "--json", "--database", &copy]))?;
         let summary: Value = serde_json::from_str(&run.output).with_context(|| run.output.clone())?;
         let succeeded = summary.pointer("/checked/succeeded").and_then(Value::as_u64);
-        ensure!(succeeded == Some(u64::try_from(count)?), "{count} records, and the summary is {summary}");
+        ensure!(succeeded == Some(u64::try_from(count)?), "not all of {count} records succeeded: {summary}");
         println!("round {round} on {}: {:.2} s, {:.0} MiB", self.name, run.seconds, run.mib);
         Ok(run)
     }

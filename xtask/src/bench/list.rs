@@ -1,4 +1,4 @@
-//! Keyset pages over HTTP against the bare query by pgbench.
+//! Keyset pages over HTTP, compared with the same query run by pgbench.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,22 +16,22 @@ use crate::project::capture;
 
 const MODEL: &str = "lfs_objects";
 
-/// What stands for the model in the table.
+/// The number of the model in the table.
 const MODEL_NUMBER: &str = "SELECT model FROM records LIMIT 1";
 
-/// Pages from each region, so that not one page alone is asked for.
+/// The number of pages requested in each region.
 const CURSORS: usize = 100;
 
-/// All columns of a page, all records good.
+/// Fills all columns of a page, as if every record had succeeded.
 const CHECKSUMMED: &str = "UPDATE records SET state = 2, due_at = NULL, attempt = attempt + 1, \
     file_size = 4096, created_at = 1738754830173, baseline = sha256(path::bytea), baseline_at = 1753366938643";
 
-/// A page as the program reads it.
+/// The query of a page, as the program runs it.
 const QUERY: &str = "SELECT created_at, file_size, due_at, attempt, baseline, baseline_at, failed_at, retry_at, \
     retry_count, model, state, failure_kind, accepted, key, storage, path, expected, failure FROM records \
     WHERE model = MODEL AND key > int8send(:shifted::bigint) ORDER BY model, key LIMIT 21;";
 
-/// Sends the paths of the file named by `PATHS`, one after the other.
+/// Requests the paths in the file that `PATHS` names, one after the other.
 const LUA: &str = r#"
 local paths, number = {}, 0
 for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
@@ -49,7 +49,7 @@ end
 /// A part of the list.
 struct Region {
     name: &'static str,
-    /// The identifiers behind which its pages begin.
+    /// The identifiers after which its pages begin.
     from: u64,
     to: u64,
 }
@@ -66,13 +66,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let mut serve = installation.start("serve", &["serve", "--no-worker", "--log", "warn"])?;
     api.wait_until_ready(&mut serve)?;
 
-    let span = (options.rows / 10).max(1);
-    let middle = options.rows / 2;
-    let regions = [
-        Region { name: "start", from: 0, to: span },
-        Region { name: "middle", from: middle, to: middle + span },
-        Region { name: "end", from: options.rows - span, to: options.rows - 30 },
-    ];
+    let regions = regions(options.rows);
     write_paths(&api, &folder, &regions, options.rows)?;
     std::fs::write(folder.join("wrk.lua"), LUA)?;
     let mut found = [const { (Vec::new(), Vec::new()) }; 3];
@@ -83,29 +77,44 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
         }
     }
     serve.check_runs()?;
-    let mib = peak(serve.id()).context("no figure of the memory")?;
+    let mib = peak(serve.id()).context("the memory usage is unknown")?;
     serve.terminate()?;
 
-    let medians = found.map(|(ours, theirs)| (median(&ours), median(&theirs)));
-    let rows = regions.iter().zip(medians).map(|(region, (ours, theirs))| Row {
-        what: format!("pages of 20 at the {} of {} rows, against pgbench", region.name, options.rows),
+    Ok(table(&regions, found.map(|(ours, theirs)| (median(&ours), median(&theirs))), options.rows, mib))
+}
+
+/// The start, the middle and the end of the list.
+fn regions(rows: u64) -> [Region; 3] {
+    let span = (rows / 10).max(1);
+    let middle = rows / 2;
+    [
+        Region { name: "start", from: 0, to: span },
+        Region { name: "middle", from: middle, to: middle + span },
+        Region { name: "end", from: rows - span, to: rows - 30 },
+    ]
+}
+
+/// The lines of the table, from the pages per second of Stocktake and of pgbench in each region.
+fn table(regions: &[Region; 3], medians: [(f64, f64); 3], rows: u64, mib: f64) -> Vec<Row> {
+    let lines = regions.iter().zip(medians).map(|(region, (ours, theirs))| Row {
+        what: format!("pages of 20 at the {} of {} rows, vs. pgbench", region.name, rows),
         figures: format!("{ours:.0}/s to {theirs:.0}/s, peak {mib:.0} MiB"),
         ratio: ours / theirs,
         target: Some((0.2, 0.35)),
     });
-    let mut rows: Vec<Row> = rows.collect();
+    let mut lines: Vec<Row> = lines.collect();
     let [(first, _), _, (last, _)] = medians;
     let figures = format!("{last:.0}/s to {first:.0}/s");
-    rows.push(Row {
-        what: "the last pages, against the first".to_owned(),
+    lines.push(Row {
+        what: "the last pages, vs. the first".to_owned(),
         figures,
         ratio: last / first,
         target: Some((0.95, 0.98)),
     });
-    Ok(rows)
+    lines
 }
 
-/// Makes the rows: known by an import, good by a statement, as files are not what is measured here.
+/// Creates the rows: by an import, and a statement that marks all as succeeded without reading any file.
 fn fill(installation: &Installation, cluster: &PgCluster, rows: u64) -> anyhow::Result<()> {
     println!("Importing {rows} records …");
     installation.run(&["migrate"])?;
@@ -120,17 +129,17 @@ fn fill(installation: &Installation, cluster: &PgCluster, rows: u64) -> anyhow::
     Ok(())
 }
 
-/// Walks the whole list as a client does, and notes cursors of each region.
+/// Walks the whole list as a client does, and writes paths with cursors of each region to its file.
 fn write_paths(api: &Api, folder: &Path, regions: &[Region], rows: u64) -> anyhow::Result<()> {
     let list = list_path(MODEL);
-    let mut noted = vec![Vec::new(); regions.len()];
+    let mut found = vec![Vec::new(); regions.len()];
     let mut path = format!("{list}?pagination=keyset&per_page=100");
     let mut seen = 0;
     loop {
         let (page, cursor) = api.page(&path)?;
         seen += u64::try_from(page.len())?;
         let Some(cursor) = cursor else { break };
-        for (region, paths) in regions.iter().zip(&mut noted) {
+        for (region, paths) in regions.iter().zip(&mut found) {
             if (region.from..region.to).contains(&seen) && paths.len() < CURSORS {
                 paths.push(format!("{list}?pagination=keyset&per_page=20&cursor={cursor}"));
             }
@@ -138,15 +147,15 @@ fn write_paths(api: &Api, folder: &Path, regions: &[Region], rows: u64) -> anyho
         path = format!("{list}?pagination=keyset&per_page=100&cursor={cursor}");
     }
     if seen != rows {
-        bail!("{seen} records on all pages, and there are {rows}");
+        bail!("all pages have {seen} records instead of {rows}");
     }
-    for (region, paths) in regions.iter().zip(noted) {
+    for (region, paths) in regions.iter().zip(found) {
         std::fs::write(folder.join(region.name), paths.join("\n"))?;
     }
     Ok(())
 }
 
-/// Pages a second over HTTP.
+/// Pages per second over HTTP.
 fn wrk(api: &Api, folder: &Path, region: &Region, seconds: u32) -> anyhow::Result<f64> {
     let mut command = Command::new("wrk");
     command
@@ -163,7 +172,7 @@ fn wrk(api: &Api, folder: &Path, region: &Region, seconds: u32) -> anyhow::Resul
     }
 }
 
-/// Pages a second from the database alone.
+/// Pages per second from the database alone.
 fn pgbench(
     cluster: &PgCluster,
     installation: &Installation,
@@ -172,7 +181,7 @@ fn pgbench(
     seconds: u32,
 ) -> anyhow::Result<f64> {
     let script = folder.join("page.sql");
-    // The key's bytes are the number's with the sign bit flipped.
+    // A key is its number as big-endian bytes with the sign bit flipped.
     let shifted = format!("\\set shifted random({}, {}) - 9223372036854775807 - 1", region.from, region.to);
     let model = cluster.sql(&installation.database, MODEL_NUMBER)?;
     std::fs::write(&script, format!("{shifted}\n{}\n", QUERY.replace("MODEL", &model)))?;

@@ -1,4 +1,4 @@
-//! Time and memory of a program.
+//! Run time and memory usage of a program.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-/// How often memory is looked at; the peak that the system keeps loses at most this much of the end.
-const LOOK: Duration = Duration::from_millis(5);
+/// The pause between two readings of the peak memory. A peak within the last pause may be missed.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What running a program took.
+/// The result of running a program.
 #[derive(Debug)]
 pub(super) struct Run {
     /// Wall-clock time.
     pub(super) seconds: f64,
-    /// The peak of its resident memory in MiB.
+    /// The peak of its resident memory, in MiB.
     pub(super) mib: f64,
-    /// What it printed to standard output.
+    /// Its standard output.
     pub(super) output: String,
 }
 
-/// Runs the command, whose output must be short, to its end.
+/// Runs the command. Its output must fit into a pipe.
 pub(super) fn run(command: &mut Command) -> anyhow::Result<Run> {
     let begin = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -31,22 +31,22 @@ pub(super) fn run(command: &mut Command) -> anyhow::Result<Run> {
             break status;
         }
         mib = peak(child.id()).unwrap_or_default().max(mib);
-        sleep(LOOK);
+        sleep(POLL_INTERVAL);
     };
     let seconds = begin.elapsed().as_secs_f64();
-    let output = said(&mut child)?;
+    let output = read_output(&mut child)?;
     if !status.success() {
-        bail!("{} ended with {status}: {output}", command.get_program().display());
+        bail!("{} exited with {status}: {output}", command.get_program().display());
     }
     Ok(Run { seconds, mib, output })
 }
 
-fn said(child: &mut Child) -> anyhow::Result<String> {
-    let pipe = child.stdout.take().context("no output")?;
-    std::io::read_to_string(pipe).context("the output is no UTF-8")
+fn read_output(child: &mut Child) -> anyhow::Result<String> {
+    let pipe = child.stdout.take().context("the output is not captured")?;
+    std::io::read_to_string(pipe).context("the output is not UTF-8")
 }
 
-/// The peak of a running process's resident memory in MiB, as Linux keeps it.
+/// The peak of a running process's resident memory in MiB, from `/proc`.
 pub(super) fn peak(process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -54,14 +54,14 @@ pub(super) fn peak(process: u32) -> Option<f64> {
     Some(kib / 1024.0)
 }
 
-/// The middle one.
+/// The median; the upper one of two.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A count as a number to calculate with.
+/// The count as a floating-point number.
 pub(super) fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_no_outlier() {
+    fn the_median_ignores_outliers() {
         assert!((median(&[3.0, 100.0, 1.0]) - 3.0).abs() < f64::EPSILON);
         assert!(median(&[]).is_nan());
     }

@@ -1,4 +1,4 @@
-//! The first sync of many rows against `COPY` of the same rows, and what an idle sync asks of the source.
+//! The first sync of many rows, compared with `COPY` of the same rows, and the load of an idle sync on the source.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::{Options, Row};
 use crate::installation::{Database, Installation};
 use crate::machine;
 
-/// The two models with many rows, each with its table and the columns that are read of it.
+/// The two models with many rows, each with its table and the columns that are read.
 const MODELS: [(&str, &str, &str); 2] = [
     (
         "ci_job_artifacts",
@@ -29,21 +29,21 @@ const MODELS: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// How long the idle schedule is watched, which looks every second meanwhile.
-const WATCHED: Duration = Duration::from_secs(20);
+/// How long the load of the idle sync is measured. The sync looks for changes every second.
+const MEASURED: Duration = Duration::from_secs(20);
 
-/// How long it takes until the last rows are no longer read again, and a little more.
+/// How long the newest rows are read again after a sync, and a little longer.
 const SETTLING: Duration = Duration::from_secs(310);
 
-/// What the source has been asked for: transactions, and rows read of tables and through indexes.
-const ASKED: &str = "SELECT xact_commit || ' ' || tup_returned || ' ' || tup_fetched FROM pg_stat_database \
+/// The load on the source so far: transactions, rows returned by scans, rows fetched through indexes.
+const LOAD: &str = "SELECT xact_commit || ' ' || tup_returned || ' ' || tup_fetched FROM pg_stat_database \
                      WHERE datname = current_database()";
 
 /// Measures on both databases.
 pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
     let cluster = machine::postgres(|| PgCluster::start_with(&[]))?;
     let source = cluster.create_database()?;
-    println!("Making {} rows of each of two tables …", options.rows);
+    println!("Writing {} rows to each of two tables …", options.rows);
     GitlabDatabase::load(&source)?;
     GitlabDatabase::multiply(&source, options.rows)?;
     let mut rows = Vec::new();
@@ -60,7 +60,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
             let (ours, theirs) = (median(&ours), median(&theirs));
             let count = f64::from(u32::try_from(options.rows)?);
             rows.push(Row {
-                what: format!("first sync of {} {model} into {name}, against COPY", options.rows),
+                what: format!("first sync of {} {model} into {name}, vs. COPY", options.rows),
                 figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", count / ours, count / theirs),
                 ratio: theirs / ours,
                 target: Some((0.5, 0.5)),
@@ -72,7 +72,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     Ok(rows)
 }
 
-/// A source, and a database to sync into.
+/// A source, and a database to sync to.
 struct Trial<'a> {
     binary: &'a Path,
     folder: &'a Path,
@@ -82,7 +82,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// The seconds that it takes to copy the rows to nowhere.
+    /// The seconds that it takes to copy the rows to `/dev/null`.
     fn copy(&self, table: &str, columns: &str) -> anyhow::Result<f64> {
         let statement = format!("COPY (SELECT {columns} FROM {table} ORDER BY id) TO STDOUT");
         let mut command = self.cluster.command("psql");
@@ -96,7 +96,7 @@ impl Trial<'_> {
         ]);
         let begin = Instant::now();
         let status = command.stdin(Stdio::null()).stdout(File::create("/dev/null")?).status()?;
-        ensure!(status.success(), "psql ended with {status}");
+        ensure!(status.success(), "psql exited with {status}");
         Ok(begin.elapsed().as_secs_f64())
     }
 
@@ -113,39 +113,39 @@ impl Trial<'_> {
         Ok(installation)
     }
 
-    /// A first sync of the model into an empty database.
+    /// Runs the first sync of the model into an empty database.
     fn sync(&self, model: &str, round: usize) -> anyhow::Result<Run> {
         let installation = self.installation(&format!("sync-{}-{model}-{round}", self.name))?;
         run(&mut installation.command(&["sync", model]))
     }
 
-    /// Prints what the schedule asks of the source when nothing happens there.
+    /// Prints the load on the source when nothing changes there.
     fn idle(&self) -> anyhow::Result<()> {
         let installation = self.installation("idle")?;
         installation.run(&["sync"])?;
         let mut serve = installation.start("serve", &["serve", "--no-worker", "--log", "warn"])?;
         sleep(SETTLING);
         serve.check_runs()?;
-        let before = self.asked()?;
-        sleep(WATCHED);
-        let after = self.asked()?;
+        let before = self.load()?;
+        sleep(MEASURED);
+        let after = self.load()?;
         serve.terminate()?;
-        let ticks = WATCHED.as_secs();
+        let ticks = MEASURED.as_secs();
         let [transactions, returned, fetched] = [0, 1, 2].map(|index| {
             let value = |counts: &[u64; 3]| counts.get(index).copied().unwrap_or_default();
             value(&after).saturating_sub(value(&before)) / ticks
         });
         println!(
-            "an idle look at the source: {transactions} transactions, {returned} rows or index entries scanned, {fetched} \
-             rows fetched"
+            "an idle sync, per second: {transactions} transactions, {returned} rows or index entries scanned, \
+             {fetched} rows fetched"
         );
         Ok(())
     }
 
-    fn asked(&self) -> anyhow::Result<[u64; 3]> {
-        let counts = self.cluster.sql(self.source, ASKED)?;
+    fn load(&self) -> anyhow::Result<[u64; 3]> {
+        let counts = self.cluster.sql(self.source, LOAD)?;
         let mut numbers = counts.split_whitespace().map(str::parse);
-        let mut next = || anyhow::Ok(numbers.next().context("no count")??);
+        let mut next = || anyhow::Ok(numbers.next().context("a count is missing")??);
         Ok([next()?, next()?, next()?])
     }
 }

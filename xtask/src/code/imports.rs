@@ -10,7 +10,7 @@
 //! * Re-exports are followed: `use crate::X` with `pub use shapes::X` in `lib.rs` imports `shapes.rs`. A module other
 //!   than the crate's root that re-exports is imported as well: `use crate::geometry::X` also imports `geometry.rs`,
 //!   which must be understood first to know what the name means. The root only lists the crate's interface.
-//! * Naming a module imports nothing; naming an item through it does. `mod child;` is not an import.
+//! * Naming a module alone imports nothing; naming an item in it does. `mod child;` is not an import.
 //! * What a module takes from a module that encloses it, by `super::` or otherwise, is not an import: it is a part of
 //!   that module. A parent that calls its children and defines what they share is therefore no circle; two siblings
 //!   that import each other are one, and so are a parent, its child, and a third file that the child imports and that
@@ -42,7 +42,7 @@ pub(crate) type Imports = BTreeMap<PathBuf, BTreeMap<PathBuf, Site>>;
 pub(crate) struct Circle {
     /// All of them, sorted.
     pub(crate) files: BTreeSet<PathBuf>,
-    /// A shortest way round: each file, and where it imports the next; the last one imports the first.
+    /// A shortest cycle: each file, and where it imports the next one; the last one imports the first.
     pub(crate) shortest: Vec<(PathBuf, Site)>,
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn circles(imports: &Imports) -> Vec<Circle> {
         }
         let files: BTreeSet<PathBuf> =
             imports.keys().filter(|other| reaches(file, other) && reaches(other, file)).cloned().collect();
-        let ways = files.iter().filter_map(|file| shortest_way_round(imports, file));
-        let shortest = ways.min_by_key(Vec::len).unwrap_or_default();
+        let cycles = files.iter().filter_map(|file| shortest_cycle(imports, file));
+        let shortest = cycles.min_by_key(Vec::len).unwrap_or_default();
         circles.push(Circle { files, shortest });
     }
     circles
@@ -123,7 +123,7 @@ fn reachable<'a>(imports: &'a Imports, from: &Path) -> BTreeSet<&'a Path> {
 }
 
 /// The fewest imports that lead from the file back to it.
-fn shortest_way_round(imports: &Imports, start: &Path) -> Option<Vec<(PathBuf, Site)>> {
+fn shortest_cycle(imports: &Imports, start: &Path) -> Option<Vec<(PathBuf, Site)>> {
     let mut came_from: BTreeMap<&Path, (&Path, &Site)> = BTreeMap::new();
     let mut open = VecDeque::from([start]);
     while !came_from.contains_key(start) {
@@ -135,15 +135,15 @@ fn shortest_way_round(imports: &Imports, start: &Path) -> Option<Vec<(PathBuf, S
             });
         }
     }
-    let mut way = Vec::new();
+    let mut cycle = Vec::new();
     let mut file = start;
-    while way.is_empty() || file != start {
+    while cycle.is_empty() || file != start {
         let (from, site) = came_from.get(file)?;
-        way.push((from.to_path_buf(), (*site).clone()));
+        cycle.push((from.to_path_buf(), (*site).clone()));
         file = from;
     }
-    way.reverse();
-    Some(way)
+    cycle.reverse();
+    Some(cycle)
 }
 
 #[cfg(test)]
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_in_a_circle_come_to_an_end() {
+    fn circular_re_exports_terminate() {
         let files = [
             ("lib.rs", "mod b; mod c;"),
             ("b.rs", "pub use crate::c::*; pub use crate::c::X; fn f() { X::new(); Y::new() }"),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_are_found_with_a_shortest_way_round() {
+    fn circles_are_found_with_a_shortest_cycle() {
         let files = [
             ("lib.rs", "mod b; mod c; mod d; mod e; mod f;"),
             ("b.rs", "use crate::c::C;\npub struct B;"),
@@ -270,8 +270,8 @@ mod tests {
         let [circle] = &found[..] else { panic!("{found:?}") };
         let names: Vec<_> = circle.files.iter().map(|file| file.file_name().unwrap()).collect();
         assert_eq!(names, ["b.rs", "c.rs", "d.rs"]);
-        let way: Vec<_> = circle.shortest.iter().map(|(_, site)| (site.line, site.path.as_str())).collect();
-        assert_eq!(way, [(1, "crate::d::D"), (3, "crate::c::C")]);
+        let sites: Vec<_> = circle.shortest.iter().map(|(_, site)| (site.line, site.path.as_str())).collect();
+        assert_eq!(sites, [(1, "crate::d::D"), (3, "crate::c::C")]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The modules of a crate and the names that each of them has.
+//! The modules of a crate and the names in each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub(crate) struct Crate {
 }
 
 impl Crate {
-    /// Finds the modules from the crate's root on. Fails if a module's file is missing.
+    /// Finds all modules, starting at the crate's root. Fails if a module's file is missing.
     pub(super) fn new(sources: &Sources, root: &Path) -> anyhow::Result<Self> {
         let mut this = Self { root: root.to_owned(), modules: BTreeMap::new() };
         let folder = root.parent().context("a crate's root without a folder")?;

@@ -120,7 +120,7 @@ impl<'ast> Visit<'ast> for Collector {
 }
 
 impl Collector {
-    /// Finds `a::b` in tokens that need not be Rust; a name alone may be anything.
+    /// Finds `a::b` in tokens that need not be valid Rust. A single name could mean anything, so it is skipped.
     fn visit_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut line = 0;

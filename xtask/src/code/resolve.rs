@@ -1,10 +1,10 @@
-//! What a path means: the module or the item of the same crate, or the path in another crate.
+//! What a path refers to: a module or an item of the same crate, or something in another crate.
 
 use std::collections::BTreeSet;
 
 use super::modules::Crate;
 
-/// What a path leads to.
+/// What a path refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
     /// A module of the crate.
@@ -15,11 +15,11 @@ pub(crate) enum Target {
     Outside(Vec<String>),
 }
 
-/// The names that are being looked up, so that imports in a circle come to an end.
+/// The names that are being looked up, so that circular imports terminate.
 type Pending = BTreeSet<(Vec<String>, String)>;
 
 impl Crate {
-    /// What `path`, named in the module `from`, leads to. Imports are followed to the definition. More than one
+    /// What `path`, named in the module `from`, refers to. Imports are followed to the definition. More than one
     /// target is possible: a module and a function may have the same name.
     pub(crate) fn resolve(&self, from: &[String], path: &[String]) -> BTreeSet<Target> {
         self.follow(from, path, &mut Pending::new())
@@ -44,7 +44,7 @@ impl Crate {
         targets
     }
 
-    /// Resolves the beginning of a path; returns what it leads to and the remaining segments.
+    /// Resolves the beginning of a path; returns what it refers to and the remaining segments.
     fn begin<'a>(
         &self,
         from: &[String],
@@ -74,7 +74,7 @@ impl Crate {
         }
     }
 
-    /// What the name means in the module.
+    /// What the name refers to in the module.
     fn look_up(&self, path: &[String], name: &str, pending: &mut Pending) -> BTreeSet<Target> {
         let mut targets = BTreeSet::new();
         let Some(module) = self.modules.get(path) else { return targets };

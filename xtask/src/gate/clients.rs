@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote: python-gitlab as a user of the API, Schemathesis against its description.
+//! Third-party clients: python-gitlab uses the API, Schemathesis tests it against its OpenAPI description.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,13 +13,14 @@ use crate::installation::{Database, Installation};
 use crate::machine;
 use crate::project::{Profile, Project, run as run_command};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the records may show no progress.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What Schemathesis finds out about every answer.
+/// What Schemathesis checks in every response.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance,unsupported_method,ignored_auth";
 
-/// Cases for each operation of the API.
+/// The number of cases for each operation of the API.
 const EXAMPLES: &str = "60";
 
 /// Runs both clients on both databases.
@@ -51,7 +52,7 @@ impl Clients<'_> {
         let api = installation.api()?;
         let mut serve = installation.start("serve", &["serve"])?;
         api.wait_until_ready(&mut serve)?;
-        api.wait_until_done(&sample.models(), &mut serve, PATIENCE)?;
+        api.wait_until_done(&sample.models(), &mut serve, STALL_TIMEOUT)?;
         let result = self.python_gitlab(folder.path(), &api, &sample).and_then(|()| self.schemathesis(&api));
         result.with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
         serve.terminate()
@@ -79,7 +80,7 @@ impl Clients<'_> {
     }
 }
 
-/// What the script expects, as JSON.
+/// The records that the script expects, as JSON.
 fn expected(sample: &Sample) -> Value {
     let record = |record: &stocktake_testbed::SampleRecord| {
         let (checksum, failure) = match &record.outcome {

@@ -1,4 +1,4 @@
-//! Records are finished once each, however often the processes that work on them are killed.
+//! Each record is finished exactly once, no matter how often the processes that work on it are killed.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -12,7 +12,7 @@ use super::sql::Sql;
 use crate::api::{Api, list_path};
 use crate::installation::{Database, Installation};
 use crate::machine;
-use crate::process::{LOOK, Process};
+use crate::process::{POLL_INTERVAL, Process};
 use crate::project::{Profile, Project};
 use crate::random::{Rng, new_seed};
 
@@ -20,7 +20,7 @@ const RECORDS: usize = 20_000;
 const FILE_SIZE: u64 = 2_000;
 const MODEL: &str = "lfs_objects";
 
-/// Slow enough that the kills come while there is work, and leases of the dead that soon run out.
+/// Claims small enough that there is work during the kills, and leases that expire soon after one.
 const SETTINGS: &str = r#"
 [worker]
 claim_size = 100
@@ -28,19 +28,19 @@ heartbeat_timeout = "2s"
 poll = "1s"
 "#;
 
-/// How fast a process may read, so that the work lasts.
+/// How fast a process may read, so that the work lasts long enough.
 const BYTES_PER_SECOND: &str = "1500KB";
 
 /// The pause before each kill, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 100..700;
 
-/// Enough kills to mean something, and an end to them, so that slow machines come to an end too.
+/// Enough kills to be evidence, and a limit, so that the test terminates on a slow machine.
 const KILLS: std::ops::RangeInclusive<usize> = 10..=50;
 
-/// How long nothing may be finished after the last kill.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the records may show no progress after the last kill.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What has been written to a record is kept here by the database itself, row by row.
+/// A trigger of the database logs every write to a record in this table.
 const AUDIT_TABLE: &str = "CREATE TABLE audit (key_text TEXT, state INTEGER, attempt BIGINT);;";
 const AUDIT_SQLITE: &str = "CREATE TRIGGER audit AFTER UPDATE ON records BEGIN \
     INSERT INTO audit VALUES (hex(NEW.key), NEW.state, NEW.attempt); END;;";
@@ -48,10 +48,10 @@ const AUDIT_POSTGRES: &str = "CREATE FUNCTION audit() RETURNS trigger LANGUAGE p
     $$ BEGIN INSERT INTO audit VALUES (encode(NEW.key, 'hex'), NEW.state, NEW.attempt); RETURN NULL; END $$;;\
     CREATE TRIGGER audit AFTER UPDATE ON records FOR EACH ROW EXECUTE FUNCTION audit();;";
 
-/// Kills on both databases. Without a seed one is chosen and printed.
+/// Runs the test on both databases. Without a seed, one is chosen and printed.
 pub(super) fn run(project: &Project, seed: Option<u64>) -> anyhow::Result<()> {
     let seed = seed.unwrap_or_else(new_seed);
-    println!("To have the same pauses and victims again: cargo xtask test kill --seed {seed}");
+    println!("To repeat these pauses and choices: cargo xtask test kill --seed {seed}");
     let mut rng = Rng::new(seed);
     let binary = project.build(Profile::Dev)?;
     let folder = tempfile::Builder::new().prefix("stocktake-kill-").tempdir()?;
@@ -66,7 +66,7 @@ pub(super) fn run(project: &Project, seed: Option<u64>) -> anyhow::Result<()> {
     postgres.run(&["serve", "worker", "worker"], &mut rng, &files).context("on PostgreSQL")
 }
 
-/// One installation with all records imported and not yet checksummed.
+/// An installation with all records imported, none of them checksummed.
 struct Trial {
     installation: Installation,
     sql: Sql,
@@ -107,7 +107,7 @@ impl Trial {
         let kills = self.kill_until_done(&mut processes, rng)?;
         self.wait_until_done(&mut processes)?;
         if !KILLS.contains(&kills) {
-            bail!("the records were finished after {kills} kills: too few to prove anything");
+            bail!("the records were finished after only {kills} kills, too few to prove anything");
         }
         self.check(&api, files)?;
         for (_, _, process) in &mut processes {
@@ -115,7 +115,9 @@ impl Trial {
         }
         let names = programs.join(", ");
         let seconds = begin.elapsed().as_secs_f64();
-        println!("{RECORDS} records finished once each, with {kills} kill -9 of {names} in {seconds:.1} s");
+        println!(
+            "{RECORDS} records were each finished once, despite {kills} kill -9 of {names}, in {seconds:.1} s"
+        );
         Ok(())
     }
 
@@ -123,7 +125,7 @@ impl Trial {
         self.installation.start(&format!("{program}-{number}"), &[program])
     }
 
-    /// Kills and restarts one process after the other; returns how many were killed while there was work.
+    /// Kills and restarts processes in random order. Returns the number of kills while there was work.
     fn kill_until_done(
         &self,
         processes: &mut [(&str, usize, Process)],
@@ -152,10 +154,13 @@ impl Trial {
             let written = self.written()?;
             if written != last.1 {
                 last = (Instant::now(), written);
-            } else if last.0.elapsed() > PATIENCE {
-                bail!("{written} of {RECORDS} finished, and no more for {} s", PATIENCE.as_secs());
+            } else if last.0.elapsed() > STALL_TIMEOUT {
+                bail!(
+                    "{written} of {RECORDS} records are finished, without progress for {} s",
+                    STALL_TIMEOUT.as_secs()
+                );
             }
-            sleep(LOOK * 10);
+            sleep(POLL_INTERVAL * 10);
         }
         Ok(())
     }
@@ -164,7 +169,7 @@ impl Trial {
         Ok(usize::try_from(self.sql.number("SELECT count(DISTINCT key_text) FROM audit")?)?)
     }
 
-    /// Every record was written once, in its first attempt, and shows the digest of its file.
+    /// Checks that every record was written once, in its first attempt, and has the digest of its file.
     fn check(&self, api: &Api, files: &[(String, String)]) -> anyhow::Result<()> {
         let all = u64::try_from(RECORDS)?;
         self.sql.expect("SELECT count(*) FROM audit", all)?;
@@ -176,14 +181,16 @@ impl Trial {
         loop {
             let (page, cursor) = api.page(&path)?;
             for record in &page {
-                let (identifier, (file, digest)) = expected.next().context("more records than files")?;
-                let information = record.get("checksum_information").context("no checksum information")?;
+                let (identifier, (file, digest)) =
+                    expected.next().context("there are more records than files")?;
+                let information =
+                    record.get("checksum_information").context("a record without checksum information")?;
                 let good = record.get("record_identifier").and_then(Value::as_u64) == Some(identifier)
                     && information.get("checksum").and_then(Value::as_str) == Some(digest)
                     && information.get("checksum_state").and_then(Value::as_str) == Some("succeeded")
                     && information.get("checksum_retry_count").and_then(Value::as_u64) == Some(0);
                 if !good {
-                    bail!("{file} has {digest}, and its record is {record}");
+                    bail!("the digest of {file} is {digest}, but its record is {record}");
                 }
             }
             let Some(cursor) = cursor else { break };

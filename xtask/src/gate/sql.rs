@@ -1,4 +1,4 @@
-//! Looking into a database past the program.
+//! Queries to a database that bypass the program.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use stocktake_testbed::PgBinaries;
 
 use crate::project::capture;
 
-/// Runs the script in its first argument on the file in its second, and prints the last statement's rows.
+/// Runs the statements in its first argument on the file in its second, and prints the rows of the last statement.
 const PYTHON: &str = "
 import sqlite3, sys
 with sqlite3.connect(sys.argv[2], timeout=60) as connection:
@@ -29,21 +29,21 @@ impl Sql {
         Self { url: url.to_owned() }
     }
 
-    /// Whether it is an SQLite file.
+    /// Whether the database is an SQLite file.
     pub(super) fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite:")
     }
 
-    /// Runs statements, each ended by `;;`, in one transaction, and returns the rows of the last one, columns
-    /// parted by `|`.
+    /// Runs statements, separated by `;;`, in one transaction. Returns the rows of the last one, with columns
+    /// separated by `|`.
     pub(super) fn run(&self, statements: &str) -> anyhow::Result<String> {
         let output = if let Some(file) = self.url.strip_prefix("sqlite://") {
             capture(Command::new("python3").args(["-c", PYTHON, statements, file]))?
         } else {
             let mut command = PgBinaries::find()?.command("psql");
-            let words = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--single-transaction"];
+            let options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--single-transaction"];
             let stop = "--set=ON_ERROR_STOP=1";
-            capture(command.arg(&self.url).args(words).arg(stop).arg("--command").arg(statements))?
+            capture(command.arg(&self.url).args(options).arg(stop).arg("--command").arg(statements))?
         };
         Ok(output.trim().to_owned())
     }
@@ -58,7 +58,7 @@ impl Sql {
     pub(super) fn expect(&self, query: &str, wanted: u64) -> anyhow::Result<()> {
         let found = self.number(query)?;
         if found != wanted {
-            bail!("{query}: {found}, and it should be {wanted}");
+            bail!("{query} returned {found} instead of {wanted}");
         }
         Ok(())
     }

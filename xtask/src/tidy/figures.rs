@@ -1,4 +1,4 @@
-//! The size and the shape of a checkout's Rust code, in figures by which two checkouts can be compared.
+//! Figures of a checkout's Rust code, by which two checkouts can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +15,7 @@ const SHORT_FILE: usize = 40;
 /// Folders of a crate that hold tests only.
 const TEST_FOLDERS: [&str; 2] = ["benches", "tests"];
 
-/// The lengths in lines of some files and functions, each with its place.
+/// The lengths in lines of some files and functions, each with its location.
 #[derive(Debug, Default)]
 struct Lengths {
     files: Vec<(usize, String)>,
@@ -122,7 +122,7 @@ impl Figures {
     }
 }
 
-/// Everything as a table, then the lists, in an order that depends on nothing but the code.
+/// Prints the tables, then the lists. The order depends on the code only.
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.table(f)?;

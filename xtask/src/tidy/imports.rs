@@ -1,4 +1,4 @@
-//! Rules over what the code of a crate imports and names: no circles, one place for some items, no retired names.
+//! Rules for what the code of a crate imports and names: no circles, one place for some items, no retired names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -48,10 +48,10 @@ const PLACED: [Placed; 15] = [
     only_in_net("webpki_roots", &["TLS_SERVER_ROOTS"], TLS),
 ];
 
-/// Crates that are not deployed, for which the table does not hold.
+/// Crates that are not deployed, to which the table does not apply.
 const NOT_DEPLOYED: [&str; 2] = ["crates/testbed", "xtask"];
 
-/// Names that nobody outside of this project would understand or look for, and what to say instead.
+/// Names that an engineer new to this project would not understand, and what to use instead.
 const RETIRED: [(&str, &str); 8] = [
     ("Aim", "`DrainScope`"),
     ("Desk", "`ReaderContext`"),
@@ -73,15 +73,14 @@ fn circle_finding(circle: &Circle) -> Finding {
     let next = circle.shortest.iter().skip(1).chain(&circle.shortest);
     for ((file, site), (imported, _)) in circle.shortest.iter().zip(next) {
         let (file, imported) = (file.display(), imported.display());
-        let _ = write!(message, "\n        {file}:{} names `{}` of {imported}", site.line, site.path);
+        let _ = write!(message, "\n        {file}:{} uses `{}` from {imported}", site.line, site.path);
     }
-    message +=
-        "\n    Move what both need into a file of its own, so that each can be read without the other.";
+    message += "\n    Move what they share into a file of its own, so that each can be understood without the others.";
     let first = circle.shortest.first().map(|(file, _)| file.display().to_string());
     Finding::new("no-import-circles", first.unwrap_or_default(), message)
 }
 
-/// Finds the items that a crate names and may not, each once a file. Aliases are seen through; tests are free.
+/// Finds items that a crate names without permission, each once per file. Aliases are resolved; test code is exempt.
 pub(super) fn check_places(crates: &[Crate]) -> Vec<Finding> {
     let deployed =
         crates.iter().filter(|krate| !NOT_DEPLOYED.iter().any(|folder| krate.folder() == Path::new(folder)));
@@ -124,14 +123,14 @@ impl Placed {
     }
 }
 
-/// Finds retired names among the identifiers, each once a file.
+/// Finds retired names among the identifiers, each once per file.
 pub(super) fn check_names(sources: &Sources) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, file) in &sources.files {
         let mut found = BTreeMap::new();
         find_retired(file.tokens.clone(), &mut found);
         findings.extend(found.into_iter().map(|((retired, instead), line)| {
-            let message = format!("line {line} has the name `{retired}`: say {instead}");
+            let message = format!("line {line} has the name `{retired}`: use {instead}");
             Finding::new("usual-names", path.display().to_string(), message)
         }));
     }
@@ -171,8 +170,8 @@ mod tests {
         assert_eq!((finding.rule, finding.subject.as_str()), ("no-import-circles", "crates/a/src/b.rs"));
         let lines: Vec<_> = finding.message.lines().collect();
         assert_eq!(lines[0], "is in a circle of 2 files that import each other:");
-        assert_eq!(lines[1].trim(), "crates/a/src/b.rs:2 names `crate::c::C` of crates/a/src/c.rs");
-        assert_eq!(lines[2].trim(), "crates/a/src/c.rs:2 names `super::b::B` of crates/a/src/b.rs");
+        assert_eq!(lines[1].trim(), "crates/a/src/b.rs:2 uses `crate::c::C` from crates/a/src/c.rs");
+        assert_eq!(lines[2].trim(), "crates/a/src/c.rs:2 uses `super::b::B` from crates/a/src/b.rs");
     }
 
     fn places(folder: &str, text: &str) -> Vec<String> {
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_in_its_place_and_others_of_its_name_are_free() {
+    fn an_item_in_its_place_or_of_the_same_name_is_allowed() {
         for (folder, text) in [
             ("crates/net", "use rustls::ClientConfig;"),
             ("crates/testbed", "use rustls::ClientConfig;"),

@@ -1,4 +1,4 @@
-//! What lies at the top of the repository: few names, each of which a newcomer knows.
+//! The top level of the repository: few names, each of which a newcomer recognises.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use super::Finding;
 use crate::project::capture;
 
-/// All files and folders that may be there.
+/// The files and folders that may be there.
 const ALLOWED: [&str; 14] = [
     ".cargo",
     ".ci",
@@ -37,7 +37,7 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
 fn check_files<'a>(files: impl Iterator<Item = &'a str>) -> Vec<Finding> {
     let names: BTreeSet<&str> = files.map(|file| file.split_once('/').map_or(file, |(top, _)| top)).collect();
     let others = names.iter().filter(|name| !ALLOWED.contains(name)).map(|name| {
-        let message = "does not belong at the top of the repository: put it into the folder of what uses it";
+        let message = "does not belong at the top level: move it into the folder of what uses it";
         Finding::new("top-level", *name, message)
     });
     let missing = LICENCES.iter().filter(|name| !names.contains(*name)).map(|name| {

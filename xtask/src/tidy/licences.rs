@@ -1,10 +1,10 @@
-//! Everything we build on may be passed on in a program under MIT or Apache-2.0.
+//! The licence of every dependency allows a program under MIT or Apache-2.0 to be distributed with it.
 
 use cargo_metadata::Metadata;
 
 use super::Finding;
 
-/// Licences that ask for no more than their text to be passed on.
+/// Licences that require no more than the distribution of their text.
 const ALLOWED: [&str; 12] = [
     "0BSD",
     "Apache-2.0",
@@ -20,7 +20,7 @@ const ALLOWED: [&str; 12] = [
     "Zlib",
 ];
 
-/// The crates whose licence is not among the allowed.
+/// Finds the crates whose licence is not allowed.
 pub(super) fn check(metadata: &Metadata) -> Vec<Finding> {
     let forbidden =
         metadata.packages.iter().filter(|package| !package.license.as_deref().is_some_and(is_allowed));
@@ -33,7 +33,7 @@ pub(super) fn check(metadata: &Metadata) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether an SPDX expression (or cargo's older form with `/` for `OR`) can be met with allowed licences.
+/// Whether an SPDX expression (or cargo's older form with `/` for `OR`) can be satisfied with allowed licences.
 fn is_allowed(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
@@ -43,7 +43,7 @@ fn is_allowed(expression: &str) -> bool {
 
 type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
 
-/// `a OR b`; `None` if it is no expression.
+/// `a OR b`; `None` if it is not a valid expression.
 fn any(words: &mut Words<'_>) -> Option<bool> {
     let mut allowed = all(words)?;
     while words.next_if_eq(&"OR").is_some() {
@@ -52,7 +52,7 @@ fn any(words: &mut Words<'_>) -> Option<bool> {
     Some(allowed)
 }
 
-/// `a AND b`, which binds closer.
+/// `a AND b`, which binds more tightly.
 fn all(words: &mut Words<'_>) -> Option<bool> {
     let mut allowed = one(words)?;
     while words.next_if_eq(&"AND").is_some() {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expressions_that_can_be_met() {
+    fn expressions_that_can_be_satisfied() {
         for good in [
             "MIT",
             "MIT/Apache-2.0",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn expressions_that_cannot() {
+    fn expressions_that_cannot_be_satisfied() {
         for bad in [
             "MPL-2.0",
             "MIT AND GPL-3.0-only",

@@ -1,4 +1,4 @@
-//! What every `Cargo.toml` has: the shared lints, versions and oldest compiler, and no dependency that is not used.
+//! Rules for every `Cargo.toml`: shared lints, shared versions, one `rust-version`, no unused dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use super::{Finding, sources};
 
-/// Dependencies that no source names, with the reason they are there.
+/// Dependencies that no source file names, with the reason for them.
 const NEVER_NAMED: [(&str, &str); 1] =
     [("libsqlite3-sys", "its feature `bundled` is what makes SQLite part of the program")];
 
@@ -34,7 +34,7 @@ pub(super) fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Find
     Ok(findings)
 }
 
-/// The name that sources use for each crate, where it is not the crate's own with `_` for `-`.
+/// The name of each crate's library, as sources name it.
 fn libraries(metadata: &Metadata) -> BTreeMap<String, String> {
     let targets = metadata
         .packages
@@ -56,7 +56,7 @@ fn dependencies(manifest: &Table) -> impl Iterator<Item = (&str, &Value)> {
     tables.flatten().map(|(name, value)| (name.as_str(), value))
 }
 
-/// Checks the manifest of one crate against all the text of its sources.
+/// Checks the manifest of one crate. `text` is that of all its source files.
 fn check_one(name: &str, manifest: &Table, text: &str, libraries: &BTreeMap<String, String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let is_true = |value: Option<&Value>| value.and_then(Value::as_bool) == Some(true);
@@ -74,24 +74,25 @@ fn check_one(name: &str, manifest: &Table, text: &str, libraries: &BTreeMap<Stri
             let message = format!("gives `{dependency}` a version of its own instead of `workspace = true`");
             findings.push(Finding::new("shared-versions", name, message));
         }
-        let excused = NEVER_NAMED.iter().any(|(excused, _)| *excused == dependency);
+        let is_exempt = NEVER_NAMED.iter().any(|(exempt, _)| *exempt == dependency);
         let library = libraries.get(dependency).cloned().unwrap_or_else(|| dependency.replace('-', "_"));
-        if !excused && !names(text, &library) {
-            let message = format!("depends on `{dependency}`, and no source of it says so");
+        if !is_exempt && !names(text, &library) {
+            let message = format!("depends on `{dependency}`, which none of its source files names");
             findings.push(Finding::new("used-dependencies", name, message));
         }
     }
     findings
 }
 
-/// Checks what the workspace fixes for all its crates. `used` are the dependencies that some crate has.
+/// Checks the settings that all crates share. `used` are the dependencies that at least one crate has.
 fn check_workspace(manifest: &Table, used: &BTreeSet<String>) -> Vec<Finding> {
     let finding = |rule, message: String| Finding::new(rule, "Cargo.toml", message);
     let workspace = manifest.get("workspace");
     let table = |path: &[&str]| path.iter().try_fold(workspace?, |value, name| value.get(*name));
     let mut findings = Vec::new();
     if table(&["package", "rust-version"]).is_none() {
-        let message = "has no `rust-version` in [workspace.package]: nobody knows which compiler is enough";
+        let message =
+            "has no `rust-version` in [workspace.package], so the oldest supported compiler is unknown";
         findings.push(finding("documented-rust-version", message.to_owned()));
     }
     let is_denied = table(&["lints", "clippy", "all", "level"]).and_then(Value::as_str) == Some("deny");
@@ -102,19 +103,20 @@ fn check_workspace(manifest: &Table, used: &BTreeSet<String>) -> Vec<Finding> {
     }
     for (name, value) in table(&["dependencies"]).and_then(Value::as_table).into_iter().flatten() {
         if !used.contains(name) {
-            let message = format!("lists `{name}` in [workspace.dependencies], and no crate uses it");
+            let message = format!("lists `{name}` in [workspace.dependencies], but no crate uses it");
             findings.push(finding("used-dependencies", message));
         }
         if let Some(package) = value.get("package").and_then(Value::as_str) {
-            let message =
-                format!("calls the package `{package}` `{name}`: a search for the one misses the other");
+            let message = format!(
+                "renames the package `{package}` to `{name}`, so that a search for one misses the other"
+            );
             findings.push(finding("own-names", message));
         }
     }
     findings
 }
 
-/// Whether the text holds the word.
+/// Whether the text contains the word.
 fn names(text: &str, word: &str) -> bool {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(start, _)| {

@@ -1,4 +1,4 @@
-//! Rules over the text of the sources.
+//! Rules for the text of source files.
 
 use std::fs;
 use std::path::Path;
@@ -8,23 +8,23 @@ use anyhow::Context as _;
 use super::Finding;
 use crate::project::files_below;
 
-/// The most lines a source may have.
-const MOST_LINES: usize = 500;
+/// The maximum length of a Rust file in lines.
+const MAX_LINES: usize = 500;
 
-/// Files in which notes to oneself are looked for.
+/// Extensions of the files that are searched for marks of unfinished work.
 const TEXTS: [&str; 6] = ["md", "py", "rs", "sh", "sql", "toml"];
 
-/// Words that mark unfinished work, put together so that this file does not hold them.
+/// Words that mark unfinished work, assembled so that this file does not contain them.
 const UNFINISHED: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
-/// Code that does not belong in a finished source, and why.
+/// Code that does not belong in finished sources, and why.
 const UNWANTED: [(&str, &str); 3] = [
     (concat!("db", "g!("), "prints for debugging only"),
-    (concat!("#[ig", "nore"), "a test that is not run proves nothing"),
-    (concat!("#[should", "_panic"), "any panic passes it; assert on the error instead"),
+    (concat!("#[ig", "nore"), "a test that does not run proves nothing"),
+    (concat!("#[should", "_panic"), "it passes on any panic; assert on the error instead"),
 ];
 
-/// Checks every text below `root`.
+/// Checks every text file below `root`.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for path in files_below(root)? {
@@ -38,7 +38,7 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The text of all Rust sources below the folder, one after the other.
+/// The concatenated text of all Rust files below the folder.
 pub(super) fn text_below(folder: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     for path in files_below(folder)? {
@@ -54,24 +54,29 @@ fn check_one(name: &str, text: &str) -> Vec<Finding> {
     let is_rust = Path::new(name).extension().is_some_and(|extension| extension == "rs");
     for (number, line) in (1..).zip(text.lines()) {
         for word in line.split(|c: char| !c.is_alphanumeric()).filter(|word| UNFINISHED.contains(word)) {
-            let message =
-                format!("line {number} says {word}: finish it, or say what is left in the issue tracker");
+            let message = format!(
+                "line {number} contains {word}: finish it, or describe what is left in the issue tracker"
+            );
             findings.push(Finding::new("finished", name, message));
         }
         if !is_rust {
             continue;
         }
         for (code, reason) in UNWANTED.iter().filter(|(code, _)| line.contains(code)) {
-            findings.push(Finding::new("finished", name, format!("line {number} has {code}: {reason}")));
+            findings.push(Finding::new("finished", name, format!("line {number} contains {code}: {reason}")));
         }
     }
     if is_rust {
         if !text.starts_with("//!") {
-            findings.push(Finding::new("module-docs", name, "does not begin with `//!` and what it is for"));
+            findings.push(Finding::new(
+                "module-docs",
+                name,
+                "does not begin with `//!` and a description of its purpose",
+            ));
         }
         let lines = text.lines().count();
-        if lines > MOST_LINES {
-            let message = format!("has {lines} lines, more than {MOST_LINES}: split it by what it does");
+        if lines > MAX_LINES {
+            let message = format!("has {lines} lines, more than {MAX_LINES}: split it by responsibility");
             findings.push(Finding::new("short-files", name, message));
         }
     }
@@ -101,7 +106,7 @@ mod tests {
         for (code, _) in UNWANTED {
             assert_eq!(rules("a.rs", &format!("//! It.\n{code}x)]")), ["finished"]);
         }
-        let long = format!("//! It.\n{}", "\n".repeat(MOST_LINES));
+        let long = format!("//! It.\n{}", "\n".repeat(MAX_LINES));
         assert_eq!(rules("a.rs", &long), ["short-files"]);
     }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask up --gitlab`: a small GitLab, and a Stocktake that knows of it.
+//! `cargo xtask up --gitlab`: a small GitLab, and a Stocktake that verifies it.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -8,17 +8,17 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use stocktake_testbed::{GitlabFixture, GitlabOutcome, GitlabRecord, PgCluster};
 
-use super::{LAST_LINE, Options, PATIENCE, READY, empty, wait};
+use super::{LAST_LINE, Options, READY, STALL_TIMEOUT, prepare, wait};
 use crate::api::{Api, list_path};
 use crate::installation::{Database, Installation};
 use crate::machine;
-use crate::process::{LOOK, Process};
-use crate::project::Project;
+use crate::process::{POLL_INTERVAL, Process};
+use crate::project::{Profile, Project};
 
-/// How often the service looks for new rows here, so that what is tried shows soon.
+/// How often the service looks for new rows: often, so that changes to the database show soon.
 const INTERVAL: &str = "5s";
 
-/// Builds it, serves it, and returns after Ctrl-C or SIGTERM.
+/// Writes the GitLab, serves it, and returns after Ctrl-C or SIGTERM.
 pub(super) fn run(
     project: &Project,
     options: &Options,
@@ -27,8 +27,8 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let name = if options.postgres { "var/gitlab-postgres" } else { "var/gitlab" };
     let folder = options.folder.clone().unwrap_or_else(|| project.root.join(name));
-    let _only_one = empty(&folder)?;
-    println!("Making a small GitLab in {} …", folder.display());
+    let _lock = prepare(&folder)?;
+    println!("Writing a small GitLab to {} …", folder.display());
     let cluster = machine::postgres(PgCluster::start)?;
     let url = cluster.create_database()?;
     let fixture = GitlabFixture::write(&folder.join("gitlab"), &url)?;
@@ -45,14 +45,14 @@ pub(super) fn run(
     installation.run(&["migrate"])?;
     let api = installation.api()?;
 
-    println!("Reading {} rows and checksumming what they speak of …", fixture.records.len());
+    println!("Reading {} rows and checksumming their files and repositories …", fixture.records.len());
     let mut serve = installation.start("serve", &["serve"])?;
     api.wait_until_ready(&mut serve)?;
     wait_for_rows(&api, &fixture, &mut serve)?;
-    api.wait_until_done(&models(&fixture), &mut serve, PATIENCE)?;
+    api.wait_until_done(&models(&fixture), &mut serve, STALL_TIMEOUT)?;
     println!("{}", welcome(project, &installation, &api, &fixture, &url)?);
     wait(stopped, &mut [serve])?;
-    println!("Stopped. The files stay in {} until the next run.", folder.display());
+    println!("Stopped. The files remain in {} until the next run.", folder.display());
     Ok(())
 }
 
@@ -70,16 +70,16 @@ fn wait_for_rows(api: &Api, fixture: &GitlabFixture, serve: &mut Process) -> any
         let path = format!("{}/{}", list_path(model), last.id);
         while api.request(reqwest::Method::GET, &path)?.0 != 200 {
             serve.check_runs()?;
-            if begin.elapsed() > PATIENCE {
-                bail!("{model}/{} never came; the log ends:\n{}", last.id, serve.log_end());
+            if begin.elapsed() > STALL_TIMEOUT {
+                bail!("{model}/{} did not appear; the log ends:\n{}", last.id, serve.log_end());
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
     }
     Ok(())
 }
 
-/// What to try, with the answers to expect.
+/// Commands to try, with the output to expect.
 fn welcome(
     project: &Project,
     installation: &Installation,
@@ -89,13 +89,13 @@ fn welcome(
 ) -> anyhow::Result<String> {
     let failed = |record: &&GitlabRecord| matches!(record.outcome, GitlabOutcome::Failed { .. });
     let count = fixture.records.iter().filter(failed).count();
-    let broken = fixture.of("projects").find(failed).context("no broken project")?;
-    let GitlabOutcome::Failed { text, .. } = &broken.outcome else { bail!("the fixture is not what it was") };
+    let broken = fixture.of("projects").find(failed).context("the fixture has no broken project")?;
+    let GitlabOutcome::Failed { text, .. } = &broken.outcome else {
+        bail!("the broken project has another outcome")
+    };
     let (base, token) = (&api.base, &api.token);
-    let binary = project.target.join("debug/stocktake");
-    let config = installation.config();
-    let short = |path: &Path| path.strip_prefix(&project.root).unwrap_or(path).display().to_string();
-    let (binary, config) = (short(&binary), short(&config));
+    let (binary, config) = (project.binary(Profile::Dev), installation.config());
+    let (binary, config) = (project.relative(&binary).display(), project.relative(&config).display());
     Ok(format!(
         r#"
 {READY}
@@ -107,14 +107,14 @@ fn welcome(
 
 Things to try in another terminal:
 
-# What is wrong, and whose it is: {count} findings.
+# What is wrong, and in whose project or group: {count} findings.
 curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}/api/v1/findings?per_page=1000'
 
 # A project's repository: "checksum_state":"failed" and
 # "{text}".
 curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}{projects}/{id}'
 
-# How far the sync is.
+# The progress of the sync.
 curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}/api/v1/sync'
 
 # The same findings as a table, and the {orphans} files and repositories that no row claims.
