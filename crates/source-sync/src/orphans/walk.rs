@@ -26,12 +26,12 @@ pub(super) struct Walk<'a> {
 }
 
 /// Why a search goes on no more.
-enum Halt {
+enum WalkError {
     Outcome(StorageOutcome),
     Error(OrphanError),
 }
 
-impl<E: Into<OrphanError>> From<E> for Halt {
+impl<E: Into<OrphanError>> From<E> for WalkError {
     fn from(error: E) -> Self {
         Self::Error(error.into())
     }
@@ -52,13 +52,13 @@ impl<'a> Walk<'a> {
     pub(super) async fn run(mut self) -> Result<(StorageOutcome, OrphanTotals), OrphanError> {
         let outcome = match self.compare().await {
             Ok(()) => StorageOutcome::Searched,
-            Err(Halt::Outcome(outcome)) => outcome,
-            Err(Halt::Error(error)) => return Err(error),
+            Err(WalkError::Outcome(outcome)) => outcome,
+            Err(WalkError::Error(error)) => return Err(error),
         };
         Ok((outcome, self.totals))
     }
 
-    async fn compare(&mut self) -> Result<(), Halt> {
+    async fn compare(&mut self) -> Result<(), WalkError> {
         let mut claimed = Claimed::new(self.parts.catalogue.paths(None, self.storage).await?).await?;
         let mut listing = self.store.list();
         let mut last: Option<String> = None;
@@ -71,11 +71,11 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 Err(ListError::Broken(reason)) if claimed.is_empty && self.totals.looked_at == 0 => {
-                    return Err(Halt::Outcome(StorageOutcome::Unused(reason)));
+                    return Err(WalkError::Outcome(StorageOutcome::Unused(reason)));
                 }
                 Err(error) => {
                     self.judge().await?;
-                    return Err(Halt::Outcome(StorageOutcome::Failed(error.to_string())));
+                    return Err(WalkError::Outcome(StorageOutcome::Failed(error.to_string())));
                 }
             };
             if last.as_ref().is_some_and(|last| *last > found.path) {
@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
         self.judge().await
     }
 
-    async fn look_at(&mut self, found: Found, claimed: &mut Claimed) -> Result<(), Halt> {
+    async fn look_at(&mut self, found: Found, claimed: &mut Claimed) -> Result<(), WalkError> {
         self.totals.looked_at += 1;
         if !claimed.has(&found.path).await? {
             if self.is_too_young(found.modified_at) {
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Asks the source about the candidates, and reports those that it does not claim.
-    async fn judge(&mut self) -> Result<(), Halt> {
+    async fn judge(&mut self) -> Result<(), WalkError> {
         let candidates = std::mem::take(&mut self.candidates);
         let at = |found: &Found| Location { storage: self.storage.to_owned(), path: found.path.clone() };
         let places: Vec<Location> = candidates.iter().map(at).collect();
@@ -169,21 +169,21 @@ impl Claimed {
     }
 
     /// Whether a record claims the path, which is none before one that was asked for.
-    async fn has(&mut self, path: &str) -> Result<bool, Halt> {
+    async fn has(&mut self, path: &str) -> Result<bool, WalkError> {
         while let Some(passed) = self.next.take_if(|next| next.as_str() < path) {
             self.go_on(&passed).await?;
         }
         Ok(self.next.as_deref() == Some(path))
     }
 
-    async fn pass_rest(&mut self) -> Result<(), Halt> {
+    async fn pass_rest(&mut self) -> Result<(), WalkError> {
         while let Some(passed) = self.next.take() {
             self.go_on(&passed).await?;
         }
         Ok(())
     }
 
-    async fn go_on(&mut self, passed: &str) -> Result<(), Halt> {
+    async fn go_on(&mut self, passed: &str) -> Result<(), WalkError> {
         self.next = self.paths.next().await.transpose()?.map(|(path, _)| path);
         if self.next.as_deref().is_some_and(|next| next < passed) {
             return Err(disordered("the catalogue's list of its records", passed));
@@ -192,7 +192,7 @@ impl Claimed {
     }
 }
 
-fn disordered(what: &str, path: &str) -> Halt {
+fn disordered(what: &str, path: &str) -> WalkError {
     let reason = format!("{what} is not in the order of the paths, from here on: {path}");
-    Halt::Outcome(StorageOutcome::Disordered(reason))
+    WalkError::Outcome(StorageOutcome::Disordered(reason))
 }
