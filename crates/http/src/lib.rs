@@ -3,18 +3,18 @@
 //!
 //! # How a request travels
 //!
-//! 1. [`server`] reads its head and gives it to [`middleware`], which answers for everything around it: its id, its
+//! 1. `server` reads its head and gives it to `middleware`, which is responsible for everything around it: its id, its
 //!    span, the headers of every answer, its log line, its metrics, and an answer even if the endpoint panics.
-//! 2. [`client`] finds out whose address it came from, believing the headers of trusted proxies alone.
-//! 3. [`routing`] finds its endpoint, and has the role checked that the handler names as its first argument ([`auth`]):
-//!    the token is looked up, then its scope and its owner's rank are compared with the role. Nothing else of the
-//!    request was looked at yet; without the role it ends here, and a path without an endpoint ends here as well.
+//! 2. `client` finds out whose address it came from, believing the headers of trusted proxies alone.
+//! 3. `routing` finds its endpoint and has the role checked that the handler names as its first argument (`auth`): the
+//!    token is looked up, then its scope and its owner's rank are compared with the role. Nothing else of the request
+//!    has been looked at yet. Without the role it ends here; a path without an endpoint ends here as well.
 //! 4. The endpoint, which has a file of its own with its request, its answer and its tests, reads the parameters
-//!    ([`parameters`], [`body`]) and checks them all ([`validation`]), asks the ports of the domain ([`steps`]), and writes the answer
-//!    ([`record`], [`links`]).
-//! 5. What went wrong on the way is an [`error`], which one table turns into an answer.
+//!    (`parameters`, `body`) and checks them all (`validation`), asks the ports of the domain, each call a timed step
+//!    (`steps`), and writes the answer (`record`, `links`).
+//! 5. Whatever fails on the way is an `error`, which one table turns into an answer.
 //!
-//! [`openapi`] collects the descriptions of all endpoints; what several of them share is in [`schema`].
+//! `openapi` collects the descriptions of all endpoints; what several of them share is in `schema`.
 
 mod auth;
 mod body;
