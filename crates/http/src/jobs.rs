@@ -1,17 +1,194 @@
-//! Bulk jobs: listing them, showing one with its progress, and cancelling one.
+//! Bulk jobs: `GET /api/v1/jobs/:id` shows one with its progress, `DELETE /api/v1/jobs/:id` cancels it; [`list`] lists them.
 
-mod item;
 mod list;
 
-use crate::routing::Endpoint;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use stocktake_domain::{Job, JobId, State, Timestamp};
+use utoipa::ToSchema;
 
-pub(crate) use item::{__path_cancel, __path_show, JobBody};
+use crate::Context;
+use crate::auth::{Administrator, Reader};
+use crate::error::{ApiError, ErrorBody, MessageBody, ParamError};
+use crate::record::{as_text, shown};
+use crate::routing::Endpoint;
+use crate::schema::{AdministratorRefusals, JobPath, StateName};
+use crate::steps::step;
+
 pub(crate) use list::__path_list;
 
 /// The endpoints.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/api/v1/jobs").get(list::list),
-        Endpoint::at("/api/v1/jobs/{id}").get(item::show).delete(item::cancel),
+        Endpoint::at("/api/v1/jobs/{id}").get(show).delete(cancel),
     ]
+}
+
+/// A bulk job with its progress.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub(crate) struct JobBody {
+    /// The number.
+    id: i64,
+    /// The model whose records are marked.
+    #[schema(example = "lfs_objects")]
+    model_name: &'static str,
+    /// Only records in this state; null: in any.
+    #[schema(value_type = Option<StateName>, required)]
+    checksum_state: Option<&'static str>,
+    /// How many records were named; null: none, so that all are meant.
+    #[schema(required)]
+    identifier_count: Option<usize>,
+    /// The user who asked for it.
+    requested_by: String,
+    /// How far it is: `queued`, `running`, `finished` or `cancelled`.
+    #[schema(example = "running")]
+    state: &'static str,
+    /// Records marked so far.
+    marked: u64,
+    /// When it was enqueued.
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When its first records were marked.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it was finished or cancelled.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    finished_at: Option<Timestamp>,
+}
+
+impl From<&Job> for JobBody {
+    fn from(job: &Job) -> Self {
+        let selection = &job.request.selection;
+        Self {
+            id: job.id.0,
+            model_name: job.request.model.name(),
+            checksum_state: selection.state.map(State::name),
+            identifier_count: selection.keys.as_ref().map(Vec::len),
+            requested_by: job.request.requested_by.clone(),
+            state: job.state.name(),
+            marked: job.marked,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+        }
+    }
+}
+
+/// The job in the path. A number that no job can have is not found.
+fn named_job(request: &HttpRequest) -> Result<JobId, ApiError> {
+    let text = request.match_info().get("id").unwrap_or_default();
+    if !stocktake_domain::RecordKey::looks_like_integer(text) {
+        return Err(ApiError::Parameters(vec![("id", ParamError::Type)]));
+    }
+    text.parse().map(JobId).map_err(|_| ApiError::NotFound(text.to_owned()))
+}
+
+/// Shows one bulk job.
+#[utoipa::path(
+    get, operation_id = "show_job", path = "/api/v1/jobs/{id}", tag = "operation",
+    params(JobPath),
+    responses(
+        (status = 200, body = JobBody, description = "The job."),
+        (status = 400, body = ErrorBody, description = "No number."),
+        (status = 404, body = MessageBody, description = "No such job."),
+        AdministratorRefusals,
+    )
+)]
+async fn show(
+    _: Reader,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let id = named_job(&request)?;
+    let job = step("jobs.get", context.api.jobs.get(id))
+        .await?
+        .ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
+    Ok(HttpResponse::Ok().json(JobBody::from(&job)))
+}
+
+/// Cancels a bulk job; what it marked stays marked. A job that has ended stays as it is.
+#[utoipa::path(
+    delete, operation_id = "cancel_job", path = "/api/v1/jobs/{id}", tag = "operation",
+    params(JobPath),
+    responses(
+        (status = 200, body = JobBody, description = "The job as it then is."),
+        (status = 400, body = ErrorBody, description = "No number."),
+        (status = 404, body = MessageBody, description = "No such job."),
+        AdministratorRefusals,
+    )
+)]
+async fn cancel(
+    _: Administrator,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let id = named_job(&request)?;
+    let job = step("jobs.cancel", context.api.jobs.cancel(id, context.api.clock.now())).await?;
+    let job = job.ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
+    Ok(HttpResponse::Ok().json(JobBody::from(&job)))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use mockall::predicate::eq;
+    use stocktake_domain::{JobState, Model, NewJob, Selection};
+
+    use super::*;
+    use crate::testing::{Answer, Mocks, TOKEN, key, send};
+
+    pub(super) fn job(id: i64) -> Job {
+        let selection = Selection { state: Some(State::Failed), keys: Some(vec![key(&[1]), key(&[2])]) };
+        Job {
+            id: JobId(id),
+            request: NewJob { model: Model::Uploads, selection, requested_by: "root".to_owned() },
+            state: JobState::Running,
+            marked: 2,
+            created_at: Timestamp::from_millis(0),
+            started_at: Some(Timestamp::from_millis(1)),
+            finished_at: None,
+        }
+    }
+
+    async fn delete(mocks: Mocks, uri: &str) -> Answer {
+        send(&mocks.context(), TestRequest::delete().uri(uri).insert_header(("PRIVATE-TOKEN", TOKEN))).await
+    }
+
+    #[actix_web::test]
+    async fn a_job_is_shown_with_its_progress() {
+        let mut mocks = Mocks::default();
+        mocks.jobs.expect_get().with(eq(JobId(4))).returning(|_| Ok(Some(job(4))));
+        mocks.get("/api/v1/jobs/4").await.is(200, r#"{"id":4,"model_name":"uploads","checksum_state":"failed","identifier_count":2,"requested_by":"root","state":"running","marked":2,"created_at":"1970-01-01T00:00:00.000Z","started_at":"1970-01-01T00:00:00.001Z","finished_at":null}"#);
+    }
+
+    #[actix_web::test]
+    async fn jobs_that_are_not_there_are_404() {
+        for id in ["4", "-4", "99999999999999999999"] {
+            let mut mocks = Mocks::default();
+            mocks.jobs.expect_get().returning(|_| Ok(None));
+            let answer = mocks.get(&format!("/api/v1/jobs/{id}")).await;
+            answer.is(404, &format!(r#"{{"message":"404 {id} Not Found"}}"#));
+        }
+        Mocks::default().get("/api/v1/jobs/four").await.is(400, r#"{"error":"id is invalid"}"#);
+        let mut mocks = Mocks::default();
+        mocks.jobs.expect_cancel().returning(|_, _| Ok(None));
+        delete(mocks, "/api/v1/jobs/5").await.is(404, r#"{"message":"404 5 Not Found"}"#);
+    }
+
+    #[actix_web::test]
+    async fn a_job_is_cancelled() {
+        let mut mocks = Mocks::default();
+        mocks.clock.set(Timestamp::from_millis(9));
+        let cancel = mocks.jobs.expect_cancel().with(eq(JobId(4)), eq(Timestamp::from_millis(9)));
+        cancel.times(1).returning(|_, now| {
+            Ok(Some(Job { state: JobState::Cancelled, finished_at: Some(now), ..job(4) }))
+        });
+        let answer = delete(mocks, "/api/v1/jobs/4").await;
+        assert_eq!((answer.status, &answer.json()["state"]), (200, &"cancelled".into()));
+    }
 }

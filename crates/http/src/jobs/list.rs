@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use stocktake_domain::JobId;
 use utoipa::IntoParams;
 
-use super::item::JobBody;
+use super::JobBody;
 use crate::Context;
 use crate::auth::Reader;
 use crate::error::{ApiError, ErrorBody};
@@ -75,7 +75,7 @@ mod tests {
     use mockall::predicate::eq;
     use stocktake_domain::JobId;
 
-    use crate::jobs::item::tests::job;
+    use crate::jobs::tests::job;
     use crate::testing::Mocks;
 
     #[actix_web::test]

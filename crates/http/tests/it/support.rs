@@ -44,6 +44,20 @@ impl Recalculation for HeldRecalculation {
     }
 }
 
+fn settings(separate_metrics: bool) -> HttpSettings {
+    HttpSettings {
+        external_url: None,
+        trusted_proxies: Vec::new(),
+        offset_limit: 50_000,
+        recalculation_deadline: Duration::from_secs(30),
+        max_body_bytes: 1000,
+        wrong_tokens_per_minute: 100,
+        version: "1".to_owned(),
+        revision: "r".to_owned(),
+        separate_metrics,
+    }
+}
+
 pub(crate) fn api(recalculation: Arc<HeldRecalculation>, separate_metrics: bool) -> Arc<Api> {
     let mut tokens = MockTokens::new();
     tokens.expect_find().returning(|digest| {
@@ -65,17 +79,6 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, separate_metrics: bool)
     jobs.expect_open().returning(|| Ok(vec![]));
     let mut syncs = MockSyncState::new();
     syncs.expect_states().returning(|| Ok(vec![]));
-    let settings = HttpSettings {
-        external_url: None,
-        trusted_proxies: Vec::new(),
-        offset_limit: 50_000,
-        recalculation_deadline: Duration::from_secs(30),
-        max_body_bytes: 1000,
-        wrong_tokens_per_minute: 100,
-        version: "1".to_owned(),
-        revision: "r".to_owned(),
-        separate_metrics,
-    };
     Arc::new(Api {
         catalogue: Arc::new(catalogue),
         queue: Arc::new(MockQueue::new()),
@@ -85,7 +88,7 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, separate_metrics: bool)
         authority: None,
         recalculation,
         clock: Arc::new(StillClock),
-        settings,
+        settings: settings(separate_metrics),
         metrics: Arc::new(|| "process_metric 1\n".to_owned()),
     })
 }
