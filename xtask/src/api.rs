@@ -25,7 +25,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(base: &str, token: &str) -> anyhow::Result<Self> {
-        let client = Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
+        let client = stocktake_testbed::http_client(Duration::from_secs(60))?;
         Ok(Self { base: base.to_owned(), token: token.to_owned(), client })
     }
 

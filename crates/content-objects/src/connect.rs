@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::{ClientConfigKey, ClientOptions};
-use reqwest_tls::redirect::Policy;
+use reqwest::redirect::Policy;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -41,8 +41,8 @@ impl Connector {
     }
 
     /// A client for requests of our own.
-    pub(crate) fn wire(&self, allow_http: bool) -> Result<Wire, reqwest_tls::Error> {
-        let client = reqwest_tls::Client::builder()
+    pub(crate) fn wire(&self, allow_http: bool) -> Result<Wire, reqwest::Error> {
+        let client = reqwest::Client::builder()
             .user_agent("stocktake")
             .tls_backend_preconfigured(ClientConfig::clone(&self.tls))
             .https_only(!allow_http)

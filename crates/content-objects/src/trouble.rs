@@ -187,7 +187,7 @@ fn cause(error: &(dyn Error + 'static)) -> String {
         return format!("status {status}");
     }
     let system = matches!(chain(error).last(), Some(last) if last.is::<io::Error>());
-    let ours = system || find::<reqwest_tls::Error>(error).is_some() || text.starts_with(UNREAD_FILE);
+    let ours = system || find::<reqwest::Error>(error).is_some() || text.starts_with(UNREAD_FILE);
     if ours { text } else { "the answer is not understood".to_owned() }
 }
 

@@ -69,12 +69,12 @@ pub(crate) struct Signer {
 /// An HTTP client.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
-    client: reqwest_tls::Client,
+    client: reqwest::Client,
     signer: Option<Arc<Signer>>,
 }
 
 impl Wire {
-    pub(crate) fn new(client: reqwest_tls::Client, signer: Option<Arc<Signer>>) -> Self {
+    pub(crate) fn new(client: reqwest::Client, signer: Option<Arc<Signer>>) -> Self {
         Self { client, signer }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest_tls::{Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use stocktake_content::HashPool;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
 

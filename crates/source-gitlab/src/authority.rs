@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest_tls::StatusCode;
+use reqwest::StatusCode;
 use serde::Deserialize;
 use stocktake_domain::Scope;
 use stocktake_domain::ports::{Authority, AuthorityError, Credential, Identity};

@@ -3,10 +3,12 @@
 //!
 //! Nothing here is part of the program; other crates name this one only in their dev-dependencies.
 
+mod certificate;
 mod encryption;
 mod files;
 mod git;
 mod gitlab;
+mod http_client;
 mod image_folder;
 mod postgres;
 mod proxy;
@@ -14,9 +16,11 @@ mod registry;
 mod s3;
 mod sample;
 
+pub use certificate::Certificate;
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
 pub use gitlab::{GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord, GitlabServed};
+pub use http_client::http_client;
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
 pub use proxy::{Asked, Fault, FaultProxy};
 pub use registry::{

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest_tls::RequestBuilder;
-use reqwest_tls::StatusCode;
-use reqwest_tls::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::RequestBuilder;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest_tls::header::CONTENT_RANGE;
-use reqwest_tls::{Response, StatusCode};
+use reqwest::header::CONTENT_RANGE;
+use reqwest::{Response, StatusCode};
 use stocktake_content::num::{narrow, widen};
 use tokio::sync::OwnedSemaphorePermit;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest_tls::Response;
+use reqwest::Response;
 use serde::Deserialize;
 
 use super::transport::unreachable;

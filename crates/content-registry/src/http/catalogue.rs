@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use reqwest_tls::StatusCode;
+use reqwest::StatusCode;
 use serde::Deserialize;
 use stocktake_domain::ports::{Found, FoundStream, ListError};
 

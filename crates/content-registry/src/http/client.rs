@@ -1,8 +1,8 @@
 //! Asking the registry: with what proves who we are, following its redirects.
 
 use bytes::Bytes;
-use reqwest_tls::header::{ACCEPT, HeaderMap, LOCATION, RANGE};
-use reqwest_tls::{Method, Response, StatusCode};
+use reqwest::header::{ACCEPT, HeaderMap, LOCATION, RANGE};
+use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use super::auth::{Auth, Proof};
@@ -160,7 +160,7 @@ impl Client {
     /// The target that an answer names as the next page of this one, on the registry's own host; with `rel`
     /// `next` in a header `Link` (RFC 8288).
     pub(super) fn next_page(&self, target: &str, headers: &HeaderMap) -> Option<String> {
-        let links = headers.get_all(reqwest_tls::header::LINK).iter().filter_map(|link| link.to_str().ok());
+        let links = headers.get_all(reqwest::header::LINK).iter().filter_map(|link| link.to_str().ok());
         let reference = links.flat_map(|link| link.split(',')).find_map(|link| {
             let (reference, parameters) = link.split_once('>')?;
             let is_next = parameters.split(';').any(|parameter| {
@@ -206,7 +206,7 @@ fn without_secrets(text: &str) -> String {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use reqwest_tls::header::LINK;
+    use reqwest::header::LINK;
 
     use super::*;
     use crate::settings::Integrity;

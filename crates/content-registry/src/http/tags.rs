@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest_tls::header::CONTENT_TYPE;
-use reqwest_tls::{Method, StatusCode};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -128,7 +128,7 @@ async fn pages(
 }
 
 /// Why there is no list of tags.
-async fn unlisted(response: reqwest_tls::Response) -> Fault {
+async fn unlisted(response: reqwest::Response) -> Fault {
     let status = response.status();
     let complaint = body::complaint(response).await;
     match (status, complaint.code.as_deref()) {

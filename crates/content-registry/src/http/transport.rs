@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest_tls::header::{HeaderMap, RETRY_AFTER};
-use reqwest_tls::redirect::Policy;
-use reqwest_tls::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -153,7 +153,7 @@ fn tls(certificates: Option<&Path>) -> Result<ClientConfig, SettingsError> {
 }
 
 /// Why no answer came from the registry or where it sent us, with the host but without the rest of the URL, which may hold a signature.
-pub(super) fn unreachable(error: &reqwest_tls::Error) -> Fault {
+pub(super) fn unreachable(error: &reqwest::Error) -> Fault {
     let host = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let what = if is_tls(error) {
         "TLS fails"
@@ -168,20 +168,20 @@ pub(super) fn unreachable(error: &reqwest_tls::Error) -> Fault {
 }
 
 /// The innermost reason, which is the one that says something.
-fn reason(error: &reqwest_tls::Error) -> String {
+fn reason(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-fn is_tls(error: &reqwest_tls::Error) -> bool {
+fn is_tls(error: &reqwest::Error) -> bool {
     tls_error(error).is_some()
 }
 
 /// Whether the certificate is refused, which trying again does not help.
-fn is_untrusted(error: &reqwest_tls::Error) -> bool {
+fn is_untrusted(error: &reqwest::Error) -> bool {
     matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))
 }
 
-fn tls_error(error: &reqwest_tls::Error) -> Option<&rustls::Error> {
+fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
     causes(error).find_map(tls_error_in)
 }
 
@@ -193,7 +193,7 @@ fn tls_error_in<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Erro
     }
 }
 
-fn causes(error: &reqwest_tls::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
 }
 

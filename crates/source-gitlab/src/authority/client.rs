@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest_tls::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
-use reqwest_tls::redirect::Policy;
-use reqwest_tls::{Response, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -26,7 +26,7 @@ const MAX_BODY: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Client {
     gitlab: Url,
-    http: reqwest_tls::Client,
+    http: reqwest::Client,
 }
 
 /// Why a question was not answered as it should be. No text holds a token.
@@ -83,7 +83,7 @@ impl Answer {
 impl Client {
     pub(super) fn new(settings: &GitlabAuthoritySettings) -> Result<Self, AuthoritySettingsError> {
         let gitlab = base(&settings.url).map_err(AuthoritySettingsError::Url)?;
-        let http = reqwest_tls::Client::builder()
+        let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(settings.ca_certificates.as_deref())?)
             // Whoever is redirected to would get the token.
             .redirect(Policy::none())
@@ -121,7 +121,7 @@ impl Client {
         Ok(body)
     }
 
-    fn unreachable(&self, error: &reqwest_tls::Error) -> Trouble {
+    fn unreachable(&self, error: &reqwest::Error) -> Trouble {
         let why = if error.is_connect() { "cannot be reached" } else { "broke off" };
         Trouble::Unreachable { gitlab: self.gitlab.to_string(), why, cause: innermost(error) }
     }
@@ -175,7 +175,7 @@ fn tls(certificates: Option<&Path>) -> Result<ClientConfig, AuthoritySettingsErr
 }
 
 /// The innermost reason, which is the one that says something.
-fn innermost(error: &reqwest_tls::Error) -> String {
+fn innermost(error: &reqwest::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }

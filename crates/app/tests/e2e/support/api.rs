@@ -1,6 +1,7 @@
 //! A small client of the API.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::blocking::Client;
@@ -47,7 +48,8 @@ impl Answer {
 impl Api {
     /// A client of the service at this address.
     pub(crate) fn new(address: &str, token: Option<&str>) -> Self {
-        Self { client: Client::new(), address: address.to_owned(), token: token.map(str::to_owned) }
+        let client = stocktake_testbed::http_client(Duration::from_secs(30)).unwrap();
+        Self { client, address: address.to_owned(), token: token.map(str::to_owned) }
     }
 
     /// The same with another token, or none.

@@ -1,0 +1,175 @@
+//! TLS for clients: which certificate authorities are trusted, and what of a server's certificate is verified.
+//!
+//! The cryptography is that of `ring`, whatever else is linked into the program.
+
+mod verifier;
+
+use std::error::Error as StdError;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::error::find;
+use verifier::{AnyCertificate, AnyHost};
+
+/// Why TLS cannot be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// A file of certificates cannot be read, or cannot be used.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The PEM file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No authority is trusted, so that no server could be.
+    #[error("this system has no CA certificates, so no server can be trusted: install them, or name a file of them")]
+    NoRoots,
+    /// The TLS library refuses the set-up.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// The certificate authorities that are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roots {
+    system: bool,
+    file: Option<PathBuf>,
+    optional: bool,
+}
+
+impl Roots {
+    /// The authorities that the operating system trusts.
+    pub fn system() -> Self {
+        Self { system: true, file: None, optional: false }
+    }
+
+    /// The authorities of a PEM file, and no others.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { system: false, file: Some(path.into()), optional: false }
+    }
+
+    /// The authorities of a PEM file in addition, if one is given.
+    #[must_use]
+    pub fn and_file(self, path: Option<PathBuf>) -> Self {
+        Self { file: path.or(self.file), ..self }
+    }
+
+    /// Whether it is no error if there are none: only for servers that are reached without TLS. A TLS
+    /// connection then fails, as no certificate is trusted.
+    #[must_use]
+    pub fn optional(self, optional: bool) -> Self {
+        Self { optional, ..self }
+    }
+
+    /// Reads the certificates. Those of the system that cannot be used are left out; in a file, each must be
+    /// usable and there must be at least one.
+    fn load(&self) -> Result<RootCertStore, TlsError> {
+        let mut roots = RootCertStore::empty();
+        if self.system {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+        }
+        if let Some(path) = &self.file {
+            let wrong = |reason: String| TlsError::File { path: path.clone(), reason };
+            for certificate in read_pem(path).map_err(wrong)? {
+                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+            }
+        }
+        if roots.is_empty() && !self.optional { Err(TlsError::NoRoots) } else { Ok(roots) }
+    }
+}
+
+/// The certificates of a PEM file, at least one.
+fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let found = found.map_err(|error| error.to_string())?;
+    if found.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(found) }
+}
+
+/// What is verified of a server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verification {
+    /// That one of these authorities issued it, and that it is for the host that was connected to.
+    Full(Roots),
+    /// That one of these authorities issued it, for whichever host.
+    Authority(Roots),
+    /// Nothing. This protects against eavesdropping, not against a server in the middle.
+    Nothing,
+}
+
+impl Verification {
+    /// The TLS set-up of a client that verifies this.
+    pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::Setup(error.to_string()))?;
+        Ok(match self {
+            Self::Full(roots) => builder.with_root_certificates(roots.load()?).with_no_client_auth(),
+            Self::Authority(roots) => {
+                let verifier = Arc::new(AnyHost::new(roots.load()?, provider)?);
+                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+            }
+            Self::Nothing => {
+                let verifier = Arc::new(AnyCertificate::new(provider));
+                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+            }
+        })
+    }
+}
+
+/// A verifier of certificate and host.
+fn webpki(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    verifier.map_err(|error| TlsError::Setup(error.to_string()))
+}
+
+/// The TLS failure that caused an error, if one did.
+pub fn failure<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    find(error)
+}
+
+/// Whether an error was caused by a server's certificate that is not trusted, which no retry changes.
+pub fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
+    matches!(failure(error), Some(rustls::Error::InvalidCertificate(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_must_hold_certificates_that_can_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        for roots in [Roots::file(&path), Roots::system().and_file(Some(path.clone()))] {
+            let refused = || match Verification::Full(roots.clone()).client_config().unwrap_err() {
+                TlsError::File { path: named, reason } if named == path => reason,
+                other => panic!("{other}"),
+            };
+            assert!(refused().contains("No such file"), "{}", refused());
+            std::fs::write(&path, "words").unwrap();
+            assert_eq!(refused(), "it holds no certificate");
+            std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+            assert!(refused().contains("certificate"), "{}", refused());
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn without_any_authority_nothing_is_verified_silently() {
+        let none = Roots { system: false, file: None, optional: false };
+        for verification in [Verification::Full(none.clone()), Verification::Authority(none.clone())] {
+            assert_eq!(verification.client_config().err(), Some(TlsError::NoRoots));
+        }
+        assert!(Verification::Full(none.optional(true)).client_config().is_ok());
+        assert!(Verification::Nothing.client_config().is_ok());
+    }
+}

@@ -1,0 +1,65 @@
+//! HTTP clients against servers on the loopback interface that speak TLS, or do not.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use stocktake_net::http::{HttpClientBuilder, USER_AGENT};
+use stocktake_net::tls::{failure, is_untrusted};
+use stocktake_testbed::Certificate;
+
+/// A server that answers each request with a redirect, and with the request's `User-Agent` as the body.
+fn server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let lines = BufReader::new(&client).lines().map_while(Result::ok);
+            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let agent = head.iter().find_map(|line| line.strip_prefix("user-agent: ")).unwrap_or_default();
+            let answer = format!(
+                "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{agent}",
+                agent.len()
+            );
+            // A client that speaks TLS to this server hangs up.
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+fn builder(certificates: Option<PathBuf>) -> HttpClientBuilder {
+    HttpClientBuilder::new(certificates, true).unwrap()
+}
+
+#[tokio::test]
+async fn authority_and_host_are_verified() {
+    let (folder, other, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), server());
+    let certificate = Certificate::issue(folder.path(), "DNS:localhost").unwrap();
+    let stranger = Certificate::issue(other.path(), "DNS:localhost").unwrap();
+    let port = certificate.serve(plain).unwrap().port();
+    let client = builder(Some(certificate.authority)).https_only(true).build().unwrap();
+    let response = client.get(format!("https://localhost:{port}/")).send().await.unwrap();
+    assert_eq!(response.status(), 302, "no redirect is followed");
+    assert_eq!(response.text().await.unwrap(), USER_AGENT);
+    // The certificate is not for the address.
+    let error = client.get(format!("https://127.0.0.1:{port}/")).send().await.unwrap_err();
+    assert!(is_untrusted(&error), "{error:?}");
+    for untrusting in [builder(None), builder(Some(stranger.authority)).http1_only()] {
+        let client = untrusting.build().unwrap();
+        let error = client.get(format!("https://localhost:{port}/")).send().await.unwrap_err();
+        assert!(is_untrusted(&error), "{error:?}");
+    }
+    let error = client.get(format!("http://{plain}/")).send().await.unwrap_err();
+    assert!(error.is_builder() && failure(&error).is_none(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_no_question_of_trust() {
+    let plain = server();
+    let client = builder(None).build().unwrap();
+    assert_eq!(client.get(format!("http://{plain}/")).send().await.unwrap().status(), 302);
+    let error = client.get(format!("https://{plain}/")).send().await.unwrap_err();
+    assert!(failure(&error).is_some() && !is_untrusted(&error), "{error:?}");
+}
