@@ -4,7 +4,6 @@ mod connect;
 mod migrations;
 mod paths;
 mod session;
-mod tls;
 mod wake;
 
 use std::sync::{Arc, OnceLock};

@@ -4,7 +4,7 @@
 
 use std::error::Error as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
@@ -13,7 +13,7 @@ use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_query, sql_
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Model, RecordKey, Timestamp};
-use stocktake_testbed::{PgCluster, postgres};
+use stocktake_testbed::{Certificate, PgCluster, postgres};
 
 fn settings(url: &str) -> StoreSettings {
     StoreSettings { url: url.to_owned(), max_connections: 4, timeout: Duration::from_secs(20) }
@@ -37,7 +37,7 @@ async fn other_urls_are_refused_in_one_sentence_without_the_password() {
         ("postgres://u:secret@h:port/d", "the PostgreSQL URL cannot be read"),
         (
             "postgres://h/d?sslmode=x",
-            "sslmode=x is not known: disable, prefer, require, verify-ca or verify-full",
+            "sslmode=x is not known: disable, allow, prefer, require, verify-ca or verify-full",
         ),
     ] {
         let StoreError::Internal(source) = open(&settings(url)).await.err().unwrap() else { panic!("{url}") };
@@ -282,68 +282,28 @@ async fn a_call_that_waits_too_long_gives_up_and_harms_no_other() {
     assert!(store.tokens.list().await.unwrap().is_empty());
 }
 
-/// Makes an authority and a certificate for `name` signed by it; returns the PEM texts of the authority, the
-/// certificate and its key.
-fn certificate(folder: &Path, name: &str) -> (String, String, String) {
-    let openssl = |arguments: &str| {
-        let mut command = Command::new("openssl");
-        let output = command.current_dir(folder).args(arguments.split(' ')).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    std::fs::write(folder.join("names"), format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n"))
-        .unwrap();
-    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj /CN=authority");
-    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server");
-    openssl(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile names -out server.pem",
-    );
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    (read("ca.pem"), read("server.pem"), read("server.key"))
-}
-
+/// The rest of what a URL may say of TLS is tested where it is read, in `stocktake-net`.
 #[tokio::test]
-async fn tls_verifies_the_chain_and_the_host() {
-    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (_, certificate_text, key) = certificate(folder.path(), "localhost");
-    certificate(other.path(), "localhost");
+async fn the_url_decides_on_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::issue(folder.path(), "DNS:localhost").unwrap();
     let cluster = PgCluster::start().unwrap();
-    cluster.write_file("server.crt", &certificate_text).unwrap();
-    cluster.write_file("server.key", &key).unwrap();
+    for (name, file) in [("server.crt", &certificate.certificate), ("server.key", &certificate.key)] {
+        cluster.write_file(name, &std::fs::read_to_string(file).unwrap()).unwrap();
+    }
     cluster.configure(&[("ssl", "on")]).unwrap();
     cluster.restart().unwrap();
-    let plain = cluster.create_database().unwrap();
-    let by_name = plain.replace("127.0.0.1", "localhost");
-    let with = |url: &str, mode: &str, folder: &Path| {
-        settings(&format!("{url}?sslmode={mode}&sslrootcert={}/ca.pem", folder.display()))
+    let by_address = cluster.create_database().unwrap();
+    let full = |url: &str| {
+        settings(&format!("{url}?sslmode=verify-full&sslrootcert={}", certificate.authority.display()))
     };
+    let by_name = full(&by_address.replace("127.0.0.1", "localhost"));
+    assert_eq!(migrate(&by_name).await.unwrap().len(), 4);
+    let store = open(&by_name).await.unwrap();
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
         WHERE application_name = 'stocktake' AND ssl";
-    for mode in ["require", "verify-full", "verify-ca"] {
-        let store = open(&with(&by_name, mode, folder.path())).await.unwrap();
-        assert_ne!(cluster.sql(&plain, encrypted).unwrap(), "0");
-        drop(store);
-        // An authority that signed it not.
-        let refused = open(&with(&by_name, mode, other.path())).await;
-        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{mode}");
-        // No authority named, and none of the system signed it.
-        let refused = open(&settings(&format!("{by_name}?sslmode={mode}"))).await;
-        assert!(refused.is_err(), "{mode}");
-    }
-    // The certificate is of another host: only the chain is asked for, or the host as well.
-    assert!(open(&with(&plain, "verify-ca", folder.path())).await.is_ok());
-    for mode in ["require", "verify-full"] {
-        assert!(matches!(open(&with(&plain, mode, folder.path())).await, Err(StoreError::Unavailable(_))));
-    }
-    assert_eq!(migrate(&with(&by_name, "verify-full", folder.path())).await.unwrap().len(), 4);
-    open(&settings(&format!("{plain}?sslmode=disable"))).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_server_without_tls_is_refused_when_tls_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    certificate(folder.path(), "localhost");
-    let url = postgres().create_database().unwrap();
-    let ca = folder.path().join("ca.pem");
-    let refused = open(&settings(&format!("{url}?sslmode=require&sslrootcert={}", ca.display()))).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+    assert_ne!(cluster.sql(&by_address, encrypted).unwrap(), "0");
+    drop(store);
+    // The certificate is not for the address.
+    assert!(matches!(open(&full(&by_address)).await, Err(StoreError::Unavailable(_))));
 }

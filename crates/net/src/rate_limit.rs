@@ -13,6 +13,12 @@ use std::time::{Duration, Instant};
 /// How often a waiting thread looks whether it was cancelled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The fewest bytes to read at a time.
+const LEAST_STEP: u64 = 4 * 1024;
+
+/// The most bytes to read at a time.
+pub const LARGEST_STEP: usize = 256 * 1024;
+
 /// What was not read in the last quarter of a second may be made up for.
 const BURST: Duration = Duration::from_millis(250);
 
@@ -49,9 +55,10 @@ impl RateLimiter {
         Self { bytes_per_second, free_at: Mutex::new(None) }
     }
 
-    /// The limit, in bytes in a second.
-    pub fn bytes_per_second(&self) -> NonZeroU64 {
-        self.bytes_per_second
+    /// The bytes to read at a time: those of an eighth of a second, but from 4 KiB to [`LARGEST_STEP`].
+    pub fn step(&self) -> usize {
+        let step = (self.bytes_per_second.get() / 8).max(LEAST_STEP);
+        usize::try_from(step).map_or(LARGEST_STEP, |step| step.min(LARGEST_STEP))
     }
 
     /// Reserves the next time for this many bytes. One that ends later than the clock can tell costs nothing.
@@ -136,6 +143,13 @@ mod tests {
         let reservation = limiter.reserve(u64::MAX, now);
         assert!(!reservation.is_later_than(now));
         assert!(limiter.wait(reservation, || unreachable!("it does not wait")));
+    }
+
+    #[test]
+    fn steps_are_neither_tiny_nor_larger_than_a_buffer() {
+        assert_eq!(limiter(1).step(), 4096);
+        assert_eq!(limiter(800_000).step(), 100_000);
+        assert_eq!(limiter(u64::MAX).step(), LARGEST_STEP);
     }
 
     #[tokio::test(start_paused = true)]

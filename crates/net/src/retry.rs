@@ -108,8 +108,7 @@ mod tests {
     #[test]
     fn delays_double_up_to_the_longest_and_begin_again() {
         let mut backoff = Backoff::new(SCHEDULE);
-        let delays: Vec<u128> =
-            (0..8).map(|_| backoff.next_delay(|bound| bound - 1).as_millis()).collect();
+        let delays: Vec<u128> = (0..8).map(|_| backoff.next_delay(|bound| bound - 1).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
         assert_eq!(backoff.failures(), 8);
         backoff.reset();

@@ -21,7 +21,7 @@ use verifier::{AnyCertificate, AnyHost};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// A file of certificates cannot be read, or cannot be used.
-    #[error("{}: {reason}", path.display())]
+    #[error("the certificates of {} cannot be used: {reason}", path.display())]
     File {
         /// The PEM file.
         path: PathBuf,
@@ -29,7 +29,9 @@ pub enum TlsError {
         reason: String,
     },
     /// No authority is trusted, so that no server could be.
-    #[error("this system has no CA certificates, so no server can be trusted: install them, or name a file of them")]
+    #[error(
+        "this system has no CA certificates, so no server can be trusted: install them, or name a file of them"
+    )]
     NoRoots,
     /// The TLS library refuses the set-up.
     #[error("TLS cannot be set up: {0}")]
@@ -126,7 +128,10 @@ impl Verification {
 }
 
 /// A verifier of certificate and host.
-fn webpki(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+fn webpki(
+    roots: RootCertStore,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
     verifier.map_err(|error| TlsError::Setup(error.to_string()))
 }

@@ -53,7 +53,8 @@ async fn each_mode_does_what_libpq_does_with_a_server_that_speaks_tls() {
     ] {
         assert_eq!(speaks_tls(&format!("{address}{query}")).await.unwrap(), tls, "{query}");
     }
-    let with = |url: &str, mode: &str, authority: &str| format!("{url}?sslmode={mode}&sslrootcert={authority}");
+    let with =
+        |url: &str, mode: &str, authority: &str| format!("{url}?sslmode={mode}&sslrootcert={authority}");
     for mode in ["prefer", "require", "verify-ca"] {
         assert!(speaks_tls(&with(&address, mode, &authority)).await.unwrap(), "{mode}: any host");
     }

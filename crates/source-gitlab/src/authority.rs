@@ -23,6 +23,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use stocktake_domain::Scope;
 use stocktake_domain::ports::{Authority, AuthorityError, Credential, Identity};
+use stocktake_net::tls::TlsError;
 
 use client::{Client, Trouble};
 
@@ -51,14 +52,9 @@ pub enum AuthoritySettingsError {
     /// The URL is no address that can be asked.
     #[error("the URL of GitLab {0}")]
     Url(&'static str),
-    /// The certificates cannot be read, or are none.
-    #[error("ca_certificates {}: {reason}", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The certificates cannot be used, or there are none.
+    #[error(transparent)]
+    Certificates(#[from] TlsError),
     /// No client can be made.
     #[error("no HTTP client: {0}")]
     Client(String),

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::str::FromStr as _;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -11,13 +10,11 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_domain::ports::SourceError;
-use tokio_postgres::config::SslMode;
+use stocktake_net::postgres::{Connector, PostgresConnection};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Row};
 
 use crate::error::{refused, source_error, timed_out};
-use crate::tls;
 
 /// How much longer than the server's time-out a statement is waited for, so that the server cancels it first.
 const GRACE: Duration = Duration::from_secs(5);
@@ -27,8 +24,7 @@ pub(crate) type Value<'v> = (&'v (dyn ToSql + Sync), Type);
 
 /// One database. Connections are kept open, as many as there were snapshots at the same time.
 pub(crate) struct Database {
-    config: Config,
-    tls: Option<MakeRustlsConnect>,
+    connector: Connector,
     statement_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
 }
@@ -40,10 +36,8 @@ pub(crate) struct Database {
 struct Connection {
     client: Client,
     /// `None` after its end.
-    driver: Mutex<Option<Pin<Box<Driver>>>>,
+    driver: Mutex<Option<Box<PostgresConnection>>>,
 }
-
-type Driver = dyn Future<Output = Result<(), tokio_postgres::Error>> + Send;
 
 impl Connection {
     /// Waits for an answer of the server.
@@ -58,7 +52,7 @@ impl Connection {
             }
             // A snapshot is used by one task, so that the lock is never contended.
             let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-            let state = driver.as_mut().map(|driver| driver.as_mut().poll(context));
+            let state = driver.as_mut().map(|driver| Pin::new(driver).poll(context));
             if let Some(Poll::Ready(end)) = state {
                 // An error of the connection is the cause; after an orderly end, the answer has the error.
                 *driver = None;
@@ -72,10 +66,9 @@ impl Connection {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, tls: _, statement_timeout, idle: _ } = self;
-        let hosts = config.get_hosts();
+        let Self { connector, statement_timeout, idle: _ } = self;
         f.debug_struct("Database")
-            .field("hosts", &hosts)
+            .field("connector", connector)
             .field("statement_timeout", statement_timeout)
             .finish_non_exhaustive()
     }
@@ -84,16 +77,9 @@ impl fmt::Debug for Database {
 impl Database {
     /// Parses a URL; does not connect yet. `statement_timeout` is the time that one statement may take.
     pub(crate) fn new(url: &SecretString, statement_timeout: Duration) -> Result<Self, SourceError> {
-        let (url, trust) = tls::split(url.expose_secret())?;
-        // The driver's error is not shown: it may quote the password.
-        let mut config = Config::from_str(&url).map_err(|_| refused("the database URL cannot be read"))?;
-        config.ssl_mode(if trust.is_some() { SslMode::Require } else { SslMode::Disable });
-        config.connect_timeout(statement_timeout).keepalives_idle(Duration::from_secs(60));
-        if config.get_application_name().is_none() {
-            config.application_name("stocktake");
-        }
-        let tls = trust.map(|trust| trust.client()).transpose()?.map(MakeRustlsConnect::new);
-        Ok(Self { config, tls, statement_timeout, idle: Mutex::default() })
+        let connector = Connector::new(url.expose_secret(), "stocktake", statement_timeout);
+        let connector = connector.map_err(|error| refused(error.to_string()))?;
+        Ok(Self { connector, statement_timeout, idle: Mutex::default() })
     }
 
     /// Begins a read-only transaction.
@@ -125,14 +111,8 @@ impl Database {
     }
 
     async fn connect(&self) -> Result<Connection, tokio_postgres::Error> {
-        let (client, driver): (_, Pin<Box<Driver>>) = if let Some(tls) = &self.tls {
-            let (client, driver) = self.config.connect(tls.clone()).await?;
-            (client, Box::pin(driver))
-        } else {
-            let (client, driver) = self.config.connect(NoTls).await?;
-            (client, Box::pin(driver))
-        };
-        Ok(Connection { client, driver: Mutex::new(Some(driver)) })
+        let (client, driver) = self.connector.connect().await?;
+        Ok(Connection { client, driver: Mutex::new(Some(Box::new(driver))) })
     }
 
     async fn with_timeout<T>(

@@ -31,7 +31,6 @@ mod schema;
 mod settings;
 mod source;
 mod states;
-mod tls;
 mod upload_owners;
 
 pub use authority::{AuthoritySettingsError, GitlabAuthority, GitlabAuthoritySettings};

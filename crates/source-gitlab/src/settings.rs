@@ -10,8 +10,8 @@ use stocktake_domain::ObjectType;
 /// Where the database is, and the names that the instance's storages have in Stocktake.
 #[derive(Debug, Clone)]
 pub struct GitlabSettings {
-    /// The URL of the main database, `postgres://…/gitlabhq_production`. `sslmode=require`, `verify-ca` or
-    /// `verify-full` ask for TLS, with the authorities in `sslrootcert` or those of the system.
+    /// The URL of the main database, `postgres://…/gitlabhq_production`, with `sslmode` and `sslrootcert` as
+    /// [`stocktake_net::postgres`] says.
     pub database_url: SecretString,
     /// The URL of the database of CI, where an installation has a second one.
     pub ci_database_url: Option<SecretString>,

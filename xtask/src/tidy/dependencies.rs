@@ -16,8 +16,11 @@ pub(super) const INNERMOST: &str = "stocktake-domain";
 /// What tests and the local environment need around the program.
 const TESTBED: &str = "stocktake-testbed";
 
+/// How other machines are reached: knows no other crate of ours.
+const NET: &str = "stocktake-net";
+
 /// What adapters may depend on besides the domain: what several of them need, and no port.
-const SHARED: [&str; 1] = ["stocktake-content"];
+const SHARED: [&str; 2] = ["stocktake-content", NET];
 
 /// The crates around the domain, each of which implements a port or drives one.
 const ADAPTERS: &[&str] = &[
@@ -70,7 +73,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 /// The rules, each with its line in the document.
-pub(super) fn rules() -> [Rule; 4] {
+pub(super) fn rules() -> [Rule; 5] {
     [
         Rule {
             id: "domain-pure",
@@ -83,12 +86,21 @@ pub(super) fn rules() -> [Rule; 4] {
         },
         Rule {
             id: "adapters-apart",
-            crates: &[INNERMOST, "stocktake-content"],
+            crates: &[INNERMOST, "stocktake-content", NET],
             reason: "so that each adapter can be read, tested and replaced alone",
             breaks: |edge| {
                 let shared = edge.to == INNERMOST || SHARED.contains(&edge.to.as_str());
                 let allowed = shared || (edge.dev && edge.to == TESTBED);
                 ADAPTERS.contains(&edge.from.as_str()) && is_ours(&edge.to) && !allowed
+            },
+        },
+        Rule {
+            id: "net-knows-none",
+            crates: &[NET],
+            reason: "so that every crate may use it, and none of their rules ends up in it",
+            breaks: |edge| {
+                let allowed = edge.dev && edge.to == TESTBED;
+                edge.from == NET && is_ours(&edge.to) && !allowed
             },
         },
         Rule {
@@ -208,10 +220,19 @@ mod tests {
             ["stocktake-http", "stocktake-diesel-storage", "stocktake-worker", "stocktake-content-git"]
         {
             assert!(broken(adapter, "stocktake-domain", false).is_empty());
+            assert!(broken(adapter, "stocktake-net", false).is_empty());
             assert!(broken(adapter, "stocktake-testbed", true).is_empty());
             assert_eq!(broken(adapter, "stocktake-testbed", false), ["adapters-apart", "testbed-dev-only"]);
             assert_eq!(broken(adapter, "stocktake-source-sync", true), ["adapters-apart"]);
         }
+    }
+
+    #[test]
+    fn the_network_crate_knows_no_other() {
+        assert_eq!(broken("stocktake-net", "stocktake-domain", false), ["net-knows-none"]);
+        assert_eq!(broken("stocktake-net", "stocktake-domain", true), ["net-knows-none"]);
+        assert!(broken("stocktake-net", "stocktake-testbed", true).is_empty());
+        assert!(broken("stocktake-net", "rustls", false).is_empty());
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! Connecting to PostgreSQL.
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use stocktake_domain::ports::StoreError;
-use tokio_postgres::config::SslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
+use stocktake_net::error::ErrorChain;
+use stocktake_net::postgres as net;
 
-use super::tls;
 use crate::error::Fault;
 
 /// Our statements are written so that one index serves each of them, in its order; these settings keep the
@@ -18,10 +16,7 @@ const PLANNER: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SE
     SET enable_mergejoin = off; SET enable_sort = off; SET enable_material = off; SET jit = off";
 
 /// Connects to one database.
-pub(super) struct Connector {
-    config: tokio_postgres::Config,
-    tls: Option<MakeRustlsConnect>,
-}
+pub(super) struct Connector(net::Connector);
 
 /// How long a statement of a connection may take.
 #[derive(Debug, Clone, Copy)]
@@ -33,33 +28,18 @@ pub(super) enum Patience {
 }
 
 impl Connector {
-    /// Reads a URL; see [`tls::Demand`] for what it may say of TLS. `timeout` is for connecting.
+    /// Reads a URL; see [`stocktake_net::postgres`] for what it may say of TLS. `timeout` is for connecting.
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, StoreError> {
-        let (url, demand) = tls::Demand::take_from(url)?;
-        // The error is not shown: it might quote the password.
-        let mut config = tokio_postgres::Config::from_str(&url)
-            .map_err(|_| Fault::data("the PostgreSQL URL cannot be read"))?;
-        config.ssl_mode(if demand.is_some() { SslMode::Require } else { SslMode::Disable });
-        config.connect_timeout(timeout);
-        config.keepalives_idle(Duration::from_secs(60));
-        if config.get_application_name().is_none() {
-            config.application_name("stocktake");
-        }
-        let tls = demand.map(|demand| demand.client()).transpose()?.map(MakeRustlsConnect::new);
-        Ok(Self { config, tls })
+        let connector = net::Connector::new(url, "stocktake", timeout);
+        Ok(Self(connector.map_err(|error| Fault::data(error.to_string()))?))
     }
 
     /// Connects.
     pub(super) async fn connect(&self, patience: Patience) -> ConnectionResult<AsyncPgConnection> {
-        let mut connection = if let Some(tls) = &self.tls {
-            let connected = self.config.connect(tls.clone()).await;
-            let (client, connection) = connected.map_err(|error| bad(&error))?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
-        } else {
-            let connected = self.config.connect(tokio_postgres::NoTls).await;
-            let (client, connection) = connected.map_err(|error| bad(&error))?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
-        };
+        let connected = self.0.connect().await;
+        let (client, connection) =
+            connected.map_err(|error| ConnectionError::BadConnection(ErrorChain(&error).to_string()))?;
+        let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
         let settings = match patience {
             // We stop waiting first; the server only makes an end of what nobody waits for any more.
             Patience::Limited(time) => {
@@ -74,10 +54,4 @@ impl Connector {
         connection.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)
     }
-}
-
-/// The server's own words, which the error's text leaves to its source.
-fn bad(error: &tokio_postgres::Error) -> ConnectionError {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    ConnectionError::BadConnection(format!("{error}{source}"))
 }

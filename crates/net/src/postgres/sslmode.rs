@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn what_a_url_says_of_tls_is_taken_out_of_it() {
         let (url, tls) =
-            split("postgres://a/b?host=%2Ftmp&sslmode=verify-ca&sslrootcert=%2Fetc%2Fa+b%26.pem&x=1").unwrap();
+            split("postgres://a/b?host=%2Ftmp&sslmode=verify-ca&sslrootcert=%2Fetc%2Fa+b%26.pem&x=1")
+                .unwrap();
         assert_eq!(url, "postgres://a/b?host=%2Ftmp&x=1");
         assert_eq!(tls, UrlTls { mode: Mode::VerifyCa, roots: Some(Roots::file("/etc/a+b&.pem")) });
         assert_eq!(split("postgresql://a/b?sslmode=disable").unwrap().0, "postgresql://a/b");

@@ -1,18 +1,13 @@
 //! Sending questions with a token to one GitLab, and to nobody else.
 
-use std::error::Error as StdError;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use stocktake_domain::ports::Credential;
+use stocktake_net::error::root_cause;
+use stocktake_net::http::HttpClientBuilder;
 use url::Url;
 
 use super::{AuthoritySettingsError, GitlabAuthoritySettings};
@@ -83,13 +78,10 @@ impl Answer {
 impl Client {
     pub(super) fn new(settings: &GitlabAuthoritySettings) -> Result<Self, AuthoritySettingsError> {
         let gitlab = base(&settings.url).map_err(AuthoritySettingsError::Url)?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(settings.ca_certificates.as_deref())?)
-            // Whoever is redirected to would get the token.
-            .redirect(Policy::none())
-            .user_agent(concat!("stocktake/", env!("CARGO_PKG_VERSION")))
+        let builder = HttpClientBuilder::new(settings.ca_certificates.clone(), gitlab.scheme() == "http")?;
+        let http = builder
             .build()
-            .map_err(|error| AuthoritySettingsError::Client(innermost(&error)))?;
+            .map_err(|error| AuthoritySettingsError::Client(root_cause(&error).to_string()))?;
         Ok(Self { gitlab, http })
     }
 
@@ -123,7 +115,7 @@ impl Client {
 
     fn unreachable(&self, error: &reqwest::Error) -> Trouble {
         let why = if error.is_connect() { "cannot be reached" } else { "broke off" };
-        Trouble::Unreachable { gitlab: self.gitlab.to_string(), why, cause: innermost(error) }
+        Trouble::Unreachable { gitlab: self.gitlab.to_string(), why, cause: root_cause(error).to_string() }
     }
 }
 
@@ -151,31 +143,4 @@ fn header(credential: &Credential) -> Result<(HeaderName, HeaderValue), Trouble>
     let mut value = HeaderValue::try_from(text).map_err(|_| Trouble::Header)?;
     value.set_sensitive(true);
     Ok((name, value))
-}
-
-fn tls(certificates: Option<&Path>) -> Result<ClientConfig, AuthoritySettingsError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = certificates {
-        let wrong = |reason| AuthoritySettingsError::Certificates { path: path.to_owned(), reason };
-        let own: Vec<_> = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|error| wrong(error.to_string()))?;
-        if own.is_empty() {
-            return Err(wrong("no certificate in it".to_owned()));
-        }
-        for certificate in own {
-            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| AuthoritySettingsError::Client(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// The innermost reason, which is the one that says something.
-fn innermost(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }

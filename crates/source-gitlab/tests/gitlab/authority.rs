@@ -1,19 +1,16 @@
 //! Tokens of GitLab, asked about over real connections.
 
 use std::error::Error as _;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use stocktake_domain::Scope;
 use stocktake_domain::ports::{Authority as _, AuthorityError, Credential, Identity};
+use stocktake_net::error::ErrorChain;
+use stocktake_net::tls::TlsError;
 use stocktake_source_gitlab::{AuthoritySettingsError, GitlabAuthority, GitlabAuthoritySettings};
-use stocktake_testbed::{Asked, Fault, FaultProxy};
+use stocktake_testbed::{Asked, Certificate, Fault, FaultProxy};
 
 const USER: &str = "/api/v4/user";
 const SELF: &str = "/api/v4/personal_access_tokens/self";
@@ -205,8 +202,7 @@ async fn texts_that_are_no_tokens_are_not_sent() {
 
 /// The error with all its causes, which must not show the token.
 fn causes(error: &AuthorityError) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let text = error.source().map(|cause| ErrorChain(cause).to_string()).unwrap_or_default();
     assert!(!format!("{error:?} {text}").contains("secret"), "{error:?} {text}");
     text
 }
@@ -290,50 +286,12 @@ fn an_address_must_be_one_that_can_be_asked() {
     assert!(GitlabAuthority::new(&settings("HTTPS://gitlab.example.com:8443/a/b/")).is_ok());
 }
 
-/// Makes a certificate for 127.0.0.1 in this folder, and its key.
-fn certify(folder: &Path) -> (PathBuf, PathBuf) {
-    let words = "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=gitlab -keyout key.pem -out cert.pem \
-                 -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
-    let output = Command::new("openssl").args(words.split_whitespace()).current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    (folder.join("cert.pem"), folder.join("key.pem"))
-}
-
-/// A GitLab behind TLS that answers as the one at this address does.
-fn behind_tls(certificate: &Path, key: &Path, plain: SocketAddr) -> SocketAddr {
-    let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(key).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for client in listener.incoming() {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut client = BufReader::new(StreamOwned::new(connection, client.unwrap()));
-            let mut head = String::new();
-            while client.read_line(&mut head).is_ok_and(|read| read > 2) {}
-            if head.is_empty() {
-                // The client does not take the certificate.
-                continue;
-            }
-            let mut server = TcpStream::connect(plain).unwrap();
-            server.write_all(head.as_bytes()).unwrap();
-            let _ = std::io::copy(&mut server, client.get_mut());
-            client.get_mut().conn.send_close_notify();
-            let _ = client.get_mut().flush();
-        }
-    });
-    address
-}
-
 #[tokio::test]
 async fn a_certificate_is_trusted_only_if_the_configuration_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = certify(folder.path());
+    let certificate = Certificate::issue(folder.path(), "IP:127.0.0.1").unwrap();
     let gitlab = gitlab(&[(USER, 200, ADA), (SELF, 200, API)]);
-    let url = format!("https://{}", behind_tls(&certificate, &key, gitlab.address()));
+    let url = format!("https://{}", certificate.serve(gitlab.address()).unwrap());
     let trusting = |path: &Path| {
         GitlabAuthority::new(&GitlabAuthoritySettings {
             ca_certificates: Some(path.to_owned()),
@@ -342,10 +300,10 @@ async fn a_certificate_is_trusted_only_if_the_configuration_says_so() {
     };
     let error = authority(&url).identify(&private()).await.unwrap_err();
     assert!(causes(&error).contains("invalid peer certificate"), "{}", causes(&error));
-    let found = trusting(&certificate).unwrap().identify(&private()).await.unwrap();
+    let found = trusting(&certificate.authority).unwrap().identify(&private()).await.unwrap();
     assert_eq!(found, Some(ada(Some(Scope::Api))));
-    for path in [key, folder.path().join("nothing.pem")] {
+    for path in [certificate.key, folder.path().join("nothing.pem")] {
         let error = trusting(&path).unwrap_err();
-        assert!(matches!(error, AuthoritySettingsError::Certificates { .. }), "{error}");
+        assert!(matches!(error, AuthoritySettingsError::Certificates(TlsError::File { .. })), "{error}");
     }
 }
