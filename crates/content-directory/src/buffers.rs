@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use stocktake_content::LARGEST_STEP;
 use stocktake_content::threads::lock;
+use stocktake_net::rate_limit::LARGEST_STEP;
 
 /// The size of a buffer in bytes. It holds several small files, or a chunk of a large one.
 pub(crate) const BUFFER_BYTES: usize = LARGEST_STEP;

@@ -11,10 +11,11 @@ use rustix::io::Errno;
 use stocktake_content::num::{narrow, widen};
 use stocktake_content::page_cache::PageCacheAdvice;
 use stocktake_content::{
-    Batch, HashPlan, HashPool, HashStream, Hasher, Job, Limiter, OUTSIDE, Part, Root, path, read_at,
+    Batch, HashPlan, HashPool, HashStream, Hasher, Job, OUTSIDE, Part, Root, path, read_at,
 };
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::Inspection;
+use stocktake_net::rate_limit::RateLimiter;
 use tracing::field::Empty;
 
 use crate::buffers::{BUFFER_BYTES, Buffer, BufferPool};
@@ -38,7 +39,7 @@ pub(crate) struct ReaderContext {
     pub(crate) root: PathBuf,
     pub(crate) pool: Arc<HashPool>,
     pub(crate) buffers: Arc<BufferPool>,
-    pub(crate) limiter: Option<Limiter>,
+    pub(crate) limiter: Option<RateLimiter>,
 }
 
 /// Reads files of this batch: small ones until enough are gathered, or one large one.
@@ -202,7 +203,7 @@ impl BatchReader<'_> {
 
     /// Reads a small file into the buffer.
     fn gather(&mut self, file: &OpenFile, plan: &HashPlan) -> Result<ReadOutcome, ContentError> {
-        self.wait_for_permit(file.size)?;
+        self.wait_for_rate(file.size)?;
         // One byte more than the file should have, to see whether it has more.
         let count = narrow(file.size) + 1;
         if self.buffer.as_mut().is_some_and(|buffer| buffer.unfilled().len() < count) {
@@ -249,9 +250,9 @@ impl BatchReader<'_> {
         mut position: u64,
     ) -> Result<ReadOutcome, ContentError> {
         let stream = self.context.pool.stream_from(hasher);
-        let step = self.context.limiter.as_ref().map_or(BUFFER_BYTES, Limiter::step);
+        let step = self.context.limiter.as_ref().map_or(BUFFER_BYTES, RateLimiter::step);
         while position <= file.size {
-            self.wait_for_permit(widen(step).min(file.size - position))?;
+            self.wait_for_rate(widen(step).min(file.size - position))?;
             if self.batch.is_cancelled() {
                 return Err(ContentError::Cancelled);
             }
@@ -270,14 +271,18 @@ impl BatchReader<'_> {
     }
 
     /// Waits until this many bytes may be read.
-    fn wait_for_permit(&mut self, bytes: u64) -> Result<(), ContentError> {
+    fn wait_for_rate(&mut self, bytes: u64) -> Result<(), ContentError> {
         let Some(limiter) = &self.context.limiter else { return Ok(()) };
         let now = Instant::now();
-        let permit = limiter.permit(bytes, now);
-        if permit.is_later_than(now) {
+        let reservation = limiter.reserve(bytes, now);
+        if reservation.is_later_than(now) {
             self.submit();
         }
-        if limiter.wait(permit, || self.batch.is_cancelled()) { Ok(()) } else { Err(ContentError::Cancelled) }
+        if limiter.wait(reservation, || self.batch.is_cancelled()) {
+            Ok(())
+        } else {
+            Err(ContentError::Cancelled)
+        }
     }
 
     /// Submits the gathered files to the hashing pool.

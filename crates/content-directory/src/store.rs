@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stocktake_content::threads::spawn;
-use stocktake_content::{Batch, HashPool, Limiter};
+use stocktake_content::{Batch, HashPool};
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
+use stocktake_net::rate_limit::RateLimiter;
 
 use crate::buffers::BufferPool;
 use crate::list;
@@ -50,7 +51,7 @@ impl DirectoryStore {
             root: settings.root,
             buffers: BufferPool::new(settings.readers, pool.threads()),
             pool,
-            limiter: settings.bytes_per_second.map(Limiter::new),
+            limiter: settings.bytes_per_second.map(RateLimiter::new),
         };
         let shared = Arc::new(Shared { context, queue: BatchQueue::default() });
         for number in 0..settings.readers.get() {

@@ -5,7 +5,8 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stocktake_content::{Batch, HashPool, LARGEST_STEP, Limiter};
+use stocktake_content::{Batch, HashPool};
+use stocktake_net::rate_limit::{LARGEST_STEP, RateLimiter};
 
 /// The size of a buffer in bytes.
 pub(crate) const BUFFER_BYTES: usize = LARGEST_STEP;
@@ -38,7 +39,7 @@ pub enum Integrity {
 pub(crate) struct StoreContext {
     pub(crate) settings: GitSettings,
     pub(crate) pool: Arc<HashPool>,
-    pub(crate) limiter: Option<Limiter>,
+    pub(crate) limiter: Option<RateLimiter>,
 }
 
 /// What one reading thread works with.

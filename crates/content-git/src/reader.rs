@@ -8,8 +8,9 @@ use std::time::Instant;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, fstat, statat};
 use rustix::io::Errno;
 use stocktake_content::num::{narrow, widen};
-use stocktake_content::{HashPool, Limiter, Links, Root, read_at};
+use stocktake_content::{HashPool, Links, Root, read_at};
 use stocktake_domain::ContentError;
+use stocktake_net::rate_limit::RateLimiter;
 
 use crate::context::{BUFFER_BYTES, Buffer, Integrity, ReaderContext};
 use crate::error::ReadError;
@@ -166,7 +167,7 @@ impl<'context> RepoReader<'context> {
         if file.size > widen(max) {
             return Err(folder.damaged(name, format!("longer than {max} bytes")));
         }
-        self.wait_for_permit(file.size)?;
+        self.wait_for_rate(file.size)?;
         let mut content = vec![0; narrow(file.size)];
         let read = self.read_into(&file, 0, &mut content).map_err(|error| folder.refused(name, error))?;
         content.truncate(read);
@@ -175,15 +176,15 @@ impl<'context> RepoReader<'context> {
 
     /// How many bytes to read at a time.
     pub(crate) fn step(&self) -> usize {
-        self.context.store.limiter.as_ref().map_or(BUFFER_BYTES, Limiter::step)
+        self.context.store.limiter.as_ref().map_or(BUFFER_BYTES, RateLimiter::step)
     }
 
     /// Waits until this many bytes may be read; fails if the inspection is cancelled.
-    pub(crate) fn wait_for_permit(&self, bytes: u64) -> Result<(), ReadError> {
+    pub(crate) fn wait_for_rate(&self, bytes: u64) -> Result<(), ReadError> {
         self.check_cancelled()?;
         let Some(limiter) = &self.context.store.limiter else { return Ok(()) };
-        let permit = limiter.permit(bytes, Instant::now());
-        if limiter.wait(permit, || self.is_cancelled()) { Ok(()) } else { self.check_cancelled() }
+        let reservation = limiter.reserve(bytes, Instant::now());
+        if limiter.wait(reservation, || self.is_cancelled()) { Ok(()) } else { self.check_cancelled() }
     }
 
     /// The entries of a folder, in no order; `None` if it does not exist.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use stocktake_content::threads::try_spawn;
-use stocktake_content::{Batch, CANCELLATION_POLL, HashPool, Limiter};
+use stocktake_content::{Batch, CANCELLATION_POLL, HashPool};
 use stocktake_domain::ports::{ContentStore, Extent, FoundStream, Inspection, InspectionSink, Watch};
+use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::context::{GitSettings, ReaderContext, StoreContext};
@@ -31,7 +32,7 @@ impl GitStore {
     /// A store of the repositories below `settings.root`, hashed by `pool`. The folder need not exist yet.
     pub fn new(settings: GitSettings, pool: Arc<HashPool>) -> Self {
         let readers = Arc::new(Semaphore::new(settings.readers.get().min(Semaphore::MAX_PERMITS)));
-        let limiter = settings.bytes_per_second.map(Limiter::new);
+        let limiter = settings.bytes_per_second.map(RateLimiter::new);
         Self { context: Arc::new(StoreContext { settings, pool, limiter }), readers }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::pace::longer;
+use crate::pace::PAUSES;
 
 /// How a piece of work gets on.
 ///
@@ -51,7 +51,7 @@ impl Attempts {
     /// The answer did not fit the object: this work waits, and no other. Returns since when answers do not fit.
     pub(crate) fn odd(&mut self, now: Instant) -> Instant {
         self.broken_since = None;
-        self.pause = longer(self.pause);
+        self.pause = PAUSES.after(self.pause);
         self.paused_until = now.checked_add(self.pause);
         *self.odd_since.get_or_insert(now)
     }

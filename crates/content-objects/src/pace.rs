@@ -1,21 +1,22 @@
-//! How fast a storage is asked: all its readers wait together when it is busy, and share one limit of bytes.
+//! How fast a storage is asked: all its readers wait together when it is busy.
 
-use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The first pause, and the longest of our own choice; each is twice as long as the one before.
+use stocktake_net::retry::Schedule;
+
+/// The first pause, and the longest of our own choice.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// The pauses; each is twice as long as the one before.
+pub(crate) const PAUSES: Schedule = Schedule::new(FIRST_PAUSE, LONGEST_PAUSE);
 
 /// The longest pause that a service is granted that asks for one.
 const LONGEST_ASKED_FOR: Duration = Duration::from_secs(60);
 
 /// How long after trouble the storage counts as one that was not asked at all; requests under way fail earlier.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(180);
-
-/// The time that reading may fall behind its limit and make up for.
-const BURST: Duration = Duration::from_millis(250);
 
 /// How long trouble that may pass is borne before it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,41 +102,9 @@ impl State {
     fn begin(&mut self, sent: Instant, now: Instant, retry_after: Option<Duration>) {
         if self.waited_for(sent) {
             let asked_for = retry_after.unwrap_or_default().min(LONGEST_ASKED_FOR);
-            self.pause = longer(self.pause).max(asked_for);
+            self.pause = PAUSES.after(self.pause).max(asked_for);
             self.begun = Some(now);
         }
-    }
-}
-
-/// The pause that comes after one so long.
-pub(crate) fn longer(pause: Duration) -> Duration {
-    (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE)
-}
-
-/// Hands out turns, one after the other, so that no more bytes are read in a second than allowed.
-#[derive(Debug)]
-pub(crate) struct Limiter {
-    bytes_per_second: NonZeroU64,
-    /// When all turns handed out so far are used up.
-    free_at: Mutex<Option<Instant>>,
-}
-
-impl Limiter {
-    pub(crate) fn new(bytes_per_second: NonZeroU64) -> Self {
-        Self { bytes_per_second, free_at: Mutex::new(None) }
-    }
-
-    /// When somebody who has read so many bytes may read on.
-    pub(crate) fn after(&self, bytes: usize, now: Instant) -> Instant {
-        let bytes = u128::try_from(bytes).unwrap_or(u128::MAX);
-        let nanos = bytes.saturating_mul(1_000_000_000) / u128::from(self.bytes_per_second.get());
-        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let earliest = now.checked_sub(BURST).unwrap_or(now);
-        let mut free_at = lock(&self.free_at);
-        let begin = free_at.map_or(earliest, |free_at| free_at.max(earliest));
-        let end = begin.checked_add(cost).unwrap_or(begin);
-        *free_at = Some(end);
-        end
     }
 }
 
@@ -218,17 +187,5 @@ mod tests {
         pace.busy(at(3), at(3), None);
         assert_eq!(pace.broken(at(4), at(4)), at(4));
         assert_eq!(pace.broken(at(86_400), at(86_400)), at(86_400));
-    }
-
-    #[test]
-    fn bytes_are_limited_and_lost_time_is_made_up_for_only_a_little() {
-        let limiter = Limiter::new(NonZeroU64::new(1_000).unwrap());
-        let now = Instant::now();
-        let begin = now.checked_sub(BURST).unwrap();
-        for number in 1..10 {
-            assert_eq!(limiter.after(500, now), begin + Duration::from_millis(500 * number));
-        }
-        let later = now + Duration::from_secs(3600);
-        assert_eq!(limiter.after(0, later), later.checked_sub(BURST).unwrap());
     }
 }

@@ -9,7 +9,7 @@ use stocktake_domain::{ContentError, Observation};
 use tokio::sync::oneshot;
 
 use crate::attempts::Attempts;
-use crate::store::{Shared, changed, sleep_until, unless_called_off};
+use crate::store::{Shared, changed, unless_called_off};
 use crate::trouble::Trouble;
 
 /// Bytes handed to the hashing threads at a time.
@@ -181,7 +181,7 @@ impl Shared {
             watch.add_bytes(count);
             hand_over(&chunk, &mut progress.piece, stream, watch).await?;
             if let Some(limiter) = &self.limiter {
-                sleep_until(limiter.after(chunk.len(), std::time::Instant::now()), watch).await?;
+                unless_called_off(watch, limiter.pay(count)).await?;
             }
         }
         Ok(Ok(()))

@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use stocktake_net::tls::TlsError;
 
 /// How an object storage is reached and read.
 #[derive(Debug, Clone)]
@@ -185,14 +186,9 @@ pub enum SettingsError {
     /// There are no keys where they were said to be.
     #[error("no keys: {0}")]
     Keys(String),
-    /// The certificates cannot be used.
-    #[error("certificates {path}: {reason}")]
-    Certificates {
-        /// The PEM file, or `of the system`.
-        path: String,
-        /// What is wrong with them.
-        reason: String,
-    },
+    /// The certificates cannot be used, or there are none.
+    #[error(transparent)]
+    Certificates(#[from] TlsError),
     /// The library refuses the settings.
     #[error("{0}")]
     Refused(String),

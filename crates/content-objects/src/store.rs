@@ -9,13 +9,14 @@ use object_store::{GetOptions, GetRange, GetResult};
 use stocktake_content::HashPool;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
 use stocktake_domain::{ContentError, Observation};
+use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::attempts::Attempts;
 use crate::key;
 use crate::list;
-use crate::pace::{Limiter, Pace, Patience};
+use crate::pace::{Pace, Patience};
 use crate::remote::Remote;
 use crate::settings::{Mode, ObjectSettings, SettingsError};
 use crate::trouble::Trouble;
@@ -34,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) remote: Remote,
     pub(crate) prefix: String,
     pub(crate) pool: Arc<HashPool>,
-    pub(crate) limiter: Option<Limiter>,
+    pub(crate) limiter: Option<RateLimiter>,
     mode: Mode,
     permits: Arc<Semaphore>,
     pace: Pace,
@@ -58,7 +59,7 @@ impl ObjectStorage {
             remote: Remote::new(&service)?,
             prefix: key::whole_prefix(&prefix),
             pool,
-            limiter: bytes_per_second.map(Limiter::new),
+            limiter: bytes_per_second.map(RateLimiter::new),
             mode,
             permits: Arc::new(Semaphore::new(requests.get().min(Semaphore::MAX_PERMITS))),
             pace: Pace::default(),
@@ -230,7 +231,7 @@ pub(crate) fn changed(at: &str) -> ContentError {
 }
 
 /// Sleeps, unless the reading is called off.
-pub(crate) async fn sleep_until(until: Instant, watch: &Watch) -> Result<(), ContentError> {
+async fn sleep_until(until: Instant, watch: &Watch) -> Result<(), ContentError> {
     if until <= Instant::now() {
         return Ok(());
     }

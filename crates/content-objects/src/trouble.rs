@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use object_store::client::HttpError;
+use stocktake_net::error::{find, root_cause};
+use stocktake_net::tls;
 
 use crate::wire::{Refused, Unsent};
 
@@ -68,7 +70,7 @@ impl Place {
         if let Some(refused) = find::<Refused>(error) {
             return self.refusal(refused, key);
         }
-        if let Some(tls) = find::<rustls::Error>(error) {
+        if let Some(tls) = tls::failure(error) {
             let Self { endpoint, .. } = self;
             return Trouble::Final(format!("no trusted connection to {endpoint}: {tls}"));
         }
@@ -172,11 +174,6 @@ fn described(refused: &Refused) -> String {
     format!("{} {}", refused.status.as_u16(), refused.code).trim_end().to_owned()
 }
 
-/// The first error of this kind in the chain of causes.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|error| error.downcast_ref::<T>())
-}
-
 /// The cause, without a word of what a service answered: that of a token service may hold a secret.
 ///
 /// What the network and the system say is told, and which file of this machine cannot be read. The library's
@@ -186,26 +183,14 @@ fn cause(error: &(dyn Error + 'static)) -> String {
     if let Some(status) = text.strip_prefix(STATUS).and_then(|text| text.split_whitespace().next()) {
         return format!("status {status}");
     }
-    let system = matches!(chain(error).last(), Some(last) if last.is::<io::Error>());
+    let system = root_cause(error).is::<io::Error>();
     let ours = system || find::<reqwest::Error>(error).is_some() || text.starts_with(UNREAD_FILE);
     if ours { text } else { "the answer is not understood".to_owned() }
 }
 
-/// What lies at the bottom of it all: the others only say who was told. The first words of it.
+/// The first words of the root cause: the errors around it only say what was attempted.
 fn innermost(error: &(dyn Error + 'static)) -> String {
-    let text = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    text.chars().take_while(|c| !c.is_control()).take(MAX_CAUSE).collect()
-}
-
-/// The error and its causes. An I/O error hides the one it was made of, which has the causes.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        let error: &'a (dyn Error + 'static) = *error;
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(hidden) => Some(hidden),
-            None => error.source(),
-        }
-    })
+    root_cause(error).to_string().chars().take_while(|c| !c.is_control()).take(MAX_CAUSE).collect()
 }
 
 #[cfg(test)]
@@ -274,9 +259,6 @@ mod tests {
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
         let Trouble::Broken(text) = place().trouble(&error, "k") else { panic!() };
         assert_eq!(text, "connection to host:1: connection reset");
-        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let Trouble::Final(text) = place().trouble(&io::Error::other(certificate), "k") else { panic!() };
-        assert_eq!(text, "no trusted connection to host:1: invalid peer certificate: UnknownIssuer");
     }
 
     #[test]

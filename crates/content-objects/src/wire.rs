@@ -7,11 +7,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Collected, Limited};
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService};
+use stocktake_net::http::retry_after;
 
 use crate::key::in_url;
 
@@ -133,11 +134,10 @@ impl Refused {
         let text = String::from_utf8_lossy(&body);
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let code = header("x-ms-error-code").or_else(|| element(&text, "Code")).unwrap_or_default();
-        let retry_after = header(RETRY_AFTER.as_str()).and_then(|seconds| seconds.trim().parse().ok());
         Self {
             status,
             code: word(code),
-            retry_after: retry_after.map(Duration::from_secs),
+            retry_after: retry_after(&parts.headers),
             region: header("x-amz-bucket-region").or_else(|| element(&text, "Region")).map(word),
         }
     }

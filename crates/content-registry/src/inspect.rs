@@ -13,11 +13,11 @@ use stocktake_content::num::widen;
 use stocktake_content::{HashPlan, HashPool};
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation};
+use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::Semaphore;
 
 use crate::digest::Digest;
 use crate::hashing::{self, Hashing};
-use crate::limit::Limit;
 use crate::manifest::{self, Descriptor, Role};
 use crate::name;
 use crate::settings::Integrity;
@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     pool: Arc<HashPool>,
     integrity: Integrity,
     blobs: Verified,
-    limit: Option<Limit>,
+    limiter: Option<RateLimiter>,
     /// The tags that may be followed.
     tags: Semaphore,
 }
@@ -68,7 +68,7 @@ impl Shared {
             pool,
             integrity,
             blobs: Verified::new(BLOBS),
-            limit: bytes_per_second.map(Limit::new),
+            limiter: bytes_per_second.map(RateLimiter::new),
             tags: Semaphore::new(ALL_TAGS_AT_ONCE),
         })
     }
@@ -311,8 +311,8 @@ impl Inspecting<'_> {
     async fn count(&self, bytes: u64) {
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         self.watch.add_bytes(bytes);
-        if let Some(limit) = &self.shared.limit {
-            limit.pay(bytes).await;
+        if let Some(limiter) = &self.shared.limiter {
+            limiter.pay(bytes).await;
         }
     }
 }

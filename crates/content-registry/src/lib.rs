@@ -18,7 +18,6 @@ mod disk;
 mod hashing;
 mod http;
 mod inspect;
-mod limit;
 mod manifest;
 mod name;
 mod settings;

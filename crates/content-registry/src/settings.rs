@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use stocktake_net::tls::TlsError;
 
 /// How far below the tags is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -56,14 +57,9 @@ pub enum SettingsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The certificates cannot be read, or are none.
-    #[error("ca_certificates {}: {reason}", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The certificates cannot be used, or there are none.
+    #[error(transparent)]
+    Certificates(#[from] TlsError),
     /// No client can be made.
     #[error("no HTTP client: {0}")]
     Client(String),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{AuthorityError, StoreError};
 use stocktake_domain::{KeyError, Model};
+use stocktake_net::error::ErrorChain;
 
 pub(crate) use body::{ErrorBody, ErrorText, MessageBody};
 
@@ -90,14 +91,7 @@ pub(crate) enum ApiError {
 impl ApiError {
     /// The error with everything that caused it, for the log.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = StdError::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        ErrorChain(self).to_string()
     }
 }
 

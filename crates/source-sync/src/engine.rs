@@ -11,7 +11,7 @@ use stocktake_domain::ports::{
 use stocktake_domain::{Clock, Model, RecordKey, Selection, Timestamp};
 
 use crate::full_scan::{self, ScanSchedule};
-use crate::outage::{SyncError, insist};
+use crate::outage::{SyncError, retry_unavailable};
 use crate::page::SourceRows;
 use crate::telemetry;
 
@@ -80,17 +80,17 @@ impl SourceSync {
     }
 
     pub(crate) async fn survey(&self, tries: u32) -> Result<Vec<(Model, Readable)>, SyncError> {
-        Ok(insist(tries, || self.source.survey()).await?)
+        Ok(retry_unavailable(tries, || self.source.survey()).await?)
     }
 
     /// How far each model is that ever was synced.
     pub(crate) async fn states(&self, tries: u32) -> Result<Vec<ModelSyncState>, SyncError> {
-        Ok(insist(tries, || self.sync_state.states()).await?)
+        Ok(retry_unavailable(tries, || self.sync_state.states()).await?)
     }
 
     pub(crate) async fn records(&self, model: Model, tries: u32) -> Result<u64, SyncError> {
         let all = Selection::default();
-        Ok(insist(tries, || self.catalogue.count(model, &all, u64::MAX)).await?)
+        Ok(retry_unavailable(tries, || self.catalogue.count(model, &all, u64::MAX)).await?)
     }
 
     /// The first rows behind this key.
@@ -101,7 +101,7 @@ impl SourceSync {
         tries: u32,
     ) -> Result<SourceRows, SyncError> {
         let limit = self.settings.batch;
-        let page = insist(tries, || self.source.page(model, after.clone(), limit)).await?;
+        let page = retry_unavailable(tries, || self.source.page(model, after.clone(), limit)).await?;
         Ok(SourceRows::new(after, page)?)
     }
 
@@ -128,7 +128,7 @@ impl SourceSync {
     ) -> Result<SyncApplied, SyncError> {
         let rows = u64::try_from(batch.records.len()).unwrap_or(u64::MAX);
         let mut left = tries;
-        let applied = insist(tries, || {
+        let applied = retry_unavailable(tries, || {
             left = left.saturating_sub(1);
             let batch = if left == 0 { std::mem::take(&mut batch) } else { batch.clone() };
             self.sync_state.apply(&self.instance, batch, &next, self.now())

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{FullScan, ModelSyncState, Readable, SyncBatch};
 use stocktake_domain::{Model, Timestamp};
+use stocktake_net::error::ErrorChain;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{SourceSync, by_model, was_read};
 use crate::full_scan;
 use crate::highwater::Pass;
-use crate::outage::{SyncError, chain, insist};
+use crate::outage::{SyncError, retry_unavailable};
 use crate::report::{ModelReport, SyncProgress, SyncReport};
 
 /// How often in a row the source or the database may fail before a command in the foreground gives up.
@@ -57,7 +58,7 @@ impl SourceSync {
     async fn wait_for_lease(&self) -> Result<Timestamp, SyncError> {
         let end = Instant::now() + self.settings.leader_lease + PATIENCE;
         loop {
-            if let Some(until) = insist(TRIES, || self.acquire_lease()).await? {
+            if let Some(until) = retry_unavailable(TRIES, || self.acquire_lease()).await? {
                 return Ok(until);
             }
             if Instant::now() >= end {
@@ -112,7 +113,7 @@ impl SourceSync {
                 Some(problem) => Ok(Some(problem)),
                 // One that answers is not away: only this model's rows take it too long.
                 None if matches!(error, SyncError::Source(_)) && self.survey(1).await.is_ok() => {
-                    Ok(Some(chain(&error)))
+                    Ok(Some(ErrorChain(&error).to_string()))
                 }
                 None => Err(error),
             },

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{ModelSyncState, Readable, SyncBatch};
 use stocktake_domain::{Model, Timestamp};
+use stocktake_net::error::ErrorChain;
+use stocktake_net::outage::Outage;
+use stocktake_net::retry::Backoff;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{SourceSync, by_model, was_read};
 use crate::highwater::{Ends, Pass};
-use crate::outage::{Backoff, Outage, SyncError, chain, chance};
+use crate::outage::{DELAYS, SyncError, random};
 use crate::page::SourceRows;
 use crate::{full_scan, telemetry};
 
@@ -43,13 +46,15 @@ impl SourceSync {
     /// Follows the source until stopped. Outlives outages of the source and of the catalogue.
     pub async fn run(&self, stop: CancellationToken) {
         let (mut follow, outage, mut backoff) =
-            (FollowState::default(), Outage::default(), Backoff::default());
+            (FollowState::default(), Outage::default(), Backoff::new(DELAYS));
         while !stop.is_cancelled() {
             let began = Instant::now();
             let next = match self.tick(&mut follow, &stop).await {
                 Err(error @ (SyncError::Source(_) | SyncError::Store(_))) => {
-                    outage.failed(&error);
-                    Instant::now() + backoff.next_wait(chance(&*self.clock))
+                    let service = error.unavailable_party();
+                    telemetry::failed(service);
+                    outage.failed(service, "syncing", &error);
+                    Instant::now() + backoff.next_delay(|bound| random(&*self.clock, bound))
                 }
                 result => {
                     log_leadership(result, &mut follow);
@@ -128,7 +133,7 @@ impl SourceSync {
         }
         // One that answers is not away: only this model's rows take it too long.
         if matches!(error, SyncError::Source(_)) && self.survey(TRIES).await.is_ok() {
-            return Ok(Some(chain(&error)));
+            return Ok(Some(ErrorChain(&error).to_string()));
         }
         Err(error)
     }

@@ -8,7 +8,7 @@ use stocktake_domain::{Clock, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::outage::{Outage, Patience};
+use crate::outage::{DatabaseOutage, Patience};
 use crate::settings::{EngineSettings, Storages};
 use crate::stats::Recorder;
 
@@ -48,7 +48,7 @@ pub(crate) struct EngineContext {
     pub(crate) parts: EngineParts,
     pub(crate) settings: EngineSettings,
     pub(crate) worker: WorkerId,
-    pub(crate) outage: Outage,
+    pub(crate) outage: DatabaseOutage,
     pub(crate) writers: Semaphore,
 }
 
@@ -57,7 +57,7 @@ impl EngineContext {
         settings.claim_size = settings.claim_size.clamp(1, MOST_PER_LEASE);
         settings.leases_per_storage = settings.leases_per_storage.max(1);
         let worker = name_worker(&*parts.clock, &*parts.rng);
-        Self { parts, settings, worker, outage: Outage::default(), writers: Semaphore::new(WRITERS) }
+        Self { parts, settings, worker, outage: DatabaseOutage::default(), writers: Semaphore::new(WRITERS) }
     }
 
     /// The present time.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use stocktake_domain::ports::{ClaimFilter, Lease, StoreError};
 use stocktake_domain::{Model, Timestamp};
+use stocktake_net::retry::Backoff;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::context::{RunOptions, STOP_ALL, STOP_CLAIMING, after};
-use crate::outage::{Backoff, about};
+use crate::outage::{DELAYS, about};
 use crate::recording::LeaseEnd;
 use crate::slots::Slots;
 use crate::telemetry;
@@ -94,7 +95,7 @@ impl Dispatcher {
         };
         // Armed before the first look, so that no signal in between is lost.
         let mut wake = context.parts.queue.wake_signal();
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(DELAYS);
         while !stop.is_cancelled() {
             if let Some(error) = self.gave_up.take() {
                 return Err(error);
@@ -107,7 +108,7 @@ impl Dispatcher {
                     (about(poll, &*context.parts.rng), true)
                 }
                 Err(error) => {
-                    let wait = backoff.next_wait(&*context.parts.rng);
+                    let wait = backoff.next_delay(|bound| context.parts.rng.below(bound));
                     if !self.options.patience.lasts(backoff.failures()) {
                         return Err(error);
                     }

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use stocktake_domain::ports::{ClaimedRecord, Lease, LeaseId, StoreError, Watch};
 use stocktake_domain::{Algorithm, Model};
+use stocktake_net::error::ErrorChain;
+use stocktake_net::retry::Backoff;
 use tokio::task::JoinError;
 
 use crate::batch::{Batch, Judge};
 use crate::context::RunOptions;
-use crate::outage::{Backoff, Patience, chain};
+use crate::outage::{DELAYS, Patience};
 use crate::reading::{Collector, Seen};
 use crate::telemetry;
 
@@ -120,7 +122,7 @@ impl<'a> Recording<'a> {
     async fn write(&mut self, last: bool) -> Result<(), LeaseEnd> {
         let context = &self.options.context;
         self.ending.store(last, Ordering::Relaxed);
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(DELAYS);
         loop {
             let result = {
                 // Never closed; without a permit the write would only be less polite.
@@ -135,7 +137,7 @@ impl<'a> Recording<'a> {
                 }
                 Err(error) => {
                     context.outage.failed("recording results", &error);
-                    let wait = backoff.next_wait(&*context.parts.rng);
+                    let wait = backoff.next_delay(|bound| context.parts.rng.below(bound));
                     if self.is_hopeless(&error, backoff.failures()) {
                         return Err(self.give_up(error).await);
                     }
@@ -158,7 +160,7 @@ impl<'a> Recording<'a> {
             lease.model = model.name(),
             lease.storage = storage,
             results.count = count,
-            error.cause = chain(&error),
+            error.cause = %ErrorChain(&error),
             "{count} results of {model} in storage {storage:?} could not be recorded, their records are released",
         );
         if let Err(error) = self.options.context.parts.queue.complete(self.lease, &[], true).await {

@@ -10,11 +10,12 @@ mod reverification;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::Clock;
 use stocktake_domain::ports::{Jobs, Queue, StoreError};
+use stocktake_domain::{Clock, Rng as _};
+use stocktake_net::retry::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use crate::outage::{Backoff, ClockRng, Outage, about};
+use crate::outage::{ClockRng, DatabaseOutage, about};
 use crate::telemetry;
 
 /// How the scheduler works.
@@ -34,7 +35,7 @@ pub struct Scheduler {
     jobs: Arc<dyn Jobs>,
     clock: Arc<dyn Clock>,
     settings: SchedulerSettings,
-    outage: Outage,
+    outage: DatabaseOutage,
 }
 
 impl Scheduler {
@@ -46,7 +47,7 @@ impl Scheduler {
         settings: SchedulerSettings,
     ) -> Self {
         telemetry::describe();
-        Self { queue, jobs, clock, settings, outage: Outage::default() }
+        Self { queue, jobs, clock, settings, outage: DatabaseOutage::default() }
     }
 
     /// Runs until stopped. Outlives outages of the database.
@@ -80,7 +81,7 @@ impl Scheduler {
             }
             Err(error) => {
                 self.outage.failed(doing, &error);
-                backoff.next_wait(&rng)
+                backoff.next_delay(|bound| rng.below(bound))
             }
         }
     }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use stocktake_domain::Model;
 use stocktake_domain::ports::{Inspection, Lease, LeaseId, Renewal, Watch};
+use stocktake_net::retry::Backoff;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::context::{RunOptions, STOP_READING, after};
 use crate::hours::Hours;
-use crate::outage::Backoff;
+use crate::outage::DELAYS;
 use crate::reading::{Collector, Reading};
 use crate::recording::{LeaseEnd, Recording};
 use crate::telemetry;
@@ -99,7 +100,7 @@ async fn keep_alive(
     let context = &options.context;
     let lease_terms = context.lease_terms();
     let every = (lease_terms.duration.min(lease_terms.heartbeat_timeout) / 3).max(Duration::from_millis(10));
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(DELAYS);
     let (mut wait, mut before) = (every, (0, 0));
     loop {
         tokio::time::sleep(wait).await;
@@ -114,7 +115,7 @@ async fn keep_alive(
             }
             Err(error) => {
                 context.outage.failed("renewing a lease", &error);
-                wait = backoff.next_wait(&*context.parts.rng).min(every);
+                wait = backoff.next_delay(|bound| context.parts.rng.below(bound)).min(every);
             }
         }
     }

@@ -89,7 +89,7 @@ impl LooseReader<'_> {
         if widen(self.buffer.remaining()) < file.size || self.parts.len() == MAX_FILES {
             self = self.submit()?;
         }
-        self.reader.wait_for_permit(file.size)?;
+        self.reader.wait_for_rate(file.size)?;
         let begin = self.buffer.filled().len();
         let read = self.reader.read_at(&file, 0, &mut self.buffer, narrow(file.size));
         let read = read.map_err(|error| self.folder.refused(&name, error))?;
@@ -118,7 +118,7 @@ impl LooseReader<'_> {
         let (identity, mut offset) = (file.identity, 0);
         while offset < file.size {
             let wanted = widen(self.reader.step()).min(file.size - offset);
-            self.reader.wait_for_permit(wanted)?;
+            self.reader.wait_for_rate(wanted)?;
             let read = self.reader.read_at(file, offset, &mut self.buffer, narrow(wanted));
             let read = widen(read.map_err(|error| self.folder.refused(name, error))?);
             if read < wanted {

@@ -52,7 +52,7 @@ fn hash(
     let (mut buffer, mut offset, step) = (reader.take_buffer(), 0, widen(reader.step()));
     while offset < length {
         let wanted = step.min(length - offset);
-        reader.wait_for_permit(wanted)?;
+        reader.wait_for_rate(wanted)?;
         let read = reader.read_at(file, offset, &mut buffer, narrow(wanted));
         let read = widen(read.map_err(|error| folder.refused(name, error))?);
         if read < wanted {

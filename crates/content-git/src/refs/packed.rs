@@ -147,7 +147,7 @@ impl<'a> Packed<'a> {
         if wanted == 0 {
             return Ok(0);
         }
-        self.reader.wait_for_permit(widen(wanted))?;
+        self.reader.wait_for_rate(widen(wanted))?;
         let begin = self.held.len();
         self.held.resize(begin + wanted, 0);
         let unfilled = self.held.get_mut(begin..).unwrap_or_default();

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{Client, Question};
 use super::refusal;
-use super::transport::{TRIES, pause, unreachable};
+use super::transport::{PAUSES, TRIES, unreachable};
 use crate::digest::Digest;
 use crate::source::{Fault, Pieces};
 
@@ -85,7 +85,7 @@ impl Pieces for BlobPieces {
                         if self.tried >= TRIES {
                             return Err(unreachable(&error));
                         }
-                        tokio::time::sleep(pause(self.tried)).await;
+                        tokio::time::sleep(PAUSES.delay(self.tried)).await;
                         false
                     }
                 },
@@ -130,7 +130,7 @@ impl BlobPieces {
                 format!("the registry's answers end too early, at last behind {position} of {size} bytes");
             return Err(Fault::Piece(reason));
         }
-        tokio::time::sleep(pause(self.ended)).await;
+        tokio::time::sleep(PAUSES.delay(self.ended)).await;
         Ok(false)
     }
 

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::auth::{Auth, Proof};
 use super::body::{self, BodyError};
-use super::transport::{TRIES, Transport, pause};
+use super::transport::{PAUSES, TRIES, Transport};
 use crate::settings::{RegistrySettings, SettingsError};
 use crate::source::Fault;
 
@@ -46,10 +46,11 @@ impl Client {
     pub(super) fn new(settings: RegistrySettings) -> Result<Self, SettingsError> {
         let registry = registry_url(&settings.url)
             .map_err(|reason| SettingsError::Url { url: without_secrets(&settings.url), reason })?;
-        if registry.scheme() == "http" && settings.credentials.is_some() {
+        let plain_http = registry.scheme() == "http";
+        if plain_http && settings.credentials.is_some() {
             tracing::warn!(%registry, "the password is sent to {registry} without TLS");
         }
-        let transport = Transport::new(settings.requests, settings.ca_certificates.as_deref())?;
+        let transport = Transport::new(settings.requests, settings.ca_certificates.as_deref(), plain_http)?;
         Ok(Self { auth: Auth::new(registry.clone(), settings.credentials), registry, transport })
     }
 
@@ -107,7 +108,7 @@ impl Client {
                     return Err(Fault::Piece(format!("the registry's answer is larger than {most} MiB")));
                 }
                 Err(BodyError::Broken(fault)) if tried >= TRIES => return Err(fault),
-                Err(BodyError::Broken(_)) => tokio::time::sleep(pause(tried)).await,
+                Err(BodyError::Broken(_)) => tokio::time::sleep(PAUSES.delay(tried)).await,
             }
         }
     }

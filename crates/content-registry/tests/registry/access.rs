@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use stocktake_content_registry::{RegistrySettings, RegistryStore, SettingsError};
 use stocktake_domain::ports::ListError;
+use stocktake_net::tls::TlsError;
 use stocktake_testbed::{Asked, Fault, FaultProxy, Registry, RegistrySetup, TokenServer};
 
 use crate::support::*;
@@ -193,6 +194,6 @@ async fn a_certificate_is_trusted_only_if_the_configuration_says_so() {
     assert!(text.starts_with(&expected), "{text}");
     for path in [key, folder.path().join("nothing.pem")] {
         let error = RegistryStore::new(trusting(&path), pool()).unwrap_err();
-        assert!(matches!(&error, SettingsError::Certificates { .. }), "{error}");
+        assert!(matches!(&error, SettingsError::Certificates(TlsError::File { .. })), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use stocktake_domain::ports::{Claim, ContentStore, Found, ListError, PathStream,
 use stocktake_domain::{Location, Timestamp};
 
 use super::{Orphan, OrphanError, OrphanParts, OrphanSettings, OrphanTotals, OrphanWatcher, StorageOutcome};
-use crate::outage::insist;
+use crate::outage::retry_unavailable;
 
 /// How many places the source is asked about at once.
 const BATCH: usize = 1_000;
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
         if places.is_empty() {
             return Ok(());
         }
-        let claims = insist(TRIES, || self.parts.source.claims(&places)).await?;
+        let claims = retry_unavailable(TRIES, || self.parts.source.claims(&places)).await?;
         if claims.len() != places.len() {
             let reason = format!("it answered {} of {} questions", claims.len(), places.len());
             return Err(SourceError::Refused(reason, None).into());

@@ -3,16 +3,17 @@
 use std::convert::Infallible;
 
 use stocktake_domain::ports::StoreError;
+use stocktake_net::retry::Backoff;
 
 use super::Scheduler;
-use crate::outage::Backoff;
+use crate::outage::DELAYS;
 
 /// The most failed records made due in one step.
 const RETRY_BATCH: u32 = 1_000;
 
 impl Scheduler {
     pub(super) async fn run_housekeeping(&self) -> Infallible {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(DELAYS);
         loop {
             let result = self.reap_and_retry().await;
             let pause = self.pause("housekeeping", "housekeeping", result, self.settings.poll, &mut backoff);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Job, JobId};
+use stocktake_net::retry::Backoff;
 use tokio::time::Instant;
 
 use super::Scheduler;
-use crate::outage::{Backoff, ClockRng, TRIES_IN_THE_FOREGROUND, insist};
+use crate::outage::{ClockRng, DELAYS, retry_in_the_foreground};
 
 /// How often to check whether other processes have finished their jobs; somebody waits for it.
 const OTHERS_POLL: Duration = Duration::from_millis(200);
@@ -23,7 +24,7 @@ impl Scheduler {
         let mut total = 0;
         let mut step = StepSize::default();
         loop {
-            let open = insist(TRIES_IN_THE_FOREGROUND, &rng, || self.jobs.open()).await?;
+            let open = retry_in_the_foreground(&rng, || self.jobs.open()).await?;
             if open.is_empty() {
                 return Ok(total);
             }
@@ -32,7 +33,7 @@ impl Scheduler {
             }
             loop {
                 let began = Instant::now();
-                let advanced = insist(TRIES_IN_THE_FOREGROUND, &rng, || self.advance(&step)).await?;
+                let advanced = retry_in_the_foreground(&rng, || self.advance(&step)).await?;
                 let Some(job) = advanced else { break };
                 step.took(began.elapsed());
                 // A job not seen before was enqueued since, with nothing marked.
@@ -46,7 +47,7 @@ impl Scheduler {
     pub(super) async fn advance_jobs(&self) -> Infallible {
         // Armed before the first look, so that no signal in between is lost.
         let mut wake = self.queue.wake_signal();
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(DELAYS);
         let mut step = StepSize::default();
         loop {
             let result = self.advance_until_none(&mut step).await;

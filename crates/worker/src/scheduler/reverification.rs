@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Model, RecordKey};
+use stocktake_net::retry::Backoff;
 use tokio::time::Instant;
 
 use super::Scheduler;
-use crate::outage::Backoff;
+use crate::outage::DELAYS;
 
 /// The most records whose age is checked in one step.
 const BATCH: u32 = 10_000;
@@ -25,7 +26,7 @@ impl Scheduler {
     pub(super) async fn reverify(&self) -> Infallible {
         let interval =
             (self.settings.reverify_after / PASSES_PER_AGE).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(DELAYS);
         let mut pass = Pass::default();
         loop {
             let result = self.run_pass(&mut pass).await;

@@ -125,7 +125,7 @@ impl<'a> Table<'a> {
     }
 
     fn read(&self, offset: u64, count: usize) -> Result<Vec<u8>, ReadError> {
-        self.reader.wait_for_permit(widen(count))?;
+        self.reader.wait_for_rate(widen(count))?;
         let mut bytes = vec![0; count];
         let read = self.reader.read_into(&self.file, offset, &mut bytes);
         bytes.truncate(read.map_err(|error| self.folder.refused(&self.name, error))?);
