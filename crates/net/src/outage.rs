@@ -51,3 +51,53 @@ impl Outage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Where the log goes.
+    #[derive(Debug, Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_logged_when_it_begins_and_when_it_ends() {
+        let (log, outage) = (Log::default(), Outage::default());
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false).with_target(false);
+        let _guard =
+            tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+        let error = io::Error::other("no route");
+        outage.worked();
+        for _ in 0..3 {
+            outage.failed("database", "claiming work", &error);
+        }
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        outage.failed("source", "syncing", &error);
+        outage.worked();
+        outage.worked();
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let expected = [
+            ("WARN", "claiming work failed and will be tried again: no route"),
+            ("WARN", "syncing failed and will be tried again: no route"),
+            ("INFO", "the source answers again after 2.0 s"),
+        ];
+        assert_eq!(log.lines().count(), expected.len(), "{log}");
+        for (line, (level, text)) in log.lines().zip(expected) {
+            assert!(line.trim_start().starts_with(level) && line.contains(text), "{line}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! | `disable` | never | |
 //! | `allow` | only if the server refuses a connection without it | nothing |
 //! | `prefer`, the default | if the server offers it | nothing |
-//! | `require` | always | nothing; with `sslrootcert`, as under `verify-ca` |
+//! | `require` | always | as under `verify-full` |
 //! | `verify-ca` | always | that a trusted authority issued it |
 //! | `verify-full`, the default with `sslrootcert=system` | always | the same, and that it is for this host |
 //!
@@ -13,12 +13,15 @@
 //! operating system, and allows no mode but `verify-full`, since anybody can get a certificate of theirs for
 //! some host. An empty `sslrootcert=` is refused. Over Unix sockets there is no TLS, whatever the mode.
 //!
-//! Three things differ from `libpq`:
+//! Four things differ from `libpq`:
 //!
+//! * `require` verifies the certificate and the host, where `libpq` verifies nothing, or only the authority. TLS without
+//!   verification stops nobody who can read the connection from also changing it, and an administrator who writes
+//!   `require` expects protection.
 //! * Without `sslrootcert`, `verify-ca` and `verify-full` trust the system's authorities; `libpq` looks for
-//!   `~/.postgresql/root.crt`, and a service has no home directory worth the name.
+//!   `~/.postgresql/root.crt`, and a service may have no home directory.
 //! * With `sslrootcert`, a certificate that is not trusted ends the connection under `allow` and `prefer` too,
-//!   where `libpq` would go on without TLS: who names an authority does not want that.
+//!   where `libpq` would go on without TLS: naming an authority means that it is wanted.
 //! * `prefer` and `allow` try the other way only if the server refuses the connection by its rules, or TLS fails;
 //!   `libpq` also does after a wrong password, which would then be sent once more, unencrypted.
 
@@ -94,12 +97,6 @@ impl Connector {
         config.connect_timeout(connect_timeout).keepalives_idle(KEEPALIVE);
         if config.get_application_name().is_none() {
             config.application_name(application_name);
-        }
-        if tls.is_unverified_require() {
-            tracing::warn!(
-                "sslmode=require does not verify who the database server is: use verify-full, or name an \
-                 authority with sslrootcert"
-            );
         }
         let ways = if has_only_sockets(&config) { vec![SslMode::Disable] } else { ways(tls.mode) };
         let tls = MakeRustlsConnect::new(tls.verification().client_config()?);

@@ -1,5 +1,7 @@
 //! HTTP clients against servers on the loopback interface that speak TLS, or do not.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a URL says of TLS, most of which the driver does not know.
+//! The parameters of a URL that are about TLS, most of which the driver does not know.
 
 use std::path::PathBuf;
 
@@ -44,17 +44,10 @@ impl UrlTls {
         let roots = self.roots.clone();
         match self.mode {
             Mode::Disable => Verification::Nothing,
-            Mode::Allow | Mode::Prefer | Mode::Require => {
-                roots.map_or(Verification::Nothing, Verification::Authority)
-            }
+            Mode::Allow | Mode::Prefer => roots.map_or(Verification::Nothing, Verification::Authority),
             Mode::VerifyCa => Verification::Authority(roots.unwrap_or_else(Roots::system)),
-            Mode::VerifyFull => Verification::Full(roots.unwrap_or_else(Roots::system)),
+            Mode::Require | Mode::VerifyFull => Verification::Full(roots.unwrap_or_else(Roots::system)),
         }
-    }
-
-    /// Whether TLS was asked for, but no protection from a server in the middle.
-    pub(super) fn is_unverified_require(&self) -> bool {
-        self.mode == Mode::Require && self.roots.is_none()
     }
 }
 
@@ -123,26 +116,25 @@ mod tests {
     }
 
     #[test]
-    fn each_mode_verifies_what_libpq_does() {
+    fn each_mode_verifies_what_it_should() {
         let system = Roots::system;
         for (query, mode, verification) in [
             ("", Mode::Prefer, Verification::Nothing),
             ("?sslmode=disable", Mode::Disable, Verification::Nothing),
             ("?sslmode=allow", Mode::Allow, Verification::Nothing),
             ("?sslmode=prefer", Mode::Prefer, Verification::Nothing),
-            ("?sslmode=require", Mode::Require, Verification::Nothing),
+            ("?sslmode=require", Mode::Require, Verification::Full(system())),
             ("?sslmode=verify-ca", Mode::VerifyCa, Verification::Authority(system())),
             ("?sslmode=verify-full", Mode::VerifyFull, Verification::Full(system())),
             ("?sslrootcert=system", Mode::VerifyFull, Verification::Full(system())),
             ("?sslrootcert=system&sslmode=verify-full", Mode::VerifyFull, Verification::Full(system())),
             ("?sslrootcert=f", Mode::Prefer, Verification::Authority(Roots::file("f"))),
             ("?sslrootcert=f&sslmode=allow", Mode::Allow, Verification::Authority(Roots::file("f"))),
-            ("?sslrootcert=f&sslmode=require", Mode::Require, Verification::Authority(Roots::file("f"))),
+            ("?sslrootcert=f&sslmode=require", Mode::Require, Verification::Full(Roots::file("f"))),
             ("?sslrootcert=f&sslmode=verify-full", Mode::VerifyFull, Verification::Full(Roots::file("f"))),
         ] {
             let tls = tls(query).unwrap();
             assert_eq!((tls.mode, tls.verification()), (mode, verification), "{query}");
-            assert_eq!(tls.is_unverified_require(), query == "?sslmode=require");
         }
     }
 
