@@ -8,7 +8,7 @@ use object_store::{ClientConfigKey, ClientOptions};
 use stocktake_net::http::HttpClientBuilder;
 
 use crate::settings::{Network, SettingsError};
-use crate::wire::{Signer, Wire};
+use crate::signed_http::{SignedHttp, Signer};
 
 /// How long the next bytes of an answer may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,9 +32,9 @@ impl Connector {
     }
 
     /// A client for requests of our own.
-    pub(crate) fn wire(&self, allow_http: bool) -> Result<Wire, reqwest::Error> {
+    pub(crate) fn http(&self, allow_http: bool) -> Result<SignedHttp, reqwest::Error> {
         let client = self.builder.clone().https_only(!allow_http).build()?;
-        Ok(Wire::new(client, self.signer.clone()))
+        Ok(SignedHttp::new(client, self.signer.clone()))
     }
 }
 
@@ -43,9 +43,9 @@ impl HttpConnector for Connector {
         // The metadata services of machines, which give keys, speak plain HTTP.
         let asked = options.get_config_value(&ClientConfigKey::AllowHttp);
         let allow_http = self.plain_http || asked.as_deref() == Some("true");
-        let wire = self
-            .wire(allow_http)
+        let http = self
+            .http(allow_http)
             .map_err(|error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) })?;
-        Ok(HttpClient::new(wire))
+        Ok(HttpClient::new(http))
     }
 }

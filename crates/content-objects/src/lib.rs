@@ -12,23 +12,25 @@
 //!
 //! The services, their credentials and signatures are those of the `object_store` crate.
 
-mod attempts;
+mod access;
 mod connect;
+mod error;
+mod head;
 mod key;
 mod list;
-mod look;
-mod pace;
 mod read;
 mod remote;
+mod retry;
 mod s3;
+mod service;
 mod settings;
+mod signed_http;
 mod store;
-mod trouble;
-mod wire;
+mod throttle;
 
-pub use pace::Patience;
 pub use settings::{
     Addressing, AzureCredentials, AzureSettings, GcsCredentials, GcsSettings, KeyPair, Mode, Network,
     ObjectSettings, S3Keys, S3Settings, Service, SettingsError,
 };
 pub use store::ObjectStorage;
+pub use throttle::Patience;

@@ -10,12 +10,12 @@ use object_store::path::Path;
 use stocktake_domain::ports::{Found, FoundStream, ListError, Watch};
 use stocktake_domain::{ContentError, Timestamp};
 
-use crate::attempts::Attempts;
+use crate::access::{Access, unless_cancelled};
+use crate::error::ObjectError;
 use crate::key;
 use crate::list::page::{Object, Page};
-use crate::store::{Shared, unless_called_off};
-use crate::trouble::Trouble;
-use crate::wire::{Ask, Wire};
+use crate::retry::RetryState;
+use crate::signed_http::{SignedHttp, Target};
 
 mod page;
 
@@ -28,8 +28,8 @@ const LIBRARY_PAGE: usize = 1_000;
 type Finding = Result<Found, ListError>;
 
 /// All objects below the prefix that can be the content of a record.
-pub(crate) fn list(shared: Arc<Shared>) -> FoundStream {
-    let listing = Listing { shared, after: String::new(), next: Next::First, findings: VecDeque::new() };
+pub(crate) fn list(access: Arc<Access>) -> FoundStream {
+    let listing = Listing { access, after: String::new(), next: Next::First, findings: VecDeque::new() };
     Box::pin(stream::unfold(listing, |mut listing| async move {
         loop {
             if let Some(finding) = listing.findings.pop_front() {
@@ -53,7 +53,7 @@ enum Next {
 }
 
 struct Listing {
-    shared: Arc<Shared>,
+    access: Arc<Access>,
     /// The greatest key so far.
     after: String,
     next: Next,
@@ -67,21 +67,21 @@ impl Listing {
             Next::First => None,
             Next::Behind(token) => Some(token),
         };
-        let (watch, mut attempts) = (Watch::default(), Attempts::new());
+        let (watch, mut retry) = (Watch::default(), RetryState::new());
         loop {
-            let trouble = match self.shared.page(token.as_deref(), &mut attempts, &watch).await {
+            let error = match self.access.page(token.as_deref(), &mut retry, &watch).await {
                 Ok(Ok(page)) => return Ok(Some(page)),
-                Ok(Err(trouble)) => trouble,
+                Ok(Err(error)) => error,
                 Err(error) => return Err(ListError::Broken(error.to_string())),
             };
             // What is said of a key that is missing or has changed says nothing here.
-            let reason = match trouble {
-                Trouble::Missing | Trouble::Changed | Trouble::NothingThere => {
-                    Trouble::Final(format!("{}: no listing", self.shared.remote.place.at("")))
+            let reason = match error {
+                ObjectError::Missing | ObjectError::Changed | ObjectError::NothingThere => {
+                    ObjectError::Final(format!("{}: no listing", self.access.remote.place.at("")))
                 }
-                trouble => trouble,
+                error => error,
             };
-            self.shared.bear(reason, &mut attempts, &self.shared.prefix).map_err(|error| {
+            self.access.retry_or_fail(reason, &mut retry, &self.access.prefix).map_err(|error| {
                 ListError::Broken(match error {
                     ContentError::Unreadable(reason) => reason,
                     other => other.to_string(),
@@ -94,13 +94,13 @@ impl Listing {
         for object in page.objects {
             // Whoever compares two listings relies on it.
             if object.key <= self.after && !self.after.is_empty() {
-                let at = self.shared.remote.place.at(&object.key);
+                let at = self.access.remote.place.at(&object.key);
                 let reason = format!("not listed in the order of the keys, from here on: {at}");
                 self.findings.push_back(Err(ListError::Broken(reason)));
                 return;
             }
             self.after.clone_from(&object.key);
-            self.findings.extend(finding(&object, &self.shared.prefix));
+            self.findings.extend(finding(&object, &self.access.prefix));
         }
         self.next = page.next.map_or(Next::Nothing, Next::Behind);
     }
@@ -119,22 +119,22 @@ fn finding(object: &Object, prefix: &str) -> Option<Finding> {
     })
 }
 
-impl Shared {
+impl Access {
     async fn page(
         &self,
         token: Option<&str>,
-        attempts: &mut Attempts,
+        retry: &mut RetryState,
         watch: &Watch,
-    ) -> Result<Result<Page, Trouble>, ContentError> {
-        self.pause(attempts, watch).await?;
-        let page = match &self.remote.wire {
-            Some(wire) => unless_called_off(watch, self.page_of_s3(wire, token)).await?,
-            None => unless_called_off(watch, self.page_of_library(token)).await?,
+    ) -> Result<Result<Page, ObjectError>, ContentError> {
+        self.pause(retry, watch).await?;
+        let page = match &self.remote.http {
+            Some(http) => unless_cancelled(watch, self.page_of_s3(http, token)).await?,
+            None => unless_cancelled(watch, self.page_of_library(token)).await?,
         };
-        Ok(self.noted(page, attempts))
+        Ok(self.record_success(page, retry))
     }
 
-    async fn page_of_s3(&self, wire: &Wire, token: Option<&str>) -> Result<Page, Trouble> {
+    async fn page_of_s3(&self, http: &SignedHttp, token: Option<&str>) -> Result<Page, ObjectError> {
         let mut query = "list-type=2&encoding-type=url".to_owned();
         for (name, value) in [("prefix", Some(self.prefix.as_str())), ("continuation-token", token)] {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -142,20 +142,20 @@ impl Shared {
             }
         }
         let mut request = http::Request::new(HttpRequestBody::empty());
-        request.extensions_mut().insert(Ask::Page(query));
-        let trouble = |error| self.remote.place.trouble(&error, "");
-        let response = wire.call(request).await.map_err(trouble)?;
+        request.extensions_mut().insert(Target::Page(query));
+        let failed = |error| self.remote.place.error_of(&error, "");
+        let response = http.call(request).await.map_err(failed)?;
         let mut chunks = response.into_body().bytes_stream();
         let mut xml = Vec::new();
         while let Some(chunk) = chunks.next().await {
-            xml.extend_from_slice(&chunk.map_err(trouble)?);
+            xml.extend_from_slice(&chunk.map_err(failed)?);
             if xml.len() > MAX_PAGE {
-                return Err(Trouble::Final(format!("{}: a page without end", self.remote.place.at(""))));
+                return Err(ObjectError::Final(format!("{}: a page without end", self.remote.place.at(""))));
             }
         }
         // One that was cut off may be whole the next time.
         page::parse(&xml).map_err(|reason| {
-            Trouble::Broken(format!(
+            ObjectError::Broken(format!(
                 "{} sent a listing that cannot be read: {reason}",
                 self.remote.place.endpoint
             ))
@@ -163,9 +163,9 @@ impl Shared {
     }
 
     /// The library's listing as pages; the token is the last key of the one before.
-    async fn page_of_library(&self, token: Option<&str>) -> Result<Page, Trouble> {
-        let trouble = |error: object_store::Error| self.remote.place.trouble(&error, "");
-        let path = |text: &str| Path::parse(text).map_err(|error| trouble(error.into()));
+    async fn page_of_library(&self, token: Option<&str>) -> Result<Page, ObjectError> {
+        let failed = |error: object_store::Error| self.remote.place.error_of(&error, "");
+        let path = |text: &str| Path::parse(text).map_err(|error| failed(error.into()));
         let prefix = path(&self.prefix)?;
         let prefix = (!self.prefix.is_empty()).then_some(&prefix);
         let mut found = match token {
@@ -176,7 +176,7 @@ impl Shared {
         while objects.len() < LIBRARY_PAGE
             && let Some(meta) = found.next().await
         {
-            objects.push(object(&meta.map_err(trouble)?));
+            objects.push(object(&meta.map_err(failed)?));
         }
         let full = objects.len() >= LIBRARY_PAGE;
         let next = objects.last().filter(|_| full).map(|object| object.key.clone());

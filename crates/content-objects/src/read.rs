@@ -8,9 +8,9 @@ use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{ContentError, Observation};
 use tokio::sync::oneshot;
 
-use crate::attempts::Attempts;
-use crate::store::{Shared, changed, unless_called_off};
-use crate::trouble::Trouble;
+use crate::access::{Access, changed, unless_cancelled};
+use crate::error::ObjectError;
+use crate::retry::RetryState;
 
 /// Bytes handed to the hashing threads at a time.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -75,7 +75,7 @@ impl Progress {
     }
 }
 
-impl Shared {
+impl Access {
     /// Reads and hashes an object.
     pub(crate) async fn read(
         &self,
@@ -99,12 +99,12 @@ impl Shared {
     ) -> Result<Ended, ContentError> {
         let stream = self.pool.stream(&self.pool.plan(inspection)?);
         let mut progress = Progress::new();
-        let mut attempts = Attempts::new();
+        let mut retry = RetryState::new();
         while !progress.is_complete() {
             let before = progress.offset;
-            let received = self.receive(key, &mut progress, &stream, &mut attempts, watch).await?;
+            let received = self.receive(key, &mut progress, &stream, &mut retry, watch).await?;
             if progress.offset > before {
-                attempts.got_on();
+                retry.progressed();
             }
             match received {
                 // With all bytes there, it does not matter how the connection ended.
@@ -112,11 +112,12 @@ impl Shared {
                 Ok(()) => {
                     let Progress { offset, .. } = progress;
                     let host = &self.remote.place.endpoint;
-                    let short = Trouble::Odd(format!("{host} ended its answer early at byte {offset}"));
-                    self.bear(short, &mut attempts, key)?;
+                    let short =
+                        ObjectError::Mismatch(format!("{host} ended its answer early at byte {offset}"));
+                    self.retry_or_fail(short, &mut retry, key)?;
                 }
-                Err(Trouble::Changed) => return Ok(Ended::Changed),
-                Err(trouble) => self.bear(trouble, &mut attempts, key)?,
+                Err(ObjectError::Changed) => return Ok(Ended::Changed),
+                Err(error) => self.retry_or_fail(error, &mut retry, key)?,
             }
         }
         finish(stream, progress.piece).await.map(Ended::All)
@@ -128,29 +129,29 @@ impl Shared {
         key: &str,
         progress: &mut Progress,
         stream: &HashStream,
-        attempts: &mut Attempts,
+        retry: &mut RetryState,
         watch: &Watch,
-    ) -> Result<Result<(), Trouble>, ContentError> {
+    ) -> Result<Result<(), ObjectError>, ContentError> {
         let if_match = progress.version.as_ref().and_then(Version::if_match);
-        let answer = self.get(key, Some(progress.rest()), if_match, attempts, watch).await?;
+        let answer = self.get(key, Some(progress.rest()), if_match, retry, watch).await?;
         let result = match answer {
             Ok(result) => result,
             // There is no range of an empty object; what is said of it tells whether it is one.
-            Err(Trouble::NothingThere) if progress.version.is_none() => {
-                let said = self.get(key, None, None, attempts, watch).await?;
+            Err(ObjectError::NothingThere) if progress.version.is_none() => {
+                let said = self.get(key, None, None, retry, watch).await?;
                 return Ok(said.and_then(|said| {
                     let version = Version::of(&said.meta);
                     let empty = version.size == 0;
                     progress.version = empty.then_some(version);
-                    if empty { Ok(()) } else { Err(Trouble::NothingThere) }
+                    if empty { Ok(()) } else { Err(ObjectError::NothingThere) }
                 }));
             }
-            Err(Trouble::NothingThere) => return Ok(Err(Trouble::Changed)),
-            Err(trouble) => return Ok(Err(trouble)),
+            Err(ObjectError::NothingThere) => return Ok(Err(ObjectError::Changed)),
+            Err(error) => return Ok(Err(error)),
         };
         let version = Version::of(&result.meta);
         if progress.version.get_or_insert_with(|| Version::of(&result.meta)) != &version {
-            return Ok(Err(Trouble::Changed));
+            return Ok(Err(ObjectError::Changed));
         }
         self.take_in(key, result, progress, stream, watch).await
     }
@@ -163,25 +164,25 @@ impl Shared {
         progress: &mut Progress,
         stream: &HashStream,
         watch: &Watch,
-    ) -> Result<Result<(), Trouble>, ContentError> {
+    ) -> Result<Result<(), ObjectError>, ContentError> {
         let mut left = result.meta.size.saturating_sub(progress.offset);
         let mut chunks = result.into_stream();
-        while let Some(chunk) = unless_called_off(watch, chunks.next()).await? {
+        while let Some(chunk) = unless_cancelled(watch, chunks.next()).await? {
             let chunk = match chunk {
                 Ok(chunk) => chunk,
-                Err(error) => return Ok(Err(self.remote.place.trouble(&error, key))),
+                Err(error) => return Ok(Err(self.remote.place.error_of(&error, key))),
             };
             let count = widen(chunk.len());
             if count > left {
                 let host = &self.remote.place.endpoint;
-                return Ok(Err(Trouble::Odd(format!("{host} sent more bytes than the object has"))));
+                return Ok(Err(ObjectError::Mismatch(format!("{host} sent more bytes than the object has"))));
             }
             left = left.saturating_sub(count);
             progress.offset = progress.offset.saturating_add(count);
             watch.add_bytes(count);
             hand_over(&chunk, &mut progress.piece, stream, watch).await?;
             if let Some(limiter) = &self.limiter {
-                unless_called_off(watch, limiter.pay(count)).await?;
+                unless_cancelled(watch, limiter.pay(count)).await?;
             }
         }
         Ok(Ok(()))
@@ -202,7 +203,7 @@ async fn hand_over(
         chunk = rest;
         if piece.len() >= PIECE_BYTES {
             stream.push(std::mem::replace(piece, Vec::with_capacity(PIECE_BYTES)));
-            unless_called_off(watch, stream.ready()).await?;
+            unless_cancelled(watch, stream.ready()).await?;
         }
     }
     Ok(())

@@ -1,25 +1,17 @@
-//! A storage as the library reaches it, and what we must know of it besides.
+//! A storage as the library reaches it, and what is known of it besides.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::ClientOptions;
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{ObjectStore, RetryConfig};
-use secrecy::ExposeSecret as _;
 use stocktake_domain::ContentError;
 use url::Url;
 
-use crate::connect::Connector;
+use crate::error::Place;
 use crate::key::as_path;
-use crate::s3;
-use crate::settings::{
-    AzureCredentials, AzureSettings, GcsCredentials, GcsSettings, Network, Service, SettingsError,
-};
-use crate::trouble::Place;
-use crate::wire::Wire;
+use crate::settings::{Network, SettingsError};
+use crate::signed_http::SignedHttp;
 
 /// A storage.
 #[derive(Debug)]
@@ -27,21 +19,13 @@ pub(crate) struct Remote {
     pub(crate) library: Arc<dyn ObjectStore>,
     pub(crate) place: Place,
     /// What asks for listings, and makes URLs for keys itself: for S3.
-    pub(crate) wire: Option<Wire>,
+    pub(crate) http: Option<SignedHttp>,
 }
 
 impl Remote {
-    pub(crate) fn new(service: &Service) -> Result<Self, SettingsError> {
-        match service {
-            Service::S3(settings) => s3::open(settings, &|name| std::env::var(name).ok()),
-            Service::Gcs(settings) => google(settings),
-            Service::Azure(settings) => azure(settings),
-        }
-    }
-
     /// What the library is told to ask for.
     pub(crate) fn location(&self, key: &str) -> Result<Path, ContentError> {
-        if self.wire.is_some() { Ok(Path::ROOT) } else { as_path(key) }
+        if self.http.is_some() { Ok(Path::ROOT) } else { as_path(key) }
     }
 }
 
@@ -53,69 +37,6 @@ pub(crate) fn no_retries() -> RetryConfig {
 /// The library's own refusal of settings. It repeats no secret: what it was given are names and files.
 pub(crate) fn refused(error: &object_store::Error) -> SettingsError {
     SettingsError::Refused(error.to_string())
-}
-
-fn google(settings: &GcsSettings) -> Result<Remote, SettingsError> {
-    let GcsSettings { bucket, endpoint, credentials, network } = settings;
-    check_bucket(bucket)?;
-    let mut builder = GoogleCloudStorageBuilder::new()
-        .with_bucket_name(bucket)
-        .with_retry(no_retries())
-        .with_client_options(ClientOptions::new().with_allow_http(network.plain_http))
-        .with_http_connector(Connector::new(network, None)?);
-    let url = endpoint.as_deref().unwrap_or("https://storage.googleapis.com");
-    let url = check_endpoint(url, network)?;
-    if endpoint.is_some() {
-        builder = builder.with_base_url(url.as_str().trim_end_matches('/'));
-    }
-    builder = match credentials {
-        GcsCredentials::ApplicationDefault => match std::env::var("GOOGLE_APPLICATION_CREDENTIALS") {
-            Ok(path) => builder.with_application_credentials(path),
-            Err(_) => builder,
-        },
-        GcsCredentials::File(path) => builder.with_service_account_path(path.display().to_string()),
-        GcsCredentials::Json(json) => builder.with_service_account_key(json.expose_secret()),
-        GcsCredentials::Anonymous => builder.with_skip_signature(true),
-    };
-    let place =
-        Place { scheme: "gs", kind: "bucket", bucket: bucket.clone(), endpoint: host(&url), region: None };
-    let library = builder.build().map_err(|error| refused(&error))?;
-    Ok(Remote { library: Arc::new(library), place, wire: None })
-}
-
-fn azure(settings: &AzureSettings) -> Result<Remote, SettingsError> {
-    let AzureSettings { account, container, endpoint, credentials, network } = settings;
-    check_bucket(container)?;
-    let builder = match credentials {
-        AzureCredentials::Environment => MicrosoftAzureBuilder::from_env(),
-        _ => MicrosoftAzureBuilder::new(),
-    };
-    let mut builder = builder
-        .with_account(account)
-        .with_container_name(container)
-        .with_retry(no_retries())
-        .with_client_options(ClientOptions::new().with_allow_http(network.plain_http))
-        .with_http_connector(Connector::new(network, None)?);
-    let usual = format!("https://{account}.blob.core.windows.net");
-    let url = check_endpoint(endpoint.as_deref().unwrap_or(&usual), network)?;
-    if endpoint.is_some() {
-        builder = builder.with_endpoint(url.as_str().trim_end_matches('/').to_owned());
-    }
-    builder = match credentials {
-        AzureCredentials::AccessKey(key) => builder.with_access_key(key.expose_secret()),
-        AzureCredentials::Sas(query) => builder.with_config(AzureConfigKey::SasKey, query.expose_secret()),
-        AzureCredentials::Environment => builder,
-        AzureCredentials::Anonymous => builder.with_skip_signature(true),
-    };
-    let place = Place {
-        scheme: "az",
-        kind: "container",
-        bucket: container.clone(),
-        endpoint: host(&url),
-        region: None,
-    };
-    let library = builder.build().map_err(|error| refused(&error))?;
-    Ok(Remote { library: Arc::new(library), place, wire: None })
 }
 
 /// Refuses what would be something else in a URL than the name of a bucket.

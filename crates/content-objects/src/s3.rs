@@ -8,10 +8,10 @@ use secrecy::ExposeSecret as _;
 use url::Url;
 
 use crate::connect::Connector;
+use crate::error::Place;
 use crate::remote::{Remote, check_bucket, check_endpoint, host, no_retries, refused};
 use crate::settings::{Addressing, S3Settings, SettingsError};
-use crate::trouble::Place;
-use crate::wire::Signer;
+use crate::signed_http::Signer;
 use profile::{Environment, Signing};
 
 mod profile;
@@ -36,8 +36,8 @@ pub(crate) fn open(settings: &S3Settings, environment: Environment<'_>) -> Resul
     let signer = Signer::new(bucket_url(&endpoint, bucket, settings.addressing)?, region.clone());
     let signer = Arc::new(signer);
     let connector = Connector::new(network, Some(Arc::clone(&signer)))?;
-    let wire = connector.wire(network.plain_http);
-    let wire = wire.map_err(|error| SettingsError::Refused(error.to_string()))?;
+    let http = connector.http(network.plain_http);
+    let http = http.map_err(|error| SettingsError::Refused(error.to_string()))?;
     let signing = profile::find(&settings.keys, environment)?;
     let builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
@@ -57,7 +57,7 @@ pub(crate) fn open(settings: &S3Settings, environment: Environment<'_>) -> Resul
         endpoint: host(&endpoint),
         region: Some(region.clone()),
     };
-    Ok(Remote { library: Arc::new(library), place, wire: Some(wire) })
+    Ok(Remote { library: Arc::new(library), place, http: Some(http) })
 }
 
 fn with_keys(builder: AmazonS3Builder, signing: &Signing, environment: Environment<'_>) -> AmazonS3Builder {

@@ -25,7 +25,7 @@ async fn keys_of_an_instance_role_are_asked_for_and_sign() {
     );
     let failed = Arc::new(AtomicBool::new(false));
     let service = FaultProxy::start("127.0.0.1:1", move |asked| match asked.target.as_str() {
-        // Trouble with it passes as well.
+        // ObjectError with it passes as well.
         _ if !failed.swap(true, Ordering::SeqCst) => answer(500, ""),
         "/latest/api/token" => answer(200, "a-token"),
         "/latest/meta-data/iam/security-credentials/" => answer(200, "the-role"),

@@ -36,7 +36,7 @@ impl Default for Patience {
 
 /// The pauses that all readers of a storage keep.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct Throttle {
     state: Mutex<State>,
 }
 
@@ -50,7 +50,7 @@ struct State {
     down: Option<(Instant, Instant)>,
 }
 
-impl Pace {
+impl Throttle {
     /// When a request may be sent, `now` or later. Not all come at once out of a pause.
     pub(crate) fn turn(&self, now: Instant) -> Instant {
         let state = lock(&self.state);
@@ -83,7 +83,7 @@ impl Pace {
     pub(crate) fn broken(&self, sent: Instant, now: Instant) -> Instant {
         let mut state = lock(&self.state);
         state.begin(sent, now, None);
-        // Trouble of long ago says nothing about what was between.
+        // ObjectError of long ago says nothing about what was between.
         let recent = |(_, last): &(Instant, Instant)| now.saturating_duration_since(*last) < FORGOTTEN_AFTER;
         let since = state.down.filter(recent).map_or(now, |(since, _)| since);
         state.down = Some((since, now));
@@ -117,75 +117,75 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    fn pause(pace: &Pace) -> Duration {
-        lock(&pace.state).pause
+    fn pause(throttle: &Throttle) -> Duration {
+        lock(&throttle.state).pause
     }
 
     #[test]
     fn pauses_grow_with_trouble_and_shrink_with_success() {
-        let (pace, now) = (Pace::default(), Instant::now());
-        assert_eq!(pace.turn(now), now);
-        pace.busy(now, now, None);
-        assert_eq!(pause(&pace), FIRST_PAUSE);
-        assert!(pace.turn(now) >= now + FIRST_PAUSE && pace.turn(now) <= now + FIRST_PAUSE * 3 / 2);
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        assert_eq!(throttle.turn(now), now);
+        throttle.busy(now, now, None);
+        assert_eq!(pause(&throttle), FIRST_PAUSE);
+        assert!(throttle.turn(now) >= now + FIRST_PAUSE && throttle.turn(now) <= now + FIRST_PAUSE * 3 / 2);
         let later = now + Duration::from_secs(1);
-        assert_eq!(pace.turn(later), later);
+        assert_eq!(throttle.turn(later), later);
         for _ in 0..20 {
-            pace.broken(later, later);
+            throttle.broken(later, later);
         }
-        assert_eq!(pause(&pace), LONGEST_PAUSE);
-        pace.success(later);
-        assert_eq!(pause(&pace), LONGEST_PAUSE / 2);
+        assert_eq!(pause(&throttle), LONGEST_PAUSE);
+        throttle.success(later);
+        assert_eq!(pause(&throttle), LONGEST_PAUSE / 2);
         for _ in 0..20 {
-            pace.success(later);
+            throttle.success(later);
         }
-        assert_eq!(pace.turn(later), later);
+        assert_eq!(throttle.turn(later), later);
     }
 
     #[test]
     fn many_refused_at_once_make_one_pause() {
-        let (pace, sent) = (Pace::default(), Instant::now());
+        let (throttle, sent) = (Throttle::default(), Instant::now());
         let now = sent + Duration::from_millis(5);
         for _ in 0..100 {
-            pace.busy(sent, now, None);
+            throttle.busy(sent, now, None);
         }
-        assert_eq!(pause(&pace), FIRST_PAUSE);
+        assert_eq!(pause(&throttle), FIRST_PAUSE);
     }
 
     #[test]
     fn a_share_of_refusals_slows_all_down() {
-        let (pace, begin) = (Pace::default(), Instant::now());
+        let (throttle, begin) = (Throttle::default(), Instant::now());
         let mut now = begin;
         for _ in 0..10 {
-            let sent = pace.turn(now);
+            let sent = throttle.turn(now);
             for number in 1..=32 {
                 now = sent + Duration::from_millis(number);
-                if number % 5 == 0 { pace.busy(sent, now, None) } else { pace.success(sent) }
+                if number % 5 == 0 { throttle.busy(sent, now, None) } else { throttle.success(sent) }
             }
-            assert_eq!(pause(&pace), FIRST_PAUSE, "what was sent before does not end the pause");
+            assert_eq!(pause(&throttle), FIRST_PAUSE, "what was sent before does not end the pause");
         }
         assert!(now - begin >= FIRST_PAUSE * 9);
     }
 
     #[test]
     fn a_service_is_granted_the_pause_it_asks_for_within_reason() {
-        let (pace, now) = (Pace::default(), Instant::now());
-        pace.busy(now, now, Some(Duration::from_secs(7)));
-        assert_eq!(pause(&pace), Duration::from_secs(7));
-        pace.busy(now, now, Some(Duration::from_secs(9999)));
-        assert_eq!(pause(&pace), LONGEST_ASKED_FOR);
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        throttle.busy(now, now, Some(Duration::from_secs(7)));
+        assert_eq!(pause(&throttle), Duration::from_secs(7));
+        throttle.busy(now, now, Some(Duration::from_secs(9999)));
+        assert_eq!(pause(&throttle), LONGEST_ASKED_FOR);
     }
 
     #[test]
     fn broken_connections_are_counted_from_the_last_answer() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (throttle, now) = (Throttle::default(), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(pace.broken(now, now), now);
-        assert_eq!(pace.broken(at(1), at(1)), now);
-        pace.success(at(1));
-        assert_eq!(pace.broken(at(2), at(2)), at(2));
-        pace.busy(at(3), at(3), None);
-        assert_eq!(pace.broken(at(4), at(4)), at(4));
-        assert_eq!(pace.broken(at(86_400), at(86_400)), at(86_400));
+        assert_eq!(throttle.broken(now, now), now);
+        assert_eq!(throttle.broken(at(1), at(1)), now);
+        throttle.success(at(1));
+        assert_eq!(throttle.broken(at(2), at(2)), at(2));
+        throttle.busy(at(3), at(3), None);
+        assert_eq!(throttle.broken(at(4), at(4)), at(4));
+        assert_eq!(throttle.broken(at(86_400), at(86_400)), at(86_400));
     }
 }

@@ -9,7 +9,7 @@ use object_store::client::HttpError;
 use stocktake_net::error::{find, root_cause};
 use stocktake_net::tls;
 
-use crate::wire::{Refused, Unsent};
+use crate::signed_http::{Refused, Unsent};
 
 /// The most characters of a cause that are told.
 const MAX_CAUSE: usize = 120;
@@ -37,7 +37,7 @@ pub(crate) struct Place {
 
 /// What went wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum ObjectError {
     /// The object is not there.
     Missing,
     /// The object is another than the one that was read so far.
@@ -54,7 +54,7 @@ pub(crate) enum Trouble {
     /// The service was not reached, or the connection broke; both may pass.
     Broken(String),
     /// The answer does not fit the object, which may pass; other objects are not concerned.
-    Odd(String),
+    Mismatch(String),
     /// It is so, and will not pass.
     Final(String),
 }
@@ -66,62 +66,69 @@ impl Place {
     }
 
     /// What this error says of the object with this key, or of the listing if that is empty.
-    pub(crate) fn trouble(&self, error: &(dyn Error + 'static), key: &str) -> Trouble {
+    pub(crate) fn error_of(&self, error: &(dyn Error + 'static), key: &str) -> ObjectError {
         if let Some(refused) = find::<Refused>(error) {
             return self.refusal(refused, key);
         }
         if let Some(tls) = tls::failure(error) {
             let Self { endpoint, .. } = self;
-            return Trouble::Final(format!("no trusted connection to {endpoint}: {tls}"));
+            return ObjectError::Final(format!("no trusted connection to {endpoint}: {tls}"));
         }
         if let Some(Unsent::Keys(_)) = find(error) {
-            return Trouble::Broken(format!("no keys for {} {}: {}", self.kind, self.bucket, cause(error)));
+            return ObjectError::Broken(format!(
+                "no keys for {} {}: {}",
+                self.kind,
+                self.bucket,
+                cause(error)
+            ));
         }
         if find::<HttpError>(error).is_none()
             && let Some(error) = error.downcast_ref::<object_store::Error>()
         {
             return self.refused_by_library(error, key);
         }
-        Trouble::Broken(format!("connection to {}: {}", self.endpoint, cause(error)))
+        ObjectError::Broken(format!("connection to {}: {}", self.endpoint, cause(error)))
     }
 
     /// A request that the library made on its own: for credentials, or a listing.
-    fn refused_by_library(&self, error: &object_store::Error, key: &str) -> Trouble {
+    fn refused_by_library(&self, error: &object_store::Error, key: &str) -> ObjectError {
         use object_store::Error as Library;
         match error {
             Library::NotFound { .. } => self.no_bucket(),
             Library::PermissionDenied { .. } | Library::Unauthenticated { .. } => self.forbidden("", key),
-            Library::InvalidPath { .. } => Trouble::Final(format!("{}: {}", self.at(""), innermost(error))),
-            _ => Trouble::Broken(format!("{}: {}", self.at(""), cause(error))),
+            Library::InvalidPath { .. } => {
+                ObjectError::Final(format!("{}: {}", self.at(""), innermost(error)))
+            }
+            _ => ObjectError::Broken(format!("{}: {}", self.at(""), cause(error))),
         }
     }
 
-    fn refusal(&self, refused: &Refused, key: &str) -> Trouble {
+    fn refusal(&self, refused: &Refused, key: &str) -> ObjectError {
         let Self { kind, bucket, endpoint, .. } = self;
         match refused.code.as_str() {
             "NoSuchBucket" | "ContainerNotFound" => return self.no_bucket(),
             "InvalidAccessKeyId" => {
-                return Trouble::Final(format!(
+                return ObjectError::Final(format!(
                     "{endpoint} does not know the access key of {kind} {bucket} (InvalidAccessKeyId)"
                 ));
             }
             code @ ("SignatureDoesNotMatch" | "AuthenticationFailed") => {
-                return Trouble::Final(format!(
+                return ObjectError::Final(format!(
                     "{endpoint} says that the secret key of {kind} {bucket} is wrong ({code})"
                 ));
             }
             code @ ("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => {
-                return Trouble::Final(format!(
+                return ObjectError::Final(format!(
                     "the session token of {kind} {bucket} is not valid any more at {endpoint} ({code})"
                 ));
             }
             "RequestTimeTooSkewed" => {
-                return Trouble::Final(format!(
+                return ObjectError::Final(format!(
                     "the clocks of this machine and of {endpoint} differ too much"
                 ));
             }
             "InvalidObjectState" | "BlobArchived" => {
-                return Trouble::Final(format!(
+                return ObjectError::Final(format!(
                     "archived, and must be restored before it can be read: {}",
                     self.at(key)
                 ));
@@ -130,43 +137,43 @@ impl Place {
             "PermanentRedirect"
             | "TemporaryRedirect"
             | "AuthorizationHeaderMalformed"
-            | "IllegalLocationConstraintException" => return self.source_checksum(refused),
+            | "IllegalLocationConstraintException" => return self.wrong_region(refused),
             _ => {}
         }
         match refused.status {
             StatusCode::NOT_FOUND if key.is_empty() => self.no_bucket(),
-            StatusCode::NOT_FOUND => Trouble::Missing,
-            StatusCode::PRECONDITION_FAILED => Trouble::Changed,
-            StatusCode::RANGE_NOT_SATISFIABLE => Trouble::NothingThere,
+            StatusCode::NOT_FOUND => ObjectError::Missing,
+            StatusCode::PRECONDITION_FAILED => ObjectError::Changed,
+            StatusCode::RANGE_NOT_SATISFIABLE => ObjectError::NothingThere,
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => self.forbidden(&refused.code, key),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => self.busy(refused),
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => self.busy(refused),
-            status if status.is_redirection() => self.source_checksum(refused),
-            _ => Trouble::Final(format!("{endpoint} answered {}: {}", described(refused), self.at(key))),
+            status if status.is_redirection() => self.wrong_region(refused),
+            _ => ObjectError::Final(format!("{endpoint} answered {}: {}", described(refused), self.at(key))),
         }
     }
 
-    fn no_bucket(&self) -> Trouble {
-        Trouble::Final(format!("there is no {} {} at {}", self.kind, self.bucket, self.endpoint))
+    fn no_bucket(&self) -> ObjectError {
+        ObjectError::Final(format!("there is no {} {} at {}", self.kind, self.bucket, self.endpoint))
     }
 
-    fn forbidden(&self, code: &str, key: &str) -> Trouble {
+    fn forbidden(&self, code: &str, key: &str) -> ObjectError {
         let code = if code.is_empty() { "no permission" } else { code };
-        Trouble::Final(format!("{} forbids access ({code}): {}", self.endpoint, self.at(key)))
+        ObjectError::Final(format!("{} forbids access ({code}): {}", self.endpoint, self.at(key)))
     }
 
-    fn source_checksum(&self, refused: &Refused) -> Trouble {
+    fn wrong_region(&self, refused: &Refused) -> ObjectError {
         let Self { kind, bucket, endpoint, region, .. } = self;
         let region = region.as_deref().unwrap_or("the one configured");
-        Trouble::Final(match &refused.region {
+        ObjectError::Final(match &refused.region {
             Some(is) if is != region => format!("{kind} {bucket} is in region {is}, not in {region}"),
             _ => format!("{kind} {bucket} is not at {endpoint}, or not in region {region}"),
         })
     }
 
-    fn busy(&self, refused: &Refused) -> Trouble {
+    fn busy(&self, refused: &Refused) -> ObjectError {
         let reason = format!("{} answers {}", self.endpoint, described(refused));
-        Trouble::Busy { reason, retry_after: refused.retry_after }
+        ObjectError::Busy { reason, retry_after: refused.retry_after }
     }
 }
 
@@ -207,22 +214,22 @@ mod tests {
         }
     }
 
-    fn trouble(status: u16, code: &str) -> Trouble {
+    fn error(status: u16, code: &str) -> ObjectError {
         let refused = Refused {
             status: StatusCode::from_u16(status).unwrap(),
             code: code.to_owned(),
             retry_after: None,
             region: Some("us-2".to_owned()),
         };
-        place().trouble(&io::Error::other(refused), "k")
+        place().error_of(&io::Error::other(refused), "k")
     }
 
     #[test]
     fn answers_are_told_apart() {
-        assert_eq!(trouble(404, "NoSuchKey"), Trouble::Missing);
-        assert_eq!(trouble(404, ""), Trouble::Missing);
-        assert_eq!(trouble(412, "PreconditionFailed"), Trouble::Changed);
-        assert_eq!(trouble(416, "InvalidRange"), Trouble::NothingThere);
+        assert_eq!(error(404, "NoSuchKey"), ObjectError::Missing);
+        assert_eq!(error(404, ""), ObjectError::Missing);
+        assert_eq!(error(412, "PreconditionFailed"), ObjectError::Changed);
+        assert_eq!(error(416, "InvalidRange"), ObjectError::NothingThere);
         for (status, code, text) in [
             (404, "NoSuchBucket", "there is no bucket b at host:1"),
             (403, "AccessDenied", "host:1 forbids access (AccessDenied): s3://b/k"),
@@ -247,17 +254,17 @@ mod tests {
             (301, "PermanentRedirect", "bucket b is in region us-2, not in eu-1"),
             (400, "InvalidArgument", "host:1 answered 400 InvalidArgument: s3://b/k"),
         ] {
-            assert_eq!(trouble(status, code), Trouble::Final(text.to_owned()));
+            assert_eq!(error(status, code), ObjectError::Final(text.to_owned()));
         }
         for (status, code) in [(503, "SlowDown"), (429, ""), (500, "InternalError"), (502, ""), (504, "")] {
-            assert!(matches!(trouble(status, code), Trouble::Busy { .. }), "{status}");
+            assert!(matches!(error(status, code), ObjectError::Busy { .. }), "{status}");
         }
     }
 
     #[test]
     fn a_broken_connection_is_named_by_its_cause() {
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
-        let Trouble::Broken(text) = place().trouble(&error, "k") else { panic!() };
+        let ObjectError::Broken(text) = place().error_of(&error, "k") else { panic!() };
         assert_eq!(text, "connection to host:1: connection reset");
     }
 
@@ -265,11 +272,11 @@ mod tests {
     fn no_word_of_an_answer_is_told() {
         let told = |text: &str| {
             let error = object_store::Error::Generic { store: "S3", source: text.into() };
-            let Trouble::Broken(told) = place().trouble(&error, "k") else { panic!() };
+            let ObjectError::Broken(told) = place().error_of(&error, "k") else { panic!() };
             let error = HttpError::new(object_store::client::HttpErrorKind::Decode, error);
-            let connection = place().trouble(&error, "k");
+            let connection = place().error_of(&error, "k");
             let expected = told.replacen("s3://b/", "connection to host:1", 1);
-            assert_eq!(connection, Trouble::Broken(expected));
+            assert_eq!(connection, ObjectError::Broken(expected));
             told
         };
         let status = "Server returned non-2xx status code: 500 Internal Server Error: made-up-secret";

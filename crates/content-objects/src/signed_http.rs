@@ -1,7 +1,7 @@
 //! Between the library and its HTTP client: says what we want to ask exactly, and keeps what was answered.
 //!
 //! The library has paths where S3 has keys: it would change a key with empty parts. So a request of ours carries
-//! what it is about ([`Ask`]), and for S3 its URL is made, and signed, here. Requests for credentials carry
+//! what it is about ([`Target`]), and for S3 its URL is made, and signed, here. Requests for credentials carry
 //! nothing and pass untouched.
 
 use std::sync::{Arc, OnceLock};
@@ -24,7 +24,7 @@ const MAX_CODE: usize = 64;
 
 /// What a request is about; in its extensions.
 #[derive(Debug, Clone)]
-pub(crate) enum Ask {
+pub(crate) enum Target {
     /// An object, by its key.
     Object(String),
     /// A page of the listing, by the query.
@@ -69,21 +69,21 @@ pub(crate) struct Signer {
 
 /// An HTTP client.
 #[derive(Debug, Clone)]
-pub(crate) struct Wire {
+pub(crate) struct SignedHttp {
     client: reqwest::Client,
     signer: Option<Arc<Signer>>,
 }
 
-impl Wire {
+impl SignedHttp {
     pub(crate) fn new(client: reqwest::Client, signer: Option<Arc<Signer>>) -> Self {
         Self { client, signer }
     }
 }
 
 #[async_trait::async_trait]
-impl HttpService for Wire {
+impl HttpService for SignedHttp {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let Some(ask) = request.extensions_mut().remove::<Ask>() else {
+        let Some(ask) = request.extensions_mut().remove::<Target>() else {
             return self.client.call(request).await;
         };
         if let Some(signer) = &self.signer {
@@ -165,15 +165,15 @@ impl Signer {
     }
 
     /// The URL of what is asked for.
-    fn uri(&self, ask: &Ask) -> Result<Uri, http::uri::InvalidUri> {
+    fn uri(&self, ask: &Target) -> Result<Uri, http::uri::InvalidUri> {
         match ask {
-            Ask::Object(key) => format!("{}/{}", self.bucket_url, in_url(key)),
-            Ask::Page(query) => format!("{}/?{query}", self.bucket_url),
+            Target::Object(key) => format!("{}/{}", self.bucket_url, in_url(key)),
+            Target::Page(query) => format!("{}/?{query}", self.bucket_url),
         }
         .parse()
     }
 
-    async fn prepare(&self, request: &mut HttpRequest, ask: &Ask) -> Result<(), Unsent> {
+    async fn prepare(&self, request: &mut HttpRequest, ask: &Target) -> Result<(), Unsent> {
         *request.uri_mut() = self.uri(ask)?;
         if request.method() == Method::HEAD {
             // Otherwise the store tells no checksum.
@@ -196,9 +196,9 @@ mod tests {
     fn urls_hold_the_key_as_it_is() {
         let signer = |url: &str| Signer::new(url.to_owned(), "r".to_owned());
         let uri = |url: &str, ask| signer(url).uri(&ask).unwrap().to_string();
-        assert_eq!(uri("http://h/b", Ask::Object("/a//b c".to_owned())), "http://h/b//a//b%20c");
-        assert_eq!(uri("http://b.h", Ask::Object("a".to_owned())), "http://b.h/a");
-        assert_eq!(uri("http://b.h", Ask::Page("list-type=2".to_owned())), "http://b.h/?list-type=2");
+        assert_eq!(uri("http://h/b", Target::Object("/a//b c".to_owned())), "http://h/b//a//b%20c");
+        assert_eq!(uri("http://b.h", Target::Object("a".to_owned())), "http://b.h/a");
+        assert_eq!(uri("http://b.h", Target::Page("list-type=2".to_owned())), "http://b.h/?list-type=2");
     }
 
     #[test]

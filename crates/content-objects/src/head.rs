@@ -7,26 +7,26 @@ use object_store::{GetRange, GetResult};
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 
-use crate::attempts::Attempts;
-use crate::store::Shared;
-use crate::trouble::Trouble;
-use crate::wire::Answer;
+use crate::access::Access;
+use crate::error::ObjectError;
+use crate::retry::RetryState;
+use crate::signed_http::Answer;
 
-impl Shared {
+impl Access {
     /// Asks what the store says of an object.
-    pub(crate) async fn look(
+    pub(crate) async fn head(
         &self,
         inspection: &Inspection,
         key: &str,
         watch: &Watch,
     ) -> Result<Observation, ContentError> {
-        let mut attempts = Attempts::new();
+        let mut retry = RetryState::new();
         loop {
-            match self.get(key, None, None, &mut attempts, watch).await? {
+            match self.get(key, None, None, &mut retry, watch).await? {
                 Ok(said) => return Ok(self.observation(&said, &inspection.rule)),
-                Err(trouble) => {
-                    let trouble = self.explained(trouble, key, &mut attempts, watch).await?;
-                    self.bear(trouble, &mut attempts, key)?;
+                Err(error) => {
+                    let error = self.explained(error, key, &mut retry, watch).await?;
+                    self.retry_or_fail(error, &mut retry, key)?;
                 }
             }
         }
@@ -36,20 +36,20 @@ impl Shared {
     /// bucket from a missing key, nor why something is forbidden. The first byte is asked for to know.
     async fn explained(
         &self,
-        trouble: Trouble,
+        error: ObjectError,
         key: &str,
-        attempts: &mut Attempts,
+        retry: &mut RetryState,
         watch: &Watch,
-    ) -> Result<Trouble, ContentError> {
-        if !matches!(trouble, Trouble::Missing | Trouble::Final(_)) {
-            return Ok(trouble);
+    ) -> Result<ObjectError, ContentError> {
+        if !matches!(error, ObjectError::Missing | ObjectError::Final(_)) {
+            return Ok(error);
         }
         let first = Some(GetRange::Bounded(0..1));
-        let answer = self.get(key, first, None, attempts, watch).await?;
+        let answer = self.get(key, first, None, retry, watch).await?;
         Ok(answer
             .err()
-            .filter(|reason| matches!(reason, Trouble::Missing | Trouble::Final(_)))
-            .unwrap_or(trouble))
+            .filter(|reason| matches!(reason, ObjectError::Missing | ObjectError::Final(_)))
+            .unwrap_or(error))
     }
 
     fn observation(&self, said: &GetResult, rule: &DigestRule) -> Observation {

@@ -1,0 +1,235 @@
+//! Requests to a storage: when they may be sent, and what becomes of those that fail.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use object_store::{GetOptions, GetRange, GetResult};
+use stocktake_content::HashPool;
+use stocktake_domain::ContentError;
+use stocktake_domain::ports::Watch;
+use stocktake_net::rate_limit::RateLimiter;
+use tokio::sync::Semaphore;
+
+use crate::error::ObjectError;
+use crate::remote::Remote;
+use crate::retry::RetryState;
+use crate::settings::{Mode, ObjectSettings, SettingsError};
+use crate::signed_http::Target;
+use crate::throttle::{Patience, Throttle};
+use crate::{key, service};
+
+/// How often a request that waits for the network checks whether it was cancelled.
+const CANCELLATION_POLL: Duration = Duration::from_millis(50);
+
+/// Access to the objects of one storage, shared by all requests.
+pub(crate) struct Access {
+    pub(crate) remote: Remote,
+    pub(crate) prefix: String,
+    pub(crate) pool: Arc<HashPool>,
+    pub(crate) limiter: Option<RateLimiter>,
+    pub(crate) mode: Mode,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) throttle: Throttle,
+    pub(crate) patience: Patience,
+}
+
+/// Waits for the future, unless the reading is cancelled.
+pub(crate) async fn unless_cancelled<T>(
+    watch: &Watch,
+    future: impl Future<Output = T>,
+) -> Result<T, ContentError> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        if watch.is_cancelled() {
+            return Err(ContentError::Cancelled);
+        }
+        if let Ok(done) = tokio::time::timeout(CANCELLATION_POLL, &mut future).await {
+            return Ok(done);
+        }
+    }
+}
+
+impl Access {
+    /// Access to a storage of these settings, hashed by `pool`. No request is sent yet.
+    pub(crate) fn new(
+        settings: ObjectSettings,
+        pool: Arc<HashPool>,
+        patience: Patience,
+    ) -> Result<Self, SettingsError> {
+        let ObjectSettings { service, prefix, mode, requests, bytes_per_second } = settings;
+        Ok(Self {
+            remote: service::open(&service)?,
+            prefix: key::whole_prefix(&prefix),
+            pool,
+            limiter: bytes_per_second.map(RateLimiter::new),
+            mode,
+            permits: Arc::new(Semaphore::new(requests.get().min(Semaphore::MAX_PERMITS))),
+            throttle: Throttle::default(),
+            patience,
+        })
+    }
+
+    /// Waits for the end of the storage's pause, then asks for an object, or for what is said of it if there
+    /// is no range.
+    pub(crate) async fn get(
+        &self,
+        key: &str,
+        range: Option<GetRange>,
+        if_match: Option<String>,
+        retry: &mut RetryState,
+        watch: &Watch,
+    ) -> Result<Result<GetResult, ObjectError>, ContentError> {
+        let location = self.remote.location(key)?;
+        let mut options = GetOptions { head: range.is_none(), range, if_match, ..GetOptions::default() };
+        options.extensions.insert(Target::Object(key.to_owned()));
+        self.pause(retry, watch).await?;
+        let answer = unless_cancelled(watch, self.remote.library.get_opts(&location, options)).await?;
+        Ok(self.record_success(answer.map_err(|error| self.remote.place.error_of(&error, key)), retry))
+    }
+
+    /// Waits until the storage may be asked again, by all and by this work.
+    pub(crate) async fn pause(&self, retry: &mut RetryState, watch: &Watch) -> Result<(), ContentError> {
+        loop {
+            let now = Instant::now();
+            let turn = self.throttle.turn(now).max(retry.turn(now));
+            if turn <= now {
+                retry.sent = now;
+                return Ok(());
+            }
+            // The storage may have been busy meanwhile, for another.
+            sleep_until(turn, watch).await?;
+        }
+    }
+
+    /// Records that the storage has answered, if it has; a refusal is an answer too.
+    pub(crate) fn record_success<T>(
+        &self,
+        answer: Result<T, ObjectError>,
+        retry: &RetryState,
+    ) -> Result<T, ObjectError> {
+        if !matches!(answer, Err(ObjectError::Busy { .. } | ObjectError::Broken(_))) {
+            self.throttle.success(retry.sent);
+        }
+        answer
+    }
+
+    /// Returns if the request is to be sent again, which an error that may pass allows for a while; else fails with what is
+    /// to be reported of the object.
+    ///
+    /// How long a service is busy is counted for each piece of work alone: it answers, so others may get
+    /// through, and those that come later are not to fail for it. Broken connections are counted for all.
+    pub(crate) fn retry_or_fail(
+        &self,
+        error: ObjectError,
+        retry: &mut RetryState,
+        key: &str,
+    ) -> Result<(), ContentError> {
+        let (place, now) = (&self.remote.place, Instant::now());
+        let (reason, since, patience) = match error {
+            ObjectError::Missing => return Err(ContentError::MissingFile { at: place.at(key) }),
+            ObjectError::Changed => return Err(changed(&place.at(key))),
+            ObjectError::Final(reason) => return Err(ContentError::Unreadable(reason)),
+            ObjectError::NothingThere => (
+                "the object is shorter than it was".to_owned(),
+                retry.mismatched_answer(now),
+                self.patience.broken,
+            ),
+            ObjectError::Mismatch(reason) => (reason, retry.mismatched_answer(now), self.patience.broken),
+            ObjectError::Busy { reason, retry_after } => {
+                self.throttle.busy(retry.sent, now, retry_after);
+                (reason, retry.busy(now), self.patience.busy)
+            }
+            ObjectError::Broken(reason) => {
+                let down_since = self.throttle.broken(retry.sent, now);
+                (reason, retry.broken(now).min(down_since), self.patience.broken)
+            }
+        };
+        let waited = now.saturating_duration_since(since);
+        if waited < patience {
+            tracing::debug!(reason, "{} is asked again", place.at(key));
+            return Ok(());
+        }
+        let waited = stocktake_domain::format_duration(Duration::from_secs(waited.as_secs()));
+        Err(ContentError::Unreadable(format!("{reason}, for {waited} now: {}", place.at(key))))
+    }
+}
+
+/// The error of an object that keeps changing.
+pub(crate) fn changed(at: &str) -> ContentError {
+    ContentError::Unreadable(format!("changed while being read: {at}"))
+}
+
+/// Sleeps, unless the reading is cancelled.
+async fn sleep_until(until: Instant, watch: &Watch) -> Result<(), ContentError> {
+    if until <= Instant::now() {
+        return Ok(());
+    }
+    unless_cancelled(watch, tokio::time::sleep_until(until.into())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use stocktake_content::Secrets;
+
+    use super::*;
+    use crate::settings::{GcsCredentials, GcsSettings, Network, Service};
+
+    fn access() -> Arc<Access> {
+        let two = NonZeroUsize::new(2).unwrap();
+        let service = Service::Gcs(GcsSettings {
+            bucket: "b".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            credentials: GcsCredentials::Anonymous,
+            network: Network { certificates: None, plain_http: true },
+        });
+        let prefix = String::new();
+        let settings =
+            ObjectSettings { service, prefix, mode: Mode::Content, requests: two, bytes_per_second: None };
+        Arc::new(Access::new(settings, HashPool::new(two, Secrets::default()), Patience::default()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_waits_already_waits_for_a_new_pause_too() {
+        let (access, watch, begin) = (access(), Watch::default(), Instant::now());
+        access.throttle.busy(begin, begin, None);
+        let mut retry = RetryState::new();
+        // The first is polled first, and so waits when the second pause begins.
+        let (waited, ()) = tokio::join!(access.pause(&mut retry, &watch), async {
+            access.throttle.busy(begin, begin, Some(Duration::from_millis(500)));
+        });
+        assert_eq!(waited, Ok(()));
+        assert!(retry.sent >= begin + Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_first_broken_connection_is_borne_however_long_the_service_was_busy_for_others() {
+        let access = access();
+        let long_ago = Instant::now().checked_sub(Patience::default().broken * 2).unwrap();
+        access.throttle.busy(long_ago, long_ago, None);
+        let broken = || ObjectError::Broken("reset".to_owned());
+        assert_eq!(access.retry_or_fail(broken(), &mut RetryState::new(), "k"), Ok(()));
+        // Connections that break are those of all.
+        let access = self::access();
+        access.throttle.broken(long_ago, long_ago);
+        let told = Err(ContentError::Unreadable("reset, for 2m now: gs://b/k".to_owned()));
+        assert_eq!(access.retry_or_fail(broken(), &mut RetryState::new(), "k"), told);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_makes_only_its_own_reading_wait() {
+        let access = access();
+        for error in [ObjectError::NothingThere, ObjectError::Mismatch("short".to_owned())] {
+            let (mut mismatched, other) = (RetryState::new(), RetryState::new());
+            let begin = Instant::now();
+            assert_eq!(access.retry_or_fail(error.clone(), &mut mismatched, "k"), Ok(()));
+            assert!(mismatched.turn(begin) >= begin + Duration::from_millis(100));
+            let first = mismatched.turn(begin) - begin;
+            assert_eq!(access.retry_or_fail(error, &mut mismatched, "k"), Ok(()));
+            assert!(mismatched.turn(begin) > begin + first);
+            assert_eq!((access.throttle.turn(begin), other.turn(begin)), (begin, begin));
+        }
+    }
+}
