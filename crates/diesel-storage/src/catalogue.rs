@@ -15,9 +15,8 @@ use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
 
 use crate::error::Fault;
 use crate::key;
-use crate::queries::{Dialect, Filter, NEXT_ATTEMPT, RECORD, STARTED, Span, by_key, push_differing};
-use crate::rows::{RecordRow, SUCCEEDED, digest_bytes, model_code, storable_size};
-use crate::schema::records;
+use crate::queries::{Filter, NEXT_ATTEMPT, STARTED, Span, by_key, push_mismatched};
+use crate::rows::{RECORD, RecordRow, RecordSql, SUCCEEDED, digest_bytes, model_code, storable_size};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 use crate::store::Adapter;
@@ -108,8 +107,9 @@ pub(crate) async fn get<S: Session>(
     model: i16,
     key: Vec<u8>,
 ) -> Result<Option<Record>, Fault> {
-    let sql = Sql::<(records::SqlType, Bool)>::new(format!(
-        "SELECT {RECORD}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?"
+    let sql = Sql::<(RecordSql, Bool)>::new(format!(
+        "SELECT {}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?",
+        *RECORD
     ));
     let found: Option<(RecordRow, bool)> = session.first(sql.bind(model).bind(key)).await?;
     found.map(|(row, started)| row.into_record(started)).transpose()
@@ -121,8 +121,8 @@ async fn mismatched<S: Session>(
     span: Span,
     limit: u32,
 ) -> Result<Vec<Record>, Fault> {
-    let sql = Sql::<records::SqlType>::new(format!("SELECT {RECORD}"));
-    let sql = push_differing(sql, S::DIALECT, model, &span).push(by_key(false));
+    let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
+    let sql = push_mismatched::<S, _>(sql, model, &span).push(by_key(false));
     let rows: Vec<RecordRow> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
     // One that succeeded is not due, and so no lease holds it.
     rows.into_iter().map(|row| row.into_record(false)).collect()
@@ -130,7 +130,7 @@ async fn mismatched<S: Session>(
 
 async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, Fault> {
     let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
-    let sql = filter.select_from(sql, S::DIALECT, &Span::all());
+    let sql = filter.select_from::<S, _>(sql, &Span::all());
     let sql = sql.push(" LIMIT ? + 0) AS matching").bind(i64::try_from(at_most).unwrap_or(i64::MAX));
     let counted: i64 = session.one(sql).await?;
     crate::rows::unsigned(counted, "count")
@@ -176,13 +176,7 @@ async fn accept<S: Session>(
 }
 
 async fn check<S: Session>(session: &mut S, known: Vec<String>) -> Result<(), Fault> {
-    let table = match S::DIALECT {
-        Dialect::Postgres => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL",
-        Dialect::Sqlite => {
-            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '__diesel_schema_migrations')"
-        }
-    };
-    if !session.one::<bool, _>(Sql::<Bool>::new(table)).await? {
+    if !session.is_migrated().await? {
         return Err(Fault::Schema("it was never migrated".to_owned()));
     }
     let sql = Sql::<Text>::new("SELECT version FROM __diesel_schema_migrations ORDER BY version");

@@ -1,11 +1,13 @@
 //! The port `Jobs`, over any driver.
 
 use async_trait::async_trait;
-use diesel::sql_types::Binary;
+use diesel::sql_types::{BigInt, Binary};
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use stocktake_domain::ports::{Jobs, StoreError};
 use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, Timestamp};
 
+use crate::columns::all_of;
+use crate::dialect::Lock;
 use crate::error::Fault;
 use crate::key;
 use crate::queries::{Filter, Span, by_key};
@@ -22,7 +24,7 @@ impl<D: Driver> Jobs for Adapter<D> {
         let row = NewJobRow::new(job, now)?;
         self.run_waking(move |session| {
             Box::pin(async move {
-                let query = diesel::insert_into(jobs::table).values(row).returning(jobs::all_columns);
+                let query = diesel::insert_into(jobs::table).values(row).returning(all_of::<JobRow>());
                 let made: JobRow = session.one(query).await?;
                 Ok((made.into_job()?, true))
             })
@@ -33,6 +35,7 @@ impl<D: Driver> Jobs for Adapter<D> {
     async fn list(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError> {
         let before = before.map_or(i64::MAX, |id| id.0);
         let query = jobs::table.filter(jobs::id.lt(before)).order(jobs::id.desc()).limit(i64::from(limit));
+        let query = query.select(all_of::<JobRow>());
         self.driver
             .run(Work::Read, move |session| Box::pin(async move { all(session.load(query).await?) }))
             .await
@@ -40,6 +43,7 @@ impl<D: Driver> Jobs for Adapter<D> {
 
     async fn open(&self) -> Result<Vec<Job>, StoreError> {
         let query = jobs::table.filter(jobs::state.eq_any(open_states())).order(jobs::id);
+        let query = query.select(all_of::<JobRow>());
         self.driver
             .run(Work::Read, move |session| Box::pin(async move { all(session.load(query).await?) }))
             .await
@@ -78,7 +82,7 @@ fn all(rows: Vec<JobRow>) -> Result<Vec<Job>, Fault> {
 }
 
 async fn get<S: Session>(session: &mut S, id: i64) -> Result<Option<Job>, Fault> {
-    let row: Option<JobRow> = session.first(jobs::table.find(id)).await?;
+    let row: Option<JobRow> = session.first(jobs::table.find(id).select(all_of::<JobRow>())).await?;
     row.map(JobRow::into_job).transpose()
 }
 
@@ -92,18 +96,15 @@ struct Batch {
 
 /// Marks the next batch of the oldest open job; also says whether anything was marked.
 async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(Option<Job>, bool), Fault> {
-    let sql = Sql::<jobs::SqlType>::new(
-        "SELECT j.id, j.model, j.selected_state, j.selected_keys, j.requested_by, j.state, j.marked_to, \
-         j.marked, j.created_at, j.started_at, j.finished_at FROM jobs j WHERE j.state IN (0, 1) \
-         ORDER BY j.id LIMIT 1",
-    );
-    let row: Option<JobRow> = session.first(sql.push(S::DIALECT.for_update_skip_locked())).await?;
-    let Some(row) = row else { return Ok((None, false)) };
-    let (id, model, started_at) = (row.id, row.model, row.started_at.unwrap_or(now));
+    let oldest = Sql::<BigInt>::new("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) ORDER BY j.id LIMIT 1");
+    let oldest = session.first::<i64, _>(oldest.push(S::locking(Lock::UpdateSkipLocked))).await?;
+    let Some(id) = oldest else { return Ok((None, false)) };
+    let row: JobRow = session.one(jobs::table.find(id).select(all_of::<JobRow>())).await?;
+    let (model, started_at) = (row.model, row.started_at.unwrap_or(now));
     let after = row.marked_to.clone();
     let selection = row.into_job()?.request.selection;
     let batch = next_batch(session, model, &selection, after, limit).await?;
-    mark::hold_claims(session, model, None).await?;
+    session.hold_claims(Some(model), None).await?;
     let marked = mark::matching(session, &batch.filter, &batch.span, now).await?;
     let state = if batch.next.is_some() { JobState::Running } else { JobState::Finished };
     let change = (
@@ -135,7 +136,7 @@ async fn next_batch<S: Session>(
         let next = batch.last().filter(|_| !rest.is_empty()).cloned();
         return Ok(Batch { filter: filter.with_keys(batch), span, next });
     }
-    let sql = filter.select_from(Sql::<Binary>::new("SELECT r.key"), S::DIALECT, &span);
+    let sql = filter.select_from::<S, _>(Sql::<Binary>::new("SELECT r.key"), &span);
     let sql = sql.push(by_key(false)).push(" LIMIT 2 OFFSET ? + 0").bind(i64::from(limit) - 1);
     let bounds: Vec<Vec<u8>> = session.load(sql).await?;
     let next = match bounds.as_slice() {

@@ -5,6 +5,8 @@
 //! with its pool, its locks, its way to write many rows at once and its signal that there is work.
 
 mod catalogue;
+mod columns;
+mod dialect;
 mod error;
 mod jobs;
 mod key;

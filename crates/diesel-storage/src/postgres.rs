@@ -1,6 +1,7 @@
 //! The driver for PostgreSQL: a pool of connections, and some outside it for what takes long.
 
 mod connect;
+mod dialect;
 mod migrations;
 mod paths;
 mod session;

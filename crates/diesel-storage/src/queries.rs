@@ -1,9 +1,9 @@
-//! The SQL that several statements share, and where the two databases' SQL differs.
+//! The SQL that several statements share.
 //!
 //! Statements about `records` are written out, because their plans must not depend on what a planner guesses
-//! of a table that was empty a moment ago: PostgreSQL keeps a plan once made, and SQLite has no figures
-//! unless it is told to gather them. So each is put such that one index alone can serve it (see the
-//! migrations), joins are put such that they go one way only, and SQLite is told the index besides.
+//! of a table that was empty a moment ago: PostgreSQL keeps a plan once made, and SQLite has no statistics
+//! unless it is asked to gather them. So each is written such that one index alone can serve it (see the
+//! migrations), joins are written such that they go one way only, and for SQLite the index is named as well.
 //!
 //! `LIMIT ? + 0` is there for SQLite: it would look into a mere `?` and prepare the statement anew for each
 //! value.
@@ -11,15 +11,10 @@
 use diesel::sql_types::{Binary, Text};
 use stocktake_domain::{Selection, State};
 
+use crate::dialect::{Dialect, Index};
 use crate::key;
-use crate::rows::stored_state_code;
-use crate::sql::{Sql, Value};
-
-/// The columns of [`crate::rows::RecordRow`], of a record `r`.
-pub(crate) const RECORD: &str = "r.model, r.key, r.storage, r.path, r.created_at, r.file_size, r.expected, \
-    r.rule, r.mutable, r.accepted, r.owner, r.source_checksum, r.content_changed_at, r.from_source, r.state, r.due_at, \
-    r.attempt, r.baseline, r.baseline_at, r.failed_at, r.retry_count, r.retry_at, r.failure_kind, r.failure, \
-    r.calculated, r.matches_source";
+use crate::rows::{FAILED, PENDING, stored_state_code};
+use crate::sql::Sql;
 
 macro_rules! started {
     () => {
@@ -42,154 +37,6 @@ pub(crate) const NEXT_ATTEMPT: &str = concat!("r.attempt + 1 + CASE WHEN ", star
 pub(crate) const DUE_NOW: &str = "COALESCE((SELECT MAX(l.claimed_at) + 1 FROM leases l \
     WHERE l.model = r.model AND l.storage = r.storage AND l.first_key <= r.key AND l.last_key >= r.key \
     AND l.claimed_at >= ?), ?)";
-
-/// A database, as far as its SQL is its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// PostgreSQL.
-    Postgres,
-    /// SQLite.
-    Sqlite,
-}
-
-impl Dialect {
-    /// Names the index on (model, state, key) to a database that would choose another.
-    pub(crate) const fn by_state(self) -> &'static str {
-        match self {
-            Self::Postgres => "",
-            Self::Sqlite => " INDEXED BY records_by_state",
-        }
-    }
-
-    /// Names the index on what is due.
-    pub(crate) const fn in_queue(self) -> &'static str {
-        match self {
-            Self::Postgres => "",
-            Self::Sqlite => " INDEXED BY records_in_queue",
-        }
-    }
-
-    /// Names the index on what is to be tried again.
-    pub(crate) const fn to_retry(self) -> &'static str {
-        match self {
-            Self::Postgres => "",
-            Self::Sqlite => " INDEXED BY records_to_retry",
-        }
-    }
-
-    /// Names the index on what differs from the source's own checksums.
-    const fn mismatched(self) -> &'static str {
-        match self {
-            Self::Postgres => "",
-            Self::Sqlite => " INDEXED BY records_mismatched",
-        }
-    }
-
-    /// Locks the rows read, where transactions run side by side.
-    pub(crate) const fn for_update(self) -> &'static str {
-        match self {
-            Self::Postgres => " FOR UPDATE",
-            Self::Sqlite => "",
-        }
-    }
-
-    /// Locks the rows read against those who lock them for update.
-    pub(crate) const fn for_share(self) -> &'static str {
-        match self {
-            Self::Postgres => " FOR SHARE",
-            Self::Sqlite => "",
-        }
-    }
-
-    /// Locks the rows read against those who lock them for update, and not against their change.
-    pub(crate) const fn for_key_share(self) -> &'static str {
-        match self {
-            Self::Postgres => " FOR KEY SHARE",
-            Self::Sqlite => "",
-        }
-    }
-
-    /// Locks the rows read and passes over those that somebody else locked.
-    pub(crate) const fn for_update_skip_locked(self) -> &'static str {
-        match self {
-            Self::Postgres => " FOR UPDATE SKIP LOCKED",
-            Self::Sqlite => "",
-        }
-    }
-
-    /// Makes the temporary table of an import.
-    pub(crate) const fn create_staged(self) -> &'static str {
-        match self {
-            Self::Postgres => {
-                "CREATE TEMPORARY TABLE staged (key bytea PRIMARY KEY, storage text COLLATE \"C\" NOT NULL, \
-                 path text COLLATE \"C\" NOT NULL, created_at bigint, file_size bigint, expected bytea, \
-                 rule text, mutable boolean NOT NULL, disabled boolean NOT NULL, owner text, \
-                 source_checksum bytea, content_changed_at bigint)"
-            }
-            Self::Sqlite => {
-                "CREATE TEMPORARY TABLE staged (key BLOB NOT NULL PRIMARY KEY, storage TEXT NOT NULL, \
-                 path TEXT NOT NULL, created_at INTEGER, file_size INTEGER, expected BLOB, \
-                 rule TEXT, mutable INTEGER NOT NULL, disabled INTEGER NOT NULL, owner TEXT, \
-                 source_checksum BLOB, content_changed_at INTEGER) STRICT, WITHOUT ROWID"
-            }
-        }
-    }
-
-    /// The records `r` that the leases `l` hold: lease by lease, each by its range. (OFFSET 0 keeps PostgreSQL
-    /// from joining in another order, CROSS JOIN keeps SQLite. The sign before `l.model` takes its affinity
-    /// away, with which SQLite would not look it up in an index on an expression.)
-    pub(crate) const fn held(self) -> &'static str {
-        match self {
-            Self::Postgres => {
-                " FROM leases l CROSS JOIN LATERAL (SELECT * FROM records c WHERE c.model + 0 = l.model \
-                 AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
-                 AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS r"
-            }
-            Self::Sqlite => {
-                " FROM leases l CROSS JOIN records AS r INDEXED BY records_in_queue ON r.model + 0 = +l.model \
-                 AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
-                 AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at"
-            }
-        }
-    }
-
-    /// The records `r` of a model with certain keys, each looked up by its key. Two values: the list of keys,
-    /// and the model.
-    const fn wanted(self) -> &'static str {
-        match self {
-            Self::Postgres => {
-                " FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
-                 (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key OFFSET 0) AS r WHERE TRUE"
-            }
-            Self::Sqlite => {
-                " FROM json_each(?) AS wanted CROSS JOIN records AS r \
-                 ON r.model = ? AND r.key = unhex(wanted.value) WHERE TRUE"
-            }
-        }
-    }
-
-    /// What comes before and after a query for keys, to make it the condition that the record `r` is of a model and
-    /// has one of these keys. One value: the model. (Of a model that was filled a moment ago PostgreSQL believes that
-    /// there is hardly a record, and would look at all of them rather than for each key; of one that it learns only
-    /// while it is at it, it believes no such thing.)
-    pub(crate) const fn one_of(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Postgres => (" r.model = (SELECT CAST(? AS smallint)) AND r.key = ANY (ARRAY (", "))"),
-            Self::Sqlite => (" r.model = ? AND r.key IN (", ")"),
-        }
-    }
-
-    fn key_list(self, keys: &[Vec<u8>]) -> Value {
-        match self {
-            Self::Postgres => Value::Binaries(keys.to_vec()),
-            Self::Sqlite => {
-                let quoted: Vec<String> =
-                    keys.iter().map(|key| format!("\"{}\"", hex::encode(key))).collect();
-                Value::Text(format!("[{}]", quoted.join(",")))
-            }
-        }
-    }
-}
 
 /// A range of key bytes: from `from` on, up to and without `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -278,17 +125,14 @@ impl Filter {
     }
 
     /// Adds FROM and WHERE: the matching records `r` with a key in the span.
-    pub(crate) fn select_from<T>(&self, sql: Sql<T>, dialect: Dialect, span: &Span) -> Sql<T> {
+    pub(crate) fn select_from<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
         match self.access(span) {
-            Access::Keys(keys) => {
-                let sql = sql.push(dialect.wanted()).bind(dialect.key_list(&keys)).bind(self.model);
-                self.push_state(sql)
-            }
+            Access::Keys(keys) => self.push_state(D::push_with_keys(sql, self.model, &keys)),
             Access::Leases => {
-                push_keys_in(sql.push(dialect.held()).push(" WHERE l.model = ?").bind(self.model), span)
+                push_keys_in(sql.push(D::HELD).push(" WHERE l.model = ?").bind(self.model), span)
             }
             Access::State(state) => {
-                push_not_started(push_in_state(sql, dialect, self.model, state, span), state)
+                push_not_started(push_in_state::<D, _>(sql, self.model, state, span), state)
             }
             Access::All => {
                 push_keys_in(sql.push(" FROM records AS r WHERE r.model = ?").bind(self.model), span)
@@ -306,28 +150,24 @@ impl Filter {
 }
 
 /// Adds FROM and WHERE: the records `r` of one stored state with a key in the span.
-pub(crate) fn push_in_state<T>(sql: Sql<T>, dialect: Dialect, model: i16, state: i16, span: &Span) -> Sql<T> {
-    let sql =
-        sql.push(" FROM records AS r").push(dialect.by_state()).push(" WHERE r.model * 8 + r.state = ?");
+pub(crate) fn push_in_state<D: Dialect, T>(sql: Sql<T>, model: i16, state: i16, span: &Span) -> Sql<T> {
+    let sql = sql
+        .push(" FROM records AS r")
+        .push(D::indexed_by(Index::ByState))
+        .push(" WHERE r.model * 8 + r.state = ?");
     push_keys_in(sql.bind(i32::from(model) * 8 + i32::from(state)), span)
 }
 
 /// Adds FROM and WHERE: the due records `r` of one queue with a key in the span.
-pub(crate) fn push_in_queue<T>(
-    sql: Sql<T>,
-    dialect: Dialect,
-    model: i16,
-    storage: &str,
-    span: &Span,
-) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(dialect.in_queue());
+pub(crate) fn push_in_queue<D: Dialect, T>(sql: Sql<T>, model: i16, storage: &str, span: &Span) -> Sql<T> {
+    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::InQueue));
     let sql = sql.push(" WHERE r.due_at IS NOT NULL AND r.model + 0 = ? AND r.storage = ?");
     push_keys_in(sql.bind(i32::from(model)).bind(storage.to_owned()), span)
 }
 
 /// Adds FROM and WHERE: the records `r` with a key in the span that differ from the source's own checksums.
-pub(crate) fn push_differing<T>(sql: Sql<T>, dialect: Dialect, model: i16, span: &Span) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(dialect.mismatched());
+pub(crate) fn push_mismatched<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
+    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Mismatched));
     let sql =
         sql.push(" WHERE r.state = 2 AND NOT r.matches_source AND r.model + 0 = ?").bind(i32::from(model));
     push_keys_in(sql, span)
@@ -345,11 +185,7 @@ pub(crate) const fn by_key(descending: bool) -> &'static str {
 
 /// Adds that no lease holds the record, where its stored state lets one.
 fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
-    if matches!(state, crate::rows::PENDING | crate::rows::FAILED) {
-        sql.push(" AND NOT ").push(STARTED)
-    } else {
-        sql
-    }
+    if matches!(state, PENDING | FAILED) { sql.push(" AND NOT ").push(STARTED) } else { sql }
 }
 
 /// The paths and keys of the records in one storage, of one model or of all, in the byte order of the paths.

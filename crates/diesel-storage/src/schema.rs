@@ -1,45 +1,6 @@
-//! The tables, in SQL types that both databases have. Times are milliseconds since 1970, keys are the bytes
-//! of [`crate::key`], the small numbers stand for what [`crate::rows`] says.
-
-diesel::table! {
-    records (model, key) {
-        model -> SmallInt,
-        key -> Binary,
-        storage -> Text,
-        path -> Text,
-        created_at -> Nullable<BigInt>,
-        file_size -> Nullable<BigInt>,
-        expected -> Nullable<Binary>,
-        rule -> Nullable<Text>,
-        mutable -> Bool,
-        accepted -> Bool,
-        owner -> Nullable<Text>,
-        source_checksum -> Nullable<Binary>,
-        content_changed_at -> Nullable<BigInt>,
-        from_source -> Bool,
-        state -> SmallInt,
-        due_at -> Nullable<BigInt>,
-        attempt -> BigInt,
-        baseline -> Nullable<Binary>,
-        baseline_at -> Nullable<BigInt>,
-        failed_at -> Nullable<BigInt>,
-        retry_count -> Integer,
-        retry_at -> Nullable<BigInt>,
-        failure_kind -> Nullable<SmallInt>,
-        failure -> Nullable<Text>,
-        calculated -> Nullable<Binary>,
-        matches_source -> Nullable<Bool>,
-    }
-}
-
-diesel::table! {
-    queues (model, storage) {
-        model -> SmallInt,
-        storage -> Text,
-        claimed_to -> Nullable<Binary>,
-        served -> BigInt,
-    }
-}
+//! The tables that Diesel's own statements are about, in SQL types that both databases have. `records` is in
+//! [`crate::rows`], because all statements about it are written out. Times are milliseconds since 1970, keys are
+//! the bytes of [`crate::key`], the small numbers stand for what [`crate::rows`] says.
 
 diesel::table! {
     leases (id) {
@@ -87,24 +48,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    // The entries of an import under way, known only to its own connection.
-    staged (key) {
-        key -> Binary,
-        storage -> Text,
-        path -> Text,
-        created_at -> Nullable<BigInt>,
-        file_size -> Nullable<BigInt>,
-        expected -> Nullable<Binary>,
-        rule -> Nullable<Text>,
-        mutable -> Bool,
-        disabled -> Bool,
-        owner -> Nullable<Text>,
-        source_checksum -> Nullable<Binary>,
-        content_changed_at -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
     sync_states (model) {
         model -> SmallInt,
         read_to -> Nullable<Binary>,
@@ -119,5 +62,3 @@ diesel::table! {
         problem -> Nullable<Text>,
     }
 }
-
-diesel::allow_tables_to_appear_in_same_query!(records, queues, leases);

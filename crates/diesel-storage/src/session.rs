@@ -10,8 +10,9 @@ use diesel_async::AsyncPgConnection;
 use futures_util::future::BoxFuture;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 
+use crate::dialect::Dialect;
 use crate::error::Fault;
-use crate::queries::Dialect;
+use crate::queries::Span;
 use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
 
 /// A query whose rows are `R`, on both databases.
@@ -56,22 +57,35 @@ pub(crate) trait Step<T>: Future<Output = Result<T, Fault>> + Send {}
 impl<T, F> Step<T> for F where F: Future<Output = Result<T, Fault>> + Send {}
 
 /// A connection, and the transaction on it if the [`Work`] asked for one.
-pub(crate) trait Session: Send + 'static {
-    /// How this database's SQL differs.
-    const DIALECT: Dialect;
-
+pub(crate) trait Session: Dialect + Send + 'static {
     /// All rows of a query.
     fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Vec<R>>;
 
     /// Runs a statement; returns how many rows it touched.
     fn execute<Q: Command>(&mut self, statement: Q) -> impl Step<u64>;
 
-    /// Runs statements without values.
-    fn batch(&mut self, statements: &'static str) -> impl Step<()>;
+    /// Whether the database was ever migrated.
+    fn is_migrated(&mut self) -> impl Step<bool>;
 
     /// Keeps all else that makes records of this model due, or imports them, out of the way of each other
     /// until the transaction ends, where transactions run side by side.
     fn lock_imports(&mut self, model: i16) -> impl Step<()>;
+
+    /// Keeps claims waiting until the transaction ends, so that none takes a record that is about to become due for
+    /// one that it holds: claims of this model and storage, or of all.
+    fn hold_claims(&mut self, model: Option<i16>, storage: Option<String>) -> impl Step<()>;
+
+    /// Locks the records with these keys, which are sorted, and reads them again, each with whether a lease holds it;
+    /// `None` where nobody can have changed them since the transaction began.
+    fn lock_records(&mut self, model: i16, keys: Vec<Vec<u8>>) -> impl Step<Option<Vec<(RecordRow, bool)>>>;
+
+    /// Locks the records of a span before any of them is deleted or changed: in the order of their keys, as
+    /// everybody does, which deleting some and changing others in turns would not be.
+    fn lock_span(&mut self, model: i16, span: Span) -> impl Step<()>;
+
+    /// Makes what became due now, `now`, due after the claim of any lease on it that is not among the `known`, where
+    /// somebody can have claimed since the transaction began.
+    fn keep_clear_of_new_leases(&mut self, model: i16, known: Vec<i64>, now: i64) -> impl Step<()>;
 
     /// Writes results of a lease where the record is still what the lease holds: due no later than it was claimed,
     /// and the attempt the one before the result's. Returns how many.
@@ -82,6 +96,9 @@ pub(crate) trait Session: Send + 'static {
 
     /// Writes records that are known, whole, in the order given.
     fn write_records(&mut self, records: Vec<RecordRow>) -> impl Step<()>;
+
+    /// Makes the temporary table of an import.
+    fn create_staged(&mut self) -> impl Step<()>;
 
     /// Adds entries, each key once, to those of the import; one whose key is there takes its place.
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()>;

@@ -1,6 +1,7 @@
 //! The driver for SQLite: one connection that writes, some that read, all in blocking threads.
 
 mod connect;
+mod dialect;
 mod migrations;
 mod paths;
 mod session;
@@ -10,7 +11,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use diesel::sqlite::SqliteConnection;
 use futures_util::FutureExt as _;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 use tokio::sync::{Semaphore, watch};
@@ -22,31 +22,32 @@ use crate::session::{Driver, Private, Task, Work};
 
 pub(crate) use connect::file_of;
 pub(crate) use migrations::migrate;
+use session::SqliteSession;
 
 /// A SQLite database.
 pub(crate) struct Sqlite {
     path: PathBuf,
     timeout: Duration,
     /// SQLite lets one write at a time; in this process they wait for each other here, in order.
-    writer: Arc<tokio::sync::Mutex<SqliteConnection>>,
+    writer: Arc<tokio::sync::Mutex<SqliteSession>>,
     /// As many may read at once as there are permits; idle connections lie in `readers`.
     reading: Semaphore,
-    readers: Mutex<Vec<SqliteConnection>>,
+    readers: Mutex<Vec<SqliteSession>>,
     work: watch::Sender<()>,
 }
 
 /// A connection outside the pool.
 pub(crate) struct Own {
     /// `None` only while a task runs, and after one that panicked.
-    connection: Option<SqliteConnection>,
-    writer: Arc<tokio::sync::Mutex<SqliteConnection>>,
+    connection: Option<SqliteSession>,
+    writer: Arc<tokio::sync::Mutex<SqliteSession>>,
 }
 
 impl Sqlite {
     /// Opens the database, and makes an empty one if there is none.
     pub(crate) async fn open(path: PathBuf, settings: &StoreSettings) -> Result<Self, StoreError> {
         let timeout = settings.timeout;
-        let writer = connect::open(path.clone(), timeout).await?;
+        let writer = SqliteSession::new(connect::open(path.clone(), timeout).await?);
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);
         Ok(Self {
             path,
@@ -58,13 +59,13 @@ impl Sqlite {
         })
     }
 
-    async fn read<R: Send + 'static>(&self, task: impl Task<SqliteConnection, R>) -> Result<R, StoreError> {
+    async fn read<R: Send + 'static>(&self, task: impl Task<SqliteSession, R>) -> Result<R, StoreError> {
         let permit = timeout(self.timeout, self.reading.acquire()).await;
         let _permit = permit.map_err(unavailable)?.map_err(unavailable)?;
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => connect::open(self.path.clone(), self.timeout).await?,
+            None => SqliteSession::new(connect::open(self.path.clone(), self.timeout).await?),
         };
         let (connection, outcome) = blocking(move || {
             let mut connection = connection;
@@ -76,29 +77,29 @@ impl Sqlite {
         outcome.map_err(session::explain)
     }
 
-    async fn write<R: Send + 'static>(&self, task: impl Task<SqliteConnection, R>) -> Result<R, StoreError> {
+    async fn write<R: Send + 'static>(&self, task: impl Task<SqliteSession, R>) -> Result<R, StoreError> {
         let writer =
             timeout(self.timeout, Arc::clone(&self.writer).lock_owned()).await.map_err(unavailable)?;
         let outcome = blocking(move || {
             let mut writer = writer;
-            writer.immediate_transaction(|connection| now(task(connection)))
+            now(writer.transaction(task))
         });
         outcome.await?.map_err(session::explain)
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteSession>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Driver for Sqlite {
-    type Session = SqliteConnection;
+    type Session = SqliteSession;
     type Private = Own;
 
     async fn run<R: Send + 'static>(
         &self,
         work: Work,
-        task: impl Task<SqliteConnection, R>,
+        task: impl Task<SqliteSession, R>,
     ) -> Result<R, StoreError> {
         match work {
             Work::Read | Work::Survey | Work::Scratch => self.read(task).await,
@@ -108,7 +109,7 @@ impl Driver for Sqlite {
 
     async fn private(&self) -> Result<Own, StoreError> {
         let connection = connect::open(self.path.clone(), self.timeout).await?;
-        Ok(Own { connection: Some(connection), writer: Arc::clone(&self.writer) })
+        Ok(Own { connection: Some(SqliteSession::new(connection)), writer: Arc::clone(&self.writer) })
     }
 
     fn wake(&self) {
@@ -130,12 +131,12 @@ impl Driver for Sqlite {
 }
 
 impl Private for Own {
-    type Session = SqliteConnection;
+    type Session = SqliteSession;
 
     async fn run<R: Send + 'static>(
         &mut self,
         work: Work,
-        task: impl Task<SqliteConnection, R>,
+        task: impl Task<SqliteSession, R>,
     ) -> Result<R, StoreError> {
         let connection = self.connection.take();
         let mut connection = connection.ok_or_else(|| unavailable("the connection was lost in a task"))?;
@@ -145,7 +146,7 @@ impl Private for Own {
         };
         let (connection, outcome) = blocking(move || {
             let outcome = match writer {
-                Some(_turn) => connection.immediate_transaction(|connection| now(task(connection))),
+                Some(_turn) => now(connection.transaction(task)),
                 None => now(task(&mut connection)),
             };
             (connection, outcome)

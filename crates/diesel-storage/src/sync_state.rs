@@ -5,10 +5,13 @@ mod apply;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use diesel::QueryDsl as _;
 use diesel::sql_types::SmallInt;
 use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, SyncState, WorkerId};
 
+use crate::columns::all_of;
+use crate::dialect::Lock;
 use crate::error::Fault;
 use crate::rows::{SyncRow, storable};
 use crate::schema::sync_states;
@@ -78,7 +81,7 @@ async fn take<S: Session>(session: &mut S, leader: String, until: i64, now: i64)
     let free = Sql::<SmallInt>::new(
         "SELECT h.id FROM sync_leader h WHERE h.id = 1 AND (h.leader IS NULL OR h.lease_until <= ?)",
     );
-    let free = free.push(S::DIALECT.for_update_skip_locked()).bind(now);
+    let free = free.push(S::locking(Lock::UpdateSkipLocked)).bind(now);
     if session.first::<i16, _>(free).await?.is_none() {
         return Ok(false);
     }
@@ -88,6 +91,6 @@ async fn take<S: Session>(session: &mut S, leader: String, until: i64, now: i64)
 }
 
 async fn states<S: Session>(session: &mut S) -> Result<Vec<ModelSyncState>, Fault> {
-    let rows: Vec<SyncRow> = session.load(sync_states::table).await?;
+    let rows: Vec<SyncRow> = session.load(sync_states::table.select(all_of::<SyncRow>())).await?;
     rows.into_iter().map(SyncRow::into_state).collect()
 }

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use diesel::{ExpressionMethods as _, QueryDsl as _};
+use futures_util::FutureExt as _;
 use stocktake_domain::ports::{NameTaken, StoreError, Tokens};
 use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
 
+use crate::columns::all_of;
 use crate::error::Fault;
 use crate::rows::{NewTokenRow, TokenRow, storable};
 use crate::schema::tokens;
@@ -21,7 +23,7 @@ impl<D: Driver> Tokens for Adapter<D> {
     async fn list(&self) -> Result<Vec<Token>, StoreError> {
         let rows: Vec<TokenRow> = self
             .driver
-            .run(Work::Read, |session| Box::pin(async move { session.load(tokens::table).await }))
+            .run(Work::Read, |session| session.load(tokens::table.select(all_of::<TokenRow>())).boxed())
             .await?;
         let mut list = rows.into_iter().map(TokenRow::into_token).collect::<Result<Vec<_>, Fault>>()?;
         // Sorted here, so that the order does not depend on a database's collation.
@@ -34,7 +36,7 @@ impl<D: Driver> Tokens for Adapter<D> {
         let valid = tokens::table.filter(tokens::name.eq(name)).filter(tokens::revoked_at.is_null());
         let query = diesel::update(valid)
             .set(tokens::revoked_at.eq(Some(now.millis())))
-            .returning(tokens::all_columns);
+            .returning(all_of::<TokenRow>());
         let row: Option<TokenRow> = self
             .driver
             .run(Work::Write, move |session| Box::pin(async move { session.first(query).await }))
@@ -49,7 +51,7 @@ impl<D: Driver> Tokens for Adapter<D> {
 }
 
 async fn find<S: Session>(session: &mut S, digest: TokenDigest) -> Result<Option<Token>, Fault> {
-    let query = tokens::table.filter(tokens::digest.eq(digest.0.to_vec()));
+    let query = tokens::table.filter(tokens::digest.eq(digest.0.to_vec())).select(all_of::<TokenRow>());
     let row: Option<TokenRow> = session.first(query).await?;
     row.map(TokenRow::into_token).transpose()
 }
@@ -63,7 +65,7 @@ async fn create<S: Session>(
     let query = diesel::insert_into(tokens::table)
         .values(row)
         .on_conflict_do_nothing()
-        .returning(tokens::all_columns);
+        .returning(all_of::<TokenRow>());
     let made: Option<TokenRow> = session.first(query).await?;
     match made {
         Some(row) => Ok(Ok(row.into_token()?)),

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::sql_types::Bool;
 use stocktake_domain::ports::Applied;
 use stocktake_domain::{SourceRecord, Status};
 
 use crate::error::Fault;
-use crate::queries::{DUE_NOW, RECORD, STARTED};
-use crate::queue::mark::hold_claims;
-use crate::rows::{DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, StagedRow, digest_of};
-use crate::schema::records;
+use crate::rows::{
+    DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
+};
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -68,7 +66,7 @@ impl Changes {
                 None => {
                     self.applied.added += 1;
                     self.due |= !entry.disabled;
-                    let due_at = self.leases.due_at(&entry.storage, &entry.key, self.now);
+                    let due_at = self.leases.due_at(&entry.source.storage, &entry.key, self.now);
                     new.push(entry.into_new_record(self.model, self.from_source, due_at));
                 }
                 Some((record, started)) => {
@@ -102,24 +100,16 @@ impl Changes {
             session.gather_statistics(self.applied.added).await?;
         }
         if self.due {
-            self.keep_clear_of_new_leases(session).await?;
+            let known = self.leases.0.iter().map(|lease| lease.id).collect();
+            session.keep_clear_of_new_leases(self.model, known, self.now).await?;
         }
         Ok((self.applied, self.due))
     }
 
     /// Whether the record has to be written.
     fn differs(&self, entry: &StagedRow, record: &RecordRow) -> bool {
-        entry.storage != record.storage
-            || entry.path != record.path
-            || entry.created_at != record.created_at
-            || entry.file_size != record.file_size
-            || entry.expected != record.expected
-            || entry.rule != record.rule
-            || entry.mutable != record.mutable
-            || entry.disabled != (record.state == DISABLED)
-            || entry.owner != record.owner
-            || entry.source_checksum != record.source_checksum
-            || entry.content_changed_at != record.content_changed_at
+        entry.source != record.source
+            || entry.disabled != (record.result.state == DISABLED)
             || self.from_source && !record.from_source
     }
 
@@ -129,17 +119,11 @@ impl Changes {
         session: &mut S,
         changed: Vec<(StagedRow, RecordRow, bool)>,
     ) -> Result<Vec<(StagedRow, RecordRow, bool)>, Fault> {
-        if S::DIALECT.for_update().is_empty() || changed.is_empty() {
+        if changed.is_empty() {
             return Ok(changed);
         }
-        let keys: Vec<Vec<u8>> = changed.iter().map(|(entry, _, _)| entry.key.clone()).collect();
-        // One after the other, in the order of their keys, as everybody locks records.
-        let sql = Sql::<(records::SqlType, Bool)>::new(format!(
-            "SELECT {RECORD}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
-             (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key FOR UPDATE) AS r"
-        ));
-        let mut rows: Vec<(RecordRow, bool)> = session.load(sql.bind(keys).bind(self.model)).await?;
-        rows.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        let keys = changed.iter().map(|(entry, _, _)| entry.key.clone()).collect();
+        let Some(rows) = session.lock_records(self.model, keys).await? else { return Ok(changed) };
         if rows.len() != changed.len() {
             return Err(Fault::data("a record vanished while it was changed"));
         }
@@ -150,10 +134,10 @@ impl Changes {
     /// The record as the entry makes it.
     fn change(&mut self, entry: StagedRow, mut record: RecordRow, started: bool) -> Result<RecordRow, Fault> {
         let entry = waiting(entry, &record, started);
-        let was_disabled = record.state == DISABLED;
-        let forgets = entry.expected != record.expected;
+        let was_disabled = record.result.state == DISABLED;
+        let forgets = entry.source.expected != record.source.expected;
         let again = forgets || calls_for_reading(&entry, &record);
-        let due_at = self.leases.due_at(&entry.storage, &entry.key, self.now);
+        let due_at = self.leases.due_at(&entry.source.storage, &entry.key, self.now);
         if entry.disabled != was_disabled || (again && !was_disabled) {
             let status = record.status(started)?;
             let next = if entry.disabled {
@@ -167,92 +151,62 @@ impl Changes {
             self.due |= record.due_at.is_some();
         }
         if forgets {
-            (record.baseline, record.baseline_at) = (None, None);
+            (record.result.baseline, record.result.baseline_at) = (None, None);
         }
-        if entry.source_checksum != record.source_checksum {
-            let both = entry.source_checksum.as_deref().zip(record.baseline.as_deref());
-            let both = both.filter(|_| record.state == SUCCEEDED);
-            record.matches_source = match both {
+        if entry.source.source_checksum != record.source.source_checksum {
+            let both = entry.source.source_checksum.as_deref().zip(record.result.baseline.as_deref());
+            let both = both.filter(|_| record.result.state == SUCCEEDED);
+            record.result.matches_source = match both {
                 Some((theirs, ours)) => digest_of(ours)?.compare(&digest_of(theirs)?),
                 None => None,
             };
         }
-        record.accepted &= !forgets && entry.rule == record.rule;
+        record.accepted &= !forgets && entry.source.rule == record.source.rule;
         record.from_source |= self.from_source;
-        Ok(RecordRow {
-            storage: entry.storage,
-            path: entry.path,
-            created_at: entry.created_at,
-            file_size: entry.file_size,
-            expected: entry.expected,
-            rule: entry.rule,
-            mutable: entry.mutable,
-            owner: entry.owner,
-            source_checksum: entry.source_checksum,
-            content_changed_at: entry.content_changed_at,
-            ..record
-        })
+        Ok(RecordRow { source: entry.source, ..record })
     }
 
     /// Sees to it that the storages of these records have a queue.
     async fn make_queues<S: Session>(&mut self, session: &mut S, records: &[RecordRow]) -> Result<(), Fault> {
         for record in records {
-            if self.queues.contains(&record.storage) {
+            if self.queues.contains(&record.source.storage) {
                 continue;
             }
             let sql =
                 Sql::<()>::new("INSERT INTO queues (model, storage) VALUES (?, ?) ON CONFLICT DO NOTHING");
-            session.execute(sql.bind(self.model).bind(record.storage.clone())).await?;
-            self.queues.insert(record.storage.clone());
+            session.execute(sql.bind(self.model).bind(record.source.storage.clone())).await?;
+            self.queues.insert(record.source.storage.clone());
         }
-        Ok(())
-    }
-
-    /// Leases claimed since the beginning do not know the records: they became due after the claim.
-    async fn keep_clear_of_new_leases<S: Session>(&self, session: &mut S) -> Result<(), Fault> {
-        if S::DIALECT.for_share().is_empty() {
-            return Ok(());
-        }
-        hold_claims(session, self.model, None).await?;
-        let sql = Sql::<()>::new(format!(
-            "UPDATE records AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
-             AND r.model + 0 = n.model AND r.storage = n.storage AND r.due_at = ? \
-             AND r.key >= n.first_key AND r.key <= n.last_key"
-        ));
-        let known: Vec<i64> = self.leases.0.iter().map(|lease| lease.id).collect();
-        session
-            .execute(sql.bind(self.now).bind(self.now).bind(self.model).bind(known).bind(self.now))
-            .await?;
         Ok(())
     }
 }
 
 /// The entry without its touch, if that is all that would make a running attempt void: the next look brings it again.
 fn waiting(mut entry: StagedRow, record: &RecordRow, started: bool) -> StagedRow {
-    if started && is_touched(&entry, record) && entry.expected == record.expected && !is_moved(&entry, record)
-    {
-        entry.content_changed_at = record.content_changed_at;
+    let (said, known) = (&entry.source, &record.source);
+    if started && is_touched(&entry, record) && said.expected == known.expected && !is_moved(said, known) {
+        entry.source.content_changed_at = known.content_changed_at;
     }
     entry
 }
 
 /// Whether the entry says of the record's content what makes it necessary to read it again, but for the digest.
 fn calls_for_reading(entry: &StagedRow, record: &RecordRow) -> bool {
-    is_touched(entry, record) || is_moved(entry, record)
+    is_touched(entry, record) || is_moved(&entry.source, &record.source)
 }
 
 /// Whether the content was changed since that was last known. Of a record that is not yet the source's nothing was.
 fn is_touched(entry: &StagedRow, record: &RecordRow) -> bool {
-    entry.content_changed_at > record.content_changed_at
-        && (record.content_changed_at.is_some() || record.from_source)
+    let (said, known) = (entry.source.content_changed_at, record.source.content_changed_at);
+    said > known && (known.is_some() || record.from_source)
 }
 
 /// Whether other content, or content that is read in another way, is meant.
-fn is_moved(entry: &StagedRow, record: &RecordRow) -> bool {
-    entry.storage != record.storage
-        || entry.path != record.path
-        || entry.rule != record.rule
-        || entry.mutable != record.mutable
+fn is_moved(said: &SourceColumns, known: &SourceColumns) -> bool {
+    said.storage != known.storage
+        || said.path != known.path
+        || said.rule != known.rule
+        || said.mutable != known.mutable
 }
 
 fn disable(status: Status) -> Status {
@@ -277,7 +231,7 @@ struct Leases(Vec<LeaseRow>);
 
 impl Leases {
     async fn read<S: Session>(session: &mut S, model: i16) -> Result<Self, Fault> {
-        let sql = Sql::<LeaseSql>::new(format!("SELECT {LEASE} FROM leases l WHERE l.model = ?"));
+        let sql = Sql::<LeaseSql>::new(format!("SELECT {} FROM leases l WHERE l.model = ?", *LEASE));
         Ok(Self(session.load(sql.bind(model)).await?))
     }
 

@@ -2,20 +2,16 @@
 //! and then applied in key order in one transaction.
 
 use diesel::sql_types::{Bool, Nullable};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use stocktake_domain::ports::{Applied, ImportError, SourceRecordStream};
 
 use super::changes::{BATCH, Changes, Pair, latest_of_each};
 use crate::error::Fault;
 use crate::key;
-use crate::queries::{RECORD, STARTED};
-use crate::rows::{RecordRow, StagedRow};
-use crate::schema::{records, staged};
+use crate::queries::STARTED;
+use crate::rows::{RECORD, RecordRow, RecordSql, STAGED, StagedRow, StagedSql};
 use crate::session::{Driver, Private, Session, Work};
 use crate::sql::Sql;
-
-const STAGED: &str = "s.key, s.storage, s.path, s.created_at, s.file_size, s.expected, s.rule, \
-    s.mutable, s.disabled, s.owner, s.source_checksum, s.content_changed_at";
 
 /// Gathers and applies.
 pub(super) async fn run<D: Driver>(
@@ -25,7 +21,7 @@ pub(super) async fn run<D: Driver>(
     now: i64,
 ) -> Result<Applied, ImportError> {
     let mut private = driver.private().await?;
-    private.run(Work::Scratch, |session| Box::pin(create_staged(session))).await?;
+    private.run(Work::Scratch, |session| session.create_staged().boxed()).await?;
     while let Some(batch) = entries.next().await {
         let batch = batch.map_err(ImportError::Source)?;
         for chunk in batch.chunks(BATCH) {
@@ -39,10 +35,6 @@ pub(super) async fn run<D: Driver>(
         driver.wake();
     }
     Ok(applied)
-}
-
-async fn create_staged<S: Session>(session: &mut S) -> Result<(), Fault> {
-    session.batch(S::DIALECT.create_staged()).await
 }
 
 /// Applies all that was gathered; also says whether anything became due.
@@ -64,10 +56,12 @@ async fn apply_all<S: Session>(session: &mut S, model: i16, now: i64) -> Result<
 
 /// The next of what was gathered, from these key bytes on.
 async fn next_pairs<S: Session>(session: &mut S, model: i16, from: Vec<u8>) -> Result<Vec<Pair>, Fault> {
-    let sql = Sql::<(staged::SqlType, Nullable<records::SqlType>, Bool)>::new(format!(
-        "SELECT {STAGED}, {RECORD}, {STARTED} \
-         FROM (SELECT {STAGED} FROM staged s WHERE s.key >= ? ORDER BY s.key LIMIT ? + 0) AS s \
-         LEFT JOIN records r ON r.model = ? AND r.key = s.key ORDER BY s.key"
+    let sql = Sql::<(StagedSql, Nullable<RecordSql>, Bool)>::new(format!(
+        "SELECT {staged}, {record}, {STARTED} \
+         FROM (SELECT {staged} FROM staged s WHERE s.key >= ? ORDER BY s.key LIMIT ? + 0) AS s \
+         LEFT JOIN records r ON r.model = ? AND r.key = s.key ORDER BY s.key",
+        staged = *STAGED,
+        record = *RECORD,
     ));
     let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
     let rows: Vec<(StagedRow, Option<RecordRow>, bool)> =

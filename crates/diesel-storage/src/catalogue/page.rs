@@ -5,9 +5,8 @@ use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
 
 use crate::error::Fault;
 use crate::key;
-use crate::queries::{Filter, RECORD, STARTED, Span, by_key};
-use crate::rows::{RecordRow, model_code};
-use crate::schema::records;
+use crate::queries::{Filter, STARTED, Span, by_key};
+use crate::rows::{RECORD, RecordRow, RecordSql, model_code};
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -61,19 +60,19 @@ impl Plan {
 
     /// The rows of the page, one more if there is one, each with whether it is started and whether there is
     /// a record on the other side.
-    pub(super) fn rows<S: Session>(&self) -> Sql<(records::SqlType, Bool, Bool)> {
-        let sql = Sql::new(format!("SELECT {RECORD}, {STARTED}, "));
+    pub(super) fn rows<S: Session>(&self) -> Sql<(RecordSql, Bool, Bool)> {
+        let sql = Sql::new(format!("SELECT {}, {STARTED}, ", *RECORD));
         let sql = match &self.other_side {
             Some(span) => self.push_exists::<S, _>(sql, span),
             None => sql.push("FALSE"),
         };
-        let sql = self.filter.select_from(sql, S::DIALECT, &self.span);
+        let sql = self.filter.select_from::<S, _>(sql, &self.span);
         let sql = sql.push(by_key(self.descending)).push(" LIMIT ? + 0").bind(self.limit + 1);
         if self.offset > 0 { sql.push(" OFFSET ? + 0").bind(self.offset) } else { sql }
     }
 
     fn push_exists<S: Session, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
-        self.filter.select_from(sql.push("EXISTS (SELECT 1"), S::DIALECT, span).push(")")
+        self.filter.select_from::<S, _>(sql.push("EXISTS (SELECT 1"), span).push(")")
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary
          GROUP BY r.model, r.state, r.failure_kind",
         integer("SUM(r.file_size >> 20)"),
         integer("SUM(r.file_size & 1048575)"),
-        S::DIALECT.held(),
+        S::HELD,
     ));
     let groups: Vec<Group> = session.load(sql).await?;
     let mut summaries: BTreeMap<Model, Tally> = BTreeMap::new();

@@ -1,26 +1,43 @@
 //! Queries on a PostgreSQL connection.
 
+use std::sync::LazyLock;
+
+use diesel::sql_types::{Bool, Text};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 
+use crate::columns::{Column, Row, Table, list_of, set_from};
+use crate::dialect::{Dialect as _, Lock};
 use crate::error::Fault;
-use crate::queries::Dialect;
-use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
+use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in};
+use crate::rows::{LeaseRow, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, StagedRow};
 use crate::session::{Command, Rows, Session};
-use crate::sql::{Sql, Value};
+use crate::sql::Sql;
 
 /// The first of the two numbers of an advisory lock of ours that guards a model's imports ("stk" in ASCII).
 const IMPORTS: i32 = 0x73_746b;
 
-/// The columns of some rows, each as an array for `unnest`.
-macro_rules! columns {
-    ($sql:expr, $rows:expr, $($field:ident),+ $(,)?) => {
-        $sql$(.bind(Value::from($rows.iter().map(|row| row.$field.clone()).collect::<Vec<_>>())))+
-    };
-}
+/// All results in one statement; the rows are found one after the other, in the order given. The model comes with
+/// them: of a model known beforehand the planner might look at all records, see
+/// [`crate::dialect::Dialect::KEY_IN`].
+static WRITE_RESULTS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE records AS r SET due_at = NULL, {} FROM (SELECT CAST(? AS smallint) AS model, v.* \
+         FROM {} AS v ({}) OFFSET 0) AS u \
+         WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
+        set_from(&ResultColumns::columns(), "u"),
+        unnested(&ResultRow::columns()),
+        names(&ResultRow::columns()),
+    )
+});
+
+static ADD_RECORDS: LazyLock<String> = LazyLock::new(insert_text::<RecordRow>);
+
+/// An INSERT that expects to meet what is known. It takes half as long again, so new records do without.
+static WRITE_RECORDS: LazyLock<String> = LazyLock::new(upsert_text::<RecordRow>);
+
+static STAGE: LazyLock<String> = LazyLock::new(upsert_text::<StagedRow>);
 
 impl Session for AsyncPgConnection {
-    const DIALECT: Dialect = Dialect::Postgres;
-
     async fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> Result<Vec<R>, Fault> {
         Ok(diesel_async::RunQueryDsl::load(query, self).await?)
     }
@@ -30,158 +47,132 @@ impl Session for AsyncPgConnection {
         Ok(u64::try_from(rows).unwrap_or(u64::MAX))
     }
 
-    async fn batch(&mut self, statements: &'static str) -> Result<(), Fault> {
-        Ok(self.batch_execute(statements).await?)
+    async fn is_migrated(&mut self) -> Result<bool, Fault> {
+        self.one(Sql::<Bool>::new("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL")).await
     }
 
     async fn lock_imports(&mut self, model: i16) -> Result<(), Fault> {
-        let sql = Sql::<diesel::sql_types::Text>::new("SELECT CAST(pg_advisory_xact_lock(?, ?) AS text)");
+        let sql = Sql::<Text>::new("SELECT CAST(pg_advisory_xact_lock(?, ?) AS text)");
         Session::load::<String, _>(self, sql.bind(IMPORTS).bind(i32::from(model))).await?;
         Ok(())
     }
 
-    /// One statement for all results; the rows are found one after the other, in the order given. The model comes
-    /// with them: of a model known beforehand the planner might look at all records, see [`Dialect::one_of`].
+    async fn hold_claims(&mut self, model: Option<i16>, storage: Option<String>) -> Result<(), Fault> {
+        let mut sql = Sql::<Text>::new("SELECT q.storage FROM queues q WHERE TRUE");
+        if let Some(model) = model {
+            sql = sql.push(" AND q.model = ?").bind(model);
+        }
+        if let Some(storage) = storage {
+            sql = sql.push(" AND q.storage = ?").bind(storage);
+        }
+        Session::load::<String, _>(self, sql.push(" ORDER BY q.model, q.storage FOR SHARE")).await?;
+        Ok(())
+    }
+
+    async fn lock_records(
+        &mut self,
+        model: i16,
+        keys: Vec<Vec<u8>>,
+    ) -> Result<Option<Vec<(RecordRow, bool)>>, Fault> {
+        // One after the other, in the order of their keys, as everybody locks records.
+        let sql = Sql::<(RecordSql, Bool)>::new(format!(
+            "SELECT {}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
+             (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key FOR UPDATE) AS r",
+            *RECORD
+        ));
+        let mut rows: Vec<(RecordRow, bool)> = Session::load(self, sql.bind(keys).bind(model)).await?;
+        rows.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        Ok(Some(rows))
+    }
+
+    async fn lock_span(&mut self, model: i16, span: Span) -> Result<(), Fault> {
+        let sql = Sql::<diesel::sql_types::BigInt>::new(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.model = ?",
+        );
+        let sql = push_keys_in(sql.bind(model), &span).push(by_key(false)).push(Self::locking(Lock::Update));
+        self.one::<i64, _>(sql.push(") AS locked")).await?;
+        Ok(())
+    }
+
+    async fn keep_clear_of_new_leases(&mut self, model: i16, known: Vec<i64>, now: i64) -> Result<(), Fault> {
+        self.hold_claims(Some(model), None).await?;
+        let sql = Sql::<()>::new(format!(
+            "UPDATE records AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
+             AND r.model + 0 = n.model AND r.storage = n.storage AND r.due_at = ? \
+             AND r.key >= n.first_key AND r.key <= n.last_key"
+        ));
+        Session::execute(self, sql.bind(now).bind(now).bind(model).bind(known).bind(now)).await?;
+        Ok(())
+    }
+
     async fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> Result<u64, Fault> {
-        let sql = Sql::<()>::new(
-            "UPDATE records AS r SET state = u.state, due_at = NULL, attempt = u.attempt, \
-             baseline = u.baseline, baseline_at = u.baseline_at, failed_at = u.failed_at, \
-             retry_count = u.retry_count, retry_at = u.retry_at, failure_kind = u.failure_kind, \
-             failure = u.failure, calculated = u.calculated, matches_source = u.matches_source \
-             FROM (SELECT CAST(? AS smallint) AS model, v.* FROM unnest(?::bytea[], ?::smallint[], \
-             ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::integer[], ?::bigint[], ?::smallint[], \
-             ?::text[], ?::bytea[], ?::boolean[]) AS v (key, state, attempt, baseline, baseline_at, \
-             failed_at, retry_count, retry_at, failure_kind, failure, calculated, matches_source) OFFSET 0) AS u \
-             WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
-        );
-        let sql = columns!(
-            sql.bind(lease.model),
-            results,
-            key,
-            state,
-            attempt,
-            baseline,
-            baseline_at,
-            failed_at,
-            retry_count,
-            retry_at,
-            failure_kind,
-            failure,
-            calculated,
-            matches_source,
-        );
+        let sql = with_arrays(Sql::new(WRITE_RESULTS.as_str()).bind(lease.model), results);
         Session::execute(self, sql.bind(lease.claimed_at)).await
     }
 
     async fn add_records(&mut self, records: Vec<RecordRow>) -> Result<(), Fault> {
-        Session::execute(self, inserted(&records)).await?;
+        Session::execute(self, with_arrays(Sql::new(ADD_RECORDS.as_str()), records)).await?;
         Ok(())
     }
 
-    /// By an INSERT that expects to meet what is known. That takes half as long again, so that new records do without.
     async fn write_records(&mut self, records: Vec<RecordRow>) -> Result<(), Fault> {
-        let sql = inserted(&records).push(
-            " ON CONFLICT (model, key) DO UPDATE SET storage = excluded.storage, path = excluded.path, \
-             created_at = excluded.created_at, file_size = excluded.file_size, \
-             expected = excluded.expected, rule = excluded.rule, mutable = excluded.mutable, \
-             accepted = excluded.accepted, owner = excluded.owner, source_checksum = excluded.source_checksum, \
-             content_changed_at = excluded.content_changed_at, from_source = excluded.from_source, state = excluded.state, \
-             due_at = excluded.due_at, attempt = excluded.attempt, baseline = excluded.baseline, \
-             baseline_at = excluded.baseline_at, failed_at = excluded.failed_at, \
-             retry_count = excluded.retry_count, retry_at = excluded.retry_at, \
-             failure_kind = excluded.failure_kind, failure = excluded.failure, \
-             calculated = excluded.calculated, matches_source = excluded.matches_source",
-        );
-        Session::execute(self, sql).await?;
+        Session::execute(self, with_arrays(Sql::new(WRITE_RECORDS.as_str()), records)).await?;
         Ok(())
+    }
+
+    async fn create_staged(&mut self) -> Result<(), Fault> {
+        let columns = list_of(&StagedRow::columns(), |column| {
+            let constraint = if column.nullable { "" } else { " NOT NULL" };
+            format!("{} {}{constraint}", column.name, column.postgres)
+        });
+        let (table, key) = (StagedRow::NAME, StagedRow::KEY.join(", "));
+        let text = format!("CREATE TEMPORARY TABLE {table} ({columns}, PRIMARY KEY ({key}))");
+        Ok(self.batch_execute(&text).await?)
     }
 
     async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), Fault> {
-        let sql = Sql::<()>::new(
-            "INSERT INTO staged (key, storage, path, created_at, file_size, expected, rule, mutable, \
-             disabled, owner, source_checksum, content_changed_at) SELECT * FROM unnest(?::bytea[], ?::text[], ?::text[], \
-             ?::bigint[], ?::bigint[], ?::bytea[], ?::text[], ?::boolean[], ?::boolean[], ?::text[], ?::bytea[], \
-             ?::bigint[]) ON CONFLICT (key) DO UPDATE SET \
-             storage = excluded.storage, path = excluded.path, created_at = excluded.created_at, \
-             file_size = excluded.file_size, expected = excluded.expected, rule = excluded.rule, \
-             mutable = excluded.mutable, disabled = excluded.disabled, owner = excluded.owner, \
-             source_checksum = excluded.source_checksum, content_changed_at = excluded.content_changed_at",
-        );
-        let sql = columns!(
-            sql,
-            entries,
-            key,
-            storage,
-            path,
-            created_at,
-            file_size,
-            expected,
-            rule,
-            mutable,
-            disabled,
-            owner,
-            source_checksum,
-            content_changed_at
-        );
-        Session::execute(self, sql).await?;
+        Session::execute(self, with_arrays(Sql::new(STAGE.as_str()), entries)).await?;
         Ok(())
     }
 
     /// ANALYZE, if the planner knows of less than nine tenths of what is there now.
     async fn gather_statistics(&mut self, added: u64) -> Result<(), Fault> {
-        let sql = Sql::<diesel::sql_types::Bool>::new(
+        let sql = Sql::<Bool>::new(
             "SELECT reltuples < 9 * ? FROM pg_class WHERE oid = CAST('records' AS regclass)",
         );
         if self.one::<bool, _>(sql.bind(i64::try_from(added).unwrap_or(i64::MAX / 9))).await? {
-            self.batch("ANALYZE records").await?;
+            self.batch_execute("ANALYZE records").await?;
         }
         Ok(())
     }
 
     async fn announce_work(&mut self) -> Result<(), Fault> {
-        self.batch("NOTIFY stocktake_work").await
+        Ok(self.batch_execute("NOTIFY stocktake_work").await?)
     }
 }
 
-/// The INSERT of these records.
-fn inserted(records: &[RecordRow]) -> Sql {
-    let sql = Sql::new(
-        "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, \
-         mutable, accepted, owner, source_checksum, content_changed_at, from_source, state, due_at, attempt, baseline, \
-         baseline_at, failed_at, retry_count, retry_at, failure_kind, failure, calculated, matches_source) \
-         SELECT * FROM unnest(?::smallint[], ?::bytea[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], \
-         ?::bytea[], ?::text[], ?::boolean[], ?::boolean[], ?::text[], ?::bytea[], ?::bigint[], \
-         ?::boolean[], ?::smallint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], \
-         ?::integer[], ?::bigint[], ?::smallint[], ?::text[], ?::bytea[], ?::boolean[])",
-    );
-    columns!(
-        sql,
-        records,
-        model,
-        key,
-        storage,
-        path,
-        created_at,
-        file_size,
-        expected,
-        rule,
-        mutable,
-        accepted,
-        owner,
-        source_checksum,
-        content_changed_at,
-        from_source,
-        state,
-        due_at,
-        attempt,
-        baseline,
-        baseline_at,
-        failed_at,
-        retry_count,
-        retry_at,
-        failure_kind,
-        failure,
-        calculated,
-        matches_source,
-    )
+fn names(columns: &[Column]) -> String {
+    list_of(columns, |column| column.name.to_owned())
+}
+
+/// The rows of as many arrays as there are columns, in this order.
+fn unnested(columns: &[Column]) -> String {
+    format!("unnest({})", list_of(columns, |column| format!("?::{}[]", column.postgres)))
+}
+
+fn insert_text<R: Table>() -> String {
+    let columns = R::columns();
+    format!("INSERT INTO {} ({}) SELECT * FROM {}", R::NAME, names(&columns), unnested(&columns))
+}
+
+fn upsert_text<R: Table>() -> String {
+    let (insert, key) = (insert_text::<R>(), R::KEY.join(", "));
+    format!("{insert} ON CONFLICT ({key}) DO UPDATE SET {}", R::set_from("excluded"))
+}
+
+/// Binds the values of rows, an array for each column.
+fn with_arrays<R: Row>(sql: Sql, rows: Vec<R>) -> Sql {
+    let mut arrays = Vec::new();
+    R::add_arrays(rows, &mut arrays);
+    arrays.into_iter().fold(sql, Sql::bind)
 }

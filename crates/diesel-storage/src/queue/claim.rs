@@ -7,10 +7,11 @@ use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseT
 use stocktake_domain::{Record, Status, Timestamp};
 
 use super::{Fault, Session, mark, model_of, storable};
+use crate::dialect::{Index, Lock};
 use crate::key;
-use crate::queries::{RECORD, Span, by_key, push_in_queue};
-use crate::rows::{NewLeaseRow, RecordRow, model_code};
-use crate::schema::{leases, records};
+use crate::queries::{Span, by_key, push_in_queue};
+use crate::rows::{NewLeaseRow, RECORD, RecordRow, RecordSql, model_code};
+use crate::schema::leases;
 use crate::sql::Sql;
 
 /// Before any time at which a record can have become due.
@@ -78,7 +79,7 @@ pub(super) async fn queues<S: Session>(session: &mut S, wanted: Wanted) -> Resul
         format!(
             "(SELECT 1 FROM records AS r{} WHERE r.model + 0 = +q.model AND r.storage = q.storage \
              AND r.due_at IS NOT NULL AND r.due_at >= ?{more} LIMIT 1) IS NOT NULL",
-            S::DIALECT.in_queue(),
+            S::indexed_by(Index::InQueue),
         )
     };
     // Looking behind the last claim first passes by what PostgreSQL still keeps of the work done before it.
@@ -103,7 +104,7 @@ pub(super) async fn take<S: Session>(
 ) -> Result<Option<Lease>, Fault> {
     let sql =
         Sql::<Nullable<Binary>>::new("SELECT q.claimed_to FROM queues q WHERE q.model = ? AND q.storage = ?");
-    let sql = sql.push(S::DIALECT.for_update()).bind(queue.model).bind(queue.storage.clone());
+    let sql = sql.push(S::locking(Lock::Update)).bind(queue.model).bind(queue.storage.clone());
     let claimed_to: Option<Vec<u8>> = session.one(sql).await?;
     let leased = leased_ranges(session, &queue).await?;
     for span in free_spans(claimed_to, &leased) {
@@ -137,14 +138,13 @@ pub(super) async fn take_one<S: Session>(
     if !mark::one(session, model, key.clone(), terms.now).await? {
         return Ok(None);
     }
-    let sql = Sql::<records::SqlType>::new(format!(
-        "SELECT {RECORD} FROM records r WHERE r.model = ? AND r.key = ?"
-    ));
+    let sql =
+        Sql::<RecordSql>::new(format!("SELECT {} FROM records r WHERE r.model = ? AND r.key = ?", *RECORD));
     let row: RecordRow = session.one(sql.bind(model).bind(key.clone())).await?;
     let due_at = row.due_at.ok_or_else(|| Fault::data("a recalculated record is not due"))?;
     let lease = NewLeaseRow {
         model,
-        storage: row.storage.clone(),
+        storage: row.source.storage.clone(),
         first_key: key.clone(),
         last_key: key,
         due_from: due_at,
@@ -204,8 +204,8 @@ async fn due_records<S: Session>(
     wanted: &Wanted,
     span: Span,
 ) -> Result<Vec<RecordRow>, Fault> {
-    let sql = Sql::<records::SqlType>::new(format!("SELECT {RECORD}"));
-    let sql = push_in_queue(sql, S::DIALECT, queue.model, &queue.storage, &span);
+    let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
+    let sql = push_in_queue::<S, _>(sql, queue.model, &queue.storage, &span);
     let sql = sql.push(" AND r.due_at >= ?").bind(wanted.due_from.unwrap_or(NO_DUE_FROM));
     session.load(sql.push(by_key(false)).push(" LIMIT ? + 0").bind(wanted.limit)).await
 }

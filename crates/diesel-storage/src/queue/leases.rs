@@ -6,6 +6,7 @@ use stocktake_domain::Failure;
 use stocktake_domain::ports::{LeaseId, Reaped, Renewal};
 
 use super::Fault;
+use crate::dialect::Lock;
 use crate::key;
 use crate::queries::{Span, by_key, push_in_queue};
 use crate::rows::{FAILED, LEASE, LeaseRow, LeaseSql, failure_kind_code};
@@ -45,9 +46,10 @@ pub(super) async fn reap<S: Session>(
     now: i64,
 ) -> Result<(Reaped, bool), Fault> {
     let sql = Sql::<LeaseSql>::new(format!(
-        "SELECT {LEASE} FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? ORDER BY l.id"
+        "SELECT {} FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? ORDER BY l.id",
+        *LEASE
     ));
-    let sql = sql.push(S::DIALECT.for_update_skip_locked()).bind(now).bind(now);
+    let sql = sql.push(S::locking(Lock::UpdateSkipLocked)).bind(now).bind(now);
     let mut over: Vec<LeaseRow> = session.load(sql).await?;
     // The records of several leases are locked in the order of their keys, as everybody locks records.
     over.sort_unstable_by(|a, b| (a.model, &a.first_key).cmp(&(b.model, &b.first_key)));
@@ -72,7 +74,7 @@ async fn time_out<S: Session>(
     failure: &Failure,
     now: i64,
 ) -> Result<u64, Fault> {
-    let (before, after) = S::DIALECT.one_of();
+    let (before, after) = S::KEY_IN;
     let due_at = now.max(lease.claimed_at.saturating_add(1));
     let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };
     let sql = Sql::<()>::new(
@@ -84,8 +86,8 @@ async fn time_out<S: Session>(
     let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now);
     let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure.text().to_owned());
     let sql = sql.push(before).bind(lease.model).push("SELECT r.key");
-    let sql = push_in_queue(sql, S::DIALECT, lease.model, &lease.storage, &span);
+    let sql = push_in_queue::<S, _>(sql, lease.model, &lease.storage, &span);
     let sql = sql.push(" AND r.due_at >= ? AND r.due_at <= ?").bind(lease.due_from).bind(lease.claimed_at);
-    let sql = sql.push(by_key(false)).push(S::DIALECT.for_update()).push(after);
+    let sql = sql.push(by_key(false)).push(S::locking(Lock::Update)).push(after);
     session.execute(sql).await
 }

@@ -8,26 +8,6 @@ use crate::rows::PENDING;
 use crate::session::Session;
 use crate::sql::Sql;
 
-/// Keeps claims of these queues waiting until the transaction ends, so that none takes a record that is about
-/// to become due for one that it holds. All storages of the model, or this one.
-pub(crate) async fn hold_claims<S: Session>(
-    session: &mut S,
-    model: i16,
-    storage: Option<String>,
-) -> Result<(), Fault> {
-    let lock = S::DIALECT.for_share();
-    if lock.is_empty() {
-        return Ok(());
-    }
-    let sql = Sql::<Text>::new("SELECT q.storage FROM queues q WHERE q.model = ?").bind(model);
-    let sql = match storage {
-        Some(storage) => sql.push(" AND q.storage = ?").bind(storage),
-        None => sql.push(" ORDER BY q.storage"),
-    };
-    session.load::<String, _>(sql.push(lock)).await?;
-    Ok(())
-}
-
 /// Marks one record; false if there is none.
 pub(crate) async fn one<S: Session>(
     session: &mut S,
@@ -38,7 +18,7 @@ pub(crate) async fn one<S: Session>(
     let sql = Sql::<Text>::new("SELECT r.storage FROM records r WHERE r.model = ? AND r.key = ?");
     let storage: Option<String> = session.first(sql.bind(model).bind(key.clone())).await?;
     let Some(storage) = storage else { return Ok(false) };
-    hold_claims(session, model, Some(storage)).await?;
+    session.hold_claims(Some(model), Some(storage)).await?;
     let sql = recalculation(now).push(" WHERE r.model = ? AND r.key = ?").bind(model).bind(key);
     Ok(session.execute(sql).await? > 0)
 }
@@ -51,9 +31,9 @@ pub(crate) async fn matching<S: Session>(
     now: i64,
 ) -> Result<u64, Fault> {
     // A query of its own names the keys: it may join, which an UPDATE may not do alike in both databases.
-    let (before, after) = S::DIALECT.one_of();
+    let (before, after) = S::KEY_IN;
     let sql = recalculation(now).push(" WHERE").push(before).bind(filter.model);
-    let sql = filter.select_from(sql.push("SELECT r.key"), S::DIALECT, span);
+    let sql = filter.select_from::<S, _>(sql.push("SELECT r.key"), span);
     session.execute(sql.push(after)).await
 }
 

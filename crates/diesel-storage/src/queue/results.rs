@@ -4,6 +4,7 @@ use diesel::QueryDsl as _;
 use diesel::sql_types::Bool;
 
 use super::Fault;
+use crate::dialect::Lock;
 use crate::key;
 use crate::queries::{Span, push_in_queue};
 use crate::rows::{LEASE, LeaseRow, LeaseSql, ResultRow};
@@ -34,14 +35,14 @@ pub(super) async fn write<S: Session>(
 
 /// The lease, kept until the transaction ends; `None` if it is over.
 async fn hold<S: Session>(session: &mut S, lease: i64) -> Result<Option<LeaseRow>, Fault> {
-    let sql = Sql::<LeaseSql>::new(format!("SELECT {LEASE} FROM leases l WHERE l.id = ?"));
-    session.first(sql.push(S::DIALECT.for_update()).bind(lease)).await
+    let sql = Sql::<LeaseSql>::new(format!("SELECT {} FROM leases l WHERE l.id = ?", *LEASE));
+    session.first(sql.push(S::locking(Lock::Update)).bind(lease)).await
 }
 
 /// Whether anything in the lease's range is due: unfinished, or due anew since the claim.
 async fn leaves_due<S: Session>(session: &mut S, lease: LeaseRow) -> Result<bool, Fault> {
     let span = Span { from: lease.first_key, to: key::behind(lease.last_key) };
     let sql = Sql::<Bool>::new("SELECT EXISTS (SELECT 1");
-    let sql = push_in_queue(sql, S::DIALECT, lease.model, &lease.storage, &span);
+    let sql = push_in_queue::<S, _>(sql, lease.model, &lease.storage, &span);
     session.one(sql.push(")")).await
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use stocktake_domain::RecordKey;
 
+use super::Fault;
 use super::claim::{self, Wanted};
-use super::{Fault, mark};
+use crate::dialect::{Dialect, Index, Lock};
 use crate::key;
-use crate::queries::{DUE_NOW, Dialect, Filter, Span, by_key, push_in_queue, push_in_state};
+use crate::queries::{DUE_NOW, Filter, Span, by_key, push_in_queue, push_in_state};
 use crate::rows::{FAILED, PENDING, SUCCEEDED, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
@@ -22,18 +23,18 @@ pub(super) async fn retry_failed<S: Session>(
     let ripe = Sql::<Bool>::new(format!(
         "SELECT EXISTS (SELECT 1 FROM records AS r{} \
          WHERE r.state = {FAILED} AND r.due_at IS NULL AND r.retry_at <= ?)",
-        S::DIALECT.to_retry(),
+        S::indexed_by(Index::ToRetry),
     ));
     if !session.one::<bool, _>(ripe.bind(now)).await? {
         return Ok((0, false));
     }
-    hold_all_claims(session).await?;
+    session.hold_claims(None, None).await?;
     // Records that somebody else is writing are passed over: nobody waits here, and so nobody deadlocks.
     let sql = Sql::<(SmallInt, Binary)>::new(format!(
         "SELECT r.model, r.key FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL \
          AND r.retry_at <= ? ORDER BY r.retry_at LIMIT ? + 0{}",
-        S::DIALECT.to_retry(),
-        S::DIALECT.for_update_skip_locked(),
+        S::indexed_by(Index::ToRetry),
+        S::locking(Lock::UpdateSkipLocked),
     ));
     let ripe: Vec<(i16, Vec<u8>)> = session.load(sql.bind(now).bind(i64::from(limit))).await?;
     let mut keys_of: BTreeMap<i16, Vec<Vec<u8>>> = BTreeMap::new();
@@ -42,10 +43,10 @@ pub(super) async fn retry_failed<S: Session>(
     }
     let mut due = 0;
     for (model, keys) in keys_of {
-        let (before, after) = S::DIALECT.one_of();
+        let (before, after) = S::KEY_IN;
         let sql = Sql::<()>::new(format!("UPDATE records AS r SET due_at = {DUE_NOW} WHERE"));
         let sql = sql.bind(now).bind(now).push(before).bind(model).push("SELECT r.key");
-        let sql = Filter::of_keys(model, keys).select_from(sql, S::DIALECT, &Span::all());
+        let sql = Filter::of_keys(model, keys).select_from::<S, _>(sql, &Span::all());
         due += session.execute(sql.push(after)).await?;
     }
     Ok((due, due > 0))
@@ -75,23 +76,23 @@ pub(super) async fn expire_succeeded<S: Session>(
         span.to = key::behind(last.clone());
     }
     let next = last.map(|bytes| key::decode(&bytes)).transpose()?;
-    let any = sweep.select_old(Sql::<Bool>::new("SELECT EXISTS (SELECT 1"), S::DIALECT, &span);
+    let any = sweep.select_old::<S, _>(Sql::<Bool>::new("SELECT EXISTS (SELECT 1"), &span);
     if !session.one::<bool, _>(any.push(")")).await? {
         return Ok(((next, 0), false));
     }
-    mark::hold_claims(session, sweep.model, None).await?;
-    let (before, after) = S::DIALECT.one_of();
+    session.hold_claims(Some(sweep.model), None).await?;
+    let (before, after) = S::KEY_IN;
     let sql = Sql::<()>::new(format!("UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} WHERE"));
     let sql = sql.bind(sweep.now).bind(sweep.now).push(before).bind(sweep.model).push("SELECT r.key");
-    let sql = sweep.select_old(sql, S::DIALECT, &span).push(by_key(false)).push(S::DIALECT.for_update());
+    let sql = sweep.select_old::<S, _>(sql, &span).push(by_key(false)).push(S::locking(Lock::Update));
     let expired = session.execute(sql.push(after)).await?;
     Ok(((next, expired), expired > 0))
 }
 
 impl Sweep {
     /// Adds FROM and WHERE: the old successes `r` in the span.
-    fn select_old<T>(&self, sql: Sql<T>, dialect: Dialect, span: &Span) -> Sql<T> {
-        let sql = push_in_state(sql, dialect, self.model, SUCCEEDED, span);
+    fn select_old<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
+        let sql = push_in_state::<D, _>(sql, self.model, SUCCEEDED, span);
         sql.push(" AND r.baseline_at < ?").bind(self.checked_before)
     }
 }
@@ -106,7 +107,7 @@ pub(super) async fn outstanding<S: Session>(
     let mut found = 0;
     for queue in claim::queues(session, wanted.clone()).await? {
         let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
-        let sql = push_in_queue(sql, S::DIALECT, queue.model, &queue.storage, &Span::all());
+        let sql = push_in_queue::<S, _>(sql, queue.model, &queue.storage, &Span::all());
         let sql =
             sql.push(" AND r.due_at >= ? LIMIT ? + 0) AS due").bind(wanted.due_from.unwrap_or(i64::MIN));
         found += session.one::<i64, _>(sql.bind(at_most - found)).await?;
@@ -115,15 +116,4 @@ pub(super) async fn outstanding<S: Session>(
         }
     }
     unsigned(found, "count")
-}
-
-/// Keeps all claims waiting until the transaction ends.
-async fn hold_all_claims<S: Session>(session: &mut S) -> Result<(), Fault> {
-    let lock = S::DIALECT.for_share();
-    if lock.is_empty() {
-        return Ok(());
-    }
-    let sql = Sql::<Text>::new("SELECT q.storage FROM queues q ORDER BY q.model, q.storage");
-    session.load::<String, _>(sql.push(lock)).await?;
-    Ok(())
 }

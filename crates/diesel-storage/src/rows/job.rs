@@ -1,17 +1,18 @@
 //! Rows of `jobs`.
 
-use diesel::prelude::{Insertable, Queryable};
+use diesel::prelude::{Insertable, Queryable, Selectable};
 use stocktake_domain::{Job, JobId, JobState, NewJob, RecordKey, Selection, Timestamp};
 
 use super::codes::{
     job_state_code, job_state_of, model_code, model_of, selected_state_code, selected_state_of,
 };
-use super::{storable, unsigned};
+use super::values::{storable, unsigned};
 use crate::error::Fault;
 use crate::schema::jobs;
 
 /// A row of `jobs`.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
 pub(crate) struct JobRow {
     pub(crate) id: i64,
     pub(crate) model: i16,

@@ -1,17 +1,17 @@
 //! Rows of `sync_states`.
 
-use diesel::prelude::{AsChangeset, Insertable, Queryable};
+use diesel::prelude::{AsChangeset, Insertable, Queryable, Selectable};
 use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{FullScan, ModelSyncState};
 
 use super::codes::{model_code, model_of};
-use super::{storable_size, unsigned};
+use super::values::{storable_size, unsigned};
 use crate::error::Fault;
 use crate::key;
 use crate::schema::sync_states;
 
 /// A row of `sync_states`.
-#[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = sync_states, treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct SyncRow {
     pub(crate) model: i16,

@@ -1,15 +1,16 @@
 //! Rows of `tokens`.
 
-use diesel::prelude::{Insertable, Queryable};
+use diesel::prelude::{Insertable, Queryable, Selectable};
 use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest, TokenId};
 
 use super::codes::{scope_code, scope_of};
-use super::storable;
+use super::values::storable;
 use crate::error::Fault;
 use crate::schema::tokens;
 
 /// A row of `tokens`.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = tokens)]
 pub(crate) struct TokenRow {
     id: i64,
     name: String,

@@ -1,75 +1,133 @@
 //! Queries on a SQLite connection.
 
-use std::future::ready;
+use std::future::{Ready, ready};
 
 use diesel::RunQueryDsl as _;
-use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::connection::{
+    AnsiTransactionManager, Connection as _, SimpleConnection as _, TransactionManager as _,
+};
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
-use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use stocktake_domain::ports::StoreError;
 
+use crate::columns::{Kind, Row, Table, Visitor, list_of};
 use crate::error::Fault;
-use crate::queries::Dialect;
+use crate::queries::Span;
 use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
-use crate::schema::{records, staged};
-use crate::session::{Command, Rows, Session, Step};
+use crate::session::{Command, Rows, Session, Step, Task};
+use crate::sql::Sql;
 
-impl Session for SqliteConnection {
-    const DIALECT: Dialect = Dialect::Sqlite;
+/// A connection.
+pub(crate) struct SqliteSession {
+    connection: SqliteConnection,
+}
 
+impl SqliteSession {
+    /// A session on this connection.
+    pub(super) fn new(connection: SqliteConnection) -> Self {
+        Self { connection }
+    }
+
+    /// Runs a task in a transaction that writes, from its beginning on.
+    pub(super) async fn transaction<R: Send>(&mut self, task: impl Task<Self, R>) -> Result<R, Fault> {
+        AnsiTransactionManager::begin_transaction_sql(&mut self.connection, "BEGIN IMMEDIATE")?;
+        match task(self).await {
+            Ok(done) => {
+                AnsiTransactionManager::commit_transaction(&mut self.connection)?;
+                Ok(done)
+            }
+            Err(fault) => {
+                // What is reported is the first failure, not one of the rollback.
+                let _ = AnsiTransactionManager::rollback_transaction(&mut self.connection);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Runs statements, at once: the future is ready.
+    fn run<R>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> QueryResult<R>,
+    ) -> Ready<Result<R, Fault>> {
+        ready(work(&mut self.connection).map_err(Fault::from))
+    }
+}
+
+impl Session for SqliteSession {
     fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Vec<R>> {
-        ready(query.load(self).map_err(Fault::from))
+        self.run(|connection| query.load(connection))
     }
 
     fn execute<Q: Command>(&mut self, statement: Q) -> impl Step<u64> {
-        ready(statement.execute(self).map(count).map_err(Fault::from))
+        self.run(|connection| statement.execute(connection).map(count))
     }
 
-    fn batch(&mut self, statements: &'static str) -> impl Step<()> {
-        ready(self.batch_execute(statements).map_err(Fault::from))
+    fn is_migrated(&mut self) -> impl Step<bool> {
+        self.one(Sql::<Bool>::new(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '__diesel_schema_migrations')",
+        ))
     }
 
     fn lock_imports(&mut self, _model: i16) -> impl Step<()> {
-        // A transaction that writes is alone.
+        // A transaction that writes is alone. So it is with the next three.
+        ready(Ok(()))
+    }
+
+    fn hold_claims(&mut self, _model: Option<i16>, _storage: Option<String>) -> impl Step<()> {
+        ready(Ok(()))
+    }
+
+    fn lock_records(
+        &mut self,
+        _model: i16,
+        _keys: Vec<Vec<u8>>,
+    ) -> impl Step<Option<Vec<(RecordRow, bool)>>> {
+        ready(Ok(None))
+    }
+
+    fn lock_span(&mut self, _model: i16, _span: Span) -> impl Step<()> {
+        ready(Ok(()))
+    }
+
+    fn keep_clear_of_new_leases(&mut self, _model: i16, _known: Vec<i64>, _now: i64) -> impl Step<()> {
         ready(Ok(()))
     }
 
     /// One statement for each result: on SQLite that is faster than one for all.
     fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> impl Step<u64> {
         let (model, claimed_at) = (lease.model, lease.claimed_at);
-        let mut written = 0;
-        for result in results {
-            match (WriteResult { model, claimed_at, result }).execute(self) {
-                Ok(rows) => written += count(rows),
-                Err(error) => return ready(Err(error.into())),
-            }
-        }
-        ready(Ok(written))
+        self.run(|connection| {
+            let results = results.into_iter();
+            let written = results.map(|row| WriteResult { model, claimed_at, row }.execute(connection));
+            written.sum::<QueryResult<usize>>().map(count)
+        })
     }
 
     fn add_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
-        let all = records.iter().try_for_each(|record| {
-            diesel::insert_into(records::table).values(record).execute(self).map(|_| ())
-        });
-        ready(all.map_err(Fault::from))
+        self.run(|connection| insert_all::<_, false>(connection, &records))
     }
 
     fn write_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
-        let all = records.iter().try_for_each(|record| {
-            diesel::replace_into(records::table).values(record).execute(self).map(|_| ())
+        self.run(|connection| insert_all::<_, true>(connection, &records))
+    }
+
+    fn create_staged(&mut self) -> impl Step<()> {
+        let columns = list_of(&StagedRow::columns(), |column| {
+            let constraint = if column.nullable { "" } else { " NOT NULL" };
+            format!("{} {}{constraint}", column.name, column.sqlite)
         });
-        ready(all.map_err(Fault::from))
+        let (table, key) = (StagedRow::NAME, StagedRow::KEY.join(", "));
+        let text =
+            format!("CREATE TEMPORARY TABLE {table} ({columns}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID");
+        self.run(|connection| connection.batch_execute(&text))
     }
 
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()> {
-        let all = self.transaction::<_, Error, _>(|connection| {
-            entries.iter().try_for_each(|entry| {
-                diesel::replace_into(staged::table).values(entry).execute(connection).map(|_| ())
-            })
-        });
-        ready(all.map_err(Fault::from))
+        self.run(|connection| {
+            connection.transaction::<_, Error, _>(|connection| insert_all::<_, true>(connection, &entries))
+        })
     }
 
     fn gather_statistics(&mut self, _added: u64) -> impl Step<()> {
@@ -83,52 +141,104 @@ impl Session for SqliteConnection {
     }
 }
 
+fn insert_all<R: Table, const REPLACE: bool>(
+    connection: &mut SqliteConnection,
+    rows: &[R],
+) -> QueryResult<()> {
+    rows.iter().try_for_each(|row| Insert::<R, REPLACE>(row).execute(connection).map(|_| ()))
+}
+
+/// Inserts one row, or replaces the one with its key. Prepared once, and found again by its type.
+struct Insert<'a, R, const REPLACE: bool>(&'a R);
+
+impl<R: Table, const REPLACE: bool> QueryId for Insert<'_, R, REPLACE> {
+    type QueryId = Insert<'static, R, REPLACE>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<R: Table, const REPLACE: bool> QueryFragment<Sqlite> for Insert<'_, R, REPLACE> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(if REPLACE { "REPLACE INTO " } else { "INSERT INTO " });
+        out.push_sql(R::NAME);
+        out.push_sql(" (");
+        self.0.visit(&mut Names { out: out.reborrow(), separator: "" })?;
+        out.push_sql(") VALUES (");
+        self.0.visit(&mut Values { out: out.reborrow(), separator: "" })?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl<R: Table, const REPLACE: bool> diesel::RunQueryDsl<SqliteConnection> for Insert<'_, R, REPLACE> {}
+
 /// Writes one result, where the record is still what the lease holds. Diesel's own UPDATE is prepared anew each
 /// time, which takes longer than to run it; this one is prepared once, and found again by its type.
 #[derive(QueryId)]
 struct WriteResult {
     model: i16,
     claimed_at: i64,
-    result: ResultRow,
+    row: ResultRow,
 }
 
 impl QueryFragment<Sqlite> for WriteResult {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let row = &self.result;
-        out.push_sql("UPDATE records SET due_at = NULL, state = ");
-        out.push_bind_param::<SmallInt, _>(&row.state)?;
-        out.push_sql(", attempt = ");
-        out.push_bind_param::<BigInt, _>(&row.attempt)?;
-        out.push_sql(", baseline = ");
-        out.push_bind_param::<Nullable<Binary>, _>(&row.baseline)?;
-        out.push_sql(", baseline_at = ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&row.baseline_at)?;
-        out.push_sql(", failed_at = ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&row.failed_at)?;
-        out.push_sql(", retry_count = ");
-        out.push_bind_param::<Integer, _>(&row.retry_count)?;
-        out.push_sql(", retry_at = ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&row.retry_at)?;
-        out.push_sql(", failure_kind = ");
-        out.push_bind_param::<Nullable<SmallInt>, _>(&row.failure_kind)?;
-        out.push_sql(", failure = ");
-        out.push_bind_param::<Nullable<Text>, _>(&row.failure)?;
-        out.push_sql(", calculated = ");
-        out.push_bind_param::<Nullable<Binary>, _>(&row.calculated)?;
-        out.push_sql(", matches_source = ");
-        out.push_bind_param::<Nullable<Bool>, _>(&row.matches_source)?;
+        let ResultRow { key, result } = &self.row;
+        out.push_sql("UPDATE records SET due_at = NULL");
+        result.visit(&mut Assignments { out: out.reborrow() })?;
         out.push_sql(" WHERE model = ");
         out.push_bind_param::<SmallInt, _>(&self.model)?;
         out.push_sql(" AND key = ");
-        out.push_bind_param::<Binary, _>(&row.key)?;
+        out.push_bind_param::<Binary, _>(key)?;
         out.push_sql(" AND attempt + 1 = ");
-        out.push_bind_param::<BigInt, _>(&row.attempt)?;
+        out.push_bind_param::<BigInt, _>(&result.attempt)?;
         out.push_sql(" AND due_at <= ");
         out.push_bind_param::<BigInt, _>(&self.claimed_at)
     }
 }
 
 impl diesel::RunQueryDsl<SqliteConnection> for WriteResult {}
+
+/// Writes `a, b, …`.
+struct Names<'p, 'b> {
+    out: AstPass<'p, 'b, Sqlite>,
+    separator: &'static str,
+}
+
+impl<'b> Visitor<'b> for Names<'_, 'b> {
+    fn column<K: Kind>(&mut self, name: &'static str, _value: &'b K::Rust) -> QueryResult<()> {
+        self.out.push_sql(std::mem::replace(&mut self.separator, ", "));
+        self.out.push_sql(name);
+        Ok(())
+    }
+}
+
+/// Writes `?, ?, …`.
+struct Values<'p, 'b> {
+    out: AstPass<'p, 'b, Sqlite>,
+    separator: &'static str,
+}
+
+impl<'b> Visitor<'b> for Values<'_, 'b> {
+    fn column<K: Kind>(&mut self, _name: &'static str, value: &'b K::Rust) -> QueryResult<()> {
+        self.out.push_sql(std::mem::replace(&mut self.separator, ", "));
+        K::bind(&mut self.out, value)
+    }
+}
+
+/// Writes `, a = ?, b = ?, …`.
+struct Assignments<'p, 'b> {
+    out: AstPass<'p, 'b, Sqlite>,
+}
+
+impl<'b> Visitor<'b> for Assignments<'_, 'b> {
+    fn column<K: Kind>(&mut self, name: &'static str, value: &'b K::Rust) -> QueryResult<()> {
+        self.out.push_sql(", ");
+        self.out.push_sql(name);
+        self.out.push_sql(" = ");
+        K::bind(&mut self.out, value)
+    }
+}
 
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)

@@ -7,11 +7,12 @@ use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, WorkerId};
 
 use crate::catalogue::changes::{BATCH, Changes, Pair, latest_of_each};
+use crate::dialect::Lock;
 use crate::error::Fault;
 use crate::key;
-use crate::queries::{Filter, RECORD, STARTED, Span, by_key, push_keys_in};
-use crate::rows::{RecordRow, StagedRow, SyncRow, storable, unsigned};
-use crate::schema::{records, sync_states};
+use crate::queries::{Filter, STARTED, Span, by_key, push_keys_in};
+use crate::rows::{RECORD, RecordRow, RecordSql, StagedRow, SyncRow, storable, unsigned};
+use crate::schema::sync_states;
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -97,7 +98,7 @@ async fn leads<S: Session>(session: &mut S, leader: String, now: i64) -> Result<
     let sql = Sql::<SmallInt>::new(
         "SELECT h.id FROM sync_leader h WHERE h.id = 1 AND h.leader = ? AND h.lease_until > ?",
     );
-    let sql = sql.push(S::DIALECT.for_key_share()).bind(leader).bind(now);
+    let sql = sql.push(S::locking(Lock::KeyShare)).bind(leader).bind(now);
     Ok(session.first::<i16, _>(sql).await?.is_some())
 }
 
@@ -108,8 +109,8 @@ async fn pairs<S: Session>(session: &mut S, model: i16, entries: Vec<StagedRow>)
     while rest.len() > 0 {
         let batch: Vec<StagedRow> = rest.by_ref().take(BATCH).collect();
         let keys = batch.iter().map(|entry| entry.key.clone()).collect();
-        let sql = Sql::<(records::SqlType, Bool)>::new(format!("SELECT {RECORD}, {STARTED}"));
-        let sql = Filter::of_keys(model, keys).select_from(sql, S::DIALECT, &Span::all());
+        let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
+        let sql = Filter::of_keys(model, keys).select_from::<S, _>(sql, &Span::all());
         let rows: Vec<(RecordRow, bool)> = session.load(sql).await?;
         let mut known: BTreeMap<Vec<u8>, (RecordRow, bool)> =
             rows.into_iter().map(|(row, started)| (row.key.clone(), (row, started))).collect();
@@ -142,7 +143,7 @@ async fn delete<S: Session>(
     mut span: Span,
     pairs: &[Pair],
 ) -> Result<u64, Fault> {
-    lock(session, model, &span).await?;
+    session.lock_span(model, span.clone()).await?;
     let mut deleted = 0;
     loop {
         let sql = from_source(Sql::<Binary>::new("SELECT r.key"), model, &span).push(by_key(false));
@@ -158,18 +159,6 @@ async fn delete<S: Session>(
             deleted += session.execute(push_keys_in(sql, &run)).await?;
         }
     }
-}
-
-/// Locks the records of the span before any of them is deleted or changed: in the order of their keys, as everybody
-/// does, which the one and the other in turns would not be.
-async fn lock<S: Session>(session: &mut S, model: i16, span: &Span) -> Result<(), Fault> {
-    if S::DIALECT.for_update().is_empty() {
-        return Ok(());
-    }
-    let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.model = ?");
-    let sql = push_keys_in(sql.bind(model), span).push(by_key(false)).push(S::DIALECT.for_update());
-    session.one::<i64, _>(sql.push(") AS locked")).await?;
-    Ok(())
 }
 
 /// Keeps how far the sync is.

@@ -1,0 +1,200 @@
+//! The columns of a table, named once: [`columns!`] makes of one list the row's struct, the SQL types of its
+//! columns, their names and the binding of their values. Statements are built from these, so that which value
+//! belongs to which column is never a matter of position.
+
+use diesel::pg::Pg;
+use diesel::query_builder::AstPass;
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
+use diesel::sqlite::Sqlite;
+
+use crate::sql::Value;
+
+/// A SQL type that both databases have.
+pub(crate) trait Kind: 'static {
+    /// Its values.
+    type Rust: Send + 'static;
+    /// Its name on PostgreSQL.
+    const POSTGRES: &'static str;
+    /// Its name on SQLite.
+    const SQLITE: &'static str;
+    /// Whether a column of it may be NULL.
+    const NULLABLE: bool;
+
+    /// Binds a value on SQLite.
+    fn bind<'b>(out: &mut AstPass<'_, 'b, Sqlite>, value: &'b Self::Rust) -> QueryResult<()>;
+
+    /// The values of some rows as one array, which only PostgreSQL has.
+    fn array(values: Vec<Self::Rust>) -> Value;
+}
+
+macro_rules! kinds {
+    ($($sql:ty: $rust:ty, $postgres:literal, $sqlite:literal, $nullable:literal;)+) => {
+        $(impl Kind for $sql {
+            type Rust = $rust;
+            const POSTGRES: &'static str = $postgres;
+            const SQLITE: &'static str = $sqlite;
+            const NULLABLE: bool = $nullable;
+
+            fn bind<'b>(out: &mut AstPass<'_, 'b, Sqlite>, value: &'b $rust) -> QueryResult<()> {
+                out.push_bind_param::<Self, _>(value)
+            }
+
+            fn array(values: Vec<$rust>) -> Value {
+                values.into()
+            }
+        })+
+    };
+}
+
+kinds! {
+    SmallInt: i16, "smallint", "INTEGER", false;
+    Integer: i32, "integer", "INTEGER", false;
+    BigInt: i64, "bigint", "INTEGER", false;
+    Bool: bool, "boolean", "INTEGER", false;
+    Binary: Vec<u8>, "bytea", "BLOB", false;
+    Text: String, "text", "TEXT", false;
+    Nullable<SmallInt>: Option<i16>, "smallint", "INTEGER", true;
+    Nullable<BigInt>: Option<i64>, "bigint", "INTEGER", true;
+    Nullable<Bool>: Option<bool>, "boolean", "INTEGER", true;
+    Nullable<Binary>: Option<Vec<u8>>, "bytea", "BLOB", true;
+    Nullable<Text>: Option<String>, "text", "TEXT", true;
+}
+
+/// A column: its name and its types.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) postgres: &'static str,
+    pub(crate) sqlite: &'static str,
+    pub(crate) nullable: bool,
+}
+
+impl Column {
+    /// A column of the SQL type `K`.
+    pub(crate) const fn new<K: Kind>(name: &'static str) -> Self {
+        Self { name, postgres: K::POSTGRES, sqlite: K::SQLITE, nullable: K::NULLABLE }
+    }
+}
+
+/// Is called with each column of a row in turn, in the order of [`Row::columns`].
+pub(crate) trait Visitor<'b> {
+    /// A column of the SQL type `K`, and its value.
+    fn column<K: Kind>(&mut self, name: &'static str, value: &'b K::Rust) -> QueryResult<()>;
+}
+
+/// A row of a table, or some of its columns.
+pub(crate) trait Row: Sized + 'static {
+    /// The SQL types of the columns.
+    type SqlType;
+
+    /// Adds the columns to the list.
+    fn add_columns(list: &mut Vec<Column>);
+
+    /// Shows each column to the visitor.
+    fn visit<'b>(&'b self, visitor: &mut impl Visitor<'b>) -> QueryResult<()>;
+
+    /// Adds the values of rows to the list, an array for each column.
+    fn add_arrays(rows: Vec<Self>, list: &mut Vec<Value>);
+
+    /// The columns.
+    fn columns() -> Vec<Column> {
+        let mut list = Vec::new();
+        Self::add_columns(&mut list);
+        list
+    }
+}
+
+/// The row of a whole table.
+pub(crate) trait Table: Row {
+    /// The table.
+    const NAME: &'static str;
+    /// The columns of its primary key.
+    const KEY: &'static [&'static str];
+
+    /// `column = source.column` for each column that is not of the key.
+    fn set_from(source: &str) -> String {
+        let mut columns = Self::columns();
+        columns.retain(|column| !Self::KEY.contains(&column.name));
+        set_from(&columns, source)
+    }
+}
+
+/// `column = source.column` for each of these columns.
+pub(crate) fn set_from(columns: &[Column], source: &str) -> String {
+    list_of(columns, |column| format!("{0} = {source}.{0}", column.name))
+}
+
+/// The columns of a row that Diesel's own statements select: by the names of its fields, and the same ones on both
+/// databases.
+pub(crate) fn all_of<R: diesel::Selectable<Pg>>() -> R::SelectExpression {
+    R::construct_selection()
+}
+
+/// Text for each column, joined by commas.
+pub(crate) fn list_of(columns: &[Column], text: impl Fn(&Column) -> String) -> String {
+    columns.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// The columns of a row that is known by this alias, as a select list.
+pub(crate) fn select_list<R: Row>(alias: &str) -> String {
+    list_of(&R::columns(), |column| format!("{alias}.{}", column.name))
+}
+
+/// Makes a struct of columns, with a field for each. A field `..name` is itself a struct of columns, which several
+/// rows share.
+macro_rules! columns {
+    (
+        $(#[$about:meta])*
+        pub(crate) struct $row:ident $(in $table:literal ($($key:ident),+))? {
+            $($(#[$doc:meta])* $column:ident: $sql:ty,)*
+            $(..$group:ident: $group_row:ty,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(diesel::prelude::Queryable)]
+        pub(crate) struct $row {
+            $($(#[$doc])* pub(crate) $column: <$sql as $crate::columns::Kind>::Rust,)*
+            $(pub(crate) $group: $group_row,)*
+        }
+
+        $(impl $crate::columns::Table for $row {
+            const NAME: &'static str = $table;
+            const KEY: &'static [&'static str] = &[$(stringify!($key)),+];
+        })?
+
+        impl $crate::columns::Row for $row {
+            type SqlType = (
+                $($sql,)*
+                $(<$group_row as $crate::columns::Row>::SqlType,)*
+            );
+
+            fn add_columns(list: &mut Vec<$crate::columns::Column>) {
+                $(list.push($crate::columns::Column::new::<$sql>(stringify!($column)));)*
+                $(<$group_row as $crate::columns::Row>::add_columns(list);)*
+            }
+
+            fn visit<'b>(
+                &'b self,
+                visitor: &mut impl $crate::columns::Visitor<'b>,
+            ) -> diesel::result::QueryResult<()> {
+                $(visitor.column::<$sql>(stringify!($column), &self.$column)?;)*
+                $(self.$group.visit(visitor)?;)*
+                Ok(())
+            }
+
+            fn add_arrays(rows: Vec<Self>, list: &mut Vec<$crate::sql::Value>) {
+                $(let mut $column = Vec::with_capacity(rows.len());)*
+                $(let mut $group = Vec::with_capacity(rows.len());)*
+                for row in rows {
+                    $($column.push(row.$column);)*
+                    $($group.push(row.$group);)*
+                }
+                $(list.push(<$sql as $crate::columns::Kind>::array($column));)*
+                $(<$group_row as $crate::columns::Row>::add_arrays($group, list);)*
+            }
+        }
+    };
+}
+
+pub(crate) use columns;

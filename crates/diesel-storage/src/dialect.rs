@@ -1,0 +1,47 @@
+//! Where the SQL text of the two databases differs. What they do differently is in [`crate::session::Session`].
+
+use crate::sql::Sql;
+
+/// An index of `records`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Index {
+    /// On state and key.
+    ByState,
+    /// On what is due.
+    InQueue,
+    /// On what is to be tried again.
+    ToRetry,
+    /// On what does not match the source's own checksums.
+    Mismatched,
+}
+
+/// How the rows that a SELECT returns are locked until the transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Against everybody who locks or changes them.
+    Update,
+    /// The same; rows that somebody else has locked are left out.
+    UpdateSkipLocked,
+    /// Against those who lock them for update, though not against a change of other columns than the key.
+    KeyShare,
+}
+
+/// A database's own SQL.
+pub(crate) trait Dialect {
+    /// FROM and WHERE, without the end of the condition: the records `r` that the leases `l` hold, lease by lease, each
+    /// by its range.
+    const HELD: &'static str;
+
+    /// What comes before and after a query for keys, to make it the condition that the record `r` is of a model and
+    /// has one of these keys. One value: the model.
+    const KEY_IN: (&'static str, &'static str);
+
+    /// Names the index to a database that would choose another.
+    fn indexed_by(index: Index) -> &'static str;
+
+    /// The locking clause, for a database where transactions run side by side.
+    fn locking(lock: Lock) -> &'static str;
+
+    /// Adds FROM and WHERE: the records `r` of a model with these keys, each looked up by its key.
+    fn push_with_keys<T>(sql: Sql<T>, model: i16, keys: &[Vec<u8>]) -> Sql<T>;
+}

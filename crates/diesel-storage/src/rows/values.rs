@@ -1,0 +1,105 @@
+//! Values of the domain as a database keeps them, and back.
+
+use stocktake_domain::{Digest, DigestRule, Metadata};
+
+use crate::error::Fault;
+
+/// The text, if both databases can keep it.
+pub(crate) fn storable(text: &str, what: &str) -> Result<String, Fault> {
+    if text.contains('\0') {
+        return Err(Fault::data(format!(
+            "{what} {text:?} holds a NUL character, which no database text may"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// The text of a rule, which may hold a key and so is never repeated; `None` without a rule.
+pub(crate) fn storable_rule(rule: &DigestRule) -> Result<Option<String>, Fault> {
+    let text = rule.text();
+    if text.as_ref().is_some_and(|text| text.contains('\0')) {
+        return Err(Fault::data("the rule holds a NUL character, which no database text may"));
+    }
+    Ok(text)
+}
+
+/// A count or size of the domain as the signed number that a database keeps.
+pub(crate) fn storable_size(size: u64, what: &str) -> Result<i64, Fault> {
+    i64::try_from(size).map_err(|_| Fault::data(format!("{what} {size} is beyond {}", i64::MAX)))
+}
+
+/// A number that is never negative, as read.
+pub(crate) fn unsigned(number: i64, what: &str) -> Result<u64, Fault> {
+    u64::try_from(number).map_err(|_| Fault::data(format!("{what} {number} is negative")))
+}
+
+/// A digest as it is kept: the number of bytes tells what it is. Digests of content that was read are kept as
+/// they are; all others have a byte in front that says so again.
+pub(crate) fn digest_bytes(digest: Digest) -> Vec<u8> {
+    let tagged = |tag: u8, bytes: &[u8]| [&[tag], bytes].concat();
+    match digest {
+        Digest::Sha256(bytes) => bytes.to_vec(),
+        Digest::Md5(bytes) => bytes.to_vec(),
+        Digest::Sha1(bytes) => bytes.to_vec(),
+        Digest::Gitaly(bytes) => tagged(GITALY, &bytes),
+        Digest::Metadata(Metadata::Sha256(bytes)) => tagged(METADATA, &bytes),
+        Digest::Metadata(Metadata::Md5(bytes)) => tagged(METADATA, &bytes),
+        Digest::Metadata(Metadata::Size(size)) => tagged(METADATA, &size.to_be_bytes()),
+    }
+}
+
+const GITALY: u8 = 1;
+const METADATA: u8 = 2;
+
+/// The numbers of bytes of what stands for content that was not read, in SQL.
+pub(crate) const METADATA_LENGTHS: &str = "(9, 17, 33)";
+
+/// The digest that is kept in these bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, Fault> {
+    let tagged = bytes.split_first().and_then(|(tag, rest)| match (*tag, rest.len()) {
+        (GITALY, 20) => rest.try_into().ok().map(Digest::Gitaly),
+        (METADATA, 32) => rest.try_into().ok().map(|bytes| Digest::Metadata(Metadata::Sha256(bytes))),
+        (METADATA, 16) => rest.try_into().ok().map(|bytes| Digest::Metadata(Metadata::Md5(bytes))),
+        (METADATA, 8) => {
+            rest.try_into().ok().map(|bytes| Digest::Metadata(Metadata::Size(u64::from_be_bytes(bytes))))
+        }
+        _ => None,
+    });
+    let plain = || match bytes.len() {
+        32 => bytes.try_into().ok().map(Digest::Sha256),
+        20 => bytes.try_into().ok().map(Digest::Sha1),
+        _ => bytes.try_into().ok().map(Digest::Md5),
+    };
+    tagged.or_else(plain).ok_or_else(|| Fault::data(format!("a digest of {} bytes", bytes.len())))
+}
+
+/// The rule of this text.
+pub(crate) fn rule_of(text: &str) -> Result<DigestRule, Fault> {
+    text.parse().map_err(|error| Fault::data(format!("the rule of a record: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_digest_is_read_back_as_it_was() {
+        for digest in [
+            Digest::Sha256([1; 32]),
+            Digest::Md5([2; 16]),
+            Digest::Sha1([1; 20]),
+            Digest::Gitaly([1; 20]),
+            Digest::Metadata(Metadata::Sha256([1; 32])),
+            Digest::Metadata(Metadata::Md5([2; 16])),
+            Digest::Metadata(Metadata::Size(u64::MAX)),
+        ] {
+            let bytes = digest_bytes(digest);
+            assert_eq!(digest_of(&bytes).unwrap(), digest);
+            let is_metadata = matches!(digest, Digest::Metadata(_));
+            assert_eq!(METADATA_LENGTHS.contains(&bytes.len().to_string()), is_metadata, "{digest:?}");
+        }
+        for wrong in [0, 8, 15, 19, 31, 34] {
+            assert!(digest_of(&vec![1; wrong]).is_err(), "{wrong}");
+        }
+    }
+}
