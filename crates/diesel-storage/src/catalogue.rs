@@ -15,7 +15,7 @@ use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
 
 use crate::error::Fault;
 use crate::key;
-use crate::queries::{Filter, NEXT_ATTEMPT, STARTED, Span, by_key, push_mismatched};
+use crate::queries::{Filter, NEXT_ATTEMPT, NO_FAILURE, STARTED, Span, by_key, push_mismatched};
 use crate::rows::{RECORD, RecordRow, RecordSql, SUCCEEDED, digest_bytes, model_code, storable_size};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
@@ -162,8 +162,7 @@ async fn accept<S: Session>(
     now: i64,
 ) -> Result<Option<Record>, Fault> {
     let sql = Sql::<()>::new(format!(
-        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, \
-         retry_at = NULL, failure_kind = NULL, failure = NULL, calculated = NULL, matches_source = NULL, \
+        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, {NO_FAILURE}, matches_source = NULL, \
          baseline = ?, baseline_at = ?, failed_at = NULL, accepted = TRUE"
     ));
     let mut sql = sql.bind(SUCCEEDED).bind(digest_bytes(checksum)).bind(now);

@@ -1,6 +1,7 @@
 //! Rows of the tables, and how they become values of the domain and back.
 
 mod codes;
+mod failure;
 mod job;
 mod lease;
 mod record;
@@ -12,6 +13,7 @@ pub(crate) use codes::{
     DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, job_state_code, model_code,
     model_of, state_of, stored_state_code,
 };
+pub(crate) use failure::failure_cause;
 pub(crate) use job::{JobRow, NewJobRow};
 pub(crate) use lease::{LEASE, LeaseRow, LeaseSql, NewLeaseRow};
 pub(crate) use record::{

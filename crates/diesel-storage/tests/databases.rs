@@ -1,15 +1,15 @@
-//! Opening, migrating, losing and finding again the database itself.
+//! Opening, losing and finding again the database itself. Its migrations are in `migrations.rs`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::error::Error as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
-use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_query, sql_types};
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Model, RecordKey, Timestamp};
@@ -72,10 +72,7 @@ async fn a_schema_that_is_not_current_is_told() {
             assert_eq!(text, expected);
         };
         check("it was never migrated").await;
-        assert_eq!(
-            migrate(&settings).await.unwrap(),
-            ["0001_catalogue", "0002_rules", "0003_sources", "0004_names"]
-        );
+        assert!(migrate(&settings).await.unwrap().starts_with(&["0001_catalogue".to_owned()]));
         store.catalogue.check().await.unwrap();
         assert!(migrate(&settings).await.unwrap().is_empty());
         alter(&settings, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
@@ -103,128 +100,14 @@ async fn two_processes_may_start_at_once() {
                 tokio::spawn(async move { migrate(&settings).await.unwrap().len() })
             })
             .collect();
-        let mut applied = 0;
+        let mut applied = Vec::new();
         for start in starts {
-            applied += start.await.unwrap();
+            applied.push(start.await.unwrap());
         }
-        assert_eq!(applied, 4);
+        applied.sort_unstable();
+        assert!(matches!(applied[..], [0, 0, 0, all] if all > 0), "{applied:?}");
         open(&settings).await.unwrap().catalogue.check().await.unwrap();
     }
-}
-
-#[derive(QueryableByName)]
-struct Definition {
-    #[diesel(sql_type = sql_types::Text)]
-    sql: String,
-}
-
-/// The text of a file of each migration.
-macro_rules! migrations {
-    ($database:literal, $file:literal) => {
-        [
-            include_str!(concat!("../migrations/", $database, "/0001_catalogue/", $file)),
-            include_str!(concat!("../migrations/", $database, "/0002_rules/", $file)),
-            include_str!(concat!("../migrations/", $database, "/0003_sources/", $file)),
-            include_str!(concat!("../migrations/", $database, "/0004_names/", $file)),
-        ]
-    };
-}
-
-/// A record in each state, with a value in every column that its state lets one have. `bytes` stands for a key.
-fn records(bytes: impl Fn(u8) -> String) -> String {
-    let record = |state: u8, more: &str| {
-        let (key, digest) = (bytes(state), bytes(9));
-        format!(
-            "INSERT INTO records (model, key, storage, path, created_at, file_size, expected, rule, mutable, \
-             accepted, owner, source_checksum, content_changed_at, from_source, state, due_at, attempt, baseline, baseline_at, \
-             failed_at, retry_count, retry_at, failure_kind, failure, calculated, matches_source) VALUES (19, {key}, 's', \
-             'p', 1, 2, {digest}, 'length:1', TRUE, TRUE, 'group/project', {digest}, 3, TRUE, {state}, {more});"
-        )
-    };
-    let digest = bytes(9);
-    let states = [
-        (0, format!("4, 5, {digest}, 6, NULL, 0, NULL, NULL, NULL, NULL, FALSE")),
-        (2, format!("NULL, 5, {digest}, 6, NULL, 0, NULL, NULL, NULL, NULL, FALSE")),
-        (3, format!("NULL, 5, {digest}, 6, 7, 1, 8, 2, 'bad', {digest}, NULL")),
-        (4, "NULL, 5, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL".to_owned()),
-    ];
-    states.iter().map(|(state, more)| record(*state, more)).collect()
-}
-
-/// What is left of these records by every migration down to the second.
-const KEPT: &str = "SELECT count(*) FROM records WHERE rule = 'length:1' AND mutable AND attempt = 5";
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = sql_types::BigInt)]
-    count: i64,
-}
-
-/// Up, down and up again leaves the schema that up alone makes; the last one also around records.
-#[test]
-fn migrations_of_sqlite_are_reversible() {
-    let (up, down) = (migrations!("sqlite", "up.sql"), migrations!("sqlite", "down.sql"));
-    let mut connection = SqliteConnection::establish(":memory:").unwrap();
-    let schema = |connection: &mut SqliteConnection| -> Vec<String> {
-        let query = sql_query(
-            "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence' ORDER BY name",
-        );
-        // Renaming a table puts its name into quotation marks.
-        let definitions = query.load::<Definition>(connection).unwrap();
-        definitions.into_iter().map(|found| found.sql.replace('"', "")).collect()
-    };
-    let [catalogue, rules, sources, names] = up;
-    connection.batch_execute(&[catalogue, rules, sources].concat()).unwrap();
-    let before = schema(&mut connection);
-    connection.batch_execute(names).unwrap();
-    let first = schema(&mut connection);
-    assert_eq!((before.len(), first.len()), (14, 14));
-    assert_ne!(before, first);
-    connection.batch_execute(&records(|number| format!("x'800000000000000{number}'"))).unwrap();
-    for (migration, expected) in [(down[3], &before), (up[3], &first)] {
-        connection.batch_execute(migration).unwrap();
-        assert_eq!(schema(&mut connection), *expected);
-        let kept: Count = sql_query(KEPT.replace("(*)", "(*) AS count")).get_result(&mut connection).unwrap();
-        assert_eq!(kept.count, 4);
-    }
-    connection.batch_execute(&[down[3], down[2], down[1], down[0]].concat()).unwrap();
-    assert!(schema(&mut connection).is_empty());
-    connection.batch_execute(&up.concat()).unwrap();
-    assert_eq!(schema(&mut connection), first);
-}
-
-/// Up, down and up again leaves the schema that up alone makes; the last one also around records.
-#[test]
-fn migrations_of_postgres_are_reversible() {
-    let (up, down) = (migrations!("postgres", "up.sql"), migrations!("postgres", "down.sql"));
-    let url = postgres().create_database().unwrap();
-    let schema = || {
-        let mut dump = postgres().command("pg_dump");
-        let output = dump.args(["--schema-only", "--no-owner", &url]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).unwrap();
-        // Each dump has a token of its own in its first and last lines.
-        let lines = text.lines().filter(|line| !line.contains("restrict"));
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    let run = |statements: &str| postgres().sql(&url, statements).unwrap();
-    let empty = schema();
-    let [catalogue, rules, sources, names] = up;
-    run(&[catalogue, rules, sources].concat());
-    let before = schema();
-    run(names);
-    let first = schema();
-    assert!(first.contains("CREATE TABLE public.sync_states") && !before.contains("sync_states"));
-    run(&records(|number| format!("'\\x800000000000000{number}'")));
-    for (migration, expected) in [(down[3], &before), (up[3], &first)] {
-        run(migration);
-        assert_eq!(schema(), *expected);
-        assert_eq!(run(KEPT), "4");
-    }
-    run(&[down[3], down[2], down[1], down[0]].concat());
-    assert_eq!(schema(), empty);
-    run(&up.concat());
-    assert_eq!(schema(), first);
 }
 
 #[tokio::test]
@@ -298,7 +181,7 @@ async fn the_url_decides_on_tls() {
         settings(&format!("{url}?sslmode=verify-full&sslrootcert={}", certificate.authority.display()))
     };
     let by_name = full(&by_address.replace("127.0.0.1", "localhost"));
-    assert_eq!(migrate(&by_name).await.unwrap().len(), 4);
+    assert!(!migrate(&by_name).await.unwrap().is_empty());
     let store = open(&by_name).await.unwrap();
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
         WHERE application_name = 'stocktake' AND ssl";

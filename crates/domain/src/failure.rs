@@ -1,4 +1,4 @@
-//! What went wrong with a record: the kind, and the text of at most 255 characters.
+//! What went wrong with a record: the cause, from which its kind and its text follow.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,9 @@ pub const MAX_FAILURE_CHARS: usize = 255;
 
 const PREFIX: &str = "Error during verification: ";
 
-/// The kinds of failure, each of which asks something else of the administrator.
+const MISSING_FILE: &str = "File is not checksummable - file does not exist at: ";
+
+/// The kinds of failure, each of which the administrator has to treat in another way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailureKind {
     /// The content is not there.
@@ -49,97 +51,208 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// A kind of failure with the text that the API shows as `checksum_failure`.
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FailureCause {
+    /// No content at this path or key.
+    MissingFile {
+        /// The path or key, or the end of one that is too long.
+        at: String,
+    },
+    /// No repository where one must be.
+    MissingRepository,
+    /// The content's digest is not the one recorded when it was stored.
+    ChecksumMismatch {
+        /// The recorded digest.
+        expected: Digest,
+        /// The content's.
+        calculated: Digest,
+    },
+    /// The content's size is not the one recorded when it was stored.
+    SizeMismatch {
+        /// The recorded size in bytes.
+        expected: u64,
+        /// The content's.
+        found: u64,
+    },
+    /// The content is not what our own last good checksum says it was.
+    ContentChanged {
+        /// When that checksum was calculated.
+        since: Timestamp,
+        /// That checksum.
+        was: Digest,
+        /// The content's digest now.
+        is: Digest,
+    },
+    /// Something within the content is not what the digest recorded there says.
+    Altered {
+        /// Names it.
+        what: String,
+    },
+    /// The content could not be read.
+    Unreadable {
+        /// What the system said.
+        reason: String,
+    },
+    /// The record's location cannot hold content.
+    Invalid {
+        /// Why not.
+        reason: String,
+    },
+    /// The attempt outlasted its lease.
+    TimedOut {
+        /// How long the lease was.
+        lease: Duration,
+    },
+}
+
+impl FailureCause {
+    /// The kind.
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::MissingFile { .. } | Self::MissingRepository => FailureKind::Missing,
+            Self::ChecksumMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::ContentChanged { .. }
+            | Self::Altered { .. } => FailureKind::Altered,
+            Self::Unreadable { .. } => FailureKind::Unreadable,
+            Self::Invalid { .. } => FailureKind::Invalid,
+            Self::TimedOut { .. } => FailureKind::TimedOut,
+        }
+    }
+}
+
+/// The text that the API shows as `checksum_failure`.
+impl fmt::Display for FailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingFile { at } => write!(f, "{PREFIX}{MISSING_FILE}{at}"),
+            Self::MissingRepository => write!(f, "{PREFIX}Repository does not exist"),
+            Self::ChecksumMismatch { expected, calculated } => {
+                let algorithm = expected.algorithm();
+                write!(
+                    f,
+                    "{PREFIX}Checksum mismatch: expected {algorithm} {expected}, calculated {calculated}"
+                )
+            }
+            Self::SizeMismatch { expected, found } => {
+                write!(f, "{PREFIX}Size mismatch: expected {expected} bytes, found {found}")
+            }
+            Self::ContentChanged { since, was, is } => {
+                write!(f, "{PREFIX}Content changed since {since}: was {was}, is {is}")
+            }
+            Self::Altered { what } => write!(f, "{PREFIX}{what}"),
+            Self::Unreadable { reason } | Self::Invalid { reason } => write!(f, "{PREFIX}{reason}"),
+            Self::TimedOut { lease } => write!(f, "Verification timed out after {}", format_duration(*lease)),
+        }
+    }
+}
+
+/// A cause whose text has at most [`MAX_FAILURE_CHARS`] characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Failure {
-    kind: FailureKind,
-    text: Box<str>,
-    /// In a box, because few failures have one.
-    calculated: Option<Box<Digest>>,
+    /// In a box, because few verifications have one.
+    cause: Box<FailureCause>,
 }
 
 impl Failure {
-    /// No content at this path or key. A path too long keeps its end.
+    /// A failure with this cause. A path too long keeps its end, another text its beginning.
+    pub fn new(mut cause: FailureCause) -> Self {
+        let room = MAX_FAILURE_CHARS - PREFIX.len();
+        match &mut cause {
+            FailureCause::MissingFile { at } => keep_end(at, room - MISSING_FILE.len()),
+            FailureCause::Altered { what: text }
+            | FailureCause::Unreadable { reason: text }
+            | FailureCause::Invalid { reason: text } => keep_beginning(text, room),
+            FailureCause::MissingRepository
+            | FailureCause::ChecksumMismatch { .. }
+            | FailureCause::SizeMismatch { .. }
+            | FailureCause::ContentChanged { .. }
+            | FailureCause::TimedOut { .. } => {}
+        }
+        Self { cause: Box::new(cause) }
+    }
+
+    /// See [`FailureCause::MissingFile`].
     pub fn missing_file(at: &str) -> Self {
-        let lead = format!("{PREFIX}File is not checksummable - file does not exist at: ");
-        let room = MAX_FAILURE_CHARS - lead.chars().count();
-        let skipped = at.chars().count().saturating_sub(room);
-        let text = lead.chars().chain(at.chars().skip(skipped)).collect::<String>().into();
-        Self { kind: FailureKind::Missing, text, calculated: None }
+        Self::new(FailureCause::MissingFile { at: at.to_owned() })
     }
 
-    /// No repository where one must be.
+    /// See [`FailureCause::MissingRepository`].
     pub fn missing_repository() -> Self {
-        Self::new(FailureKind::Missing, format!("{PREFIX}Repository does not exist"))
+        Self::new(FailureCause::MissingRepository)
     }
 
-    /// The content's digest is not the one recorded when it was stored.
+    /// See [`FailureCause::ChecksumMismatch`].
     pub fn checksum_mismatch(expected: Digest, calculated: Digest) -> Self {
-        let algorithm = expected.algorithm();
-        let text =
-            format!("{PREFIX}Checksum mismatch: expected {algorithm} {expected}, calculated {calculated}");
-        Self { calculated: Some(Box::new(calculated)), ..Self::new(FailureKind::Altered, text) }
+        Self::new(FailureCause::ChecksumMismatch { expected, calculated })
     }
 
-    /// The content's size in bytes is not the one recorded when it was stored.
+    /// See [`FailureCause::SizeMismatch`].
     pub fn size_mismatch(expected: u64, found: u64) -> Self {
-        Self::new(
-            FailureKind::Altered,
-            format!("{PREFIX}Size mismatch: expected {expected} bytes, found {found}"),
-        )
+        Self::new(FailureCause::SizeMismatch { expected, found })
     }
 
-    /// The content is not what our own last good checksum says it was.
+    /// See [`FailureCause::ContentChanged`].
     pub fn content_changed(since: Timestamp, was: Digest, is: Digest) -> Self {
-        let text = format!("{PREFIX}Content changed since {since}: was {was}, is {is}");
-        Self { calculated: Some(Box::new(is)), ..Self::new(FailureKind::Altered, text) }
+        Self::new(FailureCause::ContentChanged { since, was, is })
     }
 
-    /// Something within the content is not what the digest recorded there says; `what` names it.
+    /// See [`FailureCause::Altered`].
     pub fn altered(what: &str) -> Self {
-        Self::new(FailureKind::Altered, format!("{PREFIX}{what}"))
+        Self::new(FailureCause::Altered { what: what.to_owned() })
     }
 
-    /// The content could not be read; `reason` is what the system said.
+    /// See [`FailureCause::Unreadable`].
     pub fn unreadable(reason: &str) -> Self {
-        Self::new(FailureKind::Unreadable, format!("{PREFIX}{reason}"))
+        Self::new(FailureCause::Unreadable { reason: reason.to_owned() })
     }
 
-    /// The record's location cannot hold content.
+    /// See [`FailureCause::Invalid`].
     pub fn invalid(reason: &str) -> Self {
-        Self::new(FailureKind::Invalid, format!("{PREFIX}{reason}"))
+        Self::new(FailureCause::Invalid { reason: reason.to_owned() })
     }
 
-    /// The attempt outlasted its lease.
+    /// See [`FailureCause::TimedOut`].
     pub fn timed_out(lease: Duration) -> Self {
-        Self::new(FailureKind::TimedOut, format!("Verification timed out after {}", format_duration(lease)))
+        Self::new(FailureCause::TimedOut { lease })
     }
 
-    /// A failure read back from where it was kept; the text is cut to [`MAX_FAILURE_CHARS`].
-    pub fn restored(kind: FailureKind, text: String, calculated: Option<Digest>) -> Self {
-        Self { calculated: calculated.map(Box::new), ..Self::new(kind, text) }
+    /// The cause.
+    pub fn cause(&self) -> &FailureCause {
+        &self.cause
     }
 
     /// The kind.
     pub fn kind(&self) -> FailureKind {
-        self.kind
+        self.cause.kind()
     }
 
     /// The text, at most [`MAX_FAILURE_CHARS`] characters.
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn text(&self) -> String {
+        self.cause.to_string()
     }
 
     /// The digest of the content that was found instead of the right one, where that is what is wrong.
     pub fn calculated(&self) -> Option<Digest> {
-        self.calculated.as_deref().copied()
-    }
-
-    fn new(kind: FailureKind, mut text: String) -> Self {
-        if let Some((end, _)) = text.char_indices().nth(MAX_FAILURE_CHARS) {
-            text.truncate(end);
+        match &*self.cause {
+            FailureCause::ChecksumMismatch { calculated: found, .. }
+            | FailureCause::ContentChanged { is: found, .. } => Some(*found),
+            _ => None,
         }
-        Self { kind, text: text.into(), calculated: None }
+    }
+}
+
+fn keep_beginning(text: &mut String, chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(chars) {
+        text.truncate(end);
+    }
+}
+
+fn keep_end(text: &mut String, chars: usize) {
+    let skipped = text.chars().count().saturating_sub(chars);
+    if let Some((start, _)) = text.char_indices().nth(skipped).filter(|_| skipped > 0) {
+        text.drain(..start);
     }
 }
 
@@ -154,21 +267,55 @@ mod tests {
         assert_eq!(failure.text().chars().count(), MAX_FAILURE_CHARS);
         assert!(failure.text().starts_with("Error during verification: File is not checksummable"));
         assert!(failure.text().ends_with("éé/the-end.bin"));
+        assert_eq!(Failure::new(failure.cause().clone()), failure);
     }
 
     #[test]
     fn a_long_reason_keeps_its_beginning() {
-        let failure = Failure::unreadable(&"ü".repeat(999));
-        assert_eq!(failure.text().chars().count(), MAX_FAILURE_CHARS);
-        assert!(failure.text().starts_with("Error during verification: ü"));
+        let reason = "ü".repeat(999);
+        for failure in [Failure::unreadable(&reason), Failure::invalid(&reason), Failure::altered(&reason)] {
+            assert_eq!(failure.text().chars().count(), MAX_FAILURE_CHARS);
+            assert!(failure.text().starts_with("Error during verification: ü"));
+            assert_eq!(Failure::new(failure.cause().clone()), failure);
+        }
+    }
+
+    #[test]
+    fn texts_are_those_of_the_contract() {
+        let (one, two) = (Digest::Md5([1; 16]), Digest::Md5([2; 16]));
+        for (failure, text) in [
+            (
+                Failure::missing_file("a/b"),
+                "File is not checksummable - file does not exist at: a/b".to_owned(),
+            ),
+            (Failure::missing_repository(), "Repository does not exist".to_owned()),
+            (
+                Failure::checksum_mismatch(one, two),
+                format!("Checksum mismatch: expected md5 {one}, calculated {two}"),
+            ),
+            (Failure::size_mismatch(1, 2), "Size mismatch: expected 1 bytes, found 2".to_owned()),
+            (
+                Failure::content_changed(Timestamp::from_millis(5), one, two),
+                format!("Content changed since 1970-01-01T00:00:00.005Z: was {one}, is {two}"),
+            ),
+            (Failure::altered("object 12"), "object 12".to_owned()),
+            (Failure::unreadable("I/O error"), "I/O error".to_owned()),
+            (Failure::invalid("leaves its storage"), "leaves its storage".to_owned()),
+        ] {
+            assert_eq!(failure.text(), format!("Error during verification: {text}"));
+        }
+        assert_eq!(Failure::timed_out(Duration::from_secs(28_800)).text(), "Verification timed out after 8h");
     }
 
     #[test]
     fn the_longest_digest_texts_fit() {
         let digest = Digest::Sha256([7; 32]);
         let time = Timestamp::from_millis(0);
-        assert!(Failure::checksum_mismatch(digest, digest).text().ends_with(&digest.to_string()));
-        assert!(Failure::content_changed(time, digest, digest).text().ends_with(&digest.to_string()));
-        assert_eq!(Failure::timed_out(Duration::from_secs(28_800)).text(), "Verification timed out after 8h");
+        for failure in
+            [Failure::checksum_mismatch(digest, digest), Failure::content_changed(time, digest, digest)]
+        {
+            assert!(failure.text().chars().count() <= MAX_FAILURE_CHARS);
+            assert_eq!(failure.calculated(), Some(digest));
+        }
     }
 }

@@ -23,14 +23,14 @@ mod verification;
 pub use backoff::{JITTER_STEPS, retry_delay};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
-pub use failure::{Failure, FailureKind, MAX_FAILURE_CHARS};
+pub use failure::{Failure, FailureCause, FailureKind, MAX_FAILURE_CHARS};
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, UnknownModel};
 pub use object_type::ObjectType;
 pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
-pub use time::{Clock, Rng, Timestamp, format_duration};
+pub use time::{Clock, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
 pub use verdict::{ContentError, Evidence, Measure, Observation, Reference, judge};
 pub use verification::{

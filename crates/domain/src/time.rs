@@ -68,19 +68,34 @@ pub trait Rng: Send + Sync {
     fn below(&self, bound: u32) -> u32;
 }
 
+/// The units of durations, in milliseconds.
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
 /// A duration in the short form used in configuration and failure texts: `8h`, `90d`, `1m 30s`, `250ms`.
 pub fn format_duration(span: Duration) -> String {
-    const UNITS: [(&str, u128); 5] =
-        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let mut rest = span.as_millis();
     let mut words = Vec::new();
     for (unit, millis) in UNITS {
+        let millis = u128::from(millis);
         if rest >= millis {
             words.push(format!("{}{unit}", rest / millis));
             rest %= millis;
         }
     }
     if words.is_empty() { "0s".to_owned() } else { words.join(" ") }
+}
+
+/// The duration of which [`format_duration`] makes this text.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    if text == "0s" {
+        return Some(Duration::ZERO);
+    }
+    let millis = text.split(' ').try_fold(0_u64, |sum, word| {
+        let digits = word.trim_end_matches(|character: char| character.is_ascii_lowercase());
+        let (_, millis) = UNITS.into_iter().find(|(unit, _)| word.strip_prefix(digits) == Some(unit))?;
+        sum.checked_add(digits.parse::<u64>().ok()?.checked_mul(millis)?)
+    });
+    millis.map(Duration::from_millis)
 }
 
 #[cfg(test)]
@@ -100,5 +115,12 @@ mod tests {
         assert_eq!(format_duration(Duration::from_secs(90 * 86400)), "90d");
         assert_eq!(format_duration(Duration::from_millis(90_250)), "1m 30s 250ms");
         assert_eq!(format_duration(Duration::ZERO), "0s");
+        for millis in [0, 1, 999, 1000, 90_250, 28_800_000, 86_400_000 * 90 + 1] {
+            let span = Duration::from_millis(millis);
+            assert_eq!(parse_duration(&format_duration(span)), Some(span));
+        }
+        for wrong in ["", "8", "h", "8 h", "8y", "-1s"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
     }
 }

@@ -242,7 +242,7 @@ mod tests {
         let text = |reference: &Reference| {
             let failure = judge(reference, &seen(), Algorithm::Sha256).unwrap_err();
             assert_eq!(failure.kind(), FailureKind::Altered);
-            failure.text().to_owned()
+            failure.text()
         };
         let other = Digest::Sha256([9; 32]);
         assert!(

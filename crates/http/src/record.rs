@@ -26,12 +26,12 @@ pub(crate) struct RecordBody<'a> {
     #[schema(required)]
     file_size: Option<u64>,
     /// The state of the checksum.
-    checksum_information: ChecksumInformation<'a>,
+    checksum_information: ChecksumInformation,
 }
 
 /// The state of a record's checksum.
 #[derive(Debug, Serialize, ToSchema)]
-struct ChecksumInformation<'a> {
+struct ChecksumInformation {
     /// Lower-case hex of the SHA-256 or MD5; null if there is none, or the last attempt failed.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<String>, required, pattern = "^([0-9a-f]{32}|[0-9a-f]{64})$")]
@@ -52,7 +52,7 @@ struct ChecksumInformation<'a> {
     checksum_retry_at: Option<Timestamp>,
     /// What went wrong.
     #[schema(required, max_length = 255)]
-    checksum_failure: Option<&'a str>,
+    checksum_failure: Option<String>,
 }
 
 impl<'a> From<&'a Record> for RecordBody<'a> {

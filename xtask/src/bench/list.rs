@@ -28,7 +28,7 @@ const CHECKSUMMED: &str = "UPDATE records SET state = 2, due_at = NULL, attempt 
 
 /// The query of a page, as the program runs it.
 const QUERY: &str = "SELECT created_at, file_size, due_at, attempt, baseline, baseline_at, failed_at, retry_at, \
-    retry_count, model, state, failure_kind, accepted, key, storage, path, expected, failure FROM records \
+    retry_count, model, state, failure_kind, accepted, key, storage, path, expected, failure_cause FROM records \
     WHERE model = MODEL AND key > int8send(:shifted::bigint) ORDER BY model, key LIMIT 21;";
 
 /// Requests the paths in the file that `PATHS` names, one after the other.

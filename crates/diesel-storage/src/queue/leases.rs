@@ -9,7 +9,7 @@ use super::Fault;
 use crate::dialect::Lock;
 use crate::key;
 use crate::queries::{Span, by_key, push_in_queue};
-use crate::rows::{FAILED, LEASE, LeaseRow, LeaseSql, failure_kind_code};
+use crate::rows::{FAILED, LEASE, LeaseRow, LeaseSql, failure_cause, failure_kind_code};
 use crate::schema::leases;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -79,12 +79,10 @@ async fn time_out<S: Session>(
     let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };
     let sql = Sql::<()>::new(
         "UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
-         retry_at = ?, retry_count = r.retry_count + 1, failure_kind = ?, failure = ?, \
-         calculated = NULL \
-         WHERE",
+         retry_at = ?, retry_count = r.retry_count + 1, failure_kind = ?, failure_cause = ? WHERE",
     );
     let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now);
-    let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure.text().to_owned());
+    let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure_cause(failure));
     let sql = sql.push(before).bind(lease.model).push("SELECT r.key");
     let sql = push_in_queue::<S, _>(sql, lease.model, &lease.storage, &span);
     let sql = sql.push(" AND r.due_at >= ? AND r.due_at <= ?").bind(lease.due_from).bind(lease.claimed_at);

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use stocktake_domain::ports::Outcome;
 use stocktake_domain::{
-    Baseline, DigestRule, Disabled, Failed, Failure, History, Location, Pending, Record, RecordKey,
-    SourceRecord, Status, Succeeded, Timestamp, Verification,
+    Baseline, DigestRule, Disabled, Failed, History, Location, Pending, Record, RecordKey, SourceRecord,
+    Status, Succeeded, Timestamp, Verification,
 };
 
-use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, model_of};
+use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, model_of};
+use super::failure::{failure_cause, failure_of};
 use super::values::{digest_bytes, digest_of, rule_of, storable, storable_rule, storable_size, unsigned};
 use crate::columns::{Row, columns, select_list};
 use crate::error::Fault;
@@ -45,8 +46,7 @@ columns! {
         retry_count: Integer,
         retry_at: Nullable<BigInt>,
         failure_kind: Nullable<SmallInt>,
-        failure: Nullable<Text>,
-        calculated: Nullable<Binary>,
+        failure_cause: Nullable<Text>,
         matches_source: Nullable<Bool>,
     }
 }
@@ -155,15 +155,11 @@ impl RecordRow {
     }
 
     fn failed(&self, history: History, started: bool) -> Result<Status, Fault> {
-        let (Some(kind), Some(text), Some(retry_at)) = (
-            self.result.failure_kind,
-            self.result.failure.clone(),
-            self.result.retry_at.map(Timestamp::from_millis),
-        ) else {
+        let (Some(cause), Some(retry_at)) = (&self.result.failure_cause, self.result.retry_at) else {
             return Err(Fault::data("a failed record without its failure"));
         };
-        let calculated = self.result.calculated.as_deref().map(digest_of).transpose()?;
-        let stage = Failed { failure: Failure::restored(failure_kind_of(kind)?, text, calculated), retry_at };
+        let retry_at = Timestamp::from_millis(retry_at);
+        let stage = Failed { failure: failure_of(cause)?, retry_at };
         let verification = Verification::restore(history, stage);
         if !started {
             return Ok(Status::Failed(verification));
@@ -186,8 +182,7 @@ impl ResultColumns {
             retry_count: i32::try_from(history.retry_count).unwrap_or(i32::MAX),
             retry_at: None,
             failure_kind: None,
-            failure: None,
-            calculated: None,
+            failure_cause: None,
             matches_source: None,
         }
     }
@@ -202,8 +197,7 @@ impl ResultColumns {
         Self {
             retry_at: Some(retry_at.millis()),
             failure_kind: Some(failure_kind_code(failure.kind())),
-            failure: Some(failure_text(failure)),
-            calculated: failure.calculated().map(digest_bytes),
+            failure_cause: Some(failure_cause(failure)),
             ..Self::new(FAILED, verification.history())
         }
     }
@@ -234,11 +228,6 @@ impl ResultRow {
         };
         Self { key: key::encode(key), result }
     }
-}
-
-/// The text of a failure. What a system said may hold a NUL, which PostgreSQL refuses.
-fn failure_text(failure: &Failure) -> String {
-    failure.text().replace('\0', "\u{fffd}")
 }
 
 impl StagedRow {

@@ -47,7 +47,7 @@ pub(crate) async fn a_lease_without_progress_times_out(db: &Database) {
         let failure = record.status.failure().unwrap();
         assert_eq!(
             (failure.kind(), failure.text()),
-            (FailureKind::TimedOut, "Verification timed out after 8h")
+            (FailureKind::TimedOut, "Verification timed out after 8h".to_owned())
         );
     }
     // Due again at once.

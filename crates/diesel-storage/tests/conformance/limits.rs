@@ -82,7 +82,7 @@ pub(crate) async fn odd_texts_come_back(db: &Database) {
     let failed = running.fail(Failure::unreadable("bad\0name"), at(2), 0);
     let outcome = stocktake_domain::ports::Outcome::Failed(failed);
     db.store.queue.complete(lease.id, &[(key(1), outcome)], true).await.unwrap();
-    let text = get(&db.store, 1).await.status.failure().unwrap().text().to_owned();
+    let text = get(&db.store, 1).await.status.failure().unwrap().text();
     assert_eq!(text, "Error during verification: bad\u{fffd}name");
 }
 

@@ -1,7 +1,7 @@
 //! One finding, as JSON and as a line of CSV.
 
 use serde::Serialize;
-use stocktake_domain::{Digest, Failure, FailureKind, Record, State, Timestamp};
+use stocktake_domain::{Digest, Failure, FailureCause, FailureKind, Record, State, Timestamp};
 use utoipa::ToSchema;
 
 use crate::record::{IdentifierBody, shown, state_name};
@@ -43,7 +43,7 @@ pub(super) struct FindingBody<'a> {
     kind: Option<FailureKind>,
     /// What went wrong.
     #[schema(required, max_length = 255)]
-    checksum_failure: Option<&'a str>,
+    checksum_failure: Option<String>,
     /// The state.
     #[serde(serialize_with = "state_name")]
     #[schema(value_type = StateName)]
@@ -114,15 +114,11 @@ impl<'a> From<&'a Record> for FindingBody<'a> {
 /// digest may be recorded as well: of encrypted content the two are not of the same bytes.
 fn expected(record: &Record) -> Option<Digest> {
     let reference = record.reference();
-    let failure = record.status.failure().filter(|failure| failure.kind() == FailureKind::Altered);
-    let own = reference.baseline.filter(|_| failure.is_some());
-    let changed = own.filter(|own| {
-        let is = failure.and_then(Failure::calculated);
-        is.is_some_and(|is| failure == Some(&Failure::content_changed(own.at, own.digest, is)))
-    });
-    match changed {
-        Some(own) => Some(own.digest),
-        None => reference.expected.or(own.map(|own| own.digest)),
+    let own = reference.baseline.map(|own| own.digest);
+    match record.status.failure().map(Failure::cause) {
+        Some(FailureCause::ContentChanged { was, .. }) => Some(*was),
+        Some(cause) if cause.kind() == FailureKind::Altered => reference.expected.or(own),
+        _ => reference.expected,
     }
 }
 

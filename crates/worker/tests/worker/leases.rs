@@ -44,7 +44,8 @@ async fn a_lease_that_does_not_get_on_runs_out_and_its_work_is_dropped() {
     tokio::time::sleep(2 * MINUTE).await;
     assert_eq!(world.queue.reap(10 * MINUTE, world.now()).await.unwrap().timed_out, 1);
     let failure = world.record(Model::Uploads, 1).status.failure().cloned().unwrap();
-    assert_eq!((failure.kind(), failure.text()), (FailureKind::TimedOut, "Verification timed out after 10m"));
+    assert_eq!(failure.kind(), FailureKind::TimedOut);
+    assert_eq!(failure.text(), "Verification timed out after 10m");
     // The record is taken anew, and the old work dropped with the next sign of life.
     world.content("main").until(|used| used.now == 2).await;
     world.content("main").until(|used| used.now == 1).await;

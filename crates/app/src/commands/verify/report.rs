@@ -86,7 +86,7 @@ impl Report {
             text.push_str("\nfailed:\n");
         }
         for record in &self.named {
-            let failure = record.status.failure().map_or("", Failure::text);
+            let failure = record.status.failure().map_or_else(String::new, Failure::text);
             let _ = writeln!(text, "{} {}: {failure}", record.model, record.key);
         }
         let unnamed = self.failed.saturating_sub(u64::try_from(self.named.len()).unwrap_or(u64::MAX));

@@ -135,7 +135,7 @@ impl World {
 
     /// The failure text shown for a record.
     pub(crate) fn failure(&self, model: Model, key: i64) -> String {
-        self.record(model, key).status.failure().map_or_else(String::new, |failure| failure.text().to_owned())
+        self.record(model, key).status.failure().map_or_else(String::new, stocktake_domain::Failure::text)
     }
 
     /// Returns when this many records have succeeded.
