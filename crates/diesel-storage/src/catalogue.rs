@@ -1,9 +1,9 @@
 //! The port `Catalogue`, over any driver.
 
-pub(crate) mod changes;
 mod import;
 mod page;
 mod summary;
+pub(crate) mod upsert;
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
@@ -13,13 +13,13 @@ use stocktake_domain::ports::{
 };
 use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
 
-use crate::error::Fault;
+use crate::adapter::{Adapter, call};
+use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, NEXT_ATTEMPT, NO_FAILURE, STARTED, Span, by_key, push_mismatched};
 use crate::rows::{RECORD, RecordRow, RecordSql, SUCCEEDED, digest_bytes, model_code, storable_size};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
-use crate::store::Adapter;
 
 /// The most records that are counted within the time of an ordinary call.
 const COUNTED_AT_ONCE: u64 = 100_000;
@@ -28,24 +28,30 @@ const COUNTED_AT_ONCE: u64 = 100_000;
 impl<D: Driver> Catalogue for Adapter<D> {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
         let plan = page::Plan::new(request);
-        self.driver.run(Work::Read, move |session| Box::pin(page::read(session, plan))).await
+        self.run(call!("db.catalogue.page", model = %request.model), Work::Read, move |session| {
+            Box::pin(page::read(session, plan))
+        })
+        .await
     }
 
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
+        let call = call!("db.catalogue.count", model = %model);
         let filter = Filter::new(model_code(model), selection);
         // Without an end that is near, it takes as long as there are records.
         let work = if at_most > COUNTED_AT_ONCE { Work::Survey } else { Work::Read };
-        self.driver.run(work, move |session| Box::pin(count(session, filter, at_most))).await
+        self.run(call, work, move |session| Box::pin(count(session, filter, at_most))).await
     }
 
     async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
+        let call = call!("db.catalogue.knows_shape", model = %model);
         let (model, key) = (model_code(model), key::encode(key));
-        self.driver.run(Work::Read, move |session| Box::pin(knows_shape(session, model, key))).await
+        self.run(call, Work::Read, move |session| Box::pin(knows_shape(session, model, key))).await
     }
 
     async fn get(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        let call = call!("db.catalogue.get", model = %model);
         let (model, key) = (model_code(model), key::encode(key));
-        self.driver.run(Work::Read, move |session| Box::pin(get(session, model, key))).await
+        self.run(call, Work::Read, move |session| Box::pin(get(session, model, key))).await
     }
 
     async fn import<'a>(
@@ -54,11 +60,13 @@ impl<D: Driver> Catalogue for Adapter<D> {
         entries: SourceRecordStream<'a>,
         now: Timestamp,
     ) -> Result<Applied, ImportError> {
-        import::run(&self.driver, model_code(model), entries, now.millis()).await
+        let call = call!("db.catalogue.import", model = %model);
+        call.trace(Work::Import, import::run(&self.driver, model_code(model), entries, now.millis())).await
     }
 
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError> {
-        self.driver.paths(model.map(model_code), storage.to_owned()).await
+        let call = call!("db.catalogue.paths", storage);
+        call.trace(Work::Read, self.driver.paths(model.map(model_code), storage.to_owned())).await
     }
 
     async fn mismatched(
@@ -67,13 +75,15 @@ impl<D: Driver> Catalogue for Adapter<D> {
         after: Option<RecordKey>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
+        let call = call!("db.catalogue.mismatched", model = %model);
         let (model, span) = (model_code(model), Span::behind(after.as_ref().map(key::encode)));
-        self.driver.run(Work::Read, move |session| Box::pin(mismatched(session, model, span, limit))).await
+        self.run(call, Work::Read, move |session| Box::pin(mismatched(session, model, span, limit))).await
     }
 
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
+        let call = call!("db.catalogue.largest_key", model = %model);
         let model = model_code(model);
-        self.driver.run(Work::Read, move |session| Box::pin(largest_key(session, model))).await
+        self.run(call, Work::Read, move |session| Box::pin(largest_key(session, model))).await
     }
 
     async fn accept(
@@ -84,20 +94,22 @@ impl<D: Driver> Catalogue for Adapter<D> {
         size: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<Record>, StoreError> {
+        let call = call!("db.catalogue.accept", model = %model);
         let (model, key, now) = (model_code(model), key::encode(key), now.millis());
         let size = size.map(|size| storable_size(size, "file_size")).transpose()?;
-        self.driver
-            .run(Work::Write, move |session| Box::pin(accept(session, model, key, checksum, size, now)))
+        self.run(call, Work::Write, move |session| Box::pin(accept(session, model, key, checksum, size, now)))
             .await
     }
 
     async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
-        self.driver.run(Work::Survey, |session| Box::pin(summary::read(session))).await
+        self.run(call!("db.catalogue.summary"), Work::Survey, |session| Box::pin(summary::read(session)))
+            .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         let known = self.driver.known_migrations()?;
-        self.driver.run(Work::Read, move |session| Box::pin(check(session, known))).await
+        self.run(call!("db.catalogue.check"), Work::Read, move |session| Box::pin(check(session, known)))
+            .await
     }
 }
 
@@ -106,7 +118,7 @@ pub(crate) async fn get<S: Session>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
-) -> Result<Option<Record>, Fault> {
+) -> Result<Option<Record>, DbError> {
     let sql = Sql::<(RecordSql, Bool)>::new(format!(
         "SELECT {}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?",
         *RECORD
@@ -120,7 +132,7 @@ async fn mismatched<S: Session>(
     model: i16,
     span: Span,
     limit: u32,
-) -> Result<Vec<Record>, Fault> {
+) -> Result<Vec<Record>, DbError> {
     let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
     let sql = push_mismatched::<S, _>(sql, model, &span).push(by_key(false));
     let rows: Vec<RecordRow> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
@@ -128,7 +140,7 @@ async fn mismatched<S: Session>(
     rows.into_iter().map(|row| row.into_record(false)).collect()
 }
 
-async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, Fault> {
+async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, DbError> {
     let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
     let sql = filter.select_from::<S, _>(sql, &Span::all());
     let sql = sql.push(" LIMIT ? + 0) AS matching").bind(i64::try_from(at_most).unwrap_or(i64::MAX));
@@ -136,7 +148,7 @@ async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Res
     crate::rows::unsigned(counted, "count")
 }
 
-async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> Result<bool, Fault> {
+async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> Result<bool, DbError> {
     let sql = Sql::<Binary>::new(
         "SELECT r.key FROM records r WHERE r.model = ? AND r.key = ? \
          UNION ALL SELECT * FROM (SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key LIMIT 1) AS a \
@@ -146,7 +158,7 @@ async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> R
     Ok(known.is_empty() || known.iter().any(|other| other.len() == key.len()))
 }
 
-async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<RecordKey>, Fault> {
+async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<RecordKey>, DbError> {
     let sql = Sql::<Binary>::new("SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1");
     let found: Option<Vec<u8>> = session.first(sql.bind(model)).await?;
     found.map(|bytes| key::decode(&bytes)).transpose()
@@ -160,7 +172,7 @@ async fn accept<S: Session>(
     checksum: Digest,
     size: Option<i64>,
     now: i64,
-) -> Result<Option<Record>, Fault> {
+) -> Result<Option<Record>, DbError> {
     let sql = Sql::<()>::new(format!(
         "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, {NO_FAILURE}, matches_source = NULL, \
          baseline = ?, baseline_at = ?, failed_at = NULL, accepted = TRUE"
@@ -174,19 +186,19 @@ async fn accept<S: Session>(
     get(session, model, key).await
 }
 
-async fn check<S: Session>(session: &mut S, known: Vec<String>) -> Result<(), Fault> {
+async fn check<S: Session>(session: &mut S, known: Vec<String>) -> Result<(), DbError> {
     if !session.is_migrated().await? {
-        return Err(Fault::Schema("it was never migrated".to_owned()));
+        return Err(DbError::Schema("it was never migrated".to_owned()));
     }
     let sql = Sql::<Text>::new("SELECT version FROM __diesel_schema_migrations ORDER BY version");
     let applied: Vec<String> = session.load(sql).await?;
     let missing: Vec<&String> = known.iter().filter(|version| !applied.contains(version)).collect();
     let unknown: Vec<&String> = applied.iter().filter(|version| !known.contains(version)).collect();
     if let Some(version) = unknown.first() {
-        return Err(Fault::Schema(format!("migration {version} is of another version of this program")));
+        return Err(DbError::Schema(format!("migration {version} is of another version of this program")));
     }
     match missing.first() {
-        Some(version) => Err(Fault::Schema(format!("migration {version} is pending"))),
+        Some(version) => Err(DbError::Schema(format!("migration {version} is pending"))),
         None => Ok(()),
     }
 }

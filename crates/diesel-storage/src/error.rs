@@ -5,7 +5,7 @@ use stocktake_domain::ports::StoreError;
 
 /// What went wrong in a unit of work, before it is known what that means to the caller.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum DbError {
     /// The database refused a statement.
     #[error(transparent)]
     Query(#[from] Error),
@@ -20,13 +20,13 @@ pub(crate) enum Fault {
     Schema(String),
 }
 
-impl Fault {
+impl DbError {
     /// Data that cannot be: the text says what was found.
     pub(crate) fn data(what: impl Into<String>) -> Self {
         Self::Data(what.into())
     }
 
-    /// Whether the connection itself is at fault, as far as the error alone tells.
+    /// Whether the connection itself is broken, as far as the error alone says.
     pub(crate) fn is_unavailable(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Query(Error::BrokenTransactionManager) => true,
@@ -41,17 +41,17 @@ impl Fault {
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Schema(what) => Self::Schema(what),
-            fault if fault.is_unavailable() => Self::Unavailable(fault.into()),
-            fault => Self::Internal(fault.into()),
+impl From<DbError> for StoreError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Schema(what) => Self::Schema(what),
+            error if error.is_unavailable() => Self::Unavailable(error.into()),
+            error => Self::Internal(error.into()),
         }
     }
 }
 
 /// The database cannot be reached, for this reason.
 pub(crate) fn unavailable(reason: impl std::fmt::Display) -> StoreError {
-    Fault::Unavailable(reason.to_string()).into()
+    DbError::Unavailable(reason.to_string()).into()
 }

@@ -6,23 +6,23 @@ use diesel::{ExpressionMethods as _, QueryDsl as _};
 use stocktake_domain::ports::{Jobs, StoreError};
 use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, Timestamp};
 
+use crate::adapter::{Adapter, call};
 use crate::columns::all_of;
 use crate::dialect::Lock;
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, Span, by_key};
-use crate::queue::mark;
+use crate::queue::recalculate;
 use crate::rows::{JobRow, NewJobRow, job_state_code};
 use crate::schema::jobs;
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
-use crate::store::Adapter;
 
 #[async_trait]
 impl<D: Driver> Jobs for Adapter<D> {
     async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<Job, StoreError> {
         let row = NewJobRow::new(job, now)?;
-        self.run_waking(move |session| {
+        self.run_waking(call!("db.jobs.enqueue", model = %job.model), Work::Write, move |session| {
             Box::pin(async move {
                 let query = diesel::insert_into(jobs::table).values(row).returning(all_of::<JobRow>());
                 let made: JobRow = session.one(query).await?;
@@ -36,40 +36,45 @@ impl<D: Driver> Jobs for Adapter<D> {
         let before = before.map_or(i64::MAX, |id| id.0);
         let query = jobs::table.filter(jobs::id.lt(before)).order(jobs::id.desc()).limit(i64::from(limit));
         let query = query.select(all_of::<JobRow>());
-        self.driver
-            .run(Work::Read, move |session| Box::pin(async move { all(session.load(query).await?) }))
-            .await
+        self.run(call!("db.jobs.list"), Work::Read, move |session| {
+            Box::pin(async move { all(session.load(query).await?) })
+        })
+        .await
     }
 
     async fn open(&self) -> Result<Vec<Job>, StoreError> {
         let query = jobs::table.filter(jobs::state.eq_any(open_states())).order(jobs::id);
         let query = query.select(all_of::<JobRow>());
-        self.driver
-            .run(Work::Read, move |session| Box::pin(async move { all(session.load(query).await?) }))
-            .await
+        self.run(call!("db.jobs.open"), Work::Read, move |session| {
+            Box::pin(async move { all(session.load(query).await?) })
+        })
+        .await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.driver.run(Work::Read, move |session| Box::pin(get(session, id.0))).await
+        self.run(call!("db.jobs.get", job = id.0), Work::Read, move |session| Box::pin(get(session, id.0)))
+            .await
     }
 
     async fn cancel(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
         let open = jobs::table.find(id.0).filter(jobs::state.eq_any(open_states()));
         let change =
             (jobs::state.eq(job_state_code(JobState::Cancelled)), jobs::finished_at.eq(Some(now.millis())));
-        self.driver
-            .run(Work::Write, move |session| {
-                Box::pin(async move {
-                    session.execute(diesel::update(open).set(change)).await?;
-                    get(session, id.0).await
-                })
+        self.run(call!("db.jobs.cancel", job = id.0), Work::Write, move |session| {
+            Box::pin(async move {
+                session.execute(diesel::update(open).set(change)).await?;
+                get(session, id.0).await
             })
-            .await
+        })
+        .await
     }
 
     async fn advance(&self, limit: u32, now: Timestamp) -> Result<Option<Job>, StoreError> {
         let (limit, now) = (limit.max(1), now.millis());
-        self.run_waking(move |session| Box::pin(advance(session, limit, now))).await
+        self.run_waking(call!("db.jobs.advance"), Work::Write, move |session| {
+            Box::pin(advance(session, limit, now))
+        })
+        .await
     }
 }
 
@@ -77,11 +82,11 @@ fn open_states() -> [i16; 2] {
     [job_state_code(JobState::Queued), job_state_code(JobState::Running)]
 }
 
-fn all(rows: Vec<JobRow>) -> Result<Vec<Job>, Fault> {
+fn all(rows: Vec<JobRow>) -> Result<Vec<Job>, DbError> {
     rows.into_iter().map(JobRow::into_job).collect()
 }
 
-async fn get<S: Session>(session: &mut S, id: i64) -> Result<Option<Job>, Fault> {
+async fn get<S: Session>(session: &mut S, id: i64) -> Result<Option<Job>, DbError> {
     let row: Option<JobRow> = session.first(jobs::table.find(id).select(all_of::<JobRow>())).await?;
     row.map(JobRow::into_job).transpose()
 }
@@ -95,7 +100,7 @@ struct Batch {
 }
 
 /// Marks the next batch of the oldest open job; also says whether anything was marked.
-async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(Option<Job>, bool), Fault> {
+async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(Option<Job>, bool), DbError> {
     let oldest = Sql::<BigInt>::new("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) ORDER BY j.id LIMIT 1");
     let oldest = session.first::<i64, _>(oldest.push(S::locking(Lock::UpdateSkipLocked))).await?;
     let Some(id) = oldest else { return Ok((None, false)) };
@@ -105,7 +110,7 @@ async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(O
     let selection = row.into_job()?.request.selection;
     let batch = next_batch(session, model, &selection, after, limit).await?;
     session.hold_claims(Some(model), None).await?;
-    let marked = mark::matching(session, &batch.filter, &batch.span, now).await?;
+    let marked = recalculate::matching(session, &batch.filter, &batch.span, now).await?;
     let state = if batch.next.is_some() { JobState::Running } else { JobState::Finished };
     let change = (
         jobs::state.eq(job_state_code(state)),
@@ -126,7 +131,7 @@ async fn next_batch<S: Session>(
     selection: &Selection,
     after: Option<Vec<u8>>,
     limit: u32,
-) -> Result<Batch, Fault> {
+) -> Result<Batch, DbError> {
     let filter = Filter::new(model, selection);
     let mut span = Span::behind(after);
     if let Some(keys) = filter.keys() {

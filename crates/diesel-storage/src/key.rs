@@ -2,7 +2,7 @@
 
 use stocktake_domain::RecordKey;
 
-use crate::error::Fault;
+use crate::error::DbError;
 
 const PART: usize = size_of::<i64>();
 const SIGN: i64 = i64::MIN;
@@ -16,12 +16,12 @@ pub(crate) fn encode(key: &RecordKey) -> Vec<u8> {
 }
 
 /// The key with these bytes.
-pub(crate) fn decode(bytes: &[u8]) -> Result<RecordKey, Fault> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<RecordKey, DbError> {
     let (parts, rest) = bytes.as_chunks::<PART>();
     let parts = parts.iter().map(|part| i64::from_be_bytes(*part) ^ SIGN).collect();
     RecordKey::from_parts(parts)
         .filter(|_| rest.is_empty())
-        .ok_or_else(|| Fault::data(format!("a key of {} bytes", bytes.len())))
+        .ok_or_else(|| DbError::data(format!("a key of {} bytes", bytes.len())))
 }
 
 /// The least byte string behind this key. No key lies between the two, also none that begins with this one.

@@ -2,8 +2,9 @@
 //! and for PostgreSQL, chosen at run time from the URL.
 //!
 //! The ports are implemented once, generic over a [`session::Driver`]; each database has a driver of its own,
-//! with its pool, its locks, its way to write many rows at once and its signal that there is work.
+//! with its pool, its locks, its SQL where that differs, its way to write many rows at once and its signal that there is work.
 
+mod adapter;
 mod catalogue;
 mod columns;
 mod dialect;
@@ -16,10 +17,12 @@ mod queue;
 mod rows;
 mod schema;
 mod session;
+mod settings;
 mod sql;
 mod sqlite;
 mod store;
 mod sync_state;
 mod tokens;
 
-pub use store::{Store, StoreSettings, migrate, open};
+pub use settings::StoreSettings;
+pub use store::{Store, migrate, open};

@@ -2,6 +2,7 @@
 
 mod connect;
 mod dialect;
+mod error;
 mod migrations;
 mod paths;
 mod session;
@@ -10,7 +11,6 @@ mod wake;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{
@@ -20,9 +20,10 @@ use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 use tokio::time::timeout;
 
 use self::connect::{Connector, Patience};
-use crate::StoreSettings;
-use crate::error::{Fault, unavailable};
+use self::error::explain;
+use crate::error::{DbError, unavailable};
 use crate::session::{Driver, Private, Task, Work};
+use crate::settings::StoreSettings;
 
 pub(crate) use migrations::migrate;
 
@@ -93,7 +94,7 @@ impl Driver for Postgres {
         };
         match outcome {
             Ok(done) => Ok(done),
-            Err(fault) => Err(explain(&mut connection, fault).await),
+            Err(error) => Err(explain(&mut connection, error).await),
         }
     }
 
@@ -130,7 +131,7 @@ impl Private for Own {
     ) -> Result<R, StoreError> {
         match perform(&mut self.0, work, task).await {
             Ok(done) => Ok(done),
-            Err(fault) => Err(explain(&mut self.0, fault).await),
+            Err(error) => Err(explain(&mut self.0, error).await),
         }
     }
 }
@@ -148,7 +149,7 @@ async fn perform<R: Send>(
     connection: &mut AsyncPgConnection,
     work: Work,
     task: impl Task<AsyncPgConnection, R>,
-) -> Result<R, Fault> {
+) -> Result<R, DbError> {
     match work {
         Work::Read | Work::Scratch => task(connection).await,
         Work::Write | Work::Import => {
@@ -159,11 +160,11 @@ async fn perform<R: Send>(
                     AnsiTransactionManager::commit_transaction(connection).await?;
                     Ok(done)
                 }
-                Err(fault) => {
+                Err(error) => {
                     // Told is what went wrong, not what went wrong then: a connection that is lost is found
                     // to be so when the pool takes it back.
                     let _ = AnsiTransactionManager::rollback_transaction(connection).await;
-                    Err(fault)
+                    Err(error)
                 }
             }
         }
@@ -179,20 +180,5 @@ async fn perform<R: Send>(
                 })
                 .await
         }
-    }
-}
-
-/// What a fault means to the caller. The codes of PostgreSQL do not come through Diesel, and its messages are
-/// in any language: so a connection that reported an error of no known kind is asked whether it still is.
-async fn explain(connection: &mut AsyncPgConnection, fault: Fault) -> StoreError {
-    const PING: Duration = Duration::from_secs(1);
-    let Fault::Query(Error::DatabaseError(kind, _)) = &fault else { return fault.into() };
-    match kind {
-        DatabaseErrorKind::SerializationFailure => StoreError::Unavailable(fault.into()),
-        DatabaseErrorKind::Unknown => match timeout(PING, connection.batch_execute("SELECT 1")).await {
-            Ok(Ok(())) => fault.into(),
-            Ok(Err(_)) | Err(_) => StoreError::Unavailable(fault.into()),
-        },
-        _ => fault.into(),
     }
 }

@@ -2,9 +2,9 @@
 
 mod claim;
 mod leases;
-pub(crate) mod mark;
+mod maintenance;
+pub(crate) mod recalculate;
 mod results;
-mod upkeep;
 
 use std::time::Duration;
 
@@ -15,56 +15,11 @@ use stocktake_domain::ports::{
 };
 use stocktake_domain::{Failure, Model, RecordKey, Timestamp};
 
-use self::claim::Terms;
-use crate::error::Fault;
+use self::claim::{ClaimScope, Claimant};
+use crate::adapter::{Adapter, call};
 use crate::key;
-use crate::rows::{ResultRow, model_code, model_of, storable};
-use crate::session::{Driver, Session, Work};
-use crate::store::Adapter;
-
-impl<D: Driver> Adapter<D> {
-    /// Runs a task that says whether records became due, and tells everybody if so.
-    pub(crate) async fn run_waking<R, F>(&self, task: F) -> Result<R, StoreError>
-    where
-        R: Send + 'static,
-        F: for<'s> FnOnce(
-                &'s mut D::Session,
-            ) -> futures_util::future::BoxFuture<'s, Result<(R, bool), Fault>>
-            + Send
-            + 'static,
-    {
-        self.run_waking_as(Work::Write, task).await
-    }
-
-    /// The same as other work that writes.
-    pub(crate) async fn run_waking_as<R, F>(&self, work: Work, task: F) -> Result<R, StoreError>
-    where
-        R: Send + 'static,
-        F: for<'s> FnOnce(
-                &'s mut D::Session,
-            ) -> futures_util::future::BoxFuture<'s, Result<(R, bool), Fault>>
-            + Send
-            + 'static,
-    {
-        let (outcome, due) = self.driver.run(work, move |session| Box::pin(announced(session, task))).await?;
-        if due {
-            self.driver.wake();
-        }
-        Ok(outcome)
-    }
-}
-
-async fn announced<S, R, F>(session: &mut S, task: F) -> Result<(R, bool), Fault>
-where
-    S: Session,
-    F: for<'s> FnOnce(&'s mut S) -> futures_util::future::BoxFuture<'s, Result<(R, bool), Fault>> + Send,
-{
-    let (outcome, due) = task(session).await?;
-    if due {
-        session.announce_work().await?;
-    }
-    Ok((outcome, due))
-}
+use crate::rows::{ResultRow, model_code, model_of};
+use crate::session::{Driver, Work};
 
 #[async_trait]
 impl<D: Driver> Queue for Adapter<D> {
@@ -75,16 +30,17 @@ impl<D: Driver> Queue for Adapter<D> {
         terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let terms = Terms::new(worker, terms, now)?;
-        let wanted = claim::Wanted::new(filter);
-        let look = wanted.clone();
+        let (claimant, scope) = (Claimant::new(worker, terms, now)?, ClaimScope::new(filter));
+        let find = call!("db.queue.find_due");
+        let within = scope.clone();
         let queues =
-            self.driver.run(Work::Read, move |session| Box::pin(claim::queues(session, look))).await?;
+            self.run(find, Work::Read, move |session| Box::pin(claim::queues(session, within))).await?;
         for queue in queues {
-            let (terms, wanted) = (terms.clone(), wanted.clone());
+            let model = model_of(queue.model)?;
+            let call = call!("db.queue.claim", model = %model, storage = queue.storage);
+            let (claimant, scope) = (claimant.clone(), scope.clone());
             let claimed = self
-                .driver
-                .run(Work::Write, move |session| Box::pin(claim::take(session, queue, wanted, terms)))
+                .run(call, Work::Write, move |session| Box::pin(claim::take(session, queue, scope, claimant)))
                 .await?;
             if claimed.is_some() {
                 return Ok(claimed);
@@ -101,18 +57,19 @@ impl<D: Driver> Queue for Adapter<D> {
         terms: LeaseTerms,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let terms = Terms::new(worker, terms, now)?;
+        let call = call!("db.queue.claim_one", model = %model);
+        let claimant = Claimant::new(worker, terms, now)?;
         let (model, key) = (model_code(model), key::encode(key));
-        self.driver
-            .run(Work::Write, move |session| Box::pin(claim::take_one(session, model, key, terms)))
+        self.run(call, Work::Write, move |session| Box::pin(claim::take_one(session, model, key, claimant)))
             .await
     }
 
     async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError> {
+        let call = call!("db.queue.recalculate", model = %model);
         let (model, key, now) = (model_code(model), key::encode(key), now.millis());
-        self.run_waking(move |session| {
+        self.run_waking(call, Work::Write, move |session| {
             Box::pin(async move {
-                let found = mark::one(session, model, key, now).await?;
+                let found = recalculate::one(session, model, key, now).await?;
                 Ok((found, found))
             })
         })
@@ -128,11 +85,10 @@ impl<D: Driver> Queue for Adapter<D> {
         let renewals = renewals.to_vec();
         let alive_until = now.after(terms.heartbeat_timeout).millis();
         let deadline = now.after(terms.duration).millis();
-        self.driver
-            .run(Work::Write, move |session| {
-                Box::pin(leases::renew(session, renewals, alive_until, deadline))
-            })
-            .await
+        self.run(call!("db.queue.renew"), Work::Write, move |session| {
+            Box::pin(leases::renew(session, renewals, alive_until, deadline))
+        })
+        .await
     }
 
     async fn complete(
@@ -142,17 +98,26 @@ impl<D: Driver> Queue for Adapter<D> {
         last: bool,
     ) -> Result<u64, StoreError> {
         let results = outcomes.iter().map(|(key, outcome)| ResultRow::new(key, outcome)).collect();
-        self.run_waking(move |session| Box::pin(results::write(session, lease.0, results, last))).await
+        self.run_waking(call!("db.queue.complete", lease = lease.0), Work::Write, move |session| {
+            Box::pin(results::write(session, lease.0, results, last))
+        })
+        .await
     }
 
     async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError> {
         let (failure, now) = (Failure::timed_out(lease), now.millis());
-        self.run_waking(move |session| Box::pin(leases::reap(session, failure, now))).await
+        self.run_waking(call!("db.queue.reap"), Work::Write, move |session| {
+            Box::pin(leases::reap(session, failure, now))
+        })
+        .await
     }
 
     async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
         let now = now.millis();
-        self.run_waking(move |session| Box::pin(upkeep::retry_failed(session, limit, now))).await
+        self.run_waking(call!("db.queue.retry_failed"), Work::Write, move |session| {
+            Box::pin(maintenance::retry_failed(session, limit, now))
+        })
+        .await
     }
 
     async fn expire_succeeded(
@@ -163,21 +128,26 @@ impl<D: Driver> Queue for Adapter<D> {
         limit: u32,
         now: Timestamp,
     ) -> Result<(Option<RecordKey>, u64), StoreError> {
-        let sweep = upkeep::Sweep {
+        let call = call!("db.queue.expire_succeeded", model = %model);
+        let sweep = maintenance::Sweep {
             model: model_code(model),
             after: after.as_ref().map(key::encode),
             checked_before: checked_before.millis(),
             limit,
             now: now.millis(),
         };
-        self.run_waking(move |session| Box::pin(upkeep::expire_succeeded(session, sweep))).await
+        self.run_waking(call, Work::Write, move |session| {
+            Box::pin(maintenance::expire_succeeded(session, sweep))
+        })
+        .await
     }
 
     async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError> {
-        let wanted = claim::Wanted::new(filter);
-        self.driver
-            .run(Work::Read, move |session| Box::pin(upkeep::outstanding(session, wanted, at_most)))
-            .await
+        let scope = ClaimScope::new(filter);
+        self.run(call!("db.queue.outstanding"), Work::Read, move |session| {
+            Box::pin(maintenance::outstanding(session, scope, at_most))
+        })
+        .await
     }
 
     fn wake_signal(&self) -> Box<dyn WakeSignal> {

@@ -2,23 +2,21 @@
 
 mod codes;
 mod failure;
-mod job;
-mod lease;
 mod record;
 mod sync_state;
 mod token;
 mod values;
+mod work;
 
 pub(crate) use codes::{
     DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, job_state_code, model_code,
     model_of, state_of, stored_state_code,
 };
 pub(crate) use failure::failure_cause;
-pub(crate) use job::{JobRow, NewJobRow};
-pub(crate) use lease::{LEASE, LeaseRow, LeaseSql, NewLeaseRow};
 pub(crate) use record::{
     RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED, SourceColumns, StagedRow, StagedSql,
 };
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
 pub(crate) use values::{METADATA_LENGTHS, digest_bytes, digest_of, storable, storable_size, unsigned};
+pub(crate) use work::{JobRow, LEASE, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 
 use crate::dialect::Dialect;
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::queries::Span;
 use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
 
@@ -52,9 +52,9 @@ impl<T> Command for T where
 }
 
 /// What comes of a step in the database.
-pub(crate) trait Step<T>: Future<Output = Result<T, Fault>> + Send {}
+pub(crate) trait Step<T>: Future<Output = Result<T, DbError>> + Send {}
 
-impl<T, F> Step<T> for F where F: Future<Output = Result<T, Fault>> + Send {}
+impl<T, F> Step<T> for F where F: Future<Output = Result<T, DbError>> + Send {}
 
 /// A connection, and the transaction on it if the [`Work`] asked for one.
 pub(crate) trait Session: Dialect + Send + 'static {
@@ -118,7 +118,7 @@ pub(crate) trait Session: Dialect + Send + 'static {
     /// The only row of a query that always has one.
     fn one<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<R> {
         let row = self.first(query);
-        async { row.await?.ok_or_else(|| Fault::data("a query returned no row")) }
+        async { row.await?.ok_or_else(|| DbError::data("a query returned no row")) }
     }
 }
 
@@ -137,14 +137,21 @@ pub(crate) enum Work {
     Scratch,
 }
 
+impl Work {
+    /// Whether it is bound by [`crate::StoreSettings::timeout`].
+    pub(crate) fn is_ordinary(self) -> bool {
+        matches!(self, Self::Read | Self::Write)
+    }
+}
+
 /// Something to be done in a session.
 pub(crate) trait Task<S, R>:
-    for<'s> FnOnce(&'s mut S) -> BoxFuture<'s, Result<R, Fault>> + Send + 'static
+    for<'s> FnOnce(&'s mut S) -> BoxFuture<'s, Result<R, DbError>> + Send + 'static
 {
 }
 
 impl<F, S, R> Task<S, R> for F where
-    F: for<'s> FnOnce(&'s mut S) -> BoxFuture<'s, Result<R, Fault>> + Send + 'static
+    F: for<'s> FnOnce(&'s mut S) -> BoxFuture<'s, Result<R, DbError>> + Send + 'static
 {
 }
 

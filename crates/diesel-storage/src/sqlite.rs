@@ -1,45 +1,67 @@
 //! The driver for SQLite: one connection that writes, some that read, all in blocking threads.
+//!
+//! An ordinary call is answered within [`StoreSettings::timeout`] of getting a connection. Diesel has no safe way to
+//! interrupt a statement. So one that is at work then runs to its end in its thread, and keeps its connection until
+//! then; nothing of the call follows it, and nothing is committed.
 
 mod connect;
 mod dialect;
+mod error;
 mod migrations;
 mod paths;
 mod session;
 mod wake;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
-use crate::StoreSettings;
-use crate::error::{Fault, unavailable};
+use self::connect::blocking;
+use self::error::explain;
+use self::session::SqliteSession;
+use crate::error::{DbError, unavailable};
 use crate::session::{Driver, Private, Task, Work};
+use crate::settings::StoreSettings;
 
 pub(crate) use connect::file_of;
 pub(crate) use migrations::migrate;
-use session::SqliteSession;
 
 /// A SQLite database.
 pub(crate) struct Sqlite {
-    path: PathBuf,
+    file: Arc<Path>,
     timeout: Duration,
     /// SQLite lets one write at a time; in this process they wait for each other here, in order.
     writer: Arc<tokio::sync::Mutex<SqliteSession>>,
     /// As many may read at once as there are permits; idle connections lie in `readers`.
-    reading: Semaphore,
-    readers: Mutex<Vec<SqliteSession>>,
+    reading: Arc<Semaphore>,
+    readers: Arc<Readers>,
     work: watch::Sender<()>,
+}
+
+/// Idle connections.
+#[derive(Default)]
+struct Readers(Mutex<Vec<SqliteSession>>);
+
+impl Readers {
+    fn take(&self) -> Option<SqliteSession> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put(&self, session: SqliteSession) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
 }
 
 /// A connection outside the pool.
 pub(crate) struct Own {
+    file: Arc<Path>,
     /// `None` only while a task runs, and after one that panicked.
-    connection: Option<SqliteSession>,
+    session: Option<SqliteSession>,
     writer: Arc<tokio::sync::Mutex<SqliteSession>>,
 }
 
@@ -50,45 +72,70 @@ impl Sqlite {
         let writer = SqliteSession::new(connect::open(path.clone(), timeout).await?);
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);
         Ok(Self {
-            path,
+            file: path.into(),
             timeout,
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
-            reading: Semaphore::new(readers.min(Semaphore::MAX_PERMITS)),
-            readers: Mutex::new(Vec::new()),
+            reading: Arc::new(Semaphore::new(readers.min(Semaphore::MAX_PERMITS))),
+            readers: Arc::default(),
             work: watch::Sender::new(()),
         })
     }
 
-    async fn read<R: Send + 'static>(&self, task: impl Task<SqliteSession, R>) -> Result<R, StoreError> {
-        let permit = timeout(self.timeout, self.reading.acquire()).await;
-        let _permit = permit.map_err(unavailable)?.map_err(unavailable)?;
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => SqliteSession::new(connect::open(self.path.clone(), self.timeout).await?),
+    async fn connect(&self) -> Result<SqliteSession, StoreError> {
+        connect::open(self.file.to_path_buf(), self.timeout).await.map(SqliteSession::new)
+    }
+
+    async fn read<R: Send + 'static>(
+        &self,
+        work: Work,
+        task: impl Task<SqliteSession, R>,
+    ) -> Result<R, StoreError> {
+        let permit = timeout(self.timeout, Arc::clone(&self.reading).acquire_owned()).await;
+        let permit = permit.map_err(unavailable)?.map_err(unavailable)?;
+        let mut session = match self.readers.take() {
+            Some(session) => session,
+            None => self.connect().await?,
         };
-        let (connection, outcome) = blocking(move || {
-            let mut connection = connection;
-            let outcome = now(task(&mut connection));
-            (connection, outcome)
-        })
-        .await?;
-        self.idle().push(connection);
-        outcome.map_err(session::explain)
-    }
-
-    async fn write<R: Send + 'static>(&self, task: impl Task<SqliteSession, R>) -> Result<R, StoreError> {
-        let writer =
-            timeout(self.timeout, Arc::clone(&self.writer).lock_owned()).await.map_err(unavailable)?;
-        let outcome = blocking(move || {
-            let mut writer = writer;
-            now(writer.transaction(task))
+        let readers = Arc::clone(&self.readers);
+        let deadline = self.deadline(work);
+        session.set_deadline(deadline);
+        let running = blocking(move || {
+            let outcome = now(task(&mut session));
+            readers.put(session);
+            drop(permit);
+            outcome
         });
-        outcome.await?.map_err(session::explain)
+        self.answer(deadline, running).await
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteSession>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn write<R: Send + 'static>(
+        &self,
+        work: Work,
+        task: impl Task<SqliteSession, R>,
+    ) -> Result<R, StoreError> {
+        let writer = timeout(self.timeout, Arc::clone(&self.writer).lock_owned()).await;
+        let mut writer = writer.map_err(unavailable)?;
+        let deadline = self.deadline(work);
+        writer.set_deadline(deadline);
+        let running = blocking(move || now(writer.transaction(task)));
+        self.answer(deadline, running).await
+    }
+
+    fn deadline(&self, work: Work) -> Option<Instant> {
+        work.is_ordinary().then(|| Instant::now() + self.timeout)
+    }
+
+    /// The outcome of what runs, if there is one in time. What has no answer in time goes on in its thread.
+    async fn answer<R>(
+        &self,
+        deadline: Option<Instant>,
+        running: impl Future<Output = Result<Result<R, DbError>, StoreError>>,
+    ) -> Result<R, StoreError> {
+        let outcome = match deadline {
+            Some(deadline) => timeout_at(deadline.into(), running).await.map_err(unavailable)?,
+            None => running.await,
+        };
+        outcome?.map_err(|error| explain(&self.file, error))
     }
 }
 
@@ -102,14 +149,14 @@ impl Driver for Sqlite {
         task: impl Task<SqliteSession, R>,
     ) -> Result<R, StoreError> {
         match work {
-            Work::Read | Work::Survey | Work::Scratch => self.read(task).await,
-            Work::Write | Work::Import => self.write(task).await,
+            Work::Read | Work::Survey | Work::Scratch => self.read(work, task).await,
+            Work::Write | Work::Import => self.write(work, task).await,
         }
     }
 
     async fn private(&self) -> Result<Own, StoreError> {
-        let connection = connect::open(self.path.clone(), self.timeout).await?;
-        Ok(Own { connection: Some(SqliteSession::new(connection)), writer: Arc::clone(&self.writer) })
+        let session = Some(self.connect().await?);
+        Ok(Own { file: Arc::clone(&self.file), session, writer: Arc::clone(&self.writer) })
     }
 
     fn wake(&self) {
@@ -117,12 +164,12 @@ impl Driver for Sqlite {
     }
 
     fn wake_signal(&self) -> Box<dyn WakeSignal> {
-        Box::new(wake::Signal::new(self.work.subscribe(), self.path.clone(), self.timeout))
+        Box::new(wake::Signal::new(self.work.subscribe(), self.file.to_path_buf(), self.timeout))
     }
 
     async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
-        let connection = connect::open(self.path.clone(), self.timeout).await?;
-        Ok(paths::stream(connection, model, storage))
+        let connection = connect::open(self.file.to_path_buf(), self.timeout).await?;
+        Ok(paths::stream(Arc::clone(&self.file), connection, model, storage))
     }
 
     fn known_migrations(&self) -> Result<Vec<String>, StoreError> {
@@ -138,30 +185,29 @@ impl Private for Own {
         work: Work,
         task: impl Task<SqliteSession, R>,
     ) -> Result<R, StoreError> {
-        let connection = self.connection.take();
-        let mut connection = connection.ok_or_else(|| unavailable("the connection was lost in a task"))?;
+        let session = self.session.take();
+        let mut session = session.ok_or_else(|| unavailable("the connection was lost in a task"))?;
         let writer = match work {
             Work::Write | Work::Import => Some(Arc::clone(&self.writer).lock_owned().await),
             Work::Read | Work::Survey | Work::Scratch => None,
         };
-        let (connection, outcome) = blocking(move || {
+        let (session, outcome) = blocking(move || {
             let outcome = match writer {
-                Some(_turn) => now(connection.transaction(task)),
-                None => now(task(&mut connection)),
+                Some(_turn) => now(session.transaction(task)),
+                None => now(task(&mut session)),
             };
-            (connection, outcome)
+            (session, outcome)
         })
         .await?;
-        self.connection = Some(connection);
-        outcome.map_err(session::explain)
+        self.session = Some(session);
+        outcome.map_err(|error| explain(&self.file, error))
     }
 }
 
 /// The outcome of a task on SQLite, which never waits for anything but the disk.
-fn now<R>(task: impl Future<Output = Result<R, Fault>>) -> Result<R, Fault> {
-    task.now_or_never().unwrap_or_else(|| Err(Fault::data("a task on SQLite waited")))
+fn now<R>(task: impl Future<Output = Result<R, DbError>>) -> Result<R, DbError> {
+    task.now_or_never().unwrap_or_else(|| Err(DbError::data("a task on SQLite waited")))
 }
 
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, StoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
-}
+#[cfg(test)]
+mod tests;

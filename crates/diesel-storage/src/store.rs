@@ -1,44 +1,22 @@
 //! Opening and migrating the database that a URL names.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use stocktake_domain::ports::{Catalogue, Jobs, Queue, StoreError, SyncState, Tokens};
 
-use crate::error::Fault;
+use crate::adapter::Adapter;
+use crate::error::DbError;
 use crate::postgres::{self, Postgres};
 use crate::session::Driver;
+use crate::settings::StoreSettings;
 use crate::sqlite::{self, Sqlite};
-
-/// Which database, and how it is used.
-#[derive(Clone)]
-pub struct StoreSettings {
-    /// `sqlite://relative/or/absolute/path.db` or `postgres://user:password@host:5432/name`.
-    pub url: String,
-    /// The most connections for ordinary calls. An import, a listing of paths and the wait for work each
-    /// have one more of their own.
-    pub max_connections: u32,
-    /// How long to wait for a connection, and for the answer to an ordinary call.
-    pub timeout: Duration,
-}
-
-/// The URL may hold a password and is left out.
-impl fmt::Debug for StoreSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreSettings")
-            .field("max_connections", &self.max_connections)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The ports of one database.
 #[derive(Clone)]
 pub struct Store {
     /// All records.
     pub catalogue: Arc<dyn Catalogue>,
-    /// What is due, and who is at it.
+    /// What is due, and which worker has it.
     pub queue: Arc<dyn Queue>,
     /// Bulk jobs.
     pub jobs: Arc<dyn Jobs>,
@@ -48,12 +26,7 @@ pub struct Store {
     pub sync_state: Arc<dyn SyncState>,
 }
 
-/// Implements the ports over a driver.
-pub(crate) struct Adapter<D> {
-    pub(crate) driver: D,
-}
-
-/// Opens the database that the URL names and connects once, so that an unreachable one is told at once. Does
+/// Opens the database that the URL names and connects once, so that an unreachable one is reported at once. Does
 /// not migrate. A URL of another kind is [`StoreError::Internal`].
 pub async fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
     match Database::of(&settings.url)? {
@@ -95,11 +68,11 @@ enum Database<'a> {
 }
 
 impl<'a> Database<'a> {
-    fn of(url: &'a str) -> Result<Self, Fault> {
+    fn of(url: &'a str) -> Result<Self, DbError> {
         match url.split_once("://") {
             Some(("sqlite", rest)) => Ok(Self::Sqlite(rest)),
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
-            _ => Err(Fault::data("a database URL begins with sqlite://, postgres:// or postgresql://")),
+            _ => Err(DbError::data("a database URL begins with sqlite://, postgres:// or postgresql://")),
         }
     }
 }

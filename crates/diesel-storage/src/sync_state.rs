@@ -10,14 +10,14 @@ use diesel::sql_types::SmallInt;
 use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, SyncState, WorkerId};
 
+use crate::adapter::{Adapter, call};
 use crate::columns::all_of;
 use crate::dialect::Lock;
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::rows::{SyncRow, storable};
 use crate::schema::sync_states;
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
-use crate::store::Adapter;
 
 #[async_trait]
 impl<D: Driver> SyncState for Adapter<D> {
@@ -29,30 +29,29 @@ impl<D: Driver> SyncState for Adapter<D> {
     ) -> Result<bool, StoreError> {
         let leader = storable(&instance.0, "leader")?;
         let (until, now) = (now.after(duration).millis(), now.millis());
-        self.driver
-            .run(Work::Write, move |session| {
-                Box::pin(async move {
-                    Ok(renew(session, &leader, until).await? || take(session, leader, until, now).await?)
-                })
+        self.run(call!("db.sync_state.acquire_leader_lease"), Work::Write, move |session| {
+            Box::pin(async move {
+                Ok(renew(session, &leader, until).await? || take(session, leader, until, now).await?)
             })
-            .await
+        })
+        .await
     }
 
     async fn release_leader_lease(&self, instance: &WorkerId) -> Result<(), StoreError> {
         let leader = storable(&instance.0, "leader")?;
-        self.driver
-            .run(Work::Write, move |session| {
-                Box::pin(async move {
-                    let sql =
-                        "UPDATE sync_leader SET leader = NULL, lease_until = NULL WHERE id = 1 AND leader = ?";
-                    session.execute(Sql::<()>::new(sql).bind(leader)).await.map(|_| ())
-                })
+        self.run(call!("db.sync_state.release_leader_lease"), Work::Write, move |session| {
+            Box::pin(async move {
+                let sql =
+                    "UPDATE sync_leader SET leader = NULL, lease_until = NULL WHERE id = 1 AND leader = ?";
+                session.execute(Sql::<()>::new(sql).bind(leader)).await.map(|_| ())
             })
-            .await
+        })
+        .await
     }
 
     async fn states(&self) -> Result<Vec<ModelSyncState>, StoreError> {
-        let mut states = self.driver.run(Work::Read, |session| Box::pin(states(session))).await?;
+        let mut states =
+            self.run(call!("db.sync_state.states"), Work::Read, |session| Box::pin(states(session))).await?;
         states.sort_unstable_by_key(|state| state.model);
         Ok(states)
     }
@@ -66,18 +65,21 @@ impl<D: Driver> SyncState for Adapter<D> {
     ) -> Result<Option<SyncApplied>, StoreError> {
         let batch = apply::Batch::new(instance, &batch, state, now)?;
         // However long it takes: the first may wait for an import, and there may be much to delete.
-        self.run_waking_as(Work::Import, move |session| Box::pin(apply::run(session, batch))).await
+        self.run_waking(call!("db.sync_state.apply", model = %state.model), Work::Import, move |session| {
+            Box::pin(apply::run(session, batch))
+        })
+        .await
     }
 }
 
 /// Renews the lease if this is the leader. Waits for nothing that the leader applies meanwhile.
-async fn renew<S: Session>(session: &mut S, leader: &str, until: i64) -> Result<bool, Fault> {
+async fn renew<S: Session>(session: &mut S, leader: &str, until: i64) -> Result<bool, DbError> {
     let sql = Sql::<()>::new("UPDATE sync_leader SET lease_until = ? WHERE id = 1 AND leader = ?");
     Ok(session.execute(sql.bind(until).bind(leader.to_owned())).await? > 0)
 }
 
 /// Takes the lease if nobody has it any more. While something is being applied, somebody does.
-async fn take<S: Session>(session: &mut S, leader: String, until: i64, now: i64) -> Result<bool, Fault> {
+async fn take<S: Session>(session: &mut S, leader: String, until: i64, now: i64) -> Result<bool, DbError> {
     let free = Sql::<SmallInt>::new(
         "SELECT h.id FROM sync_leader h WHERE h.id = 1 AND (h.leader IS NULL OR h.lease_until <= ?)",
     );
@@ -90,7 +92,7 @@ async fn take<S: Session>(session: &mut S, leader: String, until: i64, now: i64)
     Ok(true)
 }
 
-async fn states<S: Session>(session: &mut S) -> Result<Vec<ModelSyncState>, Fault> {
+async fn states<S: Session>(session: &mut S) -> Result<Vec<ModelSyncState>, DbError> {
     let rows: Vec<SyncRow> = session.load(sync_states::table.select(all_of::<SyncRow>())).await?;
     rows.into_iter().map(SyncRow::into_state).collect()
 }

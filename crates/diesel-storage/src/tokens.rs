@@ -6,26 +6,30 @@ use futures_util::FutureExt as _;
 use stocktake_domain::ports::{NameTaken, StoreError, Tokens};
 use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
 
+use crate::adapter::{Adapter, call};
 use crate::columns::all_of;
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::rows::{NewTokenRow, TokenRow, storable};
 use crate::schema::tokens;
 use crate::session::{Driver, Session, Work};
-use crate::store::Adapter;
 
 #[async_trait]
 impl<D: Driver> Tokens for Adapter<D> {
     async fn create(&self, token: &NewToken, now: Timestamp) -> Result<Result<Token, NameTaken>, StoreError> {
         let (row, digest) = (NewTokenRow::new(token, now)?, token.digest);
-        self.driver.run(Work::Write, move |session| Box::pin(create(session, row, digest))).await
+        self.run(call!("db.tokens.create"), Work::Write, move |session| {
+            Box::pin(create(session, row, digest))
+        })
+        .await
     }
 
     async fn list(&self) -> Result<Vec<Token>, StoreError> {
         let rows: Vec<TokenRow> = self
-            .driver
-            .run(Work::Read, |session| session.load(tokens::table.select(all_of::<TokenRow>())).boxed())
+            .run(call!("db.tokens.list"), Work::Read, |session| {
+                session.load(tokens::table.select(all_of::<TokenRow>())).boxed()
+            })
             .await?;
-        let mut list = rows.into_iter().map(TokenRow::into_token).collect::<Result<Vec<_>, Fault>>()?;
+        let mut list = rows.into_iter().map(TokenRow::into_token).collect::<Result<Vec<_>, DbError>>()?;
         // Sorted here, so that the order does not depend on a database's collation.
         list.sort_by(|a, b| a.made.name.cmp(&b.made.name).then(a.id.0.cmp(&b.id.0)));
         Ok(list)
@@ -38,19 +42,20 @@ impl<D: Driver> Tokens for Adapter<D> {
             .set(tokens::revoked_at.eq(Some(now.millis())))
             .returning(all_of::<TokenRow>());
         let row: Option<TokenRow> = self
-            .driver
-            .run(Work::Write, move |session| Box::pin(async move { session.first(query).await }))
+            .run(call!("db.tokens.revoke"), Work::Write, move |session| {
+                Box::pin(async move { session.first(query).await })
+            })
             .await?;
         Ok(row.map(TokenRow::into_token).transpose()?)
     }
 
     async fn find(&self, digest: &TokenDigest) -> Result<Option<Token>, StoreError> {
         let digest = *digest;
-        self.driver.run(Work::Read, move |session| Box::pin(find(session, digest))).await
+        self.run(call!("db.tokens.find"), Work::Read, move |session| Box::pin(find(session, digest))).await
     }
 }
 
-async fn find<S: Session>(session: &mut S, digest: TokenDigest) -> Result<Option<Token>, Fault> {
+async fn find<S: Session>(session: &mut S, digest: TokenDigest) -> Result<Option<Token>, DbError> {
     let query = tokens::table.filter(tokens::digest.eq(digest.0.to_vec())).select(all_of::<TokenRow>());
     let row: Option<TokenRow> = session.first(query).await?;
     row.map(TokenRow::into_token).transpose()
@@ -61,7 +66,7 @@ async fn create<S: Session>(
     session: &mut S,
     row: NewTokenRow,
     digest: TokenDigest,
-) -> Result<Result<Token, NameTaken>, Fault> {
+) -> Result<Result<Token, NameTaken>, DbError> {
     let query = diesel::insert_into(tokens::table)
         .values(row)
         .on_conflict_do_nothing()
@@ -69,7 +74,7 @@ async fn create<S: Session>(
     let made: Option<TokenRow> = session.first(query).await?;
     match made {
         Some(row) => Ok(Ok(row.into_token()?)),
-        None if find(session, digest).await?.is_some() => Err(Fault::data("a token of that digest exists")),
+        None if find(session, digest).await?.is_some() => Err(DbError::data("a token of that digest exists")),
         None => Ok(Err(NameTaken)),
     }
 }

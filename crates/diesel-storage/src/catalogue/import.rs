@@ -5,8 +5,8 @@ use diesel::sql_types::{Bool, Nullable};
 use futures_util::{FutureExt as _, StreamExt as _};
 use stocktake_domain::ports::{Applied, ImportError, SourceRecordStream};
 
-use super::changes::{BATCH, Changes, Pair, latest_of_each};
-use crate::error::Fault;
+use super::upsert::{BATCH, Pair, Upsert, latest_of_each};
+use crate::error::DbError;
 use crate::key;
 use crate::queries::STARTED;
 use crate::rows::{RECORD, RecordRow, RecordSql, STAGED, StagedRow, StagedSql};
@@ -38,16 +38,16 @@ pub(super) async fn run<D: Driver>(
 }
 
 /// Applies all that was gathered; also says whether anything became due.
-async fn apply_all<S: Session>(session: &mut S, model: i16, now: i64) -> Result<(Applied, bool), Fault> {
-    let mut changes = Changes::begin(session, model, false, now).await?;
+async fn apply_all<S: Session>(session: &mut S, model: i16, now: i64) -> Result<(Applied, bool), DbError> {
+    let mut upsert = Upsert::begin(session, model, false, now).await?;
     let mut from = Vec::new();
     loop {
         let pairs = next_pairs(session, model, from).await?;
         let Some(last) = pairs.last() else { break };
         from = key::behind(last.entry.key.clone());
-        changes.apply(session, pairs).await?;
+        upsert.apply(session, pairs).await?;
     }
-    let (applied, due) = changes.finish(session).await?;
+    let (applied, due) = upsert.finish(session).await?;
     if due {
         session.announce_work().await?;
     }
@@ -55,7 +55,7 @@ async fn apply_all<S: Session>(session: &mut S, model: i16, now: i64) -> Result<
 }
 
 /// The next of what was gathered, from these key bytes on.
-async fn next_pairs<S: Session>(session: &mut S, model: i16, from: Vec<u8>) -> Result<Vec<Pair>, Fault> {
+async fn next_pairs<S: Session>(session: &mut S, model: i16, from: Vec<u8>) -> Result<Vec<Pair>, DbError> {
     let sql = Sql::<(StagedSql, Nullable<RecordSql>, Bool)>::new(format!(
         "SELECT {staged}, {record}, {STARTED} \
          FROM (SELECT {staged} FROM staged s WHERE s.key >= ? ORDER BY s.key LIMIT ? + 0) AS s \

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
 use stocktake_domain::ports::ModelSummary;
 use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::rows::{METADATA_LENGTHS, SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
@@ -33,7 +33,7 @@ type GroupSql = (
 const MEBIBYTE: u64 = 1 << 20;
 
 /// One pass over all records, and one over those that leases hold, in one statement and so at one moment.
-pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary>, Fault> {
+pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary>, DbError> {
     let integer = |expression: &str| format!("CAST({expression} AS bigint)");
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at), \
@@ -68,7 +68,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, group: Group) -> Result<(), Fault> {
+    fn add(&mut self, group: Group) -> Result<(), DbError> {
         let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only, mismatched) = group;
         let state = state_of(state_code)?;
         let kind = kind.map(failure_kind_of).transpose()?;

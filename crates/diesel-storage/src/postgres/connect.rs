@@ -8,7 +8,7 @@ use stocktake_domain::ports::StoreError;
 use stocktake_net::error::ErrorChain;
 use stocktake_net::postgres as net;
 
-use crate::error::Fault;
+use crate::error::DbError;
 
 /// Our statements are written so that one index serves each of them, in its order; these settings keep the
 /// planner, whose statistics may be older than the last import, from taking anything else for cheaper.
@@ -31,7 +31,7 @@ impl Connector {
     /// Reads a URL; see [`stocktake_net::postgres`] for what it may say of TLS. `timeout` is for connecting.
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, StoreError> {
         let connector = net::Connector::new(url, "stocktake", timeout);
-        Ok(Self(connector.map_err(|error| Fault::data(error.to_string()))?))
+        Ok(Self(connector.map_err(|error| DbError::data(error.to_string()))?))
     }
 
     /// Connects.

@@ -9,9 +9,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use stocktake_domain::ports::StoreError;
 
 use super::connect::{Connector, Patience};
-use super::explain;
-use crate::StoreSettings;
-use crate::error::{Fault, unavailable};
+use super::error::explain;
+use crate::error::{DbError, unavailable};
+use crate::settings::StoreSettings;
 use crate::sql::Sql;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -49,8 +49,8 @@ async fn try_lock(connection: &mut AsyncPgConnection) -> Result<bool, StoreError
     }
 }
 
-fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, Fault> {
-    let refused = |error: Box<dyn std::error::Error + Send + Sync>| Fault::data(error.to_string());
+fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, DbError> {
+    let refused = |error: Box<dyn std::error::Error + Send + Sync>| DbError::data(error.to_string());
     let mut harness = AsyncMigrationHarness::new(connection);
     let pending = harness.pending_migrations(MIGRATIONS).map_err(refused)?;
     let mut names = Vec::new();

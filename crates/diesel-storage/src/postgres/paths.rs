@@ -6,7 +6,7 @@ use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{PathStream, StoreError};
 use tokio::sync::mpsc;
 
-use super::explain;
+use super::error::explain;
 use crate::key;
 use crate::queries;
 

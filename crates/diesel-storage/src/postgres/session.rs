@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 
 use crate::columns::{Column, Row, Table, list_of, set_from};
 use crate::dialect::{Dialect as _, Lock};
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in};
 use crate::rows::{LeaseRow, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, StagedRow};
 use crate::session::{Command, Rows, Session};
@@ -38,26 +38,26 @@ static WRITE_RECORDS: LazyLock<String> = LazyLock::new(upsert_text::<RecordRow>)
 static STAGE: LazyLock<String> = LazyLock::new(upsert_text::<StagedRow>);
 
 impl Session for AsyncPgConnection {
-    async fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> Result<Vec<R>, Fault> {
+    async fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> Result<Vec<R>, DbError> {
         Ok(diesel_async::RunQueryDsl::load(query, self).await?)
     }
 
-    async fn execute<Q: Command>(&mut self, statement: Q) -> Result<u64, Fault> {
+    async fn execute<Q: Command>(&mut self, statement: Q) -> Result<u64, DbError> {
         let rows = diesel_async::RunQueryDsl::execute(statement, self).await?;
         Ok(u64::try_from(rows).unwrap_or(u64::MAX))
     }
 
-    async fn is_migrated(&mut self) -> Result<bool, Fault> {
+    async fn is_migrated(&mut self) -> Result<bool, DbError> {
         self.one(Sql::<Bool>::new("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL")).await
     }
 
-    async fn lock_imports(&mut self, model: i16) -> Result<(), Fault> {
+    async fn lock_imports(&mut self, model: i16) -> Result<(), DbError> {
         let sql = Sql::<Text>::new("SELECT CAST(pg_advisory_xact_lock(?, ?) AS text)");
         Session::load::<String, _>(self, sql.bind(IMPORTS).bind(i32::from(model))).await?;
         Ok(())
     }
 
-    async fn hold_claims(&mut self, model: Option<i16>, storage: Option<String>) -> Result<(), Fault> {
+    async fn hold_claims(&mut self, model: Option<i16>, storage: Option<String>) -> Result<(), DbError> {
         let mut sql = Sql::<Text>::new("SELECT q.storage FROM queues q WHERE TRUE");
         if let Some(model) = model {
             sql = sql.push(" AND q.model = ?").bind(model);
@@ -73,7 +73,7 @@ impl Session for AsyncPgConnection {
         &mut self,
         model: i16,
         keys: Vec<Vec<u8>>,
-    ) -> Result<Option<Vec<(RecordRow, bool)>>, Fault> {
+    ) -> Result<Option<Vec<(RecordRow, bool)>>, DbError> {
         // One after the other, in the order of their keys, as everybody locks records.
         let sql = Sql::<(RecordSql, Bool)>::new(format!(
             "SELECT {}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
@@ -85,7 +85,7 @@ impl Session for AsyncPgConnection {
         Ok(Some(rows))
     }
 
-    async fn lock_span(&mut self, model: i16, span: Span) -> Result<(), Fault> {
+    async fn lock_span(&mut self, model: i16, span: Span) -> Result<(), DbError> {
         let sql = Sql::<diesel::sql_types::BigInt>::new(
             "SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.model = ?",
         );
@@ -94,7 +94,12 @@ impl Session for AsyncPgConnection {
         Ok(())
     }
 
-    async fn keep_clear_of_new_leases(&mut self, model: i16, known: Vec<i64>, now: i64) -> Result<(), Fault> {
+    async fn keep_clear_of_new_leases(
+        &mut self,
+        model: i16,
+        known: Vec<i64>,
+        now: i64,
+    ) -> Result<(), DbError> {
         self.hold_claims(Some(model), None).await?;
         let sql = Sql::<()>::new(format!(
             "UPDATE records AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
@@ -105,22 +110,22 @@ impl Session for AsyncPgConnection {
         Ok(())
     }
 
-    async fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> Result<u64, Fault> {
+    async fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> Result<u64, DbError> {
         let sql = with_arrays(Sql::new(WRITE_RESULTS.as_str()).bind(lease.model), results);
         Session::execute(self, sql.bind(lease.claimed_at)).await
     }
 
-    async fn add_records(&mut self, records: Vec<RecordRow>) -> Result<(), Fault> {
+    async fn add_records(&mut self, records: Vec<RecordRow>) -> Result<(), DbError> {
         Session::execute(self, with_arrays(Sql::new(ADD_RECORDS.as_str()), records)).await?;
         Ok(())
     }
 
-    async fn write_records(&mut self, records: Vec<RecordRow>) -> Result<(), Fault> {
+    async fn write_records(&mut self, records: Vec<RecordRow>) -> Result<(), DbError> {
         Session::execute(self, with_arrays(Sql::new(WRITE_RECORDS.as_str()), records)).await?;
         Ok(())
     }
 
-    async fn create_staged(&mut self) -> Result<(), Fault> {
+    async fn create_staged(&mut self) -> Result<(), DbError> {
         let columns = list_of(&StagedRow::columns(), |column| {
             let constraint = if column.nullable { "" } else { " NOT NULL" };
             format!("{} {}{constraint}", column.name, column.postgres)
@@ -130,13 +135,13 @@ impl Session for AsyncPgConnection {
         Ok(self.batch_execute(&text).await?)
     }
 
-    async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), Fault> {
+    async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), DbError> {
         Session::execute(self, with_arrays(Sql::new(STAGE.as_str()), entries)).await?;
         Ok(())
     }
 
     /// ANALYZE, if the planner knows of less than nine tenths of what is there now.
-    async fn gather_statistics(&mut self, added: u64) -> Result<(), Fault> {
+    async fn gather_statistics(&mut self, added: u64) -> Result<(), DbError> {
         let sql = Sql::<Bool>::new(
             "SELECT reltuples < 9 * ? FROM pg_class WHERE oid = CAST('records' AS regclass)",
         );
@@ -146,7 +151,7 @@ impl Session for AsyncPgConnection {
         Ok(())
     }
 
-    async fn announce_work(&mut self) -> Result<(), Fault> {
+    async fn announce_work(&mut self) -> Result<(), DbError> {
         Ok(self.batch_execute("NOTIFY stocktake_work").await?)
     }
 }

@@ -6,12 +6,14 @@ use diesel::sql_types::{Binary, Nullable, SmallInt, Text};
 use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, WorkerId};
 use stocktake_domain::{Record, Status, Timestamp};
 
-use super::{Fault, Session, mark, model_of, storable};
+use super::recalculate;
 use crate::dialect::{Index, Lock};
+use crate::error::DbError;
 use crate::key;
 use crate::queries::{Span, by_key, push_in_queue};
-use crate::rows::{NewLeaseRow, RECORD, RecordRow, RecordSql, model_code};
+use crate::rows::{NewLeaseRow, RECORD, RecordRow, RecordSql, model_code, model_of, storable};
 use crate::schema::leases;
+use crate::session::Session;
 use crate::sql::Sql;
 
 /// Before any time at which a record can have become due.
@@ -19,15 +21,15 @@ const NO_DUE_FROM: i64 = i64::MIN;
 
 /// Who claims, and for how long.
 #[derive(Clone)]
-pub(super) struct Terms {
+pub(super) struct Claimant {
     worker: String,
     now: i64,
     alive_until: i64,
     deadline: i64,
 }
 
-impl Terms {
-    pub(super) fn new(worker: &WorkerId, terms: LeaseTerms, now: Timestamp) -> Result<Self, Fault> {
+impl Claimant {
+    pub(super) fn new(worker: &WorkerId, terms: LeaseTerms, now: Timestamp) -> Result<Self, DbError> {
         Ok(Self {
             worker: storable(&worker.0, "worker")?,
             now: now.millis(),
@@ -39,7 +41,7 @@ impl Terms {
 
 /// Which records a claim may take.
 #[derive(Clone)]
-pub(super) struct Wanted {
+pub(super) struct ClaimScope {
     models: Vec<i16>,
     storages: Option<Vec<String>>,
     except_storages: Vec<String>,
@@ -47,7 +49,7 @@ pub(super) struct Wanted {
     limit: i64,
 }
 
-impl Wanted {
+impl ClaimScope {
     pub(super) fn new(filter: &ClaimFilter) -> Self {
         Self {
             models: filter.models.iter().map(|model| model_code(*model)).collect(),
@@ -73,7 +75,10 @@ pub(super) struct QueueName {
 }
 
 /// The queues that match and hold anything due, the longest unserved first.
-pub(super) async fn queues<S: Session>(session: &mut S, wanted: Wanted) -> Result<Vec<QueueName>, Fault> {
+pub(super) async fn queues<S: Session>(
+    session: &mut S,
+    scope: ClaimScope,
+) -> Result<Vec<QueueName>, DbError> {
     // Not EXISTS, which PostgreSQL may answer by gathering all that is due.
     let due = |more: &str| {
         format!(
@@ -89,9 +94,9 @@ pub(super) async fn queues<S: Session>(session: &mut S, wanted: Wanted) -> Resul
         due(" AND r.key > q.claimed_to"),
         due(""),
     ));
-    let due_from = wanted.due_from.unwrap_or(NO_DUE_FROM);
+    let due_from = scope.due_from.unwrap_or(NO_DUE_FROM);
     let names: Vec<(i16, String)> = session.load(sql.bind(due_from).bind(due_from)).await?;
-    let names = names.into_iter().filter(|(model, storage)| wanted.takes(*model, storage));
+    let names = names.into_iter().filter(|(model, storage)| scope.takes(*model, storage));
     Ok(names.map(|(model, storage)| QueueName { model, storage }).collect())
 }
 
@@ -99,28 +104,28 @@ pub(super) async fn queues<S: Session>(session: &mut S, wanted: Wanted) -> Resul
 pub(super) async fn take<S: Session>(
     session: &mut S,
     queue: QueueName,
-    wanted: Wanted,
-    terms: Terms,
-) -> Result<Option<Lease>, Fault> {
+    scope: ClaimScope,
+    claimant: Claimant,
+) -> Result<Option<Lease>, DbError> {
     let sql =
         Sql::<Nullable<Binary>>::new("SELECT q.claimed_to FROM queues q WHERE q.model = ? AND q.storage = ?");
     let sql = sql.push(S::locking(Lock::Update)).bind(queue.model).bind(queue.storage.clone());
     let claimed_to: Option<Vec<u8>> = session.one(sql).await?;
     let leased = leased_ranges(session, &queue).await?;
     for span in free_spans(claimed_to, &leased) {
-        let rows = due_records(session, &queue, &wanted, span).await?;
+        let rows = due_records(session, &queue, &scope, span).await?;
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
-        let claimed_at = rows.iter().filter_map(|row| row.due_at).fold(terms.now, i64::max);
+        let claimed_at = rows.iter().filter_map(|row| row.due_at).fold(claimant.now, i64::max);
         let lease = NewLeaseRow {
             model: queue.model,
             storage: queue.storage.clone(),
             first_key: first.key.clone(),
             last_key: last.key.clone(),
-            due_from: wanted.due_from.unwrap_or(NO_DUE_FROM),
+            due_from: scope.due_from.unwrap_or(NO_DUE_FROM),
             claimed_at,
-            worker: terms.worker,
-            alive_until: terms.alive_until,
-            deadline: terms.deadline,
+            worker: claimant.worker,
+            alive_until: claimant.alive_until,
+            deadline: claimant.deadline,
         };
         serve(session, &queue, last.key.clone()).await?;
         return insert(session, lease, rows).await.map(Some);
@@ -133,25 +138,25 @@ pub(super) async fn take_one<S: Session>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
-    terms: Terms,
-) -> Result<Option<Lease>, Fault> {
-    if !mark::one(session, model, key.clone(), terms.now).await? {
+    claimant: Claimant,
+) -> Result<Option<Lease>, DbError> {
+    if !recalculate::one(session, model, key.clone(), claimant.now).await? {
         return Ok(None);
     }
     let sql =
         Sql::<RecordSql>::new(format!("SELECT {} FROM records r WHERE r.model = ? AND r.key = ?", *RECORD));
     let row: RecordRow = session.one(sql.bind(model).bind(key.clone())).await?;
-    let due_at = row.due_at.ok_or_else(|| Fault::data("a recalculated record is not due"))?;
+    let due_at = row.due_at.ok_or_else(|| DbError::data("a recalculated record is not due"))?;
     let lease = NewLeaseRow {
         model,
         storage: row.source.storage.clone(),
         first_key: key.clone(),
         last_key: key,
         due_from: due_at,
-        claimed_at: terms.now.max(due_at),
-        worker: terms.worker,
-        alive_until: terms.alive_until,
-        deadline: terms.deadline,
+        claimed_at: claimant.now.max(due_at),
+        worker: claimant.worker,
+        alive_until: claimant.alive_until,
+        deadline: claimant.deadline,
     };
     insert(session, lease, vec![row]).await.map(Some)
 }
@@ -160,7 +165,7 @@ pub(super) async fn take_one<S: Session>(
 async fn leased_ranges<S: Session>(
     session: &mut S,
     queue: &QueueName,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DbError> {
     let query = leases::table
         .filter(leases::model.eq(queue.model))
         .filter(leases::storage.eq(queue.storage.clone()))
@@ -201,17 +206,17 @@ fn free_spans(claimed_to: Option<Vec<u8>>, leased: &[(Vec<u8>, Vec<u8>)]) -> Vec
 async fn due_records<S: Session>(
     session: &mut S,
     queue: &QueueName,
-    wanted: &Wanted,
+    scope: &ClaimScope,
     span: Span,
-) -> Result<Vec<RecordRow>, Fault> {
+) -> Result<Vec<RecordRow>, DbError> {
     let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
     let sql = push_in_queue::<S, _>(sql, queue.model, &queue.storage, &span);
-    let sql = sql.push(" AND r.due_at >= ?").bind(wanted.due_from.unwrap_or(NO_DUE_FROM));
-    session.load(sql.push(by_key(false)).push(" LIMIT ? + 0").bind(wanted.limit)).await
+    let sql = sql.push(" AND r.due_at >= ?").bind(scope.due_from.unwrap_or(NO_DUE_FROM));
+    session.load(sql.push(by_key(false)).push(" LIMIT ? + 0").bind(scope.limit)).await
 }
 
 /// Notes that it was the queue's turn, and how far the claim went.
-async fn serve<S: Session>(session: &mut S, queue: &QueueName, to: Vec<u8>) -> Result<(), Fault> {
+async fn serve<S: Session>(session: &mut S, queue: &QueueName, to: Vec<u8>) -> Result<(), DbError> {
     let sql = Sql::<()>::new(
         "UPDATE queues SET claimed_to = ?, served = (SELECT MAX(q.served) + 1 FROM queues q) \
          WHERE model = ? AND storage = ?",
@@ -224,16 +229,16 @@ async fn insert<S: Session>(
     session: &mut S,
     lease: NewLeaseRow,
     rows: Vec<RecordRow>,
-) -> Result<Lease, Fault> {
+) -> Result<Lease, DbError> {
     let (model, storage) = (model_of(lease.model)?, lease.storage.clone());
     let query = diesel::insert_into(leases::table).values(lease).returning(leases::id);
     let id: i64 = session.one(query).await?;
     let records =
-        rows.into_iter().map(|row| claimed(row.into_record(true)?)).collect::<Result<_, Fault>>()?;
+        rows.into_iter().map(|row| claimed(row.into_record(true)?)).collect::<Result<_, DbError>>()?;
     Ok(Lease { id: LeaseId(id), model, storage, records })
 }
 
-fn claimed(record: Record) -> Result<ClaimedRecord, Fault> {
+fn claimed(record: Record) -> Result<ClaimedRecord, DbError> {
     let reference = record.reference();
     match record.status {
         Status::Started(verification) => Ok(ClaimedRecord {
@@ -243,6 +248,6 @@ fn claimed(record: Record) -> Result<ClaimedRecord, Fault> {
             reference,
             verification,
         }),
-        other => Err(Fault::data(format!("a due record is {}", other.state()))),
+        other => Err(DbError::data(format!("a due record is {}", other.state()))),
     }
 }

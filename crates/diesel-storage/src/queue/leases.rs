@@ -5,8 +5,8 @@ use diesel::QueryDsl as _;
 use stocktake_domain::Failure;
 use stocktake_domain::ports::{LeaseId, Reaped, Renewal};
 
-use super::Fault;
 use crate::dialect::Lock;
+use crate::error::DbError;
 use crate::key;
 use crate::queries::{Span, by_key, push_in_queue};
 use crate::rows::{FAILED, LEASE, LeaseRow, LeaseSql, failure_cause, failure_kind_code};
@@ -20,7 +20,7 @@ pub(super) async fn renew<S: Session>(
     mut renewals: Vec<Renewal>,
     alive_until: i64,
     deadline: i64,
-) -> Result<Vec<LeaseId>, Fault> {
+) -> Result<Vec<LeaseId>, DbError> {
     // In the order of the leases, in which whoever locks several does it.
     renewals.sort_unstable_by_key(|renewal| renewal.lease);
     let mut gone = Vec::new();
@@ -44,7 +44,7 @@ pub(super) async fn reap<S: Session>(
     session: &mut S,
     failure: Failure,
     now: i64,
-) -> Result<(Reaped, bool), Fault> {
+) -> Result<(Reaped, bool), DbError> {
     let sql = Sql::<LeaseSql>::new(format!(
         "SELECT {} FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? ORDER BY l.id",
         *LEASE
@@ -73,7 +73,7 @@ async fn time_out<S: Session>(
     lease: &LeaseRow,
     failure: &Failure,
     now: i64,
-) -> Result<u64, Fault> {
+) -> Result<u64, DbError> {
     let (before, after) = S::KEY_IN;
     let due_at = now.max(lease.claimed_at.saturating_add(1));
     let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };

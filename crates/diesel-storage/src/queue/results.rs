@@ -3,8 +3,8 @@
 use diesel::QueryDsl as _;
 use diesel::sql_types::Bool;
 
-use super::Fault;
 use crate::dialect::Lock;
+use crate::error::DbError;
 use crate::key;
 use crate::queries::{Span, push_in_queue};
 use crate::rows::{LEASE, LeaseRow, LeaseSql, ResultRow};
@@ -19,7 +19,7 @@ pub(super) async fn write<S: Session>(
     lease: i64,
     mut results: Vec<ResultRow>,
     last: bool,
-) -> Result<(u64, bool), Fault> {
+) -> Result<(u64, bool), DbError> {
     let Some(lease) = hold(session, lease).await? else { return Ok((0, false)) };
     // All who lock several records lock them in the order of their keys.
     results.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -34,13 +34,13 @@ pub(super) async fn write<S: Session>(
 }
 
 /// The lease, kept until the transaction ends; `None` if it is over.
-async fn hold<S: Session>(session: &mut S, lease: i64) -> Result<Option<LeaseRow>, Fault> {
+async fn hold<S: Session>(session: &mut S, lease: i64) -> Result<Option<LeaseRow>, DbError> {
     let sql = Sql::<LeaseSql>::new(format!("SELECT {} FROM leases l WHERE l.id = ?", *LEASE));
     session.first(sql.push(S::locking(Lock::Update)).bind(lease)).await
 }
 
 /// Whether anything in the lease's range is due: unfinished, or due anew since the claim.
-async fn leaves_due<S: Session>(session: &mut S, lease: LeaseRow) -> Result<bool, Fault> {
+async fn leaves_due<S: Session>(session: &mut S, lease: LeaseRow) -> Result<bool, DbError> {
     let span = Span { from: lease.first_key, to: key::behind(lease.last_key) };
     let sql = Sql::<Bool>::new("SELECT EXISTS (SELECT 1");
     let sql = push_in_queue::<S, _>(sql, lease.model, &lease.storage, &span);

@@ -2,7 +2,7 @@
 
 use stocktake_domain::{FailureKind, JobState, Model, Scope, State};
 
-use crate::error::Fault;
+use crate::error::DbError;
 
 /// The stored state of a record that waits for a worker.
 pub(crate) const PENDING: i16 = 0;
@@ -41,7 +41,7 @@ pub(crate) fn model_code(model: Model) -> i16 {
 }
 
 /// The model with this number.
-pub(crate) fn model_of(code: i16) -> Result<Model, Fault> {
+pub(crate) fn model_of(code: i16) -> Result<Model, DbError> {
     let found = MODELS.into_iter().find(|(_, known)| *known == code);
     found.map(|(model, _)| model).ok_or_else(|| unknown("model", code))
 }
@@ -58,7 +58,7 @@ pub(crate) fn stored_state_code(state: State) -> Option<i16> {
 }
 
 /// The stored state with this number.
-pub(crate) fn state_of(code: i16) -> Result<State, Fault> {
+pub(crate) fn state_of(code: i16) -> Result<State, DbError> {
     let found = State::ALL.into_iter().find(|state| stored_state_code(*state) == Some(code));
     found.ok_or_else(|| unknown("state", code))
 }
@@ -75,7 +75,7 @@ pub(crate) fn failure_kind_code(kind: FailureKind) -> i16 {
 }
 
 /// The kind of failure with this number.
-pub(crate) fn failure_kind_of(code: i16) -> Result<FailureKind, Fault> {
+pub(crate) fn failure_kind_of(code: i16) -> Result<FailureKind, DbError> {
     let found = FailureKind::ALL.into_iter().find(|kind| failure_kind_code(*kind) == code);
     found.ok_or_else(|| unknown("kind of failure", code))
 }
@@ -91,7 +91,7 @@ pub(crate) fn job_state_code(state: JobState) -> i16 {
 }
 
 /// The job state with this number.
-pub(crate) fn job_state_of(code: i16) -> Result<JobState, Fault> {
+pub(crate) fn job_state_of(code: i16) -> Result<JobState, DbError> {
     let found = JobState::ALL.into_iter().find(|state| job_state_code(*state) == code);
     found.ok_or_else(|| unknown("job state", code))
 }
@@ -102,7 +102,7 @@ pub(crate) fn selected_state_code(state: State) -> i16 {
 }
 
 /// The state with this number that a job selects by.
-pub(crate) fn selected_state_of(code: i16) -> Result<State, Fault> {
+pub(crate) fn selected_state_of(code: i16) -> Result<State, DbError> {
     let found = State::ALL.into_iter().find(|state| selected_state_code(*state) == code);
     found.ok_or_else(|| unknown("selected state", code))
 }
@@ -116,15 +116,15 @@ pub(crate) fn scope_code(scope: Scope) -> i16 {
 }
 
 /// The scope with this number.
-pub(crate) fn scope_of(code: i16) -> Result<Scope, Fault> {
+pub(crate) fn scope_of(code: i16) -> Result<Scope, DbError> {
     [Scope::Api, Scope::ReadApi]
         .into_iter()
         .find(|scope| scope_code(*scope) == code)
         .ok_or_else(|| unknown("scope", code))
 }
 
-fn unknown(what: &str, code: i16) -> Fault {
-    Fault::data(format!("{what} {code} is unknown"))
+fn unknown(what: &str, code: i16) -> DbError {
+    DbError::data(format!("{what} {code} is unknown"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use stocktake_domain::{Digest, Failure, FailureCause, Metadata, Timestamp, format_duration, parse_duration};
 
-use crate::error::Fault;
+use crate::error::DbError;
 
 /// The cause as it is kept. What a system said may hold a NUL, which PostgreSQL refuses.
 pub(crate) fn failure_cause(failure: &Failure) -> String {
@@ -26,7 +26,7 @@ pub(crate) fn failure_cause(failure: &Failure) -> String {
 }
 
 /// The failure whose cause is kept so.
-pub(crate) fn failure_of(text: &str) -> Result<Failure, Fault> {
+pub(crate) fn failure_of(text: &str) -> Result<Failure, DbError> {
     let (name, data) = text.split_once(' ').unwrap_or((text, ""));
     let cause = match name {
         "missing_file" => Some(FailureCause::MissingFile { at: data.to_owned() }),
@@ -47,7 +47,9 @@ pub(crate) fn failure_of(text: &str) -> Result<Failure, Fault> {
         "timed_out" => parse_duration(data).map(|lease| FailureCause::TimedOut { lease }),
         _ => None,
     };
-    cause.map(Failure::new).ok_or_else(|| Fault::data(format!("the cause of a failure {text:?} is unknown")))
+    cause
+        .map(Failure::new)
+        .ok_or_else(|| DbError::data(format!("the cause of a failure {text:?} is unknown")))
 }
 
 fn content_changed(data: &str) -> Option<FailureCause> {

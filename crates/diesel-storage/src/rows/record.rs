@@ -13,7 +13,7 @@ use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, mode
 use super::failure::{failure_cause, failure_of};
 use super::values::{digest_bytes, digest_of, rule_of, storable, storable_rule, storable_size, unsigned};
 use crate::columns::{Row, columns, select_list};
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::key;
 
 columns! {
@@ -98,7 +98,7 @@ pub(crate) type StagedSql = <StagedRow as Row>::SqlType;
 
 impl RecordRow {
     /// The record. `started`: some lease holds it.
-    pub(crate) fn into_record(self, started: bool) -> Result<Record, Fault> {
+    pub(crate) fn into_record(self, started: bool) -> Result<Record, DbError> {
         let status = self.status(started)?;
         let SourceColumns { storage, path, rule, .. } = self.source;
         Ok(Record {
@@ -118,7 +118,7 @@ impl RecordRow {
     }
 
     /// The status. `started`: some lease holds the record.
-    pub(crate) fn status(&self, started: bool) -> Result<Status, Fault> {
+    pub(crate) fn status(&self, started: bool) -> Result<Status, DbError> {
         let history = self.result.history()?;
         Ok(match self.result.state {
             PENDING if started => Status::Started(Verification::restore(history, Pending).claim()),
@@ -129,13 +129,13 @@ impl RecordRow {
             }
             DISABLED => Status::Disabled(Verification::restore(history, Disabled)),
             FAILED => self.failed(history, started)?,
-            other => return Err(Fault::data(format!("state {other} is unknown"))),
+            other => return Err(DbError::data(format!("state {other} is unknown"))),
         })
     }
 
     /// Puts a status in place of the one the row has. `due_at` is when a pending record became due; a failed
     /// one keeps its own.
-    pub(crate) fn set_status(&mut self, status: &Status, due_at: i64) -> Result<(), Fault> {
+    pub(crate) fn set_status(&mut self, status: &Status, due_at: i64) -> Result<(), DbError> {
         let kept_due = self.due_at.take();
         let history = status.history();
         self.result = match status {
@@ -149,14 +149,14 @@ impl RecordRow {
                 self.due_at = kept_due;
                 ResultColumns::failed(verification)
             }
-            Status::Started(_) => return Err(Fault::data("'started' cannot be stored")),
+            Status::Started(_) => return Err(DbError::data("'started' cannot be stored")),
         };
         Ok(())
     }
 
-    fn failed(&self, history: History, started: bool) -> Result<Status, Fault> {
+    fn failed(&self, history: History, started: bool) -> Result<Status, DbError> {
         let (Some(cause), Some(retry_at)) = (&self.result.failure_cause, self.result.retry_at) else {
-            return Err(Fault::data("a failed record without its failure"));
+            return Err(DbError::data("a failed record without its failure"));
         };
         let retry_at = Timestamp::from_millis(retry_at);
         let stage = Failed { failure: failure_of(cause)?, retry_at };
@@ -165,7 +165,7 @@ impl RecordRow {
             return Ok(Status::Failed(verification));
         }
         // A failed record is due only from its retry time on, so that it was not claimed before.
-        let claimed = verification.claim(retry_at).map_err(|early| Fault::data(early.to_string()))?;
+        let claimed = verification.claim(retry_at).map_err(|early| DbError::data(early.to_string()))?;
         Ok(Status::Started(claimed))
     }
 }
@@ -202,7 +202,7 @@ impl ResultColumns {
         }
     }
 
-    fn history(&self) -> Result<History, Fault> {
+    fn history(&self) -> Result<History, DbError> {
         let baseline = match (&self.baseline, self.baseline_at) {
             (Some(digest), Some(at)) => {
                 Some(Baseline { digest: digest_of(digest)?, at: Timestamp::from_millis(at) })
@@ -212,7 +212,7 @@ impl ResultColumns {
         Ok(History {
             attempt: unsigned(self.attempt, "attempt")?,
             retry_count: u32::try_from(self.retry_count)
-                .map_err(|_| Fault::data(format!("retry_count {} is negative", self.retry_count)))?,
+                .map_err(|_| DbError::data(format!("retry_count {} is negative", self.retry_count)))?,
             baseline,
             failed_at: self.failed_at.map(Timestamp::from_millis),
         })
@@ -232,9 +232,9 @@ impl ResultRow {
 
 impl StagedRow {
     /// The row of an entry.
-    pub(crate) fn new(entry: &SourceRecord) -> Result<Self, Fault> {
+    pub(crate) fn new(entry: &SourceRecord) -> Result<Self, DbError> {
         let source = SourceColumns::new(entry);
-        let source = source.map_err(|fault| Fault::data(format!("record {}: {fault}", entry.key)))?;
+        let source = source.map_err(|error| DbError::data(format!("record {}: {error}", entry.key)))?;
         Ok(Self { key: key::encode(&entry.key), disabled: entry.disabled, source })
     }
 
@@ -254,7 +254,7 @@ impl StagedRow {
 }
 
 impl SourceColumns {
-    fn new(entry: &SourceRecord) -> Result<Self, Fault> {
+    fn new(entry: &SourceRecord) -> Result<Self, DbError> {
         Ok(Self {
             storage: storable(&entry.location.storage, "storage")?,
             path: storable(&entry.location.path, "path")?,

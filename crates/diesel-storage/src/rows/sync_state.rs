@@ -6,7 +6,7 @@ use stocktake_domain::ports::{FullScan, ModelSyncState};
 
 use super::codes::{model_code, model_of};
 use super::values::{storable_size, unsigned};
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::key;
 use crate::schema::sync_states;
 
@@ -29,7 +29,7 @@ pub(crate) struct SyncRow {
 
 impl SyncRow {
     /// The row of a state.
-    pub(crate) fn new(state: &ModelSyncState) -> Result<Self, Fault> {
+    pub(crate) fn new(state: &ModelSyncState) -> Result<Self, DbError> {
         let full_scan = &state.full_scan;
         Ok(Self {
             model: model_code(state.model),
@@ -48,7 +48,7 @@ impl SyncRow {
     }
 
     /// The state.
-    pub(crate) fn into_state(self) -> Result<ModelSyncState, Fault> {
+    pub(crate) fn into_state(self) -> Result<ModelSyncState, DbError> {
         let key = |bytes: Option<Vec<u8>>| bytes.map(|bytes| key::decode(&bytes)).transpose();
         Ok(ModelSyncState {
             model: model_of(self.model)?,

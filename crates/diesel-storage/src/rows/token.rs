@@ -5,7 +5,7 @@ use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest, TokenId};
 
 use super::codes::{scope_code, scope_of};
 use super::values::storable;
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::schema::tokens;
 
 /// A row of `tokens`.
@@ -38,7 +38,7 @@ pub(crate) struct NewTokenRow {
 
 impl NewTokenRow {
     /// The row of a token made now.
-    pub(crate) fn new(token: &NewToken, now: Timestamp) -> Result<Self, Fault> {
+    pub(crate) fn new(token: &NewToken, now: Timestamp) -> Result<Self, DbError> {
         Ok(Self {
             name: storable(&token.name, "name")?,
             owner: storable(&token.owner, "owner")?,
@@ -53,7 +53,7 @@ impl NewTokenRow {
 
 impl TokenRow {
     /// The token.
-    pub(crate) fn into_token(self) -> Result<Token, Fault> {
+    pub(crate) fn into_token(self) -> Result<Token, DbError> {
         let digest = self.digest.as_slice().try_into();
         Ok(Token {
             id: TokenId(self.id),
@@ -63,7 +63,7 @@ impl TokenRow {
                 admin: self.admin,
                 scope: scope_of(self.scope)?,
                 expires_at: self.expires_at.map(Timestamp::from_millis),
-                digest: TokenDigest(digest.map_err(|_| Fault::data("a token digest of another length"))?),
+                digest: TokenDigest(digest.map_err(|_| DbError::data("a token digest of another length"))?),
             },
             created_at: Timestamp::from_millis(self.created_at),
             revoked_at: self.revoked_at.map(Timestamp::from_millis),

@@ -2,12 +2,12 @@
 
 use stocktake_domain::{Digest, DigestRule, Metadata};
 
-use crate::error::Fault;
+use crate::error::DbError;
 
 /// The text, if both databases can keep it.
-pub(crate) fn storable(text: &str, what: &str) -> Result<String, Fault> {
+pub(crate) fn storable(text: &str, what: &str) -> Result<String, DbError> {
     if text.contains('\0') {
-        return Err(Fault::data(format!(
+        return Err(DbError::data(format!(
             "{what} {text:?} holds a NUL character, which no database text may"
         )));
     }
@@ -15,22 +15,22 @@ pub(crate) fn storable(text: &str, what: &str) -> Result<String, Fault> {
 }
 
 /// The text of a rule, which may hold a key and so is never repeated; `None` without a rule.
-pub(crate) fn storable_rule(rule: &DigestRule) -> Result<Option<String>, Fault> {
+pub(crate) fn storable_rule(rule: &DigestRule) -> Result<Option<String>, DbError> {
     let text = rule.text();
     if text.as_ref().is_some_and(|text| text.contains('\0')) {
-        return Err(Fault::data("the rule holds a NUL character, which no database text may"));
+        return Err(DbError::data("the rule holds a NUL character, which no database text may"));
     }
     Ok(text)
 }
 
 /// A count or size of the domain as the signed number that a database keeps.
-pub(crate) fn storable_size(size: u64, what: &str) -> Result<i64, Fault> {
-    i64::try_from(size).map_err(|_| Fault::data(format!("{what} {size} is beyond {}", i64::MAX)))
+pub(crate) fn storable_size(size: u64, what: &str) -> Result<i64, DbError> {
+    i64::try_from(size).map_err(|_| DbError::data(format!("{what} {size} is beyond {}", i64::MAX)))
 }
 
 /// A number that is never negative, as read.
-pub(crate) fn unsigned(number: i64, what: &str) -> Result<u64, Fault> {
-    u64::try_from(number).map_err(|_| Fault::data(format!("{what} {number} is negative")))
+pub(crate) fn unsigned(number: i64, what: &str) -> Result<u64, DbError> {
+    u64::try_from(number).map_err(|_| DbError::data(format!("{what} {number} is negative")))
 }
 
 /// A digest as it is kept: the number of bytes tells what it is. Digests of content that was read are kept as
@@ -55,7 +55,7 @@ const METADATA: u8 = 2;
 pub(crate) const METADATA_LENGTHS: &str = "(9, 17, 33)";
 
 /// The digest that is kept in these bytes.
-pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, Fault> {
+pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, DbError> {
     let tagged = bytes.split_first().and_then(|(tag, rest)| match (*tag, rest.len()) {
         (GITALY, 20) => rest.try_into().ok().map(Digest::Gitaly),
         (METADATA, 32) => rest.try_into().ok().map(|bytes| Digest::Metadata(Metadata::Sha256(bytes))),
@@ -70,12 +70,12 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, Fault> {
         20 => bytes.try_into().ok().map(Digest::Sha1),
         _ => bytes.try_into().ok().map(Digest::Md5),
     };
-    tagged.or_else(plain).ok_or_else(|| Fault::data(format!("a digest of {} bytes", bytes.len())))
+    tagged.or_else(plain).ok_or_else(|| DbError::data(format!("a digest of {} bytes", bytes.len())))
 }
 
 /// The rule of this text.
-pub(crate) fn rule_of(text: &str) -> Result<DigestRule, Fault> {
-    text.parse().map_err(|error| Fault::data(format!("the rule of a record: {error}")))
+pub(crate) fn rule_of(text: &str) -> Result<DigestRule, DbError> {
+    text.parse().map_err(|error| DbError::data(format!("the rule of a record: {error}")))
 }
 
 #[cfg(test)]

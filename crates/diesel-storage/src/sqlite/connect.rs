@@ -1,15 +1,19 @@
 //! Opening a SQLite database.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::Connection as _;
+use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use stocktake_domain::ports::StoreError;
 
-use super::{blocking, session};
-use crate::error::{Fault, unavailable};
+use super::error::{explain, is_busy};
+use crate::error::{DbError, unavailable};
+
+/// How long after the switch to the write-ahead log was refused it is tried again.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// Opens a connection to the database in this file, in a blocking thread.
 pub(super) async fn open(path: PathBuf, timeout: Duration) -> Result<SqliteConnection, StoreError> {
@@ -22,27 +26,40 @@ pub(super) fn open_blocking(path: &Path, timeout: Duration) -> Result<SqliteConn
         std::fs::create_dir_all(folder)
             .map_err(|error| unavailable(format!("{}: {error}", folder.display())))?;
     }
-    let name = path.to_str().ok_or_else(|| Fault::data("a database file is named in UTF-8"))?;
-    let in_file = |error: &dyn std::fmt::Display| unavailable(format!("{}: {error}", path.display()));
-    let mut connection = SqliteConnection::establish(name).map_err(|error| in_file(&error))?;
-    // The wait for locks comes first: turning to the write-ahead log takes one.
-    let pragmas = format!(
-        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-         PRAGMA foreign_keys = ON;",
-        timeout.as_millis().clamp(1, 0x7fff_ffff)
-    );
-    connection.batch_execute(&pragmas).map_err(|error| match session::explain(error.into()) {
-        StoreError::Unavailable(source) => in_file(&source),
-        other => other,
-    })?;
+    let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
+    let connected = SqliteConnection::establish(name);
+    let mut connection = connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
+    set_up(&mut connection, timeout).map_err(|error| explain(path, error.into()))?;
     Ok(connection)
+}
+
+fn set_up(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<()> {
+    let millis = timeout.as_millis().clamp(1, 0x7fff_ffff);
+    connection.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))?;
+    let until = Instant::now() + timeout;
+    // Of those who switch a new file to the write-ahead log at once, all but one are refused without a wait.
+    loop {
+        match connection.batch_execute("PRAGMA journal_mode = WAL") {
+            Err(error) if is_busy(&error) && Instant::now() < until => std::thread::sleep(BETWEEN_TRIES),
+            Err(error) => return Err(error),
+            Ok(()) => break,
+        }
+    }
+    connection.batch_execute("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
+}
+
+/// Runs work in a thread that may block.
+pub(super) async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
 }
 
 /// The file that a `sqlite://` URL names.
 pub(crate) fn file_of(rest: &str) -> Result<PathBuf, StoreError> {
     if rest.is_empty() || rest.contains('?') || rest.starts_with(':') {
         let what = "a SQLite URL is sqlite:// and the path of a file, without parameters";
-        return Err(Fault::data(what).into());
+        return Err(DbError::data(what).into());
     }
     // A relative path is said to be one, so that SQLite takes none of its special names in it.
     let path = PathBuf::from(rest);

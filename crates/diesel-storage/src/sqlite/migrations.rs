@@ -7,8 +7,9 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use stocktake_domain::ports::StoreError;
 
-use super::{blocking, connect, session};
-use crate::error::Fault;
+use super::connect::{blocking, open_blocking};
+use super::error::explain;
+use crate::error::DbError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -22,15 +23,15 @@ pub(super) fn known() -> Result<Vec<String>, StoreError> {
 /// Applies what is pending; returns the names.
 pub(crate) async fn migrate(path: PathBuf, timeout: Duration) -> Result<Vec<String>, StoreError> {
     blocking(move || {
-        let mut connection = connect::open_blocking(&path, timeout)?;
-        connection.exclusive_transaction(apply).map_err(session::explain)
+        let mut connection = open_blocking(&path, timeout)?;
+        connection.exclusive_transaction(apply).map_err(|error| explain(&path, error))
     })
     .await?
 }
 
 /// Alone in the database, so that of two at once the second finds nothing pending.
-fn apply(connection: &mut SqliteConnection) -> Result<Vec<String>, Fault> {
-    let refused = |error: Box<dyn std::error::Error + Send + Sync>| Fault::data(error.to_string());
+fn apply(connection: &mut SqliteConnection) -> Result<Vec<String>, DbError> {
+    let refused = |error: Box<dyn std::error::Error + Send + Sync>| DbError::data(error.to_string());
     let pending = connection.pending_migrations(MIGRATIONS).map_err(refused)?;
     let mut names = Vec::new();
     for migration in pending {

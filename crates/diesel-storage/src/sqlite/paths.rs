@@ -1,5 +1,8 @@
 //! The paths of the records in one storage, read in a thread of their own as they are asked for.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use diesel::connection::DefaultLoadingMode;
 use diesel::sqlite::SqliteConnection;
 use diesel::{QueryResult, RunQueryDsl as _};
@@ -8,7 +11,7 @@ use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{PathStream, StoreError};
 use tokio::sync::mpsc;
 
-use super::session;
+use super::error::explain;
 use crate::key;
 use crate::queries;
 
@@ -16,9 +19,14 @@ use crate::queries;
 const AHEAD: usize = 256;
 
 /// Begins to read.
-pub(super) fn stream(connection: SqliteConnection, model: Option<i16>, storage: String) -> PathStream {
+pub(super) fn stream(
+    file: Arc<Path>,
+    connection: SqliteConnection,
+    model: Option<i16>,
+    storage: String,
+) -> PathStream {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || send_all(connection, model, storage, &sender));
+    tokio::task::spawn_blocking(move || send_all(&file, connection, model, storage, &sender));
     Box::pin(stream::unfold(receiver, async |mut receiver| {
         let next = receiver.recv().await?;
         Some((next, receiver))
@@ -27,6 +35,7 @@ pub(super) fn stream(connection: SqliteConnection, model: Option<i16>, storage: 
 
 /// Sends until the end, the first error, or until nobody listens any more.
 fn send_all(
+    file: &Path,
     mut connection: SqliteConnection,
     model: Option<i16>,
     storage: String,
@@ -37,18 +46,18 @@ fn send_all(
         Ok(rows) => rows,
         Err(error) => {
             // Nobody listening means that nobody wants to know.
-            let _ = sender.blocking_send(Err(session::explain(error.into())));
+            let _ = sender.blocking_send(Err(explain(file, error.into())));
             return;
         }
     };
     for row in rows {
-        if sender.blocking_send(found(row)).is_err() {
+        if sender.blocking_send(found(file, row)).is_err() {
             return;
         }
     }
 }
 
-fn found(row: QueryResult<(String, Vec<u8>)>) -> Result<(String, RecordKey), StoreError> {
-    let (path, key) = row.map_err(|error| session::explain(error.into()))?;
+fn found(file: &Path, row: QueryResult<(String, Vec<u8>)>) -> Result<(String, RecordKey), StoreError> {
+    let (path, key) = row.map_err(|error| explain(file, error.into()))?;
     Ok((path, key::decode(&key)?))
 }

@@ -1,6 +1,7 @@
 //! Queries on a SQLite connection.
 
 use std::future::{Ready, ready};
+use std::time::Instant;
 
 use diesel::RunQueryDsl as _;
 use diesel::connection::{
@@ -10,38 +11,44 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use stocktake_domain::ports::StoreError;
 
 use crate::columns::{Kind, Row, Table, Visitor, list_of};
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::queries::Span;
 use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
 use crate::session::{Command, Rows, Session, Step, Task};
 use crate::sql::Sql;
 
-/// A connection.
+/// A connection, and until when what runs on it may begin another statement or commit.
 pub(crate) struct SqliteSession {
     connection: SqliteConnection,
+    deadline: Option<Instant>,
 }
 
 impl SqliteSession {
     /// A session on this connection.
     pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection }
+        Self { connection, deadline: None }
+    }
+
+    /// Gives all that runs from now on this deadline.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
     }
 
     /// Runs a task in a transaction that writes, from its beginning on.
-    pub(super) async fn transaction<R: Send>(&mut self, task: impl Task<Self, R>) -> Result<R, Fault> {
+    pub(super) async fn transaction<R: Send>(&mut self, task: impl Task<Self, R>) -> Result<R, DbError> {
         AnsiTransactionManager::begin_transaction_sql(&mut self.connection, "BEGIN IMMEDIATE")?;
-        match task(self).await {
+        let done = task(self).await.and_then(|done| self.in_time().map(|()| done));
+        match done {
             Ok(done) => {
                 AnsiTransactionManager::commit_transaction(&mut self.connection)?;
                 Ok(done)
             }
-            Err(fault) => {
+            Err(error) => {
                 // What is reported is the first failure, not one of the rollback.
                 let _ = AnsiTransactionManager::rollback_transaction(&mut self.connection);
-                Err(fault)
+                Err(error)
             }
         }
     }
@@ -50,8 +57,18 @@ impl SqliteSession {
     fn run<R>(
         &mut self,
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<R>,
-    ) -> Ready<Result<R, Fault>> {
-        ready(work(&mut self.connection).map_err(Fault::from))
+    ) -> Ready<Result<R, DbError>> {
+        let in_time = self.in_time();
+        ready(in_time.and_then(|()| work(&mut self.connection).map_err(DbError::from)))
+    }
+
+    fn in_time(&self) -> Result<(), DbError> {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => {
+                Err(DbError::Unavailable("the time for an answer of the database is over".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -242,23 +259,4 @@ impl<'b> Visitor<'b> for Assignments<'_, 'b> {
 
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
-}
-
-/// What a fault on SQLite means to the caller. SQLite's own messages are its only codes here, and constant.
-pub(super) fn explain(fault: Fault) -> StoreError {
-    const PASSING: [&str; 5] = [
-        "database is locked",
-        "database table is locked",
-        "unable to open database file",
-        "disk I/O error",
-        "database or disk is full",
-    ];
-    match &fault {
-        Fault::Query(Error::DatabaseError(_, information))
-            if PASSING.iter().any(|message| information.message().starts_with(message)) =>
-        {
-            StoreError::Unavailable(fault.into())
-        }
-        _ => fault.into(),
-    }
 }

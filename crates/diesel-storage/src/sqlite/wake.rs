@@ -10,7 +10,7 @@ use diesel::sqlite::SqliteConnection;
 use stocktake_domain::ports::WakeSignal;
 use tokio::sync::watch;
 
-use super::{blocking, connect};
+use super::connect::{blocking, open_blocking};
 use crate::sql::Sql;
 
 /// How often the database file is looked at.
@@ -36,7 +36,7 @@ impl Signal {
         let looked = blocking(move || {
             let (mut connection, before) = match seen {
                 Some((connection, version)) => (connection, Some(version)),
-                None => (connect::open_blocking(&path, timeout).ok()?, None),
+                None => (open_blocking(&path, timeout).ok()?, None),
             };
             let version: i32 = Sql::<Integer>::new("PRAGMA data_version").get_result(&mut connection).ok()?;
             Some((connection, version, before.is_some_and(|before| before != version)))

@@ -6,9 +6,9 @@ use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, WorkerId};
 
-use crate::catalogue::changes::{BATCH, Changes, Pair, latest_of_each};
+use crate::catalogue::upsert::{BATCH, Pair, Upsert, latest_of_each};
 use crate::dialect::Lock;
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key, push_keys_in};
 use crate::rows::{RECORD, RecordRow, RecordSql, StagedRow, SyncRow, storable, unsigned};
@@ -58,7 +58,7 @@ impl Batch {
 pub(super) async fn run<S: Session>(
     session: &mut S,
     batch: Batch,
-) -> Result<(Option<SyncApplied>, bool), Fault> {
+) -> Result<(Option<SyncApplied>, bool), DbError> {
     let Batch { leader, records: entries, scanned_range, state, now } = batch;
     let model = state.model;
     if entries.is_empty() && scanned_range.is_none() {
@@ -70,7 +70,7 @@ pub(super) async fn run<S: Session>(
         return Ok((leads.then(SyncApplied::default), false));
     }
     // First the model, then the sync: a process that waits here for an import may lose the lease meanwhile, and notices it next.
-    let mut changes = Changes::begin(session, model, true, now).await?;
+    let mut upsert = Upsert::begin(session, model, true, now).await?;
     if !leads(session, leader, now).await? {
         return Ok((None, false));
     }
@@ -86,15 +86,15 @@ pub(super) async fn run<S: Session>(
     }
     let mut rest = pairs.into_iter();
     while rest.len() > 0 {
-        changes.apply(session, rest.by_ref().take(BATCH).collect()).await?;
+        upsert.apply(session, rest.by_ref().take(BATCH).collect()).await?;
     }
     keep(session, state).await?;
-    let (applied, due) = changes.finish(session).await?;
+    let (applied, due) = upsert.finish(session).await?;
     Ok((Some(SyncApplied { applied, deleted, kept }), due))
 }
 
 /// Whether this is the leader; if so, until the transaction ends.
-async fn leads<S: Session>(session: &mut S, leader: String, now: i64) -> Result<bool, Fault> {
+async fn leads<S: Session>(session: &mut S, leader: String, now: i64) -> Result<bool, DbError> {
     let sql = Sql::<SmallInt>::new(
         "SELECT h.id FROM sync_leader h WHERE h.id = 1 AND h.leader = ? AND h.lease_until > ?",
     );
@@ -103,7 +103,11 @@ async fn leads<S: Session>(session: &mut S, leader: String, now: i64) -> Result<
 }
 
 /// The entries, each with the record it is about.
-async fn pairs<S: Session>(session: &mut S, model: i16, entries: Vec<StagedRow>) -> Result<Vec<Pair>, Fault> {
+async fn pairs<S: Session>(
+    session: &mut S,
+    model: i16,
+    entries: Vec<StagedRow>,
+) -> Result<Vec<Pair>, DbError> {
     let mut pairs = Vec::with_capacity(entries.len());
     let mut rest = entries.into_iter();
     while rest.len() > 0 {
@@ -120,7 +124,7 @@ async fn pairs<S: Session>(session: &mut S, model: i16, entries: Vec<StagedRow>)
 }
 
 /// How many records of the span are the source's without being among its entries.
-async fn gone<S: Session>(session: &mut S, model: i16, span: &Span, pairs: &[Pair]) -> Result<u64, Fault> {
+async fn gone<S: Session>(session: &mut S, model: i16, span: &Span, pairs: &[Pair]) -> Result<u64, DbError> {
     let sql = from_source(Sql::<BigInt>::new("SELECT COUNT(*)"), model, span);
     let there = unsigned(session.one(sql).await?, "count")?;
     let known = pairs.iter().filter(|pair| {
@@ -142,7 +146,7 @@ async fn delete<S: Session>(
     model: i16,
     mut span: Span,
     pairs: &[Pair],
-) -> Result<u64, Fault> {
+) -> Result<u64, DbError> {
     session.lock_span(model, span.clone()).await?;
     let mut deleted = 0;
     loop {
@@ -162,7 +166,7 @@ async fn delete<S: Session>(
 }
 
 /// Keeps how far the sync is.
-async fn keep<S: Session>(session: &mut S, state: SyncRow) -> Result<(), Fault> {
+async fn keep<S: Session>(session: &mut S, state: SyncRow) -> Result<(), DbError> {
     let insert = diesel::insert_into(sync_states::table).values(state.clone());
     session.execute(insert.on_conflict(sync_states::model).do_update().set(state)).await?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use diesel::sql_types::Text;
 
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, NO_FAILURE, Span};
 use crate::rows::PENDING;
 use crate::session::Session;
@@ -14,7 +14,7 @@ pub(crate) async fn one<S: Session>(
     model: i16,
     key: Vec<u8>,
     now: i64,
-) -> Result<bool, Fault> {
+) -> Result<bool, DbError> {
     let sql = Sql::<Text>::new("SELECT r.storage FROM records r WHERE r.model = ? AND r.key = ?");
     let storage: Option<String> = session.first(sql.bind(model).bind(key.clone())).await?;
     let Some(storage) = storage else { return Ok(false) };
@@ -29,7 +29,7 @@ pub(crate) async fn matching<S: Session>(
     filter: &Filter,
     span: &Span,
     now: i64,
-) -> Result<u64, Fault> {
+) -> Result<u64, DbError> {
     // A query of its own names the keys: it may join, which an UPDATE may not do alike in both databases.
     let (before, after) = S::KEY_IN;
     let sql = recalculation(now).push(" WHERE").push(before).bind(filter.model);

@@ -1,14 +1,54 @@
-//! Rows of `jobs`.
+//! Rows of `leases` and `jobs`: what is being worked at.
+
+use std::sync::LazyLock;
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
+use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
 use stocktake_domain::{Job, JobId, JobState, NewJob, RecordKey, Selection, Timestamp};
 
 use super::codes::{
     job_state_code, job_state_of, model_code, model_of, selected_state_code, selected_state_of,
 };
 use super::values::{storable, unsigned};
-use crate::error::Fault;
-use crate::schema::jobs;
+use crate::columns::{Row, columns, select_list};
+use crate::error::DbError;
+use crate::schema::{jobs, leases};
+
+columns! {
+    /// What is read of a lease.
+    #[derive(Debug, Clone)]
+    pub(crate) struct LeaseRow {
+        id: BigInt,
+        model: SmallInt,
+        storage: Text,
+        first_key: Binary,
+        last_key: Binary,
+        due_from: BigInt,
+        claimed_at: BigInt,
+        deadline: BigInt,
+    }
+}
+
+/// The columns of a lease `l`.
+pub(crate) static LEASE: LazyLock<String> = LazyLock::new(|| select_list::<LeaseRow>("l"));
+
+/// Their SQL types.
+pub(crate) type LeaseSql = <LeaseRow as Row>::SqlType;
+
+/// A lease to be made.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = leases)]
+pub(crate) struct NewLeaseRow {
+    pub(crate) model: i16,
+    pub(crate) storage: String,
+    pub(crate) first_key: Vec<u8>,
+    pub(crate) last_key: Vec<u8>,
+    pub(crate) due_from: i64,
+    pub(crate) claimed_at: i64,
+    pub(crate) worker: String,
+    pub(crate) alive_until: i64,
+    pub(crate) deadline: i64,
+}
 
 /// A row of `jobs`.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -42,7 +82,7 @@ pub(crate) struct NewJobRow {
 
 impl NewJobRow {
     /// The row of a job enqueued now.
-    pub(crate) fn new(job: &NewJob, now: Timestamp) -> Result<Self, Fault> {
+    pub(crate) fn new(job: &NewJob, now: Timestamp) -> Result<Self, DbError> {
         Ok(Self {
             model: model_code(job.model),
             selected_state: job.selection.state.map(selected_state_code),
@@ -57,7 +97,7 @@ impl NewJobRow {
 
 impl JobRow {
     /// The job.
-    pub(crate) fn into_job(self) -> Result<Job, Fault> {
+    pub(crate) fn into_job(self) -> Result<Job, DbError> {
         let selection = Selection {
             state: self.selected_state.map(selected_state_of).transpose()?,
             keys: self.selected_keys.as_deref().map(decode_keys).transpose()?,
@@ -75,14 +115,15 @@ impl JobRow {
 }
 
 /// The keys as JSON: an array of arrays of their parts.
-fn encode_keys(keys: &[RecordKey]) -> Result<String, Fault> {
+fn encode_keys(keys: &[RecordKey]) -> Result<String, DbError> {
     let parts: Vec<&[i64]> = keys.iter().map(RecordKey::parts).collect();
-    serde_json::to_string(&parts).map_err(|error| Fault::data(error.to_string()))
+    serde_json::to_string(&parts).map_err(|error| DbError::data(error.to_string()))
 }
 
 /// The keys of such JSON.
-fn decode_keys(json: &str) -> Result<Vec<RecordKey>, Fault> {
-    let parts: Vec<Vec<i64>> = serde_json::from_str(json).map_err(|error| Fault::data(error.to_string()))?;
-    let key = |parts| RecordKey::from_parts(parts).ok_or_else(|| Fault::data("a key without parts"));
+fn decode_keys(json: &str) -> Result<Vec<RecordKey>, DbError> {
+    let parts: Vec<Vec<i64>> =
+        serde_json::from_str(json).map_err(|error| DbError::data(error.to_string()))?;
+    let key = |parts| RecordKey::from_parts(parts).ok_or_else(|| DbError::data("a key without parts"));
     parts.into_iter().map(key).collect()
 }

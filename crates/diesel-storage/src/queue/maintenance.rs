@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use stocktake_domain::RecordKey;
 
-use super::Fault;
-use super::claim::{self, Wanted};
+use super::claim::{self, ClaimScope};
 use crate::dialect::{Dialect, Index, Lock};
+use crate::error::DbError;
 use crate::key;
 use crate::queries::{DUE_NOW, Filter, Span, by_key, push_in_queue, push_in_state};
 use crate::rows::{FAILED, PENDING, SUCCEEDED, unsigned};
@@ -19,7 +19,7 @@ pub(super) async fn retry_failed<S: Session>(
     session: &mut S,
     limit: u32,
     now: i64,
-) -> Result<(u64, bool), Fault> {
+) -> Result<(u64, bool), DbError> {
     let ripe = Sql::<Bool>::new(format!(
         "SELECT EXISTS (SELECT 1 FROM records AS r{} \
          WHERE r.state = {FAILED} AND r.due_at IS NULL AND r.retry_at <= ?)",
@@ -65,7 +65,7 @@ pub(super) struct Sweep {
 pub(super) async fn expire_succeeded<S: Session>(
     session: &mut S,
     sweep: Sweep,
-) -> Result<((Option<RecordKey>, u64), bool), Fault> {
+) -> Result<((Option<RecordKey>, u64), bool), DbError> {
     let mut span = Span::behind(sweep.after.clone());
     let sql = Sql::<Binary>::new(
         "SELECT r.key FROM records r WHERE r.model = ? AND r.key >= ? ORDER BY r.key LIMIT 1 OFFSET ? + 0",
@@ -100,16 +100,15 @@ impl Sweep {
 /// Counts due records of the queues that match, leased or not.
 pub(super) async fn outstanding<S: Session>(
     session: &mut S,
-    wanted: Wanted,
+    scope: ClaimScope,
     at_most: u64,
-) -> Result<u64, Fault> {
+) -> Result<u64, DbError> {
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
     let mut found = 0;
-    for queue in claim::queues(session, wanted.clone()).await? {
+    for queue in claim::queues(session, scope.clone()).await? {
         let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
         let sql = push_in_queue::<S, _>(sql, queue.model, &queue.storage, &Span::all());
-        let sql =
-            sql.push(" AND r.due_at >= ? LIMIT ? + 0) AS due").bind(wanted.due_from.unwrap_or(i64::MIN));
+        let sql = sql.push(" AND r.due_at >= ? LIMIT ? + 0) AS due").bind(scope.due_from.unwrap_or(i64::MIN));
         found += session.one::<i64, _>(sql.bind(at_most - found)).await?;
         if found >= at_most {
             break;

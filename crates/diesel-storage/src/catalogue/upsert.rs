@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stocktake_domain::ports::Applied;
 use stocktake_domain::{SourceRecord, Status};
 
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::rows::{
     DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
 };
@@ -22,7 +22,7 @@ pub(crate) struct Pair {
 }
 
 /// The rows of these entries in the order of their keys, the later of two with one key.
-pub(crate) fn latest_of_each(entries: &[SourceRecord]) -> Result<Vec<StagedRow>, Fault> {
+pub(crate) fn latest_of_each(entries: &[SourceRecord]) -> Result<Vec<StagedRow>, DbError> {
     let mut rows = BTreeMap::new();
     for entry in entries {
         rows.insert(&entry.key, StagedRow::new(entry)?);
@@ -30,8 +30,8 @@ pub(crate) fn latest_of_each(entries: &[SourceRecord]) -> Result<Vec<StagedRow>,
     Ok(rows.into_values().collect())
 }
 
-/// Changes of one model's records, under way in a transaction.
-pub(crate) struct Changes {
+/// Upsert of one model's records, under way in a transaction.
+pub(crate) struct Upsert {
     model: i16,
     now: i64,
     /// Whether the entries are the source's own.
@@ -43,14 +43,14 @@ pub(crate) struct Changes {
     due: bool,
 }
 
-impl Changes {
+impl Upsert {
     /// Begins, once nobody else imports or syncs the model.
     pub(crate) async fn begin<S: Session>(
         session: &mut S,
         model: i16,
         from_source: bool,
         now: i64,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, DbError> {
         session.lock_imports(model).await?;
         let leases = Leases::read(session, model).await?;
         let (queues, applied) = (BTreeSet::new(), Applied::default());
@@ -58,7 +58,11 @@ impl Changes {
     }
 
     /// Applies a batch of entries, in the order of their keys.
-    pub(crate) async fn apply<S: Session>(&mut self, session: &mut S, pairs: Vec<Pair>) -> Result<(), Fault> {
+    pub(crate) async fn apply<S: Session>(
+        &mut self,
+        session: &mut S,
+        pairs: Vec<Pair>,
+    ) -> Result<(), DbError> {
         let mut new = Vec::new();
         let mut changed = Vec::new();
         for Pair { entry, known } in pairs {
@@ -95,7 +99,7 @@ impl Changes {
     }
 
     /// Ends; returns what was applied, and whether anything became due.
-    pub(crate) async fn finish<S: Session>(self, session: &mut S) -> Result<(Applied, bool), Fault> {
+    pub(crate) async fn finish<S: Session>(self, session: &mut S) -> Result<(Applied, bool), DbError> {
         if self.applied.added > 0 {
             session.gather_statistics(self.applied.added).await?;
         }
@@ -118,21 +122,26 @@ impl Changes {
         &self,
         session: &mut S,
         changed: Vec<(StagedRow, RecordRow, bool)>,
-    ) -> Result<Vec<(StagedRow, RecordRow, bool)>, Fault> {
+    ) -> Result<Vec<(StagedRow, RecordRow, bool)>, DbError> {
         if changed.is_empty() {
             return Ok(changed);
         }
         let keys = changed.iter().map(|(entry, _, _)| entry.key.clone()).collect();
         let Some(rows) = session.lock_records(self.model, keys).await? else { return Ok(changed) };
         if rows.len() != changed.len() {
-            return Err(Fault::data("a record vanished while it was changed"));
+            return Err(DbError::data("a record vanished while it was changed"));
         }
         let entries = changed.into_iter().map(|(entry, _, _)| entry);
         Ok(entries.zip(rows).map(|(entry, (record, started))| (entry, record, started)).collect())
     }
 
     /// The record as the entry makes it.
-    fn change(&mut self, entry: StagedRow, mut record: RecordRow, started: bool) -> Result<RecordRow, Fault> {
+    fn change(
+        &mut self,
+        entry: StagedRow,
+        mut record: RecordRow,
+        started: bool,
+    ) -> Result<RecordRow, DbError> {
         let entry = waiting(entry, &record, started);
         let was_disabled = record.result.state == DISABLED;
         let forgets = entry.source.expected != record.source.expected;
@@ -167,7 +176,11 @@ impl Changes {
     }
 
     /// Sees to it that the storages of these records have a queue.
-    async fn make_queues<S: Session>(&mut self, session: &mut S, records: &[RecordRow]) -> Result<(), Fault> {
+    async fn make_queues<S: Session>(
+        &mut self,
+        session: &mut S,
+        records: &[RecordRow],
+    ) -> Result<(), DbError> {
         for record in records {
             if self.queues.contains(&record.source.storage) {
                 continue;
@@ -230,7 +243,7 @@ fn enable(status: Status) -> Status {
 struct Leases(Vec<LeaseRow>);
 
 impl Leases {
-    async fn read<S: Session>(session: &mut S, model: i16) -> Result<Self, Fault> {
+    async fn read<S: Session>(session: &mut S, model: i16) -> Result<Self, DbError> {
         let sql = Sql::<LeaseSql>::new(format!("SELECT {} FROM leases l WHERE l.model = ?", *LEASE));
         Ok(Self(session.load(sql.bind(model)).await?))
     }
