@@ -5,6 +5,8 @@
 //! [`Clock`] and [`Rng`], so that every rule can be tested without waiting and without luck.
 
 mod backoff;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod digest;
 mod digest_rule;
 mod failure;

@@ -1,7 +1,18 @@
 //! The ports: what the domain needs of the world, to be implemented by adapters.
 //!
-//! Rules for all of them: a look-up that finds nothing is `Ok(None)`, not an error; time comes in as a
-//! parameter; each method is one atomic step, and a caller that vanishes half way leaves nothing half done.
+//! Rules for all of them:
+//!
+//! * A look-up that finds nothing is `Ok(None)`, not an error.
+//! * Time comes in as a parameter, and the hosts' clocks may differ. A span of time that ends at a moment is over *at*
+//!   that moment: of a lease, a leader lease and a token the end does not belong to it any more, and a retry time has
+//!   come.
+//! * Each method is one atomic step. A caller may drop the future at any moment: the step is then done or not done,
+//!   never half.
+//! * A number beyond `i64::MAX`, and a text with a NUL character, is refused as [`StoreError::Internal`] whose source
+//!   names the field, and nothing is written; only in what a system said (the text of a failure, the problem of a model)
+//!   NUL characters are replaced by U+FFFD. Every other text comes back as it was.
+//!
+//! What the documentation of a port says is what the suite of `contract` (a feature for tests) asserts of each adapter.
 
 mod authority;
 mod catalogue;

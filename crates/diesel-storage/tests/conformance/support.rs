@@ -1,32 +1,20 @@
-//! Databases for the tests, and short words for what all of them do.
+//! Databases for the tests.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
-use stocktake_domain::ports::{
-    Applied, ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, Page, PageRequest, PageStart,
-    SortOrder, SyncApplied, SyncBatch, WorkerId,
-};
-use stocktake_domain::{
-    Digest, Failure, Location, Model, Record, RecordKey, Selection, SourceRecord, State, Timestamp,
-};
+use stocktake_domain::contract::{DatabaseFixture, Ports};
+use stocktake_domain::ports::WakeSignal;
 use tempfile::TempDir;
 
-/// The model that a test uses where one is enough. Its content never changes.
-pub(crate) const MODEL: Model = Model::Uploads;
-/// How long leases last.
-pub(crate) const LEASE: Duration = Duration::from_secs(8 * 3600);
-/// How long a lease lasts without a sign of life.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(60);
-/// Both.
-pub(crate) const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: HEARTBEAT };
-/// A checksum.
-pub(crate) const GOOD: Digest = Digest::Sha256([7; 32]);
+/// How long no signal arrives once all have; longer than SQLite waits between two looks for what other processes wrote.
+const QUIET: Duration = Duration::from_millis(1500);
 
 /// A migrated database of a test's own.
 pub(crate) struct Database {
-    pub(crate) store: Store,
-    pub(crate) settings: StoreSettings,
+    ports: Ports,
+    settings: StoreSettings,
     _folder: Option<TempDir>,
 }
 
@@ -34,201 +22,44 @@ impl Database {
     /// On SQLite, in a file.
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(format!("sqlite://{}/sub/test.db", folder.path().display()));
-        migrate(&settings).await.unwrap();
-        let store = open(&settings).await.unwrap();
-        Self { store, settings, _folder: Some(folder) }
+        Self::open(format!("sqlite://{}/sub/test.db", folder.path().display()), Some(folder)).await
     }
 
     /// On PostgreSQL, in the tests' cluster.
     pub(crate) async fn postgres() -> Self {
-        let settings = settings(stocktake_testbed::postgres().create_database().unwrap());
+        Self::open(stocktake_testbed::postgres().create_database().unwrap(), None).await
+    }
+
+    async fn open(url: String, folder: Option<TempDir>) -> Self {
+        let settings = StoreSettings { url, max_connections: 8, timeout: Duration::from_secs(30) };
         migrate(&settings).await.unwrap();
-        let store = open(&settings).await.unwrap();
-        Self { store, settings, _folder: None }
+        let ports = ports(open(&settings).await.unwrap());
+        Self { ports, settings, _folder: folder }
     }
 }
 
-/// Settings of a test.
-pub(crate) fn settings(url: String) -> StoreSettings {
-    StoreSettings { url, max_connections: 8, timeout: Duration::from_secs(30) }
-}
-
-/// A point in time.
-pub(crate) fn at(millis: i64) -> Timestamp {
-    Timestamp::from_millis(millis)
-}
-
-/// A key of one part.
-pub(crate) fn key(number: i64) -> RecordKey {
-    RecordKey::integer(number)
-}
-
-/// A key of several parts.
-pub(crate) fn composite(parts: &[i64]) -> RecordKey {
-    RecordKey::from_parts(parts.to_vec()).unwrap()
-}
-
-/// An entry with nothing but a place.
-pub(crate) fn entry(number: i64) -> SourceRecord {
-    entry_of(key(number))
-}
-
-/// An entry with nothing but a place.
-pub(crate) fn entry_of(key: RecordKey) -> SourceRecord {
-    let path = format!("{key}.bin");
-    SourceRecord::new(key, Location { storage: "main".to_owned(), path })
-}
-
-/// An entry in another storage.
-pub(crate) fn entry_in(storage: &str, number: i64) -> SourceRecord {
-    let mut entry = entry(number);
-    storage.clone_into(&mut entry.location.storage);
-    entry
-}
-
-/// Imports entries into a model.
-pub(crate) async fn import_into(
-    store: &Store,
-    model: Model,
-    entries: Vec<SourceRecord>,
-    now: i64,
-) -> Applied {
-    let batches = futures_util::stream::iter([Ok(entries)]);
-    store.catalogue.import(model, Box::pin(batches), at(now)).await.unwrap()
-}
-
-/// Imports entries.
-pub(crate) async fn import(store: &Store, entries: Vec<SourceRecord>, now: i64) -> Applied {
-    import_into(store, MODEL, entries, now).await
-}
-
-/// Imports records with these keys.
-pub(crate) async fn import_numbers(store: &Store, numbers: impl IntoIterator<Item = i64>, now: i64) {
-    import(store, numbers.into_iter().map(entry).collect(), now).await;
-}
-
-/// What a source says, no range being whole.
-pub(crate) fn piece(entries: Vec<SourceRecord>) -> SyncBatch {
-    SyncBatch { records: entries, scanned_range: None }
-}
-
-/// Applies a piece, and keeps the state.
-pub(crate) async fn sync(store: &Store, piece: SyncBatch, state: &ModelSyncState, now: i64) -> SyncApplied {
-    let worker = worker("sync");
-    assert!(store.sync_state.acquire_leader_lease(&worker, HEARTBEAT, at(now)).await.unwrap());
-    store.sync_state.apply(&worker, piece, state, at(now)).await.unwrap().unwrap()
-}
-
-/// Applies entries of the source.
-pub(crate) async fn apply(store: &Store, entries: Vec<SourceRecord>, now: i64) -> SyncApplied {
-    sync(store, piece(entries), &ModelSyncState::new(MODEL), now).await
-}
-
-/// A worker's name.
-pub(crate) fn worker(name: &str) -> WorkerId {
-    WorkerId(name.to_owned())
-}
-
-/// Everything, so many at once.
-pub(crate) fn any(limit: u32) -> ClaimFilter {
-    ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit }
-}
-
-/// Claims by a filter.
-pub(crate) async fn claim_by(store: &Store, filter: &ClaimFilter, now: i64) -> Option<Lease> {
-    store.queue.claim(&worker("w"), filter, TERMS, at(now)).await.unwrap()
-}
-
-/// Claims anything, so many at once.
-pub(crate) async fn claim(store: &Store, limit: u32, now: i64) -> Option<Lease> {
-    claim_by(store, &any(limit), now).await
-}
-
-/// The numbers of a lease's records.
-pub(crate) fn numbers(lease: &Lease) -> Vec<i64> {
-    lease.records.iter().map(|record| record.key.as_integer().unwrap()).collect()
-}
-
-/// A success for each record of a lease.
-pub(crate) fn successes(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
-    let good = |record: &stocktake_domain::ports::ClaimedRecord| {
-        let done = record.verification.clone().succeed(GOOD, at(now));
-        (record.key.clone(), Outcome::Succeeded(done))
-    };
-    lease.records.iter().map(good).collect()
-}
-
-/// A success for each record of a lease, that compares so with the source's own checksum.
-pub(crate) fn compared(lease: &Lease, matches_source: Option<bool>, now: i64) -> Vec<(RecordKey, Outcome)> {
-    let good = |record: &stocktake_domain::ports::ClaimedRecord| {
-        let done = record.verification.clone().succeed(GOOD, at(now)).with_source_match(matches_source);
-        (record.key.clone(), Outcome::Succeeded(done))
-    };
-    lease.records.iter().map(good).collect()
-}
-
-/// A failure for each record of a lease, to be tried again after 16 seconds the first time.
-pub(crate) fn failures(lease: &Lease, now: i64) -> Vec<(RecordKey, Outcome)> {
-    let bad = |record: &stocktake_domain::ports::ClaimedRecord| {
-        let failure = Failure::missing_file(&record.path);
-        let done = record.verification.clone().fail(failure, at(now), 0);
-        (record.key.clone(), Outcome::Failed(done))
-    };
-    lease.records.iter().map(bad).collect()
-}
-
-/// Claims everything that is due and ends it well; returns how many records that were.
-pub(crate) async fn succeed_all(store: &Store, now: i64) -> u64 {
-    let mut written = 0;
-    while let Some(lease) = claim(store, 1000, now).await {
-        written += store.queue.complete(lease.id, &successes(&lease, now), true).await.unwrap();
+#[async_trait]
+impl DatabaseFixture for Database {
+    fn ports(&self) -> &Ports {
+        &self.ports
     }
-    written
-}
 
-/// Claims everything that is due and ends it badly; returns how many records that were.
-pub(crate) async fn fail_all(store: &Store, now: i64) -> u64 {
-    let mut written = 0;
-    while let Some(lease) = claim(store, 1000, now).await {
-        written += store.queue.complete(lease.id, &failures(&lease, now), true).await.unwrap();
+    async fn reopen(&self) -> Ports {
+        ports(open(&self.settings).await.unwrap())
     }
-    written
+
+    async fn settle(&self, signal: &mut dyn WakeSignal) {
+        while tokio::time::timeout(QUIET, signal.wait()).await.is_ok() {}
+    }
 }
 
-/// A record that is there.
-pub(crate) async fn get(store: &Store, number: i64) -> Record {
-    store.catalogue.get(MODEL, &key(number)).await.unwrap().unwrap()
+fn ports(store: Store) -> Ports {
+    let Store { catalogue, queue, jobs, tokens, sync_state } = store;
+    Ports { catalogue, queue, jobs, tokens, sync_state }
 }
 
-/// The state of a record that is there.
-pub(crate) async fn state(store: &Store, number: i64) -> State {
-    get(store, number).await.state()
-}
-
-/// Everything in a state.
-pub(crate) fn in_state(state: State) -> Selection {
-    Selection { state: Some(state), keys: None }
-}
-
-/// Only these numbers.
-pub(crate) fn with_numbers(numbers: &[i64]) -> Selection {
-    Selection { state: None, keys: Some(numbers.iter().copied().map(key).collect()) }
-}
-
-/// The numbers in a state, in order.
-pub(crate) async fn numbers_in(store: &Store, state: State) -> Vec<i64> {
-    let page = page(store, in_state(state), PageStart::First, 1000).await;
-    page.records.iter().map(|record| record.key.as_integer().unwrap()).collect()
-}
-
-/// A page in ascending order.
-pub(crate) async fn page(store: &Store, selection: Selection, start: PageStart, limit: u32) -> Page {
-    let request = PageRequest { model: MODEL, selection, order: SortOrder::Ascending, start, limit };
-    store.catalogue.page(&request).await.unwrap()
-}
-
-/// How many match, counted to the end.
-pub(crate) async fn count(store: &Store, selection: Selection) -> u64 {
-    store.catalogue.count(MODEL, &selection, u64::MAX).await.unwrap()
+/// Runs a future to its end; one that waits for what never happens fails.
+pub(crate) fn run<T>(task: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), task).await.unwrap() })
 }

@@ -117,10 +117,12 @@ pub enum ImportError {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Catalogue: Send + Sync {
-    /// A page of a model's records, as they are at one moment.
+    /// A page of a model's records in the order asked for, as they are at one moment: the state `started` is that of the
+    /// leases at that moment. [`Page::has_next`] and [`Page::has_previous`] are also right for an empty page, whose start may
+    /// lie behind the last record or before the first. A key asked for twice counts once.
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError>;
 
-    /// How many records match, counting no further than `at_most`.
+    /// How many records match, counting no further than `at_most` (0 gives 0).
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError>;
 
     /// Whether some record of the model has a key of as many parts as this one. Cheap, so that a wrong
@@ -137,8 +139,11 @@ pub trait Catalogue: Send + Sync {
     /// `rule` or `mutable` changed is recalculated ([`crate::Verification::recalculate`]); a changed
     /// `expected` also forgets the baseline, and it or a changed `rule` an earlier acceptance; a changed
     /// `disabled` switches off or on again; a change of `created_at` or `file_size` alone leaves the state as
-    /// it is. Later entries win over earlier ones with the same key. Wakes waiting workers if anything became
-    /// due.
+    /// it is. Later entries win over earlier ones with the same key, in one batch or
+    /// another, and the counts are of records. Wakes waiting workers if anything became due.
+    ///
+    /// A recalculation, and switching off, makes a running attempt void; the same entries again change nothing.
+    /// Imports at the same time, also of the same records, all end.
     async fn import<'a>(
         &self,
         model: Model,
@@ -146,13 +151,13 @@ pub trait Catalogue: Send + Sync {
         now: Timestamp,
     ) -> Result<Applied, ImportError>;
 
-    /// The paths of a model's records in one storage, or of those of all models, sorted by their bytes. Memory
-    /// stays bounded whatever their number.
+    /// The paths of a model's records in one storage, or of those of all models, with their keys, sorted by the bytes of the
+    /// paths. Memory stays bounded whatever their number; a caller that drops the stream stops the reading.
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError>;
 
     /// The first records of the model behind this key (`None`: of all) whose content does not agree with the
     /// checksum that the source's own verification recorded ([`Record::matches_source`]), at most `limit`, in the order of
-    /// their keys.
+    /// their keys. Only a record that succeeded, and was not accepted since, can be one.
     async fn mismatched(
         &self,
         model: Model,
@@ -164,8 +169,8 @@ pub trait Catalogue: Send + Sync {
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError>;
 
     /// Takes `checksum` as the digest of good content ([`crate::Verification::accept`]), sets the file size
-    /// to `size` bytes if it has one, and stops comparing with what was recorded. Returns the record as it then is; `None`
-    /// if there is none.
+    /// to `size` bytes if it has one, and stops comparing with what was recorded. An attempt that is running is void, and the
+    /// record is not due any more, also if it was disabled. Returns the record as it then is; `None` if there is none.
     async fn accept(
         &self,
         model: Model,

@@ -125,12 +125,14 @@ pub type FoundStream = Pin<Box<dyn Stream<Item = Result<Found, ListError>> + Sen
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait ContentStore: Send + Sync {
-    /// Reads all these pieces of content and reports each to the sink as soon as it is known; returns when
-    /// every one was reported. Memory stays bounded whatever a piece's size. A piece that cannot be seen is
-    /// reported and does not stop the others.
+    /// Reads all these pieces of content and reports each to the sink exactly once, in any order, as soon as it is known;
+    /// returns when every one was reported. Memory stays bounded whatever a piece's size. A piece that cannot be seen is
+    /// reported and does not stop the others. Once the reading is cancelled ([`Watch::cancel`]), what is not done yet is
+    /// reported as [`ContentError::Cancelled`]. The bytes read are added to the watch.
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>);
 
-    /// Lists all content. Memory stays bounded by the largest folder.
+    /// Lists all content, in the byte order of the paths; each path listed can be inspected. Memory stays bounded by the
+    /// largest folder.
     fn list(&self) -> FoundStream;
 
     /// How much the content at this path is, where listing does not tell: the files of a repository, all together.

@@ -121,13 +121,22 @@ pub struct Reaped {
 }
 
 /// The work queue.
+///
+/// A record that became due stays due, whatever the clock of the host that claims it: [`Queue::claim`] does not compare
+/// the moment it became due with `now`. A record that becomes due while a lease covers its key is not held by that lease,
+/// and nobody claims it until the lease ends.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Leases the next due records that match, of one model and storage, in key order behind the last claim
-    /// there (round and round), and turns by turns among models and storages. `None` if nothing is due.
+    /// Leases the next due records of one model in one storage. `None` if nothing is due and free that the filter takes.
     ///
-    /// The lease ends as its terms say, counted from `now`.
+    /// It is the turn of the model and storage that was served longest ago, of those never served before any other. Taken are
+    /// the due records next behind its last claim in key order, and once there are none behind it the first ones; at most
+    /// [`ClaimFilter::limit`], and none beyond the next range that another lease covers. Claims at the same time share no
+    /// record. [`ClaimFilter::due_from`] is inclusive; older due records in between are not held, and are claimed after the
+    /// lease has ended.
+    ///
+    /// The lease ends as its terms say, counted from `now`. Its number is larger than that of any lease before it.
     async fn claim(
         &self,
         worker: &WorkerId,
@@ -138,6 +147,9 @@ pub trait Queue: Send + Sync {
 
     /// Recalculates this one record ([`crate::Verification::recalculate`]) and leases it, in one step,
     /// whatever its state and whoever holds it. `None` if there is no such record.
+    ///
+    /// If another lease holds it, that lease goes on with its other records, and its result for this one is void. The turns
+    /// of [`Queue::claim`] stay as they are.
     async fn claim_one(
         &self,
         worker: &WorkerId,
@@ -148,10 +160,12 @@ pub trait Queue: Send + Sync {
     ) -> Result<Option<Lease>, StoreError>;
 
     /// Marks this one record for recalculation, whatever its state, and wakes waiting workers. False if there is
-    /// no such record.
+    /// no such record. Each call counts as an attempt, and makes one that is running void.
     async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Keeps leases alive. Returns those that are gone; their worker must drop the work.
+    /// Keeps leases alive: each until [`LeaseTerms::heartbeat_timeout`] from now, and with [`Renewal::progressed`] its
+    /// deadline until [`LeaseTerms::duration`] from now. A lease that is over but was not reaped yet is renewed as well.
+    /// Returns those that are gone, in the order of their numbers; their worker must drop the work.
     async fn renew(
         &self,
         renewals: &[Renewal],
@@ -160,9 +174,10 @@ pub trait Queue: Send + Sync {
     ) -> Result<Vec<LeaseId>, StoreError>;
 
     /// Records results. Each is written only if the lease still is, the attempt is still the record's own, and the
-    /// record became due no later than the lease was claimed (one that was deleted and came again counts its attempts
-    /// anew); else it is thrown away. With `last`, the lease ends in the same transaction, and what it holds
-    /// unfinished is due again as it was. Returns how many results were written.
+    /// record became due no later than the lease was claimed (one that was deleted and added again counts its attempts
+    /// anew); else it is thrown away, so that the same result sent twice is written once. With `last`, the lease ends in the
+    /// same transaction, what it holds unfinished is due again as it was, and waiting workers are woken if anything is.
+    /// Returns how many results were written.
     async fn complete(
         &self,
         lease: LeaseId,
@@ -170,16 +185,21 @@ pub trait Queue: Send + Sync {
         last: bool,
     ) -> Result<u64, StoreError>;
 
-    /// Ends leases whose time is over: records of a lease past its deadline time out
-    /// ([`crate::Verification::time_out`]), those of a worker without a heartbeat are released.
+    /// Ends leases that are over: at their deadline (inclusive) the records that they still hold time out
+    /// ([`crate::Verification::time_out`]) and are due again at once; else, at the end of their worker's last sign of life
+    /// (inclusive), they are released and their records are due again as they were. Wakes waiting workers if any lease ended.
+    /// `lease` is the duration that the failure names.
     async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError>;
 
-    /// Makes failed records due whose retry time has come, at most `limit`. Returns how many.
+    /// Makes failed records due whose retry time has come (inclusive), at most `limit`, the longest due first. Returns how
+    /// many. They stay failed until they are claimed. Wakes waiting workers if there are any; a second call finds none of
+    /// them again.
     async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Looks at up to `limit` records of the model behind `after` in key order and makes those pending whose
-    /// last success is older than `checked_before` ([`crate::Verification::expire`]). Returns the key to go
-    /// on behind, `None` at the end, and how many became pending.
+    /// Looks at up to `limit` records of the model behind `after` in key order, and makes those pending whose last success
+    /// was before `checked_before` (exclusive; [`crate::Verification::expire`]). Returns the key to go on behind, and how
+    /// many became pending. The key is `None` if there were fewer than `limit` records to look at. Wakes waiting workers if
+    /// any became pending.
     async fn expire_succeeded(
         &self,
         model: Model,
@@ -193,7 +213,8 @@ pub trait Queue: Send + Sync {
     /// `at_most`.
     async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError>;
 
-    /// A signal that is given when records become due or a job is enqueued, from this moment on.
+    /// A signal that is given when records become due or a job is enqueued, from this moment on, by this process or by
+    /// another one on the same database.
     fn wake_signal(&self) -> Box<dyn WakeSignal>;
 }
 
@@ -201,7 +222,8 @@ pub trait Queue: Send + Sync {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait WakeSignal: Send {
-    /// Returns when there may be work. Never failing and never early is not promised: callers look at the
-    /// queue, and also look from time to time by themselves.
+    /// Returns when there may be work: at once for each signal since the last return. That it never fails and is never early
+    /// is not promised: callers look at the queue, and also look from time to time by themselves. Dropping the future loses
+    /// no signal of this process.
     async fn wait(&mut self);
 }

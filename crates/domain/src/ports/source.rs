@@ -63,8 +63,8 @@ pub trait Source: Send + Sync {
     /// Looks anew which models can be read: each of [`Model::ALL`] once, in that order.
     async fn survey(&self) -> Result<Vec<(Model, Readable)>, SourceError>;
 
-    /// The first rows behind this key (`None`: of all), as they are at one moment: at most `limit` of them, or
-    /// fewer where the source has a limit of its own.
+    /// The first rows behind this key (`None`: of all) in the order of their keys, as they are at one moment: at most `limit`
+    /// of them, or fewer where the source has a limit of its own. [`SourcePage::read_to`] may lie behind the last of them.
     async fn page(
         &self,
         model: Model,

@@ -100,7 +100,9 @@ pub struct SyncApplied {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait SyncState: Send + Sync {
-    /// Acquires the leader lease until `duration` from now, or renews it. False if another process has it.
+    /// Acquires the leader lease until `duration` from now (exclusive), or renews it. False if another process has it at
+    /// `now`. The leader may also renew a lease that is over, as long as no other process has acquired it; of several that
+    /// try at once, one gets it.
     async fn acquire_leader_lease(
         &self,
         instance: &WorkerId,
@@ -108,7 +110,7 @@ pub trait SyncState: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Gives the leader lease back, if this process has it.
+    /// Gives the leader lease back; nothing happens unless this process has it.
     async fn release_leader_lease(&self, instance: &WorkerId) -> Result<(), StoreError>;
 
     /// The progress of each model that ever was synced, in the order of [`Model::ALL`].
@@ -123,7 +125,13 @@ pub trait SyncState: Send + Sync {
     /// recalculated ([`crate::Verification::recalculate`]); while an attempt is running, the later time is left for the
     /// next batch instead, so that a repository with constant pushes is verified at all. One whose `source_checksum`
     /// changed is compared with it as far as its own checksum can be, else forgets how it compared
-    /// ([`crate::Succeeded::matches_source`]). Only records known to belong to the source are ever deleted.
+    /// ([`crate::Succeeded::matches_source`]).
+    ///
+    /// Only records known to belong to the source are ever deleted, whoever holds them: those in
+    /// [`SyncBatch::scanned_range`] without a row, all of them or, beyond [`ScannedRange::most_deleted`], none. A result
+    /// for a deleted record is thrown away, also if the record was added again meanwhile.
+    ///
+    /// The lease must last beyond `now`. On an error neither the records nor the state are changed.
     async fn apply(
         &self,
         instance: &WorkerId,

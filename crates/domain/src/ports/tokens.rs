@@ -15,15 +15,18 @@ pub struct NameTaken;
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Tokens: Send + Sync {
-    /// Keeps a new token. The inner error: its name is taken.
+    /// Keeps a new token. The inner error: a token of that name exists that is not revoked; of several at once one gets the
+    /// name. A digest is never taken twice, under whatever name: [`StoreError::Internal`].
     async fn create(&self, token: &NewToken, now: Timestamp) -> Result<Result<Token, NameTaken>, StoreError>;
 
-    /// All tokens, also revoked and expired ones, by name.
+    /// All tokens, also revoked and expired ones, by the bytes of their names, those of one name in the order in which they
+    /// were created.
     async fn list(&self) -> Result<Vec<Token>, StoreError>;
 
     /// Revokes the token of this name; `None` if no unrevoked one has it.
     async fn revoke(&self, name: &str, now: Timestamp) -> Result<Option<Token>, StoreError>;
 
-    /// The token with this digest, valid or not.
+    /// The token with this digest, valid or not: an expired one is found too, and counts until its end, exclusive
+    /// ([`crate::Token::is_valid`]).
     async fn find(&self, digest: &TokenDigest) -> Result<Option<Token>, StoreError>;
 }

@@ -1,9 +1,10 @@
 //! The port `Tokens`.
 
-use stocktake_domain::ports::NameTaken;
-use stocktake_domain::{NewToken, Scope, TokenDigest};
-
-use crate::support::{Database, at};
+use crate::contract::DatabaseFixture;
+use crate::contract::support::at;
+use crate::contract::tasks::{Task, at_once};
+use crate::ports::NameTaken;
+use crate::{NewToken, Scope, TokenDigest};
 
 fn token(name: &str, digest: u8) -> NewToken {
     NewToken {
@@ -16,8 +17,9 @@ fn token(name: &str, digest: u8) -> NewToken {
     }
 }
 
-pub(crate) async fn a_token_is_kept_and_found(db: &Database) {
-    let tokens = &db.store.tokens;
+pub async fn a_token_is_kept_and_found(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let tokens = &store.tokens;
     let made = tokens.create(&token("ci", 1), at(100)).await.unwrap().unwrap();
     assert_eq!((made.made.clone(), made.created_at, made.revoked_at), (token("ci", 1), at(100), None));
     let forever = NewToken { admin: false, scope: Scope::Api, expires_at: None, ..token("b", 2) };
@@ -31,8 +33,9 @@ pub(crate) async fn a_token_is_kept_and_found(db: &Database) {
     assert!(tokens.create(&token("other", 1), at(300)).await.is_err());
 }
 
-pub(crate) async fn names_are_unique_until_revoked(db: &Database) {
-    let tokens = &db.store.tokens;
+pub async fn names_are_unique_until_revoked(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let tokens = &store.tokens;
     let first = tokens.create(&token("ci", 1), at(100)).await.unwrap().unwrap();
     assert_eq!(tokens.create(&token("ci", 2), at(200)).await.unwrap(), Err(NameTaken));
     assert_eq!(tokens.find(&TokenDigest([2; 32])).await.unwrap(), None);
@@ -46,15 +49,11 @@ pub(crate) async fn names_are_unique_until_revoked(db: &Database) {
     assert_eq!(tokens.list().await.unwrap(), [revoked, second]);
 }
 
-pub(crate) async fn of_two_at_once_one_gets_the_name(db: &Database) {
-    let tries = (1..=8).map(|digest| {
-        let store = db.store.clone();
-        tokio::spawn(async move { store.tokens.create(&token("ci", digest), at(100)).await.unwrap().is_ok() })
-    });
-    let mut made = 0;
-    for one in tries.collect::<Vec<_>>() {
-        made += u32::from(one.await.unwrap());
-    }
-    assert_eq!(made, 1);
-    assert_eq!(db.store.tokens.list().await.unwrap().len(), 1);
+pub async fn of_two_at_once_one_gets_the_name(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let create = |digest| async move { store.tokens.create(&token("ci", digest), at(100)).await.unwrap() };
+    let tries =
+        (1..=8).map(|digest| -> Task<'_, bool> { Box::pin(async move { create(digest).await.is_ok() }) });
+    assert_eq!(at_once(tries).await.into_iter().filter(|created| *created).count(), 1);
+    assert_eq!(store.tokens.list().await.unwrap().len(), 1);
 }

@@ -1,45 +1,51 @@
 //! The look-ups of `Catalogue`, one by one.
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use stocktake_domain::ports::{ModelSummary, Outcome};
-use stocktake_domain::{Digest, FailureKind, Metadata, Model, SourceRecord, State};
-
-use crate::support::{
-    Database, GOOD, MODEL, TERMS, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import,
-    import_into, import_numbers, key, succeed_all,
+use crate::contract::support::{
+    GOOD, MODEL, TERMS, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import, import_into,
+    import_numbers, key, succeed_all,
 };
+use crate::contract::tasks::{collect, next};
+use crate::contract::{DatabaseFixture, Ports};
+use crate::ports::{ModelSummary, Outcome};
+use crate::{Digest, FailureKind, Metadata, Model, SourceRecord, State};
 
-pub(crate) async fn nothing_is_none(db: &Database) {
-    let catalogue = &db.store.catalogue;
+pub async fn nothing_is_none(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let catalogue = &store.catalogue;
     assert_eq!(catalogue.get(MODEL, &key(1)).await.unwrap(), None);
     assert_eq!(catalogue.largest_key(MODEL).await.unwrap(), None);
-    assert_eq!(catalogue.accept(MODEL, &key(1), crate::support::GOOD, Some(1), at(1)).await.unwrap(), None);
+    assert_eq!(
+        catalogue.accept(MODEL, &key(1), crate::contract::support::GOOD, Some(1), at(1)).await.unwrap(),
+        None
+    );
     assert!(catalogue.summary().await.unwrap().is_empty());
-    assert!(!db.store.queue.recalculate(MODEL, &key(1), at(1)).await.unwrap());
-    assert!(claim(&db.store, 10, 1).await.is_none());
-    let worker = crate::support::worker("w");
-    assert!(db.store.queue.claim_one(&worker, MODEL, &key(1), TERMS, at(1)).await.unwrap().is_none());
-    import_numbers(&db.store, [1], 1).await;
+    assert!(!store.queue.recalculate(MODEL, &key(1), at(1)).await.unwrap());
+    assert!(claim(store, 10, 1).await.is_none());
+    let worker = crate::contract::support::worker("w");
+    assert!(store.queue.claim_one(&worker, MODEL, &key(1), TERMS, at(1)).await.unwrap().is_none());
+    import_numbers(store, [1], 1).await;
     assert_eq!(catalogue.get(Model::Projects, &key(1)).await.unwrap(), None);
     assert_eq!(catalogue.get(MODEL, &composite(&[1, 1])).await.unwrap(), None);
 }
 
-pub(crate) async fn shapes_are_known(db: &Database) {
-    let knows = async |key| db.store.catalogue.knows_shape(MODEL, &key).await.unwrap();
+pub async fn shapes_are_known(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let knows = async |key| store.catalogue.knows_shape(MODEL, &key).await.unwrap();
     assert!(knows(key(1)).await);
     assert!(knows(composite(&[1, 2, 3])).await);
-    import_numbers(&db.store, [1, 9], 1).await;
+    import_numbers(store, [1, 9], 1).await;
     assert!(knows(key(5)).await);
     assert!(!knows(composite(&[1, 2])).await);
     let between = composite(&[5, 5]);
-    import(&db.store, vec![entry_of(between.clone())], 1).await;
+    import(store, vec![entry_of(between.clone())], 1).await;
     assert!(knows(between).await);
-    import(&db.store, vec![entry_of(composite(&[99, 5]))], 1).await;
+    import(store, vec![entry_of(composite(&[99, 5]))], 1).await;
     assert!(knows(composite(&[1, 2])).await);
     assert!(knows(key(5)).await);
 }
 
-pub(crate) async fn paths_come_in_byte_order(db: &Database) {
+pub async fn paths_come_in_byte_order(db: &dyn DatabaseFixture) {
+    let store = db.ports();
     let names = ["b", "Z", "a/b", "a.b", "ä", "a", "_", "é", "Ä"];
     let placed = |(number, name): (i64, &str)| {
         let mut entry = entry(number);
@@ -49,11 +55,11 @@ pub(crate) async fn paths_come_in_byte_order(db: &Database) {
     let mut entries: Vec<SourceRecord> = (0..).zip(names).map(placed).collect();
     entries.push(entry_in("other", 100));
     entries.extend((1000..4000).map(entry));
-    import(&db.store, entries.clone(), 1).await;
-    import_into(&db.store, Model::Projects, vec![entry(1)], 1).await;
+    import(store, entries.clone(), 1).await;
+    import_into(store, Model::Projects, vec![entry(1)], 1).await;
     let all = async |model| {
-        let stream = db.store.catalogue.paths(model, "main").await.unwrap();
-        stream.try_collect::<Vec<_>>().await.unwrap()
+        let stream = store.catalogue.paths(model, "main").await.unwrap();
+        collect(stream).await.into_iter().map(Result::unwrap).collect::<Vec<_>>()
     };
     let found = all(Some(MODEL)).await;
     let of_main = entries.iter().filter(|entry| entry.location.storage == "main");
@@ -66,17 +72,17 @@ pub(crate) async fn paths_come_in_byte_order(db: &Database) {
     expected.insert(at, ("1.bin".to_owned(), key(1)));
     assert_eq!(all(None).await, expected);
     // One who stops listening stops the reading.
-    let mut stream = db.store.catalogue.paths(Some(MODEL), "main").await.unwrap();
-    assert!(stream.next().await.is_some());
+    let mut stream = store.catalogue.paths(Some(MODEL), "main").await.unwrap();
+    assert!(next(&mut stream).await.is_some());
     drop(stream);
-    let none = db.store.catalogue.paths(Some(MODEL), "nowhere").await.unwrap();
-    assert_eq!(none.count().await, 0);
+    let none = store.catalogue.paths(Some(MODEL), "nowhere").await.unwrap();
+    assert_eq!(collect(none).await.len(), 0);
 }
 
 /// Ends everything that is due well, the records of even numbers other than the source's own checksum says, and
 /// those of multiples of three without a comparison.
-async fn compare_all(db: &Database, now: i64) {
-    while let Some(lease) = claim(&db.store, 1000, now).await {
+async fn compare_all(store: &Ports, now: i64) {
+    while let Some(lease) = claim(store, 1000, now).await {
         let mut outcomes = Vec::new();
         for record in &lease.records {
             let number = record.key.as_integer().unwrap();
@@ -84,16 +90,17 @@ async fn compare_all(db: &Database, now: i64) {
             let done = record.verification.clone().succeed(GOOD, at(now)).with_source_match(matches_source);
             outcomes.push((record.key.clone(), Outcome::Succeeded(done)));
         }
-        db.store.queue.complete(lease.id, &outcomes, true).await.unwrap();
+        store.queue.complete(lease.id, &outcomes, true).await.unwrap();
     }
 }
 
-pub(crate) async fn what_differs_is_found_in_pages(db: &Database) {
-    import_numbers(&db.store, 1..=11, 100).await;
-    import_into(&db.store, Model::Projects, vec![entry(2)], 100).await;
-    compare_all(db, 200).await;
+pub async fn mismatches_are_found_in_pages(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=11, 100).await;
+    import_into(store, Model::Projects, vec![entry(2)], 100).await;
+    compare_all(store, 200).await;
     let mismatched = async |after: Option<i64>, limit| {
-        let found = db.store.catalogue.mismatched(MODEL, after.map(key), limit).await.unwrap();
+        let found = store.catalogue.mismatched(MODEL, after.map(key), limit).await.unwrap();
         assert!(found.iter().all(|record| record.matches_source() == Some(false) && record.model == MODEL));
         found.into_iter().map(|record| record.key.as_integer().unwrap()).collect::<Vec<_>>()
     };
@@ -101,39 +108,40 @@ pub(crate) async fn what_differs_is_found_in_pages(db: &Database) {
     assert_eq!(mismatched(None, 2).await, [2, 4]);
     assert_eq!(mismatched(Some(4), 1).await, [8]);
     assert_eq!(mismatched(Some(10), 10).await, [0_i64; 0]);
-    assert_eq!(get(&db.store, 1).await.matches_source(), Some(true));
-    assert_eq!(get(&db.store, 3).await.matches_source(), None);
-    assert_eq!(db.store.catalogue.mismatched(MODEL, None, 1).await.unwrap(), [get(&db.store, 2).await]);
+    assert_eq!(get(store, 1).await.matches_source(), Some(true));
+    assert_eq!(get(store, 3).await.matches_source(), None);
+    assert_eq!(store.catalogue.mismatched(MODEL, None, 1).await.unwrap(), [get(store, 2).await]);
     // Only of one that is good is it known; and what is taken for good differs from nothing.
-    db.store.queue.recalculate(MODEL, &key(2), at(300)).await.unwrap();
-    db.store.catalogue.accept(MODEL, &key(4), GOOD, None, at(300)).await.unwrap();
+    store.queue.recalculate(MODEL, &key(2), at(300)).await.unwrap();
+    store.catalogue.accept(MODEL, &key(4), GOOD, None, at(300)).await.unwrap();
     assert_eq!(mismatched(None, 10).await, [8, 10]);
-    let summary = db.store.catalogue.summary().await.unwrap();
+    let summary = store.catalogue.summary().await.unwrap();
     assert_eq!(summary.iter().map(|summary| summary.mismatched).collect::<Vec<_>>(), [1, 2]);
-    fail_all(&db.store, 400).await;
-    assert_eq!((mismatched(None, 10).await, get(&db.store, 2).await.matches_source()), (vec![8, 10], None));
+    fail_all(store, 400).await;
+    assert_eq!((mismatched(None, 10).await, get(store, 2).await.matches_source()), (vec![8, 10], None));
     // Recalculated, it compares anew.
-    db.store.queue.recalculate(MODEL, &key(2), at(500)).await.unwrap();
-    compare_all(db, 500).await;
+    store.queue.recalculate(MODEL, &key(2), at(500)).await.unwrap();
+    compare_all(store, 500).await;
     assert_eq!(mismatched(None, 10).await, [2, 8, 10]);
 }
 
-pub(crate) async fn the_summary_counts_everything(db: &Database) {
+pub async fn the_summary_counts_everything(db: &dyn DatabaseFixture) {
+    let store = db.ports();
     let sized = |number, size| SourceRecord { file_size: size, ..entry(number) };
     let large = u64::try_from(i64::MAX).unwrap();
-    import(&db.store, vec![sized(1, Some(10)), sized(2, None), sized(3, Some(large))], 100).await;
-    succeed_all(&db.store, 200).await;
+    import(store, vec![sized(1, Some(10)), sized(2, None), sized(3, Some(large))], 100).await;
+    succeed_all(store, 200).await;
     let said = Digest::Metadata(Metadata::Size(123));
-    let accepted = db.store.catalogue.accept(MODEL, &key(2), said, None, at(250)).await.unwrap().unwrap();
+    let accepted = store.catalogue.accept(MODEL, &key(2), said, None, at(250)).await.unwrap().unwrap();
     assert_eq!((accepted.history().checksum(), accepted.file_size), (Some(said), None));
-    import(&db.store, vec![sized(4, Some(7)), SourceRecord { disabled: true, ..entry(5) }], 300).await;
-    fail_all(&db.store, 400).await;
-    db.store.queue.recalculate(MODEL, &key(1), at(500)).await.unwrap();
-    import_numbers(&db.store, [6, 7], 600).await;
+    import(store, vec![sized(4, Some(7)), SourceRecord { disabled: true, ..entry(5) }], 300).await;
+    fail_all(store, 400).await;
+    store.queue.recalculate(MODEL, &key(1), at(500)).await.unwrap();
+    import_numbers(store, [6, 7], 600).await;
     let other = vec![entry_in("b", 1), entry_in("b", 2)];
-    import_into(&db.store, Model::CiSecureFiles, other, 700).await;
-    let lease = claim(&db.store, 2, 800).await.unwrap();
-    let summary = db.store.catalogue.summary().await.unwrap();
+    import_into(store, Model::CiSecureFiles, other, 700).await;
+    let lease = claim(store, 2, 800).await.unwrap();
+    let summary = store.catalogue.summary().await.unwrap();
     let [secure, uploads] = summary.as_slice() else { panic!("{summary:?}") };
     assert_eq!((secure.model, uploads.model), (Model::CiSecureFiles, MODEL));
     assert_eq!(uploads.bytes, large + 17);
@@ -153,6 +161,7 @@ pub(crate) async fn the_summary_counts_everything(db: &Database) {
     assert_eq!(count(uploads, State::Disabled), 1);
 }
 
-pub(crate) async fn a_current_schema_is_well(db: &Database) {
-    db.store.catalogue.check().await.unwrap();
+pub async fn a_current_schema_passes_the_check(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    store.catalogue.check().await.unwrap();
 }

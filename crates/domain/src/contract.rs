@@ -1,0 +1,32 @@
+//! The contracts of the ports, as suites that every adapter runs, and a database in memory that passes them.
+//!
+//! A suite is a set of cases, each an asynchronous function over a fixture that the adapter's tests provide.
+//! [`database_contract!`](crate::database_contract) and its siblings make a test of each case, so that a failing case is named;
+//! they take a function that runs a future to its end, because the suites know no runtime. What a suite asserts is said in
+//! the documentation of its port.
+//!
+//! | fixture | suites |
+//! |---|---|
+//! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`] |
+
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a case is named by what it asserts, and fails by a panic"
+)]
+
+pub mod catalogue;
+mod database;
+pub mod jobs;
+mod macros;
+mod memory;
+pub mod queue;
+mod support;
+pub mod sync_state;
+mod tasks;
+pub mod tokens;
+
+pub use database::{DatabaseFixture, MemoryFixture, Ports};
+pub use memory::MemoryStore;

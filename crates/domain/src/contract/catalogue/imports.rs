@@ -1,0 +1,226 @@
+//! `Catalogue::import`.
+
+use crate::contract::DatabaseFixture;
+use crate::contract::support::{
+    GOOD, MODEL, at, claim, count, entry, fail_all, get, import, import_numbers, key, state, stream,
+    succeed_all,
+};
+use crate::contract::tasks::{Task, at_once};
+use crate::ports::{Applied, ImportError};
+use crate::{Digest, DigestRule, KeyData, SourceRecord, State};
+
+fn applied(added: u64, changed: u64, unchanged: u64) -> Applied {
+    Applied { added, changed, unchanged }
+}
+
+fn full() -> SourceRecord {
+    SourceRecord {
+        created_at: Some(at(-5)),
+        file_size: Some(12),
+        expected: Some(Digest::Md5([3; 16])),
+        rule: DigestRule::SecureFile(KeyData("ab:cd".to_owned())),
+        mutable: true,
+        owner: Some("group/project".to_owned()),
+        source_checksum: Some(Digest::Gitaly([4; 20])),
+        content_changed_at: Some(at(77)),
+        ..entry(1)
+    }
+}
+
+pub async fn new_entries_are_pending_or_disabled(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let off = SourceRecord { disabled: true, ..entry(2) };
+    assert_eq!(import(store, vec![full(), off], 100).await, applied(2, 0, 0));
+    let record = get(store, 1).await;
+    assert_eq!(record.model, MODEL);
+    assert_eq!(record.key, key(1));
+    assert_eq!(record.created_at, Some(at(-5)));
+    assert_eq!(record.file_size, Some(12));
+    assert_eq!(record.location, entry(1).location);
+    assert_eq!(record.expected, Some(Digest::Md5([3; 16])));
+    assert_eq!((record.rule.clone(), record.mutable), (full().rule, true));
+    assert_eq!((record.owner, record.source_checksum), (full().owner, full().source_checksum));
+    assert!(!record.accepted);
+    assert_eq!(record.status.state(), State::Pending);
+    assert_eq!(*record.status.history(), crate::History::default());
+    assert_eq!(state(store, 2).await, State::Disabled);
+    let claimed = claim(store, 10, 100).await.unwrap().records;
+    assert_eq!((claimed.len(), &claimed[0].rule), (1, &full().rule));
+}
+
+pub async fn the_same_again_changes_nothing(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import(store, vec![full(), entry(2)], 100).await;
+    succeed_all(store, 200).await;
+    let before = get(store, 1).await;
+    assert_eq!(import(store, vec![full(), entry(2), entry(3)], 300).await, applied(1, 0, 2));
+    assert_eq!(get(store, 1).await, before);
+}
+
+pub async fn a_changed_place_digest_or_rule_recalculates(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let moved_path = |mut entry: SourceRecord| {
+        "source_checksum".clone_into(&mut entry.location.path);
+        entry
+    };
+    let moved_storage = |mut entry: SourceRecord| {
+        "other".clone_into(&mut entry.location.storage);
+        entry
+    };
+    import_numbers(store, 1..=5, 100).await;
+    succeed_all(store, 200).await;
+    let changed = vec![
+        moved_path(entry(1)),
+        moved_storage(entry(2)),
+        SourceRecord { expected: Some(GOOD), ..entry(3) },
+        SourceRecord { rule: DigestRule::Length(7), ..entry(4) },
+        SourceRecord { mutable: true, ..entry(5) },
+    ];
+    assert_eq!(import(store, changed, 300).await, applied(0, 5, 0));
+    for number in 1..=5 {
+        let record = get(store, number).await;
+        assert_eq!(record.state(), State::Pending);
+        assert_eq!(record.history().attempt, 2);
+    }
+    // The storage of the moved one is a queue now.
+    assert_eq!(succeed_all(store, 400).await, 5);
+    fail_all(store, 400).await;
+}
+
+pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import(store, vec![entry(1), entry(2)], 100).await;
+    for number in [1, 2] {
+        store.catalogue.accept(MODEL, &key(number), GOOD, Some(5), at(150)).await.unwrap().unwrap();
+    }
+    let mut moved = entry(2);
+    "source_checksum".clone_into(&mut moved.location.path);
+    moved.file_size = Some(5);
+    let expects = SourceRecord { expected: Some(GOOD), file_size: Some(5), ..entry(1) };
+    assert_eq!(import(store, vec![expects, moved], 200).await, applied(0, 2, 0));
+    let record = get(store, 1).await;
+    assert!(!record.accepted);
+    assert_eq!(record.history().baseline, None);
+    let kept = get(store, 2).await;
+    assert!(kept.accepted);
+    assert_eq!(kept.history().baseline.unwrap().digest, GOOD);
+}
+
+pub async fn a_changed_rule_forgets_the_acceptance_alone(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import(store, vec![SourceRecord { rule: DigestRule::Length(100), ..entry(1) }], 100).await;
+    store.catalogue.accept(MODEL, &key(1), GOOD, Some(90), at(150)).await.unwrap().unwrap();
+    import(store, vec![SourceRecord { rule: DigestRule::Length(120), ..entry(1) }], 200).await;
+    let record = get(store, 1).await;
+    assert!(!record.accepted);
+    assert_eq!(record.reference().size, Some(120));
+    assert_eq!(record.history().baseline.unwrap().digest, GOOD);
+}
+
+pub async fn other_changes_keep_the_state(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=3, 100).await;
+    let lease = claim(store, 1, 100).await.unwrap();
+    let changed =
+        (1..=3).map(|number| SourceRecord { file_size: Some(9), created_at: Some(at(7)), ..entry(number) });
+    assert_eq!(import(store, changed.collect(), 200).await, applied(0, 3, 0));
+    let record = get(store, 1).await;
+    assert_eq!((record.file_size, record.created_at), (Some(9), Some(at(7))));
+    assert_eq!(record.state(), State::Started);
+    let results = crate::contract::support::successes(&lease, 300);
+    assert_eq!(store.queue.complete(lease.id, &results, true).await.unwrap(), 1);
+    let succeeded = get(store, 1).await;
+    assert_eq!(import(store, vec![entry(1)], 400).await, applied(0, 1, 0));
+    let after = get(store, 1).await;
+    assert_eq!(after.status, succeeded.status);
+    assert_eq!((after.file_size, after.created_at), (None, None));
+    fail_all(store, 500).await;
+    let failed = get(store, 2).await;
+    import(store, vec![entry(2)], 600).await;
+    assert_eq!(get(store, 2).await.status, failed.status);
+}
+
+pub async fn disabled_is_switched_both_ways(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let off = |number| SourceRecord { disabled: true, ..entry(number) };
+    import_numbers(store, 1..=2, 100).await;
+    let lease = claim(store, 1, 100).await.unwrap();
+    assert_eq!(import(store, vec![off(1), off(2)], 200).await, applied(0, 2, 0));
+    assert_eq!(state(store, 1).await, State::Disabled);
+    assert!(claim(store, 10, 200).await.is_none());
+    // The attempt under way was made void.
+    let results = crate::contract::support::successes(&lease, 300);
+    assert_eq!(store.queue.complete(lease.id, &results, true).await.unwrap(), 0);
+    assert_eq!(import(store, vec![off(1)], 400).await, applied(0, 0, 1));
+    assert_eq!(import(store, vec![entry(1)], 500).await, applied(0, 1, 0));
+    assert_eq!(state(store, 1).await, State::Pending);
+    assert_eq!(claim(store, 10, 500).await.unwrap().records.len(), 1);
+    // Moved while off, it stays off.
+    let mut moved = off(2);
+    "source_checksum".clone_into(&mut moved.location.path);
+    assert_eq!(import(store, vec![moved], 600).await, applied(0, 1, 0));
+    assert_eq!(state(store, 2).await, State::Disabled);
+}
+
+pub async fn later_entries_win(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let sized = |number, size| SourceRecord { file_size: Some(size), ..entry(number) };
+    let counts = import(store, vec![sized(2, 1), sized(1, 1), sized(1, 2)], 100).await;
+    assert_eq!(counts, applied(2, 0, 0));
+    assert_eq!(get(store, 1).await.file_size, Some(2));
+    // Also across batches, and counted as records.
+    let batches = stream([Ok(vec![sized(1, 3), sized(2, 9)]), Ok(vec![sized(1, 2)])]);
+    let counts = store.catalogue.import(MODEL, batches, at(200)).await.unwrap();
+    assert_eq!(counts, applied(0, 1, 1));
+    assert_eq!(get(store, 1).await.file_size, Some(2));
+    assert_eq!(get(store, 2).await.file_size, Some(9));
+    // More than are written at once, backwards.
+    let many: Vec<SourceRecord> = (0..5000).rev().map(|number| sized(number, 4)).collect();
+    assert_eq!(import(store, many, 300).await, applied(4998, 2, 0));
+    assert_eq!(count(store, crate::Selection::default()).await, 5000);
+}
+
+pub async fn an_error_in_the_stream_writes_nothing(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, [1], 100).await;
+    let many = (1..3000).map(|number| SourceRecord { file_size: Some(1), ..entry(number) }).collect();
+    let batches = stream([Ok(many), Err("line 3001 is no record".into())]);
+    let error = store.catalogue.import(MODEL, batches, at(200)).await.unwrap_err();
+    assert!(matches!(&error, ImportError::Source(source) if source.to_string() == "line 3001 is no record"));
+    assert_eq!(count(store, crate::Selection::default()).await, 1);
+    assert_eq!(get(store, 1).await.file_size, None);
+}
+
+pub async fn an_import_below_a_lease_is_not_held_by_it(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, [1, 2, 9], 100).await;
+    let lease = claim(store, 10, 100).await.unwrap();
+    let mut moved = entry(2);
+    "source_checksum".clone_into(&mut moved.location.path);
+    import(store, vec![entry(5), moved], 100).await;
+    assert_eq!(state(store, 5).await, State::Pending);
+    assert_eq!(state(store, 2).await, State::Pending);
+    assert_eq!(state(store, 1).await, State::Started);
+    let results = crate::contract::support::successes(&lease, 300);
+    assert_eq!(store.queue.complete(lease.id, &results, true).await.unwrap(), 2);
+    assert_eq!(crate::contract::support::numbers(&claim(store, 10, 300).await.unwrap()), [2, 5]);
+}
+
+pub async fn overlapping_imports_at_once_all_end(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let run = |version: u64| async move {
+        let sized = |number| SourceRecord { file_size: Some(version), ..entry(number) };
+        let mut entries: Vec<SourceRecord> = (0..3000).map(sized).collect();
+        if version % 2 == 0 {
+            entries.reverse();
+        }
+        let batches: Vec<_> = entries.chunks(700).map(|batch| Ok(batch.to_vec())).collect();
+        let counts = store.catalogue.import(MODEL, stream(batches), at(100)).await.unwrap();
+        counts.added + counts.changed + counts.unchanged
+    };
+    let imports = (1..=4).map(|version| -> Task<'_, u64> { Box::pin(run(version)) });
+    assert_eq!(at_once(imports).await, [3000; 4]);
+    assert_eq!(count(store, crate::Selection::default()).await, 3000);
+    let version = get(store, 0).await.file_size;
+    assert_eq!(get(store, 2999).await.file_size, version);
+}

@@ -1,0 +1,3 @@
+//! The suite of the port [`Jobs`](crate::ports::Jobs).
+
+pub mod bulk;

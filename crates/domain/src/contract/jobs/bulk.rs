@@ -1,0 +1,174 @@
+//! The port `Jobs`.
+
+use crate::contract::support::{
+    MODEL, at, claim, composite, count, entry_of, fail_all, failures, get, import, import_numbers, in_state,
+    key, numbers_in, succeed_all, successes, with_numbers,
+};
+use crate::contract::tasks::{Task, at_once};
+use crate::contract::{DatabaseFixture, Ports};
+use crate::{Job, JobId, JobState, NewJob, Selection, State};
+
+fn about(selection: Selection) -> NewJob {
+    NewJob { model: MODEL, selection, requested_by: "somebody".to_owned() }
+}
+
+async fn enqueue(store: &Ports, selection: Selection) -> Job {
+    store.jobs.enqueue(&about(selection), at(1000)).await.unwrap()
+}
+
+/// Advances to the end; returns the job and in how many steps it ended.
+async fn run(store: &Ports, limit: u32) -> (Job, usize) {
+    let mut steps = 0;
+    loop {
+        let job = store.jobs.advance(limit, at(2000)).await.unwrap().unwrap();
+        steps += 1;
+        if job.state.is_over() {
+            return (job, steps);
+        }
+    }
+}
+
+pub async fn a_job_over_everything_goes_in_batches(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=10, 100).await;
+    succeed_all(store, 200).await;
+    assert_eq!(store.jobs.advance(4, at(900)).await.unwrap(), None);
+    let job = enqueue(store, Selection::default()).await;
+    assert_eq!(
+        job,
+        Job {
+            id: job.id,
+            request: about(Selection::default()),
+            state: JobState::Queued,
+            marked: 0,
+            created_at: at(1000),
+            started_at: None,
+            finished_at: None,
+        }
+    );
+    let first = store.jobs.advance(4, at(1100)).await.unwrap().unwrap();
+    assert_eq!((first.state, first.marked, first.started_at), (JobState::Running, 4, Some(at(1100))));
+    assert_eq!(numbers_in(store, State::Pending).await, [1, 2, 3, 4]);
+    assert_eq!(get(store, 1).await.history().attempt, 2);
+    let (last, steps) = run(store, 4).await;
+    assert_eq!((steps, last.marked, last.state), (2, 10, JobState::Finished));
+    assert_eq!((last.started_at, last.finished_at), (Some(at(1100)), Some(at(2000))));
+    assert_eq!(store.jobs.get(job.id).await.unwrap(), Some(last));
+    assert_eq!(store.jobs.advance(4, at(2000)).await.unwrap(), None);
+    assert_eq!(succeed_all(store, 3000).await, 10);
+    // Exactly as many as there are end in one step; none is one step too.
+    enqueue(store, Selection::default()).await;
+    assert_eq!(run(store, 10).await.1, 1);
+    enqueue(store, in_state(State::Failed)).await;
+    let (none, steps) = run(store, 10).await;
+    assert_eq!((steps, none.marked), (1, 0));
+}
+
+pub async fn jobs_by_state_visit_each_record_once(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=9, 100).await;
+    let lease = claim(store, 6, 100).await.unwrap();
+    let (good, bad) = (successes(&lease, 200), failures(&lease, 200));
+    let results = [&good[..3], &bad[3..]].concat();
+    store.queue.complete(lease.id, &results, true).await.unwrap();
+    import(store, vec![crate::SourceRecord { disabled: true, ..entry_of(key(10)) }], 300).await;
+    for (state, marked) in
+        [(State::Pending, 3), (State::Succeeded, 3), (State::Failed, 3), (State::Disabled, 1)]
+    {
+        enqueue(store, in_state(state)).await;
+        let (job, _) = run(store, 2).await;
+        assert_eq!(job.marked, marked, "{state}");
+        assert_eq!(job.request.selection, in_state(state));
+    }
+    assert_eq!(count(store, in_state(State::Pending)).await, 10);
+    for number in 1..=10 {
+        let attempts = if number <= 6 { 2 } else { 1 };
+        assert_eq!(get(store, number).await.history().attempt, attempts);
+    }
+}
+
+pub async fn a_job_by_keys_marks_those_there_are(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=9, 100).await;
+    import(store, vec![entry_of(composite(&[3, 1]))], 100).await;
+    succeed_all(store, 200).await;
+    let mut selection = with_numbers(&[9, 5, 3, 77, 5]);
+    selection.keys.as_mut().unwrap().push(composite(&[3, 1]));
+    let job = enqueue(store, selection.clone()).await;
+    assert_eq!(store.jobs.get(job.id).await.unwrap().unwrap().request.selection, selection);
+    let (done, steps) = run(store, 2).await;
+    assert_eq!((done.marked, steps), (4, 3));
+    assert_eq!(count(store, in_state(State::Pending)).await, 4);
+    enqueue(store, Selection { state: Some(State::Succeeded), ..with_numbers(&[1, 3, 5]) }).await;
+    assert_eq!(run(store, 100).await.0.marked, 1);
+}
+
+pub async fn a_job_over_started_records_ends(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=5, 100).await;
+    let lease = claim(store, 3, 100).await.unwrap();
+    enqueue(store, in_state(State::Started)).await;
+    let (job, steps) = run(store, 2).await;
+    assert_eq!((job.marked, steps), (3, 2));
+    assert_eq!(numbers_in(store, State::Pending).await, [1, 2, 3, 4, 5]);
+    // Their attempt was made void.
+    assert_eq!(store.queue.complete(lease.id, &successes(&lease, 300), true).await.unwrap(), 0);
+    assert_eq!(fail_all(store, 400).await, 5);
+}
+
+pub async fn a_cancelled_job_stays_half_done(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=9, 100).await;
+    succeed_all(store, 200).await;
+    let job = enqueue(store, Selection::default()).await;
+    store.jobs.advance(4, at(1100)).await.unwrap();
+    let cancelled = store.jobs.cancel(job.id, at(1200)).await.unwrap().unwrap();
+    assert_eq!((cancelled.state, cancelled.marked), (JobState::Cancelled, 4));
+    assert_eq!(cancelled.finished_at, Some(at(1200)));
+    assert_eq!(store.jobs.advance(4, at(1300)).await.unwrap(), None);
+    assert_eq!(count(store, in_state(State::Pending)).await, 4);
+    // Over is over.
+    assert_eq!(store.jobs.cancel(job.id, at(9999)).await.unwrap(), Some(cancelled));
+    enqueue(store, Selection::default()).await;
+    let (finished, _) = run(store, 100).await;
+    assert_eq!(store.jobs.cancel(finished.id, at(9999)).await.unwrap(), Some(finished));
+    assert_eq!(store.jobs.cancel(JobId(4711), at(9999)).await.unwrap(), None);
+    assert_eq!(store.jobs.get(JobId(4711)).await.unwrap(), None);
+}
+
+pub async fn jobs_are_listed_newest_first(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(enqueue(store, Selection::default()).await.id);
+    }
+    let listed = async |before, limit| {
+        let jobs = store.jobs.list(before, limit).await.unwrap();
+        jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, 10).await, [ids[3], ids[2], ids[1], ids[0]]);
+    assert_eq!(listed(None, 2).await, [ids[3], ids[2]]);
+    assert_eq!(listed(Some(ids[2]), 10).await, [ids[1], ids[0]]);
+    store.jobs.cancel(ids[1], at(1)).await.unwrap();
+    // The oldest open one comes first.
+    assert_eq!(store.jobs.advance(10, at(2)).await.unwrap().unwrap().id, ids[0]);
+    let open: Vec<JobId> = store.jobs.open().await.unwrap().into_iter().map(|job| job.id).collect();
+    assert_eq!(open, [ids[2], ids[3]]);
+}
+
+pub async fn two_advance_one_job_at_a_time(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=300, 100).await;
+    succeed_all(store, 200).await;
+    for _ in 0..2 {
+        enqueue(store, Selection::default()).await;
+    }
+    let worker = || async { while store.jobs.advance(7, at(2000)).await.unwrap().is_some() {} };
+    at_once((0..4).map(|_| -> Task<'_, ()> { Box::pin(worker()) })).await;
+    // One who came while the last jobs were being advanced found none free.
+    while store.jobs.advance(7, at(2000)).await.unwrap().is_some() {}
+    for job in store.jobs.list(None, 10).await.unwrap() {
+        assert_eq!((job.state, job.marked), (JobState::Finished, 300));
+    }
+    assert_eq!(get(store, 300).await.history().attempt, 3);
+}

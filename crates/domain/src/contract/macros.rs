@@ -1,0 +1,155 @@
+//! The macros that make a test of each case.
+
+/// Makes a test of each case of the suites of the database ports.
+///
+/// The first path is of a function that runs a future to its end; the second of one that returns a future of a
+/// [`DatabaseFixture`](crate::contract::DatabaseFixture), a new one for each case.
+#[macro_export]
+macro_rules! database_contract {
+    ($run:path, $fixture:path) => {
+        $crate::contract_cases! { $run, $fixture;
+            catalogue {
+                imports {
+                    new_entries_are_pending_or_disabled,
+                    the_same_again_changes_nothing,
+                    a_changed_place_digest_or_rule_recalculates,
+                    a_changed_digest_forgets_baseline_and_acceptance,
+                    a_changed_rule_forgets_the_acceptance_alone,
+                    other_changes_keep_the_state,
+                    disabled_is_switched_both_ways,
+                    later_entries_win,
+                    an_error_in_the_stream_writes_nothing,
+                    an_import_below_a_lease_is_not_held_by_it,
+                    overlapping_imports_at_once_all_end,
+                }
+                pages {
+                    composite_and_mixed_keys_are_in_numeric_order,
+                    pages_walk_both_ways_in_both_orders,
+                    a_bound_need_not_exist,
+                    offsets_and_empty_pages,
+                    states_and_keys_filter_together,
+                    started_is_derived_everywhere,
+                    counting_stops,
+                }
+                look_ups {
+                    nothing_is_none,
+                    shapes_are_known,
+                    paths_come_in_byte_order,
+                    mismatches_are_found_in_pages,
+                    the_summary_counts_everything,
+                    a_current_schema_passes_the_check,
+                }
+                accepting {
+                    accepted_content_counts_from_now_on,
+                    acceptance_voids_a_running_attempt,
+                }
+                limits {
+                    values_that_do_not_fit_are_refused,
+                    the_largest_values_fit,
+                    odd_texts_come_back,
+                    a_vanished_caller_leaves_nothing_half_done,
+                }
+            }
+            queue {
+                claims {
+                    a_claim_takes_the_next_in_key_order_and_goes_round,
+                    claims_jump_over_leased_ranges,
+                    models_and_storages_take_turns,
+                    filters_choose,
+                    due_from_leaves_older_ones,
+                    concurrent_claims_share_no_record,
+                    claim_one_takes_a_record_out_of_a_lease,
+                    claim_one_takes_any_state,
+                }
+                results {
+                    successes_and_failures_are_written_whole,
+                    a_late_result_is_thrown_away,
+                    an_ended_lease_gives_back_the_rest,
+                    a_result_before_a_failure_is_told_apart,
+                    what_was_found_instead_is_kept_with_the_failure,
+                }
+                leases {
+                    renewals_keep_a_lease_and_name_the_gone,
+                    a_lease_without_progress_times_out,
+                    a_worker_without_a_heartbeat_is_released,
+                    what_finished_before_the_deadline_stays,
+                }
+                maintenance {
+                    recalculate_is_what_the_domain_says,
+                    recalculating_again_moves_on,
+                    failed_records_are_retried_in_time,
+                    a_retry_below_a_lease_is_not_held_by_it,
+                    old_successes_expire,
+                    outstanding_counts_due_and_leased,
+                }
+                signals {
+                    whatever_makes_work_is_signalled,
+                    work_that_comes_back_is_signalled,
+                    a_signal_between_two_waits_is_not_lost,
+                    work_of_a_sync_is_signalled,
+                    work_from_another_process_is_signalled,
+                }
+            }
+            jobs {
+                bulk {
+                    a_job_over_everything_goes_in_batches,
+                    jobs_by_state_visit_each_record_once,
+                    a_job_by_keys_marks_those_there_are,
+                    a_job_over_started_records_ends,
+                    a_cancelled_job_stays_half_done,
+                    jobs_are_listed_newest_first,
+                    two_advance_one_job_at_a_time,
+                }
+            }
+            tokens {
+                access {
+                    a_token_is_kept_and_found,
+                    names_are_unique_until_revoked,
+                    of_two_at_once_one_gets_the_name,
+                }
+            }
+            sync_state {
+                leader {
+                    one_process_leads_at_a_time,
+                    of_many_at_once_one_leads,
+                    without_the_lease_nothing_changes,
+                }
+                batches {
+                    states_come_back_in_the_order_of_the_models,
+                    a_refused_batch_keeps_no_state,
+                    batches_add_change_and_leave,
+                    batches_of_composite_keys_and_of_thousands,
+                    a_later_change_recalculates_once,
+                    a_change_waits_for_the_end_of_a_running_attempt,
+                    a_changed_source_checksum_is_compared_anew,
+                    a_sync_below_a_lease_is_not_held_by_it,
+                    imports_and_syncs_at_once_all_end,
+                }
+                deletions {
+                    records_without_a_row_go_within_the_range,
+                    too_many_at_once_are_kept,
+                    only_records_of_the_source_go,
+                    a_whole_model_may_go,
+                    ranges_of_composite_keys,
+                    a_record_under_a_lease_may_go,
+                    a_late_result_is_not_written_to_a_record_added_again,
+                    deletions_and_results_at_once_all_end,
+                }
+            }
+        }
+    };
+}
+
+/// Makes a test of each of these cases: port, topic, names.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_cases {
+    ($run:path, $fixture:path; $($port:ident { $($topic:ident { $($case:ident),+ $(,)? })+ })+) => {
+        $(mod $port { $(mod $topic { $(
+            #[test]
+            fn $case() {
+                $run(async { $crate::contract::$port::$topic::$case(&$fixture().await).await });
+            }
+        )+ })+ })+
+    };
+}

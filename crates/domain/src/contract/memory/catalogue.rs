@@ -1,0 +1,201 @@
+//! The port `Catalogue`.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use async_trait::async_trait;
+
+use super::tables::Tables;
+use super::{MemoryStore, storable_number};
+use crate::contract::tasks::{Iter, next};
+use crate::digest::Digest;
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::ports::{
+    Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream, SortOrder,
+    SourceRecordStream, StoreError,
+};
+use crate::record::{Record, SourceRecord};
+use crate::selection::{Selection, State};
+use crate::time::Timestamp;
+use crate::verification::{Status, Verification};
+
+#[async_trait]
+impl Catalogue for MemoryStore {
+    async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.page(request)).await)
+    }
+
+    async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
+        let matching = self.step(|tables: &mut Tables| tables.matching(model, selection).len()).await;
+        Ok(u64::try_from(matching).unwrap_or(u64::MAX).min(at_most))
+    }
+
+    async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
+        let knows = |tables: &mut Tables| {
+            let rows = tables.records.get(&model).filter(|rows| !rows.is_empty());
+            rows.is_none_or(|rows| rows.keys().any(|known| known.parts().len() == key.parts().len()))
+        };
+        Ok(self.step(knows).await)
+    }
+
+    async fn get(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.record(model, key)).await)
+    }
+
+    async fn import<'a>(
+        &self,
+        model: Model,
+        mut entries: SourceRecordStream<'a>,
+        now: Timestamp,
+    ) -> Result<Applied, ImportError> {
+        let mut latest = BTreeMap::new();
+        while let Some(batch) = next(&mut entries).await {
+            for entry in batch.map_err(ImportError::Source)? {
+                super::entries::check(&entry)?;
+                latest.insert(entry.key.clone(), entry);
+            }
+        }
+        let entries: Vec<SourceRecord> = latest.into_values().collect();
+        Ok(self.waking_step(|tables: &mut Tables| tables.apply_entries(model, entries, false, now)).await)
+    }
+
+    async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError> {
+        let paths = |tables: &mut Tables| {
+            let rows = tables
+                .rows()
+                .filter(|(of, _, row)| model.is_none_or(|model| model == *of) && row.storage() == storage);
+            let mut paths: Vec<(String, RecordKey)> =
+                rows.map(|(_, key, row)| (row.said.location.path.clone(), key.clone())).collect();
+            paths.sort_unstable();
+            paths
+        };
+        let paths = self.step(paths).await;
+        Ok(Box::pin(Iter::new(paths.into_iter().map(Ok))))
+    }
+
+    async fn mismatched(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let find = |tables: &mut Tables| {
+            let rows = tables.records.get(&model).into_iter().flat_map(|rows| rows.range(behind.clone()));
+            let records = rows.map(|(_, row)| row.record(model, row.status.clone()));
+            records.filter(|record| record.matches_source() == Some(false)).take(limit).collect()
+        };
+        Ok(self.step(find).await)
+    }
+
+    async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
+        let largest = |tables: &mut Tables| tables.records.get(&model)?.keys().next_back().cloned();
+        Ok(self.step(largest).await)
+    }
+
+    async fn accept(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        checksum: Digest,
+        size: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError> {
+        if let Some(size) = size {
+            storable_number(size, "file_size")?;
+        }
+        let accept = |tables: &mut Tables| {
+            let status = Status::Succeeded(accepted(tables.status(model, key)?, checksum, now));
+            tables.set(model, key, status, None);
+            let row = tables.row_mut(model, key)?;
+            (row.accepted, row.said.file_size) = (true, size.or(row.said.file_size));
+            tables.record(model, key)
+        };
+        Ok(self.step(accept).await)
+    }
+
+    async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.summary()).await)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn accepted(status: Status, checksum: Digest, now: Timestamp) -> Verification<crate::Succeeded> {
+    match status {
+        Status::Pending(verification) => verification.accept(checksum, now),
+        Status::Started(verification) => verification.accept(checksum, now),
+        Status::Succeeded(verification) => verification.accept(checksum, now),
+        Status::Failed(verification) => verification.accept(checksum, now),
+        Status::Disabled(verification) => verification.accept(checksum, now),
+    }
+}
+
+impl Tables {
+    fn page(&self, request: &PageRequest) -> Page {
+        let mut records = self.matching(request.model, &request.selection);
+        let descending = request.order == SortOrder::Descending;
+        if descending {
+            records.reverse();
+        }
+        // How many come before the key in the list's order.
+        let before = |key: &RecordKey| {
+            records.partition_point(|record| if descending { record.key > *key } else { record.key < *key })
+        };
+        let up_to = |key: &RecordKey| {
+            records.partition_point(|record| if descending { record.key >= *key } else { record.key <= *key })
+        };
+        let limit = usize::try_from(request.limit.max(1)).unwrap_or(usize::MAX);
+        let (from, to) = match &request.start {
+            PageStart::First => (0, limit),
+            PageStart::Offset(offset) => {
+                let from = usize::try_from(*offset).unwrap_or(usize::MAX);
+                (from, from.saturating_add(limit))
+            }
+            PageStart::After(key) => (up_to(key), up_to(key).saturating_add(limit)),
+            PageStart::Before(key) => (before(key).saturating_sub(limit), before(key)),
+        };
+        let (from, to) = (from.min(records.len()), to.min(records.len()));
+        let has_next = to < records.len();
+        records.truncate(to);
+        Page { records: records.split_off(from), has_next, has_previous: from > 0 }
+    }
+
+    fn summary(&self) -> Vec<ModelSummary> {
+        let filled = self.records.iter().filter(|(_, rows)| !rows.is_empty());
+        filled.map(|(model, _)| summary_of(*model, &self.matching(*model, &Selection::default()))).collect()
+    }
+}
+
+fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
+    let (mut states, mut failures) = (BTreeMap::<State, u64>::new(), BTreeMap::new());
+    let mut summary = ModelSummary {
+        model,
+        states: Vec::new(),
+        failures: Vec::new(),
+        bytes: 0,
+        metadata_only: 0,
+        mismatched: 0,
+        oldest_success: None,
+    };
+    for record in records {
+        *states.entry(record.state()).or_default() += 1;
+        if let Some(failure) = record.status.failure() {
+            *failures.entry(failure.kind()).or_default() += 1;
+        }
+        summary.bytes = summary.bytes.saturating_add(record.file_size.unwrap_or(0));
+        if let (State::Succeeded, Some(baseline)) = (record.state(), record.history().baseline) {
+            summary.metadata_only += u64::from(matches!(baseline.digest, Digest::Metadata(_)));
+            summary.mismatched += u64::from(record.matches_source() == Some(false));
+            summary.oldest_success =
+                Some(summary.oldest_success.map_or(baseline.at, |oldest| oldest.min(baseline.at)));
+        }
+    }
+    summary.states = states.into_iter().collect();
+    summary.failures = failures.into_iter().collect();
+    summary
+}

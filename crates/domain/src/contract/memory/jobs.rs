@@ -1,0 +1,123 @@
+//! The port `Jobs`.
+
+use async_trait::async_trait;
+
+use super::tables::{StoredJob, Tables};
+use super::{MemoryStore, storable};
+use crate::job::{Job, JobId, JobState, NewJob};
+use crate::key::RecordKey;
+use crate::ports::{Jobs, StoreError};
+use crate::selection::Selection;
+use crate::time::Timestamp;
+
+#[async_trait]
+impl Jobs for MemoryStore {
+    async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<Job, StoreError> {
+        storable(&job.requested_by, "requested_by")?;
+        let enqueue = |tables: &mut Tables| {
+            let id = JobId(i64::try_from(tables.jobs.len()).unwrap_or(i64::MAX).saturating_add(1));
+            let job = Job {
+                id,
+                request: job.clone(),
+                state: JobState::Queued,
+                marked: 0,
+                created_at: now,
+                started_at: None,
+                finished_at: None,
+            };
+            tables.jobs.push(StoredJob { job: job.clone(), marked_to: None });
+            (job, true)
+        };
+        Ok(self.waking_step(enqueue).await)
+    }
+
+    async fn list(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let list = |tables: &mut Tables| {
+            let newest = tables.jobs.iter().rev().map(|stored| stored.job.clone());
+            newest.filter(|job| before.is_none_or(|before| job.id < before)).take(limit).collect()
+        };
+        Ok(self.step(list).await)
+    }
+
+    async fn open(&self) -> Result<Vec<Job>, StoreError> {
+        let open = |tables: &mut Tables| {
+            let jobs = tables.jobs.iter().map(|stored| stored.job.clone());
+            jobs.filter(|job| !job.state.is_over()).collect()
+        };
+        Ok(self.step(open).await)
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let get = |tables: &mut Tables| {
+            tables.jobs.iter().find(|stored| stored.job.id == id).map(|stored| stored.job.clone())
+        };
+        Ok(self.step(get).await)
+    }
+
+    async fn cancel(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
+        let cancel = |tables: &mut Tables| {
+            let job = &mut tables.jobs.iter_mut().find(|stored| stored.job.id == id)?.job;
+            if !job.state.is_over() {
+                (job.state, job.finished_at) = (JobState::Cancelled, Some(now));
+            }
+            Some(job.clone())
+        };
+        Ok(self.step(cancel).await)
+    }
+
+    async fn advance(&self, limit: u32, now: Timestamp) -> Result<Option<Job>, StoreError> {
+        let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
+        Ok(self.waking_step(|tables: &mut Tables| tables.advance(limit, now)).await)
+    }
+}
+
+impl Tables {
+    /// Marks the next batch of the oldest open job; also says whether anything was marked.
+    fn advance(&mut self, limit: usize, now: Timestamp) -> (Option<Job>, bool) {
+        let Some(place) = self.jobs.iter().position(|stored| !stored.job.state.is_over()) else {
+            return (None, false);
+        };
+        let Some(stored) = self.jobs.get(place).cloned() else { return (None, false) };
+        let (request, after) = (stored.job.request, stored.marked_to);
+        let (batch, next) = self.next_batch(&request, after.as_ref(), limit);
+        for key in &batch {
+            self.recalculate(request.model, key, now);
+        }
+        let Some(stored) = self.jobs.get_mut(place) else { return (None, false) };
+        let job = &mut stored.job;
+        job.marked += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        job.started_at = job.started_at.or(Some(now));
+        (job.state, job.finished_at) =
+            if next.is_some() { (JobState::Running, None) } else { (JobState::Finished, Some(now)) };
+        stored.marked_to = next;
+        (Some(stored.job.clone()), !batch.is_empty())
+    }
+
+    /// The next records to mark, and the key to go on behind. A job by keys goes through its keys, whether there are
+    /// such records or not.
+    fn next_batch(
+        &self,
+        request: &NewJob,
+        after: Option<&RecordKey>,
+        limit: usize,
+    ) -> (Vec<RecordKey>, Option<RecordKey>) {
+        let matching = |selection: &Selection| -> Vec<RecordKey> {
+            self.matching(request.model, selection).into_iter().map(|record| record.key).collect()
+        };
+        let mut ahead = match &request.selection.keys {
+            Some(keys) => keys.clone(),
+            None => matching(&request.selection),
+        };
+        ahead.retain(|key| after.is_none_or(|after| key > after));
+        ahead.sort_unstable();
+        ahead.dedup();
+        let more = ahead.len() > limit;
+        ahead.truncate(limit);
+        let next = ahead.last().filter(|_| more).cloned();
+        if request.selection.keys.is_some() {
+            ahead = matching(&Selection { keys: Some(ahead), ..request.selection });
+        }
+        (ahead, next)
+    }
+}

@@ -1,0 +1,245 @@
+//! The port `Queue`.
+
+use std::ops::Bound;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::claims::Taken;
+use super::tables::{Tables, just_after};
+use super::{MemoryStore, storable, without_nul};
+use crate::failure::{Failure, FailureCause};
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::ports::{
+    ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
+    WorkerId,
+};
+use crate::time::Timestamp;
+use crate::verification::{Failed, Status, Verification};
+
+#[async_trait]
+impl Queue for MemoryStore {
+    async fn claim(
+        &self,
+        worker: &WorkerId,
+        filter: &ClaimFilter,
+        terms: LeaseTerms,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        storable(&worker.0, "worker")?;
+        let claim = |tables: &mut Tables| {
+            let taken = tables.next(filter)?;
+            tables.serve(&taken);
+            tables.lease(taken, terms, now)
+        };
+        Ok(self.step(claim).await)
+    }
+
+    async fn claim_one(
+        &self,
+        worker: &WorkerId,
+        model: Model,
+        key: &RecordKey,
+        terms: LeaseTerms,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        storable(&worker.0, "worker")?;
+        let claim = |tables: &mut Tables| {
+            tables.recalculate(model, key, now);
+            let storage = tables.row(model, key)?.storage().to_owned();
+            tables.lease(Taken { model, storage, keys: vec![key.clone()] }, terms, now)
+        };
+        Ok(self.step(claim).await)
+    }
+
+    async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError> {
+        let recalculate = |tables: &mut Tables| {
+            let found = tables.recalculate(model, key, now);
+            (found, found)
+        };
+        Ok(self.waking_step(recalculate).await)
+    }
+
+    async fn renew(
+        &self,
+        renewals: &[Renewal],
+        terms: LeaseTerms,
+        now: Timestamp,
+    ) -> Result<Vec<LeaseId>, StoreError> {
+        let mut gone = self.step(|tables: &mut Tables| tables.renew(renewals, terms, now)).await;
+        gone.sort_unstable();
+        Ok(gone)
+    }
+
+    async fn complete(
+        &self,
+        lease: LeaseId,
+        outcomes: &[(RecordKey, Outcome)],
+        last: bool,
+    ) -> Result<u64, StoreError> {
+        Ok(self.waking_step(|tables: &mut Tables| tables.complete(lease, outcomes, last)).await)
+    }
+
+    async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError> {
+        Ok(self.waking_step(|tables: &mut Tables| tables.reap(lease, now)).await)
+    }
+
+    async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.waking_step(|tables: &mut Tables| tables.retry_failed(limit, now)).await)
+    }
+
+    async fn expire_succeeded(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        checked_before: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<(Option<RecordKey>, u64), StoreError> {
+        let expire = |tables: &mut Tables| {
+            let outcome = tables.expire(model, after, checked_before, limit, now);
+            let any = outcome.1 > 0;
+            (outcome, any)
+        };
+        Ok(self.waking_step(expire).await)
+    }
+
+    async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError> {
+        let count = |tables: &mut Tables| tables.due(filter).iter().map(|(.., count)| count).sum::<u64>();
+        Ok(self.step(count).await.min(at_most))
+    }
+
+    fn wake_signal(&self) -> Box<dyn WakeSignal> {
+        self.wakes.signal()
+    }
+}
+
+impl Tables {
+    fn renew(&mut self, renewals: &[Renewal], terms: LeaseTerms, now: Timestamp) -> Vec<LeaseId> {
+        let mut gone = Vec::new();
+        for renewal in renewals {
+            let Some(held) = self.leases.get_mut(&renewal.lease) else {
+                gone.push(renewal.lease);
+                continue;
+            };
+            held.alive_until = now.after(terms.heartbeat_timeout);
+            if renewal.progressed {
+                held.deadline = now.after(terms.duration);
+            }
+        }
+        gone
+    }
+
+    /// Also says whether the end of the lease leaves anything due.
+    fn complete(&mut self, id: LeaseId, outcomes: &[(RecordKey, Outcome)], last: bool) -> (u64, bool) {
+        let Some(held) = self.leases.get(&id) else { return (0, false) };
+        let (model, range) = (held.model, held.first.clone()..=held.last.clone());
+        let mut written = 0;
+        for (key, outcome) in outcomes {
+            let running = self.leases.get(&id).and_then(|held| held.members.get(key));
+            let status = kept(outcome);
+            if running.is_some_and(|running| running.attempt() == status.history().attempt) {
+                self.set(model, key, status, None);
+                written += 1;
+            }
+        }
+        let ended = last.then(|| self.leases.remove(&id)).flatten();
+        let left = ended.is_some_and(|lease| {
+            let mut rows = self.records.get(&model).into_iter().flat_map(|rows| rows.range(range.clone()));
+            rows.any(|(_, row)| row.storage() == lease.storage && row.due_at.is_some())
+        });
+        (written, left)
+    }
+
+    /// Also says whether any lease ended.
+    fn reap(&mut self, lease: Duration, now: Timestamp) -> (Reaped, bool) {
+        let mut reaped = Reaped::default();
+        let over = self.leases.iter().filter(|(_, held)| held.deadline <= now || held.alive_until <= now);
+        let over: Vec<LeaseId> = over.map(|(id, _)| *id).collect();
+        for held in over.iter().filter_map(|id| self.leases.remove(id)).collect::<Vec<_>>() {
+            if held.deadline > now {
+                reaped.released += 1;
+                continue;
+            }
+            let due_at = just_after(held.claimed_at).max(now);
+            for (key, running) in held.members {
+                let failed = Status::Failed(running.time_out(lease, now));
+                self.set(held.model, &key, failed, Some(due_at));
+                reaped.timed_out += 1;
+            }
+        }
+        (reaped, !over.is_empty())
+    }
+
+    /// Also says whether there were any.
+    fn retry_failed(&mut self, limit: u32, now: Timestamp) -> (u64, bool) {
+        let mut ripe: Vec<(Timestamp, Model, RecordKey)> = self
+            .rows()
+            .filter(|(_, _, row)| row.due_at.is_none())
+            .filter_map(|(model, key, row)| Some((row.status.retry_at()?, model, key.clone())))
+            .filter(|(retry_at, ..)| *retry_at <= now)
+            .collect();
+        ripe.sort_unstable();
+        ripe.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        for (_, model, key) in &ripe {
+            let storage = self.row(*model, key).map(|row| row.storage().to_owned()).unwrap_or_default();
+            let due_at = self.due_at(*model, &storage, key, now);
+            if let Some(row) = self.row_mut(*model, key) {
+                row.due_at = Some(due_at);
+            }
+        }
+        (u64::try_from(ripe.len()).unwrap_or(u64::MAX), !ripe.is_empty())
+    }
+
+    fn expire(
+        &mut self,
+        model: Model,
+        after: Option<RecordKey>,
+        checked_before: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> (Option<RecordKey>, u64) {
+        let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let rows =
+            self.records.get(&model).into_iter().flat_map(|rows| rows.range(behind.clone())).take(limit);
+        let seen: Vec<(RecordKey, Status)> =
+            rows.map(|(key, row)| (key.clone(), row.status.clone())).collect();
+        let next = seen.last().filter(|_| seen.len() == limit).map(|(key, _)| key.clone());
+        let mut expired = 0;
+        for (key, status) in seen {
+            let Status::Succeeded(done) = status else { continue };
+            if done.history().baseline.is_none_or(|baseline| baseline.at >= checked_before) {
+                continue;
+            }
+            let storage = self.row(model, &key).map(|row| row.storage().to_owned()).unwrap_or_default();
+            let due_at = self.due_at(model, &storage, &key, now);
+            self.set(model, &key, Status::Pending(done.expire()), Some(due_at));
+            expired += 1;
+        }
+        (next, expired)
+    }
+}
+
+/// The status of an outcome as databases keep it.
+fn kept(outcome: &Outcome) -> Status {
+    match outcome.clone() {
+        Outcome::Succeeded(done) => Status::Succeeded(done),
+        Outcome::Failed(done) => {
+            let (history, retry_at) = (*done.history(), done.stage().retry_at);
+            let failure = failure_without_nul(&done.stage().failure);
+            Status::Failed(Verification::restore(history, Failed { failure, retry_at }))
+        }
+    }
+}
+
+fn failure_without_nul(failure: &Failure) -> Failure {
+    Failure::new(match failure.cause() {
+        FailureCause::MissingFile { at } => FailureCause::MissingFile { at: without_nul(at) },
+        FailureCause::Altered { what } => FailureCause::Altered { what: without_nul(what) },
+        FailureCause::Unreadable { reason } => FailureCause::Unreadable { reason: without_nul(reason) },
+        FailureCause::Invalid { reason } => FailureCause::Invalid { reason: without_nul(reason) },
+        other => other.clone(),
+    })
+}

@@ -1,0 +1,210 @@
+//! What the database in memory keeps.
+
+use std::collections::BTreeMap;
+
+use crate::job::Job;
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::ports::{LeaseId, ModelSyncState, WorkerId};
+use crate::record::{Record, SourceRecord};
+use crate::selection::{Selection, State};
+use crate::time::Timestamp;
+use crate::token::Token;
+use crate::verification::{History, Origin, Started, Status, Verification};
+
+/// A record.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    /// What was last said of it, by an import or by the source.
+    pub(super) said: SourceRecord,
+    /// See [`Record::accepted`].
+    pub(super) accepted: bool,
+    /// Its status while nobody holds it: never `started`.
+    pub(super) status: Status,
+    pub(super) due_at: Option<Timestamp>,
+    /// Whether the source is known to have it.
+    pub(super) from_source: bool,
+}
+
+impl Row {
+    /// The row of a record; one that is started counts as what it was before.
+    pub(super) fn of(record: Record, due_at: Option<Timestamp>) -> Self {
+        let status = match record.status {
+            Status::Started(verification) => verification.release(),
+            other => other,
+        };
+        let said = SourceRecord {
+            created_at: record.created_at,
+            file_size: record.file_size,
+            expected: record.expected,
+            rule: record.rule,
+            mutable: record.mutable,
+            disabled: status.state() == State::Disabled,
+            owner: record.owner,
+            source_checksum: record.source_checksum,
+            ..SourceRecord::new(record.key, record.location)
+        };
+        Self { said, accepted: record.accepted, status, due_at, from_source: false }
+    }
+
+    pub(super) fn storage(&self) -> &str {
+        &self.said.location.storage
+    }
+
+    /// The record in this status.
+    pub(super) fn record(&self, model: Model, status: Status) -> Record {
+        let said = self.said.clone();
+        Record {
+            model,
+            key: said.key,
+            created_at: said.created_at,
+            file_size: said.file_size,
+            location: said.location,
+            expected: said.expected,
+            rule: said.rule,
+            mutable: said.mutable,
+            accepted: self.accepted,
+            owner: said.owner,
+            source_checksum: said.source_checksum,
+            status,
+        }
+    }
+}
+
+/// A lease.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) model: Model,
+    pub(super) storage: String,
+    pub(super) first: RecordKey,
+    pub(super) last: RecordKey,
+    pub(super) claimed_at: Timestamp,
+    pub(super) alive_until: Timestamp,
+    pub(super) deadline: Timestamp,
+    /// What it holds.
+    pub(super) members: BTreeMap<RecordKey, Verification<Started>>,
+}
+
+impl Held {
+    /// Whether the key lies in the lease's range, whether it is held or not.
+    pub(super) fn covers(&self, model: Model, storage: &str, key: &RecordKey) -> bool {
+        self.model == model && self.storage == storage && (&self.first..=&self.last).contains(&key)
+    }
+}
+
+/// When a model in a storage was last served by a claim.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Turn {
+    pub(super) served: u64,
+    pub(super) claimed_to: Option<RecordKey>,
+}
+
+/// A bulk job.
+#[derive(Debug, Clone)]
+pub(super) struct StoredJob {
+    pub(super) job: Job,
+    /// The key behind which it goes on.
+    pub(super) marked_to: Option<RecordKey>,
+}
+
+/// Everything.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) records: BTreeMap<Model, BTreeMap<RecordKey, Row>>,
+    pub(super) leases: BTreeMap<LeaseId, Held>,
+    pub(super) leases_made: i64,
+    pub(super) turns: BTreeMap<(Model, String), Turn>,
+    pub(super) jobs: Vec<StoredJob>,
+    pub(super) tokens: Vec<Token>,
+    pub(super) states: BTreeMap<Model, ModelSyncState>,
+    pub(super) leader: Option<(WorkerId, Timestamp)>,
+}
+
+impl Tables {
+    pub(super) fn row(&self, model: Model, key: &RecordKey) -> Option<&Row> {
+        self.records.get(&model)?.get(key)
+    }
+
+    pub(super) fn row_mut(&mut self, model: Model, key: &RecordKey) -> Option<&mut Row> {
+        self.records.get_mut(&model)?.get_mut(key)
+    }
+
+    /// All records, in the order of models and keys.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (Model, &RecordKey, &Row)> {
+        self.records.iter().flat_map(|(model, rows)| rows.iter().map(|(key, row)| (*model, key, row)))
+    }
+
+    /// The record's status, `started` if a lease holds it.
+    pub(super) fn status(&self, model: Model, key: &RecordKey) -> Option<Status> {
+        let row = self.row(model, key)?;
+        let mut leases = self.leases.values().filter(|lease| lease.model == model);
+        let held = leases.find_map(|lease| lease.members.get(key));
+        Some(held.map_or_else(|| row.status.clone(), |running| Status::Started(running.clone())))
+    }
+
+    pub(super) fn record(&self, model: Model, key: &RecordKey) -> Option<Record> {
+        Some(self.row(model, key)?.record(model, self.status(model, key)?))
+    }
+
+    /// The model's records that match, in the order of their keys.
+    pub(super) fn matching(&self, model: Model, selection: &Selection) -> Vec<Record> {
+        let rows = self.records.get(&model).into_iter().flatten();
+        let keys: Vec<&RecordKey> = match &selection.keys {
+            None => rows.map(|(key, _)| key).collect(),
+            Some(wanted) => {
+                let mut keys: Vec<&RecordKey> = wanted.iter().collect();
+                keys.sort_unstable();
+                keys.dedup();
+                keys
+            }
+        };
+        let records = keys.into_iter().filter_map(|key| self.record(model, key));
+        records.filter(|record| selection.state.is_none_or(|state| record.state() == state)).collect()
+    }
+
+    /// No lease holds the record any more.
+    pub(super) fn leave_leases(&mut self, model: Model, key: &RecordKey) {
+        for lease in self.leases.values_mut().filter(|lease| lease.model == model) {
+            lease.members.remove(key);
+        }
+    }
+
+    /// Gives the record a status, out of any lease.
+    pub(super) fn set(&mut self, model: Model, key: &RecordKey, status: Status, due_at: Option<Timestamp>) {
+        self.leave_leases(model, key);
+        if let Some(row) = self.row_mut(model, key) {
+            (row.status, row.due_at) = (status, due_at);
+        }
+    }
+
+    /// When a record becomes due if that happens now: after the claim of any lease that covers its key.
+    pub(super) fn due_at(&self, model: Model, storage: &str, key: &RecordKey, now: Timestamp) -> Timestamp {
+        let covering = self.leases.values().filter(|lease| lease.covers(model, storage, key));
+        covering.map(|lease| just_after(lease.claimed_at)).fold(now, Timestamp::max)
+    }
+
+    /// Recalculates the record; false if there is none.
+    pub(super) fn recalculate(&mut self, model: Model, key: &RecordKey, now: Timestamp) -> bool {
+        let Some(status) = self.status(model, key) else { return false };
+        let storage = self.row(model, key).map(|row| row.storage().to_owned()).unwrap_or_default();
+        let due_at = self.due_at(model, &storage, key, now);
+        self.set(model, key, Status::Pending(status.recalculate()), Some(due_at));
+        true
+    }
+}
+
+/// The next point in time.
+pub(super) fn just_after(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(time.millis().saturating_add(1))
+}
+
+/// The next attempt at a record in this status, whatever the clocks say of its retry time.
+pub(super) fn started(status: &Status) -> Verification<Started> {
+    let origin = match status {
+        Status::Failed(verification) => Origin::Failed(verification.stage().clone()),
+        _ => Origin::Pending,
+    };
+    let history = *status.history();
+    let history = History { attempt: history.attempt.saturating_add(1), ..history };
+    Verification::restore(history, Started { origin })
+}

@@ -1,0 +1,143 @@
+//! `Queue::recalculate`, `retry_failed`, `expire_succeeded` and `outstanding`.
+
+use crate::contract::support::{
+    GOOD, LEASE, MODEL, TERMS, any, at, claim, entry, fail_all, get, import, import_into, import_numbers,
+    key, numbers, numbers_in, state, succeed_all, successes,
+};
+use crate::contract::{DatabaseFixture, Ports};
+use crate::ports::ClaimFilter;
+use crate::{Model, Record, SourceRecord, State, Status};
+
+/// Records 1 to 6 in all states: pending, succeeded, failed, disabled, started, and started once failed.
+async fn in_all_states(store: &Ports) -> Vec<Record> {
+    import(store, vec![SourceRecord { disabled: true, ..entry(4) }, entry(2)], 100).await;
+    succeed_all(store, 200).await;
+    import_numbers(store, [3, 6], 300).await;
+    fail_all(store, 400).await;
+    store.queue.retry_failed(10, at(400_000)).await.unwrap();
+    import_numbers(store, [5], 400_000).await;
+    claim(store, 10, 400_000).await.unwrap();
+    let lease = crate::contract::support::worker("x");
+    let again = store.queue.claim_one(&lease, MODEL, &key(3), TERMS, at(400_000)).await;
+    let again = again.unwrap().unwrap();
+    let results = crate::contract::support::failures(&again, 400_000);
+    store.queue.complete(again.id, &results, true).await.unwrap();
+    import_numbers(store, [1], 400_000).await;
+    let mut records = Vec::new();
+    for number in 1..=6 {
+        records.push(get(store, number).await);
+    }
+    let states: Vec<State> = records.iter().map(Record::state).collect();
+    assert_eq!(
+        states,
+        [State::Pending, State::Succeeded, State::Failed, State::Disabled, State::Started, State::Started]
+    );
+    records
+}
+
+pub async fn recalculate_is_what_the_domain_says(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    for before in in_all_states(store).await {
+        assert!(store.queue.recalculate(MODEL, &before.key, at(400_000)).await.unwrap());
+        let after = store.catalogue.get(MODEL, &before.key).await.unwrap().unwrap();
+        let expected = Record { status: Status::Pending(before.status.clone().recalculate()), ..before };
+        assert_eq!(after, expected);
+    }
+}
+
+pub async fn recalculating_again_moves_on(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, [1], 100).await;
+    for attempt in 1..=3 {
+        store.queue.recalculate(MODEL, &key(1), at(100)).await.unwrap();
+        assert_eq!(get(store, 1).await.history().attempt, attempt);
+    }
+    let lease = claim(store, 1, 100).await.unwrap();
+    assert_eq!(lease.records[0].verification.attempt(), 4);
+    store.queue.recalculate(MODEL, &key(1), at(100)).await.unwrap();
+    // Its lease lets nobody else have it, and does not hold it.
+    assert_eq!(state(store, 1).await, State::Pending);
+    assert!(claim(store, 1, 100).await.is_none());
+    assert_eq!(store.queue.complete(lease.id, &successes(&lease, 200), true).await.unwrap(), 0);
+    assert_eq!(claim(store, 1, 100).await.unwrap().records[0].verification.attempt(), 6);
+}
+
+pub async fn failed_records_are_retried_in_time(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let queue = &store.queue;
+    import_numbers(store, 1..=3, 0).await;
+    fail_all(store, 1000).await;
+    assert_eq!(queue.retry_failed(10, at(16_999)).await.unwrap(), 0);
+    assert!(claim(store, 10, 16_999).await.is_none());
+    assert_eq!(queue.retry_failed(2, at(17_000)).await.unwrap(), 2);
+    assert_eq!(queue.retry_failed(2, at(17_000)).await.unwrap(), 1);
+    assert_eq!(queue.retry_failed(2, at(17_000)).await.unwrap(), 0);
+    // Still failed, until a worker has it.
+    let waiting = get(store, 1).await;
+    assert_eq!(waiting.state(), State::Failed);
+    assert_eq!(waiting.status.retry_at(), Some(at(17_000)));
+    let lease = claim(store, 10, 17_000).await.unwrap();
+    assert_eq!(numbers(&lease), [1, 2, 3]);
+    assert_eq!(numbers_in(store, State::Failed).await, [0; 0]);
+    queue.complete(lease.id, &crate::contract::support::failures(&lease, 18_000), true).await.unwrap();
+    let failed = get(store, 1).await;
+    assert_eq!((failed.history().retry_count, failed.status.retry_at()), (2, Some(at(18_000 + 31_000))));
+}
+
+pub async fn a_retry_below_a_lease_is_not_held_by_it(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let queue = &store.queue;
+    import_numbers(store, 1..=3, 0).await;
+    let lease = claim(store, 10, 0).await.unwrap();
+    queue.complete(lease.id, &crate::contract::support::failures(&lease, 0)[1..2], false).await.unwrap();
+    // A clock that is behind the one of the claim changes nothing.
+    assert_eq!(queue.retry_failed(10, at(16_000)).await.unwrap(), 1);
+    assert_eq!(state(store, 2).await, State::Failed);
+    assert!(claim(store, 10, 16_000).await.is_none());
+    queue.reap(LEASE, at(0).after(LEASE)).await.unwrap();
+    assert_eq!(get(store, 2).await.history().retry_count, 1);
+}
+
+pub async fn old_successes_expire(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let queue = &store.queue;
+    import_numbers(store, 1..=4, 0).await;
+    succeed_all(store, 1000).await;
+    import_numbers(store, 5..=8, 2000).await;
+    succeed_all(store, 3000).await;
+    import_numbers(store, [9], 4000).await;
+    import_into(store, Model::Projects, vec![entry(1)], 0).await;
+    succeed_all(store, 4000).await;
+    let before = get(store, 1).await;
+    let step = async |after| queue.expire_succeeded(MODEL, after, at(3000), 3, at(5000)).await.unwrap();
+    assert_eq!(step(None).await, (Some(key(3)), 3));
+    assert_eq!(step(Some(key(3))).await, (Some(key(6)), 1));
+    assert_eq!(step(Some(key(6))).await, (Some(key(9)), 0));
+    assert_eq!(step(Some(key(9))).await, (None, 0));
+    assert_eq!(step(None).await, (Some(key(3)), 0));
+    assert_eq!(numbers_in(store, State::Pending).await, [1, 2, 3, 4]);
+    let after = get(store, 1).await;
+    let Status::Succeeded(old) = before.status else { panic!("{before:?}") };
+    assert_eq!(after.status, Status::Pending(old.expire()));
+    assert_eq!(after.history().checksum(), Some(GOOD));
+    assert_eq!(numbers(&claim(store, 10, 5000).await.unwrap()), [1, 2, 3, 4]);
+    // A short look ends the round.
+    assert_eq!(queue.expire_succeeded(MODEL, None, at(0), 100, at(5000)).await.unwrap(), (None, 0));
+}
+
+pub async fn outstanding_counts_due_and_leased(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let queue = &store.queue;
+    let outstanding = async |filter: &ClaimFilter, at_most| queue.outstanding(filter, at_most).await.unwrap();
+    assert_eq!(outstanding(&any(1), 10).await, 0);
+    import_numbers(store, 1..=6, 0).await;
+    import_into(store, Model::Projects, vec![entry(1), entry(2)], 0).await;
+    let only = ClaimFilter { models: vec![MODEL], ..any(2) };
+    let lease = crate::contract::support::claim_by(store, &only, 0).await.unwrap();
+    assert_eq!(outstanding(&only, 10).await, 6);
+    assert_eq!(outstanding(&any(1), 100).await, 8);
+    assert_eq!(outstanding(&any(1), 7).await, 7);
+    assert_eq!(outstanding(&any(1), 0).await, 0);
+    queue.complete(lease.id, &successes(&lease, 0), true).await.unwrap();
+    assert_eq!(outstanding(&only, 10).await, 4);
+}

@@ -1,0 +1,3 @@
+//! The suite of the port [`Tokens`](crate::ports::Tokens).
+
+pub mod access;
