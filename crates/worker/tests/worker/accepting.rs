@@ -1,5 +1,6 @@
 //! Taking content for good as it is.
 
+use stocktake_domain::ports::Queue as _;
 use stocktake_domain::{
     Baseline, ContentError, Digest, FailureKind, History, Model, Pending, RecordKey, State, Status,
     Timestamp, Verification,
@@ -23,7 +24,7 @@ async fn altered_content_is_taken_for_good_and_stays_so() {
         record.status = Status::Pending(Verification::restore(history, Pending));
     });
     let running = world.run();
-    world.queue.until(|tables| tables.count(State::Failed) == 1).await;
+    world.queue.until(|queue| queue.count(State::Failed) == 1).await;
 
     let accepted = accept(&world, 1).await.unwrap();
     assert_eq!(
@@ -34,8 +35,7 @@ async fn altered_content_is_taken_for_good_and_stays_so() {
     assert_eq!(accepted.record, world.record(Model::Uploads, 1));
     assert_eq!(accepted.record.history().checksum(), Some(accepted.checksum));
 
-    world.queue.change(|tables| tables.recalculate(Model::Uploads, &RecordKey::integer(1), world.now()));
-    world.queue.wake();
+    world.queue.recalculate(Model::Uploads, &RecordKey::integer(1), world.now()).await.unwrap();
     world.until_succeeded(1).await;
     running.stop().await;
 }
@@ -58,5 +58,5 @@ async fn what_cannot_be_read_cannot_be_accepted() {
     assert!(matches!(accept(&world, 3).await, Err(AcceptError::Interrupted)));
     assert!(matches!(accept(&world, 4).await, Err(AcceptError::UnknownStorage(name)) if name == "attic"));
     assert!(matches!(accept(&world, 5).await, Err(AcceptError::UnknownRecord)));
-    assert_eq!(world.queue.tables().count(State::Pending), 4);
+    assert_eq!(world.queue.count(State::Pending), 4);
 }

@@ -32,10 +32,10 @@ async fn good_content_succeeds_with_its_digest() {
     assert_eq!(record.history().last_checksum_at(), Some(world.now()));
     assert_eq!(record.history().attempt, 1);
     running.stop().await;
-    let tables = world.queue.tables();
-    assert_eq!(tables.writes.iter().sum::<usize>(), 2_500);
-    assert_eq!(tables.writes.iter().max(), Some(&1_000));
-    assert!(tables.leases.is_empty());
+    let writes = world.queue.seen().writes.clone();
+    assert_eq!(writes.iter().sum::<usize>(), 2_500);
+    assert_eq!(writes.iter().max(), Some(&1_000));
+    assert_eq!(world.queue.leases(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +55,7 @@ async fn each_kind_of_failure_is_recorded_with_its_text() {
     world.add_as(Model::Uploads, 7, "main", "changed", checked_before(Digest::Sha256([1; 32])));
     world.add(Model::Uploads, 8, "attic", "lost");
     let running = world.run();
-    world.queue.until(|tables| tables.count(State::Failed) == 8).await;
+    world.queue.until(|queue| queue.count(State::Failed) == 8).await;
     let kinds: Vec<FailureKind> =
         (1..=8).map(|key| world.record(Model::Uploads, key).status.failure().unwrap().kind()).collect();
     assert_eq!(kinds, [Missing, Unreadable, Invalid, Missing, Altered, Altered, Altered, Invalid]);
@@ -80,7 +80,7 @@ async fn a_record_without_a_place_is_invalid_and_mixes_up_no_others() {
     world.add(Model::Uploads, 4, "main", "good as well");
     world.add_as(Model::Uploads, 5, "-", "-", lost);
     let running = world.run();
-    world.queue.until(|tables| tables.count(State::Failed) == 3).await;
+    world.queue.until(|queue| queue.count(State::Failed) == 3).await;
     world.until_succeeded(2).await;
     for key in [2, 5] {
         assert_eq!(world.failure(Model::Uploads, key), "Error during verification: project 7 is gone");
@@ -149,7 +149,7 @@ async fn a_thousand_failing_records_delay_no_other() {
     }
     let running = world.run();
     world.until_succeeded(100).await;
-    assert_eq!(world.queue.tables().count(State::Failed), 1_000);
+    assert_eq!(world.queue.count(State::Failed), 1_000);
     // Each was tried once: a failure waits for its retry time and takes no turn before.
     assert_eq!(world.content("main").used().times("gone"), 1_000);
     running.stop().await;

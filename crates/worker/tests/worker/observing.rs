@@ -11,7 +11,7 @@ use stocktake_domain::{ContentError, Model, RecordKey, State};
 
 use crate::support::World;
 use crate::support::content::Piece;
-use crate::support::tables::Trouble;
+use crate::support::queue::Failing;
 
 /// Keeps each value by its name and labels.
 #[derive(Default)]
@@ -65,7 +65,7 @@ async fn what_the_engine_does_is_counted() {
     world.add(Model::Uploads, 2, "main", "gone");
     world.add(Model::Projects, 1, "main", "slow");
     let running = world.run();
-    world.queue.until(|tables| tables.count(State::Failed) == 1).await;
+    world.queue.until(|queue| queue.count(State::Failed) == 1).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(kept.gauge("stocktake_leases_held").total_cmp(&1.0), std::cmp::Ordering::Equal);
 
@@ -82,13 +82,13 @@ async fn what_the_engine_does_is_counted() {
     content.put("stuck", Piece::Hanging);
     world.add(Model::Uploads, 3, "main", "stuck");
     content.until(|used| used.times("stuck") == 1).await;
-    world.queue.change(|tables| tables.leases.clear());
+    world.queue.lose_leases(world.now()).await;
     content.until(|used| used.times("stuck") == 2).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(kept.bits("stocktake_leases_lost_total model=uploads"), 1);
 
-    world.queue.change(|tables| tables.trouble = Some(Trouble::Outage));
-    world.queue.until(|tables| tables.failed_calls > 0).await;
+    world.queue.seen().failing = Some(Failing::Unreachable);
+    world.queue.until(|queue| queue.seen().failed_calls > 0).await;
     assert!(kept.bits("stocktake_worker_store_errors_total doing=claiming work") > 0);
     let last = kept.gauge("stocktake_loop_last_success_timestamp_seconds loop=claim");
     let now = Duration::from_millis(u64::try_from(world.now().millis()).unwrap()).as_secs_f64();

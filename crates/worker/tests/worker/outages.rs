@@ -10,20 +10,20 @@ use tokio_util::sync::CancellationToken;
 use crate::draining::Silent;
 use crate::support::World;
 use crate::support::content::Piece;
-use crate::support::tables::Trouble;
+use crate::support::queue::Failing;
 
-fn trouble(world: &World, trouble: Option<Trouble>) {
-    world.queue.change(|tables| tables.trouble = trouble);
+fn fail(world: &World, failing: Option<Failing>) {
+    world.queue.seen().failing = failing;
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_goes_on_by_itself_after_an_outage() {
     let world = World::new(&["main"]);
-    trouble(&world, Some(Trouble::Outage));
+    fail(&world, Some(Failing::Unreachable));
     world.add(Model::Uploads, 1, "main", "file");
     let running = world.run();
-    world.queue.until(|tables| tables.failed_calls >= 20).await;
-    trouble(&world, None);
+    world.queue.until(|queue| queue.seen().failed_calls >= 20).await;
+    fail(&world, None);
     world.until_succeeded(1).await;
     running.stop().await;
 }
@@ -37,24 +37,24 @@ async fn results_outlast_an_outage_without_being_read_again() {
     }
     let running = world.run();
     world.content("main").until(|used| used.now == 1).await;
-    trouble(&world, Some(Trouble::Outage));
+    fail(&world, Some(Failing::Unreachable));
     world.content("main").open();
-    let before = world.queue.tables().failed_calls;
-    world.queue.until(|tables| tables.failed_calls >= before + 20).await;
-    trouble(&world, None);
+    let before = world.queue.seen().failed_calls;
+    world.queue.until(|queue| queue.seen().failed_calls >= before + 20).await;
+    fail(&world, None);
     world.until_succeeded(10).await;
     assert_eq!(world.content("main").used().times("slow"), 10);
-    assert_eq!(world.queue.tables().claims, 1);
+    assert_eq!(world.queue.seen().claims, 1);
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_database_is_not_stormed_while_it_is_away() {
+async fn the_database_is_asked_seldom_while_it_is_away() {
     let world = World::new(&["main"]);
-    trouble(&world, Some(Trouble::Outage));
+    fail(&world, Some(Failing::Unreachable));
     let running = world.run();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    let calls = world.queue.tables().failed_calls;
+    let calls = world.queue.seen().failed_calls;
     // Waits of 3.75 s in the middle once they have grown, after six shorter ones.
     assert!((150..180).contains(&calls), "{calls}");
     running.stop().await;
@@ -63,12 +63,12 @@ async fn the_database_is_not_stormed_while_it_is_away() {
 #[tokio::test(start_paused = true)]
 async fn results_that_are_refused_are_given_back_and_their_storage_rests() {
     let world = World::new(&["main"]);
-    trouble(&world, Some(Trouble::Refusal));
+    fail(&world, Some(Failing::Refusing));
     world.add(Model::Uploads, 1, "main", "file");
     let running = world.run();
-    world.queue.until(|tables| tables.claims == 3).await;
+    world.queue.until(|queue| queue.seen().claims == 3).await;
     assert!(world.now().millis() % 100_000 >= 3_000, "{}", world.now());
-    trouble(&world, None);
+    fail(&world, None);
     world.until_succeeded(1).await;
     running.stop().await;
 }
@@ -80,7 +80,7 @@ async fn an_outage_does_not_keep_the_engine_from_stopping() {
     world.add(Model::Uploads, 1, "main", "slow");
     let running = world.run();
     world.content("main").until(|used| used.now == 1).await;
-    trouble(&world, Some(Trouble::Outage));
+    fail(&world, Some(Failing::Unreachable));
     assert!(running.stop().await <= Duration::from_secs(10));
     assert_eq!(world.state(Model::Uploads, 1), State::Started);
 }
@@ -89,15 +89,17 @@ async fn an_outage_does_not_keep_the_engine_from_stopping() {
 async fn a_command_in_the_foreground_is_told_of_an_outage() {
     let world = World::new(&["main"]);
     world.add(Model::Uploads, 1, "main", "file");
-    for (trouble_now, calls) in [(Trouble::Outage, 5), (Trouble::Refusal, 3)] {
-        trouble(&world, Some(trouble_now));
-        world.queue.change(|tables| tables.failed_calls = 0);
+    for (failing, calls) in [(Failing::Unreachable, 5), (Failing::Refusing, 3)] {
+        fail(&world, Some(failing));
+        world.queue.seen().failed_calls = 0;
         let drained = world.engine().drain(&[], None, Arc::new(Silent), CancellationToken::new()).await;
-        match trouble_now {
-            Trouble::Outage => assert!(matches!(drained, Err(StoreError::Unavailable(_))), "{drained:?}"),
-            Trouble::Refusal => assert!(matches!(drained, Err(StoreError::Internal(_))), "{drained:?}"),
+        match failing {
+            Failing::Unreachable => {
+                assert!(matches!(drained, Err(StoreError::Unavailable(_))), "{drained:?}")
+            }
+            Failing::Refusing => assert!(matches!(drained, Err(StoreError::Internal(_))), "{drained:?}"),
         }
-        assert_eq!(world.queue.tables().failed_calls, calls);
+        assert_eq!(world.queue.seen().failed_calls, calls);
     }
-    assert!(world.queue.tables().leases.is_empty());
+    assert_eq!(world.queue.leases(), 0);
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::World;
 use crate::support::content::Piece;
-use crate::support::tables::Trouble;
+use crate::support::queue::Failing;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -96,7 +96,7 @@ async fn jobs_are_advanced_to_their_end_in_growing_steps_and_at_once_when_signal
     assert_eq!(*backlog.looks.lock().unwrap(), 1);
     backlog.add(1, 30_000);
     backlog.add(2, 1);
-    world.queue.wake();
+    world.queue.store.wake();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(backlog.left.lock().unwrap().is_empty());
     assert_eq!(*backlog.steps.lock().unwrap(), [1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
@@ -145,7 +145,7 @@ async fn failed_records_are_retried_when_their_time_has_come() {
         world.add(Model::Uploads, key, "main", "file");
     }
     let running = world.run();
-    world.queue.until(|tables| tables.count(State::Failed) == 2_500).await;
+    world.queue.until(|queue| queue.count(State::Failed) == 2_500).await;
     world.content("main").put("file", Piece::Good(1, 1));
     let (began, waited) = (Instant::now(), Duration::from_secs(1 + 15 + 15 * 2));
     let (stop, task) = run(scheduler(&world, &Arc::new(Backlog::default())));
@@ -178,7 +178,7 @@ async fn leases_of_the_dead_are_cleared_away() {
         .unwrap()
         .unwrap();
     let (stop, task) = run(scheduler(&world, &Arc::new(Backlog::default())));
-    world.queue.until(|tables| tables.leases.is_empty()).await;
+    world.queue.until(|queue| queue.leases() == 0).await;
     assert_eq!(world.state(Model::Uploads, 1), State::Pending);
     stop.cancel();
     task.await.unwrap();
@@ -194,13 +194,11 @@ async fn old_successes_are_checked_again_also_after_an_outage() {
     let running = world.run();
     world.until_succeeded(6).await;
     let first = world.now();
-    world.queue.change(|tables| {
-        tables.trouble = Some(Trouble::Outage);
-        tables.failed_calls = 0;
-    });
+    world.queue.seen().failing = Some(Failing::Unreachable);
+    world.queue.seen().failed_calls = 0;
     let (stop, task) = run(scheduler(&world, &Arc::new(Backlog::default())));
-    world.queue.until(|tables| tables.failed_calls > 10).await;
-    world.queue.change(|tables| tables.trouble = None);
+    world.queue.until(|queue| queue.seen().failed_calls > 10).await;
+    world.queue.seen().failing = None;
     tokio::time::sleep(115 * MINUTE).await;
     assert_eq!(world.record(Model::Uploads, 1).history().last_checksum_at(), Some(first));
     tokio::time::sleep(15 * MINUTE).await;

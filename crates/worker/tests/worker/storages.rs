@@ -25,8 +25,8 @@ async fn a_hung_storage_holds_its_own_leases_and_blocks_no_other() {
     tokio::time::sleep(HOUR).await;
     let used = world.content("hung").used();
     assert_eq!((used.most, used.times("file")), (3, 30));
-    assert_eq!(world.queue.tables().most_held["hung"], 3);
-    assert_eq!(world.queue.tables().most_held["main"], 3);
+    assert_eq!(world.queue.seen().most_held["hung"], 3);
+    assert_eq!(world.queue.seen().most_held["main"], 3);
     running.stop().await;
 }
 
@@ -45,7 +45,7 @@ async fn leases_are_claimed_ahead_but_never_more_than_allowed() {
     world.content("main").open();
     world.until_succeeded(200).await;
     assert_eq!(world.content("main").used().most, 4);
-    assert_eq!(world.queue.tables().most_held["main"], 4);
+    assert_eq!(world.queue.seen().most_held["main"], 4);
     running.stop().await;
 }
 
@@ -60,7 +60,7 @@ async fn a_storage_that_breaks_down_is_given_back_and_tried_again_later() {
     let running = world.run();
     world.until_succeeded(20).await;
     world.content("broken").until(|used| used.times("file") >= 100).await;
-    assert_eq!(world.queue.tables().count(State::Failed), 0);
+    assert_eq!(world.queue.count(State::Failed), 0);
     // Five tries of twenty records, with rests that double in between.
     assert!(world.now().millis() % 100_000 >= (1 + 2 + 4 + 8) * 1_000, "{}", world.now());
     world.content("broken").put("file", Piece::Good(1, 1));
@@ -84,7 +84,7 @@ async fn a_storage_is_read_in_its_hours_only() {
     let waited = began.elapsed();
     assert!((2_800..2_820).contains(&waited.as_secs()), "{waited:?}");
     world.content("night").until(|used| used.given_up == 1).await;
-    world.queue.until(|tables| tables.leases.is_empty()).await;
+    world.queue.until(|queue| queue.leases() == 0).await;
     let waited = began.elapsed();
     assert!((2_800 + 7_200..2_820 + 7_200).contains(&waited.as_secs()), "{waited:?}");
     assert_eq!(world.state(Model::Uploads, 3), State::Pending);
@@ -118,7 +118,7 @@ async fn new_work_is_begun_at_once_when_signalled_and_at_the_poll_when_not() {
 
     let signalled = Instant::now();
     world.add(Model::Uploads, 2, "main", "file");
-    world.queue.wake();
+    world.queue.store.wake();
     world.until_succeeded(2).await;
     assert_eq!(signalled.elapsed(), Duration::ZERO);
 

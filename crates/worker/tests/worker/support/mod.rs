@@ -1,14 +1,12 @@
-//! A small world to run the worker in: a queue in memory, made-up content, and tokio's paused clock.
+//! A small world to run the worker in: a database in memory, made-up content, and tokio's paused clock.
 
 pub(crate) mod content;
-pub(crate) mod memory;
-pub(crate) mod tables;
+pub(crate) mod queue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::MockCatalogue;
 use stocktake_domain::{
     Algorithm, Clock, DigestRule, Location, Model, Record, RecordKey, Rng, State, Status, Timestamp,
     Verification,
@@ -19,8 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use content::FakeContent;
-use memory::MemoryQueue;
-use tables::Row;
+use queue::TestQueue;
 
 /// 2023-11-14T22:13:20Z.
 const BEGINNING: i64 = 1_700_000_000_000;
@@ -51,7 +48,7 @@ pub(crate) async fn sooner_or_later<T>(what: impl Future<Output = T>) -> T {
 }
 
 pub(crate) struct World {
-    pub(crate) queue: Arc<MemoryQueue>,
+    pub(crate) queue: Arc<TestQueue>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) storages: BTreeMap<String, (Arc<FakeContent>, Option<Hours>)>,
     pub(crate) settings: EngineSettings,
@@ -68,7 +65,7 @@ impl World {
             lease: Duration::from_secs(8 * 3_600),
         };
         Self {
-            queue: Arc::new(MemoryQueue::new()),
+            queue: Arc::new(TestQueue::new()),
             clock: Arc::new(TestClock(Instant::now())),
             storages: storages.iter().map(|name| ((*name).to_owned(), (FakeContent::new(), None))).collect(),
             settings: EngineSettings {
@@ -107,7 +104,7 @@ impl World {
         let key = RecordKey::integer(key);
         let mut record = Record {
             model,
-            key: key.clone(),
+            key,
             created_at: None,
             file_size: None,
             location: Location { storage: storage.to_owned(), path: path.to_owned() },
@@ -121,12 +118,12 @@ impl World {
         };
         change(&mut record);
         let due_at = matches!(record.status, Status::Pending(_)).then(|| self.now());
-        self.queue.change(|tables| tables.rows.insert((model, key), Row { record, due_at }));
+        self.queue.store.put(record, due_at);
     }
 
     /// The record as the catalogue shows it.
     pub(crate) fn record(&self, model: Model, key: i64) -> Record {
-        self.queue.tables().shown(model, &RecordKey::integer(key)).unwrap()
+        self.queue.store.record(model, &RecordKey::integer(key)).unwrap()
     }
 
     pub(crate) fn state(&self, model: Model, key: i64) -> State {
@@ -140,7 +137,7 @@ impl World {
 
     /// Returns when this many records have succeeded.
     pub(crate) async fn until_succeeded(&self, count: usize) {
-        self.queue.until(|tables| tables.count(State::Succeeded) == count).await;
+        self.queue.until(|queue| queue.count(State::Succeeded) == count).await;
     }
 
     /// An engine in this world.
@@ -150,7 +147,7 @@ impl World {
         });
         let parts = EngineParts {
             queue: self.queue.clone(),
-            catalogue: Arc::new(self.catalogue()),
+            catalogue: self.queue.store.clone(),
             storages: Arc::new(storages.collect()),
             clock: self.clock.clone(),
             rng: Arc::new(Middle),
@@ -164,17 +161,6 @@ impl World {
         let (runner, token) = (Arc::clone(&engine), stop.clone());
         let task = tokio::spawn(async move { runner.run(token).await });
         Running { engine, stop, task }
-    }
-
-    fn catalogue(&self) -> MockCatalogue {
-        let mut catalogue = MockCatalogue::new();
-        let queue = Arc::clone(&self.queue);
-        catalogue.expect_get().returning(move |model, key| Ok(queue.tables().shown(model, key)));
-        let queue = Arc::clone(&self.queue);
-        catalogue.expect_accept().returning(move |model, key, checksum, size, now| {
-            Ok(queue.accept((model, key), checksum, size, now))
-        });
-        catalogue
     }
 }
 
