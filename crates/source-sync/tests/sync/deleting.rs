@@ -44,7 +44,7 @@ async fn a_kill_does_not_forget_what_a_round_has_deleted() {
     world.source.delete(LFS, 2..=700);
     world.source.delete(LFS, 800..=1_400);
     let task = world.spawn_once("killed");
-    world.store.until(|tables| tables.states[&LFS].full_scan.deleted == 699).await;
+    world.store.until(|store| store.state(LFS).is_some_and(|state| state.full_scan.deleted == 699)).await;
     task.abort();
     task.await.unwrap_err();
     tokio::time::sleep(MINUTE).await;

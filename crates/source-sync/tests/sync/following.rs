@@ -24,21 +24,21 @@ async fn new_rows_are_there_within_a_minute() {
         tokio::time::sleep(MINUTE).await;
     }
     running.stop().await;
-    assert!(world.store.tables().hold.is_none());
+    assert!(world.store.memory.leader().is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_sync_that_was_killed_goes_on_where_it_was() {
     for hang in 1..=8 {
         let world = without_rows_of_others(1..=38);
-        world.store.tables().hangs_at = Some(first_piece_of_uploads() + hang);
+        world.store.seen().hangs_at = Some(first_piece_of_uploads() + hang);
         let running = world.run("killed");
-        world.store.until(|tables| tables.pieces == first_piece_of_uploads() + hang).await;
+        world.store.until(|store| store.seen().batches == first_piece_of_uploads() + hang).await;
         running.kill().await;
         let read = world.source.rows().read;
         tokio::time::sleep(MINUTE).await;
         let running = world.run("next");
-        world.store.until(|tables| tables.states[&UPLOADS].read_at.is_some()).await;
+        world.store.until(|store| store.state(UPLOADS).is_some_and(|state| state.read_at.is_some())).await;
         running.stop().await;
         assert!(world.keys(UPLOADS).into_iter().eq(1..=38));
         // Two pages at the most were read for nothing, and the last and the full scan's first once more.
@@ -138,13 +138,14 @@ async fn touched_rows_become_pending_again_once() {
     // Longer ago than is looked: only a full scan finds it.
     touch(10, world.now().before(2 * HOUR));
     tokio::time::sleep(HOUR).await;
-    assert_eq!(world.store.tables().recalculated, [(LFS, 3), (LFS, 9)]);
+    assert_eq!(world.store.recalculated(LFS), [(3, 1), (9, 1)]);
     // More than a page of them.
     for row in 1..=12 {
         touch(row, world.now());
     }
     tokio::time::sleep(HOUR).await;
-    assert_eq!(world.store.tables().recalculated.len(), 2 + 12);
+    let times = world.store.recalculated(LFS).into_iter().map(|(_, times)| times).sum::<u64>();
+    assert_eq!(times, 2 + 12);
     running.stop().await;
 }
 
@@ -160,7 +161,7 @@ async fn what_was_touched_while_nobody_looked_is_found() {
     let running = world.run("two");
     tokio::time::sleep(MINUTE).await;
     running.stop().await;
-    assert_eq!(world.store.tables().recalculated, [(LFS, 3)]);
+    assert_eq!(world.store.recalculated(LFS), [(3, 1)]);
 }
 
 #[tokio::test(start_paused = true)]

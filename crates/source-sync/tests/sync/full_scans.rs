@@ -23,7 +23,7 @@ async fn the_first_sync_brings_everything() {
     assert_eq!(state.read_to, Some(key(10)));
     assert_eq!((state.read_at, state.changes_read_to, state.problem), (Some(began), Some(began), None));
     assert_eq!((state.full_scan.at, state.full_scan.ended_at), (None, Some(began)));
-    assert!(world.store.tables().hold.is_none());
+    assert!(world.store.memory.leader().is_none());
     assert!(never_read(&[]).len() == Model::ALL.len() && never_read(&[world.state(LFS)]).len() == 18);
     let again = world.once(false).await.unwrap();
     assert_eq!(numbers(&line(&again, LFS)), [12, 0, 0, 12, 0, 0]);
@@ -99,10 +99,10 @@ async fn a_round_that_was_killed_at_any_piece_goes_on_behind_it() {
     for piece in 1..=2 * 5 + 17 + 3 {
         let world = World::synced(1..=23).await;
         world.source.delete(LFS, [7, 14, 21]);
-        let hangs_at = world.store.tables().pieces + piece;
-        world.store.tables().hangs_at = Some(hangs_at);
+        let hangs_at = world.store.seen().batches + piece;
+        world.store.seen().hangs_at = Some(hangs_at);
         let task = world.spawn_once("killed");
-        world.store.until(|tables| tables.pieces == hangs_at).await;
+        world.store.until(|store| store.seen().batches == hangs_at).await;
         kill_and_go_on(&world, task).await;
     }
 }
@@ -111,10 +111,7 @@ async fn a_round_that_was_killed_at_any_piece_goes_on_behind_it() {
 async fn a_piece_of_the_schedule_is_no_round_to_go_on_with() {
     let world = World::with_rows(1..=12);
     let running = world.run("schedule");
-    world
-        .store
-        .until(|tables| tables.states.get(&UPLOADS).is_some_and(|state| state.full_scan.at.is_some()))
-        .await;
+    world.store.until(|store| store.state(UPLOADS).is_some_and(|state| state.full_scan.at.is_some())).await;
     running.stop().await;
     assert_eq!(world.state(UPLOADS).full_scan.at, Some(key(5)));
     let report = world.once(false).await.unwrap();
@@ -144,7 +141,7 @@ async fn a_model_that_cannot_be_read_is_named_and_the_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn rows_that_the_database_refuses_are_the_problem_of_their_model() {
     let world = World::with_rows(1..=3);
-    world.store.tables().refused = Some(LFS);
+    world.store.seen().refused = Some(LFS);
     let report = world.once(false).await.unwrap();
     let expected = "the database refused or returned something unexpected: a character that cannot be";
     assert_eq!(line(&report, LFS).problem.as_deref(), Some(expected));
@@ -158,9 +155,9 @@ async fn an_outage_in_the_foreground_is_told_after_some_tries() {
     assert!(matches!(world.once(false).await, Err(SyncError::Source(_))));
     assert_eq!(world.source.rows().failed, 5);
     world.source.rows().away = false;
-    world.store.tables().away = true;
+    world.store.seen().away = true;
     assert!(matches!(world.once(false).await, Err(SyncError::Store(_))));
-    world.store.tables().away = false;
+    world.store.seen().away = false;
 }
 
 #[tokio::test(start_paused = true)]

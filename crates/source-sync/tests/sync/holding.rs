@@ -1,6 +1,6 @@
 //! Two engines, and the one that holds the sync.
 
-use stocktake_domain::ports::WorkerId;
+use stocktake_domain::ports::{SyncState as _, WorkerId};
 use stocktake_source_sync::SyncError;
 use tokio_util::sync::CancellationToken;
 
@@ -28,11 +28,13 @@ async fn a_hold_that_is_lost_ends_the_work() {
     world.source.rows().hangs_at = Some(40);
     let first = world.spawn_once("first");
     world.source.until(|rows| rows.pages == 3).await;
-    world.store.tables().hold = Some((WorkerId("second".to_owned()), world.now().after(HOUR)));
-    let pieces = world.store.tables().pieces;
+    world.store.memory.release_leader_lease(&WorkerId("first".to_owned())).await.unwrap();
+    let second = WorkerId("second".to_owned());
+    assert!(world.store.memory.acquire_leader_lease(&second, HOUR, world.now()).await.unwrap());
+    let batches = world.store.seen().batches;
     assert!(matches!(sooner_or_later(first).await.unwrap(), Err(SyncError::LeaseLost)));
-    assert_eq!(world.store.tables().pieces, pieces);
-    assert_eq!(world.store.tables().hold.as_ref().unwrap().0.0, "second");
+    assert_eq!(world.store.seen().batches, batches);
+    assert_eq!(world.store.memory.leader().unwrap().0.0, "second");
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,10 +44,10 @@ async fn one_that_could_not_prolong_in_time_does_not_go_on_with_what_it_read_bef
     world.source.rows().hangs_at = Some(pages + 1);
     let first = world.spawn_once("first");
     world.source.until(|rows| rows.pages == pages + 1).await;
-    world.store.tables().away = true;
+    world.store.seen().away = true;
     let ended = sooner_or_later(first).await.unwrap();
     assert!(matches!(ended, Err(SyncError::LeaseLost)));
-    world.store.tables().away = false;
+    world.store.seen().away = false;
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,9 +56,9 @@ async fn a_short_outage_of_the_database_loses_no_hold() {
     world.source.rows().hangs_at = Some(1);
     let first = world.spawn_once("first");
     world.source.until(|rows| rows.pages == 1).await;
-    world.store.tables().away = true;
+    world.store.seen().away = true;
     tokio::time::sleep(MINUTE / 4).await;
-    world.store.tables().away = false;
+    world.store.seen().away = false;
     tokio::time::sleep(HOUR).await;
     assert!(!first.is_finished());
     first.abort();
@@ -75,7 +77,7 @@ async fn one_that_is_stopped_reports_what_it_has_done_and_lets_go() {
     let report = sooner_or_later(task).await.unwrap().unwrap();
     assert!(report.stopped);
     assert_eq!(report.models.iter().map(|line| line.read).collect::<Vec<_>>(), [12, 5]);
-    assert!(world.store.tables().hold.is_none());
+    assert!(world.store.memory.leader().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,5 +108,5 @@ async fn two_schedules_read_no_more_than_one_and_each_takes_over() {
     tokio::time::sleep(2 * MINUTE).await;
     assert_eq!(world.keys(LFS).len(), 13);
     second.stop().await;
-    assert!(world.store.tables().hold.is_none());
+    assert!(world.store.memory.leader().is_none());
 }

@@ -9,11 +9,11 @@ async fn outages_are_outlived_and_nobody_is_stormed() {
     tokio::time::sleep(10 * MINUTE).await;
     for database in [true, false] {
         let away = |away| {
-            if database { world.store.tables().away = away } else { world.source.rows().away = away }
+            if database { world.store.seen().away = away } else { world.source.rows().away = away }
         };
         away(true);
         tokio::time::sleep(HOUR).await;
-        let failed = if database { world.store.tables().failed } else { world.source.rows().failed };
+        let failed = if database { world.store.seen().failed } else { world.source.rows().failed };
         // Once in a minute, or twice by chance, after some more at the beginning.
         assert!((60..150).contains(&failed), "{failed}");
         away(false);
@@ -51,7 +51,7 @@ async fn a_model_that_drifts_away_and_comes_back() {
 async fn a_model_that_takes_too_long_stops_no_other() {
     let world = World::with_rows(1..=12);
     world.source.rows().slow.insert(LFS);
-    world.store.tables().refused = Some(UPLOADS);
+    world.store.seen().refused = Some(UPLOADS);
     let running = world.run("one");
     world.source.put(stocktake_domain::Model::TerraformStateVersions, 1..=3);
     tokio::time::sleep(MINUTE).await;
@@ -59,7 +59,7 @@ async fn a_model_that_takes_too_long_stops_no_other() {
     assert_eq!(world.state(LFS).problem.as_deref(), Some("the source is unreachable: no answer"));
     assert!(world.state(UPLOADS).problem.is_some());
     world.source.rows().slow.clear();
-    world.store.tables().refused = None;
+    world.store.seen().refused = None;
     tokio::time::sleep(2 * MINUTE).await;
     assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (12, 12));
     assert_eq!((world.state(LFS).problem, world.state(UPLOADS).problem), (None, None));

@@ -1,4 +1,4 @@
-//! A small world to sync in: a source and a catalogue in memory, and tokio's paused clock.
+//! A small world to sync in: a source and a database in memory, and tokio's paused clock.
 
 pub(crate) mod source;
 pub(crate) mod store;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use source::MemorySource;
-use store::MemoryStore;
+use store::TestStore;
 
 /// The models that the tests have rows of.
 pub(crate) const LFS: Model = Model::LfsObjects;
@@ -53,7 +53,7 @@ pub(crate) fn entry(value: i64) -> SourceRecord {
 
 pub(crate) struct World {
     pub(crate) source: Arc<MemorySource>,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<TestStore>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) settings: SyncSettings,
 }
@@ -63,7 +63,7 @@ impl World {
     pub(crate) fn new() -> Self {
         Self {
             source: Arc::new(MemorySource::new()),
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::new(TestStore::new()),
             clock: Arc::new(TestClock(Instant::now())),
             settings: SyncSettings { batch: 5, ..SyncSettings::default() },
         }
@@ -119,12 +119,12 @@ impl World {
     }
 
     pub(crate) fn state(&self, model: Model) -> ModelSyncState {
-        self.store.tables().states[&model].clone()
+        self.store.state(model).unwrap()
     }
 
     /// The keys of the model's records.
     pub(crate) fn keys(&self, model: Model) -> Vec<i64> {
-        self.store.tables().keys(model)
+        self.store.keys(model)
     }
 }
 
