@@ -34,7 +34,7 @@ fn check<F: Future<Output = Database>>(open: fn() -> F) {
         None => USUAL_SEED,
     });
     let cases = cases.map_or(FEW_CASES, |cases| u32::try_from(cases).unwrap_or(u32::MAX));
-    eprintln_seed(cases, seed);
+    print_seed(cases, seed);
     let mut bytes = [0; 32];
     for (byte, of_seed) in bytes.iter_mut().zip(seed.to_le_bytes()) {
         *byte = of_seed;
@@ -54,7 +54,7 @@ fn check<F: Future<Output = Database>>(open: fn() -> F) {
 }
 
 #[expect(clippy::print_stderr, reason = "the seed must be seen, whatever becomes of the test")]
-fn eprintln_seed(cases: u32, seed: u64) {
+fn print_seed(cases: u32, seed: u64) {
     eprintln!("{cases} sequences, {SEED}={seed}");
 }
 

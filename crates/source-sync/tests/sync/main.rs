@@ -1,5 +1,5 @@
 //! The sync and the search for orphans, between a source, a catalogue and storages in memory.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod deleting;
 mod following;

@@ -95,7 +95,7 @@ async fn a_command_in_the_foreground_is_told_of_an_outage() {
         let drained = world.engine().drain(&[], None, Arc::new(Silent), CancellationToken::new()).await;
         match failing {
             Failing::Unreachable => {
-                assert!(matches!(drained, Err(StoreError::Unavailable(_))), "{drained:?}")
+                assert!(matches!(drained, Err(StoreError::Unavailable(_))), "{drained:?}");
             }
             Failing::Refusing => assert!(matches!(drained, Err(StoreError::Internal(_))), "{drained:?}"),
         }

@@ -21,9 +21,9 @@ const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: Durat
 type Checked = Result<(), TestCaseError>;
 
 /// What both do must be the same.
-fn same<T: PartialEq + Debug>(what: &str, database: T, memory: T) -> Result<T, TestCaseError> {
+fn same<T: PartialEq + Debug>(what: &str, database: &T, memory: &T) -> Checked {
     if database == memory {
-        return Ok(memory);
+        return Ok(());
     }
     Err(TestCaseError::fail(format!("{what}:\nthe database: {database:?}\nin memory:    {memory:?}")))
 }
@@ -47,9 +47,12 @@ macro_rules! both {
         }
         .await
         .map_err(failed)?;
-        same($what, database, memory)?
+        same($what, &database, &memory)?
     }};
 }
+
+/// Which of the two numbers of a lease is meant.
+type Number = fn(&Claimed) -> LeaseId;
 
 /// A lease as both have it.
 struct Claimed {
@@ -162,7 +165,7 @@ impl Pair {
     ) -> Checked {
         let (database, memory) = (database.map_err(failed)?, memory.map_err(failed)?);
         let unnamed = |lease: &Option<Lease>| lease.clone().map(|lease| Lease { id: LeaseId(0), ..lease });
-        same("claim", unnamed(&database), unnamed(&memory))?;
+        same("claim", &unnamed(&database), &unnamed(&memory))?;
         if let Some((database, memory)) = database.zip(memory) {
             if self.leases.last().is_some_and(|last| last.database >= database.id) {
                 return Err(TestCaseError::fail(format!("the number {:?} is not a new one", database.id)));
@@ -188,7 +191,7 @@ impl Pair {
         let database =
             self.database.queue.complete(claimed.database, &outcomes, last).await.map_err(failed)?;
         let memory = self.memory.queue.complete(claimed.memory.id, &outcomes, last).await.map_err(failed)?;
-        same("complete", database, memory).map(|_| ())
+        same("complete", &database, &memory)
     }
 
     async fn renew(&self, leases: &[(usize, bool)]) -> Checked {
@@ -196,21 +199,20 @@ impl Pair {
             .iter()
             .filter_map(|(lease, progressed)| Some((self.leases.iter().rev().nth(*lease)?, *progressed)))
             .collect();
-        let renewals = |id: fn(&Claimed) -> LeaseId| -> Vec<Renewal> {
+        let renewals = |id: Number| -> Vec<Renewal> {
             chosen
                 .iter()
                 .map(|(lease, progressed)| Renewal { lease: id(lease), progressed: *progressed })
                 .collect()
         };
-        let place = |id: fn(&Claimed) -> LeaseId, gone: Vec<LeaseId>| -> Vec<Option<usize>> {
+        let place = |id: Number, gone: Vec<LeaseId>| -> Vec<Option<usize>> {
             gone.iter().map(|gone| self.leases.iter().position(|lease| id(lease) == *gone)).collect()
         };
-        let (of_database, of_memory): (fn(&Claimed) -> LeaseId, fn(&Claimed) -> LeaseId) =
-            (|lease| lease.database, |lease| lease.memory.id);
+        let (of_database, of_memory): (Number, Number) = (|lease| lease.database, |lease| lease.memory.id);
         let database =
             self.database.queue.renew(&renewals(of_database), TERMS, self.now).await.map_err(failed)?;
         let memory = self.memory.queue.renew(&renewals(of_memory), TERMS, self.now).await.map_err(failed)?;
-        same("renew", place(of_database, database), place(of_memory, memory)).map(|_| ())
+        same("renew", &place(of_database, database), &place(of_memory, memory))
     }
 
     async fn job(&mut self, operation: Operation) -> Checked {
@@ -238,7 +240,7 @@ impl Pair {
         let named = |job: Option<Job>, id: fn(&(JobId, JobId)) -> JobId| {
             job.map(|job| (self.jobs.iter().position(|ids| id(ids) == job.id), Job { id: JobId(0), ..job }))
         };
-        same("job", named(database, |ids| ids.0), named(memory, |ids| ids.1)).map(|_| ())
+        same("job", &named(database, |ids| ids.0), &named(memory, |ids| ids.1))
     }
 
     async fn call(&self, operation: Operation) -> Checked {

@@ -211,7 +211,7 @@ pub async fn overlapping_imports_at_once_all_end(db: &dyn DatabaseFixture) {
     let run = |version: u64| async move {
         let sized = |number| SourceRecord { file_size: Some(version), ..entry(number) };
         let mut entries: Vec<SourceRecord> = (0..3000).map(sized).collect();
-        if version % 2 == 0 {
+        if version.is_multiple_of(2) {
             entries.reverse();
         }
         let batches: Vec<_> = entries.chunks(700).map(|batch| Ok(batch.to_vec())).collect();

@@ -32,12 +32,12 @@ impl Tables {
             if !is_due(filter, row.due_at) || !takes(filter, model, storage) {
                 continue;
             }
-            match due.iter_mut().find(|(_, of, name, _)| *of == model && name == storage) {
-                Some((.., count)) => *count += 1,
-                None => {
-                    let served = self.turns.get(&(model, storage.to_owned())).map_or(0, |turn| turn.served);
-                    due.push((served, model, storage.to_owned(), 1));
-                }
+            if let Some((.., count)) = due.iter_mut().find(|(_, of, name, _)| *of == model && name == storage)
+            {
+                *count += 1;
+            } else {
+                let served = self.turns.get(&(model, storage.to_owned())).map_or(0, |turn| turn.served);
+                due.push((served, model, storage.to_owned(), 1));
             }
         }
         due.sort_unstable();

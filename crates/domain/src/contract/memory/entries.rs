@@ -44,7 +44,7 @@ impl Tables {
                 continue;
             }
             applied.changed += 1;
-            due |= self.change(model, entry, row, status, from_source, now);
+            due |= self.change(model, entry, &row, status, from_source, now);
         }
         (applied, due)
     }
@@ -66,7 +66,7 @@ impl Tables {
         &mut self,
         model: Model,
         entry: SourceRecord,
-        row: Row,
+        row: &Row,
         status: Option<Status>,
         from_source: bool,
         now: Timestamp,
@@ -74,7 +74,7 @@ impl Tables {
         let key = entry.key.clone();
         let was_disabled = row.status.state() == State::Disabled;
         let forgets = entry.expected != row.said.expected;
-        let again = forgets || is_touched(&entry, &row) || is_moved(&entry, &row);
+        let again = forgets || is_touched(&entry, row) || is_moved(&entry, row);
         let mut due = false;
         if let Some(status) = status
             && (entry.disabled != was_disabled || (again && !was_disabled))

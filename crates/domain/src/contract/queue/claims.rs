@@ -121,10 +121,11 @@ pub async fn due_from_leaves_older_ones(db: &dyn DatabaseFixture) {
     assert_eq!(numbers(&claim(store, 10, 300).await.unwrap()), [3]);
 }
 
+const WORKERS: usize = 6;
+const RECORDS: i64 = 1000;
+
 pub async fn concurrent_claims_share_no_record(db: &dyn DatabaseFixture) {
     let store = db.ports();
-    const WORKERS: usize = 6;
-    const RECORDS: i64 = 1000;
     import_numbers(store, 0..RECORDS, 100).await;
     let claim_all = |index: usize| async move {
         let mut held = Vec::new();

@@ -206,7 +206,7 @@ pub async fn imports_and_syncs_at_once_all_end(db: &dyn DatabaseFixture) {
         async move {
             let sized = |number| SourceRecord { file_size: Some(version), ..entry(number) };
             let entries: Vec<SourceRecord> = (0..3000).map(sized).collect();
-            let applied = if version % 2 == 0 {
+            let applied = if version.is_multiple_of(2) {
                 import(store, entries, 100).await
             } else {
                 let state = ModelSyncState::new(MODEL);
