@@ -28,5 +28,5 @@ pub mod sync_state;
 mod tasks;
 pub mod tokens;
 
-pub use database::{DatabaseFixture, MemoryFixture, Ports};
-pub use memory::MemoryStore;
+pub use database::{DatabaseFixture, Ports};
+pub use memory::{MemoryFixture, MemoryStore};

@@ -7,6 +7,7 @@
 mod catalogue;
 mod claims;
 mod entries;
+mod fixture;
 mod jobs;
 mod queue;
 mod sync_state;
@@ -26,6 +27,8 @@ use crate::ports::{ModelSyncState, StoreError, WorkerId};
 use crate::record::{Record, SourceRecord};
 use crate::selection::State;
 use crate::time::Timestamp;
+
+pub use self::fixture::MemoryFixture;
 
 /// A database in memory that keeps the contracts of all database ports.
 ///
