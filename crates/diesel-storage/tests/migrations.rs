@@ -179,13 +179,19 @@ async fn around_records(
 ) {
     let migrations = database.migrations();
     let (old, new) = migrations.split_at(4);
-    old.iter().for_each(|migration| database.run(&migration.up));
+    for migration in old {
+        database.run(&migration.up);
+    }
     fill(&mut database);
-    new.iter().for_each(|migration| database.run(&migration.up));
+    for migration in new {
+        database.run(&migration.up);
+    }
     check(&mut database).await;
     new.iter().rev().for_each(|migration| database.run(&migration.down));
     restored(&mut database);
-    new.iter().for_each(|migration| database.run(&migration.up));
+    for migration in new {
+        database.run(&migration.up);
+    }
     check(&mut database).await;
 }
 
