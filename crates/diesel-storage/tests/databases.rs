@@ -1,6 +1,6 @@
 //! Opening, losing and finding again the database itself. Its migrations are in `migrations.rs`.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::error::Error as _;
 use std::path::Path;
