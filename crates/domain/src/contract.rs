@@ -8,6 +8,9 @@
 //! | fixture | suites |
 //! |---|---|
 //! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`] |
+//! | [`ContentFixture`] | [`content`] |
+//! | [`SourceFixture`] | [`source`] |
+//! | [`AuthorityFixture`] | [`authority`] |
 
 #![expect(
     missing_docs,
@@ -17,16 +20,22 @@
     reason = "a case is named by what it asserts, and fails by a panic"
 )]
 
+pub mod authority;
 pub mod catalogue;
+pub mod content;
 mod database;
 pub mod jobs;
 mod macros;
 mod memory;
 pub mod queue;
+pub mod source;
 mod support;
 pub mod sync_state;
 mod tasks;
 pub mod tokens;
 
+pub use authority::AuthorityFixture;
+pub use content::ContentFixture;
 pub use database::{DatabaseFixture, Ports};
 pub use memory::{MemoryFixture, MemoryStore};
+pub use source::SourceFixture;

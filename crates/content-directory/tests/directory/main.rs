@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod contract;
 mod inspect;
 mod list;
 mod support;

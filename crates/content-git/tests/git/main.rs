@@ -3,6 +3,7 @@
 
 mod alternates;
 mod changing;
+mod contract;
 mod flips;
 mod integrity;
 mod list;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, reason = "tests")]
 
 mod access;
+mod contract;
 mod damage;
 mod faults;
 mod good;

@@ -140,6 +140,69 @@ macro_rules! database_contract {
     };
 }
 
+/// Makes a test of each case of the suite of `ContentStore`; the paths are as for [`database_contract!`], of a
+/// [`ContentFixture`](crate::contract::ContentFixture).
+#[macro_export]
+macro_rules! content_contract {
+    ($run:path, $fixture:path) => {
+        $crate::contract_cases! { $run, $fixture;
+            content {
+                inspecting {
+                    nothing_asked_for_is_nothing_reported,
+                    each_is_reported_once_and_a_missing_one_stops_no_other,
+                    the_same_content_is_seen_alike_by_many_at_once,
+                    bytes_read_are_added_to_the_watch,
+                    what_is_cancelled_before_it_begins_is_reported_so,
+                }
+                listing {
+                    the_listing_is_complete_and_in_the_byte_order_of_the_paths,
+                    each_path_listed_can_be_inspected,
+                    a_listing_that_is_dropped_half_way_disturbs_no_other,
+                    nothing_can_be_measured_where_nothing_is,
+                }
+            }
+        }
+    };
+}
+
+/// Makes a test of each case of the suite of `Source`; the paths are as for [`database_contract!`], of a
+/// [`SourceFixture`](crate::contract::SourceFixture).
+#[macro_export]
+macro_rules! source_contract {
+    ($run:path, $fixture:path) => {
+        $crate::contract_cases! { $run, $fixture;
+            source {
+                pages {
+                    the_survey_has_each_model_once_in_order,
+                    pages_of_any_size_give_the_same_rows,
+                    a_bound_need_not_be_a_row,
+                }
+                changes {
+                    every_change_since_the_beginning_is_found_by_pages_of_any_size,
+                    the_time_is_inclusive,
+                }
+                claims { there_is_one_answer_for_each_place_in_order }
+            }
+        }
+    };
+}
+
+/// Makes a test of each case of the suite of `Authority`; the paths are as for [`database_contract!`], of an
+/// [`AuthorityFixture`](crate::contract::AuthorityFixture).
+#[macro_export]
+macro_rules! authority_contract {
+    ($run:path, $fixture:path) => {
+        $crate::contract_cases! { $run, $fixture;
+            authority {
+                tokens {
+                    an_unknown_token_is_nobody,
+                    an_administrator_is_the_same_each_time,
+                }
+            }
+        }
+    };
+}
+
 /// Makes a test of each of these cases: port, topic, names.
 #[doc(hidden)]
 #[macro_export]

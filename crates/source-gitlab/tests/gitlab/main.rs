@@ -4,6 +4,7 @@
 
 mod authority;
 mod claims;
+mod contract;
 mod decomposed;
 mod pages;
 mod replica;

@@ -1,0 +1,48 @@
+//! The contract of `ContentStore`, over HTTP and in the registry's own directory.
+
+use stocktake_domain::Model;
+use stocktake_domain::contract::ContentFixture;
+use stocktake_testbed::Registry;
+
+use crate::support::{Store, content, directory, http, registry};
+use stocktake_content_registry::Integrity;
+
+/// Runs a case to its end.
+fn run(case: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(case);
+}
+
+/// A registry with three repositories, as `open` reads it.
+fn fixture(open: impl FnOnce(&Registry) -> Store) -> ContentFixture {
+    let registry = registry();
+    let present = ["group/b", "group/a", "z"].map(str::to_owned).to_vec();
+    for (seed, name) in (1..).zip(&present) {
+        registry.push_image(name, "latest", false, &[&content(10_000, seed)]).unwrap();
+    }
+    let (store, absent) = (open(&registry), "group/none".to_owned());
+    let keep = Box::new(registry);
+    ContentFixture { store, model: Model::ContainerRepositories, present, absent, keep }
+}
+
+mod over_http {
+    use super::*;
+
+    async fn repositories() -> ContentFixture {
+        fixture(|registry| http(&registry.url()))
+    }
+
+    stocktake_domain::content_contract!(crate::contract::run, crate::contract::over_http::repositories);
+}
+
+mod in_its_directory {
+    use super::*;
+
+    async fn repositories() -> ContentFixture {
+        fixture(|registry| directory(registry.folder(), Integrity::Content))
+    }
+
+    stocktake_domain::content_contract!(
+        crate::contract::run,
+        crate::contract::in_its_directory::repositories
+    );
+}

@@ -1,0 +1,40 @@
+//! The suite of `Source`.
+
+pub mod changes;
+pub mod claims;
+pub mod pages;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::ports::{Source, SourcePage};
+use crate::record::SourceRecord;
+
+/// A source with rows in it.
+pub struct SourceFixture {
+    /// The source.
+    pub source: Arc<dyn Source>,
+    /// A model with at least three rows, of which the source says when their content was changed.
+    pub model: Model,
+    /// What must live as long as the source: its database.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Checks a page behind `after` against what is promised of every page; its rows, and where to go on.
+fn checked(
+    page: SourcePage,
+    after: Option<&RecordKey>,
+    limit: u32,
+) -> (Vec<SourceRecord>, Option<RecordKey>) {
+    let SourcePage { rows, read_to } = page;
+    assert!(rows.len() <= usize::try_from(limit).unwrap(), "more than {limit} rows");
+    let keys: Vec<&RecordKey> = after.into_iter().chain(rows.iter().map(|row| &row.key)).collect();
+    assert!(keys.is_sorted_by(|one, next| one < next), "not in the order of the keys: {keys:?}");
+    if let Some(read_to) = &read_to {
+        assert!(Some(read_to) > after, "no progress behind {after:?}");
+        assert!(keys.last().is_none_or(|last| *last <= read_to), "{read_to:?} lies before the last row");
+    }
+    (rows, read_to)
+}
