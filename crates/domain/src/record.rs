@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::selection::State;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
-use crate::verification::{History, Status};
+use crate::verification::{Disabled, History, Pending, Status, Verification};
 
 /// Where a record's content lies: a configured storage and a path or key within it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -101,6 +101,29 @@ pub struct Record {
 }
 
 impl Record {
+    /// A record that is new to the catalogue: all that the source says of it, and no attempt as yet.
+    pub fn new(model: Model, source: SourceRecord) -> Self {
+        let pending = Verification::<Pending>::new();
+        Self {
+            model,
+            key: source.key,
+            created_at: source.created_at,
+            file_size: source.file_size,
+            location: source.location,
+            expected: source.expected,
+            rule: source.rule,
+            mutable: source.mutable,
+            accepted: false,
+            owner: source.owner,
+            source_checksum: source.source_checksum,
+            status: if source.disabled {
+                Status::Disabled(Verification::restore(*pending.history(), Disabled))
+            } else {
+                Status::Pending(pending)
+            },
+        }
+    }
+
     /// The state's name.
     pub fn state(&self) -> State {
         self.status.state()

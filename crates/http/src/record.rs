@@ -110,25 +110,17 @@ pub(crate) fn state_name<S: Serializer>(state: &State, serializer: S) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use stocktake_domain::{Baseline, Failed, Failure, History, Location, Model, Status, Verification};
+    use stocktake_domain::{
+        Baseline, Failed, Failure, History, Location, Model, SourceRecord, Status, Verification,
+    };
 
     use super::*;
 
     fn record(key: RecordKey, status: Status) -> Record {
-        Record {
-            model: Model::Projects,
-            key,
-            created_at: Some(Timestamp::from_millis(1_738_754_830_173)),
-            file_size: None,
-            location: Location { storage: "main".to_owned(), path: "a".to_owned() },
-            expected: None,
-            rule: stocktake_domain::DigestRule::Stored,
-            mutable: false,
-            accepted: false,
-            owner: None,
-            source_checksum: None,
-            status,
-        }
+        let location = Location { storage: "main".to_owned(), path: "a".to_owned() };
+        let created_at = Some(Timestamp::from_millis(1_738_754_830_173));
+        let source = SourceRecord { created_at, ..SourceRecord::new(key, location) };
+        Record { status, ..Record::new(Model::Projects, source) }
     }
 
     #[test]

@@ -15,8 +15,8 @@ use stocktake_domain::ports::{
     MockTokens, Page, StoreError,
 };
 use stocktake_domain::{
-    Clock, Location, Model, NewToken, Pending, Record, RecordKey, Scope, Status, Timestamp, Token,
-    TokenDigest, TokenId, Verification,
+    Clock, Location, Model, NewToken, Record, RecordKey, Scope, SourceRecord, Timestamp, Token, TokenDigest,
+    TokenId,
 };
 
 use crate::{Api, Context, HttpSettings, server};
@@ -188,20 +188,8 @@ pub(crate) fn identity() -> Identity {
 
 /// A pending record of the model `projects`.
 pub(crate) fn record(parts: &[i64]) -> Record {
-    Record {
-        model: Model::Projects,
-        key: key(parts),
-        created_at: None,
-        file_size: None,
-        location: Location { storage: "main".to_owned(), path: "a".to_owned() },
-        expected: None,
-        rule: stocktake_domain::DigestRule::Stored,
-        mutable: false,
-        accepted: false,
-        owner: None,
-        source_checksum: None,
-        status: Status::Pending(Verification::<Pending>::new()),
-    }
+    let location = Location { storage: "main".to_owned(), path: "a".to_owned() };
+    Record::new(Model::Projects, SourceRecord::new(key(parts), location))
 }
 
 pub(crate) fn key(parts: &[i64]) -> RecordKey {

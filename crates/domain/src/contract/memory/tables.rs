@@ -53,21 +53,7 @@ impl Row {
 
     /// The record in this status.
     pub(super) fn record(&self, model: Model, status: Status) -> Record {
-        let said = self.said.clone();
-        Record {
-            model,
-            key: said.key,
-            created_at: said.created_at,
-            file_size: said.file_size,
-            location: said.location,
-            expected: said.expected,
-            rule: said.rule,
-            mutable: said.mutable,
-            accepted: self.accepted,
-            owner: said.owner,
-            source_checksum: said.source_checksum,
-            status,
-        }
+        Record { accepted: self.accepted, status, ..Record::new(model, self.said.clone()) }
     }
 }
 

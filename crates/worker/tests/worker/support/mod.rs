@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::{
-    Algorithm, Clock, DigestRule, Location, Model, Record, RecordKey, Rng, State, Status, Timestamp,
-    Verification,
+    Algorithm, Clock, Location, Model, Record, RecordKey, Rng, SourceRecord, State, Status, Timestamp,
 };
 use stocktake_worker::{Engine, EngineParts, EngineSettings, Hours, Policy, Storage};
 use tokio::task::JoinHandle;
@@ -102,20 +101,8 @@ impl World {
         change: impl FnOnce(&mut Record),
     ) {
         let key = RecordKey::integer(key);
-        let mut record = Record {
-            model,
-            key,
-            created_at: None,
-            file_size: None,
-            location: Location { storage: storage.to_owned(), path: path.to_owned() },
-            expected: None,
-            rule: DigestRule::Stored,
-            mutable: false,
-            accepted: false,
-            owner: None,
-            source_checksum: None,
-            status: Status::Pending(Verification::new()),
-        };
+        let location = Location { storage: storage.to_owned(), path: path.to_owned() };
+        let mut record = Record::new(model, SourceRecord::new(key, location));
         change(&mut record);
         let due_at = matches!(record.status, Status::Pending(_)).then(|| self.now());
         self.queue.store.put(record, due_at);
