@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use anyhow::{Context as _, anyhow};
-use secrecy::ExposeSecret as _;
 use stocktake_content::HashPool;
 use stocktake_content_directory::DirectoryStore;
 use stocktake_content_git::GitStore;
@@ -23,10 +22,10 @@ use stocktake_worker::{
 use crate::settings::{Content, Settings};
 use crate::system::{SystemClock, SystemRng, secret};
 
-/// What the storage crate is told.
+/// The settings of the database adapter.
 pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
     StoreSettings {
-        url: settings.database.url.expose_secret().to_owned(),
+        url: settings.database.url.clone(),
         max_connections: settings.database.max_connections,
         timeout: settings.database.timeout,
     }

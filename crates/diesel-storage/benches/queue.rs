@@ -33,7 +33,7 @@ fn main() {
 }
 
 async fn measure(name: &str, url: String, rows: i64) {
-    let settings = StoreSettings { url, max_connections: 8, timeout: Duration::from_secs(60) };
+    let settings = StoreSettings { url: url.into(), max_connections: 8, timeout: Duration::from_secs(60) };
     migrate(&settings).await.unwrap();
     let store = open(&settings).await.unwrap();
     let rate = |what: &str, count: i64, began: Instant| {

@@ -16,6 +16,7 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection as _, TransactionManager as _,
 };
+use secrecy::ExposeSecret as _;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 use tokio::time::timeout;
 
@@ -41,7 +42,7 @@ pub(crate) struct Own(AsyncPgConnection);
 impl Postgres {
     /// Makes the pool and connects once.
     pub(crate) async fn open(settings: &StoreSettings) -> Result<Self, StoreError> {
-        let connector = Arc::new(Connector::new(&settings.url, settings.timeout)?);
+        let connector = Arc::new(Connector::new(settings.url.expose_secret(), settings.timeout)?);
         let patience = Patience::Limited(settings.timeout);
         let connecting = Arc::clone(&connector);
         let mut config = ManagerConfig::default();

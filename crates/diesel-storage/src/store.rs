@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use stocktake_domain::ports::{Catalogue, Jobs, Queue, StoreError, SyncState, Tokens};
 
 use crate::adapter::Adapter;
@@ -29,7 +30,7 @@ pub struct Store {
 /// Opens the database that the URL names and connects once, so that an unreachable one is reported at once. Does
 /// not migrate. A URL of another kind is [`StoreError::Internal`].
 pub async fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
-    match Database::of(&settings.url)? {
+    match Database::of(settings.url.expose_secret())? {
         Database::Sqlite(rest) => {
             let path = sqlite::file_of(rest)?;
             Ok(Store::over(Sqlite::open(path, settings).await?))
@@ -41,7 +42,7 @@ pub async fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
 /// Applies the pending migrations and returns their names. Of two processes that do it at once, one applies
 /// them and the other finds none.
 pub async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError> {
-    match Database::of(&settings.url)? {
+    match Database::of(settings.url.expose_secret())? {
         Database::Sqlite(rest) => sqlite::migrate(sqlite::file_of(rest)?, settings.timeout).await,
         Database::Postgres => postgres::migrate(settings).await,
     }

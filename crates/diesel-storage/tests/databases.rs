@@ -10,13 +10,14 @@ use std::time::Duration;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
+use secrecy::ExposeSecret as _;
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Model, RecordKey, Timestamp};
 use stocktake_testbed::{Certificate, PgCluster, postgres};
 
 fn settings(url: &str) -> StoreSettings {
-    StoreSettings { url: url.to_owned(), max_connections: 4, timeout: Duration::from_secs(20) }
+    StoreSettings { url: url.into(), max_connections: 4, timeout: Duration::from_secs(20) }
 }
 
 fn in_folder(folder: &Path) -> StoreSettings {
@@ -84,9 +85,9 @@ async fn a_schema_that_is_not_current_is_told() {
 
 /// Runs a statement past the program.
 fn alter(settings: &StoreSettings, statement: &str) {
-    match settings.url.strip_prefix("sqlite://") {
+    match settings.url.expose_secret().strip_prefix("sqlite://") {
         Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(statement).unwrap(),
-        None => drop(postgres().sql(&settings.url, statement).unwrap()),
+        None => drop(postgres().sql(settings.url.expose_secret(), statement).unwrap()),
     }
 }
 
@@ -121,7 +122,7 @@ async fn a_lost_database_is_found_again() {
     reads(&store).await.unwrap();
     // A connection that another kills, as an administrator would.
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stocktake'";
-    cluster.sql(&settings.url, kill).unwrap();
+    cluster.sql(settings.url.expose_secret(), kill).unwrap();
     assert!(matches!(reads(&store).await, Ok(()) | Err(StoreError::Unavailable(_))));
     reads(&store).await.unwrap();
     cluster.stop().unwrap();

@@ -321,7 +321,7 @@ fn fill_failures(database: &mut Raw) {
 /// Reads them through the port.
 async fn failures_are_known(database: &mut Raw) {
     let url = database.url().to_owned();
-    let settings = StoreSettings { url, max_connections: 1, timeout: Duration::from_secs(20) };
+    let settings = StoreSettings { url: url.into(), max_connections: 1, timeout: Duration::from_secs(20) };
     let store = open(&settings).await.unwrap();
     let read = async |number: usize| {
         let key = RecordKey::integer(i64::try_from(number).unwrap());

@@ -209,7 +209,7 @@ async fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let path = format!("{}/test.db", folder.path().display());
     let url = format!("sqlite://{path}");
-    let store = filled(&StoreSettings { url, max_connections: 2, timeout: LEASE }).await;
+    let store = filled(&StoreSettings { url: url.into(), max_connections: 2, timeout: LEASE }).await;
     let mut connection = SqliteConnection::establish(&path).unwrap();
     let (staged, statements) = statements(&store).await;
     sql_query(staged).execute(&mut connection).unwrap();
@@ -231,7 +231,7 @@ async fn sqlite() {
 
 async fn postgresql() {
     let url = postgres().create_database().unwrap();
-    let store = filled(&StoreSettings { url: url.clone(), max_connections: 2, timeout: LEASE }).await;
+    let store = filled(&StoreSettings { url: url.clone().into(), max_connections: 2, timeout: LEASE }).await;
     let planner = taken().into_iter().find(|statement| statement.contains("enable_seqscan")).unwrap();
     let (staged, statements) = statements(&store).await;
     let setup = format!("{planner}; SET plan_cache_mode = force_generic_plan; {staged}");
@@ -241,7 +241,7 @@ async fn postgresql() {
     postgres().sql(&url, "ANALYZE").unwrap();
     all_are_good(&url, &setup, &statements);
     let empty = postgres().create_database().unwrap();
-    migrate(&StoreSettings { url: empty.clone(), max_connections: 1, timeout: LEASE }).await.unwrap();
+    migrate(&StoreSettings { url: empty.clone().into(), max_connections: 1, timeout: LEASE }).await.unwrap();
     let mut kept = statements;
     kept.retain(|statement| !planned_anew(statement));
     assert!(kept.len() > 40, "{}", kept.len());

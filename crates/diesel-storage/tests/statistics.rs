@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use futures_util::stream;
+use secrecy::ExposeSecret as _;
 use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
 use stocktake_domain::ports::{
     ClaimFilter, ClaimedRecord, LeaseTerms, ModelSyncState, Outcome, SyncBatch, WorkerId,
@@ -42,7 +43,9 @@ async fn sync(store: &Store, numbers: std::ops::Range<i64>) {
 /// A model that the planner knows, and behind it one that it does not.
 async fn fill(settings: &StoreSettings) {
     migrate(settings).await.unwrap();
-    postgres().sql(&settings.url, "ALTER TABLE records SET (autovacuum_enabled = off)").unwrap();
+    postgres()
+        .sql(settings.url.expose_secret(), "ALTER TABLE records SET (autovacuum_enabled = off)")
+        .unwrap();
     let store = open(settings).await.unwrap();
     let known = stream::iter([Ok(entries(0..ROWS))]);
     store.catalogue.import(Model::LfsObjects, Box::pin(known), at(1)).await.unwrap();
@@ -130,7 +133,7 @@ async fn run(store: &Store, call: Call) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_model_costs_what_a_known_one_costs() {
     let url = postgres().create_database().unwrap();
-    let settings = StoreSettings { url: url.clone(), max_connections: 2, timeout: LEASE };
+    let settings = StoreSettings { url: url.clone().into(), max_connections: 2, timeout: LEASE };
     fill(&settings).await;
     for call in [
         Call::Complete(true),

@@ -6,6 +6,7 @@ use diesel::pg::Pg;
 use diesel::sql_types::Bool;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use secrecy::ExposeSecret as _;
 use stocktake_domain::ports::StoreError;
 
 use super::connect::{Connector, Patience};
@@ -30,7 +31,7 @@ pub(super) fn known() -> Result<Vec<String>, StoreError> {
 
 /// Applies what is pending; returns the names.
 pub(crate) async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError> {
-    let connector = Connector::new(&settings.url, settings.timeout)?;
+    let connector = Connector::new(settings.url.expose_secret(), settings.timeout)?;
     let mut connection = connector.connect(Patience::Unlimited).await.map_err(unavailable)?;
     // By trying, not by waiting: a statement that waits would hold up an index built meanwhile.
     while !try_lock(&mut connection).await? {

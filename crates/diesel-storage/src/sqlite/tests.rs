@@ -14,7 +14,7 @@ const LONG: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FRO
     SELECT COUNT(*) FROM n";
 
 async fn database(folder: &Path, timeout: Duration) -> Sqlite {
-    let settings = StoreSettings { url: String::new(), max_connections: 1, timeout };
+    let settings = StoreSettings { url: String::new().into(), max_connections: 1, timeout };
     Sqlite::open(folder.join("test.db"), &settings).await.unwrap()
 }
 

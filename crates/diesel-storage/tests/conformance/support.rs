@@ -31,7 +31,8 @@ impl Database {
     }
 
     async fn open(url: String, folder: Option<TempDir>) -> Self {
-        let settings = StoreSettings { url, max_connections: 8, timeout: Duration::from_secs(30) };
+        let settings =
+            StoreSettings { url: url.into(), max_connections: 8, timeout: Duration::from_secs(30) };
         migrate(&settings).await.unwrap();
         let ports = ports(open(&settings).await.unwrap());
         Self { ports, settings, _folder: folder }
