@@ -15,10 +15,12 @@ use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionS
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::digest::Digest;
-use crate::inspect::Shared;
+use crate::inspect::RegistryContext;
 use crate::name;
 use crate::settings::RegistryDirectorySettings;
-use crate::source::{Fault, Kind, MAX_MANIFEST, MAX_TAGS, Pieces, Source, TOO_MANY_TAGS, Tag};
+use crate::source::{
+    BlobReader, MAX_MANIFEST, MAX_TAGS, ObjectKind, RegistryError, RegistrySource, TOO_MANY_TAGS, Tag,
+};
 use crate::store::inspect_all;
 use files::Files;
 use readers::Readers;
@@ -42,7 +44,7 @@ const TAGS: usize = 64;
 /// The repositories in a registry's own storage directory (the layout of `distribution`, also that of GitLab's
 /// registry as long as its metadata database is not in use).
 pub struct RegistryDirectoryStore {
-    shared: Arc<Shared>,
+    shared: Arc<RegistryContext>,
 }
 
 impl RegistryDirectoryStore {
@@ -51,12 +53,12 @@ impl RegistryDirectoryStore {
     /// # Panics
     /// When the system gives no thread.
     pub fn new(settings: RegistryDirectorySettings, pool: Arc<HashPool>) -> Self {
-        let source = Disk {
+        let source = DirectorySource {
             files: Files::new(settings.root),
             readers: Readers::start(settings.readers.get()),
             open: Arc::new(Semaphore::new(settings.readers.get())),
         };
-        Self { shared: Shared::new(source, pool, settings.integrity, settings.bytes_per_second) }
+        Self { shared: RegistryContext::new(source, pool, settings.integrity, settings.bytes_per_second) }
     }
 }
 
@@ -78,7 +80,7 @@ impl ContentStore for RegistryDirectoryStore {
 }
 
 /// The directory as a source.
-struct Disk {
+struct DirectorySource {
     files: Files,
     readers: Readers,
     /// Bounds the files that are open between two pieces.
@@ -86,7 +88,7 @@ struct Disk {
 }
 
 /// A blob that is read piece by piece.
-struct FilePieces {
+struct FileBlob {
     readers: Readers,
     file: Arc<OwnedFd>,
     position: u64,
@@ -94,12 +96,12 @@ struct FilePieces {
 }
 
 #[async_trait]
-impl Source for Disk {
-    fn at_once(&self) -> usize {
+impl RegistrySource for DirectorySource {
+    fn concurrency(&self) -> usize {
         self.readers.count()
     }
 
-    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, Fault> {
+    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError> {
         let folder = format!("{REPOSITORIES}/{repository}/_manifests/tags");
         let files = self.files.clone();
         let at = folder.clone();
@@ -112,28 +114,35 @@ impl Source for Disk {
             let (files, folder) = (self.files.clone(), folder.clone());
             self.readers.run(move || Ok(names.into_iter().map(|name| tag(&files, &folder, name)).collect()))
         });
-        let tags: Vec<Vec<Tag>> = parts.buffer_unordered(self.at_once()).try_collect().await?;
+        let tags: Vec<Vec<Tag>> = parts.buffer_unordered(self.concurrency()).try_collect().await?;
         Ok(tags.into_iter().flatten().collect())
     }
 
-    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, Fault> {
+    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError> {
         let files = self.files.clone();
-        let link = link_path(repository, Kind::Manifest, digest);
+        let link = link_path(repository, ObjectKind::Manifest, digest);
         let read = move || {
             let (file, size) = files.open(&data_path(&files.digest(&link)?))?;
             if size > widen(MAX_MANIFEST) {
-                return Err(Fault::Piece("is larger than the 4 MiB a manifest may have".to_owned()));
+                return Err(RegistryError::Unreadable(
+                    "is larger than the 4 MiB a manifest may have".to_owned(),
+                ));
             }
             files::read_bytes(&file, 0, MAX_MANIFEST)
         };
         self.readers.run(read).await
     }
 
-    async fn blob(&self, repository: &str, digest: &Digest, _: u64) -> Result<Box<dyn Pieces>, Fault> {
-        let closed = |_| Fault::Whole("the storage is closed".to_owned());
+    async fn blob(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        _: u64,
+    ) -> Result<Box<dyn BlobReader>, RegistryError> {
+        let closed = |_| RegistryError::Unavailable("the storage is closed".to_owned());
         let permit = Arc::clone(&self.open).acquire_owned().await.map_err(closed)?;
         let files = self.files.clone();
-        let link = link_path(repository, Kind::Blob, digest);
+        let link = link_path(repository, ObjectKind::Blob, digest);
         let open = move || {
             let (file, _) = files.open(&data_path(&files.digest(&link)?))?;
             for advice in [Advice::Sequential, Advice::NoReuse] {
@@ -142,17 +151,22 @@ impl Source for Disk {
             Ok(Arc::new(file))
         };
         let file = self.readers.run(open).await?;
-        Ok(Box::new(FilePieces { readers: self.readers.clone(), file, position: 0, _open: permit }))
+        Ok(Box::new(FileBlob { readers: self.readers.clone(), file, position: 0, _open: permit }))
     }
 
-    async fn holds(&self, repository: &str, kind: Kind, digest: &Digest) -> Result<bool, Fault> {
+    async fn holds(
+        &self,
+        repository: &str,
+        kind: ObjectKind,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
         let files = self.files.clone();
         let link = link_path(repository, kind, digest);
         let open = move || files.open(&data_path(&files.digest(&link)?));
         match self.readers.run(open).await {
             Ok(_) => Ok(true),
-            Err(Fault::Absent) => Ok(false),
-            Err(fault) => Err(fault),
+            Err(RegistryError::Absent) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -162,8 +176,8 @@ impl Source for Disk {
 }
 
 #[async_trait]
-impl Pieces for FilePieces {
-    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+impl BlobReader for FileBlob {
+    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let (file, position) = (Arc::clone(&self.file), self.position);
         let piece = self.readers.run(move || files::read_bytes(&file, position, PIECE)).await?;
         self.position += widen(piece.len());
@@ -172,32 +186,32 @@ impl Pieces for FilePieces {
 }
 
 /// The names in a repository's folder of tags. The registry knows a repository by this folder.
-fn tag_names(files: &Files, folder: &str) -> Result<Vec<Box<str>>, Fault> {
+fn tag_names(files: &Files, folder: &str) -> Result<Vec<Box<str>>, RegistryError> {
     match files.names(folder, MAX_TAGS) {
         Ok(names) => Ok(names),
-        Err(Errno::TOOBIG) => Err(Fault::Whole(TOO_MANY_TAGS.to_owned())),
+        Err(Errno::TOOBIG) => Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned())),
         Err(Errno::NOENT | Errno::NOTDIR) => match files.names(REPOSITORIES, usize::MAX) {
-            Ok(_) => Err(Fault::NoRepository),
+            Ok(_) => Err(RegistryError::NoRepository),
             // Then it is the disk that is missing, not the repository.
-            Err(error) => Err(Fault::Whole(files.of_folder(REPOSITORIES, error))),
+            Err(error) => Err(RegistryError::Unavailable(files.of_folder(REPOSITORIES, error))),
         },
-        Err(error) => Err(Fault::Whole(files.of_folder(folder, error))),
+        Err(error) => Err(RegistryError::Unavailable(files.of_folder(folder, error))),
     }
 }
 
 fn tag(files: &Files, folder: &str, name: Box<str>) -> Tag {
     if !name::is_tag(&name) {
-        return Tag { name, digest: Err(Fault::Piece("no name of a tag".to_owned())) };
+        return Tag { name, digest: Err(RegistryError::Unreadable("no name of a tag".to_owned())) };
     }
     let digest = files.digest(&format!("{folder}/{name}/current/link"));
     Tag { name, digest }
 }
 
 /// Where a repository says that it holds this; what is written there is the digest under which it is stored.
-fn link_path(repository: &str, kind: Kind, digest: &Digest) -> String {
+fn link_path(repository: &str, kind: ObjectKind, digest: &Digest) -> String {
     let folder = match kind {
-        Kind::Manifest => "_manifests/revisions",
-        Kind::Blob => "_layers",
+        ObjectKind::Manifest => "_manifests/revisions",
+        ObjectKind::Blob => "_layers",
     };
     let (algorithm, digits) = digest.parts();
     format!("{REPOSITORIES}/{repository}/{folder}/{algorithm}/{digits}/link")

@@ -9,7 +9,7 @@ use stocktake_domain::{Algorithms, Digests};
 use tokio::sync::oneshot;
 
 use crate::digest::Digest;
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 /// The digest of what is pushed, with the algorithm of the digest that is expected.
 pub(crate) enum Hashing {
@@ -31,7 +31,7 @@ impl Hashing {
     }
 
     /// Adds the next piece; waits while too many are on their way.
-    pub(crate) async fn push(self, piece: Bytes) -> Result<Self, Fault> {
+    pub(crate) async fn push(self, piece: Bytes) -> Result<Self, RegistryError> {
         match self {
             Self::Sha256(stream) => {
                 stream.ready().await;
@@ -51,7 +51,7 @@ impl Hashing {
     }
 
     /// The digest, once all is hashed.
-    pub(crate) async fn finish(self) -> Result<Digest, Fault> {
+    pub(crate) async fn finish(self) -> Result<Digest, RegistryError> {
         match self {
             Self::Sha256(stream) => {
                 let digests = finish(stream).await?;
@@ -63,16 +63,16 @@ impl Hashing {
 }
 
 /// The digests of a stream, once all is hashed.
-pub(crate) async fn finish(stream: HashStream) -> Result<Digests, Fault> {
+pub(crate) async fn finish(stream: HashStream) -> Result<Digests, RegistryError> {
     let (sender, receiver) = oneshot::channel();
     stream.finish(move |seen| {
-        // Whoever called this off needs no answer.
-        let _unheard = sender.send(seen.stored.digests);
+        // Nobody receives it if the inspection was cancelled.
+        let _sent = sender.send(seen.stored.digests);
     });
     receiver.await.map_err(|_| given_up())
 }
 
 /// A hashing thread panicked, which the pool has logged.
-fn given_up() -> Fault {
-    Fault::Whole("hashing was given up by a fault of this program; its log says more".to_owned())
+fn given_up() -> RegistryError {
+    RegistryError::Unavailable("hashing was aborted by an internal error; the log has the details".to_owned())
 }

@@ -10,12 +10,12 @@ use stocktake_content::HashPool;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
 
 use crate::digest::Digest;
-use crate::inspect::Shared;
+use crate::inspect::RegistryContext;
 use crate::manifest::ACCEPT;
 use crate::settings::{RegistrySettings, SettingsError};
-use crate::source::{Fault, Kind, MAX_MANIFEST, Pieces, Source, Tag};
+use crate::source::{BlobReader, MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
 use crate::store::inspect_all;
-use client::{Client, Question};
+use client::{Client, Request};
 use tags::GitlabApi;
 
 mod auth;
@@ -29,19 +29,19 @@ mod transport;
 
 /// The repositories of a registry that speaks the distribution protocol.
 pub struct RegistryStore {
-    shared: Arc<Shared>,
+    shared: Arc<RegistryContext>,
 }
 
 impl RegistryStore {
     /// A store of the repositories of the registry at `settings.url`, hashed by `pool`. Nothing is asked yet.
     pub fn new(settings: RegistrySettings, pool: Arc<HashPool>) -> Result<Self, SettingsError> {
         let (integrity, bytes_per_second) = (settings.integrity, settings.bytes_per_second);
-        let source = Http {
+        let source = HttpSource {
             requests: settings.requests.get(),
             client: Arc::new(Client::new(settings)?),
             gitlab: GitlabApi::default(),
         };
-        Ok(Self { shared: Shared::new(source, pool, integrity, bytes_per_second) })
+        Ok(Self { shared: RegistryContext::new(source, pool, integrity, bytes_per_second) })
     }
 }
 
@@ -63,19 +63,19 @@ impl ContentStore for RegistryStore {
 }
 
 /// The registry as a source.
-struct Http {
+struct HttpSource {
     client: Arc<Client>,
     requests: usize,
     gitlab: GitlabApi,
 }
 
 #[async_trait]
-impl Source for Http {
-    fn at_once(&self) -> usize {
+impl RegistrySource for HttpSource {
+    fn concurrency(&self) -> usize {
         self.requests
     }
 
-    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, Fault> {
+    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError> {
         if self.gitlab.is_offered(&self.client).await? {
             tags::from_gitlab(&self.client, repository).await
         } else {
@@ -83,27 +83,37 @@ impl Source for Http {
         }
     }
 
-    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, Fault> {
+    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError> {
         let _slot = self.client.transport().slot().await?;
-        let question = Question { accept: Some(ACCEPT), ..about(repository, Kind::Manifest, digest) };
-        match self.client.fetch(&question, MAX_MANIFEST).await? {
+        let request = Request { accept: Some(ACCEPT), ..about(repository, ObjectKind::Manifest, digest) };
+        match self.client.fetch(&request, MAX_MANIFEST).await? {
             Ok((_, bytes)) => Ok(bytes),
             Err(response) => Err(refusal(response).await),
         }
     }
 
-    async fn blob(&self, repository: &str, digest: &Digest, size: u64) -> Result<Box<dyn Pieces>, Fault> {
+    async fn blob(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<Box<dyn BlobReader>, RegistryError> {
         let slot = self.client.transport().slot().await?;
         let client = Arc::clone(&self.client);
         let pieces = blob::begin(client, repository.to_owned(), *digest, size, slot).await?;
         Ok(Box::new(pieces))
     }
 
-    async fn holds(&self, repository: &str, kind: Kind, digest: &Digest) -> Result<bool, Fault> {
+    async fn holds(
+        &self,
+        repository: &str,
+        kind: ObjectKind,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
         let _slot = self.client.transport().slot().await?;
-        let accept = (kind == Kind::Manifest).then_some(ACCEPT);
-        let question = Question { method: Method::HEAD, accept, ..about(repository, kind, digest) };
-        let response = self.client.ask(&question).await?;
+        let accept = (kind == ObjectKind::Manifest).then_some(ACCEPT);
+        let request = Request { method: Method::HEAD, accept, ..about(repository, kind, digest) };
+        let response = self.client.send(&request).await?;
         match response.status() {
             status if status.is_success() || status.is_redirection() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
@@ -116,22 +126,26 @@ impl Source for Http {
     }
 }
 
-fn about<'a>(repository: &'a str, kind: Kind, digest: &Digest) -> Question<'a> {
+fn about<'a>(repository: &'a str, kind: ObjectKind, digest: &Digest) -> Request<'a> {
     let folder = match kind {
-        Kind::Manifest => "manifests",
-        Kind::Blob => "blobs",
+        ObjectKind::Manifest => "manifests",
+        ObjectKind::Blob => "blobs",
     };
-    Question::get(repository, format!("/v2/{repository}/{folder}/{digest}"))
+    Request::get(repository, format!("/v2/{repository}/{folder}/{digest}"))
 }
 
 /// Why a manifest or a blob is not given.
-async fn refusal(response: Response) -> Fault {
+async fn refusal(response: Response) -> RegistryError {
     let status = response.status();
-    let complaint = body::complaint(response).await;
+    let error_response = body::error_response(response).await;
     match status {
-        StatusCode::NOT_FOUND => Fault::Absent,
-        StatusCode::FORBIDDEN => Fault::Whole(format!("access denied: {}", complaint.text)),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Fault::Whole(complaint.text),
-        _ => Fault::Piece(complaint.text),
+        StatusCode::NOT_FOUND => RegistryError::Absent,
+        StatusCode::FORBIDDEN => {
+            RegistryError::Unavailable(format!("access denied: {}", error_response.text))
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            RegistryError::Unavailable(error_response.text)
+        }
+        _ => RegistryError::Unreadable(error_response.text),
     }
 }

@@ -17,12 +17,12 @@ use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::Semaphore;
 
 use crate::digest::Digest;
+use crate::digest_cache::{Claim, DigestCache, Session};
 use crate::hashing::{self, Hashing};
 use crate::manifest::{self, Descriptor, Role};
 use crate::name;
 use crate::settings::Integrity;
-use crate::source::{Fault, Kind, MAX_MANIFEST, Source, Tag};
-use crate::verified::{Claim, Verified, Visit};
+use crate::source::{MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
 
 /// How often a repository is read that is pushed to meanwhile, and the pause before it is read again.
 const ATTEMPTS: u32 = 4;
@@ -46,19 +46,19 @@ const BLOBS: usize = 100_000;
 const TAGS_PIECE: usize = 64 * 1024;
 
 /// What the inspections of one storage share.
-pub(crate) struct Shared {
-    pub(crate) source: Box<dyn Source>,
+pub(crate) struct RegistryContext {
+    pub(crate) source: Box<dyn RegistrySource>,
     pool: Arc<HashPool>,
     integrity: Integrity,
-    blobs: Verified,
+    blobs: DigestCache,
     limiter: Option<RateLimiter>,
     /// The tags that may be followed.
     tags: Semaphore,
 }
 
-impl Shared {
+impl RegistryContext {
     pub(crate) fn new(
-        source: impl Source,
+        source: impl RegistrySource,
         pool: Arc<HashPool>,
         integrity: Integrity,
         bytes_per_second: Option<NonZeroU64>,
@@ -67,7 +67,7 @@ impl Shared {
             source: Box::new(source),
             pool,
             integrity,
-            blobs: Verified::new(BLOBS),
+            blobs: DigestCache::new(BLOBS),
             limiter: bytes_per_second.map(RateLimiter::new),
             tags: Semaphore::new(ALL_TAGS_AT_ONCE),
         })
@@ -79,24 +79,24 @@ impl Shared {
 struct Problem {
     /// What of the tag, with its digest; `None` if it is the tag itself.
     what: Option<String>,
-    fault: Fault,
+    error: RegistryError,
 }
 
 /// The inspection of one repository.
-struct Inspecting<'a> {
-    shared: &'a Shared,
+struct RepositoryInspection<'a> {
+    shared: &'a RegistryContext,
     repository: &'a str,
     watch: &'a Watch,
-    blobs: Visit<'a>,
-    manifests: Visit<'a>,
+    blobs: Session<'a>,
+    manifests: Session<'a>,
     bytes_read: AtomicU64,
 }
 
 type Checked<'f> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'f>>;
 
-/// Sees what this asks for.
+/// Inspects one repository.
 pub(crate) async fn inspect(
-    shared: &Shared,
+    shared: &RegistryContext,
     inspection: &Inspection,
     watch: &Watch,
 ) -> Result<Observation, ContentError> {
@@ -108,20 +108,20 @@ pub(crate) async fn inspect(
     if inspection.rule != DigestRule::Stored {
         return Err(ContentError::Invalid("a container repository can have no rule".to_owned()));
     }
-    let manifests = Verified::new(MANIFESTS);
-    let inspecting = Inspecting {
+    let manifests = DigestCache::new(MANIFESTS);
+    let run = RepositoryInspection {
         shared,
         repository,
         watch,
-        blobs: shared.blobs.visit(repository),
-        manifests: manifests.visit(repository),
+        blobs: shared.blobs.session(repository),
+        manifests: manifests.session(repository),
         bytes_read: AtomicU64::new(0),
     };
-    let tags = inspecting.steady_tags().await?;
+    let tags = run.steady_tags().await?;
     let digests = checksum(&shared.pool, inspection.algorithms, &tags).await?;
     Ok(Observation {
         evidence: Evidence::Content,
-        bytes_read: inspecting.bytes_read.load(Ordering::Relaxed),
+        bytes_read: run.bytes_read.load(Ordering::Relaxed),
         stored: Measure { size: None, digests },
         recorded: None,
     })
@@ -146,16 +146,16 @@ async fn checksum(
         }
     }
     stream.push(piece);
-    hashing::finish(stream).await.map_err(Fault::into_error)
+    hashing::finish(stream).await.map_err(RegistryError::into_error)
 }
 
-impl Inspecting<'_> {
+impl RepositoryInspection<'_> {
     /// The tags, all of them good. What is wrong with a tag counts if the tag is the same afterwards.
     async fn steady_tags(&self) -> Result<Vec<Tag>, ContentError> {
         let mut tags = self.tags().await?;
         for _ in 0..ATTEMPTS {
             let Some((tag, problem)) = self.first_problem(&tags).await else { return Ok(tags) };
-            if let Fault::Whole(_) = problem.fault {
+            if let RegistryError::Unavailable(_) = problem.error {
                 return Err(problem.into_error(&tag.name));
             }
             let again = self.tags().await?;
@@ -173,7 +173,7 @@ impl Inspecting<'_> {
 
     /// The tags in the byte order of their names.
     async fn tags(&self) -> Result<Vec<Tag>, ContentError> {
-        let mut tags = self.shared.source.tags(self.repository).await.map_err(Fault::into_error)?;
+        let mut tags = self.shared.source.tags(self.repository).await.map_err(RegistryError::into_error)?;
         tags.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         // A list that changes between its pages may name a tag twice.
         tags.dedup_by(|one, other| one.name == other.name);
@@ -195,7 +195,7 @@ impl Inspecting<'_> {
     }
 
     async fn check(&self, tag: &Tag) -> Result<(), Problem> {
-        let digest = tag.digest.as_ref().map_err(|fault| Problem { what: None, fault: fault.clone() })?;
+        let digest = tag.digest.as_ref().map_err(|error| Problem { what: None, error: error.clone() })?;
         if self.shared.integrity == Integrity::Tags {
             return Ok(());
         }
@@ -208,24 +208,24 @@ impl Inspecting<'_> {
     fn check_manifest<'f>(&'f self, digest: &'f Digest, size: Option<u64>, depth: u32) -> Checked<'f> {
         Box::pin(async move {
             // A manifest is read once for each repository, which must hold all that it names.
-            let problem = |fault| Problem::of(Role::Manifest, digest, fault);
-            let reading = match self.manifests.claim(digest).await {
+            let problem = |error| Problem::of(Role::Manifest, digest, error);
+            let permit = match self.manifests.claim(digest).await {
                 Claim::Known(found) | Claim::KnownElsewhere(found) => {
                     return compare_sizes(size.unwrap_or(found), found).map_err(problem);
                 }
-                Claim::Read(reading) => reading,
+                Claim::Read(permit) => permit,
             };
             let (read, named) = self.read_manifest(digest, size, depth).await.map_err(problem)?;
             let (children, blobs): (Vec<_>, Vec<_>) =
                 named.into_iter().partition(|named| named.role == Role::Manifest);
-            let at_once = self.shared.source.at_once();
-            let blobs = stream::iter(blobs).map(|blob| self.check_blob(blob)).buffered(at_once);
+            let concurrency = self.shared.source.concurrency();
+            let blobs = stream::iter(blobs).map(|blob| self.check_blob(blob)).buffered(concurrency);
             blobs.try_collect::<()>().await?;
             // One after the other, so that few parsed manifests are held.
             for child in children {
                 self.check_manifest(&child.digest, Some(child.size), depth + 1).await?;
             }
-            reading.good(read);
+            permit.good(read);
             Ok(())
         })
     }
@@ -236,33 +236,33 @@ impl Inspecting<'_> {
         digest: &Digest,
         size: Option<u64>,
         depth: u32,
-    ) -> Result<(u64, Vec<Descriptor>), Fault> {
+    ) -> Result<(u64, Vec<Descriptor>), RegistryError> {
         if depth > MAX_DEPTH {
-            return Err(Fault::Piece("lies too deep in indexes".to_owned()));
+            return Err(RegistryError::Unreadable("lies too deep in indexes".to_owned()));
         }
         if size.is_some_and(|size| size > widen(MAX_MANIFEST)) {
-            return Err(Fault::Piece("is larger than the 4 MiB a manifest may have".to_owned()));
+            return Err(RegistryError::Unreadable("is larger than the 4 MiB a manifest may have".to_owned()));
         }
         let bytes = match self.fetch_manifest(digest, size).await {
             // What was damaged on its way comes whole the second time.
-            Err(Fault::Altered(_)) => self.fetch_manifest(digest, size).await?,
+            Err(RegistryError::Altered(_)) => self.fetch_manifest(digest, size).await?,
             fetched => fetched?,
         };
-        let named = manifest::parse(&bytes).map_err(Fault::Piece)?;
+        let named = manifest::parse(&bytes).map_err(RegistryError::Unreadable)?;
         Ok((widen(bytes.len()), named))
     }
 
     /// The bytes of a manifest, which match its digest and size.
-    async fn fetch_manifest(&self, digest: &Digest, size: Option<u64>) -> Result<Bytes, Fault> {
+    async fn fetch_manifest(&self, digest: &Digest, size: Option<u64>) -> Result<Bytes, RegistryError> {
         let bytes = self.shared.source.manifest(self.repository, digest).await?;
         let read = widen(bytes.len());
         self.count(read).await;
         let hashing = Hashing::new(&self.shared.pool, digest).push(bytes.clone()).await?;
-        compare(size.unwrap_or(read), read, digest, &hashing.finish().await?).map_err(|fault| {
+        compare(size.unwrap_or(read), read, digest, &hashing.finish().await?).map_err(|error| {
             if manifest::is_schema_1(&bytes) {
-                return Fault::Piece("unsupported schema version 1".to_owned());
+                return RegistryError::Unreadable("unsupported schema version 1".to_owned());
             }
-            fault
+            error
         })?;
         Ok(bytes)
     }
@@ -272,24 +272,24 @@ impl Inspecting<'_> {
         let checked = match self.blobs.claim(digest).await {
             Claim::Known(size) => compare_sizes(blob.size, size),
             Claim::KnownElsewhere(size) => {
-                match self.shared.source.holds(self.repository, Kind::Blob, digest).await {
+                match self.shared.source.holds(self.repository, ObjectKind::Blob, digest).await {
                     Ok(true) => {
                         self.blobs.seen(digest);
                         compare_sizes(blob.size, size)
                     }
-                    Ok(false) => Err(Fault::Absent),
-                    Err(fault) => Err(fault),
+                    Ok(false) => Err(RegistryError::Absent),
+                    Err(error) => Err(error),
                 }
             }
-            Claim::Read(reading) => self.read_blob(&blob).await.map(|()| reading.good(blob.size)),
+            Claim::Read(permit) => self.read_blob(&blob).await.map(|()| permit.good(blob.size)),
         };
         match checked {
-            Err(Fault::Absent) if blob.foreign => Ok(()),
-            checked => checked.map_err(|fault| Problem::of(blob.role, digest, fault)),
+            Err(RegistryError::Absent) if blob.foreign => Ok(()),
+            checked => checked.map_err(|error| Problem::of(blob.role, digest, error)),
         }
     }
 
-    async fn read_blob(&self, blob: &Descriptor) -> Result<(), Fault> {
+    async fn read_blob(&self, blob: &Descriptor) -> Result<(), RegistryError> {
         let mut pieces = self.shared.source.blob(self.repository, &blob.digest, blob.size).await?;
         let mut hashing = Hashing::new(&self.shared.pool, &blob.digest);
         let mut read = 0;
@@ -297,7 +297,7 @@ impl Inspecting<'_> {
             let count = widen(piece.len());
             read += count;
             if read > blob.size {
-                return Err(Fault::Altered(format!("is larger than {} bytes", blob.size)));
+                return Err(RegistryError::Altered(format!("is larger than {} bytes", blob.size)));
             }
             hashing = hashing.push(piece).await?;
             self.count(count).await;
@@ -317,41 +317,41 @@ impl Inspecting<'_> {
     }
 }
 
-fn compare_sizes(expected: u64, found: u64) -> Result<(), Fault> {
+fn compare_sizes(expected: u64, found: u64) -> Result<(), RegistryError> {
     if expected != found {
-        return Err(Fault::Altered(format!("has {found} bytes instead of {expected}")));
+        return Err(RegistryError::Altered(format!("has {found} bytes instead of {expected}")));
     }
     Ok(())
 }
 
-fn compare(size: u64, read: u64, expected: &Digest, found: &Digest) -> Result<(), Fault> {
+fn compare(size: u64, read: u64, expected: &Digest, found: &Digest) -> Result<(), RegistryError> {
     compare_sizes(size, read)?;
     if expected != found {
-        return Err(Fault::Altered(format!("content has {found}")));
+        return Err(RegistryError::Altered(format!("content has {found}")));
     }
     Ok(())
 }
 
 impl Problem {
-    fn of(role: Role, digest: &Digest, fault: Fault) -> Self {
-        Self { what: Some(format!("{} {digest}", role.word())), fault }
+    fn of(role: Role, digest: &Digest, error: RegistryError) -> Self {
+        Self { what: Some(format!("{} {digest}", role.word())), error }
     }
 
-    /// What is told of the tag.
+    /// The error to report for the tag.
     fn into_error(self, tag: &str) -> ContentError {
         let place = match &self.what {
             None => format!("tag {tag}"),
             Some(what) => format!("{what} of tag {tag}"),
         };
-        match (self.fault, &self.what) {
-            (Fault::Absent | Fault::NoRepository, None) => {
+        match (self.error, &self.what) {
+            (RegistryError::Absent | RegistryError::NoRepository, None) => {
                 ContentError::Unreadable(format!("{place}: no manifest"))
             }
-            (Fault::Absent | Fault::NoRepository, Some(_)) => {
+            (RegistryError::Absent | RegistryError::NoRepository, Some(_)) => {
                 ContentError::Unreadable(format!("{place}: not in the registry"))
             }
-            (Fault::Altered(reason), _) => ContentError::Altered(format!("{place}: {reason}")),
-            (Fault::Piece(reason) | Fault::Whole(reason), _) => {
+            (RegistryError::Altered(reason), _) => ContentError::Altered(format!("{place}: {reason}")),
+            (RegistryError::Unreadable(reason) | RegistryError::Unavailable(reason), _) => {
                 ContentError::Unreadable(format!("{place}: {reason}"))
             }
         }

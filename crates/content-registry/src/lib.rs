@@ -1,12 +1,12 @@
 //! Content adapter: container registries.
 //!
 //! [`RegistryStore`] speaks the distribution protocol over HTTP; [`RegistryDirectoryStore`] reads the
-//! registry's own storage directory. What both have in common is a `Source` of tags,
+//! registry's own storage directory. What both have in common is a `RegistrySource` of tags,
 //! manifests and blobs; what is done with it is the same for both:
 //!
 //! ```text
 //! tags ──> checksum
-//!   └────> manifest ──> config, layers        read once for all that share it (`verified`)
+//!   └────> manifest ──> config, layers        read once for all that share it (`digest_cache`)
 //!            └────────> manifests of an index
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! 1.1, and of the registry `distribution` 2.8; the tag list of GitLab's registry is its documented API.
 
 mod digest;
+mod digest_cache;
 mod disk;
 mod hashing;
 mod http;
@@ -23,7 +24,6 @@ mod name;
 mod settings;
 mod source;
 mod store;
-mod verified;
 
 pub use disk::RegistryDirectoryStore;
 pub use http::RegistryStore;

@@ -23,7 +23,7 @@ pub struct RegistrySettings {
     pub url: String,
     /// User name and password (or access token); `None` to ask anonymously.
     pub credentials: Option<(String, SecretString)>,
-    /// A PEM file with certificates that are trusted besides those of the system.
+    /// A PEM file with certificates that are trusted in addition to those of the system.
     pub ca_certificates: Option<PathBuf>,
     /// How far below the tags is read.
     pub integrity: Integrity,

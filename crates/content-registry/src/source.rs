@@ -18,7 +18,7 @@ pub(crate) const TOO_MANY_TAGS: &str = "too many pages requested";
 
 /// Why something of a registry cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum RegistryError {
     /// The registry does not know the repository.
     NoRepository,
     /// The registry does not hold this.
@@ -26,19 +26,19 @@ pub(crate) enum Fault {
     /// This piece is not what its digest or its recorded size says; how.
     Altered(String),
     /// This piece is broken, or cannot be read; why.
-    Piece(String),
+    Unreadable(String),
     /// The repository or the registry as a whole gives nothing; why.
-    Whole(String),
+    Unavailable(String),
 }
 
-impl Fault {
+impl RegistryError {
     /// The error for a repository of which nothing is seen because of this.
     pub(crate) fn into_error(self) -> ContentError {
         match self {
             Self::NoRepository => ContentError::MissingRepository,
             Self::Absent => ContentError::Unreadable("not in the registry".to_owned()),
             Self::Altered(reason) => ContentError::Altered(reason),
-            Self::Piece(reason) | Self::Whole(reason) => ContentError::Unreadable(reason),
+            Self::Unreadable(reason) | Self::Unavailable(reason) => ContentError::Unreadable(reason),
         }
     }
 }
@@ -48,13 +48,13 @@ impl Fault {
 pub(crate) struct Tag {
     /// Its name.
     pub(crate) name: Box<str>,
-    /// The digest; [`Fault::Absent`] if there is no manifest.
-    pub(crate) digest: Result<Digest, Fault>,
+    /// The digest; [`RegistryError::Absent`] if there is no manifest.
+    pub(crate) digest: Result<Digest, RegistryError>,
 }
 
 /// What is stored under a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ObjectKind {
     /// A manifest or an index.
     Manifest,
     /// A config or a layer.
@@ -63,28 +63,34 @@ pub(crate) enum Kind {
 
 /// The bytes of one blob, in order.
 #[async_trait]
-pub(crate) trait Pieces: Send {
+pub(crate) trait BlobReader: Send {
     /// The next piece of at most some hundred kilobytes; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, Fault>;
+    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError>;
 }
 
 /// A registry's storage. All its methods can be dropped at any time, and none blocks.
 #[async_trait]
-pub(crate) trait Source: Send + Sync + 'static {
+pub(crate) trait RegistrySource: Send + Sync + 'static {
     /// How many things can be read at once.
-    fn at_once(&self) -> usize;
+    fn concurrency(&self) -> usize;
 
     /// The tags of a repository, at most [`MAX_TAGS`], in any order.
-    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, Fault>;
+    async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError>;
 
     /// The bytes of a manifest, at most [`MAX_MANIFEST`], as they are stored.
-    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, Fault>;
+    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError>;
 
     /// Begins to read a blob that should have `size` bytes; it may turn out to have more or fewer.
-    async fn blob(&self, repository: &str, digest: &Digest, size: u64) -> Result<Box<dyn Pieces>, Fault>;
+    async fn blob(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<Box<dyn BlobReader>, RegistryError>;
 
     /// Whether the repository holds this, without reading it.
-    async fn holds(&self, repository: &str, kind: Kind, digest: &Digest) -> Result<bool, Fault>;
+    async fn holds(&self, repository: &str, kind: ObjectKind, digest: &Digest)
+    -> Result<bool, RegistryError>;
 
     /// All repositories, in the byte order of their names.
     fn list(&self) -> FoundStream;

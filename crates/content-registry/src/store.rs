@@ -7,14 +7,14 @@ use stocktake_domain::ContentError;
 use stocktake_domain::ports::{Inspection, InspectionSink, Watch};
 use tokio::task::JoinSet;
 
-use crate::inspect::{Shared, inspect};
+use crate::inspect::{RegistryContext, inspect};
 
-/// How often is looked whether the reading was called off.
-const LOOK_AT_WATCH: Duration = Duration::from_millis(50);
+/// How often cancellation is checked for.
+const CANCELLATION_POLL: Duration = Duration::from_millis(50);
 
 /// Inspects these repositories, as many at once as things can be read at once.
 pub(crate) async fn inspect_all(
-    shared: &Arc<Shared>,
+    shared: &Arc<RegistryContext>,
     pieces: Vec<Inspection>,
     watch: &Arc<Watch>,
     sink: &dyn InspectionSink,
@@ -24,13 +24,13 @@ pub(crate) async fn inspect_all(
     // Dropped with this future, it ends all of them.
     let mut running = JoinSet::new();
     while !watch.is_cancelled() {
-        while running.len() < shared.source.at_once()
+        while running.len() < shared.source.concurrency()
             && let Some((index, piece)) = waiting.next()
         {
             let (shared, watch) = (Arc::clone(shared), Arc::clone(watch));
             running.spawn(async move { (index, inspect(&shared, &piece, &watch).await) });
         }
-        match tokio::time::timeout(LOOK_AT_WATCH, running.join_next()).await {
+        match tokio::time::timeout(CANCELLATION_POLL, running.join_next()).await {
             Ok(Some(Ok((index, seen)))) => {
                 if let Some(open) = open.get_mut(index) {
                     *open = false;

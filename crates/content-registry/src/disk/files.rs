@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use stocktake_content::{Links, OUTSIDE, Root, read_at};
 
 use crate::digest::Digest;
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 /// The most bytes of a link; a digest has at most 135.
 const MAX_LINK: usize = 1024;
@@ -31,24 +31,25 @@ impl Files {
     }
 
     /// Opens a regular file; its size in bytes.
-    pub(super) fn open(&self, path: &str) -> Result<(OwnedFd, u64), Fault> {
-        let root = Root::open(&self.root).map_err(|error| Fault::Whole(self.of_folder("", error)))?;
+    pub(super) fn open(&self, path: &str) -> Result<(OwnedFd, u64), RegistryError> {
+        let root =
+            Root::open(&self.root).map_err(|error| RegistryError::Unavailable(self.of_folder("", error)))?;
         // A FIFO or a device must not hold us up.
         let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let file = root.open_at(path, flags, Links::Follow).map_err(fault)?;
-        let stat = fstat(&file).map_err(fault)?;
+        let file = root.open_at(path, flags, Links::Follow).map_err(error)?;
+        let stat = fstat(&file).map_err(error)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Fault::Piece("not a regular file".to_owned()));
+            return Err(RegistryError::Unreadable("not a regular file".to_owned()));
         }
         Ok((file, u64::try_from(stat.st_size).unwrap_or_default()))
     }
 
     /// The digest in a link, the registry's small file that names another.
-    pub(super) fn digest(&self, path: &str) -> Result<Digest, Fault> {
+    pub(super) fn digest(&self, path: &str) -> Result<Digest, RegistryError> {
         let (file, _) = self.open(path)?;
         let text = read_bytes(&file, 0, MAX_LINK)?;
         let text = std::str::from_utf8(&text).unwrap_or_default().trim();
-        text.parse().map_err(|error| Fault::Piece(format!("{error} in its link")))
+        text.parse().map_err(|error| RegistryError::Unreadable(format!("{error} in its link")))
     }
 
     /// The names in a folder; [`Errno::TOOBIG`] if there are more than `most`.
@@ -77,17 +78,17 @@ impl Files {
 }
 
 /// Reads from this offset until there are `most` bytes, or the file ends.
-pub(super) fn read_bytes(file: &OwnedFd, offset: u64, most: usize) -> Result<Bytes, Fault> {
+pub(super) fn read_bytes(file: &OwnedFd, offset: u64, most: usize) -> Result<Bytes, RegistryError> {
     let mut bytes = vec![0; most];
-    let filled = read_at(file, offset, &mut bytes).map_err(fault)?;
+    let filled = read_at(file, offset, &mut bytes).map_err(error)?;
     bytes.truncate(filled);
     Ok(bytes.into())
 }
 
-fn fault(error: Errno) -> Fault {
+fn error(error: Errno) -> RegistryError {
     match error {
-        Errno::NOENT | Errno::NOTDIR => Fault::Absent,
-        error => Fault::Piece(reason(error)),
+        Errno::NOENT | Errno::NOTDIR => RegistryError::Absent,
+        error => RegistryError::Unreadable(reason(error)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stocktake_content::threads::spawn;
 use tokio::sync::oneshot;
 
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -39,16 +39,16 @@ impl Readers {
     /// What this gives, done on one of the threads.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce() -> Result<T, RegistryError> + Send + 'static,
+    ) -> Result<T, RegistryError> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move || {
             if !sender.is_closed() {
-                // Whoever called this off meanwhile needs no answer.
-                let _unheard = sender.send(work());
+                // Nobody receives it if the caller was cancelled meanwhile.
+                let _sent = sender.send(work());
             }
         });
-        let ended = || Fault::Whole("reading was given up by a fault of this program".to_owned());
+        let ended = || RegistryError::Unavailable("reading was aborted by an internal error".to_owned());
         self.jobs.send(job).map_err(|_| ended())?;
         receiver.await.map_err(|_| ended())?
     }

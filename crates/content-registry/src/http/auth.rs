@@ -1,4 +1,4 @@
-//! Who we are: tokens and passwords, and to whom they are given.
+//! Authentication: tokens and passwords, and which servers they are sent to.
 //!
 //! A password goes to the registry itself if it asks for one, and to the server that its challenge names for
 //! tokens; never to a plain HTTP server if the registry's own URL is HTTPS.
@@ -18,7 +18,7 @@ use url::Url;
 use super::body;
 use super::challenge::{Challenge, choose};
 use super::transport::Transport;
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 /// The most tokens that are kept; each is good for one repository, for some minutes.
 const MAX_TOKENS: usize = 1024;
@@ -32,16 +32,16 @@ const MAX_LIFE: u64 = 24 * 60 * 60;
 /// A token is not used any more when this part of its life is left.
 const MARGIN: u32 = 10;
 
-/// How many tokens are asked for because of one request.
-const ROUNDS: u32 = 2;
+/// The most tokens that are fetched for one request.
+const MAX_CHALLENGES: u32 = 2;
 
-/// What a registry says of a token that does not let do what was asked for.
-const SCOPE: &str = "insufficient_scope";
+/// The error of a challenge to a token that does not permit the request.
+const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 
 /// The most bytes of a token server's answer.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// What proves who we are.
+/// The authentication state of one registry.
 pub(super) struct Auth {
     registry: Url,
     credentials: Option<(String, SecretString)>,
@@ -66,10 +66,10 @@ struct Token {
     number: u64,
 }
 
-/// What a request was sent with.
+/// The credential that a request was sent with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
-    Nothing,
+pub(super) enum Credential {
+    Anonymous,
     Password,
     /// The number of the token.
     Token(u64),
@@ -87,67 +87,69 @@ impl Auth {
         Self { registry, credentials, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
-    /// Adds to the request what proves who we are, as far as it is known what the registry wants.
-    pub(super) fn prove(&self, area: &str, request: RequestBuilder) -> (RequestBuilder, Proof) {
+    /// Adds the credential that the registry is known to require for this scope, if any.
+    pub(super) fn authorize(&self, scope: &str, request: RequestBuilder) -> (RequestBuilder, Credential) {
         let state = self.lock();
-        if let Some(token) = state.tokens.get(area).filter(|token| token.until > Instant::now()) {
-            return (request.bearer_auth(token.text.expose_secret()), Proof::Token(token.number));
+        if let Some(token) = state.tokens.get(scope).filter(|token| token.until > Instant::now()) {
+            return (request.bearer_auth(token.text.expose_secret()), Credential::Token(token.number));
         }
         match &self.credentials {
             Some((user, password)) if state.basic => {
-                (request.basic_auth(user, Some(password.expose_secret())), Proof::Password)
+                (request.basic_auth(user, Some(password.expose_secret())), Credential::Password)
             }
-            _ => (request, Proof::Nothing),
+            _ => (request, Credential::Anonymous),
         }
     }
 
-    /// Takes up the challenge of a 401 that a request with this proof got. `Ok` if it is worth asking again.
-    /// `round` says how many challenges of this request were taken up before.
-    pub(super) async fn take_up(
+    /// Answers the challenge of a 401 to a request with this credential. `Ok` if the request is worth repeating.
+    /// `challenged` says how many challenges of this request were answered before.
+    pub(super) async fn authenticate(
         &self,
         transport: &Transport,
-        area: &str,
-        proof: Proof,
-        round: u32,
+        scope: &str,
+        credential: Credential,
+        challenged: u32,
         headers: &HeaderMap,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RegistryError> {
         let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         match choose(texts) {
             None => Err(self.refused("answers 401 without a challenge that can be taken up")),
             Some(Challenge::Basic) if self.credentials.is_none() => {
                 Err(self.refused("wants a user name and a password, and none are configured"))
             }
-            Some(Challenge::Basic) if proof == Proof::Password || round > 0 => {
+            Some(Challenge::Basic) if credential == Credential::Password || challenged > 0 => {
                 Err(self.refused("refuses the user name or the password"))
             }
             Some(Challenge::Basic) => {
                 self.lock().basic = true;
                 Ok(())
             }
-            Some(Challenge::Bearer { error: Some(error), .. }) if round > 0 && error == SCOPE => {
-                let what = if area.is_empty() { "its catalogue" } else { area };
+            Some(Challenge::Bearer { error: Some(error), .. })
+                if challenged > 0 && error == INSUFFICIENT_SCOPE =>
+            {
+                let what = if scope.is_empty() { "its catalogue" } else { scope };
                 Err(self.refused(&format!("denies access to {what}")))
             }
-            // One token may have lost its worth too early, but not one after the other.
-            Some(Challenge::Bearer { .. }) if round >= ROUNDS => {
+            // One token may have expired early, but not several in a row.
+            Some(Challenge::Bearer { .. }) if challenged >= MAX_CHALLENGES => {
                 Err(self.refused("refuses the token that its token server gave"))
             }
-            Some(Challenge::Bearer { realm, service, scope, .. }) => {
+            Some(Challenge::Bearer { realm, service, scope: token_scope, .. }) => {
                 let _alone = self.fetching.lock().await;
-                if self.has_newer(area, proof) {
+                if self.has_newer(scope, credential) {
                     return Ok(());
                 }
-                let token = self.fetch(transport, &realm, service.as_deref(), scope.as_deref()).await?;
-                self.keep(area, token);
+                let token = self.fetch(transport, &realm, service.as_deref(), token_scope.as_deref()).await?;
+                self.keep(scope, token);
                 Ok(())
             }
         }
     }
 
-    fn has_newer(&self, area: &str, proof: Proof) -> bool {
+    fn has_newer(&self, scope: &str, credential: Credential) -> bool {
         let state = self.lock();
-        let token = state.tokens.get(area).filter(|token| token.until > Instant::now());
-        token.is_some_and(|token| proof != Proof::Token(token.number))
+        let token = state.tokens.get(scope).filter(|token| token.until > Instant::now());
+        token.is_some_and(|token| credential != Credential::Token(token.number))
     }
 
     async fn fetch(
@@ -156,7 +158,7 @@ impl Auth {
         realm: &str,
         service: Option<&str>,
         scope: Option<&str>,
-    ) -> Result<(SecretString, Duration), Fault> {
+    ) -> Result<(SecretString, Duration), RegistryError> {
         let url = self.token_url(realm, service, scope)?;
         let server = url.origin().ascii_serialization();
         let make = || {
@@ -169,25 +171,31 @@ impl Auth {
         let response = transport.send(make).await?;
         let status = response.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(Fault::Whole(match self.credentials {
+            return Err(RegistryError::Unavailable(match self.credentials {
                 Some(_) => format!("token server {server} refuses the user name or the password"),
                 None => format!("token server {server} gives no token without credentials"),
             }));
         }
         if !status.is_success() {
-            return Err(Fault::Whole(format!("token server {server} answers {status}")));
+            return Err(RegistryError::Unavailable(format!("token server {server} answers {status}")));
         }
         let bytes = body::read(response, MAX_ANSWER).await.ok();
         let answer = bytes.and_then(|bytes| serde_json::from_slice::<Answer>(&bytes).ok());
         let life = answer.as_ref().and_then(|answer| answer.expires_in).unwrap_or(DEFAULT_LIFE);
         let token = answer.and_then(|answer| answer.token.or(answer.access_token));
-        let token = token
-            .ok_or_else(|| Fault::Whole(format!("token server {server} gives an answer without a token")))?;
+        let token = token.ok_or_else(|| {
+            RegistryError::Unavailable(format!("token server {server} gives an answer without a token"))
+        })?;
         let life = Duration::from_secs(life.min(MAX_LIFE));
         Ok((token, life.saturating_sub(life / MARGIN)))
     }
 
-    fn token_url(&self, realm: &str, service: Option<&str>, scope: Option<&str>) -> Result<Url, Fault> {
+    fn token_url(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: Option<&str>,
+    ) -> Result<Url, RegistryError> {
         let wrong = |why: &str| self.refused(&format!("sends us to {realm} for a token, {why}"));
         let mut url = Url::parse(realm).map_err(|_| wrong("which is no URL"))?;
         let is_safe = match url.scheme() {
@@ -208,7 +216,7 @@ impl Auth {
         Ok(url)
     }
 
-    fn keep(&self, area: &str, (text, life): (SecretString, Duration)) {
+    fn keep(&self, scope: &str, (text, life): (SecretString, Duration)) {
         let now = Instant::now();
         let mut state = self.lock();
         if state.tokens.len() >= MAX_TOKENS {
@@ -219,11 +227,14 @@ impl Auth {
         }
         state.tokens_made += 1;
         let number = state.tokens_made;
-        state.tokens.insert(area.to_owned(), Token { text, until: now + life, number });
+        state.tokens.insert(scope.to_owned(), Token { text, until: now + life, number });
     }
 
-    fn refused(&self, what: &str) -> Fault {
-        Fault::Whole(format!("registry {} {what}", self.registry.origin().ascii_serialization()))
+    fn refused(&self, what: &str) -> RegistryError {
+        RegistryError::Unavailable(format!(
+            "registry {} {what}",
+            self.registry.origin().ascii_serialization()
+        ))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

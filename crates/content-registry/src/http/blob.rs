@@ -9,17 +9,17 @@ use reqwest::{Response, StatusCode};
 use stocktake_content::num::{narrow, widen};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::client::{Client, Question};
+use super::client::{Client, Request};
 use super::refusal;
 use super::transport::{PAUSES, TRIES, unreachable};
 use crate::digest::Digest;
-use crate::source::{Fault, Pieces};
+use crate::source::{BlobReader, RegistryError};
 
 /// How many answers in a row must have no more bytes for a blob to be shorter than it should be.
 const EMPTY: u32 = 3;
 
 /// A blob on its way.
-pub(super) struct BlobPieces {
+pub(super) struct HttpBlob {
     client: Arc<Client>,
     repository: String,
     digest: Digest,
@@ -47,8 +47,8 @@ pub(super) async fn begin(
     digest: Digest,
     size: u64,
     slot: OwnedSemaphorePermit,
-) -> Result<BlobPieces, Fault> {
-    let mut pieces = BlobPieces {
+) -> Result<HttpBlob, RegistryError> {
+    let mut pieces = HttpBlob {
         client,
         repository,
         digest,
@@ -66,8 +66,8 @@ pub(super) async fn begin(
 }
 
 #[async_trait]
-impl Pieces for BlobPieces {
-    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+impl BlobReader for HttpBlob {
+    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         loop {
             let has_ended = match &mut self.response {
                 None => !self.connect().await?,
@@ -97,7 +97,7 @@ impl Pieces for BlobPieces {
     }
 }
 
-impl BlobPieces {
+impl HttpBlob {
     /// What is new in this piece.
     fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
         let skipped = self.again.min(widen(piece.len()));
@@ -114,7 +114,7 @@ impl BlobPieces {
 
     /// Whether the end of an answer is the end of the blob. A wrong `Content-Length`, or a connection that is
     /// closed where there is none, looks like it: so it is asked for more.
-    async fn is_at_end(&mut self) -> Result<bool, Fault> {
+    async fn is_at_end(&mut self) -> Result<bool, RegistryError> {
         if self.position >= self.size {
             return Ok(true);
         }
@@ -128,23 +128,25 @@ impl BlobPieces {
             let (position, size) = (self.position, self.size);
             let reason =
                 format!("the registry's answers end too early, at last behind {position} of {size} bytes");
-            return Err(Fault::Piece(reason));
+            return Err(RegistryError::Unreadable(reason));
         }
         tokio::time::sleep(PAUSES.delay(self.ended)).await;
         Ok(false)
     }
 
     /// Asks for what is still to come; false if the registry says that there is nothing.
-    async fn connect(&mut self) -> Result<bool, Fault> {
+    async fn connect(&mut self) -> Result<bool, RegistryError> {
         let target = format!("/v2/{}/blobs/{}", self.repository, self.digest);
-        let question = Question { from: self.position, ..Question::get(&self.repository, target) };
-        let response = self.client.ask(&question).await?;
+        let request = Request { from: self.position, ..Request::get(&self.repository, target) };
+        let response = self.client.send(&request).await?;
         match response.status() {
             StatusCode::RANGE_NOT_SATISFIABLE if self.position > 0 => return Ok(false),
             StatusCode::PARTIAL_CONTENT => {
                 let begin = begin_of(&response).filter(|begin| *begin <= self.position);
                 let begin = begin.ok_or_else(|| {
-                    Fault::Piece("the registry answers with another range than was asked for".to_owned())
+                    RegistryError::Unreadable(
+                        "the registry answers with another range than was asked for".to_owned(),
+                    )
                 })?;
                 self.again = self.position - begin;
             }

@@ -7,7 +7,7 @@ use reqwest::Response;
 use serde::Deserialize;
 
 use super::transport::unreachable;
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 /// The most bytes of an error that are looked at, and the most characters of it that are shown.
 const MAX_ERROR: usize = 64 * 1024;
@@ -32,7 +32,7 @@ struct OneError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BodyError {
     /// The connection broke: ask again.
-    Broken(Fault),
+    Broken(RegistryError),
     /// It is larger than so many bytes.
     TooLarge(usize),
 }
@@ -50,7 +50,7 @@ pub(super) async fn read(mut response: Response, most: usize) -> Result<Bytes, B
 }
 
 /// What an answer that is no success says, for a failure text: its status, and the registry's own words.
-pub(super) async fn complaint(response: Response) -> Complaint {
+pub(super) async fn error_response(response: Response) -> ErrorResponse {
     let status = response.status();
     let body = tokio::time::timeout(ERROR_TIMEOUT, read(response, MAX_ERROR)).await;
     let errors = body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice::<Errors>(&body).ok());
@@ -63,12 +63,12 @@ pub(super) async fn complaint(response: Response) -> Complaint {
         }
         None => format!("the registry answers {status}"),
     };
-    Complaint { code: first.map(|error| error.code), text }
+    ErrorResponse { code: first.map(|error| error.code), text }
 }
 
 /// An answer that is no success.
 #[derive(Debug)]
-pub(super) struct Complaint {
+pub(super) struct ErrorResponse {
     /// The registry's code, for example `NAME_UNKNOWN`.
     pub(super) code: Option<String>,
     /// For a failure text.

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use stocktake_domain::ports::{Found, FoundStream, ListError};
 
 use super::body;
-use super::client::{Client, Question};
+use super::client::{Client, Request};
 use crate::name;
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 /// The repositories asked for on each page, and the most bytes of a page.
 const PAGE: usize = 1_000;
@@ -51,9 +51,11 @@ async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
     let mut names = Vec::new();
     let mut target = format!("/v2/_catalog?n={PAGE}");
     for _ in 0..MAX_PAGES {
-        let page = page(client, &target, &mut names).await.map_err(|fault| match fault {
-            Fault::Altered(reason) | Fault::Piece(reason) | Fault::Whole(reason) => ListError::Broken(reason),
-            Fault::Absent | Fault::NoRepository => ListError::Unsupported,
+        let page = page(client, &target, &mut names).await.map_err(|error| match error {
+            RegistryError::Altered(reason)
+            | RegistryError::Unreadable(reason)
+            | RegistryError::Unavailable(reason) => ListError::Broken(reason),
+            RegistryError::Absent | RegistryError::NoRepository => ListError::Unsupported,
         });
         match page? {
             Some(next) if names.len() <= MAX_REPOSITORIES && next != target => target = next,
@@ -72,19 +74,24 @@ async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
 }
 
 /// Adds the names of this page; the next one.
-async fn page(client: &Client, target: &str, names: &mut Vec<Box<str>>) -> Result<Option<String>, Fault> {
+async fn page(
+    client: &Client,
+    target: &str,
+    names: &mut Vec<Box<str>>,
+) -> Result<Option<String>, RegistryError> {
     let _slot = client.transport().slot().await?;
-    let (headers, bytes) = match client.fetch(&Question::get("", target.to_owned()), MAX_PAGE).await? {
+    let (headers, bytes) = match client.fetch(&Request::get("", target.to_owned()), MAX_PAGE).await? {
         Ok(answer) => answer,
         Err(response) => {
             return Err(match response.status() {
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Fault::Absent,
-                _ => Fault::Whole(body::complaint(response).await.text),
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => RegistryError::Absent,
+                _ => RegistryError::Unavailable(body::error_response(response).await.text),
             });
         }
     };
-    let page: Page = serde_json::from_slice(&bytes)
-        .map_err(|error| Fault::Whole(format!("the registry's list of repositories: {error}")))?;
+    let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
+        RegistryError::Unavailable(format!("the registry's list of repositories: {error}"))
+    })?;
     names.extend(page.repositories.unwrap_or_default());
     Ok(client.next_page(target, &headers))
 }

@@ -1,28 +1,28 @@
-//! Asking the registry: with what proves who we are, following its redirects.
+//! Requests to the registry: authenticated, and following its redirects.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, HeaderMap, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
-use super::auth::{Auth, Proof};
+use super::auth::{Auth, Credential};
 use super::body::{self, BodyError};
 use super::transport::{PAUSES, TRIES, Transport};
 use crate::settings::{RegistrySettings, SettingsError};
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 /// How many redirects are followed.
 const REDIRECTS: u32 = 5;
 
-/// A question to the registry.
+/// A request to the registry.
 #[derive(Debug, Clone)]
-pub(super) struct Question<'a> {
+pub(super) struct Request<'a> {
     /// `GET` or `HEAD`.
     pub(super) method: Method,
     /// Path and query, below the registry's URL.
     pub(super) target: String,
-    /// The repository it is about; empty for the registry itself.
-    pub(super) area: &'a str,
+    /// The repository whose token is used; empty for the registry itself.
+    pub(super) scope: &'a str,
     /// What may be answered.
     pub(super) accept: Option<&'static str>,
     /// The first byte that is wanted.
@@ -36,9 +36,9 @@ pub(super) struct Client {
     auth: Auth,
 }
 
-impl<'a> Question<'a> {
-    pub(super) fn get(area: &'a str, target: String) -> Self {
-        Self { method: Method::GET, target, area, accept: None, from: 0 }
+impl<'a> Request<'a> {
+    pub(super) fn get(scope: &'a str, target: String) -> Self {
+        Self { method: Method::GET, target, scope, accept: None, from: 0 }
     }
 }
 
@@ -58,27 +58,29 @@ impl Client {
         &self.transport
     }
 
-    /// The registry's answer, whatever its status, once it knows who we are. Only a `GET` is redirected to
+    /// The registry's answer, whatever its status, after authentication. Only a `GET` is redirected to
     /// another host.
-    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Response, Fault> {
-        let mut url = self.url(&question.target)?;
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Response, RegistryError> {
+        let mut url = self.url(&request.target)?;
         let mut redirects = 0;
-        let mut round = 0;
+        let mut challenged = 0;
         loop {
-            let at_home = url.origin() == self.registry.origin();
-            let (response, proof) = self.send(question, &url, at_home).await?;
+            let is_registry = url.origin() == self.registry.origin();
+            let (response, credential) = self.send_once(request, &url, is_registry).await?;
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && at_home {
-                self.auth.take_up(&self.transport, question.area, proof, round, response.headers()).await?;
-                round += 1;
+            if status == StatusCode::UNAUTHORIZED && is_registry {
+                self.auth
+                    .authenticate(&self.transport, request.scope, credential, challenged, response.headers())
+                    .await?;
+                challenged += 1;
             } else if let Some(next) = self.redirect(&url, status, response.headers())? {
                 // That the registry knows where it lies is the answer; and the way there may be for GET alone.
-                if question.method == Method::HEAD && next.origin() != self.registry.origin() {
+                if request.method == Method::HEAD && next.origin() != self.registry.origin() {
                     return Ok(response);
                 }
                 redirects += 1;
                 if redirects > REDIRECTS {
-                    return Err(Fault::Whole("the registry redirects in a circle".to_owned()));
+                    return Err(RegistryError::Unavailable("the registry redirects in a circle".to_owned()));
                 }
                 url = next;
             } else {
@@ -90,12 +92,12 @@ impl Client {
     /// The whole body of a successful answer with its headers; another answer as the error.
     pub(super) async fn fetch(
         &self,
-        question: &Question<'_>,
+        request: &Request<'_>,
         most: usize,
-    ) -> Result<Result<(HeaderMap, Bytes), Response>, Fault> {
+    ) -> Result<Result<(HeaderMap, Bytes), Response>, RegistryError> {
         let mut tried = 0;
         loop {
-            let response = self.ask(question).await?;
+            let response = self.send(request).await?;
             if !response.status().is_success() {
                 return Ok(Err(response));
             }
@@ -105,57 +107,66 @@ impl Client {
                 Ok(bytes) => return Ok(Ok((headers, bytes))),
                 Err(BodyError::TooLarge(most)) => {
                     let most = most / 1024 / 1024;
-                    return Err(Fault::Piece(format!("the registry's answer is larger than {most} MiB")));
+                    return Err(RegistryError::Unreadable(format!(
+                        "the registry's answer is larger than {most} MiB"
+                    )));
                 }
-                Err(BodyError::Broken(fault)) if tried >= TRIES => return Err(fault),
+                Err(BodyError::Broken(error)) if tried >= TRIES => return Err(error),
                 Err(BodyError::Broken(_)) => tokio::time::sleep(PAUSES.delay(tried)).await,
             }
         }
     }
 
-    async fn send(
+    async fn send_once(
         &self,
-        question: &Question<'_>,
+        request: &Request<'_>,
         url: &Url,
-        at_home: bool,
-    ) -> Result<(Response, Proof), Fault> {
-        let mut proof = Proof::Nothing;
+        is_registry: bool,
+    ) -> Result<(Response, Credential), RegistryError> {
+        let mut credential = Credential::Anonymous;
         let make = || {
-            let mut request = self.transport.client().request(question.method.clone(), url.clone());
-            if let Some(accept) = question.accept {
-                request = request.header(ACCEPT, accept);
+            let mut builder = self.transport.client().request(request.method.clone(), url.clone());
+            if let Some(accept) = request.accept {
+                builder = builder.header(ACCEPT, accept);
             }
-            if question.from > 0 {
-                request = request.header(RANGE, format!("bytes={}-", question.from));
+            if request.from > 0 {
+                builder = builder.header(RANGE, format!("bytes={}-", request.from));
             }
-            if at_home {
-                (request, proof) = self.auth.prove(question.area, request);
+            if is_registry {
+                (builder, credential) = self.auth.authorize(request.scope, builder);
             }
-            request
+            builder
         };
         let response = self.transport.send(make).await?;
-        Ok((response, proof))
+        Ok((response, credential))
     }
 
     /// Where the answer sends us, if it does.
-    fn redirect(&self, from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, Fault> {
+    fn redirect(
+        &self,
+        from: &Url,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Option<Url>, RegistryError> {
         let is_redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
         let Some(location) = headers.get(LOCATION).filter(|_| is_redirect) else { return Ok(None) };
         let next = location.to_str().ok().and_then(|location| from.join(location).ok());
         let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
-        let next = next.ok_or_else(|| Fault::Whole("the registry redirects to no HTTP URL".to_owned()))?;
+        let next = next
+            .ok_or_else(|| RegistryError::Unavailable("the registry redirects to no HTTP URL".to_owned()))?;
         if self.registry.scheme() == "https" && next.scheme() == "http" {
             let host = next.host_str().unwrap_or_default();
-            return Err(Fault::Whole(format!("the registry redirects to {host} without TLS")));
+            return Err(RegistryError::Unavailable(format!("the registry redirects to {host} without TLS")));
         }
         Ok(Some(next))
     }
 
     /// The URL of a target: below the registry's URL, on its host whatever the target says.
-    fn url(&self, target: &str) -> Result<Url, Fault> {
+    fn url(&self, target: &str) -> Result<Url, RegistryError> {
         let base = self.registry.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}/{}", target.trim_start_matches('/')))
-            .map_err(|error| Fault::Whole(format!("the registry's URL gives none for {target}: {error}")))
+        Url::parse(&format!("{base}/{}", target.trim_start_matches('/'))).map_err(|error| {
+            RegistryError::Unavailable(format!("the registry's URL gives none for {target}: {error}"))
+        })
     }
 
     /// The target that an answer names as the next page of this one, on the registry's own host; with `rel`

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::body;
-use super::client::{Client, Question};
+use super::client::{Client, Request};
 use super::refusal;
 use crate::digest::Digest;
 use crate::manifest::ACCEPT;
 use crate::name;
-use crate::source::{Fault, MAX_MANIFEST, MAX_TAGS, TOO_MANY_TAGS, Tag};
+use crate::source::{MAX_MANIFEST, MAX_TAGS, RegistryError, TOO_MANY_TAGS, Tag};
 
 /// The most pages that are asked for, and the tags on each page of GitLab's list, as in GitLab.
 const MAX_PAGES: usize = 2_000;
@@ -46,12 +46,12 @@ struct TagNames {
 }
 
 impl GitlabApi {
-    pub(super) async fn is_offered(&self, client: &Client) -> Result<bool, Fault> {
+    pub(super) async fn is_offered(&self, client: &Client) -> Result<bool, RegistryError> {
         if let Some(known) = self.0.get() {
             return Ok(*known);
         }
         let _slot = client.transport().slot().await?;
-        match client.ask(&Question::get("", "/gitlab/v1/".to_owned())).await {
+        match client.send(&Request::get("", "/gitlab/v1/".to_owned())).await {
             Ok(response) if !response.status().is_server_error() => {
                 // Some servers show a page for people at every address that they do not know.
                 let content_type = response.headers().get(CONTENT_TYPE);
@@ -65,7 +65,7 @@ impl GitlabApi {
 }
 
 /// The tags as GitLab's list gives them.
-pub(super) async fn from_gitlab(client: &Client, repository: &str) -> Result<Vec<Tag>, Fault> {
+pub(super) async fn from_gitlab(client: &Client, repository: &str) -> Result<Vec<Tag>, RegistryError> {
     let _slot = client.transport().slot().await?;
     let target = format!("/gitlab/v1/repositories/{repository}/tags/list/?n={GITLAB_PAGE}");
     let mut tags = Vec::new();
@@ -83,8 +83,8 @@ pub(super) async fn from_gitlab(client: &Client, repository: &str) -> Result<Vec
 pub(super) async fn from_registry(
     client: &Client,
     repository: &str,
-    at_once: usize,
-) -> Result<Vec<Tag>, Fault> {
+    concurrency: usize,
+) -> Result<Vec<Tag>, RegistryError> {
     let mut names: Vec<Box<str>> = Vec::new();
     let target = format!("/v2/{repository}/tags/list?n={PAGE}");
     let slot = client.transport().slot().await?;
@@ -97,7 +97,7 @@ pub(super) async fn from_registry(
     pages(client, repository, target, page).await?;
     drop(slot);
     let tags = stream::iter(names).map(|name| tag(client, repository, name));
-    tags.buffer_unordered(at_once).try_collect().await
+    tags.buffer_unordered(concurrency).try_collect().await
 }
 
 /// Hands each page to `take`, which says how many tags were on it.
@@ -106,16 +106,17 @@ async fn pages(
     repository: &str,
     mut target: String,
     mut take: impl FnMut(&[u8]) -> Result<usize, serde_json::Error>,
-) -> Result<(), Fault> {
+) -> Result<(), RegistryError> {
     let mut count = 0;
     for _ in 0..MAX_PAGES {
-        let fetched = client.fetch(&Question::get(repository, target.clone()), MAX_PAGE).await?;
+        let fetched = client.fetch(&Request::get(repository, target.clone()), MAX_PAGE).await?;
         let (headers, bytes) = match fetched {
             Ok(answer) => answer,
             Err(response) => return Err(unlisted(response).await),
         };
         let found = take(&bytes);
-        count += found.map_err(|error| Fault::Whole(format!("the registry's list of tags: {error}")))?;
+        count += found
+            .map_err(|error| RegistryError::Unavailable(format!("the registry's list of tags: {error}")))?;
         if count > MAX_TAGS {
             break;
         }
@@ -124,56 +125,58 @@ async fn pages(
             _ => return Ok(()),
         }
     }
-    Err(Fault::Whole(TOO_MANY_TAGS.to_owned()))
+    Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned()))
 }
 
 /// Why there is no list of tags.
-async fn unlisted(response: reqwest::Response) -> Fault {
+async fn unlisted(response: reqwest::Response) -> RegistryError {
     let status = response.status();
-    let complaint = body::complaint(response).await;
-    match (status, complaint.code.as_deref()) {
+    let error_response = body::error_response(response).await;
+    match (status, error_response.code.as_deref()) {
         // The second is not in the specification, but in use.
-        (StatusCode::NOT_FOUND, Some("NAME_UNKNOWN" | "NOT_FOUND")) => Fault::NoRepository,
-        (StatusCode::FORBIDDEN, _) => Fault::Whole(format!("access denied: {}", complaint.text)),
-        _ => Fault::Whole(complaint.text),
+        (StatusCode::NOT_FOUND, Some("NAME_UNKNOWN" | "NOT_FOUND")) => RegistryError::NoRepository,
+        (StatusCode::FORBIDDEN, _) => {
+            RegistryError::Unavailable(format!("access denied: {}", error_response.text))
+        }
+        _ => RegistryError::Unavailable(error_response.text),
     }
 }
 
 impl GitlabTag {
     fn check(self) -> Tag {
         let digest = match self.digest {
-            _ if !name::is_tag(&self.name) => Err(Fault::Piece("no name of a tag".to_owned())),
-            None => Err(Fault::Absent),
-            Some(text) => text.parse().map_err(|error| Fault::Piece(format!("{text}: {error}"))),
+            _ if !name::is_tag(&self.name) => Err(RegistryError::Unreadable("no name of a tag".to_owned())),
+            None => Err(RegistryError::Absent),
+            Some(text) => text.parse().map_err(|error| RegistryError::Unreadable(format!("{text}: {error}"))),
         };
         Tag { name: self.name, digest }
     }
 }
 
 /// The tag of this name with its digest.
-async fn tag(client: &Client, repository: &str, name: Box<str>) -> Result<Tag, Fault> {
+async fn tag(client: &Client, repository: &str, name: Box<str>) -> Result<Tag, RegistryError> {
     if !name::is_tag(&name) {
-        return Ok(Tag { name, digest: Err(Fault::Piece("no name of a tag".to_owned())) });
+        return Ok(Tag { name, digest: Err(RegistryError::Unreadable("no name of a tag".to_owned())) });
     }
     match digest_of(client, repository, &name).await {
-        Err(fault @ Fault::Whole(_)) => Err(fault),
+        Err(error @ RegistryError::Unavailable(_)) => Err(error),
         digest => Ok(Tag { name, digest }),
     }
 }
 
 /// The digest of a tag's manifest: as the registry says, or else that of the manifest's bytes.
-async fn digest_of(client: &Client, repository: &str, tag: &str) -> Result<Digest, Fault> {
+async fn digest_of(client: &Client, repository: &str, tag: &str) -> Result<Digest, RegistryError> {
     let _slot = client.transport().slot().await?;
     let target = format!("/v2/{repository}/manifests/{tag}");
-    let get = Question { accept: Some(ACCEPT), ..Question::get(repository, target) };
-    let head = Question { method: Method::HEAD, ..get.clone() };
-    let response = client.ask(&head).await?;
+    let get = Request { accept: Some(ACCEPT), ..Request::get(repository, target) };
+    let head = Request { method: Method::HEAD, ..get.clone() };
+    let response = client.send(&head).await?;
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
     if let Some(digest) = response.headers().get(DIGEST) {
         let text = digest.to_str().unwrap_or_default();
-        return text.parse().map_err(|error| Fault::Piece(format!("{text}: {error}")));
+        return text.parse().map_err(|error| RegistryError::Unreadable(format!("{text}: {error}")));
     }
     match client.fetch(&get, MAX_MANIFEST).await? {
         // At most 4 MiB, and rare: not worth the way through the pool.

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::settings::SettingsError;
-use crate::source::Fault;
+use crate::source::RegistryError;
 
 /// How often is tried what fails without progress.
 pub(super) const TRIES: u32 = 5;
@@ -57,14 +57,17 @@ impl Transport {
     }
 
     /// The right to have one request under way.
-    pub(super) async fn slot(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        let closed = |_| Fault::Whole("the storage is closed".to_owned());
+    pub(super) async fn slot(&self) -> Result<OwnedSemaphorePermit, RegistryError> {
+        let closed = |_| RegistryError::Unavailable("the storage is closed".to_owned());
         Arc::clone(&self.slots).acquire_owned().await.map_err(closed)
     }
 
     /// Sends what `make` gives, again and again while it fails in ways that pass. The answer is the last one
     /// there was, whatever its status.
-    pub(super) async fn send(&self, mut make: impl FnMut() -> RequestBuilder) -> Result<Response, Fault> {
+    pub(super) async fn send(
+        &self,
+        mut make: impl FnMut() -> RequestBuilder,
+    ) -> Result<Response, RegistryError> {
         let mut failed = 0;
         // That the registry wants to be asked later is no failure, so it is counted for itself.
         let mut throttled = 0;
@@ -121,7 +124,7 @@ fn is_throttled(status: StatusCode) -> bool {
 
 /// Why no answer came from the registry or where it sent us, with the host but without the rest of the URL, which
 /// may hold a signature.
-pub(super) fn unreachable(error: &reqwest::Error) -> Fault {
+pub(super) fn unreachable(error: &reqwest::Error) -> RegistryError {
     let host = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let what = if tls::failure(error).is_some() {
         "TLS fails"
@@ -132,14 +135,14 @@ pub(super) fn unreachable(error: &reqwest::Error) -> Fault {
     } else {
         "the connection broke"
     };
-    Fault::Whole(format!("{host}: {what}: {}", root_cause(error)))
+    RegistryError::Unavailable(format!("{host}: {what}: {}", root_cause(error)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A server that gives these answers to whoever comes, one after the other; to an empty one it hangs up.
+    /// A server that gives these answers to its connections, one after the other; to an empty one it hangs up.
     fn server(answers: Vec<String>) -> std::net::SocketAddr {
         use std::io::{BufRead as _, BufReader, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -4,8 +4,8 @@
 //!
 //! Only inspections that overlap or follow each other closely share: once none has been open for [`PAUSE`], all
 //! is forgotten. Whatever happens, a verification counts for [`VALID`] at most, and for a repository only if it
-//! is younger than the repository's own last inspection: whoever has a repository looked at again has all of it
-//! read again, while the repositories of one run share what they have in common.
+//! is younger than the repository's own last inspection: inspecting a repository again reads all of it
+//! again, while the repositories of one run share what they have in common.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -24,14 +24,14 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// Digests that were verified, and those that are being read.
 #[derive(Debug)]
-pub(crate) struct Verified {
+pub(crate) struct DigestCache {
     state: Mutex<State>,
     capacity: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    entries: HashMap<Digest, Entry>,
+    entries: HashMap<Digest, CachedDigest>,
     /// The entries as they came; those verified again since are there twice.
     order: VecDeque<(Digest, Instant)>,
     /// Each is closed when the reading ends, however it ends.
@@ -39,7 +39,7 @@ struct State {
     /// When the last inspection of a repository ended, by a hash of its name.
     ends: HashMap<u64, Instant>,
     ends_order: VecDeque<(u64, Instant)>,
-    visits: u64,
+    sessions: u64,
     /// How many inspections are open.
     open: usize,
     /// When the last one of all ended.
@@ -47,18 +47,18 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct CachedDigest {
     at: Instant,
     /// How many bytes it has.
     size: u64,
     /// The inspection that last made sure that its repository holds it.
-    visit: u64,
+    session: u64,
 }
 
 /// One inspection of one repository; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Visit<'verified> {
-    verified: &'verified Verified,
+pub(crate) struct Session<'cache> {
+    cache: &'cache DigestCache,
     number: u64,
     repository: u64,
     /// Verifications made before this do not count for it.
@@ -67,39 +67,39 @@ pub(crate) struct Visit<'verified> {
 
 /// What is to be done about a digest.
 #[derive(Debug)]
-pub(crate) enum Claim<'verified> {
+pub(crate) enum Claim<'cache> {
     /// Nothing: this inspection knows that it is good, and has so many bytes.
     Known(u64),
     /// It was verified for another repository, and has so many bytes: see whether this one holds it, and say
-    /// so by [`Visit::seen`].
+    /// so by [`Session::seen`].
     KnownElsewhere(u64),
     /// Read it; nobody else does meanwhile.
-    Read(Reading<'verified>),
+    Read(ReadPermit<'cache>),
 }
 
 /// The right to read a digest, held until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Reading<'verified> {
-    verified: &'verified Verified,
+pub(crate) struct ReadPermit<'cache> {
+    cache: &'cache DigestCache,
     digest: Digest,
-    visit: u64,
+    session: u64,
     /// Its size in bytes, once it is known to be good.
     good: Option<u64>,
     _closed_at_end: watch::Sender<()>,
 }
 
-impl Verified {
+impl DigestCache {
     /// Keeps at most `capacity` digests.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { state: Mutex::default(), capacity }
     }
 
     /// Begins an inspection of this repository.
-    pub(crate) fn visit(&self, repository: &str) -> Visit<'_> {
-        self.visit_at(repository, Instant::now())
+    pub(crate) fn session(&self, repository: &str) -> Session<'_> {
+        self.session_at(repository, Instant::now())
     }
 
-    fn visit_at(&self, repository: &str, now: Instant) -> Visit<'_> {
+    fn session_at(&self, repository: &str, now: Instant) -> Session<'_> {
         let mut hasher = DefaultHasher::new();
         repository.hash(&mut hasher);
         let repository = hasher.finish();
@@ -108,9 +108,9 @@ impl Verified {
             state.forget();
         }
         state.open += 1;
-        state.visits += 1;
+        state.sessions += 1;
         let since = state.ends.get(&repository).copied();
-        Visit { verified: self, number: state.visits, repository, since }
+        Session { cache: self, number: state.sessions, repository, since }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -127,7 +127,7 @@ impl State {
     }
 }
 
-impl Visit<'_> {
+impl Session<'_> {
     /// What is to be done about this digest, once nobody else reads it any more.
     pub(crate) async fn claim(&self, digest: &Digest) -> Claim<'_> {
         loop {
@@ -142,9 +142,9 @@ impl Visit<'_> {
 
     /// What is to be done now; as the error what is closed when another reading ends.
     fn claim_at(&self, digest: &Digest, now: Instant) -> Result<Claim<'_>, watch::Receiver<()>> {
-        let mut state = self.verified.lock();
+        let mut state = self.cache.lock();
         match state.entries.get(digest) {
-            Some(entry) if entry.visit == self.number => return Ok(Claim::Known(entry.size)),
+            Some(entry) if entry.session == self.number => return Ok(Claim::Known(entry.size)),
             Some(entry) if self.counts(entry.at, now) => return Ok(Claim::KnownElsewhere(entry.size)),
             _ => {}
         }
@@ -155,17 +155,17 @@ impl Visit<'_> {
         state.being_read.insert(*digest, receiver);
         // What is found now counts for everybody, whatever was found before.
         state.entries.remove(digest);
-        Ok(Claim::Read(self.reading(*digest, sender)))
+        Ok(Claim::Read(self.permit(*digest, sender)))
     }
 
-    fn reading(&self, digest: Digest, sender: watch::Sender<()>) -> Reading<'_> {
-        Reading { verified: self.verified, digest, visit: self.number, good: None, _closed_at_end: sender }
+    fn permit(&self, digest: Digest, sender: watch::Sender<()>) -> ReadPermit<'_> {
+        ReadPermit { cache: self.cache, digest, session: self.number, good: None, _closed_at_end: sender }
     }
 
     /// Notes that this inspection's repository holds a digest that was verified elsewhere.
     pub(crate) fn seen(&self, digest: &Digest) {
-        if let Some(entry) = self.verified.lock().entries.get_mut(digest) {
-            entry.visit = self.number;
+        if let Some(entry) = self.cache.lock().entries.get_mut(digest) {
+            entry.session = self.number;
         }
     }
 
@@ -174,15 +174,15 @@ impl Visit<'_> {
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for Session<'_> {
     fn drop(&mut self) {
         let now = Instant::now();
-        let mut state = self.verified.lock();
+        let mut state = self.cache.lock();
         state.open = state.open.saturating_sub(1);
         state.last_end = Some(now);
         state.ends.insert(self.repository, now);
         state.ends_order.push_back((self.repository, now));
-        if state.ends_order.len() > self.verified.capacity
+        if state.ends_order.len() > self.cache.capacity
             && let Some((repository, at)) = state.ends_order.pop_front()
             && state.ends.get(&repository) == Some(&at)
         {
@@ -191,22 +191,22 @@ impl Drop for Visit<'_> {
     }
 }
 
-impl Reading<'_> {
+impl ReadPermit<'_> {
     /// Ends the reading: the content was good, and had so many bytes.
     pub(crate) fn good(mut self, size: u64) {
         self.good = Some(size);
     }
 }
 
-impl Drop for Reading<'_> {
+impl Drop for ReadPermit<'_> {
     fn drop(&mut self) {
-        let mut state = self.verified.lock();
+        let mut state = self.cache.lock();
         state.being_read.remove(&self.digest);
         let Some(size) = self.good else { return };
         let at = Instant::now();
-        state.entries.insert(self.digest, Entry { at, size, visit: self.visit });
+        state.entries.insert(self.digest, CachedDigest { at, size, session: self.session });
         state.order.push_back((self.digest, at));
-        if state.order.len() > self.verified.capacity
+        if state.order.len() > self.cache.capacity
             && let Some((digest, at)) = state.order.pop_front()
             && state.entries.get(&digest).is_some_and(|entry| entry.at == at)
         {
@@ -226,22 +226,22 @@ mod tests {
         Digest::Sha256([number; 32])
     }
 
-    async fn read(visit: &Visit<'_>, number: u8) {
-        match visit.claim(&digest(number)).await {
-            Claim::Read(reading) => reading.good(SIZE),
+    async fn read(session: &Session<'_>, number: u8) {
+        match session.claim(&digest(number)).await {
+            Claim::Read(permit) => permit.good(SIZE),
             other => panic!("{other:?}"),
         }
     }
 
     #[tokio::test]
     async fn one_run_reads_once_and_the_next_again() {
-        let verified = Verified::new(10);
+        let cache = DigestCache::new(10);
         for _run in 0..2 {
-            let first = verified.visit("a");
+            let first = cache.session("a");
             read(&first, 1).await;
             assert!(matches!(first.claim(&digest(1)).await, Claim::Known(SIZE)));
             drop(first);
-            let second = verified.visit("b");
+            let second = cache.session("b");
             assert!(matches!(second.claim(&digest(1)).await, Claim::KnownElsewhere(SIZE)));
             second.seen(&digest(1));
             assert!(matches!(second.claim(&digest(1)).await, Claim::Known(SIZE)));
@@ -250,41 +250,41 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_good_counts_no_more_once_it_is_read_again() {
-        let verified = Verified::new(10);
-        read(&verified.visit("a"), 1).await;
-        let again = verified.visit("a");
-        let Claim::Read(reading) = again.claim(&digest(1)).await else { panic!() };
-        let other = verified.visit("c");
+        let cache = DigestCache::new(10);
+        read(&cache.session("a"), 1).await;
+        let again = cache.session("a");
+        let Claim::Read(permit) = again.claim(&digest(1)).await else { panic!() };
+        let other = cache.session("c");
         assert!(other.claim_at(&digest(1), Instant::now()).is_err(), "it waits for the reading");
-        drop(reading);
+        drop(permit);
         assert!(matches!(other.claim(&digest(1)).await, Claim::Read(_)));
     }
 
     #[tokio::test]
     async fn all_is_forgotten_after_a_pause() {
-        let verified = Verified::new(10);
-        read(&verified.visit("a"), 1).await;
+        let cache = DigestCache::new(10);
+        read(&cache.session("a"), 1).await;
         let soon = Instant::now() + MINUTE / 2;
         let later = Instant::now() + MINUTE;
-        let open = verified.visit_at("b", soon);
+        let open = cache.session_at("b", soon);
         assert!(matches!(open.claim_at(&digest(1), soon), Ok(Claim::KnownElsewhere(SIZE))));
         assert!(matches!(
-            verified.visit_at("c", later).claim_at(&digest(1), later),
+            cache.session_at("c", later).claim_at(&digest(1), later),
             Ok(Claim::KnownElsewhere(SIZE))
         ));
         drop(open);
         let later = Instant::now() + MINUTE;
-        let alone = verified.visit_at("d", later);
+        let alone = cache.session_at("d", later);
         assert!(matches!(alone.claim_at(&digest(1), later), Ok(Claim::Read(_))));
     }
 
     #[tokio::test]
     async fn a_verification_counts_for_a_while_only() {
-        let verified = Verified::new(10);
-        let long = verified.visit("a");
+        let cache = DigestCache::new(10);
+        let long = cache.session("a");
         let before = Instant::now();
         read(&long, 1).await;
-        let other = verified.visit("b");
+        let other = cache.session("b");
         let just = before + 14 * MINUTE;
         assert!(matches!(other.claim_at(&digest(1), just), Ok(Claim::KnownElsewhere(SIZE))));
         let late = Instant::now() + 15 * MINUTE;
@@ -294,35 +294,35 @@ mod tests {
 
     #[tokio::test]
     async fn a_digest_is_read_by_one_at_a_time_and_a_failure_is_not_kept() {
-        let verified = Verified::new(10);
-        let (first, second) = (verified.visit("a"), verified.visit("b"));
-        let Claim::Read(reading) = first.claim(&digest(1)).await else { panic!() };
+        let cache = DigestCache::new(10);
+        let (first, second) = (cache.session("a"), cache.session("b"));
+        let Claim::Read(permit) = first.claim(&digest(1)).await else { panic!() };
         let other = async {
-            let Claim::Read(reading) = second.claim(&digest(1)).await else { panic!() };
-            reading.good(SIZE);
+            let Claim::Read(permit) = second.claim(&digest(1)).await else { panic!() };
+            permit.good(SIZE);
         };
         let mut other = Box::pin(other);
         let waits =
             std::future::poll_fn(|context| std::task::Poll::Ready(other.as_mut().poll(context).is_pending()));
         assert!(waits.await);
-        drop(reading);
+        drop(permit);
         other.await;
         assert!(matches!(first.claim(&digest(1)).await, Claim::KnownElsewhere(SIZE)));
     }
 
     #[tokio::test]
     async fn memory_is_bounded() {
-        let verified = Verified::new(3);
+        let cache = DigestCache::new(3);
         for number in 0..9 {
-            let visit = verified.visit(&number.to_string());
-            read(&visit, number).await;
-            drop(visit);
-            let state = verified.lock();
+            let session = cache.session(&number.to_string());
+            read(&session, number).await;
+            drop(session);
+            let state = cache.lock();
             assert!(state.entries.len() <= 3 && state.order.len() <= 3);
             assert!(state.ends.len() <= 3 && state.ends_order.len() <= 3 && state.being_read.is_empty());
         }
-        let visit = verified.visit("new");
-        assert!(matches!(visit.claim(&digest(8)).await, Claim::KnownElsewhere(SIZE)));
-        read(&visit, 0).await;
+        let session = cache.session("new");
+        assert!(matches!(session.claim(&digest(8)).await, Claim::KnownElsewhere(SIZE)));
+        read(&session, 0).await;
     }
 }
