@@ -1,15 +1,15 @@
-//! GitLab as somebody who knows tokens: the port [`Authority`] over its HTTP API.
+//! GitLab as the authority on tokens: the port [`Authority`] over its HTTP API.
 //!
 //! Two questions are asked of a token, each with the token in the header that the request had it in:
 //!
-//! * `GET /api/v4/user` (<https://docs.gitlab.com/api/users/>): whose it is. `is_admin` is told of administrators
+//! * `GET /api/v4/user` (<https://docs.gitlab.com/api/users/>): whose it is. `is_admin` is set for administrators
 //!   alone; where Admin Mode is on, only if the token also has the scope `admin_mode`. Absent means no.
 //! * `GET /api/v4/personal_access_tokens/self` (<https://docs.gitlab.com/api/personal_access_tokens/>): what it
 //!   is for. Any scope may ask it, but only of a personal, group or project access token: of an `OAuth` token the
-//!   answer is 400, and its scopes are told by `GET /oauth/token/info` (<https://docs.gitlab.com/api/oauth2/>).
+//!   answer is 400, and its scopes come from `GET /oauth/token/info` (<https://docs.gitlab.com/api/oauth2/>).
 //!
 //! The second question is needed because a token that may read only the user's profile (`read_user`) is answered
-//! the first one as well. Where nobody says what a token is for, it may read; it may do everything only where the
+//! the first one as well. Where the scopes of a token are unknown, it may read; it may do everything only where the
 //! GitLab does not know the question at all (404, as GitLab itself says it, not a proxy before it), because then no
 //! token of it can answer, and it has vouched for an administrator.
 
@@ -25,7 +25,7 @@ use stocktake_domain::Scope;
 use stocktake_domain::ports::{Authority, AuthorityError, Credential, Identity};
 use stocktake_net::tls::TlsError;
 
-use client::{Client, Trouble};
+use client::{AuthorityClientError, Client};
 
 /// How long the answers to all questions about a token are waited for.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ const OAUTH: [&str; 3] = ["oauth", "token", "info"];
 pub struct GitlabAuthoritySettings {
     /// Its address, as in a browser; it may have a path, as in `https://example.com/gitlab`.
     pub url: String,
-    /// A PEM file of authorities whose certificates are taken besides those that the system trusts.
+    /// A PEM file of authorities whose certificates are trusted in addition to those of the system.
     pub ca_certificates: Option<PathBuf>,
 }
 
@@ -73,7 +73,7 @@ impl GitlabAuthority {
         Ok(Self { client: Client::new(settings)?, timeout: TIMEOUT })
     }
 
-    async fn ask(&self, credential: &Credential) -> Result<Option<Identity>, Trouble> {
+    async fn ask(&self, credential: &Credential) -> Result<Option<Identity>, AuthorityClientError> {
         let answer = self.client.get(&USER, credential).await?;
         let user: User = match answer.status {
             StatusCode::OK => answer.json()?,
@@ -89,7 +89,7 @@ impl GitlabAuthority {
     }
 
     /// What a token of an active user is for.
-    async fn purpose(&self, credential: &Credential) -> Result<Purpose, Trouble> {
+    async fn purpose(&self, credential: &Credential) -> Result<Purpose, AuthorityClientError> {
         let answer = self.client.get(&SELF, credential).await?;
         let otherwise = match answer.status {
             StatusCode::OK => return Ok(answer.json::<AccessToken>()?.purpose()),
@@ -120,7 +120,7 @@ impl Authority for GitlabAuthority {
         }
         let asked = tokio::time::timeout(self.timeout, self.ask(credential)).await;
         let answer = asked.unwrap_or_else(|_| Err(self.client.too_slow(self.timeout)));
-        answer.map_err(|trouble| AuthorityError(Box::new(trouble)))
+        answer.map_err(|error| AuthorityError(Box::new(error)))
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_does_not_come_is_not_waited_for() {
-        // Connections are taken by the system, and nobody ever answers them.
+        // The system accepts connections, and nothing answers them.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
         let settings = GitlabAuthoritySettings { url: url.clone(), ca_certificates: None };

@@ -1,4 +1,4 @@
-//! Sending questions with a token to one GitLab, and to nobody else.
+//! Requests with a token to one GitLab, and to no other host.
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ pub(super) struct Client {
     http: reqwest::Client,
 }
 
-/// Why a question was not answered as it should be. No text holds a token.
+/// Why a request failed. No text holds a token.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum AuthorityClientError {
     #[error("{gitlab} {why}: {cause}")]
     Unreachable { gitlab: String, why: &'static str, cause: String },
     #[error("{0} did not answer within {1:?}")]
@@ -54,24 +54,25 @@ pub(super) struct Answer {
 
 impl Answer {
     /// What the body says.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Trouble> {
-        serde_json::from_slice(&self.body).map_err(|error| Trouble::Unreadable(self.url.clone(), error))
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, AuthorityClientError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| AuthorityClientError::Unreadable(self.url.clone(), error))
     }
 
     /// Whether it is GitLab itself that does not know what was asked: a proxy that keeps questions from it would
     /// say so in another form.
     pub(super) fn is_gitlabs_404(&self) -> bool {
-        let told: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let texts = ["message", "error"].map(|name| told.get(name).and_then(serde_json::Value::as_str));
+        let value: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let texts = ["message", "error"].map(|name| value.get(name).and_then(serde_json::Value::as_str));
         self.status == StatusCode::NOT_FOUND && texts.iter().flatten().any(|text| text.starts_with("404"))
     }
 
     /// That the status says nothing about the token.
-    pub(super) fn unexpected(self) -> Trouble {
+    pub(super) fn unexpected(self) -> AuthorityClientError {
         if self.status.is_redirection() {
-            return Trouble::Redirect(self.url);
+            return AuthorityClientError::Redirect(self.url);
         }
-        Trouble::Status(self.url, self.status)
+        AuthorityClientError::Status(self.url, self.status)
     }
 }
 
@@ -86,7 +87,11 @@ impl Client {
     }
 
     /// The answer to the question at this path, whatever its status.
-    pub(super) async fn get(&self, path: &[&str], credential: &Credential) -> Result<Answer, Trouble> {
+    pub(super) async fn get(
+        &self,
+        path: &[&str],
+        credential: &Credential,
+    ) -> Result<Answer, AuthorityClientError> {
         let mut url = self.gitlab.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -98,24 +103,28 @@ impl Client {
         Ok(Answer { status, body: self.body(response).await?, url })
     }
 
-    pub(super) fn too_slow(&self, after: Duration) -> Trouble {
-        Trouble::TooSlow(self.gitlab.to_string(), after)
+    pub(super) fn too_slow(&self, after: Duration) -> AuthorityClientError {
+        AuthorityClientError::TooSlow(self.gitlab.to_string(), after)
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Trouble> {
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, AuthorityClientError> {
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if body.len() + piece.len() > MAX_BODY {
-                return Err(Trouble::TooLarge(self.gitlab.to_string()));
+                return Err(AuthorityClientError::TooLarge(self.gitlab.to_string()));
             }
             body.extend_from_slice(&piece);
         }
         Ok(body)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Trouble {
+    fn unreachable(&self, error: &reqwest::Error) -> AuthorityClientError {
         let why = if error.is_connect() { "cannot be reached" } else { "broke off" };
-        Trouble::Unreachable { gitlab: self.gitlab.to_string(), why, cause: root_cause(error).to_string() }
+        AuthorityClientError::Unreachable {
+            gitlab: self.gitlab.to_string(),
+            why,
+            cause: root_cause(error).to_string(),
+        }
     }
 }
 
@@ -135,12 +144,12 @@ fn base(text: &str) -> Result<Url, &'static str> {
 }
 
 /// The header that carries the token.
-fn header(credential: &Credential) -> Result<(HeaderName, HeaderValue), Trouble> {
+fn header(credential: &Credential) -> Result<(HeaderName, HeaderValue), AuthorityClientError> {
     let (name, text) = match credential {
         Credential::PrivateToken(token) => (PRIVATE_TOKEN, token.clone()),
         Credential::Bearer(token) => (AUTHORIZATION, format!("Bearer {token}")),
     };
-    let mut value = HeaderValue::try_from(text).map_err(|_| Trouble::Header)?;
+    let mut value = HeaderValue::try_from(text).map_err(|_| AuthorityClientError::Header)?;
     value.set_sensitive(true);
     Ok((name, value))
 }
