@@ -21,18 +21,48 @@
 )]
 
 pub mod authority;
-pub mod catalogue;
+pub mod catalogue {
+    //! The suite of the port [`Catalogue`](crate::ports::Catalogue).
+
+    pub mod accepting;
+    pub mod imports;
+    pub mod limits;
+    pub mod look_ups;
+    pub mod pages;
+}
 pub mod content;
 mod database;
-pub mod jobs;
+pub mod jobs {
+    //! The suite of the port [`Jobs`](crate::ports::Jobs).
+
+    pub mod bulk;
+}
 mod macros;
 mod memory;
-pub mod queue;
+pub mod queue {
+    //! The suite of the port [`Queue`](crate::ports::Queue).
+
+    pub mod claims;
+    pub mod leases;
+    pub mod maintenance;
+    pub mod results;
+    pub mod signals;
+}
 pub mod source;
 mod support;
-pub mod sync_state;
+pub mod sync_state {
+    //! The suite of the port [`SyncState`](crate::ports::SyncState).
+
+    pub mod batches;
+    pub mod deletions;
+    pub mod leader;
+}
 mod tasks;
-pub mod tokens;
+pub mod tokens {
+    //! The suite of the port [`Tokens`](crate::ports::Tokens).
+
+    pub mod access;
+}
 
 pub use authority::AuthorityFixture;
 pub use content::ContentFixture;

@@ -1,3 +1,0 @@
-//! The suite of the port [`Jobs`](crate::ports::Jobs).
-
-pub mod bulk;

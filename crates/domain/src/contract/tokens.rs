@@ -1,3 +1,0 @@
-//! The suite of the port [`Tokens`](crate::ports::Tokens).
-
-pub mod access;
