@@ -65,9 +65,12 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Add or update records from lines of JSON
     ///
-    /// Each line is one record: `{"record_identifier": 5, "storage": "main", "path": "ab/cd/file.bin"}` and
-    /// optionally `created_at` (RFC 3339), `file_size` (bytes), `expected_checksum` (`sha256:` or `md5:` and the
-    /// hex) and `disabled` (true or false). If a line is wrong, nothing is written.
+    /// Each line is one record: `{"record_identifier": 5, "storage": "main", "path": "ab/cd/file.bin"}`. Optional keys:
+    /// `created_at` (RFC 3339), `file_size` (bytes), `expected_checksum` (`sha256:`, `sha1:` or `md5:`, and the digest in
+    /// hexadecimal), `rule` (what that digest and size are of, if not of the stored bytes: `secure_file:<key data>`,
+    /// `terraform_state:<project id>`, `pipeline_artifact:<project id>`, `portable_pdb`, `length:<bytes>` or
+    /// `unresolved:<reason>`), `mutable` (true if the content may change legitimately) and `disabled` (true if the record
+    /// is not to be verified). docs/import.md explains them. If a line is wrong, nothing is written.
     #[command(
         after_help = "Examples:\n  stocktake import uploads uploads.ndjson\n  generate | stocktake import \
                             uploads -"

@@ -43,8 +43,13 @@ impl Call {
         let outcome = running.instrument(self.span.clone()).await;
         let elapsed = began.elapsed();
         if work.is_ordinary() && elapsed >= SLOW {
-            let (call, elapsed_ms) = (self.name, elapsed.as_millis());
-            tracing::warn!(parent: &self.span, call, elapsed_ms, "the database took {elapsed_ms} ms for {call}");
+            let (call, millis) = (self.name, elapsed.as_millis());
+            tracing::warn!(
+                parent: &self.span,
+                db.call = call,
+                db.duration_ms = millis,
+                "the database took {millis} ms for {call}"
+            );
         }
         outcome
     }

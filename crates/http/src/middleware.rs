@@ -217,7 +217,7 @@ impl Received {
                 request.id = id,
                 http.status = status,
                 http.route = route,
-                error = cause,
+                error.cause = cause,
                 "request failed"
             );
         }

@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL, with `sslmode` and `sslrootcert` as `libpq` has them.
+//! Connections to PostgreSQL, with `sslmode` and `sslrootcert` as `libpq` has them, with four exceptions.
 //!
 //! | `sslmode` | TLS | verified of the server's certificate |
 //! |---|---|---|

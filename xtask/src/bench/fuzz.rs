@@ -19,8 +19,8 @@ const TEST: &str = "state_machine";
 /// The variable from which the test takes its number of cases.
 const CASES: &str = "STOCKTAKE_FUZZ_CASES";
 
-/// The variable from which proptest takes its seed.
-const SEED: &str = "PROPTEST_RNG_SEED";
+/// The variable from which the test takes its seed.
+const SEED: &str = "STOCKTAKE_FUZZ_SEED";
 
 /// Runs the test on every database, and fails if one of them fails or none is tested.
 pub(super) fn measure(project: &Project, options: &Options) -> anyhow::Result<()> {

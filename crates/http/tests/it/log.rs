@@ -21,7 +21,7 @@ fn each_request_has_one_line_and_a_fault_its_cause_under_the_same_id() {
     let route = "/api/v4/admin/data_management/{model_name}/{record_identifier}";
     assert_eq!(cause["level"], "ERROR");
     let error = "internal error: the database refused or returned something unexpected: row 7 is odd";
-    assert_eq!(cause["fields"]["error"], error);
+    assert_eq!(cause["fields"]["error.cause"], error);
     assert_eq!(line["level"], "INFO");
     assert_eq!(line["fields"]["http.method"], "GET");
     assert_eq!(line["fields"]["http.path"], uri);
