@@ -18,12 +18,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Instant;
 
 use stocktake_content::{HashPool, Secrets};
 use stocktake_content_directory::{DirectorySettings, DirectoryStore};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
+use stocktake_testbed::{Cost, bench_argument};
 
 /// Files in one call, and concurrent calls: about what a worker does.
 const CLAIM: usize = 10_000;
@@ -43,13 +43,14 @@ impl InspectionSink for Counter {
 
 fn main() {
     let cores = thread::available_parallelism().unwrap();
-    let readers = NonZeroUsize::new(argument("--readers", 32)).unwrap();
-    let rounds = argument("--rounds", 3);
+    let readers = NonZeroUsize::new(bench_argument("--readers", 32)).unwrap();
+    let rounds = bench_argument("--rounds", 3);
     let folder = tempfile::tempdir().unwrap();
     println!("{cores} hashing threads, {readers} readers, median of {rounds} rounds, page cache warm");
-    for (name, files, size) in
-        [("small", argument("--small", 2_000), 4 * 1024), ("large", argument("--large", 20), 1024 * 1024)]
-    {
+    for (name, files, size) in [
+        ("small", bench_argument("--small", 2_000), 4 * 1024),
+        ("large", bench_argument("--large", 20), 1024 * 1024),
+    ] {
         let root = folder.path().join(name);
         let paths = make_files(&root, files, size);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -73,12 +74,6 @@ fn main() {
             theirs.processor / ours.processor
         );
     }
-}
-
-/// The number that follows this argument on the command line.
-fn argument(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |number| number.parse().unwrap())
 }
 
 fn make_files(root: &Path, files: usize, size: usize) -> Vec<String> {
@@ -124,36 +119,4 @@ fn inspect(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroU
         calls.join_all().await;
     });
     assert_eq!(counter.observed.load(Ordering::Relaxed), paths.len() as u64);
-}
-
-/// The time that some work took, in seconds.
-struct Cost {
-    elapsed: f64,
-    /// Of this process and its children. Unlike the elapsed time, it hardly depends on other load of the machine.
-    processor: f64,
-}
-
-impl Cost {
-    fn of(work: impl FnOnce()) -> Self {
-        let (begin, processor) = (Instant::now(), processor_seconds());
-        work();
-        Self { elapsed: begin.elapsed().as_secs_f64(), processor: processor_seconds() - processor }
-    }
-
-    fn median(costs: &[Self]) -> Self {
-        let median = |part: fn(&Self) -> f64| {
-            let mut values: Vec<_> = costs.iter().map(part).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap()
-        };
-        Self { elapsed: median(|cost| cost.elapsed), processor: median(|cost| cost.processor) }
-    }
-}
-
-/// The processor time that this process and its children have used; the kernel counts it in hundredths.
-fn processor_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    // Behind the program's name, fields 12 to 15 are the user and system time of the process and its children.
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(4);
-    fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }

@@ -20,7 +20,7 @@ use stocktake_content::{HashPool, Secrets};
 use stocktake_content_git::{GitSettings, GitStore, Integrity};
 use stocktake_domain::ports::{ContentStore as _, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
-use stocktake_testbed::{GitFormat, GitRepository};
+use stocktake_testbed::{Cost, GitFormat, GitRepository, bench_argument};
 
 #[derive(Default)]
 struct Counter {
@@ -36,8 +36,8 @@ impl InspectionSink for Counter {
 
 fn main() {
     let cores = thread::available_parallelism().unwrap();
-    let readers = NonZeroUsize::new(argument("--readers", 8)).unwrap();
-    let (count, rounds) = (argument("--count", 200), argument("--rounds", 3));
+    let readers = NonZeroUsize::new(bench_argument("--readers", 8)).unwrap();
+    let (count, rounds) = (bench_argument("--count", 200), bench_argument("--rounds", 3));
     let folder = tempfile::tempdir().unwrap();
     let begin = Instant::now();
     let paths = make(folder.path(), count);
@@ -77,12 +77,6 @@ fn main() {
             ),
         ],
     );
-}
-
-/// The number that follows this argument on the command line.
-fn argument(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |number| number.parse().unwrap())
 }
 
 /// Makes repositories like those of an instance: many small ones with loose objects, some packed ones, a few
@@ -144,36 +138,4 @@ fn verify(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroUs
     let pieces = paths.iter().map(|path| Inspection::new(Model::Projects, path, algorithms)).collect();
     runtime.block_on(store.inspect(pieces, Arc::default(), counter.clone()));
     assert_eq!(counter.observed.load(Ordering::Relaxed), paths.len() as u64);
-}
-
-/// The time that some work took, in seconds.
-struct Cost {
-    elapsed: f64,
-    /// Of this process and its children. Unlike the elapsed time, it hardly depends on other load of the machine.
-    processor: f64,
-}
-
-impl Cost {
-    fn of(work: impl FnOnce()) -> Self {
-        let (begin, processor) = (Instant::now(), processor_seconds());
-        work();
-        Self { elapsed: begin.elapsed().as_secs_f64(), processor: processor_seconds() - processor }
-    }
-
-    fn median(costs: &[Self]) -> Self {
-        let median = |part: fn(&Self) -> f64| {
-            let mut values: Vec<_> = costs.iter().map(part).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap()
-        };
-        Self { elapsed: median(|cost| cost.elapsed), processor: median(|cost| cost.processor) }
-    }
-}
-
-/// The processor time that this process and its children have used; the kernel counts it in hundredths.
-fn processor_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    // Behind the program's name, fields 12 to 15 are the user and system time of the process and its children.
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(4);
-    fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }

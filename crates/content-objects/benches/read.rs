@@ -31,7 +31,7 @@ use stocktake_content_objects::{
 };
 use stocktake_domain::ports::{ContentStore as _, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
-use stocktake_testbed::S3Server;
+use stocktake_testbed::{S3Server, bench_argument};
 
 const BUCKET: &str = "content";
 
@@ -55,14 +55,14 @@ fn main() {
         return serve(Path::new(&folder));
     }
     let cores = thread::available_parallelism().unwrap();
-    let requests = NonZeroUsize::new(argument("--requests", 16)).unwrap();
-    let rounds = argument("--rounds", 3);
+    let requests = NonZeroUsize::new(bench_argument("--requests", 16)).unwrap();
+    let rounds = bench_argument("--rounds", 3);
     let folder = tempfile::tempdir().unwrap();
     println!("{cores} hashing threads, {requests} objects at once, median of {rounds} rounds");
     let server = Server::start(folder.path());
     for (name, objects, size) in [
-        ("small", argument("--small", 2_000), 16 * 1024),
-        ("large", argument("--large", 20), 32 * 1024 * 1024),
+        ("small", bench_argument("--small", 2_000), 16 * 1024),
+        ("large", bench_argument("--large", 20), 32 * 1024 * 1024),
     ] {
         let keys = put(folder.path(), name, objects, size);
         let total = (objects * size) as f64;
@@ -80,12 +80,6 @@ fn main() {
         }
         println!("{objects} x {size} B, ratio: {:.2} by the clock, peak memory {memory} kB", theirs / ours);
     }
-}
-
-/// The number behind this argument on the command line.
-fn argument(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |number| number.parse().unwrap())
 }
 
 /// Serves until standard input is closed: the other half of [`Server`].

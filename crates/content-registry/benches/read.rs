@@ -28,7 +28,7 @@ use stocktake_content_registry::{
 };
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
 use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, Observation};
-use stocktake_testbed::{PushedImage, Registry, RegistrySetup};
+use stocktake_testbed::{PushedImage, Registry, RegistrySetup, bench_argument};
 
 /// Images of one repository; they share a layer.
 const TAGS: usize = 5;
@@ -54,9 +54,9 @@ struct Filled {
 
 fn main() {
     let cores = thread::available_parallelism().unwrap();
-    let requests = NonZeroUsize::new(argument("--requests", 8)).unwrap();
-    let rounds = argument("--rounds", 3);
-    let (images, size) = (argument("--images", 40), argument("--size", 4_000_000));
+    let requests = NonZeroUsize::new(bench_argument("--requests", 8)).unwrap();
+    let rounds = bench_argument("--rounds", 3);
+    let (images, size) = (bench_argument("--images", 40), bench_argument("--size", 4_000_000));
     let filled = fill(images, size);
     println!(
         "{images} images with a layer of {size} B each, {} repositories; {cores} hashing threads, {requests} \
@@ -87,12 +87,6 @@ fn main() {
     println!("ratio over HTTP: {:.2} of curl, {:.2} of curl | openssl dgst", curl / http, hashed / http);
     println!("ratio in the directory: {:.2} of curl | openssl dgst", hashed / directory);
     println!("most memory of this process, which also filled the registry: {}", peak_memory());
-}
-
-/// The number behind this argument on the command line.
-fn argument(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |number| number.parse().unwrap())
 }
 
 /// The most memory that this process ever had, in the kernel's words.

@@ -65,7 +65,7 @@ pub mod tokens {
 }
 
 pub use authority::AuthorityFixture;
-pub use content::ContentFixture;
+pub use content::{ContentFixture, Recorder};
 pub use database::{DatabaseFixture, Ports};
 pub use memory::{MemoryFixture, MemoryStore};
 pub use source::SourceFixture;

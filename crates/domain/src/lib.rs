@@ -32,7 +32,7 @@ pub use model::{Model, ModelKind, UnknownModel};
 pub use object_type::ObjectType;
 pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
-pub use time::{Clock, Rng, Timestamp, format_duration, parse_duration};
+pub use time::{Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
 pub use verdict::{ContentError, Evidence, Measure, Observation, Reference, judge};
 pub use verification::{

@@ -62,10 +62,21 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// Gives chance. The program has one real source; tests fix theirs.
+/// Gives random numbers. The program has one real source; tests fix theirs.
 pub trait Rng: Send + Sync {
     /// A number in `0..bound`, each as likely; 0 if `bound` is 0.
     fn below(&self, bound: u32) -> u32;
+}
+
+/// Random numbers for delays alone, which nobody needs to be unable to guess: the clock's milliseconds, which no two
+/// processes have in common for long.
+pub struct ClockRng<'a>(pub &'a dyn Clock);
+
+impl Rng for ClockRng<'_> {
+    fn below(&self, bound: u32) -> u32 {
+        let millis = self.0.now().millis().rem_euclid(i64::from(bound.max(1)));
+        u32::try_from(millis).unwrap_or(0)
+    }
 }
 
 /// The units of durations, in milliseconds.
@@ -122,5 +133,19 @@ mod tests {
         for wrong in ["", "8", "h", "8 h", "8y", "-1s"] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
+    }
+    struct Stopped(i64);
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0)
+        }
+    }
+
+    #[test]
+    fn the_clock_gives_random_numbers_within_bounds() {
+        assert_eq!(ClockRng(&Stopped(1_234)).below(100), 34);
+        assert_eq!(ClockRng(&Stopped(-1)).below(100), 99);
+        assert_eq!(ClockRng(&Stopped(7)).below(0), 0);
     }
 }

@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use stocktake_domain::ports::Source as _;
 use stocktake_domain::{Model, ObjectType};
 use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Storages, Stores};
-use stocktake_testbed::{GitlabDatabase, postgres};
+use stocktake_testbed::{GitlabDatabase, bench_argument, postgres};
 use tokio_postgres::{Client, NoTls};
 
 // As the program has it.
@@ -28,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() {
     let (rows, page, rounds) =
-        (argument("--rows", 200_000), argument("--page", 5_000), argument("--rounds", 3));
+        (bench_argument("--rows", 200_000), bench_argument("--page", 5_000), bench_argument("--rounds", 3));
     let url = postgres().create_database().unwrap();
     GitlabDatabase::load(&url).unwrap();
     GitlabDatabase::multiply(&url, rows).unwrap();
@@ -90,10 +90,4 @@ async fn copy(client: &Client, statement: &str) -> Duration {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     *times.get(times.len() / 2).unwrap()
-}
-
-/// The value of an argument with this name, or the default.
-fn argument(name: &str, default: u64) -> u64 {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |value| value.parse().unwrap())
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use stocktake_domain::Clock;
 use stocktake_domain::ports::{SourceError, StoreError};
 use stocktake_net::error::ErrorChain;
 use stocktake_net::retry::{Schedule, retry};
@@ -44,12 +43,6 @@ impl SyncError {
     pub(crate) fn unavailable_party(&self) -> &'static str {
         if matches!(self, Self::Source(_)) { "source" } else { "database" }
     }
-}
-
-/// Randomness for delays alone, below `bound`: the clock's milliseconds, which no two processes have in common for
-/// long.
-pub(crate) fn random(clock: &dyn Clock, bound: u32) -> u32 {
-    u32::try_from(clock.now().millis().rem_euclid(i64::from(bound.max(1)))).unwrap_or(0)
 }
 
 /// An error that may pass by itself.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stocktake_domain::ports::{ModelSyncState, Readable, SyncBatch};
-use stocktake_domain::{Model, Timestamp};
+use stocktake_domain::{ClockRng, Model, Rng as _, Timestamp};
 use stocktake_net::error::ErrorChain;
 use stocktake_net::outage::Outage;
 use stocktake_net::retry::Backoff;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{SourceSync, by_model, was_read};
 use crate::highwater::{Ends, Pass};
-use crate::outage::{DELAYS, SyncError, random};
+use crate::outage::{DELAYS, SyncError};
 use crate::page::SourceRows;
 use crate::{full_scan, telemetry};
 
@@ -54,7 +54,7 @@ impl SourceSync {
                     let service = error.unavailable_party();
                     telemetry::failed(service);
                     outage.failed(service, "syncing", &error);
-                    Instant::now() + backoff.next_delay(|bound| random(&*self.clock, bound))
+                    Instant::now() + backoff.next_delay(|bound| ClockRng(&*self.clock).below(bound))
                 }
                 result => {
                     log_leadership(result, &mut follow);

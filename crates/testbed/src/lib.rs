@@ -3,6 +3,7 @@
 //!
 //! Nothing here is part of the program; other crates name this one only in their dev-dependencies.
 
+mod bench;
 mod certificate;
 mod encryption;
 mod files;
@@ -16,6 +17,7 @@ mod registry;
 mod s3;
 mod sample;
 
+pub use bench::{Cost, bench_argument};
 pub use certificate::Certificate;
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use stocktake_domain::Rng;
 use stocktake_domain::ports::StoreError;
-use stocktake_domain::{Clock, Rng};
 use stocktake_net::outage::Outage;
 use stocktake_net::retry::{Schedule, retry};
 
@@ -62,41 +62,21 @@ impl DatabaseOutage {
     }
 }
 
-/// A time around `span`, three quarters to five quarters of it by chance, so that many processes do not
+/// A time around `span`, three quarters to five quarters of it at random, so that many processes do not
 /// look at the queue in step.
 pub(crate) fn about(span: Duration, rng: &dyn Rng) -> Duration {
     span / 1_000 * (750 + rng.below(501))
 }
 
-/// Chance for waits alone, where nobody needs to be unable to guess it: the clock's milliseconds, which no
-/// two processes' loops have in common for long.
-pub(crate) struct ClockRng<'a>(pub(crate) &'a dyn Clock);
-
-impl Rng for ClockRng<'_> {
-    fn below(&self, bound: u32) -> u32 {
-        let millis = self.0.now().millis().rem_euclid(i64::from(bound.max(1)));
-        u32::try_from(millis).unwrap_or(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stocktake_domain::Timestamp;
 
     struct Fixed(u32);
 
     impl Rng for Fixed {
         fn below(&self, bound: u32) -> u32 {
             self.0.min(bound - 1)
-        }
-    }
-
-    struct Stopped(i64);
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_millis(self.0)
         }
     }
 
@@ -112,12 +92,5 @@ mod tests {
         assert!(Patience::Endless.lasts(u32::MAX));
         assert!(Patience::Tries(2).lasts(1));
         assert!(!Patience::Tries(2).lasts(2));
-    }
-
-    #[test]
-    fn the_clock_gives_chance_within_bounds() {
-        assert_eq!(ClockRng(&Stopped(1_234)).below(100), 34);
-        assert_eq!(ClockRng(&Stopped(-1)).below(100), 99);
-        assert_eq!(ClockRng(&Stopped(7)).below(0), 0);
     }
 }

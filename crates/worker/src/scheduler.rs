@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::ports::{Jobs, Queue, StoreError};
-use stocktake_domain::{Clock, Rng as _};
+use stocktake_domain::{Clock, ClockRng, Rng as _};
 use stocktake_net::retry::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use crate::outage::{ClockRng, DatabaseOutage, about};
+use crate::outage::{DatabaseOutage, about};
 use crate::telemetry;
 
 /// How the scheduler works.

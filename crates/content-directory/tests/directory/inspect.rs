@@ -8,12 +8,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore, Inspection, Watch};
 use stocktake_domain::{Algorithms, ContentError, DigestRule, KeyData, Measure, Model};
 
-use crate::support::{
-    BOTH, Fixture, MD5, Recorder, SHA256, content, inspect, observation, pieces, store, unreadable,
-};
+use crate::support::{BOTH, Fixture, MD5, SHA256, content, inspect, observation, pieces, store, unreadable};
 
 /// Sizes around those from which on files are streamed, and around the size of a buffer.
 const SIZES: [usize; 14] = [

@@ -6,10 +6,11 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::Instant;
 
+use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore as _, Inspection, Watch};
 use stocktake_domain::{ContentError, DigestRule, KeyData};
 
-use crate::support::{Fixture, PLAIN, Recorder, checksum, inspect, piece, sha256};
+use crate::support::{Fixture, PLAIN, checksum, inspect, piece, sha256};
 
 #[tokio::test]
 async fn paths_that_leave_the_storage_are_invalid() {

@@ -1,15 +1,16 @@
-//! A store on a temporary folder, and a sink that records its reports.
+//! A store on a temporary folder.
 
 use std::fs;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use stocktake_content::{HashPool, Secrets};
 use stocktake_content_git::{GitSettings, GitStore, Integrity};
-use stocktake_domain::ports::{ContentStore as _, Inspection, InspectionSink};
+use stocktake_domain::contract::Recorder;
+use stocktake_domain::ports::{ContentStore as _, Inspection};
 use stocktake_domain::{Algorithms, ContentError, Model, Observation};
 use stocktake_testbed::{GitFormat, GitRepository};
 
@@ -18,28 +19,6 @@ pub(crate) const ALL: Algorithms = Algorithms { sha256: true, md5: true, sha1: t
 pub(crate) const PLAIN: GitFormat = GitFormat { sha256: false, reftable: false };
 
 pub(crate) type Seen = Result<Observation, ContentError>;
-
-/// Records reports; panics when an inspection is reported twice.
-#[derive(Debug)]
-pub(crate) struct Recorder(Mutex<Vec<Option<Seen>>>);
-
-impl Recorder {
-    pub(crate) fn new(pieces: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(vec![None; pieces])))
-    }
-
-    /// All reports; panics when one is missing.
-    pub(crate) fn all(&self) -> Vec<Seen> {
-        self.0.lock().unwrap().iter().cloned().map(Option::unwrap).collect()
-    }
-}
-
-impl InspectionSink for Recorder {
-    fn report(&self, index: usize, seen: Seen) {
-        let before = self.0.lock().unwrap()[index].replace(seen);
-        assert_eq!(before, None, "inspection {index} is reported once");
-    }
-}
 
 /// A store on a folder, and the folder around it.
 pub(crate) struct Fixture {

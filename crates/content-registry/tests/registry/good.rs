@@ -2,6 +2,7 @@
 
 use sha2::Digest as _;
 use stocktake_content_registry::Integrity;
+use stocktake_domain::contract::Recorder;
 use stocktake_domain::{Algorithms, ContentError, DigestRule, Evidence, Model};
 use stocktake_testbed::MANIFEST_TYPES;
 
@@ -78,7 +79,7 @@ async fn only_the_digests_that_are_asked_for_and_no_rule() {
         let md5 = piece("image", Algorithms { sha256: false, md5: true, sha1: false, gitaly: false });
         let mut unresolved = piece("", SHA256);
         unresolved.rule = DigestRule::Unresolved("project 7 is gone".to_owned());
-        let kept = Kept::new(3);
+        let kept = Recorder::new(3);
         store.inspect(vec![md5, ruled, unresolved], std::sync::Arc::default(), kept.clone()).await;
         let seen = kept.all();
         let digests = seen[0].as_ref().unwrap().stored.digests;

@@ -8,6 +8,7 @@ use stocktake_content_registry::{
     Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings,
 };
 use stocktake_domain::ContentError;
+use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::Watch;
 use stocktake_testbed::{Fault, FaultProxy};
 
@@ -101,7 +102,7 @@ async fn reading_is_called_off_between_pieces_and_each_piece_is_reported() {
     };
     let in_directory: Store = Arc::new(RegistryDirectoryStore::new(in_directory, pool()));
     for store in [open(over_http), in_directory] {
-        let (watch, kept) = (Arc::new(Watch::default()), Kept::new(9));
+        let (watch, kept) = (Arc::new(Watch::default()), Recorder::new(9));
         let pieces = vec![piece("image", SHA256); 9];
         let reading = store.inspect(pieces, Arc::clone(&watch), kept.clone());
         let call_off = async {
@@ -125,7 +126,7 @@ async fn a_registry_that_hangs_does_not_hold_us() {
         if asked.target.ends_with(&layer) { Fault::Hang { after: 50_000 } } else { Fault::None }
     });
     let proxy = proxy.unwrap();
-    let (store, watch, kept) = (http(&proxy.url()), Arc::new(Watch::default()), Kept::new(1));
+    let (store, watch, kept) = (http(&proxy.url()), Arc::new(Watch::default()), Recorder::new(1));
     let reading = store.inspect(vec![piece("image", SHA256)], Arc::clone(&watch), kept.clone());
     let call_off = async {
         while watch.bytes() < 50_000 {

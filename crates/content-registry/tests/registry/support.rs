@@ -1,8 +1,8 @@
-//! Stores on a registry, and a sink that keeps what it was told.
+//! Stores on a registry.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use sha2::Digest as _;
@@ -10,7 +10,8 @@ use stocktake_content::{HashPool, Secrets};
 use stocktake_content_registry::{
     Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
 };
-use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, ListError, Watch};
+use stocktake_domain::contract::Recorder;
+use stocktake_domain::ports::{ContentStore, Inspection, ListError, Watch};
 use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, Observation};
 use stocktake_testbed::{Registry, RegistrySetup};
 
@@ -18,28 +19,6 @@ pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false, sha
 
 pub(crate) type Seen = Result<Observation, ContentError>;
 pub(crate) type Store = Arc<dyn ContentStore>;
-
-/// Keeps what was reported; panics when a piece is reported twice.
-#[derive(Debug)]
-pub(crate) struct Kept(Mutex<Vec<Option<Seen>>>);
-
-impl Kept {
-    pub(crate) fn new(pieces: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(vec![None; pieces])))
-    }
-
-    /// All reports; panics when one is missing.
-    pub(crate) fn all(&self) -> Vec<Seen> {
-        self.0.lock().unwrap().iter().cloned().map(Option::unwrap).collect()
-    }
-}
-
-impl InspectionSink for Kept {
-    fn report(&self, index: usize, seen: Seen) {
-        let before = self.0.lock().unwrap()[index].replace(seen);
-        assert_eq!(before, None, "piece {index} is reported once");
-    }
-}
 
 /// A registry that asks nobody who they are.
 pub(crate) fn registry() -> Registry {
@@ -96,7 +75,7 @@ pub(crate) fn piece(path: &str, algorithms: Algorithms) -> Inspection {
 
 pub(crate) async fn inspect_all(store: &Store, paths: &[&str]) -> Vec<Seen> {
     let pieces: Vec<_> = paths.iter().map(|path| piece(path, SHA256)).collect();
-    let kept = Kept::new(pieces.len());
+    let kept = Recorder::new(pieces.len());
     store.inspect(pieces, Arc::new(Watch::default()), kept.clone()).await;
     kept.all()
 }

@@ -39,7 +39,7 @@ pub(super) async fn renew<S: Session>(
     Ok(gone)
 }
 
-/// Ends leases past their deadline or sign of life; also says whether anything became due.
+/// Ends leases past their deadline, or whose worker has had no heartbeat for too long; also says whether anything became due.
 pub(super) async fn reap<S: Session>(
     session: &mut S,
     failure: Failure,

@@ -26,31 +26,46 @@ pub struct ContentFixture {
 }
 
 /// What was reported of an inspection.
-type Seen = Result<Observation, ContentError>;
+pub type Seen = Result<Observation, ContentError>;
 
-/// Records what is reported, in the order of the reports.
-#[derive(Default)]
-struct Recorder(Mutex<Vec<(usize, Seen)>>);
+/// A sink that records what is reported of each inspection of a call.
+///
+/// # Panics
+/// If an inspection is reported twice.
+#[derive(Debug)]
+pub struct Recorder(Mutex<Vec<Option<Seen>>>);
+
+impl Recorder {
+    /// For a call with this many inspections.
+    pub fn new(inspections: usize) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(vec![None; inspections])))
+    }
+
+    /// What was reported of each.
+    ///
+    /// # Panics
+    /// If one was not reported.
+    pub fn all(&self) -> Vec<Seen> {
+        self.0.lock().unwrap().iter().cloned().map(Option::unwrap).collect()
+    }
+}
 
 impl InspectionSink for Recorder {
     fn report(&self, index: usize, seen: Seen) {
-        self.0.lock().unwrap().push((index, seen));
+        let before = self.0.lock().unwrap()[index].replace(seen);
+        assert_eq!(before, None, "inspection {index} is reported once");
     }
 }
 
 impl ContentFixture {
-    /// Inspects these paths; what was reported of each, which must be one report.
+    /// Inspects these paths; what was reported of each.
     async fn inspect(&self, paths: &[String], watch: &Arc<Watch>) -> Vec<Seen> {
         let algorithms = Algorithms::default().with(Algorithm::Sha256);
         let pieces =
             paths.iter().map(|path| Inspection::new(self.model, path.as_str(), algorithms)).collect();
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Recorder::new(paths.len());
         let sink: Arc<dyn InspectionSink> = recorder.clone();
         self.store.inspect(pieces, Arc::clone(watch), sink).await;
-        let mut reports = std::mem::take(&mut *recorder.0.lock().unwrap());
-        reports.sort_by_key(|(index, _)| *index);
-        let indices: Vec<usize> = reports.iter().map(|(index, _)| *index).collect();
-        assert_eq!(indices, (0..paths.len()).collect::<Vec<_>>(), "one report for each of {paths:?}");
-        reports.into_iter().map(|(_, seen)| seen).collect()
+        recorder.all()
     }
 }

@@ -14,7 +14,7 @@ use crate::{Digest, Failure, Location, Model, Record, RecordKey, Selection, Sour
 pub(crate) const MODEL: Model = Model::Uploads;
 /// How long leases last.
 pub(crate) const LEASE: Duration = Duration::from_secs(8 * 3600);
-/// How long a lease lasts without a sign of life.
+/// How long a lease lasts without a heartbeat.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(60);
 /// Both.
 pub(crate) const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: HEARTBEAT };

@@ -31,7 +31,7 @@ fn what_may_be_deleted_is_bounded() {
         ("an empty table", 10, 0, &empty, false, 0),
         ("an empty table that is right", 10, 0, &empty, true, u64::MAX),
         ("a small table", 10, 0, &some, false, 10),
-        ("what a full_scan has left", 1_000, 400, &some, false, 100),
+        ("what a full scan has left", 1_000, 400, &some, false, 100),
         ("a large table", 10_000, 0, &some, false, 5_000),
         ("nothing left", 10_000, 5_000, &some, false, 0),
         ("more than was to be", 10_000, 6_000, &some, false, 0),

@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use stocktake_domain::ports::StoreError;
-use stocktake_domain::{Job, JobId};
+use stocktake_domain::{ClockRng, Job, JobId};
 use stocktake_net::retry::Backoff;
 use tokio::time::Instant;
 
 use super::Scheduler;
-use crate::outage::{ClockRng, DELAYS, retry_in_the_foreground};
+use crate::outage::{DELAYS, retry_in_the_foreground};
 
 /// How often to check whether other processes have finished their jobs; somebody waits for it.
 const OTHERS_POLL: Duration = Duration::from_millis(200);

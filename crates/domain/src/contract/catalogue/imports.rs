@@ -60,7 +60,7 @@ pub async fn the_same_again_changes_nothing(db: &dyn DatabaseFixture) {
 pub async fn a_changed_place_digest_or_rule_recalculates(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let moved_path = |mut entry: SourceRecord| {
-        "source_checksum".clone_into(&mut entry.location.path);
+        "elsewhere".clone_into(&mut entry.location.path);
         entry
     };
     let moved_storage = |mut entry: SourceRecord| {
@@ -94,7 +94,7 @@ pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &dyn DatabaseF
         store.catalogue.accept(MODEL, &key(number), GOOD, Some(5), at(150)).await.unwrap().unwrap();
     }
     let mut moved = entry(2);
-    "source_checksum".clone_into(&mut moved.location.path);
+    "elsewhere".clone_into(&mut moved.location.path);
     moved.file_size = Some(5);
     let expects = SourceRecord { expected: Some(GOOD), file_size: Some(5), ..entry(1) };
     assert_eq!(import(store, vec![expects, moved], 200).await, applied(0, 2, 0));
@@ -157,7 +157,7 @@ pub async fn disabled_is_switched_both_ways(db: &dyn DatabaseFixture) {
     assert_eq!(claim(store, 10, 500).await.unwrap().records.len(), 1);
     // Moved while off, it stays off.
     let mut moved = off(2);
-    "source_checksum".clone_into(&mut moved.location.path);
+    "elsewhere".clone_into(&mut moved.location.path);
     assert_eq!(import(store, vec![moved], 600).await, applied(0, 1, 0));
     assert_eq!(state(store, 2).await, State::Disabled);
 }
@@ -196,7 +196,7 @@ pub async fn an_import_below_a_lease_is_not_held_by_it(db: &dyn DatabaseFixture)
     import_numbers(store, [1, 2, 9], 100).await;
     let lease = claim(store, 10, 100).await.unwrap();
     let mut moved = entry(2);
-    "source_checksum".clone_into(&mut moved.location.path);
+    "elsewhere".clone_into(&mut moved.location.path);
     import(store, vec![entry(5), moved], 100).await;
     assert_eq!(state(store, 5).await, State::Pending);
     assert_eq!(state(store, 2).await, State::Pending);

@@ -81,7 +81,7 @@ pub async fn batches_add_change_and_leave(db: &dyn DatabaseFixture) {
     assert_eq!(apply(store, vec![entry(1), entry(2), off], 300).await, unchanged(3));
     assert_eq!(get(store, 1).await, before);
     let mut moved = entry(2);
-    "source_checksum".clone_into(&mut moved.location.storage);
+    "elsewhere".clone_into(&mut moved.location.storage);
     let named = SourceRecord { owner: Some("group/project".to_owned()), ..entry(1) };
     let mixed = vec![named, moved, entry(3), entry(4)];
     let applied = apply(store, mixed, 400).await.applied;
