@@ -180,6 +180,9 @@ pub(crate) struct VerifyArguments {
     /// Recalculate the records in this state
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<State>,
+    /// Record missing files even if they are more than half of a storage's records or its root is another one
+    #[arg(long)]
+    pub(crate) believe_missing: bool,
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -97,6 +97,7 @@ pub(crate) struct Verification {
     pub(crate) gitaly: bool,
     pub(crate) reverify_after: Duration,
     pub(crate) lease: Duration,
+    pub(crate) give_up_after: Duration,
 }
 
 /// Section `log`.
@@ -219,6 +220,7 @@ fn verification(reader: &mut Reader<'_>) -> Result<Verification, SettingsError> 
         })?,
         reverify_after: reader.get("verification.reverify_after", duration(Duration::from_secs(1)))?,
         lease: reader.get("verification.lease", duration(Duration::from_secs(1)))?,
+        give_up_after: reader.get("verification.give_up_after", duration(Duration::ZERO))?,
     })
 }
 

@@ -29,6 +29,11 @@ impl Rng for SystemRng {
     }
 }
 
+/// The name of this host.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// 32 bytes from the operating system, in hex.
 pub(crate) fn secret() -> anyhow::Result<String> {
     let mut bytes = [0; 32];

@@ -20,7 +20,7 @@ use stocktake_worker::{
 };
 
 use crate::settings::{Content, Settings};
-use crate::system::{SystemClock, SystemRng, secret};
+use crate::system::{SystemClock, SystemRng, host_name, secret};
 
 /// The settings of the database adapter.
 pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
@@ -69,16 +69,27 @@ fn content(settings: &Content, pool: Arc<HashPool>) -> anyhow::Result<Arc<dyn Co
 
 /// The checksum worker.
 pub(crate) fn engine(settings: &Settings, store: &Store, storages: Arc<Storages>) -> Arc<Engine> {
+    engine_with(store, storages, engine_settings(settings))
+}
+
+/// The checksum worker with settings of its own.
+pub(crate) fn engine_with(store: &Store, storages: Arc<Storages>, settings: EngineSettings) -> Arc<Engine> {
     let parts = EngineParts {
         queue: Arc::clone(&store.queue),
         catalogue: Arc::clone(&store.catalogue),
+        conditions: Arc::clone(&store.conditions),
         storages,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
     };
+    Engine::new(parts, settings)
+}
+
+/// The worker's settings.
+pub(crate) fn engine_settings(settings: &Settings) -> EngineSettings {
     let verification = &settings.verification;
     let worker = &settings.worker;
-    let settings = EngineSettings {
+    EngineSettings {
         policy: Policy {
             algorithm: verification.algorithm,
             per_model: verification.per_model.clone(),
@@ -91,8 +102,10 @@ pub(crate) fn engine(settings: &Settings, store: &Store, storages: Arc<Storages>
         leases_per_storage: worker.leases_per_storage,
         poll: worker.poll,
         heartbeat_timeout: worker.heartbeat_timeout,
-    };
-    Engine::new(parts, settings)
+        host: host_name(),
+        give_up_after: verification.give_up_after,
+        believe_missing: false,
+    }
 }
 
 /// What keeps the queue going.

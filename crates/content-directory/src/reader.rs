@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use stocktake_content::num::{narrow, widen};
 use stocktake_content::page_cache::PageCacheAdvice;
 use stocktake_content::{
-    Batch, HashPlan, HashPool, HashStream, Hasher, Job, OUTSIDE, Part, Root, path, read_at,
+    Batch, HashPlan, HashPool, HashStream, Hasher, Job, OUTSIDE, Part, Root, path, read_at, storage_root,
 };
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::Inspection;
@@ -40,6 +40,14 @@ pub(crate) struct ReaderContext {
     pub(crate) pool: Arc<HashPool>,
     pub(crate) buffers: Arc<BufferPool>,
     pub(crate) limiter: Option<RateLimiter>,
+}
+
+impl ReaderContext {
+    /// What is reported of a file for which a system call failed.
+    fn unreadable(&self, error: Errno) -> ContentError {
+        storage_root::not_judged(self.root.display(), error)
+            .map_or_else(|| ContentError::Unreadable(error.to_string()), ContentError::from)
+    }
 }
 
 /// Reads files of this batch: small ones until enough are gathered, or one large one.
@@ -137,7 +145,7 @@ impl BatchReader<'_> {
         let plan = self.context.pool.plan(inspection)?;
         for attempt in 0..ATTEMPTS {
             if self.batch.is_cancelled() {
-                return Err(ContentError::Cancelled);
+                return Err(ContentError::CANCELLED);
             }
             if attempt > 0 {
                 std::thread::sleep(PAUSE);
@@ -151,7 +159,7 @@ impl BatchReader<'_> {
                     .entered();
                 self.read_large(&file, &plan)?
             };
-            let after = fstat(&file.file).map_err(unreadable)?;
+            let after = fstat(&file.file).map_err(|error| self.context.unreadable(error))?;
             if is_unchanged(&file.stat, &after) && !matches!(outcome, ReadOutcome::Changed) {
                 return Ok(outcome);
             }
@@ -169,8 +177,7 @@ impl BatchReader<'_> {
             result => result,
         };
         if let Err(error) = &self.root {
-            let root = self.context.root.display();
-            return Err(ContentError::Unreadable(format!("storage root {root}: {error}")));
+            return Err(storage_root::root_error(&self.context.root, *error).into());
         }
         let file = file.map_err(|error| match error {
             OUTSIDE => path::outside(path),
@@ -179,9 +186,9 @@ impl BatchReader<'_> {
             }
             // A socket, or a device without a driver.
             Errno::NXIO => ContentError::Unreadable(NOT_REGULAR.to_owned()),
-            error => unreadable(error),
+            error => self.context.unreadable(error),
         })?;
-        let stat = fstat(&file).map_err(unreadable)?;
+        let stat = fstat(&file).map_err(|error| self.context.unreadable(error))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(ContentError::Unreadable(NOT_REGULAR.to_owned()));
         }
@@ -211,7 +218,7 @@ impl BatchReader<'_> {
         }
         let buffer = self.buffer.get_or_insert_with(|| self.context.buffers.take());
         let begin = buffer.filled();
-        let read = fill(&file.file, 0, buffer, count)?;
+        let read = fill(&file.file, 0, buffer, count).map_err(|error| self.context.unreadable(error))?;
         self.batch.add_bytes(widen(read));
         if widen(read) == file.size {
             return Ok(ReadOutcome::Gathered(begin..begin + read, plan.clone()));
@@ -254,16 +261,18 @@ impl BatchReader<'_> {
         while position <= file.size {
             self.wait_for_rate(widen(step).min(file.size - position))?;
             if self.batch.is_cancelled() {
-                return Err(ContentError::Cancelled);
+                return Err(ContentError::CANCELLED);
             }
             let mut buffer = self.buffer.take().unwrap_or_else(|| self.context.buffers.take());
-            let read = fill(&file.file, position, &mut buffer, step)?;
+            let read = fill(&file.file, position, &mut buffer, step)
+                .map_err(|error| self.context.unreadable(error))?;
             stream.push(buffer.into_in_flight());
             position += widen(read);
             self.batch.add_bytes(widen(read));
             advice.advance_to(position);
             // Checked after each chunk, so that reading a file that has changed ends early.
-            if read < step || !is_unchanged(&file.stat, &fstat(&file.file).map_err(unreadable)?) {
+            let now = fstat(&file.file).map_err(|error| self.context.unreadable(error))?;
+            if read < step || !is_unchanged(&file.stat, &now) {
                 break;
             }
         }
@@ -281,7 +290,7 @@ impl BatchReader<'_> {
         if limiter.wait(reservation, || self.batch.is_cancelled()) {
             Ok(())
         } else {
-            Err(ContentError::Cancelled)
+            Err(ContentError::CANCELLED)
         }
     }
 
@@ -303,10 +312,10 @@ impl BatchReader<'_> {
 }
 
 /// Reads from this offset into the buffer until it has `count` more bytes, or the file ends; returns how many.
-fn fill(file: &OwnedFd, offset: u64, buffer: &mut Buffer, count: usize) -> Result<usize, ContentError> {
+fn fill(file: &OwnedFd, offset: u64, buffer: &mut Buffer, count: usize) -> Result<usize, Errno> {
     let unfilled = buffer.unfilled();
     let count = count.min(unfilled.len());
-    let read = read_at(file, offset, unfilled.get_mut(..count).unwrap_or_default()).map_err(unreadable)?;
+    let read = read_at(file, offset, unfilled.get_mut(..count).unwrap_or_default())?;
     buffer.add_filled(read);
     Ok(read)
 }
@@ -315,8 +324,4 @@ fn is_unchanged(before: &Stat, after: &Stat) -> bool {
     before.st_size == after.st_size
         && (before.st_mtime, before.st_mtime_nsec) == (after.st_mtime, after.st_mtime_nsec)
         && (before.st_ctime, before.st_ctime_nsec) == (after.st_ctime, after.st_ctime_nsec)
-}
-
-fn unreadable(error: Errno) -> ContentError {
-    ContentError::Unreadable(error.to_string())
 }

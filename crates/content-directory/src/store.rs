@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stocktake_content::threads::spawn;
-use stocktake_content::{Batch, HashPool};
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
+use stocktake_content::{Batch, HashPool, storage_root};
+use stocktake_domain::NotJudged;
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
 use stocktake_net::rate_limit::RateLimiter;
 
 use crate::buffers::BufferPool;
@@ -94,6 +95,13 @@ impl ContentStore for DirectoryStore {
         let _guard = batch.cancel_on_drop();
         self.shared.queue.push(Arc::clone(&batch));
         batch.wait().await;
+    }
+
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        let root = self.shared.context.root.clone();
+        let probe = tokio::task::spawn_blocking(move || storage_root::probe(&root));
+        // It is cancelled only with the runtime.
+        probe.await.unwrap_or(Err(NotJudged::Cancelled))
     }
 
     fn list(&self) -> FoundStream {

@@ -1,6 +1,6 @@
 //! Why a repository could not be read, and names in the texts that say so.
 
-use stocktake_domain::ContentError;
+use stocktake_domain::{ContentError, NotJudged};
 
 /// Why the reading of a repository ends early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,12 @@ impl ReadError {
 
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
         Self::Final(ContentError::Invalid(reason.into()))
+    }
+}
+
+impl From<NotJudged> for ReadError {
+    fn from(not_judged: NotJudged) -> Self {
+        Self::Final(not_judged.into())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rustix::io::Errno;
-use stocktake_content::OUTSIDE;
+use stocktake_content::{OUTSIDE, storage_root};
 
 use crate::error::{ReadError, display_name};
 
@@ -49,7 +49,10 @@ impl RepoFolder {
             // It has been replaced, on a network file system.
             Errno::STALE => ReadError::Changed,
             Errno::NXIO => self.damaged(name, "not a regular file"),
-            error => self.damaged(name, error),
+            error => match storage_root::not_judged(self.display(name), error) {
+                Some(not_judged) => not_judged.into(),
+                None => self.damaged(name, error),
+            },
         }
     }
 

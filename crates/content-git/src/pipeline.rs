@@ -58,7 +58,7 @@ impl<S: Send + 'static> Pipeline<S> {
             Stage::Running(receiver) => receiver
                 .recv()
                 .map(|(state, buffer)| (state, Some(buffer)))
-                .map_err(|_| ReadError::Final(ContentError::Cancelled)),
+                .map_err(|_| ReadError::Final(ContentError::CANCELLED)),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, fstat, statat};
 use rustix::io::Errno;
 use stocktake_content::num::{narrow, widen};
-use stocktake_content::{HashPool, Links, Root, read_at};
+use stocktake_content::{HashPool, Links, Root, read_at, storage_root};
 use stocktake_domain::ContentError;
 use stocktake_net::rate_limit::RateLimiter;
 
@@ -28,8 +28,7 @@ impl<'context> RepoReader<'context> {
     /// Opens the storage's root.
     pub(crate) fn new(context: &'context ReaderContext<'context>) -> Result<Self, ReadError> {
         let path = &context.store.settings.root;
-        let root = Root::open(path)
-            .map_err(|error| ReadError::unreadable(format!("storage root {}: {error}", path.display())))?;
+        let root = Root::open(path).map_err(|error| storage_root::root_error(path, error))?;
         Ok(Self { context, root, bytes: Cell::new(0) })
     }
 
@@ -58,7 +57,7 @@ impl<'context> RepoReader<'context> {
 
     /// Fails if the inspection has been cancelled.
     pub(crate) fn check_cancelled(&self) -> Result<(), ReadError> {
-        if self.is_cancelled() { Err(ReadError::Final(ContentError::Cancelled)) } else { Ok(()) }
+        if self.is_cancelled() { Err(ReadError::Final(ContentError::CANCELLED)) } else { Ok(()) }
     }
 
     fn is_cancelled(&self) -> bool {

@@ -125,7 +125,7 @@ fn pause(context: &ReaderContext<'_>, duration: Duration) -> Result<(), ContentE
     let begin = Instant::now();
     loop {
         if context.batch.is_cancelled() {
-            return Err(ContentError::Cancelled);
+            return Err(ContentError::CANCELLED);
         }
         let left = duration.saturating_sub(begin.elapsed());
         if left.is_zero() {

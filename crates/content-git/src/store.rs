@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use stocktake_content::threads::try_spawn;
-use stocktake_content::{Batch, CANCELLATION_POLL, HashPool};
-use stocktake_domain::ports::{ContentStore, Extent, FoundStream, Inspection, InspectionSink, Watch};
+use stocktake_content::{Batch, CANCELLATION_POLL, HashPool, storage_root};
+use stocktake_domain::NotJudged;
+use stocktake_domain::ports::{
+    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch,
+};
 use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -85,6 +88,13 @@ impl ContentStore for GitStore {
             }
         }
         batch.wait().await;
+    }
+
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        let root = self.context.settings.root.clone();
+        let probe = tokio::task::spawn_blocking(move || storage_root::probe(&root));
+        // It is cancelled only with the runtime.
+        probe.await.unwrap_or(Err(NotJudged::Cancelled))
     }
 
     fn list(&self) -> FoundStream {

@@ -42,7 +42,7 @@ pub(crate) async fn unless_cancelled<T>(
     let mut future = std::pin::pin!(future);
     loop {
         if watch.is_cancelled() {
-            return Err(ContentError::Cancelled);
+            return Err(ContentError::CANCELLED);
         }
         if let Ok(done) = tokio::time::timeout(CANCELLATION_POLL, &mut future).await {
             return Ok(done);

@@ -220,5 +220,5 @@ async fn finish(stream: HashStream, piece: Vec<u8>) -> Result<Observation, Conte
         let _unheard = tell.send(seen);
     });
     // Without an answer the hashing has panicked: that is a fault of ours, and no finding.
-    told.await.map_err(|_| ContentError::Cancelled)
+    told.await.map_err(|_| ContentError::CANCELLED)
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use stocktake_content::HashPool;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
-use stocktake_domain::{ContentError, Observation};
+use stocktake_domain::ports::{
+    ContentStore, FoundStream, Inspection, InspectionSink, ListError, ProbedStorage, Watch,
+};
+use stocktake_domain::{ContentError, NotJudged, Observation};
 use tokio::task::JoinSet;
 
 use crate::access::{Access, unless_cancelled};
@@ -61,6 +64,15 @@ impl ContentStore for ObjectStorage {
         while tasks.join_next().await.is_some() {}
     }
 
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        // A page without any object is an answer as well.
+        let first = self.list().next().await;
+        match first {
+            Some(Err(ListError::Broken(reason))) => Err(NotJudged::Storage(reason)),
+            found => Ok(ProbedStorage { identity: None, is_empty: found.is_none() }),
+        }
+    }
+
     fn list(&self) -> FoundStream {
         list::list(Arc::clone(&self.access))
     }
@@ -83,7 +95,7 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         if !self.reported {
-            self.sink.report(self.index, Err(ContentError::Cancelled));
+            self.sink.report(self.index, Err(ContentError::CANCELLED));
         }
     }
 }

@@ -10,8 +10,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rustix::fs::Advice;
 use rustix::io::Errno;
 use stocktake_content::num::widen;
-use stocktake_content::{HashPool, page_cache};
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
+use stocktake_content::{HashPool, page_cache, storage_root};
+use stocktake_domain::NotJudged;
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::digest::Digest;
@@ -72,6 +73,10 @@ impl fmt::Debug for RegistryDirectoryStore {
 impl ContentStore for RegistryDirectoryStore {
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
         inspect_all(&self.shared, pieces, &watch, &*sink).await;
+    }
+
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        self.shared.source.probe().await
     }
 
     fn list(&self) -> FoundStream {
@@ -170,6 +175,12 @@ impl RegistrySource for DirectorySource {
         }
     }
 
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        let root = self.files.root().to_owned();
+        let look = move || storage_root::probe(&root).map_err(RegistryError::NotJudged);
+        self.readers.run(look).await.map_err(RegistryError::into_not_judged)
+    }
+
     fn list(&self) -> FoundStream {
         list::list(self.files.root().to_owned(), REPOSITORIES)
     }
@@ -193,7 +204,9 @@ fn tag_names(files: &Files, folder: &str) -> Result<Vec<Box<str>>, RegistryError
         Err(Errno::NOENT | Errno::NOTDIR) => match files.names(REPOSITORIES, usize::MAX) {
             Ok(_) => Err(RegistryError::NoRepository),
             // Then it is the disk that is missing, not the repository.
-            Err(error) => Err(RegistryError::Unavailable(files.of_folder(REPOSITORIES, error))),
+            Err(error) => {
+                Err(RegistryError::NotJudged(NotJudged::Storage(files.of_folder(REPOSITORIES, error))))
+            }
         },
         Err(error) => Err(RegistryError::Unavailable(files.of_folder(folder, error))),
     }

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::{Method, Response, StatusCode};
 use stocktake_content::HashPool;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
+use stocktake_domain::NotJudged;
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
 
 use crate::digest::Digest;
 use crate::inspect::RegistryContext;
@@ -26,6 +27,9 @@ mod challenge;
 mod client;
 mod tags;
 mod transport;
+
+/// The most bytes of the answer to whether this is a registry.
+const MAX_BASE: usize = 64 * 1024;
 
 /// The repositories of a registry that speaks the distribution protocol.
 pub struct RegistryStore {
@@ -55,6 +59,10 @@ impl fmt::Debug for RegistryStore {
 impl ContentStore for RegistryStore {
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
         inspect_all(&self.shared, pieces, &watch, &*sink).await;
+    }
+
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        self.shared.source.probe().await
     }
 
     fn list(&self) -> FoundStream {
@@ -118,6 +126,15 @@ impl RegistrySource for HttpSource {
             status if status.is_success() || status.is_redirection() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
             _ => Err(refusal(response).await),
+        }
+    }
+
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        let request = Request::get("", "/v2/".to_owned());
+        match self.client.fetch(&request, MAX_BASE).await {
+            Ok(Ok(_)) => Ok(ProbedStorage { identity: None, is_empty: false }),
+            Ok(Err(response)) => Err(NotJudged::Storage(body::error_response(response).await.text)),
+            Err(error) => Err(error.into_not_judged()),
         }
     }
 

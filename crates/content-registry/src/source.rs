@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use stocktake_domain::ContentError;
-use stocktake_domain::ports::FoundStream;
+use stocktake_domain::ports::{FoundStream, ProbedStorage};
+use stocktake_domain::{ContentError, NotJudged};
 
 use crate::digest::Digest;
 
@@ -27,11 +27,21 @@ pub(crate) enum RegistryError {
     Altered(String),
     /// This piece is broken, or cannot be read; why.
     Unreadable(String),
-    /// The repository or the registry as a whole gives nothing; why.
+    /// The repository gives nothing; why.
     Unavailable(String),
+    /// The registry as a whole cannot be read, or this process lacks something to read it.
+    NotJudged(NotJudged),
 }
 
 impl RegistryError {
+    /// What this says of the registry as a whole.
+    pub(crate) fn into_not_judged(self) -> NotJudged {
+        match self {
+            Self::NotJudged(not_judged) => not_judged,
+            error => NotJudged::Storage(error.into_error().to_string()),
+        }
+    }
+
     /// The error for a repository of which nothing is seen because of this.
     pub(crate) fn into_error(self) -> ContentError {
         match self {
@@ -39,6 +49,7 @@ impl RegistryError {
             Self::Absent => ContentError::Unreadable("not in the registry".to_owned()),
             Self::Altered(reason) => ContentError::Altered(reason),
             Self::Unreadable(reason) | Self::Unavailable(reason) => ContentError::Unreadable(reason),
+            Self::NotJudged(not_judged) => not_judged.into(),
         }
     }
 }
@@ -91,6 +102,9 @@ pub(crate) trait RegistrySource: Send + Sync + 'static {
     /// Whether the repository holds this, without reading it.
     async fn holds(&self, repository: &str, kind: ObjectKind, digest: &Digest)
     -> Result<bool, RegistryError>;
+
+    /// See [`stocktake_domain::ports::ContentStore::probe`].
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged>;
 
     /// All repositories, in the byte order of their names.
     fn list(&self) -> FoundStream;

@@ -44,6 +44,6 @@ pub(crate) async fn inspect_all(
         }
     }
     for (index, _) in open.into_iter().enumerate().filter(|(_, open)| *open) {
-        sink.report(index, Err(ContentError::Cancelled));
+        sink.report(index, Err(ContentError::CANCELLED));
     }
 }

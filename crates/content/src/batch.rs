@@ -112,7 +112,7 @@ impl Batch {
     fn cancel_open(&self) {
         self.next.store(self.inspections.len(), Ordering::Relaxed);
         for index in 0..self.inspections.len() {
-            self.report(index, Err(ContentError::Cancelled));
+            self.report(index, Err(ContentError::CANCELLED));
         }
     }
 
@@ -144,7 +144,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.batch.report(self.index, Err(ContentError::Cancelled));
+        self.batch.report(self.index, Err(ContentError::CANCELLED));
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
             }
         }
         batch.wait().await;
-        assert_eq!(*lock(&sink.0), [(2, Ok(seen())), (1, Err(ContentError::Cancelled)), (0, Ok(seen()))]);
+        assert_eq!(*lock(&sink.0), [(2, Ok(seen())), (1, Err(ContentError::CANCELLED)), (0, Ok(seen()))]);
     }
 
     #[tokio::test]
@@ -206,7 +206,7 @@ mod tests {
         watch.cancel();
         batch.wait().await;
         hanging.report(Ok(seen()));
-        let cancelled = [0, 1].map(|index| (index, Err(ContentError::Cancelled)));
+        let cancelled = [0, 1].map(|index| (index, Err(ContentError::CANCELLED)));
         assert_eq!(*lock(&sink.0), cancelled);
     }
 

@@ -51,6 +51,11 @@ impl Root {
         Ok(Self { handle, identity: (stat.st_dev, stat.st_ino), noatime: Cell::new(true) })
     }
 
+    /// The numbers of its device and inode.
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
     /// Whether this is still the folder at `path`.
     pub fn is_still_at(&self, path: &Path) -> bool {
         statat(CWD, path, AtFlags::empty()).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.identity)

@@ -23,6 +23,7 @@ pub mod page_cache;
 pub mod path;
 mod pool;
 mod recorded;
+pub mod storage_root;
 pub mod threads;
 pub mod walk;
 

@@ -17,7 +17,9 @@ use crate::adapter::{Adapter, call};
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, NEXT_ATTEMPT, NO_FAILURE, STARTED, Span, by_key, push_mismatched};
-use crate::rows::{RECORD, RecordRow, RecordSql, SUCCEEDED, digest_bytes, model_code, storable_size};
+use crate::rows::{
+    RECORD, RecordRow, RecordSql, SUCCEEDED, digest_bytes, model_code, storable, storable_size,
+};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 
@@ -40,6 +42,20 @@ impl<D: Driver> Catalogue for Adapter<D> {
         // Without an end that is near, it takes as long as there are records.
         let work = if at_most > COUNTED_AT_ONCE { Work::Survey } else { Work::Read };
         self.run(call, work, move |session| Box::pin(count(session, filter, at_most))).await
+    }
+
+    async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError> {
+        let (storage, at_most) = (storable(storage, "storage")?, i64::try_from(at_most).unwrap_or(i64::MAX));
+        self.run(call!("db.catalogue.count_in_storage"), Work::Survey, move |session| {
+            Box::pin(async move {
+                let sql = Sql::<BigInt>::new(
+                    "SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.storage = ? LIMIT ?) AS lying",
+                );
+                let counted: i64 = session.one(sql.bind(storage).bind(at_most)).await?;
+                crate::rows::unsigned(counted, "count")
+            })
+        })
+        .await
     }
 
     async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {

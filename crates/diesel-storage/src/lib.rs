@@ -1,4 +1,4 @@
-//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs`, `Tokens` and `SyncState`, for embedded SQLite
+//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs`, `Tokens`, `SyncState` and `Conditions`, for embedded SQLite
 //! and for PostgreSQL, chosen at run time from the URL.
 //!
 //! The ports are implemented once, generic over a [`session::Driver`]; each database has a driver of its own,
@@ -7,6 +7,7 @@
 mod adapter;
 mod catalogue;
 mod columns;
+mod conditions;
 mod dialect;
 mod error;
 mod jobs;

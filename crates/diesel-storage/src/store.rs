@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
-use stocktake_domain::ports::{Catalogue, Jobs, Queue, StoreError, SyncState, Tokens};
+use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, StoreError, SyncState, Tokens};
 
 use crate::adapter::Adapter;
 use crate::error::DbError;
@@ -25,6 +25,8 @@ pub struct Store {
     pub tokens: Arc<dyn Tokens>,
     /// The sync with the source.
     pub sync_state: Arc<dyn SyncState>,
+    /// What keeps records from being judged.
+    pub conditions: Arc<dyn Conditions>,
 }
 
 /// Opens the database that the URL names and connects once, so that an unreachable one is reported at once. Does
@@ -56,7 +58,8 @@ impl Store {
             queue: adapter.clone(),
             jobs: adapter.clone(),
             tokens: adapter.clone(),
-            sync_state: adapter,
+            sync_state: adapter.clone(),
+            conditions: adapter,
         }
     }
 }

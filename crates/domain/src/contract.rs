@@ -7,7 +7,7 @@
 //!
 //! | fixture | suites |
 //! |---|---|
-//! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`] |
+//! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`], [`conditions`] |
 //! | [`ContentFixture`] | [`content`] |
 //! | [`SourceFixture`] | [`source`] |
 //! | [`AuthorityFixture`] | [`authority`] |
@@ -29,6 +29,11 @@ pub mod catalogue {
     pub mod limits;
     pub mod look_ups;
     pub mod pages;
+}
+pub mod conditions {
+    //! The suite of the port [`Conditions`](crate::ports::Conditions).
+
+    pub mod reports;
 }
 pub mod content;
 mod database;

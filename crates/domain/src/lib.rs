@@ -5,6 +5,7 @@
 //! [`Clock`] and [`Rng`], so that every rule can be tested without waiting and without luck.
 
 mod backoff;
+mod condition;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod digest;
@@ -23,6 +24,7 @@ mod verdict;
 mod verification;
 
 pub use backoff::{JITTER_STEPS, retry_delay};
+pub use condition::{Condition, ConditionSubject};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
 pub use failure::{Failure, FailureCause, FailureKind, MAX_FAILURE_CHARS};
@@ -34,7 +36,7 @@ pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
 pub use time::{Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
-pub use verdict::{ContentError, Evidence, Measure, Observation, Reference, judge};
+pub use verdict::{ContentError, Evidence, Measure, NotJudged, Observation, Reference, judge};
 pub use verification::{
     Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Started, Status, Succeeded, Verification,
 };

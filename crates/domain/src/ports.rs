@@ -16,6 +16,7 @@
 
 mod authority;
 mod catalogue;
+mod conditions;
 mod content;
 mod jobs;
 mod queue;
@@ -29,7 +30,10 @@ pub use catalogue::{
     Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream, SortOrder,
     SourceRecordStream,
 };
-pub use content::{ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, Watch};
+pub use conditions::Conditions;
+pub use content::{
+    ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, ProbedStorage, Watch,
+};
 pub use jobs::Jobs;
 pub use queue::{
     ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, WakeSignal,
@@ -42,9 +46,9 @@ pub use tokens::{NameTaken, Tokens};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
-    authority::MockAuthority, catalogue::MockCatalogue, content::MockContentStore, jobs::MockJobs,
-    queue::MockQueue, queue::MockWakeSignal, recalculation::MockRecalculation, source::MockSource,
-    sync_state::MockSyncState, tokens::MockTokens,
+    authority::MockAuthority, catalogue::MockCatalogue, conditions::MockConditions,
+    content::MockContentStore, jobs::MockJobs, queue::MockQueue, queue::MockWakeSignal,
+    recalculation::MockRecalculation, source::MockSource, sync_state::MockSyncState, tokens::MockTokens,
 };
 
 /// Why a store of ours could not do what was asked; each variant tells the caller what to do.

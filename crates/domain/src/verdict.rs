@@ -67,6 +67,26 @@ impl Observation {
     }
 }
 
+/// Why nothing can be said of content. A verdict is about content alone: a fault of the verifier, its host, its
+/// network or a storage as a whole is none, and the attempt is given back.
+///
+/// The database is the fourth scope of such a fault; it fails the calls of its ports as
+/// [`StoreError`](crate::ports::StoreError).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotJudged {
+    /// The attempt was given up, because the worker stops or for another fault of the same reading.
+    #[error("given up")]
+    Cancelled,
+    /// The storage as a whole cannot be read: its root or bucket is not there, its service does not answer or
+    /// refuses the credentials. The text says what, and names the storage's address.
+    #[error("{0}")]
+    Storage(String),
+    /// The process or its host lacks what it needs to read anything: descriptors, memory, threads, disk space. The
+    /// text names it.
+    #[error("{0}")]
+    Process(String),
+}
+
 /// Why a content adapter could not see the content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
@@ -88,22 +108,30 @@ pub enum ContentError {
     /// The location cannot hold content (it leaves its storage, or the storage is not known).
     #[error("{0}")]
     Invalid(String),
-    /// The reading was given up because the worker stops. Never a finding.
-    #[error("given up")]
-    Cancelled,
+    /// Nothing can be said of the content. Never a finding.
+    #[error(transparent)]
+    NotJudged(#[from] NotJudged),
 }
 
 impl ContentError {
-    /// The failure to record; `None` when the attempt was only given up.
-    pub fn into_failure(self) -> Option<Failure> {
-        match self {
-            Self::MissingFile { at } => Some(Failure::missing_file(&at)),
-            Self::MissingRepository => Some(Failure::missing_repository()),
-            Self::Altered(what) => Some(Failure::altered(&what)),
-            Self::Unreadable(reason) => Some(Failure::unreadable(&reason)),
-            Self::Invalid(reason) => Some(Failure::invalid(&reason)),
-            Self::Cancelled => None,
-        }
+    /// The attempt was given up.
+    pub const CANCELLED: Self = Self::NotJudged(NotJudged::Cancelled);
+
+    /// The storage as a whole cannot be read; see [`NotJudged::Storage`].
+    pub fn storage(reason: impl Into<String>) -> Self {
+        Self::NotJudged(NotJudged::Storage(reason.into()))
+    }
+
+    /// The failure to record, unless nothing can be said of the content.
+    pub fn into_failure(self) -> Result<Failure, NotJudged> {
+        Ok(match self {
+            Self::MissingFile { at } => Failure::missing_file(&at),
+            Self::MissingRepository => Failure::missing_repository(),
+            Self::Altered(what) => Failure::altered(&what),
+            Self::Unreadable(reason) => Failure::unreadable(&reason),
+            Self::Invalid(reason) => Failure::invalid(&reason),
+            Self::NotJudged(not_judged) => return Err(not_judged),
+        })
     }
 }
 

@@ -19,6 +19,7 @@
 mod auth;
 mod body;
 mod client;
+mod conditions;
 mod cursor;
 mod data_management;
 mod error;
@@ -47,7 +48,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use stocktake_domain::Clock;
-use stocktake_domain::ports::{Authority, Catalogue, Jobs, Queue, Recalculation, SyncState, Tokens};
+use stocktake_domain::ports::{
+    Authority, Catalogue, Conditions, Jobs, Queue, Recalculation, SyncState, Tokens,
+};
 
 pub use client::{Network, NotANetwork};
 pub use openapi::openapi_json;
@@ -64,6 +67,8 @@ pub struct Api {
     pub jobs: Arc<dyn Jobs>,
     /// How far the sync with a source is.
     pub sync_state: Arc<dyn SyncState>,
+    /// What keeps records from being judged.
+    pub conditions: Arc<dyn Conditions>,
     /// Our own access tokens.
     pub tokens: Arc<dyn Tokens>,
     /// Whose tokens count besides our own.
@@ -95,6 +100,8 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// How many wrong tokens one address may send in a minute before further ones are refused with 429; 0: any number.
     pub wrong_tokens_per_minute: u32,
+    /// The name of this host, under which its processes report what keeps them from reading content.
+    pub host: String,
     /// The program's version.
     pub version: String,
     /// The source revision the program was built from.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use stocktake_domain::ports::ModelSyncState;
-use stocktake_domain::{FailureKind, Model, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, State, Timestamp};
 
 use crate::Context;
 use crate::auth::Public;
@@ -40,6 +40,7 @@ pub(crate) async fn metrics(_: Public, context: web::Data<Context>, request: Htt
             write_counts(&mut text, &catalogue.snapshot);
             write_jobs(&mut text, catalogue.open_jobs);
             write_syncs(&mut text, &catalogue.syncs);
+            write_conditions(&mut text, &catalogue.conditions);
         }
         Err(error) => {
             request.extensions_mut().insert(LoggedCause(error.chain()));
@@ -54,6 +55,7 @@ struct Catalogue {
     snapshot: Arc<Snapshot>,
     open_jobs: usize,
     syncs: Vec<ModelSyncState>,
+    conditions: Vec<Condition>,
 }
 
 async fn catalogue(context: &Context) -> Result<Catalogue, ApiError> {
@@ -63,6 +65,7 @@ async fn catalogue(context: &Context) -> Result<Catalogue, ApiError> {
         snapshot,
         open_jobs,
         syncs: step("sync_state.states", context.api.sync_state.states()).await?,
+        conditions: step("conditions.conditions", context.api.conditions.conditions()).await?,
     })
 }
 
@@ -120,6 +123,26 @@ fn write_syncs(text: &mut String, syncs: &[ModelSyncState]) {
     write_family(text, "stocktake_sync_problem", help, problem);
 }
 
+fn write_conditions(text: &mut String, conditions: &[Condition]) {
+    let closed = conditions.iter().filter_map(|condition| match &condition.subject {
+        ConditionSubject::Storage(name) => {
+            Some(format!("{{storage=\"{}\",host=\"{}\"}} 1", escaped(name), escaped(&condition.host)))
+        }
+        ConditionSubject::Process => None,
+    });
+    let help = "Storages that a host cannot read as a whole, so that their records wait.";
+    write_family(text, "stocktake_storage_closed", help, closed);
+    let short = conditions.iter().filter(|condition| condition.subject == ConditionSubject::Process);
+    let short = short.map(|condition| format!("{{host=\"{}\"}} 1", escaped(&condition.host)));
+    let help = "Hosts on which a process lacks what it needs to read content.";
+    write_family(text, "stocktake_process_short_of_resources", help, short);
+}
+
+/// A label's value, as the text format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 /// A sample of one model.
 fn by_model(model: Model, value: impl Display) -> String {
     format!("{{model=\"{model}\"}} {value}")
@@ -174,6 +197,18 @@ mod tests {
             let problem = Some("no such table".to_owned());
             Ok(vec![ModelSyncState { problem, ..ModelSyncState::new(Model::Projects) }, uploads])
         });
+        let at = Timestamp::from_millis(0);
+        let condition = move |subject| Condition {
+            subject,
+            host: "a\\b".to_owned(),
+            reason: "gone".to_owned(),
+            since: at,
+            reported_at: at,
+        };
+        mocks.conditions.expect_conditions().returning(move || {
+            let storage = ConditionSubject::Storage("x\"\n".to_owned());
+            Ok(vec![condition(storage), condition(ConditionSubject::Process)])
+        });
         let answer = send(&mocks.context(), TestRequest::get().uri("/metrics")).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("Content-Type"), Some(CONTENT_TYPE));
@@ -196,6 +231,8 @@ mod tests {
             "stocktake_sync_kept{model=\"projects\"} 0",
             "stocktake_sync_problem{model=\"uploads\"} 0",
             "stocktake_sync_problem{model=\"projects\"} 1",
+            r#"stocktake_storage_closed{storage="x\"\n",host="a\\b"} 1"#,
+            r#"stocktake_process_short_of_resources{host="a\\b"} 1"#,
         ] {
             assert!(answer.body.lines().any(|found| found == line), "{line} is not in\n{}", answer.body);
         }

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::auth::Public;
 use crate::routing::Endpoint;
-use crate::{data_management, findings, health, identity, jobs, metrics, summary, sync};
+use crate::{conditions, data_management, findings, health, identity, jobs, metrics, summary, sync};
 
 use crate::schema::InternalRefusal;
 
@@ -50,6 +50,7 @@ async fn document(_: Public) -> HttpResponse {
         summary::summary,
         findings::findings,
         sync::sync,
+        conditions::conditions,
         jobs::list,
         jobs::show,
         jobs::cancel,

@@ -12,8 +12,8 @@ use actix_web::{App, HttpServer, web};
 
 use crate::routing::{Endpoint, no_endpoint};
 use crate::{
-    Api, Context, data_management, findings, health, identity, jobs, metrics, middleware, openapi, summary,
-    sync,
+    Api, Context, conditions, data_management, findings, health, identity, jobs, metrics, middleware,
+    openapi, summary, sync,
 };
 
 /// An idle connection is closed after this time; longer than that of common proxies, which then close first.
@@ -85,12 +85,13 @@ pub(crate) fn all() -> Vec<Endpoint> {
 }
 
 fn without_metrics() -> Vec<Endpoint> {
-    let modules: [Endpoints; 8] = [
+    let modules: [Endpoints; 9] = [
         data_management::endpoints,
         identity::endpoints,
         summary::endpoints,
         findings::endpoints,
         sync::endpoints,
+        conditions::endpoints,
         jobs::endpoints,
         openapi::endpoints,
         health::endpoints,

@@ -11,8 +11,8 @@ use actix_web::test::TestRequest;
 use actix_web::web;
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::{
-    Authority, Identity, MockAuthority, MockCatalogue, MockJobs, MockQueue, MockRecalculation, MockSyncState,
-    MockTokens, Page, StoreError,
+    Authority, Identity, MockAuthority, MockCatalogue, MockConditions, MockJobs, MockQueue,
+    MockRecalculation, MockSyncState, MockTokens, Page, StoreError,
 };
 use stocktake_domain::{
     Clock, Location, Model, NewToken, Record, RecordKey, Scope, SourceRecord, Timestamp, Token, TokenDigest,
@@ -45,6 +45,7 @@ pub(crate) struct Mocks {
     pub(crate) catalogue: MockCatalogue,
     pub(crate) jobs: MockJobs,
     pub(crate) sync_state: MockSyncState,
+    pub(crate) conditions: MockConditions,
     pub(crate) tokens: MockTokens,
     pub(crate) authority: Option<MockAuthority>,
     pub(crate) recalculation: MockRecalculation,
@@ -70,6 +71,7 @@ impl Mocks {
             catalogue: MockCatalogue::new(),
             jobs: MockJobs::new(),
             sync_state: MockSyncState::new(),
+            conditions: MockConditions::new(),
             tokens,
             authority: None,
             recalculation: MockRecalculation::new(),
@@ -85,6 +87,7 @@ impl Mocks {
             queue: Arc::new(MockQueue::new()),
             jobs: Arc::new(self.jobs),
             sync_state: Arc::new(self.sync_state),
+            conditions: Arc::new(self.conditions),
             tokens: Arc::new(self.tokens),
             authority: self.authority.map(|authority| -> Arc<dyn Authority> { Arc::new(authority) }),
             recalculation: Arc::new(self.recalculation),
@@ -118,6 +121,7 @@ pub(crate) fn settings() -> HttpSettings {
         recalculation_deadline: Duration::from_secs(30),
         max_body_bytes: 1000,
         wrong_tokens_per_minute: 3,
+        host: "here".to_owned(),
         version: "1.2.3".to_owned(),
         revision: "abc".to_owned(),
         separate_metrics: false,

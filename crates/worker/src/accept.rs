@@ -1,7 +1,7 @@
 //! Taking content for good as it is now, after an *altered* finding.
 
 use stocktake_domain::ports::{Inspection, StoreError};
-use stocktake_domain::{Algorithms, Baseline, Digest, Failure, Model, Record, RecordKey};
+use stocktake_domain::{Algorithms, Baseline, Digest, Failure, Model, NotJudged, Record, RecordKey};
 
 use crate::context::EngineContext;
 use crate::reading::Reading;
@@ -42,6 +42,9 @@ pub enum AcceptError {
     /// The content cannot be read.
     #[error("{}", .0.text())]
     Content(Failure),
+    /// Nothing can be said of the content.
+    #[error("{0}")]
+    NotJudged(NotJudged),
     /// The reading was given up half way.
     #[error("the reading was given up")]
     Interrupted,
@@ -90,8 +93,10 @@ async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Optio
             Ok((observation.checksum(shown).ok_or(AcceptError::Interrupted)?, size))
         }
         None => Err(AcceptError::Interrupted),
-        Some((_, Err(error))) => {
-            Err(error.into_failure().map_or(AcceptError::Interrupted, AcceptError::Content))
-        }
+        Some((_, Err(error))) => Err(match error.into_failure() {
+            Ok(failure) => AcceptError::Content(failure),
+            Err(NotJudged::Cancelled) => AcceptError::Interrupted,
+            Err(not_judged) => AcceptError::NotJudged(not_judged),
+        }),
     }
 }

@@ -2,7 +2,8 @@
 
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
-    Algorithm, ContentError, Digest, JITTER_STEPS, Observation, RecordKey, Rng, Timestamp, judge,
+    Algorithm, ContentError, Digest, Failure, FailureKind, JITTER_STEPS, NotJudged, Observation, RecordKey,
+    Rng, Timestamp, judge,
 };
 
 use crate::stats::Stats;
@@ -21,41 +22,70 @@ pub(crate) struct Judge<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// What is not recorded as it was seen.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unrecorded {
+    /// The record's content is missing, if the storage is what it should be.
+    Missing(Missing),
+    /// Nothing can be said of the record.
+    NotJudged(NotJudged),
+}
+
+/// A record whose content is missing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) record: ClaimedRecord,
+    pub(crate) failure: Failure,
+}
+
+impl Missing {
+    /// Whether the content was good when it was last looked at.
+    pub(crate) fn was_good(&self) -> bool {
+        let history = self.record.verification.history();
+        history.baseline().is_some() && history.failed_at.is_none()
+    }
+}
+
 impl Batch {
-    /// Judges what was seen of a record. False if that is no finding, because the reading was given up.
+    /// Judges what was seen of a record. Returns what is not recorded: a record that is missing, which is to be confirmed
+    /// first and then [added as failed](Self::add_failed), or why nothing can be said.
     pub(crate) fn add(
         &mut self,
         record: ClaimedRecord,
         seen: Result<Observation, ContentError>,
         judge_by: &Judge<'_>,
-    ) -> bool {
-        let verdict = match seen {
-            Ok(observation) => {
-                self.stats.bytes += observation.bytes_read;
-                let checksum = judge(&record.reference, &observation, judge_by.algorithm);
-                checksum.map(|checksum| (checksum, record.reference.matches_source(&observation)))
+    ) -> Result<(), Unrecorded> {
+        let observation = match seen.map_err(ContentError::into_failure) {
+            Ok(observation) => observation,
+            Err(Err(not_judged)) => return Err(Unrecorded::NotJudged(not_judged)),
+            Err(Ok(failure)) if failure.kind() == FailureKind::Missing => {
+                return Err(Unrecorded::Missing(Missing { record, failure }));
             }
-            Err(error) => match error.into_failure() {
-                Some(failure) => Err(failure),
-                None => return false,
-            },
+            Err(Ok(failure)) => {
+                self.add_failed(record, failure, judge_by);
+                return Ok(());
+            }
         };
-        let ClaimedRecord { key, verification, .. } = record;
-        let outcome = match verdict {
-            Ok((checksum, matches_source)) => {
+        self.stats.bytes += observation.bytes_read;
+        match judge(&record.reference, &observation, judge_by.algorithm) {
+            Ok(checksum) => {
+                let matches_source = record.reference.matches_source(&observation);
                 self.stats.succeeded += 1;
                 self.stats.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
-                Outcome::Succeeded(
-                    verification.succeed(checksum, judge_by.now).with_source_match(matches_source),
-                )
+                let verification = record.verification.succeed(checksum, judge_by.now);
+                let outcome = Outcome::Succeeded(verification.with_source_match(matches_source));
+                self.outcomes.push((record.key, outcome));
             }
-            Err(failure) => {
-                *self.stats.failed.entry(failure.kind()).or_default() += 1;
-                Outcome::Failed(verification.fail(failure, judge_by.now, judge_by.rng.below(JITTER_STEPS)))
-            }
-        };
-        self.outcomes.push((key, outcome));
-        true
+            Err(failure) => self.add_failed(record, failure, judge_by),
+        }
+        Ok(())
+    }
+
+    /// Adds a record as failed.
+    pub(crate) fn add_failed(&mut self, record: ClaimedRecord, failure: Failure, judge_by: &Judge<'_>) {
+        *self.stats.failed.entry(failure.kind()).or_default() += 1;
+        let verification = record.verification.fail(failure, judge_by.now, judge_by.rng.below(JITTER_STEPS));
+        self.outcomes.push((record.key, Outcome::Failed(verification)));
     }
 
     /// The counts of what was recorded, if only `written` of the results were. Which ones is not known: the
@@ -91,7 +121,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    use stocktake_domain::{DigestRule, Digests, Evidence, FailureKind, Reference, Verification};
+    use stocktake_domain::{DigestRule, Digests, Evidence, Reference, Verification};
 
     struct Six;
 
@@ -121,9 +151,16 @@ mod tests {
     #[test]
     fn findings_become_outcomes_and_counts() {
         let mut batch = Batch::default();
-        assert!(batch.add(record(1), Ok(seen(10)), &JUDGE));
-        assert!(batch.add(record(2), Err(ContentError::MissingRepository), &JUDGE));
-        assert!(!batch.add(record(3), Err(ContentError::Cancelled), &JUDGE));
+        assert_eq!(batch.add(record(1), Ok(seen(10)), &JUDGE), Ok(()));
+        let missing = batch.add(record(2), Err(ContentError::MissingRepository), &JUDGE);
+        let Err(Unrecorded::Missing(Missing { record: second, failure })) = missing else {
+            panic!("{missing:?}")
+        };
+        batch.add_failed(second, failure, &JUDGE);
+        for not_judged in [NotJudged::Cancelled, NotJudged::Storage("gone".to_owned())] {
+            let added = batch.add(record(3), Err(not_judged.clone().into()), &JUDGE);
+            assert_eq!(added, Err(Unrecorded::NotJudged(not_judged)));
+        }
         let checksums: Vec<_> = batch.outcomes.iter().map(|(_, outcome)| outcome.checksum()).collect();
         assert_eq!(checksums, [seen(0).checksum(Algorithm::Md5), None]);
         let Outcome::Failed(failed) = &batch.outcomes[1].1 else { panic!("{:?}", batch.outcomes) };
@@ -136,7 +173,9 @@ mod tests {
     fn what_was_only_said_by_a_store_is_counted_apart() {
         let mut batch = Batch::default();
         let said = Observation { evidence: Evidence::Metadata, bytes_read: 0, ..seen(10) };
-        assert!(batch.add(record(1), Ok(said), &JUDGE) && batch.add(record(2), Ok(seen(10)), &JUDGE));
+        for (number, seen) in [(1, said), (2, seen(10))] {
+            assert_eq!(batch.add(record(number), Ok(seen), &JUDGE), Ok(()));
+        }
         assert_eq!((batch.stats.succeeded, batch.stats.metadata_only), (2, 1));
     }
 

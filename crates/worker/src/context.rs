@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{Catalogue, LeaseTerms, Queue, WorkerId};
+use stocktake_domain::ports::{Catalogue, Conditions, LeaseTerms, Queue, WorkerId};
 use stocktake_domain::{Clock, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::health::Health;
 use crate::outage::{DatabaseOutage, Patience};
 use crate::settings::{EngineSettings, Storages};
 use crate::stats::Recorder;
@@ -35,6 +36,8 @@ pub struct EngineParts {
     pub queue: Arc<dyn Queue>,
     /// The records.
     pub catalogue: Arc<dyn Catalogue>,
+    /// What keeps records from being judged, for others to see.
+    pub conditions: Arc<dyn Conditions>,
     /// The content.
     pub storages: Arc<Storages>,
     /// The time.
@@ -49,6 +52,7 @@ pub(crate) struct EngineContext {
     pub(crate) settings: EngineSettings,
     pub(crate) worker: WorkerId,
     pub(crate) outage: DatabaseOutage,
+    pub(crate) health: Health,
     pub(crate) writers: Semaphore,
 }
 
@@ -57,7 +61,14 @@ impl EngineContext {
         settings.claim_size = settings.claim_size.clamp(1, MOST_PER_LEASE);
         settings.leases_per_storage = settings.leases_per_storage.max(1);
         let worker = name_worker(&*parts.clock, &*parts.rng);
-        Self { parts, settings, worker, outage: DatabaseOutage::default(), writers: Semaphore::new(WRITERS) }
+        Self {
+            parts,
+            settings,
+            worker,
+            outage: DatabaseOutage::default(),
+            health: Health::default(),
+            writers: Semaphore::new(WRITERS),
+        }
     }
 
     /// The present time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use stocktake_domain::ports::{ClaimFilter, Lease, StoreError};
-use stocktake_domain::{Model, Timestamp};
+use stocktake_domain::{Model, NotJudged, Timestamp};
 use stocktake_net::retry::Backoff;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -120,7 +120,7 @@ impl Dispatcher {
                 biased;
                 () = stop.cancelled() => {}
                 Some(ended) = self.running.join_next(), if answers => self.ended(ended),
-                () = wake.wait(), if answers && !self.slots.is_full() => self.idle_except = None,
+                () = wake.wait(), if answers && !self.slots.is_full(Instant::now()) => self.idle_except = None,
                 () = tokio::time::sleep(pause) => self.idle_except = None,
             }
         }
@@ -133,7 +133,13 @@ impl Dispatcher {
             while let Some(ended) = self.running.try_join_next() {
                 self.ended(ended);
             }
-            if self.slots.is_full() || self.gave_up.is_some() || self.options.stop.is_cancelled() {
+            if self.has_given_up_on_the_process() {
+                return Ok(ClaimResult::Drained);
+            }
+            if self.slots.is_full(Instant::now())
+                || self.gave_up.is_some()
+                || self.options.stop.is_cancelled()
+            {
                 return Ok(ClaimResult::Full);
             }
             let filter = self.filter();
@@ -218,8 +224,25 @@ impl Dispatcher {
                 self.idle_except = None;
                 self.slots.reading_failed(&storage, Instant::now());
             }
+            LeaseEnd::NotJudged(fault) => {
+                self.idle_except = None;
+                match fault {
+                    NotJudged::Process(_) => self.slots.process_failed(Instant::now()),
+                    NotJudged::Storage(_) | NotJudged::Cancelled => {
+                        self.slots.reading_failed(&storage, Instant::now());
+                    }
+                }
+            }
             LeaseEnd::Store(error) => self.gave_up = Some(error),
         }
+    }
+
+    /// Whether nothing could be read for as long as a drain in the foreground waits.
+    fn has_given_up_on_the_process(&self) -> bool {
+        let given_up = self.options.context.settings.give_up_after;
+        self.scope.until_drained
+            && self.running.is_empty()
+            && self.slots.process_fails_for(given_up, Instant::now())
     }
 
     /// Nothing can be claimed: checks whether nothing is left at all, where the scope ends with that. Expired leases
@@ -230,7 +253,9 @@ impl Dispatcher {
         }
         let context = &self.options.context;
         context.parts.queue.reap(context.lease(), context.now()).await?;
-        let filter = ClaimFilter { except_storages: Vec::new(), ..self.filter() };
+        let given_up = context.settings.give_up_after;
+        let except_storages = self.slots.failing_for(given_up, Instant::now()).cloned().collect();
+        let filter = ClaimFilter { except_storages, ..self.filter() };
         let left = context.parts.queue.outstanding(&filter, 1).await?;
         Ok(if left == 0 { ClaimResult::Drained } else { ClaimResult::Idle })
     }

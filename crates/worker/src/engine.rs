@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{Recalculated, Recalculation, StoreError};
+use stocktake_domain::ports::{ClaimFilter, Recalculated, Recalculation, StoreError};
 use stocktake_domain::{Model, RecordKey, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::dispatch::{Dispatcher, DrainScope};
 use crate::outage::{Patience, TRIES_IN_THE_FOREGROUND};
 use crate::recalculation::Recalculations;
 use crate::settings::EngineSettings;
-use crate::stats::{Progress, Recorder, Stats};
+use crate::stats::{ClosedStorage, Drained, Progress, Recorder};
 use crate::telemetry;
 
 /// The checksum worker of a process.
@@ -63,7 +63,8 @@ impl Engine {
     }
 
     /// Works on what is due in these models (none: all) and became due at `due_from` or later, until nothing
-    /// of it is due or leased to anybody any more, or until stopped. Says what this engine recorded.
+    /// of it is due or leased to anybody any more, or until stopped. Says what this engine recorded, and what could not
+    /// be judged: a storage that cannot be read is waited for as long as the settings say, once nothing else is left.
     /// Storages are read at any hour, since somebody asked for it.
     ///
     /// An error of the database is returned when it does not pass within a few tries; what was recorded by
@@ -74,7 +75,7 @@ impl Engine {
         due_from: Option<Timestamp>,
         progress: Arc<dyn Progress>,
         stop: CancellationToken,
-    ) -> Result<Stats, StoreError> {
+    ) -> Result<Drained, StoreError> {
         let recorder = Arc::new(Recorder::notifying(progress));
         let options = RunOptions {
             context: Arc::clone(&self.context),
@@ -85,7 +86,20 @@ impl Engine {
         };
         let scope = DrainScope { models: models.to_vec(), due_from, until_drained: true };
         Dispatcher::new(options, scope).run().await?;
-        Ok(recorder.stats())
+        let mut drained = Drained { stats: recorder.stats(), ..Drained::default() };
+        drained.shortage = self.context.health.shortage();
+        for (name, reason) in self.context.health.closed() {
+            let filter = ClaimFilter {
+                models: models.to_vec(),
+                storages: Some(vec![name.clone()]),
+                except_storages: Vec::new(),
+                due_from,
+                limit: 1,
+            };
+            let waiting = self.context.parts.queue.outstanding(&filter, u64::MAX).await?;
+            drained.closed.push(ClosedStorage { name, reason, waiting });
+        }
+        Ok(drained)
     }
 
     /// Reads the content now and takes it for good as it is.

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::context::{EngineContext, RunOptions, STOP_ALL};
 use crate::outage::Patience;
+use crate::recording::LeaseEnd;
 use crate::stats::Recorder;
 use crate::work::work;
 
@@ -70,10 +71,12 @@ impl Recalculations {
         // A task of its own: it goes on whatever becomes of the caller.
         let task = self.tasks.spawn_on(task, &self.runtime);
         match tokio::time::timeout_at(deadline, task).await {
-            Ok(Ok(Ok(false))) => Ok(None),
+            Ok(Ok(Ok(Calculated::NoRecord))) => Ok(None),
             Ok(Ok(Err(error))) => Err(error),
-            Ok(Ok(Ok(true)) | Err(_)) => self.settled(model, key, deadline).await,
-            Err(_) => Ok(self.look(model, key).await?.map(|record| Recalculated { record, finished: false })),
+            Ok(Ok(Ok(Calculated::Begun)) | Err(_)) => self.settled(model, key, deadline).await,
+            Ok(Ok(Ok(Calculated::NotJudged))) | Err(_) => {
+                Ok(self.look(model, key).await?.map(|record| Recalculated { record, finished: false }))
+            }
         }
     }
 
@@ -102,31 +105,48 @@ impl Recalculations {
     }
 }
 
-/// Calculates a record's checksum now, or marks it for whoever serves its storage. False if there is no such
-/// record.
+/// What became of a calculation.
+enum Calculated {
+    /// There is no such record.
+    NoRecord,
+    /// It has a result, or is left to another worker.
+    Begun,
+    /// Nothing can be said of its content now; it waits.
+    NotJudged,
+}
+
+/// Calculates a record's checksum now, or marks it for whoever serves its storage.
 async fn calculate(
     options: RunOptions,
     free: Arc<Semaphore>,
     model: Model,
     key: RecordKey,
-) -> Result<bool, StoreError> {
+) -> Result<Calculated, StoreError> {
     let context = &options.context;
     let queue = &context.parts.queue;
     let permit = free.try_acquire().ok().filter(|_| !options.stop.is_cancelled());
-    let Some(_permit) = permit else { return queue.recalculate(model, &key, context.now()).await };
+    let mark = async || {
+        let is_known = queue.recalculate(model, &key, context.now()).await?;
+        Ok(if is_known { Calculated::Begun } else { Calculated::NoRecord })
+    };
+    let Some(_permit) = permit else { return mark().await };
     if context.settings.storages.is_some() {
-        let Some(record) = context.parts.catalogue.get(model, &key).await? else { return Ok(false) };
+        let Some(record) = context.parts.catalogue.get(model, &key).await? else {
+            return Ok(Calculated::NoRecord);
+        };
         if !context.serves(&record.location.storage) {
-            return queue.recalculate(model, &key, context.now()).await;
+            return mark().await;
         }
     }
     let claimed = queue.claim_one(&context.worker, model, &key, context.lease_terms(), context.now()).await?;
-    let Some(lease) = claimed else { return Ok(false) };
+    let Some(lease) = claimed else { return Ok(Calculated::NoRecord) };
     if context.serves(&lease.storage) {
-        work(&options, lease).await;
+        if let LeaseEnd::NotJudged(_) = work(&options, lease).await {
+            return Ok(Calculated::NotJudged);
+        }
     } else {
         // It moved since it was looked at; it is due, and another worker's.
         queue.complete(lease.id, &[], true).await?;
     }
-    Ok(true)
+    Ok(Calculated::Begun)
 }

@@ -4,12 +4,12 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use stocktake_domain::ports::{ClaimedRecord, Lease, LeaseId, StoreError, Watch};
-use stocktake_domain::{Algorithm, Model};
+use stocktake_domain::{Algorithm, Model, NotJudged};
 use stocktake_net::error::ErrorChain;
 use stocktake_net::retry::Backoff;
 use tokio::task::JoinError;
 
-use crate::batch::{Batch, Judge};
+use crate::batch::{Batch, Judge, Missing, Unrecorded};
 use crate::context::RunOptions;
 use crate::outage::{DELAYS, Patience};
 use crate::reading::{Collector, Seen};
@@ -29,6 +29,8 @@ pub(crate) enum LeaseEnd {
     Lost,
     /// The adapter or the results are not as they must be; what is not finished was given back.
     Broken,
+    /// The storage or the process keeps the rest from being judged; it was given back.
+    NotJudged(NotJudged),
     /// The database was unavailable for longer than the caller waits.
     Store(StoreError),
 }
@@ -47,6 +49,10 @@ pub(crate) struct Recording<'a> {
     /// By the index of the piece; taken when it was judged.
     records: Vec<Option<ClaimedRecord>>,
     unfinished: usize,
+    /// Seen as missing, and not yet confirmed.
+    missing: Vec<Missing>,
+    /// What keeps the rest from being judged.
+    fault: Option<NotJudged>,
     batch: Batch,
     buffer: Vec<Seen>,
     counted_bytes: u64,
@@ -71,6 +77,8 @@ impl<'a> Recording<'a> {
             algorithm: options.context.settings.policy.algorithm(lease.model),
             unfinished: lease.records.len(),
             records: lease.records.into_iter().map(Some).collect(),
+            missing: Vec::new(),
+            fault: None,
             batch: Batch::default(),
             buffer: Vec::new(),
             counted_bytes: 0,
@@ -79,7 +87,7 @@ impl<'a> Recording<'a> {
 
     /// Records what was seen so far. True if that was all, and the lease has ended.
     pub(crate) async fn flush(&mut self) -> Result<bool, LeaseEnd> {
-        self.judge();
+        self.judge().await;
         let last = self.unfinished == 0;
         if last || !self.batch.outcomes.is_empty() {
             self.write(last).await?;
@@ -90,32 +98,72 @@ impl<'a> Recording<'a> {
     /// Records what was seen and ends the lease, giving back what is not finished. `panicked`: how the
     /// adapter broke down, if it did.
     pub(crate) async fn finish(&mut self, panicked: Option<JoinError>) -> LeaseEnd {
-        self.judge();
+        self.judge().await;
         let broken = self.unfinished > 0 && !self.watch.is_cancelled();
         if broken {
             self.broke_down(panicked);
         }
-        match self.write(true).await {
-            Ok(()) if broken => LeaseEnd::Broken,
-            Ok(()) => LeaseEnd::Done,
-            Err(end) => end,
+        if let Some(fault) = &self.fault {
+            // Before others can claim what is given back.
+            self.options.context.report(&self.storage, fault).await;
+        }
+        match (self.write(true).await, self.fault.take()) {
+            (Err(end), _) => end,
+            (Ok(()), Some(fault)) => LeaseEnd::NotJudged(fault),
+            (Ok(()), None) if broken => LeaseEnd::Broken,
+            (Ok(()), None) => LeaseEnd::Done,
         }
     }
 
     /// Judges what the adapter has reported since the last time.
-    fn judge(&mut self) {
+    async fn judge(&mut self) {
         let context = &self.options.context;
         self.collector.take(&mut self.buffer);
         let judge = Judge { algorithm: self.algorithm, rng: &*context.parts.rng, now: context.now() };
+        let mut fault = None;
         for (index, seen) in self.buffer.drain(..) {
             // A piece reported twice is an adapter's fault that changes nothing.
-            if let Some(record) = self.records.get_mut(index).and_then(Option::take) {
-                self.unfinished -= usize::from(self.batch.add(record, seen, &judge));
+            let Some(record) = self.records.get_mut(index).and_then(Option::take) else { continue };
+            match self.batch.add(record, seen, &judge) {
+                Ok(()) => self.unfinished -= 1,
+                Err(Unrecorded::Missing(missing)) => self.missing.push(missing),
+                Err(Unrecorded::NotJudged(NotJudged::Cancelled)) => {}
+                Err(Unrecorded::NotJudged(not_judged)) => fault = Some(not_judged),
             }
         }
+        if let Some(fault) = fault {
+            self.stop_for(fault);
+        }
+        self.confirm_missing().await;
         let bytes = self.watch.bytes();
         telemetry::read(&self.storage, bytes.saturating_sub(self.counted_bytes));
         self.counted_bytes = bytes;
+    }
+
+    /// Gives up what is not read yet: nothing can be said of it either.
+    fn stop_for(&mut self, fault: NotJudged) {
+        self.watch.cancel();
+        self.fault.get_or_insert(fault);
+    }
+
+    /// Adds what is missing to the results, if the storage proves to be what it should be.
+    async fn confirm_missing(&mut self) {
+        let missing = std::mem::take(&mut self.missing);
+        let context = &self.options.context;
+        let Some(storage) = context.parts.storages.get(&self.storage).filter(|_| !missing.is_empty()) else {
+            return;
+        };
+        let lost = missing.iter().filter(|missing| missing.was_good()).count();
+        let lost = u64::try_from(lost).unwrap_or(u64::MAX);
+        if let Err(fault) = context.confirm_missing(&self.storage, storage, lost).await {
+            self.stop_for(fault);
+            return;
+        }
+        let judge = Judge { algorithm: self.algorithm, rng: &*context.parts.rng, now: context.now() };
+        for Missing { record, failure } in missing {
+            self.unfinished -= 1;
+            self.batch.add_failed(record, failure, &judge);
+        }
     }
 
     /// Writes the batch, waiting for the database if it is away.
@@ -132,7 +180,7 @@ impl<'a> Recording<'a> {
             match result {
                 Ok(written) => {
                     context.outage.worked();
-                    self.wrote(written);
+                    self.wrote(written).await;
                     return Ok(());
                 }
                 Err(error) => {
@@ -172,7 +220,7 @@ impl<'a> Recording<'a> {
         }
     }
 
-    fn wrote(&mut self, written: u64) {
+    async fn wrote(&mut self, written: u64) {
         let stats = self.batch.written(written);
         let discarded = self.batch.stats.records().saturating_sub(written);
         if discarded > 0 {
@@ -186,6 +234,13 @@ impl<'a> Recording<'a> {
             );
         }
         self.batch.clear();
+        if stats.looked_at() > 0 {
+            let context = &self.options.context;
+            if let Some(storage) = context.parts.storages.get(&self.storage) {
+                context.reading_succeeded(&self.storage, storage, stats.succeeded > 0).await;
+            }
+            context.process_is_well().await;
+        }
         if stats.records() > 0 {
             telemetry::recorded(self.model, &stats);
             self.options.recorder.add(&stats);

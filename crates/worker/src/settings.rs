@@ -63,6 +63,13 @@ pub struct EngineSettings {
     pub leases_per_storage: usize,
     /// How often to look for work without being woken.
     pub poll: Duration,
+    /// The name of this host, under which it reports what keeps records from being judged.
+    pub host: String,
+    /// How long a foreground drain waits for a storage that cannot be read, or for what the process lacks, once nothing
+    /// else is left.
+    pub give_up_after: Duration,
+    /// Whether records are recorded as missing without a look at whether their storage is whole.
+    pub believe_missing: bool,
     /// How long a lease outlives the last heartbeat of its worker.
     pub heartbeat_timeout: Duration,
 }

@@ -25,12 +25,34 @@ pub(crate) struct Slots {
     per_lease: u32,
     held: BTreeMap<String, usize>,
     paused: BTreeMap<String, Pause>,
+    /// For what the process lacks, which concerns all storages.
+    all_paused: Option<Pause>,
 }
 
+/// A pause, each time in a row for twice as long.
 #[derive(Debug)]
 struct Pause {
+    since: Instant,
     until: Instant,
     failures: u32,
+}
+
+impl Pause {
+    fn new(now: Instant) -> Self {
+        Self { since: now, until: now, failures: 0 }
+    }
+
+    /// Another failure. Those that come together count once.
+    fn failed(&mut self, now: Instant) {
+        if self.until <= now {
+            self.until = now + Duration::from_secs(1 << self.failures.min(LONGEST_PAUSE));
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
+
+    fn lasts_for(&self, span: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= span
+    }
 }
 
 impl Slots {
@@ -45,6 +67,7 @@ impl Slots {
             per_lease: per_lease.min(fitting),
             held: BTreeMap::new(),
             paused: BTreeMap::new(),
+            all_paused: None,
         }
     }
 
@@ -53,9 +76,10 @@ impl Slots {
         self.per_lease
     }
 
-    /// Whether no lease at all fits.
-    pub(crate) fn is_full(&self) -> bool {
-        self.held.values().sum::<usize>() >= self.total
+    /// Whether no lease at all fits, or all storages are paused.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        let is_paused = self.all_paused.as_ref().is_some_and(|pause| pause.until > now);
+        is_paused || self.held.values().sum::<usize>() >= self.total
     }
 
     /// The storages to claim nothing from: those without a free slot and those that are paused.
@@ -83,16 +107,27 @@ impl Slots {
     /// Reading a storage succeeded.
     pub(crate) fn reading_succeeded(&mut self, storage: &str) {
         self.paused.remove(storage);
+        self.all_paused = None;
     }
 
-    /// Reading a storage failed: it is paused, each time in a row for twice as long.
+    /// Reading a storage failed: it is paused.
     pub(crate) fn reading_failed(&mut self, storage: &str, now: Instant) {
-        let pause = self.paused.entry(storage.to_owned()).or_insert(Pause { until: now, failures: 0 });
-        // Leases that fail together count once.
-        if pause.until <= now {
-            pause.until = now + Duration::from_secs(1 << pause.failures.min(LONGEST_PAUSE));
-            pause.failures = pause.failures.saturating_add(1);
-        }
+        self.paused.entry(storage.to_owned()).or_insert_with(|| Pause::new(now)).failed(now);
+    }
+
+    /// Nothing can be read: all storages are paused.
+    pub(crate) fn process_failed(&mut self, now: Instant) {
+        self.all_paused.get_or_insert_with(|| Pause::new(now)).failed(now);
+    }
+
+    /// The storages whose reading has failed for so long.
+    pub(crate) fn failing_for(&self, span: Duration, now: Instant) -> impl Iterator<Item = &String> {
+        self.paused.iter().filter(move |(_, pause)| pause.lasts_for(span, now)).map(|(name, _)| name)
+    }
+
+    /// Whether nothing could be read for so long.
+    pub(crate) fn process_fails_for(&self, span: Duration, now: Instant) -> bool {
+        self.all_paused.as_ref().is_some_and(|pause| pause.lasts_for(span, now))
     }
 }
 
@@ -112,13 +147,13 @@ mod tests {
         assert!(closed(&slots, now).is_empty());
         slots.take("a");
         assert_eq!(closed(&slots, now), ["a"]);
-        assert!(!slots.is_full());
+        assert!(!slots.is_full(now));
         slots.take("x");
         slots.take("y");
-        assert!(slots.is_full());
+        assert!(slots.is_full(now));
         slots.release("a");
         assert!(closed(&slots, now).is_empty());
-        assert!(!slots.is_full());
+        assert!(!slots.is_full(now));
     }
 
     #[tokio::test]
@@ -136,6 +171,21 @@ mod tests {
         slots.reading_succeeded("a");
         slots.reading_failed("a", again);
         assert!(closed(&slots, again + Duration::from_secs(1)).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_fails_for_long_is_known_and_forgotten_by_a_success() {
+        let (start, span) = (Instant::now(), Duration::from_secs(5));
+        let mut slots = Slots::new(1, 2, 1_000);
+        slots.reading_failed("a", start);
+        slots.process_failed(start);
+        assert!(slots.is_full(start) && !slots.is_full(start + Duration::from_secs(1)));
+        assert_eq!(slots.failing_for(span, start + Duration::from_secs(4)).count(), 0);
+        let later = start + span;
+        slots.reading_failed("a", later);
+        assert!(slots.failing_for(span, later).eq(["a"]) && slots.process_fails_for(span, later));
+        slots.reading_succeeded("a");
+        assert!(slots.failing_for(span, later).next().is_none() && !slots.process_fails_for(span, later));
     }
 
     #[test]

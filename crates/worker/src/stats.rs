@@ -29,6 +29,11 @@ impl Stats {
         self.failed.values().sum()
     }
 
+    /// Records whose content was looked for: all but the invalid ones.
+    pub(crate) fn looked_at(&self) -> u64 {
+        self.records() - self.failed.get(&FailureKind::Invalid).copied().unwrap_or_default()
+    }
+
     /// Adds another count.
     pub fn add(&mut self, other: &Self) {
         self.succeeded += other.succeeded;
@@ -38,6 +43,28 @@ impl Stats {
             *self.failed.entry(*kind).or_default() += count;
         }
     }
+}
+
+/// How a drain in the foreground ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// What was recorded.
+    pub stats: Stats,
+    /// The storages that could not be read as wholes, in the order of their names.
+    pub closed: Vec<ClosedStorage>,
+    /// What the process lacked to read on, if it gave up for that.
+    pub shortage: Option<String>,
+}
+
+/// A storage that could not be read as a whole. Its records are as they were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedStorage {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// Its records that were to be read and wait.
+    pub waiting: u64,
 }
 
 /// Is notified of the progress of an engine.

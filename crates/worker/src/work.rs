@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stocktake_domain::Model;
 use stocktake_domain::ports::{Inspection, Lease, LeaseId, Renewal, Watch};
+use stocktake_domain::{Model, NotJudged};
 use stocktake_net::retry::Backoff;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -28,8 +28,38 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
     skip_all,
     fields(lease.id = lease.id.0, lease.model = lease.model.name(), lease.storage, records.count = lease.records.len()),
 )]
-pub(crate) async fn work(options: &RunOptions, mut lease: Lease) -> LeaseEnd {
+pub(crate) async fn work(options: &RunOptions, lease: Lease) -> LeaseEnd {
     let _held = telemetry::HeldLease::new();
+    let (id, name) = (lease.id, lease.storage.clone());
+    match probe(options, &name).await {
+        Ok(()) => read(options, lease).await,
+        Err(fault) => {
+            options.context.report(&name, &fault).await;
+            give_back(options, id, fault).await
+        }
+    }
+}
+
+/// Looks at the storage before its records are read, if it is closed.
+async fn probe(options: &RunOptions, storage: &str) -> Result<(), NotJudged> {
+    match options.context.parts.storages.get(storage) {
+        Some(content) => options.context.probe_if_closed(storage, content).await,
+        None => Ok(()),
+    }
+}
+
+/// Gives a lease back of which nothing was read.
+async fn give_back(options: &RunOptions, lease: LeaseId, fault: NotJudged) -> LeaseEnd {
+    let context = &options.context;
+    match context.parts.queue.complete(lease, &[], true).await {
+        Ok(_) => context.outage.worked(),
+        // It runs out by itself.
+        Err(error) => context.outage.failed("giving back a lease", &error),
+    }
+    LeaseEnd::NotJudged(fault)
+}
+
+async fn read(options: &RunOptions, mut lease: Lease) -> LeaseEnd {
     let storage = options.context.parts.storages.get(&lease.storage);
     let pieces = pieces(options, &mut lease);
     let mut reading = Reading::begin(&lease.storage, storage, pieces);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::{Tasks, cancel_on_signal};
 use crate::settings::Settings;
-use crate::system::SystemClock;
+use crate::system::{SystemClock, host_name};
 use crate::wiring;
 
 /// The upper bounds of the buckets in which durations are counted, in seconds.
@@ -103,6 +103,7 @@ fn api(
         queue: Arc::clone(&store.queue),
         jobs: Arc::clone(&store.jobs),
         sync_state: Arc::clone(&store.sync_state),
+        conditions: Arc::clone(&store.conditions),
         tokens: Arc::clone(&store.tokens),
         authority: wiring::authority(settings)?,
         recalculation: engine,
@@ -114,6 +115,7 @@ fn api(
             recalculation_deadline: http.recalculation_deadline,
             max_body_bytes: http.max_body,
             wrong_tokens_per_minute: http.wrong_tokens_per_minute,
+            host: host_name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: env!("STOCKTAKE_REVISION").to_owned(),
             separate_metrics: http.metrics_listen.is_some(),

@@ -3,7 +3,7 @@
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{FailureKind, State};
+use stocktake_domain::{Condition, ConditionSubject, FailureKind, State};
 
 use crate::args::StatusArguments;
 use crate::settings::Settings;
@@ -13,14 +13,46 @@ use crate::{output, wiring};
 pub(super) async fn run(settings: &Settings, arguments: &StatusArguments) -> anyhow::Result<()> {
     let store = wiring::open_store(settings).await?;
     let summary = store.catalogue.summary().await?;
+    let conditions = store.conditions.conditions().await?;
     if arguments.json {
         let models: Vec<Value> = summary.iter().map(to_json).collect();
-        return output::print_line(&format!("{:#}", json!({ "models": models })));
+        let conditions: Vec<Value> = conditions.iter().map(condition_to_json).collect();
+        return output::print_line(&format!("{:#}", json!({ "models": models, "conditions": conditions })));
     }
     if summary.is_empty() {
-        return output::print_line("no records; `stocktake import` or `stocktake scan` adds some");
+        output::print_line("no records; `stocktake import` or `stocktake scan` adds some")?;
+    } else {
+        output::print(&text(&summary))?;
     }
-    output::print(&text(&summary))
+    for condition in &conditions {
+        output::print_line(&condition_text(condition))?;
+    }
+    Ok(())
+}
+
+/// What keeps records from being judged, as `GET /api/v1/health` shows it.
+fn condition_to_json(condition: &Condition) -> Value {
+    let (kind, storage) = match &condition.subject {
+        ConditionSubject::Storage(name) => ("storage", Some(name)),
+        ConditionSubject::Process => ("process", None),
+    };
+    json!({
+        "kind": kind,
+        "storage": storage,
+        "host": condition.host,
+        "reason": condition.reason,
+        "since": condition.since.to_string(),
+        "reported_at": condition.reported_at.to_string(),
+    })
+}
+
+fn condition_text(Condition { subject, host, reason, since, .. }: &Condition) -> String {
+    match subject {
+        ConditionSubject::Storage(name) => {
+            format!("storage {name} cannot be read on {host} since {since}, its records wait: {reason}")
+        }
+        ConditionSubject::Process => format!("on {host} content cannot be read since {since}: {reason}"),
+    }
 }
 
 /// One model's counts, as `GET /api/v1/summary` shows them.

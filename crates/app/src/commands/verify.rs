@@ -10,7 +10,7 @@ use anyhow::bail;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::ClaimFilter;
 use stocktake_domain::{Clock as _, Model, Selection, Timestamp};
-use stocktake_worker::{Progress, Stats};
+use stocktake_worker::{Drained, Progress};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::VerifyArguments;
@@ -25,6 +25,9 @@ use report::Report;
 /// The exit status when some records failed.
 const SOME_FAILED: u8 = 1;
 
+/// The exit status when none failed, but some could not be judged.
+const NOT_JUDGED: u8 = 2;
+
 /// What a signal leaves.
 const STILL_DUE: &str = "; what was not finished is still due";
 
@@ -36,7 +39,9 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     let models = models(arguments);
     let selection = selection(arguments)?;
     let store = wiring::open_store(settings).await?;
-    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let mut how = wiring::engine_settings(settings);
+    how.believe_missing = arguments.believe_missing;
+    let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
     let scheduler = wiring::scheduler(settings, &store);
     let stop = CancellationToken::new();
     cancel_on_signal(stop.clone())?;
@@ -57,18 +62,24 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     let total = store.queue.outstanding(&filter, MOST_COUNTED).await?;
     let meter = Arc::new(Meter::start("records", Some(total)));
     let progress: Arc<dyn Progress> = meter.clone();
-    let stats = tokio::select! {
+    let drained = tokio::select! {
         drained = engine.drain(&models, due_from, progress, stop.clone()) => drained,
         never = queue::keep_reaping(settings, &*store.queue) => match never {},
     };
     meter.finish();
-    let stats = stats?;
+    let drained = drained?;
     if stop.is_cancelled() {
         return Ok(interrupted(STILL_DUE));
     }
-    let report = report(&store, arguments, &models, asked, stats, &meter).await?;
+    let report = report(&store, arguments, &models, asked, drained, &meter).await?;
     output::print(&if arguments.json { report.json() } else { report.text() })?;
-    Ok(if report.all_good() { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+    Ok(if report.has_failed() {
+        ExitCode::from(SOME_FAILED)
+    } else if report.is_complete() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NOT_JUDGED)
+    })
 }
 
 fn models(arguments: &VerifyArguments) -> Vec<Model> {
@@ -93,13 +104,13 @@ async fn report(
     arguments: &VerifyArguments,
     models: &[Model],
     asked: Timestamp,
-    stats: Stats,
+    drained: Drained,
     meter: &Meter,
 ) -> anyhow::Result<Report> {
     let is_narrow = arguments.identifiers.is_some() || arguments.state.is_some();
     let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
     let since = is_narrow.then_some(asked);
-    let mut report = Report::new(stats, meter.elapsed(), store.catalogue.summary().await?, models);
+    let mut report = Report::new(drained, meter.elapsed(), store.catalogue.summary().await?, models);
     for model in models {
         report.add_failed(&*store.catalogue, *model, keys.as_ref(), since).await?;
     }

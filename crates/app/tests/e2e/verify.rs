@@ -42,6 +42,57 @@ on_both_databases! {
         assert!(text.contains("checked 30 records"), "{text}");
     }
 
+    /// The storage is told as closed, to everybody, and its records stay as they were.
+    fn a_storage_that_is_not_there_fails_no_record(database) {
+        let installation = Installation::with(database, "[verification]\ngive_up_after = \"1s\"");
+        let files = installation.files(20);
+        installation.import_files("uploads", &files);
+        installation.run(&["verify"]).success();
+        let (root, away) = (installation.path(""), installation.folder().join("away"));
+        let status = || -> Value {
+            serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap()
+        };
+
+        std::fs::rename(&root, &away).unwrap();
+        let found = installation.run(&["verify", "--all"]);
+        assert_eq!(found.code, 2, "{found:?}");
+        let sentence = "storage main cannot be read, its 20 records were left as they were: storage root";
+        assert!(found.stdout.contains(sentence), "{found:?}");
+        let shown = status();
+        assert_eq!(shown["models"][0]["states"]["failed"], 0);
+        assert_eq!(shown["conditions"][0]["storage"], "main");
+
+        // The folder that a disk was mounted on: empty, and another one.
+        std::fs::create_dir(&root).unwrap();
+        let found = installation.run(&["verify"]);
+        assert_eq!(found.code, 2, "{found:?}");
+        assert!(found.stdout.contains("storage main is another one than before"), "{found:?}");
+        let believed = installation.run(&["verify", "--believe-missing"]);
+        assert_eq!(believed.code, 1, "{believed:?}");
+        assert!(believed.stdout.contains("0 good, 20 failed"), "{believed:?}");
+
+        std::fs::remove_dir(&root).unwrap();
+        std::fs::rename(&away, &root).unwrap();
+        installation.run(&["verify", "--all"]).success();
+        assert_eq!(status()["conditions"], serde_json::json!([]));
+    }
+
+    /// They are looked at twice, and then recorded: their storage is whole.
+    fn many_files_that_are_really_gone_are_missing(database) {
+        let installation = Installation::with(database, "[verification]\ngive_up_after = \"5s\"");
+        let files = installation.files(20);
+        installation.import_files("uploads", &files);
+        installation.run(&["verify"]).success();
+        for file in &files[..15] {
+            std::fs::remove_file(installation.path(&file.path)).unwrap();
+        }
+        let found = installation.run(&["verify", "--all", "--json"]);
+        assert_eq!(found.code, 1, "{found:?}");
+        let report: Value = serde_json::from_str(&found.stdout).unwrap();
+        assert_eq!(report["checked"]["failures"]["missing"], 15);
+        assert_eq!(report["closed_storages"], serde_json::json!([]));
+    }
+
     fn an_old_success_is_checked_again(database) {
         let installation = Installation::with(database, "[verification]\nreverify_after = \"1s\"");
         let files = installation.files(3);

@@ -210,16 +210,17 @@ fn is_superuser(own_file: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn files_of_a_missing_storage_are_unreadable_until_it_is_back() {
+async fn files_of_a_missing_storage_are_not_judged_until_it_is_back() {
     let fixture = Fixture::new();
     fixture.write("file", b"good");
     let away = fixture.outer.path().join("away");
     fs::rename(&fixture.root, &away).unwrap();
     let root = fixture.root.to_str().unwrap();
-    let gone = unreadable(&format!("storage root {root}: No such file or directory (os error 2)"));
+    let not_judged = |reason: &str| Err(ContentError::storage(format!("storage root {root}: {reason}")));
+    let gone = not_judged("No such file or directory (os error 2)");
     assert_eq!(fixture.inspect(&["file", "none"]).await, [gone.clone(), gone]);
     fs::write(&fixture.root, "a file").unwrap();
-    let no_folder = unreadable(&format!("storage root {root}: Not a directory (os error 20)"));
+    let no_folder = not_judged("Not a directory (os error 20)");
     assert_eq!(fixture.inspect(&["file"]).await, [no_folder]);
     fs::remove_file(&fixture.root).unwrap();
     fs::rename(&away, &fixture.root).unwrap();
@@ -306,11 +307,11 @@ async fn a_cancelled_call_reports_all_files_as_cancelled() {
         watch.cancel();
     };
     tokio::join!(reading, cancelling);
-    assert_eq!(recorder.all(), vec![Err(ContentError::Cancelled); paths.len()]);
+    assert_eq!(recorder.all(), vec![Err(ContentError::CANCELLED); paths.len()]);
     // Cancelled before it began, with free readers.
     let recorder = Recorder::new(paths.len());
     fixture.store.inspect(pieces(&paths, SHA256), watch, recorder.clone()).await;
-    assert_eq!(recorder.all(), vec![Err(ContentError::Cancelled); paths.len()]);
+    assert_eq!(recorder.all(), vec![Err(ContentError::CANCELLED); paths.len()]);
 }
 
 #[tokio::test]

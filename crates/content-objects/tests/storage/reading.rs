@@ -101,7 +101,7 @@ async fn a_reading_that_is_called_off_gives_up_and_no_more_are_begun_than_allowe
     watch.cancel();
     for call in calls {
         let seen = call.await.unwrap();
-        assert!(seen.iter().all(|seen| *seen == Err(ContentError::Cancelled)), "{seen:?}");
+        assert!(seen.iter().all(|seen| *seen == Err(ContentError::CANCELLED)), "{seen:?}");
     }
     assert_eq!(proxy.asked().len(), 3);
 }
@@ -125,7 +125,7 @@ async fn a_reading_that_is_dropped_reports_all_as_given_up() {
         tokio::task::yield_now().await;
         reported.extend(sink.taken());
     }
-    assert!(reported.contains(&(0, Err(ContentError::Cancelled))), "{reported:?}");
+    assert!(reported.contains(&(0, Err(ContentError::CANCELLED))), "{reported:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

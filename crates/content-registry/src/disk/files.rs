@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::fs::{Dir, FileType, OFlags, fstat};
 use rustix::io::Errno;
-use stocktake_content::{Links, OUTSIDE, Root, read_at};
+use stocktake_content::{Links, OUTSIDE, Root, read_at, storage_root};
 
 use crate::digest::Digest;
 use crate::source::RegistryError;
@@ -32,8 +32,8 @@ impl Files {
 
     /// Opens a regular file; its size in bytes.
     pub(super) fn open(&self, path: &str) -> Result<(OwnedFd, u64), RegistryError> {
-        let root =
-            Root::open(&self.root).map_err(|error| RegistryError::Unavailable(self.of_folder("", error)))?;
+        let root = Root::open(&self.root)
+            .map_err(|error| RegistryError::NotJudged(storage_root::root_error(&self.root, error)))?;
         // A FIFO or a device must not hold us up.
         let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
         let file = root.open_at(path, flags, Links::Follow).map_err(error)?;

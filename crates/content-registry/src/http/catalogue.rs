@@ -55,6 +55,7 @@ async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
             RegistryError::Altered(reason)
             | RegistryError::Unreadable(reason)
             | RegistryError::Unavailable(reason) => ListError::Broken(reason),
+            RegistryError::NotJudged(not_judged) => ListError::Broken(not_judged.to_string()),
             RegistryError::Absent | RegistryError::NoRepository => ListError::Unsupported,
         });
         match page? {

@@ -112,7 +112,7 @@ async fn reading_is_called_off_between_pieces_and_each_piece_is_reported() {
             watch.cancel();
         };
         tokio::join!(reading, call_off);
-        assert_eq!(kept.all(), vec![Err(ContentError::Cancelled); 9]);
+        assert_eq!(kept.all(), vec![Err(ContentError::CANCELLED); 9]);
         assert!(watch.bytes() < 4_000_000);
     }
 }
@@ -135,5 +135,5 @@ async fn a_registry_that_hangs_does_not_hold_us() {
         watch.cancel();
     };
     tokio::join!(reading, call_off);
-    assert_eq!(kept.all(), [Err(ContentError::Cancelled)]);
+    assert_eq!(kept.all(), [Err(ContentError::CANCELLED)]);
 }

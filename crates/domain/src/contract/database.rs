@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::ports::{Catalogue, Jobs, Queue, SyncState, Tokens, WakeSignal};
+use crate::ports::{Catalogue, Conditions, Jobs, Queue, SyncState, Tokens, WakeSignal};
 
 /// The ports of one database.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Ports {
     pub tokens: Arc<dyn Tokens>,
     /// How far the sync with the source is.
     pub sync_state: Arc<dyn SyncState>,
+    /// What keeps records from being judged.
+    pub conditions: Arc<dyn Conditions>,
 }
 
 /// An empty database of a case's own, ready for use.

@@ -34,6 +34,7 @@ macro_rules! database_contract {
                 look_ups {
                     nothing_is_none,
                     shapes_are_known,
+                    records_in_a_storage_are_counted_so_far,
                     paths_come_in_byte_order,
                     mismatches_are_found_in_pages,
                     the_summary_counts_everything,
@@ -108,6 +109,14 @@ macro_rules! database_contract {
                     of_two_at_once_one_gets_the_name,
                 }
             }
+            conditions {
+                reports {
+                    a_condition_keeps_its_beginning,
+                    storages_come_before_processes_by_name_and_host,
+                    a_host_ends_its_own_conditions_and_those_of_hosts_that_are_gone,
+                    each_host_knows_its_own_storage,
+                }
+            }
             sync_state {
                 leader {
                     one_process_leads_at_a_time,
@@ -153,6 +162,7 @@ macro_rules! content_contract {
                     the_same_content_is_seen_alike_by_many_at_once,
                     bytes_read_are_added_to_the_watch,
                     what_is_cancelled_before_it_begins_is_reported_so,
+                    a_storage_that_is_there_can_be_probed,
                 }
                 listing {
                     the_listing_is_complete_and_in_the_byte_order_of_the_paths,

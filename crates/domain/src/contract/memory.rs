@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod claims;
+mod conditions;
 mod entries;
 mod fixture;
 mod jobs;
@@ -53,6 +54,7 @@ impl MemoryStore {
             jobs: self.clone(),
             tokens: self.clone(),
             sync_state: self.clone(),
+            conditions: self.clone(),
         }
     }
 

@@ -125,6 +125,9 @@ pub trait Catalogue: Send + Sync {
     /// How many records match, counting no further than `at_most` (0 gives 0).
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError>;
 
+    /// How many records of all models lie in the storage, counting no further than `at_most`. May read the whole table.
+    async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError>;
+
     /// Whether some record of the model has a key of as many parts as this one. Cheap, so that a wrong
     /// cursor costs no more than a right one: an adapter may look at the record with the key itself and at
     /// the model's first and last record only. A model without records knows every shape.

@@ -11,7 +11,7 @@ use crate::digest::Algorithms;
 use crate::digest_rule::DigestRule;
 use crate::model::Model;
 use crate::time::Timestamp;
-use crate::verdict::{ContentError, Observation};
+use crate::verdict::{ContentError, NotJudged, Observation};
 
 /// One piece of content to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Calls the reading off; what is not done yet is reported as [`ContentError::Cancelled`].
+    /// Calls the reading off; what is not done yet is reported as [`ContentError::CANCELLED`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -121,6 +121,16 @@ pub enum ListError {
 /// What a storage holds, in the byte order of the paths.
 pub type FoundStream = Pin<Box<dyn Stream<Item = Result<Found, ListError>> + Send>>;
 
+/// A storage that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbedStorage {
+    /// What tells it from another storage at the same address, such as a mounted disk from the folder below it; at most 64
+    /// characters, and compared within one host. `None` where there is nothing of the kind.
+    pub identity: Option<String>,
+    /// Whether nothing at all lies in it.
+    pub is_empty: bool,
+}
+
 /// The content of one configured storage.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
@@ -128,8 +138,17 @@ pub trait ContentStore: Send + Sync {
     /// Reads all these pieces of content and reports each to the sink exactly once, in any order, as soon as it is known;
     /// returns when every one was reported. Memory stays bounded whatever a piece's size. A piece that cannot be seen is
     /// reported and does not stop the others. Once the reading is cancelled ([`Watch::cancel`]), what is not done yet is
-    /// reported as [`ContentError::Cancelled`]. The bytes read are added to the watch.
+    /// reported as [`ContentError::CANCELLED`]. The bytes read are added to the watch.
+    ///
+    /// A piece is reported missing only by the storage's own word for it. Whatever is no verdict about the piece itself is
+    /// reported as [`ContentError::NotJudged`].
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>);
+
+    /// Looks at the storage as a whole: whether it is there and can be read now.
+    ///
+    /// Fails as [`NotJudged::Storage`] if its root or bucket is not there or cannot be read, and as [`NotJudged::Process`]
+    /// if this process lacks something to look. An empty storage can be read.
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged>;
 
     /// Lists all content, in the byte order of the paths; each path listed can be inspected. Memory stays bounded by the
     /// largest folder.

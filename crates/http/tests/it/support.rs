@@ -9,7 +9,8 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    MockCatalogue, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated, Recalculation, StoreError,
+    MockCatalogue, MockConditions, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated,
+    Recalculation, StoreError,
 };
 use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenId};
 use stocktake_http::{Api, HttpSettings, serve};
@@ -52,6 +53,7 @@ fn settings(separate_metrics: bool) -> HttpSettings {
         recalculation_deadline: Duration::from_secs(30),
         max_body_bytes: 1000,
         wrong_tokens_per_minute: 100,
+        host: "host".to_owned(),
         version: "1".to_owned(),
         revision: "r".to_owned(),
         separate_metrics,
@@ -79,11 +81,14 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, separate_metrics: bool)
     jobs.expect_open().returning(|| Ok(vec![]));
     let mut syncs = MockSyncState::new();
     syncs.expect_states().returning(|| Ok(vec![]));
+    let mut conditions = MockConditions::new();
+    conditions.expect_conditions().returning(|| Ok(vec![]));
     Arc::new(Api {
         catalogue: Arc::new(catalogue),
         queue: Arc::new(MockQueue::new()),
         jobs: Arc::new(jobs),
         sync_state: Arc::new(syncs),
+        conditions: Arc::new(conditions),
         tokens: Arc::new(tokens),
         authority: None,
         recalculation,

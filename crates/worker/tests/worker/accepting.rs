@@ -46,7 +46,7 @@ async fn what_cannot_be_read_cannot_be_accepted() {
     let content = world.content("main");
     content.put("gone", Piece::Bad(ContentError::MissingFile { at: "/srv/gone".to_owned() }));
     content.put("burning", Piece::Panicking);
-    content.put("stopped", Piece::Bad(ContentError::Cancelled));
+    content.put("stopped", Piece::Bad(ContentError::CANCELLED));
     world.add(Model::Uploads, 1, "main", "gone");
     world.add(Model::Uploads, 2, "main", "burning");
     world.add(Model::Uploads, 3, "main", "stopped");

@@ -29,7 +29,7 @@ impl Progress for Kept {
 
 async fn drain(world: &World, models: &[Model], due_from: Option<Timestamp>) -> Stats {
     let stop = CancellationToken::new();
-    world.engine().drain(models, due_from, Arc::new(Silent), stop).await.unwrap()
+    world.engine().drain(models, due_from, Arc::new(Silent), stop).await.unwrap().stats
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +41,7 @@ async fn draining_ends_when_all_is_done_and_tells_how_it_went() {
     }
     let kept = Arc::new(Kept::default());
     let progress: Arc<dyn Progress> = kept.clone();
-    let stats = world.engine().drain(&[], None, progress, CancellationToken::new()).await.unwrap();
+    let stats = world.engine().drain(&[], None, progress, CancellationToken::new()).await.unwrap().stats;
     let failed = BTreeMap::from([(FailureKind::Missing, 100)]);
     assert_eq!(stats, Stats { succeeded: 2_400, metadata_only: 0, failed, bytes: 2_400 * 4 });
     let told = kept.0.lock().unwrap();
@@ -115,6 +115,6 @@ async fn draining_can_be_stopped() {
     let task = tokio::spawn(async move { engine.drain(&[], None, Arc::new(Silent), token).await });
     world.until_succeeded(1).await;
     stop.cancel();
-    assert_eq!(task.await.unwrap().unwrap().succeeded, 1);
+    assert_eq!(task.await.unwrap().unwrap().stats.succeeded, 1);
     assert_eq!(world.queue.leases(), 0);
 }

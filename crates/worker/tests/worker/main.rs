@@ -11,6 +11,7 @@ mod accepting;
 mod draining;
 mod findings;
 mod leases;
+mod not_judged;
 mod observing;
 mod outages;
 mod recalculating;

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Map, Value, json};
 use stocktake_domain::ports::{Catalogue, ModelSummary, PageRequest, PageStart, SortOrder, StoreError};
 use stocktake_domain::{Failure, Model, Record, RecordKey, Selection, State, Timestamp, format_duration};
-use stocktake_worker::Stats;
+use stocktake_worker::{ClosedStorage, Drained, Stats};
 
 use crate::commands::status;
 
@@ -20,6 +20,8 @@ const PAGE: u32 = 1_000;
 /// What a verification did and found.
 pub(super) struct Report {
     done: Stats,
+    closed: Vec<ClosedStorage>,
+    shortage: Option<String>,
     took: Duration,
     models: Vec<ModelSummary>,
     failed: u64,
@@ -28,9 +30,15 @@ pub(super) struct Report {
 
 impl Report {
     /// A report without failed records so far.
-    pub(super) fn new(done: Stats, took: Duration, summary: Vec<ModelSummary>, models: &[Model]) -> Self {
+    pub(super) fn new(
+        drained: Drained,
+        took: Duration,
+        summary: Vec<ModelSummary>,
+        models: &[Model],
+    ) -> Self {
         let models = summary.into_iter().filter(|summary| models.contains(&summary.model)).collect();
-        Self { done, took, models, failed: 0, named: Vec::new() }
+        let Drained { stats, closed, shortage } = drained;
+        Self { done: stats, closed, shortage, took, models, failed: 0, named: Vec::new() }
     }
 
     /// Adds the model's failed records: those with one of the keys (all, if `None`), found failed at or after
@@ -74,9 +82,14 @@ impl Report {
         }
     }
 
-    /// Whether no record failed.
-    pub(super) fn all_good(&self) -> bool {
-        self.failed == 0
+    /// Whether a record failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed > 0
+    }
+
+    /// Whether all that was to be read was judged.
+    pub(super) fn is_complete(&self) -> bool {
+        self.shortage.is_none() && self.closed.iter().all(|storage| storage.waiting == 0)
     }
 
     /// The report for people.
@@ -103,6 +116,16 @@ impl Report {
             HumanCount(self.done.succeeded),
             HumanCount(self.done.failures()),
         );
+        for ClosedStorage { name, reason, waiting } in &self.closed {
+            let _ = writeln!(
+                text,
+                "storage {name} cannot be read, its {} records were left as they were: {reason}",
+                HumanCount(*waiting),
+            );
+        }
+        if let Some(reason) = &self.shortage {
+            let _ = writeln!(text, "this process could not go on reading: {reason}");
+        }
         if self.done.metadata_only > 0 {
             let _ = writeln!(
                 text,
@@ -118,6 +141,13 @@ impl Report {
         let kinds: Map<String, Value> =
             self.done.failed.iter().map(|(kind, count)| (kind.name().to_owned(), (*count).into())).collect();
         let named: Vec<Value> = self.named.iter().map(failed_record).collect();
+        let closed: Vec<Value> = self
+            .closed
+            .iter()
+            .map(|storage| {
+                json!({ "name": storage.name, "reason": storage.reason, "waiting": storage.waiting })
+            })
+            .collect();
         let document = json!({
             "checked": {
                 "succeeded": self.done.succeeded,
@@ -127,6 +157,8 @@ impl Report {
                 "bytes": self.done.bytes,
                 "seconds": self.took.as_secs_f64(),
             },
+            "closed_storages": closed,
+            "shortage": self.shortage,
             "models": self.models.iter().map(status::to_json).collect::<Vec<_>>(),
             "failed": self.failed,
             "failed_records": named,

@@ -53,10 +53,17 @@ pub async fn bytes_read_are_added_to_the_watch(fixture: &ContentFixture) {
     assert!(watch.bytes() >= observed, "{} of {observed} bytes", watch.bytes());
 }
 
+pub async fn a_storage_that_is_there_can_be_probed(fixture: &ContentFixture) {
+    let probed = fixture.store.probe().await.unwrap();
+    assert!(!probed.is_empty);
+    assert!(probed.identity.as_ref().is_none_or(|identity| (1..=64).contains(&identity.len())));
+    assert_eq!(fixture.store.probe().await, Ok(probed));
+}
+
 pub async fn what_is_cancelled_before_it_begins_is_reported_so(fixture: &ContentFixture) {
     let watch = Arc::<Watch>::default();
     watch.cancel();
     for seen in fixture.inspect(&fixture.present, &watch).await {
-        assert_eq!(seen, Err(ContentError::Cancelled));
+        assert_eq!(seen, Err(ContentError::CANCELLED));
     }
 }

@@ -31,6 +31,11 @@ impl Catalogue for MemoryStore {
         Ok(u64::try_from(matching).unwrap_or(u64::MAX).min(at_most))
     }
 
+    async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError> {
+        let count = |tables: &mut Tables| tables.rows().filter(|(.., row)| row.storage() == storage).count();
+        Ok(u64::try_from(self.step(count).await).unwrap_or(u64::MAX).min(at_most))
+    }
+
     async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
         let knows = |tables: &mut Tables| {
             let rows = tables.records.get(&model).filter(|rows| !rows.is_empty());

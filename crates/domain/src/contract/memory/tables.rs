@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::condition::{Condition, ConditionSubject};
 use crate::job::Job;
 use crate::key::RecordKey;
 use crate::model::Model;
@@ -104,6 +105,10 @@ pub(super) struct Tables {
     pub(super) tokens: Vec<Token>,
     pub(super) states: BTreeMap<Model, ModelSyncState>,
     pub(super) leader: Option<(WorkerId, Timestamp)>,
+    /// By subject and host.
+    pub(super) conditions: BTreeMap<(ConditionSubject, String), Condition>,
+    /// By storage and host.
+    pub(super) identities: BTreeMap<(String, String), String>,
 }
 
 impl Tables {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, Watch};
-use stocktake_domain::{Algorithms, ContentError, Digests, Observation};
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
+use stocktake_domain::{Algorithms, ContentError, Digests, NotJudged, Observation};
 use tokio::sync::{Semaphore, watch};
 
 use super::sooner_or_later;
@@ -51,6 +51,7 @@ impl Use {
 
 pub(crate) struct FakeContent {
     pieces: Mutex<BTreeMap<String, Piece>>,
+    probed: Mutex<Result<ProbedStorage, NotJudged>>,
     gate: Semaphore,
     pub(crate) used: watch::Sender<Use>,
 }
@@ -66,7 +67,13 @@ pub(crate) const PLAIN: u8 = 0x5a;
 impl FakeContent {
     pub(crate) fn new() -> Arc<Self> {
         let gate = Semaphore::new(0);
-        Arc::new(Self { pieces: Mutex::default(), gate, used: watch::Sender::new(Use::default()) })
+        let probed = Mutex::new(Ok(ProbedStorage { identity: None, is_empty: false }));
+        Arc::new(Self { pieces: Mutex::default(), probed, gate, used: watch::Sender::new(Use::default()) })
+    }
+
+    /// What every look at the storage as a whole finds from now on.
+    pub(crate) fn probed(&self, probed: Result<ProbedStorage, NotJudged>) {
+        *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = probed;
     }
 
     pub(crate) fn put(&self, path: &str, piece: Piece) {
@@ -113,7 +120,7 @@ impl FakeContent {
             }
             if line.is_cancelled() {
                 self.used.send_modify(|used| used.given_up += 1);
-                return Err(ContentError::Cancelled);
+                return Err(ContentError::CANCELLED);
             }
         }
     }
@@ -130,6 +137,10 @@ impl Drop for Call<'_> {
 
 #[async_trait]
 impl ContentStore for FakeContent {
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn inspect(&self, pieces: Vec<Inspection>, line: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
         self.used.send_modify(|used| {
             used.now += 1;

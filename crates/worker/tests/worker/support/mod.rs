@@ -74,6 +74,9 @@ impl World {
                 leases_per_storage: 2,
                 poll: Duration::from_secs(5),
                 heartbeat_timeout: Duration::from_secs(60),
+                host: "host".to_owned(),
+                give_up_after: Duration::from_secs(300),
+                believe_missing: false,
             },
         }
     }
@@ -135,6 +138,7 @@ impl World {
         let parts = EngineParts {
             queue: self.queue.clone(),
             catalogue: self.queue.store.clone(),
+            conditions: self.queue.store.clone(),
             storages: Arc::new(storages.collect()),
             clock: self.clock.clone(),
             rng: Arc::new(Middle),

@@ -1,0 +1,101 @@
+//! What is said of a storage in a folder as a whole, and which failures of the system are no verdict about a file.
+
+use std::fmt;
+use std::path::Path;
+
+use rustix::fs::{Dir, Mode, OFlags, fstatvfs, open};
+use rustix::io::{Errno, retry_on_intr};
+use stocktake_domain::NotJudged;
+use stocktake_domain::ports::ProbedStorage;
+
+use crate::beneath::Root;
+
+/// What a failed system call says of the process or its storage, if it says nothing of the file it was for. `at` names
+/// the file or folder.
+pub fn not_judged(at: impl fmt::Display, error: Errno) -> Option<NotJudged> {
+    match error {
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS | Errno::AGAIN | Errno::NOSPC => {
+            Some(NotJudged::Process(error.to_string()))
+        }
+        // A file system behind a network or a process that went away, or a device that was removed.
+        Errno::NOTCONN
+        | Errno::SHUTDOWN
+        | Errno::HOSTDOWN
+        | Errno::HOSTUNREACH
+        | Errno::TIMEDOUT
+        | Errno::NODEV => Some(NotJudged::Storage(format!("{at}: {error}"))),
+        _ => None,
+    }
+}
+
+/// The error of a root that cannot be opened.
+pub fn root_error(root: &Path, error: Errno) -> NotJudged {
+    let at = format!("storage root {}", root.display());
+    not_judged(&at, error).unwrap_or_else(|| NotJudged::Storage(format!("{at}: {error}")))
+}
+
+/// Looks at a storage in a folder, as [`ContentStore::probe`](stocktake_domain::ports::ContentStore::probe) does. Blocks.
+pub fn probe(root: &Path) -> Result<ProbedStorage, NotJudged> {
+    look(root).map_err(|error| root_error(root, error))
+}
+
+fn look(root: &Path) -> Result<ProbedStorage, Errno> {
+    let (_, inode) = Root::open(root)?.identity();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = retry_on_intr(|| open(root, flags, Mode::empty()))?;
+    // Of the file system and not of the device, whose number may be another one after a restart.
+    let file_system = fstatvfs(&folder)?.f_fsid;
+    let mut is_empty = true;
+    for entry in Dir::read_from(&folder)? {
+        // `lost+found` is made with an ext file system.
+        if !matches!(entry?.file_name().to_bytes(), b"." | b".." | b"lost+found") {
+            is_empty = false;
+            break;
+        }
+    }
+    Ok(ProbedStorage { identity: Some(format!("{file_system:x}:{inode}")), is_empty })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_is_known_by_its_file_system_and_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        for root in [&one, &two] {
+            std::fs::create_dir(root).unwrap();
+        }
+        let first = probe(&one).unwrap();
+        assert!(first.is_empty && first.identity.is_some());
+        std::fs::create_dir(one.join("lost+found")).unwrap();
+        assert_eq!(probe(&one), Ok(first.clone()));
+        std::fs::write(one.join("file"), "x").unwrap();
+        assert_eq!(probe(&one), Ok(ProbedStorage { is_empty: false, ..first.clone() }));
+        assert_ne!(probe(&two).unwrap().identity, first.identity);
+    }
+
+    #[test]
+    fn a_root_that_cannot_be_read_is_a_fault_of_the_storage() {
+        let folder = tempfile::tempdir().unwrap();
+        let (none, file) = (folder.path().join("none"), folder.path().join("file"));
+        std::fs::write(&file, "x").unwrap();
+        for (root, text) in [(&none, "No such file"), (&file, "Not a directory")] {
+            let Err(NotJudged::Storage(reason)) = probe(root) else { panic!("{root:?}") };
+            assert!(reason.starts_with(&format!("storage root {}: {text}", root.display())), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_shortage_of_the_process_says_nothing_of_a_file() {
+        let root = Path::new("/r");
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::NOSPC] {
+            assert!(matches!(root_error(root, errno), NotJudged::Process(_)), "{errno}");
+        }
+        assert!(matches!(not_judged("a", Errno::NOTCONN), Some(NotJudged::Storage(_))));
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::IO, Errno::ISDIR] {
+            assert_eq!(not_judged("a", errno), None, "{errno}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE storage_identities;
+DROP TABLE conditions;

@@ -1,0 +1,194 @@
+//! What is no verdict: storages that cannot be read as wholes, a process that lacks something, and content that is missing
+//! because its storage is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ports::{Conditions as _, ProbedStorage};
+use stocktake_domain::{
+    Baseline, Condition, ConditionSubject, ContentError, Digest, FailureKind, History, Model, NotJudged,
+    Record, State, Status, Timestamp, Verification,
+};
+use stocktake_worker::{ClosedStorage, Drained};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::draining::Silent;
+use crate::support::World;
+use crate::support::content::{PLAIN, Piece};
+
+const MODEL: Model = Model::Uploads;
+
+fn storage_fault() -> ContentError {
+    ContentError::storage("storage root /srv: No such file or directory")
+}
+
+fn missing() -> ContentError {
+    ContentError::MissingFile { at: "x".to_owned() }
+}
+
+fn probed(identity: &str, is_empty: bool) -> Result<ProbedStorage, NotJudged> {
+    Ok(ProbedStorage { identity: Some(identity.to_owned()), is_empty })
+}
+
+/// Makes a record one that was good, and is due again.
+fn was_good(record: &mut Record) {
+    let baseline = Baseline { digest: Digest::Sha256([PLAIN; 32]), at: Timestamp::from_millis(1) };
+    let history = History { attempt: 1, baseline: Some(baseline), ..History::default() };
+    record.status = Status::Pending(Verification::restore(history, stocktake_domain::Pending));
+}
+
+async fn drain(world: &World) -> Drained {
+    world.engine().drain(&[], None, Arc::new(Silent), CancellationToken::new()).await.unwrap()
+}
+
+async fn conditions(world: &World) -> Vec<Condition> {
+    world.queue.store.conditions().await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_cannot_be_read_is_closed_and_its_records_wait() {
+    let world = World::new(&["bad", "good"]);
+    let fault = NotJudged::Storage("nobody answers".to_owned());
+    world.content("bad").put("x", Piece::Bad(fault.clone().into()));
+    world.content("bad").probed(Err(fault));
+    for key in 0..50 {
+        world.add_as(MODEL, key, "bad", "x", was_good);
+        world.add(MODEL, 100 + key, "good", "file");
+    }
+    let before = world.record(MODEL, 0);
+    let begin = Instant::now();
+    let drained = drain(&world).await;
+    assert!(begin.elapsed() >= world.settings.give_up_after);
+    let closed = ClosedStorage { name: "bad".to_owned(), reason: "nobody answers".to_owned(), waiting: 50 };
+    assert_eq!((drained.stats.succeeded, drained.stats.failures(), drained.closed), (50, 0, vec![closed]));
+    assert_eq!(world.record(MODEL, 0), before);
+    // Only the first lease was read; the others were given back after a look at the storage.
+    assert_eq!(world.content("bad").used().times("x"), 50);
+    let [condition] = &conditions(&world).await[..] else { panic!("one condition") };
+    assert_eq!(condition.subject, ConditionSubject::Storage("bad".to_owned()));
+    assert_eq!((&*condition.host, &*condition.reason), ("host", "nobody answers"));
+    assert!(condition.since < condition.reported_at);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_comes_back_is_read_and_no_condition_is_left() {
+    let world = World::new(&["main"]);
+    world.content("main").put("x", Piece::Bad(storage_fault()));
+    world.add(MODEL, 1, "main", "x");
+    let running = world.run();
+    world.content("main").until(|used| used.times("x") >= 1).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(conditions(&world).await.len(), 1);
+    world.content("main").put("x", Piece::Good(1, PLAIN));
+    world.until_succeeded(1).await;
+    running.stop().await;
+    assert_eq!(conditions(&world).await, []);
+    assert_eq!(world.record(MODEL, 1).history().retry_count, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_lacks_something_slows_down_and_blames_no_record() {
+    let world = World::new(&["main"]);
+    let lacks = NotJudged::Process("Too many open files".to_owned());
+    world.content("main").put("x", Piece::Bad(lacks.clone().into()));
+    for key in 0..20 {
+        world.add(MODEL, key, "main", "x");
+    }
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.records(), drained.shortage), (0, Some("Too many open files".to_owned())));
+    assert_eq!(conditions(&world).await[0].subject, ConditionSubject::Process);
+    // It was tried again, in pauses that grow.
+    let times = world.content("main").used().times("x");
+    assert!((2 * 20..=24 * 20).contains(&times), "{times}");
+    world.content("main").put("x", Piece::Good(1, PLAIN));
+    assert_eq!(drain(&world).await.stats.succeeded, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_missing_while_another_storage_is_at_the_address() {
+    let world = World::new(&["main"]);
+    world.content("main").probed(probed("disk", false));
+    world.add(MODEL, 1, "main", "x");
+    assert_eq!(drain(&world).await.stats.succeeded, 1);
+    // The disk is gone, and the folder that it was mounted on is left.
+    world.content("main").put("x", Piece::Bad(missing()));
+    world.content("main").probed(probed("folder below", false));
+    world.add_as(MODEL, 1, "main", "x", was_good);
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.records(), drained.closed[0].waiting), (0, 1));
+    assert!(drained.closed[0].reason.contains("is another one than before"), "{drained:?}");
+    // Who knows that it was moved and lost something on the way says so.
+    let mut world = world;
+    world.settings.believe_missing = true;
+    assert_eq!(drain(&world).await.stats.failed[&FailureKind::Missing], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_missing_ones_are_recorded_at_once() {
+    let world = World::new(&["main"]);
+    world.content("main").put("x", Piece::Bad(missing()));
+    world.content("main").probed(probed("disk", true));
+    for key in 0..10 {
+        world.add_as(MODEL, key, "main", "x", was_good);
+    }
+    let begin = Instant::now();
+    assert_eq!(drain(&world).await.stats.failed[&FailureKind::Missing], 10);
+    assert!(begin.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mass_of_missing_ones_is_recorded_after_a_second_look_at_a_whole_storage() {
+    let world = World::new(&["main"]);
+    world.content("main").put("x", Piece::Bad(missing()));
+    world.content("main").probed(probed("disk", false));
+    for key in 0..30 {
+        world.add_as(MODEL, key, "main", if key < 16 { "x" } else { "file" }, was_good);
+    }
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (14, 16));
+    assert_eq!(drained.closed, []);
+    assert!(world.content("main").used().times("x") >= 2 * 16, "they were looked at again");
+    assert_eq!(conditions(&world).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mass_of_missing_ones_in_an_empty_storage_is_not_believed() {
+    let world = World::new(&["main"]);
+    world.content("main").put("x", Piece::Bad(missing()));
+    world.content("main").probed(probed("disk", true));
+    for key in 0..30 {
+        world.add_as(MODEL, key, "main", "x", was_good);
+    }
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.records(), drained.closed[0].waiting), (0, 30));
+    assert!(drained.closed[0].reason.contains("the storage is empty"), "{drained:?}");
+    assert_eq!(world.state(MODEL, 0), State::Pending);
+    // Fewer than half of a storage's records need no second look.
+    for key in 30..100 {
+        world.add_as(MODEL, key, "main", "file", was_good);
+    }
+    assert_eq!(drain(&world).await.stats.failed[&FailureKind::Missing], 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_does_not_answer_a_look_is_closed() {
+    let world = World::new(&["main"]);
+    let running = world.run();
+    world.content("main").put("x", Piece::Bad(storage_fault()));
+    world.add(MODEL, 1, "main", "x");
+    let recalculated = running.engine.clone();
+    let key = stocktake_domain::RecordKey::integer(1);
+    let answer = stocktake_domain::ports::Recalculation::recalculate_now(
+        &*recalculated,
+        MODEL,
+        &key,
+        Duration::from_secs(3_600),
+    );
+    let begin = Instant::now();
+    let answer = answer.await.unwrap().unwrap();
+    // Who waits is told at once that it is not finished.
+    assert!(!answer.finished && begin.elapsed() < Duration::from_secs(60));
+    assert_eq!(answer.record.state(), State::Pending);
+    running.stop().await;
+}
