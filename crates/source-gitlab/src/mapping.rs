@@ -56,6 +56,16 @@ pub(crate) struct ModelMapping {
 }
 
 impl ModelMapping {
+    /// A model whose table is in the main database and can be read by itself, and whose content never changes.
+    pub(crate) const fn new(
+        model: Model,
+        tables: &'static [&'static str],
+        columns: &'static [Column],
+        states: StateTable,
+    ) -> Self {
+        Self { model, db: DbKind::Main, tables, columns, states, lookups: &[], changed_at: ChangedAt::Never }
+    }
+
     /// The name of the key column.
     pub(crate) fn key(&self) -> &'static str {
         self.columns.first().map_or("id", |column| column.name)
@@ -81,22 +91,6 @@ impl ModelMapping {
         parts
     }
 }
-
-/// The columns of a table of states whose key has this name.
-macro_rules! states {
-    ($table:literal by $key:literal) => {
-        $crate::mapping::StateTable {
-            table: $table,
-            columns: &[
-                $crate::column::required($key, $crate::column::ColumnType::Integer),
-                $crate::column::required("verification_state", $crate::column::ColumnType::Integer),
-                $crate::column::required("verification_checksum", $crate::column::ColumnType::Bytes),
-            ],
-        }
-    };
-}
-
-pub(crate) use states;
 
 /// A row of a model's table, with the columns of its mapping. It is made of a row of the database, and becomes the
 /// record with what was looked up for the page.

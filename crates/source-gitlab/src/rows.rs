@@ -39,10 +39,31 @@ pub(crate) const MAPPINGS: [ModelMapping; 19] = [
     Upload::MAPPING,
 ];
 
-/// The parts of a [`crate::mapping::ModelRow`] that are the same for all rows.
+/// The parts of a [`crate::mapping::ModelRow`] that are the same for all rows: the mapping, from the model, the names of
+/// its table (the newest first), the table of states with its key, and the fields that differ from
+/// [`ModelMapping::new`]. With `or in the row`, older versions have the state in columns of the row itself.
 macro_rules! model_row {
-    ($mapping:expr) => {
-        const MAPPING: $crate::mapping::ModelMapping = $mapping;
+    (
+        $model:ident from $($table:literal)or+,
+        states: $states:literal by $key:literal $(or in the $row:ident)?,
+        $($field:ident: $value:expr,)*
+    ) => {
+        const MAPPING: $crate::mapping::ModelMapping = $crate::mapping::ModelMapping {
+            $($field: $value,)*
+            ..$crate::mapping::ModelMapping::new(
+                stocktake_domain::Model::$model,
+                &[$($table),+],
+                Self::COLUMNS,
+                $crate::mapping::StateTable {
+                    table: $states,
+                    columns: &[
+                        $crate::column::required($key, $crate::column::ColumnType::Integer),
+                        $crate::column::required("verification_state", $crate::column::ColumnType::Integer),
+                        $crate::column::required("verification_checksum", $crate::column::ColumnType::Bytes),
+                    ],
+                },
+            )
+        };
 
         fn read(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
             Self::read(row)
@@ -50,6 +71,13 @@ macro_rules! model_row {
 
         fn key(&self) -> i64 {
             self.id
+        }
+
+        $($crate::rows::model_row!(@own_state $row);)?
+    };
+    (@own_state $row:ident) => {
+        fn own_state(&self) -> Option<(i64, &[u8])> {
+            self.verification_state.zip(self.verification_checksum.as_deref())
         }
     };
 }

@@ -1,14 +1,12 @@
 //! The rows of the database of CI.
 
-use stocktake_domain::{DigestRule, KeyData, Model, ObjectType, SourceRecord, Timestamp};
+use stocktake_domain::{DigestRule, KeyData, ObjectType, SourceRecord, Timestamp};
 
 use super::model_row;
 use crate::column::row;
 use crate::digest;
 use crate::lookups::{LookupKeys, Lookups};
-use crate::mapping::{
-    ChangedAt, DbKind, ModelMapping, ModelRow, file_name, file_size, not_null, record_at, states,
-};
+use crate::mapping::{DbKind, ModelRow, file_name, file_size, not_null, record_at};
 use crate::path;
 use crate::settings::{OBJECT, Storages};
 
@@ -35,15 +33,11 @@ const LEGACY: i64 = 1;
 const TRACE: i64 = 3;
 
 impl ModelRow for JobArtifact {
-    model_row!(ModelMapping {
-        model: Model::CiJobArtifacts,
+    model_row!(
+        CiJobArtifacts from "p_ci_job_artifacts" or "ci_job_artifacts",
+        states: "ci_job_artifact_states" by "job_artifact_id",
         db: DbKind::Ci,
-        tables: &["p_ci_job_artifacts", "ci_job_artifacts"],
-        columns: Self::COLUMNS,
-        states: states!("ci_job_artifact_states" by "job_artifact_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);
@@ -99,15 +93,11 @@ row! {
 const PIPELINE_VARIABLES: i64 = 3;
 
 impl ModelRow for PipelineArtifact {
-    model_row!(ModelMapping {
-        model: Model::CiPipelineArtifacts,
+    model_row!(
+        CiPipelineArtifacts from "ci_pipeline_artifacts",
+        states: "p_ci_pipeline_artifact_states" by "pipeline_artifact_id" or in the row,
         db: DbKind::Ci,
-        tables: &["ci_pipeline_artifacts"],
-        columns: Self::COLUMNS,
-        states: states!("p_ci_pipeline_artifact_states" by "pipeline_artifact_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);
@@ -124,10 +114,6 @@ impl ModelRow for PipelineArtifact {
             owner: lookups.project_path(self.project_id),
             ..record_at(self.id, storage, self.path(), rule.unwrap_or_default())
         }
-    }
-
-    fn own_state(&self) -> Option<(i64, &[u8])> {
-        self.verification_state.zip(self.verification_checksum.as_deref())
     }
 }
 
@@ -154,15 +140,11 @@ row! {
 }
 
 impl ModelRow for SecureFile {
-    model_row!(ModelMapping {
-        model: Model::CiSecureFiles,
+    model_row!(
+        CiSecureFiles from "ci_secure_files",
+        states: "ci_secure_file_states" by "ci_secure_file_id",
         db: DbKind::Ci,
-        tables: &["ci_secure_files"],
-        columns: Self::COLUMNS,
-        states: states!("ci_secure_file_states" by "ci_secure_file_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);

@@ -1,14 +1,12 @@
 //! Rows of single files: LFS objects, external diffs, pages, attestations.
 
-use stocktake_domain::{DigestRule, Model, ObjectType, SourceRecord, Timestamp};
+use stocktake_domain::{DigestRule, ObjectType, SourceRecord, Timestamp};
 
 use super::model_row;
 use crate::column::row;
 use crate::digest;
 use crate::lookups::{DIFF_FILES, LookupKeys, Lookups};
-use crate::mapping::{
-    ChangedAt, DbKind, ModelMapping, ModelRow, file_name, file_size, not_null, record_at, states,
-};
+use crate::mapping::{ModelRow, file_name, file_size, not_null, record_at};
 use crate::path;
 use crate::settings::{OBJECT, Storages};
 
@@ -25,15 +23,10 @@ row! {
 }
 
 impl ModelRow for LfsObject {
-    model_row!(ModelMapping {
-        model: Model::LfsObjects,
-        db: DbKind::Main,
-        tables: &["lfs_objects"],
-        columns: Self::COLUMNS,
-        states: states!("lfs_object_states" by "lfs_object_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    model_row!(
+        LfsObjects from "lfs_objects",
+        states: "lfs_object_states" by "lfs_object_id",
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.lfs_objects.push(self.id);
@@ -76,15 +69,11 @@ row! {
 }
 
 impl ModelRow for MergeRequestDiff {
-    model_row!(ModelMapping {
-        model: Model::MergeRequestDiffs,
-        db: DbKind::Main,
-        tables: &["merge_request_diffs"],
-        columns: Self::COLUMNS,
-        states: states!("merge_request_diff_details" by "merge_request_diff_id"),
+    model_row!(
+        MergeRequestDiffs from "merge_request_diffs",
+        states: "merge_request_diff_details" by "merge_request_diff_id",
         lookups: &[DIFF_FILES],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);
@@ -138,15 +127,10 @@ row! {
 }
 
 impl ModelRow for PagesDeployment {
-    model_row!(ModelMapping {
-        model: Model::PagesDeployments,
-        db: DbKind::Main,
-        tables: &["pages_deployments"],
-        columns: Self::COLUMNS,
-        states: states!("pages_deployment_states" by "pages_deployment_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    model_row!(
+        PagesDeployments from "pages_deployments",
+        states: "pages_deployment_states" by "pages_deployment_id",
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);
@@ -186,15 +170,10 @@ row! {
 }
 
 impl ModelRow for Attestation {
-    model_row!(ModelMapping {
-        model: Model::SupplyChainAttestations,
-        db: DbKind::Main,
-        tables: &["slsa_attestations"],
-        columns: Self::COLUMNS,
-        states: states!("supply_chain_attestation_states" by "supply_chain_attestation_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    model_row!(
+        SupplyChainAttestations from "slsa_attestations",
+        states: "supply_chain_attestation_states" by "supply_chain_attestation_id",
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);

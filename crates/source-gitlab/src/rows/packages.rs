@@ -1,14 +1,12 @@
 //! The rows of packages and of the dependency proxy.
 
-use stocktake_domain::{Digest, DigestRule, Model, ObjectType, SourceRecord, Timestamp};
+use stocktake_domain::{Digest, DigestRule, ObjectType, SourceRecord, Timestamp};
 
 use super::model_row;
 use crate::column::{ColumnType, required, row};
 use crate::digest;
 use crate::lookups::{LookupKeys, Lookups, PACKAGES};
-use crate::mapping::{
-    ChangedAt, DbKind, ModelMapping, ModelRow, file_name, file_size, not_null, record_at, states,
-};
+use crate::mapping::{ChangedAt, ModelRow, file_name, file_size, not_null, record_at};
 use crate::path;
 use crate::settings::{OBJECT, Storages};
 
@@ -32,15 +30,11 @@ row! {
 }
 
 impl ModelRow for PackageFile {
-    model_row!(ModelMapping {
-        model: Model::PackagesPackageFiles,
-        db: DbKind::Main,
-        tables: &["packages_package_files"],
-        columns: Self::COLUMNS,
-        states: states!("packages_package_file_states" by "package_file_id"),
+    model_row!(
+        PackagesPackageFiles from "packages_package_files",
+        states: "packages_package_file_states" by "package_file_id" or in the row,
         lookups: &[PACKAGES],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         match self.project_id {
@@ -62,10 +56,6 @@ impl ModelRow for PackageFile {
             owner: lookups.project_path(project),
             ..record_at(self.id, storage, path, DigestRule::Stored)
         }
-    }
-
-    fn own_state(&self) -> Option<(i64, &[u8])> {
-        self.verification_state.zip(self.verification_checksum.as_deref())
     }
 }
 
@@ -103,15 +93,10 @@ row! {
 }
 
 impl ModelRow for NugetSymbol {
-    model_row!(ModelMapping {
-        model: Model::PackagesNugetSymbols,
-        db: DbKind::Main,
-        tables: &["packages_nuget_symbols"],
-        columns: Self::COLUMNS,
-        states: states!("packages_nuget_symbol_states" by "packages_nuget_symbol_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    model_row!(
+        PackagesNugetSymbols from "packages_nuget_symbols",
+        states: "packages_nuget_symbol_states" by "packages_nuget_symbol_id",
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);
@@ -154,15 +139,10 @@ row! {
 }
 
 impl ModelRow for DependencyProxyBlob {
-    model_row!(ModelMapping {
-        model: Model::DependencyProxyBlobs,
-        db: DbKind::Main,
-        tables: &["dependency_proxy_blobs"],
-        columns: Self::COLUMNS,
-        states: states!("dependency_proxy_blob_states" by "dependency_proxy_blob_id"),
-        lookups: &[],
-        changed_at: ChangedAt::Never,
-    });
+    model_row!(
+        DependencyProxyBlobs from "dependency_proxy_blobs",
+        states: "dependency_proxy_blob_states" by "dependency_proxy_blob_id",
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.group_paths.extend(self.group_id);
@@ -196,16 +176,12 @@ row! {
 }
 
 impl ModelRow for DependencyProxyManifest {
-    model_row!(ModelMapping {
-        model: Model::DependencyProxyManifests,
-        db: DbKind::Main,
-        tables: &["dependency_proxy_manifests"],
-        columns: Self::COLUMNS,
-        states: states!("dependency_proxy_manifest_states" by "dependency_proxy_manifest_id"),
-        lookups: &[],
+    model_row!(
+        DependencyProxyManifests from "dependency_proxy_manifests",
+        states: "dependency_proxy_manifest_states" by "dependency_proxy_manifest_id",
         // A manifest that is fetched again is written to the same row.
         changed_at: ChangedAt::Own(&[required("updated_at", ColumnType::Time)]),
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.group_paths.extend(self.group_id);

@@ -1,11 +1,11 @@
 //! Rows of the Git repositories of projects and groups, and of container repositories.
 
-use stocktake_domain::{DigestRule, Model, SourceRecord, Timestamp};
+use stocktake_domain::{DigestRule, SourceRecord, Timestamp};
 
 use super::model_row;
 use crate::column::{ColumnType, required, row};
 use crate::lookups::{LookupKeys, Lookups, PROJECTS, ROUTES, SHARDS};
-use crate::mapping::{ChangedAt, DbKind, ModelMapping, ModelRow, file_name, not_null, record_at, states};
+use crate::mapping::{ChangedAt, ModelRow, file_name, not_null, record_at};
 use crate::schema::TableColumns;
 use crate::settings::Storages;
 
@@ -30,15 +30,12 @@ row! {
 }
 
 impl ModelRow for ProjectRow {
-    model_row!(ModelMapping {
-        model: Model::Projects,
-        db: DbKind::Main,
-        tables: &["projects"],
-        columns: Self::COLUMNS,
-        states: states!("project_states" by "project_id"),
+    model_row!(
+        Projects from "projects",
+        states: "project_states" by "project_id",
         lookups: &[PROJECTS, ROUTES],
         changed_at: ChangedAt::Own(&[required("last_repository_updated_at", ColumnType::Time)]),
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.projects.push(self.id);
@@ -84,15 +81,12 @@ row! {
 }
 
 impl ModelRow for ProjectWiki {
-    model_row!(ModelMapping {
-        model: Model::ProjectsWikiRepositories,
-        db: DbKind::Main,
-        tables: &["project_wiki_repositories"],
-        columns: Self::COLUMNS,
-        states: states!("wiki_repository_states" by "project_wiki_repository_id"),
+    model_row!(
+        ProjectsWikiRepositories from "project_wiki_repositories",
+        states: "wiki_repository_states" by "project_wiki_repository_id",
         lookups: &[PROJECTS, ROUTES],
         changed_at: PUSHED_AT,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.projects.extend(self.project_id);
@@ -113,15 +107,12 @@ row! {
 }
 
 impl ModelRow for DesignRepository {
-    model_row!(ModelMapping {
-        model: Model::DesignManagementRepositories,
-        db: DbKind::Main,
-        tables: &["design_management_repositories"],
-        columns: Self::COLUMNS,
-        states: states!("design_management_repository_states" by "design_management_repository_id"),
+    model_row!(
+        DesignManagementRepositories from "design_management_repositories",
+        states: "design_management_repository_states" by "design_management_repository_id",
         lookups: &[PROJECTS, ROUTES],
         changed_at: PUSHED_AT,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.projects.extend(self.project_id);
@@ -142,15 +133,11 @@ row! {
 }
 
 impl ModelRow for GroupWiki {
-    model_row!(ModelMapping {
-        model: Model::GroupWikiRepositories,
-        db: DbKind::Main,
-        tables: &["group_wiki_repositories"],
-        columns: Self::COLUMNS,
-        states: states!("group_wiki_repository_states" by "group_wiki_repository_id"),
+    model_row!(
+        GroupWikiRepositories from "group_wiki_repositories",
+        states: "group_wiki_repository_states" by "group_wiki_repository_id",
         lookups: &[SHARDS],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.shards.extend(self.shard_id);
@@ -186,15 +173,11 @@ row! {
 }
 
 impl ModelRow for ContainerRepository {
-    model_row!(ModelMapping {
-        model: Model::ContainerRepositories,
-        db: DbKind::Main,
-        tables: &["container_repositories"],
-        columns: Self::COLUMNS,
-        states: states!("container_repository_states" by "container_repository_id"),
+    model_row!(
+        ContainerRepositories from "container_repositories",
+        states: "container_repository_states" by "container_repository_id",
         lookups: &[ROUTES],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.project_paths.extend(self.project_id);

@@ -1,14 +1,12 @@
 //! The rows of uploads, whose path means what their uploader says.
 
-use stocktake_domain::{DigestRule, Model, ObjectType, SourceRecord, Timestamp};
+use stocktake_domain::{DigestRule, ObjectType, SourceRecord, Timestamp};
 
 use super::model_row;
 use crate::column::row;
 use crate::digest;
 use crate::lookups::{LookupKeys, Lookups, PROJECTS, ROUTES};
-use crate::mapping::{
-    ChangedAt, DbKind, ModelMapping, ModelRow, file_name, file_size, not_null, record_at, states,
-};
+use crate::mapping::{ModelRow, file_name, file_size, not_null, record_at};
 use crate::path;
 use crate::settings::{OBJECT, Storages};
 use crate::upload_owners;
@@ -31,15 +29,11 @@ row! {
 }
 
 impl ModelRow for Upload {
-    model_row!(ModelMapping {
-        model: Model::Uploads,
-        db: DbKind::Main,
-        tables: &["uploads"],
-        columns: Self::COLUMNS,
-        states: states!("upload_states" by "upload_id"),
+    model_row!(
+        Uploads from "uploads",
+        states: "upload_states" by "upload_id",
         lookups: &[PROJECTS, ROUTES],
-        changed_at: ChangedAt::Never,
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         match self.namespace() {

@@ -1,12 +1,12 @@
 //! Rows of snippet repositories and of Terraform states.
 
-use stocktake_domain::{DigestRule, Model, ObjectType, SourceRecord, Timestamp};
+use stocktake_domain::{DigestRule, ObjectType, SourceRecord, Timestamp};
 
 use super::model_row;
 use super::repositories::shard;
 use crate::column::{ColumnType, required, row};
 use crate::lookups::{LookupKeys, Lookups, SHARDS, TERRAFORM_STATES};
-use crate::mapping::{ChangedAt, DbKind, ModelMapping, ModelRow, file_name, not_null, record_at, states};
+use crate::mapping::{ChangedAt, ModelRow, file_name, not_null, record_at};
 use crate::path;
 use crate::schema::TableColumns;
 use crate::settings::Storages;
@@ -23,12 +23,9 @@ row! {
 }
 
 impl ModelRow for SnippetRepository {
-    model_row!(ModelMapping {
-        model: Model::SnippetRepositories,
-        db: DbKind::Main,
-        tables: &["snippet_repositories"],
-        columns: Self::COLUMNS,
-        states: states!("snippet_repository_states" by "snippet_repository_id"),
+    model_row!(
+        SnippetRepositories from "snippet_repositories",
+        states: "snippet_repository_states" by "snippet_repository_id" or in the row,
         lookups: &[SHARDS],
         changed_at: ChangedAt::Through {
             part: TableColumns {
@@ -37,7 +34,7 @@ impl ModelRow for SnippetRepository {
             },
             by: "snippet_id",
         },
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.shards.extend(self.shard_id);
@@ -52,10 +49,6 @@ impl ModelRow for SnippetRepository {
             content_changed_at: snippet.and_then(|snippet| snippet.updated_at),
             ..record_at(self.id, shard(self.shard_id, lookups, storages), path, DigestRule::Stored)
         }
-    }
-
-    fn own_state(&self) -> Option<(i64, &[u8])> {
-        self.verification_state.zip(self.verification_checksum.as_deref())
     }
 }
 
@@ -76,16 +69,13 @@ row! {
 }
 
 impl ModelRow for TerraformVersion {
-    model_row!(ModelMapping {
-        model: Model::TerraformStateVersions,
-        db: DbKind::Main,
-        tables: &["terraform_state_versions"],
-        columns: Self::COLUMNS,
-        states: states!("terraform_state_version_states" by "terraform_state_version_id"),
+    model_row!(
+        TerraformStateVersions from "terraform_state_versions",
+        states: "terraform_state_version_states" by "terraform_state_version_id" or in the row,
         lookups: &[TERRAFORM_STATES],
         // A state without versions is overwritten in place.
         changed_at: ChangedAt::Own(&[required("updated_at", ColumnType::Time)]),
-    });
+    );
 
     fn add_keys(&self, keys: &mut LookupKeys) {
         keys.terraform_states.extend(self.terraform_state_id);
@@ -114,9 +104,5 @@ impl ModelRow for TerraformVersion {
             content_changed_at: self.updated_at,
             ..record_at(self.id, storage, path, rule.unwrap_or_default())
         }
-    }
-
-    fn own_state(&self) -> Option<(i64, &[u8])> {
-        self.verification_state.zip(self.verification_checksum.as_deref())
     }
 }
