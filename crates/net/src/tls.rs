@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::find;
-use verifier::{AnyCertificate, AnyHost};
+use verifier::AnyHost;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,17 +113,15 @@ impl Verification {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Setup(error.to_string()))?;
-        Ok(match self {
-            Self::Full(roots) => builder.with_root_certificates(roots.load()?).with_no_client_auth(),
-            Self::Authority(roots) => {
-                let verifier = Arc::new(AnyHost::new(roots.load()?, provider)?);
-                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+        let verifier = match self {
+            Self::Full(roots) => {
+                return Ok(builder.with_root_certificates(roots.load()?).with_no_client_auth());
             }
-            Self::Nothing => {
-                let verifier = Arc::new(AnyCertificate::new(provider));
-                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
-            }
-        })
+            Self::Authority(roots) => AnyHost::with_roots(roots.load()?, provider)?,
+            Self::Nothing => AnyHost::with_any_certificate(&provider),
+        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        Ok(builder.with_no_client_auth())
     }
 }
 
