@@ -58,11 +58,7 @@ async fn a_lease_that_does_not_get_on_runs_out_and_its_work_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_without_a_lease_writes_nothing() {
-    let world = World::new(&["main"]);
-    world.content("main").put("slow", Piece::Gated);
-    world.add(Model::Uploads, 1, "main", "slow");
-    let running = world.run();
-    world.content("main").until(|used| used.now == 1).await;
+    let (world, running) = World::while_reading("slow", Piece::Gated).await;
     running.stop.cancel();
     world.queue.lose_leases(world.now()).await;
     world.content("main").open();
@@ -73,11 +69,7 @@ async fn a_worker_without_a_lease_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recalculation_meanwhile_voids_the_running_result() {
-    let world = World::new(&["main"]);
-    world.content("main").put("slow", Piece::Gated);
-    world.add(Model::Uploads, 1, "main", "slow");
-    let running = world.run();
-    world.content("main").until(|used| used.now == 1).await;
+    let (world, running) = World::while_reading("slow", Piece::Gated).await;
     world.queue.recalculate(Model::Uploads, &RecordKey::integer(1), world.now()).await.unwrap();
     assert_eq!(world.state(Model::Uploads, 1), State::Pending);
     world.content("main").open();

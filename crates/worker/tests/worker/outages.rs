@@ -75,11 +75,7 @@ async fn results_that_are_refused_are_given_back_and_their_storage_rests() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_does_not_keep_the_engine_from_stopping() {
-    let world = World::new(&["main"]);
-    world.content("main").put("slow", Piece::Gated);
-    world.add(Model::Uploads, 1, "main", "slow");
-    let running = world.run();
-    world.content("main").until(|used| used.now == 1).await;
+    let (world, running) = World::while_reading("slow", Piece::Gated).await;
     fail(&world, Some(Failing::Unreachable));
     assert!(running.stop().await <= Duration::from_secs(10));
     assert_eq!(world.state(Model::Uploads, 1), State::Started);

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use content::FakeContent;
+use content::{FakeContent, Piece};
 use queue::TestQueue;
 
 /// 2023-11-14T22:13:20Z.
@@ -79,6 +79,16 @@ impl World {
                 believe_missing: false,
             },
         }
+    }
+
+    /// A world and an engine that is reading the content of its one record, upload 1 in the storage `main`.
+    pub(crate) async fn while_reading(path: &str, piece: Piece) -> (Self, Running) {
+        let world = Self::new(&["main"]);
+        world.content("main").put(path, piece);
+        world.add(Model::Uploads, 1, "main", path);
+        let running = world.run();
+        world.content("main").until(|used| used.now == 1).await;
+        (world, running)
     }
 
     pub(crate) fn content(&self, storage: &str) -> &FakeContent {
