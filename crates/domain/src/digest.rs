@@ -3,39 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A digest algorithm that checksums are made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// SHA-256, 32 bytes.
-    Sha256,
-    /// MD5, 16 bytes; for comparison with digests that were recorded so.
-    Md5,
-    /// SHA-1, 20 bytes; for comparison with digests that were recorded so.
-    Sha1,
-    /// Gitaly's own checksum of a git repository's refs, 20 bytes: the exclusive or of the SHA-1 of each line
-    /// of `git show-ref --head` that Gitaly looks at.
-    Gitaly,
-    /// The size alone, which is all that GitLab's own check looks at in object storage.
-    Size,
-}
+use crate::named::named;
 
-impl Algorithm {
+named! {
+    /// A digest algorithm that checksums are made with.
+    pub enum Algorithm {
+        /// SHA-256, 32 bytes.
+        Sha256 = "sha256",
+        /// MD5, 16 bytes; for comparison with digests that were recorded so.
+        Md5 = "md5",
+        /// SHA-1, 20 bytes; for comparison with digests that were recorded so.
+        Sha1 = "sha1",
+        /// Gitaly's own checksum of a git repository's refs, 20 bytes: the exclusive or of the SHA-1 of each line
+        /// of `git show-ref --head` that Gitaly looks at.
+        Gitaly = "gitaly",
+        /// The size alone, which is all that GitLab's own check looks at in object storage.
+        Size = "size",
+    }
     /// The name in configuration, import lines and failure texts.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "sha256",
-            Self::Md5 => "md5",
-            Self::Sha1 => "sha1",
-            Self::Gitaly => "gitaly",
-            Self::Size => "size",
-        }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    fn name;
 }
 
 /// Knows the two that checksums to show are made with.

@@ -1,9 +1,11 @@
-//! What went wrong with a record: the cause, from which its kind and its text follow.
+//! What went wrong with a record: the cause, from which its kind and its text follow; and how long the record waits for
+//! its next attempt.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::digest::Digest;
+use crate::named::named;
 use crate::time::{Timestamp, format_duration};
 
 /// The most characters a failure text has (the API's limit for `checksum_failure`).
@@ -13,42 +15,22 @@ const PREFIX: &str = "Error during verification: ";
 
 const MISSING_FILE: &str = "File is not checksummable - file does not exist at: ";
 
-/// The kinds of failure, each of which the administrator has to treat in another way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FailureKind {
-    /// The content is not there.
-    Missing,
-    /// The content is there, but is not what was stored.
-    Altered,
-    /// The content could not be read (permission, I/O error, broken repository, wrong key).
-    Unreadable,
-    /// The catalogue names no place that can hold content.
-    Invalid,
-    /// The attempt did not end within its lease.
-    TimedOut,
-}
-
-impl FailureKind {
-    /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Missing, Self::Altered, Self::Unreadable, Self::Invalid, Self::TimedOut];
-
+named! {
+    /// The kinds of failure, each of which the administrator has to treat in another way.
+    pub enum FailureKind {
+        /// The content is not there.
+        Missing = "missing",
+        /// The content is there, but is not what was stored.
+        Altered = "altered",
+        /// The content could not be read (permission, I/O error, broken repository, wrong key).
+        Unreadable = "unreadable",
+        /// The catalogue names no place that can hold content.
+        Invalid = "invalid",
+        /// The attempt did not end within its lease.
+        TimedOut = "timed_out",
+    }
     /// The name in summaries and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Altered => "altered",
-            Self::Unreadable => "unreadable",
-            Self::Invalid => "invalid",
-            Self::TimedOut => "timed_out",
-        }
-    }
-}
-
-impl fmt::Display for FailureKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    fn name;
 }
 
 /// Why an attempt failed.
@@ -256,9 +238,32 @@ fn keep_end(text: &mut String, chars: usize) {
     }
 }
 
+/// How many different values the random part of [`retry_delay`] takes: roll a [`crate::Rng`] of so many
+/// sides.
+pub const JITTER_STEPS: u32 = 30;
+
+/// The wait after the `failures`-th failure in a row (1 for the first): the smaller of
+/// n⁴ + 15 + r·(n+1) and 3616 + 2r seconds, with `jitter` as r, in `0..`[`JITTER_STEPS`].
+pub fn retry_delay(failures: u32, jitter: u32) -> Duration {
+    let n = u64::from(failures);
+    let r = u64::from(jitter);
+    let growing =
+        n.saturating_pow(4).saturating_add(15).saturating_add(r.saturating_mul(n.saturating_add(1)));
+    Duration::from_secs(growing.min(3616 + 2 * r))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grows_with_the_fourth_power_up_to_an_hour() {
+        assert_eq!(retry_delay(1, 0), Duration::from_secs(16));
+        assert_eq!(retry_delay(1, 29), Duration::from_secs(74));
+        assert_eq!(retry_delay(3, 10), Duration::from_secs(81 + 15 + 40));
+        assert_eq!(retry_delay(8, 0), Duration::from_secs(3616));
+        assert_eq!(retry_delay(u32::MAX, 29), Duration::from_secs(3674));
+    }
 
     #[test]
     fn a_long_path_keeps_its_end() {

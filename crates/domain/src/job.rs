@@ -1,6 +1,7 @@
 //! Bulk jobs: marking all records of a selection for recalculation, in the background.
 
 use crate::model::Model;
+use crate::named::named;
 use crate::selection::Selection;
 use crate::time::Timestamp;
 
@@ -8,33 +9,23 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub i64);
 
-/// How far a bulk job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JobState {
-    /// Not begun.
-    Queued,
-    /// Under way.
-    Running,
-    /// All records of the selection were marked.
-    Finished,
-    /// Cancelled; what was marked before stays marked.
-    Cancelled,
+named! {
+    /// How far a bulk job is.
+    pub enum JobState {
+        /// Not begun.
+        Queued = "queued",
+        /// Under way.
+        Running = "running",
+        /// All records of the selection were marked.
+        Finished = "finished",
+        /// Cancelled; what was marked before stays marked.
+        Cancelled = "cancelled",
+    }
+    /// The name in answers.
+    fn name;
 }
 
 impl JobState {
-    /// All states.
-    pub const ALL: [Self; 4] = [Self::Queued, Self::Running, Self::Finished, Self::Cancelled];
-
-    /// The name in answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// Whether nothing more will happen to the job.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Finished | Self::Cancelled)

@@ -4,7 +4,6 @@
 //! Nothing here knows a database, a protocol or a runtime. Time and randomness come in through
 //! [`Clock`] and [`Rng`], so that every rule can be tested without waiting and without luck.
 
-mod backoff;
 mod condition;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -14,7 +13,7 @@ mod failure;
 mod job;
 mod key;
 mod model;
-mod object_type;
+mod named;
 pub mod ports;
 mod record;
 mod selection;
@@ -23,15 +22,13 @@ mod token;
 mod verdict;
 mod verification;
 
-pub use backoff::{JITTER_STEPS, retry_delay};
 pub use condition::{Condition, ConditionSubject};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
-pub use failure::{Failure, FailureCause, FailureKind, MAX_FAILURE_CHARS};
+pub use failure::{Failure, FailureCause, FailureKind, JITTER_STEPS, MAX_FAILURE_CHARS, retry_delay};
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
-pub use model::{Model, ModelKind, UnknownModel};
-pub use object_type::ObjectType;
+pub use model::{Model, ModelKind, ObjectType, UnknownModel};
 pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
 pub use time::{Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};

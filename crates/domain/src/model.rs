@@ -1,7 +1,10 @@
-//! The 19 data types ("models") of the Data management API, as data in one place.
+//! The 19 data types ("models") of the Data management API, as data in one place, and the types of objects for whose
+//! files GitLab configures a storage each.
 
 use std::fmt;
 use std::str::FromStr;
+
+use crate::named::named;
 
 /// What a model's records hold, and so how their checksum is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +105,33 @@ impl FromStr for Model {
     fn from_str(name: &str) -> Result<Self, UnknownModel> {
         Self::ALL.into_iter().find(|model| model.name() == name).ok_or_else(|| UnknownModel(name.to_owned()))
     }
+}
+
+named! {
+    /// A type of objects, as GitLab's configuration names it: a local folder and a bucket are configured for each. The
+    /// files of several [models](Model) can be objects of one type.
+    pub enum ObjectType {
+        /// `artifacts`: artifacts of jobs and of pipelines.
+        Artifacts = "artifacts",
+        /// `lfs`.
+        Lfs = "lfs",
+        /// `uploads`. The local folder is `uploads_directory`, to which `public/uploads` of the installation is a link.
+        Uploads = "uploads",
+        /// `packages`: package files and `NuGet` symbols.
+        Packages = "packages",
+        /// `dependency_proxy`.
+        DependencyProxy = "dependency_proxy",
+        /// `terraform_state`.
+        TerraformState = "terraform_state",
+        /// `ci_secure_files`.
+        CiSecureFiles = "ci_secure_files",
+        /// `external_diffs`.
+        ExternalDiffs = "external_diffs",
+        /// `pages`.
+        Pages = "pages",
+    }
+    /// The name in GitLab's configuration.
+    fn name;
 }
 
 #[cfg(test)]

@@ -14,18 +14,15 @@
 //!
 //! What the documentation of a port says is what the suite of `contract` (a feature for tests) asserts of each adapter.
 
-mod authority;
 mod catalogue;
 mod conditions;
 mod content;
-mod jobs;
 mod queue;
 mod recalculation;
 mod source;
 mod sync_state;
 mod tokens;
 
-pub use authority::{Authority, AuthorityError, Credential, Identity};
 pub use catalogue::{
     Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream, SortOrder,
     SourceRecordStream,
@@ -34,21 +31,20 @@ pub use conditions::Conditions;
 pub use content::{
     ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, ProbedStorage, Watch,
 };
-pub use jobs::Jobs;
 pub use queue::{
     ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, WakeSignal,
     WorkerId,
 };
-pub use recalculation::{Recalculated, Recalculation};
+pub use recalculation::{Jobs, Recalculated, Recalculation};
 pub use source::{Claim, Readable, Source, SourceError, SourcePage};
 pub use sync_state::{FullScan, ModelSyncState, ScannedRange, SyncApplied, SyncBatch, SyncState};
-pub use tokens::{NameTaken, Tokens};
+pub use tokens::{Authority, AuthorityError, Credential, Identity, NameTaken, Tokens};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
-    authority::MockAuthority, catalogue::MockCatalogue, conditions::MockConditions,
-    content::MockContentStore, jobs::MockJobs, queue::MockQueue, queue::MockWakeSignal,
-    recalculation::MockRecalculation, source::MockSource, sync_state::MockSyncState, tokens::MockTokens,
+    catalogue::MockCatalogue, conditions::MockConditions, content::MockContentStore, queue::MockQueue,
+    queue::MockWakeSignal, recalculation::MockJobs, recalculation::MockRecalculation, source::MockSource,
+    sync_state::MockSyncState, tokens::MockAuthority, tokens::MockTokens,
 };
 
 /// Why a store of ours could not do what was asked; each variant tells the caller what to do.

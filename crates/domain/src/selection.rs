@@ -1,45 +1,26 @@
 //! The five states by name, and which records a request or command is about.
 
-use std::fmt;
 use std::str::FromStr;
 
 use crate::key::RecordKey;
+use crate::named::named;
 
-/// The five states of a record's checksum, as named by the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum State {
-    /// Waits for a worker.
-    Pending,
-    /// A worker is at it.
-    Started,
-    /// The last attempt found the content good.
-    Succeeded,
-    /// The last attempt failed; it will be tried again.
-    Failed,
-    /// Switched off.
-    Disabled,
-}
-
-impl State {
-    /// All states, in the order of the API's documentation.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Started, Self::Succeeded, Self::Failed, Self::Disabled];
-
+named! {
+    /// The five states of a record's checksum, as named by the API.
+    pub enum State {
+        /// Waits for a worker.
+        Pending = "pending",
+        /// A worker is at it.
+        Started = "started",
+        /// The last attempt found the content good.
+        Succeeded = "succeeded",
+        /// The last attempt failed; it will be tried again.
+        Failed = "failed",
+        /// Switched off.
+        Disabled = "disabled",
+    }
     /// The API's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Started => "started",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    fn name;
 }
 
 /// The text names no state.

@@ -1,8 +1,8 @@
 //! Access tokens. Only a SHA-256 digest of a token is ever kept.
 
-use std::fmt;
 use std::str::FromStr;
 
+use crate::named::named;
 use crate::time::Timestamp;
 
 /// A token's number; also the `id` of the user it stands for.
@@ -13,29 +13,16 @@ pub struct TokenId(pub i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
-/// What a token may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// Everything.
-    Api,
-    /// Reading only.
-    ReadApi,
-}
-
-impl Scope {
+named! {
+    /// What a token may be used for.
+    pub enum Scope {
+        /// Everything.
+        Api = "api",
+        /// Reading only.
+        ReadApi = "read_api",
+    }
     /// The name in commands and answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::ReadApi => "read_api",
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    fn name;
 }
 
 /// The text names no scope.

@@ -11,9 +11,8 @@
 
 use std::time::Duration;
 
-use crate::backoff::retry_delay;
 use crate::digest::Digest;
-use crate::failure::Failure;
+use crate::failure::{Failure, retry_delay};
 use crate::selection::State;
 use crate::time::Timestamp;
 
@@ -268,6 +267,27 @@ pub enum Status {
 }
 
 impl Status {
+    /// Switches the verification off, whatever its state; one that is off stays as it is.
+    #[must_use]
+    pub fn disable(self) -> Self {
+        Self::Disabled(match self {
+            Self::Pending(verification) => verification.disable(),
+            Self::Started(verification) => verification.disable(),
+            Self::Succeeded(verification) => verification.disable(),
+            Self::Failed(verification) => verification.disable(),
+            Self::Disabled(verification) => verification,
+        })
+    }
+
+    /// Switches the verification on again if it is off.
+    #[must_use]
+    pub fn enable(self) -> Self {
+        match self {
+            Self::Disabled(verification) => Self::Pending(verification.enable()),
+            other => other,
+        }
+    }
+
     /// The state's name.
     pub fn state(&self) -> State {
         match self {

@@ -150,11 +150,11 @@ impl Upsert {
         if entry.disabled != was_disabled || (again && !was_disabled) {
             let status = record.status(started)?;
             let next = if entry.disabled {
-                disable(status)
+                status.disable()
             } else if again {
                 Status::Pending(status.recalculate())
             } else {
-                enable(status)
+                status.enable()
             };
             record.set_status(&next, due_at)?;
             self.due |= record.due_at.is_some();
@@ -220,23 +220,6 @@ fn is_moved(said: &SourceColumns, known: &SourceColumns) -> bool {
         || said.path != known.path
         || said.rule != known.rule
         || said.mutable != known.mutable
-}
-
-fn disable(status: Status) -> Status {
-    Status::Disabled(match status {
-        Status::Pending(verification) => verification.disable(),
-        Status::Started(verification) => verification.disable(),
-        Status::Succeeded(verification) => verification.disable(),
-        Status::Failed(verification) => verification.disable(),
-        Status::Disabled(verification) => verification,
-    })
-}
-
-fn enable(status: Status) -> Status {
-    match status {
-        Status::Disabled(verification) => Status::Pending(verification.enable()),
-        other => other,
-    }
 }
 
 /// The leases of a model when its changes began.

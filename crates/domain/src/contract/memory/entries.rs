@@ -80,7 +80,7 @@ impl Tables {
             && (entry.disabled != was_disabled || (again && !was_disabled))
         {
             let next = match status {
-                status if entry.disabled => disabled(status),
+                status if entry.disabled => status.disable(),
                 Status::Disabled(off) if !again => Status::Pending(off.enable()),
                 status => Status::Pending(status.recalculate()),
             };
@@ -122,16 +122,6 @@ fn is_touched(entry: &SourceRecord, row: &Row) -> bool {
 /// Whether other content, or content that is read in another way, is meant.
 fn is_moved(entry: &SourceRecord, row: &Row) -> bool {
     entry.location != row.said.location || entry.rule != row.said.rule || entry.mutable != row.said.mutable
-}
-
-fn disabled(status: Status) -> Status {
-    Status::Disabled(match status {
-        Status::Pending(verification) => verification.disable(),
-        Status::Started(verification) => verification.disable(),
-        Status::Succeeded(verification) => verification.disable(),
-        Status::Failed(verification) => verification.disable(),
-        Status::Disabled(verification) => verification,
-    })
 }
 
 fn without_baseline(status: Status) -> Status {
