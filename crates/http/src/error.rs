@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use stocktake_domain::ports::{AuthorityError, StoreError};
 use stocktake_domain::{KeyError, Model};
 use stocktake_net::error::ErrorChain;
@@ -26,6 +27,9 @@ pub(crate) enum ParamError {
 
 /// A parameter that was refused, by name.
 pub(crate) type BadParameter = (&'static str, ParamError);
+
+/// What a handler returns: the answer, or the error that becomes one.
+pub(crate) type ApiResult = Result<HttpResponse, ApiError>;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use crate::Context;
 use crate::auth::Reader;
-use crate::error::{ApiError, ErrorBody, ParamError};
+use crate::error::{ApiError, ApiResult, ErrorBody, ParamError};
 use crate::links::Links;
 use crate::parameters::Parameters;
 use crate::routing::Endpoint;
@@ -94,11 +94,7 @@ struct Query {
         AdministratorRefusals,
     )
 )]
-async fn findings(
-    _: Reader,
-    context: web::Data<Context>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+async fn findings(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let query = Query::read(&request)?;
     // One record more than is shown reveals whether there is another page.
     let mut records =

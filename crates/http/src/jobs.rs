@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::Context;
 use crate::auth::{Administrator, Reader};
-use crate::error::{ApiError, ErrorBody, MessageBody, ParamError};
+use crate::error::{ApiError, ApiResult, ErrorBody, MessageBody, ParamError};
 use crate::record::{as_text, shown};
 use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, JobPath, StateName};
@@ -99,11 +99,7 @@ fn named_job(request: &HttpRequest) -> Result<JobId, ApiError> {
         AdministratorRefusals,
     )
 )]
-async fn show(
-    _: Reader,
-    context: web::Data<Context>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+async fn show(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let id = named_job(&request)?;
     let job = step("jobs.get", context.api.jobs.get(id))
         .await?
@@ -122,11 +118,7 @@ async fn show(
         AdministratorRefusals,
     )
 )]
-async fn cancel(
-    _: Administrator,
-    context: web::Data<Context>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+async fn cancel(_: Administrator, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let id = named_job(&request)?;
     let job = step("jobs.cancel", context.api.jobs.cancel(id, context.api.clock.now())).await?;
     let job = job.ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;

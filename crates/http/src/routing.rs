@@ -9,7 +9,7 @@ use actix_web::http::{Method, Uri, header};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard, web};
 
 use crate::auth::{RequiredRole, Role, admit};
-use crate::error::ApiError;
+use crate::error::{ApiError, ApiResult};
 
 /// The arguments of a handler, of which the first is a role.
 pub(crate) trait RoleFirst {
@@ -137,7 +137,7 @@ where
 }
 
 /// The answer where there is no endpoint: 404, but not before the role that the path's neighbours need is given.
-pub(crate) async fn no_endpoint(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn no_endpoint(request: HttpRequest) -> ApiResult {
     require(&request, role_of_unknown(request.match_info().as_str())).await?;
     Err(ApiError::NoRoute)
 }

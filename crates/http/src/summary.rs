@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use crate::auth::Reader;
-use crate::error::ApiError;
+use crate::error::{ApiError, ApiResult};
 use crate::jobs::JobBody;
 use crate::record::{as_text, shown};
 use crate::routing::Endpoint;
@@ -196,7 +196,7 @@ impl From<&ModelSummary> for ModelBody {
     get, path = "/api/v1/summary", tag = "operation",
     responses((status = 200, body = SummaryBody, description = "The counts."), AdministratorRefusals)
 )]
-async fn summary(_: Reader, context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
+async fn summary(_: Reader, context: web::Data<Context>) -> ApiResult {
     let snapshot = context.summary.get(&context.api).await?;
     let jobs = step("jobs.open", context.api.jobs.open()).await?;
     Ok(HttpResponse::Ok().json(SummaryBody {

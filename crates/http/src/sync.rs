@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::Context;
 use crate::auth::Reader;
-use crate::error::ApiError;
+use crate::error::ApiResult;
 use crate::record::{IdentifierBody, shown};
 use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, Identifier, ModelName};
@@ -97,7 +97,7 @@ impl<'a> From<&'a FullScan> for FullScanBody<'a> {
         AdministratorRefusals,
     )
 )]
-async fn sync(_: Reader, context: web::Data<Context>) -> Result<HttpResponse, ApiError> {
+async fn sync(_: Reader, context: web::Data<Context>) -> ApiResult {
     let states = step("sync_state.states", context.api.sync_state.states()).await?;
     Ok(HttpResponse::Ok().json(states.iter().map(SyncBody::from).collect::<Vec<_>>()))
 }

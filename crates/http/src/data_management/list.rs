@@ -3,14 +3,14 @@
 mod keyset;
 mod offset;
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpRequest, HttpResponseBuilder, web};
 use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
 
 use super::segment;
 use crate::Context;
 use crate::auth::Reader;
 use crate::cursor::Cursor;
-use crate::error::{ApiError, ErrorBody, ErrorText, ParamError};
+use crate::error::{ApiError, ApiResult, ErrorBody, ErrorText, ParamError};
 use crate::parameters::Parameters;
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, PageParameters};
@@ -58,11 +58,7 @@ enum Position {
         AdministratorRefusals,
     )
 )]
-pub(super) async fn list(
-    _: Reader,
-    context: web::Data<Context>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let query = ListQuery::read(&request)?;
     match &query.position {
         Position::Page(number) => offset::answer(&context, &request, &query, *number).await,
@@ -121,7 +117,7 @@ fn cursor(checker: &mut Checker<'_>) -> Option<Cursor> {
 }
 
 /// Completes an answer with the page's records.
-fn with_records(mut answer: HttpResponseBuilder, page: &Page) -> Result<HttpResponse, ApiError> {
+fn with_records(mut answer: HttpResponseBuilder, page: &Page) -> ApiResult {
     let records: Vec<RecordBody<'_>> = page.records.iter().map(RecordBody::from).collect();
     let body = serde_json::to_vec(&records)?;
     Ok(answer.content_type("application/json").body(body))

@@ -10,7 +10,7 @@ use super::segment;
 use crate::Context;
 use crate::auth::Administrator;
 use crate::body;
-use crate::error::{ApiError, ErrorBody, ErrorText, MessageBody};
+use crate::error::{ApiError, ApiResult, ErrorBody, ErrorText, MessageBody};
 use crate::middleware::LoggedCause;
 use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, TargetBody};
 use crate::steps::step;
@@ -54,7 +54,7 @@ pub(super) async fn recalculate_many(
     context: web::Data<Context>,
     request: HttpRequest,
     payload: web::Payload,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let parameters =
         step("body", body::parameters(&request, payload, context.api.settings.max_body_bytes)).await?;
     let mut checker = Checker::new(&parameters);

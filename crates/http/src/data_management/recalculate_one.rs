@@ -7,7 +7,7 @@ use stocktake_domain::State;
 use super::named_record;
 use crate::Context;
 use crate::auth::Administrator;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, RecordPath};
 
@@ -28,7 +28,7 @@ pub(super) async fn recalculate_one(
     _: Administrator,
     context: web::Data<Context>,
     request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let (model, key, identifier) = named_record(&request)?;
     let deadline = context.api.settings.recalculation_deadline;
     let done = context.api.recalculation.recalculate_now(model, &key, deadline).await?;

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::named_record;
 use crate::Context;
 use crate::auth::Reader;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, RecordPath};
 use crate::steps::step;
@@ -21,11 +21,7 @@ use crate::steps::step;
         AdministratorRefusals,
     )
 )]
-pub(super) async fn show(
-    _: Reader,
-    context: web::Data<Context>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn show(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let (model, key, identifier) = named_record(&request)?;
     let record = step("catalogue.get", context.api.catalogue.get(model, &key)).await?;
     let record = record.ok_or(ApiError::NotFound(identifier))?;

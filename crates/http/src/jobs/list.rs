@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 use super::JobBody;
 use crate::Context;
 use crate::auth::Reader;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiResult, ErrorBody};
 use crate::links::Links;
 use crate::parameters::Parameters;
 use crate::schema::{AdministratorRefusals, Positive};
@@ -42,11 +42,7 @@ struct JobParameters {
         AdministratorRefusals,
     )
 )]
-pub(super) async fn list(
-    _: Reader,
-    context: web::Data<Context>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let parameters = Parameters::from_urlencoded(request.query_string().as_bytes());
     let mut checker = Checker::new(&parameters);
     let before = checker.positive("before").map(|id| JobId(i64::try_from(id).unwrap_or(i64::MAX)));

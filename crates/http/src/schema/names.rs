@@ -7,83 +7,43 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// The name of a model.
-pub(crate) struct ModelName;
+/// Defines enumerations of texts, each with the name of its schema.
+macro_rules! text_choices {
+    ($($(#[$doc:meta])* $name:ident as $schema:literal: $choices:expr;)+) => {
+        $(
+            $(#[$doc])*
+            pub(crate) struct $name;
 
-impl PartialSchema for ModelName {
-    fn schema() -> RefOr<Schema> {
-        one_of(&Model::ALL.map(Model::name))
-    }
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    let choices = $choices;
+                    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(choices)).into()
+                }
+            }
+
+            impl ToSchema for $name {
+                fn name() -> Cow<'static, str> {
+                    $schema.into()
+                }
+            }
+        )+
+    };
 }
 
-impl ToSchema for ModelName {
-    fn name() -> Cow<'static, str> {
-        "ModelName".into()
-    }
+text_choices! {
+    /// The name of a model.
+    ModelName as "ModelName": Model::ALL.map(Model::name);
+    /// The name of a record's state.
+    StateName as "ChecksumState": State::ALL.map(State::name);
+    /// A kind of failure.
+    FailureKindName as "FailureKind": FailureKind::ALL.map(FailureKind::name);
+    /// The form of an answer.
+    FormatName as "FormatName": ["json", "csv"];
+    /// An order by primary key.
+    SortName as "SortName": ["asc", "desc"];
+    /// A kind of pagination.
+    PaginationName as "PaginationName": ["offset", "keyset"];
 }
-
-/// The name of a record's state.
-pub(crate) struct StateName;
-
-impl PartialSchema for StateName {
-    fn schema() -> RefOr<Schema> {
-        one_of(&State::ALL.map(State::name))
-    }
-}
-
-impl ToSchema for StateName {
-    fn name() -> Cow<'static, str> {
-        "ChecksumState".into()
-    }
-}
-
-/// A kind of failure.
-pub(crate) struct FailureKindName;
-
-impl PartialSchema for FailureKindName {
-    fn schema() -> RefOr<Schema> {
-        one_of(&FailureKind::ALL.map(FailureKind::name))
-    }
-}
-
-impl ToSchema for FailureKindName {
-    fn name() -> Cow<'static, str> {
-        "FailureKind".into()
-    }
-}
-
-/// The form of an answer.
-pub(crate) struct FormatName;
-
-impl PartialSchema for FormatName {
-    fn schema() -> RefOr<Schema> {
-        one_of(&["json", "csv"])
-    }
-}
-
-impl ToSchema for FormatName {}
-
-/// An order by primary key.
-pub(crate) struct SortName;
-
-impl PartialSchema for SortName {
-    fn schema() -> RefOr<Schema> {
-        one_of(&["asc", "desc"])
-    }
-}
-
-impl ToSchema for SortName {}
-
-/// A kind of pagination.
-pub(crate) struct PaginationName;
-
-impl PartialSchema for PaginationName {
-    fn schema() -> RefOr<Schema> {
-        one_of(&["offset", "keyset"])
-    }
-}
-
-impl ToSchema for PaginationName {}
 
 /// An integer of at least 1, however large.
 pub(crate) struct Positive;
@@ -120,8 +80,3 @@ impl PartialSchema for Identifier {
 }
 
 impl ToSchema for Identifier {}
-
-fn one_of(names: &[&str]) -> RefOr<Schema> {
-    let names = names.iter().copied();
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
-}

@@ -7,7 +7,7 @@ use stocktake_domain::ports::{Page, PageStart};
 use super::{ListQuery, with_records};
 use crate::Context;
 use crate::cursor::Cursor;
-use crate::error::{ApiError, ParamError};
+use crate::error::{ApiError, ApiResult, ParamError};
 use crate::links::Links;
 use crate::steps::step;
 
@@ -17,7 +17,7 @@ pub(super) async fn answer(
     request: &HttpRequest,
     query: &ListQuery,
     cursor: Option<&Cursor>,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let start = cursor.map_or(PageStart::First, |cursor| cursor.clone().into());
     let page = query.page(context, start).await?;
     if let Some(cursor) = cursor {

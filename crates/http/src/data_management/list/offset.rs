@@ -5,7 +5,7 @@ use stocktake_domain::ports::{Page, PageStart};
 
 use super::{ListQuery, with_records};
 use crate::Context;
-use crate::error::ApiError;
+use crate::error::{ApiError, ApiResult};
 use crate::links::Links;
 use crate::steps::step;
 
@@ -18,7 +18,7 @@ pub(super) async fn answer(
     request: &HttpRequest,
     query: &ListQuery,
     number: u64,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let per_page = u64::from(query.per_page);
     let limit = context.api.settings.offset_limit;
     let end = number.checked_mul(per_page).filter(|end| *end <= limit);
