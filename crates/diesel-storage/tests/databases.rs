@@ -172,11 +172,7 @@ async fn the_url_decides_on_tls() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::issue(folder.path(), "DNS:localhost").unwrap();
     let cluster = PgCluster::start().unwrap();
-    for (name, file) in [("server.crt", &certificate.certificate), ("server.key", &certificate.key)] {
-        cluster.write_file(name, &std::fs::read_to_string(file).unwrap()).unwrap();
-    }
-    cluster.configure(&[("ssl", "on")]).unwrap();
-    cluster.restart().unwrap();
+    cluster.enable_tls(&certificate).unwrap();
     let by_address = cluster.create_database().unwrap();
     let full = |url: &str| {
         settings(&format!("{url}?sslmode=verify-full&sslrootcert={}", certificate.authority.display()))

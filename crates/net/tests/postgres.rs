@@ -31,11 +31,7 @@ async fn speaks_tls(url: &str) -> Result<bool, Error> {
 fn cluster_with_tls(folder: &Path) -> (PgCluster, String) {
     let certificate = Certificate::issue(folder, "DNS:localhost").unwrap();
     let cluster = PgCluster::start().unwrap();
-    for (name, file) in [("server.crt", &certificate.certificate), ("server.key", &certificate.key)] {
-        cluster.write_file(name, &std::fs::read_to_string(file).unwrap()).unwrap();
-    }
-    cluster.configure(&[("ssl", "on")]).unwrap();
-    cluster.restart().unwrap();
+    cluster.enable_tls(&certificate).unwrap();
     (cluster, certificate.authority.display().to_string())
 }
 

@@ -1,4 +1,4 @@
-//! What the storage as a whole refuses is told apart, and no secret is told with it.
+//! Errors of the storage as a whole are distinguished, and no secret is in their texts; which certificates are trusted.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use stocktake_content_objects::{
 };
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::ListError;
-use stocktake_testbed::{Fault, S3Server};
+use stocktake_testbed::{Asked, Certificate, Fault, FaultProxy, S3Server};
 
 use crate::support::{
     Lab, assert_good, impatient, inspect, list, pair, pool, s3, settings, storage, unreadable,
@@ -27,7 +27,7 @@ fn broken(found: &[Result<stocktake_domain::ports::Found, ListError>]) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_told_apart() {
+async fn refusals_are_distinguished() {
     let lab = Lab::new();
     lab.put("a", b"content");
     lab.server.create_bucket("forbidden-one").unwrap();
@@ -154,4 +154,28 @@ fn settings_that_cannot_serve_are_refused() {
         network: Network::default(),
     };
     assert!(!refused(Service::Azure(azure)).contains("hush"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_of_the_settings_is_trusted_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::issue(folder.path(), "IP:127.0.0.1").unwrap();
+    let answer = |_: &Asked| Fault::Answer {
+        status: 200,
+        headers: vec![("ETag".to_owned(), "\"x\"".to_owned())],
+        body: "content".to_owned(),
+    };
+    let plain = FaultProxy::start("127.0.0.1:1", answer).unwrap();
+    let host = certificate.serve(plain.address()).unwrap().to_string();
+    let trusting = |certificates| {
+        let network = Network { certificates, plain_http: false };
+        let service = Service::S3(S3Settings { network, ..s3(&format!("https://{host}")) });
+        storage(ObjectSettings { service, ..settings("") })
+    };
+    let text = unreadable(&trusting(None), "a").await;
+    assert!(
+        text.starts_with(&format!("no trusted connection to {host}: invalid peer certificate")),
+        "{text}"
+    );
+    assert_good(&inspect(&trusting(Some(certificate.authority)), "a").await, b"content");
 }

@@ -7,7 +7,7 @@ use stocktake_domain::{Location, ObjectType};
 use stocktake_source_gitlab::GitlabSource;
 use stocktake_testbed::{GitlabDatabase, postgres};
 
-use crate::support::{decomposed, source};
+use crate::support::{decomposed, loaded, source};
 
 /// The folders of the ids 1 and 7.
 const ONE: &str = "6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
@@ -61,9 +61,8 @@ async fn assert_claims(source: &GitlabSource, cases: &[Case<'_>]) {
     }
 }
 
-fn loaded() -> String {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+fn indexed() -> String {
+    let (url, _) = loaded();
     postgres().sql(&url, &format!("{INDEXES}{FETCHED}{DELETED}")).unwrap();
     url
 }
@@ -122,12 +121,12 @@ const REPOSITORIES: [Case<'_>; 17] = [
 
 #[tokio::test]
 async fn repositories_of_rows_that_are_no_records() {
-    assert_claims(&source(&loaded()), &REPOSITORIES).await;
+    assert_claims(&source(&indexed()), &REPOSITORIES).await;
 }
 
 #[tokio::test]
 async fn files_of_rows_that_are_no_records() {
-    let source = source(&loaded());
+    let source = source(&indexed());
     let below = |folder: &str, rest: &str| format!("{folder}/{rest}");
     let helm = |id: u32, file: &str| format!("{ONE}/packages/helm/metadata_caches/channel{id}/{file}");
     let cases = [
@@ -171,7 +170,7 @@ async fn files_of_rows_that_are_no_records() {
 
 #[tokio::test]
 async fn attachments_of_deleted_projects() {
-    let url = loaded();
+    let url = indexed();
     let rows = "INSERT INTO uploads (id, size, path, model_id, model_type, uploader, created_at, store) VALUES \
                 (901, 1, 'aa/left.png', 7, 'Project', 'FileUploader', now(), 1), \
                 (902, 1, 'aa/old.png', 7, 'Project', 'FileUploader', now(), NULL), \
@@ -197,8 +196,7 @@ async fn attachments_of_deleted_projects() {
 
 #[tokio::test]
 async fn container_repositories_that_are_newer_than_the_catalogue() {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+    let (url, _) = loaded();
     let rows = "INSERT INTO routes (source_id, source_type, path) VALUES \
                 (901, 'Project', 'New/Sub/App'), (901, 'Namespace', 'new/group'); \
                 INSERT INTO container_repositories (id, project_id, name, created_at) VALUES \
@@ -217,8 +215,7 @@ async fn container_repositories_that_are_newer_than_the_catalogue() {
 
 #[tokio::test]
 async fn repositories_without_a_shard_may_be_on_any() {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+    let (url, _) = loaded();
     let row = "INSERT INTO snippet_repositories (snippet_id, disk_path) VALUES (901, '@snippets/aa/bb/aabb')";
     postgres().sql(&url, row).unwrap();
     let cases = [

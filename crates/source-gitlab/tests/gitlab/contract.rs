@@ -6,9 +6,9 @@ use stocktake_domain::Model;
 use stocktake_domain::contract::{AuthorityFixture, SourceFixture};
 use stocktake_domain::ports::Credential;
 use stocktake_source_gitlab::{GitlabAuthority, GitlabAuthoritySettings};
-use stocktake_testbed::{Asked, Fault, FaultProxy, GitlabDatabase, postgres};
+use stocktake_testbed::{Asked, Fault, FaultProxy};
 
-use crate::support::source;
+use crate::support::{loaded, source};
 
 /// Runs a case to its end.
 fn run(case: impl Future<Output = ()>) {
@@ -16,8 +16,7 @@ fn run(case: impl Future<Output = ()>) {
 }
 
 async fn gitlab() -> SourceFixture {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+    let (url, _) = loaded();
     SourceFixture { source: Arc::new(source(&url)), model: Model::Projects, keep: Box::new(()) }
 }
 

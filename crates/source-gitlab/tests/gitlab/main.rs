@@ -4,11 +4,10 @@
 
 mod authority;
 mod claims;
+mod connecting;
 mod contract;
 mod decomposed;
 mod pages;
-mod replica;
 mod rights;
 mod schemas;
 mod support;
-mod tls;

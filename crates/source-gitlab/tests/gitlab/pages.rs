@@ -2,15 +2,9 @@
 
 use stocktake_domain::ports::Source as _;
 use stocktake_domain::{Model, RecordKey, Timestamp};
-use stocktake_testbed::{GitlabDatabase, postgres};
+use stocktake_testbed::postgres;
 
-use crate::support::{all, row, source};
-
-fn loaded() -> (String, GitlabDatabase) {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
-    (url, fixture)
-}
+use crate::support::{all, loaded, row, source};
 
 #[tokio::test]
 async fn pages_of_any_size_give_each_row_once_in_order() {

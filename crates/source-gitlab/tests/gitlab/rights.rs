@@ -7,7 +7,7 @@ use stocktake_domain::{DigestRule, Location, Model};
 use stocktake_source_gitlab::{GitlabSettings, GitlabSource, grants};
 use stocktake_testbed::{GitlabDatabase, PgCluster, postgres};
 
-use crate::support::{all, assert_rows, decomposed, source, storages, unreadable};
+use crate::support::{all, assert_rows, decomposed, loaded, source, storages, unreadable};
 
 /// The URL of a database for another role.
 fn with_role(url: &str, role: &str) -> String {
@@ -25,8 +25,7 @@ fn role(name: &str, urls: &[&str]) {
 
 #[tokio::test]
 async fn the_grants_are_enough_and_no_more() {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
+    let (url, fixture) = loaded();
     role("gitlab_reader", &[&url]);
     let reader = with_role(&url, "gitlab_reader");
     let source = source(&reader);
@@ -55,8 +54,7 @@ async fn the_grants_are_enough_on_two_databases_and_on_older_ones() {
 
 #[tokio::test]
 async fn what_the_role_may_not_read_is_named() {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
+    let (url, fixture) = loaded();
     role("gitlab_poor_reader", &[&url]);
     let take = "REVOKE SELECT (key_data) ON ci_secure_files FROM gitlab_poor_reader; \
                 REVOKE SELECT (id) ON users FROM gitlab_poor_reader; \
@@ -77,8 +75,7 @@ async fn what_the_role_may_not_read_is_named() {
 
 #[tokio::test]
 async fn the_grants_are_enough_for_claims() {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+    let (url, _) = loaded();
     let pool = "INSERT INTO pool_repositories (id, shard_id, disk_path) VALUES (101, 1, '@pools/a')";
     postgres().sql(&url, pool).unwrap();
     role("gitlab_claims_reader", &[&url]);
@@ -94,8 +91,7 @@ async fn the_grants_are_enough_for_claims() {
 
 #[tokio::test]
 async fn nothing_is_written_and_no_transaction_stays_open() {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+    let (url, _) = loaded();
     // The owner may write, but a function that writes on every read fails, because the transaction is read-only.
     let spy = "CREATE TABLE looks (n int); CREATE FUNCTION look() RETURNS boolean LANGUAGE plpgsql AS \
                $$ BEGIN INSERT INTO looks VALUES (1); RETURN true; END $$; \
@@ -113,8 +109,7 @@ async fn nothing_is_written_and_no_transaction_stays_open() {
 
 #[tokio::test]
 async fn a_statement_that_times_out_is_an_outage() {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+    let (url, _) = loaded();
     let slow = "ALTER TABLE shards RENAME TO real_shards; \
                 CREATE VIEW shards AS SELECT id, name FROM real_shards, pg_sleep(60)";
     let settings = GitlabSettings::new(url.as_str().into(), storages());

@@ -5,12 +5,11 @@ use stocktake_domain::{Digest, Metadata, Model};
 use stocktake_source_gitlab::GitlabSource;
 use stocktake_testbed::{GitlabDatabase, postgres};
 
-use crate::support::{absent, all, assert_rows, decomposed, row, source, unreadable};
+use crate::support::{absent, all, assert_rows, decomposed, loaded, row, source, unreadable};
 
 #[tokio::test]
 async fn all_rows_of_all_models_become_their_records() {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
+    let (url, fixture) = loaded();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
     let counts = assert_rows(&source, &fixture.records, Model::ALL).await;
@@ -62,8 +61,7 @@ async fn a_database_that_shows_no_table_of_gitlab_has_no_absent_models() {
 
 #[tokio::test]
 async fn a_model_that_cannot_be_read_stops_no_other() {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
+    let (url, fixture) = loaded();
     let source = source(&url);
     let broken = [
         ("ALTER TABLE lfs_objects RENAME oid TO object_id", "lfs_objects", "lfs_objects has no column oid"),
@@ -88,8 +86,7 @@ async fn a_model_that_cannot_be_read_stops_no_other() {
 
 #[tokio::test]
 async fn a_schema_that_changes_is_probed_again() {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
+    let (url, fixture) = loaded();
     let source = source(&url);
     assert_rows(&source, &fixture.records, [Model::CiJobArtifacts]).await;
     postgres().sql(&url, "ALTER TABLE p_ci_job_artifacts DROP file_location").unwrap();
@@ -101,8 +98,7 @@ async fn a_schema_that_changes_is_probed_again() {
 
 #[tokio::test]
 async fn a_verification_that_gitlab_begins_is_seen_at_the_next_survey() {
-    let url = postgres().create_database().unwrap();
-    GitlabDatabase::load(&url).unwrap();
+    let (url, _) = loaded();
     postgres().sql(&url, "TRUNCATE pages_deployment_states").unwrap();
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
@@ -124,8 +120,7 @@ async fn about(source: &GitlabSource, model: Model) -> Option<u64> {
 
 #[tokio::test]
 async fn the_number_of_rows_is_the_planners_estimate() {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
+    let (url, fixture) = loaded();
     let source = source(&url);
     for model in Model::ALL {
         assert_eq!(about(&source, model).await, None, "{model}");
@@ -140,8 +135,7 @@ async fn the_number_of_rows_is_the_planners_estimate() {
 
 #[tokio::test]
 async fn uploads_are_read_from_a_partitioned_table_as_well() {
-    let url = postgres().create_database().unwrap();
-    let fixture = GitlabDatabase::load(&url).unwrap();
+    let (url, fixture) = loaded();
     let part = "ALTER TABLE uploads RENAME TO uploads_before; \
                 CREATE TABLE uploads (LIKE uploads_before INCLUDING DEFAULTS, PRIMARY KEY (id, model_type)) \
                 PARTITION BY LIST (model_type); \

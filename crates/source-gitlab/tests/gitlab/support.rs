@@ -7,7 +7,7 @@ use stocktake_domain::{
     Digest, Location, Metadata, Model, ModelKind, ObjectType, RecordKey, SourceRecord, Timestamp,
 };
 use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Storages, Stores};
-use stocktake_testbed::GitlabRecord;
+use stocktake_testbed::{GitlabDatabase, GitlabRecord, postgres};
 
 /// The storages by the names that the fixture gives them.
 pub(crate) fn storages() -> Storages {
@@ -23,6 +23,13 @@ pub(crate) fn storages() -> Storages {
         git: git.map(|(name, storage)| (name.to_owned(), storage.to_owned())).into(),
         registry: Some("registry".to_owned()),
     }
+}
+
+/// A database of GitLab with the fixture in it, and its URL.
+pub(crate) fn loaded() -> (String, GitlabDatabase) {
+    let url = postgres().create_database().unwrap();
+    let fixture = GitlabDatabase::load(&url).unwrap();
+    (url, fixture)
 }
 
 pub(crate) fn source(url: &str) -> GitlabSource {

@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use super::account::Account;
 use super::binaries::PgBinaries;
 use super::reaper::Reaper;
+use crate::certificate::Certificate;
 
 /// The superuser of the cluster.
 const USER: &str = "stocktake";
@@ -124,6 +125,15 @@ impl PgCluster {
     pub fn write_file(&self, name: &str, text: &str) -> anyhow::Result<()> {
         let own = self.own()?;
         own.account.write(&own.folder.join("data").join(name), text)
+    }
+
+    /// Serves TLS from now on, with this certificate.
+    pub fn enable_tls(&self, certificate: &Certificate) -> anyhow::Result<()> {
+        for (name, file) in [("server.crt", &certificate.certificate), ("server.key", &certificate.key)] {
+            self.write_file(name, &fs::read_to_string(file)?)?;
+        }
+        self.configure(&[("ssl", "on")])?;
+        self.restart()
     }
 
     /// Adds settings, in force after the next [`PgCluster::restart`].

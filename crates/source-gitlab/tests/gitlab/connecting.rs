@@ -1,4 +1,5 @@
-//! A streaming replica, which can be read instead of the primary.
+//! Connections to the database: over TLS, and to a streaming replica, which can be read instead of the primary. What a
+//! URL may say about TLS is tested where it is read, in `stocktake-net`.
 
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use stocktake_domain::Model;
-use stocktake_testbed::{GitlabDatabase, PgCluster};
+use stocktake_domain::ports::{Source as _, SourceError};
+use stocktake_testbed::{Certificate, GitlabDatabase, PgCluster};
 
 use crate::support::{assert_rows, source, unreadable};
 
@@ -68,4 +70,25 @@ async fn a_replica_is_read_like_its_primary() {
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
     assert_rows(&source, &fixture.records, Model::ALL).await;
+}
+
+#[tokio::test]
+async fn a_certificate_must_be_of_the_authority_and_of_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::issue(folder.path(), "DNS:localhost").unwrap();
+    let cluster = PgCluster::start().unwrap();
+    cluster.enable_tls(&certificate).unwrap();
+    let url = cluster.create_database().unwrap();
+    GitlabDatabase::load(&url).unwrap();
+    let full = |url: &str| {
+        source(&format!("{url}?sslmode=verify-full&sslrootcert={}", certificate.authority.display()))
+    };
+    let by_name = full(&url.replace("127.0.0.1", "localhost"));
+    assert!(unreadable(&by_name).await.is_empty());
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE application_name = 'stocktake' AND ssl";
+    assert_eq!(cluster.sql(&url, encrypted).unwrap(), "1");
+    // The address is no name in the certificate.
+    let error = full(&url).survey().await.unwrap_err();
+    assert!(matches!(error, SourceError::Unavailable(_)), "{error:?}");
 }
