@@ -39,22 +39,22 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Serve the API, and run the worker and the scheduler
     ///
-    /// Runs pending database migrations first. Ends on SIGTERM or SIGINT within 10 seconds, giving back what it
-    /// has not finished; on a second signal at once.
+    /// Runs pending database migrations first. Stops within 10 seconds on SIGTERM or SIGINT and releases its unfinished
+    /// records; stops immediately on a second signal.
     #[command(after_help = "Example:\n  stocktake serve --listen 127.0.0.1:8080")]
     Serve(ServeArguments),
     /// Run only the checksum worker
     ///
-    /// Run it on as many hosts as you like against one PostgreSQL, for example beside the disks with
-    /// `--storages`. Ends like `serve`.
+    /// Run it on any number of hosts with one PostgreSQL database, for example with `--storages` on the hosts that have the
+    /// disks. Stops like `serve`.
     #[command(after_help = "Example:\n  stocktake worker --config worker.toml --storages main")]
     Worker(WorkerArguments),
     /// Checksum everything that is due, in the foreground
     ///
-    /// Shows progress, then a summary. With `--all`, `--identifiers` or `--state`, the records so selected are
-    /// recalculated, due or not. Exit status: 0 all good, 1 some records failed, 2 it could not run.
-    /// Without `--identifiers` and `--state`, "some records" are all failed records of the models, whoever
-    /// found them; with one of them, those of this run.
+    /// Shows progress, then a summary. With `--all`, `--identifiers` or `--state`, the selected records are recalculated
+    /// even if they are not due. Exit status: 0 all good, 1 some records failed, 2 it could not run.
+    /// Without `--identifiers` and `--state`, exit status 1 means that any record of the models is failed, including from
+    /// earlier runs; with one of them, that a record failed in this run.
     #[command(
         after_help = "Examples:\n  stocktake verify\n  stocktake verify uploads --all\n  stocktake verify \
                             lfs_objects --identifiers 1,2 --json"
@@ -78,48 +78,48 @@ pub(crate) enum Command {
     Import(ImportArguments),
     /// Make a record of every file below a storage
     ///
-    /// Run again, it adds what is new and reports what is gone. New records are numbered from the largest
-    /// identifier on, in the order of their paths. Records are never removed.
+    /// When run again, it adds records for new files and reports missing ones. New records are numbered upwards from the
+    /// largest identifier, in the order of their paths. Records are never removed.
     #[command(after_help = "Example:\n  stocktake scan uploads main")]
     Scan(ScanArguments),
     /// Bring the catalogue in line with the configured GitLab
     ///
-    /// Looks at every row once: adds new records, changes those whose row was changed, deletes those whose row is gone.
-    /// Goes on where an earlier run was interrupted. A model whose rows seem to be gone altogether, or by the half, keeps
-    /// its records, unless `--accept-deletions` says that they really are. Exit status: 0 all models were read, 1 some
-    /// could not be read or kept records, 2 it could not run. `serve` does the same by itself, little by little.
+    /// Reads every row once: adds new records, updates those whose row was changed, deletes those whose row no longer
+    /// exists. Resumes where an earlier run was interrupted. If all or half of a model's rows seem to be deleted, its
+    /// records are kept unless `--accept-deletions` is given. Exit status: 0 all models were read, 1 some could not be
+    /// read or kept records, 2 it could not run. `serve` does the same in the background.
     #[command(
         after_help = "Examples:\n  stocktake sync\n  stocktake sync lfs_objects uploads --accept-deletions"
     )]
     Sync(SyncArguments),
     /// List files and repositories that no row of the configured GitLab claims
     ///
-    /// Brings the catalogue in line first, then walks every storage of GitLab's. Temporary and internal folders of
-    /// GitLab's own are passed over. Deletes nothing. Exit status: 0 all storages were walked, 1 some could not be, 2 it
-    /// could not run.
+    /// Syncs the catalogue first, then lists every storage of the GitLab. GitLab's temporary and internal folders are
+    /// skipped. Deletes nothing. Exit status: 0 all storages were listed, 1 some could not be listed, 2 it could not run.
     #[command(
         after_help = "Examples:\n  stocktake orphans\n  stocktake orphans --format csv --older-than 1d > orphans.csv"
     )]
     Orphans(OrphansArguments),
-    /// Print what was found, record by record
+    /// Print the findings, one for each record
     ///
-    /// The failed records, or those in another state: where each lies, what is wrong with it, and whom it belongs to.
+    /// The failed records, or those in another state: the location of each, what is wrong with it, and to whom it belongs.
     #[command(
         after_help = "Examples:\n  stocktake export > failed.csv\n  stocktake export uploads --state succeeded --format json"
     )]
     Export(ExportArguments),
-    /// Print the statements that allow a database role to read what Stocktake reads of a GitLab
+    /// Print the SQL statements that allow a database role to read what Stocktake needs from a GitLab
     ///
-    /// Some columns of some tables. Run them in GitLab's database as its owner, and again after an upgrade of GitLab.
+    /// They grant access to some columns of some tables. Run them in GitLab's database as its owner, and again after an
+    /// upgrade of GitLab.
     #[command(after_help = "Example:\n  stocktake grants stocktake | sudo gitlab-psql")]
     Grants {
         /// The role, which must exist
         #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         role: String,
     },
-    /// Take the content as it is now for the good one
+    /// Accept the current content of records as correct
     ///
-    /// For records found altered whose new content is right. Says what it replaced.
+    /// For records that were found altered although their new content is right. Prints what it replaced.
     #[command(after_help = "Example:\n  stocktake accept uploads 17 18")]
     Accept(AcceptArguments),
     /// Create, list and revoke access tokens
@@ -128,19 +128,19 @@ pub(crate) enum Command {
         after_help = "Example:\n  stocktake token create monitoring --admin --scope read_api"
     )]
     Token(TokenCommand),
-    /// Apply database migrations and say which
+    /// Apply database migrations and print which
     ///
-    /// Every command that opens the database does so by itself; this one does nothing else.
+    /// Every command that opens the database does this automatically; this one does nothing else.
     #[command(after_help = "Example:\n  stocktake migrate --config production.toml")]
     Migrate,
-    /// Print the configuration in force and where each value came from, secrets masked
+    /// Print the effective configuration and the origin of each value, with secrets masked
     #[command(after_help = "Example:\n  STOCKTAKE__HTTP__LISTEN=127.0.0.1:9000 stocktake config")]
     Config,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// The address to answer on (http.listen); port 0 takes a free one, which the log tells
+    /// The address to listen on (http.listen); port 0 chooses a free port and logs it
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Do not checksum in this process (worker.enabled)
@@ -218,7 +218,7 @@ pub(crate) struct SyncArguments {
     /// The models; none means all
     #[arg(value_name = "MODEL")]
     pub(crate) models: Vec<Model>,
-    /// Delete the records of rows that are gone, however many they are
+    /// Delete the records of rows that no longer exist, however many they are
     #[arg(long)]
     pub(crate) accept_deletions: bool,
     /// Print the summary as JSON
@@ -231,10 +231,10 @@ pub(crate) struct OrphansArguments {
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: ListFormat,
-    /// Only what was last changed longer ago than this, for example 1d
+    /// Only content that was last changed longer ago than this, for example 1d
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) older_than: Option<Duration>,
-    /// Take the catalogue as it is, without bringing it in line first
+    /// Use the catalogue as it is, without syncing it first
     #[arg(long)]
     pub(crate) no_sync: bool,
 }
@@ -259,7 +259,7 @@ pub(crate) struct ExportArguments {
     /// The records in this state
     #[arg(long, value_name = "STATE", default_value = "failed", conflicts_with = "mismatched")]
     pub(crate) state: State,
-    /// Instead, the records whose content does not agree with GitLab's own checksum
+    /// Instead of a state, the records whose content does not match GitLab's own checksum
     #[arg(long, alias = "differing")]
     pub(crate) mismatched: bool,
     /// How to print them
@@ -294,7 +294,7 @@ pub(crate) enum TokenCommand {
     /// List all tokens, also expired and revoked ones
     #[command(after_help = "Example:\n  stocktake token list")]
     List,
-    /// Revoke a token; it counts no more from now on
+    /// Revoke a token; it is refused from now on
     #[command(after_help = "Example:\n  stocktake token revoke alice")]
     Revoke {
         /// The token's name
@@ -307,7 +307,7 @@ pub(crate) struct TokenCreateArguments {
     /// The token's name, unique among tokens that are not revoked
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) name: String,
-    /// The owner is an administrator; the Data management API answers administrators only
+    /// The owner is an administrator; the Data management API is open to administrators only
     #[arg(long)]
     pub(crate) admin: bool,
     /// What the token may be used for: `api` (everything) or `read_api` (reading)
@@ -316,7 +316,7 @@ pub(crate) struct TokenCreateArguments {
     /// When the token ends, from now, for example 30d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) expires_in: Option<Duration>,
-    /// Whom the token stands for [default: the token's name]
+    /// The user that the token acts for [default: the token's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,
 }
@@ -330,7 +330,7 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 impl Arguments {
-    /// The options that are the topmost layer of the configuration.
+    /// The options, as the topmost layer of the configuration.
     pub(crate) fn overrides(&self) -> Vec<Override> {
         let mut layer = Vec::new();
         set(&mut layer, "database.url", self.global.database.as_ref(), "--database");

@@ -1,4 +1,4 @@
-//! Requests to a storage: when they may be sent, and what becomes of those that fail.
+//! Requests to a storage: when they may be sent, and how those that fail are treated.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) struct Access {
     pub(crate) patience: Patience,
 }
 
-/// Waits for the future, unless the reading is cancelled.
+/// Waits for the future, unless the read is cancelled.
 pub(crate) async fn unless_cancelled<T>(
     watch: &Watch,
     future: impl Future<Output = T>,
@@ -51,7 +51,7 @@ pub(crate) async fn unless_cancelled<T>(
 }
 
 impl Access {
-    /// Access to a storage of these settings, hashed by `pool`. No request is sent yet.
+    /// Access to a storage with these settings, hashed by `pool`. No request is sent yet.
     pub(crate) fn new(
         settings: ObjectSettings,
         pool: Arc<HashPool>,
@@ -70,8 +70,8 @@ impl Access {
         })
     }
 
-    /// Waits for the end of the storage's pause, then asks for an object, or for what is said of it if there
-    /// is no range.
+    /// Waits for the end of the storage's pause, then requests an object, or only its metadata if there is no
+    /// range.
     pub(crate) async fn get(
         &self,
         key: &str,
@@ -88,7 +88,7 @@ impl Access {
         Ok(self.record_success(answer.map_err(|error| self.remote.place.error_of(&error, key)), retry))
     }
 
-    /// Waits until the storage may be asked again, by all and by this work.
+    /// Waits until both the throttle of the storage and the retry of this work allow a request.
     pub(crate) async fn pause(&self, retry: &mut RetryState, watch: &Watch) -> Result<(), ContentError> {
         loop {
             let now = Instant::now();
@@ -97,12 +97,12 @@ impl Access {
                 retry.sent = now;
                 return Ok(());
             }
-            // The storage may have been busy meanwhile, for another.
+            // Meanwhile, the storage may have been busy for another request.
             sleep_until(turn, watch).await?;
         }
     }
 
-    /// Records that the storage has answered, if it has; a refusal is an answer too.
+    /// Records that the storage has responded, if it has; a refusal is a response too.
     pub(crate) fn record_success<T>(
         &self,
         answer: Result<T, ObjectError>,
@@ -114,11 +114,11 @@ impl Access {
         answer
     }
 
-    /// Returns if the request is to be sent again, which an error that may pass allows for a while; else fails with what is
-    /// to be reported of the object.
+    /// Returns if the request is to be retried, which a temporary error allows for a limited time; otherwise fails with
+    /// the error to report for the object.
     ///
-    /// How long a service is busy is counted for each piece of work alone: it answers, so others may get
-    /// through, and those that come later are not to fail for it. Broken connections are counted for all.
+    /// How long a service is busy is counted for each piece of work: the service responds, so other requests may
+    /// succeed, and later work must not fail because of it. Broken connections are counted for all work together.
     pub(crate) fn retry_or_fail(
         &self,
         error: ObjectError,
@@ -160,7 +160,7 @@ pub(crate) fn changed(at: &str) -> ContentError {
     ContentError::Unreadable(format!("changed while being read: {at}"))
 }
 
-/// Sleeps, unless the reading is cancelled.
+/// Sleeps, unless the read is cancelled.
 async fn sleep_until(until: Instant, watch: &Watch) -> Result<(), ContentError> {
     if until <= Instant::now() {
         return Ok(());
@@ -196,7 +196,7 @@ mod tests {
         let (access, watch, begin) = (access(), Watch::default(), Instant::now());
         access.throttle.busy(begin, begin, None);
         let mut retry = RetryState::new();
-        // The first is polled first, and so waits when the second pause begins.
+        // The first is polled first, so that it waits when the second pause begins.
         let (waited, ()) = tokio::join!(access.pause(&mut retry, &watch), async {
             access.throttle.busy(begin, begin, Some(Duration::from_millis(500)));
         });
@@ -211,7 +211,7 @@ mod tests {
         access.throttle.busy(long_ago, long_ago, None);
         let broken = || ObjectError::Broken("reset".to_owned());
         assert_eq!(access.retry_or_fail(broken(), &mut RetryState::new(), "k"), Ok(()));
-        // Connections that break are those of all.
+        // Broken connections are counted for all work together.
         let access = self::access();
         access.throttle.broken(long_ago, long_ago);
         let told = Err(ContentError::Unreadable("reset, for 2m now: gs://b/k".to_owned()));

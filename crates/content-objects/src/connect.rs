@@ -10,7 +10,7 @@ use stocktake_net::http::HttpClientBuilder;
 use crate::settings::{Network, SettingsError};
 use crate::signed_http::{SignedHttp, Signer};
 
-/// How long the next bytes of an answer may take.
+/// How long to wait for the next bytes of a response.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes the clients of one storage.
@@ -25,7 +25,7 @@ impl Connector {
     /// Clients that trust the system's authorities and those of the settings.
     pub(crate) fn new(network: &Network, signer: Option<Arc<Signer>>) -> Result<Self, SettingsError> {
         let builder = HttpClientBuilder::new(network.certificates.clone(), network.plain_http)?
-            // One connection for each object: streams that share one would share its one window too.
+            // One connection per object: streams that share a connection would share its flow-control window.
             .http1_only()
             .read_timeout(READ_TIMEOUT);
         Ok(Self { builder, plain_http: network.plain_http, signer })

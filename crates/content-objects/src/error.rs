@@ -1,4 +1,4 @@
-//! What went wrong with a request, and what that says of the object.
+//! What went wrong with a request, and what that means for the object.
 
 use std::error::Error;
 use std::io;
@@ -11,16 +11,16 @@ use stocktake_net::tls;
 
 use crate::signed_http::{Refused, Unsent};
 
-/// The most characters of a cause that are told.
+/// The most characters of a cause in a text.
 const MAX_CAUSE: usize = 120;
 
-/// How the library begins to tell the status of an answer that it cannot use.
+/// The beginning of the library's message about the status of a response that it cannot use.
 const STATUS: &str = "Server returned non-2xx status code: ";
 
-/// How it begins to tell that a file with a token cannot be read.
+/// The beginning of its message about a file with a token that cannot be read.
 const UNREAD_FILE: &str = "Failed to read ";
 
-/// Where the objects are, in the words of failure texts.
+/// Where the objects are, as failure texts name it.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     /// `s3`, `gs` or `az`.
@@ -40,32 +40,32 @@ pub(crate) struct Place {
 pub(crate) enum ObjectError {
     /// The object is not there.
     Missing,
-    /// The object is another than the one that was read so far.
+    /// The object is not the one that was read so far.
     Changed,
     /// There is nothing in this range of the object.
     NothingThere,
-    /// The service is busy, and will take the request later.
+    /// The service is busy, and the request can be retried later.
     Busy {
-        /// What it said.
+        /// The service's message.
         reason: String,
-        /// When to ask again, if it said so.
+        /// When to retry, if the service said so.
         retry_after: Option<Duration>,
     },
-    /// The service was not reached, or the connection broke; both may pass.
+    /// The service was not reached, or the connection broke; both may be temporary.
     Broken(String),
-    /// The answer does not fit the object, which may pass; other objects are not concerned.
+    /// The response does not match the object. This may be temporary, and does not concern other objects.
     Mismatch(String),
-    /// It is so, and will not pass.
+    /// A permanent error.
     Final(String),
 }
 
 impl Place {
-    /// The key with where it is, or where it is alone.
+    /// The key with its bucket; only the bucket if the key is empty.
     pub(crate) fn at(&self, key: &str) -> String {
         format!("{}://{}/{key}", self.scheme, self.bucket)
     }
 
-    /// What this error says of the object with this key, or of the listing if that is empty.
+    /// What this error means for the object with this key, or for the listing if the key is empty.
     pub(crate) fn error_of(&self, error: &(dyn Error + 'static), key: &str) -> ObjectError {
         if let Some(refused) = find::<Refused>(error) {
             return self.refusal(refused, key);
@@ -90,7 +90,7 @@ impl Place {
         ObjectError::Broken(format!("connection to {}: {}", self.endpoint, cause(error)))
     }
 
-    /// A request that the library made on its own: for credentials, or a listing.
+    /// An error of a request that the library made by itself: for credentials, or for a listing.
     fn refused_by_library(&self, error: &object_store::Error, key: &str) -> ObjectError {
         use object_store::Error as Library;
         match error {
@@ -181,10 +181,10 @@ fn described(refused: &Refused) -> String {
     format!("{} {}", refused.status.as_u16(), refused.code).trim_end().to_owned()
 }
 
-/// The cause, without a word of what a service answered: that of a token service may hold a secret.
+/// The cause, without any part of a service's response: that of a token service may contain a secret.
 ///
-/// What the network and the system say is told, and which file of this machine cannot be read. The library's
-/// error with the status of an answer has no public type, only this text, with the answer behind the status.
+/// Messages of the network and the system are included, and the name of a local file that cannot be read. The library's
+/// error with the status of a response has no public type, only this text, in which the response follows the status.
 fn cause(error: &(dyn Error + 'static)) -> String {
     let text = innermost(error);
     if let Some(status) = text.strip_prefix(STATUS).and_then(|text| text.split_whitespace().next()) {
@@ -195,7 +195,7 @@ fn cause(error: &(dyn Error + 'static)) -> String {
     if ours { text } else { "the answer is not understood".to_owned() }
 }
 
-/// The first words of the root cause: the errors around it only say what was attempted.
+/// The beginning of the root cause: the errors around it only say what was attempted.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     root_cause(error).to_string().chars().take_while(|c| !c.is_control()).take(MAX_CAUSE).collect()
 }

@@ -1,4 +1,4 @@
-//! What the store says of an object, without reading it.
+//! The metadata of an object, without reading the object.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +13,7 @@ use crate::retry::RetryState;
 use crate::signed_http::Answer;
 
 impl Access {
-    /// Asks what the store says of an object.
+    /// Requests the metadata of an object.
     pub(crate) async fn head(
         &self,
         inspection: &Inspection,
@@ -32,8 +32,8 @@ impl Access {
         }
     }
 
-    /// The reason in full: an answer that is only a head has no room for it, and so does not tell a missing
-    /// bucket from a missing key, nor why something is forbidden. The first byte is asked for to know.
+    /// The full reason: the response to `HEAD` has no body, so it does not say whether the bucket or the key is missing,
+    /// or why access is denied. To find out, the first byte is requested.
     async fn explained(
         &self,
         error: ObjectError,
@@ -63,7 +63,7 @@ impl Access {
         };
         let recorded = match rule {
             DigestRule::Stored | DigestRule::Length(_) => None,
-            // What was recorded is of other bytes than those that the store has a digest of.
+            // The recorded digest is not of the bytes of which the store has a digest.
             _ => Some(match rule.recorded_size(size) {
                 Some(size) => Ok(Measure { size: Some(size), digests: Digests::default() }),
                 None => Err("too short for encrypted content".to_owned()),
@@ -86,8 +86,8 @@ fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {
     BASE64_STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-/// The `ETag` is the MD5 of an object put in one piece, unless its encryption has a key of its own; a checksum
-/// of parts has their number behind it.
+/// The `ETag` is the MD5 of an object that was uploaded in one part, unless it is encrypted with a key of its own; the
+/// checksum of an upload in several parts ends in their number.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>
 fn of_s3(headers: &HeaderMap) -> Digests {

@@ -1,13 +1,13 @@
-//! Keys: which can be asked for, and how they are written in a URL.
+//! Keys: which can be requested, and how they are written in a URL.
 
 use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use stocktake_domain::ContentError;
 
-/// The most bytes that a key has, with Amazon, Google and Azure alike.
+/// The longest key, in bytes; the limit is the same with Amazon, Google and Azure.
 const MAX_BYTES: usize = 1024;
 
-/// What a signature has unescaped in a path.
+/// The characters that a signature leaves unescaped in a path.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const IN_PATH: AsciiSet = UNRESERVED.remove(b'/');
@@ -27,7 +27,7 @@ pub(crate) fn of_path(prefix: &str, path: &str) -> Result<String, ContentError> 
     Ok(key)
 }
 
-/// Whether the key can be asked for; the reason if not.
+/// Whether the key can be requested; if not, the reason.
 pub(crate) fn check(key: &str) -> Result<(), &'static str> {
     if key.len() > MAX_BYTES {
         return Err("the key has more than 1024 bytes");
@@ -39,7 +39,7 @@ pub(crate) fn check(key: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The key as the library takes it; only where it would ask for exactly this one.
+/// The key as the library takes it, if the library would request exactly this key.
 pub(crate) fn as_path(key: &str) -> Result<Path, ContentError> {
     let path = Path::parse(key).ok().filter(|path| path.as_ref() == key);
     path.ok_or_else(|| {
@@ -50,12 +50,12 @@ pub(crate) fn as_path(key: &str) -> Result<Path, ContentError> {
     })
 }
 
-/// The key as it stands in a URL's path.
+/// The key as written in a URL's path.
 pub(crate) fn in_url(key: &str) -> String {
     utf8_percent_encode(key, &IN_PATH).to_string()
 }
 
-/// A value as it stands in a URL's query.
+/// A value as written in a URL's query.
 pub(crate) fn in_query(value: &str) -> String {
     utf8_percent_encode(value, &UNRESERVED).to_string()
 }

@@ -1,8 +1,8 @@
 //! Content adapter: object storage (S3, Google Cloud Storage, Azure Blob Storage).
 //!
-//! [`ObjectStorage`] reads whole objects, as many at once as its settings say, and hands them in pieces to the
-//! hashing threads; or asks only what the store says of them. A reading whose connection dies goes on from
-//! there. A service that is busy makes the whole storage wait, and is no failure of a record.
+//! [`ObjectStorage`] reads whole objects, as many at once as its settings allow, and passes them in pieces to the
+//! hashing threads; in the mode `metadata`, it only requests their metadata. If a connection breaks, the read resumes
+//! where it stopped. If a service is busy, the whole storage waits; this is not a failure of a record.
 //!
 //! ```text
 //! inspect() ──> permit ──> pause of the storage ──> request for the rest ──> pieces ──> hashing threads ──> sink

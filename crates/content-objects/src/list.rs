@@ -19,10 +19,10 @@ use crate::signed_http::{SignedHttp, Target};
 
 mod page;
 
-/// The most bytes of a page; one of a thousand keys of the greatest length has not half as many.
+/// The most bytes of a page; a page of a thousand keys of the greatest length has less than half as many.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
 
-/// How many objects the library is asked for before they are handed on: as many as S3 puts in a page.
+/// How many objects the library collects before they are passed on: as many as in a page of S3.
 const LIBRARY_PAGE: usize = 1_000;
 
 type Finding = Result<Found, ListError>;
@@ -45,7 +45,7 @@ pub(crate) fn list(access: Arc<Access>) -> FoundStream {
     }))
 }
 
-/// What to ask for next.
+/// What to request next.
 enum Next {
     First,
     Behind(String),
@@ -74,7 +74,7 @@ impl Listing {
                 Ok(Err(error)) => error,
                 Err(error) => return Err(ListError::Broken(error.to_string())),
             };
-            // What is said of a key that is missing or has changed says nothing here.
+            // Errors about a missing or changed key have no meaning for a listing.
             let reason = match error {
                 ObjectError::Missing | ObjectError::Changed | ObjectError::NothingThere => {
                     ObjectError::Final(format!("{}: no listing", self.access.remote.place.at("")))
@@ -92,7 +92,7 @@ impl Listing {
 
     fn take_in(&mut self, page: Page) {
         for object in page.objects {
-            // Whoever compares two listings relies on it.
+            // Callers that compare two listings rely on the order.
             if object.key <= self.after && !self.after.is_empty() {
                 let at = self.access.remote.place.at(&object.key);
                 let reason = format!("not listed in the order of the keys, from here on: {at}");
@@ -106,7 +106,7 @@ impl Listing {
     }
 }
 
-/// What is told of an object; nothing of one that only stands for a folder.
+/// The entry for an object; `None` for one that only represents a folder.
 fn finding(object: &Object, prefix: &str) -> Option<Finding> {
     let path = object.key.strip_prefix(prefix)?;
     if path.is_empty() || (path.ends_with('/') && object.size == Some(0)) {
@@ -153,7 +153,7 @@ impl Access {
                 return Err(ObjectError::Final(format!("{}: a page without end", self.remote.place.at(""))));
             }
         }
-        // One that was cut off may be whole the next time.
+        // A page that was cut off may be complete the next time.
         page::parse(&xml).map_err(|reason| {
             ObjectError::Broken(format!(
                 "{} sent a listing that cannot be read: {reason}",
@@ -162,7 +162,7 @@ impl Access {
         })
     }
 
-    /// The library's listing as pages; the token is the last key of the one before.
+    /// The library's listing as pages; the token is the last key of the previous page.
     async fn page_of_library(&self, token: Option<&str>) -> Result<Page, ObjectError> {
         let failed = |error: object_store::Error| self.remote.place.error_of(&error, "");
         let path = |text: &str| Path::parse(text).map_err(|error| failed(error.into()));

@@ -1,4 +1,4 @@
-//! Reads a whole object, going on from where a connection died.
+//! Reads a whole object, and resumes where a connection broke.
 
 use futures_util::StreamExt as _;
 use object_store::{GetRange, GetResult, ObjectMeta};
@@ -12,10 +12,10 @@ use crate::access::{Access, changed, unless_cancelled};
 use crate::error::ObjectError;
 use crate::retry::RetryState;
 
-/// Bytes handed to the hashing threads at a time.
+/// Bytes passed to the hashing threads at a time.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// How often an object is read that changes while it is.
+/// How often reading starts again because the object changed meanwhile.
 const READINGS: u32 = 3;
 
 /// How one reading ended.
@@ -26,15 +26,15 @@ enum Ended {
 
 /// How far a reading has come.
 struct Progress {
-    /// The object that is read; known from the first answer on.
+    /// The object that is read; known from the first response on.
     version: Option<Version>,
-    /// The bytes that were received, hashed or in `piece`.
+    /// How many bytes were received, whether hashed already or still in `piece`.
     offset: u64,
-    /// What was received and is not yet handed to the hashing threads.
+    /// Bytes that were received but not yet passed to the hashing threads.
     piece: Vec<u8>,
 }
 
-/// What tells one object from another under the same key.
+/// What distinguishes one version of the object under a key from another.
 #[derive(PartialEq, Eq)]
 struct Version {
     size: u64,
@@ -51,7 +51,7 @@ impl Version {
         }
     }
 
-    /// The condition for a further answer. Nothing matches a weak `ETag`; it is compared with afterwards.
+    /// The condition of a further request. A weak `ETag` never matches a condition, so it is compared afterwards.
     fn if_match(&self) -> Option<String> {
         self.etag.clone().filter(|etag| !etag.starts_with("W/"))
     }
@@ -66,7 +66,7 @@ impl Progress {
         self.version.as_ref().is_some_and(|version| version.size == self.offset)
     }
 
-    /// What is still to be asked for.
+    /// The range that is still missing.
     fn rest(&self) -> GetRange {
         match &self.version {
             Some(version) => GetRange::Bounded(self.offset..version.size),
@@ -107,7 +107,7 @@ impl Access {
                 retry.progressed();
             }
             match received {
-                // With all bytes there, it does not matter how the connection ended.
+                // If all bytes have arrived, it does not matter how the connection ended.
                 Err(_) | Ok(()) if progress.is_complete() => {}
                 Ok(()) => {
                     let Progress { offset, .. } = progress;
@@ -123,7 +123,7 @@ impl Access {
         finish(stream, progress.piece).await.map(Ended::All)
     }
 
-    /// Asks for the rest of the object and receives as much of it as comes.
+    /// Requests the rest of the object, and receives as much of it as arrives.
     async fn receive(
         &self,
         key: &str,
@@ -136,7 +136,7 @@ impl Access {
         let answer = self.get(key, Some(progress.rest()), if_match, retry, watch).await?;
         let result = match answer {
             Ok(result) => result,
-            // There is no range of an empty object; what is said of it tells whether it is one.
+            // An empty object has no range; its metadata show whether it is empty.
             Err(ObjectError::NothingThere) if progress.version.is_none() => {
                 let said = self.get(key, None, None, retry, watch).await?;
                 return Ok(said.and_then(|said| {
@@ -156,7 +156,7 @@ impl Access {
         self.take_in(key, result, progress, stream, watch).await
     }
 
-    /// Takes in the bytes of one answer.
+    /// Receives the bytes of one response.
     async fn take_in(
         &self,
         key: &str,
@@ -189,7 +189,7 @@ impl Access {
     }
 }
 
-/// Adds the bytes to the piece, and hands it to the hashing threads each time it is full.
+/// Adds the bytes to the piece, and passes it to the hashing threads whenever it is full.
 async fn hand_over(
     mut chunk: &[u8],
     piece: &mut Vec<u8>,
@@ -209,16 +209,16 @@ async fn hand_over(
     Ok(())
 }
 
-/// Has the last bytes hashed and waits for what was seen.
+/// Has the last bytes hashed, and waits for the observation.
 async fn finish(stream: HashStream, piece: Vec<u8>) -> Result<Observation, ContentError> {
     if !piece.is_empty() {
         stream.push(piece);
     }
     let (tell, told) = oneshot::channel();
     stream.finish(move |seen| {
-        // Nobody waits if the reading was given up meanwhile.
+        // The receiver is gone if the read was cancelled.
         let _unheard = tell.send(seen);
     });
-    // Without an answer the hashing has panicked: that is a fault of ours, and no finding.
+    // If there is no result, the hashing has panicked, which says nothing about the content.
     told.await.map_err(|_| ContentError::CANCELLED)
 }

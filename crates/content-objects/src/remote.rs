@@ -1,4 +1,4 @@
-//! A storage as the library reaches it, and what is known of it besides.
+//! A storage as the library accesses it, and what else is known about it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,28 +18,28 @@ use crate::signed_http::SignedHttp;
 pub(crate) struct Remote {
     pub(crate) library: Arc<dyn ObjectStore>,
     pub(crate) place: Place,
-    /// What asks for listings, and makes URLs for keys itself: for S3.
+    /// For S3: the signer, which makes the URLs of keys and listings itself.
     pub(crate) http: Option<SignedHttp>,
 }
 
 impl Remote {
-    /// What the library is told to ask for.
+    /// The options of every request of the library.
     pub(crate) fn location(&self, key: &str) -> Result<Path, ContentError> {
         if self.http.is_some() { Ok(Path::ROOT) } else { as_path(key) }
     }
 }
 
-/// The library asks once: when to ask again is for the pace of the whole storage to say.
+/// The library does not retry: the throttle of the whole storage decides when to retry.
 pub(crate) fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() }
 }
 
-/// The library's own refusal of settings. It repeats no secret: what it was given are names and files.
+/// The library's own refusal of settings. It contains no secret, because it was given only names and files.
 pub(crate) fn refused(error: &object_store::Error) -> SettingsError {
     SettingsError::Refused(error.to_string())
 }
 
-/// Refuses what would be something else in a URL than the name of a bucket.
+/// Refuses a name that would not be the name of a bucket in a URL.
 pub(crate) fn check_bucket(bucket: &str) -> Result<(), SettingsError> {
     let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '$');
     let good = !bucket.is_empty() && bucket.chars().all(usual) && !matches!(bucket, "." | "..");
@@ -51,7 +51,7 @@ pub(crate) fn check_endpoint(text: &str, network: &Network) -> Result<Url, Setti
     let error = |url: &str, reason: &str| {
         Err(SettingsError::Endpoint { url: url.to_owned(), reason: reason.to_owned() })
     };
-    // What does not parse is not repeated: it may hold a password all the same.
+    // A text that cannot be parsed is not shown, because it may still contain a password.
     let Ok(url) = Url::parse(text) else { return error("of the settings", "it is no URL") };
     let mut shown = url.clone();
     if !url.username().is_empty() || url.password().is_some() {

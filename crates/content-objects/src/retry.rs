@@ -1,21 +1,22 @@
-//! How one piece of work gets on: since when it fails, for which reason, and how long it alone waits.
+//! The retries of one piece of work: since when it fails, for which reason, and how long it waits.
 
 use std::time::{Duration, Instant};
 
 use crate::throttle::PAUSES;
 
-/// How a piece of work gets on.
+/// The state of the retries of a piece of work.
 ///
-/// Each kind of trouble has a clock of its own, which runs until the work gets on. Only that of broken
-/// connections stops before: whoever is answered has a connection. So trouble of changing kinds ends as well:
-/// if it is answered again and again, by a clock that nothing stops, and otherwise by that of broken connections.
+/// Each kind of error has its own clock, which runs until the work makes progress. Only the clock of broken connections
+/// stops earlier: with any response, since a response proves that there is a connection. Changing kinds of error
+/// therefore come to an end as well: if there are responses, by a clock that no response stops, and otherwise by the
+/// clock of broken connections.
 pub(crate) struct RetryState {
     /// When the last request was sent.
     pub(crate) sent: Instant,
     busy_since: Option<Instant>,
     broken_since: Option<Instant>,
     mismatch_since: Option<Instant>,
-    /// The pause of this work alone, and its end.
+    /// The pause of this work, and when it ends.
     pause: Duration,
     paused_until: Option<Instant>,
 }
@@ -32,23 +33,23 @@ impl RetryState {
         }
     }
 
-    /// The work has got on.
+    /// The work has made progress.
     pub(crate) fn progressed(&mut self) {
         *self = Self { sent: self.sent, ..Self::new() };
     }
 
-    /// The service was busy. Returns since when it is for this work.
+    /// The service was busy. Returns since when it has been busy for this work.
     pub(crate) fn busy(&mut self, now: Instant) -> Instant {
         self.broken_since = None;
         *self.busy_since.get_or_insert(now)
     }
 
-    /// The connection broke. Returns since when connections do for this work, without an answer between.
+    /// The connection broke. Returns since when connections have been breaking for this work, without a response.
     pub(crate) fn broken(&mut self, now: Instant) -> Instant {
         *self.broken_since.get_or_insert(now)
     }
 
-    /// The answer did not fit the object: this work waits, and no other. Returns since when answers do not fit.
+    /// The response did not match the object: only this work waits. Returns since when responses have not matched.
     pub(crate) fn mismatched_answer(&mut self, now: Instant) -> Instant {
         self.broken_since = None;
         self.pause = PAUSES.after(self.pause);
@@ -56,7 +57,7 @@ impl RetryState {
         *self.mismatch_since.get_or_insert(now)
     }
 
-    /// When this work may go on as far as it alone is concerned; `now` or later.
+    /// When this work may continue as far as its own pause is concerned; `now` or later.
     pub(crate) fn turn(&self, now: Instant) -> Instant {
         self.paused_until.map_or(now, |until| until.max(now))
     }

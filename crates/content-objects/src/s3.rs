@@ -1,4 +1,4 @@
-//! Amazon S3 and what speaks its protocol.
+//! Amazon S3 and compatible services.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use profile::{Environment, Signing};
 
 mod profile;
 
-/// What the environment says of the role of a container or service account, and how the library calls it.
+/// The environment variables about the role of a container or service account, and the library's names for them.
 const ROLE_VARIABLES: [(&str, AmazonS3ConfigKey); 7] = [
     ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
     ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
@@ -27,7 +27,7 @@ const ROLE_VARIABLES: [(&str, AmazonS3ConfigKey); 7] = [
     ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
 ];
 
-/// Sets up the storage of these settings.
+/// Sets up the storage with these settings.
 pub(crate) fn open(settings: &S3Settings, environment: Environment<'_>) -> Result<Remote, SettingsError> {
     let S3Settings { bucket, region, network, .. } = settings;
     check_bucket(bucket)?;

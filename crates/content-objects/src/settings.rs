@@ -11,30 +11,30 @@ use stocktake_net::tls::TlsError;
 pub struct ObjectSettings {
     /// Where the objects are.
     pub service: Service,
-    /// What all keys begin with; the paths of records are what comes behind it. Empty for the whole bucket.
-    /// A slash is added at its end if there is none.
+    /// The prefix of all keys; the paths of records are relative to it. Empty for the whole bucket. A slash is added at
+    /// its end if it is missing.
     pub prefix: String,
-    /// What is looked at.
+    /// What is verified.
     pub mode: Mode,
-    /// How many objects are read at once, over all that is asked for at the same time.
+    /// How many objects are read at once, over all concurrent calls.
     pub requests: NonZeroUsize,
     /// The most bytes read in a second; `None` for no limit.
     pub bytes_per_second: Option<NonZeroU64>,
 }
 
-/// What is looked at to verify an object.
+/// What is verified of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// The whole object is read and hashed.
     Content,
-    /// Nothing is read: size and checksum are those that the store keeps, which is no proof of the content.
+    /// Nothing is read: size and checksum are those in the store's metadata, which do not prove what the content is.
     Metadata,
 }
 
 /// The kind of object storage.
 #[derive(Debug, Clone)]
 pub enum Service {
-    /// Amazon S3, or what speaks its protocol.
+    /// Amazon S3, or a compatible service.
     S3(S3Settings),
     /// Google Cloud Storage.
     Gcs(GcsSettings),
@@ -42,24 +42,24 @@ pub enum Service {
     Azure(AzureSettings),
 }
 
-/// A bucket of Amazon S3, or of what speaks its protocol.
+/// A bucket of Amazon S3, or of a compatible service.
 #[derive(Debug, Clone)]
 pub struct S3Settings {
     /// The bucket.
     pub bucket: String,
-    /// The region, for example `us-east-1`, which is right for most servers that are not Amazon's.
+    /// The region, for example `us-east-1`, which is right for most compatible services.
     pub region: String,
     /// The URL of the service without the bucket; `None` for Amazon's own in the region.
     pub endpoint: Option<String>,
-    /// Where in a URL the bucket stands.
+    /// Where in a URL the bucket's name is.
     pub addressing: Addressing,
-    /// Where the keys are from.
+    /// Where the keys come from.
     pub keys: S3Keys,
     /// How the service is reached.
     pub network: Network,
 }
 
-/// Where in a URL the bucket stands.
+/// Where in a URL the bucket's name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressing {
     /// `https://endpoint/bucket/key`
@@ -68,12 +68,12 @@ pub enum Addressing {
     VirtualHost,
 }
 
-/// Where the keys for S3 are from.
+/// Where the keys for S3 come from.
 #[derive(Debug, Clone)]
 pub enum S3Keys {
-    /// The first of these that there is: environment, profile, role.
+    /// The first of these that exists: environment, profile, role.
     Automatic,
-    /// Given here.
+    /// Keys in the settings.
     Pair(KeyPair),
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if there is one, `AWS_SESSION_TOKEN`.
     Environment,
@@ -84,10 +84,10 @@ pub enum S3Keys {
         /// The file; `None` for that in `AWS_SHARED_CREDENTIALS_FILE`, else `~/.aws/credentials`.
         file: Option<PathBuf>,
     },
-    /// The role of the machine, container or service account, as far as the environment and the metadata
-    /// service tell.
+    /// The role of the machine, container or service account, as the environment and the metadata service describe
+    /// it.
     Role {
-        /// The URL of the metadata service; `None` for the usual one.
+        /// The URL of the metadata service; `None` for the default.
         metadata_endpoint: Option<String>,
     },
     /// None: requests are not signed.
@@ -97,11 +97,11 @@ pub enum S3Keys {
 /// A pair of keys for S3.
 #[derive(Debug, Clone)]
 pub struct KeyPair {
-    /// The access key, which is no secret.
+    /// The access key, which is not a secret.
     pub access_key: String,
     /// The secret key.
     pub secret_key: SecretString,
-    /// The token of a session, which temporary keys come with.
+    /// The session token of temporary keys.
     pub session_token: Option<SecretString>,
 }
 
@@ -110,15 +110,15 @@ pub struct KeyPair {
 pub struct GcsSettings {
     /// The bucket.
     pub bucket: String,
-    /// Another URL of the service than Google's.
+    /// The URL of the service, if it is not Google's.
     pub endpoint: Option<String>,
-    /// Where the credentials are from.
+    /// Where the credentials come from.
     pub credentials: GcsCredentials,
     /// How the service is reached.
     pub network: Network,
 }
 
-/// Where the credentials for Google Cloud Storage are from.
+/// Where the credentials for Google Cloud Storage come from.
 #[derive(Debug, Clone)]
 pub enum GcsCredentials {
     /// The application default credentials: `GOOGLE_APPLICATION_CREDENTIALS`, the file that `gcloud` writes,
@@ -126,7 +126,7 @@ pub enum GcsCredentials {
     ApplicationDefault,
     /// A service account's key file.
     File(PathBuf),
-    /// What such a file holds.
+    /// The content of such a file.
     Json(SecretString),
     /// None: requests carry no token.
     Anonymous,
@@ -139,22 +139,22 @@ pub struct AzureSettings {
     pub account: String,
     /// The container.
     pub container: String,
-    /// Another URL of the service than Azure's.
+    /// The URL of the service, if it is not Azure's.
     pub endpoint: Option<String>,
-    /// Where the credentials are from.
+    /// Where the credentials come from.
     pub credentials: AzureCredentials,
     /// How the service is reached.
     pub network: Network,
 }
 
-/// Where the credentials for Azure Blob Storage are from.
+/// Where the credentials for Azure Blob Storage come from.
 #[derive(Debug, Clone)]
 pub enum AzureCredentials {
     /// The access key of the account, as Azure shows it.
     AccessKey(SecretString),
     /// A shared access signature: the query that Azure shows, with or without the question mark.
     Sas(SecretString),
-    /// What the environment and the metadata service of the machine give.
+    /// Credentials from the environment, or from the metadata service of the machine.
     Environment,
     /// None: requests are not signed.
     Anonymous,
@@ -163,27 +163,27 @@ pub enum AzureCredentials {
 /// How a service is reached.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
-    /// A PEM file with certificates of authorities that are trusted besides those of the system.
+    /// A PEM file with certificates of authorities that are trusted in addition to those of the system.
     pub certificates: Option<PathBuf>,
-    /// Whether a URL may begin with `http://`, over which anybody on the way can read and change everything.
+    /// Whether a URL may begin with `http://`, which lets anyone on the network path read and change everything.
     pub plain_http: bool,
 }
 
-/// Why there can be no storage of these settings.
+/// Why a storage cannot be set up with these settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// The endpoint is no URL that can be used.
+    /// The endpoint is not a usable URL.
     #[error("endpoint {url}: {reason}")]
     Endpoint {
-        /// What was given, without user and password.
+        /// The configured text, without user and password.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The bucket or container has no usable name.
+    /// The name of the bucket or container cannot be used.
     #[error("{0:?} is no name of a bucket or container")]
     Bucket(String),
-    /// There are no keys where they were said to be.
+    /// There are no keys in the configured place.
     #[error("no keys: {0}")]
     Keys(String),
     /// The certificates cannot be used, or there are none.

@@ -1,8 +1,8 @@
-//! Between the library and its HTTP client: says what we want to ask exactly, and keeps what was answered.
+//! A layer between the library and its HTTP client: it determines the exact request, and keeps the answer's headers.
 //!
-//! The library has paths where S3 has keys: it would change a key with empty parts. So a request of ours carries
-//! what it is about ([`Target`]), and for S3 its URL is made, and signed, here. Requests for credentials carry
-//! nothing and pass untouched.
+//! The library uses paths where S3 uses keys, and would change a key with empty parts. Our requests therefore carry
+//! their subject ([`Target`]) as an extension, and for S3 the URL is made and signed here. Requests for credentials
+//! carry no target and are passed on unchanged.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,13 +16,13 @@ use stocktake_net::http::retry_after;
 
 use crate::key::in_url;
 
-/// The most bytes that are read of an answer that says what is wrong.
+/// The most bytes that are read of an error response.
 const MAX_REFUSAL: usize = 64 * 1024;
 
-/// The most characters of a code in such an answer.
+/// The most characters of a code in an error response.
 const MAX_CODE: usize = 64;
 
-/// What a request is about; in its extensions.
+/// The subject of a request, in its extensions.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
     /// An object, by its key.
@@ -31,20 +31,20 @@ pub(crate) enum Target {
     Page(String),
 }
 
-/// The headers of an answer; in its extensions.
+/// The headers of a response, in its extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer(pub(crate) HeaderMap);
 
-/// An answer that gives nothing but the reason.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("status {status} {code}")]
 pub(crate) struct Refused {
     pub(crate) status: StatusCode,
     /// The service's own code, for example `NoSuchKey`; empty if there is none.
     pub(crate) code: String,
-    /// When to ask again.
+    /// When to retry.
     pub(crate) retry_after: Option<Duration>,
-    /// The region in which the bucket is, where the service says so.
+    /// The region of the bucket, if the service names it.
     pub(crate) region: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl HttpService for SignedHttp {
             status if status.is_success() => Ok(response),
             _ => Err(Refused::read(response).await),
         };
-        // The kind keeps the library from asking again: when to is for the pace of the whole storage to say.
+        // This kind keeps the library from retrying: the throttle of the whole storage decides when to retry.
         let mut response = response.map_err(|refused| HttpError::new(HttpErrorKind::Unknown, refused))?;
         let answer = Answer(response.headers().clone());
         response.extensions_mut().insert(answer);
@@ -107,8 +107,8 @@ impl HttpService for SignedHttp {
     }
 }
 
-/// Says of the whole object, which a server sends that takes no notice of ranges, that it is the range from
-/// the start. There is no such range of an empty object.
+/// Marks the whole object, as a server sends it that ignores ranges, as the range from the start. An empty object has
+/// no such range.
 fn as_part(mut response: HttpResponse) -> Result<HttpResponse, Refused> {
     let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let Some(length) = length.and_then(|length| length.parse::<u64>().ok()) else { return Ok(response) };
@@ -128,7 +128,7 @@ impl Refused {
     async fn read(response: HttpResponse) -> Self {
         let status = response.status();
         let (parts, body) = response.into_parts();
-        // What cannot be read to its end says no more than the status does.
+        // If the body cannot be read to its end, only the status is used.
         let body = Limited::new(body, MAX_REFUSAL).collect().await;
         let body = body.map(Collected::to_bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
@@ -149,7 +149,7 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     behind.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
-/// As much of a code or a name as may be shown: whatever is behind the endpoint made it.
+/// As much of a code or a name as may be shown: it comes from the server, which is not trusted.
 fn word(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(MAX_CODE).collect()
 }
@@ -159,12 +159,12 @@ impl Signer {
         Self { bucket_url, region, credentials: OnceLock::new() }
     }
 
-    /// Says what is signed with; what was said first counts.
+    /// Sets the credentials for signing. Later calls have no effect.
     pub(crate) fn sign_with(&self, credentials: Option<AwsCredentialProvider>) {
         self.credentials.get_or_init(|| credentials);
     }
 
-    /// The URL of what is asked for.
+    /// The URL of the target.
     fn uri(&self, ask: &Target) -> Result<Uri, http::uri::InvalidUri> {
         match ask {
             Target::Object(key) => format!("{}/{}", self.bucket_url, in_url(key)),
@@ -176,7 +176,7 @@ impl Signer {
     async fn prepare(&self, request: &mut HttpRequest, ask: &Target) -> Result<(), Unsent> {
         *request.uri_mut() = self.uri(ask)?;
         if request.method() == Method::HEAD {
-            // Otherwise the store tells no checksum.
+            // Without this header, the store does not return a checksum.
             request.headers_mut().insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
         }
         if let Some(Some(provider)) = self.credentials.get() {

@@ -1,4 +1,4 @@
-//! The port over a bucket: which objects are observed, and how many at a time.
+//! Implements the port for a bucket: which objects are inspected, and how many at a time.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ pub struct ObjectStorage {
 }
 
 impl ObjectStorage {
-    /// A storage of these settings, hashed by `pool`. Nothing is asked of it yet.
+    /// A storage with these settings, hashed by `pool`. No request is sent yet.
     pub fn new(settings: ObjectSettings, pool: Arc<HashPool>) -> Result<Self, SettingsError> {
         Self::with_patience(settings, pool, Patience::default())
     }
 
-    /// A storage that retries for another time than the default.
+    /// A storage that retries for another duration than the default.
     pub fn with_patience(
         settings: ObjectSettings,
         pool: Arc<HashPool>,
@@ -48,7 +48,7 @@ impl std::fmt::Debug for ObjectStorage {
 #[async_trait]
 impl ContentStore for ObjectStorage {
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
-        // Dropped with this future, which ends them.
+        // Dropped with this future, which cancels them.
         let mut tasks = JoinSet::new();
         for (index, piece) in pieces.into_iter().enumerate() {
             let report = Report { sink: Arc::clone(&sink), index, reported: false };
@@ -78,7 +78,7 @@ impl ContentStore for ObjectStorage {
     }
 }
 
-/// Tells the sink of a piece, whatever happens: dropped before, it was given up.
+/// Reports a piece to the sink in any case: if it is dropped before, as cancelled.
 struct Report {
     sink: Arc<dyn InspectionSink>,
     index: usize,
@@ -100,7 +100,7 @@ impl Drop for Report {
     }
 }
 
-/// Observes one object.
+/// Inspects one object.
 async fn inspect(access: &Access, piece: &Inspection, watch: &Watch) -> Result<Observation, ContentError> {
     let key = key::of_path(&access.prefix, &piece.path)?;
     match access.mode {

@@ -1,34 +1,34 @@
-//! How fast a storage is asked: all its readers wait together when it is busy.
+//! The throttle of a storage: if it is busy, all its readers wait together.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use stocktake_net::retry::Schedule;
 
-/// The first pause, and the longest of our own choice.
+/// The first pause, and the longest that is chosen here.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// The pauses; each is twice as long as the one before.
 pub(crate) const PAUSES: Schedule = Schedule::new(FIRST_PAUSE, LONGEST_PAUSE);
 
-/// The longest pause that a service is granted that asks for one.
+/// The longest pause if a service requests one.
 const LONGEST_ASKED_FOR: Duration = Duration::from_secs(60);
 
-/// How long after trouble the storage counts as one that was not asked at all; requests under way fail earlier.
+/// How long after an error the storage counts as unused; requests under way fail earlier.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(180);
 
-/// How long trouble that may pass is borne before it is told.
+/// For how long a temporary error is retried before it is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// With a service that answers that it is busy.
+    /// If the service says that it is busy.
     pub busy: Duration,
-    /// With a service that cannot be reached, or whose connections break.
+    /// If the service cannot be reached, or its connections break.
     pub broken: Duration,
 }
 
 impl Default for Patience {
-    /// Five minutes, and one.
+    /// Five minutes, and one minute.
     fn default() -> Self {
         Self { busy: Duration::from_secs(300), broken: Duration::from_secs(60) }
     }
@@ -44,14 +44,14 @@ pub(crate) struct Throttle {
 struct State {
     /// The current pause; zero if there is none.
     pause: Duration,
-    /// When it was begun.
+    /// When it began.
     begun: Option<Instant>,
-    /// When the first and the last connection broke of those that broke without any answer between.
+    /// When connections first and last broke since the last response.
     down: Option<(Instant, Instant)>,
 }
 
 impl Throttle {
-    /// When a request may be sent, `now` or later. Not all come at once out of a pause.
+    /// When a request may be sent, `now` or later. After a pause, requests are spread over time.
     pub(crate) fn turn(&self, now: Instant) -> Instant {
         let state = lock(&self.state);
         let Some(until) = state.begun.and_then(|begun| begun.checked_add(state.pause)) else { return now };
@@ -61,29 +61,29 @@ impl Throttle {
         until.checked_add(state.pause.mul_f64(rand::random::<f64>() / 2.0)).unwrap_or(until)
     }
 
-    /// A request that was sent at this time was answered.
+    /// A request that was sent at this time got a response.
     pub(crate) fn success(&self, sent: Instant) {
         let mut state = lock(&self.state);
         state.down = None;
-        // Those that were under way when the pause began say nothing about it.
+        // Requests that were under way when the pause began say nothing about it.
         if state.waited_for(sent) {
             state.pause = if state.pause <= FIRST_PAUSE { Duration::ZERO } else { state.pause / 2 };
         }
     }
 
-    /// A request that was sent at this time was told to come later.
+    /// A request that was sent at this time was refused because the service is busy.
     pub(crate) fn busy(&self, sent: Instant, now: Instant, retry_after: Option<Duration>) {
         let mut state = lock(&self.state);
         state.begin(sent, now, retry_after);
-        // Who says so was reached.
+        // The response shows that the service was reached.
         state.down = None;
     }
 
-    /// A request that was sent at this time was not answered. Returns since when none was.
+    /// A request that was sent at this time got no response. Returns since when none did.
     pub(crate) fn broken(&self, sent: Instant, now: Instant) -> Instant {
         let mut state = lock(&self.state);
         state.begin(sent, now, None);
-        // ObjectError of long ago says nothing about what was between.
+        // An error of long ago says nothing about the time since then.
         let recent = |(_, last): &(Instant, Instant)| now.saturating_duration_since(*last) < FORGOTTEN_AFTER;
         let since = state.down.filter(recent).map_or(now, |(since, _)| since);
         state.down = Some((since, now));
@@ -97,8 +97,8 @@ impl State {
         self.begun.is_none_or(|begun| sent >= begun)
     }
 
-    /// Begins a longer pause, unless the request was under way when this one began: many that are refused at
-    /// once make one pause.
+    /// Begins a longer pause, unless the request was under way when the current one began: many requests that are
+    /// refused at once cause one pause.
     fn begin(&mut self, sent: Instant, now: Instant, retry_after: Option<Duration>) {
         if self.waited_for(sent) {
             let asked_for = retry_after.unwrap_or_default().min(LONGEST_ASKED_FOR);
@@ -108,7 +108,7 @@ impl State {
     }
 }
 
-/// Locks; no lock is held over foreign code.
+/// Locks the mutex; a poisoned one is used as it is.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -36,10 +36,10 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Why a text is no digest that can be verified.
+/// Why a text is not a digest that can be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseDigestError {
-    /// Another algorithm than sha256 and sha512.
+    /// The algorithm is neither sha256 nor sha512.
     #[error("unsupported digest algorithm")]
     Algorithm,
     /// The wrong number of digits, or characters other than lower-case hexadecimal digits.

@@ -1,11 +1,11 @@
-//! Which digests were verified lately, so that what many tags and repositories share is read once.
+//! The recently verified digests, so that content shared by tags and repositories is read once.
 //!
-//! Memory is bounded: at most so many digests as given are kept (the oldest verification is forgotten first).
+//! Memory is bounded: at most the given number of digests is kept (the oldest verification is dropped first).
 //!
-//! Only inspections that overlap or follow each other closely share: once none has been open for [`PAUSE`], all
-//! is forgotten. Whatever happens, a verification counts for [`VALID`] at most, and for a repository only if it
-//! is younger than the repository's own last inspection: inspecting a repository again reads all of it
-//! again, while the repositories of one run share what they have in common.
+//! Only inspections that overlap or follow each other closely share verifications: once none has been open for
+//! [`PAUSE`], the cache is cleared. A verification counts for [`VALID`] at most, and for a repository only if it is
+//! newer than the repository's own last inspection: inspecting a repository again reads all of it again, while the
+//! repositories of one run share what they have in common.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -16,10 +16,10 @@ use tokio::sync::watch;
 
 use crate::digest::Digest;
 
-/// How long a verification counts at most.
+/// The longest time for which a verification counts.
 const VALID: Duration = Duration::from_secs(15 * 60);
 
-/// All is forgotten when no inspection was open for so long.
+/// The cache is cleared when no inspection has been open for this long.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Digests that were verified, and those that are being read.
@@ -32,9 +32,9 @@ pub(crate) struct DigestCache {
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<Digest, CachedDigest>,
-    /// The entries as they came; those verified again since are there twice.
+    /// The entries in the order of their verification; those that were verified again since are there twice.
     order: VecDeque<(Digest, Instant)>,
-    /// Each is closed when the reading ends, however it ends.
+    /// Each channel is closed when the read ends, in whichever way.
     being_read: HashMap<Digest, watch::Receiver<()>>,
     /// When the last inspection of a repository ended, by a hash of its name.
     ends: HashMap<u64, Instant>,
@@ -51,7 +51,7 @@ struct CachedDigest {
     at: Instant,
     /// How many bytes it has.
     size: u64,
-    /// The inspection that last made sure that its repository holds it.
+    /// The inspection that last confirmed that its repository contains it.
     session: u64,
 }
 
@@ -65,15 +65,15 @@ pub(crate) struct Session<'cache> {
     since: Option<Instant>,
 }
 
-/// What is to be done about a digest.
+/// What to do about a digest.
 #[derive(Debug)]
 pub(crate) enum Claim<'cache> {
-    /// Nothing: this inspection knows that it is good, and has so many bytes.
+    /// Nothing: this inspection knows that it is good, and its size in bytes.
     Known(u64),
-    /// It was verified for another repository, and has so many bytes: see whether this one holds it, and say
-    /// so by [`Session::seen`].
+    /// It was verified for another repository and has this size in bytes: check whether this repository contains it, and
+    /// then call [`Session::seen`].
     KnownElsewhere(u64),
-    /// Read it; nobody else does meanwhile.
+    /// Read it; no other inspection reads it meanwhile.
     Read(ReadPermit<'cache>),
 }
 
@@ -94,7 +94,7 @@ impl DigestCache {
         Self { state: Mutex::default(), capacity }
     }
 
-    /// Begins an inspection of this repository.
+    /// Starts an inspection of this repository.
     pub(crate) fn session(&self, repository: &str) -> Session<'_> {
         self.session_at(repository, Instant::now())
     }
@@ -128,19 +128,19 @@ impl State {
 }
 
 impl Session<'_> {
-    /// What is to be done about this digest, once nobody else reads it any more.
+    /// What to do about this digest, once no other inspection reads it.
     pub(crate) async fn claim(&self, digest: &Digest) -> Claim<'_> {
         loop {
             let mut other = match self.claim_at(digest, Instant::now()) {
                 Ok(claim) => return claim,
                 Err(other) => other,
             };
-            // Nothing is ever sent: it ends when the sender is dropped.
+            // Nothing is ever sent: waiting ends when the sender is dropped.
             let _closed = other.changed().await;
         }
     }
 
-    /// What is to be done now; as the error what is closed when another reading ends.
+    /// What to do now; the error is the channel that is closed when another inspection has read it.
     fn claim_at(&self, digest: &Digest, now: Instant) -> Result<Claim<'_>, watch::Receiver<()>> {
         let mut state = self.cache.lock();
         match state.entries.get(digest) {
@@ -153,7 +153,7 @@ impl Session<'_> {
         }
         let (sender, receiver) = watch::channel(());
         state.being_read.insert(*digest, receiver);
-        // What is found now counts for everybody, whatever was found before.
+        // The new result replaces the previous one for all repositories.
         state.entries.remove(digest);
         Ok(Claim::Read(self.permit(*digest, sender)))
     }
@@ -162,7 +162,7 @@ impl Session<'_> {
         ReadPermit { cache: self.cache, digest, session: self.number, good: None, _closed_at_end: sender }
     }
 
-    /// Notes that this inspection's repository holds a digest that was verified elsewhere.
+    /// Records that this inspection's repository contains a digest that was verified for another one.
     pub(crate) fn seen(&self, digest: &Digest) {
         if let Some(entry) = self.cache.lock().entries.get_mut(digest) {
             entry.session = self.number;
@@ -192,7 +192,7 @@ impl Drop for Session<'_> {
 }
 
 impl ReadPermit<'_> {
-    /// Ends the reading: the content was good, and had so many bytes.
+    /// Ends the read: the content was good and had this size in bytes.
     pub(crate) fn good(mut self, size: u64) {
         self.good = Some(size);
     }

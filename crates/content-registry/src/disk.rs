@@ -27,19 +27,18 @@ use files::Files;
 use readers::Readers;
 
 mod files;
-mod list;
 mod readers;
 
 /// Where the registry keeps its repositories, below its root.
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
 
-/// Where it keeps what they share.
+/// Where it keeps the blobs that they share.
 const BLOBS_FOLDER: &str = "docker/registry/v2/blobs";
 
 /// How much of a blob is read at a time.
 const PIECE: usize = 256 * 1024;
 
-/// How many tags are read in one go.
+/// How many tags are read in one task.
 const TAGS: usize = 64;
 
 /// The repositories in a registry's own storage directory (the layout of `distribution`, also that of GitLab's
@@ -49,10 +48,10 @@ pub struct RegistryDirectoryStore {
 }
 
 impl RegistryDirectoryStore {
-    /// A store of the repositories below `settings.root`, hashed by `pool`. The folder need not be there yet.
+    /// A store of the repositories below `settings.root`, hashed by `pool`. The folder need not exist yet.
     ///
     /// # Panics
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn new(settings: RegistryDirectorySettings, pool: Arc<HashPool>) -> Self {
         let source = DirectorySource {
             files: Files::new(settings.root),
@@ -182,7 +181,7 @@ impl RegistrySource for DirectorySource {
     }
 
     fn list(&self) -> FoundStream {
-        list::list(self.files.root().to_owned(), REPOSITORIES)
+        files::list(self.files.root().to_owned(), REPOSITORIES)
     }
 }
 
@@ -203,7 +202,7 @@ fn tag_names(files: &Files, folder: &str) -> Result<Vec<Box<str>>, RegistryError
         Err(Errno::TOOBIG) => Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned())),
         Err(Errno::NOENT | Errno::NOTDIR) => match files.names(REPOSITORIES, usize::MAX) {
             Ok(_) => Err(RegistryError::NoRepository),
-            // Then it is the disk that is missing, not the repository.
+            // In this case the disk is missing, not the repository.
             Err(error) => {
                 Err(RegistryError::NotJudged(NotJudged::Storage(files.of_folder(REPOSITORIES, error))))
             }
@@ -220,7 +219,7 @@ fn tag(files: &Files, folder: &str, name: Box<str>) -> Tag {
     Tag { name, digest }
 }
 
-/// Where a repository says that it holds this; what is written there is the digest under which it is stored.
+/// The link by which a repository contains this object; its content is the digest under which the object is stored.
 fn link_path(repository: &str, kind: ObjectKind, digest: &Digest) -> String {
     let folder = match kind {
         ObjectKind::Manifest => "_manifests/revisions",
@@ -230,7 +229,7 @@ fn link_path(repository: &str, kind: ObjectKind, digest: &Digest) -> String {
     format!("{REPOSITORIES}/{repository}/{folder}/{algorithm}/{digits}/link")
 }
 
-/// Where the bytes are.
+/// The file with the bytes.
 fn data_path(digest: &Digest) -> String {
     let (algorithm, digits) = digest.parts();
     let start = digits.get(..2).unwrap_or_default();

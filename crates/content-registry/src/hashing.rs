@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 use crate::digest::Digest;
 use crate::source::RegistryError;
 
-/// The digest of what is pushed, with the algorithm of the digest that is expected.
+/// Calculates the digest of the bytes pushed to it, with the algorithm of the expected digest.
 pub(crate) enum Hashing {
-    /// Hashed beside the fetching of the next piece.
+    /// Hashed while the next piece is fetched.
     Sha256(HashStream),
-    /// Rare enough that fetching and hashing may take turns.
+    /// Rare enough that fetching and hashing may alternate.
     Sha512(Arc<HashPool>, Box<Sha512>),
 }
 
@@ -30,7 +30,7 @@ impl Hashing {
         }
     }
 
-    /// Adds the next piece; waits while too many are on their way.
+    /// Adds the next piece; waits while too many are queued.
     pub(crate) async fn push(self, piece: Bytes) -> Result<Self, RegistryError> {
         match self {
             Self::Sha256(stream) => {
@@ -42,7 +42,7 @@ impl Hashing {
                 let (sender, receiver) = oneshot::channel();
                 pool.run(move || {
                     hasher.update(&piece);
-                    // Nobody receives it if the inspection was cancelled.
+                    // The receiver is gone if the inspection was cancelled.
                     let _sent = sender.send(hasher);
                 });
                 Ok(Self::Sha512(pool, receiver.await.map_err(|_| given_up())?))
@@ -66,7 +66,7 @@ impl Hashing {
 pub(crate) async fn finish(stream: HashStream) -> Result<Digests, RegistryError> {
     let (sender, receiver) = oneshot::channel();
     stream.finish(move |seen| {
-        // Nobody receives it if the inspection was cancelled.
+        // The receiver is gone if the inspection was cancelled.
         let _sent = sender.send(seen.stored.digests);
     });
     receiver.await.map_err(|_| given_up())

@@ -37,7 +37,7 @@ pub struct RegistryStore {
 }
 
 impl RegistryStore {
-    /// A store of the repositories of the registry at `settings.url`, hashed by `pool`. Nothing is asked yet.
+    /// A store of the repositories of the registry at `settings.url`, hashed by `pool`. No request is sent yet.
     pub fn new(settings: RegistrySettings, pool: Arc<HashPool>) -> Result<Self, SettingsError> {
         let (integrity, bytes_per_second) = (settings.integrity, settings.bytes_per_second);
         let source = HttpSource {
@@ -151,7 +151,7 @@ fn about<'a>(repository: &'a str, kind: ObjectKind, digest: &Digest) -> Request<
     Request::get(repository, format!("/v2/{repository}/{folder}/{digest}"))
 }
 
-/// Why a manifest or a blob is not given.
+/// Why the registry does not return a manifest or a blob.
 async fn refusal(response: Response) -> RegistryError {
     let status = response.status();
     let error_response = body::error_response(response).await;

@@ -1,4 +1,4 @@
-//! The inspection of one repository: its tags, and everything that they reach.
+//! The inspection of one repository: its tags, and everything reachable from them.
 
 use std::future::Future;
 use std::num::NonZeroU64;
@@ -24,16 +24,16 @@ use crate::name;
 use crate::settings::Integrity;
 use crate::source::{MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
 
-/// How often a repository is read that is pushed to meanwhile, and the pause before it is read again.
+/// How often a repository is read if something is pushed to it meanwhile, and the pause before it is read again.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many tags of one repository, and of all of a storage, are followed at once: each may hold what a manifest
-/// names, some megabytes at most.
+/// How many tags of one repository, and of a whole storage, are inspected at once: each may hold a parsed manifest of
+/// some megabytes.
 const TAGS_AT_ONCE: usize = 4;
 const ALL_TAGS_AT_ONCE: usize = 32;
 
-/// How deep indexes may lie in indexes.
+/// How deep indexes may be nested.
 const MAX_DEPTH: u32 = 4;
 
 /// How many manifests of one repository are remembered as good.
@@ -42,7 +42,7 @@ const MANIFESTS: usize = 50_000;
 /// How many digests of blobs are remembered as verified, for all repositories of a storage: some 25 MB at most.
 const BLOBS: usize = 100_000;
 
-/// How much of the tag list is handed to the hashing at a time.
+/// How much of the tag list is hashed at a time.
 const TAGS_PIECE: usize = 64 * 1024;
 
 /// What the inspections of one storage share.
@@ -52,7 +52,7 @@ pub(crate) struct RegistryContext {
     integrity: Integrity,
     blobs: DigestCache,
     limiter: Option<RateLimiter>,
-    /// The tags that may be followed.
+    /// Bounds the tags that are inspected at once.
     tags: Semaphore,
 }
 
@@ -77,7 +77,7 @@ impl RegistryContext {
 /// What is wrong with a tag.
 #[derive(Debug)]
 struct Problem {
-    /// What of the tag, with its digest; `None` if it is the tag itself.
+    /// Which object of the tag, with its digest; `None` if it is the tag itself.
     what: Option<String>,
     error: RegistryError,
 }
@@ -150,7 +150,7 @@ async fn checksum(
 }
 
 impl RepositoryInspection<'_> {
-    /// The tags, all of them good. What is wrong with a tag counts if the tag is the same afterwards.
+    /// The tags, all of them good. An error of a tag counts only if the tag is unchanged afterwards.
     async fn steady_tags(&self) -> Result<Vec<Tag>, ContentError> {
         let mut tags = self.tags().await?;
         for _ in 0..ATTEMPTS {
@@ -175,7 +175,7 @@ impl RepositoryInspection<'_> {
     async fn tags(&self) -> Result<Vec<Tag>, ContentError> {
         let mut tags = self.shared.source.tags(self.repository).await.map_err(RegistryError::into_error)?;
         tags.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        // A list that changes between its pages may name a tag twice.
+        // A list that changes between its pages may contain a tag twice.
         tags.dedup_by(|one, other| one.name == other.name);
         Ok(tags)
     }
@@ -199,15 +199,15 @@ impl RepositoryInspection<'_> {
         if self.shared.integrity == Integrity::Tags {
             return Ok(());
         }
-        // It is never closed, so there is always a turn.
+        // The semaphore is never closed.
         let _turn = self.shared.tags.acquire().await;
         self.check_manifest(digest, None, 0).await
     }
 
-    /// Boxed, as an index holds manifests, which may be indexes.
+    /// Boxed, because an index contains manifests, which may be indexes.
     fn check_manifest<'f>(&'f self, digest: &'f Digest, size: Option<u64>, depth: u32) -> Checked<'f> {
         Box::pin(async move {
-            // A manifest is read once for each repository, which must hold all that it names.
+            // A manifest is read once for each repository, which must contain everything that it names.
             let problem = |error| Problem::of(Role::Manifest, digest, error);
             let permit = match self.manifests.claim(digest).await {
                 Claim::Known(found) | Claim::KnownElsewhere(found) => {
@@ -221,7 +221,7 @@ impl RepositoryInspection<'_> {
             let concurrency = self.shared.source.concurrency();
             let blobs = stream::iter(blobs).map(|blob| self.check_blob(blob)).buffered(concurrency);
             blobs.try_collect::<()>().await?;
-            // One after the other, so that few parsed manifests are held.
+            // One after the other, so that few parsed manifests are in memory.
             for child in children {
                 self.check_manifest(&child.digest, Some(child.size), depth + 1).await?;
             }
@@ -230,7 +230,7 @@ impl RepositoryInspection<'_> {
         })
     }
 
-    /// Reads and hashes a manifest; its size, and what it names.
+    /// Reads and hashes a manifest; returns its size, and what it names.
     async fn read_manifest(
         &self,
         digest: &Digest,
@@ -244,7 +244,7 @@ impl RepositoryInspection<'_> {
             return Err(RegistryError::Unreadable("is larger than the 4 MiB a manifest may have".to_owned()));
         }
         let bytes = match self.fetch_manifest(digest, size).await {
-            // What was damaged on its way comes whole the second time.
+            // Bytes that were damaged in transit are intact the second time.
             Err(RegistryError::Altered(_)) => self.fetch_manifest(digest, size).await?,
             fetched => fetched?,
         };
@@ -307,7 +307,7 @@ impl RepositoryInspection<'_> {
         compare(blob.size, read, &blob.digest, &hashing.finish().await?)
     }
 
-    /// Counts bytes that were read, and waits until more may be.
+    /// Counts bytes that were read, and waits until more may be read.
     async fn count(&self, bytes: u64) {
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         self.watch.add_bytes(bytes);

@@ -1,8 +1,8 @@
 //! Content adapter: container registries.
 //!
 //! [`RegistryStore`] speaks the distribution protocol over HTTP; [`RegistryDirectoryStore`] reads the
-//! registry's own storage directory. What both have in common is a `RegistrySource` of tags,
-//! manifests and blobs; what is done with it is the same for both:
+//! registry's own storage directory. Each is a `RegistrySource` of tags, manifests and blobs; the inspection is the same
+//! for both:
 //!
 //! ```text
 //! tags ──> checksum
@@ -10,8 +10,8 @@
 //!            └────────> manifests of an index
 //! ```
 //!
-//! Facts about the protocol are those of the OCI distribution specification 1.1, of the image specification
-//! 1.1, and of the registry `distribution` 2.8; the tag list of GitLab's registry is its documented API.
+//! The protocol is that of the OCI distribution specification 1.1, the image specification 1.1 and the registry
+//! `distribution` 2.8; the tag list of GitLab's registry is its documented API.
 
 mod digest;
 mod digest_cache;

@@ -19,7 +19,7 @@ pub(crate) const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
 
-/// Something that a manifest names.
+/// A reference of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Descriptor {
     /// What it is.
@@ -28,18 +28,18 @@ pub(crate) struct Descriptor {
     pub(crate) digest: Digest,
     /// Its size in bytes.
     pub(crate) size: u64,
-    /// Whether it may be kept elsewhere, so that the registry need not hold it.
+    /// Whether it may be stored elsewhere, so that the registry need not contain it.
     pub(crate) foreign: bool,
 }
 
-/// What a manifest names something as.
+/// The kind of a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A manifest of an index.
     Manifest,
     /// An image's config.
     Config,
-    /// An image's layer, or whatever else an index names.
+    /// An image's layer, or anything else that an index names.
     Layer,
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Descriptor>, String> {
         Some(name) if IMAGES.contains(&name) => (true, false),
         Some(name) if INDEXES.contains(&name) => (false, true),
         Some(name) => return Err(format!("unknown media type {name}")),
-        // The image specification lets it be left out: then the parts tell.
+        // The image specification makes it optional; without it, the other fields decide.
         None => (raw.config.is_some(), raw.manifests.is_some()),
     };
     match (is_image, is_index, raw.config, raw.layers, raw.manifests) {
@@ -107,13 +107,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Descriptor>, String> {
     }
 }
 
-/// Whether this is a manifest of Docker's schema 1, whose digest is not of the bytes that are stored.
+/// Whether this is a manifest of Docker's schema 1, whose digest is not that of the stored bytes.
 pub(crate) fn is_schema_1(bytes: &[u8]) -> bool {
     serde_json::from_slice::<RawManifest<'_>>(bytes).is_ok_and(|raw| raw.schema_version == 1)
 }
 
 impl RawDescriptor<'_> {
-    /// An index may name other things too (build caches do); without a media type it is a manifest.
+    /// An index may name other objects too (as build caches do); one without a media type is a manifest.
     fn role_in_index(&self) -> Role {
         match self.media_type.as_deref() {
             Some(name) if !IMAGES.contains(&name) && !INDEXES.contains(&name) => Role::Layer,

@@ -1,4 +1,4 @@
-//! Which texts name a repository or a tag (the grammar of the distribution specification).
+//! The names of repositories and tags (the grammar of the distribution specification).
 
 use stocktake_domain::ContentError;
 
@@ -16,8 +16,8 @@ pub(crate) fn check_repository(path: &str) -> Result<(), ContentError> {
     Err(ContentError::Invalid(format!("the path names no container repository: {path}")))
 }
 
-/// Whether this is a component of a repository's name: lower-case letters and digits, in runs parted by one
-/// `.`, by one or two `_`, or by any number of `-`.
+/// Whether this is a component of a repository's name: runs of lower-case letters and digits, separated by one `.`, by
+/// one or two `_`, or by any number of `-`.
 pub(crate) fn is_component(text: &str) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends_well = [text.bytes().next(), text.bytes().next_back()];

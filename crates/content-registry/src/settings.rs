@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use stocktake_net::tls::TlsError;
 
-/// How far below the tags is read.
+/// What is read below the tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Integrity {
-    /// Every manifest, index, config and layer that a tag reaches is read and hashed.
+    /// Every manifest, index, config and layer reachable from a tag is read and hashed.
     #[default]
     Content,
     /// Only the tags and the digests of their manifests.
@@ -25,9 +25,9 @@ pub struct RegistrySettings {
     pub credentials: Option<(String, SecretString)>,
     /// A PEM file with certificates that are trusted in addition to those of the system.
     pub ca_certificates: Option<PathBuf>,
-    /// How far below the tags is read.
+    /// What is read below the tags.
     pub integrity: Integrity,
-    /// How many requests are under way at once.
+    /// The most concurrent requests.
     pub requests: NonZeroUsize,
     /// The most bytes of manifests, configs and layers read in a second; `None` for no limit.
     pub bytes_per_second: Option<NonZeroU64>,
@@ -36,23 +36,23 @@ pub struct RegistrySettings {
 /// How a registry's own storage directory is read.
 #[derive(Debug, Clone)]
 pub struct RegistryDirectorySettings {
-    /// The folder that holds `docker/registry/v2`; nothing outside is ever opened.
+    /// The folder that contains `docker/registry/v2`; nothing outside is ever opened.
     pub root: PathBuf,
     /// How many files are read at once.
     pub readers: NonZeroUsize,
     /// The most bytes of manifests, configs and layers read in a second; `None` for no limit.
     pub bytes_per_second: Option<NonZeroU64>,
-    /// How far below the tags is read.
+    /// What is read below the tags.
     pub integrity: Integrity,
 }
 
-/// Why no registry can be reached with these settings.
+/// Why a registry cannot be accessed with these settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// The URL is no `http://` or `https://` URL of a host.
+    /// The URL is not an `http://` or `https://` URL with a host.
     #[error("url {url:?}: {reason}")]
     Url {
-        /// The URL as it was given, without user name, password, query and fragment.
+        /// The configured URL, without user name, password, query and fragment.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -60,7 +60,7 @@ pub enum SettingsError {
     /// The certificates cannot be used, or there are none.
     #[error(transparent)]
     Certificates(#[from] TlsError),
-    /// No client can be made.
+    /// The HTTP client cannot be built.
     #[error("no HTTP client: {0}")]
     Client(String),
 }

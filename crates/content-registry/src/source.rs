@@ -1,4 +1,4 @@
-//! What both kinds of registry storage give: tags, manifests and blobs.
+//! What both kinds of registry storage provide: tags, manifests and blobs.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,31 +10,31 @@ use crate::digest::Digest;
 /// The most bytes of a manifest, as in the registry.
 pub(crate) const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 
-/// The most tags of a repository: what the registry's API gives in 2,000 pages of 100.
+/// The most tags of a repository: 2,000 pages of 100 in the registry's API.
 pub(crate) const MAX_TAGS: usize = 200_000;
 
-/// What is said of a repository with more tags, in GitLab's words.
+/// The failure text of a repository with more tags, as in GitLab.
 pub(crate) const TOO_MANY_TAGS: &str = "too many pages requested";
 
-/// Why something of a registry cannot be had.
+/// Why something cannot be read from a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RegistryError {
     /// The registry does not know the repository.
     NoRepository,
-    /// The registry does not hold this.
+    /// The registry does not contain this object.
     Absent,
-    /// This piece is not what its digest or its recorded size says; how.
+    /// This object does not match its digest or its recorded size; how.
     Altered(String),
-    /// This piece is broken, or cannot be read; why.
+    /// This object is broken, or cannot be read; why.
     Unreadable(String),
-    /// The repository gives nothing; why.
+    /// The repository cannot be read; why.
     Unavailable(String),
     /// The registry as a whole cannot be read, or this process lacks something to read it.
     NotJudged(NotJudged),
 }
 
 impl RegistryError {
-    /// What this says of the registry as a whole.
+    /// What this error means for the registry as a whole.
     pub(crate) fn into_not_judged(self) -> NotJudged {
         match self {
             Self::NotJudged(not_judged) => not_judged,
@@ -42,7 +42,7 @@ impl RegistryError {
         }
     }
 
-    /// The error for a repository of which nothing is seen because of this.
+    /// The error for a repository that cannot be read because of this.
     pub(crate) fn into_error(self) -> ContentError {
         match self {
             Self::NoRepository => ContentError::MissingRepository,
@@ -75,14 +75,14 @@ pub(crate) enum ObjectKind {
 /// The bytes of one blob, in order.
 #[async_trait]
 pub(crate) trait BlobReader: Send {
-    /// The next piece of at most some hundred kilobytes; `None` at the end.
+    /// The next piece, at most some hundred kilobytes; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError>;
 }
 
 /// A registry's storage. All its methods can be dropped at any time, and none blocks.
 #[async_trait]
 pub(crate) trait RegistrySource: Send + Sync + 'static {
-    /// How many things can be read at once.
+    /// How many objects can be read at once.
     fn concurrency(&self) -> usize;
 
     /// The tags of a repository, at most [`MAX_TAGS`], in any order.
@@ -91,7 +91,7 @@ pub(crate) trait RegistrySource: Send + Sync + 'static {
     /// The bytes of a manifest, at most [`MAX_MANIFEST`], as they are stored.
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError>;
 
-    /// Begins to read a blob that should have `size` bytes; it may turn out to have more or fewer.
+    /// Starts to read a blob that should have `size` bytes; it may turn out to have more or fewer.
     async fn blob(
         &self,
         repository: &str,
@@ -99,7 +99,7 @@ pub(crate) trait RegistrySource: Send + Sync + 'static {
         size: u64,
     ) -> Result<Box<dyn BlobReader>, RegistryError>;
 
-    /// Whether the repository holds this, without reading it.
+    /// Whether the repository contains this object, without reading it.
     async fn holds(&self, repository: &str, kind: ObjectKind, digest: &Digest)
     -> Result<bool, RegistryError>;
 

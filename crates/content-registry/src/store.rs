@@ -1,4 +1,4 @@
-//! What both stores do with the pieces they are asked for.
+//! Inspects the pieces of a call, for both kinds of store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::inspect::{RegistryContext, inspect};
 /// How often cancellation is checked for.
 const CANCELLATION_POLL: Duration = Duration::from_millis(50);
 
-/// Inspects these repositories, as many at once as things can be read at once.
+/// Inspects these repositories, as many at once as objects can be read at once.
 pub(crate) async fn inspect_all(
     shared: &Arc<RegistryContext>,
     pieces: Vec<Inspection>,
@@ -21,7 +21,7 @@ pub(crate) async fn inspect_all(
 ) {
     let mut open: Vec<bool> = vec![true; pieces.len()];
     let mut waiting = pieces.into_iter().enumerate();
-    // Dropped with this future, it ends all of them.
+    // Dropped with this future, it cancels all of them.
     let mut running = JoinSet::new();
     while !watch.is_cancelled() {
         while running.len() < shared.source.concurrency()
@@ -37,7 +37,7 @@ pub(crate) async fn inspect_all(
                 }
                 sink.report(index, seen);
             }
-            // It panicked; its piece is reported as given up below.
+            // It panicked; its piece is reported as cancelled below.
             Ok(Some(Err(error))) => tracing::error!(%error, "an inspection ended early"),
             Ok(None) => break,
             Err(_elapsed) => {}

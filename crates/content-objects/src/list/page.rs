@@ -1,4 +1,4 @@
-//! A page of the listing that S3 sends.
+//! A page of an S3 listing.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 
@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use stocktake_domain::Timestamp;
 
-/// Told of what no XML reader understands.
+/// The reason given for a response that is not well-formed XML.
 const NO_XML: &str = "it is no XML";
 
 /// An object of a listing.
@@ -22,11 +22,11 @@ pub(super) struct Object {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
     pub(super) objects: Vec<Object>,
-    /// What to ask for the next page with; `None` for the last.
+    /// The token that requests the next page; `None` on the last page.
     pub(super) next: Option<String>,
 }
 
-/// Reads a page. The reason is told if it is none, or not whole, in no words of the page.
+/// Reads a page. If it is not a page, or incomplete, the error says why, without quoting the page.
 pub(super) fn parse(xml: &[u8]) -> Result<Page, &'static str> {
     let mut reader = Reader::from_reader(xml);
     let (mut page, mut object) = (Page::default(), Object::default());
@@ -69,7 +69,7 @@ pub(super) fn parse(xml: &[u8]) -> Result<Page, &'static str> {
     } else if page.next.is_none() {
         return Err("there is more, and no token to ask for it");
     }
-    // Said once, before or behind the keys.
+    // Stands once in the page, before or after the keys.
     if escaped {
         for object in &mut page.objects {
             object.key = unescape(&object.key)?;
@@ -87,7 +87,7 @@ fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> Result<String, &'stat
     known.map(str::to_owned).ok_or("it has an unknown reference")
 }
 
-/// A key as S3 escapes it when asked to: as in a form, with a plus for a blank.
+/// A key as S3 escapes it on request: as in a form, with a plus sign for a space.
 fn unescape(key: &str) -> Result<String, &'static str> {
     let key = key.replace('+', " ");
     let key = percent_decode_str(&key).decode_utf8().map_err(|_| "it has a key that is not UTF-8")?;

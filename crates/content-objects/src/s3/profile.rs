@@ -1,4 +1,4 @@
-//! The credentials file that Amazon's tools share, and where its keys are looked for.
+//! The credentials file that Amazon's tools share, and where to find keys.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>
 
@@ -110,10 +110,10 @@ fn section<'a>(text: &'a str, name: &str) -> Option<Vec<(&'a str, &'a str)>> {
             }
             continue;
         }
-        // A line that is indented belongs to a value of several lines, which no key of a pair is.
+        // An indented line continues a value of several lines, which neither key of a pair is.
         let comment = line.starts_with(['#', ';', ' ', '\t']);
         if let (true, false, Some((key, value))) = (inside, comment, line.split_once('=')) {
-            // A comment needs a blank in front: keys may contain these characters.
+            // A comment must follow a space: keys may contain these characters.
             let value = value.split(" #").next().and_then(|value| value.split(" ;").next());
             found.get_or_insert_with(Vec::new).push((key.trim(), value.unwrap_or_default().trim()));
         }

@@ -1,4 +1,4 @@
-//! Files of the directory, each opened beneath its root.
+//! Files of the directory, each opened beneath its root, and the list of the repositories in it.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::fs::{Dir, FileType, OFlags, fstat};
 use rustix::io::Errno;
+use stocktake_content::walk::{self, Action, Entry, Walk};
 use stocktake_content::{Links, OUTSIDE, Root, read_at, storage_root};
+use stocktake_domain::ports::FoundStream;
 
 use crate::digest::Digest;
+use crate::name;
 use crate::source::RegistryError;
 
 /// The most bytes of a link; a digest has at most 135.
 const MAX_LINK: usize = 1024;
 
-/// The root, which is opened anew each time: a disk is neither pinned nor its return missed.
+/// The root, which is opened for each file: an unmounted disk is not kept busy, and one that returns is noticed.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     root: Arc<Path>,
@@ -34,7 +37,7 @@ impl Files {
     pub(super) fn open(&self, path: &str) -> Result<(OwnedFd, u64), RegistryError> {
         let root = Root::open(&self.root)
             .map_err(|error| RegistryError::NotJudged(storage_root::root_error(&self.root, error)))?;
-        // A FIFO or a device must not hold us up.
+        // Opening a FIFO or a device must not block.
         let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
         let file = root.open_at(path, flags, Links::Follow).map_err(error)?;
         let stat = fstat(&file).map_err(error)?;
@@ -71,7 +74,7 @@ impl Files {
         Ok(names)
     }
 
-    /// What is said of a folder that cannot be read.
+    /// The error for a folder that cannot be read.
     pub(super) fn of_folder(&self, folder: &str, error: Errno) -> String {
         format!("storage folder {}: {}", self.root.join(folder).display(), reason(error))
     }
@@ -97,4 +100,28 @@ fn reason(error: Errno) -> String {
         OUTSIDE => "leads out of its storage through a link".to_owned(),
         error => error.to_string(),
     }
+}
+
+/// All repositories that the registry knows in the byte order of their names: those with a folder of tags, even an
+/// empty one. `repositories` is the folder in which they are, beneath the root.
+pub(super) fn list(root: PathBuf, repositories: &'static str) -> FoundStream {
+    walk::list(Walk { root, base: repositories, thread: "registry-list" }, actions)
+}
+
+/// A folder can be a repository, and contain others.
+fn actions(entry: &Entry<'_>) -> Vec<Action> {
+    let name = entry.name();
+    // Names with this prefix are those of the registry's own folders.
+    if name.starts_with('_') || !entry.is_folder() {
+        return Vec::new();
+    }
+    if !name::is_component(&name) {
+        return vec![Action::Skip("no name of a container repository".to_owned())];
+    }
+    let repository = match entry.open("_manifests/tags", OFlags::PATH | OFlags::DIRECTORY, Links::Refuse) {
+        Ok(_) => Some(Action::List { size: None, modified_at: None }),
+        Err(Errno::NOENT | Errno::NOTDIR) => None,
+        Err(error) => Some(Action::Skip(error.to_string())),
+    };
+    repository.into_iter().chain([Action::Enter]).collect()
 }

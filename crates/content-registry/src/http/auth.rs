@@ -1,7 +1,7 @@
 //! Authentication: tokens and passwords, and which servers they are sent to.
 //!
-//! A password goes to the registry itself if it asks for one, and to the server that its challenge names for
-//! tokens; never to a plain HTTP server if the registry's own URL is HTTPS.
+//! A password is sent to the registry itself if it requests one, and to the token server that its challenge names, but
+//! never to a plain HTTP server if the registry's own URL is HTTPS.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,16 +20,16 @@ use super::challenge::{Challenge, choose};
 use super::transport::Transport;
 use crate::source::RegistryError;
 
-/// The most tokens that are kept; each is good for one repository, for some minutes.
+/// The most tokens that are kept; each is valid for one repository, for some minutes.
 const MAX_TOKENS: usize = 1024;
 
-/// How long a token is good if its server does not say (as the token specification has it).
+/// How long a token is valid if its server does not say (from the token specification).
 const DEFAULT_LIFE: u64 = 60;
 
-/// The longest a token is kept, whatever its server says.
+/// The longest time for which a token is kept, even if its server allows more.
 const MAX_LIFE: u64 = 24 * 60 * 60;
 
-/// A token is not used any more when this part of its life is left.
+/// A token is no longer used when only this part of its lifetime is left.
 const MARGIN: u32 = 10;
 
 /// The most tokens that are fetched for one request.
@@ -46,15 +46,15 @@ pub(super) struct Auth {
     registry: Url,
     credentials: Option<(String, SecretString)>,
     state: Mutex<State>,
-    /// Held while a token is fetched, so that many requests at once fetch one.
+    /// Locked while a token is fetched, so that concurrent requests fetch only one.
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Whether the registry itself has asked for the password.
+    /// Whether the registry itself has requested the password.
     basic: bool,
-    /// By what they are good for: a repository, or the empty text for the registry.
+    /// By scope: a repository, or the empty text for the registry itself.
     tokens: HashMap<String, Token>,
     tokens_made: u64,
 }
@@ -101,8 +101,8 @@ impl Auth {
         }
     }
 
-    /// Answers the challenge of a 401 to a request with this credential. `Ok` if the request is worth repeating.
-    /// `challenged` says how many challenges of this request were answered before.
+    /// Responds to the challenge of a 401 to a request with this credential. `Ok` if the request is worth repeating.
+    /// `challenged` is the number of earlier challenges to this request.
     pub(super) async fn authenticate(
         &self,
         transport: &Transport,

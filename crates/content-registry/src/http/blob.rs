@@ -1,4 +1,4 @@
-//! Blobs, which are read on from where a connection broke, or where an answer ended too early.
+//! Blobs. If a connection breaks, or a response ends too early, the read resumes where it stopped.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use super::transport::{PAUSES, TRIES, unreachable};
 use crate::digest::Digest;
 use crate::source::{BlobReader, RegistryError};
 
-/// How many answers in a row must have no more bytes for a blob to be shorter than it should be.
+/// After how many responses in a row without more bytes a blob counts as shorter than it should be.
 const EMPTY: u32 = 3;
 
-/// A blob on its way.
+/// A blob that is being read.
 pub(super) struct HttpBlob {
     client: Arc<Client>,
     repository: String,
@@ -27,20 +27,20 @@ pub(super) struct HttpBlob {
     size: u64,
     /// `None` while the connection is broken.
     response: Option<Response>,
-    /// How many bytes came.
+    /// How many bytes were received.
     position: u64,
-    /// How many bytes come that came already, from a server that does not begin where it is asked to.
+    /// How many bytes to skip because they were received before, if a server does not begin at the requested offset.
     again: u64,
-    /// How often was tried without a byte more.
+    /// The number of attempts without a new byte.
     tried: u32,
-    /// How many answers ended too early, though the connection did not break.
+    /// How many responses ended too early although the connection did not break.
     ended: u32,
-    /// How many of them in a row at the same place.
+    /// How many of them in a row at the same offset.
     empty: u32,
     _slot: OwnedSemaphorePermit,
 }
 
-/// Begins to read a blob that should have `size` bytes.
+/// Starts to read a blob that should have `size` bytes.
 pub(super) async fn begin(
     client: Arc<Client>,
     repository: String,
@@ -98,7 +98,7 @@ impl BlobReader for HttpBlob {
 }
 
 impl HttpBlob {
-    /// What is new in this piece.
+    /// The new bytes in this piece.
     fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
         let skipped = self.again.min(widen(piece.len()));
         self.again -= skipped;
@@ -112,8 +112,8 @@ impl HttpBlob {
         Some(piece)
     }
 
-    /// Whether the end of an answer is the end of the blob. A wrong `Content-Length`, or a connection that is
-    /// closed where there is none, looks like it: so it is asked for more.
+    /// Whether the end of a response is the end of the blob. A wrong `Content-Length`, or a connection that is closed
+    /// without one, looks the same, so the rest is requested.
     async fn is_at_end(&mut self) -> Result<bool, RegistryError> {
         if self.position >= self.size {
             return Ok(true);
@@ -134,7 +134,7 @@ impl HttpBlob {
         Ok(false)
     }
 
-    /// Asks for what is still to come; false if the registry says that there is nothing.
+    /// Requests the rest; false if the registry says that there is none.
     async fn connect(&mut self) -> Result<bool, RegistryError> {
         let target = format!("/v2/{}/blobs/{}", self.repository, self.digest);
         let request = Request { from: self.position, ..Request::get(&self.repository, target) };
@@ -158,7 +158,7 @@ impl HttpBlob {
     }
 }
 
-/// The first byte of a partial answer, of `Content-Range: bytes 5-9/10`.
+/// The offset of a partial response: 5 for `Content-Range: bytes 5-9/10`.
 fn begin_of(response: &Response) -> Option<u64> {
     let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()

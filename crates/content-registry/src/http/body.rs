@@ -1,4 +1,4 @@
-//! Bodies of answers: small ones as a whole, and what a registry says went wrong.
+//! Bodies of responses: small ones as a whole, and the error messages of a registry.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use serde::Deserialize;
 use super::transport::unreachable;
 use crate::source::RegistryError;
 
-/// The most bytes of an error that are looked at, and the most characters of it that are shown.
+/// The most bytes of an error that are read, and the most characters of it that are shown.
 const MAX_ERROR: usize = 64 * 1024;
 const SHOWN: usize = 80;
 
-/// How long an error's text is waited for.
+/// How long to wait for the text of an error.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -28,16 +28,16 @@ struct OneError {
     message: String,
 }
 
-/// Why the whole body is not there.
+/// Why the whole body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// The connection broke: ask again.
+    /// The connection broke: retry.
     Broken(RegistryError),
-    /// It is larger than so many bytes.
+    /// It is larger than this number of bytes.
     TooLarge(usize),
 }
 
-/// All bytes of a body that has at most so many.
+/// All bytes of a body with at most this number of bytes.
 pub(super) async fn read(mut response: Response, most: usize) -> Result<Bytes, BodyError> {
     let mut bytes = BytesMut::new();
     while let Some(piece) = response.chunk().await.map_err(|error| BodyError::Broken(unreachable(&error)))? {
@@ -49,7 +49,7 @@ pub(super) async fn read(mut response: Response, most: usize) -> Result<Bytes, B
     Ok(bytes.freeze())
 }
 
-/// What an answer that is no success says, for a failure text: its status, and the registry's own words.
+/// The message of an error response for a failure text: its status, and the registry's own message.
 pub(super) async fn error_response(response: Response) -> ErrorResponse {
     let status = response.status();
     let body = tokio::time::timeout(ERROR_TIMEOUT, read(response, MAX_ERROR)).await;
@@ -66,7 +66,7 @@ pub(super) async fn error_response(response: Response) -> ErrorResponse {
     ErrorResponse { code: first.map(|error| error.code), text }
 }
 
-/// An answer that is no success.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct ErrorResponse {
     /// The registry's code, for example `NAME_UNKNOWN`.

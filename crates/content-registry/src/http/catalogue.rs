@@ -12,15 +12,14 @@ use super::client::{Client, Request};
 use crate::name;
 use crate::source::RegistryError;
 
-/// The repositories asked for on each page, and the most bytes of a page.
+/// The repositories requested on each page, and the most bytes of a page.
 const PAGE: usize = 1_000;
 const MAX_PAGE: usize = 16 * 1024 * 1024;
 
-/// The most repositories of a registry: their names are held until all are known, as registries order them in
-/// ways of their own.
+/// The most repositories of a registry: their names are collected and sorted, because each registry has its own order.
 const MAX_REPOSITORIES: usize = 1_000_000;
 
-/// The most pages that are asked for: a million repositories at 250 each.
+/// The most pages that are requested: enough for a million repositories at 250 each.
 const MAX_PAGES: usize = 4_000;
 
 #[derive(Deserialize)]
@@ -74,7 +73,7 @@ async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
     Err(ListError::Broken(format!("the registry's list of repositories has more than {MAX_PAGES} pages")))
 }
 
-/// Adds the names of this page; the next one.
+/// Adds the names of this page, and returns the target of the next one.
 async fn page(
     client: &Client,
     target: &str,

@@ -1,37 +1,37 @@
-//! What a registry says that it wants: the header `WWW-Authenticate` (RFC 9110, 11.3).
+//! The authentication that a registry requests: the header `WWW-Authenticate` (RFC 9110, 11.3).
 
-/// A way in which the registry wants to know who asks.
+/// A way of authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// User name and password.
     Basic,
-    /// A token, to be had elsewhere.
+    /// A token, from a token server.
     Bearer {
-        /// Where.
+        /// The token server's URL.
         realm: String,
-        /// For which service.
+        /// The service that the token is for.
         service: Option<String>,
-        /// For what.
+        /// The scope of the token.
         scope: Option<String>,
-        /// What was wrong with the token that was sent.
+        /// What is wrong with the token that was sent.
         error: Option<String>,
     },
 }
 
-/// The challenge to take up among these headers: a token before a password.
+/// The challenge to respond to among these headers: a token is preferred to a password.
 pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
     let mut challenges: Vec<_> = headers.flat_map(parse).collect();
     challenges.sort_by_key(|challenge| *challenge == Challenge::Basic);
     challenges.into_iter().next()
 }
 
-/// The challenges of one header that we can take up.
+/// The supported challenges of one header.
 fn parse(header: &str) -> Vec<Challenge> {
     let mut schemes: Vec<(String, Vec<(String, String)>)> = Vec::new();
     for part in split_quoted(header) {
         let part = part.trim();
         let (before, value) = part.split_once('=').unwrap_or((part, ""));
-        // `Bearer realm="…"` begins a scheme, `service="…"` goes on with it.
+        // `Bearer realm="…"` begins a scheme, `service="…"` continues it.
         let (scheme, name) = match before.trim().split_once(' ') {
             Some((scheme, name)) => (Some(scheme), name.trim()),
             None if part.contains('=') => (None, before.trim()),

@@ -1,4 +1,4 @@
-//! Requests to the registry: authenticated, and following its redirects.
+//! Requests to the registry, with authentication and redirects.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, HeaderMap, LOCATION, RANGE};
@@ -23,9 +23,9 @@ pub(super) struct Request<'a> {
     pub(super) target: String,
     /// The repository whose token is used; empty for the registry itself.
     pub(super) scope: &'a str,
-    /// What may be answered.
+    /// The accepted media types.
     pub(super) accept: Option<&'static str>,
-    /// The first byte that is wanted.
+    /// The first byte to request.
     pub(super) from: u64,
 }
 
@@ -58,8 +58,7 @@ impl Client {
         &self.transport
     }
 
-    /// The registry's answer, whatever its status, after authentication. Only a `GET` is redirected to
-    /// another host.
+    /// The registry's response after authentication, with any status. Only a `GET` is redirected to another host.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Response, RegistryError> {
         let mut url = self.url(&request.target)?;
         let mut redirects = 0;
@@ -74,7 +73,7 @@ impl Client {
                     .await?;
                 challenged += 1;
             } else if let Some(next) = self.redirect(&url, status, response.headers())? {
-                // That the registry knows where it lies is the answer; and the way there may be for GET alone.
+                // The redirect itself shows that the object exists, and its target may allow only GET.
                 if request.method == Method::HEAD && next.origin() != self.registry.origin() {
                     return Ok(response);
                 }
@@ -89,7 +88,7 @@ impl Client {
         }
     }
 
-    /// The whole body of a successful answer with its headers; another answer as the error.
+    /// The whole body of a successful response, with its headers; any other response is the inner error.
     pub(super) async fn fetch(
         &self,
         request: &Request<'_>,
@@ -141,7 +140,7 @@ impl Client {
         Ok((response, credential))
     }
 
-    /// Where the answer sends us, if it does.
+    /// The target of the response's redirect, if it is one.
     fn redirect(
         &self,
         from: &Url,
@@ -161,7 +160,7 @@ impl Client {
         Ok(Some(next))
     }
 
-    /// The URL of a target: below the registry's URL, on its host whatever the target says.
+    /// The URL of a target: below the registry's URL and always on its host.
     fn url(&self, target: &str) -> Result<Url, RegistryError> {
         let base = self.registry.as_str().trim_end_matches('/');
         Url::parse(&format!("{base}/{}", target.trim_start_matches('/'))).map_err(|error| {
@@ -169,8 +168,8 @@ impl Client {
         })
     }
 
-    /// The target that an answer names as the next page of this one, on the registry's own host; with `rel`
-    /// `next` in a header `Link` (RFC 8288).
+    /// The target that a response names as the next page, on the registry's own host: the one with `rel` `next` in the
+    /// header `Link` (RFC 8288).
     pub(super) fn next_page(&self, target: &str, headers: &HeaderMap) -> Option<String> {
         let links = headers.get_all(reqwest::header::LINK).iter().filter_map(|link| link.to_str().ok());
         let reference = links.flat_map(|link| link.split(',')).find_map(|link| {
@@ -203,11 +202,11 @@ fn registry_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The URL for an error, without what may be secret in it: user name and password, query and fragment.
+/// The URL for an error message, without the parts that may be secret: user name and password, query and fragment.
 fn without_secrets(text: &str) -> String {
     let (shown, rest) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
     match shown.rsplit_once('@') {
-        // A password may have these characters as well: then it cannot be said where it ends.
+        // A password may contain these characters too, so that its end cannot be determined.
         _ if rest.contains('@') => "…".to_owned(),
         Some((_, host)) => format!("…@{host}"),
         None => shown.to_owned(),

@@ -16,11 +16,11 @@ use crate::manifest::ACCEPT;
 use crate::name;
 use crate::source::{MAX_MANIFEST, MAX_TAGS, RegistryError, TOO_MANY_TAGS, Tag};
 
-/// The most pages that are asked for, and the tags on each page of GitLab's list, as in GitLab.
+/// The most pages that are requested, and the tags on each page of GitLab's list, as in GitLab.
 const MAX_PAGES: usize = 2_000;
 const GITLAB_PAGE: usize = 100;
 
-/// The tags asked for on each page of the registry's own list, as in GitLab. Registries may give fewer, or all.
+/// The tags requested on each page of the registry's own list, as in GitLab. Registries may return fewer, or all.
 const PAGE: usize = 10_000;
 
 /// The most bytes of a page.
@@ -29,7 +29,7 @@ const MAX_PAGE: usize = 16 * 1024 * 1024;
 /// The header with the digest of a manifest.
 const DIGEST: &str = "docker-content-digest";
 
-/// Whether the registry offers GitLab's own API, which is found out once.
+/// Whether the registry offers GitLab's own API, which is determined once.
 #[derive(Debug, Default)]
 pub(super) struct GitlabApi(OnceLock<bool>);
 
@@ -53,18 +53,18 @@ impl GitlabApi {
         let _slot = client.transport().slot().await?;
         match client.send(&Request::get("", "/gitlab/v1/".to_owned())).await {
             Ok(response) if !response.status().is_server_error() => {
-                // Some servers show a page for people at every address that they do not know.
+                // Some servers return an HTML page at every unknown address.
                 let content_type = response.headers().get(CONTENT_TYPE);
                 let is_page = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
                 Ok(*self.0.get_or_init(|| response.status().is_success() && !is_page))
             }
-            // Whatever it is, the registry's own list of tags will tell it better.
+            // Reading the registry's own list of tags gives the better error.
             Ok(_) | Err(_) => Ok(false),
         }
     }
 }
 
-/// The tags as GitLab's list gives them.
+/// The tags in GitLab's list.
 pub(super) async fn from_gitlab(client: &Client, repository: &str) -> Result<Vec<Tag>, RegistryError> {
     let _slot = client.transport().slot().await?;
     let target = format!("/gitlab/v1/repositories/{repository}/tags/list/?n={GITLAB_PAGE}");
@@ -79,7 +79,7 @@ pub(super) async fn from_gitlab(client: &Client, repository: &str) -> Result<Vec
     Ok(tags)
 }
 
-/// The tags as the registry's own list gives them, each asked for its digest.
+/// The tags in the registry's own list; the digest of each is requested separately.
 pub(super) async fn from_registry(
     client: &Client,
     repository: &str,
@@ -100,7 +100,7 @@ pub(super) async fn from_registry(
     tags.buffer_unordered(concurrency).try_collect().await
 }
 
-/// Hands each page to `take`, which says how many tags were on it.
+/// Passes each page to `take`, which returns how many tags were on it.
 async fn pages(
     client: &Client,
     repository: &str,
@@ -133,7 +133,7 @@ async fn unlisted(response: reqwest::Response) -> RegistryError {
     let status = response.status();
     let error_response = body::error_response(response).await;
     match (status, error_response.code.as_deref()) {
-        // The second is not in the specification, but in use.
+        // The second code is not in the specification, but is used.
         (StatusCode::NOT_FOUND, Some("NAME_UNKNOWN" | "NOT_FOUND")) => RegistryError::NoRepository,
         (StatusCode::FORBIDDEN, _) => {
             RegistryError::Unavailable(format!("access denied: {}", error_response.text))
@@ -164,7 +164,7 @@ async fn tag(client: &Client, repository: &str, name: Box<str>) -> Result<Tag, R
     }
 }
 
-/// The digest of a tag's manifest: as the registry says, or else that of the manifest's bytes.
+/// The digest of a tag's manifest: from the registry's header, or else calculated from the manifest's bytes.
 async fn digest_of(client: &Client, repository: &str, tag: &str) -> Result<Digest, RegistryError> {
     let _slot = client.transport().slot().await?;
     let target = format!("/v2/{repository}/manifests/{tag}");
@@ -179,7 +179,7 @@ async fn digest_of(client: &Client, repository: &str, tag: &str) -> Result<Diges
         return text.parse().map_err(|error| RegistryError::Unreadable(format!("{text}: {error}")));
     }
     match client.fetch(&get, MAX_MANIFEST).await? {
-        // At most 4 MiB, and rare: not worth the way through the pool.
+        // At most 4 MiB, and rare: not worth the use of the pool.
         Ok((_, bytes)) => Ok(Digest::Sha256(Sha256::digest(&bytes).into())),
         Err(response) => Err(refusal(response).await),
     }

@@ -1,4 +1,4 @@
-//! Sending requests: one client, a bounded number at once, retries, and pauses that the registry asks for.
+//! Sends requests: one client, a bounded number at once, retries, and pauses that the registry requests.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -16,24 +16,24 @@ use tokio::time::Instant;
 use crate::settings::SettingsError;
 use crate::source::RegistryError;
 
-/// How often is tried what fails without progress.
+/// The number of attempts without progress.
 pub(super) const TRIES: u32 = 5;
 
-/// The longest pause, also of those that a registry asks for.
+/// The longest pause, including those that a registry requests.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// The pauses between tries.
+/// The pauses between attempts.
 pub(super) const PAUSES: Schedule = Schedule::new(Duration::from_millis(250), MAX_PAUSE);
 
-/// How long a registry may go on saying that it is asked too much.
+/// For how long a registry may refuse requests because there are too many.
 const THROTTLED_FOR: Duration = Duration::from_secs(300);
 
-/// What sends the requests of one store.
+/// Sends the requests of one store.
 pub(super) struct Transport {
     client: Client,
     /// Bounds the requests under way.
     slots: Arc<Semaphore>,
-    /// Nothing is sent before this: the registry has asked for a pause.
+    /// No request is sent before this time, because the registry has requested a pause.
     not_before: Mutex<Instant>,
 }
 
@@ -56,20 +56,20 @@ impl Transport {
         &self.client
     }
 
-    /// The right to have one request under way.
+    /// The permit for one request.
     pub(super) async fn slot(&self) -> Result<OwnedSemaphorePermit, RegistryError> {
         let closed = |_| RegistryError::Unavailable("the storage is closed".to_owned());
         Arc::clone(&self.slots).acquire_owned().await.map_err(closed)
     }
 
-    /// Sends what `make` gives, again and again while it fails in ways that pass. The answer is the last one
-    /// there was, whatever its status.
+    /// Sends the request that `make` builds, and retries it after temporary errors. Returns the last response, with any
+    /// status.
     pub(super) async fn send(
         &self,
         mut make: impl FnMut() -> RequestBuilder,
     ) -> Result<Response, RegistryError> {
         let mut failed = 0;
-        // That the registry wants to be asked later is no failure, so it is counted for itself.
+        // A request for a pause is not a failure, so it is counted separately.
         let mut throttled = 0;
         let mut throttled_since = None;
         loop {
@@ -122,8 +122,8 @@ fn is_throttled(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }
 
-/// Why no answer came from the registry or where it sent us, with the host but without the rest of the URL, which
-/// may hold a signature.
+/// Why there is no response from the registry or the target of its redirect, with the host but without the rest of the
+/// URL, which may contain a signature.
 pub(super) fn unreachable(error: &reqwest::Error) -> RegistryError {
     let host = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let what = if tls::failure(error).is_some() {
@@ -142,7 +142,8 @@ pub(super) fn unreachable(error: &reqwest::Error) -> RegistryError {
 mod tests {
     use super::*;
 
-    /// A server that gives these answers to its connections, one after the other; to an empty one it hangs up.
+    /// A server that sends these responses to its connections, one after the other; for an empty one it closes the
+    /// connection.
     fn server(answers: Vec<String>) -> std::net::SocketAddr {
         use std::io::{BufRead as _, BufReader, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

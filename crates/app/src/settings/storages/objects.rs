@@ -9,12 +9,12 @@ use super::super::values::{boolean, filled_text};
 use super::{Content, Section};
 use crate::settings::SettingsError;
 
-/// The region of servers that know none.
+/// The region for servers that have no regions.
 const USUAL_REGION: &str = "us-east-1";
 
 pub(super) fn s3(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
     let endpoint = section.optional_text("endpoint")?;
-    // Amazon's own buckets have hosts of their own; other servers seldom do.
+    // Amazon gives each bucket a host name; most other servers do not.
     let path_style = section.optional("path_style", boolean)?.unwrap_or(endpoint.is_some());
     let settings = S3Settings {
         bucket: section.get("bucket", filled_text)?,
@@ -27,7 +27,8 @@ pub(super) fn s3(section: &mut Section<'_, '_>) -> Result<Content, SettingsError
     objects(section, Service::S3(settings))
 }
 
-/// Where S3's keys are from: what `keys` says, and without it the keys that are given, or what there is.
+/// Where S3's keys come from: what `keys` says; without it, the configured keys if there are any, or else the first that
+/// is found.
 fn s3_keys(section: &mut Section<'_, '_>) -> Result<S3Keys, SettingsError> {
     #[derive(Clone, Copy, PartialEq)]
     enum From {
