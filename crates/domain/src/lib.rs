@@ -23,7 +23,7 @@ mod token;
 mod verdict;
 mod verification;
 
-pub use backoff::{JITTER_STEPS, retry_delay};
+pub use backoff::{JITTER_STEPS, LONGEST_RETRY_DELAY, retry_delay};
 pub use condition::{Condition, ConditionSubject};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
@@ -34,7 +34,7 @@ pub use model::{Model, ModelKind, UnknownModel};
 pub use object_type::ObjectType;
 pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
-pub use time::{Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
+pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
 pub use verdict::{ContentError, Evidence, Measure, NotJudged, Observation, Reference, judge};
 pub use verification::{
