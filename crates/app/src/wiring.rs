@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use stocktake_content::HashPool;
@@ -11,16 +12,21 @@ use stocktake_content_directory::DirectoryStore;
 use stocktake_content_git::GitStore;
 use stocktake_content_objects::ObjectStorage;
 use stocktake_content_registry::{RegistryDirectoryStore, RegistryStore};
-use stocktake_diesel_storage::{Store, StoreSettings};
+use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
 use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
 use stocktake_source_sync::{SourceSync, SyncParts, SyncSettings};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Content, Settings};
 use crate::system::{SystemClock, SystemRng, host_name, secret};
+
+/// How long a service waits before it tries again to connect to a database that takes no connection: at first, and at most.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The settings of the database adapter.
 pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
@@ -28,6 +34,7 @@ pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
         url: settings.database.url.clone(),
         max_connections: settings.database.max_connections,
         timeout: settings.database.timeout,
+        clock: StoreClock::Database { host: Arc::new(SystemClock) },
     }
 }
 
@@ -38,6 +45,33 @@ pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         tracing::info!(migration, "applied the migration {migration}");
     }
     Ok(stocktake_diesel_storage::open(&store_settings).await?)
+}
+
+/// The same for a service, which waits while the database takes no connection because it has none free, starts or stops.
+/// `None` once the token is cancelled.
+pub(crate) async fn wait_for_store(
+    settings: &Settings,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Store>> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        let error = match open_store(settings).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(error) => error,
+        };
+        if !error.downcast_ref().is_some_and(stocktake_diesel_storage::is_busy) {
+            return Err(error);
+        }
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "the database takes no connection now; trying again in {} s",
+            wait.as_secs(),
+        );
+        if tokio::time::timeout(wait, stop.cancelled()).await.is_ok() {
+            return Ok(None);
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
 }
 
 /// The configured storages, with hashing threads of their own.
@@ -79,7 +113,7 @@ pub(crate) fn engine_with(store: &Store, storages: Arc<Storages>, settings: Engi
         catalogue: Arc::clone(&store.catalogue),
         conditions: Arc::clone(&store.conditions),
         storages,
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(&store.clock),
         rng: Arc::new(SystemRng),
     };
     Engine::new(parts, settings)
@@ -115,7 +149,7 @@ pub(crate) fn scheduler(settings: &Settings, store: &Store) -> Scheduler {
         lease: settings.verification.lease,
         poll: settings.worker.poll,
     };
-    Scheduler::new(Arc::clone(&store.queue), Arc::clone(&store.jobs), Arc::new(SystemClock), settings)
+    Scheduler::new(Arc::clone(&store.queue), Arc::clone(&store.jobs), Arc::clone(&store.clock), settings)
 }
 
 /// The configured GitLab; an error if there is none.
@@ -135,7 +169,7 @@ pub(crate) fn sync(
         source,
         sync_state: Arc::clone(&store.sync_state),
         catalogue: Arc::clone(&store.catalogue),
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(&store.clock),
         instance: WorkerId(format!("sync-{}-{}", std::process::id(), secret()?)),
     };
     let mut how = SyncSettings::default();

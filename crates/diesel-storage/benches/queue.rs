@@ -4,10 +4,12 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program that only measures")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream;
-use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
     SyncBatch, WorkerId,
@@ -33,7 +35,9 @@ fn main() {
 }
 
 async fn measure(name: &str, url: String, rows: i64) {
-    let settings = StoreSettings { url: url.into(), max_connections: 8, timeout: Duration::from_secs(60) };
+    let clock = StoreClock::Fixed(Arc::<ManualClock>::default());
+    let settings =
+        StoreSettings { url: url.into(), max_connections: 8, timeout: Duration::from_secs(60), clock };
     migrate(&settings).await.unwrap();
     let store = open(&settings).await.unwrap();
     let rate = |what: &str, count: i64, began: Instant| {
@@ -87,14 +91,13 @@ fn entry(number: i64) -> SourceRecord {
 async fn import(store: &Store, rows: i64) {
     let batches =
         (0..rows).step_by(1000).map(|first| Ok((first..rows.min(first + 1000)).map(entry).collect()));
-    store.catalogue.import(MODEL, Box::pin(stream::iter(batches)), Timestamp::from_millis(1)).await.unwrap();
+    store.catalogue.import(MODEL, Box::pin(stream::iter(batches))).await.unwrap();
 }
 
 /// Syncs another model, in pages as a source gives them; `gone`: all at once, with no row left.
 async fn sync(store: &Store, rows: i64, gone: bool) {
     let worker = WorkerId("sync".to_owned());
-    let now = Timestamp::from_millis(1);
-    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE, now).await.unwrap());
+    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE).await.unwrap());
     let state = ModelSyncState::new(Model::LfsObjects);
     let pages = if gone { 0..1 } else { 0..rows };
     for first in pages.step_by(PAGE) {
@@ -103,7 +106,7 @@ async fn sync(store: &Store, rows: i64, gone: bool) {
         let (after, to) = (key(first - 1), entries.last().map(|entry| entry.key.clone()));
         let scanned_range = Some(ScannedRange { after, to, most_deleted: u64::MAX });
         let piece = SyncBatch { records: entries, scanned_range };
-        store.sync_state.apply(&worker, piece, &state, now).await.unwrap().unwrap();
+        store.sync_state.apply(&worker, piece, &state).await.unwrap().unwrap();
     }
 }
 
@@ -134,8 +137,7 @@ async fn work(store: &Store, workers: usize) {
                 due_from: None,
                 limit: BATCH,
             };
-            let now = Timestamp::from_millis(2);
-            while let Some(lease) = store.queue.claim(&worker, &filter, TERMS, now).await.unwrap() {
+            while let Some(lease) = store.queue.claim(&worker, &filter, TERMS).await.unwrap() {
                 store.queue.complete(lease.id, &results(&lease), true).await.unwrap();
             }
         })
@@ -147,8 +149,8 @@ async fn work(store: &Store, workers: usize) {
 
 async fn mark(store: &Store) {
     let job = NewJob { model: MODEL, selection: Selection::default(), requested_by: "bench".to_owned() };
-    store.jobs.enqueue(&job, Timestamp::from_millis(4)).await.unwrap();
-    while store.jobs.advance(10_000, Timestamp::from_millis(5)).await.unwrap().is_some() {}
+    store.jobs.enqueue(&job).await.unwrap();
+    while store.jobs.advance(10_000).await.unwrap().is_some() {}
 }
 
 const PAGES: i64 = 1000;

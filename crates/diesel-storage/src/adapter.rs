@@ -1,13 +1,16 @@
 //! What implements the ports: a driver, and how each call of a port runs and is traced.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use stocktake_domain::ports::StoreError;
 use tracing::{Instrument as _, Span};
 
+use crate::clock::DatabaseClock;
 use crate::error::DbError;
-use crate::session::{Driver, Session, Task, Work};
+use crate::session::{Driver, Session, Task, TimedTask, Work};
 
 /// An ordinary call that takes longer is worth a line in the log.
 const SLOW: Duration = Duration::from_secs(1);
@@ -15,6 +18,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Implements the ports over a driver.
 pub(crate) struct Adapter<D> {
     pub(crate) driver: D,
+    pub(crate) clock: Arc<DatabaseClock>,
 }
 
 /// A call of a port, as traces name it. Made by [`call!`].
@@ -66,6 +70,17 @@ impl<D: Driver> Adapter<D> {
         call.trace(work, self.driver.run(work, task)).await
     }
 
+    /// A task that is told the database's time, as it is when the task begins.
+    pub(crate) fn timed<R: Send>(&self, task: impl TimedTask<D::Session, R>) -> impl Task<D::Session, R> {
+        let clock = Arc::clone(&self.clock);
+        as_task(move |session| {
+            Box::pin(async move {
+                let now = clock.read(session).await?;
+                task(session, now).await
+            })
+        })
+    }
+
     /// Runs a task that says whether records became due, and tells everybody if so.
     pub(crate) async fn run_waking<R: Send + 'static>(
         &self,
@@ -79,6 +94,13 @@ impl<D: Driver> Adapter<D> {
         }
         Ok(outcome)
     }
+}
+
+/// Names the type of a closure.
+fn as_task<S, R>(
+    task: impl for<'s> FnOnce(&'s mut S) -> BoxFuture<'s, Result<R, DbError>> + Send + 'static,
+) -> impl Task<S, R> {
+    task
 }
 
 async fn announced<S: Session, R>(

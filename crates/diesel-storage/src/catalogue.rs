@@ -11,10 +11,10 @@ use stocktake_domain::ports::{
     Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PathStream, SourceRecordStream,
     StoreError,
 };
-use stocktake_domain::{Digest, Model, Record, RecordKey, Selection, Timestamp};
+use stocktake_domain::{Digest, Model, Record, RecordKey, Selection};
 
 use crate::adapter::{Adapter, call};
-use crate::error::DbError;
+use crate::error::{DbError, refuse_unknown};
 use crate::key;
 use crate::queries::{Filter, NEXT_ATTEMPT, NO_FAILURE, STARTED, Span, by_key, push_mismatched};
 use crate::rows::{
@@ -74,10 +74,9 @@ impl<D: Driver> Catalogue for Adapter<D> {
         &self,
         model: Model,
         entries: SourceRecordStream<'a>,
-        now: Timestamp,
     ) -> Result<Applied, ImportError> {
         let call = call!("db.catalogue.import", model = %model);
-        call.trace(Work::Import, import::run(&self.driver, model_code(model), entries, now.millis())).await
+        call.trace(Work::Import, import::run(self, model_code(model), entries)).await
     }
 
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError> {
@@ -108,13 +107,13 @@ impl<D: Driver> Catalogue for Adapter<D> {
         key: &RecordKey,
         checksum: Digest,
         size: Option<u64>,
-        now: Timestamp,
     ) -> Result<Option<Record>, StoreError> {
         let call = call!("db.catalogue.accept", model = %model);
-        let (model, key, now) = (model_code(model), key::encode(key), now.millis());
+        let (model, key) = (model_code(model), key::encode(key));
         let size = size.map(|size| storable_size(size, "file_size")).transpose()?;
-        self.run(call, Work::Write, move |session| Box::pin(accept(session, model, key, checksum, size, now)))
-            .await
+        let accept = self
+            .timed(move |session, now| Box::pin(accept(session, model, key, checksum, size, now.millis())));
+        self.run(call, Work::Write, accept).await
     }
 
     async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
@@ -202,18 +201,24 @@ async fn accept<S: Session>(
     get(session, model, key).await
 }
 
-async fn check<S: Session>(session: &mut S, known: Vec<String>) -> Result<(), DbError> {
+/// The versions of the migrations that were applied, all of which this program knows; `None` if it was never migrated.
+pub(crate) async fn applied_migrations<S: Session>(
+    session: &mut S,
+    known: &[String],
+) -> Result<Option<Vec<String>>, DbError> {
     if !session.is_migrated().await? {
-        return Err(DbError::Schema("it was never migrated".to_owned()));
+        return Ok(None);
     }
     let sql = Sql::<Text>::new("SELECT version FROM __diesel_schema_migrations ORDER BY version");
     let applied: Vec<String> = session.load(sql).await?;
-    let missing: Vec<&String> = known.iter().filter(|version| !applied.contains(version)).collect();
-    let unknown: Vec<&String> = applied.iter().filter(|version| !known.contains(version)).collect();
-    if let Some(version) = unknown.first() {
-        return Err(DbError::Schema(format!("migration {version} is of another version of this program")));
-    }
-    match missing.first() {
+    refuse_unknown(known, applied.iter().cloned())?;
+    Ok(Some(applied))
+}
+
+async fn check<S: Session>(session: &mut S, known: Vec<String>) -> Result<(), DbError> {
+    let applied = applied_migrations(session, &known).await?;
+    let applied = applied.ok_or_else(|| DbError::Schema("it was never migrated".to_owned()))?;
+    match known.iter().find(|version| !applied.contains(version)) {
         Some(version) => Err(DbError::Schema(format!("migration {version} is pending"))),
         None => Ok(()),
     }

@@ -1,5 +1,7 @@
 //! The port `Conditions`, over any driver.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, SmallInt, Text};
 use stocktake_domain::ports::{Conditions, StoreError};
@@ -20,13 +22,7 @@ type RowSql = (SmallInt, Text, Text, Text, BigInt, BigInt);
 
 #[async_trait]
 impl<D: Driver> Conditions for Adapter<D> {
-    async fn report(
-        &self,
-        subject: &ConditionSubject,
-        host: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn report(&self, subject: &ConditionSubject, host: &str, reason: &str) -> Result<(), StoreError> {
         let (kind, subject) = subject_columns(subject)?;
         let (host, reason) = (storable(host, "host")?, reason.replace('\0', "\u{fffd}"));
         let sql = Sql::<()>::new(
@@ -34,23 +30,28 @@ impl<D: Driver> Conditions for Adapter<D> {
              ON CONFLICT (kind, subject, host) \
              DO UPDATE SET reason = excluded.reason, reported_at = excluded.reported_at",
         );
-        let sql = sql.bind(kind).bind(subject).bind(host).bind(reason).bind(now.millis()).bind(now.millis());
-        self.change(call!("db.conditions.report"), sql).await
+        let sql = sql.bind(kind).bind(subject).bind(host).bind(reason);
+        let report = |sql: Sql, now: Timestamp| sql.bind(now.millis()).bind(now.millis());
+        self.change(call!("db.conditions.report"), sql, report).await
     }
 
     async fn end(
         &self,
         subject: &ConditionSubject,
         host: &str,
-        stale_before: Timestamp,
+        stale_after: Duration,
     ) -> Result<(), StoreError> {
         let (kind, subject) = subject_columns(subject)?;
         let host = storable(host, "host")?;
         let sql = Sql::<()>::new(
-            "DELETE FROM conditions WHERE kind = ? AND subject = ? AND (host = ? OR reported_at < ?)",
+            "DELETE FROM conditions WHERE kind = ? AND subject = ? \
+             AND (host = ? OR reported_at < ? OR reported_at > ?)",
         );
-        let sql = sql.bind(kind).bind(subject).bind(host).bind(stale_before.millis());
-        self.change(call!("db.conditions.end"), sql).await
+        let sql = sql.bind(kind).bind(subject).bind(host);
+        let end = move |sql: Sql, now: Timestamp| {
+            sql.bind(now.before(stale_after).millis()).bind(now.latest_end(Duration::ZERO).millis())
+        };
+        self.change(call!("db.conditions.end"), sql, end).await
     }
 
     async fn conditions(&self) -> Result<Vec<Condition>, StoreError> {
@@ -83,16 +84,24 @@ impl<D: Driver> Conditions for Adapter<D> {
             "INSERT INTO storage_identities (storage, host, identity) VALUES (?, ?, ?) \
              ON CONFLICT (storage, host) DO UPDATE SET identity = excluded.identity",
         );
-        self.change(call!("db.conditions.remember_identity"), sql.bind(storage).bind(host).bind(identity))
-            .await
+        let sql = sql.bind(storage).bind(host).bind(identity);
+        self.change(call!("db.conditions.remember_identity"), sql, |sql, _| sql).await
     }
 }
 
 impl<D: Driver> Adapter<D> {
-    /// Runs one statement that changes something.
-    async fn change(&self, call: crate::adapter::Call, sql: Sql) -> Result<(), StoreError> {
-        self.run(call, Work::Write, |session| Box::pin(async { session.execute(sql).await.map(|_| ()) }))
-            .await
+    /// Runs one statement that changes something; its last values are bound by `at`, which is told the time.
+    async fn change(
+        &self,
+        call: crate::adapter::Call,
+        sql: Sql,
+        at: impl FnOnce(Sql, Timestamp) -> Sql + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let change = self.timed(move |session, now| {
+            let sql = at(sql, now);
+            Box::pin(async move { session.execute(sql).await.map(|_| ()) })
+        });
+        self.run(call, Work::Write, change).await
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) enum DbError {
     /// The database cannot be reached.
     #[error("{0}")]
     Unavailable(String),
+    /// The database answers, but takes no connection for the time being.
+    #[error("{0}")]
+    Busy(String),
     /// The schema is not the one this program needs.
     #[error("{0}")]
     Schema(String),
@@ -29,7 +32,7 @@ impl DbError {
     /// Whether the connection itself is broken, as far as the error alone says.
     pub(crate) fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Query(Error::BrokenTransactionManager) => true,
+            Self::Unavailable(_) | Self::Busy(_) | Self::Query(Error::BrokenTransactionManager) => true,
             Self::Query(Error::DatabaseError(kind, _)) => matches!(
                 kind,
                 DatabaseErrorKind::UnableToSendCommand
@@ -49,6 +52,26 @@ impl From<DbError> for StoreError {
             error => Self::Internal(error.into()),
         }
     }
+}
+
+/// Refuses a schema with a migration that this program does not know.
+pub(crate) fn refuse_unknown(
+    known: &[String],
+    applied: impl IntoIterator<Item = String>,
+) -> Result<(), DbError> {
+    match applied.into_iter().find(|version| !known.contains(version)) {
+        Some(version) => Err(DbError::Schema(format!(
+            "migration {version} is of a newer version of this program, which must be used for this database"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether the database answers, but takes no connection for the time being: a server that has none free, starts or stops.
+/// That passes by itself.
+pub fn is_busy(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else { return false };
+    matches!(source.downcast_ref(), Some(DbError::Busy(_)))
 }
 
 /// The database cannot be reached, for this reason.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary};
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use stocktake_domain::ports::{Jobs, StoreError};
-use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, Timestamp};
+use stocktake_domain::{Job, JobId, JobState, NewJob, Selection};
 
 use crate::adapter::{Adapter, call};
 use crate::columns::all_of;
@@ -20,16 +20,17 @@ use crate::sql::Sql;
 
 #[async_trait]
 impl<D: Driver> Jobs for Adapter<D> {
-    async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<Job, StoreError> {
-        let row = NewJobRow::new(job, now)?;
-        self.run_waking(call!("db.jobs.enqueue", model = %job.model), Work::Write, move |session| {
+    async fn enqueue(&self, job: &NewJob) -> Result<Job, StoreError> {
+        let row = NewJobRow::new(job)?;
+        let enqueue = self.timed(move |session, now| {
             Box::pin(async move {
-                let query = diesel::insert_into(jobs::table).values(row).returning(all_of::<JobRow>());
+                let made = (row, jobs::created_at.eq(now.millis()));
+                let query = diesel::insert_into(jobs::table).values(made).returning(all_of::<JobRow>());
                 let made: JobRow = session.one(query).await?;
                 Ok((made.into_job()?, true))
             })
-        })
-        .await
+        });
+        self.run_waking(call!("db.jobs.enqueue", model = %job.model), Work::Write, enqueue).await
     }
 
     async fn list(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError> {
@@ -56,25 +57,23 @@ impl<D: Driver> Jobs for Adapter<D> {
             .await
     }
 
-    async fn cancel(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
+    async fn cancel(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         let open = jobs::table.find(id.0).filter(jobs::state.eq_any(open_states()));
-        let change =
-            (jobs::state.eq(job_state_code(JobState::Cancelled)), jobs::finished_at.eq(Some(now.millis())));
-        self.run(call!("db.jobs.cancel", job = id.0), Work::Write, move |session| {
+        let cancel = self.timed(move |session, now| {
+            let state = jobs::state.eq(job_state_code(JobState::Cancelled));
+            let change = (state, jobs::finished_at.eq(Some(now.millis())));
             Box::pin(async move {
                 session.execute(diesel::update(open).set(change)).await?;
                 get(session, id.0).await
             })
-        })
-        .await
+        });
+        self.run(call!("db.jobs.cancel", job = id.0), Work::Write, cancel).await
     }
 
-    async fn advance(&self, limit: u32, now: Timestamp) -> Result<Option<Job>, StoreError> {
-        let (limit, now) = (limit.max(1), now.millis());
-        self.run_waking(call!("db.jobs.advance"), Work::Write, move |session| {
-            Box::pin(advance(session, limit, now))
-        })
-        .await
+    async fn advance(&self, limit: u32) -> Result<Option<Job>, StoreError> {
+        let limit = limit.max(1);
+        let advance = self.timed(move |session, now| Box::pin(advance(session, limit, now.millis())));
+        self.run_waking(call!("db.jobs.advance"), Work::Write, advance).await
     }
 }
 

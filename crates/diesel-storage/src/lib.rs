@@ -6,6 +6,7 @@
 
 mod adapter;
 mod catalogue;
+mod clock;
 mod columns;
 mod conditions;
 mod dialect;
@@ -25,5 +26,6 @@ mod store;
 mod sync_state;
 mod tokens;
 
-pub use settings::StoreSettings;
+pub use error::is_busy;
+pub use settings::{StoreClock, StoreSettings};
 pub use store::{Store, migrate, open};

@@ -11,7 +11,10 @@ mod wake;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel::ConnectionError;
+use diesel::result::Error;
+use diesel_async::pooled_connection::PoolError as ConnectError;
+use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection as _, TransactionManager as _,
@@ -49,7 +52,7 @@ impl Postgres {
         config.recycling_method = RecyclingMethod::Fast;
         config.custom_setup = Box::new(move |_| {
             let connector = Arc::clone(&connecting);
-            Box::pin(async move { connector.connect(patience).await })
+            Box::pin(async move { connector.connect(patience).await.map_err(into_connection_error) })
         });
         let manager = AsyncDieselConnectionManager::new_with_config("", config);
         let pool = Pool::builder(manager)
@@ -66,7 +69,26 @@ impl Postgres {
     }
 
     async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
-        self.pool.get().await.map_err(unavailable)
+        self.pool.get().await.map_err(from_pool_error)
+    }
+}
+
+/// The error as one of the pool's, which keeps it whole.
+fn into_connection_error(error: DbError) -> ConnectionError {
+    ConnectionError::CouldntSetupConfiguration(Error::QueryBuilderError(error.into()))
+}
+
+/// The error that the pool kept, or that of the pool itself.
+fn from_pool_error(error: PoolError) -> StoreError {
+    let error = match error {
+        PoolError::Backend(ConnectError::ConnectionError(ConnectionError::CouldntSetupConfiguration(
+            Error::QueryBuilderError(error),
+        ))) => error,
+        other => return unavailable(other),
+    };
+    match error.downcast::<DbError>() {
+        Ok(error) => StoreError::from(*error),
+        Err(other) => unavailable(other),
     }
 }
 
@@ -100,7 +122,7 @@ impl Driver for Postgres {
     }
 
     async fn private(&self) -> Result<Own, StoreError> {
-        self.connector.connect(Patience::Unlimited).await.map(Own).map_err(unavailable)
+        Ok(Own(self.connector.connect(Patience::Unlimited).await?))
     }
 
     fn wake(&self) {
@@ -113,11 +135,11 @@ impl Driver for Postgres {
     }
 
     async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
-        let connection = self.connector.connect(Patience::Unlimited).await.map_err(unavailable)?;
+        let connection = self.connector.connect(Patience::Unlimited).await?;
         Ok(paths::stream(connection, model, storage))
     }
 
-    fn known_migrations(&self) -> Result<Vec<String>, StoreError> {
+    fn known_migrations(&self) -> Result<Vec<String>, DbError> {
         migrations::known()
     }
 }
@@ -142,8 +164,8 @@ impl Private for Own {
 const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// The same, where a statement may wait and work as long as it takes.
-const BEGIN_UNHURRIED: &str =
-    "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = 0";
+const BEGIN_UNHURRIED: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = 0; \
+     SET LOCAL lock_timeout = 0";
 
 /// Runs a task, in a transaction where the work asks for one.
 async fn perform<R: Send>(

@@ -8,7 +8,6 @@
 //! `LIMIT ? + 0` is there for SQLite: it would look into a mere `?` and prepare the statement anew for each
 //! value.
 
-use diesel::sql_types::{Binary, Text};
 use stocktake_domain::{Selection, State};
 
 use crate::dialect::{Dialect, Index};
@@ -191,10 +190,11 @@ fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
     if matches!(state, PENDING | FAILED) { sql.push(" AND NOT ").push(STARTED) } else { sql }
 }
 
-/// The paths and keys of the records in one storage, of one model or of all, in the byte order of the paths.
-pub(crate) fn paths(model: Option<i16>, storage: String) -> Sql<(Text, Binary)> {
+/// Adds the query for the paths and keys of the records in one storage, of one model or of all, in the byte order of the
+/// paths.
+pub(crate) fn paths<T>(sql: Sql<T>, model: Option<i16>, storage: String) -> Sql<T> {
     // The queues tell which models have anything there; the others are not read.
-    let sql = Sql::new(
+    let sql = sql.push(
         "SELECT r.path, r.key FROM queues q CROSS JOIN records r WHERE q.storage = ? AND r.model = q.model \
          AND r.storage = q.storage",
     );

@@ -13,7 +13,7 @@ use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
-use stocktake_domain::{Failure, Model, RecordKey, Timestamp};
+use stocktake_domain::{Failure, Model, RecordKey};
 
 use self::claim::{ClaimScope, Claimant};
 use crate::adapter::{Adapter, call};
@@ -28,9 +28,8 @@ impl<D: Driver> Queue for Adapter<D> {
         worker: &WorkerId,
         filter: &ClaimFilter,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let (claimant, scope) = (Claimant::new(worker, terms, now)?, ClaimScope::new(filter));
+        let (claimant, scope) = (Claimant::new(worker, terms)?, ClaimScope::new(filter));
         let find = call!("db.queue.find_due");
         let within = scope.clone();
         let queues =
@@ -39,9 +38,9 @@ impl<D: Driver> Queue for Adapter<D> {
             let model = model_of(queue.model)?;
             let call = call!("db.queue.claim", model = %model, storage = queue.storage);
             let (claimant, scope) = (claimant.clone(), scope.clone());
-            let claimed = self
-                .run(call, Work::Write, move |session| Box::pin(claim::take(session, queue, scope, claimant)))
-                .await?;
+            let take =
+                self.timed(move |session, now| Box::pin(claim::take(session, queue, scope, claimant, now)));
+            let claimed = self.run(call, Work::Write, take).await?;
             if claimed.is_some() {
                 return Ok(claimed);
             }
@@ -55,40 +54,31 @@ impl<D: Driver> Queue for Adapter<D> {
         model: Model,
         key: &RecordKey,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
         let call = call!("db.queue.claim_one", model = %model);
-        let claimant = Claimant::new(worker, terms, now)?;
+        let claimant = Claimant::new(worker, terms)?;
         let (model, key) = (model_code(model), key::encode(key));
-        self.run(call, Work::Write, move |session| Box::pin(claim::take_one(session, model, key, claimant)))
-            .await
+        let take =
+            self.timed(move |session, now| Box::pin(claim::take_one(session, model, key, claimant, now)));
+        self.run(call, Work::Write, take).await
     }
 
-    async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError> {
+    async fn recalculate(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
         let call = call!("db.queue.recalculate", model = %model);
-        let (model, key, now) = (model_code(model), key::encode(key), now.millis());
-        self.run_waking(call, Work::Write, move |session| {
+        let (model, key) = (model_code(model), key::encode(key));
+        let recalculate = self.timed(move |session, now| {
             Box::pin(async move {
-                let found = recalculate::one(session, model, key, now).await?;
+                let found = recalculate::one(session, model, key, now.millis()).await?;
                 Ok((found, found))
             })
-        })
-        .await
+        });
+        self.run_waking(call, Work::Write, recalculate).await
     }
 
-    async fn renew(
-        &self,
-        renewals: &[Renewal],
-        terms: LeaseTerms,
-        now: Timestamp,
-    ) -> Result<Vec<LeaseId>, StoreError> {
+    async fn renew(&self, renewals: &[Renewal], terms: LeaseTerms) -> Result<Vec<LeaseId>, StoreError> {
         let renewals = renewals.to_vec();
-        let alive_until = now.after(terms.heartbeat_timeout).millis();
-        let deadline = now.after(terms.duration).millis();
-        self.run(call!("db.queue.renew"), Work::Write, move |session| {
-            Box::pin(leases::renew(session, renewals, alive_until, deadline))
-        })
-        .await
+        let renew = self.timed(move |session, now| Box::pin(leases::renew(session, renewals, terms, now)));
+        self.run(call!("db.queue.renew"), Work::Write, renew).await
     }
 
     async fn complete(
@@ -104,42 +94,34 @@ impl<D: Driver> Queue for Adapter<D> {
         .await
     }
 
-    async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError> {
-        let (failure, now) = (Failure::timed_out(lease), now.millis());
-        self.run_waking(call!("db.queue.reap"), Work::Write, move |session| {
-            Box::pin(leases::reap(session, failure, now))
-        })
-        .await
+    async fn reap(&self, lease: Duration) -> Result<Reaped, StoreError> {
+        let failure = Failure::timed_out(lease);
+        let reap = self.timed(move |session, now| Box::pin(leases::reap(session, failure, now)));
+        self.run_waking(call!("db.queue.reap"), Work::Write, reap).await
     }
 
-    async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
-        let now = now.millis();
-        self.run_waking(call!("db.queue.retry_failed"), Work::Write, move |session| {
-            Box::pin(maintenance::retry_failed(session, limit, now))
-        })
-        .await
+    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError> {
+        let retry = self.timed(move |session, now| Box::pin(maintenance::retry_failed(session, limit, now)));
+        self.run_waking(call!("db.queue.retry_failed"), Work::Write, retry).await
     }
 
     async fn expire_succeeded(
         &self,
         model: Model,
         after: Option<RecordKey>,
-        checked_before: Timestamp,
+        older_than: Duration,
         limit: u32,
-        now: Timestamp,
     ) -> Result<(Option<RecordKey>, u64), StoreError> {
         let call = call!("db.queue.expire_succeeded", model = %model);
         let sweep = maintenance::Sweep {
             model: model_code(model),
             after: after.as_ref().map(key::encode),
-            checked_before: checked_before.millis(),
+            older_than,
             limit,
-            now: now.millis(),
         };
-        self.run_waking(call, Work::Write, move |session| {
-            Box::pin(maintenance::expire_succeeded(session, sweep))
-        })
-        .await
+        let expire =
+            self.timed(move |session, now| Box::pin(maintenance::expire_succeeded(session, sweep, now)));
+        self.run_waking(call, Work::Write, expire).await
     }
 
     async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError> {

@@ -19,4 +19,4 @@ pub(crate) use record::{
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
 pub(crate) use values::{METADATA_LENGTHS, digest_bytes, digest_of, storable, storable_size, unsigned};
-pub(crate) use work::{JobRow, LEASE, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};
+pub(crate) use work::{JobRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};

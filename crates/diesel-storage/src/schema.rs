@@ -14,6 +14,8 @@ diesel::table! {
         worker -> Text,
         alive_until -> BigInt,
         deadline -> BigInt,
+        heartbeat_timeout -> BigInt,
+        duration -> BigInt,
     }
 }
 

@@ -8,6 +8,7 @@ use std::future::Future;
 use diesel::sqlite::SqliteConnection;
 use diesel_async::AsyncPgConnection;
 use futures_util::future::BoxFuture;
+use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 
 use crate::dialect::Dialect;
@@ -63,6 +64,9 @@ pub(crate) trait Session: Dialect + Send + 'static {
 
     /// Runs a statement; returns how many rows it touched.
     fn execute<Q: Command>(&mut self, statement: Q) -> impl Step<u64>;
+
+    /// The time of the server's clock; `None` of a database that has no server.
+    fn server_time(&mut self) -> impl Step<Option<Timestamp>>;
 
     /// Whether the database was ever migrated.
     fn is_migrated(&mut self) -> impl Step<bool>;
@@ -155,6 +159,17 @@ impl<F, S, R> Task<S, R> for F where
 {
 }
 
+/// A task that is told the database's time.
+pub(crate) trait TimedTask<S, R>:
+    for<'s> FnOnce(&'s mut S, Timestamp) -> BoxFuture<'s, Result<R, DbError>> + Send + 'static
+{
+}
+
+impl<F, S, R> TimedTask<S, R> for F where
+    F: for<'s> FnOnce(&'s mut S, Timestamp) -> BoxFuture<'s, Result<R, DbError>> + Send + 'static
+{
+}
+
 /// A database.
 pub(crate) trait Driver: Send + Sync + 'static {
     /// Its sessions.
@@ -186,7 +201,7 @@ pub(crate) trait Driver: Send + Sync + 'static {
     ) -> impl Future<Output = Result<PathStream, StoreError>> + Send;
 
     /// The versions of the migrations that this program knows.
-    fn known_migrations(&self) -> Result<Vec<String>, StoreError>;
+    fn known_migrations(&self) -> Result<Vec<String>, DbError>;
 }
 
 /// A connection outside the pool, with what is temporary in it.

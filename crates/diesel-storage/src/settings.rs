@@ -1,8 +1,11 @@
 //! Which database, and how it is used.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use stocktake_domain::Clock;
 
 /// Which database, and how it is used.
 #[derive(Debug, Clone)]
@@ -17,4 +20,27 @@ pub struct StoreSettings {
     /// imports and syncs have no limit. A call without an answer in time is given up and changes nothing; on SQLite the
     /// statement it is at runs to its end first, and the connection is busy until then.
     pub timeout: Duration,
+    /// What tells the time.
+    pub clock: StoreClock,
+}
+
+/// What tells the time that decides what is due and which lease is over.
+#[derive(Clone)]
+pub enum StoreClock {
+    /// The database's own clock. That of an embedded database is this host's, unless it is set while leases depend on it.
+    Database {
+        /// This host's clock; how much it differs from the database's is measured.
+        host: Arc<dyn Clock>,
+    },
+    /// This clock alone, whatever database it is: for tests.
+    Fixed(Arc<dyn Clock>),
+}
+
+impl fmt::Debug for StoreClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Database { .. } => "Database",
+            Self::Fixed(_) => "Fixed",
+        })
+    }
 }

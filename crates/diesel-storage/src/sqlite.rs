@@ -172,7 +172,7 @@ impl Driver for Sqlite {
         Ok(paths::stream(Arc::clone(&self.file), connection, model, storage))
     }
 
-    fn known_migrations(&self) -> Result<Vec<String>, StoreError> {
+    fn known_migrations(&self) -> Result<Vec<String>, DbError> {
         migrations::known()
     }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
+use stocktake_domain::Clock;
 use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, StoreError, SyncState, Tokens};
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, call};
+use crate::catalogue::applied_migrations;
+use crate::clock::DatabaseClock;
 use crate::error::DbError;
 use crate::postgres::{self, Postgres};
-use crate::session::Driver;
+use crate::session::{Driver, Work};
 use crate::settings::StoreSettings;
 use crate::sqlite::{self, Sqlite};
 
@@ -27,21 +30,24 @@ pub struct Store {
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.
     pub conditions: Arc<dyn Conditions>,
+    /// The database's time, as measured from when it was last read: never later than it is.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Opens the database that the URL names and connects once, so that an unreachable one is reported at once. Does
-/// not migrate. A URL of another kind is [`StoreError::Internal`].
+/// not migrate, and refuses a schema that a newer version of this program migrated. A URL of another kind is
+/// [`StoreError::Internal`].
 pub async fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
     match Database::of(settings.url.expose_secret())? {
         Database::Sqlite(rest) => {
             let path = sqlite::file_of(rest)?;
-            Ok(Store::over(Sqlite::open(path, settings).await?))
+            Store::over(Sqlite::open(path, settings).await?, settings).await
         }
-        Database::Postgres => Ok(Store::over(Postgres::open(settings).await?)),
+        Database::Postgres => Store::over(Postgres::open(settings).await?, settings).await,
     }
 }
 
-/// Applies the pending migrations and returns their names. Of two processes that do it at once, one applies
+/// Applies the pending migrations and returns their names; refuses a schema that a newer version of this program migrated. Of two processes that do it at once, one applies
 /// them and the other finds none.
 pub async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError> {
     match Database::of(settings.url.expose_secret())? {
@@ -51,16 +57,23 @@ pub async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError
 }
 
 impl Store {
-    fn over(driver: impl Driver) -> Self {
-        let adapter = Arc::new(Adapter { driver });
-        Self {
+    async fn over(driver: impl Driver, settings: &StoreSettings) -> Result<Self, StoreError> {
+        let clock = DatabaseClock::new(settings.clock.clone());
+        let adapter = Arc::new(Adapter { driver, clock: Arc::clone(&clock) });
+        let known = adapter.driver.known_migrations()?;
+        let look = adapter.timed(move |session, _| {
+            Box::pin(async move { applied_migrations(session, &known).await.map(|_| ()) })
+        });
+        adapter.run(call!("db.open"), Work::Read, look).await?;
+        Ok(Self {
             catalogue: adapter.clone(),
             queue: adapter.clone(),
             jobs: adapter.clone(),
             tokens: adapter.clone(),
             sync_state: adapter.clone(),
             conditions: adapter,
-        }
+            clock,
+        })
     }
 }
 

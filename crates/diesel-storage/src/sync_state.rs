@@ -25,16 +25,16 @@ impl<D: Driver> SyncState for Adapter<D> {
         &self,
         instance: &WorkerId,
         duration: Duration,
-        now: Timestamp,
     ) -> Result<bool, StoreError> {
         let leader = storable(&instance.0, "leader")?;
-        let (until, now) = (now.after(duration).millis(), now.millis());
-        self.run(call!("db.sync_state.acquire_leader_lease"), Work::Write, move |session| {
+        let acquire = self.timed(move |session, now| {
+            let until = now.after(duration).millis();
+            let free = [now, now.latest_end(duration)].map(Timestamp::millis);
             Box::pin(async move {
-                Ok(renew(session, &leader, until).await? || take(session, leader, until, now).await?)
+                Ok(renew(session, &leader, until).await? || take(session, leader, until, free).await?)
             })
-        })
-        .await
+        });
+        self.run(call!("db.sync_state.acquire_leader_lease"), Work::Write, acquire).await
     }
 
     async fn release_leader_lease(&self, instance: &WorkerId) -> Result<(), StoreError> {
@@ -61,14 +61,11 @@ impl<D: Driver> SyncState for Adapter<D> {
         instance: &WorkerId,
         batch: SyncBatch,
         state: &ModelSyncState,
-        now: Timestamp,
     ) -> Result<Option<SyncApplied>, StoreError> {
-        let batch = apply::Batch::new(instance, &batch, state, now)?;
+        let batch = apply::Batch::new(instance, &batch, state)?;
         // However long it takes: the first may wait for an import, and there may be much to delete.
-        self.run_waking(call!("db.sync_state.apply", model = %state.model), Work::Import, move |session| {
-            Box::pin(apply::run(session, batch))
-        })
-        .await
+        let apply = self.timed(move |session, now| Box::pin(apply::run(session, batch, now.millis())));
+        self.run_waking(call!("db.sync_state.apply", model = %state.model), Work::Import, apply).await
     }
 }
 
@@ -78,12 +75,19 @@ async fn renew<S: Session>(session: &mut S, leader: &str, until: i64) -> Result<
     Ok(session.execute(sql.bind(until).bind(leader.to_owned())).await? > 0)
 }
 
-/// Takes the lease if nobody has it any more. While something is being applied, somebody does.
-async fn take<S: Session>(session: &mut S, leader: String, until: i64, now: i64) -> Result<bool, DbError> {
+/// Takes the lease if nobody has it any more: it ended at the first of these times, or is to last beyond the second. While
+/// something is being applied, somebody has it.
+async fn take<S: Session>(
+    session: &mut S,
+    leader: String,
+    until: i64,
+    [now, latest]: [i64; 2],
+) -> Result<bool, DbError> {
     let free = Sql::<SmallInt>::new(
-        "SELECT h.id FROM sync_leader h WHERE h.id = 1 AND (h.leader IS NULL OR h.lease_until <= ?)",
+        "SELECT h.id FROM sync_leader h WHERE h.id = 1 AND (h.leader IS NULL OR h.lease_until <= ? \
+         OR h.lease_until > ?)",
     );
-    let free = free.push(S::locking(Lock::UpdateSkipLocked)).bind(now);
+    let free = free.push(S::locking(Lock::UpdateSkipLocked)).bind(now).bind(latest);
     if session.first::<i16, _>(free).await?.is_none() {
         return Ok(false);
     }

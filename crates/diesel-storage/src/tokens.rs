@@ -15,12 +15,10 @@ use crate::session::{Driver, Session, Work};
 
 #[async_trait]
 impl<D: Driver> Tokens for Adapter<D> {
-    async fn create(&self, token: &NewToken, now: Timestamp) -> Result<Result<Token, NameTaken>, StoreError> {
-        let (row, digest) = (NewTokenRow::new(token, now)?, token.digest);
-        self.run(call!("db.tokens.create"), Work::Write, move |session| {
-            Box::pin(create(session, row, digest))
-        })
-        .await
+    async fn create(&self, token: &NewToken) -> Result<Result<Token, NameTaken>, StoreError> {
+        let (row, digest) = (NewTokenRow::new(token)?, token.digest);
+        let create = self.timed(move |session, now| Box::pin(create(session, row, digest, now)));
+        self.run(call!("db.tokens.create"), Work::Write, create).await
     }
 
     async fn list(&self) -> Result<Vec<Token>, StoreError> {
@@ -35,17 +33,15 @@ impl<D: Driver> Tokens for Adapter<D> {
         Ok(list)
     }
 
-    async fn revoke(&self, name: &str, now: Timestamp) -> Result<Option<Token>, StoreError> {
+    async fn revoke(&self, name: &str) -> Result<Option<Token>, StoreError> {
         let name = storable(name, "name")?;
         let valid = tokens::table.filter(tokens::name.eq(name)).filter(tokens::revoked_at.is_null());
-        let query = diesel::update(valid)
-            .set(tokens::revoked_at.eq(Some(now.millis())))
-            .returning(all_of::<TokenRow>());
-        let row: Option<TokenRow> = self
-            .run(call!("db.tokens.revoke"), Work::Write, move |session| {
-                Box::pin(async move { session.first(query).await })
-            })
-            .await?;
+        let revoke = self.timed(move |session, now| {
+            let revoked = diesel::update(valid).set(tokens::revoked_at.eq(Some(now.millis())));
+            let query = revoked.returning(all_of::<TokenRow>());
+            Box::pin(async move { session.first(query).await })
+        });
+        let row: Option<TokenRow> = self.run(call!("db.tokens.revoke"), Work::Write, revoke).await?;
         Ok(row.map(TokenRow::into_token).transpose()?)
     }
 
@@ -66,9 +62,10 @@ async fn create<S: Session>(
     session: &mut S,
     row: NewTokenRow,
     digest: TokenDigest,
+    now: Timestamp,
 ) -> Result<Result<Token, NameTaken>, DbError> {
     let query = diesel::insert_into(tokens::table)
-        .values(row)
+        .values((row, tokens::created_at.eq(now.millis())))
         .on_conflict_do_nothing()
         .returning(all_of::<TokenRow>());
     let made: Option<TokenRow> = session.first(query).await?;

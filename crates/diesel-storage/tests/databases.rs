@@ -5,19 +5,22 @@
 use std::error::Error as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 use secrecy::ExposeSecret as _;
-use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::StoreError;
-use stocktake_domain::{Model, RecordKey, Timestamp};
+use stocktake_domain::{Model, RecordKey};
 use stocktake_testbed::{Certificate, PgCluster, postgres};
 
 fn settings(url: &str) -> StoreSettings {
-    StoreSettings { url: url.into(), max_connections: 4, timeout: Duration::from_secs(20) }
+    let (timeout, host) = (Duration::from_secs(20), Arc::<ManualClock>::default());
+    StoreSettings { url: url.into(), max_connections: 4, timeout, clock: StoreClock::Database { host } }
 }
 
 fn in_folder(folder: &Path) -> StoreSettings {
@@ -77,7 +80,12 @@ async fn a_schema_that_is_not_current_is_told() {
         store.catalogue.check().await.unwrap();
         assert!(migrate(&settings).await.unwrap().is_empty());
         alter(&settings, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
-        check("migration 9999 is of another version of this program").await;
+        let newer =
+            "migration 9999 is of a newer version of this program, which must be used for this database";
+        check(newer).await;
+        for outcome in [open(&settings).await.map(|_| ()), migrate(&settings).await.map(|_| ())] {
+            assert!(matches!(outcome, Err(StoreError::Schema(text)) if text == newer));
+        }
         alter(&settings, "DELETE FROM __diesel_schema_migrations");
         check("migration 0001 is pending").await;
     }
@@ -129,7 +137,7 @@ async fn a_lost_database_is_found_again() {
     for _ in 0..3 {
         assert!(matches!(reads(&store).await, Err(StoreError::Unavailable(_))));
         let key = RecordKey::integer(1);
-        let recalculated = store.queue.recalculate(Model::Uploads, &key, Timestamp::from_millis(1)).await;
+        let recalculated = store.queue.recalculate(Model::Uploads, &key).await;
         assert!(matches!(recalculated, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.catalogue.check().await, Err(StoreError::Unavailable(_))));
     }

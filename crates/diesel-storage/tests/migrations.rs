@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_query, sql_types};
-use stocktake_diesel_storage::{StoreSettings, open};
+use stocktake_diesel_storage::{StoreClock, StoreSettings, open};
+use stocktake_domain::contract::ManualClock;
 use stocktake_domain::{Digest, Failure, Metadata, Model, RecordKey, Timestamp};
 use stocktake_testbed::postgres;
 
@@ -321,7 +323,12 @@ fn fill_failures(database: &mut Raw) {
 /// Reads them through the port.
 async fn failures_are_known(database: &mut Raw) {
     let url = database.url().to_owned();
-    let settings = StoreSettings { url: url.into(), max_connections: 1, timeout: Duration::from_secs(20) };
+    let settings = StoreSettings {
+        url: url.into(),
+        max_connections: 1,
+        timeout: Duration::from_secs(20),
+        clock: StoreClock::Fixed(Arc::<ManualClock>::default()),
+    };
     let store = open(&settings).await.unwrap();
     let read = async |number: usize| {
         let key = RecordKey::integer(i64::try_from(number).unwrap());

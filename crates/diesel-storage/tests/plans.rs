@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::{
@@ -12,7 +12,8 @@ use diesel::connection::{
 use diesel::sqlite::SqliteConnection;
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types};
 use futures_util::stream;
-use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
     SyncBatch, WorkerId,
@@ -24,7 +25,8 @@ use stocktake_testbed::postgres;
 
 const ROWS: i64 = 20_000;
 const LEASE: Duration = Duration::from_secs(3600);
-const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: LEASE };
+/// A worker counts as alive for longer, so that its leases time out.
+const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: LEASE.saturating_mul(9) };
 
 /// The statements run since the last look.
 static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -44,6 +46,18 @@ fn recorder() -> Option<Box<dyn Instrumentation>> {
     }))
 }
 
+/// The databases' clock.
+static CLOCK: LazyLock<Arc<ManualClock>> = LazyLock::new(Arc::default);
+
+fn now_is(millis: i64) {
+    CLOCK.set(Timestamp::from_millis(millis));
+}
+
+fn settings(url: &str, max_connections: u32) -> StoreSettings {
+    let clock = StoreClock::Fixed(CLOCK.clone());
+    StoreSettings { url: url.into(), max_connections, timeout: LEASE, clock }
+}
+
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
@@ -56,9 +70,10 @@ fn entry(number: i64) -> SourceRecord {
 async fn filled(settings: &StoreSettings) -> Store {
     migrate(settings).await.unwrap();
     let store = open(settings).await.unwrap();
+    now_is(1);
     for model in [Model::Uploads, Model::LfsObjects] {
         let batches = stream::iter([Ok((0..ROWS).map(entry).collect())]);
-        store.catalogue.import(model, Box::pin(batches), at(1)).await.unwrap();
+        store.catalogue.import(model, Box::pin(batches)).await.unwrap();
     }
     store
 }
@@ -89,7 +104,7 @@ async fn pages(store: &Store) {
     store.catalogue.get(Model::Uploads, &key).await.unwrap();
     store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
     store.catalogue.largest_key(Model::Uploads).await.unwrap();
-    store.catalogue.accept(Model::Uploads, &key, Digest::Md5([1; 16]), Some(1), at(5)).await.unwrap();
+    store.catalogue.accept(Model::Uploads, &key, Digest::Md5([1; 16]), Some(1)).await.unwrap();
 }
 
 fn outcomes(lease: &Lease) -> Vec<(RecordKey, Outcome)> {
@@ -109,22 +124,26 @@ async fn work(store: &Store) {
     let (queue, worker) = (&store.queue, WorkerId("w".to_owned()));
     let mut filter =
         ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 500 };
+    now_is(2);
     for _ in 0..4 {
-        let lease = queue.claim(&worker, &filter, TERMS, at(2)).await.unwrap().unwrap();
+        let lease = queue.claim(&worker, &filter, TERMS).await.unwrap().unwrap();
         queue.complete(lease.id, &outcomes(&lease), true).await.unwrap();
     }
     filter.due_from = Some(at(1));
-    queue.claim(&worker, &filter, TERMS, at(2)).await.unwrap().unwrap();
-    queue.claim_one(&worker, Model::Uploads, &RecordKey::integer(77), TERMS, at(2)).await.unwrap();
+    queue.claim(&worker, &filter, TERMS).await.unwrap().unwrap();
+    queue.claim_one(&worker, Model::Uploads, &RecordKey::integer(77), TERMS).await.unwrap();
     queue.outstanding(&filter, 1000).await.unwrap();
-    queue.recalculate(Model::Uploads, &RecordKey::integer(78), at(4)).await.unwrap();
-    queue.retry_failed(100, at(1_000_000)).await.unwrap();
+    now_is(4);
+    queue.recalculate(Model::Uploads, &RecordKey::integer(78)).await.unwrap();
+    now_is(1_000_000);
+    queue.retry_failed(100).await.unwrap();
     let after = Some(RecordKey::integer(10));
     for model in [Model::Uploads, Model::LfsObjects] {
-        let expired = queue.expire_succeeded(model, after.clone(), at(100), 1000, at(200)).await.unwrap();
+        let expired = queue.expire_succeeded(model, after.clone(), LEASE / 100, 1000).await.unwrap();
         assert!(expired.1 > 0);
     }
-    queue.reap(LEASE, at(10_000_000)).await.unwrap();
+    now_is(10_000_000);
+    queue.reap(LEASE).await.unwrap();
 }
 
 async fn jobs(store: &Store) {
@@ -133,16 +152,16 @@ async fn jobs(store: &Store) {
     let states = State::ALL.into_iter().map(|state| Selection { state: Some(state), keys: None });
     for selection in states.chain([Selection::default(), Selection { state: None, keys }]) {
         let job = NewJob { model: Model::Uploads, selection, requested_by: "me".to_owned() };
-        let job = store.jobs.enqueue(&job, at(300)).await.unwrap();
-        store.jobs.advance(10, at(300)).await.unwrap();
-        store.jobs.cancel(job.id, at(300)).await.unwrap();
+        let job = store.jobs.enqueue(&job).await.unwrap();
+        store.jobs.advance(10).await.unwrap();
+        store.jobs.cancel(job.id).await.unwrap();
     }
 }
 
 async fn queue_some(store: &Store) {
     let filter =
         ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 9 };
-    store.queue.claim(&WorkerId("x".to_owned()), &filter, TERMS, at(250)).await.unwrap().unwrap();
+    store.queue.claim(&WorkerId("x".to_owned()), &filter, TERMS).await.unwrap().unwrap();
 }
 
 /// A second import: nothing new, one change.
@@ -154,13 +173,13 @@ async fn import(store: &Store) {
         ..entry(4)
     });
     let batches = stream::iter([Ok(entries)]);
-    store.catalogue.import(Model::Uploads, Box::pin(batches), at(400)).await.unwrap();
+    store.catalogue.import(Model::Uploads, Box::pin(batches)).await.unwrap();
 }
 
 /// A sync of some that are known, one that changed and one that is new; others go, or are kept.
 async fn sync(store: &Store) {
     let worker = WorkerId("s".to_owned());
-    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE, at(500)).await.unwrap());
+    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE).await.unwrap());
     for most_deleted in [0, 1_000_000] {
         let mut entries: Vec<SourceRecord> = (0..3000).map(entry).collect();
         entries.push(SourceRecord { file_size: Some(3), ..entry(2) });
@@ -168,9 +187,9 @@ async fn sync(store: &Store) {
         let scanned_range = ScannedRange { after: Some(RecordKey::integer(5)), to: None, most_deleted };
         let mut piece = SyncBatch { records: entries, scanned_range: None };
         let state = ModelSyncState::new(Model::Uploads);
-        store.sync_state.apply(&worker, piece.clone(), &state, at(500)).await.unwrap().unwrap();
+        store.sync_state.apply(&worker, piece.clone(), &state).await.unwrap().unwrap();
         (piece.records, piece.scanned_range) = (vec![entry(1000)], Some(scanned_range));
-        let applied = store.sync_state.apply(&worker, piece, &state, at(500)).await.unwrap().unwrap();
+        let applied = store.sync_state.apply(&worker, piece, &state).await.unwrap().unwrap();
         assert_eq!(applied.deleted > 0, most_deleted > 0);
     }
     store.catalogue.mismatched(Model::Uploads, Some(RecordKey::integer(5)), 100).await.unwrap();
@@ -209,7 +228,7 @@ async fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let path = format!("{}/test.db", folder.path().display());
     let url = format!("sqlite://{path}");
-    let store = filled(&StoreSettings { url: url.into(), max_connections: 2, timeout: LEASE }).await;
+    let store = filled(&settings(&url, 2)).await;
     let mut connection = SqliteConnection::establish(&path).unwrap();
     let (staged, statements) = statements(&store).await;
     sql_query(staged).execute(&mut connection).unwrap();
@@ -231,7 +250,7 @@ async fn sqlite() {
 
 async fn postgresql() {
     let url = postgres().create_database().unwrap();
-    let store = filled(&StoreSettings { url: url.clone().into(), max_connections: 2, timeout: LEASE }).await;
+    let store = filled(&settings(&url, 2)).await;
     let planner = taken().into_iter().find(|statement| statement.contains("enable_seqscan")).unwrap();
     let (staged, statements) = statements(&store).await;
     let setup = format!("{planner}; SET plan_cache_mode = force_generic_plan; {staged}");
@@ -241,7 +260,7 @@ async fn postgresql() {
     postgres().sql(&url, "ANALYZE").unwrap();
     all_are_good(&url, &setup, &statements);
     let empty = postgres().create_database().unwrap();
-    migrate(&StoreSettings { url: empty.clone().into(), max_connections: 1, timeout: LEASE }).await.unwrap();
+    migrate(&settings(&empty, 1)).await.unwrap();
     let mut kept = statements;
     kept.retain(|statement| !planned_anew(statement));
     assert!(kept.len() > 40, "{}", kept.len());

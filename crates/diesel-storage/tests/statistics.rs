@@ -3,11 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures_util::stream;
 use secrecy::ExposeSecret as _;
-use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, ClaimedRecord, LeaseTerms, ModelSyncState, Outcome, SyncBatch, WorkerId,
 };
@@ -20,9 +22,22 @@ const NEW: Model = Model::Uploads;
 const ROWS: i64 = 20_000;
 const BATCH: u32 = 500;
 const LEASE: Duration = Duration::from_secs(3600);
-const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: LEASE };
+/// A worker counts as alive for longer, so that its leases time out.
+const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: LEASE.saturating_mul(9) };
 /// The most index entries that a call about a batch may read. One that looked at the whole model would read all.
 const FEW: i64 = 8000;
+
+/// The databases' clock.
+static CLOCK: LazyLock<Arc<ManualClock>> = LazyLock::new(Arc::default);
+
+fn now_is(millis: i64) {
+    CLOCK.set(Timestamp::from_millis(millis));
+}
+
+fn settings(url: &str, max_connections: u32) -> StoreSettings {
+    let clock = StoreClock::Fixed(CLOCK.clone());
+    StoreSettings { url: url.into(), max_connections, timeout: LEASE, clock }
+}
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -35,9 +50,9 @@ fn entries(numbers: std::ops::Range<i64>) -> Vec<SourceRecord> {
 
 async fn sync(store: &Store, numbers: std::ops::Range<i64>) {
     let worker = WorkerId("w".to_owned());
-    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE, at(1)).await.unwrap());
+    assert!(store.sync_state.acquire_leader_lease(&worker, LEASE).await.unwrap());
     let piece = SyncBatch { records: entries(numbers), scanned_range: None };
-    store.sync_state.apply(&worker, piece, &ModelSyncState::new(NEW), at(1)).await.unwrap().unwrap();
+    store.sync_state.apply(&worker, piece, &ModelSyncState::new(NEW)).await.unwrap().unwrap();
 }
 
 /// A model that the planner knows, and behind it one that it does not.
@@ -48,7 +63,7 @@ async fn fill(settings: &StoreSettings) {
         .unwrap();
     let store = open(settings).await.unwrap();
     let known = stream::iter([Ok(entries(0..ROWS))]);
-    store.catalogue.import(Model::LfsObjects, Box::pin(known), at(1)).await.unwrap();
+    store.catalogue.import(Model::LfsObjects, Box::pin(known)).await.unwrap();
     for first in (0..ROWS).step_by(1000) {
         sync(&store, first..first + 1000).await;
     }
@@ -96,7 +111,7 @@ async fn run(store: &Store, call: Call) {
         limit: BATCH,
     };
     let worker = WorkerId("w".to_owned());
-    let claim = store.queue.claim(&worker, &filter, TERMS, at(2));
+    let claim = store.queue.claim(&worker, &filter, TERMS);
     let batch = i64::from(BATCH);
     match call {
         Call::Complete(good) => {
@@ -105,27 +120,31 @@ async fn run(store: &Store, call: Call) {
             assert_eq!(store.queue.complete(lease.id, &outcomes, true).await.unwrap(), u64::from(BATCH));
         }
         Call::Retry => {
-            assert_eq!(store.queue.retry_failed(BATCH, at(1_000_000)).await.unwrap(), u64::from(BATCH));
+            now_is(1_000_000);
+            assert_eq!(store.queue.retry_failed(BATCH).await.unwrap(), u64::from(BATCH));
         }
         Call::Expire => {
-            let expired = store.queue.expire_succeeded(NEW, None, at(100), 2 * BATCH, at(200)).await.unwrap();
+            let expired =
+                store.queue.expire_succeeded(NEW, None, Duration::from_secs(1), 2 * BATCH).await.unwrap();
             assert_eq!(expired.1, u64::from(BATCH));
         }
         Call::Reap => {
+            now_is(2_000_000);
             claim.await.unwrap().unwrap();
-            assert_eq!(store.queue.reap(LEASE, at(10_000_000)).await.unwrap().timed_out, u64::from(BATCH));
+            now_is(2_000_000 + i64::try_from(LEASE.as_millis()).unwrap());
+            assert_eq!(store.queue.reap(LEASE).await.unwrap().timed_out, u64::from(BATCH));
         }
         Call::Mark => {
             let keys = Some((0..batch).map(|number| RecordKey::integer(number * 7)).collect());
             let selection = Selection { state: None::<State>, keys };
             let job = NewJob { model: NEW, selection, requested_by: "me".to_owned() };
-            store.jobs.enqueue(&job, at(300)).await.unwrap();
-            store.jobs.advance(BATCH, at(300)).await.unwrap();
+            store.jobs.enqueue(&job).await.unwrap();
+            store.jobs.advance(BATCH).await.unwrap();
         }
         Call::Sync => sync(store, 0..batch).await,
         Call::Import => {
             let same = stream::iter([Ok(entries(0..batch))]);
-            store.catalogue.import(NEW, Box::pin(same), at(400)).await.unwrap();
+            store.catalogue.import(NEW, Box::pin(same)).await.unwrap();
         }
     }
 }
@@ -133,7 +152,7 @@ async fn run(store: &Store, call: Call) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_model_costs_what_a_known_one_costs() {
     let url = postgres().create_database().unwrap();
-    let settings = StoreSettings { url: url.clone().into(), max_connections: 2, timeout: LEASE };
+    let settings = settings(&url, 2);
     fill(&settings).await;
     for call in [
         Call::Complete(true),

@@ -71,6 +71,6 @@ pub mod tokens {
 
 pub use authority::AuthorityFixture;
 pub use content::{ContentFixture, Recorder};
-pub use database::{DatabaseFixture, Ports};
+pub use database::{DatabaseFixture, ManualClock, Ports};
 pub use memory::{MemoryFixture, MemoryStore};
 pub use source::SourceFixture;

@@ -242,6 +242,9 @@ fn keep_end(text: &mut String, chars: usize) {
 /// sides.
 pub const JITTER_STEPS: u32 = 30;
 
+/// The longest [`retry_delay`].
+pub const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(3616 + 2 * (JITTER_STEPS as u64 - 1));
+
 /// The wait after the `failures`-th failure in a row (1 for the first): the smaller of
 /// n⁴ + 15 + r·(n+1) and 3616 + 2r seconds, with `jitter` as r, in `0..`[`JITTER_STEPS`].
 pub fn retry_delay(failures: u32, jitter: u32) -> Duration {
@@ -262,7 +265,8 @@ mod tests {
         assert_eq!(retry_delay(1, 29), Duration::from_secs(74));
         assert_eq!(retry_delay(3, 10), Duration::from_secs(81 + 15 + 40));
         assert_eq!(retry_delay(8, 0), Duration::from_secs(3616));
-        assert_eq!(retry_delay(u32::MAX, 29), Duration::from_secs(3674));
+        assert_eq!(retry_delay(u32::MAX, JITTER_STEPS - 1), LONGEST_RETRY_DELAY);
+        assert_eq!(LONGEST_RETRY_DELAY, Duration::from_secs(3674));
     }
 
     #[test]

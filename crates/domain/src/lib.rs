@@ -25,13 +25,15 @@ mod verification;
 pub use condition::{Condition, ConditionSubject};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
-pub use failure::{Failure, FailureCause, FailureKind, JITTER_STEPS, MAX_FAILURE_CHARS, retry_delay};
+pub use failure::{
+    Failure, FailureCause, FailureKind, JITTER_STEPS, LONGEST_RETRY_DELAY, MAX_FAILURE_CHARS, retry_delay,
+};
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, ObjectType, UnknownModel};
 pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
-pub use time::{Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
+pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
 pub use verdict::{ContentError, Evidence, Measure, NotJudged, Observation, Reference, judge};
 pub use verification::{

@@ -3,9 +3,11 @@
 //! Rules for all of them:
 //!
 //! * A look-up that finds nothing is `Ok(None)`, not an error.
-//! * Time comes in as a parameter, and the hosts' clocks may differ. A span of time that ends at a moment is over *at*
-//!   that moment: of a lease, a leader lease and a token the end does not belong to it any more, and a retry time has
-//!   come.
+//! * "Now" is the database's time, whatever the clock of the host that asks; only spans of time go over the ports. A span
+//!   that ends at a moment is over *at* that moment: of a lease, a leader lease and a token the end does not belong to it
+//!   any more, and a retry time has come.
+//! * A time further in the future than the rules allow ([`crate::Timestamp::latest_end`]) was written by a clock that was
+//!   ahead, and counts as now: such a lease is over, such a retry is due, and such a success is too old.
 //! * Each method is one atomic step. A caller may drop the future at any moment: the step is then done or not done,
 //!   never half.
 //! * A number beyond `i64::MAX`, and a text with a NUL character, is refused as [`StoreError::Internal`] whose source
@@ -54,7 +56,7 @@ pub enum StoreError {
     #[error("the database is unreachable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database's schema is not the one this program needs. Migrate, or use the matching program.
-    #[error("the database schema is not current: {0}")]
+    #[error("the database schema does not fit this program: {0}")]
     Schema(String),
     /// A fault of ours or of the stored data. Trying again does not help; the source says more.
     #[error("the database refused or returned something unexpected")]

@@ -39,11 +39,22 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis_of(span)))
     }
 
+    /// The latest time at which, now being this, a span of this length ends. What is to end later was written by a clock
+    /// that was ahead: it counts as over.
+    #[must_use]
+    pub fn latest_end(self, span: Duration) -> Self {
+        self.after(span).after(CLOCK_TOLERANCE)
+    }
+
     /// How long after `earlier` this is; zero if it is not after.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
+
+/// How much later a time may be than it can be before it counts as one from the future: what is now may have been read so
+/// much earlier than the time was written.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 fn millis_of(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)

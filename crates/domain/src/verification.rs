@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use crate::digest::Digest;
-use crate::failure::{Failure, retry_delay};
+use crate::failure::{Failure, LONGEST_RETRY_DELAY, retry_delay};
 use crate::selection::State;
 use crate::time::Timestamp;
 
@@ -113,6 +113,14 @@ pub struct Failed {
     pub retry_at: Timestamp,
 }
 
+impl Failed {
+    /// Whether the retry time has come (inclusive). One that is further away than the longest wait was written by a clock
+    /// that was ahead, and has come too.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.retry_at <= now || self.retry_at > now.latest_end(LONGEST_RETRY_DELAY)
+    }
+}
+
 /// Switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Disabled;
@@ -186,7 +194,7 @@ impl Default for Verification<Pending> {
 impl Verification<Failed> {
     /// A worker takes it, once its retry time has come.
     pub fn claim(self, now: Timestamp) -> Result<Verification<Started>, NotDue> {
-        if self.stage.retry_at > now {
+        if !self.stage.is_due(now) {
             return Err(NotDue(self));
         }
         let origin = Origin::Failed(self.stage);

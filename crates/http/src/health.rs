@@ -152,6 +152,6 @@ mod tests {
         away.is(503, r#"{"status":"failed","message":"the database is unreachable"}"#);
         assert_eq!(away.header("Retry-After"), Some("5"));
         let old = answer(Err(StoreError::Schema("2 migrations are missing".to_owned()))).await;
-        assert!(old.body.contains("the database schema is not current: 2 migrations are missing"));
+        assert!(old.body.contains("the database schema does not fit this program: 2 migrations are missing"));
     }
 }

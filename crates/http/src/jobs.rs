@@ -120,7 +120,7 @@ async fn show(_: Reader, context: web::Data<Context>, request: HttpRequest) -> A
 )]
 async fn cancel(_: Administrator, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let id = named_job(&request)?;
-    let job = step("jobs.cancel", context.api.jobs.cancel(id, context.api.clock.now())).await?;
+    let job = step("jobs.cancel", context.api.jobs.cancel(id)).await?;
     let job = job.ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
     Ok(HttpResponse::Ok().json(JobBody::from(&job)))
 }
@@ -168,17 +168,17 @@ mod tests {
         }
         Mocks::default().get("/api/v1/jobs/four").await.is(400, r#"{"error":"id is invalid"}"#);
         let mut mocks = Mocks::default();
-        mocks.jobs.expect_cancel().returning(|_, _| Ok(None));
+        mocks.jobs.expect_cancel().returning(|_| Ok(None));
         delete(mocks, "/api/v1/jobs/5").await.is(404, r#"{"message":"404 5 Not Found"}"#);
     }
 
     #[actix_web::test]
     async fn a_job_is_cancelled() {
         let mut mocks = Mocks::default();
-        mocks.clock.set(Timestamp::from_millis(9));
-        let cancel = mocks.jobs.expect_cancel().with(eq(JobId(4)), eq(Timestamp::from_millis(9)));
-        cancel.times(1).returning(|_, now| {
-            Ok(Some(Job { state: JobState::Cancelled, finished_at: Some(now), ..job(4) }))
+        let cancel = mocks.jobs.expect_cancel().with(eq(JobId(4)));
+        cancel.times(1).returning(|_| {
+            let now = Some(Timestamp::from_millis(9));
+            Ok(Some(Job { state: JobState::Cancelled, finished_at: now, ..job(4) }))
         });
         let answer = delete(mocks, "/api/v1/jobs/4").await;
         assert_eq!((answer.status, &answer.json()["state"]), (200, &"cancelled".into()));

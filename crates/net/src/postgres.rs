@@ -39,8 +39,17 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::tls::{self, TlsError};
 use sslmode::{Mode, split};
 
-/// How long a connection is idle before the server is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long a connection is idle before the other end is asked whether it is still there.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+
+/// How long until it is asked again.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often it is asked in vain before the connection counts as lost.
+pub const KEEPALIVE_RETRIES: u32 = 3;
+
+/// How long what was sent may go unacknowledged before the connection counts as lost.
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 
 /// What moves a connection on.
 pub type PostgresConnection =
@@ -85,7 +94,8 @@ impl Connector {
     /// Reads a URL and the certificates that it names; connects to nothing yet.
     ///
     /// `application_name` is what the server calls the connections, unless the URL says otherwise;
-    /// `connect_timeout` is for each address of the server.
+    /// `connect_timeout` is for each address of the server. A server that vanishes without a word is noticed within half a
+    /// minute, whether something was sent to it or not.
     pub fn new(
         url: &str,
         application_name: &str,
@@ -94,7 +104,9 @@ impl Connector {
         let (url, tls) = split(url)?;
         // The driver's error is not kept: it might quote the password.
         let mut config = Config::from_str(&url).map_err(|_| PostgresUrlError::Unreadable)?;
-        config.connect_timeout(connect_timeout).keepalives_idle(KEEPALIVE);
+        config.connect_timeout(connect_timeout);
+        config.keepalives_idle(KEEPALIVE_IDLE).keepalives_interval(KEEPALIVE_INTERVAL);
+        config.keepalives_retries(KEEPALIVE_RETRIES).tcp_user_timeout(UNACKNOWLEDGED);
         if config.get_application_name().is_none() {
             config.application_name(application_name);
         }
@@ -137,6 +149,13 @@ fn has_only_sockets(config: &Config) -> bool {
 fn is_refusal_of_way(error: &Error) -> bool {
     let by_rule = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
     by_rule || (tls::failure(error).is_some() && !tls::is_untrusted(error))
+}
+
+/// Whether the server answers, but takes no connection for the time being: it has none free, starts or stops.
+pub fn is_busy(error: &Error) -> bool {
+    const BUSY: [SqlState; 3] =
+        [SqlState::TOO_MANY_CONNECTIONS, SqlState::CANNOT_CONNECT_NOW, SqlState::ADMIN_SHUTDOWN];
+    error.code().is_some_and(|code| BUSY.contains(code))
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ impl SourceSync {
         let applied = retry_unavailable(tries, || {
             left = left.saturating_sub(1);
             let batch = if left == 0 { std::mem::take(&mut batch) } else { batch.clone() };
-            self.sync_state.apply(&self.instance, batch, &next, self.now())
+            self.sync_state.apply(&self.instance, batch, &next)
         });
         let applied = applied.await?.ok_or(SyncError::LeaseLost)?;
         telemetry::applied(state.model, rows, &applied);

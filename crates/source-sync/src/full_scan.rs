@@ -72,12 +72,14 @@ impl ScanSchedule {
         page: &SourceRows,
         now: Timestamp,
     ) -> Timestamp {
-        let due = before.due_at.unwrap_or(now).max(now.before(self.lateness));
+        // A time after now is of a clock that was ahead.
+        let due = before.due_at.unwrap_or(now).clamp(now.before(self.lateness), now);
         let is_whole = page.after.is_none() && page.is_last();
         let rows = if is_whole { u64::MAX } else { page.count() };
         let next = due.after(self.share(rows, full_scan.records.max(page.count())));
         // However wrong the number of records was, full scans do not follow each other more closely than they should.
-        let begins = before.ended_at.filter(|_| page.is_last()).map(|ended| ended.after(self.full_scan));
+        let begins = before.ended_at.filter(|_| page.is_last());
+        let begins = begins.map(|ended| ended.min(now).after(self.full_scan));
         begins.map_or(next, |begins| begins.max(next))
     }
 

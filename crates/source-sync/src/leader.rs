@@ -22,8 +22,7 @@ impl SourceSync {
     /// Acquires or renews the lease; until when it lasts, or `None` if another process has it.
     pub(crate) async fn acquire_lease(&self) -> Result<Option<Timestamp>, StoreError> {
         let now = self.now();
-        let held =
-            self.sync_state.acquire_leader_lease(&self.instance, self.settings.leader_lease, now).await?;
+        let held = self.sync_state.acquire_leader_lease(&self.instance, self.settings.leader_lease).await?;
         Ok(held.then(|| now.after(self.settings.leader_lease)))
     }
 

@@ -149,7 +149,8 @@ impl SourceSync {
             self.read_new(state, changes_read_to, known).await?;
         }
         let now = self.now();
-        while state.read_at.is_some() && state.full_scan.due_at.is_none_or(|due| due <= now) {
+        let is_due = |due: Timestamp| due <= now || due > now.latest_end(self.settings.full_scan);
+        while state.read_at.is_some() && state.full_scan.due_at.is_none_or(is_due) {
             self.scan_next_batch(state, known, now).await?;
         }
         if state.problem.is_some() {
@@ -164,6 +165,8 @@ impl SourceSync {
     async fn read_changed(&self, state: &mut ModelSyncState) -> Result<Option<Timestamp>, SyncError> {
         let (model, began) = (state.model, self.now());
         let Some(since) = state.changes_read_to.filter(|_| state.read_at.is_some()) else { return Ok(None) };
+        // Of a clock that was ahead; what was changed meanwhile is found by the full scan.
+        let since = since.min(began);
         let mut after = None;
         loop {
             let limit = self.settings.batch;

@@ -16,6 +16,7 @@ mod proxy;
 mod registry;
 mod s3;
 mod sample;
+mod wire;
 
 pub use bench::{Cost, bench_argument};
 pub use certificate::Certificate;
@@ -30,3 +31,4 @@ pub use registry::{
 };
 pub use s3::{S3Facts, S3Server};
 pub use sample::{Outcome, Sample, SampleRecord, Served};
+pub use wire::Wire;

@@ -64,7 +64,7 @@ pub(crate) async fn accept(
     let (checksum, size) = read(context, &record).await?;
     let previous =
         Previous { expected: record.expected, size: record.file_size, baseline: record.history().baseline() };
-    let accepted = catalogue.accept(model, key, checksum, size, context.now()).await?;
+    let accepted = catalogue.accept(model, key, checksum, size).await?;
     let record = accepted.ok_or(AcceptError::UnknownRecord)?;
     Ok(Accepted { record, previous, checksum, size })
 }

@@ -40,7 +40,7 @@ pub struct EngineParts {
     pub conditions: Arc<dyn Conditions>,
     /// The content.
     pub storages: Arc<Storages>,
-    /// The time.
+    /// The database's time, of which verdicts are.
     pub clock: Arc<dyn Clock>,
     /// Random numbers for the worker's name, which must be unique, and for waits.
     pub rng: Arc<dyn Rng>,
@@ -71,7 +71,7 @@ impl EngineContext {
         }
     }
 
-    /// The present time.
+    /// The database's time.
     pub(crate) fn now(&self) -> Timestamp {
         self.parts.clock.now()
     }

@@ -182,7 +182,7 @@ impl Dispatcher {
 
     async fn claim(&self, filter: &ClaimFilter) -> Result<Option<Lease>, StoreError> {
         let context = &self.options.context;
-        let claim = context.parts.queue.claim(&context.worker, filter, context.lease_terms(), context.now());
+        let claim = context.parts.queue.claim(&context.worker, filter, context.lease_terms());
         let claimed = tokio::select! {
             biased;
             claimed = claim => claimed?,
@@ -252,7 +252,7 @@ impl Dispatcher {
             return Ok(ClaimResult::Idle);
         }
         let context = &self.options.context;
-        context.parts.queue.reap(context.lease(), context.now()).await?;
+        context.parts.queue.reap(context.lease()).await?;
         let given_up = context.settings.give_up_after;
         let except_storages = self.slots.failing_for(given_up, Instant::now()).cloned().collect();
         let filter = ClaimFilter { except_storages, ..self.filter() };

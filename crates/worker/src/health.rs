@@ -224,14 +224,13 @@ impl EngineContext {
                 }
             }
         }
-        let reported = self.parts.conditions.report(&subject, &self.settings.host, reason, self.now()).await;
+        let reported = self.parts.conditions.report(&subject, &self.settings.host, reason).await;
         // It is reported again with the next attempt.
         let _ = self.answered("reporting a condition", reported);
     }
 
     async fn end(&self, subject: &ConditionSubject) -> bool {
-        let stale_before = self.now().before(STALE);
-        let ended = self.parts.conditions.end(subject, &self.settings.host, stale_before).await;
+        let ended = self.parts.conditions.end(subject, &self.settings.host, STALE).await;
         self.answered("ending a condition", ended).is_ok()
     }
 

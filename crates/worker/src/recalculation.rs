@@ -126,7 +126,7 @@ async fn calculate(
     let queue = &context.parts.queue;
     let permit = free.try_acquire().ok().filter(|_| !options.stop.is_cancelled());
     let mark = async || {
-        let is_known = queue.recalculate(model, &key, context.now()).await?;
+        let is_known = queue.recalculate(model, &key).await?;
         Ok(if is_known { Calculated::Begun } else { Calculated::NoRecord })
     };
     let Some(_permit) = permit else { return mark().await };
@@ -138,7 +138,7 @@ async fn calculate(
             return mark().await;
         }
     }
-    let claimed = queue.claim_one(&context.worker, model, &key, context.lease_terms(), context.now()).await?;
+    let claimed = queue.claim_one(&context.worker, model, &key, context.lease_terms()).await?;
     let Some(lease) = claimed else { return Ok(Calculated::NoRecord) };
     if context.serves(&lease.storage) {
         if let LeaseEnd::NotJudged(_) = work(&options, lease).await {

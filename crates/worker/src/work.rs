@@ -136,7 +136,7 @@ async fn keep_alive(
         tokio::time::sleep(wait).await;
         let present = (watch.bytes(), collector.reported());
         let renewal = Renewal { lease, progressed: present != before };
-        match context.parts.queue.renew(&[renewal], lease_terms, context.now()).await {
+        match context.parts.queue.renew(&[renewal], lease_terms).await {
             Ok(gone) if gone.contains(&lease) && !ending.load(Ordering::Relaxed) => return,
             Ok(_) => {
                 context.outage.worked();

@@ -7,12 +7,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use futures_util::stream;
-use stocktake_domain::Clock as _;
 use tokio::sync::mpsc;
 
 use crate::args::ImportArguments;
 use crate::settings::Settings;
-use crate::system::SystemClock;
 use crate::{import, output, wiring};
 
 /// Batches read ahead of the database.
@@ -35,7 +33,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
     let entries = Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)));
     let applied = store
         .catalogue
-        .import(arguments.model, entries, SystemClock.now())
+        .import(arguments.model, entries)
         .await
         .with_context(|| format!("nothing was imported from {}", arguments.file.display()))?;
     output::print_line(&format!(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use futures_util::stream;
+use stocktake_domain::Selection;
 use stocktake_domain::ports::ImportError;
-use stocktake_domain::{Clock as _, Selection};
 use tempfile::SpooledTempFile;
 use tokio::sync::mpsc;
 
@@ -14,7 +14,6 @@ use crate::args::ScanArguments;
 use crate::progress::Meter;
 use crate::scan::{Report, Scan, ScanError, Watcher};
 use crate::settings::Settings;
-use crate::system::SystemClock;
 use crate::{output, wiring};
 
 /// Batches listed ahead of the database.
@@ -54,7 +53,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
         drop(sender);
         result
     };
-    let (scanned, imported) = tokio::join!(scan, catalogue.import(model, entries, SystemClock.now()));
+    let (scanned, imported) = tokio::join!(scan, catalogue.import(model, entries));
     notes.meter.finish();
     let report = match (scanned, imported) {
         (Ok(report), Ok(_)) => report,

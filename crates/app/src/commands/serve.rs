@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::{Tasks, cancel_on_signal};
 use crate::settings::Settings;
-use crate::system::{SystemClock, host_name};
+use crate::system::host_name;
 use crate::wiring;
 
 /// The upper bounds of the buckets in which durations are counted, in seconds.
@@ -32,7 +32,9 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         .set_buckets(&DURATION_BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .context("metrics cannot be recorded")?;
-    let store = wiring::open_store(settings).await?;
+    let stop = CancellationToken::new();
+    cancel_on_signal(stop.clone())?;
+    let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
     let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
     let scheduler = wiring::scheduler(settings, &store);
     let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
@@ -43,8 +45,6 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let server =
         stocktake_http::serve(Arc::clone(&api), listener, workers.get()).context("the API cannot start")?;
 
-    let stop = CancellationToken::new();
-    cancel_on_signal(stop.clone())?;
     let mut tasks = Tasks::new(stop.clone());
     tasks.spawn("API", stoppable(server, stop.clone()));
     if let Some(wanted) = settings.http.metrics_listen {
@@ -107,7 +107,7 @@ fn api(
         tokens: Arc::clone(&store.tokens),
         authority: wiring::authority(settings)?,
         recalculation: engine,
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(&store.clock),
         settings: HttpSettings {
             external_url: http.external_url.clone(),
             trusted_proxies: http.trusted_proxies.clone(),

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::{Clock as _, NewToken, Timestamp, Token, TokenDigest};
+use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
 
 use crate::args::{TokenCommand, TokenCreateArguments};
 use crate::settings::Settings;
-use crate::system::{SystemClock, secret};
+use crate::system::secret;
 use crate::{output, wiring};
 
 /// What every token begins with.
@@ -24,17 +24,16 @@ pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::
 }
 
 async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Result<()> {
-    let now = SystemClock.now();
     let text = format!("{PREFIX}{}", secret().context("the operating system gives no random bytes")?);
     let token = NewToken {
         name: arguments.name.clone(),
         owner: arguments.owner.clone().unwrap_or_else(|| arguments.name.clone()),
         admin: arguments.admin,
         scope: arguments.scope,
-        expires_at: arguments.expires_in.map(|span| now.after(span)),
+        expires_at: arguments.expires_in.map(|span| store.clock.now().after(span)),
         digest: TokenDigest(Sha256::digest(text.as_bytes()).into()),
     };
-    if store.tokens.create(&token, now).await?.is_err() {
+    if store.tokens.create(&token).await?.is_err() {
         bail!("a token named {:?} exists already; revoke it first or take another name", arguments.name);
     }
     output::print_line(&text)
@@ -62,7 +61,7 @@ fn row(token: &Token) -> Vec<String> {
 }
 
 async fn revoke(store: &Store, name: &str) -> anyhow::Result<()> {
-    match store.tokens.revoke(name, SystemClock.now()).await? {
+    match store.tokens.revoke(name).await? {
         Some(_) => output::print_line(&format!("revoked {name}")),
         None => bail!("there is no unrevoked token named {name:?}"),
     }

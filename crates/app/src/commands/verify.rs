@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::ClaimFilter;
-use stocktake_domain::{Clock as _, Model, Selection, Timestamp};
+use stocktake_domain::{Model, Selection, Timestamp};
 use stocktake_worker::{Drained, Progress};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,6 @@ use crate::args::VerifyArguments;
 use crate::lifecycle::{cancel_on_signal, interrupted};
 use crate::progress::Meter;
 use crate::settings::Settings;
-use crate::system::SystemClock;
 use crate::{output, wiring};
 
 use report::Report;
@@ -45,8 +44,8 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     let scheduler = wiring::scheduler(settings, &store);
     let stop = CancellationToken::new();
     cancel_on_signal(stop.clone())?;
-    let asked = SystemClock.now();
-    let prepare = queue::prepare(settings, &store, &scheduler, &models, selection.as_ref(), asked);
+    let asked = store.clock.now();
+    let prepare = queue::prepare(settings, &store, &scheduler, &models, selection.as_ref());
     let Some(prepared) = stop.run_until_cancelled(prepare).await else {
         return Ok(interrupted(STILL_DUE));
     };

@@ -10,11 +10,11 @@ use crate::wiring;
 
 /// Runs the command until a signal.
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let store = wiring::open_store(settings).await?;
-    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
-    let scheduler = wiring::scheduler(settings, &store);
     let stop = CancellationToken::new();
     cancel_on_signal(stop.clone())?;
+    let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let scheduler = wiring::scheduler(settings, &store);
     let mut tasks = Tasks::new(stop.clone());
     let token = stop.clone();
     tasks.spawn("scheduler", async move {

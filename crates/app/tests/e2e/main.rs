@@ -20,6 +20,7 @@ mod imports;
 mod jobs;
 mod kills;
 mod kinds;
+mod others;
 mod outages;
 mod pagination;
 mod recalculation;

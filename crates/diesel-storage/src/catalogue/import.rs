@@ -6,6 +6,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use stocktake_domain::ports::{Applied, ImportError, SourceRecordStream};
 
 use super::upsert::{BATCH, Pair, Upsert, latest_of_each};
+use crate::adapter::Adapter;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::STARTED;
@@ -15,12 +16,11 @@ use crate::sql::Sql;
 
 /// Gathers and applies.
 pub(super) async fn run<D: Driver>(
-    driver: &D,
+    adapter: &Adapter<D>,
     model: i16,
     mut entries: SourceRecordStream<'_>,
-    now: i64,
 ) -> Result<Applied, ImportError> {
-    let mut private = driver.private().await?;
+    let mut private = adapter.driver.private().await?;
     private.run(Work::Scratch, |session| session.create_staged().boxed()).await?;
     while let Some(batch) = entries.next().await {
         let batch = batch.map_err(ImportError::Source)?;
@@ -29,10 +29,10 @@ pub(super) async fn run<D: Driver>(
             private.run(Work::Scratch, move |session| Box::pin(session.stage(rows))).await?;
         }
     }
-    let (applied, due) =
-        private.run(Work::Import, move |session| Box::pin(apply_all(session, model, now))).await?;
+    let apply = adapter.timed(move |session, now| Box::pin(apply_all(session, model, now.millis())));
+    let (applied, due) = private.run(Work::Import, apply).await?;
     if due {
-        driver.wake();
+        adapter.driver.wake();
     }
     Ok(applied)
 }

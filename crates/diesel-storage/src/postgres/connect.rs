@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use stocktake_domain::ports::StoreError;
 use stocktake_net::error::ErrorChain;
@@ -14,6 +13,13 @@ use crate::error::DbError;
 /// planner, whose statistics may be older than the last import, from taking anything else for cheaper.
 const PLANNER: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
     SET enable_mergejoin = off; SET enable_sort = off; SET enable_material = off; SET jit = off";
+
+/// How long a transaction of ours may do nothing before the server ends it with its connection. None of them waits for
+/// anything but the database, so that one which is idle for this long belongs to a host that stopped or vanished.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(20);
+
+/// How often a server at work looks whether its client is still there.
+const CLIENT_CHECK: Duration = Duration::from_secs(10);
 
 /// Connects to one database.
 pub(super) struct Connector(net::Connector);
@@ -27,6 +33,40 @@ pub(super) enum Patience {
     Unlimited,
 }
 
+impl Patience {
+    /// The statements that give a connection this patience.
+    fn settings(self) -> String {
+        match self {
+            // We stop waiting first; the server only makes an end of what nobody waits for any more.
+            Self::Limited(time) => {
+                let millis = time.as_millis().saturating_add(1000).min(0x7fff_ffff);
+                format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}")
+            }
+            // What takes long joins tables that grow meanwhile: each batch is planned for what is there.
+            Self::Unlimited => "SET statement_timeout = 0; SET lock_timeout = 0; \
+                 SET plan_cache_mode = force_custom_plan"
+                .to_owned(),
+        }
+    }
+}
+
+/// The statement that lets the server notice that we are gone, as far as this server knows these settings.
+fn notice_lost_clients() -> String {
+    let settings = [
+        ("tcp_keepalives_idle", format!("{}s", net::KEEPALIVE_IDLE.as_secs())),
+        ("tcp_keepalives_interval", format!("{}s", net::KEEPALIVE_INTERVAL.as_secs())),
+        ("tcp_keepalives_count", net::KEEPALIVE_RETRIES.to_string()),
+        ("tcp_user_timeout", format!("{}s", net::UNACKNOWLEDGED.as_secs())),
+        ("client_connection_check_interval", format!("{}s", CLIENT_CHECK.as_secs())),
+    ];
+    let values: Vec<String> = settings.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
+    format!(
+        "SELECT set_config(wanted.name, wanted.value, false) FROM (VALUES {}) AS wanted (name, value) \
+         JOIN pg_settings AS known ON known.name = wanted.name",
+        values.join(", ")
+    )
+}
+
 impl Connector {
     /// Reads a URL; see [`stocktake_net::postgres`] for what it may say of TLS. `timeout` is for connecting.
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, StoreError> {
@@ -35,23 +75,23 @@ impl Connector {
     }
 
     /// Connects.
-    pub(super) async fn connect(&self, patience: Patience) -> ConnectionResult<AsyncPgConnection> {
-        let connected = self.0.connect().await;
-        let (client, connection) =
-            connected.map_err(|error| ConnectionError::BadConnection(ErrorChain(&error).to_string()))?;
-        let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
-        let settings = match patience {
-            // We stop waiting first; the server only makes an end of what nobody waits for any more.
-            Patience::Limited(time) => {
-                let millis = time.as_millis().saturating_add(1000).min(0x7fff_ffff);
-                format!("SET statement_timeout = {millis}; {PLANNER}")
-            }
-            // What takes long joins tables that grow meanwhile: each batch is planned for what is there.
-            Patience::Unlimited => {
-                format!("SET statement_timeout = 0; SET plan_cache_mode = force_custom_plan; {PLANNER}")
-            }
-        };
-        connection.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    pub(super) async fn connect(&self, patience: Patience) -> Result<AsyncPgConnection, DbError> {
+        let (client, connection) = self.0.connect().await.map_err(|error| {
+            let text = ErrorChain(&error).to_string();
+            if net::is_busy(&error) { DbError::Busy(text) } else { DbError::Unavailable(text) }
+        })?;
+        let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+        let mut connection = connection.map_err(|error| DbError::Unavailable(error.to_string()))?;
+        let settings = format!(
+            "{}; SET idle_in_transaction_session_timeout = {}; {PLANNER}",
+            patience.settings(),
+            IDLE_IN_TRANSACTION.as_millis(),
+        );
+        let set = connection.batch_execute(&settings).await;
+        set.map_err(|error| DbError::Unavailable(format!("the connection cannot be set up: {error}")))?;
+        if let Err(error) = connection.batch_execute(&notice_lost_clients()).await {
+            tracing::debug!(%error, "the server does not notice all clients that vanish");
+        }
         Ok(connection)
     }
 }

@@ -11,7 +11,7 @@ use stocktake_domain::ports::StoreError;
 
 use super::connect::{Connector, Patience};
 use super::error::explain;
-use crate::error::{DbError, unavailable};
+use crate::error::{DbError, refuse_unknown};
 use crate::settings::StoreSettings;
 use crate::sql::Sql;
 
@@ -23,16 +23,16 @@ const LOCK: i64 = 0x7374_6b6d_6967;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// The versions that this program knows.
-pub(super) fn known() -> Result<Vec<String>, StoreError> {
+pub(super) fn known() -> Result<Vec<String>, DbError> {
     let migrations = diesel::migration::MigrationSource::<Pg>::migrations(&MIGRATIONS);
-    let migrations = migrations.map_err(StoreError::Internal)?;
+    let migrations = migrations.map_err(|error| DbError::data(error.to_string()))?;
     Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
 }
 
 /// Applies what is pending; returns the names.
 pub(crate) async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError> {
     let connector = Connector::new(settings.url.expose_secret(), settings.timeout)?;
-    let mut connection = connector.connect(Patience::Unlimited).await.map_err(unavailable)?;
+    let mut connection = connector.connect(Patience::Unlimited).await?;
     // By trying, not by waiting: a statement that waits would hold up an index built meanwhile.
     while !try_lock(&mut connection).await? {
         tokio::time::sleep(BETWEEN_TRIES).await;
@@ -53,6 +53,8 @@ async fn try_lock(connection: &mut AsyncPgConnection) -> Result<bool, StoreError
 fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, DbError> {
     let refused = |error: Box<dyn std::error::Error + Send + Sync>| DbError::data(error.to_string());
     let mut harness = AsyncMigrationHarness::new(connection);
+    let applied = harness.applied_migrations().map_err(refused)?;
+    refuse_unknown(&known()?, applied.iter().map(ToString::to_string))?;
     let pending = harness.pending_migrations(MIGRATIONS).map_err(refused)?;
     let mut names = Vec::new();
     for migration in pending {

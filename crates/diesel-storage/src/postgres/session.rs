@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use stocktake_domain::Timestamp;
 
 use crate::columns::{Column, Row, Table, list_of, set_from};
 use crate::dialect::{Dialect as _, Lock};
@@ -47,6 +48,11 @@ impl Session for AsyncPgConnection {
         Ok(u64::try_from(rows).unwrap_or(u64::MAX))
     }
 
+    async fn server_time(&mut self) -> Result<Option<Timestamp>, DbError> {
+        let sql = Sql::<BigInt>::new("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)");
+        Ok(Some(Timestamp::from_millis(self.one(sql).await?)))
+    }
+
     async fn is_migrated(&mut self) -> Result<bool, DbError> {
         self.one(Sql::<Bool>::new("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL")).await
     }
@@ -86,9 +92,7 @@ impl Session for AsyncPgConnection {
     }
 
     async fn lock_span(&mut self, model: i16, span: Span) -> Result<(), DbError> {
-        let sql = Sql::<diesel::sql_types::BigInt>::new(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.model = ?",
-        );
+        let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.model = ?");
         let sql = push_keys_in(sql.bind(model), &span).push(by_key(false)).push(Self::locking(Lock::Update));
         self.one::<i64, _>(sql.push(") AS locked")).await?;
         Ok(())

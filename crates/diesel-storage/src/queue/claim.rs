@@ -11,7 +11,7 @@ use crate::dialect::{Index, Lock};
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Span, by_key, push_in_queue};
-use crate::rows::{NewLeaseRow, RECORD, RecordRow, RecordSql, model_code, model_of, storable};
+use crate::rows::{LeaseEnds, NewLeaseRow, RECORD, RecordRow, RecordSql, model_code, model_of, storable};
 use crate::schema::leases;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -23,19 +23,12 @@ const NO_DUE_FROM: i64 = i64::MIN;
 #[derive(Clone)]
 pub(super) struct Claimant {
     worker: String,
-    now: i64,
-    alive_until: i64,
-    deadline: i64,
+    terms: LeaseTerms,
 }
 
 impl Claimant {
-    pub(super) fn new(worker: &WorkerId, terms: LeaseTerms, now: Timestamp) -> Result<Self, DbError> {
-        Ok(Self {
-            worker: storable(&worker.0, "worker")?,
-            now: now.millis(),
-            alive_until: now.after(terms.heartbeat_timeout).millis(),
-            deadline: now.after(terms.duration).millis(),
-        })
+    pub(super) fn new(worker: &WorkerId, terms: LeaseTerms) -> Result<Self, DbError> {
+        Ok(Self { worker: storable(&worker.0, "worker")?, terms })
     }
 }
 
@@ -106,6 +99,7 @@ pub(super) async fn take<S: Session>(
     queue: QueueName,
     scope: ClaimScope,
     claimant: Claimant,
+    now: Timestamp,
 ) -> Result<Option<Lease>, DbError> {
     let sql =
         Sql::<Nullable<Binary>>::new("SELECT q.claimed_to FROM queues q WHERE q.model = ? AND q.storage = ?");
@@ -115,7 +109,7 @@ pub(super) async fn take<S: Session>(
     for span in free_spans(claimed_to, &leased) {
         let rows = due_records(session, &queue, &scope, span).await?;
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
-        let claimed_at = rows.iter().filter_map(|row| row.due_at).fold(claimant.now, i64::max);
+        let claimed_at = rows.iter().filter_map(|row| row.due_at).fold(now.millis(), i64::max);
         let lease = NewLeaseRow {
             model: queue.model,
             storage: queue.storage.clone(),
@@ -124,8 +118,7 @@ pub(super) async fn take<S: Session>(
             due_from: scope.due_from.unwrap_or(NO_DUE_FROM),
             claimed_at,
             worker: claimant.worker,
-            alive_until: claimant.alive_until,
-            deadline: claimant.deadline,
+            ends: LeaseEnds::new(claimant.terms, now),
         };
         serve(session, &queue, last.key.clone()).await?;
         return insert(session, lease, rows).await.map(Some);
@@ -139,8 +132,9 @@ pub(super) async fn take_one<S: Session>(
     model: i16,
     key: Vec<u8>,
     claimant: Claimant,
+    now: Timestamp,
 ) -> Result<Option<Lease>, DbError> {
-    if !recalculate::one(session, model, key.clone(), claimant.now).await? {
+    if !recalculate::one(session, model, key.clone(), now.millis()).await? {
         return Ok(None);
     }
     let sql =
@@ -153,10 +147,9 @@ pub(super) async fn take_one<S: Session>(
         first_key: key.clone(),
         last_key: key,
         due_from: due_at,
-        claimed_at: claimant.now.max(due_at),
+        claimed_at: now.millis().max(due_at),
         worker: claimant.worker,
-        alive_until: claimant.alive_until,
-        deadline: claimant.deadline,
+        ends: LeaseEnds::new(claimant.terms, now),
     };
     insert(session, lease, vec![row]).await.map(Some)
 }

@@ -2,14 +2,14 @@
 
 use diesel::ExpressionMethods as _;
 use diesel::QueryDsl as _;
-use stocktake_domain::Failure;
-use stocktake_domain::ports::{LeaseId, Reaped, Renewal};
+use stocktake_domain::ports::{LeaseId, LeaseTerms, Reaped, Renewal};
+use stocktake_domain::{CLOCK_TOLERANCE, Failure, Timestamp};
 
 use crate::dialect::Lock;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Span, by_key, push_in_queue};
-use crate::rows::{FAILED, LEASE, LeaseRow, LeaseSql, failure_cause, failure_kind_code};
+use crate::rows::{FAILED, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, failure_cause, failure_kind_code};
 use crate::schema::leases;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -18,19 +18,22 @@ use crate::sql::Sql;
 pub(super) async fn renew<S: Session>(
     session: &mut S,
     mut renewals: Vec<Renewal>,
-    alive_until: i64,
-    deadline: i64,
+    terms: LeaseTerms,
+    now: Timestamp,
 ) -> Result<Vec<LeaseId>, DbError> {
     // In the order of the leases, in which whoever locks several does it.
     renewals.sort_unstable_by_key(|renewal| renewal.lease);
+    let ends = LeaseEnds::new(terms, now);
     let mut gone = Vec::new();
     for renewal in renewals {
         let lease = leases::table.find(renewal.lease.0);
         let touched = if renewal.progressed {
-            let change = (leases::alive_until.eq(alive_until), leases::deadline.eq(deadline));
-            session.execute(diesel::update(lease).set(change)).await?
+            session.execute(diesel::update(lease).set(ends)).await?
         } else {
-            session.execute(diesel::update(lease).set(leases::alive_until.eq(alive_until))).await?
+            let LeaseEnds { alive_until, heartbeat_timeout, .. } = ends;
+            let change =
+                (leases::alive_until.eq(alive_until), leases::heartbeat_timeout.eq(heartbeat_timeout));
+            session.execute(diesel::update(lease).set(change)).await?
         };
         if touched == 0 {
             gone.push(renewal.lease);
@@ -43,24 +46,27 @@ pub(super) async fn renew<S: Session>(
 pub(super) async fn reap<S: Session>(
     session: &mut S,
     failure: Failure,
-    now: i64,
+    now: Timestamp,
 ) -> Result<(Reaped, bool), DbError> {
     let sql = Sql::<LeaseSql>::new(format!(
-        "SELECT {} FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? ORDER BY l.id",
+        "SELECT {} FROM leases l WHERE l.deadline <= ? OR l.alive_until <= ? \
+         OR l.deadline - l.duration > ? OR l.alive_until - l.heartbeat_timeout > ? ORDER BY l.id",
         *LEASE
     ));
-    let sql = sql.push(S::locking(Lock::UpdateSkipLocked)).bind(now).bind(now);
-    let mut over: Vec<LeaseRow> = session.load(sql).await?;
+    let sql = sql.push(S::locking(Lock::UpdateSkipLocked)).bind(now.millis()).bind(now.millis());
+    let latest = now.after(CLOCK_TOLERANCE).millis();
+    let mut over: Vec<LeaseRow> = session.load(sql.bind(latest).bind(latest)).await?;
     // The records of several leases are locked in the order of their keys, as everybody locks records.
     over.sort_unstable_by(|a, b| (a.model, &a.first_key).cmp(&(b.model, &b.first_key)));
     let mut reaped = Reaped::default();
     let any = !over.is_empty();
     for lease in over {
         session.execute(diesel::delete(leases::table.find(lease.id))).await?;
-        if lease.deadline <= now {
-            reaped.timed_out += time_out(session, &lease, &failure, now).await?;
-        } else {
-            reaped.released += 1;
+        match lease.end(now) {
+            Some(LeaseEnd::TimedOut) => {
+                reaped.timed_out += time_out(session, &lease, &failure, now.millis()).await?;
+            }
+            Some(LeaseEnd::Released) | None => reaped.released += 1,
         }
     }
     Ok((reaped, any))

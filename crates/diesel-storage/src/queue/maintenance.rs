@@ -1,9 +1,10 @@
 //! What becomes due by the passing of time, and how much is outstanding.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
-use stocktake_domain::RecordKey;
+use stocktake_domain::{LONGEST_RETRY_DELAY, RecordKey, Timestamp};
 
 use super::claim::{self, ClaimScope};
 use crate::dialect::{Dialect, Index, Lock};
@@ -14,31 +15,48 @@ use crate::rows::{FAILED, PENDING, SUCCEEDED, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
 
+/// Failed records whose retry time has come, in the order of it; then those whose retry time is further away than the
+/// longest wait. Each by a range of its own, which an index serves.
+fn ripe(now: Timestamp) -> [(&'static str, i64); 2] {
+    [("r.retry_at <= ?", now.millis()), ("r.retry_at > ?", now.latest_end(LONGEST_RETRY_DELAY).millis())]
+}
+
 /// Makes failed records due whose retry time has come; also says whether there were any.
 pub(super) async fn retry_failed<S: Session>(
     session: &mut S,
     limit: u32,
-    now: i64,
+    now: Timestamp,
 ) -> Result<(u64, bool), DbError> {
-    let ripe = Sql::<Bool>::new(format!(
-        "SELECT EXISTS (SELECT 1 FROM records AS r{} \
-         WHERE r.state = {FAILED} AND r.due_at IS NULL AND r.retry_at <= ?)",
-        S::indexed_by(Index::ToRetry),
-    ));
-    if !session.one::<bool, _>(ripe.bind(now)).await? {
-        return Ok((0, false));
+    let (mut due, mut held) = (0, false);
+    for (condition, bound) in ripe(now) {
+        let waiting = format!(
+            " FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL AND {condition}",
+            S::indexed_by(Index::ToRetry),
+        );
+        let any = Sql::<Bool>::new(format!("SELECT EXISTS (SELECT 1{waiting})"));
+        let left = u64::from(limit).saturating_sub(due);
+        if left == 0 || !session.one::<bool, _>(any.bind(bound)).await? {
+            continue;
+        }
+        if !std::mem::replace(&mut held, true) {
+            session.hold_claims(None, None).await?;
+        }
+        // Records that somebody else is writing are passed over: nobody waits here, and so nobody deadlocks.
+        let sql = Sql::<(SmallInt, Binary)>::new(format!(
+            "SELECT r.model, r.key{waiting} ORDER BY r.retry_at LIMIT ? + 0{}",
+            S::locking(Lock::UpdateSkipLocked),
+        ));
+        let sql = sql.bind(bound).bind(i64::try_from(left).unwrap_or(i64::MAX));
+        let found: Vec<(i16, Vec<u8>)> = session.load(sql).await?;
+        due += make_due(session, found, now.millis()).await?;
     }
-    session.hold_claims(None, None).await?;
-    // Records that somebody else is writing are passed over: nobody waits here, and so nobody deadlocks.
-    let sql = Sql::<(SmallInt, Binary)>::new(format!(
-        "SELECT r.model, r.key FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL \
-         AND r.retry_at <= ? ORDER BY r.retry_at LIMIT ? + 0{}",
-        S::indexed_by(Index::ToRetry),
-        S::locking(Lock::UpdateSkipLocked),
-    ));
-    let ripe: Vec<(i16, Vec<u8>)> = session.load(sql.bind(now).bind(i64::from(limit))).await?;
+    Ok((due, due > 0))
+}
+
+/// Makes these records due; returns how many.
+async fn make_due<S: Session>(session: &mut S, found: Vec<(i16, Vec<u8>)>, now: i64) -> Result<u64, DbError> {
     let mut keys_of: BTreeMap<i16, Vec<Vec<u8>>> = BTreeMap::new();
-    for (model, key) in ripe {
+    for (model, key) in found {
         keys_of.entry(model).or_default().push(key);
     }
     let mut due = 0;
@@ -49,22 +67,22 @@ pub(super) async fn retry_failed<S: Session>(
         let sql = Filter::of_keys(model, keys).select_from::<S, _>(sql, &Span::all());
         due += session.execute(sql.push(after)).await?;
     }
-    Ok((due, due > 0))
+    Ok(due)
 }
 
 /// A look at the records of a model in key order.
 pub(super) struct Sweep {
     pub(super) model: i16,
     pub(super) after: Option<Vec<u8>>,
-    pub(super) checked_before: i64,
+    pub(super) older_than: Duration,
     pub(super) limit: u32,
-    pub(super) now: i64,
 }
 
 /// Makes old successes pending. Returns where to go on and how many there were, and whether there were any.
 pub(super) async fn expire_succeeded<S: Session>(
     session: &mut S,
     sweep: Sweep,
+    now: Timestamp,
 ) -> Result<((Option<RecordKey>, u64), bool), DbError> {
     let mut span = Span::behind(sweep.after.clone());
     let sql = Sql::<Binary>::new(
@@ -76,24 +94,25 @@ pub(super) async fn expire_succeeded<S: Session>(
         span.to = key::behind(last.clone());
     }
     let next = last.map(|bytes| key::decode(&bytes)).transpose()?;
-    let any = sweep.select_old::<S, _>(Sql::<Bool>::new("SELECT EXISTS (SELECT 1"), &span);
+    let any = sweep.select_old::<S, _>(Sql::<Bool>::new("SELECT EXISTS (SELECT 1"), &span, now);
     if !session.one::<bool, _>(any.push(")")).await? {
         return Ok(((next, 0), false));
     }
     session.hold_claims(Some(sweep.model), None).await?;
     let (before, after) = S::KEY_IN;
     let sql = Sql::<()>::new(format!("UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} WHERE"));
-    let sql = sql.bind(sweep.now).bind(sweep.now).push(before).bind(sweep.model).push("SELECT r.key");
-    let sql = sweep.select_old::<S, _>(sql, &span).push(by_key(false)).push(S::locking(Lock::Update));
+    let sql = sql.bind(now.millis()).bind(now.millis()).push(before).bind(sweep.model).push("SELECT r.key");
+    let sql = sweep.select_old::<S, _>(sql, &span, now).push(by_key(false)).push(S::locking(Lock::Update));
     let expired = session.execute(sql.push(after)).await?;
     Ok(((next, expired), expired > 0))
 }
 
 impl Sweep {
-    /// Adds FROM and WHERE: the old successes `r` in the span.
-    fn select_old<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
+    /// Adds FROM and WHERE: the successes `r` in the span that are old, or in the future.
+    fn select_old<D: Dialect, T>(&self, sql: Sql<T>, span: &Span, now: Timestamp) -> Sql<T> {
         let sql = push_in_state::<D, _>(sql, self.model, SUCCEEDED, span);
-        sql.push(" AND r.baseline_at < ?").bind(self.checked_before)
+        let sql = sql.push(" AND (r.baseline_at < ? OR r.baseline_at > ?)");
+        sql.bind(now.before(self.older_than).millis()).bind(now.latest_end(Duration::ZERO).millis())
     }
 }
 

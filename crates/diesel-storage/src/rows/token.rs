@@ -33,12 +33,11 @@ pub(crate) struct NewTokenRow {
     scope: i16,
     expires_at: Option<i64>,
     digest: Vec<u8>,
-    created_at: i64,
 }
 
 impl NewTokenRow {
-    /// The row of a token made now.
-    pub(crate) fn new(token: &NewToken, now: Timestamp) -> Result<Self, DbError> {
+    /// The row of a token, but for when it was made.
+    pub(crate) fn new(token: &NewToken) -> Result<Self, DbError> {
         Ok(Self {
             name: storable(&token.name, "name")?,
             owner: storable(&token.owner, "owner")?,
@@ -46,7 +45,6 @@ impl NewTokenRow {
             scope: scope_code(token.scope),
             expires_at: token.expires_at.map(Timestamp::millis),
             digest: token.digest.0.to_vec(),
-            created_at: now.millis(),
         })
     }
 }

@@ -1,9 +1,11 @@
 //! Rows of `leases` and `jobs`: what is being worked at.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use diesel::prelude::{Insertable, Queryable, Selectable};
+use diesel::prelude::{AsChangeset, Insertable, Queryable, Selectable};
 use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
+use stocktake_domain::ports::LeaseTerms;
 use stocktake_domain::{Job, JobId, JobState, NewJob, RecordKey, Selection, Timestamp};
 
 use super::codes::{
@@ -25,7 +27,10 @@ columns! {
         last_key: Binary,
         due_from: BigInt,
         claimed_at: BigInt,
+        alive_until: BigInt,
+        heartbeat_timeout: BigInt,
         deadline: BigInt,
+        duration: BigInt,
     }
 }
 
@@ -46,8 +51,59 @@ pub(crate) struct NewLeaseRow {
     pub(crate) due_from: i64,
     pub(crate) claimed_at: i64,
     pub(crate) worker: String,
+    #[diesel(embed)]
+    pub(crate) ends: LeaseEnds,
+}
+
+/// When a lease ends, and how long it lasts, in milliseconds.
+#[derive(Debug, Clone, Copy, Insertable, AsChangeset)]
+#[diesel(table_name = leases)]
+pub(crate) struct LeaseEnds {
     pub(crate) alive_until: i64,
+    pub(crate) heartbeat_timeout: i64,
     pub(crate) deadline: i64,
+    pub(crate) duration: i64,
+}
+
+impl LeaseEnds {
+    /// Those of a lease with these terms that is claimed, or renewed with progress, now.
+    pub(crate) fn new(terms: LeaseTerms, now: Timestamp) -> Self {
+        let (alive_until, deadline) = (now.after(terms.heartbeat_timeout), now.after(terms.duration));
+        Self {
+            alive_until: alive_until.millis(),
+            heartbeat_timeout: alive_until.since(now).as_millis().try_into().unwrap_or(i64::MAX),
+            deadline: deadline.millis(),
+            duration: deadline.since(now).as_millis().try_into().unwrap_or(i64::MAX),
+        }
+    }
+}
+
+/// How a lease ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseEnd {
+    /// Its worker is taken for dead.
+    Released,
+    /// Its worker lives, and made no progress for too long.
+    TimedOut,
+}
+
+impl LeaseRow {
+    /// Whether it is over, and how it ended. What is to end later than its terms allow was written by a clock that was
+    /// ahead, and is over.
+    pub(crate) fn end(&self, now: Timestamp) -> Option<LeaseEnd> {
+        let is_beyond = |end: i64, span: i64| end > now.latest_end(millis(span)).millis();
+        if self.alive_until <= now.millis()
+            || is_beyond(self.alive_until, self.heartbeat_timeout)
+            || is_beyond(self.deadline, self.duration)
+        {
+            return Some(LeaseEnd::Released);
+        }
+        (self.deadline <= now.millis()).then_some(LeaseEnd::TimedOut)
+    }
+}
+
+fn millis(span: i64) -> Duration {
+    Duration::from_millis(u64::try_from(span).unwrap_or(0))
 }
 
 /// A row of `jobs`.
@@ -77,12 +133,11 @@ pub(crate) struct NewJobRow {
     requested_by: String,
     state: i16,
     marked: i64,
-    created_at: i64,
 }
 
 impl NewJobRow {
-    /// The row of a job enqueued now.
-    pub(crate) fn new(job: &NewJob, now: Timestamp) -> Result<Self, DbError> {
+    /// The row of a job, but for when it was enqueued.
+    pub(crate) fn new(job: &NewJob) -> Result<Self, DbError> {
         Ok(Self {
             model: model_code(job.model),
             selected_state: job.selection.state.map(selected_state_code),
@@ -90,7 +145,6 @@ impl NewJobRow {
             requested_by: storable(&job.requested_by, "requested_by")?,
             state: job_state_code(JobState::Queued),
             marked: 0,
-            created_at: now.millis(),
         })
     }
 }

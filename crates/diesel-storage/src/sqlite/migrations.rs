@@ -9,14 +9,14 @@ use stocktake_domain::ports::StoreError;
 
 use super::connect::{blocking, open_blocking};
 use super::error::explain;
-use crate::error::DbError;
+use crate::error::{DbError, refuse_unknown};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// The versions that this program knows.
-pub(super) fn known() -> Result<Vec<String>, StoreError> {
+pub(super) fn known() -> Result<Vec<String>, DbError> {
     let migrations = diesel::migration::MigrationSource::<Sqlite>::migrations(&MIGRATIONS);
-    let migrations = migrations.map_err(StoreError::Internal)?;
+    let migrations = migrations.map_err(|error| DbError::data(error.to_string()))?;
     Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
 }
 
@@ -32,6 +32,8 @@ pub(crate) async fn migrate(path: PathBuf, timeout: Duration) -> Result<Vec<Stri
 /// Alone in the database, so that of two at once the second finds nothing pending.
 fn apply(connection: &mut SqliteConnection) -> Result<Vec<String>, DbError> {
     let refused = |error: Box<dyn std::error::Error + Send + Sync>| DbError::data(error.to_string());
+    let applied = connection.applied_migrations().map_err(refused)?;
+    refuse_unknown(&known()?, applied.iter().map(ToString::to_string))?;
     let pending = connection.pending_migrations(MIGRATIONS).map_err(refused)?;
     let mut names = Vec::new();
     for migration in pending {

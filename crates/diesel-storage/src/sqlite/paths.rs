@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use diesel::connection::DefaultLoadingMode;
+use diesel::sql_types::{Binary, Text};
 use diesel::sqlite::SqliteConnection;
 use diesel::{QueryResult, RunQueryDsl as _};
 use futures_util::stream;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 use super::error::explain;
 use crate::key;
 use crate::queries;
+use crate::sql::Sql;
 
 /// Paths read ahead of who takes them.
 const AHEAD: usize = 256;
@@ -41,7 +43,7 @@ fn send_all(
     storage: String,
     sender: &mpsc::Sender<Result<(String, RecordKey), StoreError>>,
 ) {
-    let query = queries::paths(model, storage);
+    let query = queries::paths(Sql::<(Text, Binary)>::new(""), model, storage);
     let rows = match query.load_iter::<(String, Vec<u8>), DefaultLoadingMode>(&mut connection) {
         Ok(rows) => rows,
         Err(error) => {

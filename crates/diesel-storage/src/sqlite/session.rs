@@ -11,6 +11,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use diesel::sqlite::{Sqlite, SqliteConnection};
+use stocktake_domain::Timestamp;
 
 use crate::columns::{Kind, Row, Table, Visitor, list_of};
 use crate::error::DbError;
@@ -79,6 +80,10 @@ impl Session for SqliteSession {
 
     fn execute<Q: Command>(&mut self, statement: Q) -> impl Step<u64> {
         self.run(|connection| statement.execute(connection).map(count))
+    }
+
+    fn server_time(&mut self) -> impl Step<Option<Timestamp>> {
+        ready(Ok(None))
     }
 
     fn is_migrated(&mut self) -> impl Step<bool> {

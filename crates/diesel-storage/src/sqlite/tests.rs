@@ -4,9 +4,11 @@ use std::error::Error as _;
 
 use diesel::sql_types::BigInt;
 use futures_util::FutureExt as _;
+use stocktake_domain::contract::ManualClock;
 
 use super::*;
 use crate::session::Session as _;
+use crate::settings::StoreClock;
 use crate::sql::Sql;
 
 /// Counts for seconds.
@@ -14,7 +16,8 @@ const LONG: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FRO
     SELECT COUNT(*) FROM n";
 
 async fn database(folder: &Path, timeout: Duration) -> Sqlite {
-    let settings = StoreSettings { url: String::new().into(), max_connections: 1, timeout };
+    let clock = StoreClock::Fixed(Arc::<ManualClock>::default());
+    let settings = StoreSettings { url: String::new().into(), max_connections: 1, timeout, clock };
     Sqlite::open(folder.join("test.db"), &settings).await.unwrap()
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
-use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, WorkerId};
 
 use crate::catalogue::upsert::{BATCH, Pair, Upsert, latest_of_each};
@@ -27,7 +26,6 @@ pub(super) struct Batch {
     /// The keys of which the records are all, and the most records to be deleted there.
     scanned_range: Option<(Span, u64)>,
     state: SyncRow,
-    now: i64,
 }
 
 impl Batch {
@@ -35,7 +33,6 @@ impl Batch {
         instance: &WorkerId,
         batch: &SyncBatch,
         state: &ModelSyncState,
-        now: Timestamp,
     ) -> Result<Self, StoreError> {
         let scanned_range = batch.scanned_range.as_ref().map(|range| {
             let mut span = Span::behind(range.after.as_ref().map(key::encode));
@@ -49,7 +46,6 @@ impl Batch {
             records: latest_of_each(&batch.records)?,
             scanned_range,
             state: SyncRow::new(state)?,
-            now: now.millis(),
         })
     }
 }
@@ -58,8 +54,9 @@ impl Batch {
 pub(super) async fn run<S: Session>(
     session: &mut S,
     batch: Batch,
+    now: i64,
 ) -> Result<(Option<SyncApplied>, bool), DbError> {
-    let Batch { leader, records: entries, scanned_range, state, now } = batch;
+    let Batch { leader, records: entries, scanned_range, state } = batch;
     let model = state.model;
     if entries.is_empty() && scanned_range.is_none() {
         // Only the state: that waits for no import.

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use futures_util::stream;
 use stocktake_domain::contract::DatabaseFixture;
 use stocktake_domain::ports::ImportError;
-use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
+use stocktake_domain::{Location, Model, RecordKey, SourceRecord};
 
 use crate::support::{Database, run};
 
@@ -14,7 +14,7 @@ async fn refusal(db: &Database, change: impl FnOnce(&mut SourceRecord)) -> Strin
     let mut entry = SourceRecord::new(RecordKey::integer(2), location);
     change(&mut entry);
     let batches = Box::pin(stream::iter([Ok(vec![entry])]));
-    let outcome = db.ports().catalogue.import(Model::Uploads, batches, Timestamp::from_millis(1)).await;
+    let outcome = db.ports().catalogue.import(Model::Uploads, batches).await;
     match outcome.unwrap_err() {
         ImportError::Store(error) => error.source().unwrap().to_string(),
         ImportError::Source(error) => panic!("{error}"),

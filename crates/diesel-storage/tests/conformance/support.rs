@@ -1,10 +1,11 @@
 //! Databases for the tests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stocktake_diesel_storage::{Store, StoreSettings, migrate, open};
-use stocktake_domain::contract::{DatabaseFixture, Ports};
+use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_domain::contract::{DatabaseFixture, ManualClock, Ports};
 use stocktake_domain::ports::WakeSignal;
 use tempfile::TempDir;
 
@@ -15,6 +16,7 @@ const QUIET: Duration = Duration::from_millis(1500);
 pub(crate) struct Database {
     ports: Ports,
     settings: StoreSettings,
+    clock: Arc<ManualClock>,
     _folder: Option<TempDir>,
 }
 
@@ -31,11 +33,16 @@ impl Database {
     }
 
     async fn open(url: String, folder: Option<TempDir>) -> Self {
-        let settings =
-            StoreSettings { url: url.into(), max_connections: 8, timeout: Duration::from_secs(30) };
+        let clock = Arc::<ManualClock>::default();
+        let settings = StoreSettings {
+            url: url.into(),
+            max_connections: 8,
+            timeout: Duration::from_secs(30),
+            clock: StoreClock::Fixed(clock.clone()),
+        };
         migrate(&settings).await.unwrap();
-        let ports = ports(open(&settings).await.unwrap());
-        Self { ports, settings, _folder: folder }
+        let ports = ports(open(&settings).await.unwrap(), &clock);
+        Self { ports, settings, clock, _folder: folder }
     }
 }
 
@@ -46,7 +53,7 @@ impl DatabaseFixture for Database {
     }
 
     async fn reopen(&self) -> Ports {
-        ports(open(&self.settings).await.unwrap())
+        ports(open(&self.settings).await.unwrap(), &self.clock)
     }
 
     async fn settle(&self, signal: &mut dyn WakeSignal) {
@@ -54,9 +61,9 @@ impl DatabaseFixture for Database {
     }
 }
 
-fn ports(store: Store) -> Ports {
-    let Store { catalogue, queue, jobs, tokens, sync_state } = store;
-    Ports { catalogue, queue, jobs, tokens, sync_state }
+fn ports(store: Store, clock: &Arc<ManualClock>) -> Ports {
+    let Store { catalogue, queue, jobs, tokens, sync_state, conditions, clock: _ } = store;
+    Ports { catalogue, queue, jobs, tokens, sync_state, conditions, clock: Arc::clone(clock) }
 }
 
 /// Runs a future to its end; one that waits for what never happens fails.

@@ -1,10 +1,12 @@
 //! The fixture of the suites of the database ports.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 
 use crate::ports::{Catalogue, Conditions, Jobs, Queue, SyncState, Tokens, WakeSignal};
+use crate::time::{Clock, Timestamp};
 
 /// The ports of one database.
 #[derive(Clone)]
@@ -21,9 +23,36 @@ pub struct Ports {
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.
     pub conditions: Arc<dyn Conditions>,
+    /// The database's clock, which all processes share.
+    pub clock: Arc<ManualClock>,
 }
 
-/// An empty database of a case's own, ready for use.
+impl Ports {
+    /// These ports, once the database's clock shows this time.
+    pub fn as_of(&self, time: Timestamp) -> &Self {
+        self.clock.set(time);
+        self
+    }
+}
+
+/// A clock that shows what it was set to; at first 1970-01-01T00:00:00Z.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// Sets the clock, forwards or back.
+    pub fn set(&self, time: Timestamp) {
+        self.0.store(time.millis(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// An empty database of a case's own, ready for use, whose time is that of [`Ports::clock`].
 #[async_trait]
 pub trait DatabaseFixture: Send + Sync {
     /// The database's ports.

@@ -73,12 +73,16 @@ macro_rules! database_contract {
                     renewals_keep_a_lease_and_name_the_gone,
                     a_lease_without_progress_times_out,
                     a_worker_without_a_heartbeat_is_released,
+                    a_dead_worker_is_no_finding_however_late_it_is_noticed,
+                    a_lease_from_the_future_is_released,
                     what_finished_before_the_deadline_stays,
                 }
                 maintenance {
                     recalculate_is_what_the_domain_says,
                     recalculating_again_moves_on,
                     failed_records_are_retried_in_time,
+                    a_retry_from_the_future_is_due,
+                    a_success_from_the_future_expires,
                     a_retry_below_a_lease_is_not_held_by_it,
                     old_successes_expire,
                     outstanding_counts_due_and_leased,

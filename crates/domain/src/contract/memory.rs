@@ -20,35 +20,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::tables::{Row, Tables};
 use self::wake::Wakes;
-use super::Ports;
 use super::tasks::yield_now;
+use super::{ManualClock, Ports};
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{ModelSyncState, StoreError, WorkerId};
 use crate::record::{Record, SourceRecord};
 use crate::selection::State;
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 pub use self::fixture::MemoryFixture;
 
 /// A database in memory that keeps the contracts of all database ports.
 ///
 /// Each call lets other tasks run once before it does its work, in one step.
-#[derive(Debug, Default)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
+    clock: Arc<dyn Clock>,
     wakes: Arc<Wakes>,
 }
 
 impl MemoryStore {
-    /// An empty database.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self::default())
+    /// An empty database whose time is this clock's.
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { tables: Mutex::default(), clock, wakes: Arc::default() })
     }
 
-    /// The ports of this database.
-    pub fn ports(self: &Arc<Self>) -> Ports {
+    /// The ports of this database, whose clock is this one.
+    pub fn ports(self: &Arc<Self>, clock: &Arc<ManualClock>) -> Ports {
         Ports {
+            clock: Arc::clone(clock),
             catalogue: self.clone(),
             queue: self.clone(),
             jobs: self.clone(),
@@ -102,6 +103,11 @@ impl MemoryStore {
         self.tables().leases.values().map(|lease| lease.storage.clone()).collect()
     }
 
+    /// Ends all leases as those of dead workers, without a signal.
+    pub fn release_leases(&self) {
+        self.tables().leases.clear();
+    }
+
     /// Gives the signal that there may be work.
     pub fn wake(&self) {
         self.wakes.give();
@@ -109,6 +115,11 @@ impl MemoryStore {
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The database's time.
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Lets others run, and then does this in one step.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::contract::Ports;
 use crate::contract::tasks::Iter;
 use crate::ports::{
-    Applied, ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, Page, PageRequest, PageStart,
-    SortOrder, SourceRecordStream, SyncApplied, SyncBatch, WorkerId,
+    Applied, ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, Page, PageRequest, PageStart, Reaped,
+    Renewal, SortOrder, SourceRecordStream, SyncApplied, SyncBatch, WorkerId,
 };
 use crate::{Digest, Failure, Location, Model, Record, RecordKey, Selection, SourceRecord, State, Timestamp};
 
@@ -71,7 +71,7 @@ pub(crate) async fn import_into(
     entries: Vec<SourceRecord>,
     now: i64,
 ) -> Applied {
-    store.catalogue.import(model, stream([Ok(entries)]), at(now)).await.unwrap()
+    store.as_of(at(now)).catalogue.import(model, stream([Ok(entries)])).await.unwrap()
 }
 
 /// Imports entries.
@@ -92,8 +92,8 @@ pub(crate) fn batch(entries: Vec<SourceRecord>) -> SyncBatch {
 /// Applies a batch, and keeps the state.
 pub(crate) async fn sync(store: &Ports, batch: SyncBatch, state: &ModelSyncState, now: i64) -> SyncApplied {
     let worker = worker("sync");
-    assert!(store.sync_state.acquire_leader_lease(&worker, HEARTBEAT, at(now)).await.unwrap());
-    store.sync_state.apply(&worker, batch, state, at(now)).await.unwrap().unwrap()
+    assert!(store.as_of(at(now)).sync_state.acquire_leader_lease(&worker, HEARTBEAT).await.unwrap());
+    store.as_of(at(now)).sync_state.apply(&worker, batch, state).await.unwrap().unwrap()
 }
 
 /// Applies entries of the source.
@@ -113,12 +113,21 @@ pub(crate) fn any(limit: u32) -> ClaimFilter {
 
 /// Claims by a filter.
 pub(crate) async fn claim_by(store: &Ports, filter: &ClaimFilter, now: i64) -> Option<Lease> {
-    store.queue.claim(&worker("w"), filter, TERMS, at(now)).await.unwrap()
+    store.as_of(at(now)).queue.claim(&worker("w"), filter, TERMS).await.unwrap()
 }
 
 /// Claims anything, so many at once.
 pub(crate) async fn claim(store: &Ports, limit: u32, now: i64) -> Option<Lease> {
     claim_by(store, &any(limit), now).await
+}
+
+/// Ends a lease at its deadline, up to which its worker lived and made no progress.
+pub(crate) async fn time_out(store: &Ports, lease: &Lease, claimed: i64) -> Reaped {
+    let deadline = at(claimed).after(LEASE);
+    let alive = Renewal { lease: lease.id, progressed: false };
+    let gone = store.as_of(deadline.before(HEARTBEAT / 2)).queue.renew(&[alive], TERMS).await.unwrap();
+    assert!(gone.is_empty(), "{gone:?}");
+    store.as_of(deadline).queue.reap(LEASE).await.unwrap()
 }
 
 /// The numbers of a lease's records.

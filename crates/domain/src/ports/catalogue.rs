@@ -147,12 +147,8 @@ pub trait Catalogue: Send + Sync {
     ///
     /// A recalculation, and switching off, makes a running attempt void; the same entries again change nothing.
     /// Imports at the same time, also of the same records, all end.
-    async fn import<'a>(
-        &self,
-        model: Model,
-        entries: SourceRecordStream<'a>,
-        now: Timestamp,
-    ) -> Result<Applied, ImportError>;
+    async fn import<'a>(&self, model: Model, entries: SourceRecordStream<'a>)
+    -> Result<Applied, ImportError>;
 
     /// The paths of a model's records in one storage, or of those of all models, with their keys, sorted by the bytes of the
     /// paths. Memory stays bounded whatever their number; a caller that drops the stream stops the reading.
@@ -180,7 +176,6 @@ pub trait Catalogue: Send + Sync {
         key: &RecordKey,
         checksum: Digest,
         size: Option<u64>,
-        now: Timestamp,
     ) -> Result<Option<Record>, StoreError>;
 
     /// Counts of every model that has records, in the order of [`Model::ALL`]. Reads the whole catalogue:

@@ -6,8 +6,9 @@
 //! do is overwrite anything newer: each result carries its attempt's number.
 //!
 //! A record that becomes due while a lease covers its key (recalculated, retried, expired, imported, synced, timed
-//! out under another lease) must become due *after* that lease was claimed, whatever the hosts' clocks say:
-//! else it would count as held by a worker that never took it. `tests/lease_protocol.rs` explores the rules.
+//! out under another lease) must become due *after* that lease was claimed, also if the clock stood still or went
+//! back: else it would count as held by a worker that never took it. `tests/lease_protocol.rs` explores the rules, and
+//! `tests/lease_clocks.rs` when a lease ends.
 
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub struct ClaimFilter {
     pub storages: Option<Vec<String>>,
     /// None of these storages (they are busy, or outside their hours).
     pub except_storages: Vec<String>,
-    /// Only records that became due at this time or later.
+    /// Only records that became due at this time of the database or later.
     pub due_from: Option<Timestamp>,
     /// The most records, at least 1.
     pub limit: u32,
@@ -122,8 +123,8 @@ pub struct Reaped {
 
 /// The work queue.
 ///
-/// A record that became due stays due, whatever the clock of the host that claims it: [`Queue::claim`] does not compare
-/// the moment it became due with `now`. A record that becomes due while a lease covers its key is not held by that lease,
+/// A record that became due stays due, also if the clock goes back: [`Queue::claim`] does not compare the moment it became
+/// due with now. A record that becomes due while a lease covers its key is not held by that lease,
 /// and nobody claims it until the lease ends.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
@@ -136,13 +137,12 @@ pub trait Queue: Send + Sync {
     /// record. [`ClaimFilter::due_from`] is inclusive; older due records in between are not held, and are claimed after the
     /// lease has ended.
     ///
-    /// The lease ends as its terms say, counted from `now`. Its number is larger than that of any lease before it.
+    /// The lease ends as its terms say, counted from now. Its number is larger than that of any lease before it.
     async fn claim(
         &self,
         worker: &WorkerId,
         filter: &ClaimFilter,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError>;
 
     /// Recalculates this one record ([`crate::Verification::recalculate`]) and leases it, in one step,
@@ -156,22 +156,16 @@ pub trait Queue: Send + Sync {
         model: Model,
         key: &RecordKey,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError>;
 
     /// Marks this one record for recalculation, whatever its state, and wakes waiting workers. False if there is
     /// no such record. Each call counts as an attempt, and makes one that is running void.
-    async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError>;
+    async fn recalculate(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError>;
 
     /// Keeps leases alive: each until [`LeaseTerms::heartbeat_timeout`] from now, and with [`Renewal::progressed`] its
     /// deadline until [`LeaseTerms::duration`] from now. A lease that is over but was not reaped yet is renewed as well.
     /// Returns those that are gone, in the order of their numbers; their worker must drop the work.
-    async fn renew(
-        &self,
-        renewals: &[Renewal],
-        terms: LeaseTerms,
-        now: Timestamp,
-    ) -> Result<Vec<LeaseId>, StoreError>;
+    async fn renew(&self, renewals: &[Renewal], terms: LeaseTerms) -> Result<Vec<LeaseId>, StoreError>;
 
     /// Records results. Each is written only if the lease still is, the attempt is still the record's own, and the
     /// record became due no later than the lease was claimed (one that was deleted and added again counts its attempts
@@ -185,28 +179,28 @@ pub trait Queue: Send + Sync {
         last: bool,
     ) -> Result<u64, StoreError>;
 
-    /// Ends leases that are over: at their deadline (inclusive) the records that they still hold time out
-    /// ([`crate::Verification::time_out`]) and are due again at once; else, at the end of their worker's last sign of life
-    /// (inclusive), they are released and their records are due again as they were. Wakes waiting workers if any lease ended.
-    /// `lease` is the duration that the failure names.
-    async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError>;
+    /// Ends leases that are over. At the end of their worker's last sign of life (inclusive) they are released and their
+    /// records are due again as they were: what became of a worker says nothing of the content, however late it is noticed.
+    /// Of a worker that lives, at the deadline of its lease (inclusive), the records that the lease still holds time out
+    /// ([`crate::Verification::time_out`]) and are due again at once. A lease that is to end later than its own terms allow
+    /// is released. Wakes waiting workers if any lease ended. `lease` is the duration that the failure names.
+    async fn reap(&self, lease: Duration) -> Result<Reaped, StoreError>;
 
-    /// Makes failed records due whose retry time has come (inclusive), at most `limit`, the longest due first. Returns how
+    /// Makes failed records due whose retry time has come ([`crate::Failed::is_due`]), at most `limit`, the longest due first. Returns how
     /// many. They stay failed until they are claimed. Wakes waiting workers if there are any; a second call finds none of
     /// them again.
-    async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError>;
+    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError>;
 
     /// Looks at up to `limit` records of the model behind `after` in key order, and makes those pending whose last success
-    /// was before `checked_before` (exclusive; [`crate::Verification::expire`]). Returns the key to go on behind, and how
-    /// many became pending. The key is `None` if there were fewer than `limit` records to look at. Wakes waiting workers if
-    /// any became pending.
+    /// is longer ago than `older_than` ([`crate::Verification::expire`]), or is in the future, so that nobody knows when it
+    /// was. Returns the key to go on behind, and how many became pending. The key is `None` if there were fewer than `limit`
+    /// records to look at. Wakes waiting workers if any became pending.
     async fn expire_succeeded(
         &self,
         model: Model,
         after: Option<RecordKey>,
-        checked_before: Timestamp,
+        older_than: Duration,
         limit: u32,
-        now: Timestamp,
     ) -> Result<(Option<RecordKey>, u64), StoreError>;
 
     /// How many records match the filter that are due or leased to anybody, counting no further than

@@ -9,7 +9,6 @@ use crate::job::{Job, JobId, NewJob};
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::record::Record;
-use crate::time::Timestamp;
 
 /// A record after a recalculation was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +38,7 @@ pub trait Recalculation: Send + Sync {
 #[async_trait]
 pub trait Jobs: Send + Sync {
     /// Keeps a new job, whatever the number of records it is about, and wakes whoever advances jobs.
-    async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<Job, StoreError>;
+    async fn enqueue(&self, job: &NewJob) -> Result<Job, StoreError>;
 
     /// The newest jobs before `before` (exclusive; all, if `None`), newest first, at most `limit`.
     async fn list(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError>;
@@ -52,7 +51,7 @@ pub trait Jobs: Send + Sync {
 
     /// Cancels a job that is not over; one that is over stays as it is. Returns the job as it then is; `None` if there is
     /// none. What was marked stays marked.
-    async fn cancel(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError>;
+    async fn cancel(&self, id: JobId) -> Result<Option<Job>, StoreError>;
 
     /// Recalculates the next `limit` records at most of the oldest open job that nobody else is advancing, and keeps its
     /// progress, in one transaction; the last batch finishes the job. Wakes waiting workers. `None` if there is no such job.
@@ -60,5 +59,5 @@ pub trait Jobs: Send + Sync {
     /// The batches follow the keys, so that each record is marked once at most, and whether it matches is decided when the
     /// job comes to it. A job by keys goes through `limit` of its keys at a time, whether there are such records or not. A job
     /// about as many records as `limit`, or none, ends in one step.
-    async fn advance(&self, limit: u32, now: Timestamp) -> Result<Option<Job>, StoreError>;
+    async fn advance(&self, limit: u32) -> Result<Option<Job>, StoreError>;
 }

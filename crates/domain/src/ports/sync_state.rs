@@ -100,15 +100,10 @@ pub struct SyncApplied {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait SyncState: Send + Sync {
-    /// Acquires the leader lease until `duration` from now (exclusive), or renews it. False if another process has it at
-    /// `now`. The leader may also renew a lease that is over, as long as no other process has acquired it; of several that
-    /// try at once, one gets it.
-    async fn acquire_leader_lease(
-        &self,
-        instance: &WorkerId,
-        duration: Duration,
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    /// Acquires the leader lease until `duration` from now (exclusive), or renews it. False if another process has it. The leader may also renew a lease that is over, as long as no other process has acquired it; of several that
+    /// try at once, one gets it. All processes give the same duration: a lease that is to last longer is over.
+    async fn acquire_leader_lease(&self, instance: &WorkerId, duration: Duration)
+    -> Result<bool, StoreError>;
 
     /// Gives the leader lease back; nothing happens unless this process has it.
     async fn release_leader_lease(&self, instance: &WorkerId) -> Result<(), StoreError>;
@@ -131,12 +126,11 @@ pub trait SyncState: Send + Sync {
     /// [`SyncBatch::scanned_range`] without a row, all of them or, beyond [`ScannedRange::most_deleted`], none. A result
     /// for a deleted record is thrown away, also if the record was added again meanwhile.
     ///
-    /// The lease must last beyond `now`. On an error neither the records nor the state are changed.
+    /// The lease must last beyond now. On an error neither the records nor the state are changed.
     async fn apply(
         &self,
         instance: &WorkerId,
         batch: SyncBatch,
         state: &ModelSyncState,
-        now: Timestamp,
     ) -> Result<Option<SyncApplied>, StoreError>;
 }

@@ -65,7 +65,7 @@ pub(super) async fn recalculate_many(
     // No job is needed for records that cannot exist.
     let Some(selection) = target.selection else { return Ok(success()) };
     let job = NewJob { model: target.model, selection, requested_by: caller.username.clone() };
-    match step("jobs.enqueue", context.api.jobs.enqueue(&job, context.api.clock.now())).await {
+    match step("jobs.enqueue", context.api.jobs.enqueue(&job)).await {
         Ok(_) => Ok(success()),
         Err(error) => Ok(failure(&request, error)),
     }
@@ -113,10 +113,10 @@ mod tests {
         let selection = Selection { state, keys };
         let wanted = NewJob { model: Model::Uploads, selection, requested_by: "root".to_owned() };
         let mut mocks = Mocks::default();
-        let enqueue = mocks.jobs.expect_enqueue().withf(move |job, _| *job == wanted);
-        enqueue.times(1).returning(|job, now| {
+        let enqueue = mocks.jobs.expect_enqueue().withf(move |job| *job == wanted);
+        enqueue.times(1).returning(|job| {
             let (id, request) = (JobId(1), job.clone());
-            let (created_at, started_at, finished_at) = (now, None, None);
+            let (created_at, started_at, finished_at) = (Timestamp::from_millis(0), None, None);
             Ok(Job { id, request, state: JobState::Queued, marked: 0, created_at, started_at, finished_at })
         });
         send(&mocks.context(), request).await.is(200, SUCCESS);
@@ -185,7 +185,7 @@ mod tests {
         ];
         for (error, why) in reasons {
             let mut mocks = Mocks::default();
-            mocks.jobs.expect_enqueue().returning(move |_, _: Timestamp| Err(error()));
+            mocks.jobs.expect_enqueue().returning(move |_| Err(error()));
             let message = format!("Batch update job could not be enqueued: {why}.");
             let body = format!(r#"{{"status":"error","message":"{message}"}}"#);
             send(&mocks.context(), request("")).await.is(200, &body);

@@ -30,7 +30,7 @@ async fn a_hold_that_is_lost_ends_the_work() {
     world.source.until(|rows| rows.pages == 3).await;
     world.store.memory.release_leader_lease(&WorkerId("first".to_owned())).await.unwrap();
     let second = WorkerId("second".to_owned());
-    assert!(world.store.memory.acquire_leader_lease(&second, HOUR, world.now()).await.unwrap());
+    assert!(world.store.memory.acquire_leader_lease(&second, HOUR).await.unwrap());
     let batches = world.store.seen().batches;
     assert!(matches!(sooner_or_later(first).await.unwrap(), Err(SyncError::LeaseLost)));
     assert_eq!(world.store.seen().batches, batches);

@@ -23,7 +23,7 @@ impl Scheduler {
 
     #[tracing::instrument(name = "housekeeping", level = "debug", skip_all)]
     async fn reap_and_retry(&self) -> Result<(), StoreError> {
-        let reaped = self.queue.reap(self.settings.lease, self.clock.now()).await?;
+        let reaped = self.queue.reap(self.settings.lease).await?;
         if reaped.timed_out > 0 || reaped.released > 0 {
             tracing::warn!(
                 records.timed_out = reaped.timed_out,
@@ -33,7 +33,7 @@ impl Scheduler {
                 reaped.released,
             );
         }
-        while self.queue.retry_failed(RETRY_BATCH, self.clock.now()).await? >= u64::from(RETRY_BATCH) {
+        while self.queue.retry_failed(RETRY_BATCH).await? >= u64::from(RETRY_BATCH) {
             tokio::task::yield_now().await;
         }
         Ok(())

@@ -82,7 +82,7 @@ impl Scheduler {
 
     #[tracing::instrument(name = "jobs.advance", level = "debug", skip_all)]
     async fn advance(&self, step: &StepSize) -> Result<Option<Job>, StoreError> {
-        self.jobs.advance(step.records, self.clock.now()).await
+        self.jobs.advance(step.records).await
     }
 }
 

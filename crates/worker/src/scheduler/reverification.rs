@@ -40,10 +40,8 @@ impl Scheduler {
     async fn run_pass(&self, pass: &mut Pass) -> Result<(), StoreError> {
         while let Some(model) = Model::ALL.get(pass.model).copied() {
             let began = Instant::now();
-            let now = self.clock.now();
-            let limit = now.before(self.settings.reverify_after);
-            let after = pass.after.clone();
-            let (next, count) = self.queue.expire_succeeded(model, after, limit, BATCH, now).await?;
+            let (after, age) = (pass.after.clone(), self.settings.reverify_after);
+            let (next, count) = self.queue.expire_succeeded(model, after, age, BATCH).await?;
             if count > 0 {
                 tracing::debug!(
                     reverification.model = model.name(),

@@ -35,7 +35,7 @@ async fn altered_content_is_taken_for_good_and_stays_so() {
     assert_eq!(accepted.record, world.record(Model::Uploads, 1));
     assert_eq!(accepted.record.history().checksum(), Some(accepted.checksum));
 
-    world.queue.recalculate(Model::Uploads, &RecordKey::integer(1), world.now()).await.unwrap();
+    world.queue.recalculate(Model::Uploads, &RecordKey::integer(1)).await.unwrap();
     world.until_succeeded(1).await;
     running.stop().await;
 }

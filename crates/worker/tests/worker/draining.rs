@@ -85,7 +85,7 @@ async fn draining_waits_for_others_and_takes_over_what_they_leave() {
     let (dead, minute) = (WorkerId("dead".to_owned()), Duration::from_secs(60));
     world
         .queue
-        .claim(&dead, &filter, LeaseTerms { duration: minute * 60, heartbeat_timeout: minute }, world.now())
+        .claim(&dead, &filter, LeaseTerms { duration: minute * 60, heartbeat_timeout: minute })
         .await
         .unwrap()
         .unwrap();

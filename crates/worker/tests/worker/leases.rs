@@ -20,7 +20,7 @@ async fn a_lease_that_gets_on_is_renewed_for_as_long_as_it_takes() {
     world.content("main").until(|used| used.now == 1).await;
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let reaped = world.queue.reap(Duration::from_secs(2), world.now()).await.unwrap();
+        let reaped = world.queue.reap(Duration::from_secs(2)).await.unwrap();
         assert_eq!((reaped.timed_out, reaped.released), (0, 0));
     }
     world.content("main").open();
@@ -39,10 +39,10 @@ async fn a_lease_that_does_not_get_on_runs_out_and_its_work_is_dropped() {
     let running = world.run();
     world.until_succeeded(1).await;
     tokio::time::sleep(9 * MINUTE).await;
-    assert_eq!(world.queue.reap(10 * MINUTE, world.now()).await.unwrap().timed_out, 0);
+    assert_eq!(world.queue.reap(10 * MINUTE).await.unwrap().timed_out, 0);
     // What was recorded in the first second counted as getting on.
     tokio::time::sleep(2 * MINUTE).await;
-    assert_eq!(world.queue.reap(10 * MINUTE, world.now()).await.unwrap().timed_out, 1);
+    assert_eq!(world.queue.reap(10 * MINUTE).await.unwrap().timed_out, 1);
     let failure = world.record(Model::Uploads, 1).status.failure().cloned().unwrap();
     assert_eq!(failure.kind(), FailureKind::TimedOut);
     assert_eq!(failure.text(), "Verification timed out after 10m");
@@ -60,7 +60,7 @@ async fn a_lease_that_does_not_get_on_runs_out_and_its_work_is_dropped() {
 async fn a_worker_without_a_lease_writes_nothing() {
     let (world, running) = World::while_reading("slow", Piece::Gated).await;
     running.stop.cancel();
-    world.queue.lose_leases(world.now()).await;
+    world.queue.lose_leases();
     world.content("main").open();
     running.task.await.unwrap();
     assert_eq!(world.state(Model::Uploads, 1), State::Pending);
@@ -70,7 +70,7 @@ async fn a_worker_without_a_lease_writes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_recalculation_meanwhile_voids_the_running_result() {
     let (world, running) = World::while_reading("slow", Piece::Gated).await;
-    world.queue.recalculate(Model::Uploads, &RecordKey::integer(1), world.now()).await.unwrap();
+    world.queue.recalculate(Model::Uploads, &RecordKey::integer(1)).await.unwrap();
     assert_eq!(world.state(Model::Uploads, 1), State::Pending);
     world.content("main").open();
     world.until_succeeded(1).await;

@@ -70,7 +70,7 @@ async fn what_the_engine_does_is_counted() {
     assert_eq!(kept.gauge("stocktake_leases_held").total_cmp(&1.0), std::cmp::Ordering::Equal);
 
     // A recalculation voids the slow result, and the lease of the next one is taken away.
-    world.queue.recalculate(Model::Projects, &RecordKey::integer(1), world.now()).await.unwrap();
+    world.queue.recalculate(Model::Projects, &RecordKey::integer(1)).await.unwrap();
     content.open();
     world.until_succeeded(2).await;
     assert_eq!(kept.bits("stocktake_verifications_total model=uploads result=succeeded"), 1);
@@ -82,7 +82,7 @@ async fn what_the_engine_does_is_counted() {
     content.put("stuck", Piece::Hanging);
     world.add(Model::Uploads, 3, "main", "stuck");
     content.until(|used| used.times("stuck") == 1).await;
-    world.queue.lose_leases(world.now()).await;
+    world.queue.lose_leases();
     content.until(|used| used.times("stuck") == 2).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(kept.bits("stocktake_leases_lost_total model=uploads"), 1);

@@ -66,7 +66,7 @@ impl Backlog {
     fn jobs(self: &Arc<Self>) -> Arc<MockJobs> {
         let mut jobs = MockJobs::new();
         let backlog = Arc::clone(self);
-        jobs.expect_advance().returning(move |limit, _now| backlog.advance(limit));
+        jobs.expect_advance().returning(move |limit| backlog.advance(limit));
         let backlog = Arc::clone(self);
         jobs.expect_open().returning(move || {
             let left = backlog.left.lock().unwrap();
@@ -173,7 +173,7 @@ async fn leases_of_the_dead_are_cleared_away() {
     let dead = WorkerId("dead".to_owned());
     world
         .queue
-        .claim(&dead, &filter, LeaseTerms { duration: DAY, heartbeat_timeout: MINUTE }, world.now())
+        .claim(&dead, &filter, LeaseTerms { duration: DAY, heartbeat_timeout: MINUTE })
         .await
         .unwrap()
         .unwrap();
@@ -218,9 +218,9 @@ async fn a_long_sweep_delays_no_job() {
     let mut queue = stocktake_domain::ports::MockQueue::new();
     let wake = Arc::clone(&world.queue);
     queue.expect_wake_signal().returning(move || wake.wake_signal());
-    queue.expect_reap().returning(|_, _| Ok(stocktake_domain::ports::Reaped::default()));
-    queue.expect_retry_failed().returning(|_, _| Ok(0));
-    queue.expect_expire_succeeded().returning(|_, _, _, _, _| Ok((Some(RecordKey::integer(1)), 0)));
+    queue.expect_reap().returning(|_| Ok(stocktake_domain::ports::Reaped::default()));
+    queue.expect_retry_failed().returning(|_| Ok(0));
+    queue.expect_expire_succeeded().returning(|_, _, _, _| Ok((Some(RecordKey::integer(1)), 0)));
     let backlog = Arc::new(Backlog::default());
     let settings = SchedulerSettings { reverify_after: DAY, lease: MINUTE, poll: MINUTE };
     let scheduler = Scheduler::new(Arc::new(queue), backlog.jobs(), world.clock.clone(), settings);

@@ -5,11 +5,10 @@ use std::convert::Infallible;
 use anyhow::bail;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Queue, StoreError};
-use stocktake_domain::{Clock as _, Model, NewJob, Selection, Timestamp};
+use stocktake_domain::{Model, NewJob, Selection};
 use stocktake_worker::Scheduler;
 
 use crate::settings::Settings;
-use crate::system::SystemClock;
 
 /// Who asked, in the list of bulk jobs.
 const REQUESTED_BY: &str = "stocktake verify";
@@ -24,23 +23,17 @@ pub(super) async fn prepare(
     scheduler: &Scheduler,
     models: &[Model],
     selection: Option<&Selection>,
-    now: Timestamp,
 ) -> anyhow::Result<()> {
-    store.queue.reap(settings.verification.lease, now).await?;
+    store.queue.reap(settings.verification.lease).await?;
     match selection {
-        Some(selection) => enqueue(store, models, selection, now).await?,
-        None => make_due(settings, &*store.queue, models, now).await?,
+        Some(selection) => enqueue(store, models, selection).await?,
+        None => make_due(settings, &*store.queue, models).await?,
     }
     scheduler.run_jobs().await?;
     Ok(())
 }
 
-async fn enqueue(
-    store: &Store,
-    models: &[Model],
-    selection: &Selection,
-    now: Timestamp,
-) -> anyhow::Result<()> {
+async fn enqueue(store: &Store, models: &[Model], selection: &Selection) -> anyhow::Result<()> {
     for model in models {
         for key in selection.keys.iter().flatten() {
             if store.catalogue.get(*model, key).await?.is_none() {
@@ -49,23 +42,18 @@ async fn enqueue(
         }
         let job =
             NewJob { model: *model, selection: selection.clone(), requested_by: REQUESTED_BY.to_owned() };
-        store.jobs.enqueue(&job, now).await?;
+        store.jobs.enqueue(&job).await?;
     }
     Ok(())
 }
 
-async fn make_due(
-    settings: &Settings,
-    queue: &dyn Queue,
-    models: &[Model],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    while queue.retry_failed(STEP, now).await? > 0 {}
-    let checked_before = now.before(settings.verification.reverify_after);
+async fn make_due(settings: &Settings, queue: &dyn Queue, models: &[Model]) -> Result<(), StoreError> {
+    while queue.retry_failed(STEP).await? > 0 {}
+    let age = settings.verification.reverify_after;
     for model in models {
         let mut after = None;
         loop {
-            let (next, _) = queue.expire_succeeded(*model, after, checked_before, STEP, now).await?;
+            let (next, _) = queue.expire_succeeded(*model, after, age, STEP).await?;
             if next.is_none() {
                 break;
             }
@@ -79,7 +67,7 @@ async fn make_due(
 pub(super) async fn keep_reaping(settings: &Settings, queue: &dyn Queue) -> Infallible {
     loop {
         tokio::time::sleep(settings.worker.poll).await;
-        if let Err(error) = queue.reap(settings.verification.lease, SystemClock.now()).await {
+        if let Err(error) = queue.reap(settings.verification.lease).await {
             tracing::warn!(error = error.to_string(), "leases that ran out cannot be ended now");
         }
     }

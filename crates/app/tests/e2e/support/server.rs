@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
@@ -23,12 +23,17 @@ pub(crate) struct Service {
 impl Installation {
     /// Starts a service.
     pub(crate) fn start(&self, words: &[&str]) -> Service {
-        let mut child = self
-            .command(words)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program runs");
+        Self::spawn(self.command(words))
+    }
+
+    /// Starts a service on a host whose clock is so much ahead, for example `+9h`.
+    pub(crate) fn start_at(&self, offset: &str, words: &[&str]) -> Service {
+        Self::spawn(self.command_at(offset, words))
+    }
+
+    fn spawn(mut command: Command) -> Service {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (sender, announced) = channel();
         let log = std::thread::spawn(move || {

@@ -81,6 +81,9 @@ pub(super) struct Range {
     pub(super) most_deleted: u64,
 }
 
+/// By how many seconds a clock may be wrong.
+const HALF_A_YEAR: i64 = 200 * 86_400;
+
 /// Sequences of operations. The spans of time are such that leases and retry times often end at the very millisecond.
 pub(super) fn sequences() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation(), 1..60)
@@ -88,7 +91,7 @@ pub(super) fn sequences() -> impl Strategy<Value = Vec<Operation>> {
 
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        2 => select(vec![-5, 1, 18, 20, 60, 1000, 3600]).prop_map(Operation::PassTime),
+        2 => select(vec![-5, 1, 1, 18, 20, 20, 60, 60, 1000, 3600, 3600, HALF_A_YEAR, -HALF_A_YEAR]).prop_map(Operation::PassTime),
         3 => (model(), entries()).prop_map(|(model, entries)| Operation::Import(model, entries)),
         3 => sync(),
         1 => (0..2_u8, select(vec![20, 60_u64]))

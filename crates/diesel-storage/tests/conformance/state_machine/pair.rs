@@ -10,7 +10,9 @@ use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseId, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, Renewal,
     ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId,
 };
-use stocktake_domain::{Failure, Job, JobId, Model, NewJob, RecordKey, Selection, SourceRecord, Timestamp};
+use stocktake_domain::{
+    Clock as _, Failure, Job, JobId, Model, NewJob, RecordKey, Selection, SourceRecord, Timestamp,
+};
 
 use super::operations::{GOOD, MODELS, Operation, Range};
 use crate::support::Database;
@@ -66,15 +68,18 @@ pub(super) struct Pair {
     leases: Vec<Claimed>,
     /// The jobs' numbers in the database and in memory.
     jobs: Vec<(JobId, JobId)>,
-    now: Timestamp,
     _fixture: Database,
 }
 
 impl Pair {
     pub(super) fn new(fixture: Database) -> Self {
-        let (database, memory) = (fixture.ports().clone(), MemoryStore::new().ports());
-        let now = Timestamp::from_millis(1_000_000);
-        Self { database, memory, leases: Vec::new(), jobs: Vec::new(), now, _fixture: fixture }
+        let database = fixture.ports().as_of(Timestamp::from_millis(1_000_000)).clone();
+        let memory = MemoryStore::new(database.clock.clone()).ports(&database.clock);
+        Self { database, memory, leases: Vec::new(), jobs: Vec::new(), _fixture: fixture }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.database.clock.now()
     }
 
     pub(super) async fn run(mut self, operations: &[Operation]) -> Checked {
@@ -88,7 +93,7 @@ impl Pair {
     async fn step(&mut self, operation: Operation) -> Checked {
         match operation {
             Operation::PassTime(seconds) => {
-                self.now = Timestamp::from_millis(self.now.millis() + seconds * 1000);
+                self.database.clock.set(Timestamp::from_millis(self.now().millis() + seconds * 1000));
                 Ok(())
             }
             Operation::Import(model, entries) => self.import(model, entries).await,
@@ -108,19 +113,17 @@ impl Pair {
 
     async fn import(&self, model: Model, entries: Vec<SourceRecord>) -> Checked {
         let stream = || Box::pin(stream::iter([Ok(entries.clone())]));
-        both!(self, "import", |ports| ports.catalogue.import(model, stream(), self.now));
+        both!(self, "import", |ports| ports.catalogue.import(model, stream()));
         Ok(())
     }
 
     async fn sync(&self, operation: Operation) -> Checked {
-        let now = self.now;
+        let now = self.now();
         let name = |instance: u8| WorkerId(format!("instance-{instance}"));
         match operation {
             Operation::AcquireLeaderLease { instance, seconds } => {
                 let (instance, duration) = (name(instance), Duration::from_secs(seconds));
-                both!(self, "acquire", |ports| ports
-                    .sync_state
-                    .acquire_leader_lease(&instance, duration, now));
+                both!(self, "acquire", |ports| ports.sync_state.acquire_leader_lease(&instance, duration));
             }
             Operation::ReleaseLeaderLease { instance } => {
                 let instance = name(instance);
@@ -132,7 +135,7 @@ impl Pair {
                 let state = ModelSyncState { read_to, read_at: Some(now), ..ModelSyncState::new(model) };
                 let scanned = |Range { after, to, most_deleted }| ScannedRange { after, to, most_deleted };
                 let batch = SyncBatch { records: entries, scanned_range: range.map(scanned) };
-                both!(self, "apply", |ports| ports.sync_state.apply(&instance, batch.clone(), &state, now));
+                both!(self, "apply", |ports| ports.sync_state.apply(&instance, batch.clone(), &state));
             }
             _ => {}
         }
@@ -141,19 +144,19 @@ impl Pair {
     }
 
     async fn claim(&mut self, filter: ClaimFilter, due_within: Option<u64>) -> Checked {
-        let due_from = due_within.map(|seconds| self.now.before(Duration::from_secs(seconds)));
+        let due_from = due_within.map(|seconds| self.now().before(Duration::from_secs(seconds)));
         let filter = ClaimFilter { due_from, ..filter };
         both!(self, "outstanding", |ports| ports.queue.outstanding(&filter, 5));
         let worker = WorkerId("worker".to_owned());
-        let database = self.database.queue.claim(&worker, &filter, TERMS, self.now).await;
-        let memory = self.memory.queue.claim(&worker, &filter, TERMS, self.now).await;
+        let database = self.database.queue.claim(&worker, &filter, TERMS).await;
+        let memory = self.memory.queue.claim(&worker, &filter, TERMS).await;
         self.note(database, memory)
     }
 
     async fn claim_one(&mut self, model: Model, key: &RecordKey) -> Checked {
         let worker = WorkerId("one".to_owned());
-        let database = self.database.queue.claim_one(&worker, model, key, TERMS, self.now).await;
-        let memory = self.memory.queue.claim_one(&worker, model, key, TERMS, self.now).await;
+        let database = self.database.queue.claim_one(&worker, model, key, TERMS).await;
+        let memory = self.memory.queue.claim_one(&worker, model, key, TERMS).await;
         self.note(database, memory)
     }
 
@@ -183,8 +186,8 @@ impl Pair {
             let running = record.verification.clone();
             let outcome = match result {
                 0 => continue,
-                1 => Outcome::Succeeded(running.succeed(GOOD, self.now)),
-                _ => Outcome::Failed(running.fail(Failure::missing_file(&record.path), self.now, 1)),
+                1 => Outcome::Succeeded(running.succeed(GOOD, self.now())),
+                _ => Outcome::Failed(running.fail(Failure::missing_file(&record.path), self.now(), 1)),
             };
             outcomes.push((record.key.clone(), outcome));
         }
@@ -209,9 +212,8 @@ impl Pair {
             gone.iter().map(|gone| self.leases.iter().position(|lease| id(lease) == *gone)).collect()
         };
         let (of_database, of_memory): (Number, Number) = (|lease| lease.database, |lease| lease.memory.id);
-        let database =
-            self.database.queue.renew(&renewals(of_database), TERMS, self.now).await.map_err(failed)?;
-        let memory = self.memory.queue.renew(&renewals(of_memory), TERMS, self.now).await.map_err(failed)?;
+        let database = self.database.queue.renew(&renewals(of_database), TERMS).await.map_err(failed)?;
+        let memory = self.memory.queue.renew(&renewals(of_memory), TERMS).await.map_err(failed)?;
         same("renew", &place(of_database, database), &place(of_memory, memory))
     }
 
@@ -219,20 +221,20 @@ impl Pair {
         let (database, memory) = match operation {
             Operation::Enqueue(model, selection) => {
                 let job = NewJob { model, selection, requested_by: "somebody".to_owned() };
-                let database = self.database.jobs.enqueue(&job, self.now).await.map_err(failed)?;
-                let memory = self.memory.jobs.enqueue(&job, self.now).await.map_err(failed)?;
+                let database = self.database.jobs.enqueue(&job).await.map_err(failed)?;
+                let memory = self.memory.jobs.enqueue(&job).await.map_err(failed)?;
                 self.jobs.push((database.id, memory.id));
                 (Some(database), Some(memory))
             }
             Operation::Advance(limit) => (
-                self.database.jobs.advance(limit, self.now).await.map_err(failed)?,
-                self.memory.jobs.advance(limit, self.now).await.map_err(failed)?,
+                self.database.jobs.advance(limit).await.map_err(failed)?,
+                self.memory.jobs.advance(limit).await.map_err(failed)?,
             ),
             Operation::Cancel(job) => {
                 let Some((database, memory)) = self.jobs.iter().rev().nth(job) else { return Ok(()) };
                 (
-                    self.database.jobs.cancel(*database, self.now).await.map_err(failed)?,
-                    self.memory.jobs.cancel(*memory, self.now).await.map_err(failed)?,
+                    self.database.jobs.cancel(*database).await.map_err(failed)?,
+                    self.memory.jobs.cancel(*memory).await.map_err(failed)?,
                 )
             }
             _ => (None, None),
@@ -244,25 +246,24 @@ impl Pair {
     }
 
     async fn call(&self, operation: Operation) -> Checked {
-        let now = self.now;
         match operation {
             Operation::Reap => {
-                both!(self, "reap", |ports| ports.queue.reap(LEASE, now));
+                both!(self, "reap", |ports| ports.queue.reap(LEASE));
             }
             Operation::RetryFailed => {
-                both!(self, "retry", |ports| ports.queue.retry_failed(1000, now));
+                both!(self, "retry", |ports| ports.queue.retry_failed(1000));
             }
             Operation::Expire { model, after, seconds, limit } => {
-                let before = now.before(Duration::from_secs(seconds));
+                let age = Duration::from_secs(seconds);
                 both!(self, "expire", |ports| {
-                    ports.queue.expire_succeeded(model, after.clone(), before, limit, now)
+                    ports.queue.expire_succeeded(model, after.clone(), age, limit)
                 });
             }
             Operation::Recalculate(model, key) => {
-                both!(self, "recalculate", |ports| ports.queue.recalculate(model, &key, now));
+                both!(self, "recalculate", |ports| ports.queue.recalculate(model, &key));
             }
             Operation::Accept { model, key, size } => {
-                both!(self, "accept", |ports| ports.catalogue.accept(model, &key, GOOD, size, now));
+                both!(self, "accept", |ports| ports.catalogue.accept(model, &key, GOOD, size));
             }
             Operation::Page { model, selection, order, start, limit } => {
                 both!(self, "count", |ports| ports.catalogue.count(model, &selection, 7));

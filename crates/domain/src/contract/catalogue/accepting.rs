@@ -12,7 +12,7 @@ pub async fn accepted_content_counts_from_now_on(db: &dyn DatabaseFixture) {
     import(store, vec![wrong, SourceRecord { disabled: true, ..entry(2) }], 100).await;
     fail_all(store, 200).await;
     let before = get(store, 1).await;
-    let after = store.catalogue.accept(MODEL, &key(1), GOOD, Some(99), at(300)).await.unwrap().unwrap();
+    let after = store.as_of(at(300)).catalogue.accept(MODEL, &key(1), GOOD, Some(99)).await.unwrap().unwrap();
     assert_eq!(after, get(store, 1).await);
     let Status::Failed(failed) = before.status else { panic!("{before:?}") };
     assert_eq!(after.status, Status::Succeeded(failed.accept(GOOD, at(300))));
@@ -21,8 +21,8 @@ pub async fn accepted_content_counts_from_now_on(db: &dyn DatabaseFixture) {
     assert_eq!(after.reference(), Reference { baseline: Some(baseline), ..Reference::default() });
     // What was recorded stays out of it, and the record out of the queue.
     assert!(claim(store, 10, 400).await.is_none());
-    assert_eq!(store.queue.retry_failed(10, at(1_000_000)).await.unwrap(), 0);
-    let off = store.catalogue.accept(MODEL, &key(2), GOOD, Some(1), at(300)).await.unwrap().unwrap();
+    assert_eq!(store.as_of(at(1_000_000)).queue.retry_failed(10).await.unwrap(), 0);
+    let off = store.as_of(at(300)).catalogue.accept(MODEL, &key(2), GOOD, Some(1)).await.unwrap().unwrap();
     assert_eq!(off.state(), State::Succeeded);
 }
 
@@ -30,11 +30,12 @@ pub async fn acceptance_voids_a_running_attempt(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, [1], 100).await;
     succeed_all(store, 200).await;
-    store.queue.recalculate(MODEL, &key(1), at(300)).await.unwrap();
+    store.as_of(at(300)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     let lease = claim(store, 1, 400).await.unwrap();
     let running = get(store, 1).await;
     let other = Digest::Sha256([8; 32]);
-    let accepted = store.catalogue.accept(MODEL, &key(1), other, Some(5), at(500)).await.unwrap().unwrap();
+    let accepted =
+        store.as_of(at(500)).catalogue.accept(MODEL, &key(1), other, Some(5)).await.unwrap().unwrap();
     let Status::Started(started) = running.status else { panic!("{running:?}") };
     assert_eq!(accepted.status, Status::Succeeded(started.accept(other, at(500))));
     assert_eq!(store.queue.complete(lease.id, &successes(&lease, 600), true).await.unwrap(), 0);

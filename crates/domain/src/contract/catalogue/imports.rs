@@ -91,7 +91,7 @@ pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &dyn DatabaseF
     let store = db.ports();
     import(store, vec![entry(1), entry(2)], 100).await;
     for number in [1, 2] {
-        store.catalogue.accept(MODEL, &key(number), GOOD, Some(5), at(150)).await.unwrap().unwrap();
+        store.as_of(at(150)).catalogue.accept(MODEL, &key(number), GOOD, Some(5)).await.unwrap().unwrap();
     }
     let mut moved = entry(2);
     "elsewhere".clone_into(&mut moved.location.path);
@@ -109,7 +109,7 @@ pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &dyn DatabaseF
 pub async fn a_changed_rule_forgets_the_acceptance_alone(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import(store, vec![SourceRecord { rule: DigestRule::Length(100), ..entry(1) }], 100).await;
-    store.catalogue.accept(MODEL, &key(1), GOOD, Some(90), at(150)).await.unwrap().unwrap();
+    store.as_of(at(150)).catalogue.accept(MODEL, &key(1), GOOD, Some(90)).await.unwrap().unwrap();
     import(store, vec![SourceRecord { rule: DigestRule::Length(120), ..entry(1) }], 200).await;
     let record = get(store, 1).await;
     assert!(!record.accepted);
@@ -170,7 +170,7 @@ pub async fn later_entries_win(db: &dyn DatabaseFixture) {
     assert_eq!(get(store, 1).await.file_size, Some(2));
     // Also across batches, and counted as records.
     let batches = stream([Ok(vec![sized(1, 3), sized(2, 9)]), Ok(vec![sized(1, 2)])]);
-    let counts = store.catalogue.import(MODEL, batches, at(200)).await.unwrap();
+    let counts = store.as_of(at(200)).catalogue.import(MODEL, batches).await.unwrap();
     assert_eq!(counts, applied(0, 1, 1));
     assert_eq!(get(store, 1).await.file_size, Some(2));
     assert_eq!(get(store, 2).await.file_size, Some(9));
@@ -185,7 +185,7 @@ pub async fn an_error_in_the_stream_writes_nothing(db: &dyn DatabaseFixture) {
     import_numbers(store, [1], 100).await;
     let many = (1..3000).map(|number| SourceRecord { file_size: Some(1), ..entry(number) }).collect();
     let batches = stream([Ok(many), Err("line 3001 is no record".into())]);
-    let error = store.catalogue.import(MODEL, batches, at(200)).await.unwrap_err();
+    let error = store.as_of(at(200)).catalogue.import(MODEL, batches).await.unwrap_err();
     assert!(matches!(&error, ImportError::Source(source) if source.to_string() == "line 3001 is no record"));
     assert_eq!(count(store, crate::Selection::default()).await, 1);
     assert_eq!(get(store, 1).await.file_size, None);
@@ -215,7 +215,7 @@ pub async fn overlapping_imports_at_once_all_end(db: &dyn DatabaseFixture) {
             entries.reverse();
         }
         let batches: Vec<_> = entries.chunks(700).map(|batch| Ok(batch.to_vec())).collect();
-        let counts = store.catalogue.import(MODEL, stream(batches), at(100)).await.unwrap();
+        let counts = store.as_of(at(100)).catalogue.import(MODEL, stream(batches)).await.unwrap();
         counts.added + counts.changed + counts.unchanged
     };
     let imports = (1..=4).map(|version| -> Task<'_, u64> { Box::pin(run(version)) });

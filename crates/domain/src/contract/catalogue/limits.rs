@@ -18,7 +18,7 @@ fn reason<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> String {
 
 async fn import_of(store: &Ports, entry: SourceRecord) -> Result<Applied, StoreError> {
     let batches = stream([Ok(vec![crate::contract::support::entry(1), entry])]);
-    store.catalogue.import(MODEL, batches, at(1)).await.map_err(|error| match error {
+    store.as_of(at(1)).catalogue.import(MODEL, batches).await.map_err(|error| match error {
         ImportError::Store(error) => error,
         ImportError::Source(error) => panic!("{error}"),
     })
@@ -34,7 +34,7 @@ pub async fn values_that_do_not_fit_are_refused(db: &dyn DatabaseFixture) {
     assert!(reason(import_of(store, odd).await).contains("NUL"));
     assert_eq!(count(store, Selection::default()).await, 0);
     import_numbers(store, [1], 1).await;
-    let accepted = store.catalogue.accept(MODEL, &key(1), GOOD, Some(large), at(1)).await;
+    let accepted = store.as_of(at(1)).catalogue.accept(MODEL, &key(1), GOOD, Some(large)).await;
     assert!(reason(accepted).contains("beyond"));
     let token = NewToken {
         name: "\0".to_owned(),
@@ -44,12 +44,12 @@ pub async fn values_that_do_not_fit_are_refused(db: &dyn DatabaseFixture) {
         expires_at: None,
         digest: TokenDigest([0; 32]),
     };
-    assert!(reason(store.tokens.create(&token, at(1)).await).contains("NUL"));
-    assert!(reason(store.tokens.revoke("a\0", at(1)).await).contains("NUL"));
+    assert!(reason(store.as_of(at(1)).tokens.create(&token).await).contains("NUL"));
+    assert!(reason(store.as_of(at(1)).tokens.revoke("a\0").await).contains("NUL"));
     let job = NewJob { model: MODEL, selection: Selection::default(), requested_by: "\0".to_owned() };
-    assert!(reason(store.jobs.enqueue(&job, at(1)).await).contains("NUL"));
+    assert!(reason(store.as_of(at(1)).jobs.enqueue(&job).await).contains("NUL"));
     let name = WorkerId("\0".to_owned());
-    let claimed = store.queue.claim(&name, &crate::contract::support::any(1), TERMS, at(1)).await;
+    let claimed = store.as_of(at(1)).queue.claim(&name, &crate::contract::support::any(1), TERMS).await;
     assert!(reason(claimed).contains("NUL"));
 }
 
@@ -93,10 +93,10 @@ pub async fn a_vanished_caller_leaves_nothing_half_done(db: &dyn DatabaseFixture
     let store = db.ports();
     import_numbers(store, 1..=500, 100).await;
     let everything = NewJob { model: MODEL, selection: Selection::default(), requested_by: "x".to_owned() };
-    store.jobs.enqueue(&everything, at(100)).await.unwrap();
+    store.as_of(at(100)).jobs.enqueue(&everything).await.unwrap();
     // Each call is dropped after one more poll than the one before.
     for polls in 1..40 {
-        let mut advancing = Box::pin(store.jobs.advance(10, at(200)));
+        let mut advancing = Box::pin(store.as_of(at(200)).jobs.advance(10));
         for _ in 0..polls {
             if poll_once(advancing.as_mut()).await {
                 break;
@@ -105,7 +105,7 @@ pub async fn a_vanished_caller_leaves_nothing_half_done(db: &dyn DatabaseFixture
         }
     }
     // Whatever still runs in the background is over after a call that waits.
-    while store.jobs.advance(10, at(200)).await.unwrap().is_some() {}
+    while store.as_of(at(200)).jobs.advance(10).await.unwrap().is_some() {}
     let job = &store.jobs.list(None, 1).await.unwrap()[0];
     assert_eq!((job.marked, job.state.is_over()), (500, true));
     for number in [1, 250, 500] {

@@ -15,14 +15,19 @@ pub async fn nothing_is_none(db: &dyn DatabaseFixture) {
     assert_eq!(catalogue.get(MODEL, &key(1)).await.unwrap(), None);
     assert_eq!(catalogue.largest_key(MODEL).await.unwrap(), None);
     assert_eq!(
-        catalogue.accept(MODEL, &key(1), crate::contract::support::GOOD, Some(1), at(1)).await.unwrap(),
+        store
+            .as_of(at(1))
+            .catalogue
+            .accept(MODEL, &key(1), crate::contract::support::GOOD, Some(1))
+            .await
+            .unwrap(),
         None
     );
     assert!(catalogue.summary().await.unwrap().is_empty());
-    assert!(!store.queue.recalculate(MODEL, &key(1), at(1)).await.unwrap());
+    assert!(!store.as_of(at(1)).queue.recalculate(MODEL, &key(1)).await.unwrap());
     assert!(claim(store, 10, 1).await.is_none());
     let worker = crate::contract::support::worker("w");
-    assert!(store.queue.claim_one(&worker, MODEL, &key(1), TERMS, at(1)).await.unwrap().is_none());
+    assert!(store.as_of(at(1)).queue.claim_one(&worker, MODEL, &key(1), TERMS).await.unwrap().is_none());
     import_numbers(store, [1], 1).await;
     assert_eq!(catalogue.get(Model::Projects, &key(1)).await.unwrap(), None);
     assert_eq!(catalogue.get(MODEL, &composite(&[1, 1])).await.unwrap(), None);
@@ -122,15 +127,15 @@ pub async fn mismatches_are_found_in_pages(db: &dyn DatabaseFixture) {
     assert_eq!(get(store, 3).await.matches_source(), None);
     assert_eq!(store.catalogue.mismatched(MODEL, None, 1).await.unwrap(), [get(store, 2).await]);
     // Only of one that is good is it known; and what is taken for good differs from nothing.
-    store.queue.recalculate(MODEL, &key(2), at(300)).await.unwrap();
-    store.catalogue.accept(MODEL, &key(4), GOOD, None, at(300)).await.unwrap();
+    store.as_of(at(300)).queue.recalculate(MODEL, &key(2)).await.unwrap();
+    store.as_of(at(300)).catalogue.accept(MODEL, &key(4), GOOD, None).await.unwrap();
     assert_eq!(mismatched(None, 10).await, [8, 10]);
     let summary = store.catalogue.summary().await.unwrap();
     assert_eq!(summary.iter().map(|summary| summary.mismatched).collect::<Vec<_>>(), [1, 2]);
     fail_all(store, 400).await;
     assert_eq!((mismatched(None, 10).await, get(store, 2).await.matches_source()), (vec![8, 10], None));
     // Recalculated, it compares anew.
-    store.queue.recalculate(MODEL, &key(2), at(500)).await.unwrap();
+    store.as_of(at(500)).queue.recalculate(MODEL, &key(2)).await.unwrap();
     compare_all(store, 500).await;
     assert_eq!(mismatched(None, 10).await, [2, 8, 10]);
 }
@@ -142,11 +147,11 @@ pub async fn the_summary_counts_everything(db: &dyn DatabaseFixture) {
     import(store, vec![sized(1, Some(10)), sized(2, None), sized(3, Some(large))], 100).await;
     succeed_all(store, 200).await;
     let said = Digest::Metadata(Metadata::Size(123));
-    let accepted = store.catalogue.accept(MODEL, &key(2), said, None, at(250)).await.unwrap().unwrap();
+    let accepted = store.as_of(at(250)).catalogue.accept(MODEL, &key(2), said, None).await.unwrap().unwrap();
     assert_eq!((accepted.history().checksum(), accepted.file_size), (Some(said), None));
     import(store, vec![sized(4, Some(7)), SourceRecord { disabled: true, ..entry(5) }], 300).await;
     fail_all(store, 400).await;
-    store.queue.recalculate(MODEL, &key(1), at(500)).await.unwrap();
+    store.as_of(at(500)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     import_numbers(store, [6, 7], 600).await;
     let other = vec![entry_in("b", 1), entry_in("b", 2)];
     import_into(store, Model::CiSecureFiles, other, 700).await;

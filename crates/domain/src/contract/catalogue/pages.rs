@@ -146,8 +146,8 @@ pub async fn started_is_derived_everywhere(db: &dyn DatabaseFixture) {
     import_numbers(store, 1..=6, 100).await;
     import(store, vec![entry_in("other", 3)], 100).await;
     fail_all(store, 200).await;
-    assert_eq!(store.queue.retry_failed(2, at(100_000)).await.unwrap(), 2);
-    store.queue.recalculate(MODEL, &key(3), at(100_000)).await.unwrap();
+    assert_eq!(store.as_of(at(100_000)).queue.retry_failed(2).await.unwrap(), 2);
+    store.as_of(at(100_000)).queue.recalculate(MODEL, &key(3)).await.unwrap();
     let main = crate::ports::ClaimFilter { storages: Some(vec!["main".to_owned()]), ..any(10) };
     let lease = claim_by(store, &main, 100_001).await.unwrap();
     let claimed = crate::contract::support::numbers(&lease);

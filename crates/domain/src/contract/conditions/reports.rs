@@ -1,5 +1,7 @@
 //! Reporting conditions, and ending them.
 
+use std::time::Duration;
+
 use crate::condition::{Condition, ConditionSubject};
 use crate::contract::DatabaseFixture;
 use crate::contract::support::at;
@@ -9,9 +11,9 @@ fn storage(name: &str) -> ConditionSubject {
 }
 
 pub async fn a_condition_keeps_its_beginning(db: &dyn DatabaseFixture) {
-    let conditions = &db.ports().conditions;
-    conditions.report(&storage("main"), "a", "gone", at(100)).await.unwrap();
-    conditions.report(&storage("main"), "a", "still gone", at(300)).await.unwrap();
+    let store = db.ports();
+    store.as_of(at(100)).conditions.report(&storage("main"), "a", "gone").await.unwrap();
+    store.as_of(at(300)).conditions.report(&storage("main"), "a", "still gone").await.unwrap();
     let condition = Condition {
         subject: storage("main"),
         host: "a".to_owned(),
@@ -23,7 +25,7 @@ pub async fn a_condition_keeps_its_beginning(db: &dyn DatabaseFixture) {
 }
 
 pub async fn storages_come_before_processes_by_name_and_host(db: &dyn DatabaseFixture) {
-    let conditions = &db.ports().conditions;
+    let store = db.ports();
     for (subject, host) in [
         (ConditionSubject::Process, "a"),
         (storage("b"), "a"),
@@ -31,9 +33,9 @@ pub async fn storages_come_before_processes_by_name_and_host(db: &dyn DatabaseFi
         (storage("a"), "B"),
         (storage("Z"), "a"),
     ] {
-        conditions.report(&subject, host, "x\0y", at(1)).await.unwrap();
+        store.as_of(at(1)).conditions.report(&subject, host, "x\0y").await.unwrap();
     }
-    let all = conditions.conditions().await.unwrap();
+    let all = store.conditions.conditions().await.unwrap();
     let order: Vec<_> = all.iter().map(|condition| (condition.subject.clone(), &*condition.host)).collect();
     assert_eq!(
         order,
@@ -49,14 +51,19 @@ pub async fn storages_come_before_processes_by_name_and_host(db: &dyn DatabaseFi
 }
 
 pub async fn a_host_ends_its_own_conditions_and_those_of_hosts_that_are_gone(db: &dyn DatabaseFixture) {
-    let conditions = &db.ports().conditions;
+    let store = db.ports();
     for (host, time) in [("a", 500), ("b", 400), ("c", 399)] {
-        conditions.report(&storage("main"), host, "gone", at(time)).await.unwrap();
+        store.as_of(at(time)).conditions.report(&storage("main"), host, "gone").await.unwrap();
     }
-    conditions.report(&storage("other"), "a", "gone", at(1)).await.unwrap();
-    conditions.end(&storage("main"), "a", at(400)).await.unwrap();
-    conditions.end(&ConditionSubject::Process, "a", at(400)).await.unwrap();
-    let left = conditions.conditions().await.unwrap();
+    store.as_of(at(1)).conditions.report(&storage("other"), "a", "gone").await.unwrap();
+    store.as_of(at(1_000)).conditions.end(&storage("main"), "a", Duration::from_millis(600)).await.unwrap();
+    store
+        .as_of(at(1_000))
+        .conditions
+        .end(&ConditionSubject::Process, "a", Duration::from_millis(600))
+        .await
+        .unwrap();
+    let left = store.conditions.conditions().await.unwrap();
     let left: Vec<_> = left.iter().map(|condition| (condition.subject.clone(), &*condition.host)).collect();
     assert_eq!(left, [(storage("main"), "b"), (storage("other"), "a")]);
 }

@@ -13,14 +13,14 @@ fn about(selection: Selection) -> NewJob {
 }
 
 async fn enqueue(store: &Ports, selection: Selection) -> Job {
-    store.jobs.enqueue(&about(selection), at(1000)).await.unwrap()
+    store.as_of(at(1000)).jobs.enqueue(&about(selection)).await.unwrap()
 }
 
 /// Advances to the end; returns the job and in how many steps it ended.
 async fn run(store: &Ports, limit: u32) -> (Job, usize) {
     let mut steps = 0;
     loop {
-        let job = store.jobs.advance(limit, at(2000)).await.unwrap().unwrap();
+        let job = store.as_of(at(2000)).jobs.advance(limit).await.unwrap().unwrap();
         steps += 1;
         if job.state.is_over() {
             return (job, steps);
@@ -32,7 +32,7 @@ pub async fn a_job_over_everything_goes_in_batches(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, 1..=10, 100).await;
     succeed_all(store, 200).await;
-    assert_eq!(store.jobs.advance(4, at(900)).await.unwrap(), None);
+    assert_eq!(store.as_of(at(900)).jobs.advance(4).await.unwrap(), None);
     let job = enqueue(store, Selection::default()).await;
     assert_eq!(
         job,
@@ -46,7 +46,7 @@ pub async fn a_job_over_everything_goes_in_batches(db: &dyn DatabaseFixture) {
             finished_at: None,
         }
     );
-    let first = store.jobs.advance(4, at(1100)).await.unwrap().unwrap();
+    let first = store.as_of(at(1100)).jobs.advance(4).await.unwrap().unwrap();
     assert_eq!((first.state, first.marked, first.started_at), (JobState::Running, 4, Some(at(1100))));
     assert_eq!(numbers_in(store, State::Pending).await, [1, 2, 3, 4]);
     assert_eq!(get(store, 1).await.history().attempt, 2);
@@ -54,7 +54,7 @@ pub async fn a_job_over_everything_goes_in_batches(db: &dyn DatabaseFixture) {
     assert_eq!((steps, last.marked, last.state), (2, 10, JobState::Finished));
     assert_eq!((last.started_at, last.finished_at), (Some(at(1100)), Some(at(2000))));
     assert_eq!(store.jobs.get(job.id).await.unwrap(), Some(last));
-    assert_eq!(store.jobs.advance(4, at(2000)).await.unwrap(), None);
+    assert_eq!(store.as_of(at(2000)).jobs.advance(4).await.unwrap(), None);
     assert_eq!(succeed_all(store, 3000).await, 10);
     // Exactly as many as there are end in one step; none is one step too.
     enqueue(store, Selection::default()).await;
@@ -121,18 +121,18 @@ pub async fn a_cancelled_job_stays_half_done(db: &dyn DatabaseFixture) {
     import_numbers(store, 1..=9, 100).await;
     succeed_all(store, 200).await;
     let job = enqueue(store, Selection::default()).await;
-    store.jobs.advance(4, at(1100)).await.unwrap();
-    let cancelled = store.jobs.cancel(job.id, at(1200)).await.unwrap().unwrap();
+    store.as_of(at(1100)).jobs.advance(4).await.unwrap();
+    let cancelled = store.as_of(at(1200)).jobs.cancel(job.id).await.unwrap().unwrap();
     assert_eq!((cancelled.state, cancelled.marked), (JobState::Cancelled, 4));
     assert_eq!(cancelled.finished_at, Some(at(1200)));
-    assert_eq!(store.jobs.advance(4, at(1300)).await.unwrap(), None);
+    assert_eq!(store.as_of(at(1300)).jobs.advance(4).await.unwrap(), None);
     assert_eq!(count(store, in_state(State::Pending)).await, 4);
     // Over is over.
-    assert_eq!(store.jobs.cancel(job.id, at(9999)).await.unwrap(), Some(cancelled));
+    assert_eq!(store.as_of(at(9999)).jobs.cancel(job.id).await.unwrap(), Some(cancelled));
     enqueue(store, Selection::default()).await;
     let (finished, _) = run(store, 100).await;
-    assert_eq!(store.jobs.cancel(finished.id, at(9999)).await.unwrap(), Some(finished));
-    assert_eq!(store.jobs.cancel(JobId(4711), at(9999)).await.unwrap(), None);
+    assert_eq!(store.as_of(at(9999)).jobs.cancel(finished.id).await.unwrap(), Some(finished));
+    assert_eq!(store.as_of(at(9999)).jobs.cancel(JobId(4711)).await.unwrap(), None);
     assert_eq!(store.jobs.get(JobId(4711)).await.unwrap(), None);
 }
 
@@ -149,9 +149,9 @@ pub async fn jobs_are_listed_newest_first(db: &dyn DatabaseFixture) {
     assert_eq!(listed(None, 10).await, [ids[3], ids[2], ids[1], ids[0]]);
     assert_eq!(listed(None, 2).await, [ids[3], ids[2]]);
     assert_eq!(listed(Some(ids[2]), 10).await, [ids[1], ids[0]]);
-    store.jobs.cancel(ids[1], at(1)).await.unwrap();
+    store.as_of(at(1)).jobs.cancel(ids[1]).await.unwrap();
     // The oldest open one comes first.
-    assert_eq!(store.jobs.advance(10, at(2)).await.unwrap().unwrap().id, ids[0]);
+    assert_eq!(store.as_of(at(2)).jobs.advance(10).await.unwrap().unwrap().id, ids[0]);
     let open: Vec<JobId> = store.jobs.open().await.unwrap().into_iter().map(|job| job.id).collect();
     assert_eq!(open, [ids[2], ids[3]]);
 }
@@ -163,10 +163,10 @@ pub async fn two_advance_one_job_at_a_time(db: &dyn DatabaseFixture) {
     for _ in 0..2 {
         enqueue(store, Selection::default()).await;
     }
-    let worker = || async { while store.jobs.advance(7, at(2000)).await.unwrap().is_some() {} };
+    let worker = || async { while store.as_of(at(2000)).jobs.advance(7).await.unwrap().is_some() {} };
     at_once((0..4).map(|_| -> Task<'_, ()> { Box::pin(worker()) })).await;
     // One who came while the last jobs were being advanced found none free.
-    while store.jobs.advance(7, at(2000)).await.unwrap().is_some() {}
+    while store.as_of(at(2000)).jobs.advance(7).await.unwrap().is_some() {}
     for job in store.jobs.list(None, 10).await.unwrap() {
         assert_eq!((job.state, job.marked), (JobState::Finished, 300));
     }

@@ -52,7 +52,6 @@ impl Catalogue for MemoryStore {
         &self,
         model: Model,
         mut entries: SourceRecordStream<'a>,
-        now: Timestamp,
     ) -> Result<Applied, ImportError> {
         let mut latest = BTreeMap::new();
         while let Some(batch) = next(&mut entries).await {
@@ -62,6 +61,7 @@ impl Catalogue for MemoryStore {
             }
         }
         let entries: Vec<SourceRecord> = latest.into_values().collect();
+        let now = self.now();
         Ok(self.waking_step(|tables: &mut Tables| tables.apply_entries(model, entries, false, now)).await)
     }
 
@@ -106,8 +106,8 @@ impl Catalogue for MemoryStore {
         key: &RecordKey,
         checksum: Digest,
         size: Option<u64>,
-        now: Timestamp,
     ) -> Result<Option<Record>, StoreError> {
+        let now = self.now();
         if let Some(size) = size {
             storable_number(size, "file_size")?;
         }

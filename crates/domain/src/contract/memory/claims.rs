@@ -108,6 +108,7 @@ impl Tables {
             claimed_at,
             alive_until: now.after(terms.heartbeat_timeout),
             deadline: now.after(terms.duration),
+            terms,
             members: records.iter().map(member).collect(),
         };
         self.leases.insert(id, held);

@@ -1,5 +1,7 @@
 //! The port `Conditions`.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::tables::Tables;
@@ -10,13 +12,8 @@ use crate::time::Timestamp;
 
 #[async_trait]
 impl Conditions for MemoryStore {
-    async fn report(
-        &self,
-        subject: &ConditionSubject,
-        host: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn report(&self, subject: &ConditionSubject, host: &str, reason: &str) -> Result<(), StoreError> {
+        let now = self.now();
         if let ConditionSubject::Storage(name) = subject {
             storable(name, "storage")?;
         }
@@ -36,11 +33,13 @@ impl Conditions for MemoryStore {
         &self,
         subject: &ConditionSubject,
         host: &str,
-        stale_before: Timestamp,
+        stale_after: Duration,
     ) -> Result<(), StoreError> {
+        let now = self.now();
+        let is_stale = |at: Timestamp| at < now.before(stale_after) || at > now.latest_end(Duration::ZERO);
         let end = |tables: &mut Tables| {
             tables.conditions.retain(|(of, at), condition| {
-                of != subject || (at != host && condition.reported_at >= stale_before)
+                of != subject || (at != host && !is_stale(condition.reported_at))
             });
         };
         self.step(end).await;

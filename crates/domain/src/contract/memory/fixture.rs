@@ -5,21 +5,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use crate::contract::{DatabaseFixture, Ports};
+use crate::contract::{DatabaseFixture, ManualClock, Ports};
 use crate::ports::WakeSignal;
 
 /// A database in memory as a fixture.
 pub struct MemoryFixture {
     store: Arc<MemoryStore>,
+    clock: Arc<ManualClock>,
     ports: Ports,
 }
 
 impl MemoryFixture {
     /// An empty database in memory.
     pub fn new() -> Self {
-        let store = MemoryStore::new();
-        let ports = store.ports();
-        Self { store, ports }
+        let clock = Arc::<ManualClock>::default();
+        let store = MemoryStore::new(clock.clone());
+        let ports = store.ports(&clock);
+        Self { store, clock, ports }
     }
 }
 
@@ -36,7 +38,7 @@ impl DatabaseFixture for MemoryFixture {
     }
 
     async fn reopen(&self) -> Ports {
-        self.store.ports()
+        self.store.ports(&self.clock)
     }
 
     async fn settle(&self, signal: &mut dyn WakeSignal) {

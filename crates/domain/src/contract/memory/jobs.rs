@@ -12,7 +12,8 @@ use crate::time::Timestamp;
 
 #[async_trait]
 impl Jobs for MemoryStore {
-    async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<Job, StoreError> {
+    async fn enqueue(&self, job: &NewJob) -> Result<Job, StoreError> {
+        let now = self.now();
         storable(&job.requested_by, "requested_by")?;
         let enqueue = |tables: &mut Tables| {
             let id = JobId(i64::try_from(tables.jobs.len()).unwrap_or(i64::MAX).saturating_add(1));
@@ -55,7 +56,8 @@ impl Jobs for MemoryStore {
         Ok(self.step(get).await)
     }
 
-    async fn cancel(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
+    async fn cancel(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let now = self.now();
         let cancel = |tables: &mut Tables| {
             let job = &mut tables.jobs.iter_mut().find(|stored| stored.job.id == id)?.job;
             if !job.state.is_over() {
@@ -66,7 +68,8 @@ impl Jobs for MemoryStore {
         Ok(self.step(cancel).await)
     }
 
-    async fn advance(&self, limit: u32, now: Timestamp) -> Result<Option<Job>, StoreError> {
+    async fn advance(&self, limit: u32) -> Result<Option<Job>, StoreError> {
+        let now = self.now();
         let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
         Ok(self.waking_step(|tables: &mut Tables| tables.advance(limit, now)).await)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::claims::Taken;
-use super::tables::{Tables, just_after};
+use super::tables::{LeaseEnd, Tables, just_after};
 use super::{MemoryStore, storable, without_nul};
 use crate::failure::{Failure, FailureCause};
 use crate::key::RecordKey;
@@ -25,8 +25,8 @@ impl Queue for MemoryStore {
         worker: &WorkerId,
         filter: &ClaimFilter,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
+        let now = self.now();
         storable(&worker.0, "worker")?;
         let claim = |tables: &mut Tables| {
             let taken = tables.next(filter)?;
@@ -42,8 +42,8 @@ impl Queue for MemoryStore {
         model: Model,
         key: &RecordKey,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
+        let now = self.now();
         storable(&worker.0, "worker")?;
         let claim = |tables: &mut Tables| {
             tables.recalculate(model, key, now);
@@ -53,7 +53,8 @@ impl Queue for MemoryStore {
         Ok(self.step(claim).await)
     }
 
-    async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError> {
+    async fn recalculate(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
+        let now = self.now();
         let recalculate = |tables: &mut Tables| {
             let found = tables.recalculate(model, key, now);
             (found, found)
@@ -61,12 +62,8 @@ impl Queue for MemoryStore {
         Ok(self.waking_step(recalculate).await)
     }
 
-    async fn renew(
-        &self,
-        renewals: &[Renewal],
-        terms: LeaseTerms,
-        now: Timestamp,
-    ) -> Result<Vec<LeaseId>, StoreError> {
+    async fn renew(&self, renewals: &[Renewal], terms: LeaseTerms) -> Result<Vec<LeaseId>, StoreError> {
+        let now = self.now();
         let mut gone = self.step(|tables: &mut Tables| tables.renew(renewals, terms, now)).await;
         gone.sort_unstable();
         Ok(gone)
@@ -81,11 +78,13 @@ impl Queue for MemoryStore {
         Ok(self.waking_step(|tables: &mut Tables| tables.complete(lease, outcomes, last)).await)
     }
 
-    async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError> {
+    async fn reap(&self, lease: Duration) -> Result<Reaped, StoreError> {
+        let now = self.now();
         Ok(self.waking_step(|tables: &mut Tables| tables.reap(lease, now)).await)
     }
 
-    async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError> {
+        let now = self.now();
         Ok(self.waking_step(|tables: &mut Tables| tables.retry_failed(limit, now)).await)
     }
 
@@ -93,12 +92,12 @@ impl Queue for MemoryStore {
         &self,
         model: Model,
         after: Option<RecordKey>,
-        checked_before: Timestamp,
+        older_than: Duration,
         limit: u32,
-        now: Timestamp,
     ) -> Result<(Option<RecordKey>, u64), StoreError> {
+        let now = self.now();
         let expire = |tables: &mut Tables| {
-            let outcome = tables.expire(model, after, checked_before, limit, now);
+            let outcome = tables.expire(model, after, older_than, limit, now);
             let any = outcome.1 > 0;
             (outcome, any)
         };
@@ -124,8 +123,10 @@ impl Tables {
                 continue;
             };
             held.alive_until = now.after(terms.heartbeat_timeout);
+            held.terms.heartbeat_timeout = terms.heartbeat_timeout;
             if renewal.progressed {
                 held.deadline = now.after(terms.duration);
+                held.terms.duration = terms.duration;
             }
         }
         gone
@@ -155,10 +156,11 @@ impl Tables {
     /// Also says whether any lease ended.
     fn reap(&mut self, lease: Duration, now: Timestamp) -> (Reaped, bool) {
         let mut reaped = Reaped::default();
-        let over = self.leases.iter().filter(|(_, held)| held.deadline <= now || held.alive_until <= now);
-        let over: Vec<LeaseId> = over.map(|(id, _)| *id).collect();
-        for held in over.iter().filter_map(|id| self.leases.remove(id)).collect::<Vec<_>>() {
-            if held.deadline > now {
+        let over = self.leases.iter().filter_map(|(id, held)| Some((*id, held.end(now)?)));
+        let over: Vec<(LeaseId, LeaseEnd)> = over.collect();
+        for (id, end) in &over {
+            let Some(held) = self.leases.remove(id) else { continue };
+            if *end == LeaseEnd::Released {
                 reaped.released += 1;
                 continue;
             }
@@ -177,8 +179,12 @@ impl Tables {
         let mut ripe: Vec<(Timestamp, Model, RecordKey)> = self
             .rows()
             .filter(|(_, _, row)| row.due_at.is_none())
-            .filter_map(|(model, key, row)| Some((row.status.retry_at()?, model, key.clone())))
-            .filter(|(retry_at, ..)| *retry_at <= now)
+            .filter_map(|(model, key, row)| match &row.status {
+                Status::Failed(failed) => Some((failed.stage(), model, key)),
+                _ => None,
+            })
+            .filter(|(failed, ..)| failed.is_due(now))
+            .map(|(failed, model, key)| (failed.retry_at, model, key.clone()))
             .collect();
         ripe.sort_unstable();
         ripe.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -196,7 +202,7 @@ impl Tables {
         &mut self,
         model: Model,
         after: Option<RecordKey>,
-        checked_before: Timestamp,
+        older_than: Duration,
         limit: u32,
         now: Timestamp,
     ) -> (Option<RecordKey>, u64) {
@@ -210,7 +216,8 @@ impl Tables {
         let mut expired = 0;
         for (key, status) in seen {
             let Status::Succeeded(done) = status else { continue };
-            if done.history().baseline.is_none_or(|baseline| baseline.at >= checked_before) {
+            let is_old = |at: Timestamp| at < now.before(older_than) || at > now.latest_end(Duration::ZERO);
+            if !done.history().baseline.is_some_and(|baseline| is_old(baseline.at)) {
                 continue;
             }
             let storage = self.row(model, &key).map(|row| row.storage().to_owned()).unwrap_or_default();

@@ -19,12 +19,13 @@ impl SyncState for MemoryStore {
         &self,
         instance: &WorkerId,
         duration: Duration,
-        now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let now = self.now();
         storable(&instance.0, "leader")?;
         let acquire = |tables: &mut Tables| {
+            let is_over = |until: Timestamp| until <= now || until > now.latest_end(duration);
             let free =
-                tables.leader.as_ref().is_none_or(|(leader, until)| leader == instance || *until <= now);
+                tables.leader.as_ref().is_none_or(|(leader, until)| leader == instance || is_over(*until));
             if free {
                 tables.leader = Some((instance.clone(), now.after(duration)));
             }
@@ -51,8 +52,8 @@ impl SyncState for MemoryStore {
         instance: &WorkerId,
         batch: SyncBatch,
         state: &ModelSyncState,
-        now: Timestamp,
     ) -> Result<Option<SyncApplied>, StoreError> {
+        let now = self.now();
         storable(&instance.0, "leader")?;
         let scan = &state.full_scan;
         for number in [scan.records, scan.deleted, scan.kept] {

@@ -6,7 +6,7 @@ use crate::condition::{Condition, ConditionSubject};
 use crate::job::Job;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::ports::{LeaseId, ModelSyncState, WorkerId};
+use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, WorkerId};
 use crate::record::{Record, SourceRecord};
 use crate::selection::{Selection, State};
 use crate::time::Timestamp;
@@ -68,15 +68,35 @@ pub(super) struct Held {
     pub(super) claimed_at: Timestamp,
     pub(super) alive_until: Timestamp,
     pub(super) deadline: Timestamp,
+    /// How long it lasts from its claim, or from the last renewal.
+    pub(super) terms: LeaseTerms,
     /// What it holds.
     pub(super) members: BTreeMap<RecordKey, Verification<Started>>,
 }
 
 impl Held {
+    /// Whether it is over, and if so, whether what it holds has timed out: its worker lives, and made no progress for too
+    /// long. What is to end later than the terms allow was written by a clock that was ahead, and is over.
+    pub(super) fn end(&self, now: Timestamp) -> Option<LeaseEnd> {
+        let LeaseTerms { duration, heartbeat_timeout } = self.terms;
+        let is_dead = self.alive_until <= now || self.alive_until > now.latest_end(heartbeat_timeout);
+        if is_dead || self.deadline > now.latest_end(duration) {
+            return Some(LeaseEnd::Released);
+        }
+        (self.deadline <= now).then_some(LeaseEnd::TimedOut)
+    }
+
     /// Whether the key lies in the lease's range, whether it is held or not.
     pub(super) fn covers(&self, model: Model, storage: &str, key: &RecordKey) -> bool {
         self.model == model && self.storage == storage && (&self.first..=&self.last).contains(&key)
     }
+}
+
+/// How a lease ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeaseEnd {
+    Released,
+    TimedOut,
 }
 
 /// When a model in a storage was last served by a claim.

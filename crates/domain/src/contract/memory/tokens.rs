@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::tables::Tables;
 use super::{MemoryStore, refused, storable};
 use crate::ports::{NameTaken, StoreError, Tokens};
-use crate::time::Timestamp;
 use crate::token::{NewToken, Token, TokenDigest, TokenId};
 
 #[async_trait]
 impl Tokens for MemoryStore {
-    async fn create(&self, token: &NewToken, now: Timestamp) -> Result<Result<Token, NameTaken>, StoreError> {
+    async fn create(&self, token: &NewToken) -> Result<Result<Token, NameTaken>, StoreError> {
+        let now = self.now();
         storable(&token.name, "name")?;
         storable(&token.owner, "owner")?;
         let create = |tables: &mut Tables| {
@@ -34,7 +34,8 @@ impl Tokens for MemoryStore {
         Ok(tokens)
     }
 
-    async fn revoke(&self, name: &str, now: Timestamp) -> Result<Option<Token>, StoreError> {
+    async fn revoke(&self, name: &str) -> Result<Option<Token>, StoreError> {
+        let now = self.now();
         storable(name, "name")?;
         let revoke = |tables: &mut Tables| {
             let mut valid = tables.tokens.iter_mut().filter(|token| token.revoked_at.is_none());

@@ -130,7 +130,7 @@ pub async fn concurrent_claims_share_no_record(db: &dyn DatabaseFixture) {
     let claim_all = |index: usize| async move {
         let mut held = Vec::new();
         let name = worker(&format!("worker-{index}"));
-        while let Some(lease) = store.queue.claim(&name, &any(17), TERMS, at(200)).await.unwrap() {
+        while let Some(lease) = store.as_of(at(200)).queue.claim(&name, &any(17), TERMS).await.unwrap() {
             held.extend(numbers(&lease));
             // Every other lease stays, the others end while the rest are claiming.
             if lease.id.0 % 2 == 0 {
@@ -153,7 +153,7 @@ pub async fn claim_one_takes_a_record_out_of_a_lease(db: &dyn DatabaseFixture) {
     let range = claim(store, 3, 100).await.unwrap();
     let two = key(2);
     let name = worker("one");
-    let claim_one = || store.queue.claim_one(&name, MODEL, &two, TERMS, at(100));
+    let claim_one = || store.as_of(at(100)).queue.claim_one(&name, MODEL, &two, TERMS);
     let one = claim_one().await.unwrap().unwrap();
     assert_eq!(numbers(&one), [2]);
     let attempt = one.records[0].verification.attempt();
@@ -186,7 +186,7 @@ pub async fn claim_one_takes_any_state(db: &dyn DatabaseFixture) {
     for number in 1..=4 {
         let before = get(store, number).await;
         let expected = before.status.clone().recalculate().claim();
-        let claimed = store.queue.claim_one(&worker("w"), MODEL, &key(number), TERMS, at(600)).await;
+        let claimed = store.as_of(at(600)).queue.claim_one(&worker("w"), MODEL, &key(number), TERMS).await;
         let lease = claimed.unwrap().unwrap();
         assert_eq!(lease.records[0].verification, expected);
         assert_eq!(lease.records[0].reference, before.reference());

@@ -3,7 +3,7 @@
 use crate::contract::DatabaseFixture;
 use crate::contract::support::{
     GOOD, LEASE, MODEL, at, claim, fail_all, failures, get, import_numbers, key, numbers, state, succeed_all,
-    successes,
+    successes, time_out,
 };
 use crate::ports::{LeaseId, Outcome};
 use crate::{Digest, Failure, State};
@@ -48,7 +48,7 @@ pub async fn a_late_result_is_thrown_away(db: &dyn DatabaseFixture) {
     // Of another lease, before anything else.
     assert_eq!(store.queue.complete(LeaseId(lease.id.0 + 1), &results, true).await.unwrap(), 0);
     // After a recalculation.
-    store.queue.recalculate(MODEL, &key(1), at(150)).await.unwrap();
+    store.as_of(at(150)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     assert_eq!(state(store, 1).await, State::Pending);
     assert_eq!(store.queue.complete(lease.id, &results, false).await.unwrap(), 4);
     assert_eq!(state(store, 1).await, State::Pending);
@@ -65,9 +65,9 @@ pub async fn a_late_result_is_thrown_away(db: &dyn DatabaseFixture) {
     assert_eq!(store.queue.complete(given_back.id, &late, true).await.unwrap(), 0);
     assert_eq!(store.queue.complete(current.id, &successes(&current, 600), true).await.unwrap(), 1);
     // After the lease was reaped.
-    store.queue.recalculate(MODEL, &key(1), at(700)).await.unwrap();
+    store.as_of(at(700)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     let reaped = claim(store, 10, 700).await.unwrap();
-    store.queue.reap(LEASE, at(700).after(LEASE)).await.unwrap();
+    time_out(store, &reaped, 700).await;
     let late = successes(&reaped, 800);
     assert_eq!(store.queue.complete(reaped.id, &late, true).await.unwrap(), 0);
     assert_eq!(state(store, 1).await, State::Failed);
@@ -78,7 +78,7 @@ pub async fn an_ended_lease_gives_back_the_rest(db: &dyn DatabaseFixture) {
     import_numbers(store, 1..=2, 100).await;
     fail_all(store, 200).await;
     import_numbers(store, 3..=4, 300).await;
-    assert_eq!(store.queue.retry_failed(10, at(50_000)).await.unwrap(), 2);
+    assert_eq!(store.as_of(at(50_000)).queue.retry_failed(10).await.unwrap(), 2);
     let before = [get(store, 1).await, get(store, 2).await, get(store, 3).await];
     // The claim goes on behind the last one, and then round.
     let newer = claim(store, 10, 60_000).await.unwrap();
@@ -98,7 +98,7 @@ pub async fn a_result_before_a_failure_is_told_apart(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, [1], 100).await;
     succeed_all(store, 200).await;
-    store.queue.recalculate(MODEL, &key(1), at(300)).await.unwrap();
+    store.as_of(at(300)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     let lease = claim(store, 1, 400).await.unwrap();
     assert_eq!(lease.records[0].reference.baseline.unwrap().digest, GOOD);
     store.queue.complete(lease.id, &failures(&lease, 500), true).await.unwrap();
@@ -130,10 +130,10 @@ pub async fn what_was_found_instead_is_kept_with_the_failure(db: &dyn DatabaseFi
         assert_eq!((&kept, kept.calculated()), (failure, *calculated));
     }
     // It is of this failure alone.
-    store.queue.retry_failed(10, at(1_000_000)).await.unwrap();
+    store.as_of(at(1_000_000)).queue.retry_failed(10).await.unwrap();
     let again = claim(store, 10, 1_000_000).await.unwrap();
     assert_eq!(numbers(&again), [1, 2, 3, 4]);
-    store.queue.reap(LEASE, at(1_000_000).after(LEASE)).await.unwrap();
+    time_out(store, &again, 1_000_000).await;
     let timed_out = get(store, 1).await.status.failure().cloned().unwrap();
     assert_eq!(timed_out, Failure::timed_out(LEASE));
 }

@@ -1,5 +1,7 @@
 //! `Queue::wake_signal`. A signal that never comes makes a case hang.
 
+use std::time::Duration;
+
 use crate::contract::DatabaseFixture;
 use crate::contract::support::{
     LEASE, MODEL, TERMS, any, apply, at, claim, entry, fail_all, import_numbers, key, numbers, succeed_all,
@@ -15,17 +17,17 @@ pub async fn whatever_makes_work_is_signalled(db: &dyn DatabaseFixture) {
     signal.wait().await;
     fail_all(store, 100).await;
     db.settle(signal.as_mut()).await;
-    queue.retry_failed(10, at(1_000_000)).await.unwrap();
+    store.as_of(at(1_000_000)).queue.retry_failed(10).await.unwrap();
     signal.wait().await;
     db.settle(signal.as_mut()).await;
-    queue.recalculate(MODEL, &key(1), at(1_000_000)).await.unwrap();
+    store.as_of(at(1_000_000)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     signal.wait().await;
     db.settle(signal.as_mut()).await;
     let everything = NewJob { model: MODEL, selection: Selection::default(), requested_by: "me".to_owned() };
-    store.jobs.enqueue(&everything, at(1_000_000)).await.unwrap();
+    store.as_of(at(1_000_000)).jobs.enqueue(&everything).await.unwrap();
     signal.wait().await;
     db.settle(signal.as_mut()).await;
-    store.jobs.advance(10, at(1_000_000)).await.unwrap().unwrap();
+    store.as_of(at(1_000_000)).jobs.advance(10).await.unwrap().unwrap();
     signal.wait().await;
 }
 
@@ -34,17 +36,18 @@ pub async fn work_that_comes_back_is_signalled(db: &dyn DatabaseFixture) {
     let queue = &store.queue;
     import_numbers(store, [1], 0).await;
     let mut signal = queue.wake_signal();
-    let lease = queue.claim(&worker("w"), &any(1), TERMS, at(0)).await.unwrap().unwrap();
+    let lease = store.as_of(at(0)).queue.claim(&worker("w"), &any(1), TERMS).await.unwrap().unwrap();
     db.settle(signal.as_mut()).await;
     queue.complete(lease.id, &[], true).await.unwrap();
     signal.wait().await;
     claim(store, 1, 0).await.unwrap();
     db.settle(signal.as_mut()).await;
-    queue.reap(LEASE, at(0).after(LEASE)).await.unwrap();
+    store.as_of(at(0).after(LEASE)).queue.reap(LEASE).await.unwrap();
     signal.wait().await;
     succeed_all(store, 100_000_000).await;
     db.settle(signal.as_mut()).await;
-    let (_, expired) = queue.expire_succeeded(MODEL, None, at(i64::MAX), 10, at(100_000_001)).await.unwrap();
+    let (_, expired) =
+        store.as_of(at(100_000_001)).queue.expire_succeeded(MODEL, None, Duration::ZERO, 10).await.unwrap();
     assert_eq!(expired, 1);
     signal.wait().await;
 }
@@ -72,6 +75,6 @@ pub async fn work_from_another_process_is_signalled(db: &dyn DatabaseFixture) {
     let mut signal = store.queue.wake_signal();
     db.settle(signal.as_mut()).await;
     let other = db.reopen().await;
-    other.queue.recalculate(MODEL, &key(1), at(200)).await.unwrap();
+    other.as_of(at(200)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     signal.wait().await;
 }

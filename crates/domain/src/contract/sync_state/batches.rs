@@ -62,11 +62,13 @@ pub async fn a_refused_batch_keeps_no_state(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let large = u64::MAX;
     let state = ModelSyncState { read_to: Some(key(2)), ..ModelSyncState::new(MODEL) };
-    assert!(store.sync_state.acquire_leader_lease(&worker("w"), SPAN, at(0)).await.unwrap());
+    assert!(store.as_of(at(0)).sync_state.acquire_leader_lease(&worker("w"), SPAN).await.unwrap());
     let bad = batch(vec![entry(1), SourceRecord { file_size: Some(large), ..entry(2) }]);
-    assert!(store.sync_state.apply(&worker("w"), bad, &state, at(0)).await.is_err());
+    assert!(store.as_of(at(0)).sync_state.apply(&worker("w"), bad, &state).await.is_err());
     let overflowing = ModelSyncState { full_scan: FullScan { kept: large, ..FullScan::default() }, ..state };
-    assert!(store.sync_state.apply(&worker("w"), batch(vec![entry(1)]), &overflowing, at(0)).await.is_err());
+    assert!(
+        store.as_of(at(0)).sync_state.apply(&worker("w"), batch(vec![entry(1)]), &overflowing).await.is_err()
+    );
     assert!(store.sync_state.states().await.unwrap().is_empty());
     assert_eq!(count(store, Selection::default()).await, 0);
 }
@@ -200,7 +202,7 @@ pub async fn a_sync_below_a_lease_is_not_held_by_it(db: &dyn DatabaseFixture) {
 pub async fn imports_and_syncs_at_once_all_end(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let worker = worker("w");
-    assert!(store.sync_state.acquire_leader_lease(&worker, HEARTBEAT, at(0)).await.unwrap());
+    assert!(store.as_of(at(0)).sync_state.acquire_leader_lease(&worker, HEARTBEAT).await.unwrap());
     let run = |version: u64| {
         let worker = &worker;
         async move {
@@ -210,7 +212,7 @@ pub async fn imports_and_syncs_at_once_all_end(db: &dyn DatabaseFixture) {
                 import(store, entries, 100).await
             } else {
                 let state = ModelSyncState::new(MODEL);
-                let applied = store.sync_state.apply(worker, batch(entries), &state, at(100)).await;
+                let applied = store.as_of(at(100)).sync_state.apply(worker, batch(entries), &state).await;
                 applied.unwrap().unwrap().applied
             };
             applied.added + applied.changed

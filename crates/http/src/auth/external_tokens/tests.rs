@@ -154,10 +154,10 @@ async fn who_guesses_is_throttled_but_a_valid_token_is_still_answered() {
 #[actix_web::test]
 async fn a_job_names_who_asked_for_it() {
     let mut mocks = mocks(answering(|| Ok(Some(identity()))));
-    let enqueued = mocks.jobs.expect_enqueue().withf(|job, _| job.requested_by == "ada").times(1);
-    enqueued.returning(|job, now| {
+    let enqueued = mocks.jobs.expect_enqueue().withf(|job| job.requested_by == "ada").times(1);
+    enqueued.returning(|job| {
         let (id, request) = (JobId(1), job.clone());
-        let (created_at, started_at, finished_at) = (now, None, None);
+        let (created_at, started_at, finished_at) = (Timestamp::from_millis(0), None, None);
         Ok(Job { id, request, state: JobState::Queued, marked: 0, created_at, started_at, finished_at })
     });
     let uri = "/api/v4/admin/data_management/uploads/checksum";

@@ -61,10 +61,11 @@ pub(crate) struct World {
 impl World {
     /// A world with pages of five rows.
     pub(crate) fn new() -> Self {
+        let clock = Arc::new(TestClock(Instant::now()));
         Self {
             source: Arc::new(MemorySource::new()),
-            store: Arc::new(TestStore::new()),
-            clock: Arc::new(TestClock(Instant::now())),
+            store: Arc::new(TestStore::new(clock.clone())),
+            clock,
             settings: SyncSettings { batch: 5, ..SyncSettings::default() },
         }
     }

@@ -8,7 +8,7 @@ use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
     MockCatalogue, ModelSyncState, StoreError, SyncApplied, SyncBatch, SyncState, WorkerId,
 };
-use stocktake_domain::{Model, Timestamp};
+use stocktake_domain::{Clock, Model};
 use tokio::sync::watch;
 
 use super::sooner_or_later;
@@ -41,8 +41,8 @@ fn check(seen: &Mutex<Seen>) -> Result<(), StoreError> {
 }
 
 impl TestStore {
-    pub(crate) fn new() -> Self {
-        Self { memory: MemoryStore::new(), seen: Arc::default(), applied: watch::Sender::new(()) }
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { memory: MemoryStore::new(clock), seen: Arc::default(), applied: watch::Sender::new(()) }
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -93,10 +93,9 @@ impl SyncState for TestStore {
         &self,
         instance: &WorkerId,
         duration: Duration,
-        now: Timestamp,
     ) -> Result<bool, StoreError> {
         check(&self.seen)?;
-        self.memory.acquire_leader_lease(instance, duration, now).await
+        self.memory.acquire_leader_lease(instance, duration).await
     }
 
     async fn release_leader_lease(&self, instance: &WorkerId) -> Result<(), StoreError> {
@@ -114,7 +113,6 @@ impl SyncState for TestStore {
         instance: &WorkerId,
         batch: SyncBatch,
         state: &ModelSyncState,
-        now: Timestamp,
     ) -> Result<Option<SyncApplied>, StoreError> {
         // Whoever waits for a batch before has its turn first.
         tokio::task::yield_now().await;
@@ -123,7 +121,7 @@ impl SyncState for TestStore {
         if self.seen().refused == Some(state.model) && !batch.records.is_empty() {
             return Err(StoreError::Internal("a character that cannot be".into()));
         }
-        let applied = self.memory.apply(instance, batch, state, now).await?;
+        let applied = self.memory.apply(instance, batch, state).await?;
         if applied.is_some() {
             let hangs = {
                 let mut seen = self.seen();

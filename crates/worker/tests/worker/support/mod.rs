@@ -63,9 +63,10 @@ impl World {
             reverify_after: Duration::from_secs(90 * 86_400),
             lease: Duration::from_secs(8 * 3_600),
         };
+        let clock = Arc::new(TestClock(Instant::now()));
         Self {
-            queue: Arc::new(TestQueue::new()),
-            clock: Arc::new(TestClock(Instant::now())),
+            queue: Arc::new(TestQueue::new(clock.clone())),
+            clock,
             storages: storages.iter().map(|name| ((*name).to_owned(), (FakeContent::new(), None))).collect(),
             settings: EngineSettings {
                 policy,

@@ -10,7 +10,7 @@ use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
-use stocktake_domain::{Model, RecordKey, State, Timestamp};
+use stocktake_domain::{Clock, Model, RecordKey, State};
 use tokio::sync::watch;
 
 use super::sooner_or_later;
@@ -48,8 +48,8 @@ pub(crate) struct TestQueue {
 }
 
 impl TestQueue {
-    pub(crate) fn new() -> Self {
-        Self { store: MemoryStore::new(), seen: Mutex::default(), called: watch::Sender::new(()) }
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { store: MemoryStore::new(clock), seen: Mutex::default(), called: watch::Sender::new(()) }
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -74,10 +74,9 @@ impl TestQueue {
         }
     }
 
-    /// Releases all leases, as a host does whose clock is far ahead.
-    pub(crate) async fn lose_leases(&self, now: Timestamp) {
-        let hour = Duration::from_secs(3_600);
-        self.store.reap(hour, now.after(hour)).await.unwrap();
+    /// Releases all leases, as another process does that heard nothing of the worker for too long.
+    pub(crate) fn lose_leases(&self) {
+        self.store.release_leases();
     }
 
     /// Fails if calls are made to.
@@ -125,9 +124,8 @@ impl Queue for TestQueue {
         worker: &WorkerId,
         filter: &ClaimFilter,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let claim = async { Ok(self.given(self.store.claim(worker, filter, terms, now).await?)) };
+        let claim = async { Ok(self.given(self.store.claim(worker, filter, terms).await?)) };
         self.call(false, claim).await
     }
 
@@ -137,25 +135,19 @@ impl Queue for TestQueue {
         model: Model,
         key: &RecordKey,
         terms: LeaseTerms,
-        now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let claim = async { Ok(self.given(self.store.claim_one(worker, model, key, terms, now).await?)) };
+        let claim = async { Ok(self.given(self.store.claim_one(worker, model, key, terms).await?)) };
         self.call(false, claim).await
     }
 
-    async fn recalculate(&self, model: Model, key: &RecordKey, now: Timestamp) -> Result<bool, StoreError> {
-        self.call(false, self.store.recalculate(model, key, now)).await
+    async fn recalculate(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
+        self.call(false, self.store.recalculate(model, key)).await
     }
 
-    async fn renew(
-        &self,
-        renewals: &[Renewal],
-        terms: LeaseTerms,
-        now: Timestamp,
-    ) -> Result<Vec<LeaseId>, StoreError> {
+    async fn renew(&self, renewals: &[Renewal], terms: LeaseTerms) -> Result<Vec<LeaseId>, StoreError> {
         let renew = async {
             self.seen().renewals.extend_from_slice(renewals);
-            self.store.renew(renewals, terms, now).await
+            self.store.renew(renewals, terms).await
         };
         self.call(false, renew).await
     }
@@ -176,23 +168,22 @@ impl Queue for TestQueue {
         Ok(written)
     }
 
-    async fn reap(&self, lease: Duration, now: Timestamp) -> Result<Reaped, StoreError> {
-        self.call(false, self.store.reap(lease, now)).await
+    async fn reap(&self, lease: Duration) -> Result<Reaped, StoreError> {
+        self.call(false, self.store.reap(lease)).await
     }
 
-    async fn retry_failed(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
-        self.call(false, self.store.retry_failed(limit, now)).await
+    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError> {
+        self.call(false, self.store.retry_failed(limit)).await
     }
 
     async fn expire_succeeded(
         &self,
         model: Model,
         after: Option<RecordKey>,
-        checked_before: Timestamp,
+        older_than: Duration,
         limit: u32,
-        now: Timestamp,
     ) -> Result<(Option<RecordKey>, u64), StoreError> {
-        self.call(false, self.store.expire_succeeded(model, after, checked_before, limit, now)).await
+        self.call(false, self.store.expire_succeeded(model, after, older_than, limit)).await
     }
 
     async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError> {
