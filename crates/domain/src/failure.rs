@@ -243,7 +243,7 @@ fn keep_end(text: &mut String, chars: usize) {
 pub const JITTER_STEPS: u32 = 30;
 
 /// The longest [`retry_delay`].
-pub const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(3616 + 2 * (JITTER_STEPS as u64 - 1));
+pub const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(3616 + 2 * 29);
 
 /// The wait after the `failures`-th failure in a row (1 for the first): the smaller of
 /// n⁴ + 15 + r·(n+1) and 3616 + 2r seconds, with `jitter` as r, in `0..`[`JITTER_STEPS`].

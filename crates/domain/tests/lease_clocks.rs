@@ -4,7 +4,11 @@
 //! process does. The clock of one of them is ahead. The database's own clock may visit the future and come back. The
 //! protocol of claims and results is explored in `lease_protocol.rs`; this is about when a lease ends.
 
-#![expect(clippy::indexing_slicing, reason = "the model's indices come from its own lists")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::struct_excessive_bools,
+    reason = "the model's indices come from its own lists, and what has happened in it is so many facts"
+)]
 
 use std::time::Duration;
 

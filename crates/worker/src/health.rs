@@ -1,34 +1,10 @@
-//! Whether a verdict can be trusted: the state of storages as wholes, and of this process.
-//!
-//! A storage that cannot be read is *closed*: its records wait, and it is probed each time before it is read again. Its
-//! condition is kept in the database, where others see it, until good content was read.
-//!
-//! Nothing is recorded as missing before the storage was seen to be there a moment ago, and to be the one that was read
-//! before. If so many good records would be missing that the storage itself must be suspected, it is closed first, and they
-//! are recorded once a later look finds it whole.
+//! What an engine knows of its storages as wholes, and of its process.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use stocktake_domain::ports::{ProbedStorage, StoreError};
-use stocktake_domain::{ConditionSubject, NotJudged, format_duration};
+use stocktake_domain::ports::ProbedStorage;
 use tokio::time::Instant;
-
-use crate::context::EngineContext;
-use crate::settings::Storage;
-
-/// How long a look at a storage proves that it is there.
-const PROBE_LASTS: Duration = Duration::from_secs(10);
-
-/// How long a look at a storage may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// So many records may turn from good to missing in any storage without its being suspected.
-const FEW: u64 = 10;
-
-/// A condition that its host has not reported for so long is that of a process that is gone.
-const STALE: Duration = Duration::from_secs(600);
 
 /// The state of the storages and of the process, as this engine sees them.
 #[derive(Debug, Default)]
@@ -38,22 +14,23 @@ pub(crate) struct Health {
     process: Mutex<Option<String>>,
 }
 
+/// What is known of one storage.
 #[derive(Debug, Default)]
-struct StorageHealth {
+pub(crate) struct StorageHealth {
     /// The last look, if it found the storage.
-    probed: Option<(Instant, ProbedStorage)>,
+    pub(crate) probed: Option<(Instant, ProbedStorage)>,
     /// Why it is closed, if it is.
-    fault: Option<String>,
+    pub(crate) fault: Option<String>,
     /// Whether the database knows that it is open, and which storage it is.
-    is_settled: bool,
+    pub(crate) is_settled: bool,
     /// Records that were good and would be missing, since the engine began.
-    lost: u64,
+    pub(crate) lost: u64,
     /// From how many lost records on they may be more than half of the storage's.
-    half: u64,
+    pub(crate) half: u64,
     /// Whether it was closed because of them.
-    was_suspected: bool,
+    pub(crate) was_suspected: bool,
     /// Whether it was looked at again since, and found whole.
-    is_whole: bool,
+    pub(crate) is_whole: bool,
 }
 
 impl Health {
@@ -61,11 +38,13 @@ impl Health {
         self.storages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn process(&self) -> MutexGuard<'_, Option<String>> {
+    /// What this process lacks.
+    pub(crate) fn process(&self) -> MutexGuard<'_, Option<String>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update<T>(&self, storage: &str, change: impl FnOnce(&mut StorageHealth) -> T) -> T {
+    /// Changes what is known of a storage.
+    pub(crate) fn update<T>(&self, storage: &str, change: impl FnOnce(&mut StorageHealth) -> T) -> T {
         change(self.storages().entry(storage.to_owned()).or_default())
     }
 
@@ -73,172 +52,5 @@ impl Health {
     pub(crate) fn closed(&self) -> BTreeMap<String, String> {
         let storages = self.storages();
         storages.iter().filter_map(|(name, state)| Some((name.clone(), state.fault.clone()?))).collect()
-    }
-
-    /// What this process lacks, if anything.
-    pub(crate) fn shortage(&self) -> Option<String> {
-        self.process().clone()
-    }
-}
-
-impl EngineContext {
-    /// Looks at a closed storage before it is read again.
-    pub(crate) async fn probe_if_closed(&self, name: &str, storage: &Storage) -> Result<(), NotJudged> {
-        let is_closed = self.health.update(name, |state| state.fault.is_some());
-        if is_closed { self.probe(name, storage).await.map(|_| ()) } else { Ok(()) }
-    }
-
-    /// The storage as it was found a moment ago.
-    async fn probe(&self, name: &str, storage: &Storage) -> Result<ProbedStorage, NotJudged> {
-        let now = Instant::now();
-        let last = self.health.update(name, |state| state.probed.clone());
-        if let Some((_, probed)) = last.filter(|(at, _)| now.duration_since(*at) < PROBE_LASTS) {
-            return Ok(probed);
-        }
-        let probed =
-            tokio::time::timeout(PROBE_TIMEOUT, storage.content.probe()).await.unwrap_or_else(|_| {
-                let waited = format_duration(PROBE_TIMEOUT);
-                Err(NotJudged::Storage(format!("storage {name} does not answer within {waited}")))
-            })?;
-        self.health.update(name, |state| state.probed = Some((now, probed.clone())));
-        Ok(probed)
-    }
-
-    /// Whether records may be recorded as missing of which `lost` were good before.
-    pub(crate) async fn confirm_missing(
-        &self,
-        name: &str,
-        storage: &Storage,
-        lost: u64,
-    ) -> Result<(), NotJudged> {
-        if self.settings.believe_missing {
-            return Ok(());
-        }
-        let probed = self.probe(name, storage).await?;
-        self.check_identity(name, &probed).await?;
-        let all_lost = self.health.update(name, |state| {
-            state.lost += lost;
-            state.lost
-        });
-        if all_lost <= FEW || !self.is_more_than_half(name, all_lost).await? {
-            return Ok(());
-        }
-        let is_whole = self.health.update(name, |state| {
-            state.is_whole |= state.was_suspected && !probed.is_empty;
-            state.was_suspected = true;
-            state.is_whole
-        });
-        if is_whole {
-            return Ok(());
-        }
-        // They were not recorded.
-        self.health.update(name, |state| state.lost -= lost);
-        let found =
-            if probed.is_empty { "the storage is empty. Is it mounted?" } else { "it is looked at again" };
-        Err(NotJudged::Storage(format!(
-            "{all_lost} records of storage {name}, more than half, were good and would be missing: {found}"
-        )))
-    }
-
-    /// Fails if another storage is at the address than the one that good content was read from.
-    async fn check_identity(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
-        let Some(identity) = &probed.identity else { return Ok(()) };
-        let known = self.parts.conditions.identity(name, &self.settings.host).await;
-        match self.answered("reading which storage it was", known)? {
-            Some(known) if known != *identity => Err(NotJudged::Storage(format!(
-                "storage {name} is another one than before: its root is another folder or file system. Is it mounted?"
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    async fn is_more_than_half(&self, name: &str, lost: u64) -> Result<bool, NotJudged> {
-        if self.health.update(name, |state| lost < state.half) {
-            return Ok(false);
-        }
-        // Counted no further than needed, and so that the next count is due at twice as many.
-        let counted = self.parts.catalogue.count_in_storage(name, lost.saturating_mul(4)).await;
-        let counted = self.answered("counting the records of a storage", counted)?;
-        self.health.update(name, |state| state.half = counted / 2 + 1);
-        Ok(lost > counted / 2)
-    }
-
-    /// The content of records was judged, of some of them as good: the storage can be read, and is the one it is.
-    pub(crate) async fn reading_succeeded(&self, name: &str, storage: &Storage, any_good: bool) {
-        let is_known = |state: &mut StorageHealth| state.fault.is_none() && (state.is_settled || !any_good);
-        if self.health.update(name, is_known) {
-            return;
-        }
-        let Ok(probed) = self.probe(name, storage).await else { return };
-        if let (Some(identity), true) = (&probed.identity, any_good && !probed.is_empty) {
-            let kept = self.parts.conditions.remember_identity(name, &self.settings.host, identity).await;
-            if self.answered("keeping which storage it is", kept).is_err() {
-                return;
-            }
-        }
-        if self.end(&ConditionSubject::Storage(name.to_owned())).await {
-            let was = self.health.update(name, |state| {
-                state.is_settled |= any_good;
-                state.fault.take()
-            });
-            if was.is_some() {
-                tracing::info!(storage.name = name, "storage {name} can be read again");
-            }
-        }
-    }
-
-    /// The process has what it needs.
-    pub(crate) async fn process_is_well(&self) {
-        if self.health.shortage().is_some() && self.end(&ConditionSubject::Process).await {
-            *self.health.process() = None;
-            tracing::info!("this process has what it needs again");
-        }
-    }
-
-    /// Something keeps the records of a storage, or all, from being judged.
-    pub(crate) async fn report(&self, storage: &str, fault: &NotJudged) {
-        let (subject, reason) = match fault {
-            NotJudged::Cancelled => return,
-            NotJudged::Storage(reason) => (ConditionSubject::Storage(storage.to_owned()), reason),
-            NotJudged::Process(reason) => (ConditionSubject::Process, reason),
-        };
-        let keep = |fault: &mut Option<String>| fault.replace(reason.clone()).is_none();
-        let is_new = match &subject {
-            ConditionSubject::Storage(name) => self.health.update(name, |state| {
-                state.probed = None;
-                keep(&mut state.fault)
-            }),
-            ConditionSubject::Process => keep(&mut self.health.process()),
-        };
-        if is_new {
-            match &subject {
-                ConditionSubject::Storage(name) => {
-                    tracing::warn!(
-                        storage.name = name,
-                        error.cause = reason,
-                        "storage {name} is closed, its records wait: {reason}"
-                    );
-                }
-                ConditionSubject::Process => {
-                    tracing::warn!(error.cause = reason, "this process cannot read content now: {reason}");
-                }
-            }
-        }
-        let reported = self.parts.conditions.report(&subject, &self.settings.host, reason).await;
-        // It is reported again with the next attempt.
-        let _ = self.answered("reporting a condition", reported);
-    }
-
-    async fn end(&self, subject: &ConditionSubject) -> bool {
-        let ended = self.parts.conditions.end(subject, &self.settings.host, STALE).await;
-        self.answered("ending a condition", ended).is_ok()
-    }
-
-    /// What the database answered. Without an answer nothing can be said, and the attempt is given back.
-    fn answered<T>(&self, doing: &'static str, answer: Result<T, StoreError>) -> Result<T, NotJudged> {
-        answer.map_err(|error| {
-            self.outage.failed(doing, &error);
-            NotJudged::Cancelled
-        })
     }
 }

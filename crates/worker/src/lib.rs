@@ -14,6 +14,7 @@ mod engine;
 mod health;
 mod hours;
 mod outage;
+mod probing;
 mod reading;
 mod recalculation;
 mod recording;

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
-    MockSource, Source, StoreError, Watch,
+    MockSource, ProbedStorage, Source, StoreError, Watch,
 };
-use stocktake_domain::{Location, Timestamp};
+use stocktake_domain::{Location, NotJudged, Timestamp};
 use stocktake_source_sync::{
     Orphan, OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanTotals, OrphanWatcher,
     StorageOrphans, StorageOutcome, orphans,
@@ -29,6 +29,10 @@ struct Listing {
 #[async_trait]
 impl ContentStore for Listing {
     async fn inspect(&self, _: Vec<Inspection>, _: Arc<Watch>, _: Arc<dyn InspectionSink>) {}
+
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        Ok(ProbedStorage { identity: None, is_empty: self.items.is_empty() })
+    }
 
     fn list(&self) -> FoundStream {
         Box::pin(stream::iter(self.items.clone()))

@@ -155,12 +155,7 @@ pub async fn old_successes_expire(db: &dyn DatabaseFixture) {
     succeed_all(store, 4000).await;
     let before = get(store, 1).await;
     let step = async |after| {
-        store
-            .as_of(at(5000))
-            .queue
-            .expire_succeeded(MODEL, after, Duration::from_millis(2000), 3)
-            .await
-            .unwrap()
+        store.as_of(at(5000)).queue.expire_succeeded(MODEL, after, Duration::from_secs(2), 3).await.unwrap()
     };
     assert_eq!(step(None).await, (Some(key(3)), 3));
     assert_eq!(step(Some(key(3))).await, (Some(key(6)), 1));
@@ -175,12 +170,7 @@ pub async fn old_successes_expire(db: &dyn DatabaseFixture) {
     assert_eq!(numbers(&claim(store, 10, 5000).await.unwrap()), [1, 2, 3, 4]);
     // A short look ends the round.
     assert_eq!(
-        store
-            .as_of(at(5000))
-            .queue
-            .expire_succeeded(MODEL, None, Duration::from_millis(5000), 100)
-            .await
-            .unwrap(),
+        store.as_of(at(5000)).queue.expire_succeeded(MODEL, None, Duration::from_secs(5), 100).await.unwrap(),
         (None, 0)
     );
 }
