@@ -47,7 +47,7 @@ pub(super) async fn list(
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let parameters = Parameters::from_urlencoded(request.query_string().as_bytes());
+    let parameters = Parameters::of_query(&request)?;
     let mut checker = Checker::new(&parameters);
     let before = checker.positive("before").map(|id| JobId(i64::try_from(id).unwrap_or(i64::MAX)));
     let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
