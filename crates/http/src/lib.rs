@@ -108,6 +108,8 @@ pub struct HttpSettings {
     pub revision: String,
     /// `/metrics` is served on an address of its own ([`serve_metrics`]), not with the API.
     pub separate_metrics: bool,
+    /// The most connections at once; more wait until one ends.
+    pub max_connections: usize,
 }
 
 /// What all requests of a server share.

@@ -42,9 +42,12 @@ pub fn serve_metrics(api: Arc<Api>, listener: TcpListener) -> io::Result<Server>
 
 fn run(api: Arc<Api>, listener: TcpListener, workers: usize, endpoints: Endpoints) -> io::Result<Server> {
     middleware::describe_metrics();
+    let workers = workers.max(1);
+    let connections_per_worker = api.settings.max_connections.div_ceil(workers);
     let context = web::Data::new(Context::new(api));
     let server = HttpServer::new(move || app(context.clone(), endpoints))
-        .workers(workers.max(1))
+        .workers(workers)
+        .max_connections(connections_per_worker)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .disable_signals()

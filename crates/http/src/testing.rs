@@ -125,6 +125,7 @@ pub(crate) fn settings() -> HttpSettings {
         version: "1.2.3".to_owned(),
         revision: "abc".to_owned(),
         separate_metrics: false,
+        max_connections: 100,
     }
 }
 

@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -16,6 +15,7 @@ use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::{Tasks, cancel_on_signal};
+use crate::logging;
 use crate::settings::Settings;
 use crate::system::host_name;
 use crate::wiring;
@@ -32,6 +32,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         .set_buckets(&DURATION_BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .context("metrics cannot be recorded")?;
+    logging::describe_metrics();
     let stop = CancellationToken::new();
     cancel_on_signal(stop.clone())?;
     let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
@@ -39,9 +40,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let scheduler = wiring::scheduler(settings, &store);
     let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
-    let workers = NonZeroUsize::new(settings.http.workers)
-        .or_else(|| available_parallelism().ok())
-        .unwrap_or(NonZeroUsize::MIN);
+    let workers = NonZeroUsize::new(settings.http.workers).unwrap_or(settings.capacity.threads);
     let server =
         stocktake_http::serve(Arc::clone(&api), listener, workers.get()).context("the API cannot start")?;
 
@@ -119,6 +118,7 @@ fn api(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: env!("STOCKTAKE_REVISION").to_owned(),
             separate_metrics: http.metrics_listen.is_some(),
+            max_connections: settings.capacity.http_connections,
         },
         metrics: Arc::new(move || metrics.render()),
     })
