@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod import;
 mod lifecycle;
+mod limits;
 mod logging;
 mod output;
 mod progress;
@@ -13,10 +14,14 @@ mod settings;
 mod system;
 mod wiring;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use tokio::runtime::Runtime;
 
 use args::Arguments;
 
@@ -27,28 +32,46 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The program could not do what was asked: wrong arguments, wrong configuration, an unreachable database.
 const COULD_NOT_RUN: u8 = 2;
 
+/// How long a thread may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    run(&arguments).unwrap_or_else(|error| {
+    let status = run(&arguments).unwrap_or_else(|error| {
         output::complain(&sentence(&error));
         ExitCode::from(COULD_NOT_RUN)
-    })
+    });
+    logging::flush();
+    status
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let loaded = settings::load(arguments.global.config.as_deref(), arguments.overrides())?;
-    logging::start(&loaded.settings.log, arguments.command.is_service());
+    limits::check_memory()?;
+    let mut loaded = settings::load(arguments.global.config.as_deref(), arguments.overrides())?;
+    logging::start(&loaded.settings.log, arguments.command.is_service())?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    limits::fit(&mut loaded.settings)?;
+    let runtime = runtime(loaded.settings.capacity.threads)?;
     let result = runtime.block_on(commands::run(&arguments.command, &loaded));
     // A read that hangs in the operating system must not keep the process from ending.
     runtime.shutdown_background();
     result
+}
+
+/// The runtime, with this many threads, and one at least that runs blocking calls.
+fn runtime(threads: NonZeroUsize) -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // A blocking thread that ends may be one that the system does not start again.
+    let builder = builder.worker_threads(threads.get()).thread_keep_alive(Duration::MAX).enable_all();
+    let runtime = builder.build()?;
+    let first = async { tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(|| ())).await };
+    runtime.block_on(first).context("the system cannot start a thread")??;
+    Ok(runtime)
 }
 
 /// What clap has to say: help and version on standard output, mistakes as one sentence.

@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, Write as _};
 
 use anyhow::Context as _;
 
+use crate::logging;
+
 /// Prints a result. A reader that has gone away (`| head`) is no error, so that the exit status stays true.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(text.as_bytes())
@@ -25,9 +27,9 @@ pub(crate) fn print_line(text: &str) -> anyhow::Result<()> {
     print(&format!("{text}\n"))
 }
 
-/// Says something besides the result. If nobody can hear it, there is nobody to tell.
+/// Says something besides the result.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    logging::say(text);
 }
 
 /// Says why the program could not do what was asked.

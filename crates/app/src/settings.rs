@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Location, Model};
 use stocktake_http::Network;
@@ -22,7 +22,7 @@ use stocktake_source_gitlab::GitlabAuthoritySettings;
 pub(crate) use gitlab::Gitlab;
 pub(crate) use layers::Override;
 pub(crate) use show::show;
-pub(crate) use storages::{Content, Storage};
+pub(crate) use storages::{AtOnce, Content, Storage};
 
 use layers::{Sources, Table};
 use reader::Reader;
@@ -49,6 +49,7 @@ pub(crate) struct Settings {
     /// The GitLab whose administrators' tokens count here.
     pub(crate) authority: Option<GitlabAuthoritySettings>,
     pub(crate) log: Log,
+    pub(crate) capacity: Capacity,
 }
 
 /// Section `database`.
@@ -57,6 +58,13 @@ pub(crate) struct Database {
     pub(crate) url: SecretString,
     pub(crate) max_connections: u32,
     pub(crate) timeout: Duration,
+}
+
+impl Database {
+    /// Whether it is a SQLite file.
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.url.expose_secret().starts_with("sqlite:")
+    }
 }
 
 /// Section `http`.
@@ -109,6 +117,17 @@ pub(crate) struct Log {
     pub(crate) is_default: bool,
 }
 
+/// What the process has room for: not configured, but fitted to what the system lets it have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Capacity {
+    /// The most threads that read from all storages together.
+    pub(crate) readers: NonZeroUsize,
+    /// The most connections to the API.
+    pub(crate) http_connections: usize,
+    /// Threads of each kind of which there is one for each core.
+    pub(crate) threads: NonZeroUsize,
+}
+
 /// The configuration in force, raw and checked.
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
@@ -142,6 +161,7 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
         gitlab: None,
         authority: gitlab::authority(&mut reader)?,
         log: log(&mut reader)?,
+        capacity: Capacity { readers: NonZeroUsize::MIN, http_connections: 1, threads: NonZeroUsize::MIN },
     };
     settings.storages = storages::storages(&mut reader, settings.worker.readers)?;
     settings.gitlab = gitlab::read(&mut reader, &settings.storages)?;

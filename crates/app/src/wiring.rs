@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use stocktake_content::HashPool;
+use stocktake_content::{HashPool, ReaderPool};
 use stocktake_content_directory::DirectoryStore;
 use stocktake_content_git::GitStore;
 use stocktake_content_objects::ObjectStorage;
@@ -74,16 +73,17 @@ pub(crate) async fn wait_for_store(
     }
 }
 
-/// The configured storages, with hashing threads of their own.
+/// The configured storages, with hashing and reading threads that they share.
 pub(crate) fn storages(settings: &Settings) -> anyhow::Result<Arc<Storages>> {
-    let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = NonZeroUsize::new(settings.worker.concurrency).unwrap_or(cores);
-    let pool = HashPool::new(threads, settings.secrets.clone());
+    let threads = NonZeroUsize::new(settings.worker.concurrency).unwrap_or(settings.capacity.threads);
+    let refused = "the system cannot start a thread";
+    let hashes = HashPool::start(threads, settings.secrets.clone()).context(refused)?;
+    let readers = ReaderPool::start(settings.capacity.readers, hashes).context(refused)?;
     let storages: anyhow::Result<BTreeMap<_, _>> = settings
         .storages
         .iter()
         .map(|(name, storage)| {
-            let content = content(&storage.content, Arc::clone(&pool));
+            let content = content(&storage.content, &readers);
             let content = content.with_context(|| format!("storages.{name}"))?;
             Ok((name.clone(), Storage { content, hours: storage.hours }))
         })
@@ -91,13 +91,16 @@ pub(crate) fn storages(settings: &Settings) -> anyhow::Result<Arc<Storages>> {
     Ok(Arc::new(storages?))
 }
 
-fn content(settings: &Content, pool: Arc<HashPool>) -> anyhow::Result<Arc<dyn ContentStore>> {
+fn content(settings: &Content, readers: &Arc<ReaderPool>) -> anyhow::Result<Arc<dyn ContentStore>> {
+    let hashes = || Arc::clone(readers.hashes());
     Ok(match settings {
-        Content::Directory(settings) => Arc::new(DirectoryStore::new(settings.clone(), pool)),
-        Content::Git(settings) => Arc::new(GitStore::new(settings.clone(), pool)),
-        Content::Objects(settings) => Arc::new(ObjectStorage::new(settings.clone(), pool)?),
-        Content::Registry(settings) => Arc::new(RegistryStore::new(settings.clone(), pool)?),
-        Content::RegistryDirectory(settings) => Arc::new(RegistryDirectoryStore::new(settings.clone(), pool)),
+        Content::Directory(settings) => Arc::new(DirectoryStore::new(settings.clone(), readers)),
+        Content::Git(settings) => Arc::new(GitStore::new(settings.clone(), readers)),
+        Content::Objects(settings) => Arc::new(ObjectStorage::new(settings.clone(), hashes())?),
+        Content::Registry(settings) => Arc::new(RegistryStore::new(settings.clone(), hashes())?),
+        Content::RegistryDirectory(settings) => {
+            Arc::new(RegistryDirectoryStore::new(settings.clone(), readers))
+        }
     })
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use stocktake_content::{HashPool, Secrets};
+use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_directory::{DirectorySettings, DirectoryStore};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
@@ -102,7 +102,8 @@ fn openssl(root: &Path, cores: NonZeroUsize) {
 
 fn inspect(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroUsize) {
     let settings = DirectorySettings { root: root.to_owned(), readers, bytes_per_second: None };
-    let store = Arc::new(DirectoryStore::new(settings, HashPool::new(cores, Secrets::default())));
+    let hashes = HashPool::start(cores, Secrets::default()).unwrap();
+    let store = Arc::new(DirectoryStore::new(settings, &ReaderPool::start(readers, hashes).unwrap()));
     let algorithms = Algorithms::default().with(Algorithm::Sha256);
     let counter = Arc::new(Counter::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -6,23 +6,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Stat, fstat};
+use rustix::fs::{Stat, fstat};
 use rustix::io::Errno;
 use stocktake_content::num::{narrow, widen};
 use stocktake_content::page_cache::PageCacheAdvice;
 use stocktake_content::{
-    Batch, HashPlan, HashPool, HashStream, Hasher, Job, OUTSIDE, Part, Root, path, read_at, storage_root,
+    BUFFER_BYTES, Batch, Buffer, BufferPool, HashPlan, HashPool, HashStream, Hasher, Job, NOT_REGULAR,
+    OUTSIDE, Part, RegularFile, Root, path, read_at, storage_root,
 };
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::Inspection;
-use stocktake_net::rate_limit::RateLimiter;
+use stocktake_net::rate_limit::{LARGEST_STEP, RateLimiter};
 use tracing::field::Empty;
 
-use crate::buffers::{BUFFER_BYTES, Buffer, BufferPool};
 use crate::cached::{Hashed, hash_cached};
 
 /// Files up to this many bytes are gathered in a buffer; larger ones are streamed.
 const SMALL: u64 = 64 * 1024;
+
+// What may be read at a time by the limit on the rate fits into a buffer.
+const _: () = assert!(LARGEST_STEP <= BUFFER_BYTES);
 
 /// The most files that are read before other batches get their turn.
 const MAX_FILES: usize = 64;
@@ -31,10 +34,7 @@ const MAX_FILES: usize = 64;
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The error for anything but a regular file.
-const NOT_REGULAR: &str = "not a regular file";
-
-/// What the reading threads of a store share.
+/// What the reading threads need to know of a store.
 pub(crate) struct ReaderContext {
     pub(crate) root: PathBuf,
     pub(crate) pool: Arc<HashPool>,
@@ -184,18 +184,14 @@ impl BatchReader<'_> {
             Errno::NOENT | Errno::NOTDIR => {
                 ContentError::MissingFile { at: self.context.root.join(path).display().to_string() }
             }
-            // A socket, or a device without a driver.
-            Errno::NXIO => ContentError::Unreadable(NOT_REGULAR.to_owned()),
+            NOT_REGULAR => ContentError::Unreadable("not a regular file".to_owned()),
             error => self.context.unreadable(error),
         })?;
-        let stat = fstat(&file).map_err(|error| self.context.unreadable(error))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(ContentError::Unreadable(NOT_REGULAR.to_owned()));
-        }
-        Ok(OpenFile { file: Arc::new(file), stat, size: u64::try_from(stat.st_size).unwrap_or(0) })
+        let size = file.size();
+        Ok(OpenFile { file: Arc::new(file.handle), stat: file.stat, size })
     }
 
-    fn open_beneath_root(&self, path: &str) -> Result<OwnedFd, Errno> {
+    fn open_beneath_root(&self, path: &str) -> Result<RegularFile, Errno> {
         self.root.as_ref().map_err(|error| *error)?.open_to_read(path)
     }
 

@@ -1,21 +1,17 @@
-//! The store and its reading threads.
+//! The store.
 
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stocktake_content::threads::spawn;
-use stocktake_content::{Batch, HashPool, storage_root};
+use stocktake_content::{Batch, ReadTask, ReaderPool, ReaderShare, storage_root};
 use stocktake_domain::NotJudged;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
 use stocktake_net::rate_limit::RateLimiter;
 
-use crate::buffers::BufferPool;
 use crate::list;
-use crate::queue::BatchQueue;
 use crate::reader::{self, ReaderContext};
 
 /// How a folder is read.
@@ -29,61 +25,44 @@ pub struct DirectorySettings {
     pub bytes_per_second: Option<NonZeroU64>,
 }
 
-/// The files below one folder, read by threads of its own.
-///
-/// The threads end when the store is dropped. One that hangs in its storage ends when the storage answers.
+/// The files below one folder.
 pub struct DirectoryStore {
-    shared: Arc<Shared>,
-}
-
-/// What the store shares with its reading threads.
-struct Shared {
-    context: ReaderContext,
-    queue: BatchQueue,
+    context: Arc<ReaderContext>,
+    readers: ReaderShare,
 }
 
 impl DirectoryStore {
-    /// A store of the files below `settings.root`, hashed by `pool`. The folder need not exist yet.
-    ///
-    /// # Panics
-    /// When the system cannot start a thread.
-    pub fn new(settings: DirectorySettings, pool: Arc<HashPool>) -> Self {
+    /// A store of the files below `settings.root`, read by a share of `pool`. The folder need not exist yet.
+    pub fn new(settings: DirectorySettings, pool: &Arc<ReaderPool>) -> Self {
         let context = ReaderContext {
             root: settings.root,
-            buffers: BufferPool::new(settings.readers, pool.threads()),
-            pool,
+            buffers: Arc::clone(pool.buffers()),
+            pool: Arc::clone(pool.hashes()),
             limiter: settings.bytes_per_second.map(RateLimiter::new),
         };
-        let shared = Arc::new(Shared { context, queue: BatchQueue::default() });
-        for number in 0..settings.readers.get() {
-            let shared = Arc::clone(&shared);
-            spawn(format!("read-{number}"), move || shared.read_all());
-        }
-        Self { shared }
+        Self { context: Arc::new(context), readers: pool.share(settings.readers) }
     }
 }
 
-impl Shared {
-    /// Reads what is queued until the queue is closed.
-    fn read_all(&self) {
-        while let Some(batch) = self.queue.next() {
-            // The job that panicked is reported as cancelled; the thread goes on with the others.
-            if catch_unwind(AssertUnwindSafe(|| reader::read_some(&self.context, &batch))).is_err() {
-                tracing::error!("reading below {} panicked", self.context.root.display());
-            }
-        }
-    }
+/// The reading of a batch.
+struct Reading {
+    context: Arc<ReaderContext>,
+    batch: Arc<Batch>,
 }
 
-impl Drop for DirectoryStore {
-    fn drop(&mut self) {
-        self.shared.queue.close();
+impl ReadTask for Reading {
+    fn has_more(&self) -> bool {
+        self.batch.has_unclaimed()
+    }
+
+    fn read(&self) {
+        reader::read_some(&self.context, &self.batch);
     }
 }
 
 impl fmt::Debug for DirectoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DirectoryStore").field("root", &self.shared.context.root).finish_non_exhaustive()
+        f.debug_struct("DirectoryStore").field("root", &self.context.root).finish_non_exhaustive()
     }
 }
 
@@ -93,19 +72,21 @@ impl ContentStore for DirectoryStore {
         let batch = Batch::new(pieces, watch, sink);
         // If the caller drops this future, the readers stop as well.
         let _guard = batch.cancel_on_drop();
-        self.shared.queue.push(Arc::clone(&batch));
+        let reading = Reading { context: Arc::clone(&self.context), batch: Arc::clone(&batch) };
+        self.readers.push(Arc::new(reading));
         batch.wait().await;
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        let root = self.shared.context.root.clone();
+        let root = self.context.root.clone();
+        // Not by a reading thread: all that the storage has may be busy for long, or hang.
         let probe = tokio::task::spawn_blocking(move || storage_root::probe(&root));
         // It is cancelled only with the runtime.
         probe.await.unwrap_or(Err(NotJudged::Cancelled))
     }
 
     fn list(&self) -> FoundStream {
-        list::list(self.shared.context.root.clone())
+        list::list(self.context.root.clone())
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use stocktake_content::{HashPool, Secrets};
+use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_git::{GitSettings, GitStore, Integrity};
 use stocktake_domain::ports::{ContentStore as _, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
@@ -131,7 +131,8 @@ fn each(root: &Path, paths: &[String], cores: NonZeroUsize, script: &str) {
 
 fn verify(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroUsize, integrity: Integrity) {
     let settings = GitSettings { root: root.to_owned(), readers, bytes_per_second: None, integrity };
-    let store = GitStore::new(settings, HashPool::new(cores, Secrets::default()));
+    let hashes = HashPool::start(cores, Secrets::default()).unwrap();
+    let store = GitStore::new(settings, &ReaderPool::start(readers, hashes).unwrap());
     let algorithms = Algorithms::default().with(Algorithm::Sha256);
     let counter = Arc::new(Counter::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Stat};
+use stocktake_content::RegularFile;
 
 /// Tells whether a path still names the same, unchanged file. Git replaces files and does not change them in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,11 +40,8 @@ pub(crate) struct OpenFile {
 }
 
 impl OpenFile {
-    /// The file with this handle; `None` if it is not a regular file.
-    pub(crate) fn new(handle: OwnedFd, stat: &Stat) -> Option<Self> {
-        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        is_regular.then(|| Self { handle, identity: FileIdentity::of(stat), size })
+    pub(crate) fn new(file: RegularFile) -> Self {
+        Self { identity: FileIdentity::of(&file.stat), size: file.size(), handle: file.handle }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rustix::io::Errno;
-use stocktake_content::{OUTSIDE, storage_root};
+use stocktake_content::{NOT_REGULAR, OUTSIDE, storage_root};
 
 use crate::error::{ReadError, display_name};
 
@@ -48,7 +48,7 @@ impl RepoFolder {
             }
             // It has been replaced, on a network file system.
             Errno::STALE => ReadError::Changed,
-            Errno::NXIO => self.damaged(name, "not a regular file"),
+            NOT_REGULAR => self.damaged(name, "not a regular file"),
             error => match storage_root::not_judged(self.display(name), error) {
                 Some(not_judged) => not_judged.into(),
                 None => self.damaged(name, error),

@@ -98,15 +98,12 @@ impl<'context> RepoReader<'context> {
 
     /// Opens a regular file; `None` if it does not exist.
     pub(crate) fn open(&self, folder: &RepoFolder, name: &[u8]) -> Result<Option<OpenFile>, ReadError> {
-        let refused = |error| folder.refused(name, error);
-        let handle = match self.root.open_to_read(folder.path(name)) {
-            Ok(handle) => handle,
+        let file = match self.root.open_to_read(folder.path(name)) {
+            Ok(file) => file,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(folder.refused(name, error)),
         };
-        let stat = fstat(&handle).map_err(refused)?;
-        let file = OpenFile::new(handle, &stat);
-        file.map(Some).ok_or_else(|| folder.damaged(name, "not a regular file"))
+        Ok(Some(OpenFile::new(file)))
     }
 
     /// Whether this is still the file of that name.

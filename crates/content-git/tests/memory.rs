@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest as _, Sha256};
-use stocktake_content::{HashPool, Secrets};
+use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_git::{GitSettings, GitStore, Integrity};
 use stocktake_domain::ports::{ContentStore as _, Inspection, InspectionSink};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
@@ -176,8 +176,8 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
         bytes_per_second: None,
         integrity: Integrity::Objects,
     };
-    let pool = HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default());
-    let store = GitStore::new(settings, pool);
+    let pool = HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap();
+    let store = GitStore::new(settings, &ReaderPool::start(NonZeroUsize::new(2).unwrap(), pool).unwrap());
     let see = async |path: &str| {
         let recorder = Arc::new(Recorder::default());
         let algorithms = Algorithms::default().with(Algorithm::Sha256);

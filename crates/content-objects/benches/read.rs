@@ -167,7 +167,7 @@ fn inspect(endpoint: &str, keys: &[String], total: u64, cores: NonZeroUsize, req
         requests,
         bytes_per_second: None,
     };
-    let storage = ObjectStorage::new(settings, HashPool::new(cores, Secrets::default())).unwrap();
+    let storage = ObjectStorage::new(settings, HashPool::start(cores, Secrets::default()).unwrap()).unwrap();
     let algorithms = Algorithms::default().with(Algorithm::Sha256);
     let pieces = keys.iter().map(|key| Inspection::new(Model::Uploads, key, algorithms)).collect();
     let tally = Arc::new(Tally::default());

@@ -188,7 +188,10 @@ mod tests {
         let prefix = String::new();
         let settings =
             ObjectSettings { service, prefix, mode: Mode::Content, requests: two, bytes_per_second: None };
-        Arc::new(Access::new(settings, HashPool::new(two, Secrets::default()), Patience::default()).unwrap())
+        Arc::new(
+            Access::new(settings, HashPool::start(two, Secrets::default()).unwrap(), Patience::default())
+                .unwrap(),
+        )
     }
 
     #[tokio::test]

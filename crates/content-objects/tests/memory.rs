@@ -61,7 +61,7 @@ async fn large_objects_need_no_more_memory_than_small_ones() {
         requests: NonZeroUsize::new(2).unwrap(),
         bytes_per_second: None,
     };
-    let pool = HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default());
+    let pool = HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap();
     let storage = ObjectStorage::new(settings, pool).unwrap();
     let algorithms = Algorithms::default().with(Algorithm::Sha256);
     let read = async |keys: &[&str]| {

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use stocktake_content::{HashPool, Secrets};
+use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_registry::{
     Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
 };
@@ -131,7 +131,7 @@ fn stores(
     cores: NonZeroUsize,
     requests: NonZeroUsize,
 ) -> (Box<dyn ContentStore>, Box<dyn ContentStore>) {
-    let pool = HashPool::new(cores, Secrets::default());
+    let pool = HashPool::start(cores, Secrets::default()).unwrap();
     let http = RegistrySettings {
         url: registry.url(),
         credentials: None,
@@ -147,7 +147,8 @@ fn stores(
         integrity: Integrity::Content,
     };
     let http = RegistryStore::new(http, Arc::clone(&pool)).unwrap();
-    (Box::new(http), Box::new(RegistryDirectoryStore::new(directory, pool)))
+    let readers = ReaderPool::start(requests, pool).unwrap();
+    (Box::new(http), Box::new(RegistryDirectoryStore::new(directory, &readers)))
 }
 
 /// The bytes that were read.

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rustix::fs::Advice;
 use rustix::io::Errno;
 use stocktake_content::num::widen;
-use stocktake_content::{HashPool, page_cache, storage_root};
+use stocktake_content::{ReaderPool, ReaderShare, page_cache, storage_root};
 use stocktake_domain::NotJudged;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,10 +24,8 @@ use crate::source::{
 };
 use crate::store::inspect_all;
 use files::Files;
-use readers::Readers;
 
 mod files;
-mod readers;
 
 /// Where the registry keeps its repositories, below its root.
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
@@ -48,17 +46,15 @@ pub struct RegistryDirectoryStore {
 }
 
 impl RegistryDirectoryStore {
-    /// A store of the repositories below `settings.root`, hashed by `pool`. The folder need not exist yet.
-    ///
-    /// # Panics
-    /// When the system cannot start a thread.
-    pub fn new(settings: RegistryDirectorySettings, pool: Arc<HashPool>) -> Self {
+    /// A store of the repositories below `settings.root`, read by a share of `pool`. The folder need not exist yet.
+    pub fn new(settings: RegistryDirectorySettings, pool: &Arc<ReaderPool>) -> Self {
         let source = DirectorySource {
             files: Files::new(settings.root),
-            readers: Readers::start(settings.readers.get()),
+            readers: Readers(Arc::new(pool.share(settings.readers))),
             open: Arc::new(Semaphore::new(settings.readers.get())),
         };
-        Self { shared: RegistryContext::new(source, pool, settings.integrity, settings.bytes_per_second) }
+        let hashes = Arc::clone(pool.hashes());
+        Self { shared: RegistryContext::new(source, hashes, settings.integrity, settings.bytes_per_second) }
     }
 }
 
@@ -83,6 +79,21 @@ impl ContentStore for RegistryDirectoryStore {
     }
 }
 
+/// The store's share of the reading threads.
+#[derive(Clone)]
+struct Readers(Arc<ReaderShare>);
+
+impl Readers {
+    /// What this gives, done on one of the threads.
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<R, RegistryError> + Send + 'static,
+    ) -> Result<R, RegistryError> {
+        let aborted = || RegistryError::Unavailable("reading was aborted by an internal error".to_owned());
+        self.0.run(work).await.ok_or_else(aborted)?
+    }
+}
+
 /// The directory as a source.
 struct DirectorySource {
     files: Files,
@@ -102,7 +113,7 @@ struct FileBlob {
 #[async_trait]
 impl RegistrySource for DirectorySource {
     fn concurrency(&self) -> usize {
-        self.readers.count()
+        self.readers.0.limit().get()
     }
 
     async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError> {
@@ -207,7 +218,11 @@ fn tag_names(files: &Files, folder: &str) -> Result<Vec<Box<str>>, RegistryError
                 Err(RegistryError::NotJudged(NotJudged::Storage(files.of_folder(REPOSITORIES, error))))
             }
         },
-        Err(error) => Err(RegistryError::Unavailable(files.of_folder(folder, error))),
+        Err(error) => {
+            let what = files.of_folder(folder, error);
+            Err(storage_root::not_judged(&what, error)
+                .map_or(RegistryError::Unavailable(what), RegistryError::NotJudged))
+        }
     }
 }
 

@@ -5,12 +5,13 @@
 //! resolved here, component by component; the kernel then follows no link, each is read and resolved as well.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2, readlinkat, statat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, readlinkat,
+    statat,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -22,6 +23,9 @@ const MAX_LINKS: u32 = 40;
 
 /// The error for a path that leads outside.
 pub const OUTSIDE: Errno = Errno::XDEV;
+
+/// The error for anything but a regular file: what the system says of a socket, and of a device without a driver.
+pub const NOT_REGULAR: Errno = Errno::NXIO;
 
 /// Whether symbolic links that stay inside are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,18 +81,68 @@ impl Root {
         Resolver::new(self.handle.as_fd(), path, links).open(flags)
     }
 
-    /// Opens a file beneath the folder for reading, through links that stay inside. Never waits for a writer of a
-    /// FIFO, and leaves the access time as it is where the system allows that.
-    pub fn open_to_read(&self, path: impl AsRef<[u8]>) -> Result<OwnedFd, Errno> {
-        let (path, flags) = (path.as_ref(), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY);
+    /// Opens a regular file beneath the folder for reading, through links that stay inside; [`NOT_REGULAR`] if it is
+    /// something else. Leaves the access time as it is where the system allows that.
+    ///
+    /// What is there is looked at before it is opened: to open a FIFO or a device may block, or set something off.
+    pub fn open_to_read(&self, path: impl AsRef<[u8]>) -> Result<RegularFile, Errno> {
+        let path = path.as_ref();
+        let looked_at = self.open_at(path, OFlags::PATH, Links::Follow)?;
+        let stat = fstat(&looked_at)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(NOT_REGULAR);
+        }
         if self.noatime.get() {
-            match self.open_at(path, flags | OFlags::NOATIME, Links::Follow) {
+            match self.open_again(path, &looked_at, &stat, OFlags::NOATIME) {
                 Err(Errno::PERM) => self.noatime.set(false),
                 result => return result,
             }
         }
-        self.open_at(path, flags, Links::Follow)
+        self.open_again(path, &looked_at, &stat, OFlags::empty())
     }
+
+    /// Opens for reading what has been looked at, and nothing that has taken its place.
+    fn open_again(
+        &self,
+        path: &[u8],
+        looked_at: &OwnedFd,
+        stat: &Stat,
+        flags: OFlags,
+    ) -> Result<RegularFile, Errno> {
+        let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let at = format!("/proc/self/fd/{}", looked_at.as_raw_fd());
+        match retry_on_intr(|| open(at.as_str(), flags, Mode::empty())) {
+            Ok(handle) => Ok(RegularFile { handle, stat: *stat }),
+            // There is no /proc. What takes the place of a regular file in this moment is opened, but never read.
+            Err(Errno::NOENT) => {
+                let handle = self.open_at(path, flags, Links::Follow)?;
+                let stat = fstat(&handle)?;
+                let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+                if is_regular { Ok(RegularFile { handle, stat }) } else { Err(NOT_REGULAR) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A regular file that is open for reading.
+#[derive(Debug)]
+pub struct RegularFile {
+    /// The open file.
+    pub handle: OwnedFd,
+    /// What it was immediately before it was opened.
+    pub stat: Stat,
+}
+
+impl RegularFile {
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        u64::try_from(self.stat.st_size).unwrap_or(0)
+    }
+}
+
+fn is_link(opened: &OwnedFd) -> Result<bool, Errno> {
+    Ok(FileType::from_raw_mode(fstat(opened)?.st_mode) == FileType::Symlink)
 }
 
 /// Whether the kernel resolves beneath a folder (since Linux 5.6; sandboxes may forbid it).
@@ -137,6 +191,10 @@ impl<'root> Resolver<'root> {
             } else if !matches!(name.as_slice(), b"" | b".") {
                 let flags = OFlags::NOFOLLOW | if last { flags } else { folder };
                 match retry_on_intr(|| openat(self.current(), &name, flags, Mode::empty())) {
+                    // A handle that is not for reading may be one of a link.
+                    Ok(opened) if last && flags.contains(OFlags::PATH) && is_link(&opened)? => {
+                        self.follow(name, Errno::LOOP)?;
+                    }
                     Ok(opened) if last => return Ok(opened),
                     Ok(opened) => self.folders.push(opened),
                     Err(error @ (Errno::LOOP | Errno::NOTDIR)) => self.follow(name, error)?,

@@ -1,12 +1,12 @@
 //! What the content adapters share.
 //!
-//! An adapter splits a call of `ContentStore::inspect` into the jobs of a [`Batch`], which its reading threads
-//! or tasks claim one by one. What they read goes to the hashing threads of a [`HashPool`], small content several
+//! An adapter splits a call of `ContentStore::inspect` into the jobs of a [`Batch`], which reading threads or tasks
+//! claim one by one. The threads are those of a [`ReaderPool`], of which each storage has a share. What they read goes to the hashing threads of a [`HashPool`], small content several
 //! at a time and large content as a [`HashStream`]; a [`HashPlan`] says which digests to calculate, and whether
 //! to decrypt first. The observation goes from the hashing thread to the caller's sink.
 //!
 //! ```text
-//! inspect() ──> Batch ──> Jobs, claimed by readers ──> HashPool: HashPlan, Hasher ──> sink
+//! inspect() ──> Batch ──> Jobs, claimed by readers of the ReaderPool ──> HashPool: HashPlan, Hasher ──> sink
 //! list()    ──> walk ──> chunks of entries in path order ──> stream
 //! ```
 //!
@@ -14,6 +14,7 @@
 
 mod batch;
 mod beneath;
+mod buffers;
 mod digester;
 mod file;
 mod hash_plan;
@@ -22,14 +23,17 @@ pub mod num;
 pub mod page_cache;
 pub mod path;
 mod pool;
+mod reader_pool;
 mod recorded;
 pub mod storage_root;
 pub mod threads;
 pub mod walk;
 
 pub use batch::{Batch, CANCELLATION_POLL, CancelGuard, Job};
-pub use beneath::{Links, OUTSIDE, Root};
+pub use beneath::{Links, NOT_REGULAR, OUTSIDE, RegularFile, Root};
+pub use buffers::{BUFFER_BYTES, Buffer, BufferPool};
 pub use file::read_at;
 pub use hash_plan::{HashPlan, Secrets};
 pub use hasher::Hasher;
 pub use pool::{HashPool, HashStream, Part};
+pub use reader_pool::{ReadTask, ReaderPool, ReaderShare};

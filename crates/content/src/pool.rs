@@ -4,6 +4,7 @@
 //! chunks ([`HashPool::stream`]). The pool never reads from a storage, so that a storage that hangs does not
 //! block a hashing thread. Its queue is unbounded: callers bound the number of buffers that they have in flight.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,13 +38,10 @@ pub struct HashPool {
 }
 
 impl HashPool {
-    /// Starts this many hashing threads, best one for each core. The keys of encrypted content are derived from
-    /// `secrets`.
-    ///
-    /// # Panics
-    /// When the system cannot start a thread.
-    pub fn new(threads: NonZeroUsize, secrets: Secrets) -> Arc<Self> {
-        Arc::new(Self { threads: Arc::new(TaskThreads::start("hash", threads)), secrets })
+    /// Starts this many hashing threads, best one for each core, or as many as the system lets it; fails if it lets it
+    /// start none. The keys of encrypted content are derived from `secrets`.
+    pub fn start(threads: NonZeroUsize, secrets: Secrets) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { threads: Arc::new(TaskThreads::start("hash", threads)?), secrets }))
     }
 
     /// The number of hashing threads.

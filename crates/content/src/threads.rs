@@ -17,18 +17,9 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a detached thread, for work that can be reported as failed without one.
+/// Starts a detached thread.
 pub fn try_spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(work).map(drop)
-}
-
-/// Starts a detached thread.
-///
-/// # Panics
-/// When the system cannot start a thread.
-#[expect(clippy::expect_used, reason = "like std::thread::spawn: nothing works without threads")]
-pub fn spawn(name: String, work: impl FnOnce() + Send + 'static) {
-    try_spawn(name, work).expect("the system starts a thread");
 }
 
 /// What a thread of [`TaskThreads`] runs.
@@ -54,14 +45,29 @@ struct State {
 }
 
 impl TaskThreads {
-    /// Starts `count` threads, named `<name>-<number>`.
-    pub(crate) fn start(name: &str, count: NonZeroUsize) -> Self {
+    /// Starts up to `wanted` threads, named `<name>-<number>`: as many as the system lets it. Fails if that is none.
+    pub(crate) fn start(name: &str, wanted: NonZeroUsize) -> io::Result<Self> {
         let queue = Arc::new(TaskQueue::default());
-        for number in 0..count.get() {
+        let mut count = 0;
+        let refused = (0..wanted.get()).find_map(|number| {
             let queue = Arc::clone(&queue);
-            spawn(format!("{name}-{number}"), move || queue.work());
+            let started = try_spawn(format!("{name}-{number}"), move || queue.work());
+            count += usize::from(started.is_ok());
+            started.err()
+        });
+        match (NonZeroUsize::new(count), refused) {
+            (Some(count), None) => Ok(Self { queue, count }),
+            (Some(count), Some(error)) => {
+                tracing::warn!(
+                    threads.count = count,
+                    threads.wanted = wanted,
+                    error.cause = %error,
+                    "the system starts {count} of {wanted} threads for hashing"
+                );
+                Ok(Self { queue, count })
+            }
+            (None, error) => Err(error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into())),
         }
-        Self { queue, count }
     }
 
     /// The number of threads.

@@ -124,7 +124,8 @@ impl<D: Driver> Catalogue for Adapter<D> {
     async fn check(&self) -> Result<(), StoreError> {
         let known = self.driver.known_migrations()?;
         self.run(call!("db.catalogue.check"), Work::Read, move |session| Box::pin(check(session, known)))
-            .await
+            .await?;
+        self.driver.check_writable().await
     }
 }
 

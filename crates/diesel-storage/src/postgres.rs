@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use diesel::ConnectionError;
 use diesel::result::Error;
+use diesel::sql_types::Text;
 use diesel_async::pooled_connection::PoolError as ConnectError;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection as _, TransactionManager as _,
 };
+use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 use tokio::time::timeout;
@@ -26,8 +28,9 @@ use tokio::time::timeout;
 use self::connect::{Connector, Patience};
 use self::error::explain;
 use crate::error::{DbError, unavailable};
-use crate::session::{Driver, Private, Task, Work};
+use crate::session::{Driver, Private, Session as _, Task, Work};
 use crate::settings::StoreSettings;
+use crate::sql::Sql;
 
 pub(crate) use migrations::migrate;
 
@@ -137,6 +140,14 @@ impl Driver for Postgres {
     async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
         let connection = self.connector.connect(Patience::Unlimited).await?;
         Ok(paths::stream(connection, model, storage))
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        let sql = Sql::<Text>::new("SELECT current_setting('transaction_read_only')");
+        match self.run(Work::Read, move |session| session.one::<String, _>(sql).boxed()).await?.as_str() {
+            "off" => Ok(()),
+            _ => Err(unavailable("the server takes no writes: it is a standby, or read-only")),
+        }
     }
 
     fn known_migrations(&self) -> Result<Vec<String>, DbError> {

@@ -200,6 +200,10 @@ pub(crate) trait Driver: Send + Sync + 'static {
         storage: String,
     ) -> impl Future<Output = Result<PathStream, StoreError>> + Send;
 
+    /// Fails if nothing can be written now, as far as that can be seen without writing into the database. Cheap: it may
+    /// be true of a few seconds ago.
+    fn check_writable(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// The versions of the migrations that this program knows.
     fn known_migrations(&self) -> Result<Vec<String>, DbError>;
 }

@@ -6,6 +6,7 @@
 
 mod connect;
 mod dialect;
+mod disk;
 mod error;
 mod migrations;
 mod paths;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{timeout, timeout_at};
 
@@ -31,8 +33,13 @@ use crate::settings::StoreSettings;
 pub(crate) use connect::file_of;
 pub(crate) use migrations::migrate;
 
+/// How long it is believed that the database can, or cannot, be written.
+const WRITABLE_FOR: Duration = Duration::from_secs(5);
+
 /// A SQLite database.
 pub(crate) struct Sqlite {
+    /// Whose threads may block.
+    runtime: Handle,
     file: Arc<Path>,
     timeout: Duration,
     /// SQLite lets one write at a time; in this process they wait for each other here, in order.
@@ -41,6 +48,8 @@ pub(crate) struct Sqlite {
     reading: Arc<Semaphore>,
     readers: Arc<Readers>,
     work: watch::Sender<()>,
+    /// When it was last tried whether the database can be written, and why it cannot.
+    writable: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
 }
 
 /// Idle connections.
@@ -59,6 +68,7 @@ impl Readers {
 
 /// A connection outside the pool.
 pub(crate) struct Own {
+    runtime: Handle,
     file: Arc<Path>,
     /// `None` only while a task runs, and after one that panicked.
     session: Option<SqliteSession>,
@@ -66,23 +76,27 @@ pub(crate) struct Own {
 }
 
 impl Sqlite {
-    /// Opens the database, and makes an empty one if there is none.
+    /// Opens the database, and makes an empty one if there is none. Statements run in threads of the runtime that this is
+    /// called in, which must outlive it.
     pub(crate) async fn open(path: PathBuf, settings: &StoreSettings) -> Result<Self, StoreError> {
         let timeout = settings.timeout;
-        let writer = SqliteSession::new(connect::open(path.clone(), timeout).await?);
+        let runtime = Handle::current();
+        let writer = SqliteSession::new(connect::open(&runtime, path.clone(), timeout).await?);
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);
         Ok(Self {
+            runtime,
             file: path.into(),
             timeout,
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
             reading: Arc::new(Semaphore::new(readers.min(Semaphore::MAX_PERMITS))),
             readers: Arc::default(),
             work: watch::Sender::new(()),
+            writable: tokio::sync::Mutex::default(),
         })
     }
 
     async fn connect(&self) -> Result<SqliteSession, StoreError> {
-        connect::open(self.file.to_path_buf(), self.timeout).await.map(SqliteSession::new)
+        connect::open(&self.runtime, self.file.to_path_buf(), self.timeout).await.map(SqliteSession::new)
     }
 
     async fn read<R: Send + 'static>(
@@ -96,14 +110,14 @@ impl Sqlite {
             Some(session) => session,
             None => self.connect().await?,
         };
-        let readers = Arc::clone(&self.readers);
+        let (readers, file) = (Arc::clone(&self.readers), Arc::clone(&self.file));
         let deadline = self.deadline(work);
         session.set_deadline(deadline);
-        let running = blocking(move || {
+        let running = blocking(&self.runtime, move || {
             let outcome = now(task(&mut session));
             readers.put(session);
             drop(permit);
-            outcome
+            outcome.map_err(|error| explain(&file, error))
         });
         self.answer(deadline, running).await
     }
@@ -117,7 +131,10 @@ impl Sqlite {
         let mut writer = writer.map_err(unavailable)?;
         let deadline = self.deadline(work);
         writer.set_deadline(deadline);
-        let running = blocking(move || now(writer.transaction(task)));
+        let file = Arc::clone(&self.file);
+        let running = blocking(&self.runtime, move || {
+            now(writer.transaction(task)).map_err(|error| explain(&file, error))
+        });
         self.answer(deadline, running).await
     }
 
@@ -129,13 +146,13 @@ impl Sqlite {
     async fn answer<R>(
         &self,
         deadline: Option<Instant>,
-        running: impl Future<Output = Result<Result<R, DbError>, StoreError>>,
+        running: impl Future<Output = Result<Result<R, StoreError>, StoreError>>,
     ) -> Result<R, StoreError> {
         let outcome = match deadline {
             Some(deadline) => timeout_at(deadline.into(), running).await.map_err(unavailable)?,
             None => running.await,
         };
-        outcome?.map_err(|error| explain(&self.file, error))
+        outcome?
     }
 }
 
@@ -156,7 +173,12 @@ impl Driver for Sqlite {
 
     async fn private(&self) -> Result<Own, StoreError> {
         let session = Some(self.connect().await?);
-        Ok(Own { file: Arc::clone(&self.file), session, writer: Arc::clone(&self.writer) })
+        Ok(Own {
+            runtime: self.runtime.clone(),
+            file: Arc::clone(&self.file),
+            session,
+            writer: Arc::clone(&self.writer),
+        })
     }
 
     fn wake(&self) {
@@ -164,16 +186,36 @@ impl Driver for Sqlite {
     }
 
     fn wake_signal(&self) -> Box<dyn WakeSignal> {
-        Box::new(wake::Signal::new(self.work.subscribe(), self.file.to_path_buf(), self.timeout))
+        Box::new(wake::Signal::new(
+            self.work.subscribe(),
+            self.runtime.clone(),
+            self.file.to_path_buf(),
+            self.timeout,
+        ))
     }
 
     async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
-        let connection = connect::open(self.file.to_path_buf(), self.timeout).await?;
-        Ok(paths::stream(Arc::clone(&self.file), connection, model, storage))
+        let connection = connect::open(&self.runtime, self.file.to_path_buf(), self.timeout).await?;
+        Ok(paths::stream(&self.runtime, Arc::clone(&self.file), connection, model, storage))
     }
 
     fn known_migrations(&self) -> Result<Vec<String>, DbError> {
         migrations::known()
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        let mut last = self.writable.lock().await;
+        let obstacle = match &*last {
+            Some((at, obstacle)) if at.elapsed() < WRITABLE_FOR => obstacle.clone(),
+            _ => {
+                let file = Arc::clone(&self.file);
+                let look = blocking(&self.runtime, move || disk::check_writable(&file));
+                let looked = timeout(self.timeout, look).await.map_err(unavailable)??;
+                let obstacle = looked.err().map(|error| disk::refusal(&self.file, &error));
+                last.insert((Instant::now(), obstacle)).1.clone()
+            }
+        };
+        obstacle.map_or(Ok(()), |what| Err(unavailable(what)))
     }
 }
 
@@ -191,16 +233,17 @@ impl Private for Own {
             Work::Write | Work::Import => Some(Arc::clone(&self.writer).lock_owned().await),
             Work::Read | Work::Survey | Work::Scratch => None,
         };
-        let (session, outcome) = blocking(move || {
+        let file = Arc::clone(&self.file);
+        let (session, outcome) = blocking(&self.runtime, move || {
             let outcome = match writer {
                 Some(_turn) => now(session.transaction(task)),
                 None => now(task(&mut session)),
             };
-            (session, outcome)
+            (session, outcome.map_err(|error| explain(&file, error)))
         })
         .await?;
         self.session = Some(session);
-        outcome.map_err(|error| explain(&self.file, error))
+        outcome
     }
 }
 

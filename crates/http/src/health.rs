@@ -1,5 +1,6 @@
 //! Health checks, without a token: `GET /-/health` and `GET /-/liveness` answer 200 while the process lives,
-//! `GET /-/readiness` only while the database answers, its schema is current and this host can read content.
+//! `GET /-/readiness` only while the database answers and can be written, its schema is current, and this host can read
+//! content.
 
 use actix_web::http::header;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
@@ -67,7 +68,7 @@ async fn liveness(_: Public) -> HttpResponse {
     get, path = "/-/readiness", tag = "monitoring", security(()),
     responses(
         (status = 200, body = HealthBody,
-         description = "The database answers, its schema is current and this host can read content."),
+         description = "The database answers and can be written, its schema is current, and this host can read content."),
         (status = 503, body = HealthBody, description = "It cannot serve, and why.",
          headers(("Retry-After" = u32, description = "Seconds to wait."))),
         InternalRefusal,

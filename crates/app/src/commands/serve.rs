@@ -4,28 +4,24 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use rustix::process::{Resource, getrlimit};
 use stocktake_diesel_storage::Store;
 use stocktake_http::{Api, ConnectionLimits, HttpSettings};
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::{Tasks, cancel_on_signal};
+use crate::logging;
 use crate::settings::Settings;
 use crate::system::host_name;
 use crate::wiring;
 
 /// The upper bounds of the buckets in which durations are counted, in seconds.
 const DURATION_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 30.0];
-
-/// The most connections, however many files the process may open.
-const MAX_CONNECTIONS: usize = 8_192;
 
 /// How often what was recorded for `/metrics` is tidied up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -36,6 +32,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         .set_buckets(&DURATION_BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .context("metrics cannot be recorded")?;
+    logging::describe_metrics();
     let stop = CancellationToken::new();
     cancel_on_signal(stop.clone())?;
     let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
@@ -43,9 +40,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let scheduler = wiring::scheduler(settings, &store);
     let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
-    let workers = NonZeroUsize::new(settings.http.workers)
-        .or_else(|| available_parallelism().ok())
-        .unwrap_or(NonZeroUsize::MIN);
+    let workers = NonZeroUsize::new(settings.http.workers).unwrap_or(settings.capacity.threads);
     let server =
         stocktake_http::serve(Arc::clone(&api), listener, workers.get()).context("the API cannot start")?;
 
@@ -118,7 +113,7 @@ fn api(
             cors_origins: http.cors_origins.clone(),
             offset_limit: http.offset_limit,
             recalculation_deadline: http.recalculation_deadline,
-            connections: ConnectionLimits::new(max_connections()),
+            connections: ConnectionLimits::new(settings.capacity.http_connections),
             max_body_bytes: http.max_body,
             wrong_tokens_per_minute: http.wrong_tokens_per_minute,
             host: host_name(),
@@ -128,13 +123,6 @@ fn api(
         },
         metrics: Arc::new(move || metrics.render()),
     })
-}
-
-/// The most connections at once: half of what the process may open, so that clients leave the other half to the
-/// database and to the content that is read.
-fn max_connections() -> usize {
-    let most = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
-    most.map_or(MAX_CONNECTIONS, |most| MAX_CONNECTIONS.min(most / 2))
 }
 
 fn listen(address: SocketAddr, key: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {

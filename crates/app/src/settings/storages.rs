@@ -37,6 +37,28 @@ pub(crate) enum Content {
     RegistryDirectory(RegistryDirectorySettings),
 }
 
+/// How many things are read at once.
+#[derive(Debug)]
+pub(crate) enum AtOnce<'settings> {
+    /// Files or repositories, by threads.
+    Files(&'settings mut NonZeroUsize),
+    /// Objects or repositories, by requests over the network.
+    Requests(&'settings mut NonZeroUsize),
+}
+
+impl Content {
+    /// How many things are read at once.
+    pub(crate) fn at_once(&mut self) -> AtOnce<'_> {
+        match self {
+            Self::Directory(settings) => AtOnce::Files(&mut settings.readers),
+            Self::Git(settings) => AtOnce::Files(&mut settings.readers),
+            Self::RegistryDirectory(settings) => AtOnce::Files(&mut settings.readers),
+            Self::Objects(settings) => AtOnce::Requests(&mut settings.requests),
+            Self::Registry(settings) => AtOnce::Requests(&mut settings.requests),
+        }
+    }
+}
+
 const DIRECTORY: &str = "directory";
 
 /// Reads the keys of one kind.

@@ -25,6 +25,7 @@ mod outages;
 mod pagination;
 mod recalculation;
 mod scans;
+mod shortages;
 mod stopping;
 mod tokens;
 mod verify;

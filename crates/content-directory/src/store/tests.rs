@@ -7,11 +7,10 @@ use std::sync::Mutex;
 
 use rustix::fs::Advice;
 use stocktake_content::page_cache::{advise, is_cached};
-use stocktake_content::{HashPlan, Hasher, Secrets};
+use stocktake_content::{HashPlan, HashPool, Hasher, Secrets};
 use stocktake_domain::{Algorithms, ContentError, Model, Observation};
 
 use super::*;
-use crate::buffers::BUFFER_BYTES;
 
 const THREADS: usize = 2;
 const READERS: usize = 5;
@@ -32,7 +31,8 @@ fn store(folder: &tempfile::TempDir) -> DirectoryStore {
         readers: NonZeroUsize::new(READERS).unwrap(),
         bytes_per_second: None,
     };
-    DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(THREADS).unwrap(), Secrets::default()))
+    let hashes = HashPool::start(NonZeroUsize::new(THREADS).unwrap(), Secrets::default()).unwrap();
+    DirectoryStore::new(settings, &ReaderPool::start(NonZeroUsize::new(READERS).unwrap(), hashes).unwrap())
 }
 
 async fn seen(store: &DirectoryStore, path: &str, times: usize) -> Vec<Observation> {
@@ -53,26 +53,8 @@ async fn memory_is_bounded_whatever_the_size() {
     let store = store(&folder);
     let seen = seen(&store, "sparse", 8).await;
     assert!(seen.iter().all(|seen| seen.stored.size == Some(size)) && seen.len() == 8);
-    let allocated = store.shared.context.buffers.allocated();
+    let allocated = store.context.buffers.allocated();
     assert!((1..=READERS + 2 * THREADS).contains(&allocated), "{allocated} buffers");
-}
-
-#[test]
-fn buffers_are_reused_and_those_in_flight_are_bounded() {
-    let buffers = BufferPool::new(NonZeroUsize::new(3).unwrap(), NonZeroUsize::MIN);
-    let mut first = buffers.take();
-    first.unfilled()[..2].copy_from_slice(b"ab");
-    first.add_filled(2);
-    assert_eq!(first.unfilled().len(), BUFFER_BYTES - 2);
-    assert_eq!(first.as_ref(), b"ab");
-    let waiting = [first.into_in_flight(), buffers.take().into_in_flight()];
-    std::thread::scope(|scope| {
-        // Waits until one of the two is hashed.
-        let third = scope.spawn(|| buffers.take().filled());
-        drop(waiting);
-        assert_eq!(third.join().unwrap(), 0);
-    });
-    assert_eq!(buffers.allocated(), 2);
 }
 
 /// Drops the file from the page cache, if the file system supports that.
@@ -125,7 +107,7 @@ fn a_store_can_be_dropped_at_any_time() {
         };
         tokio::select! { () = reading => {}, () = begun => {} }
     });
-    let shared = Arc::downgrade(&store.shared);
+    let shared = Arc::downgrade(&store.context);
     drop(store);
     // The readers end, and are the last to hold the shared state.
     while shared.strong_count() > 0 {

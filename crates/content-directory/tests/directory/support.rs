@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::Digest;
-use stocktake_content::{HashPool, Secrets};
+use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_directory::{DirectorySettings, DirectoryStore};
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore, Inspection, Watch};
@@ -57,7 +57,11 @@ pub(crate) fn store(root: &Path, readers: usize, bytes_per_second: Option<u64>) 
         readers: NonZeroUsize::new(readers).unwrap(),
         bytes_per_second: bytes_per_second.map(|rate| NonZeroU64::new(rate).unwrap()),
     };
-    Arc::new(DirectoryStore::new(settings, HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default())))
+    let hashes = HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap();
+    Arc::new(DirectoryStore::new(
+        settings,
+        &ReaderPool::start(NonZeroUsize::new(8).unwrap(), hashes).unwrap(),
+    ))
 }
 
 pub(crate) fn pieces(paths: &[&str], algorithms: Algorithms) -> Vec<Inspection> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use stocktake_content::{HashPool, Secrets};
+use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_git::{GitSettings, GitStore, Integrity};
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore as _, Inspection};
@@ -39,7 +39,7 @@ impl Fixture {
         fs::create_dir(&root).unwrap();
         let mut settings = settings(&root);
         change(&mut settings);
-        let store = Arc::new(GitStore::new(settings, pool()));
+        let store = Arc::new(GitStore::new(settings, &pool()));
         Self { outer, root, store }
     }
 
@@ -47,7 +47,7 @@ impl Fixture {
     pub(crate) fn store_with(&self, change: impl FnOnce(&mut GitSettings)) -> GitStore {
         let mut settings = settings(&self.root);
         change(&mut settings);
-        GitStore::new(settings, pool())
+        GitStore::new(settings, &pool())
     }
 
     pub(crate) fn refs_only(&self) -> GitStore {
@@ -101,8 +101,9 @@ fn settings(root: &Path) -> GitSettings {
     }
 }
 
-fn pool() -> Arc<HashPool> {
-    HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default())
+fn pool() -> Arc<ReaderPool> {
+    let hashes = HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap();
+    ReaderPool::start(NonZeroUsize::new(8).unwrap(), hashes).unwrap()
 }
 
 pub(crate) fn piece(path: &str) -> Inspection {

@@ -77,7 +77,7 @@ pub(crate) fn settings(endpoint: &str) -> ObjectSettings {
 }
 
 pub(crate) fn pool() -> Arc<HashPool> {
-    HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default())
+    HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap()
 }
 
 pub(crate) fn storage(settings: ObjectSettings) -> ObjectStorage {

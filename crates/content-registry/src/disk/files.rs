@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::fs::{Dir, FileType, OFlags, fstat};
+use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
 use stocktake_content::walk::{self, Action, Entry, Walk};
-use stocktake_content::{Links, OUTSIDE, Root, read_at, storage_root};
+use stocktake_content::{Links, NOT_REGULAR, OUTSIDE, Root, read_at, storage_root};
 use stocktake_domain::ports::FoundStream;
 
 use crate::digest::Digest;
@@ -37,14 +37,9 @@ impl Files {
     pub(super) fn open(&self, path: &str) -> Result<(OwnedFd, u64), RegistryError> {
         let root = Root::open(&self.root)
             .map_err(|error| RegistryError::NotJudged(storage_root::root_error(&self.root, error)))?;
-        // Opening a FIFO or a device must not block.
-        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let file = root.open_at(path, flags, Links::Follow).map_err(error)?;
-        let stat = fstat(&file).map_err(error)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(RegistryError::Unreadable("not a regular file".to_owned()));
-        }
-        Ok((file, u64::try_from(stat.st_size).unwrap_or_default()))
+        let file = root.open_to_read(path).map_err(error)?;
+        let size = file.size();
+        Ok((file.handle, size))
     }
 
     /// The digest in a link, the registry's small file that names another.
@@ -91,12 +86,14 @@ pub(super) fn read_bytes(file: &OwnedFd, offset: u64, most: usize) -> Result<Byt
 fn error(error: Errno) -> RegistryError {
     match error {
         Errno::NOENT | Errno::NOTDIR => RegistryError::Absent,
-        error => RegistryError::Unreadable(reason(error)),
+        error => storage_root::not_judged("the registry's directory", error)
+            .map_or_else(|| RegistryError::Unreadable(reason(error)), RegistryError::NotJudged),
     }
 }
 
 fn reason(error: Errno) -> String {
     match error {
+        NOT_REGULAR => "not a regular file".to_owned(),
         OUTSIDE => "leads out of its storage through a link".to_owned(),
         error => error.to_string(),
     }

@@ -100,7 +100,7 @@ async fn reading_is_called_off_between_pieces_and_each_piece_is_reported() {
         bytes_per_second: Some(slow),
         integrity: Integrity::Content,
     };
-    let in_directory: Store = Arc::new(RegistryDirectoryStore::new(in_directory, pool()));
+    let in_directory: Store = Arc::new(RegistryDirectoryStore::new(in_directory, &readers()));
     for store in [open(over_http), in_directory] {
         let (watch, kept) = (Arc::new(Watch::default()), Recorder::new(9));
         let pieces = vec![piece("image", SHA256); 9];

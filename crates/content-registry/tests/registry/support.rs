@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use sha2::Digest as _;
-use stocktake_content::{HashPool, Secrets};
+use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_registry::{
     Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
 };
@@ -26,7 +26,11 @@ pub(crate) fn registry() -> Registry {
 }
 
 pub(crate) fn pool() -> Arc<HashPool> {
-    HashPool::new(NonZeroUsize::new(2).unwrap(), Secrets::default())
+    HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap()
+}
+
+pub(crate) fn readers() -> Arc<ReaderPool> {
+    ReaderPool::start(NonZeroUsize::new(8).unwrap(), pool()).unwrap()
 }
 
 pub(crate) fn settings(url: &str) -> RegistrySettings {
@@ -55,7 +59,7 @@ pub(crate) fn directory(root: &Path, integrity: Integrity) -> Store {
         bytes_per_second: None,
         integrity,
     };
-    Arc::new(RegistryDirectoryStore::new(settings, pool()))
+    Arc::new(RegistryDirectoryStore::new(settings, &readers()))
 }
 
 /// Both kinds of store on this registry.

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::fs::{RenameFlags, mknodat, renameat_with};
 use tempfile::TempDir;
 
 use super::*;
@@ -34,6 +35,15 @@ fn storage() -> (TempDir, PathBuf) {
     fs::write(root.join("a/b/file"), "good").unwrap();
     (outer, root)
 }
+
+/// Both ways to look at what is there without opening it for reading.
+const LOOKS: [(&str, Open); 2] = [
+    ("kernel", |root, path, links| root.open_at(path, OFlags::PATH, links)),
+    ("resolver", |root, path, links| {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Resolver::new(root.handle.as_fd(), path.as_bytes(), links).open(flags)
+    }),
+];
 
 fn read(opened: OwnedFd) -> String {
     let mut text = String::new();
@@ -108,6 +118,57 @@ fn nothing_outside_opens() {
             assert_eq!(open(&root, path, Links::Follow).unwrap_err(), OUTSIDE, "{way}: {path}");
         }
     }
+}
+
+#[test]
+fn a_look_without_reading_follows_links_as_well() {
+    let (_outer, root_path) = storage();
+    symlink("file", root_path.join("link")).unwrap();
+    symlink("../secret", root_path.join("up")).unwrap();
+    let inode = fs::metadata(root_path.join("file")).unwrap().ino();
+    let root = Root::open(&root_path).unwrap();
+    for (way, look) in LOOKS {
+        let seen = look(&root, "link", Links::Follow).and_then(fstat).unwrap();
+        assert_eq!(seen.st_ino, inode, "{way}");
+        assert_eq!(look(&root, "link", Links::Refuse).unwrap_err(), Errno::LOOP, "{way}");
+        assert_eq!(look(&root, "up", Links::Follow).unwrap_err(), OUTSIDE, "{way}");
+    }
+}
+
+#[test]
+fn only_regular_files_are_opened_to_be_read() {
+    let (_outer, root_path) = storage();
+    symlink("file", root_path.join("link")).unwrap();
+    symlink("../secret", root_path.join("up")).unwrap();
+    let fifo = root_path.join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let _socket = UnixListener::bind(root_path.join("socket")).unwrap();
+    // A writer that waits for a reader notices if the FIFO is opened, even for a moment.
+    let writer =
+        fs::OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).clone();
+    let root = Root::open(&root_path).unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
+        let waiting = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                assert!(writer.open(&fifo).is_err(), "the FIFO was opened for reading");
+            }
+        });
+        for _ in 0..1_000 {
+            for path in ["fifo", "socket", "a"] {
+                assert_eq!(root.open_to_read(path).unwrap_err(), NOT_REGULAR, "{path}");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        waiting.join().unwrap();
+    });
+    for path in ["file", "link"] {
+        let file = root.open_to_read(path).unwrap();
+        assert_eq!((file.size(), read(file.handle).as_str()), (4, "good"), "{path}");
+    }
+    assert_eq!(root.open_to_read("up").unwrap_err(), OUTSIDE);
+    assert_eq!(root.open_to_read("none").unwrap_err(), Errno::NOENT);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::threads::lock;
 const BOTH: Algorithms = Algorithms { sha256: true, md5: true, sha1: false, gitaly: false };
 
 fn pool(threads: usize) -> Arc<HashPool> {
-    HashPool::new(NonZeroUsize::new(threads).unwrap(), Secrets::default())
+    HashPool::start(NonZeroUsize::new(threads).unwrap(), Secrets::default()).unwrap()
 }
 
 #[test]

@@ -8,7 +8,9 @@ use diesel::prelude::Connection as _;
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use stocktake_domain::ports::StoreError;
+use tokio::runtime::Handle;
 
+use super::disk;
 use super::error::{explain, is_busy};
 use crate::error::{DbError, unavailable};
 
@@ -16,8 +18,12 @@ use crate::error::{DbError, unavailable};
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// Opens a connection to the database in this file, in a blocking thread.
-pub(super) async fn open(path: PathBuf, timeout: Duration) -> Result<SqliteConnection, StoreError> {
-    blocking(move || open_blocking(&path, timeout)).await?
+pub(super) async fn open(
+    runtime: &Handle,
+    path: PathBuf,
+    timeout: Duration,
+) -> Result<SqliteConnection, StoreError> {
+    blocking(runtime, move || open_blocking(&path, timeout)).await?
 }
 
 /// Opens a connection to the database in this file; makes the file, and the folder it is in.
@@ -29,7 +35,9 @@ pub(super) fn open_blocking(path: &Path, timeout: Duration) -> Result<SqliteConn
     let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
     let connected = SqliteConnection::establish(name);
     let mut connection = connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
+    disk::check_room_for_shared_memory(path).map_err(|error| unavailable(disk::refusal(path, &error)))?;
     set_up(&mut connection, timeout).map_err(|error| explain(path, error.into()))?;
+    disk::reserve_shared_memory(path).map_err(|error| unavailable(disk::refusal(path, &error)))?;
     Ok(connection)
 }
 
@@ -48,11 +56,13 @@ fn set_up(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<(
     connection.batch_execute("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
 }
 
-/// Runs work in a thread that may block.
+/// Runs work in a thread of this runtime that may block. The caller may be on another runtime: those of the HTTP server
+/// have no such threads of their own that are sure to start.
 pub(super) async fn blocking<R: Send + 'static>(
+    runtime: &Handle,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, StoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
+    runtime.spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
 }
 
 /// The file that a `sqlite://` URL names.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use stocktake_domain::ports::StoreError;
+use tokio::runtime::Handle;
 
 use super::connect::{blocking, open_blocking};
 use super::error::explain;
@@ -22,9 +23,10 @@ pub(super) fn known() -> Result<Vec<String>, DbError> {
 
 /// Applies what is pending; returns the names.
 pub(crate) async fn migrate(path: PathBuf, timeout: Duration) -> Result<Vec<String>, StoreError> {
-    blocking(move || {
+    blocking(&Handle::current(), move || {
         let mut connection = open_blocking(&path, timeout)?;
-        connection.exclusive_transaction(apply).map_err(|error| explain(&path, error))
+        let applied = connection.exclusive_transaction(apply);
+        applied.map_err(|error| explain(&path, error))
     })
     .await?
 }

@@ -10,6 +10,7 @@ use diesel::{QueryResult, RunQueryDsl as _};
 use futures_util::stream;
 use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{PathStream, StoreError};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::error::explain;
@@ -22,13 +23,14 @@ const AHEAD: usize = 256;
 
 /// Begins to read.
 pub(super) fn stream(
+    runtime: &Handle,
     file: Arc<Path>,
     connection: SqliteConnection,
     model: Option<i16>,
     storage: String,
 ) -> PathStream {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || send_all(&file, connection, model, storage, &sender));
+    runtime.spawn_blocking(move || send_all(&file, connection, model, storage, &sender));
     Box::pin(stream::unfold(receiver, async |mut receiver| {
         let next = receiver.recv().await?;
         Some((next, receiver))

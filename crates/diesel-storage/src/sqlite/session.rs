@@ -4,9 +4,7 @@ use std::future::{Ready, ready};
 use std::time::Instant;
 
 use diesel::RunQueryDsl as _;
-use diesel::connection::{
-    AnsiTransactionManager, Connection as _, SimpleConnection as _, TransactionManager as _,
-};
+use diesel::connection::SimpleConnection as _;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
@@ -39,19 +37,9 @@ impl SqliteSession {
 
     /// Runs a task in a transaction that writes, from its beginning on.
     pub(super) async fn transaction<R: Send>(&mut self, task: impl Task<Self, R>) -> Result<R, DbError> {
-        AnsiTransactionManager::begin_transaction_sql(&mut self.connection, "BEGIN IMMEDIATE")?;
+        self.connection.batch_execute("BEGIN IMMEDIATE")?;
         let done = task(self).await.and_then(|done| self.in_time().map(|()| done));
-        match done {
-            Ok(done) => {
-                AnsiTransactionManager::commit_transaction(&mut self.connection)?;
-                Ok(done)
-            }
-            Err(error) => {
-                // What is reported is the first failure, not one of the rollback.
-                let _ = AnsiTransactionManager::rollback_transaction(&mut self.connection);
-                Err(error)
-            }
-        }
+        end_transaction(&mut self.connection, done)
     }
 
     /// Runs statements, at once: the future is ready.
@@ -148,7 +136,9 @@ impl Session for SqliteSession {
 
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()> {
         self.run(|connection| {
-            connection.transaction::<_, Error, _>(|connection| insert_all::<_, true>(connection, &entries))
+            connection.batch_execute("BEGIN")?;
+            let done = insert_all::<_, true>(connection, &entries);
+            end_transaction(connection, done)
         })
     }
 
@@ -161,6 +151,17 @@ impl Session for SqliteSession {
         // Other processes look at `PRAGMA data_version`.
         ready(Ok(()))
     }
+}
+
+/// Commits what has been done, or rolls it back. By hand, because SQLite itself rolls back when a disk is full, and
+/// Diesel then reports that there is nothing to roll back, and uses the connection no more.
+fn end_transaction<R, E: From<Error>>(connection: &mut SqliteConnection, done: Result<R, E>) -> Result<R, E> {
+    let ended = done.and_then(|done| Ok(connection.batch_execute("COMMIT").map(|()| done)?));
+    if ended.is_err() {
+        // What is reported is the first failure, not that of the rollback.
+        let _ = connection.batch_execute("ROLLBACK");
+    }
+    ended
 }
 
 fn insert_all<R: Table, const REPLACE: bool>(

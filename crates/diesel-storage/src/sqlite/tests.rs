@@ -70,7 +70,9 @@ async fn each_fault_of_a_file_has_its_sentence() {
     let file = folder.path().join("test.db");
     let database = database(folder.path(), Duration::from_millis(50)).await;
     execute(&database, "CREATE TABLE t (a)").await.unwrap();
-    let other = SqliteSession::new(connect::open(file.clone(), Duration::from_secs(1)).await.unwrap());
+    let other = SqliteSession::new(
+        connect::open(&Handle::current(), file.clone(), Duration::from_secs(1)).await.unwrap(),
+    );
     let mut other = other;
     other.execute(Sql::<()>::new("BEGIN IMMEDIATE")).await.unwrap();
     // Not by the deadline of an ordinary call, which is as long as the wait for the lock.
@@ -89,7 +91,7 @@ async fn each_fault_of_a_file_has_its_sentence() {
         told(&file, task.await)
     };
     let (sentence, passing) = import("PRAGMA max_page_count = 10").await;
-    assert!(sentence.starts_with("the disk is full") && passing, "{sentence}");
+    assert_eq!((sentence.as_str(), passing), ("the database has reached its largest size", true));
     let (sentence, passing) = import("PRAGMA query_only = 1").await;
     assert!(sentence.starts_with("the database is read-only") && !passing, "{sentence}");
 }
@@ -99,7 +101,7 @@ async fn a_damaged_file_and_another_file_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
     std::fs::write(&file, "no database, but long enough to be looked at: ".repeat(100)).unwrap();
-    let opened = connect::open(file.clone(), Duration::from_secs(1)).await;
+    let opened = connect::open(&Handle::current(), file.clone(), Duration::from_secs(1)).await;
     assert_eq!(told(&file, opened), ("the file is no SQLite database".to_owned(), false));
     std::fs::remove_file(&file).unwrap();
     let whole = database(folder.path(), Duration::from_secs(10)).await;
@@ -112,6 +114,42 @@ async fn a_damaged_file_and_another_file_are_named() {
     std::fs::write(&file, bytes).unwrap();
     let damaged = database(folder.path(), Duration::from_secs(10)).await;
     let outcome = count(&damaged, Work::Read, "SELECT COUNT(*) FROM t").await;
-    let expected = ("the database is damaged: restore it from a backup".to_owned(), false);
-    assert_eq!(told(&file, outcome), expected);
+    let (sentence, passing) = told(&file, outcome);
+    assert!(
+        sentence.starts_with("the database is damaged: `PRAGMA integrity_check`") && !passing,
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_rolled_back_itself_costs_no_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(folder.path(), Duration::from_secs(10)).await;
+    execute(&database, "CREATE TABLE t (a PRIMARY KEY ON CONFLICT ROLLBACK)").await.unwrap();
+    execute(&database, "INSERT INTO t VALUES (1)").await.unwrap();
+    for _ in 0..3 {
+        let refused = execute(&database, "INSERT INTO t VALUES (2), (1)").await.err().unwrap();
+        let cause = refused.source().unwrap().to_string();
+        assert!(cause.contains("UNIQUE constraint failed"), "{cause}");
+    }
+    execute(&database, "INSERT INTO t VALUES (3)").await.unwrap();
+    assert_eq!(count(&database, Work::Read, "SELECT SUM(a) FROM t").await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_is_noticed_without_a_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.db");
+    let database = database(folder.path(), Duration::from_secs(10)).await;
+    database.check_writable().await.unwrap();
+    // What was seen is believed for a while.
+    *database.writable.lock().await = Some((Instant::now(), Some("x: the disk is full".to_owned())));
+    assert_eq!(
+        database.check_writable().await.err().unwrap().source().unwrap().to_string(),
+        "x: the disk is full"
+    );
+    *database.writable.lock().await = None;
+    std::fs::remove_file(&file).unwrap();
+    let gone = database.check_writable().await.err().unwrap();
+    assert!(gone.source().unwrap().to_string().starts_with(&format!("{}: nothing can be", file.display())));
 }

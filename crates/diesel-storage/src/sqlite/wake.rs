@@ -8,6 +8,7 @@ use diesel::RunQueryDsl as _;
 use diesel::sql_types::Integer;
 use diesel::sqlite::SqliteConnection;
 use stocktake_domain::ports::WakeSignal;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::connect::{blocking, open_blocking};
@@ -19,6 +20,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// See [`WakeSignal`].
 pub(super) struct Signal {
     work: watch::Receiver<()>,
+    runtime: Handle,
     path: PathBuf,
     timeout: Duration,
     /// `data_version` counts what *other* connections wrote, and only from when this one was opened.
@@ -26,14 +28,14 @@ pub(super) struct Signal {
 }
 
 impl Signal {
-    pub(super) fn new(work: watch::Receiver<()>, path: PathBuf, timeout: Duration) -> Self {
-        Self { work, path, timeout, seen: None }
+    pub(super) fn new(work: watch::Receiver<()>, runtime: Handle, path: PathBuf, timeout: Duration) -> Self {
+        Self { work, runtime, path, timeout, seen: None }
     }
 
     /// Whether anybody wrote since the last look. A look that fails leaves the next one to begin anew.
     async fn look(&mut self) -> bool {
         let (seen, path, timeout) = (self.seen.take(), self.path.clone(), self.timeout);
-        let looked = blocking(move || {
+        let looked = blocking(&self.runtime, move || {
             let (mut connection, before) = match seen {
                 Some((connection, version)) => (connection, Some(version)),
                 None => (open_blocking(&path, timeout).ok()?, None),

@@ -182,6 +182,7 @@ pub trait Catalogue: Send + Sync {
     /// callers that are asked often keep the answer for a while.
     async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError>;
 
-    /// Whether the database answers and its schema is current.
+    /// Whether the database answers, its schema is current, and it takes writes as far as that can be seen without one.
+    /// The last may be true of a few seconds ago.
     async fn check(&self) -> Result<(), StoreError>;
 }

@@ -3,19 +3,18 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use stocktake_content::threads::lock;
-use stocktake_net::rate_limit::LARGEST_STEP;
+use crate::threads::lock;
 
 /// The size of a buffer in bytes. It holds several small files, or a chunk of a large one.
-pub(crate) const BUFFER_BYTES: usize = LARGEST_STEP;
+pub const BUFFER_BYTES: usize = 256 * 1024;
 
-/// The buffers of one store.
+/// The buffers of a pool of readers.
 ///
 /// There is at most one for each reader, and two for each hashing thread that are in flight through the hashing
 /// pool. So readers run ahead of the hashing only as far as is needed to keep it busy: few of them at a time if the
 /// data is cached, all of them on a slow storage.
 #[derive(Debug)]
-pub(crate) struct BufferPool {
+pub struct BufferPool {
     state: Mutex<State>,
     changed: Condvar,
     max_in_flight: usize,
@@ -32,7 +31,7 @@ struct State {
 
 /// A buffer that returns to its pool when it is dropped. `AsRef` gives its filled part.
 #[derive(Debug)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     bytes: Box<[u8]>,
     filled: usize,
     in_flight: bool,
@@ -40,6 +39,7 @@ pub(crate) struct Buffer {
 }
 
 impl BufferPool {
+    /// For this many readers and hashing threads.
     pub(crate) fn new(readers: NonZeroUsize, hashing_threads: NonZeroUsize) -> Arc<Self> {
         let max_in_flight = hashing_threads.get() * 2;
         Arc::new(Self {
@@ -51,7 +51,7 @@ impl BufferPool {
     }
 
     /// Waits for an empty buffer if too many are in flight.
-    pub(crate) fn take(self: &Arc<Self>) -> Buffer {
+    pub fn take(self: &Arc<Self>) -> Buffer {
         let mut state = lock(&self.state);
         while state.in_flight >= self.max_in_flight || (state.free.is_empty() && state.allocated >= self.max)
         {
@@ -67,35 +67,35 @@ impl BufferPool {
     }
 
     /// How many buffers have been allocated.
-    #[cfg(test)]
-    pub(crate) fn allocated(&self) -> usize {
+    pub fn allocated(&self) -> usize {
         lock(&self.state).allocated
     }
 }
 
 impl Buffer {
     /// The number of bytes filled so far.
-    pub(crate) fn filled(&self) -> usize {
+    pub fn filled(&self) -> usize {
         self.filled
     }
 
     /// The part that has not been filled.
-    pub(crate) fn unfilled(&mut self) -> &mut [u8] {
+    pub fn unfilled(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.filled..).unwrap_or_default()
     }
 
     /// Marks this many more bytes as filled.
-    pub(crate) fn add_filled(&mut self, count: usize) {
+    pub fn add_filled(&mut self, count: usize) {
         self.filled = self.bytes.len().min(self.filled + count);
     }
 
     /// Discards everything behind the first `filled` bytes.
-    pub(crate) fn truncate(&mut self, filled: usize) {
+    pub fn truncate(&mut self, filled: usize) {
         self.filled = self.filled.min(filled);
     }
 
     /// Marks the buffer as in flight through the hashing pool.
-    pub(crate) fn into_in_flight(mut self) -> Self {
+    #[must_use]
+    pub fn into_in_flight(mut self) -> Self {
         if !self.in_flight {
             self.in_flight = true;
             lock(&self.pool.state).in_flight += 1;
@@ -119,5 +119,28 @@ impl Drop for Buffer {
         }
         drop(state);
         self.pool.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_reused_and_those_in_flight_are_bounded() {
+        let buffers = BufferPool::new(NonZeroUsize::new(3).unwrap(), NonZeroUsize::MIN);
+        let mut first = buffers.take();
+        first.unfilled()[..2].copy_from_slice(b"ab");
+        first.add_filled(2);
+        assert_eq!(first.unfilled().len(), BUFFER_BYTES - 2);
+        assert_eq!(first.as_ref(), b"ab");
+        let waiting = [first.into_in_flight(), buffers.take().into_in_flight()];
+        std::thread::scope(|scope| {
+            // Waits until one of the two is hashed.
+            let third = scope.spawn(|| buffers.take().filled());
+            drop(waiting);
+            assert_eq!(third.join().unwrap(), 0);
+        });
+        assert_eq!(buffers.allocated(), 2);
     }
 }
