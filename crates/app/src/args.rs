@@ -7,11 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::ValueKind;
 use stocktake_domain::{Model, RecordKey, Scope, State};
 
+use crate::scan::Layout;
 use crate::settings::Override;
 
 /// Stocktake keeps a catalogue of stored files with their checksums, verifies the content against it, and
 /// serves the Data management API.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "stocktake", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STOCKTAKE_REVISION"), ")"))]
 #[command(propagate_version = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -22,12 +23,13 @@ pub(crate) struct Arguments {
 }
 
 /// Options that every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// A configuration file, read after config/default.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The database instead of the configured one (database.url)
+    /// The database instead of the configured one (database.url). Whoever may list this host's processes can read it:
+    /// put a URL with a password into the variable STOCKTAKE__DATABASE__URL instead
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
     /// What to log, for example debug (log.level)
@@ -35,12 +37,13 @@ pub(crate) struct Global {
     log: Option<String>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Serve the API, and run the worker and the scheduler
     ///
     /// Runs pending database migrations first. Stops within 10 seconds on SIGTERM or SIGINT and releases its unfinished
-    /// records; stops immediately on a second signal.
+    /// records; stops immediately on a second signal. On SIGHUP it reads the configuration again and logs what log.level
+    /// then says; all else needs a restart.
     #[command(after_help = "Example:\n  stocktake serve --listen 127.0.0.1:8080")]
     Serve(ServeArguments),
     /// Run only the checksum worker
@@ -52,7 +55,8 @@ pub(crate) enum Command {
     /// Checksum everything that is due, in the foreground
     ///
     /// Shows progress, then a summary. With `--all`, `--identifiers` or `--state`, the selected records are recalculated
-    /// even if they are not due. Exit status: 0 all good, 1 some records failed, 2 it could not run.
+    /// even if they are not due. Exit status: 0 all good, 1 some records failed, 2 it could not run, there is no record to
+    /// verify, or some could not be read now though none failed.
     /// Without `--identifiers` and `--state`, exit status 1 means that any record of the models is failed, including from
     /// earlier runs; with one of them, that a record failed in this run.
     #[command(
@@ -79,8 +83,13 @@ pub(crate) enum Command {
     /// Make a record of every file below a storage
     ///
     /// When run again, it adds records for new files and reports missing ones. New records are numbered upwards from the
-    /// largest identifier, in the order of their paths. Records are never removed.
-    #[command(after_help = "Example:\n  stocktake scan uploads main")]
+    /// largest identifier, in the order of their paths. Records are never removed. A file that cannot be read, and a folder
+    /// that cannot be listed, becomes a record too, which fails when it is verified; the record of a folder is disabled by
+    /// the next scan that can list it. Exit status: 0 everything was looked at and nothing is missing, 1 something is
+    /// missing or could not be looked at, 2 it could not run.
+    #[command(
+        after_help = "Examples:\n  stocktake scan uploads main\n  stocktake scan lfs_objects lfs --layout lfs"
+    )]
     Scan(ScanArguments),
     /// Bring the catalogue in line with the configured GitLab
     ///
@@ -95,7 +104,8 @@ pub(crate) enum Command {
     /// List files and repositories that no row of the configured GitLab claims
     ///
     /// Syncs the catalogue first, then lists every storage of the GitLab. GitLab's temporary and internal folders are
-    /// skipped. Deletes nothing. Exit status: 0 all storages were listed, 1 some could not be listed, 2 it could not run.
+    /// skipped. Deletes nothing. Exit status: 0 all storages were listed, 1 some or some of their folders could not be
+    /// listed, 2 it could not run.
     #[command(
         after_help = "Examples:\n  stocktake orphans\n  stocktake orphans --format csv --older-than 1d > orphans.csv"
     )]
@@ -138,7 +148,7 @@ pub(crate) enum Command {
     Config,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ServeArguments {
     /// The address to listen on (http.listen); port 0 chooses a free port and logs it
     #[arg(long, value_name = "ADDRESS")]
@@ -150,13 +160,13 @@ pub(crate) struct ServeArguments {
     work: WorkOptions,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct WorkerArguments {
     #[command(flatten)]
     work: WorkOptions,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct WorkOptions {
     /// Threads that calculate digests, 0 for one per core (worker.concurrency)
     #[arg(long, value_name = "NUMBER")]
@@ -166,7 +176,7 @@ struct WorkOptions {
     storages: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct VerifyArguments {
     /// The models; none means all
     #[arg(value_name = "MODEL")]
@@ -190,14 +200,14 @@ pub(crate) struct VerifyArguments {
     work: WorkOptions,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct StatusArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ImportArguments {
     /// The model that the records belong to
     pub(crate) model: Model,
@@ -205,15 +215,19 @@ pub(crate) struct ImportArguments {
     pub(crate) file: PathBuf,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ScanArguments {
     /// The model that the records belong to
     pub(crate) model: Model,
     /// The storage's name in the configuration
     pub(crate) storage: String,
+    /// In which layout the names of files are the SHA-256 of their content, which new records are then compared with; and
+    /// with `lfs` and `registry` also records of earlier scans
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) layout: Layout,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SyncArguments {
     /// The models; none means all
     #[arg(value_name = "MODEL")]
@@ -226,7 +240,7 @@ pub(crate) struct SyncArguments {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct OrphansArguments {
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
@@ -251,7 +265,7 @@ pub(crate) enum ListFormat {
     Json,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ExportArguments {
     /// The models; none means all
     #[arg(value_name = "MODEL")]
@@ -277,7 +291,7 @@ pub(crate) enum ExportFormat {
     Json,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct AcceptArguments {
     /// The model that the records belong to
     pub(crate) model: Model,
@@ -286,7 +300,7 @@ pub(crate) struct AcceptArguments {
     pub(crate) identifiers: Vec<RecordKey>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Create a token and print it, once, alone on standard output
     #[command(after_help = "Example:\n  stocktake token create alice --admin --expires-in 30d")]
@@ -302,7 +316,7 @@ pub(crate) enum TokenCommand {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct TokenCreateArguments {
     /// The token's name, unique among tokens that are not revoked
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -314,7 +328,7 @@ pub(crate) struct TokenCreateArguments {
     #[arg(long, default_value = "api")]
     pub(crate) scope: Scope,
     /// When the token ends, from now, for example 30d [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = span)]
+    #[arg(long, value_name = "DURATION", value_parser = future)]
     pub(crate) expires_in: Option<Duration>,
     /// The user that the token acts for [default: the token's name]
     #[arg(long, value_name = "NAME")]
@@ -327,6 +341,11 @@ fn key(text: &str) -> Result<RecordKey, String> {
 
 fn span(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration is written like 30d or 12h".to_owned())
+}
+
+fn future(text: &str) -> Result<Duration, String> {
+    let span = span(text)?;
+    if span.is_zero() { Err("a token that ends at once is of no use".to_owned()) } else { Ok(span) }
 }
 
 impl Arguments {

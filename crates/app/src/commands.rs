@@ -14,7 +14,12 @@ mod worker;
 
 use std::process::ExitCode;
 
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
 use crate::args::Command;
+use crate::lifecycle::interrupted;
+use crate::output::Text;
 use crate::settings::{Loaded, show};
 use crate::{output, wiring};
 
@@ -25,26 +30,39 @@ impl Command {
     }
 }
 
-/// Runs one command to its end.
-pub(crate) async fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
+/// Runs one command to its end, or until it is stopped.
+pub(crate) async fn run(
+    command: &Command,
+    loaded: &Loaded,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
-    match command {
-        Command::Serve(_) => return serve::run(settings).await,
-        Command::Worker(_) => return worker::run(settings).await,
-        Command::Verify(arguments) => return verify::run(settings, arguments).await,
-        Command::Status(arguments) => status::run(settings, arguments).await?,
-        Command::Import(arguments) => import::run(settings, arguments).await?,
-        Command::Scan(arguments) => scan::run(settings, arguments).await?,
-        Command::Sync(arguments) => return sync::run(settings, arguments).await,
-        Command::Orphans(arguments) => return orphans::run(settings, arguments).await,
-        Command::Export(arguments) => export::run(settings, arguments).await?,
-        Command::Grants { role } => output::print(&stocktake_source_gitlab::grants(role))?,
-        Command::Accept(arguments) => return accept::run(settings, arguments).await,
-        Command::Token(command) => token::run(settings, command).await?,
-        Command::Migrate => migrate(loaded).await?,
-        Command::Config => output::print(&show(loaded))?,
-    }
-    Ok(ExitCode::SUCCESS)
+    let short: BoxFuture<'_, anyhow::Result<ExitCode>> = match command {
+        // These have something to give back when they are stopped.
+        Command::Serve(_) => return serve::run(settings, stop).await,
+        Command::Worker(_) => return worker::run(settings, stop).await,
+        Command::Verify(arguments) => return verify::run(settings, arguments, stop).await,
+        Command::Sync(arguments) => return sync::run(settings, arguments, stop).await,
+        Command::Orphans(arguments) => return orphans::run(settings, arguments, stop).await,
+        // What these write is one transaction, which ends with the process.
+        Command::Status(arguments) => Box::pin(good(status::run(settings, arguments))),
+        Command::Import(arguments) => Box::pin(good(import::run(settings, arguments))),
+        Command::Scan(arguments) => Box::pin(scan::run(settings, arguments)),
+        Command::Export(arguments) => Box::pin(good(export::run(settings, arguments))),
+        Command::Grants { role } => {
+            Box::pin(good(async { output::print(&Text::of_lines(&stocktake_source_gitlab::grants(role))) }))
+        }
+        Command::Accept(arguments) => Box::pin(accept::run(settings, arguments)),
+        Command::Token(command) => Box::pin(good(token::run(settings, command))),
+        Command::Migrate => Box::pin(good(migrate(loaded))),
+        Command::Config => Box::pin(good(async { output::print(&Text::of_lines(&show(loaded))) })),
+    };
+    stop.run_until_cancelled(short).await.unwrap_or_else(|| Ok(interrupted("")))
+}
+
+/// The exit status of a command that finds nothing wrong if it can be run.
+async fn good(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    command.await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {

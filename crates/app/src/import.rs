@@ -6,7 +6,7 @@ mod lines;
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use stocktake_domain::SourceRecord;
+use stocktake_domain::ports::NumberedRecord;
 use tokio::sync::mpsc::Sender;
 
 use lines::Lines;
@@ -40,7 +40,7 @@ pub(crate) enum SourceError {
 }
 
 /// Batches of entries on their way to the catalogue, ending with the first error.
-pub(crate) type Batches = Result<Vec<SourceRecord>, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Batches = Result<Vec<NumberedRecord>, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Reads all lines and sends their entries in batches; the first error is the last thing sent. Blank lines are
 /// passed over. Calls `unknown_storage` once for each storage that is not among `storages`.
@@ -60,7 +60,7 @@ pub(crate) fn send_entries(
                 return;
             }
         };
-        let storage = &entry.location.storage;
+        let storage = &entry.1.location.storage;
         if !storages.contains(storage) && warned.len() < MOST_WARNINGS && warned.insert(storage.clone()) {
             unknown_storage(storage);
         }
@@ -74,8 +74,8 @@ pub(crate) fn send_entries(
     }
 }
 
-/// The entries of all lines. The first error is the last item that counts.
-fn entries(source: impl BufRead) -> impl Iterator<Item = Result<SourceRecord, SourceError>> {
+/// The entries of all lines, with the numbers of these. The first error is the last item that counts.
+fn entries(source: impl BufRead) -> impl Iterator<Item = Result<NumberedRecord, SourceError>> {
     let mut lines = Lines::new(source);
     std::iter::from_fn(move || {
         loop {
@@ -86,7 +86,8 @@ fn entries(source: impl BufRead) -> impl Iterator<Item = Result<SourceRecord, So
             };
             let text = text.trim();
             if !text.is_empty() {
-                return Some(line::parse(text).map_err(|reason| SourceError::Line { number, reason }));
+                let entry = line::parse(text).map_err(|reason| SourceError::Line { number, reason });
+                return Some(entry.map(|entry| (number, entry)));
             }
         }
     })
@@ -101,7 +102,7 @@ mod tests {
         let text = "\n{\"record_identifier\":1,\"storage\":\"a\",\"path\":\"b\"}\n  \r\n{}\n";
         let all: Vec<_> = entries(text.as_bytes()).collect();
         assert_eq!(all.len(), 2);
-        assert!(all[0].is_ok());
+        assert_eq!(all[0].as_ref().unwrap().0, 2);
         assert_eq!(all[1].as_ref().unwrap_err().to_string(), "line 4: missing field `record_identifier`");
     }
 

@@ -4,43 +4,19 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::output;
+use crate::signals::{INTERRUPTED, LAST_MOMENT};
 
-/// How long the tasks may take to end after the first signal.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// The exit status after a signal, as a shell reports an interrupted program.
-const INTERRUPTED: u8 = 130;
+/// How long the tasks may take to end after the first signal: a little less than what ends the process whatever they do.
+const GRACE: Duration = LAST_MOMENT.saturating_sub(Duration::from_millis(200));
 
 /// Says that a command was stopped by a signal, and what became of its work; the exit status to end with.
 pub(crate) fn interrupted(sentence: &str) -> ExitCode {
     output::complain(&format!("interrupted{sentence}"));
     ExitCode::from(INTERRUPTED)
-}
-
-/// Cancels the token on the first SIGTERM or SIGINT; ends the process at once on the second.
-pub(crate) fn cancel_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be caught")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be caught")?;
-    tokio::spawn(async move {
-        for count in 1.. {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if count > 1 {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-            tracing::info!("stopping; a second signal stops at once");
-            stop.cancel();
-        }
-    });
-    Ok(())
 }
 
 /// Tasks that run until the token is cancelled.
@@ -74,7 +50,7 @@ impl Tasks {
         let good = tokio::select! {
             good = all_ended_well(running, &stop) => good,
             () = grace => {
-                tracing::error!("not everything ended within {} s; leaving it", GRACE.as_secs());
+                tracing::error!("not everything ended within 10 s; leaving it");
                 false
             }
         };

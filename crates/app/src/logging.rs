@@ -1,8 +1,10 @@
 //! Logs on standard error: text on a terminal, JSON otherwise. No task ever waits for the log, or fails because of it.
+//! Names from outside are quoted.
 
 mod queue;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::{PanicHookInfo, set_hook};
 use std::sync::OnceLock;
@@ -10,8 +12,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use stocktake_domain::Quoted;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{self, FormatFields, Writer};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use crate::escape::escaped_json;
 use crate::settings::Log;
 
 use queue::LineQueue;
@@ -28,22 +38,52 @@ const DROPPED: &str = "stocktake_log_lines_dropped_total";
 /// The lines for standard error, once a thread writes them.
 static LINES: OnceLock<LineQueue> = OnceLock::new();
 
+/// What is logged, which can be changed.
+pub(crate) struct Level {
+    is_service: bool,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl Level {
+    /// Logs from now on what this section says.
+    pub(crate) fn set(&self, log: &Log) {
+        // It fails only when nothing is logged any more.
+        let _ = self.filter.reload(filter(log, self.is_service));
+    }
+}
+
 /// Starts logging. A command that is no service speaks up for warnings only, unless a level was asked for.
-pub(crate) fn start(log: &Log, is_service: bool) -> anyhow::Result<()> {
-    let level = if log.is_default && !is_service { "warn" } else { &log.level };
-    let quiet = if level.contains(CHATTY) { String::new() } else { format!(",{CHATTY}=warn") };
-    let filter = EnvFilter::new(format!("{level}{quiet}"));
+pub(crate) fn start(log: &Log, is_service: bool) -> anyhow::Result<Level> {
     let lines = LINES.get_or_init(LineQueue::default);
     let write = || lines.write_to(io::stderr(), tell_dropped);
     thread::Builder::new().name("log".to_owned()).spawn(write).context("the system cannot start a thread")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+    let (reloadable, handle) = reload::Layer::new(filter(log, is_service));
+    let registry = tracing_subscriber::registry().with(reloadable);
     if io::stderr().is_terminal() {
-        builder.with_writer(move || LineWriter(lines)).init();
+        let text = layer().fmt_fields(quoted_fields()).log_internal_errors(false);
+        registry.with(text.with_writer(move || LineWriter(lines))).init();
     } else {
-        builder.json().flatten_event(true).with_writer(move || LineWriter(lines)).init();
+        let json = layer().json().flatten_event(true).log_internal_errors(false);
+        registry.with(json.with_writer(move || JsonLineWriter(lines))).init();
     }
     set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(Level { is_service, filter: handle })
+}
+
+fn filter(log: &Log, is_service: bool) -> EnvFilter {
+    let level = if log.is_default && !is_service { "warn" } else { &log.level };
+    let quiet = if level.contains(CHATTY) { String::new() } else { format!(",{CHATTY}=warn") };
+    EnvFilter::new(format!("{level}{quiet}"))
+}
+
+/// The fields of a line of text, in which names from outside can make no line.
+fn quoted_fields() -> impl for<'writer> FormatFields<'writer> {
+    let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+        let shown = format!("{value:?}");
+        let shown = Quoted(&shown);
+        if field.name() == "message" { write!(writer, "{shown}") } else { write!(writer, "{field}={shown}") }
+    };
+    format::debug_fn(field).delimited(" ")
 }
 
 /// Describes the metric that is recorded here.
@@ -52,15 +92,15 @@ pub(crate) fn describe_metrics() {
     metrics::counter!(DROPPED).absolute(LINES.get().map_or(0, LineQueue::dropped));
 }
 
-/// Writes a line to standard error, behind what has been logged so far.
-pub(crate) fn say(line: &str) {
+/// Writes whole lines to standard error, behind what has been logged so far.
+pub(crate) fn say(text: &str) {
     match LINES.get() {
         Some(lines) => {
-            lines.push(format!("{line}\n").as_bytes());
+            lines.push(text.as_bytes());
             flush();
         }
         // If nobody can hear it, there is nobody to tell.
-        None => drop(writeln!(io::stderr().lock(), "{line}")),
+        None => drop(io::stderr().lock().write_all(text.as_bytes())),
     }
 }
 
@@ -94,6 +134,20 @@ struct LineWriter(&'static LineQueue);
 impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The same for lines of JSON.
+struct JsonLineWriter(&'static LineQueue);
+
+impl Write for JsonLineWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(escaped_json(&String::from_utf8_lossy(line)).as_bytes());
         Ok(line.len())
     }
 

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod escape;
 mod import;
 mod lifecycle;
 mod limits;
@@ -11,6 +12,7 @@ mod output;
 mod progress;
 mod scan;
 mod settings;
+mod signals;
 mod system;
 mod wiring;
 
@@ -21,9 +23,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use args::Arguments;
+use output::Text;
+use settings::{Loaded, SettingsError};
+use signals::Hangup;
 
 /// Many small strings for records and rows go through the allocator.
 #[global_allocator]
@@ -49,15 +57,26 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // What is made (the database, what SQLite puts beside it, temporary files) may hold keys.
+    umask(Mode::RWXG | Mode::RWXO);
     limits::check_memory()?;
-    let mut loaded = settings::load(arguments.global.config.as_deref(), arguments.overrides())?;
-    logging::start(&loaded.settings.log, arguments.command.is_service())?;
+    let mut loaded = load(arguments)?;
+    let is_service = arguments.command.is_service();
+    let level = logging::start(&loaded.settings.log, is_service)?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
     limits::fit(&mut loaded.settings)?;
+    let hangup = if is_service {
+        let arguments = arguments.clone();
+        Hangup::Calls(Box::new(move || reload(&arguments, &level)))
+    } else {
+        Hangup::Interrupts
+    };
+    let stop = CancellationToken::new();
+    signals::listen(stop.clone(), hangup)?;
     let runtime = runtime(loaded.settings.capacity.threads)?;
-    let result = runtime.block_on(commands::run(&arguments.command, &loaded));
+    let result = runtime.block_on(commands::run(&arguments.command, &loaded, stop));
     // A read that hangs in the operating system must not keep the process from ending.
     runtime.shutdown_background();
     result
@@ -74,10 +93,29 @@ fn runtime(threads: NonZeroUsize) -> anyhow::Result<Runtime> {
     Ok(runtime)
 }
 
+fn load(arguments: &Arguments) -> Result<Loaded, SettingsError> {
+    settings::load(arguments.global.config.as_deref(), arguments.overrides())
+}
+
+/// Takes up what can be changed without a new start: what is logged.
+fn reload(arguments: &Arguments, level: &logging::Level) {
+    match load(arguments) {
+        Ok(loaded) => {
+            let log = &loaded.settings.log;
+            level.set(log);
+            tracing::info!(log.level = log.level, "reloaded the configuration: log.level is {:?}", log.level);
+        }
+        Err(error) => tracing::error!(
+            error.cause = %error,
+            "the configuration cannot be reloaded, everything stays as it was: {error}"
+        ),
+    }
+}
+
 /// What clap has to say: help and version on standard output, mistakes as one sentence.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        let _ = output::print(&error.render().to_string());
+        let _ = output::print(&Text::of_lines(&error.render().to_string()));
         return ExitCode::SUCCESS;
     }
     if matches!(

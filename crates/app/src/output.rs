@@ -1,20 +1,104 @@
 //! Results on standard output, everything else on standard error.
+//!
+//! What is printed is a [`Text`], each line of which is [`Quoted`] when it is made, or JSON: so a name from outside can
+//! neither make a line nor command a terminal.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::fmt::{Display, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 
 use anyhow::Context as _;
+use serde_json::Value;
+use stocktake_domain::Quoted;
+use tempfile::SpooledTempFile;
 
+use crate::escape::escaped_json;
 use crate::logging;
 
-/// Prints a result. A reader that has gone away (`| head`) is no error, so that the exit status stays true.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    print_bytes(text.as_bytes())
+/// Bytes of a [`Spool`] that stay in memory; the rest goes to a temporary file.
+const SPOOL: usize = 1 << 20;
+
+/// Whole lines to be printed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Text(String);
+
+impl Text {
+    /// One line.
+    pub(crate) fn of(line: impl Display) -> Self {
+        let mut text = Self::default();
+        text.line(line);
+        text
+    }
+
+    /// The lines of a text that is the program's own.
+    pub(crate) fn of_lines(lines: &str) -> Self {
+        let mut text = Self::default();
+        lines.lines().for_each(|line| text.line(line));
+        text
+    }
+
+    /// Rows in columns; the columns from `right` on are aligned to the right.
+    pub(crate) fn table(rows: &[Vec<String>], right: usize) -> Self {
+        let quoted = |row: &Vec<String>| row.iter().map(|cell| Quoted(cell).to_string()).collect::<Vec<_>>();
+        let rows: Vec<Vec<String>> = rows.iter().map(quoted).collect();
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = Self::default();
+        for row in &rows {
+            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+                if column >= right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+            });
+            text.line(cells.collect::<Vec<_>>().join("  ").trim_end());
+        }
+        text
+    }
+
+    /// A JSON document, over several lines.
+    pub(crate) fn json(document: &Value) -> Self {
+        Self(format!("{}\n", escaped_json(&format!("{document:#}"))))
+    }
+
+    /// Adds a line.
+    pub(crate) fn line(&mut self, line: impl Display) {
+        // Writing to a String does not fail.
+        let _ = writeln!(self.0, "{}", Quoted(&line.to_string()));
+    }
+
+    /// Whether there is no line.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
-/// Prints a result that may be a piece of a text.
-pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
+/// Prints a result. A reader that has gone away (`| head`) is no error, so that the exit status stays true.
+pub(crate) fn print(text: &Text) -> anyhow::Result<()> {
+    passing_over_a_reader_that_has_gone(write_out(text.0.as_bytes()))
+}
+
+/// Prints a piece of a JSON document.
+pub(crate) fn print_json(piece: &str) -> anyhow::Result<()> {
+    passing_over_a_reader_that_has_gone(write_out(escaped_json(piece).as_bytes()))
+}
+
+/// Prints a result of one line.
+pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
+    print(&Text::of(line))
+}
+
+/// Prints a line that must reach somebody.
+pub(crate) fn hand_over(line: &str) -> anyhow::Result<()> {
+    write_out(Text::of(line).0.as_bytes()).context("the result cannot be written")
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
+fn passing_over_a_reader_that_has_gone(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(error).context("the result cannot be written")
         }
@@ -22,14 +106,14 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a result and ends the line.
-pub(crate) fn print_line(text: &str) -> anyhow::Result<()> {
-    print(&format!("{text}\n"))
+/// Says something besides the result, in one line. If nobody can hear it, there is nobody to tell.
+pub(crate) fn say(line: &str) {
+    say_text(&Text::of(line));
 }
 
-/// Says something besides the result.
-pub(crate) fn say(text: &str) {
-    logging::say(text);
+/// The same in several lines.
+pub(crate) fn say_text(text: &Text) {
+    logging::say(&text.0);
 }
 
 /// Says why the program could not do what was asked.
@@ -37,32 +121,67 @@ pub(crate) fn complain(sentence: &str) {
     say(&format!("stocktake: {sentence}"));
 }
 
-/// Rows in columns; the columns from `right` on are aligned to the right.
-pub(crate) fn table(rows: &[Vec<String>], right: usize) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column >= right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
+/// Lines that are printed only once it is known that they hold, however many they are.
+pub(crate) struct Spool {
+    file: SpooledTempFile,
+    error: Option<io::Error>,
+}
+
+impl Spool {
+    /// No lines.
+    pub(crate) fn new() -> Self {
+        Self { file: SpooledTempFile::new(SPOOL), error: None }
     }
-    text
+
+    /// Adds a line.
+    pub(crate) fn line(&mut self, line: &str) {
+        if let Err(error) = self.file.write_all(Text::of(line).0.as_bytes()) {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// Prints all lines.
+    pub(crate) fn print(mut self) -> anyhow::Result<()> {
+        const LOST: &str = "the lines to be printed cannot be kept";
+        if let Some(error) = self.error {
+            return Err(error).context(LOST);
+        }
+        self.file.rewind().context(LOST)?;
+        let mut buffer = vec![0; SPOOL];
+        loop {
+            let length = self.file.read(&mut buffer).context(LOST)?;
+            let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else { return Ok(()) };
+            passing_over_a_reader_that_has_gone(write_out(piece))?;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn columns_are_aligned() {
         let rows = [["model", "n"], ["a", "10"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&rows, 1), "model   n\na      10\n");
-        assert_eq!(table(&rows, 2), "model  n\na      10\n");
+        assert_eq!(Text::table(&rows, 1).0, "model   n\na      10\n");
+        assert_eq!(Text::table(&rows, 2).0, "model  n\na      10\n");
+    }
+
+    #[test]
+    fn a_name_makes_no_line() {
+        let name = "a\nchecked 0\u{1b}[2J".to_owned();
+        let mut text = Text::table(&[vec![name.clone(), "b".to_owned()]], 1);
+        text.line(&name);
+        assert_eq!(text.0, "a\\nchecked 0\\u{1b}[2J  b\na\\nchecked 0\\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn json_says_the_same_in_other_letters() {
+        let value = json!({ "path": "a\n\u{202e}\u{9b}\u{7f}\u{1b}ä" });
+        let Text(text) = Text::json(&value);
+        assert_eq!(text, "{\n  \"path\": \"a\\n\\u202e\\u009b\\u007f\\u001bä\"\n}\n");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 }

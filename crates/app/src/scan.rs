@@ -1,18 +1,25 @@
 //! Comparing what a storage holds with what the catalogue knows, both in the byte order of the paths, in one
 //! pass and with bounded memory.
+//!
+//! What cannot be read becomes a record like the rest, which fails when it is verified. So does a folder that cannot be
+//! listed: its record has a slash at the end of its path and the rule [`DigestRule::Unlisted`], and is switched off once
+//! a scan can list the folder.
+
+mod layout;
 
 use futures_util::StreamExt as _;
-use stocktake_domain::ports::{Found, FoundStream, ListError, PathStream, StoreError};
-use stocktake_domain::{Location, RecordKey, SourceRecord};
+use stocktake_domain::ports::{
+    Catalogue, Found, FoundStream, ListError, NumberedRecord, PathStream, StoreError,
+};
+use stocktake_domain::{Digest, DigestRule, Location, Model, Record, RecordKey, SourceRecord, State};
 use tokio::sync::mpsc::Sender;
 
 use crate::import::Batches;
 
+pub(crate) use layout::Layout;
+
 /// Entries handed on at once.
 const BATCH: usize = 1_000;
-
-/// The most skipped paths remembered at once. With more, nothing is called gone any more.
-const MOST_SKIPPED: usize = 10_000;
 
 /// What a scan saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +34,13 @@ pub(crate) struct Report {
     pub(crate) skipped: u64,
 }
 
+impl Report {
+    /// Whether everything was looked at, and nothing is gone.
+    pub(crate) fn is_good(&self) -> bool {
+        self.gone == 0 && self.skipped == 0
+    }
+}
+
 /// Why a scan could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScanError {
@@ -36,6 +50,9 @@ pub(crate) enum ScanError {
     /// The catalogue cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The storage lists this path behind a greater one.
+    #[error("the storage does not list its content in the order of the paths, from here on: {0}")]
+    Disordered(String),
     /// There is no integer left for a key.
     #[error("the largest identifier leaves no room for more")]
     NoKeyLeft,
@@ -48,86 +65,207 @@ pub(crate) enum ScanError {
 pub(crate) trait Watcher {
     /// How far the scan is.
     fn advanced(&mut self, report: &Report);
-    /// This could not be looked at.
-    fn skipped(&mut self, path: &str, reason: &str);
+    /// Something could not be looked at.
+    fn skipped(&mut self, what: &ListError);
     /// No file is at this record's path. Holds only if the scan ends well.
     fn gone(&mut self, path: &str);
 }
 
+/// What a scan is of.
+#[derive(Clone, Copy)]
+pub(crate) struct ScanOf<'a> {
+    pub(crate) model: Model,
+    /// The storage's name.
+    pub(crate) storage: &'a str,
+    pub(crate) layout: Layout,
+    pub(crate) catalogue: &'a dyn Catalogue,
+}
+
 /// One scan.
 pub(crate) struct Scan<'a, W> {
-    storage: &'a str,
+    of: ScanOf<'a>,
     /// The largest key of the model so far, as an integer.
     largest: i64,
     entries: &'a Sender<Batches>,
     watcher: &'a mut W,
     report: Report,
-    batch: Vec<SourceRecord>,
-    /// Skipped paths that records still to come may lie at or below.
-    skipped: Vec<String>,
-    gone_unknown: bool,
+    batch: Vec<NumberedRecord>,
+    sent: u64,
+    known: PathStream,
+    next_known: Option<(String, RecordKey)>,
+    /// The folders around the present place that could not be listed to the end, each within the one before.
+    unlisted: Vec<String>,
 }
 
 impl<'a, W: Watcher> Scan<'a, W> {
-    /// A scan that numbers new records after the largest key of the model.
+    /// A scan that numbers new records after the largest key of the model, and compares with the paths that are known.
     pub(crate) fn new(
-        storage: &'a str,
+        of: ScanOf<'a>,
         largest: Option<&RecordKey>,
+        known: PathStream,
         entries: &'a Sender<Batches>,
         watcher: &'a mut W,
     ) -> Self {
         // No integer key is larger than the first part of the largest key, which may be composite.
         let largest = largest.and_then(|key| key.parts().first().copied()).unwrap_or(0).max(0);
-        let (report, batch, skipped) = (Report::default(), Vec::new(), Vec::new());
-        Self { storage, largest, entries, watcher, report, batch, skipped, gone_unknown: false }
+        let (report, batch, unlisted) = (Report::default(), Vec::new(), Vec::new());
+        Self { of, largest, entries, watcher, report, batch, sent: 0, known, next_known: None, unlisted }
     }
 
     /// Compares the two lists to their end.
-    pub(crate) async fn run(
-        mut self,
-        mut found: FoundStream,
-        mut known: PathStream,
-    ) -> Result<Report, ScanError> {
-        let mut next_known = next_path(&mut known).await?;
+    pub(crate) async fn run(mut self, mut found: FoundStream) -> Result<Report, ScanError> {
+        self.pass_known().await?;
+        let mut last = String::new();
         while let Some(item) = found.next().await {
+            let path = match &item {
+                Ok(Found { path, .. })
+                | Err(ListError::Skipped { path, .. } | ListError::Unlisted { folder: path, .. }) => path,
+                Err(error) => return Err(ScanError::List(error.clone())),
+            };
+            if *path < last {
+                return Err(ScanError::Disordered(path.clone()));
+            }
+            last.clone_from(path);
+            self.pass_known_before(Some(path)).await?;
             match item {
-                Ok(file) => {
-                    while let Some(path) = next_known.take_if(|path| path.as_str() < file.path.as_str()) {
-                        self.gone(&path);
-                        next_known = next_path(&mut known).await?;
-                    }
-                    self.report.found += 1;
-                    if next_known.as_deref() == Some(file.path.as_str()) {
-                        // Several records may share a file.
-                        while next_known.as_deref() == Some(file.path.as_str()) {
-                            next_known = next_path(&mut known).await?;
-                        }
-                    } else {
-                        self.add(file).await?;
-                    }
-                    self.watcher.advanced(&self.report);
-                }
-                Err(ListError::Skipped { path, reason }) => self.skip(path, &reason, next_known.is_some()),
-                Err(error) => return Err(ScanError::List(error)),
+                Ok(file) => self.found(file).await?,
+                Err(ListError::Unlisted { folder, reason }) => self.not_listed(folder, reason).await?,
+                Err(error) => self.skipped(last.clone(), &error).await?,
             }
         }
-        while let Some(path) = next_known {
-            self.gone(&path);
-            next_known = next_path(&mut known).await?;
-        }
+        self.pass_known_before(None).await?;
         self.flush().await?;
         Ok(self.report)
     }
 
-    async fn add(&mut self, file: Found) -> Result<(), ScanError> {
+    async fn found(&mut self, file: Found) -> Result<(), ScanError> {
+        self.report.found += 1;
+        let expected = self.of.layout.expected(self.of.model, &file.path);
+        let keys = self.keys_at(&file.path).await?;
+        if keys.is_empty() {
+            let (created_at, file_size) = (file.modified_at, file.size);
+            let entry = SourceRecord { created_at, file_size, expected, ..self.new_entry(file.path)? };
+            self.send(entry).await?;
+        } else if let Some(digest) = expected.filter(|_| self.of.layout.is_asked_for()) {
+            for key in keys {
+                self.expect(key, digest).await?;
+            }
+        }
+        self.watcher.advanced(&self.report);
+        Ok(())
+    }
+
+    /// Lets a record that an earlier scan made be compared with the digest that its name tells.
+    async fn expect(&mut self, key: RecordKey, digest: Digest) -> Result<(), ScanError> {
+        let record = self.of.catalogue.get(self.of.model, &key).await?;
+        // Nothing else is told by whoever else makes records.
+        let is_of_a_scan = |record: &Record| {
+            record.expected.or(record.source_checksum).is_none() && record.owner.is_none() && !record.accepted
+        };
+        let Some(record) = record.filter(is_of_a_scan) else { return Ok(()) };
+        let disabled = record.state() == State::Disabled;
+        let entry = SourceRecord {
+            created_at: record.created_at,
+            file_size: record.file_size,
+            expected: Some(digest),
+            rule: record.rule,
+            mutable: record.mutable,
+            disabled,
+            ..SourceRecord::new(key, record.location)
+        };
+        self.send(entry).await
+    }
+
+    /// Something is there, and cannot be looked at.
+    async fn skipped(&mut self, path: String, error: &ListError) -> Result<(), ScanError> {
+        self.report.skipped += 1;
+        self.watcher.skipped(error);
+        if self.keys_at(&path).await?.is_empty() {
+            let entry = self.new_entry(path)?;
+            self.send(entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn not_listed(&mut self, folder: String, reason: String) -> Result<(), ScanError> {
+        self.report.skipped += 1;
+        self.watcher.skipped(&ListError::Unlisted { folder: folder.clone(), reason: reason.clone() });
+        let mut entry = None;
+        for key in self.keys_at(&folder).await? {
+            if self.unlisted_rule(&key).await?.is_some() {
+                entry = Some(SourceRecord::new(key, self.location(folder.clone())));
+            }
+        }
+        let entry = entry.map_or_else(|| self.new_entry(folder.clone()), Ok)?;
+        self.unlisted.push(folder);
+        self.send(SourceRecord { rule: DigestRule::Unlisted(reason), ..entry }).await
+    }
+
+    /// The keys of the records at this path, which are passed. Several may share a file.
+    async fn keys_at(&mut self, path: &str) -> Result<Vec<RecordKey>, ScanError> {
+        let mut keys = Vec::new();
+        while let Some((_, key)) = self.next_known.take_if(|(known, _)| known == path) {
+            keys.push(key);
+            self.pass_known().await?;
+        }
+        Ok(keys)
+    }
+
+    /// Passes the records before this path, or all.
+    async fn pass_known_before(&mut self, path: Option<&str>) -> Result<(), ScanError> {
+        let is_before = |known: &str| path.is_none_or(|path| known < path);
+        while let Some((known, key)) = self.next_known.take_if(|(known, _)| is_before(known)) {
+            self.not_found(&known, key).await?;
+            self.pass_known().await?;
+        }
+        if let Some(path) = path {
+            self.unlisted.retain(|folder| path.starts_with(folder));
+        }
+        Ok(())
+    }
+
+    /// A record's path was passed by. It is gone unless it lies where the scan could not look.
+    async fn not_found(&mut self, path: &str, key: RecordKey) -> Result<(), ScanError> {
+        self.unlisted.retain(|folder| path.starts_with(folder));
+        if !self.unlisted.is_empty() {
+            return Ok(());
+        }
+        if path.ends_with('/')
+            && let Some(rule) = self.unlisted_rule(&key).await?
+        {
+            let entry = SourceRecord::new(key, self.location(path.to_owned()));
+            return self.send(SourceRecord { rule, disabled: true, ..entry }).await;
+        }
+        self.report.gone += 1;
+        self.watcher.gone(path);
+        Ok(())
+    }
+
+    /// The rule of a record that stands for a folder; `None` of any other.
+    async fn unlisted_rule(&mut self, key: &RecordKey) -> Result<Option<DigestRule>, ScanError> {
+        let record = self.of.catalogue.get(self.of.model, key).await?;
+        Ok(record.map(|record| record.rule).filter(|rule| matches!(rule, DigestRule::Unlisted(_))))
+    }
+
+    async fn pass_known(&mut self) -> Result<(), ScanError> {
+        self.next_known = self.known.next().await.transpose()?;
+        Ok(())
+    }
+
+    fn location(&self, path: String) -> Location {
+        Location { storage: self.of.storage.to_owned(), path }
+    }
+
+    /// The entry of a record that is new.
+    fn new_entry(&mut self, path: String) -> Result<SourceRecord, ScanError> {
         self.largest = self.largest.checked_add(1).ok_or(ScanError::NoKeyLeft)?;
         self.report.new += 1;
-        let location = Location { storage: self.storage.to_owned(), path: file.path };
-        self.batch.push(SourceRecord {
-            created_at: file.modified_at,
-            file_size: file.size,
-            ..SourceRecord::new(RecordKey::integer(self.largest), location)
-        });
+        Ok(SourceRecord::new(RecordKey::integer(self.largest), self.location(path)))
+    }
+
+    async fn send(&mut self, entry: SourceRecord) -> Result<(), ScanError> {
+        self.sent += 1;
+        self.batch.push((self.sent, entry));
         if self.batch.len() == BATCH { self.flush().await } else { Ok(()) }
     }
 
@@ -135,41 +273,6 @@ impl<'a, W: Watcher> Scan<'a, W> {
         let batch = std::mem::take(&mut self.batch);
         self.entries.send(Ok(batch)).await.map_err(|_| ScanError::Ended)
     }
-
-    fn skip(&mut self, path: String, reason: &str, more_known: bool) {
-        self.report.skipped += 1;
-        self.watcher.skipped(&path, reason);
-        if self.skipped.len() == MOST_SKIPPED {
-            self.gone_unknown = true;
-        } else if more_known {
-            self.skipped.push(path);
-        }
-    }
-
-    /// A record's path was passed by. It is gone unless it lies where the scan could not look.
-    fn gone(&mut self, path: &str) {
-        self.skipped.retain(|skipped| !is_behind(path, skipped));
-        let hidden = self.skipped.iter().any(|skipped| is_at_or_below(path, skipped));
-        if !hidden && !self.gone_unknown {
-            self.report.gone += 1;
-            self.watcher.gone(path);
-        }
-    }
-}
-
-async fn next_path(known: &mut PathStream) -> Result<Option<String>, StoreError> {
-    Ok(known.next().await.transpose()?.map(|(path, _)| path))
-}
-
-fn is_at_or_below(path: &str, folder: &str) -> bool {
-    folder.is_empty()
-        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether the path comes after everything at or below the folder.
-fn is_behind(path: &str, folder: &str) -> bool {
-    // "0" is the character after "/".
-    !folder.is_empty() && path >= format!("{folder}0").as_str()
 }
 
 #[cfg(test)]

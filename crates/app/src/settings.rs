@@ -18,6 +18,8 @@ use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Location, Model};
 use stocktake_http::Network;
 use stocktake_source_gitlab::GitlabAuthoritySettings;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) use gitlab::Gitlab;
 pub(crate) use layers::Override;
@@ -255,7 +257,13 @@ fn log(reader: &mut Reader<'_>) -> Result<Log, SettingsError> {
         let level = filled_text(value)?;
         let wanted =
             "must be error, warn, info, debug or trace, or a list such as \"info,stocktake_worker=debug\"";
-        tracing_subscriber::EnvFilter::try_new(&level).map(|_| level).map_err(|_| wanted.to_owned())
+        // The filter itself would take a level that it does not know for the name of a crate.
+        let is_known = level.split(',').all(|part| {
+            let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+            level.trim().parse::<LevelFilter>().is_ok()
+        });
+        let filter = EnvFilter::try_new(&level).ok().filter(|_| is_known);
+        filter.map(|_| level).ok_or_else(|| wanted.to_owned())
     })?;
     Ok(Log { level, is_default: reader.is_default("log.level") })
 }

@@ -37,13 +37,46 @@ pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
     }
 }
 
-/// The store, with its schema brought up to date first.
+/// The database's file or server, for people.
+pub(crate) fn place(settings: &Settings) -> anyhow::Result<String> {
+    Ok(stocktake_diesel_storage::place(&store_settings(settings))?)
+}
+
+/// There is no catalogue where the configuration says that one is.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there is no catalogue at {place} (database.url): `stocktake import`, `scan` and `sync` make one, and every other \
+     command must be told where it is"
+)]
+pub(crate) struct NoCatalogue {
+    place: String,
+}
+
+/// The store, with its schema brought up to date first; an empty one is made if there is none, and that is said.
+pub(crate) async fn open_or_make_store(settings: &Settings) -> anyhow::Result<Store> {
+    let store_settings = store_settings(settings);
+    if !stocktake_diesel_storage::exists(&store_settings).await? {
+        let place = stocktake_diesel_storage::place(&store_settings)?;
+        tracing::info!(db.place = place, "there was no catalogue at {place}: made an empty one");
+    }
+    open(&store_settings).await
+}
+
+/// The store that is there, with its schema brought up to date first. [`NoCatalogue`] if there is none; nothing is
+/// made then.
 pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     let store_settings = store_settings(settings);
-    for migration in stocktake_diesel_storage::migrate(&store_settings).await? {
+    if !stocktake_diesel_storage::exists(&store_settings).await? {
+        return Err(NoCatalogue { place: stocktake_diesel_storage::place(&store_settings)? }.into());
+    }
+    open(&store_settings).await
+}
+
+async fn open(settings: &StoreSettings) -> anyhow::Result<Store> {
+    for migration in stocktake_diesel_storage::migrate(settings).await? {
         tracing::info!(migration, "applied the migration {migration}");
     }
-    Ok(stocktake_diesel_storage::open(&store_settings).await?)
+    Ok(stocktake_diesel_storage::open(settings).await?)
 }
 
 /// The same for a service, which waits while the database takes no connection because it has none free, starts or stops.
@@ -54,7 +87,7 @@ pub(crate) async fn wait_for_store(
 ) -> anyhow::Result<Option<Store>> {
     let mut wait = FIRST_WAIT;
     loop {
-        let error = match open_store(settings).await {
+        let error = match open_or_make_store(settings).await {
             Ok(store) => return Ok(Some(store)),
             Err(error) => error,
         };

@@ -14,5 +14,6 @@ mod cached;
 mod list;
 mod reader;
 mod store;
+mod unicode;
 
 pub use store::{DirectorySettings, DirectoryStore};

@@ -14,12 +14,13 @@ use stocktake_content::{
     BUFFER_BYTES, Batch, Buffer, BufferPool, HashPlan, HashPool, HashStream, Hasher, Job, NOT_REGULAR,
     OUTSIDE, Part, RegularFile, Root, path, read_at, storage_root,
 };
-use stocktake_domain::ContentError;
 use stocktake_domain::ports::Inspection;
+use stocktake_domain::{ContentError, PathText};
 use stocktake_net::rate_limit::{LARGEST_STEP, RateLimiter};
 use tracing::field::Empty;
 
 use crate::cached::{Hashed, hash_cached};
+use crate::unicode::is_there_in_another_form;
 
 /// Files up to this many bytes are gathered in a buffer; larger ones are streamed.
 const SMALL: u64 = 64 * 1024;
@@ -33,6 +34,9 @@ const MAX_FILES: usize = 64;
 /// How often a file is read that changes meanwhile, and the pause before it is read again.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// What is said behind the path of a missing file.
+const IN_ANOTHER_FORM: &str = " (a file is there whose name differs only in its Unicode normal form)";
 
 /// What the reading threads need to know of a store.
 pub(crate) struct ReaderContext {
@@ -181,9 +185,7 @@ impl BatchReader<'_> {
         }
         let file = file.map_err(|error| match error {
             OUTSIDE => path::outside(path),
-            Errno::NOENT | Errno::NOTDIR => {
-                ContentError::MissingFile { at: self.context.root.join(path).display().to_string() }
-            }
+            Errno::NOENT | Errno::NOTDIR => self.missing(path),
             NOT_REGULAR => ContentError::Unreadable("not a regular file".to_owned()),
             error => self.context.unreadable(error),
         })?;
@@ -191,8 +193,16 @@ impl BatchReader<'_> {
         Ok(OpenFile { file: Arc::new(file.handle), stat: file.stat, size })
     }
 
+    fn missing(&self, path: &str) -> ContentError {
+        let mut at = self.context.root.join(path).display().to_string();
+        if self.root.as_ref().is_ok_and(|root| is_there_in_another_form(root, path)) {
+            at.push_str(IN_ANOTHER_FORM);
+        }
+        ContentError::MissingFile { at }
+    }
+
     fn open_beneath_root(&self, path: &str) -> Result<RegularFile, Errno> {
-        self.root.as_ref().map_err(|error| *error)?.open_to_read(path)
+        self.root.as_ref().map_err(|error| *error)?.open_to_read(PathText::new(path).to_bytes())
     }
 
     /// Opens the root again if another folder has taken its place; returns whether it did.

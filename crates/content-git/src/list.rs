@@ -6,8 +6,8 @@ use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat};
 use rustix::io::Errno;
 use stocktake_content::walk::{self, Action, Entry, Walk};
 use stocktake_content::{Links, Root};
-use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{Extent, FoundStream};
+use stocktake_domain::{PathText, Timestamp};
 
 /// All repositories below the root in the byte order of their paths. No link is followed, and no repository is
 /// entered.
@@ -22,7 +22,7 @@ fn action(entry: &Entry<'_>) -> Option<Action> {
     Some(match is_repository(entry) {
         Ok(true) => Action::List { size: None, modified_at: None },
         Ok(false) => Action::Enter,
-        Err(error) => Action::Skip(error.to_string()),
+        Err(error) => Action::SkipFolder(error),
     })
 }
 
@@ -44,7 +44,7 @@ fn is_repository(entry: &Entry<'_>) -> Result<bool, Errno> {
 pub(crate) fn measure(root: &Path, path: &str) -> Option<Extent> {
     let root = Root::open(root).ok()?;
     let mut total = Total { bytes: 0, newest: None, unread: Vec::new() };
-    total.add_folder(&root, path.as_bytes()).ok()?;
+    total.add_folder(&root, &PathText::new(path).to_bytes()).ok()?;
     while let Some(folder) = total.unread.pop() {
         match total.add_folder(&root, &folder) {
             // It has vanished or was replaced since its parent was read.

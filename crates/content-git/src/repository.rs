@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use stocktake_content::{CANCELLATION_POLL, path};
 use stocktake_domain::ports::Inspection;
-use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation};
+use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation, PathText};
 
 use crate::config::{self, Format, RefStorage};
 use crate::context::ReaderContext;
@@ -77,7 +77,7 @@ fn read_until_unchanged(
     check_rule(&inspection.rule)?;
     let path = inspection.path.trim_end_matches('/');
     path::check(if path.is_empty() { &inspection.path } else { path })?;
-    let folder = RepoFolder::new(path.as_bytes(), "");
+    let folder = RepoFolder::new(&PathText::new(path).to_bytes(), "");
     let mut checked = Checked::default();
     let (mut bytes_read, mut suspicion, mut times) = (0, None, 0);
     let mut pauses = PAUSES.iter();
@@ -111,6 +111,7 @@ fn check_rule(rule: &DigestRule) -> Result<(), ContentError> {
     match rule {
         DigestRule::Stored => Ok(()),
         DigestRule::Unresolved(reason) => Err(ContentError::Invalid(reason.clone())),
+        DigestRule::Unlisted(reason) => Err(ContentError::Unreadable(reason.clone())),
         _ => Err(ContentError::Invalid("a git repository can have no rule".to_owned())),
     }
 }

@@ -2,7 +2,7 @@
 
 use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use stocktake_domain::ContentError;
+use stocktake_domain::{ContentError, PathText};
 
 /// The longest key, in bytes; the limit is the same with Amazon, Google and Azure.
 const MAX_BYTES: usize = 1024;
@@ -22,6 +22,10 @@ pub(crate) fn of_path(prefix: &str, path: &str) -> Result<String, ContentError> 
     if path.is_empty() {
         return Err(ContentError::Invalid("the key is empty".to_owned()));
     }
+    let path = PathText::new(path);
+    let path = path.to_bytes();
+    let path =
+        std::str::from_utf8(&path).map_err(|_| ContentError::Invalid("the key is not UTF-8".to_owned()))?;
     let key = format!("{prefix}{path}");
     check(&key).map_err(|reason| ContentError::Invalid(format!("{reason}: {key}")))?;
     Ok(key)

@@ -8,7 +8,7 @@ use object_store::ObjectMeta;
 use object_store::client::{HttpRequestBody, HttpService as _};
 use object_store::path::Path;
 use stocktake_domain::ports::{Found, FoundStream, ListError, Watch};
-use stocktake_domain::{ContentError, Timestamp};
+use stocktake_domain::{ContentError, PathText, Timestamp};
 
 use crate::access::{Access, unless_cancelled};
 use crate::error::ObjectError;
@@ -112,7 +112,7 @@ fn finding(object: &Object, prefix: &str) -> Option<Finding> {
     if path.is_empty() || (path.ends_with('/') && object.size == Some(0)) {
         return None;
     }
-    let path = path.to_owned();
+    let path = PathText::of_bytes(path.as_bytes()).into_string();
     Some(match key::check(&object.key) {
         Ok(()) => Ok(Found { path, size: object.size, modified_at: object.modified_at }),
         Err(reason) => Err(ListError::Skipped { path, reason: reason.to_owned() }),

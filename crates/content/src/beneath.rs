@@ -21,6 +21,9 @@ const ATTEMPTS: u32 = 8;
 /// The most links followed in one path, as in the kernel.
 const MAX_LINKS: u32 = 40;
 
+/// The longest path that the kernel takes in one call, in bytes.
+const LONGEST: usize = 4_095;
+
 /// The error for a path that leads outside.
 pub const OUTSIDE: Errno = Errno::XDEV;
 
@@ -68,15 +71,11 @@ impl Root {
     /// Opens what is at this path beneath the folder; [`OUTSIDE`] if the path leads out of it.
     pub fn open_at(&self, path: impl AsRef<[u8]>, flags: OFlags, links: Links) -> Result<OwnedFd, Errno> {
         let (path, flags) = (path.as_ref(), flags | OFlags::CLOEXEC);
-        if has_openat2() {
-            let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-            resolve.set(ResolveFlags::NO_SYMLINKS, links == Links::Refuse);
-            for _ in 0..ATTEMPTS {
-                match openat2(&self.handle, path, flags, Mode::empty(), resolve) {
-                    Err(Errno::AGAIN | Errno::INTR) => {}
-                    result => return result,
-                }
-            }
+        match open_in_reach(self.handle.as_fd(), path, flags, links) {
+            // Links can lead out of the folder where a piece of a long path begins, and stay beneath the root.
+            Some(Err(OUTSIDE)) if path.len() > LONGEST => {}
+            Some(result) => return result,
+            None => {}
         }
         Resolver::new(self.handle.as_fd(), path, links).open(flags)
     }
@@ -143,6 +142,42 @@ impl RegularFile {
 
 fn is_link(opened: &OwnedFd) -> Result<bool, Errno> {
     Ok(FileType::from_raw_mode(fstat(opened)?.st_mode) == FileType::Symlink)
+}
+
+/// Opens by the kernel what is at this path, of any length, beneath a folder; `None` if the kernel cannot do it.
+fn open_in_reach(
+    folder: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    links: Links,
+) -> Option<Result<OwnedFd, Errno>> {
+    if path.len() <= LONGEST {
+        return open_by_kernel(folder, path, flags, links);
+    }
+    let slash = path.get(..LONGEST)?.iter().rposition(|byte| *byte == b'/').filter(|slash| *slash > 0);
+    let Some(slash) = slash else { return Some(Err(Errno::NAMETOOLONG)) };
+    let (first, rest) = path.split_at(slash);
+    let rest = rest.get(1..)?;
+    match open_by_kernel(folder, first, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, links)? {
+        Ok(next) => open_in_reach(next.as_fd(), rest, flags, links),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// One call of the kernel; `None` if it has none such, or says for too long that it is to be asked again.
+fn open_by_kernel(
+    folder: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    links: Links,
+) -> Option<Result<OwnedFd, Errno>> {
+    if !has_openat2() {
+        return None;
+    }
+    let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    resolve.set(ResolveFlags::NO_SYMLINKS, links == Links::Refuse);
+    let mut tries = (0..ATTEMPTS).map(|_| openat2(folder, path, flags, Mode::empty(), resolve));
+    tries.find(|result| !matches!(result, Err(Errno::AGAIN | Errno::INTR)))
 }
 
 /// Whether the kernel resolves beneath a folder (since Linux 5.6; sandboxes may forbid it).

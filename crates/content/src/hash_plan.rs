@@ -60,6 +60,7 @@ impl Secrets {
             DigestRule::Stored | DigestRule::Length(_) => Recorded::Stored,
             DigestRule::PortablePdb => Recorded::PortablePdb,
             DigestRule::Unresolved(reason) => return Err(ContentError::Invalid(reason.clone())),
+            DigestRule::Unlisted(reason) => return Err(ContentError::Unreadable(reason.clone())),
             // The hexadecimal text itself is hashed, not the bytes that it encodes.
             DigestRule::SecureFile(data) => decrypted(Sha256::digest(data.0.as_bytes()).into()),
             DigestRule::TerraformState(project) => decrypted(self.derive(&project.to_string())?),

@@ -14,11 +14,12 @@ use std::path::PathBuf;
 use futures_util::{StreamExt as _, stream};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, statat};
 use rustix::io::Errno;
-use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{Found, FoundStream, ListError};
+use stocktake_domain::{PathText, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::beneath::{Links, Root};
+use crate::storage_root::not_judged;
 use crate::threads::try_spawn;
 
 /// How many results are sent together, and how many such chunks may wait.
@@ -52,6 +53,8 @@ pub enum Action {
     Enter,
     /// Reports that the entry is left out, and why.
     Skip(String),
+    /// Reports that this folder is left out with all that is in it, because of this error.
+    SkipFolder(Errno),
 }
 
 /// An entry of a folder that is being listed.
@@ -60,17 +63,16 @@ pub struct Entry<'walk> {
     root: &'walk Root,
     folder: &'walk OwnedFd,
     /// The folder's path beneath the root with a slash behind it; empty for the root.
-    prefix: &'walk str,
+    prefix: &'walk [u8],
     name: &'walk CStr,
     file_type: FileType,
 }
 
 /// Lists the folder. `select` is called once for each entry when its folder is read, and says what to do about it;
-/// nothing if the entry is to be ignored. An entry that is listed or entered and whose name is not UTF-8 is
-/// skipped.
+/// nothing if the entry is to be ignored.
 ///
-/// A folder that vanishes meanwhile is ignored, one that cannot be read is skipped. The listing is broken if the
-/// root cannot be opened or is replaced while it is listed.
+/// A folder that vanishes meanwhile is ignored; of one that cannot be read to its end, what was read is listed. The
+/// listing is broken if the folder where it begins cannot be read, or if the root is replaced while it is listed.
 pub fn list<S, A>(walk: Walk, select: S) -> FoundStream
 where
     S: Fn(&Entry<'_>) -> A + Send + 'static,
@@ -120,7 +122,8 @@ impl Entry<'_> {
 
     /// Opens what is at this path below the entry.
     pub fn open(&self, path: &str, flags: OFlags, links: Links) -> Result<OwnedFd, Errno> {
-        self.root.open_at(format!("{}{}/{path}", self.prefix, self.name()), flags, links)
+        let path = [self.prefix, self.name.to_bytes(), b"/", path.as_bytes()].concat();
+        self.root.open_at(path, flags, links)
     }
 }
 
@@ -140,31 +143,25 @@ struct Folder {
     /// Its path relative to the base with a slash behind it; empty for the base.
     path: String,
     steps: std::vec::IntoIter<Step>,
+    /// Why there may be more in it.
+    error: Option<Errno>,
 }
 
 /// An action on an entry.
 struct Step {
+    /// As a [`PathText`].
     name: Box<str>,
     action: Action,
 }
 
 impl Step {
     fn new(name: &CStr, action: Action) -> Self {
-        match name.to_str() {
-            Ok(name) => Self { name: name.into(), action },
-            Err(_) => Self {
-                name: name.to_string_lossy().into(),
-                action: match action {
-                    Action::Skip(reason) => Action::Skip(reason),
-                    Action::List { .. } | Action::Enter => Action::Skip("the name is not UTF-8".to_owned()),
-                },
-            },
-        }
+        Self { name: PathText::of_bytes(name.to_bytes()).into_string().into(), action }
     }
 
     /// A folder sorts as the paths in it do: `a-b` comes before `a/x`, and `a.b` too, but `a0` after it.
     fn sort_key(&self) -> impl Iterator<Item = u8> + '_ {
-        let slash = matches!(self.action, Action::Enter).then_some(b'/');
+        let slash = matches!(self.action, Action::Enter | Action::SkipFolder(_)).then_some(b'/');
         self.name.bytes().chain(slash)
     }
 }
@@ -185,6 +182,9 @@ where
         // Held open throughout, unlike for reading: otherwise two storages could end up in one listing.
         let root = Root::open(&self.walk.root).or_else(|error| self.end_broken(&error))?;
         let first = self.read_folder(&root, "").or_else(|error| self.end_broken(&error))?;
+        if let Some(error) = first.error {
+            return self.end_broken(&error);
+        }
         let mut open = vec![first];
         while let Some(folder) = open.last_mut() {
             let Some(Step { name, action }) = folder.steps.next() else {
@@ -195,6 +195,7 @@ where
             match action {
                 Action::List { size, modified_at } => self.add(Ok(Found { path, size, modified_at }))?,
                 Action::Skip(reason) => self.add(Err(ListError::Skipped { path, reason }))?,
+                Action::SkipFolder(error) => self.add_unlisted(&path, error)?,
                 Action::Enter => open.extend(self.enter(&root, path)?),
             }
         }
@@ -204,14 +205,19 @@ where
     /// The folder, unless it cannot be read.
     fn enter(&mut self, root: &Root, path: String) -> Result<Option<Folder>, Ended> {
         match self.read_folder(root, &path) {
-            Ok(folder) => return Ok(Some(folder)),
+            Ok(folder) => {
+                if let Some(error) = folder.error {
+                    self.add_unlisted(&path, error)?;
+                }
+                return Ok(Some(folder));
+            }
             // It has vanished or was replaced since its parent was read, or the whole storage has.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 if !root.is_still_at(&self.walk.root) {
                     self.end_broken(&"it has vanished while it was listed")?;
                 }
             }
-            Err(error) => self.add(Err(ListError::Skipped { path, reason: error.to_string() }))?,
+            Err(error) => self.add_unlisted(&path, error)?,
         }
         Ok(None)
     }
@@ -219,11 +225,18 @@ where
     /// Reads a whole folder, because its handle is not kept.
     fn read_folder(&self, root: &Root, path: &str) -> Result<Folder, Errno> {
         let prefix = format!("{}{}", with_slash(self.walk.base), with_slash(path));
-        let at = prefix.strip_suffix('/').unwrap_or(".");
+        let prefix = PathText::new(&prefix).to_bytes().into_owned();
+        let at = prefix.strip_suffix(b"/").unwrap_or(b".");
         let folder = root.open_at(at, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY, Links::Refuse)?;
-        let mut steps = Vec::new();
+        let (mut steps, mut error) = (Vec::new(), None);
         for entry in Dir::read_from(&folder)? {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(broken) => {
+                    error = Some(broken);
+                    break;
+                }
+            };
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
@@ -233,7 +246,15 @@ where
             steps.extend(actions.into_iter().map(|action| Step::new(name, action)));
         }
         steps.sort_unstable_by(|one, other| one.sort_key().cmp(other.sort_key()));
-        Ok(Folder { path: with_slash(path), steps: steps.into_iter() })
+        Ok(Folder { path: with_slash(path), steps: steps.into_iter(), error })
+    }
+
+    /// Reports the folder, unless the error is none of the folder's own: then the listing is broken.
+    fn add_unlisted(&mut self, path: &str, error: Errno) -> Result<(), Ended> {
+        if not_judged(path, error).is_some() {
+            return self.end_broken(&format_args!("{path}: {error}"));
+        }
+        self.add(Err(ListError::Unlisted { folder: with_slash(path), reason: error.to_string() }))
     }
 
     fn end_broken<T>(&mut self, reason: &dyn fmt::Display) -> Result<T, Ended> {

@@ -12,7 +12,7 @@ use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
-    SyncBatch, WorkerId,
+    SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
     Digest, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
@@ -90,7 +90,7 @@ fn entry(number: i64) -> SourceRecord {
 
 async fn import(store: &Store, rows: i64) {
     let batches =
-        (0..rows).step_by(1000).map(|first| Ok((first..rows.min(first + 1000)).map(entry).collect()));
+        (0..rows).step_by(1000).map(|first| Ok(numbered(1, (first..rows.min(first + 1000)).map(entry))));
     store.catalogue.import(MODEL, Box::pin(stream::iter(batches))).await.unwrap();
 }
 

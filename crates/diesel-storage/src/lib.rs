@@ -28,4 +28,4 @@ mod tokens;
 
 pub use error::is_busy;
 pub use settings::{StoreClock, StoreSettings};
-pub use store::{Store, migrate, open};
+pub use store::{Store, exists, migrate, open, place};

@@ -34,6 +34,11 @@ use crate::sql::Sql;
 
 pub(crate) use migrations::migrate;
 
+/// The server and the database that a URL names, without what may be secret.
+pub(crate) fn place(settings: &StoreSettings) -> Result<String, StoreError> {
+    Connector::new(settings.url.expose_secret(), settings.timeout).map(|connector| connector.place())
+}
+
 /// A PostgreSQL database.
 pub(crate) struct Postgres {
     pool: Pool<AsyncPgConnection>,

@@ -14,7 +14,8 @@ pub(crate) use codes::{
 };
 pub(crate) use failure::failure_cause;
 pub(crate) use record::{
-    RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED, SourceColumns, StagedRow, StagedSql,
+    ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED, SourceColumns, StagedRow,
+    StagedSql,
 };
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};

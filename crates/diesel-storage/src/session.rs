@@ -104,7 +104,8 @@ pub(crate) trait Session: Dialect + Send + 'static {
     /// Makes the temporary table of an import.
     fn create_staged(&mut self) -> impl Step<()>;
 
-    /// Adds entries, each key once, to those of the import; one whose key is there takes its place.
+    /// Adds entries, each key once, to those of the import. One whose key is there already only leaves its number in
+    /// `conflict`, if it says something else.
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()>;
 
     /// Lets the planner know that so many records were added, where it would not notice for a while.

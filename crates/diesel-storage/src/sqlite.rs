@@ -13,6 +13,7 @@ mod paths;
 mod session;
 mod wake;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use self::connect::blocking;
 use self::error::explain;
 use self::session::SqliteSession;
 use crate::error::{DbError, unavailable};
-use crate::session::{Driver, Private, Task, Work};
+use crate::session::{Driver, Private, Session as _, Task, Work};
 use crate::settings::StoreSettings;
 
 pub(crate) use connect::file_of;
@@ -75,11 +76,26 @@ pub(crate) struct Own {
     writer: Arc<tokio::sync::Mutex<SqliteSession>>,
 }
 
+/// Whether the file holds a database that was ever migrated. Makes and changes nothing.
+pub(crate) async fn exists(file: PathBuf, timeout: Duration) -> Result<bool, StoreError> {
+    blocking(&Handle::current(), move || match std::fs::metadata(&file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(unavailable(format!("{}: {error}", file.display()))),
+        Ok(metadata) if metadata.len() == 0 => Ok(false),
+        Ok(_) => {
+            let mut session = SqliteSession::new(connect::open_as_it_is(&file, timeout)?);
+            now(session.is_migrated()).map_err(|error| explain(&file, error))
+        }
+    })
+    .await?
+}
+
 impl Sqlite {
     /// Opens the database, and makes an empty one if there is none. Statements run in threads of the runtime that this is
     /// called in, which must outlive it.
     pub(crate) async fn open(path: PathBuf, settings: &StoreSettings) -> Result<Self, StoreError> {
         let timeout = settings.timeout;
+        connect::warn_if_others_may_read(&path);
         let runtime = Handle::current();
         let writer = SqliteSession::new(connect::open(&runtime, path.clone(), timeout).await?);
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);

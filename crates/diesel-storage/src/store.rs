@@ -11,7 +11,7 @@ use crate::catalogue::applied_migrations;
 use crate::clock::DatabaseClock;
 use crate::error::DbError;
 use crate::postgres::{self, Postgres};
-use crate::session::{Driver, Work};
+use crate::session::{Driver, Session as _, Work};
 use crate::settings::StoreSettings;
 use crate::sqlite::{self, Sqlite};
 
@@ -53,6 +53,26 @@ pub async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, StoreError
     match Database::of(settings.url.expose_secret())? {
         Database::Sqlite(rest) => sqlite::migrate(sqlite::file_of(rest)?, settings.timeout).await,
         Database::Postgres => postgres::migrate(settings).await,
+    }
+}
+
+/// What a URL stands for, for people: the absolute path of a SQLite file, or a PostgreSQL server without what may be
+/// secret.
+pub fn place(settings: &StoreSettings) -> Result<String, StoreError> {
+    match Database::of(settings.url.expose_secret())? {
+        Database::Sqlite(rest) => Ok(sqlite::file_of(rest)?.display().to_string()),
+        Database::Postgres => postgres::place(settings),
+    }
+}
+
+/// Whether there is a catalogue: false without a database, and with one that was never migrated. Makes nothing.
+pub async fn exists(settings: &StoreSettings) -> Result<bool, StoreError> {
+    match Database::of(settings.url.expose_secret())? {
+        Database::Sqlite(rest) => sqlite::exists(sqlite::file_of(rest)?, settings.timeout).await,
+        Database::Postgres => {
+            let driver = Postgres::open(settings).await?;
+            driver.run(Work::Read, |session| Box::pin(session.is_migrated())).await
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
-    SyncBatch, WorkerId,
+    SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
     Digest, Failure, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
@@ -72,7 +72,7 @@ async fn filled(settings: &StoreSettings) -> Store {
     let store = open(settings).await.unwrap();
     now_is(1);
     for model in [Model::Uploads, Model::LfsObjects] {
-        let batches = stream::iter([Ok((0..ROWS).map(entry).collect())]);
+        let batches = stream::iter([Ok(numbered(1, (0..ROWS).map(entry)))]);
         store.catalogue.import(model, Box::pin(batches)).await.unwrap();
     }
     store
@@ -167,12 +167,9 @@ async fn queue_some(store: &Store) {
 /// A second import: nothing new, one change.
 async fn import(store: &Store) {
     let mut entries: Vec<SourceRecord> = (0..5000).map(entry).collect();
-    entries.push(SourceRecord { file_size: Some(3), ..entry(3) });
-    entries.push(SourceRecord {
-        location: Location { storage: "b".to_owned(), path: "b".to_owned() },
-        ..entry(4)
-    });
-    let batches = stream::iter([Ok(entries)]);
+    entries[3].file_size = Some(3);
+    entries[4].location = Location { storage: "b".to_owned(), path: "b".to_owned() };
+    let batches = stream::iter([Ok(numbered(1, entries))]);
     store.catalogue.import(Model::Uploads, Box::pin(batches)).await.unwrap();
 }
 

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
-    ClaimFilter, ClaimedRecord, LeaseTerms, ModelSyncState, Outcome, SyncBatch, WorkerId,
+    ClaimFilter, ClaimedRecord, LeaseTerms, ModelSyncState, Outcome, SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
     Digest, Failure, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
@@ -62,7 +62,7 @@ async fn fill(settings: &StoreSettings) {
         .sql(settings.url.expose_secret(), "ALTER TABLE records SET (autovacuum_enabled = off)")
         .unwrap();
     let store = open(settings).await.unwrap();
-    let known = stream::iter([Ok(entries(0..ROWS))]);
+    let known = stream::iter([Ok(numbered(1, entries(0..ROWS)))]);
     store.catalogue.import(Model::LfsObjects, Box::pin(known)).await.unwrap();
     for first in (0..ROWS).step_by(1000) {
         sync(&store, first..first + 1000).await;
@@ -143,7 +143,7 @@ async fn run(store: &Store, call: Call) {
         }
         Call::Sync => sync(store, 0..batch).await,
         Call::Import => {
-            let same = stream::iter([Ok(entries(0..batch))]);
+            let same = stream::iter([Ok(numbered(1, entries(0..batch)))]);
             store.catalogue.import(NEW, Box::pin(same)).await.unwrap();
         }
     }

@@ -28,6 +28,9 @@ pub enum DigestRule {
     /// `unresolved:<reason>`: there are no stored bytes to speak of, because where they lie cannot be resolved
     /// (the owner's row is gone, a storage is not known); the reason is a sentence. Such a record is invalid.
     Unresolved(String),
+    /// `unlisted:<reason>`: the record stands for what lies in a folder that the last scan could not list, or not to the
+    /// end; the reason is what the system said. Such a record is unreadable.
+    Unlisted(String),
 }
 
 /// The text that the key of a CI secure file is made of. Its `Debug` does not show it.
@@ -65,6 +68,7 @@ impl DigestRule {
             Self::PipelineArtifact(project) => format!("pipeline_artifact:{project}"),
             Self::PortablePdb => "portable_pdb".to_owned(),
             Self::Unresolved(reason) => format!("unresolved:{reason}"),
+            Self::Unlisted(reason) => format!("unlisted:{reason}"),
         })
     }
 }
@@ -85,7 +89,7 @@ pub enum ParseDigestRuleError {
     /// No rule of this name.
     #[error(
         "a rule is length:<bytes>, secure_file:<key data>, terraform_state:<project id>, \
-         pipeline_artifact:<project id>, portable_pdb or unresolved:<reason>"
+         pipeline_artifact:<project id>, portable_pdb, unresolved:<reason> or unlisted:<reason>"
     )]
     Name,
     /// The argument is no whole number that both databases can keep.
@@ -98,7 +102,7 @@ pub enum ParseDigestRuleError {
     #[error("the rule secure_file has no key data")]
     KeyData,
     /// The reason is empty.
-    #[error("the rule unresolved has no reason")]
+    #[error("the rule has no reason")]
     Reason,
 }
 
@@ -124,8 +128,9 @@ impl FromStr for DigestRule {
             ("terraform_state", Some(argument)) => number(argument).map(Self::TerraformState),
             ("pipeline_artifact", Some(argument)) => number(argument).map(Self::PipelineArtifact),
             ("portable_pdb", None) => Ok(Self::PortablePdb),
-            ("unresolved", Some("")) => Err(ParseDigestRuleError::Reason),
+            ("unresolved" | "unlisted", Some("")) => Err(ParseDigestRuleError::Reason),
             ("unresolved", Some(reason)) => Ok(Self::Unresolved(reason.to_owned())),
+            ("unlisted", Some(reason)) => Ok(Self::Unlisted(reason.to_owned())),
             _ => Err(ParseDigestRuleError::Name),
         }
     }
@@ -144,6 +149,7 @@ mod tests {
             "pipeline_artifact:9223372036854775807",
             "portable_pdb",
             "unresolved:project 7: no such row",
+            "unlisted:Permission denied (os error 13)",
         ] {
             assert_eq!(text.parse::<DigestRule>().unwrap().text().as_deref(), Some(text));
         }
@@ -168,6 +174,7 @@ mod tests {
             ("secure_file:a\0b", ParseDigestRuleError::Nul),
             ("unresolved", ParseDigestRuleError::Name),
             ("unresolved:", ParseDigestRuleError::Reason),
+            ("unlisted:", ParseDigestRuleError::Reason),
         ] {
             assert_eq!(text.parse::<DigestRule>(), Err(error), "{text}");
         }

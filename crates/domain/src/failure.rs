@@ -200,6 +200,20 @@ impl Failure {
         Self::new(FailureCause::TimedOut { lease })
     }
 
+    /// The same, which names the path or key of the content if what the system said does not.
+    #[must_use]
+    pub fn at(self, path: &str) -> Self {
+        let FailureCause::Unreadable { reason } = &*self.cause else { return self };
+        if reason.contains(path) {
+            return self;
+        }
+        let room = MAX_FAILURE_CHARS - PREFIX.len() - 2;
+        let (mut reason, mut path) = (reason.clone(), path.to_owned());
+        keep_end(&mut path, room.saturating_sub(reason.chars().count()).max(room / 2));
+        keep_beginning(&mut reason, room.saturating_sub(path.chars().count()));
+        Self::unreadable(&format!("{reason}: {path}"))
+    }
+
     /// The cause.
     pub fn cause(&self) -> &FailureCause {
         &self.cause
@@ -287,6 +301,22 @@ mod tests {
             assert!(failure.text().starts_with("Error during verification: ü"));
             assert_eq!(Failure::new(failure.cause().clone()), failure);
         }
+    }
+
+    #[test]
+    fn what_is_unreadable_is_named() {
+        let text = |reason: &str, path: &str| Failure::unreadable(reason).at(path).text();
+        assert_eq!(text("I/O error", "a/b"), "Error during verification: I/O error: a/b");
+        assert_eq!(text("a/b: bad refs", "a/b"), "Error during verification: a/b: bad refs");
+        let (long, path) = ("ü".repeat(300), format!("{}/end", "é".repeat(300)));
+        for reason in ["I/O error", &long] {
+            let text = text(reason, &path);
+            assert_eq!(text.chars().count(), MAX_FAILURE_CHARS);
+            assert!(text.ends_with("éé/end") && text.starts_with(PREFIX), "{text}");
+        }
+        assert!(text("I/O error", &path).contains("I/O error: éé"));
+        assert!(text(&long, "a").ends_with("ü: a"));
+        assert_eq!(Failure::missing_file("x").at("a/b"), Failure::missing_file("x"));
     }
 
     #[test]

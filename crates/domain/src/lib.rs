@@ -14,7 +14,9 @@ mod job;
 mod key;
 mod model;
 mod named;
+mod path;
 pub mod ports;
+mod quoted;
 mod record;
 mod selection;
 mod time;
@@ -31,6 +33,8 @@ pub use failure::{
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, ObjectType, UnknownModel};
+pub use path::PathText;
+pub use quoted::{Quoted, QuotedCell, is_unsafe_to_show};
 pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
 pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};

@@ -14,7 +14,7 @@ use crate::verification::{Disabled, History, Pending, Status, Verification};
 pub struct Location {
     /// The storage's name in the configuration.
     pub storage: String,
-    /// The path below the storage's root, or the object's key.
+    /// The path below the storage's root, or the object's key, as a [`crate::PathText`].
     pub path: String,
 }
 

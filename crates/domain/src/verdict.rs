@@ -93,7 +93,7 @@ pub enum ContentError {
     /// Nothing there. `at` is the whole path or key that was looked for.
     #[error("no file at {at}")]
     MissingFile {
-        /// The whole path or key.
+        /// The whole path or key, perhaps with a hint in brackets behind it.
         at: String,
     },
     /// No repository there, though one must be.

@@ -115,6 +115,17 @@ impl Connector {
         Ok(Self { config, tls, ways })
     }
 
+    /// The server and its database, for people, without anything that may be secret.
+    pub fn place(&self) -> String {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(folder) => folder.display().to_string(),
+        });
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        let name = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
+        format!("{hosts}/{name}")
+    }
+
     /// Connects. The connection does nothing until it is polled.
     pub async fn connect(&self) -> Result<(Client, PostgresConnection), Error> {
         let mut ways = self.ways.iter().copied().peekable();
@@ -186,5 +197,6 @@ mod tests {
         assert!(!error.to_string().contains("secret"));
         let shown = format!("{:?}", connector("postgres://u:secret@h/d").unwrap());
         assert!(shown.contains("\"h\"") && !shown.contains("secret"), "{shown}");
+        assert_eq!(connector("postgres://u:secret@h:1/d?password=secret").unwrap().place(), "h/d");
     }
 }

@@ -1,6 +1,6 @@
 //! How the rows of a model's table become records: the table, its columns, and what else must be readable.
 
-use stocktake_domain::{DigestRule, Location, Model, RecordKey, SourceRecord};
+use stocktake_domain::{DigestRule, Location, Model, PathText, RecordKey, SourceRecord};
 use tokio_postgres::Row;
 
 use crate::column::Column;
@@ -138,6 +138,7 @@ pub(crate) fn record_at(
         (rule @ DigestRule::Unresolved(_), _) | (rule, None) => rule,
         (_, Some(reason)) => DigestRule::Unresolved(reason),
     };
+    let path = PathText::of_bytes(path.as_bytes()).into_string();
     SourceRecord { rule, ..SourceRecord::new(RecordKey::integer(key), Location { storage, path }) }
 }
 

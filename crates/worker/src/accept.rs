@@ -89,12 +89,15 @@ async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Optio
     match seen.pop() {
         Some((_, Ok(observation))) => {
             let recorded = observation.recorded();
-            let size = recorded.map_err(|reason| AcceptError::Content(Failure::unreadable(reason)))?.size;
+            let size = recorded.map_err(|reason| {
+                AcceptError::Content(Failure::unreadable(reason).at(&record.location.path))
+            });
+            let size = size?.size;
             Ok((observation.checksum(shown).ok_or(AcceptError::Interrupted)?, size))
         }
         None => Err(AcceptError::Interrupted),
         Some((_, Err(error))) => Err(match error.into_failure() {
-            Ok(failure) => AcceptError::Content(failure),
+            Ok(failure) => AcceptError::Content(failure.at(&record.location.path)),
             Err(NotJudged::Cancelled) => AcceptError::Interrupted,
             Err(not_judged) => AcceptError::NotJudged(not_judged),
         }),

@@ -83,6 +83,7 @@ impl Batch {
 
     /// Adds a record as failed.
     pub(crate) fn add_failed(&mut self, record: ClaimedRecord, failure: Failure, judge_by: &Judge<'_>) {
+        let failure = failure.at(&record.path);
         *self.stats.failed.entry(failure.kind()).or_default() += 1;
         let verification = record.verification.fail(failure, judge_by.now, judge_by.rng.below(JITTER_STEPS));
         self.outcomes.push((record.key, Outcome::Failed(verification)));

@@ -79,7 +79,7 @@ async fn read(options: &RunOptions, mut lease: Lease) -> LeaseEnd {
     }
 }
 
-/// What to read for a lease. Takes the paths and rules out of it, which nothing else needs.
+/// What to read for a lease. Takes the rules out of it, which nothing else needs.
 fn pieces(options: &RunOptions, lease: &mut Lease) -> Vec<Inspection> {
     let model = lease.model;
     let shown = options.context.settings.policy.algorithm(model);
@@ -87,7 +87,7 @@ fn pieces(options: &RunOptions, lease: &mut Lease) -> Vec<Inspection> {
     records
         .map(|record| Inspection {
             model,
-            path: std::mem::take(&mut record.path),
+            path: record.path.clone(),
             algorithms: record.reference.algorithms(shown),
             rule: std::mem::take(&mut record.rule),
         })

@@ -24,6 +24,10 @@ const UNWANTED: [(&str, &str); 3] = [
     (concat!("#[should", "_panic"), "it passes on any panic; assert on the error instead"),
 ];
 
+/// What only the module that quotes names from outside may write to.
+const STDOUT: &str = concat!("io::std", "out");
+const PRINTER: &str = "crates/app/src/output.rs";
+
 /// Checks every text file below `root`.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -61,6 +65,11 @@ fn check_one(name: &str, text: &str) -> Vec<Finding> {
         }
         if !is_rust {
             continue;
+        }
+        if line.contains(STDOUT) && name.starts_with("crates/") && name != PRINTER {
+            let message =
+                format!("line {number} contains {STDOUT}: print through {PRINTER}, which quotes names");
+            findings.push(Finding::new("printing", name, message));
         }
         for (code, reason) in UNWANTED.iter().filter(|(code, _)| line.contains(code)) {
             findings.push(Finding::new("finished", name, format!("line {number} contains {code}: {reason}")));
@@ -106,6 +115,9 @@ mod tests {
         for (code, _) in UNWANTED {
             assert_eq!(rules("a.rs", &format!("//! It.\n{code}x)]")), ["finished"]);
         }
+        let prints = format!("//! It.\nuse std::{STDOUT};\n");
+        assert_eq!(rules("crates/app/src/a.rs", &prints), ["printing"]);
+        assert!(rules(PRINTER, &prints).is_empty() && rules("xtask/src/a.rs", &prints).is_empty());
         let long = format!("//! It.\n{}", "\n".repeat(MAX_LINES));
         assert_eq!(rules("a.rs", &long), ["short-files"]);
     }

@@ -5,6 +5,7 @@ use stocktake_domain::{Model, Record, RecordKey, Selection, State};
 use stocktake_http::findings;
 
 use crate::args::{ExportArguments, ExportFormat};
+use crate::output::Text;
 use crate::settings::Settings;
 use crate::{output, wiring};
 
@@ -78,30 +79,33 @@ struct List {
 impl List {
     fn begin(&self) -> anyhow::Result<()> {
         match self.format {
-            ExportFormat::Csv => output::print(&findings::csv_header()),
-            ExportFormat::Json => output::print("["),
+            ExportFormat::Csv => output::print_line(findings::csv_header().trim_end()),
+            ExportFormat::Json => output::print_json("["),
         }
     }
 
     fn print(&mut self, records: &[Record]) -> anyhow::Result<()> {
-        let mut text = String::new();
+        let (mut lines, mut json) = (Text::default(), String::new());
         for record in records {
             match self.format {
-                ExportFormat::Csv => text.push_str(&findings::csv_line(record)),
+                ExportFormat::Csv => lines.line(findings::csv_line(record).trim_end()),
                 ExportFormat::Json => {
-                    text.push_str(if self.is_empty { "\n" } else { ",\n" });
-                    text.push_str(&findings::json(record));
+                    json.push_str(if self.is_empty { "\n" } else { ",\n" });
+                    json.push_str(&findings::json(record));
                 }
             }
             self.is_empty = false;
         }
-        output::print(&text)
+        match self.format {
+            ExportFormat::Csv => output::print(&lines),
+            ExportFormat::Json => output::print_json(&json),
+        }
     }
 
     fn end(self) -> anyhow::Result<()> {
         match self.format {
             ExportFormat::Csv => Ok(()),
-            ExportFormat::Json => output::print(if self.is_empty { "]\n" } else { "\n]\n" }),
+            ExportFormat::Json => output::print_json(if self.is_empty { "]\n" } else { "\n]\n" }),
         }
     }
 }

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use futures_util::stream;
+use stocktake_domain::ports::ImportError;
 use tokio::sync::mpsc;
 
 use crate::args::ImportArguments;
@@ -19,7 +20,7 @@ const READ_AHEAD: usize = 4;
 /// Runs the command.
 pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> anyhow::Result<()> {
     let source = open(&arguments.file)?;
-    let store = wiring::open_store(settings).await?;
+    let store = wiring::open_or_make_store(settings).await?;
     let storages: BTreeSet<String> = settings.storages.keys().cloned().collect();
     let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -35,11 +36,22 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
         .catalogue
         .import(arguments.model, entries)
         .await
+        .map_err(told_by_lines)
         .with_context(|| format!("nothing was imported from {}", arguments.file.display()))?;
     output::print_line(&format!(
         "added {}, changed {}, unchanged {}",
         applied.added, applied.changed, applied.unchanged
     ))
+}
+
+/// The numbers of the entries are those of their lines.
+fn told_by_lines(error: ImportError) -> anyhow::Error {
+    match error {
+        ImportError::Conflict { key, first, second } => {
+            anyhow!("line {second} and line {first} both have the record_identifier {key}, and differ")
+        }
+        error => error.into(),
+    }
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {

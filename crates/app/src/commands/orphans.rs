@@ -11,21 +11,23 @@ use stocktake_source_sync::{OrphanParts, OrphanSettings, StorageOutcome, never_r
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};
-use crate::lifecycle::{cancel_on_signal, interrupted};
+use crate::lifecycle::interrupted;
 use crate::settings::Settings;
 use crate::system::SystemClock;
 use crate::{output, wiring};
 
 use list::List;
 
-/// The exit status when a storage could not be searched, or records are missing that would claim what is in it.
+/// The exit status when not all of a storage could be searched, or records are missing that would claim what is in it.
 const NOT_ALL: u8 = 1;
 
 /// Runs the command.
-pub(super) async fn run(settings: &Settings, arguments: &OrphansArguments) -> anyhow::Result<ExitCode> {
-    let store = wiring::open_store(settings).await?;
-    let stop = CancellationToken::new();
-    cancel_on_signal(stop.clone())?;
+pub(super) async fn run(
+    settings: &Settings,
+    arguments: &OrphansArguments,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let store = wiring::open_or_make_store(settings).await?;
     // What is stored while the rows are read has a row that was not seen.
     let began = SystemClock.now();
     let search = search(settings, &store, arguments, began, stop.clone());
@@ -69,6 +71,7 @@ async fn search(
     let is_searched =
         |outcome: &StorageOutcome| matches!(outcome, StorageOutcome::Searched | StorageOutcome::Unused(_));
     let searched = report.storages.iter().all(|storage| is_searched(&storage.outcome));
+    let searched = searched && report.totals.skipped == 0;
     Ok(all && searched)
 }
 

@@ -1,20 +1,23 @@
 //! `stocktake scan`: records for the files of a storage.
 
-use std::io::{Read as _, Seek as _, Write as _};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use futures_util::stream;
 use stocktake_domain::Selection;
-use stocktake_domain::ports::ImportError;
-use tempfile::SpooledTempFile;
+use stocktake_domain::ports::{ImportError, ListError};
 use tokio::sync::mpsc;
 
 use crate::args::ScanArguments;
+use crate::output::Spool;
 use crate::progress::Meter;
-use crate::scan::{Report, Scan, ScanError, Watcher};
+use crate::scan::{Report, Scan, ScanError, ScanOf, Watcher};
 use crate::settings::Settings;
 use crate::{output, wiring};
+
+/// The exit status when something is gone, or could not be looked at.
+const NOT_ALL: u8 = 1;
 
 /// Batches listed ahead of the database.
 const READ_AHEAD: usize = 4;
@@ -25,16 +28,13 @@ const MOST_NAMED: u64 = 100;
 /// The most records counted to tell the time left.
 const MOST_COUNTED: u64 = 10_000_000;
 
-/// Bytes of the report of gone paths that stay in memory; the rest goes to a temporary file.
-const SPOOL: usize = 1 << 20;
-
 /// Runs the command.
-pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyhow::Result<()> {
+pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyhow::Result<ExitCode> {
     let (model, name) = (arguments.model, arguments.storage.as_str());
     let storages = wiring::storages(settings)?;
     let storage =
         storages.get(name).ok_or_else(|| anyhow!("there is no storage {name:?} in the configuration"))?;
-    let store = wiring::open_store(settings).await?;
+    let store = wiring::open_or_make_store(settings).await?;
     let largest = store.catalogue.largest_key(model).await?;
     let records = store.catalogue.count(model, &Selection::default(), MOST_COUNTED).await?;
     let known = store.catalogue.paths(Some(model), name).await?;
@@ -44,8 +44,9 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
     let mut notes = Notes::new(Meter::start("files", Some(records).filter(|records| *records > 0)));
     let entries = Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)));
+    let of = ScanOf { model, storage: name, layout: arguments.layout, catalogue: &*catalogue };
     let scan = async {
-        let result = Scan::new(name, largest.as_ref(), &sender, &mut notes).run(found, known).await;
+        let result = Scan::new(of, largest.as_ref(), known, &sender, &mut notes).run(found).await;
         if let Err(error) = result.as_ref() {
             // Undoes the import; the error itself is told from here.
             let _ = sender.send(Err(error.to_string().into())).await;
@@ -63,34 +64,24 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
             return Err(error).context(format!("the scan of {name:?} was given up, nothing was added"));
         }
     };
-    notes.print(&report)
+    notes.print(&report)?;
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
 }
 
 /// What the scan noticed. The gone paths wait until the scan has ended well.
 struct Notes {
     meter: Meter,
-    gone: SpooledTempFile,
-    write_error: Option<std::io::Error>,
+    gone: Spool,
     named: u64,
 }
 
 impl Notes {
     fn new(meter: Meter) -> Self {
-        Self { meter, gone: SpooledTempFile::new(SPOOL), write_error: None, named: 0 }
+        Self { meter, gone: Spool::new(), named: 0 }
     }
 
-    fn print(mut self, report: &Report) -> anyhow::Result<()> {
-        if let Some(error) = self.write_error {
-            return Err(error).context("the report of gone paths cannot be kept");
-        }
-        self.gone.rewind().context("the report of gone paths cannot be read back")?;
-        let mut buffer = vec![0; SPOOL];
-        loop {
-            let length =
-                self.gone.read(&mut buffer).context("the report of gone paths cannot be read back")?;
-            let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else { break };
-            output::print_bytes(piece)?;
-        }
+    fn print(self, report: &Report) -> anyhow::Result<()> {
+        self.gone.print()?;
         if report.skipped > self.named {
             output::say(&format!("… and {} more were skipped", report.skipped - self.named));
         }
@@ -106,16 +97,14 @@ impl Watcher for Notes {
         }
     }
 
-    fn skipped(&mut self, path: &str, reason: &str) {
+    fn skipped(&mut self, what: &ListError) {
         if self.named < MOST_NAMED {
             self.named += 1;
-            self.meter.say(&format!("skipped {path}: {reason}"));
+            self.meter.say(&format!("skipped {what}"));
         }
     }
 
     fn gone(&mut self, path: &str) {
-        if let Err(error) = writeln!(self.gone, "gone: {path}") {
-            self.write_error.get_or_insert(error);
-        }
+        self.gone.line(&format!("gone: {path}"));
     }
 }

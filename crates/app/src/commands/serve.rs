@@ -14,7 +14,7 @@ use stocktake_http::{Api, ConnectionLimits, HttpSettings};
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
-use crate::lifecycle::{Tasks, cancel_on_signal};
+use crate::lifecycle::Tasks;
 use crate::logging;
 use crate::settings::Settings;
 use crate::system::host_name;
@@ -27,14 +27,12 @@ const DURATION_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Runs the command until a signal.
-pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let metrics = PrometheusBuilder::new()
         .set_buckets(&DURATION_BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .context("metrics cannot be recorded")?;
     logging::describe_metrics();
-    let stop = CancellationToken::new();
-    cancel_on_signal(stop.clone())?;
     let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
     let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
     let scheduler = wiring::scheduler(settings, &store);

@@ -6,6 +6,7 @@ use stocktake_domain::ports::ModelSummary;
 use stocktake_domain::{Condition, ConditionSubject, FailureKind, State};
 
 use crate::args::StatusArguments;
+use crate::output::Text;
 use crate::settings::Settings;
 use crate::{output, wiring};
 
@@ -17,7 +18,7 @@ pub(super) async fn run(settings: &Settings, arguments: &StatusArguments) -> any
     if arguments.json {
         let models: Vec<Value> = summary.iter().map(to_json).collect();
         let conditions: Vec<Value> = conditions.iter().map(condition_to_json).collect();
-        return output::print_line(&format!("{:#}", json!({ "models": models, "conditions": conditions })));
+        return output::print(&Text::json(&json!({ "models": models, "conditions": conditions })));
     }
     if summary.is_empty() {
         output::print_line("no records; `stocktake import` or `stocktake scan` adds some")?;
@@ -85,7 +86,7 @@ pub(super) fn count(summary: &ModelSummary, state: State) -> u64 {
 }
 
 /// A table of all models.
-pub(super) fn text(summary: &[ModelSummary]) -> String {
+pub(super) fn text(summary: &[ModelSummary]) -> Text {
     let states = State::ALL.iter().map(|state| state.name());
     let header = std::iter::once("model").chain(states).chain(["bytes", "oldest verification"]);
     let mut rows: Vec<Vec<String>> = vec![header.map(str::to_owned).collect()];
@@ -97,5 +98,5 @@ pub(super) fn text(summary: &[ModelSummary]) -> String {
             .chain([HumanBytes(model.bytes).to_string(), oldest])
             .collect()
     }));
-    output::table(&rows, 1)
+    Text::table(&rows, 1)
 }

@@ -1,6 +1,5 @@
 //! `stocktake sync`: the catalogue in line with the configured GitLab, at once.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use indicatif::HumanCount;
@@ -10,7 +9,8 @@ use stocktake_source_sync::{ModelReport, SyncReport};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::SyncArguments;
-use crate::lifecycle::{cancel_on_signal, interrupted};
+use crate::lifecycle::interrupted;
+use crate::output::Text;
 use crate::progress::ModelMeters;
 use crate::settings::Settings;
 use crate::{output, wiring};
@@ -19,10 +19,12 @@ use crate::{output, wiring};
 const NOT_ALL: u8 = 1;
 
 /// Runs the command.
-pub(super) async fn run(settings: &Settings, arguments: &SyncArguments) -> anyhow::Result<ExitCode> {
-    let store = wiring::open_store(settings).await?;
-    let stop = CancellationToken::new();
-    cancel_on_signal(stop.clone())?;
+pub(super) async fn run(
+    settings: &Settings,
+    arguments: &SyncArguments,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let store = wiring::open_or_make_store(settings).await?;
     let report = once(settings, &store, arguments, stop).await?;
     if report.stopped {
         return Ok(interrupted("; the next run goes on from here"));
@@ -45,7 +47,7 @@ pub(super) async fn once(
 }
 
 /// The report for people.
-fn text(report: &SyncReport) -> String {
+fn text(report: &SyncReport) -> Text {
     let header = ["model", "rows", "added", "changed", "unchanged", "deleted", "kept"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(report.models.iter().map(|model| {
@@ -53,33 +55,34 @@ fn text(report: &SyncReport) -> String {
         let counts = counts.map(|count| HumanCount(count).to_string());
         std::iter::once(model.model.name().to_owned()).chain(counts).collect()
     }));
-    let mut text = output::table(&rows, 1);
-    // Writing to a String does not fail.
+    let mut text = Text::table(&rows, 1);
     for model in &report.models {
         if let Some(reason) = &model.absent {
-            let _ = writeln!(text, "\n{} is not there: {reason}", model.model);
+            text.line("");
+            text.line(format!("{} is not there: {reason}", model.model));
         }
         if let Some(problem) = &model.problem {
-            let _ = writeln!(text, "\n{} could not be read: {problem}", model.model);
+            text.line("");
+            text.line(format!("{} could not be read: {problem}", model.model));
         }
         if model.kept > 0 {
-            let _ = writeln!(
-                text,
-                "\n{} records of {} are kept though no row is left of them, because they are too many at once; if \
+            text.line("");
+            text.line(format!(
+                "{} records of {} are kept though no row is left of them, because they are too many at once; if \
                  they really are gone: stocktake sync {} --accept-deletions",
                 HumanCount(model.kept),
                 model.model,
                 model.model,
-            );
+            ));
         }
     }
     text
 }
 
 /// The report for programs.
-fn json(report: &SyncReport) -> String {
+fn json(report: &SyncReport) -> Text {
     let models: Vec<Value> = report.models.iter().map(model).collect();
-    format!("{:#}\n", json!({ "models": models }))
+    Text::json(&json!({ "models": models }))
 }
 
 fn model(report: &ModelReport) -> Value {

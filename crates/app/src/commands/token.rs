@@ -6,6 +6,7 @@ use stocktake_diesel_storage::Store;
 use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
 
 use crate::args::{TokenCommand, TokenCreateArguments};
+use crate::output::Text;
 use crate::settings::Settings;
 use crate::system::secret;
 use crate::{output, wiring};
@@ -15,11 +16,12 @@ const PREFIX: &str = "stk-";
 
 /// Runs the command.
 pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::Result<()> {
-    let store = wiring::open_store(settings).await?;
     match command {
-        TokenCommand::Create(arguments) => create(&store, arguments).await,
-        TokenCommand::List => list(&store).await,
-        TokenCommand::Revoke { name } => revoke(&store, name).await,
+        TokenCommand::Create(arguments) => {
+            create(&wiring::open_or_make_store(settings).await?, arguments).await
+        }
+        TokenCommand::List => list(&wiring::open_store(settings).await?).await,
+        TokenCommand::Revoke { name } => revoke(&wiring::open_store(settings).await?, name).await,
     }
 }
 
@@ -36,19 +38,33 @@ async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Resu
     if store.tokens.create(&token).await?.is_err() {
         bail!("a token named {:?} exists already; revoke it first or take another name", arguments.name);
     }
-    output::print_line(&text)
+    if let Err(error) = output::hand_over(&text) {
+        // Nobody knows it, and it would be valid.
+        store.tokens.revoke(&arguments.name).await?;
+        return Err(error).with_context(|| format!("the token {:?} was revoked again", arguments.name));
+    }
+    Ok(())
 }
 
 async fn list(store: &Store) -> anyhow::Result<()> {
-    let header =
-        ["name", "owner", "admin", "scope", "created", "expires", "revoked"].map(str::to_owned).to_vec();
+    let header = ["name", "owner", "admin", "scope", "created", "expires", "revoked", "state"]
+        .map(str::to_owned)
+        .to_vec();
     let tokens = store.tokens.list().await?;
-    let rows: Vec<Vec<String>> = std::iter::once(header).chain(tokens.iter().map(row)).collect();
-    output::print(&output::table(&rows, usize::MAX))
+    let now = store.clock.now();
+    let rows: Vec<Vec<String>> =
+        std::iter::once(header).chain(tokens.iter().map(|token| row(token, now))).collect();
+    output::print(&Text::table(&rows, usize::MAX))
 }
 
-fn row(token: &Token) -> Vec<String> {
+fn row(token: &Token, now: Timestamp) -> Vec<String> {
     let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+    let is_expired = token.made.expires_at.is_some_and(|end| end <= now);
+    let state = match token.revoked_at {
+        Some(_) => "revoked",
+        None if is_expired => "expired",
+        None => "valid",
+    };
     vec![
         token.made.name.clone(),
         token.made.owner.clone(),
@@ -57,6 +73,7 @@ fn row(token: &Token) -> Vec<String> {
         token.created_at.to_string(),
         time(token.made.expires_at),
         time(token.revoked_at),
+        state.to_owned(),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! `stocktake verify`: everything that is due, or a selection, in the foreground.
 
+mod coverage;
 mod queue;
 mod report;
 
@@ -8,17 +9,18 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::ClaimFilter;
 use stocktake_domain::{Model, Selection, Timestamp};
 use stocktake_worker::{Drained, Progress};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::VerifyArguments;
-use crate::lifecycle::{cancel_on_signal, interrupted};
+use crate::lifecycle::interrupted;
 use crate::progress::Meter;
 use crate::settings::Settings;
+use crate::wiring::NoCatalogue;
 use crate::{output, wiring};
 
+use coverage::{NOTHING, Scope};
 use report::Report;
 
 /// The exit status when some records failed.
@@ -34,35 +36,38 @@ const STILL_DUE: &str = "; what was not finished is still due";
 const MOST_COUNTED: u64 = 10_000_000;
 
 /// Runs the command.
-pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
-    let models = models(arguments);
+pub(super) async fn run(
+    settings: &Settings,
+    arguments: &VerifyArguments,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
     let selection = selection(arguments)?;
-    let store = wiring::open_store(settings).await?;
-    let mut how = wiring::engine_settings(settings);
-    how.believe_missing = arguments.believe_missing;
-    let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
-    let scheduler = wiring::scheduler(settings, &store);
-    let stop = CancellationToken::new();
-    cancel_on_signal(stop.clone())?;
-    let asked = store.clock.now();
-    let prepare = queue::prepare(settings, &store, &scheduler, &models, selection.as_ref());
+    let scope = Scope {
+        models: models(arguments),
+        storages: settings.worker.storages.clone(),
+        selection: selection.clone().unwrap_or_default(),
+    };
+    let prepare = async {
+        let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
+        scope.require_records(settings, &store).await?;
+        let mut how = wiring::engine_settings(settings);
+        how.believe_missing = arguments.believe_missing;
+        let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
+        let scheduler = wiring::scheduler(settings, &store);
+        let asked = store.clock.now();
+        queue::prepare(settings, &store, &scheduler, &scope.models, selection.as_ref()).await?;
+        anyhow::Ok((store, engine, asked))
+    };
     let Some(prepared) = stop.run_until_cancelled(prepare).await else {
         return Ok(interrupted(STILL_DUE));
     };
-    prepared?;
+    let (store, engine, asked) = prepared?;
     let due_from = selection.is_some().then_some(asked);
-    let filter = ClaimFilter {
-        models: models.clone(),
-        storages: settings.worker.storages.clone(),
-        except_storages: Vec::new(),
-        due_from,
-        limit: 1,
-    };
-    let total = store.queue.outstanding(&filter, MOST_COUNTED).await?;
+    let total = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
     let meter = Arc::new(Meter::start("records", Some(total)));
     let progress: Arc<dyn Progress> = meter.clone();
     let drained = tokio::select! {
-        drained = engine.drain(&models, due_from, progress, stop.clone()) => drained,
+        drained = engine.drain(&scope.models, due_from, progress, stop.clone()) => drained,
         never = queue::keep_reaping(settings, &*store.queue) => match never {},
     };
     meter.finish();
@@ -70,7 +75,9 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     if stop.is_cancelled() {
         return Ok(interrupted(STILL_DUE));
     }
-    let report = report(&store, arguments, &models, asked, drained, &meter).await?;
+    let left = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
+    let mut report = report(&store, arguments, &scope.models, asked, drained, &meter).await?;
+    report.set_left(left, settings.verification.reverify_after);
     output::print(&if arguments.json { report.json() } else { report.text() })?;
     Ok(if report.has_failed() {
         ExitCode::from(SOME_FAILED)
@@ -79,6 +86,11 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     } else {
         ExitCode::from(NOT_JUDGED)
     })
+}
+
+/// Says of a catalogue that is not there what that means here.
+fn nothing_without_catalogue(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<NoCatalogue>() { error.context(NOTHING) } else { error }
 }
 
 fn models(arguments: &VerifyArguments) -> Vec<Model> {

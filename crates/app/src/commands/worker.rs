@@ -4,14 +4,12 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::lifecycle::{Tasks, cancel_on_signal};
+use crate::lifecycle::Tasks;
 use crate::settings::Settings;
 use crate::wiring;
 
 /// Runs the command until a signal.
-pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let stop = CancellationToken::new();
-    cancel_on_signal(stop.clone())?;
+pub(super) async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
     let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
     let scheduler = wiring::scheduler(settings, &store);

@@ -7,6 +7,9 @@ use super::SourceError;
 /// The longest line, in bytes. A record's own line is some hundred.
 const LONGEST: u64 = 64 * 1024;
 
+/// What some programs put before UTF-8, to say that it is.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Reads a source line by line into one buffer.
 pub(super) struct Lines<R> {
     source: R,
@@ -24,7 +27,7 @@ impl<R: BufRead> Lines<R> {
         self.number
     }
 
-    /// The next line, with its end; `None` behind the last.
+    /// The next line, with its end; `None` behind the last. A byte order mark before the first is no part of it.
     pub(super) fn next_line(&mut self) -> Result<Option<&str>, SourceError> {
         let number = self.number;
         self.buffer.clear();
@@ -40,9 +43,9 @@ impl<R: BufRead> Lines<R> {
             return Err(SourceError::Line { number, reason: format!("longer than {LONGEST} bytes") });
         }
         self.number += 1;
-        std::str::from_utf8(&self.buffer)
-            .map(Some)
-            .map_err(|_| SourceError::Line { number, reason: "not UTF-8".to_owned() })
+        let text = std::str::from_utf8(&self.buffer)
+            .map_err(|_| SourceError::Line { number, reason: "not UTF-8".to_owned() })?;
+        Ok(Some(text.strip_prefix(BYTE_ORDER_MARK).filter(|_| number == 1).unwrap_or(text)))
     }
 }
 
@@ -56,6 +59,13 @@ mod tests {
         let error = lines.next_line().unwrap_err().to_string();
         assert_eq!(error, "line 1: longer than 65536 bytes");
         assert!(lines.buffer.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_taken_at_the_beginning_only() {
+        let mut lines = Lines::new("\u{feff}a\n\u{feff}b".as_bytes());
+        assert_eq!(lines.next_line().unwrap(), Some("a\n"));
+        assert_eq!(lines.next_line().unwrap(), Some("\u{feff}b"));
     }
 
     #[test]

@@ -19,6 +19,26 @@ fn assert_status(installation: &Installation) {
     assert!(text.lines().any(|line| line.starts_with("lfs_objects ")), "{text}");
 }
 
+#[test]
+fn what_is_made_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let installation = Installation::new(crate::support::Database::Sqlite);
+    installation.import("uploads", &[line(1, "a", "")]).success();
+    let (service, _) = installation.serve_with(&["--no-worker"]);
+    let files = || std::fs::read_dir(installation.folder().join("var")).unwrap().map(|file| file.unwrap());
+    assert!(files().count() >= 3);
+    for file in files() {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.path());
+    }
+    service.stop();
+    let database = installation.folder().join("var/stocktake.db");
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let finished = installation.run(&["status"]);
+    assert!(finished.stderr.contains("can be opened by others than its owner (mode 0644)"), "{finished:?}");
+    finished.success();
+}
+
 on_both_databases! {
     /// Digests are those of the files, and each kind of damage is told.
     fn every_record_tells_the_truth_about_its_file(database) {

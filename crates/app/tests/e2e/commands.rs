@@ -47,14 +47,22 @@ fn wrong_arguments_are_one_sentence_and_exit_status_2() {
             &["verify", "uploads", "--identifiers", "1,x"][..],
             "an identifier is an integer, or the base64 form",
         ),
-        (&["verify", "uploads", "--identifiers", "1"][..], "uploads has no record 1"),
+        (&["verify", "uploads", "--identifiers", "1"][..], "nothing to verify: there is no catalogue at /"),
+        (&["token", "create", "x", "--expires-in", "0d"][..], "a token that ends at once is of no use"),
+        (&["status", "--log", "loud"][..], "log.level: must be error, warn, info, debug or trace"),
         (&["scan", "uploads", "attic"][..], "there is no storage \"attic\" in the configuration"),
         (&["token", "create", "x", "--expires-in", "soon"][..], "a duration is written like 30d"),
+        (&["status"][..], "there is no catalogue at /"),
+        (&["export"][..], "there is no catalogue at /"),
+        (&["accept", "uploads", "1"][..], "there is no catalogue at /"),
+        (&["token", "list"][..], "there is no catalogue at /"),
+        (&["token", "revoke", "x"][..], "there is no catalogue at /"),
         (&["worker", "--storages", "attic"][..], "worker.storages: names the storage \"attic\""),
     ] {
         let sentence = installation.run(words).refusal();
         assert!(sentence.contains(part), "{words:?}: {sentence}");
     }
+    assert!(!installation.folder().join("var").exists(), "a database was made");
 }
 
 on_both_databases! {

@@ -52,6 +52,28 @@ on_both_databases! {
 }
 
 #[test]
+fn two_lines_of_one_record_must_say_the_same() {
+    let installation = Installation::new(Database::Sqlite);
+    let lines = [line(1, "a", ""), String::new(), line(1, "b", "")];
+    let sentence = installation.import("uploads", &lines).refusal();
+    let expected =
+        "nothing was imported from -: line 3 and line 1 both have the record_identifier 1, and differ";
+    assert_eq!(sentence, expected);
+    let far: Vec<String> = (1..=3_000).chain([7]).map(|key| line(key, "a", "")).collect();
+    assert_eq!(installation.import("uploads", &far).success(), "added 3000, changed 0, unchanged 0\n");
+    let far: Vec<String> = far.into_iter().chain([line(7, "b", "")]).collect();
+    let sentence = installation.import("uploads", &far).refusal();
+    assert!(sentence.contains("line 3002 and line 7 "), "{sentence}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    let installation = Installation::new(Database::Sqlite);
+    let marked = format!("\u{feff}{}", line(1, "a", ""));
+    assert_eq!(installation.import("uploads", &[marked]).success(), "added 1, changed 0, unchanged 0\n");
+}
+
+#[test]
 fn a_line_without_an_end_is_refused() {
     let installation = Installation::new(Database::Sqlite);
     let endless = format!("{{\"path\":\"{}", "x".repeat(1 << 20));

@@ -1,18 +1,26 @@
 //! Scanning a storage into the catalogue.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Installation, line};
+use crate::support::{Database, Finished, Installation, line};
 
 on_both_databases! {
     fn a_scan_adds_what_is_new_and_names_what_is_gone(database) {
         let installation = Installation::new(database);
         let files = installation.files(1_200);
         installation.import("uploads", &[line(10, "gone/before", "")]).success();
-        let first = installation.run(&["scan", "uploads", "main"]).success();
+        let scan = || installation.run(&["scan", "uploads", "main"]);
+        let incomplete = |finished: Finished| {
+            assert_eq!(finished.code, 1, "{finished:?}");
+            finished.stdout
+        };
+        let first = incomplete(scan());
         assert_eq!(first, "gone: gone/before\nfound 1200, new 1200, gone 1, skipped 0\n");
-        let second = installation.run(&["scan", "uploads", "main"]).success();
+        let second = incomplete(scan());
         assert_eq!(second, "gone: gone/before\nfound 1200, new 0, gone 1, skipped 0\n");
 
         // Numbered in the order of the paths' bytes, after the largest identifier.
@@ -30,7 +38,7 @@ on_both_databases! {
         service.stop();
 
         fs::rename(installation.path("03"), installation.path("03-renamed")).unwrap();
-        let third = installation.run(&["scan", "uploads", "main"]).success();
+        let third = incomplete(scan());
         let moved = files.iter().filter(|file| file.path.starts_with("03/")).count();
         let gone: Vec<&str> = third.lines().filter(|line| line.starts_with("gone: 03/")).collect();
         assert_eq!(gone.len(), moved);
@@ -45,13 +53,63 @@ on_both_databases! {
         assert!(sentence.starts_with("the scan of \"main\" was given up, nothing was added: "), "{sentence}");
     }
 
-    fn names_that_are_no_text_are_skipped(database) {
-        use std::os::unix::ffi::OsStrExt as _;
+    fn names_that_are_no_text_are_records_like_others(database) {
         let installation = Installation::new(database);
         installation.file("good", 1, 10);
-        fs::write(installation.path("").join(std::ffi::OsStr::from_bytes(b"bad-\xff")), "x").unwrap();
-        let finished = installation.run(&["scan", "uploads", "main"]);
-        assert!(finished.stderr.contains("skipped bad-"), "{finished:?}");
-        assert_eq!(finished.success(), "found 1, new 1, gone 0, skipped 1\n");
+        let bad = installation.path("").join(OsStr::from_bytes(b"bad-\xff"));
+        fs::write(&bad, "x").unwrap();
+        let text = installation.run(&["scan", "uploads", "main"]).success();
+        assert_eq!(text, "found 2, new 2, gone 0, skipped 0\n");
+        installation.run(&["verify"]).success();
+        fs::write(&bad, "y").unwrap();
+        assert_eq!(installation.run(&["verify", "--all"]).code, 1);
+        let export = installation.run(&["export"]).success();
+        assert!(export.contains("uploads,1,altered,") && export.contains(",main,bad-\\xff,1,"), "{export}");
+        // What was exported can be imported.
+        let same = line(1, "bad-\\\\xff", ",\"file_size\":1");
+        installation.import("uploads", &[same]).success();
+        fs::write(&bad, "x").unwrap();
+        installation.run(&["verify", "--all"]).success();
     }
+
+    /// Nothing of it can be seen by a user for whom permissions do not count.
+    fn a_folder_that_cannot_be_listed_is_a_record_until_it_can(database) {
+        let installation = Installation::new(database);
+        installation.file("closed/file", 1, 10);
+        installation.file("open/file", 2, 10);
+        let scan = || installation.run(&["scan", "uploads", "main"]);
+        let broken = installation.path("closed");
+        fs::set_permissions(&broken, fs::Permissions::from_mode(0o000)).unwrap();
+        if fs::read_dir(&broken).is_ok() {
+            return;
+        }
+        let finished = scan();
+        assert_eq!((finished.code, finished.stdout.as_str()), (1, "found 1, new 2, gone 0, skipped 1\n"));
+        assert!(finished.stderr.contains("skipped closed/: Permission denied"), "{finished:?}");
+        assert_eq!(installation.run(&["verify"]).code, 1);
+        let export = installation.run(&["export"]).success();
+        assert!(export.contains("unreadable") && export.contains("Permission denied") && export.contains("closed/"));
+        fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(scan().success(), "found 2, new 1, gone 0, skipped 0\n");
+        installation.run(&["verify"]).success();
+    }
+}
+
+#[test]
+fn names_that_are_digests_are_compared_with_the_content() {
+    let installation = Installation::new(Database::Sqlite);
+    let good = installation.file("x", 1, 10);
+    let (start, rest) = good.sha256.split_at(4);
+    let (first, second) = start.split_at(2);
+    let place = format!("{first}/{second}/{rest}");
+    installation.file(&place, 1, 10);
+    fs::remove_file(installation.path("x")).unwrap();
+    installation.file(&format!("aa/bb/{}", "cd".repeat(30)), 2, 0);
+    installation.run(&["scan", "lfs_objects", "main", "--layout", "none"]).success();
+    installation.run(&["verify"]).success();
+    installation.run(&["scan", "lfs_objects", "main", "--layout", "lfs"]).success();
+    assert_eq!(installation.run(&["verify"]).code, 1);
+    let export = installation.run(&["export"]).success();
+    assert_eq!(export.lines().count(), 2, "{export}");
+    assert!(export.contains("Checksum mismatch: expected sha256 aabbcdcd"), "{export}");
 }

@@ -4,6 +4,22 @@ use crate::support::{Installation, eventually, line};
 
 const UPLOADS: &str = "/api/v4/admin/data_management/uploads";
 
+#[test]
+fn a_token_that_nobody_was_told_is_revoked_again() {
+    let installation = Installation::new(crate::support::Database::Sqlite);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = installation.command(&["token", "create", "lost"]);
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert!(sentence.starts_with("stocktake: the token \"lost\" was revoked again: "), "{sentence}");
+    let list = installation.run(&["token", "list"]).success();
+    assert!(list.contains("lost ") && list.trim_end().ends_with(" revoked"), "{list}");
+    installation.run(&["token", "create", "brief", "--expires-in", "1ms"]).success();
+    let list = installation.run(&["token", "list"]).success();
+    assert!(list.lines().any(|line| line.starts_with("brief ") && line.ends_with(" expired")), "{list}");
+}
+
 on_both_databases! {
     fn only_a_valid_administrators_token_opens_the_door(database) {
         let installation = Installation::new(database);

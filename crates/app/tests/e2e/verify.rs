@@ -15,6 +15,7 @@ on_both_databases! {
         // Nothing is due any more.
         let text = installation.run(&["verify"]).success();
         assert!(text.contains("checked 0 records"), "{text}");
+        assert!(text.contains("\nNothing was due: all 30 records were read within 90d (oldest "), "{text}");
 
         std::fs::remove_file(installation.path(&files[2].path)).unwrap();
         installation.run(&["verify"]).success();
@@ -32,7 +33,6 @@ on_both_databases! {
         // Good records alone are good, whatever else failed before; all together are not.
         installation.run(&["verify", "lfs_objects", "--identifiers", "1,2"]).success();
         assert_eq!(installation.run(&["verify"]).code, 1);
-        installation.run(&["verify", "uploads"]).success();
 
         installation.file(&files[2].path, 3, files[2].size);
         let report = installation.run(&["verify", "lfs_objects", "--state", "failed", "--json"]).success();
@@ -91,6 +91,28 @@ on_both_databases! {
         let report: Value = serde_json::from_str(&found.stdout).unwrap();
         assert_eq!(report["checked"]["failures"]["missing"], 15);
         assert_eq!(report["closed_storages"], serde_json::json!([]));
+    }
+
+    fn without_a_record_nothing_is_good(database) {
+        let installation = Installation::with(database, "[storages.other]\nroot = \"/nowhere\"");
+        installation.run(&["migrate"]).success();
+        let refused = |words: &[&str]| {
+            let sentence = installation.run(&[&["verify"][..], words].concat()).refusal();
+            let rest = sentence.strip_prefix("nothing to verify: ");
+            rest.unwrap_or_else(|| panic!("{words:?}: {sentence}")).to_owned()
+        };
+        assert!(refused(&[]).ends_with(" has no records"));
+        installation.import("uploads", &[line(1, "a", ",\"disabled\":true")]).success();
+        assert_eq!(refused(&[]), "all records of any model are disabled");
+        assert_eq!(refused(&["--all"]), "all records of any model are disabled");
+        installation.file("b", 1, 1);
+        installation.import("uploads", &[line(2, "b", "")]).success();
+        assert!(refused(&["lfs_objects", "--all"]).ends_with(" has no records of lfs_objects"));
+        assert_eq!(refused(&["uploads", "--identifiers", "3"]), "uploads has no record 3");
+        assert_eq!(refused(&["--state", "failed"]), "no record of any model is failed");
+        assert_eq!(refused(&["uploads", "--storages", "other"]), "no record of uploads is in storage \"other\"");
+        let text = installation.run(&["verify"]).success();
+        assert!(text.contains("All records in scope are good."), "{text}");
     }
 
     fn an_old_success_is_checked_again(database) {

@@ -12,10 +12,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use proptest::prelude::*;
-use stocktake_domain::Timestamp;
+use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
 use stocktake_domain::ports::{ContentStore, Found, ListError};
+use stocktake_domain::{ContentError, Timestamp};
 
-use crate::support::{Fixture, store};
+use crate::support::{Fixture, SHA256, observation, store};
 
 async fn list(root: &Path) -> Vec<Result<Found, ListError>> {
     store(root, 1, None).list().collect().await
@@ -64,20 +65,38 @@ async fn only_regular_files_inside_the_root_are_listed() {
 }
 
 #[tokio::test]
-async fn names_that_are_not_utf8_are_skipped() {
+async fn names_that_are_not_utf8_are_listed_and_can_be_read() {
     let fixture = Fixture::new();
-    fixture.write("a", b"");
-    fixture.write("z", b"");
-    fs::write(fixture.root.join(OsStr::from_bytes(b"f\xff")), "").unwrap();
-    fs::create_dir(fixture.root.join(OsStr::from_bytes(b"g\xff"))).unwrap();
-    fs::write(fixture.root.join(OsStr::from_bytes(b"g\xff")).join("below"), "").unwrap();
-    let seen: Vec<_> = list(&fixture.root)
-        .await
-        .into_iter()
-        .map(|found| found.map(|found| found.path).map_err(|error| error.to_string()))
-        .collect();
-    let skipped = |path: &str| Err(format!("{path}: the name is not UTF-8"));
-    assert_eq!(seen, [Ok("a".into()), skipped("f\u{fffd}"), skipped("g\u{fffd}"), Ok("z".into())]);
+    let names = [&b"a"[..], b"f\xff", b"g\xff/below", b"h\\xff", b"\xff"];
+    for name in names {
+        let path = fixture.root.join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+    let paths = paths(&fixture.root).await;
+    assert_eq!(paths, ["\\xff", "a", "f\\xff", "g\\xff/below", "h\\x5cxff"]);
+    let asked: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let seen = fixture.inspect(&asked).await;
+    let expected = [4, 0, 1, 2, 3].map(|index: usize| Ok(observation(names[index], SHA256)));
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_path_longer_than_a_system_call_takes_is_listed_and_can_be_read() {
+    let fixture = Fixture::new();
+    let name = "n".repeat(200);
+    let mut folder = open(&fixture.root, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..45 {
+        mkdirat(&folder, &name, Mode::RWXU).unwrap();
+        folder = openat(&folder, &name, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    let file = openat(&folder, "file", OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).unwrap();
+    rustix::io::write(&file, b"deep").unwrap();
+    let path = format!("{}file", format!("{name}/").repeat(45));
+    assert_eq!(paths(&fixture.root).await, [path.as_str()]);
+    assert_eq!(fixture.inspect(&[&path]).await, [Ok(observation(b"deep", SHA256))]);
+    let missing = fixture.inspect(&[&format!("{path}s")]).await;
+    assert!(matches!(&missing[..], [Err(ContentError::MissingFile { at })] if at.ends_with("/files")));
 }
 
 #[tokio::test]

@@ -33,14 +33,15 @@ async fn repositories_in_the_order_of_their_paths() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_utf8_is_skipped_and_a_missing_root_breaks_the_listing() {
+async fn a_name_that_is_not_utf8_is_listed_and_read_and_a_missing_root_breaks_the_listing() {
     let fixture = Fixture::new();
     fixture.create("b.git", PLAIN);
     let name = std::ffi::OsStr::from_bytes(b"a\xff.git");
     fs::rename(fixture.root.join("b.git"), fixture.root.join(name)).unwrap();
-    let skipped =
-        ListError::Skipped { path: "a\u{fffd}.git".to_owned(), reason: "the name is not UTF-8".to_owned() };
-    assert_eq!(list(&fixture).await, [Err(skipped)]);
+    let found = Found { path: "a\\xff.git".to_owned(), size: None, modified_at: None };
+    assert_eq!(list(&fixture).await, [Ok(found.clone())]);
+    assert!(fixture.store.measure(&found.path).await.is_some());
+    fixture.see(&found.path).await.unwrap();
     fs::remove_dir_all(&fixture.root).unwrap();
     assert!(matches!(&list(&fixture).await[..], [Err(ListError::Broken(_))]));
 }

@@ -42,15 +42,26 @@ async fn an_entry_can_be_listed_and_entered_and_each_sorts_by_its_paths() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_utf8_is_skipped_and_a_given_reason_kept() {
+async fn what_is_left_out_is_told_with_the_reason() {
     let root = tempfile::tempdir().unwrap();
-    fs::create_dir(root.path().join(OsStr::from_bytes(b"a\xff"))).unwrap();
-    let skipped =
-        |reason: &str| Err(ListError::Skipped { path: "a\u{fffd}".to_owned(), reason: reason.to_owned() });
-    let by_name = list(walk(root.path(), ""), |_| Some(LIST)).collect::<Vec<_>>().await;
-    assert_eq!(by_name, [skipped("the name is not UTF-8")]);
-    let by_choice = list(walk(root.path(), ""), |_| Some(Action::Skip("unwanted".to_owned())));
-    assert_eq!(by_choice.collect::<Vec<_>>().await, [skipped("unwanted")]);
+    for name in [&b"a\xff"[..], b"a\xff-"] {
+        fs::create_dir(root.path().join(OsStr::from_bytes(name))).unwrap();
+    }
+    let reason = "unwanted".to_owned();
+    let skipped = |path: &str| Err(ListError::Skipped { path: path.to_owned(), reason: reason.clone() });
+    let skip = |_: &Entry<'_>| Some(Action::Skip("unwanted".to_owned()));
+    let seen: Vec<_> = list(walk(root.path(), ""), skip).collect().await;
+    assert_eq!(seen, [skipped("a\\xff"), skipped("a\\xff-")]);
+    let reason = Errno::ACCESS.to_string();
+    let unlisted =
+        |folder: &str| Err(ListError::Unlisted { folder: folder.to_owned(), reason: reason.clone() });
+    let skip = |_: &Entry<'_>| Some(Action::SkipFolder(Errno::ACCESS));
+    let seen: Vec<_> = list(walk(root.path(), ""), skip).collect().await;
+    assert_eq!(seen, [unlisted("a\\xff-/"), unlisted("a\\xff/")]);
+    // A process without descriptors says nothing of a folder.
+    let skip = |_: &Entry<'_>| Some(Action::SkipFolder(Errno::MFILE));
+    let seen: Vec<_> = list(walk(root.path(), ""), skip).collect().await;
+    assert!(matches!(&seen[..], [Err(ListError::Broken(_))]), "{seen:?}");
 }
 
 #[tokio::test]

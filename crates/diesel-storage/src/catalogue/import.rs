@@ -1,16 +1,20 @@
 //! Imports: entries are gathered in a temporary table, which disturbs nobody however slow their source is,
 //! and then applied in key order in one transaction.
 
-use diesel::sql_types::{Bool, Nullable};
-use futures_util::{FutureExt as _, StreamExt as _};
-use stocktake_domain::ports::{Applied, ImportError, SourceRecordStream};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use super::upsert::{BATCH, Pair, Upsert, latest_of_each};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
+use futures_util::{FutureExt as _, StreamExt as _};
+use stocktake_domain::RecordKey;
+use stocktake_domain::ports::{Applied, ImportError, NumberedRecord, SourceRecordStream, StoreError};
+
+use super::upsert::{BATCH, Pair, Upsert};
 use crate::adapter::Adapter;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::STARTED;
-use crate::rows::{RECORD, RecordRow, RecordSql, STAGED, StagedRow, StagedSql};
+use crate::rows::{RECORD, RecordRow, RecordSql, STAGED, StagedRow, StagedSql, unsigned};
 use crate::session::{Driver, Private, Session, Work};
 use crate::sql::Sql;
 
@@ -25,9 +29,12 @@ pub(super) async fn run<D: Driver>(
     while let Some(batch) = entries.next().await {
         let batch = batch.map_err(ImportError::Source)?;
         for chunk in batch.chunks(BATCH) {
-            let rows = latest_of_each(chunk).map_err(stocktake_domain::ports::StoreError::from)?;
+            let rows = one_of_each(chunk)?;
             private.run(Work::Scratch, move |session| Box::pin(session.stage(rows))).await?;
         }
+    }
+    if let Some(conflict) = private.run(Work::Scratch, |session| Box::pin(first_conflict(session))).await? {
+        return Err(conflict_of(conflict)?);
     }
     let apply = adapter.timed(move |session, now| Box::pin(apply_all(session, model, now.millis())));
     let (applied, due) = private.run(Work::Import, apply).await?;
@@ -35,6 +42,39 @@ pub(super) async fn run<D: Driver>(
         adapter.driver.wake();
     }
     Ok(applied)
+}
+
+/// The rows of these entries in the order of their keys, one of each key.
+fn one_of_each(entries: &[NumberedRecord]) -> Result<Vec<StagedRow>, ImportError> {
+    let mut rows: BTreeMap<&RecordKey, StagedRow> = BTreeMap::new();
+    for (number, entry) in entries {
+        let row = StagedRow::new(*number, entry).map_err(StoreError::from)?;
+        match rows.entry(&entry.key) {
+            Entry::Vacant(place) => {
+                place.insert(row);
+            }
+            Entry::Occupied(first) if first.get().agrees_with(&row) => {}
+            Entry::Occupied(first) => {
+                return Err(conflict_of((row.key, first.get().number, row.number))?);
+            }
+        }
+    }
+    Ok(rows.into_values().collect())
+}
+
+/// Key bytes, and the numbers of two entries that say different things of their record.
+type Conflict = (Vec<u8>, i64, i64);
+
+/// The first such entry of all that were gathered.
+async fn first_conflict<S: Session>(session: &mut S) -> Result<Option<Conflict>, DbError> {
+    let text =
+        "SELECT key, number, conflict FROM staged WHERE conflict IS NOT NULL ORDER BY conflict LIMIT 1";
+    session.first(Sql::<(Binary, BigInt, BigInt)>::new(text)).await
+}
+
+fn conflict_of((key, first, second): Conflict) -> Result<ImportError, StoreError> {
+    let number = |number| unsigned(number, "the number of an entry");
+    Ok(ImportError::Conflict { key: key::decode(&key)?, first: number(first)?, second: number(second)? })
 }
 
 /// Applies all that was gathered; also says whether anything became due.

@@ -21,11 +21,11 @@ pub(crate) struct Pair {
     pub(crate) known: Option<(RecordRow, bool)>,
 }
 
-/// The rows of these entries in the order of their keys, the later of two with one key.
+/// The rows of these entries of a source in the order of their keys, the later of two with one key.
 pub(crate) fn latest_of_each(entries: &[SourceRecord]) -> Result<Vec<StagedRow>, DbError> {
     let mut rows = BTreeMap::new();
     for entry in entries {
-        rows.insert(&entry.key, StagedRow::new(entry)?);
+        rows.insert(&entry.key, StagedRow::new(0, entry)?);
     }
     Ok(rows.into_values().collect())
 }

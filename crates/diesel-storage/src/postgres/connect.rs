@@ -74,6 +74,11 @@ impl Connector {
         Ok(Self(connector.map_err(|error| DbError::data(error.to_string()))?))
     }
 
+    /// See [`net::Connector::place`].
+    pub(super) fn place(&self) -> String {
+        self.0.place()
+    }
+
     /// Connects.
     pub(super) async fn connect(&self, patience: Patience) -> Result<AsyncPgConnection, DbError> {
         let (client, connection) = self.0.connect().await.map_err(|error| {

@@ -10,7 +10,9 @@ use crate::columns::{Column, Row, Table, list_of, set_from};
 use crate::dialect::{Dialect as _, Lock};
 use crate::error::DbError;
 use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in};
-use crate::rows::{LeaseRow, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, StagedRow};
+use crate::rows::{
+    LeaseRow, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, StagedRow,
+};
 use crate::session::{Command, Rows, Session};
 use crate::sql::Sql;
 
@@ -36,7 +38,8 @@ static ADD_RECORDS: LazyLock<String> = LazyLock::new(insert_text::<RecordRow>);
 /// An INSERT that expects to meet what is known. It takes half as long again, so new records do without.
 static WRITE_RECORDS: LazyLock<String> = LazyLock::new(upsert_text::<RecordRow>);
 
-static STAGE: LazyLock<String> = LazyLock::new(upsert_text::<StagedRow>);
+static STAGE: LazyLock<String> =
+    LazyLock::new(|| format!("{}{}", insert_text::<StagedRow>(), *ON_STAGED_KEY));
 
 impl Session for AsyncPgConnection {
     async fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> Result<Vec<R>, DbError> {

@@ -12,7 +12,7 @@ use stocktake_domain::{
 use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, model_of};
 use super::failure::{failure_cause, failure_of};
 use super::values::{digest_bytes, digest_of, rule_of, storable, storable_rule, storable_size, unsigned};
-use crate::columns::{Row, columns, select_list};
+use crate::columns::{Row, columns, list_of, select_list};
 use crate::error::DbError;
 use crate::key;
 
@@ -71,6 +71,10 @@ columns! {
     pub(crate) struct StagedRow in "staged" (key) {
         key: Binary,
         disabled: Bool,
+        /// Where the entry's source has it.
+        number: BigInt,
+        /// The number of a later entry with the key that says something else.
+        conflict: Nullable<BigInt>,
         ..source: SourceColumns,
     }
 }
@@ -92,6 +96,19 @@ pub(crate) type RecordSql = <RecordRow as Row>::SqlType;
 
 /// The columns of a staged entry `s`.
 pub(crate) static STAGED: LazyLock<String> = LazyLock::new(|| select_list::<StagedRow>("s"));
+
+/// What becomes of an entry whose key is staged already: it leaves its number there if it says something else.
+pub(crate) static ON_STAGED_KEY: LazyLock<String> = LazyLock::new(|| {
+    let mut said = StagedRow::columns();
+    said.retain(|column| !["key", "number", "conflict"].contains(&column.name));
+    let of = |source: &str| list_of(&said, |column| format!("{source}.{}", column.name));
+    format!(
+        " ON CONFLICT (key) DO UPDATE SET conflict = excluded.number \
+         WHERE staged.conflict IS NULL AND ({}) IS DISTINCT FROM ({})",
+        of("staged"),
+        of("excluded"),
+    )
+});
 
 /// Their SQL types.
 pub(crate) type StagedSql = <StagedRow as Row>::SqlType;
@@ -231,11 +248,17 @@ impl ResultRow {
 }
 
 impl StagedRow {
-    /// The row of an entry.
-    pub(crate) fn new(entry: &SourceRecord) -> Result<Self, DbError> {
+    /// The row of an entry that has this number.
+    pub(crate) fn new(number: u64, entry: &SourceRecord) -> Result<Self, DbError> {
         let source = SourceColumns::new(entry);
         let source = source.map_err(|error| DbError::data(format!("record {}: {error}", entry.key)))?;
-        Ok(Self { key: key::encode(&entry.key), disabled: entry.disabled, source })
+        let number = storable_size(number, "the number of an entry")?;
+        Ok(Self { key: key::encode(&entry.key), disabled: entry.disabled, number, conflict: None, source })
+    }
+
+    /// Whether both say the same of one record.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        (&self.key, self.disabled, &self.source) == (&other.key, other.disabled, &other.source)
     }
 
     /// The row of a record that is new to the catalogue. `from_source`: it is known to be the source's.

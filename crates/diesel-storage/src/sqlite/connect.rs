@@ -1,5 +1,8 @@
 //! Opening a SQLite database.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +20,9 @@ use crate::error::{DbError, unavailable};
 /// How long after the switch to the write-ahead log was refused it is tried again.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
+/// The permissions of a new file.
+const OWNER_ONLY: u32 = 0o600;
+
 /// Opens a connection to the database in this file, in a blocking thread.
 pub(super) async fn open(
     runtime: &Handle,
@@ -28,22 +34,60 @@ pub(super) async fn open(
 
 /// Opens a connection to the database in this file; makes the file, and the folder it is in.
 pub(super) fn open_blocking(path: &Path, timeout: Duration) -> Result<SqliteConnection, StoreError> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| unavailable(format!("{}: {error}", folder.display())))?;
-    }
-    let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
-    let connected = SqliteConnection::establish(name);
-    let mut connection = connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
+    make_file(path)?;
+    let mut connection = establish(path)?;
     disk::check_room_for_shared_memory(path).map_err(|error| unavailable(disk::refusal(path, &error)))?;
     set_up(&mut connection, timeout).map_err(|error| explain(path, error.into()))?;
     disk::reserve_shared_memory(path).map_err(|error| unavailable(disk::refusal(path, &error)))?;
     Ok(connection)
 }
 
-fn set_up(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<()> {
+/// Makes the file, if there is none, such that nobody but its owner can read it: it holds keys. SQLite gives what it
+/// makes beside it the same permissions.
+fn make_file(path: &Path) -> Result<(), StoreError> {
+    let refused = |path: &Path, error: std::io::Error| unavailable(format!("{}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(refused(path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn establish(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
+    let connected = SqliteConnection::establish(name);
+    connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))
+}
+
+/// Opens a connection to a database that is there, without changing anything about it.
+pub(super) fn open_as_it_is(path: &Path, timeout: Duration) -> Result<SqliteConnection, StoreError> {
+    let mut connection = establish(path)?;
+    set_busy_timeout(&mut connection, timeout).map_err(|error| explain(path, error.into()))?;
+    Ok(connection)
+}
+
+/// Warns if others than the owner may read or write the file.
+pub(super) fn warn_if_others_may_read(path: &Path) {
+    let Ok(file) = std::fs::metadata(path) else { return };
+    let mode = file.permissions().mode() & 0o777;
+    if mode & !OWNER_ONLY & 0o077 != 0 {
+        let path = path.display().to_string();
+        tracing::warn!(
+            db.file = path,
+            "the database {path:?} holds keys and can be opened by others than its owner (mode {mode:04o}): chmod 600"
+        );
+    }
+}
+
+fn set_busy_timeout(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<()> {
     let millis = timeout.as_millis().clamp(1, 0x7fff_ffff);
-    connection.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))?;
+    connection.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))
+}
+
+fn set_up(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<()> {
+    set_busy_timeout(connection, timeout)?;
     let until = Instant::now() + timeout;
     // Of those who switch a new file to the write-ahead log at once, all but one are refused without a wait.
     loop {
@@ -65,13 +109,11 @@ pub(super) async fn blocking<R: Send + 'static>(
     runtime.spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
 }
 
-/// The file that a `sqlite://` URL names.
+/// The file that a `sqlite://` URL names, as an absolute path, in which SQLite takes none of its special names.
 pub(crate) fn file_of(rest: &str) -> Result<PathBuf, StoreError> {
     if rest.is_empty() || rest.contains('?') || rest.starts_with(':') {
         let what = "a SQLite URL is sqlite:// and the path of a file, without parameters";
         return Err(DbError::data(what).into());
     }
-    // A relative path is said to be one, so that SQLite takes none of its special names in it.
-    let path = PathBuf::from(rest);
-    Ok(if path.is_absolute() { path } else { Path::new(".").join(path) })
+    std::path::absolute(rest).map_err(|error| unavailable(format!("{rest}: {error}")))
 }

@@ -14,7 +14,7 @@ use stocktake_domain::Timestamp;
 use crate::columns::{Kind, Row, Table, Visitor, list_of};
 use crate::error::DbError;
 use crate::queries::Span;
-use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
+use crate::rows::{LeaseRow, ON_STAGED_KEY, RecordRow, ResultRow, StagedRow};
 use crate::session::{Command, Rows, Session, Step, Task};
 use crate::sql::Sql;
 
@@ -137,7 +137,7 @@ impl Session for SqliteSession {
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()> {
         self.run(|connection| {
             connection.batch_execute("BEGIN")?;
-            let done = insert_all::<_, true>(connection, &entries);
+            let done = entries.iter().try_for_each(|entry| Stage(entry).execute(connection).map(|_| ()));
             end_transaction(connection, done)
         })
     }
@@ -194,6 +194,29 @@ impl<R: Table, const REPLACE: bool> QueryFragment<Sqlite> for Insert<'_, R, REPL
 }
 
 impl<R: Table, const REPLACE: bool> diesel::RunQueryDsl<SqliteConnection> for Insert<'_, R, REPLACE> {}
+
+/// Adds an entry to those of an import.
+struct Stage<'a>(&'a StagedRow);
+
+impl QueryId for Stage<'_> {
+    type QueryId = Stage<'static>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Sqlite> for Stage<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO staged (");
+        self.0.visit(&mut Names { out: out.reborrow(), separator: "" })?;
+        out.push_sql(") VALUES (");
+        self.0.visit(&mut Values { out: out.reborrow(), separator: "" })?;
+        out.push_sql(")");
+        out.push_sql(&ON_STAGED_KEY);
+        Ok(())
+    }
+}
+
+impl diesel::RunQueryDsl<SqliteConnection> for Stage<'_> {}
 
 /// Writes one result, where the record is still what the lease holds. Diesel's own UPDATE is prepared anew each
 /// time, which takes longer than to run it; this one is prepared once, and found again by its type.

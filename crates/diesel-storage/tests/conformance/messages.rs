@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use futures_util::stream;
 use stocktake_domain::contract::DatabaseFixture;
-use stocktake_domain::ports::ImportError;
+use stocktake_domain::ports::{ImportError, numbered};
 use stocktake_domain::{Location, Model, RecordKey, SourceRecord};
 
 use crate::support::{Database, run};
@@ -13,11 +13,11 @@ async fn refusal(db: &Database, change: impl FnOnce(&mut SourceRecord)) -> Strin
     let location = Location { storage: "main".to_owned(), path: "2.bin".to_owned() };
     let mut entry = SourceRecord::new(RecordKey::integer(2), location);
     change(&mut entry);
-    let batches = Box::pin(stream::iter([Ok(vec![entry])]));
+    let batches = Box::pin(stream::iter([Ok(numbered(1, [entry]))]));
     let outcome = db.ports().catalogue.import(Model::Uploads, batches).await;
     match outcome.unwrap_err() {
         ImportError::Store(error) => error.source().unwrap().to_string(),
-        ImportError::Source(error) => panic!("{error}"),
+        error => panic!("{error}"),
     }
 }
 

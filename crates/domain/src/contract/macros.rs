@@ -17,7 +17,7 @@ macro_rules! database_contract {
                     a_changed_rule_forgets_the_acceptance_alone,
                     other_changes_keep_the_state,
                     disabled_is_switched_both_ways,
-                    later_entries_win,
+                    entries_with_one_key_must_be_the_same,
                     an_error_in_the_stream_writes_nothing,
                     an_import_below_a_lease_is_not_held_by_it,
                     overlapping_imports_at_once_all_end,

@@ -6,7 +6,7 @@ use crate::contract::Ports;
 use crate::contract::tasks::Iter;
 use crate::ports::{
     Applied, ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, Page, PageRequest, PageStart, Reaped,
-    Renewal, SortOrder, SourceRecordStream, SyncApplied, SyncBatch, WorkerId,
+    Renewal, SortOrder, SourceRecordStream, SyncApplied, SyncBatch, WorkerId, numbered,
 };
 use crate::{Digest, Failure, Location, Model, Record, RecordKey, Selection, SourceRecord, State, Timestamp};
 
@@ -61,7 +61,12 @@ pub(crate) type Batch = Result<Vec<SourceRecord>, Box<dyn std::error::Error + Se
 pub(crate) fn stream<'a>(
     batches: impl IntoIterator<IntoIter: Send + Unpin + 'a, Item = Batch>,
 ) -> SourceRecordStream<'a> {
-    Box::pin(Iter::new(batches))
+    let mut number = 1;
+    Box::pin(Iter::new(batches.into_iter().map(move |batch: Batch| {
+        let batch = numbered(number, batch?);
+        number += u64::try_from(batch.len()).unwrap();
+        Ok(batch)
+    })))
 }
 
 /// Imports entries into a model.

@@ -94,9 +94,17 @@ pub struct ModelSummary {
     pub oldest_success: Option<Timestamp>,
 }
 
+/// An entry to import, with the number under which its source can find it again: that of its line, for example.
+pub type NumberedRecord = (u64, SourceRecord);
+
+/// Entries that their source numbers one by one, from `first` on.
+pub fn numbered(first: u64, records: impl IntoIterator<Item = SourceRecord>) -> Vec<NumberedRecord> {
+    (first..).zip(records).collect()
+}
+
 /// Batches of entries to import, ending with the first error.
 pub type SourceRecordStream<'a> = Pin<
-    Box<dyn Stream<Item = Result<Vec<SourceRecord>, Box<dyn std::error::Error + Send + Sync>>> + Send + 'a>,
+    Box<dyn Stream<Item = Result<Vec<NumberedRecord>, Box<dyn std::error::Error + Send + Sync>>> + Send + 'a>,
 >;
 
 /// Paths with their keys, in the byte order of the paths.
@@ -108,6 +116,16 @@ pub enum ImportError {
     /// The stream of entries ended with this error.
     #[error(transparent)]
     Source(Box<dyn std::error::Error + Send + Sync>),
+    /// Two entries with this key say different things.
+    #[error("the entries {first} and {second} both are of record {key}, and differ")]
+    Conflict {
+        /// The key of both.
+        key: RecordKey,
+        /// The number of the earlier entry.
+        first: u64,
+        /// The number of the later one.
+        second: u64,
+    },
     /// The catalogue failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -142,8 +160,8 @@ pub trait Catalogue: Send + Sync {
     /// `rule` or `mutable` changed is recalculated ([`crate::Verification::recalculate`]); a changed
     /// `expected` also forgets the baseline, and it or a changed `rule` an earlier acceptance; a changed
     /// `disabled` switches off or on again; a change of `created_at` or `file_size` alone leaves the state as
-    /// it is. Later entries win over earlier ones with the same key, in one batch or
-    /// another, and the counts are of records. Wakes waiting workers if anything became due.
+    /// it is. Two entries with one key, in one batch or several, must say the same: else it is
+    /// [`ImportError::Conflict`]. The counts are of records. Wakes waiting workers if anything became due.
     ///
     /// A recalculation, and switching off, makes a running attempt void; the same entries again change nothing.
     /// Imports at the same time, also of the same records, all end.

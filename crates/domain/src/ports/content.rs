@@ -32,10 +32,14 @@ impl Inspection {
         Self { model, path: path.into(), algorithms, rule: DigestRule::Stored }
     }
 
-    /// What is to be told without looking at any storage: that the record's place could not be resolved.
+    /// What is to be told without looking at any storage: that the record's place could not be resolved, or that a scan
+    /// could not list the folder that it stands for.
     pub fn refusal(&self) -> Option<ContentError> {
         match &self.rule {
             DigestRule::Unresolved(reason) => Some(ContentError::Invalid(reason.clone())),
+            DigestRule::Unlisted(reason) => {
+                Some(ContentError::Unreadable(format!("{reason} (when the folder was scanned)")))
+            }
             _ => None,
         }
     }
@@ -102,12 +106,20 @@ pub struct Extent {
 /// Why a storage could not be listed, or a piece of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// This piece cannot be a record, or a folder cannot be read; the listing goes on behind it.
+    /// This piece cannot be read, or not under this name; the listing goes on behind it. Inspecting the path tells why.
     #[error("{path}: {reason}")]
     Skipped {
-        /// The path, with replacement characters where it is not UTF-8.
+        /// The path.
         path: String,
         /// Why.
+        reason: String,
+    },
+    /// What lies in this folder cannot be listed, or not to the end; the listing goes on, perhaps within it.
+    #[error("{folder}: {reason}")]
+    Unlisted {
+        /// The folder's path with a slash behind it, so that it comes in order before everything in it.
+        folder: String,
+        /// What the system said.
         reason: String,
     },
     /// The listing cannot go on.
@@ -118,7 +130,7 @@ pub enum ListError {
     Unsupported,
 }
 
-/// What a storage holds, in the byte order of the paths.
+/// What a storage holds, in the byte order of the paths, also of those of errors.
 pub type FoundStream = Pin<Box<dyn Stream<Item = Result<Found, ListError>> + Send>>;
 
 /// A storage that can be read.

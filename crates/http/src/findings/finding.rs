@@ -1,7 +1,7 @@
 //! One finding, as JSON and as a line of CSV.
 
 use serde::Serialize;
-use stocktake_domain::{Digest, Failure, FailureCause, FailureKind, Record, State, Timestamp};
+use stocktake_domain::{Digest, Failure, FailureCause, FailureKind, QuotedCell, Record, State, Timestamp};
 use utoipa::ToSchema;
 
 use crate::record::{IdentifierBody, shown, shown_time, state_name};
@@ -137,9 +137,20 @@ pub fn csv_header() -> String {
     line(COLUMNS)
 }
 
-/// A finding as a line of CSV, with its line break. What is null in JSON is empty.
+/// A finding as a line of CSV, with its line break. What is null in JSON is empty, and texts from outside are
+/// [`QuotedCell`]s.
 pub fn csv_line(record: &Record) -> String {
-    line(FindingBody::from(record))
+    let finding = FindingBody::from(record);
+    let quoted = |text: &str| QuotedCell(text).to_string();
+    let (storage, path) = (quoted(finding.storage), quoted(finding.path));
+    let owner = finding.owner.map(quoted);
+    line(FindingBody {
+        checksum_failure: finding.checksum_failure.as_deref().map(quoted),
+        storage: &storage,
+        path: &path,
+        owner: owner.as_deref(),
+        ..finding
+    })
 }
 
 #[expect(clippy::expect_used, reason = "a row of names, texts and numbers can always be written to memory")]
@@ -199,6 +210,16 @@ mod tests {
                  group/project,1970-01-01T00:00:01.000Z,2\n"
             )
         );
+    }
+
+    #[test]
+    fn names_neither_make_lines_nor_are_calculated() {
+        let mut record = altered();
+        record.location.path = "=1+1\nuploads,1,\u{202e}".to_owned();
+        record.owner = Some("@x".to_owned());
+        let line = csv_line(&record);
+        assert!(line.contains(",\"'=1+1\\nuploads,1,\\u{202e}\",") && line.contains(",'@x,"), "{line}");
+        assert_eq!(line.lines().count(), 1);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl<'a> Walk<'a> {
         while let Some(item) = listing.next().await {
             let found = match item {
                 Ok(found) => found,
-                Err(ListError::Skipped { path, reason }) => {
+                Err(ListError::Skipped { path, reason } | ListError::Unlisted { folder: path, reason }) => {
                     self.totals.skipped += 1;
                     self.watcher.skipped(self.storage, &path, &reason);
                     continue;

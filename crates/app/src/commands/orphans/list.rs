@@ -1,15 +1,14 @@
 //! The list of orphans, printed one by one as they are found.
 
-use std::fmt::Write as _;
-
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
+use stocktake_domain::QuotedCell;
 use stocktake_source_sync::{
     Orphan, OrphanReport, OrphanTotals, OrphanWatcher, StorageOrphans, StorageOutcome,
 };
 
 use crate::args::ListFormat;
-use crate::output;
+use crate::output::{self, Text};
 use crate::progress::Meter;
 
 /// The most skipped paths named in each storage.
@@ -33,8 +32,8 @@ impl List {
     pub(super) fn begin(format: ListFormat) -> anyhow::Result<Self> {
         match format {
             ListFormat::Text => {}
-            ListFormat::Csv => output::print("storage,path,size,modified_at\n")?,
-            ListFormat::Json => output::print("{\"orphans\": [")?,
+            ListFormat::Csv => output::print_line("storage,path,size,modified_at")?,
+            ListFormat::Json => output::print_json("{\"orphans\": [")?,
         }
         let meter = Meter::start("files and repositories", None);
         Ok(Self { format, meter, is_empty: true, named: 0, looked_at: 0, error: None })
@@ -50,14 +49,14 @@ impl List {
             ListFormat::Text => output::print(&text(report)),
             // The totals would be no line of the table.
             ListFormat::Csv => {
-                output::say(text(report).trim_end());
+                output::say_text(&text(report));
                 Ok(())
             }
             ListFormat::Json => {
                 let storages: Vec<Value> = report.storages.iter().map(storage).collect();
                 let behind = if self.is_empty { "" } else { "\n" };
                 let totals = totals(&report.totals);
-                output::print(&format!(
+                output::print_json(&format!(
                     "{behind}],\n\"storages\": {},\n\"totals\": {totals}}}\n",
                     Value::from(storages)
                 ))
@@ -65,19 +64,20 @@ impl List {
         }
     }
 
-    fn line(&self, orphan: &Orphan) -> String {
+    fn print(&self, orphan: &Orphan) -> anyhow::Result<()> {
         let Orphan { location, size, modified_at } = orphan;
         let time = modified_at.map(|time| time.to_string());
         match self.format {
             ListFormat::Text => {
                 let size = size.map_or_else(|| "-".to_owned(), |size| HumanBytes(size).to_string());
                 let time = time.unwrap_or_else(|| "-".to_owned());
-                format!("{size:>12}  {time:24}  {}  {}\n", location.storage, printable(&location.path))
+                output::print_line(&format!("{size:>12}  {time:24}  {}  {}", location.storage, location.path))
             }
             ListFormat::Csv => {
                 let size = size.map(|size| size.to_string()).unwrap_or_default();
-                let cells = [location.storage.clone(), location.path.clone(), size, time.unwrap_or_default()];
-                csv_line(&cells)
+                let [storage, path] =
+                    [&location.storage, &location.path].map(|text| QuotedCell(text).to_string());
+                output::print_line(csv_line(&[storage, path, size, time.unwrap_or_default()]).trim_end())
             }
             ListFormat::Json => {
                 let separator = if self.is_empty { "\n" } else { ",\n" };
@@ -87,7 +87,7 @@ impl List {
                     "size": size,
                     "modified_at": time,
                 });
-                format!("{separator}{orphan}")
+                output::print_json(&format!("{separator}{orphan}"))
             }
         }
     }
@@ -107,16 +107,15 @@ impl OrphanWatcher for List {
     fn skipped(&mut self, storage: &str, path: &str, reason: &str) {
         self.named += 1;
         if self.named <= MOST_NAMED {
-            self.meter.say(&format!("skipped {storage}: {}: {reason}", printable(path)));
+            self.meter.say(&format!("skipped {storage}: {path}: {reason}"));
         }
     }
 
     fn orphan(&mut self, orphan: &Orphan) {
-        let line = self.line(orphan);
-        self.is_empty = false;
-        if let Err(error) = output::print(&line) {
+        if let Err(error) = self.print(orphan) {
             self.error.get_or_insert(error);
         }
+        self.is_empty = false;
     }
 
     fn done(&mut self, storage: &StorageOrphans) {
@@ -136,13 +135,8 @@ fn csv_line(cells: &[String]) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
-/// A path without characters that would be commands to a terminal.
-fn printable(path: &str) -> String {
-    path.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 /// The totals for people.
-fn text(report: &OrphanReport) -> String {
+fn text(report: &OrphanReport) -> Text {
     let header = ["storage", "looked at", "orphans", "bytes", "internal", "too young", "skipped"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     let counts = |name: &str, totals: &OrphanTotals| {
@@ -159,15 +153,14 @@ fn text(report: &OrphanReport) -> String {
     };
     rows.extend(report.storages.iter().map(|storage| counts(&storage.storage, &storage.totals)));
     rows.push(counts("all", &report.totals));
-    let mut text = output::table(&rows, 1);
+    let mut text = Text::table(&rows, 1);
     for StorageOrphans { storage, outcome, .. } in &report.storages {
         if let Some(reason) = reason(outcome) {
             let what = match outcome {
                 StorageOutcome::Unused(_) => "is not used",
                 _ => "was not searched to its end",
             };
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "{storage} {what}: {reason}");
+            text.line(format!("{storage} {what}: {reason}"));
         }
     }
     text

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 
-use anyhow::bail;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Queue, StoreError};
 use stocktake_domain::{Model, NewJob, Selection};
@@ -35,11 +34,6 @@ pub(super) async fn prepare(
 
 async fn enqueue(store: &Store, models: &[Model], selection: &Selection) -> anyhow::Result<()> {
     for model in models {
-        for key in selection.keys.iter().flatten() {
-            if store.catalogue.get(*model, key).await?.is_none() {
-                bail!("{model} has no record {key}");
-            }
-        }
         let job =
             NewJob { model: *model, selection: selection.clone(), requested_by: REQUESTED_BY.to_owned() };
         store.jobs.enqueue(&job).await?;

@@ -1,6 +1,5 @@
 //! The summary of a verification.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
@@ -10,6 +9,7 @@ use stocktake_domain::{Failure, Model, Record, RecordKey, Selection, State, Time
 use stocktake_worker::{ClosedStorage, Drained, Stats};
 
 use crate::commands::status;
+use crate::output::Text;
 
 /// The most failed records named.
 const MOST_NAMED: usize = 50;
@@ -26,6 +26,10 @@ pub(super) struct Report {
     models: Vec<ModelSummary>,
     failed: u64,
     named: Vec<Record>,
+    /// Records in scope that are still due or leased to somebody.
+    left: u64,
+    /// How long a success counts.
+    interval: Duration,
 }
 
 impl Report {
@@ -38,7 +42,13 @@ impl Report {
     ) -> Self {
         let models = summary.into_iter().filter(|summary| models.contains(&summary.model)).collect();
         let Drained { stats, closed, shortage } = drained;
-        Self { done: stats, closed, shortage, took, models, failed: 0, named: Vec::new() }
+        let (named, interval) = (Vec::new(), Duration::ZERO);
+        Self { done: stats, closed, shortage, took, models, failed: 0, named, left: 0, interval }
+    }
+
+    /// Says how many records in scope were not read in the end, and how long a success counts.
+    pub(super) fn set_left(&mut self, left: u64, interval: Duration) {
+        (self.left, self.interval) = (left, interval);
     }
 
     /// Adds the model's failed records: those with one of the keys (all, if `None`), found failed at or after
@@ -89,55 +99,84 @@ impl Report {
 
     /// Whether all that was to be read was judged.
     pub(super) fn is_complete(&self) -> bool {
-        self.shortage.is_none() && self.closed.iter().all(|storage| storage.waiting == 0)
+        let none_waits = self.closed.iter().all(|storage| storage.waiting == 0);
+        self.left == 0 && self.shortage.is_none() && none_waits
     }
 
     /// The report for people.
-    pub(super) fn text(&self) -> String {
-        let mut text = if self.models.is_empty() { String::new() } else { status::text(&self.models) };
+    pub(super) fn text(&self) -> Text {
+        let mut text = if self.models.is_empty() { Text::default() } else { status::text(&self.models) };
         if !self.named.is_empty() {
-            text.push_str("\nfailed:\n");
+            text.line("");
+            text.line("failed:");
         }
         for record in &self.named {
             let failure = record.status.failure().map_or_else(String::new, Failure::text);
-            let _ = writeln!(text, "{} {}: {failure}", record.model, record.key);
+            text.line(format!("{} {}: {failure}", record.model, record.key));
         }
         let unnamed = self.failed.saturating_sub(u64::try_from(self.named.len()).unwrap_or(u64::MAX));
         if unnamed > 0 {
-            let _ = writeln!(text, "… and {} more", HumanCount(unnamed));
+            text.line(format!("… and {} more", HumanCount(unnamed)));
         }
-        let separator = if text.is_empty() { "" } else { "\n" };
-        let _ = writeln!(
-            text,
-            "{separator}checked {} records, {}, in {}: {} good, {} failed",
+        if !text.is_empty() {
+            text.line("");
+        }
+        text.line(format!(
+            "checked {} records, {}, in {}: {} good, {} failed",
             HumanCount(self.done.records()),
             HumanBytes(self.done.bytes),
             format_duration(self.took),
             HumanCount(self.done.succeeded),
             HumanCount(self.done.failures()),
-        );
+        ));
         for ClosedStorage { name, reason, waiting } in &self.closed {
-            let _ = writeln!(
-                text,
+            text.line(format!(
                 "storage {name} cannot be read, its {} records were left as they were: {reason}",
                 HumanCount(*waiting),
-            );
+            ));
         }
         if let Some(reason) = &self.shortage {
-            let _ = writeln!(text, "this process could not go on reading: {reason}");
+            text.line(format!("this process could not go on reading: {reason}"));
         }
         if self.done.metadata_only > 0 {
-            let _ = writeln!(
-                text,
+            text.line(format!(
                 "of {} good ones only what their object store says was looked at, not the content",
                 HumanCount(self.done.metadata_only),
-            );
+            ));
         }
+        text.line(self.verdict());
         text
     }
 
+    /// The answer in one sentence.
+    fn verdict(&self) -> String {
+        let left = match self.left {
+            0 => String::new(),
+            left => format!("; {} could not be read now and are still due", HumanCount(left)),
+        };
+        let count = |state| self.models.iter().map(|model| status::count(model, state)).sum::<u64>();
+        let interval = format_duration(self.interval);
+        if self.failed > 0 {
+            format!("{} records need attention{left}.", HumanCount(self.failed))
+        } else if !self.is_complete() {
+            format!("No record failed, but not all were read{left}.")
+        } else if self.done.records() > 0 {
+            "All records in scope are good.".to_owned()
+        } else {
+            let oldest = self.models.iter().filter_map(|model| model.oldest_success).min();
+            let span =
+                oldest.map(|oldest| format!(" (oldest {oldest}, next due {})", oldest.after(self.interval)));
+            format!(
+                "Nothing was due: all {} records were read within {interval}{}. Read everything again now: stocktake \
+                 verify --all",
+                HumanCount(count(State::Succeeded)),
+                span.unwrap_or_default(),
+            )
+        }
+    }
+
     /// The report for programs.
-    pub(super) fn json(&self) -> String {
+    pub(super) fn json(&self) -> Text {
         let kinds: Map<String, Value> =
             self.done.failed.iter().map(|(kind, count)| (kind.name().to_owned(), (*count).into())).collect();
         let named: Vec<Value> = self.named.iter().map(failed_record).collect();
@@ -159,11 +198,13 @@ impl Report {
             },
             "closed_storages": closed,
             "shortage": self.shortage,
+            "left": self.left,
+            "verdict": self.verdict(),
             "models": self.models.iter().map(status::to_json).collect::<Vec<_>>(),
             "failed": self.failed,
             "failed_records": named,
         });
-        format!("{document:#}\n")
+        Text::json(&document)
     }
 }
 

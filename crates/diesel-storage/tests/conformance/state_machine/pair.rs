@@ -8,7 +8,7 @@ use proptest::test_runner::TestCaseError;
 use stocktake_domain::contract::{DatabaseFixture, MemoryStore, Ports};
 use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseId, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, Renewal,
-    ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId,
+    ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
     Clock as _, Failure, Job, JobId, Model, NewJob, RecordKey, Selection, SourceRecord, Timestamp,
@@ -112,7 +112,7 @@ impl Pair {
     }
 
     async fn import(&self, model: Model, entries: Vec<SourceRecord>) -> Checked {
-        let stream = || Box::pin(stream::iter([Ok(entries.clone())]));
+        let stream = || Box::pin(stream::iter([Ok(numbered(1, entries.clone()))]));
         both!(self, "import", |ports| ports.catalogue.import(model, stream()));
         Ok(())
     }

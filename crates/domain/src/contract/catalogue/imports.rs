@@ -162,18 +162,28 @@ pub async fn disabled_is_switched_both_ways(db: &dyn DatabaseFixture) {
     assert_eq!(state(store, 2).await, State::Disabled);
 }
 
-pub async fn later_entries_win(db: &dyn DatabaseFixture) {
+pub async fn entries_with_one_key_must_be_the_same(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let sized = |number, size| SourceRecord { file_size: Some(size), ..entry(number) };
-    let counts = import(store, vec![sized(2, 1), sized(1, 1), sized(1, 2)], 100).await;
-    assert_eq!(counts, applied(2, 0, 0));
-    assert_eq!(get(store, 1).await.file_size, Some(2));
-    // Also across batches, and counted as records.
-    let batches = stream([Ok(vec![sized(1, 3), sized(2, 9)]), Ok(vec![sized(1, 2)])]);
-    let counts = store.as_of(at(200)).catalogue.import(MODEL, batches).await.unwrap();
-    assert_eq!(counts, applied(0, 1, 1));
-    assert_eq!(get(store, 1).await.file_size, Some(2));
-    assert_eq!(get(store, 2).await.file_size, Some(9));
+    // The same twice is harmless, within a batch and across batches, and counted as one record.
+    let same = stream([Ok(vec![sized(2, 1), sized(1, 1), sized(1, 1)]), Ok(vec![sized(2, 1)])]);
+    assert_eq!(store.as_of(at(100)).catalogue.import(MODEL, same).await.unwrap(), applied(2, 0, 0));
+    let off = SourceRecord { disabled: true, ..sized(1, 3) };
+    let far: Vec<SourceRecord> = (10..3000).map(|number| sized(number, 1)).collect();
+    for (batches, numbers) in [
+        (vec![Ok(vec![sized(3, 3), sized(1, 3), sized(1, 4)])], (2, 3)),
+        (vec![Ok(vec![sized(1, 3), sized(2, 9)]), Ok(vec![sized(1, 3)]), Ok(vec![off.clone()])], (1, 4)),
+        (vec![Ok(vec![sized(2, 9), off]), Ok(far), Ok(vec![sized(2, 9), sized(1, 3)])], (2, 2994)),
+    ] {
+        match store.as_of(at(200)).catalogue.import(MODEL, stream(batches)).await {
+            Err(ImportError::Conflict { key: of, first, second }) => {
+                assert_eq!((of, (first, second)), (key(1), numbers));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(get(store, 1).await.file_size, Some(1));
+    assert_eq!(count(store, crate::Selection::default()).await, 2);
     // More than are written at once, backwards.
     let many: Vec<SourceRecord> = (0..5000).rev().map(|number| sized(number, 4)).collect();
     assert_eq!(import(store, many, 300).await, applied(4998, 2, 0));

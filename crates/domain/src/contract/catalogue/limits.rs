@@ -20,7 +20,7 @@ async fn import_of(store: &Ports, entry: SourceRecord) -> Result<Applied, StoreE
     let batches = stream([Ok(vec![crate::contract::support::entry(1), entry])]);
     store.as_of(at(1)).catalogue.import(MODEL, batches).await.map_err(|error| match error {
         ImportError::Store(error) => error,
-        ImportError::Source(error) => panic!("{error}"),
+        error => panic!("{error}"),
     })
 }
 

@@ -53,14 +53,18 @@ impl Catalogue for MemoryStore {
         model: Model,
         mut entries: SourceRecordStream<'a>,
     ) -> Result<Applied, ImportError> {
-        let mut latest = BTreeMap::new();
+        let mut gathered: BTreeMap<RecordKey, (u64, SourceRecord)> = BTreeMap::new();
         while let Some(batch) = next(&mut entries).await {
-            for entry in batch.map_err(ImportError::Source)? {
+            for (second, entry) in batch.map_err(ImportError::Source)? {
                 super::entries::check(&entry)?;
-                latest.insert(entry.key.clone(), entry);
+                let key = entry.key.clone();
+                let (first, known) = gathered.entry(key.clone()).or_insert_with(|| (second, entry.clone()));
+                if *known != entry {
+                    return Err(ImportError::Conflict { key, first: *first, second });
+                }
             }
         }
-        let entries: Vec<SourceRecord> = latest.into_values().collect();
+        let entries: Vec<SourceRecord> = gathered.into_values().map(|(_, entry)| entry).collect();
         let now = self.now();
         Ok(self.waking_step(|tables: &mut Tables| tables.apply_entries(model, entries, false, now)).await)
     }

@@ -1,0 +1,106 @@
+//! What a verification is of: a run that looks at nothing must not look like one that found nothing wrong.
+
+use anyhow::bail;
+use futures_util::StreamExt as _;
+use stocktake_diesel_storage::Store;
+use stocktake_domain::ports::{Catalogue, ClaimFilter, Queue, StoreError};
+use stocktake_domain::{Model, Selection, State, Timestamp};
+
+use crate::settings::Settings;
+use crate::wiring;
+
+/// What is said when there is no record to be read.
+pub(super) const NOTHING: &str = "nothing to verify";
+
+/// The records that a verification is of.
+pub(super) struct Scope {
+    pub(super) models: Vec<Model>,
+    /// Only these storages; `None`: all.
+    pub(super) storages: Option<Vec<String>>,
+    pub(super) selection: Selection,
+}
+
+impl Scope {
+    /// Fails, with what there is none of, if no record is in the scope, or if all in it are switched off.
+    pub(super) async fn require_records(&self, settings: &Settings, store: &Store) -> anyhow::Result<()> {
+        let catalogue = &*store.catalogue;
+        if !self.has_any(catalogue, None).await? {
+            let place = wiring::place(settings)?;
+            if self.models.len() == Model::ALL.len() {
+                bail!("{NOTHING}: the catalogue at {place} has no records");
+            }
+            bail!("{NOTHING}: the catalogue at {place} has no records of {}", self.model_names());
+        }
+        for key in self.selection.keys.iter().flatten() {
+            for model in &self.models {
+                if catalogue.get(*model, key).await?.is_none() {
+                    bail!("{NOTHING}: {model} has no record {key}");
+                }
+            }
+        }
+        if let Some(state) = self.selection.state
+            && !self.has_any(catalogue, Some(state)).await?
+        {
+            bail!("{NOTHING}: no record of {} is {state}", self.model_names());
+        }
+        if let Some(storages) = &self.storages
+            && !self.has_any_in(catalogue, storages).await?
+        {
+            let names: Vec<String> = storages.iter().map(|name| format!("{name:?}")).collect();
+            bail!("{NOTHING}: no record of {} is in storage {}", self.model_names(), names.join(", "));
+        }
+        let asked = self.selection.state;
+        for state in State::ALL.into_iter().filter(|state| *state != State::Disabled) {
+            if asked.is_none_or(|asked| asked == state) && self.has_any(catalogue, Some(state)).await? {
+                return Ok(());
+            }
+        }
+        bail!("{NOTHING}: all records of {} are disabled", self.model_names());
+    }
+
+    /// How many records of the scope are due, and became so at `due_from` or later, or are leased to anybody, counting
+    /// no further than `at_most`.
+    pub(super) async fn outstanding(
+        &self,
+        queue: &dyn Queue,
+        due_from: Option<Timestamp>,
+        at_most: u64,
+    ) -> Result<u64, StoreError> {
+        let filter = ClaimFilter {
+            models: self.models.clone(),
+            storages: self.storages.clone(),
+            except_storages: Vec::new(),
+            due_from,
+            limit: 1,
+        };
+        queue.outstanding(&filter, at_most).await
+    }
+
+    async fn has_any(&self, catalogue: &dyn Catalogue, state: Option<State>) -> Result<bool, StoreError> {
+        let selection = Selection { state, keys: self.selection.keys.clone().filter(|_| state.is_some()) };
+        for model in &self.models {
+            if catalogue.count(*model, &selection, 1).await? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn has_any_in(&self, catalogue: &dyn Catalogue, storages: &[String]) -> Result<bool, StoreError> {
+        for storage in storages {
+            for model in &self.models {
+                if catalogue.paths(Some(*model), storage).await?.next().await.transpose()?.is_some() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn model_names(&self) -> String {
+        if self.models.len() == Model::ALL.len() {
+            return "any model".to_owned();
+        }
+        self.models.iter().map(|model| model.name()).collect::<Vec<_>>().join(", ")
+    }
+}

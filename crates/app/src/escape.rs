@@ -1,0 +1,20 @@
+//! JSON in which names from outside do nothing to whatever shows it.
+
+use std::fmt::Write as _;
+
+use stocktake_domain::is_unsafe_to_show;
+
+/// JSON in which what is unsafe to show is written as an escape, which stands for the same.
+pub(crate) fn escaped_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Between values a line break is only space, and within one it is an escape already.
+        if c != '\n' && is_unsafe_to_show(c) {
+            // Writing to a String does not fail. All of these have four digits.
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
