@@ -235,7 +235,7 @@ fn threads_per_kind(cores: usize) -> Result<usize, LimitError> {
 fn startable(wanted: usize) -> usize {
     let gate = Mutex::new(());
     let closed = gate.lock();
-    let found = thread::scope(|scope| {
+    thread::scope(|scope| {
         let waiting = (0..wanted).map_while(|_| {
             let wait = || drop(gate.lock());
             thread::Builder::new().spawn_scoped(scope, wait).ok()
@@ -243,8 +243,7 @@ fn startable(wanted: usize) -> usize {
         let found = waiting.count();
         drop(closed);
         found
-    });
-    found
+    })
 }
 
 fn widen(count: usize) -> u64 {

@@ -90,7 +90,7 @@ impl LineQueue {
         state.is_stuck = false;
         self.written.notify_all();
         if !left.is_empty() {
-            state.drop_lines(left.iter().filter(|byte| **byte == b'\n').count());
+            state.drop_lines(left.split(|byte| *byte == b'\n').skip(1).count());
             return None;
         }
         let untold = state.dropped - state.told;

@@ -84,9 +84,8 @@ fn limited(installation: &Installation, limits: &str, words: &[&str]) -> Finishe
 
 #[test]
 fn too_few_descriptors_are_no_finding() {
-    let storages: String = (0..8)
-        .map(|number| format!("[storages.s{number}]\nroot = \"{{root}}\"\nbytes_per_second = \"20MB\"\n"))
-        .collect();
+    let storage = "root = \"{root}\"\nbytes_per_second = \"20MB\"\n";
+    let storages = [0, 1, 2, 3, 4, 5, 6, 7].map(|number| format!("[storages.s{number}]\n{storage}")).concat();
     let installation = Installation::with(Database::Sqlite, &storages);
     let lines: Vec<String> = (0..400)
         .map(|key| {

@@ -215,7 +215,7 @@ mod tests {
         let (mut schedule, ids) = schedule(1, 32);
         let tasks = [endless(), endless()];
         for task in &tasks {
-            schedule.push(ids[0], Arc::clone(task) as Arc<dyn ReadTask>);
+            schedule.push(ids[0], task.clone());
         }
         let next = |schedule: &mut Schedule| {
             let (id, next) = schedule.next(1)?;

@@ -56,7 +56,7 @@ fn sentence(error: &io::Error) -> String {
 
 fn write_sample(folder: &Path) -> io::Result<()> {
     let mut sample = tempfile::tempfile_in(folder)?;
-    sample.write_all(&[0xa5; SAMPLE_BYTES])?;
+    sample.write_all(&vec![0xa5; SAMPLE_BYTES])?;
     // Some file systems look for room only when they write.
     sample.sync_data()
 }
