@@ -28,7 +28,7 @@ use layers::{Sources, Table};
 use reader::Reader;
 use values::{
     address, boolean, bytes, duration, filled_text, list, networks, optional_address, optional_base_url,
-    parsed, positive, text, whole,
+    origins, parsed, positive, text, whole,
 };
 
 /// What is wrong with the configuration, in one sentence.
@@ -65,6 +65,7 @@ pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) external_url: Option<String>,
     pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) cors_origins: Vec<String>,
     pub(crate) workers: usize,
     pub(crate) offset_limit: u64,
     pub(crate) recalculation_deadline: Duration,
@@ -175,13 +176,14 @@ fn http(reader: &mut Reader<'_>) -> Result<Http, SettingsError> {
         listen: reader.get("http.listen", address)?,
         external_url: reader.get("http.external_url", optional_base_url)?,
         trusted_proxies: reader.get("http.trusted_proxies", networks)?,
-        workers: reader.get("http.workers", whole(0, 1_024))?,
+        cors_origins: reader.get("http.cors_origins", origins)?,
+        workers: reader.get("http.workers", whole(0, 512))?,
         offset_limit: reader.get("http.offset_limit", whole(0, u64::from(u32::MAX)))?,
         recalculation_deadline: reader.get("http.recalculation_deadline", duration(Duration::ZERO))?,
         max_body: reader.get("http.max_body", |value| {
             bytes(value).and_then(|size| usize::try_from(size).map_err(|_| "is too large".to_owned()))
         })?,
-        wrong_tokens_per_minute: reader.get("http.wrong_tokens_per_minute", whole(1, u64::from(u32::MAX)))?,
+        wrong_tokens_per_minute: reader.get("http.wrong_tokens_per_minute", whole(0, u64::from(u32::MAX)))?,
         metrics_listen: reader.get("http.metrics_listen", optional_address)?,
     })
 }

@@ -24,6 +24,10 @@ impl<D: Driver> Jobs for Adapter<D> {
         let row = NewJobRow::new(job)?;
         let enqueue = self.timed(move |session, now| {
             Box::pin(async move {
+                if let Some(id) = queued(session, &row).await? {
+                    let same: JobRow = session.one(jobs::table.find(id).select(all_of::<JobRow>())).await?;
+                    return Ok((same.into_job()?, true));
+                }
                 let made = (row, jobs::created_at.eq(now.millis()));
                 let query = diesel::insert_into(jobs::table).values(made).returning(all_of::<JobRow>());
                 let made: JobRow = session.one(query).await?;
@@ -83,6 +87,24 @@ fn open_states() -> [i16; 2] {
 
 fn all(rows: Vec<JobRow>) -> Result<Vec<Job>, DbError> {
     rows.into_iter().map(JobRow::into_job).collect()
+}
+
+/// The job of the same model and filter that has not begun. One that is being begun is waited for, and then is none.
+async fn queued<S: Session>(session: &mut S, row: &NewJobRow) -> Result<Option<i64>, DbError> {
+    let (model, state, keys) = row.target();
+    // The first condition is that of the index.
+    let mut sql =
+        Sql::<BigInt>::new("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) AND j.state = 0 AND j.model = ?");
+    sql = sql.bind(model);
+    sql = match state {
+        Some(state) => sql.push(" AND j.selected_state = ?").bind(state),
+        None => sql.push(" AND j.selected_state IS NULL"),
+    };
+    sql = match keys {
+        Some(keys) => sql.push(" AND j.selected_keys = ?").bind(keys.to_owned()),
+        None => sql.push(" AND j.selected_keys IS NULL"),
+    };
+    session.first::<i64, _>(sql.push(" ORDER BY j.id LIMIT 1").push(S::locking(Lock::Update))).await
 }
 
 async fn get<S: Session>(session: &mut S, id: i64) -> Result<Option<Job>, DbError> {

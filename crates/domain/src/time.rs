@@ -27,6 +27,13 @@ impl Timestamp {
         DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
     }
 
+    /// Whether it lies in one of the years 0001 to 9999, which are those that RFC 3339 and most programs can write.
+    pub const fn has_four_digit_year(self) -> bool {
+        const FIRST: i64 = -62_135_596_800_000;
+        const LAST: i64 = 253_402_300_799_999;
+        FIRST <= self.0 && self.0 <= LAST
+    }
+
     /// This much later (saturating).
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
@@ -129,6 +136,19 @@ mod tests {
         let time = Timestamp::parse_rfc3339("2025-02-05T12:27:10.173456+01:00").unwrap();
         assert_eq!(time.to_string(), "2025-02-05T11:27:10.173Z");
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn years_have_four_digits() {
+        let at = |text| Timestamp::parse_rfc3339(text).unwrap().millis();
+        for (millis, has_four) in [
+            (at("0001-01-01T00:00:00Z"), true),
+            (at("0001-01-01T00:00:00Z") - 1, false),
+            (at("9999-12-31T23:59:59.999Z"), true),
+            (at("9999-12-31T23:59:59.999Z") + 1, false),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).has_four_digit_year(), has_four, "{millis}");
+        }
     }
 
     #[test]

@@ -14,12 +14,14 @@ mod local_tokens;
 mod role;
 mod throttle;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use stocktake_domain::ports::Identity;
 
 use crate::client::Client;
+use crate::connection::ConnectionState;
 use crate::error::ApiError;
 use crate::{Api, Context};
 use credentials::Credentials;
@@ -27,6 +29,7 @@ use external_tokens::{AuthRequest, ExternalTokens};
 use local_tokens::LocalTokens;
 use throttle::Throttle;
 
+pub(crate) use credentials::PRIVATE_TOKEN;
 pub(crate) use role::{Administrator, ApiToken, Public, Reader, RequiredRole, Role};
 
 /// Whom a request was let in as; left in the request's extensions for its log line.
@@ -51,8 +54,8 @@ impl Authenticator {
     /// Whom the token stands for. The throttle comes after the look-up, so that a valid token is answered however
     /// many wrong ones came from the same address.
     async fn identify(&self, request: AuthRequest<'_>, api: &Api) -> Result<Arc<Identity>, ApiError> {
-        let AuthRequest { credentials, address, now } = request;
-        let found = match credentials.local() {
+        let AuthRequest { address, now, .. } = request;
+        let found = match request.credentials.local() {
             Some(text) => self.local.identify(text, now, api).await?,
             None => self.external.identify(&request, &self.throttle, api).await?,
         };
@@ -69,13 +72,16 @@ impl Authenticator {
 /// The identity of the request's token, if it has the role. Looks at the headers alone.
 pub(crate) async fn admit(request: &HttpRequest, role: RequiredRole) -> Result<Arc<Identity>, ApiError> {
     let context = request.app_data::<web::Data<Context>>().ok_or_else(|| missing("application data"))?;
-    let credentials = Credentials::find(request.headers()).ok_or(ApiError::Unauthorized)?;
+    let credentials = Credentials::find(request.head()).ok_or(ApiError::Unauthorized)?;
     let address = request.extensions().get::<Client>().map(|client| client.address);
     let address = address.ok_or_else(|| missing("client address"))?;
     let asked = AuthRequest { credentials, address, now: context.api.clock.now() };
     let identity = context.auth.identify(asked, &context.api).await?;
     role.check(&identity, request.method())?;
     request.extensions_mut().insert(Caller(Arc::clone(&identity)));
+    if let Some(connection) = request.conn_data::<Rc<ConnectionState>>() {
+        connection.set_known();
+    }
     Ok(identity)
 }
 

@@ -33,9 +33,9 @@ pub(crate) async fn parameters(
     payload: web::Payload,
     max_bytes: usize,
 ) -> Result<Parameters, ApiError> {
-    let query = Parameters::from_urlencoded(request.query_string().as_bytes());
+    let query = Parameters::of_query(request)?;
     let reading = tokio::time::timeout(BODY_TIMEOUT, read(payload, max_bytes));
-    let body = reading.await.map_err(|_| ApiError::BodyTimeout)??;
+    let body = reading.await.map_err(|_| ApiError::RequestTimeout)??;
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(query);
     }
@@ -80,13 +80,15 @@ fn bad_multipart() -> ApiError {
 async fn parse(format: &BodyFormat, body: Vec<u8>) -> Result<Parameters, ApiError> {
     let looks_like_json = body.trim_ascii_start().starts_with(b"{");
     match format {
-        BodyFormat::UrlEncoded => Ok(Parameters::from_urlencoded(body.trim_ascii_end())),
-        BodyFormat::Unspecified if !looks_like_json => Ok(Parameters::from_urlencoded(body.trim_ascii_end())),
+        BodyFormat::UrlEncoded => Ok(Parameters::from_urlencoded(body.trim_ascii_end())?),
+        BodyFormat::Unspecified if !looks_like_json => {
+            Ok(Parameters::from_urlencoded(body.trim_ascii_end())?)
+        }
         BodyFormat::Multipart { boundary } => {
-            multipart::parse(boundary, body.into()).await.ok_or_else(bad_multipart)
+            Ok(multipart::parse(boundary, body.into()).await.ok_or_else(bad_multipart)??)
         }
         BodyFormat::Json | BodyFormat::Unspecified => match serde_json::from_slice(&body) {
-            Ok(Value::Object(object)) => Ok(Parameters::from_json(object)),
+            Ok(Value::Object(object)) => Ok(Parameters::from_json(object)?),
             Ok(_) => Err(ApiError::BadRequest("the JSON body is not an object".to_owned())),
             Err(error) => Err(ApiError::BadRequest(format!("the body is not valid JSON: {error}"))),
         },

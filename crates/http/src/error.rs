@@ -66,9 +66,15 @@ pub(crate) enum ApiError {
         /// The model that was listed.
         model: Model,
     },
-    /// The body did not arrive in time.
-    #[error("the body did not arrive in time")]
-    BodyTimeout,
+    /// The head or the body did not arrive in time.
+    #[error("the request did not arrive in time")]
+    RequestTimeout,
+    /// The URL is longer than any may be.
+    #[error("the URL is too long")]
+    UrlTooLong,
+    /// The head has too many fields, or too long ones.
+    #[error("the head is too large")]
+    HeadTooLarge,
     /// The body is larger than the settings allow.
     #[error("the body is too large")]
     BodyTooLarge,

@@ -123,7 +123,7 @@ async fn findings(_: Reader, context: web::Data<Context>, request: HttpRequest) 
 
 impl Query {
     fn read(request: &HttpRequest) -> Result<Self, ApiError> {
-        let parameters = Parameters::from_urlencoded(request.query_string().as_bytes());
+        let parameters = Parameters::of_query(request)?;
         let mut checker = Checker::new(&parameters);
         let model = checker.choice("model_name", |name| name.parse().ok());
         let state = checker.choice("checksum_state", |name| name.parse().ok()).unwrap_or(State::Failed);
@@ -257,7 +257,7 @@ mod tests {
                 assert_eq!(answer.header("Link"), None);
                 return pages;
             };
-            uri = format!("/api/v1/findings?{query}&cursor={cursor}");
+            uri = format!("/api/v1/findings?cursor={cursor}&{query}");
             let link = format!("<https://stock.test{uri}>; rel=\"next\"");
             assert_eq!(answer.header("Link"), Some(link.as_str()));
         }

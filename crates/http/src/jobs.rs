@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::Context;
 use crate::auth::{Administrator, Reader};
 use crate::error::{ApiError, ApiResult, ErrorBody, MessageBody, ParamError};
-use crate::record::{as_text, shown};
+use crate::record::{as_text, shown_time};
 use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, JobPath, StateName};
 use crate::steps::step;
@@ -52,11 +52,11 @@ pub(crate) struct JobBody {
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When its first records were marked.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     started_at: Option<Timestamp>,
     /// When it was finished or cancelled.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     finished_at: Option<Timestamp>,
 }

@@ -3,7 +3,7 @@
 //!
 //! # How a request travels
 //!
-//! 1. `server` reads its head and gives it to `middleware`, which is responsible for everything around it: its id, its
+//! 1. `server` reads its head over a `connection`, which bounds what a client may keep waiting, and gives it to `middleware`, which is responsible for everything around it: its id, its
 //!    span, the headers of every answer, its log line, its metrics, and an answer even if the endpoint panics.
 //! 2. `client` finds out whose address it came from, believing the headers of trusted proxies alone.
 //! 3. `routing` finds its endpoint and has the role checked that the handler names as its first argument (`auth`): the
@@ -20,6 +20,8 @@ mod auth;
 mod body;
 mod client;
 mod conditions;
+mod connection;
+mod cors;
 mod cursor;
 mod data_management;
 mod error;
@@ -53,6 +55,7 @@ use stocktake_domain::ports::{
 };
 
 pub use client::{Network, NotANetwork};
+pub use connection::ConnectionLimits;
 pub use openapi::openapi_json;
 pub use server::{serve, serve_metrics};
 
@@ -92,10 +95,14 @@ pub struct HttpSettings {
     /// The proxies that are believed when they say whose request they forward (`Forwarded`, `X-Forwarded-For`, `-Proto`
     /// and `-Host`).
     pub trusted_proxies: Vec<Network>,
+    /// The origins whose scripts may use the API in a browser, for example `https://dashboard.example.com`.
+    pub cors_origins: Vec<String>,
     /// The largest page × `per_page` of offset pagination.
     pub offset_limit: u64,
     /// How long the caller of a recalculation of one record waits.
     pub recalculation_deadline: Duration,
+    /// What holds for connections.
+    pub connections: ConnectionLimits,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
     /// How many wrong tokens one address may send in a minute before further ones are refused with 429; 0: any number.

@@ -1,11 +1,16 @@
 //! The `Link` header and the URLs in it.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use actix_web::http::header;
 use actix_web::http::uri::Authority;
 use actix_web::{HttpMessage as _, HttpRequest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::auth::PRIVATE_TOKEN;
 use crate::client::{Client, is_host};
+use crate::connection::ConnectionState;
 use crate::parameters::pairs;
 
 /// All characters but those that RFC 3986 calls unreserved are encoded, so that no value can end the URL or the header.
@@ -25,7 +30,7 @@ impl<'a> Links<'a> {
         Self { request, external_url, header: String::new() }
     }
 
-    /// Adds a link: the request's own URL with these parameters set.
+    /// Adds a link: the request's own URL with these parameters set, a cursor before all others, and without a token.
     pub(crate) fn add(&mut self, rel: &str, parameters: &[(&str, &str)]) {
         if !self.header.is_empty() {
             self.header.push_str(", ");
@@ -50,16 +55,22 @@ impl<'a> Links<'a> {
             let client = extensions.get::<Client>();
             self.header.push_str(client.and_then(|client| client.scheme).unwrap_or("http"));
             self.header.push_str("://");
-            let host_of_proxy = client.and_then(|client| client.host.as_deref());
-            self.header.push_str(host_of_proxy.unwrap_or_else(|| host(self.request)));
+            match client.and_then(|client| client.host.as_deref()) {
+                Some(host_of_proxy) => self.header.push_str(host_of_proxy),
+                None => self.header.push_str(&host(self.request)),
+            }
         }
         // The paths of lists consist of our own names, so that they are valid in a URL as they were sent.
         self.header.push_str(self.request.path());
         let query = self.request.query_string().as_bytes();
-        let kept = pairs(query).filter(|(name, _)| parameters.iter().all(|(set, _)| set != name));
-        let set = parameters.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let is_kept = |name: &str| name != PRIVATE_TOKEN && parameters.iter().all(|(set, _)| *set != name);
+        let kept = pairs(query).filter(|(name, _)| is_kept(name));
+        let set = |cursor: bool| {
+            let set = parameters.iter().filter(move |(name, _)| (*name == "cursor") == cursor);
+            set.map(|(name, value)| ((*name).into(), (*value).into()))
+        };
         let mut separator = '?';
-        for (name, value) in kept.chain(set) {
+        for (name, value) in set(true).chain(kept).chain(set(false)) {
             self.header.push(separator);
             self.header.extend(utf8_percent_encode(&name, ENCODED));
             self.header.push('=');
@@ -69,11 +80,15 @@ impl<'a> Links<'a> {
     }
 }
 
-/// The host in the request, if it is valid; else the address the server listens on.
-fn host(request: &HttpRequest) -> &str {
+/// The host in the request, if it is valid; else our own address, as the client reached it.
+fn host(request: &HttpRequest) -> Cow<'_, str> {
     let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     let named = named.or_else(|| request.uri().authority().map(Authority::as_str));
-    named.filter(|host| is_host(host)).unwrap_or_else(|| request.app_config().host())
+    match (named.filter(|host| is_host(host)), request.conn_data::<Rc<ConnectionState>>()) {
+        (Some(host), _) => host.into(),
+        (None, Some(connection)) => connection.local().to_string().into(),
+        (None, None) => request.app_config().host().into(),
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +112,15 @@ mod tests {
             "<http://stock.test:81/api/x?identifiers%5B%5D=1&identifiers%5B%5D=2&foo=&page=2&per_page=20>; \
              rel=\"next\""
         );
+    }
+
+    #[test]
+    fn a_cursor_goes_first_and_a_token_nowhere() {
+        let uri = "/api/x?a=1&private%5Ftoken=stk-b&cursor=c&private_token=d";
+        let request = TestRequest::with_uri(uri).to_http_request();
+        let mut links = Links::new(&request, Some("http://h"));
+        links.add("next", &[("per_page", "2"), ("cursor", "d")]);
+        assert_eq!(links.into_header().unwrap().1, "<http://h/api/x?cursor=d&a=1&per_page=2>; rel=\"next\"");
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Everything around a request: its id, its span, its client, the headers of every answer, its log line, its metrics,
-//! and a proper answer even if an endpoint panics.
+//! and a proper answer even if an endpoint panics. It also tells the connection when a request begins and when its answer is
+//! written, and whether its body has come.
 //!
 //! Each request has a span with its id, method, route, status and client's address, in which its endpoint and the steps
 //! of it log. tracing-actix-web makes such spans as well, but gives each request an id of its own,
 //! where here the caller's is taken over.
 
+mod exchange;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +21,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
@@ -28,8 +32,11 @@ use tracing::field::{Empty, display};
 use crate::Context;
 use crate::auth::Caller;
 use crate::client::Client;
+use crate::connection::{ConnectionState, Exchange};
+use crate::cors::refusal_as_ours;
 use crate::error::ApiError;
 use crate::routing::strip_slash;
+use exchange::{RequestBody, hold};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -74,9 +81,12 @@ struct Answered<'a> {
 
 /// Serves one request with everything around it.
 pub(crate) async fn middleware(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let connection = request.conn_data::<Rc<ConnectionState>>().cloned();
+    let mut exchange = connection.map(Exchange::begin);
+    let body = RequestBody::of(&mut request);
     let context = request.app_data::<web::Data<Context>>().cloned();
     let client = context.as_ref().map(|context| identify_client(&request, context));
     let received = Received {
@@ -88,8 +98,16 @@ pub(crate) async fn middleware(
     };
     let span = received.span();
     let answer = AssertUnwindSafe(answer(request, client, next)).catch_unwind().instrument(span.clone());
-    match answer.await {
+    let answer = answer.await;
+    let has_whole_body = body.has_come().await;
+    if let Some(exchange) = exchange.as_mut().filter(|_| has_whole_body) {
+        exchange.set_whole_body();
+    }
+    match answer {
         Ok(Ok(mut response)) => {
+            if !has_whole_body {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             set_headers(response.headers_mut(), &received.id);
             let (status, route) = (response.status(), response.request().match_pattern());
             let cause = cause(&response);
@@ -97,7 +115,7 @@ pub(crate) async fn middleware(
             let owner = extensions.get::<Caller>().map(|caller| caller.0.username.as_str());
             received.finish(&span, &Answered { status, route, owner, cause });
             drop(extensions);
-            Ok(response)
+            Ok(hold(exchange, response))
         }
         // The request was dropped with its handler, so that the answer can only be given as an error.
         failed => {
@@ -143,7 +161,7 @@ async fn answer(
     };
     request.extensions_mut().insert(client);
     strip_slash(&mut request);
-    next.call(request).await
+    next.call(request).await.map(refusal_as_ours)
 }
 
 /// The caller's own id, if it sent a sane one; else a new one.
@@ -161,6 +179,20 @@ fn new_request_id() -> HeaderValue {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let id = format!("{:016x}{:016x}", *PROCESS, COUNTER.fetch_add(1, Ordering::Relaxed));
     HeaderValue::from_maybe_shared(id).unwrap_or(HeaderValue::from_static("none"))
+}
+
+/// Completes, logs and counts the answer to what is no request.
+pub(crate) fn finish_refusal(answer: &mut HttpResponse, address: IpAddr) {
+    let (id, status) = (new_request_id(), answer.status());
+    set_headers(answer.headers_mut(), &id);
+    count("none", "other", status, Duration::ZERO);
+    tracing::info!(
+        request.id = id.to_str().unwrap_or_default(),
+        http.status = status.as_u16(),
+        client.address = %address,
+        "what is no request answered {}",
+        status.as_u16()
+    );
 }
 
 fn set_headers(headers: &mut HeaderMap, id: &HeaderValue) {
@@ -205,7 +237,7 @@ impl Received {
         let took = self.at.elapsed();
         let route = answered.route.as_deref().unwrap_or("none");
         span.record("http.route", route).record("http.status", answered.status.as_u16());
-        count(route, &self.method, answered.status, took);
+        count(route, name_of(&self.method), answered.status, took);
         self.log(route, took, answered);
     }
 
@@ -239,9 +271,19 @@ impl Received {
 }
 
 /// Counts the answer by its route's pattern, so that the number of series stays bounded whatever is asked for.
-fn count(route: &str, method: &Method, status: StatusCode, took: Duration) {
+fn count(route: &str, method: &'static str, status: StatusCode, took: Duration) {
     let route = route.to_owned();
-    let method = match *method {
+    metrics::histogram!(DURATION, "method" => method, "route" => route.clone()).record(took);
+    metrics::counter!(
+        REQUESTS,
+        "method" => method, "route" => route, "status" => status.as_str().to_owned()
+    )
+    .increment(1);
+}
+
+/// The method as it is counted.
+fn name_of(method: &Method) -> &'static str {
+    match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::PUT => "PUT",
@@ -250,13 +292,7 @@ fn count(route: &str, method: &Method, status: StatusCode, took: Duration) {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
-    };
-    metrics::histogram!(DURATION, "method" => method, "route" => route.clone()).record(took);
-    metrics::counter!(
-        REQUESTS,
-        "method" => method, "route" => route, "status" => status.as_str().to_owned()
-    )
-    .increment(1);
+    }
 }
 
 #[cfg(test)]

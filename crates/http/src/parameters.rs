@@ -2,9 +2,13 @@
 //! values are checked.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
+use actix_web::HttpRequest;
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
+
+use crate::error::ApiError;
 
 /// The parameters that are lists, so that repeating one adds to it; of any other the last one wins.
 const LISTS: [&str; 1] = ["identifiers"];
@@ -20,22 +24,43 @@ pub(crate) enum Raw {
     Wrong,
 }
 
+/// The most names that one source may have.
+const MAX_NAMES: usize = 4_096;
+
+/// More than [`MAX_NAMES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyNames;
+
+impl From<TooManyNames> for ApiError {
+    fn from(_: TooManyNames) -> Self {
+        Self::BadRequest(format!("a request may have at most {MAX_NAMES} parameters"))
+    }
+}
+
 /// All parameters of one source. A JSON `null` counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Parameters(Vec<(String, Raw)>);
+pub(crate) struct Parameters(HashMap<String, Raw>);
 
 impl Parameters {
+    /// From the query string of a request.
+    pub(crate) fn of_query(request: &HttpRequest) -> Result<Self, TooManyNames> {
+        Self::from_urlencoded(request.query_string().as_bytes())
+    }
+
     /// From a query string or a form.
-    pub(crate) fn from_urlencoded(text: &[u8]) -> Self {
+    pub(crate) fn from_urlencoded(text: &[u8]) -> Result<Self, TooManyNames> {
         let mut parameters = Self::default();
         for (name, value) in pairs(text) {
-            parameters.add(&name, value.into_owned());
+            parameters.add(&name, value.into_owned())?;
         }
-        parameters
+        Ok(parameters)
     }
 
     /// From a JSON object.
-    pub(crate) fn from_json(object: Map<String, Value>) -> Self {
+    pub(crate) fn from_json(object: Map<String, Value>) -> Result<Self, TooManyNames> {
+        if object.len() > MAX_NAMES {
+            return Err(TooManyNames);
+        }
         let raw = |name: &str, value: Value| match value {
             Value::Null => None,
             Value::String(text) if LISTS.contains(&name) => Some(Raw::List(vec![text])),
@@ -48,48 +73,45 @@ impl Parameters {
             let raw = raw(&name, value)?;
             Some((name, raw))
         });
-        Self(entries.collect())
+        Ok(Self(entries.collect()))
     }
 
     /// These parameters, and those of `other` that are not among them.
     #[must_use]
     pub(crate) fn or(mut self, other: Self) -> Self {
         for (name, raw) in other.0 {
-            if self.get(&name).is_none() {
-                self.0.push((name, raw));
-            }
+            self.0.entry(name).or_insert(raw);
         }
         self
     }
 
     /// The parameter of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Raw> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, raw)| raw)
+        self.0.get(name)
     }
 
     /// Adds `name=value`, where the name may end in `[]` or `[0]` as an element of a list.
-    pub(crate) fn add(&mut self, name: &str, value: String) {
+    pub(crate) fn add(&mut self, name: &str, value: String) -> Result<(), TooManyNames> {
         let (base, brackets) = name.find('[').map_or((name, ""), |at| name.split_at(at));
         let index = brackets.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let is_element = index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()));
         if brackets.is_empty() && !LISTS.contains(&base) {
-            self.set(base, Raw::Text(value));
-        } else if !brackets.is_empty() && !is_element {
-            self.set(base, Raw::Wrong);
-        } else {
-            match self.0.iter_mut().find(|(known, _)| known == base) {
-                Some((_, Raw::List(values))) => values.push(value),
-                Some((_, Raw::Wrong)) => (),
-                _ => self.set(base, Raw::List(vec![value])),
-            }
+            return self.set(base, Raw::Text(value));
         }
+        if !brackets.is_empty() && !is_element {
+            return self.set(base, Raw::Wrong);
+        }
+        match self.0.get_mut(base) {
+            Some(Raw::List(values)) => values.push(value),
+            Some(Raw::Wrong) => (),
+            _ => return self.set(base, Raw::List(vec![value])),
+        }
+        Ok(())
     }
 
-    fn set(&mut self, name: &str, raw: Raw) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, held)) => *held = raw,
-            None => self.0.push((name.to_owned(), raw)),
-        }
+    fn set(&mut self, name: &str, raw: Raw) -> Result<(), TooManyNames> {
+        self.0.insert(name.to_owned(), raw);
+        if self.0.len() > MAX_NAMES { Err(TooManyNames) } else { Ok(()) }
     }
 }
 
@@ -130,11 +152,11 @@ mod tests {
     use super::*;
 
     fn query(text: &str, name: &str) -> Option<Raw> {
-        Parameters::from_urlencoded(text.as_bytes()).get(name).cloned()
+        Parameters::from_urlencoded(text.as_bytes()).unwrap().get(name).cloned()
     }
 
     fn json(text: &str, name: &str) -> Option<Raw> {
-        Parameters::from_json(serde_json::from_str(text).unwrap()).get(name).cloned()
+        Parameters::from_json(serde_json::from_str(text).unwrap()).unwrap().get(name).cloned()
     }
 
     fn texts(values: &[&str]) -> Raw {
@@ -194,9 +216,20 @@ mod tests {
 
     #[test]
     fn one_source_goes_before_another() {
-        let body = Parameters::from_urlencoded(b"a=1");
-        let both = body.or(Parameters::from_urlencoded(b"a=2&b=3"));
+        let body = Parameters::from_urlencoded(b"a=1").unwrap();
+        let both = body.or(Parameters::from_urlencoded(b"a=2&b=3").unwrap());
         assert_eq!(both.get("a"), Some(&Raw::Text("1".to_owned())));
         assert_eq!(both.get("b"), Some(&Raw::Text("3".to_owned())));
+    }
+    #[test]
+    fn names_are_counted_and_values_are_not() {
+        let form = |count: usize| (0..count).map(|at| format!("n{at}=1&")).collect::<String>();
+        assert!(Parameters::from_urlencoded(form(MAX_NAMES).as_bytes()).is_ok());
+        assert_eq!(Parameters::from_urlencoded(form(MAX_NAMES + 1).as_bytes()), Err(TooManyNames));
+        let object = |count: usize| (0..count).map(|at| (format!("n{at}"), Value::Null)).collect();
+        assert!(Parameters::from_json(object(MAX_NAMES)).is_ok());
+        assert_eq!(Parameters::from_json(object(MAX_NAMES + 1)), Err(TooManyNames));
+        let elements = "identifiers[]=1&".repeat(MAX_NAMES + 1);
+        assert!(Parameters::from_urlencoded(elements.as_bytes()).is_ok());
     }
 }

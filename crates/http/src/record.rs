@@ -19,7 +19,7 @@ pub(crate) struct RecordBody<'a> {
     #[schema(example = "LfsObject")]
     model_class: &'static str,
     /// When the data was stored, where known.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime, example = "2025-02-05T11:27:10.173Z")]
     created_at: Option<Timestamp>,
     /// Size in bytes, where known.
@@ -37,7 +37,7 @@ struct ChecksumInformation {
     #[schema(value_type = Option<String>, required, pattern = "^([0-9a-f]{32}|[0-9a-f]{64})$")]
     checksum: Option<Digest>,
     /// When the last attempt ended, whether it succeeded or failed.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime, example = "2025-07-24T14:22:18.643Z")]
     last_checksum: Option<Timestamp>,
     /// The state.
@@ -47,7 +47,7 @@ struct ChecksumInformation {
     /// Failures since the last success.
     checksum_retry_count: u32,
     /// When a failed record is tried again.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     checksum_retry_at: Option<Timestamp>,
     /// What went wrong.
@@ -95,6 +95,12 @@ pub(crate) fn shown<T: Display, S: Serializer>(value: &Option<T>, serializer: S)
         Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),
     }
+}
+
+/// As text, or null; also where it lies outside the years that a date of four digits has.
+#[expect(clippy::ref_option, reason = "serde hands a field over so")]
+pub(crate) fn shown_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    shown(&time.filter(|time| time.has_four_digit_year()), serializer)
 }
 
 /// By its `Display`.

@@ -1,26 +1,43 @@
 //! The servers: their endpoints, and how they treat connections.
 
+use std::future::ready;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::BoxBody;
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
+use tokio::net::TcpStream;
 
+use crate::connection::{self, Connection, Connections};
+use crate::cors::cors;
 use crate::routing::{Endpoint, no_endpoint};
 use crate::{
-    Api, Context, conditions, data_management, findings, health, identity, jobs, metrics, middleware,
-    openapi, summary, sync,
+    Api, ConnectionLimits, Context, conditions, data_management, findings, health, identity, jobs, metrics,
+    middleware, openapi, summary, sync,
 };
 
 /// An idle connection is closed after this time; longer than that of common proxies, which then close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A client that has not sent the whole head of its request after this time is cut off.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that was answered before it had sent its whole body has this long to read the answer.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The most threads that answer requests.
+const MAX_WORKERS: usize = 512;
+
+/// So many connections of a thread may be open besides those that count, because they are being closed for others.
+const CONNECTIONS_BEING_CLOSED: usize = 16;
+
+/// The most connections to an address that has nothing but metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Requests under way when the server is stopped may take this many more seconds.
 const SHUTDOWN_SECONDS: u64 = 8;
@@ -32,25 +49,67 @@ type Endpoints = fn() -> Vec<Endpoint>;
 /// through its handle, and leaves signals to the caller.
 pub fn serve(api: Arc<Api>, listener: TcpListener, workers: usize) -> io::Result<Server> {
     let endpoints = if api.settings.separate_metrics { without_metrics } else { all };
-    run(api, listener, workers, endpoints)
+    let limits = api.settings.connections;
+    run(api, listener, workers, limits, endpoints)
 }
 
 /// Serves `/metrics` alone on this listener, otherwise as [`serve`] does.
 pub fn serve_metrics(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
-    run(api, listener, 1, metrics::endpoints)
+    let mut limits = api.settings.connections;
+    limits.connections = limits.connections.min(METRICS_CONNECTIONS);
+    run(api, listener, 1, limits, metrics::endpoints)
 }
 
-fn run(api: Arc<Api>, listener: TcpListener, workers: usize, endpoints: Endpoints) -> io::Result<Server> {
+fn run(
+    api: Arc<Api>,
+    listener: TcpListener,
+    workers: usize,
+    mut limits: ConnectionLimits,
+    endpoints: Endpoints,
+) -> io::Result<Server> {
     middleware::describe_metrics();
+    connection::describe_metrics();
+    let workers = workers.clamp(1, MAX_WORKERS);
+    // Of each thread, among which the connections are shared out in turn.
+    limits.connections = limits.connections.div_ceil(workers).max(1);
     let context = web::Data::new(Context::new(api));
-    let server = HttpServer::new(move || app(context.clone(), endpoints))
-        .workers(workers.max(1))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
+    let server = Server::build();
+    let stopping = server.graceful_shutdown_signal();
+    let server = server
+        .workers(workers)
+        .max_concurrent_connections(limits.connections.saturating_add(CONNECTIONS_BEING_CLOSED))
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_SECONDS)
-        .listen(listener)?;
+        .listen("http", listener, move || {
+            let (context, stopping) = (context.clone(), stopping.clone());
+            let app = app(context, endpoints).into_factory();
+            let app = app.map_err(|error: actix_web::Error| error.error_response());
+            let connections = Connections::new(limits);
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(Rc::clone(connection.state()));
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            fn_service(move |stream| ready(accept(stream, &connections))).and_then(http)
+        })?;
     Ok(server.run())
+}
+
+/// A connection with its client's address.
+fn accept(
+    stream: TcpStream,
+    connections: &Rc<Connections>,
+) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
+    let connection = Connection::accept(stream, connections).ok_or(DispatchError::DisconnectTimeout)?;
+    let peer = connection.peer();
+    Ok((connection, Some(peer)))
 }
 
 /// An application with these endpoints.
@@ -66,6 +125,7 @@ pub(crate) fn app(
         InitError = (),
     >,
 > {
+    let cors = cors(&context.api.settings.cors_origins);
     App::new()
         .app_data(context)
         .configure(|app| {
@@ -74,6 +134,7 @@ pub(crate) fn app(
             }
         })
         .default_service(web::to(no_endpoint))
+        .wrap(cors)
         .wrap(from_fn(middleware::middleware))
 }
 

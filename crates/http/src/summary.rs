@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::auth::Reader;
 use crate::error::{ApiError, ApiResult};
 use crate::jobs::JobBody;
-use crate::record::{as_text, shown};
+use crate::record::{as_text, shown_time};
 use crate::routing::Endpoint;
 use crate::schema::AdministratorRefusals;
 use crate::steps::step;
@@ -126,7 +126,7 @@ struct ModelBody {
     /// Succeeded records whose content does not agree with the checksum of GitLab's own verification.
     mismatched: u64,
     /// The oldest success among the records that are `succeeded`.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     oldest_success: Option<Timestamp>,
 }

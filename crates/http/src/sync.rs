@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::Context;
 use crate::auth::Reader;
 use crate::error::ApiResult;
-use crate::record::{IdentifierBody, shown};
+use crate::record::{IdentifierBody, shown_time};
 use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, Identifier, ModelName};
 use crate::steps::step;
@@ -27,11 +27,11 @@ pub(crate) struct SyncBody<'a> {
     #[schema(value_type = ModelName)]
     model_name: &'static str,
     /// When new rows were last read completely.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     read_at: Option<Timestamp>,
     /// Rows whose content was changed before this time were read.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     changes_read_to: Option<Timestamp>,
     /// The full scan of all rows, in progress or completed.
@@ -55,11 +55,11 @@ struct FullScanBody<'a> {
     /// Records kept in this full scan though the source has no row for them, because they were too many at once.
     kept: u64,
     /// When the next part of the full scan is to be read; null: at once.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     due_at: Option<Timestamp>,
     /// When the last full scan ended.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     ended_at: Option<Timestamp>,
 }

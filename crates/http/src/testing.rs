@@ -19,7 +19,7 @@ use stocktake_domain::{
     TokenId,
 };
 
-use crate::{Api, Context, HttpSettings, server};
+use crate::{Api, ConnectionLimits, Context, HttpSettings, server};
 
 /// The text of the token that [`Mocks::default`] knows: an administrator's, for everything.
 pub(crate) const TOKEN: &str = "stk-right";
@@ -117,8 +117,10 @@ pub(crate) fn settings() -> HttpSettings {
     HttpSettings {
         external_url: Some("https://stock.test".to_owned()),
         trusted_proxies: Vec::new(),
+        cors_origins: Vec::new(),
         offset_limit: 50_000,
         recalculation_deadline: Duration::from_secs(30),
+        connections: ConnectionLimits::new(100),
         max_body_bytes: 1000,
         wrong_tokens_per_minute: 3,
         host: "here".to_owned(),

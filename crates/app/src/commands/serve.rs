@@ -10,8 +10,9 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use rustix::process::{Resource, getrlimit};
 use stocktake_diesel_storage::Store;
-use stocktake_http::{Api, HttpSettings};
+use stocktake_http::{Api, ConnectionLimits, HttpSettings};
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,9 @@ use crate::wiring;
 
 /// The upper bounds of the buckets in which durations are counted, in seconds.
 const DURATION_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 30.0];
+
+/// The most connections, however many files the process may open.
+const MAX_CONNECTIONS: usize = 8_192;
 
 /// How often what was recorded for `/metrics` is tidied up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -111,8 +115,10 @@ fn api(
         settings: HttpSettings {
             external_url: http.external_url.clone(),
             trusted_proxies: http.trusted_proxies.clone(),
+            cors_origins: http.cors_origins.clone(),
             offset_limit: http.offset_limit,
             recalculation_deadline: http.recalculation_deadline,
+            connections: ConnectionLimits::new(max_connections()),
             max_body_bytes: http.max_body,
             wrong_tokens_per_minute: http.wrong_tokens_per_minute,
             host: host_name(),
@@ -122,6 +128,13 @@ fn api(
         },
         metrics: Arc::new(move || metrics.render()),
     })
+}
+
+/// The most connections at once: half of what the process may open, so that clients leave the other half to the
+/// database and to the content that is read.
+fn max_connections() -> usize {
+    let most = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
+    most.map_or(MAX_CONNECTIONS, |most| MAX_CONNECTIONS.min(most / 2))
 }
 
 fn listen(address: SocketAddr, key: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {

@@ -18,7 +18,7 @@ use stocktake_source_gitlab::{GitlabAuthoritySettings, GitlabSettings, Storages,
 
 use super::layers::{Origin, Setting, Table};
 use super::reader::Reader;
-use super::values::{duration, optional_base_url, text, whole};
+use super::values::{boolean, duration, optional_base_url, text, whole};
 use super::{Content, SettingsError, Storage};
 
 /// Where a GitLab's records are read, and how often.
@@ -132,6 +132,11 @@ pub(super) fn read(
 /// Section `auth`: the GitLab whose tokens count here as well.
 pub(super) fn authority(reader: &mut Reader<'_>) -> Result<Option<GitlabAuthoritySettings>, SettingsError> {
     let url = reader.get("auth.gitlab_url", optional_base_url)?;
+    let allows_plain_http = reader.get("auth.allow_plain_http", boolean)?;
+    if url.as_ref().is_some_and(|url| url.starts_with("http:")) && !allows_plain_http {
+        let why = "would send the tokens of administrators unencrypted; use https, or set auth.allow_plain_http = true";
+        return Err(reader.mistake("auth.gitlab_url", why));
+    }
     let certificates = reader.get("auth.ca_certificates", text)?;
     let ca_certificates = Some(certificates).filter(|path| !path.is_empty()).map(PathBuf::from);
     Ok(url.map(|url| GitlabAuthoritySettings { url, ca_certificates }))

@@ -129,6 +129,15 @@ pub(crate) fn networks(value: &ValueKind) -> Result<Vec<Network>, Wanted> {
     list(value)?.into_iter().map(network).collect()
 }
 
+/// A list of origins of web pages: scheme, host and, where it is not the scheme's own, port.
+pub(crate) fn origins(value: &ValueKind) -> Result<Vec<String>, Wanted> {
+    let origin = |text: String| match url::Url::parse(&text) {
+        Ok(url) if url.has_host() && url.origin().ascii_serialization() == text => Ok(text),
+        _ => Err(format!("{text:?} is not an origin such as \"https://dashboard.example.com\"")),
+    };
+    list(value)?.into_iter().map(origin).collect()
+}
+
 /// An IP address (or `localhost`) with a port.
 pub(crate) fn address(value: &ValueKind) -> Result<SocketAddr, Wanted> {
     let wanted = || "must be an IP address and a port such as 127.0.0.1:8080".to_owned();
@@ -204,6 +213,15 @@ mod tests {
         assert_eq!(networks(&string("")), Ok(vec![]));
         let wrong = networks(&string("10.0.0.1, proxy.test")).unwrap_err();
         assert_eq!(wrong, "\"proxy.test\" is neither an IP address nor a network such as 10.0.0.0/8");
+    }
+
+    #[test]
+    fn origins_have_no_path() {
+        let found = origins(&string("https://a.test,http://b.test:81")).unwrap();
+        assert_eq!(found, ["https://a.test", "http://b.test:81"]);
+        for wrong in ["*", "https://a.test/", "https://a.test:443", "a.test", "null", "https://A.test"] {
+            assert!(origins(&string(wrong)).unwrap_err().contains("is not an origin such as"), "{wrong}");
+        }
     }
 
     #[test]

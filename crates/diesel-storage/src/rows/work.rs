@@ -147,6 +147,11 @@ impl NewJobRow {
             marked: 0,
         })
     }
+
+    /// The model, the state and the keys that the job is about.
+    pub(crate) fn target(&self) -> (i16, Option<i16>, Option<&str>) {
+        (self.model, self.selected_state, self.selected_keys.as_deref())
+    }
 }
 
 impl JobRow {

@@ -102,6 +102,7 @@ macro_rules! database_contract {
                     a_job_by_keys_marks_those_there_are,
                     a_job_over_started_records_ends,
                     a_cancelled_job_stays_half_done,
+                    a_job_that_has_not_begun_is_not_kept_twice,
                     jobs_are_listed_newest_first,
                     two_advance_one_job_at_a_time,
                 }

@@ -37,7 +37,9 @@ pub trait Recalculation: Send + Sync {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Keeps a new job, whatever the number of records it is about, and wakes whoever advances jobs.
+    /// Keeps a new job, whatever the number of records it is about, and wakes whoever advances jobs. If a job of the same
+    /// model and filter has not begun, nothing is kept and that one is returned, since it does the same; of two that are
+    /// asked for at the same moment, both may be kept.
     async fn enqueue(&self, job: &NewJob) -> Result<Job, StoreError>;
 
     /// The newest jobs before `before` (exclusive; all, if `None`), newest first, at most `limit`.

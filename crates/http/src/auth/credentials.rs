@@ -1,42 +1,61 @@
 //! The token that a request carries.
 
-use actix_web::http::header::{self, HeaderMap};
+use std::borrow::Cow;
+
+use actix_web::dev::RequestHead;
+use actix_web::http::header;
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::TokenDigest;
 use stocktake_domain::ports::Credential;
 
+use crate::parameters::pairs;
+
 /// The prefix of our own tokens.
 const LOCAL_PREFIX: &[u8] = b"stk-";
 
-/// A token, by the header that it came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The parameter of the query string that may carry a token, as GitLab accepts it.
+pub(crate) const PRIVATE_TOKEN: &str = "private_token";
+
+/// A token, by how it came in.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Credentials<'a> {
-    /// In `PRIVATE-TOKEN`.
-    PrivateToken(&'a [u8]),
+    /// In `PRIVATE-TOKEN`, or as the parameter `private_token`.
+    PrivateToken(Cow<'a, [u8]>),
     /// In `Authorization`, behind `Bearer`.
-    Bearer(&'a [u8]),
+    Bearer(Cow<'a, [u8]>),
 }
 
 impl<'a> Credentials<'a> {
-    /// The token a request carries, in either of the two headers; an empty one is none.
-    pub(super) fn find(headers: &'a HeaderMap) -> Option<Self> {
-        let private = headers.get("private-token").map(|value| value.as_bytes().trim_ascii());
-        let private = private.filter(|token| !token.is_empty()).map(Self::PrivateToken);
-        private.or_else(|| {
-            let value = headers.get(header::AUTHORIZATION)?.as_bytes().trim_ascii();
-            let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-            let token = token.trim_ascii();
-            (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(Self::Bearer(token))
-        })
+    /// The token a request carries: that of the query string, else of `PRIVATE-TOKEN`, else of `Authorization`. An empty
+    /// one is none.
+    pub(super) fn find(head: &'a RequestHead) -> Option<Self> {
+        Self::private(head).or_else(|| Self::bearer(head))
+    }
+
+    fn private(head: &'a RequestHead) -> Option<Self> {
+        let parameters = pairs(head.uri.query().unwrap_or_default().as_bytes());
+        let tokens = parameters.filter(|(name, value)| name == PRIVATE_TOKEN && !value.trim().is_empty());
+        if let Some((_, value)) = tokens.last() {
+            return Some(Self::PrivateToken(value.trim().as_bytes().to_vec().into()));
+        }
+        let token = head.headers.get("private-token")?.as_bytes().trim_ascii();
+        (!token.is_empty()).then_some(Self::PrivateToken(token.into()))
+    }
+
+    fn bearer(head: &'a RequestHead) -> Option<Self> {
+        let value = head.headers.get(header::AUTHORIZATION)?.as_bytes().trim_ascii();
+        let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+        let token = token.trim_ascii();
+        (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(Self::Bearer(token.into()))
     }
 
     /// The text, if it is that of one of our own tokens.
-    pub(super) fn local(self) -> Option<&'a [u8]> {
+    pub(super) fn local(&self) -> Option<&[u8]> {
         Some(self.text()).filter(|text| text.starts_with(LOCAL_PREFIX))
     }
 
     /// The token as the authority is asked about it; `None` if it is not UTF-8.
-    pub(super) fn credential(self) -> Option<Credential> {
+    pub(super) fn credential(&self) -> Option<Credential> {
         let text = std::str::from_utf8(self.text()).ok()?.to_owned();
         Some(match self {
             Self::PrivateToken(_) => Credential::PrivateToken(text),
@@ -45,7 +64,7 @@ impl<'a> Credentials<'a> {
     }
 
     /// The digest of header and text: the same text may mean something else in the other header.
-    pub(super) fn digest(self) -> TokenDigest {
+    pub(super) fn digest(&self) -> TokenDigest {
         let header: &[u8] = match self {
             Self::PrivateToken(_) => b"private-token:",
             Self::Bearer(_) => b"bearer:",
@@ -53,7 +72,7 @@ impl<'a> Credentials<'a> {
         TokenDigest(Sha256::new_with_prefix(header).chain_update(self.text()).finalize().into())
     }
 
-    fn text(self) -> &'a [u8] {
+    fn text(&self) -> &[u8] {
         match self {
             Self::PrivateToken(text) | Self::Bearer(text) => text,
         }
@@ -62,42 +81,52 @@ impl<'a> Credentials<'a> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::test::TestRequest;
 
     use super::*;
 
+    fn private(text: &str) -> Credentials<'_> {
+        Credentials::PrivateToken(text.as_bytes().into())
+    }
+
+    fn bearer(text: &[u8]) -> Credentials<'_> {
+        Credentials::Bearer(text.into())
+    }
+
+    /// Whether a request for this path with these headers carries this token.
+    fn carries(uri: &str, headers: &[(&'static str, &'static str)], token: Option<&Credentials<'_>>) -> bool {
+        let request = TestRequest::with_uri(uri);
+        let request = headers.iter().fold(request, |request, header| request.insert_header(*header));
+        Credentials::find(request.to_srv_request().head()).as_ref() == token
+    }
+
     #[test]
-    fn tokens_come_in_two_headers() {
-        let headers = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter();
-            pairs
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-                .collect::<HeaderMap>()
-        };
-        let (private, bearer) = (Credentials::PrivateToken(b"stk-a"), Credentials::Bearer(b"stk-a"));
-        for (pairs, token) in [
-            (vec![("private-token", "stk-a")], private),
-            (vec![("authorization", "Bearer stk-a")], bearer),
-            (vec![("authorization", "bEARER   stk-a ")], bearer),
-            (vec![("private-token", ""), ("authorization", "Bearer stk-a")], bearer),
-            (vec![("private-token", "stk-a"), ("authorization", "Bearer stk-b")], private),
+    fn tokens_come_in_two_headers_and_a_parameter() {
+        let (private_a, bearer_a) = (private("stk-a"), bearer(b"stk-a"));
+        for (uri, headers, token) in [
+            ("/", vec![("private-token", "stk-a")], &private_a),
+            ("/", vec![("authorization", "Bearer stk-a")], &bearer_a),
+            ("/", vec![("authorization", "bEARER   stk-a ")], &bearer_a),
+            ("/", vec![("private-token", ""), ("authorization", "Bearer stk-a")], &bearer_a),
+            ("/", vec![("private-token", "stk-a"), ("authorization", "Bearer stk-b")], &private_a),
+            ("/?private_token=stk-a", vec![("private-token", "stk-b")], &private_a),
+            ("/?x=1&private%5Ftoken=stk%2Da", vec![], &private_a),
+            ("/?private_token=&x=1", vec![("private-token", "stk-a")], &private_a),
         ] {
-            assert_eq!(Credentials::find(&headers(&pairs)), Some(token), "{pairs:?}");
+            assert!(carries(uri, &headers, Some(token)), "{uri} {headers:?}");
         }
         for none in ["", "Bearer", "Bearer ", "Basic c3RrOmE=", "Bearerstk-a"] {
-            let headers = headers(&[("authorization", none), ("private-token", "")]);
-            assert_eq!(Credentials::find(&headers), None, "{none}");
+            assert!(
+                carries("/?private_token", &[("authorization", none), ("private-token", "")], None),
+                "{none}"
+            );
         }
     }
 
     #[test]
     fn header_and_text_both_make_the_digest() {
-        let digests = [
-            Credentials::PrivateToken(b"a").digest(),
-            Credentials::PrivateToken(b"b").digest(),
-            Credentials::Bearer(b"a").digest(),
-            Credentials::Bearer(b"b").digest(),
-        ];
+        let digests =
+            [private("a").digest(), private("b").digest(), bearer(b"a").digest(), bearer(b"b").digest()];
         for (at, digest) in digests.iter().enumerate() {
             assert_eq!(digests.iter().position(|other| other == digest), Some(at));
         }
@@ -105,8 +134,8 @@ mod tests {
 
     #[test]
     fn a_token_that_is_not_utf8_is_unknown() {
-        assert_eq!(Credentials::Bearer(b"\xff").credential(), None);
-        assert_eq!(Credentials::Bearer(b"a").credential(), Some(Credential::Bearer("a".to_owned())));
-        assert_eq!(Credentials::Bearer(b"a").local(), None);
+        assert_eq!(bearer(b"\xff").credential(), None);
+        assert_eq!(bearer(b"a").credential(), Some(Credential::Bearer("a".to_owned())));
+        assert_eq!(bearer(b"a").local(), None);
     }
 }

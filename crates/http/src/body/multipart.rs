@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use multer::Multipart;
 
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, TooManyNames};
 
 /// The boundary in a content type.
 pub(super) fn boundary(content_type: &str) -> Option<String> {
@@ -14,15 +14,18 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
 }
 
 /// The fields of a form; `None` if it is not one.
-pub(super) async fn parse(boundary: &str, body: Bytes) -> Option<Parameters> {
+pub(super) async fn parse(boundary: &str, body: Bytes) -> Option<Result<Parameters, TooManyNames>> {
     let mut form = Multipart::new(stream::iter([Ok::<_, Infallible>(body)]), boundary);
     let mut parameters = Parameters::default();
     while let Some(field) = form.next_field().await.ok()? {
         let name = field.name()?.to_owned();
         let value = field.bytes().await.ok()?;
-        parameters.add(&name, String::from_utf8_lossy(&value).into_owned());
+        let added = parameters.add(&name, String::from_utf8_lossy(&value).into_owned());
+        if let Err(error) = added {
+            return Some(Err(error));
+        }
     }
-    Some(parameters)
+    Some(Ok(parameters))
 }
 
 #[cfg(test)]
@@ -30,7 +33,7 @@ mod tests {
     use super::*;
 
     async fn fields(boundary: &str, body: &'static str) -> Option<Parameters> {
-        parse(boundary, Bytes::from_static(body.as_bytes())).await
+        parse(boundary, Bytes::from_static(body.as_bytes())).await.map(Result::unwrap)
     }
 
     #[actix_web::test]
@@ -40,7 +43,10 @@ mod tests {
                     --x y\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\nc\r\n--x y--\r\n";
         let boundary = boundary("multipart/form-data; charset=utf-8; Boundary=\"x y\"").unwrap();
         let parameters = fields(&boundary, body).await.unwrap();
-        assert_eq!(parameters, Parameters::from_urlencoded(b"identifiers[]=1&identifiers[]=2&a=b%0D%0Ac"));
+        assert_eq!(
+            parameters,
+            Parameters::from_urlencoded(b"identifiers[]=1&identifiers[]=2&a=b%0D%0Ac").unwrap()
+        );
     }
 
     #[actix_web::test]

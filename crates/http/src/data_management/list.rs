@@ -68,7 +68,7 @@ pub(super) async fn list(_: Reader, context: web::Data<Context>, request: HttpRe
 
 impl ListQuery {
     fn read(request: &HttpRequest) -> Result<Self, ApiError> {
-        let parameters = Parameters::from_urlencoded(request.query_string().as_bytes());
+        let parameters = Parameters::of_query(request)?;
         let mut checker = Checker::new(&parameters);
         let model = checker.model(&segment(request, "model_name").unwrap_or_default());
         let state = checker.choice("checksum_state", |name| name.parse().ok());
@@ -76,7 +76,7 @@ impl ListQuery {
         let page = checker.positive("page").unwrap_or(1);
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
         let order = checker.choice("sort", order).unwrap_or_default();
-        let keyset = checker.choice("pagination", is_keyset).unwrap_or(false);
+        let keyset = checker.text("pagination") == Some("keyset");
         let position = if keyset { Position::Cursor(cursor(&mut checker)) } else { Position::Page(page) };
         let target = Target::new(checker.finish(model)?, state, &identifiers)?;
         Ok(Self { target, order, per_page: u32::try_from(per_page).unwrap_or(u32::MAX), position })
@@ -95,14 +95,6 @@ fn order(name: &str) -> Option<SortOrder> {
     match name {
         "asc" => Some(SortOrder::Ascending),
         "desc" => Some(SortOrder::Descending),
-        _ => None,
-    }
-}
-
-fn is_keyset(name: &str) -> Option<bool> {
-    match name {
-        "keyset" => Some(true),
-        "offset" => Some(false),
         _ => None,
     }
 }
@@ -160,6 +152,9 @@ mod tests {
             "?page=&per_page=&cursor=",
             "?page=x&page=1",
             "?cursor=ignored",
+            "?pagination=offset",
+            "?pagination=none",
+            "?pagination=",
             "?identifiers=,",
         ] {
             assert_eq!(asked(query).await, all(), "{query}");
@@ -188,7 +183,7 @@ mod tests {
             ("?checksum_state=", "checksum_state does not have a valid value"),
             ("?checksum_state[]=failed", "checksum_state is invalid"),
             ("?sort=up", "sort does not have a valid value"),
-            ("?pagination=none", "pagination does not have a valid value"),
+            ("?pagination[]=keyset", "pagination is invalid"),
             ("?per_page=abc", "per_page is invalid"),
             ("?per_page=0", "per_page does not have a valid value"),
             ("?page=-1", "page does not have a valid value"),

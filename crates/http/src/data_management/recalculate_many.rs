@@ -2,8 +2,9 @@
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use stocktake_domain::NewJob;
 use stocktake_domain::ports::StoreError;
+use stocktake_domain::{Job, Model, NewJob, Selection};
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use super::segment;
@@ -14,6 +15,7 @@ use crate::error::{ApiError, ApiResult, ErrorBody, ErrorText, MessageBody};
 use crate::middleware::LoggedCause;
 use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, TargetBody};
 use crate::steps::step;
+use crate::summary::Snapshot;
 use crate::validation::{Checker, Target};
 
 /// Whether the job was enqueued.
@@ -66,9 +68,46 @@ pub(super) async fn recalculate_many(
     let Some(selection) = target.selection else { return Ok(success()) };
     let job = NewJob { model: target.model, selection, requested_by: caller.username.clone() };
     match step("jobs.enqueue", context.api.jobs.enqueue(&job)).await {
-        Ok(_) => Ok(success()),
+        Ok(job) => {
+            if job.request.selection == Selection::default() {
+                log_extent(&context, &job);
+            }
+            Ok(success())
+        }
         Err(error) => Ok(failure(&request, error)),
     }
+}
+
+/// Logs how many records a job without a filter is about, which may be more than its caller meant. Nobody waits for
+/// them to be counted.
+fn log_extent(context: &web::Data<Context>, job: &Job) {
+    let (context, id, model) = (context.clone(), job.id.0, job.request.model);
+    let caller = job.request.requested_by.clone();
+    let log = async move {
+        let models = context.summary.get(&context.api).await.map(|snapshot| in_model(&snapshot, model));
+        match models {
+            Ok(records) => tracing::info!(
+                job.id = id,
+                job.model = model.name(),
+                job.records = records,
+                token.owner = caller,
+                "job {id} names no filter: {caller} has all {records} records of {model} recalculated"
+            ),
+            Err(error) => tracing::warn!(
+                job.id = id,
+                job.model = model.name(),
+                token.owner = caller,
+                error.cause = error.chain(),
+                "job {id} names no filter: {caller} has all records of {model} recalculated, which could not be counted"
+            ),
+        }
+    };
+    actix_web::rt::spawn(log.in_current_span());
+}
+
+fn in_model(snapshot: &Snapshot, model: Model) -> u64 {
+    let own = snapshot.models.iter().filter(|summary| summary.model == model);
+    own.flat_map(|summary| &summary.states).map(|(_, count)| count).sum()
 }
 
 fn success() -> HttpResponse {
@@ -113,6 +152,7 @@ mod tests {
         let selection = Selection { state, keys };
         let wanted = NewJob { model: Model::Uploads, selection, requested_by: "root".to_owned() };
         let mut mocks = Mocks::default();
+        mocks.catalogue.expect_summary().returning(|| Ok(vec![]));
         let enqueue = mocks.jobs.expect_enqueue().withf(move |job| *job == wanted);
         enqueue.times(1).returning(|job| {
             let (id, request) = (JobId(1), job.clone());

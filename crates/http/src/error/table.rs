@@ -31,7 +31,12 @@ impl ApiError {
             Self::OffsetLimit { limit, model } => {
                 (S::METHOD_NOT_ALLOWED, ErrorBody::error(offset_limit_text(*limit, *model)))
             }
-            Self::BodyTimeout => (S::REQUEST_TIMEOUT, ErrorBody::message("408 Request Timeout")),
+            Self::RequestTimeout => (S::REQUEST_TIMEOUT, ErrorBody::message("408 Request Timeout")),
+            Self::UrlTooLong => (S::URI_TOO_LONG, ErrorBody::message("414 URI Too Long")),
+            Self::HeadTooLarge => (
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                ErrorBody::message("431 Request Header Fields Too Large"),
+            ),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, ErrorBody::message("413 Request Entity Too Large")),
             Self::ContentType(name) => (S::UNSUPPORTED_MEDIA_TYPE, ErrorBody::error(content_type_text(name))),
             Self::TooManyRequests { .. } => {
@@ -147,7 +152,9 @@ mod tests {
             (ApiError::NotFound("12345".to_owned()), 404, r#"{"message":"404 12345 Not Found"}"#),
             (ApiError::NoRoute, 404, r#"{"error":"404 Not Found"}"#),
             (ApiError::MethodNotAllowed("GET".to_owned()), 405, r#"{"error":"405 Not Allowed"}"#),
-            (ApiError::BodyTimeout, 408, r#"{"message":"408 Request Timeout"}"#),
+            (ApiError::RequestTimeout, 408, r#"{"message":"408 Request Timeout"}"#),
+            (ApiError::UrlTooLong, 414, r#"{"message":"414 URI Too Long"}"#),
+            (ApiError::HeadTooLarge, 431, r#"{"message":"431 Request Header Fields Too Large"}"#),
             (ApiError::BodyTooLarge, 413, r#"{"message":"413 Request Entity Too Large"}"#),
             (
                 ApiError::ContentType("text/plain".to_owned()),

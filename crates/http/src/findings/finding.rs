@@ -4,7 +4,7 @@ use serde::Serialize;
 use stocktake_domain::{Digest, Failure, FailureCause, FailureKind, Record, State, Timestamp};
 use utoipa::ToSchema;
 
-use crate::record::{IdentifierBody, shown, state_name};
+use crate::record::{IdentifierBody, shown, shown_time, state_name};
 use crate::schema::{FailureKindName, Identifier, ModelName, StateName};
 
 /// The columns of CSV, which are the fields of [`FindingBody`] in their order.
@@ -78,7 +78,7 @@ pub(super) struct FindingBody<'a> {
     #[schema(required, example = "group/project")]
     owner: Option<&'a str>,
     /// When the last attempt ended, whether it succeeded or failed.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     last_checksum: Option<Timestamp>,
     /// Failures since the last success.

@@ -43,7 +43,7 @@ struct JobParameters {
     )
 )]
 pub(super) async fn list(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
-    let parameters = Parameters::from_urlencoded(request.query_string().as_bytes());
+    let parameters = Parameters::of_query(&request)?;
     let mut checker = Checker::new(&parameters);
     let before = checker.positive("before").map(|id| JobId(i64::try_from(id).unwrap_or(i64::MAX)));
     let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);

@@ -1,7 +1,10 @@
 //! The servers themselves, over real connections.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod connections;
+mod hostile;
 mod log;
+mod raw;
 mod support;
 
 use std::io::{Read, Write};

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
+use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
     MockCatalogue, MockConditions, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated,
     Recalculation, StoreError,
 };
-use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenId};
-use stocktake_http::{Api, HttpSettings, serve};
+use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenDigest, TokenId};
+use stocktake_http::{Api, ConnectionLimits, HttpSettings, serve};
 use tokio::sync::Notify;
 
 struct StillClock;
@@ -45,12 +47,55 @@ impl Recalculation for HeldRecalculation {
     }
 }
 
+/// An API over a database in memory, which knows the token `stk-x`, with these limits.
+pub(crate) fn stored_api(connections: ConnectionLimits) -> Arc<Api> {
+    let ports = MemoryStore::new().ports();
+    let made = NewToken {
+        name: "t".to_owned(),
+        owner: "o".to_owned(),
+        admin: true,
+        scope: Scope::Api,
+        expires_at: None,
+        digest: TokenDigest(Sha256::digest("stk-x").into()),
+    };
+    let system = actix_web::rt::System::new();
+    system.block_on(ports.tokens.create(&made, StillClock.now())).unwrap().unwrap();
+    let settings = HttpSettings { connections, max_body_bytes: 1 << 20, ..settings(false) };
+    Arc::new(Api {
+        catalogue: ports.catalogue,
+        queue: ports.queue,
+        jobs: ports.jobs,
+        sync_state: ports.sync_state,
+        tokens: ports.tokens,
+        recalculation: Arc::new(NoRecalculation),
+        settings,
+        ..Api::clone(&api(Arc::default(), false))
+    })
+}
+
+/// Finds nothing.
+struct NoRecalculation;
+
+#[async_trait]
+impl Recalculation for NoRecalculation {
+    async fn recalculate_now(
+        &self,
+        _: Model,
+        _: &RecordKey,
+        _: Duration,
+    ) -> Result<Option<Recalculated>, StoreError> {
+        Ok(None)
+    }
+}
+
 fn settings(separate_metrics: bool) -> HttpSettings {
     HttpSettings {
         external_url: None,
         trusted_proxies: Vec::new(),
+        cors_origins: Vec::new(),
         offset_limit: 50_000,
         recalculation_deadline: Duration::from_secs(30),
+        connections: ConnectionLimits::new(100),
         max_body_bytes: 1000,
         wrong_tokens_per_minute: 100,
         host: "host".to_owned(),

@@ -46,8 +46,10 @@ fn gitlab(asked: &Arc<AtomicU32>) -> FaultProxy {
 fn administrators_of_the_gitlab_use_the_token_they_have() {
     let asked = Arc::new(AtomicU32::new(0));
     let proxy = gitlab(&asked);
-    let installation =
-        Installation::with(Database::Sqlite, &format!("[auth]\ngitlab_url = {:?}\n", proxy.url()));
+    let installation = Installation::with(
+        Database::Sqlite,
+        &format!("[auth]\nallow_plain_http = true\ngitlab_url = {:?}\n", proxy.url()),
+    );
     installation.file("a.bin", 1, 10);
     installation.import("uploads", &[line(1, "a.bin", "")]).success();
     let (_service, own) = installation.serve();
@@ -69,7 +71,10 @@ fn administrators_of_the_gitlab_use_the_token_they_have() {
 
 #[test]
 fn a_gitlab_that_is_away_is_no_wrong_token() {
-    let installation = Installation::with(Database::Sqlite, "[auth]\ngitlab_url = \"http://127.0.0.1:9\"\n");
+    let installation = Installation::with(
+        Database::Sqlite,
+        "[auth]\nallow_plain_http = true\ngitlab_url = \"http://127.0.0.1:9\"\n",
+    );
     let (_service, own) = installation.serve();
     let answer = own.with(Some("glpat-root")).get("/api/v4/admin/data_management/uploads");
     assert_eq!(answer.status, 503, "{answer:?}");

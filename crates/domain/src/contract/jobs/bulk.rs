@@ -136,11 +136,42 @@ pub async fn a_cancelled_job_stays_half_done(db: &dyn DatabaseFixture) {
     assert_eq!(store.jobs.get(JobId(4711)).await.unwrap(), None);
 }
 
+pub async fn a_job_that_has_not_begun_is_not_kept_twice(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=9, 100).await;
+    succeed_all(store, 200).await;
+    let selections = [
+        Selection::default(),
+        in_state(State::Succeeded),
+        with_numbers(&[1, 2]),
+        Selection { state: Some(State::Succeeded), ..with_numbers(&[1, 2]) },
+        with_numbers(&[1]),
+    ];
+    let mut jobs = Vec::new();
+    for selection in &selections {
+        jobs.push(enqueue(store, selection.clone()).await);
+    }
+    for (selection, job) in selections.iter().zip(&jobs) {
+        let again = NewJob { requested_by: "somebody else".to_owned(), ..about(selection.clone()) };
+        assert_eq!(store.as_of(at(1500)).jobs.enqueue(&again).await.unwrap(), *job);
+    }
+    let other = NewJob { model: crate::Model::Projects, ..about(Selection::default()) };
+    assert!(!jobs.contains(&store.as_of(at(1500)).jobs.enqueue(&other).await.unwrap()));
+    assert_eq!(store.jobs.open().await.unwrap().len(), jobs.len() + 1);
+    // What has begun has passed records already, and what is cancelled does nothing.
+    store.as_of(at(1600)).jobs.advance(4).await.unwrap();
+    store.as_of(at(1600)).jobs.cancel(jobs[1].id).await.unwrap();
+    for job in &jobs[..2] {
+        let new = enqueue(store, job.request.selection.clone()).await;
+        assert_eq!((new.state, new.id > jobs[4].id), (JobState::Queued, true));
+    }
+}
+
 pub async fn jobs_are_listed_newest_first(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let mut ids = Vec::new();
-    for _ in 0..4 {
-        ids.push(enqueue(store, Selection::default()).await.id);
+    for number in 0..4 {
+        ids.push(enqueue(store, with_numbers(&[number])).await.id);
     }
     let listed = async |before, limit| {
         let jobs = store.jobs.list(before, limit).await.unwrap();
@@ -160,8 +191,8 @@ pub async fn two_advance_one_job_at_a_time(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, 1..=300, 100).await;
     succeed_all(store, 200).await;
-    for _ in 0..2 {
-        enqueue(store, Selection::default()).await;
+    for selection in [Selection::default(), with_numbers(&(1..=300).collect::<Vec<_>>())] {
+        enqueue(store, selection).await;
     }
     let worker = || async { while store.as_of(at(2000)).jobs.advance(7).await.unwrap().is_some() {} };
     at_once((0..4).map(|_| -> Task<'_, ()> { Box::pin(worker()) })).await;

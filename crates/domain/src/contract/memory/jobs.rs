@@ -16,6 +16,14 @@ impl Jobs for MemoryStore {
         let now = self.now();
         storable(&job.requested_by, "requested_by")?;
         let enqueue = |tables: &mut Tables| {
+            let mut queued = tables.jobs.iter().map(|stored| &stored.job);
+            let is_same = |queued: &&Job| {
+                let target = (queued.request.model, &queued.request.selection);
+                queued.state == JobState::Queued && target == (job.model, &job.selection)
+            };
+            if let Some(same) = queued.find(is_same) {
+                return (same.clone(), true);
+            }
             let id = JobId(i64::try_from(tables.jobs.len()).unwrap_or(i64::MAX).saturating_add(1));
             let job = Job {
                 id,

@@ -188,7 +188,7 @@ fn api(authority: &Arc<HeldAuthority>) -> Api {
 
 fn request_with(token: &[u8]) -> AuthRequest<'_> {
     let address = IpAddr::from([192, 0, 2, 1]);
-    AuthRequest { credentials: Credentials::Bearer(token), address, now: Timestamp::from_millis(0) }
+    AuthRequest { credentials: Credentials::Bearer(token.into()), address, now: Timestamp::from_millis(0) }
 }
 
 #[actix_web::test]
