@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// Duration of each measurement of the list API
     #[arg(long, value_name = "SECONDS", default_value_t = 4)]
     seconds: u32,
-    /// Number of cases of the random test on each database
+    /// Number of cases of the random test on each database, and of connections of that of the HTTP server
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     cases: u32,
     /// Repeat the cases of an earlier run of the random test
@@ -56,7 +56,7 @@ enum Part {
     Sync,
     /// The crates' own benchmarks
     Crates,
-    /// The random test of the databases, with more cases than the gate has
+    /// The random tests of the databases and of the HTTP server, with more cases than the gate has
     Fuzz,
 }
 

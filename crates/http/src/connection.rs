@@ -63,8 +63,10 @@ pub(crate) struct Connection {
     reason: Option<ApiError>,
     /// The last answer, when it is not the parser's own.
     refusal: Option<Refusal>,
-    /// When to close, after it was written.
+    /// When to close, after everything was written.
     linger_until: Option<Instant>,
+    /// Whether the client sent something meanwhile.
+    has_dropped: bool,
 }
 
 impl Connection {
@@ -87,6 +89,7 @@ impl Connection {
             reason: None,
             refusal: None,
             linger_until: None,
+            has_dropped: false,
         })
     }
 
@@ -164,6 +167,14 @@ impl Connection {
             let written = ready!(self.poll_plain_write(cx, refusal.rest()))?;
             refusal.advance(written);
         }
+        ready!(self.poll_close(cx))?;
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    /// Ends the sending, then reads and drops what the client still sends until it has ended as well: closed before that,
+    /// the connection would be reset, and the client lose the answers that it has not read yet. A client that waits for
+    /// nothing is not waited for.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let until = match self.linger_until {
             Some(until) => until,
             None => {
@@ -171,20 +182,22 @@ impl Connection {
                 *self.linger_until.insert(Instant::now() + LINGER)
             }
         };
-        let ended = || Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         let mut scratch = [0; 4096];
         while !self.state.is_evicted() {
             let mut dropped = ReadBuf::new(&mut scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut dropped) {
-                Poll::Ready(Ok(())) if !dropped.filled().is_empty() && Instant::now() < until => (),
-                Poll::Ready(_) => return ended(),
+                Poll::Ready(Ok(())) if !dropped.filled().is_empty() && Instant::now() < until => {
+                    self.has_dropped = true;
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending if self.state.is_idle() && !self.has_dropped => break,
                 Poll::Pending => {
                     ready!(self.poll_until(cx, until));
-                    return ended();
+                    break;
                 }
             }
         }
-        ended()
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -250,9 +263,7 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Ready(Err(error)) = this.poll_deadline(cx) {
-            return Poll::Ready(Err(error));
-        }
-        Pin::new(&mut this.stream).poll_shutdown(cx)
+        this.state.set_waker(cx.waker());
+        this.poll_close(cx)
     }
 }

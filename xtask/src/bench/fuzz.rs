@@ -1,4 +1,4 @@
-//! The random test of the database's conformance suite, with more cases than the gate has time for.
+//! The random tests, with more cases than the gate has time for.
 
 use std::process::Stdio;
 use std::time::Instant;
@@ -11,36 +11,48 @@ use crate::machine;
 use crate::project::{Project, run};
 use crate::random::new_seed;
 
-/// The test and where it is.
-const PACKAGE: &str = "stocktake-diesel-storage";
-const TARGET: &str = "conformance";
-const TEST: &str = "state_machine";
+/// A test that takes its number of cases and its seed from variables.
+struct RandomTest {
+    package: &'static str,
+    target: &'static str,
+    name: &'static str,
+}
 
-/// The variable from which the test takes its number of cases.
+/// The random test of the database's conformance suite, and that of the HTTP server.
+const TESTS: [RandomTest; 2] = [
+    RandomTest { package: "stocktake-diesel-storage", target: "conformance", name: "state_machine" },
+    RandomTest { package: "stocktake-http", target: "it", name: "hostile" },
+];
+
+/// The variable from which a test takes its number of cases.
 const CASES: &str = "STOCKTAKE_FUZZ_CASES";
 
-/// The variable from which the test takes its seed.
+/// The variable from which a test takes its seed.
 const SEED: &str = "STOCKTAKE_FUZZ_SEED";
 
-/// Runs the test on every database, and fails if one of them fails or none is tested.
+/// Runs the tests, and fails if one of them fails or is not there.
 pub(super) fn measure(project: &Project, options: &Options) -> anyhow::Result<()> {
     let (cases, seed) = (options.cases, options.seed.unwrap_or_else(new_seed));
     println!("To repeat these cases: cargo xtask bench fuzz --cases {cases} --seed {seed}");
-    let words = ["test", "--locked", "--package", PACKAGE, "--test", TARGET];
-    run(project.cargo(&words).arg("--no-run"))?;
+    for RandomTest { package, target, .. } in TESTS {
+        run(&mut project.cargo(&["test", "--locked", "--package", package, "--test", target, "--no-run"]))?;
+    }
     let cluster = machine::postgres(PgCluster::start)?;
-    let mut command = project.cargo(&words);
-    command.arg(TEST).env(CASES, cases.to_string()).env(SEED, seed.to_string());
-    command.env(TEST_POSTGRES, cluster.base_url()).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let begin = Instant::now();
-    let output = command.output().context("cannot run cargo")?;
-    let seconds = begin.elapsed().as_secs_f64();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    print!("{printed}");
-    ensure!(output.status.success(), "the random test failed with the seed {seed}");
-    let passed = passed(&printed);
-    ensure!(passed > 0, "{PACKAGE} has no test whose name contains `{TEST}`");
-    println!("{cases} cases in each of {passed} tests, which took {seconds:.1} s together");
+    for RandomTest { package, target, name } in TESTS {
+        let words = ["test", "--locked", "--package", package, "--test", target, name];
+        let mut command = project.cargo(&words);
+        command.env(CASES, cases.to_string()).env(SEED, seed.to_string());
+        command.env(TEST_POSTGRES, cluster.base_url()).stdin(Stdio::null()).stderr(Stdio::inherit());
+        let begin = Instant::now();
+        let output = command.output().context("cannot run cargo")?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        print!("{printed}");
+        ensure!(output.status.success(), "the random test of {package} failed with the seed {seed}");
+        let passed = passed(&printed);
+        ensure!(passed > 0, "{package} has no test whose name contains `{name}`");
+        println!("{package}: {cases} cases; {passed} tests took {seconds:.1} s together");
+    }
     Ok(())
 }
 

@@ -88,6 +88,11 @@ impl ConnectionState {
         self.deadline.get()
     }
 
+    /// Whether there is no request, nor a part of one.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase.get() == Phase::Idle
+    }
+
     /// Whether a head has begun and not ended.
     pub(super) fn owes_head(&self) -> bool {
         self.phase.get() == Phase::Head
