@@ -1,5 +1,5 @@
 //! The servers themselves, over real connections.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod connections;
 mod hostile;

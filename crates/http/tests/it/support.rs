@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
     MockCatalogue, MockConditions, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated,
-    Recalculation, StoreError,
+    Recalculation, StoreError, Tokens as _,
 };
 use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenDigest, TokenId};
 use stocktake_http::{Api, ConnectionLimits, HttpSettings, serve};
@@ -49,7 +49,7 @@ impl Recalculation for HeldRecalculation {
 
 /// An API over a database in memory, which knows the token `stk-x`, with these limits.
 pub(crate) fn stored_api(connections: ConnectionLimits) -> Arc<Api> {
-    let ports = MemoryStore::new().ports();
+    let store = MemoryStore::new(Arc::new(StillClock));
     let made = NewToken {
         name: "t".to_owned(),
         owner: "o".to_owned(),
@@ -59,14 +59,15 @@ pub(crate) fn stored_api(connections: ConnectionLimits) -> Arc<Api> {
         digest: TokenDigest(Sha256::digest("stk-x").into()),
     };
     let system = actix_web::rt::System::new();
-    system.block_on(ports.tokens.create(&made, StillClock.now())).unwrap().unwrap();
+    system.block_on(store.create(&made)).unwrap().unwrap();
     let settings = HttpSettings { connections, max_body_bytes: 1 << 20, ..settings(false) };
     Arc::new(Api {
-        catalogue: ports.catalogue,
-        queue: ports.queue,
-        jobs: ports.jobs,
-        sync_state: ports.sync_state,
-        tokens: ports.tokens,
+        catalogue: store.clone(),
+        queue: store.clone(),
+        jobs: store.clone(),
+        sync_state: store.clone(),
+        tokens: store.clone(),
+        conditions: store,
         recalculation: Arc::new(NoRecalculation),
         settings,
         ..Api::clone(&api(Arc::default(), false))
