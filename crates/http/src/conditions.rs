@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::Context;
 use crate::auth::Reader;
 use crate::error::ApiError;
-use crate::record::shown;
+use crate::record::shown_time;
 use crate::routing::Endpoint;
 use crate::schema::AdministratorRefusals;
 use crate::steps::step;
@@ -43,11 +43,11 @@ struct ConditionBody<'a> {
     /// What is wrong.
     reason: &'a str,
     /// When it was first reported.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     since: Option<Timestamp>,
     /// When it was last reported.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     reported_at: Option<Timestamp>,
 }

@@ -10,7 +10,8 @@
 //! fails and its answer comes at the right place behind all others.
 
 mod head;
-mod limit;
+mod limits;
+mod places;
 mod refusal;
 mod state;
 
@@ -26,11 +27,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::ApiError;
-use limit::Place;
+use places::Place;
 use refusal::Refusal;
 
-pub use limit::ConnectionLimits;
-pub(crate) use limit::Connections;
+pub use limits::ConnectionLimits;
+pub(crate) use places::Connections;
 pub(crate) use state::{ConnectionState, Exchange};
 
 /// How long what a refused client still sends is read and dropped, so that it finds the answer instead of a reset.
@@ -175,13 +176,10 @@ impl Connection {
     /// the connection would be reset, and the client lose the answers that it has not read yet. A client that waits for
     /// nothing is not waited for.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let until = match self.linger_until {
-            Some(until) => until,
-            None => {
-                ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-                *self.linger_until.insert(Instant::now() + LINGER)
-            }
-        };
+        if self.linger_until.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        let until = *self.linger_until.get_or_insert_with(|| Instant::now() + LINGER);
         let mut scratch = [0; 4096];
         while !self.state.is_evicted() {
             let mut dropped = ReadBuf::new(&mut scratch);

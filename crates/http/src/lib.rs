@@ -16,6 +16,7 @@
 //!
 //! `openapi` collects the descriptions of all endpoints; what several of them share is in `schema`.
 
+mod answer;
 mod auth;
 mod body;
 mod client;

@@ -8,28 +8,25 @@
 
 mod exchange;
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
-use metrics::Unit;
 use tracing::Instrument as _;
 use tracing::field::{Empty, display};
 
 use crate::Context;
+use crate::answer::{REQUEST_ID, count, new_request_id, set_headers};
 use crate::auth::Caller;
 use crate::client::Client;
 use crate::connection::{ConnectionState, Exchange};
@@ -37,8 +34,6 @@ use crate::cors::refusal_as_ours;
 use crate::error::ApiError;
 use crate::routing::strip_slash;
 use exchange::{RequestBody, hold};
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest request id that is taken over from a caller.
 const MAX_ID_CHARS: usize = 128;
@@ -48,15 +43,6 @@ const MAX_LOGGED_PATH: usize = 1024;
 
 /// Why an answer that is no 5xx still reports a fault; an endpoint leaves it for the log.
 pub(crate) struct LoggedCause(pub(crate) String);
-
-const REQUESTS: &str = "stocktake_http_requests_total";
-const DURATION: &str = "stocktake_http_request_duration_seconds";
-
-/// Describes the metrics that are recorded here.
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!(REQUESTS, "Requests answered, by method, route and status.");
-    metrics::describe_histogram!(DURATION, Unit::Seconds, "Time to answer a request, by method and route.");
-}
 
 /// What is known of a request before it is answered.
 struct Received {
@@ -173,34 +159,6 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers.get(REQUEST_ID).filter(sane).cloned().unwrap_or_else(new_request_id)
 }
 
-/// An id unlike any other: random for the process, counted within it.
-fn new_request_id() -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let id = format!("{:016x}{:016x}", *PROCESS, COUNTER.fetch_add(1, Ordering::Relaxed));
-    HeaderValue::from_maybe_shared(id).unwrap_or(HeaderValue::from_static("none"))
-}
-
-/// Completes, logs and counts the answer to what is no request.
-pub(crate) fn finish_refusal(answer: &mut HttpResponse, address: IpAddr) {
-    let (id, status) = (new_request_id(), answer.status());
-    set_headers(answer.headers_mut(), &id);
-    count("none", "other", status, Duration::ZERO);
-    tracing::info!(
-        request.id = id.to_str().unwrap_or_default(),
-        http.status = status.as_u16(),
-        client.address = %address,
-        "what is no request answered {}",
-        status.as_u16()
-    );
-}
-
-fn set_headers(headers: &mut HeaderMap, id: &HeaderValue) {
-    headers.insert(REQUEST_ID, id.clone());
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0, private, must-revalidate"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-}
-
 /// What caused an answer, as far as it is a fault.
 fn cause(response: &ServiceResponse) -> Option<String> {
     let answer: &HttpResponse = response.response();
@@ -268,17 +226,6 @@ impl Received {
             "{method} {path} answered {status}"
         );
     }
-}
-
-/// Counts the answer by its route's pattern, so that the number of series stays bounded whatever is asked for.
-fn count(route: &str, method: &'static str, status: StatusCode, took: Duration) {
-    let route = route.to_owned();
-    metrics::histogram!(DURATION, "method" => method, "route" => route.clone()).record(took);
-    metrics::counter!(
-        REQUESTS,
-        "method" => method, "route" => route, "status" => status.as_str().to_owned()
-    )
-    .increment(1);
 }
 
 /// The method as it is counted.

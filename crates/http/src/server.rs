@@ -20,8 +20,8 @@ use crate::connection::{self, Connection, Connections};
 use crate::cors::cors;
 use crate::routing::{Endpoint, no_endpoint};
 use crate::{
-    Api, ConnectionLimits, Context, conditions, data_management, findings, health, identity, jobs, metrics,
-    middleware, openapi, summary, sync,
+    Api, ConnectionLimits, Context, answer, conditions, data_management, findings, health, identity, jobs,
+    metrics, middleware, openapi, summary, sync,
 };
 
 /// An idle connection is closed after this time; longer than that of common proxies, which then close first.
@@ -67,7 +67,7 @@ fn run(
     mut limits: ConnectionLimits,
     endpoints: Endpoints,
 ) -> io::Result<Server> {
-    middleware::describe_metrics();
+    answer::describe_metrics();
     connection::describe_metrics();
     let workers = workers.clamp(1, MAX_WORKERS);
     // Of each thread, among which the connections are shared out in turn.

@@ -8,8 +8,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use bytes::Bytes;
 
+use crate::answer::finish_refusal;
 use crate::error::ApiError;
-use crate::middleware;
 
 /// More than the parser's own answers ever have.
 const MAX_BARE: usize = 512;
@@ -59,7 +59,7 @@ impl Refusal {
             _ => ApiError::BadRequest("the request is not valid HTTP".to_owned()),
         });
         let mut response = reason.error_response();
-        middleware::finish_refusal(&mut response, address);
+        finish_refusal(&mut response, address);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         if let Some(date) = date_of(bare) {
             response.headers_mut().insert(header::DATE, date);

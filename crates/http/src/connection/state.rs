@@ -7,8 +7,8 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::ConnectionLimits;
 use super::head::HeadScanner;
+use super::limits::ConnectionLimits;
 use crate::error::ApiError;
 
 /// What the client has to send next.

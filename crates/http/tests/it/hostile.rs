@@ -133,38 +133,25 @@ fn request(rng: &mut StdRng) -> Vec<u8> {
         String::new()
     };
     let version = if rng.random_bool(0.98) { "1.1" } else { pick(rng, &["1.0", "0.9", "2.0", "x"]) };
-    let mut head = format!("{method} {target}{query} HTTP/{version}\r\n");
-    if rng.random_bool(0.97) {
-        head += "Host: a.test\r\n";
-    }
-    for _ in 0..rng.random_range(0..5) {
-        head += &format!("{}\r\n", pick(rng, &FIELDS));
-    }
+    let host = if rng.random_bool(0.97) { "Host: a.test\r\n" } else { "" };
+    let fields: String = (0..rng.random_range(0..5)).flat_map(|_| [pick(rng, &FIELDS), "\r\n"]).collect();
+    let rest = framed(rng);
+    format!("{method} {target}{query} HTTP/{version}\r\n{host}{fields}{rest}").into_bytes()
+}
+
+/// The rest of a head, and a body.
+fn framed(rng: &mut StdRng) -> String {
+    const LENGTHS: [&str; 4] = ["1", "-1", "99999999999999999999", "+3"];
+    const CHUNKS: [&str; 5] =
+        ["0\r\n\r\n", "x\r\n", "fffffffffffffffff\r\n", "1;a=b\r\nc\r\n0\r\n\r\n", "\r\n"];
     let sent = body(rng);
     match rng.random_range(0..12) {
-        0..4 => head += &format!("Content-Length: {}\r\n\r\n{sent}", sent.len()),
-        4 => {
-            head += &format!(
-                "Content-Length: {}\r\n\r\n{sent}",
-                pick(rng, &["1", "-1", "99999999999999999999", "+3"])
-            )
-        }
-        5 => {
-            head +=
-                &format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{sent}\r\n0\r\n\r\n", sent.len().max(1))
-        }
-        6 => {
-            head += &format!(
-                "Transfer-Encoding: chunked\r\n\r\n{}",
-                pick(
-                    rng,
-                    &["0\r\n\r\n", "x\r\n", "fffffffffffffffff\r\n", "1;a=b\r\nc\r\n0\r\n\r\n", "\r\n"]
-                )
-            )
-        }
-        _ => head += "\r\n",
+        0..4 => format!("Content-Length: {}\r\n\r\n{sent}", sent.len()),
+        4 => format!("Content-Length: {}\r\n\r\n{sent}", pick(rng, &LENGTHS)),
+        5 => format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{sent}\r\n0\r\n\r\n", sent.len().max(1)),
+        6 => format!("Transfer-Encoding: chunked\r\n\r\n{}", pick(rng, &CHUNKS)),
+        _ => "\r\n".to_owned(),
     }
-    head.into_bytes()
 }
 
 /// Makes bytes wrong in one place.

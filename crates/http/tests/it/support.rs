@@ -9,10 +9,10 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use stocktake_domain::contract::{ManualClock, MemoryStore};
+use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
     MockCatalogue, MockConditions, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated,
-    Recalculation, StoreError,
+    Recalculation, StoreError, Tokens as _,
 };
 use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenDigest, TokenId};
 use stocktake_http::{Api, ConnectionLimits, HttpSettings, serve};
@@ -49,8 +49,7 @@ impl Recalculation for HeldRecalculation {
 
 /// An API over a database in memory, which knows the token `stk-x`, with these limits.
 pub(crate) fn stored_api(connections: ConnectionLimits) -> Arc<Api> {
-    let clock = Arc::<ManualClock>::default();
-    let ports = MemoryStore::new(clock.clone()).ports(&clock);
+    let store = MemoryStore::new(Arc::new(StillClock));
     let made = NewToken {
         name: "t".to_owned(),
         owner: "o".to_owned(),
@@ -60,15 +59,15 @@ pub(crate) fn stored_api(connections: ConnectionLimits) -> Arc<Api> {
         digest: TokenDigest(Sha256::digest("stk-x").into()),
     };
     let system = actix_web::rt::System::new();
-    system.block_on(ports.tokens.create(&made)).unwrap().unwrap();
+    system.block_on(store.create(&made)).unwrap().unwrap();
     let settings = HttpSettings { connections, max_body_bytes: 1 << 20, ..settings(false) };
     Arc::new(Api {
-        catalogue: ports.catalogue,
-        queue: ports.queue,
-        jobs: ports.jobs,
-        sync_state: ports.sync_state,
-        conditions: ports.conditions,
-        tokens: ports.tokens,
+        catalogue: store.clone(),
+        queue: store.clone(),
+        jobs: store.clone(),
+        sync_state: store.clone(),
+        tokens: store.clone(),
+        conditions: store,
         recalculation: Arc::new(NoRecalculation),
         settings,
         ..Api::clone(&api(Arc::default(), false))
