@@ -1,4 +1,4 @@
-//! The commands, one module each.
+//! The commands, one module each; `worker` is part of `serve`.
 
 mod accept;
 mod export;
@@ -10,7 +10,6 @@ mod status;
 mod sync;
 mod token;
 mod verify;
-mod worker;
 
 use std::process::ExitCode;
 
@@ -30,7 +29,7 @@ pub(crate) async fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<Ex
     let settings = &loaded.settings;
     match command {
         Command::Serve(_) => return serve::run(settings).await,
-        Command::Worker(_) => return worker::run(settings).await,
+        Command::Worker(_) => return serve::run_worker(settings).await,
         Command::Verify(arguments) => return verify::run(settings, arguments).await,
         Command::Status(arguments) => status::run(settings, arguments).await?,
         Command::Import(arguments) => import::run(settings, arguments).await?,

@@ -122,8 +122,7 @@ fn outcomes(lease: &Lease) -> Vec<(RecordKey, Outcome)> {
 
 async fn work(store: &Store) {
     let (queue, worker) = (&store.queue, WorkerId("w".to_owned()));
-    let mut filter =
-        ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 500 };
+    let mut filter = ClaimFilter::any(500);
     now_is(2);
     for _ in 0..4 {
         let lease = queue.claim(&worker, &filter, TERMS).await.unwrap().unwrap();
@@ -159,8 +158,7 @@ async fn jobs(store: &Store) {
 }
 
 async fn queue_some(store: &Store) {
-    let filter =
-        ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 9 };
+    let filter = ClaimFilter::any(9);
     store.queue.claim(&WorkerId("x".to_owned()), &filter, TERMS).await.unwrap().unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! `stocktake serve`: API, worker and scheduler in one process.
+//! `stocktake serve`: API, worker and scheduler in one process; and `stocktake worker`: the checksum worker alone.
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -26,7 +26,7 @@ const DURATION_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 /// How often what was recorded for `/metrics` is tidied up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Runs the command until a signal.
+/// Runs `stocktake serve` until a signal.
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let metrics = PrometheusBuilder::new()
         .set_buckets(&DURATION_BUCKETS)
@@ -63,6 +63,27 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     }
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
     tracing::info!("listening on http://{address}");
+    Ok(tasks.finish().await)
+}
+
+/// Runs `stocktake worker` until a signal.
+pub(super) async fn run_worker(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let stop = CancellationToken::new();
+    cancel_on_signal(stop.clone())?;
+    let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let scheduler = wiring::scheduler(settings, &store);
+    let mut tasks = Tasks::new(stop.clone());
+    let token = stop.clone();
+    tasks.spawn("scheduler", async move {
+        scheduler.run(token).await;
+        Ok(())
+    });
+    tasks.spawn("worker", async move {
+        engine.run(stop).await;
+        Ok(())
+    });
+    tracing::info!("working");
     Ok(tasks.finish().await)
 }
 

@@ -54,9 +54,8 @@ pub(super) async fn run(settings: &Settings, arguments: &VerifyArguments) -> any
     let filter = ClaimFilter {
         models: models.clone(),
         storages: settings.worker.storages.clone(),
-        except_storages: Vec::new(),
         due_from,
-        limit: 1,
+        ..ClaimFilter::any(1)
     };
     let total = store.queue.outstanding(&filter, MOST_COUNTED).await?;
     let meter = Arc::new(Meter::start("records", Some(total)));

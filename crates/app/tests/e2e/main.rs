@@ -18,7 +18,6 @@ mod configuration;
 mod gitlab;
 mod imports;
 mod jobs;
-mod kills;
 mod kinds;
 mod others;
 mod outages;
