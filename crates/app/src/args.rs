@@ -29,7 +29,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The database instead of the configured one (database.url). Whoever may list this host's processes can read it:
-    /// put a URL with a password into the variable STOCKTAKE__DATABASE__URL instead
+    /// put a URL with a password into the variable `STOCKTAKE__DATABASE__URL` instead
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
     /// What to log, for example debug (log.level)

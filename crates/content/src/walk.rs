@@ -196,18 +196,18 @@ where
                 Action::List { size, modified_at } => self.add(Ok(Found { path, size, modified_at }))?,
                 Action::Skip(reason) => self.add(Err(ListError::Skipped { path, reason }))?,
                 Action::SkipFolder(error) => self.add_unlisted(&path, error)?,
-                Action::Enter => open.extend(self.enter(&root, path)?),
+                Action::Enter => open.extend(self.enter(&root, &path)?),
             }
         }
         Ok(())
     }
 
     /// The folder, unless it cannot be read.
-    fn enter(&mut self, root: &Root, path: String) -> Result<Option<Folder>, Ended> {
-        match self.read_folder(root, &path) {
+    fn enter(&mut self, root: &Root, path: &str) -> Result<Option<Folder>, Ended> {
+        match self.read_folder(root, path) {
             Ok(folder) => {
                 if let Some(error) = folder.error {
-                    self.add_unlisted(&path, error)?;
+                    self.add_unlisted(path, error)?;
                 }
                 return Ok(Some(folder));
             }
@@ -217,7 +217,7 @@ where
                     self.end_broken(&"it has vanished while it was listed")?;
                 }
             }
-            Err(error) => self.add_unlisted(&path, error)?,
+            Err(error) => self.add_unlisted(path, error)?,
         }
         Ok(None)
     }

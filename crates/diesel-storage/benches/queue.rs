@@ -130,13 +130,7 @@ async fn work(store: &Store, workers: usize) {
         let store = store.clone();
         tokio::spawn(async move {
             let worker = WorkerId(format!("w{index}"));
-            let filter = ClaimFilter {
-                models: vec![],
-                storages: None,
-                except_storages: vec![],
-                due_from: None,
-                limit: BATCH,
-            };
+            let filter = ClaimFilter::any(BATCH);
             while let Some(lease) = store.queue.claim(&worker, &filter, TERMS).await.unwrap() {
                 store.queue.complete(lease.id, &results(&lease), true).await.unwrap();
             }

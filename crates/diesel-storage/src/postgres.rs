@@ -1,8 +1,6 @@
 //! The driver for PostgreSQL: a pool of connections, and some outside it for what takes long.
 
 mod connect;
-mod dialect;
-mod error;
 mod migrations;
 mod paths;
 mod session;
@@ -26,7 +24,7 @@ use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 use tokio::time::timeout;
 
 use self::connect::{Connector, Patience};
-use self::error::explain;
+use self::session::explain;
 use crate::error::{DbError, unavailable};
 use crate::session::{Driver, Private, Session as _, Task, Work};
 use crate::settings::StoreSettings;

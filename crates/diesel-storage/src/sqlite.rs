@@ -5,7 +5,6 @@
 //! then; nothing of the call follows it, and nothing is committed.
 
 mod connect;
-mod dialect;
 mod disk;
 mod error;
 mod migrations;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::stream;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
-use stocktake_domain::ports::{ClaimFilter, Lease, LeaseTerms, Reaped, WorkerId};
+use stocktake_domain::ports::{ClaimFilter, Lease, LeaseTerms, Reaped, WorkerId, numbered};
 use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
 use stocktake_testbed::postgres;
 
@@ -31,7 +31,7 @@ async fn database(url: &str) -> (Store, Arc<ManualClock>) {
         StoreSettings { url: url.into(), max_connections: 2, timeout: Duration::from_secs(20), clock };
     migrate(&settings).await.unwrap();
     let store = open(&settings).await.unwrap();
-    let entries = stream::iter([Ok((1..=RECORDS).map(entry).collect())]);
+    let entries = stream::iter([Ok(numbered(1, (1..=RECORDS).map(entry)))]);
     store.catalogue.import(Model::Uploads, Box::pin(entries)).await.unwrap();
     (store, host)
 }
@@ -109,7 +109,7 @@ async fn no_transaction_waits_for_what_is_not_the_database() {
     });
     let catalogue = Arc::clone(&store.catalogue);
     let import = tokio::spawn(async move { catalogue.import(Model::Uploads, Box::pin(entries)).await });
-    sender.send(Ok(vec![entry(RECORDS + 1)])).await.unwrap();
+    sender.send(Ok(numbered(1, [entry(RECORDS + 1)]))).await.unwrap();
     let paths = store.catalogue.paths(None, "main").await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \

@@ -122,8 +122,7 @@ fn outcomes(lease: &Lease) -> Vec<(RecordKey, Outcome)> {
 
 async fn work(store: &Store) {
     let (queue, worker) = (&store.queue, WorkerId("w".to_owned()));
-    let mut filter =
-        ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 500 };
+    let mut filter = ClaimFilter::any(500);
     now_is(2);
     for _ in 0..4 {
         let lease = queue.claim(&worker, &filter, TERMS).await.unwrap().unwrap();
@@ -159,16 +158,20 @@ async fn jobs(store: &Store) {
 }
 
 async fn queue_some(store: &Store) {
-    let filter =
-        ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 9 };
+    let filter = ClaimFilter::any(9);
     store.queue.claim(&WorkerId("x".to_owned()), &filter, TERMS).await.unwrap().unwrap();
 }
 
 /// A second import: nothing new, one change.
 async fn import(store: &Store) {
     let mut entries: Vec<SourceRecord> = (0..5000).map(entry).collect();
-    entries[3].file_size = Some(3);
-    entries[4].location = Location { storage: "b".to_owned(), path: "b".to_owned() };
+    for entry in &mut entries {
+        match entry.key.as_integer() {
+            Some(3) => entry.file_size = Some(3),
+            Some(4) => entry.location = Location { storage: "b".to_owned(), path: "b".to_owned() },
+            _ => {}
+        }
+    }
     let batches = stream::iter([Ok(numbered(1, entries))]);
     store.catalogue.import(Model::Uploads, Box::pin(batches)).await.unwrap();
 }

@@ -103,13 +103,7 @@ fn outcome(record: ClaimedRecord, good: bool) -> (RecordKey, Outcome) {
 }
 
 async fn run(store: &Store, call: Call) {
-    let filter = ClaimFilter {
-        models: vec![NEW],
-        storages: None,
-        except_storages: vec![],
-        due_from: None,
-        limit: BATCH,
-    };
+    let filter = ClaimFilter { models: vec![NEW], ..ClaimFilter::any(BATCH) };
     let worker = WorkerId("w".to_owned());
     let claim = store.queue.claim(&worker, &filter, TERMS);
     let batch = i64::from(BATCH);

@@ -26,7 +26,7 @@ pub(crate) struct Judge<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unrecorded {
     /// The record's content is missing, if the storage is what it should be.
-    Missing(Missing),
+    Missing(Box<Missing>),
     /// Nothing can be said of the record.
     NotJudged(NotJudged),
 }
@@ -59,7 +59,7 @@ impl Batch {
             Ok(observation) => observation,
             Err(Err(not_judged)) => return Err(Unrecorded::NotJudged(not_judged)),
             Err(Ok(failure)) if failure.kind() == FailureKind::Missing => {
-                return Err(Unrecorded::Missing(Missing { record, failure }));
+                return Err(Unrecorded::Missing(Box::new(Missing { record, failure })));
             }
             Err(Ok(failure)) => {
                 self.add_failed(record, failure, judge_by);
@@ -154,9 +154,8 @@ mod tests {
         let mut batch = Batch::default();
         assert_eq!(batch.add(record(1), Ok(seen(10)), &JUDGE), Ok(()));
         let missing = batch.add(record(2), Err(ContentError::MissingRepository), &JUDGE);
-        let Err(Unrecorded::Missing(Missing { record: second, failure })) = missing else {
-            panic!("{missing:?}")
-        };
+        let Err(Unrecorded::Missing(missing)) = missing else { panic!("{missing:?}") };
+        let Missing { record: second, failure } = *missing;
         batch.add_failed(second, failure, &JUDGE);
         for not_judged in [NotJudged::Cancelled, NotJudged::Storage("gone".to_owned())] {
             let added = batch.add(record(3), Err(not_judged.clone().into()), &JUDGE);

@@ -87,7 +87,7 @@ impl Engine {
         let scope = DrainScope { models: models.to_vec(), due_from, until_drained: true };
         Dispatcher::new(options, scope).run().await?;
         let mut drained = Drained { stats: recorder.stats(), ..Drained::default() };
-        drained.shortage = self.context.health.process().clone();
+        drained.shortage.clone_from(&self.context.health.process());
         for (name, reason) in self.context.health.closed() {
             let filter = ClaimFilter {
                 models: models.to_vec(),

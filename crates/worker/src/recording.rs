@@ -126,7 +126,7 @@ impl<'a> Recording<'a> {
             let Some(record) = self.records.get_mut(index).and_then(Option::take) else { continue };
             match self.batch.add(record, seen, &judge) {
                 Ok(()) => self.unfinished -= 1,
-                Err(Unrecorded::Missing(missing)) => self.missing.push(missing),
+                Err(Unrecorded::Missing(missing)) => self.missing.push(*missing),
                 Err(Unrecorded::NotJudged(NotJudged::Cancelled)) => {}
                 Err(Unrecorded::NotJudged(not_judged)) => fault = Some(not_judged),
             }

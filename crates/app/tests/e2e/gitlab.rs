@@ -1,6 +1,5 @@
 //! A whole GitLab as the source: its database, its files, its faults.
 
-mod orphans;
 mod report;
 mod staying;
 mod tokens;

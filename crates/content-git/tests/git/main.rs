@@ -3,7 +3,6 @@
 
 mod alternates;
 mod changing;
-mod contract;
 mod flips;
 mod integrity;
 mod list;
@@ -12,3 +11,31 @@ mod refs;
 mod reftable;
 mod storage;
 mod support;
+
+use stocktake_domain::Model;
+use stocktake_domain::contract::ContentFixture;
+
+use support::{Fixture, PLAIN};
+
+/// Runs a case to its end.
+fn run(case: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(case);
+}
+
+async fn repositories() -> ContentFixture {
+    let fixture = Fixture::new();
+    let present = ["group/b.git", "group/a.git", "z.git"].map(str::to_owned).to_vec();
+    for path in &present {
+        fixture.fill(path, PLAIN);
+    }
+    let absent = "group/none.git".to_owned();
+    ContentFixture {
+        store: fixture.store.clone(),
+        model: Model::Projects,
+        present,
+        absent,
+        keep: Box::new(fixture),
+    }
+}
+
+stocktake_domain::content_contract!(crate::run, crate::repositories);

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, reason = "tests")]
 
 mod access;
-mod contract;
 mod damage;
 mod faults;
 mod good;
@@ -11,3 +10,47 @@ mod listing;
 mod manners;
 mod support;
 mod tag_lists;
+
+use stocktake_content_registry::Integrity;
+use stocktake_domain::Model;
+use stocktake_domain::contract::ContentFixture;
+use stocktake_testbed::Registry;
+
+use support::{Store, content, directory, http, registry};
+
+/// Runs a case to its end.
+fn run(case: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(case);
+}
+
+/// A registry with three repositories, as `open` reads it.
+fn fixture(open: impl FnOnce(&Registry) -> Store) -> ContentFixture {
+    let registry = registry();
+    let present = ["group/b", "group/a", "z"].map(str::to_owned).to_vec();
+    for (seed, name) in (1..).zip(&present) {
+        registry.push_image(name, "latest", false, &[&content(10_000, seed)]).unwrap();
+    }
+    let (store, absent) = (open(&registry), "group/none".to_owned());
+    let keep = Box::new(registry);
+    ContentFixture { store, model: Model::ContainerRepositories, present, absent, keep }
+}
+
+mod over_http {
+    use super::*;
+
+    async fn repositories() -> ContentFixture {
+        fixture(|registry| http(&registry.url()))
+    }
+
+    stocktake_domain::content_contract!(crate::run, crate::over_http::repositories);
+}
+
+mod in_its_directory {
+    use super::*;
+
+    async fn repositories() -> ContentFixture {
+        fixture(|registry| directory(registry.folder(), Integrity::Content))
+    }
+
+    stocktake_domain::content_contract!(crate::run, crate::in_its_directory::repositories);
+}

@@ -109,9 +109,9 @@ fn a_storage_that_vanishes_while_it_is_listed_is_not_an_empty_one() {
     let root = Root::open(&path).unwrap();
     let (sender, mut receiver) = mpsc::channel(CHUNKS);
     let mut walker = Walker { walk: walk(&path, ""), select: folders, sender, chunk: Vec::new() };
-    assert!(matches!(walker.enter(&root, "vanished".to_owned()), Ok(None)));
+    assert!(matches!(walker.enter(&root, "vanished"), Ok(None)));
     fs::remove_dir(&path).unwrap();
-    assert!(walker.enter(&root, "folder".to_owned()).is_err());
+    assert!(walker.enter(&root, "folder").is_err());
     let broken = format!("storage root {}: it has vanished while it was listed", path.display());
     assert_eq!(receiver.try_recv().unwrap(), [Err(ListError::Broken(broken))]);
 }

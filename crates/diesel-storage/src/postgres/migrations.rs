@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use stocktake_domain::ports::StoreError;
 
 use super::connect::{Connector, Patience};
-use super::error::explain;
+use super::session::explain;
 use crate::error::{DbError, refuse_unknown};
 use crate::settings::StoreSettings;
 use crate::sql::Sql;

@@ -10,7 +10,7 @@ use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{PathStream, StoreError};
 use tokio::sync::mpsc;
 
-use super::error::explain;
+use super::session::explain;
 use crate::error::DbError;
 use crate::key;
 use crate::queries;

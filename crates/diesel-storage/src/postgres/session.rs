@@ -1,13 +1,17 @@
-//! Queries on a PostgreSQL connection.
+//! Queries on a PostgreSQL connection: its own SQL, and what its errors mean.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use stocktake_domain::Timestamp;
+use stocktake_domain::ports::StoreError;
+use tokio::time::timeout;
 
 use crate::columns::{Column, Row, Table, list_of, set_from};
-use crate::dialect::{Dialect as _, Lock};
+use crate::dialect::{Dialect, Index, Lock};
 use crate::error::DbError;
 use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in};
 use crate::rows::{
@@ -40,6 +44,38 @@ static WRITE_RECORDS: LazyLock<String> = LazyLock::new(upsert_text::<RecordRow>)
 
 static STAGE: LazyLock<String> =
     LazyLock::new(|| format!("{}{}", insert_text::<StagedRow>(), *ON_STAGED_KEY));
+
+impl Dialect for AsyncPgConnection {
+    // OFFSET 0 keeps the planner from joining in another order.
+    const HELD: &'static str = " FROM leases l CROSS JOIN LATERAL (SELECT * FROM records c \
+        WHERE c.model + 0 = l.model AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
+        AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS r";
+
+    // Of a model that was filled a moment ago the planner believes that there is hardly a record, and would look at
+    // all of them rather than for each key; of a model that it learns only when the statement runs, it does not.
+    const KEY_IN: (&'static str, &'static str) =
+        (" r.model = (SELECT CAST(? AS smallint)) AND r.key = ANY (ARRAY (", "))");
+
+    fn indexed_by(_index: Index) -> &'static str {
+        ""
+    }
+
+    fn locking(lock: Lock) -> &'static str {
+        match lock {
+            Lock::Update => " FOR UPDATE",
+            Lock::UpdateSkipLocked => " FOR UPDATE SKIP LOCKED",
+            Lock::KeyShare => " FOR KEY SHARE",
+        }
+    }
+
+    fn push_with_keys<T>(sql: Sql<T>, model: i16, keys: &[Vec<u8>]) -> Sql<T> {
+        let sql = sql.push(
+            " FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
+             (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key OFFSET 0) AS r WHERE TRUE",
+        );
+        sql.bind(keys.to_vec()).bind(model)
+    }
+}
 
 impl Session for AsyncPgConnection {
     async fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> Result<Vec<R>, DbError> {
@@ -160,6 +196,21 @@ impl Session for AsyncPgConnection {
 
     async fn announce_work(&mut self) -> Result<(), DbError> {
         Ok(self.batch_execute("NOTIFY stocktake_work").await?)
+    }
+}
+
+/// What an error means to the caller. The codes of PostgreSQL do not come through Diesel, and its messages are
+/// in any language: so a connection that reported an error of no known kind is asked whether it still is.
+pub(super) async fn explain(connection: &mut AsyncPgConnection, error: DbError) -> StoreError {
+    const PING: Duration = Duration::from_secs(1);
+    let DbError::Query(Error::DatabaseError(kind, _)) = &error else { return error.into() };
+    match kind {
+        DatabaseErrorKind::SerializationFailure => StoreError::Unavailable(error.into()),
+        DatabaseErrorKind::Unknown => match timeout(PING, connection.batch_execute("SELECT 1")).await {
+            Ok(Ok(())) => error.into(),
+            Ok(Err(_)) | Err(_) => StoreError::Unavailable(error.into()),
+        },
+        _ => error.into(),
     }
 }
 

@@ -7,7 +7,6 @@ use futures_util::FutureExt as _;
 use stocktake_domain::contract::ManualClock;
 
 use super::*;
-use crate::session::Session as _;
 use crate::settings::StoreClock;
 use crate::sql::Sql;
 

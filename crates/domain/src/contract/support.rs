@@ -111,11 +111,6 @@ pub(crate) fn worker(name: &str) -> WorkerId {
     WorkerId(name.to_owned())
 }
 
-/// Everything, so many at once.
-pub(crate) fn any(limit: u32) -> ClaimFilter {
-    ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit }
-}
-
 /// Claims by a filter.
 pub(crate) async fn claim_by(store: &Ports, filter: &ClaimFilter, now: i64) -> Option<Lease> {
     store.as_of(at(now)).queue.claim(&worker("w"), filter, TERMS).await.unwrap()
@@ -123,7 +118,7 @@ pub(crate) async fn claim_by(store: &Ports, filter: &ClaimFilter, now: i64) -> O
 
 /// Claims anything, so many at once.
 pub(crate) async fn claim(store: &Ports, limit: u32, now: i64) -> Option<Lease> {
-    claim_by(store, &any(limit), now).await
+    claim_by(store, &ClaimFilter::any(limit), now).await
 }
 
 /// Ends a lease at its deadline, up to which its worker lived and made no progress.

@@ -55,6 +55,13 @@ pub struct ClaimFilter {
     pub limit: u32,
 }
 
+impl ClaimFilter {
+    /// Takes whatever is due, at most `limit` records.
+    pub fn any(limit: u32) -> Self {
+        Self { models: Vec::new(), storages: None, except_storages: Vec::new(), due_from: None, limit }
+    }
+}
+
 /// A record that a worker holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedRecord {

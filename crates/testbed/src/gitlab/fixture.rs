@@ -11,7 +11,6 @@ use super::{DB_KEY_BASE, GitlabDatabase, rows, run, sort};
 mod configuration;
 mod faults;
 mod fixture_dirs;
-mod images;
 mod orphans;
 mod places;
 mod repositories;
@@ -127,7 +126,7 @@ fn lay(dirs: &FixtureDirs, record: &GitlabRecord) -> anyhow::Result<Laid> {
         Content::Repository(shape) if path != "-" && storage != "-" => {
             repositories::lay(&dirs.root(storage)?, path, *shape)
         }
-        Content::Images(images) => images::lay(&dirs.root(storage)?, path, *images),
+        Content::Images(images) => repositories::lay_images(&dirs.root(storage)?, path, *images),
         Content::Nothing if storage.starts_with("git-") => Ok(repositories::absent()),
         Content::Nothing | Content::Repository(_) => Ok(Laid { at, ..Laid::default() }),
     }

@@ -75,13 +75,7 @@ async fn the_hours_of_a_storage_do_not_hold_for_somebody_who_waits() {
 async fn draining_waits_for_others_and_takes_over_what_they_leave() {
     let world = World::new(&["main"]);
     world.add(Model::Uploads, 1, "main", "file");
-    let filter = ClaimFilter {
-        models: Vec::new(),
-        storages: None,
-        except_storages: Vec::new(),
-        due_from: None,
-        limit: 1,
-    };
+    let filter = ClaimFilter::any(1);
     let (dead, minute) = (WorkerId("dead".to_owned()), Duration::from_secs(60));
     world
         .queue

@@ -27,8 +27,8 @@ fn missing() -> ContentError {
     ContentError::MissingFile { at: "x".to_owned() }
 }
 
-fn probed(identity: &str, is_empty: bool) -> Result<ProbedStorage, NotJudged> {
-    Ok(ProbedStorage { identity: Some(identity.to_owned()), is_empty })
+fn probed(identity: &str, is_empty: bool) -> ProbedStorage {
+    ProbedStorage { identity: Some(identity.to_owned()), is_empty }
 }
 
 /// Makes a record one that was good, and is due again.
@@ -108,12 +108,12 @@ async fn a_process_that_lacks_something_slows_down_and_blames_no_record() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_missing_while_another_storage_is_at_the_address() {
     let world = World::new(&["main"]);
-    world.content("main").probed(probed("disk", false));
+    world.content("main").probed(Ok(probed("disk", false)));
     world.add(MODEL, 1, "main", "x");
     assert_eq!(drain(&world).await.stats.succeeded, 1);
     // The disk is gone, and the folder that it was mounted on is left.
     world.content("main").put("x", Piece::Bad(missing()));
-    world.content("main").probed(probed("folder below", false));
+    world.content("main").probed(Ok(probed("folder below", false)));
     world.add_as(MODEL, 1, "main", "x", was_good);
     let drained = drain(&world).await;
     assert_eq!((drained.stats.records(), drained.closed[0].waiting), (0, 1));
@@ -128,7 +128,7 @@ async fn nothing_is_missing_while_another_storage_is_at_the_address() {
 async fn a_few_missing_ones_are_recorded_at_once() {
     let world = World::new(&["main"]);
     world.content("main").put("x", Piece::Bad(missing()));
-    world.content("main").probed(probed("disk", true));
+    world.content("main").probed(Ok(probed("disk", true)));
     for key in 0..10 {
         world.add_as(MODEL, key, "main", "x", was_good);
     }
@@ -141,7 +141,7 @@ async fn a_few_missing_ones_are_recorded_at_once() {
 async fn a_mass_of_missing_ones_is_recorded_after_a_second_look_at_a_whole_storage() {
     let world = World::new(&["main"]);
     world.content("main").put("x", Piece::Bad(missing()));
-    world.content("main").probed(probed("disk", false));
+    world.content("main").probed(Ok(probed("disk", false)));
     for key in 0..30 {
         world.add_as(MODEL, key, "main", if key < 16 { "x" } else { "file" }, was_good);
     }
@@ -156,7 +156,7 @@ async fn a_mass_of_missing_ones_is_recorded_after_a_second_look_at_a_whole_stora
 async fn a_mass_of_missing_ones_in_an_empty_storage_is_not_believed() {
     let world = World::new(&["main"]);
     world.content("main").put("x", Piece::Bad(missing()));
-    world.content("main").probed(probed("disk", true));
+    world.content("main").probed(Ok(probed("disk", true)));
     for key in 0..30 {
         world.add_as(MODEL, key, "main", "x", was_good);
     }

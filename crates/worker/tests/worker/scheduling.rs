@@ -163,13 +163,7 @@ async fn failed_records_are_retried_when_their_time_has_come() {
 async fn leases_of_the_dead_are_cleared_away() {
     let world = World::new(&["main"]);
     world.add(Model::Uploads, 1, "main", "file");
-    let filter = ClaimFilter {
-        models: Vec::new(),
-        storages: None,
-        except_storages: Vec::new(),
-        due_from: None,
-        limit: 1,
-    };
+    let filter = ClaimFilter::any(1);
     let dead = WorkerId("dead".to_owned());
     world
         .queue

@@ -1,6 +1,7 @@
-//! The first report: what is planted is found, and nothing else.
+//! The first reports: the faults that are planted, and the content that no row claims, are found, and nothing else.
 
-use stocktake_testbed::GitlabOutcome;
+use serde_json::Value;
+use stocktake_testbed::{GitlabOrphan, GitlabOutcome};
 
 use super::{Fixture, ending, key};
 
@@ -70,5 +71,36 @@ on_both_databases! {
 
         let sync = api.get("/api/v1/sync").ok();
         assert_eq!(sync.as_array().or(sync["models"].as_array()).unwrap().len(), 19, "{sync}");
+    }
+
+    fn just_what_nobody_claims_is_listed(database) {
+        let fixture = Fixture::new(database);
+        let text = fixture.installation.run(&["orphans", "--format", "json"]).success();
+        let document: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let mut found: Vec<GitlabOrphan> = document["orphans"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|orphan| GitlabOrphan {
+                storage: orphan["storage"].as_str().unwrap().to_owned(),
+                path: orphan["path"].as_str().unwrap().to_owned(),
+                size: orphan["size"].as_u64(),
+            })
+            .collect();
+        found.sort();
+        let mut expected = fixture.gitlab.orphans.clone();
+        expected.sort();
+        assert_eq!(found, expected, "{text}");
+        let bytes: u64 = expected.iter().filter_map(|orphan| orphan.size).sum();
+        assert_eq!(document["totals"]["bytes"], bytes);
+        assert_eq!(document["totals"]["orphans"], expected.len());
+
+        let csv = fixture.installation.run(&["orphans", "--format", "csv", "--no-sync"]).success();
+        assert_eq!(csv.lines().count(), 1 + expected.len(), "{csv}");
+        let people = fixture.installation.run(&["orphans", "--no-sync"]).success();
+        assert!(expected.iter().all(|orphan| people.contains(&orphan.path)), "{people}");
+        let young = fixture.installation.run(&["orphans", "--no-sync", "--older-than", "1d", "--format", "csv"]);
+        // A container repository has no time of its own.
+        assert!(young.success().lines().skip(1).all(|line| line.contains("gitlab-registry")));
     }
 }

@@ -5,7 +5,7 @@ use crate::contract::support::{
 };
 use crate::contract::tasks::{poll_once, yield_now};
 use crate::contract::{DatabaseFixture, Ports};
-use crate::ports::{Applied, ImportError, StoreError, WorkerId};
+use crate::ports::{Applied, ClaimFilter, ImportError, StoreError, WorkerId};
 use crate::{Failure, NewJob, NewToken, Scope, Selection, SourceRecord, Timestamp, TokenDigest};
 
 /// What is wrong, as the source of the error says it.
@@ -49,7 +49,7 @@ pub async fn values_that_do_not_fit_are_refused(db: &dyn DatabaseFixture) {
     let job = NewJob { model: MODEL, selection: Selection::default(), requested_by: "\0".to_owned() };
     assert!(reason(store.as_of(at(1)).jobs.enqueue(&job).await).contains("NUL"));
     let name = WorkerId("\0".to_owned());
-    let claimed = store.as_of(at(1)).queue.claim(&name, &crate::contract::support::any(1), TERMS).await;
+    let claimed = store.as_of(at(1)).queue.claim(&name, &ClaimFilter::any(1), TERMS).await;
     assert!(reason(claimed).contains("NUL"));
 }
 

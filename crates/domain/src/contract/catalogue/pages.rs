@@ -1,11 +1,11 @@
 //! `Catalogue::page` and `Catalogue::count`.
 
 use crate::contract::support::{
-    MODEL, any, at, claim, claim_by, composite, count, entry, entry_in, entry_of, fail_all, get, import,
+    MODEL, at, claim, claim_by, composite, count, entry, entry_in, entry_of, fail_all, get, import,
     import_numbers, in_state, key, numbers_in, page, state, with_numbers,
 };
 use crate::contract::{DatabaseFixture, Ports};
-use crate::ports::{Page, PageRequest, PageStart, SortOrder};
+use crate::ports::{ClaimFilter, Page, PageRequest, PageStart, SortOrder};
 use crate::{RecordKey, Selection, SourceRecord, State};
 
 fn keys(page: &Page) -> Vec<RecordKey> {
@@ -148,7 +148,7 @@ pub async fn started_is_derived_everywhere(db: &dyn DatabaseFixture) {
     fail_all(store, 200).await;
     assert_eq!(store.as_of(at(100_000)).queue.retry_failed(2).await.unwrap(), 2);
     store.as_of(at(100_000)).queue.recalculate(MODEL, &key(3)).await.unwrap();
-    let main = crate::ports::ClaimFilter { storages: Some(vec!["main".to_owned()]), ..any(10) };
+    let main = ClaimFilter { storages: Some(vec!["main".to_owned()]), ..ClaimFilter::any(10) };
     let lease = claim_by(store, &main, 100_001).await.unwrap();
     let claimed = crate::contract::support::numbers(&lease);
     assert_eq!(claimed.len(), 2);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::contract::DatabaseFixture;
 use crate::contract::support::{
-    GOOD, MODEL, TERMS, any, at, claim, claim_by, entry, entry_in, fail_all, get, import, import_into,
+    GOOD, MODEL, TERMS, at, claim, claim_by, entry, entry_in, fail_all, get, import, import_into,
     import_numbers, key, numbers, state, succeed_all, successes, worker,
 };
 use crate::contract::tasks::{Task, at_once};
@@ -106,7 +106,7 @@ pub async fn due_from_leaves_older_ones(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, [1, 3, 5], 100).await;
     import_numbers(store, [2, 4], 200).await;
-    let newer = ClaimFilter { due_from: Some(at(200)), ..any(10) };
+    let newer = ClaimFilter { due_from: Some(at(200)), ..ClaimFilter::any(10) };
     assert_eq!(store.queue.outstanding(&newer, 10).await.unwrap(), 2);
     let lease = claim_by(store, &newer, 300).await.unwrap();
     assert_eq!(numbers(&lease), [2, 4]);
@@ -130,7 +130,9 @@ pub async fn concurrent_claims_share_no_record(db: &dyn DatabaseFixture) {
     let claim_all = |index: usize| async move {
         let mut held = Vec::new();
         let name = worker(&format!("worker-{index}"));
-        while let Some(lease) = store.as_of(at(200)).queue.claim(&name, &any(17), TERMS).await.unwrap() {
+        while let Some(lease) =
+            store.as_of(at(200)).queue.claim(&name, &ClaimFilter::any(17), TERMS).await.unwrap()
+        {
             held.extend(numbers(&lease));
             // Every other lease stays, the others end while the rest are claiming.
             if lease.id.0 % 2 == 0 {

@@ -2,10 +2,10 @@
 
 use crate::contract::DatabaseFixture;
 use crate::contract::support::{
-    HEARTBEAT, LEASE, TERMS, any, at, claim, get, import_numbers, numbers, numbers_in, state, successes,
-    time_out, worker,
+    HEARTBEAT, LEASE, TERMS, at, claim, get, import_numbers, numbers, numbers_in, state, successes, time_out,
+    worker,
 };
-use crate::ports::{LeaseId, LeaseTerms, Reaped, Renewal};
+use crate::ports::{ClaimFilter, LeaseId, LeaseTerms, Reaped, Renewal};
 use crate::{FailureKind, State, Status};
 
 fn renewal(lease: LeaseId, progressed: bool) -> Renewal {
@@ -103,7 +103,13 @@ pub async fn a_lease_from_the_future_is_released(db: &dyn DatabaseFixture) {
     }
     // One of a worker with other terms than ours is none.
     let patient = LeaseTerms { duration: LEASE * 9, heartbeat_timeout: HEARTBEAT * 9 };
-    let lease = store.as_of(at(today)).queue.claim(&worker("w"), &any(10), patient).await.unwrap().unwrap();
+    let lease = store
+        .as_of(at(today))
+        .queue
+        .claim(&worker("w"), &ClaimFilter::any(10), patient)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(store.as_of(at(today)).queue.reap(LEASE).await.unwrap(), Reaped::default());
     let other = LeaseTerms { heartbeat_timeout: HEARTBEAT * 20, ..patient };
     assert!(store.queue.renew(&[renewal(lease.id, false)], other).await.unwrap().is_empty());

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::contract::support::{
-    GOOD, MODEL, TERMS, any, at, claim, entry, fail_all, get, import, import_into, import_numbers, key,
-    numbers, numbers_in, state, succeed_all, successes, time_out,
+    GOOD, MODEL, TERMS, at, claim, entry, fail_all, get, import, import_into, import_numbers, key, numbers,
+    numbers_in, state, succeed_all, successes, time_out,
 };
 use crate::contract::{DatabaseFixture, Ports};
 use crate::ports::{ClaimFilter, Outcome};
@@ -179,15 +179,15 @@ pub async fn outstanding_counts_due_and_leased(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let queue = &store.queue;
     let outstanding = async |filter: &ClaimFilter, at_most| queue.outstanding(filter, at_most).await.unwrap();
-    assert_eq!(outstanding(&any(1), 10).await, 0);
+    assert_eq!(outstanding(&ClaimFilter::any(1), 10).await, 0);
     import_numbers(store, 1..=6, 0).await;
     import_into(store, Model::Projects, vec![entry(1), entry(2)], 0).await;
-    let only = ClaimFilter { models: vec![MODEL], ..any(2) };
+    let only = ClaimFilter { models: vec![MODEL], ..ClaimFilter::any(2) };
     let lease = crate::contract::support::claim_by(store, &only, 0).await.unwrap();
     assert_eq!(outstanding(&only, 10).await, 6);
-    assert_eq!(outstanding(&any(1), 100).await, 8);
-    assert_eq!(outstanding(&any(1), 7).await, 7);
-    assert_eq!(outstanding(&any(1), 0).await, 0);
+    assert_eq!(outstanding(&ClaimFilter::any(1), 100).await, 8);
+    assert_eq!(outstanding(&ClaimFilter::any(1), 7).await, 7);
+    assert_eq!(outstanding(&ClaimFilter::any(1), 0).await, 0);
     queue.complete(lease.id, &successes(&lease, 0), true).await.unwrap();
     assert_eq!(outstanding(&only, 10).await, 4);
 }

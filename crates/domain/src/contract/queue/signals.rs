@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::contract::DatabaseFixture;
 use crate::contract::support::{
-    LEASE, MODEL, TERMS, any, apply, at, claim, entry, fail_all, import_numbers, key, numbers, succeed_all,
-    worker,
+    LEASE, MODEL, TERMS, apply, at, claim, entry, fail_all, import_numbers, key, numbers, succeed_all, worker,
 };
+use crate::ports::ClaimFilter;
 use crate::{NewJob, Selection};
 
 pub async fn whatever_makes_work_is_signalled(db: &dyn DatabaseFixture) {
@@ -36,7 +36,8 @@ pub async fn work_that_comes_back_is_signalled(db: &dyn DatabaseFixture) {
     let queue = &store.queue;
     import_numbers(store, [1], 0).await;
     let mut signal = queue.wake_signal();
-    let lease = store.as_of(at(0)).queue.claim(&worker("w"), &any(1), TERMS).await.unwrap().unwrap();
+    let lease =
+        store.as_of(at(0)).queue.claim(&worker("w"), &ClaimFilter::any(1), TERMS).await.unwrap().unwrap();
     db.settle(signal.as_mut()).await;
     queue.complete(lease.id, &[], true).await.unwrap();
     signal.wait().await;
