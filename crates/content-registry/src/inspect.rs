@@ -351,6 +351,7 @@ impl Problem {
                 ContentError::Unreadable(format!("{place}: not in the registry"))
             }
             (RegistryError::Altered(reason), _) => ContentError::Altered(format!("{place}: {reason}")),
+            (RegistryError::Invalid(reason), _) => ContentError::Invalid(format!("{place}: {reason}")),
             (RegistryError::Unreadable(reason) | RegistryError::Unavailable(reason), _) => {
                 ContentError::Unreadable(format!("{place}: {reason}"))
             }

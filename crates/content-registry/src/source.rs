@@ -25,6 +25,8 @@ pub(crate) enum RegistryError {
     Absent,
     /// This object does not match its digest or its recorded size; how.
     Altered(String),
+    /// This piece cannot be where it is said to be; why.
+    Invalid(String),
     /// This object is broken, or cannot be read; why.
     Unreadable(String),
     /// The repository cannot be read; why.
@@ -48,6 +50,7 @@ impl RegistryError {
             Self::NoRepository => ContentError::MissingRepository,
             Self::Absent => ContentError::Unreadable("not in the registry".to_owned()),
             Self::Altered(reason) => ContentError::Altered(reason),
+            Self::Invalid(reason) => ContentError::Invalid(reason),
             Self::Unreadable(reason) | Self::Unavailable(reason) => ContentError::Unreadable(reason),
             Self::NotJudged(not_judged) => not_judged.into(),
         }

@@ -89,7 +89,7 @@ fn a_mistake_is_one_sentence_with_key_and_origin() {
             "unknown configuration key http.listn (variable STOCKTAKE__HTTP__LISTN)",
         ),
         ("STOCKTAKE__HTTP", "x", "unknown configuration key http (variable STOCKTAKE__HTTP)"),
-        ("STOCKTAKE__HTTP__WORKERS", "many", "http.workers: must be a whole number from 0 to 1024"),
+        ("STOCKTAKE__HTTP__WORKERS", "many", "http.workers: must be a whole number from 0 to 512"),
         ("STOCKTAKE__DATABASE__URL", "", "database.url: must not be empty"),
         ("STOCKTAKE__VERIFICATION__LEASE", "1", "verification.lease: must be a duration"),
         (
@@ -113,6 +113,8 @@ fn a_mistake_is_one_sentence_with_key_and_origin() {
         ("STOCKTAKE__STORAGES__A B__ROOT", "/", "the name of a storage has letters"),
         ("STOCKTAKE__WORKER__STORAGES", "nowhere", "names the storage \"nowhere\", which is not configured"),
         ("STOCKTAKE__LOG__LEVEL", "a=b=c", "log.level: must be error, warn"),
+        ("STOCKTAKE__LOG__LEVEL", "loud", "log.level: must be error, warn"),
+        ("STOCKTAKE__LOG__LEVEL", "info,stocktake_worker", "log.level: must be error, warn"),
         ("STOCKTAKE_ENV", "missing", "config/missing.toml cannot be read"),
         ("STOCKTAKE_ENV", "../x", "STOCKTAKE_ENV is the name of a configuration, not a path"),
     ];

@@ -61,15 +61,19 @@ fn the_layers_apply_in_their_order_and_are_shown_with_secrets_masked() {
 #[test]
 fn the_program_needs_no_configuration_at_all() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_stocktake"))
-        .arg("status")
-        .current_dir(folder.path())
-        .env_remove("STOCKTAKE_ENV")
-        .output()
-        .unwrap();
-    assert_eq!(
-        Finished::from(output).success(),
-        "no records; `stocktake import` or `stocktake scan` adds some\n"
-    );
-    assert!(folder.path().join("var/stocktake.db").is_file());
+    let database = folder.path().join("var/stocktake.db");
+    let run = |command: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_stocktake"))
+            .arg(command)
+            .current_dir(folder.path())
+            .env_remove("STOCKTAKE_ENV")
+            .output();
+        Finished::from(output.unwrap())
+    };
+    // A command that only reads makes no database, and says where it looked.
+    let sentence = run("status").refusal();
+    assert!(sentence.contains(database.to_str().unwrap()), "{sentence}");
+    assert!(!database.exists());
+    run("migrate").success();
+    assert_eq!(run("status").success(), "no records; `stocktake import` or `stocktake scan` adds some\n");
 }

@@ -75,8 +75,10 @@ fn two_services_on_one_port_do_not_start() {
     let (service, _) = installation.serve();
     let address = service.address();
     let port = address.rsplit_once(':').unwrap().1.to_owned();
-    let refused = installation.run(&["serve", "--listen", &format!("127.0.0.1:{port}")]).refusal();
-    assert!(refused.starts_with(&format!("cannot listen on 127.0.0.1:{port} (http.listen)")), "{refused}");
+    let refused = installation.run(&["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let sentence = format!("stocktake: cannot listen on 127.0.0.1:{port} (http.listen)");
+    assert!(refused.stderr.lines().last().unwrap().starts_with(&sentence), "{refused:?}");
     assert_eq!(Api::new(&address, None).get("/-/health").status, 200);
     service.stop();
 }

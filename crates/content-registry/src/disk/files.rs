@@ -86,6 +86,7 @@ pub(super) fn read_bytes(file: &OwnedFd, offset: u64, most: usize) -> Result<Byt
 fn error(error: Errno) -> RegistryError {
     match error {
         Errno::NOENT | Errno::NOTDIR => RegistryError::Absent,
+        OUTSIDE => RegistryError::Invalid(reason(OUTSIDE)),
         error => storage_root::not_judged("the registry's directory", error)
             .map_or_else(|| RegistryError::Unreadable(reason(error)), RegistryError::NotJudged),
     }

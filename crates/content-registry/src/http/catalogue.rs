@@ -52,6 +52,7 @@ async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
     for _ in 0..MAX_PAGES {
         let page = page(client, &target, &mut names).await.map_err(|error| match error {
             RegistryError::Altered(reason)
+            | RegistryError::Invalid(reason)
             | RegistryError::Unreadable(reason)
             | RegistryError::Unavailable(reason) => ListError::Broken(reason),
             RegistryError::NotJudged(not_judged) => ListError::Broken(not_judged.to_string()),

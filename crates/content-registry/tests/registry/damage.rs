@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use stocktake_content_registry::Integrity;
+use stocktake_domain::{ContentError, NotJudged};
 use stocktake_testbed::{MANIFEST_TYPES, PushedImage, Registry, digest_of};
 
 use crate::support::*;
@@ -228,15 +229,13 @@ async fn nothing_outside_of_the_directory_is_opened() {
     fs::rename(&layer, outside.path().join("data")).unwrap();
     symlink(outside.path().join("data"), &layer).unwrap();
     let store = directory(registry.folder(), Integrity::Content);
-    let text = reason(inspect(&store, "group/first").await);
     let expected = format!("layer {} of tag 1.0: leads out of its storage through a link", image.layers[0]);
-    assert_eq!(text, expected);
+    assert_eq!(inspect(&store, "group/first").await, Err(ContentError::Invalid(expected)));
     let link = registry.tag_link("other", "latest");
     fs::write(&link, "../../../etc/passwd").unwrap();
     assert_eq!(reason(inspect(&store, "other").await), "tag latest: malformed digest in its link");
     let missing = directory(&registry.folder().join("unmounted"), Integrity::Content);
-    assert!(
-        reason(inspect(&missing, "other").await)
-            .contains("unmounted/docker/registry/v2/repositories: No such")
-    );
+    let seen = inspect(&missing, "other").await;
+    let Err(ContentError::NotJudged(NotJudged::Storage(why))) = &seen else { panic!("{seen:?}") };
+    assert!(why.contains("unmounted/docker/registry/v2/repositories: No such"), "{why}");
 }

@@ -60,7 +60,7 @@ async fn each_kind_of_failure_is_recorded_with_its_text() {
         (1..=8).map(|key| world.record(Model::Uploads, key).status.failure().unwrap().kind()).collect();
     assert_eq!(kinds, [Missing, Unreadable, Invalid, Missing, Altered, Altered, Altered, Invalid]);
     assert!(world.failure(Model::Uploads, 1).ends_with("does not exist at: /srv/gone"));
-    assert_eq!(world.failure(Model::Uploads, 2), "Error during verification: Permission denied");
+    assert_eq!(world.failure(Model::Uploads, 2), "Error during verification: Permission denied: locked");
     assert_eq!(world.failure(Model::Uploads, 8), "Error during verification: unknown storage \"attic\"");
     let failed = world.record(Model::Uploads, 1);
     assert_eq!(failed.history().retry_count, 1);

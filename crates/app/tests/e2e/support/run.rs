@@ -64,7 +64,9 @@ impl From<Output> for Finished {
 impl Installation {
     /// The program with this installation's configuration, in its folder, and nothing of the environment.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
+        // Whoever runs the tests may have SIGHUP ignored, as `nohup` does, which is inherited.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(env!("CARGO_BIN_EXE_stocktake"));
         let inherited =
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STOCKTAKE"));
         inherited.for_each(|(name, _)| {
