@@ -27,8 +27,8 @@ pub(crate) struct StorageHealth {
     pub(crate) lost: u64,
     /// From how many lost records on they may be more than half of the storage's.
     pub(crate) half: u64,
-    /// Whether it was closed because of them.
-    pub(crate) was_suspected: bool,
+    /// When it was first closed because of them.
+    pub(crate) suspected_at: Option<Instant>,
     /// Whether it was looked at again since, and found whole.
     pub(crate) is_whole: bool,
 }

@@ -36,12 +36,12 @@ impl EngineContext {
         if is_closed { self.probe(name, storage).await.map(|_| ()) } else { Ok(()) }
     }
 
-    /// The storage as it was found a moment ago.
-    async fn probe(&self, name: &str, storage: &Storage) -> Result<ProbedStorage, NotJudged> {
+    /// The storage as it was found a moment ago, and when that look began.
+    async fn probe(&self, name: &str, storage: &Storage) -> Result<(Instant, ProbedStorage), NotJudged> {
         let now = Instant::now();
         let last = self.health.update(name, |state| state.probed.clone());
-        if let Some((_, probed)) = last.filter(|(at, _)| now.duration_since(*at) < PROBE_LASTS) {
-            return Ok(probed);
+        if let Some(last) = last.filter(|(at, _)| now.duration_since(*at) < PROBE_LASTS) {
+            return Ok(last);
         }
         let probed =
             tokio::time::timeout(PROBE_TIMEOUT, storage.content.probe()).await.unwrap_or_else(|_| {
@@ -49,7 +49,7 @@ impl EngineContext {
                 Err(NotJudged::Storage(format!("storage {name} does not answer within {waited}")))
             })?;
         self.health.update(name, |state| state.probed = Some((now, probed.clone())));
-        Ok(probed)
+        Ok((now, probed))
     }
 
     /// Whether records may be recorded as missing of which `lost` were good before.
@@ -62,7 +62,7 @@ impl EngineContext {
         if self.settings.believe_missing {
             return Ok(());
         }
-        let probed = self.probe(name, storage).await?;
+        let (probed_at, probed) = self.probe(name, storage).await?;
         self.check_identity(name, &probed).await?;
         let all_lost = self.health.update(name, |state| {
             state.lost += lost;
@@ -72,8 +72,9 @@ impl EngineContext {
             return Ok(());
         }
         let is_whole = self.health.update(name, |state| {
-            state.is_whole |= state.was_suspected && !probed.is_empty;
-            state.was_suspected = true;
+            // A look from before the suspicion, which another lease may have begun, proves nothing against it.
+            let suspected_at = *state.suspected_at.get_or_insert_with(Instant::now);
+            state.is_whole |= probed_at > suspected_at && !probed.is_empty;
             state.is_whole
         });
         if is_whole {
@@ -117,7 +118,7 @@ impl EngineContext {
         if self.health.update(name, is_known) {
             return;
         }
-        let Ok(probed) = self.probe(name, storage).await else { return };
+        let Ok((_, probed)) = self.probe(name, storage).await else { return };
         if let (Some(identity), true) = (&probed.identity, any_good && !probed.is_empty) {
             let kept = self.parts.conditions.remember_identity(name, &self.settings.host, identity).await;
             if self.answered("keeping which storage it is", kept).is_err() {
