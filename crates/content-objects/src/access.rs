@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use object_store::{GetOptions, GetRange, GetResult};
 use stocktake_content::HashPool;
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::Watch;
@@ -12,11 +11,12 @@ use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::Semaphore;
 
 use crate::error::ObjectError;
+use crate::proofs::Proofs;
 use crate::remote::Remote;
 use crate::retry::RetryState;
 use crate::settings::{Mode, ObjectSettings, SettingsError};
-use crate::signed_http::Target;
 use crate::throttle::{Patience, Throttle};
+use crate::wire::{Answer, Target};
 use crate::{key, service};
 
 /// How often a request that waits for the network checks whether it was cancelled.
@@ -32,7 +32,11 @@ pub(crate) struct Access {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) throttle: Throttle,
     pub(crate) patience: Patience,
+    pub(crate) proofs: Proofs,
 }
+
+/// How much rarer the storage is looked at while it answers that it is busy than while it does not answer.
+const LOOKS_WHEN_BUSY: u32 = 10;
 
 /// Waits for the future, unless the read is cancelled.
 pub(crate) async fn unless_cancelled<T>(
@@ -67,25 +71,38 @@ impl Access {
             permits: Arc::new(Semaphore::new(requests.get().min(Semaphore::MAX_PERMITS))),
             throttle: Throttle::default(),
             patience,
+            proofs: Proofs::default(),
         })
     }
 
-    /// Waits for the end of the storage's pause, then requests an object, or only its metadata if there is no
-    /// range.
+    /// Waits for the end of the storage's pause, then requests an object or its metadata.
     pub(crate) async fn get(
         &self,
+        target: Target<'_>,
         key: &str,
-        range: Option<GetRange>,
-        if_match: Option<String>,
+        if_match: Option<&str>,
         retry: &mut RetryState,
         watch: &Watch,
-    ) -> Result<Result<GetResult, ObjectError>, ContentError> {
-        let location = self.remote.location(key)?;
-        let mut options = GetOptions { head: range.is_none(), range, if_match, ..GetOptions::default() };
-        options.extensions.insert(Target::Object(key.to_owned()));
+    ) -> Result<Result<Answer, ObjectError>, ContentError> {
         self.pause(retry, watch).await?;
-        let answer = unless_cancelled(watch, self.remote.library.get_opts(&location, options)).await?;
-        Ok(self.record_success(answer.map_err(|error| self.remote.place.error_of(&error, key)), retry))
+        let mut sending = std::pin::pin!(self.remote.wire.send(target, if_match));
+        let answer = unless_cancelled(watch, async {
+            match tokio::time::timeout(self.patience.silent, &mut sending).await {
+                Ok(answer) => Ok(answer),
+                // Others may be answered.
+                Err(_) => match self.look(key, retry.sent).await {
+                    Ok(()) => Ok(sending.await),
+                    Err(why) => Err(ContentError::storage(why)),
+                },
+            }
+        });
+        let answer = answer.await??.map_err(|error| self.remote.place.error_of(&error, key));
+        if let Ok(answer) = &answer {
+            self.check_service(answer, watch).await?;
+            self.proofs.read(key);
+            retry.heard(Instant::now());
+        }
+        Ok(self.record_success(answer, retry))
     }
 
     /// Waits until both the throttle of the storage and the retry of this work allow a request.
@@ -115,44 +132,62 @@ impl Access {
     }
 
     /// Returns if the request is to be retried, which a temporary error allows for a limited time; otherwise fails with
-    /// the error to report for the object.
+    /// the error to report: that of the object, or of the storage as a whole.
     ///
     /// How long a service is busy is counted for each piece of work: the service responds, so other requests may
     /// succeed, and later work must not fail because of it. Broken connections are counted for all work together.
-    pub(crate) fn retry_or_fail(
+    pub(crate) async fn retry_or_fail(
         &self,
         error: ObjectError,
         retry: &mut RetryState,
         key: &str,
+        watch: &Watch,
     ) -> Result<(), ContentError> {
         let (place, now) = (&self.remote.place, Instant::now());
-        let (reason, since, patience) = match error {
+        let Patience { busy, broken, unreachable, .. } = self.patience;
+        let (reason, since, patience, look_every) = match error {
             ObjectError::Missing => return Err(ContentError::MissingFile { at: place.at(key) }),
+            ObjectError::Unproven => return Err(self.prove_missing(key, watch).await),
             ObjectError::Changed => return Err(changed(&place.at(key))),
             ObjectError::Final(reason) => return Err(ContentError::Unreadable(reason)),
-            ObjectError::NothingThere => (
-                "the object is shorter than it was".to_owned(),
-                retry.mismatched_answer(now),
-                self.patience.broken,
-            ),
-            ObjectError::Mismatch(reason) => (reason, retry.mismatched_answer(now), self.patience.broken),
-            ObjectError::Busy { reason, retry_after } => {
+            ObjectError::Storage(reason) => return Err(ContentError::storage(reason)),
+            ObjectError::Unclear(reason) => return Err(self.blame(reason, key, retry.sent, watch).await),
+            ObjectError::NothingThere => {
+                ("the object is shorter than it was".to_owned(), retry.mismatched_answer(now), broken, None)
+            }
+            ObjectError::Mismatch(reason) => (reason, retry.mismatched_answer(now), broken, None),
+            ObjectError::Busy { reason, retry_after, overloaded } => {
                 self.throttle.busy(retry.sent, now, retry_after);
-                (reason, retry.busy(now), self.patience.busy)
+                let since = retry.busy(now);
+                if overloaded && now.saturating_duration_since(since) >= busy {
+                    return Err(ContentError::storage(format!("{reason}, {}", for_so_long(since, now))));
+                }
+                (reason, since, busy, Some(unreachable * LOOKS_WHEN_BUSY))
             }
             ObjectError::Broken(reason) => {
-                let down_since = self.throttle.broken(retry.sent, now);
-                (reason, retry.broken(now).min(down_since), self.patience.broken)
+                let silent_since = retry.silent_since();
+                let down_since = self.throttle.broken(retry.sent, silent_since, now);
+                (reason, retry.broken(silent_since).min(down_since), broken, Some(unreachable))
             }
         };
         let waited = now.saturating_duration_since(since);
-        if waited < patience {
-            tracing::debug!(reason, "{} is asked again", place.at(key));
-            return Ok(());
+        if waited >= patience {
+            let reason = format!("{reason}, {}: {}", for_so_long(since, now), place.at(key));
+            return Err(self.blame(reason, key, retry.sent, watch).await);
         }
-        let waited = stocktake_domain::format_duration(Duration::from_secs(waited.as_secs()));
-        Err(ContentError::Unreadable(format!("{reason}, for {waited} now: {}", place.at(key))))
+        if look_every.is_some_and(|every| retry.is_to_look(waited, every, now))
+            && let Err(why) = unless_cancelled(watch, self.look(key, retry.sent)).await?
+        {
+            return Err(ContentError::storage(why));
+        }
+        tracing::debug!(reason, "{} is asked again", place.at(key));
+        Ok(())
     }
+}
+
+fn for_so_long(since: Instant, now: Instant) -> String {
+    let waited = Duration::from_secs(now.saturating_duration_since(since).as_secs());
+    format!("for {} now", stocktake_domain::format_duration(waited))
 }
 
 /// The error of an object that keeps changing.
@@ -173,6 +208,7 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use stocktake_content::Secrets;
+    use stocktake_domain::NotJudged;
 
     use super::*;
     use crate::settings::{GcsCredentials, GcsSettings, Network, Service};
@@ -207,30 +243,32 @@ mod tests {
         assert!(retry.sent >= begin + Duration::from_millis(500));
     }
 
-    #[test]
-    fn a_first_broken_connection_is_borne_however_long_the_service_was_busy_for_others() {
-        let access = access();
+    #[tokio::test]
+    async fn a_first_broken_connection_is_borne_however_long_the_service_was_busy_for_others() {
+        let (access, watch) = (access(), Watch::default());
         let long_ago = Instant::now().checked_sub(Patience::default().broken * 2).unwrap();
         access.throttle.busy(long_ago, long_ago, None);
         let broken = || ObjectError::Broken("reset".to_owned());
-        assert_eq!(access.retry_or_fail(broken(), &mut RetryState::new(), "k"), Ok(()));
-        // Broken connections are counted for all work together.
+        let retried = access.retry_or_fail(broken(), &mut RetryState::new(), "k", &watch).await;
+        assert_eq!(retried, Ok(()));
+        // Broken connections are counted for all work together. Nobody answers: the storage is at fault.
         let access = self::access();
-        access.throttle.broken(long_ago, long_ago);
-        let told = Err(ContentError::Unreadable("reset, for 2m now: gs://b/k".to_owned()));
-        assert_eq!(access.retry_or_fail(broken(), &mut RetryState::new(), "k"), told);
+        access.throttle.broken(long_ago, long_ago, long_ago);
+        let told = access.retry_or_fail(broken(), &mut RetryState::new(), "k", &watch).await.unwrap_err();
+        let ContentError::NotJudged(NotJudged::Storage(told)) = told else { panic!("{told}") };
+        assert!(told.starts_with("connection to 127.0.0.1:1: Connection refused"), "{told}");
     }
 
-    #[test]
-    fn an_answer_that_does_not_fit_makes_only_its_own_reading_wait() {
-        let access = access();
+    #[tokio::test]
+    async fn an_answer_that_does_not_fit_makes_only_its_own_reading_wait() {
+        let (access, watch) = (access(), Watch::default());
         for error in [ObjectError::NothingThere, ObjectError::Mismatch("short".to_owned())] {
             let (mut mismatched, other) = (RetryState::new(), RetryState::new());
             let begin = Instant::now();
-            assert_eq!(access.retry_or_fail(error.clone(), &mut mismatched, "k"), Ok(()));
+            assert_eq!(access.retry_or_fail(error.clone(), &mut mismatched, "k", &watch).await, Ok(()));
             assert!(mismatched.turn(begin) >= begin + Duration::from_millis(100));
             let first = mismatched.turn(begin) - begin;
-            assert_eq!(access.retry_or_fail(error, &mut mismatched, "k"), Ok(()));
+            assert_eq!(access.retry_or_fail(error, &mut mismatched, "k", &watch).await, Ok(()));
             assert!(mismatched.turn(begin) > begin + first);
             assert_eq!((access.throttle.turn(begin), other.turn(begin)), (begin, begin));
         }

@@ -3,14 +3,15 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
-use object_store::{GetRange, GetResult};
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 
 use crate::access::Access;
+use crate::dialect::Dialect;
 use crate::error::ObjectError;
 use crate::retry::RetryState;
-use crate::signed_http::Answer;
+use crate::version::{Version, text};
+use crate::wire::{Answer, Target};
 
 impl Access {
     /// Requests the metadata of an object.
@@ -22,13 +23,12 @@ impl Access {
     ) -> Result<Observation, ContentError> {
         let mut retry = RetryState::new();
         loop {
-            match self.get(key, None, None, &mut retry, watch).await? {
-                Ok(said) => return Ok(self.observation(&said, &inspection.rule)),
-                Err(error) => {
-                    let error = self.explained(error, key, &mut retry, watch).await?;
-                    self.retry_or_fail(error, &mut retry, key)?;
-                }
-            }
+            let said = self.get(Target::Metadata { key }, key, None, &mut retry, watch).await?;
+            let error = match said.and_then(|said| self.observation(&said, &inspection.rule)) {
+                Ok(observation) => return Ok(observation),
+                Err(error) => self.explained(error, key, &mut retry, watch).await?,
+            };
+            self.retry_or_fail(error, &mut retry, key, watch).await?;
         }
     }
 
@@ -41,25 +41,32 @@ impl Access {
         retry: &mut RetryState,
         watch: &Watch,
     ) -> Result<ObjectError, ContentError> {
-        if !matches!(error, ObjectError::Missing | ObjectError::Final(_)) {
+        let is_explained = matches!(
+            error,
+            ObjectError::Busy { .. }
+                | ObjectError::Broken(_)
+                | ObjectError::Mismatch(_)
+                | ObjectError::Missing
+        );
+        if is_explained {
             return Ok(error);
         }
-        let first = Some(GetRange::Bounded(0..1));
-        let answer = self.get(key, first, None, retry, watch).await?;
-        Ok(answer
-            .err()
-            .filter(|reason| matches!(reason, ObjectError::Missing | ObjectError::Final(_)))
-            .unwrap_or(error))
+        let answer = self.get(Target::FirstByte { key }, key, None, retry, watch).await?;
+        let is_temporary = |reason: &ObjectError| {
+            matches!(reason, ObjectError::Busy { .. } | ObjectError::Broken(_) | ObjectError::NothingThere)
+        };
+        Ok(answer.err().filter(|reason| !is_temporary(reason)).unwrap_or(error))
     }
 
-    fn observation(&self, said: &GetResult, rule: &DigestRule) -> Observation {
-        let size = said.meta.size;
-        let none = HeaderMap::new();
-        let headers = said.extensions.get::<Answer>().map_or(&none, |Answer(headers)| headers);
-        let digests = match self.remote.place.scheme {
-            "s3" => of_s3(headers),
-            "gs" => of_google(headers),
-            _ => of_azure(headers),
+    fn observation(&self, said: &Answer, rule: &DigestRule) -> Result<Observation, ObjectError> {
+        let Some(size) = Version::of_metadata(&said.headers).size else {
+            let host = &self.remote.place.endpoint;
+            return Err(ObjectError::Mismatch(format!("{host} does not say how many bytes the object has")));
+        };
+        let digests = match self.remote.place.dialect {
+            Dialect::S3 => of_s3(&said.headers),
+            Dialect::Google => of_google(&said.headers),
+            Dialect::Azure => of_azure(&said.headers),
         };
         let recorded = match rule {
             DigestRule::Stored | DigestRule::Length(_) => None,
@@ -69,17 +76,13 @@ impl Access {
                 None => Err("too short for encrypted content".to_owned()),
             }),
         };
-        Observation {
+        Ok(Observation {
             evidence: Evidence::Metadata,
             bytes_read: 0,
             stored: Measure { size: Some(size), digests },
             recorded: recorded.map(Box::new),
-        }
+        })
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {

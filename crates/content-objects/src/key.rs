@@ -1,6 +1,5 @@
 //! Keys: which can be requested, and how they are written in a URL.
 
-use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use stocktake_domain::{ContentError, PathText};
 
@@ -43,19 +42,8 @@ pub(crate) fn check(key: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The key as the library takes it, if the library would request exactly this key.
-pub(crate) fn as_path(key: &str) -> Result<Path, ContentError> {
-    let path = Path::parse(key).ok().filter(|path| path.as_ref() == key);
-    path.ok_or_else(|| {
-        ContentError::Invalid(format!(
-            "the key has a part without characters or a control character, which is supported with S3 only: \
-             {key}"
-        ))
-    })
-}
-
 /// The key as written in a URL's path.
-pub(crate) fn in_url(key: &str) -> String {
+pub(crate) fn in_path(key: &str) -> String {
     utf8_percent_encode(key, &IN_PATH).to_string()
 }
 
@@ -94,18 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn the_library_is_given_no_key_that_it_would_change() {
-        for good in ["a/b c", "ä%2F"] {
-            assert_eq!(as_path(good).unwrap().as_ref(), good);
-        }
-        for bad in ["/a", "a/", "a//b", "a\u{1}b"] {
-            assert!(matches!(as_path(bad), Err(ContentError::Invalid(_))), "{bad:?}");
-        }
-    }
-
-    #[test]
     fn keys_are_escaped_byte_for_byte() {
-        assert_eq!(in_url("a b/ä+%2F?~"), "a%20b/%C3%A4%2B%252F%3F~");
+        assert_eq!(in_path("a b/ä+%2F?~"), "a%20b/%C3%A4%2B%252F%3F~");
         assert_eq!(in_query("a/b c"), "a%2Fb%20c");
     }
 }

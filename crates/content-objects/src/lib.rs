@@ -10,23 +10,31 @@
 //!                               └──────────────────────┘
 //! ```
 //!
-//! The services, their credentials and signatures are those of the `object_store` crate.
+//! What concerns the storage as a whole (`look`) is no failure of an object: it is told once, and nothing is judged
+//! meanwhile.
+//!
+//! Credentials and signatures are those of the `object_store` crate; the requests are ours (`wire`).
 
 mod access;
 mod connect;
+mod dialect;
 mod error;
 mod head;
 mod key;
 mod list;
+mod look;
+mod proofs;
 mod read;
+mod refused;
 mod remote;
 mod retry;
 mod s3;
 mod service;
 mod settings;
-mod signed_http;
 mod store;
 mod throttle;
+mod version;
+mod wire;
 
 pub use settings::{
     Addressing, AzureCredentials, AzureSettings, GcsCredentials, GcsSettings, KeyPair, Mode, Network,

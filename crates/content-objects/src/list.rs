@@ -2,28 +2,24 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
-use object_store::ObjectMeta;
-use object_store::client::{HttpRequestBody, HttpService as _};
-use object_store::path::Path;
+use stocktake_domain::PathText;
 use stocktake_domain::ports::{Found, FoundStream, ListError, Watch};
-use stocktake_domain::{ContentError, PathText, Timestamp};
 
-use crate::access::{Access, unless_cancelled};
+use crate::access::Access;
 use crate::error::ObjectError;
 use crate::key;
 use crate::list::page::{Object, Page};
 use crate::retry::RetryState;
-use crate::signed_http::{SignedHttp, Target};
+use crate::throttle::Patience;
+use crate::wire::{FULL_PAGE, PageOf, Target};
 
-mod page;
+pub(crate) mod page;
 
 /// The most bytes of a page; a page of a thousand keys of the greatest length has less than half as many.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
-
-/// How many objects the library collects before they are passed on: as many as in a page of S3.
-const LIBRARY_PAGE: usize = 1_000;
 
 type Finding = Result<Found, ListError>;
 
@@ -68,26 +64,34 @@ impl Listing {
             Next::Behind(token) => Some(token),
         };
         let (watch, mut retry) = (Watch::default(), RetryState::new());
+        let of = PageOf { prefix: &self.access.prefix, token: token.as_deref(), most: FULL_PAGE };
         loop {
-            let error = match self.access.page(token.as_deref(), &mut retry, &watch).await {
-                Ok(Ok(page)) => return Ok(Some(page)),
-                Ok(Err(error)) => error,
-                Err(error) => return Err(ListError::Broken(error.to_string())),
-            };
-            // Errors about a missing or changed key have no meaning for a listing.
-            let reason = match error {
-                ObjectError::Missing | ObjectError::Changed | ObjectError::NothingThere => {
-                    ObjectError::Final(format!("{}: no listing", self.access.remote.place.at("")))
-                }
-                error => error,
-            };
-            self.access.retry_or_fail(reason, &mut retry, &self.access.prefix).map_err(|error| {
-                ListError::Broken(match error {
-                    ContentError::Unreadable(reason) => reason,
-                    other => other.to_string(),
-                })
-            })?;
+            let paused = self.access.pause(&mut retry, &watch).await;
+            paused.map_err(|error| ListError::Broken(error.to_string()))?;
+            let page = self.access.page(of).await;
+            match self.access.record_success(page, &retry) {
+                Ok(page) => return Ok(Some(page)),
+                Err(error) => self.retry_or_fail(error, &mut retry)?,
+            }
         }
+    }
+
+    /// Returns if the page is to be asked for again.
+    fn retry_or_fail(&self, error: ObjectError, retry: &mut RetryState) -> Result<(), ListError> {
+        let (now, Patience { busy, broken, unreachable, .. }) = (Instant::now(), self.access.patience);
+        let (reason, since, patience) = match error {
+            ObjectError::Busy { reason, retry_after, .. } => {
+                self.access.throttle.busy(retry.sent, now, retry_after);
+                (reason, retry.busy(now), busy)
+            }
+            ObjectError::Broken(reason) => {
+                self.access.throttle.broken(retry.sent, retry.sent, now);
+                let patience = if self.after.is_empty() { unreachable } else { broken };
+                (reason, retry.broken(retry.sent), patience)
+            }
+            error => return Err(ListError::Broken(error.reason())),
+        };
+        if now.saturating_duration_since(since) < patience { Ok(()) } else { Err(ListError::Broken(reason)) }
     }
 
     fn take_in(&mut self, page: Page) {
@@ -120,75 +124,27 @@ fn finding(object: &Object, prefix: &str) -> Option<Finding> {
 }
 
 impl Access {
-    async fn page(
-        &self,
-        token: Option<&str>,
-        retry: &mut RetryState,
-        watch: &Watch,
-    ) -> Result<Result<Page, ObjectError>, ContentError> {
-        self.pause(retry, watch).await?;
-        let page = match &self.remote.http {
-            Some(http) => unless_cancelled(watch, self.page_of_s3(http, token)).await?,
-            None => unless_cancelled(watch, self.page_of_library(token)).await?,
-        };
-        Ok(self.record_success(page, retry))
-    }
-
-    async fn page_of_s3(&self, http: &SignedHttp, token: Option<&str>) -> Result<Page, ObjectError> {
-        let mut query = "list-type=2&encoding-type=url".to_owned();
-        for (name, value) in [("prefix", Some(self.prefix.as_str())), ("continuation-token", token)] {
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                query = format!("{query}&{name}={}", key::in_query(value));
-            }
-        }
-        let mut request = http::Request::new(HttpRequestBody::empty());
-        request.extensions_mut().insert(Target::Page(query));
-        let failed = |error| self.remote.place.error_of(&error, "");
-        let response = http.call(request).await.map_err(failed)?;
-        let mut chunks = response.into_body().bytes_stream();
-        let mut xml = Vec::new();
+    /// A page of the listing, without regard to pauses.
+    pub(crate) async fn page(&self, of: PageOf<'_>) -> Result<Page, ObjectError> {
+        let place = &self.remote.place;
+        let answer = self.remote.wire.send(Target::Page(of), None).await;
+        let answer = answer.map_err(|error| place.error_of(&error, ""))?;
+        let mut chunks = answer.body.bytes_stream();
+        let mut body = Vec::new();
         while let Some(chunk) = chunks.next().await {
-            xml.extend_from_slice(&chunk.map_err(failed)?);
-            if xml.len() > MAX_PAGE {
-                return Err(ObjectError::Final(format!("{}: a page without end", self.remote.place.at(""))));
+            body.extend_from_slice(&chunk.map_err(|error| place.connection_error(&error))?);
+            if body.len() > MAX_PAGE {
+                return Err(ObjectError::Storage(format!("{}: a page without end", place.at(""))));
             }
         }
         // A page that was cut off may be complete the next time.
-        page::parse(&xml).map_err(|reason| {
+        page::parse(place.dialect, &body).map_err(|reason| {
             ObjectError::Broken(format!(
-                "{} sent a listing that cannot be read: {reason}",
-                self.remote.place.endpoint
+                "{} sent a listing of {} that cannot be read: {reason}",
+                place.endpoint,
+                place.dialect.name()
             ))
         })
-    }
-
-    /// The library's listing as pages; the token is the last key of the previous page.
-    async fn page_of_library(&self, token: Option<&str>) -> Result<Page, ObjectError> {
-        let failed = |error: object_store::Error| self.remote.place.error_of(&error, "");
-        let path = |text: &str| Path::parse(text).map_err(|error| failed(error.into()));
-        let prefix = path(&self.prefix)?;
-        let prefix = (!self.prefix.is_empty()).then_some(&prefix);
-        let mut found = match token {
-            Some(token) => self.remote.library.list_with_offset(prefix, &path(token)?),
-            None => self.remote.library.list(prefix),
-        };
-        let mut objects: Vec<Object> = Vec::new();
-        while objects.len() < LIBRARY_PAGE
-            && let Some(meta) = found.next().await
-        {
-            objects.push(object(&meta.map_err(failed)?));
-        }
-        let full = objects.len() >= LIBRARY_PAGE;
-        let next = objects.last().filter(|_| full).map(|object| object.key.clone());
-        Ok(Page { objects, next })
-    }
-}
-
-fn object(meta: &ObjectMeta) -> Object {
-    Object {
-        key: meta.location.to_string(),
-        size: Some(meta.size),
-        modified_at: Some(Timestamp::from_millis(meta.last_modified.timestamp_millis())),
     }
 }
 

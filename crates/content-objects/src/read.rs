@@ -1,9 +1,10 @@
 //! Reads a whole object, and resumes where a connection broke.
 
+use std::time::Instant;
+
 use futures_util::StreamExt as _;
-use object_store::{GetRange, GetResult, ObjectMeta};
 use stocktake_content::HashStream;
-use stocktake_content::num::widen;
+use stocktake_content::num::{narrow, widen};
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{ContentError, Observation};
 use tokio::sync::oneshot;
@@ -11,6 +12,8 @@ use tokio::sync::oneshot;
 use crate::access::{Access, changed, unless_cancelled};
 use crate::error::ObjectError;
 use crate::retry::RetryState;
+use crate::version::{Part, Version};
+use crate::wire::{Answer, Target};
 
 /// Bytes passed to the hashing threads at a time.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -34,44 +37,13 @@ struct Progress {
     piece: Vec<u8>,
 }
 
-/// What distinguishes one version of the object under a key from another.
-#[derive(PartialEq, Eq)]
-struct Version {
-    size: u64,
-    etag: Option<String>,
-    modified_millis: i64,
-}
-
-impl Version {
-    fn of(meta: &ObjectMeta) -> Self {
-        Self {
-            size: meta.size,
-            etag: meta.e_tag.clone(),
-            modified_millis: meta.last_modified.timestamp_millis(),
-        }
-    }
-
-    /// The condition of a further request. A weak `ETag` never matches a condition, so it is compared afterwards.
-    fn if_match(&self) -> Option<String> {
-        self.etag.clone().filter(|etag| !etag.starts_with("W/"))
-    }
-}
-
 impl Progress {
     fn new() -> Self {
         Self { version: None, offset: 0, piece: Vec::new() }
     }
 
     fn is_complete(&self) -> bool {
-        self.version.as_ref().is_some_and(|version| version.size == self.offset)
-    }
-
-    /// The range that is still missing.
-    fn rest(&self) -> GetRange {
-        match &self.version {
-            Some(version) => GetRange::Bounded(self.offset..version.size),
-            None => GetRange::Offset(0),
-        }
+        self.version.as_ref().is_some_and(|version| version.size == Some(self.offset))
     }
 }
 
@@ -114,10 +86,10 @@ impl Access {
                     let host = &self.remote.place.endpoint;
                     let short =
                         ObjectError::Mismatch(format!("{host} ended its answer early at byte {offset}"));
-                    self.retry_or_fail(short, &mut retry, key)?;
+                    self.retry_or_fail(short, &mut retry, key, watch).await?;
                 }
                 Err(ObjectError::Changed) => return Ok(Ended::Changed),
-                Err(error) => self.retry_or_fail(error, &mut retry, key)?,
+                Err(error) => self.retry_or_fail(error, &mut retry, key, watch).await?,
             }
         }
         finish(stream, progress.piece).await.map(Ended::All)
@@ -132,58 +104,82 @@ impl Access {
         retry: &mut RetryState,
         watch: &Watch,
     ) -> Result<Result<(), ObjectError>, ContentError> {
+        let first = progress.offset;
         let if_match = progress.version.as_ref().and_then(Version::if_match);
-        let answer = self.get(key, Some(progress.rest()), if_match, retry, watch).await?;
-        let result = match answer {
-            Ok(result) => result,
+        let answer = match self.get(Target::From { key, first }, key, if_match, retry, watch).await? {
+            Ok(answer) => answer,
             // An empty object has no range; its metadata show whether it is empty.
             Err(ObjectError::NothingThere) if progress.version.is_none() => {
-                let said = self.get(key, None, None, retry, watch).await?;
-                return Ok(said.and_then(|said| {
-                    let version = Version::of(&said.meta);
-                    let empty = version.size == 0;
-                    progress.version = empty.then_some(version);
-                    if empty { Ok(()) } else { Err(ObjectError::NothingThere) }
-                }));
+                return self.receive_nothing(key, progress, retry, watch).await;
             }
             Err(ObjectError::NothingThere) => return Ok(Err(ObjectError::Changed)),
             Err(error) => return Ok(Err(error)),
         };
-        let version = Version::of(&result.meta);
-        if progress.version.get_or_insert_with(|| Version::of(&result.meta)) != &version {
+        let Some(part) = Part::of(&answer, first) else {
+            let host = &self.remote.place.endpoint;
+            return Ok(Err(ObjectError::Mismatch(format!("{host} sent another range than was asked for"))));
+        };
+        if progress.version.get_or_insert_with(|| part.version.clone()) != &part.version {
             return Ok(Err(ObjectError::Changed));
         }
-        self.take_in(key, result, progress, stream, watch).await
+        self.take_in(answer, part.known, progress, stream, retry, watch).await
     }
 
-    /// Receives the bytes of one response.
-    async fn take_in(
+    /// Finds out whether an object of which no byte can be had is empty.
+    async fn receive_nothing(
         &self,
         key: &str,
-        result: GetResult,
         progress: &mut Progress,
-        stream: &HashStream,
+        retry: &mut RetryState,
         watch: &Watch,
     ) -> Result<Result<(), ObjectError>, ContentError> {
-        let mut left = result.meta.size.saturating_sub(progress.offset);
-        let mut chunks = result.into_stream();
+        let said = self.get(Target::Metadata { key }, key, None, retry, watch).await?;
+        Ok(said.and_then(|said| {
+            let version = Version::of_metadata(&said.headers);
+            let empty = version.size == Some(0);
+            progress.version = empty.then_some(version);
+            if empty { Ok(()) } else { Err(ObjectError::NothingThere) }
+        }))
+    }
+
+    /// Receives the bytes of one response, of which the first `known` ones were received before.
+    async fn take_in(
+        &self,
+        answer: Answer,
+        mut known: u64,
+        progress: &mut Progress,
+        stream: &HashStream,
+        retry: &mut RetryState,
+        watch: &Watch,
+    ) -> Result<Result<(), ObjectError>, ContentError> {
+        let place = &self.remote.place;
+        let size = progress.version.as_ref().and_then(|version| version.size);
+        let mut chunks = answer.body.bytes_stream();
         while let Some(chunk) = unless_cancelled(watch, chunks.next()).await? {
-            let chunk = match chunk {
+            let mut chunk = match chunk {
                 Ok(chunk) => chunk,
-                Err(error) => return Ok(Err(self.remote.place.error_of(&error, key))),
+                Err(error) => return Ok(Err(place.connection_error(&error))),
             };
+            retry.heard(Instant::now());
+            let skipped = known.min(widen(chunk.len()));
+            known -= skipped;
+            let chunk = chunk.split_off(narrow(skipped));
             let count = widen(chunk.len());
-            if count > left {
-                let host = &self.remote.place.endpoint;
-                return Ok(Err(ObjectError::Mismatch(format!("{host} sent more bytes than the object has"))));
+            let offset = progress.offset.saturating_add(count);
+            if size.is_some_and(|size| offset > size) {
+                let reason = format!("{} sent more bytes than the object has", place.endpoint);
+                return Ok(Err(ObjectError::Mismatch(reason)));
             }
-            left = left.saturating_sub(count);
-            progress.offset = progress.offset.saturating_add(count);
+            progress.offset = offset;
             watch.add_bytes(count);
             hand_over(&chunk, &mut progress.piece, stream, watch).await?;
             if let Some(limiter) = &self.limiter {
                 unless_cancelled(watch, limiter.pay(count)).await?;
             }
+        }
+        if let Some(version) = progress.version.as_mut().filter(|version| version.size.is_none()) {
+            // The end of the response is that of the object.
+            version.size = Some(progress.offset);
         }
         Ok(Ok(()))
     }

@@ -1,35 +1,22 @@
-//! A storage as the library accesses it, and what else is known about it.
+//! A storage, and the checks of the settings that say where it is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::path::Path;
-use object_store::{ObjectStore, RetryConfig};
-use stocktake_domain::ContentError;
+use object_store::RetryConfig;
 use url::Url;
 
 use crate::error::Place;
-use crate::key::as_path;
 use crate::settings::{Network, SettingsError};
-use crate::signed_http::SignedHttp;
+use crate::wire::Wire;
 
 /// A storage.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    pub(crate) library: Arc<dyn ObjectStore>,
+    pub(crate) wire: Wire,
     pub(crate) place: Place,
-    /// For S3: the signer, which makes the URLs of keys and listings itself.
-    pub(crate) http: Option<SignedHttp>,
 }
 
-impl Remote {
-    /// The options of every request of the library.
-    pub(crate) fn location(&self, key: &str) -> Result<Path, ContentError> {
-        if self.http.is_some() { Ok(Path::ROOT) } else { as_path(key) }
-    }
-}
-
-/// The library does not retry: the throttle of the whole storage decides when to retry.
+/// The library does not retry its requests for credentials: the throttle of the whole storage decides when to retry.
 pub(crate) fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() }
 }

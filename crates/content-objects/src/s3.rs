@@ -8,10 +8,11 @@ use secrecy::ExposeSecret as _;
 use url::Url;
 
 use crate::connect::Connector;
+use crate::dialect::Dialect;
 use crate::error::Place;
 use crate::remote::{Remote, check_bucket, check_endpoint, host, no_retries, refused};
 use crate::settings::{Addressing, S3Settings, SettingsError};
-use crate::signed_http::Signer;
+use crate::wire::{Signer, Wire};
 use profile::{Environment, Signing};
 
 mod profile;
@@ -33,31 +34,33 @@ pub(crate) fn open(settings: &S3Settings, environment: Environment<'_>) -> Resul
     check_bucket(bucket)?;
     let amazon = format!("https://s3.{region}.amazonaws.com");
     let endpoint = check_endpoint(settings.endpoint.as_deref().unwrap_or(&amazon), network)?;
-    let signer = Signer::new(bucket_url(&endpoint, bucket, settings.addressing)?, region.clone());
-    let signer = Arc::new(signer);
-    let connector = Connector::new(network, Some(Arc::clone(&signer)))?;
-    let http = connector.http(network.plain_http);
-    let http = http.map_err(|error| SettingsError::Refused(error.to_string()))?;
+    let url = bucket_url(&endpoint, bucket, settings.addressing)?;
+    let connector = Connector::new(network)?;
+    let client = connector.client()?;
     let signing = profile::find(&settings.keys, environment)?;
     let builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(region)
-        // Requests are signed when their URL is made.
-        .with_skip_signature(true)
         .with_retry(no_retries())
         .with_client_options(ClientOptions::new().with_allow_http(network.plain_http))
         .with_http_connector(connector);
-    let library = with_keys(builder, &signing, environment).build().map_err(|error| refused(&error))?;
-    let signs = !matches!(signing, Signing::Nothing);
-    signer.sign_with(signs.then(|| Arc::clone(library.credentials())));
+    let signer = if matches!(signing, Signing::Nothing) {
+        Signer::Nothing
+    } else {
+        let library = with_keys(builder, &signing, environment).build();
+        let library = library.map_err(|error| refused(&error))?;
+        Signer::S3 { credentials: Arc::clone(library.credentials()), region: region.clone() }
+    };
     let place = Place {
         scheme: "s3",
         kind: "bucket",
         bucket: bucket.clone(),
         endpoint: host(&endpoint),
+        dialect: Dialect::S3,
         region: Some(region.clone()),
     };
-    Ok(Remote { library: Arc::new(library), place, http: Some(http) })
+    let wire = Wire { client, dialect: Dialect::S3, listing_url: format!("{url}/"), bucket_url: url, signer };
+    Ok(Remote { wire, place })
 }
 
 fn with_keys(builder: AmazonS3Builder, signing: &Signing, environment: Environment<'_>) -> AmazonS3Builder {

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
 use stocktake_content::HashPool;
-use stocktake_domain::ports::{
-    ContentStore, FoundStream, Inspection, InspectionSink, ListError, ProbedStorage, Watch,
-};
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
 use stocktake_domain::{ContentError, NotJudged, Observation};
 use tokio::task::JoinSet;
 
@@ -65,12 +62,7 @@ impl ContentStore for ObjectStorage {
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        // A page without any object is an answer as well.
-        let first = self.list().next().await;
-        match first {
-            Some(Err(ListError::Broken(reason))) => Err(NotJudged::Storage(reason)),
-            found => Ok(ProbedStorage { identity: None, is_empty: found.is_none() }),
-        }
+        self.access.probe().await
     }
 
     fn list(&self) -> FoundStream {

@@ -23,14 +23,19 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(180);
 pub struct Patience {
     /// If the service says that it is busy.
     pub busy: Duration,
-    /// If the service cannot be reached, or its connections break.
+    /// If connections break, or answers end early.
     pub broken: Duration,
+    /// If nothing has come of an object yet: then it is looked whether the service can be reached at all.
+    pub unreachable: Duration,
+    /// If a request is not answered: then it is looked whether the service answers at all, for as long again.
+    pub silent: Duration,
 }
 
 impl Default for Patience {
-    /// Five minutes, and one minute.
+    /// Five minutes, one minute, three seconds, and eight seconds.
     fn default() -> Self {
-        Self { busy: Duration::from_secs(300), broken: Duration::from_secs(60) }
+        let [busy, broken, unreachable, silent] = [300, 60, 3, 8].map(Duration::from_secs);
+        Self { busy, broken, unreachable, silent }
     }
 }
 
@@ -79,13 +84,20 @@ impl Throttle {
         state.down = None;
     }
 
-    /// A request that was sent at this time got no response. Returns since when none did.
-    pub(crate) fn broken(&self, sent: Instant, now: Instant) -> Instant {
+    /// The storage was looked at, and found well: what was wrong before is over.
+    pub(crate) fn recovered(&self) {
+        let mut state = lock(&self.state);
+        (state.pause, state.down) = (Duration::ZERO, None);
+    }
+
+    /// A request that was sent at this time got no response, or none to its end, after `silent_since`. Returns since when
+    /// none did.
+    pub(crate) fn broken(&self, sent: Instant, silent_since: Instant, now: Instant) -> Instant {
         let mut state = lock(&self.state);
         state.begin(sent, now, None);
         // An error of long ago says nothing about the time since then.
         let recent = |(_, last): &(Instant, Instant)| now.saturating_duration_since(*last) < FORGOTTEN_AFTER;
-        let since = state.down.filter(recent).map_or(now, |(since, _)| since);
+        let since = state.down.filter(recent).map_or(silent_since, |(since, _)| since);
         state.down = Some((since, now));
         since
     }
@@ -131,7 +143,7 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert_eq!(throttle.turn(later), later);
         for _ in 0..20 {
-            throttle.broken(later, later);
+            throttle.broken(later, later, later);
         }
         assert_eq!(pause(&throttle), LONGEST_PAUSE);
         throttle.success(later);
@@ -180,12 +192,12 @@ mod tests {
     fn broken_connections_are_counted_from_the_last_answer() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(throttle.broken(now, now), now);
-        assert_eq!(throttle.broken(at(1), at(1)), now);
+        assert_eq!(throttle.broken(now, now, now), now);
+        assert_eq!(throttle.broken(at(1), at(1), at(1)), now);
         throttle.success(at(1));
-        assert_eq!(throttle.broken(at(2), at(2)), at(2));
+        assert_eq!(throttle.broken(at(2), at(2), at(2)), at(2));
         throttle.busy(at(3), at(3), None);
-        assert_eq!(throttle.broken(at(4), at(4)), at(4));
-        assert_eq!(throttle.broken(at(86_400), at(86_400)), at(86_400));
+        assert_eq!(throttle.broken(at(4), at(4), at(4)), at(4));
+        assert_eq!(throttle.broken(at(86_400), at(86_400), at(86_400)), at(86_400));
     }
 }

@@ -172,7 +172,8 @@ on_both_databases! {
 
     fn what_a_store_says_is_no_content_check_and_is_counted_apart(database) {
         let fixture = Fixture::new(database, |asked| {
-            assert_ne!(asked.method, "GET", "{}", asked.target);
+            // A look at the storage as a whole lists a few objects.
+            assert!(asked.method == "HEAD" || asked.target.contains("list-type=2"), "{}", asked.target);
             Fault::None
         });
         let config = fs::read_to_string(fixture.installation.config_file()).unwrap();

@@ -9,10 +9,11 @@ use stocktake_content_objects::{
 };
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::ListError;
-use stocktake_testbed::{Asked, Certificate, Fault, FaultProxy, S3Server};
+use stocktake_testbed::{Certificate, Fault, S3Server};
 
 use crate::support::{
-    Lab, assert_good, impatient, inspect, list, pair, pool, s3, settings, storage, unreadable,
+    Lab, answer, assert_good, impatient, inspect, list, not_judged, pair, pool, s3, service, settings,
+    storage,
 };
 
 fn with(service: S3Settings) -> ObjectSettings {
@@ -68,11 +69,7 @@ async fn refusals_are_distinguished() {
         let storage_of = |mode| storage(ObjectSettings { mode, ..settings.clone() });
         assert!(!format!("{:?}", storage_of(Mode::Content)).contains(secret));
         for mode in [Mode::Content, Mode::Metadata] {
-            let reason = unreadable(&storage_of(mode), "a").await;
-            assert_eq!(
-                reason.strip_suffix('a').filter(|text| text.ends_with('/')).unwrap_or(&reason),
-                expected
-            );
+            assert_eq!(not_judged(&storage_of(mode), "a").await, expected);
         }
         assert_eq!(broken(&list(&storage_of(Mode::Content)).await), expected);
     }
@@ -87,13 +84,13 @@ async fn a_server_that_is_not_there_or_not_trusted_is_named() {
     let lab = Lab::new();
     // Bound and closed again: nobody listens there.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let text = unreadable(&impatient(settings(&format!("http://{nobody}"))), "a").await;
+    let text = not_judged(&impatient(settings(&format!("http://{nobody}"))), "a").await;
     assert!(text.starts_with(&format!("connection to {nobody}: Connection refused")), "{text}");
     let found = list(&impatient(settings(&format!("http://{nobody}")))).await;
     assert!(broken(&found).starts_with(&format!("connection to {nobody}: Connection refused")));
     // It speaks no TLS.
     let host = lab.server.address();
-    let text = unreadable(&storage(settings(&format!("https://{host}"))), "a").await;
+    let text = not_judged(&storage(settings(&format!("https://{host}"))), "a").await;
     assert!(text.starts_with(&format!("no trusted connection to {host}: ")), "{text}");
 }
 
@@ -105,7 +102,7 @@ async fn a_bucket_of_another_region_is_named_with_it() {
         headers: vec![("x-amz-bucket-region".to_owned(), "eu-west-9".to_owned())],
         body: "<Error><Code>PermanentRedirect</Code></Error>".to_owned(),
     });
-    let text = unreadable(&storage(settings(&proxy.url())), "a").await;
+    let text = not_judged(&storage(settings(&proxy.url())), "a").await;
     assert_eq!(text, "bucket content is in region eu-west-9, not in us-east-1");
 }
 
@@ -160,19 +157,14 @@ fn settings_that_cannot_serve_are_refused() {
 async fn an_authority_of_the_settings_is_trusted_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::issue(folder.path(), "IP:127.0.0.1").unwrap();
-    let answer = |_: &Asked| Fault::Answer {
-        status: 200,
-        headers: vec![("ETag".to_owned(), "\"x\"".to_owned())],
-        body: "content".to_owned(),
-    };
-    let plain = FaultProxy::start("127.0.0.1:1", answer).unwrap();
+    let plain = service(|_| answer(200, &[], "content"));
     let host = certificate.serve(plain.address()).unwrap().to_string();
     let trusting = |certificates| {
         let network = Network { certificates, plain_http: false };
         let service = Service::S3(S3Settings { network, ..s3(&format!("https://{host}")) });
         storage(ObjectSettings { service, ..settings("") })
     };
-    let text = unreadable(&trusting(None), "a").await;
+    let text = not_judged(&trusting(None), "a").await;
     assert!(
         text.starts_with(&format!("no trusted connection to {host}: invalid peer certificate")),
         "{text}"

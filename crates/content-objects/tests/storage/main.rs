@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod access;
+mod as_a_whole;
 mod faults;
 mod keys;
 mod metadata;

@@ -9,10 +9,11 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use stocktake_content::{HashPool, Secrets};
 use stocktake_content_objects::{
-    Addressing, KeyPair, Mode, Network, ObjectSettings, ObjectStorage, Patience, S3Keys, S3Settings, Service,
+    Addressing, AzureCredentials, AzureSettings, GcsCredentials, GcsSettings, KeyPair, Mode, Network,
+    ObjectSettings, ObjectStorage, Patience, S3Keys, S3Settings, Service,
 };
 use stocktake_domain::ports::{ContentStore, Found, Inspection, InspectionSink, ListError, Watch};
-use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation};
+use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, NotJudged, Observation};
 use stocktake_testbed::{Asked, Fault, FaultProxy, S3Server};
 
 pub(crate) const BUCKET: &str = "content";
@@ -87,7 +88,8 @@ pub(crate) fn storage(settings: ObjectSettings) -> ObjectStorage {
 /// A storage that soon loses patience.
 pub(crate) fn impatient(settings: ObjectSettings) -> ObjectStorage {
     let soon = Duration::from_millis(300);
-    ObjectStorage::with_patience(settings, pool(), Patience { busy: soon, broken: soon }).unwrap()
+    let patience = Patience { busy: soon, broken: soon, unreachable: soon, silent: soon * 3 };
+    ObjectStorage::with_patience(settings, pool(), patience).unwrap()
 }
 
 pub(crate) fn piece(path: &str) -> Inspection {
@@ -143,6 +145,53 @@ pub(crate) async fn unreadable(storage: &ObjectStorage, path: &str) -> String {
         Err(ContentError::Unreadable(reason)) => reason,
         other => panic!("{other:?}"),
     }
+}
+
+/// The reason for which nothing can be said of a piece, since the storage as a whole cannot be read.
+pub(crate) async fn not_judged(storage: &ObjectStorage, path: &str) -> String {
+    match inspect(storage, path).await {
+        Err(ContentError::NotJudged(NotJudged::Storage(reason))) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An answer with the headers that every answer of each service has.
+pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
+    let always = [("ETag", "\"x\""), ("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")];
+    let own = [("x-amz-request-id", "1"), ("x-goog-generation", "1"), ("x-ms-request-id", "1")];
+    bare_answer(status, &[&always[..], &own, headers].concat(), body)
+}
+
+/// An answer of just any web server.
+pub(crate) fn bare_answer(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Fault::Answer { status, headers: headers.collect(), body: body.to_owned() }
+}
+
+/// A web server that answers so.
+pub(crate) fn service(plan: impl Fn(&Asked) -> Fault + Send + Sync + 'static) -> FaultProxy {
+    FaultProxy::start("127.0.0.1:1", plan).unwrap()
+}
+
+const PLAIN: Network = Network { certificates: None, plain_http: true };
+
+pub(crate) fn google(endpoint: String) -> Service {
+    Service::Gcs(GcsSettings {
+        bucket: "b".to_owned(),
+        endpoint: Some(endpoint),
+        credentials: GcsCredentials::Anonymous,
+        network: PLAIN,
+    })
+}
+
+pub(crate) fn azure(endpoint: String) -> Service {
+    Service::Azure(AzureSettings {
+        account: "account".to_owned(),
+        container: "c".to_owned(),
+        endpoint: Some(endpoint),
+        credentials: AzureCredentials::AccessKey("bWFkZS11cCB3b3Jkcw==".into()),
+        network: PLAIN,
+    })
 }
 
 pub(crate) fn assert_good(seen: &Seen, content: &[u8]) {

@@ -1,0 +1,93 @@
+//! Pages of S3.
+//!
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
+
+use stocktake_domain::Timestamp;
+
+use super::{Object, Page, unescape, xml};
+
+/// Reads a page. If it is not a page, or incomplete, the error says why, without quoting the page.
+pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
+    let (mut page, mut object) = (Page::default(), Object::default());
+    let (mut escaped, mut truncated, mut whole) = (false, false, false);
+    xml::walk(body, |element| {
+        let text = element.text;
+        match element.path {
+            [b"ListBucketResult"] => whole = true,
+            [_, b"EncodingType"] => escaped = text == "url",
+            [_, b"IsTruncated"] => truncated = text == "true",
+            [_, b"NextContinuationToken"] => page.next = Some(text),
+            [_, b"Contents"] => page.objects.push(std::mem::take(&mut object)),
+            [_, b"Contents", b"Key"] => object.key = text,
+            [_, b"Contents", b"Size"] => object.size = text.parse().ok(),
+            [_, b"Contents", b"LastModified"] => object.modified_at = Timestamp::parse_rfc3339(&text),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    if !whole {
+        return Err("it is no listing, or not whole");
+    }
+    if !truncated {
+        page.next = None;
+    } else if page.next.is_none() {
+        return Err("there is more, and no token to ask for it");
+    }
+    // Stands once in the page, before or after the keys.
+    if escaped {
+        for object in &mut page.objects {
+            // As in a form, with a plus sign for a space.
+            object.key = unescape(&object.key.replace('+', " "))?;
+        }
+    }
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(inside: &str) -> Result<Page, &'static str> {
+        parse(
+            format!("<?xml version=\"1.0\"?><ListBucketResult xmlns=\"x\">{inside}</ListBucketResult>")
+                .as_bytes(),
+        )
+    }
+
+    #[test]
+    fn objects_and_token_are_read() {
+        let read = page(
+            "<Name>b</Name><Contents><Key>a&amp;b&#x20;c</Key><Size>12</Size>\
+             <LastModified>2026-01-02T03:04:05.678Z</LastModified><Owner><Key>x</Key></Owner></Contents>\
+             <Contents><Key>d</Key></Contents><IsTruncated>true</IsTruncated>\
+             <NextContinuationToken>more</NextContinuationToken>",
+        )
+        .unwrap();
+        assert_eq!(read.next.as_deref(), Some("more"));
+        let first = Object {
+            key: "a&b c".to_owned(),
+            size: Some(12),
+            modified_at: Timestamp::parse_rfc3339("2026-01-02T03:04:05.678Z"),
+        };
+        assert_eq!(read.objects, [first, Object { key: "d".to_owned(), ..Object::default() }]);
+    }
+
+    #[test]
+    fn keys_are_unescaped_if_they_are_escaped() {
+        let keys = |encoding: &str| {
+            let page = page(&format!("<Contents><Key>a+%2B%0A</Key></Contents>{encoding}")).unwrap();
+            page.objects[0].key.clone()
+        };
+        assert_eq!(keys(""), "a+%2B%0A");
+        assert_eq!(keys("<EncodingType>url</EncodingType>"), "a +\n");
+    }
+
+    #[test]
+    fn what_is_no_whole_listing_is_refused() {
+        assert!(parse(b"<html>").is_err());
+        assert!(parse(b"").is_err());
+        assert!(parse(b"<ListBucketResult><Contents><Key>a</Key>").is_err());
+        assert!(page("<IsTruncated>true</IsTruncated>").unwrap_err().contains("no token"));
+        assert!(page("&unknown;").is_err());
+    }
+}
