@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response};
+use serde::de::IgnoredAny;
 use stocktake_content::HashPool;
 use stocktake_domain::NotJudged;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
@@ -17,6 +19,7 @@ use crate::settings::{RegistrySettings, SettingsError};
 use crate::source::{BlobReader, MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
 use crate::store::inspect_all;
 use client::{Client, Request};
+use known::Origin;
 use tags::GitlabApi;
 
 mod auth;
@@ -25,8 +28,12 @@ mod body;
 mod catalogue;
 mod challenge;
 mod client;
+mod known;
 mod tags;
 mod transport;
+
+/// A header that registries add to their answers.
+const VERSION: &str = "docker-distribution-api-version";
 
 /// The most bytes of the answer to whether this is a registry.
 const MAX_BASE: usize = 64 * 1024;
@@ -94,10 +101,17 @@ impl RegistrySource for HttpSource {
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError> {
         let _slot = self.client.transport().slot().await?;
         let request = Request { accept: Some(ACCEPT), ..about(repository, ObjectKind::Manifest, digest) };
-        match self.client.fetch(&request, MAX_MANIFEST).await? {
-            Ok((_, bytes)) => Ok(bytes),
-            Err(response) => Err(refusal(response).await),
-        }
+        let refused = match self.client.fetch(&request, MAX_MANIFEST).await {
+            Ok(Ok((headers, bytes))) => {
+                if serde_json::from_slice::<IgnoredAny>(&bytes).is_ok() {
+                    self.client.remember(&request, Origin::new(self.client.origin(), &headers));
+                }
+                return Ok(bytes);
+            }
+            Ok(Err(response)) => refusal(response).await,
+            Err(error) => error,
+        };
+        Err(self.client.settle(&request, refused).await)
     }
 
     async fn blob(
@@ -120,22 +134,39 @@ impl RegistrySource for HttpSource {
     ) -> Result<bool, RegistryError> {
         let _slot = self.client.transport().slot().await?;
         let accept = (kind == ObjectKind::Manifest).then_some(ACCEPT);
-        let request = Request { method: Method::HEAD, accept, ..about(repository, kind, digest) };
-        let response = self.client.send(&request).await?;
-        match response.status() {
-            status if status.is_success() || status.is_redirection() => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(refusal(response).await),
+        let get = Request { accept, ..about(repository, kind, digest) };
+        let head = Request { method: Method::HEAD, ..get.clone() };
+        let is_there =
+            |response: &Response| response.status().is_success() || response.status().is_redirection();
+        let refused = match self.client.send(&head).await {
+            Ok(response) if is_there(&response) => return Ok(true),
+            // The response to `HEAD` has no body, which would say why.
+            Ok(_) => match self.client.send(&get).await {
+                Ok(response) if is_there(&response) => return Ok(true),
+                Ok(response) => refusal(response).await,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        match self.client.settle(&get, refused).await {
+            RegistryError::Absent => Ok(false),
+            error => Err(error),
         }
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         let request = Request::get("", "/v2/".to_owned());
-        match self.client.fetch(&request, MAX_BASE).await {
-            Ok(Ok(_)) => Ok(ProbedStorage { identity: None, is_empty: false }),
-            Ok(Err(response)) => Err(NotJudged::Storage(body::error_response(response).await.text)),
-            Err(error) => Err(error.into_not_judged()),
-        }
+        let refused = match self.client.fetch(&request, MAX_BASE).await {
+            Ok(Ok((headers, body))) if is_registry(&headers, &body) => {
+                return Ok(ProbedStorage { identity: None, is_empty: false });
+            }
+            Ok(Ok(_)) => {
+                RegistryError::storage(format!("{} answers, and not as a registry", self.client.url()))
+            }
+            Ok(Err(response)) => refusal(response).await,
+            Err(error) => error,
+        };
+        Err(refused.into_not_judged())
     }
 
     fn list(&self) -> FoundStream {
@@ -151,18 +182,13 @@ fn about<'a>(repository: &'a str, kind: ObjectKind, digest: &Digest) -> Request<
     Request::get(repository, format!("/v2/{repository}/{folder}/{digest}"))
 }
 
+/// Whether a registry answered its base address so, and not just any web server.
+fn is_registry(headers: &HeaderMap, body: &[u8]) -> bool {
+    headers.contains_key(VERSION)
+        || serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(body).is_ok()
+}
+
 /// Why the registry does not return a manifest or a blob.
 async fn refusal(response: Response) -> RegistryError {
-    let status = response.status();
-    let error_response = body::error_response(response).await;
-    match status {
-        StatusCode::NOT_FOUND => RegistryError::Absent,
-        StatusCode::FORBIDDEN => {
-            RegistryError::Unavailable(format!("access denied: {}", error_response.text))
-        }
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            RegistryError::Unavailable(error_response.text)
-        }
-        _ => RegistryError::Unreadable(error_response.text),
-    }
+    body::error_response(response).await.into_error()
 }

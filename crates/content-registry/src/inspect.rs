@@ -155,7 +155,10 @@ impl RepositoryInspection<'_> {
         let mut tags = self.tags().await?;
         for _ in 0..ATTEMPTS {
             let Some((tag, problem)) = self.first_problem(&tags).await else { return Ok(tags) };
-            if let RegistryError::Unavailable(_) | RegistryError::NotJudged(_) = problem.error {
+            if let RegistryError::Unavailable(_)
+            | RegistryError::Unclear { .. }
+            | RegistryError::NotJudged(_) = problem.error
+            {
                 return Err(problem.into_error(&tag.name));
             }
             let again = self.tags().await?;
@@ -355,7 +358,7 @@ impl Problem {
             (RegistryError::Unreadable(reason) | RegistryError::Unavailable(reason), _) => {
                 ContentError::Unreadable(format!("{place}: {reason}"))
             }
-            (RegistryError::NotJudged(not_judged), _) => not_judged.into(),
+            (error @ (RegistryError::Unclear { .. } | RegistryError::NotJudged(_)), _) => error.into_error(),
         }
     }
 }

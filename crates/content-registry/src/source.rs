@@ -31,11 +31,23 @@ pub(crate) enum RegistryError {
     Unreadable(String),
     /// The repository cannot be read; why.
     Unavailable(String),
+    /// This concerns this object or the registry as a whole: whichever it is must be found out.
+    Unclear {
+        /// What went wrong.
+        reason: String,
+        /// Where: scheme, host and port of the server that answered so.
+        origin: String,
+    },
     /// The registry as a whole cannot be read, or this process lacks something to read it.
     NotJudged(NotJudged),
 }
 
 impl RegistryError {
+    /// The registry as a whole cannot be read, for this reason.
+    pub(crate) fn storage(reason: impl Into<String>) -> Self {
+        Self::NotJudged(NotJudged::Storage(reason.into()))
+    }
+
     /// What this error means for the registry as a whole.
     pub(crate) fn into_not_judged(self) -> NotJudged {
         match self {
@@ -52,6 +64,7 @@ impl RegistryError {
             Self::Altered(reason) => ContentError::Altered(reason),
             Self::Invalid(reason) => ContentError::Invalid(reason),
             Self::Unreadable(reason) | Self::Unavailable(reason) => ContentError::Unreadable(reason),
+            Self::Unclear { reason, .. } => ContentError::storage(reason),
             Self::NotJudged(not_judged) => not_judged.into(),
         }
     }

@@ -128,7 +128,9 @@ impl Auth {
                 if challenged > 0 && error == INSUFFICIENT_SCOPE =>
             {
                 let what = if scope.is_empty() { "its catalogue" } else { scope };
-                Err(self.refused(&format!("denies access to {what}")))
+                let origin = self.registry.origin().ascii_serialization();
+                let reason = format!("registry {origin} denies access to {what}");
+                Err(RegistryError::Unclear { reason, origin })
             }
             // One token may have expired early, but not several in a row.
             Some(Challenge::Bearer { .. }) if challenged >= MAX_CHALLENGES => {
@@ -171,20 +173,20 @@ impl Auth {
         let response = transport.send(make).await?;
         let status = response.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(RegistryError::Unavailable(match self.credentials {
+            return Err(RegistryError::storage(match self.credentials {
                 Some(_) => format!("token server {server} refuses the user name or the password"),
                 None => format!("token server {server} gives no token without credentials"),
             }));
         }
         if !status.is_success() {
-            return Err(RegistryError::Unavailable(format!("token server {server} answers {status}")));
+            return Err(RegistryError::storage(format!("token server {server} answers {status}")));
         }
         let bytes = body::read(response, MAX_ANSWER).await.ok();
         let answer = bytes.and_then(|bytes| serde_json::from_slice::<Answer>(&bytes).ok());
         let life = answer.as_ref().and_then(|answer| answer.expires_in).unwrap_or(DEFAULT_LIFE);
         let token = answer.and_then(|answer| answer.token.or(answer.access_token));
         let token = token.ok_or_else(|| {
-            RegistryError::Unavailable(format!("token server {server} gives an answer without a token"))
+            RegistryError::storage(format!("token server {server} gives an answer without a token"))
         })?;
         let life = Duration::from_secs(life.min(MAX_LIFE));
         Ok((token, life.saturating_sub(life / MARGIN)))
@@ -231,10 +233,7 @@ impl Auth {
     }
 
     fn refused(&self, what: &str) -> RegistryError {
-        RegistryError::Unavailable(format!(
-            "registry {} {what}",
-            self.registry.origin().ascii_serialization()
-        ))
+        RegistryError::storage(format!("registry {} {what}", self.registry.origin().ascii_serialization()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

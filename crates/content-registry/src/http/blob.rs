@@ -10,6 +10,7 @@ use stocktake_content::num::{narrow, widen};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{Client, Request};
+use super::known::Origin;
 use super::refusal;
 use super::transport::{PAUSES, TRIES, unreachable};
 use crate::digest::Digest;
@@ -83,7 +84,8 @@ impl BlobReader for HttpBlob {
                         self.response = None;
                         self.tried += 1;
                         if self.tried >= TRIES {
-                            return Err(unreachable(&error));
+                            let request = self.request();
+                            return Err(self.client.settle(&request, unreachable(&error)).await);
                         }
                         tokio::time::sleep(PAUSES.delay(self.tried)).await;
                         false
@@ -116,6 +118,9 @@ impl HttpBlob {
     /// without one, looks the same, so the rest is requested.
     async fn is_at_end(&mut self) -> Result<bool, RegistryError> {
         if self.position >= self.size {
+            if let Some(response) = self.response.take() {
+                self.client.remember(&self.request(), Origin::of(&response));
+            }
             return Ok(true);
         }
         self.response = None;
@@ -136,9 +141,11 @@ impl HttpBlob {
 
     /// Requests the rest; false if the registry says that there is none.
     async fn connect(&mut self) -> Result<bool, RegistryError> {
-        let target = format!("/v2/{}/blobs/{}", self.repository, self.digest);
-        let request = Request { from: self.position, ..Request::get(&self.repository, target) };
-        let response = self.client.send(&request).await?;
+        let request = self.request();
+        let response = match self.client.send(&request).await {
+            Ok(response) => response,
+            Err(error) => return Err(self.client.settle(&request, error).await),
+        };
         match response.status() {
             StatusCode::RANGE_NOT_SATISFIABLE if self.position > 0 => return Ok(false),
             StatusCode::PARTIAL_CONTENT => {
@@ -151,10 +158,16 @@ impl HttpBlob {
                 self.again = self.position - begin;
             }
             StatusCode::OK => self.again = self.position,
-            _ => return Err(refusal(response).await),
+            _ => return Err(self.client.settle(&request, refusal(response).await).await),
         }
         self.response = Some(response);
         Ok(true)
+    }
+
+    /// A request for the rest.
+    fn request(&self) -> Request<'_> {
+        let target = format!("/v2/{}/blobs/{}", self.repository, self.digest);
+        Request { from: self.position, ..Request::get(&self.repository, target) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Response;
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 use super::transport::unreachable;
@@ -51,10 +51,13 @@ pub(super) async fn read(mut response: Response, most: usize) -> Result<Bytes, B
 
 /// The message of an error response for a failure text: its status, and the registry's own message.
 pub(super) async fn error_response(response: Response) -> ErrorResponse {
-    let status = response.status();
+    let (status, origin) = (response.status(), response.url().origin().ascii_serialization());
+    let azure_code = response.headers().get("x-ms-error-code").is_some_and(|code| code == "BlobNotFound");
     let body = tokio::time::timeout(ERROR_TIMEOUT, read(response, MAX_ERROR)).await;
-    let errors = body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice::<Errors>(&body).ok());
-    let first = errors.and_then(|errors| errors.errors.into_iter().next());
+    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    let first =
+        serde_json::from_slice::<Errors>(&body).ok().and_then(|errors| errors.errors.into_iter().next());
+    let is_no_object = azure_code || contains(&body, b"<Code>NoSuchKey</Code>");
     let text = match &first {
         Some(error) => {
             let message: String = error.message.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
@@ -63,14 +66,59 @@ pub(super) async fn error_response(response: Response) -> ErrorResponse {
         }
         None => format!("the registry answers {status}"),
     };
-    ErrorResponse { code: first.map(|error| error.code), text }
+    ErrorResponse { status, origin, code: first.map(|error| error.code), is_no_object, text }
+}
+
+fn contains(body: &[u8], part: &[u8]) -> bool {
+    body.windows(part.len()).any(|window| window == part)
 }
 
 /// An error response.
 #[derive(Debug)]
 pub(super) struct ErrorResponse {
+    pub(super) status: StatusCode,
+    /// Scheme, host and port of the server that answered.
+    origin: String,
     /// The registry's code, for example `NAME_UNKNOWN`.
     pub(super) code: Option<String>,
+    /// Whether an object storage says so of an object that is not there.
+    is_no_object: bool,
     /// For a failure text.
     pub(super) text: String,
+}
+
+impl ErrorResponse {
+    /// Why a manifest or a blob is not returned, or a list.
+    ///
+    /// That something is not there counts only by the registry's own word for it, or that of the object storage that it
+    /// redirects to.
+    pub(super) fn into_error(self) -> RegistryError {
+        let Self { status, origin, code, is_no_object, text } = self;
+        match (status, code.as_deref()) {
+            // The last code is not in the specification, but is used.
+            (
+                StatusCode::NOT_FOUND,
+                Some(
+                    "NAME_UNKNOWN"
+                    | "MANIFEST_UNKNOWN"
+                    | "MANIFEST_BLOB_UNKNOWN"
+                    | "BLOB_UNKNOWN"
+                    | "NOT_FOUND",
+                ),
+            ) => RegistryError::Absent,
+            (StatusCode::NOT_FOUND, None) if is_no_object => RegistryError::Absent,
+            (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _) => {
+                RegistryError::Unclear { reason: format!("access denied: {text}"), origin }
+            }
+            // Nobody is answered any more.
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {
+                RegistryError::storage(text)
+            }
+            (status, _) if status.is_server_error() => RegistryError::Unclear { reason: text, origin },
+            (_, Some(_)) => RegistryError::Unreadable(text),
+            (_, None) => RegistryError::storage(format!(
+                "{origin} answers {status} and no code of a registry: another server, or another address of it"
+            )),
+        }
+    }
 }

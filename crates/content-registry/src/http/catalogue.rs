@@ -54,7 +54,8 @@ async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
             RegistryError::Altered(reason)
             | RegistryError::Invalid(reason)
             | RegistryError::Unreadable(reason)
-            | RegistryError::Unavailable(reason) => ListError::Broken(reason),
+            | RegistryError::Unavailable(reason)
+            | RegistryError::Unclear { reason, .. } => ListError::Broken(reason),
             RegistryError::NotJudged(not_judged) => ListError::Broken(not_judged.to_string()),
             RegistryError::Absent | RegistryError::NoRepository => ListError::Unsupported,
         });
@@ -84,9 +85,13 @@ async fn page(
     let (headers, bytes) = match client.fetch(&Request::get("", target.to_owned()), MAX_PAGE).await? {
         Ok(answer) => answer,
         Err(response) => {
-            return Err(match response.status() {
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => RegistryError::Absent,
-                _ => RegistryError::Unavailable(body::error_response(response).await.text),
+            let refused = body::error_response(response).await;
+            let is_unsupported =
+                matches!(refused.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+            return Err(match refused.code {
+                Some(_) if is_unsupported => RegistryError::Absent,
+                Some(_) => RegistryError::Unavailable(refused.text),
+                None => refused.into_error(),
             });
         }
     };

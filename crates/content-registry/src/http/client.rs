@@ -7,6 +7,7 @@ use url::Url;
 
 use super::auth::{Auth, Credential};
 use super::body::{self, BodyError};
+use super::known::{Known, KnownGood, Origin};
 use super::transport::{PAUSES, TRIES, Transport};
 use crate::settings::{RegistrySettings, SettingsError};
 use crate::source::RegistryError;
@@ -34,6 +35,7 @@ pub(super) struct Client {
     registry: Url,
     transport: Transport,
     auth: Auth,
+    good: KnownGood,
 }
 
 impl<'a> Request<'a> {
@@ -51,16 +53,27 @@ impl Client {
             tracing::warn!(%registry, "the password is sent to {registry} without TLS");
         }
         let transport = Transport::new(settings.requests, settings.ca_certificates.as_deref(), plain_http)?;
-        Ok(Self { auth: Auth::new(registry.clone(), settings.credentials), registry, transport })
+        let auth = Auth::new(registry.clone(), settings.credentials);
+        Ok(Self { auth, registry, transport, good: KnownGood::default() })
     }
 
     pub(super) fn transport(&self) -> &Transport {
         &self.transport
     }
 
+    /// The registry's URL.
+    pub(super) fn url(&self) -> &str {
+        self.registry.as_str().trim_end_matches('/')
+    }
+
+    /// Scheme, host and port of the registry.
+    pub(super) fn origin(&self) -> String {
+        self.registry.origin().ascii_serialization()
+    }
+
     /// The registry's response after authentication, with any status. Only a `GET` is redirected to another host.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Response, RegistryError> {
-        let mut url = self.url(&request.target)?;
+        let mut url = self.url_of(&request.target)?;
         let mut redirects = 0;
         let mut challenged = 0;
         loop {
@@ -79,7 +92,7 @@ impl Client {
                 }
                 redirects += 1;
                 if redirects > REDIRECTS {
-                    return Err(RegistryError::Unavailable("the registry redirects in a circle".to_owned()));
+                    return Err(RegistryError::storage("the registry redirects in a circle"));
                 }
                 url = next;
             } else {
@@ -114,6 +127,31 @@ impl Client {
                 Err(BodyError::Broken(_)) => tokio::time::sleep(PAUSES.delay(tried)).await,
             }
         }
+    }
+
+    /// This could be read, and is what it should be as far as can be told.
+    pub(super) fn remember(&self, request: &Request<'_>, origin: Origin) {
+        let (target, scope) = (request.target.clone(), request.scope.to_owned());
+        self.good.add(Known { target, scope, accept: request.accept, origin });
+    }
+
+    /// Whom an error of a request concerns: if it may be the registry as a whole, something else of the same kind that could
+    /// be read of the same server before is read again.
+    pub(super) async fn settle(&self, request: &Request<'_>, error: RegistryError) -> RegistryError {
+        let RegistryError::Unclear { reason, origin } = error else { return error };
+        let is_well = match self.good.other(&request.target, &origin) {
+            Some(known) => self.can_read(&known).await,
+            None => false,
+        };
+        if is_well { RegistryError::Unreadable(reason) } else { RegistryError::storage(reason) }
+    }
+
+    async fn can_read(&self, known: &Known) -> bool {
+        let request = Request { accept: known.accept, ..Request::get(&known.scope, known.target.clone()) };
+        let Ok(mut response) = self.send(&request).await else { return false };
+        Origin::of(&response) == known.origin
+            && response.status().is_success()
+            && response.chunk().await.is_ok()
     }
 
     async fn send_once(
@@ -151,19 +189,17 @@ impl Client {
         let Some(location) = headers.get(LOCATION).filter(|_| is_redirect) else { return Ok(None) };
         let next = location.to_str().ok().and_then(|location| from.join(location).ok());
         let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
-        let next = next
-            .ok_or_else(|| RegistryError::Unavailable("the registry redirects to no HTTP URL".to_owned()))?;
+        let next = next.ok_or_else(|| RegistryError::storage("the registry redirects to no HTTP URL"))?;
         if self.registry.scheme() == "https" && next.scheme() == "http" {
             let host = next.host_str().unwrap_or_default();
-            return Err(RegistryError::Unavailable(format!("the registry redirects to {host} without TLS")));
+            return Err(RegistryError::storage(format!("the registry redirects to {host} without TLS")));
         }
         Ok(Some(next))
     }
 
     /// The URL of a target: below the registry's URL and always on its host.
-    fn url(&self, target: &str) -> Result<Url, RegistryError> {
-        let base = self.registry.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}/{}", target.trim_start_matches('/'))).map_err(|error| {
+    fn url_of(&self, target: &str) -> Result<Url, RegistryError> {
+        Url::parse(&format!("{}/{}", self.url(), target.trim_start_matches('/'))).map_err(|error| {
             RegistryError::Unavailable(format!("the registry's URL gives none for {target}: {error}"))
         })
     }
@@ -179,7 +215,7 @@ impl Client {
             });
             reference.trim().strip_prefix('<').filter(|_| is_next)
         })?;
-        let next = self.url(target).ok()?.join(reference).ok()?;
+        let next = self.url_of(target).ok()?.join(reference).ok()?;
         let path = next.path().strip_prefix(self.registry.path().trim_end_matches('/'))?;
         Some(match next.query() {
             Some(query) => format!("{path}?{query}"),
@@ -276,7 +312,7 @@ mod tests {
             let headers = HeaderMap::from_iter([(LINK, link.parse().unwrap())]);
             let page = client.next_page("/v2/a/tags/list?n=2", &headers);
             assert_eq!(page.as_deref(), next, "{link}");
-            let url = page.map(|page| client.url(&page).unwrap());
+            let url = page.map(|page| client.url_of(&page).unwrap());
             assert!(url.is_none_or(|url| url.host_str() == Some("r.example")));
         }
     }

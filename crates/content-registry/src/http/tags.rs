@@ -3,13 +3,13 @@
 use std::sync::OnceLock;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::body;
 use super::client::{Client, Request};
+use super::known::Origin;
 use super::refusal;
 use crate::digest::Digest;
 use crate::manifest::ACCEPT;
@@ -58,6 +58,7 @@ impl GitlabApi {
                 let is_page = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
                 Ok(*self.0.get_or_init(|| response.status().is_success() && !is_page))
             }
+            Err(error @ RegistryError::NotJudged(_)) => Err(error),
             // Reading the registry's own list of tags gives the better error.
             Ok(_) | Err(_) => Ok(false),
         }
@@ -109,14 +110,22 @@ async fn pages(
 ) -> Result<(), RegistryError> {
     let mut count = 0;
     for _ in 0..MAX_PAGES {
-        let fetched = client.fetch(&Request::get(repository, target.clone()), MAX_PAGE).await?;
-        let (headers, bytes) = match fetched {
-            Ok(answer) => answer,
-            Err(response) => return Err(unlisted(response).await),
+        let request = Request::get(repository, target.clone());
+        let refused = match client.fetch(&request, MAX_PAGE).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(response)) => Err(unlisted(response).await),
+            Err(error) => Err(error),
         };
-        let found = take(&bytes);
-        count += found
-            .map_err(|error| RegistryError::Unavailable(format!("the registry's list of tags: {error}")))?;
+        let taken = refused.and_then(|(headers, bytes)| {
+            let found = take(&bytes).map_err(|error| no_list(client, &error))?;
+            client.remember(&request, Origin::new(client.origin(), &headers));
+            Ok((headers, found))
+        });
+        let (headers, found) = match taken {
+            Ok(taken) => taken,
+            Err(error) => return Err(client.settle(&request, error).await),
+        };
+        count += found;
         if count > MAX_TAGS {
             break;
         }
@@ -130,16 +139,16 @@ async fn pages(
 
 /// Why there is no list of tags.
 async fn unlisted(response: reqwest::Response) -> RegistryError {
-    let status = response.status();
-    let error_response = body::error_response(response).await;
-    match (status, error_response.code.as_deref()) {
-        // The second code is not in the specification, but is used.
-        (StatusCode::NOT_FOUND, Some("NAME_UNKNOWN" | "NOT_FOUND")) => RegistryError::NoRepository,
-        (StatusCode::FORBIDDEN, _) => {
-            RegistryError::Unavailable(format!("access denied: {}", error_response.text))
-        }
-        _ => RegistryError::Unavailable(error_response.text),
+    match refusal(response).await {
+        RegistryError::Absent => RegistryError::NoRepository,
+        error => error,
     }
+}
+
+/// What it means that a list of tags is none: perhaps it is no registry that answers.
+fn no_list(client: &Client, error: &serde_json::Error) -> RegistryError {
+    let reason = format!("{} gives no list of tags: {error}", client.url());
+    RegistryError::Unclear { reason, origin: client.origin() }
 }
 
 impl GitlabTag {
@@ -159,7 +168,7 @@ async fn tag(client: &Client, repository: &str, name: Box<str>) -> Result<Tag, R
         return Ok(Tag { name, digest: Err(RegistryError::Unreadable("no name of a tag".to_owned())) });
     }
     match digest_of(client, repository, &name).await {
-        Err(error @ RegistryError::Unavailable(_)) => Err(error),
+        Err(error @ (RegistryError::Unavailable(_) | RegistryError::NotJudged(_))) => Err(error),
         digest => Ok(Tag { name, digest }),
     }
 }
@@ -170,17 +179,19 @@ async fn digest_of(client: &Client, repository: &str, tag: &str) -> Result<Diges
     let target = format!("/v2/{repository}/manifests/{tag}");
     let get = Request { accept: Some(ACCEPT), ..Request::get(repository, target) };
     let head = Request { method: Method::HEAD, ..get.clone() };
-    let response = client.send(&head).await?;
-    if !response.status().is_success() {
-        return Err(refusal(response).await);
-    }
-    if let Some(digest) = response.headers().get(DIGEST) {
+    if let Ok(response) = client.send(&head).await
+        && response.status().is_success()
+        && let Some(digest) = response.headers().get(DIGEST)
+    {
         let text = digest.to_str().unwrap_or_default();
         return text.parse().map_err(|error| RegistryError::Unreadable(format!("{text}: {error}")));
     }
-    match client.fetch(&get, MAX_MANIFEST).await? {
+    // The response to `HEAD` has no body, which would say why there is no digest.
+    let refused = match client.fetch(&get, MAX_MANIFEST).await {
         // At most 4 MiB, and rare: not worth the use of the pool.
-        Ok((_, bytes)) => Ok(Digest::Sha256(Sha256::digest(&bytes).into())),
-        Err(response) => Err(refusal(response).await),
-    }
+        Ok(Ok((_, bytes))) => return Ok(Digest::Sha256(Sha256::digest(&bytes).into())),
+        Ok(Err(response)) => refusal(response).await,
+        Err(error) => error,
+    };
+    Err(client.settle(&get, refused).await)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use stocktake_domain::format_duration;
 use stocktake_net::error::root_cause;
 use stocktake_net::http::{HttpClientBuilder, retry_after};
 use stocktake_net::retry::Schedule;
@@ -24,6 +25,12 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The pauses between attempts.
 pub(super) const PAUSES: Schedule = Schedule::new(Duration::from_millis(250), MAX_PAUSE);
+
+/// How long to wait for the next bytes of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After how long without an answer the server is asked whether it answers at all, and how long that may take.
+const SILENCE: Duration = Duration::from_secs(8);
 
 /// For how long a registry may refuse requests because there are too many.
 const THROTTLED_FOR: Duration = Duration::from_secs(300);
@@ -46,6 +53,7 @@ impl Transport {
         plain_http: bool,
     ) -> Result<Self, SettingsError> {
         let client = HttpClientBuilder::new(certificates.map(Path::to_owned), plain_http)?
+            .read_timeout(READ_TIMEOUT)
             .build()
             .map_err(|error| SettingsError::Client(root_cause(&error).to_string()))?;
         let slots = Arc::new(Semaphore::new(requests.get().min(Semaphore::MAX_PERMITS)));
@@ -74,7 +82,7 @@ impl Transport {
         let mut throttled_since = None;
         loop {
             self.wait_for_turn().await;
-            let sent = make().send().await;
+            let sent = self.send_once(make()).await?;
             if let Ok(response) = &sent
                 && is_throttled(response.status())
             {
@@ -96,6 +104,29 @@ impl Transport {
                     return Err(unreachable(&error));
                 }
                 _ => tokio::time::sleep(PAUSES.delay(failed)).await,
+            }
+        }
+    }
+
+    /// Sends a request once. Fails if the server does not answer anybody.
+    async fn send_once(&self, request: RequestBuilder) -> Result<reqwest::Result<Response>, RegistryError> {
+        let request = match request.build() {
+            Ok(request) => request,
+            Err(error) => return Ok(Err(error)),
+        };
+        let origin = request.url().origin().ascii_serialization();
+        let mut sending = std::pin::pin!(self.client.execute(request));
+        if let Ok(answer) = tokio::time::timeout(SILENCE, &mut sending).await {
+            return Ok(answer);
+        }
+        // Any answer shows that it is only this request that takes long.
+        let other = self.client.get(format!("{origin}/v2/")).send();
+        match tokio::time::timeout(SILENCE, other).await {
+            Ok(Ok(_)) => Ok(sending.await),
+            Ok(Err(error)) => Err(unreachable(&error)),
+            Err(_) => {
+                let waited = format_duration(SILENCE);
+                Err(RegistryError::storage(format!("{origin}: does not answer within {waited}")))
             }
         }
     }
@@ -123,19 +154,20 @@ fn is_throttled(status: StatusCode) -> bool {
 }
 
 /// Why there is no response from the registry or the target of its redirect, with the host but without the rest of the
-/// URL, which may contain a signature.
+/// URL, which may contain a signature. A host that cannot be reached is at fault itself; a connection that breaks may do so
+/// because of what it brings.
 pub(super) fn unreachable(error: &reqwest::Error) -> RegistryError {
-    let host = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-    let what = if tls::failure(error).is_some() {
-        "TLS fails"
+    let origin = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let cause = root_cause(error);
+    if tls::failure(error).is_some() {
+        RegistryError::storage(format!("{origin}: TLS fails: {cause}"))
     } else if error.is_connect() {
-        "cannot be reached"
+        RegistryError::storage(format!("{origin}: cannot be reached: {cause}"))
     } else if error.is_timeout() {
-        "does not answer in time"
+        RegistryError::Unclear { reason: format!("{origin}: does not answer in time: {cause}"), origin }
     } else {
-        "the connection broke"
-    };
-    RegistryError::Unavailable(format!("{host}: {what}: {}", root_cause(error)))
+        RegistryError::Unclear { reason: format!("{origin}: the connection broke: {cause}"), origin }
+    }
 }
 
 #[cfg(test)]

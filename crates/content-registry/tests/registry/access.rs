@@ -26,9 +26,9 @@ async fn a_registry_may_want_a_password() {
     let good = with_password(&url, Registry::PASSWORD);
     assert_eq!(shown(&inspect(&good, "image").await), checksum(&[("1.0", &image.manifest)]));
     assert_eq!(list(&good).await, [Ok("image".to_owned())]);
-    let wrong = reason(inspect(&with_password(&url, "guessed"), "image").await);
+    let wrong = not_judged(inspect(&with_password(&url, "guessed"), "image").await);
     assert_eq!(wrong, format!("registry {url} refuses the user name or the password"));
-    let none = reason(inspect(&http(&url), "image").await);
+    let none = not_judged(inspect(&http(&url), "image").await);
     assert_eq!(none, format!("registry {url} wants a user name and a password, and none are configured"));
 }
 
@@ -167,7 +167,7 @@ async fn a_registry_may_want_tokens_of_another_server() {
     assert_eq!(denied, format!("registry {} denies access to group/image", registry.url()));
     let denied = format!("registry {} denies access to its catalogue", registry.url());
     assert_eq!(list(&anonymous).await, [Err(ListError::Broken(denied))]);
-    let wrong = reason(inspect(&with_password(&registry.url(), "guessed"), "group/image").await);
+    let wrong = not_judged(inspect(&with_password(&registry.url(), "guessed"), "group/image").await);
     assert_eq!(wrong, format!("token server {} refuses the user name or the password", server.url()));
 }
 
@@ -189,7 +189,7 @@ async fn a_certificate_is_trusted_only_if_the_configuration_says_so() {
     };
     let seen = inspect(&open(trusting(&certificate)), "image").await;
     assert_eq!(shown(&seen), checksum(&[("1.0", &image.manifest)]));
-    let text = reason(inspect(&http(&registry.url()), "image").await);
+    let text = not_judged(inspect(&http(&registry.url()), "image").await);
     let expected = format!("{}: TLS fails: invalid peer certificate: ", registry.url());
     assert!(text.starts_with(&expected), "{text}");
     for path in [key, folder.path().join("nothing.pem")] {

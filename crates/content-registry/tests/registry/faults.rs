@@ -191,7 +191,7 @@ async fn a_slow_registry_and_a_limit_only_take_time() {
 #[tokio::test]
 async fn a_registry_that_is_not_there_is_named() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let text = reason(inspect(&http(&format!("http://{address}")), "image").await);
+    let text = not_judged(inspect(&http(&format!("http://{address}")), "image").await);
     assert_eq!(text, format!("http://{address}: cannot be reached: Connection refused (os error 111)"));
 }
 

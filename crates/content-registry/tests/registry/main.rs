@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, reason = "tests")]
 
 mod access;
+mod as_a_whole;
 mod damage;
 mod faults;
 mod good;

@@ -12,7 +12,7 @@ use stocktake_content_registry::{
 };
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore, Inspection, ListError, Watch};
-use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, Observation};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, NotJudged, Observation};
 use stocktake_testbed::{Registry, RegistrySetup};
 
 pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
@@ -112,6 +112,14 @@ pub(crate) fn reason(seen: Seen) -> String {
         Err(ContentError::Altered(reason)) if says_altered(&reason) => reason,
         Err(ContentError::Unreadable(reason)) if !says_altered(&reason) => reason,
         other => panic!("not the right kind: {other:?}"),
+    }
+}
+
+/// Why nothing can be said of it, since the registry as a whole cannot be read.
+pub(crate) fn not_judged(seen: Seen) -> String {
+    match seen {
+        Err(ContentError::NotJudged(NotJudged::Storage(reason))) => reason,
+        other => panic!("{other:?}"),
     }
 }
 
