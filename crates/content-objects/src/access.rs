@@ -90,7 +90,7 @@ impl Access {
             match tokio::time::timeout(self.patience.silent, &mut sending).await {
                 Ok(answer) => Ok(answer),
                 // Others may be answered.
-                Err(_) => match self.look(key, retry.sent).await {
+                Err(_) => match self.look(key).await {
                     Ok(()) => Ok(sending.await),
                     Err(why) => Err(ContentError::storage(why)),
                 },
@@ -151,7 +151,7 @@ impl Access {
             ObjectError::Changed => return Err(changed(&place.at(key))),
             ObjectError::Final(reason) => return Err(ContentError::Unreadable(reason)),
             ObjectError::Storage(reason) => return Err(ContentError::storage(reason)),
-            ObjectError::Unclear(reason) => return Err(self.blame(reason, key, retry.sent, watch).await),
+            ObjectError::Unclear(reason) => return Err(self.blame(reason, key, watch).await),
             ObjectError::NothingThere => {
                 ("the object is shorter than it was".to_owned(), retry.mismatched_answer(now), broken, None)
             }
@@ -173,10 +173,10 @@ impl Access {
         let waited = now.saturating_duration_since(since);
         if waited >= patience {
             let reason = format!("{reason}, {}: {}", for_so_long(since, now), place.at(key));
-            return Err(self.blame(reason, key, retry.sent, watch).await);
+            return Err(self.blame(reason, key, watch).await);
         }
         if look_every.is_some_and(|every| retry.is_to_look(waited, every, now))
-            && let Err(why) = unless_cancelled(watch, self.look(key, retry.sent)).await?
+            && let Err(why) = unless_cancelled(watch, self.look(key)).await?
         {
             return Err(ContentError::storage(why));
         }

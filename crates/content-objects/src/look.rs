@@ -51,14 +51,8 @@ impl Access {
     }
 
     /// The error of an object, if the rest of the storage can be read; else that of the storage.
-    pub(crate) async fn blame(
-        &self,
-        reason: String,
-        key: &str,
-        since: Instant,
-        watch: &Watch,
-    ) -> ContentError {
-        match unless_cancelled(watch, self.look(key, since)).await {
+    pub(crate) async fn blame(&self, reason: String, key: &str, watch: &Watch) -> ContentError {
+        match unless_cancelled(watch, self.look(key)).await {
             Err(cancelled) => cancelled,
             Ok(Err(why)) => ContentError::storage(why),
             Ok(Ok(())) => ContentError::Unreadable(reason),
@@ -81,14 +75,15 @@ impl Access {
         }
     }
 
-    /// Whether other objects of the storage can be read; if not, why. A look that began at `since` or later counts.
-    pub(crate) async fn look(&self, beside: &str, since: Instant) -> Result<(), String> {
-        if self.proofs.other_read_since(beside, since) {
-            return Ok(());
-        }
+    /// Whether other objects of the storage can be read now; if not, why.
+    ///
+    /// What was read before, or is under way, shows nothing: only a look that begins from now on does. One look serves all
+    /// that wait for it.
+    pub(crate) async fn look(&self, beside: &str) -> Result<(), String> {
+        let now = Instant::now();
         let mut last = self.proofs.look.lock().await;
         if let Some((begun, found)) = &*last
-            && *begun >= since
+            && *begun >= now
         {
             return found.clone();
         }
@@ -100,8 +95,7 @@ impl Access {
 
     async fn look_around(&self, beside: &str) -> Result<(), String> {
         let listed = self.glance(&self.prefix, LISTED).await;
-        let mut keys: Vec<String> =
-            self.proofs.update(|seen| seen.read.clone()).map(|(key, _)| key).into_iter().collect();
+        let mut keys: Vec<String> = self.proofs.update(|seen| seen.read.clone()).into_iter().collect();
         let mut why = None;
         match listed {
             Ok(page) => keys.extend(page.objects.into_iter().map(|object| object.key)),

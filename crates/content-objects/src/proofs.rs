@@ -13,8 +13,8 @@ pub(crate) struct Proofs {
 
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// The object that was read last, and when it began to arrive.
-    pub(crate) read: Option<(String, Instant)>,
+    /// The object that was read last.
+    pub(crate) read: Option<String>,
     /// When a listing last proved that it is the service that answers.
     pub(crate) service: Option<Instant>,
 }
@@ -22,12 +22,7 @@ pub(crate) struct Seen {
 impl Proofs {
     /// The object with this key begins to arrive.
     pub(crate) fn read(&self, key: &str) {
-        self.update(|seen| seen.read = Some((key.to_owned(), Instant::now())));
-    }
-
-    /// Whether another object than this was read since then.
-    pub(crate) fn other_read_since(&self, beside: &str, since: Instant) -> bool {
-        self.update(|seen| seen.read.as_ref().is_some_and(|(key, at)| key != beside && *at >= since))
+        self.update(|seen| seen.read = Some(key.to_owned()));
     }
 
     /// Reads or changes what was seen.

@@ -27,6 +27,7 @@ mod recalculation;
 mod scans;
 mod shortages;
 mod stopping;
+mod stores;
 mod tokens;
 mod verify;
 mod workers;
