@@ -15,6 +15,8 @@
 mod access;
 mod connect;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod head;
 mod key;
 mod list;

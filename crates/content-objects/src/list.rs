@@ -17,7 +17,7 @@ use crate::list::page::{Object, Page};
 use crate::retry::RetryState;
 use crate::signed_http::{SignedHttp, Target};
 
-mod page;
+pub(crate) mod page;
 
 /// The most bytes of a page; a page of a thousand keys of the greatest length has less than half as many.
 const MAX_PAGE: usize = 16 * 1024 * 1024;

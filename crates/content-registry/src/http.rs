@@ -23,7 +23,7 @@ mod auth;
 mod blob;
 mod body;
 mod catalogue;
-mod challenge;
+pub(crate) mod challenge;
 mod client;
 mod tags;
 mod transport;

@@ -12,22 +12,22 @@ const NO_XML: &str = "it is no XML";
 
 /// An object of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Object {
-    pub(super) key: String,
-    pub(super) size: Option<u64>,
-    pub(super) modified_at: Option<Timestamp>,
+pub(crate) struct Object {
+    pub(crate) key: String,
+    pub(crate) size: Option<u64>,
+    pub(crate) modified_at: Option<Timestamp>,
 }
 
 /// A page of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) objects: Vec<Object>,
+pub(crate) struct Page {
+    pub(crate) objects: Vec<Object>,
     /// The token that requests the next page; `None` on the last page.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Reads a page. If it is not a page, or incomplete, the error says why, without quoting the page.
-pub(super) fn parse(xml: &[u8]) -> Result<Page, &'static str> {
+pub(crate) fn parse(xml: &[u8]) -> Result<Page, &'static str> {
     let mut reader = Reader::from_reader(xml);
     let (mut page, mut object) = (Page::default(), Object::default());
     let (mut path, mut text) = (Vec::<Vec<u8>>::new(), String::new());
