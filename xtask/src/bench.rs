@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// Number of cases of the random test on each database, and of connections of that of the HTTP server
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     cases: u32,
+    /// Duration of each fuzz target
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    fuzz_seconds: u32,
     /// Repeat the cases of an earlier run of the random test
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -56,7 +59,7 @@ enum Part {
     Sync,
     /// The crates' own benchmarks
     Crates,
-    /// The random tests of the databases and of the HTTP server, with more cases than the gate has
+    /// The random tests of the databases and of the HTTP server, with more cases than the gate has, and the fuzz targets
     Fuzz,
 }
 

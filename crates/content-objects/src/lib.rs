@@ -19,6 +19,8 @@ mod access;
 mod connect;
 mod dialect;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod head;
 mod key;
 mod list;

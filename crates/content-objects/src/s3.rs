@@ -15,7 +15,7 @@ use crate::settings::{Addressing, S3Settings, SettingsError};
 use crate::wire::{Signer, Wire};
 use profile::{Environment, Signing};
 
-mod profile;
+pub(crate) mod profile;
 
 /// The environment variables about the role of a container or service account, and the library's names for them.
 const ROLE_VARIABLES: [(&str, AmazonS3ConfigKey); 7] = [

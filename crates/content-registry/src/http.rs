@@ -26,7 +26,7 @@ mod auth;
 mod blob;
 mod body;
 mod catalogue;
-mod challenge;
+pub(crate) mod challenge;
 mod client;
 mod known;
 mod tags;

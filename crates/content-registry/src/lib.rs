@@ -16,6 +16,8 @@
 mod digest;
 mod digest_cache;
 mod disk;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hashing;
 mod http;
 mod inspect;

@@ -17,6 +17,8 @@ mod beneath;
 mod buffers;
 mod digester;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hash_plan;
 mod hasher;
 pub mod num;

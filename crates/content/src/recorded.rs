@@ -1,7 +1,7 @@
 //! Makes the bytes whose digest was recorded from the stored ones, in the same pass.
 
 mod decryption;
-mod portable_pdb;
+pub(crate) mod portable_pdb;
 
 use stocktake_domain::{Algorithms, Measure};
 

@@ -15,6 +15,8 @@ mod buckets;
 mod connection;
 mod dialect;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod git;
 mod installation;
 mod node;

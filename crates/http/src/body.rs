@@ -20,7 +20,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const DRAINED_BYTES: usize = 64 << 20;
 
 /// What a body is, by its content type.
-enum BodyFormat {
+pub(crate) enum BodyFormat {
     Json,
     UrlEncoded,
     Multipart { boundary: String },
@@ -77,7 +77,7 @@ fn bad_multipart() -> ApiError {
     ApiError::BadRequest("the body is not a valid multipart form".to_owned())
 }
 
-async fn parse(format: &BodyFormat, body: Vec<u8>) -> Result<Parameters, ApiError> {
+pub(crate) async fn parse(format: &BodyFormat, body: Vec<u8>) -> Result<Parameters, ApiError> {
     let looks_like_json = body.trim_ascii_start().starts_with(b"{");
     match format {
         BodyFormat::UrlEncoded => Ok(Parameters::from_urlencoded(body.trim_ascii_end())?),

@@ -27,6 +27,8 @@ mod cursor;
 mod data_management;
 mod error;
 pub mod findings;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod identity;
 mod jobs;

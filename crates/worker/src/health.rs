@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use stocktake_domain::ports::ProbedStorage;
 use tokio::time::Instant;
 
 /// The state of the storages and of the process, as this engine sees them.
@@ -17,8 +16,6 @@ pub(crate) struct Health {
 /// What is known of one storage.
 #[derive(Debug, Default)]
 pub(crate) struct StorageHealth {
-    /// The last look, if it found the storage.
-    pub(crate) probed: Option<(Instant, ProbedStorage)>,
     /// Why it is closed, if it is.
     pub(crate) fault: Option<String>,
     /// Whether the database knows that it is open, and which storage it is.

@@ -3,7 +3,7 @@
 //! A storage that cannot be read is *closed*: its records wait, and it is probed each time before it is read again. Its
 //! condition is kept in the database, where others see it, until its content was judged again.
 //!
-//! Nothing is recorded as missing before the storage was seen to be there a moment ago, and to be the one that was read
+//! Nothing is recorded as missing before a look that began after the reading found the storage there, and to be the one that was read
 //! before. If so many good records would be missing that the storage itself must be suspected, it is closed first, and they
 //! are recorded once a later look finds it whole.
 
@@ -16,9 +16,6 @@ use tokio::time::Instant;
 use crate::context::EngineContext;
 use crate::health::StorageHealth;
 use crate::settings::Storage;
-
-/// How long a look at a storage proves that it is there.
-const PROBE_LASTS: Duration = Duration::from_secs(10);
 
 /// How long a look at a storage may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,23 +30,15 @@ impl EngineContext {
     /// Looks at a closed storage before it is read again.
     pub(crate) async fn probe_if_closed(&self, name: &str, storage: &Storage) -> Result<(), NotJudged> {
         let is_closed = self.health.update(name, |state| state.fault.is_some());
-        if is_closed { self.probe(name, storage).await.map(|_| ()) } else { Ok(()) }
+        if is_closed { self.probe(name, storage).await.map(drop) } else { Ok(()) }
     }
 
-    /// The storage as it was found a moment ago, and when that look began.
-    async fn probe(&self, name: &str, storage: &Storage) -> Result<(Instant, ProbedStorage), NotJudged> {
-        let now = Instant::now();
-        let last = self.health.update(name, |state| state.probed.clone());
-        if let Some(last) = last.filter(|(at, _)| now.duration_since(*at) < PROBE_LASTS) {
-            return Ok(last);
-        }
-        let probed =
-            tokio::time::timeout(PROBE_TIMEOUT, storage.content.probe()).await.unwrap_or_else(|_| {
-                let waited = format_duration(PROBE_TIMEOUT);
-                Err(NotJudged::Storage(format!("storage {name} does not answer within {waited}")))
-            })?;
-        self.health.update(name, |state| state.probed = Some((now, probed.clone())));
-        Ok((now, probed))
+    /// Looks at the storage. An earlier look would prove nothing of what was read since.
+    async fn probe(&self, name: &str, storage: &Storage) -> Result<ProbedStorage, NotJudged> {
+        tokio::time::timeout(PROBE_TIMEOUT, storage.content.probe()).await.unwrap_or_else(|_| {
+            let waited = format_duration(PROBE_TIMEOUT);
+            Err(NotJudged::Storage(format!("storage {name} does not answer within {waited}")))
+        })
     }
 
     /// Whether records may be recorded as missing of which `lost` were good before.
@@ -62,17 +51,34 @@ impl EngineContext {
         if self.settings.believe_missing {
             return Ok(());
         }
-        let (probed_at, probed) = self.probe(name, storage).await?;
+        let probed_at = Instant::now();
+        let probed = self.probe(name, storage).await?;
         self.check_identity(name, &probed).await?;
         let all_lost = self.health.update(name, |state| {
             state.lost += lost;
             state.lost
         });
-        if all_lost <= FEW || !self.is_more_than_half(name, all_lost).await? {
+        let confirmed = self.confirm_loss(name, all_lost, probed_at, &probed).await;
+        if confirmed.is_err() {
+            // They are not recorded.
+            self.health.update(name, |state| state.lost -= lost);
+        }
+        confirmed
+    }
+
+    /// Fails if so many good records would be missing that the storage must be suspected, unless a look that began after
+    /// the suspicion found it whole.
+    async fn confirm_loss(
+        &self,
+        name: &str,
+        lost: u64,
+        probed_at: Instant,
+        probed: &ProbedStorage,
+    ) -> Result<(), NotJudged> {
+        if lost <= FEW || !self.is_more_than_half(name, lost).await? {
             return Ok(());
         }
         let is_whole = self.health.update(name, |state| {
-            // A look from before the suspicion, which another lease may have begun, proves nothing against it.
             let suspected_at = *state.suspected_at.get_or_insert_with(Instant::now);
             state.is_whole |= probed_at > suspected_at && !probed.is_empty;
             state.is_whole
@@ -80,12 +86,10 @@ impl EngineContext {
         if is_whole {
             return Ok(());
         }
-        // They were not recorded.
-        self.health.update(name, |state| state.lost -= lost);
         let found =
             if probed.is_empty { "the storage is empty. Is it mounted?" } else { "it is looked at again" };
         Err(NotJudged::Storage(format!(
-            "{all_lost} records of storage {name}, more than half, were good and would be missing: {found}"
+            "{lost} records of storage {name}, more than half, were good and would be missing: {found}"
         )))
     }
 
@@ -118,7 +122,7 @@ impl EngineContext {
         if self.health.update(name, is_known) {
             return;
         }
-        let Ok((_, probed)) = self.probe(name, storage).await else { return };
+        let Ok(probed) = self.probe(name, storage).await else { return };
         if let (Some(identity), true) = (&probed.identity, any_good && !probed.is_empty) {
             let kept = self.parts.conditions.remember_identity(name, &self.settings.host, identity).await;
             if self.answered("keeping which storage it is", kept).is_err() {
@@ -153,10 +157,7 @@ impl EngineContext {
         };
         let keep = |fault: &mut Option<String>| fault.replace(reason.clone()).is_none();
         let is_new = match &subject {
-            ConditionSubject::Storage(name) => self.health.update(name, |state| {
-                state.probed = None;
-                keep(&mut state.fault)
-            }),
+            ConditionSubject::Storage(name) => self.health.update(name, |state| keep(&mut state.fault)),
             ConditionSubject::Process => keep(&mut self.health.process()),
         };
         if is_new {

@@ -1,6 +1,8 @@
-//! The random tests, with more cases than the gate has time for.
+//! The random tests, with more cases than the gate has time for, and the fuzz targets.
 
-use std::process::Stdio;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
@@ -8,7 +10,7 @@ use stocktake_testbed::{PgCluster, TEST_POSTGRES};
 
 use super::Options;
 use crate::machine;
-use crate::project::{Project, run};
+use crate::project::{Project, capture, run};
 use crate::random::new_seed;
 
 /// A test that takes its number of cases and its seed from variables.
@@ -53,7 +55,71 @@ pub(super) fn measure(project: &Project, options: &Options) -> anyhow::Result<()
         ensure!(passed > 0, "{package} has no test whose name contains `{name}`");
         println!("{package}: {cases} cases; {passed} tests took {seconds:.1} s together");
     }
+    run_targets(project, options.fuzz_seconds)
+}
+
+/// The variable from which the program of the fuzz targets takes which one to run.
+const TARGET: &str = "STOCKTAKE_FUZZ_TARGET";
+
+/// Seconds after which a single input counts as one that hangs.
+const INPUT_SECONDS: u32 = 10;
+
+/// Runs each fuzz target for so long, two at a time. What is found goes into the folder `fuzz` below cargo's own: inputs
+/// that reach new code into `corpus`, those that fail into `artifacts`.
+fn run_targets(project: &Project, seconds: u32) -> anyhow::Result<()> {
+    let folder = project.target.join("fuzz");
+    let program = build_targets(project, &folder)?;
+    let mut names = fs::read_dir(project.root.join("fuzz/corpus"))?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    names.sort_unstable();
+    for pair in names.chunks(2) {
+        let started = pair.iter().map(|name| start_target(project, &program, &folder, name, seconds));
+        for (name, child) in pair.iter().zip(started.collect::<anyhow::Result<Vec<_>>>()?) {
+            let output = child.wait_with_output()?;
+            let log = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "the fuzz target {name} failed:\n{log}");
+            let last = log.lines().rev().find(|line| line.starts_with("Done ")).unwrap_or_default();
+            println!("{name}: {last}");
+        }
+    }
     Ok(())
+}
+
+/// Builds the program of the fuzz targets with a nightly toolchain, and returns its path.
+fn build_targets(project: &Project, folder: &Path) -> anyhow::Result<PathBuf> {
+    // Not by the toolchain that runs this program.
+    let cargo = || {
+        let mut cargo = Command::new("rustup");
+        cargo.args(["run", "nightly", "cargo"]).current_dir(&project.root);
+        cargo
+    };
+    if capture(cargo().args(["fuzz", "--version"])).is_err() {
+        run(cargo().args(["install", "--locked", "cargo-fuzz"]))?;
+    }
+    run(cargo().args(["fuzz", "build", "--features", "libfuzzer", "target", "--target-dir"]).arg(folder))?;
+    let versions = capture(Command::new("rustc").arg("-vV"))?;
+    let host = versions.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(folder.join(host.context("rustc names no host")?).join("release/target"))
+}
+
+fn start_target(
+    project: &Project,
+    program: &Path,
+    folder: &Path,
+    name: &str,
+    seconds: u32,
+) -> anyhow::Result<Child> {
+    let (corpus, artifacts) = (folder.join("corpus").join(name), folder.join("artifacts").join(name));
+    for folder in [&corpus, &artifacts] {
+        fs::create_dir_all(folder)?;
+    }
+    let mut command = Command::new(program);
+    command.env(TARGET, name).args([&corpus, &project.root.join("fuzz/corpus").join(name)]);
+    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    command.args([format!("-max_total_time={seconds}"), format!("-timeout={INPUT_SECONDS}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().with_context(|| format!("cannot start the fuzz target {name}"))
 }
 
 /// The number of tests that passed, from what the test program printed.

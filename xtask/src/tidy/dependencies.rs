@@ -16,6 +16,9 @@ pub(super) const INNERMOST: &str = "stocktake-domain";
 /// What tests and the local environment need around the program.
 const TESTBED: &str = "stocktake-testbed";
 
+/// The fuzz targets, which see the adapters from inside.
+const FUZZ: &str = "stocktake-fuzz";
+
 /// How other machines are reached: knows no other crate of ours.
 const NET: &str = "stocktake-net";
 
@@ -73,7 +76,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 /// The rules, each with its line in the document.
-pub(super) fn rules() -> [Rule; 5] {
+pub(super) fn rules() -> [Rule; 6] {
     [
         Rule {
             id: "domain-pure",
@@ -108,6 +111,12 @@ pub(super) fn rules() -> [Rule; 5] {
             crates: &["stocktake"],
             reason: "only the program wires the parts together, so nothing may depend on it",
             breaks: |edge| edge.to == "stocktake",
+        },
+        Rule {
+            id: "fuzz-outermost",
+            crates: &[FUZZ],
+            reason: "what it sees of the adapters is behind their feature `fuzzing`, which nothing else may switch on",
+            breaks: |edge| edge.to == FUZZ,
         },
         Rule {
             id: "testbed-dev-only",
@@ -239,6 +248,8 @@ mod tests {
     fn the_program_is_outermost() {
         assert_eq!(broken("stocktake-domain", "stocktake", true), ["only-app-wires"]);
         assert!(broken("stocktake", "stocktake-worker", false).is_empty());
+        assert_eq!(broken("xtask", "stocktake-fuzz", true), ["fuzz-outermost", "testbed-dev-only"]);
+        assert!(broken("stocktake-fuzz", "stocktake-http", false).is_empty());
     }
 
     #[test]

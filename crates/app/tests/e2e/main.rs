@@ -24,6 +24,7 @@ mod others;
 mod outages;
 mod pagination;
 mod recalculation;
+mod resources;
 mod scans;
 mod shortages;
 mod stopping;

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -76,10 +76,7 @@ fn a_result_that_nobody_reads_ends_a_command_quietly() {
 
 /// Runs a command after a shell has set limits.
 fn limited(installation: &Installation, limits: &str, words: &[&str]) -> Finished {
-    let command = installation.command(words);
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\"")).arg(command.get_program());
-    shell.args(command.get_args()).current_dir(installation.folder()).output().unwrap().into()
+    installation.in_shell(limits, words).output().unwrap().into()
 }
 
 #[test]

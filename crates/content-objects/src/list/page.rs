@@ -30,7 +30,7 @@ pub(crate) struct Page {
 }
 
 /// Reads a page. If it is not a page, or incomplete, the error says why, without quoting the page.
-pub(super) fn parse(dialect: Dialect, body: &[u8]) -> Result<Page, &'static str> {
+pub(crate) fn parse(dialect: Dialect, body: &[u8]) -> Result<Page, &'static str> {
     match dialect {
         Dialect::S3 => s3::parse(body),
         Dialect::Google => google::parse(body),

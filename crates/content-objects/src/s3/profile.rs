@@ -97,7 +97,7 @@ fn from_file(name: &str, file: &Path) -> Result<KeyPair, SettingsError> {
 }
 
 /// The keys and values of the section with this name; `None` if there is none.
-fn section<'a>(text: &'a str, name: &str) -> Option<Vec<(&'a str, &'a str)>> {
+pub(crate) fn section<'a>(text: &'a str, name: &str) -> Option<Vec<(&'a str, &'a str)>> {
     let mut found = None;
     let mut inside = false;
     for line in text.lines() {

@@ -2,7 +2,7 @@
 
 /// A way of authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(crate) enum Challenge {
     /// User name and password.
     Basic,
     /// A token, from a token server.
@@ -19,7 +19,7 @@ pub(super) enum Challenge {
 }
 
 /// The challenge to respond to among these headers: a token is preferred to a password.
-pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
+pub(crate) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
     let mut challenges: Vec<_> = headers.flat_map(parse).collect();
     challenges.sort_by_key(|challenge| *challenge == Challenge::Basic);
     challenges.into_iter().next()

@@ -77,6 +77,21 @@ impl Installation {
         command
     }
 
+    /// The same in a shell, in place of it after what the script does.
+    pub(crate) fn in_shell(&self, script: &str, words: &[&str]) -> Command {
+        let command = self.command(words);
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{script}; exec \"$0\" \"$@\"")).arg(command.get_program());
+        shell.args(command.get_args()).current_dir(self.folder());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell
+    }
+
     /// The same on a host whose clock is so much ahead, for example `+9h`; time goes by as it does.
     pub(crate) fn command_at(&self, offset: &str, words: &[&str]) -> Command {
         // The program `faketime` would stand between the test and the service; its library is what counts.

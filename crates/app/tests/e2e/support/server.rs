@@ -31,6 +31,11 @@ impl Installation {
         Self::spawn(self.command_at(offset, words))
     }
 
+    /// Starts a service in a shell, after what the script does.
+    pub(crate) fn start_in_shell(&self, script: &str, words: &[&str]) -> Service {
+        Self::spawn(self.in_shell(script, words))
+    }
+
     fn spawn(mut command: Command) -> Service {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program runs");

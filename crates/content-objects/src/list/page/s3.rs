@@ -16,7 +16,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
             [b"ListBucketResult"] => whole = true,
             [_, b"EncodingType"] => escaped = text == "url",
             [_, b"IsTruncated"] => truncated = text == "true",
-            [_, b"NextContinuationToken"] => page.next = Some(text),
+            [_, b"NextContinuationToken"] => page.next = Some(text).filter(|token| !token.is_empty()),
             [_, b"Contents"] => page.objects.push(std::mem::take(&mut object)),
             [_, b"Contents", b"Key"] => object.key = text,
             [_, b"Contents", b"Size"] => object.size = text.parse().ok(),
