@@ -85,7 +85,8 @@ impl Bench {
             root: root_path,
             readers: one,
             bytes_per_second: None,
-            integrity: Integrity::Objects,
+            integrity: Integrity::Connected,
+            deep_every: one,
         };
         let store = GitStore::new(settings, &readers);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

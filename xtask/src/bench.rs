@@ -16,7 +16,7 @@ use crate::project::{Profile, Project, run as run_command};
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Run only these parts; without any, all except `fuzz`
+    /// Run only these parts; without any, all except `fuzz` and `faults`
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Number of small files (4 KiB each)
@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// Duration of each measurement of the list API
     #[arg(long, value_name = "SECONDS", default_value_t = 4)]
     seconds: u32,
-    /// Number of cases of the random test on each database, and of connections of that of the HTTP server
+    /// Number of cases of the random test on each database, of connections of that of the HTTP server, and of faults
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     cases: u32,
     /// Duration of each fuzz target
@@ -61,6 +61,8 @@ enum Part {
     Crates,
     /// The random tests of the databases and of the HTTP server, with more cases than the gate has, and the fuzz targets
     Fuzz,
+    /// Random faults in git repositories, more than the gate has, judged by us and by git
+    Faults,
 }
 
 /// One line of the table.
@@ -86,7 +88,7 @@ const CRATES: [(&str, &str, &[&str]); 6] = [
 /// Runs the parts and prints the table.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let chosen = |part| match options.parts.as_slice() {
-        [] => part != Part::Fuzz,
+        [] => !matches!(part, Part::Fuzz | Part::Faults),
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
@@ -101,6 +103,9 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     }
     if chosen(Part::Fuzz) {
         fuzz::measure(project, options)?;
+    }
+    if chosen(Part::Faults) {
+        fuzz::plant_faults(project, options)?;
     }
     print(&rows);
     Ok(())

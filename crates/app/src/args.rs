@@ -193,6 +193,9 @@ pub(crate) struct VerifyArguments {
     /// Record missing files even if they are more than half of a storage's records or its root is another one
     #[arg(long)]
     pub(crate) believe_missing: bool,
+    /// Compare every object in the packs of git repositories with its id, not only every few verifications
+    #[arg(long)]
+    pub(crate) deep: bool,
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -175,6 +175,7 @@ pub(crate) fn engine_settings(settings: &Settings) -> EngineSettings {
         host: host_name(),
         give_up_after: verification.give_up_after,
         believe_missing: false,
+        deep: false,
     }
 }
 

@@ -1,12 +1,19 @@
 //! The format of a repository, from its configuration.
+//!
+//! The file must be one that git accepts, because git refuses to open a repository with any other.
+
+mod grammar;
 
 use crate::id::ObjectFormat;
+use grammar::Setting;
 
 /// The format of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Format {
     pub(crate) objects: ObjectFormat,
     pub(crate) refs: RefStorage,
+    /// Whether a remote has promised to send objects that are not here (a partial clone).
+    pub(crate) has_promisor: bool,
 }
 
 /// How a repository stores its refs.
@@ -16,58 +23,122 @@ pub(crate) enum RefStorage {
     Reftable,
 }
 
-/// Extensions that do not affect how refs and objects are read, from git's
+impl Format {
+    /// The format of a repository without settings.
+    pub(crate) const PLAIN: Self =
+        Self { objects: ObjectFormat::Sha1, refs: RefStorage::Files, has_promisor: false };
+}
+
+/// Extensions of any version that do not affect how refs and objects are read, from git's
 /// `Documentation/technical/repository-version` and `Documentation/config/extensions`.
-const HARMLESS: [&str; 8] = [
-    "noop",
-    "noop-v1",
-    "preciousobjects",
-    "partialclone",
-    "worktreeconfig",
-    "compatobjectformat",
-    "relativeworktrees",
-    "submodulepathconfig",
+const HARMLESS: [&str; 2] = ["noop", "submodulepathconfig"];
+
+/// The same, of repositories of version 1 alone.
+const HARMLESS_SINCE_1: [&str; 3] = ["noop-v1", "compatobjectformat", "relativeworktrees"];
+
+/// Settings that have to be true or false, without which git does nothing in the repository.
+const BOOLEANS: [&str; 10] = [
+    "core.bare",
+    "core.filemode",
+    "core.ignorecase",
+    "core.precomposeunicode",
+    "core.quotepath",
+    "core.symlinks",
+    "core.trustctime",
+    "core.commitgraph",
+    "extensions.preciousobjects",
+    "extensions.worktreeconfig",
 ];
 
 /// Reads the file `config` of a repository. Settings about other things are ignored.
 pub(crate) fn parse(text: &[u8]) -> Result<Format, String> {
-    let text = String::from_utf8_lossy(text);
-    let mut format = Format { objects: ObjectFormat::Sha1, refs: RefStorage::Files };
-    let (mut section, mut version, mut unknown) = (String::new(), "0".to_owned(), None);
-    for line in text.lines() {
-        let mut line = line.trim();
-        if let Some(header) = line.strip_prefix('[') {
-            let Some((name, rest)) = header.split_once(']') else { continue };
-            section = name.trim().to_ascii_lowercase();
-            line = rest.trim();
+    let mut found = Found::default();
+    grammar::parse(text, &mut |setting| found.add(&setting))?;
+    found.format()
+}
+
+/// What the settings say so far; later ones override earlier ones.
+#[derive(Default)]
+struct Found {
+    version: u64,
+    objects: Option<ObjectFormat>,
+    refs: Option<RefStorage>,
+    has_promisor: bool,
+    /// An extension that only repositories of version 1 may have, and one that is not known.
+    since_1: Option<String>,
+    unknown: Option<String>,
+}
+
+impl Found {
+    fn add(&mut self, setting: &Setting) -> Result<(), String> {
+        let name = setting.name();
+        if BOOLEANS.contains(&name.as_str()) {
+            return truth(setting).map(drop);
         }
-        let (key, value) = line.split_once('=').unwrap_or((line, "true"));
-        let (key, value) = (key.trim().to_ascii_lowercase(), plain(value));
-        match (section.as_str(), key.as_str()) {
-            ("core", "repositoryformatversion") => version = value,
-            ("extensions", "objectformat") => format.objects = objects(&value)?,
-            ("extensions", "refstorage") => format.refs = refs(&value)?,
-            ("extensions", name) if !is_comment(name) && !HARMLESS.contains(&name) => {
-                unknown = Some(format!("unknown extension {name}"));
+        match (setting.section.as_str(), setting.key.as_str()) {
+            ("core", "repositoryformatversion") => self.version = number(setting)?,
+            ("extensions", "partialclone") => self.has_promisor |= !text(setting)?.is_empty(),
+            ("extensions", "objectformat") => {
+                self.objects = Some(objects(&text(setting)?)?);
+                self.since_1 = Some(setting.key.clone());
             }
+            ("extensions", "refstorage") => {
+                self.refs = Some(refs(&text(setting)?)?);
+                self.since_1 = Some(setting.key.clone());
+            }
+            ("extensions", key) if HARMLESS_SINCE_1.contains(&key) => self.since_1 = Some(key.to_owned()),
+            ("extensions", key) if !HARMLESS.contains(&key) => self.unknown = Some(key.to_owned()),
+            (section, "promisor") if section.starts_with("remote.") => {
+                self.has_promisor |= truth(setting)?;
+            }
+            (section, "partialclonefilter") if section.starts_with("remote.") => self.has_promisor = true,
             _ => {}
         }
+        Ok(())
     }
-    match version.as_str() {
-        "0" => Ok(format),
-        "1" => unknown.map_or(Ok(format), Err),
-        other => Err(format!("unknown repository format version {other}")),
+
+    fn format(self) -> Result<Format, String> {
+        match (self.version, self.since_1, self.unknown) {
+            (0, Some(key), _) => Err(format!("extension {key} in a repository of format version 0")),
+            (1, _, Some(key)) => Err(format!("unknown extension {key}")),
+            (0 | 1, _, _) => Ok(Format {
+                objects: self.objects.unwrap_or(Format::PLAIN.objects),
+                refs: self.refs.unwrap_or(Format::PLAIN.refs),
+                has_promisor: self.has_promisor,
+            }),
+            (other, _, _) => Err(format!("unknown repository format version {other}")),
+        }
     }
 }
 
-fn is_comment(key: &str) -> bool {
-    key.is_empty() || key.starts_with(['#', ';'])
+fn text(setting: &Setting) -> Result<String, String> {
+    setting.value.clone().ok_or_else(|| format!("{} has no value", setting.name()))
 }
 
-/// The value without quotes, a comment and surrounding white space.
-fn plain(value: &str) -> String {
-    let value = value.split(['#', ';']).next().unwrap_or_default();
-    value.trim().trim_matches('"').to_ascii_lowercase()
+/// A number as git writes it, with an optional unit behind it.
+fn number(setting: &Setting) -> Result<u64, String> {
+    let text = text(setting)?;
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (text.get(..at), 1 << 10),
+        Some((at, 'm' | 'M')) => (text.get(..at), 1 << 20),
+        Some((at, 'g' | 'G')) => (text.get(..at), 1 << 30),
+        _ => (Some(text.as_str()), 1),
+    };
+    let number = digits.and_then(|digits| digits.parse::<u64>().ok()).and_then(|number| number.checked_mul(unit));
+    number.ok_or_else(|| format!("{} is no number", setting.name()))
+}
+
+/// Whether the setting is true. One without a value is.
+fn truth(setting: &Setting) -> Result<bool, String> {
+    let Some(text) = &setting.value else { return Ok(true) };
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Ok(true),
+        "false" | "no" | "off" | "" => Ok(false),
+        _ => match number(setting) {
+            Ok(number) => Ok(number != 0),
+            Err(_) => Err(format!("{} is neither true nor false", setting.name())),
+        },
+    }
 }
 
 fn objects(name: &str) -> Result<ObjectFormat, String> {
@@ -93,23 +164,38 @@ mod tests {
     #[test]
     fn formats_are_read() {
         let of = |text: &str| parse(text.as_bytes());
-        let plain = Format { objects: ObjectFormat::Sha1, refs: RefStorage::Files };
-        assert_eq!(of(""), Ok(plain));
-        assert_eq!(of("[core]\n\trepositoryformatversion = 0\n\tbare = true\n"), Ok(plain));
+        assert_eq!(of(""), Ok(Format::PLAIN));
+        assert_eq!(of("[core]\n\trepositoryformatversion = 0\n\tbare = true\n"), Ok(Format::PLAIN));
         assert_eq!(
             of("[Core] RepositoryFormatVersion=1\n; c\n[gitlab \"x\"]\nobjectformat = no\n[extensions]\n\
-                # objectFormat = sha1\n\tobjectFormat = \"SHA256\" # why\n\trefstorage = reftable\n\tnoop\n"),
-            Ok(Format { objects: ObjectFormat::Sha256, refs: RefStorage::Reftable })
+                # objectFormat = sha1\n\tobjectFormat = \"sha256\" # why\n\trefstorage = reftable\n\tnoop\n"),
+            Ok(Format { objects: ObjectFormat::Sha256, refs: RefStorage::Reftable, has_promisor: false })
         );
+        for promisor in [
+            "[remote \"o\"]\npromisor = true\n",
+            "[remote \"o\"]\npartialclonefilter = blob:none\n",
+            "[extensions]\npartialClone = o\n",
+        ] {
+            assert_eq!(of(promisor), Ok(Format { has_promisor: true, ..Format::PLAIN }), "{promisor}");
+        }
+        // An unknown extension concerns only repositories of version 1.
+        assert_eq!(of("[extensions]\nnew = 1\n"), Ok(Format::PLAIN));
     }
 
     #[test]
-    fn formats_of_the_future_are_refused() {
+    fn what_git_does_not_open_is_refused() {
         for (text, reason) in [
             ("[core]\nrepositoryformatversion = 2", "unknown repository format version 2"),
             ("[core]\nrepositoryformatversion = 1\n[extensions]\nnew = 1", "unknown extension new"),
             ("[extensions]\nobjectformat = sha3", "unknown object format sha3"),
             ("[extensions]\nrefstorage = stone", "unknown ref storage stone"),
+            (
+                "[extensions]\nobjectformat = sha256",
+                "extension objectformat in a repository of format version 0",
+            ),
+            ("[core]\nrepositoryformatversion", "core.repositoryformatversion has no value"),
+            ("[core]\nrepositoryformatversion = x", "core.repositoryformatversion is no number"),
+            ("[core]\nbare = trud", "core.bare is neither true nor false"),
         ] {
             assert_eq!(parse(text.as_bytes()), Err(reason.to_owned()));
         }

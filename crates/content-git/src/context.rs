@@ -8,6 +8,8 @@ use std::sync::Arc;
 use stocktake_content::{Batch, HashPool};
 use stocktake_net::rate_limit::{LARGEST_STEP, RateLimiter};
 
+use crate::objects::Pools;
+
 /// The size of a buffer in bytes.
 pub(crate) const BUFFER_BYTES: usize = LARGEST_STEP;
 
@@ -22,17 +24,26 @@ pub struct GitSettings {
     pub bytes_per_second: Option<NonZeroU64>,
     /// How much of a repository is read.
     pub integrity: Integrity,
+    /// In each how many verifications of a repository every object is compared with its id.
+    pub deep_every: NonZeroUsize,
 }
 
-/// How much of a repository is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+impl GitSettings {
+    /// The usual value of [`GitSettings::deep_every`].
+    pub const DEEP_EVERY: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+}
+
+/// How much of a repository is read. Each level includes those below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Integrity {
-    /// Refs and objects: each file that contains objects, or an index of them, is read as a whole and compared with
-    /// the checksum in it or in its name, and the object of each ref is looked up.
-    #[default]
-    Objects,
     /// Refs alone.
     Refs,
+    /// Refs and objects: each file that contains objects, or an index of them, is read as a whole and compared with
+    /// the checksum in it or in its name, and the object of each ref is looked up.
+    Objects,
+    /// Besides, every object that can be reached exists and is of the expected type.
+    #[default]
+    Connected,
 }
 
 /// What the store shares with its reading threads.
@@ -40,6 +51,8 @@ pub(crate) struct StoreContext {
     pub(crate) settings: GitSettings,
     pub(crate) pool: Arc<HashPool>,
     pub(crate) limiter: Option<RateLimiter>,
+    /// What was found of the objects of alternates.
+    pub(crate) pools: Pools,
 }
 
 /// What one reading thread works with.

@@ -7,8 +7,8 @@ use stocktake_domain::{ContentError, NotJudged};
 pub(crate) enum ReadError {
     /// The result of the inspection.
     Final(ContentError),
-    /// It looks damaged. It may look so for a moment while git writes to it.
-    Suspect(String),
+    /// It looks damaged, or something is missing. It may look so for a moment while git writes to it.
+    Suspect(ContentError),
     /// It changed while it was read.
     Changed,
 }

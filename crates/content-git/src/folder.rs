@@ -4,6 +4,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 use stocktake_content::{NOT_REGULAR, OUTSIDE, storage_root};
+use stocktake_domain::ContentError;
 
 use crate::error::{ReadError, display_name};
 
@@ -63,6 +64,6 @@ impl RepoFolder {
 
     /// The error for a file that is not as it must be, but which git may be writing.
     pub(crate) fn suspect(&self, name: &[u8], reason: impl fmt::Display) -> ReadError {
-        ReadError::Suspect(format!("{}: {reason}", self.display(name)))
+        ReadError::Suspect(ContentError::Unreadable(format!("{}: {reason}", self.display(name))))
     }
 }

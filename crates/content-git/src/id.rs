@@ -31,11 +31,8 @@ impl ObjectFormat {
         }
     }
 
-    /// The id in this hexadecimal text. Git writes only lower case, so anything else is damaged.
+    /// The id in this hexadecimal text. Git writes lower case, and reads both.
     pub(crate) fn parse(self, text: &[u8]) -> Option<ObjectId> {
-        if text.iter().any(u8::is_ascii_uppercase) {
-            return None;
-        }
         let mut id = ObjectId::empty(self);
         hex::decode_to_slice(text, id.bytes.get_mut(..self.bytes())?).ok()?;
         Some(id)
@@ -144,7 +141,7 @@ mod tests {
             assert_eq!(hash.finish(), id);
             let path = [&text.as_bytes()[..2], &text.as_bytes()[2..]].join(&b'/');
             assert_eq!(id.loose_path(), path);
-            assert_eq!(format.parse(text.to_uppercase().as_bytes()), None);
+            assert_eq!(format.parse(text.to_uppercase().as_bytes()), Some(id));
             assert_eq!(format.parse(&text.as_bytes()[1..]), None);
             assert_eq!(format.parse(format!("{text}0").as_bytes()), None);
             assert!(!id.is_null() && format.parse("0".repeat(text.len()).as_bytes()).unwrap().is_null());

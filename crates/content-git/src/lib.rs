@@ -26,6 +26,7 @@ mod pipeline;
 mod reader;
 mod refs;
 mod repository;
+mod shallow;
 mod store;
 
 pub use context::{GitSettings, Integrity};

@@ -16,6 +16,7 @@ use crate::context::{BUFFER_BYTES, Buffer, Integrity, ReaderContext};
 use crate::error::ReadError;
 use crate::file::{EntryKind, FileIdentity, FolderEntry, OpenFile};
 use crate::folder::RepoFolder;
+use crate::objects::Pools;
 
 /// Reads files of one repository, and of those whose objects it shares.
 pub(crate) struct RepoReader<'context> {
@@ -43,7 +44,23 @@ impl<'context> RepoReader<'context> {
     }
 
     pub(crate) fn reads_objects(&self) -> bool {
-        self.context.store.settings.integrity == Integrity::Objects
+        self.context.store.settings.integrity >= Integrity::Objects
+    }
+
+    /// Whether everything has to exist that the refs reach.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.context.store.settings.integrity >= Integrity::Connected
+    }
+
+    /// Whether the attempt of this number compares every object with its id; `None` stands for one that does.
+    pub(crate) fn is_deep(&self, attempt: Option<u64>) -> bool {
+        let every = widen(self.context.store.settings.deep_every.get());
+        self.reads_objects() && attempt.is_none_or(|attempt| attempt.is_multiple_of(every))
+    }
+
+    /// What is known of alternates.
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.context.store.pools
     }
 
     pub(crate) fn pool(&self) -> &Arc<HashPool> {

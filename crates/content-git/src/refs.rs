@@ -16,11 +16,16 @@ use packed::Packed;
 mod loose;
 mod name;
 mod packed;
+mod reflog;
 mod reftable;
 
 pub(crate) use name::{Ref, RefVisitor};
+pub(crate) use reflog::visit as visit_logs;
 
 const HEAD: &[u8] = b"HEAD";
+
+/// What `HEAD` leads to, unless it contains an object id.
+const BRANCHES: &[u8] = b"refs/heads/";
 
 /// Visits each ref in the byte order of the names. `HEAD` comes first, if it resolves to an object.
 pub(crate) fn visit(
@@ -54,6 +59,9 @@ impl RefFiles<'_> {
         let mut packed = Packed::open(self.reader, self.folder, self.format)?;
         let head = loose::read(self.reader, self.folder, self.format, HEAD)?;
         let head = head.ok_or_else(|| self.folder.suspect(HEAD, "is not there"))?;
+        if matches!(&head, Value::Symbolic(target) if !target.starts_with(BRANCHES)) {
+            return Err(self.folder.suspect(HEAD, "it names no branch"));
+        }
         if let Some(id) = self.resolve(HEAD, head)? {
             visitor(Ref { name: HEAD.to_vec(), id, peeled: None })?;
         }

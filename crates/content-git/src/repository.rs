@@ -1,22 +1,23 @@
 //! Reading one repository, again if it changes meanwhile.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use stocktake_content::{CANCELLATION_POLL, path};
 use stocktake_domain::ports::Inspection;
-use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation, PathText};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation, PathText};
 
-use crate::config::{self, Format, RefStorage};
+use crate::config::{self, Format};
 use crate::context::ReaderContext;
 use crate::digest::RefsDigest;
 use crate::error::ReadError;
 use crate::file::EntryKind;
 use crate::folder::RepoFolder;
-use crate::id::ObjectFormat;
-use crate::objects::{self, Checked, Targets};
+use crate::objects::{self, Checked, Connectivity, Targets};
 use crate::reader::RepoReader;
-use crate::refs;
+use crate::refs::{self, Ref, RefVisitor};
+use crate::shallow::Parents;
 
 /// The pauses before a repository is read again that looked damaged or changed. Git makes several changes one after
 /// the other, such as putting a pack and its index in place, and may have to wait for the processor between them.
@@ -88,12 +89,12 @@ fn read_until_unchanged(
             seen
         });
         match seen {
-            Ok(digests) => return Ok(observation(bytes_read, digests)),
+            Ok(seen) => return Ok(observation(bytes_read, seen)),
             Err(ReadError::Final(error)) => return Err(error),
             Err(ReadError::Suspect(reason)) => {
                 times = if suspicion.as_ref() == Some(&reason) { times + 1 } else { 1 };
                 if times == SUSPICIONS {
-                    return Err(ContentError::Unreadable(reason));
+                    return Err(reason);
                 }
                 suspicion = Some(reason);
             }
@@ -116,9 +117,9 @@ fn check_rule(rule: &DigestRule) -> Result<(), ContentError> {
     }
 }
 
-fn observation(bytes_read: u64, digests: Digests) -> Observation {
-    let stored = Measure { size: None, digests };
-    Observation { evidence: Evidence::Content, bytes_read, stored, recorded: None }
+fn observation(bytes_read: u64, seen: Refs) -> Observation {
+    let stored = Measure { size: None, digests: seen.digests };
+    Observation { evidence: Evidence::Content, bytes_read, stored, recorded: None, emptied: seen.are_gone }
 }
 
 /// Waits, and fails if the inspection is cancelled.
@@ -136,38 +137,95 @@ fn pause(context: &ReaderContext<'_>, duration: Duration) -> Result<(), ContentE
     }
 }
 
+/// The refs of a repository.
+struct Refs {
+    digests: Digests,
+    /// Whether there are none, though there are objects.
+    are_gone: bool,
+}
+
+impl Refs {
+    /// None, with every digest, so that this can be compared with whatever was recorded.
+    fn none(are_gone: bool) -> Self {
+        let every = Algorithms { sha256: true, md5: true, sha1: true, gitaly: true };
+        Self { digests: RefsDigest::new(every).finish().digests, are_gone }
+    }
+}
+
 fn read(
     reader: &RepoReader<'_>,
     folder: &RepoFolder,
     inspection: &Inspection,
     checked: &mut Checked,
-) -> Result<Digests, ReadError> {
+) -> Result<Refs, ReadError> {
     if !exists(reader, folder, inspection)? {
-        return Ok(RefsDigest::new(inspection.algorithms).finish().digests);
+        return Ok(Refs::none(false));
     }
     let format = format(reader, folder)?;
+    let parents = Arc::new(Parents::read(reader, folder, format.objects)?);
     if reader.reads_objects() {
-        objects::check(reader, folder, format.objects, checked)?;
+        objects::check(reader, folder, format.objects, &parents, checked)?;
     }
+    let refs = read_refs(reader, folder, format, inspection)?;
+    let tips = |visitor: &mut RefVisitor<'_>| tips(reader, folder, format, &parents, visitor);
+    let is_deep = reader.is_deep(inspection.attempt);
+    let connectivity =
+        Connectivity { reader, repository: folder, format, parents: &parents, tips: &tips, is_deep };
+    connectivity.check(checked)?;
+    match refs {
+        Some(digests) => Ok(Refs { digests, are_gone: false }),
+        None => Ok(Refs::none(objects::exist(reader, folder)?)),
+    }
+}
+
+/// Everything that keeps objects: refs and what they are noted to lead to, the newest entries of their logs, and the
+/// boundary of a shallow repository, as far as it is there.
+fn tips(
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
+    format: Format,
+    parents: &Parents,
+    visitor: &mut RefVisitor<'_>,
+) -> Result<(), ReadError> {
+    refs::visit(reader, folder, format, visitor)?;
+    refs::visit_logs(reader, folder, format.objects, visitor)?;
+    for id in parents.shallow() {
+        if objects::contain(reader, folder, format.objects, id)? {
+            visitor(Ref { name: b"shallow".to_vec(), id: *id, peeled: None })?;
+        }
+    }
+    Ok(())
+}
+
+/// The digests over the refs, whose objects are looked up; `None` if there are none.
+fn read_refs(
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
+    format: Format,
+    inspection: &Inspection,
+) -> Result<Option<Digests>, ReadError> {
+    // What a promisor has promised is looked up with everything else.
+    let looks_up = reader.reads_objects() && !format.has_promisor;
     let mut before = None;
     for _ in 0..READINGS {
         let is_last = before.is_some() || refs::is_snapshot(format);
         let mut digest = RefsDigest::new(inspection.algorithms);
-        let mut targets = if reader.reads_objects() && is_last {
-            Some(Targets::new(reader, folder, format.objects)?)
-        } else {
-            None
-        };
+        let (mut count, mut targets) = (0_u64, None);
+        if looks_up && is_last {
+            targets = Some(Targets::new(reader, folder, format.objects)?);
+        }
         refs::visit(reader, folder, format, &mut |found| {
             digest.add(&found.name, &found.id);
+            count += 1;
             targets.as_mut().map_or(Ok(()), |targets| targets.add(found))
         })?;
-        if let Some(targets) = targets {
+        if let Some(mut targets) = targets {
+            refs::visit_logs(reader, folder, format.objects, &mut |newest| targets.add(newest))?;
             targets.finish()?;
         }
         let refs = digest.finish();
         if refs::is_snapshot(format) || before == Some(refs.fingerprint) {
-            return Ok(refs.digests);
+            return Ok((count > 0).then_some(refs.digests));
         }
         before = Some(refs.fingerprint);
     }
@@ -198,7 +256,7 @@ fn format(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<Format, ReadEr
         }
     }
     let Some(config) = reader.read(folder, b"config", MAX_CONFIG_BYTES)? else {
-        return Ok(Format { objects: ObjectFormat::Sha1, refs: RefStorage::Files });
+        return Ok(Format::PLAIN);
     };
     config::parse(&config).map_err(|reason| folder.damaged(b"config", reason))
 }

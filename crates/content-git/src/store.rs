@@ -14,6 +14,7 @@ use stocktake_net::rate_limit::RateLimiter;
 
 use crate::context::{GitSettings, ReaderContext, StoreContext};
 use crate::list;
+use crate::objects::Pools;
 use crate::repository;
 
 /// How long a thread reads one repository after the other before other batches get their turn.
@@ -31,7 +32,7 @@ impl GitStore {
         let readers = pool.share(settings.readers);
         let limiter = settings.bytes_per_second.map(RateLimiter::new);
         let pool = Arc::clone(pool.hashes());
-        Self { context: Arc::new(StoreContext { settings, pool, limiter }), readers }
+        Self { context: Arc::new(StoreContext { settings, pool, limiter, pools: Pools::default() }), readers }
     }
 }
 

@@ -174,7 +174,8 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
         root: folder.path().to_owned(),
         readers: NonZeroUsize::new(2).unwrap(),
         bytes_per_second: None,
-        integrity: Integrity::Objects,
+        integrity: Integrity::Connected,
+        deep_every: GitSettings::DEEP_EVERY,
     };
     let pool = HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap();
     let store = GitStore::new(settings, &ReaderPool::start(NonZeroUsize::new(2).unwrap(), pool).unwrap());

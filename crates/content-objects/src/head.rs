@@ -81,6 +81,7 @@ impl Access {
             bytes_read: 0,
             stored: Measure { size: Some(size), digests },
             recorded: recorded.map(Box::new),
+            emptied: false,
         })
     }
 }

@@ -124,6 +124,7 @@ pub(crate) async fn inspect(
         bytes_read: run.bytes_read.load(Ordering::Relaxed),
         stored: Measure { size: None, digests },
         recorded: None,
+        emptied: false,
     })
 }
 

@@ -98,6 +98,7 @@ mod tests {
             path: String::new(),
             algorithms: Algorithms::default(),
             rule,
+            attempt: Some(1),
         };
         secrets.plan(&inspection).map(|plan| match plan.recorded {
             Recorded::Decrypted(key) => hex::encode(key.0),

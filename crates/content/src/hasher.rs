@@ -37,6 +37,7 @@ impl Hasher {
             bytes_read: stored.size.unwrap_or_default(),
             stored,
             recorded: self.recorded.finish().map(Box::new),
+            emptied: false,
         }
     }
 

@@ -43,6 +43,11 @@ pub enum FailureCause {
     },
     /// No repository where one must be.
     MissingRepository,
+    /// Something that the content needs is not there.
+    MissingPart {
+        /// Names it.
+        what: String,
+    },
     /// The content's digest is not the one recorded when it was stored.
     ChecksumMismatch {
         /// The recorded digest.
@@ -92,7 +97,7 @@ impl FailureCause {
     /// The kind.
     pub const fn kind(&self) -> FailureKind {
         match self {
-            Self::MissingFile { .. } | Self::MissingRepository => FailureKind::Missing,
+            Self::MissingFile { .. } | Self::MissingRepository | Self::MissingPart { .. } => FailureKind::Missing,
             Self::ChecksumMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::ContentChanged { .. }
@@ -123,7 +128,7 @@ impl fmt::Display for FailureCause {
             Self::ContentChanged { since, was, is } => {
                 write!(f, "{PREFIX}Content changed since {since}: was {was}, is {is}")
             }
-            Self::Altered { what } => write!(f, "{PREFIX}{what}"),
+            Self::Altered { what } | Self::MissingPart { what } => write!(f, "{PREFIX}{what}"),
             Self::Unreadable { reason } | Self::Invalid { reason } => write!(f, "{PREFIX}{reason}"),
             Self::TimedOut { lease } => write!(f, "Verification timed out after {}", format_duration(*lease)),
         }
@@ -143,7 +148,8 @@ impl Failure {
         let room = MAX_FAILURE_CHARS - PREFIX.len();
         match &mut cause {
             FailureCause::MissingFile { at } => keep_end(at, room - MISSING_FILE.len()),
-            FailureCause::Altered { what: text }
+            FailureCause::MissingPart { what: text }
+            | FailureCause::Altered { what: text }
             | FailureCause::Unreadable { reason: text }
             | FailureCause::Invalid { reason: text } => keep_beginning(text, room),
             FailureCause::MissingRepository
@@ -163,6 +169,11 @@ impl Failure {
     /// See [`FailureCause::MissingRepository`].
     pub fn missing_repository() -> Self {
         Self::new(FailureCause::MissingRepository)
+    }
+
+    /// See [`FailureCause::MissingPart`].
+    pub fn missing_part(what: &str) -> Self {
+        Self::new(FailureCause::MissingPart { what: what.to_owned() })
     }
 
     /// See [`FailureCause::ChecksumMismatch`].
@@ -296,7 +307,8 @@ mod tests {
     #[test]
     fn a_long_reason_keeps_its_beginning() {
         let reason = "ü".repeat(999);
-        for failure in [Failure::unreadable(&reason), Failure::invalid(&reason), Failure::altered(&reason)] {
+        let of = [Failure::unreadable, Failure::invalid, Failure::altered, Failure::missing_part];
+        for failure in of.map(|of| of(&reason)) {
             assert_eq!(failure.text().chars().count(), MAX_FAILURE_CHARS);
             assert!(failure.text().starts_with("Error during verification: ü"));
             assert_eq!(Failure::new(failure.cause().clone()), failure);
@@ -337,6 +349,7 @@ mod tests {
                 Failure::content_changed(Timestamp::from_millis(5), one, two),
                 format!("Content changed since 1970-01-01T00:00:00.005Z: was {one}, is {two}"),
             ),
+            (Failure::missing_part("object 11"), "object 11".to_owned()),
             (Failure::altered("object 12"), "object 12".to_owned()),
             (Failure::unreadable("I/O error"), "I/O error".to_owned()),
             (Failure::invalid("leaves its storage"), "leaves its storage".to_owned()),

@@ -39,7 +39,7 @@ pub use record::{Location, Record, SourceRecord};
 pub use selection::{Selection, State, UnknownState};
 pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
-pub use verdict::{ContentError, Evidence, Measure, NotJudged, Observation, Reference, judge};
+pub use verdict::{ContentError, Evidence, Measure, NotJudged, Observation, Reference, judge, judge_emptied};
 pub use verification::{
     Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Started, Status, Succeeded, Verification,
 };

@@ -17,6 +17,9 @@ pub struct Observation {
     /// What the recorded digest and size are of, where the record's [`DigestRule`] says that this is something else
     /// than what is stored; or why that cannot be had of the stored bytes.
     pub recorded: Option<Box<Result<Measure, String>>>,
+    /// Nothing is left of what the content is made of, but of what that led to there is (a git repository with objects
+    /// and without refs). See [`judge_emptied`].
+    pub emptied: bool,
 }
 
 /// How content was looked at.
@@ -41,7 +44,7 @@ impl Observation {
     /// Content that was read, and that the recorded digest and size are of.
     pub const fn of_content(size: u64, digests: Digests) -> Self {
         let stored = Measure { size: Some(size), digests };
-        Self { evidence: Evidence::Content, bytes_read: size, stored, recorded: None }
+        Self { evidence: Evidence::Content, bytes_read: size, stored, recorded: None, emptied: false }
     }
 
     /// What the recorded digest and size are compared with, or why there is nothing to compare.
@@ -99,6 +102,9 @@ pub enum ContentError {
     /// No repository there, though one must be.
     #[error("no repository")]
     MissingRepository,
+    /// Something that it needs is not there; the text names it.
+    #[error("{0}")]
+    MissingPart(String),
     /// Something within it is not what the digest recorded there says; the text names it.
     #[error("{0}")]
     Altered(String),
@@ -127,6 +133,7 @@ impl ContentError {
         Ok(match self {
             Self::MissingFile { at } => Failure::missing_file(&at),
             Self::MissingRepository => Failure::missing_repository(),
+            Self::MissingPart(what) => Failure::missing_part(&what),
             Self::Altered(what) => Failure::altered(&what),
             Self::Unreadable(reason) => Failure::unreadable(&reason),
             Self::Invalid(reason) => Failure::invalid(&reason),
@@ -210,6 +217,16 @@ pub fn judge(reference: &Reference, seen: &Observation, shown: Algorithm) -> Res
     seen.checksum(shown).ok_or_else(|| not_calculated(shown))
 }
 
+/// Fails if the content was emptied since its last success, or was never seen otherwise: only content that was as
+/// empty at its last success is as it was. Before [`judge`], and also for mutable content.
+pub fn judge_emptied(last: Option<Baseline>, seen: &Observation) -> Result<(), Failure> {
+    let was_so = |last: Baseline| seen.stored.digests.get(last.digest.algorithm()) == Some(last.digest);
+    if seen.emptied && !last.is_some_and(was_so) {
+        return Err(Failure::altered("all refs are gone, though there are objects"));
+    }
+    Ok(())
+}
+
 fn compare_with_baseline(reference: &Reference, seen: &Observation) -> Result<(), Failure> {
     let Some(Baseline { digest: was, at }) = reference.baseline else { return Ok(()) };
     match digest(seen.evidence, &seen.stored, was.algorithm())? {
@@ -285,6 +302,16 @@ mod tests {
             text(&Reference { baseline: Some(baseline(other)), ..Default::default() })
                 .contains("Content changed since 1970-01-01T00:00:00.000Z: was 0909")
         );
+    }
+
+    #[test]
+    fn emptied_content_is_good_only_if_it_was_so_before() {
+        let emptied = Observation { emptied: true, ..seen() };
+        let of = |last, seen| judge_emptied(last, seen).map_err(|failure| failure.kind());
+        assert_eq!(of(Some(baseline(Digest::Sha256(SHA))), &emptied), Ok(()));
+        assert_eq!(of(Some(baseline(Digest::Sha256([9; 32]))), &emptied), Err(FailureKind::Altered));
+        assert_eq!(of(None, &emptied), Err(FailureKind::Altered));
+        assert_eq!(of(None, &seen()), Ok(()));
     }
 
     #[test]

@@ -80,6 +80,7 @@ async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Optio
         path: record.location.path.clone(),
         algorithms: Algorithms::default().with(shown),
         rule: record.rule.clone(),
+        attempt: None,
     };
     let mut reading = Reading::begin(name, Some(storage), vec![piece]);
     // After a panic in the adapter nothing is reported, which is an error below.

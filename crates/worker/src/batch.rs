@@ -3,7 +3,7 @@
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
     Algorithm, ContentError, Digest, Failure, FailureKind, JITTER_STEPS, NotJudged, Observation, RecordKey,
-    Rng, Timestamp, judge,
+    Rng, Timestamp, judge, judge_emptied,
 };
 
 use crate::stats::Stats;
@@ -67,7 +67,10 @@ impl Batch {
             }
         };
         self.stats.bytes += observation.bytes_read;
-        match judge(&record.reference, &observation, judge_by.algorithm) {
+        let last = record.verification.history().baseline();
+        let judged = judge_emptied(last, &observation)
+            .and_then(|()| judge(&record.reference, &observation, judge_by.algorithm));
+        match judged {
             Ok(checksum) => {
                 let matches_source = record.reference.matches_source(&observation);
                 self.stats.succeeded += 1;

@@ -70,6 +70,8 @@ pub struct EngineSettings {
     pub give_up_after: Duration,
     /// Whether records are recorded as missing without a look at whether their storage is whole.
     pub believe_missing: bool,
+    /// Whether every record is looked at as deeply as its storage can.
+    pub deep: bool,
     /// How long a lease outlives the last heartbeat of its worker.
     pub heartbeat_timeout: Duration,
 }

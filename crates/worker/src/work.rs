@@ -90,6 +90,7 @@ fn pieces(options: &RunOptions, lease: &mut Lease) -> Vec<Inspection> {
             path: record.path.clone(),
             algorithms: record.reference.algorithms(shown),
             rule: std::mem::take(&mut record.rule),
+            attempt: (!options.context.settings.deep).then(|| record.verification.attempt()),
         })
         .collect()
 }

@@ -26,6 +26,10 @@ const TESTS: [RandomTest; 2] = [
     RandomTest { package: "stocktake-http", target: "it", name: "hostile" },
 ];
 
+/// The random test of git repositories, which needs no database.
+const FAULTS: RandomTest =
+    RandomTest { package: "stocktake-content-git", target: "git", name: "every_fault_that_git_finds" };
+
 /// The variable from which a test takes its number of cases.
 const CASES: &str = "STOCKTAKE_FUZZ_CASES";
 
@@ -40,22 +44,40 @@ pub(super) fn measure(project: &Project, options: &Options) -> anyhow::Result<()
         run(&mut project.cargo(&["test", "--locked", "--package", package, "--test", target, "--no-run"]))?;
     }
     let cluster = machine::postgres(PgCluster::start)?;
-    for RandomTest { package, target, name } in TESTS {
-        let words = ["test", "--locked", "--package", package, "--test", target, name];
-        let mut command = project.cargo(&words);
-        command.env(CASES, cases.to_string()).env(SEED, seed.to_string());
-        command.env(TEST_POSTGRES, cluster.base_url()).stdin(Stdio::null()).stderr(Stdio::inherit());
-        let begin = Instant::now();
-        let output = command.output().context("cannot run cargo")?;
-        let seconds = begin.elapsed().as_secs_f64();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        print!("{printed}");
-        ensure!(output.status.success(), "the random test of {package} failed with the seed {seed}");
-        let passed = passed(&printed);
-        ensure!(passed > 0, "{package} has no test whose name contains `{name}`");
-        println!("{package}: {cases} cases; {passed} tests took {seconds:.1} s together");
-    }
+    TESTS.iter().try_for_each(|test| repeat(project, test, cases, seed, Some(cluster.base_url())))?;
     run_targets(project, options.fuzz_seconds)
+}
+
+/// Plants faults in git repositories.
+pub(super) fn plant_faults(project: &Project, options: &Options) -> anyhow::Result<()> {
+    let (cases, seed) = (options.cases, options.seed.unwrap_or_else(new_seed));
+    println!("To repeat these faults: cargo xtask bench faults --cases {cases} --seed {seed}");
+    repeat(project, &FAULTS, cases, seed, None)
+}
+
+fn repeat(
+    project: &Project,
+    RandomTest { package, target, name }: &RandomTest,
+    cases: u32,
+    seed: u64,
+    postgres: Option<&str>,
+) -> anyhow::Result<()> {
+    let words = ["test", "--locked", "--package", package, "--test", target, name, "--", "--show-output"];
+    let mut command = project.cargo(&words);
+    command.env(CASES, cases.to_string()).env(SEED, seed.to_string());
+    if let Some(postgres) = postgres {
+        command.env(TEST_POSTGRES, postgres);
+    }
+    let begin = Instant::now();
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    print!("{printed}");
+    ensure!(output.status.success(), "the random test of {package} failed with the seed {seed}");
+    let passed = passed(&printed);
+    ensure!(passed > 0, "{package} has no test whose name contains `{name}`");
+    println!("{package}: {cases} cases; {passed} tests took {seconds:.1} s together");
+    Ok(())
 }
 
 /// The variable from which the program of the fuzz targets takes which one to run.

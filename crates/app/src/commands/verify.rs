@@ -52,6 +52,7 @@ pub(super) async fn run(
         scope.require_records(settings, &store).await?;
         let mut how = wiring::engine_settings(settings);
         how.believe_missing = arguments.believe_missing;
+        how.deep = arguments.deep;
         let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
         let scheduler = wiring::scheduler(settings, &store);
         let asked = store.clock.now();

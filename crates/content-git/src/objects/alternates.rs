@@ -22,7 +22,14 @@ pub(super) fn folders(
     reader: &RepoReader<'_>,
     repository: &RepoFolder,
 ) -> Result<Vec<RepoFolder>, ReadError> {
-    let own = repository.folder(OBJECTS);
+    folders_of_objects(reader, repository.folder(OBJECTS))
+}
+
+/// The same from a folder of objects on.
+pub(super) fn folders_of_objects(
+    reader: &RepoReader<'_>,
+    own: RepoFolder,
+) -> Result<Vec<RepoFolder>, ReadError> {
     let mut seen = Vec::new();
     if let Some((_, identity)) = reader.find(&own, b"")? {
         seen.push(identity.folder());

@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::loose::LooseObjects;
+use super::packs::Listing;
+use super::sweep::Doubts;
 use super::{alternates, trailer};
 use crate::error::ReadError;
 use crate::file::FileIdentity;
@@ -17,8 +20,10 @@ const MAX_CHAIN_BYTES: usize = 1024 * 1024;
 #[derive(Default)]
 pub(crate) struct Checked {
     files: HashSet<(Box<[u8]>, FileIdentity)>,
-    /// Whether all loose objects have been. Those that are added later are newer than the request.
-    pub(super) loose: bool,
+    /// What is known of the loose objects, once all have been read. Those that are added later are newer than the request.
+    pub(super) loose: Option<LooseObjects>,
+    /// What was found of the objects while these were the files in the folder of packs.
+    pub(super) swept: Option<(Listing, Doubts)>,
 }
 
 /// A check of the files in a folder of objects.

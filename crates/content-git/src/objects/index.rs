@@ -17,6 +17,9 @@ const FAN_OUT_BYTES: usize = 256 * 4;
 /// From this many ids on, the middle one is read to halve them; fewer are read and searched in memory.
 const WINDOW: u64 = 128;
 
+/// The bit of an offset that instead is a place in the table of large ones.
+const LARGE: u32 = 1 << 31;
+
 /// The index of a pack.
 pub(super) struct PackIndex<'a> {
     reader: &'a RepoReader<'a>,
@@ -69,6 +72,11 @@ impl<'a> PackIndex<'a> {
 
     /// Whether the pack holds this object.
     pub(super) fn contains(&self, id: &ObjectId) -> Result<bool, ReadError> {
+        Ok(self.find(id)?.is_some())
+    }
+
+    /// The place of this object in the order of the ids.
+    pub(super) fn find(&self, id: &ObjectId) -> Result<Option<u32>, ReadError> {
         let first = usize::from(id.as_bytes().first().copied().unwrap_or_default());
         let number = |index: Option<usize>| {
             index.and_then(|index| self.fan_out.get(index)).map_or(0, |number| u64::from(*number))
@@ -78,23 +86,96 @@ impl<'a> PackIndex<'a> {
             let middle = low + (high - low) / 2;
             let found = self.ids(middle, 1)?;
             match found.first() {
-                Some(found) if found == id => return Ok(true),
+                Some(found) if found == id => return Ok(u32::try_from(middle).ok()),
                 Some(found) if found < id => low = middle + 1,
                 _ => high = middle,
             }
         }
-        Ok(self.ids(low, high - low)?.contains(id))
+        let place = self.ids(low, high - low)?.iter().position(|found| found == id);
+        Ok(place.and_then(|place| u32::try_from(low + widen(place)).ok()))
+    }
+
+    /// The id at this place.
+    pub(super) fn id(&self, place: u32) -> Result<Option<ObjectId>, ReadError> {
+        Ok(self.ids(u64::from(place), 1)?.first().copied())
+    }
+
+    /// All ids, one behind the other, in order.
+    pub(super) fn all_ids(&self) -> Result<Vec<u8>, ReadError> {
+        let mut ids = Vec::with_capacity(narrow(u64::from(self.objects())) * self.format.bytes());
+        self.read_table(self.begin, self.entry, |entry| {
+            ids.extend_from_slice(entry.get(self.prefix..).unwrap_or_default());
+        })?;
+        Ok(ids)
+    }
+
+    /// Calls `visitor` with the offset in the pack of each object, in the order of the ids.
+    pub(super) fn offsets(&self, mut visitor: impl FnMut(u64)) -> Result<(), ReadError> {
+        if self.prefix > 0 {
+            return self.read_table(self.begin, self.entry, |entry| visitor(u64::from(big_endian(entry))));
+        }
+        let mut large = Vec::new();
+        let large_begin = self.offset_table() + u64::from(self.objects()) * 4;
+        let bytes = self.file.size.saturating_sub(large_begin) / 8 * 8;
+        // Only packs of more than two gigabytes have this table; what it must have is in its bounds.
+        if bytes <= u64::from(self.objects()) * 8 + 2 * widen(self.format.bytes()) {
+            large = self.read(large_begin, narrow(bytes))?;
+        }
+        self.read_table(self.offset_table(), 4, |entry| visitor(large_offset(big_endian(entry), &large)))
+    }
+
+    /// The offset in the pack of the object at this place.
+    pub(super) fn offset(&self, place: u32) -> Result<u64, ReadError> {
+        let place = u64::from(place);
+        if self.prefix > 0 {
+            let entry = self.read(self.begin + place * widen(self.entry), 4)?;
+            return Ok(u64::from(big_endian(&entry)));
+        }
+        let offset = big_endian(&self.read(self.offset_table() + place * 4, 4)?);
+        if offset & LARGE == 0 {
+            return Ok(u64::from(offset));
+        }
+        let at = self.offset_table() + u64::from(self.objects()) * 4 + u64::from(offset & !LARGE) * 8;
+        Ok(large_offset(LARGE, &self.read(at, 8)?))
+    }
+
+    /// Where the offsets begin in the second version: behind the ids and a checksum of four bytes for each.
+    fn offset_table(&self) -> u64 {
+        self.begin + u64::from(self.objects()) * (widen(self.format.bytes()) + 4)
+    }
+
+    /// Calls `visitor` with each entry of a table with one for each object.
+    fn read_table(&self, begin: u64, entry: usize, mut visitor: impl FnMut(&[u8])) -> Result<(), ReadError> {
+        let step = (self.reader.step() / entry).max(1) * entry;
+        let (mut at, end) = (begin, begin + u64::from(self.objects()) * widen(entry));
+        while at < end {
+            let count = step.min(narrow(end - at));
+            self.reader.wait_for_rate(widen(count))?;
+            self.read(at, count)?.chunks_exact(entry).for_each(&mut visitor);
+            at += widen(count);
+        }
+        Ok(())
+    }
+
+    fn read(&self, offset: u64, count: usize) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; count];
+        let read = self.reader.read_into(&self.file, offset, &mut bytes);
+        let read = read.map_err(|error| self.folder.refused(&self.name, error))?;
+        if read < count { Err(ReadError::Changed) } else { Ok(bytes) }
     }
 
     fn ids(&self, begin: u64, count: u64) -> Result<Vec<ObjectId>, ReadError> {
-        let mut bytes = vec![0; narrow(count) * self.entry];
-        let offset = self.begin + begin * widen(self.entry);
-        let read = self.reader.read_into(&self.file, offset, &mut bytes);
-        let read = read.map_err(|error| self.folder.refused(&self.name, error))?;
-        if read < bytes.len() {
-            return Err(ReadError::Changed);
-        }
+        let bytes = self.read(self.begin + begin * widen(self.entry), narrow(count) * self.entry)?;
         let entries = bytes.chunks_exact(self.entry);
         Ok(entries.filter_map(|entry| self.format.id(entry.get(self.prefix..)?)).collect())
     }
+}
+
+/// The offset in the table of those that have more than 31 bits; one that no pack has if the table has no such place.
+fn large_offset(offset: u32, large: &[u8]) -> u64 {
+    if offset & LARGE == 0 {
+        return u64::from(offset);
+    }
+    let at = narrow(u64::from(offset & !LARGE) * 8);
+    large.get(at..).and_then(<[u8]>::first_chunk).map_or(u64::MAX, |bytes| u64::from_be_bytes(*bytes))
 }

@@ -3,6 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use stocktake_content::num::{narrow, widen};
 
+use super::kind::Kind;
 use crate::id::{Hash, ObjectFormat, ObjectId};
 
 /// How many bytes are inflated at a time.
@@ -18,8 +19,19 @@ pub(super) type ObjectError = &'static str;
 pub(super) struct Inflater {
     stream: Decompress,
     output: Box<[u8]>,
+    /// Whether the content of commits, trees and tags is kept.
+    keeps_content: bool,
     object: Object,
     ended: bool,
+}
+
+/// An object that was read to its end.
+pub(super) struct Inflated {
+    /// As it follows from the content.
+    pub(super) id: ObjectId,
+    pub(super) kind: Kind,
+    /// Only of a commit, tree or tag, and if it was asked for.
+    pub(super) content: Option<Vec<u8>>,
 }
 
 /// What is known of an object so far.
@@ -27,15 +39,17 @@ struct Object {
     hash: Hash,
     /// The beginning up to the zero byte, until it is complete.
     header: Vec<u8>,
-    /// The number of bytes that are still missing behind the header; `None` before its end.
-    left: Option<u64>,
+    /// The type, and the number of bytes that are still missing behind the header; `None` before its end.
+    left: Option<(Kind, u64)>,
+    content: Vec<u8>,
 }
 
 impl Inflater {
-    pub(super) fn new(format: ObjectFormat) -> Self {
+    pub(super) fn new(format: ObjectFormat, keeps_content: bool) -> Self {
         Self {
             stream: Decompress::new(true),
             output: vec![0; OUTPUT_BYTES].into_boxed_slice(),
+            keeps_content,
             object: Object::new(format),
             ended: false,
         }
@@ -57,7 +71,7 @@ impl Inflater {
             let used = narrow(self.stream.total_in() - read);
             let made = narrow(self.stream.total_out() - written);
             input = input.get(used..).unwrap_or_default();
-            self.object.update(self.output.get(..made).unwrap_or_default())?;
+            self.object.update(self.output.get(..made).unwrap_or_default(), self.keeps_content)?;
             self.ended = status == Status::StreamEnd;
             let is_stuck = used == 0 && made == 0;
             if !self.ended && (is_stuck || (input.is_empty() && made < self.output.len())) {
@@ -67,11 +81,14 @@ impl Inflater {
         if input.is_empty() { Ok(()) } else { Err("there is something behind its end") }
     }
 
-    /// The id, once the whole file has been added. Another object must be started then.
-    pub(super) fn finish(&mut self, format: ObjectFormat) -> Result<ObjectId, ObjectError> {
+    /// The object, once the whole file has been added. Another object must be started then.
+    pub(super) fn finish(&mut self, format: ObjectFormat) -> Result<Inflated, ObjectError> {
         let object = std::mem::replace(&mut self.object, Object::new(format));
         match object.left {
-            Some(0) if self.ended => Ok(object.hash.finish()),
+            Some((kind, 0)) if self.ended => {
+                let content = (self.keeps_content && kind != Kind::Blob).then_some(object.content);
+                Ok(Inflated { id: object.hash.finish(), kind, content })
+            }
             _ => Err("it is cut short"),
         }
     }
@@ -79,12 +96,12 @@ impl Inflater {
 
 impl Object {
     fn new(format: ObjectFormat) -> Self {
-        Self { hash: format.hash(), header: Vec::new(), left: None }
+        Self { hash: format.hash(), header: Vec::new(), left: None, content: Vec::new() }
     }
 
-    fn update(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
+    fn update(&mut self, bytes: &[u8], keeps_content: bool) -> Result<(), ObjectError> {
         self.hash.update(bytes);
-        let mut content = widen(bytes.len());
+        let mut content = bytes;
         if self.left.is_none() {
             let end = bytes.iter().position(|byte| *byte == 0);
             self.header.extend(bytes.iter().take(end.unwrap_or(bytes.len())).take(MAX_HEADER_BYTES));
@@ -92,19 +109,22 @@ impl Object {
                 let fits = self.header.len() < MAX_HEADER_BYTES;
                 return if fits { Ok(()) } else { Err("it has no header") };
             };
-            self.left = Some(size(&self.header).ok_or("it has no header")?);
-            content -= widen(end) + 1;
+            self.left = Some(kind_and_size(&self.header).ok_or("it has no header")?);
+            content = bytes.get(end + 1..).unwrap_or_default();
         }
-        let left = self.left.and_then(|left| left.checked_sub(content));
-        self.left = Some(left.ok_or("it is longer than it says")?);
+        let left = self.left.and_then(|(kind, left)| Some((kind, left.checked_sub(widen(content.len()))?)));
+        let (kind, left) = left.ok_or("it is longer than it says")?;
+        self.left = Some((kind, left));
+        if keeps_content && kind != Kind::Blob {
+            self.content.extend_from_slice(content);
+        }
         Ok(())
     }
 }
 
-/// The size in a header such as `blob 12`.
-fn size(header: &[u8]) -> Option<u64> {
+/// Type and size in a header such as `blob 12`.
+fn kind_and_size(header: &[u8]) -> Option<(Kind, u64)> {
     let (kind, size) = str::from_utf8(header).ok()?.split_once(' ')?;
     let is_number = size.bytes().all(|byte| byte.is_ascii_digit());
-    let known = matches!(kind, "blob" | "tree" | "commit" | "tag");
-    if known && is_number { size.parse().ok() } else { None }
+    if is_number { Some((Kind::parse(kind.as_bytes())?, size.parse().ok()?)) } else { None }
 }

@@ -1,10 +1,13 @@
 //! Objects in a file each, which is named after the object's id.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use stocktake_content::num::{narrow, widen};
 
-use super::inflate::{Inflater, ObjectError};
+use super::inflate::{Inflated, Inflater, ObjectError};
+use super::kind::{Kind, links};
 use crate::context::Buffer;
 use crate::error::ReadError;
 use crate::file::{EntryKind, FileIdentity, OpenFile};
@@ -12,6 +15,7 @@ use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::pipeline::Pipeline;
 use crate::reader::RepoReader;
+use crate::shallow::Parents;
 
 /// Files up to this many bytes are gathered in a buffer; larger ones are checked chunk by chunk.
 const SMALL: u64 = 64 * 1024;
@@ -19,21 +23,38 @@ const SMALL: u64 = 64 * 1024;
 /// The most files in a buffer.
 const MAX_FILES: usize = 256;
 
-/// Reads every loose object and compares it with its name.
+/// What is known of the loose objects of a folder.
+#[derive(Debug, Default)]
+pub(crate) struct LooseObjects {
+    /// The bit of each one's type.
+    pub(super) kinds: HashMap<ObjectId, u8>,
+    /// The objects that they name, with the bits of the types that these have to have. Only if it was asked for.
+    pub(super) links: HashMap<ObjectId, u8>,
+}
+
+/// Reads every loose object and compares it with its name; with `parents`, notes what each names.
 pub(super) fn check(
     reader: &RepoReader<'_>,
     folder: &RepoFolder,
     format: ObjectFormat,
-) -> Result<(), ReadError> {
+    parents: Option<&Arc<Parents>>,
+) -> Result<LooseObjects, ReadError> {
     let mut subfolders = reader.entries(folder, b"")?.unwrap_or_default();
     subfolders.retain(|entry| entry.kind == EntryKind::Folder && entry.name.len() == 2);
     if subfolders.is_empty() {
-        return Ok(());
+        return Ok(LooseObjects::default());
     }
+    let (parents, found) = (parents.cloned(), LooseObjects::default());
     let mut objects = LooseReader {
         reader,
         folder,
-        checker: Pipeline::new(Checker { inflater: Inflater::new(format), format, damaged: None }),
+        checker: Pipeline::new(Checker {
+            inflater: Inflater::new(format, parents.is_some()),
+            format,
+            parents,
+            found,
+            damaged: None,
+        }),
         buffer: reader.take_buffer(),
         parts: Vec::new(),
     };
@@ -54,6 +75,35 @@ pub(super) fn check(
     objects.checker.finish(reader)?.result(reader, folder)
 }
 
+/// Reads one object: its type and, unless it is a blob, its content.
+pub(super) fn read(
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
+    format: ObjectFormat,
+    id: &ObjectId,
+) -> Result<(Kind, Option<Vec<u8>>), ReadError> {
+    let name = id.loose_path();
+    let file = reader.open(folder, &name)?.ok_or(ReadError::Changed)?;
+    let mut inflater = Inflater::new(format, true);
+    let (mut buffer, mut offset) = (reader.take_buffer(), 0);
+    let damaged = |error| reader.damaged(folder, &name, file.identity, error);
+    while offset < file.size {
+        let wanted = widen(reader.step()).min(file.size - offset);
+        reader.wait_for_rate(wanted)?;
+        buffer.clear();
+        let read = reader.read_at(&file, offset, &mut buffer, narrow(wanted));
+        let read = widen(read.map_err(|error| folder.refused(&name, error))?);
+        if read < wanted {
+            return Err(ReadError::Changed);
+        }
+        inflater.update(buffer.filled()).map_err(damaged)?;
+        offset += read;
+    }
+    reader.keep_buffer(buffer);
+    let object = inflater.finish(format).map_err(damaged)?;
+    Ok((object.kind, object.content))
+}
+
 /// An object in the buffer.
 struct Part {
     id: ObjectId,
@@ -65,6 +115,8 @@ struct Part {
 struct Checker {
     inflater: Inflater,
     format: ObjectFormat,
+    parents: Option<Arc<Parents>>,
+    found: LooseObjects,
     /// The first object that is damaged.
     damaged: Option<(ObjectId, FileIdentity, ObjectError)>,
 }
@@ -155,18 +207,26 @@ impl Checker {
 
     fn end(&mut self, id: ObjectId, identity: FileIdentity) {
         if self.damaged.is_none() {
-            let error = match self.inflater.finish(self.format) {
-                Ok(found) if found == id => None,
-                Ok(_) => Some("its content is not what its name says"),
-                Err(error) => Some(error),
-            };
-            self.damaged = error.map(|error| (id, identity, error));
+            let added = self.inflater.finish(self.format).and_then(|object| self.add(id, &object));
+            self.damaged = added.err().map(|error| (id, identity, error));
         }
     }
 
+    fn add(&mut self, id: ObjectId, object: &Inflated) -> Result<(), ObjectError> {
+        if object.id != id {
+            return Err("its content is not what its name says");
+        }
+        self.found.kinds.insert(id, object.kind.bit());
+        let (Some(parents), Some(content)) = (&self.parents, &object.content) else { return Ok(()) };
+        links(object.kind, content, self.format, parents.of(&id), &mut |link| {
+            *self.found.links.entry(link.id).or_default() |= link.kind.bit();
+            Ok(())
+        })
+    }
+
     /// Fails if an object is damaged.
-    fn result(self, reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<(), ReadError> {
-        let Some((id, identity, error)) = self.damaged else { return Ok(()) };
+    fn result(self, reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<LooseObjects, ReadError> {
+        let Some((id, identity, error)) = self.damaged else { return Ok(self.found) };
         Err(reader.damaged(folder, &id.loose_path(), identity, error))
     }
 }

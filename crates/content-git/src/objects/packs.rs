@@ -3,14 +3,18 @@
 use stocktake_content::num::big_endian;
 
 use super::check::Check;
+use super::chunks;
 use super::index::PackIndex;
 use super::trailer;
-use crate::error::ReadError;
+use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::reader::RepoReader;
 
 /// The folder of packs, in that of objects.
 pub(super) const FOLDER: &[u8] = b"pack";
+
+/// The header and the chunk with the names of indexes in a multi-pack index.
+const MIDX_NAMES: (usize, &[u8; 4]) = (12, b"PNAM");
 
 /// The extensions of files that end with their own checksum.
 const CHECKSUMMED: [&str; 5] = ["pack", "idx", "rev", "mtimes", "bitmap"];
@@ -64,6 +68,17 @@ pub(super) fn check(check: &mut Check<'_>) -> Result<(), ReadError> {
             } else if extension == "idx" {
                 return Err(check.folder.suspect(&path, "there is no pack beside it"));
             }
+        }
+    }
+    let midx = [FOLDER, b"multi-pack-index"].join(&b'/');
+    let mut named = Vec::new();
+    chunks::read(check.reader, &check.folder, &midx, MIDX_NAMES, 1, &mut |piece| {
+        named.extend_from_slice(piece);
+        Ok(())
+    })?;
+    for name in named.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        if stem(name, "idx").is_some_and(|stem| !exists(stem, "pack")) {
+            return Err(check.folder.suspect(&midx, format!("{} is not there", display_name(name))));
         }
     }
     check.chain(&[FOLDER, b"multi-pack-index.d"].join(&b'/'), "multi-pack-index", "midx")

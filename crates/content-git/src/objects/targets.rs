@@ -3,6 +3,7 @@
 use super::alternates;
 use super::index::PackIndex;
 use super::packs::{self, Listing};
+use stocktake_domain::ContentError;
 use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
@@ -72,7 +73,8 @@ impl<'a> Targets<'a> {
             let packs = self.list()?;
             if packs == self.packs {
                 let name = display_name(&first.ref_name);
-                return Err(ReadError::Suspect(format!("{name}: its object {} is missing", first.id)));
+                let what = format!("{name}: its object {} is missing", first.id);
+                return Err(ReadError::Suspect(ContentError::MissingPart(what)));
             }
             self.packs = packs;
         }

@@ -37,8 +37,12 @@ pub(super) fn read(
 
 fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
     let content = content.trim_ascii_end();
-    match content.strip_prefix(b"ref: ") {
-        Some(target) => name::is_valid(target).then(|| Value::Symbolic(target.to_owned())),
+    match content.strip_prefix(b"ref:") {
+        Some(target) if !target.starts_with(b" ") && !target.starts_with(b"\t") => None,
+        Some(target) => {
+            let target = target.trim_ascii_start();
+            name::is_valid(target).then(|| Value::Symbolic(target.to_owned()))
+        }
         None => format.parse(content).filter(|id| !id.is_null()).map(Value::Id),
     }
 }
@@ -96,8 +100,11 @@ mod tests {
         let of = |text: &str| parse(text.as_bytes(), ObjectFormat::Sha1);
         let id = Value::Id(ObjectFormat::Sha1.parse(hex.as_bytes()).unwrap());
         assert_eq!(of(&format!("{hex}\n")), Some(id.clone()));
-        assert_eq!(of(hex), Some(id));
-        assert_eq!(of("ref: refs/heads/a\n"), Some(Value::Symbolic(b"refs/heads/a".to_vec())));
+        assert_eq!(of(hex), Some(id.clone()));
+        assert_eq!(of(&hex.to_uppercase()), Some(id));
+        for symbolic in ["ref: refs/heads/a\n", "ref:\t refs/heads/a"] {
+            assert_eq!(of(symbolic), Some(Value::Symbolic(b"refs/heads/a".to_vec())));
+        }
         for broken in [
             "",
             "\n",
@@ -105,7 +112,6 @@ mod tests {
             "ref: heads/a\n",
             "ref: refs/heads/a b\n",
             "tef: refs/heads/a\n",
-            &hex.to_uppercase(),
             &hex[1..],
             &format!("{hex} x"),
             &format!("{hex}00"),

@@ -17,6 +17,9 @@ const HEADER: &[u8] = b"# pack-refs with:";
 /// All properties that git has ever stated in the first line.
 const PROPERTIES: [&[u8]; 3] = [b"peeled", b"fully-peeled", b"sorted"];
 
+/// The most lines of a file that has to be sorted.
+const MAX_UNSORTED: u64 = 2_000_000;
+
 /// How many bytes are read at a time, and so the longest line.
 const CHUNK: usize = 64 * 1024;
 
@@ -32,6 +35,9 @@ pub(super) struct Packed<'a> {
     offset: u64,
     line: u64,
     previous: Vec<u8>,
+    /// The refs in the order of their names, the last one first, if the file is in another order; `None` if it is read
+    /// line by line.
+    sorted: Option<Vec<Ref>>,
 }
 
 impl<'a> Packed<'a> {
@@ -42,8 +48,48 @@ impl<'a> Packed<'a> {
         format: ObjectFormat,
     ) -> Result<Self, ReadError> {
         let file = reader.open(folder, FILE)?;
+        if file.as_ref().is_some_and(|file| file.size == 0) {
+            return Err(folder.suspect(FILE, "it is empty"));
+        }
         let (held, previous) = (Vec::new(), Vec::new());
-        Ok(Self { reader, folder, format, file, held, at: 0, offset: 0, line: 0, previous })
+        let mut packed =
+            Self { reader, folder, format, file, held, at: 0, offset: 0, line: 0, previous, sorted: None };
+        packed.sort()?;
+        Ok(packed)
+    }
+
+    /// Reads all refs and sorts them, if the file does not say that they are sorted and they are not, as git does.
+    fn sort(&mut self) -> Result<(), ReadError> {
+        self.peek()?;
+        let first = self.held.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_sorted = first.starts_with(HEADER) && words(first).any(|word| word == b"sorted");
+        if self.file.is_none() || is_sorted {
+            return Ok(());
+        }
+        let (mut refs, mut in_order) = (Vec::<Ref>::new(), true);
+        while let Some(next) = self.read_next()? {
+            in_order &= refs.last().is_none_or(|last| last.name < next.name);
+            // Each has far more bytes in memory than in the file.
+            if self.line > MAX_UNSORTED && !in_order {
+                let reason = format!("more than {MAX_UNSORTED} lines that are not sorted");
+                return Err(self.folder.damaged(FILE, reason));
+            }
+            if self.line > MAX_UNSORTED {
+                refs.clear();
+            }
+            refs.push(next);
+        }
+        if in_order {
+            (self.at, self.offset, self.line) = (0, 0, 0);
+            self.held.clear();
+            return Ok(());
+        }
+        refs.sort_by(|a, b| b.name.cmp(&a.name));
+        if refs.array_windows().any(|[a, b]| a.name == b.name) {
+            return Err(self.folder.suspect(FILE, "the same ref twice"));
+        }
+        self.sorted = Some(refs);
+        Ok(())
     }
 
     /// Whether the file is still the one that is read here.
@@ -56,6 +102,21 @@ impl<'a> Packed<'a> {
 
     /// The next ref.
     pub(super) fn next(&mut self) -> Result<Option<Ref>, ReadError> {
+        if let Some(sorted) = &mut self.sorted {
+            return Ok(sorted.pop());
+        }
+        let next = self.read_next()?;
+        if let Some(next) = &next {
+            if next.name <= self.previous {
+                return Err(self.damaged("not in the order of the names"));
+            }
+            self.previous.clone_from(&next.name);
+        }
+        Ok(next)
+    }
+
+    /// The ref in the next line.
+    fn read_next(&mut self) -> Result<Option<Ref>, ReadError> {
         let Some(mut line) = self.next_line()? else { return Ok(None) };
         if self.line == 1 && line.starts_with(b"#") {
             self.check_header(&line)?;
@@ -68,12 +129,8 @@ impl<'a> Packed<'a> {
         let (id, rest) = line.split_at_checked(digits).ok_or_else(|| self.damaged("not a ref"))?;
         let id = self.format.parse(id).filter(|id| !id.is_null());
         let id = id.ok_or_else(|| self.damaged("no object id"))?;
-        let name = rest.strip_prefix(b" ").filter(|name| name::is_valid(name));
+        let name = rest.strip_prefix(b" ").or(rest.strip_prefix(b"\t")).filter(|name| name::is_valid(name));
         let name = name.ok_or_else(|| self.damaged("not a valid name of a ref"))?.to_vec();
-        if name <= self.previous {
-            return Err(self.damaged("not in the order of the names"));
-        }
-        self.previous.clone_from(&name);
         let peeled = match self.peek()? {
             Some(b'^') => {
                 let line = self.next_line()?.unwrap_or_default();
@@ -96,10 +153,10 @@ impl<'a> Packed<'a> {
     }
 
     fn check_header(&self, line: &[u8]) -> Result<(), ReadError> {
-        let properties =
-            line.strip_prefix(HEADER).ok_or_else(|| self.damaged("not the header of such a file"))?;
-        let mut words = properties.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-        if words.all(|word| PROPERTIES.contains(&word)) {
+        if !line.starts_with(HEADER) {
+            return Err(self.damaged("not the header of such a file"));
+        }
+        if words(line).all(|word| PROPERTIES.contains(&word)) {
             Ok(())
         } else {
             Err(self.damaged("an unknown word"))
@@ -157,4 +214,10 @@ impl<'a> Packed<'a> {
         self.offset += widen(read);
         if read < wanted { Err(ReadError::Changed) } else { Ok(read) }
     }
+}
+
+/// The words in the header.
+fn words(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let properties = header.strip_prefix(HEADER).unwrap_or_default();
+    properties.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
 }

@@ -15,6 +15,9 @@ mod table;
 
 const LIST: &[u8] = b"reftable/tables.list";
 
+/// What the file `HEAD` contains beside reftables, for programs that do not know them.
+const STUB: &[u8] = b"ref: refs/heads/.invalid";
+
 /// The list of a stack of tables is short: git merges them all the time.
 const MAX_LIST_BYTES: usize = 64 * 1024;
 
@@ -25,13 +28,23 @@ pub(super) fn visit(
     format: ObjectFormat,
     visitor: &mut RefVisitor<'_>,
 ) -> Result<(), ReadError> {
+    let stub = reader.read(folder, b"HEAD", MAX_LIST_BYTES)?.unwrap_or_default();
+    if stub.trim_ascii_end() != STUB {
+        return Err(folder.suspect(b"HEAD", "not what it is beside reftables"));
+    }
     let names = list(reader, folder)?;
+    if names.is_empty() {
+        return Err(folder.suspect(LIST, "the list of tables is empty"));
+    }
     let open = || Stack::open(reader, folder, format, &names);
     let mut stack = open()?;
     while let Some(record) = stack.next()? {
         let Some(value) = record.value.filter(|_| is_display_name(&record.name)) else { continue };
         let (id, peeled) = match value {
             Value::Id(id, peeled) => (Some(id), peeled),
+            Value::Symbolic(target) if record.name == b"HEAD" && !target.starts_with(super::BRANCHES) => {
+                return Err(folder.suspect(b"HEAD", "it names no branch"));
+            }
             Value::Symbolic(target) => (resolve(folder, open, &record.name, target)?, None),
         };
         if let Some(id) = id {

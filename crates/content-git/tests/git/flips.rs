@@ -72,6 +72,7 @@ async fn in_each_file_of_a_repository() {
                     assert!(reason.starts_with(name) || name.ends_with("-chain"), "{name}: {reason}");
                 }
                 Err(ContentError::Unreadable(reason)) => assert!(!reason.contains("changed"), "{reason}"),
+                Err(ContentError::MissingPart(_)) if !is_object => {}
                 Ok(seen) => {
                     assert!(!is_object, "{name} at {place} was taken for good");
                     assert_ne!(seen.stored, good, "{name} at {place}");
@@ -97,7 +98,13 @@ async fn one_bit_in_refs() {
         let file = repository.path().join(name);
         for place in places {
             for mask in [0x20, 0x01] {
+                let before = fs::read(&file).unwrap();
                 let seen = seen_after(&fixture, &file, place, mask).await;
+                // Git reads ids in capital letters as well.
+                let is_same = mask == 0x20 && matches!(before[place], b'a'..=b'f') && place != 2;
+                if is_same && seen.as_ref().is_ok_and(|seen| seen.stored == good) {
+                    continue;
+                }
                 assert_ne!(seen.map(|seen| seen.stored), Ok(good), "{name} at {place} with {mask}");
             }
         }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use stocktake_testbed::GitFormat;
 
-use crate::support::{Fixture, PLAIN, checksum, files, overwrite, see, sha256, unreadable};
+use crate::support::{Fixture, PLAIN, checksum, files, missing, overwrite, see, sha256, unreadable};
 
 fn ending<'a>(files: &'a [String], ending: &str) -> &'a str {
     files.iter().find(|file| file.ends_with(ending)).unwrap_or_else(|| panic!("{ending} in {files:?}"))
@@ -92,14 +92,15 @@ async fn a_ref_without_its_object_is_reported() {
     let id = "f21f76b804422462e79f9f99d5b14856e130ed71";
     fs::write(repository.path().join("refs/heads/feature/two"), format!("{id}\n")).unwrap();
     let reason = format!("refs/heads/feature/two: its object {id} is missing");
-    assert_eq!(fixture.unreadable("a.git").await, reason);
+    assert_eq!(missing(fixture.see("a.git").await), reason);
     see(&fixture.refs_only(), "a.git").await.unwrap();
     fs::remove_file(repository.path().join("refs/heads/feature/two")).unwrap();
     // The object that a packed tag leads to.
     let packed = fs::read_to_string(repository.path().join("packed-refs")).unwrap();
     let peeled = packed.lines().find(|line| line.starts_with('^')).unwrap();
     fs::write(repository.path().join("packed-refs"), packed.replace(peeled, &format!("^{id}"))).unwrap();
-    assert_eq!(fixture.unreadable("a.git").await, format!("refs/tags/v1: its object {id} is missing"));
+    let reason = format!("refs/tags/v1: its object {id} is missing");
+    assert_eq!(missing(fixture.see("a.git").await), reason);
 }
 
 #[tokio::test]
@@ -175,5 +176,6 @@ async fn objects_are_found_in_a_large_pack() {
     let last = if ids[30_000].ends_with('f') { "0" } else { "f" };
     let id = format!("{}{last}", &ids[30_000][..39]);
     fs::write(repository.path().join("refs/x/missing"), format!("{id}\n")).unwrap();
-    assert_eq!(fixture.unreadable("a.git").await, format!("refs/x/missing: its object {id} is missing"));
+    let reason = format!("refs/x/missing: its object {id} is missing");
+    assert_eq!(missing(fixture.see("a.git").await), reason);
 }

@@ -3,10 +3,13 @@
 
 mod alternates;
 mod changing;
+mod connected;
+mod deep;
 mod flips;
 mod integrity;
 mod list;
 mod measure;
+mod oracle;
 mod refs;
 mod reftable;
 mod storage;

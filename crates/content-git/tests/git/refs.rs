@@ -88,17 +88,91 @@ async fn a_damaged_ref_is_reported_and_never_ignored() {
         ("packed-refs", &format!("{hex} heads/a\n"), "packed-refs: line 1: not a valid name of a ref"),
         (
             "packed-refs",
-            &format!("# pack-refs with: peeled \n{hex} refs/heads/b\n{hex} refs/heads/a\n"),
+            &format!("# pack-refs with: peeled sorted \n{hex} refs/heads/b\n{hex} refs/heads/a\n"),
             "packed-refs: line 3: not in the order of the names",
+        ),
+        (
+            "packed-refs",
+            &format!("{hex} refs/heads/b\n{hex} refs/heads/a\n{hex} refs/heads/b\n"),
+            "packed-refs: the same ref twice",
+        ),
+        ("packed-refs", "", "packed-refs: it is empty"),
+        ("HEAD", "ref: refs/he.ds/main\n", "HEAD: it names no branch"),
+        ("shallow", "zzz\n", "shallow: line 1: no object id"),
+        ("info/grafts", &format!("# why\n\n{hex} x\n"), "info/grafts: line 3: no object id"),
+        ("config", "[core\n\tbare = true\n", "config: line 1: not a line of a configuration"),
+        ("config", "\0\0\0", "config: line 1: not a line of a configuration"),
+        (
+            "config",
+            "[extensions]\nobjectformat = sha256\n",
+            "config: extension objectformat in a repository of format version 0",
         ),
         ("packed-refs", &format!("{hex} refs/heads/b\n^{hex}0\n"), "packed-refs: line 2: no object id"),
         ("config", "[core]\nrepositoryformatversion = 9\n", "config: unknown repository format version 9"),
     ] {
         let fixture = Fixture::new();
         let repository = fixture.fill("a.git", PLAIN);
+        fs::create_dir_all(repository.path().join("info")).unwrap();
         fs::write(repository.path().join(file), content).unwrap();
         assert_eq!(unreadable(see(&fixture.refs_only(), "a.git").await), reason);
         assert_eq!(fixture.unreadable("a.git").await, reason);
+    }
+}
+
+/// Git reads it without complaint, although it does not write it so any more.
+#[tokio::test]
+async fn packed_refs_of_other_programs_are_read() {
+    let fixture = Fixture::new();
+    let repository = fixture.fill("a.git", PLAIN);
+    repository.git(&["pack-refs", "--all"]).unwrap();
+    let before = fixture.see("a.git").await.unwrap().stored;
+    let file = repository.path().join("packed-refs");
+    let packed = fs::read_to_string(&file).unwrap();
+    let mut refs: Vec<String> = Vec::new();
+    for line in packed.lines().skip(1) {
+        match refs.last_mut() {
+            Some(last) if line.starts_with('^') => *last = format!("{last}\n{line}"),
+            _ => refs.push(line.to_owned()),
+        }
+    }
+    let text = |refs: &[String], header: &str| format!("{header}{}\n", refs.join("\n"));
+    let reversed: Vec<_> = refs.iter().rev().cloned().collect();
+    let upper: Vec<_> = refs
+        .iter()
+        .map(|lines| {
+            let (id, rest) = lines.split_at(40);
+            format!("{}{}", id.to_uppercase(), rest.replacen(' ', "\t", 1))
+        })
+        .collect();
+    for content in [
+        text(&refs, ""),
+        text(&reversed, ""),
+        text(&reversed, "# pack-refs with: peeled fully-peeled \n"),
+        text(&upper, "# pack-refs with: peeled fully-peeled sorted \n"),
+    ] {
+        fs::write(&file, &content).unwrap();
+        assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+        assert_eq!(fixture.see("a.git").await.unwrap().stored, before, "{content}");
+    }
+}
+
+#[tokio::test]
+async fn lost_refs_are_told_and_an_empty_repository_is_not() {
+    let fixture = Fixture::new();
+    fixture.create("empty.git", PLAIN);
+    assert!(!fixture.see("empty.git").await.unwrap().emptied);
+    for reftable in [false, true] {
+        let path = format!("{reftable}.git");
+        let repository = fixture.fill(&path, GitFormat { sha256: false, reftable });
+        assert!(!fixture.see(&path).await.unwrap().emptied);
+        let refs = repository.git(&["for-each-ref", "--format=delete %(refname)"]).unwrap();
+        fs::write(repository.path().join("gone"), refs).unwrap();
+        let mut delete = repository.command();
+        delete.args(["update-ref", "--stdin"]);
+        let input = fs::File::open(repository.path().join("gone")).unwrap();
+        assert!(delete.stdin(input).status().unwrap().success());
+        assert!(fixture.see(&path).await.unwrap().emptied);
+        assert!(see(&fixture.refs_only(), &path).await.unwrap().emptied);
     }
 }
 

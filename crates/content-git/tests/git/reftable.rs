@@ -4,7 +4,7 @@ use std::fs;
 
 use stocktake_testbed::{GitFormat, git_reads_reftables};
 
-use crate::support::{Fixture, checksum, files, overwrite, see, sha256};
+use crate::support::{Fixture, checksum, files, missing, overwrite, see, sha256};
 
 const REFTABLE: GitFormat = GitFormat { sha256: false, reftable: true };
 
@@ -137,6 +137,11 @@ async fn damaged_tables_are_reported() {
     assert_eq!(fixture.unreadable("a.git").await, reason);
     fs::remove_file(&list).unwrap();
     assert_eq!(fixture.unreadable("a.git").await, "reftable/tables.list: is not there");
+    fs::write(&list, "").unwrap();
+    assert_eq!(fixture.unreadable("a.git").await, "reftable/tables.list: the list of tables is empty");
+    fs::write(&list, tables).unwrap();
+    fs::write(repository.path().join("HEAD"), "ref: refs/heads/main\n").unwrap();
+    assert_eq!(fixture.unreadable("a.git").await, "HEAD: not what it is beside reftables");
 }
 
 #[tokio::test]
@@ -149,7 +154,7 @@ async fn a_ref_without_its_object_is_reported() {
     for file in files(&repository.path().join("objects")) {
         fs::remove_file(repository.path().join("objects").join(file)).unwrap();
     }
-    let reason = fixture.unreadable("a.git").await;
+    let reason = missing(fixture.see("a.git").await);
     assert_eq!(reason, format!("HEAD: its object {id} is missing"));
     see(&fixture.refs_only(), "a.git").await.unwrap();
 }

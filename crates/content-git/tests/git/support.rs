@@ -92,12 +92,21 @@ pub(crate) fn unreadable(seen: Seen) -> String {
     }
 }
 
+/// What the repository needs and lacks.
+pub(crate) fn missing(seen: Seen) -> String {
+    match seen {
+        Err(ContentError::MissingPart(what)) => what,
+        other => panic!("nothing is missing: {other:?}"),
+    }
+}
+
 fn settings(root: &Path) -> GitSettings {
     GitSettings {
         root: root.to_owned(),
         readers: NonZeroUsize::new(3).unwrap(),
         bytes_per_second: None::<NonZeroU64>,
-        integrity: Integrity::Objects,
+        integrity: Integrity::Connected,
+        deep_every: GitSettings::DEEP_EVERY,
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn piece(path: &str, algorithms: Algorithms) -> Inspection {
         path: path.to_owned(),
         algorithms,
         rule: DigestRule::Stored,
+        attempt: Some(1),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) fn failure_cause(failure: &Failure) -> String {
         FailureCause::ContentChanged { since, was, is } => {
             format!("content_changed {since} {} {}", tagged(*was), tagged(*is))
         }
+        FailureCause::MissingPart { what } => format!("missing_part {what}"),
         FailureCause::Altered { what } => format!("altered {what}"),
         FailureCause::Unreadable { reason } => format!("unreadable {reason}"),
         FailureCause::Invalid { reason } => format!("invalid {reason}"),
@@ -41,6 +42,7 @@ pub(crate) fn failure_of(text: &str) -> Result<Failure, DbError> {
             Some(FailureCause::SizeMismatch { expected: expected.parse().ok()?, found: found.parse().ok()? })
         }),
         "content_changed" => content_changed(data),
+        "missing_part" => Some(FailureCause::MissingPart { what: data.to_owned() }),
         "altered" => Some(FailureCause::Altered { what: data.to_owned() }),
         "unreadable" => Some(FailureCause::Unreadable { reason: data.to_owned() }),
         "invalid" => Some(FailureCause::Invalid { reason: data.to_owned() }),
@@ -116,6 +118,7 @@ mod tests {
             Failure::missing_file(&"é".repeat(999)),
             Failure::missing_repository(),
             Failure::size_mismatch(0, u64::MAX),
+            Failure::missing_part("object 11 is missing"),
             Failure::altered("object 12 is not what its name says"),
             Failure::unreadable(&"a line\nand another ".repeat(50)),
             Failure::invalid(""),

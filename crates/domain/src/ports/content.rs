@@ -24,12 +24,15 @@ pub struct Inspection {
     pub algorithms: Algorithms,
     /// What the recorded digest and size are of.
     pub rule: DigestRule,
+    /// The number of the attempt, from 1, by which a storage that looks deeper now and then chooses when; `None` asks for
+    /// the deepest look.
+    pub attempt: Option<u64>,
 }
 
 impl Inspection {
     /// A piece whose recorded digest and size are of the stored bytes.
     pub fn new(model: Model, path: impl Into<String>, algorithms: Algorithms) -> Self {
-        Self { model, path: path.into(), algorithms, rule: DigestRule::Stored }
+        Self { model, path: path.into(), algorithms, rule: DigestRule::Stored, attempt: Some(1) }
     }
 
     /// What is to be told without looking at any storage: that the record's place could not be resolved, or that a scan

@@ -101,7 +101,8 @@ fn directories() {
 #[test]
 fn git() {
     for (line, integrity) in [
-        ("", Integrity::Objects),
+        ("", Integrity::Connected),
+        ("integrity = \"connected\"", Integrity::Connected),
         ("integrity = \"objects\"", Integrity::Objects),
         ("integrity = \"refs\"", Integrity::Refs),
     ] {
@@ -110,7 +111,7 @@ fn git() {
         assert_eq!((settings.root.as_path(), settings.integrity), (Path::new("/d"), integrity));
     }
     let text = mistake("kind = \"git\"\nroot = \"/d\"\nintegrity = \"tags\"");
-    assert!(text.starts_with("storages.x.integrity: must be one of \"objects\", \"refs\""), "{text}");
+    assert!(text.starts_with("storages.x.integrity: must be one of \"connected\", \"objects\", \"refs\""), "{text}");
 }
 
 #[test]

@@ -244,6 +244,7 @@ fn kept(outcome: &Outcome) -> Status {
 fn failure_without_nul(failure: &Failure) -> Failure {
     Failure::new(match failure.cause() {
         FailureCause::MissingFile { at } => FailureCause::MissingFile { at: without_nul(at) },
+        FailureCause::MissingPart { what } => FailureCause::MissingPart { what: without_nul(what) },
         FailureCause::Altered { what } => FailureCause::Altered { what: without_nul(what) },
         FailureCause::Unreadable { reason } => FailureCause::Unreadable { reason: without_nul(reason) },
         FailureCause::Invalid { reason } => FailureCause::Invalid { reason: without_nul(reason) },

@@ -78,6 +78,7 @@ impl World {
                 host: "host".to_owned(),
                 give_up_after: Duration::from_secs(300),
                 believe_missing: false,
+                deep: false,
             },
         }
     }

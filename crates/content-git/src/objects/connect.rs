@@ -1,0 +1,160 @@
+//! Whether everything exists that the refs of a repository reach.
+
+use std::collections::HashSet;
+
+use super::alternates;
+use super::check::Checked;
+use super::lookup::Lookup;
+use super::loose::{self, LooseObjects};
+use super::packs;
+use super::sweep::{Depth, Doubts, Sweep};
+use super::walk::Walk;
+use crate::config::Format;
+use crate::error::ReadError;
+use crate::folder::RepoFolder;
+use crate::reader::RepoReader;
+use crate::refs::Ref;
+use crate::shallow::Parents;
+
+/// Calls its argument for everything from which objects are reached: refs, and what else keeps them.
+pub(crate) type Tips<'a> = dyn Fn(&mut dyn FnMut(Ref) -> Result<(), ReadError>) -> Result<(), ReadError> + 'a;
+
+/// What a repository's objects are checked with.
+pub(crate) struct Connectivity<'a> {
+    pub(crate) reader: &'a RepoReader<'a>,
+    pub(crate) repository: &'a RepoFolder,
+    pub(crate) format: Format,
+    pub(crate) parents: &'a Parents,
+    pub(crate) tips: &'a Tips<'a>,
+    /// Whether every object is compared with its id.
+    pub(crate) is_deep: bool,
+}
+
+impl Connectivity<'_> {
+    /// Fails if an object is missing that a tip reaches, or is not what its id says, as far as each is to be looked at.
+    pub(crate) fn check(&self, checked: &mut Checked) -> Result<(), ReadError> {
+        let folders = alternates::folders(self.reader, self.repository)?;
+        if !self.reader.is_connected() {
+            let own = if self.is_deep { folders.first() } else { None };
+            return own.map_or(Ok(()), |own| self.own(&folders, own, checked).map(drop));
+        }
+        let mut doubts = Doubts::default();
+        for (number, folder) in folders.iter().enumerate() {
+            doubts.add(&if number == 0 {
+                self.own(&folders, folder, checked)?
+            } else {
+                let key = alternate_key(self.reader, folder)?;
+                self.reader.pools().get_or_sweep(self.reader, key, || self.pool(folder))?
+            });
+        }
+        if self.format.has_promisor {
+            self.add_missing_tips(&folders, &mut doubts)?;
+        }
+        let mut lookup = Lookup::new(self.reader, &folders, self.format.objects)?;
+        let mut missing = HashSet::new();
+        for id in &doubts.missing {
+            // It may be in a repository that uses this one.
+            if !missing.contains(id) && !lookup.contains(id)? {
+                missing.insert(*id);
+            }
+        }
+        let promised = if self.format.has_promisor && !missing.is_empty() {
+            self.promised(&folders, &mut missing)?
+        } else {
+            HashSet::new()
+        };
+        if missing.is_empty() && !doubts.more {
+            return self.check_graph(&mut lookup, &doubts);
+        }
+        drop(missing);
+        let (reader, format) = (self.reader, self.format);
+        let mut walk =
+            Walk::new(reader, &folders, format.objects, self.parents, format.has_promisor, promised)?;
+        (self.tips)(&mut |tip| walk.visit(&tip))?;
+        self.check_graph(&mut lookup, &doubts)
+    }
+
+    /// A commit graph that names a commit that is not there makes git fail, even if nothing else names it.
+    fn check_graph(&self, lookup: &mut Lookup<'_>, doubts: &Doubts) -> Result<(), ReadError> {
+        let Some((id, path)) = &doubts.graph else { return Ok(()) };
+        if lookup.contains(id)? {
+            return Ok(());
+        }
+        let objects = self.repository.folder(alternates::OBJECTS);
+        Err(objects.suspect(path, format!("it names the commit {id}, which is missing")))
+    }
+
+    /// Sweeps over the repository's own objects.
+    fn own(
+        &self,
+        folders: &[RepoFolder],
+        folder: &RepoFolder,
+        checked: &mut Checked,
+    ) -> Result<Doubts, ReadError> {
+        let listing = packs::list(self.reader, folder)?;
+        if let Some((swept, doubts)) = &checked.swept
+            && *swept == listing
+        {
+            return Ok(doubts.clone());
+        }
+        let nothing = LooseObjects::default();
+        let loose = checked.loose.as_ref().unwrap_or(&nothing);
+        let sweep = Sweep::new(self.reader, folders, folder, self.format.objects, self.parents, loose)?;
+        let depth = Depth { links: self.reader.is_connected(), contents: self.is_deep };
+        let doubts = sweep.run(depth, self.format.has_promisor)?;
+        checked.swept = Some((listing, doubts.clone()));
+        Ok(doubts)
+    }
+
+    /// Sweeps over the objects of an alternate. Each may have alternates of its own.
+    fn pool(&self, folder: &RepoFolder) -> Result<Doubts, ReadError> {
+        let folders = alternates::folders_of_objects(self.reader, folder.clone())?;
+        let parents = std::sync::Arc::new(Parents::default());
+        let loose = loose::check(self.reader, folder, self.format.objects, Some(&parents))?;
+        let sweep = Sweep::new(self.reader, &folders, folder, self.format.objects, &parents, &loose)?;
+        sweep.run(Depth { links: true, contents: false }, false)
+    }
+
+    /// A ref, too, may point to an object that is only promised.
+    fn add_missing_tips(&self, folders: &[RepoFolder], doubts: &mut Doubts) -> Result<(), ReadError> {
+        let mut lookup = Lookup::new(self.reader, folders, self.format.objects)?;
+        (self.tips)(&mut |tip| {
+            if !lookup.contains(&tip.id)? {
+                doubts.add_missing(&tip.id);
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes those out of `missing` that objects in promisor packs name, and returns them.
+    fn promised(
+        &self,
+        folders: &[RepoFolder],
+        missing: &mut HashSet<crate::id::ObjectId>,
+    ) -> Result<HashSet<crate::id::ObjectId>, ReadError> {
+        let mut promised = HashSet::new();
+        for folder in folders {
+            Sweep::visit_promised(self.reader, folder, self.format.objects, &mut |id| {
+                if missing.remove(id) {
+                    promised.insert(*id);
+                }
+            })?;
+        }
+        Ok(promised)
+    }
+}
+
+/// What changes with the objects of an alternate: the files in its folder of packs, and the folders of loose objects.
+fn alternate_key(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<super::pools::Key, ReadError> {
+    let packs = packs::list(reader, folder)?;
+    let mut loose = Vec::new();
+    for entry in reader.entries(folder, b"")?.unwrap_or_default() {
+        if entry.name.len() == 2
+            && let Some((_, identity)) = reader.find(folder, &entry.name)?
+        {
+            loose.push((entry.name, identity));
+        }
+    }
+    loose.sort_unstable();
+    Ok(super::pools::Key { path: folder.path(b""), packs, loose })
+}

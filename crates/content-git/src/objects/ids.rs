@@ -1,0 +1,139 @@
+//! Sorted ids in memory.
+
+use stocktake_content::num::{narrow, widen};
+
+use crate::id::ObjectId;
+
+/// The most bytes of ids that one verification holds in memory; what goes beyond is looked up in the files.
+pub(super) const MAX_BYTES: u64 = 320 * 1024 * 1024;
+
+/// Ids in order, one behind the other, and what is known of each.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    bytes: Vec<u8>,
+    /// The bytes of an id.
+    step: usize,
+    /// For each value of the first two bytes, how many ids begin with it or a lower one.
+    fan_out: Vec<u32>,
+}
+
+impl Ids {
+    /// `bytes` are ids of `step` bytes, in order.
+    pub(super) fn new(bytes: Vec<u8>, step: usize) -> Self {
+        let mut fan_out = vec![0_u32; 1 << 16];
+        for id in bytes.chunks_exact(step) {
+            if let Some(count) = fan_out.get_mut(prefix(id)) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for count in &mut fan_out {
+            sum += *count;
+            *count = sum;
+        }
+        Self { bytes, step, fan_out }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len().checked_div(self.step).unwrap_or(0)
+    }
+
+    /// The id at this place.
+    pub(super) fn get(&self, place: usize) -> &[u8] {
+        self.bytes.get(place * self.step..(place + 1) * self.step).unwrap_or_default()
+    }
+
+    /// The place of this id.
+    pub(super) fn find(&self, id: &ObjectId) -> Option<usize> {
+        let id = id.as_bytes();
+        let number = |index: usize| self.fan_out.get(index).map_or(0, |count| narrow(u64::from(*count)));
+        let first = prefix(id);
+        let (mut low, mut high) = (first.checked_sub(1).map_or(0, number), number(first));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle).cmp(id) {
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+}
+
+fn prefix(id: &[u8]) -> usize {
+    id.first_chunk::<2>().map_or(0, |bytes| narrow(u64::from(u16::from_be_bytes(*bytes))))
+}
+
+/// How many bytes `count` ids have.
+pub(super) fn bytes(count: u32, step: usize) -> u64 {
+    u64::from(count) * widen(step)
+}
+
+/// Ids that were looked up lately with their types. The entries of a folder are mostly those of its last version.
+pub(super) struct Recent {
+    slots: Vec<Option<(ObjectId, u8)>>,
+}
+
+impl Recent {
+    pub(super) fn new() -> Self {
+        Self { slots: vec![None; 1 << 15] }
+    }
+
+    /// Adds the id with these bits; whether it was there with all of them.
+    pub(super) fn contains_or_add(&mut self, id: &ObjectId, bits: u8) -> bool {
+        let place = id.as_bytes().last_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        let places = self.slots.len().max(1);
+        let Some(slot) = self.slots.get_mut(narrow(u64::from(place)) % places) else { return false };
+        match slot {
+            Some((found, known)) if found == id => {
+                let was_known = *known & bits == bits;
+                *known |= bits;
+                was_known
+            }
+            _ => {
+                *slot = Some((*id, bits));
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ObjectFormat;
+
+    #[test]
+    fn ids_are_found_at_their_places() {
+        let of = |number: u32| {
+            let mixed = number.wrapping_mul(0x9e37_79b9);
+            let bytes = [mixed.to_be_bytes().as_slice(), &[7; 16]].concat();
+            ObjectFormat::Sha1.id(&bytes).unwrap()
+        };
+        let mut all: Vec<_> = (0..10_000).map(of).collect();
+        all.sort_unstable();
+        let ids = Ids::new(all.iter().flat_map(|id| id.as_bytes().to_vec()).collect(), 20);
+        assert_eq!(ids.len(), all.len());
+        for (place, id) in all.iter().enumerate() {
+            assert_eq!(ids.find(id), Some(place));
+            assert_eq!(ids.get(place), id.as_bytes());
+        }
+        for number in 10_000..20_000 {
+            assert_eq!(ids.find(&of(number)), None);
+        }
+        assert_eq!(Ids::default().find(&of(1)), None);
+    }
+
+    #[test]
+    fn recent_ids_are_known_with_their_types() {
+        let id = |byte| ObjectFormat::Sha1.id(&[byte; 20]).unwrap();
+        let mut recent = Recent::new();
+        assert!(!recent.contains_or_add(&id(1), 1));
+        assert!(recent.contains_or_add(&id(1), 1));
+        assert!(!recent.contains_or_add(&id(1), 2));
+        assert!(recent.contains_or_add(&id(1), 3));
+        assert!(!recent.contains_or_add(&id(2), 1));
+        assert!(recent.contains_or_add(&id(1), 1));
+    }
+}

@@ -1,0 +1,181 @@
+//! The types of objects, and the objects that an object names.
+
+use crate::id::{ObjectFormat, ObjectId};
+
+/// The type of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Commit,
+    Tree,
+    Blob,
+    Tag,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Commit, Self::Tree, Self::Blob, Self::Tag];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Tree => "tree",
+            Self::Blob => "blob",
+            Self::Tag => "tag",
+        }
+    }
+
+    pub(super) fn parse(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name().as_bytes() == name)
+    }
+
+    /// The type of this number in a pack, unless it is that of a delta.
+    pub(super) fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// The type with this [`Kind::bit`].
+    pub(super) fn of_bit(bit: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.bit() == bit)
+    }
+
+    /// A bit of its own.
+    pub(super) const fn bit(self) -> u8 {
+        match self {
+            Self::Commit => 1,
+            Self::Tree => 2,
+            Self::Blob => 4,
+            Self::Tag => 8,
+        }
+    }
+}
+
+/// An object that another one names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Link<'content> {
+    pub(super) id: ObjectId,
+    /// The type that it has to have.
+    pub(super) kind: Kind,
+    /// Its name in a tree; empty elsewhere.
+    pub(super) name: &'content [u8],
+}
+
+/// What is wrong with an object that cannot be read.
+pub(super) type Malformed = &'static str;
+
+const MALFORMED: Malformed = "it is malformed";
+
+/// Calls `visitor` for each object that this content names. Commits of other repositories (submodules) are none of
+/// these. `parents`, if given, count instead of a commit's own.
+pub(super) fn links<E: From<Malformed>>(
+    kind: Kind,
+    content: &[u8],
+    format: ObjectFormat,
+    parents: Option<&[ObjectId]>,
+    visitor: &mut impl FnMut(Link<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut visit = |id, kind| visitor(Link { id, kind, name: &[] });
+    match kind {
+        Kind::Blob => Ok(()),
+        Kind::Tree => tree(content, format, visitor),
+        Kind::Tag => {
+            let (id, rest) = header(content, b"object ", format).ok_or(MALFORMED)?;
+            let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let kind = line.strip_prefix(b"type ").and_then(Kind::parse).ok_or(MALFORMED)?;
+            visit(id, kind)
+        }
+        Kind::Commit => {
+            let (tree, mut rest) = header(content, b"tree ", format).ok_or(MALFORMED)?;
+            visit(tree, Kind::Tree)?;
+            if let Some(parents) = parents {
+                return parents.iter().try_for_each(|parent| visit(*parent, Kind::Commit));
+            }
+            while rest.starts_with(b"parent ") {
+                let (parent, behind) = header(rest, b"parent ", format).ok_or(MALFORMED)?;
+                visit(parent, Kind::Commit)?;
+                rest = behind;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The id in the first line, which begins with `word`, and what is behind the line.
+fn header<'a>(content: &'a [u8], word: &[u8], format: ObjectFormat) -> Option<(ObjectId, &'a [u8])> {
+    let (id, rest) = content.strip_prefix(word)?.split_at_checked(2 * format.bytes())?;
+    Some((format.parse(id)?, rest.strip_prefix(b"\n")?))
+}
+
+fn tree<E: From<Malformed>>(
+    mut content: &[u8],
+    format: ObjectFormat,
+    visitor: &mut impl FnMut(Link<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    while !content.is_empty() {
+        let end = content.iter().position(|byte| *byte == 0).ok_or(MALFORMED)?;
+        let (head, rest) = content.split_at_checked(end).ok_or(MALFORMED)?;
+        let (id, rest) = rest.get(1..).and_then(|rest| rest.split_at_checked(format.bytes())).ok_or(MALFORMED)?;
+        let space = head.iter().position(|byte| *byte == b' ').ok_or(MALFORMED)?;
+        let (mode, name) = head.split_at_checked(space).ok_or(MALFORMED)?;
+        content = rest;
+        // The type of the file, in the octal digits before the last four.
+        let kind = match mode.trim_ascii_start() {
+            b"160000" => continue,
+            b"40000" | b"040000" => Kind::Tree,
+            _ => Kind::Blob,
+        };
+        let (id, name) = (format.id(id).ok_or(MALFORMED)?, name.get(1..).unwrap_or_default());
+        visitor(Link { id, kind, name })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "f21f76b804422462e79f9f99d5b14856e130ed71";
+
+    fn of(kind: Kind, content: &[u8], parents: Option<&[ObjectId]>) -> Result<Vec<(Kind, Vec<u8>)>, Malformed> {
+        let mut found = Vec::new();
+        links(kind, content, ObjectFormat::Sha1, parents, &mut |link| {
+            assert_eq!(link.id.to_string(), HEX);
+            found.push((link.kind, link.name.to_vec()));
+            Ok::<_, Malformed>(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn objects_name_others() {
+        let id = ObjectFormat::Sha1.parse(HEX.as_bytes()).unwrap();
+        let commit = format!("tree {HEX}\nparent {HEX}\nparent {HEX}\nauthor a\n\nparent x\n");
+        let (tree, parent) = ((Kind::Tree, Vec::new()), (Kind::Commit, Vec::new()));
+        assert_eq!(
+            of(Kind::Commit, commit.as_bytes(), None),
+            Ok(vec![tree.clone(), parent.clone(), parent.clone()])
+        );
+        assert_eq!(of(Kind::Commit, commit.as_bytes(), Some(&[])), Ok(vec![tree.clone()]));
+        assert_eq!(of(Kind::Commit, commit.as_bytes(), Some(&[id])), Ok(vec![tree, parent]));
+        let tag = format!("object {HEX}\ntype blob\ntag x\n");
+        assert_eq!(of(Kind::Tag, tag.as_bytes(), None), Ok(vec![(Kind::Blob, Vec::new())]));
+        let mut tree = Vec::new();
+        for entry in ["100644 a", "40000 b", "120000 c d", "160000 e"] {
+            tree.extend([entry.as_bytes(), b"\0", id.as_bytes()].concat());
+        }
+        let expected = [(Kind::Blob, b"a".to_vec()), (Kind::Tree, b"b".to_vec()), (Kind::Blob, b"c d".to_vec())];
+        assert_eq!(of(Kind::Tree, &tree, None), Ok(expected.to_vec()));
+        assert_eq!(of(Kind::Tree, b"", None), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_malformed() {
+        let tag = format!("object {HEX}\ntype bulb\n");
+        for (kind, content) in [
+            (Kind::Commit, &b"tree 12\n"[..]),
+            (Kind::Tag, tag.as_bytes()),
+            (Kind::Tree, b"100644 a\0123"),
+            (Kind::Tree, b"100644"),
+        ] {
+            assert_eq!(of(kind, content, None), Err(MALFORMED));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Where an object is: in a pack or loose, in a repository's own folder of objects or in that of an alternate.
+
+use super::index::PackIndex;
+use super::packs::{self, Listing};
+use crate::error::ReadError;
+use crate::folder::RepoFolder;
+use crate::id::{ObjectFormat, ObjectId};
+use crate::reader::RepoReader;
+
+/// How many indexes are kept open.
+const MAX_OPEN: usize = 64;
+
+/// Where an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the pack of this number, at this place of its index.
+    Packed(usize, u32),
+    /// In a file of its own, in the folder of this number.
+    Loose(usize),
+}
+
+/// Looks up objects in all folders.
+pub(super) struct Lookup<'a> {
+    reader: &'a RepoReader<'a>,
+    folders: &'a [RepoFolder],
+    format: ObjectFormat,
+    listings: Vec<Listing>,
+    /// All packs: the number of the folder and the path of the index in it.
+    packs: Vec<(usize, Vec<u8>)>,
+    /// The indexes of the first packs.
+    open: Vec<Option<PackIndex<'a>>>,
+    /// Objects are mostly in the same pack as the last one.
+    last: usize,
+}
+
+impl<'a> Lookup<'a> {
+    pub(super) fn new(
+        reader: &'a RepoReader<'a>,
+        folders: &'a [RepoFolder],
+        format: ObjectFormat,
+    ) -> Result<Self, ReadError> {
+        let listings = folders.iter().map(|folder| packs::list(reader, folder)).collect::<Result<Vec<_>, _>>()?;
+        let mut found = Vec::new();
+        for (number, listing) in listings.iter().enumerate() {
+            let indexes = listing.iter().filter(|(name, _)| packs::stem(name, "idx").is_some());
+            found.extend(indexes.map(|(name, _)| (number, [packs::FOLDER, name].join(&b'/'))));
+        }
+        let mut open = Vec::new();
+        for (number, name) in found.iter().take(MAX_OPEN) {
+            let folder = folders.get(*number);
+            open.push(match folder {
+                Some(folder) => PackIndex::open(reader, folder, name, format)?,
+                None => None,
+            });
+        }
+        Ok(Self { reader, folders, format, listings, packs: found, open, last: 0 })
+    }
+
+    /// The folder and the path of the index of the pack of this number.
+    pub(super) fn pack(&self, number: usize) -> Option<(&'a RepoFolder, &[u8])> {
+        let (folder, name) = self.packs.get(number)?;
+        Some((self.folders.get(*folder)?, name))
+    }
+
+    /// The folder of this number.
+    pub(super) fn folder(&self, number: usize) -> Option<&'a RepoFolder> {
+        self.folders.get(number)
+    }
+
+    /// Whether a promisor sent the pack of this number.
+    pub(super) fn is_promised(&self, number: usize) -> bool {
+        let Some((folder, path)) = self.packs.get(number) else { return false };
+        let stem = path.strip_prefix(packs::FOLDER).and_then(|name| packs::stem(name.get(1..)?, "idx"));
+        let name = [stem.unwrap_or_default(), b"promisor"].join(&b'.').into_boxed_slice();
+        let listing = self.listings.get(*folder);
+        listing.is_some_and(|listing| listing.iter().any(|(other, _)| *other == name))
+    }
+
+    pub(super) fn contains(&mut self, id: &ObjectId) -> Result<bool, ReadError> {
+        Ok(self.find(id)?.is_some())
+    }
+
+    pub(super) fn find(&mut self, id: &ObjectId) -> Result<Option<Place>, ReadError> {
+        let count = self.packs.len();
+        for number in (self.last..count).chain(0..self.last.min(count)) {
+            if let Some(place) = self.find_in(number, id)? {
+                self.last = number;
+                return Ok(Some(Place::Packed(number, place)));
+            }
+        }
+        for (number, folder) in self.folders.iter().enumerate() {
+            if self.reader.kind(folder, &id.loose_path())?.is_some() {
+                return Ok(Some(Place::Loose(number)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_in(&self, number: usize, id: &ObjectId) -> Result<Option<u32>, ReadError> {
+        if let Some(open) = self.open.get(number) {
+            return open.as_ref().map_or(Ok(None), |index| index.find(id));
+        }
+        let Some((folder, name)) = self.pack(number) else { return Ok(None) };
+        let index = PackIndex::open(self.reader, folder, name, self.format)?;
+        index.map_or(Ok(None), |index| index.find(id))
+    }
+
+    /// Fails if the packs are not those any more that were looked at: an object may have moved.
+    pub(super) fn check_current(&self) -> Result<(), ReadError> {
+        for (folder, listing) in self.folders.iter().zip(&self.listings) {
+            if packs::list(self.reader, folder)? != *listing {
+                return Err(ReadError::Changed);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,349 @@
+//! Reads every commit, tree and tag of a folder of objects once, in the order in which they lie there, and looks up
+//! what they name.
+//!
+//! If each object that is there names only objects that are there too, then everything exists that can be reached from
+//! any of them, and nothing needs to be walked through. What is not found may be named by objects that nothing reaches;
+//! whether it is missed is decided by [`super::walk`].
+
+use stocktake_content::num::narrow;
+
+use super::chunks;
+use super::ids::{self, Ids, Recent};
+use super::kind::{Kind, Malformed, links};
+use super::lookup::Lookup;
+use super::loose::LooseObjects;
+use super::pack::Pack;
+use super::packs;
+use crate::error::ReadError;
+use crate::folder::RepoFolder;
+use crate::id::{ObjectFormat, ObjectId};
+use crate::reader::RepoReader;
+use crate::shallow::Parents;
+
+/// The most missing objects that are remembered.
+const MAX_DOUBTS: usize = 100_000;
+
+/// The folder of a chain of commit graphs.
+const GRAPHS: &[u8] = b"info/commit-graphs";
+
+/// The header and the chunk of ids in a commit graph.
+const GRAPH_IDS: (usize, &[u8; 4]) = (8, b"OIDL");
+
+/// How a folder of objects is read.
+#[derive(Clone, Copy)]
+pub(super) struct Depth {
+    /// Whether what objects name is looked up.
+    pub(super) links: bool,
+    /// Whether each object is compared with its id.
+    pub(super) contents: bool,
+}
+
+/// What is not as it should be, unless nothing reaches it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Doubts {
+    /// Objects that were not found.
+    pub(super) missing: Vec<ObjectId>,
+    /// Whether there are more of them, or an object has another type than one that names it says.
+    pub(super) more: bool,
+    /// The first commit that a commit graph names and that was not found, and the graph.
+    pub(super) graph: Option<(ObjectId, Vec<u8>)>,
+}
+
+impl Doubts {
+    pub(super) fn add(&mut self, other: &Self) {
+        other.missing.iter().for_each(|id| self.add_missing(id));
+        self.more |= other.more;
+        self.graph = self.graph.take().or_else(|| other.graph.clone());
+    }
+
+    pub(super) fn add_missing(&mut self, id: &ObjectId) {
+        if self.missing.len() < MAX_DOUBTS {
+            self.missing.push(*id);
+        } else {
+            self.more = true;
+        }
+    }
+}
+
+/// A pack of the folder whose ids are in memory.
+struct SweptPack {
+    /// The name of its index.
+    name: Vec<u8>,
+    ids: Ids,
+    /// For each place, the bits of its type in the lower half, and of the types that objects expect in the upper half.
+    types: Vec<u8>,
+}
+
+/// The objects of the folder.
+pub(super) struct Sweep<'a> {
+    reader: &'a RepoReader<'a>,
+    folder: &'a RepoFolder,
+    format: ObjectFormat,
+    parents: &'a Parents,
+    loose: &'a LooseObjects,
+    packs: Vec<SweptPack>,
+    /// Packs with too many objects for memory, loose objects, and those of alternates.
+    elsewhere: Lookup<'a>,
+    recent: Recent,
+    doubts: Doubts,
+    /// Packs are mostly looked up in the same one.
+    last: usize,
+}
+
+impl<'a> Sweep<'a> {
+    pub(super) fn new(
+        reader: &'a RepoReader<'a>,
+        folders: &'a [RepoFolder],
+        folder: &'a RepoFolder,
+        format: ObjectFormat,
+        parents: &'a Parents,
+        loose: &'a LooseObjects,
+    ) -> Result<Self, ReadError> {
+        let elsewhere = Lookup::new(reader, folders, format)?;
+        let (packs, doubts) = (Vec::new(), Doubts::default());
+        let recent = Recent::new();
+        Ok(Self { reader, folder, format, parents, loose, packs, elsewhere, recent, doubts, last: 0 })
+    }
+
+    /// Reads the folder. With `has_promisor`, what objects of promisor packs name need not be there.
+    pub(super) fn run(mut self, depth: Depth, has_promisor: bool) -> Result<Doubts, ReadError> {
+        let loose = self.loose;
+        let listing = packs::list(self.reader, self.folder)?;
+        let names: Vec<_> = listing.iter().map(|(name, _)| name.as_ref()).collect();
+        let indexes: Vec<_> = names.iter().filter_map(|name| packs::stem(name, "idx")).collect();
+        if depth.links {
+            self.load(&indexes)?;
+            for (id, bits) in &loose.links {
+                self.need(id, *bits)?;
+            }
+        }
+        for (number, stem) in indexes.iter().enumerate() {
+            let is_promised =
+                has_promisor && names.binary_search(&[stem, &b".promisor"[..]].concat().as_slice()).is_ok();
+            let depth = Depth { links: depth.links && !is_promised, ..depth };
+            if depth.links || depth.contents {
+                self.pack(number, &path(stem), depth)?;
+            }
+        }
+        if depth.links {
+            self.graphs()?;
+        }
+        for pack in &self.packs {
+            // An object whose type is known has to be of the one that is expected.
+            self.doubts.more |= pack.types.iter().any(|bits| {
+                let (actual, expected) = (bits & 15, bits >> 4);
+                actual != 0 && expected & !actual != 0
+            });
+        }
+        for (id, bits) in &loose.links {
+            self.doubts.more |= loose.kinds.get(id).is_some_and(|actual| *bits & !actual != 0);
+        }
+        Ok(self.doubts)
+    }
+
+    /// Looks up the commits that commit graphs name.
+    fn graphs(&mut self) -> Result<(), ReadError> {
+        let mut paths = vec![b"info/commit-graph".to_vec()];
+        let chain = self.reader.entries(self.folder, GRAPHS)?.unwrap_or_default();
+        let chain = chain.into_iter().filter(|entry| entry.name.ends_with(b".graph"));
+        paths.extend(chain.map(|entry| [GRAPHS, &entry.name].join(&b'/')));
+        let (reader, folder, format) = (self.reader, self.folder, self.format);
+        for path in paths {
+            chunks::read(reader, folder, &path, GRAPH_IDS, format.bytes(), &mut |ids| {
+                for id in ids.chunks_exact(format.bytes()).filter_map(|id| format.id(id)) {
+                    if self.doubts.graph.is_none() && !self.look_up(&id, Kind::Commit.bit())? {
+                        self.doubts.graph = Some((id, path.clone()));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads the ids of all packs, as far as memory allows.
+    fn load(&mut self, stems: &[&[u8]]) -> Result<(), ReadError> {
+        let mut held = 0;
+        for stem in stems {
+            let name = path(stem);
+            let Some(pack) = Pack::open(self.reader, self.folder, &name, self.format)? else { continue };
+            let bytes = ids::bytes(pack.index.objects(), self.format.bytes());
+            if held + bytes > ids::MAX_BYTES {
+                continue;
+            }
+            held += bytes;
+            let ids = Ids::new(pack.index.all_ids()?, self.format.bytes());
+            let types = vec![0; ids.len()];
+            self.packs.push(SweptPack { name, ids, types });
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, number: usize, name: &[u8], depth: Depth) -> Result<(), ReadError> {
+        let Some(mut pack) = Pack::open(self.reader, self.folder, name, self.format)? else {
+            return Err(ReadError::Changed);
+        };
+        let swept = self.packs.iter().position(|swept| swept.name == name);
+        let order = order(&pack)?;
+        tracing::trace!(pack.number = number, pack.objects = order.len(), "sweep a pack");
+        let mut kinds = vec![0_u8; if depth.links { order.len() } else { 0 }];
+        for (at, (offset, place)) in order.iter().enumerate() {
+            if at % 1_024 == 0 {
+                self.reader.check_cancelled()?;
+            }
+            if depth.contents {
+                self.compare(&mut pack, *offset, *place)?;
+            }
+            if depth.links {
+                let kind = kind(&mut pack, *offset, order.get(..at).unwrap_or_default(), &kinds)?;
+                if let Some(bits) = kinds.get_mut(at) {
+                    *bits = kind.bit();
+                }
+                let types = swept.and_then(|swept| self.packs.get_mut(swept)).map(|pack| &mut pack.types);
+                if let Some(bits) = types.and_then(|types| types.get_mut(narrow(u64::from(*place)))) {
+                    *bits |= kind.bit();
+                }
+                if kind != Kind::Blob {
+                    self.links(&mut pack, *offset, *place, swept)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares an object with its id.
+    fn compare(&self, pack: &mut Pack<'_>, offset: u64, place: u32) -> Result<(), ReadError> {
+        let calculated = pack.calculated_id(offset)?;
+        if pack.index.id(place)? == Some(calculated) {
+            return Ok(());
+        }
+        Err(pack.damaged(offset, "its content is not what its id says"))
+    }
+
+    /// Looks up what an object names.
+    fn links(
+        &mut self,
+        pack: &mut Pack<'_>,
+        offset: u64,
+        place: u32,
+        swept: Option<usize>,
+    ) -> Result<(), ReadError> {
+        let (kind, content) = pack.object(offset)?;
+        let (format, parents) = (self.format, self.parents);
+        let replaced = if kind == Kind::Commit && !parents.is_empty() {
+            let id = match swept.and_then(|swept| self.packs.get(swept)) {
+                Some(swept) => format.id(swept.ids.get(narrow(u64::from(place)))),
+                None => pack.index.id(place)?,
+            };
+            id.and_then(|id| parents.of(&id))
+        } else {
+            None
+        };
+        let mut visit = |link: super::kind::Link<'_>| Ok::<_, LinkError>(self.need(&link.id, link.kind.bit())?);
+        match links(kind, &content, format, replaced, &mut visit) {
+            Ok(()) => Ok(()),
+            Err(LinkError::Malformed(reason)) => Err(pack.damaged(offset, reason)),
+            Err(LinkError::Read(error)) => Err(error),
+        }
+    }
+
+    /// Calls `visitor` for each object in a promisor pack of this folder, and for each that one of these names.
+    pub(super) fn visit_promised(
+        reader: &RepoReader<'_>,
+        folder: &RepoFolder,
+        format: ObjectFormat,
+        visitor: &mut dyn FnMut(&ObjectId),
+    ) -> Result<(), ReadError> {
+        for (name, _) in packs::list(reader, folder)? {
+            let Some(stem) = packs::stem(&name, "promisor") else { continue };
+            let Some(mut pack) = Pack::open(reader, folder, &path(stem), format)? else { continue };
+            for (at, (offset, _)) in order(&pack)?.into_iter().enumerate() {
+                if at % 1_024 == 0 {
+                    reader.check_cancelled()?;
+                }
+                if pack.kind(offset)? == Kind::Blob {
+                    continue;
+                }
+                let (kind, content) = pack.object(offset)?;
+                let mut visit = |link: super::kind::Link<'_>| {
+                    visitor(&link.id);
+                    Ok::<_, Malformed>(())
+                };
+                links(kind, &content, format, None, &mut visit)
+                    .map_err(|reason| pack.damaged(offset, reason))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up an object that another one names, with the bits of the types that it has to have.
+    fn need(&mut self, id: &ObjectId, bits: u8) -> Result<(), ReadError> {
+        if !self.recent.contains_or_add(id, bits) && !self.look_up(id, bits)? {
+            self.doubts.add_missing(id);
+        }
+        Ok(())
+    }
+
+    fn look_up(&mut self, id: &ObjectId, bits: u8) -> Result<bool, ReadError> {
+        let count = self.packs.len();
+        for number in (self.last..count).chain(0..self.last.min(count)) {
+            let Some(pack) = self.packs.get_mut(number) else { continue };
+            if let Some(place) = pack.ids.find(id) {
+                if let Some(types) = pack.types.get_mut(place) {
+                    *types |= bits << 4;
+                }
+                self.last = number;
+                return Ok(true);
+            }
+        }
+        Ok(self.loose.kinds.contains_key(id) || self.elsewhere.contains(id)?)
+    }
+}
+
+/// The offsets of all objects, each with its place in the index.
+fn order(pack: &Pack<'_>) -> Result<Vec<(u64, u32)>, ReadError> {
+    let mut order = Vec::with_capacity(narrow(u64::from(pack.index.objects())));
+    let mut place = 0_u32;
+    pack.index.offsets(|offset| {
+        order.push((offset, place));
+        place += 1;
+    })?;
+    order.sort_unstable();
+    Ok(order)
+}
+
+/// Why the objects that an object names cannot be looked up.
+pub(super) enum LinkError {
+    Malformed(Malformed),
+    Read(ReadError),
+}
+
+impl From<Malformed> for LinkError {
+    fn from(reason: Malformed) -> Self {
+        Self::Malformed(reason)
+    }
+}
+
+impl From<ReadError> for LinkError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// The type of the object at this offset: that of the object that it builds on, which mostly lies before it.
+fn kind(pack: &mut Pack<'_>, offset: u64, before: &[(u64, u32)], kinds: &[u8]) -> Result<Kind, ReadError> {
+    let base = match pack.kind_or_base(offset)? {
+        Ok(kind) => return Ok(kind),
+        Err(base) => base,
+    };
+    let known = before.binary_search_by_key(&base, |(offset, _)| *offset).ok();
+    match known.and_then(|at| kinds.get(at)).and_then(|bits| Kind::of_bit(*bits)) {
+        Some(kind) => Ok(kind),
+        None => pack.kind(base),
+    }
+}
+
+/// The path of the index of this name without extension.
+fn path(stem: &[u8]) -> Vec<u8> {
+    [packs::FOLDER, b"/", stem, b".idx"].concat()
+}

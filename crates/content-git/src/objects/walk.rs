@@ -1,0 +1,192 @@
+//! Walks from the refs through everything that they reach, and tells the first object that is missing or of the wrong
+//! type. This is slower than the sweep, and is done only if the sweep leaves doubts.
+
+use std::collections::{HashMap, HashSet};
+
+use stocktake_content::num::narrow;
+use stocktake_domain::ContentError;
+
+use super::ids::Recent;
+use super::kind::{Kind, links};
+use super::lookup::{Lookup, Place};
+use super::loose;
+use super::pack::{Object, Pack};
+use super::sweep::LinkError;
+use crate::error::{ReadError, display_name};
+use crate::folder::RepoFolder;
+use crate::id::{ObjectFormat, ObjectId};
+use crate::reader::RepoReader;
+use crate::refs::Ref;
+use crate::shallow::Parents;
+
+/// A walk through the objects of a repository.
+pub(super) struct Walk<'a> {
+    reader: &'a RepoReader<'a>,
+    format: ObjectFormat,
+    parents: &'a Parents,
+    has_promisor: bool,
+    /// Objects that are not here, but that a promisor has promised.
+    promised: HashSet<ObjectId>,
+    lookup: Lookup<'a>,
+    packs: HashMap<usize, WalkedPack<'a>>,
+    /// The types of the loose objects that were visited.
+    loose: HashMap<ObjectId, Kind>,
+    recent: Recent,
+}
+
+struct WalkedPack<'a> {
+    pack: Pack<'a>,
+    /// For each place the bit of its type, once it was visited.
+    visited: Vec<u8>,
+}
+
+/// An object that is to be visited.
+struct Item {
+    id: ObjectId,
+    /// The type that it has to have; `None` for that of a ref, which may have any.
+    kind: Option<Kind>,
+    /// Where it is in the tree of its commit.
+    path: Vec<u8>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        reader: &'a RepoReader<'a>,
+        folders: &'a [RepoFolder],
+        format: ObjectFormat,
+        parents: &'a Parents,
+        has_promisor: bool,
+        promised: HashSet<ObjectId>,
+    ) -> Result<Self, ReadError> {
+        let lookup = Lookup::new(reader, folders, format)?;
+        let (packs, loose, recent) = (HashMap::new(), HashMap::new(), Recent::new());
+        Ok(Self { reader, format, parents, has_promisor, promised, lookup, packs, loose, recent })
+    }
+
+    /// Visits everything that this ref reaches and that was not visited yet.
+    pub(super) fn visit(&mut self, from: &Ref) -> Result<(), ReadError> {
+        let mut open = vec![Item { id: from.id, kind: None, path: Vec::new() }];
+        let mut visited = 0_u32;
+        while let Some(item) = open.pop() {
+            visited = visited.wrapping_add(1);
+            if visited.is_multiple_of(1_024) {
+                self.reader.check_cancelled()?;
+            }
+            let found = self.object(&item, from)?;
+            let Some((kind, content)) = found else { continue };
+            let parents = if kind == Kind::Commit { self.parents.of(&item.id) } else { None };
+            let (format, recent) = (self.format, &mut self.recent);
+            let mut push = |link: super::kind::Link<'_>| {
+                if !recent.contains_or_add(&link.id, link.kind.bit()) {
+                    let mut path = item.path.clone();
+                    if !path.is_empty() && !link.name.is_empty() {
+                        path.push(b'/');
+                    }
+                    path.extend_from_slice(link.name);
+                    open.push(Item { id: link.id, kind: Some(link.kind), path });
+                }
+                Ok::<_, LinkError>(())
+            };
+            match links(kind, &content, format, parents, &mut push) {
+                Ok(()) => {}
+                Err(LinkError::Read(error)) => return Err(error),
+                Err(LinkError::Malformed(reason)) => {
+                    let what = format!("{}: {}", display_name(&from.name), reason_of(&item, kind, reason));
+                    return Err(ReadError::Suspect(ContentError::Unreadable(what)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The object, unless there is nothing to visit in it: it is a blob, was visited before, or is promised.
+    fn object(&mut self, item: &Item, from: &Ref) -> Result<Option<Object>, ReadError> {
+        let Some(place) = self.lookup.find(&item.id)? else {
+            if self.promised.contains(&item.id) {
+                return Ok(None);
+            }
+            self.lookup.check_current()?;
+            return Err(ReadError::Suspect(ContentError::MissingPart(missing(item, from))));
+        };
+        match place {
+            Place::Packed(number, _) if self.has_promisor && self.lookup.is_promised(number) => Ok(None),
+            Place::Packed(number, place) => self.packed(number, place, item, from),
+            Place::Loose(number) => self.loose(number, item, from),
+        }
+    }
+
+    fn packed(
+        &mut self,
+        number: usize,
+        place: u32,
+        item: &Item,
+        from: &Ref,
+    ) -> Result<Option<Object>, ReadError> {
+        let format = self.format;
+        if !self.packs.contains_key(&number) {
+            let Some((folder, name)) = self.lookup.pack(number) else { return Err(ReadError::Changed) };
+            let pack = Pack::open(self.reader, folder, name, format)?.ok_or(ReadError::Changed)?;
+            let visited = vec![0; narrow(u64::from(pack.index.objects()))];
+            self.packs.insert(number, WalkedPack { pack, visited });
+        }
+        let Some(walked) = self.packs.get_mut(&number) else { return Err(ReadError::Changed) };
+        let Some(bits) = walked.visited.get_mut(narrow(u64::from(place))) else {
+            return Err(ReadError::Changed);
+        };
+        if let Some(kind) = Kind::of_bit(*bits) {
+            check_kind(item, kind, from)?;
+            return Ok(None);
+        }
+        let offset = walked.pack.index.offset(place)?;
+        let kind = walked.pack.kind(offset)?;
+        *bits = kind.bit();
+        check_kind(item, kind, from)?;
+        if kind == Kind::Blob { Ok(None) } else { walked.pack.object(offset).map(Some) }
+    }
+
+    fn loose(&mut self, number: usize, item: &Item, from: &Ref) -> Result<Option<Object>, ReadError> {
+        if let Some(kind) = self.loose.get(&item.id) {
+            check_kind(item, *kind, from)?;
+            return Ok(None);
+        }
+        let Some(folder) = self.lookup.folder(number) else { return Err(ReadError::Changed) };
+        let (kind, content) = loose::read(self.reader, folder, self.format, &item.id)?;
+        self.loose.insert(item.id, kind);
+        check_kind(item, kind, from)?;
+        Ok(content.map(|content| (kind, content.into())))
+    }
+}
+
+fn check_kind(item: &Item, kind: Kind, from: &Ref) -> Result<(), ReadError> {
+    match item.kind {
+        Some(expected) if expected != kind => {
+            let what = format!(
+                "{}: the object {} is a {} where there has to be a {}{}",
+                display_name(&from.name),
+                item.id,
+                kind.name(),
+                expected.name(),
+                at(item)
+            );
+            Err(ReadError::Suspect(ContentError::Unreadable(what)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn missing(item: &Item, from: &Ref) -> String {
+    let name = display_name(&from.name);
+    match item.kind {
+        None => format!("{name}: its object {} is missing", item.id),
+        Some(kind) => format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item)),
+    }
+}
+
+fn reason_of(item: &Item, kind: Kind, reason: &str) -> String {
+    format!("the {} {}{}: {reason}", kind.name(), item.id, at(item))
+}
+
+/// The path in brackets, if the object has one.
+fn at(item: &Item) -> String {
+    if item.path.is_empty() { String::new() } else { format!(" ({})", display_name(&item.path)) }
+}
