@@ -27,7 +27,7 @@ use stocktake_content_registry::{
     Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
 };
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
-use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, Observation};
+use stocktake_domain::{Algorithms, ContentError, Model, Observation};
 use stocktake_testbed::{PushedImage, Registry, RegistrySetup, bench_argument};
 
 /// Images of one repository; they share a layer.
@@ -154,12 +154,7 @@ fn stores(
 /// The bytes that were read.
 fn inspect(store: &dyn ContentStore, paths: &[String]) -> u64 {
     let algorithms = Algorithms { sha256: true, ..Algorithms::default() };
-    let pieces = paths.iter().map(|path| Inspection {
-        model: Model::ContainerRepositories,
-        path: path.clone(),
-        algorithms,
-        rule: DigestRule::Stored,
-    });
+    let pieces = paths.iter().map(|path| Inspection::new(Model::ContainerRepositories, path, algorithms));
     let tally = Arc::new(Tally::default());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(store.inspect(pieces.collect(), Arc::default(), tally.clone()));
