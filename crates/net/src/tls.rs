@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::find;
-use verifier::AnyHost;
+use verifier::Verifier;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,8 +72,8 @@ impl Roots {
 
     /// Reads the certificates. Those of the system that cannot be used are left out; in a file, each must be
     /// usable and there must be at least one.
-    fn load(&self) -> Result<RootCertStore, TlsError> {
-        let mut roots = RootCertStore::empty();
+    fn load(&self) -> Result<Loaded, TlsError> {
+        let (mut roots, mut own) = (RootCertStore::empty(), Vec::new());
         if self.system {
             let found = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(found.certs);
@@ -81,11 +81,24 @@ impl Roots {
         if let Some(path) = &self.file {
             let wrong = |reason: String| TlsError::File { path: path.clone(), reason };
             for certificate in read_pem(path).map_err(wrong)? {
-                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+                roots.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
+                own.push(certificate);
             }
         }
-        if roots.is_empty() && !self.optional { Err(TlsError::NoRoots) } else { Ok(roots) }
+        if roots.is_empty() && !self.optional {
+            Err(TlsError::NoRoots)
+        } else {
+            Ok(Loaded { store: roots, own })
+        }
     }
+}
+
+/// Certificates that were read.
+struct Loaded {
+    /// All of them, as those of authorities.
+    store: RootCertStore,
+    /// Those of the file, each of which a server may also show itself.
+    own: Vec<CertificateDer<'static>>,
 }
 
 /// The certificates of a PEM file, at least one.
@@ -98,9 +111,10 @@ fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 /// What is verified of a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verification {
-    /// That one of these authorities issued it, and that it is for the host that was connected to.
+    /// That one of these authorities issued it, or that it is one of the file itself, and that it is for the host that
+    /// was connected to.
     Full(Roots),
-    /// That one of these authorities issued it, for whichever host.
+    /// The same, for whichever host.
     Authority(Roots),
     /// Nothing. This protects against eavesdropping, not against a server in the middle.
     Nothing,
@@ -115,10 +129,14 @@ impl Verification {
             .map_err(|error| TlsError::Setup(error.to_string()))?;
         let verifier = match self {
             Self::Full(roots) => {
-                return Ok(builder.with_root_certificates(roots.load()?).with_no_client_auth());
+                let roots = roots.load()?;
+                if roots.own.is_empty() {
+                    return Ok(builder.with_root_certificates(roots.store).with_no_client_auth());
+                }
+                Verifier::with_roots(roots, true, provider)?
             }
-            Self::Authority(roots) => AnyHost::with_roots(roots.load()?, provider)?,
-            Self::Nothing => AnyHost::with_any_certificate(&provider),
+            Self::Authority(roots) => Verifier::with_roots(roots.load()?, false, provider)?,
+            Self::Nothing => Verifier::with_any_certificate(&provider),
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         Ok(builder.with_no_client_auth())

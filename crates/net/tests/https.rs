@@ -57,6 +57,30 @@ async fn authority_and_host_are_verified() {
     assert!(error.is_builder() && failure(&error).is_none(), "{error:?}");
 }
 
+/// What `openssl req -x509` makes is the certificate of an authority.
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_for_itself() {
+    let (folder, other, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), server());
+    let certificate = Certificate::self_signed(folder.path(), "DNS:localhost").unwrap();
+    let stranger = Certificate::self_signed(other.path(), "DNS:localhost").unwrap();
+    let port = certificate.serve(plain).unwrap().port();
+    let get = async |certificates, host: &str| {
+        let client = builder(certificates).build().unwrap();
+        client.get(format!("https://{host}:{port}/")).send().await
+    };
+    let response = get(Some(certificate.authority.clone()), "localhost").await.unwrap();
+    assert_eq!(response.status(), 302);
+    // Not for another host, and no other certificate of the same name.
+    for (certificates, host) in [
+        (Some(certificate.authority), "127.0.0.1"),
+        (Some(stranger.authority), "localhost"),
+        (None, "localhost"),
+    ] {
+        let error = get(certificates, host).await.unwrap_err();
+        assert!(is_untrusted(&error), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_without_tls_is_no_question_of_trust() {
     let plain = server();

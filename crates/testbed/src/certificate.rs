@@ -32,16 +32,20 @@ impl Certificate {
             "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile names \
              -out server.pem",
         ] {
-            let mut openssl = Command::new("openssl");
-            let output = openssl.current_dir(folder).args(arguments.split_whitespace()).output();
-            let output = output.context("openssl cannot be run")?;
-            if !output.status.success() {
-                bail!("openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-            }
+            openssl(folder, arguments.split_whitespace())?;
         }
         let [authority, certificate, key] =
             ["ca.pem", "server.pem", "server.key"].map(|file| folder.join(file));
         Ok(Self { authority, certificate, key })
+    }
+
+    /// Makes a certificate in this folder that signs itself, and is that of an authority, as `openssl req -x509` makes it.
+    pub fn self_signed(folder: &Path, name: &str) -> anyhow::Result<Self> {
+        let names = format!("subjectAltName={name}");
+        let arguments = "req -x509 -newkey rsa:2048 -nodes -keyout self.key -out self.pem -days 3650 -subj /CN=server -addext";
+        openssl(folder, arguments.split_whitespace().chain([names.as_str()]))?;
+        let [certificate, key] = ["self.pem", "self.key"].map(|file| folder.join(file));
+        Ok(Self { authority: certificate.clone(), certificate, key })
     }
 
     /// Starts a server that speaks TLS with this certificate and passes each request, without its body, on to the
@@ -63,6 +67,16 @@ impl Certificate {
         });
         Ok(address)
     }
+}
+
+/// Runs `openssl` in this folder.
+fn openssl<'a>(folder: &Path, arguments: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+    let output = Command::new("openssl").current_dir(folder).args(arguments).output();
+    let output = output.context("openssl cannot be run")?;
+    if !output.status.success() {
+        bail!("openssl: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }
 
 fn pass_on(client: StreamOwned<ServerConnection, TcpStream>, plain: SocketAddr) -> std::io::Result<()> {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use stocktake_diesel_storage::Store;
 use stocktake_domain::{Clock as _, Timestamp};
-use stocktake_source_sync::{OrphanParts, OrphanSettings, StorageOutcome, never_read, orphans};
+use stocktake_source_sync::{
+    OrphanParts, OrphanReport, OrphanSettings, StorageOrphans, StorageOutcome, never_read, orphans,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};
@@ -21,6 +23,9 @@ use list::List;
 /// The exit status when not all of a storage could be searched, or records are missing that would claim what is in it.
 const NOT_ALL: u8 = 1;
 
+/// The exit status when no storage could be searched at all.
+const NOTHING: u8 = 2;
+
 /// Runs the command.
 pub(super) async fn run(
     settings: &Settings,
@@ -31,20 +36,20 @@ pub(super) async fn run(
     // What is stored while the rows are read has a row that was not seen.
     let began = SystemClock.now();
     let search = search(settings, &store, arguments, began, stop.clone());
-    let Some(all) = stop.run_until_cancelled(search).await else {
+    let Some(status) = stop.run_until_cancelled(search).await else {
         return Ok(interrupted(""));
     };
-    Ok(if all? { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
+    status.map(ExitCode::from)
 }
 
-/// Whether all could be searched.
+/// Searches, and returns the exit status.
 async fn search(
     settings: &Settings,
     store: &Store,
     arguments: &OrphansArguments,
     began: Timestamp,
     stop: CancellationToken,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<u8> {
     let source = wiring::source(settings)?;
     let mut all = true;
     if !arguments.no_sync {
@@ -68,14 +73,51 @@ async fn search(
     let mut list = List::begin(arguments.format)?;
     let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
     list.end(&report)?;
-    let is_searched =
-        |outcome: &StorageOutcome| matches!(outcome, StorageOutcome::Searched | StorageOutcome::Unused(_));
-    let searched = report.storages.iter().all(|storage| is_searched(&storage.outcome));
-    let searched = searched && report.totals.skipped == 0;
-    Ok(all && searched)
+    let status = status_of(&report);
+    Ok(if all { status } else { status.max(NOT_ALL) })
+}
+
+/// The exit status of a search: 0 if all was looked at.
+fn status_of(report: &OrphanReport) -> u8 {
+    let is_searched = |storage: &StorageOrphans| {
+        matches!(storage.outcome, StorageOutcome::Searched | StorageOutcome::Unused(_))
+    };
+    let is_nothing = |storage: &StorageOrphans| !is_searched(storage) && storage.totals.looked_at == 0;
+    if !report.storages.is_empty() && report.storages.iter().all(is_nothing) {
+        NOTHING
+    } else if report.storages.iter().all(is_searched) && report.totals.skipped == 0 {
+        0
+    } else {
+        NOT_ALL
+    }
 }
 
 fn before(time: Timestamp, age: std::time::Duration) -> Timestamp {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(time.millis().saturating_sub(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use stocktake_source_sync::OrphanTotals;
+
+    use super::*;
+
+    #[test]
+    fn a_search_that_could_look_at_nothing_has_a_status_of_its_own() {
+        let status = |outcomes: &[(StorageOutcome, u64)]| {
+            let storages = outcomes.iter().map(|(outcome, looked_at)| StorageOrphans {
+                storage: "a".to_owned(),
+                outcome: outcome.clone(),
+                totals: OrphanTotals { looked_at: *looked_at, ..OrphanTotals::default() },
+            });
+            status_of(&OrphanReport { storages: storages.collect(), totals: OrphanTotals::default() })
+        };
+        let closed = || (StorageOutcome::Failed("closed".to_owned()), 0);
+        let good = || (StorageOutcome::Searched, 0);
+        assert_eq!([status(&[]), status(&[good()])], [0, 0]);
+        assert_eq!(status(&[good(), closed()]), NOT_ALL);
+        assert_eq!(status(&[(StorageOutcome::Failed("broke".to_owned()), 9)]), NOT_ALL);
+        assert_eq!(status(&[closed(), closed()]), NOTHING);
+    }
 }
