@@ -51,7 +51,8 @@ fn newest(
     let read = reader.read_into(&file, offset, &mut tail).map_err(|error| folder.refused(path, error))?;
     let tail = tail.get(..read).unwrap_or_default();
     // Behind the last line end there may be an entry that is being written.
-    let Some(last) = tail.strip_suffix(b"\n").and_then(|tail| tail.rsplit(|byte| *byte == b'\n').next()) else {
+    let Some(last) = tail.strip_suffix(b"\n").and_then(|tail| tail.rsplit(|byte| *byte == b'\n').next())
+    else {
         return Ok(None);
     };
     // The object before the change, and that after it.
