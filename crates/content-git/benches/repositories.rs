@@ -95,7 +95,9 @@ fn measure_one(path: &str, cores: NonZeroUsize, readers: NonZeroUsize) {
     let files = Cost::of(|| verify(root, &[name.clone()], cores, readers, Integrity::Objects));
     let theirs = Cost::of(|| {
         let command = format!("{REV_LIST} >/dev/null");
-        assert!(Command::new("sh").args(["-c", &command, path.to_str().unwrap()]).status().unwrap().success());
+        assert!(
+            Command::new("sh").args(["-c", &command, path.to_str().unwrap()]).status().unwrap().success()
+        );
     });
     let (connected, elapsed) = (ours.processor - files.processor, ours.elapsed - files.elapsed);
     println!(
@@ -162,7 +164,8 @@ fn each(root: &Path, paths: &[String], cores: NonZeroUsize, script: &str) {
 
 fn verify(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroUsize, integrity: Integrity) {
     let deep_every = GitSettings::DEEP_EVERY;
-    let settings = GitSettings { root: root.to_owned(), readers, bytes_per_second: None, integrity, deep_every };
+    let settings =
+        GitSettings { root: root.to_owned(), readers, bytes_per_second: None, integrity, deep_every };
     let hashes = HashPool::start(cores, Secrets::default()).unwrap();
     let store = GitStore::new(settings, &ReaderPool::start(readers, hashes).unwrap());
     let algorithms = Algorithms::default().with(Algorithm::Sha256);

@@ -124,7 +124,8 @@ fn number(setting: &Setting) -> Result<u64, String> {
         Some((at, 'g' | 'G')) => (text.get(..at), 1 << 30),
         _ => (Some(text.as_str()), 1),
     };
-    let number = digits.and_then(|digits| digits.parse::<u64>().ok()).and_then(|number| number.checked_mul(unit));
+    let number =
+        digits.and_then(|digits| digits.parse::<u64>().ok()).and_then(|number| number.checked_mul(unit));
     number.ok_or_else(|| format!("{} is no number", setting.name()))
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use stocktake_content::{CANCELLATION_POLL, path};
 use stocktake_domain::ports::Inspection;
-use stocktake_domain::{Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation, PathText};
+use stocktake_domain::{
+    Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation, PathText,
+};
 
 use crate::config::{self, Format};
 use crate::context::ReaderContext;

@@ -29,9 +29,10 @@ impl Parents {
         format: ObjectFormat,
     ) -> Result<Self, ReadError> {
         let mut parents = Self::default();
-        for (name, parse) in
-            [(GRAFTS, Self::add_graft as fn(&mut Self, &[u8], ObjectFormat) -> bool), (SHALLOW, Self::add_shallow)]
-        {
+        for (name, parse) in [
+            (GRAFTS, Self::add_graft as fn(&mut Self, &[u8], ObjectFormat) -> bool),
+            (SHALLOW, Self::add_shallow),
+        ] {
             let content = reader.read(folder, name, MAX_BYTES)?.unwrap_or_default();
             let content = content.strip_suffix(b"\n").unwrap_or(&content);
             if content.is_empty() {

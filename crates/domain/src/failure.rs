@@ -97,7 +97,9 @@ impl FailureCause {
     /// The kind.
     pub const fn kind(&self) -> FailureKind {
         match self {
-            Self::MissingFile { .. } | Self::MissingRepository | Self::MissingPart { .. } => FailureKind::Missing,
+            Self::MissingFile { .. } | Self::MissingRepository | Self::MissingPart { .. } => {
+                FailureKind::Missing
+            }
             Self::ChecksumMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::ContentChanged { .. }

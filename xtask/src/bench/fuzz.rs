@@ -66,7 +66,8 @@ fn repeat(
         command.env(TEST_POSTGRES, postgres);
     }
     let begin = Instant::now();
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     let seconds = begin.elapsed().as_secs_f64();
     let printed = String::from_utf8_lossy(&output.stdout);
     print!("{printed}");

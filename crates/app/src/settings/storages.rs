@@ -210,11 +210,14 @@ fn git(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
         readers: section.readers()?,
         bytes_per_second: section.bytes_per_second()?,
         integrity: section
-            .choice("integrity", [
-                ("connected", GitIntegrity::Connected),
-                ("objects", GitIntegrity::Objects),
-                ("refs", GitIntegrity::Refs),
-            ])?
+            .choice(
+                "integrity",
+                [
+                    ("connected", GitIntegrity::Connected),
+                    ("objects", GitIntegrity::Objects),
+                    ("refs", GitIntegrity::Refs),
+                ],
+            )?
             .unwrap_or_default(),
         deep_every: section.optional("deep_every", positive(1_000_000))?.unwrap_or(GitSettings::DEEP_EVERY),
     }))

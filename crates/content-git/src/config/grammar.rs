@@ -239,7 +239,11 @@ mod tests {
             ("[a]\n\n-k = 1\n", 3),
             ("[a_b]\n", 1),
         ] {
-            assert_eq!(settings(text), Err(format!("line {line}: not a line of a configuration")), "{text:?}");
+            assert_eq!(
+                settings(text),
+                Err(format!("line {line}: not a line of a configuration")),
+                "{text:?}"
+            );
         }
     }
 }

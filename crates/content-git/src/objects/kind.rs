@@ -112,7 +112,8 @@ fn tree<E: From<Malformed>>(
     while !content.is_empty() {
         let end = content.iter().position(|byte| *byte == 0).ok_or(MALFORMED)?;
         let (head, rest) = content.split_at_checked(end).ok_or(MALFORMED)?;
-        let (id, rest) = rest.get(1..).and_then(|rest| rest.split_at_checked(format.bytes())).ok_or(MALFORMED)?;
+        let (id, rest) =
+            rest.get(1..).and_then(|rest| rest.split_at_checked(format.bytes())).ok_or(MALFORMED)?;
         let space = head.iter().position(|byte| *byte == b' ').ok_or(MALFORMED)?;
         let (mode, name) = head.split_at_checked(space).ok_or(MALFORMED)?;
         content = rest;
@@ -134,7 +135,11 @@ mod tests {
 
     const HEX: &str = "f21f76b804422462e79f9f99d5b14856e130ed71";
 
-    fn of(kind: Kind, content: &[u8], parents: Option<&[ObjectId]>) -> Result<Vec<(Kind, Vec<u8>)>, Malformed> {
+    fn of(
+        kind: Kind,
+        content: &[u8],
+        parents: Option<&[ObjectId]>,
+    ) -> Result<Vec<(Kind, Vec<u8>)>, Malformed> {
         let mut found = Vec::new();
         links(kind, content, ObjectFormat::Sha1, parents, &mut |link| {
             assert_eq!(link.id.to_string(), HEX);
@@ -161,7 +166,8 @@ mod tests {
         for entry in ["100644 a", "40000 b", "120000 c d", "160000 e"] {
             tree.extend([entry.as_bytes(), b"\0", id.as_bytes()].concat());
         }
-        let expected = [(Kind::Blob, b"a".to_vec()), (Kind::Tree, b"b".to_vec()), (Kind::Blob, b"c d".to_vec())];
+        let expected =
+            [(Kind::Blob, b"a".to_vec()), (Kind::Tree, b"b".to_vec()), (Kind::Blob, b"c d".to_vec())];
         assert_eq!(of(Kind::Tree, &tree, None), Ok(expected.to_vec()));
         assert_eq!(of(Kind::Tree, b"", None), Ok(Vec::new()));
     }

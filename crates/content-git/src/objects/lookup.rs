@@ -39,7 +39,8 @@ impl<'a> Lookup<'a> {
         folders: &'a [RepoFolder],
         format: ObjectFormat,
     ) -> Result<Self, ReadError> {
-        let listings = folders.iter().map(|folder| packs::list(reader, folder)).collect::<Result<Vec<_>, _>>()?;
+        let listings =
+            folders.iter().map(|folder| packs::list(reader, folder)).collect::<Result<Vec<_>, _>>()?;
         let mut found = Vec::new();
         for (number, listing) in listings.iter().enumerate() {
             let indexes = listing.iter().filter(|(name, _)| packs::stem(name, "idx").is_some());

@@ -239,7 +239,8 @@ impl<'a> Sweep<'a> {
         } else {
             None
         };
-        let mut visit = |link: super::kind::Link<'_>| Ok::<_, LinkError>(self.need(&link.id, link.kind.bit())?);
+        let mut visit =
+            |link: super::kind::Link<'_>| Ok::<_, LinkError>(self.need(&link.id, link.kind.bit())?);
         match links(kind, &content, format, replaced, &mut visit) {
             Ok(()) => Ok(()),
             Err(LinkError::Malformed(reason)) => Err(pack.damaged(offset, reason)),

@@ -3,12 +3,12 @@
 use super::alternates;
 use super::index::PackIndex;
 use super::packs::{self, Listing};
-use stocktake_domain::ContentError;
 use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
 use crate::refs::Ref;
+use stocktake_domain::ContentError;
 
 /// How many objects are looked up together, so that each index is opened once for all of them.
 const GROUP: usize = 8_192;

@@ -44,7 +44,9 @@ async fn a_missing_object_is_told_with_its_ref_type_and_path() {
             assert!(!fsck(&repository));
             let reason = missing(fixture.see("a.git").await);
             assert_eq!(reason, format!("HEAD: the {kind} {id} is missing{path}"));
-            see(&fixture.store_with(|settings| settings.integrity = Integrity::Objects), "a.git").await.unwrap();
+            see(&fixture.store_with(|settings| settings.integrity = Integrity::Objects), "a.git")
+                .await
+                .unwrap();
         }
     }
 }
@@ -73,7 +75,8 @@ async fn objects_in_packs_are_looked_into() {
     let lost = id(&repository, "main~5:006/1-6-1.txt");
     // Pack everything but one blob.
     let all = repository.git(&["rev-list", "--objects", "--all"]).unwrap();
-    let rest: String = all.lines().filter(|line| !line.starts_with(&lost)).map(|line| format!("{line}\n")).collect();
+    let rest: String =
+        all.lines().filter(|line| !line.starts_with(&lost)).map(|line| format!("{line}\n")).collect();
     let list = fixture.outer.path().join("list");
     fs::write(&list, rest).unwrap();
     let mut pack = repository.command();
@@ -83,7 +86,10 @@ async fn objects_in_packs_are_looked_into() {
     repository.git(&["prune-packed", "-q"]).unwrap();
     lose(&repository, &lost);
     assert!(!fsck(&repository));
-    assert_eq!(missing(fixture.see("a.git").await), format!("HEAD: the blob {lost} is missing (006/1-6-1.txt)"));
+    assert_eq!(
+        missing(fixture.see("a.git").await),
+        format!("HEAD: the blob {lost} is missing (006/1-6-1.txt)")
+    );
 }
 
 /// Git prunes objects that nothing reaches one by one.
@@ -115,7 +121,8 @@ async fn an_object_of_another_type_than_expected_is_reported() {
         repository.import("main", 2, 1).unwrap();
         let blob = id(&repository, "main:000/1-0-0.txt");
         let tree = fixture.outer.path().join("tree");
-        fs::write(&tree, format!("tree {blob}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n")).unwrap();
+        fs::write(&tree, format!("tree {blob}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n"))
+            .unwrap();
         let hash = ["hash-object", "-w", "-t", "commit", "--literally", tree.to_str().unwrap()];
         let commit = repository.git(&hash).unwrap().trim().to_owned();
         fs::write(repository.path().join("refs/heads/wrong"), format!("{commit}\n")).unwrap();

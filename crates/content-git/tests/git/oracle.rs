@@ -80,7 +80,8 @@ fn shapes(fixture: &Fixture) -> Vec<String> {
     full.git(&["multi-pack-index", "write"]).unwrap();
     let many = fill(fixture, "many.git", format(false, false));
     let id = many.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
-    many.update_refs((0..300).map(|number| (format!("refs/merge-requests/{number}/head"), id.clone()))).unwrap();
+    many.update_refs((0..300).map(|number| (format!("refs/merge-requests/{number}/head"), id.clone())))
+        .unwrap();
     many.git(&["pack-refs", "--all"]).unwrap();
     clone(fixture, &plain, "shallow.git", &["--depth=3", "--no-single-branch"]);
     clone(fixture, &plain, "partial.git", &["--filter=blob:none"]);
@@ -115,7 +116,13 @@ fn plant(repository: &Path, random: &mut Random) -> (String, String) {
     let mut by_folder = BTreeMap::<&str, Vec<&String>>::new();
     for name in &found {
         let folder = match name.split_once('/') {
-            Some(("objects", rest)) => if rest.starts_with("pack") { "pack" } else { "loose" },
+            Some(("objects", rest)) => {
+                if rest.starts_with("pack") {
+                    "pack"
+                } else {
+                    "loose"
+                }
+            }
             Some((folder, _)) => folder,
             None => "",
         };
@@ -172,9 +179,10 @@ fn ask_git(path: &Path) -> (Result<(), String>, String) {
     };
     let (shown, refs, said) = run(&["show-ref", "--head"]);
     let mut verdict = if matches!(shown, Some(0 | 1)) { Ok(()) } else { Err(said) };
-    for arguments in
-        [&["fsck", "--full", "--strict"][..], &["rev-list", "--objects", "--all", "--quiet", "--missing=allow-promisor"]]
-    {
+    for arguments in [
+        &["fsck", "--full", "--strict"][..],
+        &["rev-list", "--objects", "--all", "--quiet", "--missing=allow-promisor"],
+    ] {
         let (code, _, said) = run(arguments);
         if code != Some(0) && verdict.is_ok() {
             verdict = Err(format!("{}: {}", arguments[0], said.trim()));
@@ -205,9 +213,8 @@ fn ask_git_about(paths: &[std::path::PathBuf]) -> Vec<(Result<(), String>, Strin
 fn difference(seen: &Seen, file: &str, git: &Result<(), String>, refs: &str) -> Option<&'static str> {
     match (seen, git) {
         (Err(_), Err(_)) => None,
-        (Ok(seen), Ok(())) => {
-            (seen.stored.digests.sha256 != Some(checksum(refs))).then_some("another checksum than git's refs have")
-        }
+        (Ok(seen), Ok(())) => (seen.stored.digests.sha256 != Some(checksum(refs)))
+            .then_some("another checksum than git's refs have"),
         (Ok(_), Err(_)) => Some("missed"),
         (Err(_), Ok(())) => {
             let is_explained = MORE_THAN_GIT.iter().any(|(name, _)| file.contains(name));

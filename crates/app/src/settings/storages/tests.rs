@@ -111,7 +111,10 @@ fn git() {
         assert_eq!((settings.root.as_path(), settings.integrity), (Path::new("/d"), integrity));
     }
     let text = mistake("kind = \"git\"\nroot = \"/d\"\nintegrity = \"tags\"");
-    assert!(text.starts_with("storages.x.integrity: must be one of \"connected\", \"objects\", \"refs\""), "{text}");
+    assert!(
+        text.starts_with("storages.x.integrity: must be one of \"connected\", \"objects\", \"refs\""),
+        "{text}"
+    );
 }
 
 #[test]
