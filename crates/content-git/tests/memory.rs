@@ -170,16 +170,18 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
     let size = fs::metadata(&pack).unwrap().len();
     assert!(size > LARGE_FILES * LARGE_BYTES);
 
-    let settings = GitSettings {
+    let settings = |integrity| GitSettings {
         root: folder.path().to_owned(),
         readers: NonZeroUsize::new(2).unwrap(),
         bytes_per_second: None,
-        integrity: Integrity::Connected,
+        integrity,
         deep_every: GitSettings::DEEP_EVERY,
     };
     let pool = HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap();
-    let store = GitStore::new(settings, &ReaderPool::start(NonZeroUsize::new(2).unwrap(), pool).unwrap());
-    let see = async |path: &str| {
+    let readers = ReaderPool::start(NonZeroUsize::new(2).unwrap(), pool).unwrap();
+    let store_with = |integrity| GitStore::new(settings(integrity), &readers);
+    let (store, connected) = (store_with(Integrity::Objects), store_with(Integrity::Connected));
+    let see_with = async |store: &GitStore, path: &str| {
         let recorder = Arc::new(Recorder::default());
         let algorithms = Algorithms::default().with(Algorithm::Sha256);
         let pieces = vec![Inspection::new(Model::Projects, path, algorithms)];
@@ -187,6 +189,7 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
         recorder.0.lock().unwrap().take().unwrap()
     };
 
+    let see = async |path: &str| see_with(&store, path).await;
     assert_eq!(see("small.git").await.unwrap().stored.digests.sha256, Some(checksum(&small)));
     let expected = checksum(&large);
     let before = peak();
@@ -197,6 +200,10 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
     assert!(seen.bytes_read > size, "{} of {size} bytes", seen.bytes_read);
     assert!(grown < 16 * MIB, "memory grew by {grown} bytes");
     assert!(after < 200 * MIB, "{after} bytes of memory");
+    // What the refs reach: the ids of all objects, and those that others build on, up to 48 MiB.
+    assert_eq!(see_with(&connected, "large.git").await.unwrap().stored.digests.sha256, Some(expected));
+    let grown = peak().saturating_sub(before);
+    assert!(grown < 72 * MIB, "memory grew by {grown} bytes");
     assert!(git_finds_it_good(&large, &["fsck", "--full", "--no-progress"]));
 
     let name = pack.file_name().unwrap().to_str().unwrap();

@@ -146,6 +146,9 @@ impl Connectivity<'_> {
 
 /// What changes with the objects of an alternate: the files in its folder of packs, and the folders of loose objects.
 fn alternate_key(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<super::pools::Key, ReadError> {
+    // Each fork names it by another path.
+    let identity = reader.find(folder, b"")?.map(|(_, identity)| identity.folder());
+    let identity = identity.ok_or(ReadError::Changed)?;
     let packs = packs::list(reader, folder)?;
     let mut loose = Vec::new();
     for entry in reader.entries(folder, b"")?.unwrap_or_default() {
@@ -156,5 +159,5 @@ fn alternate_key(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<super::
         }
     }
     loose.sort_unstable();
-    Ok(super::pools::Key { path: folder.path(b""), packs, loose })
+    Ok(super::pools::Key { folder: identity, packs, loose })
 }

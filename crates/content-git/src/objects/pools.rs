@@ -23,8 +23,8 @@ const MAX_POOLS: usize = 10_000;
 /// A folder of objects as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    /// Its path below the storage's root.
-    pub(super) path: Vec<u8>,
+    /// What identifies it.
+    pub(super) folder: (u64, u64),
     pub(super) packs: Listing,
     pub(super) loose: Vec<(Box<[u8]>, FileIdentity)>,
 }
@@ -49,7 +49,7 @@ impl Pools {
                 pools.clear();
             }
             // What the same folder was before is of no use any more.
-            pools.retain(|other, _| other.path != key.path || *other == key);
+            pools.retain(|other, _| other.folder != key.folder || *other == key);
             Arc::clone(pools.entry(key).or_default())
         };
         let mut held = loop {

@@ -14,7 +14,7 @@ const LOGS: &[u8] = b"logs";
 /// Where the newest entry is looked for: at the end of the file, in more bytes than an entry has.
 const TAIL: u64 = 16 * 1024;
 
-/// Visits the object of the newest entry of each log, under the name of its file.
+/// Visits the objects before and after the newest entry of each log, under the name of its file.
 pub(crate) fn visit(
     reader: &RepoReader<'_>,
     folder: &RepoFolder,
@@ -27,24 +27,25 @@ pub(crate) fn visit(
             let path = [name.as_slice(), &entry.name].join(&b'/');
             if entry.kind == EntryKind::Folder {
                 open.push(path);
-            } else if !entry.name.ends_with(b".lock")
-                && let Some(id) = newest(reader, folder, format, &path)?
-            {
-                visitor(Ref { name: path, id, peeled: None })?;
+            } else if !entry.name.ends_with(b".lock") {
+                for id in newest(reader, folder, format, &path)? {
+                    visitor(Ref { name: path.clone(), id, peeled: None })?;
+                }
             }
         }
     }
     Ok(())
 }
 
-/// The object after the last change; `None` if the ref was deleted, or there is no entry that can be read.
+/// The objects before and after the last change, without those that stand for no ref; none if there is no entry that can
+/// be read.
 fn newest(
     reader: &RepoReader<'_>,
     folder: &RepoFolder,
     format: ObjectFormat,
     path: &[u8],
-) -> Result<Option<ObjectId>, ReadError> {
-    let Some(file) = reader.open(folder, path)? else { return Ok(None) };
+) -> Result<Vec<ObjectId>, ReadError> {
+    let Some(file) = reader.open(folder, path)? else { return Ok(Vec::new()) };
     let offset = file.size.saturating_sub(TAIL);
     let mut tail = vec![0; narrow(file.size - offset)];
     reader.wait_for_rate(widen(tail.len()))?;
@@ -53,9 +54,8 @@ fn newest(
     // Behind the last line end there may be an entry that is being written.
     let Some(last) = tail.strip_suffix(b"\n").and_then(|tail| tail.rsplit(|byte| *byte == b'\n').next())
     else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    // The object before the change, and that after it.
-    let id = last.get(2 * format.bytes() + 1..).and_then(|rest| rest.get(..2 * format.bytes()));
-    Ok(id.and_then(|id| format.parse(id)).filter(|id| !id.is_null()))
+    let ids = last.split(|byte| *byte == b' ').take(2).filter_map(|id| format.parse(id));
+    Ok(ids.filter(|id| !id.is_null()).collect())
 }
