@@ -8,7 +8,7 @@ use super::Finding;
 use crate::project::capture;
 
 /// The files and folders that may be there.
-const ALLOWED: [&str; 14] = [
+const ALLOWED: [&str; 15] = [
     ".cargo",
     ".ci",
     ".gitignore",
@@ -21,6 +21,7 @@ const ALLOWED: [&str; 14] = [
     "config",
     "crates",
     "docs",
+    "fuzz",
     "rustfmt.toml",
     "xtask",
 ];
