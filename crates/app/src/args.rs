@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use config::ValueKind;
 use stocktake_domain::{Model, RecordKey, Scope, State};
+use toml::Value;
 
 use crate::scan::Layout;
 use crate::settings::Override;
@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// A configuration file, read after config/default.toml
+    /// The configuration file [default: the variable `STOCKTAKE_CONFIG`, or the first that there is of ./stocktake.toml,
+    /// ~/.config/stocktake/stocktake.toml and /etc/stocktake/stocktake.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The database instead of the configured one (database.url). Whoever may list this host's processes can read it:
@@ -358,7 +359,7 @@ impl Arguments {
             Command::Serve(arguments) => {
                 set(&mut layer, "http.listen", arguments.listen.as_ref(), "--listen");
                 if arguments.no_worker {
-                    layer.push(("worker.enabled", ValueKind::Boolean(false), "--no-worker"));
+                    layer.push(("worker.enabled", Value::Boolean(false), "--no-worker"));
                 }
                 arguments.work.set(&mut layer);
             }
@@ -388,7 +389,7 @@ impl WorkOptions {
 }
 
 fn set(layer: &mut Vec<Override>, key: &'static str, text: Option<&String>, option: &'static str) {
-    layer.extend(text.map(|text| (key, ValueKind::String(text.clone()), option)));
+    layer.extend(text.map(|text| (key, Value::String(text.clone()), option)));
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The configuration: raw values from their layers, checked once into types that cannot be wrong.
 
+mod files;
 mod gitlab;
 mod layers;
+mod paths;
 mod reader;
 mod show;
 mod storages;
@@ -52,6 +54,18 @@ pub(crate) struct Settings {
     pub(crate) authority: Option<GitlabAuthoritySettings>,
     pub(crate) log: Log,
     pub(crate) capacity: Capacity,
+}
+
+impl Settings {
+    /// The names of the configured storages, for a sentence: "main, attic", or what to do if there is none.
+    pub(crate) fn storage_names(&self) -> String {
+        let names: Vec<&str> = self.storages.keys().map(String::as_str).collect();
+        if names.is_empty() {
+            "no storage (`stocktake init FOLDER` writes a configuration)".to_owned()
+        } else {
+            names.join(", ")
+        }
+    }
 }
 
 /// Section `database`.
@@ -172,7 +186,10 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
         if !settings.storages.contains_key(name) {
             return Err(reader.mistake(
                 "worker.storages",
-                &format!("names the storage {name:?}, which is not configured"),
+                &format!(
+                    "names the storage {name:?}, which is not configured; there is {}",
+                    settings.storage_names()
+                ),
             ));
         }
     }
