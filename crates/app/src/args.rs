@@ -65,6 +65,20 @@ pub(crate) enum Command {
                             lfs_objects --identifiers 1,2 --json"
     )]
     Verify(VerifyArguments),
+    /// Tell what changed in a folder since the last time
+    ///
+    /// Needs no configuration and no catalogue. The first time it reads every file and makes a baseline, in
+    /// $XDG_STATE_HOME/stocktake (~/.local/state/stocktake). Later it reads every file again and lists what is different:
+    /// `D` damaged (other content, though size and time of change say that nobody touched it), `!` unreadable, `R` removed
+    /// or, with `->`, renamed, `M` modified (other content and another size or time), `A` added. What is added, modified or
+    /// renamed is in the baseline from then on; what is damaged or removed is told again until it is as before, or
+    /// accepted. An interrupted run loses nothing. Exit status: 0 nothing is damaged, removed or unreadable, 1 something
+    /// is, 2 it could not run.
+    #[command(
+        after_help = "Examples:\n  stocktake check /srv/photos\n  stocktake check /srv/photos --json | jq -r \
+                            '.changes[] | select(.change == \"damaged\") | .path'"
+    )]
+    Check(CheckArguments),
     /// Show how many records are in which state
     #[command(after_help = "Example:\n  stocktake status --json")]
     Status(StatusArguments),
@@ -199,6 +213,18 @@ pub(crate) struct VerifyArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     work: WorkOptions,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckArguments {
+    /// The folder
+    pub(crate) path: PathBuf,
+    /// Take everything as it is now for good: damaged files with their new content, removed ones as not there
+    #[arg(long)]
+    pub(crate) accept: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -365,7 +391,8 @@ impl Arguments {
             }
             Command::Worker(arguments) => arguments.work.set(&mut layer),
             Command::Verify(arguments) => arguments.work.set(&mut layer),
-            Command::Status(_)
+            Command::Check(_)
+            | Command::Status(_)
             | Command::Import(_)
             | Command::Scan(_)
             | Command::Sync(_)

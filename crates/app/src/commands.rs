@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod accept;
+mod check;
 mod export;
 mod import;
 mod orphans;
@@ -44,6 +45,7 @@ pub(crate) async fn run(
         Command::Verify(arguments) => return verify::run(settings, arguments, stop).await,
         Command::Sync(arguments) => return sync::run(settings, arguments, stop).await,
         Command::Orphans(arguments) => return orphans::run(settings, arguments, stop).await,
+        Command::Check(arguments) => return check::run(settings, arguments, stop).await,
         // What these write is one transaction, which ends with the process.
         Command::Status(arguments) => Box::pin(good(status::run(settings, arguments))),
         Command::Import(arguments) => Box::pin(good(import::run(settings, arguments))),

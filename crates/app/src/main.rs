@@ -2,6 +2,7 @@
 //! one command.
 
 mod args;
+mod check;
 mod commands;
 mod escape;
 mod import;
@@ -28,7 +29,7 @@ use rustix::process::umask;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use args::Arguments;
+use args::{Arguments, Command};
 use output::Text;
 use settings::{Loaded, SettingsError};
 use signals::Hangup;
@@ -94,7 +95,10 @@ fn runtime(threads: NonZeroUsize) -> anyhow::Result<Runtime> {
 }
 
 fn load(arguments: &Arguments) -> Result<Loaded, SettingsError> {
-    settings::load(arguments.global.config.as_deref(), arguments.overrides())
+    match &arguments.command {
+        Command::Check(check) => settings::load_for_folder(&check.path, arguments.overrides()),
+        _ => settings::load(arguments.global.config.as_deref(), arguments.overrides()),
+    }
 }
 
 /// Takes up what can be changed without a new start: what is logged.

@@ -20,6 +20,7 @@ use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Location, Model};
 use stocktake_http::Network;
 use stocktake_source_gitlab::GitlabAuthoritySettings;
+use toml::Value;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -155,6 +156,28 @@ pub(crate) struct Loaded {
 /// Reads all layers of this process and checks them.
 pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
     load_from(&layers::process_sources(file, overrides))
+}
+
+/// The name of the storage that [`load_for_folder`] makes.
+pub(crate) const CHECKED: &str = "folder";
+
+/// What the program itself says, whatever is configured, and this folder as the only storage.
+pub(crate) fn load_for_folder(folder: &Path, mut overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
+    let canonical = std::fs::canonicalize(folder).map_err(|error| {
+        SettingsError(format!("{} cannot be looked at: {error}; is it mounted?", folder.display()))
+    })?;
+    if !canonical.is_dir() {
+        return Err(SettingsError(format!("{} is not a folder", folder.display())));
+    }
+    // The path itself need not be a text.
+    overrides.push(("storages.folder.root", Value::from("."), "PATH"));
+    let mut loaded = load_from(&Sources { overrides, ..Sources::default() })?;
+    for storage in loaded.settings.storages.values_mut() {
+        if let Content::Directory(directory) = &mut storage.content {
+            directory.root.clone_from(&canonical);
+        }
+    }
+    Ok(loaded)
 }
 
 fn load_from(sources: &Sources) -> Result<Loaded, SettingsError> {

@@ -1,9 +1,6 @@
 //! The configuration as the program takes it from files, variables and options.
 
-use std::path::Path;
-use std::process::Command;
-
-use crate::support::{Database, Finished, Installation};
+use crate::support::{Database, Finished, Installation, bare};
 
 fn with_config(text: &str, words: &[&str]) -> Finished {
     let installation = Installation::new(Database::Sqlite);
@@ -78,13 +75,6 @@ fn a_mistake_is_told_with_its_place() {
     std::fs::remove_file(installation.config_file()).unwrap();
     let sentence = Finished::from(command.output().unwrap()).refusal();
     assert!(sentence.contains("stocktake.toml (option --config) cannot be read: "), "{sentence}");
-}
-
-/// The program as somebody calls it who has given it nothing but these variables.
-fn bare(folder: &Path, words: &[&str], variables: &[(&str, &Path)]) -> Finished {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
-    command.args(words).current_dir(folder).env_clear().envs(variables.iter().copied());
-    Finished::from(command.output().unwrap())
 }
 
 #[test]

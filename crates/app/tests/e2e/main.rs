@@ -13,6 +13,7 @@ mod support;
 
 mod accept;
 mod catalogue;
+mod check;
 mod commands;
 mod configuration;
 mod gitlab;
