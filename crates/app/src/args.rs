@@ -14,7 +14,7 @@ use crate::settings::Override;
 /// serves the Data management API.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "stocktake", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STOCKTAKE_REVISION"), ")"))]
-#[command(propagate_version = true, disable_help_subcommand = true)]
+#[command(propagate_version = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -158,6 +158,34 @@ pub(crate) enum Command {
     /// Every command that opens the database does this automatically; this one does nothing else.
     #[command(after_help = "Example:\n  stocktake migrate --config production.toml")]
     Migrate,
+    /// Write a commented configuration, and try it
+    ///
+    /// Writes ./stocktake.toml, or the file that --config names; one that is there is left as it is. Nothing is written if the
+    /// folder cannot be read or the database cannot be used.
+    #[command(after_help = "Example:\n  stocktake init /srv/data")]
+    Init {
+        /// The folder with the content, which becomes the storage `main`
+        folder: Option<PathBuf>,
+    },
+    /// Tell whether everything is there that the configuration speaks of
+    ///
+    /// Looks at the configuration, the database, the storages, the tokens and the GitLab. Changes nothing. Exit status: 0
+    /// nothing is wrong, 1 something is, 2 it could not run.
+    #[command(after_help = "Example:\n  stocktake doctor")]
+    Doctor {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what makes a shell complete commands and options
+    #[command(after_help = "Example:\n  stocktake completions bash > /etc/bash_completion.d/stocktake")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    #[command(after_help = "Example:\n  stocktake version")]
+    Version,
     /// Print the effective configuration and the origin of each value, with secrets masked
     #[command(after_help = "Example:\n  STOCKTAKE__HTTP__LISTEN=127.0.0.1:9000 stocktake config")]
     Config,
@@ -197,7 +225,7 @@ pub(crate) struct VerifyArguments {
     #[arg(value_name = "MODEL")]
     pub(crate) models: Vec<Model>,
     /// Recalculate every record, due or not
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["state", "identifiers"])]
     pub(crate) all: bool,
     /// Recalculate these records of one model, separated by commas
     #[arg(long, value_name = "IDENTIFIERS", value_delimiter = ',', allow_hyphen_values = true, value_parser = key)]
@@ -402,7 +430,11 @@ impl Arguments {
             | Command::Accept(_)
             | Command::Token(_)
             | Command::Migrate
-            | Command::Config => {}
+            | Command::Config
+            | Command::Init { .. }
+            | Command::Doctor { .. }
+            | Command::Completions { .. }
+            | Command::Version => {}
         }
         layer
     }

@@ -82,6 +82,11 @@ pub(crate) fn print_json(piece: &str) -> anyhow::Result<()> {
     passing_over_a_reader_that_has_gone(write_out(escaped_json(piece).as_bytes()))
 }
 
+/// Prints a script that the program itself has made.
+pub(crate) fn print_script(script: &[u8]) -> anyhow::Result<()> {
+    passing_over_a_reader_that_has_gone(write_out(script))
+}
+
 /// Prints a result of one line.
 pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     print(&Text::of(line))

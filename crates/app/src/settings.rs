@@ -9,7 +9,7 @@ mod show;
 mod storages;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -23,6 +23,8 @@ use stocktake_source_gitlab::GitlabAuthoritySettings;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+
+use crate::suggest;
 
 pub(crate) use gitlab::Gitlab;
 pub(crate) use layers::Override;
@@ -58,14 +60,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The names of the configured storages, for a sentence: "main, attic", or what to do if there is none.
-    pub(crate) fn storage_names(&self) -> String {
+    /// A sentence about a storage that is not configured.
+    pub(crate) fn unknown_storage(&self, name: &str) -> String {
         let names: Vec<&str> = self.storages.keys().map(String::as_str).collect();
         if names.is_empty() {
-            "no storage (`stocktake init FOLDER` writes a configuration)".to_owned()
-        } else {
-            names.join(", ")
+            return format!(
+                "there is no storage {name:?}, nor any other: stocktake init FOLDER configures one"
+            );
         }
+        suggest::unknown("storage", name, &names)
     }
 }
 
@@ -153,9 +156,23 @@ pub(crate) struct Loaded {
     table: Table,
 }
 
+impl Loaded {
+    /// The files that values were read from, in the order of their names.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = self.table.values().filter_map(|setting| setting.origin.file());
+        let files: BTreeSet<String> = files.map(|path| path.display().to_string()).collect();
+        files.into_iter().collect()
+    }
+}
+
 /// Reads all layers of this process and checks them.
 pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
     load_from(&layers::process_sources(file, overrides))
+}
+
+/// What the program itself says, whatever is configured.
+pub(crate) fn load_defaults(overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
+    load_from(&Sources { overrides, ..Sources::default() })
 }
 
 /// The name of the storage that [`load_for_folder`] makes.
@@ -171,7 +188,7 @@ pub(crate) fn load_for_folder(folder: &Path, mut overrides: Vec<Override>) -> Re
     }
     // The path itself need not be a text.
     overrides.push(("storages.folder.root", Value::from("."), "PATH"));
-    let mut loaded = load_from(&Sources { overrides, ..Sources::default() })?;
+    let mut loaded = load_defaults(overrides)?;
     for storage in loaded.settings.storages.values_mut() {
         if let Content::Directory(directory) = &mut storage.content {
             directory.root.clone_from(&canonical);
@@ -207,13 +224,7 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
     reader.finish()?;
     for name in settings.worker.storages.iter().flatten() {
         if !settings.storages.contains_key(name) {
-            return Err(reader.mistake(
-                "worker.storages",
-                &format!(
-                    "names the storage {name:?}, which is not configured; there is {}",
-                    settings.storage_names()
-                ),
-            ));
+            return Err(reader.mistake("worker.storages", &settings.unknown_storage(name)));
         }
     }
     if settings.gitlab.is_some() {

@@ -32,9 +32,7 @@ const MOST_COUNTED: u64 = 10_000_000;
 pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyhow::Result<ExitCode> {
     let (model, name) = (arguments.model, arguments.storage.as_str());
     let storages = wiring::storages(settings)?;
-    let storage = storages.get(name).ok_or_else(|| {
-        anyhow!("there is no storage {name:?} in the configuration; there is {}", settings.storage_names())
-    })?;
+    let storage = storages.get(name).ok_or_else(|| anyhow!(settings.unknown_storage(name)))?;
     let store = wiring::open_or_make_store(settings).await?;
     let largest = store.catalogue.largest_key(model).await?;
     let records = store.catalogue.count(model, &Selection::default(), MOST_COUNTED).await?;

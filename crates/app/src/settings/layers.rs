@@ -34,6 +34,16 @@ pub(crate) enum Origin {
     Option(&'static str),
 }
 
+impl Origin {
+    /// The configuration file, if it was one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

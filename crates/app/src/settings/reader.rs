@@ -8,6 +8,7 @@ use toml::Value;
 use super::SettingsError;
 use super::layers::{Origin, Setting, SettingValue, Table};
 use super::values::Wanted;
+use crate::suggest;
 
 /// A reader of the table.
 pub(crate) struct Reader<'a> {
@@ -117,7 +118,9 @@ impl<'a> Reader<'a> {
         match self.table.iter().find(|(key, setting)| !is_known(key, setting)) {
             None => Ok(()),
             Some((key, setting)) => {
-                Err(SettingsError(format!("unknown configuration key {key} ({})", setting.origin)))
+                let nearest = suggest::nearest(key, self.used.iter().map(String::as_str));
+                let meant = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+                Err(SettingsError(format!("unknown configuration key {key} ({}){meant}", setting.origin)))
             }
         }
     }

@@ -89,7 +89,7 @@ fn a_mistake_is_one_sentence_with_key_and_origin() {
         (
             "STOCKTAKE__HTTP__LISTN",
             "x",
-            "unknown configuration key http.listn (variable STOCKTAKE__HTTP__LISTN)",
+            "unknown configuration key http.listn (variable STOCKTAKE__HTTP__LISTN); did you mean http.listen?",
         ),
         ("STOCKTAKE__HTTP", "x", "unknown configuration key http (variable STOCKTAKE__HTTP)"),
         ("STOCKTAKE__HTTP__WORKERS", "many", "http.workers: must be a whole number from 0 to 512"),
@@ -121,7 +121,7 @@ fn a_mistake_is_one_sentence_with_key_and_origin() {
         (
             "STOCKTAKE__WORKER__STORAGES",
             "nowhere",
-            "names the storage \"nowhere\", which is not configured; there is no storage (`stocktake init",
+            "there is no storage \"nowhere\", nor any other: stocktake init FOLDER configures one",
         ),
         ("STOCKTAKE__LOG__LEVEL", "a=b=c", "log.level: must be error, warn"),
         ("STOCKTAKE__LOG__LEVEL", "loud", "log.level: must be error, warn"),

@@ -89,7 +89,10 @@ fn the_program_needs_no_configuration_at_all() {
     run("migrate").success();
     assert_eq!(run("status").success(), "no records; `stocktake import` or `stocktake scan` adds some\n");
     let sentence = bare(folder.path(), &["scan", "uploads", "main"], &[]).refusal();
-    assert!(sentence.contains("there is no storage (`stocktake init FOLDER`"), "{sentence}");
+    assert!(
+        sentence.contains("there is no storage \"main\", nor any other: stocktake init FOLDER"),
+        "{sentence}"
+    );
 }
 
 #[test]
