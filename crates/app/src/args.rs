@@ -36,6 +36,12 @@ pub(crate) struct Global {
     /// What to log, for example debug (log.level)
     #[arg(long, global = true, value_name = "LEVEL")]
     log: Option<String>,
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Whether the log on a terminal is coloured; auto: unless the variable `NO_COLOR` is set
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: clap::ColorChoice,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::FromArgMatches as _;
+use clap::{ColorChoice, FromArgMatches as _};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::Runtime;
@@ -70,7 +70,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     limits::check_memory()?;
     let mut loaded = load(arguments)?;
     let is_service = arguments.command.is_service();
-    let level = logging::start(&loaded.settings.log, is_service)?;
+    if arguments.global.quiet {
+        progress::be_quiet();
+    }
+    let level = logging::start(&loaded.settings.log, is_service, is_coloured(arguments.global.color))?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
@@ -88,6 +91,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // A read that hangs in the operating system must not keep the process from ending.
     runtime.shutdown_background();
     result
+}
+
+/// Whether what is written to standard error is coloured, if that is a terminal.
+fn is_coloured(choice: ColorChoice) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()) && progress::is_live()
+        }
+    }
 }
 
 /// The runtime, with this many threads, and one at least that runs blocking calls.

@@ -106,6 +106,7 @@ impl Comparison<'_> {
                 batch = read.next() => batch,
                 _ = ticks.tick() => {
                     self.meter.set(files, Some(watch.bytes()));
+                    self.meter.set_failures(changes.counts().damaged + changes.counts().unreadable);
                     continue;
                 }
             };

@@ -52,7 +52,8 @@ pub(super) async fn run(
             accept(&arguments.path),
         );
     }
-    let meter = Meter::start("files", before.map(|before| before.files));
+    let meter = Meter::start("files", None);
+    meter.set_totals(before.map(|before| before.files), before.map(|before| before.bytes));
     let mut changes = Changes::new(arguments.json);
     let now = SystemClock.now().millis();
     let (accept, is_first, state) = (arguments.accept, known.is_none(), &*state);

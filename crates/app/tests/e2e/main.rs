@@ -26,6 +26,7 @@ mod outages;
 mod pagination;
 mod recalculation;
 mod scans;
+mod screens;
 mod shortages;
 mod stopping;
 mod tokens;
