@@ -1,5 +1,6 @@
 //! Performance, as ratios to public tools that do comparable work on the same machine in the same run.
 
+mod check;
 mod files;
 mod fuzz;
 mod list;
@@ -53,6 +54,8 @@ pub(crate) struct Options {
 enum Part {
     /// Verify files, compared with openssl
     Files,
+    /// What changed in a folder, compared with chkbit and rclone
+    Check,
     /// Pages of the list API, compared with pgbench
     List,
     /// The first sync of a GitLab, compared with COPY, and the load of an idle one, which takes six minutes
@@ -92,7 +95,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
-    if [Part::Files, Part::List, Part::Sync].into_iter().any(chosen) {
+    if [Part::Files, Part::Check, Part::List, Part::Sync].into_iter().any(chosen) {
         rows = compare(project, options, chosen)?;
     }
     if chosen(Part::Crates) {
@@ -123,6 +126,9 @@ fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) 
     let mut rows = Vec::new();
     if chosen(Part::Files) {
         rows.extend(files::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::Check) {
+        rows.extend(check::measure(project, &binary, folder.path(), options)?);
     }
     if chosen(Part::List) {
         rows.extend(list::measure(&binary, folder.path(), options)?);

@@ -80,7 +80,6 @@ impl Installation {
     /// A command of the program with this installation's configuration.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        // The program reads config/default.toml of its working directory; this folder has none.
         command.args(arguments).arg("--config").arg(self.config()).current_dir(&self.folder);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STOCKTAKE_"))

@@ -19,7 +19,8 @@ pub(crate) fn postgres<T>(start: impl Fn() -> anyhow::Result<T>) -> anyhow::Resu
 /// The folder of a Python environment with the packages in `requirements`, which is created if necessary.
 pub(crate) fn python(project: &Project, requirements: &Path) -> anyhow::Result<PathBuf> {
     let wanted = std::fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
-    let folder = project.target.join("clients-venv");
+    let of = requirements.parent().and_then(Path::file_name).context("requirements lie in a folder")?;
+    let folder = project.target.join(format!("{}-venv", of.display()));
     let stamp = folder.join("requirements.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(folder);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use config::ValueKind;
 use stocktake_domain::{Model, RecordKey, Scope, State};
+use toml::Value;
 
 use crate::scan::Layout;
 use crate::settings::Override;
@@ -14,7 +14,7 @@ use crate::settings::Override;
 /// serves the Data management API.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "stocktake", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STOCKTAKE_REVISION"), ")"))]
-#[command(propagate_version = true, disable_help_subcommand = true)]
+#[command(propagate_version = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// A configuration file, read after config/default.toml
+    /// The configuration file [default: the variable `STOCKTAKE_CONFIG`, or the first that there is of ./stocktake.toml,
+    /// ~/.config/stocktake/stocktake.toml and /etc/stocktake/stocktake.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The database instead of the configured one (database.url). Whoever may list this host's processes can read it:
@@ -35,6 +36,12 @@ pub(crate) struct Global {
     /// What to log, for example debug (log.level)
     #[arg(long, global = true, value_name = "LEVEL")]
     log: Option<String>,
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Whether the log on a terminal is coloured; auto: unless the variable `NO_COLOR` is set
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: clap::ColorChoice,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -64,6 +71,20 @@ pub(crate) enum Command {
                             lfs_objects --identifiers 1,2 --json"
     )]
     Verify(VerifyArguments),
+    /// Tell what changed in a folder since the last time
+    ///
+    /// Needs no configuration and no catalogue. The first time it reads every file and makes a baseline, in
+    /// $XDG_STATE_HOME/stocktake (~/.local/state/stocktake). Later it reads every file again and lists what is different:
+    /// `D` damaged (other content, though size and time of change say that nobody touched it), `!` unreadable, `R` removed
+    /// or, with `->`, renamed, `M` modified (other content and another size or time), `A` added. What is added, modified or
+    /// renamed is in the baseline from then on; what is damaged or removed is told again until it is as before, or
+    /// accepted. An interrupted run loses nothing. Exit status: 0 nothing is damaged, removed or unreadable, 1 something
+    /// is, 2 it could not run.
+    #[command(
+        after_help = "Examples:\n  stocktake check /srv/photos\n  stocktake check /srv/photos --json | jq -r \
+                            '.changes[] | select(.change == \"damaged\") | .path'"
+    )]
+    Check(CheckArguments),
     /// Show how many records are in which state
     #[command(after_help = "Example:\n  stocktake status --json")]
     Status(StatusArguments),
@@ -143,6 +164,34 @@ pub(crate) enum Command {
     /// Every command that opens the database does this automatically; this one does nothing else.
     #[command(after_help = "Example:\n  stocktake migrate --config production.toml")]
     Migrate,
+    /// Write a commented configuration, and try it
+    ///
+    /// Writes ./stocktake.toml, or the file that --config names; one that is there is left as it is. Nothing is written if the
+    /// folder cannot be read or the database cannot be used.
+    #[command(after_help = "Example:\n  stocktake init /srv/data")]
+    Init {
+        /// The folder with the content, which becomes the storage `main`
+        folder: Option<PathBuf>,
+    },
+    /// Tell whether everything is there that the configuration speaks of
+    ///
+    /// Looks at the configuration, the database, the storages, the tokens and the GitLab. Changes nothing. Exit status: 0
+    /// nothing is wrong, 1 something is, 2 it could not run.
+    #[command(after_help = "Example:\n  stocktake doctor")]
+    Doctor {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what makes a shell complete commands and options
+    #[command(after_help = "Example:\n  stocktake completions bash > /etc/bash_completion.d/stocktake")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    #[command(after_help = "Example:\n  stocktake version")]
+    Version,
     /// Print the effective configuration and the origin of each value, with secrets masked
     #[command(after_help = "Example:\n  STOCKTAKE__HTTP__LISTEN=127.0.0.1:9000 stocktake config")]
     Config,
@@ -182,7 +231,7 @@ pub(crate) struct VerifyArguments {
     #[arg(value_name = "MODEL")]
     pub(crate) models: Vec<Model>,
     /// Recalculate every record, due or not
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["state", "identifiers"])]
     pub(crate) all: bool,
     /// Recalculate these records of one model, separated by commas
     #[arg(long, value_name = "IDENTIFIERS", value_delimiter = ',', allow_hyphen_values = true, value_parser = key)]
@@ -201,6 +250,18 @@ pub(crate) struct VerifyArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     work: WorkOptions,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckArguments {
+    /// The folder
+    pub(crate) path: PathBuf,
+    /// Take everything as it is now for good: damaged files with their new content, removed ones as not there
+    #[arg(long)]
+    pub(crate) accept: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -361,13 +422,14 @@ impl Arguments {
             Command::Serve(arguments) => {
                 set(&mut layer, "http.listen", arguments.listen.as_ref(), "--listen");
                 if arguments.no_worker {
-                    layer.push(("worker.enabled", ValueKind::Boolean(false), "--no-worker"));
+                    layer.push(("worker.enabled", Value::Boolean(false), "--no-worker"));
                 }
                 arguments.work.set(&mut layer);
             }
             Command::Worker(arguments) => arguments.work.set(&mut layer),
             Command::Verify(arguments) => arguments.work.set(&mut layer),
-            Command::Status(_)
+            Command::Check(_)
+            | Command::Status(_)
             | Command::Import(_)
             | Command::Scan(_)
             | Command::Sync(_)
@@ -377,7 +439,11 @@ impl Arguments {
             | Command::Accept(_)
             | Command::Token(_)
             | Command::Migrate
-            | Command::Config => {}
+            | Command::Config
+            | Command::Init { .. }
+            | Command::Doctor { .. }
+            | Command::Completions { .. }
+            | Command::Version => {}
         }
         layer
     }
@@ -391,7 +457,7 @@ impl WorkOptions {
 }
 
 fn set(layer: &mut Vec<Override>, key: &'static str, text: Option<&String>, option: &'static str) {
-    layer.extend(text.map(|text| (key, ValueKind::String(text.clone()), option)));
+    layer.extend(text.map(|text| (key, Value::String(text.clone()), option)));
 }
 
 #[cfg(test)]

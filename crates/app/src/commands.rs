@@ -1,8 +1,11 @@
 //! The commands, one module each.
 
 mod accept;
+mod check;
+mod doctor;
 mod export;
 mod import;
+mod init;
 mod orphans;
 mod scan;
 mod serve;
@@ -17,11 +20,11 @@ use std::process::ExitCode;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Command;
+use crate::args::{Arguments, Command};
 use crate::lifecycle::interrupted;
 use crate::output::Text;
 use crate::settings::{Loaded, show};
-use crate::{output, wiring};
+use crate::{output, usage, wiring};
 
 impl Command {
     /// Whether the command runs until it is stopped.
@@ -30,13 +33,27 @@ impl Command {
     }
 }
 
+/// Runs a command that needs nothing but the program itself; `None` if it is another.
+pub(crate) fn run_at_once(command: &Command) -> Option<anyhow::Result<ExitCode>> {
+    let printed = match command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut usage::command(), "stocktake", &mut script);
+            output::print_script(&script)
+        }
+        Command::Version => output::print(&Text::of_lines(&usage::command().render_version())),
+        _ => return None,
+    };
+    Some(printed.map(|()| ExitCode::SUCCESS))
+}
+
 /// Runs one command to its end, or until it is stopped.
 pub(crate) async fn run(
-    command: &Command,
+    arguments: &Arguments,
     loaded: &Loaded,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let settings = &loaded.settings;
+    let (command, settings) = (&arguments.command, &loaded.settings);
     let short: BoxFuture<'_, anyhow::Result<ExitCode>> = match command {
         // These have something to give back when they are stopped.
         Command::Serve(_) => return serve::run(settings, stop).await,
@@ -44,6 +61,7 @@ pub(crate) async fn run(
         Command::Verify(arguments) => return verify::run(settings, arguments, stop).await,
         Command::Sync(arguments) => return sync::run(settings, arguments, stop).await,
         Command::Orphans(arguments) => return orphans::run(settings, arguments, stop).await,
+        Command::Check(arguments) => return check::run(settings, arguments, stop).await,
         // What these write is one transaction, which ends with the process.
         Command::Status(arguments) => Box::pin(good(status::run(settings, arguments))),
         Command::Import(arguments) => Box::pin(good(import::run(settings, arguments))),
@@ -54,6 +72,13 @@ pub(crate) async fn run(
         }
         Command::Accept(arguments) => Box::pin(accept::run(settings, arguments)),
         Command::Token(command) => Box::pin(good(token::run(settings, command))),
+        Command::Init { folder } => {
+            let file = arguments.global.config.as_deref();
+            Box::pin(good(init::run(folder.as_deref(), file, arguments.overrides())))
+        }
+        Command::Doctor { json } => Box::pin(doctor::run(loaded, *json)),
+        // Already run, without a configuration.
+        Command::Completions { .. } | Command::Version => return Ok(ExitCode::SUCCESS),
         Command::Migrate => Box::pin(good(migrate(loaded))),
         Command::Config => Box::pin(good(async { output::print(&Text::of_lines(&show(loaded))) })),
     };

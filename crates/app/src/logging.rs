@@ -53,14 +53,14 @@ impl Level {
 }
 
 /// Starts logging. A command that is no service speaks up for warnings only, unless a level was asked for.
-pub(crate) fn start(log: &Log, is_service: bool) -> anyhow::Result<Level> {
+pub(crate) fn start(log: &Log, is_service: bool, is_coloured: bool) -> anyhow::Result<Level> {
     let lines = LINES.get_or_init(LineQueue::default);
     let write = || lines.write_to(io::stderr(), tell_dropped);
     thread::Builder::new().name("log".to_owned()).spawn(write).context("the system cannot start a thread")?;
     let (reloadable, handle) = reload::Layer::new(filter(log, is_service));
     let registry = tracing_subscriber::registry().with(reloadable);
     if io::stderr().is_terminal() {
-        let text = layer().fmt_fields(quoted_fields()).log_internal_errors(false);
+        let text = layer().fmt_fields(quoted_fields()).with_ansi(is_coloured).log_internal_errors(false);
         registry.with(text.with_writer(move || LineWriter(lines))).init();
     } else {
         let json = layer().json().flatten_event(true).log_internal_errors(false);

@@ -2,6 +2,7 @@
 //! one command.
 
 mod args;
+mod check;
 mod commands;
 mod escape;
 mod import;
@@ -13,7 +14,9 @@ mod progress;
 mod scan;
 mod settings;
 mod signals;
+mod suggest;
 mod system;
+mod usage;
 mod wiring;
 
 use std::num::NonZeroUsize;
@@ -21,15 +24,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser as _;
-use clap::error::ErrorKind;
+use clap::{ColorChoice, FromArgMatches as _};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use args::Arguments;
-use output::Text;
+use args::{Arguments, Command};
 use settings::{Loaded, SettingsError};
 use signals::Hangup;
 
@@ -44,9 +45,13 @@ const COULD_NOT_RUN: u8 = 2;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    if std::env::args_os().len() == 1 {
+        return usage::introduce();
+    }
+    let matches = usage::command().try_get_matches();
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage::report(&error),
     };
     let status = run(&arguments).unwrap_or_else(|error| {
         output::complain(&sentence(&error));
@@ -59,10 +64,16 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // What is made (the database, what SQLite puts beside it, temporary files) may hold keys.
     umask(Mode::RWXG | Mode::RWXO);
+    if let Some(done) = commands::run_at_once(&arguments.command) {
+        return done;
+    }
     limits::check_memory()?;
     let mut loaded = load(arguments)?;
     let is_service = arguments.command.is_service();
-    let level = logging::start(&loaded.settings.log, is_service)?;
+    if arguments.global.quiet {
+        progress::be_quiet();
+    }
+    let level = logging::start(&loaded.settings.log, is_service, is_coloured(arguments.global.color))?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
@@ -76,10 +87,21 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     signals::listen(stop.clone(), hangup)?;
     let runtime = runtime(loaded.settings.capacity.threads)?;
-    let result = runtime.block_on(commands::run(&arguments.command, &loaded, stop));
+    let result = runtime.block_on(commands::run(arguments, &loaded, stop));
     // A read that hangs in the operating system must not keep the process from ending.
     runtime.shutdown_background();
     result
+}
+
+/// Whether what is written to standard error is coloured, if that is a terminal.
+fn is_coloured(choice: ColorChoice) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()) && progress::is_live()
+        }
+    }
 }
 
 /// The runtime, with this many threads, and one at least that runs blocking calls.
@@ -94,7 +116,11 @@ fn runtime(threads: NonZeroUsize) -> anyhow::Result<Runtime> {
 }
 
 fn load(arguments: &Arguments) -> Result<Loaded, SettingsError> {
-    settings::load(arguments.global.config.as_deref(), arguments.overrides())
+    match &arguments.command {
+        Command::Init { .. } => settings::load_defaults(arguments.overrides()),
+        Command::Check(check) => settings::load_for_folder(&check.path, arguments.overrides()),
+        _ => settings::load(arguments.global.config.as_deref(), arguments.overrides()),
+    }
 }
 
 /// Takes up what can be changed without a new start: what is logged.
@@ -110,26 +136,6 @@ fn reload(arguments: &Arguments, level: &logging::Level) {
             "the configuration cannot be reloaded, everything stays as it was: {error}"
         ),
     }
-}
-
-/// What clap has to say: help and version on standard output, mistakes as one sentence.
-fn usage(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        let _ = output::print(&Text::of_lines(&error.render().to_string()));
-        return ExitCode::SUCCESS;
-    }
-    if matches!(
-        error.kind(),
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    ) {
-        output::complain("a command is missing (try --help)");
-        return ExitCode::from(COULD_NOT_RUN);
-    }
-    let text = error.render().to_string();
-    let paragraph =
-        text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
-    output::complain(&format!("{} (try --help)", paragraph.trim_start_matches("error: ")));
-    ExitCode::from(COULD_NOT_RUN)
 }
 
 /// The error and its causes as one line.

@@ -4,7 +4,7 @@
 //! neither make a line nor command a terminal.
 
 use std::fmt::{Display, Write as _};
-use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, Write as _};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -82,6 +82,11 @@ pub(crate) fn print_json(piece: &str) -> anyhow::Result<()> {
     passing_over_a_reader_that_has_gone(write_out(escaped_json(piece).as_bytes()))
 }
 
+/// Prints a script that the program itself has made.
+pub(crate) fn print_script(script: &[u8]) -> anyhow::Result<()> {
+    passing_over_a_reader_that_has_gone(write_out(script))
+}
+
 /// Prints a result of one line.
 pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     print(&Text::of(line))
@@ -121,6 +126,8 @@ pub(crate) fn complain(sentence: &str) {
     say(&format!("stocktake: {sentence}"));
 }
 
+const LOST: &str = "the lines to be printed cannot be kept";
+
 /// Lines that are printed only once it is known that they hold, however many they are.
 pub(crate) struct Spool {
     file: SpooledTempFile,
@@ -140,13 +147,39 @@ impl Spool {
         }
     }
 
-    /// Prints all lines.
-    pub(crate) fn print(mut self) -> anyhow::Result<()> {
-        const LOST: &str = "the lines to be printed cannot be kept";
-        if let Some(error) = self.error {
+    /// Prints what all of these hold, a JSON value in each line, as the elements of an array.
+    pub(crate) fn print_array(
+        before: &str,
+        spools: impl IntoIterator<Item = Self>,
+        behind: &str,
+    ) -> anyhow::Result<()> {
+        let mut piece = before.to_owned();
+        let mut separator = "\n    ";
+        for mut spool in spools {
+            spool.rewind()?;
+            for line in BufReader::new(spool.file).lines() {
+                piece.push_str(separator);
+                piece.push_str(&line.context(LOST)?);
+                separator = ",\n    ";
+                if piece.len() > SPOOL {
+                    print_json(&piece)?;
+                    piece.clear();
+                }
+            }
+        }
+        print_json(&format!("{piece}\n  {behind}"))
+    }
+
+    fn rewind(&mut self) -> anyhow::Result<()> {
+        if let Some(error) = self.error.take() {
             return Err(error).context(LOST);
         }
-        self.file.rewind().context(LOST)?;
+        self.file.rewind().context(LOST)
+    }
+
+    /// Prints all lines.
+    pub(crate) fn print(mut self) -> anyhow::Result<()> {
+        self.rewind()?;
         let mut buffer = vec![0; SPOOL];
         loop {
             let length = self.file.read(&mut buffer).context(LOST)?;

@@ -1,66 +1,122 @@
-//! How far a long command is: a bar on a terminal, plain lines otherwise, on standard error.
+//! How far a long command is, on standard error: one line that is redrawn on a terminal, and otherwise a plain line every
+//! few seconds.
+//!
+//! Whoever works only says how far it is; a thread shows it, so that a line is also redrawn or repeated while nothing gets on.
 
-use std::io::IsTerminal as _;
-use std::sync::{Mutex, PoisonError};
+mod line;
+mod models;
+mod window;
+
+use std::io::{IsTerminal as _, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use stocktake_domain::format_duration;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use stocktake_worker::{Progress, Stats};
 
 use crate::output;
 
-mod models;
-
 pub(crate) use models::ModelMeters;
 
-/// How often a plain line is said at the most.
+use line::{Shown, Totals};
+use window::Window;
+
+/// How often the line on a terminal is redrawn.
+const REDRAWN: Duration = Duration::from_millis(200);
+
+/// How often a plain line is said.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Counts pieces of work, against a total where one is known.
+/// The width of a plain line.
+const PLAIN_COLUMNS: usize = 200;
+
+/// Whether nothing is to be shown.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Shows no progress from now on.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether standard error is a terminal that can be redrawn.
+pub(crate) fn is_live() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    stderr().is_terminal() && !is_dumb
+}
+
+/// Counts pieces of work, against totals where they are known.
 pub(crate) struct Meter {
-    what: &'static str,
-    total: Option<u64>,
+    shared: Arc<Shared>,
     began: Instant,
+    /// The thread that shows it ends when this is dropped.
+    ended: Mutex<Option<Sender<()>>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
     bar: Option<ProgressBar>,
-    last_line: Mutex<Instant>,
+}
+
+struct State {
+    shown: Shown,
+    window: Window,
+    last_line: Instant,
 }
 
 impl Meter {
     /// Starts to count `what` (a plural).
     pub(crate) fn start(what: &'static str, total: Option<u64>) -> Self {
         let began = Instant::now();
-        let bar = std::io::stderr().is_terminal().then(|| bar(total));
-        Self { what, total, began, bar, last_line: Mutex::new(began) }
+        let is_quiet = QUIET.load(Ordering::Relaxed);
+        let bar = (!is_quiet && is_live()).then(bar);
+        let shown = Shown::new(what, Totals { pieces: total, bytes: None });
+        let state = Mutex::new(State { shown, window: Window::new(began), last_line: began });
+        let shared = Arc::new(Shared { state, bar });
+        let (ended, end) = channel();
+        if !is_quiet {
+            let shared = Arc::clone(&shared);
+            let show = move || {
+                while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(REDRAWN) {
+                    shared.show(Instant::now());
+                }
+            };
+            // Without a thread there is nothing to be seen, and all else goes on.
+            let _ = thread::Builder::new().name("progress".to_owned()).spawn(show);
+        }
+        Self { shared, began, ended: Mutex::new(Some(ended)) }
+    }
+
+    /// What the totals are, once they are known; bytes count for the time left.
+    pub(crate) fn set_totals(&self, pieces: Option<u64>, bytes: Option<u64>) {
+        self.state().shown.totals = Totals { pieces, bytes };
     }
 
     /// So many are done, and so many bytes were read for them.
     pub(crate) fn set(&self, done: u64, bytes: Option<u64>) {
-        let text = || describe(self.what, done, self.total, bytes, self.began.elapsed());
-        if let Some(bar) = &self.bar {
-            bar.set_length(self.total.unwrap_or(done).max(done));
-            bar.set_position(done);
-            bar.set_message(text());
-        } else {
-            let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.elapsed() >= PLAIN_EVERY {
-                *last = Instant::now();
-                output::say(&text());
-            }
-        }
+        let shown = &mut self.state().shown;
+        (shown.done, shown.bytes) = (done, bytes);
     }
 
-    /// Says something without tearing the bar.
+    /// So many of those that are done are not as they should be.
+    pub(crate) fn set_failures(&self, failures: u64) {
+        self.state().shown.failures = failures;
+    }
+
+    /// Says something without tearing the line.
     pub(crate) fn say(&self, text: &str) {
-        match &self.bar {
+        match &self.shared.bar {
             Some(bar) => bar.suspend(|| output::say(text)),
             None => output::say(text),
         }
     }
 
-    /// Clears the bar away.
+    /// Clears the line away.
     pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
+        drop(self.ended.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(bar) = &self.shared.bar {
             bar.finish_and_clear();
         }
     }
@@ -69,48 +125,51 @@ impl Meter {
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Shared {
+    fn show(&self, now: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { shown, window, last_line } = &mut *state;
+        window.add(now, shown.done, shown.bytes.unwrap_or(0));
+        match &self.bar {
+            Some(bar) => {
+                // The size is asked for each time, since a terminal may be resized.
+                let columns =
+                    rustix::termios::tcgetwinsize(stderr()).map_or(80, |size| usize::from(size.ws_col));
+                bar.set_message(shown.line(window, columns.saturating_sub(1)));
+                bar.tick();
+            }
+            None if now.duration_since(*last_line) >= PLAIN_EVERY => {
+                *last_line = now;
+                output::say(&shown.line(window, PLAIN_COLUMNS));
+            }
+            None => {}
+        }
+    }
 }
 
 impl Progress for Meter {
     fn advanced(&self, done: &Stats) {
         self.set(done.records(), Some(done.bytes));
+        self.set_failures(done.failures());
     }
 }
 
-fn bar(total: Option<u64>) -> ProgressBar {
-    let template = if total.is_some() { "[{bar:30}] {percent:>3}% {msg}" } else { "{spinner} {msg}" };
-    let bar = ProgressBar::new(total.unwrap_or(0));
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
+        bar.set_style(style);
     }
     bar
-}
-
-/// For example `1,200 of 50,000 records, 400/s, 12.00 MiB/s, 2m 2s left`.
-fn describe(what: &str, done: u64, total: Option<u64>, bytes: Option<u64>, elapsed: Duration) -> String {
-    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-    let per_second = |count: u64| count.saturating_mul(1_000) / millis;
-    let of_total = total.map(|total| format!(" of {}", HumanCount(total.max(done)))).unwrap_or_default();
-    let mut parts =
-        vec![format!("{}{of_total} {what}", HumanCount(done)), format!("{}/s", HumanCount(per_second(done)))];
-    parts.extend(bytes.map(|bytes| format!("{}/s", HumanBytes(per_second(bytes)))));
-    if let Some(left) = total.map(|total| total.saturating_sub(done)).filter(|_| done > 0) {
-        let seconds = u128::from(left) * u128::from(millis) / u128::from(done) / 1_000;
-        let left = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
-        parts.push(format!("{} left", format_duration(left)));
-    }
-    parts.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rate_and_time_left_are_told() {
-        let text = describe("records", 1_200, Some(50_000), Some(36 << 20), Duration::from_secs(3));
-        assert_eq!(text, "1,200 of 50,000 records, 400/s, 12.00 MiB/s, 2m 2s left");
-        assert_eq!(describe("files", 10, None, None, Duration::from_secs(1)), "10 files, 10/s");
-        assert_eq!(describe("files", 0, Some(3), None, Duration::ZERO), "0 of 3 files, 0/s");
-    }
 }

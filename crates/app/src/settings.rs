@@ -1,13 +1,15 @@
 //! The configuration: raw values from their layers, checked once into types that cannot be wrong.
 
+mod files;
 mod gitlab;
 mod layers;
+mod paths;
 mod reader;
 mod show;
 mod storages;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -18,8 +20,11 @@ use stocktake_content::Secrets;
 use stocktake_domain::{Algorithm, Location, Model};
 use stocktake_http::Network;
 use stocktake_source_gitlab::GitlabAuthoritySettings;
+use toml::Value;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+
+use crate::suggest;
 
 pub(crate) use gitlab::Gitlab;
 pub(crate) use layers::Override;
@@ -52,6 +57,19 @@ pub(crate) struct Settings {
     pub(crate) authority: Option<GitlabAuthoritySettings>,
     pub(crate) log: Log,
     pub(crate) capacity: Capacity,
+}
+
+impl Settings {
+    /// A sentence about a storage that is not configured.
+    pub(crate) fn unknown_storage(&self, name: &str) -> String {
+        let names: Vec<&str> = self.storages.keys().map(String::as_str).collect();
+        if names.is_empty() {
+            return format!(
+                "there is no storage {name:?}, nor any other: stocktake init FOLDER configures one"
+            );
+        }
+        suggest::unknown("storage", name, &names)
+    }
 }
 
 /// Section `database`.
@@ -138,9 +156,45 @@ pub(crate) struct Loaded {
     table: Table,
 }
 
+impl Loaded {
+    /// The files that values were read from, in the order of their names.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = self.table.values().filter_map(|setting| setting.origin.file());
+        let files: BTreeSet<String> = files.map(|path| path.display().to_string()).collect();
+        files.into_iter().collect()
+    }
+}
+
 /// Reads all layers of this process and checks them.
 pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
     load_from(&layers::process_sources(file, overrides))
+}
+
+/// What the program itself says, whatever is configured.
+pub(crate) fn load_defaults(overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
+    load_from(&Sources { overrides, ..Sources::default() })
+}
+
+/// The name of the storage that [`load_for_folder`] makes.
+pub(crate) const CHECKED: &str = "folder";
+
+/// What the program itself says, whatever is configured, and this folder as the only storage.
+pub(crate) fn load_for_folder(folder: &Path, mut overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
+    let canonical = std::fs::canonicalize(folder).map_err(|error| {
+        SettingsError(format!("{} cannot be looked at: {error}; is it mounted?", folder.display()))
+    })?;
+    if !canonical.is_dir() {
+        return Err(SettingsError(format!("{} is not a folder", folder.display())));
+    }
+    // The path itself need not be a text.
+    overrides.push(("storages.folder.root", Value::from("."), "PATH"));
+    let mut loaded = load_defaults(overrides)?;
+    for storage in loaded.settings.storages.values_mut() {
+        if let Content::Directory(directory) = &mut storage.content {
+            directory.root.clone_from(&canonical);
+        }
+    }
+    Ok(loaded)
 }
 
 fn load_from(sources: &Sources) -> Result<Loaded, SettingsError> {
@@ -170,10 +224,7 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
     reader.finish()?;
     for name in settings.worker.storages.iter().flatten() {
         if !settings.storages.contains_key(name) {
-            return Err(reader.mistake(
-                "worker.storages",
-                &format!("names the storage {name:?}, which is not configured"),
-            ));
+            return Err(reader.mistake("worker.storages", &settings.unknown_storage(name)));
         }
     }
     if settings.gitlab.is_some() {

@@ -117,7 +117,7 @@ pub(crate) fn storages(settings: &Settings) -> anyhow::Result<Arc<Storages>> {
         .iter()
         .map(|(name, storage)| {
             let content = content(&storage.content, &readers);
-            let content = content.with_context(|| format!("storages.{name}"))?;
+            let content = content.with_context(|| format!("storages.{name} ({})", storage.place))?;
             Ok((name.clone(), Storage { content, hours: storage.hours }))
         })
         .collect();

@@ -49,7 +49,7 @@ pub(crate) fn check_endpoint(text: &str, network: &Network) -> Result<Url, Setti
     match url.scheme() {
         "https" => {}
         "http" if network.plain_http => {}
-        "http" => return error(shown.as_str(), "http:// is not encrypted, and must be allowed to be used"),
+        "http" => return error(shown.as_str(), "http:// is not encrypted; plain_http = true allows it"),
         _ => return error(shown.as_str(), "it begins with neither https:// nor http://"),
     }
     if url.query().is_some() || url.fragment().is_some() {
@@ -78,7 +78,7 @@ mod tests {
         for (url, reason) in [
             ("nowhere", "endpoint of the settings: it is no URL"),
             ("ftp://h", "endpoint ftp://h/: it begins with neither https:// nor http://"),
-            ("http://h", "endpoint http://h/: http:// is not encrypted, and must be allowed to be used"),
+            ("http://h", "endpoint http://h/: http:// is not encrypted; plain_http = true allows it"),
             ("https://u:secret@h", "endpoint https://h/: user and password do not belong here"),
             ("https://h/?secret", "endpoint https://h/: it has a query or a fragment"),
         ] {

@@ -1,16 +1,19 @@
 //! `stocktake import`: records from NDJSON.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::ImportError;
 use tokio::sync::mpsc;
 
 use crate::args::ImportArguments;
+use crate::progress::Meter;
 use crate::settings::Settings;
 use crate::{import, output, wiring};
 
@@ -19,7 +22,11 @@ const READ_AHEAD: usize = 4;
 
 /// Runs the command.
 pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> anyhow::Result<()> {
-    let source = open(&arguments.file)?;
+    let read = Arc::new(AtomicU64::new(0));
+    let (source, length) = open(&arguments.file)?;
+    let source = Counted { source, read: Arc::clone(&read) };
+    let meter = Meter::start("lines", None);
+    meter.set_totals(None, length);
     let store = wiring::open_or_make_store(settings).await?;
     let storages: BTreeSet<String> = settings.storages.keys().cloned().collect();
     let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
@@ -31,13 +38,18 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
         };
         import::send_entries(BufReader::with_capacity(1 << 18, source), &storages, warn, &sender);
     });
-    let entries = Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)));
+    let mut lines = 0;
+    let entries = stream::poll_fn(|context| receiver.poll_recv(context)).inspect(|batch| {
+        lines += batch.as_ref().map_or(0, |batch| u64::try_from(batch.len()).unwrap_or(0));
+        meter.set(lines, Some(read.load(Ordering::Relaxed)));
+    });
     let applied = store
         .catalogue
-        .import(arguments.model, entries)
+        .import(arguments.model, Box::pin(entries))
         .await
         .map_err(told_by_lines)
         .with_context(|| format!("nothing was imported from {}", arguments.file.display()))?;
+    meter.finish();
     output::print_line(&format!(
         "added {}, changed {}, unchanged {}",
         applied.added, applied.changed, applied.unchanged
@@ -54,10 +66,26 @@ fn told_by_lines(error: ImportError) -> anyhow::Error {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+/// Opens the source, and says how many bytes it has, if it is a file.
+fn open(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
     if path == Path::new("-") {
-        return Ok(Box::new(io::stdin()));
+        return Ok((Box::new(io::stdin()), None));
     }
     let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-    Ok(Box::new(file))
+    let length = file.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len());
+    Ok((Box::new(file), length))
+}
+
+/// Counts the bytes that are read.
+struct Counted<R> {
+    source: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.read.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+        Ok(count)
+    }
 }

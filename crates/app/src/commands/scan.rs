@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use futures_util::stream;
-use stocktake_domain::Selection;
 use stocktake_domain::ports::{ImportError, ListError};
 use tokio::sync::mpsc;
 
@@ -32,11 +31,10 @@ const MOST_COUNTED: u64 = 10_000_000;
 pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyhow::Result<ExitCode> {
     let (model, name) = (arguments.model, arguments.storage.as_str());
     let storages = wiring::storages(settings)?;
-    let storage =
-        storages.get(name).ok_or_else(|| anyhow!("there is no storage {name:?} in the configuration"))?;
+    let storage = storages.get(name).ok_or_else(|| anyhow!(settings.unknown_storage(name)))?;
     let store = wiring::open_or_make_store(settings).await?;
     let largest = store.catalogue.largest_key(model).await?;
-    let records = store.catalogue.count(model, &Selection::default(), MOST_COUNTED).await?;
+    let records = store.catalogue.count_in_storage(name, MOST_COUNTED).await?;
     let known = store.catalogue.paths(Some(model), name).await?;
     let found = storage.content.list();
     let catalogue = Arc::clone(&store.catalogue);

@@ -61,7 +61,17 @@ pub(super) async fn run(settings: &Settings, stop: CancellationToken) -> anyhow:
     }
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
     tracing::info!("listening on http://{address}");
+    if settings.authority.is_none() && !has_token(&store).await? {
+        tracing::warn!(
+            "there is no valid token, so that nobody can use the API: stocktake token create NAME --admin makes one"
+        );
+    }
     Ok(tasks.finish().await)
+}
+
+async fn has_token(store: &Store) -> anyhow::Result<bool> {
+    let now = store.clock.now();
+    Ok(store.tokens.list().await?.iter().any(|token| token.is_valid(now)))
 }
 
 fn spawn_work(

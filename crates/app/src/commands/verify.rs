@@ -47,6 +47,7 @@ pub(super) async fn run(
         storages: settings.worker.storages.clone(),
         selection: selection.clone().unwrap_or_default(),
     };
+    let meter = Arc::new(Meter::start("records", None));
     let prepare = async {
         let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
         scope.require_records(settings, &store).await?;
@@ -65,7 +66,7 @@ pub(super) async fn run(
     let (store, engine, asked) = prepared?;
     let due_from = selection.is_some().then_some(asked);
     let total = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
-    let meter = Arc::new(Meter::start("records", Some(total)));
+    meter.set_totals(Some(total), None);
     let progress: Arc<dyn Progress> = meter.clone();
     let drained = tokio::select! {
         drained = engine.drain(&scope.models, due_from, progress, stop.clone()) => drained,

@@ -1,73 +1,61 @@
-//! How far a sync is: a bar for each model on a terminal, plain lines otherwise, on standard error.
+//! How far a sync is, of all its models together.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use stocktake_domain::Model;
 use stocktake_source_sync::{ModelReport, SyncProgress};
 
-use super::{PLAIN_EVERY, bar, describe};
-use crate::output;
+use super::Meter;
 
 /// Counts the rows of each model.
 pub(crate) struct ModelMeters {
-    all: MultiProgress,
-    meters: Mutex<BTreeMap<Model, Rows>>,
-    plain: bool,
+    meter: Meter,
+    models: Mutex<BTreeMap<Model, Rows>>,
 }
 
 /// The rows of one model.
+#[derive(Clone, Copy)]
 struct Rows {
+    read: u64,
     about: Option<u64>,
-    began: Instant,
-    bar: ProgressBar,
-    last_line: Instant,
 }
 
 impl ModelMeters {
     /// Nothing is counted yet.
     pub(crate) fn start() -> Self {
-        let plain = !std::io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        Self { all: MultiProgress::with_draw_target(target), meters: Mutex::default(), plain }
+        Self { meter: Meter::start("rows", None), models: Mutex::default() }
     }
 
-    fn with(&self, model: Model, act: impl FnOnce(&mut Rows)) {
-        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rows) = meters.get_mut(&model) {
-            act(rows);
-        }
+    fn change(&self, act: impl FnOnce(&mut BTreeMap<Model, Rows>)) {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut models);
+        let about = models.values().map(|rows| rows.about.map(|about| about.max(rows.read)));
+        self.meter.set_totals(about.sum(), None);
+        self.meter.set(models.values().map(|rows| rows.read).sum(), None);
     }
 }
 
 impl SyncProgress for ModelMeters {
     fn model(&self, model: Model, about: Option<u64>) {
-        let began = Instant::now();
-        let bar = self.all.add(bar(about));
-        bar.set_message(model.name());
-        let rows = Rows { about, began, bar, last_line: began };
-        self.meters.lock().unwrap_or_else(PoisonError::into_inner).insert(model, rows);
+        self.change(|models| {
+            models.insert(model, Rows { read: 0, about });
+        });
     }
 
     fn advanced(&self, model: Model, rows_read: u64) {
-        self.with(model, |rows| {
-            let text = || {
-                format!("{model}: {}", describe("rows", rows_read, rows.about, None, rows.began.elapsed()))
-            };
-            rows.bar.set_length(rows.about.unwrap_or(rows_read).max(rows_read));
-            rows.bar.set_position(rows_read);
-            rows.bar.set_message(text());
-            if self.plain && rows.last_line.elapsed() >= PLAIN_EVERY {
-                rows.last_line = Instant::now();
-                output::say(&text());
+        self.change(|models| {
+            if let Some(rows) = models.get_mut(&model) {
+                rows.read = rows_read;
             }
         });
     }
 
     fn done(&self, report: &ModelReport) {
-        self.with(report.model, |rows| rows.bar.finish_and_clear());
+        self.change(|models| {
+            if let Some(rows) = models.get_mut(&report.model) {
+                rows.about = Some(rows.read);
+            }
+        });
     }
 }

@@ -11,10 +11,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::ValueKind;
 use stocktake_domain::ObjectType;
 use stocktake_gitlab_config::{Installation, InstallationError};
 use stocktake_source_gitlab::{GitlabAuthoritySettings, GitlabSettings, Storages, Stores};
+use toml::Value;
 
 use super::layers::{Origin, Setting, Table};
 use super::reader::Reader;
@@ -69,7 +69,7 @@ pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
         steps.push((places::said(&installation), format!("GitLab's {}", file.display())));
     }
     // Each value is from the first that says it so.
-    let origin = |key: &String, value: &ValueKind| {
+    let origin = |key: &String, value: &Value| {
         steps.iter().find(|(said, _)| said.get(key) == Some(value)).map(|(_, told)| told.clone())
     };
     let told = places::said(&installation).into_iter().map(|(key, value)| {
@@ -88,10 +88,10 @@ fn insert_uploads_folders(table: &mut Table, installation: &Installation) {
     let key = format!("{SECTION}.uploads_folders");
     let is_unset = table
         .get(&key)
-        .is_none_or(|setting| matches!(setting.plain(), Some(ValueKind::Array(items)) if items.is_empty()));
+        .is_none_or(|setting| matches!(setting.plain(), Some(Value::Array(items)) if items.is_empty()));
     if is_unset && !installation.uploads_folders.is_empty() {
         let origin = Origin::Gitlab("GitLab's installation".to_owned());
-        let folders = ValueKind::from(installation.uploads_folders.clone());
+        let folders = Value::from(installation.uploads_folders.clone());
         let setting = Setting::new(&key, folders, origin);
         table.insert(key, setting);
     }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize as _;
+use toml::Value;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::SettingsError;
+use super::files;
+use super::paths;
 
 /// The defaults that the program carries.
 const DEFAULTS: &str = include_str!("../../../../config/default.toml");
@@ -23,12 +26,22 @@ pub(crate) enum Origin {
     Default,
     /// What a GitLab's own configuration says, or its installation by itself.
     Gitlab(String),
-    /// This file.
-    File(PathBuf),
+    /// This line of this file.
+    File { path: PathBuf, line: usize },
     /// This environment variable.
     Variable(String),
     /// This option of the command line.
     Option(&'static str),
+}
+
+impl Origin {
+    /// The configuration file, if it was one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -36,7 +49,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Gitlab(told) => f.write_str(told),
-            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::File { path, line } => write!(f, "{} line {line}", path.display()),
             Self::Variable(name) => write!(f, "variable {name}"),
             Self::Option(name) => write!(f, "option {name}"),
         }
@@ -76,23 +89,23 @@ pub(crate) struct Setting {
 #[derive(Debug, Clone)]
 pub(crate) enum SettingValue {
     /// Anything but a secret.
-    Plain(ValueKind),
+    Plain(Value),
     /// A text that is not to be shown.
     Secret(SecretString),
 }
 
 impl Setting {
     /// The value of a key; a text is kept as a secret if the key is one of a secret.
-    pub(crate) fn new(key: &str, value: ValueKind, origin: Origin) -> Self {
+    pub(crate) fn new(key: &str, value: Value, origin: Origin) -> Self {
         let value = match value {
-            ValueKind::String(text) if is_secret(key) => SettingValue::Secret(text.into()),
+            Value::String(text) if is_secret(key) => SettingValue::Secret(text.into()),
             value => SettingValue::Plain(value),
         };
         Self { value, origin }
     }
 
     /// The value, if it is no secret.
-    pub(crate) fn plain(&self) -> Option<&ValueKind> {
+    pub(crate) fn plain(&self) -> Option<&Value> {
         match &self.value {
             SettingValue::Plain(value) => Some(value),
             SettingValue::Secret(_) => None,
@@ -101,13 +114,13 @@ impl Setting {
 
     /// Whether this stands for a section without keys.
     pub(crate) fn is_empty_section(&self) -> bool {
-        matches!(self.plain(), Some(ValueKind::Table(_)))
+        matches!(self.plain(), Some(Value::Table(_)))
     }
 
     /// Whether the value is a text of no length.
     pub(crate) fn is_empty_text(&self) -> bool {
         match &self.value {
-            SettingValue::Plain(value) => *value == ValueKind::String(String::new()),
+            SettingValue::Plain(value) => *value == Value::String(String::new()),
             SettingValue::Secret(secret) => secret.expose_secret().is_empty(),
         }
     }
@@ -120,13 +133,15 @@ fn is_secret(key: &str) -> bool {
 }
 
 /// A value set by an option of the command line: its dotted key, the value, the option's name.
-pub(crate) type Override = (&'static str, ValueKind, &'static str);
+pub(crate) type Override = (&'static str, Value, &'static str);
 
 /// What decides the layers besides the files' content.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    /// The folder that `config/` is looked for in.
+    /// The working directory; empty: that of the process.
     pub(crate) folder: PathBuf,
+    /// The folder of the system's own configuration, `/etc`; empty: none is looked for.
+    pub(crate) system: PathBuf,
     /// The file given with `--config`.
     pub(crate) file: Option<PathBuf>,
     /// The environment's variables.
@@ -135,28 +150,30 @@ pub(crate) struct Sources {
     pub(crate) overrides: Vec<Override>,
 }
 
+impl Sources {
+    /// The text of a variable that is set and not empty.
+    pub(super) fn variable(&self, name: &str) -> Option<&OsString> {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, text)| text).filter(|text| !text.is_empty())
+    }
+}
+
 /// All leaves by dotted key.
 pub(crate) type Table = BTreeMap<String, Setting>;
 
 /// Reads and merges all layers; later ones win.
 pub(crate) fn merge(sources: &Sources) -> Result<Table, SettingsError> {
     let mut table = Table::new();
-    insert(&mut table, &parse(DEFAULTS, &Origin::Default)?, &Origin::Default);
-    for (path, required) in files(sources)? {
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let origin = Origin::File(path);
-                insert(&mut table, &parse(&text, &origin)?, &origin);
-            }
-            Err(error) if !required && error.kind() == ErrorKind::NotFound => {}
-            Err(error) => {
-                let path = path.display();
-                return Err(SettingsError(format!("the configuration file {path} cannot be read: {error}")));
-            }
-        }
+    Layer { text: DEFAULTS, file: None }.insert_into(&mut table)?;
+    for file in files::find(sources)? {
+        let text = std::fs::read_to_string(&file.path).map_err(|error| {
+            let (path, why) = (file.path.display(), file.why);
+            SettingsError(format!("the configuration file {path}{why} cannot be read: {error}"))
+        })?;
+        Layer { text: &text, file: Some(&file) }.insert_into(&mut table)?;
     }
     for (key, variable, text) in variables(&sources.variables)? {
-        let setting = Setting::new(&key, ValueKind::String(text), Origin::Variable(variable));
+        let setting = Setting::new(&key, Value::String(text), Origin::Variable(variable));
         table.insert(key, setting);
     }
     for (key, value, option) in &sources.overrides {
@@ -180,51 +197,51 @@ pub(crate) fn rename_old_keys(table: &mut Table) -> Vec<String> {
     warnings
 }
 
-/// The configuration files in the order they count, each with whether it must exist.
-fn files(sources: &Sources) -> Result<Vec<(PathBuf, bool)>, SettingsError> {
-    let folder = sources.folder.join("config");
-    let mut files = vec![(folder.join("default.toml"), false)];
-    let environment = sources.variables.iter().find(|(name, _)| name == "STOCKTAKE_ENV");
-    if let Some((_, name)) = environment.filter(|(_, name)| !name.is_empty()) {
-        let name = name.to_str().filter(|name| !name.contains(['/', '\\', '\0'])).ok_or_else(|| {
-            SettingsError("the variable STOCKTAKE_ENV is the name of a configuration, not a path".to_owned())
-        })?;
-        files.push((folder.join(format!("{name}.toml")), true));
-    }
-    files.extend(sources.file.iter().map(|path| (path.clone(), true)));
-    Ok(files)
+/// A text in TOML, of a file or of the program itself.
+struct Layer<'text> {
+    text: &'text str,
+    file: Option<&'text files::ConfigFile>,
 }
 
-fn parse(text: &str, origin: &Origin) -> Result<Map<String, Value>, SettingsError> {
-    File::from_str(text, FileFormat::Toml).collect().map_err(|error| {
-        // TOML errors draw the offending line over several lines; the place and the reason are enough.
-        let text = error.to_string();
-        let drawing = |line: &&str| {
-            !line.trim().is_empty()
-                && !line
-                    .trim_start_matches([' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
-                    .starts_with('|')
+impl Layer<'_> {
+    fn insert_into(&self, table: &mut Table) -> Result<(), SettingsError> {
+        let refused = |error: toml::de::Error| {
+            let place = self.origin(error.span().map_or(0, |span| span.start));
+            // Messages of more than one line list what was expected.
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            SettingsError(format!("the configuration in {place} is not TOML: {message}"))
         };
-        let sentence = text.lines().filter(drawing).map(str::trim).collect::<Vec<_>>().join(": ");
-        SettingsError(format!("the configuration in {origin} is not TOML: {sentence}"))
-    })
-}
-
-fn insert(table: &mut Table, layer: &Map<String, Value>, origin: &Origin) {
-    for (name, value) in layer {
-        flatten(table, name, &value.kind, origin);
+        let values = DeTable::parse(self.text).map_err(refused)?;
+        self.flatten(table, "", values.get_ref()).map_err(refused)
     }
-}
 
-fn flatten(table: &mut Table, key: &str, value: &ValueKind, origin: &Origin) {
-    match value {
-        ValueKind::Table(children) if !children.is_empty() => {
-            for (name, child) in children {
-                flatten(table, &format!("{key}.{name}"), &child.kind, origin);
+    fn flatten(&self, table: &mut Table, prefix: &str, values: &DeTable<'_>) -> Result<(), toml::de::Error> {
+        for (name, value) in values {
+            let key = format!("{prefix}{}", name.get_ref());
+            match value.get_ref() {
+                DeValue::Table(children) if !children.is_empty() => {
+                    self.flatten(table, &format!("{key}."), children)?;
+                }
+                _ => {
+                    let leaf = Value::deserialize(ValueDeserializer::from(value.clone()))?;
+                    let leaf = match self.file {
+                        Some(file) => paths::below(&file.base, &key, leaf),
+                        None => leaf,
+                    };
+                    let setting = Setting::new(&key, leaf, self.origin(name.span().start));
+                    table.insert(key, setting);
+                }
             }
         }
-        leaf => {
-            table.insert(key.to_owned(), Setting::new(key, leaf.clone(), origin.clone()));
+        Ok(())
+    }
+
+    /// What begins so many bytes into the text.
+    fn origin(&self, at: usize) -> Origin {
+        let before = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        match self.file {
+            Some(file) => Origin::File { path: file.path.clone(), line: before + 1 },
+            None => Origin::Default,
         }
     }
 }
@@ -251,6 +268,7 @@ fn variables(all: &[(OsString, OsString)]) -> Result<Vec<(String, String, String
 pub(crate) fn process_sources(file: Option<&Path>, overrides: Vec<Override>) -> Sources {
     Sources {
         folder: PathBuf::new(),
+        system: PathBuf::from("/etc"),
         file: file.map(Path::to_owned),
         variables: std::env::vars_os().collect(),
         overrides,

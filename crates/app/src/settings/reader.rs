@@ -2,46 +2,45 @@
 
 use std::collections::BTreeSet;
 
-use config::ValueKind;
 use secrecy::{ExposeSecret as _, SecretString};
+use toml::Value;
 
 use super::SettingsError;
 use super::layers::{Origin, Setting, SettingValue, Table};
 use super::values::Wanted;
+use crate::suggest;
 
 /// A reader of the table.
 pub(crate) struct Reader<'a> {
     table: &'a Table,
     used: BTreeSet<String>,
-    passed_over: BTreeSet<String>,
     sections: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader that nothing was taken from yet.
     pub(crate) fn new(table: &'a Table) -> Self {
-        Self { table, used: BTreeSet::new(), passed_over: BTreeSet::new(), sections: BTreeSet::new() }
+        Self { table, used: BTreeSet::new(), sections: BTreeSet::new() }
     }
 
     /// The key's checked value; an error if it is not set or not right.
     pub(crate) fn get<T>(
         &mut self,
         key: &str,
-        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+        check: impl FnOnce(&Value) -> Result<T, Wanted>,
     ) -> Result<T, SettingsError> {
-        self.optional(key, check)?.ok_or_else(|| SettingsError(format!("{key} is not set")))
+        self.optional(key, check)?.ok_or_else(|| self.unset(key))
     }
 
     /// The key's checked value, `None` if it is not set; an error if it is not right.
     pub(crate) fn optional<T>(
         &mut self,
         key: &str,
-        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+        check: impl FnOnce(&Value) -> Result<T, Wanted>,
     ) -> Result<Option<T>, SettingsError> {
         self.used.insert(key.to_owned());
         self.table
             .get(key)
-            .filter(|_| !self.passed_over.contains(key))
             .map(|setting| match setting.plain() {
                 Some(value) => check(value).map_err(|wanted| self.mistake(key, &wanted)),
                 None => Err(self.mistake(key, "is a secret, which cannot be read here")),
@@ -52,7 +51,7 @@ impl<'a> Reader<'a> {
     /// The secret of this key; `None` if it is not set, or empty.
     pub(crate) fn secret(&mut self, key: &str) -> Result<Option<SecretString>, SettingsError> {
         self.used.insert(key.to_owned());
-        let setting = self.table.get(key).filter(|_| !self.passed_over.contains(key));
+        let setting = self.table.get(key);
         match setting.map(|setting| &setting.value) {
             None => Ok(None),
             Some(SettingValue::Secret(secret)) => {
@@ -61,14 +60,6 @@ impl<'a> Reader<'a> {
             }
             Some(SettingValue::Plain(_)) => Err(self.mistake(key, "must be a text in quotation marks")),
         }
-    }
-
-    /// Takes it as known, and as not set, what only the program itself says of this section.
-    pub(crate) fn pass_over_defaults_below(&mut self, section: &str) {
-        let below = format!("{section}.");
-        let defaults = self.table.iter().filter(|(_, setting)| setting.origin == Origin::Default);
-        let keys = defaults.map(|(key, _)| key).filter(|key| key.starts_with(&below)).cloned();
-        self.passed_over.extend(keys);
     }
 
     /// The names one level below `section`, for sections named by the user.
@@ -100,6 +91,21 @@ impl<'a> Reader<'a> {
         SettingsError(format!("{key}: {sentence}{}", origin.unwrap_or_default()))
     }
 
+    /// An error for a key that must be set, with the place of the section that lacks it.
+    fn unset(&self, key: &str) -> SettingsError {
+        let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
+        let place = self.place(section).map(|place| format!(" ({place})")).unwrap_or_default();
+        SettingsError(format!("{key} is not set{place}"))
+    }
+
+    /// Where the first key of a section was set that is no default.
+    pub(crate) fn place(&self, section: &str) -> Option<String> {
+        let rest =
+            |name: &str| name.strip_prefix(section).map(|rest| rest.is_empty() || rest.starts_with('.'));
+        let mut written = self.table.iter().filter(|(_, setting)| setting.origin != Origin::Default);
+        written.find(|(name, _)| rest(name) == Some(true)).map(|(_, setting)| setting.origin.to_string())
+    }
+
     /// An error for the first key that nobody took.
     pub(crate) fn finish(&self) -> Result<(), SettingsError> {
         let is_section = |key: &str| {
@@ -107,16 +113,14 @@ impl<'a> Reader<'a> {
             self.sections.contains(key) || self.used.iter().any(|used| used.starts_with(&below))
         };
         let is_known = |key: &str, setting: &Setting| {
-            if setting.is_empty_section() {
-                is_section(key)
-            } else {
-                self.used.contains(key) || self.passed_over.contains(key)
-            }
+            if setting.is_empty_section() { is_section(key) } else { self.used.contains(key) }
         };
         match self.table.iter().find(|(key, setting)| !is_known(key, setting)) {
             None => Ok(()),
             Some((key, setting)) => {
-                Err(SettingsError(format!("unknown configuration key {key} ({})", setting.origin)))
+                let nearest = suggest::nearest(key, self.used.iter().map(String::as_str));
+                let meant = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+                Err(SettingsError(format!("unknown configuration key {key} ({}){meant}", setting.origin)))
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use config::ValueKind;
 use secrecy::{ExposeSecret as _, SecretString};
+use toml::Value;
 use url::Url;
 
 use super::Loaded;
@@ -21,7 +21,7 @@ pub(crate) fn show(loaded: &Loaded) -> String {
             let value = match &setting.value {
                 SettingValue::Secret(secret) if key.ends_with("url") => masked(secret.expose_secret()),
                 SettingValue::Secret(secret) => hidden(secret),
-                SettingValue::Plain(ValueKind::String(text)) if may_hold_password(key) => masked(text),
+                SettingValue::Plain(Value::String(text)) if may_hold_password(key) => masked(text),
                 SettingValue::Plain(value) => value.clone(),
             };
             (format!("{key} = {}", toml(&value)), setting.origin.to_string())
@@ -35,11 +35,11 @@ pub(crate) fn show(loaded: &Loaded) -> String {
     text
 }
 
-fn toml(value: &ValueKind) -> String {
+fn toml(value: &Value) -> String {
     match value {
-        ValueKind::String(text) => serde_json::Value::from(text.as_str()).to_string(),
-        ValueKind::Array(items) => {
-            let items: Vec<String> = items.iter().map(|item| toml(&item.kind)).collect();
+        Value::String(text) => serde_json::Value::from(text.as_str()).to_string(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| toml(item)).collect();
             format!("[{}]", items.join(", "))
         }
         other => other.to_string(),
@@ -52,23 +52,23 @@ fn may_hold_password(key: &str) -> bool {
 }
 
 /// Nothing of a secret but whether there is one.
-fn hidden(secret: &SecretString) -> ValueKind {
-    ValueKind::String(if secret.expose_secret().is_empty() { String::new() } else { MASK.to_owned() })
+fn hidden(secret: &SecretString) -> Value {
+    Value::String(if secret.expose_secret().is_empty() { String::new() } else { MASK.to_owned() })
 }
 
 /// The URL without its password. What cannot be understood is not shown at all.
-fn masked(text: &str) -> ValueKind {
-    let unchanged = ValueKind::String(text.to_owned());
+fn masked(text: &str) -> Value {
+    let unchanged = Value::String(text.to_owned());
     if text.is_empty() || text.starts_with("sqlite:") {
         return unchanged;
     }
-    let Ok(mut url) = Url::parse(text) else { return ValueKind::String(MASK.to_owned()) };
+    let Ok(mut url) = Url::parse(text) else { return Value::String(MASK.to_owned()) };
     let secret_in_query = url.query_pairs().any(|(name, _)| name.to_lowercase().contains("password"));
     if url.password().is_none() && !secret_in_query {
         return unchanged;
     }
     if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
-        return ValueKind::String(MASK.to_owned());
+        return Value::String(MASK.to_owned());
     }
     if secret_in_query {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
@@ -77,5 +77,5 @@ fn masked(text: &str) -> ValueKind {
             (name, if hide { MASK.to_owned() } else { value })
         }));
     }
-    ValueKind::String(url.to_string())
+    Value::String(url.to_string())
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
-use config::ValueKind;
 use secrecy::SecretString;
 use stocktake_content_directory::DirectorySettings;
 use stocktake_content_git::{GitSettings, Integrity as GitIntegrity};
@@ -15,6 +14,7 @@ use stocktake_content_registry::{
     Integrity as RegistryIntegrity, RegistryDirectorySettings, RegistrySettings,
 };
 use stocktake_worker::Hours;
+use toml::Value;
 
 use super::SettingsError;
 use super::reader::Reader;
@@ -25,6 +25,8 @@ use super::values::{Wanted, bytes, filled_text, folder, parsed, positive, text};
 pub(crate) struct Storage {
     pub(crate) content: Content,
     pub(crate) hours: Option<Hours>,
+    /// Where it was configured, for people: `stocktake.toml line 4`.
+    pub(crate) place: String,
 }
 
 /// Where its content lies, and how it is read.
@@ -59,14 +61,12 @@ impl Content {
     }
 }
 
-const DIRECTORY: &str = "directory";
-
 /// Reads the keys of one kind.
 type Read = fn(&mut Section<'_, '_>) -> Result<Content, SettingsError>;
 
 /// Each `kind`, and what reads its keys.
 const KINDS: [(&str, Read); 7] = [
-    (DIRECTORY, directory),
+    ("directory", directory),
     ("git", git),
     ("s3", objects::s3),
     ("gcs", objects::gcs),
@@ -108,20 +108,15 @@ impl Section<'_, '_> {
             let sentence = "the name of a storage has letters, digits, \"_\" and \"-\" only";
             return Err(self.reader.mistake(&self.prefix, sentence));
         }
-        let kinds = KINDS.map(|(name, read)| (name, (name, read)));
-        let (kind, read) = self.choice("kind", kinds)?.unwrap_or((DIRECTORY, directory));
-        if kind != DIRECTORY {
-            // The storage that the program carries is a directory; another has none of its keys.
-            self.reader.pass_over_defaults_below(&self.prefix);
-        }
+        let read = self.choice("kind", KINDS)?.unwrap_or(directory);
+        let hours = self.optional("hours", |value| match text(value)?.as_str() {
+            "" => Ok(None),
+            _ => parsed("must be daily hours such as \"22:00-06:00\"")(value).map(Some),
+        })?;
         Ok(Storage {
             content: read(&mut self)?,
-            hours: self
-                .optional("hours", |value| match text(value)?.as_str() {
-                    "" => Ok(None),
-                    _ => parsed("must be daily hours such as \"22:00-06:00\"")(value).map(Some),
-                })?
-                .flatten(),
+            hours: hours.flatten(),
+            place: self.reader.place(&self.prefix).unwrap_or_default(),
         })
     }
 
@@ -133,7 +128,7 @@ impl Section<'_, '_> {
     fn get<T>(
         &mut self,
         field: &str,
-        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+        check: impl FnOnce(&Value) -> Result<T, Wanted>,
     ) -> Result<T, SettingsError> {
         let key = self.key(field);
         self.reader.get(&key, check)
@@ -143,7 +138,7 @@ impl Section<'_, '_> {
     fn optional<T>(
         &mut self,
         field: &str,
-        check: impl FnOnce(&ValueKind) -> Result<T, Wanted>,
+        check: impl FnOnce(&Value) -> Result<T, Wanted>,
     ) -> Result<Option<T>, SettingsError> {
         let key = self.key(field);
         self.reader.optional(&key, check)

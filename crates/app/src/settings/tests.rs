@@ -1,7 +1,9 @@
 //! The layers, the checks and the masking.
 
-use config::ValueKind;
+use std::path::PathBuf;
+
 use secrecy::ExposeSecret as _;
+use toml::Value;
 
 use super::*;
 
@@ -26,7 +28,7 @@ fn the_defaults_are_complete_and_each_has_a_comment() {
     assert_eq!(settings.database.url.expose_secret(), "sqlite://var/stocktake.db");
     assert_eq!(settings.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.verification.reverify_after, Duration::from_secs(90 * 86_400));
-    assert!(settings.storages.contains_key("main"));
+    assert!(settings.storages.is_empty(), "a storage that nobody configured");
     let text = include_str!("../../../../config/default.toml");
     let mut previous = "";
     for line in text.lines() {
@@ -52,15 +54,16 @@ fn later_layers_win_and_each_value_tells_its_origin() {
         write("own.conf", "[http]\nworkers = 3\noffset_limit = 3\n[storages.disk1]\nroot = \"/disk1\"\n");
     let loaded = load_from(&Sources {
         folder: folder.path().to_owned(),
+        system: PathBuf::new(),
         file: Some(file),
         variables: variables(&[
             ("STOCKTAKE_ENV", "production"),
             ("STOCKTAKE__HTTP__WORKERS", "4"),
             ("STOCKTAKE__HTTP__LISTEN", "127.0.0.1:1"),
-            ("STOCKTAKE__WORKER__STORAGES", "disk1, main"),
+            ("STOCKTAKE__WORKER__STORAGES", "disk1, disk2"),
             ("STOCKTAKE__STORAGES__DISK2__ROOT", "/disk2"),
         ]),
-        overrides: vec![("http.listen", ValueKind::from("127.0.0.1:2"), "--listen")],
+        overrides: vec![("http.listen", Value::from("127.0.0.1:2"), "--listen")],
     })
     .unwrap();
     let settings = &loaded.settings;
@@ -69,13 +72,13 @@ fn later_layers_win_and_each_value_tells_its_origin() {
     assert_eq!(settings.http.max_body, 2);
     assert_eq!(settings.log.level, "warn");
     assert_eq!(settings.http.listen.port(), 2);
-    assert_eq!(settings.worker.storages, Some(vec!["disk1".to_owned(), "main".to_owned()]));
-    assert_eq!(settings.storages.keys().collect::<Vec<_>>(), ["disk1", "disk2", "main"]);
+    assert_eq!(settings.worker.storages, Some(vec!["disk1".to_owned(), "disk2".to_owned()]));
+    assert_eq!(settings.storages.keys().collect::<Vec<_>>(), ["disk1", "disk2"]);
     let shown = show(&loaded);
     let line = |key: &str| shown.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
     assert!(line("http.workers = \"4\" ").ends_with("# variable STOCKTAKE__HTTP__WORKERS"));
-    assert!(line("http.offset_limit = 3 ").ends_with("own.conf"));
-    assert!(line("http.max_body = 2 ").ends_with("config/production.toml"));
+    assert!(line("http.offset_limit = 3 ").ends_with("own.conf line 3"));
+    assert!(line("http.max_body = 2 ").ends_with("config/production.toml line 4"));
     assert!(line("http.listen = \"127.0.0.1:2\" ").ends_with("# option --listen"));
     assert!(line("verification.lease = \"8h\" ").ends_with("# default"));
 }
@@ -86,7 +89,7 @@ fn a_mistake_is_one_sentence_with_key_and_origin() {
         (
             "STOCKTAKE__HTTP__LISTN",
             "x",
-            "unknown configuration key http.listn (variable STOCKTAKE__HTTP__LISTN)",
+            "unknown configuration key http.listn (variable STOCKTAKE__HTTP__LISTN); did you mean http.listen?",
         ),
         ("STOCKTAKE__HTTP", "x", "unknown configuration key http (variable STOCKTAKE__HTTP)"),
         ("STOCKTAKE__HTTP__WORKERS", "many", "http.workers: must be a whole number from 0 to 512"),
@@ -109,13 +112,21 @@ fn a_mistake_is_one_sentence_with_key_and_origin() {
         ),
         ("STOCKTAKE__STORAGES__MAIN__KIND", "tape", "storages.main.kind: must be one of \"directory\""),
         ("STOCKTAKE__STORAGES__MAIN__HOURS", "night", "storages.main.hours: must be daily hours"),
-        ("STOCKTAKE__STORAGES__OTHER__KIND", "directory", "storages.other.root is not set"),
+        (
+            "STOCKTAKE__STORAGES__OTHER__KIND",
+            "directory",
+            "storages.other.root is not set (variable STOCKTAKE__STORAGES__OTHER__KIND)",
+        ),
         ("STOCKTAKE__STORAGES__A B__ROOT", "/", "the name of a storage has letters"),
-        ("STOCKTAKE__WORKER__STORAGES", "nowhere", "names the storage \"nowhere\", which is not configured"),
+        (
+            "STOCKTAKE__WORKER__STORAGES",
+            "nowhere",
+            "there is no storage \"nowhere\", nor any other: stocktake init FOLDER configures one",
+        ),
         ("STOCKTAKE__LOG__LEVEL", "a=b=c", "log.level: must be error, warn"),
         ("STOCKTAKE__LOG__LEVEL", "loud", "log.level: must be error, warn"),
         ("STOCKTAKE__LOG__LEVEL", "info,stocktake_worker", "log.level: must be error, warn"),
-        ("STOCKTAKE_ENV", "missing", "config/missing.toml cannot be read"),
+        ("STOCKTAKE_ENV", "missing", "config/missing.toml (variable STOCKTAKE_ENV) cannot be read"),
         ("STOCKTAKE_ENV", "../x", "STOCKTAKE_ENV is the name of a configuration, not a path"),
     ];
     for (variable, value, sentence) in cases {
@@ -132,7 +143,7 @@ fn broken_toml_is_named_with_its_place() {
     std::fs::write(&file, "[http]\nlisten = = 3\n").unwrap();
     let text =
         load_from(&Sources { file: Some(file.clone()), ..sources(folder.path()) }).err().unwrap().to_string();
-    assert!(text.contains("own.toml is not TOML") && text.contains("line 2"), "{text}");
+    assert!(text.contains("own.toml line 2 is not TOML: "), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
 }
 
@@ -145,8 +156,10 @@ fn a_section_without_keys_is_no_mistake_unless_it_needs_some() {
         load_from(&Sources { file: Some(file.clone()), ..sources(folder.path()) })
     };
     assert!(load("[http]\n[verification.models]\n").is_ok());
-    assert!(load("[storages.disk1]\n").err().unwrap().to_string().contains("storages.disk1.root is not set"));
-    assert!(load("[htpp]\n").err().unwrap().to_string().contains("unknown configuration key htpp"));
+    assert!(
+        load("[storages.disk1]\n").err().unwrap().to_string().contains("storages.disk1.root is not set (")
+    );
+    assert!(load("[htpp]\n").err().unwrap().to_string().contains("own.toml line 1)"));
 }
 
 #[test]

@@ -5,30 +5,30 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::ValueKind;
 use stocktake_http::{Network, NotANetwork};
+use toml::Value;
 
 /// What was wanted instead of the value; completes "`key`: …".
 pub(crate) type Wanted = String;
 
 /// A text, possibly empty.
-pub(crate) fn text(value: &ValueKind) -> Result<String, Wanted> {
+pub(crate) fn text(value: &Value) -> Result<String, Wanted> {
     match value {
-        ValueKind::String(text) => Ok(text.trim().to_owned()),
+        Value::String(text) => Ok(text.trim().to_owned()),
         _ => Err("must be a text in quotation marks".to_owned()),
     }
 }
 
 /// A text that is not empty.
-pub(crate) fn filled_text(value: &ValueKind) -> Result<String, Wanted> {
+pub(crate) fn filled_text(value: &Value) -> Result<String, Wanted> {
     text(value).and_then(|text| if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text) })
 }
 
 /// True or false.
-pub(crate) fn boolean(value: &ValueKind) -> Result<bool, Wanted> {
+pub(crate) fn boolean(value: &Value) -> Result<bool, Wanted> {
     match value {
-        ValueKind::Boolean(value) => Ok(*value),
-        ValueKind::String(text) => text.trim().to_lowercase().parse().map_err(|_| wanted_boolean()),
+        Value::Boolean(value) => Ok(*value),
+        Value::String(text) => text.trim().to_lowercase().parse().map_err(|_| wanted_boolean()),
         _ => Err(wanted_boolean()),
     }
 }
@@ -38,12 +38,11 @@ fn wanted_boolean() -> Wanted {
 }
 
 /// A whole number within the bounds.
-pub(crate) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&ValueKind) -> Result<T, Wanted> {
+pub(crate) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&Value) -> Result<T, Wanted> {
     move |value| {
         let number = match value {
-            ValueKind::I64(number) => u64::try_from(*number).ok(),
-            ValueKind::U64(number) => Some(*number),
-            ValueKind::String(text) => text.trim().parse().ok(),
+            Value::Integer(number) => u64::try_from(*number).ok(),
+            Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
         number
@@ -54,18 +53,18 @@ pub(crate) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&ValueKin
 }
 
 /// A whole number from 1 to `most`.
-pub(crate) fn positive(most: u64) -> impl Fn(&ValueKind) -> Result<NonZeroUsize, Wanted> {
+pub(crate) fn positive(most: u64) -> impl Fn(&Value) -> Result<NonZeroUsize, Wanted> {
     move |value| whole(1, most)(value).map(|number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN))
 }
 
 /// The path of a folder, made absolute.
-pub(crate) fn folder(value: &ValueKind) -> Result<PathBuf, Wanted> {
+pub(crate) fn folder(value: &Value) -> Result<PathBuf, Wanted> {
     let text = filled_text(value)?;
     std::path::absolute(&text).map_err(|error| format!("{text:?} is no path: {error}"))
 }
 
 /// A span of time from `least` on, at most a hundred years.
-pub(crate) fn duration(least: Duration) -> impl Fn(&ValueKind) -> Result<Duration, Wanted> {
+pub(crate) fn duration(least: Duration) -> impl Fn(&Value) -> Result<Duration, Wanted> {
     const MOST: Duration = Duration::from_secs(100 * 365 * 86_400);
     move |value| {
         let wanted = || "must be a duration such as \"90d\", \"8h\" or \"500ms\"".to_owned();
@@ -79,7 +78,7 @@ pub(crate) fn duration(least: Duration) -> impl Fn(&ValueKind) -> Result<Duratio
 }
 
 /// A number of bytes: a whole number, or one with a unit (`100MB` is a hundred million, `1MiB` is 1048576).
-pub(crate) fn bytes(value: &ValueKind) -> Result<u64, Wanted> {
+pub(crate) fn bytes(value: &Value) -> Result<u64, Wanted> {
     const UNITS: [(&str, u64); 10] = [
         ("", 1),
         ("B", 1),
@@ -94,9 +93,8 @@ pub(crate) fn bytes(value: &ValueKind) -> Result<u64, Wanted> {
     ];
     let wanted = || "must be an amount of bytes such as 1048576, \"100MB\" or \"1MiB\"".to_owned();
     let text = match value {
-        ValueKind::I64(number) => number.to_string(),
-        ValueKind::U64(number) => number.to_string(),
-        ValueKind::String(text) => text.trim().to_uppercase(),
+        Value::Integer(number) => number.to_string(),
+        Value::String(text) => text.trim().to_uppercase(),
         _ => return Err(wanted()),
     };
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
@@ -111,26 +109,24 @@ pub(crate) fn bytes(value: &ValueKind) -> Result<u64, Wanted> {
 }
 
 /// A list of texts: an array, or (as in a variable) one text with commas.
-pub(crate) fn list(value: &ValueKind) -> Result<Vec<String>, Wanted> {
+pub(crate) fn list(value: &Value) -> Result<Vec<String>, Wanted> {
     let wanted = || "must be a list of texts".to_owned();
     let items: Vec<String> = match value {
-        ValueKind::Array(items) => {
-            items.iter().map(|item| text(&item.kind)).collect::<Result<_, _>>().map_err(|_| wanted())?
-        }
-        ValueKind::String(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+        Value::Array(items) => items.iter().map(text).collect::<Result<_, _>>().map_err(|_| wanted())?,
+        Value::String(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
         _ => return Err(wanted()),
     };
     Ok(items.into_iter().filter(|item| !item.is_empty()).collect())
 }
 
 /// A list of IP addresses, and of networks in CIDR notation.
-pub(crate) fn networks(value: &ValueKind) -> Result<Vec<Network>, Wanted> {
+pub(crate) fn networks(value: &Value) -> Result<Vec<Network>, Wanted> {
     let network = |text: String| text.parse().map_err(|error: NotANetwork| error.to_string());
     list(value)?.into_iter().map(network).collect()
 }
 
 /// A list of origins of web pages: scheme, host and, where it is not the scheme's own, port.
-pub(crate) fn origins(value: &ValueKind) -> Result<Vec<String>, Wanted> {
+pub(crate) fn origins(value: &Value) -> Result<Vec<String>, Wanted> {
     let origin = |text: String| match url::Url::parse(&text) {
         Ok(url) if url.has_host() && url.origin().ascii_serialization() == text => Ok(text),
         _ => Err(format!("{text:?} is not an origin such as \"https://dashboard.example.com\"")),
@@ -139,19 +135,19 @@ pub(crate) fn origins(value: &ValueKind) -> Result<Vec<String>, Wanted> {
 }
 
 /// An IP address (or `localhost`) with a port.
-pub(crate) fn address(value: &ValueKind) -> Result<SocketAddr, Wanted> {
+pub(crate) fn address(value: &Value) -> Result<SocketAddr, Wanted> {
     let wanted = || "must be an IP address and a port such as 127.0.0.1:8080".to_owned();
     let text = text(value).map_err(|_| wanted())?;
     text.replacen("localhost:", "127.0.0.1:", 1).parse().map_err(|_| wanted())
 }
 
 /// The same, or nothing for an empty text.
-pub(crate) fn optional_address(value: &ValueKind) -> Result<Option<SocketAddr>, Wanted> {
+pub(crate) fn optional_address(value: &Value) -> Result<Option<SocketAddr>, Wanted> {
     if text(value).is_ok_and(|text| text.is_empty()) { Ok(None) } else { address(value).map(Some) }
 }
 
 /// An `http` or `https` URL without a trailing slash, or nothing for an empty text.
-pub(crate) fn optional_base_url(value: &ValueKind) -> Result<Option<String>, Wanted> {
+pub(crate) fn optional_base_url(value: &Value) -> Result<Option<String>, Wanted> {
     let text = text(value)?;
     if text.is_empty() {
         return Ok(None);
@@ -166,7 +162,7 @@ pub(crate) fn optional_base_url(value: &ValueKind) -> Result<Option<String>, Wan
 }
 
 /// A value that its type parses from a text.
-pub(crate) fn parsed<T: std::str::FromStr>(wanted: &'static str) -> impl Fn(&ValueKind) -> Result<T, Wanted> {
+pub(crate) fn parsed<T: std::str::FromStr>(wanted: &'static str) -> impl Fn(&Value) -> Result<T, Wanted> {
     move |value| text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| wanted.to_owned())
 }
 
@@ -174,13 +170,13 @@ pub(crate) fn parsed<T: std::str::FromStr>(wanted: &'static str) -> impl Fn(&Val
 mod tests {
     use super::*;
 
-    fn string(text: &str) -> ValueKind {
-        ValueKind::String(text.to_owned())
+    fn string(text: &str) -> Value {
+        Value::String(text.to_owned())
     }
 
     #[test]
     fn bytes_have_units() {
-        assert_eq!(bytes(&ValueKind::I64(17)), Ok(17));
+        assert_eq!(bytes(&Value::Integer(17)), Ok(17));
         assert_eq!(bytes(&string("100MB")), Ok(100_000_000));
         assert_eq!(bytes(&string("64 KiB")), Ok(65_536));
         for wrong in ["", "MB", "-1", "1.5GB", "1 parsec", "99999999TB"] {
@@ -200,7 +196,7 @@ mod tests {
     fn lists_come_as_arrays_or_with_commas() {
         assert_eq!(list(&string("a, b,,c")), Ok(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
         assert_eq!(list(&string("")), Ok(vec![]));
-        assert!(list(&ValueKind::I64(1)).is_err());
+        assert!(list(&Value::Integer(1)).is_err());
     }
 
     #[test]

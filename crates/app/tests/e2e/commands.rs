@@ -2,9 +2,13 @@
 
 use std::process::Stdio;
 
-use crate::support::{Database, Installation, line};
+use crate::support::{Database, Installation, bare, line};
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 17] = [
+    &["check"],
+    &["init"],
+    &["doctor"],
+    &["completions"],
     &["serve"],
     &["worker"],
     &["verify"],
@@ -36,11 +40,19 @@ fn every_command_explains_itself() {
 fn wrong_arguments_are_one_sentence_and_exit_status_2() {
     let installation = Installation::new(Database::Sqlite);
     for (words, part) in [
-        (&[][..], "a command is missing"),
-        (&["token"][..], "a command is missing"),
-        (&["polish"][..], "unrecognized subcommand 'polish'"),
+        (&["token"][..], "a command is missing: create, list, revoke"),
+        (&["polish"][..], "there is no command \"polish\"; there are: serve, "),
+        (&["verfy"][..], "there is no command \"verfy\"; did you mean \"verify\"? There are: "),
+        (
+            &["token", "creat"][..],
+            "there is no command \"creat\"; did you mean \"create\"? There are: create, list",
+        ),
+        (&["verify", "--al"][..], "there is no option \"--al\"; did you mean \"--all\"?"),
+        (&["verify", "--all", "--state", "failed"][..], "cannot be used with"),
+        (&["verify", "upload"][..], "there is no model \"upload\"; did you mean \"uploads\"? There are: "),
+        (&["verify", "--state", "broken"][..], "there is no state \"broken\"; there are: pending, started"),
         (&["import", "uploads"][..], "required arguments were not provided: <FILE>"),
-        (&["import", "UPLOADS", "-"][..], "\"UPLOADS\" is not the name of a model"),
+        (&["import", "UPLOADS", "-"][..], "there is no model \"UPLOADS\"; did you mean \"uploads\"?"),
         (&["import", "uploads", "missing.ndjson"][..], "missing.ndjson cannot be opened"),
         (&["verify", "--identifiers", "1"][..], "--identifiers needs exactly one model"),
         (
@@ -50,19 +62,69 @@ fn wrong_arguments_are_one_sentence_and_exit_status_2() {
         (&["verify", "uploads", "--identifiers", "1"][..], "nothing to verify: there is no catalogue at /"),
         (&["token", "create", "x", "--expires-in", "0d"][..], "a token that ends at once is of no use"),
         (&["status", "--log", "loud"][..], "log.level: must be error, warn, info, debug or trace"),
-        (&["scan", "uploads", "attic"][..], "there is no storage \"attic\" in the configuration"),
+        (&["scan", "uploads", "attic"][..], "there is no storage \"attic\"; there are: main"),
         (&["token", "create", "x", "--expires-in", "soon"][..], "a duration is written like 30d"),
         (&["status"][..], "there is no catalogue at /"),
         (&["export"][..], "there is no catalogue at /"),
         (&["accept", "uploads", "1"][..], "there is no catalogue at /"),
         (&["token", "list"][..], "there is no catalogue at /"),
         (&["token", "revoke", "x"][..], "there is no catalogue at /"),
-        (&["worker", "--storages", "attic"][..], "worker.storages: names the storage \"attic\""),
+        (
+            &["worker", "--storages", "attic"][..],
+            "worker.storages: there is no storage \"attic\"; there are: main (option --storages)",
+        ),
     ] {
         let sentence = installation.run(words).refusal();
         assert!(sentence.contains(part), "{words:?}: {sentence}");
     }
     assert!(!installation.folder().join("var").exists(), "a database was made");
+}
+
+#[test]
+fn the_program_alone_shows_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = bare(folder.path(), &[], &[]).success();
+    assert!(text.contains("\nLook at the content:\n  verify "), "{text}");
+    assert!(text.contains("\nFor the first time:\n  stocktake check FOLDER "), "{text}");
+    // Neither needs a configuration that can be read.
+    std::fs::write(folder.path().join("stocktake.toml"), "[").unwrap();
+    assert!(bare(folder.path(), &["version"], &[]).success().starts_with("stocktake "));
+    assert!(bare(folder.path(), &["completions", "bash"], &[]).success().contains("complete -F _stocktake"));
+}
+
+#[test]
+fn init_writes_a_configuration_that_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |words: &[&str]| bare(folder.path(), words, &[]);
+    assert!(run(&["init", "files"]).refusal().contains("files cannot be looked at"));
+    assert!(run(&["doctor"]).success().ends_with("still to be done.\n"));
+    std::fs::create_dir(folder.path().join("files")).unwrap();
+    std::fs::write(folder.path().join("files/a"), "content").unwrap();
+    let said = run(&["init", "files"]).success();
+    assert!(said.contains("the storage main can be read") && said.contains("scan uploads main"), "{said}");
+    assert!(run(&["init", "files"]).refusal().contains("stocktake.toml is there already"));
+    run(&["scan", "uploads", "main"]).success();
+    run(&["verify"]).success();
+    let doctor = run(&["doctor"]).success();
+    assert!(doctor.contains("good   storage main: can be read\n"), "{doctor}");
+    assert!(doctor.contains("open   tokens: none; stocktake token create"), "{doctor}");
+    std::fs::rename(folder.path().join("files"), folder.path().join("away")).unwrap();
+    let doctor = run(&["doctor", "--json"]);
+    assert_eq!(doctor.code, 1);
+    let document: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
+    let wrong =
+        document["checks"].as_array().unwrap().iter().find(|check| check["state"] == "wrong").unwrap();
+    assert_eq!(wrong["what"], "storage main");
+    assert!(wrong["text"].as_str().unwrap().contains("stocktake.toml line "), "{wrong}");
+}
+
+#[test]
+fn serve_says_how_to_make_the_first_token() {
+    let installation = Installation::new(Database::Sqlite);
+    let service = installation.start(&["serve", "--no-worker"]);
+    service.address();
+    let log = service.stop();
+    assert!(log.iter().any(|line| line.contains("stocktake token create NAME --admin")), "{log:#?}");
 }
 
 on_both_databases! {

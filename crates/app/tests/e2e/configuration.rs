@@ -1,8 +1,6 @@
 //! The configuration as the program takes it from files, variables and options.
 
-use std::process::Command;
-
-use crate::support::{Database, Finished, Installation};
+use crate::support::{Database, Finished, Installation, bare};
 
 fn with_config(text: &str, words: &[&str]) -> Finished {
     let installation = Installation::new(Database::Sqlite);
@@ -13,12 +11,12 @@ fn with_config(text: &str, words: &[&str]) -> Finished {
 #[test]
 fn a_mistake_is_one_sentence_and_exit_status_2() {
     let cases = [
-        ("[http]\nlissten = 1", "unknown configuration key http.lissten (file "),
+        ("[http]\nlissten = 1", "unknown configuration key http.lissten ("),
         (
             "[http]\nlisten = \"here\"",
-            "http.listen: must be an IP address and a port such as 127.0.0.1:8080 (file ",
+            "http.listen: must be an IP address and a port such as 127.0.0.1:8080 (",
         ),
-        ("[http", "the configuration in file "),
+        ("[http", "the configuration in "),
         ("[storages.x]\nkind = \"tape\"", "storages.x.kind: must be one of \"directory\", \"git\", \"s3\""),
         ("[storages.x]\nkind = \"s3\"", "storages.x.bucket is not set"),
         ("[database]\nurl = \"mysql://somewhere/x\"", ""),
@@ -42,11 +40,11 @@ fn the_layers_apply_in_their_order_and_are_shown_with_secrets_masked() {
     command.env("STOCKTAKE_ENV", "test").env("STOCKTAKE__WORKER__POLL", "7s");
     let shown = Finished::from(command.output().unwrap()).success();
     for (key, value, origin) in [
-        ("worker.readers", "5", "file config/default.toml"),
-        ("worker.claim_size", "6", "file config/test.toml"),
+        ("worker.readers", "5", "config/default.toml line 2"),
+        ("worker.claim_size", "6", "config/test.toml line 2"),
         ("worker.poll", "\"7s\"", "variable STOCKTAKE__WORKER__POLL"),
         ("worker.enabled", "true", "default"),
-        ("http.listen", "\"127.0.0.1:0\"", &format!("file {}", installation.config_file().display())),
+        ("http.listen", "\"127.0.0.1:0\"", &format!("{} line 4", installation.config_file().display())),
         ("database.url", "\"postgres://me:***@host/db\"", "option --database"),
     ] {
         let line = shown.lines().find(|line| line.starts_with(&format!("{key} = {value} ")));
@@ -59,21 +57,60 @@ fn the_layers_apply_in_their_order_and_are_shown_with_secrets_masked() {
 }
 
 #[test]
+fn a_mistake_is_told_with_its_place() {
+    let installation = Installation::new(Database::Sqlite);
+    for (text, place) in [
+        ("[http]\n\nlissten = 1", "line 3"),
+        ("[http]\nlisten = \"here\"", "line 2"),
+        ("[http", "line 1"),
+        ("[storages.x]\nkind = \"s3\"", "line 2"),
+        ("\n[storages.x]\nkind = \"s3\"\nbucket = \"b\"\nendpoint = \"http://h\"", "line 4"),
+    ] {
+        std::fs::write(installation.config_file(), text).unwrap();
+        let sentence = installation.run(&["scan", "uploads", "x"]).refusal();
+        let place = format!("{} {place}", installation.config_file().display());
+        assert!(sentence.contains(&place), "{text}: {sentence}");
+    }
+    let mut command = installation.command(&["status"]);
+    std::fs::remove_file(installation.config_file()).unwrap();
+    let sentence = Finished::from(command.output().unwrap()).refusal();
+    assert!(sentence.contains("stocktake.toml (option --config) cannot be read: "), "{sentence}");
+}
+
+#[test]
 fn the_program_needs_no_configuration_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("var/stocktake.db");
-    let run = |command: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_stocktake"))
-            .arg(command)
-            .current_dir(folder.path())
-            .env_remove("STOCKTAKE_ENV")
-            .output();
-        Finished::from(output.unwrap())
-    };
+    let run = |word: &str| bare(folder.path(), &[word], &[]);
     // A command that only reads makes no database, and says where it looked.
     let sentence = run("status").refusal();
     assert!(sentence.contains(database.to_str().unwrap()), "{sentence}");
     assert!(!database.exists());
     run("migrate").success();
     assert_eq!(run("status").success(), "no records; `stocktake import` or `stocktake scan` adds some\n");
+    let sentence = bare(folder.path(), &["scan", "uploads", "main"], &[]).refusal();
+    assert!(
+        sentence.contains("there is no storage \"main\", nor any other: stocktake init FOLDER"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn the_configuration_is_found_and_its_paths_are_relative_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home/.config/stocktake");
+    std::fs::create_dir_all(home.join("data")).unwrap();
+    std::fs::write(home.join("data/file"), "content").unwrap();
+    let text = "[database]\nurl = \"sqlite://catalogue.db\"\n[storages.main]\nroot = \"data\"\n";
+    std::fs::write(home.join("stocktake.toml"), text).unwrap();
+    // Another program's.
+    std::fs::create_dir_all(folder.path().join("work/config")).unwrap();
+    std::fs::write(folder.path().join("work/config/default.toml"), "theirs = [").unwrap();
+    let variables = [("HOME", &*folder.path().join("home"))];
+    let run = |words: &[&str]| bare(&folder.path().join("work"), words, &variables);
+    run(&["scan", "uploads", "main"]).success();
+    assert!(home.join("catalogue.db").exists());
+    let file = home.join("stocktake.toml");
+    let named = bare(folder.path(), &["status"], &[("STOCKTAKE_CONFIG", &file)]);
+    assert!(named.success().contains("uploads"));
 }

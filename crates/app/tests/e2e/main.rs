@@ -13,6 +13,7 @@ mod support;
 
 mod accept;
 mod catalogue;
+mod check;
 mod commands;
 mod configuration;
 mod gitlab;
@@ -26,6 +27,7 @@ mod pagination;
 mod recalculation;
 mod resources;
 mod scans;
+mod screens;
 mod shortages;
 mod stopping;
 mod stores;

@@ -130,7 +130,7 @@ fn settings_that_cannot_serve_are_refused() {
         ObjectStorage::new(ObjectSettings { service, ..settings("") }, pool()).unwrap_err().to_string()
     };
     let plain = S3Settings { network: Network::default(), ..s3("http://host") };
-    assert!(refused(Service::S3(plain)).contains("must be allowed"));
+    assert!(refused(Service::S3(plain)).contains("plain_http = true allows it"));
     let missing = S3Keys::Profile { name: None, file: Some("/nowhere/credentials".into()) };
     let missing = S3Settings { keys: missing, ..s3("http://host") };
     assert!(refused(Service::S3(missing)).starts_with("no keys: /nowhere/credentials: "));

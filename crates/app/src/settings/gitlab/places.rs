@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use config::ValueKind;
 use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_domain::ObjectType;
 use stocktake_gitlab_config::{
     AwsCredentials, Bucket, Connection, FileStorage, GoogleCredentials, Installation, RegistryStorage,
 };
+use toml::Value;
 
 use crate::settings::layers::{Origin, Table};
 use crate::settings::storages::is_storage_name;
@@ -34,7 +34,7 @@ pub(super) fn git(name: &str) -> String {
 }
 
 /// What an installation says, by the keys of the configuration.
-pub(super) fn said(installation: &Installation) -> BTreeMap<String, ValueKind> {
+pub(super) fn said(installation: &Installation) -> BTreeMap<String, Value> {
     let mut said = Said::default();
     for (object_type, FileStorage { local: folder, object }) in &installation.files {
         if let Some(folder) = folder {
@@ -93,37 +93,37 @@ pub(super) fn underlay(table: &mut Table, told: Table) {
 
 /// Keys and values.
 #[derive(Default)]
-struct Said(BTreeMap<String, ValueKind>);
+struct Said(BTreeMap<String, Value>);
 
 impl Said {
     fn folder(&mut self, name: &str, kind: &str, root: &Path) {
         self.storage(name, vec![("kind", text(kind)), ("root", text(&root.display().to_string()))]);
     }
 
-    fn storage(&mut self, name: &str, keys: Vec<(&str, ValueKind)>) {
+    fn storage(&mut self, name: &str, keys: Vec<(&str, Value)>) {
         self.0.extend(keys.into_iter().map(|(key, value)| (format!("storages.{name}.{key}"), value)));
     }
 }
 
-fn text(text: &str) -> ValueKind {
-    ValueKind::String(text.to_owned())
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
 }
 
-fn secret(secret: &SecretString) -> ValueKind {
+fn secret(secret: &SecretString) -> Value {
     text(secret.expose_secret())
 }
 
 /// The keys of a bucket's storage.
-fn keys(bucket: &Bucket) -> Vec<(&'static str, ValueKind)> {
+fn keys(bucket: &Bucket) -> Vec<(&'static str, Value)> {
     let mut keys = match &bucket.connection {
         Connection::Aws { region, endpoint, path_style, credentials } => {
             let mut keys = vec![("kind", text("s3")), ("bucket", text(&bucket.name))];
-            keys.push(("path_style", ValueKind::Boolean(*path_style)));
+            keys.push(("path_style", Value::Boolean(*path_style)));
             keys.extend(region.as_deref().map(|region| ("region", text(region))));
             keys.extend(endpoint.as_deref().map(|endpoint| ("endpoint", text(endpoint))));
             // Whoever wrote such an address there has decided so.
             let is_plain = endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-            keys.extend(is_plain.then_some(("plain_http", ValueKind::Boolean(true))));
+            keys.extend(is_plain.then_some(("plain_http", Value::Boolean(true))));
             match credentials {
                 AwsCredentials::Keys { id, secret: key } => {
                     keys.extend([("access_key_id", text(id)), ("secret_access_key", secret(key))]);

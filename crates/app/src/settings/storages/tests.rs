@@ -189,36 +189,10 @@ fn a_key_of_another_kind_is_unknown() {
         assert!(minimal.contains(&format!("{own} = ")), "{minimal}");
         for other in others {
             let text = mistake(&format!("{minimal}\n{other} = \"hush\""));
-            let sentence = format!("unknown configuration key storages.x.{other} (file ");
+            let sentence = format!("unknown configuration key storages.x.{other} (");
             assert!(text.starts_with(&sentence) && !text.contains("hush"), "{minimal}: {text}");
         }
     }
-}
-
-/// The storage that the program carries is a directory; one of the same name but another kind starts afresh.
-#[test]
-fn main_of_another_kind_has_nothing_of_the_default_directory() {
-    for minimal in &MINIMAL[1..] {
-        let mut settings = load(&format!("[storages.main]\n{minimal}")).unwrap().settings;
-        let main = settings.storages.remove("main").unwrap();
-        assert!(!matches!(main.content, Content::Directory(_)), "{minimal}");
-        assert_eq!((limits_of(&main.content), main.hours), (no_limits(), None), "{minimal}");
-    }
-    let text = |toml: &str| load(toml).err().unwrap().to_string();
-    assert!(text("[storages.main]\nkind = \"git\"").starts_with("storages.main.root is not set"));
-    let given = text("[storages.main]\nkind = \"s3\"\nbucket = \"b\"\nroot = \"/d\"");
-    assert!(given.starts_with("unknown configuration key storages.main.root (file "), "{given}");
-    let Content::Directory(same) = load("[storages.main]\nhours = \"01:00-02:00\"")
-        .unwrap()
-        .settings
-        .storages
-        .remove("main")
-        .unwrap()
-        .content
-    else {
-        panic!("another kind")
-    };
-    assert!(same.root.ends_with("var/data"), "{same:?}");
 }
 
 #[test]

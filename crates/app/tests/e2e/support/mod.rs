@@ -12,7 +12,7 @@ use stocktake_testbed::{postgres, write_file};
 use tempfile::TempDir;
 
 pub(crate) use api::{Answer, Api};
-pub(crate) use run::{Finished, eventually};
+pub(crate) use run::{Finished, bare, eventually};
 pub(crate) use server::Service;
 
 /// Defines each test twice: on SQLite and on PostgreSQL.

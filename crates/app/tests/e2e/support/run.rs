@@ -1,6 +1,7 @@
 //! Running a command to its end.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,13 @@ impl From<Output> for Finished {
             stderr: String::from_utf8(output.stderr).expect("UTF-8"),
         }
     }
+}
+
+/// The program as somebody calls it who has given it nothing but these variables.
+pub(crate) fn bare(folder: &Path, words: &[&str], variables: &[(&str, &Path)]) -> Finished {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
+    command.args(words).current_dir(folder).env_clear().envs(variables.iter().copied());
+    Finished::from(command.output().expect("the program runs"))
 }
 
 impl Installation {

@@ -1,0 +1,245 @@
+//! One run: reads what is listed, judges it, and writes the next baseline.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, ListError, Watch};
+use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, NotJudged, Observation, PathText};
+use tokio_util::sync::CancellationToken;
+
+use super::baseline::{BaselineError, Entry, Place, Reader, Sha, Totals};
+use super::changes::Changes;
+use super::merge::{Listed, Merge, Pair, Stat};
+use crate::progress::Meter;
+
+/// Batches that are read at once.
+const BATCHES: usize = 4;
+
+/// How often the progress is told.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How long what an interrupted run has read counts, in milliseconds.
+const KEPT: i64 = 7 * 86_400_000;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckError {
+    /// The folder cannot be listed, or not to the end.
+    #[error("the folder cannot be listed: {0}")]
+    List(ListError),
+    /// It is not listed in the order of the paths.
+    #[error("the folder is not listed in the order of the paths, from here on: {0}")]
+    Disordered(String),
+    /// Nothing can be said of the content.
+    #[error("{0}")]
+    NotJudged(NotJudged),
+    /// The baseline cannot be read or written.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was looked at; this is the new baseline.
+    Finished { now: Totals },
+    /// It was stopped after so many files.
+    Interrupted { files: u64 },
+}
+
+/// What is compared, and how.
+pub(crate) struct Comparison<'a> {
+    /// The folder, whose path is canonical.
+    pub(crate) folder: &'a Path,
+    /// What reads below it.
+    pub(crate) content: &'a Arc<dyn ContentStore>,
+    pub(crate) place: &'a Place,
+    /// The folder of the baselines.
+    pub(crate) state: &'a Path,
+    /// There is no baseline to compare with.
+    pub(crate) is_first: bool,
+    /// Takes everything as it is now for good.
+    pub(crate) accept: bool,
+    /// In milliseconds since the epoch.
+    pub(crate) now: i64,
+    pub(crate) meter: &'a Meter,
+}
+
+/// A path and what was seen of it, as far as its content was to be read.
+type Read = (Pair, Option<Result<Sha, ContentError>>);
+
+impl Comparison<'_> {
+    /// Looks at everything, and replaces the baseline if it was not stopped meanwhile.
+    pub(crate) async fn run(
+        &self,
+        known: Option<Reader>,
+        changes: &mut Changes,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, CheckError> {
+        let interrupted = self.place.interrupted()?.filter(|reader| self.now - reader.begun() < KEPT);
+        let merge = Merge::new(self.content.list(), known, interrupted, self.own_folder()).await?;
+        let mut writer = self.place.begin(self.folder, self.now)?;
+        let watch = Arc::new(Watch::default());
+        let batches = stream::unfold(Some(merge), async |merge| {
+            let mut merge = merge?;
+            match merge.batch().await {
+                Ok(batch) => batch.map(|batch| (Ok(batch), Some(merge))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        let read = batches.map(|batch| self.read(batch, Arc::clone(&watch)));
+        let mut read = Box::pin(read.buffered(BATCHES));
+        let mut ticks = tokio::time::interval(TICK);
+        let mut files = 0;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    watch.cancel();
+                    writer.flush()?;
+                    return Ok(Outcome::Interrupted { files });
+                }
+                batch = read.next() => batch,
+                _ = ticks.tick() => {
+                    self.meter.set(files, Some(watch.bytes()));
+                    self.meter.set_failures(changes.counts().damaged + changes.counts().unreadable);
+                    continue;
+                }
+            };
+            let Some(batch) = batch else { break };
+            for (pair, seen) in batch? {
+                files += u64::from(matches!(pair.listed, Listed::File(_)));
+                let entry = self.judge(pair, seen, changes)?;
+                entry.map_or(Ok(()), |entry| writer.entry(&entry))?;
+            }
+            writer.flush()?;
+        }
+        let renamed = changes.find_renamed();
+        let now = self.place.finish(writer, self.now, |entry| !renamed.contains(&entry.path))?;
+        Ok(Outcome::Finished { now })
+    }
+
+    /// The baselines themselves change with each run.
+    fn own_folder(&self) -> Option<String> {
+        let below = self.state.strip_prefix(self.folder).ok()?;
+        Some(format!("{}/", PathText::of_bytes(below.as_os_str().as_bytes())))
+    }
+
+    async fn read(
+        &self,
+        batch: Result<Vec<Pair>, CheckError>,
+        watch: Arc<Watch>,
+    ) -> Result<Vec<Read>, CheckError> {
+        let mut read: Vec<Read> = batch?.into_iter().map(|pair| (pair, None)).collect();
+        let (mut pieces, mut places) = (Vec::new(), Vec::new());
+        for (place, (pair, seen)) in read.iter_mut().enumerate() {
+            let Listed::File(stat) = pair.listed else { continue };
+            match pair.interrupted.take().filter(|entry| stat.is_of(entry) && !entry.unread) {
+                Some(entry) => *seen = Some(Ok(entry.found.unwrap_or(entry.sha256))),
+                None => {
+                    let algorithms = Algorithms::default().with(Algorithm::Sha256);
+                    pieces.push(Inspection::new(Model::Uploads, pair.path.clone(), algorithms));
+                    places.push(place);
+                }
+            }
+        }
+        let collected = Arc::new(Collected(Mutex::new(pieces.iter().map(|_| None).collect())));
+        self.content.inspect(pieces, watch, Arc::clone(&collected) as Arc<dyn InspectionSink>).await;
+        let mut seen = collected.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (place, seen) in places.into_iter().zip(seen.drain(..)) {
+            // After a panic in the adapter nothing is reported.
+            let seen = seen.unwrap_or(Err(ContentError::CANCELLED));
+            if let Some((_, slot)) = read.get_mut(place) {
+                *slot = Some(seen);
+            }
+        }
+        Ok(read)
+    }
+
+    /// Tells what changed. Returns the entry of the next baseline.
+    fn judge(
+        &self,
+        pair: Pair,
+        seen: Option<Result<Sha, ContentError>>,
+        changes: &mut Changes,
+    ) -> Result<Option<Entry>, CheckError> {
+        let Pair { path, listed, known, .. } = pair;
+        let unread = |known: Option<Entry>| known.map(|known| Entry { unread: true, ..known });
+        let stat = match listed {
+            Listed::File(stat) => stat,
+            Listed::Hidden => return Ok(unread(known)),
+            Listed::Gone => return Ok(self.gone(known, changes)),
+            Listed::Trouble(reason) => {
+                changes.unreadable(&path, &reason);
+                return Ok(unread(known));
+            }
+        };
+        let sha256 = match seen.unwrap_or(Err(ContentError::CANCELLED)) {
+            Ok(sha256) => sha256,
+            // It has vanished since it was listed.
+            Err(ContentError::MissingFile { .. }) => return Ok(self.gone(known, changes)),
+            Err(ContentError::NotJudged(not_judged)) => return Err(CheckError::NotJudged(not_judged)),
+            Err(error) => {
+                changes.unreadable(&path, &error.to_string());
+                return Ok(unread(known));
+            }
+        };
+        let Some(known) = known else {
+            let entry = entry(path, stat, sha256);
+            if !self.is_first {
+                changes.added(entry.clone());
+            }
+            return Ok(Some(entry));
+        };
+        if sha256 == known.sha256 {
+            return Ok(Some(entry(path, stat, sha256)));
+        }
+        // It may have been changed since it was listed.
+        let stat = if stat.is_of(&known) { self.stat(&path).unwrap_or(stat) } else { stat };
+        let now = entry(path, stat, sha256);
+        if !stat.is_of(&known) {
+            changes.modified(&known, &now);
+            return Ok(Some(now));
+        }
+        changes.damaged(&known, sha256);
+        Ok(Some(if self.accept { now } else { Entry { found: Some(sha256), unread: false, ..known } }))
+    }
+
+    /// A file that was removed stays in the baseline, so that it is told again, until that is accepted.
+    fn gone(&self, known: Option<Entry>, changes: &mut Changes) -> Option<Entry> {
+        let known = known?;
+        changes.removed(known.clone());
+        (!self.accept).then_some(Entry { unread: true, ..known })
+    }
+
+    fn stat(&self, path: &str) -> Option<Stat> {
+        let bytes = PathText::new(path).to_bytes().into_owned();
+        let path: PathBuf = self.folder.join(Path::new(std::ffi::OsStr::from_bytes(&bytes)));
+        let metadata = std::fs::symlink_metadata(path).ok()?;
+        let modified =
+            metadata.mtime().saturating_mul(1_000).saturating_add(metadata.mtime_nsec() / 1_000_000);
+        Some(Stat { size: metadata.size(), modified })
+    }
+}
+
+fn entry(path: String, stat: Stat, sha256: Sha) -> Entry {
+    Entry { path, size: stat.size, modified: stat.modified, sha256, found: None, unread: false }
+}
+
+/// What was seen of each piece.
+struct Collected(Mutex<Vec<Option<Result<Sha, ContentError>>>>);
+
+impl InspectionSink for Collected {
+    fn report(&self, index: usize, seen: Result<Observation, ContentError>) {
+        let nothing = || ContentError::Unreadable("no digest was calculated".to_owned());
+        let seen = seen.and_then(|seen| seen.stored.digests.sha256.map(Sha::from).ok_or_else(nothing));
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = all.get_mut(index) {
+            *slot = Some(seen);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! `stocktake check`: what changed in a folder.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use indicatif::{HumanBytes, HumanCount};
+use serde_json::{Value, json};
+use stocktake_domain::{Clock as _, Timestamp, format_duration};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::CheckArguments;
+use crate::check::{Changes, Comparison, Counts, Outcome, Place, Totals};
+use crate::lifecycle::interrupted;
+use crate::progress::Meter;
+use crate::settings::{CHECKED, Settings};
+use crate::system::SystemClock;
+use crate::{output, wiring};
+
+/// The exit status when something is damaged or gone, or could not be looked at.
+const ATTENTION: u8 = 1;
+
+/// The version of the JSON document.
+const VERSION: u32 = 1;
+
+/// If more than this many files and more than half are gone at once, it may be a disk that is not mounted.
+const MANY: u64 = 10;
+
+/// Runs the command.
+pub(super) async fn run(
+    settings: &Settings,
+    arguments: &CheckArguments,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let folder = std::fs::canonicalize(&arguments.path)
+        .with_context(|| format!("{} cannot be looked at", arguments.path.display()))?;
+    let storages = wiring::storages(settings)?;
+    let content = &storages.get(CHECKED).context("no folder is given")?.content;
+    let state = Place::state()?;
+    let place = Place::of(&folder, &state)?;
+    let known = place.baseline()?;
+    let before = known.as_ref().and_then(|reader| reader.totals);
+    let probed = content.probe().await;
+    let probed = probed.with_context(|| format!("{} cannot be read; is it mounted?", folder.display()))?;
+    if let Some(before) = before.filter(|before| probed.is_empty && before.files > 0 && !arguments.accept) {
+        bail!(
+            "{} is empty, and had {} files {} ago; is it mounted? Nothing was recorded. If all of them were removed: {}",
+            folder.display(),
+            HumanCount(before.files),
+            age(before),
+            accept(&arguments.path),
+        );
+    }
+    let meter = Meter::start("files", None);
+    meter.set_totals(before.map(|before| before.files), before.map(|before| before.bytes));
+    let mut changes = Changes::new(arguments.json);
+    let now = SystemClock.now().millis();
+    let (accept, is_first, state) = (arguments.accept, known.is_none(), &*state);
+    let comparison =
+        Comparison { folder: &folder, content, place: &place, state, is_first, accept, now, meter: &meter };
+    let outcome = comparison.run(known, &mut changes, &stop).await;
+    meter.finish();
+    let report = Report {
+        path: &arguments.path,
+        folder,
+        file: place.file(),
+        before,
+        counts: changes.counts(),
+        accept,
+    };
+    match outcome? {
+        Outcome::Interrupted { files } => {
+            changes.print()?;
+            let files = HumanCount(files);
+            Ok(interrupted(&format!(
+                " after {files} files, which are not read again when the same command goes on within 7 days"
+            )))
+        }
+        Outcome::Finished { now } if arguments.json => {
+            changes.print_json(&report.json(now))?;
+            Ok(report.status())
+        }
+        Outcome::Finished { now } => {
+            changes.print()?;
+            report.lines(now).iter().try_for_each(|line| output::print_line(line))?;
+            Ok(report.status())
+        }
+    }
+}
+
+/// What a finished run found.
+struct Report<'a> {
+    /// As it was given.
+    path: &'a Path,
+    folder: PathBuf,
+    file: &'a Path,
+    /// The baseline that was compared with.
+    before: Option<Totals>,
+    counts: Counts,
+    accept: bool,
+}
+
+impl Report<'_> {
+    fn status(&self) -> ExitCode {
+        let Counts { damaged, removed, unreadable, .. } = self.counts;
+        let good = unreadable == 0 && (self.accept || damaged + removed == 0);
+        if good { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) }
+    }
+
+    fn json(&self, now: Totals) -> Value {
+        let Counts { added, modified, damaged, removed, renamed, unreadable } = self.counts;
+        let time = |totals: Totals| Timestamp::from_millis(totals.ended).to_string();
+        json!({
+            "version": VERSION,
+            "folder": self.folder.to_string_lossy(),
+            "baseline": self.file.to_string_lossy(),
+            "compared_with": self.before.map(time),
+            "checked_at": time(now),
+            "files": now.files,
+            "bytes": now.bytes,
+            "counts": {
+                "damaged": damaged, "unreadable": unreadable, "removed": removed, "renamed": renamed,
+                "modified": modified, "added": added,
+            },
+        })
+    }
+
+    /// The verdict, and what to do.
+    fn lines(&self, now: Totals) -> Vec<String> {
+        let Counts { added, modified, damaged, removed, renamed, unreadable } = self.counts;
+        let path = self.path.display();
+        let files = |count: u64| format!("{} file{}", HumanCount(count), if count == 1 { "" } else { "s" });
+        let size = HumanBytes(now.bytes);
+        let Some(before) = self.before else {
+            let made = format!("Made a baseline of {} ({size}): {}", files(now.files), self.file.display());
+            let rest = (unreadable > 0)
+                .then(|| format!("{} could not be read and are not in it.", HumanCount(unreadable)));
+            let next = format!("What changes from now on: stocktake check {path}");
+            return [Some(made), rest, Some(next)].into_iter().flatten().collect();
+        };
+        let list = |parts: &[(u64, &str)]| {
+            let parts = parts.iter().filter(|(count, _)| *count > 0);
+            parts.map(|(count, what)| format!("{} {what}", HumanCount(*count))).collect::<Vec<_>>().join(", ")
+        };
+        let bad = list(&[(damaged, "damaged"), (unreadable, "unreadable"), (removed, "removed")]);
+        let other = list(&[(modified, "modified"), (added, "added"), (renamed, "renamed")]);
+        let other = if other.is_empty() { "nothing".to_owned() } else { other };
+        if bad.is_empty() {
+            return vec![format!(
+                "All {} ({size}) are good; changed in the last {}: {other}.",
+                files(now.files),
+                age(before)
+            )];
+        }
+        let attention = HumanCount(damaged + unreadable + removed);
+        let mut lines = vec![format!(
+            "{attention} of {} need attention: {bad}. Changed besides: {other}.",
+            files(before.files)
+        )];
+        if self.accept {
+            lines.push("Everything that could be read is the new baseline.".to_owned());
+        } else {
+            if removed > MANY && removed > before.files / 2 {
+                lines.push("More than half of the files are gone: is everything mounted?".to_owned());
+            }
+            lines.push(format!(
+                "They are told again until they are as before, or accepted: {}",
+                accept(self.path)
+            ));
+        }
+        lines
+    }
+}
+
+fn accept(path: &Path) -> String {
+    format!("stocktake check {} --accept", path.display())
+}
+
+/// How old a baseline is.
+fn age(before: Totals) -> String {
+    let age = SystemClock.now().since(Timestamp::from_millis(before.ended));
+    format_duration(Duration::from_secs(age.as_secs()))
+}
