@@ -4,16 +4,20 @@
 mod args;
 mod commands;
 mod escape;
+mod findings;
 mod import;
 mod lifecycle;
 mod limits;
 mod logging;
 mod output;
 mod progress;
+mod quantities;
 mod scan;
 mod settings;
 mod signals;
 mod system;
+mod terminal;
+mod verdict;
 mod wiring;
 
 use std::num::NonZeroUsize;

@@ -138,6 +138,21 @@ pub(crate) struct Loaded {
     table: Table,
 }
 
+/// The keys that say where a storage is, in the order in which they are looked for.
+const PLACES: [&str; 5] = ["root", "bucket", "container", "url", "endpoint"];
+
+impl Loaded {
+    /// The key that says where a storage is, with the place of its value, and whether that is a folder; `None` if there is no
+    /// such storage.
+    pub(crate) fn place_of_storage(&self, name: &str) -> Option<(String, bool)> {
+        PLACES.into_iter().find_map(|place| {
+            let key = format!("storages.{name}.{place}");
+            let setting = self.table.get(&key).filter(|setting| !setting.is_empty_text())?;
+            Some((format!("{key}, {}", setting.origin), place == "root"))
+        })
+    }
+}
+
 /// Reads all layers of this process and checks them.
 pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
     load_from(&layers::process_sources(file, overrides))
