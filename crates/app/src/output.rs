@@ -3,7 +3,7 @@
 //! What is printed is a [`Text`], each line of which is [`Quoted`] when it is made, or JSON: so a name from outside can
 //! neither make a line nor command a terminal.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, Write as _};
 
 use anyhow::Context as _;
@@ -34,6 +34,11 @@ impl Text {
         let mut text = Self::default();
         lines.lines().for_each(|line| text.line(line));
         text
+    }
+
+    /// The columns of the widest line.
+    pub(crate) fn width(&self) -> usize {
+        self.0.lines().map(|line| line.chars().count()).max().unwrap_or(0)
     }
 
     /// Rows in columns; the columns from `right` on are aligned to the right.
@@ -69,6 +74,12 @@ impl Text {
     /// Whether there is no line.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
