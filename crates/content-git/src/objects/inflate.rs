@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use stocktake_content::num::{narrow, widen};
 
-use super::kind::Kind;
+use super::kind::{Kind, MAX_BYTES, TOO_LARGE};
 use crate::id::{Hash, ObjectFormat, ObjectId};
 
 /// How many bytes are inflated at a time.
@@ -116,6 +116,9 @@ impl Object {
         let (kind, left) = left.ok_or("it is longer than it says")?;
         self.left = Some((kind, left));
         if keeps_content && kind != Kind::Blob {
+            if widen(self.content.len() + content.len()) > MAX_BYTES {
+                return Err(TOO_LARGE);
+            }
             self.content.extend_from_slice(content);
         }
         Ok(())

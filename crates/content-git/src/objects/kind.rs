@@ -61,6 +61,12 @@ pub(super) struct Link<'content> {
 /// What is wrong with an object that cannot be read.
 pub(super) type Malformed = &'static str;
 
+/// The most bytes of an object that is held in memory: git does not keep larger ones as deltas.
+pub(super) const MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+/// What is said of one that is larger.
+pub(super) const TOO_LARGE: Malformed = "too large to be read";
+
 const MALFORMED: Malformed = "it is malformed";
 
 /// Calls `visitor` for each object that this content names. Commits of other repositories (submodules) are none of

@@ -11,7 +11,7 @@ use stocktake_content::num::{narrow, widen};
 
 use super::delta;
 use super::index::PackIndex;
-use super::kind::{Kind, Malformed};
+use super::kind::{Kind, MAX_BYTES, Malformed, TOO_LARGE};
 use crate::error::ReadError;
 use crate::file::OpenFile;
 use crate::folder::RepoFolder;
@@ -20,9 +20,6 @@ use crate::reader::RepoReader;
 
 /// The bytes of objects that are kept, because others build on them.
 const CACHE_BYTES: usize = 48 * 1024 * 1024;
-
-/// The most bytes of an object that is held in memory: git does not keep larger ones as deltas.
-const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// How many bytes are read at a time where objects do not follow each other.
 const SHORT: usize = 16 * 1024;
@@ -115,7 +112,7 @@ impl<'a> Pack<'a> {
         while let Some((at, header)) = chain.pop() {
             let delta = self.inflate(at, header)?;
             if delta::result_size(&delta).is_ok_and(|size| size > MAX_BYTES) {
-                return Err(self.damaged(at, "too large to be read"));
+                return Err(self.damaged(at, TOO_LARGE));
             }
             content = delta::apply(&content, &delta).map_err(|reason| self.damaged(at, reason))?.into();
             self.cache.insert(at, (kind, Rc::clone(&content)));
@@ -213,7 +210,7 @@ impl<'a> Pack<'a> {
 
     fn inflate(&mut self, offset: u64, header: Header) -> Result<Rc<[u8]>, ReadError> {
         if header.size > MAX_BYTES {
-            return Err(self.damaged(offset, "too large to be read"));
+            return Err(self.damaged(offset, TOO_LARGE));
         }
         // Grows as it is filled: the size may be damaged.
         let mut content = Vec::with_capacity(narrow(header.size).min(4 * 1024 * 1024));
