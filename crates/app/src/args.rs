@@ -85,8 +85,11 @@ pub(crate) enum Command {
                             '.changes[] | select(.change == \"damaged\") | .path'"
     )]
     Check(CheckArguments),
-    /// Show how many records are in which state
-    #[command(after_help = "Example:\n  stocktake status --json")]
+    /// Show how many records are in which state, and whether all is well
+    ///
+    /// Models without records and columns of zeros are left out, unless `--all` is given. The last line answers whether all
+    /// is well; a storage that cannot be read now is named above it.
+    #[command(after_help = "Examples:\n  stocktake status\n  stocktake status --json")]
     Status(StatusArguments),
     /// Add or update records from lines of JSON
     ///
@@ -133,7 +136,7 @@ pub(crate) enum Command {
     Orphans(OrphansArguments),
     /// Print the findings, one for each record
     ///
-    /// The failed records, or those in another state: the location of each, what is wrong with it, and to whom it belongs.
+    /// The records whose last attempt failed, or those in a state: the location of each, what is wrong with it, and to whom it belongs.
     #[command(
         after_help = "Examples:\n  stocktake export > failed.csv\n  stocktake export uploads --state succeeded --format json"
     )]
@@ -266,6 +269,9 @@ pub(crate) struct CheckArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StatusArguments {
+    /// Also show models without records and columns of zeros
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -334,9 +340,9 @@ pub(crate) struct ExportArguments {
     /// The models; none means all
     #[arg(value_name = "MODEL")]
     pub(crate) models: Vec<Model>,
-    /// The records in this state
-    #[arg(long, value_name = "STATE", default_value = "failed", conflicts_with = "mismatched")]
-    pub(crate) state: State,
+    /// The records in this state [default: those whose last attempt failed, also while they are read again]
+    #[arg(long, value_name = "STATE", conflicts_with = "mismatched")]
+    pub(crate) state: Option<State>,
     /// Instead of a state, the records whose content does not match GitLab's own checksum
     #[arg(long, alias = "differing")]
     pub(crate) mismatched: bool,

@@ -58,12 +58,12 @@ pub(crate) async fn run(
         // These have something to give back when they are stopped.
         Command::Serve(_) => return serve::run(settings, stop).await,
         Command::Worker(_) => return worker::run(settings, stop).await,
-        Command::Verify(arguments) => return verify::run(settings, arguments, stop).await,
+        Command::Verify(arguments) => return verify::run(loaded, arguments, stop).await,
         Command::Sync(arguments) => return sync::run(settings, arguments, stop).await,
         Command::Orphans(arguments) => return orphans::run(settings, arguments, stop).await,
         Command::Check(arguments) => return check::run(settings, arguments, stop).await,
         // What these write is one transaction, which ends with the process.
-        Command::Status(arguments) => Box::pin(good(status::run(settings, arguments))),
+        Command::Status(arguments) => Box::pin(good(status::run(loaded, arguments))),
         Command::Import(arguments) => Box::pin(good(import::run(settings, arguments))),
         Command::Scan(arguments) => Box::pin(scan::run(settings, arguments)),
         Command::Export(arguments) => Box::pin(good(export::run(settings, arguments))),

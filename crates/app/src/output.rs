@@ -3,8 +3,8 @@
 //! What is printed is a [`Text`], each line of which is [`Quoted`] when it is made, or JSON: so a name from outside can
 //! neither make a line nor command a terminal.
 
-use std::fmt::{Display, Write as _};
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, Write as _};
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, IsTerminal as _, Read as _, Seek as _, Write as _};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -34,6 +34,11 @@ impl Text {
         let mut text = Self::default();
         lines.lines().for_each(|line| text.line(line));
         text
+    }
+
+    /// The columns of the widest line.
+    pub(crate) fn width(&self) -> usize {
+        self.0.lines().map(|line| line.chars().count()).max().unwrap_or(0)
     }
 
     /// Rows in columns; the columns from `right` on are aligned to the right.
@@ -72,6 +77,12 @@ impl Text {
     }
 }
 
+impl Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Prints a result. A reader that has gone away (`| head`) is no error, so that the exit status stays true.
 pub(crate) fn print(text: &Text) -> anyhow::Result<()> {
     passing_over_a_reader_that_has_gone(write_out(text.0.as_bytes()))
@@ -95,6 +106,12 @@ pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
 /// Prints a line that must reach somebody.
 pub(crate) fn hand_over(line: &str) -> anyhow::Result<()> {
     write_out(Text::of(line).0.as_bytes()).context("the result cannot be written")
+}
+
+/// The terminal that results go to; `None` if they go elsewhere.
+pub(crate) fn terminal() -> Option<io::Stdout> {
+    let out = io::stdout();
+    out.is_terminal().then_some(out)
 }
 
 fn write_out(bytes: &[u8]) -> io::Result<()> {

@@ -156,12 +156,25 @@ pub(crate) struct Loaded {
     table: Table,
 }
 
+/// The keys that say where a storage is, in the order in which they are looked for.
+const PLACES: [&str; 5] = ["root", "bucket", "container", "url", "endpoint"];
+
 impl Loaded {
     /// The files that values were read from, in the order of their names.
     pub(crate) fn files(&self) -> Vec<String> {
         let files = self.table.values().filter_map(|setting| setting.origin.file());
         let files: BTreeSet<String> = files.map(|path| path.display().to_string()).collect();
         files.into_iter().collect()
+    }
+
+    /// The key that says where a storage is, with the place of its value, and whether that is a folder; `None` if there is no
+    /// such storage.
+    pub(crate) fn place_of_storage(&self, name: &str) -> Option<(String, bool)> {
+        PLACES.into_iter().find_map(|place| {
+            let key = format!("storages.{name}.{place}");
+            let setting = self.table.get(&key).filter(|setting| !setting.is_empty_text())?;
+            Some((format!("{key}, {}", setting.origin), place == "root"))
+        })
     }
 }
 

@@ -31,6 +31,9 @@ pub fn not_judged(at: impl fmt::Display, error: Errno) -> Option<NotJudged> {
 /// The error of a root that cannot be opened.
 pub fn root_error(root: &Path, error: Errno) -> NotJudged {
     let at = format!("storage root {}", root.display());
+    if error == Errno::NOENT {
+        return NotJudged::Storage(format!("{at} does not exist"));
+    }
     not_judged(&at, error).unwrap_or_else(|| NotJudged::Storage(format!("{at}: {error}")))
 }
 
@@ -81,9 +84,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (none, file) = (folder.path().join("none"), folder.path().join("file"));
         std::fs::write(&file, "x").unwrap();
-        for (root, text) in [(&none, "No such file"), (&file, "Not a directory")] {
+        for (root, text) in [(&none, " does not exist"), (&file, ": Not a directory")] {
             let Err(NotJudged::Storage(reason)) = probe(root) else { panic!("{root:?}") };
-            assert!(reason.starts_with(&format!("storage root {}: {text}", root.display())), "{reason}");
+            assert!(reason.starts_with(&format!("storage root {}{text}", root.display())), "{reason}");
         }
     }
 

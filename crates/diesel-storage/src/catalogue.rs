@@ -16,7 +16,9 @@ use stocktake_domain::{Digest, Model, Record, RecordKey, Selection};
 use crate::adapter::{Adapter, call};
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
-use crate::queries::{Filter, NEXT_ATTEMPT, NO_FAILURE, STARTED, Span, by_key, push_mismatched};
+use crate::queries::{
+    Filter, NEXT_ATTEMPT, NO_FAILURE, STARTED, Span, by_key, push_findings, push_mismatched,
+};
 use crate::rows::{
     RECORD, RecordRow, RecordSql, SUCCEEDED, digest_bytes, model_code, storable, storable_size,
 };
@@ -95,6 +97,17 @@ impl<D: Driver> Catalogue for Adapter<D> {
         self.run(call, Work::Read, move |session| Box::pin(mismatched(session, model, span, limit))).await
     }
 
+    async fn findings(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let call = call!("db.catalogue.findings", model = %model);
+        let (model, span) = (model_code(model), Span::behind(after.as_ref().map(key::encode)));
+        self.run(call, Work::Read, move |session| Box::pin(findings(session, model, span, limit))).await
+    }
+
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
         let call = call!("db.catalogue.largest_key", model = %model);
         let model = model_code(model);
@@ -154,6 +167,18 @@ async fn mismatched<S: Session>(
     let rows: Vec<RecordRow> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
     // One that succeeded is not due, and so no lease holds it.
     rows.into_iter().map(|row| row.into_record(false)).collect()
+}
+
+async fn findings<S: Session>(
+    session: &mut S,
+    model: i16,
+    span: Span,
+    limit: u32,
+) -> Result<Vec<Record>, DbError> {
+    let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
+    let sql = push_findings::<S, _>(sql, model, &span).push(by_key(false));
+    let rows: Vec<(RecordRow, bool)> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
+    rows.into_iter().map(|(row, started)| row.into_record(started)).collect()
 }
 
 async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, DbError> {

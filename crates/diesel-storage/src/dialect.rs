@@ -13,6 +13,8 @@ pub(crate) enum Index {
     ToRetry,
     /// On what does not match the source's own checksums.
     Mismatched,
+    /// On what failed last.
+    Findings,
 }
 
 /// How the rows that a SELECT returns are locked until the transaction ends.

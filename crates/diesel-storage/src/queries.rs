@@ -31,7 +31,7 @@ pub(crate) const STARTED: &str = started!();
 /// lease holds is one more than the stored.
 pub(crate) const NEXT_ATTEMPT: &str = concat!("r.attempt + 1 + CASE WHEN ", started!(), " THEN 1 ELSE 0 END");
 
-/// What a record has no more that is not failed.
+/// What a record has no more once it is good.
 pub(crate) const NO_FAILURE: &str = "retry_at = NULL, failure_kind = NULL, failure_cause = NULL";
 
 /// When the record `r` becomes due if that happens now: later than any lease that covers it was claimed, so
@@ -172,6 +172,13 @@ pub(crate) fn push_mismatched<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Spa
     let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Mismatched));
     let sql =
         sql.push(" WHERE r.state = 2 AND NOT r.matches_source AND r.model + 0 = ?").bind(i32::from(model));
+    push_keys_in(sql, span)
+}
+
+/// Adds FROM and WHERE: the records `r` with a key in the span whose last attempt failed.
+pub(crate) fn push_findings<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
+    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Findings));
+    let sql = sql.push(" WHERE r.failure_kind IS NOT NULL AND r.model + 0 = ?").bind(i32::from(model));
     push_keys_in(sql, span)
 }
 

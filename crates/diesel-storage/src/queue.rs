@@ -100,8 +100,11 @@ impl<D: Driver> Queue for Adapter<D> {
         self.run_waking(call!("db.queue.reap"), Work::Write, reap).await
     }
 
-    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError> {
-        let retry = self.timed(move |session, now| Box::pin(maintenance::retry_failed(session, limit, now)));
+    async fn retry_failed(&self, models: &[Model], limit: u32) -> Result<u64, StoreError> {
+        let models: Vec<i16> = models.iter().map(|model| model_code(*model)).collect();
+        let retry = self.timed(move |session, now| {
+            Box::pin(maintenance::retry_failed(session, models.clone(), limit, now))
+        });
         self.run_waking(call!("db.queue.retry_failed"), Work::Write, retry).await
     }
 

@@ -88,13 +88,13 @@ async fn on_sqlite_a_clock_that_is_set_ends_no_lease() {
         assert!(apart(store.clock.now(), before) < SOON);
         // Nobody depends on it any more.
         store.queue.complete(lease.id, &[], true).await.unwrap();
-        assert_eq!(store.queue.retry_failed(10).await.unwrap(), 0);
+        assert_eq!(store.queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);
         assert!(apart(store.clock.now(), shown) < SOON, "{shown}");
     }
     // A little back is waited for.
     let before = store.clock.now();
     host.set(before.before(Duration::from_secs(2)));
-    assert_eq!(store.queue.retry_failed(10).await.unwrap(), 0);
+    assert_eq!(store.queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);
     assert!(store.clock.now() >= before);
 }
 

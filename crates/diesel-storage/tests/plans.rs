@@ -104,6 +104,7 @@ async fn pages(store: &Store) {
     store.catalogue.get(Model::Uploads, &key).await.unwrap();
     store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
     store.catalogue.largest_key(Model::Uploads).await.unwrap();
+    store.catalogue.findings(Model::Uploads, Some(key.clone()), 20).await.unwrap();
     store.catalogue.accept(Model::Uploads, &key, Digest::Md5([1; 16]), Some(1)).await.unwrap();
 }
 
@@ -135,7 +136,7 @@ async fn work(store: &Store) {
     now_is(4);
     queue.recalculate(Model::Uploads, &RecordKey::integer(78)).await.unwrap();
     now_is(1_000_000);
-    queue.retry_failed(100).await.unwrap();
+    queue.retry_failed(&Model::ALL, 100).await.unwrap();
     let after = Some(RecordKey::integer(10));
     for model in [Model::Uploads, Model::LfsObjects] {
         let expired = queue.expire_succeeded(model, after.clone(), LEASE / 100, 1000).await.unwrap();

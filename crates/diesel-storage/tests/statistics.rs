@@ -115,7 +115,7 @@ async fn run(store: &Store, call: Call) {
         }
         Call::Retry => {
             now_is(1_000_000);
-            assert_eq!(store.queue.retry_failed(BATCH).await.unwrap(), u64::from(BATCH));
+            assert_eq!(store.queue.retry_failed(&Model::ALL, BATCH).await.unwrap(), u64::from(BATCH));
         }
         Call::Expire => {
             let expired =

@@ -41,5 +41,6 @@ pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
 pub use verdict::{ContentError, Evidence, Measure, NotJudged, Observation, Reference, judge, judge_emptied};
 pub use verification::{
-    Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Started, Status, Succeeded, Verification,
+    Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Stage, Started, Status, Succeeded,
+    Verification,
 };

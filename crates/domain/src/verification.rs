@@ -76,9 +76,18 @@ impl History {
     }
 }
 
+/// What all states have in common.
+pub trait Stage {
+    /// Why the last attempt that ended failed; `None` if it was good, or there was none.
+    fn last_failure(&self) -> Option<&Failure>;
+}
+
 /// Waits for a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Pending;
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Pending {
+    /// See [`Stage::last_failure`]. A record that failed and is to be read again is no better than it was.
+    pub last_failure: Option<Failure>,
+}
 
 /// A worker is at it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -91,7 +100,7 @@ pub struct Started {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// It was pending.
-    Pending,
+    Pending(Pending),
     /// It had failed and its retry time had come.
     Failed(Failed),
 }
@@ -125,6 +134,39 @@ impl Failed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Disabled;
 
+impl Stage for Pending {
+    fn last_failure(&self) -> Option<&Failure> {
+        self.last_failure.as_ref()
+    }
+}
+
+impl Stage for Started {
+    fn last_failure(&self) -> Option<&Failure> {
+        match &self.origin {
+            Origin::Pending(stage) => stage.last_failure(),
+            Origin::Failed(stage) => stage.last_failure(),
+        }
+    }
+}
+
+impl Stage for Succeeded {
+    fn last_failure(&self) -> Option<&Failure> {
+        None
+    }
+}
+
+impl Stage for Failed {
+    fn last_failure(&self) -> Option<&Failure> {
+        Some(&self.failure)
+    }
+}
+
+impl Stage for Disabled {
+    fn last_failure(&self) -> Option<&Failure> {
+        None
+    }
+}
+
 /// The verification of one record, in the state `S`: [`Pending`], [`Started`], [`Succeeded`], [`Failed`] or
 /// [`Disabled`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -138,7 +180,7 @@ pub struct Verification<S> {
 #[error("the retry time has not come")]
 pub struct NotDue(pub Verification<Failed>);
 
-impl<S> Verification<S> {
+impl<S: Stage> Verification<S> {
     /// A verification as it was kept in a catalogue.
     pub fn restore(history: History, stage: S) -> Self {
         Self { history, stage }
@@ -155,9 +197,10 @@ impl<S> Verification<S> {
     }
 
     /// An administrator asked for a new calculation. If an attempt is running, its result will be thrown
-    /// away.
+    /// away. A failure that stood stands until the new attempt ends.
     pub fn recalculate(self) -> Verification<Pending> {
-        Verification { history: self.history.next_attempt(), stage: Pending }
+        let stage = Pending { last_failure: self.stage.last_failure().cloned() };
+        Verification { history: self.history.next_attempt(), stage }
     }
 
     /// Switched off. If an attempt is running, its result will be thrown away.
@@ -176,12 +219,13 @@ impl<S> Verification<S> {
 impl Verification<Pending> {
     /// The verification of a record that is new to the catalogue.
     pub fn new() -> Self {
-        Self { history: History::default(), stage: Pending }
+        Self { history: History::default(), stage: Pending::default() }
     }
 
     /// A worker takes it.
     pub fn claim(self) -> Verification<Started> {
-        Verification { history: self.history.next_attempt(), stage: Started { origin: Origin::Pending } }
+        let origin = Origin::Pending(self.stage);
+        Verification { history: self.history.next_attempt(), stage: Started { origin } }
     }
 }
 
@@ -233,7 +277,7 @@ impl Verification<Started> {
         let mut history = self.history;
         history.attempt = history.attempt.saturating_sub(1);
         match self.stage.origin {
-            Origin::Pending => Status::Pending(Verification { history, stage: Pending }),
+            Origin::Pending(stage) => Status::Pending(Verification { history, stage }),
             Origin::Failed(stage) => Status::Failed(Verification { history, stage }),
         }
     }
@@ -248,14 +292,14 @@ impl Verification<Succeeded> {
 
     /// The last success is too old: it is due again, and nothing else changes.
     pub fn expire(self) -> Verification<Pending> {
-        Verification { history: self.history, stage: Pending }
+        Verification { history: self.history, stage: Pending::default() }
     }
 }
 
 impl Verification<Disabled> {
     /// Switched on again.
     pub fn enable(self) -> Verification<Pending> {
-        Verification { history: self.history, stage: Pending }
+        Verification { history: self.history, stage: Pending::default() }
     }
 }
 
@@ -323,6 +367,18 @@ impl Status {
         match self {
             Self::Failed(verification) => Some(&verification.stage().failure),
             Self::Pending(_) | Self::Started(_) | Self::Succeeded(_) | Self::Disabled(_) => None,
+        }
+    }
+
+    /// Why the last attempt that ended failed, also of a record that is to be read again; `None` if it was good, or there
+    /// was none.
+    pub fn last_failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Pending(verification) => verification.stage().last_failure(),
+            Self::Started(verification) => verification.stage().last_failure(),
+            Self::Succeeded(verification) => verification.stage().last_failure(),
+            Self::Failed(verification) => verification.stage().last_failure(),
+            Self::Disabled(verification) => verification.stage().last_failure(),
         }
     }
 

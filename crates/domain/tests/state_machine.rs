@@ -151,6 +151,11 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn check_step(before: &Status, event: Event, after: &Status, now: Timestamp) {
     let (was, is) = (before.history(), after.history());
+    match event {
+        Event::Fail(_) | Event::TimeOut => assert_eq!(after.last_failure(), after.failure()),
+        Event::Succeed(_) | Event::Accept(_) | Event::Disable => assert_eq!(after.last_failure(), None),
+        _ => assert_eq!(after.last_failure(), before.last_failure(), "a verdict stands until a new one"),
+    }
     assert_eq!(after.failure().is_some(), after.state() == State::Failed);
     assert_eq!(after.retry_at().is_some(), after.state() == State::Failed);
     assert!(is.baseline.is_some() || was.baseline.is_none(), "a baseline is never lost");

@@ -39,7 +39,8 @@ struct FindingParameters {
     /// Only records of this model; by default of all.
     #[param(inline)]
     model_name: Option<ModelName>,
-    /// Only records in this state; `failed` by default.
+    /// Only records in this state; by default those whose last attempt failed, whether they are `failed` or being read
+    /// again.
     #[param(inline)]
     checksum_state: Option<StateName>,
     /// Instead, if `true`: records whose content does not agree with the checksum of GitLab's own verification.
@@ -57,6 +58,8 @@ struct FindingParameters {
 /// Which records.
 #[derive(Debug, Clone, Copy)]
 enum RecordFilter {
+    /// The last attempt failed.
+    Findings,
     InState(State),
     Mismatched,
 }
@@ -79,7 +82,7 @@ struct Query {
     per_page: u32,
 }
 
-/// Lists what is wrong: by default the failed records of all models, by model and primary key.
+/// Lists what is wrong: by default the records of all models whose last attempt failed, by model and primary key.
 #[utoipa::path(
     get, path = "/api/v1/findings", tag = "operation",
     params(FindingParameters),
@@ -126,15 +129,18 @@ impl Query {
         let parameters = Parameters::of_query(request)?;
         let mut checker = Checker::new(&parameters);
         let model = checker.choice("model_name", |name| name.parse().ok());
-        let state = checker.choice("checksum_state", |name| name.parse().ok()).unwrap_or(State::Failed);
+        let state = checker.choice("checksum_state", |name| name.parse().ok());
         let flag = |text: &str| text.parse().ok();
         // The parameter's former name is still accepted.
         let mismatched = checker.choice("mismatched", flag).or_else(|| checker.choice("differing", flag));
         let format = checker.choice("format", format).unwrap_or_default();
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
         let cursor = cursor(&mut checker, model);
-        let filter =
-            if mismatched.unwrap_or(false) { RecordFilter::Mismatched } else { RecordFilter::InState(state) };
+        let filter = match state {
+            _ if mismatched.unwrap_or(false) => RecordFilter::Mismatched,
+            Some(state) => RecordFilter::InState(state),
+            None => RecordFilter::Findings,
+        };
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))
     }
@@ -171,6 +177,7 @@ impl RecordFilter {
                 Ok(catalogue.page(&request).await?.records)
             }
             Self::Mismatched => catalogue.mismatched(model, after, limit).await,
+            Self::Findings => catalogue.findings(model, after, limit).await,
         }
     }
 }
@@ -223,10 +230,9 @@ mod tests {
             let records = records(request.model, after, request.limit);
             Ok(Page { records, has_next: false, has_previous: false })
         });
-        mocks
-            .catalogue
-            .expect_mismatched()
-            .returning(move |model, after, limit| Ok(records(model, after, limit)));
+        let catalogue = &mut mocks.catalogue;
+        catalogue.expect_mismatched().returning(move |model, after, limit| Ok(records(model, after, limit)));
+        catalogue.expect_findings().returning(move |model, after, limit| Ok(records(model, after, limit)));
         mocks
     }
 
@@ -280,6 +286,10 @@ mod tests {
         assert_eq!(walk("per_page=2&mismatched=true", State::Pending).await, twos);
         assert_eq!(walk("per_page=2&differing=true", State::Pending).await, twos);
         assert_eq!(walk("per_page=3", failed).await, [all[..3].to_vec(), all[3..].to_vec()]);
+        assert_eq!(
+            walk("per_page=3&checksum_state=failed", failed).await,
+            [all[..3].to_vec(), all[3..].to_vec()]
+        );
     }
 
     #[actix_web::test]
@@ -333,7 +343,7 @@ mod tests {
     #[actix_web::test]
     async fn an_unreachable_database_is_503() {
         let mut mocks = Mocks::default();
-        mocks.catalogue.expect_page().returning(|_| Err(unavailable()));
+        mocks.catalogue.expect_findings().returning(|_, _, _| Err(unavailable()));
         assert_eq!(mocks.get("/api/v1/findings").await.status, 503);
     }
 }

@@ -83,10 +83,14 @@ fn write_counts(text: &mut String, snapshot: &Snapshot) {
     write_family(text, "stocktake_records", "Records by model and state.", records);
     let failures = models.iter().flat_map(|summary| {
         let model = summary.model;
-        FailureKind::ALL
-            .map(|kind| format!("{{model=\"{model}\",kind=\"{kind}\"}} {}", of_kind(summary, kind)))
+        FailureKind::ALL.map(|kind| {
+            let count = of_kind(&summary.failures, kind) + of_kind(&summary.rereading, kind);
+            format!("{{model=\"{model}\",kind=\"{kind}\"}} {count}")
+        })
     });
-    write_family(text, "stocktake_failures", "Failed records by model and kind of failure.", failures);
+    let help =
+        "Records whose last attempt failed, also while they are read again, by model and kind of failure.";
+    write_family(text, "stocktake_failures", help, failures);
     let bytes = models.iter().map(|summary| by_model(summary.model, summary.bytes));
     write_family(text, "stocktake_bytes", "The sum of the known sizes by model, in bytes.", bytes);
     let metadata_only = models.iter().map(|summary| by_model(summary.model, summary.metadata_only));
@@ -182,7 +186,8 @@ mod tests {
             Ok(vec![ModelSummary {
                 model: Model::Uploads,
                 states: vec![(State::Failed, 3)],
-                failures: vec![(FailureKind::Missing, 3)],
+                failures: vec![(FailureKind::Missing, 2)],
+                rereading: vec![(FailureKind::Missing, 1)],
                 bytes: 99,
                 metadata_only: 2,
                 mismatched: 4,

@@ -118,6 +118,8 @@ struct ModelBody {
     states: StateCounts,
     /// Failed records by kind of failure.
     failures: FailureCounts,
+    /// Records that failed and are being read again, by the kind of that failure: they are pending or started.
+    rereading: FailureCounts,
     /// The sum of the known sizes, in bytes.
     bytes: u64,
     /// Succeeded records of which only what their object store reports was compared (size, and the checksum it keeps),
@@ -141,7 +143,7 @@ struct StateCounts {
     disabled: u64,
 }
 
-/// Failed records by kind of failure.
+/// Records by kind of failure.
 #[derive(Debug, Serialize, ToSchema)]
 struct FailureCounts {
     missing: u64,
@@ -156,15 +158,27 @@ pub(crate) fn in_state(summary: &ModelSummary, state: State) -> u64 {
     summary.states.iter().filter(|(known, _)| *known == state).map(|(_, count)| count).sum()
 }
 
-/// The number of records that failed in this way.
-pub(crate) fn of_kind(summary: &ModelSummary, kind: FailureKind) -> u64 {
-    summary.failures.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum()
+/// The number of records of this kind.
+pub(crate) fn of_kind(counts: &[(FailureKind, u64)], kind: FailureKind) -> u64 {
+    counts.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum()
+}
+
+impl From<&[(FailureKind, u64)]> for FailureCounts {
+    fn from(counts: &[(FailureKind, u64)]) -> Self {
+        let kind = |kind| of_kind(counts, kind);
+        Self {
+            missing: kind(FailureKind::Missing),
+            altered: kind(FailureKind::Altered),
+            unreadable: kind(FailureKind::Unreadable),
+            invalid: kind(FailureKind::Invalid),
+            timed_out: kind(FailureKind::TimedOut),
+        }
+    }
 }
 
 impl From<&ModelSummary> for ModelBody {
     fn from(summary: &ModelSummary) -> Self {
         let state = |state| in_state(summary, state);
-        let kind = |kind| of_kind(summary, kind);
         Self {
             model_name: summary.model.name(),
             model_class: summary.model.class(),
@@ -176,13 +190,8 @@ impl From<&ModelSummary> for ModelBody {
                 failed: state(State::Failed),
                 disabled: state(State::Disabled),
             },
-            failures: FailureCounts {
-                missing: kind(FailureKind::Missing),
-                altered: kind(FailureKind::Altered),
-                unreadable: kind(FailureKind::Unreadable),
-                invalid: kind(FailureKind::Invalid),
-                timed_out: kind(FailureKind::TimedOut),
-            },
+            failures: summary.failures.as_slice().into(),
+            rereading: summary.rereading.as_slice().into(),
             bytes: summary.bytes,
             metadata_only: summary.metadata_only,
             mismatched: summary.mismatched,
@@ -221,6 +230,7 @@ mod tests {
             model: Model::Uploads,
             states: vec![(State::Succeeded, 5), (State::Failed, 3)],
             failures: vec![(FailureKind::Missing, 2), (FailureKind::TimedOut, 1)],
+            rereading: vec![(FailureKind::Altered, 1)],
             bytes: 99,
             metadata_only: 4,
             mismatched: 1,
@@ -234,7 +244,7 @@ mod tests {
         mocks.catalogue.expect_summary().returning(|| Ok(counts()));
         mocks.jobs.expect_open().returning(|| Ok(vec![]));
         let answer = mocks.get("/api/v1/summary").await;
-        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
+        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"rereading":{"missing":0,"altered":1,"unreadable":0,"invalid":0,"timed_out":0},"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
     }
 
     /// An API whose counting takes a second, and how often it may count.

@@ -15,7 +15,11 @@ const PAGE: u32 = 1_000;
 /// Runs the command. Memory stays bounded by a page, whatever the number of records.
 pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> anyhow::Result<()> {
     let store = wiring::open_store(settings).await?;
-    let wanted = if arguments.mismatched { Wanted::Mismatched } else { Wanted::InState(arguments.state) };
+    let wanted = match arguments.state {
+        _ if arguments.mismatched => Wanted::Mismatched,
+        Some(state) => Wanted::InState(state),
+        None => Wanted::Findings,
+    };
     let mut list = List { format: arguments.format, is_empty: true };
     list.begin()?;
     for model in Model::ALL {
@@ -37,6 +41,8 @@ pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> any
 
 /// Which records.
 enum Wanted {
+    /// The last attempt failed.
+    Findings,
     InState(State),
     Mismatched,
 }
@@ -61,13 +67,16 @@ impl Wanted {
                 let page = catalogue.page(&request).await?;
                 Ok((page.records, page.has_next))
             }
-            Self::Mismatched => {
-                let records = catalogue.mismatched(model, after, PAGE).await?;
-                let is_full = u32::try_from(records.len()).is_ok_and(|count| count >= PAGE);
-                Ok((records, is_full))
-            }
+            Self::Mismatched => Ok(with_more(catalogue.mismatched(model, after, PAGE).await?)),
+            Self::Findings => Ok(with_more(catalogue.findings(model, after, PAGE).await?)),
         }
     }
+}
+
+/// The records, and whether there may be more behind them.
+fn with_more(records: Vec<Record>) -> (Vec<Record>, bool) {
+    let is_full = u32::try_from(records.len()).is_ok_and(|count| count >= PAGE);
+    (records, is_full)
 }
 
 /// The list as it is printed, piece by piece.

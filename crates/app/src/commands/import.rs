@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow};
 use futures_util::{StreamExt as _, stream};
-use stocktake_domain::ports::ImportError;
+use stocktake_domain::Model;
+use stocktake_domain::ports::{Applied, ImportError};
 use tokio::sync::mpsc;
 
 use crate::args::ImportArguments;
 use crate::progress::Meter;
+use crate::quantities::counted;
 use crate::settings::Settings;
 use crate::{import, output, wiring};
 
@@ -53,7 +55,21 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
     output::print_line(&format!(
         "added {}, changed {}, unchanged {}",
         applied.added, applied.changed, applied.unchanged
-    ))
+    ))?;
+    output::print_line(&verdict(arguments.model, &applied))
+}
+
+/// What the catalogue now knows, and what to do next.
+fn verdict(model: Model, Applied { added, changed, unchanged }: &Applied) -> String {
+    let all = match added + changed + unchanged {
+        0 => return "Nothing was imported: there was no line.".to_owned(),
+        all => counted(all, "record"),
+    };
+    if *added + *changed == 0 {
+        format!("The catalogue knew all {all} of {model} as they are.")
+    } else {
+        format!("The catalogue knows all {all} of {model} now. Read what is due: stocktake verify {model}")
+    }
 }
 
 /// The numbers of the entries are those of their lines.

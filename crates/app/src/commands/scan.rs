@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::args::ScanArguments;
 use crate::output::Spool;
 use crate::progress::Meter;
+use crate::quantities::{count, counted};
 use crate::scan::{Report, Scan, ScanError, ScanOf, Watcher};
 use crate::settings::Settings;
 use crate::{output, wiring};
@@ -34,6 +35,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     let storage = storages.get(name).ok_or_else(|| anyhow!(settings.unknown_storage(name)))?;
     let store = wiring::open_or_make_store(settings).await?;
     let largest = store.catalogue.largest_key(model).await?;
+    // A scan sees the files of all models.
     let records = store.catalogue.count_in_storage(name, MOST_COUNTED).await?;
     let known = store.catalogue.paths(Some(model), name).await?;
     let found = storage.content.list();
@@ -63,7 +65,40 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
         }
     };
     notes.print(&report)?;
+    output::print_line(&verdict(arguments, &report))?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
+}
+
+/// Whether the catalogue and the storage agree, and what to do next.
+fn verdict(ScanArguments { model, storage, .. }: &ScanArguments, report: &Report) -> String {
+    let Report { found, new, gone, skipped } = *report;
+    let read = format!("Read what is due: stocktake verify {model}");
+    if report.is_good() {
+        return match (found, new) {
+            (0, _) => format!("Storage {storage} is empty."),
+            (_, 0) => format!("The catalogue knew all {} of storage {storage}.", counted(found, "file")),
+            _ => {
+                format!("The catalogue knows all {} of storage {storage} now. {read}", counted(found, "file"))
+            }
+        };
+    }
+    let mut parts = Vec::new();
+    if gone > 0 {
+        parts.push(match gone {
+            1 => format!("1 record of {model} lost its file"),
+            _ => format!("{} records of {model} lost their files", count(gone)),
+        });
+    }
+    if skipped > 0 {
+        parts.push(format!(
+            "{} could not be looked at",
+            match skipped {
+                1 => "1 file or folder".to_owned(),
+                _ => format!("{} files or folders", count(skipped)),
+            }
+        ));
+    }
+    format!("Storage {storage} needs attention: {}. {read}", parts.join(", "))
 }
 
 /// What the scan noticed. The gone paths wait until the scan has ended well.

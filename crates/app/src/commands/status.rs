@@ -3,32 +3,51 @@
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{Condition, ConditionSubject, FailureKind, State};
+use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, State, Timestamp};
 
 use crate::args::StatusArguments;
 use crate::output::Text;
-use crate::settings::Settings;
-use crate::{output, wiring};
+use crate::quantities::age;
+use crate::settings::Loaded;
+use crate::verdict::{Standing, closed_storage};
+use crate::{output, quantities, terminal, wiring};
+
+/// The columns of a screen whose size is not known.
+const USUAL_COLUMNS: usize = 80;
 
 /// Runs the command.
-pub(super) async fn run(settings: &Settings, arguments: &StatusArguments) -> anyhow::Result<()> {
-    let store = wiring::open_store(settings).await?;
+pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow::Result<()> {
+    let store = wiring::open_store(&loaded.settings).await?;
     let summary = store.catalogue.summary().await?;
     let conditions = store.conditions.conditions().await?;
+    let now = store.clock.now();
+    let interval = loaded.settings.verification.reverify_after;
+    let standing = Standing::of(&summary);
+    let verdict = if summary.is_empty() {
+        "no records; `stocktake import` or `stocktake scan` adds some".to_owned()
+    } else {
+        standing.sentence(interval, now)
+    };
     if arguments.json {
         let models: Vec<Value> = summary.iter().map(to_json).collect();
         let conditions: Vec<Value> = conditions.iter().map(condition_to_json).collect();
-        return output::print(&Text::json(&json!({ "models": models, "conditions": conditions })));
+        let document = json!({ "models": models, "conditions": conditions, "verdict": verdict });
+        return output::print(&Text::json(&document));
     }
-    if summary.is_empty() {
-        output::print_line("no records; `stocktake import` or `stocktake scan` adds some")?;
-    } else {
-        output::print(&text(&summary))?;
+    let columns = terminal::size().map_or(USUAL_COLUMNS, |size| size.columns);
+    let shown = if arguments.all { every_model(summary) } else { summary };
+    let mut text = table(&shown, arguments.all, now);
+    if text.width() > columns {
+        text = paragraphs(&shown, columns, now);
+    }
+    if !text.is_empty() {
+        text.line("");
     }
     for condition in &conditions {
-        output::print_line(&condition_text(condition))?;
+        text.line(condition_text(loaded, condition, now));
     }
-    Ok(())
+    text.line(verdict);
+    output::print(&text)
 }
 
 /// What keeps records from being judged, as `GET /api/v1/health` shows it.
@@ -47,12 +66,17 @@ fn condition_to_json(condition: &Condition) -> Value {
     })
 }
 
-fn condition_text(Condition { subject, host, reason, since, .. }: &Condition) -> String {
+fn condition_text(
+    loaded: &Loaded,
+    Condition { subject, host, reason, since, .. }: &Condition,
+    now: Timestamp,
+) -> String {
+    let since = age(*since, now);
     match subject {
         ConditionSubject::Storage(name) => {
-            format!("storage {name} cannot be read on {host} since {since}, its records wait: {reason}")
+            format!("{} Told by {host} {since}.", closed_storage(loaded, name, reason, None))
         }
-        ConditionSubject::Process => format!("on {host} content cannot be read since {since}: {reason}"),
+        ConditionSubject::Process => format!("On {host} content cannot be read since {since}: {reason}."),
     }
 }
 
@@ -60,19 +84,18 @@ fn condition_text(Condition { subject, host, reason, since, .. }: &Condition) ->
 pub(super) fn to_json(summary: &ModelSummary) -> Value {
     let states: Map<String, Value> =
         State::ALL.iter().map(|state| (state.name().to_owned(), count(summary, *state).into())).collect();
-    let failures: Map<String, Value> = FailureKind::ALL
-        .iter()
-        .map(|kind| {
-            let count = summary.failures.iter().find(|(name, _)| name == kind).map_or(0, |(_, count)| *count);
-            (kind.name().to_owned(), count.into())
-        })
-        .collect();
+    let kinds = |counts: &[(FailureKind, u64)]| -> Map<String, Value> {
+        let count =
+            |kind| counts.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum::<u64>();
+        FailureKind::ALL.iter().map(|kind| (kind.name().to_owned(), count(*kind).into())).collect()
+    };
     json!({
         "model_name": summary.model.name(),
         "model_class": summary.model.class(),
         "records": summary.states.iter().map(|(_, count)| count).sum::<u64>(),
         "states": states,
-        "failures": failures,
+        "failures": kinds(&summary.failures),
+        "rereading": kinds(&summary.rereading),
         "bytes": summary.bytes,
         "metadata_only": summary.metadata_only,
         "mismatched": summary.mismatched,
@@ -85,18 +108,108 @@ pub(super) fn count(summary: &ModelSummary, state: State) -> u64 {
     summary.states.iter().find(|(name, _)| *name == state).map_or(0, |(_, count)| *count)
 }
 
-/// A table of all models.
-pub(super) fn text(summary: &[ModelSummary]) -> Text {
-    let states = State::ALL.iter().map(|state| state.name());
-    let header = std::iter::once("model").chain(states).chain(["bytes", "oldest verification"]);
-    let mut rows: Vec<Vec<String>> = vec![header.map(str::to_owned).collect()];
-    rows.extend(summary.iter().map(|model| {
-        let counts = State::ALL.iter().map(|state| count(model, *state).to_string());
-        let oldest = model.oldest_success.map_or_else(|| "-".to_owned(), |time| time.to_string());
-        std::iter::once(model.model.name().to_owned())
-            .chain(counts)
-            .chain([HumanBytes(model.bytes).to_string(), oldest])
-            .collect()
-    }));
-    Text::table(&rows, 1)
+/// All models, also those without records.
+fn every_model(summary: Vec<ModelSummary>) -> Vec<ModelSummary> {
+    let mut summary = summary.into_iter().peekable();
+    let of =
+        |model| summary.next_if(|summary| summary.model == model).unwrap_or_else(|| ModelSummary::new(model));
+    Model::ALL.into_iter().map(of).collect()
+}
+
+/// One value of a model.
+struct Cell {
+    name: &'static str,
+    text: String,
+    is_nothing: bool,
+}
+
+fn cells(model: &ModelSummary, now: Timestamp) -> Vec<Cell> {
+    let states = State::ALL.into_iter().map(|state| {
+        let number = count(model, state);
+        Cell { name: state.name(), text: quantities::count(number), is_nothing: number == 0 }
+    });
+    let number = model.rereading.iter().map(|(_, count)| count).sum();
+    let again = Cell { name: "failed before", text: quantities::count(number), is_nothing: number == 0 };
+    let bytes =
+        Cell { name: "bytes", text: HumanBytes(model.bytes).to_string(), is_nothing: model.bytes == 0 };
+    let oldest = model.oldest_success;
+    let age = oldest.map_or_else(|| "-".to_owned(), |oldest| age(oldest, now));
+    states
+        .chain([again, bytes, Cell { name: "oldest success", text: age, is_nothing: oldest.is_none() }])
+        .collect()
+}
+
+/// A line for each model. Columns in which nothing is are left out, unless they are to be shown.
+fn table(summary: &[ModelSummary], with_zeros: bool, now: Timestamp) -> Text {
+    let models: Vec<Vec<Cell>> = summary.iter().map(|model| cells(model, now)).collect();
+    let shown = |column: &usize| {
+        let mut cells = models.iter().filter_map(|cells| cells.get(*column));
+        with_zeros || cells.any(|cell| !cell.is_nothing)
+    };
+    let columns: Vec<usize> = (0..models.first().map_or(0, Vec::len)).filter(shown).collect();
+    let row = |name: &str, cells: &[Cell], text: fn(&Cell) -> String| {
+        let cells = columns.iter().filter_map(|column| cells.get(*column)).map(text);
+        std::iter::once(name.to_owned()).chain(cells).collect::<Vec<_>>()
+    };
+    let header = models.first().map(|cells| row("model", cells, |cell| cell.name.to_owned()));
+    let rows = summary
+        .iter()
+        .zip(&models)
+        .map(|(summary, cells)| row(summary.model.name(), cells, |cell| cell.text.clone()));
+    Text::table(&header.into_iter().chain(rows).collect::<Vec<_>>(), 1)
+}
+
+/// The same for a screen that is too narrow for it: a paragraph for each model.
+fn paragraphs(summary: &[ModelSummary], columns: usize, now: Timestamp) -> Text {
+    let mut text = Text::default();
+    for model in summary {
+        text.line(format!("{}:", model.model));
+        let mut line = String::new();
+        for Cell { name, text: value, .. } in cells(model, now).into_iter().filter(|cell| !cell.is_nothing) {
+            let part = if name == "bytes" { value } else { format!("{name} {value}") };
+            if !line.is_empty() && line.chars().count() + part.chars().count() + 4 > columns {
+                text.line(format!("  {line},"));
+                line.clear();
+            }
+            line = if line.is_empty() { part } else { format!("{line}, {part}") };
+        }
+        text.line(format!("  {line}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(states: &[(State, u64)]) -> Vec<ModelSummary> {
+        let model =
+            ModelSummary { states: states.to_vec(), ..ModelSummary::new(Model::DependencyProxyManifests) };
+        vec![ModelSummary { bytes: 1 << 40, oldest_success: Some(Timestamp::from_millis(0)), ..model }]
+    }
+
+    #[test]
+    fn columns_of_zeros_are_left_out() {
+        let now = Timestamp::from_millis(180_000);
+        let some = summary(&[(State::Succeeded, 1_234_567)]);
+        assert_eq!(
+            table(&some, false, now).to_string(),
+            "model                       succeeded     bytes  oldest success\n\
+             dependency_proxy_manifests  1,234,567  1.00 TiB   3 minutes ago\n"
+        );
+        let all = table(&every_model(some), true, now).to_string();
+        assert_eq!(all.lines().count(), 1 + Model::ALL.len());
+        assert!(all.contains("pending") && all.contains("uploads"), "{all}");
+    }
+
+    #[test]
+    fn a_narrow_screen_has_paragraphs() {
+        let states = State::ALL.map(|state| (state, 1_000_000));
+        let now = Timestamp::from_millis(180_000);
+        for columns in [40, 80] {
+            let text = paragraphs(&summary(&states), columns, now);
+            assert!(text.width() <= columns, "{text}");
+            assert!(text.to_string().contains("oldest success 3 minutes ago"), "{text}");
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use indicatif::HumanCount;
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
 use stocktake_source_sync::{ModelReport, SyncReport};
@@ -12,6 +11,7 @@ use crate::args::SyncArguments;
 use crate::lifecycle::interrupted;
 use crate::output::Text;
 use crate::progress::ModelMeters;
+use crate::quantities::{count, counted};
 use crate::settings::Settings;
 use crate::{output, wiring};
 
@@ -52,7 +52,7 @@ fn text(report: &SyncReport) -> Text {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(report.models.iter().map(|model| {
         let counts = [model.read, model.added, model.changed, model.unchanged, model.deleted, model.kept];
-        let counts = counts.map(|count| HumanCount(count).to_string());
+        let counts = counts.map(count);
         std::iter::once(model.model.name().to_owned()).chain(counts).collect()
     }));
     let mut text = Text::table(&rows, 1);
@@ -70,19 +70,49 @@ fn text(report: &SyncReport) -> Text {
             text.line(format!(
                 "{} records of {} are kept though no row is left of them, because they are too many at once; if \
                  they really are gone: stocktake sync {} --accept-deletions",
-                HumanCount(model.kept),
+                count(model.kept),
                 model.model,
                 model.model,
             ));
         }
     }
+    text.line("");
+    text.line(verdict(report));
     text
+}
+
+/// Whether the catalogue is in line with the source.
+fn verdict(report: &SyncReport) -> String {
+    let sum = |of: fn(&ModelReport) -> u64| report.models.iter().map(of).sum::<u64>();
+    let names = |is: fn(&ModelReport) -> bool| {
+        let found = report.models.iter().filter(|model| is(model));
+        found.map(|model| model.model.name()).collect::<Vec<_>>().join(", ")
+    };
+    let unread = names(|model| model.problem.is_some());
+    let kept = sum(|model| model.kept);
+    if !unread.is_empty() {
+        format!("The catalogue is not in line with the GitLab: {unread} could not be read.")
+    } else if kept > 0 {
+        let models = names(|model| model.kept > 0);
+        format!(
+            "The catalogue is not in line with the GitLab: {} of {models} kept though no row is left of them.",
+            counted(kept, "record"),
+        )
+    } else {
+        format!(
+            "The catalogue is in line with the GitLab: {} read, {} added, {} changed, {} deleted.",
+            counted(sum(|model| model.read), "row"),
+            count(sum(|model| model.added)),
+            count(sum(|model| model.changed)),
+            count(sum(|model| model.deleted)),
+        )
+    }
 }
 
 /// The report for programs.
 fn json(report: &SyncReport) -> Text {
     let models: Vec<Value> = report.models.iter().map(model).collect();
-    Text::json(&json!({ "models": models }))
+    Text::json(&json!({ "models": models, "verdict": verdict(report) }))
 }
 
 fn model(report: &ModelReport) -> Value {

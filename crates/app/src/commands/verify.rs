@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::args::VerifyArguments;
 use crate::lifecycle::interrupted;
 use crate::progress::Meter;
-use crate::settings::Settings;
+use crate::quantities::{count, counted};
+use crate::settings::Loaded;
 use crate::wiring::NoCatalogue;
 use crate::{output, wiring};
 
@@ -29,18 +30,16 @@ const SOME_FAILED: u8 = 1;
 /// The exit status when none failed, but some could not be judged.
 const NOT_JUDGED: u8 = 2;
 
-/// What a signal leaves.
-const STILL_DUE: &str = "; what was not finished is still due";
-
 /// The most due records counted to tell the time left.
 const MOST_COUNTED: u64 = 10_000_000;
 
 /// Runs the command.
 pub(super) async fn run(
-    settings: &Settings,
+    loaded: &Loaded,
     arguments: &VerifyArguments,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
+    let settings = &loaded.settings;
     let selection = selection(arguments)?;
     let scope = Scope {
         models: models(arguments),
@@ -48,22 +47,31 @@ pub(super) async fn run(
         selection: selection.clone().unwrap_or_default(),
     };
     let meter = Arc::new(Meter::start("records", None));
-    let prepare = async {
+    let open = async {
         let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
         scope.require_records(settings, &store).await?;
-        let mut how = wiring::engine_settings(settings);
-        how.believe_missing = arguments.believe_missing;
-        how.deep = arguments.deep;
-        let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
-        let scheduler = wiring::scheduler(settings, &store);
-        let asked = store.clock.now();
-        queue::prepare(settings, &store, &scheduler, &scope.models, selection.as_ref()).await?;
-        anyhow::Ok((store, engine, asked))
+        anyhow::Ok(store)
     };
-    let Some(prepared) = stop.run_until_cancelled(prepare).await else {
-        return Ok(interrupted(STILL_DUE));
+    let Some(store) = stop.run_until_cancelled(open).await else {
+        return Ok(interrupted("; nothing was asked for yet"));
     };
-    let (store, engine, asked) = prepared?;
+    let store = store?;
+    let mut how = wiring::engine_settings(settings);
+    how.believe_missing = arguments.believe_missing;
+    how.deep = arguments.deep;
+    let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
+    let scheduler = wiring::scheduler(settings, &store);
+    let asked = store.clock.now();
+    let prepare = queue::prepare(settings, &store, &scheduler, &scope.models, selection.as_ref());
+    match stop.run_until_cancelled(prepare).await {
+        Some(prepared) => prepared?,
+        None => {
+            queue::cancel(&store, asked).await?;
+            return Ok(interrupted(
+                " before anything was read; what is due by now stays due, and stocktake verify reads it",
+            ));
+        }
+    }
     let due_from = selection.is_some().then_some(asked);
     let total = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
     meter.set_totals(Some(total), None);
@@ -75,12 +83,15 @@ pub(super) async fn run(
     meter.finish();
     let drained = drained?;
     if stop.is_cancelled() {
-        return Ok(interrupted(STILL_DUE));
+        let (done, total) = (count(drained.stats.records()), counted(total, "record"));
+        return Ok(interrupted(&format!(
+            " after {done} of {total}; what was not finished is still due, and stocktake verify goes on with it"
+        )));
     }
     let left = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
-    let mut report = report(&store, arguments, &scope.models, asked, drained, &meter).await?;
-    report.set_left(left, settings.verification.reverify_after);
-    output::print(&if arguments.json { report.json() } else { report.text() })?;
+    let mut report = report(loaded, &store, arguments, &scope.models, asked, drained).await?;
+    report.set_end(meter.elapsed(), left);
+    output::print(&if arguments.json { report.json() } else { report.text(&*store.catalogue).await? })?;
     Ok(if report.has_failed() {
         ExitCode::from(SOME_FAILED)
     } else if report.is_complete() {
@@ -112,20 +123,22 @@ fn selection(arguments: &VerifyArguments) -> anyhow::Result<Option<Selection>> {
     Ok(is_wanted.then_some(Selection { state: arguments.state, keys }))
 }
 
-async fn report(
+async fn report<'a>(
+    loaded: &'a Loaded,
     store: &Store,
     arguments: &VerifyArguments,
     models: &[Model],
     asked: Timestamp,
     drained: Drained,
-    meter: &Meter,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Report<'a>> {
     let is_narrow = arguments.identifiers.is_some() || arguments.state.is_some();
     let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
+    let mut summary = store.catalogue.summary().await?;
+    summary.retain(|summary| models.contains(&summary.model));
     let since = is_narrow.then_some(asked);
-    let mut report = Report::new(drained, meter.elapsed(), store.catalogue.summary().await?, models);
+    let mut report = Report::new(loaded, drained, summary, since, store.clock.now());
     for model in models {
-        report.add_failed(&*store.catalogue, *model, keys.as_ref(), since).await?;
+        report.add_failed(&*store.catalogue, *model, keys.as_ref()).await?;
     }
     Ok(report)
 }

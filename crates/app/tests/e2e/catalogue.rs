@@ -62,7 +62,7 @@ on_both_databases! {
         ];
         let imported = installation.import("uploads", &lines);
         assert!(imported.stderr.contains("\"elsewhere\" is not configured here"), "{imported:?}");
-        assert_eq!(imported.success(), "added 7, changed 0, unchanged 0\n");
+        assert!(imported.success().starts_with("added 7, changed 0, unchanged 0\n"));
 
         let (service, api) = installation.serve();
         api.settled("lfs_objects");

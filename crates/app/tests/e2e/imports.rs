@@ -9,7 +9,9 @@ on_both_databases! {
         installation.import_files("uploads", &files);
         installation.run(&["verify"]).success();
         let lines: Vec<String> = (1..).zip(&files).map(|(key, file)| file.line(key)).collect();
-        assert_eq!(installation.import("uploads", &lines).success(), "added 0, changed 0, unchanged 5\n");
+        let knew = "The catalogue knew all 5 records of uploads as they are.";
+        let expected = format!("added 0, changed 0, unchanged 5\n{knew}\n");
+        assert_eq!(installation.import("uploads", &lines).success(), expected);
         assert!(installation.run(&["status"]).success().contains(" 5 "));
 
         let mut changed = lines.clone();
@@ -20,7 +22,8 @@ on_both_databases! {
         let file = installation.folder().join("uploads.ndjson");
         std::fs::write(&file, changed.join("\r\n")).unwrap();
         let output = installation.run(&["import", "uploads", &file.display().to_string()]).success();
-        assert_eq!(output, "added 1, changed 3, unchanged 2\n");
+        let next = "The catalogue knows all 6 records of uploads now. Read what is due: stocktake verify uploads";
+        assert_eq!(output, format!("added 1, changed 3, unchanged 2\n{next}\n"));
 
         let (service, api) = installation.serve_with(&["--no-worker"]);
         let state = |key: i64| api.record("uploads", key)["checksum_information"]["checksum_state"].clone();
@@ -60,7 +63,9 @@ fn two_lines_of_one_record_must_say_the_same() {
         "nothing was imported from -: line 3 and line 1 both have the record_identifier 1, and differ";
     assert_eq!(sentence, expected);
     let far: Vec<String> = (1..=3_000).chain([7]).map(|key| line(key, "a", "")).collect();
-    assert_eq!(installation.import("uploads", &far).success(), "added 3000, changed 0, unchanged 0\n");
+    assert!(
+        installation.import("uploads", &far).success().starts_with("added 3000, changed 0, unchanged 0\n")
+    );
     let far: Vec<String> = far.into_iter().chain([line(7, "b", "")]).collect();
     let sentence = installation.import("uploads", &far).refusal();
     assert!(
@@ -72,7 +77,9 @@ fn two_lines_of_one_record_must_say_the_same() {
 fn a_byte_order_mark_is_no_part_of_the_first_line() {
     let installation = Installation::new(Database::Sqlite);
     let marked = format!("\u{feff}{}", line(1, "a", ""));
-    assert_eq!(installation.import("uploads", &[marked]).success(), "added 1, changed 0, unchanged 0\n");
+    assert!(
+        installation.import("uploads", &[marked]).success().starts_with("added 1, changed 0, unchanged 0\n")
+    );
 }
 
 #[test]
@@ -86,5 +93,9 @@ fn a_line_without_an_end_is_refused() {
 #[test]
 fn an_empty_import_is_no_mistake() {
     let installation = Installation::new(Database::Sqlite);
-    assert_eq!(installation.import("uploads", &[]).success(), "added 0, changed 0, unchanged 0\n");
+    let nothing = "Nothing was imported: there was no line.";
+    assert_eq!(
+        installation.import("uploads", &[]).success(),
+        format!("added 0, changed 0, unchanged 0\n{nothing}\n")
+    );
 }

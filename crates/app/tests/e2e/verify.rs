@@ -12,10 +12,11 @@ on_both_databases! {
         installation.import_files("lfs_objects", &files);
         let text = installation.run(&["verify"]).success();
         assert!(text.contains("checked 30 records") && text.contains("30 good, 0 failed"), "{text}");
+        assert!(text.contains("\nAll is well: all 30 records were read within 90 days (oldest "), "{text}");
         // Nothing is due any more.
         let text = installation.run(&["verify"]).success();
         assert!(text.contains("checked 0 records"), "{text}");
-        assert!(text.contains("\nNothing was due: all 30 records were read within 90d (oldest "), "{text}");
+        assert!(text.contains("\nNothing was due: all 30 records were read within 90 days (oldest "), "{text}");
 
         std::fs::remove_file(installation.path(&files[2].path)).unwrap();
         installation.run(&["verify"]).success();
@@ -29,10 +30,19 @@ on_both_databases! {
         assert_eq!(report["checked"]["bytes"], files[1].size);
         assert_eq!(report["failed"], 1);
         assert_eq!(report["failed_records"][0]["record_identifier"], 3);
+        assert_eq!(report["failed_records"][0]["path"], files[2].path.as_str());
+        assert_eq!(report["failed_records_left_out"], 0);
         assert_eq!(report["models"][0]["states"]["succeeded"], 29);
         // Good records alone are good, whatever else failed before; all together are not.
         installation.run(&["verify", "lfs_objects", "--identifiers", "1,2"]).success();
-        assert_eq!(installation.run(&["verify"]).code, 1);
+        let found = installation.run(&["verify"]);
+        assert_eq!(found.code, 1);
+        let line = format!("MISSING  main:{}  (lfs_objects 3)  nothing there, good on ", files[2].path);
+        assert!(found.stdout.starts_with(&line), "{found:?}");
+        let verdict = "\n1 of 30 records needs attention: 1 missing. All others were read within 90 days.\n";
+        assert!(found.stdout.ends_with(verdict), "{found:?}");
+        let status = installation.run(&["status"]).success();
+        assert!(status.ends_with(verdict), "{status}");
 
         installation.file(&files[2].path, 3, files[2].size);
         let report = installation.run(&["verify", "lfs_objects", "--state", "failed", "--json"]).success();
@@ -56,8 +66,14 @@ on_both_databases! {
         std::fs::rename(&root, &away).unwrap();
         let found = installation.run(&["verify", "--all"]);
         assert_eq!(found.code, 2, "{found:?}");
-        let sentence = "storage main cannot be read, its 20 records were left as they were: storage root";
-        assert!(found.stdout.contains(sentence), "{found:?}");
+        let sentence = format!(
+            "Storage main cannot be read: {} does not exist (storages.main.root, ",
+            root.display().to_string().trim_end_matches('/'),
+        );
+        assert!(found.stdout.contains(&sentence), "{found:?}");
+        assert!(found.stdout.contains(&installation.config_file().display().to_string()), "{found:?}");
+        assert!(found.stdout.contains("). Is it mounted? Its 20 records were left as they were.\n"), "{found:?}");
+        assert!(installation.run(&["status"]).success().contains(&sentence));
         let shown = status();
         assert_eq!(shown["models"][0]["states"]["failed"], 0);
         assert_eq!(shown["conditions"][0]["storage"], "main");
@@ -66,10 +82,12 @@ on_both_databases! {
         std::fs::create_dir(&root).unwrap();
         let found = installation.run(&["verify"]);
         assert_eq!(found.code, 2, "{found:?}");
-        assert!(found.stdout.contains("storage main is another one than before"), "{found:?}");
+        assert!(found.stdout.contains("Storage main is another one than before: its root is another folder or file system ("), "{found:?}");
         let believed = installation.run(&["verify", "--believe-missing"]);
         assert_eq!(believed.code, 1, "{believed:?}");
         assert!(believed.stdout.contains("0 good, 20 failed"), "{believed:?}");
+        let line = "MISSING  main: all 20 records  (uploads)  nothing there\n";
+        assert!(believed.stdout.starts_with(line), "{believed:?}");
 
         std::fs::remove_dir(&root).unwrap();
         std::fs::rename(&away, &root).unwrap();
@@ -112,7 +130,8 @@ on_both_databases! {
         assert_eq!(refused(&["--state", "failed"]), "no record of any model is failed");
         assert_eq!(refused(&["uploads", "--storages", "other"]), "no record of uploads is in storage \"other\"");
         let text = installation.run(&["verify"]).success();
-        assert!(text.contains("All records in scope are good."), "{text}");
+        assert!(text.contains("All is well: the only record was read"), "{text}");
+        assert!(text.contains("; 1 is switched off."), "{text}");
     }
 
     fn an_old_success_is_checked_again(database) {
@@ -125,6 +144,35 @@ on_both_databases! {
             text.contains("checked 3 records").then_some(text)
         });
         assert!(text.contains("3 good, 0 failed"), "{text}");
+    }
+
+    /// What failed before counts until it was read again.
+    fn an_interrupted_run_loses_no_finding(database) {
+        let limits = "[storages.main]\nroot = \"{root}\"\nbytes_per_second = \"10MB\"\n";
+        let installation = Installation::with(database, limits);
+        installation.file("large", 1, 60_000_000);
+        installation.import("uploads", &[line(1, "gone", ""), line(2, "large", "")]).success();
+        assert_eq!(installation.run(&["verify", "uploads", "--identifiers", "1"]).code, 1);
+        let run = installation.start(&["verify", "--all"]);
+        let status = || installation.run(&["status"]).success();
+        eventually("the record is started", || status().contains("started").then_some(()));
+        run.signal(Signal::INT);
+        assert_eq!(run.wait().0.code(), Some(130));
+        // Asked for again, and not read as yet.
+        installation.import("uploads", &[line(1, "gone-too", "")]).success();
+        let text = status();
+        assert!(text.contains("1 of 2 records needs attention: 1 missing. 1 failed before and is being read again."), "{text}");
+        let export = installation.run(&["export"]).success();
+        assert!(export.contains("\nuploads,1,missing,") && export.contains(",pending,main,gone-too,"), "{export}");
+        let json: Value = serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap();
+        let uploads = &json["models"][0];
+        assert_eq!((&uploads["states"]["failed"], &uploads["rereading"]["missing"]), (&0.into(), &1.into()));
+        assert!(installation.run(&["export", "--state", "failed"]).success().lines().count() == 1);
+        let (_service, api) = installation.serve_with(&["--no-worker"]);
+        let checksum = api.record("uploads", 1)["checksum_information"].clone();
+        assert_eq!((&checksum["checksum_state"], &checksum["checksum_failure"]), (&"pending".into(), &Value::Null));
+        let found = api.get("/api/v1/findings").text;
+        assert!(found.contains("\"checksum_state\":\"pending\"") && found.contains("gone-too"), "{found}");
     }
 
     /// What an interrupted run holds is given back at once.
@@ -141,7 +189,13 @@ on_both_databases! {
         run.signal(Signal::INT);
         let (end, log) = run.wait();
         assert_eq!(end.code(), Some(130), "{log:#?}");
-        assert_eq!(log, ["stocktake: interrupted; what was not finished is still due"]);
+        assert_eq!(
+            log,
+            [
+                "stocktake: interrupted after 0 of 1 record; what was not finished is still due, and stocktake verify goes \
+                 on with it"
+            ]
+        );
         assert_eq!(states()["models"][0]["states"]["pending"], 1);
     }
 }

@@ -216,11 +216,11 @@ async fn files_of_a_missing_storage_are_not_judged_until_it_is_back() {
     let away = fixture.outer.path().join("away");
     fs::rename(&fixture.root, &away).unwrap();
     let root = fixture.root.to_str().unwrap();
-    let not_judged = |reason: &str| Err(ContentError::storage(format!("storage root {root}: {reason}")));
-    let gone = not_judged("No such file or directory (os error 2)");
+    let not_judged = |reason: &str| Err(ContentError::storage(format!("storage root {root}{reason}")));
+    let gone = not_judged(" does not exist");
     assert_eq!(fixture.inspect(&["file", "none"]).await, [gone.clone(), gone]);
     fs::write(&fixture.root, "a file").unwrap();
-    let no_folder = not_judged("Not a directory (os error 20)");
+    let no_folder = not_judged(": Not a directory (os error 20)");
     assert_eq!(fixture.inspect(&["file"]).await, [no_folder]);
     fs::remove_file(&fixture.root).unwrap();
     fs::rename(&away, &fixture.root).unwrap();

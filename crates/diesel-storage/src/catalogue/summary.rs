@@ -60,6 +60,7 @@ pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary
 struct Tally {
     states: BTreeMap<State, u64>,
     failures: BTreeMap<FailureKind, u64>,
+    rereading: BTreeMap<FailureKind, u64>,
     started: u64,
     bytes: u64,
     metadata_only: u64,
@@ -74,15 +75,14 @@ impl Tally {
         let kind = kind.map(failure_kind_of).transpose()?;
         let count = unsigned(count, "count")?;
         let stored = self.states.entry(state).or_default();
-        let failed = kind.map(|kind| self.failures.entry(kind).or_default());
         if held {
             *stored = stored.saturating_sub(count);
             self.started += count;
         } else {
             *stored += count;
         }
-        if let Some(failed) = failed {
-            *failed = if held { failed.saturating_sub(count) } else { *failed + count };
+        if let Some(kind) = kind {
+            self.add_failures(kind, state, held, count);
         }
         let mebibytes = unsigned(mebibytes.unwrap_or(0), "bytes")?;
         let bytes = mebibytes.saturating_mul(MEBIBYTE);
@@ -96,6 +96,23 @@ impl Tally {
         Ok(())
     }
 
+    /// Adds records whose last attempt failed. Those that leases hold were counted in their stored state before.
+    fn add_failures(&mut self, kind: FailureKind, state: State, held: bool, count: u64) {
+        if state != State::Failed {
+            if !held {
+                *self.rereading.entry(kind).or_default() += count;
+            }
+            return;
+        }
+        let failed = self.failures.entry(kind).or_default();
+        if held {
+            *failed = failed.saturating_sub(count);
+            *self.rereading.entry(kind).or_default() += count;
+        } else {
+            *failed += count;
+        }
+    }
+
     fn into_summary(mut self, model: Model) -> ModelSummary {
         self.states.insert(State::Started, self.started);
         self.states.retain(|_, count| *count > 0);
@@ -104,6 +121,7 @@ impl Tally {
             model,
             states: self.states.into_iter().collect(),
             failures: self.failures.into_iter().collect(),
+            rereading: self.rereading.into_iter().collect(),
             bytes: self.bytes,
             metadata_only: self.metadata_only,
             mismatched: self.mismatched,

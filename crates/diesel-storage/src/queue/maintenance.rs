@@ -24,13 +24,15 @@ fn ripe(now: Timestamp) -> [(&'static str, i64); 2] {
 /// Makes failed records due whose retry time has come; also says whether there were any.
 pub(super) async fn retry_failed<S: Session>(
     session: &mut S,
+    models: Vec<i16>,
     limit: u32,
     now: Timestamp,
 ) -> Result<(u64, bool), DbError> {
+    let models = models.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let (mut due, mut held) = (0, false);
     for (condition, bound) in ripe(now) {
         let waiting = format!(
-            " FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL AND {condition}",
+            " FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL AND {condition} AND r.model IN ({models})",
             S::indexed_by(Index::ToRetry),
         );
         let any = Sql::<Bool>::new(format!("SELECT EXISTS (SELECT 1{waiting})"));

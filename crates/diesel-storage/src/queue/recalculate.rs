@@ -3,7 +3,7 @@
 use diesel::sql_types::Text;
 
 use crate::error::DbError;
-use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, NO_FAILURE, Span};
+use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span};
 use crate::rows::PENDING;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -40,7 +40,7 @@ pub(crate) async fn matching<S: Session>(
 /// `UPDATE records AS r SET …`, as an administrator's demand changes a record.
 fn recalculation(now: i64) -> Sql {
     let sql = Sql::new(format!(
-        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, {NO_FAILURE}"
+        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, retry_at = NULL"
     ));
     sql.bind(PENDING).bind(now).bind(now)
 }

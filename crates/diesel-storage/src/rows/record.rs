@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use stocktake_domain::ports::Outcome;
 use stocktake_domain::{
-    Baseline, DigestRule, Disabled, Failed, History, Location, Pending, Record, RecordKey, SourceRecord,
-    Status, Succeeded, Timestamp, Verification,
+    Baseline, DigestRule, Disabled, Failed, Failure, History, Location, Pending, Record, RecordKey,
+    SourceRecord, Status, Succeeded, Timestamp, Verification,
 };
 
 use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, model_of};
@@ -138,8 +138,11 @@ impl RecordRow {
     pub(crate) fn status(&self, started: bool) -> Result<Status, DbError> {
         let history = self.result.history()?;
         Ok(match self.result.state {
-            PENDING if started => Status::Started(Verification::restore(history, Pending).claim()),
-            PENDING => Status::Pending(Verification::restore(history, Pending)),
+            PENDING => {
+                let last_failure = self.result.failure_cause.as_deref().map(failure_of).transpose()?;
+                let pending = Verification::restore(history, Pending { last_failure });
+                if started { Status::Started(pending.claim()) } else { Status::Pending(pending) }
+            }
             SUCCEEDED => {
                 let stage = Succeeded { matches_source: self.result.matches_source };
                 Status::Succeeded(Verification::restore(history, stage))
@@ -156,9 +159,9 @@ impl RecordRow {
         let kept_due = self.due_at.take();
         let history = status.history();
         self.result = match status {
-            Status::Pending(_) => {
+            Status::Pending(verification) => {
                 self.due_at = Some(due_at);
-                ResultColumns::new(PENDING, history)
+                ResultColumns::new(PENDING, history).with_failure(verification.stage().last_failure.as_ref())
             }
             Status::Succeeded(verification) => ResultColumns::succeeded(verification),
             Status::Disabled(_) => ResultColumns::new(DISABLED, history),
@@ -211,11 +214,16 @@ impl ResultColumns {
 
     fn failed(verification: &Verification<Failed>) -> Self {
         let Failed { failure, retry_at } = verification.stage();
+        let failed = Self::new(FAILED, verification.history()).with_failure(Some(failure));
+        Self { retry_at: Some(retry_at.millis()), ..failed }
+    }
+
+    /// The same with the failure with which the last attempt ended.
+    fn with_failure(self, failure: Option<&Failure>) -> Self {
         Self {
-            retry_at: Some(retry_at.millis()),
-            failure_kind: Some(failure_kind_code(failure.kind())),
-            failure_cause: Some(failure_cause(failure)),
-            ..Self::new(FAILED, verification.history())
+            failure_kind: failure.map(|failure| failure_kind_code(failure.kind())),
+            failure_cause: failure.map(failure_cause),
+            ..self
         }
     }
 

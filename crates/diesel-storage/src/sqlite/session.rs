@@ -77,6 +77,7 @@ impl Dialect for SqliteSession {
             Index::InQueue => " INDEXED BY records_in_queue",
             Index::ToRetry => " INDEXED BY records_to_retry",
             Index::Mismatched => " INDEXED BY records_mismatched",
+            Index::Findings => " INDEXED BY records_findings",
         }
     }
 

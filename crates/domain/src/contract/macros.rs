@@ -37,6 +37,7 @@ macro_rules! database_contract {
                     records_in_a_storage_are_counted_so_far,
                     paths_come_in_byte_order,
                     mismatches_are_found_in_pages,
+                    a_finding_stands_until_a_new_result,
                     the_summary_counts_everything,
                     a_current_schema_passes_the_check,
                 }
@@ -81,6 +82,7 @@ macro_rules! database_contract {
                     recalculate_is_what_the_domain_says,
                     recalculating_again_moves_on,
                     failed_records_are_retried_in_time,
+                    only_the_models_asked_for_are_retried,
                     a_retry_from_the_future_is_due,
                     a_success_from_the_future_expires,
                     a_retry_below_a_lease_is_not_held_by_it,

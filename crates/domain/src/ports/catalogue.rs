@@ -83,6 +83,9 @@ pub struct ModelSummary {
     pub states: Vec<(State, u64)>,
     /// Failed records by kind; a kind without records may be left out.
     pub failures: Vec<(FailureKind, u64)>,
+    /// Pending and started records by the kind of the failure with which their last attempt ended
+    /// ([`crate::Status::last_failure`]): they failed, and are read again. A kind without records may be left out.
+    pub rereading: Vec<(FailureKind, u64)>,
     /// The sum of the known file sizes, in bytes.
     pub bytes: u64,
     /// Succeeded records of which only what an object store says was looked at, not the content.
@@ -92,6 +95,22 @@ pub struct ModelSummary {
     pub mismatched: u64,
     /// The time of the oldest success among the records that are `succeeded`.
     pub oldest_success: Option<Timestamp>,
+}
+
+impl ModelSummary {
+    /// A model without records.
+    pub const fn new(model: Model) -> Self {
+        Self {
+            model,
+            states: Vec::new(),
+            failures: Vec::new(),
+            rereading: Vec::new(),
+            bytes: 0,
+            metadata_only: 0,
+            mismatched: 0,
+            oldest_success: None,
+        }
+    }
 }
 
 /// An entry to import, with the number under which its source can find it again: that of its line, for example.
@@ -176,6 +195,16 @@ pub trait Catalogue: Send + Sync {
     /// checksum that the source's own verification recorded ([`Record::matches_source`]), at most `limit`, in the order of
     /// their keys. Only a record that succeeded, and was not accepted since, can be one.
     async fn mismatched(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// The first records of the model behind this key (`None`: of all) whose last attempt failed
+    /// ([`crate::Status::last_failure`]), whether they are failed now or to be read again, at most `limit`, in the order of
+    /// their keys.
+    async fn findings(
         &self,
         model: Model,
         after: Option<RecordKey>,

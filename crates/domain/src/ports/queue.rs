@@ -193,10 +193,10 @@ pub trait Queue: Send + Sync {
     /// is released. Wakes waiting workers if any lease ended. `lease` is the duration that the failure names.
     async fn reap(&self, lease: Duration) -> Result<Reaped, StoreError>;
 
-    /// Makes failed records due whose retry time has come ([`crate::Failed::is_due`]), at most `limit`, the longest due first. Returns how
+    /// Makes failed records of these models due whose retry time has come ([`crate::Failed::is_due`]), at most `limit`, the longest due first. Returns how
     /// many. They stay failed until they are claimed. Wakes waiting workers if there are any; a second call finds none of
     /// them again.
-    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError>;
+    async fn retry_failed(&self, models: &[Model], limit: u32) -> Result<u64, StoreError>;
 
     /// Looks at up to `limit` records of the model behind `after` in key order, and makes those pending whose last success
     /// is longer ago than `older_than` ([`crate::Verification::expire`]), or is in the future, so that nobody knows when it

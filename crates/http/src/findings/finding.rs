@@ -37,11 +37,11 @@ pub(super) struct FindingBody<'a> {
     /// The primary key: an integer, or a composite as URL-safe base64 of its parts joined by one space.
     #[schema(value_type = Identifier)]
     record_identifier: IdentifierBody<'a>,
-    /// The kind of failure; null if the record is not failed.
+    /// The kind of failure; null if the last attempt did not fail.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = Option<FailureKindName>, required)]
     kind: Option<FailureKind>,
-    /// What went wrong.
+    /// What went wrong with the last attempt, also while the record is read again.
     #[schema(required, max_length = 255)]
     checksum_failure: Option<String>,
     /// The state.
@@ -87,7 +87,7 @@ pub(super) struct FindingBody<'a> {
 
 impl<'a> From<&'a Record> for FindingBody<'a> {
     fn from(record: &'a Record) -> Self {
-        let failure = record.status.failure();
+        let failure = record.status.last_failure();
         let history = record.history();
         Self {
             model_name: record.model.name(),
@@ -115,7 +115,7 @@ impl<'a> From<&'a Record> for FindingBody<'a> {
 fn expected(record: &Record) -> Option<Digest> {
     let reference = record.reference();
     let own = reference.baseline.map(|own| own.digest);
-    match record.status.failure().map(Failure::cause) {
+    match record.status.last_failure().map(Failure::cause) {
         Some(FailureCause::ContentChanged { was, .. }) => Some(*was),
         Some(cause) if cause.kind() == FailureKind::Altered => reference.expected.or(own),
         _ => reference.expected,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use stocktake_domain::Model;
 use stocktake_domain::ports::StoreError;
 use stocktake_net::retry::Backoff;
 
@@ -33,7 +34,7 @@ impl Scheduler {
                 reaped.released,
             );
         }
-        while self.queue.retry_failed(RETRY_BATCH).await? >= u64::from(RETRY_BATCH) {
+        while self.queue.retry_failed(&Model::ALL, RETRY_BATCH).await? >= u64::from(RETRY_BATCH) {
             tokio::task::yield_now().await;
         }
         Ok(())

@@ -21,7 +21,7 @@ async fn altered_content_is_taken_for_good_and_stays_so() {
     world.add_as(Model::Uploads, 1, "main", "file", |record| {
         (record.expected, record.file_size) = (Some(Digest::Md5([1; 16])), Some(99));
         let history = History { baseline, ..History::default() };
-        record.status = Status::Pending(Verification::restore(history, Pending));
+        record.status = Status::Pending(Verification::restore(history, Pending::default()));
     });
     let running = world.run();
     world.queue.until(|queue| queue.count(State::Failed) == 1).await;

@@ -15,7 +15,7 @@ fn checked_before(digest: Digest) -> impl FnOnce(&mut Record) {
     move |record| {
         let baseline = Some(Baseline { digest, at: Timestamp::from_millis(0) });
         let history = History { attempt: 4, baseline, ..History::default() };
-        record.status = Status::Pending(Verification::restore(history, Pending));
+        record.status = Status::Pending(Verification::restore(history, Pending::default()));
     }
 }
 

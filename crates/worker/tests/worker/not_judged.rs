@@ -35,7 +35,7 @@ fn probed(identity: &str, is_empty: bool) -> ProbedStorage {
 fn was_good(record: &mut Record) {
     let baseline = Baseline { digest: Digest::Sha256([PLAIN; 32]), at: Timestamp::from_millis(1) };
     let history = History { attempt: 1, baseline: Some(baseline), ..History::default() };
-    record.status = Status::Pending(Verification::restore(history, stocktake_domain::Pending));
+    record.status = Status::Pending(Verification::restore(history, stocktake_domain::Pending::default()));
 }
 
 async fn drain(world: &World) -> Drained {

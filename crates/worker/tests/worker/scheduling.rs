@@ -213,7 +213,7 @@ async fn a_long_sweep_delays_no_job() {
     let wake = Arc::clone(&world.queue);
     queue.expect_wake_signal().returning(move || wake.wake_signal());
     queue.expect_reap().returning(|_| Ok(stocktake_domain::ports::Reaped::default()));
-    queue.expect_retry_failed().returning(|_| Ok(0));
+    queue.expect_retry_failed().returning(|_, _| Ok(0));
     queue.expect_expire_succeeded().returning(|_, _, _, _| Ok((Some(RecordKey::integer(1)), 0)));
     let backlog = Arc::new(Backlog::default());
     let settings = SchedulerSettings { reverify_after: DAY, lease: MINUTE, poll: MINUTE };

@@ -10,6 +10,7 @@ use stocktake_source_sync::{
 use crate::args::ListFormat;
 use crate::output::{self, Text};
 use crate::progress::Meter;
+use crate::quantities::counted;
 
 /// The most skipped paths named in each storage.
 const MOST_NAMED: u64 = 100;
@@ -57,8 +58,9 @@ impl List {
                 let behind = if self.is_empty { "" } else { "\n" };
                 let totals = totals(&report.totals);
                 output::print_json(&format!(
-                    "{behind}],\n\"storages\": {},\n\"totals\": {totals}}}\n",
-                    Value::from(storages)
+                    "{behind}],\n\"storages\": {},\n\"totals\": {totals},\n\"verdict\": {}}}\n",
+                    Value::from(storages),
+                    Value::from(verdict(report)),
                 ))
             }
         }
@@ -163,7 +165,39 @@ fn text(report: &OrphanReport) -> Text {
             text.line(format!("{storage} {what}: {reason}"));
         }
     }
+    text.line(verdict(report));
     text
+}
+
+/// Whether anything lies there that nobody claims, and whether all was searched.
+fn verdict(report: &OrphanReport) -> String {
+    let OrphanTotals { orphans, bytes, skipped, .. } = report.totals;
+    let is_broken =
+        |outcome: &StorageOutcome| !matches!(outcome, StorageOutcome::Searched | StorageOutcome::Unused(_));
+    let broken: Vec<&str> = report
+        .storages
+        .iter()
+        .filter(|storage| is_broken(&storage.outcome))
+        .map(|storage| storage.storage.as_str())
+        .collect();
+    let mut parts = Vec::new();
+    if !broken.is_empty() {
+        parts.push(format!("not all of {} was searched", broken.join(", ")));
+    }
+    if skipped > 0 {
+        parts.push(format!("{} skipped", counted(skipped, "place")));
+    }
+    let searched = report.storages.iter().filter(|storage| !is_broken(&storage.outcome)).count();
+    let coverage = if parts.is_empty() {
+        let searched = counted(u64::try_from(searched).unwrap_or(u64::MAX), "storage");
+        format!("All of {searched} was searched.")
+    } else {
+        format!("There may be more: {}.", parts.join(", "))
+    };
+    match orphans {
+        0 => format!("No orphan was found. {coverage}"),
+        _ => format!("{} found, {}. {coverage}", counted(orphans, "orphan"), HumanBytes(bytes)),
+    }
 }
 
 fn reason(outcome: &StorageOutcome) -> Option<&str> {

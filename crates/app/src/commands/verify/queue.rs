@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Queue, StoreError};
-use stocktake_domain::{Model, NewJob, Selection};
+use stocktake_domain::{Model, NewJob, Selection, Timestamp};
 use stocktake_worker::Scheduler;
 
 use crate::settings::Settings;
@@ -32,6 +32,16 @@ pub(super) async fn prepare(
     Ok(())
 }
 
+/// Cancels the bulk jobs of this command that are not over, which it asked for at or after this time.
+pub(super) async fn cancel(store: &Store, asked: Timestamp) -> Result<(), StoreError> {
+    for job in store.jobs.open().await? {
+        if job.request.requested_by == REQUESTED_BY && job.created_at >= asked {
+            store.jobs.cancel(job.id).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn enqueue(store: &Store, models: &[Model], selection: &Selection) -> anyhow::Result<()> {
     for model in models {
         let job =
@@ -42,7 +52,7 @@ async fn enqueue(store: &Store, models: &[Model], selection: &Selection) -> anyh
 }
 
 async fn make_due(settings: &Settings, queue: &dyn Queue, models: &[Model]) -> Result<(), StoreError> {
-    while queue.retry_failed(STEP).await? > 0 {}
+    while queue.retry_failed(models, STEP).await? > 0 {}
     let age = settings.verification.reverify_after;
     for model in models {
         let mut after = None;

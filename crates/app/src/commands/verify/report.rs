@@ -1,100 +1,120 @@
 //! The summary of a verification.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
-use stocktake_domain::ports::{Catalogue, ModelSummary, PageRequest, PageStart, SortOrder, StoreError};
-use stocktake_domain::{Failure, Model, Record, RecordKey, Selection, State, Timestamp, format_duration};
+use stocktake_domain::ports::{Catalogue, ModelSummary, StoreError};
+use stocktake_domain::{Failure, Model, Record, RecordKey, Timestamp, format_duration};
 use stocktake_worker::{ClosedStorage, Drained, Stats};
 
 use crate::commands::status;
+use crate::findings::{Findings, most_shown};
 use crate::output::Text;
+use crate::quantities::{count, counted};
+use crate::settings::Loaded;
+use crate::terminal::TerminalSize;
+use crate::verdict::{Standing, attention, closed_storage, verb};
 
-/// The most failed records named.
-const MOST_NAMED: usize = 50;
+/// The most failed records in the report for programs; how many more there are is told.
+const MOST_NAMED: usize = 10_000;
 
 /// Failed records looked at in one step.
 const PAGE: u32 = 1_000;
 
 /// What a verification did and found.
-pub(super) struct Report {
+pub(super) struct Report<'a> {
+    loaded: &'a Loaded,
     done: Stats,
     closed: Vec<ClosedStorage>,
     shortage: Option<String>,
     took: Duration,
     models: Vec<ModelSummary>,
-    failed: u64,
-    named: Vec<Record>,
+    terminal: Option<TerminalSize>,
+    now: Timestamp,
+    /// Only records that failed at or after this time count; `None`: all that are failed.
+    since: Option<Timestamp>,
+    findings: Findings,
+    named: Vec<Value>,
     /// Records in scope that are still due or leased to somebody.
     left: u64,
-    /// How long a success counts.
-    interval: Duration,
 }
 
-impl Report {
-    /// A report without failed records so far.
+impl<'a> Report<'a> {
+    /// A report without failed records so far. The failed records that count are those since `since`, or all.
     pub(super) fn new(
+        loaded: &'a Loaded,
         drained: Drained,
-        took: Duration,
-        summary: Vec<ModelSummary>,
-        models: &[Model],
+        models: Vec<ModelSummary>,
+        since: Option<Timestamp>,
+        now: Timestamp,
     ) -> Self {
-        let models = summary.into_iter().filter(|summary| models.contains(&summary.model)).collect();
         let Drained { stats, closed, shortage } = drained;
-        let (named, interval) = (Vec::new(), Duration::ZERO);
-        Self { done: stats, closed, shortage, took, models, failed: 0, named, left: 0, interval }
+        let terminal = crate::terminal::size();
+        Self {
+            loaded,
+            done: stats,
+            closed,
+            shortage,
+            took: Duration::ZERO,
+            models,
+            terminal,
+            now,
+            since,
+            findings: Findings::new(most_shown(terminal)),
+            named: Vec::new(),
+            left: 0,
+        }
     }
 
-    /// Says how many records in scope were not read in the end, and how long a success counts.
-    pub(super) fn set_left(&mut self, left: u64, interval: Duration) {
-        (self.left, self.interval) = (left, interval);
+    /// Says how long it took, and how many records in scope were not read in the end.
+    pub(super) fn set_end(&mut self, took: Duration, left: u64) {
+        (self.took, self.left) = (took, left);
     }
 
-    /// Adds the model's failed records: those with one of the keys (all, if `None`), found failed at or after
-    /// `since`.
+    /// Adds the model's failed records: those with one of the keys (all, if `None`).
     pub(super) async fn add_failed(
         &mut self,
         catalogue: &dyn Catalogue,
         model: Model,
         keys: Option<&Vec<RecordKey>>,
-        since: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        let selection = Selection { state: Some(State::Failed), keys: keys.cloned() };
-        let mut start = PageStart::First;
+        if let Some(keys) = keys {
+            for key in keys.iter().collect::<BTreeSet<_>>() {
+                self.take(catalogue.get(model, key).await?);
+            }
+            return Ok(());
+        }
+        let mut after = None;
         loop {
-            let request = PageRequest {
-                model,
-                selection: selection.clone(),
-                order: SortOrder::Ascending,
-                start,
-                limit: PAGE,
-            };
-            let page = catalogue.page(&request).await?;
-            let Some(last) = page.records.last().map(|record| record.key.clone()).filter(|_| page.has_next)
-            else {
-                self.take(page.records, since);
+            let records = catalogue.findings(model, after.take(), PAGE).await?;
+            after = records.last().map(|record| record.key.clone());
+            self.take(records);
+            if after.is_none() {
                 return Ok(());
-            };
-            self.take(page.records, since);
-            start = PageStart::After(last);
+            }
         }
     }
 
-    fn take(&mut self, records: Vec<Record>, since: Option<Timestamp>) {
-        for record in records {
-            if since.is_none_or(|since| record.history().failed_at.is_some_and(|at| at >= since)) {
-                self.failed += 1;
-                if self.named.len() < MOST_NAMED {
-                    self.named.push(record);
-                }
+    fn take(&mut self, records: impl IntoIterator<Item = Record>) {
+        let since = self.since;
+        let is_finding = |record: &Record| {
+            let failed_at = record.history().failed_at;
+            record.status.last_failure().is_some()
+                && since.is_none_or(|since| failed_at.is_some_and(|at| at >= since))
+        };
+        for record in records.into_iter().filter(is_finding) {
+            if self.named.len() < MOST_NAMED {
+                self.named.push(failed_record(&record));
             }
+            self.findings.add(record);
         }
     }
 
     /// Whether a record failed.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed > 0
+        self.findings.count() > 0
     }
 
     /// Whether all that was to be read was judged.
@@ -104,74 +124,64 @@ impl Report {
     }
 
     /// The report for people.
-    pub(super) fn text(&self) -> Text {
-        let mut text = if self.models.is_empty() { Text::default() } else { status::text(&self.models) };
-        if !self.named.is_empty() {
-            text.line("");
-            text.line("failed:");
-        }
-        for record in &self.named {
-            let failure = record.status.failure().map_or_else(String::new, Failure::text);
-            text.line(format!("{} {}: {failure}", record.model, record.key));
-        }
-        let unnamed = self.failed.saturating_sub(u64::try_from(self.named.len()).unwrap_or(u64::MAX));
-        if unnamed > 0 {
-            text.line(format!("… and {} more", HumanCount(unnamed)));
-        }
+    pub(super) async fn text(&self, catalogue: &dyn Catalogue) -> Result<Text, StoreError> {
+        let mut text = self.findings.text(catalogue, self.terminal, self.now).await?;
         if !text.is_empty() {
             text.line("");
         }
         text.line(format!(
-            "checked {} records, {}, in {}: {} good, {} failed",
-            HumanCount(self.done.records()),
+            "checked {}, {}, in {}: {} good, {} failed",
+            counted(self.done.records(), "record"),
             HumanBytes(self.done.bytes),
             format_duration(self.took),
-            HumanCount(self.done.succeeded),
-            HumanCount(self.done.failures()),
+            count(self.done.succeeded),
+            count(self.done.failures()),
         ));
-        for ClosedStorage { name, reason, waiting } in &self.closed {
+        if self.done.metadata_only > 0 {
             text.line(format!(
-                "storage {name} cannot be read, its {} records were left as they were: {reason}",
-                HumanCount(*waiting),
+                "of {} good ones only what their object store says was looked at, not the content",
+                count(self.done.metadata_only),
             ));
         }
         if let Some(reason) = &self.shortage {
             text.line(format!("this process could not go on reading: {reason}"));
         }
-        if self.done.metadata_only > 0 {
-            text.line(format!(
-                "of {} good ones only what their object store says was looked at, not the content",
-                HumanCount(self.done.metadata_only),
-            ));
+        for sentence in self.closed_storages() {
+            text.line(sentence);
         }
         text.line(self.verdict());
-        text
+        Ok(text)
+    }
+
+    fn closed_storages(&self) -> impl Iterator<Item = String> {
+        let closed = self.closed.iter();
+        closed
+            .map(|storage| closed_storage(self.loaded, &storage.name, &storage.reason, Some(storage.waiting)))
     }
 
     /// The answer in one sentence.
     fn verdict(&self) -> String {
+        let interval = self.loaded.settings.verification.reverify_after;
+        let standing = Standing::of(&self.models);
         let left = match self.left {
             0 => String::new(),
-            left => format!("; {} could not be read now and are still due", HumanCount(left)),
+            left => format!(" {} could not be read now and {} still due.", count(left), verb(left)),
         };
-        let count = |state| self.models.iter().map(|model| status::count(model, state)).sum::<u64>();
-        let interval = format_duration(self.interval);
-        if self.failed > 0 {
-            format!("{} records need attention{left}.", HumanCount(self.failed))
-        } else if !self.is_complete() {
-            format!("No record failed, but not all were read{left}.")
-        } else if self.done.records() > 0 {
-            "All records in scope are good.".to_owned()
+        if self.has_failed() {
+            return if self.since.is_some() {
+                format!("{}{left}", attention(&self.findings.by_kind(), self.done.records()))
+            } else {
+                format!("{}{left}", standing.sentence(interval, self.now))
+            };
+        }
+        if !self.is_complete() {
+            format!("No record failed, but not all were read:{left}")
+        } else if self.done.records() == 0 {
+            standing.nothing_due(interval, self.now)
+        } else if self.since.is_some() {
+            format!("All {} read now are good.", counted(self.done.records(), "record"))
         } else {
-            let oldest = self.models.iter().filter_map(|model| model.oldest_success).min();
-            let span =
-                oldest.map(|oldest| format!(" (oldest {oldest}, next due {})", oldest.after(self.interval)));
-            format!(
-                "Nothing was due: all {} records were read within {interval}{}. Read everything again now: stocktake \
-                 verify --all",
-                HumanCount(count(State::Succeeded)),
-                span.unwrap_or_default(),
-            )
+            standing.sentence(interval, self.now)
         }
     }
 
@@ -179,7 +189,6 @@ impl Report {
     pub(super) fn json(&self) -> Text {
         let kinds: Map<String, Value> =
             self.done.failed.iter().map(|(kind, count)| (kind.name().to_owned(), (*count).into())).collect();
-        let named: Vec<Value> = self.named.iter().map(failed_record).collect();
         let closed: Vec<Value> = self
             .closed
             .iter()
@@ -187,6 +196,7 @@ impl Report {
                 json!({ "name": storage.name, "reason": storage.reason, "waiting": storage.waiting })
             })
             .collect();
+        let named = u64::try_from(self.named.len()).unwrap_or(u64::MAX);
         let document = json!({
             "checked": {
                 "succeeded": self.done.succeeded,
@@ -201,8 +211,9 @@ impl Report {
             "left": self.left,
             "verdict": self.verdict(),
             "models": self.models.iter().map(status::to_json).collect::<Vec<_>>(),
-            "failed": self.failed,
-            "failed_records": named,
+            "failed": self.findings.count(),
+            "failed_records": self.named,
+            "failed_records_left_out": self.findings.count().saturating_sub(named),
         });
         Text::json(&document)
     }
@@ -213,7 +224,11 @@ fn failed_record(record: &Record) -> Value {
     json!({
         "model_name": record.model.name(),
         "record_identifier": key,
-        "kind": record.status.failure().map(|failure| failure.kind().name()),
-        "checksum_failure": record.status.failure().map(Failure::text),
+        "storage": record.location.storage,
+        "path": record.location.path,
+        "checksum_state": record.state().name(),
+        "kind": record.status.last_failure().map(|failure| failure.kind().name()),
+        "checksum_failure": record.status.last_failure().map(Failure::text),
+        "failed_at": record.history().failed_at.map(|at| at.to_string()),
     })
 }

@@ -251,7 +251,7 @@ impl Pair {
                 both!(self, "reap", |ports| ports.queue.reap(LEASE));
             }
             Operation::RetryFailed => {
-                both!(self, "retry", |ports| ports.queue.retry_failed(1000));
+                both!(self, "retry", |ports| ports.queue.retry_failed(&Model::ALL, 1000));
             }
             Operation::Expire { model, after, seconds, limit } => {
                 let age = Duration::from_secs(seconds);

@@ -4,7 +4,7 @@ use crate::contract::DatabaseFixture;
 use crate::contract::support::{
     GOOD, MODEL, at, claim, entry, fail_all, get, import, import_numbers, key, succeed_all, successes,
 };
-use crate::{Baseline, Digest, Reference, SourceRecord, State, Status};
+use crate::{Baseline, Digest, Model, Reference, SourceRecord, State, Status};
 
 pub async fn accepted_content_counts_from_now_on(db: &dyn DatabaseFixture) {
     let store = db.ports();
@@ -21,7 +21,7 @@ pub async fn accepted_content_counts_from_now_on(db: &dyn DatabaseFixture) {
     assert_eq!(after.reference(), Reference { baseline: Some(baseline), ..Reference::default() });
     // What was recorded stays out of it, and the record out of the queue.
     assert!(claim(store, 10, 400).await.is_none());
-    assert_eq!(store.as_of(at(1_000_000)).queue.retry_failed(10).await.unwrap(), 0);
+    assert_eq!(store.as_of(at(1_000_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);
     let off = store.as_of(at(300)).catalogue.accept(MODEL, &key(2), GOOD, Some(1)).await.unwrap().unwrap();
     assert_eq!(off.state(), State::Succeeded);
 }

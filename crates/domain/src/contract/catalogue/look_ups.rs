@@ -2,12 +2,12 @@
 
 use crate::contract::support::{
     GOOD, MODEL, TERMS, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import, import_into,
-    import_numbers, key, succeed_all,
+    import_numbers, key, state, succeed_all, successes,
 };
 use crate::contract::tasks::{collect, next};
 use crate::contract::{DatabaseFixture, Ports};
 use crate::ports::{ModelSummary, Outcome};
-use crate::{Digest, FailureKind, Metadata, Model, SourceRecord, State};
+use crate::{Digest, Failure, FailureKind, Location, Metadata, Model, SourceRecord, Stage as _, State};
 
 pub async fn nothing_is_none(db: &dyn DatabaseFixture) {
     let store = db.ports();
@@ -138,6 +138,64 @@ pub async fn mismatches_are_found_in_pages(db: &dyn DatabaseFixture) {
     store.as_of(at(500)).queue.recalculate(MODEL, &key(2)).await.unwrap();
     compare_all(store, 500).await;
     assert_eq!(mismatched(None, 10).await, [2, 8, 10]);
+}
+
+pub async fn a_finding_stands_until_a_new_result(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=5, 100).await;
+    import_into(store, Model::Projects, vec![entry(2)], 100).await;
+    fail_all(store, 200).await;
+    let findings = async |after: Option<i64>, limit| {
+        let found = store.catalogue.findings(MODEL, after.map(key), limit).await.unwrap();
+        assert!(found.iter().all(|record| record.status.last_failure().is_some() && record.model == MODEL));
+        found.into_iter().map(|record| record.key.as_integer().unwrap()).collect::<Vec<_>>()
+    };
+    let kinds = async || {
+        let summary = store.catalogue.summary().await.unwrap();
+        let uploads = summary.into_iter().find(|summary| summary.model == MODEL).unwrap();
+        let count = |kinds: &[(FailureKind, u64)]| kinds.iter().map(|(_, count)| count).sum::<u64>();
+        (count(&uploads.failures), count(&uploads.rereading))
+    };
+    assert_eq!((findings(None, 10).await, kinds().await), (vec![1, 2, 3, 4, 5], (5, 0)));
+    assert_eq!(findings(None, 2).await, [1, 2]);
+    assert_eq!(findings(Some(2), 2).await, [3, 4]);
+    assert_eq!(findings(Some(5), 2).await, [0_i64; 0]);
+
+    // Asked for again, or meant to lie elsewhere.
+    store.as_of(at(300)).queue.recalculate(MODEL, &key(1)).await.unwrap();
+    let location = Location { storage: "main".to_owned(), path: "elsewhere".to_owned() };
+    import(store, vec![SourceRecord { location, ..entry(2) }], 300).await;
+    for number in [1, 2] {
+        let status = get(store, number).await.status;
+        assert_eq!((status.state(), status.failure()), (State::Pending, None));
+        assert_eq!(status.last_failure().map(Failure::kind), Some(FailureKind::Missing));
+    }
+    assert_eq!((findings(None, 10).await, kinds().await), (vec![1, 2, 3, 4, 5], (3, 2)));
+    // Under way, given back, and asked for once more.
+    let lease = claim(store, 10, 400).await.unwrap();
+    assert_eq!(state(store, 1).await, State::Started);
+    assert_eq!((findings(None, 10).await, kinds().await), (vec![1, 2, 3, 4, 5], (3, 2)));
+    store.queue.complete(lease.id, &[], true).await.unwrap();
+    store.as_of(at(500)).queue.recalculate(MODEL, &key(1)).await.unwrap();
+    assert_eq!((findings(None, 10).await, kinds().await), (vec![1, 2, 3, 4, 5], (3, 2)));
+    // A failed record whose time to be read again has come.
+    store.as_of(at(1_000_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap();
+    let lease = claim(store, 1, 1_000_000).await.unwrap();
+    assert_eq!(findings(None, 10).await, [1, 2, 3, 4, 5]);
+    store.queue.complete(lease.id, &[], true).await.unwrap();
+
+    // Replaced by a success, switched off, taken for good.
+    let one = crate::contract::support::worker("x");
+    let lease =
+        store.as_of(at(1_000_100)).queue.claim_one(&one, MODEL, &key(1), TERMS).await.unwrap().unwrap();
+    assert!(lease.records.iter().all(|record| record.verification.stage().last_failure().is_some()));
+    store.queue.complete(lease.id, &successes(&lease, 1_000_100), true).await.unwrap();
+    import(store, vec![SourceRecord { disabled: true, ..entry(3) }], 1_000_200).await;
+    store.as_of(at(1_000_200)).catalogue.accept(MODEL, &key(4), GOOD, None).await.unwrap();
+    assert_eq!(findings(None, 10).await, [2, 5]);
+    // What was good is no finding when it is read again.
+    store.as_of(at(1_000_300)).queue.recalculate(MODEL, &key(4)).await.unwrap();
+    assert_eq!(findings(None, 10).await, [2, 5]);
 }
 
 pub async fn the_summary_counts_everything(db: &dyn DatabaseFixture) {

@@ -6,7 +6,7 @@ use crate::contract::support::{
 };
 use crate::contract::{DatabaseFixture, Ports};
 use crate::ports::{ClaimFilter, Page, PageRequest, PageStart, SortOrder};
-use crate::{RecordKey, Selection, SourceRecord, State};
+use crate::{Model, RecordKey, Selection, SourceRecord, State};
 
 fn keys(page: &Page) -> Vec<RecordKey> {
     page.records.iter().map(|record| record.key.clone()).collect()
@@ -146,7 +146,7 @@ pub async fn started_is_derived_everywhere(db: &dyn DatabaseFixture) {
     import_numbers(store, 1..=6, 100).await;
     import(store, vec![entry_in("other", 3)], 100).await;
     fail_all(store, 200).await;
-    assert_eq!(store.as_of(at(100_000)).queue.retry_failed(2).await.unwrap(), 2);
+    assert_eq!(store.as_of(at(100_000)).queue.retry_failed(&Model::ALL, 2).await.unwrap(), 2);
     store.as_of(at(100_000)).queue.recalculate(MODEL, &key(3)).await.unwrap();
     let main = ClaimFilter { storages: Some(vec!["main".to_owned()]), ..ClaimFilter::any(10) };
     let lease = claim_by(store, &main, 100_001).await.unwrap();

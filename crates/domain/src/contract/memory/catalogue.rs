@@ -89,14 +89,18 @@ impl Catalogue for MemoryStore {
         after: Option<RecordKey>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
-        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let find = |tables: &mut Tables| {
-            let rows = tables.records.get(&model).into_iter().flat_map(|rows| rows.range(behind.clone()));
-            let records = rows.map(|(_, row)| row.record(model, row.status.clone()));
-            records.filter(|record| record.matches_source() == Some(false)).take(limit).collect()
-        };
-        Ok(self.step(find).await)
+        let matches = |record: &Record| record.matches_source() == Some(false);
+        Ok(self.step(|tables: &mut Tables| tables.first_behind(model, after.as_ref(), limit, matches)).await)
+    }
+
+    async fn findings(
+        &self,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let matches = |record: &Record| record.status.last_failure().is_some();
+        Ok(self.step(|tables: &mut Tables| tables.first_behind(model, after.as_ref(), limit, matches)).await)
     }
 
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
@@ -145,6 +149,20 @@ fn accepted(status: Status, checksum: Digest, now: Timestamp) -> Verification<cr
 }
 
 impl Tables {
+    /// The first records of the model behind this key that match.
+    fn first_behind(
+        &self,
+        model: Model,
+        after: Option<&RecordKey>,
+        limit: u32,
+        matches: impl Fn(&Record) -> bool,
+    ) -> Vec<Record> {
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let rows = self.records.get(&model).into_iter().flat_map(|rows| rows.range::<RecordKey, _>(behind));
+        let records = rows.filter_map(|(key, _)| self.record(model, key));
+        records.filter(matches).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
     fn page(&self, request: &PageRequest) -> Page {
         let mut records = self.matching(request.model, &request.selection);
         let descending = request.order == SortOrder::Descending;
@@ -181,20 +199,14 @@ impl Tables {
 }
 
 fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
-    let (mut states, mut failures) = (BTreeMap::<State, u64>::new(), BTreeMap::new());
-    let mut summary = ModelSummary {
-        model,
-        states: Vec::new(),
-        failures: Vec::new(),
-        bytes: 0,
-        metadata_only: 0,
-        mismatched: 0,
-        oldest_success: None,
-    };
+    let mut states = BTreeMap::<State, u64>::new();
+    let (mut failures, mut rereading) = (BTreeMap::new(), BTreeMap::new());
+    let mut summary = ModelSummary::new(model);
     for record in records {
         *states.entry(record.state()).or_default() += 1;
-        if let Some(failure) = record.status.failure() {
-            *failures.entry(failure.kind()).or_default() += 1;
+        if let Some(failure) = record.status.last_failure() {
+            let kinds = if record.state() == State::Failed { &mut failures } else { &mut rereading };
+            *kinds.entry(failure.kind()).or_default() += 1;
         }
         summary.bytes = summary.bytes.saturating_add(record.file_size.unwrap_or(0));
         if let (State::Succeeded, Some(baseline)) = (record.state(), record.history().baseline) {
@@ -206,5 +218,6 @@ fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
     }
     summary.states = states.into_iter().collect();
     summary.failures = failures.into_iter().collect();
+    summary.rereading = rereading.into_iter().collect();
     summary
 }

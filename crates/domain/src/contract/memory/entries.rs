@@ -127,7 +127,7 @@ fn is_moved(entry: &SourceRecord, row: &Row) -> bool {
 fn without_baseline(status: Status) -> Status {
     let history = History { baseline: None, ..*status.history() };
     match status {
-        Status::Pending(of) => Status::Pending(Verification::restore(history, *of.stage())),
+        Status::Pending(of) => Status::Pending(Verification::restore(history, of.stage().clone())),
         Status::Started(of) => Status::Started(Verification::restore(history, of.stage().clone())),
         Status::Succeeded(of) => Status::Succeeded(Verification::restore(history, *of.stage())),
         Status::Failed(of) => Status::Failed(Verification::restore(history, of.stage().clone())),

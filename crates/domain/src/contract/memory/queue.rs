@@ -83,9 +83,9 @@ impl Queue for MemoryStore {
         Ok(self.waking_step(|tables: &mut Tables| tables.reap(lease, now)).await)
     }
 
-    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError> {
+    async fn retry_failed(&self, models: &[Model], limit: u32) -> Result<u64, StoreError> {
         let now = self.now();
-        Ok(self.waking_step(|tables: &mut Tables| tables.retry_failed(limit, now)).await)
+        Ok(self.waking_step(|tables: &mut Tables| tables.retry_failed(models, limit, now)).await)
     }
 
     async fn expire_succeeded(
@@ -175,10 +175,10 @@ impl Tables {
     }
 
     /// Also says whether there were any.
-    fn retry_failed(&mut self, limit: u32, now: Timestamp) -> (u64, bool) {
+    fn retry_failed(&mut self, models: &[Model], limit: u32, now: Timestamp) -> (u64, bool) {
         let mut ripe: Vec<(Timestamp, Model, RecordKey)> = self
             .rows()
-            .filter(|(_, _, row)| row.due_at.is_none())
+            .filter(|(model, _, row)| models.contains(model) && row.due_at.is_none())
             .filter_map(|(model, key, row)| match &row.status {
                 Status::Failed(failed) => Some((failed.stage(), model, key)),
                 _ => None,

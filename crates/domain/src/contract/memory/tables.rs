@@ -11,7 +11,7 @@ use crate::record::{Record, SourceRecord};
 use crate::selection::{Selection, State};
 use crate::time::Timestamp;
 use crate::token::Token;
-use crate::verification::{History, Origin, Started, Status, Verification};
+use crate::verification::{History, Origin, Pending, Started, Status, Verification};
 
 /// A record.
 #[derive(Debug, Clone)]
@@ -213,7 +213,7 @@ pub(super) fn just_after(time: Timestamp) -> Timestamp {
 pub(super) fn started(status: &Status) -> Verification<Started> {
     let origin = match status {
         Status::Failed(verification) => Origin::Failed(verification.stage().clone()),
-        _ => Origin::Pending,
+        _ => Origin::Pending(Pending { last_failure: status.last_failure().cloned() }),
     };
     let history = *status.history();
     let history = History { attempt: history.attempt.saturating_add(1), ..history };

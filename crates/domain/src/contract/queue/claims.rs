@@ -9,7 +9,7 @@ use crate::contract::support::{
 };
 use crate::contract::tasks::{Task, at_once};
 use crate::ports::ClaimFilter;
-use crate::{Digest, Model, Origin, Reference, SourceRecord, State};
+use crate::{Digest, Model, Origin, Pending, Reference, SourceRecord, State};
 
 pub async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &dyn DatabaseFixture) {
     let store = db.ports();
@@ -23,7 +23,10 @@ pub async fn a_claim_takes_the_next_in_key_order_and_goes_round(db: &dyn Databas
         first.reference,
         Reference { expected: Some(Digest::Md5([1; 16])), size: Some(4), ..Reference::default() }
     );
-    assert_eq!((first.verification.attempt(), &first.verification.stage().origin), (1, &Origin::Pending));
+    assert_eq!(
+        (first.verification.attempt(), &first.verification.stage().origin),
+        (1, &Origin::Pending(Pending::default()))
+    );
     let next = claim(store, 2, 200).await.unwrap();
     assert_eq!(numbers(&next), [5]);
     assert!(next.id > lease.id);

@@ -19,7 +19,7 @@ async fn in_all_states(store: &Ports) -> Vec<Record> {
     succeed_all(store, 200).await;
     import_numbers(store, [3, 6], 300).await;
     fail_all(store, 400).await;
-    store.as_of(at(400_000)).queue.retry_failed(10).await.unwrap();
+    store.as_of(at(400_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap();
     import_numbers(store, [5], 400_000).await;
     claim(store, 10, 400_000).await.unwrap();
     let lease = crate::contract::support::worker("x");
@@ -72,11 +72,11 @@ pub async fn failed_records_are_retried_in_time(db: &dyn DatabaseFixture) {
     let queue = &store.queue;
     import_numbers(store, 1..=3, 0).await;
     fail_all(store, 1000).await;
-    assert_eq!(store.as_of(at(16_999)).queue.retry_failed(10).await.unwrap(), 0);
+    assert_eq!(store.as_of(at(16_999)).queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);
     assert!(claim(store, 10, 16_999).await.is_none());
-    assert_eq!(store.as_of(at(17_000)).queue.retry_failed(2).await.unwrap(), 2);
-    assert_eq!(store.as_of(at(17_000)).queue.retry_failed(2).await.unwrap(), 1);
-    assert_eq!(store.as_of(at(17_000)).queue.retry_failed(2).await.unwrap(), 0);
+    assert_eq!(store.as_of(at(17_000)).queue.retry_failed(&Model::ALL, 2).await.unwrap(), 2);
+    assert_eq!(store.as_of(at(17_000)).queue.retry_failed(&Model::ALL, 2).await.unwrap(), 1);
+    assert_eq!(store.as_of(at(17_000)).queue.retry_failed(&Model::ALL, 2).await.unwrap(), 0);
     // Still failed, until a worker has it.
     let waiting = get(store, 1).await;
     assert_eq!(waiting.state(), State::Failed);
@@ -89,15 +89,27 @@ pub async fn failed_records_are_retried_in_time(db: &dyn DatabaseFixture) {
     assert_eq!((failed.history().retry_count, failed.status.retry_at()), (2, Some(at(18_000 + 31_000))));
 }
 
+pub async fn only_the_models_asked_for_are_retried(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, [1, 2], 1_000).await;
+    import_into(store, Model::Projects, vec![entry(1)], 1_000).await;
+    fail_all(store, 2_000).await;
+    let retry =
+        async |models: &[Model]| store.as_of(at(100_000)).queue.retry_failed(models, 10).await.unwrap();
+    assert_eq!(retry(&[]).await, 0);
+    assert_eq!(retry(&[Model::Projects]).await, 1);
+    assert_eq!(retry(&[Model::Projects, MODEL]).await, 2);
+}
+
 pub async fn a_retry_from_the_future_is_due(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let now = 1_000_000_000;
     import_numbers(store, 1..=2, now).await;
     let half_a_year = Duration::from_secs(200 * 86_400);
     assert_eq!(fail_all(store, at(now).after(half_a_year).millis()).await, 2);
-    assert_eq!(store.as_of(at(now)).queue.retry_failed(1).await.unwrap(), 1);
-    assert_eq!(store.queue.retry_failed(10).await.unwrap(), 1);
-    assert_eq!(store.queue.retry_failed(10).await.unwrap(), 0);
+    assert_eq!(store.as_of(at(now)).queue.retry_failed(&Model::ALL, 1).await.unwrap(), 1);
+    assert_eq!(store.queue.retry_failed(&Model::ALL, 10).await.unwrap(), 1);
+    assert_eq!(store.queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);
     assert_eq!(numbers(&claim(store, 10, now).await.unwrap()), [1, 2]);
     // The longest wait is none of these, also if it began a little later.
     import_numbers(store, [3], now).await;
@@ -110,7 +122,7 @@ pub async fn a_retry_from_the_future_is_due(db: &dyn DatabaseFixture) {
         (record.key.clone(), Outcome::Failed(failed))
     });
     store.queue.complete(lease.id, &outcomes.collect::<Vec<_>>(), true).await.unwrap();
-    assert_eq!(store.queue.retry_failed(10).await.unwrap(), 0);
+    assert_eq!(store.queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);
 }
 
 pub async fn a_success_from_the_future_expires(db: &dyn DatabaseFixture) {
@@ -137,7 +149,7 @@ pub async fn a_retry_below_a_lease_is_not_held_by_it(db: &dyn DatabaseFixture) {
     let lease = claim(store, 10, 0).await.unwrap();
     queue.complete(lease.id, &crate::contract::support::failures(&lease, 0)[1..2], false).await.unwrap();
     // A clock that is behind the one of the claim changes nothing.
-    assert_eq!(store.as_of(at(16_000)).queue.retry_failed(10).await.unwrap(), 1);
+    assert_eq!(store.as_of(at(16_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap(), 1);
     assert_eq!(state(store, 2).await, State::Failed);
     assert!(claim(store, 10, 16_000).await.is_none());
     time_out(store, &lease, 0).await;

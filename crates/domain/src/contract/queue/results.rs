@@ -6,7 +6,7 @@ use crate::contract::support::{
     successes, time_out,
 };
 use crate::ports::{LeaseId, Outcome};
-use crate::{Digest, Failure, State};
+use crate::{Digest, Failure, Model, State};
 
 pub async fn successes_and_failures_are_written_whole(db: &dyn DatabaseFixture) {
     let store = db.ports();
@@ -78,7 +78,7 @@ pub async fn an_ended_lease_gives_back_the_rest(db: &dyn DatabaseFixture) {
     import_numbers(store, 1..=2, 100).await;
     fail_all(store, 200).await;
     import_numbers(store, 3..=4, 300).await;
-    assert_eq!(store.as_of(at(50_000)).queue.retry_failed(10).await.unwrap(), 2);
+    assert_eq!(store.as_of(at(50_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap(), 2);
     let before = [get(store, 1).await, get(store, 2).await, get(store, 3).await];
     // The claim goes on behind the last one, and then round.
     let newer = claim(store, 10, 60_000).await.unwrap();
@@ -130,7 +130,7 @@ pub async fn what_was_found_instead_is_kept_with_the_failure(db: &dyn DatabaseFi
         assert_eq!((&kept, kept.calculated()), (failure, *calculated));
     }
     // It is of this failure alone.
-    store.as_of(at(1_000_000)).queue.retry_failed(10).await.unwrap();
+    store.as_of(at(1_000_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap();
     let again = claim(store, 10, 1_000_000).await.unwrap();
     assert_eq!(numbers(&again), [1, 2, 3, 4]);
     time_out(store, &again, 1_000_000).await;

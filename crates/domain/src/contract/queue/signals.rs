@@ -7,7 +7,7 @@ use crate::contract::support::{
     LEASE, MODEL, TERMS, apply, at, claim, entry, fail_all, import_numbers, key, numbers, succeed_all, worker,
 };
 use crate::ports::ClaimFilter;
-use crate::{NewJob, Selection};
+use crate::{Model, NewJob, Selection};
 
 pub async fn whatever_makes_work_is_signalled(db: &dyn DatabaseFixture) {
     let store = db.ports();
@@ -17,7 +17,7 @@ pub async fn whatever_makes_work_is_signalled(db: &dyn DatabaseFixture) {
     signal.wait().await;
     fail_all(store, 100).await;
     db.settle(signal.as_mut()).await;
-    store.as_of(at(1_000_000)).queue.retry_failed(10).await.unwrap();
+    store.as_of(at(1_000_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap();
     signal.wait().await;
     db.settle(signal.as_mut()).await;
     store.as_of(at(1_000_000)).queue.recalculate(MODEL, &key(1)).await.unwrap();

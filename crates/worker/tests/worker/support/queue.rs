@@ -172,8 +172,8 @@ impl Queue for TestQueue {
         self.call(false, self.store.reap(lease)).await
     }
 
-    async fn retry_failed(&self, limit: u32) -> Result<u64, StoreError> {
-        self.call(false, self.store.retry_failed(limit)).await
+    async fn retry_failed(&self, models: &[Model], limit: u32) -> Result<u64, StoreError> {
+        self.call(false, self.store.retry_failed(models, limit)).await
     }
 
     async fn expire_succeeded(

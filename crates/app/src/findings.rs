@@ -1,0 +1,377 @@
+//! Findings for people: one line for each record, the file first, and one line for a whole storage or folder in which
+//! everything has the same cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::TryStreamExt as _;
+use stocktake_domain::ports::{Catalogue, StoreError};
+use stocktake_domain::{
+    Digest, Failure, FailureCause, FailureKind, Model, Record, RecordKey, State, Timestamp,
+};
+
+use crate::output::Text;
+use crate::quantities::{count, counted, day};
+use crate::terminal::TerminalSize;
+use crate::verdict::{WORST_FIRST, by_kind, word};
+
+/// Findings shown where there is no terminal whose height limits them.
+const MOST_IN_A_PIPE: usize = 50;
+
+/// Lines of a terminal that are for what comes below the findings.
+const LINES_BELOW: usize = 8;
+
+/// The fewest findings shown, however low the terminal.
+const FEWEST: usize = 5;
+
+/// From how many findings on a whole storage or folder is one line.
+const MANY: u64 = 10;
+
+/// The digits of a digest that are shown.
+const DIGITS: usize = 8;
+
+/// How many findings are shown.
+pub(crate) fn most_shown(terminal: Option<TerminalSize>) -> usize {
+    terminal.map_or(MOST_IN_A_PIPE, |size| size.lines.saturating_sub(LINES_BELOW).max(FEWEST))
+}
+
+/// What was found of each kind in each storage. Memory stays bounded by the number of storages.
+pub(crate) struct Findings {
+    most: usize,
+    groups: BTreeMap<(usize, String), Group>,
+}
+
+/// The findings of one kind in one storage.
+#[derive(Default)]
+struct Group {
+    count: u64,
+    /// The first of them in the order of their paths.
+    first: BTreeMap<(String, Model, RecordKey), Record>,
+    /// What is wrong with all of them, each time without its path; more than one are not kept.
+    causes: BTreeSet<String>,
+    /// The folder that all of them lie in, with a slash at its end; empty: the root.
+    folder: Option<String>,
+    models: BTreeSet<Model>,
+}
+
+impl Findings {
+    /// None yet. At most so many will be shown.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, groups: BTreeMap::new() }
+    }
+
+    /// Adds a record whose last attempt failed; another is no finding.
+    pub(crate) fn add(&mut self, record: Record) {
+        let Some(failure) = record.status.last_failure() else { return };
+        let place = WORST_FIRST.iter().position(|kind| *kind == failure.kind()).unwrap_or(WORST_FIRST.len());
+        let group = self.groups.entry((place, record.location.storage.clone())).or_default();
+        group.add(cause_without_path(failure, &record), record, self.most);
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.groups.values().map(|group| group.count).sum()
+    }
+
+    /// How many there are of each kind, worst first.
+    pub(crate) fn by_kind(&self) -> Vec<(FailureKind, u64)> {
+        by_kind(
+            self.groups
+                .iter()
+                .filter_map(|((place, _), group)| WORST_FIRST.get(*place).map(|kind| (*kind, group.count))),
+        )
+    }
+
+    /// The lines, and below them what to do. No line is wider than the terminal.
+    pub(crate) async fn text(
+        &self,
+        catalogue: &dyn Catalogue,
+        terminal: Option<TerminalSize>,
+        now: Timestamp,
+    ) -> Result<Text, StoreError> {
+        let mut lines: Vec<(FailureKind, String, String)> = Vec::new();
+        let mut told = 0;
+        for ((place, storage), group) in &self.groups {
+            let Some(kind) = WORST_FIRST.get(*place).copied() else { continue };
+            if lines.len() >= self.most {
+                break;
+            }
+            if let Some((where_, what)) = group.as_one(catalogue, storage).await? {
+                lines.push((kind, where_, what));
+                told += group.count;
+                continue;
+            }
+            for record in group.first.values().take(self.most.saturating_sub(lines.len())) {
+                let (where_, what) = finding(record, now);
+                lines.push((kind, where_, what));
+                told += 1;
+            }
+        }
+        let label = lines.iter().map(|(kind, ..)| word(*kind).len()).max().unwrap_or(0);
+        let mut text = Text::default();
+        for (kind, where_, what) in &lines {
+            let label = format!("{:label$}", word(*kind).to_uppercase());
+            text.line(fitted(&label, where_, what, terminal.map(|size| size.columns)));
+        }
+        let left = self.count().saturating_sub(told);
+        if left > 0 {
+            text.line(format!("… and {} more: stocktake export", count(left)));
+        }
+        for hint in self.hints() {
+            text.line(hint);
+        }
+        Ok(text)
+    }
+
+    /// What to do.
+    fn hints(&self) -> Vec<String> {
+        let kinds: Vec<FailureKind> = self.by_kind().into_iter().map(|(kind, _)| kind).collect();
+        let mut hints = Vec::new();
+        if !kinds.is_empty() {
+            hints.push("The list for programs: stocktake export > findings.csv".to_owned());
+        }
+        if kinds.contains(&FailureKind::Altered) {
+            hints.push("Changed on purpose: stocktake accept MODEL IDENTIFIER".to_owned());
+        }
+        if !kinds.is_empty() {
+            hints.push("Restored or mended: stocktake verify --state failed".to_owned());
+        }
+        hints
+    }
+}
+
+impl Group {
+    fn add(&mut self, cause: Option<String>, record: Record, most: usize) {
+        self.count += 1;
+        // One that has no common cause with others makes the group no whole, as two causes do.
+        match cause {
+            Some(cause) if self.causes.len() < 2 => {
+                self.causes.insert(cause);
+            }
+            Some(_) => {}
+            None => self.causes.extend(["", "-"].map(str::to_owned)),
+        }
+        let path = &record.location.path;
+        let folder = path.rfind('/').and_then(|end| path.get(..=end)).unwrap_or_default();
+        self.folder = Some(match self.folder.take() {
+            None => folder.to_owned(),
+            Some(known) => common_folder(&known, folder).to_owned(),
+        });
+        self.models.insert(record.model);
+        self.first.insert((path.clone(), record.model, record.key.clone()), record);
+        if self.first.len() > most {
+            self.first.pop_last();
+        }
+    }
+
+    /// The storage or folder and what is wrong there, if all that lies in it is here for the same cause.
+    async fn as_one(
+        &self,
+        catalogue: &dyn Catalogue,
+        storage: &str,
+    ) -> Result<Option<(String, String)>, StoreError> {
+        let (Some(cause), 1) = (self.causes.first(), self.causes.len()) else { return Ok(None) };
+        if self.count < MANY {
+            return Ok(None);
+        }
+        let models = self.models.iter().map(|model| model.name()).collect::<Vec<_>>().join(", ");
+        let what = format!("({models})  {cause}");
+        if catalogue.count_in_storage(storage, self.count + 1).await? == self.count {
+            let all = counted(self.count, "record");
+            return Ok(Some((format!("{storage}: all {all}"), what)));
+        }
+        let Some(folder) = self.folder.as_deref().filter(|folder| !folder.is_empty()) else {
+            return Ok(None);
+        };
+        let mut below = 0;
+        let mut paths = catalogue.paths(None, storage).await?;
+        while let Some((path, _)) = paths.try_next().await? {
+            below += u64::from(path.starts_with(folder));
+            // The paths are in order: nothing behind the folder lies in it.
+            if below > self.count || (below > 0 && !path.starts_with(folder)) {
+                break;
+            }
+        }
+        let all = format!("{storage}:{folder} all {}", counted(self.count, "record"));
+        Ok((below == self.count).then_some((all, what)))
+    }
+}
+
+/// The deepest folder that both lie in; all end with a slash, or are the empty root.
+fn common_folder<'a>(one: &'a str, other: &str) -> &'a str {
+    let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let end = one.as_bytes().get(..same).and_then(|same| same.iter().rposition(|byte| *byte == b'/'));
+    end.and_then(|end| one.get(..=end)).unwrap_or_default()
+}
+
+/// What is wrong, in words that are the same for every file with this cause; `None` where each file's is its own.
+fn cause_without_path(failure: &Failure, record: &Record) -> Option<String> {
+    match failure.cause() {
+        FailureCause::MissingFile { .. } | FailureCause::MissingRepository => {
+            Some("nothing there".to_owned())
+        }
+        FailureCause::Unreadable { reason } | FailureCause::Invalid { reason } => {
+            let reason = reason.replace(&record.location.path, "").replace("  ", " ");
+            Some(reason.trim_matches([':', ' ']).to_owned())
+        }
+        FailureCause::TimedOut { .. } => Some(failure.text()),
+        _ => None,
+    }
+}
+
+/// The file and what is wrong with it.
+fn finding(record: &Record, now: Timestamp) -> (String, String) {
+    let where_ = format!("{}:{}", record.location.storage, record.location.path);
+    let failure = record.status.last_failure();
+    let what = failure.map_or_else(String::new, |failure| what_is_wrong(failure, record, now));
+    let again = if record.state() == State::Failed { "" } else { "; being read again" };
+    (where_, format!("({} {})  {what}{again}", record.model, record.key))
+}
+
+fn what_is_wrong(failure: &Failure, record: &Record, now: Timestamp) -> String {
+    let seen = record.history().baseline().map(|baseline| baseline.at);
+    let last_good = seen.map_or_else(String::new, |at| format!(", good on {}", day(at, now)));
+    match failure.cause() {
+        FailureCause::ChecksumMismatch { expected, calculated } => {
+            let at = record
+                .created_at
+                .map_or_else(|| "as recorded".to_owned(), |at| format!("on {}", day(at, now)));
+            changed(*expected, &at, *calculated)
+        }
+        FailureCause::ContentChanged { since, was, is } => {
+            changed(*was, &format!("on {}", day(*since, now)), *is)
+        }
+        FailureCause::SizeMismatch { expected, found } => {
+            format!("{} as recorded, {} now{last_good}", counted(*expected, "byte"), count(*found))
+        }
+        FailureCause::MissingFile { .. } | FailureCause::MissingRepository => {
+            format!("nothing there{last_good}")
+        }
+        FailureCause::Altered { what } => what.clone(),
+        FailureCause::Unreadable { reason } | FailureCause::Invalid { reason } => reason.clone(),
+        FailureCause::TimedOut { .. } => failure.text(),
+    }
+}
+
+fn changed(was: Digest, at: &str, is: Digest) -> String {
+    format!("{} {} {at}, {} now", was.algorithm(), shortened(was), shortened(is))
+}
+
+/// The first digits of a digest.
+fn shortened(digest: Digest) -> String {
+    let text = digest.to_string();
+    match text.get(..DIGITS) {
+        Some(digits) if text.len() > DIGITS => format!("{digits}…"),
+        _ => text,
+    }
+}
+
+/// The line, cut to the columns there are: what is wrong loses its end, and only then the path its beginning.
+fn fitted(label: &str, where_: &str, what: &str, columns: Option<usize>) -> String {
+    let line = format!("{label}  {where_}  {what}");
+    let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else { return line };
+    let room = columns.saturating_sub(label.chars().count() + 2);
+    let length = where_.chars().count();
+    if length <= room {
+        let cut: String = line.chars().take(columns.saturating_sub(1)).collect();
+        return format!("{}…", cut.trim_end());
+    }
+    let end: String = where_.chars().skip(length.saturating_sub(room.saturating_sub(1))).collect();
+    format!("{label}  …{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use stocktake_domain::ports::MockCatalogue;
+    use stocktake_domain::{Failed, History, Location, SourceRecord, Status, Verification};
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::parse_rfc3339("2026-11-26T12:00:00Z").unwrap()
+    }
+
+    fn record(key: i64, storage: &str, path: &str, failure: Failure) -> Record {
+        let location = Location { storage: storage.to_owned(), path: path.to_owned() };
+        let stage = Failed { failure, retry_at: now() };
+        let status = Status::Failed(Verification::restore(History::default(), stage));
+        Record { status, ..Record::new(Model::Uploads, SourceRecord::new(RecordKey::integer(key), location)) }
+    }
+
+    fn missing(key: i64, storage: &str, path: &str) -> Record {
+        record(key, storage, path, Failure::missing_file(path))
+    }
+
+    async fn lines(findings: &Findings, catalogue: &MockCatalogue, columns: Option<usize>) -> Vec<String> {
+        let terminal = columns.map(|columns| TerminalSize { columns, lines: 40 });
+        let text = findings.text(catalogue, terminal, now()).await.unwrap().to_string();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn the_worst_is_first_and_each_is_one_line() {
+        let mut findings = Findings::new(3);
+        let (was, is) = (Digest::Sha256([0xf3; 32]), Digest::Sha256([0x4a; 32]));
+        findings.add(missing(1, "main", "c"));
+        findings.add(missing(2, "attic", "d"));
+        findings.add(record(3, "main", "b", Failure::size_mismatch(4_213, 0)));
+        findings.add(record(4, "main", "a", Failure::content_changed(now(), was, is)));
+        let shown = lines(&findings, &MockCatalogue::new(), None).await;
+        assert_eq!(
+            shown,
+            [
+                "ALTERED  main:a  (uploads 4)  sha256 f3f3f3f3… on 26 Nov, 4a4a4a4a… now",
+                "ALTERED  main:b  (uploads 3)  4,213 bytes as recorded, 0 now",
+                "MISSING  attic:d  (uploads 2)  nothing there",
+                "… and 1 more: stocktake export",
+                "The list for programs: stocktake export > findings.csv",
+                "Changed on purpose: stocktake accept MODEL IDENTIFIER",
+                "Restored or mended: stocktake verify --state failed",
+            ]
+        );
+        assert_eq!(findings.by_kind(), [(FailureKind::Altered, 2), (FailureKind::Missing, 2)]);
+        let narrow = lines(&findings, &MockCatalogue::new(), Some(30)).await;
+        assert_eq!(narrow[0], "ALTERED  main:a  (uploads 4)…");
+        assert!(narrow.iter().take(3).all(|line| line.chars().count() <= 30), "{narrow:?}");
+        let path = record(5, "main", "a/long/path/with/the/end.bin", Failure::size_mismatch(1, 0));
+        let (where_, what) = finding(&path, now());
+        assert_eq!(fitted("ALTERED", &where_, &what, Some(20)), "ALTERED  …he/end.bin");
+    }
+
+    #[tokio::test]
+    async fn a_whole_storage_or_folder_is_one_line() {
+        let mut findings = Findings::new(20);
+        for key in 0..12 {
+            findings.add(missing(key, "main", &format!("a/{key:02}")));
+            findings.add(missing(key, "attic", &format!("b/{key:02}")));
+            let reason = format!("b/{key:02}: Permission denied");
+            findings.add(record(key, "other", &format!("b/{key:02}"), Failure::unreadable(&reason)));
+        }
+        let mut catalogue = MockCatalogue::new();
+        catalogue
+            .expect_count_in_storage()
+            .returning(|storage, _| Ok(if storage == "attic" { 13 } else { 12 }));
+        catalogue.expect_paths().returning(|_, _| {
+            let paths =
+                (0..13).map(|key| (if key == 0 { "a/0".to_owned() } else { format!("b/{key:02}") }, key));
+            let rows = paths.map(|(path, key)| Ok((path, RecordKey::integer(key))));
+            Ok(Box::pin(futures_util::stream::iter(rows)))
+        });
+        assert_eq!(
+            lines(&findings, &catalogue, None).await[..3],
+            [
+                "UNREADABLE  other: all 12 records  (uploads)  Permission denied",
+                "MISSING     attic:b/ all 12 records  (uploads)  nothing there",
+                "MISSING     main: all 12 records  (uploads)  nothing there",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_common_folder_is_whole() {
+        for (one, other, common) in
+            [("a/b/", "a/bc/", "a/"), ("a/", "b/", ""), ("a/b/", "a/b/", "a/b/"), ("", "a/", "")]
+        {
+            assert_eq!(common_folder(one, other), common);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! How much the terminal shows.
+
+use rustix::termios::tcgetwinsize;
+
+use crate::output;
+
+/// Columns and lines of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TerminalSize {
+    pub(crate) columns: usize,
+    pub(crate) lines: usize,
+}
+
+/// The size of the terminal that results go to; `None` if they go elsewhere, or to one that does not tell its size.
+pub(crate) fn size() -> Option<TerminalSize> {
+    let size = tcgetwinsize(output::terminal()?).ok()?;
+    let (columns, lines) = (usize::from(size.ws_col), usize::from(size.ws_row));
+    (columns > 0 && lines > 0).then_some(TerminalSize { columns, lines })
+}

@@ -1,0 +1,278 @@
+//! The one sentence with which a command answers its question.
+
+use std::time::Duration;
+
+use stocktake_domain::ports::ModelSummary;
+use stocktake_domain::{FailureKind, State, Timestamp};
+
+use crate::quantities::{age, count, counted, date, span};
+use crate::settings::Loaded;
+
+/// The kinds of failure, worst first: the order of all lists.
+pub(crate) const WORST_FIRST: [FailureKind; 5] = [
+    FailureKind::Altered,
+    FailureKind::Invalid,
+    FailureKind::Unreadable,
+    FailureKind::Missing,
+    FailureKind::TimedOut,
+];
+
+/// What a kind of failure is called.
+pub(crate) const fn word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Altered => "altered",
+        FailureKind::Invalid => "invalid",
+        FailureKind::Unreadable => "unreadable",
+        FailureKind::Missing => "missing",
+        FailureKind::TimedOut => "timed out",
+    }
+}
+
+/// How the records of some models stand.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    records: u64,
+    succeeded: u64,
+    /// Records that wait to be read, or are being read, and did not fail before.
+    waiting: u64,
+    disabled: u64,
+    /// Records whose last attempt failed by kind, worst first, none of them zero.
+    failures: Vec<(FailureKind, u64)>,
+    /// How many of these are being read again.
+    rereading: u64,
+    oldest: Option<Timestamp>,
+}
+
+impl Standing {
+    /// The sum of these models.
+    pub(crate) fn of(models: &[ModelSummary]) -> Self {
+        let states = |states: &[State]| {
+            let counts = models.iter().flat_map(|model| &model.states);
+            counts.filter(|(state, _)| states.contains(state)).map(|(_, count)| count).sum::<u64>()
+        };
+        let failures = models.iter().flat_map(|model| model.failures.iter().chain(&model.rereading).copied());
+        let rereading = models.iter().flat_map(|model| &model.rereading).map(|(_, count)| count).sum();
+        Self {
+            records: states(&State::ALL),
+            succeeded: states(&[State::Succeeded]),
+            waiting: states(&[State::Pending, State::Started]).saturating_sub(rereading),
+            disabled: states(&[State::Disabled]),
+            failures: by_kind(failures),
+            rereading,
+            oldest: models.iter().filter_map(|model| model.oldest_success).min(),
+        }
+    }
+
+    /// How many records need attention.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failures.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The answer to "is all well?". A success counts for `interval`.
+    pub(crate) fn sentence(&self, interval: Duration, now: Timestamp) -> String {
+        let within = span(interval);
+        if self.failed() > 0 {
+            let again = match self.rereading {
+                0 => String::new(),
+                again => format!(" {} failed before and {} being read again.", count(again), verb(again)),
+            };
+            return format!("{}{again} {}", attention(&self.failures, self.records), self.others(&within));
+        }
+        let disabled = match self.disabled {
+            0 => String::new(),
+            disabled => format!("; {} switched off", are(disabled)),
+        };
+        if self.waiting > 0 {
+            format!(
+                "No record needs attention so far: {} of {} good, {} still to be read{disabled}.",
+                count(self.succeeded),
+                are(self.records),
+                are(self.waiting),
+            )
+        } else if self.succeeded == 0 {
+            format!("No record is looked at: all {} are switched off.", count(self.disabled))
+        } else {
+            format!(
+                "All is well: {} read within {within}{}{disabled}.",
+                all_were(self.succeeded),
+                self.oldest_and_next(interval, now),
+            )
+        }
+    }
+
+    /// What is said if a verification found nothing to read.
+    pub(crate) fn nothing_due(&self, interval: Duration, now: Timestamp) -> String {
+        format!(
+            "Nothing was due: {} read within {}{}. Read everything again now: stocktake verify --all",
+            all_were(self.succeeded),
+            span(interval),
+            self.oldest_and_next(interval, now),
+        )
+    }
+
+    fn oldest_and_next(&self, interval: Duration, now: Timestamp) -> String {
+        let told =
+            |oldest| format!(" (oldest {}, next due {})", age(oldest, now), date(oldest.after(interval)));
+        self.oldest.map_or_else(String::new, told)
+    }
+
+    /// What is said of the records that need no attention.
+    fn others(&self, within: &str) -> String {
+        match (self.succeeded, self.waiting) {
+            (0, 0) => "No other was read.".to_owned(),
+            (_, 0) => format!("All others were read within {within}."),
+            (_, waiting) => format!("Of the others {} still to be read.", are(waiting)),
+        }
+    }
+}
+
+/// The counts of each kind, worst first, without those of nothing.
+pub(crate) fn by_kind(counts: impl IntoIterator<Item = (FailureKind, u64)>) -> Vec<(FailureKind, u64)> {
+    let mut sums = WORST_FIRST.map(|kind| (kind, 0_u64));
+    for (kind, count) in counts {
+        sums.iter_mut().filter(|(known, _)| *known == kind).for_each(|(_, sum)| *sum += count);
+    }
+    sums.into_iter().filter(|(_, sum)| *sum > 0).collect()
+}
+
+/// The most frequent kind first, for example `110 of 100,004 records need attention: 60 altered, 40 missing, 10 unreadable.`
+pub(crate) fn attention(failures: &[(FailureKind, u64)], of: u64) -> String {
+    let failed: u64 = failures.iter().map(|(_, count)| count).sum();
+    let mut failures = failures.to_vec();
+    failures.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+    let kinds: Vec<String> =
+        failures.iter().map(|(kind, number)| format!("{} {}", count(*number), word(*kind))).collect();
+    format!(
+        "{} of {} {} attention: {}.",
+        count(failed),
+        counted(of, "record"),
+        if failed == 1 { "needs" } else { "need" },
+        kinds.join(", "),
+    )
+}
+
+/// The sentence of a storage that cannot be read as a whole: where that is configured, and what became of its `waiting`
+/// records.
+pub(crate) fn closed_storage(loaded: &Loaded, name: &str, reason: &str, waiting: Option<u64>) -> String {
+    let reason = reason.strip_prefix(&format!("storage {name} ")).unwrap_or(reason);
+    let reason = reason.strip_prefix("storage root ").unwrap_or(reason);
+    let is_question = reason.ends_with('?');
+    let (reason, question) = match reason.rsplit_once(". ") {
+        Some((reason, question)) if is_question => (reason, question),
+        _ => (reason.trim_end_matches('.'), "Is it mounted?"),
+    };
+    let (place, is_folder) = loaded.place_of_storage(name).unwrap_or_default();
+    let place = if place.is_empty() { place } else { format!(" ({place})") };
+    let question = if is_folder { format!(" {question}") } else { String::new() };
+    let left = match waiting {
+        None => " Its records wait.".to_owned(),
+        Some(0) => String::new(),
+        Some(1) => " Its 1 record was left as it was.".to_owned(),
+        Some(waiting) => format!(" Its {} were left as they were.", counted(waiting, "record")),
+    };
+    let what =
+        if reason.starts_with("is ") { reason.to_owned() } else { format!("cannot be read: {reason}") };
+    format!("Storage {name} {what}{place}.{question}{left}")
+}
+
+fn all_were(number: u64) -> String {
+    if number == 1 {
+        "the only record was".to_owned()
+    } else {
+        format!("all {} were", counted(number, "record"))
+    }
+}
+
+fn are(number: u64) -> String {
+    format!("{} {}", count(number), verb(number))
+}
+
+/// The verb of so many.
+pub(crate) const fn verb(number: u64) -> &'static str {
+    if number == 1 { "is" } else { "are" }
+}
+
+#[cfg(test)]
+mod tests {
+    use stocktake_domain::Model;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(90 * 86_400);
+
+    fn now() -> Timestamp {
+        Timestamp::parse_rfc3339("2026-11-26T12:00:00Z").unwrap()
+    }
+
+    fn standing(states: &[(State, u64)], failures: &[(FailureKind, u64)]) -> Standing {
+        let model = |states: &[(State, u64)], failures: &[(FailureKind, u64)]| ModelSummary {
+            states: states.to_vec(),
+            failures: failures.to_vec(),
+            oldest_success: Some(now().before(Duration::from_secs(120))),
+            ..ModelSummary::new(Model::Uploads)
+        };
+        Standing::of(&[model(states, failures), model(&[], &[])])
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_most_frequent_first() {
+        let states = [(State::Succeeded, 99_894), (State::Failed, 110)];
+        let failures =
+            [(FailureKind::Missing, 40), (FailureKind::Unreadable, 10), (FailureKind::Altered, 60)];
+        assert_eq!(
+            standing(&states, &failures).sentence(INTERVAL, now()),
+            "110 of 100,004 records need attention: 60 altered, 40 missing, 10 unreadable. All others were read within \
+             90 days."
+        );
+        assert_eq!(
+            standing(&[(State::Pending, 1), (State::Failed, 1)], &[(FailureKind::TimedOut, 1)])
+                .sentence(INTERVAL, now()),
+            "1 of 2 records needs attention: 1 timed out. Of the others 1 is still to be read."
+        );
+    }
+
+    #[test]
+    fn what_is_well_is_told_with_its_age() {
+        let all = standing(&[(State::Succeeded, 100_004)], &[]);
+        let span = "(oldest 2 minutes ago, next due 2027-02-24)";
+        assert_eq!(
+            all.sentence(INTERVAL, now()),
+            format!("All is well: all 100,004 records were read within 90 days {span}.")
+        );
+        assert_eq!(
+            all.nothing_due(INTERVAL, now()),
+            format!(
+                "Nothing was due: all 100,004 records were read within 90 days {span}. Read everything again now: \
+                 stocktake verify --all"
+            )
+        );
+    }
+
+    #[test]
+    fn a_failure_that_is_read_again_still_counts() {
+        let model = ModelSummary {
+            states: vec![(State::Pending, 5), (State::Failed, 1), (State::Succeeded, 3)],
+            failures: vec![(FailureKind::Missing, 1)],
+            rereading: vec![(FailureKind::Missing, 2), (FailureKind::Altered, 1)],
+            ..ModelSummary::new(Model::Uploads)
+        };
+        assert_eq!(
+            Standing::of(&[model]).sentence(INTERVAL, now()),
+            "4 of 9 records need attention: 3 missing, 1 altered. 3 failed before and are being read again. Of the others \
+             2 are still to be read."
+        );
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_never_well() {
+        let some = standing(&[(State::Succeeded, 2), (State::Started, 1), (State::Disabled, 1)], &[]);
+        assert_eq!(
+            some.sentence(INTERVAL, now()),
+            "No record needs attention so far: 2 of 4 are good, 1 is still to be read; 1 is switched off."
+        );
+        assert_eq!(
+            standing(&[(State::Disabled, 3)], &[]).sentence(INTERVAL, now()),
+            "No record is looked at: all 3 are switched off."
+        );
+    }
+}

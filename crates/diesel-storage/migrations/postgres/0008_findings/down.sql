@@ -1,0 +1,2 @@
+DROP INDEX records_findings;
+UPDATE records SET failure_kind = NULL, failure_cause = NULL WHERE state <> 3 AND failure_kind IS NOT NULL;
