@@ -4,7 +4,7 @@
 //! neither make a line nor command a terminal.
 
 use std::fmt::{self, Display, Write as _};
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, IsTerminal as _, Read as _, Seek as _, Write as _};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -106,6 +106,12 @@ pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
 /// Prints a line that must reach somebody.
 pub(crate) fn hand_over(line: &str) -> anyhow::Result<()> {
     write_out(Text::of(line).0.as_bytes()).context("the result cannot be written")
+}
+
+/// The terminal that results go to; `None` if they go elsewhere.
+pub(crate) fn terminal() -> Option<io::Stdout> {
+    let out = io::stdout();
+    out.is_terminal().then_some(out)
 }
 
 fn write_out(bytes: &[u8]) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! How much the terminal shows.
 
-use std::io::IsTerminal as _;
+use rustix::termios::tcgetwinsize;
+
+use crate::output;
 
 /// Columns and lines of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +13,7 @@ pub(crate) struct TerminalSize {
 
 /// The size of the terminal that results go to; `None` if they go elsewhere, or to one that does not tell its size.
 pub(crate) fn size() -> Option<TerminalSize> {
-    let out = std::io::stdout();
-    let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok())??;
+    let size = tcgetwinsize(output::terminal()?).ok()?;
     let (columns, lines) = (usize::from(size.ws_col), usize::from(size.ws_row));
     (columns > 0 && lines > 0).then_some(TerminalSize { columns, lines })
 }

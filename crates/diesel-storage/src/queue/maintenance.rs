@@ -28,6 +28,9 @@ pub(super) async fn retry_failed<S: Session>(
     limit: u32,
     now: Timestamp,
 ) -> Result<(u64, bool), DbError> {
+    if models.is_empty() {
+        return Ok((0, false));
+    }
     let models = models.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let (mut due, mut held) = (0, false);
     for (condition, bound) in ripe(now) {
