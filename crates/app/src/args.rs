@@ -74,7 +74,7 @@ pub(crate) enum Command {
     /// Tell what changed in a folder since the last time
     ///
     /// Needs no configuration and no catalogue. The first time it reads every file and makes a baseline, in
-    /// $XDG_STATE_HOME/stocktake (~/.local/state/stocktake). Later it reads every file again and lists what is different:
+    /// `$XDG_STATE_HOME/stocktake` (`~/.local/state/stocktake`). Later it reads every file again and lists what is different:
     /// `D` damaged (other content, though size and time of change say that nobody touched it), `!` unreadable, `R` removed
     /// or, with `->`, renamed, `M` modified (other content and another size or time), `A` added. What is added, modified or
     /// renamed is in the baseline from then on; what is damaged or removed is told again until it is as before, or

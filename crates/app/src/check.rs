@@ -14,6 +14,7 @@
 mod baseline;
 mod changes;
 mod compare;
+mod error;
 mod merge;
 
 pub(crate) use baseline::{Place, Totals};

@@ -6,6 +6,7 @@ mod layers;
 mod paths;
 mod reader;
 mod show;
+mod sources;
 mod storages;
 mod values;
 
@@ -27,12 +28,13 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::suggest;
 
 pub(crate) use gitlab::Gitlab;
-pub(crate) use layers::Override;
 pub(crate) use show::show;
+pub(crate) use sources::Override;
 pub(crate) use storages::{AtOnce, Content, Storage};
 
-use layers::{Sources, Table};
+use layers::Table;
 use reader::Reader;
+use sources::Sources;
 use values::{
     address, boolean, bytes, duration, filled_text, list, networks, optional_address, optional_base_url,
     origins, parsed, positive, text, whole,

@@ -1,11 +1,10 @@
 //! What is said about the command line itself: the overview of the commands, and mistakes.
 
-use std::io::IsTerminal as _;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _};
-use rustix::termios::tcgetwinsize;
 use stocktake_domain::{Model, State};
 
 use crate::args::Arguments;
@@ -29,9 +28,7 @@ const FIRST: [(&str, &str); 3] = [
     ("stocktake verify", "reads everything that is due, and says what is wrong"),
 ];
 
-/// The width where there is no terminal, the one below which a description has lines of its own, and the least that is left
-/// for one.
-const USUAL_COLUMNS: usize = 100;
+/// The width below which a description has lines of its own, and the least that is left for one.
 const NARROW: usize = 60;
 const NARROWEST: usize = 20;
 
@@ -41,17 +38,10 @@ const MARGIN: usize = 15;
 /// The command line, whose help shows the commands in groups.
 pub(crate) fn command() -> Command {
     let command = Arguments::command();
-    let overview = overview(&command, columns());
+    let overview = overview(&command, output::columns());
     let template =
         format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{overview}\nOptions:\n{{options}}");
     command.help_template(template)
-}
-
-/// The width of the terminal that results go to, or what is usual.
-fn columns() -> usize {
-    let out = std::io::stdout();
-    let size = out.is_terminal().then(|| tcgetwinsize(&out).ok()).flatten();
-    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL_COLUMNS)
 }
 
 /// The words of a text in lines of at most so many columns behind a margin, which the first line has already.
@@ -90,7 +80,8 @@ fn overview(command: &Command, columns: usize) -> String {
             let (margin, gap) =
                 if columns < NARROW { (4, "\n    ".to_owned()) } else { (MARGIN, String::new()) };
             let about = wrapped(&about, margin, columns);
-            text.push_str(&format!("  {:<12} {gap}{about}\n", command.get_name()));
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "  {:<12} {gap}{about}", command.get_name());
         }
         text.push('\n');
     }
@@ -100,7 +91,7 @@ fn overview(command: &Command, columns: usize) -> String {
 /// Shows what there is to somebody who named no command.
 pub(crate) fn introduce() -> ExitCode {
     let command = Arguments::command();
-    let columns = columns();
+    let columns = output::columns();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let about = wrapped(&about, 0, columns);
     let first = FIRST.map(|(command, about)| {
@@ -186,8 +177,6 @@ fn paragraph(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
-
     use super::*;
 
     /// The page of the commands, from what they say of themselves.

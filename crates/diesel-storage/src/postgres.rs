@@ -75,7 +75,7 @@ impl Postgres {
     }
 
     async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
-        self.pool.get().await.map_err(from_pool_error)
+        self.pool.get().await.map_err(|error| from_pool_error(error, &self.connector.place()))
     }
 }
 
@@ -85,16 +85,16 @@ fn into_connection_error(error: DbError) -> ConnectionError {
 }
 
 /// The error that the pool kept, or that of the pool itself.
-fn from_pool_error(error: PoolError) -> StoreError {
+fn from_pool_error(error: PoolError, place: &str) -> StoreError {
     let error = match error {
         PoolError::Backend(ConnectError::ConnectionError(ConnectionError::CouldntSetupConfiguration(
             Error::QueryBuilderError(error),
         ))) => error,
-        other => return unavailable(other),
+        other => return unavailable(format!("{place}: {other}")),
     };
     match error.downcast::<DbError>() {
         Ok(error) => StoreError::from(*error),
-        Err(other) => unavailable(other),
+        Err(other) => unavailable(format!("{place}: {other}")),
     }
 }
 

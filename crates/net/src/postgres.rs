@@ -39,6 +39,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::tls::{self, TlsError};
 use sslmode::{Mode, split};
 
+/// The port of a server whose URL names none.
+const USUAL_PORT: u16 = 5432;
+
 /// How long a connection is idle before the other end is asked whether it is still there.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 
@@ -115,10 +118,13 @@ impl Connector {
         Ok(Self { config, tls, ways })
     }
 
-    /// The server and its database, for people, without anything that may be secret.
+    /// The server with its port and its database, for people, without anything that may be secret.
     pub fn place(&self) -> String {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
+        // One port may be that of all hosts.
+        let ports = self.config.get_ports();
+        let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(USUAL_PORT);
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(at, host)| match host {
+            Host::Tcp(name) => format!("{name}:{}", port(at)),
             Host::Unix(folder) => folder.display().to_string(),
         });
         let hosts = hosts.collect::<Vec<_>>().join(",");

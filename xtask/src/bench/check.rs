@@ -38,7 +38,8 @@ pub(super) fn measure(
     println!("Writing {FILES} files …");
     let root = folder.join("check");
     write_numbered(&root, FILES, BYTES)?;
-    let mut programs = programs(binary, &python.join("bin/chkbit"), folder);
+    let chkbit = python.join("bin/chkbit");
+    let mut programs = programs(binary, &chkbit, folder);
     for round in 1..=options.rounds {
         for program in &mut programs {
             run(&mut (program.forget)())?;
@@ -51,8 +52,9 @@ pub(super) fn measure(
         }
     }
     std::fs::remove_dir_all(&root)?;
-    let medians =
-        programs.iter().map(|program| (program.name, [0, 1].map(|at| median(&program.seconds[at]))));
+    let medians = programs
+        .iter()
+        .map(|program| (program.name, program.seconds.each_ref().map(|seconds| median(seconds))));
     let medians: Vec<_> = medians.collect();
     ensure!(
         medians.iter().flat_map(|(_, seconds)| seconds).all(|seconds| *seconds > 0.0),

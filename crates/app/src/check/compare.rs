@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, ListError, Watch};
-use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, NotJudged, Observation, PathText};
+use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, Watch};
+use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation, PathText};
 use tokio_util::sync::CancellationToken;
 
-use super::baseline::{BaselineError, Entry, Place, Reader, Sha, Totals};
+use super::baseline::{Entry, Place, Reader, Sha, Totals};
 use super::changes::Changes;
+use super::error::CheckError;
 use super::merge::{Listed, Merge, Pair, Stat};
 use crate::progress::Meter;
 
@@ -24,23 +25,6 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// How long what an interrupted run has read counts, in milliseconds.
 const KEPT: i64 = 7 * 86_400_000;
-
-/// Why there is no result.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CheckError {
-    /// The folder cannot be listed, or not to the end.
-    #[error("the folder cannot be listed: {0}")]
-    List(ListError),
-    /// It is not listed in the order of the paths.
-    #[error("the folder is not listed in the order of the paths, from here on: {0}")]
-    Disordered(String),
-    /// Nothing can be said of the content.
-    #[error("{0}")]
-    NotJudged(NotJudged),
-    /// The baseline cannot be read or written.
-    #[error(transparent)]
-    Baseline(#[from] BaselineError),
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,17 +122,18 @@ impl Comparison<'_> {
         let (mut pieces, mut places) = (Vec::new(), Vec::new());
         for (place, (pair, seen)) in read.iter_mut().enumerate() {
             let Listed::File(stat) = pair.listed else { continue };
-            match pair.interrupted.take().filter(|entry| stat.is_of(entry) && !entry.unread) {
-                Some(entry) => *seen = Some(Ok(entry.found.unwrap_or(entry.sha256))),
-                None => {
-                    let algorithms = Algorithms::default().with(Algorithm::Sha256);
-                    pieces.push(Inspection::new(Model::Uploads, pair.path.clone(), algorithms));
-                    places.push(place);
-                }
+            let interrupted = pair.interrupted.take().filter(|entry| stat.is_of(entry) && !entry.unread);
+            if let Some(entry) = interrupted {
+                *seen = Some(Ok(entry.found.unwrap_or(entry.sha256)));
+            } else {
+                let algorithms = Algorithms::default().with(Algorithm::Sha256);
+                pieces.push(Inspection::new(Model::Uploads, pair.path.clone(), algorithms));
+                places.push(place);
             }
         }
         let collected = Arc::new(Collected(Mutex::new(pieces.iter().map(|_| None).collect())));
-        self.content.inspect(pieces, watch, Arc::clone(&collected) as Arc<dyn InspectionSink>).await;
+        let sink: Arc<dyn InspectionSink> = collected.clone();
+        self.content.inspect(pieces, watch, sink).await;
         let mut seen = collected.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (place, seen) in places.into_iter().zip(seen.drain(..)) {
             // After a panic in the adapter nothing is reported.

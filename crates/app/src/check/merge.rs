@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 
 use futures_util::StreamExt as _;
+use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{Found, FoundStream, ListError};
 
 use super::baseline::{BaselineError, Entry, Reader};
-use super::compare::CheckError;
+use super::error::CheckError;
 
 /// The most files that are read at once, and the bytes from which on no more are added.
 const BATCH_FILES: usize = 512;
@@ -151,7 +152,7 @@ impl Merge {
         while let Some(item) = self.listing.next().await {
             let (path, listed) = match item {
                 Ok(Found { path, size, modified_at }) => {
-                    let modified = modified_at.map_or(0, |time| time.millis());
+                    let modified = modified_at.map_or(0, Timestamp::millis);
                     (path, Listed::File(Stat { size: size.unwrap_or(0), modified }))
                 }
                 Err(ListError::Skipped { path, reason }) => (path, Listed::Trouble(reason)),

@@ -72,13 +72,13 @@ async fn database(loaded: &Loaded, checks: &mut Checks) {
         }
         Ok(true) => match stocktake_diesel_storage::open(&settings).await {
             Err(error) => checks.add(WHAT, State::Wrong, chain(&error.into())),
-            Ok(store) => match store.catalogue.check().await {
-                Err(error) => checks.add(WHAT, State::Wrong, format!("{place}: {}", chain(&error.into()))),
-                Ok(()) => {
-                    checks.add(WHAT, State::Good, place);
-                    tokens(loaded, &store, checks).await;
+            Ok(store) => {
+                if let Err(error) = store.catalogue.check().await {
+                    return checks.add(WHAT, State::Wrong, format!("{place}: {}", chain(&error.into())));
                 }
-            },
+                checks.add(WHAT, State::Good, place);
+                tokens(loaded, &store, checks).await;
+            }
         },
     }
 }

@@ -77,18 +77,16 @@ pub(super) async fn run(
 
 /// The section of the storage; only a comment if no folder is named.
 fn section(folder: Option<&Path>) -> anyhow::Result<String> {
-    let root = folder.map(|folder| absolute(folder)).transpose()?;
+    let root = folder.map(absolute).transpose()?;
     let quoted = |root: PathBuf| {
         let text = root.to_str().with_context(|| format!("the name of {} is no UTF-8", root.display()))?;
         anyhow::Ok(toml::Value::from(text).to_string())
     };
-    match root {
-        Some(root) => Ok(STORAGE.replace("{root}", &quoted(root)?)),
-        None => {
-            let section = STORAGE.replace("{root}", "\"/srv/data\"");
-            Ok(section.lines().fold(String::new(), |text, line| text + "# " + line + "\n"))
-        }
+    if let Some(root) = root {
+        return Ok(STORAGE.replace("{root}", &quoted(root)?));
     }
+    let section = STORAGE.replace("{root}", "\"/srv/data\"");
+    Ok(section.lines().fold(String::new(), |text, line| text + "# " + line + "\n"))
 }
 
 fn absolute(folder: &Path) -> anyhow::Result<PathBuf> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use super::SettingsError;
-use super::layers::Sources;
+use super::sources::Sources;
 
 /// The name under which a configuration is found without being named.
 const NAME: &str = "stocktake.toml";

@@ -39,7 +39,7 @@ fn toml(value: &Value) -> String {
     match value {
         Value::String(text) => serde_json::Value::from(text.as_str()).to_string(),
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(|item| toml(item)).collect();
+            let items: Vec<String> = items.iter().map(toml).collect();
             format!("[{}]", items.join(", "))
         }
         other => other.to_string(),

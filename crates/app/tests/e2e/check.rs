@@ -54,8 +54,8 @@ impl Folder {
     /// A file beside the baseline.
     fn state(&self, extension: &str) -> PathBuf {
         let folder = self.0.path().join("home/.local/state/stocktake");
-        let lock = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let lock = lock.filter(|path| path.extension() == Some(OsStr::new("lock"))).next().unwrap();
+        let mut files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let lock = files.find(|path| path.extension() == Some(OsStr::new("lock"))).unwrap();
         lock.with_extension(extension)
     }
 }

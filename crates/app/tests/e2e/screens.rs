@@ -76,8 +76,11 @@ fn resize(terminal: &OwnedFd, columns: u16) {
     tcsetwinsize(terminal, size).unwrap();
 }
 
+/// The words of a command, and what happens before it.
+type Step<'a> = (&'a [&'a str], &'a dyn Fn(&Path));
+
 /// Shows the commands one after the other on each screen, and compares with the file.
-fn compare(name: &str, prepare: impl Fn(&Path), steps: &[(&[&str], &dyn Fn(&Path))]) {
+fn compare(name: &str, prepare: impl Fn(&Path), steps: &[Step<'_>]) {
     let mut found = String::new();
     for (title, screen) in SCREENS {
         let folder = TempDir::new().unwrap();

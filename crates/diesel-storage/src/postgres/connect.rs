@@ -82,7 +82,7 @@ impl Connector {
     /// Connects.
     pub(super) async fn connect(&self, patience: Patience) -> Result<AsyncPgConnection, DbError> {
         let (client, connection) = self.0.connect().await.map_err(|error| {
-            let text = ErrorChain(&error).to_string();
+            let text = format!("{}: {}", self.place(), ErrorChain(&error));
             if net::is_busy(&error) { DbError::Busy(text) } else { DbError::Unavailable(text) }
         })?;
         let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await;

@@ -24,6 +24,10 @@ struct FileError {
 
 const IO_ERROR: (c_int, &str, Remedy) = (ffi::SQLITE_IOERR, "the disk reported an error", Remedy::LookAtDisk);
 
+/// SQLite ends a transaction by itself when it cannot write.
+const ROLLED_BACK: (c_int, &str, Remedy) =
+    (ffi::SQLITE_FULL, "the disk is full, or reported an error", Remedy::LookAtDisk);
+
 /// What a code says of the file, and what the caller may do.
 const CONDITIONS: [(c_int, &str, Remedy); 8] = [
     (ffi::SQLITE_BUSY, "another process keeps the database locked", Remedy::Wait),
@@ -63,7 +67,7 @@ pub(super) fn explain(file: &Path, error: DbError) -> StoreError {
     let message = information.message();
     let known = CONDITIONS.into_iter().find(|(code, ..)| message.starts_with(ffi::code_to_str(*code)));
     // SQLite has rolled back because of an error that is lost.
-    let rolled_back = || message.starts_with("cannot rollback").then_some(IO_ERROR);
+    let rolled_back = || message.starts_with("cannot rollback").then_some(ROLLED_BACK);
     match known.or_else(rolled_back) {
         None => error.into(),
         Some((_, what, remedy)) => {

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret as _;
 use stocktake_domain::ObjectType;
 
-use super::super::layers::Sources;
+use super::super::sources::Sources;
 use super::super::tests::sources;
 use super::super::{Content, Loaded, SettingsError, load_from, show};
 

@@ -11,7 +11,7 @@ use stocktake_content_registry::Integrity as RegistryIntegrity;
 use super::super::tests::sources;
 use super::super::{Loaded, load_from, show};
 use super::*;
-use crate::settings::layers::Sources;
+use crate::settings::sources::Sources;
 
 /// Loads a configuration file of this text.
 fn load(toml: &str) -> Result<Loaded, SettingsError> {
