@@ -90,9 +90,9 @@ const REV_LIST: &str = "git --git-dir=\"$0\" rev-list --objects --all --missing=
 /// One repository of the reader, if there is one: `--repository` with the path of its folder.
 fn measure_one(path: &str, cores: NonZeroUsize, readers: NonZeroUsize) {
     let path = Path::new(path);
-    let (root, name) = (path.parent().unwrap(), path.file_name().unwrap().to_str().unwrap().to_owned());
-    let ours = Cost::of(|| verify(root, &[name.clone()], cores, readers, Integrity::Connected));
-    let files = Cost::of(|| verify(root, &[name.clone()], cores, readers, Integrity::Objects));
+    let (root, names) = (path.parent().unwrap(), [path.file_name().unwrap().to_str().unwrap().to_owned()]);
+    let ours = Cost::of(|| verify(root, &names, cores, readers, Integrity::Connected));
+    let files = Cost::of(|| verify(root, &names, cores, readers, Integrity::Objects));
     let theirs = Cost::of(|| {
         let command = format!("{REV_LIST} >/dev/null");
         assert!(

@@ -140,6 +140,7 @@ fn pause(context: &ReaderContext<'_>, duration: Duration) -> Result<(), ContentE
 }
 
 /// The refs of a repository.
+#[derive(Clone, Copy)]
 struct Refs {
     digests: Digests,
     /// Whether there are none, though there are objects.

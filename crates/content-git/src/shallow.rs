@@ -29,17 +29,18 @@ impl Parents {
         format: ObjectFormat,
     ) -> Result<Self, ReadError> {
         let mut parents = Self::default();
-        for (name, parse) in [
-            (GRAFTS, Self::add_graft as fn(&mut Self, &[u8], ObjectFormat) -> bool),
-            (SHALLOW, Self::add_shallow),
-        ] {
+        for name in [GRAFTS, SHALLOW] {
             let content = reader.read(folder, name, MAX_BYTES)?.unwrap_or_default();
             let content = content.strip_suffix(b"\n").unwrap_or(&content);
             if content.is_empty() {
                 continue;
             }
             for (number, line) in content.split(|byte| *byte == b'\n').enumerate() {
-                if !parse(&mut parents, line, format) {
+                let is_read = match name {
+                    GRAFTS => parents.add_graft(line, format),
+                    _ => parents.add_shallow(line, format),
+                };
+                if !is_read {
                     let reason = format!("line {}: no object id", number + 1);
                     return Err(folder.suspect(name, reason));
                 }
@@ -48,7 +49,7 @@ impl Parents {
         Ok(parents)
     }
 
-    /// What is behind the id in a line git does not read.
+    /// A commit at the boundary. What is behind the id in a line git does not read.
     fn add_shallow(&mut self, line: &[u8], format: ObjectFormat) -> bool {
         let id = line.get(..2 * format.bytes()).and_then(|id| format.parse(id));
         if let Some(id) = id {

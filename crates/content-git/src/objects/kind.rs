@@ -184,7 +184,7 @@ mod tests {
         for (kind, content) in [
             (Kind::Commit, &b"tree 12\n"[..]),
             (Kind::Tag, tag.as_bytes()),
-            (Kind::Tree, b"100644 a\0123"),
+            (Kind::Tree, b"100644 a\x00123"),
             (Kind::Tree, b"100644"),
         ] {
             assert_eq!(of(kind, content, None), Err(MALFORMED));

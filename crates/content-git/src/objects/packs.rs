@@ -71,12 +71,12 @@ pub(super) fn check(check: &mut Check<'_>) -> Result<(), ReadError> {
         }
     }
     let midx = [FOLDER, b"multi-pack-index"].join(&b'/');
-    let mut named = Vec::new();
+    let mut listed = Vec::new();
     chunks::read(check.reader, &check.folder, &midx, MIDX_NAMES, 1, &mut |piece| {
-        named.extend_from_slice(piece);
+        listed.extend_from_slice(piece);
         Ok(())
     })?;
-    for name in named.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in listed.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         if stem(name, "idx").is_some_and(|stem| !exists(stem, "pack")) {
             return Err(check.folder.suspect(&midx, format!("{} is not there", display_name(name))));
         }

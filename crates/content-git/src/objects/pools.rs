@@ -15,7 +15,7 @@ use crate::reader::RepoReader;
 
 /// How long a result counts: about one run over all repositories, since files are read again from time to time because
 /// they may be damaged without a trace in their folders.
-const MAX_AGE: Duration = Duration::from_hours(6);
+const MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// The most pools of which results are kept.
 const MAX_POOLS: usize = 10_000;

@@ -192,7 +192,7 @@ impl<'a> Sweep<'a> {
                 self.reader.check_cancelled()?;
             }
             if depth.contents {
-                self.compare(&mut pack, *offset, *place)?;
+                compare(&mut pack, *offset, *place)?;
             }
             if depth.links {
                 let kind = kind(&mut pack, *offset, order.get(..at).unwrap_or_default(), &kinds)?;
@@ -209,15 +209,6 @@ impl<'a> Sweep<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Compares an object with its id.
-    fn compare(&self, pack: &mut Pack<'_>, offset: u64, place: u32) -> Result<(), ReadError> {
-        let calculated = pack.calculated_id(offset)?;
-        if pack.index.id(place)? == Some(calculated) {
-            return Ok(());
-        }
-        Err(pack.damaged(offset, "its content is not what its id says"))
     }
 
     /// Looks up what an object names.
@@ -299,6 +290,15 @@ impl<'a> Sweep<'a> {
         }
         Ok(self.loose.kinds.contains_key(id) || self.elsewhere.contains(id)?)
     }
+}
+
+/// Compares an object with its id.
+fn compare(pack: &mut Pack<'_>, offset: u64, place: u32) -> Result<(), ReadError> {
+    let calculated = pack.calculated_id(offset)?;
+    if pack.index.id(place)? == Some(calculated) {
+        return Ok(());
+    }
+    Err(pack.damaged(offset, "its content is not what its id says"))
 }
 
 /// The offsets of all objects, each with its place in the index.

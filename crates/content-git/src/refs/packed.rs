@@ -85,7 +85,7 @@ impl<'a> Packed<'a> {
             return Ok(());
         }
         refs.sort_by(|a, b| b.name.cmp(&a.name));
-        if refs.array_windows().any(|[a, b]| a.name == b.name) {
+        if refs.windows(2).any(|two| matches!(two, [a, b] if a.name == b.name)) {
             return Err(self.folder.suspect(FILE, "the same ref twice"));
         }
         self.sorted = Some(refs);

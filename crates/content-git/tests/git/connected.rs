@@ -75,12 +75,12 @@ async fn objects_in_packs_are_looked_into() {
     let lost = id(&repository, "main~5:006/1-6-1.txt");
     // Pack everything but one blob.
     let all = repository.git(&["rev-list", "--objects", "--all"]).unwrap();
-    let rest: String =
-        all.lines().filter(|line| !line.starts_with(&lost)).map(|line| format!("{line}\n")).collect();
-    let list = fixture.outer.path().join("list");
-    fs::write(&list, rest).unwrap();
+    let rest: Vec<_> =
+        all.lines().filter(|line| !line.starts_with(&lost)).flat_map(|line| [line, "\n"]).collect();
+    let input = fixture.outer.path().join("list");
+    fs::write(&input, rest.concat()).unwrap();
     let mut pack = repository.command();
-    pack.args(["pack-objects", "-q", "objects/pack/pack"]).stdin(fs::File::open(list).unwrap());
+    pack.args(["pack-objects", "-q", "objects/pack/pack"]).stdin(fs::File::open(input).unwrap());
     assert!(pack.output().unwrap().status.success());
     fixture.see("a.git").await.unwrap();
     repository.git(&["prune-packed", "-q"]).unwrap();
@@ -188,11 +188,11 @@ async fn what_a_promisor_has_promised_may_be_missing() {
         fixture.see(&path).await.unwrap();
         // One that nobody promised.
         let nothing = "f21f76b804422462e79f9f99d5b14856e130ed71";
-        let mut make = repository.command();
+        let mut hash = repository.command();
         let text = format!("tree {nothing}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n");
         fs::write(fixture.outer.path().join("commit"), text).unwrap();
         let input = fs::File::open(fixture.outer.path().join("commit")).unwrap();
-        let made = make.args(["hash-object", "-w", "-t", "commit", "--stdin"]).stdin(input).output().unwrap();
+        let made = hash.args(["hash-object", "-w", "-t", "commit", "--stdin"]).stdin(input).output().unwrap();
         fs::write(&file, made.stdout).unwrap();
         let reason = format!("refs/heads/local: the tree {nothing} is missing");
         assert_eq!(missing(fixture.see(&path).await), reason);

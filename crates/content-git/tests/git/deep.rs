@@ -13,7 +13,7 @@ use crate::support::{Fixture, PLAIN, Seen, files, inspect, overwrite, piece, unr
 fn write_wrong(repository: &GitRepository) {
     let folder = repository.path().join("objects/pack");
     let found = files(&folder);
-    let pack = folder.join(found.iter().find(|file| file.ends_with(".pack")).unwrap());
+    let pack = folder.join(found.iter().find(|file| file.split('.').nth(1) == Some("pack")).unwrap());
     let mut bytes = fs::read(&pack).unwrap();
     let text = b"1-0-0.txt";
     // The last one: names in trees come before the contents of blobs.
