@@ -246,7 +246,7 @@ fn what_is_wrong(failure: &Failure, record: &Record, now: Timestamp) -> String {
         FailureCause::MissingFile { .. } | FailureCause::MissingRepository => {
             format!("nothing there{last_good}")
         }
-        FailureCause::Altered { what } => what.clone(),
+        FailureCause::Altered { what } | FailureCause::MissingPart { what } => what.clone(),
         FailureCause::Unreadable { reason } | FailureCause::Invalid { reason } => reason.clone(),
         FailureCause::TimedOut { .. } => failure.text(),
     }
