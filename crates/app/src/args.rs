@@ -1,5 +1,7 @@
 //! The command line.
 
+mod values;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use toml::Value;
 
 use crate::scan::Layout;
 use crate::settings::Override;
+
+use values::{future, key, span};
 
 /// Stocktake keeps a catalogue of stored files with their checksums, verifies the content against it, and
 /// serves the Data management API.
@@ -85,11 +89,8 @@ pub(crate) enum Command {
                             '.changes[] | select(.change == \"damaged\") | .path'"
     )]
     Check(CheckArguments),
-    /// Show how many records are in which state, and whether all is well
-    ///
-    /// Models without records and columns of zeros are left out, unless `--all` is given. The last line answers whether all
-    /// is well; a storage that cannot be read now is named above it.
-    #[command(after_help = "Examples:\n  stocktake status\n  stocktake status --json")]
+    /// Show how many records are in which state
+    #[command(after_help = "Example:\n  stocktake status --json")]
     Status(StatusArguments),
     /// Add or update records from lines of JSON
     ///
@@ -403,19 +404,6 @@ pub(crate) struct TokenCreateArguments {
     /// The user that the token acts for [default: the token's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,
-}
-
-fn key(text: &str) -> Result<RecordKey, String> {
-    text.parse().map_err(|_| "an identifier is an integer, or the base64 form of a composite key".to_owned())
-}
-
-fn span(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "a duration is written like 30d or 12h".to_owned())
-}
-
-fn future(text: &str) -> Result<Duration, String> {
-    let span = span(text)?;
-    if span.is_zero() { Err("a token that ends at once is of no use".to_owned()) } else { Ok(span) }
 }
 
 impl Arguments {
