@@ -1,5 +1,4 @@
 //! Replays the corpus.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeSet;
 use std::fs;

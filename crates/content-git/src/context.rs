@@ -8,7 +8,7 @@ use std::sync::Arc;
 use stocktake_content::{Batch, HashPool};
 use stocktake_net::rate_limit::{LARGEST_STEP, RateLimiter};
 
-use crate::objects::Pools;
+use crate::pools::Pools;
 
 /// The size of a buffer in bytes.
 pub(crate) const BUFFER_BYTES: usize = LARGEST_STEP;

@@ -16,6 +16,7 @@
 mod config;
 mod context;
 mod digest;
+mod doubts;
 mod error;
 mod file;
 mod folder;
@@ -23,6 +24,7 @@ mod id;
 mod list;
 mod objects;
 mod pipeline;
+mod pools;
 mod reader;
 mod refs;
 mod repository;

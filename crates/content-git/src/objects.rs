@@ -21,11 +21,11 @@ mod ids;
 mod index;
 mod inflate;
 mod kind;
+mod listing;
 mod lookup;
 mod loose;
 mod pack;
 mod packs;
-mod pools;
 mod sweep;
 mod targets;
 mod trailer;
@@ -33,7 +33,6 @@ mod walk;
 
 pub(crate) use check::Checked;
 pub(crate) use connect::Connectivity;
-pub(crate) use pools::Pools;
 pub(crate) use targets::Targets;
 
 /// Checks the files below `objects` that are not in `checked`, and adds them. Alternates belong to other
@@ -69,7 +68,7 @@ pub(crate) fn contain(
 /// Whether the repository has objects of its own.
 pub(crate) fn exist(reader: &RepoReader<'_>, repository: &RepoFolder) -> Result<bool, ReadError> {
     let folder = repository.folder(alternates::OBJECTS);
-    if packs::list(reader, &folder)?.iter().any(|(name, _)| packs::stem(name, "pack").is_some()) {
+    if listing::list(reader, &folder)?.iter().any(|(name, _)| listing::stem(name, "pack").is_some()) {
         return Ok(true);
     }
     for entry in reader.entries(&folder, b"")?.unwrap_or_default() {

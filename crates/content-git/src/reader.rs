@@ -16,7 +16,7 @@ use crate::context::{BUFFER_BYTES, Buffer, Integrity, ReaderContext};
 use crate::error::ReadError;
 use crate::file::{EntryKind, FileIdentity, FolderEntry, OpenFile};
 use crate::folder::RepoFolder;
-use crate::objects::Pools;
+use crate::pools::Pools;
 
 /// Reads files of one repository, and of those whose objects it shares.
 pub(crate) struct RepoReader<'context> {

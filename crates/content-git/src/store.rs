@@ -14,7 +14,7 @@ use stocktake_net::rate_limit::RateLimiter;
 
 use crate::context::{GitSettings, ReaderContext, StoreContext};
 use crate::list;
-use crate::objects::Pools;
+use crate::pools::Pools;
 use crate::repository;
 
 /// How long a thread reads one repository after the other before other batches get their turn.

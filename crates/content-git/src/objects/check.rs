@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::listing::Listing;
 use super::loose::LooseObjects;
-use super::packs::Listing;
-use super::sweep::Doubts;
 use super::{alternates, trailer};
+use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::file::FileIdentity;
 use crate::folder::RepoFolder;

@@ -4,14 +4,16 @@ use std::collections::HashSet;
 
 use super::alternates;
 use super::check::Checked;
+use super::listing;
 use super::lookup::Lookup;
 use super::loose::{self, LooseObjects};
-use super::packs;
-use super::sweep::{Depth, Doubts, Sweep};
+use super::sweep::{Depth, Sweep};
 use super::walk::Walk;
 use crate::config::Format;
+use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
+use crate::pools::Key;
 use crate::reader::RepoReader;
 use crate::refs::Ref;
 use crate::shallow::Parents;
@@ -44,7 +46,11 @@ impl Connectivity<'_> {
                 self.own(&folders, folder, checked)?
             } else {
                 let key = alternate_key(self.reader, folder)?;
-                self.reader.pools().get_or_sweep(self.reader, key, || self.pool(folder))?
+                self.reader.pools().get_or_sweep(
+                    key,
+                    || self.reader.check_cancelled(),
+                    || self.pool(folder),
+                )?
             });
         }
         if self.format.has_promisor {
@@ -91,7 +97,7 @@ impl Connectivity<'_> {
         folder: &RepoFolder,
         checked: &mut Checked,
     ) -> Result<Doubts, ReadError> {
-        let listing = packs::list(self.reader, folder)?;
+        let listing = listing::list(self.reader, folder)?;
         if let Some((swept, doubts)) = &checked.swept
             && *swept == listing
         {
@@ -145,11 +151,11 @@ impl Connectivity<'_> {
 }
 
 /// What changes with the objects of an alternate: the files in its folder of packs, and the folders of loose objects.
-fn alternate_key(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<super::pools::Key, ReadError> {
+fn alternate_key(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<Key, ReadError> {
     // Each fork names it by another path.
     let identity = reader.find(folder, b"")?.map(|(_, identity)| identity.folder());
     let identity = identity.ok_or(ReadError::Changed)?;
-    let packs = packs::list(reader, folder)?;
+    let packs = listing::list(reader, folder)?;
     let mut loose = Vec::new();
     for entry in reader.entries(folder, b"")?.unwrap_or_default() {
         if entry.name.len() == 2
@@ -159,5 +165,5 @@ fn alternate_key(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<super::
         }
     }
     loose.sort_unstable();
-    Ok(super::pools::Key { folder: identity, packs, loose })
+    Ok(Key { folder: identity, packs, loose })
 }

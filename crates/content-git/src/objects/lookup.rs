@@ -1,7 +1,7 @@
 //! Where an object is: in a pack or loose, in a repository's own folder of objects or in that of an alternate.
 
 use super::index::PackIndex;
-use super::packs::{self, Listing};
+use super::listing::{self, Listing};
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
@@ -40,11 +40,11 @@ impl<'a> Lookup<'a> {
         format: ObjectFormat,
     ) -> Result<Self, ReadError> {
         let listings =
-            folders.iter().map(|folder| packs::list(reader, folder)).collect::<Result<Vec<_>, _>>()?;
+            folders.iter().map(|folder| listing::list(reader, folder)).collect::<Result<Vec<_>, _>>()?;
         let mut found = Vec::new();
         for (number, listing) in listings.iter().enumerate() {
-            let indexes = listing.iter().filter(|(name, _)| packs::stem(name, "idx").is_some());
-            found.extend(indexes.map(|(name, _)| (number, [packs::FOLDER, name].join(&b'/'))));
+            let indexes = listing.iter().filter(|(name, _)| listing::stem(name, "idx").is_some());
+            found.extend(indexes.map(|(name, _)| (number, [listing::FOLDER, name].join(&b'/'))));
         }
         let mut open = Vec::new();
         for (number, name) in found.iter().take(MAX_OPEN) {
@@ -71,7 +71,7 @@ impl<'a> Lookup<'a> {
     /// Whether a promisor sent the pack of this number.
     pub(super) fn is_promised(&self, number: usize) -> bool {
         let Some((folder, path)) = self.packs.get(number) else { return false };
-        let stem = path.strip_prefix(packs::FOLDER).and_then(|name| packs::stem(name.get(1..)?, "idx"));
+        let stem = path.strip_prefix(listing::FOLDER).and_then(|name| listing::stem(name.get(1..)?, "idx"));
         let name = [stem.unwrap_or_default(), b"promisor"].join(&b'.').into_boxed_slice();
         let listing = self.listings.get(*folder);
         listing.is_some_and(|listing| listing.iter().any(|(other, _)| *other == name))
@@ -109,7 +109,7 @@ impl<'a> Lookup<'a> {
     /// Fails if the packs are not those any more that were looked at: an object may have moved.
     pub(super) fn check_current(&self) -> Result<(), ReadError> {
         for (folder, listing) in self.folders.iter().zip(&self.listings) {
-            if packs::list(self.reader, folder)? != *listing {
+            if listing::list(self.reader, folder)? != *listing {
                 return Err(ReadError::Changed);
             }
         }

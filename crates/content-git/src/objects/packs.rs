@@ -5,13 +5,9 @@ use stocktake_content::num::big_endian;
 use super::check::Check;
 use super::chunks;
 use super::index::PackIndex;
+use super::listing::{FOLDER, list, stem};
 use super::trailer;
 use crate::error::{ReadError, display_name};
-use crate::folder::RepoFolder;
-use crate::reader::RepoReader;
-
-/// The folder of packs, in that of objects.
-pub(super) const FOLDER: &[u8] = b"pack";
 
 /// The header and the chunk with the names of indexes in a multi-pack index.
 const MIDX_NAMES: (usize, &[u8; 4]) = (12, b"PNAM");
@@ -21,24 +17,6 @@ const CHECKSUMMED: [&str; 5] = ["pack", "idx", "rev", "mtimes", "bitmap"];
 
 /// The extensions of files that end with the checksum of their pack, followed by their own.
 const WITH_PACK_CHECKSUM: [&str; 3] = ["idx", "rev", "mtimes"];
-
-/// The files in the folder of packs in the order of their names, each with its inode.
-pub(super) type Listing = Vec<(Box<[u8]>, u64)>;
-
-/// Lists the files in the folder of packs, without those that are being written.
-pub(super) fn list(reader: &RepoReader<'_>, objects: &RepoFolder) -> Result<Listing, ReadError> {
-    let entries = reader.entries(objects, FOLDER)?.unwrap_or_default();
-    let is_complete = |name: &[u8]| !name.starts_with(b".") && !name.starts_with(b"tmp_");
-    let entries = entries.into_iter().filter(|entry| is_complete(&entry.name));
-    let mut files: Vec<_> = entries.map(|entry| (entry.name, entry.inode)).collect();
-    files.sort_unstable();
-    Ok(files)
-}
-
-/// The name without this extension.
-pub(super) fn stem<'name>(name: &'name [u8], extension: &str) -> Option<&'name [u8]> {
-    name.strip_suffix(extension.as_bytes())?.strip_suffix(b".")
-}
 
 /// Checks every pack and its files.
 pub(super) fn check(check: &mut Check<'_>) -> Result<(), ReadError> {

@@ -10,18 +10,16 @@ use stocktake_content::num::narrow;
 use super::chunks;
 use super::ids::{self, Ids, Recent};
 use super::kind::{Kind, Malformed, links};
+use super::listing;
 use super::lookup::Lookup;
 use super::loose::LooseObjects;
 use super::pack::Pack;
-use super::packs;
+use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
 use crate::shallow::Parents;
-
-/// The most missing objects that are remembered.
-const MAX_DOUBTS: usize = 100_000;
 
 /// The folder of a chain of commit graphs.
 const GRAPHS: &[u8] = b"info/commit-graphs";
@@ -36,33 +34,6 @@ pub(super) struct Depth {
     pub(super) links: bool,
     /// Whether each object is compared with its id.
     pub(super) contents: bool,
-}
-
-/// What is not as it should be, unless nothing reaches it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Doubts {
-    /// Objects that were not found.
-    pub(super) missing: Vec<ObjectId>,
-    /// Whether there are more of them, or an object has another type than one that names it says.
-    pub(super) more: bool,
-    /// The first commit that a commit graph names and that was not found, and the graph.
-    pub(super) graph: Option<(ObjectId, Vec<u8>)>,
-}
-
-impl Doubts {
-    pub(super) fn add(&mut self, other: &Self) {
-        other.missing.iter().for_each(|id| self.add_missing(id));
-        self.more |= other.more;
-        self.graph = self.graph.take().or_else(|| other.graph.clone());
-    }
-
-    pub(super) fn add_missing(&mut self, id: &ObjectId) {
-        if self.missing.len() < MAX_DOUBTS {
-            self.missing.push(*id);
-        } else {
-            self.more = true;
-        }
-    }
 }
 
 /// A pack of the folder whose ids are in memory.
@@ -108,9 +79,9 @@ impl<'a> Sweep<'a> {
     /// Reads the folder. With `has_promisor`, what objects of promisor packs name need not be there.
     pub(super) fn run(mut self, depth: Depth, has_promisor: bool) -> Result<Doubts, ReadError> {
         let loose = self.loose;
-        let listing = packs::list(self.reader, self.folder)?;
+        let listing = listing::list(self.reader, self.folder)?;
         let names: Vec<_> = listing.iter().map(|(name, _)| name.as_ref()).collect();
-        let indexes: Vec<_> = names.iter().filter_map(|name| packs::stem(name, "idx")).collect();
+        let indexes: Vec<_> = names.iter().filter_map(|name| listing::stem(name, "idx")).collect();
         if depth.links {
             self.load(&indexes)?;
             for (id, bits) in &loose.links {
@@ -246,8 +217,8 @@ impl<'a> Sweep<'a> {
         format: ObjectFormat,
         visitor: &mut dyn FnMut(&ObjectId),
     ) -> Result<(), ReadError> {
-        for (name, _) in packs::list(reader, folder)? {
-            let Some(stem) = packs::stem(&name, "promisor") else { continue };
+        for (name, _) in listing::list(reader, folder)? {
+            let Some(stem) = listing::stem(&name, "promisor") else { continue };
             let Some(mut pack) = Pack::open(reader, folder, &path(stem), format)? else { continue };
             for (at, (offset, _)) in order(&pack)?.into_iter().enumerate() {
                 if at % 1_024 == 0 {
@@ -346,5 +317,5 @@ fn kind(pack: &mut Pack<'_>, offset: u64, before: &[(u64, u32)], kinds: &[u8]) -
 
 /// The path of the index of this name without extension.
 fn path(stem: &[u8]) -> Vec<u8> {
-    [packs::FOLDER, b"/", stem, b".idx"].concat()
+    [listing::FOLDER, b"/", stem, b".idx"].concat()
 }

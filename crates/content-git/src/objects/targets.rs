@@ -2,7 +2,7 @@
 
 use super::alternates;
 use super::index::PackIndex;
-use super::packs::{self, Listing};
+use super::listing::{self, Listing};
 use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
@@ -60,7 +60,7 @@ impl<'a> Targets<'a> {
     }
 
     fn list(&self) -> Result<Vec<Listing>, ReadError> {
-        self.folders.iter().map(|folder| packs::list(self.reader, folder)).collect()
+        self.folders.iter().map(|folder| listing::list(self.reader, folder)).collect()
     }
 
     fn look_up(&mut self) -> Result<(), ReadError> {
@@ -87,8 +87,8 @@ impl<'a> Targets<'a> {
                 if missing.is_empty() {
                     return Ok(());
                 }
-                if packs::stem(name, "idx").is_some() {
-                    let path = [packs::FOLDER, name].join(&b'/');
+                if listing::stem(name, "idx").is_some() {
+                    let path = [listing::FOLDER, name].join(&b'/');
                     let index = PackIndex::open(self.reader, folder, &path, self.format)?;
                     if let Some(index) = index {
                         retain(missing, |target| Ok(!index.contains(&target.id)?))?;

@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 
 use stocktake_content::CANCELLATION_POLL;
 
-use super::packs::Listing;
-use super::sweep::Doubts;
+use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::file::FileIdentity;
-use crate::reader::RepoReader;
 
 /// How long a result counts: about one run over all repositories, since files are read again from time to time because
 /// they may be damaged without a trace in their folders.
@@ -24,9 +22,11 @@ const MAX_POOLS: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// What identifies it.
-    pub(super) folder: (u64, u64),
-    pub(super) packs: Listing,
-    pub(super) loose: Vec<(Box<[u8]>, FileIdentity)>,
+    pub(crate) folder: (u64, u64),
+    /// The files in the folder of packs, each with its inode.
+    pub(crate) packs: Vec<(Box<[u8]>, u64)>,
+    /// The folders of loose objects.
+    pub(crate) loose: Vec<(Box<[u8]>, FileIdentity)>,
 }
 
 type Entry = Arc<Mutex<Option<(Instant, Doubts)>>>;
@@ -36,11 +36,11 @@ type Entry = Arc<Mutex<Option<(Instant, Doubts)>>>;
 pub(crate) struct Pools(Mutex<HashMap<Key, Entry>>);
 
 impl Pools {
-    /// The result for this folder. If another thread is at it, waits for that.
-    pub(super) fn get_or_sweep(
+    /// The result for this folder. If another thread is at it, waits for that as long as the check lets it.
+    pub(crate) fn get_or_sweep(
         &self,
-        reader: &RepoReader<'_>,
         key: Key,
+        check_cancelled: impl Fn() -> Result<(), ReadError>,
         sweep: impl FnOnce() -> Result<Doubts, ReadError>,
     ) -> Result<Doubts, ReadError> {
         let entry = {
@@ -57,7 +57,7 @@ impl Pools {
                 Ok(held) => break held,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => {
-                    reader.check_cancelled()?;
+                    check_cancelled()?;
                     thread::sleep(CANCELLATION_POLL);
                 }
             }
