@@ -47,7 +47,8 @@ fn a_host_that_vanishes_within_a_transaction() {
     lost.kill();
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
         AND state = 'idle in transaction'";
-    assert_eq!(number(url, open), 1);
+    // Another of its connections may have been within a transaction as well.
+    assert!(number(url, open) >= 1);
     let (service, api) = installation.serve();
     let began = Instant::now();
     all_succeed(&api);
