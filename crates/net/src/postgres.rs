@@ -203,6 +203,6 @@ mod tests {
         assert!(!error.to_string().contains("secret"));
         let shown = format!("{:?}", connector("postgres://u:secret@h/d").unwrap());
         assert!(shown.contains("\"h\"") && !shown.contains("secret"), "{shown}");
-        assert_eq!(connector("postgres://u:secret@h:1/d?password=secret").unwrap().place(), "h/d");
+        assert_eq!(connector("postgres://u:secret@h:1/d?password=secret").unwrap().place(), "h:1/d");
     }
 }

@@ -99,8 +99,15 @@ mod tests {
     use super::super::dependencies::rules;
     use super::*;
 
-    const KNOWN: [&str; 6] =
-        ["stocktake", "stocktake-content", "stocktake-domain", "stocktake-net", "stocktake-testbed", "xtask"];
+    const KNOWN: [&str; 7] = [
+        "stocktake",
+        "stocktake-content",
+        "stocktake-domain",
+        "stocktake-fuzz",
+        "stocktake-net",
+        "stocktake-testbed",
+        "xtask",
+    ];
 
     /// A document that says all the rules.
     fn complete() -> String {
