@@ -230,6 +230,7 @@ struct WorkOptions {
 }
 
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct VerifyArguments {
     /// The models; none means all
     #[arg(value_name = "MODEL")]

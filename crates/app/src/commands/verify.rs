@@ -63,15 +63,13 @@ pub(super) async fn run(
     let scheduler = wiring::scheduler(settings, &store);
     let asked = store.clock.now();
     let prepare = queue::prepare(settings, &store, &scheduler, &scope.models, selection.as_ref());
-    match stop.run_until_cancelled(prepare).await {
-        Some(prepared) => prepared?,
-        None => {
-            queue::cancel(&store, asked).await?;
-            return Ok(interrupted(
-                " before anything was read; what is due by now stays due, and stocktake verify reads it",
-            ));
-        }
-    }
+    let Some(prepared) = stop.run_until_cancelled(prepare).await else {
+        queue::cancel(&store, asked).await?;
+        return Ok(interrupted(
+            " before anything was read; what is due by now stays due, and stocktake verify reads it",
+        ));
+    };
+    prepared?;
     let due_from = selection.is_some().then_some(asked);
     let total = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
     meter.set_totals(Some(total), None);
@@ -92,13 +90,17 @@ pub(super) async fn run(
     let mut report = report(loaded, &store, arguments, &scope.models, asked, drained).await?;
     report.set_end(meter.elapsed(), left);
     output::print(&if arguments.json { report.json() } else { report.text(&*store.catalogue).await? })?;
-    Ok(if report.has_failed() {
+    Ok(status(&report))
+}
+
+fn status(report: &Report) -> ExitCode {
+    if report.has_failed() {
         ExitCode::from(SOME_FAILED)
     } else if report.is_complete() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(NOT_JUDGED)
-    })
+    }
 }
 
 /// Says of a catalogue that is not there what that means here.
