@@ -17,16 +17,6 @@ use crate::logging;
 /// Bytes of a [`Spool`] that stay in memory; the rest goes to a temporary file.
 const SPOOL: usize = 1 << 20;
 
-/// The width of a line where there is no terminal.
-const USUAL_COLUMNS: usize = 100;
-
-/// The width of the terminal that results go to, or what is usual.
-pub(crate) fn columns() -> usize {
-    let out = io::stdout();
-    let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
-    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL_COLUMNS)
-}
-
 /// Whole lines to be printed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Text(String);

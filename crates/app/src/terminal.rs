@@ -17,3 +17,8 @@ pub(crate) fn size() -> Option<TerminalSize> {
     let (columns, lines) = (usize::from(size.ws_col), usize::from(size.ws_row));
     (columns > 0 && lines > 0).then_some(TerminalSize { columns, lines })
 }
+
+/// The columns of that terminal; without one, as many as are `usual`.
+pub(crate) fn columns(usual: usize) -> usize {
+    size().map_or(usual, |size| size.columns)
+}

@@ -9,16 +9,16 @@ use stocktake_domain::{Model, State};
 
 use crate::args::Arguments;
 use crate::output::{self, Text};
-use crate::{COULD_NOT_RUN, suggest};
+use crate::{COULD_NOT_RUN, suggest, terminal};
 
 /// What the commands are for. One that is in no group is shown at the end.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("One folder, without any configuration", &["check"]),
     ("Set up", &["init", "config", "doctor", "migrate", "completions"]),
     ("Fill the catalogue", &["scan", "import", "sync"]),
-    ("Look at the content", &["verify", "status", "export", "show", "accept", "orphans"]),
-    ("Serve the API", &["serve", "worker", "token", "jobs"]),
-    ("Other", &["models", "grants", "version", "help"]),
+    ("Look at the content", &["verify", "status", "export", "accept", "orphans"]),
+    ("Serve the API", &["serve", "worker", "token"]),
+    ("Other", &["grants", "version", "help"]),
 ];
 
 /// What to do first.
@@ -27,6 +27,9 @@ const FIRST: [(&str, &str); 3] = [
     ("stocktake init FOLDER", "writes a configuration; then: stocktake scan uploads main"),
     ("stocktake verify", "reads everything that is due, and says what is wrong"),
 ];
+
+/// The width of a line where there is no terminal.
+const USUAL_COLUMNS: usize = 100;
 
 /// The width below which a description has lines of its own, and the least that is left for one.
 const NARROW: usize = 60;
@@ -38,7 +41,7 @@ const MARGIN: usize = 15;
 /// The command line, whose help shows the commands in groups.
 pub(crate) fn command() -> Command {
     let command = Arguments::command();
-    let overview = overview(&command, output::columns());
+    let overview = overview(&command, terminal::columns(USUAL_COLUMNS));
     let template =
         format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{overview}\nOptions:\n{{options}}");
     command.help_template(template)
@@ -91,7 +94,7 @@ fn overview(command: &Command, columns: usize) -> String {
 /// Shows what there is to somebody who named no command.
 pub(crate) fn introduce() -> ExitCode {
     let command = Arguments::command();
-    let columns = output::columns();
+    let columns = terminal::columns(USUAL_COLUMNS);
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let about = wrapped(&about, 0, columns);
     let first = FIRST.map(|(command, about)| {
@@ -248,12 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn every_command_is_in_one_group() {
-        let command = Arguments::command();
-        for name in names(&command) {
-            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&name));
-            assert_eq!(groups.count(), 1, "{name}");
-        }
+    fn every_command_is_in_one_group_and_every_name_is_a_command() {
+        let mut command = Arguments::command();
+        command.build();
+        let mut grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let mut known = names(&command);
+        grouped.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(grouped, known);
         let help = super::command().render_long_help().to_string();
         assert!(help.contains("\nLook at the content:\n  verify"), "{help}");
     }

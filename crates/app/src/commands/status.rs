@@ -34,7 +34,7 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
         let document = json!({ "models": models, "conditions": conditions, "verdict": verdict });
         return output::print(&Text::json(&document));
     }
-    let columns = terminal::size().map_or(USUAL_COLUMNS, |size| size.columns);
+    let columns = terminal::columns(USUAL_COLUMNS);
     let shown = if arguments.all { every_model(summary) } else { summary };
     let mut text = table(&shown, arguments.all, now);
     if text.width() > columns {
