@@ -7,22 +7,15 @@ use std::time::Duration;
 
 use stocktake_testbed::PgCluster;
 
-use crate::support::{Api, Database, Installation, Service, eventually};
+use crate::support::{Api, Installation, Service, eventually};
 
 const FILES: u64 = 600;
 
 /// A storage that takes some seconds to read, so that something can be taken away meanwhile.
 const SLOW: &str = "[storages.main]\nroot = \"{root}\"\nbytes_per_second = \"8MB\"";
 
-/// Healthy files, imported and not yet verified.
-fn healthy(url: Option<&str>) -> Installation {
-    let installation = Installation::at(url, SLOW);
-    installation.import_files("uploads", &installation.files(FILES));
-    installation
-}
-
-fn on(database: Database) -> Installation {
-    let installation = Installation::with(database, SLOW);
+/// Imports healthy files, which are not yet verified.
+fn with_files(installation: Installation) -> Installation {
     installation.import_files("uploads", &installation.files(FILES));
     installation
 }
@@ -66,7 +59,7 @@ fn all_succeed(service: Service, api: &Api) {
 
 on_both_databases! {
     fn the_folder_of_a_storage(database) {
-        let installation = on(database);
+        let installation = with_files(Installation::with(database, SLOW));
         let (root, away) = (installation.folder().join("main"), installation.folder().join("away"));
         let (service, api) = installation.serve();
         under_way(&api);
@@ -78,7 +71,7 @@ on_both_databases! {
     }
 
     fn what_is_mounted_at_a_folder(database) {
-        let installation = on(database);
+        let installation = with_files(Installation::with(database, SLOW));
         let (root, away) = (installation.folder().join("main"), installation.folder().join("away"));
         let (service, api) = installation.serve();
         under_way(&api);
@@ -95,7 +88,7 @@ on_both_databases! {
 fn the_database() {
     let cluster = PgCluster::start().unwrap();
     let url = cluster.create_database().unwrap();
-    let installation = healthy(Some(&url));
+    let installation = with_files(Installation::at(Some(&url), SLOW));
     let (service, api) = installation.serve();
     under_way(&api);
     cluster.stop().unwrap();
@@ -117,7 +110,7 @@ const SMALL_DISK: &str = r#"
 
 #[test]
 fn space_for_the_database() {
-    let installation = healthy(None);
+    let installation = with_files(Installation::at(None, SLOW));
     let token = installation.token(&["test", "--admin"]);
     let url = format!("sqlite://{}", installation.folder().join("small/stocktake.db").display());
     // In a mount namespace of its own, which ends with it.
