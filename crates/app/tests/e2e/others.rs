@@ -124,14 +124,16 @@ on_both_databases! {
 
 #[test]
 fn a_worker_waits_for_a_database_that_takes_no_connection() {
-    let cluster = PgCluster::start_with(&[("max_connections", "6"), ("superuser_reserved_connections", "0")]);
-    let cluster = cluster.unwrap();
+    // More than the service keeps for itself, so that some are left for this test to look.
+    const MOST: usize = 16;
+    let settings = [("max_connections", &*MOST.to_string()), ("superuser_reserved_connections", "0")];
+    let cluster = PgCluster::start_with(&settings).unwrap();
     let url = cluster.create_database().unwrap();
     let installation = Installation::at(Some(&url), "");
     let files = installation.files(3);
     installation.import_files("uploads", &files);
     let idle = || cluster.command("psql").arg(&url).stdin(Stdio::piped()).spawn().unwrap();
-    let mut occupied: Vec<_> = (0..6).map(|_| idle()).collect();
+    let mut occupied: Vec<_> = (0..MOST).map(|_| idle()).collect();
     // In the foreground it is one sentence.
     let refusal = eventually("all connections are taken", || {
         let finished = installation.run(&["status"]);
