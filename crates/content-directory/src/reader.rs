@@ -67,7 +67,7 @@ pub(crate) fn read_some(context: &ReaderContext, batch: &Arc<Batch>) {
     let begin = Instant::now();
     // The buffer is taken before a job is claimed: a reader that waits for the hashing to catch up must not hold one.
     let buffer = Some(context.buffers.take());
-    let root = Root::open(&context.root);
+    let root = batch.open_root(&context.root);
     let mut reader = BatchReader { context, batch, root, buffer, parts: Vec::new(), jobs: Vec::new() };
     let mut files = 0_u64;
     for number in 0..MAX_FILES {
@@ -209,7 +209,7 @@ impl BatchReader<'_> {
     fn reopen_root(&mut self) -> bool {
         let replaced = self.root.as_ref().is_ok_and(|root| !root.is_still_at(&self.context.root));
         if replaced {
-            self.root = Root::open(&self.context.root);
+            self.root = self.batch.open_root(&self.context.root);
         }
         replaced
     }

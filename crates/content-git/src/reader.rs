@@ -29,7 +29,7 @@ impl<'context> RepoReader<'context> {
     /// Opens the storage's root.
     pub(crate) fn new(context: &'context ReaderContext<'context>) -> Result<Self, ReadError> {
         let path = &context.store.settings.root;
-        let root = Root::open(path).map_err(|error| storage_root::root_error(path, error))?;
+        let root = context.batch.open_root(path).map_err(|error| storage_root::root_error(path, error))?;
         Ok(Self { context, root, bytes: Cell::new(0) })
     }
 

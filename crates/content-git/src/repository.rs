@@ -119,9 +119,11 @@ fn check_rule(rule: &DigestRule) -> Result<(), ContentError> {
     }
 }
 
-fn observation(bytes_read: u64, seen: Refs) -> Observation {
-    let stored = Measure { size: None, digests: seen.digests };
-    Observation { evidence: Evidence::Content, bytes_read, stored, recorded: None, emptied: seen.are_gone }
+fn observation(bytes_read: u64, Refs { digests, state }: Refs) -> Observation {
+    let is_absent = state == RefsState::NoRepository;
+    let evidence = if is_absent { Evidence::Absence } else { Evidence::Content };
+    let stored = Measure { size: None, digests };
+    Observation { evidence, bytes_read, stored, recorded: None, emptied: state == RefsState::Gone }
 }
 
 /// Waits, and fails if the inspection is cancelled.
@@ -143,15 +145,24 @@ fn pause(context: &ReaderContext<'_>, duration: Duration) -> Result<(), ContentE
 #[derive(Clone, Copy)]
 struct Refs {
     digests: Digests,
-    /// Whether there are none, though there are objects.
-    are_gone: bool,
+    state: RefsState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RefsState {
+    /// They are those of a repository, if there are any.
+    Present,
+    /// There are none, though there are objects.
+    Gone,
+    /// There is no repository, and there need not be one.
+    NoRepository,
 }
 
 impl Refs {
     /// None, with every digest, so that this can be compared with whatever was recorded.
-    fn none(are_gone: bool) -> Self {
+    fn none(state: RefsState) -> Self {
         let every = Algorithms { sha256: true, md5: true, sha1: true, gitaly: true };
-        Self { digests: RefsDigest::new(every).finish().digests, are_gone }
+        Self { digests: RefsDigest::new(every).finish().digests, state }
     }
 }
 
@@ -162,7 +173,7 @@ fn read(
     checked: &mut Checked,
 ) -> Result<Refs, ReadError> {
     if !exists(reader, folder, inspection)? {
-        return Ok(Refs::none(false));
+        return Ok(Refs::none(RefsState::NoRepository));
     }
     let format = format(reader, folder)?;
     let parents = Arc::new(Parents::read(reader, folder, format.objects)?);
@@ -176,8 +187,9 @@ fn read(
         Connectivity { reader, repository: folder, format, parents: &parents, tips: &tips, is_deep };
     connectivity.check(checked)?;
     match refs {
-        Some(digests) => Ok(Refs { digests, are_gone: false }),
-        None => Ok(Refs::none(objects::exist(reader, folder)?)),
+        Some(digests) => Ok(Refs { digests, state: RefsState::Present }),
+        None if objects::exist(reader, folder)? => Ok(Refs::none(RefsState::Gone)),
+        None => Ok(Refs::none(RefsState::Present)),
     }
 }
 

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rustix::fs::Advice;
-use rustix::io::Errno;
 use stocktake_content::num::widen;
 use stocktake_content::{ReaderPool, ReaderShare, page_cache, storage_root};
 use stocktake_domain::NotJudged;
@@ -19,16 +18,11 @@ use crate::digest::Digest;
 use crate::inspect::RegistryContext;
 use crate::name;
 use crate::settings::RegistryDirectorySettings;
-use crate::source::{
-    BlobReader, MAX_MANIFEST, MAX_TAGS, ObjectKind, RegistryError, RegistrySource, TOO_MANY_TAGS, Tag,
-};
+use crate::source::{BlobReader, MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
 use crate::store::inspect_all;
-use files::Files;
+use files::{Files, REPOSITORIES};
 
 mod files;
-
-/// Where the registry keeps its repositories, below its root.
-const REPOSITORIES: &str = "docker/registry/v2/repositories";
 
 /// Where it keeps the blobs that they share.
 const BLOBS_FOLDER: &str = "docker/registry/v2/blobs";
@@ -117,10 +111,9 @@ impl RegistrySource for DirectorySource {
     }
 
     async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError> {
-        let folder = format!("{REPOSITORIES}/{repository}/_manifests/tags");
-        let files = self.files.clone();
-        let at = folder.clone();
-        let mut names = self.readers.run(move || tag_names(&files, &at)).await?;
+        let folder = files::tags_folder(repository);
+        let (files, name) = (self.files.clone(), repository.to_owned());
+        let mut names = self.readers.run(move || files.tags(&name)).await?;
         let mut parts = Vec::new();
         while !names.is_empty() {
             parts.push(names.split_off(names.len().saturating_sub(TAGS)));
@@ -192,7 +185,7 @@ impl RegistrySource for DirectorySource {
     }
 
     fn list(&self) -> FoundStream {
-        files::list(self.files.root().to_owned(), REPOSITORIES)
+        files::list(self.files.root().to_owned())
     }
 }
 
@@ -203,26 +196,6 @@ impl BlobReader for FileBlob {
         let piece = self.readers.run(move || files::read_bytes(&file, position, PIECE)).await?;
         self.position += widen(piece.len());
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
-    }
-}
-
-/// The names in a repository's folder of tags. The registry knows a repository by this folder.
-fn tag_names(files: &Files, folder: &str) -> Result<Vec<Box<str>>, RegistryError> {
-    match files.names(folder, MAX_TAGS) {
-        Ok(names) => Ok(names),
-        Err(Errno::TOOBIG) => Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned())),
-        Err(Errno::NOENT | Errno::NOTDIR) => match files.names(REPOSITORIES, usize::MAX) {
-            Ok(_) => Err(RegistryError::NoRepository),
-            // In this case the disk is missing, not the repository.
-            Err(error) => {
-                Err(RegistryError::NotJudged(NotJudged::Storage(files.of_folder(REPOSITORIES, error))))
-            }
-        },
-        Err(error) => {
-            let what = files.of_folder(folder, error);
-            Err(storage_root::not_judged(&what, error)
-                .map_or(RegistryError::Unavailable(what), RegistryError::NotJudged))
-        }
     }
 }
 

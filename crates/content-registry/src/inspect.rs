@@ -177,7 +177,12 @@ impl RepositoryInspection<'_> {
 
     /// The tags in the byte order of their names.
     async fn tags(&self) -> Result<Vec<Tag>, ContentError> {
-        let mut tags = self.shared.source.tags(self.repository).await.map_err(RegistryError::into_error)?;
+        let mut tags = self.shared.source.tags(self.repository).await.map_err(|error| {
+            if let RegistryError::NoRepository { looked_in: Some(storage) } = &error {
+                self.watch.looked_in(storage);
+            }
+            error.into_error()
+        })?;
         tags.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         // A list that changes between its pages may contain a tag twice.
         tags.dedup_by(|one, other| one.name == other.name);
@@ -348,10 +353,10 @@ impl Problem {
             Some(what) => format!("{what} of tag {tag}"),
         };
         match (self.error, &self.what) {
-            (RegistryError::Absent | RegistryError::NoRepository, None) => {
+            (RegistryError::Absent | RegistryError::NoRepository { .. }, None) => {
                 ContentError::Unreadable(format!("{place}: no manifest"))
             }
-            (RegistryError::Absent | RegistryError::NoRepository, Some(_)) => {
+            (RegistryError::Absent | RegistryError::NoRepository { .. }, Some(_)) => {
                 ContentError::Unreadable(format!("{place}: not in the registry"))
             }
             (RegistryError::Altered(reason), _) => ContentError::Altered(format!("{place}: {reason}")),

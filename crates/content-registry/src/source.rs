@@ -20,7 +20,10 @@ pub(crate) const TOO_MANY_TAGS: &str = "too many pages requested";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RegistryError {
     /// The registry does not know the repository.
-    NoRepository,
+    NoRepository {
+        /// The [identity](ProbedStorage::identity) of the storage in which it was looked for, if it has one.
+        looked_in: Option<String>,
+    },
     /// The registry does not contain this object.
     Absent,
     /// This object does not match its digest or its recorded size; how.
@@ -59,7 +62,7 @@ impl RegistryError {
     /// The error for a repository that cannot be read because of this.
     pub(crate) fn into_error(self) -> ContentError {
         match self {
-            Self::NoRepository => ContentError::MissingRepository,
+            Self::NoRepository { .. } => ContentError::MissingRepository,
             Self::Absent => ContentError::Unreadable("not in the registry".to_owned()),
             Self::Altered(reason) => ContentError::Altered(reason),
             Self::Invalid(reason) => ContentError::Invalid(reason),

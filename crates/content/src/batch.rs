@@ -1,13 +1,17 @@
 //! The jobs of one call of `inspect`, for adapters that read with threads of their own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use stocktake_domain::ports::{Inspection, InspectionSink, Watch};
 use stocktake_domain::{ContentError, Observation};
 use tokio::sync::Notify;
 use tracing::Span;
+
+use crate::beneath::Root;
 
 /// How often a caller that waits for readers checks whether the call has been cancelled.
 pub const CANCELLATION_POLL: Duration = Duration::from_millis(50);
@@ -86,6 +90,13 @@ impl Batch {
     /// Whether the caller cancelled the call, or dropped it.
     pub fn is_cancelled(&self) -> bool {
         self.watch.is_cancelled() || self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Opens the storage's root to look for content in it, and tells the caller which storage it is.
+    pub fn open_root(&self, path: &Path) -> Result<Root, Errno> {
+        let root = Root::open(path)?;
+        self.watch.looked_in(&root.storage_identity()?);
+        Ok(root)
     }
 
     /// Adds to the number of bytes read.

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, readlinkat,
-    statat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, fstatvfs, open, openat, openat2,
+    readlinkat, statat,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -58,9 +58,12 @@ impl Root {
         Ok(Self { handle, identity: (stat.st_dev, stat.st_ino), noatime: Cell::new(true) })
     }
 
-    /// The numbers of its device and inode.
-    pub fn identity(&self) -> (u64, u64) {
-        self.identity
+    /// What tells this folder from another one at the same path; see
+    /// [`ProbedStorage::identity`](stocktake_domain::ports::ProbedStorage::identity).
+    pub fn storage_identity(&self) -> Result<String, Errno> {
+        // Of the file system and not of the device, whose number may be another one after a restart.
+        let file_system = fstatvfs(&self.handle)?.f_fsid;
+        Ok(format!("{file_system:x}:{}", self.identity.1))
     }
 
     /// Whether this is still the folder at `path`.

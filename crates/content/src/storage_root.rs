@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
-use rustix::fs::{Dir, Mode, OFlags, fstatvfs, open};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{Dir, OFlags};
+use rustix::io::Errno;
 use stocktake_domain::NotJudged;
 use stocktake_domain::ports::ProbedStorage;
 
-use crate::beneath::Root;
+use crate::beneath::{Links, Root};
 
 /// What a failed system call says of the process or its storage, if it says nothing of the file it was for. `at` names
 /// the file or folder.
@@ -43,11 +43,8 @@ pub fn probe(root: &Path) -> Result<ProbedStorage, NotJudged> {
 }
 
 fn look(root: &Path) -> Result<ProbedStorage, Errno> {
-    let (_, inode) = Root::open(root)?.identity();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = retry_on_intr(|| open(root, flags, Mode::empty()))?;
-    // Of the file system and not of the device, whose number may be another one after a restart.
-    let file_system = fstatvfs(&folder)?.f_fsid;
+    let root = Root::open(root)?;
+    let folder = root.open_at(".", OFlags::RDONLY | OFlags::DIRECTORY, Links::Refuse)?;
     let mut is_empty = true;
     for entry in Dir::read_from(&folder)? {
         // `lost+found` is made with an ext file system.
@@ -56,7 +53,7 @@ fn look(root: &Path) -> Result<ProbedStorage, Errno> {
             break;
         }
     }
-    Ok(ProbedStorage { identity: Some(format!("{file_system:x}:{inode}")), is_empty })
+    Ok(ProbedStorage { identity: Some(root.storage_identity()?), is_empty })
 }
 
 #[cfg(test)]

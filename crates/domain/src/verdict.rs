@@ -29,6 +29,8 @@ pub enum Evidence {
     Content,
     /// Nothing was read but what the store says of it.
     Metadata,
+    /// There is nothing, and nothing need be there: it is as empty content.
+    Absence,
 }
 
 /// Size and digests of one piece of content.
@@ -60,7 +62,7 @@ impl Observation {
     pub fn checksum(&self, shown: Algorithm) -> Option<Digest> {
         let Measure { size, digests } = self.stored;
         match self.evidence {
-            Evidence::Content => digests.get(shown),
+            Evidence::Content | Evidence::Absence => digests.get(shown),
             Evidence::Metadata => {
                 let kept = digests.sha256.map(Metadata::Sha256);
                 let kept = kept.or(digests.md5.map(Metadata::Md5)).or(size.map(Metadata::Size));
@@ -240,7 +242,7 @@ fn digest(evidence: Evidence, of: &Measure, algorithm: Algorithm) -> Result<Opti
     let size = of.size.map(|size| Digest::Metadata(Metadata::Size(size)));
     let found = of.digests.get(algorithm).or(size.filter(|_| algorithm == Algorithm::Size));
     match evidence {
-        Evidence::Content if found.is_none() => Err(not_calculated(algorithm)),
+        Evidence::Content | Evidence::Absence if found.is_none() => Err(not_calculated(algorithm)),
         _ => Ok(found),
     }
 }

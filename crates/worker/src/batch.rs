@@ -2,8 +2,8 @@
 
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
-    Algorithm, ContentError, Digest, Failure, FailureKind, JITTER_STEPS, NotJudged, Observation, RecordKey,
-    Rng, Timestamp, judge, judge_emptied,
+    Algorithm, ContentError, Digest, Evidence, Failure, FailureKind, JITTER_STEPS, NotJudged, Observation,
+    RecordKey, Rng, Timestamp, judge, judge_emptied,
 };
 
 use crate::stats::Stats;
@@ -25,46 +25,62 @@ pub(crate) struct Judge<'a> {
 /// What is not recorded as it was seen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unrecorded {
-    /// The record's content is missing, if the storage is what it should be.
-    Missing(Box<Missing>),
+    /// The record's content is not there, if the storage is what it should be.
+    Absent(Box<Absent>),
     /// Nothing can be said of the record.
     NotJudged(NotJudged),
 }
 
-/// A record whose content is missing.
+/// A record whose content is not there.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Missing {
+pub(crate) struct Absent {
     pub(crate) record: ClaimedRecord,
-    pub(crate) failure: Failure,
+    /// What it comes to: a failure, or as empty content where none need be.
+    pub(crate) seen: Result<Observation, Failure>,
 }
 
-impl Missing {
-    /// Whether the content was good when it was last looked at.
-    pub(crate) fn was_good(&self) -> bool {
+impl Absent {
+    /// Whether the content is missing, and was good when it was last looked at.
+    pub(crate) fn is_lost(&self) -> bool {
         let history = self.record.verification.history();
-        history.baseline().is_some() && history.failed_at.is_none()
+        self.seen.is_err() && history.baseline().is_some() && history.failed_at.is_none()
     }
 }
 
 impl Batch {
-    /// Judges what was seen of a record. Returns what is not recorded: a record that is missing, which is to be confirmed
-    /// first and then [added as failed](Self::add_failed), or why nothing can be said.
+    /// Judges what was seen of a record. Returns what is not recorded: a record whose content is not there, which is to be
+    /// confirmed first and then [added](Self::add_absent), or why nothing can be said.
     pub(crate) fn add(
         &mut self,
         record: ClaimedRecord,
         seen: Result<Observation, ContentError>,
         judge_by: &Judge<'_>,
     ) -> Result<(), Unrecorded> {
-        let observation = match seen.map_err(ContentError::into_failure) {
-            Ok(observation) => observation,
+        let seen = match seen.map_err(ContentError::into_failure) {
             Err(Err(not_judged)) => return Err(Unrecorded::NotJudged(not_judged)),
-            Err(Ok(failure)) if failure.kind() == FailureKind::Missing => {
-                return Err(Unrecorded::Missing(Box::new(Missing { record, failure })));
-            }
-            Err(Ok(failure)) => {
-                self.add_failed(record, failure, judge_by);
-                return Ok(());
-            }
+            Err(Ok(failure)) => Err(failure),
+            Ok(observation) => Ok(observation),
+        };
+        let is_absent = match &seen {
+            Ok(observation) => observation.evidence == Evidence::Absence,
+            Err(failure) => failure.kind() == FailureKind::Missing,
+        };
+        if is_absent {
+            return Err(Unrecorded::Absent(Box::new(Absent { record, seen })));
+        }
+        self.add_seen(record, seen, judge_by);
+        Ok(())
+    }
+
+    /// Judges a record whose content is not there, for certain.
+    pub(crate) fn add_absent(&mut self, absent: Absent, judge_by: &Judge<'_>) {
+        self.add_seen(absent.record, absent.seen, judge_by);
+    }
+
+    fn add_seen(&mut self, record: ClaimedRecord, seen: Result<Observation, Failure>, judge_by: &Judge<'_>) {
+        let observation = match seen {
+            Ok(observation) => observation,
+            Err(failure) => return self.add_failed(record, failure, judge_by),
         };
         self.stats.bytes += observation.bytes_read;
         let last = record.verification.history().baseline();
@@ -81,11 +97,9 @@ impl Batch {
             }
             Err(failure) => self.add_failed(record, failure, judge_by),
         }
-        Ok(())
     }
 
-    /// Adds a record as failed.
-    pub(crate) fn add_failed(&mut self, record: ClaimedRecord, failure: Failure, judge_by: &Judge<'_>) {
+    fn add_failed(&mut self, record: ClaimedRecord, failure: Failure, judge_by: &Judge<'_>) {
         let failure = failure.at(&record.path);
         *self.stats.failed.entry(failure.kind()).or_default() += 1;
         let verification = record.verification.fail(failure, judge_by.now, judge_by.rng.below(JITTER_STEPS));
@@ -125,7 +139,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    use stocktake_domain::{DigestRule, Digests, Evidence, Reference, Verification};
+    use stocktake_domain::{DigestRule, Digests, Reference, Verification};
 
     struct Six;
 
@@ -157,9 +171,8 @@ mod tests {
         let mut batch = Batch::default();
         assert_eq!(batch.add(record(1), Ok(seen(10)), &JUDGE), Ok(()));
         let missing = batch.add(record(2), Err(ContentError::MissingRepository), &JUDGE);
-        let Err(Unrecorded::Missing(missing)) = missing else { panic!("{missing:?}") };
-        let Missing { record: second, failure } = *missing;
-        batch.add_failed(second, failure, &JUDGE);
+        let Err(Unrecorded::Absent(missing)) = missing else { panic!("{missing:?}") };
+        batch.add_absent(*missing, &JUDGE);
         for not_judged in [NotJudged::Cancelled, NotJudged::Storage("gone".to_owned())] {
             let added = batch.add(record(3), Err(not_judged.clone().into()), &JUDGE);
             assert_eq!(added, Err(Unrecorded::NotJudged(not_judged)));

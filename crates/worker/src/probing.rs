@@ -3,13 +3,13 @@
 //! A storage that cannot be read is *closed*: its records wait, and it is probed each time before it is read again. Its
 //! condition is kept in the database, where others see it, until its content was judged again.
 //!
-//! Nothing is recorded as missing before a look that began after the reading found the storage there, and to be the one that was read
-//! before. If so many good records would be missing that the storage itself must be suspected, it is closed first, and they
+//! Nothing is recorded as missing before a look that began after the reading found the storage there, and to be the one in
+//! which it was looked for, and that was read before. If so many good records would be missing that the storage itself must be suspected, it is closed first, and they
 //! are recorded once a later look finds it whole.
 
 use std::time::Duration;
 
-use stocktake_domain::ports::{ProbedStorage, StoreError};
+use stocktake_domain::ports::{ProbedStorage, StoreError, Watch};
 use stocktake_domain::{ConditionSubject, NotJudged, format_duration};
 use tokio::time::Instant;
 
@@ -41,11 +41,13 @@ impl EngineContext {
         })
     }
 
-    /// Whether records may be recorded as missing of which `lost` were good before.
-    pub(crate) async fn confirm_missing(
+    /// Whether records may be recorded as missing, or as rightly not there, that were looked for under this watch; `lost` of
+    /// them are missing and were good before.
+    pub(crate) async fn confirm_absent(
         &self,
         name: &str,
         storage: &Storage,
+        watch: &Watch,
         lost: u64,
     ) -> Result<(), NotJudged> {
         if self.settings.believe_missing {
@@ -53,7 +55,7 @@ impl EngineContext {
         }
         let probed_at = Instant::now();
         let probed = self.probe(name, storage).await?;
-        self.check_identity(name, &probed).await?;
+        self.check_identity(name, &probed, watch).await?;
         let all_lost = self.health.update(name, |state| {
             state.lost += lost;
             state.lost
@@ -93,9 +95,20 @@ impl EngineContext {
         )))
     }
 
-    /// Fails if another storage is at the address than the one that good content was read from.
-    async fn check_identity(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
+    /// Fails if another storage is at the address than the one that was looked in just now, or than the one that good
+    /// content was read from before.
+    async fn check_identity(
+        &self,
+        name: &str,
+        probed: &ProbedStorage,
+        watch: &Watch,
+    ) -> Result<(), NotJudged> {
         let Some(identity) = &probed.identity else { return Ok(()) };
+        if !watch.looked_only_in(identity) {
+            return Err(NotJudged::Storage(format!(
+                "storage {name} was replaced while it was read: its root was another folder or file system. Is it mounted?"
+            )));
+        }
         let known = self.parts.conditions.identity(name, &self.settings.host).await;
         match self.answered("reading which storage it was", known)? {
             Some(known) if known != *identity => Err(NotJudged::Storage(format!(

@@ -9,7 +9,7 @@ use stocktake_net::error::ErrorChain;
 use stocktake_net::retry::Backoff;
 use tokio::task::JoinError;
 
-use crate::batch::{Batch, Judge, Missing, Unrecorded};
+use crate::batch::{Absent, Batch, Judge, Unrecorded};
 use crate::context::RunOptions;
 use crate::outage::{DELAYS, Patience};
 use crate::reading::{Collector, Seen};
@@ -49,8 +49,8 @@ pub(crate) struct Recording<'a> {
     /// By the index of the piece; taken when it was judged.
     records: Vec<Option<ClaimedRecord>>,
     unfinished: usize,
-    /// Seen as missing, and not yet confirmed.
-    missing: Vec<Missing>,
+    /// Seen as not there, and not yet confirmed.
+    absent: Vec<Absent>,
     /// What keeps the rest from being judged.
     fault: Option<NotJudged>,
     batch: Batch,
@@ -77,7 +77,7 @@ impl<'a> Recording<'a> {
             algorithm: options.context.settings.policy.algorithm(lease.model),
             unfinished: lease.records.len(),
             records: lease.records.into_iter().map(Some).collect(),
-            missing: Vec::new(),
+            absent: Vec::new(),
             fault: None,
             batch: Batch::default(),
             buffer: Vec::new(),
@@ -126,7 +126,7 @@ impl<'a> Recording<'a> {
             let Some(record) = self.records.get_mut(index).and_then(Option::take) else { continue };
             match self.batch.add(record, seen, &judge) {
                 Ok(()) => self.unfinished -= 1,
-                Err(Unrecorded::Missing(missing)) => self.missing.push(*missing),
+                Err(Unrecorded::Absent(absent)) => self.absent.push(*absent),
                 Err(Unrecorded::NotJudged(NotJudged::Cancelled)) => {}
                 Err(Unrecorded::NotJudged(not_judged)) => fault = Some(not_judged),
             }
@@ -134,7 +134,7 @@ impl<'a> Recording<'a> {
         if let Some(fault) = fault {
             self.stop_for(fault);
         }
-        self.confirm_missing().await;
+        self.confirm_absent().await;
         let bytes = self.watch.bytes();
         telemetry::read(&self.storage, bytes.saturating_sub(self.counted_bytes));
         self.counted_bytes = bytes;
@@ -146,23 +146,23 @@ impl<'a> Recording<'a> {
         self.fault.get_or_insert(fault);
     }
 
-    /// Adds what is missing to the results, if the storage proves to be what it should be.
-    async fn confirm_missing(&mut self) {
-        let missing = std::mem::take(&mut self.missing);
+    /// Adds what is not there to the results, if the storage proves to be what it should be.
+    async fn confirm_absent(&mut self) {
+        let absent = std::mem::take(&mut self.absent);
         let context = &self.options.context;
-        let Some(storage) = context.parts.storages.get(&self.storage).filter(|_| !missing.is_empty()) else {
+        let Some(storage) = context.parts.storages.get(&self.storage).filter(|_| !absent.is_empty()) else {
             return;
         };
-        let lost = missing.iter().filter(|missing| missing.was_good()).count();
+        let lost = absent.iter().filter(|absent| absent.is_lost()).count();
         let lost = u64::try_from(lost).unwrap_or(u64::MAX);
-        if let Err(fault) = context.confirm_missing(&self.storage, storage, lost).await {
+        if let Err(fault) = context.confirm_absent(&self.storage, storage, self.watch, lost).await {
             self.stop_for(fault);
             return;
         }
         let judge = Judge { algorithm: self.algorithm, rng: &*context.parts.rng, now: context.now() };
-        for Missing { record, failure } in missing {
+        for absent in absent {
             self.unfinished -= 1;
-            self.batch.add_failed(record, failure, &judge);
+            self.batch.add_absent(absent, &judge);
         }
     }
 

@@ -13,7 +13,10 @@ use stocktake_domain::ports::FoundStream;
 
 use crate::digest::Digest;
 use crate::name;
-use crate::source::RegistryError;
+use crate::source::{MAX_TAGS, RegistryError, TOO_MANY_TAGS};
+
+/// Where the registry keeps its repositories, below its root.
+pub(super) const REPOSITORIES: &str = "docker/registry/v2/repositories";
 
 /// The most bytes of a link; a digest has at most 135.
 const MAX_LINK: usize = 1024;
@@ -33,11 +36,15 @@ impl Files {
         &self.root
     }
 
+    fn open_root(&self) -> Result<Root, RegistryError> {
+        Root::open(&self.root)
+            .map_err(|error| RegistryError::NotJudged(storage_root::root_error(&self.root, error)))
+    }
+
     /// Opens a regular file; its size in bytes.
     pub(super) fn open(&self, path: &str) -> Result<(OwnedFd, u64), RegistryError> {
-        let root = Root::open(&self.root)
-            .map_err(|error| RegistryError::NotJudged(storage_root::root_error(&self.root, error)))?;
-        let file = root.open_to_read(path).map_err(error)?;
+        let root = self.open_root()?;
+        let file = root.open_to_read(path).map_err(|errno| self.refused(&root, errno))?;
         let size = file.size();
         Ok((file.handle, size))
     }
@@ -50,29 +57,63 @@ impl Files {
         text.parse().map_err(|error| RegistryError::Unreadable(format!("{error} in its link")))
     }
 
-    /// The names in a folder; [`Errno::TOOBIG`] if there are more than `most`.
-    pub(super) fn names(&self, folder: &str, most: usize) -> Result<Vec<Box<str>>, Errno> {
-        let root = Root::open(&self.root)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
-        let mut names = Vec::new();
-        for entry in Dir::read_from(root.open_at(folder, flags, Links::Follow)?)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy();
-            if matches!(&*name, "." | "..") {
-                continue;
-            }
-            if names.len() >= most {
-                return Err(Errno::TOOBIG);
-            }
-            names.push(name.into());
+    /// The names in a repository's folder of tags. The registry knows a repository by this folder.
+    pub(super) fn tags(&self, repository: &str) -> Result<Vec<Box<str>>, RegistryError> {
+        let root = self.open_root()?;
+        let folder = tags_folder(repository);
+        match names(&root, &folder, MAX_TAGS) {
+            Ok(names) => Ok(names),
+            Err(Errno::TOOBIG) => Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned())),
+            Err(errno) => Err(match self.refused(&root, errno) {
+                RegistryError::Absent => {
+                    RegistryError::NoRepository { looked_in: root.storage_identity().ok() }
+                }
+                RegistryError::Unreadable(_) => RegistryError::Unavailable(self.of_folder(&folder, errno)),
+                error => error,
+            }),
         }
-        Ok(names)
+    }
+
+    /// Why something beneath this root cannot be opened. It is absent only where the registry is.
+    fn refused(&self, root: &Root, errno: Errno) -> RegistryError {
+        let refused = error(errno);
+        if refused != RegistryError::Absent {
+            return refused;
+        }
+        match root.open_at(REPOSITORIES, OFlags::PATH | OFlags::DIRECTORY, Links::Follow) {
+            Ok(_) => refused,
+            // In this case the disk is missing, not the file.
+            Err(errno) => RegistryError::storage(self.of_folder(REPOSITORIES, errno)),
+        }
     }
 
     /// The error for a folder that cannot be read.
-    pub(super) fn of_folder(&self, folder: &str, error: Errno) -> String {
-        format!("storage folder {}: {}", self.root.join(folder).display(), reason(error))
+    fn of_folder(&self, folder: &str, errno: Errno) -> String {
+        format!("storage folder {}: {}", self.root.join(folder).display(), reason(errno))
     }
+}
+
+/// The folder of a repository's tags.
+pub(super) fn tags_folder(repository: &str) -> String {
+    format!("{REPOSITORIES}/{repository}/_manifests/tags")
+}
+
+/// The names in a folder; [`Errno::TOOBIG`] if there are more than `most`.
+fn names(root: &Root, folder: &str, most: usize) -> Result<Vec<Box<str>>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
+    let mut names = Vec::new();
+    for entry in Dir::read_from(root.open_at(folder, flags, Links::Follow)?)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if matches!(&*name, "." | "..") {
+            continue;
+        }
+        if names.len() >= most {
+            return Err(Errno::TOOBIG);
+        }
+        names.push(name.into());
+    }
+    Ok(names)
 }
 
 /// Reads from this offset until there are `most` bytes, or the file ends.
@@ -101,9 +142,9 @@ fn reason(error: Errno) -> String {
 }
 
 /// All repositories that the registry knows in the byte order of their names: those with a folder of tags, even an
-/// empty one. `repositories` is the folder in which they are, beneath the root.
-pub(super) fn list(root: PathBuf, repositories: &'static str) -> FoundStream {
-    walk::list(Walk { root, base: repositories, thread: "registry-list" }, actions)
+/// empty one.
+pub(super) fn list(root: PathBuf) -> FoundStream {
+    walk::list(Walk { root, base: REPOSITORIES, thread: "registry-list" }, actions)
 }
 
 /// A folder can be a repository, and contain others.

@@ -57,7 +57,7 @@ async fn names(client: &Client) -> Result<Vec<Box<str>>, ListError> {
             | RegistryError::Unavailable(reason)
             | RegistryError::Unclear { reason, .. } => ListError::Broken(reason),
             RegistryError::NotJudged(not_judged) => ListError::Broken(not_judged.to_string()),
-            RegistryError::Absent | RegistryError::NoRepository => ListError::Unsupported,
+            RegistryError::Absent | RegistryError::NoRepository { .. } => ListError::Unsupported,
         });
         match page? {
             Some(next) if names.len() <= MAX_REPOSITORIES && next != target => target = next,

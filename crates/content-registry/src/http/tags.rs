@@ -140,7 +140,7 @@ async fn pages(
 /// Why there is no list of tags.
 async fn unlisted(response: reqwest::Response) -> RegistryError {
     match refusal(response).await {
-        RegistryError::Absent => RegistryError::NoRepository,
+        RegistryError::Absent => RegistryError::NoRepository { looked_in: None },
         error => error,
     }
 }

@@ -168,6 +168,7 @@ macro_rules! content_contract {
                     each_is_reported_once_and_a_missing_one_stops_no_other,
                     the_same_content_is_seen_alike_by_many_at_once,
                     bytes_read_are_added_to_the_watch,
+                    the_watch_is_told_in_which_storage_content_is_missing,
                     what_is_cancelled_before_it_begins_is_reported_so,
                     a_storage_that_is_there_can_be_probed,
                 }

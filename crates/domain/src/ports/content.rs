@@ -1,8 +1,9 @@
 //! The content of records, as a configured storage holds it.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_core::Stream;
@@ -56,6 +57,7 @@ impl Inspection {
 pub struct Watch {
     cancelled: AtomicBool,
     bytes: AtomicU64,
+    looked_in: Mutex<BTreeSet<String>>,
 }
 
 impl Watch {
@@ -77,6 +79,21 @@ impl Watch {
     /// The bytes read so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Tells that content was looked for in the storage with this [identity](ProbedStorage::identity). A look at the storage
+    /// before or after may have found another one at the same address.
+    pub fn looked_in(&self, identity: &str) {
+        let mut known = self.looked_in.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(identity) {
+            known.insert(identity.to_owned());
+        }
+    }
+
+    /// Whether content was looked for in this storage, and in no other.
+    pub fn looked_only_in(&self, identity: &str) -> bool {
+        let known = self.looked_in.lock().unwrap_or_else(PoisonError::into_inner);
+        known.len() == 1 && known.contains(identity)
     }
 }
 
@@ -155,8 +172,9 @@ pub trait ContentStore: Send + Sync {
     /// reported and does not stop the others. Once the reading is cancelled ([`Watch::cancel`]), what is not done yet is
     /// reported as [`ContentError::CANCELLED`]. The bytes read are added to the watch.
     ///
-    /// A piece is reported missing only by the storage's own word for it. Whatever is no verdict about the piece itself is
-    /// reported as [`ContentError::NotJudged`].
+    /// A piece is reported missing only by the storage's own word for it, and after the watch was told in which storage it was
+    /// looked for ([`Watch::looked_in`]), if storages of this kind have an identity. Whatever is no verdict about the piece
+    /// itself is reported as [`ContentError::NotJudged`].
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>);
 
     /// Looks at the storage as a whole: whether it is there and can be read now.

@@ -125,6 +125,25 @@ async fn nothing_is_missing_while_another_storage_is_at_the_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_missing_from_a_storage_that_was_another_one_while_it_was_read() {
+    let world = World::new(&["main"]);
+    let content = world.content("main");
+    content.probed(Ok(probed("disk", false)));
+    content.put("x", Piece::Bad(missing()));
+    content.put("wiki", Piece::Absent);
+    content.looks_in("folder below");
+    for (key, path) in [(1, "x"), (2, "wiki"), (3, "file")] {
+        world.add(MODEL, key, "main", path);
+    }
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.records(), drained.stats.succeeded, drained.closed[0].waiting), (1, 1, 2));
+    assert!(drained.closed[0].reason.contains("was replaced while it was read"), "{drained:?}");
+    content.looks_in("disk");
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_few_missing_ones_are_recorded_at_once() {
     let world = World::new(&["main"]);
     world.content("main").put("x", Piece::Bad(missing()));

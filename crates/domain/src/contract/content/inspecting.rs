@@ -60,6 +60,15 @@ pub async fn a_storage_that_is_there_can_be_probed(fixture: &ContentFixture) {
     assert_eq!(fixture.store.probe().await, Ok(probed));
 }
 
+pub async fn the_watch_is_told_in_which_storage_content_is_missing(fixture: &ContentFixture) {
+    let watch = Arc::<Watch>::default();
+    let seen = fixture.inspect(std::slice::from_ref(&fixture.absent), &watch).await;
+    assert!(seen.iter().all(Result::is_err), "{seen:?}");
+    if let Some(identity) = fixture.store.probe().await.unwrap().identity {
+        assert!(watch.looked_only_in(&identity), "{watch:?}");
+    }
+}
+
 pub async fn what_is_cancelled_before_it_begins_is_reported_so(fixture: &ContentFixture) {
     let watch = Arc::<Watch>::default();
     watch.cancel();

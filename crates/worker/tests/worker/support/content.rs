@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
-use stocktake_domain::{Algorithms, ContentError, Digests, NotJudged, Observation};
+use stocktake_domain::{Algorithms, ContentError, Digests, Evidence, NotJudged, Observation};
 use tokio::sync::{Semaphore, watch};
 
 use super::sooner_or_later;
@@ -19,6 +19,8 @@ pub(crate) enum Piece {
     Good(u64, u8),
     /// This error.
     Bad(ContentError),
+    /// Nothing, rightly.
+    Absent,
     /// Good only once the gate is opened, or given up when called off.
     Gated,
     /// As [`Piece::Gated`], but bytes trickle in meanwhile, one each second.
@@ -52,6 +54,7 @@ impl Use {
 pub(crate) struct FakeContent {
     pieces: Mutex<BTreeMap<String, Piece>>,
     probed: Mutex<Result<ProbedStorage, NotJudged>>,
+    looked_in: Mutex<Option<String>>,
     gate: Semaphore,
     pub(crate) used: watch::Sender<Use>,
 }
@@ -68,12 +71,21 @@ impl FakeContent {
     pub(crate) fn new() -> Arc<Self> {
         let gate = Semaphore::new(0);
         let probed = Mutex::new(Ok(ProbedStorage { identity: None, is_empty: false }));
-        Arc::new(Self { pieces: Mutex::default(), probed, gate, used: watch::Sender::new(Use::default()) })
+        let used = watch::Sender::new(Use::default());
+        Arc::new(Self { pieces: Mutex::default(), probed, looked_in: Mutex::default(), gate, used })
     }
 
-    /// What every look at the storage as a whole finds from now on.
+    /// What every look at the storage as a whole finds from now on; it is the one that is read, too.
     pub(crate) fn probed(&self, probed: Result<ProbedStorage, NotJudged>) {
+        if let Ok(ProbedStorage { identity: Some(identity), .. }) = &probed {
+            self.looks_in(identity);
+        }
         *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = probed;
+    }
+
+    /// Which storage is read from now on.
+    pub(crate) fn looks_in(&self, identity: &str) {
+        *self.looked_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.to_owned());
     }
 
     pub(crate) fn put(&self, path: &str, piece: Piece) {
@@ -104,6 +116,10 @@ impl FakeContent {
         match self.piece(path) {
             Piece::Good(size, byte) => Ok(Observation::of_content(size, digests(byte))),
             Piece::Bad(error) => Err(error),
+            Piece::Absent => {
+                let nothing = Observation::of_content(0, digests(0));
+                Ok(Observation { evidence: Evidence::Absence, ..nothing })
+            }
             Piece::Gated => self.wait(line, 0).await,
             Piece::Trickling => self.wait(line, 1).await,
             Piece::Hanging => std::future::pending().await,
@@ -150,6 +166,9 @@ impl ContentStore for FakeContent {
             }
         });
         let _call = Call(self);
+        if let Some(identity) = &*self.looked_in.lock().unwrap_or_else(PoisonError::into_inner) {
+            line.looked_in(identity);
+        }
         let (line, sink) = (&line, &sink);
         let reads = pieces.iter().enumerate().map(|(index, piece)| async move {
             sink.report(index, self.read(&piece.path, line).await);
