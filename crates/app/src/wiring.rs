@@ -10,7 +10,7 @@ use stocktake_content::{HashPool, ReaderPool};
 use stocktake_content_directory::DirectoryStore;
 use stocktake_content_git::GitStore;
 use stocktake_content_objects::ObjectStorage;
-use stocktake_content_registry::{RegistryDirectoryStore, RegistryStore};
+use stocktake_content_registry::RegistryStore;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
 use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
@@ -132,7 +132,7 @@ fn content(settings: &Content, readers: &Arc<ReaderPool>) -> anyhow::Result<Arc<
         Content::Objects(settings) => Arc::new(ObjectStorage::new(settings.clone(), hashes())?),
         Content::Registry(settings) => Arc::new(RegistryStore::new(settings.clone(), hashes())?),
         Content::RegistryDirectory(settings) => {
-            Arc::new(RegistryDirectoryStore::new(settings.clone(), readers))
+            Arc::new(RegistryStore::of_directory(settings.clone(), readers))
         }
     })
 }

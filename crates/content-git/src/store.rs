@@ -69,20 +69,12 @@ impl fmt::Debug for GitStore {
 #[async_trait]
 impl ContentStore for GitStore {
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
-        let batch = Batch::new(pieces, watch, sink);
-        // If the caller drops this future, the readers stop as well.
-        let _guard = batch.cancel_on_drop();
-        let reading = Reading { context: Arc::clone(&self.context), batch: Arc::clone(&batch) };
-        self.readers.push(Arc::new(reading));
-        batch.wait().await;
+        let context = Arc::clone(&self.context);
+        self.readers.inspect(pieces, watch, sink, |batch| Reading { context, batch }).await;
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        let root = self.context.settings.root.clone();
-        // Not by a reading thread: all that the storage has may be busy for long, or hang.
-        let probe = tokio::task::spawn_blocking(move || storage_root::probe(&root));
-        // It is cancelled only with the runtime.
-        probe.await.unwrap_or(Err(NotJudged::Cancelled))
+        storage_root::probe(self.context.settings.root.clone()).await
     }
 
     fn list(&self) -> FoundStream {

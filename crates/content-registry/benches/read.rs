@@ -23,9 +23,7 @@ use std::thread;
 use std::time::Instant;
 
 use stocktake_content::{HashPool, ReaderPool, Secrets};
-use stocktake_content_registry::{
-    Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
-};
+use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings, RegistryStore};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
 use stocktake_domain::{Algorithms, ContentError, Model, Observation};
 use stocktake_testbed::{PushedImage, Registry, RegistrySetup, bench_argument};
@@ -148,7 +146,7 @@ fn stores(
     };
     let http = RegistryStore::new(http, Arc::clone(&pool)).unwrap();
     let readers = ReaderPool::start(requests, pool).unwrap();
-    (Box::new(http), Box::new(RegistryDirectoryStore::new(directory, &readers)))
+    (Box::new(http), Box::new(RegistryStore::of_directory(directory, &readers)))
 }
 
 /// The bytes that were read.

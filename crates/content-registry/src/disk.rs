@@ -1,6 +1,5 @@
 //! A registry's own storage directory.
 
-use std::fmt;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
@@ -11,15 +10,14 @@ use rustix::fs::Advice;
 use stocktake_content::num::widen;
 use stocktake_content::{ReaderPool, ReaderShare, page_cache, storage_root};
 use stocktake_domain::NotJudged;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
+use stocktake_domain::ports::{FoundStream, ProbedStorage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::digest::Digest;
-use crate::inspect::RegistryContext;
 use crate::name;
 use crate::settings::RegistryDirectorySettings;
 use crate::source::{BlobReader, MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
-use crate::store::inspect_all;
+use crate::store::RegistryStore;
 use files::{Files, REPOSITORIES};
 
 mod files;
@@ -33,43 +31,16 @@ const PIECE: usize = 256 * 1024;
 /// How many tags are read in one task.
 const TAGS: usize = 64;
 
-/// The repositories in a registry's own storage directory (the layout of `distribution`, also that of GitLab's
-/// registry as long as its metadata database is not in use).
-pub struct RegistryDirectoryStore {
-    shared: Arc<RegistryContext>,
-}
-
-impl RegistryDirectoryStore {
-    /// A store of the repositories below `settings.root`, read by a share of `pool`. The folder need not exist yet.
-    pub fn new(settings: RegistryDirectorySettings, pool: &Arc<ReaderPool>) -> Self {
+impl RegistryStore {
+    /// A store of the repositories in a registry's own storage directory (the layout of `distribution`, also that of GitLab's
+    /// registry as long as its metadata database is not in use), read by a share of `pool`. The folder need not exist yet.
+    pub fn of_directory(settings: RegistryDirectorySettings, pool: &Arc<ReaderPool>) -> Self {
         let source = DirectorySource {
             files: Files::new(settings.root),
             readers: Readers(Arc::new(pool.share(settings.readers))),
             open: Arc::new(Semaphore::new(settings.readers.get())),
         };
-        let hashes = Arc::clone(pool.hashes());
-        Self { shared: RegistryContext::new(source, hashes, settings.integrity, settings.bytes_per_second) }
-    }
-}
-
-impl fmt::Debug for RegistryDirectoryStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryDirectoryStore").finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl ContentStore for RegistryDirectoryStore {
-    async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
-        inspect_all(&self.shared, pieces, &watch, &*sink).await;
-    }
-
-    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        self.shared.source.probe().await
-    }
-
-    fn list(&self) -> FoundStream {
-        self.shared.source.list()
+        Self::of(source, Arc::clone(pool.hashes()), settings.integrity, settings.bytes_per_second)
     }
 }
 
@@ -179,9 +150,7 @@ impl RegistrySource for DirectorySource {
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        let root = self.files.root().to_owned();
-        let look = move || storage_root::probe(&root).map_err(RegistryError::NotJudged);
-        self.readers.run(look).await.map_err(RegistryError::into_not_judged)
+        storage_root::probe(self.files.root().to_owned()).await
     }
 
     fn list(&self) -> FoundStream {

@@ -1,6 +1,5 @@
 //! A registry over its HTTP API.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,14 +9,13 @@ use reqwest::{Method, Response};
 use serde::de::IgnoredAny;
 use stocktake_content::HashPool;
 use stocktake_domain::NotJudged;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
+use stocktake_domain::ports::{FoundStream, ProbedStorage};
 
 use crate::digest::Digest;
-use crate::inspect::RegistryContext;
 use crate::manifest::ACCEPT;
 use crate::settings::{RegistrySettings, SettingsError};
 use crate::source::{BlobReader, MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
-use crate::store::inspect_all;
+use crate::store::RegistryStore;
 use client::{Client, Request};
 use known::Origin;
 use tags::GitlabApi;
@@ -38,13 +36,9 @@ const VERSION: &str = "docker-distribution-api-version";
 /// The most bytes of the answer to whether this is a registry.
 const MAX_BASE: usize = 64 * 1024;
 
-/// The repositories of a registry that speaks the distribution protocol.
-pub struct RegistryStore {
-    shared: Arc<RegistryContext>,
-}
-
 impl RegistryStore {
-    /// A store of the repositories of the registry at `settings.url`, hashed by `pool`. No request is sent yet.
+    /// A store of the repositories of the registry at `settings.url`, which speaks the distribution protocol; hashed by
+    /// `pool`. No request is sent yet.
     pub fn new(settings: RegistrySettings, pool: Arc<HashPool>) -> Result<Self, SettingsError> {
         let (integrity, bytes_per_second) = (settings.integrity, settings.bytes_per_second);
         let source = HttpSource {
@@ -52,28 +46,7 @@ impl RegistryStore {
             client: Arc::new(Client::new(settings)?),
             gitlab: GitlabApi::default(),
         };
-        Ok(Self { shared: RegistryContext::new(source, pool, integrity, bytes_per_second) })
-    }
-}
-
-impl fmt::Debug for RegistryStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryStore").finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl ContentStore for RegistryStore {
-    async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
-        inspect_all(&self.shared, pieces, &watch, &*sink).await;
-    }
-
-    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        self.shared.source.probe().await
-    }
-
-    fn list(&self) -> FoundStream {
-        self.shared.source.list()
+        Ok(Self::of(source, pool, integrity, bytes_per_second))
     }
 }
 

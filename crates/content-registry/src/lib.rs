@@ -1,7 +1,6 @@
 //! Content adapter: container registries.
 //!
-//! [`RegistryStore`] speaks the distribution protocol over HTTP; [`RegistryDirectoryStore`] reads the
-//! registry's own storage directory. Each is a `RegistrySource` of tags, manifests and blobs; the inspection is the same
+//! A [`RegistryStore`] speaks the distribution protocol over HTTP, or reads the registry's own storage directory. Each is a `RegistrySource` of tags, manifests and blobs; the inspection is the same
 //! for both:
 //!
 //! ```text
@@ -27,6 +26,5 @@ mod settings;
 mod source;
 mod store;
 
-pub use disk::RegistryDirectoryStore;
-pub use http::RegistryStore;
 pub use settings::{Integrity, RegistryDirectorySettings, RegistrySettings, SettingsError};
+pub use store::RegistryStore;

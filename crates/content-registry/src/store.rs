@@ -1,19 +1,62 @@
-//! Inspects the pieces of a call, for both kinds of store.
+//! The store, for both kinds of registry storage.
 
+use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ContentError;
-use stocktake_domain::ports::{Inspection, InspectionSink, Watch};
+use async_trait::async_trait;
+use stocktake_content::HashPool;
+use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
+use stocktake_domain::{ContentError, NotJudged};
 use tokio::task::JoinSet;
 
 use crate::inspect::{RegistryContext, inspect};
+use crate::settings::Integrity;
+use crate::source::RegistrySource;
 
 /// How often cancellation is checked for.
 const CANCELLATION_POLL: Duration = Duration::from_millis(50);
 
+/// The repositories of a registry.
+pub struct RegistryStore {
+    shared: Arc<RegistryContext>,
+}
+
+impl RegistryStore {
+    pub(crate) fn of(
+        source: impl RegistrySource,
+        pool: Arc<HashPool>,
+        integrity: Integrity,
+        bytes_per_second: Option<NonZeroU64>,
+    ) -> Self {
+        Self { shared: RegistryContext::new(source, pool, integrity, bytes_per_second) }
+    }
+}
+
+impl fmt::Debug for RegistryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ContentStore for RegistryStore {
+    async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
+        inspect_all(&self.shared, pieces, &watch, &*sink).await;
+    }
+
+    async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
+        self.shared.source.probe().await
+    }
+
+    fn list(&self) -> FoundStream {
+        self.shared.source.list()
+    }
+}
+
 /// Inspects these repositories, as many at once as objects can be read at once.
-pub(crate) async fn inspect_all(
+async fn inspect_all(
     shared: &Arc<RegistryContext>,
     pieces: Vec<Inspection>,
     watch: &Arc<Watch>,

@@ -13,9 +13,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use stocktake_domain::ports::{Inspection, InspectionSink, Watch};
 use tokio::sync::oneshot;
 
 use self::schedule::{Schedule, ShareId};
+use crate::batch::Batch;
 use crate::buffers::BufferPool;
 use crate::pool::HashPool;
 use crate::threads::{lock, try_spawn};
@@ -110,6 +112,22 @@ impl ReaderShare {
         let inner = &self.pool.inner;
         lock(&inner.state).schedule.push(self.id, task);
         inner.call_another();
+    }
+
+    /// Has the pieces of one call of [`ContentStore::inspect`](stocktake_domain::ports::ContentStore::inspect) read by the
+    /// task that is made of them, and returns when each was reported. If the caller drops this future, the readers stop as
+    /// well.
+    pub async fn inspect<T: ReadTask + 'static>(
+        &self,
+        pieces: Vec<Inspection>,
+        watch: Arc<Watch>,
+        sink: Arc<dyn InspectionSink>,
+        reading: impl FnOnce(Arc<Batch>) -> T,
+    ) {
+        let batch = Batch::new(pieces, watch, sink);
+        let _guard = batch.cancel_on_drop();
+        self.push(Arc::new(reading(Arc::clone(&batch))));
+        batch.wait().await;
     }
 
     /// What this gives, done on one of the threads; `None` if it panicked.

@@ -1,7 +1,7 @@
 //! What is said of a storage in a folder as a whole, and which failures of the system are no verdict about a file.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
@@ -37,9 +37,12 @@ pub fn root_error(root: &Path, error: Errno) -> NotJudged {
     not_judged(&at, error).unwrap_or_else(|| NotJudged::Storage(format!("{at}: {error}")))
 }
 
-/// Looks at a storage in a folder, as [`ContentStore::probe`](stocktake_domain::ports::ContentStore::probe) does. Blocks.
-pub fn probe(root: &Path) -> Result<ProbedStorage, NotJudged> {
-    look(root).map_err(|error| root_error(root, error))
+/// Looks at a storage in a folder, as [`ContentStore::probe`](stocktake_domain::ports::ContentStore::probe) does. Not by a
+/// reading thread: all that the storage has may be busy for long, or hang.
+pub async fn probe(root: PathBuf) -> Result<ProbedStorage, NotJudged> {
+    let probe = tokio::task::spawn_blocking(move || look(&root).map_err(|error| root_error(&root, error)));
+    // It is cancelled only with the runtime.
+    probe.await.unwrap_or(Err(NotJudged::Cancelled))
 }
 
 fn look(root: &Path) -> Result<ProbedStorage, Errno> {
@@ -60,29 +63,29 @@ fn look(root: &Path) -> Result<ProbedStorage, Errno> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_root_is_known_by_its_file_system_and_folder() {
+    #[tokio::test]
+    async fn a_root_is_known_by_its_file_system_and_folder() {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (folder.path().join("one"), folder.path().join("two"));
         for root in [&one, &two] {
             std::fs::create_dir(root).unwrap();
         }
-        let first = probe(&one).unwrap();
+        let first = probe(one.clone()).await.unwrap();
         assert!(first.is_empty && first.identity.is_some());
         std::fs::create_dir(one.join("lost+found")).unwrap();
-        assert_eq!(probe(&one), Ok(first.clone()));
+        assert_eq!(probe(one.clone()).await, Ok(first.clone()));
         std::fs::write(one.join("file"), "x").unwrap();
-        assert_eq!(probe(&one), Ok(ProbedStorage { is_empty: false, ..first.clone() }));
-        assert_ne!(probe(&two).unwrap().identity, first.identity);
+        assert_eq!(probe(one.clone()).await, Ok(ProbedStorage { is_empty: false, ..first.clone() }));
+        assert_ne!(probe(two).await.unwrap().identity, first.identity);
     }
 
-    #[test]
-    fn a_root_that_cannot_be_read_is_a_fault_of_the_storage() {
+    #[tokio::test]
+    async fn a_root_that_cannot_be_read_is_a_fault_of_the_storage() {
         let folder = tempfile::tempdir().unwrap();
         let (none, file) = (folder.path().join("none"), folder.path().join("file"));
         std::fs::write(&file, "x").unwrap();
         for (root, text) in [(&none, " does not exist"), (&file, ": Not a directory")] {
-            let Err(NotJudged::Storage(reason)) = probe(root) else { panic!("{root:?}") };
+            let Err(NotJudged::Storage(reason)) = probe(root.clone()).await else { panic!("{root:?}") };
             assert!(reason.starts_with(&format!("storage root {}{text}", root.display())), "{reason}");
         }
     }

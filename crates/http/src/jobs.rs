@@ -88,6 +88,12 @@ fn named_job(request: &HttpRequest) -> Result<JobId, ApiError> {
     text.parse().map(JobId).map_err(|_| ApiError::NotFound(text.to_owned()))
 }
 
+/// The job of this number, if there is one.
+fn answer(id: JobId, job: Option<Job>) -> ApiResult {
+    let job = job.ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
+    Ok(HttpResponse::Ok().json(JobBody::from(&job)))
+}
+
 /// Shows one bulk job.
 #[utoipa::path(
     get, operation_id = "show_job", path = "/api/v1/jobs/{id}", tag = "operation",
@@ -101,10 +107,7 @@ fn named_job(request: &HttpRequest) -> Result<JobId, ApiError> {
 )]
 async fn show(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let id = named_job(&request)?;
-    let job = step("jobs.get", context.api.jobs.get(id))
-        .await?
-        .ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
-    Ok(HttpResponse::Ok().json(JobBody::from(&job)))
+    answer(id, step("jobs.get", context.api.jobs.get(id)).await?)
 }
 
 /// Cancels a bulk job; what it marked stays marked. A job that has ended stays as it is.
@@ -120,9 +123,7 @@ async fn show(_: Reader, context: web::Data<Context>, request: HttpRequest) -> A
 )]
 async fn cancel(_: Administrator, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let id = named_job(&request)?;
-    let job = step("jobs.cancel", context.api.jobs.cancel(id)).await?;
-    let job = job.ok_or_else(|| ApiError::NotFound(id.0.to_string()))?;
-    Ok(HttpResponse::Ok().json(JobBody::from(&job)))
+    answer(id, step("jobs.cancel", context.api.jobs.cancel(id)).await?)
 }
 
 #[cfg(test)]

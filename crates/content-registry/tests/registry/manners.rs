@@ -4,9 +4,7 @@ use std::fs;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use stocktake_content_registry::{
-    Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings,
-};
+use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings, RegistryStore};
 use stocktake_domain::ContentError;
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::Watch;
@@ -100,7 +98,7 @@ async fn reading_is_called_off_between_pieces_and_each_piece_is_reported() {
         bytes_per_second: Some(slow),
         integrity: Integrity::Content,
     };
-    let in_directory: Store = Arc::new(RegistryDirectoryStore::new(in_directory, &readers()));
+    let in_directory: Store = Arc::new(RegistryStore::of_directory(in_directory, &readers()));
     for store in [open(over_http), in_directory] {
         let (watch, kept) = (Arc::new(Watch::default()), Recorder::new(9));
         let pieces = vec![piece("image", SHA256); 9];

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use sha2::Digest as _;
 use stocktake_content::{HashPool, ReaderPool, Secrets};
-use stocktake_content_registry::{
-    Integrity, RegistryDirectorySettings, RegistryDirectoryStore, RegistrySettings, RegistryStore,
-};
+use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings, RegistryStore};
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore, Inspection, ListError, Watch};
 use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, NotJudged, Observation};
@@ -59,7 +57,7 @@ pub(crate) fn directory(root: &Path, integrity: Integrity) -> Store {
         bytes_per_second: None,
         integrity,
     };
-    Arc::new(RegistryDirectoryStore::new(settings, &readers()))
+    Arc::new(RegistryStore::of_directory(settings, &readers()))
 }
 
 /// Both kinds of store on this registry.
