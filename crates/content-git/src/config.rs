@@ -36,18 +36,59 @@ const HARMLESS: [&str; 2] = ["noop", "submodulepathconfig"];
 /// The same, of repositories of version 1 alone.
 const HARMLESS_SINCE_1: [&str; 3] = ["noop-v1", "compatobjectformat", "relativeworktrees"];
 
-/// Settings that have to be true or false, without which git does nothing in the repository.
-const BOOLEANS: [&str; 10] = [
+/// Settings that have to be true or false, without which git (2.47, tried with each setting that it knows) does nothing
+/// in the repository. Those of `advice` are as well.
+const BOOLEANS: [&str; 30] = [
     "core.bare",
+    "core.commitgraph",
     "core.filemode",
+    "core.fsyncobjectfiles",
     "core.ignorecase",
+    "core.ignorestat",
+    "core.multipackindex",
     "core.precomposeunicode",
+    "core.prefersymlinkrefs",
+    "core.preloadindex",
+    "core.protecthfs",
+    "core.protectntfs",
     "core.quotepath",
+    "core.sparsecheckout",
+    "core.sparsecheckoutcone",
     "core.symlinks",
     "core.trustctime",
-    "core.commitgraph",
+    "core.usereplacerefs",
+    "commitgraph.readchangedpaths",
     "extensions.preciousobjects",
     "extensions.worktreeconfig",
+    "feature.experimental",
+    "feature.manyfiles",
+    "fetch.writecommitgraph",
+    "gc.writecommitgraph",
+    "index.skiphash",
+    "index.sparse",
+    "pack.readreverseindex",
+    "pack.usebitmapboundarytraversal",
+    "pack.usesparse",
+];
+
+/// The same that may have another value, too. Settings with words alone are left out: a later git may know more of them.
+const BOOLEANS_OR: [(&str, &str); 3] =
+    [("core.autocrlf", "input"), ("core.logallrefupdates", "always"), ("core.safecrlf", "warn")];
+
+/// Settings that have to be numbers, without which git does nothing in the repository.
+const NUMBERS: [&str; 12] = [
+    "core.bigfilethreshold",
+    "core.compression",
+    "core.deltabasecachelimit",
+    "core.loosecompression",
+    "core.maxtreedepth",
+    "core.packedgitlimit",
+    "core.packedgitwindowsize",
+    "commitgraph.changedpathsversion",
+    "commitgraph.generationversion",
+    "index.version",
+    "pack.compression",
+    "pack.packsizelimit",
 ];
 
 /// Reads the file `config` of a repository. Settings about other things are ignored.
@@ -60,7 +101,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Format, String> {
 /// What the settings say so far; later ones override earlier ones.
 #[derive(Default)]
 struct Found {
-    version: u64,
+    version: i64,
     objects: Option<ObjectFormat>,
     refs: Option<RefStorage>,
     has_promisor: bool,
@@ -71,10 +112,7 @@ struct Found {
 
 impl Found {
     fn add(&mut self, setting: &Setting) -> Result<(), String> {
-        let name = setting.name();
-        if BOOLEANS.contains(&name.as_str()) {
-            return truth(setting).map(drop);
-        }
+        check_type(setting)?;
         match (setting.section.as_str(), setting.key.as_str()) {
             ("core", "repositoryformatversion") => self.version = number(setting)?,
             ("extensions", "partialclone") => self.has_promisor |= !text(setting)?.is_empty(),
@@ -115,8 +153,25 @@ fn text(setting: &Setting) -> Result<String, String> {
     setting.value.clone().ok_or_else(|| format!("{} has no value", setting.name()))
 }
 
+/// Fails if git refuses the repository because of the setting's type.
+fn check_type(setting: &Setting) -> Result<(), String> {
+    let name = setting.name();
+    let name = name.as_str();
+    let word = BOOLEANS_OR.iter().find(|(other, _)| *other == name).map(|(_, word)| *word);
+    if word.is_some() && setting.value.as_deref() == word {
+        return Ok(());
+    }
+    if word.is_some() || BOOLEANS.contains(&name) || setting.section == "advice" {
+        truth(setting)?;
+    }
+    if NUMBERS.contains(&name) {
+        number(setting)?;
+    }
+    Ok(())
+}
+
 /// A number as git writes it, with an optional unit behind it.
-fn number(setting: &Setting) -> Result<u64, String> {
+fn number(setting: &Setting) -> Result<i64, String> {
     let text = text(setting)?;
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (text.get(..at), 1 << 10),
@@ -125,7 +180,7 @@ fn number(setting: &Setting) -> Result<u64, String> {
         _ => (Some(text.as_str()), 1),
     };
     let number =
-        digits.and_then(|digits| digits.parse::<u64>().ok()).and_then(|number| number.checked_mul(unit));
+        digits.and_then(|digits| digits.parse::<i64>().ok()).and_then(|number| number.checked_mul(unit));
     number.ok_or_else(|| format!("{} is no number", setting.name()))
 }
 
@@ -179,6 +234,11 @@ mod tests {
         ] {
             assert_eq!(of(promisor), Ok(Format { has_promisor: true, ..Format::PLAIN }), "{promisor}");
         }
+        for legal in
+            ["logAllRefUpdates = always", "autocrlf = input", "compression = -1", "bigFileThreshold = 50m"]
+        {
+            assert_eq!(of(&format!("[core]\n{legal}\n")), Ok(Format::PLAIN), "{legal}");
+        }
         // An unknown extension concerns only repositories of version 1.
         assert_eq!(of("[extensions]\nnew = 1\n"), Ok(Format::PLAIN));
     }
@@ -197,6 +257,9 @@ mod tests {
             ("[core]\nrepositoryformatversion", "core.repositoryformatversion has no value"),
             ("[core]\nrepositoryformatversion = x", "core.repositoryformatversion is no number"),
             ("[core]\nbare = trud", "core.bare is neither true nor false"),
+            ("[core]\nlogAllRefUpdates = tr", "core.logallrefupdates is neither true nor false"),
+            ("[advice]\nnew = x", "advice.new is neither true nor false"),
+            ("[core]\ncompression = z", "core.compression is no number"),
         ] {
             assert_eq!(parse(text.as_bytes()), Err(reason.to_owned()));
         }
