@@ -3,6 +3,7 @@
 //! and the log are in `shortages`, clocks and the network in `others`.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use stocktake_testbed::PgCluster;
@@ -43,7 +44,7 @@ fn is_told(api: &Api, kind: &str, storage: Option<&str>) -> String {
 }
 
 /// Waits until all files have succeeded, with none that failed meanwhile, and nothing left that is told.
-fn all_succeed(service: Service, api: &Api) {
+fn all_succeed(service: Service, api: &Api) -> Vec<String> {
     eventually("all files succeed", || {
         assert_eq!(api.count("uploads", "failed"), 0, "healthy files failed");
         (api.count("uploads", "succeeded") == FILES).then_some(())
@@ -54,7 +55,7 @@ fn all_succeed(service: Service, api: &Api) {
     eventually("nothing is told any more", || {
         (api.get("/api/v1/health").ok()["status"] == "ok").then_some(())
     });
-    service.stop();
+    service.stop()
 }
 
 on_both_databases! {
@@ -97,6 +98,34 @@ fn the_database() {
     cluster.restart().unwrap();
     eventually("the service is ready again", || (api.get("/-/readiness").status == 200).then_some(()));
     all_succeed(service, &api);
+}
+
+/// A user with no other processes: the limit on threads is for all that a user has.
+const USER: &str = "54321";
+
+#[test]
+fn threads() {
+    let installation = Installation::at(None, SLOW);
+    let token = installation.token(&["test", "--admin"]);
+    let as_user = format!("setpriv --reuid {USER} --regid {USER} --clear-groups");
+    // Others than their owner may not reach the folders of the program and of the test.
+    let script =
+        format!("cp \"$2\" program && chown -R {USER} . && shift 2 && exec {as_user} ./program \"$@\"");
+    let service = installation.start_in_shell(&script, &["serve"]);
+    let api = Api::new(&service.address(), Some(&token));
+    let limit = |threads: &str| {
+        let command = format!("exec {as_user} prlimit --pid {} --nproc={threads}:", service.pid());
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+    };
+    // No more than it has, before it needs any for reading.
+    let status = fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
+    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap();
+    limit(threads.trim());
+    installation.import_files("uploads", &installation.files(FILES));
+    under_way(&api);
+    limit("1000");
+    let log = all_succeed(service, &api).join("\n");
+    assert!(log.contains("the system starts no more threads"), "{log}");
 }
 
 /// Makes a file system of 16 MiB with a copy of the database, which is filled while a file `fill` exists.
