@@ -11,17 +11,14 @@ use stocktake_domain::ports::{
     Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PathStream, SourceRecordStream,
     StoreError,
 };
-use stocktake_domain::{Digest, Model, Record, RecordKey, Selection};
+use stocktake_domain::{Digest, Model, Record, RecordKey, RowPart, Selection, Status, Timestamp};
 
 use crate::adapter::{Adapter, call};
+use crate::dialect::Lock;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
-use crate::queries::{
-    Filter, NEXT_ATTEMPT, NO_FAILURE, STARTED, Span, by_key, push_findings, push_mismatched,
-};
-use crate::rows::{
-    RECORD, RecordRow, RecordSql, SUCCEEDED, digest_bytes, model_code, storable, storable_size,
-};
+use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched};
+use crate::rows::{RECORD, RecordRow, RecordSql, model_code, storable, storable_size};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 
@@ -124,8 +121,8 @@ impl<D: Driver> Catalogue for Adapter<D> {
         let call = call!("db.catalogue.accept", model = %model);
         let (model, key) = (model_code(model), key::encode(key));
         let size = size.map(|size| storable_size(size, "file_size")).transpose()?;
-        let accept = self
-            .timed(move |session, now| Box::pin(accept(session, model, key, checksum, size, now.millis())));
+        let accept =
+            self.timed(move |session, now| Box::pin(accept(session, model, key, (checksum, size), now)));
         self.run(call, Work::Write, accept).await
     }
 
@@ -148,12 +145,22 @@ pub(crate) async fn get<S: Session>(
     model: i16,
     key: Vec<u8>,
 ) -> Result<Option<Record>, DbError> {
+    let found = find(session, model, key, "").await?;
+    found.map(|(row, started)| row.into_record(started)).transpose()
+}
+
+/// The row of a record, and whether it is started.
+async fn find<S: Session>(
+    session: &mut S,
+    model: i16,
+    key: Vec<u8>,
+    locking: &str,
+) -> Result<Option<(RecordRow, bool)>, DbError> {
     let sql = Sql::<(RecordSql, Bool)>::new(format!(
-        "SELECT {}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?",
+        "SELECT {}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?{locking}",
         *RECORD
     ));
-    let found: Option<(RecordRow, bool)> = session.first(sql.bind(model).bind(key)).await?;
-    found.map(|(row, started)| row.into_record(started)).transpose()
+    session.first(sql.bind(model).bind(key)).await
 }
 
 async fn mismatched<S: Session>(
@@ -205,26 +212,25 @@ async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<R
     found.map(|bytes| key::decode(&bytes)).transpose()
 }
 
-/// The row after [`stocktake_domain::Verification::accept`].
+/// The record after [`stocktake_domain::Status::accept`], whose row is taken for whole.
 async fn accept<S: Session>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
-    checksum: Digest,
-    size: Option<i64>,
-    now: i64,
+    (checksum, size): (Digest, Option<i64>),
+    now: Timestamp,
 ) -> Result<Option<Record>, DbError> {
-    let sql = Sql::<()>::new(format!(
-        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = NULL, retry_count = 0, {NO_FAILURE}, matches_source = NULL, \
-         baseline = ?, baseline_at = ?, failed_at = NULL, accepted = TRUE"
-    ));
-    let mut sql = sql.bind(SUCCEEDED).bind(digest_bytes(checksum)).bind(now);
-    if let Some(size) = size {
-        sql = sql.push(", file_size = ?").bind(size);
-    }
-    let sql = sql.push(" WHERE r.model = ? AND r.key = ?");
-    session.execute(sql.bind(model).bind(key.clone())).await?;
-    get(session, model, key).await
+    let found = find(session, model, key, S::locking(Lock::Update)).await?;
+    let Some((mut row, started)) = found else { return Ok(None) };
+    row.forget(RowPart::Baseline);
+    let accepted = row.status(started)?.accept(checksum, now);
+    row.set_baseline(accepted.history().baseline);
+    row.set_status(&Status::Succeeded(accepted), now.millis())?;
+    row.accepted = true;
+    row.source.file_size = size.or(row.source.file_size);
+    let row = row.sealed();
+    session.write_records(vec![row.clone()]).await?;
+    row.into_record(false).map(Some)
 }
 
 /// The versions of the migrations that were applied, all of which this program knows; `None` if it was never migrated.

@@ -24,6 +24,9 @@ pub(crate) trait Kind: 'static {
     /// Binds a value on SQLite.
     fn bind<'b>(out: &mut AstPass<'_, 'b, Sqlite>, value: &'b Self::Rust) -> QueryResult<()>;
 
+    /// Adds the value's bytes, which those of another value do not begin with; false for NULL, which has none.
+    fn add_bytes(value: &Self::Rust, bytes: &mut Vec<u8>) -> bool;
+
     /// The values of some rows as one array, which only PostgreSQL has.
     fn array(values: Vec<Self::Rust>) -> Value;
 }
@@ -38,6 +41,10 @@ macro_rules! kinds {
 
             fn bind<'b>(out: &mut AstPass<'_, 'b, Sqlite>, value: &'b $rust) -> QueryResult<()> {
                 out.push_bind_param::<Self, _>(value)
+            }
+
+            fn add_bytes(value: &$rust, bytes: &mut Vec<u8>) -> bool {
+                value.add_to(bytes)
             }
 
             fn array(values: Vec<$rust>) -> Value {
@@ -55,10 +62,62 @@ kinds! {
     Binary: Vec<u8>, "bytea", "BLOB", false;
     Text: String, "text", "TEXT", false;
     Nullable<SmallInt>: Option<i16>, "smallint", "INTEGER", true;
+    Nullable<Integer>: Option<i32>, "integer", "INTEGER", true;
     Nullable<BigInt>: Option<i64>, "bigint", "INTEGER", true;
     Nullable<Bool>: Option<bool>, "boolean", "INTEGER", true;
     Nullable<Binary>: Option<Vec<u8>>, "bytea", "BLOB", true;
     Nullable<Text>: Option<String>, "text", "TEXT", true;
+}
+
+/// A value as bytes, see [`Kind::add_bytes`].
+pub(crate) trait Bytes {
+    /// Adds them.
+    fn add_to(&self, bytes: &mut Vec<u8>) -> bool;
+}
+
+macro_rules! numbers {
+    ($($number:ty),+) => {
+        $(impl Bytes for $number {
+            fn add_to(&self, bytes: &mut Vec<u8>) -> bool {
+                bytes.extend(self.to_be_bytes());
+                true
+            }
+        })+
+    };
+}
+
+numbers!(i16, i32, i64);
+
+impl Bytes for bool {
+    fn add_to(&self, bytes: &mut Vec<u8>) -> bool {
+        i16::from(*self).add_to(bytes)
+    }
+}
+
+impl Bytes for [u8] {
+    fn add_to(&self, bytes: &mut Vec<u8>) -> bool {
+        bytes.extend(u64::try_from(self.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(self);
+        true
+    }
+}
+
+impl Bytes for Vec<u8> {
+    fn add_to(&self, bytes: &mut Vec<u8>) -> bool {
+        self.as_slice().add_to(bytes)
+    }
+}
+
+impl Bytes for String {
+    fn add_to(&self, bytes: &mut Vec<u8>) -> bool {
+        self.as_bytes().add_to(bytes)
+    }
+}
+
+impl<T: Bytes> Bytes for Option<T> {
+    fn add_to(&self, bytes: &mut Vec<u8>) -> bool {
+        self.as_ref().is_some_and(|value| value.add_to(bytes))
+    }
 }
 
 /// A column: its name and its types.

@@ -31,9 +31,6 @@ pub(crate) const STARTED: &str = started!();
 /// lease holds is one more than the stored.
 pub(crate) const NEXT_ATTEMPT: &str = concat!("r.attempt + 1 + CASE WHEN ", started!(), " THEN 1 ELSE 0 END");
 
-/// What a record has no more once it is good.
-pub(crate) const NO_FAILURE: &str = "retry_at = NULL, failure_kind = NULL, failure_cause = NULL";
-
 /// When the record `r` becomes due if that happens now: later than any lease that covers it was claimed, so
 /// that none holds it. Two values: now, and now.
 pub(crate) const DUE_NOW: &str = "COALESCE((SELECT MAX(l.claimed_at) + 1 FROM leases l \

@@ -1,5 +1,6 @@
 //! Rows of the tables, and how they become values of the domain and back.
 
+mod check_value;
 mod codes;
 mod failure;
 mod record;
@@ -14,10 +15,10 @@ pub(crate) use codes::{
 };
 pub(crate) use failure::failure_cause;
 pub(crate) use record::{
-    ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED, SourceColumns, StagedRow,
-    StagedSql,
+    BaselineColumns, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED,
+    SourceColumns, StagedRow, StagedSql,
 };
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
-pub(crate) use values::{METADATA_LENGTHS, digest_bytes, digest_of, storable, storable_size, unsigned};
+pub(crate) use values::{METADATA_LENGTHS, digest_of, storable, storable_size, unsigned};
 pub(crate) use work::{JobRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};

@@ -36,6 +36,7 @@ pub(crate) enum Value {
     Texts(Vec<String>),
     MaybeBools(Vec<Option<bool>>),
     MaybeSmallInts(Vec<Option<i16>>),
+    MaybeIntegers(Vec<Option<i32>>),
     MaybeBigInts(Vec<Option<i64>>),
     MaybeBinaries(Vec<Option<Vec<u8>>>),
     MaybeTexts(Vec<Option<String>>),
@@ -55,8 +56,8 @@ values! {
     i16 => SmallInt, i32 => Integer, i64 => BigInt, Vec<u8> => Binary, String => Text,
     Vec<i16> => SmallInts, Vec<i32> => Integers, Vec<i64> => BigInts, Vec<bool> => Bools,
     Vec<Vec<u8>> => Binaries, Vec<String> => Texts,
-    Vec<Option<bool>> => MaybeBools, Vec<Option<i16>> => MaybeSmallInts, Vec<Option<i64>> => MaybeBigInts,
-    Vec<Option<Vec<u8>>> => MaybeBinaries, Vec<Option<String>> => MaybeTexts,
+    Vec<Option<bool>> => MaybeBools, Vec<Option<i16>> => MaybeSmallInts, Vec<Option<i32>> => MaybeIntegers,
+    Vec<Option<i64>> => MaybeBigInts, Vec<Option<Vec<u8>>> => MaybeBinaries, Vec<Option<String>> => MaybeTexts,
 }
 
 impl<T> Sql<T> {
@@ -136,6 +137,7 @@ fn bind_array<'b>(out: &mut AstPass<'_, 'b, Pg>, value: &'b Value) -> QueryResul
         Value::Texts(values) => out.push_bind_param::<Array<Text>, _>(values),
         Value::MaybeBools(values) => out.push_bind_param::<Array<Nullable<Bool>>, _>(values),
         Value::MaybeSmallInts(values) => out.push_bind_param::<Array<Nullable<SmallInt>>, _>(values),
+        Value::MaybeIntegers(values) => out.push_bind_param::<Array<Nullable<Integer>>, _>(values),
         Value::MaybeBigInts(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values),
         Value::MaybeBinaries(values) => out.push_bind_param::<Array<Nullable<Binary>>, _>(values),
         Value::MaybeTexts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values),

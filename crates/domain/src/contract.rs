@@ -48,6 +48,7 @@ pub mod queue {
     //! The suite of the port [`Queue`](crate::ports::Queue).
 
     pub mod claims;
+    pub mod damage;
     pub mod leases;
     pub mod maintenance;
     pub mod results;
@@ -71,6 +72,6 @@ pub mod tokens {
 
 pub use authority::AuthorityFixture;
 pub use content::{ContentFixture, Recorder};
-pub use database::{DatabaseFixture, ManualClock, Ports};
+pub use database::{DatabaseFixture, ManualClock, Ports, RowValue};
 pub use memory::{MemoryFixture, MemoryStore};
 pub use source::SourceFixture;

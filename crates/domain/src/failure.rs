@@ -24,7 +24,7 @@ named! {
         Altered = "altered",
         /// The content could not be read (permission, I/O error, broken repository, wrong key).
         Unreadable = "unreadable",
-        /// The catalogue names no place that can hold content.
+        /// The catalogue names no place that can hold content, or its row is damaged.
         Invalid = "invalid",
         /// The attempt did not end within its lease.
         TimedOut = "timed_out",
@@ -81,7 +81,7 @@ pub enum FailureCause {
         /// What the system said.
         reason: String,
     },
-    /// The record's location cannot hold content.
+    /// The record's location cannot hold content, or its row is damaged.
     Invalid {
         /// Why not.
         reason: String,

@@ -400,4 +400,15 @@ impl Status {
             Self::Disabled(verification) => verification.recalculate(),
         }
     }
+
+    /// See [`Verification::accept`], which every state has.
+    pub fn accept(self, checksum: Digest, now: Timestamp) -> Verification<Succeeded> {
+        match self {
+            Self::Pending(verification) => verification.accept(checksum, now),
+            Self::Started(verification) => verification.accept(checksum, now),
+            Self::Succeeded(verification) => verification.accept(checksum, now),
+            Self::Failed(verification) => verification.accept(checksum, now),
+            Self::Disabled(verification) => verification.accept(checksum, now),
+        }
+    }
 }

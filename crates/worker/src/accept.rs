@@ -82,7 +82,7 @@ async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Optio
         rule: record.rule.clone(),
         attempt: None,
     };
-    let mut reading = Reading::begin(name, Some(storage), vec![piece]);
+    let mut reading = Reading::begin(name, Some(storage), vec![Ok(piece)]);
     // After a panic in the adapter nothing is reported, which is an error below.
     let _ = reading.ended().await;
     let mut seen = Vec::new();

@@ -3,7 +3,7 @@
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
     Algorithm, ContentError, Digest, Evidence, Failure, FailureKind, JITTER_STEPS, NotJudged, Observation,
-    RecordKey, Rng, Timestamp, judge, judge_emptied,
+    RecordKey, Rng, RowPart, Timestamp, judge, judge_emptied,
 };
 
 use crate::stats::Stats;
@@ -84,11 +84,13 @@ impl Batch {
         };
         self.stats.bytes += observation.bytes_read;
         let last = record.verification.history().baseline();
-        let judged = judge_emptied(last, &observation)
-            .and_then(|()| judge(&record.reference, &observation, judge_by.algorithm));
+        let judged = record.reference.map_err(RowPart::failure).and_then(|reference| {
+            judge_emptied(last, &observation)?;
+            let checksum = judge(&reference, &observation, judge_by.algorithm)?;
+            Ok((checksum, reference.matches_source(&observation)))
+        });
         match judged {
-            Ok(checksum) => {
-                let matches_source = record.reference.matches_source(&observation);
+            Ok((checksum, matches_source)) => {
                 self.stats.succeeded += 1;
                 self.stats.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
                 let verification = record.verification.succeed(checksum, judge_by.now);
@@ -157,7 +159,7 @@ mod tests {
             key: RecordKey::integer(key),
             path: String::new(),
             rule: DigestRule::Stored,
-            reference: Reference::default(),
+            reference: Ok(Reference::default()),
             verification: Verification::new().claim(),
         }
     }

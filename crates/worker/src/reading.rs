@@ -19,8 +19,12 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Begins to read `pieces` in a task of its own, so that a panic in the adapter ends nothing else. What has
-    /// no place is reported as invalid; without a storage, each piece is.
-    pub(crate) fn begin(name: &str, storage: Option<&Storage>, pieces: Vec<Inspection>) -> Self {
+    /// no place is reported as invalid; without a storage, each piece is. What is no piece to read is reported as it is.
+    pub(crate) fn begin(
+        name: &str,
+        storage: Option<&Storage>,
+        pieces: Vec<Result<Inspection, ContentError>>,
+    ) -> Self {
         let watch = Arc::new(Watch::default());
         let collector = Arc::new(Collector::default());
         let content = storage.map(|storage| Arc::clone(&storage.content)).ok_or_else(|| name.to_owned());
@@ -47,19 +51,20 @@ impl Drop for Reading {
     }
 }
 
-/// Reports the pieces that have no place; the others, with the sink for them.
+/// Reports what cannot be read wherever it lies; the others, with the sink for them.
 fn split_resolved(
-    pieces: Vec<Inspection>,
+    pieces: Vec<Result<Inspection, ContentError>>,
     collector: &Arc<Collector>,
 ) -> (Vec<Inspection>, Arc<dyn InspectionSink>) {
     let sink: Arc<dyn InspectionSink> = collector.clone();
     let (mut left, mut indices) = (Vec::with_capacity(pieces.len()), Vec::with_capacity(pieces.len()));
     for (index, piece) in pieces.into_iter().enumerate() {
-        if let Some(error) = piece.refusal() {
-            sink.report(index, Err(error));
-        } else {
-            left.push(piece);
-            indices.push(index);
+        match piece.and_then(|piece| piece.refusal().map_or(Ok(piece), Err)) {
+            Err(error) => sink.report(index, Err(error)),
+            Ok(piece) => {
+                left.push(piece);
+                indices.push(index);
+            }
         }
     }
     if indices.iter().enumerate().all(|(now, before)| now == *before) {

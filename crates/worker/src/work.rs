@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stocktake_domain::ports::{Inspection, Lease, LeaseId, Renewal, Watch};
-use stocktake_domain::{Model, NotJudged};
+use stocktake_domain::{ContentError, Model, NotJudged};
 use stocktake_net::retry::Backoff;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -79,18 +79,21 @@ async fn read(options: &RunOptions, mut lease: Lease) -> LeaseEnd {
     }
 }
 
-/// What to read for a lease. Takes the rules out of it, which nothing else needs.
-fn pieces(options: &RunOptions, lease: &mut Lease) -> Vec<Inspection> {
+/// What to read for a lease; nothing of a record whose row is damaged. Takes the rules out of it, which nothing else needs.
+fn pieces(options: &RunOptions, lease: &mut Lease) -> Vec<Result<Inspection, ContentError>> {
     let model = lease.model;
     let shown = options.context.settings.policy.algorithm(model);
     let records = lease.records.iter_mut();
     records
-        .map(|record| Inspection {
-            model,
-            path: record.path.clone(),
-            algorithms: record.reference.algorithms(shown),
-            rule: std::mem::take(&mut record.rule),
-            attempt: (!options.context.settings.deep).then(|| record.verification.attempt()),
+        .map(|record| {
+            let reference = record.reference.map_err(|part| ContentError::Invalid(part.to_string()))?;
+            Ok(Inspection {
+                model,
+                path: record.path.clone(),
+                algorithms: reference.algorithms(shown),
+                rule: std::mem::take(&mut record.rule),
+                attempt: (!options.context.settings.deep).then(|| record.verification.attempt()),
+            })
         })
         .collect()
 }

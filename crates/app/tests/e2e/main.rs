@@ -16,6 +16,7 @@ mod catalogue;
 mod check;
 mod commands;
 mod configuration;
+mod damage;
 mod gitlab;
 mod imports;
 mod jobs;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stocktake_domain::ports::Applied;
-use stocktake_domain::{SourceRecord, Status};
+use stocktake_domain::{RowPart, SourceRecord, Status};
 
 use crate::error::DbError;
 use crate::rows::{
@@ -113,6 +113,7 @@ impl Upsert {
     /// Whether the record has to be written.
     fn differs(&self, entry: &StagedRow, record: &RecordRow) -> bool {
         entry.source != record.source
+            || record.is_damaged(RowPart::Recorded)
             || entry.disabled != (record.result.state == DISABLED)
             || self.from_source && !record.from_source
     }
@@ -144,8 +145,11 @@ impl Upsert {
     ) -> Result<RecordRow, DbError> {
         let entry = waiting(entry, &record, started);
         let was_disabled = record.result.state == DISABLED;
+        let mends = record.is_damaged(RowPart::Recorded);
         let forgets = entry.source.expected != record.source.expected;
-        let again = forgets || calls_for_reading(&entry, &record);
+        // A damaged baseline takes no part in this and stays as it is.
+        let damaged = record.is_damaged(RowPart::Baseline).then(|| std::mem::take(&mut record.baseline));
+        let again = mends || forgets || calls_for_reading(&entry, &record);
         let due_at = self.leases.due_at(&entry.source.storage, &entry.key, self.now);
         if entry.disabled != was_disabled || (again && !was_disabled) {
             let status = record.status(started)?;
@@ -160,19 +164,20 @@ impl Upsert {
             self.due |= record.due_at.is_some();
         }
         if forgets {
-            (record.result.baseline, record.result.baseline_at) = (None, None);
+            record.forget(RowPart::Baseline);
         }
         if entry.source.source_checksum != record.source.source_checksum {
-            let both = entry.source.source_checksum.as_deref().zip(record.result.baseline.as_deref());
+            let both = entry.source.source_checksum.as_deref().zip(record.baseline.own.baseline.as_deref());
             let both = both.filter(|_| record.result.state == SUCCEEDED);
             record.result.matches_source = match both {
                 Some((theirs, ours)) => digest_of(ours)?.compare(&digest_of(theirs)?),
                 None => None,
             };
         }
-        record.accepted &= !forgets && entry.source.rule == record.source.rule;
+        record.accepted &= !mends && !forgets && entry.source.rule == record.source.rule;
+        record.baseline = damaged.filter(|_| !forgets).unwrap_or(record.baseline);
         record.from_source |= self.from_source;
-        Ok(RecordRow { source: entry.source, ..record })
+        Ok(RecordRow { source: entry.source, ..record }.sealed())
     }
 
     /// Sees to it that the storages of these records have a queue.
@@ -197,7 +202,12 @@ impl Upsert {
 /// The entry without its touch, if that is all that would make a running attempt void: the next look brings it again.
 fn waiting(mut entry: StagedRow, record: &RecordRow, started: bool) -> StagedRow {
     let (said, known) = (&entry.source, &record.source);
-    if started && is_touched(&entry, record) && said.expected == known.expected && !is_moved(said, known) {
+    if started
+        && is_touched(&entry, record)
+        && said.expected == known.expected
+        && !is_moved(said, known)
+        && !record.is_damaged(RowPart::Recorded)
+    {
         entry.source.content_changed_at = known.content_changed_at;
     }
     entry

@@ -15,7 +15,8 @@ use crate::dialect::{Dialect, Index, Lock};
 use crate::error::DbError;
 use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in};
 use crate::rows::{
-    LeaseRow, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, StagedRow,
+    BaselineColumns, LeaseRow, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow,
+    StagedRow,
 };
 use crate::session::{Command, Rows, Session};
 use crate::sql::Sql;
@@ -28,10 +29,11 @@ const IMPORTS: i32 = 0x73_746b;
 /// [`crate::dialect::Dialect::KEY_IN`].
 static WRITE_RESULTS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "UPDATE records AS r SET due_at = NULL, {} FROM (SELECT CAST(? AS smallint) AS model, v.* \
+        "UPDATE records AS r SET due_at = NULL, {}, {} FROM (SELECT CAST(? AS smallint) AS model, v.* \
          FROM {} AS v ({}) OFFSET 0) AS u \
          WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
         set_from(&ResultColumns::columns(), "u"),
+        list_of(&BaselineColumns::columns(), |column| format!("{0} = COALESCE(u.{0}, r.{0})", column.name)),
         unnested(&ResultRow::columns()),
         names(&ResultRow::columns()),
     )

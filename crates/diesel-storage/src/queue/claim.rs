@@ -4,7 +4,7 @@ use diesel::ExpressionMethods as _;
 use diesel::QueryDsl as _;
 use diesel::sql_types::{Binary, Nullable, SmallInt, Text};
 use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, WorkerId};
-use stocktake_domain::{Record, Status, Timestamp};
+use stocktake_domain::{RowPart, Status, Timestamp};
 
 use super::recalculate;
 use crate::dialect::{Index, Lock};
@@ -226,13 +226,21 @@ async fn insert<S: Session>(
     let (model, storage) = (model_of(lease.model)?, lease.storage.clone());
     let query = diesel::insert_into(leases::table).values(lease).returning(leases::id);
     let id: i64 = session.one(query).await?;
-    let records =
-        rows.into_iter().map(|row| claimed(row.into_record(true)?)).collect::<Result<_, DbError>>()?;
+    let records = rows.into_iter().map(claimed).collect::<Result<_, DbError>>()?;
     Ok(Lease { id: LeaseId(id), model, storage, records })
 }
 
-fn claimed(record: Record) -> Result<ClaimedRecord, DbError> {
-    let reference = record.reference();
+/// The record for a worker. What is damaged in its row comes neither to a verdict nor into the result.
+fn claimed(mut row: RecordRow) -> Result<ClaimedRecord, DbError> {
+    let mut damaged = None;
+    for part in [RowPart::Baseline, RowPart::Recorded] {
+        if row.is_damaged(part) {
+            row.forget(part);
+            damaged = Some(part);
+        }
+    }
+    let record = row.into_record(true)?;
+    let reference = damaged.map_or_else(|| Ok(record.reference()), Err);
     match record.status {
         Status::Started(verification) => Ok(ClaimedRecord {
             key: record.key,

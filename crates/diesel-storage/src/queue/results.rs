@@ -24,6 +24,9 @@ pub(super) async fn write<S: Session>(
     // All who lock several records lock them in the order of their keys.
     results.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     results.dedup_by(|later, earlier| later.key == earlier.key);
+    for row in &mut results {
+        row.baseline.seal(lease.model, &row.key);
+    }
     let written = if results.is_empty() { 0 } else { session.write_results(&lease, results).await? };
     if !last {
         return Ok((written, false));

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use stocktake_domain::ports::Outcome;
 use stocktake_domain::{
-    Baseline, DigestRule, Disabled, Failed, Failure, History, Location, Pending, Record, RecordKey,
+    Baseline, DigestRule, Disabled, Failed, Failure, History, Location, Pending, Record, RecordKey, RowPart,
     SourceRecord, Status, Succeeded, Timestamp, Verification,
 };
 
+use super::check_value::check_value;
 use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, model_of};
 use super::failure::{failure_cause, failure_of};
 use super::values::{digest_bytes, digest_of, rule_of, storable, storable_rule, storable_size, unsigned};
@@ -17,8 +18,8 @@ use crate::error::DbError;
 use crate::key;
 
 columns! {
-    /// What a source says of a record. A column added here is read, written, staged and compared without further
-    /// work. No `Debug`: the rule may hold a key.
+    /// What a source says of a record. A column added here is read, written, staged, compared and covered by the check
+    /// value without further work, if it is NULL in the rows there are. No `Debug`: the rule may hold a key.
     #[derive(Clone, PartialEq, Eq)]
     pub(crate) struct SourceColumns {
         storage: Text,
@@ -40,14 +41,30 @@ columns! {
     pub(crate) struct ResultColumns {
         state: SmallInt,
         attempt: BigInt,
-        baseline: Nullable<Binary>,
-        baseline_at: Nullable<BigInt>,
         failed_at: Nullable<BigInt>,
         retry_count: Integer,
         retry_at: Nullable<BigInt>,
         failure_kind: Nullable<SmallInt>,
         failure_cause: Nullable<Text>,
         matches_source: Nullable<Bool>,
+    }
+}
+
+columns! {
+    /// Our own last good checksum, and its time.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub(crate) struct OwnColumns {
+        baseline: Nullable<Binary>,
+        baseline_at: Nullable<BigInt>,
+    }
+}
+
+columns! {
+    /// The same with its check value, which is NULL in a row of a version that had none.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub(crate) struct BaselineColumns {
+        baseline_check: Nullable<Integer>,
+        ..own: OwnColumns,
     }
 }
 
@@ -60,8 +77,11 @@ columns! {
         accepted: Bool,
         from_source: Bool,
         due_at: Nullable<BigInt>,
+        /// The check value of `source` and `accepted`; NULL in a row of a version that had none.
+        recorded_check: Nullable<Integer>,
         ..source: SourceColumns,
         ..result: ResultColumns,
+        ..baseline: BaselineColumns,
     }
 }
 
@@ -80,11 +100,13 @@ columns! {
 }
 
 columns! {
-    /// What a result of an attempt writes into the record with this key, which is due no more.
+    /// What a result of an attempt writes into the record with this key, which is due no more. A result without a baseline
+    /// leaves the one that there is.
     #[derive(Debug, Clone)]
     pub(crate) struct ResultRow {
         key: Binary,
         ..result: ResultColumns,
+        ..baseline: BaselineColumns,
     }
 }
 
@@ -136,7 +158,7 @@ impl RecordRow {
 
     /// The status. `started`: some lease holds the record.
     pub(crate) fn status(&self, started: bool) -> Result<Status, DbError> {
-        let history = self.result.history()?;
+        let history = self.result.history(self.baseline.own.get()?)?;
         Ok(match self.result.state {
             PENDING => {
                 let last_failure = self.result.failure_cause.as_deref().map(failure_of).transpose()?;
@@ -174,6 +196,47 @@ impl RecordRow {
         Ok(())
     }
 
+    /// The same with a new check value of what was recorded, and one of the baseline if there was none.
+    pub(crate) fn sealed(mut self) -> Self {
+        self.recorded_check = Some(self.recorded_check());
+        if self.baseline.baseline_check.is_none() {
+            self.baseline.seal(self.model, &self.key);
+        }
+        self
+    }
+
+    fn recorded_check(&self) -> i32 {
+        check_value(self.model, &self.key, &self.source, self.accepted)
+    }
+
+    /// Whether a part is not what was written there, as far as it has a check value.
+    pub(crate) fn is_damaged(&self, part: RowPart) -> bool {
+        match part {
+            RowPart::Recorded => self.recorded_check.is_some_and(|kept| kept != self.recorded_check()),
+            RowPart::Baseline => {
+                let kept = self.baseline.baseline_check;
+                kept.is_some_and(|kept| kept != self.baseline.own.check(self.model, &self.key))
+            }
+        }
+    }
+
+    /// Puts a baseline in place of the one the row has, as yet without a check value.
+    pub(crate) fn set_baseline(&mut self, baseline: Option<Baseline>) {
+        self.baseline = BaselineColumns::unsealed(baseline);
+    }
+
+    /// Leaves of a part that is damaged nothing that decides a verdict.
+    pub(crate) fn forget(&mut self, part: RowPart) {
+        match part {
+            RowPart::Recorded => {
+                let source = &mut self.source;
+                (source.created_at, source.file_size, source.expected) = (None, None, None);
+                (source.rule, source.source_checksum) = (None, None);
+            }
+            RowPart::Baseline => self.baseline = BaselineColumns::default(),
+        }
+    }
+
     fn failed(&self, history: History, started: bool) -> Result<Status, DbError> {
         let (Some(cause), Some(retry_at)) = (&self.result.failure_cause, self.result.retry_at) else {
             return Err(DbError::data("a failed record without its failure"));
@@ -196,8 +259,6 @@ impl ResultColumns {
         Self {
             state,
             attempt: i64::try_from(history.attempt).unwrap_or(i64::MAX),
-            baseline: history.baseline.map(|baseline| digest_bytes(baseline.digest)),
-            baseline_at: history.baseline.map(|baseline| baseline.at.millis()),
             failed_at: history.failed_at.map(Timestamp::millis),
             retry_count: i32::try_from(history.retry_count).unwrap_or(i32::MAX),
             retry_at: None,
@@ -227,13 +288,7 @@ impl ResultColumns {
         }
     }
 
-    fn history(&self) -> Result<History, DbError> {
-        let baseline = match (&self.baseline, self.baseline_at) {
-            (Some(digest), Some(at)) => {
-                Some(Baseline { digest: digest_of(digest)?, at: Timestamp::from_millis(at) })
-            }
-            _ => None,
-        };
+    fn history(&self, baseline: Option<Baseline>) -> Result<History, DbError> {
         Ok(History {
             attempt: unsigned(self.attempt, "attempt")?,
             retry_count: u32::try_from(self.retry_count)
@@ -247,11 +302,16 @@ impl ResultColumns {
 impl ResultRow {
     /// What the outcome of an attempt writes.
     pub(crate) fn new(key: &RecordKey, outcome: &Outcome) -> Self {
-        let result = match outcome {
-            Outcome::Succeeded(verification) => ResultColumns::succeeded(verification),
-            Outcome::Failed(verification) => ResultColumns::failed(verification),
+        let (result, baseline) = match outcome {
+            Outcome::Succeeded(verification) => {
+                let baseline = verification.history().baseline;
+                (ResultColumns::succeeded(verification), BaselineColumns::unsealed(baseline))
+            }
+            Outcome::Failed(verification) => {
+                (ResultColumns::failed(verification), BaselineColumns::default())
+            }
         };
-        Self { key: key::encode(key), result }
+        Self { key: key::encode(key), result, baseline }
     }
 }
 
@@ -278,9 +338,39 @@ impl StagedRow {
             accepted: false,
             from_source,
             due_at: (!self.disabled).then_some(due_at),
+            recorded_check: None,
             source: self.source,
             result: ResultColumns::new(state, &History::default()),
+            baseline: BaselineColumns::default(),
         }
+        .sealed()
+    }
+}
+
+impl OwnColumns {
+    fn get(&self) -> Result<Option<Baseline>, DbError> {
+        let (Some(digest), Some(at)) = (&self.baseline, self.baseline_at) else { return Ok(None) };
+        Ok(Some(Baseline { digest: digest_of(digest)?, at: Timestamp::from_millis(at) }))
+    }
+
+    fn check(&self, model: i16, key: &[u8]) -> i32 {
+        check_value(model, key, self, false)
+    }
+}
+
+impl BaselineColumns {
+    /// The columns of a baseline, as yet without a check value.
+    fn unsealed(baseline: Option<Baseline>) -> Self {
+        let own = OwnColumns {
+            baseline: baseline.map(|baseline| digest_bytes(baseline.digest)),
+            baseline_at: baseline.map(|baseline| baseline.at.millis()),
+        };
+        Self { baseline_check: None, own }
+    }
+
+    /// Gives a baseline, if there is one, a new check value.
+    pub(crate) fn seal(&mut self, model: i16, key: &[u8]) {
+        self.baseline_check = self.own.baseline.is_some().then(|| self.own.check(model, key));
     }
 }
 

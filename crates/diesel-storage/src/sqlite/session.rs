@@ -264,9 +264,10 @@ struct WriteResult {
 
 impl QueryFragment<Sqlite> for WriteResult {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let ResultRow { key, result } = &self.row;
+        let ResultRow { key, result, baseline } = &self.row;
         out.push_sql("UPDATE records SET due_at = NULL");
-        result.visit(&mut Assignments { out: out.reborrow() })?;
+        result.visit(&mut Assignments { out: out.reborrow(), keep: false })?;
+        baseline.visit(&mut Assignments { out: out.reborrow(), keep: true })?;
         out.push_sql(" WHERE model = ");
         out.push_bind_param::<SmallInt, _>(&self.model)?;
         out.push_sql(" AND key = ");
@@ -307,17 +308,24 @@ impl<'b> Visitor<'b> for Values<'_, 'b> {
     }
 }
 
-/// Writes `, a = ?, b = ?, …`.
+/// Writes `, a = ?, b = ?, …`; to `keep` values where the new ones are NULL, `, a = COALESCE(?, a), …`.
 struct Assignments<'p, 'b> {
     out: AstPass<'p, 'b, Sqlite>,
+    keep: bool,
 }
 
 impl<'b> Visitor<'b> for Assignments<'_, 'b> {
     fn column<K: Kind>(&mut self, name: &'static str, value: &'b K::Rust) -> QueryResult<()> {
         self.out.push_sql(", ");
         self.out.push_sql(name);
-        self.out.push_sql(" = ");
-        K::bind(&mut self.out, value)
+        self.out.push_sql(if self.keep { " = COALESCE(" } else { " = " });
+        K::bind(&mut self.out, value)?;
+        if self.keep {
+            self.out.push_sql(", ");
+            self.out.push_sql(name);
+            self.out.push_sql(")");
+        }
+        Ok(())
     }
 }
 

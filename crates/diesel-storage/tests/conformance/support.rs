@@ -4,8 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection as _;
+use diesel::sqlite::SqliteConnection;
+use secrecy::ExposeSecret as _;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
-use stocktake_domain::contract::{DatabaseFixture, ManualClock, Ports};
+use stocktake_domain::RecordKey;
+use stocktake_domain::contract::{DatabaseFixture, ManualClock, Ports, RowValue};
 use stocktake_domain::ports::WakeSignal;
 use tempfile::TempDir;
 
@@ -56,8 +61,34 @@ impl DatabaseFixture for Database {
         ports(open(&self.settings).await.unwrap(), &self.clock)
     }
 
+    async fn damage(&self, key: &RecordKey, value: RowValue) {
+        let url = self.settings.url.expose_secret();
+        let bytes: Vec<u8> = key.parts().iter().flat_map(|part| (part ^ i64::MIN).to_be_bytes()).collect();
+        let key = hex::encode(bytes);
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            let digest = |name: &str| format!("{name} = CAST(x'5a' || substr({name}, 2) AS BLOB)");
+            let statement = format!("UPDATE records SET {} WHERE key = x'{key}'", change(value, digest));
+            SqliteConnection::establish(path).unwrap().batch_execute(&statement).unwrap();
+        } else {
+            let digest = |name: &str| format!("{name} = overlay({name} PLACING '\\x5a' FROM 1)");
+            let statement = format!("UPDATE records SET {} WHERE key = '\\x{key}'", change(value, digest));
+            stocktake_testbed::postgres().sql(url, &statement).unwrap();
+        }
+    }
+
     async fn settle(&self, signal: &mut dyn WakeSignal) {
         while tokio::time::timeout(QUIET, signal.wait()).await.is_ok() {}
+    }
+}
+
+/// The assignment that changes the value; `digest` gives that of a digest's first byte.
+fn change(value: RowValue, digest: impl Fn(&str) -> String) -> String {
+    match value {
+        RowValue::Expected => digest("expected"),
+        RowValue::FileSize => "file_size = file_size + 1".to_owned(),
+        RowValue::Accepted => "accepted = NOT accepted".to_owned(),
+        RowValue::Baseline => digest("baseline"),
+        RowValue::BaselineAt => "baseline_at = baseline_at + 1".to_owned(),
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 
+use crate::key::RecordKey;
 use crate::ports::{Catalogue, Conditions, Jobs, Queue, SyncState, Tokens, WakeSignal};
+use crate::row_part::RowPart;
 use crate::time::{Clock, Timestamp};
 
 /// The ports of one database.
@@ -52,6 +54,35 @@ impl Clock for ManualClock {
     }
 }
 
+/// A value of a row of the catalogue that tests change behind the ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowValue {
+    /// The first byte of the recorded digest, which there must be.
+    Expected,
+    /// The recorded size, which there must be.
+    FileSize,
+    /// Whether other content was accepted.
+    Accepted,
+    /// The first byte of our own last good checksum, which there must be.
+    Baseline,
+    /// When that was calculated.
+    BaselineAt,
+}
+
+impl RowValue {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Expected, Self::FileSize, Self::Accepted, Self::Baseline, Self::BaselineAt];
+
+    /// The part of the row that it belongs to.
+    pub const fn part(self) -> RowPart {
+        match self {
+            Self::Expected | Self::FileSize | Self::Accepted => RowPart::Recorded,
+            Self::Baseline | Self::BaselineAt => RowPart::Baseline,
+        }
+    }
+}
+
 /// An empty database of a case's own, ready for use, whose time is that of [`Ports::clock`].
 #[async_trait]
 pub trait DatabaseFixture: Send + Sync {
@@ -60,6 +91,9 @@ pub trait DatabaseFixture: Send + Sync {
 
     /// The ports as another process has them that opens the same database.
     async fn reopen(&self) -> Ports;
+
+    /// Changes a value in the row of the only record with this key, as a failing disk does.
+    async fn damage(&self, key: &RecordKey, value: RowValue);
 
     /// Returns when the signals of all that was done before have arrived, and takes them from `signal`.
     async fn settle(&self, signal: &mut dyn WakeSignal);

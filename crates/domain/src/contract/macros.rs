@@ -63,6 +63,13 @@ macro_rules! database_contract {
                     claim_one_takes_a_record_out_of_a_lease,
                     claim_one_takes_any_state,
                 }
+                damage {
+                    a_damaged_value_is_told_and_never_compared,
+                    a_damaged_record_is_mended_by_the_next_import,
+                    a_sync_mends_what_an_attempt_under_way_was_told,
+                    a_damaged_baseline_stays_told_until_it_is_accepted,
+                    other_recorded_content_ends_a_damaged_baseline,
+                }
                 results {
                     successes_and_failures_are_written_whole,
                     a_late_result_is_thrown_away,

@@ -182,7 +182,9 @@ pub trait Catalogue: Send + Sync {
     /// it is. Two entries with one key, in one batch or several, must say the same: else it is
     /// [`ImportError::Conflict`]. The counts are of records. Wakes waiting workers if anything became due.
     ///
-    /// A recalculation, and switching off, makes a running attempt void; the same entries again change nothing.
+    /// A recalculation, and switching off, makes a running attempt void; the same entries again change nothing. But for a
+    /// record whose row is damaged ([`crate::RowPart::Recorded`]), which any entry of it mends: it counts as changed, is
+    /// recalculated, and an earlier acceptance of it, which nobody can be sure of, is forgotten.
     /// Imports at the same time, also of the same records, all end.
     async fn import<'a>(&self, model: Model, entries: SourceRecordStream<'a>)
     -> Result<Applied, ImportError>;
@@ -216,7 +218,7 @@ pub trait Catalogue: Send + Sync {
 
     /// Takes `checksum` as the digest of good content ([`crate::Verification::accept`]), sets the file size
     /// to `size` bytes if it has one, and stops comparing with what was recorded. An attempt that is running is void, and the
-    /// record is not due any more, also if it was disabled. Returns the record as it then is; `None` if there is none.
+    /// record is not due any more, also if it was disabled. A row that was damaged is taken as it is. Returns the record as it then is; `None` if there is none.
     async fn accept(
         &self,
         model: Model,

@@ -19,6 +19,7 @@ use crate::digest::Digest;
 use crate::digest_rule::DigestRule;
 use crate::key::RecordKey;
 use crate::model::Model;
+use crate::row_part::RowPart;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
 use crate::verification::{Failed, Started, Succeeded, Verification};
@@ -71,8 +72,9 @@ pub struct ClaimedRecord {
     pub path: String,
     /// What the recorded digest and size are of.
     pub rule: DigestRule,
-    /// What the content is compared with.
-    pub reference: Reference,
+    /// What the content is compared with, or the part of the row that is not what was written there: then nothing is read
+    /// or compared, and the attempt fails as [`RowPart::failure`] says.
+    pub reference: Result<Reference, RowPart>,
     /// The verification, for the worker to finish.
     pub verification: Verification<Started>,
 }
@@ -144,6 +146,9 @@ pub trait Queue: Send + Sync {
     /// record. [`ClaimFilter::due_from`] is inclusive; older due records in between are not held, and are claimed after the
     /// lease has ended.
     ///
+    /// Each record's row is held against its check values. One that was written by a version without them has none until it is
+    /// written again, and counts as whole.
+    ///
     /// The lease ends as its terms say, counted from now. Its number is larger than that of any lease before it.
     async fn claim(
         &self,
@@ -178,7 +183,7 @@ pub trait Queue: Send + Sync {
     /// record became due no later than the lease was claimed (one that was deleted and added again counts its attempts
     /// anew); else it is thrown away, so that the same result sent twice is written once. With `last`, the lease ends in the
     /// same transaction, what it holds unfinished is due again as it was, and waiting workers are woken if anything is.
-    /// Returns how many results were written.
+    /// Returns how many results were written. A failure leaves the baseline as it is, damaged or not.
     async fn complete(
         &self,
         lease: LeaseId,

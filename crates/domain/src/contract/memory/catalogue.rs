@@ -17,8 +17,7 @@ use crate::ports::{
 };
 use crate::record::{Record, SourceRecord};
 use crate::selection::{Selection, State};
-use crate::time::Timestamp;
-use crate::verification::{Status, Verification};
+use crate::verification::Status;
 
 #[async_trait]
 impl Catalogue for MemoryStore {
@@ -120,10 +119,11 @@ impl Catalogue for MemoryStore {
             storable_number(size, "file_size")?;
         }
         let accept = |tables: &mut Tables| {
-            let status = Status::Succeeded(accepted(tables.status(model, key)?, checksum, now));
+            let status = Status::Succeeded(tables.status(model, key)?.accept(checksum, now));
             tables.set(model, key, status, None);
             let row = tables.row_mut(model, key)?;
             (row.accepted, row.said.file_size) = (true, size.or(row.said.file_size));
+            row.damaged.clear();
             tables.record(model, key)
         };
         Ok(self.step(accept).await)
@@ -135,16 +135,6 @@ impl Catalogue for MemoryStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-fn accepted(status: Status, checksum: Digest, now: Timestamp) -> Verification<crate::Succeeded> {
-    match status {
-        Status::Pending(verification) => verification.accept(checksum, now),
-        Status::Started(verification) => verification.accept(checksum, now),
-        Status::Succeeded(verification) => verification.accept(checksum, now),
-        Status::Failed(verification) => verification.accept(checksum, now),
-        Status::Disabled(verification) => verification.accept(checksum, now),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::ops::Bound;
 
-use super::tables::{Held, Tables, Turn, started};
+use super::tables::{Held, Tables, Turn, started, with_baseline};
+use crate::digest_rule::DigestRule;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms};
+use crate::row_part::RowPart;
 use crate::time::Timestamp;
-use crate::verification::{Started, Verification};
 
 /// The records that a claim takes.
 pub(super) struct Taken {
@@ -96,8 +97,9 @@ impl Tables {
         let (first, last) = (keys.first()?.clone(), keys.last()?.clone());
         let due = keys.iter().filter_map(|key| self.row(model, key)?.due_at);
         let claimed_at = due.fold(now, Timestamp::max);
-        let records: Vec<ClaimedRecord> =
-            keys.iter().filter_map(|key| self.claimed_record(model, key)).collect();
+        let records = keys.iter().filter_map(|key| self.claimed_record(model, key)).collect();
+        let member = |key: &RecordKey| Some((key.clone(), started(&self.row(model, key)?.status)));
+        let members = keys.iter().filter_map(member).collect();
         self.leases_made += 1;
         let id = LeaseId(self.leases_made);
         let held = Held {
@@ -109,7 +111,7 @@ impl Tables {
             alive_until: now.after(terms.heartbeat_timeout),
             deadline: now.after(terms.duration),
             terms,
-            members: records.iter().map(member).collect(),
+            members,
         };
         self.leases.insert(id, held);
         Some(Lease { id, model, storage, records })
@@ -117,19 +119,22 @@ impl Tables {
 
     fn claimed_record(&self, model: Model, key: &RecordKey) -> Option<ClaimedRecord> {
         let row = self.row(model, key)?;
-        let record = row.record(model, row.status.clone());
+        let mut record = row.record(model, row.status.clone());
+        for part in &row.damaged {
+            match part {
+                RowPart::Recorded => record.rule = DigestRule::Stored,
+                RowPart::Baseline => record.status = with_baseline(record.status, None),
+            }
+        }
+        let damaged = row.damaged.first().copied();
         Some(ClaimedRecord {
             key: key.clone(),
-            reference: record.reference(),
+            reference: damaged.map_or_else(|| Ok(record.reference()), Err),
             path: record.location.path,
             rule: record.rule,
-            verification: started(&row.status),
+            verification: started(&record.status),
         })
     }
-}
-
-fn member(record: &ClaimedRecord) -> (RecordKey, Verification<Started>) {
-    (record.key.clone(), record.verification.clone())
 }
 
 fn is_due(filter: &ClaimFilter, due_at: Option<Timestamp>) -> bool {

@@ -1,10 +1,14 @@
 //! What imported entries, or the rows of a source, make of the records.
 
-use super::tables::{Row, Tables};
+use std::collections::BTreeSet;
+
+use super::tables::{Row, Tables, with_baseline};
 use super::{storable, storable_number};
+use crate::digest::Digest;
 use crate::model::Model;
 use crate::ports::{Applied, StoreError};
 use crate::record::SourceRecord;
+use crate::row_part::RowPart;
 use crate::selection::State;
 use crate::time::Timestamp;
 use crate::verification::{Disabled, History, Status, Verification};
@@ -39,7 +43,8 @@ impl Tables {
             let started = status.as_ref().is_some_and(|status| status.state() == State::Started);
             let entry = postponed(entry, &row, started);
             let same = SourceRecord { disabled: row.status.state() == State::Disabled, ..row.said.clone() };
-            if entry == same && (!from_source || row.from_source) {
+            let is_whole = !row.damaged.contains(&RowPart::Recorded);
+            if entry == same && is_whole && (!from_source || row.from_source) {
                 applied.unchanged += 1;
                 continue;
             }
@@ -57,7 +62,7 @@ impl Tables {
             (Status::Pending(Verification::new()), Some(due_at))
         };
         let key = entry.key.clone();
-        let row = Row { said: entry, accepted: false, status, due_at, from_source };
+        let row = Row { said: entry, accepted: false, status, due_at, from_source, damaged: BTreeSet::new() };
         self.records.entry(model).or_default().insert(key, row);
     }
 
@@ -73,8 +78,9 @@ impl Tables {
     ) -> bool {
         let key = entry.key.clone();
         let was_disabled = row.status.state() == State::Disabled;
+        let mends = row.damaged.contains(&RowPart::Recorded);
         let forgets = entry.expected != row.said.expected;
-        let again = forgets || is_touched(&entry, row) || is_moved(&entry, row);
+        let again = mends || forgets || is_touched(&entry, row) || is_moved(&entry, row);
         let mut due = false;
         if let Some(status) = status
             && (entry.disabled != was_disabled || (again && !was_disabled))
@@ -89,13 +95,16 @@ impl Tables {
             self.set(model, &key, next, due_at);
         }
         if let Some(kept) = self.row_mut(model, &key) {
+            kept.damaged.remove(&RowPart::Recorded);
             if forgets {
-                kept.status = without_baseline(kept.status.clone());
+                kept.damaged.remove(&RowPart::Baseline);
+                kept.status = with_baseline(kept.status.clone(), None);
             }
             if entry.source_checksum != row.said.source_checksum {
-                kept.status = compared(kept.status.clone(), &entry);
+                let is_whole = !kept.damaged.contains(&RowPart::Baseline);
+                kept.status = compared(kept.status.clone(), entry.source_checksum.filter(|_| is_whole));
             }
-            kept.accepted &= !forgets && entry.rule == row.said.rule;
+            kept.accepted &= !mends && !forgets && entry.rule == row.said.rule;
             kept.from_source |= from_source;
             kept.said = entry;
         }
@@ -107,7 +116,8 @@ impl Tables {
 /// again.
 fn postponed(mut entry: SourceRecord, row: &Row, started: bool) -> SourceRecord {
     let alone = entry.expected == row.said.expected && !is_moved(&entry, row);
-    if started && alone && is_touched(&entry, row) {
+    let is_whole = !row.damaged.contains(&RowPart::Recorded);
+    if started && alone && is_whole && is_touched(&entry, row) {
         entry.content_changed_at = row.said.content_changed_at;
     }
     entry
@@ -124,21 +134,10 @@ fn is_moved(entry: &SourceRecord, row: &Row) -> bool {
     entry.location != row.said.location || entry.rule != row.said.rule || entry.mutable != row.said.mutable
 }
 
-fn without_baseline(status: Status) -> Status {
-    let history = History { baseline: None, ..*status.history() };
-    match status {
-        Status::Pending(of) => Status::Pending(Verification::restore(history, of.stage().clone())),
-        Status::Started(of) => Status::Started(Verification::restore(history, of.stage().clone())),
-        Status::Succeeded(of) => Status::Succeeded(Verification::restore(history, *of.stage())),
-        Status::Failed(of) => Status::Failed(Verification::restore(history, of.stage().clone())),
-        Status::Disabled(of) => Status::Disabled(Verification::restore(history, *of.stage())),
-    }
-}
-
 /// A success, compared anew with what the source now says.
-fn compared(status: Status, entry: &SourceRecord) -> Status {
+fn compared(status: Status, source_checksum: Option<Digest>) -> Status {
     let Status::Succeeded(done) = status else { return status };
     let ours = done.history().baseline.map(|baseline| baseline.digest);
-    let matches = ours.zip(entry.source_checksum).and_then(|(ours, theirs)| ours.compare(&theirs));
+    let matches = ours.zip(source_checksum).and_then(|(ours, theirs)| ours.compare(&theirs));
     Status::Succeeded(done.with_source_match(matches))
 }

@@ -15,8 +15,9 @@ use crate::ports::{
     ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
+use crate::row_part::RowPart;
 use crate::time::Timestamp;
-use crate::verification::{Failed, Status, Verification};
+use crate::verification::{Baseline, Failed, History, Status, Verification};
 
 #[async_trait]
 impl Queue for MemoryStore {
@@ -139,9 +140,13 @@ impl Tables {
         let mut written = 0;
         for (key, outcome) in outcomes {
             let running = self.leases.get(&id).and_then(|held| held.members.get(key));
-            let status = kept(outcome);
+            let Some(row) = self.row(model, key) else { continue };
+            let status = kept(outcome, row.status.history().baseline);
             if running.is_some_and(|running| running.attempt() == status.history().attempt) {
                 self.set(model, key, status, None);
+                if let (Outcome::Succeeded(_), Some(row)) = (outcome, self.row_mut(model, key)) {
+                    row.damaged.remove(&RowPart::Baseline);
+                }
                 written += 1;
             }
         }
@@ -229,12 +234,12 @@ impl Tables {
     }
 }
 
-/// The status of an outcome as databases keep it.
-fn kept(outcome: &Outcome) -> Status {
+/// The status of an outcome as databases keep it, of a record that has this baseline.
+fn kept(outcome: &Outcome, baseline: Option<Baseline>) -> Status {
     match outcome.clone() {
         Outcome::Succeeded(done) => Status::Succeeded(done),
         Outcome::Failed(done) => {
-            let (history, retry_at) = (*done.history(), done.stage().retry_at);
+            let (history, retry_at) = (History { baseline, ..*done.history() }, done.stage().retry_at);
             let failure = failure_without_nul(&done.stage().failure);
             Status::Failed(Verification::restore(history, Failed { failure, retry_at }))
         }

@@ -1,6 +1,6 @@
 //! What the database in memory keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::condition::{Condition, ConditionSubject};
 use crate::job::Job;
@@ -8,10 +8,11 @@ use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, WorkerId};
 use crate::record::{Record, SourceRecord};
+use crate::row_part::RowPart;
 use crate::selection::{Selection, State};
 use crate::time::Timestamp;
 use crate::token::Token;
-use crate::verification::{History, Origin, Pending, Started, Status, Verification};
+use crate::verification::{Baseline, History, Origin, Pending, Started, Status, Verification};
 
 /// A record.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub(super) struct Row {
     pub(super) due_at: Option<Timestamp>,
     /// Whether the source is known to have it.
     pub(super) from_source: bool,
+    /// The parts that are not what was written there.
+    pub(super) damaged: BTreeSet<RowPart>,
 }
 
 impl Row {
@@ -45,7 +48,7 @@ impl Row {
             source_checksum: record.source_checksum,
             ..SourceRecord::new(record.key, record.location)
         };
-        Self { said, accepted: record.accepted, status, due_at, from_source: false }
+        Self { said, accepted: record.accepted, status, due_at, from_source: false, damaged: BTreeSet::new() }
     }
 
     pub(super) fn storage(&self) -> &str {
@@ -218,4 +221,16 @@ pub(super) fn started(status: &Status) -> Verification<Started> {
     let history = *status.history();
     let history = History { attempt: history.attempt.saturating_add(1), ..history };
     Verification::restore(history, Started { origin })
+}
+
+/// The status with another baseline.
+pub(super) fn with_baseline(status: Status, baseline: Option<Baseline>) -> Status {
+    let history = History { baseline, ..*status.history() };
+    match status {
+        Status::Pending(of) => Status::Pending(Verification::restore(history, of.stage().clone())),
+        Status::Started(of) => Status::Started(Verification::restore(history, of.stage().clone())),
+        Status::Succeeded(of) => Status::Succeeded(Verification::restore(history, *of.stage())),
+        Status::Failed(of) => Status::Failed(Verification::restore(history, of.stage().clone())),
+        Status::Disabled(of) => Status::Disabled(Verification::restore(history, *of.stage())),
+    }
 }

@@ -100,7 +100,7 @@ pub async fn a_result_before_a_failure_is_told_apart(db: &dyn DatabaseFixture) {
     succeed_all(store, 200).await;
     store.as_of(at(300)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     let lease = claim(store, 1, 400).await.unwrap();
-    assert_eq!(lease.records[0].reference.baseline.unwrap().digest, GOOD);
+    assert_eq!(lease.records[0].reference.unwrap().baseline.unwrap().digest, GOOD);
     store.queue.complete(lease.id, &failures(&lease, 500), true).await.unwrap();
     let record = get(store, 1).await;
     assert_eq!(record.history().checksum(), None);

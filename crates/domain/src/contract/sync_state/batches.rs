@@ -158,7 +158,7 @@ pub async fn a_changed_source_checksum_is_compared_anew(db: &dyn DatabaseFixture
     let (sha, gitaly) = (Digest::Sha256([1; 32]), Digest::Gitaly([2; 20]));
     apply(store, vec![with_source_checksum(Some(sha))], 100).await;
     let lease = claim(store, 1, 100).await.unwrap();
-    assert_eq!(lease.records[0].reference.source_checksum, Some(sha));
+    assert_eq!(lease.records[0].reference.unwrap().source_checksum, Some(sha));
     let outcomes = crate::contract::support::compared(&lease, Some(false), 200);
     store.queue.complete(lease.id, &outcomes, true).await.unwrap();
     let mismatched = async || store.catalogue.mismatched(MODEL, None, 10).await.unwrap().len();

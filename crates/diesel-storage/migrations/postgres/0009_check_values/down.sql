@@ -1,0 +1,2 @@
+ALTER TABLE records DROP COLUMN baseline_check;
+ALTER TABLE records DROP COLUMN recorded_check;
