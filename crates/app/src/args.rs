@@ -1,5 +1,7 @@
 //! The command line.
 
+mod accept;
+mod filter;
 mod values;
 
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use crate::scan::Layout;
 use crate::settings::Override;
 
 use values::{future, key, span};
+
+pub(crate) use accept::AcceptArguments;
 
 /// Stocktake keeps a catalogue of stored files with their checksums, verifies the content against it, and
 /// serves the Data management API.
@@ -152,10 +156,16 @@ pub(crate) enum Command {
         #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         role: String,
     },
-    /// Accept the current content of records as correct
+    /// Accept the current content of altered records as correct
     ///
-    /// For records that were found altered although their new content is right. Prints what it replaced.
-    #[command(after_help = "Example:\n  stocktake accept uploads 17 18")]
+    /// Shows each record, with what was recorded of it on the left and its content as it is now on the right, and asks. The
+    /// acceptance is kept, with the reason and with what it replaced (`stocktake show` tells it), and `--undo` takes it back.
+    /// Records that were not found altered, and files of 0 bytes, are refused without `--force`. Exit status: 0 all were
+    /// accepted, 2 some were not, or nobody could be asked.
+    #[command(
+        after_help = "Examples:\n  stocktake accept uploads 17 18 --reason \"re-encoded in May\"\n  stocktake accept --kind altered \
+                            --storage main --path 'docs/**' --yes\n  stocktake accept --undo uploads 17"
+    )]
     Accept(AcceptArguments),
     /// Create, list and revoke access tokens
     #[command(
@@ -361,15 +371,6 @@ pub(crate) enum ExportFormat {
     Csv,
     /// One array
     Json,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AcceptArguments {
-    /// The model that the records belong to
-    pub(crate) model: Model,
-    /// The records
-    #[arg(required = true, value_name = "IDENTIFIER", allow_negative_numbers = true, value_parser = key)]
-    pub(crate) identifiers: Vec<RecordKey>,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -257,7 +257,7 @@ fn changed(was: Digest, at: &str, is: Digest) -> String {
 }
 
 /// The first digits of a digest.
-fn shortened(digest: Digest) -> String {
+pub(crate) fn shortened(digest: Digest) -> String {
     let text = digest.to_string();
     match text.get(..DIGITS) {
         Some(digits) if text.len() > DIGITS => format!("{digits}…"),
@@ -266,7 +266,7 @@ fn shortened(digest: Digest) -> String {
 }
 
 /// The line, cut to the columns there are: what is wrong loses its end, and only then the path its beginning.
-fn fitted(label: &str, where_: &str, what: &str, columns: Option<usize>) -> String {
+pub(crate) fn fitted(label: &str, where_: &str, what: &str, columns: Option<usize>) -> String {
     let line = format!("{label}  {where_}  {what}");
     let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else { return line };
     let room = columns.saturating_sub(label.chars().count() + 2);

@@ -143,6 +143,20 @@ pub(crate) fn complain(sentence: &str) {
     say(&format!("stocktake: {sentence}"));
 }
 
+/// Whether somebody can be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on the terminal whether something is to be done. No answer, and any but yes, is no.
+pub(crate) fn ask(question: &str) -> anyhow::Result<bool> {
+    let mut err = io::stderr().lock();
+    write!(err, "{} [y/N] ", Quoted(question)).and_then(|()| err.flush()).context("nobody can be asked")?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).context("the answer cannot be read")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
 const LOST: &str = "the lines to be printed cannot be kept";
 
 /// Lines that are printed only once it is known that they hold, however many they are.

@@ -34,6 +34,26 @@ pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// Who runs this process, for example `root@host`; through sudo, also who became root.
+pub(crate) fn operator() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let user = user_name(&users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned);
+    let sudo = std::env::var("SUDO_USER").ok().filter(|name| uid == 0 && !name.is_empty());
+    let sudo = sudo.map(|name| format!(" (sudo by {name})")).unwrap_or_default();
+    format!("{user}@{}{sudo}", host_name())
+}
+
+/// The name of the user with this number, in a file like `/etc/passwd`.
+fn user_name(users: &str, uid: u32) -> Option<&str> {
+    let uid = uid.to_string();
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then_some(name)
+    })
+}
+
 /// 32 bytes from the operating system, in hex.
 pub(crate) fn secret() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
@@ -54,6 +74,14 @@ mod tests {
         assert!(seen.iter().all(|side| *side < 6));
         assert_eq!(SystemRng.below(0), 0);
         assert_eq!(SystemRng.below(1), 0);
+    }
+
+    #[test]
+    fn a_user_is_known_by_the_number() {
+        let users = "root:x:0:0::/root:/bin/sh\n\nbroken\nadmin:x:1000:0:,:/home/admin:\n";
+        assert_eq!(user_name(users, 1000), Some("admin"));
+        assert_eq!(user_name(users, 0), Some("root"));
+        assert_eq!(user_name(users, 1), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _};
-use stocktake_domain::{Model, State};
+use stocktake_domain::{FailureKind, Model, State};
 
 use crate::args::Arguments;
 use crate::output::{self, Text};
@@ -155,6 +155,9 @@ fn sentence(error: &clap::Error) -> String {
                 }
                 argument if argument.contains("STATE") => {
                     Some(("state", State::ALL.map(State::name).to_vec()))
+                }
+                argument if argument.contains("KIND") => {
+                    Some(("kind of failure", FailureKind::ALL.map(FailureKind::name).to_vec()))
                 }
                 _ => None,
             };

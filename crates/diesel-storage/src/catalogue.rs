@@ -1,5 +1,6 @@
 //! The port `Catalogue`, over any driver.
 
+mod acceptances;
 mod import;
 mod page;
 mod summary;
@@ -11,14 +12,13 @@ use stocktake_domain::ports::{
     Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PathStream, SourceRecordStream,
     StoreError,
 };
-use stocktake_domain::{Digest, Model, Record, RecordKey, RowPart, Selection, Status, Timestamp};
+use stocktake_domain::{Acceptance, Model, NewAcceptance, Record, RecordKey, Selection};
 
 use crate::adapter::{Adapter, call};
-use crate::dialect::Lock;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched};
-use crate::rows::{RECORD, RecordRow, RecordSql, model_code, storable, storable_size};
+use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, model_code, storable};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 
@@ -115,15 +115,30 @@ impl<D: Driver> Catalogue for Adapter<D> {
         &self,
         model: Model,
         key: &RecordKey,
-        checksum: Digest,
-        size: Option<u64>,
+        acceptance: &NewAcceptance,
     ) -> Result<Option<Record>, StoreError> {
         let call = call!("db.catalogue.accept", model = %model);
         let (model, key) = (model_code(model), key::encode(key));
-        let size = size.map(|size| storable_size(size, "file_size")).transpose()?;
-        let accept =
-            self.timed(move |session, now| Box::pin(accept(session, model, key, (checksum, size), now)));
+        let accepted = AcceptedColumns::new(acceptance)?;
+        let accept = self.timed(move |session, now| {
+            Box::pin(acceptances::accept(session, model, key, accepted, now.millis()))
+        });
         self.run(call, Work::Write, accept).await
+    }
+
+    async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError> {
+        let call = call!("db.catalogue.take_back", model = %model);
+        let (model, key, by) = (model_code(model), key::encode(key), storable(by, "by")?);
+        let take_back = self.timed(move |session, now| {
+            Box::pin(acceptances::take_back(session, model, key, by, now.millis()))
+        });
+        self.run_waking(call, Work::Write, take_back).await
+    }
+
+    async fn acceptances(&self, model: Model, key: &RecordKey) -> Result<Vec<Acceptance>, StoreError> {
+        let call = call!("db.catalogue.acceptances", model = %model);
+        let (model, key) = (model_code(model), key::encode(key));
+        self.run(call, Work::Read, move |session| Box::pin(acceptances::list(session, model, key))).await
     }
 
     async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
@@ -145,19 +160,18 @@ pub(crate) async fn get<S: Session>(
     model: i16,
     key: Vec<u8>,
 ) -> Result<Option<Record>, DbError> {
-    let found = find(session, model, key, "").await?;
+    let found = row(session, model, key).await?;
     found.map(|(row, started)| row.into_record(started)).transpose()
 }
 
-/// The row of a record, and whether it is started.
-async fn find<S: Session>(
+/// Reads the row of one record, with whether a lease holds it.
+async fn row<S: Session>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
-    locking: &str,
 ) -> Result<Option<(RecordRow, bool)>, DbError> {
     let sql = Sql::<(RecordSql, Bool)>::new(format!(
-        "SELECT {}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?{locking}",
+        "SELECT {}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?",
         *RECORD
     ));
     session.first(sql.bind(model).bind(key)).await
@@ -210,27 +224,6 @@ async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<R
     let sql = Sql::<Binary>::new("SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1");
     let found: Option<Vec<u8>> = session.first(sql.bind(model)).await?;
     found.map(|bytes| key::decode(&bytes)).transpose()
-}
-
-/// The record after [`stocktake_domain::Status::accept`], whose row is taken for whole.
-async fn accept<S: Session>(
-    session: &mut S,
-    model: i16,
-    key: Vec<u8>,
-    (checksum, size): (Digest, Option<i64>),
-    now: Timestamp,
-) -> Result<Option<Record>, DbError> {
-    let found = find(session, model, key, S::locking(Lock::Update)).await?;
-    let Some((mut row, started)) = found else { return Ok(None) };
-    row.forget(RowPart::Baseline);
-    let accepted = row.status(started)?.accept(checksum, now);
-    row.set_baseline(accepted.history().baseline);
-    row.set_status(&Status::Succeeded(accepted), now.millis())?;
-    row.accepted = true;
-    row.source.file_size = size.or(row.source.file_size);
-    let row = row.sealed();
-    session.write_records(vec![row.clone()]).await?;
-    row.into_record(false).map(Some)
 }
 
 /// The versions of the migrations that were applied, all of which this program knows; `None` if it was never migrated.

@@ -1,5 +1,6 @@
 //! Rows of the tables, and how they become values of the domain and back.
 
+mod acceptance;
 mod check_value;
 mod codes;
 mod failure;
@@ -9,6 +10,7 @@ mod token;
 mod values;
 mod work;
 
+pub(crate) use acceptance::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow};
 pub(crate) use codes::{
     DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, job_state_code, model_code,
     model_of, state_of, stored_state_code,
@@ -20,5 +22,5 @@ pub(crate) use record::{
 };
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
-pub(crate) use values::{METADATA_LENGTHS, digest_of, storable, storable_size, unsigned};
+pub(crate) use values::{METADATA_LENGTHS, digest_of, storable, unsigned};
 pub(crate) use work::{JobRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};

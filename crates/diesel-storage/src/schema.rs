@@ -50,6 +50,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    acceptances (id) {
+        id -> BigInt,
+        model -> SmallInt,
+        key -> Binary,
+        accepted_at -> BigInt,
+        accepted_by -> Text,
+        reason -> Nullable<Text>,
+        checksum -> Binary,
+        size -> Nullable<BigInt>,
+        expected -> Nullable<Binary>,
+        file_size -> Nullable<BigInt>,
+        baseline -> Nullable<Binary>,
+        baseline_at -> Nullable<BigInt>,
+        accepted -> Bool,
+        failure_cause -> Nullable<Text>,
+        failed_at -> Nullable<BigInt>,
+        undone_at -> Nullable<BigInt>,
+        undone_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     sync_states (model) {
         model -> SmallInt,
         read_to -> Nullable<Binary>,

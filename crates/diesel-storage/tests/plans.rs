@@ -19,7 +19,8 @@ use stocktake_domain::ports::{
     SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
-    Digest, Failure, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
+    Digest, Failure, Location, Model, NewAcceptance, NewJob, RecordKey, Selection, SourceRecord, State,
+    Timestamp,
 };
 use stocktake_testbed::postgres;
 
@@ -105,7 +106,11 @@ async fn pages(store: &Store) {
     store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
     store.catalogue.largest_key(Model::Uploads).await.unwrap();
     store.catalogue.findings(Model::Uploads, Some(key.clone()), 20).await.unwrap();
-    store.catalogue.accept(Model::Uploads, &key, Digest::Md5([1; 16]), Some(1)).await.unwrap();
+    let (checksum, by) = (Digest::Md5([1; 16]), "root@host".to_owned());
+    let acceptance = NewAcceptance { checksum, size: Some(1), by, reason: None };
+    store.catalogue.accept(Model::Uploads, &key, &acceptance).await.unwrap();
+    store.catalogue.acceptances(Model::Uploads, &key).await.unwrap();
+    store.catalogue.take_back(Model::Uploads, &key, "root@host").await.unwrap();
 }
 
 fn outcomes(lease: &Lease) -> Vec<(RecordKey, Outcome)> {

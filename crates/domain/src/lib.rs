@@ -4,6 +4,7 @@
 //! Nothing here knows a database, a protocol or a runtime. Time and randomness come in through
 //! [`Clock`] and [`Rng`], so that every rule can be tested without waiting and without luck.
 
+mod acceptance;
 mod condition;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -15,9 +16,11 @@ mod key;
 mod model;
 mod named;
 mod path;
+mod path_glob;
 pub mod ports;
 mod quoted;
 mod record;
+mod record_filter;
 mod row_part;
 mod selection;
 mod time;
@@ -25,6 +28,7 @@ mod token;
 mod verdict;
 mod verification;
 
+pub use acceptance::{Acceptance, NewAcceptance, Replaced, TakenBack};
 pub use condition::{Condition, ConditionSubject};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
@@ -35,8 +39,10 @@ pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, ObjectType, UnknownModel};
 pub use path::PathText;
+pub use path_glob::{ParsePathGlobError, PathGlob};
 pub use quoted::{Quoted, QuotedCell, is_unsafe_to_show};
 pub use record::{Location, Record, SourceRecord};
+pub use record_filter::RecordFilter;
 pub use row_part::RowPart;
 pub use selection::{Selection, State, UnknownState};
 pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};

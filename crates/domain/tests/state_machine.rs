@@ -50,13 +50,7 @@ fn apply(status: Status, event: Event, now: Timestamp) -> Option<Status> {
             Status::Failed(it) => it.disable(),
             Status::Disabled(it) => it.disable(),
         })),
-        (status, Event::Accept(seed)) => Some(Status::Succeeded(match status {
-            Status::Pending(it) => it.accept(digest(seed), now),
-            Status::Started(it) => it.accept(digest(seed), now),
-            Status::Succeeded(it) => it.accept(digest(seed), now),
-            Status::Failed(it) => it.accept(digest(seed), now),
-            Status::Disabled(it) => it.accept(digest(seed), now),
-        })),
+        (status, Event::Accept(seed)) => Some(Status::Succeeded(status.accept(digest(seed), now))),
         _ => None,
     }
 }

@@ -1,36 +1,48 @@
-//! Taking content for good as it is now, after an *altered* finding.
+//! Looking at content that is to be taken for good as it is now.
 
 use stocktake_domain::ports::{Inspection, StoreError};
-use stocktake_domain::{Algorithms, Baseline, Digest, Failure, Model, NotJudged, Record, RecordKey};
+use stocktake_domain::{Algorithms, Digest, Failure, FailureKind, Model, NotJudged, Record, RecordKey};
 
 use crate::context::EngineContext;
 use crate::reading::Reading;
 
-/// What an acceptance replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Previous {
-    /// The digest recorded when the data was stored.
-    pub expected: Option<Digest>,
-    /// The size in bytes recorded when the data was stored.
-    pub size: Option<u64>,
-    /// The last good checksum of our own.
-    pub baseline: Option<Baseline>,
-}
-
-/// Content that was taken for good.
+/// A record, and its content as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// The record as it now is.
+pub struct Candidate {
+    /// The record as it is.
     pub record: Record,
-    /// What counted before.
-    pub previous: Previous,
     /// The digest of the content.
     pub checksum: Digest,
     /// The size of the content in bytes; `None` of a repository, which has none.
     pub size: Option<u64>,
 }
 
-/// Why content was not taken for good. The record is as it was.
+/// Why an acceptance is more likely a mistake than meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// The last attempt did not find the content altered.
+    #[error("it was not found altered")]
+    NotAltered,
+    /// Nothing is left of the content.
+    #[error("the file has 0 bytes")]
+    Empty,
+}
+
+impl Candidate {
+    /// What speaks against accepting this content.
+    pub fn doubt(&self) -> Option<Doubt> {
+        let kind = self.record.status.last_failure().map(Failure::kind);
+        if kind != Some(FailureKind::Altered) {
+            Some(Doubt::NotAltered)
+        } else if self.size == Some(0) {
+            Some(Doubt::Empty)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why content cannot be taken for good.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// The model has no such record.
@@ -53,20 +65,15 @@ pub enum AcceptError {
     Store(#[from] StoreError),
 }
 
-/// See [`crate::Engine::accept`].
-pub(crate) async fn accept(
+/// See [`crate::Engine::look_at`].
+pub(crate) async fn look_at(
     context: &EngineContext,
     model: Model,
     key: &RecordKey,
-) -> Result<Accepted, AcceptError> {
-    let catalogue = &context.parts.catalogue;
-    let record = catalogue.get(model, key).await?.ok_or(AcceptError::UnknownRecord)?;
+) -> Result<Candidate, AcceptError> {
+    let record = context.parts.catalogue.get(model, key).await?.ok_or(AcceptError::UnknownRecord)?;
     let (checksum, size) = read(context, &record).await?;
-    let previous =
-        Previous { expected: record.expected, size: record.file_size, baseline: record.history().baseline() };
-    let accepted = catalogue.accept(model, key, checksum, size).await?;
-    let record = accepted.ok_or(AcceptError::UnknownRecord)?;
-    Ok(Accepted { record, previous, checksum, size })
+    Ok(Candidate { record, checksum, size })
 }
 
 /// The digest shown for the content as it is now, and the size in bytes of what the recorded size is of.

@@ -9,7 +9,7 @@ use stocktake_domain::{Model, RecordKey, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{self, AcceptError, Accepted};
+use crate::accept::{self, AcceptError, Candidate};
 use crate::context::{EngineContext, EngineParts, RunOptions};
 use crate::dispatch::{Dispatcher, DrainScope};
 use crate::outage::{Patience, TRIES_IN_THE_FOREGROUND};
@@ -102,9 +102,9 @@ impl Engine {
         Ok(drained)
     }
 
-    /// Reads the content now and takes it for good as it is.
-    pub async fn accept(&self, model: Model, key: &RecordKey) -> Result<Accepted, AcceptError> {
-        accept::accept(&self.context, model, key).await
+    /// Reads the content of a record as it is now, for somebody who may take it for good.
+    pub async fn look_at(&self, model: Model, key: &RecordKey) -> Result<Candidate, AcceptError> {
+        accept::look_at(&self.context, model, key).await
     }
 
     /// Gives back the recalculations under way, within 10 seconds. For a process that does not

@@ -25,7 +25,7 @@ mod stats;
 mod telemetry;
 mod work;
 
-pub use accept::{AcceptError, Accepted, Previous};
+pub use accept::{AcceptError, Candidate, Doubt};
 pub use context::EngineParts;
 pub use engine::Engine;
 pub use hours::{Hours, InvalidHours};

@@ -1,9 +1,32 @@
-//! Taking altered content for good.
+//! Taking altered content for good, and taking that back.
 
-use crate::support::Installation;
+use serde_json::Value;
+
+use crate::support::{Finished, Installation, StoredFile};
+
+/// Files that were verified, and then altered but for those of no model.
+fn altered(installation: &Installation, paths: &[&str]) -> Vec<StoredFile> {
+    let stored: Vec<StoredFile> =
+        (1..).zip(paths).map(|(seed, path)| installation.file(path, seed, 1_000)).collect();
+    installation.import_files("uploads", &stored);
+    installation.run(&["verify"]).success();
+    for (seed, file) in (100..).zip(&stored) {
+        installation.file(&file.path, seed, 1_001);
+    }
+    assert_eq!(installation.run(&["verify", "--all"]).code, 1);
+    stored
+}
+
+fn json(finished: Finished) -> Value {
+    serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
+}
+
+fn states(installation: &Installation) -> Value {
+    json(installation.run(&["status", "--json"]))["models"][0]["states"].clone()
+}
 
 on_both_databases! {
-    fn accepted_content_is_good_from_then_on(database) {
+    fn accepted_content_is_good_from_then_on_until_that_is_taken_back(database) {
         let installation = Installation::new(database);
         let stored = installation.file("doc", 1, 1_000);
         installation.import("uploads", &[stored.line(1)]).success();
@@ -11,41 +34,96 @@ on_both_databases! {
         let altered = installation.file("doc", 2, 1_001);
         let found = installation.run(&["verify", "--all"]);
         assert_eq!(found.code, 1);
-        let line = format!(
-            "ALTERED  main:doc  (uploads 1)  sha256 {}… as recorded, {}… now\n",
-            &stored.sha256[..8],
-            &altered.sha256[..8]
-        );
+        let (was, is) = (&stored.sha256[..8], &altered.sha256[..8]);
+        let line = format!("ALTERED  main:doc  (uploads 1)  sha256 {was}… as recorded, {is}… now\n");
         assert!(found.stdout.starts_with(&line), "{found:?}");
 
-        let accepted = installation.run(&["accept", "uploads", "1"]).success();
-        let beginning = format!(
-            "uploads 1: accepted sha256:{} (1001 bytes), which replaces the recorded digest sha256:{}, the recorded \
-             size 1000 bytes, the checksum sha256:{} of 2",
-            altered.sha256, stored.sha256, stored.sha256
-        );
-        assert!(accepted.starts_with(&beginning), "{accepted}");
+        let words = ["accept", "uploads", "1", "--yes", "--reason", "re-encoded"];
+        let accepted = installation.run(&words).success();
+        let lines: Vec<&str> = accepted.lines().collect();
+        assert_eq!(lines[0], "uploads 1  main:doc");
+        assert!(lines[1].starts_with(&format!("  1,000 bytes, sha256 {was}…, ")), "{accepted}");
+        assert!(lines[1].ends_with(&format!("  →  1,001 bytes, sha256 {is}…, now")), "{accepted}");
+        assert_eq!(lines[2], "Accepted 1 record as shown on the right.");
+        assert_eq!(lines[3], "To take it back: stocktake accept --undo uploads 1");
         installation.run(&["verify", "--all"]).success();
 
         // Not a licence for any content.
         installation.file("doc", 3, 1_001);
         let found = installation.run(&["verify", "--all"]);
         assert_eq!(found.code, 1);
-        let was = format!("ALTERED  main:doc  (uploads 1)  sha256 {}… on ", &altered.sha256[..8]);
+        let was = format!("ALTERED  main:doc  (uploads 1)  sha256 {is}… on ");
         assert!(found.stdout.starts_with(&was), "{found:?}");
+
+        // What was recorded counts again, and only the content that it was recorded of is good.
+        installation.file("doc", 2, 1_001);
+        installation.run(&["verify", "--all"]).success();
+        let back = json(installation.run(&["accept", "--undo", "uploads", "1", "--json"]));
+        let new = &back["taken_back"][0]["new"];
+        assert_eq!(new["checksum"], format!("sha256:{}", stored.sha256));
+        assert_eq!(new["size"], 1_000);
+        let found = installation.run(&["verify"]);
+        assert_eq!(found.code, 1);
+        assert!(found.stdout.starts_with(&line), "{found:?}");
+        installation.file("doc", 1, 1_000);
+        installation.run(&["verify", "--all"]).success();
+        let again = installation.run(&["accept", "--undo", "uploads", "1"]);
+        assert_eq!((again.code, again.stdout.as_str()), (2, "Nothing was taken back.\n"));
+        assert!(again.stderr.contains("its content is not an accepted one"), "{again:?}");
     }
 
-    fn what_cannot_be_accepted_is_named_and_the_others_are_accepted(database) {
+    fn a_filter_chooses_what_is_accepted(database) {
         let installation = Installation::new(database);
-        let good = installation.file("doc", 1, 10);
-        let gone = installation.file("gone", 2, 10);
-        installation.import("uploads", &[good.line(1), gone.line(2)]).success();
+        let stored = altered(&installation, &["docs/a", "docs/b/c", "other", "docs/[a]"]);
+        let words = ["accept", "--kind", "altered", "--storage", "main", "--path", "docs/*", "--yes", "--json"];
+        let dry = json(installation.run(&[&words[..], &["--dry-run"]].concat()));
+        assert_eq!(states(&installation)["failed"], 4);
+        let accepted = json(installation.run(&words));
+        let paths: Vec<&str> =
+            accepted["accepted"].as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap()).collect();
+        assert_eq!(paths, ["docs/a", "docs/[a]"]);
+        assert_eq!(accepted["accepted"][0]["old"]["checksum"], format!("sha256:{}", stored[0].sha256));
+        assert_eq!(dry["accepted"].as_array().unwrap().len(), 2);
+        assert_eq!((&dry["dry_run"], &accepted["dry_run"]), (&Value::Bool(true), &Value::Bool(false)));
+        assert_eq!((&dry["version"], &accepted["version"]), (&Value::from(1), &Value::from(1)));
+        assert_eq!((&states(&installation)["failed"], &states(&installation)["succeeded"]), (&2.into(), &2.into()));
+        let none = installation.run(&["accept", "--path", "nowhere/**", "--yes"]).refusal();
+        assert_eq!(none, "nothing to accept: no record that was found altered matches");
+    }
+
+    fn what_is_more_likely_a_mistake_needs_force(database) {
+        let installation = Installation::new(database);
+        altered(&installation, &["emptied", "gone", "altered"]);
+        let good = installation.file("good", 9, 10);
+        installation.import("uploads", &[good.line(4)]).success();
+        installation.run(&["verify"]);
+        installation.file("emptied", 1, 0);
         std::fs::remove_file(installation.path("gone")).unwrap();
-        let finished = installation.run(&["accept", "uploads", "2", "3", "1"]);
+        let finished = installation.run(&["accept", "uploads", "1", "2", "3", "4", "5", "--yes"]);
         assert_eq!(finished.code, 2);
-        assert!(finished.stdout.starts_with("uploads 1: accepted "), "{finished:?}");
+        assert!(finished.stdout.ends_with("Accepted 1 record as shown on the right. 4 records were not accepted.\n"), "{finished:?}");
         let refusals: Vec<&str> = finished.stderr.lines().collect();
-        assert!(refusals[0].starts_with("stocktake: uploads 2 was not accepted: "), "{finished:?}");
-        assert_eq!(refusals[1], "stocktake: uploads 3 was not accepted: there is no such record");
+        let beginning = |key: u8| format!("stocktake: uploads {key} was not accepted: ");
+        assert_eq!(refusals[0], beginning(1) + "the file has 0 bytes; --force accepts it all the same");
+        assert!(refusals[1].starts_with(&beginning(2)) && refusals[1].contains("does not exist"), "{finished:?}");
+        assert_eq!(refusals[2], beginning(4) + "it was not found altered; --force accepts it all the same");
+        assert_eq!(refusals[3], beginning(5) + "there is no such record");
+        assert_eq!(states(&installation)["failed"], 2);
+        installation.run(&["accept", "uploads", "1", "4", "--yes", "--force"]).success();
+        assert_eq!(states(&installation)["failed"], 1);
+    }
+
+    fn nothing_is_accepted_where_nobody_is_asked(database) {
+        let installation = Installation::new(database);
+        altered(&installation, &["doc"]);
+        let refusal = installation.run(&["accept", "uploads", "1"]).refusal();
+        assert!(refusal.starts_with("there is no terminal to ask on: --yes accepts"), "{refusal}");
+        let refusal = installation.run(&["accept", "uploads"]).refusal();
+        assert!(refusal.starts_with("accept needs the identifiers of records, or a filter"), "{refusal}");
+        let refusal = installation.run(&["accept", "--kind", "changed", "--yes"]).refusal();
+        assert!(refusal.contains("there is no kind of failure \"changed\""), "{refusal}");
+        let shown = installation.run(&["accept", "uploads", "1", "--dry-run"]).success();
+        assert!(shown.ends_with("Would accept 1 record as shown on the right; nothing was changed.\n"), "{shown}");
+        assert_eq!(states(&installation)["failed"], 1);
     }
 }

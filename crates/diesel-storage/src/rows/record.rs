@@ -280,12 +280,15 @@ impl ResultColumns {
     }
 
     /// The same with the failure with which the last attempt ended.
-    fn with_failure(self, failure: Option<&Failure>) -> Self {
-        Self {
-            failure_kind: failure.map(|failure| failure_kind_code(failure.kind())),
-            failure_cause: failure.map(failure_cause),
-            ..self
-        }
+    fn with_failure(mut self, failure: Option<&Failure>) -> Self {
+        self.set_failure(failure);
+        self
+    }
+
+    /// Takes this for the failure with which the last attempt ended.
+    pub(crate) fn set_failure(&mut self, failure: Option<&Failure>) {
+        self.failure_kind = failure.map(|failure| failure_kind_code(failure.kind()));
+        self.failure_cause = failure.map(failure_cause);
     }
 
     fn history(&self, baseline: Option<Baseline>) -> Result<History, DbError> {

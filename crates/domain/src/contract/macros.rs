@@ -44,6 +44,9 @@ macro_rules! database_contract {
                 accepting {
                     accepted_content_counts_from_now_on,
                     acceptance_voids_a_running_attempt,
+                    an_acceptance_is_kept_with_what_it_replaced,
+                    acceptances_are_taken_back_one_after_the_other,
+                    what_a_source_overruled_is_not_taken_back,
                 }
                 limits {
                     values_that_do_not_fit_are_refused,

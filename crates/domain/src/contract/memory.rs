@@ -4,6 +4,7 @@
 //! domain, and is what random sequences of calls on an adapter are compared with. Unlike the adapters, it derives
 //! nothing: a lease lists what it holds, so that an error in deriving `started` cannot be in both.
 
+mod acceptances;
 mod catalogue;
 mod claims;
 mod conditions;

@@ -8,7 +8,10 @@ use crate::ports::{
     Applied, ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, Page, PageRequest, PageStart, Reaped,
     Renewal, SortOrder, SourceRecordStream, SyncApplied, SyncBatch, WorkerId, numbered,
 };
-use crate::{Digest, Failure, Location, Model, Record, RecordKey, Selection, SourceRecord, State, Timestamp};
+use crate::{
+    Digest, Failure, Location, Model, NewAcceptance, Record, RecordKey, Selection, SourceRecord, State,
+    Timestamp,
+};
 
 /// The model that a test uses where one is enough. Its content never changes.
 pub(crate) const MODEL: Model = Model::Uploads;
@@ -20,6 +23,11 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(60);
 pub(crate) const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: HEARTBEAT };
 /// A checksum.
 pub(crate) const GOOD: Digest = Digest::Sha256([7; 32]);
+
+/// An acceptance of such content by somebody, for no reason.
+pub(crate) fn acceptance(checksum: Digest, size: Option<u64>) -> NewAcceptance {
+    NewAcceptance { checksum, size, by: "root@host".to_owned(), reason: None }
+}
 
 /// A point in time.
 pub(crate) fn at(millis: i64) -> Timestamp {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use super::StoreError;
-use crate::digest::Digest;
+use crate::acceptance::{Acceptance, NewAcceptance};
 use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
@@ -216,16 +216,26 @@ pub trait Catalogue: Send + Sync {
     /// The largest key of the model.
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError>;
 
-    /// Takes `checksum` as the digest of good content ([`crate::Verification::accept`]), sets the file size
-    /// to `size` bytes if it has one, and stops comparing with what was recorded. An attempt that is running is void, and the
-    /// record is not due any more, also if it was disabled. A row that was damaged is taken as it is. Returns the record as it then is; `None` if there is none.
+    /// Takes this content for good ([`crate::Verification::accept`]), sets the file size to its size if it has one, and stops
+    /// comparing with what was recorded. An attempt that is running is void, and the record is not due any more, also if it
+    /// was disabled. A row that was damaged is taken as it is. In the same step the acceptance is kept, with what it replaced;
+    /// a damaged baseline is left out. Returns the record as it then is; `None`
+    /// if there is none.
     async fn accept(
         &self,
         model: Model,
         key: &RecordKey,
-        checksum: Digest,
-        size: Option<u64>,
+        acceptance: &NewAcceptance,
     ) -> Result<Option<Record>, StoreError>;
+
+    /// Takes back the last acceptance of the record that was not taken back yet: what it replaced counts again, also why
+    /// the last attempt before it failed, and the record is recalculated. Several are taken back one after the other.
+    /// Returns the record as it then is; `None` if there is none, or if the record is not [`Record::accepted`] now, or was
+    /// by a program that kept no acceptances.
+    async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError>;
+
+    /// All acceptances of the record, also those that were taken back, the last one first. They outlive the record.
+    async fn acceptances(&self, model: Model, key: &RecordKey) -> Result<Vec<Acceptance>, StoreError>;
 
     /// Counts of every model that has records, in the order of [`Model::ALL`]. Reads the whole catalogue:
     /// callers that are asked often keep the answer for a while.

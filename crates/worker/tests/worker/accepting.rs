@@ -1,42 +1,41 @@
-//! Taking content for good as it is.
+//! Looking at content that is to be taken for good as it is.
 
-use stocktake_domain::ports::Queue as _;
-use stocktake_domain::{
-    Baseline, ContentError, Digest, FailureKind, History, Model, Pending, RecordKey, State, Status,
-    Timestamp, Verification,
-};
-use stocktake_worker::{AcceptError, Accepted, Previous};
+use stocktake_domain::ports::{Catalogue as _, Queue as _};
+use stocktake_domain::{ContentError, Digest, FailureKind, Model, NewAcceptance, RecordKey, State};
+use stocktake_worker::{AcceptError, Candidate, Doubt};
 
 use crate::support::World;
 use crate::support::content::{PLAIN, Piece};
 
-async fn accept(world: &World, key: i64) -> Result<Accepted, AcceptError> {
-    world.engine().accept(Model::Uploads, &RecordKey::integer(key)).await
+async fn look_at(world: &World, key: i64) -> Result<Candidate, AcceptError> {
+    world.engine().look_at(Model::Uploads, &RecordKey::integer(key)).await
 }
 
 #[tokio::test(start_paused = true)]
-async fn altered_content_is_taken_for_good_and_stays_so() {
+async fn what_is_altered_is_accepted_without_doubt_and_stays_good() {
     let world = World::new(&["main"]);
-    let baseline = Some(Baseline { digest: Digest::Sha256([2; 32]), at: Timestamp::from_millis(5) });
     world.add_as(Model::Uploads, 1, "main", "file", |record| {
         (record.expected, record.file_size) = (Some(Digest::Md5([1; 16])), Some(99));
-        let history = History { baseline, ..History::default() };
-        record.status = Status::Pending(Verification::restore(history, Pending::default()));
     });
     let running = world.run();
     world.queue.until(|queue| queue.count(State::Failed) == 1).await;
 
-    let accepted = accept(&world, 1).await.unwrap();
-    assert_eq!(
-        accepted.previous,
-        Previous { expected: Some(Digest::Md5([1; 16])), size: Some(99), baseline }
-    );
-    assert_eq!((accepted.checksum, accepted.size), (Digest::Sha256([PLAIN; 32]), Some(4)));
-    assert_eq!(accepted.record, world.record(Model::Uploads, 1));
-    assert_eq!(accepted.record.history().checksum(), Some(accepted.checksum));
-
-    world.queue.recalculate(Model::Uploads, &RecordKey::integer(1)).await.unwrap();
+    let candidate = look_at(&world, 1).await.unwrap();
+    assert_eq!(candidate.record, world.record(Model::Uploads, 1));
+    assert_eq!((candidate.checksum, candidate.size), (Digest::Sha256([PLAIN; 32]), Some(4)));
+    assert_eq!(candidate.doubt(), None);
+    assert_eq!(Candidate { size: Some(0), ..candidate.clone() }.doubt(), Some(Doubt::Empty));
+    let acceptance = NewAcceptance {
+        checksum: candidate.checksum,
+        size: candidate.size,
+        by: "root@host".to_owned(),
+        reason: None,
+    };
+    let key = RecordKey::integer(1);
+    world.queue.store.accept(Model::Uploads, &key, &acceptance).await.unwrap().unwrap();
+    world.queue.recalculate(Model::Uploads, &key).await.unwrap();
     world.until_succeeded(1).await;
+    assert_eq!(look_at(&world, 1).await.unwrap().doubt(), Some(Doubt::NotAltered));
     running.stop().await;
 }
 
@@ -51,12 +50,12 @@ async fn what_cannot_be_read_cannot_be_accepted() {
     world.add(Model::Uploads, 2, "main", "burning");
     world.add(Model::Uploads, 3, "main", "stopped");
     world.add(Model::Uploads, 4, "attic", "file");
-    let gone = accept(&world, 1).await.unwrap_err();
+    let gone = look_at(&world, 1).await.unwrap_err();
     assert!(gone.to_string().ends_with("file does not exist at: /srv/gone"), "{gone}");
     assert!(matches!(gone, AcceptError::Content(failure) if failure.kind() == FailureKind::Missing));
-    assert!(matches!(accept(&world, 2).await, Err(AcceptError::Interrupted)));
-    assert!(matches!(accept(&world, 3).await, Err(AcceptError::Interrupted)));
-    assert!(matches!(accept(&world, 4).await, Err(AcceptError::UnknownStorage(name)) if name == "attic"));
-    assert!(matches!(accept(&world, 5).await, Err(AcceptError::UnknownRecord)));
+    assert!(matches!(look_at(&world, 2).await, Err(AcceptError::Interrupted)));
+    assert!(matches!(look_at(&world, 3).await, Err(AcceptError::Interrupted)));
+    assert!(matches!(look_at(&world, 4).await, Err(AcceptError::UnknownStorage(name)) if name == "attic"));
+    assert!(matches!(look_at(&world, 5).await, Err(AcceptError::UnknownRecord)));
     assert_eq!(world.queue.count(State::Pending), 4);
 }

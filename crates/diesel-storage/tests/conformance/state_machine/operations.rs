@@ -61,6 +61,7 @@ pub(super) enum Operation {
         key: RecordKey,
         size: Option<u64>,
     },
+    TakeBack(Model, RecordKey),
     Enqueue(Model, Selection),
     Advance(u32),
     Cancel(usize),
@@ -110,6 +111,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (model(), key()).prop_map(|(model, key)| Operation::Recalculate(model, key)),
         1 => (model(), key(), option::of(0..3_u64))
             .prop_map(|(model, key, size)| Operation::Accept { model, key, size }),
+        1 => (model(), key()).prop_map(|(model, key)| Operation::TakeBack(model, key)),
         1 => (model(), selection()).prop_map(|(model, selection)| Operation::Enqueue(model, selection)),
         2 => (1..8_u32).prop_map(Operation::Advance),
         1 => (0..3_usize).prop_map(Operation::Cancel),

@@ -11,13 +11,16 @@ use stocktake_domain::ports::{
     ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
-    Clock as _, Failure, Job, JobId, Model, NewJob, RecordKey, Selection, SourceRecord, Timestamp,
+    Clock as _, Failure, Job, JobId, Model, NewAcceptance, NewJob, RecordKey, Selection, SourceRecord,
+    Timestamp,
 };
 
 use super::operations::{GOOD, MODELS, Operation, Range};
 use crate::support::Database;
 
 const LEASE: Duration = Duration::from_secs(3600);
+/// Who accepts content.
+const BY: &str = "root@host";
 const TERMS: LeaseTerms = LeaseTerms { duration: LEASE, heartbeat_timeout: Duration::from_secs(60) };
 
 type Checked = Result<(), TestCaseError>;
@@ -263,7 +266,13 @@ impl Pair {
                 both!(self, "recalculate", |ports| ports.queue.recalculate(model, &key));
             }
             Operation::Accept { model, key, size } => {
-                both!(self, "accept", |ports| ports.catalogue.accept(model, &key, GOOD, size));
+                let acceptance = NewAcceptance { checksum: GOOD, size, by: BY.to_owned(), reason: None };
+                both!(self, "accept", |ports| ports.catalogue.accept(model, &key, &acceptance));
+                both!(self, "acceptances", |ports| ports.catalogue.acceptances(model, &key));
+            }
+            Operation::TakeBack(model, key) => {
+                both!(self, "take back", |ports| ports.catalogue.take_back(model, &key, BY));
+                both!(self, "acceptances", |ports| ports.catalogue.acceptances(model, &key));
             }
             Operation::Page { model, selection, order, start, limit } => {
                 both!(self, "count", |ports| ports.catalogue.count(model, &selection, 7));

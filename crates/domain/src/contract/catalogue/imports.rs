@@ -2,8 +2,8 @@
 
 use crate::contract::DatabaseFixture;
 use crate::contract::support::{
-    GOOD, MODEL, at, claim, count, entry, fail_all, get, import, import_numbers, key, state, stream,
-    succeed_all,
+    GOOD, MODEL, acceptance, at, claim, count, entry, fail_all, get, import, import_numbers, key, state,
+    stream, succeed_all,
 };
 use crate::contract::tasks::{Task, at_once};
 use crate::ports::{Applied, ImportError};
@@ -91,7 +91,13 @@ pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &dyn DatabaseF
     let store = db.ports();
     import(store, vec![entry(1), entry(2)], 100).await;
     for number in [1, 2] {
-        store.as_of(at(150)).catalogue.accept(MODEL, &key(number), GOOD, Some(5)).await.unwrap().unwrap();
+        store
+            .as_of(at(150))
+            .catalogue
+            .accept(MODEL, &key(number), &acceptance(GOOD, Some(5)))
+            .await
+            .unwrap()
+            .unwrap();
     }
     let mut moved = entry(2);
     "elsewhere".clone_into(&mut moved.location.path);
@@ -109,7 +115,13 @@ pub async fn a_changed_digest_forgets_baseline_and_acceptance(db: &dyn DatabaseF
 pub async fn a_changed_rule_forgets_the_acceptance_alone(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import(store, vec![SourceRecord { rule: DigestRule::Length(100), ..entry(1) }], 100).await;
-    store.as_of(at(150)).catalogue.accept(MODEL, &key(1), GOOD, Some(90)).await.unwrap().unwrap();
+    store
+        .as_of(at(150))
+        .catalogue
+        .accept(MODEL, &key(1), &acceptance(GOOD, Some(90)))
+        .await
+        .unwrap()
+        .unwrap();
     import(store, vec![SourceRecord { rule: DigestRule::Length(120), ..entry(1) }], 200).await;
     let record = get(store, 1).await;
     assert!(!record.accepted);

@@ -1,12 +1,15 @@
 //! Values at and beyond what a database keeps, and callers that vanish.
 
 use crate::contract::support::{
-    GOOD, MODEL, TERMS, at, claim, count, entry, get, import, import_numbers, key, state, stream, successes,
+    GOOD, MODEL, TERMS, acceptance, at, claim, count, entry, get, import, import_numbers, key, state, stream,
+    successes,
 };
 use crate::contract::tasks::{poll_once, yield_now};
 use crate::contract::{DatabaseFixture, Ports};
 use crate::ports::{Applied, ClaimFilter, ImportError, StoreError, WorkerId};
-use crate::{Failure, NewJob, NewToken, Scope, Selection, SourceRecord, Timestamp, TokenDigest};
+use crate::{
+    Failure, NewAcceptance, NewJob, NewToken, Scope, Selection, SourceRecord, Timestamp, TokenDigest,
+};
 
 /// What is wrong, as the source of the error says it.
 fn reason<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> String {
@@ -34,8 +37,11 @@ pub async fn values_that_do_not_fit_are_refused(db: &dyn DatabaseFixture) {
     assert!(reason(import_of(store, odd).await).contains("NUL"));
     assert_eq!(count(store, Selection::default()).await, 0);
     import_numbers(store, [1], 1).await;
-    let accepted = store.as_of(at(1)).catalogue.accept(MODEL, &key(1), GOOD, Some(large)).await;
-    assert!(reason(accepted).contains("beyond"));
+    let sized = acceptance(GOOD, Some(large));
+    assert!(reason(store.catalogue.accept(MODEL, &key(1), &sized).await).contains("beyond"));
+    let odd = NewAcceptance { size: None, reason: Some("a\0b".to_owned()), ..sized };
+    assert!(reason(store.catalogue.accept(MODEL, &key(1), &odd).await).contains("NUL"));
+    assert!(reason(store.catalogue.take_back(MODEL, &key(1), "\0").await).contains("NUL"));
     let token = NewToken {
         name: "\0".to_owned(),
         owner: String::new(),

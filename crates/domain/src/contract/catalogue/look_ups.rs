@@ -1,8 +1,8 @@
 //! The look-ups of `Catalogue`, one by one.
 
 use crate::contract::support::{
-    GOOD, MODEL, TERMS, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import, import_into,
-    import_numbers, key, state, succeed_all, successes,
+    GOOD, MODEL, TERMS, acceptance, at, claim, composite, entry, entry_in, entry_of, fail_all, get, import,
+    import_into, import_numbers, key, state, succeed_all, successes,
 };
 use crate::contract::tasks::{collect, next};
 use crate::contract::{DatabaseFixture, Ports};
@@ -18,7 +18,7 @@ pub async fn nothing_is_none(db: &dyn DatabaseFixture) {
         store
             .as_of(at(1))
             .catalogue
-            .accept(MODEL, &key(1), crate::contract::support::GOOD, Some(1))
+            .accept(MODEL, &key(1), &acceptance(crate::contract::support::GOOD, Some(1)))
             .await
             .unwrap(),
         None
@@ -128,7 +128,7 @@ pub async fn mismatches_are_found_in_pages(db: &dyn DatabaseFixture) {
     assert_eq!(store.catalogue.mismatched(MODEL, None, 1).await.unwrap(), [get(store, 2).await]);
     // Only of one that is good is it known; and what is taken for good differs from nothing.
     store.as_of(at(300)).queue.recalculate(MODEL, &key(2)).await.unwrap();
-    store.as_of(at(300)).catalogue.accept(MODEL, &key(4), GOOD, None).await.unwrap();
+    store.as_of(at(300)).catalogue.accept(MODEL, &key(4), &acceptance(GOOD, None)).await.unwrap();
     assert_eq!(mismatched(None, 10).await, [8, 10]);
     let summary = store.catalogue.summary().await.unwrap();
     assert_eq!(summary.iter().map(|summary| summary.mismatched).collect::<Vec<_>>(), [1, 2]);
@@ -191,7 +191,7 @@ pub async fn a_finding_stands_until_a_new_result(db: &dyn DatabaseFixture) {
     assert!(lease.records.iter().all(|record| record.verification.stage().last_failure().is_some()));
     store.queue.complete(lease.id, &successes(&lease, 1_000_100), true).await.unwrap();
     import(store, vec![SourceRecord { disabled: true, ..entry(3) }], 1_000_200).await;
-    store.as_of(at(1_000_200)).catalogue.accept(MODEL, &key(4), GOOD, None).await.unwrap();
+    store.as_of(at(1_000_200)).catalogue.accept(MODEL, &key(4), &acceptance(GOOD, None)).await.unwrap();
     assert_eq!(findings(None, 10).await, [2, 5]);
     // What was good is no finding when it is read again.
     store.as_of(at(1_000_300)).queue.recalculate(MODEL, &key(4)).await.unwrap();
@@ -205,7 +205,13 @@ pub async fn the_summary_counts_everything(db: &dyn DatabaseFixture) {
     import(store, vec![sized(1, Some(10)), sized(2, None), sized(3, Some(large))], 100).await;
     succeed_all(store, 200).await;
     let said = Digest::Metadata(Metadata::Size(123));
-    let accepted = store.as_of(at(250)).catalogue.accept(MODEL, &key(2), said, None).await.unwrap().unwrap();
+    let accepted = store
+        .as_of(at(250))
+        .catalogue
+        .accept(MODEL, &key(2), &acceptance(said, None))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((accepted.history().checksum(), accepted.file_size), (Some(said), None));
     import(store, vec![sized(4, Some(7)), SourceRecord { disabled: true, ..entry(5) }], 300).await;
     fail_all(store, 400).await;

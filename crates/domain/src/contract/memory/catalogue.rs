@@ -6,7 +6,8 @@ use std::ops::Bound;
 use async_trait::async_trait;
 
 use super::tables::Tables;
-use super::{MemoryStore, storable_number};
+use super::{MemoryStore, storable, storable_number};
+use crate::acceptance::{Acceptance, NewAcceptance, TakenBack};
 use crate::contract::tasks::{Iter, next};
 use crate::digest::Digest;
 use crate::key::RecordKey;
@@ -17,7 +18,6 @@ use crate::ports::{
 };
 use crate::record::{Record, SourceRecord};
 use crate::selection::{Selection, State};
-use crate::verification::Status;
 
 #[async_trait]
 impl Catalogue for MemoryStore {
@@ -111,22 +111,30 @@ impl Catalogue for MemoryStore {
         &self,
         model: Model,
         key: &RecordKey,
-        checksum: Digest,
-        size: Option<u64>,
+        acceptance: &NewAcceptance,
     ) -> Result<Option<Record>, StoreError> {
-        let now = self.now();
-        if let Some(size) = size {
-            storable_number(size, "file_size")?;
-        }
-        let accept = |tables: &mut Tables| {
-            let status = Status::Succeeded(tables.status(model, key)?.accept(checksum, now));
-            tables.set(model, key, status, None);
-            let row = tables.row_mut(model, key)?;
-            (row.accepted, row.said.file_size) = (true, size.or(row.said.file_size));
-            row.damaged.clear();
-            tables.record(model, key)
+        let (now, acceptance) = (self.now(), acceptance.clone());
+        storable_number(acceptance.size.unwrap_or(0), "file_size")?;
+        storable(&acceptance.by, "by")?;
+        storable(acceptance.reason.as_deref().unwrap_or_default(), "reason")?;
+        Ok(self.step(|tables: &mut Tables| tables.accept(model, key, acceptance, now)).await)
+    }
+
+    async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError> {
+        storable(by, "by")?;
+        let taken_back = TakenBack { at: self.now(), by: by.to_owned() };
+        let take_back = |tables: &mut Tables| {
+            let record = tables.take_back(model, key, taken_back);
+            let due = record.is_some();
+            (record, due)
         };
-        Ok(self.step(accept).await)
+        Ok(self.waking_step(take_back).await)
+    }
+
+    async fn acceptances(&self, model: Model, key: &RecordKey) -> Result<Vec<Acceptance>, StoreError> {
+        let kept = |tables: &mut Tables| tables.acceptances.get(&(model, key.clone())).cloned();
+        let kept = self.step(kept).await.unwrap_or_default();
+        Ok(kept.into_iter().rev().collect())
     }
 
     async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::acceptance::Acceptance;
 use crate::condition::{Condition, ConditionSubject};
 use crate::job::Job;
 use crate::key::RecordKey;
@@ -126,6 +127,8 @@ pub(super) struct Tables {
     pub(super) turns: BTreeMap<(Model, String), Turn>,
     pub(super) jobs: Vec<StoredJob>,
     pub(super) tokens: Vec<Token>,
+    /// In the order in which they were made.
+    pub(super) acceptances: BTreeMap<(Model, RecordKey), Vec<Acceptance>>,
     pub(super) states: BTreeMap<Model, ModelSyncState>,
     pub(super) leader: Option<(WorkerId, Timestamp)>,
     /// By subject and host.

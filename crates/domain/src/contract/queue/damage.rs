@@ -1,8 +1,8 @@
 //! Rows that are not what was written there.
 
 use crate::contract::support::{
-    GOOD, MODEL, TERMS, apply, at, claim, count, entry, fail_all, get, import, key, state, succeed_all,
-    successes, worker,
+    GOOD, MODEL, TERMS, acceptance, apply, at, claim, count, entry, fail_all, get, import, key, state,
+    succeed_all, successes, worker,
 };
 use crate::contract::{DatabaseFixture, Ports, RowValue};
 use crate::ports::{Applied, ClaimedRecord, Lease, Outcome};
@@ -125,7 +125,13 @@ pub async fn a_damaged_baseline_stays_told_until_it_is_accepted(db: &dyn Databas
         store.queue.complete(lease.id, &[], true).await.unwrap();
         fail_all(store, 900).await;
         assert_eq!(get(store, number).await.history().baseline, damaged);
-        store.as_of(at(1000)).catalogue.accept(MODEL, &key(number), GOOD, Some(12)).await.unwrap().unwrap();
+        store
+            .as_of(at(1000))
+            .catalogue
+            .accept(MODEL, &key(number), &acceptance(GOOD, Some(12)))
+            .await
+            .unwrap()
+            .unwrap();
         let (lease, record) = claim_again(store, number, 1100).await;
         assert_eq!(record.reference, Ok(get(store, number).await.reference()));
         assert_eq!(record.reference.unwrap().baseline.unwrap().digest, GOOD);

@@ -1,0 +1,37 @@
+//! The options of `accept`.
+
+use clap::Args;
+use stocktake_domain::{Model, RecordKey};
+
+use super::filter::FilterArguments;
+use super::values::key;
+
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(crate) struct AcceptArguments {
+    /// The model that the records belong to; none means all, with a filter
+    pub(crate) model: Option<Model>,
+    /// The records, if no filter chooses them
+    #[arg(value_name = "IDENTIFIER", allow_negative_numbers = true, value_parser = key)]
+    pub(crate) identifiers: Vec<RecordKey>,
+    #[command(flatten)]
+    pub(crate) filters: FilterArguments,
+    /// Why, to be kept with the acceptance
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) reason: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Also accept what was not found altered, and files of 0 bytes
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Take back the last acceptance of these records: what it replaced counts again, and they are read again
+    #[arg(long, requires = "identifiers", conflicts_with_all = ["force", "reason", "kind", "storage", "path", "owner", "since", "older_than"])]
+    pub(crate) undo: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,58 @@
+//! Accepting content, and taking that back.
+
+use super::tables::Tables;
+use crate::acceptance::{Acceptance, NewAcceptance, Replaced, TakenBack};
+use crate::key::RecordKey;
+use crate::model::Model;
+use crate::record::Record;
+use crate::row_part::RowPart;
+use crate::time::Timestamp;
+use crate::verification::{History, Pending, Status, Verification};
+
+impl Tables {
+    /// Accepts content of a record; `None` if there is no such record.
+    pub(super) fn accept(
+        &mut self,
+        model: Model,
+        key: &RecordKey,
+        accepted: NewAcceptance,
+        now: Timestamp,
+    ) -> Option<Record> {
+        let record = self.record(model, key)?;
+        let mut replaced = Replaced::of(&record);
+        if self.row(model, key)?.damaged.contains(&RowPart::Baseline) {
+            replaced.baseline = None;
+        }
+        let status = Status::Succeeded(record.status.accept(accepted.checksum, now));
+        self.set(model, key, status, None);
+        let row = self.row_mut(model, key)?;
+        (row.accepted, row.said.file_size) = (true, accepted.size.or(row.said.file_size));
+        row.damaged.clear();
+        let acceptance = Acceptance { at: now, accepted, replaced, taken_back: None };
+        self.acceptances.entry((model, key.clone())).or_default().push(acceptance);
+        self.record(model, key)
+    }
+
+    /// Takes back the last acceptance that stands.
+    pub(super) fn take_back(
+        &mut self,
+        model: Model,
+        key: &RecordKey,
+        taken_back: TakenBack,
+    ) -> Option<Record> {
+        self.row(model, key).filter(|row| row.accepted)?;
+        let now = taken_back.at;
+        let kept = self.acceptances.get_mut(&(model, key.clone()))?;
+        let standing = kept.iter_mut().rev().find(|acceptance| acceptance.taken_back.is_none())?;
+        standing.taken_back = Some(taken_back);
+        let replaced = standing.replaced.clone();
+        self.recalculate(model, key, now);
+        let row = self.row_mut(model, key)?;
+        let history =
+            History { baseline: replaced.baseline, failed_at: replaced.failed_at, ..*row.status.history() };
+        let stage = Pending { last_failure: replaced.failure };
+        row.status = Status::Pending(Verification::restore(history, stage));
+        (row.accepted, row.said.file_size) = (replaced.accepted, replaced.file_size);
+        self.record(model, key)
+    }
+}
