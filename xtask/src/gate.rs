@@ -85,9 +85,11 @@ impl Step {
     }
 }
 
-/// `cargo test`, with one PostgreSQL cluster for all test programs, and the program that sets clocks wrong for some.
+/// `cargo test`, with one PostgreSQL cluster for all test programs, the object stores, and the program that sets clocks
+/// wrong for some.
 fn unit(project: &Project) -> anyhow::Result<()> {
-    machine::program("faketime")?;
+    machine::program("faketime", "faketime")?;
+    machine::object_servers(project)?;
     let cluster = machine::postgres(PgCluster::start)?;
     let mut command = project.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     run_command(command.env(TEST_POSTGRES, cluster.base_url()))

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use stocktake_testbed::PgBinaries;
 
-use crate::project::{Project, capture, run};
+use crate::project::{Project, capture, files_below, run};
 
 /// Calls `start` after installing PostgreSQL if the machine has none.
 pub(crate) fn postgres<T>(start: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
@@ -41,11 +41,47 @@ pub(crate) fn python(project: &Project, requirements: &Path) -> anyhow::Result<P
     Ok(folder)
 }
 
-/// Installs a program if it is missing. Its Debian package must have the same name.
-pub(crate) fn program(name: &str) -> anyhow::Result<()> {
+/// Installs the object stores that tests run against, where [`stocktake_testbed::ObjectServer`] looks for them.
+pub(crate) fn object_servers(project: &Project) -> anyhow::Result<()> {
+    let listed = project.root.join("xtask/servers");
+    let environment = python(project, &listed.join("requirements.txt"))?;
+    let link = environment.join("bin/fake-gcs-server");
+    if !link.exists() {
+        let found = files_below(&environment.join("lib"))?.into_iter().find(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with("fake-gcs-server-linux-"))
+        });
+        std::os::unix::fs::symlink(found.context("the package brings no fake-gcs-server for Linux")?, link)?;
+    }
+    node(project, &listed)
+}
+
+/// Installs the packages of npm that are listed in this folder.
+fn node(project: &Project, listed: &Path) -> anyhow::Result<()> {
+    const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
+    let folder = project.target.join("servers-node");
+    let stamp = folder.join("installed.json");
+    let wanted = std::fs::read_to_string(listed.join("package-lock.json"))?;
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    program("node", "nodejs")?;
+    program("npm", "npm")?;
+    std::fs::create_dir_all(&folder)?;
+    for list in LISTS {
+        std::fs::copy(listed.join(list), folder.join(list))?;
+    }
+    let arguments = ["ci", "--omit=dev", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"];
+    run(Command::new("npm").args(arguments).args(["--loglevel", "error"]).current_dir(&folder))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+/// Installs the Debian package of a program if it is missing.
+pub(crate) fn program(name: &str, package: &str) -> anyhow::Result<()> {
     match Command::new(name).arg("--version").output() {
         Ok(_) => Ok(()),
-        Err(_) => install(name).with_context(|| format!("the program `{name}` is required")),
+        Err(_) => install(package).with_context(|| format!("the program `{name}` is required")),
     }
 }
 

@@ -43,6 +43,8 @@ enum Command {
     Bench(bench::Options),
     /// Run a private, empty PostgreSQL cluster until Ctrl-C, for tests that you start yourself
     Postgres,
+    /// Install the object stores (moto, Azurite, fake-gcs-server) that tests run against
+    Servers,
 }
 
 fn main() -> ExitCode {
@@ -62,6 +64,7 @@ fn run(project: &Project) -> anyhow::Result<()> {
         Command::Tidy(options) => tidy::run(&project.root, &options),
         Command::Bench(options) => bench::run(project, &options),
         Command::Postgres => postgres(),
+        Command::Servers => machine::object_servers(project),
     }
 }
 

@@ -9,13 +9,16 @@ mod encryption;
 mod files;
 mod git;
 mod gitlab;
+mod http;
 mod http_client;
 mod image_folder;
+mod object_server;
 mod postgres;
 mod proxy;
 mod registry;
 mod s3;
 mod sample;
+mod service;
 mod wire;
 
 pub use bench::{Cost, bench_argument};
@@ -23,12 +26,12 @@ pub use certificate::Certificate;
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
 pub use gitlab::{GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord, GitlabServed};
+pub use http::HttpAnswer;
 pub use http_client::http_client;
+pub use object_server::{ObjectServer, ServerKind};
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
 pub use proxy::{Asked, Fault, FaultProxy};
-pub use registry::{
-    HttpAnswer, MANIFEST_TYPES, PushedImage, Registry, RegistrySetup, TokenServer, digest_of,
-};
+pub use registry::{MANIFEST_TYPES, PushedImage, Registry, RegistrySetup, TokenServer, digest_of};
 pub use s3::{S3Facts, S3Server};
 pub use sample::{Outcome, Sample, SampleRecord, Served};
 pub use wire::Wire;

@@ -3,33 +3,23 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-mod http;
+use crate::http::{self, HttpAnswer};
+use crate::service::Service;
+
 mod push;
 
-pub use http::HttpAnswer;
 pub use push::{MANIFEST_TYPES, PushedImage, digest_of};
 
 /// The variable that names the program, if it is in none of the usual places.
 const PROGRAM: &str = "REGISTRY_BIN";
-
-/// Runs the registry until the pipe it reads is closed. The kernel closes the pipe when the owner ends, so
-/// this also works after `kill -9`. The signals of a terminal do not reach it.
-const SCRIPT: &str = r#"
-trap '' INT HUP TERM
-"$1" serve "$2" 2>&1 </dev/null &
-while read -r line; do :; done
-kill -KILL $!
-wait
-"#;
 
 /// How a registry is started.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +50,8 @@ pub struct Registry {
     folder: PathBuf,
     is_tls: bool,
     password: bool,
-    reaper: Child,
+    /// Held for its `Drop`.
+    _service: Service,
     /// Held for their `Drop`: the configuration, and a storage of our own.
     _folders: Vec<tempfile::TempDir>,
 }
@@ -94,19 +85,10 @@ impl Registry {
         fs::write(&passwords, format!("{}:{}\n", Self::USER, Self::HASH))?;
         fs::write(&config, setup.config(&folder, &passwords)?)?;
         folders.push(private);
-        let mut reaper = Command::new("sh")
-            .args(["-c", SCRIPT, "stocktake-registry-reaper"])
-            .arg(&program)
-            .arg(&config)
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start `sh`")?;
-        let address = address_from_log(&mut reaper)?;
+        let mut command = Command::new(&program);
+        let (service, address) = Service::start(command.arg("serve").arg(&config), "listening on ")?;
         let is_tls = setup.tls.is_some();
-        Ok(Self { address, folder, is_tls, password: setup.password, reaper, _folders: folders })
+        Ok(Self { address, folder, is_tls, password: setup.password, _service: service, _folders: folders })
     }
 
     /// Whether the program is on this machine, so that [`Registry::start`] installs nothing.
@@ -127,6 +109,26 @@ impl Registry {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("{}://{}", if self.is_tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Sends a request to the registry, with the password if it wants one; it must not speak TLS. `target` is
+    /// a path with its query, or a URL of this registry.
+    pub fn request(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> anyhow::Result<HttpAnswer> {
+        if self.is_tls {
+            bail!("this registry speaks TLS; start another on the same folder to fill it");
+        }
+        let target = target.strip_prefix(&self.url()).unwrap_or(target);
+        let proof = STANDARD.encode(format!("{}:{}", Self::USER, Self::PASSWORD));
+        let proof = format!("Basic {proof}");
+        let password = self.password.then_some(("Authorization", proof.as_str()));
+        let headers: Vec<_> = password.into_iter().chain(headers.iter().copied()).collect();
+        http::send(self.address, method, target, &headers, body)
     }
 
     /// The folder of its storage, which holds `docker/registry/v2`.
@@ -152,14 +154,6 @@ impl Registry {
     }
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        drop(self.reaper.stdin.take());
-        // It cannot be told from here that a reaper failed.
-        let _ = self.reaper.wait();
-    }
-}
-
 impl RegistrySetup {
     fn config(&self, folder: &Path, passwords: &Path) -> anyhow::Result<String> {
         let mut text = String::new();
@@ -182,28 +176,6 @@ impl RegistrySetup {
         }
         Ok(text)
     }
-}
-
-/// Waits until the registry says where it listens; what else it logs is thrown away.
-fn address_from_log(reaper: &mut Child) -> anyhow::Result<SocketAddr> {
-    let mut lines = BufReader::new(reaper.stdout.take().context("no pipe")?).lines();
-    let mut log = String::new();
-    for line in &mut lines {
-        let line = line?;
-        if let Some((_, rest)) = line.split_once("listening on ") {
-            let address: String =
-                rest.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
-            let address = address.parse().with_context(|| format!("no address in {line:?}"))?;
-            // Else the registry would wait for room in the pipe.
-            thread::Builder::new().name("registry-log".to_owned()).spawn(move || lines.for_each(drop))?;
-            return Ok(address);
-        }
-        writeln!(log, "{line}")?;
-        if line.contains("level=fatal") || line.starts_with("configuration error") {
-            break;
-        }
-    }
-    bail!("docker-registry does not start: {log}")
 }
 
 /// The program: named by the environment, in `PATH` or where Debian puts it.

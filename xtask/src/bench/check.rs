@@ -33,7 +33,7 @@ pub(super) fn measure(
     folder: &Path,
     options: &Options,
 ) -> anyhow::Result<Vec<Row>> {
-    machine::program("rclone")?;
+    machine::program("rclone", "rclone")?;
     let python = machine::python(project, &project.root.join("xtask/bench/requirements.txt"))?;
     println!("Writing {FILES} files …");
     let root = folder.join("check");

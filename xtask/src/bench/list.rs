@@ -56,7 +56,7 @@ struct Region {
 
 /// Measures pages at the start, in the middle and at the end.
 pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
-    machine::program("wrk")?;
+    machine::program("wrk", "wrk")?;
     let cluster = machine::postgres(|| PgCluster::start_with(&[]))?;
     let folder = folder.join("list");
     let database = Database::At(cluster.create_database()?);

@@ -7,8 +7,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
-    ETag, ETagCondition, EncodingType, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
-    ListObjectsV2Input, ListObjectsV2Output, Object, ServerSideEncryption, StreamingBlob, Timestamp,
+    ChecksumAlgorithm, ETag, ETagCondition, EncodingType, GetObjectInput, GetObjectOutput, HeadObjectInput,
+    HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object, ServerSideEncryption, StreamingBlob,
+    Timestamp,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use tokio::fs::File;
@@ -124,7 +125,11 @@ impl S3 for ObjectFiles {
         let object = |key: String| {
             let metadata = std::fs::metadata(self.path(&input.bucket, &key)).ok();
             let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+            let facts = self.facts(&input.bucket, &key);
+            let algorithm = ChecksumAlgorithm::from_static(ChecksumAlgorithm::SHA256);
             Object {
+                e_tag: Some(ETag::Strong(facts.etag)),
+                checksum_algorithm: facts.sha256.map(|_| vec![algorithm]),
                 size: metadata.and_then(|metadata| i64::try_from(metadata.len()).ok()),
                 last_modified: Some(Timestamp::from(modified.unwrap_or(SystemTime::UNIX_EPOCH))),
                 key: Some(if escape { escaped(&key) } else { key }),

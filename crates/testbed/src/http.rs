@@ -1,13 +1,9 @@
-//! A small HTTP client for the registry's API: one request on one connection.
+//! A small HTTP client for the services that tests start: one request on one connection, its target byte for byte.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
-use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::Registry;
+use anyhow::Context as _;
 
 /// What a server answered.
 #[derive(Debug, Clone)]
@@ -28,35 +24,24 @@ impl HttpAnswer {
     }
 }
 
-impl Registry {
-    /// Sends a request to the registry, with the password if it wants one; it must not speak TLS. `target` is
-    /// a path with its query, or a URL of this registry.
-    pub fn request(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> anyhow::Result<HttpAnswer> {
-        if self.is_tls {
-            bail!("this registry speaks TLS; start another on the same folder to fill it");
-        }
-        let target = target.strip_prefix(&self.url()).unwrap_or(target);
-        let mut head = Vec::new();
-        write!(head, "{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address)?;
-        if self.password {
-            let proof = STANDARD.encode(format!("{}:{}", Self::USER, Self::PASSWORD));
-            write!(head, "Authorization: Basic {proof}\r\n")?;
-        }
-        for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n")?;
-        }
-        write!(head, "Content-Length: {}\r\n\r\n", body.len())?;
-        let mut stream = TcpStream::connect(self.address).context("the registry does not listen")?;
-        stream.write_all(&head)?;
-        stream.write_all(body)?;
-        read_answer(&mut BufReader::new(stream), method)
+/// Sends a request to what listens at this address, without TLS. `target` is a path with its query, passed on as it is.
+pub(crate) fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> anyhow::Result<HttpAnswer> {
+    let mut head = Vec::new();
+    write!(head, "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n")?;
+    for (name, value) in headers {
+        write!(head, "{name}: {value}\r\n")?;
     }
+    write!(head, "Content-Length: {}\r\n\r\n", body.len())?;
+    let mut stream = TcpStream::connect(address).with_context(|| format!("nobody listens on {address}"))?;
+    stream.write_all(&head)?;
+    stream.write_all(body)?;
+    read_answer(&mut BufReader::new(stream), method)
 }
 
 fn read_answer(stream: &mut BufReader<TcpStream>, method: &str) -> anyhow::Result<HttpAnswer> {
