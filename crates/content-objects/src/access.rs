@@ -8,9 +8,10 @@ use stocktake_content::HashPool;
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::Watch;
 use stocktake_net::rate_limit::RateLimiter;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::error::ObjectError;
+use crate::listed::Listed;
 use crate::proofs::Proofs;
 use crate::remote::Remote;
 use crate::retry::RetryState;
@@ -33,6 +34,8 @@ pub(crate) struct Access {
     pub(crate) throttle: Throttle,
     pub(crate) patience: Patience,
     pub(crate) proofs: Proofs,
+    /// Locked while a page of it is requested.
+    pub(crate) listed: Mutex<Listed>,
 }
 
 /// How much rarer the storage is looked at while it answers that it is busy than while it does not answer.
@@ -72,6 +75,7 @@ impl Access {
             throttle: Throttle::default(),
             patience,
             proofs: Proofs::default(),
+            listed: Mutex::new(Listed::new(Instant::now())),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Content adapter: object storage (S3, Google Cloud Storage, Azure Blob Storage).
 //!
 //! [`ObjectStorage`] reads whole objects, as many at once as its settings allow, and passes them in pieces to the
-//! hashing threads; in the mode `metadata`, it only requests their metadata. If a connection breaks, the read resumes
+//! hashing threads; in the mode `metadata`, it only requests their metadata, of many at once by a listing (`sweep`). If a connection breaks, the read resumes
 //! where it stopped. If a service is busy, the whole storage waits; this is not a failure of a record.
 //!
 //! ```text
@@ -22,8 +22,10 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod head;
+mod kept;
 mod key;
 mod list;
+mod listed;
 mod look;
 mod proofs;
 mod read;
@@ -34,6 +36,7 @@ mod s3;
 mod service;
 mod settings;
 mod store;
+mod sweep;
 mod throttle;
 mod version;
 mod wire;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
-use stocktake_domain::PathText;
 use stocktake_domain::ports::{Found, FoundStream, ListError, Watch};
+use stocktake_domain::{ContentError, PathText};
 
-use crate::access::Access;
+use crate::access::{Access, unless_cancelled};
 use crate::error::ObjectError;
 use crate::key;
 use crate::list::page::{Object, Page};
@@ -63,35 +63,8 @@ impl Listing {
             Next::First => None,
             Next::Behind(token) => Some(token),
         };
-        let (watch, mut retry) = (Watch::default(), RetryState::new());
-        let of = PageOf { prefix: &self.access.prefix, token: token.as_deref(), most: FULL_PAGE };
-        loop {
-            let paused = self.access.pause(&mut retry, &watch).await;
-            paused.map_err(|error| ListError::Broken(error.to_string()))?;
-            let page = self.access.page(of).await;
-            match self.access.record_success(page, &retry) {
-                Ok(page) => return Ok(Some(page)),
-                Err(error) => self.retry_or_fail(error, &mut retry)?,
-            }
-        }
-    }
-
-    /// Returns if the page is to be asked for again.
-    fn retry_or_fail(&self, error: ObjectError, retry: &mut RetryState) -> Result<(), ListError> {
-        let (now, Patience { busy, broken, unreachable, .. }) = (Instant::now(), self.access.patience);
-        let (reason, since, patience) = match error {
-            ObjectError::Busy { reason, retry_after, .. } => {
-                self.access.throttle.busy(retry.sent, now, retry_after);
-                (reason, retry.busy(now), busy)
-            }
-            ObjectError::Broken(reason) => {
-                self.access.throttle.broken(retry.sent, retry.sent, now);
-                let patience = if self.after.is_empty() { unreachable } else { broken };
-                (reason, retry.broken(retry.sent), patience)
-            }
-            error => return Err(ListError::Broken(error.reason())),
-        };
-        if now.saturating_duration_since(since) < patience { Ok(()) } else { Err(ListError::Broken(reason)) }
+        let page = self.access.next_page(token.as_deref(), &Watch::default()).await;
+        page.map(Some).map_err(|error| ListError::Broken(error.to_string()))
     }
 
     fn take_in(&mut self, page: Page) {
@@ -124,6 +97,54 @@ fn finding(object: &Object, prefix: &str) -> Option<Finding> {
 }
 
 impl Access {
+    /// The page with this token, the first one without; waits for the pauses of the storage, and asks again for some time.
+    pub(crate) async fn next_page(&self, token: Option<&str>, watch: &Watch) -> Result<Page, ContentError> {
+        let mut retry = RetryState::new();
+        let of = PageOf { prefix: &self.prefix, token, most: FULL_PAGE };
+        loop {
+            self.pause(&mut retry, watch).await?;
+            let page = unless_cancelled(watch, self.page(of)).await?;
+            match self.record_success(page, &retry) {
+                Ok(page) => return Ok(page),
+                Err(error) => self.retry_page_or_fail(error, token.is_none(), &mut retry)?,
+            }
+        }
+    }
+
+    /// Returns if the page is to be asked for again.
+    fn retry_page_or_fail(
+        &self,
+        error: ObjectError,
+        is_first: bool,
+        retry: &mut RetryState,
+    ) -> Result<(), ContentError> {
+        let (now, Patience { busy, broken, unreachable, .. }) = (Instant::now(), self.patience);
+        let fault = if is_first { unreachable } else { broken };
+        let (reason, since, patience) = match error {
+            ObjectError::Busy { reason, retry_after, overloaded } => {
+                self.throttle.busy(retry.sent, now, retry_after);
+                // A service that says no more than that it failed may fail for ever, of a key that it cannot write.
+                if !overloaded {
+                    tracing::warn!(
+                        "the listing of {}: {reason}; it is asked again",
+                        self.remote.place.at("")
+                    );
+                }
+                (reason, retry.busy(now), if overloaded { busy } else { fault })
+            }
+            ObjectError::Broken(reason) => {
+                self.throttle.broken(retry.sent, retry.sent, now);
+                (reason, retry.broken(retry.sent), fault)
+            }
+            error => return Err(ContentError::storage(error.reason())),
+        };
+        if now.saturating_duration_since(since) < patience {
+            Ok(())
+        } else {
+            Err(ContentError::storage(format!("{reason}, when its objects are listed")))
+        }
+    }
+
     /// A page of the listing, without regard to pauses.
     pub(crate) async fn page(&self, of: PageOf<'_>) -> Result<Page, ObjectError> {
         let place = &self.remote.place;
@@ -153,7 +174,7 @@ mod tests {
     use super::*;
 
     fn found(key: &str, size: u64) -> Option<Finding> {
-        finding(&Object { key: key.to_owned(), size: Some(size), modified_at: None }, "lfs/")
+        finding(&Object { key: key.to_owned(), size: Some(size), ..Object::default() }, "lfs/")
     }
 
     #[test]

@@ -45,15 +45,22 @@ impl std::fmt::Debug for ObjectStorage {
 #[async_trait]
 impl ContentStore for ObjectStorage {
     async fn inspect(&self, pieces: Vec<Inspection>, watch: Arc<Watch>, sink: Arc<dyn InspectionSink>) {
+        let asked = pieces.into_iter().enumerate().map(|(index, inspection)| Asked {
+            report: Report { sink: Arc::clone(&sink), index, reported: false },
+            inspection,
+        });
+        let mut asked: Vec<Asked> = asked.collect();
+        if self.access.mode == Mode::Metadata {
+            asked = self.access.sweep(asked, &watch).await;
+        }
         // Dropped with this future, which cancels them.
         let mut tasks = JoinSet::new();
-        for (index, piece) in pieces.into_iter().enumerate() {
-            let report = Report { sink: Arc::clone(&sink), index, reported: false };
+        for Asked { report, inspection } in asked {
             let permit = unless_cancelled(&watch, Arc::clone(&self.access.permits).acquire_owned()).await;
             let Ok(Ok(permit)) = permit else { continue };
             let (access, watch) = (Arc::clone(&self.access), Arc::clone(&watch));
             tasks.spawn(async move {
-                report.tell(inspect(&access, &piece, &watch).await);
+                report.tell(inspect(&access, &inspection, &watch).await);
                 drop(permit);
             });
             while tasks.try_join_next().is_some() {}
@@ -70,15 +77,21 @@ impl ContentStore for ObjectStorage {
     }
 }
 
+/// A piece that was asked for, and to whom it is reported.
+pub(crate) struct Asked {
+    pub(crate) report: Report,
+    pub(crate) inspection: Inspection,
+}
+
 /// Reports a piece to the sink in any case: if it is dropped before, as cancelled.
-struct Report {
+pub(crate) struct Report {
     sink: Arc<dyn InspectionSink>,
     index: usize,
     reported: bool,
 }
 
 impl Report {
-    fn tell(mut self, seen: Result<Observation, ContentError>) {
+    pub(crate) fn tell(mut self, seen: Result<Observation, ContentError>) {
         self.reported = true;
         self.sink.report(self.index, seen);
     }

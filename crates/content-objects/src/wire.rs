@@ -147,7 +147,7 @@ impl Wire {
         let (fixed, most, token) = match self.dialect {
             Dialect::S3 => ("list-type=2&encoding-type=url", "max-keys", "continuation-token"),
             Dialect::Google => {
-                ("fields=kind,nextPageToken,items(name,size,updated)", "maxResults", "pageToken")
+                ("fields=kind,nextPageToken,items(name,size,updated,md5Hash)", "maxResults", "pageToken")
             }
             Dialect::Azure => ("restype=container&comp=list", "maxresults", "marker"),
         };

@@ -93,13 +93,8 @@ mod tests {
     use stocktake_domain::{KeyData, Model};
 
     fn key(secrets: &Secrets, rule: DigestRule) -> Result<String, ContentError> {
-        let inspection = Inspection {
-            model: Model::TerraformStateVersions,
-            path: String::new(),
-            algorithms: Algorithms::default(),
-            rule,
-            attempt: Some(1),
-        };
+        let stored = Inspection::new(Model::TerraformStateVersions, "", Algorithms::default());
+        let inspection = Inspection { rule, ..stored };
         secrets.plan(&inspection).map(|plan| match plan.recorded {
             Recorded::Decrypted(key) => hex::encode(key.0),
             other => panic!("{other:?}"),

@@ -83,11 +83,9 @@ async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Optio
         context.parts.storages.get(name).ok_or_else(|| AcceptError::UnknownStorage(name.clone()))?;
     let shown = context.settings.policy.algorithm(record.model);
     let piece = Inspection {
-        model: record.model,
-        path: record.location.path.clone(),
-        algorithms: Algorithms::default().with(shown),
         rule: record.rule.clone(),
         attempt: None,
+        ..Inspection::new(record.model, record.location.path.clone(), Algorithms::default().with(shown))
     };
     let mut reading = Reading::begin(name, Some(storage), vec![Ok(piece)]);
     // After a panic in the adapter nothing is reported, which is an error below.

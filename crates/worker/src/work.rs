@@ -93,6 +93,7 @@ fn pieces(options: &RunOptions, lease: &mut Lease) -> Vec<Result<Inspection, Con
                 algorithms: reference.algorithms(shown),
                 rule: std::mem::take(&mut record.rule),
                 attempt: (!options.context.settings.deep).then(|| record.verification.attempt()),
+                reference,
             })
         })
         .collect()

@@ -19,6 +19,10 @@ pub(crate) struct Object {
     pub(crate) key: String,
     pub(crate) size: Option<u64>,
     pub(crate) modified_at: Option<Timestamp>,
+    /// Its MD5, or with S3 what looks like one.
+    pub(crate) md5: Option<[u8; 16]>,
+    /// Whether the store keeps a SHA-256 of the whole object, which only its metadata tell.
+    pub(crate) has_sha256: bool,
 }
 
 /// A page of a listing.

@@ -1,5 +1,5 @@
 //! Object storage against a real S3 server, and with what networks do between.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 mod access;
 mod as_a_whole;
@@ -9,7 +9,9 @@ mod metadata;
 mod others;
 mod reading;
 mod role;
+mod servers;
 mod support;
+mod sweep;
 
 use std::sync::Arc;
 

@@ -176,8 +176,12 @@ pub(crate) fn service(plan: impl Fn(&Asked) -> Fault + Send + Sync + 'static) ->
 const PLAIN: Network = Network { certificates: None, plain_http: true };
 
 pub(crate) fn google(endpoint: String) -> Service {
+    google_of("b", endpoint)
+}
+
+pub(crate) fn google_of(bucket: &str, endpoint: String) -> Service {
     Service::Gcs(GcsSettings {
-        bucket: "b".to_owned(),
+        bucket: bucket.to_owned(),
         endpoint: Some(endpoint),
         credentials: GcsCredentials::Anonymous,
         network: PLAIN,
@@ -185,11 +189,15 @@ pub(crate) fn google(endpoint: String) -> Service {
 }
 
 pub(crate) fn azure(endpoint: String) -> Service {
+    azure_of("account", "c", "bWFkZS11cCB3b3Jkcw==", endpoint)
+}
+
+pub(crate) fn azure_of(account: &str, container: &str, key: &str, endpoint: String) -> Service {
     Service::Azure(AzureSettings {
-        account: "account".to_owned(),
-        container: "c".to_owned(),
+        account: account.to_owned(),
+        container: container.to_owned(),
         endpoint: Some(endpoint),
-        credentials: AzureCredentials::AccessKey("bWFkZS11cCB3b3Jkcw==".into()),
+        credentials: AzureCredentials::AccessKey(key.into()),
         network: PLAIN,
     })
 }

@@ -10,7 +10,7 @@ use stocktake_content::{HashPool, ReaderPool, Secrets};
 use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings, RegistryStore};
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore, Inspection, ListError, Watch};
-use stocktake_domain::{Algorithms, ContentError, DigestRule, Model, NotJudged, Observation};
+use stocktake_domain::{Algorithms, ContentError, Model, NotJudged, Observation};
 use stocktake_testbed::{Registry, RegistrySetup};
 
 pub(crate) const SHA256: Algorithms = Algorithms { sha256: true, md5: false, sha1: false, gitaly: false };
@@ -67,13 +67,7 @@ pub(crate) fn both(registry: &Registry, integrity: Integrity) -> [(&'static str,
 }
 
 pub(crate) fn piece(path: &str, algorithms: Algorithms) -> Inspection {
-    Inspection {
-        model: Model::ContainerRepositories,
-        path: path.to_owned(),
-        algorithms,
-        rule: DigestRule::Stored,
-        attempt: Some(1),
-    }
+    Inspection::new(Model::ContainerRepositories, path, algorithms)
 }
 
 pub(crate) async fn inspect_all(store: &Store, paths: &[&str]) -> Vec<Seen> {

@@ -12,7 +12,7 @@ use crate::digest::Algorithms;
 use crate::digest_rule::DigestRule;
 use crate::model::Model;
 use crate::time::Timestamp;
-use crate::verdict::{ContentError, NotJudged, Observation};
+use crate::verdict::{ContentError, NotJudged, Observation, Reference};
 
 /// One piece of content to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +28,21 @@ pub struct Inspection {
     /// The number of the attempt, from 1, by which a storage that looks deeper now and then chooses when; `None` asks for
     /// the deepest look.
     pub attempt: Option<u64>,
+    /// What it will be compared with, so that what was told from afar and differs is looked at closely before it is told.
+    pub reference: Reference,
 }
 
 impl Inspection {
     /// A piece whose recorded digest and size are of the stored bytes.
     pub fn new(model: Model, path: impl Into<String>, algorithms: Algorithms) -> Self {
-        Self { model, path: path.into(), algorithms, rule: DigestRule::Stored, attempt: Some(1) }
+        Self {
+            model,
+            path: path.into(),
+            algorithms,
+            rule: DigestRule::Stored,
+            attempt: Some(1),
+            reference: Reference::default(),
+        }
     }
 
     /// What is to be told without looking at any storage: that the record's place could not be resolved, or that a scan

@@ -6,6 +6,7 @@ use chrono::DateTime;
 use stocktake_domain::Timestamp;
 
 use super::{Object, Page, unescape, xml};
+use crate::kept::base64;
 
 /// Reads a page. If it is not a page, or incomplete, the error says why, without quoting the page.
 pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
@@ -21,6 +22,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
             [_, b"Blobs", b"Blob", b"Name"] if element.is_encoded => object.key = unescape(&text)?,
             [_, b"Blobs", b"Blob", b"Name"] => object.key = text,
             [_, b"Blobs", b"Blob", b"Properties", b"Content-Length"] => object.size = text.parse().ok(),
+            [_, b"Blobs", b"Blob", b"Properties", b"Content-MD5"] => object.md5 = base64(&text),
             [_, b"Blobs", b"Blob", b"Properties", b"Last-Modified"] => {
                 let time = DateTime::parse_from_rfc2822(&text).ok();
                 object.modified_at = time.map(|time| Timestamp::from_millis(time.timestamp_millis()));
@@ -41,7 +43,7 @@ mod tests {
         let page = parse(
             b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Prefix>a</Prefix><Blobs>\
               <Blob><Name>a&amp;b//c</Name><Properties><Last-Modified>Fri, 02 Jan 2026 03:04:05 GMT</Last-Modified>\
-              <Content-Length>12</Content-Length></Properties></Blob>\
+              <Content-Length>12</Content-Length><Content-MD5>mgNkuembtIDdJeHwKEyFVQ==</Content-MD5></Properties></Blob>\
               <Blob><Name Encoded=\"true\">d%EF%BF%BE%25</Name></Blob></Blobs>\
               <NextMarker>2!more</NextMarker></EnumerationResults>",
         )
@@ -51,6 +53,8 @@ mod tests {
             key: "a&b//c".to_owned(),
             size: Some(12),
             modified_at: Timestamp::parse_rfc3339("2026-01-02T03:04:05Z"),
+            md5: base64("mgNkuembtIDdJeHwKEyFVQ=="),
+            ..Object::default()
         };
         let second = Object { key: "d\u{fffe}%".to_owned(), ..Object::default() };
         assert_eq!(page.objects, [first, second]);

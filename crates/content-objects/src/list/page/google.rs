@@ -6,6 +6,7 @@ use serde::Deserialize;
 use stocktake_domain::Timestamp;
 
 use super::{Object, Page};
+use crate::kept::base64;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -21,6 +22,8 @@ struct Item {
     name: String,
     size: Option<String>,
     updated: Option<String>,
+    #[serde(rename = "md5Hash")]
+    md5: Option<String>,
 }
 
 /// Reads a page. If it is not a page, or incomplete, the error says why, without quoting the page.
@@ -33,6 +36,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
         key: item.name,
         size: item.size.and_then(|size| size.parse().ok()),
         modified_at: item.updated.and_then(|time| Timestamp::parse_rfc3339(&time)),
+        md5: item.md5.and_then(|md5| base64(&md5)),
+        has_sha256: false,
     };
     Ok(Page {
         objects: answer.items.into_iter().map(object).collect(),
@@ -48,13 +53,16 @@ mod tests {
     fn objects_and_token_are_read() {
         let page = parse(
             br#"{"kind": "storage#objects", "nextPageToken": "more", "items": [
-                {"name": "a//b\n", "size": "12", "updated": "2026-01-02T03:04:05.678Z"}, {"name": "c"}]}"#,
+                {"name": "a//b\n", "size": "12", "updated": "2026-01-02T03:04:05.678Z",
+                "md5Hash": "mgNkuembtIDdJeHwKEyFVQ=="}, {"name": "c"}]}"#,
         )
         .unwrap();
         let first = Object {
             key: "a//b\n".to_owned(),
             size: Some(12),
             modified_at: Timestamp::parse_rfc3339("2026-01-02T03:04:05.678Z"),
+            md5: base64("mgNkuembtIDdJeHwKEyFVQ=="),
+            has_sha256: false,
         };
         let second = Object { key: "c".to_owned(), ..Object::default() };
         assert_eq!(page, Page { objects: vec![first, second], next: Some("more".to_owned()) });

@@ -5,10 +5,12 @@
 use stocktake_domain::Timestamp;
 
 use super::{Object, Page, unescape, xml};
+use crate::kept::md5_like;
 
 /// Reads a page. If it is not a page, or incomplete, the error says why, without quoting the page.
 pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
     let (mut page, mut object) = (Page::default(), Object::default());
+    let mut is_composite = false;
     let (mut escaped, mut truncated, mut whole) = (false, false, false);
     xml::walk(body, |element| {
         let text = element.text;
@@ -17,9 +19,15 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
             [_, b"EncodingType"] => escaped = text == "url",
             [_, b"IsTruncated"] => truncated = text == "true",
             [_, b"NextContinuationToken"] => page.next = Some(text).filter(|token| !token.is_empty()),
-            [_, b"Contents"] => page.objects.push(std::mem::take(&mut object)),
+            [_, b"Contents"] => {
+                object.has_sha256 &= !std::mem::take(&mut is_composite);
+                page.objects.push(std::mem::take(&mut object));
+            }
             [_, b"Contents", b"Key"] => object.key = text,
             [_, b"Contents", b"Size"] => object.size = text.parse().ok(),
+            [_, b"Contents", b"ETag"] => object.md5 = md5_like(&text),
+            [_, b"Contents", b"ChecksumAlgorithm"] => object.has_sha256 |= text == "SHA256",
+            [_, b"Contents", b"ChecksumType"] => is_composite = text == "COMPOSITE",
             [_, b"Contents", b"LastModified"] => object.modified_at = Timestamp::parse_rfc3339(&text),
             _ => {}
         }
@@ -58,7 +66,9 @@ mod tests {
     fn objects_and_token_are_read() {
         let read = page(
             "<Name>b</Name><Contents><Key>a&amp;b&#x20;c</Key><Size>12</Size>\
-             <LastModified>2026-01-02T03:04:05.678Z</LastModified><Owner><Key>x</Key></Owner></Contents>\
+             <LastModified>2026-01-02T03:04:05.678Z</LastModified>\
+             <ETag>&quot;abababababababababababababababab&quot;</ETag><ChecksumAlgorithm>SHA256</ChecksumAlgorithm>\
+             <ChecksumType>FULL_OBJECT</ChecksumType><Owner><Key>x</Key></Owner></Contents>\
              <Contents><Key>d</Key></Contents><IsTruncated>true</IsTruncated>\
              <NextContinuationToken>more</NextContinuationToken>",
         )
@@ -68,8 +78,22 @@ mod tests {
             key: "a&b c".to_owned(),
             size: Some(12),
             modified_at: Timestamp::parse_rfc3339("2026-01-02T03:04:05.678Z"),
+            md5: Some([0xab; 16]),
+            has_sha256: true,
         };
         assert_eq!(read.objects, [first, Object { key: "d".to_owned(), ..Object::default() }]);
+    }
+
+    #[test]
+    fn a_digest_of_parts_is_none_of_the_object() {
+        let read = page(
+            "<Contents><Key>a</Key><ETag>\"abababababababababababababababab-2\"</ETag>\
+             <ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType></Contents>\
+             <Contents><Key>b</Key><ChecksumAlgorithm>SHA256</ChecksumAlgorithm></Contents>",
+        )
+        .unwrap();
+        let kept: Vec<_> = read.objects.iter().map(|object| (object.md5, object.has_sha256)).collect();
+        assert_eq!(kept, [(None, false), (None, true)]);
     }
 
     #[test]
