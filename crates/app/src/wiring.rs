@@ -15,6 +15,7 @@ use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
 use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
 use stocktake_source_sync::{SourceSync, SyncParts, SyncSettings};
+use stocktake_web::{Authenticator, AuthenticatorParts};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
 };
@@ -218,8 +219,14 @@ pub(crate) fn sync(
     Ok(SourceSync::new(parts, how))
 }
 
-/// The GitLab whose administrators' tokens count, if one is configured.
-pub(crate) fn authority(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Authority>>> {
-    let Some(authority) = &settings.authority else { return Ok(None) };
-    Ok(Some(Arc::new(GitlabAuthority::new(authority).context("auth")?)))
+/// What finds out whom tokens stand for: our own, and those of the GitLab whose administrators' tokens count, if one is
+/// configured.
+pub(crate) fn authenticator(settings: &Settings, store: &Store) -> anyhow::Result<Authenticator> {
+    let gitlab = settings.authority.as_ref().map(GitlabAuthority::new).transpose().context("auth")?;
+    let parts = AuthenticatorParts {
+        tokens: Arc::clone(&store.tokens),
+        authority: gitlab.map(|gitlab| -> Arc<dyn Authority> { Arc::new(gitlab) }),
+        clock: Arc::clone(&store.clock),
+    };
+    Ok(Authenticator::new(parts, settings.http.wrong_tokens_per_minute))
 }

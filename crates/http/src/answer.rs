@@ -9,11 +9,9 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use metrics::Unit;
-
-/// The header with the id of a request.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use stocktake_web::REQUEST_ID;
 
 const REQUESTS: &str = "stocktake_http_requests_total";
 const DURATION: &str = "stocktake_http_request_duration_seconds";

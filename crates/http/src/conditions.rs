@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::{Condition, ConditionSubject, Timestamp};
+use stocktake_web::step;
 use utoipa::ToSchema;
 
 use crate::Context;
@@ -11,7 +12,6 @@ use crate::error::ApiError;
 use crate::record::shown_time;
 use crate::routing::Endpoint;
 use crate::schema::AdministratorRefusals;
-use crate::steps::step;
 
 /// The endpoint.
 pub(crate) fn endpoints() -> Vec<Endpoint> {

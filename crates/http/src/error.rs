@@ -13,6 +13,7 @@ use actix_web::HttpResponse;
 use stocktake_domain::ports::{AuthorityError, StoreError};
 use stocktake_domain::{KeyError, Model};
 use stocktake_net::error::ErrorChain;
+use stocktake_web::{Refusal, SignInError};
 
 pub(crate) use body::{ErrorBody, ErrorText, MessageBody};
 
@@ -116,6 +117,26 @@ impl From<Arc<StoreError>> for ApiError {
         match *error {
             StoreError::Unavailable(_) | StoreError::Schema(_) => Self::Unavailable(error),
             StoreError::Internal(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Invalid => Self::Unauthorized,
+            SignInError::Throttled { retry_after } => Self::TooManyRequests { retry_after },
+            SignInError::Store(error) => error.into(),
+            SignInError::Authority(error) => Self::Authority(error),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Scope => Self::InsufficientScope,
+            Refusal::Rank => Self::Forbidden,
         }
     }
 }

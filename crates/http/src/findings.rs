@@ -7,6 +7,7 @@ mod finding;
 use actix_web::{HttpRequest, HttpResponse, web};
 use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
 use stocktake_domain::{Model, Record, RecordKey, Selection, State};
+use stocktake_web::step;
 use utoipa::IntoParams;
 
 use crate::Context;
@@ -16,7 +17,6 @@ use crate::links::Links;
 use crate::parameters::Parameters;
 use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, FormatName, ModelName, Positive, StateName};
-use crate::steps::step;
 use crate::validation::Checker;
 use cursor::FindingsCursor;
 use finding::FindingBody;

@@ -7,15 +7,14 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Condition, ConditionSubject};
+use stocktake_web::{LoggedCause, step};
 use utoipa::ToSchema;
 
 use crate::Context;
 use crate::auth::Public;
 use crate::error::ApiError;
-use crate::middleware::LoggedCause;
 use crate::routing::Endpoint;
 use crate::schema::InternalRefusal;
-use crate::steps::step;
 
 /// When to try again, in seconds.
 const RETRY_SECONDS: u32 = 5;

@@ -5,6 +5,7 @@ mod list;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::{Job, JobId, State, Timestamp};
+use stocktake_web::step;
 use utoipa::ToSchema;
 
 use crate::Context;
@@ -13,7 +14,6 @@ use crate::error::{ApiError, ApiResult, ErrorBody, MessageBody, ParamError};
 use crate::record::{as_text, shown_time};
 use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, JobPath, StateName};
-use crate::steps::step;
 
 pub(crate) use list::__path_list;
 

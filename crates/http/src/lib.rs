@@ -19,7 +19,6 @@
 mod answer;
 mod auth;
 mod body;
-mod client;
 mod conditions;
 mod connection;
 mod cors;
@@ -41,7 +40,6 @@ mod record;
 mod routing;
 mod schema;
 mod server;
-mod steps;
 mod summary;
 mod sync;
 #[cfg(test)]
@@ -53,11 +51,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use stocktake_domain::Clock;
-use stocktake_domain::ports::{
-    Authority, Catalogue, Conditions, Jobs, Queue, Recalculation, SyncState, Tokens,
-};
+use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, Recalculation, SyncState};
+use stocktake_web::{Authenticator, Network, SummaryCache};
 
-pub use client::{Network, NotANetwork};
 pub use connection::ConnectionLimits;
 pub use openapi::openapi_json;
 pub use server::{serve, serve_metrics};
@@ -75,10 +71,10 @@ pub struct Api {
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.
     pub conditions: Arc<dyn Conditions>,
-    /// Our own access tokens.
-    pub tokens: Arc<dyn Tokens>,
-    /// Whose tokens count besides our own.
-    pub authority: Option<Arc<dyn Authority>>,
+    /// Whom tokens stand for.
+    pub authenticator: Arc<Authenticator>,
+    /// The catalogue's counts.
+    pub summary: SummaryCache,
     /// Recalculates one record while its caller waits.
     pub recalculation: Arc<dyn Recalculation>,
     /// The clock.
@@ -108,8 +104,6 @@ pub struct HttpSettings {
     pub connections: ConnectionLimits,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
-    /// How many wrong tokens one address may send in a minute before further ones are refused with 429; 0: any number.
-    pub wrong_tokens_per_minute: u32,
     /// The name of this host, under which its processes report what keeps them from reading content.
     pub host: String,
     /// The program's version.
@@ -123,16 +117,12 @@ pub struct HttpSettings {
 /// What all requests of a server share.
 struct Context {
     api: Arc<Api>,
-    auth: auth::Authenticator,
-    summary: summary::SummaryCache,
     /// Whether the warning about headers of a proxy that is not trusted was given.
     has_warned_of_proxy: AtomicBool,
 }
 
 impl Context {
     fn new(api: Arc<Api>) -> Self {
-        let auth = auth::Authenticator::new(api.settings.wrong_tokens_per_minute);
-        let (summary, has_warned_of_proxy) = (summary::SummaryCache::default(), AtomicBool::new(false));
-        Self { api, auth, summary, has_warned_of_proxy }
+        Self { api, has_warned_of_proxy: AtomicBool::new(false) }
     }
 }

@@ -7,11 +7,9 @@ use actix_web::http::header;
 use actix_web::http::uri::Authority;
 use actix_web::{HttpMessage as _, HttpRequest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use stocktake_web::{Client, PRIVATE_TOKEN, is_host, pairs};
 
-use crate::auth::PRIVATE_TOKEN;
-use crate::client::{Client, is_host};
 use crate::connection::ConnectionState;
-use crate::parameters::pairs;
 
 /// All characters but those that RFC 3986 calls unreserved are encoded, so that no value can end the URL or the header.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

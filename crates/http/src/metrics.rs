@@ -6,15 +6,13 @@ use std::sync::Arc;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use stocktake_domain::ports::ModelSyncState;
 use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, State, Timestamp};
+use stocktake_web::{LoggedCause, Snapshot, in_state, of_kind, step};
 
 use crate::Context;
 use crate::auth::Public;
 use crate::error::ApiError;
-use crate::middleware::LoggedCause;
 use crate::routing::Endpoint;
 use crate::schema::InternalRefusal;
-use crate::steps::step;
-use crate::summary::{Snapshot, in_state, of_kind};
 
 /// The version of the text format is part of its type.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -59,7 +57,7 @@ struct Catalogue {
 }
 
 async fn catalogue(context: &Context) -> Result<Catalogue, ApiError> {
-    let snapshot = context.summary.get(&context.api).await?;
+    let snapshot = context.api.summary.get().await?;
     let open_jobs = step("jobs.open", context.api.jobs.open()).await?.len();
     Ok(Catalogue {
         snapshot,

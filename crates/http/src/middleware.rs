@@ -22,13 +22,12 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
+use stocktake_web::{Caller, Client, LoggedCause, REQUEST_ID, RequestId};
 use tracing::Instrument as _;
 use tracing::field::{Empty, display};
 
 use crate::Context;
-use crate::answer::{REQUEST_ID, count, new_request_id, set_headers};
-use crate::auth::Caller;
-use crate::client::Client;
+use crate::answer::{count, new_request_id, set_headers};
 use crate::connection::{ConnectionState, Exchange};
 use crate::cors::refusal_as_ours;
 use crate::error::ApiError;
@@ -40,9 +39,6 @@ const MAX_ID_CHARS: usize = 128;
 
 /// The most of a path that is logged, in bytes.
 const MAX_LOGGED_PATH: usize = 1024;
-
-/// Why an answer that is no 5xx still reports a fault; an endpoint leaves it for the log.
-pub(crate) struct LoggedCause(pub(crate) String);
 
 /// What is known of a request before it is answered.
 struct Received {
@@ -83,6 +79,7 @@ pub(crate) async fn middleware(
         address: client.as_ref().map(|client| client.address),
     };
     let span = received.span();
+    request.extensions_mut().insert(RequestId(received.id.clone()));
     let answer = AssertUnwindSafe(answer(request, client, next)).catch_unwind().instrument(span.clone());
     let answer = answer.await;
     let has_whole_body = body.has_come().await;

@@ -1,12 +1,11 @@
 //! Request parameters as they come in, from a query string, a form or a JSON object, before their
 //! values are checked.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use actix_web::HttpRequest;
-use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
+use stocktake_web::pairs;
 
 use crate::error::ApiError;
 
@@ -115,24 +114,6 @@ impl Parameters {
     }
 }
 
-/// The pairs of a query string or a form, decoded; invalid UTF-8 becomes replacement characters.
-pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let mut next = || decode(halves.next().unwrap_or_default());
-        (next(), next())
-    })
-}
-
-fn decode(text: &[u8]) -> Cow<'_, str> {
-    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if text.contains(&b'+') {
-        let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-        return Cow::Owned(lossy(&Cow::from(percent_decode(&spaced))));
-    }
-    percent_decode(text).decode_utf8_lossy()
-}
-
 /// A JSON list of numbers and texts. `null` counts as an empty element, any other type makes it wrong.
 fn list(elements: &[Value]) -> Raw {
     let text = |element: &Value| match element {
@@ -203,15 +184,6 @@ mod tests {
         );
         assert_eq!(json(r#"{"identifiers":7}"#, "identifiers"), Some(texts(&["7"])));
         assert_eq!(json(r#"{"identifiers":null}"#, "identifiers"), None);
-    }
-
-    #[test]
-    fn decoding_is_that_of_forms() {
-        let decoded: Vec<_> = pairs(b"a+b=%26%3D+&&c&d=%FF%00=e").collect();
-        assert_eq!(
-            decoded,
-            [("a b".into(), "&= ".into()), ("c".into(), "".into()), ("d".into(), "\u{fffd}\0=e".into())]
-        );
     }
 
     #[test]

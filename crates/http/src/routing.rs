@@ -7,8 +7,9 @@
 use actix_web::dev::{Handler, ServiceRequest};
 use actix_web::http::{Method, Uri, header};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard, web};
+use stocktake_web::RequiredRole;
 
-use crate::auth::{RequiredRole, Role, admit};
+use crate::auth::{Role, admit};
 use crate::error::{ApiError, ApiResult};
 
 /// The arguments of a handler, of which the first is a role.

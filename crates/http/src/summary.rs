@@ -1,87 +1,19 @@
-//! The catalogue's counts: `GET /api/v1/summary`, and the cache that it shares with `/metrics`.
-
-use std::sync::Arc;
+//! `GET /api/v1/summary`: the catalogue's counts.
 
 use actix_web::{HttpResponse, web};
-use moka::future::Cache;
 use serde::Serialize;
-use stocktake_domain::ports::{ModelSummary, StoreError};
+use stocktake_domain::ports::ModelSummary;
 use stocktake_domain::{FailureKind, State, Timestamp};
-use tracing::Instrument as _;
+use stocktake_web::{in_state, of_kind, step};
 use utoipa::ToSchema;
 
+use crate::Context;
 use crate::auth::Reader;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::jobs::JobBody;
 use crate::record::{as_text, shown_time};
 use crate::routing::Endpoint;
 use crate::schema::AdministratorRefusals;
-use crate::steps::step;
-use crate::{Api, Context};
-
-/// Counts are kept for this many times as long as counting took, so that counting never takes more than a twentieth of
-/// the time, however often it is asked for; the counts of a small catalogue are hardly kept.
-const KEPT_FACTOR: u32 = 20;
-
-/// The counts of all models at one moment.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Snapshot {
-    /// The counts, of the models that have records.
-    pub(crate) models: Vec<ModelSummary>,
-    /// When they were asked for.
-    pub(crate) as_of: Timestamp,
-    /// When they are no longer shown.
-    expires_at: Timestamp,
-}
-
-impl Snapshot {
-    /// Whether it may be shown; not if the clock was set back to before it was made.
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        (self.as_of..self.expires_at).contains(&now)
-    }
-}
-
-/// The latest snapshot. Requests that come while one is being made wait for it, and share its error, which is not kept.
-///
-/// moka makes the requests share it; how long it counts depends on how long counting took by the port
-/// [`Clock`](stocktake_domain::Clock).
-#[derive(Clone)]
-pub(crate) struct SummaryCache(Cache<(), Arc<Snapshot>>);
-
-impl Default for SummaryCache {
-    fn default() -> Self {
-        Self(Cache::new(1))
-    }
-}
-
-impl SummaryCache {
-    /// A snapshot that is fresh. One that is being made is finished even if nobody waits for it any more.
-    pub(crate) async fn get(&self, api: &Arc<Api>) -> Result<Arc<Snapshot>, ApiError> {
-        let (cache, api) = (self.clone(), Arc::clone(api));
-        let task = async move { cache.get_or_make(&api).await }.in_current_span();
-        let snapshot = tokio::spawn(task).await;
-        let snapshot = snapshot.map_err(|panic| ApiError::Internal(Box::new(panic)))?;
-        Ok(snapshot?)
-    }
-
-    async fn get_or_make(&self, api: &Api) -> Result<Arc<Snapshot>, Arc<StoreError>> {
-        if let Some(snapshot) = self.0.get(&()).await {
-            if snapshot.is_fresh(api.clock.now()) {
-                return Ok(snapshot);
-            }
-            self.0.invalidate(&()).await;
-        }
-        self.0.try_get_with((), make(api)).await
-    }
-}
-
-async fn make(api: &Api) -> Result<Arc<Snapshot>, StoreError> {
-    let as_of = api.clock.now();
-    let models = step("catalogue.summary", api.catalogue.summary()).await?;
-    let done = api.clock.now();
-    let expires_at = done.after(done.since(as_of).saturating_mul(KEPT_FACTOR));
-    Ok(Arc::new(Snapshot { models, as_of, expires_at }))
-}
 
 /// The endpoint.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -153,16 +85,6 @@ struct FailureCounts {
     timed_out: u64,
 }
 
-/// The number of records in this state.
-pub(crate) fn in_state(summary: &ModelSummary, state: State) -> u64 {
-    summary.states.iter().filter(|(known, _)| *known == state).map(|(_, count)| count).sum()
-}
-
-/// The number of records of this kind.
-pub(crate) fn of_kind(counts: &[(FailureKind, u64)], kind: FailureKind) -> u64 {
-    counts.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum()
-}
-
 impl From<&[(FailureKind, u64)]> for FailureCounts {
     fn from(counts: &[(FailureKind, u64)]) -> Self {
         let kind = |kind| of_kind(counts, kind);
@@ -206,7 +128,7 @@ impl From<&ModelSummary> for ModelBody {
     responses((status = 200, body = SummaryBody, description = "The counts."), AdministratorRefusals)
 )]
 async fn summary(_: Reader, context: web::Data<Context>) -> ApiResult {
-    let snapshot = context.summary.get(&context.api).await?;
+    let snapshot = context.api.summary.get().await?;
     let jobs = step("jobs.open", context.api.jobs.open()).await?;
     Ok(HttpResponse::Ok().json(SummaryBody {
         as_of: snapshot.as_of,
@@ -217,13 +139,10 @@ async fn summary(_: Reader, context: web::Data<Context>) -> ApiResult {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use futures_util::FutureExt as _;
     use stocktake_domain::Model;
 
     use super::*;
-    use crate::testing::{Mocks, unavailable};
+    use crate::testing::Mocks;
 
     fn counts() -> Vec<ModelSummary> {
         vec![ModelSummary {
@@ -245,53 +164,5 @@ mod tests {
         mocks.jobs.expect_open().returning(|| Ok(vec![]));
         let answer = mocks.get("/api/v1/summary").await;
         answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"rereading":{"missing":0,"altered":1,"unreadable":0,"invalid":0,"timed_out":0},"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
-    }
-
-    /// An API whose counting takes a second, and how often it may count.
-    fn slow(times: usize) -> (Arc<Api>, Arc<crate::testing::ManualClock>) {
-        let mut mocks = Mocks::default();
-        let clock = Arc::clone(&mocks.clock);
-        let ticking = Arc::clone(&clock);
-        mocks.catalogue.expect_summary().times(times).returning(move || {
-            ticking.set(stocktake_domain::Clock::now(&*ticking).after(Duration::from_secs(1)));
-            Ok(counts())
-        });
-        (mocks.api(), clock)
-    }
-
-    #[actix_web::test]
-    async fn counts_are_kept_for_twenty_times_as_long_as_they_took() {
-        let (api, clock) = slow(3);
-        let cache = SummaryCache::default();
-        let first = cache.get(&api).await.unwrap();
-        clock.set(Timestamp::from_millis(20_999));
-        assert!(Arc::ptr_eq(&first, &cache.get(&api).await.unwrap()));
-        clock.set(Timestamp::from_millis(21_000));
-        assert_eq!(cache.get(&api).await.unwrap().as_of, Timestamp::from_millis(21_000));
-        clock.set(Timestamp::from_millis(0));
-        assert_eq!(cache.get(&api).await.unwrap().as_of, Timestamp::from_millis(0));
-    }
-
-    #[actix_web::test]
-    async fn a_failure_is_not_kept() {
-        let mut mocks = Mocks::default();
-        let mut outcomes = vec![Ok(counts()), Err(unavailable())];
-        mocks.catalogue.expect_summary().times(2).returning(move || outcomes.pop().unwrap());
-        let (api, cache) = (mocks.api(), SummaryCache::default());
-        assert!(matches!(cache.get(&api).await, Err(ApiError::Unavailable(_))));
-        assert!(cache.get(&api).await.is_ok());
-    }
-
-    #[actix_web::test]
-    async fn counting_is_finished_though_nobody_waits_for_it() {
-        let (api, clock) = slow(1);
-        let cache = SummaryCache::default();
-        // The counting is a task of its own, which on this thread begins only when somebody waits.
-        let mut first = Box::pin(cache.get(&api));
-        assert!((&mut first).now_or_never().is_none());
-        drop(first);
-        tokio::task::yield_now().await;
-        assert_eq!(stocktake_domain::Clock::now(&*clock), Timestamp::from_millis(1000));
-        assert_eq!(cache.get(&api).await.unwrap().models, counts());
     }
 }

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{FullScan, ModelSyncState};
+use stocktake_web::step;
 use utoipa::ToSchema;
 
 use crate::Context;
@@ -12,7 +13,6 @@ use crate::error::ApiResult;
 use crate::record::{IdentifierBody, shown_time};
 use crate::routing::Endpoint;
 use crate::schema::{AdministratorRefusals, Identifier, ModelName};
-use crate::steps::step;
 
 /// The endpoint.
 pub(crate) fn endpoints() -> Vec<Endpoint> {

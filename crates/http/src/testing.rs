@@ -11,13 +11,14 @@ use actix_web::test::TestRequest;
 use actix_web::web;
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::{
-    Authority, Identity, MockAuthority, MockCatalogue, MockConditions, MockJobs, MockQueue,
+    Authority, Catalogue, Identity, MockAuthority, MockCatalogue, MockConditions, MockJobs, MockQueue,
     MockRecalculation, MockSyncState, MockTokens, Page, StoreError,
 };
 use stocktake_domain::{
     Clock, Location, Model, NewToken, Record, RecordKey, Scope, SourceRecord, Timestamp, Token, TokenDigest,
     TokenId,
 };
+use stocktake_web::{Authenticator, AuthenticatorParts, SummaryCache};
 
 use crate::{Api, ConnectionLimits, Context, HttpSettings, server};
 
@@ -82,14 +83,20 @@ impl Mocks {
 
     /// The API over these parts.
     pub(crate) fn api(self) -> Arc<Api> {
+        let catalogue: Arc<dyn Catalogue> = Arc::new(self.catalogue);
+        let parts = AuthenticatorParts {
+            tokens: Arc::new(self.tokens),
+            authority: self.authority.map(|authority| -> Arc<dyn Authority> { Arc::new(authority) }),
+            clock: self.clock.clone(),
+        };
         Arc::new(Api {
-            catalogue: Arc::new(self.catalogue),
+            catalogue: Arc::clone(&catalogue),
             queue: Arc::new(MockQueue::new()),
             jobs: Arc::new(self.jobs),
             sync_state: Arc::new(self.sync_state),
             conditions: Arc::new(self.conditions),
-            tokens: Arc::new(self.tokens),
-            authority: self.authority.map(|authority| -> Arc<dyn Authority> { Arc::new(authority) }),
+            authenticator: Arc::new(Authenticator::new(parts, 3)),
+            summary: SummaryCache::new(catalogue, self.clock.clone()),
             recalculation: Arc::new(self.recalculation),
             clock: self.clock,
             settings: self.settings,
@@ -122,7 +129,6 @@ pub(crate) fn settings() -> HttpSettings {
         recalculation_deadline: Duration::from_secs(30),
         connections: ConnectionLimits::new(100),
         max_body_bytes: 1000,
-        wrong_tokens_per_minute: 3,
         host: "here".to_owned(),
         version: "1.2.3".to_owned(),
         revision: "abc".to_owned(),

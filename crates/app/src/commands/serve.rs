@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use stocktake_diesel_storage::Store;
 use stocktake_http::{Api, ConnectionLimits, HttpSettings};
+use stocktake_web::SummaryCache;
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -111,8 +112,8 @@ fn api(
         jobs: Arc::clone(&store.jobs),
         sync_state: Arc::clone(&store.sync_state),
         conditions: Arc::clone(&store.conditions),
-        tokens: Arc::clone(&store.tokens),
-        authority: wiring::authority(settings)?,
+        authenticator: Arc::new(wiring::authenticator(settings, store)?),
+        summary: SummaryCache::new(Arc::clone(&store.catalogue), Arc::clone(&store.clock)),
         recalculation: engine,
         clock: Arc::clone(&store.clock),
         settings: HttpSettings {
@@ -123,7 +124,6 @@ fn api(
             recalculation_deadline: http.recalculation_deadline,
             connections: ConnectionLimits::new(settings.capacity.http_connections),
             max_body_bytes: http.max_body,
-            wrong_tokens_per_minute: http.wrong_tokens_per_minute,
             host: host_name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: env!("STOCKTAKE_REVISION").to_owned(),

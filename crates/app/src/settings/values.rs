@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stocktake_http::{Network, NotANetwork};
+use stocktake_web::{Network, NotANetwork};
 use toml::Value;
 
 /// What was wanted instead of the value; completes "`key`: …".

@@ -3,40 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::http::Method;
-use stocktake_domain::Scope;
 use stocktake_domain::ports::Identity;
+use stocktake_web::RequiredRole;
 
 use super::admit;
 use crate::error::ApiError;
-
-/// What a request's token must be for a route that is not public. In this order each asks for more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum RequiredRole {
-    /// Any valid token.
-    ApiToken,
-    /// An administrator's, for reading.
-    Reader,
-    /// An administrator's, for everything.
-    Administrator,
-}
-
-impl RequiredRole {
-    /// Refuses a token that does not suffice. Its scope comes first, then its owner's rank. Whatever the role, a
-    /// method that may change something needs the scope for everything.
-    pub(super) fn check(self, identity: &Identity, method: &Method) -> Result<(), ApiError> {
-        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let suffices = match identity.scope {
-            Some(Scope::Api) => true,
-            Some(Scope::ReadApi) => reads && self <= Self::Reader,
-            None => reads && self == Self::ApiToken,
-        };
-        if !suffices {
-            return Err(ApiError::InsufficientScope);
-        }
-        if self >= Self::Reader && !identity.admin { Err(ApiError::Forbidden) } else { Ok(()) }
-    }
-}
 
 /// A role, as the first argument of a handler.
 pub(crate) trait Role: Sized + 'static {

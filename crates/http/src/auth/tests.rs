@@ -1,10 +1,15 @@
 //! Requests with tokens of our own: who is let in, and what the throttle does.
 
+mod external;
+
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use actix_web::web;
 use stocktake_domain::{Scope, Timestamp};
 
-use super::*;
+use crate::Context;
 use crate::testing::{Answer, Mocks, TOKEN, send, token};
 
 fn with(name: &'static str, value: &'static str) -> TestRequest {

@@ -5,6 +5,7 @@ mod offset;
 
 use actix_web::{HttpRequest, HttpResponseBuilder, web};
 use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
+use stocktake_web::step;
 
 use super::segment;
 use crate::Context;
@@ -14,7 +15,6 @@ use crate::error::{ApiError, ApiResult, ErrorBody, ErrorText, ParamError};
 use crate::parameters::Parameters;
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, PageParameters};
-use crate::steps::step;
 use crate::validation::{Checker, Target};
 
 const DEFAULT_PER_PAGE: u64 = 20;

@@ -4,6 +4,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Job, Model, NewJob, Selection};
+use stocktake_web::{LoggedCause, Snapshot, step};
 use tracing::Instrument as _;
 use utoipa::ToSchema;
 
@@ -12,10 +13,7 @@ use crate::Context;
 use crate::auth::Administrator;
 use crate::body;
 use crate::error::{ApiError, ApiResult, ErrorBody, ErrorText, MessageBody};
-use crate::middleware::LoggedCause;
 use crate::schema::{AdministratorRefusals, FilterParameters, ModelPath, TargetBody};
-use crate::steps::step;
-use crate::summary::Snapshot;
 use crate::validation::{Checker, Target};
 
 /// Whether the job was enqueued.
@@ -84,7 +82,8 @@ fn log_extent(context: &web::Data<Context>, job: &Job) {
     let (context, id, model) = (context.clone(), job.id.0, job.request.model);
     let caller = job.request.requested_by.clone();
     let log = async move {
-        let models = context.summary.get(&context.api).await.map(|snapshot| in_model(&snapshot, model));
+        let counted = context.api.summary.get().await.map_err(ApiError::from);
+        let models = counted.map(|snapshot| in_model(&snapshot, model));
         match models {
             Ok(records) => tracing::info!(
                 job.id = id,

@@ -1,6 +1,7 @@
 //! `GET /admin/data_management/:model_name/:record_identifier`: one record.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use stocktake_web::step;
 
 use super::named_record;
 use crate::Context;
@@ -8,7 +9,6 @@ use crate::auth::Reader;
 use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::record::RecordBody;
 use crate::schema::{AdministratorRefusals, RecordPath};
-use crate::steps::step;
 
 /// Shows one record.
 #[utoipa::path(

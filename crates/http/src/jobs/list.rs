@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use stocktake_domain::JobId;
+use stocktake_web::step;
 use utoipa::IntoParams;
 
 use super::JobBody;
@@ -11,7 +12,6 @@ use crate::error::{ApiResult, ErrorBody};
 use crate::links::Links;
 use crate::parameters::Parameters;
 use crate::schema::{AdministratorRefusals, Positive};
-use crate::steps::step;
 use crate::validation::Checker;
 
 const DEFAULT_PER_PAGE: u64 = 20;

@@ -11,11 +11,12 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
-    MockCatalogue, MockConditions, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated,
-    Recalculation, StoreError, Tokens as _,
+    Catalogue, MockCatalogue, MockConditions, MockJobs, MockQueue, MockSyncState, MockTokens, Recalculated,
+    Recalculation, StoreError, Tokens,
 };
 use stocktake_domain::{Clock, Model, NewToken, RecordKey, Scope, Timestamp, Token, TokenDigest, TokenId};
 use stocktake_http::{Api, ConnectionLimits, HttpSettings, serve};
+use stocktake_web::{Authenticator, AuthenticatorParts, SummaryCache};
 use tokio::sync::Notify;
 
 struct StillClock;
@@ -66,12 +67,19 @@ pub(crate) fn stored_api(connections: ConnectionLimits) -> Arc<Api> {
         queue: store.clone(),
         jobs: store.clone(),
         sync_state: store.clone(),
-        tokens: store.clone(),
+        authenticator: authenticator(store.clone()),
+        summary: SummaryCache::new(store.clone(), Arc::new(StillClock)),
         conditions: store,
         recalculation: Arc::new(NoRecalculation),
         settings,
         ..Api::clone(&api(Arc::default(), false))
     })
+}
+
+/// Knows these tokens alone.
+fn authenticator(tokens: Arc<dyn Tokens>) -> Arc<Authenticator> {
+    let parts = AuthenticatorParts { tokens, authority: None, clock: Arc::new(StillClock) };
+    Arc::new(Authenticator::new(parts, 100))
 }
 
 /// Finds nothing.
@@ -98,7 +106,6 @@ fn settings(separate_metrics: bool) -> HttpSettings {
         recalculation_deadline: Duration::from_secs(30),
         connections: ConnectionLimits::new(100),
         max_body_bytes: 1000,
-        wrong_tokens_per_minute: 100,
         host: "host".to_owned(),
         version: "1".to_owned(),
         revision: "r".to_owned(),
@@ -129,14 +136,15 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, separate_metrics: bool)
     syncs.expect_states().returning(|| Ok(vec![]));
     let mut conditions = MockConditions::new();
     conditions.expect_conditions().returning(|| Ok(vec![]));
+    let catalogue: Arc<dyn Catalogue> = Arc::new(catalogue);
     Arc::new(Api {
-        catalogue: Arc::new(catalogue),
+        catalogue: Arc::clone(&catalogue),
         queue: Arc::new(MockQueue::new()),
         jobs: Arc::new(jobs),
         sync_state: Arc::new(syncs),
         conditions: Arc::new(conditions),
-        tokens: Arc::new(tokens),
-        authority: None,
+        authenticator: authenticator(Arc::new(tokens)),
+        summary: SummaryCache::new(catalogue, Arc::new(StillClock)),
         recalculation,
         clock: Arc::new(StillClock),
         settings: settings(separate_metrics),

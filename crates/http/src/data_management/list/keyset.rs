@@ -3,13 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse};
 use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{Page, PageStart};
+use stocktake_web::step;
 
 use super::{ListQuery, with_records};
 use crate::Context;
 use crate::cursor::Cursor;
 use crate::error::{ApiError, ApiResult, ParamError};
 use crate::links::Links;
-use crate::steps::step;
 
 /// The page at the cursor, with the cursors of its neighbours.
 pub(super) async fn answer(

@@ -2,12 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use stocktake_domain::ports::{Page, PageStart};
+use stocktake_web::step;
 
 use super::{ListQuery, with_records};
 use crate::Context;
 use crate::error::{ApiError, ApiResult};
 use crate::links::Links;
-use crate::steps::step;
 
 /// Lists with more records than this carry no totals.
 const MAX_COUNTED: u64 = 10_000;

@@ -15,17 +15,17 @@ use stocktake_domain::{Timestamp, TokenDigest};
 const CAPACITY: u64 = 1024;
 
 /// Owners of valid tokens by the tokens' digests. Wrong tokens are never kept, so that guessing fills nothing.
-pub(super) struct IdentityCache {
+pub(crate) struct IdentityCache {
     lifetime: Duration,
     entries: Cache<TokenDigest, CacheEntry>,
 }
 
 /// Whom a valid token stands for.
 #[derive(Clone)]
-pub(super) struct Found {
-    pub(super) identity: Arc<Identity>,
+pub(crate) struct Found {
+    pub(crate) identity: Arc<Identity>,
     /// When the token itself ends.
-    pub(super) expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 #[derive(Clone)]
@@ -45,14 +45,14 @@ impl CacheEntry {
 
 impl IdentityCache {
     /// A cache that forgets a token this long after it was looked up.
-    pub(super) fn new(lifetime: Duration) -> Self {
+    pub(crate) fn new(lifetime: Duration) -> Self {
         let entries = Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build();
         Self { lifetime, entries }
     }
 
     /// Whom the token with this digest stands for: as looked up within the lifetime, or else now. Who asks meanwhile
     /// shares the look-up and its error, which is not kept. If the one who looks it up gives up, another begins anew.
-    pub(super) async fn get_or_look_up<E: Send + Sync + 'static>(
+    pub(crate) async fn get_or_look_up<E: Send + Sync + 'static>(
         &self,
         digest: TokenDigest,
         now: Timestamp,
@@ -73,8 +73,14 @@ impl IdentityCache {
 mod tests {
     use std::convert::Infallible;
 
+    use stocktake_domain::Scope;
+
     use super::*;
-    use crate::testing::identity;
+
+    fn identity() -> Identity {
+        let (username, name) = ("ada".to_owned(), "Ada Lovelace".to_owned());
+        Identity { id: 42, username, name, admin: true, scope: Some(Scope::Api) }
+    }
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)

@@ -21,7 +21,7 @@ const CAPACITY: usize = 10_000;
 const IPV6_HOST_BITS: u32 = 64;
 
 /// Counts wrong tokens by address.
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     limit: u32,
     windows: Mutex<HashMap<IpAddr, Window>>,
 }
@@ -42,19 +42,19 @@ impl Window {
 
 impl Throttle {
     /// A throttle that allows an address this many wrong tokens in a minute; 0: any number.
-    pub(super) fn new(limit: u32) -> Self {
+    pub(crate) fn new(limit: u32) -> Self {
         Self { limit, windows: Mutex::default() }
     }
 
     /// How long wrong tokens of the address are still refused, if they are.
-    pub(super) fn refused_for(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
+    pub(crate) fn refused_for(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.get(&network(address)).filter(|window| window.wrong >= self.limit)?;
         window.remaining(now)
     }
 
     /// Counts a wrong token.
-    pub(super) fn count_wrong(&self, address: IpAddr, now: Timestamp) {
+    pub(crate) fn count_wrong(&self, address: IpAddr, now: Timestamp) {
         if self.limit == 0 {
             return;
         }

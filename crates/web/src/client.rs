@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use forwarded::Hop;
 
-pub(crate) use forwarded::is_host;
+pub use forwarded::is_host;
 
 /// The addresses of one or several proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +42,15 @@ impl Display for Network {
 
 /// Who sent a request, and what it asked for, as far as proxies say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Client {
+pub struct Client {
     /// The client's address: of the addresses that the request passed, the last that is no trusted proxy's.
-    pub(crate) address: IpAddr,
+    pub address: IpAddr,
     /// `http` or `https`, if a trusted proxy says which.
-    pub(crate) scheme: Option<&'static str>,
+    pub scheme: Option<&'static str>,
     /// The host, if a trusted proxy says which.
-    pub(crate) host: Option<String>,
+    pub host: Option<String>,
     /// Whether there are headers of a proxy that is not trusted.
-    pub(crate) has_ignored_headers: bool,
+    pub has_ignored_headers: bool,
 }
 
 impl Client {
@@ -58,7 +58,7 @@ impl Client {
     ///
     /// A proxy may pass on, as the client sent it, whichever of `Forwarded` and `X-Forwarded-For` it does not write
     /// itself. Where both are there and name different clients, neither is believed and the proxy counts as the client.
-    pub(crate) fn of(head: &RequestHead, trusted: &[Network]) -> Self {
+    pub fn of(head: &RequestHead, trusted: &[Network]) -> Self {
         let peer = head.peer_addr.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
         let mut client = Self { address: peer, scheme: None, host: None, has_ignored_headers: false };
         if !is_trusted(peer, trusted) {

@@ -55,7 +55,7 @@ pub(super) fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
 }
 
 /// Whether a text is fit to be the host of a URL.
-pub(crate) fn is_host(text: &str) -> bool {
+pub fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 

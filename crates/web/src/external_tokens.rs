@@ -4,17 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{Authority, AuthorityError, Credential, Identity};
+use stocktake_domain::{Clock, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::cache::{Found, IdentityCache};
-use super::credentials::Credentials;
-use super::throttle::Throttle;
-use crate::Api;
-use crate::error::ApiError;
+use crate::cache::{Found, IdentityCache};
+use crate::credentials::Credentials;
+use crate::error::SignInError;
 use crate::steps::step;
+use crate::throttle::Throttle;
 
 /// How long the answer about a valid token is remembered: a revoked one is refused that much later at most.
 const REMEMBERED_FOR: Duration = Duration::from_secs(60);
@@ -33,51 +32,47 @@ const THROTTLED_QUERIES: usize = 2;
 enum NotFound {
     /// The authority does not know the token.
     Unknown,
-    /// The address that sent it has sent too many wrong ones, and too many others are asked about.
-    Throttled(Duration),
-    /// The authority gave no answer.
-    Unavailable(Arc<AuthorityError>),
+    /// It was not found out.
+    Failed(SignInError),
 }
 
 /// Asks about tokens, and remembers the answers about valid ones.
-pub(super) struct ExternalTokens {
+pub(crate) struct ExternalTokens {
+    authority: Arc<dyn Authority>,
+    clock: Arc<dyn Clock>,
     cache: IdentityCache,
     slots: Semaphore,
     throttled_slots: Semaphore,
 }
 
 /// A token, with where it came from and when.
-pub(super) struct AuthRequest<'a> {
-    pub(super) credentials: Credentials<'a>,
-    pub(super) address: IpAddr,
-    pub(super) now: Timestamp,
+pub(crate) struct AuthRequest<'a> {
+    pub(crate) credentials: Credentials<'a>,
+    pub(crate) address: IpAddr,
+    pub(crate) now: Timestamp,
 }
 
 impl ExternalTokens {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new(authority: Arc<dyn Authority>, clock: Arc<dyn Clock>) -> Self {
         let (slots, throttled_slots) = (Semaphore::new(QUERIES), Semaphore::new(THROTTLED_QUERIES));
-        Self { cache: IdentityCache::new(REMEMBERED_FOR), slots, throttled_slots }
+        Self { authority, clock, cache: IdentityCache::new(REMEMBERED_FOR), slots, throttled_slots }
     }
 
-    /// Whom the token stands for; `None` if the authority does not know it, or there is none.
-    pub(super) async fn identify(
+    /// Whom the token stands for; `None` if the authority does not know it, or it is no text.
+    pub(crate) async fn identify(
         &self,
         request: &AuthRequest<'_>,
         throttle: &Throttle,
-        api: &Api,
-    ) -> Result<Option<Arc<Identity>>, ApiError> {
-        let (Some(authority), Some(credential)) = (&api.authority, request.credentials.credential()) else {
-            return Ok(None);
-        };
+    ) -> Result<Option<Arc<Identity>>, SignInError> {
+        let Some(credential) = request.credentials.credential() else { return Ok(None) };
         let query = async {
-            let refused_for = || throttle.refused_for(request.address, api.clock.now());
-            self.query(&**authority, credential, refused_for).await
+            let refused_for = || throttle.refused_for(request.address, self.clock.now());
+            self.query(credential, refused_for).await
         };
         let found = self.cache.get_or_look_up(request.credentials.digest(), request.now, query).await;
         found.map(Some).or_else(|error| match &*error {
             NotFound::Unknown => Ok(None),
-            NotFound::Throttled(retry_after) => Err(ApiError::TooManyRequests { retry_after: *retry_after }),
-            NotFound::Unavailable(error) => Err(ApiError::Authority(Arc::clone(error))),
+            NotFound::Failed(error) => Err(error.clone()),
         })
     }
 
@@ -85,12 +80,11 @@ impl ExternalTokens {
     /// tokens sent at once, few are passed on before the first answers.
     async fn query(
         &self,
-        authority: &dyn Authority,
         credential: Credential,
         refused_for: impl Fn() -> Option<Duration>,
     ) -> Result<Found, NotFound> {
-        let busy =
-            || NotFound::Unavailable(Arc::new(AuthorityError("too many queries are under way".into())));
+        let unavailable = |error| NotFound::Failed(SignInError::Authority(Arc::new(error)));
+        let busy = || unavailable(AuthorityError("too many queries are under way".into()));
         let mut slot = None;
         if refused_for().is_none() {
             slot = Some(timeout(PATIENCE, self.slots.acquire()).await.map_err(|_| busy())?);
@@ -98,12 +92,11 @@ impl ExternalTokens {
         if let Some(retry_after) = refused_for() {
             drop(slot);
             let throttled = timeout(PATIENCE, self.throttled_slots.acquire()).await;
-            slot = Some(throttled.map_err(|_| NotFound::Throttled(retry_after))?);
+            slot = Some(throttled.map_err(|_| NotFound::Failed(SignInError::Throttled { retry_after }))?);
         }
-        let answer = step("authority.identify", authority.identify(&credential)).await;
+        let answer = step("authority.identify", self.authority.identify(&credential)).await;
         drop(slot);
-        let identity = answer.map_err(|error| NotFound::Unavailable(Arc::new(error)))?;
-        let identity = identity.map(Arc::new).ok_or(NotFound::Unknown)?;
+        let identity = answer.map_err(unavailable)?.map(Arc::new).ok_or(NotFound::Unknown)?;
         Ok(Found { identity, expires_at: None })
     }
 }

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// Does a step of a request; `name` is what it calls, for example `catalogue.page`.
-pub(crate) async fn step<T>(name: &'static str, work: impl Future<Output = T>) -> T {
+pub async fn step<T>(name: &'static str, work: impl Future<Output = T>) -> T {
     let span = tracing::debug_span!("step", step.name = name);
     let _timer = StepTimer { name, begun: Instant::now() };
     work.instrument(span).await

@@ -8,17 +8,17 @@ use sha2::{Digest as _, Sha256};
 use stocktake_domain::TokenDigest;
 use stocktake_domain::ports::Credential;
 
-use crate::parameters::pairs;
+use crate::pairs::pairs;
 
 /// The prefix of our own tokens.
 const LOCAL_PREFIX: &[u8] = b"stk-";
 
 /// The parameter of the query string that may carry a token, as GitLab accepts it.
-pub(crate) const PRIVATE_TOKEN: &str = "private_token";
+pub const PRIVATE_TOKEN: &str = "private_token";
 
-/// A token, by how it came in.
+/// A token, by how it came in. It cannot be shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Credentials<'a> {
+pub enum Credentials<'a> {
     /// In `PRIVATE-TOKEN`, or as the parameter `private_token`.
     PrivateToken(Cow<'a, [u8]>),
     /// In `Authorization`, behind `Bearer`.
@@ -28,7 +28,7 @@ pub(super) enum Credentials<'a> {
 impl<'a> Credentials<'a> {
     /// The token a request carries: that of the query string, else of `PRIVATE-TOKEN`, else of `Authorization`. An empty
     /// one is none.
-    pub(super) fn find(head: &'a RequestHead) -> Option<Self> {
+    pub fn find(head: &'a RequestHead) -> Option<Self> {
         Self::private(head).or_else(|| Self::bearer(head))
     }
 
@@ -49,13 +49,22 @@ impl<'a> Credentials<'a> {
         (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(Self::Bearer(token.into()))
     }
 
-    /// The text, if it is that of one of our own tokens.
-    pub(super) fn local(&self) -> Option<&[u8]> {
-        Some(self.text()).filter(|text| text.starts_with(LOCAL_PREFIX))
+    /// The token that another system was asked about, and is asked about again.
+    pub(crate) fn of(credential: &'a Credential) -> Self {
+        match credential {
+            Credential::PrivateToken(text) => Self::PrivateToken(text.as_bytes().into()),
+            Credential::Bearer(text) => Self::Bearer(text.as_bytes().into()),
+        }
+    }
+
+    /// The digest under which it is kept, if it is one of our own tokens.
+    pub fn local(&self) -> Option<TokenDigest> {
+        let text = Some(self.text()).filter(|text| text.starts_with(LOCAL_PREFIX))?;
+        Some(TokenDigest(Sha256::digest(text).into()))
     }
 
     /// The token as the authority is asked about it; `None` if it is not UTF-8.
-    pub(super) fn credential(&self) -> Option<Credential> {
+    pub fn credential(&self) -> Option<Credential> {
         let text = std::str::from_utf8(self.text()).ok()?.to_owned();
         Some(match self {
             Self::PrivateToken(_) => Credential::PrivateToken(text),
@@ -64,7 +73,7 @@ impl<'a> Credentials<'a> {
     }
 
     /// The digest of header and text: the same text may mean something else in the other header.
-    pub(super) fn digest(&self) -> TokenDigest {
+    pub(crate) fn digest(&self) -> TokenDigest {
         let header: &[u8] = match self {
             Self::PrivateToken(_) => b"private-token:",
             Self::Bearer(_) => b"bearer:",
@@ -137,5 +146,6 @@ mod tests {
         assert_eq!(bearer(b"\xff").credential(), None);
         assert_eq!(bearer(b"a").credential(), Some(Credential::Bearer("a".to_owned())));
         assert_eq!(bearer(b"a").local(), None);
+        assert!(bearer(b"stk-a").local().is_some());
     }
 }
