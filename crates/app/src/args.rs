@@ -2,21 +2,26 @@
 
 mod accept;
 mod filter;
+mod looks;
 mod values;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use stocktake_domain::{Model, RecordKey, Scope, State};
+use stocktake_domain::{Model, Scope};
 use toml::Value;
 
 use crate::scan::Layout;
 use crate::settings::Override;
 
-use values::{future, key, span};
+use values::{future, span};
 
 pub(crate) use accept::AcceptArguments;
+pub(crate) use filter::FilterArguments;
+pub(crate) use looks::{ExportArguments, ExportFormat, JobsCommand, ModelsArguments, ShowArguments};
+pub(crate) use verify::VerifyArguments;
 
 /// Stocktake keeps a catalogue of stored files with their checksums, verifies the content against it, and
 /// serves the Data management API.
@@ -69,14 +74,15 @@ pub(crate) enum Command {
     Worker(WorkerArguments),
     /// Checksum everything that is due, in the foreground
     ///
-    /// Shows progress, then a summary. With `--all`, `--identifiers` or `--state`, the selected records are recalculated
-    /// even if they are not due. Exit status: 0 all good, 1 some records failed, 2 it could not run, there is no record to
-    /// verify, or some could not be read now though none failed.
-    /// Without `--identifiers` and `--state`, exit status 1 means that any record of the models is failed, including from
-    /// earlier runs; with one of them, that a record failed in this run.
+    /// Shows progress, then a summary. With `--all`, `--identifiers`, `--state`, `--sample` or a filter, the selected records
+    /// are recalculated even if they are not due. Exit status: 0 all good, 1 some records failed, 2 it could not run, there is
+    /// no record to verify, or some were not read though none failed.
+    /// Without `--identifiers`, `--state`, `--sample` and filters, exit status 1 means that any record of the models is failed,
+    /// including from earlier runs; with one of them, that a record failed in this run.
     #[command(
-        after_help = "Examples:\n  stocktake verify\n  stocktake verify uploads --all\n  stocktake verify \
-                            lfs_objects --identifiers 1,2 --json"
+        after_help = "Examples:\n  stocktake verify\n  stocktake verify uploads --all --stop-after 4h\n  stocktake verify \
+                            lfs_objects --identifiers 1,2 --json\n  stocktake verify --storage main --path 'docs/**' --dry-run\n  \
+                            stocktake verify --older-than 30d --sample 5%"
     )]
     Verify(VerifyArguments),
     /// Tell what changed in a folder since the last time
@@ -94,7 +100,9 @@ pub(crate) enum Command {
     )]
     Check(CheckArguments),
     /// Show how many records are in which state
-    #[command(after_help = "Example:\n  stocktake status --json")]
+    #[command(
+        after_help = "Examples:\n  stocktake status --json\n  stocktake status --storage main --older-than 30d"
+    )]
     Status(StatusArguments),
     /// Add or update records from lines of JSON
     ///
@@ -143,7 +151,8 @@ pub(crate) enum Command {
     ///
     /// The records whose last attempt failed, or those in a state: the location of each, what is wrong with it, and to whom it belongs.
     #[command(
-        after_help = "Examples:\n  stocktake export > failed.csv\n  stocktake export uploads --state succeeded --format json"
+        after_help = "Examples:\n  stocktake export > failed.csv\n  stocktake export uploads --state succeeded --format json\n  \
+                            stocktake export --kind missing,altered --owner group --since 2d"
     )]
     Export(ExportArguments),
     /// Print the SQL statements that allow a database role to read what Stocktake needs from a GitLab
@@ -167,6 +176,25 @@ pub(crate) enum Command {
                             --storage main --path 'docs/**' --yes\n  stocktake accept --undo uploads 17"
     )]
     Accept(AcceptArguments),
+    /// Show everything about one record, and what to do
+    ///
+    /// Takes a model and an identifier; or a path: that of a record in its storage, with or without the storage in front
+    /// (`main:a/b`), or a file's below the root of a storage.
+    #[command(
+        after_help = "Examples:\n  stocktake show uploads 17\n  stocktake show main:docs/letter.odt --json"
+    )]
+    Show(ShowArguments),
+    /// List the models that have records, and where these lie
+    #[command(after_help = "Example:\n  stocktake models --all")]
+    Models(ModelsArguments),
+    /// List and cancel bulk jobs
+    ///
+    /// A bulk job marks the records of a selection for recalculation, in the background. The API makes them.
+    #[command(after_help = "Examples:\n  stocktake jobs\n  stocktake jobs cancel 17")]
+    Jobs {
+        #[command(subcommand)]
+        command: Option<JobsCommand>,
+    },
     /// Create, list and revoke access tokens
     #[command(
         subcommand,
@@ -230,41 +258,13 @@ pub(crate) struct WorkerArguments {
 }
 
 #[derive(Debug, Clone, Args)]
-struct WorkOptions {
+pub(crate) struct WorkOptions {
     /// Threads that calculate digests, 0 for one per core (worker.concurrency)
     #[arg(long, value_name = "NUMBER")]
     concurrency: Option<String>,
     /// Only records in these storages, separated by commas (worker.storages)
     #[arg(long, value_name = "NAMES")]
     storages: Option<String>,
-}
-
-#[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(crate) struct VerifyArguments {
-    /// The models; none means all
-    #[arg(value_name = "MODEL")]
-    pub(crate) models: Vec<Model>,
-    /// Recalculate every record, due or not
-    #[arg(long, conflicts_with_all = ["state", "identifiers"])]
-    pub(crate) all: bool,
-    /// Recalculate these records of one model, separated by commas
-    #[arg(long, value_name = "IDENTIFIERS", value_delimiter = ',', allow_hyphen_values = true, value_parser = key)]
-    pub(crate) identifiers: Option<Vec<RecordKey>>,
-    /// Recalculate the records in this state
-    #[arg(long, value_name = "STATE")]
-    pub(crate) state: Option<State>,
-    /// Record missing files even if they are more than half of a storage's records or its root is another one
-    #[arg(long)]
-    pub(crate) believe_missing: bool,
-    /// Compare every object in the packs of git repositories with its id, not only every few verifications
-    #[arg(long)]
-    pub(crate) deep: bool,
-    /// Print the summary as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    work: WorkOptions,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -281,6 +281,8 @@ pub(crate) struct CheckArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) filters: FilterArguments,
     /// Also show models without records and columns of zeros
     #[arg(long)]
     pub(crate) all: bool,
@@ -347,32 +349,6 @@ pub(crate) enum ListFormat {
     Json,
 }
 
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ExportArguments {
-    /// The models; none means all
-    #[arg(value_name = "MODEL")]
-    pub(crate) models: Vec<Model>,
-    /// The records in this state [default: those whose last attempt failed, also while they are read again]
-    #[arg(long, value_name = "STATE", conflicts_with = "mismatched")]
-    pub(crate) state: Option<State>,
-    /// Instead of a state, the records whose content does not match GitLab's own checksum
-    #[arg(long, alias = "differing")]
-    pub(crate) mismatched: bool,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ExportFormat,
-}
-
-/// How findings are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// With a header line
-    #[default]
-    Csv,
-    /// One array
-    Json,
-}
-
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Create a token and print it, once, alone on standard output
@@ -433,6 +409,9 @@ impl Arguments {
             | Command::Export(_)
             | Command::Grants { .. }
             | Command::Accept(_)
+            | Command::Show(_)
+            | Command::Models(_)
+            | Command::Jobs { .. }
             | Command::Token(_)
             | Command::Migrate
             | Command::Config

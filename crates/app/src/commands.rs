@@ -6,9 +6,12 @@ mod doctor;
 mod export;
 mod import;
 mod init;
+mod jobs;
+mod models;
 mod orphans;
 mod scan;
 mod serve;
+mod show;
 mod status;
 mod sync;
 mod token;
@@ -71,6 +74,9 @@ pub(crate) async fn run(
             Box::pin(good(async { output::print(&Text::of_lines(&stocktake_source_gitlab::grants(role))) }))
         }
         Command::Accept(arguments) => Box::pin(accept::run(settings, arguments)),
+        Command::Show(arguments) => Box::pin(good(show::run(loaded, arguments))),
+        Command::Models(arguments) => Box::pin(good(models::run(settings, arguments))),
+        Command::Jobs { command } => Box::pin(good(jobs::run(settings, command.as_ref()))),
         Command::Token(command) => Box::pin(good(token::run(settings, command))),
         Command::Init { folder } => {
             let file = arguments.global.config.as_deref();

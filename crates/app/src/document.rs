@@ -1,6 +1,6 @@
 //! The JSON documents that commands print: what all of them have.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use stocktake_domain::{Record, RecordKey};
 
 use crate::output::Text;
@@ -13,13 +13,23 @@ pub(crate) fn text(fields: Value) -> Text {
     Text::json(&with_version(fields))
 }
 
-/// The same as a value.
-pub(crate) fn with_version(fields: Value) -> Value {
-    let mut document = Map::from_iter([("version".to_owned(), Value::from(VERSION))]);
-    if let Value::Object(fields) = fields {
-        document.extend(fields);
+fn with_version(fields: Value) -> Value {
+    joined(json!({ "version": VERSION }), fields)
+}
+
+/// The fields of both, which are objects.
+pub(crate) fn joined(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(all), Value::Object(more)) = (&mut one, other) {
+        all.extend(more);
     }
-    Value::Object(document)
+    one
+}
+
+/// What comes before and behind a list of this name in the document with these fields, for a list that is printed piece by
+/// piece.
+pub(crate) fn around(list: &str, fields: Value) -> (String, String) {
+    let head = format!("{:#}", with_version(fields));
+    (format!("{},\n  \"{list}\": [", head.strip_suffix("\n}").unwrap_or(&head)), "]\n}\n".to_owned())
 }
 
 /// A record's key, as the API writes it.

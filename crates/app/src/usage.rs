@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("One folder, without any configuration", &["check"]),
     ("Set up", &["init", "config", "doctor", "migrate", "completions"]),
     ("Fill the catalogue", &["scan", "import", "sync"]),
-    ("Look at the content", &["verify", "status", "export", "accept", "orphans"]),
+    ("Look at the content", &["verify", "status", "show", "export", "accept", "models", "jobs", "orphans"]),
     ("Serve the API", &["serve", "worker", "token"]),
     ("Other", &["grants", "version", "help"]),
 ];
@@ -48,7 +48,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// The words of a text in lines of at most so many columns behind a margin, which the first line has already.
-fn wrapped(text: &str, margin: usize, columns: usize) -> String {
+pub(crate) fn wrapped(text: &str, margin: usize, columns: usize) -> String {
     let room = columns.saturating_sub(margin).max(NARROWEST);
     let (mut lines, mut used) = (String::new(), 0);
     for word in text.split_whitespace() {

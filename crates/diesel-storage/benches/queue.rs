@@ -155,7 +155,7 @@ async fn pages(store: &Store, state: Option<State>, at: i64) {
         tokio::spawn(async move {
             let request = PageRequest {
                 model: MODEL,
-                selection: Selection { state, keys: None },
+                selection: Selection { state, ..Selection::default() },
                 order: SortOrder::Ascending,
                 start: PageStart::After(RecordKey::integer(at)),
                 limit: 20,

@@ -7,18 +7,18 @@ mod summary;
 pub(crate) mod upsert;
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
-    Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PathStream, SourceRecordStream,
+    Amount, Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PathStream, SourceRecordStream,
     StoreError,
 };
-use stocktake_domain::{Acceptance, Model, NewAcceptance, Record, RecordKey, Selection};
+use stocktake_domain::{Acceptance, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection};
 
 use crate::adapter::{Adapter, call};
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched};
-use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, model_code, storable};
+use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, model_code, model_of, storable};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 
@@ -41,6 +41,12 @@ impl<D: Driver> Catalogue for Adapter<D> {
         // Without an end that is near, it takes as long as there are records.
         let work = if at_most > COUNTED_AT_ONCE { Work::Survey } else { Work::Read };
         self.run(call, work, move |session| Box::pin(count(session, filter, at_most))).await
+    }
+
+    async fn amount(&self, model: Model, selection: &Selection) -> Result<Amount, StoreError> {
+        let call = call!("db.catalogue.amount", model = %model);
+        let filter = Filter::new(model_code(model), selection);
+        self.run(call, Work::Survey, move |session| Box::pin(summary::amount(session, filter))).await
     }
 
     async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError> {
@@ -141,9 +147,13 @@ impl<D: Driver> Catalogue for Adapter<D> {
         self.run(call, Work::Read, move |session| Box::pin(acceptances::list(session, model, key))).await
     }
 
-    async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
-        self.run(call!("db.catalogue.summary"), Work::Survey, |session| Box::pin(summary::read(session)))
-            .await
+    async fn summary_of(&self, filter: &RecordFilter) -> Result<Vec<ModelSummary>, StoreError> {
+        let (call, filter) = (call!("db.catalogue.summary"), filter.clone());
+        self.run(call, Work::Survey, move |session| Box::pin(summary::read(session, filter))).await
+    }
+
+    async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError> {
+        self.run(call!("db.catalogue.storages"), Work::Survey, |session| Box::pin(storages(session))).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -224,6 +234,20 @@ async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<R
     let sql = Sql::<Binary>::new("SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1");
     let found: Option<Vec<u8>> = session.first(sql.bind(model)).await?;
     found.map(|bytes| key::decode(&bytes)).transpose()
+}
+
+/// A queue stays when its last record goes, so that it alone does not say that there are records.
+async fn storages<S: Session>(session: &mut S) -> Result<Vec<(Model, String)>, DbError> {
+    let sql = Sql::<(SmallInt, Text)>::new(
+        "SELECT q.model, q.storage FROM queues q WHERE EXISTS \
+         (SELECT 1 FROM records r WHERE r.model = q.model AND r.storage = q.storage)",
+    );
+    let rows: Vec<(i16, String)> = session.load(sql).await?;
+    let found = rows.into_iter().map(|(model, storage)| Ok((model_of(model)?, storage)));
+    let mut found = found.collect::<Result<Vec<_>, DbError>>()?;
+    // Sorted here, so that the order depends on no database.
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// The versions of the migrations that were applied, all of which this program knows; `None` if it was never migrated.

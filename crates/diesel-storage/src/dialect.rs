@@ -1,5 +1,7 @@
 //! Where the SQL text of the two databases differs. What they do differently is in [`crate::session::Session`].
 
+use stocktake_domain::PathGlob;
+
 use crate::sql::Sql;
 
 /// An index of `records`.
@@ -43,6 +45,12 @@ pub(crate) trait Dialect {
 
     /// The locking clause, for a database where transactions run side by side.
     fn locking(lock: Lock) -> &'static str;
+
+    /// A number below a million, another one for each row.
+    const LOT: &'static str;
+
+    /// Adds that the path of the record `r` matches.
+    fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T>;
 
     /// Adds FROM and WHERE: the records `r` of a model with these keys, each looked up by its key.
     fn push_with_keys<T>(sql: Sql<T>, model: i16, keys: &[Vec<u8>]) -> Sql<T>;

@@ -1,18 +1,16 @@
 //! The port `Jobs`, over any driver.
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::BigInt;
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use stocktake_domain::ports::{Jobs, StoreError};
-use stocktake_domain::{Job, JobId, JobState, NewJob, Selection};
+use stocktake_domain::{Job, JobId, JobState, NewJob};
 
 use crate::adapter::{Adapter, call};
 use crate::columns::all_of;
 use crate::dialect::Lock;
 use crate::error::DbError;
-use crate::key;
-use crate::queries::{Filter, Span, by_key};
-use crate::queue::recalculate;
+use crate::queue::recalculate::{self, Batch};
 use crate::rows::{JobRow, NewJobRow, job_state_code};
 use crate::schema::jobs;
 use crate::session::{Driver, Session, Work};
@@ -112,14 +110,6 @@ async fn get<S: Session>(session: &mut S, id: i64) -> Result<Option<Job>, DbErro
     row.map(JobRow::into_job).transpose()
 }
 
-/// What a job does next.
-struct Batch {
-    filter: Filter,
-    span: Span,
-    /// The key to go on behind; `None` at the end.
-    next: Option<Vec<u8>>,
-}
-
 /// Marks the next batch of the oldest open job; also says whether anything was marked.
 async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(Option<Job>, bool), DbError> {
     let oldest = Sql::<BigInt>::new("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) ORDER BY j.id LIMIT 1");
@@ -129,9 +119,9 @@ async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(O
     let (model, started_at) = (row.model, row.started_at.unwrap_or(now));
     let after = row.marked_to.clone();
     let selection = row.into_job()?.request.selection;
-    let batch = next_batch(session, model, &selection, after, limit).await?;
+    let batch = Batch::next(session, model, &selection, after, limit).await?;
     session.hold_claims(Some(model), None).await?;
-    let marked = recalculate::matching(session, &batch.filter, &batch.span, now).await?;
+    let marked = recalculate::matching(session, &batch, None, now).await?;
     let state = if batch.next.is_some() { JobState::Running } else { JobState::Finished };
     let change = (
         jobs::state.eq(job_state_code(state)),
@@ -142,35 +132,4 @@ async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(O
     );
     session.execute(diesel::update(jobs::table.find(id)).set(change)).await?;
     Ok((get(session, id).await?, marked > 0))
-}
-
-/// The next records of a selection behind a key. The batches follow the keys, so that each record is come to
-/// once, whatever its marking does to its state.
-async fn next_batch<S: Session>(
-    session: &mut S,
-    model: i16,
-    selection: &Selection,
-    after: Option<Vec<u8>>,
-    limit: u32,
-) -> Result<Batch, DbError> {
-    let filter = Filter::new(model, selection);
-    let mut span = Span::behind(after);
-    if let Some(keys) = filter.keys() {
-        let ahead = keys.get(keys.partition_point(|key| *key < span.from)..).unwrap_or_default();
-        let taken = ahead.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
-        let (batch, rest) = ahead.split_at(taken);
-        let next = batch.last().filter(|_| !rest.is_empty()).cloned();
-        return Ok(Batch { filter: filter.with_keys(batch), span, next });
-    }
-    let sql = filter.select_from::<S, _>(Sql::<Binary>::new("SELECT r.key"), &span);
-    let sql = sql.push(by_key(false)).push(" LIMIT 2 OFFSET ? + 0").bind(i64::from(limit) - 1);
-    let bounds: Vec<Vec<u8>> = session.load(sql).await?;
-    let next = match bounds.as_slice() {
-        [last, _] => Some(last.clone()),
-        _ => None,
-    };
-    if let Some(last) = &next {
-        span.to = key::behind(last.clone());
-    }
-    Ok(Batch { filter, span, next })
 }

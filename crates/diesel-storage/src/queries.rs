@@ -8,12 +8,12 @@
 //! `LIMIT ? + 0` is there for SQLite: it would look into a mere `?` and prepare the statement anew for each
 //! value.
 
-use stocktake_domain::{Selection, State};
+use stocktake_domain::{RecordFilter, Selection, State};
 
 use crate::dialect::{Dialect, Index};
 use crate::key;
-use crate::rows::{FAILED, PENDING, stored_state_code};
-use crate::sql::Sql;
+use crate::rows::{FAILED, PENDING, failure_kind_code, stored_state_code};
+use crate::sql::{Sql, Value};
 
 macro_rules! started {
     () => {
@@ -78,6 +78,7 @@ pub(crate) struct Filter {
     state: Option<State>,
     /// Sorted, each once.
     keys: Option<Vec<Vec<u8>>>,
+    common: RecordFilter,
 }
 
 /// How the matching records are found.
@@ -85,6 +86,7 @@ enum Access {
     Keys(Vec<Vec<u8>>),
     Leases,
     State(i16),
+    Findings,
     All,
 }
 
@@ -97,12 +99,12 @@ impl Filter {
             keys.dedup();
             keys
         });
-        Self { model, state: selection.state, keys }
+        Self { model, state: selection.state, keys, common: selection.filter.clone() }
     }
 
     /// The records with these keys.
     pub(crate) fn of_keys(model: i16, keys: Vec<Vec<u8>>) -> Self {
-        Self { model, state: None, keys: Some(keys) }
+        Self { model, state: None, keys: Some(keys), common: RecordFilter::default() }
     }
 
     /// The keys, sorted, where only certain ones are meant.
@@ -118,6 +120,7 @@ impl Filter {
     fn access(&self, span: &Span) -> Access {
         match (&self.keys, self.state) {
             (Some(keys), _) => Access::Keys(keys.iter().filter(|key| span.holds(key)).cloned().collect()),
+            (None, None) if !self.common.kinds.is_empty() => Access::Findings,
             (None, None) => Access::All,
             (None, Some(state)) => stored_state_code(state).map_or(Access::Leases, Access::State),
         }
@@ -125,7 +128,7 @@ impl Filter {
 
     /// Adds FROM and WHERE: the matching records `r` with a key in the span.
     pub(crate) fn select_from<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
-        match self.access(span) {
+        let sql = match self.access(span) {
             Access::Keys(keys) => self.push_state(D::push_with_keys(sql, self.model, &keys)),
             Access::Leases => {
                 push_keys_in(sql.push(D::HELD).push(" WHERE l.model = ?").bind(self.model), span)
@@ -133,10 +136,12 @@ impl Filter {
             Access::State(state) => {
                 push_not_started(push_in_state::<D, _>(sql, self.model, state, span), state)
             }
+            Access::Findings => push_findings::<D, _>(sql, self.model, span),
             Access::All => {
                 push_keys_in(sql.push(" FROM records AS r WHERE r.model = ?").bind(self.model), span)
             }
-        }
+        };
+        push_common::<D, _>(sql, &self.common)
     }
 
     fn push_state<T>(&self, sql: Sql<T>) -> Sql<T> {
@@ -146,6 +151,42 @@ impl Filter {
             Some(Some(state)) => push_not_started(sql.push(" AND r.state = ?").bind(state), state),
         }
     }
+}
+
+/// Adds that the record `r` is one of those that the filter means ([`stocktake_domain::Record::is_meant_by`]). No index
+/// begins with what it compares, so that it changes no plan.
+pub(crate) fn push_common<D: Dialect, T>(mut sql: Sql<T>, filter: &RecordFilter) -> Sql<T> {
+    let RecordFilter { kinds, storages, path, owner, since, before } = filter;
+    if !kinds.is_empty() {
+        let codes = kinds.iter().map(|kind| failure_kind_code(*kind).into());
+        sql = push_one_of(sql.push(" AND r.failure_kind"), codes.collect());
+    }
+    if !storages.is_empty() {
+        let names = storages.iter().map(|name| name.clone().into());
+        sql = push_one_of(sql.push(" AND r.storage"), names.collect());
+    }
+    if let Some(path) = path {
+        sql = D::push_path_matches(sql.push(" AND "), path);
+    }
+    if let Some(owner) = owner {
+        let below = format!("{owner}/");
+        let length = i32::try_from(below.chars().count()).unwrap_or(i32::MAX);
+        sql = sql.push(" AND (r.owner = ? OR substr(r.owner, 1, ?) = ?)");
+        sql = sql.bind(owner.clone()).bind(length).bind(below);
+    }
+    if let Some(since) = since {
+        sql = sql.push(" AND COALESCE(r.failed_at, r.baseline_at) >= ?").bind(since.millis());
+    }
+    if let Some(before) = before {
+        sql = sql.push(" AND COALESCE(COALESCE(r.failed_at, r.baseline_at) < ?, TRUE)").bind(before.millis());
+    }
+    sql
+}
+
+/// Adds that the value before is one of these.
+fn push_one_of<T>(sql: Sql<T>, values: Vec<Value>) -> Sql<T> {
+    let marks = vec!["?"; values.len()].join(", ");
+    values.into_iter().fold(sql.push(&format!(" IN ({marks})")), Sql::bind)
 }
 
 /// Adds FROM and WHERE: the records `r` of one stored state with a key in the span.

@@ -13,7 +13,7 @@ use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
-use stocktake_domain::{Failure, Model, RecordKey};
+use stocktake_domain::{Failure, Model, RecordKey, Selection};
 
 use self::claim::{ClaimScope, Claimant};
 use crate::adapter::{Adapter, call};
@@ -70,6 +70,28 @@ impl<D: Driver> Queue for Adapter<D> {
             Box::pin(async move {
                 let found = recalculate::one(session, model, key, now.millis()).await?;
                 Ok((found, found))
+            })
+        });
+        self.run_waking(call, Work::Write, recalculate).await
+    }
+
+    async fn recalculate_next(
+        &self,
+        model: Model,
+        selection: &Selection,
+        share: Option<u32>,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<(Option<RecordKey>, u64), StoreError> {
+        let call = call!("db.queue.recalculate_next", model = %model);
+        let wanted = (model_code(model), selection.clone(), share);
+        let after = after.as_ref().map(key::encode);
+        let recalculate = self.timed(move |session, now| {
+            Box::pin(async move {
+                let (next, marked) =
+                    recalculate::next(session, wanted, after, limit.max(1), now.millis()).await?;
+                let next = next.as_deref().map(key::decode).transpose()?;
+                Ok(((next, marked), marked > 0))
             })
         });
         self.run_waking(call, Work::Write, recalculate).await

@@ -7,6 +7,7 @@
 mod connect;
 mod disk;
 mod error;
+mod glob;
 mod migrations;
 mod paths;
 mod session;

@@ -91,7 +91,7 @@ async fn pages(store: &Store) {
     let keys = Some((0..50).map(|number| RecordKey::integer(number * 7)).collect::<Vec<_>>());
     let states = State::ALL.into_iter().map(Some).chain([None]);
     for (state, keys) in states.flat_map(|state| [(state, None), (state, keys.clone())]) {
-        let selection = Selection { state, keys };
+        let selection = Selection { state, keys, ..Selection::default() };
         for start in &starts {
             for order in [SortOrder::Ascending, SortOrder::Descending] {
                 let (start, selection) = (start.clone(), selection.clone());
@@ -154,8 +154,8 @@ async fn work(store: &Store) {
 async fn jobs(store: &Store) {
     queue_some(store).await;
     let keys = Some((0..50).map(|number| RecordKey::integer(number * 7)).collect());
-    let states = State::ALL.into_iter().map(|state| Selection { state: Some(state), keys: None });
-    for selection in states.chain([Selection::default(), Selection { state: None, keys }]) {
+    let states = State::ALL.into_iter().map(|state| Selection::in_state(state));
+    for selection in states.chain([Selection::default(), Selection { keys, ..Selection::default() }]) {
         let job = NewJob { model: Model::Uploads, selection, requested_by: "me".to_owned() };
         let job = store.jobs.enqueue(&job).await.unwrap();
         store.jobs.advance(10).await.unwrap();

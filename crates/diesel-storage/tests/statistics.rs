@@ -130,7 +130,7 @@ async fn run(store: &Store, call: Call) {
         }
         Call::Mark => {
             let keys = Some((0..batch).map(|number| RecordKey::integer(number * 7)).collect());
-            let selection = Selection { state: None::<State>, keys };
+            let selection = Selection { keys, ..Selection::default() };
             let job = NewJob { model: NEW, selection, requested_by: "me".to_owned() };
             store.jobs.enqueue(&job).await.unwrap();
             store.jobs.advance(BATCH).await.unwrap();

@@ -136,6 +136,18 @@ fn set(rest: &mut std::str::Chars<'_>) -> Result<Token, ParsePathGlobError> {
 }
 
 impl PathGlob {
+    /// The pattern for this very path.
+    pub fn literal(path: &str) -> Self {
+        let mut text = String::with_capacity(path.len());
+        for c in path.chars() {
+            if matches!(c, '*' | '?' | '[' | '\\') {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        Self { text, tokens: path.chars().map(Token::Is).collect() }
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -303,6 +315,15 @@ mod tests {
         ] {
             assert!(good.iter().all(|path| matches(pattern, path)), "{pattern} {good:?}");
             assert!(!bad.iter().any(|path| matches(pattern, path)), "{pattern} {bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_literal_pattern_matches_one_path() {
+        for path in ["a/[b]*?\\c", "", "**/x"] {
+            let literal = PathGlob::literal(path);
+            assert!(literal.matches(path) && !literal.matches("a/b"), "{path}");
+            assert!(path.is_empty() || literal.as_str().parse::<PathGlob>().unwrap() == literal, "{path}");
         }
     }
 

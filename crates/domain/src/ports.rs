@@ -26,8 +26,8 @@ mod sync_state;
 mod tokens;
 
 pub use catalogue::{
-    Applied, Catalogue, ImportError, ModelSummary, NumberedRecord, Page, PageRequest, PageStart, PathStream,
-    SortOrder, SourceRecordStream, numbered,
+    Amount, Applied, Catalogue, ImportError, ModelSummary, NumberedRecord, Page, PageRequest, PageStart,
+    PathStream, SortOrder, SourceRecordStream, numbered,
 };
 pub use conditions::Conditions;
 pub use content::{

@@ -2,8 +2,10 @@
 
 use crate::digest::Digest;
 use crate::digest_rule::DigestRule;
+use crate::failure::Failure;
 use crate::key::RecordKey;
 use crate::model::Model;
+use crate::record_filter::RecordFilter;
 use crate::selection::State;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
@@ -153,4 +155,22 @@ impl Record {
             _ => None,
         }
     }
+
+    /// Whether the record is one of those that the filter means.
+    pub fn is_meant_by(&self, filter: &RecordFilter) -> bool {
+        let kind = self.status.last_failure().map(Failure::kind);
+        let ended = self.history().last_checksum_at();
+        (filter.kinds.is_empty() || kind.is_some_and(|kind| filter.kinds.contains(&kind)))
+            && (filter.storages.is_empty() || filter.storages.contains(&self.location.storage))
+            && filter.path.as_ref().is_none_or(|path| path.matches(&self.location.path))
+            && filter.owner.as_deref().is_none_or(|owner| is_of(self.owner.as_deref(), owner))
+            && filter.since.is_none_or(|since| ended.is_some_and(|at| at >= since))
+            && filter.before.is_none_or(|before| ended.is_none_or(|at| at < before))
+    }
+}
+
+/// Whether what belongs to this project or group belongs to the wanted one, or to one below it.
+fn is_of(owner: Option<&str>, wanted: &str) -> bool {
+    let rest = owner.and_then(|owner| owner.strip_prefix(wanted));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

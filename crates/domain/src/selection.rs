@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::key::RecordKey;
 use crate::named::named;
+use crate::record_filter::RecordFilter;
 
 named! {
     /// The five states of a record's checksum, as named by the API.
@@ -36,11 +37,25 @@ impl FromStr for State {
     }
 }
 
-/// Which records of a model are meant; both parts must hold, and an absent part holds for all.
+/// Which records of a model are meant; all parts must hold, and an absent part holds for all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
     /// Only records in this state.
     pub state: Option<State>,
     /// Only records with one of these keys; never `Some` of an empty list.
     pub keys: Option<Vec<RecordKey>>,
+    /// Only records with this in common.
+    pub filter: RecordFilter,
+}
+
+impl Selection {
+    /// The records in this state.
+    pub fn in_state(state: State) -> Self {
+        Self { state: Some(state), ..Self::default() }
+    }
+
+    /// The records with this in common.
+    pub fn filtered(filter: RecordFilter) -> Self {
+        Self { filter, ..Self::default() }
+    }
 }

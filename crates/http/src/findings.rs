@@ -171,7 +171,7 @@ impl RecordFilter {
     ) -> Result<Vec<Record>, StoreError> {
         match self {
             Self::InState(state) => {
-                let selection = Selection { state: Some(state), keys: None };
+                let selection = Selection::in_state(state);
                 let start = after.map_or(PageStart::First, PageStart::After);
                 let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
                 Ok(catalogue.page(&request).await?.records)
@@ -218,8 +218,7 @@ mod tests {
             behind.take(usize::try_from(limit).unwrap()).collect::<Vec<_>>()
         };
         let asked = mocks.catalogue.expect_page().withf(move |request| {
-            request.selection == Selection { state: Some(state), keys: None }
-                && request.order == SortOrder::Ascending
+            request.selection == Selection::in_state(state) && request.order == SortOrder::Ascending
         });
         asked.returning(move |request| {
             let after = match &request.start {

@@ -79,6 +79,12 @@ impl From<&Job> for JobBody {
     }
 }
 
+/// A bulk job as the API shows it.
+pub fn job_json(job: &Job) -> serde_json::Value {
+    // Names, texts and numbers can always be written.
+    serde_json::to_value(JobBody::from(job)).unwrap_or_default()
+}
+
 /// The job in the path. A number that no job can have is not found.
 fn named_job(request: &HttpRequest) -> Result<JobId, ApiError> {
     let text = request.match_info().get("id").unwrap_or_default();
@@ -136,7 +142,11 @@ mod tests {
     use crate::testing::{Answer, Mocks, TOKEN, key, send};
 
     pub(super) fn job(id: i64) -> Job {
-        let selection = Selection { state: Some(State::Failed), keys: Some(vec![key(&[1]), key(&[2])]) };
+        let selection = Selection {
+            state: Some(State::Failed),
+            keys: Some(vec![key(&[1]), key(&[2])]),
+            ..Selection::default()
+        };
         Job {
             id: JobId(id),
             request: NewJob { model: Model::Uploads, selection, requested_by: "root".to_owned() },

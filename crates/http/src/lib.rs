@@ -55,6 +55,7 @@ use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, Recalculation,
 use stocktake_web::{Authenticator, Network, SummaryCache};
 
 pub use connection::ConnectionLimits;
+pub use jobs::job_json;
 pub use openapi::openapi_json;
 pub use server::{serve, serve_metrics};
 

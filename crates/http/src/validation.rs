@@ -102,7 +102,7 @@ impl Target {
         let keys = keys(identifiers)?;
         let selection = match keys {
             Some(keys) if keys.is_empty() => None,
-            keys => Some(Selection { state, keys }),
+            keys => Some(Selection { state, keys, ..Selection::default() }),
         };
         Ok(Self { model, selection })
     }

@@ -82,12 +82,7 @@ async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Optio
     let storage =
         context.parts.storages.get(name).ok_or_else(|| AcceptError::UnknownStorage(name.clone()))?;
     let shown = context.settings.policy.algorithm(record.model);
-    let piece = Inspection {
-        rule: record.rule.clone(),
-        attempt: None,
-        ..Inspection::new(record.model, record.location.path.clone(), Algorithms::default().with(shown))
-    };
-    let mut reading = Reading::begin(name, Some(storage), vec![Ok(piece)]);
+    let mut reading = Reading::begin(name, Some(storage), vec![Ok(piece(context, record))]);
     // After a panic in the adapter nothing is reported, which is an error below.
     let _ = reading.ended().await;
     let mut seen = Vec::new();
@@ -108,4 +103,11 @@ async fn read(context: &EngineContext, record: &Record) -> Result<(Digest, Optio
             Err(not_judged) => AcceptError::NotJudged(not_judged),
         }),
     }
+}
+
+/// The record's content, of which the digest that is shown is wanted, by the deepest look.
+pub(crate) fn piece(context: &EngineContext, record: &Record) -> Inspection {
+    let algorithms = Algorithms::default().with(context.settings.policy.algorithm(record.model));
+    let stored = Inspection::new(record.model, record.location.path.clone(), algorithms);
+    Inspection { rule: record.rule.clone(), attempt: None, ..stored }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{ClaimFilter, Recalculated, Recalculation, StoreError};
-use stocktake_domain::{Model, RecordKey, Timestamp};
+use stocktake_domain::{Model, Record, RecordKey, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,7 @@ use crate::dispatch::{Dispatcher, DrainScope};
 use crate::outage::{Patience, TRIES_IN_THE_FOREGROUND};
 use crate::recalculation::Recalculations;
 use crate::settings::EngineSettings;
+use crate::speed::{self, Tried};
 use crate::stats::{ClosedStorage, Drained, Progress, Recorder};
 use crate::telemetry;
 
@@ -105,6 +106,11 @@ impl Engine {
     /// Reads the content of a record as it is now, for somebody who may take it for good.
     pub async fn look_at(&self, model: Model, key: &RecordKey) -> Result<Candidate, AcceptError> {
         accept::look_at(&self.context, model, key).await
+    }
+
+    /// Reads these records, but no longer than this, to see how fast that is. Nothing comes of what is seen.
+    pub async fn try_reading(&self, records: &[Record], within: Duration) -> Tried {
+        speed::try_reading(&self.context, records, within).await
     }
 
     /// Gives back the recalculations under way, within 10 seconds. For a process that does not

@@ -5,19 +5,12 @@ use std::time::Duration;
 use clap::Args;
 use stocktake_domain::{FailureKind, PathGlob, RecordFilter, Timestamp};
 
-use super::values::{kind, moment, span};
-
-/// A point in time, or how long ago it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
-    At(Timestamp),
-    Ago(Duration),
-}
+use super::values::{Moment, kind, moment, span};
 
 /// Which records; all that is given must hold.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct FilterArguments {
-    /// Only records that were found so, also while they are read again: missing, altered, unreadable, invalid or timed_out;
+    /// Only records that were found so, also while they are read again: missing, altered, unreadable, invalid or `timed_out`;
     /// several are separated by commas
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind, help_heading = "Filters")]
     kind: Vec<FailureKind>,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::baseline::{Entry, Sha};
+use crate::document;
 use crate::escape::escaped_json;
 use crate::output::Spool;
 
@@ -145,10 +146,9 @@ impl Changes {
     }
 
     /// Prints them as one JSON document, with these keys before.
-    pub(crate) fn print_json(self, head: &Value) -> anyhow::Result<()> {
-        let head = format!("{head:#}");
-        let head = head.trim_end_matches(['}', '\n']);
-        Spool::print_array(&format!("{head},\n  \"changes\": ["), self.in_order(), "]\n}\n")
+    pub(crate) fn print_json(self, head: Value) -> anyhow::Result<()> {
+        let (before, behind) = document::around("changes", head);
+        Spool::print_array(&before, self.in_order(), &behind)
     }
 
     fn in_order(self) -> [Spool; 6] {

@@ -138,7 +138,7 @@ async fn wanted(store: &Store, arguments: &AcceptArguments) -> anyhow::Result<Ve
         loop {
             let records = store.catalogue.findings(model, after.take(), PAGE).await?;
             after = records.last().map(|record| record.key.clone());
-            let matching = records.into_iter().filter(|record| filter.matches(record));
+            let matching = records.into_iter().filter(|record| record.is_meant_by(&filter));
             wanted.extend(matching.map(|record| (model, record.key)));
             if after.is_none() {
                 break;
@@ -173,7 +173,7 @@ async fn look_at(
                 match candidate.doubt().filter(|_| !force) {
                     None => candidates.push(candidate),
                     Some(doubt) => {
-                        refused.push((*model, key, format!("{doubt}; --force accepts it all the same")))
+                        refused.push((*model, key, format!("{doubt}; --force accepts it all the same")));
                     }
                 }
             }
@@ -185,7 +185,9 @@ async fn look_at(
         meter.set(done, Some(bytes));
     }
     meter.finish();
-    refused.into_iter().for_each(|(model, key, reason)| outcome.refuse(model, key, reason));
+    for (model, key, reason) in refused {
+        outcome.refuse(model, key, reason);
+    }
     Ok(candidates)
 }
 

@@ -21,9 +21,6 @@ use crate::{output, wiring};
 /// The exit status when something is damaged or gone, or could not be looked at.
 const ATTENTION: u8 = 1;
 
-/// The version of the JSON document.
-const VERSION: u32 = 1;
-
 /// If more than this many files and more than half are gone at once, it may be a disk that is not mounted.
 const MANY: u64 = 10;
 
@@ -78,7 +75,7 @@ pub(super) async fn run(
             )))
         }
         Outcome::Finished { now } if arguments.json => {
-            changes.print_json(&report.json(now))?;
+            changes.print_json(report.json(now))?;
             Ok(report.status())
         }
         Outcome::Finished { now } => {
@@ -112,7 +109,6 @@ impl Report<'_> {
         let Counts { added, modified, damaged, removed, renamed, unreadable } = self.counts;
         let time = |totals: Totals| Timestamp::from_millis(totals.ended).to_string();
         json!({
-            "version": VERSION,
             "folder": self.folder.to_string_lossy(),
             "baseline": self.file.to_string_lossy(),
             "compared_with": self.before.map(time),

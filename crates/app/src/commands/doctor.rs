@@ -6,15 +6,11 @@ use serde_json::json;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::Readable;
 
-use crate::output::{self, Text};
 use crate::settings::Loaded;
-use crate::wiring;
+use crate::{document, output, wiring};
 
 /// The exit status when something is wrong.
 const SOME_WRONG: u8 = 1;
-
-/// The version of the JSON document.
-const VERSION: u32 = 1;
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,9 +148,7 @@ fn print(checks: &[Check], as_json: bool) -> anyhow::Result<()> {
         let checks = checks
             .iter()
             .map(|check| json!({ "what": check.what, "state": word(check.state), "text": check.text }));
-        return output::print(&Text::json(
-            &json!({ "version": VERSION, "checks": checks.collect::<Vec<_>>() }),
-        ));
+        return output::print(&document::text(json!({ "checks": checks.collect::<Vec<_>>() })));
     }
     for Check { what, state, text } in checks {
         output::print_line(&format!("{:<5}  {what}: {text}", word(*state)))?;

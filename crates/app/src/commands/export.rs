@@ -1,13 +1,14 @@
 //! `stocktake export`: what was found, record by record, as `GET /api/v1/findings` shows it.
 
+use serde_json::Map;
 use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
-use stocktake_domain::{Model, Record, RecordKey, Selection, State};
+use stocktake_domain::{FailureKind, Model, Record, RecordFilter, RecordKey, Selection};
 use stocktake_http::findings;
 
 use crate::args::{ExportArguments, ExportFormat};
 use crate::output::Text;
 use crate::settings::Settings;
-use crate::{output, wiring};
+use crate::{document, output, wiring};
 
 /// Records read in one step.
 const PAGE: u32 = 1_000;
@@ -15,10 +16,15 @@ const PAGE: u32 = 1_000;
 /// Runs the command. Memory stays bounded by a page, whatever the number of records.
 pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> anyhow::Result<()> {
     let store = wiring::open_store(settings).await?;
+    let filter = arguments.filters.filter(store.clock.now());
     let wanted = match arguments.state {
-        _ if arguments.mismatched => Wanted::Mismatched,
-        Some(state) => Wanted::InState(state),
-        None => Wanted::Findings,
+        _ if arguments.mismatched => Wanted::Mismatched(filter),
+        Some(state) => Wanted::Selected(Selection { filter, ..Selection::in_state(state) }),
+        None if filter.kinds.is_empty() => {
+            let kinds = FailureKind::ALL.to_vec();
+            Wanted::Selected(Selection::filtered(RecordFilter { kinds, ..filter }))
+        }
+        None => Wanted::Selected(Selection::filtered(filter)),
     };
     let mut list = List { format: arguments.format, is_empty: true };
     list.begin()?;
@@ -28,12 +34,12 @@ pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> any
         }
         let mut after = None;
         loop {
-            let (records, more) = wanted.page(&*store.catalogue, model, after.take()).await?;
+            let (records, next) = wanted.page(&*store.catalogue, model, after.take()).await?;
             list.print(&records)?;
-            match records.into_iter().next_back() {
-                Some(record) if more => after = Some(record.key),
-                _ => break,
+            if next.is_none() {
+                break;
             }
+            after = next;
         }
     }
     list.end()
@@ -41,42 +47,40 @@ pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> any
 
 /// Which records.
 enum Wanted {
-    /// The last attempt failed.
-    Findings,
-    InState(State),
-    Mismatched,
+    Selected(Selection),
+    Mismatched(RecordFilter),
 }
 
 impl Wanted {
-    /// The next records behind a key, and whether there may be more behind them.
+    /// The next records behind a key, and the key behind which there may be more.
     async fn page(
         &self,
         catalogue: &dyn Catalogue,
         model: Model,
         after: Option<RecordKey>,
-    ) -> Result<(Vec<Record>, bool), StoreError> {
+    ) -> Result<(Vec<Record>, Option<RecordKey>), StoreError> {
+        let last = |records: &[Record]| records.last().map(|record| record.key.clone());
         match self {
-            Self::InState(state) => {
+            Self::Selected(selection) => {
                 let request = PageRequest {
                     model,
-                    selection: Selection { state: Some(*state), keys: None },
+                    selection: selection.clone(),
                     order: SortOrder::Ascending,
                     start: after.map_or(PageStart::First, PageStart::After),
                     limit: PAGE,
                 };
                 let page = catalogue.page(&request).await?;
-                Ok((page.records, page.has_next))
+                let next = last(&page.records).filter(|_| page.has_next);
+                Ok((page.records, next))
             }
-            Self::Mismatched => Ok(with_more(catalogue.mismatched(model, after, PAGE).await?)),
-            Self::Findings => Ok(with_more(catalogue.findings(model, after, PAGE).await?)),
+            Self::Mismatched(filter) => {
+                let mut records = catalogue.mismatched(model, after, PAGE).await?;
+                let next = last(&records);
+                records.retain(|record| record.is_meant_by(filter));
+                Ok((records, next))
+            }
         }
     }
-}
-
-/// The records, and whether there may be more behind them.
-fn with_more(records: Vec<Record>) -> (Vec<Record>, bool) {
-    let is_full = u32::try_from(records.len()).is_ok_and(|count| count >= PAGE);
-    (records, is_full)
 }
 
 /// The list as it is printed, piece by piece.
@@ -89,7 +93,7 @@ impl List {
     fn begin(&self) -> anyhow::Result<()> {
         match self.format {
             ExportFormat::Csv => output::print_line(findings::csv_header().trim_end()),
-            ExportFormat::Json => output::print_json("["),
+            ExportFormat::Json => output::print_json(&document::around("findings", Map::new().into()).0),
         }
     }
 
@@ -114,7 +118,10 @@ impl List {
     fn end(self) -> anyhow::Result<()> {
         match self.format {
             ExportFormat::Csv => Ok(()),
-            ExportFormat::Json => output::print_json(if self.is_empty { "]\n" } else { "\n]\n" }),
+            ExportFormat::Json => {
+                let (_, behind) = document::around("findings", Map::new().into());
+                output::print_json(&format!("{}{behind}", if self.is_empty { "" } else { "\n  " }))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `stocktake status`: counts by model and state.
 
+use anyhow::bail;
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use stocktake_domain::ports::ModelSummary;
@@ -10,7 +11,7 @@ use crate::output::Text;
 use crate::quantities::age;
 use crate::settings::Loaded;
 use crate::verdict::{Standing, closed_storage};
-use crate::{output, quantities, terminal, wiring};
+use crate::{document, output, quantities, terminal, wiring};
 
 /// The columns of a screen whose size is not known.
 const USUAL_COLUMNS: usize = 80;
@@ -18,9 +19,13 @@ const USUAL_COLUMNS: usize = 80;
 /// Runs the command.
 pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow::Result<()> {
     let store = wiring::open_store(&loaded.settings).await?;
-    let summary = store.catalogue.summary().await?;
-    let conditions = store.conditions.conditions().await?;
     let now = store.clock.now();
+    let filter = arguments.filters.filter(now);
+    let summary = store.catalogue.summary_of(&filter).await?;
+    if summary.is_empty() && !filter.is_empty() {
+        bail!("no record matches the filters");
+    }
+    let conditions = store.conditions.conditions().await?;
     let interval = loaded.settings.verification.reverify_after;
     let standing = Standing::of(&summary);
     let verdict = if summary.is_empty() {
@@ -31,8 +36,8 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
     if arguments.json {
         let models: Vec<Value> = summary.iter().map(to_json).collect();
         let conditions: Vec<Value> = conditions.iter().map(condition_to_json).collect();
-        let document = json!({ "models": models, "conditions": conditions, "verdict": verdict });
-        return output::print(&Text::json(&document));
+        let fields = json!({ "models": models, "conditions": conditions, "verdict": verdict });
+        return output::print(&document::text(fields));
     }
     let columns = terminal::columns(USUAL_COLUMNS);
     let shown = if arguments.all { every_model(summary) } else { summary };

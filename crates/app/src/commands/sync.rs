@@ -13,7 +13,7 @@ use crate::output::Text;
 use crate::progress::ModelMeters;
 use crate::quantities::{count, counted};
 use crate::settings::Settings;
-use crate::{output, wiring};
+use crate::{document, output, wiring};
 
 /// The exit status when a model could not be read, or kept records without a row.
 const NOT_ALL: u8 = 1;
@@ -112,7 +112,7 @@ fn verdict(report: &SyncReport) -> String {
 /// The report for programs.
 fn json(report: &SyncReport) -> Text {
     let models: Vec<Value> = report.models.iter().map(model).collect();
-    Text::json(&json!({ "models": models, "verdict": verdict(report) }))
+    document::text(json!({ "models": models, "verdict": verdict(report) }))
 }
 
 fn model(report: &ModelReport) -> Value {

@@ -1,16 +1,17 @@
 //! `stocktake verify`: everything that is due, or a selection, in the foreground.
 
 mod coverage;
+mod dry_run;
+mod limits;
 mod queue;
 mod report;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::bail;
 use stocktake_diesel_storage::Store;
-use stocktake_domain::{Model, Selection, Timestamp};
-use stocktake_worker::{Drained, Progress};
+use stocktake_domain::{Model, Timestamp};
+use stocktake_worker::Drained;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::VerifyArguments;
@@ -22,6 +23,7 @@ use crate::wiring::NoCatalogue;
 use crate::{output, wiring};
 
 use coverage::{NOTHING, Scope};
+use limits::Limits;
 use report::Report;
 
 /// The exit status when some records failed.
@@ -40,43 +42,43 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
-    let selection = selection(arguments)?;
-    let scope = Scope {
-        models: models(arguments),
-        storages: settings.worker.storages.clone(),
-        selection: selection.clone().unwrap_or_default(),
-    };
     let meter = Arc::new(Meter::start("records", None));
     let open = async {
         let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
+        let scope = Scope::new(settings, arguments, store.clock.now())?;
         scope.require_records(settings, &store).await?;
-        anyhow::Ok(store)
+        anyhow::Ok((store, scope))
     };
-    let Some(store) = stop.run_until_cancelled(open).await else {
+    let Some(opened) = stop.run_until_cancelled(open).await else {
         return Ok(interrupted("; nothing was asked for yet"));
     };
-    let store = store?;
+    let (store, scope) = opened?;
     let mut how = wiring::engine_settings(settings);
     how.believe_missing = arguments.believe_missing;
     how.deep = arguments.deep;
     let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
+    if arguments.dry_run {
+        meter.finish();
+        let told = stop.run_until_cancelled(dry_run::run(settings, &store, &engine, &scope, arguments.json));
+        return told.await.unwrap_or_else(|| Ok(interrupted("; nothing was changed")));
+    }
     let scheduler = wiring::scheduler(settings, &store);
     let asked = store.clock.now();
-    let prepare = queue::prepare(settings, &store, &scheduler, &scope.models, selection.as_ref());
+    let prepare = queue::prepare(settings, &store, &scheduler, &scope);
     let Some(prepared) = stop.run_until_cancelled(prepare).await else {
-        queue::cancel(&store, asked).await?;
         return Ok(interrupted(
             " before anything was read; what is due by now stays due, and stocktake verify reads it",
         ));
     };
     prepared?;
-    let due_from = selection.is_some().then_some(asked);
+    let due_from = scope.selection.is_some().then_some(asked);
     let total = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
     meter.set_totals(Some(total), None);
-    let progress: Arc<dyn Progress> = meter.clone();
+    let limits = Arc::new(Limits::new(Arc::clone(&meter), arguments, &stop));
     let drained = tokio::select! {
-        drained = engine.drain(&scope.models, due_from, progress, stop.clone()) => drained,
+        drained = engine.drain(&scope.models, due_from, limits.clone(), limits.stop.clone()) => drained,
         never = queue::keep_reaping(settings, &*store.queue) => match never {},
+        never = limits.time_out() => match never {},
     };
     meter.finish();
     let drained = drained?;
@@ -88,7 +90,7 @@ pub(super) async fn run(
     }
     let left = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
     let mut report = report(loaded, &store, arguments, &scope.models, asked, drained).await?;
-    report.set_end(meter.elapsed(), left);
+    report.set_end(meter.elapsed(), left, limits.reason());
     output::print(&if arguments.json { report.json() } else { report.text(&*store.catalogue).await? })?;
     Ok(status(&report))
 }
@@ -108,23 +110,6 @@ fn nothing_without_catalogue(error: anyhow::Error) -> anyhow::Error {
     if error.is::<NoCatalogue>() { error.context(NOTHING) } else { error }
 }
 
-fn models(arguments: &VerifyArguments) -> Vec<Model> {
-    Model::ALL
-        .into_iter()
-        .filter(|model| arguments.models.is_empty() || arguments.models.contains(model))
-        .collect()
-}
-
-/// What is to be recalculated; `None`: what is due.
-fn selection(arguments: &VerifyArguments) -> anyhow::Result<Option<Selection>> {
-    let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
-    if keys.is_some() && arguments.models.len() != 1 {
-        bail!("--identifiers needs exactly one model");
-    }
-    let is_wanted = arguments.all || keys.is_some() || arguments.state.is_some();
-    Ok(is_wanted.then_some(Selection { state: arguments.state, keys }))
-}
-
 async fn report<'a>(
     loaded: &'a Loaded,
     store: &Store,
@@ -133,11 +118,10 @@ async fn report<'a>(
     asked: Timestamp,
     drained: Drained,
 ) -> anyhow::Result<Report<'a>> {
-    let is_narrow = arguments.identifiers.is_some() || arguments.state.is_some();
     let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
     let mut summary = store.catalogue.summary().await?;
     summary.retain(|summary| models.contains(&summary.model));
-    let since = is_narrow.then_some(asked);
+    let since = arguments.is_narrow().then_some(asked);
     let mut report = Report::new(loaded, drained, summary, since, store.clock.now());
     for model in models {
         report.add_failed(&*store.catalogue, *model, keys.as_ref()).await?;

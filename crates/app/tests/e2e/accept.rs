@@ -17,12 +17,12 @@ fn altered(installation: &Installation, paths: &[&str]) -> Vec<StoredFile> {
     stored
 }
 
-fn json(finished: Finished) -> Value {
+fn json(finished: &Finished) -> Value {
     serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
 }
 
 fn states(installation: &Installation) -> Value {
-    json(installation.run(&["status", "--json"]))["models"][0]["states"].clone()
+    json(&installation.run(&["status", "--json"]))["models"][0]["states"].clone()
 }
 
 on_both_databases! {
@@ -58,7 +58,7 @@ on_both_databases! {
         // What was recorded counts again, and only the content that it was recorded of is good.
         installation.file("doc", 2, 1_001);
         installation.run(&["verify", "--all"]).success();
-        let back = json(installation.run(&["accept", "--undo", "uploads", "1", "--json"]));
+        let back = json(&installation.run(&["accept", "--undo", "uploads", "1", "--json"]));
         let new = &back["taken_back"][0]["new"];
         assert_eq!(new["checksum"], format!("sha256:{}", stored.sha256));
         assert_eq!(new["size"], 1_000);
@@ -76,9 +76,9 @@ on_both_databases! {
         let installation = Installation::new(database);
         let stored = altered(&installation, &["docs/a", "docs/b/c", "other", "docs/[a]"]);
         let words = ["accept", "--kind", "altered", "--storage", "main", "--path", "docs/*", "--yes", "--json"];
-        let dry = json(installation.run(&[&words[..], &["--dry-run"]].concat()));
+        let dry = json(&installation.run(&[&words[..], &["--dry-run"]].concat()));
         assert_eq!(states(&installation)["failed"], 4);
-        let accepted = json(installation.run(&words));
+        let accepted = json(&installation.run(&words));
         let paths: Vec<&str> =
             accepted["accepted"].as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap()).collect();
         assert_eq!(paths, ["docs/a", "docs/[a]"]);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use stocktake_testbed::{GitlabFixture, GitlabOutcome, GitlabRecord, GitlabServed, postgres};
 
+use crate::documents::document;
 use crate::support::{Database, Finished, Installation};
 
 /// A GitLab, and a Stocktake that knows of it.
@@ -50,14 +51,17 @@ impl Fixture {
     /// The counts that `sync` prints, by model.
     fn sync(&self, words: &[&str]) -> BTreeMap<String, Value> {
         let words: Vec<&str> = ["sync", "--json"].iter().chain(words).copied().collect();
-        models(&self.installation.run(&words))
+        let finished = self.installation.run(&words);
+        document("sync", &finished);
+        models(&finished)
     }
 
     /// All findings of a kind, by model and identifier.
     fn export(&self, words: &[&str]) -> BTreeMap<(String, i64), Value> {
         let words: Vec<&str> = ["export", "--format", "json"].iter().chain(words).copied().collect();
         let text = self.installation.run(&words).success();
-        let found: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let mut document: Value = serde_json::from_str(&text).unwrap();
+        let Value::Array(found) = document["findings"].take() else { panic!("{text}") };
         let keyed = found.into_iter().map(|finding| {
             let model = finding["model_name"].as_str().unwrap().to_owned();
             ((model, finding["record_identifier"].as_i64().unwrap()), finding)

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
-use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{FailureKind, Model, State, Timestamp};
+use stocktake_domain::ports::{Amount, ModelSummary};
+use stocktake_domain::{FailureKind, Model, RecordFilter, State, Timestamp};
 
 use crate::error::DbError;
+use crate::queries::{Filter, Span, push_common};
 use crate::rows::{METADATA_LENGTHS, SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
@@ -30,23 +31,49 @@ type GroupSql = (
     Nullable<BigInt>,
 );
 
+const GROUPED: &str = " GROUP BY r.model, r.state, r.failure_kind";
+
+/// The sum of the sizes in whole mebibytes, and of what is beside.
+const MEBIBYTES: &str = "CAST(SUM(r.file_size >> 20) AS bigint)";
+const BESIDE: &str = "CAST(SUM(r.file_size & 1048575) AS bigint)";
+
 const MEBIBYTE: u64 = 1 << 20;
 
-/// One pass over all records, and one over those that leases hold, in one statement and so at one moment.
-pub(super) async fn read<S: Session>(session: &mut S) -> Result<Vec<ModelSummary>, DbError> {
-    let integer = |expression: &str| format!("CAST({expression} AS bigint)");
+/// How much the content of the matching records is.
+pub(super) async fn amount<S: Session>(session: &mut S, filter: Filter) -> Result<Amount, DbError> {
+    let sql = Sql::<(BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>)>::new(format!(
+        "SELECT COUNT(*), COUNT(r.file_size), {MEBIBYTES}, {BESIDE}"
+    ));
+    let sql = filter.select_from::<S, _>(sql, &Span::all());
+    let (records, known, mebibytes, beside): (i64, i64, Option<i64>, Option<i64>) = session.one(sql).await?;
+    let records = unsigned(records, "count")?;
+    let of_unknown_size = records.saturating_sub(unsigned(known, "count")?);
+    Ok(Amount { records, bytes: bytes(mebibytes, beside)?, of_unknown_size })
+}
+
+/// A sum of sizes in its two parts.
+fn bytes(mebibytes: Option<i64>, beside: Option<i64>) -> Result<u64, DbError> {
+    let bytes = unsigned(mebibytes.unwrap_or(0), "bytes")?.saturating_mul(MEBIBYTE);
+    Ok(bytes.saturating_add(unsigned(beside.unwrap_or(0), "bytes")?))
+}
+
+/// Of the records that the filter means. One pass over all records, and one over those that leases hold, in one statement and so at one moment.
+pub(super) async fn read<S: Session>(
+    session: &mut S,
+    filter: RecordFilter,
+) -> Result<Vec<ModelSummary>, DbError> {
     let sql = Sql::<GroupSql>::new(format!(
-        "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {}, {}, MIN(r.baseline_at), \
+        "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, MIN(r.baseline_at), \
          COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END), \
          COUNT(CASE WHEN NOT r.matches_source THEN 1 END) \
-         FROM records r GROUP BY r.model, r.state, r.failure_kind \
-         UNION ALL \
-         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL{} \
-         GROUP BY r.model, r.state, r.failure_kind",
-        integer("SUM(r.file_size >> 20)"),
-        integer("SUM(r.file_size & 1048575)"),
+         FROM records r WHERE TRUE"
+    ));
+    let sql = push_common::<S, _>(sql, &filter).push(&format!(
+        "{GROUPED} UNION ALL \
+         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL{} WHERE TRUE",
         S::HELD,
     ));
+    let sql = push_common::<S, _>(sql, &filter).push(GROUPED);
     let groups: Vec<Group> = session.load(sql).await?;
     let mut summaries: BTreeMap<Model, Tally> = BTreeMap::new();
     for group in groups {
@@ -84,10 +111,7 @@ impl Tally {
         if let Some(kind) = kind {
             self.add_failures(kind, state, held, count);
         }
-        let mebibytes = unsigned(mebibytes.unwrap_or(0), "bytes")?;
-        let bytes = mebibytes.saturating_mul(MEBIBYTE);
-        let bytes = bytes.saturating_add(unsigned(beside.unwrap_or(0), "bytes")?);
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(bytes(mebibytes, beside)?);
         if state_code == SUCCEEDED {
             self.oldest_success = oldest.map(Timestamp::from_millis);
             self.metadata_only += unsigned(metadata_only.unwrap_or(0), "count")?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use stocktake_domain::Timestamp;
 use stocktake_domain::ports::StoreError;
+use stocktake_domain::{PathGlob, Timestamp};
 use tokio::time::timeout;
 
 use crate::columns::{Column, Row, Table, list_of, set_from};
@@ -57,6 +57,12 @@ impl Dialect for AsyncPgConnection {
     // all of them rather than for each key; of a model that it learns only when the statement runs, it does not.
     const KEY_IN: (&'static str, &'static str) =
         (" r.model = (SELECT CAST(? AS smallint)) AND r.key = ANY (ARRAY (", "))");
+
+    const LOT: &'static str = "floor(random() * 1000000)";
+
+    fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T> {
+        sql.push("r.path ~ ?").bind(path.to_regex())
+    }
 
     fn indexed_by(_index: Index) -> &'static str {
         ""

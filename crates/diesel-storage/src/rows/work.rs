@@ -138,6 +138,10 @@ pub(crate) struct NewJobRow {
 impl NewJobRow {
     /// The row of a job, but for when it was enqueued.
     pub(crate) fn new(job: &NewJob) -> Result<Self, DbError> {
+        // A process of a former release would not know it, and mark all records.
+        if !job.selection.filter.is_empty() {
+            return Err(DbError::data("a bulk job has no filter"));
+        }
         Ok(Self {
             model: model_code(job.model),
             selected_state: job.selection.state.map(selected_state_code),
@@ -160,6 +164,7 @@ impl JobRow {
         let selection = Selection {
             state: self.selected_state.map(selected_state_of).transpose()?,
             keys: self.selected_keys.as_deref().map(decode_keys).transpose()?,
+            ..Selection::default()
         };
         Ok(Job {
             id: JobId(self.id),

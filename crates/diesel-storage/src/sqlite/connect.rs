@@ -13,8 +13,8 @@ use diesel::sqlite::SqliteConnection;
 use stocktake_domain::ports::StoreError;
 use tokio::runtime::Handle;
 
-use super::disk;
 use super::error::{explain, is_busy};
+use super::{disk, glob};
 use crate::error::{DbError, unavailable};
 
 /// How long after the switch to the write-ahead log was refused it is tried again.
@@ -88,6 +88,7 @@ fn set_busy_timeout(connection: &mut SqliteConnection, timeout: Duration) -> Que
 
 fn set_up(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<()> {
     set_busy_timeout(connection, timeout)?;
+    glob::register(connection)?;
     let until = Instant::now() + timeout;
     // Of those who switch a new file to the write-ahead log at once, all but one are refused without a wait.
     loop {

@@ -9,7 +9,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use stocktake_domain::Timestamp;
+use stocktake_domain::{PathGlob, Timestamp};
 
 use crate::columns::{Kind, Row, Table, Visitor, list_of};
 use crate::dialect::{Dialect, Index, Lock};
@@ -70,6 +70,12 @@ impl Dialect for SqliteSession {
         AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at";
 
     const KEY_IN: (&'static str, &'static str) = (" r.model = ? AND r.key IN (", ")");
+
+    const LOT: &'static str = "abs(random() % 1000000)";
+
+    fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T> {
+        sql.push(super::glob::MATCHES).bind(path.as_str().to_owned())
+    }
 
     fn indexed_by(index: Index) -> &'static str {
         match index {

@@ -48,6 +48,12 @@ macro_rules! database_contract {
                     acceptances_are_taken_back_one_after_the_other,
                     what_a_source_overruled_is_not_taken_back,
                 }
+                filters {
+                    patterns_match_as_the_domain_says,
+                    every_part_of_a_filter_holds,
+                    a_selection_is_marked_in_batches,
+                    a_share_is_taken_by_chance,
+                }
                 limits {
                     values_that_do_not_fit_are_refused,
                     the_largest_values_fit,

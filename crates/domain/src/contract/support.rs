@@ -201,12 +201,12 @@ pub(crate) async fn state(store: &Ports, number: i64) -> State {
 
 /// Everything in a state.
 pub(crate) fn in_state(state: State) -> Selection {
-    Selection { state: Some(state), keys: None }
+    Selection::in_state(state)
 }
 
 /// Only these numbers.
 pub(crate) fn with_numbers(numbers: &[i64]) -> Selection {
-    Selection { state: None, keys: Some(numbers.iter().copied().map(key).collect()) }
+    Selection { keys: Some(numbers.iter().copied().map(key).collect()), ..Selection::default() }
 }
 
 /// The numbers in a state, in order.

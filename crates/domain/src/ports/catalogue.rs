@@ -11,6 +11,7 @@ use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::record::{Record, SourceRecord};
+use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
 use crate::time::Timestamp;
 
@@ -97,6 +98,45 @@ pub struct ModelSummary {
     pub oldest_success: Option<Timestamp>,
 }
 
+/// How much there is to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amount {
+    /// How many records.
+    pub records: u64,
+    /// The sum of their known sizes, in bytes.
+    pub bytes: u64,
+    /// How many of them have no known size.
+    pub of_unknown_size: u64,
+}
+
+impl Amount {
+    /// One record.
+    pub fn of(record: &Record) -> Self {
+        let of_unknown_size = u64::from(record.file_size.is_none());
+        Self { records: 1, bytes: record.file_size.unwrap_or(0), of_unknown_size }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_add(other.records),
+            bytes: self.bytes.saturating_add(other.bytes),
+            of_unknown_size: self.of_unknown_size.saturating_add(other.of_unknown_size),
+        }
+    }
+
+    /// About what a part of it is: `part` of `whole`.
+    #[must_use]
+    pub fn share(self, part: u64, whole: u64) -> Self {
+        let of = |number: u64| {
+            let share = u128::from(number) * u128::from(part) / u128::from(whole.max(1));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        Self { records: of(self.records), bytes: of(self.bytes), of_unknown_size: of(self.of_unknown_size) }
+    }
+}
+
 impl ModelSummary {
     /// A model without records.
     pub const fn new(model: Model) -> Self {
@@ -161,6 +201,9 @@ pub trait Catalogue: Send + Sync {
 
     /// How many records match, counting no further than `at_most` (0 gives 0).
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError>;
+
+    /// How much the content of the matching records is.
+    async fn amount(&self, model: Model, selection: &Selection) -> Result<Amount, StoreError>;
 
     /// How many records of all models lie in the storage, counting no further than `at_most`. May read the whole table.
     async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError>;
@@ -239,7 +282,15 @@ pub trait Catalogue: Send + Sync {
 
     /// Counts of every model that has records, in the order of [`Model::ALL`]. Reads the whole catalogue:
     /// callers that are asked often keep the answer for a while.
-    async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError>;
+    async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
+        self.summary_of(&RecordFilter::default()).await
+    }
+
+    /// The same of the records that the filter means.
+    async fn summary_of(&self, filter: &RecordFilter) -> Result<Vec<ModelSummary>, StoreError>;
+
+    /// The storages that records of each model lie in, in the order of [`Model::ALL`] and the byte order of the names.
+    async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError>;
 
     /// Whether the database answers, its schema is current, and it takes writes as far as that can be seen without one.
     /// The last may be true of a few seconds ago.

@@ -20,6 +20,7 @@ use crate::digest_rule::DigestRule;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::row_part::RowPart;
+use crate::selection::Selection;
 use crate::time::Timestamp;
 use crate::verdict::Reference;
 use crate::verification::{Failed, Started, Succeeded, Verification};
@@ -173,6 +174,18 @@ pub trait Queue: Send + Sync {
     /// Marks this one record for recalculation, whatever its state, and wakes waiting workers. False if there is
     /// no such record. Each call counts as an attempt, and makes one that is running void.
     async fn recalculate(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError>;
+
+    /// The same for the next records of a selection behind a key, of which at most `limit` are looked at. With a `share`,
+    /// chance takes so many of a million of them. Returns the key to go on behind, `None` at the end, and how many were
+    /// marked. The batches follow the keys, so that each record is come to once, whatever its marking does to its state.
+    async fn recalculate_next(
+        &self,
+        model: Model,
+        selection: &Selection,
+        share: Option<u32>,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<(Option<RecordKey>, u64), StoreError>;
 
     /// Keeps leases alive: each until [`LeaseTerms::heartbeat_timeout`] from now, and with [`Renewal::progressed`] its
     /// deadline until [`LeaseTerms::duration`] from now. A lease that is over but was not reaped yet is renewed as well.

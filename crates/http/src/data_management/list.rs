@@ -169,7 +169,11 @@ mod tests {
             asked("?pagination=keyset&cursor=&page=9").await,
             PageRequest { start: PageStart::First, ..all() }
         );
-        let selection = Selection { state: Some(State::Failed), keys: Some(vec![key(&[1]), key(&[2])]) };
+        let selection = Selection {
+            state: Some(State::Failed),
+            keys: Some(vec![key(&[1]), key(&[2])]),
+            ..Selection::default()
+        };
         assert_eq!(
             asked("?checksum_state=failed&identifiers[]=2&identifiers[]=1").await,
             PageRequest { selection, ..all() }

@@ -148,7 +148,7 @@ mod tests {
     /// Sends a request that must enqueue a job with this selection.
     async fn enqueues(request: TestRequest, state: Option<State>, keys: Option<&[i64]>) {
         let keys = keys.map(|keys| keys.iter().map(|value| key(&[*value])).collect());
-        let selection = Selection { state, keys };
+        let selection = Selection { state, keys, ..Selection::default() };
         let wanted = NewJob { model: Model::Uploads, selection, requested_by: "root".to_owned() };
         let mut mocks = Mocks::default();
         mocks.catalogue.expect_summary().returning(|| Ok(vec![]));

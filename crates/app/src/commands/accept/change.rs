@@ -112,6 +112,8 @@ impl Side {
 pub(super) fn text(changes: &[Change]) -> Text {
     let columns = terminal::size().map(|size| size.columns);
     let mut text = Text::default();
-    changes.iter().for_each(|change| change.lines(&mut text, columns));
+    for change in changes {
+        change.lines(&mut text, columns);
+    }
     text
 }

@@ -1,13 +1,14 @@
 //! The list of orphans, printed one by one as they are found.
 
 use indicatif::{HumanBytes, HumanCount};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stocktake_domain::QuotedCell;
 use stocktake_source_sync::{
     Orphan, OrphanReport, OrphanTotals, OrphanWatcher, StorageOrphans, StorageOutcome,
 };
 
 use crate::args::ListFormat;
+use crate::document;
 use crate::output::{self, Text};
 use crate::progress::Meter;
 use crate::quantities::counted;
@@ -34,7 +35,7 @@ impl List {
         match format {
             ListFormat::Text => {}
             ListFormat::Csv => output::print_line("storage,path,size,modified_at")?,
-            ListFormat::Json => output::print_json("{\"orphans\": [")?,
+            ListFormat::Json => output::print_json(&document::around("orphans", Map::new().into()).0)?,
         }
         let meter = Meter::start("files and repositories", None);
         Ok(Self { format, meter, is_empty: true, named: 0, looked_at: 0, error: None })
@@ -109,7 +110,7 @@ impl OrphanWatcher for List {
     fn skipped(&mut self, storage: &str, path: &str, reason: &str) {
         self.named += 1;
         if self.named <= MOST_NAMED {
-            self.meter.say(&format!("skipped {storage}: {path}: {reason}"));
+            output::say(&format!("skipped {storage}: {path}: {reason}"));
         }
     }
 
@@ -124,7 +125,7 @@ impl OrphanWatcher for List {
         self.looked_at += storage.totals.looked_at;
         if self.named > MOST_NAMED {
             let more = HumanCount(self.named - MOST_NAMED);
-            self.meter.say(&format!("… and {more} more of {} were skipped", storage.storage));
+            output::say(&format!("… and {more} more of {} were skipped", storage.storage));
         }
     }
 }

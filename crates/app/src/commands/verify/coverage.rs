@@ -4,8 +4,9 @@ use anyhow::bail;
 use futures_util::StreamExt as _;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Catalogue, ClaimFilter, Queue, StoreError};
-use stocktake_domain::{Model, Selection, State, Timestamp};
+use stocktake_domain::{Model, RecordFilter, Selection, State, Timestamp};
 
+use crate::args::VerifyArguments;
 use crate::settings::Settings;
 use crate::wiring;
 
@@ -17,29 +18,55 @@ pub(super) struct Scope {
     pub(super) models: Vec<Model>,
     /// Only these storages; `None`: all.
     pub(super) storages: Option<Vec<String>>,
-    pub(super) selection: Selection,
+    /// What is to be recalculated; `None`: what is due.
+    pub(super) selection: Option<Selection>,
+    /// Only so many of a million of these, by chance.
+    pub(super) sample: Option<u32>,
 }
 
 impl Scope {
+    /// What the command line asks for, now.
+    pub(super) fn new(
+        settings: &Settings,
+        arguments: &VerifyArguments,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
+        if keys.is_some() && arguments.models.len() != 1 {
+            bail!("--identifiers needs exactly one model");
+        }
+        let is_wanted = |model: &Model| arguments.models.is_empty() || arguments.models.contains(model);
+        let selection = Selection { state: arguments.state, keys, filter: arguments.filters.filter(now) };
+        Ok(Self {
+            models: Model::ALL.into_iter().filter(is_wanted).collect(),
+            storages: settings.worker.storages.clone(),
+            selection: (arguments.all || arguments.is_narrow()).then_some(selection),
+            sample: arguments.sample,
+        })
+    }
+
     /// Fails, with what there is none of, if no record is in the scope, or if all in it are switched off.
     pub(super) async fn require_records(&self, settings: &Settings, store: &Store) -> anyhow::Result<()> {
         let catalogue = &*store.catalogue;
-        if !self.has_any(catalogue, None).await? {
+        let selection = self.selection.clone().unwrap_or_default();
+        if !self.has_any(catalogue, &Selection::default()).await? {
             let place = wiring::place(settings)?;
             if self.models.len() == Model::ALL.len() {
                 bail!("{NOTHING}: the catalogue at {place} has no records");
             }
             bail!("{NOTHING}: the catalogue at {place} has no records of {}", self.model_names());
         }
-        for key in self.selection.keys.iter().flatten() {
+        for key in selection.keys.iter().flatten() {
             for model in &self.models {
                 if catalogue.get(*model, key).await?.is_none() {
                     bail!("{NOTHING}: {model} has no record {key}");
                 }
             }
         }
-        if let Some(state) = self.selection.state
-            && !self.has_any(catalogue, Some(state)).await?
+        if let Some(state) = selection.state
+            && !self
+                .has_any(catalogue, &Selection { filter: RecordFilter::default(), ..selection.clone() })
+                .await?
         {
             bail!("{NOTHING}: no record of {} is {state}", self.model_names());
         }
@@ -49,9 +76,14 @@ impl Scope {
             let names: Vec<String> = storages.iter().map(|name| format!("{name:?}")).collect();
             bail!("{NOTHING}: no record of {} is in storage {}", self.model_names(), names.join(", "));
         }
-        let asked = self.selection.state;
+        if !selection.filter.is_empty() && !self.has_any(catalogue, &selection).await? {
+            bail!("{NOTHING}: no record of {} matches the filters", self.model_names());
+        }
         for state in State::ALL.into_iter().filter(|state| *state != State::Disabled) {
-            if asked.is_none_or(|asked| asked == state) && self.has_any(catalogue, Some(state)).await? {
+            let in_state = Selection { state: Some(state), ..selection.clone() };
+            if selection.state.is_none_or(|asked| asked == state)
+                && self.has_any(catalogue, &in_state).await?
+            {
                 return Ok(());
             }
         }
@@ -76,10 +108,9 @@ impl Scope {
         queue.outstanding(&filter, at_most).await
     }
 
-    async fn has_any(&self, catalogue: &dyn Catalogue, state: Option<State>) -> Result<bool, StoreError> {
-        let selection = Selection { state, keys: self.selection.keys.clone().filter(|_| state.is_some()) };
+    async fn has_any(&self, catalogue: &dyn Catalogue, selection: &Selection) -> Result<bool, StoreError> {
         for model in &self.models {
-            if catalogue.count(*model, &selection, 1).await? > 0 {
+            if catalogue.count(*model, selection, 1).await? > 0 {
                 return Ok(true);
             }
         }

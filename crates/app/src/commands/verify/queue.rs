@@ -4,49 +4,43 @@ use std::convert::Infallible;
 
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Queue, StoreError};
-use stocktake_domain::{Model, NewJob, Selection, Timestamp};
+use stocktake_domain::{Model, Selection};
 use stocktake_worker::Scheduler;
 
+use super::coverage::Scope;
 use crate::settings::Settings;
-
-/// Who asked, in the list of bulk jobs.
-const REQUESTED_BY: &str = "stocktake verify";
 
 /// Records made due, or looked at for their age, in one step.
 const STEP: u32 = 10_000;
 
-/// Marks the selection (or, without one, what has become due by now) and ends bulk jobs under way.
+/// Marks the selection (or, without one, what has become due by now) and ends bulk jobs under way. What was marked stays due
+/// if it is interrupted.
 pub(super) async fn prepare(
     settings: &Settings,
     store: &Store,
     scheduler: &Scheduler,
-    models: &[Model],
-    selection: Option<&Selection>,
+    scope: &Scope,
 ) -> anyhow::Result<()> {
     store.queue.reap(settings.verification.lease).await?;
-    match selection {
-        Some(selection) => enqueue(store, models, selection).await?,
-        None => make_due(settings, &*store.queue, models).await?,
-    }
     scheduler.run_jobs().await?;
-    Ok(())
-}
-
-/// Cancels the bulk jobs of this command that are not over, which it asked for at or after this time.
-pub(super) async fn cancel(store: &Store, asked: Timestamp) -> Result<(), StoreError> {
-    for job in store.jobs.open().await? {
-        if job.request.requested_by == REQUESTED_BY && job.created_at >= asked {
-            store.jobs.cancel(job.id).await?;
-        }
+    match &scope.selection {
+        Some(selection) => mark(&*store.queue, scope, selection).await?,
+        None => make_due(settings, &*store.queue, &scope.models).await?,
     }
     Ok(())
 }
 
-async fn enqueue(store: &Store, models: &[Model], selection: &Selection) -> anyhow::Result<()> {
-    for model in models {
-        let job =
-            NewJob { model: *model, selection: selection.clone(), requested_by: REQUESTED_BY.to_owned() };
-        store.jobs.enqueue(&job).await?;
+async fn mark(queue: &dyn Queue, scope: &Scope, selection: &Selection) -> Result<(), StoreError> {
+    for model in &scope.models {
+        let mut after = None;
+        loop {
+            let (next, _) =
+                queue.recalculate_next(*model, selection, scope.sample, after.take(), STEP).await?;
+            if next.is_none() {
+                break;
+            }
+            after = next;
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use stocktake_domain::{Failure, Model, Record, RecordKey, Timestamp, format_dura
 use stocktake_worker::{ClosedStorage, Drained, Stats};
 
 use crate::commands::status;
+use crate::document;
 use crate::findings::{Findings, most_shown};
 use crate::output::Text;
 use crate::quantities::{count, counted};
@@ -39,6 +40,8 @@ pub(super) struct Report<'a> {
     named: Vec<Value>,
     /// Records in scope that are still due or leased to somebody.
     left: u64,
+    /// Which limit stopped it, if one did.
+    stopped: Option<String>,
 }
 
 impl<'a> Report<'a> {
@@ -65,12 +68,14 @@ impl<'a> Report<'a> {
             findings: Findings::new(most_shown(terminal)),
             named: Vec::new(),
             left: 0,
+            stopped: None,
         }
     }
 
-    /// Says how long it took, and how many records in scope were not read in the end.
-    pub(super) fn set_end(&mut self, took: Duration, left: u64) {
+    /// Says how long it took, how many records in scope were not read in the end, and which limit stopped it, if one did.
+    pub(super) fn set_end(&mut self, took: Duration, left: u64, stopped: Option<&str>) {
         (self.took, self.left) = (took, left);
+        self.stopped = stopped.filter(|_| left > 0).map(str::to_owned);
     }
 
     /// Adds the model's failed records: those with one of the keys (all, if `None`).
@@ -163,9 +168,16 @@ impl<'a> Report<'a> {
     fn verdict(&self) -> String {
         let interval = self.loaded.settings.verification.reverify_after;
         let standing = Standing::of(&self.models);
-        let left = match self.left {
-            0 => String::new(),
-            left => format!(" {} could not be read now and {} still due.", count(left), verb(left)),
+        let left = match (self.left, &self.stopped) {
+            (0, _) => String::new(),
+            (left, Some(stopped)) => {
+                format!(
+                    " {stopped}: {} {} still due, and stocktake verify goes on with them.",
+                    count(left),
+                    verb(left)
+                )
+            }
+            (left, None) => format!(" {} could not be read now and {} still due.", count(left), verb(left)),
         };
         if self.has_failed() {
             return if self.since.is_some() {
@@ -197,7 +209,7 @@ impl<'a> Report<'a> {
             })
             .collect();
         let named = u64::try_from(self.named.len()).unwrap_or(u64::MAX);
-        let document = json!({
+        let fields = json!({
             "checked": {
                 "succeeded": self.done.succeeded,
                 "metadata_only": self.done.metadata_only,
@@ -209,26 +221,25 @@ impl<'a> Report<'a> {
             "closed_storages": closed,
             "shortage": self.shortage,
             "left": self.left,
+            "stopped": self.stopped,
             "verdict": self.verdict(),
             "models": self.models.iter().map(status::to_json).collect::<Vec<_>>(),
             "failed": self.findings.count(),
             "failed_records": self.named,
             "failed_records_left_out": self.findings.count().saturating_sub(named),
         });
-        Text::json(&document)
+        document::text(fields)
     }
 }
 
 fn failed_record(record: &Record) -> Value {
-    let key = record.key.as_integer().map_or_else(|| Value::from(record.key.to_string()), Value::from);
-    json!({
-        "model_name": record.model.name(),
-        "record_identifier": key,
-        "storage": record.location.storage,
-        "path": record.location.path,
-        "checksum_state": record.state().name(),
-        "kind": record.status.last_failure().map(|failure| failure.kind().name()),
-        "checksum_failure": record.status.last_failure().map(Failure::text),
-        "failed_at": record.history().failed_at.map(|at| at.to_string()),
-    })
+    let failure = record.status.last_failure();
+    let mut fields = document::place(record);
+    fields.extend([
+        ("checksum_state".to_owned(), record.state().name().into()),
+        ("kind".to_owned(), failure.map(|failure| failure.kind().name()).into()),
+        ("checksum_failure".to_owned(), failure.map(Failure::text).into()),
+        ("failed_at".to_owned(), record.history().failed_at.map(|at| at.to_string()).into()),
+    ]);
+    Value::Object(fields)
 }

@@ -1,7 +1,8 @@
 //! The first reports: the faults that are planted, and the content that no row claims, are found, and nothing else.
 
-use serde_json::Value;
 use stocktake_testbed::{GitlabOrphan, GitlabOutcome};
+
+use crate::documents::document;
 
 use super::{Fixture, ending, key};
 
@@ -75,8 +76,9 @@ on_both_databases! {
 
     fn just_what_nobody_claims_is_listed(database) {
         let fixture = Fixture::new(database);
-        let text = fixture.installation.run(&["orphans", "--format", "json"]).success();
-        let document: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let finished = fixture.installation.run(&["orphans", "--format", "json"]);
+        let document = document("orphans", &finished);
+        let text = finished.success();
         let mut found: Vec<GitlabOrphan> = document["orphans"]
             .as_array()
             .unwrap()

@@ -164,7 +164,11 @@ fn key() -> impl Strategy<Value = RecordKey> {
 
 fn selection() -> impl Strategy<Value = Selection> {
     let keys = option::weighted(0.3, prop::collection::vec(key(), 1..6));
-    (option::of(select(State::ALL.to_vec())), keys).prop_map(|(state, keys)| Selection { state, keys })
+    (option::of(select(State::ALL.to_vec())), keys).prop_map(|(state, keys)| Selection {
+        state,
+        keys,
+        ..Selection::default()
+    })
 }
 
 /// What is said of some records, in the order of their keys, each once.

@@ -1,6 +1,6 @@
 //! The port `Catalogue`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use async_trait::async_trait;
@@ -13,10 +13,11 @@ use crate::digest::Digest;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream, SortOrder,
-    SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream,
+    SortOrder, SourceRecordStream, StoreError,
 };
 use crate::record::{Record, SourceRecord};
+use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
 
 #[async_trait]
@@ -28,6 +29,11 @@ impl Catalogue for MemoryStore {
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
         let matching = self.step(|tables: &mut Tables| tables.matching(model, selection).len()).await;
         Ok(u64::try_from(matching).unwrap_or(u64::MAX).min(at_most))
+    }
+
+    async fn amount(&self, model: Model, selection: &Selection) -> Result<Amount, StoreError> {
+        let matching = self.step(|tables: &mut Tables| tables.matching(model, selection)).await;
+        Ok(matching.iter().fold(Amount::default(), |sum, record| sum.and(Amount::of(record))))
     }
 
     async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError> {
@@ -122,9 +128,9 @@ impl Catalogue for MemoryStore {
 
     async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError> {
         storable(by, "by")?;
-        let taken_back = TakenBack { at: self.now(), by: by.to_owned() };
+        let undone = TakenBack { at: self.now(), by: by.to_owned() };
         let take_back = |tables: &mut Tables| {
-            let record = tables.take_back(model, key, taken_back);
+            let record = tables.take_back(model, key, undone);
             let due = record.is_some();
             (record, due)
         };
@@ -137,8 +143,18 @@ impl Catalogue for MemoryStore {
         Ok(kept.into_iter().rev().collect())
     }
 
-    async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
-        Ok(self.step(|tables: &mut Tables| tables.summary()).await)
+    async fn summary_of(&self, filter: &RecordFilter) -> Result<Vec<ModelSummary>, StoreError> {
+        let selection = Selection::filtered(filter.clone());
+        Ok(self.step(|tables: &mut Tables| tables.summary(&selection)).await)
+    }
+
+    async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError> {
+        let storages = |tables: &mut Tables| {
+            let all: BTreeSet<(Model, String)> =
+                tables.rows().map(|(model, _, row)| (model, row.storage().to_owned())).collect();
+            all.into_iter().collect()
+        };
+        Ok(self.step(storages).await)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -190,9 +206,10 @@ impl Tables {
         Page { records: records.split_off(from), has_next, has_previous: from > 0 }
     }
 
-    fn summary(&self) -> Vec<ModelSummary> {
-        let filled = self.records.iter().filter(|(_, rows)| !rows.is_empty());
-        filled.map(|(model, _)| summary_of(*model, &self.matching(*model, &Selection::default()))).collect()
+    fn summary(&self, selection: &Selection) -> Vec<ModelSummary> {
+        let of = |model: &Model| (*model, self.matching(*model, selection));
+        let filled = self.records.keys().map(of).filter(|(_, records)| !records.is_empty());
+        filled.map(|(model, records)| summary_of(model, &records)).collect()
     }
 }
 

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 
 use super::tables::{StoredJob, Tables};
-use super::{MemoryStore, storable};
+use super::{MemoryStore, refused, storable};
 use crate::job::{Job, JobId, JobState, NewJob};
 use crate::key::RecordKey;
+use crate::model::Model;
 use crate::ports::{Jobs, StoreError};
 use crate::selection::Selection;
 use crate::time::Timestamp;
@@ -15,6 +16,9 @@ impl Jobs for MemoryStore {
     async fn enqueue(&self, job: &NewJob) -> Result<Job, StoreError> {
         let now = self.now();
         storable(&job.requested_by, "requested_by")?;
+        if !job.selection.filter.is_empty() {
+            return Err(refused("a bulk job has no filter".to_owned()));
+        }
         let enqueue = |tables: &mut Tables| {
             let mut queued = tables.jobs.iter().map(|stored| &stored.job);
             let is_same = |queued: &&Job| {
@@ -91,7 +95,7 @@ impl Tables {
         };
         let Some(stored) = self.jobs.get(place).cloned() else { return (None, false) };
         let (request, after) = (stored.job.request, stored.marked_to);
-        let (batch, next) = self.next_batch(&request, after.as_ref(), limit);
+        let (batch, next) = self.next_batch(request.model, &request.selection, after.as_ref(), limit);
         for key in &batch {
             self.recalculate(request.model, key, now);
         }
@@ -107,18 +111,19 @@ impl Tables {
 
     /// The next records to mark, and the key to go on behind. A job by keys goes through its keys, whether there are
     /// such records or not.
-    fn next_batch(
+    pub(super) fn next_batch(
         &self,
-        request: &NewJob,
+        model: Model,
+        selection: &Selection,
         after: Option<&RecordKey>,
         limit: usize,
     ) -> (Vec<RecordKey>, Option<RecordKey>) {
         let matching = |selection: &Selection| -> Vec<RecordKey> {
-            self.matching(request.model, selection).into_iter().map(|record| record.key).collect()
+            self.matching(model, selection).into_iter().map(|record| record.key).collect()
         };
-        let mut ahead = match &request.selection.keys {
+        let mut ahead = match &selection.keys {
             Some(keys) => keys.clone(),
-            None => matching(&request.selection),
+            None => matching(selection),
         };
         ahead.retain(|key| after.is_none_or(|after| key > after));
         ahead.sort_unstable();
@@ -126,8 +131,8 @@ impl Tables {
         let more = ahead.len() > limit;
         ahead.truncate(limit);
         let next = ahead.last().filter(|_| more).cloned();
-        if request.selection.keys.is_some() {
-            ahead = matching(&Selection { keys: Some(ahead), ..request.selection });
+        if selection.keys.is_some() {
+            ahead = matching(&Selection { keys: Some(ahead), ..selection.clone() });
         }
         (ahead, next)
     }

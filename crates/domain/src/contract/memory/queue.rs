@@ -16,6 +16,7 @@ use crate::ports::{
     WorkerId,
 };
 use crate::row_part::RowPart;
+use crate::selection::Selection;
 use crate::time::Timestamp;
 use crate::verification::{Baseline, Failed, History, Status, Verification};
 
@@ -59,6 +60,28 @@ impl Queue for MemoryStore {
         let recalculate = |tables: &mut Tables| {
             let found = tables.recalculate(model, key, now);
             (found, found)
+        };
+        Ok(self.waking_step(recalculate).await)
+    }
+
+    async fn recalculate_next(
+        &self,
+        model: Model,
+        selection: &Selection,
+        share: Option<u32>,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<(Option<RecordKey>, u64), StoreError> {
+        let now = self.now();
+        let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
+        let recalculate = |tables: &mut Tables| {
+            let (mut batch, next) = tables.next_batch(model, selection, after.as_ref(), limit);
+            batch.retain(|key| share.is_none_or(|share| lot(key) < share));
+            for key in &batch {
+                tables.recalculate(model, key, now);
+            }
+            let marked = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+            ((next, marked), marked > 0)
         };
         Ok(self.waking_step(recalculate).await)
     }
@@ -113,6 +136,14 @@ impl Queue for MemoryStore {
     fn wake_signal(&self) -> Box<dyn WakeSignal> {
         self.wakes.signal()
     }
+}
+
+/// A number below a million that looks like chance, and is the same each time.
+fn lot(key: &RecordKey) -> u32 {
+    let hash = key.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    u32::try_from((hash >> 20) % 1_000_000).unwrap_or(0)
 }
 
 impl Tables {

@@ -176,7 +176,11 @@ impl Tables {
             }
         };
         let records = keys.into_iter().filter_map(|key| self.record(model, key));
-        records.filter(|record| selection.state.is_none_or(|state| record.state() == state)).collect()
+        let is_meant = |record: &Record| {
+            selection.state.is_none_or(|state| record.state() == state)
+                && record.is_meant_by(&selection.filter)
+        };
+        records.filter(is_meant).collect()
     }
 
     /// No lease holds the record any more.

@@ -10,7 +10,7 @@ use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
-use stocktake_domain::{Clock, Model, RecordKey, State};
+use stocktake_domain::{Clock, Model, RecordKey, Selection, State};
 use tokio::sync::watch;
 
 use super::sooner_or_later;
@@ -142,6 +142,17 @@ impl Queue for TestQueue {
 
     async fn recalculate(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
         self.call(false, self.store.recalculate(model, key)).await
+    }
+
+    async fn recalculate_next(
+        &self,
+        model: Model,
+        selection: &Selection,
+        share: Option<u32>,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<(Option<RecordKey>, u64), StoreError> {
+        self.call(false, self.store.recalculate_next(model, selection, share, after, limit)).await
     }
 
     async fn renew(&self, renewals: &[Renewal], terms: LeaseTerms) -> Result<Vec<LeaseId>, StoreError> {

@@ -1,0 +1,81 @@
+//! The options of commands that only show what there is.
+
+use clap::{Args, Subcommand, ValueEnum};
+use stocktake_domain::{Model, RecordKey, State};
+
+use super::filter::FilterArguments;
+use super::values::key;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExportArguments {
+    /// The models; none means all
+    #[arg(value_name = "MODEL")]
+    pub(crate) models: Vec<Model>,
+    /// The records in this state [default: those whose last attempt failed, also while they are read again]
+    #[arg(long, value_name = "STATE", conflicts_with = "mismatched")]
+    pub(crate) state: Option<State>,
+    /// Instead of a state, the records whose content does not match GitLab's own checksum
+    #[arg(long, alias = "differing")]
+    pub(crate) mismatched: bool,
+    #[command(flatten)]
+    pub(crate) filters: FilterArguments,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ExportFormat,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// With a header line
+    #[default]
+    Csv,
+    /// One array
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShowArguments {
+    /// The model, or a path
+    #[arg(value_name = "MODEL_OR_PATH")]
+    pub(crate) what: String,
+    /// The record
+    #[arg(allow_negative_numbers = true, value_parser = key)]
+    pub(crate) identifier: Option<RecordKey>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelsArguments {
+    /// Also show models without records
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List bulk jobs, the latest first
+    #[command(after_help = "Example:\n  stocktake jobs list --json")]
+    List {
+        /// Not only the last 20
+        #[arg(long)]
+        all: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cancel a bulk job; what it marked before stays due
+    #[command(after_help = "Example:\n  stocktake jobs cancel 17")]
+    Cancel {
+        /// Its number
+        id: i64,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,122 @@
+//! `stocktake jobs`: bulk jobs, and how they are cancelled.
+
+use anyhow::bail;
+use serde_json::json;
+use stocktake_diesel_storage::Store;
+use stocktake_domain::{Job, JobId, Timestamp};
+use stocktake_http::job_json;
+
+use crate::args::JobsCommand;
+use crate::output::Text;
+use crate::quantities::{age, count, counted};
+use crate::settings::Settings;
+use crate::{document, output, wiring};
+
+/// Jobs read in one step.
+const PAGE: u32 = 100;
+
+/// Jobs listed where not all are wanted.
+const RECENT: usize = 20;
+
+/// Runs the command; without another word it lists.
+pub(super) async fn run(settings: &Settings, command: Option<&JobsCommand>) -> anyhow::Result<()> {
+    let store = wiring::open_store(settings).await?;
+    let now = store.clock.now();
+    match command {
+        Some(JobsCommand::Cancel { id, json }) => cancel(&store, *id, *json, now).await,
+        Some(JobsCommand::List { all, json }) => show(&store, *all, *json, now).await,
+        None => show(&store, false, false, now).await,
+    }
+}
+
+async fn show(store: &Store, all: bool, json: bool, now: Timestamp) -> anyhow::Result<()> {
+    let mut jobs: Vec<Job> = Vec::new();
+    loop {
+        let page = store.jobs.list(jobs.last().map(|job| job.id), PAGE).await?;
+        let is_last = page.is_empty();
+        jobs.extend(page);
+        if is_last || (!all && jobs.len() > RECENT) {
+            break;
+        }
+    }
+    let is_cut = !all && jobs.len() > RECENT;
+    if is_cut {
+        jobs.truncate(RECENT);
+    }
+    if json {
+        let jobs: Vec<_> = jobs.iter().map(job_json).collect();
+        return output::print(&document::text(json!({ "jobs": jobs, "left_out": is_cut })));
+    }
+    output::print(&list(&jobs, is_cut, now))
+}
+
+async fn cancel(store: &Store, id: i64, json: bool, now: Timestamp) -> anyhow::Result<()> {
+    let before = store.jobs.get(JobId(id)).await?;
+    let cancelled = store.jobs.cancel(JobId(id)).await?;
+    let (Some(before), Some(job)) = (before, cancelled) else {
+        bail!("there is no job {id}; stocktake jobs lists them");
+    };
+    if json {
+        return output::print(&document::text(json!({ "job": job_json(&job) })));
+    }
+    output::print_line(&cancellation(&before, &job, now))
+}
+
+fn list(jobs: &[Job], is_cut: bool, now: Timestamp) -> Text {
+    if jobs.is_empty() {
+        return Text::of("There are no bulk jobs.");
+    }
+    let header = ["job", "model", "of", "state", "marked", "asked for by", "when"];
+    let rows = jobs.iter().map(|job| {
+        vec![
+            job.id.0.to_string(),
+            job.request.model.to_string(),
+            selection(job),
+            job.state.to_string(),
+            count(job.marked),
+            job.request.requested_by.clone(),
+            age(job.created_at, now),
+        ]
+    });
+    let rows: Vec<Vec<String>> = std::iter::once(header.map(str::to_owned).to_vec()).chain(rows).collect();
+    let mut text = Text::table(&rows, usize::MAX);
+    let open = jobs.iter().filter(|job| !job.state.is_over()).count();
+    text.line(format!(
+        "{} not ended.{}",
+        match open {
+            1 => "1 job has".to_owned(),
+            open => format!("{open} jobs have"),
+        },
+        if is_cut { " Older ones are left out: stocktake jobs list --all" } else { "" },
+    ));
+    text
+}
+
+/// Which records the job is of.
+fn selection(job: &Job) -> String {
+    let selection = &job.request.selection;
+    match (selection.state, &selection.keys) {
+        (None, None) => "all records".to_owned(),
+        (Some(state), None) => format!("{state} records"),
+        (None, Some(keys)) => named(keys.len()),
+        (Some(state), Some(keys)) => format!("{}, if {state}", named(keys.len())),
+    }
+}
+
+fn named(keys: usize) -> String {
+    counted(u64::try_from(keys).unwrap_or(u64::MAX), "record")
+}
+
+fn cancellation(before: &Job, job: &Job, now: Timestamp) -> String {
+    let id = job.id.0;
+    if before.state.is_over() {
+        let when = job.finished_at.map(|at| format!(" {}", age(at, now))).unwrap_or_default();
+        return format!("Job {id} had ended already: {}{when}. Nothing was changed.", before.state);
+    }
+    format!(
+        "Job {id} ({}, {}) is cancelled. It had marked {}, which stay due.",
+        job.request.model,
+        selection(job),
+        counted(job.marked, "record"),
+    )
+}

@@ -1,0 +1,54 @@
+//! When a record is read next, and what its administrator can do.
+
+use stocktake_domain::{FailureKind, Record, Status, Timestamp};
+
+use crate::settings::Settings;
+
+/// When the record is read again; `None` if it is due now, or never.
+pub(super) fn next_check(settings: &Settings, record: &Record) -> Option<Timestamp> {
+    match &record.status {
+        Status::Failed(_) => record.status.retry_at(),
+        Status::Succeeded(_) => {
+            let good = record.history().baseline?;
+            Some(good.at.after(settings.verification.reverify_after))
+        }
+        Status::Pending(_) | Status::Started(_) | Status::Disabled(_) => None,
+    }
+}
+
+/// One sentence or two.
+pub(super) fn what_to_do(settings: &Settings, record: &Record) -> String {
+    let (model, key, storage) = (record.model, &record.key, &record.location.storage);
+    let again = format!("stocktake verify {model} --identifiers {key}");
+    if !settings.storages.contains_key(storage) {
+        return format!(
+            "The storage {storage} is not in the configuration: add [storages.{storage}], or import the record with another."
+        );
+    }
+    let Some(failure) = record.status.last_failure() else {
+        return match &record.status {
+            Status::Succeeded(_) => format!("Nothing. To read it now: {again}"),
+            Status::Disabled(_) => {
+                "It is switched off. To have it read: import it again without \"disabled\".".to_owned()
+            }
+            Status::Started(_) => "Nothing. It is being read.".to_owned(),
+            Status::Pending(_) | Status::Failed(_) => format!("It waits to be read: {again}"),
+        };
+    };
+    match failure.kind() {
+        FailureKind::Altered => format!(
+            "Changed on purpose: stocktake accept {model} {key}. If not, restore it from a backup; then: {again}"
+        ),
+        FailureKind::Missing => format!("Restore it from a backup, or find out where it went; then: {again}"),
+        FailureKind::Unreadable => {
+            format!("Look at its permissions, and at the disk and its log; then: {again}")
+        }
+        FailureKind::Invalid => {
+            "The catalogue names a place that can hold no content: correct it at its source, and import or sync again."
+                .to_owned()
+        }
+        FailureKind::TimedOut => format!(
+            "It took longer than verification.lease: make that longer, or find out what is slow; then: {again}"
+        ),
+    }
+}

@@ -1,0 +1,145 @@
+//! The JSON documents of all commands: each is as its schema in `docs/schemas` says.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::support::{Database, Finished, Installation, bare};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas")
+}
+
+/// The schema of this name, which here also refuses a field that it does not name.
+fn schema(name: &str) -> Validator {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
+    let mut schema = serde_json::from_str(&text).unwrap();
+    close(&mut schema);
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(close);
+            if fields.get("properties").is_some_and(Value::is_object) {
+                fields.entry("additionalProperties").or_insert(false.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+/// The document that a command printed, which its schema describes.
+pub(crate) fn document(name: &str, finished: &Finished) -> Value {
+    let document: Value =
+        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:?}"));
+    let schema = schema(name);
+    let errors: Vec<String> =
+        schema.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{name}: {errors:?} {document:#}");
+    // What it requires, it misses.
+    let Value::Object(mut fields) = document.clone() else { panic!("{document}") };
+    fields.remove("version");
+    assert!(!schema.is_valid(&Value::Object(fields)), "{name}");
+    document
+}
+
+/// The commands of which no GitLab is needed; what they print is checked here.
+const CHECKED_HERE: [&str; 12] = [
+    "accept",
+    "accept-undo",
+    "check",
+    "doctor",
+    "export",
+    "jobs",
+    "jobs-cancel",
+    "models",
+    "show",
+    "status",
+    "verify",
+    "verify-dry-run",
+];
+
+/// Those of the others are checked where there is a GitLab.
+const CHECKED_WITH_GITLAB: [&str; 2] = ["orphans", "sync"];
+
+#[test]
+fn each_document_has_a_schema_and_a_place_in_the_manual() {
+    let manual = std::fs::read_to_string(folder().join("../json.md")).unwrap();
+    let names: BTreeSet<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let known: BTreeSet<String> =
+        CHECKED_HERE.iter().chain(&CHECKED_WITH_GITLAB).map(|name| (*name).to_owned()).collect();
+    assert_eq!(names, known);
+    for name in names {
+        assert!(manual.contains(&format!("(schemas/{name}.json)")), "{name}");
+        schema(&name);
+    }
+}
+
+#[test]
+fn each_document_is_as_its_schema_says() {
+    let installation = Installation::new(Database::Sqlite);
+    let files = installation.files(6);
+    installation.import_files("uploads", &files);
+    let mut seen = BTreeSet::new();
+    let mut run = |name: &'static str, words: &[&str]| {
+        seen.insert(name.to_owned());
+        let finished = installation.run(words);
+        document(name, &finished)
+    };
+    run("verify-dry-run", &["verify", "--dry-run", "--json"]);
+    run("verify", &["verify", "--json"]);
+    installation.file(&files[2].path, 99, 200);
+    std::fs::remove_file(installation.path(&files[3].path)).unwrap();
+    run("verify", &["verify", "--all", "--json"]);
+    run("show", &["show", "uploads", "3", "--json"]);
+    run("accept", &["accept", "uploads", "3", "4", "5", "--yes", "--reason", "why not", "--json"]);
+    run("show", &["show", "uploads", "3", "--json"]);
+    run("accept-undo", &["accept", "--undo", "uploads", "3", "6", "--json"]);
+    run("show", &["show", &files[2].path, "--json"]);
+    run("export", &["export", "--format", "json"]);
+    run("export", &["export", "--format", "json", "--kind", "timed_out"]);
+    run("doctor", &["doctor", "--json"]);
+    run("models", &["models", "--json"]);
+    run("jobs", &["jobs", "list", "--json"]);
+    let (service, api) = installation.serve_with(&["--no-worker"]);
+    api.put("/api/v4/admin/data_management/uploads/checksum?checksum_state=failed");
+    service.stop();
+    let jobs = run("jobs", &["jobs", "list", "--json"]);
+    run("jobs-cancel", &["jobs", "cancel", &jobs["jobs"][0]["id"].to_string(), "--json"]);
+    // A storage that is not there is a condition.
+    std::fs::rename(installation.path(""), installation.folder().join("away")).unwrap();
+    let config = std::fs::read_to_string(installation.config_file()).unwrap();
+    std::fs::write(installation.config_file(), config + "[verification]\ngive_up_after = \"1s\"\n").unwrap();
+    run("verify", &["verify", "--all", "--json"]);
+    run("status", &["status", "--json"]);
+    checked_folder();
+    seen.insert("check".to_owned());
+    assert_eq!(seen, CHECKED_HERE.iter().map(|name| (*name).to_owned()).collect());
+}
+
+/// `check` needs no installation.
+fn checked_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (photos, state) = (folder.path().join("photos"), folder.path().join("state"));
+    std::fs::create_dir(&photos).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(photos.join(name), text).unwrap();
+    let check = || bare(folder.path(), &["check", "photos", "--json"], &[("XDG_STATE_HOME", &state)]);
+    for name in ["a", "b", "c", "d"] {
+        write(name, &name.repeat(10));
+    }
+    document("check", &check());
+    write("a", "longer than before");
+    std::fs::remove_file(photos.join("b")).unwrap();
+    std::fs::rename(photos.join("c"), photos.join("e")).unwrap();
+    write("new", "new");
+    let changes = document("check", &check());
+    assert_eq!(changes["changes"].as_array().map(Vec::len), Some(4), "{changes}");
+}
