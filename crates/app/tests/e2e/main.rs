@@ -18,6 +18,7 @@ mod commands;
 mod configuration;
 mod damage;
 mod documents;
+mod exits;
 mod filters;
 mod gitlab;
 mod imports;
