@@ -52,10 +52,16 @@ impl Level {
     }
 }
 
-/// Starts logging. A command that is no service speaks up for warnings only, unless a level was asked for.
-pub(crate) fn start(log: &Log, is_service: bool, is_coloured: bool) -> anyhow::Result<Level> {
+/// Starts logging to a destination that is standard error. A command that is no service speaks up for warnings only, unless
+/// a level was asked for.
+pub(crate) fn start(
+    log: &Log,
+    is_service: bool,
+    is_coloured: bool,
+    destination: impl Write + Send + 'static,
+) -> anyhow::Result<Level> {
     let lines = LINES.get_or_init(LineQueue::default);
-    let write = || lines.write_to(io::stderr(), tell_dropped);
+    let write = move || lines.write_to(destination, tell_dropped);
     thread::Builder::new().name("log".to_owned()).spawn(write).context("the system cannot start a thread")?;
     let (reloadable, handle) = reload::Layer::new(filter(log, is_service));
     let registry = tracing_subscriber::registry().with(reloadable);

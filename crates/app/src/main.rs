@@ -78,7 +78,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.global.quiet {
         progress::be_quiet();
     }
-    let level = logging::start(&loaded.settings.log, is_service, is_coloured(arguments.global.color))?;
+    let is_coloured = is_coloured(arguments.global.color);
+    let level = logging::start(&loaded.settings.log, is_service, is_coloured, progress::BesideTheLine)?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }

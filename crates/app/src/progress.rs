@@ -7,7 +7,7 @@ mod line;
 mod models;
 mod window;
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{self, IsTerminal as _, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +47,30 @@ pub(crate) fn is_live() -> bool {
     stderr().is_terminal() && !is_dumb
 }
 
+/// The line on the terminal, while one is drawn.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn drawn() -> MutexGuard<'static, Option<ProgressBar>> {
+    DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Standard error beside the line: what is written takes its place, and it is drawn again below.
+pub(crate) struct BesideTheLine;
+
+impl Write for BesideTheLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bar = drawn().clone();
+        match bar {
+            Some(bar) => bar.suspend(|| stderr().write(bytes)),
+            None => stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        stderr().flush()
+    }
+}
+
 /// Counts pieces of work, against totals where they are known.
 pub(crate) struct Meter {
     shared: Arc<Shared>,
@@ -74,6 +98,7 @@ impl Meter {
         let bar = (!is_quiet && is_live()).then(bar);
         let shown = Shown::new(what, Totals { pieces: total, bytes: None });
         let state = Mutex::new(State { shown, window: Window::new(began), last_line: began });
+        drawn().clone_from(&bar);
         let shared = Arc::new(Shared { state, bar });
         let (ended, end) = channel();
         if !is_quiet {
@@ -105,19 +130,12 @@ impl Meter {
         self.state().shown.failures = failures;
     }
 
-    /// Says something without tearing the line.
-    pub(crate) fn say(&self, text: &str) {
-        match &self.shared.bar {
-            Some(bar) => bar.suspend(|| output::say(text)),
-            None => output::say(text),
-        }
-    }
-
     /// Clears the line away.
     pub(crate) fn finish(&self) {
         drop(self.ended.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(bar) = &self.shared.bar {
             bar.finish_and_clear();
+            drawn().take();
         }
     }
 

@@ -124,6 +124,8 @@ impl Comparison<'_> {
             let Listed::File(stat) = pair.listed else { continue };
             let interrupted = pair.interrupted.take().filter(|entry| stat.is_of(entry) && !entry.unread);
             if let Some(entry) = interrupted {
+                // They were read by the run that was interrupted.
+                watch.add_bytes(stat.size);
                 *seen = Some(Ok(entry.found.unwrap_or(entry.sha256)));
             } else {
                 let algorithms = Algorithms::default().with(Algorithm::Sha256);

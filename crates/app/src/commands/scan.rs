@@ -133,7 +133,7 @@ impl Watcher for Notes {
     fn skipped(&mut self, what: &ListError) {
         if self.named < MOST_NAMED {
             self.named += 1;
-            self.meter.say(&format!("skipped {what}"));
+            output::say(&format!("skipped {what}"));
         }
     }
 
