@@ -24,9 +24,9 @@ pub struct Tried {
 
 /// See [`crate::Engine::try_reading`].
 pub(crate) async fn try_reading(context: &EngineContext, records: &[Record], within: Duration) -> Tried {
-    let mut pieces: BTreeMap<&str, Vec<Inspection>> = BTreeMap::new();
+    let mut pieces: BTreeMap<&str, Vec<Result<Inspection, ContentError>>> = BTreeMap::new();
     for record in records {
-        pieces.entry(&record.location.storage).or_default().push(piece(context, record));
+        pieces.entry(&record.location.storage).or_default().push(Ok(piece(context, record)));
     }
     let began = Instant::now();
     let mut readings: Vec<Reading> = pieces
