@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_content::Secrets;
+use stocktake_diesel_storage::{Encryption, EncryptionKey, InvalidEncryptionKey};
 use stocktake_domain::{Algorithm, Location, Model};
 use stocktake_source_gitlab::GitlabAuthoritySettings;
 use stocktake_web::Network;
@@ -80,6 +81,7 @@ pub(crate) struct Database {
     pub(crate) url: SecretString,
     pub(crate) max_connections: u32,
     pub(crate) timeout: Duration,
+    pub(crate) encryption: Encryption,
 }
 
 impl Database {
@@ -256,7 +258,23 @@ fn database(reader: &mut Reader<'_>) -> Result<Database, SettingsError> {
             .ok_or_else(|| reader.mistake("database.url", "must not be empty"))?,
         max_connections: reader.get("database.max_connections", whole(1, 10_000))?,
         timeout: reader.get("database.timeout", duration(Duration::from_millis(10)))?,
+        encryption: encryption(reader)?,
     })
+}
+
+fn encryption(reader: &mut Reader<'_>) -> Result<Encryption, SettingsError> {
+    let mut keys = |setting: &str| {
+        let secret = reader.secret(setting)?;
+        let texts = secret.iter().flat_map(|secret| secret.expose_secret().split(','));
+        let key = |text: &str| text.trim().parse();
+        let keys: Result<Vec<EncryptionKey>, InvalidEncryptionKey> = texts.map(key).collect();
+        keys.map_err(|error| reader.mistake(setting, &error.to_string()))
+    };
+    let (mut current, former) = (keys("database.encryption_key")?, keys("database.encryption_keys_old")?);
+    if current.len() > 1 {
+        return Err(reader.mistake("database.encryption_key", "must be one key"));
+    }
+    Ok(Encryption::new(current.pop(), former))
 }
 
 fn http(reader: &mut Reader<'_>) -> Result<Http, SettingsError> {

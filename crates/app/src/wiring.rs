@@ -35,6 +35,7 @@ pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
         max_connections: settings.database.max_connections,
         timeout: settings.database.timeout,
         clock: StoreClock::Database { host: Arc::new(SystemClock) },
+        encryption: settings.database.encryption.clone(),
     }
 }
 

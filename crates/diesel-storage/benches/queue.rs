@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream;
-use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
@@ -36,8 +36,13 @@ fn main() {
 
 async fn measure(name: &str, url: String, rows: i64) {
     let clock = StoreClock::Fixed(Arc::<ManualClock>::default());
-    let settings =
-        StoreSettings { url: url.into(), max_connections: 8, timeout: Duration::from_secs(60), clock };
+    let settings = StoreSettings {
+        url: url.into(),
+        encryption: Encryption::default(),
+        max_connections: 8,
+        timeout: Duration::from_secs(60),
+        clock,
+    };
     migrate(&settings).await.unwrap();
     let store = open(&settings).await.unwrap();
     let rate = |what: &str, count: i64, began: Instant| {

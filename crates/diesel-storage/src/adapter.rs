@@ -9,6 +9,7 @@ use stocktake_domain::ports::StoreError;
 use tracing::{Instrument as _, Span};
 
 use crate::clock::DatabaseClock;
+use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::session::{Driver, Session, Task, TimedTask, Work};
 
@@ -19,6 +20,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(crate) struct Adapter<D> {
     pub(crate) driver: D,
     pub(crate) clock: Arc<DatabaseClock>,
+    pub(crate) encryption: Encryption,
 }
 
 /// A call of a port, as traces name it. Made by [`call!`].

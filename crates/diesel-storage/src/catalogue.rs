@@ -2,6 +2,7 @@
 
 mod acceptances;
 mod import;
+pub(crate) mod key_data;
 mod page;
 mod summary;
 pub(crate) mod upsert;
@@ -15,6 +16,7 @@ use stocktake_domain::ports::{
 use stocktake_domain::{Acceptance, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection};
 
 use crate::adapter::{Adapter, call};
+use crate::encryption::Encryption;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched};
@@ -28,9 +30,9 @@ const COUNTED_AT_ONCE: u64 = 100_000;
 #[async_trait]
 impl<D: Driver> Catalogue for Adapter<D> {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
-        let plan = page::Plan::new(request);
+        let (plan, encryption) = (page::Plan::new(request), self.encryption.clone());
         self.run(call!("db.catalogue.page", model = %request.model), Work::Read, move |session| {
-            Box::pin(page::read(session, plan))
+            Box::pin(page::read(session, plan, encryption))
         })
         .await
     }
@@ -71,8 +73,8 @@ impl<D: Driver> Catalogue for Adapter<D> {
 
     async fn get(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         let call = call!("db.catalogue.get", model = %model);
-        let (model, key) = (model_code(model), key::encode(key));
-        self.run(call, Work::Read, move |session| Box::pin(get(session, model, key))).await
+        let (model, key, encryption) = (model_code(model), key::encode(key), self.encryption.clone());
+        self.run(call, Work::Read, move |session| Box::pin(get(session, model, key, encryption))).await
     }
 
     async fn import<'a>(
@@ -97,7 +99,11 @@ impl<D: Driver> Catalogue for Adapter<D> {
     ) -> Result<Vec<Record>, StoreError> {
         let call = call!("db.catalogue.mismatched", model = %model);
         let (model, span) = (model_code(model), Span::behind(after.as_ref().map(key::encode)));
-        self.run(call, Work::Read, move |session| Box::pin(mismatched(session, model, span, limit))).await
+        let encryption = self.encryption.clone();
+        self.run(call, Work::Read, move |session| {
+            Box::pin(mismatched(session, model, span, limit, encryption))
+        })
+        .await
     }
 
     async fn findings(
@@ -108,7 +114,9 @@ impl<D: Driver> Catalogue for Adapter<D> {
     ) -> Result<Vec<Record>, StoreError> {
         let call = call!("db.catalogue.findings", model = %model);
         let (model, span) = (model_code(model), Span::behind(after.as_ref().map(key::encode)));
-        self.run(call, Work::Read, move |session| Box::pin(findings(session, model, span, limit))).await
+        let encryption = self.encryption.clone();
+        self.run(call, Work::Read, move |session| Box::pin(findings(session, model, span, limit, encryption)))
+            .await
     }
 
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
@@ -125,9 +133,9 @@ impl<D: Driver> Catalogue for Adapter<D> {
     ) -> Result<Option<Record>, StoreError> {
         let call = call!("db.catalogue.accept", model = %model);
         let (model, key) = (model_code(model), key::encode(key));
-        let accepted = AcceptedColumns::new(acceptance)?;
+        let (accepted, encryption) = (AcceptedColumns::new(acceptance)?, self.encryption.clone());
         let accept = self.timed(move |session, now| {
-            Box::pin(acceptances::accept(session, model, key, accepted, now.millis()))
+            Box::pin(acceptances::accept(session, (model, key), accepted, now.millis(), encryption))
         });
         self.run(call, Work::Write, accept).await
     }
@@ -135,8 +143,9 @@ impl<D: Driver> Catalogue for Adapter<D> {
     async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError> {
         let call = call!("db.catalogue.take_back", model = %model);
         let (model, key, by) = (model_code(model), key::encode(key), storable(by, "by")?);
+        let encryption = self.encryption.clone();
         let take_back = self.timed(move |session, now| {
-            Box::pin(acceptances::take_back(session, model, key, by, now.millis()))
+            Box::pin(acceptances::take_back(session, (model, key), by, now.millis(), encryption))
         });
         self.run_waking(call, Work::Write, take_back).await
     }
@@ -169,9 +178,10 @@ pub(crate) async fn get<S: Session>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
+    encryption: Encryption,
 ) -> Result<Option<Record>, DbError> {
     let found = row(session, model, key).await?;
-    found.map(|(row, started)| row.into_record(started)).transpose()
+    found.map(|(row, started)| row.into_record(started, &encryption)).transpose()
 }
 
 /// Reads the row of one record, with whether a lease holds it.
@@ -192,12 +202,13 @@ async fn mismatched<S: Session>(
     model: i16,
     span: Span,
     limit: u32,
+    encryption: Encryption,
 ) -> Result<Vec<Record>, DbError> {
     let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
     let sql = push_mismatched::<S, _>(sql, model, &span).push(by_key(false));
     let rows: Vec<RecordRow> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
     // One that succeeded is not due, and so no lease holds it.
-    rows.into_iter().map(|row| row.into_record(false)).collect()
+    rows.into_iter().map(|row| row.into_record(false, &encryption)).collect()
 }
 
 async fn findings<S: Session>(
@@ -205,11 +216,12 @@ async fn findings<S: Session>(
     model: i16,
     span: Span,
     limit: u32,
+    encryption: Encryption,
 ) -> Result<Vec<Record>, DbError> {
     let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
     let sql = push_findings::<S, _>(sql, model, &span).push(by_key(false));
     let rows: Vec<(RecordRow, bool)> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
-    rows.into_iter().map(|(row, started)| row.into_record(started)).collect()
+    rows.into_iter().map(|(row, started)| row.into_record(started, &encryption)).collect()
 }
 
 async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, DbError> {

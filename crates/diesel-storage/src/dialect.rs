@@ -17,6 +17,8 @@ pub(crate) enum Index {
     Mismatched,
     /// On what failed last.
     Findings,
+    /// On rules with key data.
+    WithKeyData,
 }
 
 /// How the rows that a SELECT returns are locked until the transaction ends.

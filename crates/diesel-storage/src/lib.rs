@@ -10,6 +10,7 @@ mod clock;
 mod columns;
 mod conditions;
 mod dialect;
+mod encryption;
 mod error;
 mod jobs;
 mod key;
@@ -26,6 +27,7 @@ mod store;
 mod sync_state;
 mod tokens;
 
+pub use encryption::{Encryption, EncryptionKey, InvalidEncryptionKey};
 pub use error::is_busy;
 pub use settings::{StoreClock, StoreSettings};
 pub use store::{Store, exists, migrate, open, place};

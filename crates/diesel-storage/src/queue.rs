@@ -29,7 +29,7 @@ impl<D: Driver> Queue for Adapter<D> {
         filter: &ClaimFilter,
         terms: LeaseTerms,
     ) -> Result<Option<Lease>, StoreError> {
-        let (claimant, scope) = (Claimant::new(worker, terms)?, ClaimScope::new(filter));
+        let (claimant, scope) = (Claimant::new(worker, terms, &self.encryption)?, ClaimScope::new(filter));
         let find = call!("db.queue.find_due");
         let within = scope.clone();
         let queues =
@@ -56,7 +56,7 @@ impl<D: Driver> Queue for Adapter<D> {
         terms: LeaseTerms,
     ) -> Result<Option<Lease>, StoreError> {
         let call = call!("db.queue.claim_one", model = %model);
-        let claimant = Claimant::new(worker, terms)?;
+        let claimant = Claimant::new(worker, terms, &self.encryption)?;
         let (model, key) = (model_code(model), key::encode(key));
         let take =
             self.timed(move |session, now| Box::pin(claim::take_one(session, model, key, claimant, now)));

@@ -7,6 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use stocktake_domain::Clock;
 
+use crate::encryption::Encryption;
+
 /// Which database, and how it is used.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
@@ -22,6 +24,8 @@ pub struct StoreSettings {
     pub timeout: Duration,
     /// What tells the time.
     pub clock: StoreClock,
+    /// How key data is kept.
+    pub encryption: Encryption,
 }
 
 /// What tells the time that decides what is due and which lease is over.

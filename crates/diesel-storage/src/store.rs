@@ -7,7 +7,7 @@ use stocktake_domain::Clock;
 use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, StoreError, SyncState, Tokens};
 
 use crate::adapter::{Adapter, call};
-use crate::catalogue::applied_migrations;
+use crate::catalogue::{applied_migrations, key_data};
 use crate::clock::DatabaseClock;
 use crate::error::DbError;
 use crate::postgres::{self, Postgres};
@@ -34,8 +34,8 @@ pub struct Store {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Opens the database that the URL names and connects once, so that an unreachable one is reported at once. Does
-/// not migrate, and refuses a schema that a newer version of this program migrated. A URL of another kind is
+/// Opens the database that the URL names and connects once, so that an unreachable one is reported at once. Key data that is
+/// kept in another form than the settings ask for is written anew. Does not migrate, and refuses a schema that a newer version of this program migrated. A URL of another kind is
 /// [`StoreError::Internal`].
 pub async fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
     match Database::of(settings.url.expose_secret())? {
@@ -79,12 +79,18 @@ pub async fn exists(settings: &StoreSettings) -> Result<bool, StoreError> {
 impl Store {
     async fn over(driver: impl Driver, settings: &StoreSettings) -> Result<Self, StoreError> {
         let clock = DatabaseClock::new(settings.clock.clone());
-        let adapter = Arc::new(Adapter { driver, clock: Arc::clone(&clock) });
+        let adapter =
+            Arc::new(Adapter { driver, clock: Arc::clone(&clock), encryption: settings.encryption.clone() });
         let known = adapter.driver.known_migrations()?;
         let look = adapter.timed(move |session, _| {
-            Box::pin(async move { applied_migrations(session, &known).await.map(|_| ()) })
+            Box::pin(async move {
+                let applied = applied_migrations(session, &known).await?;
+                Ok(applied.is_some_and(|applied| applied.len() == known.len()))
+            })
         });
-        adapter.run(call!("db.open"), Work::Read, look).await?;
+        if adapter.run(call!("db.open"), Work::Read, look).await? {
+            key_data::renew(&adapter).await?;
+        }
         Ok(Self {
             catalogue: adapter.clone(),
             queue: adapter.clone(),

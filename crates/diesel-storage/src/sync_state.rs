@@ -62,7 +62,7 @@ impl<D: Driver> SyncState for Adapter<D> {
         batch: SyncBatch,
         state: &ModelSyncState,
     ) -> Result<Option<SyncApplied>, StoreError> {
-        let batch = apply::Batch::new(instance, &batch, state)?;
+        let batch = apply::Batch::new(instance, &batch, state, self.encryption.clone())?;
         // However long it takes: the first may wait for an import, and there may be much to delete.
         let apply = self.timed(move |session, now| Box::pin(apply::run(session, batch, now.millis())));
         self.run_waking(call!("db.sync_state.apply", model = %state.model), Work::Import, apply).await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
-use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{ClaimFilter, Lease, LeaseTerms, Reaped, WorkerId, numbered};
 use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
@@ -27,8 +27,13 @@ async fn database(url: &str) -> (Store, Arc<ManualClock>) {
     let host = Arc::<ManualClock>::default();
     host.set(TODAY);
     let clock = StoreClock::Database { host: host.clone() };
-    let settings =
-        StoreSettings { url: url.into(), max_connections: 2, timeout: Duration::from_secs(20), clock };
+    let settings = StoreSettings {
+        url: url.into(),
+        encryption: Encryption::default(),
+        max_connections: 2,
+        timeout: Duration::from_secs(20),
+        clock,
+    };
     migrate(&settings).await.unwrap();
     let store = open(&settings).await.unwrap();
     let entries = stream::iter([Ok(numbered(1, (1..=RECORDS).map(entry)))]);

@@ -12,7 +12,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 use secrecy::ExposeSecret as _;
-use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::StoreError;
 use stocktake_domain::{Model, RecordKey};
@@ -20,7 +20,13 @@ use stocktake_testbed::{Certificate, PgCluster, postgres};
 
 fn settings(url: &str) -> StoreSettings {
     let (timeout, host) = (Duration::from_secs(20), Arc::<ManualClock>::default());
-    StoreSettings { url: url.into(), max_connections: 4, timeout, clock: StoreClock::Database { host } }
+    StoreSettings {
+        url: url.into(),
+        encryption: Encryption::default(),
+        max_connections: 4,
+        timeout,
+        clock: StoreClock::Database { host },
+    }
 }
 
 fn in_folder(folder: &Path) -> StoreSettings {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_query, sql_types};
-use stocktake_diesel_storage::{StoreClock, StoreSettings, open};
+use stocktake_diesel_storage::{Encryption, StoreClock, StoreSettings, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::{Digest, Failure, Metadata, Model, RecordKey, Timestamp};
 use stocktake_testbed::postgres;
@@ -325,6 +325,7 @@ async fn failures_are_known(database: &mut Raw) {
     let url = database.url().to_owned();
     let settings = StoreSettings {
         url: url.into(),
+        encryption: Encryption::default(),
         max_connections: 1,
         timeout: Duration::from_secs(20),
         clock: StoreClock::Fixed(Arc::<ManualClock>::default()),

@@ -12,7 +12,7 @@ use diesel::connection::{
 use diesel::sqlite::SqliteConnection;
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types};
 use futures_util::stream;
-use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
@@ -56,7 +56,13 @@ fn now_is(millis: i64) {
 
 fn settings(url: &str, max_connections: u32) -> StoreSettings {
     let clock = StoreClock::Fixed(CLOCK.clone());
-    StoreSettings { url: url.into(), max_connections, timeout: LEASE, clock }
+    StoreSettings {
+        url: url.into(),
+        encryption: Encryption::default(),
+        max_connections,
+        timeout: LEASE,
+        clock,
+    }
 }
 
 fn at(millis: i64) -> Timestamp {

@@ -1,6 +1,6 @@
 //! Rows of the catalogue as other versions wrote them.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,12 @@ use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 use futures_util::stream;
 use secrecy::ExposeSecret as _;
-use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{Applied, Lease, LeaseTerms, Outcome, WorkerId, numbered};
-use stocktake_domain::{Digest, Location, Model, RecordKey, RowPart, SourceRecord, Timestamp};
+use stocktake_domain::{
+    Digest, DigestRule, KeyData, Location, Model, RecordKey, RowPart, SourceRecord, Timestamp,
+};
 use stocktake_testbed::postgres;
 
 const MODEL: Model = Model::CiSecureFiles;
@@ -36,6 +38,7 @@ impl Database {
     async fn new(url: String, folder: tempfile::TempDir) -> Self {
         let settings = StoreSettings {
             url: url.into(),
+            encryption: Encryption::default(),
             max_connections: 2,
             timeout: Duration::from_secs(20),
             clock: StoreClock::Fixed(Arc::<ManualClock>::default()),
@@ -103,5 +106,39 @@ async fn a_row_without_check_values_is_whole_until_it_is_written_again() {
         }
         assert_eq!(references[..2], [Err(RowPart::Recorded), Err(RowPart::Baseline)]);
         assert_eq!(references[2].map(|reference| reference.size), Ok(Some(6)));
+    }
+}
+
+#[tokio::test]
+async fn key_data_is_encrypted_when_the_database_is_opened_but_for_a_damaged_row() {
+    let rule = DigestRule::SecureFile(KeyData("signing".to_owned()));
+    let key = |byte: u8| hex::encode([byte; 32]).parse().unwrap();
+    for database in Database::both().await {
+        let with = async |current: Option<u8>, former: Option<u8>| {
+            let encryption = Encryption::new(current.map(key), former.map(key).into_iter().collect());
+            open(&StoreSettings { encryption, ..database.settings.clone() }).await.unwrap()
+        };
+        let rule_of = async |store: &Store, number: i64| {
+            store.catalogue.get(MODEL, &RecordKey::integer(number)).await.unwrap().unwrap().rule
+        };
+        let entries = || (1..=1100).map(|number| SourceRecord { rule: rule.clone(), ..entry(number) });
+        import(&database.open().await, entries().collect()).await;
+        database.alter("UPDATE records SET file_size = 6 WHERE path = '700.bin'");
+        let store = with(Some(1), None).await;
+        assert_eq!(rule_of(&store, 1100).await, rule);
+        // What is compared is what the text says, not how it is kept: only what is damaged is written.
+        let applied = import(&store, entries().collect()).await;
+        assert_eq!((applied.changed, applied.unchanged), (1, 1099));
+        let blind = database.open().await;
+        for number in [1, 700, 1100] {
+            assert!(matches!(rule_of(&blind, number).await, DigestRule::Unresolved(_)), "{number}");
+        }
+        database.alter("UPDATE records SET file_size = 6 WHERE path = '700.bin'");
+        let store = with(Some(2), Some(1)).await;
+        assert_eq!(import(&store, entries().skip(700).collect()).await.unchanged, 400);
+        let other = with(Some(2), None).await;
+        assert_eq!(rule_of(&other, 1).await, rule);
+        assert!(matches!(rule_of(&other, 700).await, DigestRule::Unresolved(_)));
+        assert_eq!(claim(&other, 700).await.records[0].reference, Err(RowPart::Recorded));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream;
 use secrecy::ExposeSecret as _;
-use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, ClaimedRecord, LeaseTerms, ModelSyncState, Outcome, SyncBatch, WorkerId, numbered,
@@ -36,7 +36,13 @@ fn now_is(millis: i64) {
 
 fn settings(url: &str, max_connections: u32) -> StoreSettings {
     let clock = StoreClock::Fixed(CLOCK.clone());
-    StoreSettings { url: url.into(), max_connections, timeout: LEASE, clock }
+    StoreSettings {
+        url: url.into(),
+        encryption: Encryption::default(),
+        max_connections,
+        timeout: LEASE,
+        clock,
+    }
 }
 
 fn at(millis: i64) -> Timestamp {

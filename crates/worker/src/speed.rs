@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stocktake_domain::Record;
+use stocktake_domain::{ContentError, Record};
 use stocktake_domain::ports::Inspection;
 use tokio::time::{Instant, timeout};
 

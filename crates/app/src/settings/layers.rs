@@ -71,7 +71,12 @@ const SECRETS: [&str; 9] = [
 ];
 
 /// Secrets that are not told by the last part of their key.
-const SECRET_KEYS: [&str; 2] = ["database.url", "sources.gitlab.ci_database_url"];
+const SECRET_KEYS: [&str; 4] = [
+    "database.url",
+    "database.encryption_key",
+    "database.encryption_keys_old",
+    "sources.gitlab.ci_database_url",
+];
 
 /// Keys that were renamed, and what they are called now.
 const RENAMED: [(&str, &str); 2] = [

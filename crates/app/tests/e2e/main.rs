@@ -18,6 +18,7 @@ mod commands;
 mod configuration;
 mod damage;
 mod documents;
+mod encryption;
 mod exits;
 mod filters;
 mod gitlab;

@@ -6,6 +6,7 @@ use stocktake_domain::{Acceptance, Record, RowPart, Status, Timestamp};
 
 use super::{get, row};
 use crate::columns::all_of;
+use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::queue::recalculate;
 use crate::rows::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow, RecordRow, digest_of};
@@ -15,10 +16,10 @@ use crate::session::Session;
 /// Accepts content of a record; `None` if there is no such record.
 pub(super) async fn accept<S: Session>(
     session: &mut S,
-    model: i16,
-    key: Vec<u8>,
+    (model, key): (i16, Vec<u8>),
     accepted: AcceptedColumns,
     now: i64,
+    encryption: Encryption,
 ) -> Result<Option<Record>, DbError> {
     let Some((mut row, started)) = locked(session, model, key.clone()).await? else { return Ok(None) };
     if row.is_damaged(RowPart::Baseline) {
@@ -33,17 +34,17 @@ pub(super) async fn accept<S: Session>(
     row.accepted = true;
     row.source.file_size = size.or(row.source.file_size);
     session.write_records(vec![row.sealed()]).await?;
-    get(session, model, key).await
+    get(session, model, key, encryption).await
 }
 
 /// Takes back the last acceptance that stands; also says whether there was one, since the record is due then. `None` if there
 /// is no such record, or nothing of it is accepted.
 pub(super) async fn take_back<S: Session>(
     session: &mut S,
-    model: i16,
-    key: Vec<u8>,
+    (model, key): (i16, Vec<u8>),
     by: String,
     now: i64,
+    encryption: Encryption,
 ) -> Result<(Option<Record>, bool), DbError> {
     // Whoever makes records due holds the claims before it locks a record.
     let Some((known, _)) = row(session, model, key.clone()).await? else { return Ok((None, false)) };
@@ -64,7 +65,7 @@ pub(super) async fn take_back<S: Session>(
         standing.replaced.put_back(&mut due)?;
         session.write_records(vec![due.sealed()]).await?;
     }
-    Ok((get(session, model, key).await?, true))
+    Ok((get(session, model, key, encryption).await?, true))
 }
 
 /// The acceptances of a record, the last one first.

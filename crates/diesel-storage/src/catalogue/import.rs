@@ -11,6 +11,7 @@ use stocktake_domain::ports::{Applied, ImportError, NumberedRecord, SourceRecord
 
 use super::upsert::{BATCH, Pair, Upsert};
 use crate::adapter::Adapter;
+use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::STARTED;
@@ -29,14 +30,16 @@ pub(super) async fn run<D: Driver>(
     while let Some(batch) = entries.next().await {
         let batch = batch.map_err(ImportError::Source)?;
         for chunk in batch.chunks(BATCH) {
-            let rows = one_of_each(chunk)?;
+            let rows = one_of_each(model, chunk, &adapter.encryption)?;
             private.run(Work::Scratch, move |session| Box::pin(session.stage(rows))).await?;
         }
     }
     if let Some(conflict) = private.run(Work::Scratch, |session| Box::pin(first_conflict(session))).await? {
         return Err(conflict_of(conflict)?);
     }
-    let apply = adapter.timed(move |session, now| Box::pin(apply_all(session, model, now.millis())));
+    let encryption = adapter.encryption.clone();
+    let apply =
+        adapter.timed(move |session, now| Box::pin(apply_all(session, model, now.millis(), encryption)));
     let (applied, due) = private.run(Work::Import, apply).await?;
     if due {
         adapter.driver.wake();
@@ -45,10 +48,14 @@ pub(super) async fn run<D: Driver>(
 }
 
 /// The rows of these entries in the order of their keys, one of each key.
-fn one_of_each(entries: &[NumberedRecord]) -> Result<Vec<StagedRow>, ImportError> {
+fn one_of_each(
+    model: i16,
+    entries: &[NumberedRecord],
+    encryption: &Encryption,
+) -> Result<Vec<StagedRow>, ImportError> {
     let mut rows: BTreeMap<&RecordKey, StagedRow> = BTreeMap::new();
     for (number, entry) in entries {
-        let row = StagedRow::new(*number, entry).map_err(StoreError::from)?;
+        let row = StagedRow::new(model, *number, entry, encryption).map_err(StoreError::from)?;
         match rows.entry(&entry.key) {
             Entry::Vacant(place) => {
                 place.insert(row);
@@ -78,8 +85,13 @@ fn conflict_of((key, first, second): Conflict) -> Result<ImportError, StoreError
 }
 
 /// Applies all that was gathered; also says whether anything became due.
-async fn apply_all<S: Session>(session: &mut S, model: i16, now: i64) -> Result<(Applied, bool), DbError> {
-    let mut upsert = Upsert::begin(session, model, false, now).await?;
+async fn apply_all<S: Session>(
+    session: &mut S,
+    model: i16,
+    now: i64,
+    encryption: Encryption,
+) -> Result<(Applied, bool), DbError> {
+    let mut upsert = Upsert::begin(session, model, false, now, encryption).await?;
     let mut from = Vec::new();
     loop {
         let pairs = next_pairs(session, model, from).await?;

@@ -3,6 +3,7 @@
 use diesel::sql_types::Bool;
 use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
 
+use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key};
@@ -77,7 +78,11 @@ impl Plan {
 }
 
 /// Reads a page.
-pub(super) async fn read<S: Session>(session: &mut S, plan: Plan) -> Result<Page, DbError> {
+pub(super) async fn read<S: Session>(
+    session: &mut S,
+    plan: Plan,
+    encryption: Encryption,
+) -> Result<Page, DbError> {
     let mut rows: Vec<(RecordRow, bool, bool)> = session.load(plan.rows::<S>()).await?;
     let wanted = usize::try_from(plan.limit).unwrap_or(usize::MAX);
     let more = rows.len() > wanted;
@@ -93,7 +98,7 @@ pub(super) async fn read<S: Session>(session: &mut S, plan: Plan) -> Result<Page
     if !plan.forward {
         rows.reverse();
     }
-    let records = rows.into_iter().map(|(row, started, _)| row.into_record(started));
+    let records = rows.into_iter().map(|(row, started, _)| row.into_record(started, &encryption));
     let records = records.collect::<Result<Vec<_>, DbError>>()?;
     let (has_next, has_previous) = if plan.forward { (more, other) } else { (other, more) };
     Ok(Page { records, has_next, has_previous })

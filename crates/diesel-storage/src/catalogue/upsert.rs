@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stocktake_domain::ports::Applied;
 use stocktake_domain::{RowPart, SourceRecord, Status};
 
+use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::rows::{
     DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
@@ -22,10 +23,14 @@ pub(crate) struct Pair {
 }
 
 /// The rows of these entries of a source in the order of their keys, the later of two with one key.
-pub(crate) fn latest_of_each(entries: &[SourceRecord]) -> Result<Vec<StagedRow>, DbError> {
+pub(crate) fn latest_of_each(
+    model: i16,
+    entries: &[SourceRecord],
+    encryption: &Encryption,
+) -> Result<Vec<StagedRow>, DbError> {
     let mut rows = BTreeMap::new();
     for entry in entries {
-        rows.insert(&entry.key, StagedRow::new(0, entry)?);
+        rows.insert(&entry.key, StagedRow::new(model, 0, entry, encryption)?);
     }
     Ok(rows.into_values().collect())
 }
@@ -36,6 +41,7 @@ pub(crate) struct Upsert {
     now: i64,
     /// Whether the entries are the source's own.
     from_source: bool,
+    encryption: Encryption,
     leases: Leases,
     /// Storages that are known to have a queue.
     queues: BTreeSet<String>,
@@ -50,11 +56,12 @@ impl Upsert {
         model: i16,
         from_source: bool,
         now: i64,
+        encryption: Encryption,
     ) -> Result<Self, DbError> {
         session.lock_imports(model).await?;
         let leases = Leases::read(session, model).await?;
         let (queues, applied) = (BTreeSet::new(), Applied::default());
-        Ok(Self { model, now, from_source, leases, queues, applied, due: false })
+        Ok(Self { model, now, from_source, encryption, leases, queues, applied, due: false })
     }
 
     /// Applies a batch of entries, in the order of their keys.
@@ -74,6 +81,7 @@ impl Upsert {
                     new.push(entry.into_new_record(self.model, self.from_source, due_at));
                 }
                 Some((record, started)) => {
+                    let record = record.renewed(&self.encryption)?;
                     if self.differs(&waiting(entry.clone(), &record, started), &record) {
                         changed.push((entry, record, started));
                     } else {
@@ -137,12 +145,8 @@ impl Upsert {
     }
 
     /// The record as the entry makes it.
-    fn change(
-        &mut self,
-        entry: StagedRow,
-        mut record: RecordRow,
-        started: bool,
-    ) -> Result<RecordRow, DbError> {
+    fn change(&mut self, entry: StagedRow, record: RecordRow, started: bool) -> Result<RecordRow, DbError> {
+        let mut record = record.renewed(&self.encryption)?;
         let entry = waiting(entry, &record, started);
         let was_disabled = record.result.state == DISABLED;
         let mends = record.is_damaged(RowPart::Recorded);

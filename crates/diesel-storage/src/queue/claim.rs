@@ -8,6 +8,7 @@ use stocktake_domain::{RowPart, Status, Timestamp};
 
 use super::recalculate;
 use crate::dialect::{Index, Lock};
+use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Span, by_key, push_in_queue};
@@ -19,16 +20,21 @@ use crate::sql::Sql;
 /// Before any time at which a record can have become due.
 const NO_DUE_FROM: i64 = i64::MIN;
 
-/// Who claims, and for how long.
+/// Who claims, for how long, and how the records are read.
 #[derive(Clone)]
 pub(super) struct Claimant {
     worker: String,
     terms: LeaseTerms,
+    encryption: Encryption,
 }
 
 impl Claimant {
-    pub(super) fn new(worker: &WorkerId, terms: LeaseTerms) -> Result<Self, DbError> {
-        Ok(Self { worker: storable(&worker.0, "worker")?, terms })
+    pub(super) fn new(
+        worker: &WorkerId,
+        terms: LeaseTerms,
+        encryption: &Encryption,
+    ) -> Result<Self, DbError> {
+        Ok(Self { worker: storable(&worker.0, "worker")?, terms, encryption: encryption.clone() })
     }
 }
 
@@ -117,11 +123,11 @@ pub(super) async fn take<S: Session>(
             last_key: last.key.clone(),
             due_from: scope.due_from.unwrap_or(NO_DUE_FROM),
             claimed_at,
-            worker: claimant.worker,
+            worker: claimant.worker.clone(),
             ends: LeaseEnds::new(claimant.terms, now),
         };
         serve(session, &queue, last.key.clone()).await?;
-        return insert(session, lease, rows).await.map(Some);
+        return insert(session, lease, rows, &claimant).await.map(Some);
     }
     Ok(None)
 }
@@ -148,10 +154,10 @@ pub(super) async fn take_one<S: Session>(
         last_key: key,
         due_from: due_at,
         claimed_at: now.millis().max(due_at),
-        worker: claimant.worker,
+        worker: claimant.worker.clone(),
         ends: LeaseEnds::new(claimant.terms, now),
     };
-    insert(session, lease, vec![row]).await.map(Some)
+    insert(session, lease, vec![row], &claimant).await.map(Some)
 }
 
 /// The ranges of keys that leases of the queue cover, in order.
@@ -222,16 +228,18 @@ async fn insert<S: Session>(
     session: &mut S,
     lease: NewLeaseRow,
     rows: Vec<RecordRow>,
+    claimant: &Claimant,
 ) -> Result<Lease, DbError> {
     let (model, storage) = (model_of(lease.model)?, lease.storage.clone());
     let query = diesel::insert_into(leases::table).values(lease).returning(leases::id);
     let id: i64 = session.one(query).await?;
-    let records = rows.into_iter().map(claimed).collect::<Result<_, DbError>>()?;
+    let records =
+        rows.into_iter().map(|row| claimed(row, &claimant.encryption)).collect::<Result<_, DbError>>()?;
     Ok(Lease { id: LeaseId(id), model, storage, records })
 }
 
 /// The record for a worker. What is damaged in its row comes neither to a verdict nor into the result.
-fn claimed(mut row: RecordRow) -> Result<ClaimedRecord, DbError> {
+fn claimed(mut row: RecordRow, encryption: &Encryption) -> Result<ClaimedRecord, DbError> {
     let mut damaged = None;
     for part in [RowPart::Baseline, RowPart::Recorded] {
         if row.is_damaged(part) {
@@ -239,7 +247,7 @@ fn claimed(mut row: RecordRow) -> Result<ClaimedRecord, DbError> {
             damaged = Some(part);
         }
     }
-    let record = row.into_record(true)?;
+    let record = row.into_record(true, encryption)?;
     let reference = damaged.map_or_else(|| Ok(record.reference()), Err);
     match record.status {
         Status::Started(verification) => Ok(ClaimedRecord {

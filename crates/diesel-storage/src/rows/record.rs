@@ -12,8 +12,9 @@ use stocktake_domain::{
 use super::check_value::check_value;
 use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, model_of};
 use super::failure::{failure_cause, failure_of};
-use super::values::{digest_bytes, digest_of, rule_of, storable, storable_rule, storable_size, unsigned};
+use super::values::{digest_bytes, digest_of, storable, storable_size, unsigned};
 use crate::columns::{Row, columns, list_of, select_list};
+use crate::encryption::{Encryption, RuleOf};
 use crate::error::DbError;
 use crate::key;
 
@@ -137,9 +138,11 @@ pub(crate) type StagedSql = <StagedRow as Row>::SqlType;
 
 impl RecordRow {
     /// The record. `started`: some lease holds it.
-    pub(crate) fn into_record(self, started: bool) -> Result<Record, DbError> {
+    pub(crate) fn into_record(self, started: bool, encryption: &Encryption) -> Result<Record, DbError> {
         let status = self.status(started)?;
         let SourceColumns { storage, path, rule, .. } = self.source;
+        let of = RuleOf { model: self.model, key: &self.key };
+        let rule = rule.map_or(Ok(DigestRule::Stored), |kept| encryption.rule(&kept, of))?;
         Ok(Record {
             model: model_of(self.model)?,
             key: key::decode(&self.key)?,
@@ -147,7 +150,7 @@ impl RecordRow {
             file_size: self.source.file_size.map(|size| unsigned(size, "file_size")).transpose()?,
             location: Location { storage, path },
             expected: self.source.expected.as_deref().map(digest_of).transpose()?,
-            rule: rule.as_deref().map_or(Ok(DigestRule::Stored), rule_of)?,
+            rule,
             mutable: self.source.mutable,
             accepted: self.accepted,
             owner: self.source.owner,
@@ -203,6 +206,18 @@ impl RecordRow {
             self.baseline.seal(self.model, &self.key);
         }
         self
+    }
+
+    /// The same with its rule in the form in which it would be kept now. One that is damaged stays as it is.
+    pub(crate) fn renewed(mut self, encryption: &Encryption) -> Result<Self, DbError> {
+        let Some(kept) = &self.source.rule else { return Ok(self) };
+        match encryption.renewed(kept, RuleOf { model: self.model, key: &self.key })? {
+            Some(rule) if !self.is_damaged(RowPart::Recorded) => {
+                self.source.rule = Some(rule);
+                Ok(self.sealed())
+            }
+            _ => Ok(self),
+        }
     }
 
     fn recorded_check(&self) -> i32 {
@@ -319,12 +334,18 @@ impl ResultRow {
 }
 
 impl StagedRow {
-    /// The row of an entry that has this number.
-    pub(crate) fn new(number: u64, entry: &SourceRecord) -> Result<Self, DbError> {
-        let source = SourceColumns::new(entry);
+    /// The row of an entry of a model that has this number.
+    pub(crate) fn new(
+        model: i16,
+        number: u64,
+        entry: &SourceRecord,
+        encryption: &Encryption,
+    ) -> Result<Self, DbError> {
+        let key = key::encode(&entry.key);
+        let source = SourceColumns::new(entry, RuleOf { model, key: &key }, encryption);
         let source = source.map_err(|error| DbError::data(format!("record {}: {error}", entry.key)))?;
         let number = storable_size(number, "the number of an entry")?;
-        Ok(Self { key: key::encode(&entry.key), disabled: entry.disabled, number, conflict: None, source })
+        Ok(Self { key, disabled: entry.disabled, number, conflict: None, source })
     }
 
     /// Whether both say the same of one record.
@@ -378,14 +399,14 @@ impl BaselineColumns {
 }
 
 impl SourceColumns {
-    fn new(entry: &SourceRecord) -> Result<Self, DbError> {
+    fn new(entry: &SourceRecord, of: RuleOf<'_>, encryption: &Encryption) -> Result<Self, DbError> {
         Ok(Self {
             storage: storable(&entry.location.storage, "storage")?,
             path: storable(&entry.location.path, "path")?,
             created_at: entry.created_at.map(Timestamp::millis),
             file_size: entry.file_size.map(|size| storable_size(size, "file_size")).transpose()?,
             expected: entry.expected.map(digest_bytes),
-            rule: storable_rule(&entry.rule)?,
+            rule: encryption.kept(&entry.rule, of)?,
             mutable: entry.mutable,
             owner: entry.owner.as_deref().map(|owner| storable(owner, "owner")).transpose()?,
             source_checksum: entry.source_checksum.map(digest_bytes),

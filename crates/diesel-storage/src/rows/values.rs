@@ -1,6 +1,6 @@
 //! Values of the domain as a database keeps them, and back.
 
-use stocktake_domain::{Digest, DigestRule, Metadata};
+use stocktake_domain::{Digest, Metadata};
 
 use crate::error::DbError;
 
@@ -12,15 +12,6 @@ pub(crate) fn storable(text: &str, what: &str) -> Result<String, DbError> {
         )));
     }
     Ok(text.to_owned())
-}
-
-/// The text of a rule, which may hold a key and so is never repeated; `None` without a rule.
-pub(crate) fn storable_rule(rule: &DigestRule) -> Result<Option<String>, DbError> {
-    let text = rule.text();
-    if text.as_ref().is_some_and(|text| text.contains('\0')) {
-        return Err(DbError::data("the rule holds a NUL character, which no database text may"));
-    }
-    Ok(text)
 }
 
 /// A count or size of the domain as the signed number that a database keeps.
@@ -71,11 +62,6 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, DbError> {
         _ => bytes.try_into().ok().map(Digest::Md5),
     };
     tagged.or_else(plain).ok_or_else(|| DbError::data(format!("a digest of {} bytes", bytes.len())))
-}
-
-/// The rule of this text.
-pub(crate) fn rule_of(text: &str) -> Result<DigestRule, DbError> {
-    text.parse().map_err(|error| DbError::data(format!("the rule of a record: {error}")))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use stocktake_domain::contract::ManualClock;
 
 use super::*;
+use crate::encryption::Encryption;
 use crate::settings::StoreClock;
 use crate::sql::Sql;
 
@@ -16,7 +17,13 @@ const LONG: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FRO
 
 async fn database(folder: &Path, timeout: Duration) -> Sqlite {
     let clock = StoreClock::Fixed(Arc::<ManualClock>::default());
-    let settings = StoreSettings { url: String::new().into(), max_connections: 1, timeout, clock };
+    let settings = StoreSettings {
+        url: String::new().into(),
+        max_connections: 1,
+        timeout,
+        clock,
+        encryption: Encryption::default(),
+    };
     Sqlite::open(folder.join("test.db"), &settings).await.unwrap()
 }
 

@@ -7,10 +7,11 @@ use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch
 
 use crate::catalogue::upsert::{BATCH, Pair, Upsert, latest_of_each};
 use crate::dialect::Lock;
+use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key, push_keys_in};
-use crate::rows::{RECORD, RecordRow, RecordSql, StagedRow, SyncRow, storable, unsigned};
+use crate::rows::{RECORD, RecordRow, RecordSql, StagedRow, SyncRow, model_code, storable, unsigned};
 use crate::schema::sync_states;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -26,6 +27,7 @@ pub(super) struct Batch {
     /// The keys of which the records are all, and the most records to be deleted there.
     scanned_range: Option<(Span, u64)>,
     state: SyncRow,
+    encryption: Encryption,
 }
 
 impl Batch {
@@ -33,6 +35,7 @@ impl Batch {
         instance: &WorkerId,
         batch: &SyncBatch,
         state: &ModelSyncState,
+        encryption: Encryption,
     ) -> Result<Self, StoreError> {
         let scanned_range = batch.scanned_range.as_ref().map(|range| {
             let mut span = Span::behind(range.after.as_ref().map(key::encode));
@@ -43,9 +46,10 @@ impl Batch {
         });
         Ok(Self {
             leader: storable(&instance.0, "leader")?,
-            records: latest_of_each(&batch.records)?,
+            records: latest_of_each(model_code(state.model), &batch.records, &encryption)?,
             scanned_range,
             state: SyncRow::new(state)?,
+            encryption,
         })
     }
 }
@@ -56,7 +60,7 @@ pub(super) async fn run<S: Session>(
     batch: Batch,
     now: i64,
 ) -> Result<(Option<SyncApplied>, bool), DbError> {
-    let Batch { leader, records: entries, scanned_range, state } = batch;
+    let Batch { leader, records: entries, scanned_range, state, encryption } = batch;
     let model = state.model;
     if entries.is_empty() && scanned_range.is_none() {
         // Only the state: that waits for no import.
@@ -67,7 +71,7 @@ pub(super) async fn run<S: Session>(
         return Ok((leads.then(SyncApplied::default), false));
     }
     // First the model, then the sync: a process that waits here for an import may lose the lease meanwhile, and notices it next.
-    let mut upsert = Upsert::begin(session, model, true, now).await?;
+    let mut upsert = Upsert::begin(session, model, true, now, encryption).await?;
     if !leads(session, leader, now).await? {
         return Ok((None, false));
     }

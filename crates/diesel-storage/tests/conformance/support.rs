@@ -8,7 +8,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 use secrecy::ExposeSecret as _;
-use stocktake_diesel_storage::{Store, StoreClock, StoreSettings, migrate, open};
+use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::RecordKey;
 use stocktake_domain::contract::{DatabaseFixture, ManualClock, Ports, RowValue};
 use stocktake_domain::ports::WakeSignal;
@@ -41,6 +41,7 @@ impl Database {
         let clock = Arc::<ManualClock>::default();
         let settings = StoreSettings {
             url: url.into(),
+            encryption: Encryption::default(),
             max_connections: 8,
             timeout: Duration::from_secs(30),
             clock: StoreClock::Fixed(clock.clone()),

@@ -1,0 +1,1 @@
+DROP INDEX records_with_key_data;
