@@ -29,9 +29,14 @@ pub(crate) fn md5_like(etag: &str) -> Option<[u8; 16]> {
     hex::decode(digits).ok()?.try_into().ok()
 }
 
+/// The bytes of a digest, as headers write them.
+pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(text).ok()
+}
+
 /// The bytes of a digest of this length.
 pub(crate) fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    BASE64_STANDARD.decode(text).ok()?.try_into().ok()
+    bytes(text)?.try_into().ok()
 }
 
 /// The `ETag` is the MD5 of an object that was uploaded in one part, unless it is encrypted with a key of its own; the

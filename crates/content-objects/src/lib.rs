@@ -16,6 +16,7 @@
 //! Credentials and signatures are those of the `object_store` crate; the requests are ours (`wire`).
 
 mod access;
+mod checksum;
 mod connect;
 mod dialect;
 mod error;

@@ -22,12 +22,16 @@ pub(crate) const FULL_PAGE: u32 = 1_000;
 /// What a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
+    /// A whole object, with the checksum that S3 keeps of it, which it does not tell of a range.
+    Whole { key: &'a str },
     /// The bytes of an object from this one on, to the last one.
     From { key: &'a str, first: u64 },
     /// The first byte of an object.
     FirstByte { key: &'a str },
     /// An object's metadata.
     Metadata { key: &'a str },
+    /// The metadata of the first part of an object that was uploaded in parts, with S3.
+    FirstPart { key: &'a str },
     /// A page of the listing.
     Page(PageOf<'a>),
 }
@@ -107,7 +111,7 @@ impl Wire {
     async fn request(&self, target: Target<'_>, if_match: Option<&str>) -> Result<HttpRequest, WireError> {
         let mut request = http::Request::new(HttpRequestBody::empty());
         *request.uri_mut() = self.url(target).parse()?;
-        if matches!(target, Target::Metadata { .. }) {
+        if matches!(target, Target::Metadata { .. } | Target::FirstPart { .. }) {
             *request.method_mut() = Method::HEAD;
         }
         let headers = request.headers_mut();
@@ -119,7 +123,7 @@ impl Wire {
         }
         match (self.dialect, target) {
             // Without this header, the store does not return a checksum.
-            (Dialect::S3, Target::Metadata { .. }) => {
+            (Dialect::S3, Target::Metadata { .. } | Target::Whole { .. }) => {
                 headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
             }
             // Else an object stored with `Content-Encoding: gzip` would be decompressed on its way.
@@ -134,11 +138,15 @@ impl Wire {
 
     fn url(&self, target: Target<'_>) -> String {
         match target {
-            Target::From { key, .. } | Target::FirstByte { key } | Target::Metadata { key } => {
+            Target::Whole { key }
+            | Target::From { key, .. }
+            | Target::FirstByte { key }
+            | Target::Metadata { key } => {
                 // Google takes both forms; others that speak its protocol would join empty parts of a key.
                 let key = if self.dialect == Dialect::Google { in_query(key) } else { in_path(key) };
                 format!("{}/{key}", self.bucket_url)
             }
+            Target::FirstPart { key } => format!("{}/{}?partNumber=1", self.bucket_url, in_path(key)),
             Target::Page(page) => self.page_url(page),
         }
     }
@@ -167,7 +175,7 @@ fn range(target: Target<'_>) -> Option<HeaderValue> {
     match target {
         Target::From { first, .. } => HeaderValue::from_str(&format!("bytes={first}-")).ok(),
         Target::FirstByte { .. } => Some(HeaderValue::from_static("bytes=0-0")),
-        Target::Metadata { .. } | Target::Page(_) => None,
+        Target::Whole { .. } | Target::Metadata { .. } | Target::FirstPart { .. } | Target::Page(_) => None,
     }
 }
 
@@ -238,6 +246,8 @@ mod tests {
         let range = |target| range(target).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(range(Target::From { key: "a", first: 7 }).as_deref(), Some("bytes=7-"));
         assert_eq!(range(Target::FirstByte { key: "a" }).as_deref(), Some("bytes=0-0"));
+        assert_eq!(range(Target::From { key: "a", first: 0 }).as_deref(), Some("bytes=0-"));
+        assert_eq!(range(Target::Whole { key: "a" }), None);
         assert_eq!(range(Target::Metadata { key: "a" }), None);
     }
 }

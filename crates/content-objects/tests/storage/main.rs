@@ -3,6 +3,7 @@
 
 mod access;
 mod as_a_whole;
+mod checksums;
 mod faults;
 mod keys;
 mod metadata;

@@ -110,7 +110,7 @@ fn catalogue() -> Vec<Recorded> {
     bulk.chain(odd).chain([nothing]).collect()
 }
 
-fn settings_of(kind: ServerKind, server: &ObjectServer) -> ObjectSettings {
+pub(crate) fn settings_of(kind: ServerKind, server: &ObjectServer) -> ObjectSettings {
     let endpoint = format!("http://{}{}", server.address(), server.base());
     let service = match kind {
         ServerKind::S3 => Service::S3(S3Settings { keys: S3Keys::Pair(pair()), ..s3(&endpoint) }),
