@@ -116,7 +116,7 @@ impl Place {
     }
 
     fn refusal(&self, refused: &Refused, key: &str) -> ObjectError {
-        if let Some(error) = self.by_code(refused, key) {
+        if let Some(error) = self.locked(refused, key).or_else(|| self.by_code(refused, key)) {
             return error;
         }
         let known = !refused.code.is_empty();
@@ -160,10 +160,6 @@ impl Place {
                 ObjectError::Storage(format!("the clocks of this machine and of {endpoint} differ too much"))
             }
             "PublicAccessNotPermitted" => self.forbidden(&refused.code, key),
-            "InvalidObjectState" | "BlobArchived" => ObjectError::Final(format!(
-                "archived, and must be restored before it can be read: {}",
-                self.at(key)
-            )),
             "SlowDown" | "RequestTimeout" | "InternalError" | "ServerBusy" => self.busy(refused),
             "PermanentRedirect"
             | "TemporaryRedirect"
@@ -171,6 +167,24 @@ impl Place {
             | "IllegalLocationConstraintException" => self.wrong_region(refused),
             _ => return None,
         })
+    }
+
+    /// Why an object that is there cannot be read as it is, if the code says it.
+    fn locked(&self, refused: &Refused, key: &str) -> Option<ObjectError> {
+        let how = match refused.code.as_str() {
+            "InvalidObjectState" | "BlobArchived" => "archived, and must be restored before it can be read",
+            "BlobBeingRehydrated" => "archived, and being restored: it can be read when that is done",
+            "ResourceIsEncryptedWithCustomerEncryptionKey" | "BlobUsesCustomerSpecifiedEncryption" => {
+                "encrypted with a key of the customer's own, which Stocktake does not have"
+            }
+            // S3 has no word of its own for it.
+            "InvalidRequest" if !key.is_empty() && refused.status == StatusCode::BAD_REQUEST => {
+                "refused as an object is that is encrypted with a key of the customer's own (SSE-C), which Stocktake does \
+                 not have (InvalidRequest)"
+            }
+            _ => return None,
+        };
+        Some(ObjectError::Final(format!("{how}: {}", self.at(key))))
     }
 
     fn answered(&self, refused: &Refused, key: &str) -> String {

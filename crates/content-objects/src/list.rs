@@ -25,7 +25,8 @@ type Finding = Result<Found, ListError>;
 
 /// All objects below the prefix that can be the content of a record.
 pub(crate) fn list(access: Arc<Access>) -> FoundStream {
-    let listing = Listing { access, after: String::new(), next: Next::First, findings: VecDeque::new() };
+    let listing =
+        Listing { access, after: String::new(), next: Next::First, findings: VecDeque::new(), folders: 0 };
     Box::pin(stream::unfold(listing, |mut listing| async move {
         loop {
             if let Some(finding) = listing.findings.pop_front() {
@@ -54,6 +55,8 @@ struct Listing {
     after: String,
     next: Next,
     findings: VecDeque<Finding>,
+    /// How many objects only represent folders.
+    folders: u64,
 }
 
 impl Listing {
@@ -77,7 +80,15 @@ impl Listing {
                 return;
             }
             self.after.clone_from(&object.key);
-            self.findings.extend(finding(&object, &self.access.prefix));
+            let finding = finding(&object, &self.access.prefix);
+            self.folders += u64::from(finding.is_none());
+            self.findings.extend(finding);
+        }
+        if page.next.is_none() && self.folders > 0 {
+            let (at, count) = (self.access.remote.place.at(&self.access.prefix), self.folders);
+            tracing::info!(
+                "{at}: {count} empty objects whose keys end in a slash stand for folders, and are not listed"
+            );
         }
         self.next = page.next.map_or(Next::Nothing, Next::Behind);
     }

@@ -13,7 +13,8 @@ use stocktake_domain::{Algorithm, ContentError, Digest, FailureKind, Observation
 use stocktake_testbed::{ObjectServer, ServerKind};
 
 use crate::support::{
-    azure_of, google_of, impatient, inspect_watched, list, pair, piece, s3, settings, storage,
+    answer, azure_of, google_of, impatient, inspect, inspect_watched, list, pair, piece, s3, service,
+    settings, storage, unreadable,
 };
 
 /// More than five full pages.
@@ -277,5 +278,36 @@ async fn compressed_objects_are_read_as_they_are_stored() {
                 "{kind:?} {mode:?}"
             );
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archived_objects_are_told_as_such() {
+    for kind in [ServerKind::S3, ServerKind::Azure] {
+        let server = ObjectServer::start(kind).unwrap();
+        server.put("b", b"another", &[]).unwrap();
+        if kind == ServerKind::S3 {
+            server.put("a", b"content", &[("x-amz-storage-class", "GLACIER")]).unwrap();
+        } else {
+            server.put("a", b"content", &[]).unwrap();
+            let tier = [("x-ms-access-tier", "Archive")];
+            assert_eq!(server.send("PUT", "a", "comp=tier", &tier, &[]).unwrap().status, 200);
+        }
+        let settings = settings_of(kind, &server);
+        let text = unreadable(&storage(settings.clone()), "a").await;
+        assert!(text.starts_with("archived, and must be restored before it can be read: "), "{text}");
+        let metadata = storage(ObjectSettings { mode: Mode::Metadata, ..settings });
+        assert_eq!(inspect(&metadata, "a").await.unwrap().stored.size, Some(7));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_with_a_key_of_the_customer_are_told_as_such() {
+    let refusal = "<Error><Code>InvalidRequest</Code></Error>";
+    let server = service(move |asked| answer(400, &[], if asked.method == "HEAD" { "" } else { refusal }));
+    for mode in [Mode::Content, Mode::Metadata] {
+        let text = unreadable(&storage(ObjectSettings { mode, ..settings(&server.url()) }), "a").await;
+        assert!(text.contains("a key of the customer's own (SSE-C)"), "{text}");
+        assert!(text.ends_with(": s3://content/a"), "{text}");
     }
 }
