@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use stocktake_domain::Timestamp;
 use stocktake_domain::ports::StoreError;
 use tracing::{Instrument as _, Span};
 
@@ -12,6 +13,7 @@ use crate::clock::DatabaseClock;
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::session::{Driver, Session, Task, TimedTask, Work};
+use crate::sql::Sql;
 
 /// An ordinary call that takes longer is worth a line in the log.
 const SLOW: Duration = Duration::from_secs(1);
@@ -70,6 +72,21 @@ impl<D: Driver> Adapter<D> {
         task: impl Task<D::Session, R>,
     ) -> Result<R, StoreError> {
         call.trace(work, self.driver.run(work, task)).await
+    }
+
+    /// Runs one statement that changes something; its last values are bound by `at`, which is told the time. Returns how
+    /// many rows it changed.
+    pub(crate) async fn change(
+        &self,
+        call: Call,
+        sql: Sql,
+        at: impl FnOnce(Sql, Timestamp) -> Sql + Send + 'static,
+    ) -> Result<u64, StoreError> {
+        let change = self.timed(move |session, now| {
+            let sql = at(sql, now);
+            Box::pin(async move { session.execute(sql).await })
+        });
+        self.run(call, Work::Write, change).await
     }
 
     /// A task that is told the database's time, as it is when the task begins.

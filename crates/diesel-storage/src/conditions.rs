@@ -10,7 +10,7 @@ use stocktake_domain::{Condition, ConditionSubject, Timestamp};
 use crate::adapter::{Adapter, call};
 use crate::error::DbError;
 use crate::rows::storable;
-use crate::session::{Driver, Session, Work};
+use crate::session::{Driver, Session as _, Work};
 use crate::sql::Sql;
 
 /// The kinds of subject, as numbers in the table.
@@ -32,7 +32,7 @@ impl<D: Driver> Conditions for Adapter<D> {
         );
         let sql = sql.bind(kind).bind(subject).bind(host).bind(reason);
         let report = |sql: Sql, now: Timestamp| sql.bind(now.millis()).bind(now.millis());
-        self.change(call!("db.conditions.report"), sql, report).await
+        self.change(call!("db.conditions.report"), sql, report).await.map(drop)
     }
 
     async fn end(
@@ -51,7 +51,7 @@ impl<D: Driver> Conditions for Adapter<D> {
         let end = move |sql: Sql, now: Timestamp| {
             sql.bind(now.before(stale_after).millis()).bind(now.latest_end(Duration::ZERO).millis())
         };
-        self.change(call!("db.conditions.end"), sql, end).await
+        self.change(call!("db.conditions.end"), sql, end).await.map(drop)
     }
 
     async fn conditions(&self) -> Result<Vec<Condition>, StoreError> {
@@ -85,23 +85,7 @@ impl<D: Driver> Conditions for Adapter<D> {
              ON CONFLICT (storage, host) DO UPDATE SET identity = excluded.identity",
         );
         let sql = sql.bind(storage).bind(host).bind(identity);
-        self.change(call!("db.conditions.remember_identity"), sql, |sql, _| sql).await
-    }
-}
-
-impl<D: Driver> Adapter<D> {
-    /// Runs one statement that changes something; its last values are bound by `at`, which is told the time.
-    async fn change(
-        &self,
-        call: crate::adapter::Call,
-        sql: Sql,
-        at: impl FnOnce(Sql, Timestamp) -> Sql + Send + 'static,
-    ) -> Result<(), StoreError> {
-        let change = self.timed(move |session, now| {
-            let sql = at(sql, now);
-            Box::pin(async move { session.execute(sql).await.map(|_| ()) })
-        });
-        self.run(call, Work::Write, change).await
+        self.change(call!("db.conditions.remember_identity"), sql, |sql, _| sql).await.map(drop)
     }
 }
 

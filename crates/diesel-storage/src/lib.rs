@@ -1,4 +1,4 @@
-//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs`, `Tokens`, `SyncState` and `Conditions`, for embedded SQLite
+//! The Diesel adapters of the ports `Catalogue`, `Queue`, `Jobs`, `Tokens`, `Sessions`, `SyncState` and `Conditions`, for embedded SQLite
 //! and for PostgreSQL, chosen at run time from the URL.
 //!
 //! The ports are implemented once, generic over a [`session::Driver`]; each database has a driver of its own,
@@ -20,6 +20,7 @@ mod queue;
 mod rows;
 mod schema;
 mod session;
+mod sessions;
 mod settings;
 mod sql;
 mod sqlite;

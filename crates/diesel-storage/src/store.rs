@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use stocktake_domain::Clock;
-use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, StoreError, SyncState, Tokens};
+use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, Sessions, StoreError, SyncState, Tokens};
 
 use crate::adapter::{Adapter, call};
 use crate::catalogue::{applied_migrations, key_data};
@@ -26,6 +26,8 @@ pub struct Store {
     pub jobs: Arc<dyn Jobs>,
     /// Access tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// Who signed in.
+    pub sessions: Arc<dyn Sessions>,
     /// The sync with the source.
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.
@@ -96,6 +98,7 @@ impl Store {
             queue: adapter.clone(),
             jobs: adapter.clone(),
             tokens: adapter.clone(),
+            sessions: adapter.clone(),
             sync_state: adapter.clone(),
             conditions: adapter,
             clock,

@@ -7,7 +7,7 @@
 //!
 //! | fixture | suites |
 //! |---|---|
-//! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`], [`conditions`] |
+//! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`], [`conditions`], [`sessions`] |
 //! | [`ContentFixture`] | [`content`] |
 //! | [`SourceFixture`] | [`source`] |
 //! | [`AuthorityFixture`] | [`authority`] |
@@ -54,6 +54,11 @@ pub mod queue {
     pub mod maintenance;
     pub mod results;
     pub mod signals;
+}
+pub mod sessions {
+    //! The suite of the port [`Sessions`](crate::ports::Sessions).
+
+    pub mod lifetimes;
 }
 pub mod source;
 mod support;

@@ -16,15 +16,18 @@
 //!
 //! What the documentation of a port says is what the suite of `contract` (a feature for tests) asserts of each adapter.
 
+mod acceptance;
 mod catalogue;
 mod conditions;
 mod content;
 mod queue;
 mod recalculation;
+mod sessions;
 mod source;
 mod sync_state;
 mod tokens;
 
+pub use acceptance::{Acceptance, AcceptanceError};
 pub use catalogue::{
     Amount, Applied, Catalogue, ImportError, ModelSummary, NumberedRecord, Page, PageRequest, PageStart,
     PathStream, SortOrder, SourceRecordStream, numbered,
@@ -38,15 +41,17 @@ pub use queue::{
     WorkerId,
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};
+pub use sessions::Sessions;
 pub use source::{Claim, Readable, Source, SourceError, SourcePage};
 pub use sync_state::{FullScan, ModelSyncState, ScannedRange, SyncApplied, SyncBatch, SyncState};
 pub use tokens::{Authority, AuthorityError, Credential, Identity, NameTaken, Tokens};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
-    catalogue::MockCatalogue, conditions::MockConditions, content::MockContentStore, queue::MockQueue,
-    queue::MockWakeSignal, recalculation::MockJobs, recalculation::MockRecalculation, source::MockSource,
-    sync_state::MockSyncState, tokens::MockAuthority, tokens::MockTokens,
+    acceptance::MockAcceptance, catalogue::MockCatalogue, conditions::MockConditions,
+    content::MockContentStore, queue::MockQueue, queue::MockWakeSignal, recalculation::MockJobs,
+    recalculation::MockRecalculation, sessions::MockSessions, source::MockSource, sync_state::MockSyncState,
+    tokens::MockAuthority, tokens::MockTokens,
 };
 
 /// Why a store of ours could not do what was asked; each variant tells the caller what to do.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{ClaimFilter, Recalculated, Recalculation, StoreError};
-use stocktake_domain::{Model, Record, RecordKey, Timestamp};
+use stocktake_domain::ports::{
+    Acceptance, AcceptanceError, ClaimFilter, Recalculated, Recalculation, StoreError,
+};
+use stocktake_domain::{Model, NewAcceptance, Record, RecordKey, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -129,5 +131,28 @@ impl Recalculation for Engine {
         patience: Duration,
     ) -> Result<Option<Recalculated>, StoreError> {
         self.recalculations.recalculate_now(model, key, patience).await
+    }
+}
+
+#[async_trait]
+impl Acceptance for Engine {
+    async fn accept_now(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        by: &str,
+    ) -> Result<Option<Record>, AcceptanceError> {
+        let candidate = match self.look_at(model, key).await {
+            Ok(candidate) => candidate,
+            Err(AcceptError::UnknownRecord) => return Ok(None),
+            Err(AcceptError::Store(error)) => return Err(error.into()),
+            Err(refused) => return Err(AcceptanceError::Refused(refused.to_string())),
+        };
+        if let Some(doubt) = candidate.doubt() {
+            return Err(AcceptanceError::Refused(doubt.to_string()));
+        }
+        let Candidate { checksum, size, .. } = candidate;
+        let acceptance = NewAcceptance { checksum, size, by: by.to_owned(), reason: None };
+        Ok(self.context.parts.catalogue.accept(model, key, &acceptance).await?)
     }
 }

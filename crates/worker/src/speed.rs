@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stocktake_domain::{ContentError, Record};
 use stocktake_domain::ports::Inspection;
+use stocktake_domain::{ContentError, Record};
 use tokio::time::{Instant, timeout};
 
 use crate::accept::piece;

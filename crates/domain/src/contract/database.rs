@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 
 use crate::key::RecordKey;
-use crate::ports::{Catalogue, Conditions, Jobs, Queue, SyncState, Tokens, WakeSignal};
+use crate::ports::{Catalogue, Conditions, Jobs, Queue, Sessions, SyncState, Tokens, WakeSignal};
 use crate::row_part::RowPart;
 use crate::time::{Clock, Timestamp};
 
@@ -21,6 +21,8 @@ pub struct Ports {
     pub jobs: Arc<dyn Jobs>,
     /// Access tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// Who signed in.
+    pub sessions: Arc<dyn Sessions>,
     /// How far the sync with the source is.
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.

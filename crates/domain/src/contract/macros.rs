@@ -132,6 +132,15 @@ macro_rules! database_contract {
                     of_two_at_once_one_gets_the_name,
                 }
             }
+            sessions {
+                lifetimes {
+                    a_session_is_kept_with_its_token,
+                    a_session_ends_unused_and_at_last_in_any_case,
+                    a_session_that_was_ended_stays_so,
+                    only_what_is_over_is_deleted,
+                    a_session_from_the_future_is_over,
+                }
+            }
             conditions {
                 reports {
                     a_condition_keeps_its_beginning,

@@ -12,6 +12,7 @@ mod entries;
 mod fixture;
 mod jobs;
 mod queue;
+mod sessions;
 mod sync_state;
 mod tables;
 mod tokens;
@@ -55,6 +56,7 @@ impl MemoryStore {
             queue: self.clone(),
             jobs: self.clone(),
             tokens: self.clone(),
+            sessions: self.clone(),
             sync_state: self.clone(),
             conditions: self.clone(),
         }

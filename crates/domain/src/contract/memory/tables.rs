@@ -11,6 +11,7 @@ use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, WorkerId};
 use crate::record::{Record, SourceRecord};
 use crate::row_part::RowPart;
 use crate::selection::{Selection, State};
+use crate::session::{Session, SessionDigest};
 use crate::time::Timestamp;
 use crate::token::Token;
 use crate::verification::{Baseline, History, Origin, Pending, Started, Status, Verification};
@@ -129,6 +130,7 @@ pub(super) struct Tables {
     pub(super) tokens: Vec<Token>,
     /// In the order in which they were made.
     pub(super) acceptances: BTreeMap<(Model, RecordKey), Vec<Acceptance>>,
+    pub(super) sessions: BTreeMap<SessionDigest, Session>,
     pub(super) states: BTreeMap<Model, ModelSyncState>,
     pub(super) leader: Option<(WorkerId, Timestamp)>,
     /// By subject and host.
