@@ -197,6 +197,18 @@ async fn row<S: Session>(
     session.first(sql.bind(model).bind(key)).await
 }
 
+/// The record's row, which nobody else changes until the transaction ends, and whether a lease holds it.
+async fn locked<S: Session>(
+    session: &mut S,
+    model: i16,
+    key: Vec<u8>,
+) -> Result<Option<(RecordRow, bool)>, DbError> {
+    match session.lock_records(model, vec![key.clone()]).await? {
+        Some(rows) => Ok(rows.into_iter().next()),
+        None => row(session, model, key).await,
+    }
+}
+
 async fn mismatched<S: Session>(
     session: &mut S,
     model: i16,

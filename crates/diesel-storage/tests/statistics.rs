@@ -14,7 +14,7 @@ use stocktake_domain::ports::{
     ClaimFilter, ClaimedRecord, LeaseTerms, ModelSyncState, Outcome, SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
-    Digest, Failure, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
+    Digest, Failure, Location, Model, NewJob, RecordKey, Selection, SourceRecord, Timestamp,
 };
 use stocktake_testbed::postgres;
 

@@ -4,12 +4,12 @@
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use stocktake_domain::{Acceptance, Record, RowPart, Status, Timestamp};
 
-use super::{get, row};
+use super::{get, locked, row};
 use crate::columns::all_of;
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::queue::recalculate;
-use crate::rows::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow, RecordRow, digest_of};
+use crate::rows::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow, digest_of};
 use crate::schema::acceptances;
 use crate::session::Session;
 
@@ -81,16 +81,4 @@ pub(super) async fn list<S: Session>(
         .select(all_of::<AcceptanceRow>());
     let rows: Vec<AcceptanceRow> = session.load(query).await?;
     rows.into_iter().map(AcceptanceRow::into_acceptance).collect()
-}
-
-/// The record's row, which nobody else changes until the transaction ends, and whether a lease holds it.
-async fn locked<S: Session>(
-    session: &mut S,
-    model: i16,
-    key: Vec<u8>,
-) -> Result<Option<(RecordRow, bool)>, DbError> {
-    match session.lock_records(model, vec![key.clone()]).await? {
-        Some(rows) => Ok(rows.into_iter().next()),
-        None => row(session, model, key).await,
-    }
 }

@@ -3,9 +3,9 @@
 use stocktake_domain::RowPart;
 use stocktake_domain::ports::StoreError;
 
-use super::find;
+use super::locked;
 use crate::adapter::{Adapter, call};
-use crate::dialect::{Index, Lock};
+use crate::dialect::Index;
 use crate::encryption::{Encryption, WITH_KEY_DATA};
 use crate::error::DbError;
 use crate::rows::{RECORD, RecordRow, RecordSql};
@@ -77,7 +77,7 @@ async fn rewrite<S: Session>(
 ) -> Result<usize, DbError> {
     let mut rows = Vec::new();
     for (model, key) in places {
-        let Some((row, _)) = find(session, model, key, S::locking(Lock::Update)).await? else { continue };
+        let Some((row, _)) = locked(session, model, key).await? else { continue };
         rows.extend(rewritten(&row, &encryption)?);
     }
     let renewed = rows.len();

@@ -76,7 +76,7 @@ pub async fn a_damaged_record_is_mended_by_the_next_import(db: &dyn DatabaseFixt
         let again = import(store, vec![recorded(number)], 600).await;
         assert_eq!(again, Applied { unchanged: 1, ..Applied::default() });
     }
-    let all = Selection { state: Some(State::Succeeded), keys: None };
+    let all = Selection { state: Some(State::Succeeded), ..Selection::default() };
     assert_eq!(count(store, all).await, 3);
 }
 
