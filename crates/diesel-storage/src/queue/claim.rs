@@ -117,6 +117,7 @@ pub(super) async fn take<S: Session>(
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
         let claimed_at = rows.iter().filter_map(|row| row.due_at).fold(now.millis(), i64::max);
         let lease = NewLeaseRow {
+            id: new_number(),
             model: queue.model,
             storage: queue.storage.clone(),
             first_key: first.key.clone(),
@@ -148,6 +149,7 @@ pub(super) async fn take_one<S: Session>(
     let row: RecordRow = session.one(sql.bind(model).bind(key.clone())).await?;
     let due_at = row.due_at.ok_or_else(|| DbError::data("a recalculated record is not due"))?;
     let lease = NewLeaseRow {
+        id: new_number(),
         model,
         storage: row.source.storage.clone(),
         first_key: key.clone(),
@@ -224,6 +226,11 @@ async fn serve<S: Session>(session: &mut S, queue: &QueueName, to: Vec<u8>) -> R
     Ok(())
 }
 
+/// The number of a new lease.
+fn new_number() -> i64 {
+    rand::random_range(1..=i64::MAX / 2)
+}
+
 async fn insert<S: Session>(
     session: &mut S,
     lease: NewLeaseRow,
@@ -231,8 +238,8 @@ async fn insert<S: Session>(
     claimant: &Claimant,
 ) -> Result<Lease, DbError> {
     let (model, storage) = (model_of(lease.model)?, lease.storage.clone());
-    let query = diesel::insert_into(leases::table).values(lease).returning(leases::id);
-    let id: i64 = session.one(query).await?;
+    let id = lease.id;
+    session.execute(diesel::insert_into(leases::table).values(lease)).await?;
     let records =
         rows.into_iter().map(|row| claimed(row, &claimant.encryption)).collect::<Result<_, DbError>>()?;
     Ok(Lease { id: LeaseId(id), model, storage, records })

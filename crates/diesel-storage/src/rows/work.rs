@@ -44,6 +44,7 @@ pub(crate) type LeaseSql = <LeaseRow as Row>::SqlType;
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = leases)]
 pub(crate) struct NewLeaseRow {
+    pub(crate) id: i64,
     pub(crate) model: i16,
     pub(crate) storage: String,
     pub(crate) first_key: Vec<u8>,

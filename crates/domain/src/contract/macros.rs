@@ -71,6 +71,7 @@ macro_rules! database_contract {
                     concurrent_claims_share_no_record,
                     claim_one_takes_a_record_out_of_a_lease,
                     claim_one_takes_any_state,
+                    the_numbers_of_leases_are_random,
                 }
                 damage {
                     a_damaged_value_is_told_and_never_compared,

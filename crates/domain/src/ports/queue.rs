@@ -29,7 +29,8 @@ use crate::verification::{Failed, Started, Succeeded, Verification};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerId(pub String);
 
-/// A lease's number, never used twice.
+/// A lease's number, never used twice: random, so that a database that was restored from a copy does not give out the number
+/// of a lease that a worker still works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub i64);
 

@@ -1,5 +1,7 @@
 //! Claims: which model and storage is served next, and with which range of keys.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::ops::Bound;
 
 use super::tables::{Held, Tables, Turn, started, with_baseline};
@@ -100,8 +102,7 @@ impl Tables {
         let records = keys.iter().filter_map(|key| self.claimed_record(model, key)).collect();
         let member = |key: &RecordKey| Some((key.clone(), started(&self.row(model, key)?.status)));
         let members = keys.iter().filter_map(member).collect();
-        self.leases_made += 1;
-        let id = LeaseId(self.leases_made);
+        let id = LeaseId(random_number());
         let held = Held {
             model,
             storage: storage.clone(),
@@ -135,6 +136,10 @@ impl Tables {
             verification: started(&record.status),
         })
     }
+}
+
+fn random_number() -> i64 {
+    i64::try_from(RandomState::new().build_hasher().finish() >> 2).unwrap_or(1)
 }
 
 fn is_due(filter: &ClaimFilter, due_at: Option<Timestamp>) -> bool {

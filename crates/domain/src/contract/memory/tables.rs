@@ -124,7 +124,6 @@ pub(super) struct StoredJob {
 pub(super) struct Tables {
     pub(super) records: BTreeMap<Model, BTreeMap<RecordKey, Row>>,
     pub(super) leases: BTreeMap<LeaseId, Held>,
-    pub(super) leases_made: i64,
     pub(super) turns: BTreeMap<(Model, String), Turn>,
     pub(super) jobs: Vec<StoredJob>,
     pub(super) tokens: Vec<Token>,

@@ -181,6 +181,13 @@ pub async fn claim_one_takes_a_record_out_of_a_lease(db: &dyn DatabaseFixture) {
     assert_eq!(get(store, 2).await.history().last_checksum_at(), Some(at(400)));
 }
 
+pub async fn the_numbers_of_leases_are_random(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=2, 100).await;
+    let (first, second) = (claim(store, 1, 100).await.unwrap().id, claim(store, 1, 100).await.unwrap().id);
+    assert!(first.0.abs_diff(second.0) > 1_000, "{first:?} {second:?}");
+}
+
 pub async fn claim_one_takes_any_state(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, [1], 100).await;
