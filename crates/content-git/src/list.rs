@@ -26,17 +26,20 @@ fn action(entry: &Entry<'_>) -> Option<Action> {
     })
 }
 
-/// Whether the folder contains what a bare repository contains.
+/// Whether the folder is a bare repository, or what is left of one: it contains two of the three parts of each, or one and has
+/// a repository's name.
 fn is_repository(entry: &Entry<'_>) -> Result<bool, Errno> {
-    for name in ["HEAD", "objects/", "refs/"] {
-        match entry.open(name, OFlags::PATH, Links::Follow) {
-            Ok(_) => {}
+    let name = entry.name();
+    let mut parts = u8::from(name.ends_with(".git") && name != ".git");
+    for part in ["HEAD", "objects/", "refs/"] {
+        match entry.open(part, OFlags::PATH, Links::Follow) {
+            Ok(_) => parts += 1,
             // A link that leads nowhere or outside makes no repository, and nothing is read through it.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(false),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(true)
+    Ok(parts >= 2)
 }
 
 /// The total size of all regular files below the folder at this path beneath the root, and the last change of any;

@@ -36,14 +36,16 @@ pub(super) fn read(
 }
 
 fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
-    let content = content.trim_ascii_end();
     match content.strip_prefix(b"ref:") {
-        Some(target) if !target.starts_with(b" ") && !target.starts_with(b"\t") => None,
         Some(target) => {
-            let target = target.trim_ascii_start();
+            let target = target.trim_ascii();
             name::is_valid(target).then(|| Value::Symbolic(target.to_owned()))
         }
-        None => format.parse(content).filter(|id| !id.is_null()).map(Value::Id),
+        // Git reads nothing behind a blank.
+        None => {
+            let id = content.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            format.parse(id).filter(|id| !id.is_null()).map(Value::Id)
+        }
     }
 }
 
