@@ -326,8 +326,12 @@ fn fill(file: &OwnedFd, offset: u64, buffer: &mut Buffer, count: usize) -> Resul
     Ok(read)
 }
 
+/// Whether nobody has changed the content. The time of the last change is also that of a hard link made, as backups do, and of
+/// other rights.
 fn is_unchanged(before: &Stat, after: &Stat) -> bool {
+    let around = |stat: &Stat| (stat.st_nlink, stat.st_mode, stat.st_uid, stat.st_gid);
     before.st_size == after.st_size
         && (before.st_mtime, before.st_mtime_nsec) == (after.st_mtime, after.st_mtime_nsec)
-        && (before.st_ctime, before.st_ctime_nsec) == (after.st_ctime, after.st_ctime_nsec)
+        && ((before.st_ctime, before.st_ctime_nsec) == (after.st_ctime, after.st_ctime_nsec)
+            || around(before) != around(after))
 }

@@ -14,15 +14,31 @@ use crate::beneath::{Links, Root};
 /// the file or folder.
 pub fn not_judged(at: impl fmt::Display, error: Errno) -> Option<NotJudged> {
     match error {
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS | Errno::AGAIN | Errno::NOSPC => {
-            Some(NotJudged::Process(error.to_string()))
-        }
-        // A file system behind a network or a process that went away, or a device that was removed.
+        Errno::MFILE
+        | Errno::NFILE
+        | Errno::NOMEM
+        | Errno::NOBUFS
+        | Errno::AGAIN
+        | Errno::NOSPC
+        | Errno::DQUOT => Some(NotJudged::Process(error.to_string())),
+        // A file system behind a network or a process that went away, whose keys are not there, or a device that was removed.
         Errno::NOTCONN
         | Errno::SHUTDOWN
         | Errno::HOSTDOWN
         | Errno::HOSTUNREACH
+        | Errno::NETDOWN
+        | Errno::NETUNREACH
+        | Errno::CONNABORTED
+        | Errno::CONNREFUSED
+        | Errno::CONNRESET
         | Errno::TIMEDOUT
+        | Errno::STALE
+        | Errno::REMOTEIO
+        | Errno::NOKEY
+        | Errno::KEYEXPIRED
+        | Errno::KEYREVOKED
+        | Errno::KEYREJECTED
+        | Errno::NOMEDIUM
         | Errno::NODEV => Some(NotJudged::Storage(format!("{at}: {error}"))),
         _ => None,
     }
@@ -96,7 +112,9 @@ mod tests {
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::NOSPC] {
             assert!(matches!(root_error(root, errno), NotJudged::Process(_)), "{errno}");
         }
-        assert!(matches!(not_judged("a", Errno::NOTCONN), Some(NotJudged::Storage(_))));
+        for errno in [Errno::NOTCONN, Errno::STALE, Errno::NETUNREACH, Errno::NOKEY, Errno::NOMEDIUM] {
+            assert!(matches!(not_judged("a", errno), Some(NotJudged::Storage(_))), "{errno}");
+        }
         for errno in [Errno::NOENT, Errno::ACCESS, Errno::IO, Errno::ISDIR] {
             assert_eq!(not_judged("a", errno), None, "{errno}");
         }
