@@ -71,12 +71,17 @@ impl Standing {
     /// The answer to "is all well?". A success counts for `interval`.
     pub(crate) fn sentence(&self, interval: Duration, now: Timestamp) -> String {
         let within = span(interval);
+        let overdue = self.oldest.filter(|oldest| oldest.after(interval) <= now);
         if self.failed() > 0 {
             let again = match self.rereading {
                 0 => String::new(),
                 again => format!(" {} failed before and {} being read again.", count(again), verb(again)),
             };
-            return format!("{}{again} {}", attention(&self.failures, self.records), self.others(&within));
+            return format!(
+                "{}{again} {}",
+                attention(&self.failures, self.records),
+                self.others(&within, overdue, now)
+            );
         }
         let disabled = match self.disabled {
             0 => String::new(),
@@ -91,6 +96,12 @@ impl Standing {
             )
         } else if self.succeeded == 0 {
             format!("No record is looked at: all {} are switched off.", count(self.disabled))
+        } else if let Some(oldest) = overdue {
+            format!(
+                "No record needs attention, but not all were read within {within}: the oldest success is from {}{disabled}. \
+                 Does a worker run? Read what is due: stocktake verify",
+                age(oldest, now),
+            )
         } else {
             format!(
                 "All is well: {} read within {within}{}{disabled}.",
@@ -117,11 +128,12 @@ impl Standing {
     }
 
     /// What is said of the records that need no attention.
-    fn others(&self, within: &str) -> String {
-        match (self.succeeded, self.waiting) {
-            (0, 0) => "No other was read.".to_owned(),
-            (_, 0) => format!("All others were read within {within}."),
-            (_, waiting) => format!("Of the others {} still to be read.", are(waiting)),
+    fn others(&self, within: &str, overdue: Option<Timestamp>, now: Timestamp) -> String {
+        match (self.succeeded, self.waiting, overdue) {
+            (0, 0, _) => "No other was read.".to_owned(),
+            (_, 0, Some(oldest)) => format!("Of the others the oldest was read {}.", age(oldest, now)),
+            (_, 0, None) => format!("All others were read within {within}."),
+            (_, waiting, _) => format!("Of the others {} still to be read.", are(waiting)),
         }
     }
 }
