@@ -77,6 +77,18 @@ impl Text {
     }
 }
 
+/// Fails if standard output was closed when the program was started: Rust has put `/dev/null` in its place then, for reading
+/// and writing, which no shell does.
+pub(crate) fn check_is_open() -> anyhow::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(rustix::stdio::stdout()).context("standard output is closed")?;
+    let is = rustix::fs::fstat(rustix::stdio::stdout())?;
+    let is_null = rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == is.st_rdev);
+    if is_null && flags.contains(rustix::fs::OFlags::RDWR) {
+        anyhow::bail!("standard output is closed, so nobody would read what is printed");
+    }
+    Ok(())
+}
+
 impl Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -68,7 +68,7 @@ pub(crate) trait Watcher {
     /// Something could not be looked at.
     fn skipped(&mut self, what: &ListError);
     /// No file is at this record's path. Holds only if the scan ends well.
-    fn gone(&mut self, path: &str);
+    fn gone(&mut self, path: &str, key: RecordKey);
 }
 
 /// What a scan is of.
@@ -237,7 +237,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
             return self.send(SourceRecord { rule, disabled: true, ..entry }).await;
         }
         self.report.gone += 1;
-        self.watcher.gone(path);
+        self.watcher.gone(path, key);
         Ok(())
     }
 

@@ -21,6 +21,9 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// How long after a signal the process ends, come what may.
 pub(crate) const LAST_MOMENT: Duration = Duration::from_millis(9_900);
 
+/// The signal for a file that has reached the limit on its size (`ulimit -f`), on Linux.
+const SIGXFSZ: i32 = 25;
+
 /// The stack of the thread that waits for them, which also reads the configuration again.
 const STACK_BYTES: usize = 1024 * 1024;
 
@@ -67,6 +70,8 @@ struct Signals {
 impl Signals {
     /// Within a runtime.
     fn catch(hangup: &Hangup) -> std::io::Result<Self> {
+        // A file that reaches the limit on its size is then an error of the write, and not the end of the process.
+        drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         let is_left_alone = matches!(hangup, Hangup::Interrupts) && is_hangup_ignored();
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use futures_util::stream;
+use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{ImportError, ListError};
 use tokio::sync::mpsc;
 
@@ -24,6 +25,9 @@ const READ_AHEAD: usize = 4;
 
 /// The most skipped paths to name.
 const MOST_NAMED: u64 = 100;
+
+/// The most records whose file is gone that become due. Of more, a verification of all is the answer.
+const MOST_DUE: u64 = 10_000;
 
 /// The most records counted to tell the time left.
 const MOST_COUNTED: u64 = 10_000_000;
@@ -64,6 +68,9 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
             return Err(error).context(format!("the scan of {name:?} was given up, nothing was added"));
         }
     };
+    for key in std::mem::take(&mut notes.gone_keys) {
+        store.queue.recalculate(model, &key).await?;
+    }
     notes.print(&report)?;
     output::print_line(&verdict(arguments, &report))?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
@@ -98,6 +105,7 @@ fn verdict(ScanArguments { model, storage, .. }: &ScanArguments, report: &Report
             }
         ));
     }
+    let read = if gone > MOST_DUE { format!("{read} --all") } else { read };
     format!("Storage {storage} needs attention: {}. {read}", parts.join(", "))
 }
 
@@ -105,12 +113,13 @@ fn verdict(ScanArguments { model, storage, .. }: &ScanArguments, report: &Report
 struct Notes {
     meter: Meter,
     gone: Spool,
+    gone_keys: Vec<RecordKey>,
     named: u64,
 }
 
 impl Notes {
     fn new(meter: Meter) -> Self {
-        Self { meter, gone: Spool::new(), named: 0 }
+        Self { meter, gone: Spool::new(), gone_keys: Vec::new(), named: 0 }
     }
 
     fn print(self, report: &Report) -> anyhow::Result<()> {
@@ -137,7 +146,10 @@ impl Watcher for Notes {
         }
     }
 
-    fn gone(&mut self, path: &str) {
+    fn gone(&mut self, path: &str, key: RecordKey) {
         self.gone.line(&format!("gone: {path}"));
+        if u64::try_from(self.gone_keys.len()).is_ok_and(|count| count < MOST_DUE) {
+            self.gone_keys.push(key);
+        }
     }
 }

@@ -26,6 +26,7 @@ pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::
 }
 
 async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Result<()> {
+    output::check_is_open()?;
     let text = format!("{PREFIX}{}", secret().context("the operating system gives no random bytes")?);
     let token = NewToken {
         name: arguments.name.clone(),

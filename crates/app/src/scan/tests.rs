@@ -19,7 +19,7 @@ impl Watcher for Notes {
         self.skipped.push(what.to_string());
     }
 
-    fn gone(&mut self, path: &str) {
+    fn gone(&mut self, path: &str, _key: RecordKey) {
         self.gone.push(path.to_owned());
     }
 }
