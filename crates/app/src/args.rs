@@ -297,6 +297,9 @@ pub(crate) struct ImportArguments {
     pub(crate) model: Model,
     /// The file with one JSON object a line; - is standard input
     pub(crate) file: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -309,6 +312,9 @@ pub(crate) struct ScanArguments {
     /// with `lfs` and `registry` also records of earlier scans
     #[arg(long, value_enum, default_value_t)]
     pub(crate) layout: Layout,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -356,7 +362,11 @@ pub(crate) enum TokenCommand {
     Create(TokenCreateArguments),
     /// List all tokens, also expired and revoked ones
     #[command(after_help = "Example:\n  stocktake token list")]
-    List,
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Revoke a token; it is refused from now on
     #[command(after_help = "Example:\n  stocktake token revoke alice")]
     Revoke {

@@ -19,8 +19,8 @@ use stocktake_domain::ports::{
     SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
-    Digest, Failure, Location, Model, NewAcceptance, NewJob, RecordKey, Selection, SourceRecord, State,
-    Timestamp,
+    Digest, Failure, FailureKind, Location, Model, NewAcceptance, NewJob, RecordFilter, RecordKey, Selection,
+    SourceRecord, State, Timestamp,
 };
 use stocktake_testbed::postgres;
 
@@ -119,6 +119,26 @@ async fn pages(store: &Store) {
     store.catalogue.take_back(Model::Uploads, &key, "root@host").await.unwrap();
 }
 
+/// Every part of a filter but the pattern, which calls a function that only the program has.
+async fn filtered(store: &Store) {
+    let parts = [
+        RecordFilter { kinds: vec![FailureKind::Altered, FailureKind::Missing], ..RecordFilter::default() },
+        RecordFilter { storages: vec!["a".to_owned(), "b".to_owned()], ..RecordFilter::default() },
+        RecordFilter { owner: Some("group".to_owned()), ..RecordFilter::default() },
+        RecordFilter { since: Some(at(1)), before: Some(at(9)), ..RecordFilter::default() },
+    ];
+    for filter in parts {
+        let selection = Selection::filtered(filter);
+        let start = PageStart::After(RecordKey::integer(ROWS / 2));
+        let (model, order) = (Model::Uploads, SortOrder::Ascending);
+        let request = PageRequest { model, selection: selection.clone(), order, start, limit: 20 };
+        store.catalogue.page(&request).await.unwrap();
+        store.catalogue.count(model, &selection, 100).await.unwrap();
+        let after = Some(RecordKey::integer(ROWS - 10));
+        store.queue.recalculate_next(model, &selection, Some(500_000), after, 5).await.unwrap();
+    }
+}
+
 fn outcomes(lease: &Lease) -> Vec<(RecordKey, Outcome)> {
     let bad = |record: &stocktake_domain::ports::ClaimedRecord| {
         let failed = record.verification.clone().fail(Failure::missing_repository(), at(3), 0);
@@ -160,7 +180,7 @@ async fn work(store: &Store) {
 async fn jobs(store: &Store) {
     queue_some(store).await;
     let keys = Some((0..50).map(|number| RecordKey::integer(number * 7)).collect());
-    let states = State::ALL.into_iter().map(|state| Selection::in_state(state));
+    let states = State::ALL.into_iter().map(Selection::in_state);
     for selection in states.chain([Selection::default(), Selection { keys, ..Selection::default() }]) {
         let job = NewJob { model: Model::Uploads, selection, requested_by: "me".to_owned() };
         let job = store.jobs.enqueue(&job).await.unwrap();
@@ -211,6 +231,7 @@ async fn sync(store: &Store) {
 async fn statements(store: &Store) -> (String, Vec<String>) {
     taken();
     pages(store).await;
+    filtered(store).await;
     work(store).await;
     jobs(store).await;
     import(store).await;

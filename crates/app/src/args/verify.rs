@@ -53,6 +53,13 @@ pub(crate) struct VerifyArguments {
 }
 
 impl VerifyArguments {
+    /// Refuses what cannot be meant.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let names_records = self.identifiers.as_ref().is_some_and(|keys| !keys.is_empty());
+        anyhow::ensure!(!names_records || self.models.len() == 1, "--identifiers needs exactly one model");
+        Ok(())
+    }
+
     /// Whether only some records are meant, so that only what this run finds counts.
     pub(crate) fn is_narrow(&self) -> bool {
         self.identifiers.is_some()

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow};
 use futures_util::{StreamExt as _, stream};
+use serde_json::json;
 use stocktake_domain::Model;
 use stocktake_domain::ports::{Applied, ImportError};
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use crate::args::ImportArguments;
 use crate::progress::Meter;
 use crate::quantities::counted;
 use crate::settings::Settings;
-use crate::{import, output, wiring};
+use crate::{document, import, output, wiring};
 
 /// Batches read ahead of the database.
 const READ_AHEAD: usize = 4;
@@ -52,11 +53,18 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
         .map_err(told_by_lines)
         .with_context(|| format!("nothing was imported from {}", arguments.file.display()))?;
     meter.finish();
+    let verdict = verdict(arguments.model, &applied);
+    if arguments.json {
+        let Applied { added, changed, unchanged } = applied;
+        let fields =
+            json!({ "added": added, "changed": changed, "unchanged": unchanged, "verdict": verdict });
+        return output::print(&document::text(fields));
+    }
     output::print_line(&format!(
         "added {}, changed {}, unchanged {}",
         applied.added, applied.changed, applied.unchanged
     ))?;
-    output::print_line(&verdict(arguments.model, &applied))
+    output::print_line(&verdict)
 }
 
 /// What the catalogue now knows, and what to do next.

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use futures_util::stream;
+use serde_json::{Value, json};
 use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{ImportError, ListError};
 use tokio::sync::mpsc;
 
 use crate::args::ScanArguments;
+use crate::escape::escaped_json;
 use crate::output::Spool;
 use crate::progress::Meter;
 use crate::quantities::{count, counted};
 use crate::scan::{Report, Scan, ScanError, ScanOf, Watcher};
 use crate::settings::Settings;
-use crate::{output, wiring};
+use crate::{document, output, wiring};
 
 /// The exit status when something is gone, or could not be looked at.
 const NOT_ALL: u8 = 1;
@@ -46,7 +48,8 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     let catalogue = Arc::clone(&store.catalogue);
 
     let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
-    let mut notes = Notes::new(Meter::start("files", Some(records).filter(|records| *records > 0)));
+    let mut notes =
+        Notes::new(Meter::start("files", Some(records).filter(|records| *records > 0)), arguments.json);
     let entries = Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)));
     let of = ScanOf { model, storage: name, layout: arguments.layout, catalogue: &*catalogue };
     let scan = async {
@@ -71,8 +74,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     for key in std::mem::take(&mut notes.gone_keys) {
         store.queue.recalculate(model, &key).await?;
     }
-    notes.print(&report)?;
-    output::print_line(&verdict(arguments, &report))?;
+    notes.print(&report, &verdict(arguments, &report))?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
 }
 
@@ -115,20 +117,29 @@ struct Notes {
     gone: Spool,
     gone_keys: Vec<RecordKey>,
     named: u64,
+    as_json: bool,
 }
 
 impl Notes {
-    fn new(meter: Meter) -> Self {
-        Self { meter, gone: Spool::new(), gone_keys: Vec::new(), named: 0 }
+    fn new(meter: Meter, as_json: bool) -> Self {
+        Self { meter, gone: Spool::new(), gone_keys: Vec::new(), named: 0, as_json }
     }
 
-    fn print(self, report: &Report) -> anyhow::Result<()> {
+    fn print(self, report: &Report, verdict: &str) -> anyhow::Result<()> {
+        let Report { found, new, gone, skipped } = report;
+        if self.as_json {
+            let fields = json!({
+                "found": found, "new": new, "gone": gone, "skipped": skipped, "verdict": verdict,
+            });
+            let (before, behind) = document::around("paths_gone", fields);
+            return Spool::print_array(&before, [self.gone], &behind);
+        }
         self.gone.print()?;
         if report.skipped > self.named {
             output::say(&format!("… and {} more were skipped", report.skipped - self.named));
         }
-        let Report { found, new, gone, skipped } = report;
-        output::print_line(&format!("found {found}, new {new}, gone {gone}, skipped {skipped}"))
+        output::print_line(&format!("found {found}, new {new}, gone {gone}, skipped {skipped}"))?;
+        output::print_line(verdict)
     }
 }
 
@@ -147,9 +158,13 @@ impl Watcher for Notes {
     }
 
     fn gone(&mut self, path: &str, key: RecordKey) {
-        self.gone.line(&format!("gone: {path}"));
         if u64::try_from(self.gone_keys.len()).is_ok_and(|count| count < MOST_DUE) {
             self.gone_keys.push(key);
+        }
+        if self.as_json {
+            self.gone.line(&escaped_json(&Value::from(path).to_string()));
+        } else {
+            self.gone.line(&format!("gone: {path}"));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `stocktake token`: access tokens.
 
 use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use stocktake_diesel_storage::Store;
 use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
@@ -9,7 +10,7 @@ use crate::args::{TokenCommand, TokenCreateArguments};
 use crate::output::Text;
 use crate::settings::Settings;
 use crate::system::secret;
-use crate::{output, wiring};
+use crate::{document, output, wiring};
 
 /// What every token begins with.
 const PREFIX: &str = "stk-";
@@ -20,7 +21,7 @@ pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::
         TokenCommand::Create(arguments) => {
             create(&wiring::open_or_make_store(settings).await?, arguments).await
         }
-        TokenCommand::List => list(&wiring::open_store(settings).await?).await,
+        TokenCommand::List { json } => list(&wiring::open_store(settings).await?, *json).await,
         TokenCommand::Revoke { name } => revoke(&wiring::open_store(settings).await?, name).await,
     }
 }
@@ -47,12 +48,15 @@ async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Resu
     Ok(())
 }
 
-async fn list(store: &Store) -> anyhow::Result<()> {
-    let header = ["name", "owner", "admin", "scope", "created", "expires", "revoked", "state"]
-        .map(str::to_owned)
-        .to_vec();
+async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
     let tokens = store.tokens.list().await?;
     let now = store.clock.now();
+    if json {
+        let tokens: Vec<Value> = tokens.iter().map(|token| to_json(token, now)).collect();
+        return output::print(&document::text(json!({ "tokens": tokens })));
+    }
+    let header = ["name", "owner", "admin", "scope", "created", "expires", "revoked", "state"];
+    let header = header.map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> =
         std::iter::once(header).chain(tokens.iter().map(|token| row(token, now))).collect();
     output::print(&Text::table(&rows, usize::MAX))
@@ -60,12 +64,6 @@ async fn list(store: &Store) -> anyhow::Result<()> {
 
 fn row(token: &Token, now: Timestamp) -> Vec<String> {
     let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
-    let is_expired = token.made.expires_at.is_some_and(|end| end <= now);
-    let state = match token.revoked_at {
-        Some(_) => "revoked",
-        None if is_expired => "expired",
-        None => "valid",
-    };
     vec![
         token.made.name.clone(),
         token.made.owner.clone(),
@@ -74,8 +72,30 @@ fn row(token: &Token, now: Timestamp) -> Vec<String> {
         token.created_at.to_string(),
         time(token.made.expires_at),
         time(token.revoked_at),
-        state.to_owned(),
+        state(token, now).to_owned(),
     ]
+}
+
+fn to_json(token: &Token, now: Timestamp) -> Value {
+    json!({
+        "name": token.made.name,
+        "owner": token.made.owner,
+        "admin": token.made.admin,
+        "scope": token.made.scope.to_string(),
+        "created_at": token.created_at.to_string(),
+        "expires_at": token.made.expires_at.map(|at| at.to_string()),
+        "revoked_at": token.revoked_at.map(|at| at.to_string()),
+        "state": state(token, now),
+    })
+}
+
+fn state(token: &Token, now: Timestamp) -> &'static str {
+    let is_expired = token.made.expires_at.is_some_and(|end| end <= now);
+    match token.revoked_at {
+        Some(_) => "revoked",
+        None if is_expired => "expired",
+        None => "valid",
+    }
 }
 
 async fn revoke(store: &Store, name: &str) -> anyhow::Result<()> {

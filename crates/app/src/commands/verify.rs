@@ -42,10 +42,11 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
+    arguments.check()?;
     let meter = Arc::new(Meter::start("records", None));
     let open = async {
         let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
-        let scope = Scope::new(settings, arguments, store.clock.now())?;
+        let scope = Scope::new(settings, arguments, store.clock.now());
         scope.require_records(settings, &store).await?;
         anyhow::Ok((store, scope))
     };

@@ -49,17 +49,20 @@ pub(crate) fn document(name: &str, finished: &Finished) -> Value {
 }
 
 /// The commands of which no GitLab is needed; what they print is checked here.
-const CHECKED_HERE: [&str; 12] = [
+const CHECKED_HERE: [&str; 15] = [
     "accept",
     "accept-undo",
     "check",
     "doctor",
     "export",
+    "import",
     "jobs",
     "jobs-cancel",
     "models",
+    "scan",
     "show",
     "status",
+    "token-list",
     "verify",
     "verify-dry-run",
 ];
@@ -87,18 +90,22 @@ fn each_document_has_a_schema_and_a_place_in_the_manual() {
 fn each_document_is_as_its_schema_says() {
     let installation = Installation::new(Database::Sqlite);
     let files = installation.files(6);
-    installation.import_files("uploads", &files);
+    std::fs::write(installation.folder().join("lines"), files[0].line(1)).unwrap();
     let mut seen = BTreeSet::new();
     let mut run = |name: &'static str, words: &[&str]| {
         seen.insert(name.to_owned());
         let finished = installation.run(words);
         document(name, &finished)
     };
+    run("import", &["import", "uploads", "lines", "--json"]);
+    installation.import_files("uploads", &files);
     run("verify-dry-run", &["verify", "--dry-run", "--json"]);
     run("verify", &["verify", "--json"]);
     installation.file(&files[2].path, 99, 200);
     std::fs::remove_file(installation.path(&files[3].path)).unwrap();
     run("verify", &["verify", "--all", "--json"]);
+    let scan = run("scan", &["scan", "uploads", "main", "--json"]);
+    assert_eq!(scan["paths_gone"], serde_json::json!([files[3].path]));
     run("show", &["show", "uploads", "3", "--json"]);
     run("accept", &["accept", "uploads", "3", "4", "5", "--yes", "--reason", "why not", "--json"]);
     run("show", &["show", "uploads", "3", "--json"]);
@@ -112,6 +119,7 @@ fn each_document_is_as_its_schema_says() {
     let (service, api) = installation.serve_with(&["--no-worker"]);
     api.put("/api/v4/admin/data_management/uploads/checksum?checksum_state=failed");
     service.stop();
+    run("token-list", &["token", "list", "--json"]);
     let jobs = run("jobs", &["jobs", "list", "--json"]);
     run("jobs-cancel", &["jobs", "cancel", &jobs["jobs"][0]["id"].to_string(), "--json"]);
     // A storage that is not there is a condition.

@@ -26,23 +26,16 @@ pub(super) struct Scope {
 
 impl Scope {
     /// What the command line asks for, now.
-    pub(super) fn new(
-        settings: &Settings,
-        arguments: &VerifyArguments,
-        now: Timestamp,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &Settings, arguments: &VerifyArguments, now: Timestamp) -> Self {
         let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
-        if keys.is_some() && arguments.models.len() != 1 {
-            bail!("--identifiers needs exactly one model");
-        }
         let is_wanted = |model: &Model| arguments.models.is_empty() || arguments.models.contains(model);
         let selection = Selection { state: arguments.state, keys, filter: arguments.filters.filter(now) };
-        Ok(Self {
+        Self {
             models: Model::ALL.into_iter().filter(is_wanted).collect(),
             storages: settings.worker.storages.clone(),
             selection: (arguments.all || arguments.is_narrow()).then_some(selection),
             sample: arguments.sample,
-        })
+        }
     }
 
     /// Fails, with what there is none of, if no record is in the scope, or if all in it are switched off.

@@ -188,6 +188,8 @@ impl<'a> Report<'a> {
         }
         if !self.is_complete() {
             format!("No record failed, but not all were read:{left}")
+        } else if self.done.records() == 0 && self.since.is_some() {
+            "No record was read: chance drew none.".to_owned()
         } else if self.done.records() == 0 {
             standing.nothing_due(interval, self.now)
         } else if self.since.is_some() {
