@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_well_that_was_not_read_within_its_interval() {
+        let hour = Duration::from_secs(3_600);
+        let all = standing(&[(State::Succeeded, 15)], &[]);
+        let late = now().after(hour);
+        assert!(
+            all.sentence(hour, late)
+                .starts_with("No record needs attention, but not all were read within 1 hour: ")
+        );
+        let some = standing(&[(State::Succeeded, 15), (State::Failed, 1)], &[(FailureKind::Missing, 1)]);
+        assert!(some.sentence(hour, late).ends_with("Of the others the oldest was read 1 hour ago."));
+    }
+
+    #[test]
     fn what_is_well_is_told_with_its_age() {
         let all = standing(&[(State::Succeeded, 100_004)], &[]);
         let span = "(oldest 2 minutes ago, next due 2027-02-24)";

@@ -44,6 +44,10 @@ on_both_databases! {
         let gone: Vec<&str> = third.lines().filter(|line| line.starts_with("gone: 03/")).collect();
         assert_eq!(gone.len(), moved);
         assert!(third.contains(&format!("\nfound 1200, new {moved}, gone {}, skipped 0\n", moved + 1)), "{third}");
+        // What is gone is due, and found.
+        let verified = installation.run(&["verify", "uploads"]);
+        assert_eq!(verified.code, 1, "{verified:?}");
+        assert!(verified.stdout.contains(&format!("{} missing", moved + 1)), "{verified:?}");
     }
 
     fn a_storage_that_is_not_there_tells_nothing_about_files(database) {

@@ -16,7 +16,7 @@ async fn list(fixture: &Fixture) -> Vec<Result<Found, ListError>> {
 #[tokio::test]
 async fn repositories_in_the_order_of_their_paths() {
     let fixture = Fixture::new();
-    let mut paths =
+    let paths =
         ["a/x.git", "a.git", "a.wiki.git", "a-b/c/d.git", "a0.git", "@hashed/6b/86/6b86.git", "ä.git", "z"];
     for path in paths {
         fixture.create(path, PLAIN);
@@ -24,8 +24,15 @@ async fn repositories_in_the_order_of_their_paths() {
     // Not entered.
     fixture.create("a.git/inner.git", PLAIN);
     symlink("a.git", fixture.root.join("link.git")).unwrap();
-    fs::create_dir_all(fixture.root.join("no.git/objects/refs")).unwrap();
+    // What is left of repositories, and what is none.
+    let half = ["half.git", "half"];
+    fs::create_dir_all(fixture.root.join("half.git/objects")).unwrap();
+    fs::create_dir_all(fixture.root.join("half/refs")).unwrap();
+    fs::write(fixture.root.join("half/HEAD"), "ref: refs/heads/main\n").unwrap();
+    fs::create_dir_all(fixture.root.join("none.git")).unwrap();
+    fs::create_dir_all(fixture.root.join("none/objects")).unwrap();
     fs::write(fixture.root.join("file.git"), "").unwrap();
+    let mut paths = [&paths[..], &half[..]].concat();
     paths.sort_unstable();
     let found: Vec<_> = list(&fixture).await.into_iter().map(Result::unwrap).collect();
     assert!(found.iter().map(|found| found.path.as_str()).eq(paths), "{found:?}");
