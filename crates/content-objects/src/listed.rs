@@ -25,6 +25,34 @@ pub(crate) struct Entry {
     pub(crate) has_sha256: bool,
 }
 
+/// An [`Entry`] in 24 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Packed {
+    /// The size, and the flags in the highest bits, which no size has.
+    size: u64,
+    md5: [u8; 16],
+}
+
+const HAS_MD5: u64 = 1 << 63;
+const HAS_SHA256: u64 = 1 << 62;
+
+impl Packed {
+    /// `None` for a size that no object has.
+    fn new(entry: Entry) -> Option<Self> {
+        let Entry { size, md5, has_sha256 } = entry;
+        let flags = if md5.is_some() { HAS_MD5 } else { 0 } | if has_sha256 { HAS_SHA256 } else { 0 };
+        (size < HAS_SHA256).then(|| Self { size: size | flags, md5: md5.unwrap_or_default() })
+    }
+
+    fn entry(self) -> Entry {
+        Entry {
+            size: self.size & !(HAS_MD5 | HAS_SHA256),
+            md5: (self.size & HAS_MD5 != 0).then_some(self.md5),
+            has_sha256: self.size & HAS_SHA256 != 0,
+        }
+    }
+}
+
 /// What is known of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
@@ -57,7 +85,7 @@ pub(crate) struct Listed {
     pages: usize,
     /// Instead of the keys, which would need several times as much memory, their hashes, with a key of the hash that
     /// nobody can know: that two of millions of keys have the same is as good as impossible.
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, Packed>,
     hasher: RandomState,
     /// Whether an `ETag` that looks like an MD5 is one, as far as objects were asked for it.
     pub(crate) etags_are_md5: bool,
@@ -108,8 +136,8 @@ impl Listed {
                 return self.stop();
             }
             let Object { key, size, md5, has_sha256, .. } = object;
-            if let Some(size) = size {
-                self.entries.insert(self.hasher.hash_one(&key), Entry { size, md5, has_sha256 });
+            if let Some(packed) = size.and_then(|size| Packed::new(Entry { size, md5, has_sha256 })) {
+                self.entries.insert(self.hasher.hash_one(&key), packed);
             }
             self.last = key;
         }
@@ -121,7 +149,9 @@ impl Listed {
         if self.next != Next::Nothing && key > self.last.as_str() {
             return Lookup::NotYet;
         }
-        self.entries.get(&self.hasher.hash_one(key)).map_or(Lookup::Absent, |entry| Lookup::Listed(*entry))
+        self.entries
+            .get(&self.hasher.hash_one(key))
+            .map_or(Lookup::Absent, |packed| Lookup::Listed(packed.entry()))
     }
 }
 
@@ -132,6 +162,18 @@ mod tests {
     fn page(keys: &[&str], next: Option<&str>) -> Page {
         let object = |key: &&str| Object { key: (*key).to_owned(), size: Some(7), ..Object::default() };
         Page { objects: keys.iter().map(object).collect(), next: next.map(str::to_owned) }
+    }
+
+    #[test]
+    fn an_entry_is_kept_as_it_is() {
+        for md5 in [None, Some([0; 16]), Some([7; 16])] {
+            for (size, has_sha256) in [(0, true), (HAS_SHA256 - 1, false)] {
+                let entry = Entry { size, md5, has_sha256 };
+                assert_eq!(Packed::new(entry).map(Packed::entry), Some(entry));
+            }
+        }
+        assert!(Packed::new(Entry { size: HAS_SHA256, md5: None, has_sha256: false }).is_none());
+        assert_eq!(size_of::<(u64, Packed)>(), 32);
     }
 
     #[test]

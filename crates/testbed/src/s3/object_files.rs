@@ -7,6 +7,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -61,11 +63,25 @@ impl S3Facts {
 #[derive(Debug, Clone)]
 pub(super) struct ObjectFiles {
     root: PathBuf,
+    /// The bucket that was listed last, so that its pages are not each the work of all.
+    listed: Arc<Mutex<Option<ListedBucket>>>,
 }
+
+/// The sorted keys of a bucket.
+#[derive(Debug)]
+struct ListedBucket {
+    bucket: String,
+    /// When its folder was last changed.
+    changed: SystemTime,
+    keys: Vec<String>,
+}
+
+/// A folder that was changed so long ago has another time when it is changed again.
+const SETTLED: Duration = Duration::from_millis(200);
 
 impl ObjectFiles {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), listed: Arc::default() }
     }
 
     pub(super) fn has_bucket(&self, bucket: &str) -> bool {
@@ -116,17 +132,28 @@ impl ObjectFiles {
         after: &str,
         count: usize,
     ) -> io::Result<(Vec<String>, bool)> {
-        let mut keys = Vec::new();
-        for entry in fs::read_dir(self.root.join(bucket))? {
-            let name = entry?.file_name();
-            let key = percent_decode_str(&name.to_string_lossy()).decode_utf8_lossy().into_owned();
-            if key.starts_with(prefix) && key.as_str() > after {
-                keys.push(key);
-            }
+        let folder = self.root.join(bucket);
+        let changed = fs::metadata(&folder)?.modified()?;
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = listed.take().filter(|known| known.bucket == bucket && known.changed == changed);
+        let all = if let Some(known) = known { known.keys } else { all_keys(&folder)? };
+        let first = all.partition_point(|key| key.as_str() <= after);
+        let mut found = all.iter().skip(first).filter(|key| key.starts_with(prefix));
+        let keys: Vec<String> = found.by_ref().take(count).cloned().collect();
+        let more = found.next().is_some();
+        if changed.elapsed().is_ok_and(|age| age >= SETTLED) {
+            *listed = Some(ListedBucket { bucket: bucket.to_owned(), changed, keys: all });
         }
-        keys.sort_unstable();
-        let more = keys.len() > count;
-        keys.truncate(count);
         Ok((keys, more))
     }
+}
+
+fn all_keys(folder: &Path) -> io::Result<Vec<String>> {
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        keys.push(percent_decode_str(&name.to_string_lossy()).decode_utf8_lossy().into_owned());
+    }
+    keys.sort_unstable();
+    Ok(keys)
 }
