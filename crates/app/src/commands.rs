@@ -59,7 +59,7 @@ pub(crate) async fn run(
     let (command, settings) = (&arguments.command, &loaded.settings);
     let short: BoxFuture<'_, anyhow::Result<ExitCode>> = match command {
         // These have something to give back when they are stopped.
-        Command::Serve(_) => return serve::run(settings, stop).await,
+        Command::Serve(_) => return serve::run(loaded, stop).await,
         Command::Worker(_) => return worker::run(settings, stop).await,
         Command::Verify(arguments) => return verify::run(loaded, arguments, stop).await,
         Command::Sync(arguments) => return sync::run(settings, arguments, stop).await,

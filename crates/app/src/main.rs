@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod commands;
+mod console;
 mod document;
 mod escape;
 mod findings;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_content::Secrets;
 use stocktake_diesel_storage::{Encryption, EncryptionKey, InvalidEncryptionKey};
-use stocktake_domain::{Algorithm, Location, Model};
+use stocktake_domain::{Algorithm, Location, Model, SessionTerms};
 use stocktake_source_gitlab::GitlabAuthoritySettings;
 use stocktake_web::Network;
 use toml::Value;
@@ -29,7 +29,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::suggest;
 
 pub(crate) use gitlab::Gitlab;
-pub(crate) use show::show;
+pub(crate) use show::{show, value_of, values};
 pub(crate) use sources::Override;
 pub(crate) use storages::{AtOnce, Content, Storage};
 
@@ -51,6 +51,7 @@ pub(crate) struct SettingsError(pub(crate) String);
 pub(crate) struct Settings {
     pub(crate) database: Database,
     pub(crate) http: Http,
+    pub(crate) console: Console,
     pub(crate) worker: Worker,
     pub(crate) verification: Verification,
     pub(crate) storages: BTreeMap<String, Storage>,
@@ -104,6 +105,13 @@ pub(crate) struct Http {
     pub(crate) max_body: usize,
     pub(crate) wrong_tokens_per_minute: u32,
     pub(crate) metrics_listen: Option<SocketAddr>,
+}
+
+/// Section `console`.
+#[derive(Debug)]
+pub(crate) struct Console {
+    pub(crate) enabled: bool,
+    pub(crate) session: SessionTerms,
 }
 
 /// Section `worker`.
@@ -171,6 +179,11 @@ impl Loaded {
         files.into_iter().collect()
     }
 
+    /// Where a storage is, without what is secret of it.
+    pub(crate) fn place_of(&self, name: &str) -> Option<String> {
+        PLACES.into_iter().find_map(|place| value_of(self, &format!("storages.{name}.{place}")))
+    }
+
     /// The key that says where a storage is, with the place of its value, and whether that is a folder; `None` if there is no
     /// such storage.
     pub(crate) fn place_of_storage(&self, name: &str) -> Option<(String, bool)> {
@@ -227,6 +240,7 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
     let mut settings = Settings {
         database: database(&mut reader)?,
         http: http(&mut reader)?,
+        console: console(&mut reader)?,
         worker: worker(&mut reader)?,
         verification: verification(&mut reader)?,
         storages: BTreeMap::new(),
@@ -291,6 +305,17 @@ fn http(reader: &mut Reader<'_>) -> Result<Http, SettingsError> {
         })?,
         wrong_tokens_per_minute: reader.get("http.wrong_tokens_per_minute", whole(0, u64::from(u32::MAX)))?,
         metrics_listen: reader.get("http.metrics_listen", optional_address)?,
+    })
+}
+
+fn console(reader: &mut Reader<'_>) -> Result<Console, SettingsError> {
+    let at_least = Duration::from_secs(60);
+    Ok(Console {
+        enabled: reader.get("console.enabled", boolean)?,
+        session: SessionTerms {
+            idle: reader.get("console.idle_expiry", duration(at_least))?,
+            longest: reader.get("console.absolute_expiry", duration(at_least))?,
+        },
     })
 }
 

@@ -44,10 +44,13 @@ pub(crate) fn new_request_id() -> HeaderValue {
     HeaderValue::from_maybe_shared(id).unwrap_or(HeaderValue::from_static("none"))
 }
 
-/// Sets the headers that all answers have.
+/// Sets the headers that all answers have; how long an answer may be kept, unless it says so itself.
 pub(crate) fn set_headers(headers: &mut HeaderMap, id: &HeaderValue) {
     headers.insert(REQUEST_ID, id.clone());
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0, private, must-revalidate"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0, private, must-revalidate"));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 

@@ -5,9 +5,8 @@ mod cursor;
 mod finding;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
-use stocktake_domain::{Model, Record, RecordKey, Selection, State};
-use stocktake_web::step;
+use stocktake_domain::Model;
+use stocktake_web::{RecordFilter, step};
 use utoipa::IntoParams;
 
 use crate::Context;
@@ -55,15 +54,6 @@ struct FindingParameters {
     cursor: Option<String>,
 }
 
-/// Which records.
-#[derive(Debug, Clone, Copy)]
-enum RecordFilter {
-    /// The last attempt failed.
-    Findings,
-    InState(State),
-    Mismatched,
-}
-
 #[derive(Debug, Clone, Copy, Default)]
 enum Format {
     #[default]
@@ -100,8 +90,10 @@ struct Query {
 async fn findings(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
     let query = Query::read(&request)?;
     // One record more than is shown reveals whether there is another page.
-    let mut records =
-        step("findings", query.records(&*context.api.catalogue, query.per_page.saturating_add(1))).await?;
+    let after = query.cursor.map(|cursor| (cursor.model, cursor.key));
+    let limit = query.per_page.saturating_add(1);
+    let walk = query.filter.records(&*context.api.catalogue, query.model, after, limit);
+    let mut records = step("findings", walk).await?;
     let shown = usize::try_from(query.per_page).unwrap_or(usize::MAX);
     let has_next = records.len() > shown;
     records.truncate(shown);
@@ -144,42 +136,6 @@ impl Query {
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))
     }
-
-    /// The first records of the page, at most `limit`.
-    async fn records(&self, catalogue: &dyn Catalogue, limit: u32) -> Result<Vec<Record>, StoreError> {
-        let first = self.cursor.as_ref().map(|cursor| cursor.model);
-        let models = Model::ALL.into_iter().filter(|model| self.model.is_none_or(|only| only == *model));
-        let mut after = self.cursor.as_ref().map(|cursor| cursor.key.clone());
-        let mut records = Vec::new();
-        for model in models.skip_while(|model| first.is_some_and(|first| first != *model)) {
-            let found = u32::try_from(records.len()).unwrap_or(u32::MAX);
-            let Some(missing) = limit.checked_sub(found).filter(|missing| *missing > 0) else { break };
-            records.extend(self.filter.page(catalogue, model, after.take(), missing).await?);
-        }
-        Ok(records)
-    }
-}
-
-impl RecordFilter {
-    /// The model's first matching records after this key.
-    async fn page(
-        self,
-        catalogue: &dyn Catalogue,
-        model: Model,
-        after: Option<RecordKey>,
-        limit: u32,
-    ) -> Result<Vec<Record>, StoreError> {
-        match self {
-            Self::InState(state) => {
-                let selection = Selection::in_state(state);
-                let start = after.map_or(PageStart::First, PageStart::After);
-                let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
-                Ok(catalogue.page(&request).await?.records)
-            }
-            Self::Mismatched => catalogue.mismatched(model, after, limit).await,
-            Self::Findings => catalogue.findings(model, after, limit).await,
-        }
-    }
 }
 
 fn format(name: &str) -> Option<Format> {
@@ -203,7 +159,8 @@ fn cursor(checker: &mut Checker<'_>, model: Option<Model>) -> Option<FindingsCur
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use stocktake_domain::ports::Page;
+    use stocktake_domain::ports::{Page, PageStart, SortOrder};
+    use stocktake_domain::{Record, RecordKey, Selection, State};
 
     use super::*;
     use crate::testing::{Answer, Mocks, TOKEN, key, record, send, unavailable};

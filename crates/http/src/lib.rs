@@ -57,7 +57,7 @@ use stocktake_web::{Authenticator, Network, SummaryCache};
 pub use connection::ConnectionLimits;
 pub use jobs::job_json;
 pub use openapi::openapi_json;
-pub use server::{serve, serve_metrics};
+pub use server::{Mount, serve, serve_metrics};
 
 /// The ports and settings that the HTTP surface is built of.
 #[derive(Clone)]

@@ -67,7 +67,7 @@ pub(crate) async fn middleware(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let connection = request.conn_data::<Rc<ConnectionState>>().cloned();
-    let mut exchange = connection.map(Exchange::begin);
+    let mut exchange = connection.clone().map(Exchange::begin);
     let body = RequestBody::of(&mut request);
     let context = request.app_data::<web::Data<Context>>().cloned();
     let client = context.as_ref().map(|context| identify_client(&request, context));
@@ -96,6 +96,10 @@ pub(crate) async fn middleware(
             let cause = cause(&response);
             let extensions = response.request().extensions();
             let owner = extensions.get::<Caller>().map(|caller| caller.0.username.as_str());
+            // What is mounted lets people in by itself, and knows no connection.
+            if let Some(connection) = connection.filter(|_| owner.is_some()) {
+                connection.set_known();
+            }
             received.finish(&span, &Answered { status, route, owner, cause });
             drop(extensions);
             Ok(hold(exchange, response))

@@ -45,19 +45,27 @@ const SHUTDOWN_SECONDS: u64 = 8;
 /// The endpoints of an application.
 type Endpoints = fn() -> Vec<Endpoint>;
 
-/// Serves the API on this listener with this many threads. The server runs while it is awaited, stops gracefully
-/// through its handle, and leaves signals to the caller.
-pub fn serve(api: Arc<Api>, listener: TcpListener, workers: usize) -> io::Result<Server> {
+/// What else is served besides the API, in the same way: with an id for each request, the client's address, and a log line.
+pub type Mount = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
+/// Serves the API, and what is mounted, on this listener with this many threads. The server runs while it is awaited, stops
+/// gracefully through its handle, and leaves signals to the caller.
+pub fn serve(
+    api: Arc<Api>,
+    listener: TcpListener,
+    workers: usize,
+    mount: Option<Mount>,
+) -> io::Result<Server> {
     let endpoints = if api.settings.separate_metrics { without_metrics } else { all };
     let limits = api.settings.connections;
-    run(api, listener, workers, limits, endpoints)
+    run(api, listener, workers, limits, Served { endpoints, mount })
 }
 
 /// Serves `/metrics` alone on this listener, otherwise as [`serve`] does.
 pub fn serve_metrics(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
     let mut limits = api.settings.connections;
     limits.connections = limits.connections.min(METRICS_CONNECTIONS);
-    run(api, listener, 1, limits, metrics::endpoints)
+    run(api, listener, 1, limits, Served { endpoints: metrics::endpoints, mount: None })
 }
 
 fn run(
@@ -65,7 +73,7 @@ fn run(
     listener: TcpListener,
     workers: usize,
     mut limits: ConnectionLimits,
-    endpoints: Endpoints,
+    answered: Served,
 ) -> io::Result<Server> {
     answer::describe_metrics();
     connection::describe_metrics();
@@ -81,8 +89,8 @@ fn run(
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen("http", listener, move || {
-            let (context, stopping) = (context.clone(), stopping.clone());
-            let app = app(context, endpoints).into_factory();
+            let (context, answered, stopping) = (context.clone(), answered.clone(), stopping.clone());
+            let app = app(context, answered).into_factory();
             let app = app.map_err(|error: actix_web::Error| error.error_response());
             let connections = Connections::new(limits);
             let http = HttpService::build()
@@ -112,10 +120,17 @@ fn accept(
     Ok((connection, Some(peer)))
 }
 
-/// An application with these endpoints.
+/// What an application answers.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) endpoints: Endpoints,
+    pub(crate) mount: Option<Mount>,
+}
+
+/// An application that answers this.
 pub(crate) fn app(
     context: web::Data<Context>,
-    endpoints: Endpoints,
+    served: Served,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -129,8 +144,11 @@ pub(crate) fn app(
     App::new()
         .app_data(context)
         .configure(|app| {
-            for endpoint in endpoints() {
+            for endpoint in (served.endpoints)() {
                 app.service(endpoint.into_resource());
+            }
+            if let Some(mount) = served.mount {
+                mount(app);
             }
         })
         .default_service(web::to(no_endpoint))

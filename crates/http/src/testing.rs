@@ -162,7 +162,7 @@ impl Answer {
 
 /// Sends a request through the whole application.
 pub(crate) async fn send(context: &web::Data<Context>, request: TestRequest) -> Answer {
-    let app = server::app(context.clone(), server::all);
+    let app = server::app(context.clone(), server::Served { endpoints: server::all, mount: None });
     let service = actix_web::test::init_service(app).await;
     let response = match service.call(request.to_request()).await {
         Ok(response) => response.into_parts().1,

@@ -30,6 +30,7 @@ const SHARED: [&str; 3] = ["stocktake-content", NET, WEB];
 
 /// The crates around the domain, each of which implements a port or drives one.
 const ADAPTERS: &[&str] = &[
+    "stocktake-console",
     "stocktake-content",
     "stocktake-content-directory",
     "stocktake-content-git",

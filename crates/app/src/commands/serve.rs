@@ -10,14 +10,15 @@ use actix_web::dev::Server;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use stocktake_diesel_storage::Store;
-use stocktake_http::{Api, ConnectionLimits, HttpSettings};
+use stocktake_http::{Api, ConnectionLimits, HttpSettings, Mount};
 use stocktake_web::SummaryCache;
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
+use crate::console::console;
 use crate::lifecycle::Tasks;
 use crate::logging;
-use crate::settings::Settings;
+use crate::settings::{Loaded, Settings};
 use crate::system::host_name;
 use crate::wiring;
 
@@ -28,7 +29,8 @@ const DURATION_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Runs the command until a signal.
-pub(super) async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let settings = &loaded.settings;
     let metrics = PrometheusBuilder::new()
         .set_buckets(&DURATION_BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
@@ -40,8 +42,15 @@ pub(super) async fn run(settings: &Settings, stop: CancellationToken) -> anyhow:
     let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
     let workers = NonZeroUsize::new(settings.http.workers).unwrap_or(settings.capacity.threads);
-    let server =
-        stocktake_http::serve(Arc::clone(&api), listener, workers.get()).context("the API cannot start")?;
+    let mount = if settings.console.enabled {
+        let console = console(loaded, &store, &api, Arc::clone(&engine))?;
+        let mount: Mount = Arc::new(console.mount());
+        Some(mount)
+    } else {
+        None
+    };
+    let server = stocktake_http::serve(Arc::clone(&api), listener, workers.get(), mount)
+        .context("the API cannot start")?;
 
     let mut tasks = Tasks::new(stop.clone());
     tasks.spawn("API", stoppable(server, stop.clone()));
@@ -62,6 +71,9 @@ pub(super) async fn run(settings: &Settings, stop: CancellationToken) -> anyhow:
     }
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
     tracing::info!("listening on http://{address}");
+    if settings.console.enabled {
+        tracing::info!("console on http://{address}/console");
+    }
     if settings.authority.is_none() && !has_token(&store).await? {
         tracing::warn!(
             "there is no valid token, so that nobody can use the API: stocktake token create NAME --admin makes one"

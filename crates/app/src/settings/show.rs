@@ -11,22 +11,51 @@ use super::layers::SettingValue;
 
 const MASK: &str = "***";
 
+/// One value in force, as it may be shown.
+pub(crate) struct Shown {
+    pub(crate) key: String,
+    /// As TOML.
+    pub(crate) value: String,
+    /// Where it came from.
+    pub(crate) origin: String,
+}
+
+/// All values in force.
+pub(crate) fn values(loaded: &Loaded) -> Vec<Shown> {
+    let shown = loaded.table.iter().filter(|(_, setting)| !setting.is_empty_section());
+    shown
+        .map(|(key, setting)| Shown {
+            key: key.clone(),
+            value: toml(&harmless(key, &setting.value)),
+            origin: setting.origin.to_string(),
+        })
+        .collect()
+}
+
+/// The value of one key as a text; `None` if it has none, or an empty one.
+pub(crate) fn value_of(loaded: &Loaded, key: &str) -> Option<String> {
+    let text = match harmless(key, &loaded.table.get(key)?.value) {
+        Value::String(text) => text,
+        other => toml(&other),
+    };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The value without what is secret of it.
+fn harmless(key: &str, value: &SettingValue) -> Value {
+    match value {
+        SettingValue::Secret(secret) if key.ends_with("url") => masked(secret.expose_secret()),
+        SettingValue::Secret(secret) => hidden(secret),
+        SettingValue::Plain(Value::String(text)) if may_hold_password(key) => masked(text),
+        SettingValue::Plain(value) => value.clone(),
+    }
+}
+
 /// One line for each key: TOML, with the value's origin as a comment.
 pub(crate) fn show(loaded: &Loaded) -> String {
-    let lines: Vec<(String, String)> = loaded
-        .table
-        .iter()
-        .filter(|(_, setting)| !setting.is_empty_section())
-        .map(|(key, setting)| {
-            let value = match &setting.value {
-                SettingValue::Secret(secret) if key.ends_with("url") => masked(secret.expose_secret()),
-                SettingValue::Secret(secret) => hidden(secret),
-                SettingValue::Plain(Value::String(text)) if may_hold_password(key) => masked(text),
-                SettingValue::Plain(value) => value.clone(),
-            };
-            (format!("{key} = {}", toml(&value)), setting.origin.to_string())
-        })
-        .collect();
+    let lines =
+        values(loaded).into_iter().map(|shown| (format!("{} = {}", shown.key, shown.value), shown.origin));
+    let lines: Vec<(String, String)> = lines.collect();
     let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for (line, origin) in lines {

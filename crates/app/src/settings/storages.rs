@@ -61,6 +61,19 @@ impl Content {
     }
 }
 
+impl Content {
+    /// How many things are read at once, for people.
+    pub(crate) fn readers(&self) -> NonZeroUsize {
+        match self {
+            Self::Directory(settings) => settings.readers,
+            Self::Git(settings) => settings.readers,
+            Self::RegistryDirectory(settings) => settings.readers,
+            Self::Objects(settings) => settings.requests,
+            Self::Registry(settings) => settings.requests,
+        }
+    }
+}
+
 /// Reads the keys of one kind.
 type Read = fn(&mut Section<'_, '_>) -> Result<Content, SettingsError>;
 

@@ -18,7 +18,7 @@ const PATIENT: ConnectionLimits =
 
 fn start(limits: ConnectionLimits) -> Running {
     let api = stored_api(limits);
-    Running::start(move |listener| serve(api, listener, 1))
+    Running::start(move |listener| serve(api, listener, 1, None))
 }
 
 fn sent(server: &Running, text: &str) -> TcpStream {

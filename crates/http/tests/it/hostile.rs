@@ -179,7 +179,7 @@ fn variable(name: &str, default: u64) -> u64 {
 
 fn start() -> Running {
     let api = stored_api(LIMITS);
-    Running::start(move |listener| serve(api, listener, 2))
+    Running::start(move |listener| serve(api, listener, 2, None))
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn nothing_a_client_writes_is_our_fault() {
 fn a_graceful_stop_finishes_what_is_under_way() {
     let held = Arc::new(HeldRecalculation::default());
     let recalculation = Arc::clone(&held);
-    let server = Running::start(move |listener| serve(api(recalculation, false), listener, 1));
+    let server = Running::start(move |listener| serve(api(recalculation, false), listener, 1, None));
     let mut idle = server.connect();
     idle.write_all(b"GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut first = [0];
@@ -99,7 +99,7 @@ fn a_graceful_stop_finishes_what_is_under_way() {
 
 #[test]
 fn metrics_can_have_an_address_of_their_own() {
-    let main = Running::start(|listener| serve(api(Arc::default(), true), listener, 1));
+    let main = Running::start(|listener| serve(api(Arc::default(), true), listener, 1, None));
     let own = Running::start(|listener| serve_metrics(api(Arc::default(), true), listener));
     assert!(main.answer("GET /metrics HTTP/1.1", b"").starts_with("HTTP/1.1 404 "));
     assert!(own.answer("GET /metrics HTTP/1.1", b"").contains("process_metric 1\n"));

@@ -230,5 +230,5 @@ impl Running {
 }
 
 pub(crate) fn start() -> Running {
-    Running::start(|listener| serve(api(Arc::default(), false), listener, 1))
+    Running::start(|listener| serve(api(Arc::default(), false), listener, 1, None))
 }

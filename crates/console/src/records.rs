@@ -1,0 +1,217 @@
+//! `GET /console/models/:model`: the records of a data type, filtered and page by page; `POST …/recalculate` has all that
+//! match read again.
+
+mod filter;
+
+use std::rc::Rc;
+
+use maud::{Markup, html};
+use stocktake_domain::ports::{Page as RecordPage, PageRequest, SortOrder};
+use stocktake_domain::{Model, NewJob, Record, Timestamp};
+use stocktake_web::{in_state, step};
+
+use crate::error::ConsoleError;
+use crate::figures::{ago, counted, number, size, until};
+use crate::frame::{Section, head};
+use crate::notice::{Notice, shown};
+use crate::query::{Address, Fields};
+use crate::response::{Answer, Page, PageResult};
+use crate::shown::{path, text};
+use crate::visit::Visit;
+use crate::words::{advice, badge, short_failure, word};
+use filter::Filter;
+
+/// How many records are on a page.
+const PER_PAGE: u32 = 50;
+
+/// How far records are counted that match a filter by identifier.
+const MAX_COUNTED: u64 = 10_000;
+
+/// The address of a record's page.
+pub(crate) fn record_address(record: &Record) -> Address {
+    Address::console().below("models").below(record.model).below(&record.key)
+}
+
+/// The model in the path.
+pub(crate) fn model_of(visit: &Visit) -> Result<Model, ConsoleError> {
+    visit.part("model").parse().map_err(|_| ConsoleError::NotFound)
+}
+
+/// `GET /console/models/:model`.
+pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
+    let model = model_of(&visit)?;
+    let fields = visit.query();
+    let filter = Filter::read(&fields)?;
+    let (order, start) = (filter.order, filter.start.clone());
+    let request = PageRequest { model, selection: filter.selection.clone(), order, start, limit: PER_PAGE };
+    let records = step("catalogue.page", visit.console.catalogue.page(&request)).await?;
+    let matches = Matches::count(&visit, model, &filter).await?;
+    let base = filter.address(model);
+    let first = html! {
+        nav class="crumbs" aria-label="Breadcrumb" { ol { li { a href="/console" { "Overview" } } } }
+        h1 { (model) }
+        p class="lede" { (matches.sentence()) }
+    };
+    let main = html! {
+        (head(&first, visit.now, &base.to_string()))
+        (shown(fields.get("notice")))
+        (filter.form(model))
+        @if visit.may_act() && matches.number > 0 { (confirmation(&visit, model, &filter, &matches)) }
+        @if records.records.is_empty() {
+            p { "No record matches." }
+        } @else {
+            (table(&records.records, filter.order, visit.now))
+            (pager(&records, &base))
+        }
+    };
+    Ok(Page::new(model.name(), Section::Overview, main).into())
+}
+
+/// `POST /console/models/:model/recalculate`: a job over everything that matches the filter.
+pub(crate) async fn recalculate(visit: Rc<Visit>, form: Fields) -> PageResult {
+    let model = model_of(&visit)?;
+    let filter = Filter::read(&form)?;
+    let requested_by = visit.identity.username.clone();
+    let request = NewJob { model, selection: filter.selection, requested_by };
+    let job = step("jobs.enqueue", visit.console.jobs.enqueue(&request)).await?;
+    let (id, caller) = (job.id.0, &visit.identity.username);
+    tracing::info!(
+        job.id = id,
+        job.model = model.name(),
+        token.owner = caller,
+        "job {id} enqueued in the console by {caller}"
+    );
+    Ok(Answer::Redirect(crate::jobs::address().with("notice", Some(Notice::Queued.name()))))
+}
+
+/// How many records match, of how many.
+struct Matches {
+    number: u64,
+    /// There are more.
+    is_least: bool,
+    all: u64,
+}
+
+impl Matches {
+    async fn count(visit: &Visit, model: Model, filter: &Filter) -> Result<Self, ConsoleError> {
+        let snapshot = visit.console.summary.get().await?;
+        let summary = snapshot.models.iter().find(|summary| summary.model == model);
+        let all = summary.map_or(0, |summary| summary.states.iter().map(|(_, count)| count).sum());
+        if filter.selection.keys.is_none() {
+            let state = filter.selection.state;
+            let number = state.map_or(all, |state| summary.map_or(0, |summary| in_state(summary, state)));
+            return Ok(Self { number, is_least: false, all });
+        }
+        let count = visit.console.catalogue.count(model, &filter.selection, MAX_COUNTED);
+        let number = step("catalogue.count", count).await?;
+        Ok(Self { number, is_least: number == MAX_COUNTED, all })
+    }
+
+    fn sentence(&self) -> String {
+        let least = if self.is_least { "At least " } else { "" };
+        if self.number == self.all {
+            return format!("{}.", counted(self.all, "record"));
+        }
+        let match_ = if self.number == 1 { "matches" } else { "match" };
+        format!("{least}{} of {} {match_}.", number(self.number), counted(self.all, "record"))
+    }
+}
+
+fn confirmation(visit: &Visit, model: Model, filter: &Filter, matches: &Matches) -> Markup {
+    let many = counted(matches.number, "record");
+    let least = if matches.is_least { "at least " } else { "" };
+    let action = Address::console().below("models").below(model).below("recalculate");
+    html! {
+        details class="confirm" {
+            summary { "Recalculate " (least) (many) "…" }
+            form class="stack" method="post" action=(action) {
+                (visit.form_value())
+                (filter.hidden())
+                p {
+                    "The content of " (least) (many) " of " (model)
+                    @if let Some(state) = filter.selection.state { " in the state " (word(state)) }
+                    " is read again in the background. Which records match is decided when the job comes to them; a job can be cancelled."
+                }
+                p { button type="submit" { "Recalculate " (least) (many) } }
+            }
+        }
+    }
+}
+
+fn table(records: &[Record], order: SortOrder, now: Timestamp) -> Markup {
+    let has_owner = records.iter().any(|record| record.owner.is_some());
+    let has_size = records.iter().any(|record| record.file_size.is_some());
+    let has_failure = records.iter().any(|record| record.status.last_failure().is_some());
+    html! {
+        section class="stack" aria-label="Matches" {
+            table class="cards" role="table" {
+                caption class="hush" { "Records, by identifier, " (if order == SortOrder::Ascending { "smallest first" } else { "largest first" }) }
+                thead role="rowgroup" {
+                    tr role="row" {
+                        th scope="col" role="columnheader" { "Record" }
+                        th scope="col" class="flag" role="columnheader" { "State" }
+                        th scope="col" class="all" role="columnheader" { "Content" }
+                        @if has_owner { th scope="col" role="columnheader" { "Owner" } }
+                        @if has_size { th scope="col" class="n" role="columnheader" { "Size" } }
+                        th scope="col" role="columnheader" { "Last check" }
+                        @if has_failure {
+                            th scope="col" role="columnheader" { "Next retry" }
+                            th scope="col" class="all" role="columnheader" { "What to do" }
+                        }
+                    }
+                }
+                tbody role="rowgroup" {
+                    @for record in records { (row(record, [has_owner, has_size, has_failure], now)) }
+                }
+            }
+        }
+    }
+}
+
+fn row(record: &Record, [has_owner, has_size, has_failure]: [bool; 3], now: Timestamp) -> Markup {
+    let failure = record.status.last_failure();
+    html! {
+        tr role="row" {
+            th scope="row" role="rowheader" { a href=(record_address(record)) { (record.key) } }
+            td class="flag" role="cell" { (badge(record.state())) }
+            td class="all" role="cell" {
+                p { (path(&record.location.path)) }
+                p class="soft" { "in " (text(&record.location.storage)) }
+                @if let Some(failure) = failure { p class="bad" { (short_failure(failure)) } }
+            }
+            @if has_owner { (optional(record.owner.as_deref().map(text).as_ref(), "Owner", "")) }
+            @if has_size { (optional(record.file_size.map(size).as_ref(), "Size", "n")) }
+            (optional(record.history().last_checksum_at().map(|at| ago(at, now)).as_ref(), "Last check", ""))
+            @if has_failure {
+                (optional(record.status.retry_at().map(|at| until(at, now)).as_ref(), "Next retry", ""))
+                @match failure {
+                    Some(failure) => td class="all" role="cell" { (advice(failure)) },
+                    None => td class="all none" role="cell" {},
+                }
+            }
+        }
+    }
+}
+
+/// A cell that may be empty.
+pub(crate) fn optional(content: Option<&Markup>, label: &str, class: &str) -> Markup {
+    html! {
+        @match content {
+            Some(content) => td class=[(!class.is_empty()).then_some(class)] data-l=(label) role="cell" { (content) },
+            None => td class=(format!("{class} none").trim_start()) data-l=(label) role="cell" {},
+        }
+    }
+}
+
+fn pager(records: &RecordPage, base: &Address) -> Markup {
+    let previous = records.records.first().filter(|_| records.has_previous);
+    let next = records.records.last().filter(|_| records.has_next);
+    html! {
+        @if previous.is_some() || next.is_some() {
+            nav class="row spread" aria-label="Pages" {
+                span { @if let Some(record) = previous { a class="button" rel="prev" href=(base.clone().with("before", Some(&record.key))) { "Previous page" } } }
+                span { @if let Some(record) = next { a class="button" rel="next" href=(base.clone().with("after", Some(&record.key))) { "Next page" } } }
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `GET /console/settings`: the configuration in force, and what the program is.
+
+use std::rc::Rc;
+
+use maud::html;
+
+use crate::frame::{Section, head};
+use crate::response::{Page, PageResult};
+use crate::shown::text;
+use crate::visit::Visit;
+
+/// `GET /console/settings`.
+pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
+    let settings = &visit.console.settings;
+    let first = html! {
+        h1 { "Settings" }
+        p class="lede" { "The configuration in force on " (text(&settings.host)) ", as it was when the service started." }
+    };
+    let main = html! {
+        (head(&first, visit.now, "/console/settings"))
+        section class="block" aria-labelledby="program" {
+            h2 id="program" { "Program" }
+            dl class="facts" {
+                div { dt { "Version" } dd { (settings.version) " " small { (settings.revision) } } }
+                div { dt { "Database" } dd { code { (text(&settings.database)) } } }
+            }
+        }
+        section class="block" {
+            h2 { "Configuration" }
+            table class="cards" role="table" {
+                caption class="hush" { "Each key with its value and where it comes from" }
+                thead role="rowgroup" {
+                    tr role="row" {
+                        th scope="col" role="columnheader" { "Key" }
+                        th scope="col" class="all" role="columnheader" { "Value" }
+                        th scope="col" class="all" role="columnheader" { "Origin" }
+                    }
+                }
+                tbody role="rowgroup" {
+                    @for entry in &settings.configuration {
+                        tr role="row" {
+                            th scope="row" role="rowheader" { code { (text(&entry.key)) } }
+                            td class="all" role="cell" { code class="path" { (text(&entry.value)) } }
+                            td class="all soft" role="cell" { (text(&entry.origin)) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(Page::new("Settings", Section::Settings, main).into())
+}

@@ -1,0 +1,64 @@
+//! States and failures in words.
+
+use maud::{Markup, html};
+use stocktake_domain::{Failure, FailureCause, FailureKind, State};
+
+use crate::icons::icon;
+use crate::shown::text;
+
+/// A state, as a shape and a word.
+pub(crate) fn badge(state: State) -> Markup {
+    let word = word(state);
+    html! { span class=(format!("state {state}")) { (icon(state.name(), "")) (word) } }
+}
+
+/// What a state is called.
+pub(crate) const fn word(state: State) -> &'static str {
+    match state {
+        State::Pending => "Pending",
+        State::Started => "Started",
+        State::Succeeded => "Succeeded",
+        State::Failed => "Failed",
+        State::Disabled => "Disabled",
+    }
+}
+
+/// What a kind of failure is called.
+pub(crate) const fn kind_word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Missing => "Missing",
+        FailureKind::Altered => "Altered",
+        FailureKind::Unreadable => "Unreadable",
+        FailureKind::Invalid => "Invalid",
+        FailureKind::TimedOut => "Timed out",
+    }
+}
+
+/// What is wrong: the kind, and the text of the API without what it always begins with.
+pub(crate) fn failure_text(failure: &Failure) -> Markup {
+    let whole = failure.text();
+    let short = whole.strip_prefix("Error during verification: ").unwrap_or(&whole);
+    html! { (kind_word(failure.kind())) ": " (text(short)) }
+}
+
+/// The same in few words, for lists, where the path stands beside it.
+pub(crate) fn short_failure(failure: &Failure) -> Markup {
+    let kind = kind_word(failure.kind());
+    match failure.cause() {
+        FailureCause::MissingFile { .. } => html! { (kind) ": the file does not exist" },
+        FailureCause::ChecksumMismatch { .. } => html! { (kind) ": the digest is not the recorded one" },
+        FailureCause::ContentChanged { .. } => html! { (kind) ": the content is not what it was" },
+        _ => failure_text(failure),
+    }
+}
+
+/// What an administrator can do about it.
+pub(crate) fn advice(failure: &Failure) -> &'static str {
+    match failure.kind() {
+        FailureKind::Missing => "Restore it from a backup, then recalculate.",
+        FailureKind::Altered => "Restore it from a backup and recalculate, or accept the content as it is.",
+        FailureKind::Unreadable => "Mend what keeps it from being read, then recalculate.",
+        FailureKind::Invalid => "Correct the record where it comes from.",
+        FailureKind::TimedOut => "It is tried again by itself. If that does not help, look at the storage.",
+    }
+}

@@ -1,0 +1,8 @@
+//! The console as a browser sees it, over a database in memory.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod access;
+mod actions;
+mod pages;
+mod support;

@@ -1,0 +1,205 @@
+//! What pages show.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use actix_web::test::TestRequest;
+use stocktake_domain::ports::{Conditions as _, MockCatalogue, StoreError, SyncState as _};
+use stocktake_domain::{ConditionSubject, Failure, Model, Record};
+
+use crate::support::{ADMIN, World, altered, failed, record};
+
+/// A path that would be markup, colour a terminal and turn the direction of writing, if it were let.
+const HOSTILE: &str = "<script>alert(1)</script>/\u{1b}[31mred\u{202e}gpj.exe\"'&";
+
+fn hostile(model: Model, key: i64) -> Record {
+    let owner = Some("<img src=x onerror=alert(1)>\u{202e}".to_owned());
+    Record { owner, ..failed(model, key, HOSTILE, Failure::unreadable(HOSTILE)) }
+}
+
+#[actix_web::test]
+async fn what_comes_from_data_is_shown_and_does_nothing() {
+    let world = World::new().await.with([hostile(Model::Uploads, 1)]);
+    let storage = ConditionSubject::Storage("main".to_owned());
+    world.store.report(&storage, "<b>host", HOSTILE).await.unwrap();
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    for uri in [
+        "/console",
+        "/console/findings",
+        "/console/models/uploads",
+        "/console/models/uploads/1",
+        "/console/storages",
+    ] {
+        let answer = admin.get(uri).await;
+        answer.says_not("<script>alert");
+        answer.says_not("<img src=x");
+        answer.says_not("<b>host");
+        answer.says_not("\u{1b}");
+        answer.says_not("\u{202e}");
+        answer.says("&lt;script&gt;alert(1)&lt;/");
+        answer.says("<span class=\"ctl\">U+001B</span>");
+        answer.says("<span class=\"ctl\">U+202E</span>");
+    }
+}
+
+#[actix_web::test]
+async fn the_overview_begins_with_the_verdict() {
+    let site =
+        World::new().await.with([altered(Model::Uploads, 1), record(Model::LfsObjects, 2, "a")]).open();
+    let page = site.signed_in(ADMIN).await.get("/console").await;
+    page.says("<span data-live=\"verdict\">1 record needs attention</span>");
+    page.says("<title>1 record needs attention · Stocktake</title>");
+    page.says("<a href=\"/console/models/lfs_objects\">lfs_objects</a>");
+    page.says("48.2 MB");
+}
+
+#[actix_web::test]
+async fn a_new_installation_says_what_to_do_next() {
+    let site = World::new().await.open();
+    let page = site.signed_in(ADMIN).await.get("/console").await;
+    page.says("<h1>No records yet</h1>");
+    page.says("scan uploads main");
+}
+
+#[actix_web::test]
+async fn a_storage_that_is_closed_is_said_on_every_page_about_its_records() {
+    let world = World::new().await.with([altered(Model::Uploads, 1)]);
+    let storage = ConditionSubject::Storage("main".to_owned());
+    world.store.report(&storage, "files-1", "its root is an empty folder").await.unwrap();
+    world.store.report(&ConditionSubject::Process, "files-2", "no file descriptors").await.unwrap();
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    for uri in ["/console", "/console/findings", "/console/storages", "/console/models/uploads/1"] {
+        let page = admin.get(uri).await;
+        page.says("Storage main is closed");
+        page.says("its root is an empty folder");
+    }
+    admin.get("/console").await.says("no file descriptors");
+}
+
+#[actix_web::test]
+async fn pages_of_records_lead_on_and_back() {
+    let records = (1..=120).map(|key| record(Model::Uploads, key, "a"));
+    let site = World::new().await.with(records).open();
+    let admin = site.signed_in(ADMIN).await;
+    let keys = |body: &str| body.matches("rowheader\"><a href=").count();
+    let first = admin.get("/console/models/uploads").await;
+    first.says("120 records.");
+    assert_eq!(keys(first.body()), 50);
+    first.says("rel=\"next\" href=\"/console/models/uploads?after=50\"");
+    first.says_not("rel=\"prev\"");
+    let last = admin.get("/console/models/uploads?after=100").await;
+    assert_eq!(keys(last.body()), 20);
+    last.says("rel=\"prev\" href=\"/console/models/uploads?before=101\"");
+    last.says_not("rel=\"next\"");
+    let down = admin.get("/console/models/uploads?sort=desc&after=71").await;
+    down.says("href=\"/console/models/uploads/70\"");
+    down.says("rel=\"prev\" href=\"/console/models/uploads?sort=desc&amp;before=70\"");
+}
+
+#[actix_web::test]
+async fn findings_go_over_all_models_page_by_page_and_whole_in_a_file() {
+    let mut records: Vec<Record> = (1..=101).map(|key| altered(Model::LfsObjects, key)).collect();
+    records.extend([altered(Model::Uploads, 1), record(Model::Uploads, 2, "a")]);
+    let site = World::new().await.with(records).open();
+    let admin = site.signed_in(ADMIN).await;
+    let first = admin.get("/console/findings").await;
+    first.says("102 failed records over all data types: 102 altered.");
+    first.says("href=\"/console/findings?after_model=lfs_objects&amp;after=100\"");
+    let second = admin.get("/console/findings?after_model=lfs_objects&after=100").await;
+    second.says("href=\"/console/models/lfs_objects/101\"");
+    second.says("href=\"/console/models/uploads/1\"");
+    second.says_not("href=\"/console/models/uploads/2\"");
+
+    let csv = admin.get("/console/findings.csv").await;
+    assert_eq!(csv.header("Content-Disposition"), Some("attachment; filename=\"findings.csv\""));
+    assert_eq!((csv.body().lines().count(), csv.body().lines().last()), (103, Some("uploads,1")));
+    assert_eq!(admin.get("/console/findings.csv?model=uploads").await.body(), "model,id\nuploads,1\n");
+    assert_eq!(admin.get("/console/findings.json?model=uploads").await.body(), "[\n{\"id\":1}\n]\n");
+    assert_eq!(admin.get("/console/findings.json?model=projects").await.body(), "[\n]\n");
+}
+
+#[actix_web::test]
+async fn the_configuration_is_shown_with_its_origins() {
+    let site = World::new().await.open();
+    let page = site.signed_in(ADMIN).await.get("/console/settings").await;
+    page.says("postgres://root:***@db");
+    page.says("stocktake.toml line 2");
+}
+
+#[actix_web::test]
+async fn an_outage_of_the_database_is_a_page_that_comes_back() {
+    let mut world = World::new().await;
+    let mut catalogue = MockCatalogue::new();
+    catalogue.expect_summary().returning(|| Err(StoreError::Unavailable("no route to db.internal".into())));
+    catalogue.expect_get().returning(|_, _| Err(StoreError::Internal("row 7 is odd".into())));
+    world.catalogue = Some(Arc::new(catalogue));
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    let away = admin.get("/console").await;
+    assert_eq!((away.status, away.header("Refresh")), (503, Some("10")));
+    away.says("The database does not answer");
+    away.says_not("db.internal");
+    away.says_not("aria-label=\"Console\"");
+    let fault = admin.get("/console/models/uploads/1").await;
+    assert_eq!((fault.status, fault.header("Refresh")), (500, None));
+    fault.says_not("row 7");
+}
+
+#[actix_web::test]
+async fn a_page_that_panics_is_a_page_as_well() {
+    let mut world = World::new().await;
+    let mut catalogue = MockCatalogue::new();
+    catalogue.expect_get().returning(|_, _| panic!("the secret of the page"));
+    world.catalogue = Some(Arc::new(catalogue));
+    let site = world.open();
+    let answer = site.signed_in(ADMIN).await.get("/console/models/uploads/1").await;
+    assert_eq!(answer.status, 500);
+    answer.says("This is a fault of Stocktake.");
+    answer.says_not("secret");
+}
+
+#[actix_web::test]
+async fn a_cold_visit_is_at_most_40_kilobytes() {
+    let records = (1..=100).map(|key| {
+        let path = format!("@hashed/6b/86/{:064x}/{:032x}/design-{key}.sketch", key * 7_919, key * 104_729);
+        let failure = Failure::missing_file(&path);
+        Record {
+            owner: Some(format!("acme/website-{key}")),
+            file_size: Some(18_220_118),
+            ..failed(Model::Uploads, key, &path, failure)
+        }
+    });
+    let world = World::new().await.with(records);
+    assert!(world.store.states().await.unwrap().is_empty());
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    let compressed = |uri: String| {
+        let request = TestRequest::get().uri(&uri).insert_header(("Accept-Encoding", "gzip"));
+        let admin = &admin;
+        async move {
+            let answer = admin.send(request).await;
+            assert_eq!((answer.status, answer.header("Content-Encoding")), (200, Some("gzip")), "{uri}");
+            answer.bytes
+        }
+    };
+    for uri in ["/console", "/console/findings", "/console/models/uploads"] {
+        let page = compressed(uri.to_owned()).await;
+        let mut html = String::new();
+        flate2::read::GzDecoder::new(page.as_slice()).read_to_string(&mut html).unwrap();
+        let mut size = page.len();
+        let assets: Vec<&str> = html.split('"').filter(|text| text.starts_with("/console/assets/")).collect();
+        assert_eq!(assets.len(), 3, "{uri}");
+        for asset in assets {
+            let answer = admin.get(asset).await;
+            assert_eq!(
+                answer.header("Cache-Control"),
+                Some("public, max-age=31536000, immutable"),
+                "{asset}"
+            );
+            size += compressed(asset.to_owned()).await.len();
+        }
+        assert!(size <= 40_000, "{uri}: {size} bytes");
+    }
+}

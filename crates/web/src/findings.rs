@@ -1,0 +1,57 @@
+//! Walking through the records of all data types that have something wrong, page by page.
+
+use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::{Model, Record, RecordKey, Selection, State};
+
+/// Which records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFilter {
+    /// The last attempt failed.
+    Findings,
+    /// In this state.
+    InState(State),
+    /// The content does not agree with the checksum of the source's own verification.
+    Mismatched,
+}
+
+impl RecordFilter {
+    /// The first matching records of this model (`None`: of all, in their order) behind the record with this model and key,
+    /// at most `limit`.
+    pub async fn records(
+        self,
+        catalogue: &dyn Catalogue,
+        model: Option<Model>,
+        after: Option<(Model, RecordKey)>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (first, mut after) = after.unzip();
+        let models = Model::ALL.into_iter().filter(|known| model.is_none_or(|only| only == *known));
+        let mut records = Vec::new();
+        for model in models.skip_while(|model| first.is_some_and(|first| first != *model)) {
+            let found = u32::try_from(records.len()).unwrap_or(u32::MAX);
+            let Some(missing) = limit.checked_sub(found).filter(|missing| *missing > 0) else { break };
+            records.extend(self.page(catalogue, model, after.take(), missing).await?);
+        }
+        Ok(records)
+    }
+
+    /// The model's first matching records after this key.
+    async fn page(
+        self,
+        catalogue: &dyn Catalogue,
+        model: Model,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        match self {
+            Self::InState(state) => {
+                let selection = Selection::in_state(state);
+                let start = after.map_or(PageStart::First, PageStart::After);
+                let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
+                Ok(catalogue.page(&request).await?.records)
+            }
+            Self::Mismatched => catalogue.mismatched(model, after, limit).await,
+            Self::Findings => catalogue.findings(model, after, limit).await,
+        }
+    }
+}
