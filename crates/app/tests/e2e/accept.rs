@@ -1,8 +1,12 @@
 //! Taking altered content for good, and taking that back.
 
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+
 use serde_json::Value;
 
-use crate::support::{Finished, Installation, StoredFile};
+use crate::screens::terminal;
+use crate::support::{Database, Finished, Installation, StoredFile};
 
 /// Files that were verified, and then altered but for those of no model.
 fn altered(installation: &Installation, paths: &[&str]) -> Vec<StoredFile> {
@@ -23,6 +27,46 @@ fn json(finished: &Finished) -> Value {
 
 fn states(installation: &Installation) -> Value {
     json(&installation.run(&["status", "--json"]))["models"][0]["states"].clone()
+}
+
+/// What the command shows on a terminal of 60 columns to somebody who types this, and its exit status.
+fn answered(installation: &Installation, answer: &str) -> (String, i32) {
+    let (terminal, end) = terminal(60);
+    let mut command = installation.command(&["accept", "uploads", "1"]);
+    command.env("TERM", "dumb").stdin(end()).stdout(end()).stderr(end());
+    let mut child = command.spawn().unwrap();
+    // The ends that this process has would keep the terminal open.
+    drop(command);
+    let mut terminal = File::from(terminal);
+    writeln!(terminal, "{answer}").unwrap();
+    let mut shown = Vec::new();
+    // So ends a terminal that nobody has open any more.
+    let _ = terminal.read_to_end(&mut shown);
+    (String::from_utf8(shown).unwrap().replace("\r\n", "\n"), child.wait().unwrap().code().unwrap())
+}
+
+#[test]
+fn on_a_terminal_it_asks() {
+    let installation = Installation::new(Database::Sqlite);
+    altered(&installation, &["a/folder/with/a/long/name/and/a/file/of/a/longer/one.bin"]);
+    for (answer, code, verdict) in [
+        ("no", 2, "Nothing was accepted.\n"),
+        ("", 2, "Nothing was accepted.\n"),
+        ("y", 0, "Accepted 1 record as shown on the right.\n"),
+    ] {
+        let (shown, status) = answered(&installation, answer);
+        assert_eq!(status, code, "{shown}");
+        assert!(shown.contains("Accept 1 record as shown on the right? [y/N] "), "{shown}");
+        assert!(
+            shown.contains("\n  1,000 bytes, sha256 ") && shown.contains("\n  →  1,001 bytes, sha256 "),
+            "{shown}"
+        );
+        assert!(shown.contains(verdict), "{shown}");
+        // The answer was typed ahead, so that no line break of its own ends the question.
+        let mut lines = shown.lines().filter(|line| !line.contains("[y/N]"));
+        assert!(lines.all(|line| line.chars().count() <= 60), "{shown}");
+    }
+    assert_eq!(states(&installation)["succeeded"], 1);
 }
 
 on_both_databases! {

@@ -60,7 +60,7 @@ impl Screen {
 }
 
 /// A terminal of so many columns, and what opens it for a program.
-fn terminal(columns: u16) -> (OwnedFd, impl Fn() -> File) {
+pub(crate) fn terminal(columns: u16) -> (OwnedFd, impl Fn() -> File) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();

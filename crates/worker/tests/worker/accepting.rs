@@ -1,5 +1,7 @@
 //! Looking at content that is to be taken for good as it is.
 
+use std::time::Duration;
+
 use stocktake_domain::ports::{Catalogue as _, Queue as _};
 use stocktake_domain::{ContentError, Digest, FailureKind, Model, NewAcceptance, RecordKey, State};
 use stocktake_worker::{AcceptError, Candidate, Doubt};
@@ -57,5 +59,25 @@ async fn what_cannot_be_read_cannot_be_accepted() {
     assert!(matches!(look_at(&world, 3).await, Err(AcceptError::Interrupted)));
     assert!(matches!(look_at(&world, 4).await, Err(AcceptError::UnknownStorage(name)) if name == "attic"));
     assert!(matches!(look_at(&world, 5).await, Err(AcceptError::UnknownRecord)));
+    assert_eq!(world.queue.count(State::Pending), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_some_for_a_moment_tells_what_was_read_in_it() {
+    let world = World::new(&["main", "slow"]);
+    world.content("main").put("gone", Piece::Bad(ContentError::MissingFile { at: "/srv/gone".to_owned() }));
+    world.content("slow").put("long", Piece::Trickling);
+    world.add(Model::Uploads, 1, "main", "file");
+    world.add(Model::Uploads, 2, "main", "gone");
+    world.add(Model::Uploads, 3, "slow", "long");
+    world.add(Model::Uploads, 4, "attic", "file");
+    let records: Vec<_> = (1..=4).map(|key| world.record(Model::Uploads, key)).collect();
+    let engine = world.engine();
+    let tried = engine.try_reading(&records[..2], Duration::from_secs(3)).await;
+    assert_eq!((tried.records, tried.took), (2, Duration::ZERO));
+    // What does not end in time is given up, and counts as far as it came.
+    let tried = engine.try_reading(&records, Duration::from_secs(3)).await;
+    assert_eq!((tried.records, tried.took), (2, Duration::from_secs(3)));
+    assert!(tried.bytes >= 2, "{tried:?}");
     assert_eq!(world.queue.count(State::Pending), 4);
 }
