@@ -1,9 +1,11 @@
 //! How fast the metadata of many objects are checked by a listing, against one `HEAD` for each in the same run, with object
 //! stores that other people wrote (`cargo xtask servers` installs them).
 //!
-//! `cargo bench -p stocktake-content-objects --bench metadata -- --objects 5000`. Quote ratios: these servers are slow.
+//! `cargo bench -p stocktake-content-objects --bench metadata -- --objects 5000`. Quote ratios. moto and Azurite need up to a
+//! millisecond for each object of a page, so that of them it is the number of requests that counts.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -58,6 +60,61 @@ fn main() {
         std::fs::write(folder.path().join(ObjectServer::BUCKET).join(key), b"content").unwrap();
     }
     measure("S3 of the testbed", server.address(), &|url| service(ServerKind::S3, url), &keys);
+    million();
+}
+
+/// How many requests a million objects take, and how long ours is the work, with a server that has each answer ready.
+fn million() {
+    let pages = bench_argument("--pages", 1_000);
+    let server = FaultProxy::start("127.0.0.1:1", move |asked| {
+        let token = asked.target.split_once("continuation-token=");
+        let page: usize = token.map_or(0, |(_, token)| token.split('&').next().unwrap().parse().unwrap());
+        let is_listing = asked.target.contains('?');
+        let body = if is_listing { page_of(page, pages) } else { "content".to_owned() };
+        let headers =
+            [("x-amz-request-id", "1"), ("ETag", ETAG)].map(|(name, value)| (name.into(), value.into()));
+        Fault::Answer { status: 200, headers: headers.to_vec(), body }
+    });
+    let server = server.unwrap();
+    let keys: Vec<String> = (0..pages * LEASE).map(key).collect();
+    let storage = storage(service(ServerKind::S3, server.url()));
+    let listed = Cost::of(|| inspect(&storage, &keys, Some(1))).elapsed;
+    let requests = server.asked().len();
+    let some = keys.get(..20 * LEASE).unwrap_or(&keys);
+    let heads = Cost::of(|| inspect(&storage, some, None)).elapsed;
+    let each = |seconds: f64, keys: &[String]| seconds * 1e6 / f64::from(u32::try_from(keys.len()).unwrap());
+    let (listed_each, head_each) = (each(listed, &keys), each(heads, some));
+    println!(
+        "{} objects, answers ready: {requests} requests and {listed:.1} s with a listing, {listed_each:.1} us each; {head_each:.0} us \
+         with a HEAD each, ratio {:.0}",
+        keys.len(),
+        head_each / listed_each
+    );
+}
+
+const ETAG: &str = "\"9a0364b9e99bb480dd25e1f0284c8555\"";
+
+fn key(number: usize) -> String {
+    format!("{number:08}")
+}
+
+fn page_of(page: usize, pages: usize) -> String {
+    let mut body = "<ListBucketResult>".to_owned();
+    for number in page * LEASE..(page + 1) * LEASE {
+        let key = key(number);
+        write!(
+            body,
+            "<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified><ETag>{ETAG}</ETag>\
+             <Size>7</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        )
+        .unwrap();
+    }
+    let more = page + 1 < pages;
+    write!(body, "<IsTruncated>{more}</IsTruncated>").unwrap();
+    if more {
+        write!(body, "<NextContinuationToken>{}</NextContinuationToken>", page + 1).unwrap();
+    }
+    body + "</ListBucketResult>"
 }
 
 fn measure(name: &str, address: SocketAddr, service: &dyn Fn(String) -> Service, keys: &[String]) {
