@@ -62,7 +62,7 @@ on_both_databases! {
         tells(&installation, BASELINE);
         installation.import("uploads", &[line]).success();
         tells(&installation, BASELINE);
-        installation.run(&["accept", "uploads", "1"]).success();
+        installation.run(&["accept", "--yes", "uploads", "1"]).success();
         installation.run(&["verify", "--all"]).success();
         // It binds again.
         installation.file("doc", 2, 1_000);

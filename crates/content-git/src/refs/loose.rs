@@ -36,17 +36,13 @@ pub(super) fn read(
 }
 
 fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
-    match content.strip_prefix(b"ref:") {
-        Some(target) => {
-            let target = target.trim_ascii();
-            name::is_valid(target).then(|| Value::Symbolic(target.to_owned()))
-        }
-        // Git reads nothing behind a blank.
-        None => {
-            let id = content.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-            format.parse(id).filter(|id| !id.is_null()).map(Value::Id)
-        }
+    if let Some(target) = content.strip_prefix(b"ref:") {
+        let target = target.trim_ascii();
+        return name::is_valid(target).then(|| Value::Symbolic(target.to_owned()));
     }
+    // Git reads nothing behind a blank.
+    let id = content.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    format.parse(id).filter(|id| !id.is_null()).map(Value::Id)
 }
 
 /// Lists the names of all such files in byte order. Keeps the folders on the way down to the current one.
@@ -97,14 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_git_writes_is_a_ref() {
+    fn only_what_git_reads_is_a_ref() {
         let hex = "f21f76b804422462e79f9f99d5b14856e130ed71";
         let of = |text: &str| parse(text.as_bytes(), ObjectFormat::Sha1);
         let id = Value::Id(ObjectFormat::Sha1.parse(hex.as_bytes()).unwrap());
         assert_eq!(of(&format!("{hex}\n")), Some(id.clone()));
         assert_eq!(of(hex), Some(id.clone()));
-        assert_eq!(of(&hex.to_uppercase()), Some(id));
-        for symbolic in ["ref: refs/heads/a\n", "ref:\t refs/heads/a"] {
+        assert_eq!(of(&hex.to_uppercase()), Some(id.clone()));
+        assert_eq!(of(&format!("{hex} x")), Some(id));
+        for symbolic in ["ref: refs/heads/a\n", "ref:\t refs/heads/a", "ref:refs/heads/a"] {
             assert_eq!(of(symbolic), Some(Value::Symbolic(b"refs/heads/a".to_vec())));
         }
         for broken in [
@@ -115,7 +112,6 @@ mod tests {
             "ref: refs/heads/a b\n",
             "tef: refs/heads/a\n",
             &hex[1..],
-            &format!("{hex} x"),
             &format!("{hex}00"),
             &"0".repeat(40),
         ] {
