@@ -164,7 +164,8 @@ impl BatchReader<'_> {
                 self.read_large(&file, &plan)?
             };
             let after = fstat(&file.file).map_err(|error| self.context.unreadable(error))?;
-            if is_unchanged(&file.stat, &after) && !matches!(outcome, ReadOutcome::Changed) {
+            let is_last = attempt + 1 == ATTEMPTS;
+            if is_unchanged(&file.stat, &after, is_last) && !matches!(outcome, ReadOutcome::Changed) {
                 return Ok(outcome);
             }
             if let (ReadOutcome::Gathered(range, _), Some(buffer)) = (outcome, &mut self.buffer) {
@@ -276,9 +277,9 @@ impl BatchReader<'_> {
             position += widen(read);
             self.batch.add_bytes(widen(read));
             advice.advance_to(position);
-            // Checked after each chunk, so that reading a file that has changed ends early.
+            // Checked after each chunk, so that reading a file whose content has changed ends early.
             let now = fstat(&file.file).map_err(|error| self.context.unreadable(error))?;
-            if read < step || !is_unchanged(&file.stat, &now) {
+            if read < step || !is_unchanged(&file.stat, &now, true) {
                 break;
             }
         }
@@ -326,12 +327,10 @@ fn fill(file: &OwnedFd, offset: u64, buffer: &mut Buffer, count: usize) -> Resul
     Ok(read)
 }
 
-/// Whether nobody has changed the content. The time of the last change is also that of a hard link made, as backups do, and of
-/// other rights.
-fn is_unchanged(before: &Stat, after: &Stat) -> bool {
-    let around = |stat: &Stat| (stat.st_nlink, stat.st_mode, stat.st_uid, stat.st_gid);
+/// Whether nobody has changed the content. The time of the inode's change is also that of a hard link made and removed, as
+/// backups do, and of other rights: `is_last` leaves it out, for a file that goes on being touched so.
+fn is_unchanged(before: &Stat, after: &Stat, is_last: bool) -> bool {
     before.st_size == after.st_size
         && (before.st_mtime, before.st_mtime_nsec) == (after.st_mtime, after.st_mtime_nsec)
-        && ((before.st_ctime, before.st_ctime_nsec) == (after.st_ctime, after.st_ctime_nsec)
-            || around(before) != around(after))
+        && (is_last || (before.st_ctime, before.st_ctime_nsec) == (after.st_ctime, after.st_ctime_nsec))
 }

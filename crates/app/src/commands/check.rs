@@ -49,6 +49,9 @@ pub(super) async fn run(
             accept(&arguments.path),
         );
     }
+    if before.is_none() && probed.is_empty {
+        bail!("{} is empty: there is nothing to check. Is it mounted?", folder.display());
+    }
     let meter = Meter::start("files", None);
     meter.set_totals(before.map(|before| before.files), before.map(|before| before.bytes));
     let mut changes = Changes::new(arguments.json);
