@@ -1,6 +1,7 @@
 //! The gate: every check that must pass before a change is accepted.
 
 mod clients;
+mod console;
 mod kill;
 mod smoke;
 mod sql;
@@ -41,6 +42,8 @@ enum Step {
     Up,
     /// Third-party clients: python-gitlab and Schemathesis, on both databases
     Clients,
+    /// The console in a real Chromium, with and without scripts
+    Console,
     /// Repeated `kill -9` while records are checksummed, on both databases
     Kill,
 }
@@ -80,6 +83,7 @@ impl Step {
             Self::Unit => unit(project),
             Self::Up => smoke::run(project),
             Self::Clients => clients::run(project),
+            Self::Console => console::run(project),
             Self::Kill => kill::run(project, options.seed),
         }
     }

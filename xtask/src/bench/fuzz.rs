@@ -163,7 +163,7 @@ mod tests {
             )
         };
         assert_eq!(passed(&output(0)), 0);
-        assert_eq!(passed(&(output(2) + &output(1))), 3);
+        assert_eq!(passed(&[output(2), output(1)].concat()), 3);
         assert_eq!(passed("test result: FAILED. 1 passed; 1 failed"), 0);
     }
 }

@@ -1,0 +1,178 @@
+//! The console in a real Chromium: each page in light and dark, narrow and wide, with and without scripts; and what a person
+//! does there, from signing in to signing out.
+
+mod browser;
+mod journey;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::json;
+use stocktake_testbed::Sample;
+
+use crate::api::Api;
+use crate::installation::{Database, Installation};
+use crate::machine;
+use crate::project::{Profile, Project, capture};
+use browser::{Browser, Driver, Look};
+
+/// How long the records may show no progress.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A file name that would be markup, colour a terminal and turn the direction of writing, if it were let.
+const HOSTILE: &str = "<script>alert(1)</script>\u{1b}[31m\u{202e}gpj.exe";
+
+/// How many records there are to turn pages over, and to have a job that lasts.
+const MANY: usize = 120;
+const SWITCHED_OFF: usize = 60_000;
+
+/// The records whose content is not the recorded: for the journey with scripts, and for that without.
+const ALTERED: [usize; 2] = [1, 3];
+
+/// The data types that they are of, of which the sample's are left out.
+const MODEL: &str = "supply_chain_attestations";
+const OFF: &str = "merge_request_diffs";
+
+/// The widths in pixels: the narrowest telephone, and a usual screen.
+const WIDTHS: [u32; 2] = [320, 1280];
+
+/// Runs the step.
+pub(super) fn run(project: &Project) -> anyhow::Result<()> {
+    machine::program("chromium", "chromium")?;
+    machine::program("chromedriver", "chromium-driver")?;
+    let binary = project.build(Profile::Dev)?;
+    let folder = tempfile::Builder::new().prefix("stocktake-console-").tempdir()?;
+    let sample = Sample::write(&folder.path().join("storage"))?;
+    let served = sample.serve()?;
+    let odd = folder.path().join("odd");
+    let storages: [(&str, PathBuf); 1] = [("odd", odd.clone())];
+    let installation = Installation::new(
+        &binary,
+        &folder.path().join("installation"),
+        Database::Sqlite,
+        &storages,
+        &served.configuration,
+    )?;
+    installation.run(&["migrate"])?;
+    let models: Vec<&str> =
+        sample.models().into_iter().filter(|model| ![MODEL, OFF].contains(model)).collect();
+    for model in &models {
+        let lines: Vec<&str> = sample.of(model).map(|record| record.line.as_str()).collect();
+        installation.import(model, &(lines.join("\n") + "\n"))?;
+    }
+    import_odd(&installation, &odd)?;
+    let api = installation.api()?;
+    let mut serve = installation.start("serve", &["serve"])?;
+    api.wait_until_ready(&mut serve)?;
+    let models: Vec<&str> = models.into_iter().chain([MODEL]).collect();
+    api.wait_until_done(&models, &mut serve, STALL_TIMEOUT)?;
+    let driver = Driver::start(folder.path())?;
+    let result = look(&driver, &api, &axe(project)?);
+    result.with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
+    serve.terminate()
+}
+
+/// The script of axe-core.
+fn axe(project: &Project) -> anyhow::Result<String> {
+    let python = machine::python(project, &project.root.join("xtask/axe/requirements.txt"))?;
+    let find = "import axe_core_python, pathlib; print(pathlib.Path(axe_core_python.__file__).parent / 'axe.min.js')";
+    let file = capture(Command::new(python.join("bin/python")).args(["-c", find]))?;
+    fs::read_to_string(file.trim()).with_context(|| file.clone())
+}
+
+/// Records with odd names, some to turn pages over, and many that are switched off.
+fn import_odd(installation: &Installation, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut lines = String::new();
+    let digest = "md5:00000000000000000000000000000000";
+    // A slash would be a folder.
+    let hostile = HOSTILE.replace('/', "\\");
+    fs::write(folder.join(&hostile), "odd")?;
+    writeln!(
+        lines,
+        "{}",
+        json!({"record_identifier": 1, "storage": "odd", "path": hostile, "expected_checksum": digest})
+    )?;
+    writeln!(
+        lines,
+        "{}",
+        json!({"record_identifier": 2, "storage": "odd", "path": HOSTILE, "file_size": 7})
+    )?;
+    for key in 3..=MANY {
+        let path = format!("file-{key}.bin");
+        fs::write(folder.join(&path), &path)?;
+        let mut line = json!({"record_identifier": key, "storage": "odd", "path": path});
+        if let Some(line) = line.as_object_mut().filter(|_| ALTERED.contains(&key)) {
+            line.insert("expected_checksum".to_owned(), digest.into());
+        }
+        writeln!(lines, "{line}")?;
+    }
+    installation.import(MODEL, &lines)?;
+    let mut lines = String::new();
+    for key in 1..=SWITCHED_OFF {
+        writeln!(
+            lines,
+            "{}",
+            json!({"record_identifier": key, "storage": "odd", "path": format!("off-{key}"), "disabled": true})
+        )?;
+    }
+    installation.import(OFF, &lines)?;
+    Ok(())
+}
+
+/// The addresses of all pages.
+fn pages() -> [&'static str; 10] {
+    [
+        "/console",
+        "/console/findings",
+        "/console/models/supply_chain_attestations",
+        "/console/models/supply_chain_attestations?state=failed",
+        "/console/models/supply_chain_attestations/1",
+        "/console/models/supply_chain_attestations/2",
+        "/console/jobs",
+        "/console/storages",
+        "/console/settings",
+        "/console/login",
+    ]
+}
+
+/// Each page in each look, and each journey, with and without scripts. A browser is ended whatever it has shown.
+fn look(driver: &Driver, api: &Api, axe: &str) -> anyhow::Result<()> {
+    for axe in [Some(axe), None] {
+        let browser = Browser::open(driver, &api.base, axe.is_some())?;
+        let seen = visit(&browser, api, axe);
+        let closed = browser.close();
+        seen.with_context(|| format!("scripts {}", axe.is_some()))?;
+        closed?;
+    }
+    Ok(())
+}
+
+/// The same in one browser. axe-core cannot run where scripts are switched off; the pages are the same there.
+fn visit(browser: &Browser<'_>, api: &Api, axe: Option<&str>) -> anyhow::Result<()> {
+    journey::sign_in(browser, &api.token)?;
+    for width in WIDTHS {
+        let mut grounds = Vec::new();
+        for is_dark in [false, true] {
+            browser.set_look(Look { width, is_dark })?;
+            for page in pages() {
+                browser.go(page)?;
+                let checked = browser.check_view().and_then(|()| match axe {
+                    Some(axe) => browser.check_access(axe),
+                    None => Ok(()),
+                });
+                let checked = checked.and_then(|()| browser.check_quiet());
+                checked.with_context(|| format!("{page} at {width} px, dark {is_dark}"))?;
+            }
+            grounds.push(browser.evaluate("getComputedStyle(document.documentElement).backgroundColor")?);
+        }
+        ensure!(grounds.first() != grounds.last(), "light and dark have the same ground: {grounds:?}");
+    }
+    browser.set_look(Look { width: 1280, is_dark: false })?;
+    let [with_scripts, without] = ALTERED;
+    journey::all(browser, api, if axe.is_some() { with_scripts } else { without })
+}

@@ -1,0 +1,106 @@
+//! What a person does in the console.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use thirtyfour::By;
+
+use super::browser::Browser;
+use crate::api::Api;
+
+/// Everything, once signed in. The record with this key is altered, and is not afterwards.
+pub(super) fn all(browser: &Browser<'_>, api: &Api, altered: usize) -> anyhow::Result<()> {
+    filter(browser).context("filter")?;
+    turn_pages(browser).context("turn pages")?;
+    recalculate_and_accept(browser, altered).context("recalculate and accept")?;
+    bulk_and_cancel(browser).context("bulk and cancel")?;
+    download(browser, api).context("download")?;
+    browser.check_quiet()?;
+    sign_out(browser).context("sign out")
+}
+
+/// With a wrong token, and then with the right one.
+pub(super) fn sign_in(browser: &Browser<'_>, token: &str) -> anyhow::Result<()> {
+    browser.go("/console/models/supply_chain_attestations")?;
+    browser.expect("Sign in")?;
+    browser.write("Access token", "stk-wrong")?;
+    browser.press(By::Css("form.door button[type=submit]"))?;
+    browser.expect("Invalid token")?;
+    browser.forget_log()?;
+    browser.write("Access token", token)?;
+    browser.press(By::Css("form.door button[type=submit]"))?;
+    browser.expect("Filter")?;
+    let path = browser.path()?;
+    ensure!(path == "/console/models/supply_chain_attestations", "signed in, and at {path}");
+    browser.check_quiet()
+}
+
+fn filter(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.go("/console/models/supply_chain_attestations")?;
+    browser.expect("120 records.")?;
+    browser.write("State", "Failed")?;
+    browser.press_text("Filter")?;
+    browser.expect("of 120 records match.")?;
+    let path = browser.path()?;
+    ensure!(path.contains("state=failed"), "filtered, and at {path}");
+    browser.expect("U+202E")?;
+    browser.press_text("Clear the filter")?;
+    browser.expect("120 records.")
+}
+
+fn turn_pages(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.press_text("Next page")?;
+    browser.expect("file-51.bin")?;
+    browser.press_text("Previous page")?;
+    browser.expect("file-50.bin")
+}
+
+fn recalculate_and_accept(browser: &Browser<'_>, altered: usize) -> anyhow::Result<()> {
+    browser.go(&format!("/console/models/supply_chain_attestations/{altered}"))?;
+    browser.expect("Failed: altered.")?;
+    browser.press_text("Recalculate")?;
+    browser.expect("The content was read again, and is not good")?;
+    browser.press_text("Accept content…")?;
+    browser.press_text("Accept content")?;
+    browser.expect("The content as it is now counts as good from now on.")?;
+    browser.press_text("Recalculate")?;
+    browser.expect("The content was read again, and is good.")?;
+    browser.check_quiet()
+}
+
+/// A job over many records, which is cancelled while it runs.
+fn bulk_and_cancel(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.go("/console/models/merge_request_diffs?state=disabled")?;
+    browser.press(By::Css("details.confirm > summary"))?;
+    browser.press(By::Css("details.confirm button[type=submit]"))?;
+    browser.expect("The job was queued.")?;
+    browser.press(By::Css("td.act button"))?;
+    browser.expect("The job was cancelled.")?;
+    browser.expect("Cancelled")
+}
+
+/// Exactly what the API gives.
+fn download(browser: &Browser<'_>, api: &Api) -> anyhow::Result<()> {
+    browser.go("/console/findings?model=supply_chain_attestations")?;
+    let client = stocktake_testbed::http_client(Duration::from_secs(60))?;
+    let of = |path: &str, name: &str, value: &str| -> anyhow::Result<String> {
+        let answer = client.get(format!("{}{path}", api.base)).header(name, value).send()?;
+        Ok(answer.error_for_status()?.text()?)
+    };
+    let saved = of("/console/findings.csv?model=supply_chain_attestations", "Cookie", &browser.cookie()?)?;
+    let given = of(
+        "/api/v1/findings?model_name=supply_chain_attestations&format=csv&per_page=1000",
+        "PRIVATE-TOKEN",
+        &api.token,
+    )?;
+    ensure!(saved == given, "the console saves {saved:?}, and the API gives {given:?}");
+    browser.expect("Download CSV")
+}
+
+fn sign_out(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.go("/console")?;
+    browser.press_text("Sign out")?;
+    browser.expect("Access token")?;
+    browser.go("/console/jobs")?;
+    browser.expect("Access token")
+}
