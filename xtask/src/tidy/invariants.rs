@@ -99,13 +99,14 @@ mod tests {
     use super::super::dependencies::rules;
     use super::*;
 
-    const KNOWN: [&str; 7] = [
+    const KNOWN: [&str; 8] = [
         "stocktake",
         "stocktake-content",
         "stocktake-domain",
         "stocktake-fuzz",
         "stocktake-net",
         "stocktake-testbed",
+        "stocktake-web",
         "xtask",
     ];
 

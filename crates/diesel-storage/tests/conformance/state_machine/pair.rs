@@ -163,7 +163,7 @@ impl Pair {
         self.note(database, memory)
     }
 
-    /// Compares two leases but for their numbers, which only have to grow.
+    /// Compares two leases but for their numbers, which only have to be new ones.
     fn note(
         &mut self,
         database: Result<Option<Lease>, StoreError>,
@@ -173,7 +173,7 @@ impl Pair {
         let unnamed = |lease: &Option<Lease>| lease.clone().map(|lease| Lease { id: LeaseId(0), ..lease });
         same("claim", &unnamed(&database), &unnamed(&memory))?;
         if let Some((database, memory)) = database.zip(memory) {
-            if self.leases.last().is_some_and(|last| last.database >= database.id) {
+            if self.leases.iter().any(|known| known.database == database.id) {
                 return Err(TestCaseError::fail(format!("the number {:?} is not a new one", database.id)));
             }
             self.leases.push(Claimed { database: database.id, memory });
@@ -212,7 +212,10 @@ impl Pair {
                 .collect()
         };
         let place = |id: Number, gone: Vec<LeaseId>| -> Vec<Option<usize>> {
-            gone.iter().map(|gone| self.leases.iter().position(|lease| id(lease) == *gone)).collect()
+            let place = |gone: &LeaseId| self.leases.iter().position(|lease| id(lease) == *gone);
+            let mut places: Vec<_> = gone.iter().map(place).collect();
+            places.sort_unstable();
+            places
         };
         let (of_database, of_memory): (Number, Number) = (|lease| lease.database, |lease| lease.memory.id);
         let database = self.database.queue.renew(&renewals(of_database), TERMS).await.map_err(failed)?;
