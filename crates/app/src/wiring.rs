@@ -12,6 +12,7 @@ use stocktake_content_git::GitStore;
 use stocktake_content_objects::ObjectStorage;
 use stocktake_content_registry::RegistryStore;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
+use stocktake_domain::RecordFilter;
 use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
 use stocktake_source_sync::{SourceSync, SyncParts, SyncSettings};
@@ -106,6 +107,29 @@ pub(crate) async fn wait_for_store(
         }
         wait = (wait * 2).min(LONGEST_WAIT);
     }
+}
+
+/// Fails if the filter names a storage that is neither configured nor that of any record.
+pub(crate) async fn check_storages(
+    settings: &Settings,
+    store: &Store,
+    filter: &RecordFilter,
+) -> anyhow::Result<()> {
+    let mut of_records = None;
+    for name in &filter.storages {
+        if settings.storages.contains_key(name) {
+            continue;
+        }
+        let known = match of_records.take() {
+            Some(known) => known,
+            None => store.catalogue.storages().await?,
+        };
+        if !known.iter().any(|(_, storage)| storage == name) {
+            return Err(anyhow!(settings.unknown_storage(name)));
+        }
+        of_records = Some(known);
+    }
+    Ok(())
 }
 
 /// The configured storages, with hashing and reading threads that they share.

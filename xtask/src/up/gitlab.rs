@@ -100,6 +100,7 @@ fn welcome(
         r#"
 {READY}
 
+    console        {base}/console   (sign in with the token)
     address        {base}
     token          {token}   (an administrator's)
     configuration  {config}

@@ -30,7 +30,7 @@ pub(crate) enum ExportFormat {
     /// With a header line
     #[default]
     Csv,
-    /// One array
+    /// One document, whose `findings` are an array
     Json,
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn run(settings: &Settings, arguments: &AcceptArguments) -> any
         );
     }
     let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
-    let wanted = wanted(&store, arguments).await?;
+    let wanted = wanted(settings, &store, arguments).await?;
     let mut outcome = Outcome::default();
     let candidates = look_at(&engine, &wanted, arguments.force, &mut outcome).await?;
     let changes: Vec<Change> =
@@ -121,7 +121,11 @@ fn refused_json(refused: &[(Place, String)]) -> Vec<Value> {
 }
 
 /// The records asked for.
-async fn wanted(store: &Store, arguments: &AcceptArguments) -> anyhow::Result<Vec<Place>> {
+async fn wanted(
+    settings: &Settings,
+    store: &Store,
+    arguments: &AcceptArguments,
+) -> anyhow::Result<Vec<Place>> {
     if let (Some(model), false) = (arguments.model, arguments.identifiers.is_empty()) {
         if !arguments.filters.is_empty() {
             bail!("either identifiers or filters choose the records");
@@ -129,6 +133,7 @@ async fn wanted(store: &Store, arguments: &AcceptArguments) -> anyhow::Result<Ve
         return Ok(arguments.identifiers.iter().map(|key| (model, key.clone())).collect());
     }
     let mut filter = arguments.filters.filter(store.clock.now());
+    wiring::check_storages(settings, store, &filter).await?;
     if filter.kinds.is_empty() {
         filter.kinds = vec![FailureKind::Altered];
     }

@@ -17,6 +17,7 @@ const PAGE: u32 = 1_000;
 pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> anyhow::Result<()> {
     let store = wiring::open_store(settings).await?;
     let filter = arguments.filters.filter(store.clock.now());
+    wiring::check_storages(settings, &store, &filter).await?;
     let wanted = match arguments.state {
         _ if arguments.mismatched => Wanted::Mismatched(filter),
         Some(state) => Wanted::Selected(Selection { filter, ..Selection::in_state(state) }),

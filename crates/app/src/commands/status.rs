@@ -21,6 +21,7 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
     let store = wiring::open_store(&loaded.settings).await?;
     let now = store.clock.now();
     let filter = arguments.filters.filter(now);
+    wiring::check_storages(&loaded.settings, &store, &filter).await?;
     let summary = store.catalogue.summary_of(&filter).await?;
     if summary.is_empty() && !filter.is_empty() {
         bail!("no record matches the filters");

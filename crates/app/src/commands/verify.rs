@@ -57,7 +57,8 @@ pub(super) async fn run(
     let mut how = wiring::engine_settings(settings);
     how.believe_missing = arguments.believe_missing;
     how.deep = arguments.deep;
-    let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
+    let storages = wiring::storages(settings)?;
+    let engine = wiring::engine_with(&store, Arc::clone(&storages), how);
     if arguments.dry_run {
         meter.finish();
         let told = stop.run_until_cancelled(dry_run::run(settings, &store, &engine, &scope, arguments.json));
@@ -82,7 +83,10 @@ pub(super) async fn run(
         never = limits.time_out() => match never {},
     };
     meter.finish();
-    let drained = drained?;
+    let mut drained = drained?;
+    if total == 0 {
+        drained.closed.extend(scope.unreadable(&*store.catalogue, &storages).await?);
+    }
     if stop.is_cancelled() {
         let (done, total) = (count(drained.stats.records()), counted(total, "record"));
         return Ok(interrupted(&format!(

@@ -64,6 +64,10 @@ on_both_databases! {
         };
 
         std::fs::rename(&root, &away).unwrap();
+        // Nothing is due, and all is not well.
+        let idle = installation.run(&["verify"]);
+        assert_eq!(idle.code, 2, "{idle:?}");
+        assert!(idle.stdout.contains("Storage main cannot be read: "), "{idle:?}");
         let found = installation.run(&["verify", "--all"]);
         assert_eq!(found.code, 2, "{found:?}");
         let sentence = format!(

@@ -186,7 +186,9 @@ impl<'a> Report<'a> {
                 format!("{}{left}", standing.sentence(interval, self.now))
             };
         }
-        if !self.is_complete() {
+        if !self.is_complete() && left.is_empty() {
+            "Nothing was due, but not every storage can be read.".to_owned()
+        } else if !self.is_complete() {
             format!("No record failed, but not all were read:{left}")
         } else if self.done.records() == 0 && self.since.is_some() {
             "No record was read: chance drew none.".to_owned()
