@@ -49,9 +49,9 @@ on_both_databases! {
         assert_eq!(export(&["--kind", "missing,unreadable"]), 0);
         assert_eq!(export(&["--older-than", "1d"]), 0);
         assert_eq!(export(&["--state", "succeeded", "--path", "docs/*"]), 1);
-        for command in ["verify", "status", "export", "accept"] {
-            let none = installation.run(&[command, "--storage", "mian"]).refusal();
-            assert_eq!(none, "there is no storage \"mian\"; did you mean \"main\"? There are: main", "{command}");
+        for command in [&["verify"][..], &["status"], &["export"], &["accept", "--yes"]] {
+            let none = installation.run(&[command, &["--storage", "mian"]].concat()).refusal();
+            assert_eq!(none, "there is no storage \"mian\"; did you mean \"main\"? There are: main", "{command:?}");
         }
         let none = installation.run(&["verify", "--owner", "nobody"]).refusal();
         assert_eq!(none, "nothing to verify: no record of any model matches the filters");
