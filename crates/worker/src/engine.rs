@@ -105,6 +105,12 @@ impl Engine {
         Ok(drained)
     }
 
+    /// Looks at these storages, or at all, as far as they have records: those that cannot be read, or are not the one that
+    /// was read before. A run that reads nothing, because nothing is due, sees none of it otherwise.
+    pub async fn unreadable(&self, only: Option<&[String]>) -> Result<Vec<ClosedStorage>, StoreError> {
+        self.context.unreadable(only).await
+    }
+
     /// Reads the content of a record as it is now, for somebody who may take it for good.
     pub async fn look_at(&self, model: Model, key: &RecordKey) -> Result<Candidate, AcceptError> {
         accept::look_at(&self.context, model, key).await

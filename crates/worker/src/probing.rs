@@ -16,12 +16,16 @@ use tokio::time::Instant;
 use crate::context::EngineContext;
 use crate::health::StorageHealth;
 use crate::settings::Storage;
+use crate::stats::ClosedStorage;
 
 /// How long a look at a storage may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// So many records may turn from good to missing in any storage without its being suspected.
 const FEW: u64 = 10;
+
+/// The most records of a storage that are counted to tell how many wait.
+const MOST_COUNTED: u64 = 1_000_000_000;
 
 /// A condition that its host has not reported for so long is that of a process that is gone.
 const STALE: Duration = Duration::from_secs(600);
@@ -55,7 +59,7 @@ impl EngineContext {
         }
         let probed_at = Instant::now();
         let probed = self.probe(name, storage).await?;
-        self.check_identity(name, &probed, watch).await?;
+        self.check_read(name, &probed, watch).await?;
         let all_lost = self.health.update(name, |state| {
             state.lost += lost;
             state.lost
@@ -95,20 +99,43 @@ impl EngineContext {
         )))
     }
 
+    /// The storages with records that cannot be read, or are not the one that was read before: of these, or of all.
+    pub(crate) async fn unreadable(&self, only: Option<&[String]>) -> Result<Vec<ClosedStorage>, StoreError> {
+        let mut closed = Vec::new();
+        for (name, storage) in &*self.parts.storages {
+            if only.is_some_and(|only| !only.contains(name)) {
+                continue;
+            }
+            let waiting = self.parts.catalogue.count_in_storage(name, MOST_COUNTED).await?;
+            if waiting == 0 {
+                continue;
+            }
+            let looked = match self.probe(name, storage).await {
+                Ok(probed) => self.check_identity(name, &probed).await,
+                Err(fault) => Err(fault),
+            };
+            if let Err(NotJudged::Storage(reason)) = looked {
+                closed.push(ClosedStorage { name: name.clone(), reason, waiting });
+            }
+        }
+        Ok(closed)
+    }
+
     /// Fails if another storage is at the address than the one that was looked in just now, or than the one that good
     /// content was read from before.
-    async fn check_identity(
-        &self,
-        name: &str,
-        probed: &ProbedStorage,
-        watch: &Watch,
-    ) -> Result<(), NotJudged> {
+    async fn check_read(&self, name: &str, probed: &ProbedStorage, watch: &Watch) -> Result<(), NotJudged> {
         let Some(identity) = &probed.identity else { return Ok(()) };
         if !watch.looked_only_in(identity) {
             return Err(NotJudged::Storage(format!(
                 "storage {name} was replaced while it was read: its root was another folder or file system. Is it mounted?"
             )));
         }
+        self.check_identity(name, probed).await
+    }
+
+    /// Fails if another storage is at the address than the one that good content was read from before.
+    async fn check_identity(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
+        let Some(identity) = &probed.identity else { return Ok(()) };
         let known = self.parts.conditions.identity(name, &self.settings.host).await;
         match self.answered("reading which storage it was", known)? {
             Some(known) if known != *identity => Err(NotJudged::Storage(format!(

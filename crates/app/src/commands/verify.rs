@@ -57,8 +57,7 @@ pub(super) async fn run(
     let mut how = wiring::engine_settings(settings);
     how.believe_missing = arguments.believe_missing;
     how.deep = arguments.deep;
-    let storages = wiring::storages(settings)?;
-    let engine = wiring::engine_with(&store, Arc::clone(&storages), how);
+    let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
     if arguments.dry_run {
         meter.finish();
         let told = stop.run_until_cancelled(dry_run::run(settings, &store, &engine, &scope, arguments.json));
@@ -85,7 +84,7 @@ pub(super) async fn run(
     meter.finish();
     let mut drained = drained?;
     if total == 0 {
-        drained.closed.extend(scope.unreadable(&*store.catalogue, &storages).await?);
+        drained.closed.extend(engine.unreadable(scope.storages.as_deref()).await?);
     }
     if stop.is_cancelled() {
         let (done, total) = (count(drained.stats.records()), counted(total, "record"));

@@ -144,6 +144,27 @@ async fn nothing_is_missing_from_a_storage_that_was_another_one_while_it_was_rea
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_storage_that_is_gone_is_seen_though_nothing_is_due() {
+    let world = World::new(&["main", "other", "unused"]);
+    let gone = || NotJudged::Storage("nobody answers".to_owned());
+    for name in ["main", "other"] {
+        world.content(name).probed(Ok(probed("disk", false)));
+        world.add(MODEL, 1, name, "x");
+        assert_eq!(drain(&world).await.stats.succeeded, 1, "{name}");
+    }
+    let unreadable = async |only: Option<&[String]>| world.engine().unreadable(only).await.unwrap();
+    assert_eq!(unreadable(None).await, []);
+    world.content("unused").probed(Err(gone()));
+    world.content("other").probed(Ok(probed("folder below", true)));
+    let [closed] = &unreadable(None).await[..] else { panic!("one storage with a record") };
+    assert_eq!((closed.name.as_str(), closed.waiting), ("other", 1));
+    assert!(closed.reason.contains("is another one than before"), "{closed:?}");
+    assert_eq!(unreadable(Some(&["main".to_owned()])).await, []);
+    world.content("other").probed(Err(gone()));
+    assert_eq!(unreadable(None).await[0].reason, "nobody answers");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_few_missing_ones_are_recorded_at_once() {
     let world = World::new(&["main"]);
     world.content("main").put("x", Piece::Bad(missing()));

@@ -1,14 +1,10 @@
 //! What a verification is of: a run that looks at nothing must not look like one that found nothing wrong.
 
-use std::time::Duration;
-
 use anyhow::bail;
 use futures_util::StreamExt as _;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Catalogue, ClaimFilter, Queue, StoreError};
-use stocktake_domain::{Model, NotJudged, RecordFilter, Selection, State, Timestamp};
-use stocktake_worker::{ClosedStorage, Storages};
-use tokio::time::timeout;
+use stocktake_domain::{Model, RecordFilter, Selection, State, Timestamp};
 
 use crate::args::VerifyArguments;
 use crate::settings::Settings;
@@ -16,9 +12,6 @@ use crate::wiring;
 
 /// What is said when there is no record to be read.
 pub(super) const NOTHING: &str = "nothing to verify";
-
-/// How long a look at a storage may take of which nothing is read.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The records that a verification is of.
 pub(super) struct Scope {
@@ -43,28 +36,6 @@ impl Scope {
             selection: (arguments.all || arguments.is_narrow()).then_some(selection),
             sample: arguments.sample,
         }
-    }
-
-    /// The storages with records that cannot be read, though none of their records is due. A verification that reads nothing
-    /// would not see it.
-    pub(super) async fn unreadable(
-        &self,
-        catalogue: &dyn Catalogue,
-        storages: &Storages,
-    ) -> anyhow::Result<Vec<ClosedStorage>> {
-        let is_wanted = |name: &&String| self.storages.as_ref().is_none_or(|only| only.contains(name));
-        let mut closed = Vec::new();
-        for (name, storage) in storages.iter().filter(|(name, _)| is_wanted(name)) {
-            let waiting = catalogue.count_in_storage(name, u64::from(u32::MAX)).await?;
-            if waiting == 0 {
-                continue;
-            }
-            if let Ok(Err(NotJudged::Storage(reason))) = timeout(PROBE_TIMEOUT, storage.content.probe()).await
-            {
-                closed.push(ClosedStorage { name: name.clone(), reason, waiting });
-            }
-        }
-        Ok(closed)
     }
 
     /// Fails, with what there is none of, if no record is in the scope, or if all in it are switched off.
