@@ -1,7 +1,6 @@
 //! Everything that can go wrong, and the page that says so.
 
 use std::error::Error as StdError;
-use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,20 +87,5 @@ impl From<SignInError> for ConsoleError {
             SignInError::Store(error) => error.into(),
             SignInError::Authority(error) => Self::Authority(error),
         }
-    }
-}
-
-/// An error with everything that caused it, for the log.
-pub(crate) struct Causes<'a>(pub(crate) &'a ConsoleError);
-
-impl Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

@@ -11,10 +11,11 @@ use actix_web::middleware::Compress;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource, guard, web};
 use futures_util::FutureExt as _;
 use maud::{Markup, html};
+use stocktake_net::error::ErrorChain;
 use stocktake_web::{LoggedCause, RequiredRole};
 
 use crate::assets::{MARK, SCRIPT, STYLE};
-use crate::error::{Causes, ConsoleError};
+use crate::error::ConsoleError;
 use crate::icons::icon;
 use crate::query::{Address, Fields, own_path};
 use crate::render::framed;
@@ -217,7 +218,7 @@ fn failed(
     }
     let status = error.status();
     if status.is_server_error() {
-        request.extensions_mut().insert(LoggedCause(Causes(error).to_string()));
+        request.extensions_mut().insert(LoggedCause(ErrorChain(error).to_string()));
     }
     let (title, sentence) = told(error);
     let main = html! {
