@@ -15,6 +15,7 @@ mod logging;
 mod output;
 mod progress;
 mod quantities;
+mod recalculation;
 mod scan;
 mod settings;
 mod signals;

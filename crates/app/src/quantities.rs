@@ -38,6 +38,13 @@ pub(crate) fn span(span: Duration) -> String {
     format_duration(span)
 }
 
+/// A span of time in its largest unit of which it has two or more, no more exact than that: `about(5_000 s)` is 83 minutes.
+pub(crate) fn about(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let unit = [DAY, HOUR, MINUTE].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
+    span(Duration::from_secs((seconds / unit * unit).max(1)))
+}
+
 /// How long ago something was, for example `3 minutes ago`.
 pub(crate) fn age(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.since(at).as_secs();

@@ -115,21 +115,14 @@ pub(crate) async fn check_storages(
     store: &Store,
     filter: &RecordFilter,
 ) -> anyhow::Result<()> {
-    let mut of_records = None;
-    for name in &filter.storages {
-        if settings.storages.contains_key(name) {
-            continue;
-        }
-        let known = match of_records.take() {
-            Some(known) => known,
-            None => store.catalogue.storages().await?,
-        };
-        if !known.iter().any(|(_, storage)| storage == name) {
-            return Err(anyhow!(settings.unknown_storage(name)));
-        }
-        of_records = Some(known);
+    let mut others = filter.storages.clone();
+    others.retain(|name| !settings.storages.contains_key(name));
+    if others.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let of_records = store.catalogue.storages().await?;
+    others.retain(|name| !of_records.iter().any(|(_, storage)| storage == name));
+    others.first().map_or(Ok(()), |name| Err(anyhow!(settings.unknown_storage(name))))
 }
 
 /// The configured storages, with hashing and reading threads that they share.

@@ -53,7 +53,7 @@ pub(super) async fn run(settings: &Settings, arguments: &AcceptArguments) -> any
         accept(&store, arguments, &candidates, &mut outcome).await?;
     }
     if arguments.json {
-        output::print(&outcome.json(&changes, arguments.dry_run))?;
+        output::print(&outcome.json(&changes, arguments.dry_run, is_wanted))?;
     } else {
         output::print(&outcome.text(&candidates, arguments, is_wanted))?;
     }
@@ -100,10 +100,10 @@ impl Outcome {
         text
     }
 
-    fn json(&self, changes: &[Change], dry_run: bool) -> Text {
+    fn json(&self, changes: &[Change], dry_run: bool, is_wanted: bool) -> Text {
         let is_refused = |change: &&Change| self.refused.iter().any(|(place, _)| *place == change.place());
-        let accepted: Vec<Value> =
-            changes.iter().filter(|change| !is_refused(change)).map(Change::json).collect();
+        let accepted = changes.iter().filter(|change| is_wanted && !is_refused(change));
+        let accepted: Vec<Value> = accepted.map(Change::json).collect();
         document::text(json!({
             "dry_run": dry_run,
             "accepted": accepted,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use futures_util::stream;
 use serde_json::{Value, json};
-use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{ImportError, ListError};
+use stocktake_domain::{RecordKey, Selection};
 use tokio::sync::mpsc;
 
 use crate::args::ScanArguments;
@@ -17,7 +17,7 @@ use crate::progress::Meter;
 use crate::quantities::{count, counted};
 use crate::scan::{Report, Scan, ScanError, ScanOf, Watcher};
 use crate::settings::Settings;
-use crate::{document, output, wiring};
+use crate::{document, output, recalculation, wiring};
 
 /// The exit status when something is gone, or could not be looked at.
 const NOT_ALL: u8 = 1;
@@ -71,8 +71,10 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
             return Err(error).context(format!("the scan of {name:?} was given up, nothing was added"));
         }
     };
-    for key in std::mem::take(&mut notes.gone_keys) {
-        store.queue.recalculate(model, &key).await?;
+    let gone = std::mem::take(&mut notes.gone_keys);
+    if !gone.is_empty() {
+        let gone = Selection { keys: Some(gone), ..Selection::default() };
+        recalculation::mark(&*store.queue, model, &gone, None).await?;
     }
     notes.print(&report, &verdict(arguments, &report))?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })

@@ -62,6 +62,8 @@ on_both_databases! {
         tells(&installation, BASELINE);
         installation.import("uploads", &[line]).success();
         tells(&installation, BASELINE);
+        let shown = installation.run(&["show", "uploads", "1"]).success();
+        assert!(shown.contains("if it is good: stocktake accept uploads 1"), "{shown}");
         installation.run(&["accept", "--yes", "uploads", "1"]).success();
         installation.run(&["verify", "--all"]).success();
         // It binds again.

@@ -1,6 +1,6 @@
 //! When a record is read next, and what its administrator can do.
 
-use stocktake_domain::{FailureKind, Record, Status, Timestamp};
+use stocktake_domain::{FailureKind, Record, RowPart, Status, Timestamp};
 
 use crate::settings::Settings;
 
@@ -35,6 +35,12 @@ pub(super) fn what_to_do(settings: &Settings, record: &Record) -> String {
             Status::Pending(_) | Status::Failed(_) => format!("It waits to be read: {again}"),
         };
     };
+    if *failure == RowPart::Recorded.failure() {
+        return format!("Import or sync the record again; then: {again}");
+    }
+    if *failure == RowPart::Baseline.failure() {
+        return format!("Look at the content; if it is good: stocktake accept {model} {key}");
+    }
     match failure.kind() {
         FailureKind::Altered => format!(
             "Changed on purpose: stocktake accept {model} {key}. If not, restore it from a backup; then: {again}"

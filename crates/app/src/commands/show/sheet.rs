@@ -5,7 +5,7 @@ use stocktake_domain::{Acceptance, Record, Status, Timestamp};
 use super::Known;
 use super::advice::{next_check, what_to_do};
 use crate::output::Text;
-use crate::quantities::{age, count, counted, date, span};
+use crate::quantities::{about, age, count, counted, date};
 use crate::settings::{Content, Settings};
 use crate::usage::wrapped;
 use crate::verdict::word;
@@ -109,16 +109,9 @@ fn acceptance_text(acceptance: &Acceptance, now: Timestamp) -> String {
 
 fn next(settings: &Settings, record: &Record, now: Timestamp) -> String {
     match (&record.status, next_check(settings, record)) {
-        (_, Some(at)) if at > now => format!("{} (in {})", date(at), span(whole(at, now))),
+        (_, Some(at)) if at > now => format!("{} (in {})", date(at), about(at.since(now))),
         (Status::Disabled(_), _) => "never, it is switched off".to_owned(),
         (Status::Started(_), _) => "now, a worker has it".to_owned(),
         _ => "as soon as a worker or stocktake verify takes it".to_owned(),
     }
-}
-
-/// The time until then, in whole days, hours, minutes or seconds.
-fn whole(at: Timestamp, now: Timestamp) -> std::time::Duration {
-    let seconds = at.since(now).as_secs();
-    let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
-    std::time::Duration::from_secs((seconds / unit * unit).max(1))
 }

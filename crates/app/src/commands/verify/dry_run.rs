@@ -12,7 +12,7 @@ use stocktake_worker::{Engine, Tried};
 
 use super::coverage::Scope;
 use crate::output::Text;
-use crate::quantities::{count, counted, span};
+use crate::quantities::{self, count, counted};
 use crate::settings::Settings;
 use crate::{document, output};
 
@@ -162,7 +162,7 @@ impl Plan {
             unknown => format!(" and what {} of unknown size have", counted(unknown, "record")),
         };
         let lasts = match self.lasts() {
-            Some(lasts) => format!("which takes about {}", rounded(lasts)),
+            Some(lasts) => format!("which takes about {}", quantities::about(lasts)),
             None => "and nobody can say how long that takes".to_owned(),
         };
         text.line(format!(
@@ -188,11 +188,4 @@ impl Plan {
 
 fn amount_json(Amount { records, bytes, of_unknown_size }: Amount) -> Value {
     json!({ "records": records, "bytes": bytes, "of_unknown_size": of_unknown_size })
-}
-
-/// In one unit, and no more exact than it is.
-fn rounded(lasts: Duration) -> String {
-    let seconds = lasts.as_secs();
-    let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
-    span(Duration::from_secs((seconds / unit * unit).max(1)))
 }

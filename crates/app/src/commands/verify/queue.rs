@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 
 use stocktake_diesel_storage::Store;
+use stocktake_domain::Model;
 use stocktake_domain::ports::{Queue, StoreError};
-use stocktake_domain::{Model, Selection};
 use stocktake_worker::Scheduler;
 
 use super::coverage::Scope;
+use crate::recalculation;
 use crate::settings::Settings;
 
 /// Records made due, or looked at for their age, in one step.
@@ -24,23 +25,12 @@ pub(super) async fn prepare(
     store.queue.reap(settings.verification.lease).await?;
     scheduler.run_jobs().await?;
     match &scope.selection {
-        Some(selection) => mark(&*store.queue, scope, selection).await?,
-        None => make_due(settings, &*store.queue, &scope.models).await?,
-    }
-    Ok(())
-}
-
-async fn mark(queue: &dyn Queue, scope: &Scope, selection: &Selection) -> Result<(), StoreError> {
-    for model in &scope.models {
-        let mut after = None;
-        loop {
-            let (next, _) =
-                queue.recalculate_next(*model, selection, scope.sample, after.take(), STEP).await?;
-            if next.is_none() {
-                break;
+        Some(selection) => {
+            for model in &scope.models {
+                recalculation::mark(&*store.queue, *model, selection, scope.sample).await?;
             }
-            after = next;
         }
+        None => make_due(settings, &*store.queue, &scope.models).await?,
     }
     Ok(())
 }
