@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use maud::{Markup, html};
 use stocktake_domain::{FailureKind, Model, Record, Timestamp};
-use stocktake_web::{RecordFilter, of_kind, step};
+use stocktake_web::{FindingsSelection, of_kind, step};
 
 use crate::figures::{ago, counted, number, size};
 use crate::frame::{Section, head};
@@ -32,7 +32,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let console = &visit.console;
     let snapshot = console.summary.get().await?;
     let conditions = step("conditions.conditions", console.conditions.conditions()).await?;
-    let walk = RecordFilter::Findings.records(
+    let walk = FindingsSelection::Findings.records(
         &*console.catalogue,
         query.model,
         query.after.clone(),

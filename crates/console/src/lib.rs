@@ -41,7 +41,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use stocktake_domain::ports::{Acceptance, Catalogue, Conditions, Jobs, Recalculation, Sessions, SyncState};
+use stocktake_domain::ports::{
+    Catalogue, Conditions, ContentAcceptance, Jobs, Recalculation, Sessions, SyncState,
+};
 use stocktake_domain::{Clock, Record, SessionTerms};
 use stocktake_web::{Authenticator, SummaryCache};
 
@@ -58,7 +60,7 @@ pub struct Console {
     /// Recalculates one record while somebody waits.
     pub recalculation: Arc<dyn Recalculation>,
     /// Takes the content of one record for good.
-    pub acceptance: Arc<dyn Acceptance>,
+    pub acceptance: Arc<dyn ContentAcceptance>,
     /// Who signed in.
     pub sessions: Arc<dyn Sessions>,
     /// Whom tokens stand for.

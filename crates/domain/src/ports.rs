@@ -27,7 +27,7 @@ mod source;
 mod sync_state;
 mod tokens;
 
-pub use acceptance::{Acceptance, AcceptanceError};
+pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
     Amount, Applied, Catalogue, ImportError, ModelSummary, NumberedRecord, Page, PageRequest, PageStart,
     PathStream, SortOrder, SourceRecordStream, numbered,
@@ -48,7 +48,7 @@ pub use tokens::{Authority, AuthorityError, Credential, Identity, NameTaken, Tok
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
-    acceptance::MockAcceptance, catalogue::MockCatalogue, conditions::MockConditions,
+    acceptance::MockContentAcceptance, catalogue::MockCatalogue, conditions::MockConditions,
     content::MockContentStore, queue::MockQueue, queue::MockWakeSignal, recalculation::MockJobs,
     recalculation::MockRecalculation, sessions::MockSessions, source::MockSource, sync_state::MockSyncState,
     tokens::MockAuthority, tokens::MockTokens,

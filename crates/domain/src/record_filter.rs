@@ -1,4 +1,4 @@
-//! What the records have in common that somebody wants to see or to have read: one filter for commands and for the API.
+//! What the records have in common that somebody wants to see or to have read: one filter for all commands.
 
 use crate::failure::FailureKind;
 use crate::path_glob::PathGlob;

@@ -6,7 +6,7 @@ mod finding;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use stocktake_domain::Model;
-use stocktake_web::{RecordFilter, step};
+use stocktake_web::{FindingsSelection, step};
 use utoipa::IntoParams;
 
 use crate::Context;
@@ -63,7 +63,7 @@ enum Format {
 
 /// What is asked for.
 struct Query {
-    filter: RecordFilter,
+    filter: FindingsSelection,
     format: Format,
     /// One model; `None`: all.
     model: Option<Model>,
@@ -129,9 +129,9 @@ impl Query {
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
         let cursor = cursor(&mut checker, model);
         let filter = match state {
-            _ if mismatched.unwrap_or(false) => RecordFilter::Mismatched,
-            Some(state) => RecordFilter::InState(state),
-            None => RecordFilter::Findings,
+            _ if mismatched.unwrap_or(false) => FindingsSelection::Mismatched,
+            Some(state) => FindingsSelection::InState(state),
+            None => FindingsSelection::Findings,
         };
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))

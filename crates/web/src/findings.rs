@@ -5,7 +5,7 @@ use stocktake_domain::{Model, Record, RecordKey, Selection, State};
 
 /// Which records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordFilter {
+pub enum FindingsSelection {
     /// The last attempt failed.
     Findings,
     /// In this state.
@@ -14,7 +14,7 @@ pub enum RecordFilter {
     Mismatched,
 }
 
-impl RecordFilter {
+impl FindingsSelection {
     /// The first matching records of this model (`None`: of all, in their order) behind the record with this model and key,
     /// at most `limit`.
     pub async fn records(

@@ -23,7 +23,7 @@ pub use authenticator::{Authenticator, AuthenticatorParts};
 pub use client::{Client, Network, NotANetwork, is_host};
 pub use credentials::{Credentials, PRIVATE_TOKEN};
 pub use error::SignInError;
-pub use findings::RecordFilter;
+pub use findings::FindingsSelection;
 pub use pairs::pairs;
 pub use request::{Caller, LoggedCause, REQUEST_ID, RequestId};
 pub use role::{Refusal, RequiredRole};

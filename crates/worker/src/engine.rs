@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    Acceptance, AcceptanceError, ClaimFilter, Recalculated, Recalculation, StoreError,
+    AcceptanceError, ClaimFilter, ContentAcceptance, Recalculated, Recalculation, StoreError,
 };
 use stocktake_domain::{Model, NewAcceptance, Record, RecordKey, Timestamp};
 use tokio::runtime::Handle;
@@ -141,7 +141,7 @@ impl Recalculation for Engine {
 }
 
 #[async_trait]
-impl Acceptance for Engine {
+impl ContentAcceptance for Engine {
     async fn accept_now(
         &self,
         model: Model,

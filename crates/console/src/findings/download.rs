@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use stocktake_domain::ports::{Catalogue, StoreError};
 use stocktake_domain::{Model, Record, RecordKey};
-use stocktake_web::RecordFilter;
+use stocktake_web::FindingsSelection;
 
 use super::wanted::Query;
 use crate::response::{Answer, PageResult};
@@ -75,7 +75,7 @@ fn batches(
     Ok(stream::try_unfold(Some(place), |place| async move {
         let Some(place) = place else { return Ok(None) };
         let found =
-            RecordFilter::Findings.records(&*place.catalogue, place.model, place.after, BATCH).await?;
+            FindingsSelection::Findings.records(&*place.catalogue, place.model, place.after, BATCH).await?;
         let Some(last) = found.last() else { return Ok(None) };
         let after = Some((last.model, last.key.clone()));
         Ok(Some((found, Some(Place { after, catalogue: place.catalogue, model: place.model }))))

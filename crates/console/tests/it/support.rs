@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use stocktake_console::{ConfigurationValue, Console, ConsoleSettings, FindingLines, StorageFacts};
 use stocktake_domain::contract::{ManualClock, MemoryStore};
 use stocktake_domain::ports::{
-    Authority, Catalogue, MockAcceptance, MockAuthority, MockRecalculation, Tokens as _,
+    Authority, Catalogue, MockAuthority, MockContentAcceptance, MockRecalculation, Tokens as _,
 };
 use stocktake_domain::{
     Digest, Failed, Failure, History, Location, Model, NewToken, Record, RecordKey, Scope, SessionTerms,
@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) catalogue: Option<Arc<dyn Catalogue>>,
     pub(crate) authority: Option<MockAuthority>,
     pub(crate) recalculation: MockRecalculation,
-    pub(crate) acceptance: MockAcceptance,
+    pub(crate) acceptance: MockContentAcceptance,
     pub(crate) settings: ConsoleSettings,
 }
 
@@ -57,7 +57,7 @@ impl World {
             catalogue: None,
             authority: None,
             recalculation: MockRecalculation::new(),
-            acceptance: MockAcceptance::new(),
+            acceptance: MockContentAcceptance::new(),
             settings: settings(),
         }
     }

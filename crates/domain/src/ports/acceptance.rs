@@ -21,7 +21,7 @@ pub enum AcceptanceError {
 /// Takes the content of records for good as it is now.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
-pub trait Acceptance: Send + Sync {
+pub trait ContentAcceptance: Send + Sync {
     /// Reads the record's content and takes it for good ([`super::Catalogue::accept`]) in the name of `by`, if the last
     /// attempt found it altered and something is left of it. Returns the record as it then is; `None` if there is none. A
     /// caller that stops waiting before the content was read changes nothing.
