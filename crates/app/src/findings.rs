@@ -213,6 +213,7 @@ fn cause_without_path(failure: &Failure, record: &Record) -> Option<String> {
             let reason = reason.replace(&record.location.path, "").replace("  ", " ");
             Some(reason.trim_matches([':', ' ']).to_owned())
         }
+        FailureCause::DamagedRow { part } => Some(part.to_string()),
         FailureCause::TimedOut { .. } => Some(failure.text()),
         _ => None,
     }
@@ -248,6 +249,7 @@ fn what_is_wrong(failure: &Failure, record: &Record, now: Timestamp) -> String {
         }
         FailureCause::Altered { what } | FailureCause::MissingPart { what } => what.clone(),
         FailureCause::Unreadable { reason } | FailureCause::Invalid { reason } => reason.clone(),
+        FailureCause::DamagedRow { part } => part.to_string(),
         FailureCause::TimedOut { .. } => failure.text(),
     }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use actix_web::http::StatusCode;
 use maud::{Markup, html};
 use stocktake_domain::ports::AcceptanceError;
-use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, Record, RecordKey, State};
+use stocktake_domain::{Condition, ConditionSubject, Failure, Model, Record, RecordKey, State};
 use stocktake_web::step;
 
 use crate::command::command;
@@ -109,15 +109,14 @@ fn is_of(condition: &Condition, storage: &str) -> bool {
 
 fn actions(visit: &Visit, record: &Record) -> Markup {
     let action = |name: &str| record_address(record).below(name);
-    let is_altered =
-        record.status.last_failure().is_some_and(|failure| failure.kind() == FailureKind::Altered);
+    let may_be_accepted = record.status.last_failure().is_some_and(Failure::may_be_accepted);
     html! {
         div class="acts" {
             form method="post" action=(action("recalculate")) {
                 (visit.form_value())
                 button type="submit" class="primary" { "Recalculate" }
             }
-            @if is_altered {
+            @if may_be_accepted {
                 details class="confirm" {
                     summary { "Accept content…" }
                     form class="stack" method="post" action=(action("accept")) {
@@ -134,7 +133,7 @@ fn actions(visit: &Visit, record: &Record) -> Markup {
 /// What accepting replaces, and by what.
 fn replacement(record: &Record) -> Markup {
     let until_now = record.expected.or(record.history().baseline().map(|good| good.digest));
-    let found = record.status.last_failure().and_then(stocktake_domain::Failure::calculated);
+    let found = record.status.last_failure().and_then(Failure::calculated);
     html! {
         p { "What lies in the storage now becomes the good content of this record. It is read once more, and replaces what counted until now:" }
         dl class="facts" {

@@ -1,7 +1,7 @@
 //! States and failures in words.
 
 use maud::{Markup, html};
-use stocktake_domain::{Failure, FailureCause, FailureKind, State};
+use stocktake_domain::{Failure, FailureCause, FailureKind, RowPart, State};
 
 use crate::icons::icon;
 use crate::shown::text;
@@ -54,6 +54,12 @@ pub(crate) fn short_failure(failure: &Failure) -> Markup {
 
 /// What an administrator can do about it.
 pub(crate) fn advice(failure: &Failure) -> &'static str {
+    if let FailureCause::DamagedRow { part } = failure.cause() {
+        return match part {
+            RowPart::Recorded => "Import or sync it again, then recalculate.",
+            RowPart::Baseline => "Look at the content, and accept it if it is good.",
+        };
+    }
     match failure.kind() {
         FailureKind::Missing => "Restore it from a backup, then recalculate.",
         FailureKind::Altered => "Restore it from a backup and recalculate, or accept the content as it is.",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::named::named;
+use crate::row_part::RowPart;
 use crate::time::{Timestamp, format_duration};
 
 /// The most characters a failure text has (the API's limit for `checksum_failure`).
@@ -81,10 +82,15 @@ pub enum FailureCause {
         /// What the system said.
         reason: String,
     },
-    /// The record's location cannot hold content, or its row is damaged.
+    /// The record's location cannot hold content.
     Invalid {
         /// Why not.
         reason: String,
+    },
+    /// The record's row in the catalogue is damaged.
+    DamagedRow {
+        /// In which part.
+        part: RowPart,
     },
     /// The attempt outlasted its lease.
     TimedOut {
@@ -105,7 +111,7 @@ impl FailureCause {
             | Self::ContentChanged { .. }
             | Self::Altered { .. } => FailureKind::Altered,
             Self::Unreadable { .. } => FailureKind::Unreadable,
-            Self::Invalid { .. } => FailureKind::Invalid,
+            Self::Invalid { .. } | Self::DamagedRow { .. } => FailureKind::Invalid,
             Self::TimedOut { .. } => FailureKind::TimedOut,
         }
     }
@@ -132,6 +138,7 @@ impl fmt::Display for FailureCause {
             }
             Self::Altered { what } | Self::MissingPart { what } => write!(f, "{PREFIX}{what}"),
             Self::Unreadable { reason } | Self::Invalid { reason } => write!(f, "{PREFIX}{reason}"),
+            Self::DamagedRow { part } => write!(f, "{PREFIX}{part}"),
             Self::TimedOut { lease } => write!(f, "Verification timed out after {}", format_duration(*lease)),
         }
     }
@@ -158,6 +165,7 @@ impl Failure {
             | FailureCause::ChecksumMismatch { .. }
             | FailureCause::SizeMismatch { .. }
             | FailureCause::ContentChanged { .. }
+            | FailureCause::DamagedRow { .. }
             | FailureCause::TimedOut { .. } => {}
         }
         Self { cause: Box::new(cause) }
@@ -208,6 +216,11 @@ impl Failure {
         Self::new(FailureCause::Invalid { reason: reason.to_owned() })
     }
 
+    /// See [`FailureCause::DamagedRow`].
+    pub fn damaged_row(part: RowPart) -> Self {
+        Self::new(FailureCause::DamagedRow { part })
+    }
+
     /// See [`FailureCause::TimedOut`].
     pub fn timed_out(lease: Duration) -> Self {
         Self::new(FailureCause::TimedOut { lease })
@@ -225,6 +238,13 @@ impl Failure {
         keep_end(&mut path, room.saturating_sub(reason.chars().count()).max(room / 2));
         keep_beginning(&mut reason, room.saturating_sub(path.chars().count()));
         Self::unreadable(&format!("{reason}: {path}"))
+    }
+
+    /// Whether the content may be good and the catalogue not: it was found altered, or what it was compared with is lost. Then
+    /// an administrator may accept it as it is.
+    pub fn may_be_accepted(&self) -> bool {
+        self.kind() == FailureKind::Altered
+            || *self.cause == FailureCause::DamagedRow { part: RowPart::Baseline }
     }
 
     /// The cause.

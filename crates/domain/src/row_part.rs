@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::failure::Failure;
-
 /// A part of a catalogue's row that says what good content is. The row keeps a check value of each, by which a part that
 /// is not what was written there (a bit that flipped on a disk, a statement by hand) is known: content is not compared
 /// with it.
@@ -13,13 +11,6 @@ pub enum RowPart {
     Recorded,
     /// Our own last good checksum, and when it was calculated.
     Baseline,
-}
-
-impl RowPart {
-    /// The failure of a record whose row is damaged in this part.
-    pub fn failure(self) -> Failure {
-        Failure::invalid(&self.to_string())
-    }
 }
 
 /// Says that the part is damaged, and what to do.
@@ -36,19 +27,18 @@ impl fmt::Display for RowPart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::FailureKind;
+    use crate::failure::{Failure, FailureKind};
 
     #[test]
     fn a_damaged_row_is_invalid_and_says_what_to_do() {
-        let texts = [RowPart::Recorded, RowPart::Baseline].map(|part| {
-            assert_eq!(part.failure().kind(), FailureKind::Invalid);
-            part.failure().text()
-        });
+        let failures = [RowPart::Recorded, RowPart::Baseline].map(Failure::damaged_row);
+        assert!(failures.iter().all(|failure| failure.kind() == FailureKind::Invalid));
         assert_eq!(
-            texts[0],
+            failures[0].text(),
             "Error during verification: the catalogue's row is damaged: what was recorded of the content does not \
              match its check value; import or sync it again"
         );
-        assert!(texts[1].ends_with("accept the content if it is good"));
+        assert!(failures[1].text().ends_with("accept the content if it is good"));
+        assert_eq!(failures.map(|failure| failure.may_be_accepted()), [false, true]);
     }
 }

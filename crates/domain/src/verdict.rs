@@ -3,6 +3,7 @@
 use crate::digest::{Algorithm, Algorithms, Digest, Digests, Metadata};
 use crate::digest_rule::DigestRule;
 use crate::failure::Failure;
+use crate::row_part::RowPart;
 use crate::verification::Baseline;
 
 /// What a content adapter saw of a record's content.
@@ -116,6 +117,9 @@ pub enum ContentError {
     /// The location cannot hold content (it leaves its storage, or the storage is not known).
     #[error("{0}")]
     Invalid(String),
+    /// What the content is to be compared with is damaged.
+    #[error("{0}")]
+    DamagedRow(RowPart),
     /// Nothing can be said of the content. Never a finding.
     #[error(transparent)]
     NotJudged(#[from] NotJudged),
@@ -139,6 +143,7 @@ impl ContentError {
             Self::Altered(what) => Failure::altered(&what),
             Self::Unreadable(reason) => Failure::unreadable(&reason),
             Self::Invalid(reason) => Failure::invalid(&reason),
+            Self::DamagedRow(part) => Failure::damaged_row(part),
             Self::NotJudged(not_judged) => return Err(not_judged),
         })
     }

@@ -1,9 +1,7 @@
 //! Looking at content that is to be taken for good as it is now.
 
 use stocktake_domain::ports::{Inspection, StoreError};
-use stocktake_domain::{
-    Algorithms, Digest, Failure, FailureKind, Model, NotJudged, Record, RecordKey, RowPart,
-};
+use stocktake_domain::{Algorithms, Digest, Failure, Model, NotJudged, Record, RecordKey};
 
 use crate::context::EngineContext;
 use crate::reading::Reading;
@@ -33,11 +31,7 @@ pub enum Doubt {
 impl Candidate {
     /// What speaks against accepting this content.
     pub fn doubt(&self) -> Option<Doubt> {
-        let failure = self.record.status.last_failure();
-        let is_altered = failure.map(Failure::kind) == Some(FailureKind::Altered);
-        // Accepting the content is the one way to have a baseline again.
-        let lost_its_baseline = failure.is_some_and(|failure| *failure == RowPart::Baseline.failure());
-        if !is_altered && !lost_its_baseline {
+        if !self.record.status.last_failure().is_some_and(Failure::may_be_accepted) {
             Some(Doubt::NotAltered)
         } else if self.size == Some(0) {
             Some(Doubt::Empty)

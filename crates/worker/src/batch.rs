@@ -3,7 +3,7 @@
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
     Algorithm, ContentError, Digest, Evidence, Failure, FailureKind, JITTER_STEPS, NotJudged, Observation,
-    RecordKey, Rng, RowPart, Timestamp, judge, judge_emptied,
+    RecordKey, Rng, Timestamp, judge, judge_emptied,
 };
 
 use crate::stats::Stats;
@@ -84,7 +84,7 @@ impl Batch {
         };
         self.stats.bytes += observation.bytes_read;
         let last = record.verification.history().baseline();
-        let judged = record.reference.map_err(RowPart::failure).and_then(|reference| {
+        let judged = record.reference.map_err(Failure::damaged_row).and_then(|reference| {
             judge_emptied(last, &observation)?;
             let checksum = judge(&reference, &observation, judge_by.algorithm)?;
             Ok((checksum, reference.matches_source(&observation)))

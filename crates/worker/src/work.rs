@@ -86,7 +86,7 @@ fn pieces(options: &RunOptions, lease: &mut Lease) -> Vec<Result<Inspection, Con
     let records = lease.records.iter_mut();
     records
         .map(|record| {
-            let reference = record.reference.map_err(|part| ContentError::Invalid(part.to_string()))?;
+            let reference = record.reference.map_err(ContentError::DamagedRow)?;
             Ok(Inspection {
                 model,
                 path: record.path.clone(),

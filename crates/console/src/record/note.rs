@@ -52,6 +52,9 @@ fn meaning(failure: &Failure) -> &'static str {
         FailureCause::Altered { .. } => "Something within the content is not what was stored.",
         FailureCause::Unreadable { .. } => "The content cannot be read.",
         FailureCause::Invalid { .. } => "The record names no place that can hold content.",
+        FailureCause::DamagedRow { .. } => {
+            "What the content is to be compared with is damaged in the catalogue."
+        }
         FailureCause::TimedOut { .. } => "Reading it took longer than it may.",
     }
 }

@@ -1,7 +1,9 @@
 //! Causes of failure as they are kept: a word that names the cause, and its data, all separated by one space. The last
 //! datum of a cause that has a text is that text. `0005_failure_causes` makes the same of what was kept before.
 
-use stocktake_domain::{Digest, Failure, FailureCause, Metadata, Timestamp, format_duration, parse_duration};
+use stocktake_domain::{
+    Digest, Failure, FailureCause, Metadata, RowPart, Timestamp, format_duration, parse_duration,
+};
 
 use crate::error::DbError;
 
@@ -21,6 +23,8 @@ pub(crate) fn failure_cause(failure: &Failure) -> String {
         FailureCause::Altered { what } => format!("altered {what}"),
         FailureCause::Unreadable { reason } => format!("unreadable {reason}"),
         FailureCause::Invalid { reason } => format!("invalid {reason}"),
+        FailureCause::DamagedRow { part: RowPart::Recorded } => "damaged_row recorded".to_owned(),
+        FailureCause::DamagedRow { part: RowPart::Baseline } => "damaged_row baseline".to_owned(),
         FailureCause::TimedOut { lease } => format!("timed_out {}", format_duration(*lease)),
     };
     text.replace('\0', "\u{fffd}")
@@ -46,6 +50,11 @@ pub(crate) fn failure_of(text: &str) -> Result<Failure, DbError> {
         "altered" => Some(FailureCause::Altered { what: data.to_owned() }),
         "unreadable" => Some(FailureCause::Unreadable { reason: data.to_owned() }),
         "invalid" => Some(FailureCause::Invalid { reason: data.to_owned() }),
+        "damaged_row" => match data {
+            "recorded" => Some(FailureCause::DamagedRow { part: RowPart::Recorded }),
+            "baseline" => Some(FailureCause::DamagedRow { part: RowPart::Baseline }),
+            _ => None,
+        },
         "timed_out" => parse_duration(data).map(|lease| FailureCause::TimedOut { lease }),
         _ => None,
     };
@@ -122,6 +131,8 @@ mod tests {
             Failure::altered("object 12 is not what its name says"),
             Failure::unreadable(&"a line\nand another ".repeat(50)),
             Failure::invalid(""),
+            Failure::damaged_row(RowPart::Recorded),
+            Failure::damaged_row(RowPart::Baseline),
             Failure::timed_out(Duration::from_secs(28_805)),
         ];
         for (one, other) in digests.iter().zip(digests.iter().cycle().skip(1)) {
@@ -144,6 +155,7 @@ mod tests {
             "size_mismatch 1",
             "content_changed now md5:00 md5:00",
             "timed_out soon",
+            "damaged_row",
             "checksum_mismatch gitaly:000000000000000000000000000000000000000000 size:1",
         ] {
             assert!(failure_of(text).is_err(), "{text}");

@@ -1,6 +1,6 @@
 //! When a record is read next, and what its administrator can do.
 
-use stocktake_domain::{FailureKind, Record, RowPart, Status, Timestamp};
+use stocktake_domain::{FailureCause, FailureKind, Record, RowPart, Status, Timestamp};
 
 use crate::settings::Settings;
 
@@ -35,11 +35,13 @@ pub(super) fn what_to_do(settings: &Settings, record: &Record) -> String {
             Status::Pending(_) | Status::Failed(_) => format!("It waits to be read: {again}"),
         };
     };
-    if *failure == RowPart::Recorded.failure() {
-        return format!("Import or sync the record again; then: {again}");
-    }
-    if *failure == RowPart::Baseline.failure() {
-        return format!("Look at the content; if it is good: stocktake accept {model} {key}");
+    if let FailureCause::DamagedRow { part } = failure.cause() {
+        return match part {
+            RowPart::Recorded => format!("Import or sync the record again; then: {again}"),
+            RowPart::Baseline => {
+                format!("Look at the content; if it is good: stocktake accept {model} {key}")
+            }
+        };
     }
     match failure.kind() {
         FailureKind::Altered => format!(

@@ -6,7 +6,7 @@ use crate::contract::support::{
 };
 use crate::contract::{DatabaseFixture, Ports, RowValue};
 use crate::ports::{Applied, ClaimedRecord, Lease, Outcome};
-use crate::{Digest, RowPart, Selection, SourceRecord, State};
+use crate::{Digest, Failure, RowPart, Selection, SourceRecord, State};
 
 fn recorded(number: i64) -> SourceRecord {
     SourceRecord { expected: Some(Digest::Sha256([7; 32])), file_size: Some(12), ..entry(number) }
@@ -28,7 +28,7 @@ async fn claim_again(store: &Ports, number: i64, now: i64) -> (Lease, ClaimedRec
 
 /// Ends the lease as a worker does that was told of the damage.
 async fn tell(store: &Ports, (lease, record): (Lease, ClaimedRecord), now: i64) {
-    let failure = record.reference.unwrap_err().failure();
+    let failure = Failure::damaged_row(record.reference.unwrap_err());
     let failed = Outcome::Failed(record.verification.fail(failure, at(now), 0));
     assert_eq!(store.queue.complete(lease.id, &[(record.key, failed)], true).await.unwrap(), 1);
 }
@@ -96,7 +96,7 @@ pub async fn a_sync_mends_what_an_attempt_under_way_was_told(db: &dyn DatabaseFi
     assert_eq!(apply(store, vec![later.clone()], 400).await.applied, changed());
     assert_eq!(get(store, 1).await.file_size, Some(12));
     // The attempt is void.
-    let failure = record.reference.unwrap_err().failure();
+    let failure = Failure::damaged_row(record.reference.unwrap_err());
     let failed = Outcome::Failed(record.verification.fail(failure, at(500), 0));
     assert_eq!(store.queue.complete(lease.id, &[(key(1), failed)], true).await.unwrap(), 0);
     assert_eq!(succeed_all(store, 600).await, 1);
