@@ -37,13 +37,14 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     target("aws_profile", objects::profile),
     target("cursor", http::cursor),
     target("form", http::form),
     target("git_config", git::config),
     target("gitlab_rb", gitlab::ruby),
     target("identifiers", http::identifiers),
+    target("import_lines", stocktake_import::fuzzing::lines),
     target("manifest", registry::manifest),
     target("multipart", http::multipart),
     target("pack_index", git::pack_index),

@@ -8,7 +8,6 @@ mod console;
 mod document;
 mod escape;
 mod findings;
-mod import;
 mod lifecycle;
 mod limits;
 mod logging;

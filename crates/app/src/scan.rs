@@ -9,12 +9,10 @@ mod layout;
 
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{
-    Catalogue, Found, FoundStream, ListError, NumberedRecord, PathStream, StoreError,
+    Catalogue, Found, FoundStream, ListError, NumberedRecord, PathStream, RecordBatch, StoreError,
 };
 use stocktake_domain::{Digest, DigestRule, Location, Model, Record, RecordKey, SourceRecord, State};
 use tokio::sync::mpsc::Sender;
-
-use crate::import::Batches;
 
 pub(crate) use layout::Layout;
 
@@ -86,7 +84,7 @@ pub(crate) struct Scan<'a, W> {
     of: ScanOf<'a>,
     /// The largest key of the model so far, as an integer.
     largest: i64,
-    entries: &'a Sender<Batches>,
+    entries: &'a Sender<RecordBatch>,
     watcher: &'a mut W,
     report: Report,
     batch: Vec<NumberedRecord>,
@@ -103,7 +101,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
         of: ScanOf<'a>,
         largest: Option<&RecordKey>,
         known: PathStream,
-        entries: &'a Sender<Batches>,
+        entries: &'a Sender<RecordBatch>,
         watcher: &'a mut W,
     ) -> Self {
         // No integer key is larger than the first part of the largest key, which may be composite.

@@ -30,7 +30,7 @@ mod tokens;
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
     Amount, Applied, Catalogue, ImportError, ModelSummary, NumberedRecord, Page, PageRequest, PageStart,
-    PathStream, SortOrder, SourceRecordStream, numbered,
+    PathStream, RecordBatch, SortOrder, SourceRecordStream, numbered,
 };
 pub use conditions::Conditions;
 pub use content::{

@@ -18,7 +18,7 @@ use crate::args::ImportArguments;
 use crate::progress::Meter;
 use crate::quantities::counted;
 use crate::settings::Settings;
-use crate::{document, import, output, wiring};
+use crate::{document, output, wiring};
 
 /// Batches read ahead of the database.
 const READ_AHEAD: usize = 4;
@@ -39,7 +39,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
                 "warning: the storage {name:?} is not configured here; its records fail unless a worker knows it"
             ));
         };
-        import::send_entries(BufReader::with_capacity(1 << 18, source), &storages, warn, &sender);
+        stocktake_import::send_entries(BufReader::with_capacity(1 << 18, source), &storages, warn, &sender);
     });
     let mut lines = 0;
     let entries = stream::poll_fn(|context| receiver.poll_recv(context)).inspect(|batch| {

@@ -161,10 +161,11 @@ pub fn numbered(first: u64, records: impl IntoIterator<Item = SourceRecord>) -> 
     (first..).zip(records).collect()
 }
 
+/// A batch of entries to import, or the error of their source that ends the import.
+pub type RecordBatch = Result<Vec<NumberedRecord>, Box<dyn std::error::Error + Send + Sync>>;
+
 /// Batches of entries to import, ending with the first error.
-pub type SourceRecordStream<'a> = Pin<
-    Box<dyn Stream<Item = Result<Vec<NumberedRecord>, Box<dyn std::error::Error + Send + Sync>>> + Send + 'a>,
->;
+pub type SourceRecordStream<'a> = Pin<Box<dyn Stream<Item = RecordBatch> + Send + 'a>>;
 
 /// Paths with their keys, in the byte order of the paths.
 pub type PathStream = Pin<Box<dyn Stream<Item = Result<(String, RecordKey), StoreError>> + Send>>;

@@ -11,24 +11,24 @@ const LONGEST: u64 = 64 * 1024;
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads a source line by line into one buffer.
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     source: R,
     buffer: Vec<u8>,
     number: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         Self { source, buffer: Vec::new(), number: 1 }
     }
 
     /// The number of the line that [`Self::next_line`] reads next, counted from 1.
-    pub(super) fn next_number(&self) -> u64 {
+    pub(crate) fn next_number(&self) -> u64 {
         self.number
     }
 
     /// The next line, with its end; `None` behind the last. A byte order mark before the first is no part of it.
-    pub(super) fn next_line(&mut self) -> Result<Option<&str>, SourceError> {
+    pub(crate) fn next_line(&mut self) -> Result<Option<&str>, SourceError> {
         let number = self.number;
         self.buffer.clear();
         self.source

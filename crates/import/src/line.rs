@@ -31,7 +31,7 @@ struct Line {
 }
 
 /// The entry that a line of JSON describes, or what is wrong with the line.
-pub(super) fn parse(text: &str) -> Result<SourceRecord, String> {
+pub(crate) fn parse(text: &str) -> Result<SourceRecord, String> {
     if text.starts_with('[') {
         return Err("no JSON object, but a list".to_owned());
     }

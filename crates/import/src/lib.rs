@@ -1,12 +1,15 @@
-//! Reading import lines: NDJSON, one record a line, in batches, with bounded memory.
+//! Reading import lines, the form in which records are handed to the catalogue from outside: NDJSON, one record a
+//! line, in batches, with bounded memory.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod line;
 mod lines;
 
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use stocktake_domain::ports::NumberedRecord;
+use stocktake_domain::ports::{NumberedRecord, RecordBatch};
 use tokio::sync::mpsc::Sender;
 
 use lines::Lines;
@@ -19,7 +22,7 @@ const MOST_WARNINGS: usize = 100;
 
 /// Why an import's source cannot be used, in one sentence.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SourceError {
+pub enum SourceError {
     /// This line is wrong.
     #[error("line {number}: {reason}")]
     Line {
@@ -39,16 +42,14 @@ pub(crate) enum SourceError {
     },
 }
 
-/// Batches of entries on their way to the catalogue, ending with the first error.
-pub(crate) type Batches = Result<Vec<NumberedRecord>, Box<dyn std::error::Error + Send + Sync>>;
-
-/// Reads all lines and sends their entries in batches; the first error is the last thing sent. Blank lines are
-/// passed over. Calls `unknown_storage` once for each storage that is not among `storages`.
-pub(crate) fn send_entries(
+/// Reads all lines and sends their entries in batches; the first error, a [`SourceError`], is the last thing sent.
+/// Blank lines are passed over. Calls `unknown_storage` once for each storage that is not among `storages`, for the
+/// first hundred of them. Blocks while the channel is full, and ends early if nobody receives any more.
+pub fn send_entries(
     source: impl BufRead,
     storages: &BTreeSet<String>,
     mut unknown_storage: impl FnMut(&str),
-    batches: &Sender<Batches>,
+    batches: &Sender<RecordBatch>,
 ) {
     let mut warned = BTreeSet::new();
     let mut batch = Vec::with_capacity(BATCH);
@@ -74,7 +75,7 @@ pub(crate) fn send_entries(
     }
 }
 
-/// The entries of all lines, with the numbers of these. The first error is the last item that counts.
+/// The entries of all lines, with the numbers of these, counted from 1. The first error is the last item that counts.
 fn entries(source: impl BufRead) -> impl Iterator<Item = Result<NumberedRecord, SourceError>> {
     let mut lines = Lines::new(source);
     std::iter::from_fn(move || {
