@@ -13,6 +13,9 @@ use crate::process::{POLL_INTERVAL, Process};
 /// How long a new service may take to become ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long the records may show no progress.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// One service and a token for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
@@ -73,13 +76,8 @@ impl Api {
         }
     }
 
-    /// Waits until no record of these models is pending or started. Fails if nothing changes for `timeout`.
-    pub(crate) fn wait_until_done(
-        &self,
-        models: &[&str],
-        service: &mut Process,
-        timeout: Duration,
-    ) -> anyhow::Result<()> {
+    /// Waits until no record of these models is pending or started. Fails if nothing changes for [`STALL_TIMEOUT`].
+    pub(crate) fn wait_until_done(&self, models: &[&str], service: &mut Process) -> anyhow::Result<()> {
         let mut last = (Instant::now(), Value::Null);
         loop {
             service.check_runs()?;
@@ -89,8 +87,9 @@ impl Api {
             let summary = self.get("/api/v1/summary")?;
             if summary != last.1 {
                 last = (Instant::now(), summary);
-            } else if last.0.elapsed() > timeout {
-                bail!("nothing has changed for {} s: {}\n{}", timeout.as_secs(), last.1, service.log_end());
+            } else if last.0.elapsed() > STALL_TIMEOUT {
+                let seconds = STALL_TIMEOUT.as_secs();
+                bail!("nothing has changed for {seconds} s: {}\n{}", last.1, service.log_end());
             }
             sleep(POLL_INTERVAL);
         }

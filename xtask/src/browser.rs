@@ -19,7 +19,7 @@ use crate::process::Process;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// chromedriver, for as long as it is kept.
-pub(super) struct Driver {
+pub(crate) struct Driver {
     url: String,
     runtime: Runtime,
     _process: Process,
@@ -27,13 +27,13 @@ pub(super) struct Driver {
 
 /// How a page is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
-    pub(super) width: u32,
-    pub(super) is_dark: bool,
+pub(crate) struct Look {
+    pub(crate) width: u32,
+    pub(crate) is_dark: bool,
 }
 
 /// A browser with one window.
-pub(super) struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     driver: &'a Driver,
     window: WebDriver,
     base: &'a str,
@@ -41,7 +41,7 @@ pub(super) struct Browser<'a> {
 
 impl Driver {
     /// Starts it; its log is in the folder.
-    pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}"));
@@ -63,7 +63,7 @@ impl Driver {
 
 impl<'a> Browser<'a> {
     /// A new browser that knows nobody.
-    pub(super) fn open(driver: &'a Driver, base: &'a str, has_scripts: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(driver: &'a Driver, base: &'a str, has_scripts: bool) -> anyhow::Result<Self> {
         let mut wanted = DesiredCapabilities::chrome();
         for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] {
             wanted.add_arg(argument)?;
@@ -81,12 +81,12 @@ impl<'a> Browser<'a> {
     }
 
     /// Ends it.
-    pub(super) fn close(self) -> anyhow::Result<()> {
+    pub(crate) fn close(self) -> anyhow::Result<()> {
         Ok(self.driver.runtime.block_on(self.window.quit())?)
     }
 
     /// Pretends to be a window of this width, on a system with this choice.
-    pub(super) fn set_look(&self, look: Look) -> anyhow::Result<()> {
+    pub(crate) fn set_look(&self, look: Look) -> anyhow::Result<()> {
         let size = json!({"width": look.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.command("Emulation.setDeviceMetricsOverride", size)?;
         let scheme = if look.is_dark { "dark" } else { "light" };
@@ -95,26 +95,32 @@ impl<'a> Browser<'a> {
         Ok(())
     }
 
+    /// Presents a token to the page for signing in, which is shown.
+    pub(crate) fn present(&self, token: &str) -> anyhow::Result<()> {
+        self.write("Access token", token)?;
+        self.press(By::Css("form.door button[type=submit]"))
+    }
+
     /// Opens a page of the console.
-    pub(super) fn go(&self, path: &str) -> anyhow::Result<()> {
+    pub(crate) fn go(&self, path: &str) -> anyhow::Result<()> {
         Ok(self.driver.runtime.block_on(self.window.goto(format!("{}{path}", self.base)))?)
     }
 
     /// The path and query of the page that is shown.
-    pub(super) fn path(&self) -> anyhow::Result<String> {
+    pub(crate) fn path(&self) -> anyhow::Result<String> {
         let url = self.driver.runtime.block_on(self.window.current_url())?;
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         Ok(format!("{}{query}", url.path()))
     }
 
     /// What the page says; nothing while another one comes.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let text = self.evaluate("document.body.innerText").ok();
         text.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     /// Waits until the page says this.
-    pub(super) fn expect(&self, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn expect(&self, text: &str) -> anyhow::Result<()> {
         let begin = Instant::now();
         while !self.text().contains(text) {
             if begin.elapsed() > PATIENCE {
@@ -126,7 +132,7 @@ impl<'a> Browser<'a> {
     }
 
     /// Presses what this selector finds.
-    pub(super) fn press(&self, by: By) -> anyhow::Result<()> {
+    pub(crate) fn press(&self, by: By) -> anyhow::Result<()> {
         self.driver.runtime.block_on(async {
             let element = self.found(by).await?;
             element.scroll_into_view().await?;
@@ -135,14 +141,14 @@ impl<'a> Browser<'a> {
     }
 
     /// Presses the button or link with this text.
-    pub(super) fn press_text(&self, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn press_text(&self, text: &str) -> anyhow::Result<()> {
         let path = format!("//*[self::button or self::a or self::summary][normalize-space(text())='{text}']");
         self.press(By::XPath(path))
             .with_context(|| format!("{text:?} on {}", self.path().unwrap_or_default()))
     }
 
     /// Writes into the field with this label, instead of what is in it.
-    pub(super) fn write(&self, label: &str, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, label: &str, text: &str) -> anyhow::Result<()> {
         self.driver.runtime.block_on(async {
             let path = format!("//*[@id=//label[normalize-space()='{label}']/@for]");
             let field = self.found(By::XPath(path)).await?;
@@ -160,13 +166,18 @@ impl<'a> Browser<'a> {
     }
 
     /// The value of the session's cookie, as a header has it.
-    pub(super) fn cookie(&self) -> anyhow::Result<String> {
+    pub(crate) fn cookie(&self) -> anyhow::Result<String> {
         let cookie = self.driver.runtime.block_on(self.window.get_named_cookie("stocktake_session"))?;
         Ok(format!("{}={}", cookie.name, cookie.value))
     }
 
+    /// What the window shows, as a PNG.
+    pub(crate) fn picture(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(self.driver.runtime.block_on(self.window.screenshot_as_png())?)
+    }
+
     /// What an expression is on the page.
-    pub(super) fn evaluate(&self, expression: &str) -> anyhow::Result<Value> {
+    pub(crate) fn evaluate(&self, expression: &str) -> anyhow::Result<Value> {
         let parameters = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let answer = self.command("Runtime.evaluate", parameters)?;
         ensure!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
@@ -174,7 +185,7 @@ impl<'a> Browser<'a> {
     }
 
     /// The page has a heading, is as wide as the window, and reaches everything by its words.
-    pub(super) fn check_view(&self) -> anyhow::Result<()> {
+    pub(crate) fn check_view(&self) -> anyhow::Result<()> {
         let metrics = self.command("Page.getLayoutMetrics", json!({}))?;
         let width = |of| metrics.pointer(of).and_then(Value::as_f64).context("no layout metrics");
         let (content, window) = (width("/cssContentSize/width")?, width("/cssLayoutViewport/clientWidth")?);
@@ -191,7 +202,7 @@ impl<'a> Browser<'a> {
 
     /// axe-core finds nothing that keeps somebody from using the page. It is no part of the page, and so is not held back by
     /// the page's policy; nor by scripts that are switched off.
-    pub(super) fn check_access(&self, axe: &str) -> anyhow::Result<()> {
+    pub(crate) fn check_access(&self, axe: &str) -> anyhow::Result<()> {
         self.evaluate(&format!("{axe}; 0"))?;
         let found = "axe.run().then(result => result.violations.map(rule => rule.id + ' ' + \
                      rule.nodes.map(node => node.html).join(' ')).join('\\n'))";
@@ -201,7 +212,7 @@ impl<'a> Browser<'a> {
     }
 
     /// Nothing was written to the browser's log since the last look, not even that the policy was broken.
-    pub(super) fn check_quiet(&self) -> anyhow::Result<()> {
+    pub(crate) fn check_quiet(&self) -> anyhow::Result<()> {
         let entries = self.driver.runtime.block_on(self.window.browser_log())?;
         let texts: Vec<String> =
             entries.into_iter().map(|entry| format!("{}: {}", entry.level, entry.message)).collect();
@@ -210,7 +221,7 @@ impl<'a> Browser<'a> {
     }
 
     /// Forgets what the browser's log says so far: of an answer that is an error, it always says something.
-    pub(super) fn forget_log(&self) -> anyhow::Result<()> {
+    pub(crate) fn forget_log(&self) -> anyhow::Result<()> {
         self.driver.runtime.block_on(self.window.browser_log())?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod api;
 mod bench;
+mod browser;
 mod code;
 mod gate;
 mod installation;
@@ -10,6 +11,8 @@ mod machine;
 mod process;
 mod project;
 mod random;
+mod sample_service;
+mod screenshots;
 mod tidy;
 mod up;
 
@@ -43,6 +46,8 @@ enum Command {
     Bench(bench::Options),
     /// Run a private, empty PostgreSQL cluster until Ctrl-C, for tests that you start yourself
     Postgres,
+    /// Take the picture of the console in the README anew
+    Screenshots,
     /// Install the object stores (moto, Azurite, fake-gcs-server) that tests run against
     Servers,
 }
@@ -64,6 +69,7 @@ fn run(project: &Project) -> anyhow::Result<()> {
         Command::Tidy(options) => tidy::run(&project.root, &options),
         Command::Bench(options) => bench::run(project, &options),
         Command::Postgres => postgres(),
+        Command::Screenshots => screenshots::run(project),
         Command::Servers => machine::object_servers(project),
     }
 }

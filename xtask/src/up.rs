@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -17,9 +16,7 @@ use crate::installation::{Database, Installation};
 use crate::machine;
 use crate::process::{POLL_INTERVAL, Process};
 use crate::project::{Profile, Project};
-
-/// How long the records may show no progress.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::sample_service::SampleService;
 
 /// The first line that is printed when everything is ready.
 pub(crate) const READY: &str = "Stocktake is running.";
@@ -55,26 +52,17 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let folder = options.folder.clone().unwrap_or_else(|| project.root.join(name));
     let _lock = prepare(&folder)?;
 
-    println!("Writing the sample to {} …", folder.display());
-    let sample = Sample::write(&folder.join("storage"))?;
     let database = if options.postgres {
         Database::Postgres(machine::postgres(PgCluster::start)?)
     } else {
         Database::Sqlite
     };
-    let served = sample.serve()?;
-    let installation = Installation::new(&binary, &folder, database, &[], &served.configuration)?;
-    installation.run(&["migrate"])?;
-    installation.import_sample(&sample)?;
-    let api = installation.api()?;
-
-    println!("Checksumming {} records …", sample.records.len());
-    let mut serve = installation.start("serve", &["serve"])?;
+    println!("Writing the sample to {} and checksumming it …", folder.display());
+    let service = SampleService::start(&binary, &folder, database)?;
+    let SampleService { serve, api, installation, served, sample } = service;
     let mut workers = (1..=options.workers)
         .map(|number| installation.start(&format!("worker-{number}"), &["worker"]))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    api.wait_until_ready(&mut serve)?;
-    api.wait_until_done(&sample.models(), &mut serve, STALL_TIMEOUT)?;
     let registry = served.registry.as_ref().map_or("a registry's directory", |_| "a container registry");
     println!("{}", welcome(project, &installation, &api, &sample, registry)?);
 

@@ -2,19 +2,16 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use stocktake_testbed::{Outcome, PgCluster, Sample};
 
 use crate::api::Api;
-use crate::installation::{Database, Installation};
+use crate::installation::Database;
 use crate::machine;
 use crate::project::{Profile, Project, run as run_command};
-
-/// How long the records may show no progress.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::sample_service::SampleService;
 
 /// What Schemathesis checks in every response.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
@@ -43,16 +40,8 @@ struct Clients<'a> {
 impl Clients<'_> {
     fn on(&self, database: Database) -> anyhow::Result<()> {
         let folder = tempfile::Builder::new().prefix("stocktake-clients-").tempdir()?;
-        let sample = Sample::write(&folder.path().join("storage"))?;
-        let served = sample.serve()?;
-        let installation =
-            Installation::new(self.binary, folder.path(), database, &[], &served.configuration)?;
-        installation.run(&["migrate"])?;
-        installation.import_sample(&sample)?;
-        let api = installation.api()?;
-        let mut serve = installation.start("serve", &["serve"])?;
-        api.wait_until_ready(&mut serve)?;
-        api.wait_until_done(&sample.models(), &mut serve, STALL_TIMEOUT)?;
+        let service = SampleService::start(self.binary, folder.path(), database)?;
+        let SampleService { mut serve, api, installation: _installation, served: _served, sample } = service;
         let result = self.python_gitlab(folder.path(), &api, &sample).and_then(|()| self.schemathesis(&api));
         result.with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
         serve.terminate()

@@ -1,27 +1,22 @@
 //! The console in a real Chromium: each page in light and dark, narrow and wide, with and without scripts; and what a person
 //! does there, from signing in to signing out.
 
-mod browser;
 mod journey;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
 use stocktake_testbed::Sample;
 
 use crate::api::Api;
+use crate::browser::{Browser, Driver, Look};
 use crate::installation::{Database, Installation};
 use crate::machine;
 use crate::project::{Profile, Project, capture};
-use browser::{Browser, Driver, Look};
-
-/// How long the records may show no progress.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A file name that would be markup, colour a terminal and turn the direction of writing, if it were let.
 const HOSTILE: &str = "<script>alert(1)</script>\u{1b}[31m\u{202e}gpj.exe";
@@ -69,7 +64,7 @@ pub(super) fn run(project: &Project) -> anyhow::Result<()> {
     let mut serve = installation.start("serve", &["serve"])?;
     api.wait_until_ready(&mut serve)?;
     let models: Vec<&str> = models.into_iter().chain([MODEL]).collect();
-    api.wait_until_done(&models, &mut serve, STALL_TIMEOUT)?;
+    api.wait_until_done(&models, &mut serve)?;
     let driver = Driver::start(folder.path())?;
     let result = look(&driver, &api, &axe(project)?);
     result.with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
@@ -125,15 +120,17 @@ fn import_odd(installation: &Installation, folder: &Path) -> anyhow::Result<()> 
 }
 
 /// The addresses of all pages.
-fn pages() -> [&'static str; 10] {
+fn pages() -> [&'static str; 12] {
     [
         "/console",
         "/console/findings",
         "/console/models/supply_chain_attestations",
         "/console/models/supply_chain_attestations?state=failed",
+        "/console/models/supply_chain_attestations?kind=missing&storage=odd&text=script&owner=x&checked_after=2026-01-01",
         "/console/models/supply_chain_attestations/1",
         "/console/models/supply_chain_attestations/2",
         "/console/jobs",
+        "/console/sync",
         "/console/storages",
         "/console/settings",
         "/console/login",

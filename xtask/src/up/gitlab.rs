@@ -8,8 +8,8 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use stocktake_testbed::{GitlabFixture, GitlabOutcome, GitlabRecord, PgCluster};
 
-use super::{LAST_LINE, Options, READY, STALL_TIMEOUT, prepare, wait};
-use crate::api::{Api, list_path};
+use super::{LAST_LINE, Options, READY, prepare, wait};
+use crate::api::{Api, STALL_TIMEOUT, list_path};
 use crate::installation::{Database, Installation};
 use crate::machine;
 use crate::process::{POLL_INTERVAL, Process};
@@ -49,7 +49,7 @@ pub(super) fn run(
     let mut serve = installation.start("serve", &["serve"])?;
     api.wait_until_ready(&mut serve)?;
     wait_for_rows(&api, &fixture, &mut serve)?;
-    api.wait_until_done(&models(&fixture), &mut serve, STALL_TIMEOUT)?;
+    api.wait_until_done(&models(&fixture), &mut serve)?;
     println!("{}", welcome(project, &installation, &api, &fixture, &url)?);
     wait(stopped, &mut [serve])?;
     println!("Stopped. The files remain in {} until the next run.", folder.display());

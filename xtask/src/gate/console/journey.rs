@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use thirtyfour::By;
 
-use super::browser::Browser;
 use crate::api::Api;
+use crate::browser::Browser;
 
 /// Everything, once signed in. The record with this key is altered, and is not afterwards.
 pub(super) fn all(browser: &Browser<'_>, api: &Api, altered: usize) -> anyhow::Result<()> {
@@ -23,12 +23,10 @@ pub(super) fn all(browser: &Browser<'_>, api: &Api, altered: usize) -> anyhow::R
 pub(super) fn sign_in(browser: &Browser<'_>, token: &str) -> anyhow::Result<()> {
     browser.go("/console/models/supply_chain_attestations")?;
     browser.expect("Sign in")?;
-    browser.write("Access token", "stk-wrong")?;
-    browser.press(By::Css("form.door button[type=submit]"))?;
+    browser.present("stk-wrong")?;
     browser.expect("Invalid token")?;
     browser.forget_log()?;
-    browser.write("Access token", token)?;
-    browser.press(By::Css("form.door button[type=submit]"))?;
+    browser.present(token)?;
     browser.expect("Filter")?;
     let path = browser.path()?;
     ensure!(path == "/console/models/supply_chain_attestations", "signed in, and at {path}");
@@ -44,7 +42,16 @@ fn filter(browser: &Browser<'_>) -> anyhow::Result<()> {
     let path = browser.path()?;
     ensure!(path.contains("state=failed"), "filtered, and at {path}");
     browser.expect("U+202E")?;
-    browser.press_text("Clear the filter")?;
+    browser.write("Kind of failure", "Missing")?;
+    browser.write("Storage", "odd")?;
+    browser.write("Path or text contains", "<script>")?;
+    browser.press_text("More filters")?;
+    browser.write("Identifiers, separated by commas", "1, 2, 3")?;
+    browser.press_text("Filter")?;
+    browser.expect("1 of 120 records matches.")?;
+    let path = browser.path()?;
+    ensure!(path.contains("kind=missing&storage=odd&text=%3Cscript%3E"), "filtered, and at {path}");
+    browser.press_text("Clear 5 filters")?;
     browser.expect("120 records.")
 }
 
