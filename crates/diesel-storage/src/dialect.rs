@@ -51,6 +51,9 @@ pub(crate) trait Dialect {
     /// A number below a million, another one for each row.
     const LOT: &'static str;
 
+    /// The function that tells at which character of a text, counted from 1, another one begins in it; 0 if nowhere.
+    const POSITION: &'static str;
+
     /// Adds that the path of the record `r` matches.
     fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T>;
 

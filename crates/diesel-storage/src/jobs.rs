@@ -89,7 +89,7 @@ fn all(rows: Vec<JobRow>) -> Result<Vec<Job>, DbError> {
 
 /// The job of the same model and filter that has not begun. One that is being begun is waited for, and then is none.
 async fn queued<S: Session>(session: &mut S, row: &NewJobRow) -> Result<Option<i64>, DbError> {
-    let (model, state, keys) = row.target();
+    let (model, state, texts) = row.target();
     // The first condition is that of the index.
     let mut sql =
         Sql::<BigInt>::new("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) AND j.state = 0 AND j.model = ?");
@@ -98,10 +98,12 @@ async fn queued<S: Session>(session: &mut S, row: &NewJobRow) -> Result<Option<i
         Some(state) => sql.push(" AND j.selected_state = ?").bind(state),
         None => sql.push(" AND j.selected_state IS NULL"),
     };
-    sql = match keys {
-        Some(keys) => sql.push(" AND j.selected_keys = ?").bind(keys.to_owned()),
-        None => sql.push(" AND j.selected_keys IS NULL"),
-    };
+    for (column, text) in ["j.selected_keys", "j.selected_filter"].into_iter().zip(texts) {
+        sql = match text {
+            Some(text) => sql.push(&format!(" AND {column} = ?")).bind(text.to_owned()),
+            None => sql.push(&format!(" AND {column} IS NULL")),
+        };
+    }
     session.first::<i64, _>(sql.push(" ORDER BY j.id LIMIT 1").push(S::locking(Lock::Update))).await
 }
 

@@ -12,7 +12,7 @@ use stocktake_domain::{RecordFilter, Selection, State};
 
 use crate::dialect::{Dialect, Index};
 use crate::key;
-use crate::rows::{FAILED, PENDING, failure_kind_code, stored_state_code};
+use crate::rows::{CAUSES_WITH_TEXT, FAILED, PENDING, failure_kind_code, stored_state_code};
 use crate::sql::{Sql, Value};
 
 macro_rules! started {
@@ -156,7 +156,7 @@ impl Filter {
 /// Adds that the record `r` is one of those that the filter means ([`stocktake_domain::Record::is_meant_by`]). No index
 /// begins with what it compares, so that it changes no plan.
 pub(crate) fn push_common<D: Dialect, T>(mut sql: Sql<T>, filter: &RecordFilter) -> Sql<T> {
-    let RecordFilter { kinds, storages, path, owner, since, before } = filter;
+    let RecordFilter { kinds, storages, path, text, owner, since, before } = filter;
     if !kinds.is_empty() {
         let codes = kinds.iter().map(|kind| failure_kind_code(*kind).into());
         sql = push_one_of(sql.push(" AND r.failure_kind"), codes.collect());
@@ -167,6 +167,15 @@ pub(crate) fn push_common<D: Dialect, T>(mut sql: Sql<T>, filter: &RecordFilter)
     }
     if let Some(path) = path {
         sql = D::push_path_matches(sql.push(" AND "), path);
+    }
+    if let Some(text) = text {
+        let (position, words) = (D::POSITION, CAUSES_WITH_TEXT.map(|word| format!("'{word} '")).join(", "));
+        sql = sql.push(&format!(
+            " AND ({position}(r.path, ?) > 0 \
+             OR CASE WHEN substr(r.failure_cause, 1, {position}(r.failure_cause, ' ')) IN ({words}) \
+             THEN {position}(substr(r.failure_cause, {position}(r.failure_cause, ' ') + 1), ?) > 0 ELSE FALSE END)"
+        ));
+        sql = sql.bind(text.clone()).bind(text.clone());
     }
     if let Some(owner) = owner {
         let below = format!("{owner}/");

@@ -4,6 +4,7 @@ mod acceptance;
 mod check_value;
 mod codes;
 mod failure;
+mod filter;
 mod record;
 mod sync_state;
 mod token;
@@ -15,7 +16,7 @@ pub(crate) use codes::{
     DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, job_state_code, model_code,
     model_of, state_of, stored_state_code,
 };
-pub(crate) use failure::failure_cause;
+pub(crate) use failure::{CAUSES_WITH_TEXT, failure_cause};
 pub(crate) use record::{
     BaselineColumns, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED,
     SourceColumns, StagedRow, StagedSql,

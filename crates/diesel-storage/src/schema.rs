@@ -25,6 +25,7 @@ diesel::table! {
         model -> SmallInt,
         selected_state -> Nullable<SmallInt>,
         selected_keys -> Nullable<Text>,
+        selected_filter -> Nullable<Text>,
         requested_by -> Text,
         state -> SmallInt,
         marked_to -> Nullable<Binary>,

@@ -117,6 +117,25 @@ impl FailureCause {
     }
 }
 
+impl FailureCause {
+    /// What is told in words of its own: a path, a reason, a name; `None` of a cause that is told in figures alone.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::MissingFile { at: text }
+            | Self::MissingPart { what: text }
+            | Self::Altered { what: text }
+            | Self::Unreadable { reason: text }
+            | Self::Invalid { reason: text } => Some(text),
+            Self::MissingRepository
+            | Self::ChecksumMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::ContentChanged { .. }
+            | Self::DamagedRow { .. }
+            | Self::TimedOut { .. } => None,
+        }
+    }
+}
+
 /// The text that the API shows as `checksum_failure`.
 impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -158,11 +158,17 @@ impl Record {
 
     /// Whether the record is one of those that the filter means.
     pub fn is_meant_by(&self, filter: &RecordFilter) -> bool {
-        let kind = self.status.last_failure().map(Failure::kind);
+        let failure = self.status.last_failure();
+        let kind = failure.map(Failure::kind);
+        let told = failure.and_then(|failure| failure.cause().text()).unwrap_or_default();
         let ended = self.history().last_checksum_at();
         (filter.kinds.is_empty() || kind.is_some_and(|kind| filter.kinds.contains(&kind)))
             && (filter.storages.is_empty() || filter.storages.contains(&self.location.storage))
             && filter.path.as_ref().is_none_or(|path| path.matches(&self.location.path))
+            && filter
+                .text
+                .as_ref()
+                .is_none_or(|text| self.location.path.contains(text) || told.contains(text))
             && filter.owner.as_deref().is_none_or(|owner| is_of(self.owner.as_deref(), owner))
             && filter.since.is_none_or(|since| ended.is_some_and(|at| at >= since))
             && filter.before.is_none_or(|before| ended.is_none_or(|at| at < before))

@@ -40,6 +40,9 @@ pub(crate) struct JobBody {
     /// How many records were named; null: none, so that all are meant.
     #[schema(required)]
     identifier_count: Option<usize>,
+    /// What else the records have in common, in words; null: nothing.
+    #[schema(required, example = "missing, in the storage main")]
+    filter: Option<String>,
     /// The user who asked for it.
     requested_by: String,
     /// How far it is: `queued`, `running`, `finished` or `cancelled`.
@@ -69,6 +72,7 @@ impl From<&Job> for JobBody {
             model_name: job.request.model.name(),
             checksum_state: selection.state.map(State::name),
             identifier_count: selection.keys.as_ref().map(Vec::len),
+            filter: Some(&selection.filter).filter(|filter| !filter.is_empty()).map(ToString::to_string),
             requested_by: job.request.requested_by.clone(),
             state: job.state.name(),
             marked: job.marked,
@@ -166,7 +170,7 @@ mod tests {
     async fn a_job_is_shown_with_its_progress() {
         let mut mocks = Mocks::default();
         mocks.jobs.expect_get().with(eq(JobId(4))).returning(|_| Ok(Some(job(4))));
-        mocks.get("/api/v1/jobs/4").await.is(200, r#"{"id":4,"model_name":"uploads","checksum_state":"failed","identifier_count":2,"requested_by":"root","state":"running","marked":2,"created_at":"1970-01-01T00:00:00.000Z","started_at":"1970-01-01T00:00:00.001Z","finished_at":null}"#);
+        mocks.get("/api/v1/jobs/4").await.is(200, r#"{"id":4,"model_name":"uploads","checksum_state":"failed","identifier_count":2,"filter":null,"requested_by":"root","state":"running","marked":2,"created_at":"1970-01-01T00:00:00.000Z","started_at":"1970-01-01T00:00:00.001Z","finished_at":null}"#);
     }
 
     #[actix_web::test]

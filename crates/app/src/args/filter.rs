@@ -44,6 +44,7 @@ impl FilterArguments {
             kinds: self.kind.clone(),
             storages: self.storage.clone(),
             path: self.path.clone(),
+            text: None,
             owner: self.owner.clone(),
             since: self.since.map(|since| match since {
                 Moment::At(time) => time,

@@ -95,12 +95,14 @@ fn list(jobs: &[Job], is_cut: bool, now: Timestamp) -> Text {
 /// Which records the job is of.
 fn selection(job: &Job) -> String {
     let selection = &job.request.selection;
-    match (selection.state, &selection.keys) {
-        (None, None) => "all records".to_owned(),
+    let records = match (selection.state, &selection.keys) {
+        (None, None) if selection.filter.is_empty() => "all records".to_owned(),
+        (None, None) => "records".to_owned(),
         (Some(state), None) => format!("{state} records"),
         (None, Some(keys)) => named(keys.len()),
         (Some(state), Some(keys)) => format!("{}, if {state}", named(keys.len())),
-    }
+    };
+    if selection.filter.is_empty() { records } else { format!("{records} {}", selection.filter) }
 }
 
 fn named(keys: usize) -> String {

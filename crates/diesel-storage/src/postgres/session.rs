@@ -60,6 +60,8 @@ impl Dialect for AsyncPgConnection {
 
     const LOT: &'static str = "floor(random() * 1000000)";
 
+    const POSITION: &'static str = "strpos";
+
     fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T> {
         sql.push("r.path ~ ?").bind(path.to_regex())
     }

@@ -7,6 +7,10 @@ use stocktake_domain::{
 
 use crate::error::DbError;
 
+/// The words of the causes that have a text ([`FailureCause::text`]) behind them, and nothing else.
+pub(crate) const CAUSES_WITH_TEXT: [&str; 5] =
+    ["missing_file", "missing_part", "altered", "unreadable", "invalid"];
+
 /// The cause as it is kept. What a system said may hold a NUL, which PostgreSQL refuses.
 pub(crate) fn failure_cause(failure: &Failure) -> String {
     let text = match failure.cause() {
@@ -142,6 +146,9 @@ mod tests {
         for failure in failures {
             let kept = failure_cause(&failure);
             assert_eq!(failure_of(&kept).unwrap(), failure, "{kept}");
+            let (word, data) = kept.split_once(' ').unwrap_or((&kept, ""));
+            let text = CAUSES_WITH_TEXT.contains(&word).then_some(data);
+            assert_eq!(failure.cause().text(), text, "{kept}");
         }
     }
 

@@ -11,6 +11,7 @@ use stocktake_domain::{Job, JobId, JobState, NewJob, RecordKey, Selection, Times
 use super::codes::{
     job_state_code, job_state_of, model_code, model_of, selected_state_code, selected_state_of,
 };
+use super::filter;
 use super::values::{storable, unsigned};
 use crate::columns::{Row, columns, select_list};
 use crate::error::DbError;
@@ -115,6 +116,7 @@ pub(crate) struct JobRow {
     pub(crate) model: i16,
     pub(crate) selected_state: Option<i16>,
     pub(crate) selected_keys: Option<String>,
+    pub(crate) selected_filter: Option<String>,
     pub(crate) requested_by: String,
     pub(crate) state: i16,
     pub(crate) marked_to: Option<Vec<u8>>,
@@ -131,6 +133,7 @@ pub(crate) struct NewJobRow {
     model: i16,
     selected_state: Option<i16>,
     selected_keys: Option<String>,
+    selected_filter: Option<String>,
     requested_by: String,
     state: i16,
     marked: i64,
@@ -139,23 +142,22 @@ pub(crate) struct NewJobRow {
 impl NewJobRow {
     /// The row of a job, but for when it was enqueued.
     pub(crate) fn new(job: &NewJob) -> Result<Self, DbError> {
-        // A process of a former release would not know it, and mark all records.
-        if !job.selection.filter.is_empty() {
-            return Err(DbError::data("a bulk job has no filter"));
-        }
+        let Selection { state, keys, filter } = &job.selection;
+        let filter = Some(filter).filter(|filter| !filter.is_empty());
         Ok(Self {
             model: model_code(job.model),
-            selected_state: job.selection.state.map(selected_state_code),
-            selected_keys: job.selection.keys.as_deref().map(encode_keys).transpose()?,
+            selected_state: state.map(selected_state_code),
+            selected_keys: keys.as_deref().map(encode_keys).transpose()?,
+            selected_filter: filter.map(filter::encode).transpose()?,
             requested_by: storable(&job.requested_by, "requested_by")?,
             state: job_state_code(JobState::Queued),
             marked: 0,
         })
     }
 
-    /// The model, the state and the keys that the job is about.
-    pub(crate) fn target(&self) -> (i16, Option<i16>, Option<&str>) {
-        (self.model, self.selected_state, self.selected_keys.as_deref())
+    /// The model, the state, and the keys and the filter as they are kept, that the job is about.
+    pub(crate) fn target(&self) -> (i16, Option<i16>, [Option<&str>; 2]) {
+        (self.model, self.selected_state, [self.selected_keys.as_deref(), self.selected_filter.as_deref()])
     }
 }
 
@@ -165,7 +167,7 @@ impl JobRow {
         let selection = Selection {
             state: self.selected_state.map(selected_state_of).transpose()?,
             keys: self.selected_keys.as_deref().map(decode_keys).transpose()?,
-            ..Selection::default()
+            filter: self.selected_filter.as_deref().map(filter::decode).transpose()?.unwrap_or_default(),
         };
         Ok(Job {
             id: JobId(self.id),

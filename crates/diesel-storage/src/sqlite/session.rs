@@ -73,6 +73,8 @@ impl Dialect for SqliteSession {
 
     const LOT: &'static str = "abs(random() % 1000000)";
 
+    const POSITION: &'static str = "instr";
+
     fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T> {
         sql.push(super::glob::MATCHES).bind(path.as_str().to_owned())
     }

@@ -119,6 +119,7 @@ macro_rules! database_contract {
                     a_job_over_everything_goes_in_batches,
                     jobs_by_state_visit_each_record_once,
                     a_job_by_keys_marks_those_there_are,
+                    a_job_keeps_its_filter,
                     a_job_over_started_records_ends,
                     a_cancelled_job_stays_half_done,
                     a_job_that_has_not_begun_is_not_kept_twice,

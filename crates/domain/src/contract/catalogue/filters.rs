@@ -177,6 +177,9 @@ pub async fn every_part_of_a_filter_holds(db: &dyn DatabaseFixture) {
     for owner in ["a", "a/b", "a/", "", "A", "%", "é/%", "é"] {
         filters.push(RecordFilter { owner: Some(owner.to_owned()), ..RecordFilter::default() });
     }
+    for text in ["bin", "2.b", "does", "1 ", "missing", "sha", "%", "é", ""] {
+        filters.push(RecordFilter { text: Some(text.to_owned()), ..RecordFilter::default() });
+    }
     for millis in [0, 200, 201, 400, 610, 711, 10_000] {
         filters.push(RecordFilter { since: Some(at(millis)), ..RecordFilter::default() });
         filters.push(RecordFilter { before: Some(at(millis)), ..RecordFilter::default() });
@@ -185,6 +188,7 @@ pub async fn every_part_of_a_filter_holds(db: &dyn DatabaseFixture) {
         kinds: FailureKind::ALL.to_vec(),
         storages: vec!["main".to_owned()],
         path: Some("*.bin".parse().unwrap()),
+        text: Some("bin".to_owned()),
         owner: Some("a".to_owned()),
         since: Some(at(1)),
         before: Some(at(10_000)),

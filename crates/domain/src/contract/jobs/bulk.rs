@@ -6,7 +6,7 @@ use crate::contract::support::{
 };
 use crate::contract::tasks::{Task, at_once};
 use crate::contract::{DatabaseFixture, Ports};
-use crate::{Job, JobId, JobState, NewJob, Selection, State};
+use crate::{FailureKind, Job, JobId, JobState, NewJob, RecordFilter, Selection, SourceRecord, State};
 
 fn about(selection: Selection) -> NewJob {
     NewJob { model: MODEL, selection, requested_by: "somebody".to_owned() }
@@ -101,6 +101,37 @@ pub async fn a_job_by_keys_marks_those_there_are(db: &dyn DatabaseFixture) {
     assert_eq!(count(store, in_state(State::Pending)).await, 4);
     enqueue(store, Selection { state: Some(State::Succeeded), ..with_numbers(&[1, 3, 5]) }).await;
     assert_eq!(run(store, 100).await.0.marked, 1);
+}
+
+pub async fn a_job_keeps_its_filter(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let of = |number: i64| {
+        let owner = Some(if number % 2 == 0 { "even" } else { "odd" }.to_owned());
+        SourceRecord { owner, ..entry_of(key(number)) }
+    };
+    import(store, (1..=12).map(of).collect(), 100).await;
+    succeed_all(store, 200).await;
+    let filter = RecordFilter {
+        kinds: Vec::new(),
+        storages: vec![of(1).location.storage, "\"other\"".to_owned()],
+        path: Some("**".parse().unwrap()),
+        text: Some("bin".to_owned()),
+        owner: Some("even".to_owned()),
+        since: Some(at(1)),
+        before: Some(at(9_999)),
+    };
+    let selection = Selection { filter: filter.clone(), ..in_state(State::Succeeded) };
+    let job = enqueue(store, selection.clone()).await;
+    assert_eq!(store.jobs.get(job.id).await.unwrap().unwrap().request.selection, selection);
+    assert_eq!(enqueue(store, selection.clone()).await.id, job.id);
+    let (done, steps) = run(store, 4).await;
+    assert_eq!((done.id, done.marked, steps), (job.id, 6, 2));
+    assert_eq!(numbers_in(store, State::Pending).await, [2, 4, 6, 8, 10, 12]);
+    let failed = RecordFilter { kinds: vec![FailureKind::Missing], ..RecordFilter::default() };
+    enqueue(store, Selection::filtered(failed)).await;
+    assert_eq!(run(store, 4).await.0.marked, 0);
+    enqueue(store, Selection { filter, ..with_numbers(&[1, 2, 3]) }).await;
+    assert_eq!(run(store, 4).await.0.marked, 1);
 }
 
 pub async fn a_job_over_started_records_ends(db: &dyn DatabaseFixture) {

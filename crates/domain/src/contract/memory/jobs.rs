@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::tables::{StoredJob, Tables};
-use super::{MemoryStore, refused, storable};
+use super::{MemoryStore, storable};
 use crate::job::{Job, JobId, JobState, NewJob};
 use crate::key::RecordKey;
 use crate::model::Model;
@@ -16,9 +16,6 @@ impl Jobs for MemoryStore {
     async fn enqueue(&self, job: &NewJob) -> Result<Job, StoreError> {
         let now = self.now();
         storable(&job.requested_by, "requested_by")?;
-        if !job.selection.filter.is_empty() {
-            return Err(refused("a bulk job has no filter".to_owned()));
-        }
         let enqueue = |tables: &mut Tables| {
             let mut queued = tables.jobs.iter().map(|stored| &stored.job);
             let is_same = |queued: &&Job| {
