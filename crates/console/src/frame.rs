@@ -14,15 +14,17 @@ pub(crate) enum Section {
     Overview,
     Findings,
     Jobs,
+    Sources,
     Storages,
     Settings,
 }
 
 /// Each with its name and address.
-const SECTIONS: [(Section, &str, &str); 5] = [
+const SECTIONS: [(Section, &str, &str); 6] = [
     (Section::Overview, "Overview", "/console"),
     (Section::Findings, "Findings", "/console/findings"),
     (Section::Jobs, "Jobs", "/console/jobs"),
+    (Section::Sources, "Sources", "/console/sync"),
     (Section::Storages, "Storages", "/console/storages"),
     (Section::Settings, "Settings", "/console/settings"),
 ];

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::{Job, JobId, JobState, NewJob, Timestamp};
+use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, Timestamp};
 use stocktake_web::step;
 
 use crate::error::ConsoleError;
@@ -32,7 +32,8 @@ pub(crate) fn what(request: &NewJob) -> Markup {
         "Recalculate " a href=(records) { (request.model) }
         @if let Some(state) = selection.state { ", state " (state) }
         @if let Some(keys) = &selection.keys { ", " (counted(u64::try_from(keys.len()).unwrap_or(u64::MAX), "identifier")) }
-        @if selection.state.is_none() && selection.keys.is_none() { ", all" }
+        @if !selection.filter.is_empty() { ", " (text(&selection.filter.to_string())) }
+        @if *selection == Selection::default() { ", all" }
     }
 }
 

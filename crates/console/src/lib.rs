@@ -33,6 +33,7 @@ mod seal;
 mod session;
 mod settings;
 mod shown;
+mod sources;
 mod storages;
 mod visit;
 mod words;

@@ -217,7 +217,7 @@ impl Overview<'_> {
                             dd { span class="warn" { (icon("warn", "")) "on " (crate::shown::text(&process.host)) } ": " (crate::shown::text(&process.reason)) }
                         }
                     }
-                    @if !self.syncs.is_empty() { div { dt { "Sync" } dd { (self.sync()) } } }
+                    @if !self.syncs.is_empty() { div { dt { a href="/console/sync" { "Sync" } } dd { (self.sync()) } } }
                 }
             }
         }

@@ -24,7 +24,7 @@ use filter::Filter;
 /// How many records are on a page.
 const PER_PAGE: u32 = 50;
 
-/// How far records are counted that match a filter by identifier.
+/// How far records are counted that match more than a state.
 const MAX_COUNTED: u64 = 10_000;
 
 /// The address of a record's page.
@@ -46,6 +46,9 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let request = PageRequest { model, selection: filter.selection.clone(), order, start, limit: PER_PAGE };
     let records = step("catalogue.page", visit.console.catalogue.page(&request)).await?;
     let matches = Matches::count(&visit, model, &filter).await?;
+    let storages = step("catalogue.storages", visit.console.catalogue.storages()).await?;
+    let storages = storages.into_iter().filter(|(of, _)| *of == model).map(|(_, storage)| storage);
+    let storages: Vec<_> = storages.collect();
     let base = filter.address(model);
     let first = html! {
         nav class="crumbs" aria-label="Breadcrumb" { ol { li { a href="/console" { "Overview" } } } }
@@ -55,7 +58,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let main = html! {
         (head(&first, visit.now, &base.to_string()))
         (shown(fields.get("notice")))
-        (filter.form(model))
+        (filter.form(model, &storages))
         @if visit.may_act() && matches.number > 0 { (confirmation(&visit, model, &filter, &matches)) }
         @if records.records.is_empty() {
             p { "No record matches." }
@@ -97,7 +100,7 @@ impl Matches {
         let snapshot = visit.console.summary.get().await?;
         let summary = snapshot.models.iter().find(|summary| summary.model == model);
         let all = summary.map_or(0, |summary| summary.states.iter().map(|(_, count)| count).sum());
-        if filter.selection.keys.is_none() {
+        if filter.selection.keys.is_none() && filter.selection.filter.is_empty() {
             let state = filter.selection.state;
             let number = state.map_or(all, |state| summary.map_or(0, |summary| in_state(summary, state)));
             return Ok(Self { number, is_least: false, all });
@@ -130,6 +133,7 @@ fn confirmation(visit: &Visit, model: Model, filter: &Filter, matches: &Matches)
                 p {
                     "The content of " (least) (many) " of " (model)
                     @if let Some(state) = filter.selection.state { " in the state " (word(state)) }
+                    @if !filter.selection.filter.is_empty() { ", " (text(&filter.selection.filter.to_string())) "," }
                     " is read again in the background. Which records match is decided when the job comes to them; a job can be cancelled."
                 }
                 p { button type="submit" { "Recalculate " (least) (many) } }

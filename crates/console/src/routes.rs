@@ -21,7 +21,7 @@ use crate::query::{Address, Fields, own_path};
 use crate::render::framed;
 use crate::response::{Answer, Page, PageResult, redirect, secure};
 use crate::visit::{Visit, request_id};
-use crate::{Console, findings, jobs, login, overview, record, records, settings, storages};
+use crate::{Console, findings, jobs, login, overview, record, records, settings, sources, storages};
 
 /// The largest form, in bytes.
 const MAX_FORM: usize = 64 << 10;
@@ -45,6 +45,7 @@ pub(crate) fn configure(console: &web::Data<Console>, config: &mut web::ServiceC
         .service(page("/findings.json", findings::json))
         .service(page("/jobs", jobs::page))
         .service(action("/jobs/{id}/cancel", RequiredRole::Administrator, jobs::cancel))
+        .service(page("/sync", sources::page))
         .service(page("/storages", storages::page))
         .service(page("/settings", settings::page))
         .service(page("/models/{model}", records::page))

@@ -2,17 +2,23 @@
 
 use maud::{Markup, html};
 use stocktake_domain::ports::{PageStart, SortOrder};
-use stocktake_domain::{Model, RecordKey, Selection, State};
+use stocktake_domain::{FailureKind, Model, RecordFilter, RecordKey, Selection, State, Timestamp};
 
 use crate::error::ConsoleError;
 use crate::query::{Address, Fields};
-use crate::words::word;
+use crate::words::{kind_word, word};
 
 /// The most identifiers that one filter names.
 const MAX_KEYS: usize = 1_000;
 
+/// The fields that say which records, as they stand in the address; and where the next are.
+const FIELDS: [&str; 8] =
+    ["state", "kind", "storage", "text", "owner", "identifiers", "checked_after", "checked_before"];
+
 /// Which records, in which order, from where on.
 pub(super) struct Filter {
+    /// What was asked for, of [`FIELDS`] those that say something.
+    fields: Vec<(&'static str, String)>,
     pub(super) selection: Selection,
     pub(super) order: SortOrder,
     pub(super) start: PageStart,
@@ -21,9 +27,23 @@ pub(super) struct Filter {
 impl Filter {
     /// From the address or a form; an error says what is wrong.
     pub(super) fn read(fields: &Fields) -> Result<Self, ConsoleError> {
+        let own = FIELDS.into_iter().filter_map(|name| Some((name, fields.get(name)?.to_owned())));
+        let own: Vec<_> = own.collect();
+        if let Some((name, _)) = own.iter().find(|(_, value)| value.contains('\0')) {
+            return Err(ConsoleError::BadRequest(format!("{name} contains a NUL character")));
+        }
         let state = fields.get("state").map(str::parse::<State>).transpose();
         let state = state.map_err(|error| ConsoleError::BadRequest(error.to_string()))?;
         let keys = fields.get("identifiers").map(keys).transpose()?.filter(|keys| !keys.is_empty());
+        let filter = RecordFilter {
+            kinds: fields.get("kind").map(kind).transpose()?.into_iter().collect(),
+            storages: fields.get("storage").map(str::to_owned).into_iter().collect(),
+            path: None,
+            text: fields.get("text").map(str::to_owned),
+            owner: fields.get("owner").map(str::to_owned),
+            since: fields.get("checked_after").map(day).transpose()?,
+            before: fields.get("checked_before").map(day).transpose()?,
+        };
         let order = match fields.get("sort") {
             None | Some("asc") => SortOrder::Ascending,
             Some("desc") => SortOrder::Descending,
@@ -36,45 +56,38 @@ impl Filter {
             (None, Some(before)) => PageStart::Before(key(before)?),
             (None, None) => PageStart::First,
         };
-        Ok(Self { selection: Selection { state, keys, ..Selection::default() }, order, start })
+        Ok(Self { fields: own, selection: Selection { state, keys, filter }, order, start })
     }
 
-    fn identifiers(&self) -> Option<String> {
-        let keys = self.selection.keys.as_ref()?;
-        Some(keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
-    }
-
-    fn sort(&self) -> Option<&'static str> {
-        (self.order == SortOrder::Descending).then_some("desc")
+    fn value(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
     /// The address of the first page.
     pub(super) fn address(&self, model: Model) -> Address {
-        let address = Address::console().below("models").below(model).with("state", self.selection.state);
-        address.with("identifiers", self.identifiers()).with("sort", self.sort())
+        let plain = Address::console().below("models").below(model);
+        let address =
+            self.fields.iter().fold(plain, |address, (name, value)| address.with(name, Some(value)));
+        address.with("sort", (self.order == SortOrder::Descending).then_some("desc"))
     }
 
     /// The fields of another form about the same records.
     pub(super) fn hidden(&self) -> Markup {
-        html! {
-            @if let Some(state) = self.selection.state { input type="hidden" name="state" value=(state); }
-            @if let Some(keys) = self.identifiers() { input type="hidden" name="identifiers" value=(keys); }
-        }
+        html! { @for (name, value) in &self.fields { input type="hidden" name=(name) value=(value); } }
     }
 
-    /// The form that asks for other records.
-    pub(super) fn form(&self, model: Model) -> Markup {
+    /// The form that asks for other records, which lie in these storages.
+    pub(super) fn form(&self, model: Model, storages: &[String]) -> Markup {
         let plain = Address::console().below("models").below(model);
-        let set = usize::from(self.selection.state.is_some()) + usize::from(self.selection.keys.is_some());
+        let set = self.fields.len();
         html! {
             form class="stack" method="get" action=(plain) role="search" aria-label="Filter records" {
                 div class="fields" {
                     div { label for="f-state" { "State" } select id="f-state" name="state" { (state_choices(self.selection.state)) } }
-                    div class="broad" {
-                        label for="f-ids" { "Identifiers, separated by commas" }
-                        input type="text" id="f-ids" name="identifiers" value=(self.identifiers().unwrap_or_default());
-                    }
-                    div class="broad" {
+                    div { label for="f-kind" { "Kind of failure" } select id="f-kind" name="kind" { (self.kind_choices()) } }
+                    div class="broad" { label for="f-storage" { "Storage" } select id="f-storage" name="storage" { (self.storage_choices(storages)) } }
+                    div class="broad" { (self.field("text", "f-text", "Path or text contains")) }
+                    div {
                         label for="f-sort" { "Sort by" }
                         select id="f-sort" name="sort" {
                             option value="asc" { "Identifier, smallest first" }
@@ -83,12 +96,77 @@ impl Filter {
                     }
                     div { button type="submit" class="primary" { "Filter" } }
                 }
-                @if set > 0 {
-                    p { a href=(plain) { @if set == 1 { "Clear the filter" } @else { "Clear " (set) " filters" } } }
+                div class="row spread" {
+                    details open[self.has_more()] {
+                        summary { "More filters" }
+                        div class="fields" {
+                            div { (self.field("owner", "f-owner", "Owner")) }
+                            div class="broad" { (self.field("identifiers", "f-ids", "Identifiers, separated by commas")) }
+                            div { (self.date("checked_after", "f-after", "Checked after")) }
+                            div { (self.date("checked_before", "f-before", "Checked before")) }
+                        }
+                    }
+                    @if set > 0 {
+                        p { a href=(plain) { @if set == 1 { "Clear the filter" } @else { "Clear " (set) " filters" } } }
+                    }
                 }
             }
         }
     }
+
+    /// Whether one of the fields says something that are folded away at first.
+    fn has_more(&self) -> bool {
+        ["owner", "identifiers", "checked_after", "checked_before"]
+            .into_iter()
+            .any(|name| self.value(name).is_some())
+    }
+
+    fn field(&self, name: &str, id: &str, label: &str) -> Markup {
+        html! {
+            label for=(id) { (label) }
+            input type="text" id=(id) name=(name) value=(self.value(name).unwrap_or_default());
+        }
+    }
+
+    fn date(&self, name: &str, id: &str, label: &str) -> Markup {
+        html! {
+            label for=(id) { (label) }
+            input type="date" id=(id) name=(name) value=(self.value(name).unwrap_or_default());
+        }
+    }
+
+    fn kind_choices(&self) -> Markup {
+        let chosen = self.selection.filter.kinds.first();
+        html! {
+            option value="" selected[chosen.is_none()] { "Any" }
+            @for kind in FailureKind::ALL {
+                option value=(kind.name()) selected[chosen == Some(&kind)] { (kind_word(kind)) }
+            }
+        }
+    }
+
+    /// The storages of the model's records, and the one that is asked for even if it is none of them.
+    fn storage_choices(&self, storages: &[String]) -> Markup {
+        let chosen = self.value("storage");
+        let other = chosen.filter(|chosen| !storages.iter().any(|storage| storage == chosen));
+        html! {
+            option value="" selected[chosen.is_none()] { "Any" }
+            @for storage in storages.iter().map(String::as_str).chain(other) {
+                option value=(storage) selected[chosen == Some(storage)] { (storage) }
+            }
+        }
+    }
+}
+
+fn kind(text: &str) -> Result<FailureKind, ConsoleError> {
+    let found = FailureKind::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| ConsoleError::BadRequest(format!("{text:?} is no kind of failure")))
+}
+
+/// When a day begins, as UTC has it.
+fn day(text: &str) -> Result<Timestamp, ConsoleError> {
+    let wrong = || ConsoleError::BadRequest(format!("{text:?} is no day such as 2026-11-30"));
+    Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")).ok_or_else(wrong)
 }
 
 fn key(text: &str) -> Result<RecordKey, ConsoleError> {
@@ -122,7 +200,12 @@ mod tests {
 
     #[test]
     fn the_address_of_a_filter_is_read_back() {
-        for query in ["", "?state=failed", "?state=failed&identifiers=1%2CNSAxMDA%3D&sort=desc"] {
+        for query in [
+            "",
+            "?state=failed",
+            "?state=failed&identifiers=1%2CNSAxMDA%3D&sort=desc",
+            "?kind=timed_out&storage=a%20b&text=%3Cx%3E&owner=g%2Fp&checked_after=2026-11-01&checked_before=2026-11-30",
+        ] {
             let filter = read(query.trim_start_matches('?')).unwrap();
             assert_eq!(filter.address(Model::Uploads).to_string(), format!("/console/models/uploads{query}"));
         }
@@ -133,7 +216,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        for query in ["state=x", "identifiers=1,x!", "sort=size", "after=!"] {
+        for query in [
+            "state=x",
+            "kind=lost",
+            "identifiers=1,x!",
+            "checked_after=yesterday",
+            "checked_before=2026-11-31",
+            "text=a%00",
+            "sort=size",
+            "after=!",
+        ] {
             assert!(matches!(read(query), Err(ConsoleError::BadRequest(_))), "{query}");
         }
         let many = format!("identifiers={}", "1,".repeat(MAX_KEYS + 1));

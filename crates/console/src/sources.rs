@@ -1,0 +1,105 @@
+//! `GET /console/sync`: how far the sync with the source is, data type by data type.
+
+use std::rc::Rc;
+
+use maud::{Markup, html};
+use stocktake_domain::ports::ModelSyncState;
+use stocktake_domain::{Model, Timestamp};
+use stocktake_web::step;
+
+use crate::figures::{ago, counted, number, until};
+use crate::frame::{Section, head};
+use crate::icons::icon;
+use crate::query::Address;
+use crate::records::optional;
+use crate::response::{Page, PageResult};
+use crate::shown::text;
+use crate::visit::Visit;
+
+/// `GET /console/sync`.
+pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
+    let console = &visit.console;
+    let mut states = step("sync_state.states", console.sync_state.states()).await?;
+    let snapshot = console.summary.get().await?;
+    let records = |model: Model| -> u64 {
+        let summary = snapshot.models.iter().find(|summary| summary.model == model);
+        summary.map_or(0, |summary| summary.states.iter().map(|(_, count)| count).sum())
+    };
+    // What cannot be read comes first, then as the API lists the data types.
+    states.sort_by_key(|state| state.problem.is_none());
+    let problems = states.iter().filter(|state| state.problem.is_some()).count();
+    let problems = counted(u64::try_from(problems).unwrap_or(u64::MAX), "data type");
+    let first = html! {
+        h1 { "Sources" }
+        p class="lede" {
+            @if states.is_empty() {
+                "Nothing was ever synced."
+            } @else if states.iter().all(|state| state.problem.is_none()) {
+                (counted(u64::try_from(states.len()).unwrap_or(u64::MAX), "data type")) " synced, without a problem."
+            } @else {
+                (problems) " could not be read when last tried."
+            }
+        }
+    };
+    let main = html! {
+        (head(&first, visit.now, "/console/sync"))
+        @if states.is_empty() {
+            p { "With " code { "[sources.gitlab]" } " in the configuration, the records of a GitLab are read from its database and kept in line with it." }
+        } @else {
+            (table(&states, &records, visit.now))
+        }
+    };
+    Ok(Page::new("Sources", Section::Sources, main).into())
+}
+
+fn table(states: &[ModelSyncState], records: &dyn Fn(Model) -> u64, now: Timestamp) -> Markup {
+    html! {
+        section aria-label="Data types" {
+            table class="cards dense" role="table" {
+                caption class="hush" { "The sync of each data type, those with a problem first" }
+                thead role="rowgroup" {
+                    tr role="row" {
+                        th scope="col" role="columnheader" { "Data type" }
+                        th scope="col" class="flag" role="columnheader" { "State" }
+                        th scope="col" class="n" role="columnheader" { "Records" }
+                        th scope="col" role="columnheader" { "New rows read" }
+                        th scope="col" role="columnheader" { "Changes read" }
+                        th scope="col" role="columnheader" { "Last full scan" }
+                        th scope="col" class="n" role="columnheader" { "Deleted in it" }
+                        th scope="col" class="n" role="columnheader" { "Kept in it" }
+                        th scope="col" role="columnheader" { "Goes on" }
+                    }
+                }
+                tbody role="rowgroup" {
+                    @for state in states { (row(state, records(state.model), now)) }
+                }
+            }
+        }
+    }
+}
+
+fn row(state: &ModelSyncState, records: u64, now: Timestamp) -> Markup {
+    let ModelSyncState { model, read_to: _, read_at, changes_read_to, full_scan, problem } = state;
+    let since = |at: &Option<Timestamp>, label| optional(at.map(|at| ago(at, now)).as_ref(), label, "");
+    html! {
+        tr role="row" {
+            th scope="row" role="rowheader" { a href=(Address::console().below("models").below(model)) { (model) } }
+            td class="flag" role="cell" {
+                @match problem {
+                    Some(problem) => { span class="warn nw" { (icon("warn", "")) "Not read" } p { (text(problem)) } }
+                    None => span class="state succeeded" { (icon("succeeded", "")) "Read" },
+                }
+            }
+            td class="n" data-l="Records" role="cell" { (number(records)) }
+            (since(read_at, "New rows read"))
+            (since(changes_read_to, "Changes read"))
+            (since(&full_scan.ended_at, "Last full scan"))
+            td class="n" data-l="Deleted in it" role="cell" { (number(full_scan.deleted)) }
+            td class="n" data-l="Kept in it" role="cell" {
+                (number(full_scan.kept))
+                @if full_scan.kept > 0 { p class="soft" { "The source has no rows for them, and they are too many to delete at once." } }
+            }
+            (optional(full_scan.due_at.map(|at| until(at, now)).as_ref(), "Goes on", ""))
+        }
+    }
+}
