@@ -236,9 +236,9 @@ fn same_pairs(one: &Map, other: &Map) -> Option<bool> {
 
 /// Whether all are true; a false one decides, an unknown one does not.
 fn all(flags: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    flags.fold(Some(true), |all, flag| match (all, flag) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (None, _) | (_, None) => None,
-        (Some(true), Some(true)) => Some(true),
-    })
+    let flags: Vec<Option<bool>> = flags.collect();
+    if flags.contains(&Some(false)) {
+        return Some(false);
+    }
+    (!flags.contains(&None)).then_some(true)
 }

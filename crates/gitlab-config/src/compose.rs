@@ -18,8 +18,8 @@ pub(crate) fn variable(file: &Path) -> Result<Program, InstallationError> {
     if file::is_yaml(file) {
         return of_compose(file, &text);
     }
-    let ending = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if ending == ".env" || ending.ends_with(".env") || ending == "env" {
+    let ending = file.extension().or(file.file_name()).and_then(|ending| ending.to_str());
+    if ending.is_some_and(|ending| ["env", ".env"].contains(&ending)) {
         return of_variables(file, &text);
     }
     Ok(Program::file(name, text))

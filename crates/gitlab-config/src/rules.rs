@@ -82,23 +82,23 @@ fn folders(installation: &mut Installation, reader: &SettingsReader) -> Result<(
 fn uploads(installation: &mut Installation, reader: &mut SettingsReader) -> Result<(), InstallationError> {
     let dialect = reader.dialect;
     let hint = dialect::local_hint(ObjectType::Uploads);
-    let mut configured = None;
+    let mut linked = None;
     for setting in dialect.local(ObjectType::Uploads) {
         match reader.path(&setting, &hint)? {
             Fact::Absent => {}
             folder => {
-                configured = folder.known().cloned();
+                linked = folder.known().cloned();
                 installation.set_local(ObjectType::Uploads, folder);
             }
         }
     }
     match reader.path(&dialect.public(), "storages.gitlab-public.root")? {
         Fact::Absent => {}
-        public if public == installation.public => {}
-        public => {
-            let folder = public.map(|public| public.join(UPLOADS)).instead(&hint);
-            installation.set_local(ObjectType::Uploads, folder);
-            installation.public = public;
+        named if named == installation.public => {}
+        named => {
+            let below = named.map(|public| public.join(UPLOADS)).instead(&hint);
+            installation.set_local(ObjectType::Uploads, below);
+            installation.public = named;
         }
     }
     let base = dialect.uploads_base();
@@ -107,16 +107,16 @@ fn uploads(installation: &mut Installation, reader: &mut SettingsReader) -> Resu
             let text = reader.text_of(&node, &base)?;
             if text != UPLOADS && !text.starts_with("uploads/") {
                 let name = dialect.name(&base.0);
-                let note = format!(
+                let sentence = format!(
                     "`{name}` is not below `uploads`, so local uploads whose paths begin with it are not found"
                 );
-                reader.note(node.place, &note);
+                reader.note(node.place, &sentence);
             }
         }
         Fact::Unknown(unknown) => installation.set_local(ObjectType::Uploads, Fact::Unknown(unknown)),
         Fact::Absent => {}
     }
-    installation.set_uploads_folders(configured);
+    installation.set_uploads_folders(linked);
     Ok(())
 }
 

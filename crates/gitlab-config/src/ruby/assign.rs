@@ -35,7 +35,7 @@ impl Interpreter<'_> {
                 let place = self.place(value.expression());
                 let argument = Item { value: self.evaluate(value)?, place };
                 let operator = operator.trim_end_matches('=');
-                let value = self.call_method(node, before, operator, vec![argument], None)?;
+                let value = self.call_method(node, before, operator, &[argument], None)?;
                 self.write(node, &target, value.clone(), place)?;
                 Ok(value)
             }

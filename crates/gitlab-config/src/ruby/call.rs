@@ -70,7 +70,7 @@ impl Interpreter<'_> {
                     Object::Table(_) | Object::List(_) | Object::Package | Object::Unknown(_) => {
                         self.element(node, &of, &keys)
                     }
-                    of => self.call_method(node, of, "[]", keys, block),
+                    of => self.call_method(node, of, "[]", &keys, block.as_ref()),
                 }
             }
             Node::Send(nodes::Send { recv, method_name, args, .. }) => {
@@ -82,18 +82,26 @@ impl Interpreter<'_> {
                 let block = block.or(passed);
                 match receiver {
                     None | Some(Object::Package) => self.call_function(node, method_name, arguments, block),
-                    Some(receiver) => self.call_method(node, receiver, method_name, arguments, block),
+                    Some(receiver) => {
+                        self.call_method(node, receiver, method_name, &arguments, block.as_ref())
+                    }
                 }
             }
             Node::CSend(nodes::CSend { recv, method_name, args, .. }) => match self.evaluate(recv)? {
                 Object::Nil => Ok(Object::Nil),
                 Object::Unknown(unknown) => self.in_doubt(node, |own| {
                     let (arguments, passed) = own.arguments(args)?;
-                    own.call_method(node, Object::Unknown(unknown), method_name, arguments, block.or(passed))
+                    own.call_method(
+                        node,
+                        Object::Unknown(unknown),
+                        method_name,
+                        &arguments,
+                        block.or(passed).as_ref(),
+                    )
                 }),
                 receiver => {
                     let (arguments, passed) = self.arguments(args)?;
-                    self.call_method(node, receiver, method_name, arguments, block.or(passed))
+                    self.call_method(node, receiver, method_name, &arguments, block.or(passed).as_ref())
                 }
             },
             _ => Ok(self.lose_everything(node)),
@@ -263,7 +271,8 @@ impl Interpreter<'_> {
             Object::Symbol(name) => {
                 let mut arguments = arguments.into_iter();
                 let receiver = arguments.next().map_or(Object::Nil, |item| item.value);
-                own.call_method(node, receiver, name, arguments.collect(), None)
+                let arguments: Vec<Item> = arguments.collect();
+                own.call_method(node, receiver, name, &arguments, None)
             }
             Object::Nil => Ok(Object::Nil),
             _ => Ok(own.lose_everything(node)),

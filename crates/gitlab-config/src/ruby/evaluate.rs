@@ -13,17 +13,27 @@ impl Interpreter<'_> {
         self.deeper(node, |own| match node {
             Node::Begin(nodes::Begin { statements, .. })
             | Node::KwBegin(nodes::KwBegin { statements, .. }) => own.statements(statements),
-            Node::If(_) | Node::IfMod(_) | Node::IfTernary(_) | Node::Case(_) => own.branch(node),
-            Node::And(_) | Node::Or(_) | Node::Rescue(_) | Node::Ensure(_) => own.branch(node),
+            Node::If(_)
+            | Node::IfMod(_)
+            | Node::IfTernary(_)
+            | Node::Case(_)
+            | Node::And(_)
+            | Node::Or(_)
+            | Node::Rescue(_)
+            | Node::Ensure(_) => own.branch(node),
             Node::While(_) | Node::WhilePost(_) | Node::Until(_) | Node::UntilPost(_) | Node::For(_) => {
                 own.repetition(node)
             }
-            Node::Lvasgn(_) | Node::Gvasgn(_) | Node::Ivasgn(_) | Node::Cvasgn(_) | Node::Casgn(_) => {
-                own.assignment(node)
-            }
-            Node::IndexAsgn(_) | Node::OpAsgn(_) | Node::OrAsgn(_) | Node::AndAsgn(_) | Node::Masgn(_) => {
-                own.assignment(node)
-            }
+            Node::Lvasgn(_)
+            | Node::Gvasgn(_)
+            | Node::Ivasgn(_)
+            | Node::Cvasgn(_)
+            | Node::Casgn(_)
+            | Node::IndexAsgn(_)
+            | Node::OpAsgn(_)
+            | Node::OrAsgn(_)
+            | Node::AndAsgn(_)
+            | Node::Masgn(_) => own.assignment(node),
             Node::Send(_) | Node::CSend(_) | Node::Index(_) => own.call(node, None),
             Node::Block(_) | Node::Numblock(_) | Node::Yield(_) => own.call_with_block(node),
             Node::Def(method) => Ok(own.define(method)),
@@ -108,13 +118,13 @@ impl Interpreter<'_> {
             Node::Erange(nodes::Erange { left, right, .. }) => {
                 self.range(node, left.as_deref(), right.as_deref(), 1)?
             }
-            _ => return self.variable(node),
+            _ => self.variable(node),
         })
     }
 
-    fn variable(&mut self, node: &Node) -> Evaluated {
+    fn variable(&mut self, node: &Node) -> Object {
         let global = |own: &mut Self, name: &str| own.globals.get(name).cloned();
-        Ok(match node {
+        match node {
             Node::Lvar(nodes::Lvar { name, .. }) => self.scope.get(name).settled(),
             Node::Gvar(nodes::Gvar { name, .. }) => {
                 // Those of Ruby itself are not known.
@@ -124,7 +134,7 @@ impl Interpreter<'_> {
                 global(self, name).unwrap_or(Object::Nil).settled()
             }
             Node::Const(nodes::Const { scope, name, .. }) => match (scope.as_deref(), name.as_str()) {
-                (None, "Gitlab") | (Some(Node::Cbase(_)), "Gitlab") => Object::Package,
+                (None | Some(Node::Cbase(_)), "Gitlab") => Object::Package,
                 (None, name) => global(self, name).unwrap_or_else(|| Object::Class(name.into())).settled(),
                 (Some(_), _) => self.calculated(node),
             },
@@ -136,9 +146,9 @@ impl Interpreter<'_> {
             | Node::Defined(_)
             | Node::NthRef(_)
             | Node::BackRef(_) => self.calculated(node),
-            Node::Alias(_) | Node::Undef(_) | Node::Redo(_) | Node::Retry(_) => self.lose_everything(node),
+            // Classes, patterns and whatever else there is.
             _ => self.lose_everything(node),
-        })
+        }
     }
 
     /// The text that an interpolation makes.
@@ -148,25 +158,22 @@ impl Interpreter<'_> {
         let mut unknown: Option<Unknown> = None;
         for part in parts {
             let value = self.evaluate(part)?;
-            match value.to_text() {
-                Some(text) => {
-                    let known = if unknown.is_some() { &mut ends } else { &mut begins };
-                    known.push_str(&text);
-                    self.work(1 + text.len() / 16)?;
-                    if begins.len() + ends.len() > LONGEST_TEXT {
-                        return Ok(self.calculated(node));
-                    }
+            if let Some(text) = value.to_text() {
+                let known = if unknown.is_some() { &mut ends } else { &mut begins };
+                known.push_str(&text);
+                self.work(1 + text.len() / 16)?;
+                if begins.len() + ends.len() > LONGEST_TEXT {
+                    return Ok(self.calculated(node));
                 }
-                None => {
-                    ends.clear();
-                    let place = self.place(node.expression());
-                    let reason = match value {
-                        Object::Unknown(unknown) => unknown.reason,
-                        _ => UnknownReason::Calculated,
-                    };
-                    unknown.get_or_insert_with(|| Unknown::new(reason, place));
-                }
+                continue;
             }
+            ends.clear();
+            let place = self.place(node.expression());
+            let reason = match value {
+                Object::Unknown(unknown) => unknown.reason,
+                _ => UnknownReason::Calculated,
+            };
+            unknown.get_or_insert_with(|| Unknown::new(reason, place));
         }
         Ok(match unknown {
             None => Object::text(begins),
@@ -207,12 +214,11 @@ impl Interpreter<'_> {
                     let key = self.evaluate(key)?;
                     let place = self.place(value.expression());
                     let value = self.evaluate(value)?.settled();
-                    match Key::of(&key) {
-                        Some(key) => table.set(key, Item { value, place }),
-                        None => {
-                            let unknown = Unknown::new(UnknownReason::Calculated, place);
-                            table.doubt(&key_pattern(&key), &unknown);
-                        }
+                    if let Some(key) = Key::of(&key) {
+                        table.set(key, Item { value, place });
+                    } else {
+                        let unknown = Unknown::new(UnknownReason::Calculated, place);
+                        table.doubt(&key_pattern(&key), &unknown);
                     }
                 }
                 Node::Kwsplat(nodes::Kwsplat { value, .. }) => match self.evaluate(value)? {

@@ -154,17 +154,17 @@ impl Interpreter<'_> {
         node: &Node,
         receiver: Object,
         name: &str,
-        arguments: Vec<Item>,
-        block: Option<Object>,
+        arguments: &[Item],
+        block: Option<&Object>,
     ) -> Evaluated {
         self.work(1)?;
-        let call = Call { node, name, arguments: &arguments, block: block.as_ref() };
+        let call = Call { node, name, arguments, block };
         // A file's own method counts for every value if it is called like one; that is not followed.
         let receiver = receiver.settled();
         if let Some(value) = self.of_any(&receiver, &call)? {
             return Ok(value);
         }
-        if self.doubt.is_some() && self.is_changing(&receiver, &call) {
+        if self.doubt.is_some() && Self::is_changing(&receiver, &call) {
             let doubt = Unknown::new(UnknownReason::Conditional, self.place(node.expression()));
             self.doubt_value(&receiver, &doubt);
             self.perhaps_call(node, call.block)?;
@@ -185,9 +185,9 @@ impl Interpreter<'_> {
             },
             Object::Nil => nil(&call),
             Object::Proc(_) if matches!(call.name, "call" | "()" | "yield" | "===") => {
-                Some(self.call_block(node, &receiver, arguments.clone())?)
+                Some(self.call_block(node, &receiver, arguments.to_vec())?)
             }
-            Object::Class(class) => self.of_class(class, &call)?,
+            Object::Class(class) => Self::of_class(class, &call),
             _ => None,
         };
         match value {
@@ -249,7 +249,7 @@ impl Interpreter<'_> {
     }
 
     /// Whether a method may change its receiver.
-    fn is_changing(&self, receiver: &Object, call: &Call<'_>) -> bool {
+    fn is_changing(receiver: &Object, call: &Call<'_>) -> bool {
         let name = call.name;
         match receiver {
             Object::Text(_) => text::CHANGING.contains(&name) || (name.ends_with('!') && name != "!"),
@@ -267,7 +267,7 @@ impl Interpreter<'_> {
             _ => READING.contains(&call.name),
         };
         if let Object::Text(_) = receiver
-            && self.is_changing(receiver, call)
+            && Self::is_changing(receiver, call)
         {
             let unknown = Unknown::new(UnknownReason::Calculated, self.place(call.node.expression()));
             self.doubt_value(receiver, &unknown);
@@ -324,33 +324,28 @@ impl Interpreter<'_> {
     }
 
     /// The methods of a class or a module.
-    fn of_class(&mut self, class: &str, call: &Call<'_>) -> Result<Option<Object>, Flow> {
+    fn of_class(class: &str, call: &Call<'_>) -> Option<Object> {
         let values: Vec<&Object> = call.arguments.iter().map(|item| &item.value).collect();
-        Ok(match (class, call.name, values.as_slice()) {
+        match (class, call.name, values.as_slice()) {
             ("File", "join", parts) => {
                 let mut texts = Vec::new();
                 join_parts(parts, &mut texts).map(|()| Object::text(text::join_paths(&texts)))
             }
-            ("File", "basename", [path]) => {
-                path.as_text().and_then(|path| text::base_name(&path)).map(Object::text)
-            }
-            ("File", "dirname", [path]) => {
-                path.as_text().and_then(|path| text::folder_name(&path)).map(Object::text)
-            }
+            ("File", "basename", [path]) => path.as_text().map(|path| Object::text(text::base_name(&path))),
+            ("File", "dirname", [path]) => path.as_text().map(|path| Object::text(text::folder_name(&path))),
             ("File", "expand_path", [path]) => {
                 path.as_text().and_then(|path| text::absolute(&path)).map(Object::text)
             }
-            ("File", "const_get", _) | (_, "SEPARATOR", _) => None,
             ("Hash", "new", []) if call.block.is_none() => {
                 Some(Object::table(super::table::Table::default()))
             }
             ("Array", "new", []) if call.block.is_none() => Some(Object::list(Vec::new())),
             ("String", "new", []) => Some(Object::text("")),
             ("String", "new", [text]) => text.as_text().map(Object::text),
-            ("Hash", "[]", [value]) => self.table_of(value),
+            ("Hash", "[]", [value]) => Self::table_of(value),
             ("Proc", "new", []) => call.block.cloned(),
             _ => None,
-        })
+        }
     }
 }
 

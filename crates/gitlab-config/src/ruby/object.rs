@@ -249,23 +249,6 @@ impl Object {
             Self::Proc(_) => &["Proc"],
             Self::Package | Self::Class(_) | Self::Unknown(_) => return None,
         };
-        const KNOWN: [&str; 15] = [
-            "NilClass",
-            "TrueClass",
-            "FalseClass",
-            "Integer",
-            "Float",
-            "Numeric",
-            "Comparable",
-            "String",
-            "Symbol",
-            "Array",
-            "Hash",
-            "Enumerable",
-            "Range",
-            "Proc",
-            "Regexp",
-        ];
         if matches!(class, "Object" | "BasicObject" | "Kernel") || classes.contains(&class) {
             return Some(true);
         }
@@ -294,3 +277,22 @@ impl Object {
         }
     }
 }
+
+/// The classes of which it is known whether a value is one.
+const KNOWN: [&str; 15] = [
+    "NilClass",
+    "TrueClass",
+    "FalseClass",
+    "Integer",
+    "Float",
+    "Numeric",
+    "Comparable",
+    "String",
+    "Symbol",
+    "Array",
+    "Hash",
+    "Enumerable",
+    "Range",
+    "Proc",
+    "Regexp",
+];

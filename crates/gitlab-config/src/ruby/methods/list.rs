@@ -55,7 +55,7 @@ impl Interpreter<'_> {
             ("reverse", []) => Some(Object::list(own.iter().rev().cloned().collect())),
             ("uniq", []) if call.block.is_none() => unique(&own),
             ("sort", []) if call.block.is_none() => sorted(own.clone()),
-            ("to_h", []) if call.block.is_none() => self.table_of(&Object::List(list.clone())),
+            ("to_h", []) if call.block.is_none() => Self::table_of(&Object::List(list.clone())),
             ("fetch" | "at", [_]) => match call.only_whole().map(usize::try_from) {
                 Some(Ok(at)) => own.get(at).map(|item| item.value.clone()),
                 _ => None,
@@ -104,7 +104,6 @@ impl Interpreter<'_> {
                 });
                 Object::list(pairs.collect())
             }),
-            ("each_with_index" | "each", []) => None,
             _ => None,
         })
     }
@@ -150,7 +149,7 @@ impl Interpreter<'_> {
                 }
                 let list = Object::list(made.clone());
                 Ok(match call.name {
-                    "to_h" => self.table_of(&list),
+                    "to_h" => Self::table_of(&list),
                     "flat_map" => flattened_once(&made).map(Object::list),
                     "filter_map" => chosen(&made, &made, true),
                     _ => Some(list),
@@ -208,13 +207,13 @@ impl Interpreter<'_> {
             }
             name => {
                 let kept = chosen(items, &answers, name != "reject");
-                if is_table { kept.and_then(|kept| self.table_of(&kept)) } else { kept }
+                if is_table { kept.and_then(|kept| Self::table_of(&kept)) } else { kept }
             }
         })
     }
 
     /// A hash of a list of pairs, or of a hash.
-    pub(super) fn table_of(&mut self, value: &Object) -> Option<Object> {
+    pub(super) fn table_of(value: &Object) -> Option<Object> {
         if let Object::Table(table) = value {
             return Some(Object::table(table.borrow().clone()));
         }

@@ -123,10 +123,8 @@ impl Interpreter<'_> {
 fn read(own: &Table, call: &Call<'_>) -> Option<Object> {
     let has = |key: &Object| {
         let key = own.key(Key::of(key)?);
-        match own.entries.iter().any(|(known, _)| *known == key) {
-            true => Some(true),
-            false => own.doubt_of(&key).is_none().then_some(false),
-        }
+        let is_there = own.entries.iter().any(|(known, _)| *known == key);
+        if is_there { Some(true) } else { own.doubt_of(&key).is_none().then_some(false) }
     };
     let get = |key: &Object| Some(own.get(&own.key(Key::of(key)?)));
     match (call.name, call.arguments) {

@@ -295,24 +295,23 @@ pub(super) fn join_paths(parts: &[String]) -> String {
 }
 
 /// The last part of a path.
-pub(super) fn base_name(path: &str) -> Option<String> {
+pub(super) fn base_name(path: &str) -> String {
     let trimmed = path.trim_end_matches('/');
-    if trimmed.is_empty() {
-        return (!path.is_empty()).then(|| "/".to_owned()).or_else(|| Some(String::new()));
+    if trimmed.is_empty() && !path.is_empty() {
+        return "/".to_owned();
     }
-    trimmed.rsplit('/').next().map(ToOwned::to_owned)
+    trimmed.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// All but the last part of a path.
-pub(super) fn folder_name(path: &str) -> Option<String> {
+pub(super) fn folder_name(path: &str) -> String {
     let trimmed = path.trim_end_matches('/');
     match trimmed.rsplit_once('/') {
-        Some((before, _)) => {
-            let before = before.trim_end_matches('/');
-            Some(if before.is_empty() { "/".to_owned() } else { before.to_owned() })
+        Some((before, _)) if !before.trim_end_matches('/').is_empty() => {
+            before.trim_end_matches('/').to_owned()
         }
-        None if path.starts_with('/') => Some("/".to_owned()),
-        None => Some(".".to_owned()),
+        None if !path.starts_with('/') => ".".to_owned(),
+        _ => "/".to_owned(),
     }
 }
 
