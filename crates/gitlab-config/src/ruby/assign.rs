@@ -4,8 +4,7 @@ use lib_ruby_parser::{Node, nodes};
 
 use super::evaluate::key_pattern;
 use super::interpreter::{Evaluated, Flow, Interpreter};
-use super::object::{Item, Object, Unknown};
-use super::table::{Key, Kind, Table};
+use super::object::{Item, Key, Kind, Object, Table, Unknown};
 use crate::node::{Pattern, Place, UnknownReason};
 
 /// What is assigned to, with all that leads there evaluated.

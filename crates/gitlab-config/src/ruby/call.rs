@@ -6,7 +6,7 @@ use lib_ruby_parser::{Node, nodes};
 
 use super::assign::spread;
 use super::interpreter::{Evaluated, Flow, Interpreter};
-use super::object::{Item, Object, Proc, Unknown};
+use super::object::{Item, Object, Proc, Scope, Unknown};
 use crate::node::UnknownReason;
 
 /// Functions that change no setting.
@@ -237,7 +237,7 @@ impl Interpreter<'_> {
     ) -> Evaluated {
         let around = (self.scope.clone(), self.block.clone(), self.file);
         let (outside, outer_block, outer_file) = around;
-        self.scope = super::scope::Scope::default();
+        self.scope = Scope::default();
         self.block = block;
         let value = self.left_by(|own| {
             let place = own.place(node.expression());

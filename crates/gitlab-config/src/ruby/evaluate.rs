@@ -3,8 +3,7 @@
 use lib_ruby_parser::{Node, nodes};
 
 use super::interpreter::{Evaluated, Flow, Interpreter, LONGEST_TEXT};
-use super::object::{Item, Object, Unknown};
-use super::table::{Key, Table};
+use super::object::{Item, Key, Object, Table, Unknown};
 use crate::node::{Pattern, UnknownReason};
 
 impl Interpreter<'_> {

@@ -7,9 +7,7 @@ use std::rc::Rc;
 
 use lib_ruby_parser::{Loc, Node, nodes};
 
-use super::object::{Item, Object, Unknown};
-use super::scope::Scope;
-use super::table::{Key, Table};
+use super::object::{Item, Key, Object, Scope, Table, Unknown};
 use crate::node::{Pattern, Place, UnknownReason};
 
 /// The most steps that are followed. A file as it comes with the package takes some thousand.

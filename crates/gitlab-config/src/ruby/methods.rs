@@ -1,50 +1,17 @@
 //! Methods of Ruby's classes, as far as they are followed. Each is what Ruby's documentation says; what is not here makes
 //! an unknown value, and if it may change its receiver or an argument, these become unknown as well.
 
+mod arguments;
 mod list;
 mod table;
 mod text;
 
 use lib_ruby_parser::Node;
 
+use self::arguments::{Call, whole};
 use super::interpreter::{Evaluated, Flow, Interpreter};
-use super::object::{Item, Object, Unknown};
+use super::object::{Item, Object, Table, Unknown};
 use crate::node::UnknownReason;
-
-/// A call with everything evaluated.
-pub(super) struct Call<'c> {
-    pub(super) node: &'c Node,
-    pub(super) name: &'c str,
-    pub(super) arguments: &'c [Item],
-    pub(super) block: Option<&'c Object>,
-}
-
-impl Call<'_> {
-    /// The only argument.
-    fn only(&self) -> Option<&Object> {
-        match self.arguments {
-            [one] => Some(&one.value),
-            _ => None,
-        }
-    }
-
-    /// The only argument, if it is a known text.
-    fn only_text(&self) -> Option<String> {
-        self.only().and_then(Object::as_text)
-    }
-
-    fn only_whole(&self) -> Option<i64> {
-        match self.only() {
-            Some(Object::Whole(number)) => Some(*number),
-            _ => None,
-        }
-    }
-
-    /// Whether there are neither arguments nor a block.
-    fn is_plain(&self) -> bool {
-        self.arguments.is_empty() && self.block.is_none()
-    }
-}
 
 /// Modules whose methods change nothing that they are given.
 const HARMLESS: [&str; 33] = [
@@ -336,9 +303,7 @@ impl Interpreter<'_> {
             ("File", "expand_path", [path]) => {
                 path.as_text().and_then(|path| text::absolute(&path)).map(Object::text)
             }
-            ("Hash", "new", []) if call.block.is_none() => {
-                Some(Object::table(super::table::Table::default()))
-            }
+            ("Hash", "new", []) if call.block.is_none() => Some(Object::table(Table::default())),
             ("Array", "new", []) if call.block.is_none() => Some(Object::list(Vec::new())),
             ("String", "new", []) => Some(Object::text("")),
             ("String", "new", [text]) => text.as_text().map(Object::text),
@@ -369,13 +334,8 @@ fn join_parts(parts: &[&Object], texts: &mut Vec<String>) -> Option<()> {
 fn nil(call: &Call<'_>) -> Option<Object> {
     match (call.name, call.is_plain()) {
         ("to_a", true) => Some(Object::list(Vec::new())),
-        ("to_h", true) => Some(Object::table(super::table::Table::default())),
+        ("to_h", true) => Some(Object::table(Table::default())),
         ("to_i", true) => Some(Object::Whole(0)),
         _ => None,
     }
-}
-
-/// A count.
-fn whole(count: usize) -> Object {
-    Object::Whole(i64::try_from(count).unwrap_or(i64::MAX))
 }

@@ -1,12 +1,11 @@
 //! The values of a running program, with Ruby's own identity: two variables may name the same hash.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use lib_ruby_parser::Node;
 
-use super::scope::Scope;
-use super::table::Table;
 use crate::node::{Pattern, Place, UnknownReason};
 
 /// A value.
@@ -66,6 +65,46 @@ pub(super) struct Unknown {
     pub(super) may_alias: bool,
     /// What is known of it, if it surely is a text.
     pub(super) known: Option<Rc<Pattern>>,
+}
+
+/// A hash.
+#[derive(Clone, Default)]
+pub(super) struct Table {
+    pub(super) entries: Vec<(Key, Item)>,
+    /// Keys that may have been set in a way that is not known, each until it is set again.
+    pub(super) doubts: Vec<(Pattern, Unknown)>,
+    pub(super) kind: Kind,
+}
+
+/// Which class of hash it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Kind {
+    /// Ruby's own.
+    #[default]
+    Plain,
+    /// The package's: all keys are texts, and a key that is read becomes an empty hash if it is not there.
+    Package,
+}
+
+/// A key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    Text(String),
+    Symbol(Rc<str>),
+    Whole(i64),
+    Flag(bool),
+    Nil,
+}
+
+/// The local variables that are visible at one place.
+#[derive(Clone, Default)]
+pub(super) struct Scope(pub(super) Rc<Variables>);
+
+/// The variables of a block or a method.
+#[derive(Default)]
+pub(super) struct Variables {
+    pub(super) own: RefCell<HashMap<String, Object>>,
+    pub(super) around: Option<Scope>,
 }
 
 impl Unknown {
@@ -262,7 +301,7 @@ impl Object {
             Self::List(_) => self.as_list(),
             Self::Table(table) => {
                 let table = table.borrow();
-                let pair = |key: &super::table::Key, item: &Item| Item {
+                let pair = |key: &Key, item: &Item| Item {
                     value: Self::list(vec![Item { value: key.object(), place: item.place }, item.clone()]),
                     place: item.place,
                 };

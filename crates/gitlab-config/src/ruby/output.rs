@@ -1,8 +1,7 @@
 //! The settings that a program leaves, as a tree of values.
 
 use super::interpreter::Interpreter;
-use super::object::{Item, Object, Unknown};
-use super::table::Table;
+use super::object::{Item, Object, Table, Unknown};
 use crate::node::{DEEPEST, Document, Map, Node, Place, UnknownReason, Value};
 
 /// The most values and bytes of the tree: a hash may contain another one many times.

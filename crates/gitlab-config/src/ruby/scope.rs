@@ -1,20 +1,9 @@
 //! Local variables.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::object::Object;
-
-/// The local variables that are visible at one place.
-#[derive(Clone, Default)]
-pub(super) struct Scope(Rc<Variables>);
-
-#[derive(Default)]
-struct Variables {
-    own: RefCell<HashMap<String, Object>>,
-    around: Option<Scope>,
-}
+use super::object::{Object, Scope, Variables};
 
 impl Scope {
     /// That of a block inside this one.

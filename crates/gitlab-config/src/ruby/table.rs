@@ -1,38 +1,7 @@
 //! Hashes, and what is not known about them.
 
-use std::rc::Rc;
-
-use super::object::{Item, Object, Unknown};
+use super::object::{Item, Key, Kind, Object, Table, Unknown};
 use crate::node::Pattern;
-
-/// A hash.
-#[derive(Clone, Default)]
-pub(super) struct Table {
-    pub(super) entries: Vec<(Key, Item)>,
-    /// Keys that may have been set in a way that is not known, each until it is set again.
-    pub(super) doubts: Vec<(Pattern, Unknown)>,
-    pub(super) kind: Kind,
-}
-
-/// Which class of hash it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Kind {
-    /// Ruby's own.
-    #[default]
-    Plain,
-    /// The package's: all keys are texts, and a key that is read becomes an empty hash if it is not there.
-    Package,
-}
-
-/// A key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
-    Text(String),
-    Symbol(Rc<str>),
-    Whole(i64),
-    Flag(bool),
-    Nil,
-}
 
 impl Key {
     /// The key that a value is; `None` for one that is not known, or that no setting has.

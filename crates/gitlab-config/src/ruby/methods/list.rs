@@ -1,9 +1,8 @@
 //! Methods of lists, and of what can be gone through like one.
 
-use super::{Call, whole};
+use super::arguments::{Call, whole};
 use crate::ruby::interpreter::{Flow, Interpreter};
-use crate::ruby::object::{Item, Object, Shared};
-use crate::ruby::table::{Key, Table};
+use crate::ruby::object::{Item, Key, Object, Shared, Table};
 
 /// Methods that change their receiver, beside those with an exclamation mark.
 pub(super) const CHANGING: [&str; 16] = [

@@ -3,10 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::Call;
+use super::arguments::Call;
 use crate::ruby::interpreter::{Flow, Interpreter};
-use crate::ruby::object::{Item, Object};
-use crate::ruby::table::{Key, Kind, Table};
+use crate::ruby::object::{Item, Key, Kind, Object, Table};
 
 /// Methods that change their receiver, beside those with an exclamation mark.
 pub(super) const CHANGING: [&str; 11] = [

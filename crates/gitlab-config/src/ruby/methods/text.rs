@@ -1,6 +1,6 @@
 //! Methods of texts, and of paths.
 
-use super::{Call, whole};
+use super::arguments::{Call, whole};
 use crate::ruby::interpreter::{Flow, Interpreter, LONGEST_TEXT};
 use crate::ruby::object::{Item, Object, Shared};
 
