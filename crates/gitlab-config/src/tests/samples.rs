@@ -318,3 +318,67 @@ fn the_linux_package_in_the_storage_specific_form() {
     assert_eq!(installation.db_key_base.known().unwrap().expose_secret(), "k");
     assert_eq!(local(&installation, ObjectType::Lfs), "/mnt/lfs");
 }
+
+/// A program of the comparison with a real Ruby, by its name.
+fn compared(name: &str) -> Installation {
+    let all = include_str!("../../tests/ruby/installations.txt");
+    let text = all.split("#### ").find_map(|case| case.strip_prefix(&format!("{name}\n"))).unwrap();
+    rb(text)
+}
+
+#[test]
+fn a_mixture_of_all_forms() {
+    let installation = compared("a mixture of forms");
+    assert_eq!((unknown(&installation), &installation.notes), (vec![], &vec![]));
+    for (object_type, folder) in [
+        (ObjectType::Artifacts, "/srv/share/artifacts"),
+        (ObjectType::Lfs, "/srv/share/lfs"),
+        (ObjectType::Packages, "/srv/share/packages"),
+        (ObjectType::DependencyProxy, "/srv/proxy"),
+        (ObjectType::TerraformState, "/srv/terraform_state"),
+        (ObjectType::CiSecureFiles, "/srv/share/shared/ci_secure_files"),
+        (ObjectType::ExternalDiffs, "/srv/external_diffs"),
+        (ObjectType::Pages, "/srv/pages"),
+    ] {
+        assert_eq!(local(&installation, object_type), folder);
+    }
+    let expected = [(ObjectType::Artifacts, "one/artifacts"), (ObjectType::Uploads, "one/uploads")];
+    assert_eq!(
+        buckets(&installation),
+        expected.map(|(object_type, bucket)| (object_type, bucket.to_owned()))
+    );
+    assert_eq!(
+        connection(&installation, ObjectType::Uploads),
+        "aws eu-west-1 http://objects.example:9000 true ID:K#Y"
+    );
+    assert_eq!(
+        git(&installation),
+        [
+            pair("default", "/srv/one/git-data/repositories"),
+            pair("second", "/srv/two/git-data/repositories"),
+            pair("third", "/srv/three/repositories"),
+        ]
+    );
+}
+
+#[test]
+fn what_is_left_over_changes_nothing() {
+    for (name, object_type, expected) in [
+        ("a connection left over", ObjectType::Lfs, "files"),
+        ("enabled is left over", ObjectType::Artifacts, "builds"),
+        ("the same connection is left over", ObjectType::Artifacts, "b"),
+    ] {
+        assert_eq!(buckets(&compared(name)), [(object_type, expected.to_owned())], "{name}");
+    }
+    assert_eq!(local(&compared("pages and their two folders"), ObjectType::Pages), "/srv/pages");
+    let registry = compared("a registry elsewhere").registry.unwrap();
+    assert_eq!(
+        (registry.folder, registry.api_url.as_deref()),
+        (Fact::Absent, Some("https://images.example.com:5000"))
+    );
+    let storages = git(&compared("storages with their folders"));
+    assert_eq!(
+        storages,
+        [pair("default", "/srv/git/repositories"), pair("more", "/srv/more/git/repositories")]
+    );
+}
