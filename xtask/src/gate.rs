@@ -36,6 +36,8 @@ enum Step {
     Tidy,
     /// No warnings from the compiler or clippy
     Clippy,
+    /// Programs as in a gitlab.rb, generated: our values are those of a real Ruby
+    Gitlab,
     /// Unit, conformance and end-to-end tests, on SQLite and PostgreSQL
     Unit,
     /// The command `up` on both databases, and the commands that it prints
@@ -47,6 +49,9 @@ enum Step {
     /// Repeated `kill -9` while records are checksummed, on both databases
     Kill,
 }
+
+/// How many programs the step `gitlab` generates.
+const GENERATED: &str = "600";
 
 /// Runs the steps, and stops at the first failure.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
@@ -80,6 +85,7 @@ impl Step {
                     ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
                 run_command(&mut project.cargo(&arguments))
             }
+            Self::Gitlab => gitlab(project),
             Self::Unit => unit(project),
             Self::Up => smoke::run(project),
             Self::Clients => clients::run(project),
@@ -93,10 +99,18 @@ impl Step {
 /// wrong for some.
 fn unit(project: &Project) -> anyhow::Result<()> {
     machine::program("faketime", "faketime")?;
+    machine::program("ruby", "ruby")?;
     machine::object_servers(project)?;
     let cluster = machine::postgres(PgCluster::start)?;
     let mut command = project.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     run_command(command.env(TEST_POSTGRES, cluster.base_url()))
+}
+
+/// The comparison with a real Ruby, over more generated programs than an ordinary run of the tests has.
+fn gitlab(project: &Project) -> anyhow::Result<()> {
+    machine::program("ruby", "ruby")?;
+    let arguments = ["test", "--locked", "--package", "stocktake-gitlab-config", "real_ruby"];
+    run_command(project.cargo(&arguments).env("STOCKTAKE_RUBY_PROGRAMS", GENERATED))
 }
 
 fn seconds(time: Duration) -> String {

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_content::Secrets;
 use stocktake_diesel_storage::{Encryption, EncryptionKey, InvalidEncryptionKey};
 use stocktake_domain::{Algorithm, Location, Model, SessionTerms};
-use stocktake_source_gitlab::GitlabAuthoritySettings;
+use stocktake_source_gitlab::{GitlabAuthoritySettings, UnknownPlaces};
 use stocktake_web::Network;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
@@ -230,12 +230,13 @@ pub(crate) fn load_for_folder(folder: &Path, mut overrides: Vec<Override>) -> Re
 fn load_from(sources: &Sources) -> Result<Loaded, SettingsError> {
     let mut table = layers::merge(sources)?;
     let mut notes = layers::rename_old_keys(&mut table);
-    notes.extend(gitlab::derive(&mut table)?);
-    let settings = check(&table)?;
+    let gitlab::Derived { notes: more, unknown } = gitlab::derive(&mut table)?;
+    notes.extend(more);
+    let settings = check(&table, unknown)?;
     Ok(Loaded { settings, notes, table })
 }
 
-fn check(table: &Table) -> Result<Settings, SettingsError> {
+fn check(table: &Table, unknown: UnknownPlaces) -> Result<Settings, SettingsError> {
     let mut reader = Reader::new(table);
     let mut settings = Settings {
         database: database(&mut reader)?,
@@ -251,7 +252,7 @@ fn check(table: &Table) -> Result<Settings, SettingsError> {
         capacity: Capacity { readers: NonZeroUsize::MIN, http_connections: 1, threads: NonZeroUsize::MIN },
     };
     settings.storages = storages::storages(&mut reader, settings.worker.readers)?;
-    settings.gitlab = gitlab::read(&mut reader, &settings.storages)?;
+    settings.gitlab = gitlab::read(&mut reader, &settings.storages, unknown)?;
     reader.finish()?;
     for name in settings.worker.storages.iter().flatten() {
         if !settings.storages.contains_key(name) {

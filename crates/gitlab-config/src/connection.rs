@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use crate::dialect::Setting;
+use crate::fact::Fact;
 use crate::file::InstallationError;
 use crate::node::{Node, Value};
-use crate::settings_reader::SettingsReader;
+use crate::settings_reader::{SettingsReader, texts};
 
 /// How a bucket is reached.
 #[derive(Debug, Clone)]
@@ -90,39 +91,41 @@ const KEYS: [&str; 17] = [
 /// Amazon's own service, which needs no endpoint.
 const AMAZON: &str = "s3.amazonaws.com";
 
-/// Reads a connection; one that cannot be understood is ignored with a note.
+/// Reads a connection; one that cannot be understood is unknown.
 pub(crate) fn read(
-    reader: &mut SettingsReader<'_>,
+    reader: &SettingsReader,
     setting: &Setting,
     hint: &str,
-) -> Result<Option<Connection>, InstallationError> {
-    if !reader.is_set(setting) {
-        return Ok(None);
-    }
-    let Some(node) = reader.value(setting, hint) else { return Ok(None) };
-    let Value::Map(map) = &node.value else {
-        return Err(reader.wrong(&node, setting, "must be a hash"));
+) -> Result<Fact<Connection>, InstallationError> {
+    let node = match reader.value(setting, hint) {
+        Fact::Known(node) => node,
+        Fact::Absent => return Ok(Fact::Absent),
+        Fact::Unknown(unknown) => return Ok(Fact::Unknown(unknown)),
     };
-    let unknown = KEYS.iter().find_map(|key| {
-        map.get(*key).and_then(|node| Some((key, node, SettingsReader::unknown_reason(node)?)))
-    });
-    if let Some((key, node, why)) = unknown {
-        reader.ignore(&setting.below(key), node.line, why.text(), hint);
-        return Ok(None);
+    if !matches!(node.value, Value::Map(_)) {
+        return Err(reader.wrong(&node, setting, "must be a hash"));
     }
-    let mut hash = Hash { reader, node: &node, setting, hint };
-    match hash.connection()? {
-        Ok(connection) => Ok(Some(connection)),
-        Err(why) => {
-            reader.ignore(setting, node.line, &why, hint);
-            Ok(None)
+    for key in KEYS {
+        if let Some(Node { value: Value::Unknown(why), place }) = node.get(key) {
+            let unknown = reader.unknown(&setting.below(key), *place, texts(*why), hint);
+            return Ok(Fact::Unknown(unknown));
         }
     }
+    let hash = Hash { reader, node: &node, setting, hint };
+    Ok(match hash.connection()? {
+        Ok(connection) => Fact::Known(connection),
+        Err(why) => Fact::Unknown(reader.unknown(
+            setting,
+            node.place,
+            (&why, &format!("has a connection that {why},")),
+            hint,
+        )),
+    })
 }
 
 /// A connection's hash, in which the values of all [`KEYS`] are known.
-struct Hash<'h, 'f> {
-    reader: &'h mut SettingsReader<'f>,
+struct Hash<'h> {
+    reader: &'h SettingsReader,
     node: &'h Node,
     setting: &'h Setting,
     hint: &'h str,
@@ -131,8 +134,8 @@ struct Hash<'h, 'f> {
 /// Either the value, or why the connection cannot be used; an error if the file is malformed.
 type Understood<T> = Result<Result<T, String>, InstallationError>;
 
-impl Hash<'_, '_> {
-    fn connection(&mut self) -> Understood<Connection> {
+impl Hash<'_> {
+    fn connection(&self) -> Understood<Connection> {
         let Some(provider) = self.text("provider")? else {
             return Ok(Err("has no `provider`".to_owned()));
         };
@@ -144,7 +147,7 @@ impl Hash<'_, '_> {
         }
     }
 
-    fn aws(&mut self) -> Understood<Connection> {
+    fn aws(&self) -> Understood<Connection> {
         let keys = self.text("aws_access_key_id")?.zip(self.secret("aws_secret_access_key")?);
         let credentials = if self.flag("use_iam_profile")? {
             AwsCredentials::IamProfile
@@ -162,7 +165,7 @@ impl Hash<'_, '_> {
     }
 
     /// The URL of a service other than Amazon's, which may be given as a host name only.
-    fn endpoint(&mut self) -> Result<Option<String>, InstallationError> {
+    fn endpoint(&self) -> Result<Option<String>, InstallationError> {
         if let Some(endpoint) = self.text("endpoint")? {
             return Ok(Some(endpoint.trim_end_matches('/').to_owned()));
         }
@@ -172,10 +175,10 @@ impl Hash<'_, '_> {
         Ok(Some(format!("{scheme}://{host}{port}")))
     }
 
-    fn google(&mut self) -> Understood<Connection> {
+    fn google(&self) -> Understood<Connection> {
         let credentials = if let Some(node) = self.value("google_json_key_location") {
             let setting = self.setting.below("google_json_key_location");
-            let Some(file) = self.reader.path_of(&node, &setting, self.hint)? else {
+            let Fact::Known(file) = self.reader.path_of(&node, &setting, self.hint)? else {
                 return Ok(Err("names a file relative to an unknown folder".to_owned()));
             };
             GoogleCredentials::KeyFile(file)
@@ -189,7 +192,7 @@ impl Hash<'_, '_> {
         Ok(Ok(Connection::Google { project: self.text("google_project")?, credentials }))
     }
 
-    fn azure(&mut self) -> Understood<Connection> {
+    fn azure(&self) -> Understood<Connection> {
         let Some(account) = self.text("azure_storage_account_name")? else {
             return Ok(Err("has no `azure_storage_account_name`".to_owned()));
         };
@@ -210,7 +213,7 @@ impl Hash<'_, '_> {
         Ok(self.text(key)?.map(SecretString::from))
     }
 
-    fn flag(&mut self, key: &str) -> Result<bool, InstallationError> {
-        Ok(self.reader.flag(&self.setting.below(key), self.hint)?.unwrap_or(false))
+    fn flag(&self, key: &str) -> Result<bool, InstallationError> {
+        Ok(self.reader.flag(&self.setting.below(key), self.hint)?.known() == Some(&true))
     }
 }

@@ -53,18 +53,17 @@ impl Dialect {
         let name = object_type.name();
         match (self, object_type) {
             (Self::Rb, ObjectType::Artifacts) => vec![rails("artifacts_path")],
-            (Self::Rb, ObjectType::Pages) => vec![rails("pages_local_store_path"), rails("pages_path")],
+            // `pages_local_store_path` is used nowhere: pages are written to `pages.path`.
+            (Self::Rb, ObjectType::Pages) => vec![rails("pages_path")],
             (Self::Rb, ObjectType::Uploads) => vec![rails("uploads_directory")],
             (Self::Rb, _) => vec![rails(&format!("{name}_storage_path"))],
             // It is below the folder `public`.
             (Self::Yml, ObjectType::Uploads) => Vec::new(),
-            (Self::Yml, ObjectType::Pages) => {
-                vec![Setting::new([name, "local_store", "path"]), Setting::new([name, "path"])]
-            }
+            (Self::Yml, ObjectType::Pages) => vec![Setting::new([name, "path"])],
             (Self::Yml, ObjectType::Artifacts) => {
                 vec![Setting::new([name, "path"]), Setting::new([name, "storage_path"])]
             }
-            (Self::Yml, _) => vec![Setting::new([name, "storage_path"]), Setting::new([name, "path"])],
+            (Self::Yml, _) => vec![Setting::new([name, "storage_path"])],
         }
     }
 
@@ -119,7 +118,7 @@ impl Dialect {
 
     /// Whether the registry runs on this machine.
     pub(crate) fn registry_enabled(self) -> Option<Setting> {
-        (self == Self::Rb).then(|| Setting::new(["registry", "enabled"]))
+        (self == Self::Rb).then(|| Setting::new(["registry", "enable"]))
     }
 
     /// Whether the registry has a metadata database: yes, no, or `prefer`.
@@ -188,6 +187,9 @@ pub(crate) const fn bucket_name(object_type: ObjectType) -> &'static str {
         | ObjectType::Pages => object_type.name(),
     }
 }
+
+/// Stocktake's own section for the registry.
+pub(crate) const REGISTRY_HINT: &str = "storages.gitlab-registry";
 
 /// Stocktake's own setting for the local folder of a type.
 pub(crate) fn local_hint(object_type: ObjectType) -> String {

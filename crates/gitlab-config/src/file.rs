@@ -50,6 +50,11 @@ impl InstallationError {
         Self { file: file.to_owned(), line: Some(line), why: why.into() }
     }
 
+    /// What is wrong, as the predicate of a sentence.
+    pub(crate) fn why(&self) -> &str {
+        &self.why
+    }
+
     fn unreadable(file: &Path, error: &io::Error) -> Self {
         Self::file(file, format!("cannot be read: {error}"))
     }

@@ -6,7 +6,9 @@ use crate::{ruby, yaml};
 
 /// A `gitlab.rb`.
 pub fn ruby(input: &[u8]) {
-    let _: crate::node::Document = ruby::document(&String::from_utf8_lossy(input));
+    let program = ruby::Program::file("gitlab.rb".to_owned(), String::from_utf8_lossy(input).into_owned());
+    let load = |_: &str| Err("there are no other files".to_owned());
+    let _: Result<_, _> = ruby::document(&[program], &load);
 }
 
 /// A `gitlab.yml`, or another configuration file in YAML.

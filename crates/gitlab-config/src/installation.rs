@@ -8,6 +8,9 @@ use stocktake_domain::ObjectType;
 
 use crate::connection::Connection;
 use crate::dialect;
+use crate::fact::{Fact, Unknown};
+use crate::version::Version;
+use crate::volumes::Volumes;
 
 /// Where a GitLab keeps its data, according to its own configuration.
 #[derive(Debug, Clone)]
@@ -15,20 +18,28 @@ pub struct Installation {
     /// The storage of files, for every type of objects.
     pub files: BTreeMap<ObjectType, FileStorage>,
     /// The folder `public`, in which local attestations lie.
-    pub public: Option<PathBuf>,
+    pub public: Fact<PathBuf>,
     /// Absolute paths under which rows may name the local folder of uploads, without a slash at the end.
     pub uploads_folders: Vec<String>,
     /// The folders of Gitaly's storages, by name.
-    pub git: BTreeMap<String, PathBuf>,
+    pub git: BTreeMap<String, Fact<PathBuf>>,
+    /// Why there may be other storages of Gitaly's, if there may be.
+    pub other_git: Option<Unknown>,
     /// The container registry.
     pub registry: Option<RegistryStorage>,
     /// The secret from which the keys of encrypted files are derived.
-    pub db_key_base: Option<SecretString>,
-    /// What was ignored because it could not be understood: a sentence each, with file and line.
+    pub db_key_base: Fact<SecretString>,
+    /// What else was ignored because it could not be understood: a sentence each, with file and line.
     pub notes: Vec<String>,
     /// What relative paths are relative to: the folder of GitLab's own code.
     pub(crate) root: Option<PathBuf>,
-    /// Whether the folder of [`DEFAULT`] is the built-in one, which holds until a file says otherwise.
+    /// The version, as far as it is known; else the newest one's rules are taken.
+    pub(crate) version: Option<Version>,
+    /// Where the folders of a container are on this machine.
+    pub(crate) volumes: Option<Volumes>,
+    /// Whether the file that was read last sets nothing.
+    pub(crate) is_silent: bool,
+    /// Whether the storages of Gitaly's are the built-in ones, which hold until a file says otherwise.
     git_is_built_in: bool,
 }
 
@@ -39,9 +50,9 @@ const DEFAULT: &str = "default";
 #[derive(Debug, Clone, Default)]
 pub struct FileStorage {
     /// The local folder.
-    pub local: Option<PathBuf>,
+    pub local: Fact<PathBuf>,
     /// The bucket, if object storage is enabled.
-    pub object: Option<Bucket>,
+    pub object: Fact<Bucket>,
 }
 
 /// A bucket, or a part of one.
@@ -58,10 +69,12 @@ pub struct Bucket {
 /// Where the container registry is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RegistryStorage {
-    /// The folder in which it keeps its data.
-    pub folder: Option<PathBuf>,
+    /// The folder in which it keeps its data. If it is not known, [`RegistryStorage::api_url`] counts.
+    pub folder: Fact<PathBuf>,
     /// The URL at which GitLab itself reaches it.
     pub api_url: Option<String>,
+    /// Whether the file says whether it has a metadata database.
+    pub(crate) is_database_set: bool,
 }
 
 impl Installation {
@@ -73,6 +86,11 @@ impl Installation {
             uploads: "/var/opt/gitlab/gitlab-rails/uploads",
             repositories: "/var/opt/gitlab/git-data/repositories",
         })
+    }
+
+    /// The defaults of the container image, whose volumes are the folders `config` and `data` below this one.
+    pub fn docker(volumes: &Path) -> Self {
+        Self { volumes: Some(Volumes::below(volumes)), ..Self::omnibus() }
     }
 
     /// The defaults of an installation from source.
@@ -89,13 +107,17 @@ impl Installation {
     pub fn none() -> Self {
         Self {
             files: ObjectType::ALL.into_iter().map(|of| (of, FileStorage::default())).collect(),
-            public: None,
+            public: Fact::Absent,
             uploads_folders: Vec::new(),
             git: BTreeMap::new(),
+            other_git: None,
             registry: None,
-            db_key_base: None,
+            db_key_base: Fact::Absent,
             notes: Vec::new(),
             root: None,
+            version: None,
+            volumes: None,
+            is_silent: false,
             git_is_built_in: false,
         }
     }
@@ -104,38 +126,48 @@ impl Installation {
         let mut installation = Self::none();
         let public = Path::new(built_in.root).join("public");
         installation.root = Some(built_in.root.into());
-        installation.set_shared(Path::new(built_in.shared));
-        installation.set_local(ObjectType::Uploads, built_in.uploads.into());
-        installation.public = Some(public);
-        installation.git.insert(DEFAULT.to_owned(), built_in.repositories.into());
+        installation.set_shared(&Fact::Known(built_in.shared.into()));
+        installation.set_local(ObjectType::Uploads, Fact::Known(built_in.uploads.into()));
+        installation.public = Fact::Known(public);
+        installation.git.insert(DEFAULT.to_owned(), Fact::Known(built_in.repositories.into()));
         installation.git_is_built_in = true;
         installation.set_uploads_folders(None);
         installation
     }
 
+    /// Takes the rules of a version; without one, those of the version that a file of the installation names, else the
+    /// newest ones.
+    #[must_use]
+    pub fn of_version(mut self, version: Option<Version>) -> Self {
+        let mut files: Vec<PathBuf> = self.root.iter().map(|root| root.join("VERSION")).collect();
+        if let Some(volumes) = &self.volumes {
+            // The code is in the image; the data have a copy of the file.
+            files = volumes.of_host(Path::new("/var/opt/gitlab/gitlab-rails/VERSION")).into_iter().collect();
+        }
+        self.version = version.or_else(|| files.iter().find_map(|file| Version::of_file(file)));
+        self
+    }
+
     /// Sets every folder that is below the shared folder by default.
-    pub(crate) fn set_shared(&mut self, shared: &Path) {
+    pub(crate) fn set_shared(&mut self, shared: &Fact<PathBuf>) {
         for object_type in ObjectType::ALL {
             if let Some(name) = dialect::shared_name(object_type) {
-                self.set_local(object_type, shared.join(name));
+                let folder = shared.map(|shared| shared.join(name));
+                self.set_local(object_type, folder.instead(&dialect::local_hint(object_type)));
             }
         }
-        self.registry.get_or_insert_default().folder = Some(shared.join("registry"));
+        let folder = shared.map(|shared| shared.join("registry"));
+        self.registry.get_or_insert_default().folder = folder.instead(dialect::REGISTRY_HINT);
     }
 
-    pub(crate) fn set_local(&mut self, object_type: ObjectType, folder: PathBuf) {
-        self.files.entry(object_type).or_default().local = Some(folder);
+    pub(crate) fn set_local(&mut self, object_type: ObjectType, folder: Fact<PathBuf>) {
+        self.files.entry(object_type).or_default().local = folder;
     }
 
-    pub(crate) fn set_git(&mut self, name: String, folder: PathBuf) {
-        self.git_is_built_in &= name != DEFAULT;
-        self.git.insert(name, folder);
-    }
-
-    /// Removes the folder of a storage if it is the built-in one.
-    pub(crate) fn remove_built_in_git(&mut self, name: &str) {
-        if self.git_is_built_in && name == DEFAULT {
-            self.git.remove(name);
+    /// Removes the storage that there is without any configuration.
+    pub(crate) fn remove_built_in_git(&mut self) {
+        if self.git_is_built_in {
+            self.git.remove(DEFAULT);
             self.git_is_built_in = false;
         }
     }
@@ -143,8 +175,8 @@ impl Installation {
     /// Collects the names of the local folder of uploads, which has two where `public/uploads` is a link to it.
     /// `configured` is one more that a file has for it.
     pub(crate) fn set_uploads_folders(&mut self, configured: Option<PathBuf>) {
-        let uploads = self.files.get(&ObjectType::Uploads).and_then(|storage| storage.local.clone());
-        let public = self.public.as_ref().map(|public| public.join("uploads"));
+        let uploads = self.files.get(&ObjectType::Uploads).and_then(|storage| storage.local.known().cloned());
+        let public = self.public.known().map(|public| public.join("uploads"));
         let mut folders = Vec::new();
         for folder in uploads.into_iter().chain(public).chain(configured) {
             let folder = folder.display().to_string();
@@ -153,6 +185,19 @@ impl Installation {
             }
         }
         self.uploads_folders = folders;
+    }
+
+    /// Everything that is unknown, in the order of the settings.
+    pub fn unknown(&self) -> impl Iterator<Item = &Unknown> {
+        let files = self
+            .files
+            .values()
+            .flat_map(|storage| storage.local.unknown().into_iter().chain(storage.object.unknown()));
+        let git = self.git.values().filter_map(Fact::unknown).chain(&self.other_git);
+        let registry = self.registry.iter().filter(|registry| registry.api_url.is_none());
+        let registry = registry.filter_map(|registry| registry.folder.unknown());
+        let single = self.public.unknown().into_iter().chain(self.db_key_base.unknown());
+        files.chain(single).chain(git).chain(registry)
     }
 }
 

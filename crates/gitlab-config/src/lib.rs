@@ -4,16 +4,20 @@
 //! [`Installation::source`]), and each file that is read overlays it: `gitlab.rb` of the Linux package, `gitlab.yml`
 //! of the other methods, and for `db_key_base` a file of secrets.
 //!
-//! Begin reading at `overlay.rs`. Both formats become the same tree of values (`node.rs`): `ruby.rs` reads
-//! `gitlab.rb`, `yaml.rs` reads `gitlab.yml`. `overlay.rs`, `buckets.rs`, `connection.rs` and `git.rs` take the
-//! settings out of that tree; `dialect.rs` knows the name of each setting in each format. No code in a file is ever
-//! executed: a value that an expression computes is ignored, with a note if it would have mattered.
+//! Begin reading at `rules.rs`, which says for each place which setting counts, and `overlay.rs`. Both formats become the
+//! same tree of values (`node.rs`): `ruby.rs` follows a `gitlab.rb`, `yaml.rs` reads a `gitlab.yml`. `buckets.rs`,
+//! `connection.rs` and `git.rs` have the rules that take more than a line; `dialect.rs` knows the name of each setting in
+//! each format. No code in a file is ever executed: what an expression makes of literals is calculated, and any other
+//! value makes its place *unknown* ([`Fact`]), which is never replaced by a default.
 //!
-//! Nothing here opens a database or a network connection; the only input is the files that the caller names.
+//! Nothing here opens a database or a network connection; the only input is the files that the caller names, those that
+//! a `gitlab.rb` loads, and the files `VERSION` and `database-in-use` of the installation.
 
 mod buckets;
+mod compose;
 mod connection;
 mod dialect;
+mod fact;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -22,12 +26,17 @@ mod installation;
 mod node;
 mod overlay;
 mod ruby;
+mod rules;
 mod secrets;
 mod settings_reader;
 #[cfg(test)]
 mod tests;
+mod version;
+mod volumes;
 mod yaml;
 
 pub use connection::{AwsCredentials, Connection, GoogleCredentials};
+pub use fact::{Fact, Unknown};
 pub use file::InstallationError;
 pub use installation::{Bucket, FileStorage, Installation, RegistryStorage};
+pub use version::Version;

@@ -1,196 +1,179 @@
-//! `gitlab.rb`, which is a Ruby program: its literals are read, and nothing is executed.
+//! `gitlab.rb`, which is a Ruby program.
 //!
-//! Statements are read one by one. An assignment of a literal is kept; an assignment of anything else, or inside a
-//! branch, becomes an unknown value. Everything else is skipped.
+//! The program is parsed by a library and then followed step by step, over values of our own: nothing of it is executed
+//! by a Ruby, and nothing outside of it is touched but the files that it loads. What depends on more than its literals
+//! (the environment, other files, commands) is an unknown value, and what may be executed or not leaves unknown values
+//! in all that it sets: no setting is ever read as something that the package may not see.
+//!
+//! Begin reading at `interpreter.rs`. `evaluate.rs` has the expressions, `assign.rs` the assignments, `branch.rs` the
+//! conditions and loops, `call.rs` and `methods.rs` the calls.
 
-mod cursor;
-mod literal;
-mod skip;
+mod assign;
+mod branch;
+mod call;
+mod evaluate;
+mod interpreter;
+mod methods;
+mod object;
+mod output;
+mod scope;
+mod table;
 #[cfg(test)]
 mod tests;
-mod text;
 
-use self::cursor::{Cursor, is_word};
-use self::skip::{End, Skip};
-use crate::node::{DEEPEST, Document, Node, UnknownReason, Value};
+use std::thread;
 
-/// The content of a `gitlab.rb`.
-pub(crate) fn document(text: &str) -> Document {
-    let mut reader = Reader {
-        cursor: Cursor::new(text),
-        blocks: 0,
-        document: Document { root: Node::map(1), ignored: Vec::new() },
+use lib_ruby_parser::{Node, Parser, ParserOptions, ParserResult};
+
+pub(crate) use self::interpreter::Load;
+use self::interpreter::{Evaluated, Flow, Interpreter, Source};
+use crate::node::{Document, Pattern, Place, UnknownReason};
+
+/// A program, or a part of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// The name of the file, for people.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// The number of its first line in that file.
+    pub(crate) first_line: usize,
+}
+
+impl Program {
+    /// A whole file.
+    pub(crate) fn file(name: String, text: String) -> Self {
+        Self { name, text, first_line: 1 }
+    }
+}
+
+/// Why the package would refuse a program.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) name: String,
+    pub(crate) line: usize,
+    pub(crate) why: String,
+}
+
+/// The most stack that a program of one byte more takes, in a tree that is one level deeper for each byte.
+const STACK_FOR_BYTE: usize = 1024;
+/// The stack of a small program.
+const SMALLEST_STACK: usize = 64 * 1024 * 1024;
+/// How many files may load one another.
+const DEEPEST_LOAD: usize = 8;
+
+/// What programs set that are executed one after another.
+pub(crate) fn document(programs: &[Program], load: &Load) -> Result<Document, Refused> {
+    let length: usize = programs.iter().map(|program| program.text.len()).sum();
+    // The parser's tree is as deep as the text is nested, and it is taken apart by recursion.
+    let stack = SMALLEST_STACK + length.saturating_mul(STACK_FOR_BYTE);
+    let refused = |why: &str| {
+        let name = programs.first().map(|program| program.name.clone()).unwrap_or_default();
+        Refused { name, line: 1, why: why.to_owned() }
     };
-    while reader.statement() {}
-    reader.document
+    thread::scope(|scope| {
+        let follow = || follow(programs, load);
+        let thread = thread::Builder::new().stack_size(stack).spawn_scoped(scope, follow);
+        let thread = thread.map_err(|error| refused(&format!("cannot be read: {error}")))?;
+        thread.join().unwrap_or_else(|_| Err(refused("cannot be read: the parser failed")))
+    })
 }
 
-/// Reads statements one by one.
-struct Reader<'t> {
-    cursor: Cursor<'t>,
-    /// How many blocks (branches, loops, methods) are open.
-    blocks: usize,
-    document: Document,
-}
-
-/// How a statement sets a variable.
-enum Set {
-    /// `=`.
-    Plain,
-    /// `||=`, which keeps an earlier value.
-    IfUnset,
-    /// An operator or a method that changes the earlier value.
-    Changed,
-    /// It does not.
-    Not,
-}
-
-/// Methods that change their receiver; those with an exclamation mark do so as well.
-const CHANGING: [&str; 9] =
-    ["append", "clear", "concat", "delete", "merge", "push", "replace", "store", "update"];
-
-impl Reader<'_> {
-    /// Reads a statement; `false` at the end.
-    fn statement(&mut self) -> bool {
-        self.cursor.blanks();
-        if self.cursor.is_at_end() {
-            return false;
+fn follow(programs: &[Program], load: &Load) -> Result<Document, Refused> {
+    let mut interpreter = Interpreter::new(load);
+    for program in programs {
+        match interpreter.follow(program) {
+            Ok(_) | Err(Flow::Next(_) | Flow::Break(_) | Flow::Return(_)) => {}
+            Err(Flow::Endless) => interpreter.give_up(),
+            Err(Flow::Refused(place)) => return Err(interpreter.refusal(place)),
         }
-        if self.cursor.eat(";") {
-            return true;
-        }
-        let line = self.cursor.line();
-        let Some(word) = self.cursor.word() else {
-            let sign = self.cursor;
-            self.skip(Skip::after(' ', End::Statement));
-            if self.cursor.rest().len() == sign.rest().len() {
-                self.cursor.bump();
+    }
+    Ok(output::document(interpreter))
+}
+
+impl Interpreter<'_> {
+    /// Follows all statements of a program.
+    fn follow(&mut self, program: &Program) -> Evaluated {
+        let text = program.text.as_bytes();
+        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+        self.files.push(Source {
+            name: program.name.clone(),
+            first_line: program.first_line,
+            line_ends: ends.collect(),
+            error: None,
+        });
+        let around = std::mem::replace(&mut self.file, self.files.len() - 1);
+        let value = match parse(text) {
+            Ok(tree) => self.optional(tree.as_ref()),
+            Err((at, why)) => {
+                if let Some(file) = self.files.last_mut() {
+                    file.error = Some(why);
+                }
+                Err(Flow::Refused(self.place_at(at)))
             }
-            return true;
         };
-        match word {
-            "if" | "unless" | "case" | "begin" | "def" | "class" | "module" => self.open(false),
-            "while" | "until" | "for" => self.open(true),
-            "end" => {
-                self.blocks = self.blocks.saturating_sub(1);
-                self.skip(Skip::after('a', End::Statement));
-            }
-            "else" | "elsif" | "when" | "in" | "rescue" | "ensure" => self.skip(Skip::of_loop(false)),
-            "git_data_dirs" => self.git_data_dirs(line),
-            "from_file" | "instance_eval" | "eval" | "load" => {
-                let why = format!("`{word}` loads other settings, which were not read");
-                self.document.ignored.push((line, why));
-                self.skip(Skip::after('a', End::Statement));
-            }
-            _ => self.assignment(word, line),
-        }
-        true
+        self.file = around;
+        value
     }
 
-    /// The head of a block.
-    fn open(&mut self, is_loop: bool) {
-        self.blocks += 1;
-        self.skip(Skip::of_loop(is_loop));
-    }
-
-    fn skip(&mut self, skip: Skip) {
-        skip.run(&mut self.cursor, &mut self.blocks);
-    }
-
-    /// `name['key'][:key] = value`, if it is one.
-    fn assignment(&mut self, name: &str, line: usize) {
-        let Some(path) = self.path(name) else {
-            return self.skip(Skip::after('a', End::Statement));
+    /// Follows a file that the program loads.
+    fn load_file(&mut self, node: &Node, path: &str) -> Evaluated {
+        let loaded = if self.loading >= DEEPEST_LOAD {
+            Err("too many files load one another".to_owned())
+        } else {
+            (self.load)(path)
         };
-        let set = self.set();
-        let node = match set {
-            Set::Not => return self.skip(Skip::after('a', End::Statement)),
-            Set::Plain | Set::IfUnset => {
-                self.cursor.blanks();
-                let blocks = self.blocks;
-                let node = self.value(0, End::Statement);
-                if blocks > 0 {
-                    Node::new(node.line, Value::Unknown(UnknownReason::Conditional))
-                } else {
-                    node
+        match loaded {
+            Ok((name, text)) => {
+                self.loading += 1;
+                let around = std::mem::take(&mut self.scope);
+                let value = self.follow(&Program::file(name.display().to_string(), text));
+                self.scope = around;
+                self.loading -= 1;
+                match value {
+                    Err(Flow::Return(value)) => Ok(value),
+                    other => other,
                 }
             }
-            Set::Changed => {
-                self.skip(Skip::after('a', End::Statement));
-                Node::new(line, Value::Unknown(UnknownReason::Calculated))
+            Err(why) => {
+                let place = self.place(node.expression());
+                let sentence = format!(
+                    "`from_file` loads {path}, which cannot be read ({why}), so that nothing of what it may set is known"
+                );
+                self.ignored.push((place, sentence));
+                Ok(self.lose_everything(node))
             }
-        };
-        match (set, path.as_slice()) {
-            (Set::Changed, [root]) => {
-                let why = format!("`{root}` is changed as a whole in a way that could not be understood");
-                self.document.ignored.push((line, why));
-            }
-            (Set::IfUnset, path) if self.is_set(path) => {}
-            (_, path) => self.document.root.set(path, node),
         }
     }
 
-    /// The keys of the variable, the name first.
-    fn path(&mut self, name: &str) -> Option<Vec<String>> {
-        let mut path = vec![name.to_owned()];
-        while self.cursor.eat("[") {
-            self.cursor.blanks();
-            path.push(match self.cursor.peek()? {
-                '\'' | '"' => text::quoted(&mut self.cursor)?,
-                ':' => text::symbol(&mut self.cursor)?,
-                _ => return None,
-            });
-            self.cursor.blanks();
-            if !self.cursor.eat("]") || path.len() > DEEPEST {
-                return None;
-            }
-        }
-        Some(path)
+    /// The program takes too many steps to follow it to its end.
+    fn give_up(&mut self) {
+        let place = Place { file: self.file, line: 1 };
+        let sentence = "takes too many steps to follow it, so that none of its settings is known";
+        self.ignored.push((place, sentence.to_owned()));
+        let unknown = object::Unknown::new(UnknownReason::Loaded, place);
+        self.doubt_everywhere(&Pattern::any(), &unknown);
     }
 
-    /// How the variable is set; moves past the operator of an assignment.
-    fn set(&mut self) -> Set {
-        self.cursor.spaces();
-        if self.cursor.eat("||=") {
-            return Set::IfUnset;
+    fn refusal(&self, place: Place) -> Refused {
+        let file = self.files.get(place.file);
+        let error = file.and_then(|file| file.error.clone());
+        Refused {
+            name: file.map(|file| file.name.clone()).unwrap_or_default(),
+            line: place.line,
+            why: error.unwrap_or_else(|| "raises an error, so that the package refuses the file".to_owned()),
         }
-        let rest = self.cursor.rest();
-        if let Some(after) = rest.strip_prefix('=') {
-            if after.starts_with(['=', '~', '>']) {
-                return Set::Not;
-            }
-            self.cursor.eat("=");
-            return Set::Plain;
-        }
-        if let Some(call) = rest.strip_prefix('.') {
-            let end = call.find(|next| !is_word(next)).unwrap_or(call.len());
-            let (method, after) = call.split_at_checked(end).unwrap_or_default();
-            let is_changing = CHANGING.contains(&method) || after.starts_with('!');
-            return if is_changing { Set::Changed } else { Set::Not };
-        }
-        let operators = rest.trim_start_matches(['+', '-', '*', '/', '|', '&', '%', '^']);
-        let is_operator = (1..=2).contains(&(rest.len() - operators.len())) && operators.starts_with('=');
-        if is_operator || rest.starts_with("<<") { Set::Changed } else { Set::Not }
     }
+}
 
-    fn is_set(&self, path: &[String]) -> bool {
-        let node = path.iter().try_fold(&self.document.root, |node, key| node.get(key));
-        node.is_some_and(|node| !matches!(node.value, Value::Nil))
-    }
-
-    /// `git_data_dirs({ 'name' => { 'path' => … } })`, which is a method call that sets something.
-    fn git_data_dirs(&mut self, line: usize) {
-        let blocks = self.blocks;
-        self.cursor.spaces();
-        let is_call = self.cursor.eat("(");
-        self.cursor.blanks();
-        let value = match (is_call, self.cursor.peek()) {
-            (true, Some('{')) => self.value(0, End::Element).value,
-            (true, _) => self.map(0, ')').unwrap_or(Value::Unknown(UnknownReason::Calculated)),
-            (false, _) => self.value(0, End::Statement).value,
-        };
-        self.skip(Skip::after('a', End::Statement));
-        let value = if blocks > 0 { Value::Unknown(UnknownReason::Conditional) } else { value };
-        self.document.root.set(&["git_data_dirs".to_owned()], Node::new(line, value));
+/// The tree of a text; where it is no Ruby, and why not.
+fn parse(text: &[u8]) -> Result<Option<Node>, (usize, String)> {
+    let options = ParserOptions { record_tokens: false, ..ParserOptions::default() };
+    let ParserResult { ast, diagnostics, .. } = Parser::new(text.to_vec(), options).do_parse();
+    match diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
+        Some(error) => {
+            let why = error.render_message();
+            Err((error.loc.begin, format!("is not Ruby: {}", why.lines().next().unwrap_or_default())))
+        }
+        None => Ok(ast.map(|tree| *tree)),
     }
 }

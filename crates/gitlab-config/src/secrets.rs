@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde_json::Value as Json;
 
 use crate::file::InstallationError;
-use crate::node::{Node, Value};
+use crate::node::{Map, Node, Value};
 use crate::{file, yaml};
 
 /// Stocktake's own setting for it.
@@ -28,7 +28,7 @@ fn of_yaml(file: &Path, text: &str) -> Result<SecretString, InstallationError> {
     let Some(node) = document.root.get("db_key_base").filter(|node| !node.is_empty()) else {
         return Err(InstallationError::file(file, "has no `production.db_key_base`"));
     };
-    only(node).map_err(|why| InstallationError::line(file, node.line, format!("`db_key_base` {why}")))
+    only(node).map_err(|why| InstallationError::line(file, node.place.line, format!("`db_key_base` {why}")))
 }
 
 /// `gitlab-secrets.json` of the Linux package.
@@ -66,7 +66,7 @@ fn node(json: &Json) -> Node {
         Json::Array(list) => Value::List(list.iter().map(node).collect()),
         Json::Bool(flag) => Value::Flag(*flag),
         Json::Number(number) => Value::Number(number.to_string()),
-        Json::Object(_) => Value::Map(std::collections::BTreeMap::new()),
+        Json::Object(_) => Value::Map(Map::default()),
     };
     Node::new(1, value)
 }

@@ -3,103 +3,120 @@
 use std::path::{Path, PathBuf};
 
 use crate::dialect::{Dialect, Setting};
+use crate::fact::{Fact, Unknown};
 use crate::file::InstallationError;
-use crate::node::{Document, Node, UnknownReason, Value};
+use crate::node::{Document, Node, Place, UnknownReason, Value};
 
 /// A file's values, and the notes about them.
-pub(crate) struct SettingsReader<'f> {
-    file: &'f Path,
+pub(crate) struct SettingsReader {
     pub(crate) dialect: Dialect,
+    files: Vec<String>,
     root: Node,
     /// What relative paths are relative to.
     folder: Option<PathBuf>,
     pub(crate) notes: Vec<String>,
 }
 
-impl<'f> SettingsReader<'f> {
-    pub(crate) fn new(file: &'f Path, dialect: Dialect, document: Document, folder: Option<&Path>) -> Self {
+impl SettingsReader {
+    pub(crate) fn new(dialect: Dialect, document: Document, folder: Option<&Path>) -> Self {
         let mut reader = Self {
-            file,
             dialect,
+            files: document.files,
             root: document.root,
             folder: folder.map(ToOwned::to_owned),
             notes: Vec::new(),
         };
-        for (line, why) in document.ignored {
-            reader.note(line, &why);
+        for (place, why) in document.ignored {
+            reader.note(place, &why);
         }
         reader
     }
 
+    /// Whether the file sets nothing at all.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.root.is_empty() && self.notes.is_empty()
+    }
+
+    fn file(&self, place: Place) -> &str {
+        self.files.get(place.file).map_or("", String::as_str)
+    }
+
     /// Notes a sentence about a line, once.
-    pub(crate) fn note(&mut self, line: usize, sentence: &str) {
-        let note = format!("{}, line {line}: {sentence}", self.file.display());
+    pub(crate) fn note(&mut self, place: Place, sentence: &str) {
+        let note = format!("{}, line {}: {sentence}", self.file(place), place.line);
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// Notes that a setting is ignored, and which of Stocktake's own settings replaces it.
-    pub(crate) fn ignore(&mut self, setting: &Setting, line: usize, why: &str, hint: &str) {
+    /// What is wrong with a setting, for which one of Stocktake's own counts: as a predicate (`is calculated`), and as
+    /// what the file does (`calculates it`).
+    pub(crate) fn unknown(
+        &self,
+        setting: &Setting,
+        place: Place,
+        (predicate, active): (&str, &str),
+        key: &str,
+    ) -> Unknown {
         let name = self.dialect.name(&setting.0);
-        self.note(
-            line,
-            &format!("`{name}` {why}, so it was ignored: set `{hint}` in Stocktake's configuration instead"),
-        );
+        let file = self.file(place);
+        let line = place.line;
+        Unknown {
+            key: key.to_owned(),
+            sentence: format!("{file}, line {line}: `{name}` {predicate}"),
+            cause: format!("{file} {active} in line {line}"),
+        }
     }
 
-    /// The value of a setting, unless it is empty. An unknown value is ignored with a note.
-    pub(crate) fn value(&mut self, setting: &Setting, hint: &str) -> Option<Node> {
+    /// A value, unless it is empty.
+    pub(crate) fn value(&self, setting: &Setting, key: &str) -> Fact<Node> {
         let (node, keys) = self.find(setting);
-        let Value::Unknown(why) = node?.value else { return node.filter(|node| !node.is_empty()).cloned() };
-        let line = node?.line;
-        let known = Setting(setting.0.iter().take(keys).cloned().collect());
-        self.ignore(&known, line, why.text(), hint);
-        None
-    }
-
-    /// Whether the setting has a value, known or unknown.
-    pub(crate) fn is_set(&self, setting: &Setting) -> bool {
-        self.find(setting).0.is_some_and(|node| !node.is_empty())
-    }
-
-    /// Why a value is unknown, if it is.
-    pub(crate) fn unknown_reason(node: &Node) -> Option<UnknownReason> {
-        match node.value {
-            Value::Unknown(why) => Some(why),
-            _ => None,
+        match node {
+            None => Fact::Absent,
+            Some(Node { value: Value::Unknown(why), place }) => {
+                let known = Setting(setting.0.iter().take(keys).cloned().collect());
+                Fact::Unknown(self.unknown(&known, *place, texts(*why), key))
+            }
+            Some(node) if node.is_empty() => Fact::Absent,
+            Some(node) => Fact::Known(node.clone()),
         }
     }
 
     /// A setting that is a text.
-    pub(crate) fn text(
-        &mut self,
-        setting: &Setting,
-        hint: &str,
-    ) -> Result<Option<String>, InstallationError> {
-        let Some(node) = self.value(setting, hint) else { return Ok(None) };
-        self.text_of(&node, setting).map(Some)
+    pub(crate) fn text(&self, setting: &Setting, key: &str) -> Result<Fact<String>, InstallationError> {
+        self.read(setting, key, |node| self.text_of(node, setting))
     }
 
     /// A setting that is `true` or `false`.
-    pub(crate) fn flag(&mut self, setting: &Setting, hint: &str) -> Result<Option<bool>, InstallationError> {
-        let Some(node) = self.value(setting, hint) else { return Ok(None) };
-        match &node.value {
-            Value::Flag(flag) => Ok(Some(*flag)),
-            Value::Text(text) if text == "true" => Ok(Some(true)),
-            Value::Text(text) if text == "false" => Ok(Some(false)),
-            _ => Err(self.wrong(&node, setting, "must be true or false")),
-        }
+    pub(crate) fn flag(&self, setting: &Setting, key: &str) -> Result<Fact<bool>, InstallationError> {
+        self.read(setting, key, |node| match &node.value {
+            Value::Flag(flag) => Ok(*flag),
+            Value::Text(text) if text == "true" => Ok(true),
+            Value::Text(text) if text == "false" => Ok(false),
+            _ => Err(self.wrong(node, setting, "must be true or false")),
+        })
+    }
+
+    fn read<T>(
+        &self,
+        setting: &Setting,
+        key: &str,
+        read: impl FnOnce(&Node) -> Result<T, InstallationError>,
+    ) -> Result<Fact<T>, InstallationError> {
+        Ok(match self.value(setting, key) {
+            Fact::Absent => Fact::Absent,
+            Fact::Unknown(unknown) => Fact::Unknown(unknown),
+            Fact::Known(node) => Fact::Known(read(&node)?),
+        })
     }
 
     /// A setting that is a folder or a file.
-    pub(crate) fn path(
-        &mut self,
-        setting: &Setting,
-        hint: &str,
-    ) -> Result<Option<PathBuf>, InstallationError> {
-        let Some(node) = self.value(setting, hint) else { return Ok(None) };
-        self.path_of(&node, setting, hint)
+    pub(crate) fn path(&self, setting: &Setting, key: &str) -> Result<Fact<PathBuf>, InstallationError> {
+        match self.value(setting, key) {
+            Fact::Absent => Ok(Fact::Absent),
+            Fact::Unknown(unknown) => Ok(Fact::Unknown(unknown)),
+            Fact::Known(node) => self.path_of(&node, setting, key),
+        }
     }
 
     /// A value as a text.
@@ -110,15 +127,19 @@ impl<'f> SettingsReader<'f> {
         }
     }
 
-    /// A value as an absolute path; `None`, with a note, if it is relative to an unknown folder.
+    /// A value as an absolute path.
     pub(crate) fn path_of(
-        &mut self,
+        &self,
         node: &Node,
         setting: &Setting,
-        hint: &str,
-    ) -> Result<Option<PathBuf>, InstallationError> {
-        let Value::Text(text) = &node.value else {
-            return Err(self.wrong(node, setting, "must be a path"));
+        key: &str,
+    ) -> Result<Fact<PathBuf>, InstallationError> {
+        let text = match &node.value {
+            Value::Text(text) => text,
+            Value::Unknown(why) => {
+                return Ok(Fact::Unknown(self.unknown(setting, node.place, texts(*why), key)));
+            }
+            _ => return Err(self.wrong(node, setting, "must be a path")),
         };
         let path = Path::new(text);
         let whole = if path.is_absolute() {
@@ -126,24 +147,30 @@ impl<'f> SettingsReader<'f> {
         } else {
             self.folder.as_ref().map(|folder| folder.join(path))
         };
-        if whole.is_none() {
-            self.ignore(setting, node.line, "is relative to an unknown folder", hint);
-        }
-        // Without a trailing slash.
-        Ok(whole.map(|path| path.components().collect()))
+        Ok(match whole {
+            // Without a trailing slash.
+            Some(path) => Fact::Known(path.components().collect()),
+            None => Fact::Unknown(self.unknown(
+                setting,
+                node.place,
+                ("is relative to an unknown folder", "has it relative to an unknown folder"),
+                key,
+            )),
+        })
     }
 
     /// The error that a setting has an unusable value.
     pub(crate) fn wrong(&self, node: &Node, setting: &Setting, why: &str) -> InstallationError {
         let name = self.dialect.name(&setting.0);
-        InstallationError::line(self.file, node.line, format!("`{name}` {why}"))
+        let file = Path::new(self.file(node.place));
+        InstallationError::line(file, node.place.line, format!("`{name}` {why}"))
     }
 
     /// The value of a setting, or the unknown value above it; and how many of its keys lead there.
     fn find(&self, setting: &Setting) -> (Option<&Node>, usize) {
         let mut node = &self.root;
         for (keys, key) in setting.0.iter().enumerate() {
-            if Self::unknown_reason(node).is_some() {
+            if matches!(node.value, Value::Unknown(_)) {
                 return (Some(node), keys);
             }
             match node.get(key) {
@@ -153,4 +180,9 @@ impl<'f> SettingsReader<'f> {
         }
         (Some(node), setting.0.len())
     }
+}
+
+/// The reason why a value is unknown, as a predicate and as what the file does.
+pub(crate) const fn texts(why: UnknownReason) -> (&'static str, &'static str) {
+    (why.text(), why.active())
 }

@@ -1,6 +1,8 @@
 //! Single settings; whole files are in `samples`.
 
 mod buckets;
+mod containers;
+mod places;
 mod refused;
 mod samples;
 
@@ -29,6 +31,19 @@ fn read(installation: Installation, name: &str, text: &str) -> Result<Installati
     Ok(installation)
 }
 
+/// What is unknown, each once: the sentence, and the setting that says it instead.
+fn unknown(installation: &Installation) -> Vec<String> {
+    let mut all = Vec::new();
+    for unknown in installation.unknown() {
+        let name = unknown.sentence.find("gitlab.").unwrap_or_default();
+        let line = format!("{}: set `{}`", &unknown.sentence[name..], unknown.key);
+        if !all.contains(&line) {
+            all.push(line);
+        }
+    }
+    all
+}
+
 fn rb(text: &str) -> Installation {
     read(Installation::omnibus(), "gitlab.rb", text).unwrap()
 }
@@ -38,13 +53,13 @@ fn yml(text: &str) -> Installation {
 }
 
 fn local(installation: &Installation, object_type: ObjectType) -> String {
-    let folder = installation.files[&object_type].local.as_ref();
+    let folder = installation.files[&object_type].local.known();
     folder.map(|folder| folder.display().to_string()).unwrap_or_default()
 }
 
 /// `name`, `name/prefix`, or nothing.
 fn bucket(installation: &Installation, object_type: ObjectType) -> String {
-    let Some(bucket) = &installation.files[&object_type].object else { return String::new() };
+    let Some(bucket) = installation.files[&object_type].object.known() else { return String::new() };
     let parts: Vec<_> = [Some(bucket.name.clone()), bucket.prefix.clone()].into_iter().flatten().collect();
     parts.join("/")
 }
@@ -55,7 +70,7 @@ fn buckets(installation: &Installation) -> Vec<(ObjectType, String)> {
 }
 
 fn connection(installation: &Installation, object_type: ObjectType) -> String {
-    let Some(bucket) = &installation.files[&object_type].object else { return String::new() };
+    let Some(bucket) = installation.files[&object_type].object.known() else { return String::new() };
     match &bucket.connection {
         Connection::Aws { region, endpoint, path_style, credentials } => {
             let credentials = match credentials {
@@ -81,7 +96,8 @@ fn connection(installation: &Installation, object_type: ObjectType) -> String {
 }
 
 fn git(installation: &Installation) -> Vec<(String, String)> {
-    installation.git.iter().map(|(name, folder)| (name.clone(), folder.display().to_string())).collect()
+    let known = installation.git.iter().filter_map(|(name, folder)| Some((name.clone(), folder.known()?)));
+    known.map(|(name, folder)| (name, folder.display().to_string())).collect()
 }
 
 fn pair(name: &str, value: &str) -> (String, String) {
@@ -105,7 +121,7 @@ fn what_is_built_in() {
     assert_eq!(local(&source, ObjectType::TerraformState), "/home/git/gitlab/shared/terraform_state");
     assert_eq!(local(&source, ObjectType::Uploads), "/home/git/gitlab/public/uploads");
     assert_eq!(source.uploads_folders, ["/home/git/gitlab/public/uploads"]);
-    assert_eq!(source.registry.unwrap().folder, Some("/home/git/gitlab/shared/registry".into()));
+    assert_eq!(source.registry.unwrap().folder, Fact::Known("/home/git/gitlab/shared/registry".into()));
     let none = Installation::none();
     assert_eq!(none.files.len(), ObjectType::ALL.len());
     assert!(none.git.is_empty() && none.registry.is_none() && none.uploads_folders.is_empty());
@@ -127,10 +143,11 @@ fn local_folders_by_their_settings() {
         ("gitlab_rails['ci_secure_files_storage_path'] = '/mnt/a'", ObjectType::CiSecureFiles, "/mnt/a"),
         ("gitlab_rails['external_diffs_storage_path'] = '/mnt/a'", ObjectType::ExternalDiffs, "/mnt/a"),
         ("gitlab_rails['pages_path'] = '/mnt/a'", ObjectType::Pages, "/mnt/a"),
+        // Nothing is written to the second.
         (
             "gitlab_rails['pages_path'] = '/b'\ngitlab_rails['pages_local_store_path'] = '/a'",
             ObjectType::Pages,
-            "/a",
+            "/b",
         ),
         ("gitlab_rails['uploads_directory'] = '/mnt/a'", ObjectType::Uploads, "/mnt/a"),
         ("gitlab_rails['uploads_storage_path'] = '/mnt/a'", ObjectType::Uploads, "/mnt/a/uploads"),
@@ -150,7 +167,7 @@ fn local_folders_by_their_settings() {
         ("artifacts: {path: /a}", ObjectType::Artifacts, "/a"),
         ("artifacts: {storage_path: /a}", ObjectType::Artifacts, "/a"),
         ("lfs: {storage_path: shared/lfs}", ObjectType::Lfs, "/home/git/gitlab/shared/lfs"),
-        ("pages: {path: /a, local_store: {path: /b}}", ObjectType::Pages, "/b"),
+        ("pages: {path: /a, local_store: {path: /b}}", ObjectType::Pages, "/a"),
         ("uploads: {storage_path: public/}", ObjectType::Uploads, "/home/git/gitlab/public/uploads"),
         ("uploads: {storage_path: /srv}", ObjectType::Uploads, "/srv/uploads"),
     ];
@@ -186,11 +203,10 @@ fn the_folder_of_uploads_has_the_names_that_lead_to_it() {
 fn relative_paths_need_a_folder() {
     let text = "lfs: {storage_path: shared/lfs}";
     let installation = read(Installation::none(), "gitlab.yml", text).unwrap();
-    let note = "gitlab.yml, line 1: `lfs.storage_path` is relative to an unknown folder, so it was ignored: \
-                set `storages.gitlab-lfs.root` in Stocktake's configuration instead";
+    let why = "gitlab.yml, line 1: `lfs.storage_path` is relative to an unknown folder: set `storages.gitlab-lfs.root`";
     assert_eq!(
-        (local(&installation, ObjectType::Lfs).as_str(), installation.notes),
-        ("", vec![note.to_owned()])
+        (local(&installation, ObjectType::Lfs).as_str(), unknown(&installation)),
+        ("", vec![why.to_owned()])
     );
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("config")).unwrap();
@@ -198,160 +214,6 @@ fn relative_paths_need_a_folder() {
     fs::write(&file, text).unwrap();
     let installation = Installation::none().read(&file).unwrap();
     assert_eq!(local(&installation, ObjectType::Lfs), folder.path().join("shared/lfs").display().to_string());
-}
-
-#[test]
-fn storages_of_gitaly() {
-    let default = pair("default", "/var/opt/gitlab/git-data/repositories");
-    let a = pair("a", "/mnt/a/repositories");
-    let cases = [
-        ("git_data_dirs({ 'a' => { 'path' => '/mnt/a' } })", vec![a.clone(), default.clone()]),
-        ("git_data_dirs({ 'a' => '/mnt/a/' })", vec![a.clone(), default.clone()]),
-        ("git_data_dirs({ 'default' => { 'gitaly_address' => 'unix:/x' } })", vec![default.clone()]),
-        (
-            "gitaly['configuration'] = { storage: [ { name: 'a', path: '/mnt/a/repositories' } ] }",
-            vec![a.clone(), default.clone()],
-        ),
-        (
-            "gitlab_rails['repositories_storages'] = { 'a' => { 'gitaly_address' => 'tcp://x:1' } }\n\
-             gitaly['configuration'][:storage] = [{ name: 'a', path: '/mnt/a/repositories' }]",
-            vec![a, default.clone()],
-        ),
-    ];
-    for (text, expected) in cases {
-        let installation = rb(text);
-        assert_eq!((git(&installation), installation.notes), (expected, vec![]), "{text}");
-    }
-    let remote = "repositories:\n  storages:\n    default: {gitaly_address: 'tcp://x:1', path: /var/opt/gitlab/repo}\n    \
-                     b: {gitaly_address: 'tcp://y:1'}\n    c: {gitaly_address: 'unix:/s', path: /mnt/c}\n";
-    for before in [Installation::source(), Installation::none()] {
-        let installation = read(before, "gitlab.yml", remote).unwrap();
-        assert_eq!(git(&installation), [pair("c", "/mnt/c")]);
-        let note = |line: usize, name: &str| {
-            over_the_network(&format!("gitlab.yml, line {line}: `repositories.storages.{name}`"), name)
-        };
-        assert_eq!(installation.notes, [note(4, "b"), note(3, "default")]);
-    }
-    let installation = yml("repositories: {storages: {b: {}}}");
-    let note = "gitlab.yml, line 1: `repositories.storages.b` does not say where the repositories are, so it was ignored: \
-                set `storages.gitlab-git-b.root` in Stocktake's configuration instead";
-    assert_eq!(installation.notes, [note]);
-}
-
-fn over_the_network(setting: &str, name: &str) -> String {
-    format!(
-        "{setting} is a Gitaly that is reached over the network: set \
-         `storages.gitlab-git-{name}.root` in Stocktake's configuration to the folder where its repositories are mounted on this machine"
-    )
-}
-
-#[test]
-fn a_remote_gitaly_does_not_have_the_default_folder() {
-    for (text, setting) in [
-        (
-            "git_data_dirs({ 'default' => { 'gitaly_address' => 'tcp://x:8075' } })",
-            "git_data_dirs['default']",
-        ),
-        (
-            "gitlab_rails['repositories_storages'] = { 'default' => { 'gitaly_address' => 'tls://x:1' } }",
-            "gitlab_rails['repositories_storages']['default']",
-        ),
-    ] {
-        let installation = rb(text);
-        let note = over_the_network(&format!("gitlab.rb, line 1: `{setting}`"), "default");
-        assert_eq!((git(&installation), installation.notes), (vec![], vec![note]), "{text}");
-    }
-    // On the machine of a Gitaly that others reach over the network, its own settings name the folder; a `gitlab.yml`
-    // that is read later does not remove it.
-    let both = "gitlab_rails['repositories_storages'] = { 'default' => { 'gitaly_address' => 'tcp://x:1' } }\n\
-                gitaly['configuration'] = { storage: [ { name: 'default', path: '/mnt/d' } ] }";
-    let rendered = "repositories: {storages: {default: {gitaly_address: 'tcp://x:1', path: /gap}}}";
-    let installation = read(rb(both), "gitlab.yml", rendered).unwrap();
-    assert_eq!((git(&installation), installation.notes), (vec![pair("default", "/mnt/d")], vec![]));
-}
-
-#[test]
-fn the_registry() {
-    let storage = |folder: Option<&str>, url: Option<&str>| RegistryStorage {
-        folder: folder.map(Into::into),
-        api_url: url.map(ToOwned::to_owned),
-    };
-    let built_in = "/var/opt/gitlab/gitlab-rails/shared/registry";
-    let cases = [
-        ("", storage(Some(built_in), None), 0),
-        ("gitlab_rails['registry_path'] = '/mnt/r'", storage(Some("/mnt/r"), None), 0),
-        (
-            "gitlab_rails['registry_api_url'] = 'http://r:5000'",
-            storage(Some(built_in), Some("http://r:5000")),
-            0,
-        ),
-        ("gitlab_rails['shared_path'] = '/s'", storage(Some("/s/registry"), None), 0),
-        ("registry['storage'] = { 's3' => { 'bucket' => 'b' } }", storage(None, None), 1),
-        (
-            "registry['storage'] = { 'filesystem' => { 'rootdirectory' => '/r' } }",
-            storage(Some("/r"), None),
-            0,
-        ),
-        ("registry['storage'] = x", storage(None, None), 1),
-        ("registry['enabled'] = false", storage(None, None), 0),
-        ("registry['enabled'] = true", storage(Some(built_in), None), 0),
-        (
-            "registry['enabled'] = false\ngitlab_rails['registry_api_url'] = 'http://r'",
-            storage(None, Some("http://r")),
-            0,
-        ),
-        (
-            "registry['enabled'] = false\ngitlab_rails['registry_path'] = '/mnt/r'",
-            storage(Some("/mnt/r"), None),
-            0,
-        ),
-        ("registry['database'] = { 'enabled' => false }", storage(Some(built_in), None), 0),
-        ("registry['database'] = { 'enabled' => true }", storage(None, None), 1),
-        ("registry['database'] = { 'enabled' => 'prefer' }", storage(None, None), 1),
-        (
-            "registry['database'] = { 'enabled' => true }\ngitlab_rails['registry_api_url'] = 'http://r'",
-            storage(None, Some("http://r")),
-            0,
-        ),
-    ];
-    for (text, registry, notes) in cases {
-        let installation = rb(text);
-        assert_eq!((installation.registry.unwrap(), installation.notes.len()), (registry, notes), "{text}");
-    }
-    let installation = read(Installation::none(), "gitlab.yml", "registry: {api_url: 'http://r'}").unwrap();
-    assert_eq!(installation.registry, Some(storage(None, Some("http://r"))));
-}
-
-#[test]
-fn what_is_ignored_is_noted_if_it_would_have_mattered() {
-    let installation = rb("gitlab_rails['smtp_password'] = ENV['PASSWORD']\n\
-         gitlab_rails['lfs_storage_path'] = ENV['LFS']\n\
-         if true\n  gitlab_rails['artifacts_path'] = '/a'\nend\n\
-         gitlab_rails['shared_path'] = \"/mnt/#{node}\"\n\
-         from_file '/etc/gitlab/more.rb'\n");
-    let note = |line: usize, what: &str, hint: &str| {
-        format!(
-            "gitlab.rb, line {line}: {what}, so it was ignored: set `{hint}` in Stocktake's configuration instead"
-        )
-    };
-    assert_eq!(
-        installation.notes,
-        [
-            "gitlab.rb, line 7: `from_file` loads other settings, which were not read".to_owned(),
-            note(6, "`gitlab_rails['shared_path']` is calculated", "storages.gitlab-….root"),
-            note(
-                4,
-                "`gitlab_rails['artifacts_path']` is set only under a condition",
-                "storages.gitlab-artifacts.root"
-            ),
-            note(2, "`gitlab_rails['lfs_storage_path']` is calculated", "storages.gitlab-lfs.root"),
-        ]
-    );
-    let whole = rb("gitlab_rails['object_store'] = JSON.parse(x)\n");
-    assert_eq!(
-        whole.notes,
-        [note(1, "`gitlab_rails['object_store']` is calculated", "storages.gitlab-…-objects")]
-    );
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use std::path::Path;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::file::InstallationError;
-use crate::node::{DEEPEST, Document, Node, UnknownReason, Value};
+use crate::node::{DEEPEST, Document, Map, Node, Place, UnknownReason, Value};
 
 /// The most that aliases may repeat, as a size by [`Node::extent`].
 const MOST_REPEATED: usize = 4 * 1024 * 1024;
@@ -36,9 +36,9 @@ pub(crate) fn document(file: &Path, text: &str) -> Result<Document, Installation
     };
     let condition = template.condition.map(|line| {
         let why = "an ERB tag makes parts of the file conditional; it was read as if all parts applied";
-        (line, why.to_owned())
+        (Place::from(line), why.to_owned())
     });
-    Ok(Document { root, ignored: condition.into_iter().collect() })
+    Ok(Document { root, files: vec![file.display().to_string()], ignored: condition.into_iter().collect() })
 }
 
 /// Builds the tree of a document.
@@ -115,7 +115,9 @@ impl Builder {
         let Some(Open { line, anchor, items }) = self.open.pop() else { return };
         let value = match items {
             Items::List(list) => Value::List(list),
-            Items::Map { pairs, merged, .. } => Value::Map(merge(pairs, merged)),
+            Items::Map { pairs, merged, .. } => {
+                Value::Map(Map { pairs: merge(pairs, merged), doubts: Vec::new() })
+            }
         };
         self.finish(Node::new(line, value), anchor, false);
     }
@@ -179,7 +181,7 @@ fn merge(mut pairs: BTreeMap<String, Node>, merged: Vec<Node>) -> BTreeMap<Strin
     });
     for node in nodes {
         if let Value::Map(others) = node.value {
-            for (key, value) in others {
+            for (key, value) in others.pairs {
                 pairs.entry(key).or_insert(value);
             }
         }
@@ -319,7 +321,8 @@ mod tests {
     fn lines_are_those_of_the_file() {
         let yaml = "a: 1\n<% if x %>\nb:\n  c: <%= x(\n  1) %>\n  d: 2\n";
         let root = read(yaml).unwrap();
-        let line = |path: &str| path.split('.').try_fold(&root, |node, key| node.get(key)).unwrap().line;
+        let line =
+            |path: &str| path.split('.').try_fold(&root, |node, key| node.get(key)).unwrap().place.line;
         assert_eq!((line("a"), line("b.c"), line("b.d")), (1, 4, 6));
     }
 

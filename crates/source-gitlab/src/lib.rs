@@ -35,5 +35,5 @@ mod upload_owners;
 
 pub use authority::{AuthoritySettingsError, GitlabAuthority, GitlabAuthoritySettings};
 pub use grants::grants;
-pub use settings::{GitlabSettings, Storages, Stores};
+pub use settings::{GitlabSettings, Storages, Stores, UnknownPlaces};
 pub use source::GitlabSource;

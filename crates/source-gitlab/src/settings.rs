@@ -65,6 +65,25 @@ pub struct Storages {
     pub git: BTreeMap<String, String>,
     /// The container registry.
     pub registry: Option<String>,
+    /// Why some that are left out are unknown.
+    pub unknown: UnknownPlaces,
+}
+
+/// Places that there are, but of which it is not known where they are: why, as the reason of the records in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnknownPlaces {
+    /// Local folders.
+    pub local: BTreeMap<ObjectType, String>,
+    /// Buckets.
+    pub object: BTreeMap<ObjectType, String>,
+    /// The folder `public`.
+    pub public: Option<String>,
+    /// Git storages by their names in Gitaly.
+    pub git: BTreeMap<String, String>,
+    /// All other Git storages.
+    pub other_git: Option<String>,
+    /// The container registry.
+    pub registry: Option<String>,
 }
 
 impl Storages {
@@ -77,12 +96,15 @@ impl Storages {
     ) -> Result<String, String> {
         let stores = self.files.get(&object_type);
         match store {
-            None | Some(LOCAL) => stores
-                .and_then(|stores| stores.local.clone())
-                .ok_or_else(|| format!("no local storage is configured for GitLab's {object_type}")),
-            Some(OBJECT) => stores
-                .and_then(|stores| stores.object.clone())
-                .ok_or_else(|| format!("Object Storage is not enabled for {uploader}")),
+            None | Some(LOCAL) => stores.and_then(|stores| stores.local.clone()).ok_or_else(|| {
+                let unknown = self.unknown.local.get(&object_type).cloned();
+                unknown
+                    .unwrap_or_else(|| format!("no local storage is configured for GitLab's {object_type}"))
+            }),
+            Some(OBJECT) => stores.and_then(|stores| stores.object.clone()).ok_or_else(|| {
+                let unknown = self.unknown.object.get(&object_type).cloned();
+                unknown.unwrap_or_else(|| format!("Object Storage is not enabled for {uploader}"))
+            }),
             Some(other) => Err(format!("its store is {other}, neither 1 (local) nor 2 (object storage)")),
         }
     }
@@ -111,7 +133,26 @@ impl Storages {
     /// The storage for the Gitaly storage of this name.
     pub(crate) fn git(&self, name: &str) -> Result<String, String> {
         let known = self.git.get(name).cloned();
-        known.ok_or_else(|| format!("the Git storage {name:?} is not configured"))
+        known.ok_or_else(|| {
+            let unknown = self.unknown.git.get(name).or(self.unknown.other_git.as_ref());
+            unknown.cloned().unwrap_or_else(|| format!("the Git storage {name:?} is not configured"))
+        })
+    }
+
+    /// The folder `public`.
+    pub(crate) fn public(&self) -> Result<String, String> {
+        self.public.clone().ok_or_else(|| {
+            let unknown = self.unknown.public.clone();
+            unknown.unwrap_or_else(|| "no local storage is configured for GitLab's folder public".to_owned())
+        })
+    }
+
+    /// The container registry.
+    pub(crate) fn registry(&self) -> Result<String, String> {
+        self.registry.clone().ok_or_else(|| {
+            let unknown = self.unknown.registry.clone();
+            unknown.unwrap_or_else(|| "no storage is configured for GitLab's registry".to_owned())
+        })
     }
 }
 
@@ -138,6 +179,25 @@ pub(crate) const OBJECT: i64 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_of_an_unknown_place_is_told() {
+        let why = || "set storages.gitlab-lfs.root: gitlab.rb calculates it in line 3".to_owned();
+        let unknown = UnknownPlaces {
+            local: BTreeMap::from([(ObjectType::Lfs, why())]),
+            git: BTreeMap::from([("a".to_owned(), why())]),
+            registry: Some(why()),
+            ..UnknownPlaces::default()
+        };
+        let storages = Storages { unknown, ..Storages::default() };
+        assert_eq!(storages.file(ObjectType::Lfs, Some(1), "LfsObjectUploader"), Err(why()));
+        assert_eq!(storages.git("a"), Err(why()));
+        assert_eq!(storages.git("b").unwrap_err(), "the Git storage \"b\" is not configured");
+        assert_eq!(storages.registry(), Err(why()));
+        assert!(storages.public().unwrap_err().starts_with("no local storage"));
+        let other_git = UnknownPlaces { other_git: Some(why()), ..UnknownPlaces::default() };
+        assert_eq!(Storages { unknown: other_git, ..Storages::default() }.git("b"), Err(why()));
+    }
 
     #[test]
     fn the_store_column_decides_and_null_means_local() {

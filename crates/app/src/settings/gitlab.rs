@@ -8,12 +8,12 @@
 mod places;
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stocktake_domain::ObjectType;
-use stocktake_gitlab_config::{Installation, InstallationError};
-use stocktake_source_gitlab::{GitlabAuthoritySettings, GitlabSettings, Storages, Stores};
+use stocktake_gitlab_config::{Installation, InstallationError, Unknown, Version};
+use stocktake_source_gitlab::{GitlabAuthoritySettings, GitlabSettings, Storages, Stores, UnknownPlaces};
 use toml::Value;
 
 use super::layers::{Origin, Setting, Table};
@@ -33,54 +33,121 @@ pub(crate) struct Gitlab {
 
 const SECTION: &str = "sources.gitlab";
 
-/// Makes an installation with its built-in places.
-type BuiltIn = fn() -> Installation;
-
 /// The installations that are known, by name.
-const INSTALLATIONS: [(&str, BuiltIn); 3] =
-    [("omnibus", Installation::omnibus), ("source", Installation::source), ("none", Installation::none)];
+const INSTALLATIONS: [&str; 4] = ["omnibus", "docker", "source", "none"];
 
-/// Adds to the table what a GitLab's own configuration says, where nothing else does; what could not be understood
-/// of it is returned, a sentence each. Nothing, if neither a database nor a configuration of GitLab's is named.
-pub(super) fn derive(table: &mut Table) -> Result<Vec<String>, SettingsError> {
+/// What a GitLab's own configuration says beside the keys of the table.
+#[derive(Debug, Default)]
+pub(super) struct Derived {
+    /// What could not be understood, a sentence each.
+    pub(super) notes: Vec<String>,
+    /// Why some places are unknown.
+    pub(super) unknown: UnknownPlaces,
+}
+
+/// The files of a GitLab's own configuration.
+struct Files {
+    configuration: Option<PathBuf>,
+    secrets: Option<PathBuf>,
+    /// Where a container's variable `GITLAB_OMNIBUS_CONFIG` is.
+    variable: Option<PathBuf>,
+}
+
+/// Adds to the table what a GitLab's own configuration says, where nothing else does. Nothing, if neither a database nor a
+/// configuration of GitLab's is named.
+pub(super) fn derive(table: &mut Table) -> Result<Derived, SettingsError> {
     let named = |key: &str| {
         let setting = table.get(&format!("{SECTION}.{key}"))?;
         text(setting.plain()?).ok().filter(|text| !text.is_empty())
     };
     let is_unset = |key: &str| table.get(&format!("{SECTION}.{key}")).is_none_or(Setting::is_empty_text);
-    let file = named("configuration").map(PathBuf::from);
-    if is_unset("database_url") && file.is_none() {
-        return Ok(Vec::new());
+    let mut files = Files {
+        configuration: named("configuration").map(PathBuf::from),
+        secrets: named("secrets_file").map(PathBuf::from),
+        variable: named("omnibus_config").map(PathBuf::from),
+    };
+    if is_unset("database_url") && files.configuration.is_none() && files.variable.is_none() {
+        return Ok(Derived::default());
     }
-    let secrets = named("secrets_file").map(PathBuf::from);
     let name = named("installation").unwrap_or_default();
-    let known = INSTALLATIONS.into_iter().find(|(known, _)| *known == name);
-    // A wrong name is told when the section is checked.
-    let Some((_, built_in)) = known else { return Ok(Vec::new()) };
-    let refused = |error: InstallationError| SettingsError(error.to_string());
-    let mut installation = built_in();
-    let mut steps = vec![(places::said(&installation), format!("GitLab, installed as {name:?}"))];
-    if let Some(file) = &file {
-        installation = installation.read(file).map_err(refused)?;
-        steps.push((places::said(&installation), format!("GitLab's {}", file.display())));
-    }
-    if let Some(file) = &secrets {
-        installation = installation.read_secrets(file).map_err(refused)?;
-        steps.push((places::said(&installation), format!("GitLab's {}", file.display())));
-    }
+    let built_in = match name.as_str() {
+        "omnibus" => Installation::omnibus(),
+        "docker" => {
+            let volumes = PathBuf::from(named("volumes").unwrap_or_default());
+            files.find_below(&volumes);
+            Installation::docker(&volumes)
+        }
+        "source" => Installation::source(),
+        "none" => Installation::none(),
+        // A wrong name is told when the section is checked.
+        _ => return Ok(Derived::default()),
+    };
+    let built_in = built_in.of_version(named("version").as_deref().and_then(Version::parse));
+    let steps = read_files(built_in, &name, &files).map_err(|error| SettingsError(error.to_string()))?;
+    let Some((installation, _)) = steps.last() else { return Ok(Derived::default()) };
+    let unknown: Vec<Unknown> = installation.unknown().cloned().collect();
+    let is_said = |key: &str| table.get(key).is_some_and(|own| !own.is_empty_text());
+    let mut notes: Vec<String> =
+        places::notes(installation).chain(installation.notes.iter().cloned()).collect();
+    notes.extend(places::unknown_notes(&unknown, is_said));
+    let unknown = places::unknown(installation);
+    let said: Vec<_> = steps.iter().map(|(step, told)| (places::said(step), told)).collect();
     // Each value is from the first that says it so.
     let origin = |key: &String, value: &Value| {
-        steps.iter().find(|(said, _)| said.get(key) == Some(value)).map(|(_, told)| told.clone())
+        said.iter().find(|(said, _)| said.get(key) == Some(value)).map(|(_, told)| (*told).clone())
     };
-    let told = places::said(&installation).into_iter().map(|(key, value)| {
+    let told = places::said(installation).into_iter().map(|(key, value)| {
         let origin = Origin::Gitlab(origin(&key, &value).unwrap_or_default());
         let setting = Setting::new(&key, value, origin);
         (key, setting)
     });
     places::underlay(table, told.collect());
-    insert_uploads_folders(table, &installation);
-    let notes = places::notes(&installation).chain(installation.notes.iter().cloned());
-    Ok(notes.collect())
+    places::complete_kinds(table, installation);
+    insert_uploads_folders(table, installation);
+    Ok(Derived { notes, unknown })
+}
+
+/// What an installation is after each file that was read, and the name of the file.
+fn read_files(
+    built_in: Installation,
+    name: &str,
+    files: &Files,
+) -> Result<Vec<(Installation, String)>, InstallationError> {
+    let told = |file: &PathBuf| format!("GitLab's {}", file.display());
+    let mut installation = built_in.clone();
+    let mut steps = vec![(built_in.settled(), format!("GitLab, installed as {name:?}"))];
+    if name == "docker" || files.variable.is_some() {
+        if let Some(variable) = &files.variable {
+            let alone = installation.clone().read_container(Some(variable), None)?;
+            steps.push((alone.settled(), told(variable)));
+        }
+        let (variable, file) = (files.variable.as_deref(), files.configuration.as_deref());
+        installation = installation.read_container(variable, file)?;
+        if let Some(file) = &files.configuration {
+            steps.push((installation.clone().settled(), told(file)));
+        }
+    } else if let Some(file) = &files.configuration {
+        installation = installation.read(file)?;
+        steps.push((installation.clone().settled(), told(file)));
+    }
+    if let Some(file) = &files.secrets {
+        installation = installation.read_secrets(file)?;
+        steps.push((installation.settled(), told(file)));
+    }
+    Ok(steps)
+}
+
+impl Files {
+    /// A container's files are in its volume `config`, if no others are named.
+    fn find_below(&mut self, volumes: &Path) {
+        let find = |name: &str| {
+            let file = volumes.join("config").join(name);
+            // One that cannot be looked at is told when it is read.
+            file.try_exists().unwrap_or(true).then_some(file)
+        };
+        self.configuration = self.configuration.take().or_else(|| find("gitlab.rb"));
+        self.secrets = self.secrets.take().or_else(|| find("gitlab-secrets.json"));
+    }
 }
 
 /// Very old uploads name their folder by its absolute path, which no storage's section can say.
@@ -101,18 +168,25 @@ fn insert_uploads_folders(table: &mut Table, installation: &Installation) {
 pub(super) fn read(
     reader: &mut Reader<'_>,
     storages: &std::collections::BTreeMap<String, Storage>,
+    unknown: UnknownPlaces,
 ) -> Result<Option<Gitlab>, SettingsError> {
     let key = |name: &str| format!("{SECTION}.{name}");
     let url = reader.secret(&key("database_url"))?;
     let ci_database_url = reader.secret(&key("ci_database_url"))?;
-    let wanted = INSTALLATIONS.map(|(name, _)| format!("{name:?}")).join(", ");
+    let wanted = INSTALLATIONS.map(|name| format!("{name:?}")).join(", ");
     reader.get(&key("installation"), |value| {
         let name = text(value)?;
-        let known = INSTALLATIONS.iter().any(|(known, _)| *known == name);
-        if known { Ok(()) } else { Err(format!("must be one of {wanted}")) }
+        if INSTALLATIONS.contains(&name.as_str()) { Ok(()) } else { Err(format!("must be one of {wanted}")) }
     })?;
     reader.get(&key("configuration"), text)?;
     reader.get(&key("secrets_file"), text)?;
+    reader.get(&key("omnibus_config"), text)?;
+    reader.get(&key("volumes"), text)?;
+    reader.get(&key("version"), |value| {
+        let version = text(value)?;
+        let is_version = version.is_empty() || Version::parse(&version).is_some();
+        if is_version { Ok(()) } else { Err("must be a version like \"18.5\"".to_owned()) }
+    })?;
     let uploads_folders = reader.get(&key("uploads_folders"), super::values::list)?;
     let interval = reader.get(&key("interval"), duration(Duration::from_secs(1)))?;
     let full_scan = reader.get(&key("full_scan"), duration(Duration::from_secs(1)))?;
@@ -122,7 +196,7 @@ pub(super) fn read(
     let source = GitlabSettings {
         database_url,
         ci_database_url,
-        storages: places_of(storages, uploads_folders),
+        storages: Storages { unknown, ..places_of(storages, uploads_folders) },
         batch_size: NonZeroU32::new(batch_size).unwrap_or(NonZeroU32::MIN),
         statement_timeout,
     };
@@ -170,6 +244,7 @@ fn places_of(
         uploads_folders,
         git: git.collect(),
         registry: configured(places::REGISTRY.to_owned()),
+        unknown: UnknownPlaces::default(),
     }
 }
 

@@ -7,8 +7,16 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use toml::Value;
 
 /// The last parts of keys whose values are paths.
-const PATHS: [&str; 6] =
-    ["root", "ca_certificates", "configuration", "profile_file", "secrets_file", "service_account_file"];
+const PATHS: [&str; 8] = [
+    "root",
+    "ca_certificates",
+    "configuration",
+    "omnibus_config",
+    "profile_file",
+    "secrets_file",
+    "service_account_file",
+    "volumes",
+];
 
 /// The last parts of keys whose values are URLs of databases.
 const DATABASES: [&str; 3] = ["url", "database_url", "ci_database_url"];

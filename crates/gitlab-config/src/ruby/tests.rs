@@ -1,284 +1,322 @@
-//! What is understood of Ruby, and what is skipped.
+//! Our values against those of a real Ruby: see `tests/ruby`.
+//!
+//! Each case is evaluated by Ruby in two worlds that differ in all that lies outside of the file. What we call known must
+//! be the same as in both; what we call unknown is listed in the case, so that nothing becomes unknown by the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use serde_json::Value as Json;
+use tempfile::TempDir;
 
-use super::*;
+use super::{Program, document};
+use crate::node::{Map, Node, Value};
 
-fn read(text: &str) -> Node {
-    document(text).root
+const CASES: [&str; 3] = [
+    include_str!("../../tests/ruby/forms.txt"),
+    include_str!("../../tests/ruby/installations.txt"),
+    include_str!("../../tests/ruby/unknown.txt"),
+];
+const LOADED: &str = include_str!("../../tests/ruby/loaded.txt");
+
+/// A program, and the settings of it that are unknown.
+struct Case {
+    name: String,
+    text: String,
+    unknown: BTreeSet<String>,
 }
 
-/// What `x` is set to.
-fn x(text: &str) -> Option<Value> {
-    read(text).get("x").map(|node| node.value.clone())
+/// The cases in a file: each begins with a line `#### name`, and may list unknown settings in lines `#? setting`.
+fn cases(text: &str) -> Vec<Case> {
+    let cases = text.split("#### ").skip(1).map(|case| {
+        let (name, text) = case.split_once('\n').unwrap();
+        let unknown = text.lines().filter_map(|line| line.strip_prefix("#? ").map(ToOwned::to_owned));
+        Case { name: name.to_owned(), text: text.to_owned(), unknown: unknown.collect() }
+    });
+    cases.collect()
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+fn all_cases() -> Vec<Case> {
+    CASES.into_iter().flat_map(cases).collect()
 }
 
-fn list<const N: usize>(items: [Value; N]) -> Value {
-    Value::List(items.into_iter().map(|value| Node::new(1, value)).collect())
+/// What Ruby makes of the files in a folder, by their names; `None` where it raises an error.
+fn of_ruby(folder: &Path, mode: &str) -> BTreeMap<String, Option<Json>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ruby/evaluate.rb");
+    let mut command = Command::new("ruby");
+    command.arg(script).arg(mode).arg(folder).env("LANG", "C.UTF-8");
+    let output = command.output().expect("ruby is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let cases = lines.lines().map(|line| {
+        let json: Json = serde_json::from_str(line).unwrap();
+        (json["case"].as_str().unwrap().to_owned(), json.get("settings").cloned())
+    });
+    cases.collect()
 }
 
-fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
-    Value::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), Node::new(1, value))).collect())
-}
-
-const CALCULATED: Value = Value::Unknown(UnknownReason::Calculated);
-const CONDITIONAL: Value = Value::Unknown(UnknownReason::Conditional);
-
-#[test]
-fn literals() {
-    let cases = [
-        ("x = 'a'", text("a")),
-        ("x=\"a\"", text("a")),
-        ("x = 'it\\'s \\\\ \\n #{y}'", text("it's \\ \\n #{y}")),
-        (r#"x = "a\t\"b\" \\ # \#{c} \u00e9\u{41 42}""#, text("a\t\"b\" \\ # #{c} éAB")),
-        ("x = \"# no comment\" # a comment", text("# no comment")),
-        ("x = 'a'.freeze", text("a")),
-        ("x =\n  # why\n  'a';y = 1", text("a")),
-        ("x = :name", text("name")),
-        ("x = :'a b'", text("a b")),
-        ("x = %q(a(b)c)", text("a(b)c")),
-        ("x = %Q[a\\n]", text("a\n")),
-        ("x = %w[a b\n c]", Value::List(["a", "b", "c"].map(|word| Node::new(2, text(word))).into())),
-        ("x = 1_000", Value::Number("1000".to_owned())),
-        ("x = -1.5", Value::Number("-1.5".to_owned())),
-        ("x = true", Value::Flag(true)),
-        ("x = false if_not = 1", CALCULATED),
-        ("x = nil", Value::Nil),
-        ("x = [1, 'a', [], ]", list([Value::Number("1".to_owned()), text("a"), list([])])),
-        (
-            "x = { 'a' => 'b', :c => 'd', e: 'f', \"g\": 'h', 1 => 'i', }",
-            map([("a", text("b")), ("c", text("d")), ("e", text("f")), ("g", text("h")), ("1", text("i"))]),
-        ),
-        ("x = {}", map([])),
-        ("x = 'a'\r\ny = 'b'\r\n", text("a")),
-        ("x = 'grün'", text("grün")),
-    ];
-    for (ruby, value) in cases {
-        assert_eq!(x(ruby), Some(value), "{ruby}");
+/// Writes the cases, and the files that they load.
+fn written(cases: &[Case]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("loaded")).unwrap();
+    for case in self::cases(LOADED) {
+        fs::write(folder.path().join("loaded").join(&case.name), &case.text).unwrap();
     }
-}
-
-#[test]
-fn here_documents() {
-    let cases = [
-        ("x = <<EOS\na\n  b\nEOS\n", "a\n  b\n"),
-        ("x = <<-EOS\n  a\n  EOS\n", "  a\n"),
-        ("x = <<~EOS\n    a\n\n      b\n  EOS\n", "a\n\n  b\n"),
-        ("x = <<~'EOS'\n  a\\n\n  EOS\n", "a\\n\n"),
-        ("x = <<~\"EOS\"\n  a\\tb\n  EOS\n", "a\tb\n"),
-        ("x = <<~EOS.freeze\n  a\n  EOS\n", "a\n"),
-    ];
-    for (ruby, value) in cases {
-        let after = format!("{ruby}y = 'after'\n");
-        let root = read(&after);
-        assert_eq!(x(&after), Some(text(value)), "{ruby}");
-        let y = root.get("y").unwrap();
-        assert_eq!((&y.value, y.line), (&text("after"), after.lines().count()), "{ruby}");
+    for case in cases {
+        fs::write(folder.path().join(format!("{}.rb", case.name)), &case.text).unwrap();
     }
-    let two = "x = { a: <<~A, b: <<~B, c: 'd' }\n  1\nA\n  2\nB\ny = 1";
-    let two_lines = x(two).unwrap();
-    let Value::Map(pairs) = two_lines else { panic!("a hash") };
-    let values: Vec<_> = pairs.into_values().map(|node| node.value).collect();
-    assert_eq!(values, [text("1\n"), text("2\n"), text("d")]);
-    assert_eq!(read(two).get("y").unwrap().line, 6);
+    folder
 }
 
-#[test]
-fn what_is_calculated_is_unknown() {
-    let calculated = [
-        "x = \"a#{y}\"",
-        "x = \"a#{\"b}#{c}\"}\"",
-        "x = ENV['X']",
-        "x = ENV.fetch('X') { 'y' }",
-        "x = File.read('/etc/x').strip",
-        "x = 'a' + 'b'",
-        "x = 'a'\n  .strip",
-        "x = ['a', 'b'].first",
-        "x = y",
-        "x = y = 'a'",
-        "x = `cat`",
-        "x = { **y, 'a' => 1 }",
-        "x = { y => 1 }",
-        "x = <<~EOS\n  #{y}\nEOS\n",
-        "x = cond ? 'a' : 'b'",
-        "x = 0x10",
-        "x = \"\\x41\"",
-        "x = lambda do |y|\n  y = 'a'\nend",
-        "x = [",
-        "x = {'a' => 1",
-        "x = 'a",
-        "x =",
-    ];
-    for ruby in calculated {
-        assert_eq!(x(ruby), Some(CALCULATED), "{ruby}");
-    }
-    let nested = x("x = { 'a' => ENV['A', 1], 'b' => 'c' }");
-    assert_eq!(nested, Some(map([("a", CALCULATED), ("b", text("c"))])));
-    assert_eq!(x("x = [File.read('a'), 'b']"), Some(list([CALCULATED, text("b")])));
-    assert_eq!(x("x = 'a' if ENV['Y']"), Some(CONDITIONAL));
-}
-
-#[test]
-fn what_is_skipped_hides_nothing_that_follows() {
-    let before = [
-        "",
-        "\n\n# x = 'comment'\n",
-        "=begin\nx = 'comment'\n=end\n",
-        "external_url 'https://gitlab.example.com'\n",
-        "roles ['application_role', 'redis']\n",
-        "roles(%w[a b])\n",
-        "y = \"#{z['}']}\" + 'b'\n",
-        "puts 'it''s', \"x = '\"\n",
-        "y = z =~ /['\"]/ ? 1 : 2\n",
-        "y = 6 / 2 / 1\n",
-        "foo(<<~A, 'b')\n  x = 'document'\nA\n",
-        "y = z.map { |a| a }.\n  first\n",
-        "y = z\n  # a comment\n  .first\n",
-        "foo 'a',\n    'b'\n",
-        "if a then b end\n",
-        "if a\n  b\nelsif c\n  d\nelse\n  e\nend\n",
-        "unless a; b; end\n",
-        "while a do\n  b\nend\n",
-        "[1].each do |a|\n  b if a\nend\n",
-        "y = if a\n  'b'\nelse\n  'c'\nend\n",
-        "y = case a\n  when 'b' then 'c'\nend\n",
-        "def a(b)\n  b.end\nend\n",
-        "class A < B\n  def c; end\nend\n",
-        "begin\n  a\nrescue\n  b\nend while c\n",
-        "y = { if: 1, end: 2, 'do' => 3 }\n",
-        "y = a.class.do\n",
-        "y = %w(do if\n begin)\n",
-        ") ] } , => !\n",
-        "@y = 1; $z = 2;\n",
-        "y = [[[[\n",
-    ];
-    for before in &before[..before.len() - 1] {
-        let ruby = format!("{before}x = 'a'\n");
-        assert_eq!(x(&ruby), Some(text("a")), "{ruby}");
-    }
-    assert_eq!(x("y = [[[[\nx = 'a'\n"), None);
-    assert_eq!(x("x = 'a'\n__END__\nx = 'b'\n"), Some(text("a")));
-}
-
-#[test]
-fn what_is_set_under_a_condition_is_unknown() {
-    let cases = [
-        "if a\n  x = 'a'\nend\n",
-        "if a\nelse\n  x = 'a'\nend\n",
-        "case a\nwhen 1\n  x = 'a'\nend\n",
-        "%w[a b].each do |b|\n  x = 'a'\nend\n",
-        "def a\n  x = 'a'\nend\n",
-        "while a do\n  x = 'a'\nend\n",
-        "if a\n  if b then c end\n  d if e\n  x = 'a'\nend\n",
-        "begin\n  x = 'a'\nend\n",
-    ];
-    for ruby in cases {
-        assert_eq!(x(ruby), Some(CONDITIONAL), "{ruby}");
-        assert_eq!(x(&format!("{ruby}x = 'b'\n")), Some(text("b")), "{ruby}");
-    }
-}
-
-#[test]
-fn settings_are_put_together_from_their_statements() {
-    let at = |ruby: &str, path: &[&str]| {
-        let root = read(ruby);
-        path.iter().try_fold(&root, |node, key| node.get(key)).map(|node| (node.line, node.value.clone()))
+/// What we make of a program.
+fn ours(text: &str) -> Result<Node, String> {
+    let loaded: BTreeMap<String, String> =
+        cases(LOADED).into_iter().map(|case| (case.name, case.text)).collect();
+    let load = move |path: &str| {
+        let name = path.strip_prefix("/etc/gitlab/").unwrap_or(path);
+        let text = loaded.get(name).cloned().ok_or("there is no such file")?;
+        Ok((PathBuf::from(path), text))
     };
-    let ruby =
-        "a['b'] = { 'c' => 1, d: 'e' }\na[\"b\"][:c] = 'f'\na['g']['h'] ||= 'i'\na['b']['d'] ||= 'j'\n";
-    assert_eq!(at(ruby, &["a", "b", "c"]), Some((2, text("f"))));
-    assert_eq!(at(ruby, &["a", "b", "d"]), Some((1, text("e"))));
-    assert_eq!(at(ruby, &["a", "g", "h"]), Some((3, text("i"))));
-    let changed = ["a['b'] << 'c'", "a['b'] += ['c']", "a['b'].push('c')", "a['b'].merge!('c' => 1)"];
-    for change in changed {
-        let ruby = format!("a['b'] = ['d']\n{change}\n");
-        assert_eq!(at(&ruby, &["a", "b"]), Some((2, CALCULATED)), "{ruby}");
+    let program = Program::file("gitlab.rb".to_owned(), text.to_owned());
+    document(&[program], &load)
+        .map(|document| document.root)
+        .map_err(|refused| format!("{} {}", refused.line, refused.why))
+}
+
+/// What differs between Ruby's values and ours.
+#[derive(Default)]
+struct Comparison {
+    /// Whether a hash that only unknown code may have made is the same as none: an empty one counts as not set.
+    allows_hollow: bool,
+    /// The paths of the values that are unknown to us.
+    unknown: BTreeSet<String>,
+    wrong: Vec<String>,
+}
+
+impl Comparison {
+    /// Compares a value with that of Ruby in both worlds.
+    fn compare(&mut self, path: &str, ours: Option<&Node>, theirs: [Option<&Json>; 2]) {
+        match (ours.map(|node| &node.value), theirs) {
+            (Some(Value::Unknown(_)), _) => {
+                self.unknown.insert(path.to_owned());
+            }
+            (Some(Value::Map(map)), [Some(Json::Object(one)), Some(Json::Object(other))]) => {
+                self.compare_pairs(path, map, [one, other]);
+            }
+            (Some(Value::List(list)), [Some(Json::Array(one)), Some(Json::Array(other))])
+                if one.len() == list.len() && other.len() == list.len() =>
+            {
+                for (at, node) in list.iter().enumerate() {
+                    self.compare(&format!("{path}.{at}"), Some(node), [one.get(at), other.get(at)]);
+                }
+            }
+            (Some(Value::Map(map)), theirs) if self.allows_hollow && theirs.contains(&None) => {
+                let empty = serde_json::Map::new();
+                let theirs = theirs.map(|theirs| theirs.and_then(Json::as_object).unwrap_or(&empty));
+                self.compare_pairs(path, map, theirs);
+            }
+            (value, theirs) => {
+                if !theirs.iter().all(|theirs| is_same(value, *theirs)) {
+                    self.wrong.push(format!("{path}: ours {value:?}, Ruby's {theirs:?}"));
+                }
+            }
+        }
     }
-    // An unknown value stays unknown, whatever is set below it.
-    assert_eq!(at("a['b'] = c\na['b']['d'] = 1", &["a", "b"]), Some((1, CALCULATED)));
-    assert_eq!(at("a['b'].each do |c|\nend\na['b'] == 'c'\na['b'] =~ /d/\n", &["a", "b"]), None);
-    assert_eq!(at("a[b] = 'c'\na[0] = 'd'", &["a"]), None);
+
+    fn compare_pairs(&mut self, path: &str, map: &Map, [one, other]: [&serde_json::Map<String, Json>; 2]) {
+        let keys: BTreeSet<&String> = map.pairs.keys().chain(one.keys()).chain(other.keys()).collect();
+        for key in keys {
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let node = map.pairs.get(key);
+            // It is one of the keys that are not known.
+            if node.is_none() && map.doubts.iter().any(|(pattern, _)| pattern.matches(key)) {
+                continue;
+            }
+            self.compare(&below, node, [one.get(key), other.get(key)]);
+        }
+        for (pattern, _) in &map.doubts {
+            self.unknown.insert(format!("{path}.{}*{}", pattern.begins, pattern.ends));
+        }
+    }
+}
+
+fn is_same(ours: Option<&Value>, theirs: Option<&Json>) -> bool {
+    match (ours, theirs) {
+        (None, None) | (Some(Value::Nil), Some(Json::Null)) => true,
+        (Some(Value::Flag(flag)), Some(theirs)) => theirs.as_bool() == Some(*flag),
+        (Some(Value::Number(number)), Some(Json::Number(theirs))) => *number == theirs.to_string(),
+        (Some(Value::Text(text)), Some(theirs)) => theirs.as_str() == Some(text),
+        _ => false,
+    }
+}
+
+/// The differences between Ruby's values and ours, a line each.
+fn differences(cases: &[Case]) -> Vec<String> {
+    let folder = written(cases);
+    let worlds = ["one", "other"].map(|mode| of_ruby(folder.path(), mode));
+    let mut all = Vec::new();
+    for case in cases {
+        let [one, other] = [0, 1].map(|world: usize| worlds[world][&case.name].as_ref());
+        let mut comparison = Comparison::default();
+        match (ours(&case.text), one, other) {
+            (Ok(root), Some(one), Some(other)) => {
+                comparison.compare("", Some(&root), [Some(one), Some(other)]);
+                let Comparison { unknown, wrong, .. } = &mut comparison;
+                if *unknown != case.unknown {
+                    wrong.push(format!("unknown are {unknown:?}, and expected {:?}", case.unknown));
+                }
+            }
+            (Err(_), None, None) => {}
+            (Err(why), ..) => comparison.wrong.push(format!("we refuse it ({why}), Ruby does not")),
+            (Ok(_), ..) => comparison.wrong.push("Ruby refuses it, we do not".to_owned()),
+        }
+        all.extend(comparison.wrong.into_iter().map(|line| format!("{}: {line}", case.name)));
+    }
+    all
 }
 
 #[test]
-fn git_data_dirs_is_a_call_that_sets() {
-    let dirs = map([("default", map([("path", text("/mnt"))]))]);
-    let calls = [
-        "git_data_dirs({'default' => { 'path' => '/mnt' }})",
-        "git_data_dirs(\"default\" => { \"path\" => \"/mnt\" })",
-        "git_data_dirs( { default: { path: '/mnt' } } ) # why",
+fn our_values_are_those_of_a_real_ruby() {
+    let cases = all_cases();
+    let names: BTreeSet<&String> = cases.iter().map(|case| &case.name).collect();
+    assert_eq!(names.len(), cases.len(), "two cases have the same name");
+    assert!(cases.len() >= 67, "{} cases", cases.len());
+    let differences = differences(&cases);
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+}
+
+#[test]
+fn a_wrong_value_would_be_seen() {
+    let text = "gitlab_rails['a'] = ENV['LFS']\ngitlab_rails['b'] = 'x'\n".to_owned();
+    let case = Case { name: "seen".to_owned(), text, unknown: BTreeSet::new() };
+    assert_eq!(differences(&[case]).len(), 1);
+    let json: Json = serde_json::from_str(r#"{"a": "x", "c": 1}"#).unwrap();
+    let pairs = [("a".to_owned(), Node::new(1, Value::Text("y".to_owned())))].into();
+    let node = Node::new(1, Value::Map(Map { pairs, doubts: Vec::new() }));
+    let mut comparison = Comparison::default();
+    comparison.compare("", Some(&node), [Some(&json), Some(&json)]);
+    assert_eq!(comparison.wrong.len(), 2, "{:?}", comparison.wrong);
+}
+
+/// How many programs are generated, unless the variable `STOCKTAKE_RUBY_PROGRAMS` says another number.
+const GENERATED: usize = 100;
+
+/// Expressions of literals and of the variables `a` and `b`, some of which are not known.
+fn expression() -> impl Strategy<Value = String> {
+    let literals = [
+        "'x'",
+        "\"y\"",
+        "1",
+        "2",
+        ":s",
+        "nil",
+        "true",
+        "false",
+        "[]",
+        "[1, 'q']",
+        "{}",
+        "{ k: 1 }",
+        "a",
+        "b",
+        "ENV['LFS']",
+        "gitlab_rails['p']",
+        "gitlab_rails['q']",
+        "%w[m n]",
     ];
-    for ruby in calls {
-        assert_eq!(read(ruby).get("git_data_dirs").unwrap().value, dirs, "{ruby}");
-    }
-    assert_eq!(read("git_data_dirs(a)").get("git_data_dirs").unwrap().value, CALCULATED);
-    assert_eq!(read("if a\ngit_data_dirs({})\nend").get("git_data_dirs").unwrap().value, CONDITIONAL);
+    let leaf = proptest::sample::select(literals.to_vec()).prop_map(ToOwned::to_owned);
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| format!("\"#{{{one}}}-#{{{two}}}\"")),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| format!("({one} || {two})")),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| format!("({one} && {two})")),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| format!("({one} == {two})")),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(one, two, three)| format!("({one} ? {two} : {three})")),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| format!("[{one}, {two}]")),
+            inner.clone().prop_map(|one| format!("{{ 'k' => {one} }}")),
+            inner.clone().prop_map(|one| format!("{one}.to_s")),
+            inner.clone().prop_map(|one| format!("!{one}")),
+            inner.clone().prop_map(|one| format!("{one}.nil?")),
+            inner.clone().prop_map(|one| format!("[{one}].map {{ |x| [x, a] }}")),
+            inner.clone().prop_map(|one| format!("{{ k: {one} }}.merge({{ 'j' => 1 }})")),
+            inner.prop_map(|one| format!("({one}).to_s + 'end'")),
+        ]
+    })
 }
 
-#[test]
-fn what_loads_other_settings_is_noted() {
-    let notes = |ruby| document(ruby).ignored;
-    let [(line, why)] = notes("\nfrom_file '/etc/gitlab/x.rb'\n").try_into().unwrap();
-    assert_eq!((line, why.as_str()), (2, "`from_file` loads other settings, which were not read"));
-    let [(_, why)] = notes("gitlab_rails.merge!(x)").try_into().unwrap();
-    assert_eq!(why, "`gitlab_rails` is changed as a whole in a way that could not be understood");
-}
-
-#[test]
-fn endless_nesting_is_survived() {
-    let deep = 50_000;
-    let cases = [
-        format!("x = {}", "[".repeat(deep)),
-        format!("x = {}{}", "[".repeat(deep), "]".repeat(deep)),
-        format!("x = {}", "{a:".repeat(deep)),
-        format!("x = {}", "\"#{".repeat(deep)),
-        format!("x{} = 1", "['a']".repeat(deep)),
-        format!("x = {}", "(".repeat(deep)),
-        "if a\n".repeat(deep),
-        "x = <<A\n".repeat(deep),
-        "<<A ".repeat(deep),
-        format!("x\n{}", "# a\n".repeat(deep)),
-        format!("x\n{}.y", "# a\n".repeat(deep)),
-        "x\n.y\n".repeat(deep),
-        "=begin\n".repeat(deep),
-        "%w(".repeat(deep),
-        "x = /".repeat(deep),
+/// Statements that assign to `a`, to `b` and to settings.
+fn statement() -> impl Strategy<Value = String> {
+    let targets =
+        ["a", "b", "gitlab_rails['p']", "gitlab_rails['q']", "gitlab_rails[:p]", "registry['h']['i']"];
+    let target = proptest::sample::select(targets.to_vec());
+    let assign = (target.clone(), expression()).prop_map(|(target, value)| format!("{target} = {value}"));
+    let simple = prop_oneof![
+        4 => assign,
+        1 => (target, expression()).prop_map(|(target, value)| format!("{target} ||= {value}")),
+        1 => expression().prop_map(|key| format!("gitlab_rails[\"k#{{{key}}}\"] = 1")),
     ];
-    for ruby in cases {
-        let root = read(&ruby);
-        assert!(root.extent().1 <= 2 * DEEPEST + 2);
+    simple.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            (expression(), inner.clone())
+                .prop_map(|(condition, then)| format!("if {condition}\n{then}\nend")),
+            (expression(), inner.clone(), inner.clone())
+                .prop_map(|(condition, then, or)| format!("if {condition}\n{then}\nelse\n{or}\nend")),
+            (expression(), inner.clone())
+                .prop_map(|(condition, then)| format!("({then}) unless {condition}")),
+            inner.clone().prop_map(|body| format!("%w[c d].each do |a|\n{body}\nend")),
+            (expression(), inner.clone()).prop_map(|(condition, body)| format!(
+                "[1, 2].each do |x|\nnext if {condition}\n{body}\nend"
+            )),
+            (expression(), inner.clone(), inner.clone()).prop_map(|(subject, one, two)| format!(
+                "case {subject}\nwhen 'x', 1 then {one}\nelse {two}\nend"
+            )),
+            (inner.clone(), inner).prop_map(|(one, two)| format!("{one}\n{two}")),
+        ]
+    })
+}
+
+#[test]
+fn generated_programs_mean_the_same_to_a_real_ruby() {
+    let count = std::env::var("STOCKTAKE_RUBY_PROGRAMS").ok().and_then(|count| count.parse().ok());
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let program = proptest::collection::vec(statement(), 1..5);
+    let cases: Vec<Case> = (0..count.unwrap_or(GENERATED))
+        .map(|number| {
+            let statements = program.new_tree(&mut runner).unwrap().current();
+            let text = format!("a = 'A'\nb = ['B']\n{}\n", statements.join("\n"));
+            Case { name: format!("generated {number:05}"), text, unknown: BTreeSet::new() }
+        })
+        .collect();
+    let folder = written(&cases);
+    let worlds = ["one", "other"].map(|mode| of_ruby(folder.path(), mode));
+    let mut wrong = Vec::new();
+    let mut known = 0;
+    for case in &cases {
+        // Where Ruby raises an error in one of the worlds, the package refuses the file.
+        let [Some(one), Some(other)] = [0, 1].map(|world: usize| worlds[world][&case.name].as_ref()) else {
+            continue;
+        };
+        let mut comparison = Comparison { allows_hollow: true, ..Comparison::default() };
+        match ours(&case.text) {
+            Ok(root) => comparison.compare("", Some(&root), [Some(one), Some(other)]),
+            Err(why) => comparison.wrong.push(format!("we refuse it: {why}")),
+        }
+        known += usize::from(comparison.unknown.is_empty());
+        if !comparison.wrong.is_empty() {
+            wrong.push(format!("{}\n{}", comparison.wrong.join("\n"), case.text));
+        }
     }
-    let just = format!("x = {}{}", "[".repeat(DEEPEST), "]".repeat(DEEPEST));
-    assert_eq!(read(&just).extent().1, DEEPEST + 1);
+    assert!(wrong.is_empty(), "{} programs differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(known * 4 > cases.len(), "only {known} of {} programs are known as a whole", cases.len());
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_it_fail(text in any::<String>()) {
-        document(&text);
-    }
-
-    #[test]
-    fn nothing_that_looks_like_ruby_makes_it_fail(
-        parts in prop::collection::vec(prop::sample::select(vec![
-            "x", "['a']", "=", "||=", "'", "\"", "#{", "}", "{", "[", "]", "(", ")", ",", "=>", ":", "a:", "<<~A",
-            "\nA\n", "\n", " ", "if", "end", "do", "%w[", "/", "\\", "#", "=begin", "__END__", "1", "-", ".freeze",
-            "git_data_dirs", "nil", ";", "é", "`", "?",
-        ]), 0..60),
-    ) {
-        document(&parts.concat());
-    }
-
-    #[test]
-    fn a_text_in_quotes_is_read_as_it_was(text in any::<String>()) {
-        let single = text.replace('\\', "\\\\").replace('\'', "\\'");
-        prop_assert_eq!(x(&format!("x = '{single}'")), Some(Value::Text(text.clone())));
-        let double: Vec<_> = text.chars().map(|next| format!("\\u{{{:x}}}", u32::from(next))).collect();
-        let double = double.concat();
-        prop_assert_eq!(x(&format!("x = \"{double}\"")), Some(Value::Text(text)));
+    fn no_text_makes_it_panic(text in any::<String>()) {
+        let _: Result<Node, String> = ours(&text);
     }
 }

@@ -25,10 +25,25 @@ fn buckets_in_the_consolidated_form() {
     assert_eq!(with("gitlab_rails['object_store']['enabled'] = false"), []);
     assert_eq!(with(&own), [lfs.clone(), (ObjectType::Pages, "pages".to_owned())]);
     // Pages need a connection of their own for that.
-    assert_eq!(with("gitlab_rails['pages_object_store_enabled'] = true"), [lfs, pages]);
-    // Settings of any other type alone make GitLab ignore the consolidated form.
+    assert_eq!(with("gitlab_rails['pages_object_store_enabled'] = true"), [lfs.clone(), pages.clone()]);
+    // Settings of another type make GitLab give up the consolidated form only if they are a whole other connection.
     let uploads = own.replace("pages", "uploads");
-    assert_eq!(with(&uploads), [(ObjectType::Uploads, "uploads".to_owned())]);
+    let all_types = [lfs, pages];
+    assert_eq!(with(&uploads), all_types, "it is the same connection");
+    let other = uploads
+        .replace("'use_iam_profile' => true", "'aws_access_key_id' => 'a', 'aws_secret_access_key' => 'b'");
+    assert_eq!(with(&other), [(ObjectType::Uploads, "uploads".to_owned())]);
+    for left_over in [
+        other.replace("enabled'] = true", "enabled'] = false"),
+        other.replace("gitlab_rails['uploads_object_store_enabled'] = true\n", ""),
+        "gitlab_rails['uploads_object_store_enabled'] = true\n".to_owned(),
+        "gitlab_rails['uploads_object_store_enabled'] = true\ngitlab_rails['uploads_object_store_connection'] = {}\n".to_owned(),
+    ] {
+        assert_eq!(with(&left_over), all_types, "{left_over}");
+    }
+    let yaml = "object_store:\n  enabled: true\n  connection: {provider: AWS, use_iam_profile: true}\n  objects: {lfs: {bucket: b}}\n\
+                uploads: {object_store: {enabled: true, connection: {}}}\n";
+    assert_eq!(buckets(&yml(yaml)), [(ObjectType::Lfs, "b".to_owned())]);
     let nested = format!(
         "gitlab_rails['object_store'] = {{ enabled: true, connection: {AWS}, objects: {{ lfs: {{ bucket: 'b' }} }} }}"
     );
@@ -125,7 +140,7 @@ fn connections() {
 }
 
 #[test]
-fn connections_that_are_not_understood_are_ignored() {
+fn connections_that_are_not_understood_are_unknown() {
     let cases = [
         ("{ provider: 'AWS', aws_access_key_id: 'KEY' }", "has neither both keys nor `use_iam_profile`"),
         ("{ provider: 'Rackspace' }", "has the provider \"Rackspace\", which is not supported"),
@@ -135,22 +150,59 @@ fn connections_that_are_not_understood_are_ignored() {
         ("JSON.parse(x)", "is calculated"),
     ];
     let setting = "gitlab_rails['lfs_object_store_connection']";
+    let enabled = "gitlab_rails['lfs_object_store_enabled'] = true\n";
     for (hash, why) in cases {
-        let installation =
-            rb(&format!("gitlab_rails['lfs_object_store_enabled'] = true\n{setting} = {hash}\n"));
-        let note = format!(
-            "gitlab.rb, line 2: `{setting}` {why}, so it was ignored: \
-             set `storages.gitlab-lfs-objects` in Stocktake's configuration instead"
-        );
-        assert_eq!((buckets(&installation), installation.notes), (vec![], vec![note]), "{hash}");
+        let installation = rb(&format!("{enabled}{setting} = {hash}\n"));
+        let why = format!("gitlab.rb, line 2: `{setting}` {why}: set `storages.gitlab-lfs-objects`");
+        assert_eq!((buckets(&installation), unknown(&installation)), (vec![], vec![why]), "{hash}");
     }
     let text = format!(
-        "gitlab_rails['lfs_object_store_enabled'] = true\n{setting} = {{\n  'provider' => 'AWS',\n  \
+        "{enabled}{setting} = {{\n  'provider' => 'AWS',\n  \
          'aws_access_key_id' => ENV['KEY'],\n  'aws_secret_access_key' => 'SECRET'\n}}\n"
     );
-    let [note] = rb(&text).notes.try_into().unwrap();
+    let [why] = unknown(&rb(&text)).try_into().unwrap();
     assert!(
-        note.starts_with(&format!("gitlab.rb, line 4: `{setting}['aws_access_key_id']` is calculated")),
-        "{note}"
+        why.starts_with(&format!("gitlab.rb, line 4: `{setting}['aws_access_key_id']` is calculated")),
+        "{why}"
     );
+}
+
+#[test]
+fn what_decides_on_the_form_may_be_unknown() {
+    let all = format!(
+        "gitlab_rails['object_store']['connection'] = {AWS}\n\
+         gitlab_rails['object_store']['objects']['lfs']['bucket'] = 'b'\n"
+    );
+    let on = "gitlab_rails['object_store']['enabled'] = true\n";
+    let other =
+        "gitlab_rails['uploads_object_store_connection'] = { provider: 'AWS', aws_access_key_id: 'a' }\n";
+    for (text, line) in [
+        (format!("{all}gitlab_rails['object_store']['enabled'] = ENV['X'] == '1'\n"), 3),
+        (format!("{on}gitlab_rails['object_store']['connection'] = JSON.parse(ENV['X'])\n"), 2),
+        (format!("{on}{all}{other}gitlab_rails['uploads_object_store_enabled'] = !ENV['X'].nil?\n"), 5),
+        (
+            format!(
+                "{on}{all}gitlab_rails['uploads_object_store_enabled'] = true\n\
+                  gitlab_rails['uploads_object_store_connection'] = {{ provider: ENV['X'], use_iam_profile: true }}\n"
+            ),
+            5,
+        ),
+    ] {
+        let installation = rb(&text);
+        assert_eq!(buckets(&installation), [], "{text}");
+        for object_type in ObjectType::ALL {
+            let why = installation.files[&object_type]
+                .object
+                .unknown()
+                .unwrap_or_else(|| panic!("{object_type} of {text}"));
+            assert_eq!(why.key, format!("storages.gitlab-{}-objects", object_type.name().replace('_', "-")));
+            assert!(why.sentence.contains(&format!("gitlab.rb, line {line}: ")), "{}", why.sentence);
+        }
+    }
+    // What surely is another connection decides, whatever else is unknown.
+    let text = format!(
+        "{on}{all}gitlab_rails['uploads_object_store_enabled'] = true\n\
+         gitlab_rails['uploads_object_store_connection'] = {{ provider: 'Google', google_json_key_string: ENV['X'] }}\n"
+    );
+    assert_eq!(unknown(&rb(&text)).len(), 1);
 }

@@ -59,7 +59,7 @@ fn secret(name: &str, text: &str) -> Result<String, String> {
     let read = Installation::none().read_secrets(&file);
     let read =
         read.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))?;
-    Ok(read.db_key_base.unwrap().expose_secret().to_owned())
+    Ok(read.db_key_base.known().unwrap().expose_secret().to_owned())
 }
 
 #[test]

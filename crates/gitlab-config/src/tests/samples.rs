@@ -207,9 +207,10 @@ development:
 #[test]
 fn an_installation_from_source() {
     let installation = yml(SOURCE);
-    let note = "gitlab.yml, line 11: `lfs.storage_path` is calculated, so it was ignored: \
-                set `storages.gitlab-lfs.root` in Stocktake's configuration instead";
-    assert_eq!(installation.notes, [note]);
+    let why = "gitlab.yml, line 11: `lfs.storage_path` is calculated: set `storages.gitlab-lfs.root`";
+    let git = "gitlab.yml, line 34: `repositories.storages.default` does not say where the repositories are: \
+               set `storages.gitlab-git-default.root`";
+    assert_eq!(unknown(&installation), [why, git]);
     assert_eq!(local(&installation, ObjectType::ExternalDiffs), "/mnt/diffs");
     assert_eq!(
         buckets(&installation),
@@ -223,7 +224,6 @@ fn an_installation_from_source() {
         connection(&installation, ObjectType::CiSecureFiles),
         "google 12345 /home/git/gitlab/config/key.json"
     );
-    assert_eq!(git(&installation), [pair("default", "/home/git/repositories")]);
 }
 
 /// A pod of the Helm chart.
@@ -262,13 +262,11 @@ production: &base
 fn the_helm_chart() {
     let installation = read(Installation::none(), "gitlab.yml", HELM).unwrap();
     assert_eq!(
-        installation.notes,
+        unknown(&installation),
         [
-            "gitlab.yml, line 18: `lfs.object_store.connection` is calculated, so it was ignored: \
-         set `storages.gitlab-lfs-objects` in Stocktake's configuration instead",
-            "gitlab.yml, line 22: `repositories.storages.default` is a Gitaly that is reached over the network: \
-             set `storages.gitlab-git-default.root` in Stocktake's configuration to the folder where its repositories \
-             are mounted on this machine",
+            "gitlab.yml, line 18: `lfs.object_store.connection` is calculated: set `storages.gitlab-lfs-objects`",
+            "gitlab.yml, line 22: `repositories.storages.default` is a Gitaly that is reached over the network, \
+             whose folder must be mounted on this machine: set `storages.gitlab-git-default.root`",
         ]
     );
     assert_eq!(buckets(&installation), [(ObjectType::Artifacts, "gitlab-artifacts".to_owned())]);
@@ -279,7 +277,7 @@ fn the_helm_chart() {
     let registry = installation.registry.unwrap();
     assert_eq!(
         (registry.folder, registry.api_url.as_deref()),
-        (None, Some("http://gitlab-registry.default.svc:5000"))
+        (Fact::Absent, Some("http://gitlab-registry.default.svc:5000"))
     );
 }
 
@@ -317,6 +315,70 @@ fn the_linux_package_in_the_storage_specific_form() {
     let key = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"BEGIN\\nSECRET\\n\
                END\\n\"\n}\n";
     assert_eq!(connection(&installation, ObjectType::Lfs), format!("google p {key}"));
-    assert_eq!(installation.db_key_base.as_ref().unwrap().expose_secret(), "k");
+    assert_eq!(installation.db_key_base.known().unwrap().expose_secret(), "k");
     assert_eq!(local(&installation, ObjectType::Lfs), "/mnt/lfs");
+}
+
+/// A program of the comparison with a real Ruby, by its name.
+fn compared(name: &str) -> Installation {
+    let all = include_str!("../../tests/ruby/installations.txt");
+    let text = all.split("#### ").find_map(|case| case.strip_prefix(&format!("{name}\n"))).unwrap();
+    rb(text)
+}
+
+#[test]
+fn a_mixture_of_all_forms() {
+    let installation = compared("a mixture of forms");
+    assert_eq!((unknown(&installation), &installation.notes), (vec![], &vec![]));
+    for (object_type, folder) in [
+        (ObjectType::Artifacts, "/srv/share/artifacts"),
+        (ObjectType::Lfs, "/srv/share/lfs"),
+        (ObjectType::Packages, "/srv/share/packages"),
+        (ObjectType::DependencyProxy, "/srv/proxy"),
+        (ObjectType::TerraformState, "/srv/terraform_state"),
+        (ObjectType::CiSecureFiles, "/srv/share/shared/ci_secure_files"),
+        (ObjectType::ExternalDiffs, "/srv/external_diffs"),
+        (ObjectType::Pages, "/srv/pages"),
+    ] {
+        assert_eq!(local(&installation, object_type), folder);
+    }
+    let expected = [(ObjectType::Artifacts, "one/artifacts"), (ObjectType::Uploads, "one/uploads")];
+    assert_eq!(
+        buckets(&installation),
+        expected.map(|(object_type, bucket)| (object_type, bucket.to_owned()))
+    );
+    assert_eq!(
+        connection(&installation, ObjectType::Uploads),
+        "aws eu-west-1 http://objects.example:9000 true ID:K#Y"
+    );
+    assert_eq!(
+        git(&installation),
+        [
+            pair("default", "/srv/one/git-data/repositories"),
+            pair("second", "/srv/two/git-data/repositories"),
+            pair("third", "/srv/three/repositories"),
+        ]
+    );
+}
+
+#[test]
+fn what_is_left_over_changes_nothing() {
+    for (name, object_type, expected) in [
+        ("a connection left over", ObjectType::Lfs, "files"),
+        ("enabled is left over", ObjectType::Artifacts, "builds"),
+        ("the same connection is left over", ObjectType::Artifacts, "b"),
+    ] {
+        assert_eq!(buckets(&compared(name)), [(object_type, expected.to_owned())], "{name}");
+    }
+    assert_eq!(local(&compared("pages and their two folders"), ObjectType::Pages), "/srv/pages");
+    let registry = compared("a registry elsewhere").registry.unwrap();
+    assert_eq!(
+        (registry.folder, registry.api_url.as_deref()),
+        (Fact::Absent, Some("https://images.example.com:5000"))
+    );
+    let storages = git(&compared("storages with their folders"));
+    assert_eq!(
+        storages,
+        [pair("default", "/srv/git/repositories"), pair("more", "/srv/more/git/repositories")]
+    );
 }

@@ -184,8 +184,7 @@ impl ModelRow for Attestation {
         let storage = if self.file_store == Some(OBJECT) {
             storages.file(ObjectType::Uploads, self.file_store, "SupplyChain::AttestationUploader")
         } else {
-            let public = storages.public.clone();
-            public.ok_or_else(|| "no local storage is configured for GitLab's folder public".to_owned())
+            storages.public()
         };
         SourceRecord {
             created_at: self.created_at,

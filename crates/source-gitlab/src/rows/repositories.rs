@@ -184,8 +184,7 @@ impl ModelRow for ContainerRepository {
     }
 
     fn record(self, lookups: &Lookups, storages: &Storages) -> SourceRecord {
-        let registry = storages.registry.clone();
-        let registry = registry.ok_or_else(|| "no storage is configured for GitLab's registry".to_owned());
+        let registry = storages.registry();
         SourceRecord {
             created_at: self.created_at,
             owner: lookups.project_path(self.project_id),

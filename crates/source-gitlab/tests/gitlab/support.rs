@@ -22,6 +22,7 @@ pub(crate) fn storages() -> Storages {
         uploads_folders: vec!["/srv/uploads".to_owned()],
         git: git.map(|(name, storage)| (name.to_owned(), storage.to_owned())).into(),
         registry: Some("registry".to_owned()),
+        ..Storages::default()
     }
 }
 

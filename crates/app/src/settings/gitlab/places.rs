@@ -6,11 +6,14 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_domain::ObjectType;
 use stocktake_gitlab_config::{
-    AwsCredentials, Bucket, Connection, FileStorage, GoogleCredentials, Installation, RegistryStorage,
+    AwsCredentials, Bucket, Connection, Fact, FileStorage, GoogleCredentials, Installation, RegistryStorage,
+    Unknown,
 };
+use stocktake_source_gitlab::UnknownPlaces;
 use toml::Value;
 
-use crate::settings::layers::{Origin, Table};
+use crate::settings::PLACES;
+use crate::settings::layers::{Origin, Setting, Table};
 use crate::settings::storages::is_storage_name;
 
 /// The storage of the folder `public`.
@@ -37,21 +40,23 @@ pub(super) fn git(name: &str) -> String {
 pub(super) fn said(installation: &Installation) -> BTreeMap<String, Value> {
     let mut said = Said::default();
     for (object_type, FileStorage { local: folder, object }) in &installation.files {
-        if let Some(folder) = folder {
+        if let Some(folder) = folder.known() {
             said.folder(&local(*object_type), "directory", folder);
         }
-        if let Some(object) = object {
+        if let Some(object) = object.known() {
             said.storage(&bucket(*object_type), keys(object));
         }
     }
-    if let Some(folder) = &installation.public {
+    if let Some(folder) = installation.public.known() {
         said.folder(PUBLIC, "directory", folder);
     }
     for (name, folder) in installation.git.iter().filter(|(name, _)| is_storage_name(name)) {
-        said.folder(&git(name), "git", folder);
+        if let Some(folder) = folder.known() {
+            said.folder(&git(name), "git", folder);
+        }
     }
     match &installation.registry {
-        Some(RegistryStorage { folder: Some(folder), .. }) => {
+        Some(RegistryStorage { folder: Fact::Known(folder), .. }) => {
             said.folder(REGISTRY, "registry-directory", folder);
         }
         Some(RegistryStorage { api_url: Some(url), .. }) => {
@@ -59,7 +64,7 @@ pub(super) fn said(installation: &Installation) -> BTreeMap<String, Value> {
         }
         _ => {}
     }
-    if let Some(key) = &installation.db_key_base {
+    if let Some(key) = installation.db_key_base.known() {
         said.0.insert("secrets.db_key_base".to_owned(), secret(key));
     }
     said.0
@@ -73,6 +78,64 @@ pub(super) fn notes(installation: &Installation) -> impl Iterator<Item = String>
             "the Git storage {name:?} cannot be read: its name has other characters than letters, digits, \"_\" and \"-\""
         )
     })
+}
+
+/// Why places are unknown, as the reasons of the records in them.
+pub(super) fn unknown(installation: &Installation) -> UnknownPlaces {
+    let of_files = |fact: fn(&FileStorage) -> Option<&Unknown>| {
+        let files = installation.files.iter();
+        files.filter_map(|(object_type, storage)| Some((*object_type, fact(storage)?.to_string()))).collect()
+    };
+    let git = installation.git.iter();
+    UnknownPlaces {
+        local: of_files(|storage| storage.local.unknown()),
+        object: of_files(|storage| storage.object.unknown()),
+        public: installation.public.unknown().map(ToString::to_string),
+        git: git.filter_map(|(name, folder)| Some((name.clone(), folder.unknown()?.to_string()))).collect(),
+        other_git: installation.other_git.as_ref().map(ToString::to_string),
+        registry: installation.registry.as_ref().and_then(|of| of.folder.unknown()).map(ToString::to_string),
+    }
+}
+
+/// A sentence for each line that leaves places unknown, with the keys that say them instead, as far as nobody says them.
+pub(super) fn unknown_notes(unknown: &[Unknown], is_said: impl Fn(&str) -> bool) -> Vec<String> {
+    let is_said = |key: &str| {
+        let section = key.trim_end_matches(".root");
+        PLACES.iter().any(|place| is_said(&format!("{section}.{place}"))) || is_said(key)
+    };
+    let mut causes: Vec<(&str, Vec<String>)> = Vec::new();
+    for unknown in unknown.iter().filter(|unknown| !is_said(&unknown.key)) {
+        let key = format!("`{}`", unknown.key);
+        match causes.iter_mut().find(|(sentence, _)| *sentence == unknown.sentence) {
+            Some((_, keys)) => keys.push(key),
+            None => causes.push((&unknown.sentence, vec![key])),
+        }
+    }
+    let note = |(sentence, keys): (&str, Vec<String>)| {
+        format!(
+            "{sentence}, so that it is not known where this is: set {} in Stocktake's configuration",
+            keys.join(", ")
+        )
+    };
+    causes.into_iter().map(note).collect()
+}
+
+/// A place that is unknown has no kind either: where somebody says another key of it, it has the kind of such a place.
+pub(super) fn complete_kinds(table: &mut Table, installation: &Installation) {
+    let files = installation.files.iter().filter(|(_, storage)| storage.local.unknown().is_some());
+    let mut unknown: Vec<(String, &str)> =
+        files.map(|(object_type, _)| (local(*object_type), "directory")).collect();
+    unknown.extend(installation.public.unknown().map(|_| (PUBLIC.to_owned(), "directory")));
+    let named = installation.git.iter().filter(|(_, folder)| folder.unknown().is_some());
+    unknown.extend(named.map(|(name, _)| (git(name), "git")));
+    for (name, kind) in unknown {
+        let (section, key) = (format!("storages.{name}."), format!("storages.{name}.kind"));
+        if table.keys().any(|key| key.starts_with(&section)) && !table.contains_key(&key) {
+            let origin = Origin::Gitlab("GitLab's configuration".to_owned());
+            let setting = Setting::new(&key, text(kind), origin);
+            table.insert(key, setting);
+        }
+    }
 }
 
 /// Sets the keys in the table that nobody has set; none of a storage that somebody has made another kind of.

@@ -9,9 +9,11 @@ use super::super::{Content, Loaded, SettingsError, load_from, show};
 
 const URL: &str = "[sources.gitlab]\ndatabase_url = \"postgres://reader:hush@db/gitlab\"\n";
 
-const GITLAB_RB: &str = r"
+const GITLAB_RB: &str = r##"
 gitlab_rails['lfs_storage_path'] = '/mnt/lfs'
 gitlab_rails['packages_storage_path'] = ENV['PACKAGES']
+gitlab_rails['pages_path'] = "#{ENV['PAGES']}/pages"
+gitlab_rails['artifacts_path'] = File.join('/mnt', 'artifacts')
 gitlab_rails['object_store']['enabled'] = true
 gitlab_rails['object_store']['connection'] = {
   'provider' => 'AWS', 'region' => 'eu-central-1', 'endpoint' => 'http://minio:9000', 'path_style' => true,
@@ -19,7 +21,7 @@ gitlab_rails['object_store']['connection'] = {
 }
 gitlab_rails['object_store']['objects']['artifacts']['bucket'] = 'our-artifacts/below'
 gitaly['configuration'] = { storage: [ { name: 'fast', path: '/mnt/fast' } ] }
-";
+"##;
 
 /// Loads a configuration file of this text, beside a `gitlab.rb` that `{rb}` in it stands for.
 fn load(toml: &str) -> Result<Loaded, SettingsError> {
@@ -87,8 +89,21 @@ fn gitlabs_own_configuration_is_a_layer_and_what_it_calculates_is_told() {
         panic!("another kind")
     };
     assert_eq!(bucket.prefix, "below");
-    let [note] = &loaded.notes[..] else { panic!("{:?}", loaded.notes) };
-    assert!(note.contains("packages_storage_path"), "{note}");
+    assert_eq!(root(&loaded, "gitlab-artifacts"), "/mnt/artifacts");
+    let [packages, pages] = &loaded.notes[..] else { panic!("{:?}", loaded.notes) };
+    assert!(
+        packages.ends_with(
+            "gitlab.rb, line 3: `gitlab_rails['packages_storage_path']` is calculated, so that it is not known where \
+             this is: set `storages.gitlab-packages.root` in Stocktake's configuration"
+        ),
+        "{packages}"
+    );
+    assert!(pages.contains("line 4: `gitlab_rails['pages_path']` is calculated"), "{pages}");
+    let storages = &loaded.settings.gitlab.as_ref().unwrap().source.storages;
+    assert_eq!(storages.files[&ObjectType::Packages].local, None);
+    let why = &storages.unknown.local[&ObjectType::Packages];
+    assert!(why.starts_with("set storages.gitlab-packages.root: "), "{why}");
+    assert!(why.ends_with("gitlab.rb calculates it in line 3"), "{why}");
     let secret = loaded.settings.secrets.db_key_base.as_ref().unwrap();
     assert_eq!(secret.expose_secret(), "hush-key");
     let shown = show(&loaded);
@@ -96,7 +111,7 @@ fn gitlabs_own_configuration_is_a_layer_and_what_it_calculates_is_told() {
     let line = shown.lines().find(|line| line.starts_with("storages.gitlab-lfs.root")).unwrap();
     assert!(line.contains("# GitLab's ") && line.ends_with("gitlab.rb"), "{line}");
     for (key, origin) in [
-        ("storages.gitlab-artifacts.root", "# GitLab, installed as \"omnibus\""),
+        ("storages.gitlab-external-diffs.root", "# GitLab, installed as \"omnibus\""),
         ("secrets.db_key_base", "gitlab-secrets.json"),
     ] {
         let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
@@ -125,13 +140,52 @@ fn a_section_of_ones_own_changes_single_keys_or_all() {
 }
 
 #[test]
+fn what_is_unknown_is_said_by_its_root_alone() {
+    let own = "[storages.gitlab-packages]\nroot = \"/own/packages\"\n[storages.gitlab-pages]\nreaders = 3\nroot = \"/own/pages\"\n";
+    let loaded = load(&format!("{URL}configuration = \"{{}}/gitlab.rb\"\n{own}")).unwrap();
+    assert_eq!(root(&loaded, "gitlab-packages"), "/own/packages");
+    assert_eq!(root(&loaded, "gitlab-pages"), "/own/pages");
+    assert_eq!(loaded.notes, [""; 0]);
+    let storages = &loaded.settings.gitlab.as_ref().unwrap().source.storages;
+    assert_eq!(storages.files[&ObjectType::Packages].local.as_deref(), Some("gitlab-packages"));
+}
+
+#[test]
+fn a_container_has_its_folders_below_its_volumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    std::fs::create_dir(&config).unwrap();
+    std::fs::write(config.join("gitlab.rb"), "# external_url 'x'\n").unwrap();
+    std::fs::write(config.join("gitlab-secrets.json"), r#"{"gitlab_rails":{"db_key_base":"hush-key"}}"#)
+        .unwrap();
+    let volumes = folder.path().display();
+    let section = format!("{URL}installation = \"docker\"\nvolumes = \"{volumes}\"\n");
+    let loaded = load(&section).unwrap();
+    assert_eq!(root(&loaded, "gitlab-lfs"), format!("{volumes}/data/gitlab-rails/shared/lfs-objects"));
+    assert_eq!(root(&loaded, "gitlab-git-default"), format!("{volumes}/data/git-data/repositories"));
+    assert!(loaded.settings.secrets.db_key_base.is_some());
+    let [note] = &loaded.notes[..] else { panic!("{:?}", loaded.notes) };
+    assert!(note.contains("GITLAB_OMNIBUS_CONFIG"), "{note}");
+    let compose = "services:\n  web:\n    environment:\n      GITLAB_OMNIBUS_CONFIG: |\n        \
+                   gitlab_rails['lfs_storage_path'] = '/var/opt/gitlab/lfs'\n";
+    std::fs::write(folder.path().join("compose.yml"), compose).unwrap();
+    let loaded = load(&format!("{section}omnibus_config = \"{volumes}/compose.yml\"\n")).unwrap();
+    assert_eq!(root(&loaded, "gitlab-lfs"), format!("{volumes}/data/lfs"));
+    assert_eq!(loaded.notes, [""; 0]);
+    let shown = show(&loaded);
+    let line = shown.lines().find(|line| line.starts_with("storages.gitlab-lfs.root")).unwrap();
+    assert!(line.ends_with("compose.yml"), "{line}");
+}
+
+#[test]
 fn mistakes_are_named() {
     for (lines, sentence) in [
         (
-            "installation = \"docker\"",
-            "sources.gitlab.installation: must be one of \"omnibus\", \"source\", \"none\"",
+            "installation = \"podman\"",
+            "sources.gitlab.installation: must be one of \"omnibus\", \"docker\", \"source\", \"none\"",
         ),
         ("interval = \"1ms\"", "sources.gitlab.interval: must be at least 1s"),
+        ("version = \"newest\"", "sources.gitlab.version: must be a version like \"18.5\""),
         ("batch_size = 0", "sources.gitlab.batch_size: must be a whole number from 1"),
         ("configuration = \"/nowhere/gitlab.rb\"", "/nowhere/gitlab.rb cannot be read"),
         ("colour = \"red\"", "unknown configuration key sources.gitlab.colour"),
