@@ -283,12 +283,7 @@ fn parse_header(bytes: &[u8], offset: u64, format: ObjectFormat) -> Option<(Base
     }
     let base = match (first >> 4) & 7 {
         6 => {
-            let mut byte = take(&mut rest)?;
-            let mut distance = u64::from(byte & 0x7f);
-            while byte & 0x80 != 0 {
-                byte = take(&mut rest)?;
-                distance = distance.checked_add(1)?.checked_mul(128)? | u64::from(byte & 0x7f);
-            }
+            let distance = delta::distance(&mut rest)?;
             Base::Offset(offset.checked_sub(distance).filter(|base| *base < offset)?)
         }
         7 => {

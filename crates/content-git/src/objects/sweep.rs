@@ -8,6 +8,7 @@
 use stocktake_content::num::narrow;
 
 use super::chunks;
+use super::connect::Roots;
 use super::ids::{self, Ids, Recent};
 use super::kind::{Kind, Malformed, links};
 use super::listing;
@@ -19,6 +20,7 @@ use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
+use crate::roots::Root;
 use crate::shallow::Parents;
 
 /// The folder of a chain of commit graphs.
@@ -76,8 +78,14 @@ impl<'a> Sweep<'a> {
         Ok(Self { reader, folder, format, parents, loose, packs, elsewhere, recent, doubts, last: 0 })
     }
 
-    /// Reads the folder. With `has_promisor`, what objects of promisor packs name need not be there.
-    pub(super) fn run(mut self, depth: Depth, has_promisor: bool) -> Result<Doubts, ReadError> {
+    /// Reads the folder. With `has_promisor`, what objects of promisor packs name need not be there. Of the roots that are
+    /// in this folder the types are compared.
+    pub(super) fn run(
+        mut self,
+        depth: Depth,
+        has_promisor: bool,
+        roots: Option<&Roots<'_>>,
+    ) -> Result<Doubts, ReadError> {
         let loose = self.loose;
         let listing = listing::list(self.reader, self.folder)?;
         let names: Vec<_> = listing.iter().map(|(name, _)| name.as_ref()).collect();
@@ -87,6 +95,7 @@ impl<'a> Sweep<'a> {
             for (id, bits) in &loose.links {
                 self.need(id, *bits)?;
             }
+            roots.map_or(Ok(()), |roots| roots(&mut |root| Ok(self.expect(&root))))?;
         }
         for (number, stem) in indexes.iter().enumerate() {
             let is_promised =
@@ -247,7 +256,20 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
+    /// Notes the type that a root has to have. Whether it is there is looked up elsewhere.
+    fn expect(&mut self, root: &Root) {
+        let Some(kind) = root.kind else { return };
+        let actual = self.loose.kinds.get(&root.id);
+        self.doubts.more |= actual.is_some_and(|actual| *actual != kind.bit());
+        self.find(&root.id, kind.bit());
+    }
+
     fn look_up(&mut self, id: &ObjectId, bits: u8) -> Result<bool, ReadError> {
+        Ok(self.find(id, bits) || self.loose.kinds.contains_key(id) || self.elsewhere.contains(id)?)
+    }
+
+    /// Whether an object is in one of the packs whose ids are in memory; notes the bits of the types that it has to have.
+    fn find(&mut self, id: &ObjectId, bits: u8) -> bool {
         let count = self.packs.len();
         for number in (self.last..count).chain(0..self.last.min(count)) {
             let Some(pack) = self.packs.get_mut(number) else { continue };
@@ -256,10 +278,10 @@ impl<'a> Sweep<'a> {
                     *types |= bits << 4;
                 }
                 self.last = number;
-                return Ok(true);
+                return true;
             }
         }
-        Ok(self.loose.kinds.contains_key(id) || self.elsewhere.contains(id)?)
+        false
     }
 }
 

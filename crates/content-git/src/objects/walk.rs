@@ -16,7 +16,7 @@ use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
-use crate::refs::Ref;
+use crate::roots::Root;
 use crate::shallow::Parents;
 
 /// A walk through the objects of a repository.
@@ -43,10 +43,16 @@ struct WalkedPack<'a> {
 /// An object that is to be visited.
 struct Item {
     id: ObjectId,
-    /// The type that it has to have; `None` for that of a ref, which may have any.
+    /// The type that it has to have; `None` if it may be any.
     kind: Option<Kind>,
-    /// Where it is in the tree of its commit.
+    /// Where it is in the tree of its commit, or in an index.
     path: Vec<u8>,
+}
+
+impl Item {
+    fn of(root: &Root) -> Self {
+        Self { id: root.id, kind: root.kind, path: root.path.clone() }
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -63,9 +69,9 @@ impl<'a> Walk<'a> {
         Ok(Self { reader, format, parents, has_promisor, promised, lookup, packs, loose, recent })
     }
 
-    /// Visits everything that this ref reaches and that was not visited yet.
-    pub(super) fn visit(&mut self, from: &Ref) -> Result<(), ReadError> {
-        let mut open = vec![Item { id: from.id, kind: None, path: Vec::new() }];
+    /// Visits everything that this root reaches and that was not visited yet.
+    pub(super) fn visit(&mut self, from: &Root) -> Result<(), ReadError> {
+        let mut open = vec![Item::of(from)];
         let mut visited = 0_u32;
         while let Some(item) = open.pop() {
             visited = visited.wrapping_add(1);
@@ -100,13 +106,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The object, unless there is nothing to visit in it: it is a blob, was visited before, or is promised.
-    fn object(&mut self, item: &Item, from: &Ref) -> Result<Option<Object>, ReadError> {
+    fn object(&mut self, item: &Item, from: &Root) -> Result<Option<Object>, ReadError> {
         let Some(place) = self.lookup.find(&item.id)? else {
             if self.promised.contains(&item.id) {
                 return Ok(None);
             }
             self.lookup.check_current()?;
-            return Err(ReadError::Suspect(ContentError::MissingPart(missing(item, from))));
+            return Err(missing(item, from));
         };
         match place {
             Place::Packed(number, _) if self.has_promisor && self.lookup.is_promised(number) => Ok(None),
@@ -120,7 +126,7 @@ impl<'a> Walk<'a> {
         number: usize,
         place: u32,
         item: &Item,
-        from: &Ref,
+        from: &Root,
     ) -> Result<Option<Object>, ReadError> {
         let format = self.format;
         if !self.packs.contains_key(&number) {
@@ -144,7 +150,7 @@ impl<'a> Walk<'a> {
         if kind == Kind::Blob { Ok(None) } else { walked.pack.object(offset).map(Some) }
     }
 
-    fn loose(&mut self, number: usize, item: &Item, from: &Ref) -> Result<Option<Object>, ReadError> {
+    fn loose(&mut self, number: usize, item: &Item, from: &Root) -> Result<Option<Object>, ReadError> {
         if let Some(kind) = self.loose.get(&item.id) {
             check_kind(item, *kind, from)?;
             return Ok(None);
@@ -157,7 +163,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn check_kind(item: &Item, kind: Kind, from: &Ref) -> Result<(), ReadError> {
+fn check_kind(item: &Item, kind: Kind, from: &Root) -> Result<(), ReadError> {
     match item.kind {
         Some(expected) if expected != kind => {
             let what = format!(
@@ -174,12 +180,17 @@ fn check_kind(item: &Item, kind: Kind, from: &Ref) -> Result<(), ReadError> {
     }
 }
 
-fn missing(item: &Item, from: &Ref) -> String {
+/// What is said of a root that is missing.
+pub(super) fn missing_root(root: &Root) -> ReadError {
+    missing(&Item::of(root), root)
+}
+
+fn missing(item: &Item, from: &Root) -> ReadError {
     let name = display_name(&from.name);
-    match item.kind {
-        None => format!("{name}: its object {} is missing", item.id),
-        Some(kind) => format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item)),
-    }
+    ReadError::Suspect(ContentError::MissingPart(match item.kind {
+        Some(kind) if item.id != from.id || !item.path.is_empty() => format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item)),
+        _ => format!("{name}: its object {} is missing", item.id),
+    }))
 }
 
 fn reason_of(item: &Item, kind: Kind, reason: &str) -> String {

@@ -1,19 +1,14 @@
 //! Whether everything exists that the refs of a repository reach.
 
 use std::fs;
-use std::path::PathBuf;
 
 use stocktake_content_git::Integrity;
 use stocktake_testbed::{GitFormat, GitRepository};
 
-use crate::support::{Fixture, PLAIN, checksum, files, missing, see, sha256};
+use crate::support::{Fixture, PLAIN, checksum, files, loose, missing, see, sha256};
 
 fn id(repository: &GitRepository, name: &str) -> String {
     repository.git(&["rev-parse", name]).unwrap().trim().to_owned()
-}
-
-fn loose(repository: &GitRepository, id: &str) -> PathBuf {
-    repository.path().join("objects").join(&id[..2]).join(&id[2..])
 }
 
 /// Removes the only file of an object.
