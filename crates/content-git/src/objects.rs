@@ -24,6 +24,7 @@ mod kind;
 mod listing;
 mod lookup;
 mod loose;
+mod order;
 mod pack;
 mod packs;
 mod staged;

@@ -170,17 +170,21 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
     let size = fs::metadata(&pack).unwrap().len();
     assert!(size > LARGE_FILES * LARGE_BYTES);
 
-    let settings = |integrity| GitSettings {
+    let settings = |integrity, memory| GitSettings {
         root: folder.path().to_owned(),
         readers: NonZeroUsize::new(2).unwrap(),
         bytes_per_second: None,
         integrity,
         deep_every: GitSettings::DEEP_EVERY,
+        memory,
     };
     let pool = HashPool::start(NonZeroUsize::new(2).unwrap(), Secrets::default()).unwrap();
     let readers = ReaderPool::start(NonZeroUsize::new(2).unwrap(), pool).unwrap();
-    let store_with = |integrity| GitStore::new(settings(integrity), &readers);
-    let (store, connected) = (store_with(Integrity::Objects), store_with(Integrity::Connected));
+    let store_with = |integrity, memory| GitStore::new(settings(integrity, memory), &readers);
+    let store = store_with(Integrity::Objects, GitSettings::MEMORY);
+    let connected = store_with(Integrity::Connected, GitSettings::MEMORY);
+    // The pack is read in parts, and what its objects name is looked up in its index, some thousand at a time.
+    let spilling = store_with(Integrity::Connected, 0);
     let see_with = async |store: &GitStore, path: &str| {
         let recorder = Arc::new(Recorder::default());
         let algorithms = Algorithms::default().with(Algorithm::Sha256);
@@ -200,11 +204,23 @@ async fn a_hundred_thousand_objects_need_no_more_memory_than_a_few() {
     assert!(seen.bytes_read > size, "{} of {size} bytes", seen.bytes_read);
     assert!(grown < 16 * MIB, "memory grew by {grown} bytes");
     assert!(after < 200 * MIB, "{after} bytes of memory");
+    assert_eq!(see_with(&spilling, "large.git").await.unwrap().stored.digests.sha256, Some(expected));
+    let grown = peak().saturating_sub(before);
+    assert!(grown < 24 * MIB, "memory grew by {grown} bytes");
     // What the refs reach: the ids of all objects, and those that others build on, up to 48 MiB.
     assert_eq!(see_with(&connected, "large.git").await.unwrap().stored.digests.sha256, Some(expected));
     let grown = peak().saturating_sub(before);
     assert!(grown < 72 * MIB, "memory grew by {grown} bytes");
     assert!(git_finds_it_good(&large, &["fsck", "--full", "--no-progress"]));
+
+    let blob = large.git(&["rev-parse", "loose:7"]).unwrap().trim().to_owned();
+    let file = large.path().join("objects").join(&blob[..2]).join(&blob[2..]);
+    fs::rename(&file, folder.path().join("aside")).unwrap();
+    let what = format!("refs/heads/loose: the blob {blob} is missing (7)");
+    for store in [&connected, &spilling] {
+        assert_eq!(see_with(store, "large.git").await, Err(ContentError::MissingPart(what.clone())));
+    }
+    fs::rename(folder.path().join("aside"), &file).unwrap();
 
     let name = pack.file_name().unwrap().to_str().unwrap();
     let file = format!("objects/pack/{name}");

@@ -228,6 +228,7 @@ fn git(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
             )?
             .unwrap_or_default(),
         deep_every: section.optional("deep_every", positive(1_000_000))?.unwrap_or(GitSettings::DEEP_EVERY),
+        memory: GitSettings::MEMORY,
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Walks from the refs through everything that they reach, and tells the first object that is missing or of the wrong
 //! type. This is slower than the sweep, and is done only if the sweep leaves doubts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use stocktake_content::num::narrow;
 use stocktake_domain::ContentError;
@@ -19,6 +19,9 @@ use crate::reader::RepoReader;
 use crate::roots::Root;
 use crate::shallow::Parents;
 
+/// How many packs are kept open.
+const MAX_OPEN: usize = 8;
+
 /// A walk through the objects of a repository.
 pub(super) struct Walk<'a> {
     reader: &'a RepoReader<'a>,
@@ -28,16 +31,13 @@ pub(super) struct Walk<'a> {
     /// Objects that are not here, but that a promisor has promised.
     promised: HashSet<ObjectId>,
     lookup: Lookup<'a>,
-    packs: HashMap<usize, WalkedPack<'a>>,
+    /// For each pack and place the bit of the type of the object, once it was visited.
+    visited: HashMap<usize, Vec<u8>>,
+    /// The packs that were read last, by their numbers.
+    packs: VecDeque<(usize, Pack<'a>)>,
     /// The types of the loose objects that were visited.
     loose: HashMap<ObjectId, Kind>,
     recent: Recent,
-}
-
-struct WalkedPack<'a> {
-    pack: Pack<'a>,
-    /// For each place the bit of its type, once it was visited.
-    visited: Vec<u8>,
 }
 
 /// An object that is to be visited.
@@ -65,8 +65,9 @@ impl<'a> Walk<'a> {
         promised: HashSet<ObjectId>,
     ) -> Result<Self, ReadError> {
         let lookup = Lookup::new(reader, folders, format)?;
-        let (packs, loose, recent) = (HashMap::new(), HashMap::new(), Recent::new());
-        Ok(Self { reader, format, parents, has_promisor, promised, lookup, packs, loose, recent })
+        let (visited, packs) = (HashMap::new(), VecDeque::new());
+        let (loose, recent) = (HashMap::new(), Recent::new());
+        Ok(Self { reader, format, parents, has_promisor, promised, lookup, visited, packs, loose, recent })
     }
 
     /// Visits everything that this root reaches and that was not visited yet.
@@ -128,26 +129,35 @@ impl<'a> Walk<'a> {
         item: &Item,
         from: &Root,
     ) -> Result<Option<Object>, ReadError> {
-        let format = self.format;
-        if !self.packs.contains_key(&number) {
-            let Some((folder, name)) = self.lookup.pack(number) else { return Err(ReadError::Changed) };
-            let pack = Pack::open(self.reader, folder, name, format)?.ok_or(ReadError::Changed)?;
-            let visited = vec![0; narrow(u64::from(pack.index.objects()))];
-            self.packs.insert(number, WalkedPack { pack, visited });
-        }
-        let Some(walked) = self.packs.get_mut(&number) else { return Err(ReadError::Changed) };
-        let Some(bits) = walked.visited.get_mut(narrow(u64::from(place))) else {
+        let pack = self.pack(number)?;
+        let objects = pack.index.objects();
+        let visited = self.visited.entry(number).or_insert_with(|| vec![0; narrow(u64::from(objects))]);
+        let Some(bits) = visited.get_mut(narrow(u64::from(place))) else {
             return Err(ReadError::Changed);
         };
         if let Some(kind) = Kind::of_bit(*bits) {
             check_kind(item, kind, from)?;
             return Ok(None);
         }
-        let offset = walked.pack.index.offset(place)?;
-        let kind = walked.pack.kind(offset)?;
+        let (_, pack) = self.packs.front_mut().ok_or(ReadError::Changed)?;
+        let offset = pack.index.offset(place)?;
+        let kind = pack.kind(offset)?;
         *bits = kind.bit();
         check_kind(item, kind, from)?;
-        if kind == Kind::Blob { Ok(None) } else { walked.pack.object(offset).map(Some) }
+        if kind == Kind::Blob { Ok(None) } else { pack.object(offset).map(Some) }
+    }
+
+    /// Puts the pack of this number in front of the others.
+    fn pack(&mut self, number: usize) -> Result<&Pack<'a>, ReadError> {
+        if let Some(at) = self.packs.iter().position(|(open, _)| *open == number) {
+            self.packs.swap(0, at);
+        } else {
+            let Some((folder, name)) = self.lookup.pack(number) else { return Err(ReadError::Changed) };
+            let pack = Pack::open(self.reader, folder, name, self.format)?.ok_or(ReadError::Changed)?;
+            self.packs.truncate(MAX_OPEN - 1);
+            self.packs.push_front((number, pack));
+        }
+        self.packs.front().map(|(_, pack)| pack).ok_or(ReadError::Changed)
     }
 
     fn loose(&mut self, number: usize, item: &Item, from: &Root) -> Result<Option<Object>, ReadError> {
@@ -188,7 +198,9 @@ pub(super) fn missing_root(root: &Root) -> ReadError {
 fn missing(item: &Item, from: &Root) -> ReadError {
     let name = display_name(&from.name);
     ReadError::Suspect(ContentError::MissingPart(match item.kind {
-        Some(kind) if item.id != from.id || !item.path.is_empty() => format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item)),
+        Some(kind) if item.id != from.id || !item.path.is_empty() => {
+            format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item))
+        }
         _ => format!("{name}: its object {} is missing", item.id),
     }))
 }

@@ -107,6 +107,7 @@ fn settings(root: &Path) -> GitSettings {
         bytes_per_second: None::<NonZeroU64>,
         integrity: Integrity::Connected,
         deep_every: GitSettings::DEEP_EVERY,
+        memory: GitSettings::MEMORY,
     }
 }
 
