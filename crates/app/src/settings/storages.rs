@@ -249,6 +249,7 @@ fn registry_directory(section: &mut Section<'_, '_>) -> Result<Content, Settings
         readers: section.readers()?,
         bytes_per_second: section.bytes_per_second()?,
         integrity: registry_integrity(section)?,
+        database_url: section.optional_secret("database_url")?,
     }))
 }
 
