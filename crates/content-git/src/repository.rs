@@ -214,7 +214,7 @@ fn read_refs(
         refs::visit(reader, folder, format, &mut |found| {
             digest.add(&found.name, &found.id);
             count += 1;
-            targets.as_mut().map_or(Ok(()), |targets| roots::of_ref(found, &mut |root| targets.add(root)))
+            targets.as_mut().map_or(Ok(()), |targets| roots::of_ref(&found, &mut |root| targets.add(root)))
         })?;
         if let Some(mut targets) = targets {
             roots::beside_refs(reader, folder, format, &mut |root| targets.add(root))?;

@@ -52,7 +52,7 @@ pub(crate) fn visit(
     parents: &Parents,
     visitor: &mut RootVisitor<'_>,
 ) -> Result<(), ReadError> {
-    refs::visit(reader, repository, format, &mut |found| of_ref(found, visitor))?;
+    refs::visit(reader, repository, format, &mut |found| of_ref(&found, visitor))?;
     beside_refs(reader, repository, format, visitor)?;
     for id in parents.shallow() {
         if objects::contain(reader, repository, format.objects, id)? {
@@ -63,7 +63,7 @@ pub(crate) fn visit(
 }
 
 /// Visits the object of a ref, and the one that an annotated tag is noted to lead to.
-pub(crate) fn of_ref(found: Ref, visitor: &mut RootVisitor<'_>) -> Result<(), ReadError> {
+pub(crate) fn of_ref(found: &Ref, visitor: &mut RootVisitor<'_>) -> Result<(), ReadError> {
     if let Some(id) = found.peeled {
         visitor(Root::new(&found.name, id, None))?;
     }
@@ -79,7 +79,7 @@ pub(crate) fn beside_refs(
     format: Format,
     visitor: &mut RootVisitor<'_>,
 ) -> Result<(), ReadError> {
-    let mut log = |found| of_ref(found, visitor);
+    let mut log = |found| of_ref(&found, visitor);
     refs::visit_logs(reader, repository, LOGS, format.objects, &mut log)?;
     objects::visit_index(reader, repository, INDEX, format.objects, visitor)?;
     for entry in reader.entries(repository, WORKTREES)?.unwrap_or_default() {
@@ -95,7 +95,7 @@ pub(crate) fn beside_refs(
             return Err(repository.suspect(&in_worktree(COMMONDIR), "it names another folder"));
         }
         head(reader, repository, &worktree, format, visitor)?;
-        let mut log = |found| of_ref(found, visitor);
+        let mut log = |found| of_ref(&found, visitor);
         refs::visit_logs(reader, repository, &in_worktree(LOGS), format.objects, &mut log)?;
         objects::visit_index(reader, repository, &in_worktree(INDEX), format.objects, visitor)?;
     }

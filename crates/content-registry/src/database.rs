@@ -77,7 +77,7 @@ impl Database {
     pub(crate) async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError> {
         let Repository { namespace, id } = self.repository(repository).await?;
         let most = i64::try_from(MAX_TAGS).unwrap_or(i64::MAX).saturating_add(1);
-        let values = [(&namespace as _, Type::INT8), (&id as _, Type::INT8), (&most as _, Type::INT8)];
+        let values: [Value<'_>; 3] = [(&namespace, Type::INT8), (&id, Type::INT8), (&most, Type::INT8)];
         let tags = self.rows(TAGS, &values, tag).await?;
         if tags.len() > MAX_TAGS {
             return Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned()));
@@ -89,12 +89,8 @@ impl Database {
     pub(crate) async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError> {
         let Repository { namespace, id } = self.repository(repository).await?;
         let (digest, most) = (stored(digest), i32::try_from(MAX_MANIFEST).unwrap_or(i32::MAX));
-        let values = [
-            (&namespace as _, Type::INT8),
-            (&id as _, Type::INT8),
-            (&digest as _, Type::BYTEA),
-            (&most as _, Type::INT4),
-        ];
+        let values: [Value<'_>; 4] =
+            [(&namespace, Type::INT8), (&id, Type::INT8), (&digest, Type::BYTEA), (&most, Type::INT4)];
         let payload = |row: &Row| row.try_get::<_, Option<Vec<u8>>>(0);
         let found = self.rows(MANIFEST, &values, payload).await?.into_iter().next();
         let payload = found.ok_or(RegistryError::Absent)?;
@@ -105,7 +101,7 @@ impl Database {
 
     /// Whether it answers.
     pub(crate) async fn probe(&self) -> Result<(), RegistryError> {
-        let values = [(&"" as _, Type::TEXT), (&1_i64 as _, Type::INT8)];
+        let values: [Value<'_>; 2] = [(&"", Type::TEXT), (&1_i64, Type::INT8)];
         self.rows(REPOSITORIES, &values, |_| Ok(())).await.map(drop)
     }
 
@@ -115,7 +111,7 @@ impl Database {
         let pages = stream::try_unfold(String::new(), move |after| {
             let database = database.clone();
             async move {
-                let values = [(&after as _, Type::TEXT), (&NAMES as _, Type::INT8)];
+                let values: [Value<'_>; 2] = [(&after, Type::TEXT), (&NAMES, Type::INT8)];
                 let names = database.rows(REPOSITORIES, &values, |row| row.try_get::<_, String>(0)).await;
                 let names = names.map_err(|error| ListError::Broken(error.into_not_judged().to_string()))?;
                 let last = names.last().cloned();
@@ -128,7 +124,7 @@ impl Database {
 
     async fn repository(&self, path: &str) -> Result<Repository, RegistryError> {
         let found = |row: &Row| Ok(Repository { namespace: row.try_get(0)?, id: row.try_get(1)? });
-        let rows = self.rows(REPOSITORY, &[(&path as _, Type::TEXT)], found).await?;
+        let rows = self.rows(REPOSITORY, &[(&path, Type::TEXT)], found).await?;
         rows.into_iter().next().ok_or(RegistryError::NoRepository { looked_in: None })
     }
 

@@ -127,7 +127,12 @@ impl<'a> Sweep<'a> {
             for (id, bits) in &loose.links {
                 self.need(id, *bits)?;
             }
-            roots.map_or(Ok(()), |roots| roots(&mut |root| Ok(self.expect(&root))))?;
+            if let Some(roots) = roots {
+                roots(&mut |root| {
+                    self.expect(&root);
+                    Ok(())
+                })?;
+            }
         }
         for (number, stem) in indexes.iter().enumerate() {
             let is_promised =
@@ -330,8 +335,9 @@ impl<'a> Sweep<'a> {
             })?;
         }
         self.elsewhere.take_found_in_alternates(&mut waiting)?;
-        waiting.iter().for_each(|need| self.doubts.add_missing(&need.id));
-        waiting.clear();
+        for need in waiting.drain(..) {
+            self.doubts.add_missing(&need.id);
+        }
         self.waiting = waiting;
         Ok(())
     }

@@ -121,8 +121,8 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }
 
-/// Plants a fault; returns the file and what was done.
-fn plant(repository: &Path, random: &mut Random) -> (String, String) {
+/// The files that are judged by us or by git.
+fn judged_files(repository: &Path) -> Vec<String> {
     let mut found = files(repository);
     found.retain(|name| {
         let unread = ["description", "packed-refs.lock", "objects/info/packs", "info/refs", "FETCH_HEAD"];
@@ -131,6 +131,12 @@ fn plant(repository: &Path, random: &mut Random) -> (String, String) {
             && !name.starts_with("hooks/")
             && !name.ends_with(".promisor")
     });
+    found
+}
+
+/// Plants a fault; returns the file and what was done.
+fn plant(repository: &Path, random: &mut Random) -> (String, String) {
+    let found = judged_files(repository);
     // As likely in a folder of few files as in one of many.
     let mut by_folder = BTreeMap::<&str, Vec<&String>>::new();
     for name in &found {

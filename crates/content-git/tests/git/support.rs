@@ -131,7 +131,7 @@ pub(crate) async fn inspect(store: &GitStore, pieces: Vec<Inspection>) -> Vec<Se
 }
 
 /// The expected SHA-256 of a repository for which `git show-ref --head` prints this.
-pub(crate) fn checksum(lines: impl AsRef<[u8]>) -> [u8; 32] {
+pub(crate) fn checksum(lines: &(impl AsRef<[u8]> + ?Sized)) -> [u8; 32] {
     let mut lines: Vec<_> = lines.as_ref().split_inclusive(|byte| *byte == b'\n').collect();
     lines.sort_unstable_by_key(|line| line.splitn(2, |byte| *byte == b' ').nth(1).unwrap());
     Sha256::digest(lines.concat()).into()

@@ -82,7 +82,7 @@ pub(crate) async fn repositories() -> ContentFixture {
     let present = ["group/b", "group/a", "z"].map(str::to_owned).to_vec();
     for (id, path) in (1..).zip(&present) {
         with.add_repository(id, path);
-        with.push((id, path), "latest", &content(10_000, id.into()));
+        with.push((id, path), "latest", &content(10_000, id));
     }
     let store = with.store();
     let model = stocktake_domain::Model::ContainerRepositories;
