@@ -87,6 +87,7 @@ impl Bench {
             bytes_per_second: None,
             integrity: Integrity::Connected,
             deep_every: one,
+            memory: GitSettings::MEMORY,
         };
         let store = GitStore::new(settings, &readers);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

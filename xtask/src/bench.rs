@@ -79,10 +79,11 @@ struct Row {
 }
 
 /// The crates' own benchmarks: package, benchmark, arguments.
-const CRATES: [(&str, &str, &[&str]); 6] = [
+const CRATES: [(&str, &str, &[&str]); 7] = [
     ("stocktake-content-directory", "inspect", &[]),
     ("stocktake-diesel-storage", "queue", &[]),
     ("stocktake-content-git", "repositories", &["--count", "1000"]),
+    ("stocktake-content-git", "connectivity", &[]),
     ("stocktake-content-objects", "read", &[]),
     ("stocktake-content-registry", "read", &[]),
     ("stocktake-source-gitlab", "read", &["--rows", "1000000"]),

@@ -151,7 +151,7 @@ fn content(settings: &Content, readers: &Arc<ReaderPool>) -> anyhow::Result<Arc<
         Content::Objects(settings) => Arc::new(ObjectStorage::new(settings.clone(), hashes())?),
         Content::Registry(settings) => Arc::new(RegistryStore::new(settings.clone(), hashes())?),
         Content::RegistryDirectory(settings) => {
-            Arc::new(RegistryStore::of_directory(settings.clone(), readers))
+            Arc::new(RegistryStore::of_directory(settings.clone(), readers)?)
         }
     })
 }

@@ -38,10 +38,6 @@ fn main() {
     let cores = thread::available_parallelism().unwrap();
     let readers = NonZeroUsize::new(bench_argument("--readers", 8)).unwrap();
     let (count, rounds) = (bench_argument("--count", 200), bench_argument("--rounds", 3));
-    let one = bench_argument("--repository", String::new());
-    if !one.is_empty() {
-        return measure_one(&one, cores, readers);
-    }
     let folder = tempfile::tempdir().unwrap();
     let begin = Instant::now();
     let paths = make(folder.path(), count);
@@ -86,31 +82,6 @@ fn main() {
 
 /// What git looks at to see that everything exists. It reads no file as a whole.
 const REV_LIST: &str = "git --git-dir=\"$0\" rev-list --objects --all --missing=allow-any";
-
-/// One repository of the reader, if there is one: `--repository` with the path of its folder.
-fn measure_one(path: &str, cores: NonZeroUsize, readers: NonZeroUsize) {
-    let path = Path::new(path);
-    let (root, names) = (path.parent().unwrap(), [path.file_name().unwrap().to_str().unwrap().to_owned()]);
-    let ours = Cost::of(|| verify(root, &names, cores, readers, Integrity::Connected));
-    let files = Cost::of(|| verify(root, &names, cores, readers, Integrity::Objects));
-    let theirs = Cost::of(|| {
-        let command = format!("{REV_LIST} >/dev/null");
-        assert!(
-            Command::new("sh").args(["-c", &command, path.to_str().unwrap()]).status().unwrap().success()
-        );
-    });
-    let (connected, elapsed) = (ours.processor - files.processor, ours.elapsed - files.elapsed);
-    println!(
-        "{}: files {:.2} s, connectivity besides {elapsed:.2} s ({connected:.2} s of processor); git rev-list --objects \
-         {:.2} s ({:.2}); ratio {:.1} by the clock, {:.1} by processor time",
-        path.display(),
-        files.elapsed,
-        theirs.elapsed,
-        theirs.processor,
-        theirs.elapsed / elapsed,
-        theirs.processor / connected
-    );
-}
 
 /// Makes repositories like those of an instance: many small ones with loose objects, some packed ones, a few
 /// large ones.
@@ -163,9 +134,9 @@ fn each(root: &Path, paths: &[String], cores: NonZeroUsize, script: &str) {
 }
 
 fn verify(root: &Path, paths: &[String], cores: NonZeroUsize, readers: NonZeroUsize, integrity: Integrity) {
-    let deep_every = GitSettings::DEEP_EVERY;
+    let (deep_every, memory) = (GitSettings::DEEP_EVERY, GitSettings::MEMORY);
     let settings =
-        GitSettings { root: root.to_owned(), readers, bytes_per_second: None, integrity, deep_every };
+        GitSettings { root: root.to_owned(), readers, bytes_per_second: None, integrity, deep_every, memory };
     let hashes = HashPool::start(cores, Secrets::default()).unwrap();
     let store = GitStore::new(settings, &ReaderPool::start(readers, hashes).unwrap());
     let algorithms = Algorithms::default().with(Algorithm::Sha256);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use stocktake_content::{Batch, HashPool};
 use stocktake_net::rate_limit::{LARGEST_STEP, RateLimiter};
 
+use crate::memory::Memory;
 use crate::pools::Pools;
 
 /// The size of a buffer in bytes.
@@ -26,11 +27,17 @@ pub struct GitSettings {
     pub integrity: Integrity,
     /// In each how many verifications of a repository every object is compared with its id.
     pub deep_every: NonZeroUsize,
+    /// The bytes of memory that the tables of objects may take, of all repositories together that are read at once. What
+    /// goes beyond is read from the files in several passes.
+    pub memory: u64,
 }
 
 impl GitSettings {
     /// The usual value of [`GitSettings::deep_every`].
     pub const DEEP_EVERY: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+    /// The usual value of [`GitSettings::memory`]: with it the process stays below 500 MiB for ten million objects.
+    pub const MEMORY: u64 = 400 * 1024 * 1024;
 }
 
 /// How much of a repository is read. Each level includes those below it.
@@ -53,6 +60,7 @@ pub(crate) struct StoreContext {
     pub(crate) limiter: Option<RateLimiter>,
     /// What was found of the objects of alternates.
     pub(crate) pools: Pools,
+    pub(crate) memory: Memory,
 }
 
 /// What one reading thread works with.

@@ -17,7 +17,11 @@ const MAX_BYTES: usize = 32;
 
 impl ObjectFormat {
     /// The number of bytes of an id.
-    pub(crate) const fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
+        usize::from(self.length())
+    }
+
+    const fn length(self) -> u8 {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
@@ -51,16 +55,16 @@ impl ObjectFormat {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectId {
     bytes: [u8; MAX_BYTES],
-    length: usize,
+    length: u8,
 }
 
 impl ObjectId {
     const fn empty(format: ObjectFormat) -> Self {
-        Self { bytes: [0; MAX_BYTES], length: format.bytes() }
+        Self { bytes: [0; MAX_BYTES], length: format.length() }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
     /// Whether it is all zeros, which git uses for no object.
@@ -71,7 +75,7 @@ impl ObjectId {
     /// Appends the hexadecimal text.
     pub(crate) fn write_hex(&self, text: &mut Vec<u8>) {
         let begin = text.len();
-        text.resize(begin + 2 * self.length, 0);
+        text.resize(begin + 2 * usize::from(self.length), 0);
         let target = text.get_mut(begin..).unwrap_or_default();
         // It cannot fail: the target has exactly the size of the text.
         let _encoded = hex::encode_to_slice(self.as_bytes(), target);
@@ -79,7 +83,7 @@ impl ObjectId {
 
     /// The path of the loose object below the folder of objects.
     pub(crate) fn loose_path(&self) -> Vec<u8> {
-        let mut text = Vec::with_capacity(2 * self.length + 1);
+        let mut text = Vec::with_capacity(2 * usize::from(self.length) + 1);
         self.write_hex(&mut text);
         text.insert(2, b'/');
         text

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! GitStore ──> Batch ──> reading threads ──> repository ──┬──> refs     loose, packed-refs, reftables
+//!                                                         ├──> roots    logs, worktrees and their indexes
 //!                                                         └──> objects  packs and their indexes, loose objects,
 //!                                                                       commit graphs, alternates
 //! ```
@@ -22,12 +23,14 @@ mod file;
 mod folder;
 mod id;
 mod list;
+mod memory;
 mod objects;
 mod pipeline;
 mod pools;
 mod reader;
 mod refs;
 mod repository;
+mod roots;
 mod shallow;
 mod store;
 

@@ -24,8 +24,10 @@ mod kind;
 mod listing;
 mod lookup;
 mod loose;
+mod order;
 mod pack;
 mod packs;
+mod staged;
 mod sweep;
 mod targets;
 mod trailer;
@@ -33,6 +35,8 @@ mod walk;
 
 pub(crate) use check::Checked;
 pub(crate) use connect::Connectivity;
+pub(crate) use kind::Kind;
+pub(crate) use staged::visit as visit_index;
 pub(crate) use targets::Targets;
 
 /// Checks the files below `objects` that are not in `checked`, and adds them. Alternates belong to other

@@ -16,6 +16,7 @@ use crate::context::{BUFFER_BYTES, Buffer, Integrity, ReaderContext};
 use crate::error::ReadError;
 use crate::file::{EntryKind, FileIdentity, FolderEntry, OpenFile};
 use crate::folder::RepoFolder;
+use crate::memory::Memory;
 use crate::pools::Pools;
 
 /// Reads files of one repository, and of those whose objects it shares.
@@ -61,6 +62,11 @@ impl<'context> RepoReader<'context> {
     /// What is known of alternates.
     pub(crate) fn pools(&self) -> &Pools {
         &self.context.store.pools
+    }
+
+    /// The memory for tables of objects.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.context.store.memory
     }
 
     pub(crate) fn pool(&self) -> &Arc<HashPool> {

@@ -22,10 +22,11 @@ mod reftable;
 pub(crate) use name::{Ref, RefVisitor};
 pub(crate) use reflog::visit as visit_logs;
 
-const HEAD: &[u8] = b"HEAD";
+pub(crate) const HEAD: &[u8] = b"HEAD";
 
 /// What `HEAD` leads to, unless it contains an object id.
-const BRANCHES: &[u8] = b"refs/heads/";
+pub(crate) const BRANCHES: &[u8] = b"refs/heads/";
+const NO_BRANCH: &str = "it names no branch";
 
 /// Visits each ref in the byte order of the names. `HEAD` comes first, if it resolves to an object.
 pub(crate) fn visit(
@@ -37,6 +38,21 @@ pub(crate) fn visit(
     match format.refs {
         RefStorage::Files => RefFiles { reader, folder, format: format.objects }.visit(visitor),
         RefStorage::Reftable => reftable::visit(reader, folder, format.objects, visitor),
+    }
+}
+
+/// The object in the file of a `HEAD`; `None` if it names a branch.
+pub(crate) fn detached(
+    reader: &RepoReader<'_>,
+    folder: &RepoFolder,
+    name: &[u8],
+    format: ObjectFormat,
+) -> Result<Option<ObjectId>, ReadError> {
+    match loose::read(reader, folder, format, name)? {
+        Some(Value::Id(id)) => Ok(Some(id)),
+        Some(Value::Symbolic(target)) if target.starts_with(BRANCHES) => Ok(None),
+        Some(Value::Symbolic(_)) => Err(folder.suspect(name, NO_BRANCH)),
+        None => Err(folder.suspect(name, "is not there")),
     }
 }
 
@@ -60,7 +76,7 @@ impl RefFiles<'_> {
         let head = loose::read(self.reader, self.folder, self.format, HEAD)?;
         let head = head.ok_or_else(|| self.folder.suspect(HEAD, "is not there"))?;
         if matches!(&head, Value::Symbolic(target) if !target.starts_with(BRANCHES)) {
-            return Err(self.folder.suspect(HEAD, "it names no branch"));
+            return Err(self.folder.suspect(HEAD, NO_BRANCH));
         }
         if let Some(id) = self.resolve(HEAD, head)? {
             visitor(Ref { name: HEAD.to_vec(), id, peeled: None })?;

@@ -18,7 +18,8 @@ use crate::file::EntryKind;
 use crate::folder::RepoFolder;
 use crate::objects::{self, Checked, Connectivity, Targets};
 use crate::reader::RepoReader;
-use crate::refs::{self, Ref, RefVisitor};
+use crate::refs;
+use crate::roots::{self, RootVisitor};
 use crate::shallow::Parents;
 
 /// The pauses before a repository is read again that looked damaged or changed. Git makes several changes one after
@@ -181,35 +182,16 @@ fn read(
         objects::check(reader, folder, format.objects, &parents, checked)?;
     }
     let refs = read_refs(reader, folder, format, inspection)?;
-    let tips = |visitor: &mut RefVisitor<'_>| tips(reader, folder, format, &parents, visitor);
+    let roots = |visitor: &mut RootVisitor<'_>| roots::visit(reader, folder, format, &parents, visitor);
     let is_deep = reader.is_deep(inspection.attempt);
     let connectivity =
-        Connectivity { reader, repository: folder, format, parents: &parents, tips: &tips, is_deep };
+        Connectivity { reader, repository: folder, format, parents: &parents, roots: &roots, is_deep };
     connectivity.check(checked)?;
     match refs {
         Some(digests) => Ok(Refs { digests, state: RefsState::Present }),
         None if objects::exist(reader, folder)? => Ok(Refs::none(RefsState::Gone)),
         None => Ok(Refs::none(RefsState::Present)),
     }
-}
-
-/// Everything that keeps objects: refs and what they are noted to lead to, the newest entries of their logs, and the
-/// boundary of a shallow repository, as far as it is there.
-fn tips(
-    reader: &RepoReader<'_>,
-    folder: &RepoFolder,
-    format: Format,
-    parents: &Parents,
-    visitor: &mut RefVisitor<'_>,
-) -> Result<(), ReadError> {
-    refs::visit(reader, folder, format, visitor)?;
-    refs::visit_logs(reader, folder, format.objects, visitor)?;
-    for id in parents.shallow() {
-        if objects::contain(reader, folder, format.objects, id)? {
-            visitor(Ref { name: b"shallow".to_vec(), id: *id, peeled: None })?;
-        }
-    }
-    Ok(())
 }
 
 /// The digests over the refs, whose objects are looked up; `None` if there are none.
@@ -232,10 +214,10 @@ fn read_refs(
         refs::visit(reader, folder, format, &mut |found| {
             digest.add(&found.name, &found.id);
             count += 1;
-            targets.as_mut().map_or(Ok(()), |targets| targets.add(found))
+            targets.as_mut().map_or(Ok(()), |targets| roots::of_ref(&found, &mut |root| targets.add(root)))
         })?;
         if let Some(mut targets) = targets {
-            refs::visit_logs(reader, folder, format.objects, &mut |newest| targets.add(newest))?;
+            roots::beside_refs(reader, folder, format, &mut |root| targets.add(root))?;
             targets.finish()?;
         }
         let refs = digest.finish();

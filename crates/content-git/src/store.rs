@@ -14,6 +14,7 @@ use stocktake_net::rate_limit::RateLimiter;
 
 use crate::context::{GitSettings, ReaderContext, StoreContext};
 use crate::list;
+use crate::memory::Memory;
 use crate::pools::Pools;
 use crate::repository;
 
@@ -31,8 +32,9 @@ impl GitStore {
     pub fn new(settings: GitSettings, pool: &Arc<ReaderPool>) -> Self {
         let readers = pool.share(settings.readers);
         let limiter = settings.bytes_per_second.map(RateLimiter::new);
-        let pool = Arc::clone(pool.hashes());
-        Self { context: Arc::new(StoreContext { settings, pool, limiter, pools: Pools::default() }), readers }
+        let (pool, memory) = (Arc::clone(pool.hashes()), Memory::new(settings.memory));
+        let context = StoreContext { settings, pool, limiter, pools: Pools::default(), memory };
+        Self { context: Arc::new(context), readers }
     }
 }
 

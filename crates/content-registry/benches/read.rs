@@ -143,10 +143,11 @@ fn stores(
         readers: requests,
         bytes_per_second: None,
         integrity: Integrity::Content,
+        database_url: None,
     };
     let http = RegistryStore::new(http, Arc::clone(&pool)).unwrap();
     let readers = ReaderPool::start(requests, pool).unwrap();
-    (Box::new(http), Box::new(RegistryStore::of_directory(directory, &readers)))
+    (Box::new(http), Box::new(RegistryStore::of_directory(directory, &readers).unwrap()))
 }
 
 /// The bytes that were read.

@@ -13,17 +13,15 @@ use stocktake_domain::NotJudged;
 use stocktake_domain::ports::{FoundStream, ProbedStorage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::database::Database;
 use crate::digest::Digest;
 use crate::name;
-use crate::settings::RegistryDirectorySettings;
+use crate::settings::{RegistryDirectorySettings, SettingsError};
 use crate::source::{BlobReader, MAX_MANIFEST, ObjectKind, RegistryError, RegistrySource, Tag};
 use crate::store::RegistryStore;
-use files::{Files, REPOSITORIES};
+use files::{BLOBS, Files, REPOSITORIES};
 
 mod files;
-
-/// Where it keeps the blobs that they share.
-const BLOBS_FOLDER: &str = "docker/registry/v2/blobs";
 
 /// How much of a blob is read at a time.
 const PIECE: usize = 256 * 1024;
@@ -33,14 +31,18 @@ const TAGS: usize = 64;
 
 impl RegistryStore {
     /// A store of the repositories in a registry's own storage directory (the layout of `distribution`, also that of GitLab's
-    /// registry as long as its metadata database is not in use), read by a share of `pool`. The folder need not exist yet.
-    pub fn of_directory(settings: RegistryDirectorySettings, pool: &Arc<ReaderPool>) -> Self {
+    /// registry, with its metadata database or without), read by a share of `pool`. The folder need not exist yet.
+    pub fn of_directory(
+        settings: RegistryDirectorySettings,
+        pool: &Arc<ReaderPool>,
+    ) -> Result<Self, SettingsError> {
         let source = DirectorySource {
-            files: Files::new(settings.root),
+            files: Files::new(settings.root, settings.database_url.is_some()),
             readers: Readers(Arc::new(pool.share(settings.readers))),
             open: Arc::new(Semaphore::new(settings.readers.get())),
+            database: settings.database_url.as_ref().map(Database::new).transpose()?,
         };
-        Self::of(source, Arc::clone(pool.hashes()), settings.integrity, settings.bytes_per_second)
+        Ok(Self::of(source, Arc::clone(pool.hashes()), settings.integrity, settings.bytes_per_second))
     }
 }
 
@@ -65,6 +67,35 @@ struct DirectorySource {
     readers: Readers,
     /// Bounds the files that are open between two pieces.
     open: Arc<Semaphore>,
+    /// Where tags and manifests are, if not in the directory.
+    database: Option<Database>,
+}
+
+impl DirectorySource {
+    /// Fails unless tags are where they are looked for.
+    async fn check_lock(&self) -> Result<(), RegistryError> {
+        let files = self.files.clone();
+        self.readers.run(move || files.check_lock()).await
+    }
+
+    /// Finds the file of an object. If there is no link in the directory, the database has already said that the
+    /// repository needs the object.
+    async fn find<R: Send + 'static>(
+        &self,
+        repository: &str,
+        kind: ObjectKind,
+        digest: &Digest,
+        then: impl FnOnce(OwnedFd, u64) -> Result<R, RegistryError> + Send + 'static,
+    ) -> Result<R, RegistryError> {
+        let (files, digest) = (self.files.clone(), *digest);
+        let link = self.database.is_none().then(|| link_path(repository, kind, &digest));
+        let find = move || {
+            let digest = link.map_or(Ok(digest), |link| files.digest(&link))?;
+            let (file, size) = files.open(&data_path(&digest))?;
+            then(file, size)
+        };
+        self.readers.run(find).await
+    }
 }
 
 /// A blob that is read piece by piece.
@@ -82,6 +113,14 @@ impl RegistrySource for DirectorySource {
     }
 
     async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError> {
+        self.check_lock().await?;
+        if let Some(database) = &self.database {
+            let found = database.tags(repository).await;
+            let Err(RegistryError::NoRepository { .. }) = found else { return found };
+            let files = self.files.clone();
+            let looked_in = self.readers.run(move || Ok(files.identity())).await?;
+            return Err(RegistryError::NoRepository { looked_in });
+        }
         let folder = files::tags_folder(repository);
         let (files, name) = (self.files.clone(), repository.to_owned());
         let mut names = self.readers.run(move || files.tags(&name)).await?;
@@ -98,10 +137,10 @@ impl RegistrySource for DirectorySource {
     }
 
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError> {
-        let files = self.files.clone();
-        let link = link_path(repository, ObjectKind::Manifest, digest);
-        let read = move || {
-            let (file, size) = files.open(&data_path(&files.digest(&link)?))?;
+        if let Some(database) = &self.database {
+            return database.manifest(repository, digest).await;
+        }
+        let read = |file, size| {
             if size > widen(MAX_MANIFEST) {
                 return Err(RegistryError::Unreadable(
                     "is larger than the 4 MiB a manifest may have".to_owned(),
@@ -109,7 +148,7 @@ impl RegistrySource for DirectorySource {
             }
             files::read_bytes(&file, 0, MAX_MANIFEST)
         };
-        self.readers.run(read).await
+        self.find(repository, ObjectKind::Manifest, digest, read).await
     }
 
     async fn blob(
@@ -120,16 +159,13 @@ impl RegistrySource for DirectorySource {
     ) -> Result<Box<dyn BlobReader>, RegistryError> {
         let closed = |_| RegistryError::Unavailable("the storage is closed".to_owned());
         let permit = Arc::clone(&self.open).acquire_owned().await.map_err(closed)?;
-        let files = self.files.clone();
-        let link = link_path(repository, ObjectKind::Blob, digest);
-        let open = move || {
-            let (file, _) = files.open(&data_path(&files.digest(&link)?))?;
+        let open = |file: OwnedFd, _| {
             for advice in [Advice::Sequential, Advice::NoReuse] {
                 page_cache::advise(file.as_fd(), 0, None, advice);
             }
             Ok(Arc::new(file))
         };
-        let file = self.readers.run(open).await?;
+        let file = self.find(repository, ObjectKind::Blob, digest, open).await?;
         Ok(Box::new(FileBlob { readers: self.readers.clone(), file, position: 0, _open: permit }))
     }
 
@@ -139,22 +175,30 @@ impl RegistrySource for DirectorySource {
         kind: ObjectKind,
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
-        let files = self.files.clone();
-        let link = link_path(repository, kind, digest);
-        let open = move || files.open(&data_path(&files.digest(&link)?));
-        match self.readers.run(open).await {
-            Ok(_) => Ok(true),
+        match self.find(repository, kind, digest, |_, _| Ok(())).await {
+            Ok(()) => Ok(true),
             Err(RegistryError::Absent) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        storage_root::probe(self.files.root().to_owned()).await
+        let probed = storage_root::probe(self.files.root().to_owned()).await?;
+        // An empty folder says nothing of what it is to be.
+        if !probed.is_empty {
+            self.check_lock().await.map_err(RegistryError::into_not_judged)?;
+        }
+        if let Some(database) = &self.database {
+            database.probe().await.map_err(RegistryError::into_not_judged)?;
+        }
+        Ok(probed)
     }
 
     fn list(&self) -> FoundStream {
-        files::list(self.files.root().to_owned())
+        match &self.database {
+            Some(database) => database.list(),
+            None => files::list(self.files.root().to_owned()),
+        }
     }
 }
 
@@ -190,5 +234,5 @@ fn link_path(repository: &str, kind: ObjectKind, digest: &Digest) -> String {
 fn data_path(digest: &Digest) -> String {
     let (algorithm, digits) = digest.parts();
     let start = digits.get(..2).unwrap_or_default();
-    format!("{BLOBS_FOLDER}/{algorithm}/{start}/{digits}/data")
+    format!("{BLOBS}/{algorithm}/{start}/{digits}/data")
 }

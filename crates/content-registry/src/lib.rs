@@ -1,7 +1,8 @@
 //! Content adapter: container registries.
 //!
-//! A [`RegistryStore`] speaks the distribution protocol over HTTP, or reads the registry's own storage directory. Each is a `RegistrySource` of tags, manifests and blobs; the inspection is the same
-//! for both:
+//! A [`RegistryStore`] speaks the distribution protocol over HTTP, or reads the registry's own storage directory, with the
+//! tags from there or from the metadata database of GitLab's registry. Each is a `RegistrySource` of tags, manifests and
+//! blobs; the inspection is the same for all:
 //!
 //! ```text
 //! tags ──> checksum
@@ -12,6 +13,7 @@
 //! The protocol is that of the OCI distribution specification 1.1, the image specification 1.1 and the registry
 //! `distribution` 2.8; the tag list of GitLab's registry is its documented API.
 
+mod database;
 mod digest;
 mod digest_cache;
 mod disk;

@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use stocktake_net::postgres::PostgresUrlError;
 use stocktake_net::tls::TlsError;
 
 /// What is read below the tags.
@@ -44,6 +45,9 @@ pub struct RegistryDirectorySettings {
     pub bytes_per_second: Option<NonZeroU64>,
     /// What is read below the tags.
     pub integrity: Integrity,
+    /// The URL of the metadata database of GitLab's registry, as [`stocktake_net::postgres`] says, if it uses one: then
+    /// tags and manifests are read from there.
+    pub database_url: Option<SecretString>,
 }
 
 /// Why a registry cannot be accessed with these settings.
@@ -60,6 +64,9 @@ pub enum SettingsError {
     /// The certificates cannot be used, or there are none.
     #[error(transparent)]
     Certificates(#[from] TlsError),
+    /// The URL of the database cannot be used.
+    #[error("database_url: {0}")]
+    Database(#[from] PostgresUrlError),
     /// The HTTP client cannot be built.
     #[error("no HTTP client: {0}")]
     Client(String),

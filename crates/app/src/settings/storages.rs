@@ -228,6 +228,7 @@ fn git(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
             )?
             .unwrap_or_default(),
         deep_every: section.optional("deep_every", positive(1_000_000))?.unwrap_or(GitSettings::DEEP_EVERY),
+        memory: GitSettings::MEMORY,
     }))
 }
 
@@ -248,6 +249,7 @@ fn registry_directory(section: &mut Section<'_, '_>) -> Result<Content, Settings
         readers: section.readers()?,
         bytes_per_second: section.bytes_per_second()?,
         integrity: registry_integrity(section)?,
+        database_url: section.optional_secret("database_url")?,
     }))
 }
 

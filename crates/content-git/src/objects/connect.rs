@@ -15,11 +15,11 @@ use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::pools::Key;
 use crate::reader::RepoReader;
-use crate::refs::Ref;
+use crate::roots::RootVisitor;
 use crate::shallow::Parents;
 
 /// Calls its argument for everything from which objects are reached: refs, and what else keeps them.
-pub(crate) type Tips<'a> = dyn Fn(&mut dyn FnMut(Ref) -> Result<(), ReadError>) -> Result<(), ReadError> + 'a;
+pub(crate) type Roots<'a> = dyn Fn(&mut RootVisitor<'_>) -> Result<(), ReadError> + 'a;
 
 /// What a repository's objects are checked with.
 pub(crate) struct Connectivity<'a> {
@@ -27,13 +27,13 @@ pub(crate) struct Connectivity<'a> {
     pub(crate) repository: &'a RepoFolder,
     pub(crate) format: Format,
     pub(crate) parents: &'a Parents,
-    pub(crate) tips: &'a Tips<'a>,
+    pub(crate) roots: &'a Roots<'a>,
     /// Whether every object is compared with its id.
     pub(crate) is_deep: bool,
 }
 
 impl Connectivity<'_> {
-    /// Fails if an object is missing that a tip reaches, or is not what its id says, as far as each is to be looked at.
+    /// Fails if an object is missing that a root reaches, or is not what its id says, as far as each is to be looked at.
     pub(crate) fn check(&self, checked: &mut Checked) -> Result<(), ReadError> {
         let folders = alternates::folders(self.reader, self.repository)?;
         if !self.reader.is_connected() {
@@ -54,7 +54,7 @@ impl Connectivity<'_> {
             });
         }
         if self.format.has_promisor {
-            self.add_missing_tips(&folders, &mut doubts)?;
+            self.add_missing_roots(&folders, &mut doubts)?;
         }
         let mut lookup = Lookup::new(self.reader, &folders, self.format.objects)?;
         let mut missing = HashSet::new();
@@ -76,7 +76,7 @@ impl Connectivity<'_> {
         let (reader, format) = (self.reader, self.format);
         let mut walk =
             Walk::new(reader, &folders, format.objects, self.parents, format.has_promisor, promised)?;
-        (self.tips)(&mut |tip| walk.visit(&tip))?;
+        (self.roots)(&mut |root| walk.visit(&root))?;
         self.check_graph(&mut lookup, &doubts)
     }
 
@@ -107,7 +107,7 @@ impl Connectivity<'_> {
         let loose = checked.loose.as_ref().unwrap_or(&nothing);
         let sweep = Sweep::new(self.reader, folders, folder, self.format.objects, self.parents, loose)?;
         let depth = Depth { links: self.reader.is_connected(), contents: self.is_deep };
-        let doubts = sweep.run(depth, self.format.has_promisor)?;
+        let doubts = sweep.run(depth, self.format.has_promisor, Some(self.roots))?;
         checked.swept = Some((listing, doubts.clone()));
         Ok(doubts)
     }
@@ -118,15 +118,15 @@ impl Connectivity<'_> {
         let parents = std::sync::Arc::new(Parents::default());
         let loose = loose::check(self.reader, folder, self.format.objects, Some(&parents))?;
         let sweep = Sweep::new(self.reader, &folders, folder, self.format.objects, &parents, &loose)?;
-        sweep.run(Depth { links: true, contents: false }, false)
+        sweep.run(Depth { links: true, contents: false }, false, None)
     }
 
     /// A ref, too, may point to an object that is only promised.
-    fn add_missing_tips(&self, folders: &[RepoFolder], doubts: &mut Doubts) -> Result<(), ReadError> {
+    fn add_missing_roots(&self, folders: &[RepoFolder], doubts: &mut Doubts) -> Result<(), ReadError> {
         let mut lookup = Lookup::new(self.reader, folders, self.format.objects)?;
-        (self.tips)(&mut |tip| {
-            if !lookup.contains(&tip.id)? {
-                doubts.add_missing(&tip.id);
+        (self.roots)(&mut |root| {
+            if !lookup.contains(&root.id)? {
+                doubts.add_missing(&root.id);
             }
             Ok(())
         })

@@ -56,6 +56,22 @@ pub(super) fn size(rest: &mut &[u8]) -> Option<u64> {
     }
 }
 
+/// A number with seven bits in each byte, the highest first, in which each byte but the last counts one more.
+pub(super) fn distance(rest: &mut &[u8]) -> Option<u64> {
+    let mut next = || {
+        let (byte, behind) = rest.split_first()?;
+        *rest = behind;
+        Some(*byte)
+    };
+    let mut byte = next()?;
+    let mut number = u64::from(byte & 0x7f);
+    while byte & 0x80 != 0 {
+        byte = next()?;
+        number = number.checked_add(1)?.checked_mul(128)? | u64::from(byte & 0x7f);
+    }
+    Some(number)
+}
+
 /// A number of up to `count` bytes, the lowest first, of which only those are there whose bit is set.
 fn number(rest: &mut &[u8], present: u8, count: u32) -> Option<usize> {
     let mut number = 0;

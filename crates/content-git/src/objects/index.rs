@@ -5,6 +5,7 @@
 
 use stocktake_content::num::{big_endian, narrow, widen};
 
+use super::ids::Need;
 use crate::error::ReadError;
 use crate::file::OpenFile;
 use crate::folder::RepoFolder;
@@ -16,6 +17,9 @@ const FAN_OUT_BYTES: usize = 256 * 4;
 
 /// From this many ids on, the middle one is read to halve them; fewer are read and searched in memory.
 const WINDOW: u64 = 128;
+
+/// How many ids can be read one after the other in the time in which one is looked up.
+const LOOK_UP_COST: u64 = 500;
 
 /// The bit of an offset that instead is a place in the table of large ones.
 const LARGE: u32 = 1 << 31;
@@ -93,6 +97,41 @@ impl<'a> PackIndex<'a> {
         }
         let place = self.ids(low, high - low)?.iter().position(|found| found == id);
         Ok(place.and_then(|place| u32::try_from(low + widen(place)).ok()))
+    }
+
+    /// Takes out of `needs`, which are in order, those that the pack holds, and calls `visitor` with the place and the bits
+    /// of each.
+    pub(super) fn take_found(
+        &self,
+        needs: &mut Vec<Need>,
+        mut visitor: impl FnMut(u32, u8),
+    ) -> Result<(), ReadError> {
+        let mut is_found = vec![false; needs.len()];
+        let mut pairs = needs.iter().zip(&mut is_found);
+        if widen(needs.len()).saturating_mul(LOOK_UP_COST) < u64::from(self.objects()) {
+            for (need, is_found) in pairs {
+                if let Some(place) = self.find(&need.id)? {
+                    visitor(place, need.bits);
+                    *is_found = true;
+                }
+            }
+        } else {
+            let (mut place, mut next) = (0, pairs.next());
+            self.read_table(self.begin, self.entry, |entry| {
+                let id = entry.get(self.prefix..).unwrap_or_default();
+                while let Some((need, is_found)) = next.take_if(|(need, _)| need.id.as_bytes() <= id) {
+                    if need.id.as_bytes() == id {
+                        visitor(place, need.bits);
+                        *is_found = true;
+                    }
+                    next = pairs.next();
+                }
+                place += 1;
+            })?;
+        }
+        let mut is_found = is_found.into_iter();
+        needs.retain(|_| !is_found.next().unwrap_or_default());
+        Ok(())
     }
 
     /// The id at this place.

@@ -4,7 +4,7 @@ use crate::id::{ObjectFormat, ObjectId};
 
 /// The type of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Commit,
     Tree,
     Blob,

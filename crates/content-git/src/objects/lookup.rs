@@ -1,5 +1,6 @@
 //! Where an object is: in a pack or loose, in a repository's own folder of objects or in that of an alternate.
 
+use super::ids::Need;
 use super::index::PackIndex;
 use super::listing::{self, Listing};
 use crate::error::ReadError;
@@ -95,6 +96,34 @@ impl<'a> Lookup<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Takes out of `needs`, which are in order, those that are in any but the first folder.
+    pub(super) fn take_found_in_alternates(&self, needs: &mut Vec<Need>) -> Result<(), ReadError> {
+        for (number, (folder, name)) in self.packs.iter().enumerate() {
+            if *folder == 0 || needs.is_empty() {
+                continue;
+            }
+            match self.open.get(number) {
+                Some(Some(index)) => index.take_found(needs, |_, _| {})?,
+                Some(None) => {}
+                None => {
+                    let Some(folder) = self.folders.get(*folder) else { continue };
+                    let index = PackIndex::open(self.reader, folder, name, self.format)?;
+                    index.map_or(Ok(()), |index| index.take_found(needs, |_, _| {}))?;
+                }
+            }
+        }
+        for folder in self.folders.iter().skip(1) {
+            let mut rest = Vec::new();
+            for need in needs.drain(..) {
+                if self.reader.kind(folder, &need.id.loose_path())?.is_none() {
+                    rest.push(need);
+                }
+            }
+            *needs = rest;
+        }
+        Ok(())
     }
 
     fn find_in(&self, number: usize, id: &ObjectId) -> Result<Option<u32>, ReadError> {

@@ -16,10 +16,19 @@ use crate::error::ReadError;
 use crate::file::OpenFile;
 use crate::folder::RepoFolder;
 use crate::id::{Hash, ObjectFormat, ObjectId};
+use crate::memory::Held;
 use crate::reader::RepoReader;
 
-/// The bytes of objects that are kept, because others build on them.
-const CACHE_BYTES: usize = 48 * 1024 * 1024;
+/// The most bytes of objects that are kept, because others build on them, and how many bytes of them are expected for each
+/// of the pack.
+const CACHE_BYTES: u64 = 48 * 1024 * 1024;
+const CACHE_RATIO: u64 = 8;
+
+/// As much may be kept however many packs are read at once.
+const LEAST_CACHE_BYTES: u64 = 2 * 1024 * 1024;
+
+/// From this size on, an object that builds on no other is not held in memory to be hashed.
+const STREAMED: u64 = 6 * 1024 * 1024;
 
 /// How many bytes are read at a time where objects do not follow each other.
 const SHORT: usize = 16 * 1024;
@@ -42,6 +51,8 @@ pub(super) struct Pack<'a> {
     random: Window,
     stream: Decompress,
     cache: Cache,
+    /// The memory of the cache.
+    _held: Held,
 }
 
 /// What is known of an object before it is inflated.
@@ -75,6 +86,8 @@ impl<'a> Pack<'a> {
         let name = [index_name.strip_suffix(b"idx").unwrap_or(index_name), b"pack"].concat();
         let Some(index) = PackIndex::open(reader, folder, index_name, format)? else { return Ok(None) };
         let Some(file) = reader.open(folder, &name)? else { return Ok(None) };
+        let wanted = file.size.saturating_mul(CACHE_RATIO).min(CACHE_BYTES);
+        let held = reader.memory().hold_up_to(wanted, LEAST_CACHE_BYTES);
         Ok(Some(Self {
             reader,
             folder,
@@ -85,8 +98,14 @@ impl<'a> Pack<'a> {
             sequential: Window::default(),
             random: Window::default(),
             stream: Decompress::new(true),
-            cache: Cache::default(),
+            cache: Cache::new(narrow(held.bytes)),
+            _held: held,
         }))
+    }
+
+    /// The bytes of the pack.
+    pub(super) fn size(&self) -> u64 {
+        self.file.size
     }
 
     /// The object at this offset.
@@ -145,7 +164,7 @@ impl<'a> Pack<'a> {
         let header = self.header(offset)?;
         let mut hash = self.format.hash();
         if let Entry::Whole(kind) = header.entry
-            && header.size > widen(CACHE_BYTES / 8)
+            && header.size > STREAMED
         {
             // Too large to be kept; hashed piece by piece.
             begin(&mut hash, kind, header.size);
@@ -283,12 +302,7 @@ fn parse_header(bytes: &[u8], offset: u64, format: ObjectFormat) -> Option<(Base
     }
     let base = match (first >> 4) & 7 {
         6 => {
-            let mut byte = take(&mut rest)?;
-            let mut distance = u64::from(byte & 0x7f);
-            while byte & 0x80 != 0 {
-                byte = take(&mut rest)?;
-                distance = distance.checked_add(1)?.checked_mul(128)? | u64::from(byte & 0x7f);
-            }
+            let distance = delta::distance(&mut rest)?;
             Base::Offset(offset.checked_sub(distance).filter(|base| *base < offset)?)
         }
         7 => {
@@ -323,14 +337,19 @@ impl Window {
 }
 
 /// Objects by their offsets: those that were used last.
-#[derive(Default)]
 struct Cache {
+    /// The most bytes of both halves.
+    max: usize,
     young: HashMap<u64, Object>,
     bytes: usize,
     old: HashMap<u64, Object>,
 }
 
 impl Cache {
+    fn new(max: usize) -> Self {
+        Self { max, young: HashMap::new(), bytes: 0, old: HashMap::new() }
+    }
+
     fn get(&mut self, offset: u64) -> Option<Object> {
         if let Some(found) = self.young.get(&offset) {
             return Some(found.clone());
@@ -343,10 +362,10 @@ impl Cache {
     fn insert(&mut self, offset: u64, object: Object) {
         const OVERHEAD: usize = 96;
         let bytes = object.1.len() + OVERHEAD;
-        if bytes > CACHE_BYTES / 4 {
+        if bytes > self.max / 4 {
             return;
         }
-        if self.bytes + bytes > CACHE_BYTES / 2 {
+        if self.bytes + bytes > self.max / 2 {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
         }
@@ -388,7 +407,8 @@ mod tests {
 
     #[test]
     fn the_cache_keeps_what_was_used_last_within_its_bound() {
-        let mut cache = Cache::default();
+        const MAX: usize = 48 * 1024 * 1024;
+        let mut cache = Cache::new(MAX);
         let object = || (Kind::Blob, Rc::from(vec![0; 1024 * 1024]));
         cache.insert(0, object());
         for offset in 1..100 {
@@ -397,8 +417,8 @@ mod tests {
         }
         assert!(cache.get(5).is_none());
         let kept = cache.young.len() + cache.old.len();
-        assert!(kept <= CACHE_BYTES / (1024 * 1024) && kept > 10, "{kept}");
-        cache.insert(1_000, (Kind::Blob, Rc::from(vec![0; CACHE_BYTES / 2])));
+        assert!(kept <= MAX / (1024 * 1024) && kept > 10, "{kept}");
+        cache.insert(1_000, (Kind::Blob, Rc::from(vec![0; MAX / 2])));
         assert!(cache.get(1_000).is_none());
     }
 }

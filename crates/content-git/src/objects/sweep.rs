@@ -8,17 +8,22 @@
 use stocktake_content::num::narrow;
 
 use super::chunks;
-use super::ids::{self, Ids, Recent};
+use super::connect::Roots;
+use super::ids::{self, Ids, Need, Recent};
+use super::index::PackIndex;
 use super::kind::{Kind, Malformed, links};
 use super::listing;
 use super::lookup::Lookup;
 use super::loose::LooseObjects;
+use super::order::{Order, Ordered};
 use super::pack::Pack;
 use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
+use crate::memory::Held;
 use crate::reader::RepoReader;
+use crate::roots::Root;
 use crate::shallow::Parents;
 
 /// The folder of a chain of commit graphs.
@@ -36,11 +41,21 @@ pub(super) struct Depth {
     pub(super) contents: bool,
 }
 
-/// A pack of the folder whose ids are in memory.
+/// The bytes of memory for the objects of a pack in their order, and those that any repository may take.
+const ORDER_BYTES: u64 = 64 * 1024 * 1024;
+const LEAST_ORDER_BYTES: u64 = 1024 * 1024;
+
+/// The bytes of memory for objects that are looked up together: if packs of the folder are looked up in their files, and
+/// if only those of alternates are.
+const WAITING_BYTES: u64 = 64 * 1024 * 1024;
+const FEW_WAITING_BYTES: u64 = 1024 * 1024;
+
+/// A pack of the folder.
 struct SweptPack {
     /// The name of its index.
     name: Vec<u8>,
-    ids: Ids,
+    /// If they fit into memory.
+    ids: Option<Ids>,
     /// For each place, the bits of its type in the lower half, and of the types that objects expect in the upper half.
     types: Vec<u8>,
 }
@@ -53,8 +68,13 @@ pub(super) struct Sweep<'a> {
     parents: &'a Parents,
     loose: &'a LooseObjects,
     packs: Vec<SweptPack>,
-    /// Packs with too many objects for memory, loose objects, and those of alternates.
+    /// The objects of alternates.
     elsewhere: Lookup<'a>,
+    /// Objects that are looked up in the files together, and how many at most.
+    waiting: Vec<Need>,
+    most_waiting: usize,
+    /// The memory that all this takes.
+    held: Vec<Held>,
     recent: Recent,
     doubts: Doubts,
     /// Packs are mostly looked up in the same one.
@@ -72,12 +92,32 @@ impl<'a> Sweep<'a> {
     ) -> Result<Self, ReadError> {
         let elsewhere = Lookup::new(reader, folders, format)?;
         let (packs, doubts) = (Vec::new(), Doubts::default());
-        let recent = Recent::new();
-        Ok(Self { reader, folder, format, parents, loose, packs, elsewhere, recent, doubts, last: 0 })
+        let (recent, waiting, held) = (Recent::new(), Vec::new(), Vec::new());
+        Ok(Self {
+            reader,
+            folder,
+            format,
+            parents,
+            loose,
+            packs,
+            elsewhere,
+            waiting,
+            most_waiting: 1,
+            held,
+            recent,
+            doubts,
+            last: 0,
+        })
     }
 
-    /// Reads the folder. With `has_promisor`, what objects of promisor packs name need not be there.
-    pub(super) fn run(mut self, depth: Depth, has_promisor: bool) -> Result<Doubts, ReadError> {
+    /// Reads the folder. With `has_promisor`, what objects of promisor packs name need not be there. Of the roots that are
+    /// in this folder the types are compared.
+    pub(super) fn run(
+        mut self,
+        depth: Depth,
+        has_promisor: bool,
+        roots: Option<&Roots<'_>>,
+    ) -> Result<Doubts, ReadError> {
         let loose = self.loose;
         let listing = listing::list(self.reader, self.folder)?;
         let names: Vec<_> = listing.iter().map(|(name, _)| name.as_ref()).collect();
@@ -86,6 +126,12 @@ impl<'a> Sweep<'a> {
             self.load(&indexes)?;
             for (id, bits) in &loose.links {
                 self.need(id, *bits)?;
+            }
+            if let Some(roots) = roots {
+                roots(&mut |root| {
+                    self.expect(&root);
+                    Ok(())
+                })?;
             }
         }
         for (number, stem) in indexes.iter().enumerate() {
@@ -96,6 +142,7 @@ impl<'a> Sweep<'a> {
                 self.pack(number, &path(stem), depth)?;
             }
         }
+        self.settle()?;
         if depth.links {
             self.graphs()?;
         }
@@ -122,7 +169,7 @@ impl<'a> Sweep<'a> {
         for path in paths {
             chunks::read(reader, folder, &path, GRAPH_IDS, format.bytes(), &mut |ids| {
                 for id in ids.chunks_exact(format.bytes()).filter_map(|id| format.id(id)) {
-                    if self.doubts.graph.is_none() && !self.look_up(&id, Kind::Commit.bit())? {
+                    if self.doubts.graph.is_none() && !self.contains(&id, Kind::Commit)? {
                         self.doubts.graph = Some((id, path.clone()));
                     }
                 }
@@ -134,19 +181,25 @@ impl<'a> Sweep<'a> {
 
     /// Reads the ids of all packs, as far as memory allows.
     fn load(&mut self, stems: &[&[u8]]) -> Result<(), ReadError> {
-        let mut held = 0;
         for stem in stems {
             let name = path(stem);
-            let Some(pack) = Pack::open(self.reader, self.folder, &name, self.format)? else { continue };
-            let bytes = ids::bytes(pack.index.objects(), self.format.bytes());
-            if held + bytes > ids::MAX_BYTES {
+            let Some(index) = PackIndex::open(self.reader, self.folder, &name, self.format)? else {
                 continue;
-            }
-            held += bytes;
-            let ids = Ids::new(pack.index.all_ids()?, self.format.bytes());
-            let types = vec![0; ids.len()];
+            };
+            let held = self.reader.memory().hold(ids::bytes(index.objects(), self.format.bytes()));
+            let ids = match &held {
+                Some(_) => Some(Ids::new(index.all_ids()?, self.format.bytes())),
+                None => None,
+            };
+            self.held.extend(held);
+            let types = vec![0; narrow(u64::from(index.objects()))];
             self.packs.push(SweptPack { name, ids, types });
         }
+        let are_held = self.packs.iter().all(|pack| pack.ids.is_some());
+        let wanted = if are_held { FEW_WAITING_BYTES } else { WAITING_BYTES };
+        let held = self.reader.memory().hold_up_to(wanted, FEW_WAITING_BYTES);
+        self.most_waiting = narrow(held.bytes) / size_of::<Need>();
+        self.held.push(held);
         Ok(())
     }
 
@@ -154,19 +207,42 @@ impl<'a> Sweep<'a> {
         let Some(mut pack) = Pack::open(self.reader, self.folder, name, self.format)? else {
             return Err(ReadError::Changed);
         };
+        let objects = pack.index.objects();
+        let wanted = Order::bytes(objects).min(ORDER_BYTES);
+        let held = self.reader.memory().hold_up_to(wanted, LEAST_ORDER_BYTES);
+        let order = Order::new(&pack.index, pack.size(), held.bytes)?;
+        tracing::trace!(
+            pack.number = number,
+            pack.objects = objects,
+            pack.parts = order.len(),
+            "sweep a pack"
+        );
         let swept = self.packs.iter().position(|swept| swept.name == name);
-        let order = order(&pack)?;
-        tracing::trace!(pack.number = number, pack.objects = order.len(), "sweep a pack");
-        let mut kinds = vec![0_u8; if depth.links { order.len() } else { 0 }];
-        for (at, (offset, place)) in order.iter().enumerate() {
+        for part in 0..order.len() {
+            let part = order.part(&pack.index, part)?;
+            self.part(&mut pack, &part, swept, depth)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a part of a pack.
+    fn part(
+        &mut self,
+        pack: &mut Pack<'_>,
+        part: &[Ordered],
+        swept: Option<usize>,
+        depth: Depth,
+    ) -> Result<(), ReadError> {
+        let mut kinds = vec![0_u8; if depth.links { part.len() } else { 0 }];
+        for (at, (offset, place)) in part.iter().enumerate() {
             if at % 1_024 == 0 {
                 self.reader.check_cancelled()?;
             }
             if depth.contents {
-                compare(&mut pack, *offset, *place)?;
+                compare(pack, *offset, *place)?;
             }
             if depth.links {
-                let kind = kind(&mut pack, *offset, order.get(..at).unwrap_or_default(), &kinds)?;
+                let kind = kind(pack, *offset, part.get(..at).unwrap_or_default(), &kinds)?;
                 if let Some(bits) = kinds.get_mut(at) {
                     *bits = kind.bit();
                 }
@@ -175,7 +251,7 @@ impl<'a> Sweep<'a> {
                     *bits |= kind.bit();
                 }
                 if kind != Kind::Blob {
-                    self.links(&mut pack, *offset, *place, swept)?;
+                    self.links(pack, *offset, *place, swept)?;
                 }
             }
         }
@@ -193,8 +269,9 @@ impl<'a> Sweep<'a> {
         let (kind, content) = pack.object(offset)?;
         let (format, parents) = (self.format, self.parents);
         let replaced = if kind == Kind::Commit && !parents.is_empty() {
-            let id = match swept.and_then(|swept| self.packs.get(swept)) {
-                Some(swept) => format.id(swept.ids.get(narrow(u64::from(place)))),
+            let ids = swept.and_then(|swept| self.packs.get(swept)?.ids.as_ref());
+            let id = match ids {
+                Some(ids) => format.id(ids.get(narrow(u64::from(place)))),
                 None => pack.index.id(place)?,
             };
             id.and_then(|id| parents.of(&id))
@@ -220,46 +297,78 @@ impl<'a> Sweep<'a> {
         for (name, _) in listing::list(reader, folder)? {
             let Some(stem) = listing::stem(&name, "promisor") else { continue };
             let Some(mut pack) = Pack::open(reader, folder, &path(stem), format)? else { continue };
-            for (at, (offset, _)) in order(&pack)?.into_iter().enumerate() {
-                if at % 1_024 == 0 {
-                    reader.check_cancelled()?;
-                }
-                if pack.kind(offset)? == Kind::Blob {
-                    continue;
-                }
-                let (kind, content) = pack.object(offset)?;
-                let mut visit = |link: super::kind::Link<'_>| {
-                    visitor(&link.id);
-                    Ok::<_, Malformed>(())
-                };
-                links(kind, &content, format, None, &mut visit)
-                    .map_err(|reason| pack.damaged(offset, reason))?;
+            let order = Order::new(&pack.index, pack.size(), ORDER_BYTES)?;
+            for part in 0..order.len() {
+                let part = order.part(&pack.index, part)?;
+                visit_links(reader, &mut pack, &part, format, visitor)?;
             }
         }
         Ok(())
     }
 
-    /// Looks up an object that another one names, with the bits of the types that it has to have.
+    /// Looks up an object that another one names, now or with others.
     fn need(&mut self, id: &ObjectId, bits: u8) -> Result<(), ReadError> {
-        if !self.recent.contains_or_add(id, bits) && !self.look_up(id, bits)? {
-            self.doubts.add_missing(id);
+        let is_known = self.recent.contains_or_add(id, bits);
+        if is_known || self.find(id, bits) || self.loose.kinds.contains_key(id) {
+            return Ok(());
         }
+        self.waiting.push(Need { id: *id, bits });
+        if self.waiting.len() < self.most_waiting { Ok(()) } else { self.settle() }
+    }
+
+    /// Looks up in the files what is not in memory.
+    fn settle(&mut self) -> Result<(), ReadError> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_unstable();
+        waiting.dedup_by(|next, first| {
+            let is_same = next.id == first.id;
+            first.bits |= if is_same { next.bits } else { 0 };
+            is_same
+        });
+        for pack in self.packs.iter_mut().filter(|pack| pack.ids.is_none()) {
+            let index = PackIndex::open(self.reader, self.folder, &pack.name, self.format)?;
+            let types = &mut pack.types;
+            index.ok_or(ReadError::Changed)?.take_found(&mut waiting, |place, bits| {
+                if let Some(types) = types.get_mut(narrow(u64::from(place))) {
+                    *types |= bits << 4;
+                }
+            })?;
+        }
+        self.elsewhere.take_found_in_alternates(&mut waiting)?;
+        for need in waiting.drain(..) {
+            self.doubts.add_missing(&need.id);
+        }
+        self.waiting = waiting;
         Ok(())
     }
 
-    fn look_up(&mut self, id: &ObjectId, bits: u8) -> Result<bool, ReadError> {
+    /// Notes the type that a root has to have. Whether it is there is looked up elsewhere.
+    fn expect(&mut self, root: &Root) {
+        let Some(kind) = root.kind else { return };
+        let actual = self.loose.kinds.get(&root.id);
+        self.doubts.more |= actual.is_some_and(|actual| *actual != kind.bit());
+        self.find(&root.id, kind.bit());
+    }
+
+    /// Whether an object is there; notes the type that it has to have.
+    fn contains(&mut self, id: &ObjectId, kind: Kind) -> Result<bool, ReadError> {
+        Ok(self.find(id, kind.bit()) || self.loose.kinds.contains_key(id) || self.elsewhere.contains(id)?)
+    }
+
+    /// Whether an object is in one of the packs whose ids are in memory; notes the bits of the types that it has to have.
+    fn find(&mut self, id: &ObjectId, bits: u8) -> bool {
         let count = self.packs.len();
         for number in (self.last..count).chain(0..self.last.min(count)) {
             let Some(pack) = self.packs.get_mut(number) else { continue };
-            if let Some(place) = pack.ids.find(id) {
+            if let Some(place) = pack.ids.as_ref().and_then(|ids| ids.find(id)) {
                 if let Some(types) = pack.types.get_mut(place) {
                     *types |= bits << 4;
                 }
                 self.last = number;
-                return Ok(true);
+                return true;
             }
         }
-        Ok(self.loose.kinds.contains_key(id) || self.elsewhere.contains(id)?)
+        false
     }
 }
 
@@ -272,16 +381,29 @@ fn compare(pack: &mut Pack<'_>, offset: u64, place: u32) -> Result<(), ReadError
     Err(pack.damaged(offset, "its content is not what its id says"))
 }
 
-/// The offsets of all objects, each with its place in the index.
-fn order(pack: &Pack<'_>) -> Result<Vec<(u64, u32)>, ReadError> {
-    let mut order = Vec::with_capacity(narrow(u64::from(pack.index.objects())));
-    let mut place = 0_u32;
-    pack.index.offsets(|offset| {
-        order.push((offset, place));
-        place += 1;
-    })?;
-    order.sort_unstable();
-    Ok(order)
+/// Calls `visitor` for each object that one in this part of a pack names.
+fn visit_links(
+    reader: &RepoReader<'_>,
+    pack: &mut Pack<'_>,
+    part: &[Ordered],
+    format: ObjectFormat,
+    visitor: &mut dyn FnMut(&ObjectId),
+) -> Result<(), ReadError> {
+    for (at, (offset, _)) in part.iter().enumerate() {
+        if at % 1_024 == 0 {
+            reader.check_cancelled()?;
+        }
+        if pack.kind(*offset)? == Kind::Blob {
+            continue;
+        }
+        let (kind, content) = pack.object(*offset)?;
+        let mut visit = |link: super::kind::Link<'_>| {
+            visitor(&link.id);
+            Ok::<_, Malformed>(())
+        };
+        links(kind, &content, format, None, &mut visit).map_err(|reason| pack.damaged(*offset, reason))?;
+    }
+    Ok(())
 }
 
 /// Why the objects that an object names cannot be looked up.

@@ -1,14 +1,14 @@
-//! Whether the objects exist that refs point to.
+//! Whether the objects exist that refs point to, and those that other files of a repository keep.
 
 use super::alternates;
 use super::index::PackIndex;
 use super::listing::{self, Listing};
-use crate::error::{ReadError, display_name};
+use super::walk::missing_root;
+use crate::error::ReadError;
 use crate::folder::RepoFolder;
-use crate::id::{ObjectFormat, ObjectId};
+use crate::id::ObjectFormat;
 use crate::reader::RepoReader;
-use crate::refs::Ref;
-use stocktake_domain::ContentError;
+use crate::roots::Root;
 
 /// How many objects are looked up together, so that each index is opened once for all of them.
 const GROUP: usize = 8_192;
@@ -16,20 +16,14 @@ const GROUP: usize = 8_192;
 /// How often the packs are listed again if they change while objects are looked up.
 const LISTINGS: u32 = 8;
 
-/// Looks up the objects of refs.
+/// Looks up the objects of roots.
 pub(crate) struct Targets<'a> {
     reader: &'a RepoReader<'a>,
     format: ObjectFormat,
     folders: Vec<RepoFolder>,
     /// The files in the folder of packs of each folder.
     packs: Vec<Listing>,
-    waiting: Vec<Target>,
-}
-
-struct Target {
-    id: ObjectId,
-    /// The name of the ref.
-    ref_name: Box<[u8]>,
+    waiting: Vec<Root>,
 }
 
 impl<'a> Targets<'a> {
@@ -44,13 +38,9 @@ impl<'a> Targets<'a> {
         Ok(targets)
     }
 
-    /// Adds a ref. Fails now or later if its object is missing.
-    pub(crate) fn add(&mut self, found: Ref) -> Result<(), ReadError> {
-        let ref_name: Box<[u8]> = found.name.into();
-        if let Some(id) = found.peeled {
-            self.waiting.push(Target { id, ref_name: ref_name.clone() });
-        }
-        self.waiting.push(Target { id: found.id, ref_name });
+    /// Adds a root. Fails now or later if its object is missing.
+    pub(crate) fn add(&mut self, root: Root) -> Result<(), ReadError> {
+        self.waiting.push(root);
         if self.waiting.len() < GROUP { Ok(()) } else { self.look_up() }
     }
 
@@ -72,16 +62,14 @@ impl<'a> Targets<'a> {
             let Some(first) = missing.first() else { return Ok(()) };
             let packs = self.list()?;
             if packs == self.packs {
-                let name = display_name(&first.ref_name);
-                let what = format!("{name}: its object {} is missing", first.id);
-                return Err(ReadError::Suspect(ContentError::MissingPart(what)));
+                return Err(missing_root(first));
             }
             self.packs = packs;
         }
         Err(ReadError::Changed)
     }
 
-    fn remove_found(&self, missing: &mut Vec<Target>) -> Result<(), ReadError> {
+    fn remove_found(&self, missing: &mut Vec<Root>) -> Result<(), ReadError> {
         for (folder, files) in self.folders.iter().zip(&self.packs) {
             for (name, _) in files {
                 if missing.is_empty() {
@@ -103,8 +91,8 @@ impl<'a> Targets<'a> {
 
 /// Like [`Vec::retain`] with a predicate that may fail. It is called once for each object, however many refs it has.
 fn retain(
-    targets: &mut Vec<Target>,
-    mut keep: impl FnMut(&Target) -> Result<bool, ReadError>,
+    targets: &mut Vec<Root>,
+    mut keep: impl FnMut(&Root) -> Result<bool, ReadError>,
 ) -> Result<(), ReadError> {
     let (mut failed, mut last) = (None, None);
     targets.retain(|target| {

@@ -1,7 +1,7 @@
 //! Walks from the refs through everything that they reach, and tells the first object that is missing or of the wrong
 //! type. This is slower than the sweep, and is done only if the sweep leaves doubts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use stocktake_content::num::narrow;
 use stocktake_domain::ContentError;
@@ -16,8 +16,11 @@ use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
-use crate::refs::Ref;
+use crate::roots::Root;
 use crate::shallow::Parents;
+
+/// How many packs are kept open.
+const MAX_OPEN: usize = 8;
 
 /// A walk through the objects of a repository.
 pub(super) struct Walk<'a> {
@@ -28,25 +31,28 @@ pub(super) struct Walk<'a> {
     /// Objects that are not here, but that a promisor has promised.
     promised: HashSet<ObjectId>,
     lookup: Lookup<'a>,
-    packs: HashMap<usize, WalkedPack<'a>>,
+    /// For each pack and place the bit of the type of the object, once it was visited.
+    visited: HashMap<usize, Vec<u8>>,
+    /// The packs that were read last, by their numbers.
+    packs: VecDeque<(usize, Pack<'a>)>,
     /// The types of the loose objects that were visited.
     loose: HashMap<ObjectId, Kind>,
     recent: Recent,
 }
 
-struct WalkedPack<'a> {
-    pack: Pack<'a>,
-    /// For each place the bit of its type, once it was visited.
-    visited: Vec<u8>,
-}
-
 /// An object that is to be visited.
 struct Item {
     id: ObjectId,
-    /// The type that it has to have; `None` for that of a ref, which may have any.
+    /// The type that it has to have; `None` if it may be any.
     kind: Option<Kind>,
-    /// Where it is in the tree of its commit.
+    /// Where it is in the tree of its commit, or in an index.
     path: Vec<u8>,
+}
+
+impl Item {
+    fn of(root: &Root) -> Self {
+        Self { id: root.id, kind: root.kind, path: root.path.clone() }
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -59,13 +65,14 @@ impl<'a> Walk<'a> {
         promised: HashSet<ObjectId>,
     ) -> Result<Self, ReadError> {
         let lookup = Lookup::new(reader, folders, format)?;
-        let (packs, loose, recent) = (HashMap::new(), HashMap::new(), Recent::new());
-        Ok(Self { reader, format, parents, has_promisor, promised, lookup, packs, loose, recent })
+        let (visited, packs) = (HashMap::new(), VecDeque::new());
+        let (loose, recent) = (HashMap::new(), Recent::new());
+        Ok(Self { reader, format, parents, has_promisor, promised, lookup, visited, packs, loose, recent })
     }
 
-    /// Visits everything that this ref reaches and that was not visited yet.
-    pub(super) fn visit(&mut self, from: &Ref) -> Result<(), ReadError> {
-        let mut open = vec![Item { id: from.id, kind: None, path: Vec::new() }];
+    /// Visits everything that this root reaches and that was not visited yet.
+    pub(super) fn visit(&mut self, from: &Root) -> Result<(), ReadError> {
+        let mut open = vec![Item::of(from)];
         let mut visited = 0_u32;
         while let Some(item) = open.pop() {
             visited = visited.wrapping_add(1);
@@ -100,13 +107,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The object, unless there is nothing to visit in it: it is a blob, was visited before, or is promised.
-    fn object(&mut self, item: &Item, from: &Ref) -> Result<Option<Object>, ReadError> {
+    fn object(&mut self, item: &Item, from: &Root) -> Result<Option<Object>, ReadError> {
         let Some(place) = self.lookup.find(&item.id)? else {
             if self.promised.contains(&item.id) {
                 return Ok(None);
             }
             self.lookup.check_current()?;
-            return Err(ReadError::Suspect(ContentError::MissingPart(missing(item, from))));
+            return Err(missing(item, from));
         };
         match place {
             Place::Packed(number, _) if self.has_promisor && self.lookup.is_promised(number) => Ok(None),
@@ -120,31 +127,40 @@ impl<'a> Walk<'a> {
         number: usize,
         place: u32,
         item: &Item,
-        from: &Ref,
+        from: &Root,
     ) -> Result<Option<Object>, ReadError> {
-        let format = self.format;
-        if !self.packs.contains_key(&number) {
-            let Some((folder, name)) = self.lookup.pack(number) else { return Err(ReadError::Changed) };
-            let pack = Pack::open(self.reader, folder, name, format)?.ok_or(ReadError::Changed)?;
-            let visited = vec![0; narrow(u64::from(pack.index.objects()))];
-            self.packs.insert(number, WalkedPack { pack, visited });
-        }
-        let Some(walked) = self.packs.get_mut(&number) else { return Err(ReadError::Changed) };
-        let Some(bits) = walked.visited.get_mut(narrow(u64::from(place))) else {
+        let pack = self.pack(number)?;
+        let objects = pack.index.objects();
+        let visited = self.visited.entry(number).or_insert_with(|| vec![0; narrow(u64::from(objects))]);
+        let Some(bits) = visited.get_mut(narrow(u64::from(place))) else {
             return Err(ReadError::Changed);
         };
         if let Some(kind) = Kind::of_bit(*bits) {
             check_kind(item, kind, from)?;
             return Ok(None);
         }
-        let offset = walked.pack.index.offset(place)?;
-        let kind = walked.pack.kind(offset)?;
+        let (_, pack) = self.packs.front_mut().ok_or(ReadError::Changed)?;
+        let offset = pack.index.offset(place)?;
+        let kind = pack.kind(offset)?;
         *bits = kind.bit();
         check_kind(item, kind, from)?;
-        if kind == Kind::Blob { Ok(None) } else { walked.pack.object(offset).map(Some) }
+        if kind == Kind::Blob { Ok(None) } else { pack.object(offset).map(Some) }
     }
 
-    fn loose(&mut self, number: usize, item: &Item, from: &Ref) -> Result<Option<Object>, ReadError> {
+    /// Puts the pack of this number in front of the others.
+    fn pack(&mut self, number: usize) -> Result<&Pack<'a>, ReadError> {
+        if let Some(at) = self.packs.iter().position(|(open, _)| *open == number) {
+            self.packs.swap(0, at);
+        } else {
+            let Some((folder, name)) = self.lookup.pack(number) else { return Err(ReadError::Changed) };
+            let pack = Pack::open(self.reader, folder, name, self.format)?.ok_or(ReadError::Changed)?;
+            self.packs.truncate(MAX_OPEN - 1);
+            self.packs.push_front((number, pack));
+        }
+        self.packs.front().map(|(_, pack)| pack).ok_or(ReadError::Changed)
+    }
+
+    fn loose(&mut self, number: usize, item: &Item, from: &Root) -> Result<Option<Object>, ReadError> {
         if let Some(kind) = self.loose.get(&item.id) {
             check_kind(item, *kind, from)?;
             return Ok(None);
@@ -157,7 +173,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn check_kind(item: &Item, kind: Kind, from: &Ref) -> Result<(), ReadError> {
+fn check_kind(item: &Item, kind: Kind, from: &Root) -> Result<(), ReadError> {
     match item.kind {
         Some(expected) if expected != kind => {
             let what = format!(
@@ -174,12 +190,19 @@ fn check_kind(item: &Item, kind: Kind, from: &Ref) -> Result<(), ReadError> {
     }
 }
 
-fn missing(item: &Item, from: &Ref) -> String {
+/// What is said of a root that is missing.
+pub(super) fn missing_root(root: &Root) -> ReadError {
+    missing(&Item::of(root), root)
+}
+
+fn missing(item: &Item, from: &Root) -> ReadError {
     let name = display_name(&from.name);
-    match item.kind {
-        None => format!("{name}: its object {} is missing", item.id),
-        Some(kind) => format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item)),
-    }
+    ReadError::Suspect(ContentError::MissingPart(match item.kind {
+        Some(kind) if item.id != from.id || !item.path.is_empty() => {
+            format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item))
+        }
+        _ => format!("{name}: its object {} is missing", item.id),
+    }))
 }
 
 fn reason_of(item: &Item, kind: Kind, reason: &str) -> String {

@@ -9,19 +9,18 @@ use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
 
-const LOGS: &[u8] = b"logs";
-
 /// Where the newest entry is looked for: at the end of the file, in more bytes than an entry has.
 const TAIL: u64 = 16 * 1024;
 
-/// Visits the objects before and after the newest entry of each log, under the name of its file.
+/// Visits the objects before and after the newest entry of each log in the folder `logs`, under the name of its file.
 pub(crate) fn visit(
     reader: &RepoReader<'_>,
     folder: &RepoFolder,
+    logs: &[u8],
     format: ObjectFormat,
     visitor: &mut RefVisitor<'_>,
 ) -> Result<(), ReadError> {
-    let mut open = vec![LOGS.to_vec()];
+    let mut open = vec![logs.to_vec()];
     while let Some(name) = open.pop() {
         for entry in reader.entries(folder, &name)?.unwrap_or_default() {
             let path = [name.as_slice(), &entry.name].join(&b'/');

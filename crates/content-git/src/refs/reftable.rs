@@ -43,7 +43,7 @@ pub(super) fn visit(
         let (id, peeled) = match value {
             Value::Id(id, peeled) => (Some(id), peeled),
             Value::Symbolic(target) if record.name == b"HEAD" && !target.starts_with(super::BRANCHES) => {
-                return Err(folder.suspect(b"HEAD", "it names no branch"));
+                return Err(folder.suspect(b"HEAD", super::NO_BRANCH));
             }
             Value::Symbolic(target) => (resolve(folder, open, &record.name, target)?, None),
         };

@@ -1,19 +1,14 @@
 //! Whether everything exists that the refs of a repository reach.
 
 use std::fs;
-use std::path::PathBuf;
 
-use stocktake_content_git::Integrity;
+use stocktake_content_git::{GitSettings, Integrity};
 use stocktake_testbed::{GitFormat, GitRepository};
 
-use crate::support::{Fixture, PLAIN, checksum, files, missing, see, sha256};
+use crate::support::{Fixture, PLAIN, checksum, files, loose, missing, see, sha256};
 
 fn id(repository: &GitRepository, name: &str) -> String {
     repository.git(&["rev-parse", name]).unwrap().trim().to_owned()
-}
-
-fn loose(repository: &GitRepository, id: &str) -> PathBuf {
-    repository.path().join("objects").join(&id[..2]).join(&id[2..])
 }
 
 /// Removes the only file of an object.
@@ -69,27 +64,29 @@ async fn a_lost_pack_is_missed() {
 /// An object that is missing in a pack: repacked from a repository that knew a wrong boundary.
 #[tokio::test]
 async fn objects_in_packs_are_looked_into() {
-    let fixture = Fixture::new();
-    let repository = fixture.create("a.git", PLAIN);
-    repository.import("main", 12, 1).unwrap();
-    let lost = id(&repository, "main~5:006/1-6-1.txt");
-    // Pack everything but one blob.
-    let all = repository.git(&["rev-list", "--objects", "--all"]).unwrap();
-    let rest: Vec<_> =
-        all.lines().filter(|line| !line.starts_with(&lost)).flat_map(|line| [line, "\n"]).collect();
-    let input = fixture.outer.path().join("list");
-    fs::write(&input, rest.concat()).unwrap();
-    let mut pack = repository.command();
-    pack.args(["pack-objects", "-q", "objects/pack/pack"]).stdin(fs::File::open(input).unwrap());
-    assert!(pack.output().unwrap().status.success());
-    fixture.see("a.git").await.unwrap();
-    repository.git(&["prune-packed", "-q"]).unwrap();
-    lose(&repository, &lost);
-    assert!(!fsck(&repository));
-    assert_eq!(
-        missing(fixture.see("a.git").await),
-        format!("HEAD: the blob {lost} is missing (006/1-6-1.txt)")
-    );
+    for memory in [GitSettings::MEMORY, 0] {
+        let fixture = Fixture::with(|settings| settings.memory = memory);
+        let repository = fixture.create("a.git", PLAIN);
+        repository.import("main", 12, 1).unwrap();
+        let lost = id(&repository, "main~5:006/1-6-1.txt");
+        // Pack everything but one blob.
+        let all = repository.git(&["rev-list", "--objects", "--all"]).unwrap();
+        let rest: Vec<_> =
+            all.lines().filter(|line| !line.starts_with(&lost)).flat_map(|line| [line, "\n"]).collect();
+        let input = fixture.outer.path().join("list");
+        fs::write(&input, rest.concat()).unwrap();
+        let mut pack = repository.command();
+        pack.args(["pack-objects", "-q", "objects/pack/pack"]).stdin(fs::File::open(input).unwrap());
+        assert!(pack.output().unwrap().status.success());
+        fixture.see("a.git").await.unwrap();
+        repository.git(&["prune-packed", "-q"]).unwrap();
+        lose(&repository, &lost);
+        assert!(!fsck(&repository));
+        assert_eq!(
+            missing(fixture.see("a.git").await),
+            format!("HEAD: the blob {lost} is missing (006/1-6-1.txt)")
+        );
+    }
 }
 
 /// Git prunes objects that nothing reaches one by one.
@@ -115,8 +112,9 @@ async fn what_nothing_reaches_may_be_incomplete() {
 
 #[tokio::test]
 async fn an_object_of_another_type_than_expected_is_reported() {
-    for is_packed in [false, true] {
-        let fixture = Fixture::new();
+    // With no memory for ids, these are looked up in the files.
+    for (is_packed, memory) in [(false, GitSettings::MEMORY), (true, GitSettings::MEMORY), (true, 0)] {
+        let fixture = Fixture::with(|settings| settings.memory = memory);
         let repository = fixture.create("a.git", PLAIN);
         repository.import("main", 2, 1).unwrap();
         let blob = id(&repository, "main:000/1-0-0.txt");

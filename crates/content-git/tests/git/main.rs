@@ -14,6 +14,7 @@ mod refs;
 mod reftable;
 mod storage;
 mod support;
+mod worktrees;
 
 use stocktake_domain::Model;
 use stocktake_domain::contract::ContentFixture;

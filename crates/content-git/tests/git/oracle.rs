@@ -17,7 +17,7 @@ use crate::support::{Fixture, Seen, checksum, files, inspect, overwrite, piece};
 const FAULTS: usize = 320;
 
 /// Where we say more than git does: the file with the fault, and what we say then. `docs/git-storage.md` has the reasons.
-const MORE_THAN_GIT: [(&str, &str); 12] = [
+const MORE_THAN_GIT: [(&str, &str); 13] = [
     // Git makes these anew, and reads them only when it needs them.
     (".rev", ".rev: "),
     (".bitmap", ".bitmap: "),
@@ -33,6 +33,7 @@ const MORE_THAN_GIT: [(&str, &str); 12] = [
     // Git goes on, with another meaning.
     ("HEAD", "HEAD: "),
     ("config", "config: "),
+    ("commondir", "commondir: "),
     // Git looks only for what it needs.
     (".pack", ".idx: "),
 ];
@@ -93,7 +94,9 @@ fn shapes(fixture: &Fixture) -> Vec<String> {
     fs::write(fork.path().join("objects/info/alternates"), "../../plain.git/objects\n").unwrap();
     fork.git(&["repack", "-q", "-a", "-d", "-l"]).unwrap();
     fork.import("own", 3, 12).unwrap();
-    let mut names = vec!["plain", "sha256", "full", "many", "shallow", "partial", "fork"];
+    let worktree = fill(fixture, "worktree.git", format(false, false));
+    add_worktree(fixture, &worktree);
+    let mut names = vec!["worktree", "plain", "sha256", "full", "many", "shallow", "partial", "fork"];
     if git_reads_reftables() {
         fill(fixture, "reftable.git", format(false, true));
         fill(fixture, "both.git", format(true, true));
@@ -102,17 +105,38 @@ fn shapes(fixture: &Fixture) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
+/// A worktree at a commit that no ref reaches, with a staged file that no commit has.
+fn add_worktree(fixture: &Fixture, repository: &GitRepository) {
+    let parent = repository.git(&["rev-parse", "main"]).unwrap().trim().to_owned();
+    let commit =
+        repository.git(&["commit-tree", "-m", "detached", "-p", &parent, "packed~1^{tree}"]).unwrap();
+    let path = fixture.outer.path().join("worktree");
+    let path = path.to_str().unwrap();
+    repository.git(&["worktree", "add", "-q", "--detach", path, commit.trim()]).unwrap();
+    fs::write(format!("{path}/staged"), "staged").unwrap();
+    assert!(git_command().args(["-C", path, "add", "staged"]).status().unwrap().success());
+}
+
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }
 
-/// Plants a fault; returns the file and what was done.
-fn plant(repository: &Path, random: &mut Random) -> (String, String) {
+/// The files that are judged by us or by git.
+fn judged_files(repository: &Path) -> Vec<String> {
     let mut found = files(repository);
     found.retain(|name| {
         let unread = ["description", "packed-refs.lock", "objects/info/packs", "info/refs", "FETCH_HEAD"];
-        !unread.contains(&name.as_str()) && !name.starts_with("hooks/") && !name.ends_with(".promisor")
+        !unread.contains(&name.as_str())
+            && !name.ends_with("/ORIG_HEAD")
+            && !name.starts_with("hooks/")
+            && !name.ends_with(".promisor")
     });
+    found
+}
+
+/// Plants a fault; returns the file and what was done.
+fn plant(repository: &Path, random: &mut Random) -> (String, String) {
+    let found = judged_files(repository);
     // As likely in a folder of few files as in one of many.
     let mut by_folder = BTreeMap::<&str, Vec<&String>>::new();
     for name in &found {
@@ -171,12 +195,12 @@ fn plant(repository: &Path, random: &mut Random) -> (String, String) {
 }
 
 /// What git says: whether everything is good, and the refs.
-fn ask_git(path: &Path) -> (Result<(), String>, String) {
+fn ask_git(path: &Path) -> (Result<(), String>, Vec<u8>) {
     let repository = GitRepository::at(path);
     let run = |arguments: &[&str]| {
         let output = repository.command().env("GIT_NO_LAZY_FETCH", "1").args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), said)
+        (output.status.code(), output.stdout, said)
     };
     let (shown, refs, said) = run(&["show-ref", "--head"]);
     let mut verdict = if matches!(shown, Some(0 | 1)) { Ok(()) } else { Err(said) };
@@ -193,7 +217,7 @@ fn ask_git(path: &Path) -> (Result<(), String>, String) {
 }
 
 /// Asks git about all of them, two at a time.
-fn ask_git_about(paths: &[std::path::PathBuf]) -> Vec<(Result<(), String>, String)> {
+fn ask_git_about(paths: &[std::path::PathBuf]) -> Vec<(Result<(), String>, Vec<u8>)> {
     let (next, answers) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -211,7 +235,7 @@ fn ask_git_about(paths: &[std::path::PathBuf]) -> Vec<(Result<(), String>, Strin
 }
 
 /// What is wrong with our verdict, if git gives another one.
-fn difference(seen: &Seen, file: &str, git: &Result<(), String>, refs: &str) -> Option<&'static str> {
+fn difference(seen: &Seen, file: &str, git: &Result<(), String>, refs: &[u8]) -> Option<&'static str> {
     match (seen, git) {
         (Err(_), Err(_)) => None,
         (Ok(seen), Ok(())) => (seen.stored.digests.sha256 != Some(checksum(refs)))

@@ -107,6 +107,7 @@ fn settings(root: &Path) -> GitSettings {
         bytes_per_second: None::<NonZeroU64>,
         integrity: Integrity::Connected,
         deep_every: GitSettings::DEEP_EVERY,
+        memory: GitSettings::MEMORY,
     }
 }
 
@@ -130,15 +131,19 @@ pub(crate) async fn inspect(store: &GitStore, pieces: Vec<Inspection>) -> Vec<Se
 }
 
 /// The expected SHA-256 of a repository for which `git show-ref --head` prints this.
-pub(crate) fn checksum(lines: &str) -> [u8; 32] {
-    let mut lines: Vec<_> = lines.lines().collect();
-    lines.sort_unstable_by_key(|line| line.split_once(' ').unwrap().1);
-    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-    Sha256::digest(text).into()
+pub(crate) fn checksum(lines: &(impl AsRef<[u8]> + ?Sized)) -> [u8; 32] {
+    let mut lines: Vec<_> = lines.as_ref().split_inclusive(|byte| *byte == b'\n').collect();
+    lines.sort_unstable_by_key(|line| line.splitn(2, |byte| *byte == b' ').nth(1).unwrap());
+    Sha256::digest(lines.concat()).into()
 }
 
 pub(crate) fn sha256(seen: &Seen) -> [u8; 32] {
     seen.as_ref().unwrap().stored.digests.sha256.unwrap()
+}
+
+/// The file of a loose object.
+pub(crate) fn loose(repository: &GitRepository, id: &str) -> PathBuf {
+    repository.path().join("objects").join(&id[..2]).join(&id[2..])
 }
 
 /// All files below a folder, by their paths in it.

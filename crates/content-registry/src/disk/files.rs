@@ -18,6 +18,16 @@ use crate::source::{MAX_TAGS, RegistryError, TOO_MANY_TAGS};
 /// Where the registry keeps its repositories, below its root.
 pub(super) const REPOSITORIES: &str = "docker/registry/v2/repositories";
 
+/// Where it keeps the blobs that they share.
+pub(super) const BLOBS: &str = "docker/registry/v2/blobs";
+
+/// Where GitLab's registry notes whether its tags are in the metadata database or in the folder of repositories.
+const IN_DATABASE: &str = "docker/registry/lockfiles/database-in-use";
+const IN_FOLDER: &str = "docker/registry/lockfiles/filesystem-in-use";
+
+/// What is in the folder of a repository to which only layers were pushed so far.
+const WITHOUT_MANIFESTS: [&str; 2] = ["_layers", "_uploads"];
+
 /// The most bytes of a link; a digest has at most 135.
 const MAX_LINK: usize = 1024;
 
@@ -25,15 +35,22 @@ const MAX_LINK: usize = 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     root: Arc<Path>,
+    /// Whether the tags are in the metadata database.
+    has_database: bool,
 }
 
 impl Files {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root: root.into() }
+    pub(super) fn new(root: PathBuf, has_database: bool) -> Self {
+        Self { root: root.into(), has_database }
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What tells the root from another folder at its place.
+    pub(super) fn identity(&self) -> Option<String> {
+        self.open_root().ok()?.storage_identity().ok()
     }
 
     fn open_root(&self) -> Result<Root, RegistryError> {
@@ -57,7 +74,28 @@ impl Files {
         text.parse().map_err(|error| RegistryError::Unreadable(format!("{error} in its link")))
     }
 
-    /// The names in a repository's folder of tags. The registry knows a repository by this folder.
+    /// Fails if the registry notes that its tags are elsewhere.
+    pub(super) fn check_lock(&self) -> Result<(), RegistryError> {
+        let root = self.open_root()?;
+        let is_there = |path| match root.open_at(path, OFlags::PATH, Links::Follow) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(errno) => Err(RegistryError::storage(self.of_folder(path, errno))),
+        };
+        let reason = match self.has_database {
+            false if is_there(IN_DATABASE)? => {
+                "its tags are in the registry's metadata database: set database_url, or use kind = \"registry\""
+            }
+            true if is_there(IN_FOLDER)? && !is_there(IN_DATABASE)? => {
+                "its tags are in this folder, not in the registry's metadata database: remove database_url"
+            }
+            _ => return Ok(()),
+        };
+        Err(RegistryError::storage(format!("storage folder {}: {reason}", self.root.display())))
+    }
+
+    /// The names in a repository's folder of tags. The registry knows a repository by this folder; to one that has only
+    /// layers, no tag was ever pushed.
     pub(super) fn tags(&self, repository: &str) -> Result<Vec<Box<str>>, RegistryError> {
         let root = self.open_root()?;
         let folder = tags_folder(repository);
@@ -65,6 +103,9 @@ impl Files {
             Ok(names) => Ok(names),
             Err(Errno::TOOBIG) => Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned())),
             Err(errno) => Err(match self.refused(&root, errno) {
+                RegistryError::Absent if self.never_had_manifests(&root, repository)? => {
+                    return Ok(Vec::new());
+                }
                 RegistryError::Absent => {
                     RegistryError::NoRepository { looked_in: root.storage_identity().ok() }
                 }
@@ -74,16 +115,37 @@ impl Files {
         }
     }
 
+    fn never_had_manifests(&self, root: &Root, repository: &str) -> Result<bool, RegistryError> {
+        let is_there = |name: &str| {
+            let path = format!("{REPOSITORIES}/{repository}/{name}");
+            match root.open_at(&path, OFlags::PATH | OFlags::DIRECTORY, Links::Follow) {
+                Ok(_) => Ok(true),
+                Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+                Err(errno) => Err(RegistryError::Unavailable(self.of_folder(&path, errno))),
+            }
+        };
+        if is_there("_manifests")? {
+            return Ok(false);
+        }
+        for name in WITHOUT_MANIFESTS {
+            if is_there(name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Why something beneath this root cannot be opened. It is absent only where the registry is.
     fn refused(&self, root: &Root, errno: Errno) -> RegistryError {
         let refused = error(errno);
         if refused != RegistryError::Absent {
             return refused;
         }
-        match root.open_at(REPOSITORIES, OFlags::PATH | OFlags::DIRECTORY, Links::Follow) {
+        let folder = if self.has_database { BLOBS } else { REPOSITORIES };
+        match root.open_at(folder, OFlags::PATH | OFlags::DIRECTORY, Links::Follow) {
             Ok(_) => refused,
             // In this case the disk is missing, not the file.
-            Err(errno) => RegistryError::storage(self.of_folder(REPOSITORIES, errno)),
+            Err(errno) => RegistryError::storage(self.of_folder(folder, errno)),
         }
     }
 

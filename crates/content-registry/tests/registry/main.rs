@@ -5,6 +5,7 @@
 mod access;
 mod as_a_whole;
 mod damage;
+mod database;
 mod faults;
 mod good;
 mod listing;
@@ -44,6 +45,10 @@ mod over_http {
     }
 
     stocktake_domain::content_contract!(crate::run, crate::over_http::repositories);
+}
+
+mod with_a_database {
+    stocktake_domain::content_contract!(crate::run, crate::database::repositories);
 }
 
 mod in_its_directory {

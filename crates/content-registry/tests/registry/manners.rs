@@ -97,8 +97,9 @@ async fn reading_is_called_off_between_pieces_and_each_piece_is_reported() {
         readers: over_http.requests,
         bytes_per_second: Some(slow),
         integrity: Integrity::Content,
+        database_url: None,
     };
-    let in_directory: Store = Arc::new(RegistryStore::of_directory(in_directory, &readers()));
+    let in_directory: Store = Arc::new(RegistryStore::of_directory(in_directory, &readers()).unwrap());
     for store in [open(over_http), in_directory] {
         let (watch, kept) = (Arc::new(Watch::default()), Recorder::new(9));
         let pieces = vec![piece("image", SHA256); 9];

@@ -56,8 +56,9 @@ pub(crate) fn directory(root: &Path, integrity: Integrity) -> Store {
         readers: NonZeroUsize::new(4).unwrap(),
         bytes_per_second: None,
         integrity,
+        database_url: None,
     };
-    Arc::new(RegistryStore::of_directory(settings, &readers()))
+    Arc::new(RegistryStore::of_directory(settings, &readers()).unwrap())
 }
 
 /// Both kinds of store on this registry.

@@ -123,6 +123,9 @@ fn registries() {
     assert_eq!(minimal.url, "https://registry.example.com");
     assert!(minimal.credentials.is_none() && minimal.ca_certificates.is_none());
     assert_eq!(minimal.integrity, RegistryIntegrity::Content);
+    let directory = format!("{}\ndatabase_url = \"postgres://u@h/d\"", MINIMAL[6]);
+    let Content::RegistryDirectory(directory) = storage(&directory).content else { panic!("another kind") };
+    assert!(directory.database_url.is_some());
     let full = "username = \"u\"\npassword = \"hush\"\nca_certificates = \"/ca.pem\"\nintegrity = \"tags\""
         .to_owned();
     let Content::Registry(full) = storage(&format!("{}\n{full}", MINIMAL[5])).content else {

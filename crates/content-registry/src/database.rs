@@ -1,0 +1,213 @@
+//! The metadata database of GitLab's registry, of which tags and manifests are read.
+//!
+//! With it, nothing on the disk or in the bucket says which images there are; only the bytes of configs and layers are
+//! there. Digests are kept as bytes, of which the first stands for the algorithm. The statements are not prepared, so
+//! that they work through a pooler, and only read.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use secrecy::{ExposeSecret as _, SecretString};
+use stocktake_domain::ports::{Found, FoundStream, ListError};
+use stocktake_net::error::ErrorChain;
+use stocktake_net::postgres::Connector;
+use tokio::sync::Mutex;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use crate::digest::Digest;
+use crate::settings::SettingsError;
+use crate::source::{MAX_MANIFEST, MAX_TAGS, RegistryError, TOO_MANY_TAGS, Tag};
+
+/// How long the database is waited for: for a connection, and for the answer to a statement.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many names of repositories are read at a time.
+const NAMES: i64 = 1_000;
+
+/// A repository that was deleted is kept for a while.
+const REPOSITORY: &str =
+    "SELECT top_level_namespace_id, id FROM repositories WHERE path = $1 AND deleted_at IS NULL";
+
+const TAGS: &str = "SELECT t.name, m.digest FROM tags t LEFT JOIN manifests m \
+     ON m.top_level_namespace_id = t.top_level_namespace_id AND m.repository_id = t.repository_id AND m.id = t.manifest_id \
+     WHERE t.top_level_namespace_id = $1 AND t.repository_id = $2 LIMIT $3";
+
+const MANIFEST: &str = "SELECT CASE WHEN octet_length(payload) <= $4 THEN payload END FROM manifests \
+     WHERE top_level_namespace_id = $1 AND repository_id = $2 AND digest = $3";
+
+const REPOSITORIES: &str = "SELECT path FROM repositories WHERE deleted_at IS NULL AND path COLLATE \"C\" > $1 \
+     ORDER BY path COLLATE \"C\" LIMIT $2";
+
+/// A parameter of a statement.
+type Value<'v> = (&'v (dyn ToSql + Sync), Type);
+
+/// The database, over one connection that is shared by all who ask.
+#[derive(Clone)]
+pub(crate) struct Database {
+    connector: Arc<Connector>,
+    client: Arc<Mutex<Option<Arc<Client>>>>,
+}
+
+/// A repository in the database.
+#[derive(Clone, Copy)]
+struct Repository {
+    namespace: i64,
+    id: i64,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("connector", &self.connector).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Parses the URL; connects to nothing yet.
+    pub(crate) fn new(url: &SecretString) -> Result<Self, SettingsError> {
+        let connector = Connector::new(url.expose_secret(), "stocktake", TIMEOUT)?;
+        Ok(Self { connector: Arc::new(connector), client: Arc::default() })
+    }
+
+    /// The tags of a repository. One that never had any has a row as well.
+    pub(crate) async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError> {
+        let Repository { namespace, id } = self.repository(repository).await?;
+        let most = i64::try_from(MAX_TAGS).unwrap_or(i64::MAX).saturating_add(1);
+        let values: [Value<'_>; 3] = [(&namespace, Type::INT8), (&id, Type::INT8), (&most, Type::INT8)];
+        let tags = self.rows(TAGS, &values, tag).await?;
+        if tags.len() > MAX_TAGS {
+            return Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned()));
+        }
+        Ok(tags)
+    }
+
+    /// The bytes of a manifest as it was pushed.
+    pub(crate) async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError> {
+        let Repository { namespace, id } = self.repository(repository).await?;
+        let (digest, most) = (stored(digest), i32::try_from(MAX_MANIFEST).unwrap_or(i32::MAX));
+        let values: [Value<'_>; 4] =
+            [(&namespace, Type::INT8), (&id, Type::INT8), (&digest, Type::BYTEA), (&most, Type::INT4)];
+        let payload = |row: &Row| row.try_get::<_, Option<Vec<u8>>>(0);
+        let found = self.rows(MANIFEST, &values, payload).await?.into_iter().next();
+        let payload = found.ok_or(RegistryError::Absent)?;
+        let too_large =
+            || RegistryError::Unreadable("is larger than the 4 MiB a manifest may have".to_owned());
+        payload.map(Bytes::from).ok_or_else(too_large)
+    }
+
+    /// Whether it answers.
+    pub(crate) async fn probe(&self) -> Result<(), RegistryError> {
+        let values: [Value<'_>; 2] = [(&"", Type::TEXT), (&1_i64, Type::INT8)];
+        self.rows(REPOSITORIES, &values, |_| Ok(())).await.map(drop)
+    }
+
+    /// All repositories, in the byte order of their names.
+    pub(crate) fn list(&self) -> FoundStream {
+        let database = self.clone();
+        let pages = stream::try_unfold(String::new(), move |after| {
+            let database = database.clone();
+            async move {
+                let values: [Value<'_>; 2] = [(&after, Type::TEXT), (&NAMES, Type::INT8)];
+                let names = database.rows(REPOSITORIES, &values, |row| row.try_get::<_, String>(0)).await;
+                let names = names.map_err(|error| ListError::Broken(error.into_not_judged().to_string()))?;
+                let last = names.last().cloned();
+                Ok(last.map(|last| (stream::iter(names.into_iter().map(Ok)), last)))
+            }
+        });
+        let found = |path| Found { path, size: None, modified_at: None };
+        Box::pin(pages.try_flatten().map_ok(found))
+    }
+
+    async fn repository(&self, path: &str) -> Result<Repository, RegistryError> {
+        let found = |row: &Row| Ok(Repository { namespace: row.try_get(0)?, id: row.try_get(1)? });
+        let rows = self.rows(REPOSITORY, &[(&path, Type::TEXT)], found).await?;
+        rows.into_iter().next().ok_or(RegistryError::NoRepository { looked_in: None })
+    }
+
+    async fn rows<T>(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+        make: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<Vec<T>, RegistryError> {
+        let values = values.iter().map(|(value, kind)| (*value, kind.clone()));
+        self.in_time(async {
+            let client = self.client().await?;
+            let rows = client.query_typed_raw(statement, values).await?;
+            rows.map(|row| row.and_then(|row| make(&row))).try_collect().await
+        })
+        .await
+    }
+
+    /// The connection, a new one if the last one has ended.
+    async fn client(&self) -> Result<Arc<Client>, tokio_postgres::Error> {
+        let mut held = self.client.lock().await;
+        if let Some(client) = held.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(Arc::clone(client));
+        }
+        let (client, connection) = self.connector.connect().await?;
+        // It ends with the client.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection to a registry's database has ended");
+            }
+        });
+        Ok(Arc::clone(held.insert(Arc::new(client))))
+    }
+
+    /// Waits for an answer. Whatever is wrong with the database concerns the registry as a whole.
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, RegistryError> {
+        let told = |reason: String| {
+            RegistryError::storage(format!("the registry's database {}: {reason}", self.connector.place()))
+        };
+        match tokio::time::timeout(TIMEOUT, answer).await {
+            Ok(answer) => answer.map_err(|error| told(ErrorChain(&error).to_string())),
+            Err(_) => Err(told("no answer in time".to_owned())),
+        }
+    }
+}
+
+fn tag(row: &Row) -> Result<Tag, tokio_postgres::Error> {
+    let digest = row.try_get::<_, Option<Vec<u8>>>(1)?;
+    let unknown = || RegistryError::Unreadable("unsupported digest algorithm".to_owned());
+    let digest = digest.ok_or(RegistryError::Absent).and_then(|bytes| parse(&bytes).ok_or_else(unknown));
+    Ok(Tag { name: row.try_get::<_, String>(0)?.into(), digest })
+}
+
+/// The bytes by which a digest is kept.
+fn stored(digest: &Digest) -> Vec<u8> {
+    match digest {
+        Digest::Sha256(bytes) => [&[1], bytes.as_slice()].concat(),
+        Digest::Sha512(bytes) => [&[2], bytes.as_slice()].concat(),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Digest> {
+    match bytes.split_first()? {
+        (1, bytes) => bytes.try_into().ok().map(Digest::Sha256),
+        (2, bytes) => bytes.try_into().ok().map(Digest::Sha512),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_read_as_they_are_kept() {
+        for digest in [Digest::Sha256([7; 32]), Digest::Sha512([8; 64])] {
+            assert_eq!(parse(&stored(&digest)), Some(digest));
+        }
+        for bytes in [&[][..], &[1, 2], &[3; 33]] {
+            assert_eq!(parse(bytes), None);
+        }
+    }
+}
