@@ -22,6 +22,7 @@ mod file;
 mod folder;
 mod id;
 mod list;
+mod look;
 mod objects;
 mod pipeline;
 mod pools;

@@ -150,7 +150,12 @@ impl RegistrySource for DirectorySource {
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        storage_root::probe(self.files.root().to_owned()).await
+        storage_root::probe(self.files.root().to_owned(), files::repository_in).await
+    }
+
+    async fn look(&self, repository: &str) -> Result<(), RegistryError> {
+        let (files, repository) = (self.files.clone(), repository.to_owned());
+        storage_root::beside_readers(move || files.look(&repository)).await
     }
 
     fn list(&self) -> FoundStream {
