@@ -182,9 +182,14 @@ pub(crate) fn closed_storage(loaded: &Loaded, name: &str, reason: &str, waiting:
         Some(1) => " Its 1 record was left as it was.".to_owned(),
         Some(waiting) => format!(" Its {} were left as they were.", counted(waiting, "record")),
     };
-    let what =
-        if reason.starts_with("is ") { reason.to_owned() } else { format!("cannot be read: {reason}") };
-    format!("Storage {name} {what}{place}.{question}{left}")
+    let what = if reason.starts_with("is ") {
+        format!(" {reason}")
+    } else if reason.starts_with("its ") {
+        format!(": {reason}")
+    } else {
+        format!(" cannot be read: {reason}")
+    };
+    format!("Storage {name}{what}{place}.{question}{left}")
 }
 
 fn all_were(number: u64) -> String {

@@ -12,10 +12,10 @@ use stocktake_content::num::{narrow, widen};
 use stocktake_content::page_cache::PageCacheAdvice;
 use stocktake_content::{
     BUFFER_BYTES, Batch, Buffer, BufferPool, HashPlan, HashPool, HashStream, Hasher, Job, NOT_REGULAR,
-    OUTSIDE, Part, RegularFile, Root, path, read_at, storage_root,
+    OUTSIDE, Part, RegularFile, Root, locked_folder, path, read_at, storage_root,
 };
 use stocktake_domain::ports::Inspection;
-use stocktake_domain::{ContentError, PathText};
+use stocktake_domain::{ContentError, NotJudged, PathText, UnreadableFolder};
 use stocktake_net::rate_limit::{LARGEST_STEP, RateLimiter};
 use tracing::field::Empty;
 
@@ -52,6 +52,41 @@ impl ReaderContext {
         storage_root::not_judged(self.root.display(), error)
             .map_or_else(|| ContentError::Unreadable(error.to_string()), ContentError::from)
     }
+
+    /// What is reported of a file that cannot be opened.
+    fn refused(&self, root: &Root, path: &str, error: Errno) -> ContentError {
+        match error {
+            OUTSIDE => path::outside(path),
+            Errno::NOENT | Errno::NOTDIR => self.missing(root, path),
+            NOT_REGULAR => ContentError::Unreadable("not a regular file".to_owned()),
+            Errno::NOKEY => {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+                let reason = format!("its file {path} is encrypted: {error}");
+                NotJudged::Folder(UnreadableFolder { folder, reason }).into()
+            }
+            error => self.unreadable(error),
+        }
+    }
+
+    fn missing(&self, root: &Root, path: &str) -> ContentError {
+        if let Some(locked) = locked_folder(root, &PathText::new(path).to_bytes()) {
+            return NotJudged::Folder(locked).into();
+        }
+        let mut at = self.root.join(path).display().to_string();
+        if is_there_in_another_form(root, path) {
+            at.push_str(IN_ANOTHER_FORM);
+        }
+        ContentError::MissingFile { at }
+    }
+}
+
+/// See [`stocktake_domain::ports::ContentStore::look`].
+pub(crate) fn look(context: &ReaderContext, path: &str) -> Result<(), ContentError> {
+    path::check(path)?;
+    let root = Root::open(&context.root).map_err(|error| storage_root::root_error(&context.root, error))?;
+    let opened = root.open_to_read(PathText::new(path).to_bytes());
+    let file = opened.map_err(|error| context.refused(&root, path, error))?;
+    storage_root::read_beginning(&file.handle).map_err(|error| context.unreadable(error))
 }
 
 /// Reads files of this batch: small ones until enough are gathered, or one large one.
@@ -181,25 +216,11 @@ impl BatchReader<'_> {
             Err(Errno::NOENT | Errno::NOTDIR) if self.reopen_root() => self.open_beneath_root(path),
             result => result,
         };
-        if let Err(error) = &self.root {
-            return Err(storage_root::root_error(&self.context.root, *error).into());
-        }
-        let file = file.map_err(|error| match error {
-            OUTSIDE => path::outside(path),
-            Errno::NOENT | Errno::NOTDIR => self.missing(path),
-            NOT_REGULAR => ContentError::Unreadable("not a regular file".to_owned()),
-            error => self.context.unreadable(error),
-        })?;
+        let root = self.root.as_ref();
+        let root = root.map_err(|error| storage_root::root_error(&self.context.root, *error))?;
+        let file = file.map_err(|error| self.context.refused(root, path, error))?;
         let size = file.size();
         Ok(OpenFile { file: Arc::new(file.handle), stat: file.stat, size })
-    }
-
-    fn missing(&self, path: &str) -> ContentError {
-        let mut at = self.context.root.join(path).display().to_string();
-        if self.root.as_ref().is_ok_and(|root| is_there_in_another_form(root, path)) {
-            at.push_str(IN_ANOTHER_FORM);
-        }
-        ContentError::MissingFile { at }
     }
 
     fn open_beneath_root(&self, path: &str) -> Result<RegularFile, Errno> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stocktake_content::{Batch, ReadTask, ReaderPool, ReaderShare, storage_root};
-use stocktake_domain::NotJudged;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
+use stocktake_domain::{ContentError, NotJudged};
 use stocktake_net::rate_limit::RateLimiter;
 
 use crate::list;
@@ -74,7 +74,12 @@ impl ContentStore for DirectoryStore {
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        storage_root::probe(self.context.root.clone()).await
+        storage_root::probe(self.context.root.clone(), str::to_owned).await
+    }
+
+    async fn look(&self, path: &str) -> Result<(), ContentError> {
+        let (context, path) = (Arc::clone(&self.context), path.to_owned());
+        storage_root::beside_readers(move || reader::look(&context, &path)).await
     }
 
     fn list(&self) -> FoundStream {

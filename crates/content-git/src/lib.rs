@@ -23,6 +23,7 @@ mod file;
 mod folder;
 mod id;
 mod list;
+mod look;
 mod memory;
 mod objects;
 mod pipeline;

@@ -16,6 +16,7 @@ use crate::context::{BUFFER_BYTES, Buffer, Integrity, ReaderContext};
 use crate::error::ReadError;
 use crate::file::{EntryKind, FileIdentity, FolderEntry, OpenFile};
 use crate::folder::RepoFolder;
+use crate::look;
 use crate::memory::Memory;
 use crate::pools::Pools;
 
@@ -37,6 +38,11 @@ impl<'context> RepoReader<'context> {
     /// Whether the storage's root is still the folder that was opened.
     pub(crate) fn is_current(&self) -> bool {
         self.root.is_still_at(self.root_path())
+    }
+
+    /// What is reported of a repository that is not found.
+    pub(crate) fn missing(&self, folder: &RepoFolder) -> ContentError {
+        look::missing(&self.root, folder)
     }
 
     /// The path of the storage's root.

@@ -238,8 +238,10 @@ fn exists(reader: &RepoReader<'_>, folder: &RepoFolder, inspection: &Inspection)
         None if reader.kind(&RepoFolder::new(CLUSTER, ""), b"")? == Some(EntryKind::Folder) => {
             Err(ReadError::invalid(IN_CLUSTER))
         }
-        None if inspection.model.may_be_absent() => Ok(false),
-        None => Err(ReadError::Final(ContentError::MissingRepository)),
+        None => match reader.missing(folder) {
+            ContentError::MissingRepository if inspection.model.may_be_absent() => Ok(false),
+            error => Err(ReadError::Final(error)),
+        },
     }
 }
 

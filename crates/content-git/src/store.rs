@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use stocktake_content::{Batch, ReadTask, ReaderPool, ReaderShare, storage_root};
-use stocktake_domain::NotJudged;
 use stocktake_domain::ports::{
     ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch,
 };
+use stocktake_domain::{ContentError, NotJudged};
 use stocktake_net::rate_limit::RateLimiter;
 
 use crate::context::{GitSettings, ReaderContext, StoreContext};
-use crate::list;
 use crate::memory::Memory;
 use crate::pools::Pools;
 use crate::repository;
+use crate::{list, look};
 
 /// How long a thread reads one repository after the other before other batches get their turn.
 const TIME_SLICE: Duration = Duration::from_millis(20);
@@ -76,7 +76,12 @@ impl ContentStore for GitStore {
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        storage_root::probe(self.context.settings.root.clone()).await
+        storage_root::probe(self.context.settings.root.clone(), str::to_owned).await
+    }
+
+    async fn look(&self, path: &str) -> Result<(), ContentError> {
+        let (root, path) = (self.context.settings.root.clone(), path.to_owned());
+        storage_root::beside_readers(move || look::look(&root, &path)).await
     }
 
     fn list(&self) -> FoundStream {

@@ -3,6 +3,7 @@
 //! A look asks for a short page of the listing and for the first byte of an object. It does not wait for the pauses of
 //! the storage, retries only for a short time, and serves everybody who waits for one.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -31,7 +32,7 @@ impl Access {
             Err(error) => return Err(NotJudged::Storage(error.reason())),
         };
         self.throttle.recovered();
-        Ok(ProbedStorage { identity: None, is_empty })
+        Ok(ProbedStorage { identity: None, is_empty, mounts: BTreeSet::new() })
     }
 
     /// Fails unless it is the service that gave this answer, and not just any web server.

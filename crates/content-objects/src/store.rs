@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stocktake_content::HashPool;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
-use stocktake_domain::{ContentError, NotJudged, Observation};
+use stocktake_domain::{Algorithms, ContentError, Model, NotJudged, Observation};
 use tokio::task::JoinSet;
 
 use crate::access::{Access, unless_cancelled};
@@ -70,6 +70,12 @@ impl ContentStore for ObjectStorage {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         self.access.probe().await
+    }
+
+    async fn look(&self, path: &str) -> Result<(), ContentError> {
+        let key = key::of_path(&self.access.prefix, path)?;
+        let piece = Inspection::new(Model::Uploads, path, Algorithms::default());
+        self.access.head(&piece, &key, &Watch::default()).await.map(drop)
     }
 
     fn list(&self) -> FoundStream {

@@ -183,7 +183,7 @@ impl RegistrySource for DirectorySource {
     }
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        let probed = storage_root::probe(self.files.root().to_owned()).await?;
+        let probed = storage_root::probe(self.files.root().to_owned(), files::repository_in).await?;
         // An empty folder says nothing of what it is to be.
         if !probed.is_empty {
             self.check_lock().await.map_err(RegistryError::into_not_judged)?;
@@ -192,6 +192,14 @@ impl RegistrySource for DirectorySource {
             database.probe().await.map_err(RegistryError::into_not_judged)?;
         }
         Ok(probed)
+    }
+
+    async fn look(&self, repository: &str) -> Result<(), RegistryError> {
+        if self.database.is_some() {
+            return self.tags(repository).await.map(drop);
+        }
+        let (files, repository) = (self.files.clone(), repository.to_owned());
+        storage_root::beside_readers(move || files.look(&repository)).await
     }
 
     fn list(&self) -> FoundStream {

@@ -1,5 +1,6 @@
 //! A registry over its HTTP API.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -127,11 +128,15 @@ impl RegistrySource for HttpSource {
         }
     }
 
+    async fn look(&self, repository: &str) -> Result<(), RegistryError> {
+        tags::look(&self.client, repository).await
+    }
+
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         let request = Request::get("", "/v2/".to_owned());
         let refused = match self.client.fetch(&request, MAX_BASE).await {
             Ok(Ok((headers, body))) if is_registry(&headers, &body) => {
-                return Ok(ProbedStorage { identity: None, is_empty: false });
+                return Ok(ProbedStorage { identity: None, is_empty: false, mounts: BTreeSet::new() });
             }
             Ok(Ok(_)) => {
                 RegistryError::storage(format!("{} answers, and not as a registry", self.client.url()))

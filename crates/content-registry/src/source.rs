@@ -73,6 +73,12 @@ impl RegistryError {
     }
 }
 
+impl From<NotJudged> for RegistryError {
+    fn from(not_judged: NotJudged) -> Self {
+        Self::NotJudged(not_judged)
+    }
+}
+
 /// A tag, and the digest of the manifest that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tag {
@@ -124,6 +130,9 @@ pub(crate) trait RegistrySource: Send + Sync + 'static {
 
     /// See [`stocktake_domain::ports::ContentStore::probe`].
     async fn probe(&self) -> Result<ProbedStorage, NotJudged>;
+
+    /// Fails as [`RegistrySource::tags`] does if the registry does not know the repository, or its tags cannot be listed.
+    async fn look(&self, repository: &str) -> Result<(), RegistryError>;
 
     /// All repositories, in the byte order of their names.
     fn list(&self) -> FoundStream;

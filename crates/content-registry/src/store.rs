@@ -12,8 +12,9 @@ use stocktake_domain::{ContentError, NotJudged};
 use tokio::task::JoinSet;
 
 use crate::inspect::{RegistryContext, inspect};
+use crate::name;
 use crate::settings::Integrity;
-use crate::source::RegistrySource;
+use crate::source::{RegistryError, RegistrySource};
 
 /// How often cancellation is checked for.
 const CANCELLATION_POLL: Duration = Duration::from_millis(50);
@@ -48,6 +49,11 @@ impl ContentStore for RegistryStore {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         self.shared.source.probe().await
+    }
+
+    async fn look(&self, path: &str) -> Result<(), ContentError> {
+        name::check_repository(path)?;
+        self.shared.source.look(path).await.map_err(RegistryError::into_error)
     }
 
     fn list(&self) -> FoundStream {

@@ -1,14 +1,20 @@
 //! What is said of a storage in a folder as a whole, and which failures of the system are no verdict about a file.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
 use stocktake_domain::NotJudged;
-use stocktake_domain::ports::ProbedStorage;
+use stocktake_domain::ports::{MountBelow, ProbedStorage};
 
 use crate::beneath::{Links, Root};
+use crate::file::read_at;
+use crate::mounts;
+
+/// How much of a file is read to see whether it can be read.
+const BEGINNING: usize = 4_096;
 
 /// What a failed system call says of the process or its storage, if it says nothing of the file it was for. `at` names
 /// the file or folder.
@@ -53,16 +59,29 @@ pub fn root_error(root: &Path, error: Errno) -> NotJudged {
     not_judged(&at, error).unwrap_or_else(|| NotJudged::Storage(format!("{at}: {error}")))
 }
 
-/// Looks at a storage in a folder, as [`ContentStore::probe`](stocktake_domain::ports::ContentStore::probe) does. Not by a
-/// reading thread: all that the storage has may be busy for long, or hang.
-pub async fn probe(root: PathBuf) -> Result<ProbedStorage, NotJudged> {
-    let probe = tokio::task::spawn_blocking(move || look(&root).map_err(|error| root_error(&root, error)));
-    // It is cancelled only with the runtime.
-    probe.await.unwrap_or(Err(NotJudged::Cancelled))
+/// Looks at a storage in a folder, as [`ContentStore::probe`](stocktake_domain::ports::ContentStore::probe) does. `holds` is
+/// the path of the records whose content lies in a folder; see [`MountBelow::holds`].
+pub async fn probe(root: PathBuf, holds: fn(&str) -> String) -> Result<ProbedStorage, NotJudged> {
+    beside_readers(move || look(&root, holds).map_err(|error| root_error(&root, error))).await
 }
 
-fn look(root: &Path) -> Result<ProbedStorage, Errno> {
-    let root = Root::open(root)?;
+/// Does this not by a reading thread: all that the storage has may be busy for long, or hang.
+pub async fn beside_readers<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<NotJudged> + Send + 'static,
+{
+    // It is cancelled only with the runtime.
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(NotJudged::Cancelled.into()))
+}
+
+/// Reads the beginning of an open file, to see whether it can be read.
+pub fn read_beginning(file: &OwnedFd) -> Result<(), Errno> {
+    read_at(file, 0, &mut [0; BEGINNING]).map(drop)
+}
+
+fn look(path: &Path, holds: fn(&str) -> String) -> Result<ProbedStorage, Errno> {
+    let root = Root::open(path)?;
     let folder = root.open_at(".", OFlags::RDONLY | OFlags::DIRECTORY, Links::Refuse)?;
     let mut is_empty = true;
     for entry in Dir::read_from(&folder)? {
@@ -72,7 +91,9 @@ fn look(root: &Path) -> Result<ProbedStorage, Errno> {
             break;
         }
     }
-    Ok(ProbedStorage { identity: Some(root.storage_identity()?), is_empty })
+    let mounts = mounts::below(path).into_iter();
+    let mounts = mounts.map(|folder| MountBelow { holds: holds(&folder), folder }).collect();
+    Ok(ProbedStorage { identity: Some(root.storage_identity()?), is_empty, mounts })
 }
 
 #[cfg(test)]
@@ -86,13 +107,16 @@ mod tests {
         for root in [&one, &two] {
             std::fs::create_dir(root).unwrap();
         }
-        let first = probe(one.clone()).await.unwrap();
+        let first = probe(one.clone(), str::to_owned).await.unwrap();
         assert!(first.is_empty && first.identity.is_some());
         std::fs::create_dir(one.join("lost+found")).unwrap();
-        assert_eq!(probe(one.clone()).await, Ok(first.clone()));
+        assert_eq!(probe(one.clone(), str::to_owned).await, Ok(first.clone()));
         std::fs::write(one.join("file"), "x").unwrap();
-        assert_eq!(probe(one.clone()).await, Ok(ProbedStorage { is_empty: false, ..first.clone() }));
-        assert_ne!(probe(two).await.unwrap().identity, first.identity);
+        assert_eq!(
+            probe(one.clone(), str::to_owned).await,
+            Ok(ProbedStorage { is_empty: false, ..first.clone() })
+        );
+        assert_ne!(probe(two, str::to_owned).await.unwrap().identity, first.identity);
     }
 
     #[tokio::test]
@@ -101,7 +125,9 @@ mod tests {
         let (none, file) = (folder.path().join("none"), folder.path().join("file"));
         std::fs::write(&file, "x").unwrap();
         for (root, text) in [(&none, " does not exist"), (&file, ": Not a directory")] {
-            let Err(NotJudged::Storage(reason)) = probe(root.clone()).await else { panic!("{root:?}") };
+            let Err(NotJudged::Storage(reason)) = probe(root.clone(), str::to_owned).await else {
+                panic!("{root:?}")
+            };
             assert!(reason.starts_with(&format!("storage root {}{text}", root.display())), "{reason}");
         }
     }

@@ -3,6 +3,7 @@
 mod acceptances;
 mod import;
 pub(crate) mod key_data;
+mod known_good;
 mod page;
 mod summary;
 pub(crate) mod upsert;
@@ -10,8 +11,8 @@ pub(crate) mod upsert;
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
-    Amount, Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PathStream, SourceRecordStream,
-    StoreError,
+    Amount, Applied, Catalogue, ImportError, KnownGood, ModelSummary, Page, PageRequest, PathStream,
+    SourceRecordStream, StoreError,
 };
 use stocktake_domain::{Acceptance, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection};
 
@@ -61,6 +62,14 @@ impl<D: Driver> Catalogue for Adapter<D> {
                 let counted: i64 = session.one(sql.bind(storage).bind(at_most)).await?;
                 crate::rows::unsigned(counted, "count")
             })
+        })
+        .await
+    }
+
+    async fn known_good(&self, storage: &str, limit: u32) -> Result<Vec<KnownGood>, StoreError> {
+        let storage = storable(storage, "storage")?;
+        self.run(call!("db.catalogue.known_good"), Work::Read, move |session| {
+            Box::pin(known_good::read(session, storage, limit))
         })
         .await
     }

@@ -1,10 +1,11 @@
 //! The port `Conditions`, over any driver.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, SmallInt, Text};
-use stocktake_domain::ports::{Conditions, StoreError};
+use stocktake_domain::ports::{Conditions, MountBelow, StoreError, WorkerId};
 use stocktake_domain::{Condition, ConditionSubject, Timestamp};
 
 use crate::adapter::{Adapter, call};
@@ -49,7 +50,8 @@ impl<D: Driver> Conditions for Adapter<D> {
         );
         let sql = sql.bind(kind).bind(subject).bind(host);
         let end = move |sql: Sql, now: Timestamp| {
-            sql.bind(now.before(stale_after).millis()).bind(now.latest_end(Duration::ZERO).millis())
+            let (oldest, newest) = lately(stale_after, now);
+            sql.bind(oldest).bind(newest)
         };
         self.change(call!("db.conditions.end"), sql, end).await.map(drop)
     }
@@ -77,6 +79,73 @@ impl<D: Driver> Conditions for Adapter<D> {
         .await
     }
 
+    async fn announce(
+        &self,
+        worker: &WorkerId,
+        storages: &[String],
+        stale_after: Duration,
+    ) -> Result<(), StoreError> {
+        let worker = storable(&worker.0, "worker")?;
+        let storages: Vec<String> =
+            storages.iter().map(|storage| storable(storage, "storage")).collect::<Result<_, _>>()?;
+        let announce = self.timed(move |session, now| {
+            Box::pin(async move {
+                let (oldest, newest) = lately(stale_after, now);
+                let sql = Sql::<()>::new(
+                    "DELETE FROM worker_storages WHERE worker = ? OR announced_at < ? OR announced_at > ?",
+                );
+                session.execute(sql.bind(worker.clone()).bind(oldest).bind(newest)).await?;
+                for storage in storages {
+                    let sql = Sql::<()>::new(
+                        "INSERT INTO worker_storages (worker, storage, announced_at) VALUES (?, ?, ?)",
+                    );
+                    session.execute(sql.bind(worker.clone()).bind(storage).bind(now.millis())).await?;
+                }
+                Ok(())
+            })
+        });
+        self.run(call!("db.conditions.announce"), Work::Write, announce).await
+    }
+
+    async fn is_announced(&self, storage: &str, within: Duration) -> Result<bool, StoreError> {
+        let storage = storable(storage, "storage")?;
+        let look = self.timed(move |session, now| {
+            let (oldest, newest) = lately(within, now);
+            let sql = Sql::<BigInt>::new(
+                "SELECT COUNT(*) FROM worker_storages WHERE storage = ? AND announced_at >= ? AND announced_at <= ?",
+            );
+            Box::pin(session.one(sql.bind(storage).bind(oldest).bind(newest)))
+        });
+        let known: i64 = self.run(call!("db.conditions.is_announced"), Work::Read, look).await?;
+        Ok(known > 0)
+    }
+
+    async fn mounts(&self, storage: &str) -> Result<BTreeSet<MountBelow>, StoreError> {
+        let storage = storable(storage, "storage")?;
+        let rows: Vec<(String, String)> = self
+            .run(call!("db.conditions.mounts"), Work::Read, move |session| {
+                let sql =
+                    Sql::<(Text, Text)>::new("SELECT folder, holds FROM storage_mounts WHERE storage = ?");
+                Box::pin(session.load(sql.bind(storage)))
+            })
+            .await?;
+        Ok(rows.into_iter().map(|(folder, holds)| MountBelow { folder, holds }).collect())
+    }
+
+    async fn remember_mount(&self, storage: &str, mount: &MountBelow) -> Result<(), StoreError> {
+        let sql = Sql::<()>::new(
+            "INSERT INTO storage_mounts (storage, folder, holds) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        );
+        let sql = bind_mount(sql, storage, mount)?;
+        self.change(call!("db.conditions.remember_mount"), sql, |sql, _| sql).await.map(drop)
+    }
+
+    async fn forget_mount(&self, storage: &str, mount: &MountBelow) -> Result<(), StoreError> {
+        let sql = Sql::<()>::new("DELETE FROM storage_mounts WHERE storage = ? AND folder = ? AND holds = ?");
+        let sql = bind_mount(sql, storage, mount)?;
+        self.change(call!("db.conditions.forget_mount"), sql, |sql, _| sql).await.map(drop)
+    }
+
     async fn remember_identity(&self, storage: &str, host: &str, identity: &str) -> Result<(), StoreError> {
         let (storage, host) = (storable(storage, "storage")?, storable(host, "host")?);
         let identity = storable(identity, "identity")?;
@@ -87,6 +156,18 @@ impl<D: Driver> Conditions for Adapter<D> {
         let sql = sql.bind(storage).bind(host).bind(identity);
         self.change(call!("db.conditions.remember_identity"), sql, |sql, _| sql).await.map(drop)
     }
+}
+
+/// The oldest and the newest time that are no longer ago than this, in milliseconds; a later one was written by a clock that
+/// was ahead.
+fn lately(span: Duration, now: Timestamp) -> (i64, i64) {
+    (now.before(span).millis(), now.latest_end(Duration::ZERO).millis())
+}
+
+fn bind_mount(sql: Sql<()>, storage: &str, mount: &MountBelow) -> Result<Sql<()>, DbError> {
+    let MountBelow { folder, holds } = mount;
+    let sql = sql.bind(storable(storage, "storage")?).bind(storable(folder, "folder")?);
+    Ok(sql.bind(storable(holds, "holds")?))
 }
 
 fn subject_columns(subject: &ConditionSubject) -> Result<(i16, String), DbError> {

@@ -11,6 +11,8 @@ pub(crate) enum Index {
     ByState,
     /// On what is due.
     InQueue,
+    /// On what lies in a storage.
+    InStorage,
     /// On what is to be tried again.
     ToRetry,
     /// On what does not match the source's own checksums.

@@ -111,6 +111,7 @@ async fn pages(store: &Store) {
     store.catalogue.get(Model::Uploads, &key).await.unwrap();
     store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
     store.catalogue.largest_key(Model::Uploads).await.unwrap();
+    store.catalogue.known_good("main", 16).await.unwrap();
     store.catalogue.findings(Model::Uploads, Some(key.clone()), 20).await.unwrap();
     let (checksum, by) = (Digest::Md5([1; 16]), "root@host".to_owned());
     let acceptance = NewAcceptance { checksum, size: Some(1), by, reason: None };

@@ -27,6 +27,7 @@ pub mod catalogue {
     pub mod accepting;
     pub mod filters;
     pub mod imports;
+    pub mod known_good;
     pub mod limits;
     pub mod look_ups;
     pub mod pages;

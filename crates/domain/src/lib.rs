@@ -49,7 +49,10 @@ pub use selection::{Selection, State, UnknownState};
 pub use session::{NewSession, Session, SessionDigest, SessionTerms, SessionToken};
 pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
-pub use verdict::{ContentError, Evidence, Measure, NotJudged, Observation, Reference, judge, judge_emptied};
+pub use verdict::{
+    ContentError, Evidence, Measure, NotJudged, Observation, Reference, UnreadableFolder, judge,
+    judge_emptied,
+};
 pub use verification::{
     Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Stage, Started, Status, Succeeded,
     Verification,

@@ -29,12 +29,13 @@ mod tokens;
 
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
-    Amount, Applied, Catalogue, ImportError, ModelSummary, NumberedRecord, Page, PageRequest, PageStart,
-    PathStream, RecordBatch, SortOrder, SourceRecordStream, numbered,
+    Amount, Applied, Catalogue, ImportError, KnownGood, ModelSummary, NumberedRecord, Page, PageRequest,
+    PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream, numbered,
 };
 pub use conditions::Conditions;
 pub use content::{
-    ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, ProbedStorage, Watch,
+    ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MountBelow,
+    ProbedStorage, Watch, is_at_or_below,
 };
 pub use queue::{
     ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, WakeSignal,

@@ -87,10 +87,24 @@ pub enum NotJudged {
     /// refuses the credentials. The text says what, and names the storage's address.
     #[error("{0}")]
     Storage(String),
+    /// A folder of the storage cannot be read, though the rest can: what is mounted there is gone, or it is encrypted and
+    /// locked.
+    #[error("{0}")]
+    Folder(UnreadableFolder),
     /// The process or its host lacks what it needs to read anything: descriptors, memory, threads, disk space. The
     /// text names it.
     #[error("{0}")]
     Process(String),
+}
+
+/// A folder of a storage of which nothing can be said.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct UnreadableFolder {
+    /// Its path within the storage, as the paths of records are.
+    pub folder: String,
+    /// Why; the text names the folder.
+    pub reason: String,
 }
 
 /// Why a content adapter could not see the content.

@@ -2,6 +2,7 @@
 //!
 //! The cryptography is that of `ring`, whatever else is linked into the program.
 
+mod reloading;
 mod verifier;
 
 use std::error::Error as StdError;
@@ -9,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::find;
+use reloading::Reloading;
 use verifier::Verifier;
 
 /// Why TLS cannot be set up.
@@ -127,18 +130,21 @@ impl Verification {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Setup(error.to_string()))?;
-        let verifier = match self {
-            Self::Full(roots) => {
-                let roots = roots.load()?;
-                if roots.own.is_empty() {
-                    return Ok(builder.with_root_certificates(roots.store).with_no_client_auth());
-                }
-                Verifier::with_roots(roots, true, provider)?
+        let checks_host = matches!(self, Self::Full(_));
+        let verifier: Arc<dyn ServerCertVerifier> = match self {
+            Self::Full(roots @ Roots { file: None, .. }) => {
+                return Ok(builder.with_root_certificates(roots.load()?.store).with_no_client_auth());
             }
-            Self::Authority(roots) => Verifier::with_roots(roots.load()?, false, provider)?,
-            Self::Nothing => Verifier::with_any_certificate(&provider),
+            Self::Authority(roots @ Roots { file: None, .. }) => {
+                Arc::new(Verifier::with_roots(roots.load()?, checks_host, provider)?)
+            }
+            Self::Full(roots @ Roots { file: Some(file), .. })
+            | Self::Authority(roots @ Roots { file: Some(file), .. }) => {
+                Arc::new(Reloading::new(roots.clone(), file.clone(), checks_host, provider)?)
+            }
+            Self::Nothing => Arc::new(Verifier::with_any_certificate(&provider)),
         };
-        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         Ok(builder.with_no_client_auth())
     }
 }

@@ -89,3 +89,25 @@ async fn a_server_without_tls_is_no_question_of_trust() {
     let error = client.get(format!("https://{plain}/")).send().await.unwrap_err();
     assert!(failure(&error).is_some() && !is_untrusted(&error), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_renewed_file_of_certificates_is_read_again() {
+    let (folder, other, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), server());
+    let before = Certificate::issue(folder.path(), "DNS:localhost").unwrap();
+    let after = Certificate::issue(other.path(), "DNS:localhost").unwrap();
+    let [old, new] = [&before, &after].map(|certificate| certificate.serve(plain).unwrap().port());
+    let trusted = folder.path().join("trusted.pem");
+    std::fs::copy(&before.authority, &trusted).unwrap();
+    let client = builder(Some(trusted.clone())).build().unwrap();
+    let get = async |port: u16| client.get(format!("https://localhost:{port}/")).send().await;
+    assert_eq!(get(old).await.unwrap().status(), 302);
+    assert!(is_untrusted(&get(new).await.unwrap_err()));
+    // What cannot be used, or is not there for a moment, changes nothing.
+    std::fs::write(&trusted, "words").unwrap();
+    assert_eq!(get(old).await.unwrap().status(), 302);
+    std::fs::remove_file(&trusted).unwrap();
+    assert_eq!(get(old).await.unwrap().status(), 302);
+    std::fs::copy(&after.authority, &trusted).unwrap();
+    assert_eq!(get(new).await.unwrap().status(), 302);
+    assert!(is_untrusted(&get(old).await.unwrap_err()));
+}

@@ -12,6 +12,8 @@ use crate::stats::Stats;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) outcomes: Vec<(RecordKey, Outcome)>,
+    /// Where good content was found.
+    pub(crate) good: Vec<String>,
     pub(crate) stats: Stats,
 }
 
@@ -25,31 +27,48 @@ pub(crate) struct Judge<'a> {
 /// What is not recorded as it was seen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unrecorded {
-    /// The record's content is not there, if the storage is what it should be.
-    Absent(Box<Absent>),
+    /// The record's content is not there, or cannot be read any more, if the storage is what it should be.
+    Unconfirmed(Box<Unconfirmed>),
     /// Nothing can be said of the record.
     NotJudged(NotJudged),
 }
 
-/// A record whose content is not there.
+/// A record whose content is not there, or that was good and cannot be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Absent {
-    pub(crate) record: ClaimedRecord,
+pub(crate) struct Unconfirmed {
+    record: ClaimedRecord,
     /// What it comes to: a failure, or as empty content where none need be.
-    pub(crate) seen: Result<Observation, Failure>,
+    seen: Result<Observation, Failure>,
 }
 
-impl Absent {
-    /// Whether the content is missing, and was good when it was last looked at.
-    pub(crate) fn is_lost(&self) -> bool {
-        let history = self.record.verification.history();
-        self.seen.is_err() && history.baseline().is_some() && history.failed_at.is_none()
+impl Unconfirmed {
+    /// The path or key of its content.
+    pub(crate) fn path(&self) -> &str {
+        &self.record.path
+    }
+
+    /// Whether the content is not there.
+    pub(crate) fn is_absent(&self) -> bool {
+        is_absent(&self.seen)
     }
 }
 
+fn is_absent(seen: &Result<Observation, Failure>) -> bool {
+    match seen {
+        Ok(observation) => observation.evidence == Evidence::Absence,
+        Err(failure) => failure.kind() == FailureKind::Missing,
+    }
+}
+
+/// Whether the content was good when it was last looked at.
+fn was_good(record: &ClaimedRecord) -> bool {
+    let history = record.verification.history();
+    history.baseline().is_some() && history.failed_at.is_none()
+}
+
 impl Batch {
-    /// Judges what was seen of a record. Returns what is not recorded: a record whose content is not there, which is to be
-    /// confirmed first and then [added](Self::add_absent), or why nothing can be said.
+    /// Judges what was seen of a record. Returns what is not recorded: a record whose content is not there or cannot be read
+    /// any more, which is to be confirmed first and then [added](Self::add_confirmed), or why nothing can be said.
     pub(crate) fn add(
         &mut self,
         record: ClaimedRecord,
@@ -61,20 +80,17 @@ impl Batch {
             Err(Ok(failure)) => Err(failure),
             Ok(observation) => Ok(observation),
         };
-        let is_absent = match &seen {
-            Ok(observation) => observation.evidence == Evidence::Absence,
-            Err(failure) => failure.kind() == FailureKind::Missing,
-        };
-        if is_absent {
-            return Err(Unrecorded::Absent(Box::new(Absent { record, seen })));
+        let is_unreadable = |failure: &Failure| failure.kind() == FailureKind::Unreadable;
+        if is_absent(&seen) || (was_good(&record) && seen.as_ref().is_err_and(is_unreadable)) {
+            return Err(Unrecorded::Unconfirmed(Box::new(Unconfirmed { record, seen })));
         }
         self.add_seen(record, seen, judge_by);
         Ok(())
     }
 
-    /// Judges a record whose content is not there, for certain.
-    pub(crate) fn add_absent(&mut self, absent: Absent, judge_by: &Judge<'_>) {
-        self.add_seen(absent.record, absent.seen, judge_by);
+    /// Judges a record whose content is not there or cannot be read, for certain.
+    pub(crate) fn add_confirmed(&mut self, confirmed: Unconfirmed, judge_by: &Judge<'_>) {
+        self.add_seen(confirmed.record, confirmed.seen, judge_by);
     }
 
     fn add_seen(&mut self, record: ClaimedRecord, seen: Result<Observation, Failure>, judge_by: &Judge<'_>) {
@@ -96,6 +112,9 @@ impl Batch {
                 let verification = record.verification.succeed(checksum, judge_by.now);
                 let outcome = Outcome::Succeeded(verification.with_source_match(matches_source));
                 self.outcomes.push((record.key, outcome));
+                if observation.evidence != Evidence::Absence {
+                    self.good.push(record.path);
+                }
             }
             Err(failure) => self.add_failed(record, failure, judge_by),
         }
@@ -132,6 +151,7 @@ impl Batch {
     /// Forgets what was recorded.
     pub(crate) fn clear(&mut self) {
         self.outcomes.clear();
+        self.good.clear();
         self.stats = Stats::default();
     }
 }
@@ -173,8 +193,8 @@ mod tests {
         let mut batch = Batch::default();
         assert_eq!(batch.add(record(1), Ok(seen(10)), &JUDGE), Ok(()));
         let missing = batch.add(record(2), Err(ContentError::MissingRepository), &JUDGE);
-        let Err(Unrecorded::Absent(missing)) = missing else { panic!("{missing:?}") };
-        batch.add_absent(*missing, &JUDGE);
+        let Err(Unrecorded::Unconfirmed(missing)) = missing else { panic!("{missing:?}") };
+        batch.add_confirmed(*missing, &JUDGE);
         for not_judged in [NotJudged::Cancelled, NotJudged::Storage("gone".to_owned())] {
             let added = batch.add(record(3), Err(not_judged.clone().into()), &JUDGE);
             assert_eq!(added, Err(Unrecorded::NotJudged(not_judged)));
@@ -202,6 +222,7 @@ mod tests {
         let failed = BTreeMap::from([(FailureKind::Missing, 2), (FailureKind::Altered, 1)]);
         let batch = Batch {
             outcomes: Vec::new(),
+            good: Vec::new(),
             stats: Stats { succeeded: 2, metadata_only: 2, failed: failed.clone(), bytes: 7 },
         };
         assert_eq!(batch.written(5), batch.stats);

@@ -1,11 +1,12 @@
 //! The claim loop: keeps as many leases in work as there are slots.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use stocktake_domain::ports::{ClaimFilter, Lease, StoreError};
-use stocktake_domain::{Model, NotJudged, Timestamp};
+use stocktake_domain::{Model, NotJudged, RecordKey, Timestamp};
 use stocktake_net::retry::Backoff;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ pub(crate) struct Dispatcher {
     /// The closed storages besides which nothing was due when last asked; no question is worth asking while
     /// at least these are closed, until a signal or the poll says that there may be new work.
     idle_except: Option<Vec<String>>,
+    /// Where the last lease of a storage and model began of which every record was given back.
+    skipped: BTreeMap<(String, Model), RecordKey>,
     /// The error because of which the work on a lease ended.
     gave_up: Option<StoreError>,
 }
@@ -59,7 +62,8 @@ impl Dispatcher {
     pub(crate) fn new(options: RunOptions, scope: DrainScope) -> Self {
         let settings = &options.context.settings;
         let slots = Slots::new(options.context.served(), settings.leases_per_storage, settings.claim_size);
-        Self { options, scope, slots, running: JoinSet::new(), idle_except: None, gave_up: None }
+        let (running, skipped) = (JoinSet::new(), BTreeMap::new());
+        Self { options, scope, slots, running, idle_except: None, skipped, gave_up: None }
     }
 
     /// Works until stopped or drained, and then until every lease is given back, at the longest for
@@ -228,9 +232,17 @@ impl Dispatcher {
                 self.idle_except = None;
                 match fault {
                     NotJudged::Process(_) => self.slots.process_failed(Instant::now()),
-                    NotJudged::Storage(_) | NotJudged::Cancelled => {
+                    NotJudged::Storage(_) | NotJudged::Folder(_) | NotJudged::Cancelled => {
                         self.slots.reading_failed(&storage, Instant::now());
                     }
+                }
+            }
+            LeaseEnd::Skipped { model, first } => {
+                self.idle_except = None;
+                let before = self.skipped.insert((storage.clone(), model), first.clone());
+                // Others may be behind these, until claims have gone round.
+                if before.is_some_and(|before| first <= before) {
+                    self.slots.reading_failed(&storage, Instant::now());
                 }
             }
             LeaseEnd::Store(error) => self.gave_up = Some(error),

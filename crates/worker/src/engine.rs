@@ -61,7 +61,8 @@ impl Engine {
             self.close().await;
         };
         // With endless patience there is no error to look at.
-        let (_, ()) = tokio::join!(Dispatcher::new(options, DrainScope::default()).run(), close);
+        let work = Dispatcher::new(options, DrainScope::default()).run();
+        let (_, ()) = tokio::join!(self.context.announced(work), close);
         tracing::info!(worker.id = worker, "worker {worker} has ended");
     }
 
@@ -88,7 +89,7 @@ impl Engine {
             respects_hours: false,
         };
         let scope = DrainScope { models: models.to_vec(), due_from, until_drained: true };
-        Dispatcher::new(options, scope).run().await?;
+        self.context.announced(Dispatcher::new(options, scope).run()).await?;
         let mut drained = Drained { stats: recorder.stats(), ..Drained::default() };
         drained.shortage.clone_from(&self.context.health.process());
         for (name, reason) in self.context.health.closed() {
@@ -100,6 +101,10 @@ impl Engine {
                 limit: 1,
             };
             let waiting = self.context.parts.queue.outstanding(&filter, u64::MAX).await?;
+            if waiting == 0 && !self.context.parts.storages.contains_key(&name) {
+                // The worker that knows it has done it.
+                continue;
+            }
             drained.closed.push(ClosedStorage { name, reason, waiting });
         }
         Ok(drained)

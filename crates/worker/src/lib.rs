@@ -7,7 +7,9 @@
 //! Nothing here knows a database or a kind of storage: both come in through the domain's ports.
 
 mod accept;
+mod announcing;
 mod batch;
+mod confirming;
 mod context;
 mod dispatch;
 mod engine;
@@ -24,6 +26,7 @@ mod slots;
 mod speed;
 mod stats;
 mod telemetry;
+mod witnesses;
 mod work;
 
 pub use accept::{AcceptError, Candidate, Doubt};

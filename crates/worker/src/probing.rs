@@ -3,26 +3,22 @@
 //! A storage that cannot be read is *closed*: its records wait, and it is probed each time before it is read again. Its
 //! condition is kept in the database, where others see it, until its content was judged again.
 //!
-//! Nothing is recorded as missing before a look that began after the reading found the storage there, and to be the one in
-//! which it was looked for, and that was read before. If so many good records would be missing that the storage itself must be suspected, it is closed first, and they
-//! are recorded once a later look finds it whole.
+//! What must be found of a storage before a record is recorded as missing or unreadable is in `confirming`.
 
 use std::time::Duration;
 
 use stocktake_domain::ports::{ProbedStorage, StoreError, Watch};
-use stocktake_domain::{ConditionSubject, NotJudged, format_duration};
+use stocktake_domain::{ConditionSubject, NotJudged, UnreadableFolder, format_duration};
 use tokio::time::Instant;
 
+use crate::confirming::gone;
 use crate::context::EngineContext;
 use crate::health::StorageHealth;
 use crate::settings::Storage;
 use crate::stats::ClosedStorage;
 
 /// How long a look at a storage may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// So many records may turn from good to missing in any storage without its being suspected.
-const FEW: u64 = 10;
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most records of a storage that are counted to tell how many wait.
 const MOST_COUNTED: u64 = 1_000_000_000;
@@ -33,70 +29,24 @@ const STALE: Duration = Duration::from_secs(600);
 impl EngineContext {
     /// Looks at a closed storage before it is read again.
     pub(crate) async fn probe_if_closed(&self, name: &str, storage: &Storage) -> Result<(), NotJudged> {
-        let is_closed = self.health.update(name, |state| state.fault.is_some());
-        if is_closed { self.probe(name, storage).await.map(drop) } else { Ok(()) }
+        let (is_closed, is_doubted) =
+            self.health.update(name, |state| (state.fault.is_some(), state.is_doubted));
+        if !is_closed {
+            return Ok(());
+        }
+        let probed = self.probe(name, storage).await?;
+        if is_doubted && !self.settings.believe_missing {
+            self.check_whole(name, storage, &probed).await?;
+        }
+        Ok(())
     }
 
     /// Looks at the storage. An earlier look would prove nothing of what was read since.
-    async fn probe(&self, name: &str, storage: &Storage) -> Result<ProbedStorage, NotJudged> {
+    pub(crate) async fn probe(&self, name: &str, storage: &Storage) -> Result<ProbedStorage, NotJudged> {
         tokio::time::timeout(PROBE_TIMEOUT, storage.content.probe()).await.unwrap_or_else(|_| {
             let waited = format_duration(PROBE_TIMEOUT);
             Err(NotJudged::Storage(format!("storage {name} does not answer within {waited}")))
         })
-    }
-
-    /// Whether records may be recorded as missing, or as rightly not there, that were looked for under this watch; `lost` of
-    /// them are missing and were good before.
-    pub(crate) async fn confirm_absent(
-        &self,
-        name: &str,
-        storage: &Storage,
-        watch: &Watch,
-        lost: u64,
-    ) -> Result<(), NotJudged> {
-        if self.settings.believe_missing {
-            return Ok(());
-        }
-        let probed_at = Instant::now();
-        let probed = self.probe(name, storage).await?;
-        self.check_read(name, &probed, watch).await?;
-        let all_lost = self.health.update(name, |state| {
-            state.lost += lost;
-            state.lost
-        });
-        let confirmed = self.confirm_loss(name, all_lost, probed_at, &probed).await;
-        if confirmed.is_err() {
-            // They are not recorded.
-            self.health.update(name, |state| state.lost -= lost);
-        }
-        confirmed
-    }
-
-    /// Fails if so many good records would be missing that the storage must be suspected, unless a look that began after
-    /// the suspicion found it whole.
-    async fn confirm_loss(
-        &self,
-        name: &str,
-        lost: u64,
-        probed_at: Instant,
-        probed: &ProbedStorage,
-    ) -> Result<(), NotJudged> {
-        if lost <= FEW || !self.is_more_than_half(name, lost).await? {
-            return Ok(());
-        }
-        let is_whole = self.health.update(name, |state| {
-            let suspected_at = *state.suspected_at.get_or_insert_with(Instant::now);
-            state.is_whole |= probed_at > suspected_at && !probed.is_empty;
-            state.is_whole
-        });
-        if is_whole {
-            return Ok(());
-        }
-        let found =
-            if probed.is_empty { "the storage is empty. Is it mounted?" } else { "it is looked at again" };
-        Err(NotJudged::Storage(format!(
-            "{lost} records of storage {name}, more than half, were good and would be missing: {found}"
-        )))
     }
 
     /// The storages with records that cannot be read, or are not the one that was read before: of these, or of all.
@@ -110,20 +60,50 @@ impl EngineContext {
             if waiting == 0 {
                 continue;
             }
-            let looked = match self.probe(name, storage).await {
-                Ok(probed) => self.check_identity(name, &probed).await,
-                Err(fault) => Err(fault),
-            };
-            if let Err(NotJudged::Storage(reason)) = looked {
-                closed.push(ClosedStorage { name: name.clone(), reason, waiting });
+            match self.look_at_all(name, storage).await {
+                Err(NotJudged::Storage(reason)) => {
+                    closed.push(ClosedStorage { name: name.clone(), reason, waiting });
+                }
+                Err(NotJudged::Folder(UnreadableFolder { reason, .. })) => {
+                    closed.push(ClosedStorage { name: name.clone(), reason, waiting });
+                }
+                Ok(()) | Err(NotJudged::Cancelled | NotJudged::Process(_)) => {}
             }
         }
         Ok(closed)
     }
 
+    /// Looks at a storage of which nothing is read.
+    async fn look_at_all(&self, name: &str, storage: &Storage) -> Result<(), NotJudged> {
+        let probed = self.probe(name, storage).await?;
+        self.check_identity(name, &probed).await?;
+        for mount in self.gone_mounts(name, &probed).await? {
+            if self.miss(name, &mount).await? {
+                return Err(gone(&mount));
+            }
+        }
+        self.check_whole(name, storage, &probed).await
+    }
+
+    /// Fails unless the storage is whole, as far as its witnesses tell.
+    async fn check_whole(
+        &self,
+        name: &str,
+        storage: &Storage,
+        probed: &ProbedStorage,
+    ) -> Result<(), NotJudged> {
+        let gone = self.gone_mounts(name, probed).await?;
+        self.check_witnesses(name, storage, &gone).await
+    }
+
     /// Fails if another storage is at the address than the one that was looked in just now, or than the one that good
     /// content was read from before.
-    async fn check_read(&self, name: &str, probed: &ProbedStorage, watch: &Watch) -> Result<(), NotJudged> {
+    pub(crate) async fn check_read(
+        &self,
+        name: &str,
+        probed: &ProbedStorage,
+        watch: &Watch,
+    ) -> Result<(), NotJudged> {
         let Some(identity) = &probed.identity else { return Ok(()) };
         if !watch.looked_only_in(identity) {
             return Err(NotJudged::Storage(format!(
@@ -145,39 +125,50 @@ impl EngineContext {
         }
     }
 
-    async fn is_more_than_half(&self, name: &str, lost: u64) -> Result<bool, NotJudged> {
-        if self.health.update(name, |state| lost < state.half) {
-            return Ok(false);
-        }
-        // Counted no further than needed, and so that the next count is due at twice as many.
-        let counted = self.parts.catalogue.count_in_storage(name, lost.saturating_mul(4)).await;
-        let counted = self.answered("counting the records of a storage", counted)?;
-        self.health.update(name, |state| state.half = counted / 2 + 1);
-        Ok(lost > counted / 2)
-    }
-
-    /// The content of records was judged, of some of them as good: the storage can be read, and is the one it is.
-    pub(crate) async fn reading_succeeded(&self, name: &str, storage: &Storage, any_good: bool) {
-        let is_known = |state: &mut StorageHealth| state.fault.is_none() && (state.is_settled || !any_good);
-        if self.health.update(name, is_known) {
+    /// Content of records was judged; at these paths it is good. The storage can be read, and is the one it is.
+    pub(crate) async fn reading_succeeded(&self, name: &str, storage: &Storage, good: &[String]) {
+        let is_known = self.health.update(name, |state| {
+            state.open_folders(good.iter().map(String::as_str));
+            state.is_known(good)
+        });
+        if is_known {
             return;
         }
         let Ok(probed) = self.probe(name, storage).await else { return };
-        if let (Some(identity), true) = (&probed.identity, any_good && !probed.is_empty) {
-            let kept = self.parts.conditions.remember_identity(name, &self.settings.host, identity).await;
-            if self.answered("keeping which storage it is", kept).is_err() {
-                return;
-            }
+        if !good.is_empty() && !probed.is_empty && self.remember(name, &probed, good).await.is_err() {
+            return;
         }
-        if self.end(&ConditionSubject::Storage(name.to_owned())).await {
-            let was = self.health.update(name, |state| {
-                state.is_settled |= any_good;
-                state.fault.take()
-            });
+        if self.health.update(name, |state| state.is_doubted)
+            && self.check_whole(name, storage, &probed).await.is_err()
+        {
+            return;
+        }
+        let (was, left) = self.health.update(name, |state| (state.fault.take(), state.closed_because()));
+        let subject = ConditionSubject::Storage(name.to_owned());
+        if let Some(left) = left {
+            // A folder of it is still closed.
+            let told = self.parts.conditions.report(&subject, &self.settings.host, &left).await;
+            let _ = self.answered("reporting a condition", told);
+        } else if self.end(&subject).await {
+            if !good.is_empty() {
+                self.health.update(name, |state| state.settled_at = Some(Instant::now()));
+            }
             if was.is_some() {
                 tracing::info!(storage.name = name, "storage {name} can be read again");
             }
+        } else {
+            // It is ended with the next good content.
+            self.health.update(name, |state| state.fault = was);
         }
+    }
+
+    /// Keeps which storage it is in which good content was read, and what is mounted in it.
+    async fn remember(&self, name: &str, probed: &ProbedStorage, good: &[String]) -> Result<(), NotJudged> {
+        if let Some(identity) = &probed.identity {
+            let kept = self.parts.conditions.remember_identity(name, &self.settings.host, identity).await;
+            self.answered("keeping which storage it is", kept)?;
+        }
+        self.remember_mounts(name, probed, good).await
     }
 
     /// The process has what it needs.
@@ -190,33 +181,40 @@ impl EngineContext {
 
     /// Something keeps the records of a storage, or all, from being judged.
     pub(crate) async fn report(&self, storage: &str, fault: &NotJudged) {
-        let (subject, reason) = match fault {
+        let subject = match fault {
             NotJudged::Cancelled => return,
-            NotJudged::Storage(reason) => (ConditionSubject::Storage(storage.to_owned()), reason),
-            NotJudged::Process(reason) => (ConditionSubject::Process, reason),
+            NotJudged::Storage(_) | NotJudged::Folder(_) => ConditionSubject::Storage(storage.to_owned()),
+            NotJudged::Process(_) => ConditionSubject::Process,
         };
-        let keep = |fault: &mut Option<String>| fault.replace(reason.clone()).is_none();
-        let is_new = match &subject {
-            ConditionSubject::Storage(name) => self.health.update(name, |state| keep(&mut state.fault)),
-            ConditionSubject::Process => keep(&mut self.health.process()),
+        let close = |state: &mut StorageHealth| {
+            let before = state.closed_because();
+            match fault {
+                NotJudged::Folder(folder) => state.close_folder(folder),
+                _ => state.fault = Some(fault.to_string()),
+            }
+            let reason = state.closed_because().unwrap_or_default();
+            (before.is_none(), reason)
+        };
+        let (is_new, reason) = match &subject {
+            ConditionSubject::Storage(name) => self.health.update(name, close),
+            ConditionSubject::Process => {
+                let reason = fault.to_string();
+                (self.health.process().replace(reason.clone()).is_none(), reason)
+            }
         };
         if is_new {
-            match &subject {
-                ConditionSubject::Storage(name) => {
-                    tracing::warn!(
-                        storage.name = name,
-                        error.cause = reason,
-                        "storage {name} is closed, its records wait: {reason}"
-                    );
-                }
-                ConditionSubject::Process => {
-                    tracing::warn!(error.cause = reason, "this process cannot read content now: {reason}");
-                }
-            }
+            log_closed(&subject, &reason, matches!(fault, NotJudged::Folder(_)));
         }
-        let reported = self.parts.conditions.report(&subject, &self.settings.host, reason).await;
+        let reported = self.parts.conditions.report(&subject, &self.settings.host, &reason).await;
         // It is reported again with the next attempt.
         let _ = self.answered("reporting a condition", reported);
+    }
+
+    /// Nothing can be said of these folders of a storage.
+    pub(crate) async fn report_folders(&self, storage: &str, mut folders: Vec<UnreadableFolder>) {
+        let Some(last) = folders.pop() else { return };
+        self.health.update(storage, |state| folders.iter().for_each(|folder| state.close_folder(folder)));
+        self.report(storage, &NotJudged::Folder(last)).await;
     }
 
     async fn end(&self, subject: &ConditionSubject) -> bool {
@@ -225,10 +223,36 @@ impl EngineContext {
     }
 
     /// What the database answered. Without an answer nothing can be said, and the attempt is given back.
-    fn answered<T>(&self, doing: &'static str, answer: Result<T, StoreError>) -> Result<T, NotJudged> {
+    pub(crate) fn answered<T>(
+        &self,
+        doing: &'static str,
+        answer: Result<T, StoreError>,
+    ) -> Result<T, NotJudged> {
         answer.map_err(|error| {
             self.outage.failed(doing, &error);
             NotJudged::Cancelled
         })
+    }
+}
+
+fn log_closed(subject: &ConditionSubject, reason: &str, is_folder: bool) {
+    match subject {
+        ConditionSubject::Storage(name) if is_folder => {
+            tracing::warn!(
+                storage.name = name,
+                error.cause = reason,
+                "a folder of storage {name} cannot be read, the records in it wait: {reason}"
+            );
+        }
+        ConditionSubject::Storage(name) => {
+            tracing::warn!(
+                storage.name = name,
+                error.cause = reason,
+                "storage {name} is closed, its records wait: {reason}"
+            );
+        }
+        ConditionSubject::Process => {
+            tracing::warn!(error.cause = reason, "this process cannot read content now: {reason}");
+        }
     }
 }

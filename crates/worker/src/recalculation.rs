@@ -141,7 +141,7 @@ async fn calculate(
     let claimed = queue.claim_one(&context.worker, model, &key, context.lease_terms()).await?;
     let Some(lease) = claimed else { return Ok(Calculated::NoRecord) };
     if context.serves(&lease.storage) {
-        if let LeaseEnd::NotJudged(_) = work(&options, lease).await {
+        if let LeaseEnd::NotJudged(_) | LeaseEnd::Skipped { .. } = work(&options, lease).await {
             return Ok(Calculated::NotJudged);
         }
     } else {

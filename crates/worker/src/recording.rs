@@ -1,15 +1,17 @@
 //! The results of one lease on their way to the database.
 
 use std::any::Any;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use stocktake_domain::ports::{ClaimedRecord, Lease, LeaseId, StoreError, Watch};
-use stocktake_domain::{Algorithm, Model, NotJudged};
+use stocktake_domain::{Algorithm, Model, NotJudged, RecordKey, UnreadableFolder};
 use stocktake_net::error::ErrorChain;
 use stocktake_net::retry::Backoff;
 use tokio::task::JoinError;
 
-use crate::batch::{Absent, Batch, Judge, Unrecorded};
+use crate::batch::{Batch, Judge, Unconfirmed, Unrecorded};
 use crate::context::RunOptions;
 use crate::outage::{DELAYS, Patience};
 use crate::reading::{Collector, Seen};
@@ -31,6 +33,13 @@ pub(crate) enum LeaseEnd {
     Broken,
     /// The storage or the process keeps the rest from being judged; it was given back.
     NotJudged(NotJudged),
+    /// Nothing came of it: all its records lie in folders that cannot be read, and were given back.
+    Skipped {
+        /// Their model.
+        model: Model,
+        /// The first of them.
+        first: RecordKey,
+    },
     /// The database was unavailable for longer than the caller waits.
     Store(StoreError),
 }
@@ -46,11 +55,15 @@ pub(crate) struct Recording<'a> {
     model: Model,
     storage: String,
     algorithm: Algorithm,
+    first: Option<RecordKey>,
     /// By the index of the piece; taken when it was judged.
     records: Vec<Option<ClaimedRecord>>,
     unfinished: usize,
-    /// Seen as not there, and not yet confirmed.
-    absent: Vec<Absent>,
+    /// Seen as not there or not readable, and not yet confirmed.
+    unconfirmed: Vec<Unconfirmed>,
+    /// The folders that cannot be read, whose records are given back.
+    folders: BTreeMap<String, UnreadableFolder>,
+    has_written: bool,
     /// What keeps the rest from being judged.
     fault: Option<NotJudged>,
     batch: Batch,
@@ -76,8 +89,11 @@ impl<'a> Recording<'a> {
             storage: lease.storage,
             algorithm: options.context.settings.policy.algorithm(lease.model),
             unfinished: lease.records.len(),
+            first: lease.records.first().map(|record| record.key.clone()),
             records: lease.records.into_iter().map(Some).collect(),
-            absent: Vec::new(),
+            unconfirmed: Vec::new(),
+            folders: BTreeMap::new(),
+            has_written: false,
             fault: None,
             batch: Batch::default(),
             buffer: Vec::new(),
@@ -85,14 +101,16 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// Records what was seen so far. True if that was all, and the lease has ended.
-    pub(crate) async fn flush(&mut self) -> Result<bool, LeaseEnd> {
+    /// Records what was seen so far. Breaks if that was all, or the lease has ended.
+    pub(crate) async fn flush(&mut self) -> ControlFlow<LeaseEnd> {
         self.judge().await;
-        let last = self.unfinished == 0;
-        if last || !self.batch.outcomes.is_empty() {
-            self.write(last).await?;
+        if self.unfinished == 0 {
+            return ControlFlow::Break(self.finish(None).await);
         }
-        Ok(last)
+        if self.batch.outcomes.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.write(false).await.map_or_else(ControlFlow::Break, ControlFlow::Continue)
     }
 
     /// Records what was seen and ends the lease, giving back what is not finished. `panicked`: how the
@@ -107,11 +125,17 @@ impl<'a> Recording<'a> {
             // Before others can claim what is given back.
             self.options.context.report(&self.storage, fault).await;
         }
-        match (self.write(true).await, self.fault.take()) {
-            (Err(end), _) => end,
-            (Ok(()), Some(fault)) => LeaseEnd::NotJudged(fault),
-            (Ok(()), None) if broken => LeaseEnd::Broken,
-            (Ok(()), None) => LeaseEnd::Done,
+        let folders: Vec<_> = std::mem::take(&mut self.folders).into_values().collect();
+        let has_skipped = !folders.is_empty();
+        self.options.context.report_folders(&self.storage, folders).await;
+        match (self.write(true).await, self.fault.take(), self.first.take()) {
+            (Err(end), ..) => end,
+            (Ok(()), Some(fault), _) => LeaseEnd::NotJudged(fault),
+            (Ok(()), None, _) if broken => LeaseEnd::Broken,
+            (Ok(()), None, Some(first)) if has_skipped && !self.has_written => {
+                LeaseEnd::Skipped { model: self.model, first }
+            }
+            (Ok(()), None, _) => LeaseEnd::Done,
         }
     }
 
@@ -126,15 +150,19 @@ impl<'a> Recording<'a> {
             let Some(record) = self.records.get_mut(index).and_then(Option::take) else { continue };
             match self.batch.add(record, seen, &judge) {
                 Ok(()) => self.unfinished -= 1,
-                Err(Unrecorded::Absent(absent)) => self.absent.push(*absent),
+                Err(Unrecorded::Unconfirmed(unconfirmed)) => self.unconfirmed.push(*unconfirmed),
                 Err(Unrecorded::NotJudged(NotJudged::Cancelled)) => {}
+                Err(Unrecorded::NotJudged(NotJudged::Folder(folder))) => {
+                    self.unfinished -= 1;
+                    self.folders.insert(folder.folder.clone(), folder);
+                }
                 Err(Unrecorded::NotJudged(not_judged)) => fault = Some(not_judged),
             }
         }
         if let Some(fault) = fault {
             self.stop_for(fault);
         }
-        self.confirm_absent().await;
+        self.confirm().await;
         let bytes = self.watch.bytes();
         telemetry::read(&self.storage, bytes.saturating_sub(self.counted_bytes));
         self.counted_bytes = bytes;
@@ -146,23 +174,22 @@ impl<'a> Recording<'a> {
         self.fault.get_or_insert(fault);
     }
 
-    /// Adds what is not there to the results, if the storage proves to be what it should be.
-    async fn confirm_absent(&mut self) {
-        let absent = std::mem::take(&mut self.absent);
+    /// Adds what is not there or cannot be read to the results, if the storage proves to be what it should be.
+    async fn confirm(&mut self) {
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
         let context = &self.options.context;
-        let Some(storage) = context.parts.storages.get(&self.storage).filter(|_| !absent.is_empty()) else {
-            return;
+        let storage = context.parts.storages.get(&self.storage);
+        let Some(storage) = storage.filter(|_| !unconfirmed.is_empty()) else { return };
+        let confirmed = match context.confirm(&self.storage, storage, self.watch, unconfirmed).await {
+            Ok(confirmed) => confirmed,
+            Err(fault) => return self.stop_for(fault),
         };
-        let lost = absent.iter().filter(|absent| absent.is_lost()).count();
-        let lost = u64::try_from(lost).unwrap_or(u64::MAX);
-        if let Err(fault) = context.confirm_absent(&self.storage, storage, self.watch, lost).await {
-            self.stop_for(fault);
-            return;
-        }
+        self.unfinished -= confirmed.given_back;
+        self.folders.extend(confirmed.folders.into_iter().map(|of| (of.folder.clone(), of)));
         let judge = Judge { algorithm: self.algorithm, rng: &*context.parts.rng, now: context.now() };
-        for absent in absent {
+        for confirmed in confirmed.sure {
             self.unfinished -= 1;
-            self.batch.add_absent(absent, &judge);
+            self.batch.add_confirmed(confirmed, &judge);
         }
     }
 
@@ -233,14 +260,15 @@ impl<'a> Recording<'a> {
                 self.model,
             );
         }
-        self.batch.clear();
+        self.has_written |= written > 0;
         if stats.looked_at() > 0 {
             let context = &self.options.context;
             if let Some(storage) = context.parts.storages.get(&self.storage) {
-                context.reading_succeeded(&self.storage, storage, stats.succeeded > 0).await;
+                context.reading_succeeded(&self.storage, storage, &self.batch.good).await;
             }
             context.process_is_well().await;
         }
+        self.batch.clear();
         if stats.records() > 0 {
             telemetry::recorded(self.model, &stats);
             self.options.recorder.add(&stats);

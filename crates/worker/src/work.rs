@@ -1,6 +1,7 @@
 //! The work on one lease: read, judge, record, and stay alive meanwhile.
 
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,20 +32,23 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 pub(crate) async fn work(options: &RunOptions, lease: Lease) -> LeaseEnd {
     let _held = telemetry::HeldLease::new();
     let (id, name) = (lease.id, lease.storage.clone());
-    match probe(options, &name).await {
+    let context = &options.context;
+    let Some(storage) = context.parts.storages.get(&name) else {
+        return match context.leave_to_others(&name).await {
+            Ok(()) => read(options, lease).await,
+            Err(fault) => {
+                // Nothing is wrong with the storage, which others would be told.
+                context.health.update(&name, |state| state.fault = Some(fault.to_string()));
+                give_back(options, id, fault).await
+            }
+        };
+    };
+    match context.probe_if_closed(&name, storage).await {
         Ok(()) => read(options, lease).await,
         Err(fault) => {
-            options.context.report(&name, &fault).await;
+            context.report(&name, &fault).await;
             give_back(options, id, fault).await
         }
-    }
-}
-
-/// Looks at the storage before its records are read, if it is closed.
-async fn probe(options: &RunOptions, storage: &str) -> Result<(), NotJudged> {
-    match options.context.parts.storages.get(storage) {
-        Some(content) => options.context.probe_if_closed(storage, content).await,
-        None => Ok(()),
     }
 }
 
@@ -114,10 +118,8 @@ async fn read_and_record(
             biased;
             ended = reading.ended() => return recording.finish(ended.err()).await,
             () = &mut overdue => return recording.finish(None).await,
-            _ = flush.tick() => match recording.flush().await {
-                Ok(true) => return LeaseEnd::Done,
-                Ok(false) => {}
-                Err(end) => return end,
+            _ = flush.tick() => if let ControlFlow::Break(end) = recording.flush().await {
+                return end;
             },
         }
     }

@@ -39,7 +39,7 @@ pub(crate) struct VerifyArguments {
     /// Only tell what would be read, how many bytes, and about how long it would take, for which some of it is read for a moment
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Record missing files even if they are more than half of a storage's records or its root is another one
+    /// Record missing and unreadable files even if they are most of a storage or its root is another one
     #[arg(long)]
     pub(crate) believe_missing: bool,
     /// Compare every object in the packs of git repositories with its id, not only every few verifications

@@ -39,4 +39,5 @@ mod stopping;
 mod stores;
 mod tokens;
 mod verify;
+mod witnesses;
 mod workers;

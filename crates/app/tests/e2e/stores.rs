@@ -158,6 +158,15 @@ fn an_object_storage_that_fails_as_a_whole_fails_no_record() {
         lab.assert_closed(told);
     }
     lab.fails(None);
+    // Another bucket of the same name, with other objects.
+    let bucket = server.path(BUCKET, "");
+    let away = folder.path().join("away");
+    fs::rename(&bucket, &away).unwrap();
+    server.create_bucket(BUCKET).unwrap();
+    server.put(BUCKET, "other", b"other").unwrap();
+    lab.assert_closed("none of 16 of its records last seen good can be found");
+    fs::remove_dir_all(&bucket).unwrap();
+    fs::rename(&away, &bucket).unwrap();
     fs::remove_file(server.path(BUCKET, &keys[6])).unwrap();
     lab.assert_missing(7);
 }
@@ -173,6 +182,11 @@ fn a_registry_that_fails_as_a_whole_fails_no_record() {
     let storage = |url: &str| format!("kind = \"registry\"\nurl = \"{url}\"\n");
     let lab = Lab::new("container_repositories", &registry.address().to_string(), storage, &names);
     lab.assert_nothing_is_found_while_it_fails("no code of a registry", "as a registry");
-    fs::remove_dir_all(registry.folder().join("docker/registry/v2/repositories").join(&names[6])).unwrap();
+    // Emptied.
+    let repositories = registry.folder().join("docker/registry/v2/repositories");
+    fs::rename(repositories.join("group"), registry.folder().join("away")).unwrap();
+    lab.assert_closed("none of 12 of its records last seen good can be found");
+    fs::rename(registry.folder().join("away"), repositories.join("group")).unwrap();
+    fs::remove_dir_all(repositories.join(&names[6])).unwrap();
     lab.assert_missing(7);
 }

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
 use stocktake_content::walk::{self, Action, Entry, Walk};
-use stocktake_content::{Links, NOT_REGULAR, OUTSIDE, Root, read_at, storage_root};
+use stocktake_content::{Links, NOT_REGULAR, OUTSIDE, Root, locked_folder, read_at, storage_root};
 use stocktake_domain::ports::FoundStream;
+use stocktake_domain::{NotJudged, UnreadableFolder};
 
 use crate::digest::Digest;
 use crate::name;
@@ -102,16 +103,43 @@ impl Files {
         match names(&root, &folder, MAX_TAGS) {
             Ok(names) => Ok(names),
             Err(Errno::TOOBIG) => Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned())),
-            Err(errno) => Err(match self.refused(&root, errno) {
-                RegistryError::Absent if self.never_had_manifests(&root, repository)? => {
-                    return Ok(Vec::new());
+            Err(errno) => self.check_untagged(&root, repository, errno).map(|()| Vec::new()),
+        }
+    }
+
+    /// Fails as [`Files::tags`] does, or if the first of the tags that the system names cannot be read.
+    pub(super) fn look(&self, repository: &str) -> Result<(), RegistryError> {
+        let root = self.open_root()?;
+        let folder = tags_folder(repository);
+        let untagged = |errno| self.check_untagged(&root, repository, errno).map(|()| None);
+        let tag = first_name(&root, &folder).or_else(untagged)?;
+        let Some(tag) = tag else { return Ok(()) };
+        match self.digest(&format!("{folder}/{tag}/current/link")) {
+            Ok(_) | Err(RegistryError::Absent) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why a repository's folder of tags cannot be listed.
+    fn unlisted(&self, root: &Root, folder: &str, errno: Errno) -> RegistryError {
+        match self.refused(root, errno) {
+            RegistryError::Absent => match locked_folder(root, folder.as_bytes()) {
+                Some(locked) => {
+                    let folder = repository_in(&locked.folder);
+                    NotJudged::Folder(UnreadableFolder { folder, ..locked }).into()
                 }
-                RegistryError::Absent => {
-                    RegistryError::NoRepository { looked_in: root.storage_identity().ok() }
-                }
-                RegistryError::Unreadable(_) => RegistryError::Unavailable(self.of_folder(&folder, errno)),
-                error => error,
-            }),
+                None => RegistryError::NoRepository { looked_in: root.storage_identity().ok() },
+            },
+            RegistryError::Unreadable(_) => RegistryError::Unavailable(self.of_folder(folder, errno)),
+            error => error,
+        }
+    }
+
+    /// Fails, with the reason why its folder of tags cannot be listed, unless no tag was ever pushed to the repository.
+    fn check_untagged(&self, root: &Root, repository: &str, errno: Errno) -> Result<(), RegistryError> {
+        match self.unlisted(root, &tags_folder(repository), errno) {
+            RegistryError::NoRepository { .. } if self.never_had_manifests(root, repository)? => Ok(()),
+            error => Err(error),
         }
     }
 
@@ -155,6 +183,12 @@ impl Files {
     }
 }
 
+/// The path of the repositories that need what lies in this folder below the root; empty for all.
+pub(super) fn repository_in(folder: &str) -> String {
+    let below = folder.strip_prefix(REPOSITORIES).and_then(|below| below.strip_prefix('/'));
+    below.unwrap_or_default().to_owned()
+}
+
 /// The folder of a repository's tags.
 pub(super) fn tags_folder(repository: &str) -> String {
     format!("{REPOSITORIES}/{repository}/_manifests/tags")
@@ -162,20 +196,26 @@ pub(super) fn tags_folder(repository: &str) -> String {
 
 /// The names in a folder; [`Errno::TOOBIG`] if there are more than `most`.
 fn names(root: &Root, folder: &str, most: usize) -> Result<Vec<Box<str>>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
     let mut names = Vec::new();
-    for entry in Dir::read_from(root.open_at(folder, flags, Links::Follow)?)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy();
-        if matches!(&*name, "." | "..") {
-            continue;
-        }
+    for name in entries(root, folder)? {
         if names.len() >= most {
             return Err(Errno::TOOBIG);
         }
-        names.push(name.into());
+        names.push(name?);
     }
     Ok(names)
+}
+
+/// The name in a folder that the system tells first.
+fn first_name(root: &Root, folder: &str) -> Result<Option<Box<str>>, Errno> {
+    entries(root, folder)?.next().transpose()
+}
+
+fn entries(root: &Root, folder: &str) -> Result<impl Iterator<Item = Result<Box<str>, Errno>>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
+    let entries = Dir::read_from(root.open_at(folder, flags, Links::Follow)?)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into()));
+    Ok(names.filter(|name| !matches!(name.as_deref(), Ok("." | ".."))))
 }
 
 /// Reads from this offset until there are `most` bytes, or the file ends.

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -110,21 +110,7 @@ async fn pages(
 ) -> Result<(), RegistryError> {
     let mut count = 0;
     for _ in 0..MAX_PAGES {
-        let request = Request::get(repository, target.clone());
-        let refused = match client.fetch(&request, MAX_PAGE).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(response)) => Err(unlisted(response).await),
-            Err(error) => Err(error),
-        };
-        let taken = refused.and_then(|(headers, bytes)| {
-            let found = take(&bytes).map_err(|error| no_list(client, &error))?;
-            client.remember(&request, Origin::new(client.origin(), &headers));
-            Ok((headers, found))
-        });
-        let (headers, found) = match taken {
-            Ok(taken) => taken,
-            Err(error) => return Err(client.settle(&request, error).await),
-        };
+        let (headers, found) = page(client, repository, &target, &mut take).await?;
         count += found;
         if count > MAX_TAGS {
             break;
@@ -135,6 +121,38 @@ async fn pages(
         }
     }
     Err(RegistryError::Unavailable(TOO_MANY_TAGS.to_owned()))
+}
+
+/// Passes a page to `take`, which returns how many tags were on it; the headers of the answer, and how many that were.
+async fn page(
+    client: &Client,
+    repository: &str,
+    target: &str,
+    mut take: impl FnMut(&[u8]) -> Result<usize, serde_json::Error>,
+) -> Result<(HeaderMap, usize), RegistryError> {
+    let request = Request::get(repository, target.to_owned());
+    let refused = match client.fetch(&request, MAX_PAGE).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(response)) => Err(unlisted(response).await),
+        Err(error) => Err(error),
+    };
+    let taken = refused.and_then(|(headers, bytes)| {
+        let found = take(&bytes).map_err(|error| no_list(client, &error))?;
+        client.remember(&request, Origin::new(client.origin(), &headers));
+        Ok((headers, found))
+    });
+    match taken {
+        Ok(taken) => Ok(taken),
+        Err(error) => Err(client.settle(&request, error).await),
+    }
+}
+
+/// Whether the registry lists tags of this repository, however many there are.
+pub(super) async fn look(client: &Client, repository: &str) -> Result<(), RegistryError> {
+    let _slot = client.transport().slot().await?;
+    let count =
+        |bytes: &[u8]| Ok(serde_json::from_slice::<TagNames>(bytes)?.tags.map_or(0, |tags| tags.len()));
+    page(client, repository, &format!("/v2/{repository}/tags/list?n=1"), count).await.map(drop)
 }
 
 /// Why there is no list of tags.

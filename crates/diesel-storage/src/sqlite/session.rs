@@ -86,6 +86,7 @@ impl Dialect for SqliteSession {
             Index::ToRetry => " INDEXED BY records_to_retry",
             Index::Mismatched => " INDEXED BY records_mismatched",
             Index::Findings => " INDEXED BY records_findings",
+            Index::InStorage => " INDEXED BY records_in_storage",
             Index::WithKeyData => " INDEXED BY records_with_key_data",
         }
     }

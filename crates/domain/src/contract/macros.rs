@@ -41,6 +41,11 @@ macro_rules! database_contract {
                     the_summary_counts_everything,
                     a_current_schema_passes_the_check,
                 }
+                known_good {
+                    known_good_records_are_spread_over_the_storage,
+                    all_are_known_where_they_are_few,
+                    only_good_records_are_known_good,
+                }
                 accepting {
                     accepted_content_counts_from_now_on,
                     acceptance_voids_a_running_attempt,
@@ -149,6 +154,8 @@ macro_rules! database_contract {
                     storages_come_before_processes_by_name_and_host,
                     a_host_ends_its_own_conditions_and_those_of_hosts_that_are_gone,
                     each_host_knows_its_own_storage,
+                    what_is_mounted_below_a_storage_is_known_to_all_hosts,
+                    what_workers_have_is_known_while_they_live,
                 }
             }
             sync_state {
@@ -198,6 +205,7 @@ macro_rules! content_contract {
                     the_watch_is_told_in_which_storage_content_is_missing,
                     what_is_cancelled_before_it_begins_is_reported_so,
                     a_storage_that_is_there_can_be_probed,
+                    a_look_tells_what_is_there_from_what_is_not,
                 }
                 listing {
                     the_listing_is_complete_and_in_the_byte_order_of_the_paths,

@@ -191,6 +191,17 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
+/// A record whose content was good when it was last looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownGood {
+    /// The model.
+    pub model: Model,
+    /// The primary key.
+    pub key: RecordKey,
+    /// The path or key within its storage.
+    pub path: String,
+}
+
 /// All records, by model and key.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
@@ -208,6 +219,12 @@ pub trait Catalogue: Send + Sync {
 
     /// How many records of all models lie in the storage, counting no further than `at_most`. May read the whole table.
     async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError>;
+
+    /// Some records of the storage whose last attempt found them good, at most `limit`, spread over the models and over the
+    /// keys of each; all of them, if there are no more. Cheap: of other records of the storage that lie between, some
+    /// thousands are looked at and no more, beyond which good ones may be passed over. None is disabled, and none of a model whose content may
+    /// rightly not be there ([`Model::may_be_absent`]).
+    async fn known_good(&self, storage: &str, limit: u32) -> Result<Vec<KnownGood>, StoreError>;
 
     /// Whether some record of the model has a key of as many parts as this one. Cheap, so that a wrong
     /// cursor costs no more than a right one: an adapter may look at the record with the key itself and at

@@ -1,13 +1,14 @@
 //! The conditions of storages and processes, where all processes on one database see them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{MountBelow, StoreError, WorkerId};
 use crate::condition::{Condition, ConditionSubject};
 
-/// The conditions that keep records from being judged, and which storage each host read last.
+/// The conditions that keep records from being judged, which storage each host read last, and which storages each worker has.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Conditions: Send + Sync {
@@ -28,6 +29,27 @@ pub trait Conditions: Send + Sync {
 
     /// What [`Conditions::remember_identity`] was last told of this storage by this host.
     async fn identity(&self, storage: &str, host: &str) -> Result<Option<String>, StoreError>;
+
+    /// Announces which storages this worker has; none, if it ends. What was announced before of it is forgotten, and of any
+    /// worker that has not announced anything for longer than `stale_after`: it is gone.
+    async fn announce(
+        &self,
+        worker: &WorkerId,
+        storages: &[String],
+        stale_after: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Whether some worker has announced this storage, no longer than `within` ago.
+    async fn is_announced(&self, storage: &str, within: Duration) -> Result<bool, StoreError>;
+
+    /// The folders of this storage at which something was mounted ([`Conditions::remember_mount`]), as any host said.
+    async fn mounts(&self, storage: &str) -> Result<BTreeSet<MountBelow>, StoreError>;
+
+    /// Keeps that good content was read from what is mounted at a folder of this storage.
+    async fn remember_mount(&self, storage: &str, mount: &MountBelow) -> Result<(), StoreError>;
+
+    /// Forgets it: nothing need be mounted there. Forgetting what is not known is no error.
+    async fn forget_mount(&self, storage: &str, mount: &MountBelow) -> Result<(), StoreError>;
 
     /// Keeps which storage ([`ProbedStorage::identity`](super::ProbedStorage::identity)) this host found at its address.
     async fn remember_identity(&self, storage: &str, host: &str, identity: &str) -> Result<(), StoreError>;

@@ -170,6 +170,30 @@ pub struct ProbedStorage {
     pub identity: Option<String>,
     /// Whether nothing at all lies in it.
     pub is_empty: bool,
+    /// What is mounted below its root.
+    pub mounts: BTreeSet<MountBelow>,
+}
+
+/// A folder of a storage at which something is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MountBelow {
+    /// Its path below the storage's root, for people.
+    pub folder: String,
+    /// The paths of the records whose content needs it are this one and those below it; all, if it is empty.
+    pub holds: String,
+}
+
+impl MountBelow {
+    /// Whether the content at this path needs it: it lies below it, or, as a repository may, around it.
+    pub fn concerns(&self, path: &str) -> bool {
+        is_at_or_below(path, &self.holds) || is_at_or_below(&self.holds, path)
+    }
+}
+
+/// Whether a path is that of a folder or lies below it; the root is the empty path.
+pub fn is_at_or_below(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The content of one configured storage.
@@ -191,6 +215,10 @@ pub trait ContentStore: Send + Sync {
     /// Fails as [`NotJudged::Storage`] if its root or bucket is not there or cannot be read, and as [`NotJudged::Process`]
     /// if this process lacks something to look. An empty storage can be read.
     async fn probe(&self) -> Result<ProbedStorage, NotJudged>;
+
+    /// Looks whether the content at this path is there and can be read, as cheaply as that can be told: only the beginning of
+    /// it is read, or nothing where the storage's word is enough. Fails as [`ContentStore::inspect`] does.
+    async fn look(&self, path: &str) -> Result<(), ContentError>;
 
     /// Lists all content, in the byte order of the paths; each path listed can be inspected. Memory stays bounded by the
     /// largest folder.

@@ -1,6 +1,6 @@
 //! What nobody claims.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
     MockSource, ProbedStorage, Source, StoreError, Watch,
 };
-use stocktake_domain::{Location, NotJudged, Timestamp};
+use stocktake_domain::{ContentError, Location, NotJudged, Timestamp};
 use stocktake_source_sync::{
     Orphan, OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanTotals, OrphanWatcher,
     StorageOrphans, StorageOutcome, orphans,
@@ -31,7 +31,14 @@ impl ContentStore for Listing {
     async fn inspect(&self, _: Vec<Inspection>, _: Arc<Watch>, _: Arc<dyn InspectionSink>) {}
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
-        Ok(ProbedStorage { identity: None, is_empty: self.items.is_empty() })
+        Ok(ProbedStorage { identity: None, is_empty: self.items.is_empty(), mounts: BTreeSet::new() })
+    }
+
+    async fn look(&self, path: &str) -> Result<(), ContentError> {
+        let is_listed =
+            |found: &Result<Found, ListError>| found.as_ref().is_ok_and(|found| found.path == path);
+        let found = self.items.iter().any(is_listed).then_some(());
+        found.ok_or_else(|| ContentError::MissingFile { at: path.to_owned() })
     }
 
     fn list(&self) -> FoundStream {

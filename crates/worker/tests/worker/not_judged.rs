@@ -1,10 +1,11 @@
 //! What is no verdict: storages that cannot be read as wholes, a process that lacks something, and content that is missing
 //! because its storage is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{Conditions as _, ProbedStorage};
+use stocktake_domain::ports::{Conditions as _, MountBelow, ProbedStorage};
 use stocktake_domain::{
     Baseline, Condition, ConditionSubject, ContentError, Digest, FailureKind, History, Model, NotJudged,
     Record, State, Status, Timestamp, Verification,
@@ -28,7 +29,7 @@ fn missing() -> ContentError {
 }
 
 fn probed(identity: &str, is_empty: bool) -> ProbedStorage {
-    ProbedStorage { identity: Some(identity.to_owned()), is_empty }
+    ProbedStorage { identity: Some(identity.to_owned()), is_empty, mounts: BTreeSet::new() }
 }
 
 /// Makes a record one that was good, and is due again.
@@ -183,32 +184,109 @@ async fn a_mass_of_missing_ones_is_recorded_after_a_second_look_at_a_whole_stora
     world.content("main").put("x", Piece::Bad(missing()));
     world.content("main").probed(Ok(probed("disk", false)));
     for key in 0..30 {
-        world.add_as(MODEL, key, "main", if key < 16 { "x" } else { "file" }, was_good);
+        world.add_as(MODEL, key, "main", if key < 24 { "x" } else { "file" }, was_good);
     }
     let drained = drain(&world).await;
-    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (14, 16));
+    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (6, 24));
     assert_eq!(drained.closed, []);
-    assert!(world.content("main").used().times("x") >= 2 * 16, "they were looked at again");
+    assert!(world.content("main").used().times("x") >= 2 * 24, "they were looked at again");
     assert_eq!(conditions(&world).await, []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mass_of_missing_ones_in_an_empty_storage_is_not_believed() {
+async fn nothing_is_recorded_of_a_storage_whose_witnesses_are_lost() {
+    for (piece, told) in [
+        (missing(), "none of 16 of its records last seen good can be found. Is another volume mounted?"),
+        (
+            ContentError::Unreadable("Input/output error".to_owned()),
+            "16 of 16 of its records last seen good cannot be read: Input/output error: x. Are rights and device as they were?",
+        ),
+    ] {
+        let world = World::new(&["main"]);
+        world.content("main").put("x", Piece::Bad(piece));
+        for key in 0..30 {
+            world.add_as(MODEL, key, "main", "x", was_good);
+        }
+        let drained = drain(&world).await;
+        assert_eq!((drained.stats.records(), drained.closed[0].waiting), (0, 30));
+        assert_eq!(drained.closed[0].reason, told);
+        assert_eq!(world.state(MODEL, 0), State::Pending);
+        // One lease was read, and no more than was needed to tell that the storage is still as it was.
+        assert_eq!(world.content("main").used().times("x"), 30);
+        // Few of the storage's records need no second look.
+        for key in 30..100 {
+            world.add_as(MODEL, key, "main", "file", was_good);
+        }
+        assert_eq!(drain(&world).await.stats.failures(), 30);
+        assert_eq!(conditions(&world).await, []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_due_records_are_no_less_judged_by_witnesses() {
     let world = World::new(&["main"]);
-    world.content("main").put("x", Piece::Bad(missing()));
-    world.content("main").probed(Ok(probed("disk", true)));
     for key in 0..30 {
         world.add_as(MODEL, key, "main", "x", was_good);
     }
+    assert_eq!(drain(&world).await.stats.succeeded, 30);
+    world.content("main").put("x", Piece::Bad(missing()));
+    world.add_as(MODEL, 3, "main", "x", was_good);
+    assert_eq!(drain(&world).await.closed[0].waiting, 1);
+    // One that was never good is judged as the others are.
+    world.add(MODEL, 31, "main", "x");
     let drained = drain(&world).await;
-    assert_eq!((drained.stats.records(), drained.closed[0].waiting), (0, 30));
-    assert!(drained.closed[0].reason.contains("the storage is empty"), "{drained:?}");
-    assert_eq!(world.state(MODEL, 0), State::Pending);
-    // Fewer than half of a storage's records need no second look.
-    for key in 30..100 {
-        world.add_as(MODEL, key, "main", "file", was_good);
+    assert_eq!((drained.stats.records(), drained.closed[0].waiting), (0, 2));
+    let unreadable = world.engine().unreadable(None).await.unwrap();
+    assert!(unreadable[0].reason.starts_with("none of 16"), "{unreadable:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_where_something_was_mounted_waits_and_the_rest_is_judged() {
+    let mut world = World::new(&["main"]);
+    world.settings.claim_size = 10;
+    let content = world.content("main");
+    let mount = MountBelow { folder: "in/sub".to_owned(), holds: "sub".to_owned() };
+    let with = |mounts: &[&MountBelow]| ProbedStorage {
+        mounts: mounts.iter().map(|mount| (*mount).clone()).collect(),
+        ..probed("disk", false)
+    };
+    let other = MountBelow { folder: "in/proc".to_owned(), holds: "proc".to_owned() };
+    content.probed(Ok(with(&[&mount, &other])));
+    let add = |world: &World| {
+        for key in 0..40 {
+            // More than a lease of them, before the others.
+            let path = if key < 25 { format!("sub/{key}") } else { format!("subway/{key}") };
+            world.add_as(MODEL, key, "main", &path, was_good);
+        }
+    };
+    add(&world);
+    assert_eq!(drain(&world).await.stats.succeeded, 40);
+    let remembered = world.queue.store.mounts("main").await.unwrap();
+    assert_eq!(remembered, BTreeSet::from([mount.clone()]), "what holds no record is not remembered");
+    for key in 0..25 {
+        content.put(&format!("sub/{key}"), Piece::Bad(missing()));
     }
-    assert_eq!(drain(&world).await.stats.failed[&FailureKind::Missing], 30);
+    content.put("subway/30", Piece::Bad(missing()));
+    content.probed(Ok(with(&[&other])));
+    add(&world);
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (14, 1));
+    assert_eq!(drained.closed[0].waiting, 25);
+    assert!(drained.closed[0].reason.starts_with("its folder in/sub cannot be read"), "{drained:?}");
+    assert_eq!(conditions(&world).await[0].reason, drained.closed[0].reason);
+    // Mounted again, what is lost there is told.
+    content.probed(Ok(with(&[&mount])));
+    for key in 1..25 {
+        content.put(&format!("sub/{key}"), Piece::Good(1, PLAIN));
+    }
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (24, 1));
+    assert_eq!(conditions(&world).await, []);
+    // Good content there without it: it need not be mounted.
+    content.probed(Ok(with(&[])));
+    world.add_as(MODEL, 1, "main", "sub/1", was_good);
+    assert_eq!(drain(&world).await.stats.succeeded, 1);
+    assert_eq!(world.queue.store.mounts("main").await.unwrap(), BTreeSet::new());
 }
 
 #[tokio::test(start_paused = true)]

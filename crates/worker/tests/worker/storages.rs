@@ -1,5 +1,6 @@
 //! Many storages, of which some hang, break down, or are not to be read now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::{Model, State};
@@ -105,6 +106,27 @@ async fn a_worker_beside_the_disks_leaves_other_storages_alone() {
     assert_eq!(world.state(Model::Uploads, 2), State::Succeeded);
     assert_eq!(world.state(Model::Uploads, 3), State::Pending);
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_another_worker_knows_is_left_to_it() {
+    let (one, mut other) = (World::new(&["far"]), World::new(&["near"]));
+    other.queue = Arc::clone(&one.queue);
+    let running = one.run();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    other.add(Model::Uploads, 1, "near", "file");
+    for key in 2..20 {
+        other.add(Model::Uploads, key, "far", "file");
+    }
+    let both = other.run();
+    one.until_succeeded(19).await;
+    both.stop().await;
+    running.stop().await;
+    // Nobody is left who knows it.
+    other.add(Model::Uploads, 20, "far", "file");
+    let _running = other.run();
+    other.queue.until(|queue| queue.count(State::Failed) == 1).await;
+    assert_eq!(other.failure(Model::Uploads, 20), "Error during verification: unknown storage \"far\"");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,12 @@
 //! Reporting conditions, and ending them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::condition::{Condition, ConditionSubject};
 use crate::contract::DatabaseFixture;
-use crate::contract::support::at;
+use crate::contract::support::{at, worker};
+use crate::ports::MountBelow;
 
 fn storage(name: &str) -> ConditionSubject {
     ConditionSubject::Storage(name.to_owned())
@@ -66,6 +68,48 @@ pub async fn a_host_ends_its_own_conditions_and_those_of_hosts_that_are_gone(db:
     let left = store.conditions.conditions().await.unwrap();
     let left: Vec<_> = left.iter().map(|condition| (condition.subject.clone(), &*condition.host)).collect();
     assert_eq!(left, [(storage("main"), "b"), (storage("other"), "a")]);
+}
+
+pub async fn what_workers_have_is_known_while_they_live(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let span = Duration::from_millis(100);
+    let announce = async |name: &str, storages: &[&str], now| {
+        let storages: Vec<String> = storages.iter().map(ToString::to_string).collect();
+        store.as_of(at(now)).conditions.announce(&worker(name), &storages, span).await.unwrap();
+    };
+    let known = async |now| {
+        let mut known = Vec::new();
+        for storage in ["a", "b", "c"] {
+            if store.as_of(at(now)).conditions.is_announced(storage, span).await.unwrap() {
+                known.push(storage);
+            }
+        }
+        known
+    };
+    assert!(known(1_000).await.is_empty());
+    announce("one", &["a", "b"], 1_000).await;
+    announce("two", &["b", "c"], 1_050).await;
+    assert_eq!(known(1_100).await, ["a", "b", "c"]);
+    assert_eq!(known(1_150).await, ["b", "c"]);
+    assert!(known(1_151).await.is_empty());
+    announce("two", &["c"], 1_100).await;
+    assert_eq!(known(1_100).await, ["a", "b", "c"]);
+    announce("one", &[], 1_100).await;
+    assert_eq!(known(1_100).await, ["c"]);
+}
+
+pub async fn what_is_mounted_below_a_storage_is_known_to_all_hosts(db: &dyn DatabaseFixture) {
+    let conditions = &db.ports().conditions;
+    let mount = |folder: &str| MountBelow { folder: folder.to_owned(), holds: format!("in/{folder}") };
+    assert!(conditions.mounts("main").await.unwrap().is_empty());
+    for folder in ["b", "a", "b", "\\xff ä"] {
+        conditions.remember_mount("main", &mount(folder)).await.unwrap();
+    }
+    conditions.remember_mount("other", &mount("c")).await.unwrap();
+    conditions.forget_mount("main", &mount("a")).await.unwrap();
+    conditions.forget_mount("main", &mount("unknown")).await.unwrap();
+    let known = db.reopen().await.conditions.mounts("main").await.unwrap();
+    assert_eq!(known, BTreeSet::from([mount("b"), mount("\\xff ä")]));
 }
 
 pub async fn each_host_knows_its_own_storage(db: &dyn DatabaseFixture) {

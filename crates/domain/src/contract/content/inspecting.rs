@@ -60,6 +60,15 @@ pub async fn a_storage_that_is_there_can_be_probed(fixture: &ContentFixture) {
     assert_eq!(fixture.store.probe().await, Ok(probed));
 }
 
+pub async fn a_look_tells_what_is_there_from_what_is_not(fixture: &ContentFixture) {
+    for path in &fixture.present {
+        assert_eq!(fixture.store.look(path).await, Ok(()), "{path}");
+    }
+    let watch = Arc::default();
+    let inspected = fixture.inspect(std::slice::from_ref(&fixture.absent), &watch).await;
+    assert_eq!(Err(fixture.store.look(&fixture.absent).await.unwrap_err()), inspected[0]);
+}
+
 pub async fn the_watch_is_told_in_which_storage_content_is_missing(fixture: &ContentFixture) {
     let watch = Arc::<Watch>::default();
     let seen = fixture.inspect(std::slice::from_ref(&fixture.absent), &watch).await;

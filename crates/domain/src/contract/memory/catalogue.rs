@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 
-use super::tables::Tables;
+use super::tables::{Row, Tables};
 use super::{MemoryStore, storable, storable_number};
 use crate::acceptance::{Acceptance, NewAcceptance, TakenBack};
 use crate::contract::tasks::{Iter, next};
@@ -13,8 +13,8 @@ use crate::digest::Digest;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    Amount, Applied, Catalogue, ImportError, ModelSummary, Page, PageRequest, PageStart, PathStream,
-    SortOrder, SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, ImportError, KnownGood, ModelSummary, Page, PageRequest, PageStart,
+    PathStream, SortOrder, SourceRecordStream, StoreError,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -39,6 +39,10 @@ impl Catalogue for MemoryStore {
     async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError> {
         let count = |tables: &mut Tables| tables.rows().filter(|(.., row)| row.storage() == storage).count();
         Ok(u64::try_from(self.step(count).await).unwrap_or(u64::MAX).min(at_most))
+    }
+
+    async fn known_good(&self, storage: &str, limit: u32) -> Result<Vec<KnownGood>, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.known_good(storage, limit)).await)
     }
 
     async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
@@ -175,6 +179,24 @@ impl Tables {
         let rows = self.records.get(&model).into_iter().flat_map(|rows| rows.range::<RecordKey, _>(behind));
         let records = rows.filter_map(|(key, _)| self.record(model, key));
         records.filter(matches).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
+    fn known_good(&self, storage: &str, limit: u32) -> Vec<KnownGood> {
+        let is_good = |row: &Row| {
+            let history = row.status.history();
+            history.baseline.is_some() && history.failed_at.is_none() && row.status.state() != State::Disabled
+        };
+        let rows = self
+            .rows()
+            .filter(|(model, _, row)| row.storage() == storage && !model.may_be_absent() && is_good(row));
+        let good: Vec<KnownGood> = rows
+            .map(|(model, key, row)| {
+                let path = row.said.location.path.clone();
+                KnownGood { model, key: key.clone(), path }
+            })
+            .collect();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(good.len());
+        (0..limit).filter_map(|index| good.get(index * good.len() / limit.max(1)).cloned()).collect()
     }
 
     fn page(&self, request: &PageRequest) -> Page {

@@ -7,7 +7,7 @@ use crate::condition::{Condition, ConditionSubject};
 use crate::job::Job;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, WorkerId};
+use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, MountBelow, WorkerId};
 use crate::record::{Record, SourceRecord};
 use crate::row_part::RowPart;
 use crate::selection::{Selection, State};
@@ -136,6 +136,10 @@ pub(super) struct Tables {
     pub(super) conditions: BTreeMap<(ConditionSubject, String), Condition>,
     /// By storage and host.
     pub(super) identities: BTreeMap<(String, String), String>,
+    /// By worker and storage.
+    pub(super) announced: BTreeMap<(String, String), Timestamp>,
+    /// What is mounted below the root of each storage.
+    pub(super) mounts: BTreeSet<(String, MountBelow)>,
 }
 
 impl Tables {

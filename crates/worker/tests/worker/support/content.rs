@@ -1,6 +1,6 @@
 //! Content that tests make up: good, failing, slow, hanging or panicking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,7 +70,8 @@ pub(crate) const PLAIN: u8 = 0x5a;
 impl FakeContent {
     pub(crate) fn new() -> Arc<Self> {
         let gate = Semaphore::new(0);
-        let probed = Mutex::new(Ok(ProbedStorage { identity: None, is_empty: false }));
+        let probed =
+            Mutex::new(Ok(ProbedStorage { identity: None, is_empty: false, mounts: BTreeSet::new() }));
         let used = watch::Sender::new(Use::default());
         Arc::new(Self { pieces: Mutex::default(), probed, looked_in: Mutex::default(), gate, used })
     }
@@ -153,6 +154,10 @@ impl Drop for Call<'_> {
 
 #[async_trait]
 impl ContentStore for FakeContent {
+    async fn look(&self, path: &str) -> Result<(), ContentError> {
+        self.read(path, &Watch::default()).await.map(drop)
+    }
+
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

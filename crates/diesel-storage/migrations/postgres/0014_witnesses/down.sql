@@ -1,0 +1,3 @@
+DROP TABLE worker_storages;
+DROP TABLE storage_mounts;
+DROP INDEX records_in_storage;

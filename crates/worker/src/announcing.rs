@@ -1,0 +1,58 @@
+//! Which storages the workers on one database have.
+//!
+//! Processes may have different configurations. A storage that a worker does not know is the mistake of whoever named it, and
+//! its records are invalid; unless another worker knows it, to whom they are left.
+
+use std::time::Duration;
+
+use stocktake_domain::NotJudged;
+
+use crate::context::EngineContext;
+
+/// How often a worker says which storages it has.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// A worker that has not said so for so long is gone.
+const STALE: Duration = Duration::from_secs(180);
+
+/// How long a worker that ends tries to say so.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+impl EngineContext {
+    /// Does this work, and says meanwhile which storages this worker has.
+    pub(crate) async fn announced<T>(&self, work: impl Future<Output = T>) -> T {
+        let names: Vec<String> =
+            self.parts.storages.keys().filter(|name| self.serves(name)).cloned().collect();
+        let announce = async {
+            loop {
+                self.announce(&names).await;
+                tokio::time::sleep(EVERY).await;
+            }
+        };
+        let done = tokio::select! {
+            biased;
+            never = announce => never,
+            done = work => done,
+        };
+        // A database that is away must not hold up the end; then it is known after a while.
+        let _ = tokio::time::timeout(FAREWELL, self.announce(&[])).await;
+        done
+    }
+
+    async fn announce(&self, storages: &[String]) {
+        let announced = self.parts.conditions.announce(&self.worker, storages, STALE).await;
+        // Said again soon.
+        let _ = self.answered("announcing storages", announced);
+    }
+
+    /// Fails if another worker has this storage, which this one does not know.
+    pub(crate) async fn leave_to_others(&self, storage: &str) -> Result<(), NotJudged> {
+        let is_announced = self.parts.conditions.is_announced(storage, STALE).await;
+        if self.answered("asking who has a storage", is_announced)? {
+            let reason =
+                "is not in this process's configuration, though in that of another worker".to_owned();
+            return Err(NotJudged::Storage(reason));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! What is not there, or cannot be read any more, is confirmed before it is recorded.
+//!
+//! Nothing is recorded as missing before a look that began after the reading found the storage there, and to be the one in
+//! which it was looked for, and that was read before. Of what lies where something was mounted that is not any more, nothing
+//! is said; and nothing of a storage most of whose witnesses are lost (`witnesses`).
+
+use stocktake_domain::ports::{MountBelow, ProbedStorage, Watch};
+use stocktake_domain::{NotJudged, UnreadableFolder};
+
+use crate::batch::Unconfirmed;
+use crate::context::EngineContext;
+use crate::settings::Storage;
+
+/// What came of records whose content is not there or cannot be read.
+#[derive(Default)]
+pub(crate) struct Confirmed {
+    /// Those that may be recorded so.
+    pub(crate) sure: Vec<Unconfirmed>,
+    /// Why nothing can be said of others, which are given back one by one.
+    pub(crate) folders: Vec<UnreadableFolder>,
+    /// How many these are, and those that were found at a second look.
+    pub(crate) given_back: usize,
+}
+
+impl EngineContext {
+    /// Which of these may be recorded, that were seen under this watch. Fails if nothing can be said of the storage.
+    pub(crate) async fn confirm(
+        &self,
+        name: &str,
+        storage: &Storage,
+        watch: &Watch,
+        unconfirmed: Vec<Unconfirmed>,
+    ) -> Result<Confirmed, NotJudged> {
+        if self.settings.believe_missing {
+            self.believe(name, storage, &unconfirmed).await?;
+            return Ok(Confirmed { sure: unconfirmed, ..Confirmed::default() });
+        }
+        let probed = self.probe(name, storage).await?;
+        if unconfirmed.iter().any(Unconfirmed::is_absent) {
+            self.check_read(name, &probed, watch).await?;
+        }
+        let gone_mounts = self.gone_mounts(name, &probed).await?;
+        let mut confirmed = Confirmed::default();
+        for record in unconfirmed {
+            let path = record.path();
+            if let Some(mount) = gone_mounts.iter().find(|mount| mount.concerns(path)) {
+                confirmed.folders.push(of_mount(mount));
+                confirmed.given_back += 1;
+            } else if record.is_absent() && has_come_back(storage, &probed, path).await {
+                confirmed.given_back += 1;
+            } else {
+                confirmed.sure.push(record);
+            }
+        }
+        if !confirmed.sure.is_empty() {
+            self.check_witnesses(name, storage, &gone_mounts).await?;
+            self.health.update(name, |state| {
+                state.open_folders(confirmed.sure.iter().map(Unconfirmed::path));
+            });
+        }
+        Ok(confirmed)
+    }
+
+    /// What is mounted no more where these lie need not be.
+    async fn believe(&self, name: &str, storage: &Storage, lost: &[Unconfirmed]) -> Result<(), NotJudged> {
+        let Ok(probed) = self.probe(name, storage).await else { return Ok(()) };
+        for mount in self.gone_mounts(name, &probed).await? {
+            if lost.iter().any(|record| mount.concerns(record.path())) {
+                let forgotten = self.parts.conditions.forget_mount(name, &mount).await;
+                self.answered("forgetting a mount", forgotten)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was mounted in the storage when it was last read, and is not now.
+    pub(crate) async fn gone_mounts(
+        &self,
+        name: &str,
+        probed: &ProbedStorage,
+    ) -> Result<Vec<MountBelow>, NotJudged> {
+        let known = self.parts.conditions.mounts(name).await;
+        let known = self.answered("reading what was mounted in a storage", known)?;
+        Ok(known.difference(&probed.mounts).cloned().collect())
+    }
+
+    /// Keeps in what is mounted in the storage good content was read, and forgets what need not be mounted because good
+    /// content is there without it.
+    pub(crate) async fn remember_mounts(
+        &self,
+        name: &str,
+        probed: &ProbedStorage,
+        good: &[String],
+    ) -> Result<(), NotJudged> {
+        let known = self.parts.conditions.mounts(name).await;
+        let known = self.answered("reading what was mounted in a storage", known)?;
+        let mut unsettled = Vec::new();
+        for mount in known.symmetric_difference(&probed.mounts) {
+            let kept = if !good.iter().any(|path| mount.concerns(path)) {
+                unsettled.push(mount.holds.clone());
+                continue;
+            } else if known.contains(mount) {
+                self.parts.conditions.forget_mount(name, mount).await
+            } else {
+                self.parts.conditions.remember_mount(name, mount).await
+            };
+            self.answered("keeping what is mounted in a storage", kept)?;
+        }
+        self.health.update(name, |state| state.unsettled = unsettled.into_iter().collect());
+        Ok(())
+    }
+}
+
+/// What is said of a storage in which something is mounted no more.
+pub(crate) fn gone(mount: &MountBelow) -> NotJudged {
+    NotJudged::Folder(of_mount(mount))
+}
+
+fn of_mount(mount: &MountBelow) -> UnreadableFolder {
+    let reason =
+        format!("its folder {} cannot be read: what was mounted there is not any more", mount.folder);
+    UnreadableFolder { folder: mount.holds.clone(), reason }
+}
+
+/// Whether content that was not there is, since something is mounted where it lies.
+async fn has_come_back(storage: &Storage, probed: &ProbedStorage, path: &str) -> bool {
+    probed.mounts.iter().any(|mount| mount.concerns(path)) && storage.content.look(path).await.is_ok()
+}

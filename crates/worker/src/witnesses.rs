@@ -1,0 +1,175 @@
+//! Whether a storage is whole: what became of some of the records that were good when they were last looked at.
+//!
+//! That a root opens says little: another volume may be mounted there, or none, with a file left in the folder below; a
+//! device may answer every read with an error; an emptied registry answers as before. So before a record that is not there
+//! is recorded as such, or one that was good as unreadable, its storage is judged by *witnesses*: records last seen good,
+//! spread over all of them. If more than ten of them, and more than half, are missing or unreadable, no record is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stocktake_domain::ports::{KnownGood, MountBelow};
+use stocktake_domain::{ContentError, NotJudged, format_duration};
+use tokio::time::Instant;
+
+use crate::context::EngineContext;
+use crate::probing::PROBE_TIMEOUT;
+use crate::settings::Storage;
+
+/// The most witnesses of a storage.
+const WITNESSES: u32 = 16;
+
+/// So many may be lost in any storage without its being suspected.
+const FEW: usize = 10;
+
+/// A storage of which no more than one witness in so many is left is not what it was.
+const HARDLY_ANY: usize = 8;
+
+/// How long the same witnesses are asked.
+const CHOSEN_FOR: Duration = Duration::from_secs(60);
+
+/// For how long after it was suspected a storage is taken to have lost what it lost, once it was looked at again.
+const CONFIRMED_FOR: Duration = Duration::from_secs(600);
+
+/// What became of the witnesses.
+#[derive(Debug, Default)]
+struct Testimony {
+    found: usize,
+    missing: usize,
+    unreadable: usize,
+    /// What was said of the first that is unreadable.
+    reason: String,
+}
+
+impl EngineContext {
+    /// Fails unless enough of the storage's witnesses can be found and read. Those that are in these mounts, which are
+    /// known to be gone, are not asked.
+    pub(crate) async fn check_witnesses(
+        &self,
+        name: &str,
+        storage: &Storage,
+        gone: &[MountBelow],
+    ) -> Result<(), NotJudged> {
+        let asked = tokio::time::timeout(PROBE_TIMEOUT, self.ask(name, storage, gone)).await;
+        let whole = asked.unwrap_or_else(|_| {
+            let waited = format_duration(PROBE_TIMEOUT);
+            Err(NotJudged::Storage(format!("storage {name} does not answer within {waited}")))
+        });
+        self.health.update(name, |state| state.is_doubted = whole.is_err());
+        whole
+    }
+
+    async fn ask(&self, name: &str, storage: &Storage, gone: &[MountBelow]) -> Result<(), NotJudged> {
+        let begun = Instant::now();
+        let chosen = self.health.update(name, |state| state.witnesses.clone());
+        let still_chosen = chosen.filter(|(at, _)| at.elapsed() < CHOSEN_FOR);
+        if let Some((_, witnesses)) = still_chosen
+            && hear(storage, &witnesses, gone).await?.is_reassuring()
+        {
+            return Ok(());
+        }
+        // Some that were chosen before may have been recorded as lost since.
+        let witnesses = self.choose(name).await?;
+        let testimony = hear(storage, &witnesses, gone).await?;
+        if testimony.is_reassuring() {
+            return Ok(());
+        }
+        let mut is_confirmed = false;
+        if !testimony.is_damning() {
+            is_confirmed = self.health.update(name, |state| {
+                let suspected_at = state.suspected_at.filter(|at| at.elapsed() < CONFIRMED_FOR);
+                *state.suspected_at.insert(suspected_at.unwrap_or_else(Instant::now)) < begun
+            });
+        }
+        if is_confirmed { Ok(()) } else { Err(NotJudged::Storage(testimony.told())) }
+    }
+
+    async fn choose(&self, name: &str) -> Result<Arc<[KnownGood]>, NotJudged> {
+        let chosen = self.parts.catalogue.known_good(name, WITNESSES).await;
+        let chosen: Arc<[KnownGood]> = self.answered("choosing witnesses of a storage", chosen)?.into();
+        self.health.update(name, |state| state.witnesses = Some((Instant::now(), Arc::clone(&chosen))));
+        Ok(chosen)
+    }
+
+    /// Whether one of the storage's witnesses is in a mount that is gone.
+    pub(crate) async fn miss(&self, name: &str, mount: &MountBelow) -> Result<bool, NotJudged> {
+        Ok(self.choose(name).await?.iter().any(|witness| mount.concerns(&witness.path)))
+    }
+}
+
+/// Asks the witnesses, until it is clear that few are lost.
+async fn hear(
+    storage: &Storage,
+    witnesses: &[KnownGood],
+    gone: &[MountBelow],
+) -> Result<Testimony, NotJudged> {
+    let mut testimony = Testimony::default();
+    let mut left = witnesses.len();
+    for witness in witnesses {
+        if left + testimony.lost() <= FEW {
+            break;
+        }
+        left -= 1;
+        if gone.iter().any(|mount| mount.concerns(&witness.path)) {
+            continue;
+        }
+        match storage.content.look(&witness.path).await {
+            Err(
+                ContentError::MissingFile { .. }
+                | ContentError::MissingRepository
+                | ContentError::MissingPart(_),
+            ) => testimony.missing += 1,
+            Err(ContentError::Unreadable(reason)) => {
+                testimony.unreadable += 1;
+                if testimony.reason.is_empty() {
+                    testimony.reason = format!("{reason}: {}", witness.path);
+                }
+            }
+            // Of this one nothing can be said.
+            Err(ContentError::NotJudged(NotJudged::Folder(_))) => {}
+            Err(ContentError::NotJudged(fault)) => return Err(fault),
+            // Whatever is wrong with it is there.
+            Ok(())
+            | Err(ContentError::Altered(_) | ContentError::Invalid(_) | ContentError::DamagedRow(_)) => {
+                testimony.found += 1;
+            }
+        }
+    }
+    Ok(testimony)
+}
+
+impl Testimony {
+    fn lost(&self) -> usize {
+        self.missing + self.unreadable
+    }
+
+    fn asked(&self) -> usize {
+        self.found + self.lost()
+    }
+
+    /// Whether no more is lost than may be in a storage that is whole.
+    fn is_reassuring(&self) -> bool {
+        self.lost() <= FEW || self.lost() * 2 <= self.asked()
+    }
+
+    /// Whether it is not the content that is lost, but the storage.
+    fn is_damning(&self) -> bool {
+        self.unreadable * 2 > self.asked() || self.found * HARDLY_ANY < self.asked()
+    }
+
+    fn told(&self) -> String {
+        let (asked, found) = (self.asked(), self.found);
+        if self.unreadable > self.missing {
+            let Self { unreadable, reason, .. } = self;
+            format!(
+                "{unreadable} of {asked} of its records last seen good cannot be read: {reason}. Are rights and device as they were?"
+            )
+        } else if found == 0 {
+            format!("none of {asked} of its records last seen good can be found. Is another volume mounted?")
+        } else {
+            format!(
+                "only {found} of {asked} of its records last seen good can be found. Is everything mounted?"
+            )
+        }
+    }
+}
