@@ -22,6 +22,9 @@ const FUZZ: &str = "stocktake-fuzz";
 /// How other machines are reached: knows no other crate of ours.
 const NET: &str = "stocktake-net";
 
+/// Digests of many messages at once: knows no other crate of ours.
+const LANES: &str = "stocktake-lanes";
+
 /// What the API and the console have in common.
 const WEB: &str = "stocktake-web";
 
@@ -81,7 +84,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 /// The rules, each with its line in the document.
-pub(super) fn rules() -> [Rule; 6] {
+pub(super) fn rules() -> [Rule; 7] {
     [
         Rule {
             id: "domain-pure",
@@ -110,6 +113,12 @@ pub(super) fn rules() -> [Rule; 6] {
                 let allowed = edge.dev && edge.to == TESTBED;
                 edge.from == NET && is_ours(&edge.to) && !allowed
             },
+        },
+        Rule {
+            id: "lanes-knows-none",
+            crates: &[LANES],
+            reason: "it is a library about bytes and processors, which others could use as it is",
+            breaks: |edge| edge.from == LANES && is_ours(&edge.to),
         },
         Rule {
             id: "only-app-wires",
@@ -247,6 +256,13 @@ mod tests {
         assert_eq!(broken("stocktake-net", "stocktake-domain", true), ["net-knows-none"]);
         assert!(broken("stocktake-net", "stocktake-testbed", true).is_empty());
         assert!(broken("stocktake-net", "rustls", false).is_empty());
+    }
+
+    #[test]
+    fn the_lanes_know_no_crate_of_ours() {
+        assert_eq!(broken("stocktake-lanes", "stocktake-domain", false), ["lanes-knows-none"]);
+        assert_eq!(broken("stocktake-lanes", "stocktake-testbed", true), ["lanes-knows-none"]);
+        assert!(broken("stocktake-lanes", "fearless_simd", false).is_empty());
     }
 
     #[test]

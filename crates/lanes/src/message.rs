@@ -1,0 +1,179 @@
+//! One message: its chunks as blocks, and its padding.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::ops::Range;
+
+use crate::BLOCK_BYTES;
+use crate::algorithm::Compression;
+
+/// Where in the last block of the padding the length of the message begins.
+const LENGTH_AT: usize = BLOCK_BYTES - size_of::<u64>();
+
+/// Where a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// There was nothing to hash of it when it was last looked at.
+    Waiting,
+    /// In the queue for a lane.
+    Queued,
+    /// In this lane.
+    Lane(usize),
+}
+
+/// What [`Message::advance`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// There are blocks to hash.
+    Blocks,
+    /// There are none until the next chunk comes.
+    Waits,
+    /// All have been hashed, those of the padding too.
+    Ended,
+}
+
+/// A message, `B` its chunks.
+pub(crate) struct Message<C: Compression, B> {
+    /// What has been hashed, unless it is in a lane.
+    pub(crate) state: C::State,
+    pub(crate) place: Place,
+    chunks: VecDeque<B>,
+    /// How many bytes of the first chunk have been taken.
+    position: usize,
+    /// A block that lies in several chunks, or the padding with the end of the message before it.
+    assembled: [[u8; BLOCK_BYTES]; 2],
+    /// How much of its first block has been filled.
+    filled: usize,
+    /// The blocks of it that are complete and have not been hashed.
+    complete: Range<usize>,
+    /// In bytes.
+    length: u64,
+    is_finished: bool,
+    is_padded: bool,
+}
+
+impl<C: Compression, B: AsRef<[u8]>> Message<C, B> {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: C::INITIAL,
+            place: Place::Waiting,
+            chunks: VecDeque::new(),
+            position: 0,
+            assembled: [[0; BLOCK_BYTES]; 2],
+            filled: 0,
+            complete: 0..0,
+            length: 0,
+            is_finished: false,
+            is_padded: false,
+        }
+    }
+
+    /// Makes it an empty message that keeps its memory.
+    pub(crate) fn reset(&mut self) {
+        let mut chunks = mem::take(&mut self.chunks);
+        chunks.clear();
+        *self = Self { chunks, ..Self::new() };
+    }
+
+    pub(crate) fn push(&mut self, chunk: B) {
+        let bytes = chunk.as_ref().len();
+        if bytes > 0 {
+            // A usize has no more bits than a u64 on any target of Rust.
+            self.length = self.length.wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    pub(crate) fn finish(&mut self) {
+        self.is_finished = true;
+    }
+
+    /// Whether there is a chunk of which not everything has been taken.
+    pub(crate) fn has_chunk(&self) -> bool {
+        !self.chunks.is_empty()
+    }
+
+    /// The blocks to hash next, as far as they lie one behind the other.
+    pub(crate) fn blocks(&self) -> &[[u8; BLOCK_BYTES]] {
+        if !self.complete.is_empty() {
+            return self.assembled.get(self.complete.clone()).unwrap_or_default();
+        }
+        if self.filled > 0 {
+            return &[];
+        }
+        self.rest().as_chunks().0
+    }
+
+    /// Takes this many of [`Message::blocks`].
+    pub(crate) fn take(&mut self, blocks: usize) {
+        if self.complete.is_empty() {
+            self.position += blocks * BLOCK_BYTES;
+        } else {
+            self.complete.start += blocks;
+        }
+    }
+
+    /// Makes [`Message::blocks`] return something, if there is anything. Drops chunks of which everything has been taken.
+    pub(crate) fn advance(&mut self) -> Next {
+        loop {
+            if !self.blocks().is_empty() {
+                return Next::Blocks;
+            }
+            if self.has_chunk() {
+                self.assemble();
+            } else if !self.is_finished {
+                return Next::Waits;
+            } else if self.is_padded {
+                return Next::Ended;
+            } else {
+                self.pad();
+            }
+        }
+    }
+
+    /// What has not been taken of the first chunk.
+    fn rest(&self) -> &[u8] {
+        self.chunks.front().and_then(|chunk| chunk.as_ref().get(self.position..)).unwrap_or_default()
+    }
+
+    /// Takes the bytes of the first chunk that do not make a block, and as many as complete one with those before.
+    fn assemble(&mut self) {
+        let Some(chunk) = self.chunks.front() else { return };
+        let rest = chunk.as_ref().get(self.position..).unwrap_or_default();
+        let [block, _] = &mut self.assembled;
+        let free = block.get_mut(self.filled..).unwrap_or_default();
+        let count = free.len().min(rest.len());
+        for (to, from) in free.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        let chunk_ends = count == rest.len();
+        self.position += count;
+        self.filled += count;
+        if chunk_ends {
+            self.chunks.pop_front();
+            self.position = 0;
+        }
+        if self.filled == BLOCK_BYTES {
+            self.filled = 0;
+            self.complete = 0..1;
+        }
+    }
+
+    /// Appends the padding: a bit, zeros, and the length in bits.
+    fn pad(&mut self) {
+        let [first, second] = &mut self.assembled;
+        *second = [0; BLOCK_BYTES];
+        let (last, blocks) = if self.filled < LENGTH_AT { (&mut *first, 1) } else { (second, 2) };
+        if let Some((_, length)) = last.split_last_chunk_mut() {
+            *length = C::encode_length(self.length.wrapping_mul(8));
+        }
+        let zeros = if blocks == 1 { LENGTH_AT } else { BLOCK_BYTES };
+        if let Some([bit, zeros @ ..]) = first.get_mut(self.filled..zeros) {
+            *bit = 0x80;
+            zeros.fill(0);
+        }
+        self.filled = 0;
+        self.complete = 0..blocks;
+        self.is_padded = true;
+    }
+}
