@@ -49,3 +49,11 @@ pub trait Compression: Sized {
     /// The digest of a message whose last block has been hashed.
     fn digest(state: &Self::State) -> Self::Digest;
 }
+
+impl Level {
+    /// The level at which this algorithm is fastest on this machine, by what was measured: AVX2 by the
+    /// benchmark of this crate, AVX-512 by a trial before it was written (ADR 18).
+    pub fn recommended<A: Algorithm>() -> Self {
+        A::recommended(Self::highest())
+    }
+}

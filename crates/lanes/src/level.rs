@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::Algorithm;
-
 /// How messages are hashed: one after another, or in lanes with these instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -35,12 +33,6 @@ impl Level {
     /// Whether this machine supports this level.
     pub fn is_supported(self) -> bool {
         self == Self::Serial || self.instructions().is_some()
-    }
-
-    /// The level at which this algorithm is fastest on this machine, by what was measured: AVX2 by the
-    /// benchmark of this crate, AVX-512 by a trial before it was written (ADR 18).
-    pub fn recommended<A: Algorithm>() -> Self {
-        A::recommended(Self::highest())
     }
 
     /// The instructions for the lanes, if there are lanes and this machine has the instructions.
