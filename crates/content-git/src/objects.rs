@@ -27,6 +27,7 @@ mod loose;
 mod order;
 mod pack;
 mod packs;
+mod root;
 mod staged;
 mod sweep;
 mod targets;
@@ -36,6 +37,7 @@ mod walk;
 pub(crate) use check::Checked;
 pub(crate) use connect::Connectivity;
 pub(crate) use kind::Kind;
+pub(crate) use root::{Root, RootVisitor};
 pub(crate) use staged::visit as visit_index;
 pub(crate) use targets::Targets;
 

@@ -16,10 +16,10 @@ use crate::digest::RefsDigest;
 use crate::error::ReadError;
 use crate::file::EntryKind;
 use crate::folder::RepoFolder;
-use crate::objects::{self, Checked, Connectivity, Targets};
+use crate::objects::{self, Checked, Connectivity, RootVisitor, Targets};
 use crate::reader::RepoReader;
 use crate::refs;
-use crate::roots::{self, RootVisitor};
+use crate::roots;
 use crate::shallow::Parents;
 
 /// The pauses before a repository is read again that looked damaged or changed. Git makes several changes one after

@@ -4,7 +4,7 @@ use crate::config::{Format, RefStorage};
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::ObjectId;
-use crate::objects::{self, Kind};
+use crate::objects::{self, Kind, Root, RootVisitor};
 use crate::reader::RepoReader;
 use crate::refs::{self, Ref};
 use crate::shallow::Parents;
@@ -21,28 +21,6 @@ const COMMONDIR: &[u8] = b"commondir";
 
 /// The most bytes of each of them.
 const MAX_GITDIR_BYTES: usize = 64 * 1024;
-
-/// An object that is kept, with what keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Root {
-    /// The name of the ref or file.
-    pub(crate) name: Vec<u8>,
-    pub(crate) id: ObjectId,
-    /// The type that it has to have; `None` if it may be any.
-    pub(crate) kind: Option<Kind>,
-    /// Its path, of an object in an index; empty elsewhere.
-    pub(crate) path: Vec<u8>,
-}
-
-impl Root {
-    /// One without a path.
-    fn new(name: &[u8], id: ObjectId, kind: Option<Kind>) -> Self {
-        Self { name: name.to_vec(), id, kind, path: Vec::new() }
-    }
-}
-
-/// Called for each root. An error ends the reading.
-pub(crate) type RootVisitor<'a> = dyn FnMut(Root) -> Result<(), ReadError> + 'a;
 
 /// Visits all of them. Commits at the boundary of a shallow repository are kept as far as they are there.
 pub(crate) fn visit(

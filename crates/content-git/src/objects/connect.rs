@@ -7,6 +7,7 @@ use super::check::Checked;
 use super::listing;
 use super::lookup::Lookup;
 use super::loose::{self, LooseObjects};
+use super::root::Roots;
 use super::sweep::{Depth, Sweep};
 use super::walk::Walk;
 use crate::config::Format;
@@ -15,11 +16,7 @@ use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::pools::Key;
 use crate::reader::RepoReader;
-use crate::roots::RootVisitor;
 use crate::shallow::Parents;
-
-/// Calls its argument for everything from which objects are reached: refs, and what else keeps them.
-pub(crate) type Roots<'a> = dyn Fn(&mut RootVisitor<'_>) -> Result<(), ReadError> + 'a;
 
 /// What a repository's objects are checked with.
 pub(crate) struct Connectivity<'a> {

@@ -8,13 +8,13 @@ mod bitmap;
 mod content;
 
 use super::kind::Kind;
+use super::root::{Root, RootVisitor};
 use super::{delta, trailer};
 use crate::error::ReadError;
 use crate::file::OpenFile;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
-use crate::roots::{Root, RootVisitor};
 use bitmap::Bitmap;
 use content::{CUT_SHORT, Content};
 

@@ -8,7 +8,6 @@
 use stocktake_content::num::narrow;
 
 use super::chunks;
-use super::connect::Roots;
 use super::ids::{self, Ids, Need, Recent};
 use super::index::PackIndex;
 use super::kind::{Kind, Malformed, links};
@@ -17,13 +16,13 @@ use super::lookup::Lookup;
 use super::loose::LooseObjects;
 use super::order::{Order, Ordered};
 use super::pack::Pack;
+use super::root::{Root, Roots};
 use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::memory::Held;
 use crate::reader::RepoReader;
-use crate::roots::Root;
 use crate::shallow::Parents;
 
 /// The folder of a chain of commit graphs.

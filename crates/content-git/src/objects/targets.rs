@@ -3,12 +3,12 @@
 use super::alternates;
 use super::index::PackIndex;
 use super::listing::{self, Listing};
+use super::root::Root;
 use super::walk::missing_root;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::ObjectFormat;
 use crate::reader::RepoReader;
-use crate::roots::Root;
 
 /// How many objects are looked up together, so that each index is opened once for all of them.
 const GROUP: usize = 8_192;

@@ -11,12 +11,12 @@ use super::kind::{Kind, links};
 use super::lookup::{Lookup, Place};
 use super::loose;
 use super::pack::{Object, Pack};
+use super::root::Root;
 use super::sweep::LinkError;
 use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
-use crate::roots::Root;
 use crate::shallow::Parents;
 
 /// How many packs are kept open.
