@@ -37,8 +37,8 @@ pub use content::{
     ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, ProbedStorage, Watch,
 };
 pub use queue::{
-    ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, WakeSignal,
-    WorkerId,
+    ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal,
+    WakeSignal, WorkerId,
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};
 pub use sessions::Sessions;
