@@ -3,6 +3,7 @@
 mod accept;
 mod filter;
 mod looks;
+mod token;
 mod values;
 mod verify;
 
@@ -10,17 +11,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use stocktake_domain::{Model, Scope};
+use stocktake_domain::Model;
 use toml::Value;
 
 use crate::scan::Layout;
 use crate::settings::Override;
 
-use values::{future, span};
+use values::span;
 
 pub(crate) use accept::AcceptArguments;
 pub(crate) use filter::FilterArguments;
 pub(crate) use looks::{ExportArguments, ExportFormat, JobsCommand, ModelsArguments, ShowArguments};
+pub(crate) use token::{TokenCommand, TokenCreateArguments};
 pub(crate) use verify::VerifyArguments;
 
 /// Stocktake keeps a catalogue of stored files with their checksums, verifies the content against it, and
@@ -52,7 +54,7 @@ pub(crate) struct Global {
     /// Show no progress
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Whether the log on a terminal is coloured; auto: unless the variable `NO_COLOR` is set
+    /// Whether results and the log are coloured; auto: on a terminal, unless the variable `NO_COLOR` is set
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: clap::ColorChoice,
 }
@@ -62,15 +64,16 @@ pub(crate) enum Command {
     /// Serve the API, and run the worker and the scheduler
     ///
     /// Runs pending database migrations first. Stops within 10 seconds on SIGTERM or SIGINT and releases its unfinished
-    /// records; stops immediately on a second signal. On SIGHUP it reads the configuration again and logs what log.level
+    /// records; stops immediately on a second signal. The API is at /api/v4/admin/data_management, what else there is at
+    /// /api/v1, a description of all at /api/openapi.json, the console at /console, metrics at /metrics. On SIGHUP it reads the configuration again and logs what log.level
     /// then says; all else needs a restart.
     #[command(after_help = "Example:\n  stocktake serve --listen 127.0.0.1:8080")]
     Serve(ServeArguments),
     /// Run only the checksum worker
     ///
-    /// Run it on any number of hosts with one PostgreSQL database, for example with `--storages` on the hosts that have the
+    /// Run it on any number of hosts with one PostgreSQL database, for example with `--storage` on the hosts that have the
     /// disks. Stops like `serve`.
-    #[command(after_help = "Example:\n  stocktake worker --config worker.toml --storages main")]
+    #[command(after_help = "Example:\n  stocktake worker --config worker.toml --storage main")]
     Worker(WorkerArguments),
     /// Checksum everything that is due, in the foreground
     ///
@@ -120,10 +123,13 @@ pub(crate) enum Command {
     /// Make a record of every file below a storage
     ///
     /// When run again, it adds records for new files and reports missing ones. New records are numbered upwards from the
-    /// largest identifier, in the order of their paths. Records are never removed. A file that cannot be read, and a folder
+    /// largest identifier, in the order of their paths. Records are never removed; `accept` retires one whose file was deleted
+    /// on purpose, and a scan that finds the file again takes the record back. A file that cannot be read, and a folder
     /// that cannot be listed, becomes a record too, which fails when it is verified; the record of a folder is disabled by
-    /// the next scan that can list it. Exit status: 0 everything was looked at and nothing is missing, 1 something is
-    /// missing or could not be looked at, 2 it could not run.
+    /// the next scan that can list it. Symbolic links, pipes and devices are counted, and are no records. The size of a file
+    /// that may still be written is not recorded. Nothing is done if the storage is empty although records lie in it, or is
+    /// another one than before. Exit status: 0 everything was looked at and nothing is missing, 1 something is missing or
+    /// could not be looked at, 2 it could not run.
     #[command(
         after_help = "Examples:\n  stocktake scan uploads main\n  stocktake scan lfs_objects lfs --layout lfs"
     )]
@@ -185,6 +191,10 @@ pub(crate) enum Command {
     )]
     Show(ShowArguments),
     /// List the models that have records, and where these lie
+    ///
+    /// A model is a kind of content, as the Data management API names it. Each record belongs to one, and its identifier is
+    /// unique in it. The model says whether a record is a file, a git repository or a container repository, and whether its
+    /// content may change. Files of no special kind are `uploads`.
     #[command(after_help = "Example:\n  stocktake models --all")]
     Models(ModelsArguments),
     /// List and cancel bulk jobs
@@ -203,9 +213,14 @@ pub(crate) enum Command {
     Token(TokenCommand),
     /// Apply database migrations and print which
     ///
-    /// Every command that opens the database does this automatically; this one does nothing else.
+    /// Commands that write do this themselves before they begin; this one does nothing else. Commands that only read leave
+    /// the schema as it is, and say so if it is older or newer than the program.
     #[command(after_help = "Example:\n  stocktake migrate --config production.toml")]
-    Migrate,
+    Migrate {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Write a commented configuration, and try it
     ///
     /// Writes ./stocktake.toml, or the file that --config names; one that is there is left as it is. Nothing is written if the
@@ -236,7 +251,11 @@ pub(crate) enum Command {
     Version,
     /// Print the effective configuration and the origin of each value, with secrets masked
     #[command(after_help = "Example:\n  STOCKTAKE__HTTP__LISTEN=127.0.0.1:9000 stocktake config")]
-    Config,
+    Config {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -259,12 +278,18 @@ pub(crate) struct WorkerArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WorkOptions {
+    #[command(flatten)]
+    threads: ThreadOptions,
+    /// Only records in this storage; several are separated by commas (worker.storages)
+    #[arg(long, alias = "storages", value_name = "NAME")]
+    storage: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ThreadOptions {
     /// Threads that calculate digests, 0 for one per core (worker.concurrency)
     #[arg(long, value_name = "NUMBER")]
     concurrency: Option<String>,
-    /// Only records in these storages, separated by commas (worker.storages)
-    #[arg(long, value_name = "NAMES")]
-    storages: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -293,7 +318,8 @@ pub(crate) struct StatusArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ImportArguments {
-    /// The model that the records belong to
+    /// The model: what kind of content it is, in the words of the API. Files of no special kind are `uploads`, bare git
+    /// repositories `projects`; `stocktake models --all` lists all
     pub(crate) model: Model,
     /// The file with one JSON object a line; - is standard input
     pub(crate) file: PathBuf,
@@ -304,7 +330,8 @@ pub(crate) struct ImportArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScanArguments {
-    /// The model that the records belong to
+    /// The model: what kind of content it is, in the words of the API. Files of no special kind are `uploads`, bare git
+    /// repositories `projects`; `stocktake models --all` lists all
     pub(crate) model: Model,
     /// The storage's name in the configuration
     pub(crate) storage: String,
@@ -312,6 +339,9 @@ pub(crate) struct ScanArguments {
     /// with `lfs` and `registry` also records of earlier scans
     #[arg(long, value_enum, default_value_t)]
     pub(crate) layout: Layout,
+    /// Go on even if the storage is empty or another one than before
+    #[arg(long)]
+    pub(crate) believe_missing: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -355,45 +385,6 @@ pub(crate) enum ListFormat {
     Json,
 }
 
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Create a token and print it, once, alone on standard output
-    #[command(after_help = "Example:\n  stocktake token create alice --admin --expires-in 30d")]
-    Create(TokenCreateArguments),
-    /// List all tokens, also expired and revoked ones
-    #[command(after_help = "Example:\n  stocktake token list")]
-    List {
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-    },
-    /// Revoke a token; it is refused from now on
-    #[command(after_help = "Example:\n  stocktake token revoke alice")]
-    Revoke {
-        /// The token's name
-        name: String,
-    },
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct TokenCreateArguments {
-    /// The token's name, unique among tokens that are not revoked
-    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub(crate) name: String,
-    /// The owner is an administrator; the Data management API is open to administrators only
-    #[arg(long)]
-    pub(crate) admin: bool,
-    /// What the token may be used for: `api` (everything) or `read_api` (reading)
-    #[arg(long, default_value = "api")]
-    pub(crate) scope: Scope,
-    /// When the token ends, from now, for example 30d [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = future)]
-    pub(crate) expires_in: Option<Duration>,
-    /// The user that the token acts for [default: the token's name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) owner: Option<String>,
-}
-
 impl Arguments {
     /// The options, as the topmost layer of the configuration.
     pub(crate) fn overrides(&self) -> Vec<Override> {
@@ -409,7 +400,7 @@ impl Arguments {
                 arguments.work.set(&mut layer);
             }
             Command::Worker(arguments) => arguments.work.set(&mut layer),
-            Command::Verify(arguments) => arguments.work.set(&mut layer),
+            Command::Verify(arguments) => arguments.threads.set(&mut layer),
             Command::Check(_)
             | Command::Status(_)
             | Command::Import(_)
@@ -423,8 +414,8 @@ impl Arguments {
             | Command::Models(_)
             | Command::Jobs { .. }
             | Command::Token(_)
-            | Command::Migrate
-            | Command::Config
+            | Command::Migrate { .. }
+            | Command::Config { .. }
             | Command::Init { .. }
             | Command::Doctor { .. }
             | Command::Completions { .. }
@@ -436,8 +427,14 @@ impl Arguments {
 
 impl WorkOptions {
     fn set(&self, layer: &mut Vec<Override>) {
+        self.threads.set(layer);
+        set(layer, "worker.storages", self.storage.as_ref(), "--storage");
+    }
+}
+
+impl ThreadOptions {
+    fn set(&self, layer: &mut Vec<Override>) {
         set(layer, "worker.concurrency", self.concurrency.as_ref(), "--concurrency");
-        set(layer, "worker.storages", self.storages.as_ref(), "--storages");
     }
 }
 

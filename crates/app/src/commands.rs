@@ -21,18 +21,33 @@ mod worker;
 use std::process::ExitCode;
 
 use futures_util::future::BoxFuture;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, ListFormat};
 use crate::lifecycle::interrupted;
 use crate::output::Text;
-use crate::settings::{Loaded, show};
-use crate::{output, usage, wiring};
+use crate::settings::{Loaded, show, values};
+use crate::{document, output, usage, wiring};
 
 impl Command {
     /// Whether the command runs until it is stopped.
     pub(crate) fn is_service(&self) -> bool {
         matches!(self, Self::Serve(_) | Self::Worker(_))
+    }
+
+    /// Whether what it prints is for a program.
+    pub(crate) fn is_for_a_program(&self) -> bool {
+        match self {
+            Self::Verify(arguments) => arguments.json,
+            Self::Check(arguments) => arguments.json,
+            Self::Import(arguments) => arguments.json,
+            Self::Scan(arguments) => arguments.json,
+            Self::Sync(arguments) => arguments.json,
+            Self::Accept(arguments) => arguments.json,
+            Self::Orphans(arguments) => arguments.format == ListFormat::Json,
+            _ => false,
+        }
     }
 }
 
@@ -66,9 +81,9 @@ pub(crate) async fn run(
         Command::Orphans(arguments) => return orphans::run(settings, arguments, stop).await,
         Command::Check(arguments) => return check::run(settings, arguments, stop).await,
         // What these write is one transaction, which ends with the process.
-        Command::Status(arguments) => Box::pin(good(status::run(loaded, arguments))),
+        Command::Status(arguments) => Box::pin(status::run(loaded, arguments)),
         Command::Import(arguments) => Box::pin(good(import::run(settings, arguments))),
-        Command::Scan(arguments) => Box::pin(scan::run(settings, arguments)),
+        Command::Scan(arguments) => Box::pin(scan::run(loaded, arguments)),
         Command::Export(arguments) => Box::pin(good(export::run(settings, arguments))),
         Command::Grants { role } => {
             Box::pin(good(async { output::print(&Text::of_lines(&stocktake_source_gitlab::grants(role))) }))
@@ -85,8 +100,8 @@ pub(crate) async fn run(
         Command::Doctor { json } => Box::pin(doctor::run(loaded, *json)),
         // Already run, without a configuration.
         Command::Completions { .. } | Command::Version => return Ok(ExitCode::SUCCESS),
-        Command::Migrate => Box::pin(good(migrate(loaded))),
-        Command::Config => Box::pin(good(async { output::print(&Text::of_lines(&show(loaded))) })),
+        Command::Migrate { json } => Box::pin(good(migrate(loaded, *json))),
+        Command::Config { json } => Box::pin(good(async { output::print(&config(loaded, *json)) })),
     };
     stop.run_until_cancelled(short).await.unwrap_or_else(|| Ok(interrupted("")))
 }
@@ -96,8 +111,21 @@ async fn good(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
     command.await.map(|()| ExitCode::SUCCESS)
 }
 
-async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
+fn config(loaded: &Loaded, as_json: bool) -> Text {
+    if !as_json {
+        return Text::of_lines(&show(loaded));
+    }
+    let values = values(loaded)
+        .into_iter()
+        .map(|shown| json!({ "key": shown.key, "value": shown.json, "origin": shown.origin }));
+    document::text(json!({ "values": values.collect::<Vec<_>>() }))
+}
+
+async fn migrate(loaded: &Loaded, as_json: bool) -> anyhow::Result<()> {
     let applied = stocktake_diesel_storage::migrate(&wiring::store_settings(&loaded.settings)).await?;
+    if as_json {
+        return output::print(&document::text(json!({ "applied": applied })));
+    }
     if applied.is_empty() {
         return output::print_line("the schema is current");
     }

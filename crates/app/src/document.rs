@@ -13,7 +13,8 @@ pub(crate) fn text(fields: Value) -> Text {
     Text::json(&with_version(fields))
 }
 
-fn with_version(fields: Value) -> Value {
+/// The same as a value.
+pub(crate) fn with_version(fields: Value) -> Value {
     joined(json!({ "version": VERSION }), fields)
 }
 

@@ -2,15 +2,17 @@
 //! everything has the same cause.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use stocktake_domain::ports::{Catalogue, StoreError};
+use stocktake_domain::ports::{Catalogue, Extent, StoreError};
 use stocktake_domain::{
     Digest, Failure, FailureCause, FailureKind, Model, Record, RecordKey, State, Timestamp,
 };
+use stocktake_worker::Storages;
 
-use crate::output::Text;
-use crate::quantities::{count, counted, day};
+use crate::output::{Colour, Text};
+use crate::quantities::{age, count, counted, day};
 use crate::terminal::TerminalSize;
 use crate::verdict::{WORST_FIRST, by_kind, word};
 
@@ -25,6 +27,9 @@ const FEWEST: usize = 5;
 
 /// From how many findings on a whole storage or folder is one line.
 const MANY: u64 = 10;
+
+/// How long is waited for what the system says of a file.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The digits of a digest that are shown.
 const DIGITS: usize = 8;
@@ -82,9 +87,13 @@ impl Findings {
     }
 
     /// The lines, and below them what to do. No line is wider than the terminal.
+    ///
+    /// The files of altered records are looked at in these storages: whether their sizes are as before, and when they were
+    /// written.
     pub(crate) async fn text(
         &self,
         catalogue: &dyn Catalogue,
+        storages: &Storages,
         terminal: Option<TerminalSize>,
         now: Timestamp,
     ) -> Result<Text, StoreError> {
@@ -101,7 +110,8 @@ impl Findings {
                 continue;
             }
             for record in group.first.values().take(self.most.saturating_sub(lines.len())) {
-                let (where_, what) = finding(record, now);
+                let extent = if kind == FailureKind::Altered { extent(storages, record).await } else { None };
+                let (where_, what) = finding(record, extent, now);
                 lines.push((kind, where_, what));
                 told += 1;
             }
@@ -110,7 +120,8 @@ impl Findings {
         let mut text = Text::default();
         for (kind, where_, what) in &lines {
             let label = format!("{:label$}", word(*kind).to_uppercase());
-            text.line(fitted(&label, where_, what, terminal.map(|size| size.columns)));
+            let colour = if *kind == FailureKind::TimedOut { Colour::Yellow } else { Colour::Red };
+            text.coloured_line(fitted(&label, where_, what, terminal.map(|size| size.columns)), colour);
         }
         let left = self.count().saturating_sub(told);
         if left > 0 {
@@ -131,6 +142,9 @@ impl Findings {
         }
         if kinds.contains(&FailureKind::Altered) {
             hints.push("Changed on purpose: stocktake accept MODEL IDENTIFIER".to_owned());
+        }
+        if kinds.contains(&FailureKind::Missing) {
+            hints.push("Deleted on purpose: stocktake accept MODEL IDENTIFIER".to_owned());
         }
         if !kinds.is_empty() {
             hints.push("Restored or mended: stocktake verify --state failed".to_owned());
@@ -219,13 +233,53 @@ fn cause_without_path(failure: &Failure, record: &Record) -> Option<String> {
     }
 }
 
+/// What the record's file is now; `None` where nobody can say, or not soon.
+async fn extent(storages: &Storages, record: &Record) -> Option<Extent> {
+    let storage = storages.get(&record.location.storage)?;
+    let measure = storage.content.measure(&record.location.path);
+    tokio::time::timeout(PATIENCE, measure).await.ok().flatten()
+}
+
 /// The file and what is wrong with it.
-fn finding(record: &Record, now: Timestamp) -> (String, String) {
+fn finding(record: &Record, extent: Option<Extent>, now: Timestamp) -> (String, String) {
     let where_ = format!("{}:{}", record.location.storage, record.location.path);
     let failure = record.status.last_failure();
-    let what = failure.map_or_else(String::new, |failure| what_is_wrong(failure, record, now));
+    let what = failure.map_or_else(String::new, |failure| {
+        let size = size_now(failure, record, extent).map(|size| format!("{size}; ")).unwrap_or_default();
+        let written = written(record, extent, now).map(|at| format!("; {at}")).unwrap_or_default();
+        format!("{size}{}{written}", what_is_wrong(failure, record, now))
+    });
     let again = if record.state() == State::Failed { "" } else { "; being read again" };
     (where_, format!("({} {})  {what}{again}", record.model, record.key))
+}
+
+/// Whether the size is as it was recorded, of content that differs.
+fn size_now(failure: &Failure, record: &Record, extent: Option<Extent>) -> Option<String> {
+    let before = record.file_size.filter(|_| record.reference().size.is_some());
+    match (failure.cause(), before, extent) {
+        (FailureCause::ChecksumMismatch { .. } | FailureCause::ContentChanged { .. }, before, Some(now)) => {
+            let now = now.size;
+            Some(match before {
+                Some(before) if before == now => format!("{} as before", counted(now, "byte")),
+                Some(before) => format!("{} before, {} now", counted(before, "byte"), count(now)),
+                None => counted(now, "byte"),
+            })
+        }
+        // A size that differs would have been told instead.
+        (FailureCause::ContentChanged { .. }, Some(before), None) => {
+            Some(format!("{} as before", counted(before, "byte")))
+        }
+        _ => None,
+    }
+}
+
+/// Whether somebody wrote to the file since it was good.
+fn written(record: &Record, extent: Option<Extent>, now: Timestamp) -> Option<String> {
+    let written = extent?.modified_at?;
+    Some(match record.history().baseline() {
+        Some(good) if written < good.at => "not written since it was good".to_owned(),
+        _ => format!("written {}", age(written, now)),
+    })
 }
 
 fn what_is_wrong(failure: &Failure, record: &Record, now: Timestamp) -> String {
@@ -305,7 +359,7 @@ mod tests {
 
     async fn lines(findings: &Findings, catalogue: &MockCatalogue, columns: Option<usize>) -> Vec<String> {
         let terminal = columns.map(|columns| TerminalSize { columns, lines: 40 });
-        let text = findings.text(catalogue, terminal, now()).await.unwrap().to_string();
+        let text = findings.text(catalogue, &Storages::new(), terminal, now()).await.unwrap().to_string();
         text.lines().map(str::to_owned).collect()
     }
 
@@ -327,6 +381,7 @@ mod tests {
                 "… and 1 more: stocktake export",
                 "The list for programs: stocktake export > findings.csv",
                 "Changed on purpose: stocktake accept MODEL IDENTIFIER",
+                "Deleted on purpose: stocktake accept MODEL IDENTIFIER",
                 "Restored or mended: stocktake verify --state failed",
             ]
         );
@@ -335,8 +390,39 @@ mod tests {
         assert_eq!(narrow[0], "ALTERED  main:a  (uploads 4)…");
         assert!(narrow.iter().take(3).all(|line| line.chars().count() <= 30), "{narrow:?}");
         let path = record(5, "main", "a/long/path/with/the/end.bin", Failure::size_mismatch(1, 0));
-        let (where_, what) = finding(&path, now());
+        let (where_, what) = finding(&path, None, now());
         assert_eq!(fitted("ALTERED", &where_, &what, Some(20)), "ALTERED  …he/end.bin");
+    }
+
+    #[test]
+    fn of_altered_content_it_is_told_what_stayed() {
+        let (was, is) = (Digest::Sha256([0xf3; 32]), Digest::Sha256([0x4a; 32]));
+        let good_at = now().before(Duration::from_secs(3_600));
+        let changed = |size| {
+            let changed = record(1, "main", "a", Failure::content_changed(good_at, was, is));
+            let baseline = Some(stocktake_domain::Baseline { digest: was, at: good_at });
+            let history = History { baseline, ..History::default() };
+            let failure = changed.status.failure().unwrap().clone();
+            let stage = Failed { failure, retry_at: now() };
+            let status = Status::Failed(Verification::restore(history, stage));
+            Record { file_size: size, status, ..changed }
+        };
+        let told = |size, extent| finding(&changed(size), extent, now()).1;
+        let digests = "sha256 f3f3f3f3… on 26 Nov, 4a4a4a4a… now";
+        let at = |seconds, size| {
+            let modified_at = Some(now().before(Duration::from_secs(seconds)));
+            Some(Extent { size, modified_at })
+        };
+        assert_eq!(told(None, None), format!("(uploads 1)  {digests}"));
+        assert_eq!(told(Some(4_213), None), format!("(uploads 1)  4,213 bytes as before; {digests}"));
+        assert_eq!(
+            told(Some(4_213), at(7_200, 4_213)),
+            format!("(uploads 1)  4,213 bytes as before; {digests}; not written since it was good")
+        );
+        assert_eq!(
+            told(Some(4_213), at(60, 4_214)),
+            format!("(uploads 1)  4,213 bytes before, 4,214 now; {digests}; written 1 minute ago")
+        );
     }
 
     #[tokio::test]

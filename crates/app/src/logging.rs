@@ -1,4 +1,5 @@
-//! Logs on standard error: text on a terminal, JSON otherwise. No task ever waits for the log, or fails because of it.
+//! Logs on standard error: text on a terminal, JSON otherwise, and of a command in the foreground, unless a level was asked
+//! for, the sentences alone. No task ever waits for the log, or fails because of it.
 //! Names from outside are quoted.
 
 mod queue;
@@ -13,11 +14,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use stocktake_domain::Quoted;
-use tracing::field::Field;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::{self, FormatFields, Writer};
-use tracing_subscriber::fmt::layer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, layer};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
@@ -28,6 +31,10 @@ use queue::LineQueue;
 
 /// Tells about its threads at every start and stop, which is nobody's business, unless asked for by name.
 const CHATTY: &str = "actix_server";
+
+/// What a command in the foreground logs unless a level was asked for. What keeps a storage from being read `verify` itself
+/// says.
+const FOREGROUND: &str = "warn,stocktake_worker::probing=error";
 
 /// How long a command waits at most for what it has said to be written.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -65,7 +72,10 @@ pub(crate) fn start(
     thread::Builder::new().name("log".to_owned()).spawn(write).context("the system cannot start a thread")?;
     let (reloadable, handle) = reload::Layer::new(filter(log, is_service));
     let registry = tracing_subscriber::registry().with(reloadable);
-    if io::stderr().is_terminal() {
+    if !is_service && log.is_default {
+        let sentences = layer().event_format(Sentences).log_internal_errors(false);
+        registry.with(sentences.with_writer(move || LineWriter(lines))).init();
+    } else if io::stderr().is_terminal() {
         let text = layer().fmt_fields(quoted_fields()).with_ansi(is_coloured).log_internal_errors(false);
         registry.with(text.with_writer(move || LineWriter(lines))).init();
     } else {
@@ -77,7 +87,7 @@ pub(crate) fn start(
 }
 
 fn filter(log: &Log, is_service: bool) -> EnvFilter {
-    let level = if log.is_default && !is_service { "warn" } else { &log.level };
+    let level = if log.is_default && !is_service { FOREGROUND } else { &log.level };
     let quiet = if level.contains(CHATTY) { String::new() } else { format!(",{CHATTY}=warn") };
     EnvFilter::new(format!("{level}{quiet}"))
 }
@@ -90,6 +100,38 @@ fn quoted_fields() -> impl for<'writer> FormatFields<'writer> {
         if field.name() == "message" { write!(writer, "{shown}") } else { write!(writer, "{field}={shown}") }
     };
     format::debug_fn(field).delimited(" ")
+}
+
+/// What a command in the foreground has to say, to people: the message alone, as it says everything else.
+struct Sentences;
+
+impl<S, N> FormatEvent<S, N> for Sentences
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut message = Message::default();
+        event.record(&mut message);
+        writeln!(writer, "stocktake: {}", Quoted(&message.0))
+    }
+}
+
+/// The message of an event.
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
 }
 
 /// Describes the metric that is recorded here.

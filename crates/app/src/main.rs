@@ -79,7 +79,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.global.quiet {
         progress::be_quiet();
     }
-    let is_coloured = is_coloured(arguments.global.color);
+    if arguments.command.is_for_a_program() && !progress::is_live() {
+        progress::be_for_a_program();
+    }
+    let is_coloured = |is_live| is_coloured(arguments.global.color, is_live);
+    if is_coloured(output::is_live()) {
+        output::be_coloured();
+    }
+    let is_coloured = is_coloured(progress::is_live());
     let level = logging::start(&loaded.settings.log, is_service, is_coloured, progress::BesideTheLine)?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
@@ -100,14 +107,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     result
 }
 
-/// Whether what is written to standard error is coloured, if that is a terminal.
-fn is_coloured(choice: ColorChoice) -> bool {
+/// Whether what is written somewhere is coloured, if that is a terminal that can be redrawn, or not.
+fn is_coloured(choice: ColorChoice, is_live: bool) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()) && progress::is_live()
-        }
+        ColorChoice::Auto => std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()) && is_live,
     }
 }
 

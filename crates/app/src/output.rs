@@ -3,8 +3,10 @@
 //! What is printed is a [`Text`], each line of which is [`Quoted`] when it is made, or JSON: so a name from outside can
 //! neither make a line nor command a terminal.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, IsTerminal as _, Read as _, Seek as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -17,9 +19,49 @@ use crate::logging;
 /// Bytes of a [`Spool`] that stay in memory; the rest goes to a temporary file.
 const SPOOL: usize = 1 << 20;
 
+/// Whether results are coloured.
+static IS_COLOURED: AtomicBool = AtomicBool::new(false);
+
+/// Prints results in colours from now on.
+pub(crate) fn be_coloured() {
+    IS_COLOURED.store(true, Ordering::Relaxed);
+}
+
+/// What ends a colour.
+const PLAIN: &str = "\u{1b}[0m";
+
+/// A colour of a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Red,
+    Yellow,
+}
+
+impl Colour {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Red => "\u{1b}[31m",
+            Self::Yellow => "\u{1b}[33m",
+        }
+    }
+}
+
+/// A word in colour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    /// Where it begins, in bytes, and how long it is.
+    at: usize,
+    length: usize,
+    colour: Colour,
+}
+
 /// Whole lines to be printed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Text(String);
+pub(crate) struct Text {
+    lines: String,
+    /// In their order.
+    marks: Vec<Mark>,
+}
 
 impl Text {
     /// One line.
@@ -38,7 +80,7 @@ impl Text {
 
     /// The columns of the widest line.
     pub(crate) fn width(&self) -> usize {
-        self.0.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+        self.lines.lines().map(|line| line.chars().count()).max().unwrap_or(0)
     }
 
     /// Rows in columns; the columns from `right` on are aligned to the right.
@@ -62,18 +104,45 @@ impl Text {
 
     /// A JSON document, over several lines.
     pub(crate) fn json(document: &Value) -> Self {
-        Self(format!("{}\n", escaped_json(&format!("{document:#}"))))
+        let lines = format!("{}\n", escaped_json(&format!("{document:#}")));
+        Self { lines, marks: Vec::new() }
     }
 
     /// Adds a line.
     pub(crate) fn line(&mut self, line: impl Display) {
         // Writing to a String does not fail.
-        let _ = writeln!(self.0, "{}", Quoted(&line.to_string()));
+        let _ = writeln!(self.lines, "{}", Quoted(&line.to_string()));
+    }
+
+    /// Adds a line whose first word, which is the program's own, has a colour.
+    pub(crate) fn coloured_line(&mut self, line: impl Display, colour: Colour) {
+        let at = self.lines.len();
+        self.line(line);
+        let length = self.lines.get(at..).and_then(|line| line.find(char::is_whitespace)).unwrap_or(0);
+        self.marks.push(Mark { at, length, colour });
+    }
+
+    /// The text as it is printed.
+    fn shown(&self, is_coloured: bool) -> Cow<'_, str> {
+        if !is_coloured || self.marks.is_empty() {
+            return Cow::Borrowed(&self.lines);
+        }
+        let (mut shown, mut done) = (String::new(), 0);
+        for Mark { at, length, colour } in &self.marks {
+            let (before, word) = (self.lines.get(done..*at), self.lines.get(*at..at + length));
+            shown.push_str(before.unwrap_or_default());
+            shown.push_str(colour.code());
+            shown.push_str(word.unwrap_or_default());
+            shown.push_str(PLAIN);
+            done = at + length;
+        }
+        shown.push_str(self.lines.get(done..).unwrap_or_default());
+        Cow::Owned(shown)
     }
 
     /// Whether there is no line.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
     }
 }
 
@@ -91,13 +160,14 @@ pub(crate) fn check_is_open() -> anyhow::Result<()> {
 
 impl Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.lines)
     }
 }
 
 /// Prints a result. A reader that has gone away (`| head`) is no error, so that the exit status stays true.
 pub(crate) fn print(text: &Text) -> anyhow::Result<()> {
-    passing_over_a_reader_that_has_gone(write_out(text.0.as_bytes()))
+    let shown = text.shown(IS_COLOURED.load(Ordering::Relaxed));
+    passing_over_a_reader_that_has_gone(write_out(shown.as_bytes()))
 }
 
 /// Prints a piece of a JSON document.
@@ -115,15 +185,20 @@ pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     print(&Text::of(line))
 }
 
-/// Prints a line that must reach somebody.
-pub(crate) fn hand_over(line: &str) -> anyhow::Result<()> {
-    write_out(Text::of(line).0.as_bytes()).context("the result cannot be written")
+/// Prints what must reach somebody.
+pub(crate) fn hand_over(text: &Text) -> anyhow::Result<()> {
+    write_out(text.lines.as_bytes()).context("the result cannot be written")
 }
 
 /// The terminal that results go to; `None` if they go elsewhere.
 pub(crate) fn terminal() -> Option<io::Stdout> {
     let out = io::stdout();
     out.is_terminal().then_some(out)
+}
+
+/// Whether that is one that is not dumb.
+pub(crate) fn is_live() -> bool {
+    terminal().is_some() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 fn write_out(bytes: &[u8]) -> io::Result<()> {
@@ -147,7 +222,12 @@ pub(crate) fn say(line: &str) {
 
 /// The same in several lines.
 pub(crate) fn say_text(text: &Text) {
-    logging::say(&text.0);
+    logging::say(&text.lines);
+}
+
+/// Says something besides the result to a program.
+pub(crate) fn say_json(value: &Value) {
+    logging::say(&format!("{}\n", escaped_json(&value.to_string())));
 }
 
 /// Says why the program could not do what was asked.
@@ -185,7 +265,7 @@ impl Spool {
 
     /// Adds a line.
     pub(crate) fn line(&mut self, line: &str) {
-        if let Err(error) = self.file.write_all(Text::of(line).0.as_bytes()) {
+        if let Err(error) = self.file.write_all(Text::of(line).lines.as_bytes()) {
             self.error.get_or_insert(error);
         }
     }
@@ -241,8 +321,8 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let rows = [["model", "n"], ["a", "10"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(Text::table(&rows, 1).0, "model   n\na      10\n");
-        assert_eq!(Text::table(&rows, 2).0, "model  n\na      10\n");
+        assert_eq!(Text::table(&rows, 1).lines, "model   n\na      10\n");
+        assert_eq!(Text::table(&rows, 2).lines, "model  n\na      10\n");
     }
 
     #[test]
@@ -250,13 +330,22 @@ mod tests {
         let name = "a\nchecked 0\u{1b}[2J".to_owned();
         let mut text = Text::table(&[vec![name.clone(), "b".to_owned()]], 1);
         text.line(&name);
-        assert_eq!(text.0, "a\\nchecked 0\\u{1b}[2J  b\na\\nchecked 0\\u{1b}[2J\n");
+        assert_eq!(text.lines, "a\\nchecked 0\\u{1b}[2J  b\na\\nchecked 0\\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn only_the_first_word_of_a_line_is_coloured() {
+        let mut text = Text::of("first");
+        text.coloured_line("ALTERED  a file \u{1b}[2J", Colour::Red);
+        text.line("last");
+        assert_eq!(text.shown(false), "first\nALTERED  a file \\u{1b}[2J\nlast\n");
+        assert_eq!(text.shown(true), "first\n\u{1b}[31mALTERED\u{1b}[0m  a file \\u{1b}[2J\nlast\n");
     }
 
     #[test]
     fn json_says_the_same_in_other_letters() {
         let value = json!({ "path": "a\n\u{202e}\u{9b}\u{7f}\u{1b}ä" });
-        let Text(text) = Text::json(&value);
+        let text = Text::json(&value).lines;
         assert_eq!(text, "{\n  \"path\": \"a\\n\\u202e\\u009b\\u007f\\u001bä\"\n}\n");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }

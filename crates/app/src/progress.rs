@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use stocktake_worker::{Progress, Stats};
 
-use crate::output;
+use crate::{document, output};
 
 pub(crate) use models::ModelMeters;
 
@@ -39,6 +39,14 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// Shows no progress from now on.
 pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether the plain lines are for a program.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Shows progress as JSON from now on, where it is not drawn on a terminal.
+pub(crate) fn be_for_a_program() {
+    AS_JSON.store(true, Ordering::Relaxed);
 }
 
 /// Whether standard error is a terminal that can be redrawn.
@@ -130,6 +138,16 @@ impl Meter {
         self.state().shown.failures = failures;
     }
 
+    /// How many are done.
+    pub(crate) fn done(&self) -> u64 {
+        self.state().shown.done
+    }
+
+    /// What it waits for, which is shown behind how far it is; nothing ends that.
+    pub(crate) fn set_note(&self, note: Option<String>) {
+        self.state().shown.note = note;
+    }
+
     /// Clears the line away.
     pub(crate) fn finish(&self) {
         drop(self.ended.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -170,7 +188,11 @@ impl Shared {
             }
             None if now.duration_since(*last_line) >= PLAIN_EVERY => {
                 *last_line = now;
-                output::say(&shown.line(window, PLAIN_COLUMNS));
+                if AS_JSON.load(Ordering::Relaxed) {
+                    output::say_json(&document::with_version(shown.json(window)));
+                } else {
+                    output::say(&shown.line(window, PLAIN_COLUMNS));
+                }
             }
             None => {}
         }

@@ -62,6 +62,13 @@ pub(crate) fn date(at: Timestamp) -> String {
     at.to_string().split('T').next().unwrap_or_default().to_owned()
 }
 
+/// The minute in UTC, for example `2027-02-24 08:15 UTC`.
+pub(crate) fn minute(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {} UTC", time.get(..5).unwrap_or_default())
+}
+
 /// The day in UTC in few letters: `26 Nov`, and in another year than the present one `26 Nov 2025`.
 pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {
     let (date, today) = (date(at), date(now));
@@ -108,5 +115,6 @@ mod tests {
         assert_eq!(day(at("2026-03-05T23:59:59Z"), now), "5 Mar");
         assert_eq!(day(at("2025-12-31T23:59:59Z"), now), "31 Dec 2025");
         assert_eq!(date(at("2027-02-24T00:00:00Z")), "2027-02-24");
+        assert_eq!(minute(at("2027-02-24T08:15:59Z")), "2027-02-24 08:15 UTC");
     }
 }

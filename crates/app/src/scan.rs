@@ -6,18 +6,33 @@
 //! a scan can list the folder.
 
 mod layout;
+mod switched_off;
+
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{
-    Catalogue, Found, FoundStream, ListError, NumberedRecord, PathStream, RecordBatch, StoreError,
+    Catalogue, ContentStore, Found, FoundStream, ListError, NumberedRecord, PathStream, RecordBatch,
+    StoreError,
 };
-use stocktake_domain::{Digest, DigestRule, Location, Model, Record, RecordKey, SourceRecord, State};
+use stocktake_domain::{Clock, Digest, DigestRule, Location, Model, Record, RecordKey, SourceRecord};
 use tokio::sync::mpsc::Sender;
+
+use switched_off::{SwitchedOff, as_known};
 
 pub(crate) use layout::Layout;
 
 /// Entries handed on at once.
 const BATCH: usize = 1_000;
+
+/// For how long after its last change a file may still be written.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// How long after it was listed such a file is looked at again.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The most such files that are looked at again. The size of more is left out.
+const MOST_YOUNG: usize = 10_000;
 
 /// What a scan saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +45,10 @@ pub(crate) struct Report {
     pub(crate) gone: u64,
     /// Files and folders that could not be looked at.
     pub(crate) skipped: u64,
+    /// What is there and is no content: symbolic links, pipes, devices.
+    pub(crate) passed_over: u64,
+    /// Retired records whose file is there again.
+    pub(crate) back: u64,
 }
 
 impl Report {
@@ -77,6 +96,9 @@ pub(crate) struct ScanOf<'a> {
     pub(crate) storage: &'a str,
     pub(crate) layout: Layout,
     pub(crate) catalogue: &'a dyn Catalogue,
+    pub(crate) content: &'a dyn ContentStore,
+    /// The time of the host, of which that of files is.
+    pub(crate) clock: &'a dyn Clock,
 }
 
 /// One scan.
@@ -93,6 +115,11 @@ pub(crate) struct Scan<'a, W> {
     next_known: Option<(String, RecordKey)>,
     /// The folders around the present place that could not be listed to the end, each within the one before.
     unlisted: Vec<String>,
+    /// New files that were changed so lately that they may still be written, as they were when they were listed.
+    young: Vec<SourceRecord>,
+    /// When the last of them was listed.
+    young_at: Instant,
+    switched_off: SwitchedOff,
 }
 
 impl<'a, W: Watcher> Scan<'a, W> {
@@ -106,18 +133,36 @@ impl<'a, W: Watcher> Scan<'a, W> {
     ) -> Self {
         // No integer key is larger than the first part of the largest key, which may be composite.
         let largest = largest.and_then(|key| key.parts().first().copied()).unwrap_or(0).max(0);
-        let (report, batch, unlisted) = (Report::default(), Vec::new(), Vec::new());
-        Self { of, largest, entries, watcher, report, batch, sent: 0, known, next_known: None, unlisted }
+        Self {
+            of,
+            largest,
+            entries,
+            watcher,
+            report: Report::default(),
+            batch: Vec::new(),
+            sent: 0,
+            known,
+            next_known: None,
+            unlisted: Vec::new(),
+            young: Vec::new(),
+            young_at: Instant::now(),
+            switched_off: SwitchedOff::default(),
+        }
     }
 
     /// Compares the two lists to their end.
     pub(crate) async fn run(mut self, mut found: FoundStream) -> Result<Report, ScanError> {
+        self.switched_off = SwitchedOff::read(self.of).await?;
         self.pass_known().await?;
         let mut last = String::new();
         while let Some(item) = found.next().await {
             let path = match &item {
                 Ok(Found { path, .. })
-                | Err(ListError::Skipped { path, .. } | ListError::Unlisted { folder: path, .. }) => path,
+                | Err(
+                    ListError::Skipped { path, .. }
+                    | ListError::Unlisted { folder: path, .. }
+                    | ListError::PassedOver { path, .. },
+                ) => path,
                 Err(error) => return Err(ScanError::List(error.clone())),
             };
             if *path < last {
@@ -128,10 +173,16 @@ impl<'a, W: Watcher> Scan<'a, W> {
             match item {
                 Ok(file) => self.found(file).await?,
                 Err(ListError::Unlisted { folder, reason }) => self.not_listed(folder, reason).await?,
+                Err(ListError::PassedOver { path, .. }) => {
+                    self.report.passed_over += 1;
+                    // Something is there. What that is worth, a verification of these records tells.
+                    self.keys_at(&path).await?;
+                }
                 Err(error) => self.skipped(last.clone(), &error).await?,
             }
         }
         self.pass_known_before(None).await?;
+        self.add_young().await?;
         self.flush().await?;
         Ok(self.report)
     }
@@ -143,13 +194,48 @@ impl<'a, W: Watcher> Scan<'a, W> {
         if keys.is_empty() {
             let (created_at, file_size) = (file.modified_at, file.size);
             let entry = SourceRecord { created_at, file_size, expected, ..self.new_entry(file.path)? };
-            self.send(entry).await?;
-        } else if let Some(digest) = expected.filter(|_| self.of.layout.is_asked_for()) {
-            for key in keys {
+            self.add(entry).await?;
+        }
+        for key in keys {
+            if let Some(record) = self.switched_off.retired(self.of, &key).await? {
+                self.report.back += 1;
+                self.send(SourceRecord { disabled: false, ..as_known(record) }).await?;
+            } else if let Some(digest) = expected.filter(|_| self.of.layout.is_asked_for()) {
                 self.expect(key, digest).await?;
             }
         }
         self.watcher.advanced(&self.report);
+        Ok(())
+    }
+
+    /// Adds a file that is new. The size of one that may still be written is not the one that it will have.
+    async fn add(&mut self, entry: SourceRecord) -> Result<(), ScanError> {
+        let now = self.of.clock.now();
+        if entry.created_at.is_none_or(|changed_at| now.since(changed_at) >= YOUNG) {
+            return self.send(entry).await;
+        }
+        if self.young.len() == MOST_YOUNG {
+            return self.send(SourceRecord { file_size: None, ..entry }).await;
+        }
+        self.young.push(entry);
+        self.young_at = Instant::now();
+        Ok(())
+    }
+
+    /// Looks again at the files that may still be written, and adds those that are as they were with their size.
+    async fn add_young(&mut self) -> Result<(), ScanError> {
+        let young = std::mem::take(&mut self.young);
+        if !young.is_empty() {
+            tokio::time::sleep(SETTLED.saturating_sub(self.young_at.elapsed())).await;
+        }
+        for entry in young {
+            let now = self.of.content.measure(&entry.location.path).await;
+            // An object is whole when it is listed, and nobody measures it.
+            let is_same = now
+                .is_none_or(|now| Some(now.size) == entry.file_size && now.modified_at == entry.created_at);
+            let file_size = entry.file_size.filter(|_| is_same);
+            self.send(SourceRecord { file_size, ..entry }).await?;
+        }
         Ok(())
     }
 
@@ -161,17 +247,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
             record.expected.or(record.source_checksum).is_none() && record.owner.is_none() && !record.accepted
         };
         let Some(record) = record.filter(is_of_a_scan) else { return Ok(()) };
-        let disabled = record.state() == State::Disabled;
-        let entry = SourceRecord {
-            created_at: record.created_at,
-            file_size: record.file_size,
-            expected: Some(digest),
-            rule: record.rule,
-            mutable: record.mutable,
-            disabled,
-            ..SourceRecord::new(key, record.location)
-        };
-        self.send(entry).await
+        self.send(SourceRecord { expected: Some(digest), ..as_known(record) }).await
     }
 
     /// Something is there, and cannot be looked at.
@@ -234,8 +310,10 @@ impl<'a, W: Watcher> Scan<'a, W> {
             let entry = SourceRecord::new(key, self.location(path.to_owned()));
             return self.send(SourceRecord { rule, disabled: true, ..entry }).await;
         }
-        self.report.gone += 1;
-        self.watcher.gone(path, key);
+        if self.switched_off.get(self.of, &key).await?.is_none() {
+            self.report.gone += 1;
+            self.watcher.gone(path, key);
+        }
         Ok(())
     }
 

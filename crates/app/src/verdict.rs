@@ -1,12 +1,13 @@
 //! The one sentence with which a command answers its question.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{FailureKind, State, Timestamp};
+use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
-use crate::quantities::{age, count, counted, date, span};
-use crate::settings::Loaded;
+use crate::quantities::{about, age, count, counted, date, span};
+use crate::settings::{Loaded, Settings};
 
 /// The kinds of failure, worst first: the order of all lists.
 pub(crate) const WORST_FIRST: [FailureKind; 5] = [
@@ -33,8 +34,12 @@ pub(crate) const fn word(kind: FailureKind) -> &'static str {
 pub(crate) struct Standing {
     records: u64,
     succeeded: u64,
-    /// Records that wait to be read, or are being read, and did not fail before.
+    /// Records that were never judged as they are recorded now.
     waiting: u64,
+    /// Records that were good when they were last read, and are to be read again.
+    good_before: u64,
+    /// Succeeded records of which only what an object store says was looked at.
+    metadata_only: u64,
     disabled: u64,
     /// Records whose last attempt failed by kind, worst first, none of them zero.
     failures: Vec<(FailureKind, u64)>,
@@ -52,10 +57,15 @@ impl Standing {
         };
         let failures = models.iter().flat_map(|model| model.failures.iter().chain(&model.rereading).copied());
         let rereading = models.iter().flat_map(|model| &model.rereading).map(|(_, count)| count).sum();
+        let good_before = models.iter().map(|model| model.good_before).sum();
         Self {
             records: states(&State::ALL),
             succeeded: states(&[State::Succeeded]),
-            waiting: states(&[State::Pending, State::Started]).saturating_sub(rereading),
+            waiting: states(&[State::Pending, State::Started])
+                .saturating_sub(rereading)
+                .saturating_sub(good_before),
+            good_before,
+            metadata_only: models.iter().map(|model| model.metadata_only).sum(),
             disabled: states(&[State::Disabled]),
             failures: by_kind(failures),
             rereading,
@@ -87,12 +97,12 @@ impl Standing {
             0 => String::new(),
             disabled => format!("; {} switched off", are(disabled)),
         };
-        if self.waiting > 0 {
+        if self.waiting + self.good_before > 0 {
             format!(
-                "No record needs attention so far: {} of {} good, {} still to be read{disabled}.",
+                "No record needs attention so far: {} of {} good, {}{disabled}.",
                 count(self.succeeded),
                 are(self.records),
-                are(self.waiting),
+                self.to_be_read(),
             )
         } else if self.succeeded == 0 {
             format!("No record is looked at: all {} are switched off.", count(self.disabled))
@@ -104,9 +114,11 @@ impl Standing {
             )
         } else {
             format!(
-                "All is well: {} read within {within}{}{disabled}.",
+                "All is well: {} {} within {within}{}{disabled}.{}",
                 all_were(self.succeeded),
+                self.looked_at(),
                 self.oldest_and_next(interval, now),
+                self.evidence(),
             )
         }
     }
@@ -114,10 +126,12 @@ impl Standing {
     /// What is said if a verification found nothing to read.
     pub(crate) fn nothing_due(&self, interval: Duration, now: Timestamp) -> String {
         format!(
-            "Nothing was due: {} read within {}{}. Read everything again now: stocktake verify --all",
+            "Nothing was due: {} {} within {}{}.{} Read everything again now: stocktake verify --all",
             all_were(self.succeeded),
+            self.looked_at(),
             span(interval),
             self.oldest_and_next(interval, now),
+            self.evidence(),
         )
     }
 
@@ -129,11 +143,41 @@ impl Standing {
 
     /// What is said of the records that need no attention.
     fn others(&self, within: &str, overdue: Option<Timestamp>, now: Timestamp) -> String {
-        match (self.succeeded, self.waiting, overdue) {
+        let looked_at = self.looked_at();
+        match (self.succeeded, self.waiting + self.good_before, overdue) {
             (0, 0, _) => "No other was read.".to_owned(),
-            (_, 0, Some(oldest)) => format!("Of the others the oldest was read {}.", age(oldest, now)),
-            (_, 0, None) => format!("All others were read within {within}."),
-            (_, waiting, _) => format!("Of the others {} still to be read.", are(waiting)),
+            (_, 0, Some(oldest)) => {
+                format!("Of the others the oldest was {looked_at} {}.{}", age(oldest, now), self.evidence())
+            }
+            (_, 0, None) => format!("All others were {looked_at} within {within}.{}", self.evidence()),
+            _ => format!("Of the others {}.", self.to_be_read()),
+        }
+    }
+
+    /// Which records are to be read.
+    fn to_be_read(&self) -> String {
+        let good = match self.good_before {
+            0 => None,
+            1 => Some("1 was good before and is to be read again".to_owned()),
+            many => Some(format!("{} were good before and are to be read again", count(many))),
+        };
+        let new = (self.waiting > 0).then(|| format!("{} still to be read", are(self.waiting)));
+        good.into_iter().chain(new).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What was done with records that are good: not all were read where a store was believed.
+    const fn looked_at(&self) -> &'static str {
+        if self.metadata_only > 0 { "checked" } else { "read" }
+    }
+
+    /// What the judgement of good records rests on, if that is not their content.
+    fn evidence(&self) -> String {
+        match self.metadata_only {
+            0 => String::new(),
+            only => format!(
+                " Of {} of them only what the object store says was compared, not the content.",
+                count(only)
+            ),
         }
     }
 }
@@ -192,6 +236,27 @@ pub(crate) fn closed_storage(loaded: &Loaded, name: &str, reason: &str, waiting:
     format!("Storage {name}{what}{place}.{question}{left}")
 }
 
+/// What is said if all records that are meant were read lately.
+pub(crate) fn nothing_that_old(before: Timestamp, now: Timestamp) -> String {
+    format!(
+        "Nothing is that old: no record that is meant was last read longer than {} ago.",
+        about(now.since(before))
+    )
+}
+
+/// The storages of these records in which less than all content is compared, and what is.
+pub(crate) fn shallow(settings: &Settings, storages: &[(Model, String)]) -> BTreeMap<String, &'static str> {
+    let compared = |name: &String| Some((name.clone(), settings.storages.get(name)?.content.shallow()?));
+    storages.iter().filter_map(|(_, name)| compared(name)).collect()
+}
+
+/// What is said of such a storage.
+pub(crate) fn shallow_text(storage: &str, compared: &str) -> String {
+    format!(
+        "In storage {storage} only {compared} compared (storages.{storage}.integrity): more may be damaged than is seen."
+    )
+}
+
 fn all_were(number: u64) -> String {
     if number == 1 {
         "the only record was".to_owned()
@@ -211,8 +276,6 @@ pub(crate) const fn verb(number: u64) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use stocktake_domain::Model;
-
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(90 * 86_400);
@@ -290,6 +353,41 @@ mod tests {
             Standing::of(&[model]).sentence(INTERVAL, now()),
             "4 of 9 records need attention: 3 missing, 1 altered. 3 failed before and are being read again. Of the others \
              2 are still to be read."
+        );
+    }
+
+    #[test]
+    fn what_was_good_is_told_while_it_is_read_again() {
+        let model = |good_before, failed| ModelSummary {
+            states: vec![(State::Pending, 5), (State::Failed, failed), (State::Succeeded, 3)],
+            failures: vec![(FailureKind::Missing, failed)],
+            good_before,
+            ..ModelSummary::new(Model::Uploads)
+        };
+        let sentence = |good, failed| Standing::of(&[model(good, failed)]).sentence(INTERVAL, now());
+        assert_eq!(
+            sentence(4, 0),
+            "No record needs attention so far: 3 of 8 are good, 4 were good before and are to be read again, 1 is still to \
+             be read."
+        );
+        assert_eq!(
+            sentence(5, 1),
+            "1 of 9 records needs attention: 1 missing. Of the others 5 were good before and are to be read again."
+        );
+    }
+
+    #[test]
+    fn what_was_judged_by_metadata_was_not_read() {
+        let model = ModelSummary {
+            states: vec![(State::Succeeded, 5)],
+            metadata_only: 2,
+            oldest_success: Some(now()),
+            ..ModelSummary::new(Model::Uploads)
+        };
+        assert_eq!(
+            Standing::of(&[model]).sentence(INTERVAL, now()),
+            "All is well: all 5 records were checked within 90 days (oldest just now, next due 2027-02-24). Of 2 of them \
+             only what the object store says was compared, not the content."
         );
     }
 

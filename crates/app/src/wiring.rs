@@ -75,6 +75,16 @@ pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     open(&store_settings).await
 }
 
+/// The store that is there, for a command that only reads: nothing is made, migrated or written. [`NoCatalogue`] if there is
+/// none.
+pub(crate) async fn open_to_read(settings: &Settings) -> anyhow::Result<Store> {
+    let store_settings = store_settings(settings);
+    if !stocktake_diesel_storage::exists(&store_settings).await? {
+        return Err(NoCatalogue { place: stocktake_diesel_storage::place(&store_settings)? }.into());
+    }
+    Ok(stocktake_diesel_storage::open_to_read(&store_settings).await?)
+}
+
 async fn open(settings: &StoreSettings) -> anyhow::Result<Store> {
     for migration in stocktake_diesel_storage::migrate(settings).await? {
         tracing::info!(migration, "applied the migration {migration}");

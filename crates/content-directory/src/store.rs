@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stocktake_content::{Batch, ReadTask, ReaderPool, ReaderShare, storage_root};
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
+use stocktake_domain::ports::{
+    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch,
+};
 use stocktake_domain::{ContentError, NotJudged};
 use stocktake_net::rate_limit::RateLimiter;
 
@@ -84,6 +86,12 @@ impl ContentStore for DirectoryStore {
 
     fn list(&self) -> FoundStream {
         list::list(self.context.root.clone())
+    }
+
+    async fn measure(&self, path: &str) -> Option<Extent> {
+        let (root, path) = (self.context.root.clone(), path.to_owned());
+        // It is cancelled only with the runtime.
+        tokio::task::spawn_blocking(move || list::measure(&root, &path)).await.ok().flatten()
     }
 }
 

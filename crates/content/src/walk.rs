@@ -53,6 +53,8 @@ pub enum Action {
     Enter,
     /// Reports that the entry is left out, and why.
     Skip(String),
+    /// Reports that the entry is no content: what it is.
+    PassOver(&'static str),
     /// Reports that this folder is left out with all that is in it, because of this error.
     SkipFolder(Errno),
 }
@@ -195,6 +197,7 @@ where
             match action {
                 Action::List { size, modified_at } => self.add(Ok(Found { path, size, modified_at }))?,
                 Action::Skip(reason) => self.add(Err(ListError::Skipped { path, reason }))?,
+                Action::PassOver(what) => self.add(Err(ListError::PassedOver { path, what }))?,
                 Action::SkipFolder(error) => self.add_unlisted(&path, error)?,
                 Action::Enter => open.extend(self.enter(&root, &path)?),
             }

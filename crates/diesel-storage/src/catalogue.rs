@@ -149,12 +149,19 @@ impl<D: Driver> Catalogue for Adapter<D> {
         self.run(call, Work::Write, accept).await
     }
 
-    async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError> {
+    async fn take_back(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        by: &str,
+        reason: Option<String>,
+    ) -> Result<Option<Record>, StoreError> {
         let call = call!("db.catalogue.take_back", model = %model);
         let (model, key, by) = (model_code(model), key::encode(key), storable(by, "by")?);
+        let reason = reason.as_deref().map(|reason| storable(reason, "reason")).transpose()?;
         let encryption = self.encryption.clone();
         let take_back = self.timed(move |session, now| {
-            Box::pin(acceptances::take_back(session, (model, key), by, now.millis(), encryption))
+            Box::pin(acceptances::take_back(session, (model, key), (by, reason), now.millis(), encryption))
         });
         self.run_waking(call, Work::Write, take_back).await
     }

@@ -31,4 +31,4 @@ mod tokens;
 pub use encryption::{Encryption, EncryptionKey, InvalidEncryptionKey};
 pub use error::is_busy;
 pub use settings::{StoreClock, StoreSettings};
-pub use store::{Store, exists, migrate, open, place};
+pub use store::{Store, exists, migrate, open, open_to_read, place};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
+    ClaimFilter, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
 use stocktake_domain::{Failure, Model, RecordKey, Selection};
@@ -155,6 +155,17 @@ impl<D: Driver> Queue for Adapter<D> {
             Box::pin(maintenance::outstanding(session, scope, at_most))
         })
         .await
+    }
+
+    async fn holder_besides(
+        &self,
+        worker: &WorkerId,
+        models: &[Model],
+    ) -> Result<Option<Holder>, StoreError> {
+        let (worker, models) = (worker.0.clone(), models.iter().copied().map(model_code).collect());
+        let look =
+            self.timed(move |session, now| Box::pin(leases::holder_besides(session, worker, models, now)));
+        self.run(call!("db.queue.holder_besides"), Work::Read, look).await
     }
 
     fn wake_signal(&self) -> Box<dyn WakeSignal> {

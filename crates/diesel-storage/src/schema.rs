@@ -69,6 +69,7 @@ diesel::table! {
         failed_at -> Nullable<BigInt>,
         undone_at -> Nullable<BigInt>,
         undone_by -> Nullable<Text>,
+        undone_reason -> Nullable<Text>,
     }
 }
 

@@ -31,7 +31,7 @@ use crate::error::{DbError, unavailable};
 use crate::session::{Driver, Private, Session as _, Task, Work};
 use crate::settings::StoreSettings;
 
-pub(crate) use connect::file_of;
+pub(crate) use connect::{Access, file_of};
 pub(crate) use migrations::migrate;
 
 /// How long it is believed that the database can, or cannot, be written.
@@ -42,6 +42,7 @@ pub(crate) struct Sqlite {
     /// Whose threads may block.
     runtime: Handle,
     file: Arc<Path>,
+    access: Access,
     timeout: Duration,
     /// SQLite lets one write at a time; in this process they wait for each other here, in order.
     writer: Arc<tokio::sync::Mutex<SqliteSession>>,
@@ -83,7 +84,7 @@ pub(crate) async fn exists(file: PathBuf, timeout: Duration) -> Result<bool, Sto
         Err(error) => Err(unavailable(format!("{}: {error}", file.display()))),
         Ok(metadata) if metadata.len() == 0 => Ok(false),
         Ok(_) => {
-            let mut session = SqliteSession::new(connect::open_as_it_is(&file, timeout)?);
+            let mut session = SqliteSession::new(connect::open_to_read(&file, timeout)?);
             now(session.is_migrated()).map_err(|error| explain(&file, error))
         }
     })
@@ -91,17 +92,22 @@ pub(crate) async fn exists(file: PathBuf, timeout: Duration) -> Result<bool, Sto
 }
 
 impl Sqlite {
-    /// Opens the database, and makes an empty one if there is none. Statements run in threads of the runtime that this is
+    /// Opens the database, and to write to it makes an empty one if there is none. Statements run in threads of the runtime that this is
     /// called in, which must outlive it.
-    pub(crate) async fn open(path: PathBuf, settings: &StoreSettings) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        path: PathBuf,
+        settings: &StoreSettings,
+        access: Access,
+    ) -> Result<Self, StoreError> {
         let timeout = settings.timeout;
         connect::warn_if_others_may_read(&path);
         let runtime = Handle::current();
-        let writer = SqliteSession::new(connect::open(&runtime, path.clone(), timeout).await?);
+        let writer = SqliteSession::new(connect::open(&runtime, path.clone(), timeout, access).await?);
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);
         Ok(Self {
             runtime,
             file: path.into(),
+            access,
             timeout,
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
             reading: Arc::new(Semaphore::new(readers.min(Semaphore::MAX_PERMITS))),
@@ -112,7 +118,8 @@ impl Sqlite {
     }
 
     async fn connect(&self) -> Result<SqliteSession, StoreError> {
-        connect::open(&self.runtime, self.file.to_path_buf(), self.timeout).await.map(SqliteSession::new)
+        let opened = connect::open(&self.runtime, self.file.to_path_buf(), self.timeout, self.access).await;
+        opened.map(SqliteSession::new)
     }
 
     async fn read<R: Send + 'static>(
@@ -211,7 +218,8 @@ impl Driver for Sqlite {
     }
 
     async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
-        let connection = connect::open(&self.runtime, self.file.to_path_buf(), self.timeout).await?;
+        let connection =
+            connect::open(&self.runtime, self.file.to_path_buf(), self.timeout, self.access).await?;
         Ok(paths::stream(&self.runtime, Arc::clone(&self.file), connection, model, storage))
     }
 

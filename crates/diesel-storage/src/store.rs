@@ -13,7 +13,7 @@ use crate::error::DbError;
 use crate::postgres::{self, Postgres};
 use crate::session::{Driver, Session as _, Work};
 use crate::settings::StoreSettings;
-use crate::sqlite::{self, Sqlite};
+use crate::sqlite::{self, Access, Sqlite};
 
 /// The ports of one database.
 #[derive(Clone)]
@@ -43,9 +43,22 @@ pub async fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
     match Database::of(settings.url.expose_secret())? {
         Database::Sqlite(rest) => {
             let path = sqlite::file_of(rest)?;
-            Store::over(Sqlite::open(path, settings).await?, settings).await
+            Store::over(Sqlite::open(path, settings, Access::Full).await?, settings).await
         }
         Database::Postgres => Store::over(Postgres::open(settings).await?, settings).await,
+    }
+}
+
+/// Opens the database to read it. Neither migrates nor writes anything, and works where nothing can be written: on a standby, by
+/// a role that may only read, on a file system that is read-only. Calls that write fail. Refuses a schema that is not the
+/// one of this program, and says whether it is older or newer.
+pub async fn open_to_read(settings: &StoreSettings) -> Result<Store, StoreError> {
+    match Database::of(settings.url.expose_secret())? {
+        Database::Sqlite(rest) => {
+            let path = sqlite::file_of(rest)?;
+            Store::over_to_read(Sqlite::open(path, settings, Access::Reading).await?, settings).await
+        }
+        Database::Postgres => Store::over_to_read(Postgres::open(settings).await?, settings).await,
     }
 }
 
@@ -80,9 +93,7 @@ pub async fn exists(settings: &StoreSettings) -> Result<bool, StoreError> {
 
 impl Store {
     async fn over(driver: impl Driver, settings: &StoreSettings) -> Result<Self, StoreError> {
-        let clock = DatabaseClock::new(settings.clock.clone());
-        let adapter =
-            Arc::new(Adapter { driver, clock: Arc::clone(&clock), encryption: settings.encryption.clone() });
+        let adapter = adapter(driver, settings);
         let known = adapter.driver.known_migrations()?;
         let look = adapter.timed(move |session, _| {
             Box::pin(async move {
@@ -93,7 +104,30 @@ impl Store {
         if adapter.run(call!("db.open"), Work::Read, look).await? {
             key_data::renew(&adapter).await?;
         }
-        Ok(Self {
+        Ok(Self::of(adapter))
+    }
+
+    /// The same without a change of anything.
+    async fn over_to_read(driver: impl Driver, settings: &StoreSettings) -> Result<Self, StoreError> {
+        let adapter = adapter(driver, settings);
+        let known = adapter.driver.known_migrations()?;
+        let look = adapter.timed(move |session, _| {
+            Box::pin(async move {
+                let applied = applied_migrations(session, &known).await?.unwrap_or_default();
+                Ok(known.into_iter().find(|version| !applied.contains(version)))
+            })
+        });
+        match adapter.run(call!("db.open"), Work::Read, look).await? {
+            Some(version) => Err(StoreError::Schema(format!(
+                "it is older than this program, migration {version} is pending: stocktake migrate applies it"
+            ))),
+            None => Ok(Self::of(adapter)),
+        }
+    }
+
+    fn of<D: Driver>(adapter: Arc<Adapter<D>>) -> Self {
+        let clock = Arc::clone(&adapter.clock);
+        Self {
             catalogue: adapter.clone(),
             queue: adapter.clone(),
             jobs: adapter.clone(),
@@ -102,8 +136,13 @@ impl Store {
             sync_state: adapter.clone(),
             conditions: adapter,
             clock,
-        })
+        }
     }
+}
+
+fn adapter<D: Driver>(driver: D, settings: &StoreSettings) -> Arc<Adapter<D>> {
+    let clock = DatabaseClock::new(settings.clock.clone());
+    Arc::new(Adapter { driver, clock, encryption: settings.encryption.clone() })
 }
 
 /// Which kind of database a URL names.

@@ -114,10 +114,10 @@ async fn pages(store: &Store) {
     store.catalogue.known_good("main", 16).await.unwrap();
     store.catalogue.findings(Model::Uploads, Some(key.clone()), 20).await.unwrap();
     let (checksum, by) = (Digest::Md5([1; 16]), "root@host".to_owned());
-    let acceptance = NewAcceptance { checksum, size: Some(1), by, reason: None };
+    let acceptance = NewAcceptance { checksum: Some(checksum), size: Some(1), by, reason: None };
     store.catalogue.accept(Model::Uploads, &key, &acceptance).await.unwrap();
     store.catalogue.acceptances(Model::Uploads, &key).await.unwrap();
-    store.catalogue.take_back(Model::Uploads, &key, "root@host").await.unwrap();
+    store.catalogue.take_back(Model::Uploads, &key, "root@host", None).await.unwrap();
 }
 
 /// Every part of a filter but the pattern, which calls a function that only the program has.

@@ -6,12 +6,13 @@ use crate::record::Record;
 use crate::time::Timestamp;
 use crate::verification::Baseline;
 
-/// Content to be taken for good, and who says so.
+/// Content to be taken for good, or that there is none, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAcceptance {
-    /// The digest of the content.
-    pub checksum: Digest,
-    /// The size of the content in bytes; `None` where it has none of its own, which leaves the recorded size as it is.
+    /// The digest of the content; `None`: it is right that nothing is there any more, and the record is retired.
+    pub checksum: Option<Digest>,
+    /// The size of the content in bytes; `None` where it has none of its own, which leaves the recorded size as it is, and
+    /// where nothing is there.
     pub size: Option<u64>,
     /// Who accepted it: a user and a host.
     pub by: String,
@@ -57,6 +58,8 @@ pub struct TakenBack {
     pub at: Timestamp,
     /// Who took it back: a user and a host.
     pub by: String,
+    /// Why, if that was said.
+    pub reason: Option<String>,
 }
 
 /// An acceptance, as it is kept.

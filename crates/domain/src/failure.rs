@@ -266,6 +266,14 @@ impl Failure {
             || *self.cause == FailureCause::DamagedRow { part: RowPart::Baseline }
     }
 
+    /// The size in bytes that was found, where that is what is wrong.
+    pub fn found_size(&self) -> Option<u64> {
+        match &*self.cause {
+            FailureCause::SizeMismatch { found, .. } => Some(*found),
+            _ => None,
+        }
+    }
+
     /// The cause.
     pub fn cause(&self) -> &FailureCause {
         &self.cause

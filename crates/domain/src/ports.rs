@@ -38,8 +38,8 @@ pub use content::{
     ProbedStorage, Watch, is_at_or_below,
 };
 pub use queue::{
-    ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, WakeSignal,
-    WorkerId,
+    ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal,
+    WakeSignal, WorkerId,
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};
 pub use sessions::Sessions;

@@ -186,6 +186,7 @@ mod tests {
                 states: vec![(State::Failed, 3)],
                 failures: vec![(FailureKind::Missing, 2)],
                 rereading: vec![(FailureKind::Missing, 1)],
+                good_before: 0,
                 bytes: 99,
                 metadata_only: 2,
                 mismatched: 4,

@@ -52,6 +52,8 @@ struct ModelBody {
     failures: FailureCounts,
     /// Records that failed and are being read again, by the kind of that failure: they are pending or started.
     rereading: FailureCounts,
+    /// Records that were good when they were last read and are being read again: they are pending or started.
+    good_before: u64,
     /// The sum of the known sizes, in bytes.
     bytes: u64,
     /// Succeeded records of which only what their object store reports was compared (size, and the checksum it keeps),
@@ -114,6 +116,7 @@ impl From<&ModelSummary> for ModelBody {
             },
             failures: summary.failures.as_slice().into(),
             rereading: summary.rereading.as_slice().into(),
+            good_before: summary.good_before,
             bytes: summary.bytes,
             metadata_only: summary.metadata_only,
             mismatched: summary.mismatched,
@@ -150,6 +153,7 @@ mod tests {
             states: vec![(State::Succeeded, 5), (State::Failed, 3)],
             failures: vec![(FailureKind::Missing, 2), (FailureKind::TimedOut, 1)],
             rereading: vec![(FailureKind::Altered, 1)],
+            good_before: 0,
             bytes: 99,
             metadata_only: 4,
             mismatched: 1,
@@ -163,6 +167,6 @@ mod tests {
         mocks.catalogue.expect_summary().returning(|| Ok(counts()));
         mocks.jobs.expect_open().returning(|| Ok(vec![]));
         let answer = mocks.get("/api/v1/summary").await;
-        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"rereading":{"missing":0,"altered":1,"unreadable":0,"invalid":0,"timed_out":0},"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
+        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"rereading":{"missing":0,"altered":1,"unreadable":0,"invalid":0,"timed_out":0},"good_before":0,"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{Catalogue, Conditions, LeaseTerms, Queue, WorkerId};
-use stocktake_domain::{Clock, Rng, Timestamp};
+use stocktake_domain::ports::{Catalogue, Conditions, Holder, LeaseTerms, Queue, StoreError, WorkerId};
+use stocktake_domain::{Clock, Model, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
 use crate::outage::{DatabaseOutage, Patience};
 use crate::settings::{EngineSettings, Storages};
-use crate::stats::Recorder;
+use crate::stats::{Obstacle, Recorder};
 
 /// The most records in one lease, and so in one write.
 const MOST_PER_LEASE: u32 = 1_000;
@@ -60,7 +60,7 @@ impl EngineContext {
     pub(crate) fn new(parts: EngineParts, mut settings: EngineSettings) -> Self {
         settings.claim_size = settings.claim_size.clamp(1, MOST_PER_LEASE);
         settings.leases_per_storage = settings.leases_per_storage.max(1);
-        let worker = name_worker(&*parts.clock, &*parts.rng);
+        let worker = name_worker(&settings.host, &*parts.clock, &*parts.rng);
         Self {
             parts,
             settings,
@@ -91,16 +91,39 @@ impl EngineContext {
         self.settings.storages.as_ref().is_none_or(|only| only.iter().any(|name| name == storage))
     }
 
+    /// See [`crate::Engine::obstacles`].
+    pub(crate) async fn obstacles(&self, models: &[Model]) -> Result<Vec<Obstacle>, StoreError> {
+        let closed = self.health.closed().into_iter();
+        let mut obstacles: Vec<Obstacle> =
+            closed.map(|(name, reason)| Obstacle::Storage { name, reason }).collect();
+        obstacles.extend(self.health.process().clone().map(Obstacle::Process));
+        let holder = self.parts.queue.holder_besides(&self.worker, models).await?;
+        obstacles.extend(
+            holder.map(|Holder { worker, lasts }| Obstacle::Holder { process: process_of(&worker), lasts }),
+        );
+        Ok(obstacles)
+    }
+
     /// How many configured storages are this process's work.
     pub(crate) fn served(&self) -> usize {
         self.parts.storages.keys().filter(|name| self.serves(name)).count()
     }
 }
 
-/// A name that no worker had before: the process and the time for readers, random digits for uniqueness.
-fn name_worker(clock: &dyn Clock, rng: &dyn Rng) -> WorkerId {
+/// A name that no worker had before: host, process and time for readers, random digits for uniqueness.
+fn name_worker(host: &str, clock: &dyn Clock, rng: &dyn Rng) -> WorkerId {
     let [a, b, c] = [(); 3].map(|()| rng.below(u32::MAX));
-    WorkerId(format!("worker-{}-{}-{a:08x}{b:08x}{c:08x}", std::process::id(), clock.now().millis()))
+    let (process, time) = (std::process::id(), clock.now().millis());
+    WorkerId(format!("{host}:{process}:{time}-{a:08x}{b:08x}{c:08x}"))
+}
+
+/// Which process has this name, for people.
+fn process_of(worker: &WorkerId) -> String {
+    match worker.0.rsplitn(3, ':').collect::<Vec<_>>().as_slice() {
+        [_, process, host] => format!("process {process} on {host}"),
+        // Of an earlier version.
+        _ => worker.0.clone(),
+    }
 }
 
 /// How leases are worked on: what differs between the worker, a drain in the foreground and a recalculation.
@@ -120,4 +143,17 @@ pub(crate) struct RunOptions {
 pub(crate) async fn after(stop: &CancellationToken, span: Duration) {
     stop.cancelled().await;
     tokio::time::sleep(span).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_process_also_of_a_host_with_colons() {
+        let name = |text: &str| process_of(&WorkerId(text.to_owned()));
+        assert_eq!(name("files:17:1700000000000-00ff"), "process 17 on files");
+        assert_eq!(name("fe80::1:17:1700000000000-00ff"), "process 17 on fe80::1");
+        assert_eq!(name("worker-17-1700000000000-00ff"), "worker-17-1700000000000-00ff");
+    }
 }

@@ -18,7 +18,7 @@ use crate::outage::{Patience, TRIES_IN_THE_FOREGROUND};
 use crate::recalculation::Recalculations;
 use crate::settings::EngineSettings;
 use crate::speed::{self, Tried};
-use crate::stats::{ClosedStorage, Drained, Progress, Recorder};
+use crate::stats::{ClosedStorage, Drained, Obstacle, Progress, Recorder};
 use crate::telemetry;
 
 /// The checksum worker of a process.
@@ -110,6 +110,12 @@ impl Engine {
         Ok(drained)
     }
 
+    /// What this engine may be waiting for, as it sees it now: storages that cannot be read, what the process lacks, another
+    /// worker that holds records of these models (none: of any).
+    pub async fn obstacles(&self, models: &[Model]) -> Result<Vec<Obstacle>, StoreError> {
+        self.context.obstacles(models).await
+    }
+
     /// Looks at these storages, or at all, as far as they have records: those that cannot be read, or are not the one that
     /// was read before. A run that reads nothing, because nothing is due, sees none of it otherwise.
     pub async fn unreadable(&self, only: Option<&[String]>) -> Result<Vec<ClosedStorage>, StoreError> {
@@ -163,6 +169,9 @@ impl ContentAcceptance for Engine {
             return Err(AcceptanceError::Refused(doubt.to_string()));
         }
         let Candidate { checksum, size, .. } = candidate;
+        if checksum.is_none() {
+            return Err(AcceptanceError::Refused("nothing is there that could be accepted".to_owned()));
+        }
         let acceptance = NewAcceptance { checksum, size, by: by.to_owned(), reason: None };
         Ok(self.context.parts.catalogue.accept(model, key, &acceptance).await?)
     }

@@ -36,4 +36,4 @@ pub use hours::{Hours, InvalidHours};
 pub use scheduler::{Scheduler, SchedulerSettings};
 pub use settings::{EngineSettings, Policy, Storage, Storages};
 pub use speed::Tried;
-pub use stats::{ClosedStorage, Drained, Progress, Stats};
+pub use stats::{ClosedStorage, Drained, Obstacle, Progress, Stats};

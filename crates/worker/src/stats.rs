@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use stocktake_domain::FailureKind;
 
@@ -54,6 +55,27 @@ pub struct Drained {
     pub closed: Vec<ClosedStorage>,
     /// What the process lacked to read on, if it gave up for that.
     pub shortage: Option<String>,
+}
+
+/// What keeps an engine from getting on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A storage cannot be read as a whole, and is looked at again from time to time.
+    Storage {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// What this process lacks.
+    Process(String),
+    /// Another worker holds records, perhaps one that has ended and did not give them back.
+    Holder {
+        /// Which process that is, for people.
+        process: String,
+        /// How long it holds them without another sign of life.
+        lasts: Duration,
+    },
 }
 
 /// A storage that could not be read as a whole. Its records are as they were.

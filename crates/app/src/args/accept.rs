@@ -22,14 +22,14 @@ pub(crate) struct AcceptArguments {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Also accept what was not found altered, and files of 0 bytes
+    /// Also accept what was not found altered or missing, files of 0 bytes, and that nothing is left in a storage
     #[arg(long)]
     pub(crate) force: bool,
     /// Only show what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Take back the last acceptance of these records: what it replaced counts again, and they are read again
-    #[arg(long, requires = "identifiers", conflicts_with_all = ["force", "reason", "kind", "storage", "path", "owner", "since", "older_than"])]
+    #[arg(long, requires = "identifiers", conflicts_with_all = ["force", "kind", "storage", "path", "owner", "since", "older_than"])]
     pub(crate) undo: bool,
     /// Print one JSON document
     #[arg(long)]

@@ -15,7 +15,7 @@ pub(crate) struct FilterArguments {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind, help_heading = "Filters")]
     kind: Vec<FailureKind>,
     /// Only records in this storage; several are separated by commas
-    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Filters")]
+    #[arg(long, alias = "storages", value_name = "NAME", value_delimiter = ',', help_heading = "Filters")]
     storage: Vec<String>,
     /// Only records with such a path: `*` and `?` stay within a folder, `**` goes across, `[a-z]` is one of a set, `\` takes
     /// the next character as it is

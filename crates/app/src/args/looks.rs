@@ -14,7 +14,8 @@ pub(crate) struct ExportArguments {
     /// The records in this state [default: those whose last attempt failed, also while they are read again]
     #[arg(long, value_name = "STATE", conflicts_with = "mismatched")]
     pub(crate) state: Option<State>,
-    /// Instead of a state, the records whose content does not match GitLab's own checksum
+    /// Instead of a state, the records whose content does not match the checksum that their source found good (GitLab's own
+    /// verification)
     #[arg(long, alias = "differing")]
     pub(crate) mismatched: bool,
     #[command(flatten)]

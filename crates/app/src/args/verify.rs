@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use stocktake_domain::{Model, RecordKey, State};
 
-use super::WorkOptions;
+use super::ThreadOptions;
 use super::filter::FilterArguments;
 use super::values::{key, share, span};
 
@@ -49,7 +49,7 @@ pub(crate) struct VerifyArguments {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(super) work: WorkOptions,
+    pub(super) threads: ThreadOptions,
 }
 
 impl VerifyArguments {

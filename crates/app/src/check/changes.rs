@@ -23,6 +23,8 @@ pub(crate) struct Counts {
     pub(crate) renamed: u64,
     /// Could not be looked at.
     pub(crate) unreadable: u64,
+    /// Are no files: symbolic links, pipes, devices.
+    pub(crate) passed_over: u64,
 }
 
 /// The changes, each in a line, in the order in which they are told.
@@ -68,6 +70,10 @@ impl Changes {
         self.counts.unreadable += 1;
         let json = || json!({ "change": "unreadable", "path": path, "reason": reason });
         tell(self.as_json, &mut self.unreadable, &format!("!  {path}: {reason}"), json);
+    }
+
+    pub(super) fn passed_over(&mut self) {
+        self.counts.passed_over += 1;
     }
 
     pub(super) fn modified(&mut self, known: &Entry, now: &Entry) {

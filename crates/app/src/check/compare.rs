@@ -159,6 +159,10 @@ impl Comparison<'_> {
         let stat = match listed {
             Listed::File(stat) => stat,
             Listed::Hidden => return Ok(unread(known)),
+            Listed::NoContent => {
+                changes.passed_over();
+                return Ok(self.gone(known, changes));
+            }
             Listed::Gone => return Ok(self.gone(known, changes)),
             Listed::Trouble(reason) => {
                 changes.unreadable(&path, &reason);

@@ -35,6 +35,8 @@ pub(super) enum Listed {
     File(Stat),
     /// Something is there that cannot be looked at, and why.
     Trouble(String),
+    /// Something is there that is no file: a symbolic link, a pipe, a device.
+    NoContent,
     /// Nothing is there.
     Gone,
     /// It lies in a folder that could not be listed.
@@ -157,6 +159,7 @@ impl Merge {
                 }
                 Err(ListError::Skipped { path, reason }) => (path, Listed::Trouble(reason)),
                 Err(ListError::Unlisted { folder, reason }) => (folder, Listed::Trouble(reason)),
+                Err(ListError::PassedOver { path, .. }) => (path, Listed::NoContent),
                 Err(error) => return Err(CheckError::List(error)),
             };
             if path < self.last {

@@ -66,6 +66,8 @@ pub(super) async fn run(settings: &Settings, arguments: &AcceptArguments) -> any
 struct Outcome {
     /// How many were accepted.
     accepted: usize,
+    /// How many of these were retired.
+    retired: usize,
     /// Each with the reason.
     refused: Vec<(Place, String)>,
 }
@@ -92,7 +94,15 @@ impl Outcome {
         if !is_wanted || self.accepted == 0 {
             return Text::of(format!("Nothing was accepted.{refused}"));
         }
-        let mut text = Text::of(format!("Accepted {} as shown on the right.{refused}", these(self.accepted)));
+        let retired = match self.retired {
+            0 => String::new(),
+            retired => format!(
+                " {} retired: the file was deleted on purpose, and is no longer looked for.",
+                were(retired)
+            ),
+        };
+        let mut text =
+            Text::of(format!("Accepted {} as shown on the right.{retired}{refused}", these(self.accepted)));
         if let (Some(model), true) = (arguments.model, self.accepted == arguments.identifiers.len()) {
             let keys: Vec<String> = arguments.identifiers.iter().map(ToString::to_string).collect();
             text.line(format!("To take it back: stocktake accept --undo {model} {}", keys.join(" ")));
@@ -204,7 +214,7 @@ async fn accept(
     outcome: &mut Outcome,
 ) -> anyhow::Result<()> {
     let by = operator();
-    for Candidate { record, checksum, size } in candidates {
+    for Candidate { record, checksum, size, .. } in candidates {
         let (model, key) = (record.model, &record.key);
         let failed = || format!("{model} {key} was not accepted");
         let now = store.catalogue.get(model, key).await.with_context(failed)?;
@@ -220,6 +230,7 @@ async fn accept(
         };
         store.catalogue.accept(model, key, &acceptance).await.with_context(failed)?;
         outcome.accepted += 1;
+        outcome.retired += usize::from(checksum.is_none());
     }
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Report<'_> {
     }
 
     fn json(&self, now: Totals) -> Value {
-        let Counts { added, modified, damaged, removed, renamed, unreadable } = self.counts;
+        let Counts { added, modified, damaged, removed, renamed, unreadable, passed_over } = self.counts;
         let time = |totals: Totals| Timestamp::from_millis(totals.ended).to_string();
         json!({
             "folder": self.folder.to_string_lossy(),
@@ -120,14 +120,19 @@ impl Report<'_> {
             "bytes": now.bytes,
             "counts": {
                 "damaged": damaged, "unreadable": unreadable, "removed": removed, "renamed": renamed,
-                "modified": modified, "added": added,
+                "modified": modified, "added": added, "passed_over": passed_over,
             },
         })
     }
 
-    /// The verdict, and what to do.
+    /// What was passed over, the verdict, and what to do.
     fn lines(&self, now: Totals) -> Vec<String> {
-        let Counts { added, modified, damaged, removed, renamed, unreadable } = self.counts;
+        let passed_over = passed_over(self.counts.passed_over);
+        passed_over.into_iter().chain(self.verdict(now)).collect()
+    }
+
+    fn verdict(&self, now: Totals) -> Vec<String> {
+        let Counts { added, modified, damaged, removed, renamed, unreadable, .. } = self.counts;
         let path = self.path.display();
         let files = |count: u64| format!("{} file{}", HumanCount(count), if count == 1 { "" } else { "s" });
         let size = HumanBytes(now.bytes);
@@ -170,6 +175,16 @@ impl Report<'_> {
         }
         lines
     }
+}
+
+/// What is said of what is in a folder and is no file; nothing where there is none of it.
+pub(super) fn passed_over(number: u64) -> Option<String> {
+    let what = match number {
+        0 => return None,
+        1 => "1 symbolic link, pipe or device was".to_owned(),
+        _ => format!("{} symbolic links, pipes and devices were", HumanCount(number)),
+    };
+    Some(format!("{what} passed over: only regular files have content that can be compared."))
 }
 
 fn accept(path: &Path) -> String {

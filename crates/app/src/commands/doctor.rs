@@ -66,7 +66,7 @@ async fn database(loaded: &Loaded, checks: &mut Checks) {
         Ok(false) => {
             checks.add(WHAT, State::Open, format!("none at {place} yet; scan, import and sync make it"));
         }
-        Ok(true) => match stocktake_diesel_storage::open(&settings).await {
+        Ok(true) => match stocktake_diesel_storage::open_to_read(&settings).await {
             Err(error) => checks.add(WHAT, State::Wrong, chain(&error.into())),
             Ok(store) => {
                 if let Err(error) = store.catalogue.check().await {

@@ -15,7 +15,7 @@ const PAGE: u32 = 1_000;
 
 /// Runs the command. Memory stays bounded by a page, whatever the number of records.
 pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> anyhow::Result<()> {
-    let store = wiring::open_store(settings).await?;
+    let store = wiring::open_to_read(settings).await?;
     let filter = arguments.filters.filter(store.clock.now());
     wiring::check_storages(settings, &store, &filter).await?;
     let wanted = match arguments.state {

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use serde_json::json;
 use stocktake_diesel_storage::Store;
-use stocktake_domain::{Job, JobId, Timestamp};
+use stocktake_domain::{Job, JobId, JobState, Selection, Timestamp};
 use stocktake_http::job_json;
 
 use crate::args::JobsCommand;
@@ -15,17 +15,23 @@ use crate::{document, output, wiring};
 /// Jobs read in one step.
 const PAGE: u32 = 100;
 
+/// The most records counted to tell of how many a job is.
+const MOST_COUNTED: u64 = 10_000_000;
+
 /// Jobs listed where not all are wanted.
 const RECENT: usize = 20;
 
 /// Runs the command; without another word it lists.
 pub(super) async fn run(settings: &Settings, command: Option<&JobsCommand>) -> anyhow::Result<()> {
-    let store = wiring::open_store(settings).await?;
+    if let Some(JobsCommand::Cancel { id, json }) = command {
+        let store = wiring::open_store(settings).await?;
+        return cancel(&store, *id, *json, store.clock.now()).await;
+    }
+    let store = wiring::open_to_read(settings).await?;
     let now = store.clock.now();
     match command {
-        Some(JobsCommand::Cancel { id, json }) => cancel(&store, *id, *json, now).await,
         Some(JobsCommand::List { all, json }) => show(&store, *all, *json, now).await,
-        None => show(&store, false, false, now).await,
+        _ => show(&store, false, false, now).await,
     }
 }
 
@@ -47,7 +53,26 @@ async fn show(store: &Store, all: bool, json: bool, now: Timestamp) -> anyhow::R
         let jobs: Vec<_> = jobs.iter().map(job_json).collect();
         return output::print(&document::text(json!({ "jobs": jobs, "left_out": is_cut })));
     }
-    output::print(&list(&jobs, is_cut, now))
+    let mut totals = Vec::new();
+    for job in &jobs {
+        totals.push(total(store, job).await?);
+    }
+    output::print(&list(&jobs, &totals, is_cut, now))
+}
+
+/// Of how many records the job is, as far as that can be told: those that it marked, and those that it still may mark.
+/// `None` of one that was cancelled.
+async fn total(store: &Store, job: &Job) -> anyhow::Result<Option<u64>> {
+    let Selection { state, keys, .. } = &job.request.selection;
+    let (model, selection) = (job.request.model, &job.request.selection);
+    Ok(match (job.state, state, keys) {
+        (JobState::Cancelled, ..) => None,
+        (JobState::Finished, ..) => Some(job.marked),
+        (_, None, Some(keys)) => u64::try_from(keys.len()).ok(),
+        (_, None, None) => Some(store.catalogue.count(model, selection, MOST_COUNTED).await?),
+        // What it marked is in another state now.
+        (_, Some(_), _) => Some(job.marked + store.catalogue.count(model, selection, MOST_COUNTED).await?),
+    })
 }
 
 async fn cancel(store: &Store, id: i64, json: bool, now: Timestamp) -> anyhow::Result<()> {
@@ -62,18 +87,21 @@ async fn cancel(store: &Store, id: i64, json: bool, now: Timestamp) -> anyhow::R
     output::print_line(&cancellation(&before, &job, now))
 }
 
-fn list(jobs: &[Job], is_cut: bool, now: Timestamp) -> Text {
+fn list(jobs: &[Job], totals: &[Option<u64>], is_cut: bool, now: Timestamp) -> Text {
     if jobs.is_empty() {
         return Text::of("There are no bulk jobs.");
     }
     let header = ["job", "model", "of", "state", "marked", "asked for by", "when"];
-    let rows = jobs.iter().map(|job| {
+    let rows = jobs.iter().zip(totals).map(|(job, total)| {
         vec![
             job.id.0.to_string(),
             job.request.model.to_string(),
             selection(job),
             job.state.to_string(),
-            count(job.marked),
+            match total {
+                Some(total) => format!("{} of {}", count(job.marked), count(*total)),
+                None => count(job.marked),
+            },
             job.request.requested_by.clone(),
             age(job.created_at, now),
         ]
@@ -81,8 +109,11 @@ fn list(jobs: &[Job], is_cut: bool, now: Timestamp) -> Text {
     let rows: Vec<Vec<String>> = std::iter::once(header.map(str::to_owned).to_vec()).chain(rows).collect();
     let mut text = Text::table(&rows, usize::MAX);
     let open = jobs.iter().filter(|job| !job.state.is_over()).count();
+    let marked = jobs.iter().map(|job| job.marked).sum();
     text.line(format!(
-        "{} not ended.{}",
+        "{} marked in {}. {} not ended.{}",
+        counted(marked, "record"),
+        counted(u64::try_from(jobs.len()).unwrap_or(u64::MAX), "job"),
         match open {
             1 => "1 job has".to_owned(),
             open => format!("{open} jobs have"),

@@ -18,7 +18,7 @@ const USUAL_COLUMNS: usize = 100;
 
 /// Runs the command. Without a catalogue, no model has records.
 pub(super) async fn run(settings: &Settings, arguments: &ModelsArguments) -> anyhow::Result<()> {
-    let (summary, storages) = match wiring::open_store(settings).await {
+    let (summary, storages) = match wiring::open_to_read(settings).await {
         Ok(store) => (store.catalogue.summary().await?, store.catalogue.storages().await?),
         Err(error) if error.is::<NoCatalogue>() => (Vec::new(), Vec::new()),
         Err(error) => return Err(error),

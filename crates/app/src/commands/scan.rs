@@ -3,24 +3,32 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use futures_util::stream;
 use serde_json::{Value, json};
+use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{ImportError, ListError};
 use stocktake_domain::{RecordKey, Selection};
+use stocktake_worker::Storages;
 use tokio::sync::mpsc;
 
+use super::check;
 use crate::args::ScanArguments;
 use crate::escape::escaped_json;
 use crate::output::Spool;
 use crate::progress::Meter;
 use crate::quantities::{count, counted};
 use crate::scan::{Report, Scan, ScanError, ScanOf, Watcher};
-use crate::settings::Settings;
+use crate::settings::Loaded;
+use crate::system::SystemClock;
+use crate::verdict::closed_storage;
 use crate::{document, output, recalculation, wiring};
 
 /// The exit status when something is gone, or could not be looked at.
 const NOT_ALL: u8 = 1;
+
+/// Why a storage with records is not believed to be whole.
+const EMPTY: &str = "is empty. Is it mounted?";
 
 /// Batches listed ahead of the database.
 const READ_AHEAD: usize = 4;
@@ -35,7 +43,8 @@ const MOST_DUE: u64 = 10_000;
 const MOST_COUNTED: u64 = 10_000_000;
 
 /// Runs the command.
-pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(loaded: &Loaded, arguments: &ScanArguments) -> anyhow::Result<ExitCode> {
+    let settings = &loaded.settings;
     let (model, name) = (arguments.model, arguments.storage.as_str());
     let storages = wiring::storages(settings)?;
     let storage = storages.get(name).ok_or_else(|| anyhow!(settings.unknown_storage(name)))?;
@@ -43,6 +52,10 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     let largest = store.catalogue.largest_key(model).await?;
     // A scan sees the files of all models.
     let records = store.catalogue.count_in_storage(name, MOST_COUNTED).await?;
+    if records > 0 && !arguments.believe_missing {
+        let whole = require_storage(loaded, &store, &storages, arguments, records).await;
+        whole.with_context(|| format!("the scan of {name:?} was given up, nothing was added"))?;
+    }
     let known = store.catalogue.paths(Some(model), name).await?;
     let found = storage.content.list();
     let catalogue = Arc::clone(&store.catalogue);
@@ -51,7 +64,14 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     let mut notes =
         Notes::new(Meter::start("files", Some(records).filter(|records| *records > 0)), arguments.json);
     let entries = Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)));
-    let of = ScanOf { model, storage: name, layout: arguments.layout, catalogue: &*catalogue };
+    let of = ScanOf {
+        model,
+        storage: name,
+        layout: arguments.layout,
+        catalogue: &*catalogue,
+        content: &*storage.content,
+        clock: &SystemClock,
+    };
     let scan = async {
         let result = Scan::new(of, largest.as_ref(), known, &sender, &mut notes).run(found).await;
         if let Err(error) = result.as_ref() {
@@ -80,12 +100,37 @@ pub(super) async fn run(settings: &Settings, arguments: &ScanArguments) -> anyho
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
 }
 
+/// Fails if the storage cannot be read, is not the one that was read before, or is empty though records lie in it: a disk
+/// that is not mounted leaves an empty folder.
+async fn require_storage(
+    loaded: &Loaded,
+    store: &Store,
+    storages: &Arc<Storages>,
+    ScanArguments { model, storage: name, .. }: &ScanArguments,
+    records: u64,
+) -> anyhow::Result<()> {
+    let engine = wiring::engine(&loaded.settings, store, Arc::clone(storages));
+    let closed = engine.unreadable(Some(std::slice::from_ref(name))).await?.pop();
+    let reason = match closed {
+        Some(closed) => Some(closed.reason),
+        None => match storages.get(name) {
+            Some(storage) if storage.content.probe().await.is_ok_and(|probed| probed.is_empty) => {
+                Some(EMPTY.to_owned())
+            }
+            _ => None,
+        },
+    };
+    let Some(reason) = reason else { return Ok(()) };
+    let sentence = closed_storage(loaded, name, &reason, Some(records));
+    bail!("{sentence} If that is right: stocktake scan {model} {name} --believe-missing")
+}
+
 /// Whether the catalogue and the storage agree, and what to do next.
 fn verdict(ScanArguments { model, storage, .. }: &ScanArguments, report: &Report) -> String {
-    let Report { found, new, gone, skipped } = *report;
+    let Report { found, new, gone, skipped, back, .. } = *report;
     let read = format!("Read what is due: stocktake verify {model}");
     if report.is_good() {
-        return match (found, new) {
+        return match (found, new + back) {
             (0, _) => format!("Storage {storage} is empty."),
             (_, 0) => format!("The catalogue knew all {} of storage {storage}.", counted(found, "file")),
             _ => {
@@ -128,10 +173,11 @@ impl Notes {
     }
 
     fn print(self, report: &Report, verdict: &str) -> anyhow::Result<()> {
-        let Report { found, new, gone, skipped } = report;
+        let Report { found, new, gone, skipped, passed_over, back } = report;
         if self.as_json {
             let fields = json!({
-                "found": found, "new": new, "gone": gone, "skipped": skipped, "verdict": verdict,
+                "found": found, "new": new, "gone": gone, "skipped": skipped, "passed_over": passed_over,
+                "back": back, "verdict": verdict,
             });
             let (before, behind) = document::around("paths_gone", fields);
             return Spool::print_array(&before, [self.gone], &behind);
@@ -141,6 +187,19 @@ impl Notes {
             output::say(&format!("… and {} more were skipped", report.skipped - self.named));
         }
         output::print_line(&format!("found {found}, new {new}, gone {gone}, skipped {skipped}"))?;
+        if *back > 0 {
+            output::print_line(&format!(
+                "{} retired before, and the file is there again: {} verified from now on.",
+                match back {
+                    1 => "1 record was".to_owned(),
+                    _ => format!("{} records were", count(*back)),
+                },
+                if *back == 1 { "it is" } else { "they are" },
+            ))?;
+        }
+        if let Some(sentence) = check::passed_over(*passed_over) {
+            output::print_line(&sentence)?;
+        }
         output::print_line(verdict)
     }
 }

@@ -71,6 +71,9 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
     }
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
     tracing::info!("listening on http://{address}");
+    tracing::info!(
+        "API on http://{address}/api/v4/admin/data_management, described by http://{address}/api/openapi.json"
+    );
     if settings.console.enabled {
         tracing::info!("console on http://{address}/console");
     }

@@ -36,7 +36,7 @@ struct Known {
 /// Runs the command.
 pub(super) async fn run(loaded: &Loaded, arguments: &ShowArguments) -> anyhow::Result<()> {
     let settings = &loaded.settings;
-    let store = wiring::open_store(settings).await?;
+    let store = wiring::open_to_read(settings).await?;
     let records = match &arguments.identifier {
         Some(key) => vec![by_key(&store, &arguments.what, key).await?],
         None => by_path(&store, settings, &arguments.what).await?,
@@ -146,7 +146,7 @@ fn acceptance_json(acceptance: &Acceptance) -> Value {
         "at": at.to_string(),
         "by": accepted.by,
         "reason": accepted.reason,
-        "checksum": accepted.checksum.tagged(),
+        "checksum": checksum(accepted.checksum),
         "size": accepted.size,
         "replaced": {
             "recorded_checksum": checksum(replaced.expected),
@@ -157,5 +157,6 @@ fn acceptance_json(acceptance: &Acceptance) -> Value {
         },
         "taken_back_at": taken_back.as_ref().map(|taken| taken.at.to_string()),
         "taken_back_by": taken_back.as_ref().map(|taken| taken.by.clone()),
+        "taken_back_reason": taken_back.as_ref().and_then(|taken| taken.reason.clone()),
     })
 }

@@ -1,44 +1,55 @@
 //! `stocktake status`: counts by model and state.
 
+use std::process::ExitCode;
+use std::time::Duration;
+
 use anyhow::bail;
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
+use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, RecordFilter, State, Timestamp};
 
 use crate::args::StatusArguments;
 use crate::output::Text;
-use crate::quantities::age;
+use crate::quantities::{age, minute};
 use crate::settings::Loaded;
-use crate::verdict::{Standing, closed_storage};
+use crate::verdict::{Standing, closed_storage, nothing_that_old, shallow, shallow_text};
 use crate::{document, output, quantities, terminal, wiring};
+
+/// The exit status when a record needs attention, or something keeps records from being judged.
+const ATTENTION: u8 = 1;
 
 /// The columns of a screen whose size is not known.
 const USUAL_COLUMNS: usize = 80;
 
+/// How long after its last report a condition is one of which nobody knows whether it still holds.
+const STALE: Duration = Duration::from_secs(600);
+
 /// Runs the command.
-pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow::Result<()> {
-    let store = wiring::open_store(&loaded.settings).await?;
+pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow::Result<ExitCode> {
+    let store = wiring::open_to_read(&loaded.settings).await?;
     let now = store.clock.now();
     let filter = arguments.filters.filter(now);
     wiring::check_storages(&loaded.settings, &store, &filter).await?;
     let summary = store.catalogue.summary_of(&filter).await?;
-    if summary.is_empty() && !filter.is_empty() {
-        bail!("no record matches the filters");
-    }
+    let verdict = verdict(loaded, &store, &filter, &summary, now).await?;
     let conditions = store.conditions.conditions().await?;
-    let interval = loaded.settings.verification.reverify_after;
-    let standing = Standing::of(&summary);
-    let verdict = if summary.is_empty() {
-        "no records; `stocktake import` or `stocktake scan` adds some".to_owned()
-    } else {
-        standing.sentence(interval, now)
-    };
+    let shallow = shallow(&loaded.settings, &store.catalogue.storages().await?);
+    let is_well = Standing::of(&summary).failed() == 0 && conditions.is_empty();
+    let status = if is_well { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) };
     if arguments.json {
         let models: Vec<Value> = summary.iter().map(to_json).collect();
         let conditions: Vec<Value> = conditions.iter().map(condition_to_json).collect();
-        let fields = json!({ "models": models, "conditions": conditions, "verdict": verdict });
-        return output::print(&document::text(fields));
+        let shallow: Vec<Value> = shallow
+            .iter()
+            .map(|(storage, compared)| json!({ "storage": storage, "compared": compared }))
+            .collect();
+        let fields = json!({
+            "models": models, "conditions": conditions, "shallow_storages": shallow, "verdict": verdict,
+        });
+        output::print(&document::text(fields))?;
+        return Ok(status);
     }
     let columns = terminal::columns(USUAL_COLUMNS);
     let shown = if arguments.all { every_model(summary) } else { summary };
@@ -52,8 +63,34 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
     for condition in &conditions {
         text.line(condition_text(loaded, condition, now));
     }
+    for (storage, compared) in &shallow {
+        text.line(shallow_text(storage, compared));
+    }
     text.line(verdict);
-    output::print(&text)
+    output::print(&text)?;
+    Ok(status)
+}
+
+/// The answer to "is all well?" of the records that the filter means; an error if it means none.
+async fn verdict(
+    loaded: &Loaded,
+    store: &Store,
+    filter: &RecordFilter,
+    summary: &[ModelSummary],
+    now: Timestamp,
+) -> anyhow::Result<String> {
+    if !summary.is_empty() {
+        return Ok(Standing::of(summary).sentence(loaded.settings.verification.reverify_after, now));
+    }
+    if filter.is_empty() {
+        return Ok("no records; `stocktake import` or `stocktake scan` adds some".to_owned());
+    }
+    let of_any_age = RecordFilter { before: None, ..filter.clone() };
+    let Some(before) = filter.before else { bail!("no record matches the filters") };
+    if store.catalogue.summary_of(&of_any_age).await?.is_empty() {
+        bail!("no record matches the filters");
+    }
+    Ok(nothing_that_old(before, now))
 }
 
 /// What keeps records from being judged, as `GET /api/v1/health` shows it.
@@ -74,15 +111,23 @@ fn condition_to_json(condition: &Condition) -> Value {
 
 fn condition_text(
     loaded: &Loaded,
-    Condition { subject, host, reason, since, .. }: &Condition,
+    Condition { subject, host, reason, since, reported_at }: &Condition,
     now: Timestamp,
 ) -> String {
-    let since = age(*since, now);
+    // Whoever reports it does so again with each attempt. A process that is gone reports and ends nothing.
+    let looked = if now.since(*reported_at) < STALE {
+        format!("last {}", age(*reported_at, now))
+    } else {
+        format!("last {}, and nobody has looked since: stocktake verify does", age(*reported_at, now))
+    };
+    let seen = format!("Seen on {host} since {} ({}), {looked}.", minute(*since), age(*since, now));
     match subject {
         ConditionSubject::Storage(name) => {
-            format!("{} Told by {host} {since}.", closed_storage(loaded, name, reason, None))
+            format!("{} {seen}", closed_storage(loaded, name, reason, None))
         }
-        ConditionSubject::Process => format!("On {host} content cannot be read since {since}: {reason}."),
+        ConditionSubject::Process => {
+            format!("A process cannot read content: {}. {seen}", reason.trim_end_matches('.'))
+        }
     }
 }
 
@@ -102,6 +147,7 @@ pub(super) fn to_json(summary: &ModelSummary) -> Value {
         "states": states,
         "failures": kinds(&summary.failures),
         "rereading": kinds(&summary.rereading),
+        "good_before": summary.good_before,
         "bytes": summary.bytes,
         "metadata_only": summary.metadata_only,
         "mismatched": summary.mismatched,
@@ -136,12 +182,14 @@ fn cells(model: &ModelSummary, now: Timestamp) -> Vec<Cell> {
     });
     let number = model.rereading.iter().map(|(_, count)| count).sum();
     let again = Cell { name: "failed before", text: quantities::count(number), is_nothing: number == 0 };
+    let good = model.good_before;
+    let good = Cell { name: "good before", text: quantities::count(good), is_nothing: good == 0 };
     let bytes =
         Cell { name: "bytes", text: HumanBytes(model.bytes).to_string(), is_nothing: model.bytes == 0 };
     let oldest = model.oldest_success;
     let age = oldest.map_or_else(|| "-".to_owned(), |oldest| age(oldest, now));
     states
-        .chain([again, bytes, Cell { name: "oldest success", text: age, is_nothing: oldest.is_none() }])
+        .chain([again, good, bytes, Cell { name: "oldest success", text: age, is_nothing: oldest.is_none() }])
         .collect()
 }
 

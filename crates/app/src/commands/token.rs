@@ -21,8 +21,10 @@ pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::
         TokenCommand::Create(arguments) => {
             create(&wiring::open_or_make_store(settings).await?, arguments).await
         }
-        TokenCommand::List { json } => list(&wiring::open_store(settings).await?, *json).await,
-        TokenCommand::Revoke { name } => revoke(&wiring::open_store(settings).await?, name).await,
+        TokenCommand::List { json } => list(&wiring::open_to_read(settings).await?, *json).await,
+        TokenCommand::Revoke { name, json } => {
+            revoke(&wiring::open_store(settings).await?, name, *json).await
+        }
     }
 }
 
@@ -40,7 +42,19 @@ async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Resu
     if store.tokens.create(&token).await?.is_err() {
         bail!("a token named {:?} exists already; revoke it first or take another name", arguments.name);
     }
-    if let Err(error) = output::hand_over(&text) {
+    let printed = if arguments.json {
+        document::text(json!({
+            "name": token.name,
+            "owner": token.owner,
+            "admin": token.admin,
+            "scope": token.scope.to_string(),
+            "expires_at": token.expires_at.map(|at| at.to_string()),
+            "token": text,
+        }))
+    } else {
+        Text::of(text)
+    };
+    if let Err(error) = output::hand_over(&printed) {
         // Nobody knows it, and it would be valid.
         store.tokens.revoke(&arguments.name).await?;
         return Err(error).with_context(|| format!("the token {:?} was revoked again", arguments.name));
@@ -98,8 +112,9 @@ fn state(token: &Token, now: Timestamp) -> &'static str {
     }
 }
 
-async fn revoke(store: &Store, name: &str) -> anyhow::Result<()> {
+async fn revoke(store: &Store, name: &str, json: bool) -> anyhow::Result<()> {
     match store.tokens.revoke(name).await? {
+        Some(_) if json => output::print(&document::text(json!({ "revoked": name }))),
         Some(_) => output::print_line(&format!("revoked {name}")),
         None => bail!("there is no unrevoked token named {name:?}"),
     }

@@ -5,32 +5,38 @@ mod dry_run;
 mod limits;
 mod queue;
 mod report;
+mod waiting;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use stocktake_diesel_storage::Store;
-use stocktake_domain::{Model, Timestamp};
-use stocktake_worker::Drained;
+use stocktake_domain::Timestamp;
+use stocktake_worker::{Drained, Engine, Storages};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::VerifyArguments;
 use crate::lifecycle::interrupted;
 use crate::progress::Meter;
 use crate::quantities::{count, counted};
-use crate::settings::Loaded;
+use crate::settings::{Loaded, Settings};
 use crate::wiring::NoCatalogue;
 use crate::{output, wiring};
 
 use coverage::{NOTHING, Scope};
 use limits::Limits;
 use report::Report;
+use waiting::Watcher;
 
 /// The exit status when some records failed.
 const SOME_FAILED: u8 = 1;
 
 /// The exit status when none failed, but some could not be judged.
 const NOT_JUDGED: u8 = 2;
+
+/// How long an interrupted verification may take to say how it stands.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The most due records counted to tell the time left.
 const MOST_COUNTED: u64 = 10_000_000;
@@ -54,10 +60,8 @@ pub(super) async fn run(
         return Ok(interrupted("; nothing was asked for yet"));
     };
     let (store, scope) = opened?;
-    let mut how = wiring::engine_settings(settings);
-    how.believe_missing = arguments.believe_missing;
-    how.deep = arguments.deep;
-    let engine = wiring::engine_with(&store, wiring::storages(settings)?, how);
+    let storages = wiring::storages(settings)?;
+    let engine = engine(settings, arguments, &store, &storages);
     if arguments.dry_run {
         meter.finish();
         let told = stop.run_until_cancelled(dry_run::run(settings, &store, &engine, &scope, arguments.json));
@@ -76,27 +80,94 @@ pub(super) async fn run(
     let total = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
     meter.set_totals(Some(total), None);
     let limits = Arc::new(Limits::new(Arc::clone(&meter), arguments, &stop));
+    let watcher = Watcher::new(loaded, &engine, &scope.models, &meter);
     let drained = tokio::select! {
         drained = engine.drain(&scope.models, due_from, limits.clone(), limits.stop.clone()) => drained,
         never = queue::keep_reaping(settings, &*store.queue) => match never {},
         never = limits.time_out() => match never {},
+        never = watcher.watch() => match never {},
     };
     meter.finish();
     let mut drained = drained?;
     if total == 0 {
         drained.closed.extend(engine.unreadable(scope.storages.as_deref()).await?);
     }
-    if stop.is_cancelled() {
-        let (done, total) = (count(drained.stats.records()), counted(total, "record"));
-        return Ok(interrupted(&format!(
-            " after {done} of {total}; what was not finished is still due, and stocktake verify goes on with it"
-        )));
+    let sentence = format!(
+        " after {} of {}; what was not finished is still due, and stocktake verify goes on with it",
+        count(drained.stats.records()),
+        counted(total, "record"),
+    );
+    let reason = limits.reason().or(stop.is_cancelled().then_some("Interrupted"));
+    let run = Run { loaded, arguments, store: &store, scope: &scope, storages: &storages, asked };
+    let tell = run.tell(drained, meter.elapsed(), due_from, reason);
+    if !stop.is_cancelled() {
+        return tell.await;
     }
-    let left = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
-    let mut report = report(loaded, &store, arguments, &scope.models, asked, drained).await?;
-    report.set_end(meter.elapsed(), left, limits.reason());
-    output::print(&if arguments.json { report.json() } else { report.text(&*store.catalogue).await? })?;
-    Ok(status(&report))
+    // Whoever interrupts it wants to know how it stands, and does not wait for that.
+    if let Ok(told) = tokio::time::timeout(LAST_WORDS, tell).await {
+        told?;
+    }
+    Ok(interrupted(&sentence))
+}
+
+fn engine(
+    settings: &Settings,
+    arguments: &VerifyArguments,
+    store: &Store,
+    storages: &Arc<Storages>,
+) -> Arc<Engine> {
+    let mut how = wiring::engine_settings(settings);
+    how.believe_missing = arguments.believe_missing;
+    how.deep = arguments.deep;
+    wiring::engine_with(store, Arc::clone(storages), how)
+}
+
+/// A verification that has ended.
+struct Run<'a> {
+    loaded: &'a Loaded,
+    arguments: &'a VerifyArguments,
+    store: &'a Store,
+    scope: &'a Scope,
+    storages: &'a Storages,
+    /// When it began.
+    asked: Timestamp,
+}
+
+impl Run<'_> {
+    /// Prints the report; the exit status to end with.
+    async fn tell(
+        &self,
+        drained: Drained,
+        took: Duration,
+        due_from: Option<Timestamp>,
+        reason: Option<&str>,
+    ) -> anyhow::Result<ExitCode> {
+        let left = self.scope.outstanding(&*self.store.queue, due_from, MOST_COUNTED).await?;
+        let mut report = self.report(drained).await?;
+        report.set_end(took, left, reason);
+        output::print(&if self.arguments.json {
+            report.json()
+        } else {
+            report.text(&*self.store.catalogue, self.storages).await?
+        })?;
+        Ok(status(&report))
+    }
+
+    async fn report(&self, drained: Drained) -> anyhow::Result<Report<'_>> {
+        let Self { loaded, arguments, store, asked, .. } = *self;
+        let models = &self.scope.models;
+        let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
+        let mut summary = store.catalogue.summary().await?;
+        summary.retain(|summary| models.contains(&summary.model));
+        let since = arguments.is_narrow().then_some(asked);
+        let mut report = Report::new(loaded, drained, summary, since, store.clock.now());
+        let old_before = arguments.filters.filter(asked).before;
+        report.set_old_before(old_before.filter(|_| arguments.sample.is_none()));
+        for model in models {
+            report.add_failed(&*store.catalogue, *model, keys.as_ref()).await?;
+        }
+        Ok(report)
+    }
 }
 
 fn status(report: &Report) -> ExitCode {
@@ -112,23 +183,4 @@ fn status(report: &Report) -> ExitCode {
 /// Says of a catalogue that is not there what that means here.
 fn nothing_without_catalogue(error: anyhow::Error) -> anyhow::Error {
     if error.is::<NoCatalogue>() { error.context(NOTHING) } else { error }
-}
-
-async fn report<'a>(
-    loaded: &'a Loaded,
-    store: &Store,
-    arguments: &VerifyArguments,
-    models: &[Model],
-    asked: Timestamp,
-    drained: Drained,
-) -> anyhow::Result<Report<'a>> {
-    let keys = arguments.identifiers.clone().filter(|keys| !keys.is_empty());
-    let mut summary = store.catalogue.summary().await?;
-    summary.retain(|summary| models.contains(&summary.model));
-    let since = arguments.is_narrow().then_some(asked);
-    let mut report = Report::new(loaded, drained, summary, since, store.clock.now());
-    for model in models {
-        report.add_failed(&*store.catalogue, *model, keys.as_ref()).await?;
-    }
-    Ok(report)
 }

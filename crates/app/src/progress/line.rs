@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
+use serde_json::{Value, json};
 use stocktake_domain::format_duration;
 
 use super::window::Window;
@@ -28,11 +29,13 @@ pub(super) struct Shown {
     pub(super) done: u64,
     pub(super) bytes: Option<u64>,
     pub(super) failures: u64,
+    /// What it waits for.
+    pub(super) note: Option<String>,
 }
 
 impl Shown {
     pub(super) fn new(what: &'static str, totals: Totals) -> Self {
-        Self { what, totals, done: 0, bytes: None, failures: 0 }
+        Self { what, totals, done: 0, bytes: None, failures: 0, note: None }
     }
 
     /// At most so many columns: what does not fit is left out, the least important first.
@@ -54,12 +57,34 @@ impl Shown {
         }
     }
 
+    /// All that is shown, for a program.
+    pub(super) fn json(&self, window: &Window) -> Value {
+        let left = window.lately().and_then(|(done, bytes, span)| self.left(done, bytes, span));
+        json!({
+            "progress": {
+                "what": self.what,
+                "done": self.done,
+                "total": self.totals.pieces.map(|total| total.max(self.done)),
+                "bytes": self.bytes,
+                "total_bytes": self.totals.bytes,
+                "failures": self.failures,
+                "seconds_left": left.filter(|_| self.note.is_none()).map(|left| left.as_secs()),
+                "waiting_for": self.note,
+            },
+        })
+    }
+
     /// The most important first.
     fn parts(&self, window: &Window) -> Vec<String> {
         let of = self.totals.pieces.map(|total| format!(" of {}", HumanCount(total.max(self.done))));
         let mut parts = vec![format!("{}{} {}", HumanCount(self.done), of.unwrap_or_default(), self.what)];
         if self.failures > 0 {
             parts.push(format!("{} failed", HumanCount(self.failures)));
+        }
+        if let Some(note) = &self.note {
+            // Nothing gets on meanwhile, so that no speed is worth its room.
+            parts.push(note.clone());
+            return parts;
         }
         let Some((done, bytes, span)) = window.lately() else { return parts };
         parts.extend(self.left(done, bytes, span).map(|left| format!("{} left", format_duration(left))));
@@ -133,7 +158,7 @@ mod tests {
         let began = Instant::now();
         let mut window = Window::new(began);
         window.add(began + Duration::from_secs(10), done, bytes);
-        (Shown { what: "records", totals, done, bytes: Some(bytes), failures }, window)
+        (Shown { done, bytes: Some(bytes), failures, ..Shown::new("records", totals) }, window)
     }
 
     #[test]
@@ -159,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn what_it_waits_for_is_in_the_place_of_speed() {
+        let totals = Totals { pieces: Some(50_000), bytes: None };
+        let (mut shown, window) = shown(totals, 12_500, 120 << 20, 0);
+        shown.note = Some("waits for storage main".to_owned());
+        assert_eq!(shown.line(&window, 60), " 25% 12,500 of 50,000 records, waits for storage main");
+        assert_eq!(shown.line(&window, 30), " 25% 12,500 of 50,000 records");
+    }
+
+    #[test]
     fn the_time_left_follows_the_bytes() {
         // Nine of ten records are small, and the tenth is almost everything.
         let totals = Totals { pieces: Some(10), bytes: Some(10_000_000_000) };
@@ -173,6 +207,18 @@ mod tests {
             "{}",
             shown.line(&window, 100)
         );
+    }
+
+    #[test]
+    fn a_program_is_told_the_numbers() {
+        let totals = Totals { pieces: Some(50_000), bytes: None };
+        let (mut shown, window) = shown(totals, 12_500, 120 << 20, 3);
+        let mut told = shown.json(&window)["progress"].take();
+        assert_eq!((told["done"].take(), told["total"].take()), (12_500.into(), 50_000.into()));
+        assert_eq!((told["failures"].take(), told["seconds_left"].take()), (3.into(), 30.into()));
+        shown.note = Some("storage main".to_owned());
+        let told = shown.json(&window)["progress"].take();
+        assert_eq!((&told["waiting_for"], &told["seconds_left"]), (&"storage main".into(), &Value::Null));
     }
 
     #[test]

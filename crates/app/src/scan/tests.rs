@@ -1,8 +1,8 @@
 //! Scans over lists made up here.
 
 use futures_util::stream;
-use stocktake_domain::Timestamp;
-use stocktake_domain::ports::MockCatalogue;
+use stocktake_domain::ports::{Extent, MockCatalogue, MockContentStore, Page};
+use stocktake_domain::{Acceptance, NewAcceptance, Replaced, Timestamp};
 
 use super::*;
 
@@ -56,22 +56,78 @@ impl Seen {
     }
 }
 
+/// The host's time in all scans.
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(43_200_000)
+    }
+}
+
+/// A scan of a storage in which files have these sizes by then. The known records named "off" are switched off, and those
+/// named "retired" besides by an acceptance.
 async fn scan(listed: Vec<Listed>, known: &[&str], largest: Option<RecordKey>) -> Seen {
+    scan_of_growing(listed, known, largest, 3).await
+}
+
+async fn scan_of_growing(
+    listed: Vec<Listed>,
+    known: &[&str],
+    largest: Option<RecordKey>,
+    size_by_then: u64,
+) -> Seen {
     let mut catalogue = MockCatalogue::new();
+    let is_off = |path: &&str| path.contains("off") || path.contains("retired");
+    let off: Vec<i64> = (0..).zip(known).filter(|(_, path)| is_off(path)).map(|(number, _)| number).collect();
+    let retired: Vec<i64> =
+        (0..).zip(known).filter(|(_, path)| path.contains("retired")).map(|(number, _)| number).collect();
+    let some_off = !off.is_empty();
+    catalogue.expect_count().returning(move |_, _, _| Ok(u64::from(some_off)));
+    let are_off = off.clone();
+    catalogue.expect_page().returning(move |request| {
+        let record = |number: &i64| {
+            let location = Location { storage: "main".to_owned(), path: String::new() };
+            Record::new(request.model, SourceRecord::new(RecordKey::integer(*number), location))
+        };
+        Ok(Page { records: are_off.iter().map(record).collect(), ..Page::default() })
+    });
+    catalogue.expect_acceptances().returning(move |_, key| {
+        let is_retired = retired.contains(&key.as_integer().unwrap());
+        let accepted = NewAcceptance { checksum: None, size: None, by: String::new(), reason: None };
+        let at = Timestamp::from_millis(0);
+        let acceptance = Acceptance { at, accepted, replaced: Replaced::default(), taken_back: None };
+        Ok(if is_retired { vec![acceptance] } else { Vec::new() })
+    });
+    let mut content = MockContentStore::new();
+    content
+        .expect_measure()
+        .returning(move |_| Some(Extent { size: size_by_then, modified_at: Some(Noon.now()) }));
     // Of the known records, those of folders that are named "unlisted" are of earlier scans.
     let folders: Vec<usize> = (0..known.len()).filter(|index| known[*index].contains("unlisted")).collect();
     catalogue.expect_get().returning(move |model, key| {
         let index = usize::try_from(key.as_integer().unwrap()).unwrap();
         let location = Location { storage: "main".to_owned(), path: String::new() };
         let rule = if folders.contains(&index) { rule() } else { DigestRule::Stored };
-        Ok(Some(Record::new(model, SourceRecord { rule, ..SourceRecord::new(key.clone(), location) })))
+        let said = SourceRecord { rule, ..SourceRecord::new(key.clone(), location) };
+        let record = Record::new(model, said);
+        let is_off = off.contains(&key.as_integer().unwrap());
+        let status = if is_off { record.status.clone().disable() } else { record.status.clone() };
+        Ok(Some(Record { status, ..record }))
     });
     let known: Vec<_> =
         (0..).zip(known).map(|(key, path)| Ok(((*path).to_owned(), RecordKey::integer(key)))).collect();
     let known = Box::pin(stream::iter(known));
     let (sender, mut receiver) = tokio::sync::mpsc::channel(16);
     let mut notes = Notes::default();
-    let of = ScanOf { model: Model::Uploads, storage: "main", layout: Layout::Auto, catalogue: &catalogue };
+    let of = ScanOf {
+        model: Model::Uploads,
+        storage: "main",
+        layout: Layout::Auto,
+        catalogue: &catalogue,
+        content: &content,
+        clock: &Noon,
+    };
     let result =
         Scan::new(of, largest.as_ref(), known, &sender, &mut notes).run(Box::pin(stream::iter(listed))).await;
     drop(sender);
@@ -86,7 +142,7 @@ async fn scan(listed: Vec<Listed>, known: &[&str], largest: Option<RecordKey>) -
 async fn new_files_are_numbered_in_order_and_gone_ones_are_named() {
     let listed = vec![Ok(file("a")), Ok(file("b-c")), Ok(file("b/c")), Ok(file("d"))];
     let seen = scan(listed, &["Z", "b/c", "b/c", "c", "e"], Some(RecordKey::integer(41))).await;
-    assert_eq!(seen.result.unwrap(), Report { found: 4, new: 3, gone: 3, skipped: 0 });
+    assert_eq!(seen.result.unwrap(), Report { found: 4, new: 3, gone: 3, ..Report::default() });
     let numbered: Vec<_> =
         seen.entries.iter().map(|entry| (entry.key.to_string(), entry.location.path.as_str())).collect();
     assert_eq!(numbered, [("42".to_owned(), "a"), ("43".to_owned(), "b-c"), ("44".to_owned(), "d")]);
@@ -107,7 +163,10 @@ async fn what_cannot_be_looked_at_is_a_record_and_nothing_in_it_is_gone() {
         Ok(file("z")),
     ];
     let seen = scan(listed, &["a-", "b-", "b/1", "b/2", "b/4/x", "b/5", "b0", "d", "d/x", "da"], None).await;
-    assert_eq!(seen.result.as_ref().unwrap(), &Report { found: 4, new: 5, gone: 5, skipped: 3 });
+    assert_eq!(
+        seen.result.as_ref().unwrap(),
+        &Report { found: 4, new: 5, gone: 5, skipped: 3, ..Report::default() }
+    );
     assert!(!seen.result.as_ref().unwrap().is_good());
     assert_eq!(seen.notes.gone, ["a-", "b-", "b0", "d/x", "da"]);
     assert_eq!(seen.notes.skipped, ["b/: no", "b/4/: no", "d: no"]);
@@ -153,4 +212,41 @@ async fn keys_go_on_after_a_composite_one_and_end_somewhere() {
     assert_eq!(scan(vec![Ok(file("a"))], &[], negative).await.entries[0].key, RecordKey::integer(1));
     let last = Some(RecordKey::integer(i64::MAX));
     assert!(matches!(scan(vec![Ok(file("a"))], &[], last).await.result, Err(ScanError::NoKeyLeft)));
+}
+
+#[tokio::test]
+async fn what_is_no_content_is_counted_and_its_record_is_not_gone() {
+    let link = |path: &str| ListError::PassedOver { path: path.to_owned(), what: "symbolic link" };
+    let seen = scan(vec![Err(link("a")), Ok(file("b")), Err(link("c"))], &["a", "d"], None).await;
+    assert_eq!(
+        seen.result.unwrap(),
+        Report { found: 1, new: 1, gone: 1, passed_over: 2, ..Report::default() }
+    );
+    assert_eq!(seen.notes.gone, ["d"]);
+}
+
+#[tokio::test]
+async fn a_file_that_still_grows_is_recorded_without_a_size() {
+    let young = |path: &str| Found { modified_at: Some(Noon.now()), ..file(path) };
+    let sizes = async |size_by_then| {
+        let listed = vec![Ok(young("a")), Ok(file("b"))];
+        let seen = scan_of_growing(listed, &[], None, size_by_then).await;
+        let mut sizes: Vec<_> =
+            seen.entries.into_iter().map(|entry| (entry.location.path, entry.file_size)).collect();
+        sizes.sort();
+        sizes
+    };
+    let named = |a, b| [("a".to_owned(), a), ("b".to_owned(), b)];
+    assert_eq!(sizes(3).await, named(Some(3), Some(3)));
+    assert_eq!(sizes(4).await, named(None, Some(3)));
+}
+
+#[tokio::test]
+async fn a_retired_record_is_not_gone_and_comes_back_with_its_file() {
+    let known = ["a-retired", "b-off", "c-off", "d-retired", "e"];
+    let seen = scan(vec![Ok(file("c-off")), Ok(file("d-retired"))], &known, None).await;
+    assert_eq!(seen.result.unwrap(), Report { found: 2, gone: 1, back: 1, ..Report::default() });
+    assert_eq!(seen.notes.gone, ["e"]);
+    let [entry] = seen.entries.as_slice() else { panic!("{:?}", seen.entries) };
+    assert_eq!((entry.key.as_integer(), entry.disabled), (Some(3), false));
 }

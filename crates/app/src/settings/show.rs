@@ -16,6 +16,8 @@ pub(crate) struct Shown {
     pub(crate) key: String,
     /// As TOML.
     pub(crate) value: String,
+    /// As JSON.
+    pub(crate) json: serde_json::Value,
     /// Where it came from.
     pub(crate) origin: String,
 }
@@ -24,10 +26,11 @@ pub(crate) struct Shown {
 pub(crate) fn values(loaded: &Loaded) -> Vec<Shown> {
     let shown = loaded.table.iter().filter(|(_, setting)| !setting.is_empty_section());
     shown
-        .map(|(key, setting)| Shown {
-            key: key.clone(),
-            value: toml(&harmless(key, &setting.value)),
-            origin: setting.origin.to_string(),
+        .map(|(key, setting)| {
+            let value = harmless(key, &setting.value);
+            let (json, origin) =
+                (serde_json::to_value(&value).unwrap_or_default(), setting.origin.to_string());
+            Shown { key: key.clone(), value: toml(&value), json, origin }
         })
         .collect()
 }

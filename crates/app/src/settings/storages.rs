@@ -62,6 +62,20 @@ impl Content {
 }
 
 impl Content {
+    /// What is compared, for people, if that is less than all content.
+    pub(crate) fn shallow(&self) -> Option<&'static str> {
+        match self {
+            Self::Git(settings) => {
+                (settings.integrity == GitIntegrity::Refs).then_some("the refs of repositories are")
+            }
+            Self::Registry(RegistrySettings { integrity, .. })
+            | Self::RegistryDirectory(RegistryDirectorySettings { integrity, .. }) => {
+                (*integrity == RegistryIntegrity::Tags).then_some("the tags of repositories are")
+            }
+            Self::Directory(_) | Self::Objects(_) => None,
+        }
+    }
+
     /// How many things are read at once, for people.
     pub(crate) fn readers(&self) -> NonZeroUsize {
         match self {

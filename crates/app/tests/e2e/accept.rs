@@ -149,7 +149,7 @@ on_both_databases! {
         let refusals: Vec<&str> = finished.stderr.lines().collect();
         let beginning = |key: u8| format!("stocktake: uploads {key} was not accepted: ");
         assert_eq!(refusals[0], beginning(1) + "the file has 0 bytes; --force accepts it all the same");
-        assert!(refusals[1].starts_with(&beginning(2)) && refusals[1].contains("does not exist"), "{finished:?}");
+        assert!(refusals[1].starts_with(&(beginning(2) + "nothing is there, and no verification has found it missing yet")), "{finished:?}");
         assert_eq!(refusals[2], beginning(4) + "it was not found altered; --force accepts it all the same");
         assert_eq!(refusals[3], beginning(5) + "there is no such record");
         assert_eq!(states(&installation)["failed"], 2);
@@ -168,6 +168,70 @@ on_both_databases! {
         assert!(refusal.contains("there is no kind of failure \"changed\""), "{refusal}");
         let shown = installation.run(&["accept", "uploads", "1", "--dry-run"]).success();
         assert!(shown.ends_with("Would accept 1 record as shown on the right; nothing was changed.\n"), "{shown}");
+        assert_eq!(states(&installation)["failed"], 1);
+    }
+
+    /// A file that was deleted on purpose is no finding for ever, and nobody has to edit a catalogue for that.
+    fn a_missing_record_is_retired_and_taken_back(database) {
+        let installation = Installation::new(database);
+        let files = installation.files(3);
+        installation.import_files("uploads", &files);
+        installation.run(&["verify"]).success();
+        std::fs::remove_file(installation.path(&files[1].path)).unwrap();
+        assert_eq!(installation.run(&["verify", "--all"]).code, 1);
+        let dry = installation.run(&["accept", "uploads", "2", "--dry-run"]).success();
+        assert!(dry.contains("137 bytes, sha256 ") && dry.contains("  →  nothing is there: retired, no longer verified"), "{dry}");
+        let words = ["accept", "--kind", "missing", "--yes", "--reason", "cleaned up"];
+        let accepted = installation.run(&words).success();
+        assert!(
+            accepted.ends_with(
+                "Accepted 1 record as shown on the right. 1 record was retired: the file was deleted on purpose, and is no \
+                 longer looked for.\n"
+            ),
+            "{accepted}"
+        );
+        // Neither a verification nor a scan looks for it.
+        installation.run(&["verify", "--all"]).success();
+        assert_eq!(states(&installation)["disabled"], 1);
+        let scanned = installation.run(&["scan", "uploads", "main"]).success();
+        assert!(scanned.starts_with("found 2, new 0, gone 0, skipped 0\n"), "{scanned}");
+        let shown = installation.run(&["show", "uploads", "2"]).success();
+        assert!(shown.contains(": cleaned up; retired, nothing was there in place of sha256:"), "{shown}");
+
+        let undone = installation.run(&["accept", "--undo", "uploads", "2", "--reason", "it was not"]).success();
+        assert!(undone.contains("1 record was taken back: the right side counts again."), "{undone}");
+        assert!(installation.run(&["show", "uploads", "2"]).success().contains(" (it was not)"));
+        assert_eq!(installation.run(&["verify"]).code, 1);
+        let again = installation.run(&["accept", "--undo", "uploads", "2"]);
+        assert_eq!(again.code, 2, "{again:?}");
+
+        // A file that is back is looked at again.
+        installation.run(&["accept", "uploads", "2", "--yes"]).success();
+        installation.file(&files[1].path, 2, files[1].size);
+        let scanned = installation.run(&["scan", "uploads", "main"]).success();
+        assert!(
+            scanned.contains("\n1 record was retired before, and the file is there again: it is verified from now on.\n"),
+            "{scanned}"
+        );
+        installation.run(&["verify"]).success();
+        assert_eq!(states(&installation)["succeeded"], 3);
+    }
+
+    fn nothing_is_retired_in_a_storage_that_is_away(database) {
+        let installation = Installation::new(database);
+        let files = installation.files(2);
+        installation.import_files("uploads", &files);
+        installation.run(&["verify"]).success();
+        std::fs::remove_file(installation.path(&files[0].path)).unwrap();
+        assert_eq!(installation.run(&["verify", "--all"]).code, 1);
+        let refused = || installation.run(&["accept", "--kind", "missing", "--yes", "--force"]);
+        std::fs::rename(installation.path(""), installation.folder().join("away")).unwrap();
+        let away = refused();
+        assert!(away.code == 2 && away.stderr.contains(" does not exist"), "{away:?}");
+        // The folder that a disk was mounted on is another one.
+        std::fs::create_dir(installation.path("")).unwrap();
+        let empty = refused();
+        assert!(empty.code == 2 && empty.stderr.contains("is another one than before"), "{empty:?}");
         assert_eq!(states(&installation)["failed"], 1);
     }
 }

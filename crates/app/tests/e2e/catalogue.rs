@@ -7,7 +7,7 @@ use crate::support::{Installation, line};
 /// What `status` says of the damaged records.
 fn assert_status(installation: &Installation) {
     let status: serde_json::Value =
-        serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap();
+        serde_json::from_str(&installation.run(&["status", "--json"]).ended(1)).unwrap();
     let uploads = status["models"].as_array().unwrap().iter().find(|model| model["model_name"] == "uploads");
     let uploads = uploads.unwrap();
     assert_eq!(uploads["states"]["failed"], 6);
@@ -15,7 +15,7 @@ fn assert_status(installation: &Installation) {
     assert_eq!(uploads["failures"]["altered"], 2);
     assert_eq!(uploads["failures"]["invalid"], 3);
     assert_eq!(uploads["failures"]["missing"], 1);
-    let text = installation.run(&["status"]).success();
+    let text = installation.run(&["status"]).ended(1);
     assert!(text.lines().any(|line| line.starts_with("lfs_objects ")), "{text}");
 }
 

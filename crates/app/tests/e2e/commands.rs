@@ -71,7 +71,7 @@ fn wrong_arguments_are_one_sentence_and_exit_status_2() {
         (&["token", "revoke", "x"][..], "there is no catalogue at /"),
         (
             &["worker", "--storages", "attic"][..],
-            "worker.storages: there is no storage \"attic\"; there are: main (option --storages)",
+            "worker.storages: there is no storage \"attic\"; there are: main (option --storage)",
         ),
     ] {
         let sentence = installation.run(words).refusal();

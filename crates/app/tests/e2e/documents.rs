@@ -48,27 +48,39 @@ pub(crate) fn document(name: &str, finished: &Finished) -> Value {
     document
 }
 
+/// The same of one line among others.
+pub(crate) fn check_line(name: &str, line: &str) -> Value {
+    document(name, &Finished { code: 0, stdout: line.to_owned(), stderr: String::new() })
+}
+
 /// The commands of which no GitLab is needed; what they print is checked here.
-const CHECKED_HERE: [&str; 15] = [
+const CHECKED_HERE: [&str; 19] = [
     "accept",
     "accept-undo",
     "check",
+    "config",
     "doctor",
     "export",
     "import",
     "jobs",
     "jobs-cancel",
+    "migrate",
     "models",
     "scan",
     "show",
     "status",
+    "token-create",
     "token-list",
+    "token-revoke",
     "verify",
     "verify-dry-run",
 ];
 
 /// Those of the others are checked where there is a GitLab.
 const CHECKED_WITH_GITLAB: [&str; 2] = ["orphans", "sync"];
+
+/// That of the lines of progress is checked where something takes long.
+const CHECKED_ELSEWHERE: [&str; 1] = ["progress"];
 
 #[test]
 fn each_document_has_a_schema_and_a_place_in_the_manual() {
@@ -77,8 +89,12 @@ fn each_document_has_a_schema_and_a_place_in_the_manual() {
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let known: BTreeSet<String> =
-        CHECKED_HERE.iter().chain(&CHECKED_WITH_GITLAB).map(|name| (*name).to_owned()).collect();
+    let known: BTreeSet<String> = CHECKED_HERE
+        .iter()
+        .chain(&CHECKED_WITH_GITLAB)
+        .chain(&CHECKED_ELSEWHERE)
+        .map(|name| (*name).to_owned())
+        .collect();
     assert_eq!(names, known);
     for name in names {
         assert!(manual.contains(&format!("(schemas/{name}.json)")), "{name}");
@@ -97,6 +113,8 @@ fn each_document_is_as_its_schema_says() {
         let finished = installation.run(words);
         document(name, &finished)
     };
+    run("config", &["config", "--json"]);
+    run("migrate", &["migrate", "--json"]);
     run("import", &["import", "uploads", "lines", "--json"]);
     installation.import_files("uploads", &files);
     run("verify-dry-run", &["verify", "--dry-run", "--json"]);
@@ -107,7 +125,12 @@ fn each_document_is_as_its_schema_says() {
     let scan = run("scan", &["scan", "uploads", "main", "--json"]);
     assert_eq!(scan["paths_gone"], serde_json::json!([files[3].path]));
     run("show", &["show", "uploads", "3", "--json"]);
-    run("accept", &["accept", "uploads", "3", "4", "5", "--yes", "--reason", "why not", "--json"]);
+    run("accept", &["accept", "uploads", "3", "5", "--yes", "--reason", "why not", "--json"]);
+    let retired = run("accept", &["accept", "uploads", "4", "--yes", "--json"]);
+    assert_eq!(retired["accepted"][0]["new"]["retired"], true);
+    run("show", &["show", "uploads", "4", "--json"]);
+    run("accept-undo", &["accept", "--undo", "uploads", "4", "--reason", "it is there", "--json"]);
+    run("show", &["show", "uploads", "4", "--json"]);
     run("show", &["show", "uploads", "3", "--json"]);
     run("accept-undo", &["accept", "--undo", "uploads", "3", "6", "--json"]);
     run("show", &["show", &files[2].path, "--json"]);
@@ -119,6 +142,8 @@ fn each_document_is_as_its_schema_says() {
     let (service, api) = installation.serve_with(&["--no-worker"]);
     api.put("/api/v4/admin/data_management/uploads/checksum?checksum_state=failed");
     service.stop();
+    run("token-create", &["token", "create", "one", "--expires-in", "1d", "--json"]);
+    run("token-revoke", &["token", "revoke", "one", "--json"]);
     run("token-list", &["token", "list", "--json"]);
     let jobs = run("jobs", &["jobs", "list", "--json"]);
     run("jobs-cancel", &["jobs", "cancel", &jobs["jobs"][0]["id"].to_string(), "--json"]);

@@ -26,6 +26,8 @@ enum Situation {
     Failures,
     /// Records 1 to 3 were good, and the root of the storage is not there.
     Unmounted,
+    /// Records 1 to 3 were good, and an empty folder is in the place of the root, as where a disk is not mounted.
+    Replaced,
     /// Records 1 to 3 are due, and the user stops the command while it reads.
     Interrupted,
     /// Records 1 to 3 are good, and nothing can be written.
@@ -70,6 +72,15 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (NothingDue, "verify --all", 0, "All is well: all 3 records were read within 90 days"),
     (NothingDue, "verify --path nowhere", 2, "nothing to verify: no record of any model matches the filters"),
     (NothingDue, "verify --storage main --json", 0, "All 3 records read now are good."),
+    (
+        NothingDue,
+        "verify --older-than 30d",
+        0,
+        "Nothing is that old: no record that is meant was last read longer than 30 ",
+    ),
+    (NothingDue, "verify --older-than 30d --path nowhere", 2, "no record of any model matches the filters"),
+    (NothingDue, "status --older-than 30d", 0, "Nothing is that old: "),
+    (NothingDue, "status --older-than 30d --path nowhere", 2, "no record matches the filters"),
     (NothingDue, "verify --dry-run", 0, "Would read nothing: no record is due."),
     (NothingDue, "status", 0, "All is well: all 3 records"),
     (NothingDue, "scan uploads main", 0, "The catalogue knew all 3 files of storage main."),
@@ -88,11 +99,21 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (Failures, "verify --all", 1, "2 of 3 records need attention: 1 altered, 1 missing."),
     (Failures, "verify --identifiers 3 uploads", 0, "All 1 record read now are good."),
     (Failures, "verify --kind missing", 1, "1 of 1 record needs attention: 1 missing."),
-    (Failures, "status", 0, "2 of 3 records need attention: 1 altered, 1 missing."),
+    (Failures, "status", 1, "2 of 3 records need attention: 1 altered, 1 missing."),
+    (Failures, "status --json", 1, "2 of 3 records need attention: 1 altered, 1 missing."),
+    (Failures, "status --kind altered", 1, "1 of 1 record needs attention: 1 altered."),
     (Failures, "export --kind altered", 0, "uploads,1,altered,"),
     (Failures, "scan uploads main", 1, "Storage main needs attention: 1 record of uploads lost its file."),
     (Failures, "show uploads 1", 0, "Changed on purpose: stocktake accept uploads 1."),
-    (Failures, "show uploads 2", 0, "Restore it from a backup"),
+    (
+        Failures,
+        "show uploads 2",
+        0,
+        "Deleted on purpose: stocktake accept uploads 2. If not, restore it from a backup",
+    ),
+    (Failures, "accept uploads 2 --yes", 0, "1 record was retired: "),
+    (Failures, "accept --kind missing --yes", 0, "1 record was retired: "),
+    (Failures, "accept uploads 2", 2, "there is no terminal to ask on"),
     (Failures, "accept uploads 1 --yes", 0, "Accepted 1 record as shown on the right."),
     (
         Failures,
@@ -102,7 +123,7 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     ),
     (
         Failures,
-        "accept uploads 1 2 --yes",
+        "accept uploads 1 3 --yes",
         2,
         "Accepted 1 record as shown on the right. 1 record was not accepted.",
     ),
@@ -114,6 +135,12 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (Unmounted, "accept uploads 1 --yes --force", 2, "does not exist"),
     (Unmounted, "doctor", 1, "are wrong."),
     (Unmounted, "check main", 2, "cannot be looked at"),
+    (Replaced, "verify", 2, "Storage main is another one than before"),
+    (Replaced, "verify --all", 2, "Its 3 records were left as they were."),
+    (Replaced, "scan uploads main", 2, "Storage main is another one than before"),
+    (Replaced, "scan uploads main --believe-missing", 1, "3 records of uploads lost their files."),
+    (Replaced, "accept uploads 1 --yes --force", 2, "is another one than before"),
+    (Interrupted, "verify", 130, "Interrupted: 3 are still due, and stocktake verify goes on with them."),
     (Interrupted, "verify", 130, "interrupted after 0 of 3 records; what was not finished is still due"),
     (Interrupted, "import uploads -", 130, "interrupted"),
     (FullDisk, "verify", 2, "nothing can be written there"),
@@ -163,6 +190,10 @@ fn installation(situation: Situation) -> Installation {
         }
         Unmounted => {
             std::fs::rename(installation.path(""), installation.folder().join("away")).unwrap();
+        }
+        Replaced => {
+            std::fs::rename(installation.path(""), installation.folder().join("away")).unwrap();
+            std::fs::create_dir(installation.path("")).unwrap();
         }
         NoRights => {
             installation.file("closed/file", 5, size);

@@ -103,6 +103,50 @@ on_both_databases! {
         assert!(scan().success().starts_with("found 2, new 1, gone 0, skipped 0\n"));
         installation.run(&["verify"]).success();
     }
+
+    /// As a disk that is not mounted leaves it. Neither is everything gone then, nor is all well.
+    fn an_empty_folder_with_records_is_no_answer(database) {
+        let installation = Installation::new(database);
+        let files = installation.files(4);
+        installation.run(&["scan", "uploads", "main"]).success();
+        for file in &files {
+            fs::remove_file(installation.path(&file.path)).unwrap();
+        }
+        fs::read_dir(installation.path("")).unwrap().for_each(|folder| fs::remove_dir(folder.unwrap().path()).unwrap());
+        let sentence = installation.run(&["scan", "uploads", "main"]).refusal();
+        let beginning = "the scan of \"main\" was given up, nothing was added: Storage main is empty (storages.main.root, ";
+        assert!(sentence.starts_with(beginning), "{sentence}");
+        let end = "Is it mounted? Its 4 records were left as they were. If that is right: stocktake scan uploads main --believe-missing";
+        assert!(sentence.ends_with(end), "{sentence}");
+        let believed = installation.run(&["scan", "uploads", "main", "--believe-missing"]).ended(1);
+        assert!(believed.contains("\nfound 0, new 0, gone 4, skipped 0\n"), "{believed}");
+    }
+
+    fn what_is_no_file_is_counted(database) {
+        let installation = Installation::new(database);
+        installation.file("file", 1, 10);
+        std::os::unix::fs::symlink("file", installation.path("link")).unwrap();
+        let text = installation.run(&["scan", "uploads", "main"]).success();
+        let told = "1 symbolic link, pipe or device was passed over: only regular files have content that can be compared.";
+        assert!(text.starts_with(&format!("found 1, new 1, gone 0, skipped 0\n{told}\n")), "{text}");
+    }
+
+    /// The size that a file has while it is written would be a false alarm for ever.
+    fn a_file_that_is_written_during_a_scan_is_no_finding(database) {
+        let installation = Installation::new(database);
+        let path = installation.path("upload");
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let mut upload = fs::File::create(&path).unwrap();
+        let writer = std::thread::spawn(move || {
+            while stopped.recv_timeout(std::time::Duration::from_millis(50)).is_err() {
+                std::io::Write::write_all(&mut upload, b"more").unwrap();
+            }
+        });
+        installation.run(&["scan", "uploads", "main"]).success();
+        stop.send(()).unwrap();
+        writer.join().unwrap();
+        installation.run(&["verify"]).success();
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ on_both_databases! {
         assert!(found.stdout.starts_with(&line), "{found:?}");
         let verdict = "\n1 of 30 records needs attention: 1 missing. All others were read within 90 days.\n";
         assert!(found.stdout.ends_with(verdict), "{found:?}");
-        let status = installation.run(&["status"]).success();
+        let status = installation.run(&["status"]).ended(1);
         assert!(status.ends_with(verdict), "{status}");
 
         installation.file(&files[2].path, 3, files[2].size);
@@ -60,7 +60,7 @@ on_both_databases! {
         installation.run(&["verify"]).success();
         let (root, away) = (installation.path(""), installation.folder().join("away"));
         let status = || -> Value {
-            serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap()
+            serde_json::from_str(&installation.run(&["status", "--json"]).stdout).unwrap()
         };
 
         std::fs::rename(&root, &away).unwrap();
@@ -77,7 +77,7 @@ on_both_databases! {
         assert!(found.stdout.contains(&sentence), "{found:?}");
         assert!(found.stdout.contains(&installation.config_file().display().to_string()), "{found:?}");
         assert!(found.stdout.contains("). Is it mounted? Its 20 records were left as they were.\n"), "{found:?}");
-        assert!(installation.run(&["status"]).success().contains(&sentence));
+        assert!(installation.run(&["status"]).ended(1).contains(&sentence));
         let shown = status();
         assert_eq!(shown["models"][0]["states"]["failed"], 0);
         assert_eq!(shown["conditions"][0]["storage"], "main");
@@ -132,7 +132,10 @@ on_both_databases! {
         assert!(refused(&["lfs_objects", "--all"]).ends_with(" has no records of lfs_objects"));
         assert_eq!(refused(&["uploads", "--identifiers", "3"]), "uploads has no record 3");
         assert_eq!(refused(&["--state", "failed"]), "no record of any model is failed");
-        assert_eq!(refused(&["uploads", "--storages", "other"]), "no record of uploads is in storage \"other\"");
+        // Both names of the option mean the same.
+        for option in ["--storage", "--storages"] {
+            assert_eq!(refused(&["uploads", option, "other"]), "no record of uploads matches the filters");
+        }
         let text = installation.run(&["verify"]).success();
         assert!(text.contains("All is well: the only record was read"), "{text}");
         assert!(text.contains("; 1 is switched off."), "{text}");
@@ -158,7 +161,7 @@ on_both_databases! {
         installation.import("uploads", &[line(1, "gone", ""), line(2, "large", "")]).success();
         assert_eq!(installation.run(&["verify", "uploads", "--identifiers", "1"]).code, 1);
         let run = installation.start(&["verify", "--all"]);
-        let status = || installation.run(&["status"]).success();
+        let status = || installation.run(&["status"]).ended(1);
         eventually("the record is started", || status().contains("started").then_some(()));
         run.signal(Signal::INT);
         assert_eq!(run.wait().0.code(), Some(130));
@@ -168,7 +171,7 @@ on_both_databases! {
         assert!(text.contains("1 of 2 records needs attention: 1 missing. 1 failed before and is being read again."), "{text}");
         let export = installation.run(&["export"]).success();
         assert!(export.contains("\nuploads,1,missing,") && export.contains(",pending,main,gone-too,"), "{export}");
-        let json: Value = serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap();
+        let json: Value = serde_json::from_str(&installation.run(&["status", "--json"]).ended(1)).unwrap();
         let uploads = &json["models"][0];
         assert_eq!((&uploads["states"]["failed"], &uploads["rereading"]["missing"]), (&0.into(), &1.into()));
         assert!(installation.run(&["export", "--state", "failed"]).success().lines().count() == 1);

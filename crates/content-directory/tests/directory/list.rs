@@ -61,7 +61,40 @@ async fn only_regular_files_inside_the_root_are_listed() {
     symlink("..", fixture.root.join("up")).unwrap();
     symlink("good", fixture.root.join("inside")).unwrap();
     let _socket = UnixListener::bind(fixture.root.join("socket")).unwrap();
-    assert_eq!(paths(&fixture.root).await, ["good/file"]);
+    let listed: Vec<String> = list(&fixture.root)
+        .await
+        .into_iter()
+        .map(|item| match item {
+            Ok(Found { path, .. }) => path,
+            Err(error) => error.to_string(),
+        })
+        .collect();
+    let is_none = |path: &str, what: &str| format!("{path}: {what} is no content");
+    assert_eq!(
+        listed,
+        [
+            "good/file".to_owned(),
+            is_none("inside", "symbolic link"),
+            is_none("link", "symbolic link"),
+            is_none("socket", "socket"),
+            is_none("up", "symbolic link"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_file_is_measured_as_it_is_now() {
+    let fixture = Fixture::new();
+    fixture.write("file", b"four");
+    let found = list(&fixture.root).await;
+    let [Ok(found)] = found.as_slice() else { panic!("{found:?}") };
+    let extent = fixture.store.measure("file").await.unwrap();
+    assert_eq!((Some(extent.size), extent.modified_at), (found.size, found.modified_at));
+    fixture.write("file", b"and more");
+    assert_eq!(fixture.store.measure("file").await.unwrap().size, 8);
+    for path in ["none", "../file", "."] {
+        assert_eq!(fixture.store.measure(path).await, None, "{path}");
+    }
 }
 
 #[tokio::test]

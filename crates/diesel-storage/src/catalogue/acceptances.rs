@@ -9,7 +9,7 @@ use crate::columns::all_of;
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::queue::recalculate;
-use crate::rows::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow, digest_of};
+use crate::rows::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow};
 use crate::schema::acceptances;
 use crate::session::Session;
 
@@ -25,14 +25,19 @@ pub(super) async fn accept<S: Session>(
     if row.is_damaged(RowPart::Baseline) {
         row.forget(RowPart::Baseline);
     }
-    let (checksum, size) = (digest_of(accepted.checksum())?, accepted.size());
+    let (checksum, size) = (accepted.checksum()?, accepted.size());
     let kept = NewAcceptanceRow::new(&row, accepted, now);
     session.execute(diesel::insert_into(acceptances::table).values(kept)).await?;
-    let good = row.status(started)?.accept(checksum, Timestamp::from_millis(now));
-    row.set_baseline(good.history().baseline);
-    row.set_status(&Status::Succeeded(good), now)?;
-    row.accepted = true;
-    row.source.file_size = size.or(row.source.file_size);
+    let status = row.status(started)?;
+    if let Some(checksum) = checksum {
+        let good = status.accept(checksum, Timestamp::from_millis(now));
+        row.set_baseline(good.history().baseline);
+        row.set_status(&Status::Succeeded(good), now)?;
+        row.accepted = true;
+        row.source.file_size = size.or(row.source.file_size);
+    } else {
+        row.set_status(&status.disable(), now)?;
+    }
     session.write_records(vec![row.sealed()]).await?;
     get(session, model, key, encryption).await
 }
@@ -42,23 +47,34 @@ pub(super) async fn accept<S: Session>(
 pub(super) async fn take_back<S: Session>(
     session: &mut S,
     (model, key): (i16, Vec<u8>),
-    by: String,
+    (by, reason): (String, Option<String>),
     now: i64,
     encryption: Encryption,
 ) -> Result<(Option<Record>, bool), DbError> {
     // Whoever makes records due holds the claims before it locks a record.
     let Some((known, _)) = row(session, model, key.clone()).await? else { return Ok((None, false)) };
     session.hold_claims(Some(model), Some(known.source.storage)).await?;
-    let accepted = locked(session, model, key.clone()).await?.is_some_and(|(row, _)| row.accepted);
+    let Some((now_is, _)) = locked(session, model, key.clone()).await? else { return Ok((None, false)) };
+    let is_off = now_is.is_off();
     let standing = acceptances::table
         .filter(acceptances::model.eq(model))
         .filter(acceptances::key.eq(key.clone()))
         .filter(acceptances::undone_at.is_null())
         .order(acceptances::id.desc());
-    let standing: Option<AcceptanceRow> =
-        session.first(standing.limit(1).select(all_of::<AcceptanceRow>())).await?;
-    let Some(standing) = standing.filter(|_| accepted) else { return Ok((None, false)) };
-    let undone = (acceptances::undone_at.eq(Some(now)), acceptances::undone_by.eq(Some(by)));
+    let standing: Option<AcceptanceRow> = if is_off {
+        session.first(standing.limit(1).select(all_of::<AcceptanceRow>())).await?
+    } else {
+        // One that retired it was overruled by whoever switched it on again.
+        let of_content = standing.filter(acceptances::checksum.ne(Vec::new()));
+        session.first(of_content.limit(1).select(all_of::<AcceptanceRow>())).await?
+    };
+    let standing = standing.filter(|standing| now_is.accepted || standing.is_of_absence());
+    let Some(standing) = standing else { return Ok((None, false)) };
+    let undone = (
+        acceptances::undone_at.eq(Some(now)),
+        acceptances::undone_by.eq(Some(by)),
+        acceptances::undone_reason.eq(reason),
+    );
     session.execute(diesel::update(acceptances::table.find(standing.id)).set(undone)).await?;
     recalculate::one(session, model, key.clone(), now).await?;
     if let Some((mut due, _)) = row(session, model, key.clone()).await? {

@@ -13,17 +13,29 @@ use crate::session::Session;
 use crate::sql::Sql;
 
 /// Whether held, model, state, kind of failure; then records, file sizes in whole mebibytes and the bytes
-/// beside, oldest baseline, how many baselines were made of metadata, and how many differ from the source's own
-/// checksums. The sizes are summed in two parts,
+/// beside, oldest baseline, how many baselines were made of metadata, how many differ from the source's own
+/// checksums, and how many were good when they were last read. The sizes are summed in two parts,
 /// which do not overflow.
-type Group =
-    (bool, i16, i16, Option<i16>, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+type Group = (
+    bool,
+    i16,
+    i16,
+    Option<i16>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+);
 type GroupSql = (
     Bool,
     SmallInt,
     SmallInt,
     Nullable<SmallInt>,
     BigInt,
+    Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
@@ -65,12 +77,13 @@ pub(super) async fn read<S: Session>(
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, MIN(r.baseline_at), \
          COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END), \
-         COUNT(CASE WHEN NOT r.matches_source THEN 1 END) \
+         COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
+         COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) \
          FROM records r WHERE TRUE"
     ));
     let sql = push_common::<S, _>(sql, &filter).push(&format!(
         "{GROUPED} UNION ALL \
-         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL{} WHERE TRUE",
+         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL{} WHERE TRUE",
         S::HELD,
     ));
     let sql = push_common::<S, _>(sql, &filter).push(GROUPED);
@@ -89,6 +102,7 @@ struct Tally {
     failures: BTreeMap<FailureKind, u64>,
     rereading: BTreeMap<FailureKind, u64>,
     started: u64,
+    good_before: u64,
     bytes: u64,
     metadata_only: u64,
     mismatched: u64,
@@ -97,7 +111,8 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, group: Group) -> Result<(), DbError> {
-        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only, mismatched) = group;
+        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only, mismatched, good) =
+            group;
         let state = state_of(state_code)?;
         let kind = kind.map(failure_kind_of).transpose()?;
         let count = unsigned(count, "count")?;
@@ -112,6 +127,10 @@ impl Tally {
             self.add_failures(kind, state, held, count);
         }
         self.bytes = self.bytes.saturating_add(bytes(mebibytes, beside)?);
+        if state == State::Pending {
+            // Those that leases hold are among them: they are stored as they were before.
+            self.good_before += unsigned(good.unwrap_or(0), "count")?;
+        }
         if state_code == SUCCEEDED {
             self.oldest_success = oldest.map(Timestamp::from_millis);
             self.metadata_only += unsigned(metadata_only.unwrap_or(0), "count")?;
@@ -146,6 +165,7 @@ impl Tally {
             states: self.states.into_iter().collect(),
             failures: self.failures.into_iter().collect(),
             rereading: self.rereading.into_iter().collect(),
+            good_before: self.good_before,
             bytes: self.bytes,
             metadata_only: self.metadata_only,
             mismatched: self.mismatched,

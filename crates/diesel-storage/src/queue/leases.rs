@@ -2,7 +2,8 @@
 
 use diesel::ExpressionMethods as _;
 use diesel::QueryDsl as _;
-use stocktake_domain::ports::{LeaseId, LeaseTerms, Reaped, Renewal};
+use diesel::sql_types::{BigInt, SmallInt, Text};
+use stocktake_domain::ports::{Holder, LeaseId, LeaseTerms, Reaped, Renewal, WorkerId};
 use stocktake_domain::{CLOCK_TOLERANCE, Failure, Timestamp};
 
 use crate::dialect::Lock;
@@ -70,6 +71,25 @@ pub(super) async fn reap<S: Session>(
         }
     }
     Ok((reaped, any))
+}
+
+/// The other worker whose lease lasts longest. All leases are read: there are as many as workers hold, not as records.
+pub(super) async fn holder_besides<S: Session>(
+    session: &mut S,
+    worker: String,
+    models: Vec<i16>,
+    now: Timestamp,
+) -> Result<Option<Holder>, DbError> {
+    let sql = Sql::<(Text, SmallInt, BigInt, BigInt)>::new(
+        "SELECT l.worker, l.model, l.alive_until, l.deadline FROM leases l WHERE l.worker <> ?",
+    );
+    let leases: Vec<(String, i16, i64, i64)> = session.load(sql.bind(worker)).await?;
+    let wanted = leases.into_iter().filter(|(_, model, ..)| models.is_empty() || models.contains(model));
+    let last = wanted.max_by_key(|(.., alive_until, deadline)| *alive_until.min(deadline));
+    Ok(last.map(|(worker, _, alive_until, deadline)| Holder {
+        worker: WorkerId(worker),
+        lasts: Timestamp::from_millis(alive_until.min(deadline)).since(now),
+    }))
 }
 
 /// [`stocktake_domain::Verification::time_out`] of all that the lease held. The records are due again at

@@ -1,7 +1,7 @@
 //! Rows of `acceptances`.
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
-use stocktake_domain::{Acceptance, Baseline, NewAcceptance, Replaced, TakenBack, Timestamp};
+use stocktake_domain::{Acceptance, Baseline, Digest, NewAcceptance, Replaced, TakenBack, Timestamp};
 
 use super::failure::failure_of;
 use super::record::{BaselineColumns, OwnColumns, RecordRow};
@@ -15,6 +15,7 @@ use crate::schema::acceptances;
 pub(crate) struct AcceptedColumns {
     accepted_by: String,
     reason: Option<String>,
+    /// Empty: that nothing is there.
     checksum: Vec<u8>,
     size: Option<i64>,
 }
@@ -57,6 +58,7 @@ pub(crate) struct AcceptanceRow {
     pub(crate) replaced: ReplacedColumns,
     undone_at: Option<i64>,
     undone_by: Option<String>,
+    undone_reason: Option<String>,
 }
 
 impl AcceptedColumns {
@@ -65,14 +67,14 @@ impl AcceptedColumns {
         Ok(Self {
             accepted_by: storable(&acceptance.by, "by")?,
             reason: acceptance.reason.as_deref().map(|reason| storable(reason, "reason")).transpose()?,
-            checksum: digest_bytes(acceptance.checksum),
+            checksum: acceptance.checksum.map(digest_bytes).unwrap_or_default(),
             size: acceptance.size.map(|size| storable_size(size, "file_size")).transpose()?,
         })
     }
 
-    /// The digest of the content, as it is kept.
-    pub(crate) fn checksum(&self) -> &[u8] {
-        &self.checksum
+    /// The digest of the content; `None`: nothing is there.
+    pub(crate) fn checksum(&self) -> Result<Option<Digest>, DbError> {
+        (!self.checksum.is_empty()).then(|| digest_of(&self.checksum)).transpose()
     }
 
     /// The size of the content, if it has one.
@@ -117,6 +119,11 @@ impl NewAcceptanceRow {
 }
 
 impl AcceptanceRow {
+    /// Whether it retired the record.
+    pub(crate) fn is_of_absence(&self) -> bool {
+        self.accepted.checksum.is_empty()
+    }
+
     /// The acceptance.
     pub(crate) fn into_acceptance(self) -> Result<Acceptance, DbError> {
         let Self { accepted, replaced, .. } = self;
@@ -127,11 +134,11 @@ impl AcceptanceRow {
             }
             _ => None,
         };
-        let undone = self.undone_at.zip(self.undone_by);
+        let (undone, reason) = (self.undone_at.zip(self.undone_by), self.undone_reason);
         Ok(Acceptance {
             at: Timestamp::from_millis(self.accepted_at),
             accepted: NewAcceptance {
-                checksum: digest_of(&accepted.checksum)?,
+                checksum: accepted.checksum()?,
                 size: size(accepted.size)?,
                 by: accepted.accepted_by,
                 reason: accepted.reason,
@@ -144,7 +151,7 @@ impl AcceptanceRow {
                 failure: replaced.failure_cause.as_deref().map(failure_of).transpose()?,
                 failed_at: replaced.failed_at.map(Timestamp::from_millis),
             },
-            taken_back: undone.map(|(at, by)| TakenBack { at: Timestamp::from_millis(at), by }),
+            taken_back: undone.map(|(at, by)| TakenBack { at: Timestamp::from_millis(at), by, reason }),
         })
     }
 }

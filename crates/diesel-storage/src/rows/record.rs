@@ -199,6 +199,11 @@ impl RecordRow {
         Ok(())
     }
 
+    /// Whether it is switched off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.result.state == DISABLED
+    }
+
     /// The same with a new check value of what was recorded, and one of the baseline if there was none.
     pub(crate) fn sealed(mut self) -> Self {
         self.recorded_check = Some(self.recorded_check());

@@ -23,13 +23,27 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 /// The permissions of a new file.
 const OWNER_ONLY: u32 = 0o600;
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reading and writing.
+    Full,
+    /// Reading alone.
+    Reading,
+}
+
 /// Opens a connection to the database in this file, in a blocking thread.
 pub(super) async fn open(
     runtime: &Handle,
     path: PathBuf,
     timeout: Duration,
+    access: Access,
 ) -> Result<SqliteConnection, StoreError> {
-    blocking(runtime, move || open_blocking(&path, timeout)).await?
+    let open = move || match access {
+        Access::Full => open_blocking(&path, timeout),
+        Access::Reading => open_to_read(&path, timeout),
+    };
+    blocking(runtime, open).await?
 }
 
 /// Opens a connection to the database in this file; makes the file, and the folder it is in.
@@ -61,11 +75,32 @@ fn establish(path: &Path) -> Result<SqliteConnection, StoreError> {
     connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))
 }
 
-/// Opens a connection to a database that is there, without changing anything about it.
-pub(super) fn open_as_it_is(path: &Path, timeout: Duration) -> Result<SqliteConnection, StoreError> {
-    let mut connection = establish(path)?;
-    set_busy_timeout(&mut connection, timeout).map_err(|error| explain(path, error.into()))?;
-    Ok(connection)
+/// Opens a connection to a database that is there, without changing anything about it, also where nothing can be written.
+pub(super) fn open_to_read(path: &Path, timeout: Duration) -> Result<SqliteConnection, StoreError> {
+    let attempt = |mode: &str| {
+        let mut connection = establish_as(path, mode)?;
+        let look = |connection: &mut SqliteConnection| {
+            set_busy_timeout(connection, timeout)?;
+            glob::register(connection)?;
+            // Only now the file is opened, and what is beside it.
+            connection.batch_execute("PRAGMA query_only = ON; SELECT COUNT(*) FROM sqlite_master")
+        };
+        look(&mut connection).map_err(|error| explain(path, error.into()))?;
+        Ok(connection)
+    };
+    match attempt("mode=ro") {
+        // SQLite wants to write beside the file, which it cannot, and need not: nobody else can either.
+        Err(_) if !disk::can_be_written_beside(path) && !disk::has_log(path) => attempt("immutable=1"),
+        opened => opened,
+    }
+}
+
+/// Opens the file as these parameters of SQLite say.
+fn establish_as(path: &Path, parameters: &str) -> Result<SqliteConnection, StoreError> {
+    let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
+    let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let connected = SqliteConnection::establish(&format!("file:{name}?{parameters}"));
+    connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))
 }
 
 /// Warns if others than the owner may read or write the file.

@@ -28,6 +28,18 @@ pub(super) fn check_writable(file: &Path) -> io::Result<()> {
     write_sample(folder_of(file))
 }
 
+/// Whether this process may make files beside the database.
+pub(super) fn can_be_written_beside(file: &Path) -> bool {
+    access(folder_of(file), Access::WRITE_OK).is_ok()
+}
+
+/// Whether there is a write-ahead log with something in it, without which the file is not the whole database.
+pub(super) fn has_log(file: &Path) -> bool {
+    let mut path = OsString::from(file);
+    path.push("-wal");
+    std::fs::metadata(path).is_ok_and(|log| log.len() > 0)
+}
+
 /// What prevents the database, or what SQLite puts into its folder for temporary files, from being written now: a
 /// sentence, where there is one. Blocks.
 pub(super) fn obstacle(file: &Path) -> Option<String> {

@@ -38,6 +38,7 @@ macro_rules! database_contract {
                     paths_come_in_byte_order,
                     mismatches_are_found_in_pages,
                     a_finding_stands_until_a_new_result,
+                    what_was_good_is_counted_while_it_is_read_again,
                     the_summary_counts_everything,
                     a_current_schema_passes_the_check,
                 }
@@ -52,6 +53,7 @@ macro_rules! database_contract {
                     an_acceptance_is_kept_with_what_it_replaced,
                     acceptances_are_taken_back_one_after_the_other,
                     what_a_source_overruled_is_not_taken_back,
+                    a_record_is_retired_until_that_is_taken_back,
                 }
                 filters {
                     patterns_match_as_the_domain_says,
@@ -110,6 +112,7 @@ macro_rules! database_contract {
                     a_retry_below_a_lease_is_not_held_by_it,
                     old_successes_expire,
                     outstanding_counts_due_and_leased,
+                    another_holder_is_told_with_its_time_left,
                 }
                 signals {
                     whatever_makes_work_is_signalled,

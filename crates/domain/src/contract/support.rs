@@ -26,7 +26,7 @@ pub(crate) const GOOD: Digest = Digest::Sha256([7; 32]);
 
 /// An acceptance of such content by somebody, for no reason.
 pub(crate) fn acceptance(checksum: Digest, size: Option<u64>) -> NewAcceptance {
-    NewAcceptance { checksum, size, by: "root@host".to_owned(), reason: None }
+    NewAcceptance { checksum: Some(checksum), size, by: "root@host".to_owned(), reason: None }
 }
 
 /// A point in time.

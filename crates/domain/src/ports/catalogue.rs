@@ -87,6 +87,8 @@ pub struct ModelSummary {
     /// Pending and started records by the kind of the failure with which their last attempt ended
     /// ([`crate::Status::last_failure`]): they failed, and are read again. A kind without records may be left out.
     pub rereading: Vec<(FailureKind, u64)>,
+    /// Pending and started records that were good when they were last read: they are read again.
+    pub good_before: u64,
     /// The sum of the known file sizes, in bytes.
     pub bytes: u64,
     /// Succeeded records of which only what an object store says was looked at, not the content.
@@ -145,6 +147,7 @@ impl ModelSummary {
             states: Vec::new(),
             failures: Vec::new(),
             rereading: Vec::new(),
+            good_before: 0,
             bytes: 0,
             metadata_only: 0,
             mismatched: 0,
@@ -282,6 +285,9 @@ pub trait Catalogue: Send + Sync {
     /// was disabled. A row that was damaged is taken as it is. In the same step the acceptance is kept, with what it replaced;
     /// a damaged baseline is left out. Returns the record as it then is; `None`
     /// if there is none.
+    ///
+    /// An acceptance without a checksum retires the record: it is switched off ([`crate::Status::disable`]), and all else of
+    /// it stays as it is.
     async fn accept(
         &self,
         model: Model,
@@ -292,8 +298,14 @@ pub trait Catalogue: Send + Sync {
     /// Takes back the last acceptance of the record that was not taken back yet: what it replaced counts again, also why
     /// the last attempt before it failed, and the record is recalculated. Several are taken back one after the other.
     /// Returns the record as it then is; `None` if there is none, or if the record is not [`Record::accepted`] now, or was
-    /// by a program that kept no acceptances.
-    async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError>;
+    /// by a program that kept no acceptances. One that retired the record is taken back only while it is switched off.
+    async fn take_back(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        by: &str,
+        reason: Option<String>,
+    ) -> Result<Option<Record>, StoreError>;
 
     /// All acceptances of the record, also those that were taken back, the last one first. They outlive the record.
     async fn acceptances(&self, model: Model, key: &RecordKey) -> Result<Vec<Acceptance>, StoreError>;

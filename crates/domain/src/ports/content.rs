@@ -151,6 +151,14 @@ pub enum ListError {
         /// What the system said.
         reason: String,
     },
+    /// This is no content, and nobody looks at it: a symbolic link, a pipe, a device. The listing goes on behind it.
+    #[error("{path}: {what} is no content")]
+    PassedOver {
+        /// The path.
+        path: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// The listing cannot go on.
     #[error("{0}")]
     Broken(String),
@@ -224,8 +232,8 @@ pub trait ContentStore: Send + Sync {
     /// largest folder.
     fn list(&self) -> FoundStream;
 
-    /// How much the content at this path is, where listing does not tell: the files of a repository, all together.
-    /// `None` where it cannot be told.
+    /// How much the content at this path is now: of a repository, which a listing does not measure, all files together; of a
+    /// file, which may have grown since it was listed. `None` where it cannot be told, or not otherwise than by a listing.
     async fn measure(&self, path: &str) -> Option<Extent> {
         let _ = path;
         None

@@ -123,6 +123,15 @@ pub struct Renewal {
     pub progressed: bool,
 }
 
+/// A worker that holds records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub worker: WorkerId,
+    /// How long what it holds lasts without another sign of life.
+    pub lasts: Duration,
+}
+
 /// What [`Queue::reap`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reaped {
@@ -232,6 +241,11 @@ pub trait Queue: Send + Sync {
     /// How many records match the filter that are due or leased to anybody, counting no further than
     /// `at_most`.
     async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError>;
+
+    /// Of the workers besides this one that hold records of these models (none: of any), the one whose lease lasts longest
+    /// without another sign of life. A lease that is over and was not reaped yet lasts no time at all.
+    async fn holder_besides(&self, worker: &WorkerId, models: &[Model])
+    -> Result<Option<Holder>, StoreError>;
 
     /// A signal that is given when records become due or a job is enqueued, from this moment on, by this process or by
     /// another one on the same database.

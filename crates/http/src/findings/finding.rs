@@ -8,7 +8,7 @@ use crate::record::{IdentifierBody, shown, shown_time, state_name};
 use crate::schema::{FailureKindName, Identifier, ModelName, StateName};
 
 /// The columns of CSV, which are the fields of [`FindingBody`] in their order.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 19] = [
     "model_name",
     "record_identifier",
     "kind",
@@ -25,6 +25,9 @@ const COLUMNS: [&str; 16] = [
     "owner",
     "last_checksum",
     "checksum_retry_count",
+    "last_good_checksum",
+    "last_good_at",
+    "found_size",
 ];
 
 /// A record and what is wrong with it.
@@ -83,6 +86,16 @@ pub(super) struct FindingBody<'a> {
     last_checksum: Option<Timestamp>,
     /// Failures since the last success.
     checksum_retry_count: u32,
+    /// Our own checksum of the content when it was last good, as algorithm, colon and hex, also if the last attempt failed.
+    #[schema(required)]
+    last_good_checksum: Option<String>,
+    /// When that was.
+    #[serde(serialize_with = "shown_time")]
+    #[schema(value_type = Option<String>, required, format = DateTime)]
+    last_good_at: Option<Timestamp>,
+    /// The size in bytes that was found instead, where that is what is wrong.
+    #[schema(required)]
+    found_size: Option<u64>,
 }
 
 impl<'a> From<&'a Record> for FindingBody<'a> {
@@ -106,6 +119,9 @@ impl<'a> From<&'a Record> for FindingBody<'a> {
             owner: record.owner.as_deref(),
             last_checksum: history.last_checksum_at(),
             checksum_retry_count: history.retry_count,
+            last_good_checksum: history.baseline().map(|good| good.digest.tagged()),
+            last_good_at: history.baseline().map(|good| good.at),
+            found_size: failure.and_then(Failure::found_size),
         }
     }
 }
@@ -200,14 +216,14 @@ mod tests {
         assert_eq!(
             json(&altered()),
             format!(
-                r#"{{"model_name":"uploads","record_identifier":"NSAxMDA=","kind":"altered","checksum_failure":"{failure}","checksum_state":"failed","storage":"main","path":"a, \"b\"","file_size":12,"expected_checksum":"md5:{one}","calculated_checksum":"md5:{two}","checksum":null,"gitlab_checksum":null,"gitlab_checksum_agrees":null,"owner":"group/project","last_checksum":"1970-01-01T00:00:01.000Z","checksum_retry_count":2}}"#
+                r#"{{"model_name":"uploads","record_identifier":"NSAxMDA=","kind":"altered","checksum_failure":"{failure}","checksum_state":"failed","storage":"main","path":"a, \"b\"","file_size":12,"expected_checksum":"md5:{one}","calculated_checksum":"md5:{two}","checksum":null,"gitlab_checksum":null,"gitlab_checksum_agrees":null,"owner":"group/project","last_checksum":"1970-01-01T00:00:01.000Z","checksum_retry_count":2,"last_good_checksum":null,"last_good_at":null,"found_size":null}}"#
             )
         );
         assert_eq!(
             csv_line(&altered()),
             format!(
                 "uploads,NSAxMDA=,altered,\"{failure}\",failed,main,\"a, \"\"b\"\"\",12,md5:{one},md5:{two},,,,\
-                 group/project,1970-01-01T00:00:01.000Z,2\n"
+                 group/project,1970-01-01T00:00:01.000Z,2,,,\n"
             )
         );
     }
@@ -233,7 +249,10 @@ mod tests {
         let (ours, theirs) = ("cd".repeat(32), "ab".repeat(20));
         assert_eq!(
             csv_line(&record),
-            format!("projects,7,,,succeeded,main,a,,,,{ours},{theirs},false,,1970-01-01T00:00:00.000Z,0\n")
+            format!(
+                "projects,7,,,succeeded,main,a,,,,{ours},{theirs},false,,1970-01-01T00:00:00.000Z,0,sha256:{ours},\
+                 1970-01-01T00:00:00.000Z,\n"
+            )
         );
     }
 

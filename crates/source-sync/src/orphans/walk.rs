@@ -70,6 +70,8 @@ impl<'a> Walk<'a> {
                     self.watcher.skipped(self.storage, &path, &reason);
                     continue;
                 }
+                // Nobody can claim it, and nothing of it is content.
+                Err(ListError::PassedOver { .. }) => continue,
                 Err(ListError::Broken(reason)) if claimed.is_empty && self.totals.looked_at == 0 => {
                     return Err(WalkError::Outcome(StorageOutcome::Unused(reason)));
                 }

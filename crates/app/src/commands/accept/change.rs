@@ -18,6 +18,8 @@ struct Side {
     size: Option<u64>,
     digest: Option<Digest>,
     at: Option<Timestamp>,
+    /// Nothing is there, and the record is no longer verified.
+    is_nothing: bool,
 }
 
 /// What changes of a record.
@@ -31,8 +33,8 @@ pub(super) struct Change {
 impl Change {
     /// What accepting this content changes.
     pub(super) fn new(candidate: &Candidate, now: Timestamp) -> Self {
-        let Candidate { record, checksum, size } = candidate;
-        let right = Side { size: *size, digest: Some(*checksum), at: Some(now) };
+        let Candidate { record, checksum, size, .. } = candidate;
+        let right = Side { size: *size, digest: *checksum, at: Some(now), is_nothing: checksum.is_none() };
         Self { left: recorded(record), right, record: record.clone(), now }
     }
 
@@ -44,8 +46,11 @@ impl Change {
             size: replaced.file_size,
             digest: expected.or(replaced.baseline.map(|baseline| baseline.digest)),
             at: replaced.baseline.map(|baseline| baseline.at),
+            is_nothing: false,
         };
-        Self { left: recorded(record), right, record: record.clone(), now }
+        let is_retired = acceptance.accepted.checksum.is_none();
+        let left = Side { is_nothing: is_retired, ..recorded(record) };
+        Self { left, right, record: record.clone(), now }
     }
 
     /// The record.
@@ -84,11 +89,15 @@ fn recorded(record: &Record) -> Side {
         size: record.file_size,
         digest: expected.or(baseline.map(|baseline| baseline.digest)),
         at: baseline.map(|baseline| baseline.at).or(record.created_at),
+        is_nothing: false,
     }
 }
 
 impl Side {
     fn text(self, now: Timestamp) -> String {
+        if self.is_nothing {
+            return "nothing is there: retired, no longer verified".to_owned();
+        }
         let at = |at: Timestamp| if at == now { "now".to_owned() } else { day(at, now) };
         let parts = [
             self.size.map(|size| counted(size, "byte")),
@@ -100,10 +109,14 @@ impl Side {
     }
 
     fn json(self) -> Value {
+        if self.is_nothing {
+            return json!({ "size": null, "checksum": null, "at": null, "retired": true });
+        }
         json!({
             "size": self.size,
             "checksum": self.digest.map(|digest| digest.tagged()),
             "at": self.at.map(|at| at.to_string()),
+            "retired": false,
         })
     }
 }

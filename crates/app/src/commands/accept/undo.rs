@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::Catalogue;
-use stocktake_domain::{Model, RecordKey};
+use stocktake_domain::{Acceptance, Model, RecordKey, State};
 
 use super::change::{Change, Place, text};
 use super::{refused_json, were};
@@ -27,7 +27,10 @@ pub(super) async fn run(store: &Store, arguments: &AcceptArguments) -> anyhow::R
         let change = standing(&*store.catalogue, model, key, now).await.with_context(failed)?;
         let taken = match &change {
             Ok(_) if arguments.dry_run => true,
-            Ok(_) => store.catalogue.take_back(model, key, &by).await.with_context(failed)?.is_some(),
+            Ok(_) => {
+                let reason = arguments.reason.clone();
+                store.catalogue.take_back(model, key, &by, reason).await.with_context(failed)?.is_some()
+            }
             Err(_) => false,
         };
         match change {
@@ -63,13 +66,18 @@ async fn standing(
         return Ok(Err("there is no such record".to_owned()));
     };
     let acceptances = catalogue.acceptances(model, key).await?;
-    let standing = acceptances.iter().find(|acceptance| acceptance.taken_back.is_none());
-    Ok(match standing.filter(|_| record.accepted) {
+    let is_off = record.state() == State::Disabled;
+    let stands = |acceptance: &&Acceptance| {
+        acceptance.taken_back.is_none() && (is_off || acceptance.accepted.checksum.is_some())
+    };
+    let standing = acceptances.iter().find(stands);
+    let counts = |acceptance: &&Acceptance| record.accepted || acceptance.accepted.checksum.is_none();
+    Ok(match standing.filter(counts) {
         Some(acceptance) => Ok(Change::back(&record, acceptance, now)),
         None if record.accepted => {
             Err("it was accepted by a version of Stocktake that did not keep what that replaced".to_owned())
         }
-        None => Err("its content is not an accepted one".to_owned()),
+        None => Err("its content is not an accepted one, and it is not retired".to_owned()),
     })
 }
 

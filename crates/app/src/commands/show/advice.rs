@@ -47,7 +47,10 @@ pub(super) fn what_to_do(settings: &Settings, record: &Record) -> String {
         FailureKind::Altered => format!(
             "Changed on purpose: stocktake accept {model} {key}. If not, restore it from a backup; then: {again}"
         ),
-        FailureKind::Missing => format!("Restore it from a backup, or find out where it went; then: {again}"),
+        FailureKind::Missing => format!(
+            "Deleted on purpose: stocktake accept {model} {key}. If not, restore it from a backup, or find out where it \
+             went; then: {again}"
+        ),
         FailureKind::Unreadable => {
             format!("Look at its permissions, and at the disk and its log; then: {again}")
         }

@@ -51,7 +51,7 @@ pub(super) fn sheet(text: &mut Text, settings: &Settings, known: &Known, columns
             Some(false) => ", does not agree",
             None => "",
         };
-        add("GitLab", format!("{}{agrees}", checksum.tagged()));
+        add("source", format!("{}{agrees}", checksum.tagged()));
     }
     for acceptance in acceptances {
         add("accepted", acceptance_text(acceptance, now));
@@ -96,14 +96,17 @@ fn acceptance_text(acceptance: &Acceptance, now: Timestamp) -> String {
     let before = before.map(|digest| format!(" in place of {}", digest.tagged())).unwrap_or_default();
     let taken_back = taken_back
         .as_ref()
-        .map(|taken| format!("; taken back {} by {}", age(taken.at, now), taken.by))
+        .map(|taken| {
+            let reason = taken.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("; taken back {} by {}{reason}", age(taken.at, now), taken.by)
+        })
         .unwrap_or_default();
     format!(
         "{} ({}) by {}{reason}; {}{before}{taken_back}",
         age(*at, now),
         date(*at),
         accepted.by,
-        accepted.checksum.tagged(),
+        accepted.checksum.map_or_else(|| "retired, nothing was there".to_owned(), |digest| digest.tagged()),
     )
 }
 

@@ -71,6 +71,12 @@ impl Scope {
             bail!("{NOTHING}: no record of {} is in storage {}", self.model_names(), names.join(", "));
         }
         if !selection.filter.is_empty() && !self.has_any(catalogue, &selection).await? {
+            let of_any_age = RecordFilter { before: None, ..selection.filter.clone() };
+            let of_any_age = Selection { filter: of_any_age, ..selection.clone() };
+            if selection.filter.before.is_some() && self.has_any(catalogue, &of_any_age).await? {
+                // All that is meant was read lately, which is as it should be.
+                return Ok(());
+            }
             bail!("{NOTHING}: no record of {} matches the filters", self.model_names());
         }
         for state in State::ALL.into_iter().filter(|state| *state != State::Disabled) {

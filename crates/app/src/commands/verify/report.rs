@@ -6,8 +6,9 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use stocktake_domain::ports::{Catalogue, ModelSummary, StoreError};
-use stocktake_domain::{Failure, Model, Record, RecordKey, Timestamp, format_duration};
-use stocktake_worker::{ClosedStorage, Drained, Stats};
+use stocktake_domain::{Model, Record, RecordKey, Timestamp, format_duration};
+use stocktake_http::findings;
+use stocktake_worker::{ClosedStorage, Drained, Stats, Storages};
 
 use crate::commands::status;
 use crate::document;
@@ -16,7 +17,7 @@ use crate::output::Text;
 use crate::quantities::{count, counted};
 use crate::settings::Loaded;
 use crate::terminal::TerminalSize;
-use crate::verdict::{Standing, attention, closed_storage, verb};
+use crate::verdict::{Standing, attention, closed_storage, nothing_that_old, shallow, shallow_text, verb};
 
 /// The most failed records in the report for programs; how many more there are is told.
 const MOST_NAMED: usize = 10_000;
@@ -42,6 +43,8 @@ pub(super) struct Report<'a> {
     left: u64,
     /// Which limit stopped it, if one did.
     stopped: Option<String>,
+    /// Only records that were last read before this time were asked for.
+    old_before: Option<Timestamp>,
 }
 
 impl<'a> Report<'a> {
@@ -69,7 +72,13 @@ impl<'a> Report<'a> {
             named: Vec::new(),
             left: 0,
             stopped: None,
+            old_before: None,
         }
+    }
+
+    /// Says that only records were asked for that were last read before this time.
+    pub(super) fn set_old_before(&mut self, before: Option<Timestamp>) {
+        self.old_before = before;
     }
 
     /// Says how long it took, how many records in scope were not read in the end, and which limit stopped it, if one did.
@@ -129,8 +138,12 @@ impl<'a> Report<'a> {
     }
 
     /// The report for people.
-    pub(super) async fn text(&self, catalogue: &dyn Catalogue) -> Result<Text, StoreError> {
-        let mut text = self.findings.text(catalogue, self.terminal, self.now).await?;
+    pub(super) async fn text(
+        &self,
+        catalogue: &dyn Catalogue,
+        storages: &Storages,
+    ) -> Result<Text, StoreError> {
+        let mut text = self.findings.text(catalogue, storages, self.terminal, self.now).await?;
         if !text.is_empty() {
             text.line("");
         }
@@ -153,6 +166,9 @@ impl<'a> Report<'a> {
         }
         for sentence in self.closed_storages() {
             text.line(sentence);
+        }
+        for (storage, compared) in shallow(&self.loaded.settings, &catalogue.storages().await?) {
+            text.line(shallow_text(&storage, compared));
         }
         text.line(self.verdict());
         Ok(text)
@@ -190,6 +206,8 @@ impl<'a> Report<'a> {
             "Nothing was due, but not every storage can be read.".to_owned()
         } else if !self.is_complete() {
             format!("No record failed, but not all were read:{left}")
+        } else if let (0, Some(before)) = (self.done.records(), self.old_before) {
+            nothing_that_old(before, self.now)
         } else if self.done.records() == 0 && self.since.is_some() {
             "No record was read: chance drew none.".to_owned()
         } else if self.done.records() == 0 {
@@ -236,14 +254,9 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The record as `export` shows it, and when it failed.
 fn failed_record(record: &Record) -> Value {
-    let failure = record.status.last_failure();
-    let mut fields = document::place(record);
-    fields.extend([
-        ("checksum_state".to_owned(), record.state().name().into()),
-        ("kind".to_owned(), failure.map(|failure| failure.kind().name()).into()),
-        ("checksum_failure".to_owned(), failure.map(Failure::text).into()),
-        ("failed_at".to_owned(), record.history().failed_at.map(|at| at.to_string()).into()),
-    ]);
-    Value::Object(fields)
+    let finding = serde_json::from_str(&findings::json(record)).unwrap_or_default();
+    let failed_at = record.history().failed_at.map(|at| at.to_string());
+    document::joined(finding, json!({ "failed_at": failed_at }))
 }

@@ -36,7 +36,12 @@ pub(crate) struct Finished {
 impl Finished {
     /// Its standard output, if it ended well.
     pub(crate) fn success(self) -> String {
-        assert_eq!(self.code, 0, "{self:?}");
+        self.ended(0)
+    }
+
+    /// Its standard output, if it ended with this status.
+    pub(crate) fn ended(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:?}");
         self.stdout
     }
 

@@ -269,12 +269,13 @@ impl Pair {
                 both!(self, "recalculate", |ports| ports.queue.recalculate(model, &key));
             }
             Operation::Accept { model, key, size } => {
-                let acceptance = NewAcceptance { checksum: GOOD, size, by: BY.to_owned(), reason: None };
+                let acceptance =
+                    NewAcceptance { checksum: Some(GOOD), size, by: BY.to_owned(), reason: None };
                 both!(self, "accept", |ports| ports.catalogue.accept(model, &key, &acceptance));
                 both!(self, "acceptances", |ports| ports.catalogue.acceptances(model, &key));
             }
             Operation::TakeBack(model, key) => {
-                both!(self, "take back", |ports| ports.catalogue.take_back(model, &key, BY));
+                both!(self, "take back", |ports| ports.catalogue.take_back(model, &key, BY, None));
                 both!(self, "acceptances", |ports| ports.catalogue.acceptances(model, &key));
             }
             Operation::Page { model, selection, order, start, limit } => {

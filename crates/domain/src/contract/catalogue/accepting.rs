@@ -15,7 +15,8 @@ async fn accept(store: &Ports, number: i64, acceptance: &NewAcceptance, now: i64
 }
 
 async fn take_back(store: &Ports, number: i64, now: i64) -> Option<Record> {
-    store.as_of(at(now)).catalogue.take_back(MODEL, &key(number), "admin@host").await.unwrap()
+    let reason = Some(format!("at {now}"));
+    store.as_of(at(now)).catalogue.take_back(MODEL, &key(number), "admin@host", reason).await.unwrap()
 }
 
 pub async fn accepted_content_counts_from_now_on(db: &dyn DatabaseFixture) {
@@ -107,7 +108,10 @@ pub async fn acceptances_are_taken_back_one_after_the_other(db: &dyn DatabaseFix
     assert_eq!(take_back(store, 2, 800).await, None);
     assert_eq!(take_back(store, 3, 800).await, None);
 
-    let by = |millis| Some(TakenBack { at: at(millis), by: "admin@host".to_owned() });
+    let by = |millis| {
+        let reason = Some(format!("at {millis}"));
+        Some(TakenBack { at: at(millis), by: "admin@host".to_owned(), reason })
+    };
     let kept = store.catalogue.acceptances(MODEL, &key(1)).await.unwrap();
     let taken_back: Vec<_> = kept.into_iter().map(|acceptance| acceptance.taken_back).collect();
     assert_eq!(taken_back, [by(600), by(700)]);
@@ -125,4 +129,42 @@ pub async fn what_a_source_overruled_is_not_taken_back(db: &dyn DatabaseFixture)
     assert!(!before.accepted);
     assert_eq!(take_back(store, 1, 400).await, None);
     assert_eq!(get(store, 1).await, before);
+}
+
+pub async fn a_record_is_retired_until_that_is_taken_back(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let recorded = SourceRecord { expected: Some(GOOD), file_size: Some(3), ..entry(1) };
+    import(store, vec![recorded.clone(), entry(2)], 100).await;
+    succeed_all(store, 200).await;
+    store.as_of(at(250)).queue.recalculate(MODEL, &key(1)).await.unwrap();
+    fail_all(store, 300).await;
+    let before = get(store, 1).await;
+    let absence = NewAcceptance { checksum: None, ..acceptance(GOOD, None) };
+    let retired = accept(store, 1, &absence, 400).await;
+    assert_eq!(retired, get(store, 1).await);
+    assert_eq!(retired, Record { status: before.status.clone().disable(), ..before.clone() });
+    assert!(store.catalogue.findings(MODEL, None, 10).await.unwrap().is_empty());
+    assert_eq!(store.as_of(at(1_000_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);
+    let kept = store.catalogue.acceptances(MODEL, &key(1)).await.unwrap();
+    let replaced = Replaced::of(&before);
+    assert_eq!(kept, [Acceptance { at: at(400), accepted: absence.clone(), replaced, taken_back: None }]);
+
+    let back = take_back(store, 1, 500).await.unwrap();
+    assert_eq!(back.state(), State::Pending);
+    assert_eq!(back.status.last_failure(), before.status.last_failure());
+    assert_eq!(back.history().baseline, before.history().baseline);
+    assert_eq!((back.accepted, back.file_size, back.expected), (false, Some(3), Some(GOOD)));
+    assert_eq!(take_back(store, 1, 600).await, None);
+
+    // Whoever switches it on again has overruled it; other content may be accepted and taken back all the same.
+    accept(store, 1, &absence, 700).await;
+    let off = SourceRecord { disabled: true, ..recorded.clone() };
+    import(store, vec![off], 750).await;
+    import(store, vec![recorded], 800).await;
+    assert_eq!(get(store, 1).await.state(), State::Pending);
+    assert_eq!(take_back(store, 1, 900).await, None);
+    let other = Digest::Sha256([8; 32]);
+    accept(store, 1, &acceptance(other, Some(4)), 1_000).await;
+    assert_eq!(take_back(store, 1, 1_100).await.unwrap().state(), State::Pending);
+    assert_eq!(take_back(store, 1, 1_200).await, None);
 }

@@ -41,7 +41,7 @@ pub async fn values_that_do_not_fit_are_refused(db: &dyn DatabaseFixture) {
     assert!(reason(store.catalogue.accept(MODEL, &key(1), &sized).await).contains("beyond"));
     let odd = NewAcceptance { size: None, reason: Some("a\0b".to_owned()), ..sized };
     assert!(reason(store.catalogue.accept(MODEL, &key(1), &odd).await).contains("NUL"));
-    assert!(reason(store.catalogue.take_back(MODEL, &key(1), "\0").await).contains("NUL"));
+    assert!(reason(store.catalogue.take_back(MODEL, &key(1), "\0", None).await).contains("NUL"));
     let token = NewToken {
         name: "\0".to_owned(),
         owner: String::new(),

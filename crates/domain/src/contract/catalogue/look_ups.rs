@@ -140,6 +140,32 @@ pub async fn mismatches_are_found_in_pages(db: &dyn DatabaseFixture) {
     assert_eq!(mismatched(None, 10).await, [2, 8, 10]);
 }
 
+pub async fn what_was_good_is_counted_while_it_is_read_again(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=3, 100).await;
+    let counts = async || {
+        let summary = store.catalogue.summary().await.unwrap().pop().unwrap();
+        (summary.good_before, summary.rereading.iter().map(|(_, count)| count).sum::<u64>())
+    };
+    assert_eq!(counts().await, (0, 0));
+    succeed_all(store, 200).await;
+    assert_eq!(counts().await, (0, 0));
+    for number in [1, 2] {
+        store.as_of(at(300)).queue.recalculate(MODEL, &key(number)).await.unwrap();
+    }
+    import_numbers(store, [4], 300).await;
+    assert_eq!(counts().await, (2, 0));
+    // Also while a worker has them, and until there is a result.
+    let lease = claim(store, 10, 400).await.unwrap();
+    assert_eq!(counts().await, (2, 0));
+    store.queue.complete(lease.id, &[], true).await.unwrap();
+    assert_eq!(counts().await, (2, 0));
+    fail_all(store, 500).await;
+    assert_eq!(counts().await, (0, 0));
+    store.as_of(at(600)).queue.recalculate(MODEL, &key(1)).await.unwrap();
+    assert_eq!(counts().await, (0, 1));
+}
+
 pub async fn a_finding_stands_until_a_new_result(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, 1..=5, 100).await;

@@ -6,6 +6,7 @@ use crate::key::RecordKey;
 use crate::model::Model;
 use crate::record::Record;
 use crate::row_part::RowPart;
+use crate::selection::State;
 use crate::time::Timestamp;
 use crate::verification::{History, Pending, Status, Verification};
 
@@ -23,10 +24,14 @@ impl Tables {
         if self.row(model, key)?.damaged.contains(&RowPart::Baseline) {
             replaced.baseline = None;
         }
-        let status = Status::Succeeded(record.status.accept(accepted.checksum, now));
+        let status = match accepted.checksum {
+            Some(checksum) => Status::Succeeded(record.status.accept(checksum, now)),
+            None => record.status.disable(),
+        };
         self.set(model, key, status, None);
         let row = self.row_mut(model, key)?;
-        (row.accepted, row.said.file_size) = (true, accepted.size.or(row.said.file_size));
+        row.accepted |= accepted.checksum.is_some();
+        row.said.file_size = accepted.size.or(row.said.file_size);
         row.damaged.clear();
         let acceptance = Acceptance { at: now, accepted, replaced, taken_back: None };
         self.acceptances.entry((model, key.clone())).or_default().push(acceptance);
@@ -40,10 +45,17 @@ impl Tables {
         key: &RecordKey,
         taken_back: TakenBack,
     ) -> Option<Record> {
-        self.row(model, key).filter(|row| row.accepted)?;
+        let row = self.row(model, key)?;
+        let (is_accepted, is_off) = (row.accepted, row.status.state() == State::Disabled);
         let now = taken_back.at;
         let kept = self.acceptances.get_mut(&(model, key.clone()))?;
-        let standing = kept.iter_mut().rev().find(|acceptance| acceptance.taken_back.is_none())?;
+        let stands = |acceptance: &&mut Acceptance| {
+            acceptance.taken_back.is_none() && (is_off || acceptance.accepted.checksum.is_some())
+        };
+        let standing = kept.iter_mut().rev().find(stands)?;
+        if standing.accepted.checksum.is_some() && !is_accepted {
+            return None;
+        }
         standing.taken_back = Some(taken_back);
         let replaced = standing.replaced.clone();
         self.recalculate(model, key, now);

@@ -130,9 +130,16 @@ impl Catalogue for MemoryStore {
         Ok(self.step(|tables: &mut Tables| tables.accept(model, key, acceptance, now)).await)
     }
 
-    async fn take_back(&self, model: Model, key: &RecordKey, by: &str) -> Result<Option<Record>, StoreError> {
+    async fn take_back(
+        &self,
+        model: Model,
+        key: &RecordKey,
+        by: &str,
+        reason: Option<String>,
+    ) -> Result<Option<Record>, StoreError> {
         storable(by, "by")?;
-        let undone = TakenBack { at: self.now(), by: by.to_owned() };
+        storable(reason.as_deref().unwrap_or_default(), "reason")?;
+        let undone = TakenBack { at: self.now(), by: by.to_owned(), reason };
         let take_back = |tables: &mut Tables| {
             let record = tables.take_back(model, key, undone);
             let due = record.is_some();
@@ -245,6 +252,8 @@ fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
             let kinds = if record.state() == State::Failed { &mut failures } else { &mut rereading };
             *kinds.entry(failure.kind()).or_default() += 1;
         }
+        let is_read_again = matches!(record.state(), State::Pending | State::Started);
+        summary.good_before += u64::from(is_read_again && record.history().checksum().is_some());
         summary.bytes = summary.bytes.saturating_add(record.file_size.unwrap_or(0));
         if let (State::Succeeded, Some(baseline)) = (record.state(), record.history().baseline) {
             summary.metadata_only += u64::from(matches!(baseline.digest, Digest::Metadata(_)));

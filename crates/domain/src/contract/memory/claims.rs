@@ -8,7 +8,7 @@ use super::tables::{Held, Tables, Turn, started, with_baseline};
 use crate::digest_rule::DigestRule;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms};
+use crate::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseTerms, WorkerId};
 use crate::row_part::RowPart;
 use crate::time::Timestamp;
 
@@ -94,7 +94,13 @@ impl Tables {
     }
 
     /// A lease on these records. `None` if there are none.
-    pub(super) fn lease(&mut self, taken: Taken, terms: LeaseTerms, now: Timestamp) -> Option<Lease> {
+    pub(super) fn lease(
+        &mut self,
+        worker: &WorkerId,
+        taken: Taken,
+        terms: LeaseTerms,
+        now: Timestamp,
+    ) -> Option<Lease> {
         let Taken { model, storage, keys } = taken;
         let (first, last) = (keys.first()?.clone(), keys.last()?.clone());
         let due = keys.iter().filter_map(|key| self.row(model, key)?.due_at);
@@ -104,6 +110,7 @@ impl Tables {
         let members = keys.iter().filter_map(member).collect();
         let id = LeaseId(random_number());
         let held = Held {
+            worker: worker.clone(),
             model,
             storage: storage.clone(),
             first,

@@ -12,7 +12,7 @@ use crate::failure::{Failure, FailureCause};
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
+    ClaimFilter, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
 use crate::row_part::RowPart;
@@ -33,7 +33,7 @@ impl Queue for MemoryStore {
         let claim = |tables: &mut Tables| {
             let taken = tables.next(filter)?;
             tables.serve(&taken);
-            tables.lease(taken, terms, now)
+            tables.lease(worker, taken, terms, now)
         };
         Ok(self.step(claim).await)
     }
@@ -50,7 +50,7 @@ impl Queue for MemoryStore {
         let claim = |tables: &mut Tables| {
             tables.recalculate(model, key, now);
             let storage = tables.row(model, key)?.storage().to_owned();
-            tables.lease(Taken { model, storage, keys: vec![key.clone()] }, terms, now)
+            tables.lease(worker, Taken { model, storage, keys: vec![key.clone()] }, terms, now)
         };
         Ok(self.step(claim).await)
     }
@@ -131,6 +131,26 @@ impl Queue for MemoryStore {
     async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError> {
         let count = |tables: &mut Tables| tables.due(filter).iter().map(|(.., count)| count).sum::<u64>();
         Ok(self.step(count).await.min(at_most))
+    }
+
+    async fn holder_besides(
+        &self,
+        worker: &WorkerId,
+        models: &[Model],
+    ) -> Result<Option<Holder>, StoreError> {
+        let now = self.now();
+        let holder = |tables: &mut Tables| {
+            let others = tables
+                .leases
+                .values()
+                .filter(|held| held.worker != *worker && (models.is_empty() || models.contains(&held.model)));
+            let holders = others.map(|held| Holder {
+                worker: held.worker.clone(),
+                lasts: held.alive_until.min(held.deadline).since(now),
+            });
+            holders.max_by_key(|holder| holder.lasts)
+        };
+        Ok(self.step(holder).await)
     }
 
     fn wake_signal(&self) -> Box<dyn WakeSignal> {

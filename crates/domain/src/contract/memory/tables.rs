@@ -66,6 +66,7 @@ impl Row {
 /// A lease.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
+    pub(super) worker: WorkerId,
     pub(super) model: Model,
     pub(super) storage: String,
     pub(super) first: RecordKey,

@@ -1,13 +1,13 @@
-//! `Queue::recalculate`, `retry_failed`, `expire_succeeded` and `outstanding`.
+//! `Queue::recalculate`, `retry_failed`, `expire_succeeded`, `outstanding` and `holder_besides`.
 
 use std::time::Duration;
 
 use crate::contract::support::{
-    GOOD, MODEL, TERMS, at, claim, entry, fail_all, get, import, import_into, import_numbers, key, numbers,
-    numbers_in, state, succeed_all, successes, time_out,
+    GOOD, HEARTBEAT, MODEL, TERMS, at, claim, entry, fail_all, get, import, import_into, import_numbers, key,
+    numbers, numbers_in, state, succeed_all, successes, time_out, worker,
 };
 use crate::contract::{DatabaseFixture, Ports};
-use crate::ports::{ClaimFilter, Outcome};
+use crate::ports::{ClaimFilter, Holder, Outcome};
 use crate::{
     CLOCK_TOLERANCE, Failed, Failure, LONGEST_RETRY_DELAY, Model, Record, SourceRecord, State, Status,
     Verification,
@@ -202,4 +202,26 @@ pub async fn outstanding_counts_due_and_leased(db: &dyn DatabaseFixture) {
     assert_eq!(outstanding(&ClaimFilter::any(1), 0).await, 0);
     queue.complete(lease.id, &successes(&lease, 0), true).await.unwrap();
     assert_eq!(outstanding(&only, 10).await, 4);
+}
+
+pub async fn another_holder_is_told_with_its_time_left(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let holder = async |besides: &str, models: &[Model], now: i64| {
+        store.as_of(at(now)).queue.holder_besides(&worker(besides), models).await.unwrap()
+    };
+    import_numbers(store, 1..=6, 0).await;
+    assert_eq!(holder("w", &[], 0).await, None);
+    // The worker "w".
+    claim(store, 2, 0).await.unwrap();
+    assert_eq!(holder("w", &[], 0).await, None);
+    let held = |name: &str, lasts| Some(Holder { worker: worker(name), lasts });
+    assert_eq!(holder("x", &[MODEL], 0).await, held("w", HEARTBEAT));
+    assert_eq!(holder("x", &[Model::Projects], 0).await, None);
+    store.as_of(at(10_000)).queue.claim(&worker("y"), &ClaimFilter::any(2), TERMS).await.unwrap();
+    assert_eq!(holder("x", &[], 10_000).await, held("y", HEARTBEAT));
+    assert_eq!(holder("y", &[], 10_000).await, held("w", HEARTBEAT - Duration::from_secs(10)));
+    // One that is over is there until it is reaped.
+    assert_eq!(holder("y", &[], 600_000).await, held("w", Duration::ZERO));
+    store.as_of(at(600_000)).queue.reap(crate::contract::support::LEASE).await.unwrap();
+    assert_eq!(holder("x", &[], 600_000).await, None);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
-    ClaimFilter, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
+    ClaimFilter, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
     WorkerId,
 };
 use stocktake_domain::{Clock, Model, RecordKey, Selection, State};
@@ -195,6 +195,14 @@ impl Queue for TestQueue {
         limit: u32,
     ) -> Result<(Option<RecordKey>, u64), StoreError> {
         self.call(false, self.store.expire_succeeded(model, after, older_than, limit)).await
+    }
+
+    async fn holder_besides(
+        &self,
+        worker: &WorkerId,
+        models: &[Model],
+    ) -> Result<Option<Holder>, StoreError> {
+        self.store.holder_besides(worker, models).await
     }
 
     async fn outstanding(&self, filter: &ClaimFilter, at_most: u64) -> Result<u64, StoreError> {

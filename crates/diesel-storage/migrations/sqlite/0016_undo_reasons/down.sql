@@ -1,0 +1,1 @@
+ALTER TABLE acceptances DROP COLUMN undone_reason;

@@ -1,0 +1,2 @@
+-- Why an acceptance was taken back. An acceptance whose checksum is empty retired its record.
+ALTER TABLE acceptances ADD COLUMN undone_reason TEXT;
