@@ -3,7 +3,6 @@
 use crate::config::{Format, RefStorage};
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
-use crate::id::ObjectId;
 use crate::objects::{self, Kind, Root, RootVisitor};
 use crate::reader::RepoReader;
 use crate::refs::{self, Ref};

@@ -126,9 +126,8 @@ async fn read(
         matches!(seen, Err(ContentError::MissingFile { .. } | ContentError::MissingRepository))
     };
     if seen.iter().any(is_absent) {
-        // Of one record nobody can say that it is more than half of them.
-        let absent = context.confirm_absent(name, storage, &reading.watch, 0).await;
-        absent.map_err(AcceptError::NotJudged)?;
+        let gone = context.confirm_gone(name, storage, &reading.watch, &record.location.path).await;
+        gone.map_err(AcceptError::NotJudged)?;
     }
     match seen.pop() {
         Some((_, Ok(observation))) => {

@@ -61,6 +61,23 @@ impl EngineContext {
         Ok(confirmed)
     }
 
+    /// Fails unless content at this path, seen to be absent under this watch, is gone from a storage that is itself whole.
+    pub(crate) async fn confirm_gone(
+        &self,
+        name: &str,
+        storage: &Storage,
+        watch: &Watch,
+        path: &str,
+    ) -> Result<(), NotJudged> {
+        let probed = self.probe(name, storage).await?;
+        self.check_read(name, &probed, watch).await?;
+        let gone_mounts = self.gone_mounts(name, &probed).await?;
+        match gone_mounts.iter().find(|mount| mount.concerns(path)) {
+            Some(mount) => Err(gone(mount)),
+            None => self.check_witnesses(name, storage, &gone_mounts).await,
+        }
+    }
+
     /// What is mounted no more where these lie need not be.
     async fn believe(&self, name: &str, storage: &Storage, lost: &[Unconfirmed]) -> Result<(), NotJudged> {
         let Ok(probed) = self.probe(name, storage).await else { return Ok(()) };
