@@ -79,7 +79,10 @@ on_both_databases! {
         let found = installation.run(&["verify", "--all"]);
         assert_eq!(found.code, 1);
         let (was, is) = (&stored.sha256[..8], &altered.sha256[..8]);
-        let line = format!("ALTERED  main:doc  (uploads 1)  sha256 {was}… as recorded, {is}… now\n");
+        let line = format!(
+            "ALTERED  main:doc  (uploads 1)  1,000 bytes before, 1,001 now; sha256 {was}… as recorded, {is}… now; \
+             written "
+        );
         assert!(found.stdout.starts_with(&line), "{found:?}");
 
         let words = ["accept", "uploads", "1", "--yes", "--reason", "re-encoded"];
@@ -96,8 +99,9 @@ on_both_databases! {
         installation.file("doc", 3, 1_001);
         let found = installation.run(&["verify", "--all"]);
         assert_eq!(found.code, 1);
-        let was = format!("ALTERED  main:doc  (uploads 1)  sha256 {is}… on ");
-        assert!(found.stdout.starts_with(&was), "{found:?}");
+        let was = format!("; sha256 {is}… on ");
+        assert!(found.stdout.starts_with("ALTERED  main:doc  (uploads 1)  "), "{found:?}");
+        assert!(found.stdout.contains(&was), "{found:?}");
 
         // What was recorded counts again, and only the content that it was recorded of is good.
         installation.file("doc", 2, 1_001);

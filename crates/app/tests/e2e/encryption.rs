@@ -69,9 +69,11 @@ on_both_databases! {
         files.verify_all();
         assert_eq!(files.in_plain_text(), files.key_data.len());
 
-        // The next command encrypts what is there, and the same lines change nothing.
+        // The next command that writes encrypts what is there, and the same lines change nothing.
         files.encrypt(ONE, "");
         files.installation.run(&["status"]).success();
+        assert_eq!(files.in_plain_text(), files.key_data.len());
+        files.installation.run(&["verify"]).success();
         assert_eq!(files.in_plain_text(), 0);
         let count = files.lines.len();
         let imported = files.import();

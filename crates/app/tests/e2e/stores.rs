@@ -71,7 +71,7 @@ impl Lab {
         let closed = report["closed_storages"].to_string();
         assert!(closed.contains("far") && closed.contains(told), "{told}: {closed}");
         assert!(begin.elapsed() < Duration::from_secs(60), "{told}: {:?}", begin.elapsed());
-        let status = self.installation.run(&["status", "--json"]).success();
+        let status = self.installation.run(&["status", "--json"]).stdout;
         let status: Value = serde_json::from_str(&status).unwrap();
         assert_eq!(status["models"][0]["states"]["failed"], 0, "{told}");
         assert_eq!(status["conditions"][0]["storage"], "far", "{told}");
