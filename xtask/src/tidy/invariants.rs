@@ -99,11 +99,12 @@ mod tests {
     use super::super::dependencies::rules;
     use super::*;
 
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 9] = [
         "stocktake",
         "stocktake-content",
         "stocktake-domain",
         "stocktake-fuzz",
+        "stocktake-lanes",
         "stocktake-net",
         "stocktake-testbed",
         "stocktake-web",

@@ -133,7 +133,7 @@ fn to_json(settings: &Settings, Known { record, acceptances }: &Known) -> Value 
         "mutable": record.mutable || record.model.is_mutable(),
         "accepted": record.accepted,
         "next_check_at": time(next_check(settings, record)),
-        "what_to_do": what_to_do(settings, record),
+        "what_to_do": what_to_do(settings, record, acceptances),
         "acceptances": acceptances.iter().map(acceptance_json).collect::<Vec<_>>(),
     });
     document::joined(finding, more)

@@ -199,8 +199,12 @@ on_both_databases! {
         assert_eq!(states(&installation)["disabled"], 1);
         let scanned = installation.run(&["scan", "uploads", "main"]).success();
         assert!(scanned.starts_with("found 2, new 0, gone 0, skipped 0\n"), "{scanned}");
+        let shown = json(&installation.run(&["show", "uploads", "2", "--json"]));
+        assert_eq!(shown["records"][0]["acceptances"][0]["reason"], "cleaned up", "{shown}");
+        let advice = "If the file is to be there: restore it and scan the storage, or stocktake accept --undo uploads 2";
+        assert_eq!(shown["records"][0]["what_to_do"], format!("Nothing. {advice}"));
         let shown = installation.run(&["show", "uploads", "2"]).success();
-        assert!(shown.contains(": cleaned up; retired, nothing was there in place of sha256:"), "{shown}");
+        assert!(shown.contains(": cleaned up; retired, nothing was there in place of"), "{shown}");
 
         let undone = installation.run(&["accept", "--undo", "uploads", "2", "--reason", "it was not"]).success();
         assert!(undone.contains("1 record was taken back: the right side counts again."), "{undone}");

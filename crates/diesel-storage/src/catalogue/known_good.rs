@@ -106,7 +106,7 @@ async fn near<S: Session>(
     session.load(sql.bind(DISABLED).push(" LIMIT ? + 0").bind(limit)).await
 }
 
-/// Bytes of keys at even distances from the first key on, up to the last one.
+/// Bytes of keys, as long as the first one, at even distances from that on, up to the last one.
 fn places(first: &[u8], last: &[u8], count: usize) -> Vec<Vec<u8>> {
     let common = first.iter().zip(last).take_while(|(a, b)| a == b).count();
     let number = |key: &[u8]| {
@@ -121,7 +121,7 @@ fn places(first: &[u8], last: &[u8], count: usize) -> Vec<Vec<u8>> {
     let between = |index: u64| {
         let step = (most - least) * u128::from(index) / u128::from(count);
         let bytes = u64::try_from(least + step).unwrap_or(u64::MAX).to_be_bytes();
-        first.iter().take(common).copied().chain(bytes).collect()
+        first.iter().take(common).copied().chain(bytes).take(first.len()).collect()
     };
     (0..count).map(|index| if index == 0 { first.to_vec() } else { between(index) }).collect()
 }

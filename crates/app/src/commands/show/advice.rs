@@ -1,6 +1,6 @@
 //! When a record is read next, and what its administrator can do.
 
-use stocktake_domain::{FailureCause, FailureKind, Record, RowPart, Status, Timestamp};
+use stocktake_domain::{Acceptance, FailureCause, FailureKind, Record, RowPart, Status, Timestamp};
 
 use crate::settings::Settings;
 
@@ -16,8 +16,13 @@ pub(super) fn next_check(settings: &Settings, record: &Record) -> Option<Timesta
     }
 }
 
-/// One sentence or two.
-pub(super) fn what_to_do(settings: &Settings, record: &Record) -> String {
+/// Whether the record was retired so, and still is.
+fn is_retirement(acceptance: &Acceptance) -> bool {
+    acceptance.accepted.checksum.is_none() && acceptance.taken_back.is_none()
+}
+
+/// One sentence or two, of a record with these acceptances.
+pub(super) fn what_to_do(settings: &Settings, record: &Record, acceptances: &[Acceptance]) -> String {
     let (model, key, storage) = (record.model, &record.key, &record.location.storage);
     let again = format!("stocktake verify {model} --identifiers {key}");
     if !settings.storages.contains_key(storage) {
@@ -28,6 +33,9 @@ pub(super) fn what_to_do(settings: &Settings, record: &Record) -> String {
     let Some(failure) = record.status.last_failure() else {
         return match &record.status {
             Status::Succeeded(_) => format!("Nothing. To read it now: {again}"),
+            Status::Disabled(_) if acceptances.iter().any(is_retirement) => format!(
+                "Nothing. If the file is to be there: restore it and scan the storage, or stocktake accept --undo {model} {key}"
+            ),
             Status::Disabled(_) => {
                 "It is switched off. To have it read: import it again without \"disabled\".".to_owned()
             }

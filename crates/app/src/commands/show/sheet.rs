@@ -57,7 +57,7 @@ pub(super) fn sheet(text: &mut Text, settings: &Settings, known: &Known, columns
         add("accepted", acceptance_text(acceptance, now));
     }
     add("next", next(settings, record, now));
-    add("to do", what_to_do(settings, record));
+    add("to do", what_to_do(settings, record, acceptances));
 }
 
 /// The storage and the path in it, and where that is on this host.
