@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Serve the API, and run the worker and the scheduler
     ///
     /// Runs pending database migrations first. Stops within 10 seconds on SIGTERM or SIGINT and releases its unfinished
-    /// records; stops immediately on a second signal. The API is at /api/v4/admin/data_management, what else there is at
+    /// records; stops immediately on a second signal. The API is at `/api/v4/admin/data_management`, what else there is at
     /// /api/v1, a description of all at /api/openapi.json, the console at /console, metrics at /metrics. On SIGHUP it reads the configuration again and logs what log.level
     /// then says; all else needs a restart.
     #[command(after_help = "Example:\n  stocktake serve --listen 127.0.0.1:8080")]

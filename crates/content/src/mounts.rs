@@ -23,7 +23,7 @@ fn below_in(folder: &Path, mount: &[u8]) -> Option<String> {
     (!below.is_empty()).then(|| PathText::of_bytes(below.as_bytes()).into_string())
 }
 
-/// The mount point in a line of the table, whose fields proc_pid_mountinfo(5) describes. What waits to mount something when
+/// The mount point in a line of the table, whose fields `proc_pid_mountinfo(5)` describes. What waits to mount something when
 /// it is needed is no mount.
 fn mount_point(line: &[u8]) -> Option<Vec<u8>> {
     let mut fields = line.split(|byte| *byte == b' ');
@@ -37,15 +37,12 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, behind)) = rest.split_first() {
-        match (first, behind) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) => {
-                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
-                rest = behind;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = behind;
-            }
+        if let (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) = (first, behind) {
+            bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+            rest = behind;
+        } else {
+            bytes.push(*first);
+            rest = behind;
         }
     }
     bytes

@@ -2,7 +2,11 @@
 
 use crate::entries;
 
-/// The lines of an import. Their numbers grow, and of an accepted record both names can be stored.
+/// The lines of an import.
+///
+/// # Panics
+///
+/// If their numbers do not grow, or a name of an accepted record cannot be stored.
 pub fn lines(input: &[u8]) {
     let mut last = 0;
     for (number, record) in entries(input).map_while(Result::ok) {

@@ -61,10 +61,7 @@ impl EngineContext {
                 continue;
             }
             match self.look_at_all(name, storage).await {
-                Err(NotJudged::Storage(reason)) => {
-                    closed.push(ClosedStorage { name: name.clone(), reason, waiting });
-                }
-                Err(NotJudged::Folder(UnreadableFolder { reason, .. })) => {
+                Err(NotJudged::Storage(reason) | NotJudged::Folder(UnreadableFolder { reason, .. })) => {
                     closed.push(ClosedStorage { name: name.clone(), reason, waiting });
                 }
                 Ok(()) | Err(NotJudged::Cancelled | NotJudged::Process(_)) => {}

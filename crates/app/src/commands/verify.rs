@@ -92,11 +92,7 @@ pub(super) async fn run(
     if total == 0 {
         drained.closed.extend(engine.unreadable(scope.storages.as_deref()).await?);
     }
-    let sentence = format!(
-        " after {} of {}; what was not finished is still due, and stocktake verify goes on with it",
-        count(drained.stats.records()),
-        counted(total, "record"),
-    );
+    let done = format!("{} of {}", count(drained.stats.records()), counted(total, "record"));
     let reason = limits.reason().or(stop.is_cancelled().then_some("Interrupted"));
     let run = Run { loaded, arguments, store: &store, scope: &scope, storages: &storages, asked };
     let tell = run.tell(drained, meter.elapsed(), due_from, reason);
@@ -107,7 +103,9 @@ pub(super) async fn run(
     if let Ok(told) = tokio::time::timeout(LAST_WORDS, tell).await {
         told?;
     }
-    Ok(interrupted(&sentence))
+    Ok(interrupted(&format!(
+        " after {done}; what was not finished is still due, and stocktake verify goes on with it"
+    )))
 }
 
 fn engine(

@@ -57,7 +57,7 @@ fn a_folder_in_which_nothing_can_be_written_is_enough() {
         as_nobody.arg(command.get_program()).args(command.get_args()).current_dir(installation.folder());
         as_nobody.output().unwrap().into()
     };
-    all_read(&run);
+    all_read(run);
     let after: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(before, after);
     let refused = run(&["verify", "--all"]);

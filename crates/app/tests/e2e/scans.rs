@@ -112,7 +112,9 @@ on_both_databases! {
         for file in &files {
             fs::remove_file(installation.path(&file.path)).unwrap();
         }
-        fs::read_dir(installation.path("")).unwrap().for_each(|folder| fs::remove_dir(folder.unwrap().path()).unwrap());
+        for folder in fs::read_dir(installation.path("")).unwrap() {
+            fs::remove_dir(folder.unwrap().path()).unwrap();
+        }
         let sentence = installation.run(&["scan", "uploads", "main"]).refusal();
         let beginning = "the scan of \"main\" was given up, nothing was added: Storage main is empty (storages.main.root, ";
         assert!(sentence.starts_with(beginning), "{sentence}");

@@ -116,11 +116,11 @@ fn places(first: &[u8], last: &[u8], count: usize) -> Vec<Vec<u8>> {
         }
         u128::from(u64::from_be_bytes(bytes))
     };
-    let (least, most) = (number(first), number(last));
+    let (begin, end) = (number(first), number(last));
     let count = u64::try_from(count).unwrap_or(u64::MAX);
     let between = |index: u64| {
-        let step = (most - least) * u128::from(index) / u128::from(count);
-        let bytes = u64::try_from(least + step).unwrap_or(u64::MAX).to_be_bytes();
+        let step = (end - begin) * u128::from(index) / u128::from(count);
+        let bytes = u64::try_from(begin + step).unwrap_or(u64::MAX).to_be_bytes();
         first.iter().take(common).copied().chain(bytes).take(first.len()).collect()
     };
     (0..count).map(|index| if index == 0 { first.to_vec() } else { between(index) }).collect()

@@ -219,7 +219,7 @@ pub async fn another_holder_is_told_with_its_time_left(db: &dyn DatabaseFixture)
     assert_eq!(holder("x", &[Model::Projects], 0).await, None);
     store.as_of(at(10_000)).queue.claim(&worker("y"), &ClaimFilter::any(2), TERMS).await.unwrap();
     assert_eq!(holder("x", &[], 10_000).await, held("y", HEARTBEAT));
-    assert_eq!(holder("y", &[], 10_000).await, held("w", HEARTBEAT - Duration::from_secs(10)));
+    assert_eq!(holder("y", &[], 10_000).await, held("w", HEARTBEAT.saturating_sub(Duration::from_secs(10))));
     // One that is over is there until it is reaped.
     assert_eq!(holder("y", &[], 600_000).await, held("w", Duration::ZERO));
     store.as_of(at(600_000)).queue.reap(crate::contract::support::LEASE).await.unwrap();
