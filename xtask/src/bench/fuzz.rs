@@ -109,18 +109,14 @@ fn run_targets(project: &Project, seconds: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the program of the fuzz targets with a nightly toolchain, and returns its path.
+/// Builds the program of the fuzz targets with the project's own toolchain, and returns its path.
 fn build_targets(project: &Project, folder: &Path) -> anyhow::Result<PathBuf> {
-    // Not by the toolchain that runs this program.
-    let cargo = || {
-        let mut cargo = Command::new("rustup");
-        cargo.args(["run", "nightly", "cargo"]).current_dir(&project.root);
-        cargo
-    };
-    if capture(cargo().args(["fuzz", "--version"])).is_err() {
-        run(cargo().args(["install", "--locked", "cargo-fuzz"]))?;
+    if capture(&mut project.cargo(&["fuzz", "--version"])).is_err() {
+        run(&mut project.cargo(&["install", "--locked", "cargo-fuzz"]))?;
     }
-    run(cargo().args(["fuzz", "build", "--features", "libfuzzer", "target", "--target-dir"]).arg(folder))?;
+    let mut build = project.cargo(&["fuzz", "build", "--features", "libfuzzer", "target", "--target-dir"]);
+    // The sanitizers are unstable flags, which a stable compiler takes only with this variable.
+    run(build.arg(folder).env("RUSTC_BOOTSTRAP", "1"))?;
     let versions = capture(Command::new("rustc").arg("-vV"))?;
     let host = versions.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(folder.join(host.context("rustc names no host")?).join("release/target"))
