@@ -18,7 +18,7 @@ pub(crate) struct Confirmed {
     pub(crate) sure: Vec<Unconfirmed>,
     /// Why nothing can be said of others, which are given back one by one.
     pub(crate) folders: Vec<UnreadableFolder>,
-    /// How many these are, and those that were found at a second look.
+    /// How many these are, and those that were found where they had not been.
     pub(crate) given_back: usize,
 }
 

@@ -29,7 +29,9 @@ pub(crate) struct StorageHealth {
     pub(crate) fault: Option<String>,
     /// The folders of which nothing can be said, and why.
     folders: BTreeMap<String, String>,
-    /// When the database was told that it is open, which storage it is, and what is mounted in it.
+    /// Whether the database was told that it is open.
+    pub(crate) is_told_open: bool,
+    /// When the database was told which storage it is, and what is mounted in it.
     pub(crate) settled_at: Option<Instant>,
     /// What is or was mounted in these folders is news to the database, once good content is read in them.
     pub(crate) unsettled: BTreeSet<String>,
@@ -37,8 +39,6 @@ pub(crate) struct StorageHealth {
     pub(crate) is_doubted: bool,
     /// The records by which it is judged whether it is whole, and when they were chosen.
     pub(crate) witnesses: Option<(Instant, Arc<[KnownGood]>)>,
-    /// When it was last found to have lost most of its content, though not all.
-    pub(crate) suspected_at: Option<Instant>,
 }
 
 impl StorageHealth {
@@ -68,10 +68,11 @@ impl StorageHealth {
         }
     }
 
-    /// Whether good content at these paths is no news.
+    /// Whether content that was judged, with good one at these paths, is no news.
     pub(crate) fn is_known(&self, good: &[String]) -> bool {
         let is_settled = self.settled_at.is_some_and(|at| at.elapsed() < SETTLED);
         self.closed_because().is_none()
+            && self.is_told_open
             && (good.is_empty() || is_settled)
             && (self.unsettled.is_empty() || !good.iter().any(|path| lies_in(path, &self.unsettled)))
     }

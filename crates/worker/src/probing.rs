@@ -131,6 +131,11 @@ impl EngineContext {
         if is_known {
             return;
         }
+        // A failure proves less than good content does.
+        if good.is_empty() && !self.settings.believe_missing && self.look_at_all(name, storage).await.is_err()
+        {
+            return;
+        }
         let Ok(probed) = self.probe(name, storage).await else { return };
         if !good.is_empty() && !probed.is_empty && self.remember(name, &probed, good).await.is_err() {
             return;
@@ -147,9 +152,12 @@ impl EngineContext {
             let told = self.parts.conditions.report(&subject, &self.settings.host, &left).await;
             let _ = self.answered("reporting a condition", told);
         } else if self.end(&subject).await {
-            if !good.is_empty() {
-                self.health.update(name, |state| state.settled_at = Some(Instant::now()));
-            }
+            self.health.update(name, |state| {
+                state.is_told_open = true;
+                if !good.is_empty() {
+                    state.settled_at = Some(Instant::now());
+                }
+            });
             if was.is_some() {
                 tracing::info!(storage.name = name, "storage {name} can be read again");
             }
@@ -185,6 +193,7 @@ impl EngineContext {
         };
         let close = |state: &mut StorageHealth| {
             let before = state.closed_because();
+            state.is_told_open = false;
             match fault {
                 NotJudged::Folder(folder) => state.close_folder(folder),
                 _ => state.fault = Some(fault.to_string()),

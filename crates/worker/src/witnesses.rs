@@ -3,7 +3,8 @@
 //! That a root opens says little: another volume may be mounted there, or none, with a file left in the folder below; a
 //! device may answer every read with an error; an emptied registry answers as before. So before a record that is not there
 //! is recorded as such, or one that was good as unreadable, its storage is judged by *witnesses*: records last seen good,
-//! spread over all of them. If more than ten of them, and more than half, are missing or unreadable, no record is.
+//! spread over all of them. If more than ten of them, and more than half, are missing or unreadable, no record is, unless an
+//! administrator says that so much was really lost (`believe_missing`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +17,15 @@ use crate::context::EngineContext;
 use crate::probing::PROBE_TIMEOUT;
 use crate::settings::Storage;
 
-/// The most witnesses of a storage.
-const WITNESSES: u32 = 16;
-
 /// So many may be lost in any storage without its being suspected.
 const FEW: usize = 10;
 
-/// A storage of which no more than one witness in so many is left is not what it was.
-const HARDLY_ANY: usize = 8;
+/// The most witnesses of a storage: so many that half of them are more than a few. Of a storage with fewer good records,
+/// all are.
+const WITNESSES: u32 = 22;
 
 /// How long the same witnesses are asked.
 const CHOSEN_FOR: Duration = Duration::from_secs(60);
-
-/// For how long after it was suspected a storage is taken to have lost what it lost, once it was looked at again.
-const CONFIRMED_FOR: Duration = Duration::from_secs(600);
 
 /// What became of the witnesses.
 #[derive(Debug, Default)]
@@ -60,7 +56,6 @@ impl EngineContext {
     }
 
     async fn ask(&self, name: &str, storage: &Storage, gone: &[MountBelow]) -> Result<(), NotJudged> {
-        let begun = Instant::now();
         let chosen = self.health.update(name, |state| state.witnesses.clone());
         let still_chosen = chosen.filter(|(at, _)| at.elapsed() < CHOSEN_FOR);
         if let Some((_, witnesses)) = still_chosen
@@ -74,14 +69,7 @@ impl EngineContext {
         if testimony.is_reassuring() {
             return Ok(());
         }
-        let mut is_confirmed = false;
-        if !testimony.is_damning() {
-            is_confirmed = self.health.update(name, |state| {
-                let suspected_at = state.suspected_at.filter(|at| at.elapsed() < CONFIRMED_FOR);
-                *state.suspected_at.insert(suspected_at.unwrap_or_else(Instant::now)) < begun
-            });
-        }
-        if is_confirmed { Ok(()) } else { Err(NotJudged::Storage(testimony.told())) }
+        Err(NotJudged::Storage(testimony.told()))
     }
 
     async fn choose(&self, name: &str) -> Result<Arc<[KnownGood]>, NotJudged> {
@@ -150,11 +138,6 @@ impl Testimony {
     /// Whether no more is lost than may be in a storage that is whole.
     fn is_reassuring(&self) -> bool {
         self.lost() <= FEW || self.lost() * 2 <= self.asked()
-    }
-
-    /// Whether it is not the content that is lost, but the storage.
-    fn is_damning(&self) -> bool {
-        self.unreadable * 2 > self.asked() || self.found * HARDLY_ANY < self.asked()
     }
 
     fn told(&self) -> String {

@@ -65,7 +65,7 @@ on_both_databases! {
         let (root, away) = (installation.path(""), installation.folder().join("away"));
         fs::rename(&root, &away).unwrap();
         fs::create_dir(&root).unwrap();
-        let told = "cannot be read: none of 16 of its records last seen good can be found (storages.main.root, ";
+        let told = "cannot be read: none of 22 of its records last seen good can be found (storages.main.root, ";
         for placeholder in [false, true] {
             if placeholder {
                 fs::write(root.join("NOT_MOUNTED"), "").unwrap();
@@ -89,6 +89,24 @@ on_both_databases! {
         fs::create_dir(&root).unwrap();
         let found = in_shell(&installation, ON_ANOTHER_HOST, &["verify", "--all", "--believe-missing"]);
         assert_eq!((found.code, failed(&installation)), (1, 30.into()), "{found:?}");
+    }
+
+    fn most_of_a_storage_is_lost_only_if_an_administrator_says_so(database) {
+        let installation = with_files(database, 60);
+        for number in 1..=36 {
+            fs::remove_file(installation.path(&format!("{:02}/file-{number:04}.bin", number % 7))).unwrap();
+        }
+        let told = "of 22 of its records last seen good can be found (storages.main.root, ";
+        for words in [&["verify", "--all"][..], &["verify"], &["verify", "--all"]] {
+            let found = installation.run(words);
+            assert_closed(&found, told);
+            assert!(found.stdout.contains("If that is right: stocktake verify --believe-missing"), "{found:?}");
+            let scanned = installation.run(&["scan", "uploads", "main"]);
+            assert!(scanned.code == 2 && scanned.stderr.contains(told), "{scanned:?}");
+            assert_eq!(failed(&installation), 0, "{words:?}");
+        }
+        assert_missing(&installation, &["--believe-missing"], 36);
+        installation.run(&["verify"]).ended(1);
     }
 
     fn what_is_really_lost_is_told_at_once(database) {
@@ -125,7 +143,7 @@ fn rights_that_are_gone_for_everything() {
     };
     set(0o000);
     let found = verify();
-    assert_closed(&found, "16 of 16 of its records last seen good cannot be read: Permission denied");
+    assert_closed(&found, "22 of 22 of its records last seen good cannot be read: Permission denied");
     assert_eq!(failed(&installation), 0);
     set(0o755);
     verify().success();

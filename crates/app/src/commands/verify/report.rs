@@ -175,9 +175,13 @@ impl<'a> Report<'a> {
     }
 
     fn closed_storages(&self) -> impl Iterator<Item = String> {
-        let closed = self.closed.iter();
-        closed
-            .map(|storage| closed_storage(self.loaded, &storage.name, &storage.reason, Some(storage.waiting)))
+        self.closed.iter().map(|storage| {
+            let sentence = closed_storage(self.loaded, &storage.name, &storage.reason, Some(storage.waiting));
+            // It can be read, but is not what it was.
+            let is_doubted = storage.reason.ends_with('?');
+            let hint = if is_doubted { " If that is right: stocktake verify --believe-missing" } else { "" };
+            sentence + hint
+        })
     }
 
     /// The answer in one sentence.
