@@ -7,8 +7,10 @@
 //! bare answers of the parser.
 //!
 //! Where a head takes too long, or something in it is too long, the parser is given a byte that no head may have, so that it
-//! fails and its answer comes at the right place behind all others.
+//! fails and its answer comes at the right place behind all others. Where a body is not in chunks as its head says, it ends for
+//! the parser, which otherwise takes the client for gone and answers nothing.
 
+mod chunks;
 mod head;
 mod limits;
 mod places;
@@ -27,6 +29,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::ApiError;
+use head::Fault;
 use places::Place;
 use refusal::Refusal;
 
@@ -62,6 +65,8 @@ pub(crate) struct Connection {
     write_deadline: Option<Instant>,
     /// Why the parser was made to fail.
     reason: Option<ApiError>,
+    /// Whether what the client sends is read no more.
+    has_ended: bool,
     /// The last answer, when it is not the parser's own.
     refusal: Option<Refusal>,
     /// When to close, after everything was written.
@@ -88,6 +93,7 @@ impl Connection {
             limits,
             write_deadline: None,
             reason: None,
+            has_ended: false,
             refusal: None,
             linger_until: None,
             has_dropped: false,
@@ -223,15 +229,25 @@ impl AsyncRead for Connection {
             this.refuse(buffer, ApiError::RequestTimeout);
             return Poll::Ready(Ok(()));
         }
+        if this.has_ended {
+            return Poll::Ready(Ok(()));
+        }
         if this.reason.is_some() {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         let received = buffer.filled().get(before..).unwrap_or_default();
-        if let Err(reason) = this.state.receive(received) {
-            buffer.set_filled(before);
-            this.refuse(buffer, reason);
+        match this.state.receive(received) {
+            Ok(()) => (),
+            Err(Fault::Head(reason)) => {
+                buffer.set_filled(before);
+                this.refuse(buffer, reason);
+            }
+            Err(Fault::Chunk(good)) => {
+                buffer.set_filled(before + good);
+                this.has_ended = true;
+            }
         }
         Poll::Ready(Ok(()))
     }

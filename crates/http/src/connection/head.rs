@@ -1,6 +1,7 @@
-//! How long the URL and the names of fields are, while heads of requests are still coming in: longer ones than the
-//! parser can hold make it fail without a reason, or panic.
+//! What the parser cannot hold or answers with silence, found while requests are still coming in: a URL or the name of
+//! a field that is too long makes it fail without a reason, or panic; a chunk that is none passes for a client that is gone.
 
+use super::chunks::ChunkScanner;
 use crate::error::ApiError;
 
 /// The longest URL, in bytes.
@@ -9,11 +10,23 @@ const MAX_URL: usize = 65_534;
 /// The longest name of a field.
 const MAX_NAME: usize = 65_535;
 
-/// The fields that announce a body.
-const OF_BODY: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
+/// The field that announces a body of a known length.
+const SIZED: &[u8] = b"content-length";
+
+/// The field that announces a body in chunks; the parser takes no other coding.
+const CHUNKED: &[u8] = b"transfer-encoding";
 
 /// More bytes of a name than these are not compared.
 const MAX_COMPARED: usize = 17;
+
+/// What is wrong in bytes that have come.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A head is refused for this reason.
+    Head(ApiError),
+    /// A body is not in chunks, though its head says so, behind this many of the bytes.
+    Chunk(usize),
+}
 
 /// Follows the heads of requests, of which those without a body come one behind the other.
 #[derive(Debug)]
@@ -22,7 +35,8 @@ pub(super) struct HeadScanner {
     /// Of the URL or the name that is coming in.
     length: usize,
     name: [u8; MAX_COMPARED],
-    announces_body: bool,
+    /// Where the head that is coming in ends.
+    then: Place,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,37 +51,48 @@ enum Place {
     Value,
     /// A body, whose end is not known here.
     Body,
+    /// A body in chunks.
+    Chunks(ChunkScanner),
 }
 
 impl HeadScanner {
     /// At the beginning of a head.
     pub(super) const fn new() -> Self {
-        Self { place: Place::Method, length: 0, name: [0; MAX_COMPARED], announces_body: false }
+        Self { place: Place::Method, length: 0, name: [0; MAX_COMPARED], then: Place::Method }
     }
 
     /// A body has ended.
     pub(super) fn end_body(&mut self) {
-        if self.place == Place::Body {
+        if matches!(self.place, Place::Body | Place::Chunks(_)) {
             *self = Self::new();
         }
     }
 
-    /// Goes on through these bytes, until something is too long.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
-        for byte in bytes {
+    /// Goes on through these bytes, until something is wrong.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        for (at, byte) in bytes.iter().enumerate() {
             match (self.place, *byte) {
                 (Place::Body, _) => break,
+                (Place::Chunks(mut chunks), _) => {
+                    let rest = bytes.get(at..).unwrap_or_default();
+                    let scanned = chunks.scan(rest);
+                    self.place = Place::Chunks(chunks);
+                    return scanned.map_err(|good| Fault::Chunk(at + good));
+                }
                 (Place::Method, b' ') => self.enter(Place::Url),
                 (Place::Url, b' ') => self.enter(Place::Version),
                 (Place::Name, b'\n') if self.length == 0 => self.end(),
                 (Place::Url | Place::Version | Place::Name | Place::Value, b'\n') => self.enter(Place::Name),
                 (Place::Name, b':') => {
-                    self.announces_body |=
-                        OF_BODY.iter().any(|name| self.name.get(..self.length) == Some(*name));
+                    match self.name.get(..self.length) {
+                        Some(CHUNKED) => self.then = Place::Chunks(ChunkScanner::new()),
+                        Some(SIZED) if self.then == Place::Method => self.then = Place::Body,
+                        _ => (),
+                    }
                     self.enter(Place::Value);
                 }
                 (Place::Url | Place::Name, b'\r') | (Place::Method | Place::Version | Place::Value, _) => (),
-                (Place::Url | Place::Name, byte) => self.lengthen(byte)?,
+                (Place::Url | Place::Name, byte) => self.lengthen(byte).map_err(Fault::Head)?,
             }
         }
         Ok(())
@@ -78,8 +103,7 @@ impl HeadScanner {
     }
 
     fn end(&mut self) {
-        let place = if self.announces_body { Place::Body } else { Place::Method };
-        *self = Self { place, ..Self::new() };
+        *self = Self { place: self.then, ..Self::new() };
     }
 
     fn lengthen(&mut self, byte: u8) -> Result<(), ApiError> {
@@ -104,8 +128,9 @@ mod tests {
         let mut scanner = HeadScanner::new();
         match text.as_bytes().chunks(size).try_for_each(|part| scanner.scan(part)) {
             Ok(()) => None,
-            Err(ApiError::UrlTooLong) => Some("URL"),
-            Err(_) => Some("name"),
+            Err(Fault::Head(ApiError::UrlTooLong)) => Some("URL"),
+            Err(Fault::Head(_)) => Some("name"),
+            Err(Fault::Chunk(_)) => Some("chunk"),
         }
     }
 
@@ -120,7 +145,11 @@ mod tests {
             (format!("{long} / {long}\r\n"), None),
             (format!("GET /\nA: b\n{name}n"), Some("name")),
             (format!("GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\n{long} {long} {long}"), None),
-            (format!("GET / HTTP/1.1\r\ntransfer-ENCODING: chunked\r\n\r\n\n{long}"), None),
+            (format!("GET / HTTP/1.1\r\ntransfer-ENCODING: chunked\r\n\r\n\n{long}"), Some("chunk")),
+            (
+                format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n{long}"),
+                None,
+            ),
             (format!("GET / HTTP/1.1\r\ntransfer-encoding-: chunked\r\n\r\nGET {long}"), Some("URL")),
         ] {
             for size in [1, 7, 8_192, text.len()] {

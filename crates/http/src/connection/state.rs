@@ -7,9 +7,8 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::head::HeadScanner;
+use super::head::{Fault, HeadScanner};
 use super::limits::ConnectionLimits;
-use crate::error::ApiError;
 
 /// What the client has to send next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +116,8 @@ impl ConnectionState {
         self.deadline.set(None);
     }
 
-    /// These bytes have come. An error if something in the head that is coming in is longer than it may be.
-    pub(super) fn receive(&self, bytes: &[u8]) -> Result<(), ApiError> {
+    /// These bytes have come. An error if the parser must not see all of them.
+    pub(super) fn receive(&self, bytes: &[u8]) -> Result<(), Fault> {
         if self.phase.get() == Phase::Idle && !bytes.is_empty() {
             self.phase.set(Phase::Head);
             self.deadline.set(Some(Instant::now() + self.limits.head));

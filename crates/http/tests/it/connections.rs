@@ -73,6 +73,8 @@ fn what_the_parser_refuses_has_a_body_and_an_id() {
         ),
         // What is wrong in a body that nobody reads is not a request of its own.
         (format!("{CHUNKED}5\r\nabcde\r\nX\r\n"), vec![401]),
+        (format!("{GET}{CHUNKED}X"), vec![200, 401]),
+        (format!("{CHUNKED}5\r\nabcdefgh"), vec![401]),
     ];
     for (text, wanted) in rows {
         let (found, is_whole) = exchange(server.connect(), text.as_bytes());

@@ -90,8 +90,6 @@ const NAMES: [&str; 10] = [
 const VALUES: [&str; 10] =
     ["1", "-1", "99999999999999999999", "NSAxMDA=", "%FF%00", "failed", "", "a\r\nb", "\u{1f600}", "null"];
 
-const CHUNKED: &[u8] = b"Transfer-Encoding: chunked";
-
 fn pick<T: Copy>(rng: &mut StdRng, from: &[T]) -> T {
     *from.choose(rng).unwrap()
 }
@@ -200,9 +198,6 @@ fn hostile_requests_are_answered_properly() {
             }
             bytes.append(&mut one);
         }
-        // actix-http takes a chunk without a proper end for a client that is gone, and so answers nothing before it either.
-        let is_answered =
-            is_first_whole && count == 1 && !bytes.windows(CHUNKED.len()).any(|part| part == CHUNKED);
         sent += count;
         if rng.random_range(0..HELD) == 0 {
             let mut stream = server.connect();
@@ -215,7 +210,7 @@ fn hostile_requests_are_answered_properly() {
         }
         let (answers, is_whole) = exchange(server.connect(), &bytes);
         answers.iter().for_each(RawAnswer::check);
-        assert!(!answers.is_empty() || !is_answered, "case {case}: none to {}", bytes.escape_ascii());
+        assert!(!answers.is_empty() || !is_first_whole, "case {case}: none to {}", bytes.escape_ascii());
         assert!(answers.len() <= count + 1, "case {case}: {answers:?} to {}", bytes.escape_ascii());
         answered += answers.len();
         reset += usize::from(!is_whole);
