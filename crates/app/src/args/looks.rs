@@ -23,6 +23,9 @@ pub(crate) struct ExportArguments {
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: ExportFormat,
+    /// Print one JSON document with a version, whose `findings` are what `--format json` prints
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
 }
 
 /// How findings are printed.
@@ -31,7 +34,7 @@ pub(crate) enum ExportFormat {
     /// With a header line
     #[default]
     Csv,
-    /// One document, whose `findings` are an array
+    /// A JSON array
     Json,
 }
 

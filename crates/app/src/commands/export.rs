@@ -27,8 +27,7 @@ pub(super) async fn run(settings: &Settings, arguments: &ExportArguments) -> any
         }
         None => Wanted::Selected(Selection::filtered(filter)),
     };
-    let mut list = List { format: arguments.format, is_empty: true };
-    list.begin()?;
+    let mut list = List::begin(arguments)?;
     for model in Model::ALL {
         if !arguments.models.is_empty() && !arguments.models.contains(&model) {
             continue;
@@ -85,43 +84,56 @@ impl Wanted {
 }
 
 /// The list as it is printed, piece by piece.
-struct List {
-    format: ExportFormat,
-    is_empty: bool,
+enum List {
+    Csv,
+    Json {
+        /// What stands behind the last finding.
+        end: String,
+        is_empty: bool,
+    },
 }
 
 impl List {
-    fn begin(&self) -> anyhow::Result<()> {
-        match self.format {
-            ExportFormat::Csv => output::print_line(findings::csv_header().trim_end()),
-            ExportFormat::Json => output::print_json(&document::around("findings", Map::new().into()).0),
-        }
+    /// Prints what stands before the first finding.
+    fn begin(arguments: &ExportArguments) -> anyhow::Result<Self> {
+        let (begin, end) = match arguments.format {
+            _ if arguments.json => document::around("findings", Map::new().into()),
+            ExportFormat::Json => ("[".to_owned(), "]\n".to_owned()),
+            ExportFormat::Csv => {
+                output::print_line(findings::csv_header().trim_end())?;
+                return Ok(Self::Csv);
+            }
+        };
+        output::print_json(&begin)?;
+        Ok(Self::Json { end, is_empty: true })
     }
 
     fn print(&mut self, records: &[Record]) -> anyhow::Result<()> {
-        let (mut lines, mut json) = (Text::default(), String::new());
-        for record in records {
-            match self.format {
-                ExportFormat::Csv => lines.line(findings::csv_line(record).trim_end()),
-                ExportFormat::Json => {
-                    json.push_str(if self.is_empty { "\n" } else { ",\n" });
-                    json.push_str(&findings::json(record));
+        match self {
+            Self::Csv => {
+                let mut lines = Text::default();
+                for record in records {
+                    lines.line(findings::csv_line(record).trim_end());
                 }
+                output::print(&lines)
             }
-            self.is_empty = false;
-        }
-        match self.format {
-            ExportFormat::Csv => output::print(&lines),
-            ExportFormat::Json => output::print_json(&json),
+            Self::Json { is_empty, .. } => {
+                let mut json = String::new();
+                for record in records {
+                    json.push_str(if *is_empty { "\n" } else { ",\n" });
+                    json.push_str(&findings::json(record));
+                    *is_empty = false;
+                }
+                output::print_json(&json)
+            }
         }
     }
 
     fn end(self) -> anyhow::Result<()> {
-        match self.format {
-            ExportFormat::Csv => Ok(()),
-            ExportFormat::Json => {
-                let (_, behind) = document::around("findings", Map::new().into());
-                output::print_json(&format!("{}{behind}", if self.is_empty { "" } else { "\n  " }))
+        match self {
+            Self::Csv => Ok(()),
+            Self::Json { end, is_empty } => {
+                output::print_json(&format!("{}{end}", if is_empty { "" } else { "\n" }))
             }
         }
     }

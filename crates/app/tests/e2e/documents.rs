@@ -134,8 +134,16 @@ fn each_document_is_as_its_schema_says() {
     run("show", &["show", "uploads", "3", "--json"]);
     run("accept-undo", &["accept", "--undo", "uploads", "3", "6", "--json"]);
     run("show", &["show", &files[2].path, "--json"]);
-    run("export", &["export", "--format", "json"]);
-    run("export", &["export", "--format", "json", "--kind", "timed_out"]);
+    run("export", &["export", "--json"]);
+    run("export", &["export", "--json", "--kind", "timed_out"]);
+    for (kind, count) in [("missing", 1), ("timed_out", 0)] {
+        let words = ["export", "--kind", kind];
+        let list = installation.run(&[&words[..], &["--format", "json"]].concat()).success();
+        let document = installation.run(&[&words[..], &["--json"]].concat()).success();
+        let (list, document): (Value, Value) =
+            (serde_json::from_str(&list).unwrap(), serde_json::from_str(&document).unwrap());
+        assert_eq!((list.as_array().unwrap().len(), &list), (count, &document["findings"]));
+    }
     run("doctor", &["doctor", "--json"]);
     run("models", &["models", "--json"]);
     run("jobs", &["jobs", "list", "--json"]);

@@ -41,7 +41,7 @@ on_both_databases! {
             assert_eq!((verified.code, checked(&verified)), (1, number), "{verified:?}");
             let status = json(&installation.run(&[&["status", "--json"][..], filter].concat()));
             assert_eq!(status["models"][0]["records"], number);
-            let export = installation.run(&[&["export", "--format", "json"][..], filter].concat());
+            let export = installation.run(&[&["export", "--json"][..], filter].concat());
             assert_eq!(json(&export)["findings"].as_array().map(Vec::len), Some(failed), "{export:?}");
         }
         let export = |filter: &[&str]| installation.run(&[&["export"], filter].concat()).success().lines().count() - 1;

@@ -58,7 +58,7 @@ impl Fixture {
 
     /// All findings of a kind, by model and identifier.
     fn export(&self, words: &[&str]) -> BTreeMap<(String, i64), Value> {
-        let words: Vec<&str> = ["export", "--format", "json"].iter().chain(words).copied().collect();
+        let words: Vec<&str> = ["export", "--json"].iter().chain(words).copied().collect();
         let text = self.installation.run(&words).success();
         let mut document: Value = serde_json::from_str(&text).unwrap();
         let Value::Array(found) = document["findings"].take() else { panic!("{text}") };
