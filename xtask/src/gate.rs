@@ -109,7 +109,8 @@ fn unit(project: &Project) -> anyhow::Result<()> {
 /// The comparison with a real Ruby, over more generated programs than an ordinary run of the tests has.
 fn gitlab(project: &Project) -> anyhow::Result<()> {
     machine::program("ruby", "ruby")?;
-    let arguments = ["test", "--locked", "--package", "stocktake-gitlab-config", "real_ruby"];
+    // Of the whole workspace, as the unit tests are: one package alone has its dependencies compiled once more.
+    let arguments = ["test", "--locked", "--workspace", "--lib", "real_ruby"];
     run_command(project.cargo(&arguments).env("STOCKTAKE_RUBY_PROGRAMS", GENERATED))
 }
 
