@@ -99,22 +99,6 @@ on_both_databases! {
         assert_eq!(status()["conditions"], serde_json::json!([]));
     }
 
-    /// They are looked at twice, and then recorded: their storage is whole.
-    fn many_files_that_are_really_gone_are_missing(database) {
-        let installation = Installation::with(database, "[verification]\ngive_up_after = \"5s\"");
-        let files = installation.files(20);
-        installation.import_files("uploads", &files);
-        installation.run(&["verify"]).success();
-        for file in &files[..15] {
-            std::fs::remove_file(installation.path(&file.path)).unwrap();
-        }
-        let found = installation.run(&["verify", "--all", "--json"]);
-        assert_eq!(found.code, 1, "{found:?}");
-        let report: Value = serde_json::from_str(&found.stdout).unwrap();
-        assert_eq!(report["checked"]["failures"]["missing"], 15);
-        assert_eq!(report["closed_storages"], serde_json::json!([]));
-    }
-
     fn without_a_record_nothing_is_good(database) {
         let installation = Installation::with(database, "[storages.other]\nroot = \"/nowhere\"");
         installation.run(&["migrate"]).success();
