@@ -4,6 +4,7 @@ mod multipart;
 
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
@@ -46,8 +47,7 @@ async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Vec<u8>, Ap
     let mut body = Vec::new();
     let mut size = 0_usize;
     while let Some(chunk) = payload.next().await {
-        let chunk =
-            chunk.map_err(|error| ApiError::BadRequest(format!("the body cannot be read: {error}")))?;
+        let chunk = chunk.map_err(|error| unreadable(&error))?;
         size = size.saturating_add(chunk.len());
         if size <= max_bytes {
             body.extend_from_slice(&chunk);
@@ -56,6 +56,14 @@ async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Vec<u8>, Ap
         }
     }
     if size > max_bytes { Err(ApiError::BodyTooLarge) } else { Ok(body) }
+}
+
+fn unreadable(error: &PayloadError) -> ApiError {
+    let why = match error {
+        PayloadError::Incomplete(_) => "it ends too early, or is not in chunks as its head says".to_owned(),
+        other => other.to_string(),
+    };
+    ApiError::BadRequest(format!("the body cannot be read: {why}"))
 }
 
 fn format(request: &HttpRequest) -> Result<BodyFormat, ApiError> {
