@@ -7,6 +7,7 @@ mod smoke;
 mod sql;
 
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -49,6 +50,9 @@ enum Step {
     /// Repeated `kill -9` while records are checksummed, on both databases
     Kill,
 }
+
+/// The variable from which the test programs take how many tests run at once; else, as many as there are processors.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// How many programs the step `gitlab` generates.
 const GENERATED: &str = "600";
@@ -103,6 +107,10 @@ fn unit(project: &Project) -> anyhow::Result<()> {
     machine::object_servers(project)?;
     let cluster = machine::postgres(PgCluster::start)?;
     let mut command = project.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    if env::var_os(TEST_THREADS).is_none() {
+        // The tests that take longest wait most of their time, for processes, deadlines and disks.
+        command.env(TEST_THREADS, (2 * thread::available_parallelism()?.get()).to_string());
+    }
     run_command(command.env(TEST_POSTGRES, cluster.base_url()))
 }
 
