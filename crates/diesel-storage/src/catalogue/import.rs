@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
+use diesel::sql_types::{BigInt, Binary, Bool};
 use futures_util::{FutureExt as _, StreamExt as _};
 use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{Applied, ImportError, NumberedRecord, SourceRecordStream, StoreError};
@@ -15,7 +15,7 @@ use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::STARTED;
-use crate::rows::{RECORD, RecordRow, RecordSql, STAGED, StagedRow, StagedSql, unsigned};
+use crate::rows::{MAY_DIFFER, RECORD, RecordRow, RecordSql, STAGED, StagedRow, StagedSql, unsigned};
 use crate::session::{Driver, Private, Session, Work};
 use crate::sql::Sql;
 
@@ -27,12 +27,13 @@ pub(super) async fn run<D: Driver>(
 ) -> Result<Applied, ImportError> {
     let mut private = adapter.driver.private().await?;
     private.run(Work::Scratch, |session| session.create_staged().boxed()).await?;
-    while let Some(batch) = entries.next().await {
+    let mut next = entries.next().await;
+    while let Some(batch) = next {
         let batch = batch.map_err(ImportError::Source)?;
-        for chunk in batch.chunks(BATCH) {
-            let rows = one_of_each(model, chunk, &adapter.encryption)?;
-            private.run(Work::Scratch, move |session| Box::pin(session.stage(rows))).await?;
-        }
+        // The source makes the next batch while the database takes this one.
+        let (staged, following) = tokio::join!(stage(&mut private, adapter, model, &batch), entries.next());
+        staged?;
+        next = following;
     }
     if let Some(conflict) = private.run(Work::Scratch, |session| Box::pin(first_conflict(session))).await? {
         return Err(conflict_of(conflict)?);
@@ -45,6 +46,20 @@ pub(super) async fn run<D: Driver>(
         adapter.driver.wake();
     }
     Ok(applied)
+}
+
+/// Adds a batch to what is gathered.
+async fn stage<D: Driver>(
+    private: &mut D::Private,
+    adapter: &Adapter<D>,
+    model: i16,
+    batch: &[NumberedRecord],
+) -> Result<(), ImportError> {
+    for chunk in batch.chunks(BATCH) {
+        let rows = one_of_each(model, chunk, &adapter.encryption)?;
+        private.run(Work::Scratch, move |session| Box::pin(session.stage(rows))).await?;
+    }
+    Ok(())
 }
 
 /// The rows of these entries in the order of their keys, one of each key.
@@ -92,13 +107,18 @@ async fn apply_all<S: Session>(
     encryption: Encryption,
 ) -> Result<(Applied, bool), DbError> {
     let mut upsert = Upsert::begin(session, model, false, now, encryption).await?;
-    let mut from = Vec::new();
-    loop {
+    let staged: i64 = session.one(Sql::<BigInt>::new("SELECT COUNT(*) FROM staged")).await?;
+    let added = upsert.add_staged(session).await?;
+    let known = unsigned(staged, "the number of entries")?.saturating_sub(added);
+    let (mut from, mut differing) = (Vec::new(), 0);
+    while known > 0 {
         let pairs = next_pairs(session, model, from).await?;
         let Some(last) = pairs.last() else { break };
         from = key::behind(last.entry.key.clone());
+        differing += u64::try_from(pairs.len()).unwrap_or(u64::MAX);
         upsert.apply(session, pairs).await?;
     }
+    upsert.add_unchanged(known.saturating_sub(differing));
     let (applied, due) = upsert.finish(session).await?;
     if due {
         session.announce_work().await?;
@@ -106,21 +126,19 @@ async fn apply_all<S: Session>(
     Ok((applied, due))
 }
 
-/// The next of what was gathered, from these key bytes on.
+/// The next entries, from these key bytes on, whose records may have to be changed.
 async fn next_pairs<S: Session>(session: &mut S, model: i16, from: Vec<u8>) -> Result<Vec<Pair>, DbError> {
-    let sql = Sql::<(StagedSql, Nullable<RecordSql>, Bool)>::new(format!(
-        "SELECT {staged}, {record}, {STARTED} \
-         FROM (SELECT {staged} FROM staged s WHERE s.key >= ? ORDER BY s.key LIMIT ? + 0) AS s \
-         LEFT JOIN records r ON r.model = ? AND r.key = s.key ORDER BY s.key",
+    // Of a model known beforehand the planner might read all records rather than one for each key, see `Dialect::KEY_IN`.
+    let sql = Sql::<(StagedSql, RecordSql, Bool)>::new(format!(
+        "SELECT {staged}, {record}, {STARTED} FROM staged s CROSS JOIN records r WHERE s.key >= ? \
+         AND r.model = (SELECT CAST(? AS smallint)) AND r.key = s.key AND {differ} ORDER BY s.key LIMIT ? + 0",
         staged = *STAGED,
         record = *RECORD,
+        differ = *MAY_DIFFER,
     ));
     let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-    let rows: Vec<(StagedRow, Option<RecordRow>, bool)> =
-        session.load(sql.bind(from).bind(limit).bind(model)).await?;
-    let pair = |(entry, record, started): (_, Option<_>, _)| Pair {
-        entry,
-        known: record.map(|record| (record, started)),
-    };
+    let rows: Vec<(StagedRow, RecordRow, bool)> =
+        session.load(sql.bind(from).bind(model).bind(limit)).await?;
+    let pair = |(entry, record, started)| Pair { entry, known: Some((record, started)) };
     Ok(rows.into_iter().map(pair).collect())
 }

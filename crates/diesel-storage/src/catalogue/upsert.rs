@@ -8,7 +8,8 @@ use stocktake_domain::{RowPart, SourceRecord, Status};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::rows::{
-    DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
+    ADD_STAGED, DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, SourceColumns, StagedRow,
+    digest_of,
 };
 use crate::session::Session;
 use crate::sql::Sql;
@@ -16,7 +17,7 @@ use crate::sql::Sql;
 /// Entries compared and written at once.
 pub(crate) const BATCH: usize = 1000;
 
-/// An entry, and the record it is about with whether that is started.
+/// An entry, and the record that it is about with whether that is started.
 pub(crate) struct Pair {
     pub(crate) entry: StagedRow,
     pub(crate) known: Option<(RecordRow, bool)>,
@@ -62,6 +63,26 @@ impl Upsert {
         let leases = Leases::read(session, model).await?;
         let (queues, applied) = (BTreeSet::new(), Applied::default());
         Ok(Self { model, now, from_source, encryption, leases, queues, applied, due: false })
+    }
+
+    /// Adds the records of the gathered entries that have none; returns how many.
+    pub(crate) async fn add_staged<S: Session>(&mut self, session: &mut S) -> Result<u64, DbError> {
+        let queues = Sql::<()>::new(
+            "INSERT INTO queues (model, storage) SELECT DISTINCT CAST(? AS smallint), s.storage FROM staged s WHERE TRUE \
+             ON CONFLICT DO NOTHING",
+        );
+        session.execute(queues.bind(self.model)).await?;
+        let records = Sql::<()>::new(ADD_STAGED.as_str());
+        let records = records.bind(self.now).bind(self.now).bind(self.model).bind(self.model);
+        let added = session.execute(records).await?;
+        self.applied.added += added;
+        self.due |= added > 0;
+        Ok(added)
+    }
+
+    /// Entries that say what their records have already.
+    pub(crate) fn add_unchanged(&mut self, unchanged: u64) {
+        self.applied.unchanged += unchanged;
     }
 
     /// Applies a batch of entries, in the order of their keys.

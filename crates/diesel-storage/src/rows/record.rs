@@ -17,6 +17,7 @@ use crate::columns::{Row, columns, list_of, select_list};
 use crate::encryption::{Encryption, RuleOf};
 use crate::error::DbError;
 use crate::key;
+use crate::queries::DUE_NOW;
 
 columns! {
     /// What a source says of a record. A column added here is read, written, staged, compared and covered by the check
@@ -96,6 +97,8 @@ columns! {
         number: BigInt,
         /// The number of a later entry with the key that says something else.
         conflict: Nullable<BigInt>,
+        /// The check value of `source` in a record that is new.
+        recorded_check: Integer,
         ..source: SourceColumns,
     }
 }
@@ -130,6 +133,34 @@ pub(crate) static ON_STAGED_KEY: LazyLock<String> = LazyLock::new(|| {
          WHERE staged.conflict IS NULL AND ({}) IS DISTINCT FROM ({})",
         of("staged"),
         of("excluded"),
+    )
+});
+
+/// Adds a record for each staged entry of a model that has none, due now. Values: now, now, the model twice.
+pub(crate) static ADD_STAGED: LazyLock<String> = LazyLock::new(|| {
+    let source = SourceColumns::columns();
+    // Counted, the records are looked up one by one, by their key; NOT EXISTS would be planned as a join.
+    format!(
+        "INSERT INTO records (model, key, accepted, from_source, due_at, state, attempt, retry_count, recorded_check, {}) \
+         SELECT r.model, r.key, FALSE, FALSE, CASE WHEN r.disabled THEN NULL ELSE {DUE_NOW} END, \
+         CASE WHEN r.disabled THEN {DISABLED} ELSE {PENDING} END, 0, 0, r.recorded_check, {} \
+         FROM (SELECT CAST(? AS smallint) AS model, s.* FROM staged s \
+         WHERE (SELECT COUNT(*) FROM records k WHERE k.model = (SELECT CAST(? AS smallint)) AND k.key = s.key) = 0) AS r \
+         ORDER BY r.key",
+        list_of(&source, |column| column.name.to_owned()),
+        list_of(&source, |column| format!("r.{}", column.name)),
+    )
+});
+
+/// Whether the staged entry `s` may say something else than the record `r`: false only if both are the same in each field
+/// and the record is as it was written.
+pub(crate) static MAY_DIFFER: LazyLock<String> = LazyLock::new(|| {
+    let of = |alias: &str| list_of(&SourceColumns::columns(), |column| format!("{alias}.{}", column.name));
+    format!(
+        "(r.accepted OR s.disabled <> (r.state = {DISABLED}) \
+         OR (s.recorded_check, {}) IS DISTINCT FROM (r.recorded_check, {}))",
+        of("s"),
+        of("r"),
     )
 });
 
@@ -350,7 +381,8 @@ impl StagedRow {
         let source = SourceColumns::new(entry, RuleOf { model, key: &key }, encryption);
         let source = source.map_err(|error| DbError::data(format!("record {}: {error}", entry.key)))?;
         let number = storable_size(number, "the number of an entry")?;
-        Ok(Self { key, disabled: entry.disabled, number, conflict: None, source })
+        let recorded_check = check_value(model, &key, &source, false);
+        Ok(Self { key, disabled: entry.disabled, number, conflict: None, recorded_check, source })
     }
 
     /// Whether both say the same of one record.
@@ -367,12 +399,11 @@ impl StagedRow {
             accepted: false,
             from_source,
             due_at: (!self.disabled).then_some(due_at),
-            recorded_check: None,
+            recorded_check: Some(self.recorded_check),
             source: self.source,
             result: ResultColumns::new(state, &History::default()),
             baseline: BaselineColumns::default(),
         }
-        .sealed()
     }
 }
 
