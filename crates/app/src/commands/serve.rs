@@ -37,7 +37,8 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
         .context("metrics cannot be recorded")?;
     logging::describe_metrics();
     let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
-    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let storages = wiring::storages(settings)?;
+    let engine = wiring::engine(settings, &store, Arc::clone(&storages));
     let scheduler = wiring::scheduler(settings, &store);
     let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
@@ -62,10 +63,17 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
     }
     tasks.spawn("metrics upkeep", upkeep(metrics, stop.clone()));
     if settings.gitlab.is_some() {
-        let sync = wiring::sync(settings, &store, wiring::source(settings)?)?;
+        let source = wiring::source(settings)?;
+        let sync = wiring::sync(settings, &store, Arc::clone(&source))?;
         let token = stop.clone();
         tasks.spawn("sync", async move {
             sync.run(token).await;
+            Ok(())
+        });
+        let walker = wiring::orphan_walker(&store, source, &storages)?;
+        let token = stop.clone();
+        tasks.spawn("orphan walks", async move {
+            walker.run(token).await;
             Ok(())
         });
     }
