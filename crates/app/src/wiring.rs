@@ -15,7 +15,7 @@ use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
 use stocktake_domain::RecordFilter;
 use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
-use stocktake_source_sync::{SourceSync, SyncParts, SyncSettings};
+use stocktake_source_sync::{OrphanParts, OrphanWalker, SourceSync, SyncParts, SyncSettings, WalkerParts};
 use stocktake_web::{Authenticator, AuthenticatorParts};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
@@ -245,6 +245,27 @@ pub(crate) fn sync(
         how.batch = gitlab.source.batch_size.get();
     }
     Ok(SourceSync::new(parts, how))
+}
+
+/// What is searched for orphans.
+pub(crate) fn orphan_parts(store: &Store, source: Arc<dyn Source>, storages: &Storages) -> OrphanParts {
+    let storages = storages.iter().map(|(name, storage)| (name.clone(), Arc::clone(&storage.content)));
+    OrphanParts { source, catalogue: Arc::clone(&store.catalogue), storages: storages.collect() }
+}
+
+/// What searches for orphans when somebody asks for it.
+pub(crate) fn orphan_walker(
+    store: &Store,
+    source: Arc<dyn Source>,
+    storages: &Storages,
+) -> anyhow::Result<OrphanWalker> {
+    Ok(OrphanWalker::new(WalkerParts {
+        walks: Arc::clone(&store.orphan_walks),
+        sync_state: Arc::clone(&store.sync_state),
+        search: orphan_parts(store, source, storages),
+        clock: Arc::clone(&store.clock),
+        runner: WorkerId(format!("orphans-{}-{}", std::process::id(), secret()?)),
+    }))
 }
 
 /// What finds out whom tokens stand for: our own, and those of the GitLab whose administrators' tokens count, if one is

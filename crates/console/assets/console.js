@@ -1,5 +1,5 @@
-// What makes the pages quicker to use; each works without it. Nothing here writes HTML: text, attributes and the values of
-// progress bars are replaced, and rows come and go only when the page is loaded again.
+// What makes the pages quicker to use; each works without it. Nothing here writes HTML: figures, and the rows of what is
+// marked, are taken over from a newer page as the server has rendered it.
 "use strict";
 
 const PERIOD = 10_000;
@@ -22,9 +22,25 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
 }
 
 const live = () => document.querySelectorAll("[data-live]");
+const rows = () => document.querySelectorAll("[data-rows]");
 
-// Takes the figures of a newer page over into this one.
+// Whether somebody is at something in there: it has the focus, text of it is marked, or something is unfolded.
+function isBusy(element) {
+  const marked = getSelection();
+  return (
+    element.contains(document.activeElement) ||
+    (!marked.isCollapsed && marked.containsNode(element, true)) ||
+    element.querySelector("details[open]") !== null
+  );
+}
+
+// Takes the figures and rows of a newer page over into this one. What somebody is at keeps its rows until the next time.
 function replace(next) {
+  for (const element of rows()) {
+    const other = next.querySelector(`[data-rows="${CSS.escape(element.dataset.rows)}"]`);
+    if (!other || isBusy(element) || element.innerHTML === other.innerHTML) continue;
+    element.replaceChildren(...document.importNode(other, true).childNodes);
+  }
   const fresh = new Map([...next.querySelectorAll("[data-live]")].map((element) => [element.dataset.live, element]));
   for (const element of live()) {
     const other = fresh.get(element.dataset.live);
@@ -47,7 +63,7 @@ async function refresh() {
   }
 }
 
-if (live().length > 0) {
+if (live().length > 0 || rows().length > 0) {
   setInterval(refresh, PERIOD);
   document.addEventListener("visibilitychange", refresh);
 }

@@ -2,21 +2,25 @@
 //! the same, whole, to save.
 
 mod download;
+mod groups;
 mod wanted;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use maud::{Markup, html};
+use stocktake_domain::ports::FailureGroup;
 use stocktake_domain::{FailureKind, Model, Record, Timestamp};
-use stocktake_web::{FindingsSelection, of_kind, step};
+use stocktake_web::step;
 
-use crate::figures::{ago, counted, number, size};
+use crate::figures::{ago, counted, size};
 use crate::frame::{Section, head};
 use crate::query::Address;
-use crate::records::{optional, record_address};
+use crate::records::record_address;
 use crate::response::{Page, PageResult};
 use crate::shown::{path, text};
 use crate::storages::closed_notes;
+use crate::tables::{self, optional};
 use crate::visit::Visit;
 use crate::words::{advice, badge, kind_word, short_failure};
 use wanted::Query;
@@ -30,14 +34,12 @@ const PER_PAGE: u32 = 100;
 pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let query = Query::read(&visit.query())?;
     let console = &visit.console;
-    let snapshot = console.summary.get().await?;
+    let all = step("catalogue.failure_groups", console.catalogue.failure_groups()).await?;
+    let wanted: Vec<_> = all.iter().filter(|group| query.means(group)).cloned().collect();
     let conditions = step("conditions.conditions", console.conditions.conditions()).await?;
-    let walk = FindingsSelection::Findings.records(
-        &*console.catalogue,
-        query.model,
-        query.after.clone(),
-        PER_PAGE.saturating_add(1),
-    );
+    let selection = query.selection();
+    let walk =
+        selection.records(&*console.catalogue, query.model, query.after.clone(), PER_PAGE.saturating_add(1));
     let mut records = step("findings", walk).await?;
     let shown = usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
     let has_next = records.len() > shown;
@@ -46,45 +48,47 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         .last()
         .filter(|_| has_next)
         .map(|last| query.address().with("after_model", Some(last.model)).with("after", Some(&last.key)));
-    let wanted =
-        snapshot.models.iter().filter(|summary| query.model.is_none_or(|model| model == summary.model));
-    let wanted: Vec<_> = wanted.collect();
-    let of = |kind| {
-        wanted
-            .iter()
-            .map(|summary| of_kind(&summary.failures, kind) + of_kind(&summary.rereading, kind))
-            .sum()
+    let groups = match query.after {
+        None => groups::section(&visit, &wanted).await?,
+        Some(_) => html! {},
     };
-    let kinds: Vec<(FailureKind, u64)> =
-        FailureKind::ALL.into_iter().map(|kind| (kind, of(kind))).filter(|(_, count)| *count > 0).collect();
-    let first = html! { h1 { "Findings" } p class="lede" { (sentence(&kinds, query.model)) } };
+    let first = html! { h1 { "Findings" } p class="lede" { (groups::sentence(&wanted, query.model)) } };
     let main = html! {
         (head(&first, visit.now, &query.address().to_string()))
-        (filter_form(&query, snapshot.models.iter().map(|summary| summary.model)))
+        (filter_form(&query, &all))
         (closed_notes(&conditions, visit.now, true))
-        @for group in records.chunk_by(|one, other| one.model == other.model) { (table(group, visit.now)) }
+        div class="rows" data-rows="findings" {
+            (groups)
+            @for group in records.chunk_by(|one, other| one.model == other.model) { (table(group, visit.now)) }
+        }
         @if let Some(next) = next { nav class="row spread" aria-label="Pages" { span {} a class="button" rel="next" href=(next) { "Next page" } } }
     };
     Ok(Page::new("Findings", Section::Findings, main).into())
 }
 
-fn sentence(kinds: &[(FailureKind, u64)], model: Option<Model>) -> String {
-    let all: u64 = kinds.iter().map(|(_, count)| count).sum();
-    let scope = model.map_or_else(|| "over all data types".to_owned(), |model| format!("of {model}"));
-    if all == 0 {
-        return format!("No failed record {scope}.");
-    }
-    let parts =
-        kinds.iter().map(|(kind, count)| format!("{} {}", number(*count), kind_word(*kind).to_lowercase()));
-    let failed =
-        if all == 1 { "1 failed record".to_owned() } else { format!("{} failed records", number(all)) };
-    format!("{failed} {scope}: {}.", parts.collect::<Vec<_>>().join(", "))
-}
-
-fn filter_form(query: &Query, models: impl Iterator<Item = Model>) -> Markup {
-    let file = |name: &str| Address::console().below(name).with("model", query.model);
+fn filter_form(query: &Query, groups: &[FailureGroup]) -> Markup {
+    let file = |name: &str| query.on(Address::console().below(name));
+    let (storage, kind) = (query.filter.storages.first(), query.filter.kinds.first());
+    let mut storages: Vec<&String> = groups.iter().map(|group| &group.storage).chain(storage).collect();
+    storages.sort_unstable();
+    storages.dedup();
+    let models = groups.iter().map(|group| group.model).chain(query.model).collect::<BTreeSet<Model>>();
     html! {
         form class="fields" method="get" action="/console/findings" aria-label="Filter findings" {
+            div class="broad" {
+                label for="g-storage" { "Storage" }
+                select id="g-storage" name="storage" {
+                    option value="" { "Any" }
+                    @for name in storages { option value=(name) selected[storage == Some(name)] { (text(name)) } }
+                }
+            }
+            div {
+                label for="g-kind" { "Kind of failure" }
+                select id="g-kind" name="kind" {
+                    option value="" { "Any" }
+                    @for of in FailureKind::ALL { option value=(of.name()) selected[kind == Some(&of)] { (kind_word(of)) } }
+                }
+            }
             div class="broad" {
                 label for="g-model" { "Data type" }
                 select id="g-model" name="model" {
@@ -105,25 +109,16 @@ fn table(records: &[Record], now: Timestamp) -> Markup {
     let Some(model) = records.first().map(|record| record.model) else { return html! {} };
     let has_owner = records.iter().any(|record| record.owner.is_some());
     let all = counted(u64::try_from(records.len()).unwrap_or(u64::MAX), "record");
+    let mut columns = vec![("Record", ""), ("State", "flag"), ("Content", "all"), ("Storage", "")];
+    if has_owner {
+        columns.push(("Owner", ""));
+    }
+    columns.extend([("Size", "n"), ("Last check", ""), ("What to do", "all")]);
+    let rows = html! { @for record in records { (row(record, has_owner, now)) } };
     html! {
         section class="block" {
             h2 { a href=(Address::console().below("models").below(model)) { (model) } }
-            table class="cards" role="table" {
-                caption class="hush" { (all) " of " (model) " on this page" }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Record" }
-                        th scope="col" class="flag" role="columnheader" { "State" }
-                        th scope="col" class="all" role="columnheader" { "Content" }
-                        th scope="col" role="columnheader" { "Storage" }
-                        @if has_owner { th scope="col" role="columnheader" { "Owner" } }
-                        th scope="col" class="n" role="columnheader" { "Size" }
-                        th scope="col" role="columnheader" { "Last check" }
-                        th scope="col" class="all" role="columnheader" { "What to do" }
-                    }
-                }
-                tbody role="rowgroup" { @for record in records { (row(record, has_owner, now)) } }
-            }
+            (tables::table("cards", &format!("{all} of {model} on this page"), &columns, &rows))
         }
     }
 }

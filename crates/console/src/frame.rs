@@ -15,16 +15,18 @@ pub(crate) enum Section {
     Findings,
     Jobs,
     Sources,
+    Orphans,
     Storages,
     Settings,
 }
 
 /// Each with its name and address.
-const SECTIONS: [(Section, &str, &str); 6] = [
+const SECTIONS: [(Section, &str, &str); 7] = [
     (Section::Overview, "Overview", "/console"),
     (Section::Findings, "Findings", "/console/findings"),
     (Section::Jobs, "Jobs", "/console/jobs"),
     (Section::Sources, "Sources", "/console/sync"),
+    (Section::Orphans, "Orphans", "/console/orphans"),
     (Section::Storages, "Storages", "/console/storages"),
     (Section::Settings, "Settings", "/console/settings"),
 ];

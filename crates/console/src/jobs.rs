@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, Timestamp};
-use stocktake_web::step;
+use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, State, Timestamp};
+use stocktake_web::{Snapshot, in_state, step};
 
+use crate::activity;
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number, span};
 use crate::frame::{Section, head};
@@ -14,6 +15,7 @@ use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
 use crate::response::{Answer, Page, PageResult};
 use crate::shown::text;
+use crate::tables::{optional, table};
 use crate::visit::Visit;
 
 /// How many jobs that have ended are on a page.
@@ -54,14 +56,19 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         h1 { "Jobs" }
         p class="lede" { (running) " running, " (open.len() - running) " queued." }
     };
+    let snapshot = visit.console.summary.get().await?;
+    let workers = activity::workers(&visit.console).await?;
     let main = html! {
         (head(&first, visit.now, "/console/jobs"))
         (shown(query.get("notice")))
         @if open.is_empty() && ended.is_empty() {
             p { "There has been no job yet. The button " b { "Recalculate" } " above a list of records makes one." }
         }
-        @if !open.is_empty() { (under_way(&open, &visit)) }
-        @if !ended.is_empty() { (ended_table(&ended, visit.now)) }
+        div class="rows" data-rows="jobs" {
+            @if !open.is_empty() { (under_way(&open, &snapshot, &visit)) }
+            (activity::table(&workers, visit.now))
+            @if !ended.is_empty() { (ended_table(&ended, visit.now)) }
+        }
         @if let Some(older) = older { p { a href=(older) { "Older jobs" } } }
     };
     Ok(Page::new("Jobs", Section::Jobs, main).into())
@@ -91,32 +98,29 @@ fn state(job: &Job) -> Markup {
     html! { span class=(format!("state {class}")) { (icon(shape, "")) (word) } }
 }
 
-fn under_way(jobs: &[Job], visit: &Visit) -> Markup {
+fn under_way(jobs: &[Job], snapshot: &Snapshot, visit: &Visit) -> Markup {
+    let mut columns = vec![
+        ("Job", ""),
+        ("State", "flag"),
+        ("What", "all"),
+        ("Marked so far", "n w"),
+        ("Rate", "n w"),
+        ("Time left", "n w"),
+        ("Asked by", "w"),
+    ];
+    if visit.may_act() {
+        columns.push(("Cancel", "act"));
+    }
+    let rows = html! { @for job in jobs { (open_row(job, snapshot, visit)) } };
     html! {
         section class="block" {
             h2 { "Under way" }
-            table class="cards" role="table" {
-                caption class="hush" { "Jobs that run or wait" }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Job" }
-                        th scope="col" class="flag" role="columnheader" { "State" }
-                        th scope="col" class="all" role="columnheader" { "What" }
-                        th scope="col" class="n w" role="columnheader" { "Marked so far" }
-                        th scope="col" class="n w" role="columnheader" { "Rate" }
-                        th scope="col" class="w" role="columnheader" { "Asked by" }
-                        @if visit.may_act() { th scope="col" class="act" role="columnheader" { span class="hush" { "Cancel" } } }
-                    }
-                }
-                tbody role="rowgroup" {
-                    @for job in jobs { (open_row(job, visit)) }
-                }
-            }
+            (table("cards", "Jobs that run or wait", &columns, &rows))
         }
     }
 }
 
-fn open_row(job: &Job, visit: &Visit) -> Markup {
+fn open_row(job: &Job, snapshot: &Snapshot, visit: &Visit) -> Markup {
     let id = job.id.0;
     let cancel = address().below(id).below("cancel");
     html! {
@@ -124,8 +128,9 @@ fn open_row(job: &Job, visit: &Visit) -> Markup {
             th scope="row" role="rowheader" { (id) }
             td class="flag" role="cell" { (state(job)) }
             td class="all" role="cell" { p { (what(&job.request)) } }
-            td class="n w" data-l="Marked so far" role="cell" { span data-live=(format!("marked-{id}")) { (number(job.marked)) } }
-            td class="n w" data-l="Rate" role="cell" { span data-live=(format!("rate-{id}")) { (rate(job, visit.now)) } }
+            td class="n w" data-l="Marked so far" role="cell" { (number(job.marked)) }
+            td class="n w" data-l="Rate" role="cell" { (rate(job, visit.now)) }
+            td class="n w" data-l="Time left" role="cell" { (left(job, snapshot, visit.now)) }
             td class="w" data-l="Asked by" role="cell" { (text(&job.request.requested_by)) " " (ago(job.created_at, visit.now)) }
             @if visit.may_act() {
                 td class="act" role="cell" {
@@ -148,49 +153,66 @@ fn rate(job: &Job, now: Timestamp) -> String {
     format!("{} records/s", number(job.marked / seconds.max(1)))
 }
 
+/// How long the job will take from now on, if that can be told.
+fn left(job: &Job, snapshot: &Snapshot, now: Timestamp) -> String {
+    let Some(records) = ahead(job, snapshot) else { return "not known".to_owned() };
+    let seconds = job.started_at.map_or(0, |begun| now.since(begun).as_secs());
+    match records.saturating_mul(seconds.max(1)).checked_div(job.marked) {
+        Some(left) => format!("about {}", span(left)),
+        None => "not known".to_owned(),
+    }
+}
+
+/// How many records the job has not come to, where that is known without counting them.
+fn ahead(job: &Job, snapshot: &Snapshot) -> Option<u64> {
+    let NewJob { model, selection, .. } = &job.request;
+    if !selection.filter.is_empty() {
+        return None;
+    }
+    if let Some(keys) = &selection.keys {
+        return u64::try_from(keys.len()).ok()?.checked_sub(job.marked);
+    }
+    let summary = snapshot.models.iter().find(|summary| summary.model == *model)?;
+    match selection.state {
+        // What is marked is pending, and was something else.
+        Some(State::Pending | State::Started) => None,
+        Some(state) => Some(in_state(summary, state)),
+        None => summary.states.iter().map(|(_, count)| count).sum::<u64>().checked_sub(job.marked),
+    }
+}
+
 fn ended_table(jobs: &[&Job], now: Timestamp) -> Markup {
+    let columns = [
+        ("Job", ""),
+        ("State", "flag"),
+        ("What", "all"),
+        ("Records marked", "n"),
+        ("Took", "nw"),
+        ("Ended", "nw"),
+        ("Asked by", ""),
+    ];
+    let rows = html! {
+        @for job in jobs {
+            tr role="row" {
+                th scope="row" role="rowheader" { (job.id.0) }
+                td class="flag" role="cell" { (state(job)) }
+                td class="all" role="cell" { (what(&job.request)) }
+                td class="n" data-l="Records marked" role="cell" { (number(job.marked)) }
+                (took(job))
+                (optional(job.finished_at.map(|at| ago(at, now)).as_ref(), "Ended", "nw"))
+                td data-l="Asked by" role="cell" { (text(&job.request.requested_by)) }
+            }
+        }
+    };
     html! {
         section class="block stack" {
             h2 { "Ended" }
-            table class="cards" role="table" {
-                caption class="hush" { "Jobs that ended, newest first" }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Job" }
-                        th scope="col" class="flag" role="columnheader" { "State" }
-                        th scope="col" class="all" role="columnheader" { "What" }
-                        th scope="col" class="n" role="columnheader" { "Records marked" }
-                        th scope="col" class="nw" role="columnheader" { "Took" }
-                        th scope="col" class="nw" role="columnheader" { "Ended" }
-                        th scope="col" role="columnheader" { "Asked by" }
-                    }
-                }
-                tbody role="rowgroup" {
-                    @for job in jobs {
-                        tr role="row" {
-                            th scope="row" role="rowheader" { (job.id.0) }
-                            td class="flag" role="cell" { (state(job)) }
-                            td class="all" role="cell" { (what(&job.request)) }
-                            td class="n" data-l="Records marked" role="cell" { (number(job.marked)) }
-                            (took(job))
-                            @match job.finished_at {
-                                Some(at) => td class="nw" data-l="Ended" role="cell" { (ago(at, now)) },
-                                None => td class="nw none" data-l="Ended" role="cell" {},
-                            }
-                            td data-l="Asked by" role="cell" { (text(&job.request.requested_by)) }
-                        }
-                    }
-                }
-            }
+            (table("cards", "Jobs that ended, newest first", &columns, &rows))
         }
     }
 }
 
 fn took(job: &Job) -> Markup {
-    html! {
-        @match (job.started_at, job.finished_at) {
-            (Some(begun), Some(ended)) => td class="nw" data-l="Took" role="cell" { (span(ended.since(begun).as_secs())) },
-            _ => td class="nw none" data-l="Took" role="cell" {},
-        }
-    }
+    let took = job.started_at.zip(job.finished_at).map(|(begun, ended)| span(ended.since(begun).as_secs()));
+    optional(took.map(|took| html! { (took) }).as_ref(), "Took", "nw")
 }

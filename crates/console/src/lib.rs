@@ -12,6 +12,7 @@
 //!    from data goes through `shown` and `figures`. An action answers with a redirect and a `notice`.
 //! 4. Whatever fails on the way is an `error`, which is a page too.
 
+mod activity;
 mod assets;
 mod command;
 mod error;
@@ -22,6 +23,7 @@ mod icons;
 mod jobs;
 mod login;
 mod notice;
+mod orphans;
 mod overview;
 mod query;
 mod record;
@@ -35,6 +37,7 @@ mod settings;
 mod shown;
 mod sources;
 mod storages;
+mod tables;
 mod visit;
 mod words;
 
@@ -43,7 +46,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use stocktake_domain::ports::{
-    Catalogue, Conditions, ContentAcceptance, Jobs, Recalculation, Sessions, SyncState,
+    Catalogue, Conditions, ContentAcceptance, Jobs, OrphanWalks, Recalculation, Sessions, SyncState,
 };
 use stocktake_domain::{Clock, Record, SessionTerms};
 use stocktake_web::{Authenticator, SummaryCache};
@@ -58,6 +61,8 @@ pub struct Console {
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.
     pub conditions: Arc<dyn Conditions>,
+    /// Walks in search of content that nothing claims.
+    pub orphan_walks: Arc<dyn OrphanWalks>,
     /// Recalculates one record while somebody waits.
     pub recalculation: Arc<dyn Recalculation>,
     /// Takes the content of one record for good.
@@ -100,6 +105,8 @@ pub struct ConsoleSettings {
     pub external_url: Option<String>,
     /// The GitLab whose tokens count, for people; `None` if none is configured.
     pub gitlab: Option<String>,
+    /// Whether records come from a source, of which it can be asked what belongs to it.
+    pub has_source: bool,
     /// The name of this host.
     pub host: String,
     /// The program's version.

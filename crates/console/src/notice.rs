@@ -15,10 +15,13 @@ pub(crate) enum Notice {
     Queued,
     Cancelled,
     Over,
+    Walks,
+    WalkCancelled,
+    WalkOver,
 }
 
 /// Each with its name in the address and its sentence.
-const ALL: [(Notice, &str, &str); 8] = [
+const ALL: [(Notice, &str, &str); 11] = [
     (Notice::Good, "good", "The content was read again, and is good."),
     (Notice::NotGood, "not-good", "The content was read again, and is not good: see below."),
     (
@@ -35,6 +38,13 @@ const ALL: [(Notice, &str, &str); 8] = [
     (Notice::Queued, "queued", "The job was queued. Its records will be read again."),
     (Notice::Cancelled, "cancelled", "The job was cancelled. What it had marked will still be read again."),
     (Notice::Over, "over", "The job had already ended."),
+    (
+        Notice::Walks,
+        "walks",
+        "The walk was asked for. It begins within seconds, and goes on without this page.",
+    ),
+    (Notice::WalkCancelled, "walk-cancelled", "The walk was cancelled. What it had found is forgotten."),
+    (Notice::WalkOver, "walk-over", "The walk had already ended."),
 ];
 
 impl Notice {

@@ -6,14 +6,16 @@ mod tables;
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{ModelSummary, ModelSyncState};
-use stocktake_domain::{Condition, ConditionSubject, Job, State, Timestamp};
+use stocktake_domain::ports::{FailureGroup, ModelSummary, ModelSyncState, WorkerActivity};
+use stocktake_domain::{Condition, ConditionSubject, Job, OrphanTotals, OrphanWalk, State, Timestamp};
 use stocktake_web::{Snapshot, in_state, step};
 
+use crate::activity::{self, Rate};
 use crate::figures::{counted, number, share, span};
 use crate::frame::{Section, head};
 use crate::icons::icon;
 use crate::jobs::what;
+use crate::orphans;
 use crate::response::{Page, PageResult};
 use crate::storages::closed_notes;
 use crate::visit::Visit;
@@ -26,6 +28,9 @@ struct Overview<'a> {
     conditions: &'a [Condition],
     jobs: &'a [Job],
     syncs: &'a [ModelSyncState],
+    failing: &'a [FailureGroup],
+    workers: &'a [WorkerActivity],
+    walk: Option<&'a (OrphanWalk, OrphanTotals)>,
     storages: usize,
     now: Timestamp,
 }
@@ -103,12 +108,18 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let conditions = step("conditions.conditions", console.conditions.conditions()).await?;
     let jobs = step("jobs.open", console.jobs.open()).await?;
     let syncs = step("sync_state.states", console.sync_state.states()).await?;
+    let failing = step("catalogue.failure_groups", console.catalogue.failure_groups()).await?;
+    let workers = activity::workers(console).await?;
+    let walk = orphans::open_walk(&visit).await?;
     let overview = Overview {
         totals: Totals::of(&snapshot.models),
         snapshot: &snapshot,
         conditions: &conditions,
         jobs: &jobs,
         syncs: &syncs,
+        failing: &failing,
+        workers: &workers,
+        walk: walk.as_ref(),
         storages: console.settings.storages.len(),
         now: visit.now,
     };
@@ -135,16 +146,19 @@ impl Overview<'_> {
             (head(&first, self.snapshot.as_of, "/console"))
             (closed_notes(self.conditions, self.now, true))
             (self.states())
-            div class="two" {
+            div class="two" data-rows="condition" {
                 div class="stack" {
-                    @if totals.attention() > 0 { (tables::failures(&self.snapshot.models)) }
+                    @if !self.failing.is_empty() {
+                        (tables::by_storage(self.failing))
+                        (tables::by_model(self.failing))
+                    }
                 }
                 div class="stack" {
-                    @if !self.jobs.is_empty() { (self.running()) }
+                    (self.running())
                     (self.condition())
                 }
             }
-            (tables::models(&self.snapshot.models, self.now))
+            (tables::models(&self.snapshot.models, self.failing, self.now))
         }
     }
 
@@ -176,16 +190,31 @@ impl Overview<'_> {
         }
     }
 
+    /// What runs: reading, jobs, a walk.
     fn running(&self) -> Markup {
+        let totals = self.totals;
+        let left = totals.pending.saturating_add(totals.started);
+        let rate = Rate::of(self.workers);
+        let is_reading = left > 0 && !self.workers.is_empty();
         html! {
             section class="block now" aria-labelledby="now" {
                 h2 id="now" { "Running now" }
+                @if is_reading {
+                    (reading(totals.records.saturating_sub(totals.disabled), left, rate))
+                }
                 @for job in self.jobs {
                     div class="row spread" {
                         span { a href="/console/jobs" { "Job " (job.id.0) } ", " (what(&job.request)) }
-                        span data-live=(format!("marked-{}", job.id.0)) { (number(job.marked)) " marked" }
+                        span { (number(job.marked)) " marked" }
                     }
                 }
+                @if let Some((walk, totals)) = self.walk {
+                    div class="row spread" {
+                        span { a href="/console/orphans" { "Walk " (walk.id.0) } ", in search of orphans" }
+                        span { (number(totals.looked_at)) " looked at" }
+                    }
+                }
+                @if !is_reading && self.jobs.is_empty() && self.walk.is_none() { p class="soft" { "Nothing. All that is due was read." } }
             }
         }
     }
@@ -211,6 +240,7 @@ impl Overview<'_> {
                             ", " (counted(u64::try_from(self.storages).unwrap_or(u64::MAX), "storage")) " configured"
                         }
                     }
+                    div { dt { a href="/console/jobs#workers" { "Workers" } } dd { (activity::line(self.workers, self.now)) } }
                     @for process in processes {
                         div {
                             dt { "Process" }
@@ -238,6 +268,23 @@ impl Overview<'_> {
             @if let Some(oldest) = oldest { "; new rows read " (ago(oldest)) " ago" }
             @if let Some(scanned) = scanned { "; full scan ended " (ago(scanned)) " ago" }
             @for (model, problem) in problems { p { (model) ": " (crate::shown::text(problem)) } }
+        }
+    }
+}
+
+/// How far the reading of all records is that are not switched off.
+fn reading(records: u64, left: u64, rate: Rate) -> Markup {
+    let read = records.saturating_sub(left);
+    html! {
+        div class="row spread" {
+            span { "Verification of what is due" }
+            span { (share(read, records)) }
+        }
+        progress value=(read) max=(records) aria-label="Records read" { (share(read, records)) }
+        div class="row spread soft" {
+            span { (number(left)) " to read" }
+            span { (rate.records_text()) ", " (rate.bytes_text()) }
+            span { @if let Some(time) = rate.time_for(left) { "about " (time) " left" } @else { "time left not known yet" } }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod checksums;
 mod note;
+mod same;
 
 use std::rc::Rc;
 
@@ -79,6 +80,7 @@ async fn whole(visit: &Visit, status: StatusCode, notice: &Markup) -> PageResult
     let record = record.ok_or(ConsoleError::NotFound)?;
     let mut conditions = step("conditions.conditions", visit.console.conditions.conditions()).await?;
     conditions.retain(|condition| is_of(condition, &record.location.storage));
+    let same = same::section(visit, &record).await?;
     let first = html! {
         nav class="crumbs" aria-label="Breadcrumb" {
             ol { li { a href="/console" { "Overview" } } li { a href=(Address::console().below("models").below(model)) { (model) } } }
@@ -92,7 +94,7 @@ async fn whole(visit: &Visit, status: StatusCode, notice: &Markup) -> PageResult
         (note::note(&record))
         @if visit.may_act() { (actions(visit, &record)) }
         div class="main" {
-            div class="stack" { (checksums::section(&record)) }
+            div class="stack" { (checksums::section(&record)) (same) }
             div class="stack" {
                 (facts(&record, visit))
                 (commands(visit, &record))

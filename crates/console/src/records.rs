@@ -17,6 +17,7 @@ use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
 use crate::response::{Answer, Page, PageResult};
 use crate::shown::{path, text};
+use crate::tables::{self, optional};
 use crate::visit::Visit;
 use crate::words::{advice, badge, short_failure, word};
 use filter::Filter;
@@ -146,28 +147,26 @@ fn table(records: &[Record], order: SortOrder, now: Timestamp) -> Markup {
     let has_owner = records.iter().any(|record| record.owner.is_some());
     let has_size = records.iter().any(|record| record.file_size.is_some());
     let has_failure = records.iter().any(|record| record.status.last_failure().is_some());
+    let order = if order == SortOrder::Ascending { "smallest first" } else { "largest first" };
+    let columns = [
+        (true, "Record", ""),
+        (true, "State", "flag"),
+        (true, "Content", "all"),
+        (has_owner, "Owner", ""),
+        (has_size, "Size", "n"),
+        (true, "Last check", ""),
+        (has_failure, "Next retry", ""),
+        (has_failure, "What to do", "all"),
+    ];
+    let columns: Vec<_> = columns
+        .into_iter()
+        .filter(|(is_there, ..)| *is_there)
+        .map(|(_, name, class)| (name, class))
+        .collect();
+    let rows = html! { @for record in records { (row(record, [has_owner, has_size, has_failure], now)) } };
     html! {
-        section class="stack" aria-label="Matches" {
-            table class="cards" role="table" {
-                caption class="hush" { "Records, by identifier, " (if order == SortOrder::Ascending { "smallest first" } else { "largest first" }) }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Record" }
-                        th scope="col" class="flag" role="columnheader" { "State" }
-                        th scope="col" class="all" role="columnheader" { "Content" }
-                        @if has_owner { th scope="col" role="columnheader" { "Owner" } }
-                        @if has_size { th scope="col" class="n" role="columnheader" { "Size" } }
-                        th scope="col" role="columnheader" { "Last check" }
-                        @if has_failure {
-                            th scope="col" role="columnheader" { "Next retry" }
-                            th scope="col" class="all" role="columnheader" { "What to do" }
-                        }
-                    }
-                }
-                tbody role="rowgroup" {
-                    @for record in records { (row(record, [has_owner, has_size, has_failure], now)) }
-                }
-            }
+        section class="stack" aria-label="Matches" data-rows="records" {
+            (tables::table("cards", &format!("Records, by identifier, {order}"), &columns, &rows))
         }
     }
 }
@@ -193,16 +192,6 @@ fn row(record: &Record, [has_owner, has_size, has_failure]: [bool; 3], now: Time
                     None => td class="all none" role="cell" {},
                 }
             }
-        }
-    }
-}
-
-/// A cell that may be empty.
-pub(crate) fn optional(content: Option<&Markup>, label: &str, class: &str) -> Markup {
-    html! {
-        @match content {
-            Some(content) => td class=[(!class.is_empty()).then_some(class)] data-l=(label) role="cell" { (content) },
-            None => td class=(format!("{class} none").trim_start()) data-l=(label) role="cell" {},
         }
     }
 }

@@ -21,7 +21,9 @@ use crate::query::{Address, Fields, own_path};
 use crate::render::framed;
 use crate::response::{Answer, Page, PageResult, redirect, secure};
 use crate::visit::{Visit, request_id};
-use crate::{Console, findings, jobs, login, overview, record, records, settings, sources, storages};
+use crate::{
+    Console, findings, jobs, login, orphans, overview, record, records, settings, sources, storages,
+};
 
 /// The largest form, in bytes.
 const MAX_FORM: usize = 64 << 10;
@@ -46,6 +48,9 @@ pub(crate) fn configure(console: &web::Data<Console>, config: &mut web::ServiceC
         .service(page("/jobs", jobs::page))
         .service(action("/jobs/{id}/cancel", RequiredRole::Administrator, jobs::cancel))
         .service(page("/sync", sources::page))
+        .service(page("/orphans", orphans::page))
+        .service(action("/orphans/walk", RequiredRole::Administrator, orphans::walk))
+        .service(action("/orphans/{id}/cancel", RequiredRole::Administrator, orphans::cancel))
         .service(page("/storages", storages::page))
         .service(page("/settings", settings::page))
         .service(page("/models/{model}", records::page))

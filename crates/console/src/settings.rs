@@ -7,6 +7,7 @@ use maud::html;
 use crate::frame::{Section, head};
 use crate::response::{Page, PageResult};
 use crate::shown::text;
+use crate::tables::table;
 use crate::visit::Visit;
 
 /// `GET /console/settings`.
@@ -15,6 +16,16 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let first = html! {
         h1 { "Settings" }
         p class="lede" { "The configuration in force on " (text(&settings.host)) ", as it was when the service started." }
+    };
+    let columns = [("Key", ""), ("Value", "all"), ("Origin", "all")];
+    let rows = html! {
+        @for entry in &settings.configuration {
+            tr role="row" {
+                th scope="row" role="rowheader" { code { (text(&entry.key)) } }
+                td class="all" role="cell" { code class="path" { (text(&entry.value)) } }
+                td class="all soft" role="cell" { (text(&entry.origin)) }
+            }
+        }
     };
     let main = html! {
         (head(&first, visit.now, "/console/settings"))
@@ -27,25 +38,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         }
         section class="block" {
             h2 { "Configuration" }
-            table class="cards" role="table" {
-                caption class="hush" { "Each key with its value and where it comes from" }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Key" }
-                        th scope="col" class="all" role="columnheader" { "Value" }
-                        th scope="col" class="all" role="columnheader" { "Origin" }
-                    }
-                }
-                tbody role="rowgroup" {
-                    @for entry in &settings.configuration {
-                        tr role="row" {
-                            th scope="row" role="rowheader" { code { (text(&entry.key)) } }
-                            td class="all" role="cell" { code class="path" { (text(&entry.value)) } }
-                            td class="all soft" role="cell" { (text(&entry.origin)) }
-                        }
-                    }
-                }
-            }
+            (table("cards", "Each key with its value and where it comes from", &columns, &rows))
         }
     };
     Ok(Page::new("Settings", Section::Settings, main).into())

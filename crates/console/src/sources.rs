@@ -11,9 +11,9 @@ use crate::figures::{ago, counted, number, until};
 use crate::frame::{Section, head};
 use crate::icons::icon;
 use crate::query::Address;
-use crate::records::optional;
 use crate::response::{Page, PageResult};
 use crate::shown::text;
+use crate::tables::{self, optional};
 use crate::visit::Visit;
 
 /// `GET /console/sync`.
@@ -53,27 +53,22 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
 }
 
 fn table(states: &[ModelSyncState], records: &dyn Fn(Model) -> u64, now: Timestamp) -> Markup {
+    let columns = [
+        ("Data type", ""),
+        ("State", "flag"),
+        ("Records", "n"),
+        ("New rows read", ""),
+        ("Changes read", ""),
+        ("Last full scan", ""),
+        ("Deleted in it", "n"),
+        ("Kept in it", "n"),
+        ("Goes on", ""),
+    ];
+    let rows = html! { @for state in states { (row(state, records(state.model), now)) } };
+    let caption = "The sync of each data type, those with a problem first";
     html! {
-        section aria-label="Data types" {
-            table class="cards dense" role="table" {
-                caption class="hush" { "The sync of each data type, those with a problem first" }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Data type" }
-                        th scope="col" class="flag" role="columnheader" { "State" }
-                        th scope="col" class="n" role="columnheader" { "Records" }
-                        th scope="col" role="columnheader" { "New rows read" }
-                        th scope="col" role="columnheader" { "Changes read" }
-                        th scope="col" role="columnheader" { "Last full scan" }
-                        th scope="col" class="n" role="columnheader" { "Deleted in it" }
-                        th scope="col" class="n" role="columnheader" { "Kept in it" }
-                        th scope="col" role="columnheader" { "Goes on" }
-                    }
-                }
-                tbody role="rowgroup" {
-                    @for state in states { (row(state, records(state.model), now)) }
-                }
-            }
+        section aria-label="Data types" data-rows="sources" {
+            (tables::table("cards dense", caption, &columns, &rows))
         }
     }
 }

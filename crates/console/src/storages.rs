@@ -3,21 +3,27 @@
 use std::rc::Rc;
 
 use maud::{Markup, html};
+use stocktake_domain::ports::{FailureGroup, WorkerActivity};
 use stocktake_domain::{Condition, ConditionSubject, Timestamp};
 use stocktake_web::step;
 
 use crate::StorageFacts;
-use crate::figures::{ago, counted};
+use crate::activity::{self, Rate};
+use crate::figures::{ago, counted, number};
 use crate::frame::{Section, head};
 use crate::icons::icon;
+use crate::query::Address;
 use crate::response::{Page, PageResult};
 use crate::shown::{path, text};
+use crate::tables::{self, figure};
 use crate::visit::Visit;
 
 /// `GET /console/storages`.
 pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let console = &visit.console;
     let conditions = step("conditions.conditions", console.conditions.conditions()).await?;
+    let failing = step("catalogue.failure_groups", console.catalogue.failure_groups()).await?;
+    let workers = activity::workers(console).await?;
     let mut storages: Vec<_> = console.settings.storages.iter().collect();
     let is_closed =
         |storage: &StorageFacts| conditions.iter().any(|condition| is_of(condition, &storage.name));
@@ -36,7 +42,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let main = html! {
         (head(&first, visit.now, "/console/storages"))
         (closed_notes(&conditions, visit.now, false))
-        @if !storages.is_empty() { (table(&storages, &is_closed)) }
+        @if !storages.is_empty() { (table(&storages, &is_closed, &failing, &workers)) }
     };
     Ok(Page::new("Storages", Section::Storages, main).into())
 }
@@ -64,31 +70,41 @@ pub(crate) fn closed_notes(conditions: &[Condition], now: Timestamp, with_link: 
     }
 }
 
-fn table(storages: &[&StorageFacts], is_closed: &dyn Fn(&StorageFacts) -> bool) -> Markup {
+fn table(
+    storages: &[&StorageFacts],
+    is_closed: &dyn Fn(&StorageFacts) -> bool,
+    failing: &[FailureGroup],
+    workers: &[WorkerActivity],
+) -> Markup {
+    let columns = [
+        ("Storage", ""),
+        ("State", "flag"),
+        ("Kind", ""),
+        ("Root or bucket", "all"),
+        ("Failures", "n"),
+        ("Read now", "n"),
+        ("Limit", "n"),
+        ("Hours, UTC", ""),
+        ("Readers", "n"),
+    ];
+    let failures = |storage: &StorageFacts| {
+        failing.iter().filter(|group| group.storage == storage.name).map(|group| group.records).sum()
+    };
+    let rows = html! {
+        @for storage in storages {
+            (row(storage, is_closed(storage), failures(storage), Rate::of_storage(workers, &storage.name)))
+        }
+    };
     html! {
-        section aria-label="Storages" {
-            table class="cards dense" role="table" {
-                caption class="hush" { "All storages, closed ones first" }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Storage" }
-                        th scope="col" class="flag" role="columnheader" { "State" }
-                        th scope="col" role="columnheader" { "Kind" }
-                        th scope="col" class="all" role="columnheader" { "Root or bucket" }
-                        th scope="col" class="n" role="columnheader" { "Limit" }
-                        th scope="col" role="columnheader" { "Hours, UTC" }
-                        th scope="col" class="n" role="columnheader" { "Readers" }
-                    }
-                }
-                tbody role="rowgroup" {
-                    @for storage in storages { (row(storage, is_closed(storage))) }
-                }
-            }
+        section aria-label="Storages" data-rows="storages" {
+            (tables::table("cards dense", "All storages, closed ones first", &columns, &rows))
         }
     }
 }
 
-fn row(storage: &StorageFacts, is_closed: bool) -> Markup {
+fn row(storage: &StorageFacts, is_closed: bool, failures: u64, rate: Rate) -> Markup {
+    let findings = Address::console().below("findings").with("storage", Some(&storage.name));
+    let failed = html! { a class="failed" href=(findings) { (number(failures)) } };
     html! {
         tr role="row" {
             th scope="row" role="rowheader" { (text(&storage.name)) }
@@ -101,6 +117,8 @@ fn row(storage: &StorageFacts, is_closed: bool) -> Markup {
             }
             td data-l="Kind" role="cell" { (text(&storage.kind)) }
             td class="all" role="cell" { (path(&storage.place)) }
+            (figure("Failures", failures, &failed))
+            (figure("Read now", rate.bytes, &html! { (rate.bytes_text()) }))
             td class=(if storage.limit.is_some() { "n" } else { "n zero" }) data-l="Limit" role="cell" {
                 (storage.limit.as_deref().unwrap_or("No limit"))
             }

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use stocktake_domain::{Failure, FailureCause, FailureKind, RowPart, State};
 
+use crate::error::ConsoleError;
 use crate::icons::icon;
 use crate::shown::text;
 
@@ -32,6 +33,12 @@ pub(crate) const fn kind_word(kind: FailureKind) -> &'static str {
         FailureKind::Invalid => "Invalid",
         FailureKind::TimedOut => "Timed out",
     }
+}
+
+/// The kind of failure of this name.
+pub(crate) fn kind_of(name: &str) -> Result<FailureKind, ConsoleError> {
+    let found = FailureKind::ALL.into_iter().find(|kind| kind.name() == name);
+    found.ok_or_else(|| ConsoleError::BadRequest(format!("{name:?} is no kind of failure")))
 }
 
 /// What is wrong: the kind, and the text of the API without what it always begins with.

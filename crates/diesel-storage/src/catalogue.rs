@@ -1,6 +1,7 @@
 //! The port `Catalogue`, over any driver.
 
 mod acceptances;
+mod failing;
 mod import;
 pub(crate) mod key_data;
 mod known_good;
@@ -11,19 +12,27 @@ pub(crate) mod upsert;
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
-    Amount, Applied, Catalogue, ImportError, KnownGood, ModelSummary, Page, PageRequest, PathStream,
-    SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, FailureGroup, ImportError, KnownGood, ModelSummary, Page, PageRequest,
+    PathStream, SourceRecordStream, StoreError,
 };
-use stocktake_domain::{Acceptance, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection};
+use stocktake_domain::{
+    Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection,
+};
 
 use crate::adapter::{Adapter, call};
+use crate::dialect::Index;
 use crate::encryption::Encryption;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched};
-use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, model_code, model_of, storable};
+use crate::rows::{
+    AcceptedColumns, RECORD, RecordRow, RecordSql, digest_bytes, model_code, model_of, storable,
+};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
+
+/// How many bytes of a checksum its index has.
+const CHECKSUM_PREFIX: usize = 12;
 
 /// The most records that are counted within the time of an ordinary call.
 const COUNTED_AT_ONCE: u64 = 100_000;
@@ -126,6 +135,21 @@ impl<D: Driver> Catalogue for Adapter<D> {
         let encryption = self.encryption.clone();
         self.run(call, Work::Read, move |session| Box::pin(findings(session, model, span, limit, encryption)))
             .await
+    }
+
+    async fn failure_groups(&self) -> Result<Vec<FailureGroup>, StoreError> {
+        self.run(call!("db.catalogue.failure_groups"), Work::Survey, |session| {
+            Box::pin(failing::groups(session))
+        })
+        .await
+    }
+
+    async fn with_checksum(&self, checksum: &Digest, limit: u32) -> Result<Vec<Record>, StoreError> {
+        let (checksum, encryption) = (digest_bytes(*checksum), self.encryption.clone());
+        self.run(call!("db.catalogue.with_checksum"), Work::Read, move |session| {
+            Box::pin(with_checksum(session, checksum, limit, encryption))
+        })
+        .await
     }
 
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
@@ -249,6 +273,23 @@ async fn findings<S: Session>(
     let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
     let sql = push_findings::<S, _>(sql, model, &span).push(by_key(false));
     let rows: Vec<(RecordRow, bool)> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
+    rows.into_iter().map(|(row, started)| row.into_record(started, &encryption)).collect()
+}
+
+async fn with_checksum<S: Session>(
+    session: &mut S,
+    checksum: Vec<u8>,
+    limit: u32,
+    encryption: Encryption,
+) -> Result<Vec<Record>, DbError> {
+    let first = checksum.iter().copied().take(CHECKSUM_PREFIX).collect::<Vec<u8>>();
+    let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED} FROM records AS r", *RECORD));
+    let sql = sql.push(S::indexed_by(Index::ByChecksum)).push(
+        " WHERE r.baseline IS NOT NULL AND substr(r.baseline, 1, 12) = ? AND r.baseline = ? \
+         ORDER BY r.model, r.key LIMIT ? + 0",
+    );
+    let sql = sql.bind(first).bind(checksum).bind(i64::from(limit));
+    let rows: Vec<(RecordRow, bool)> = session.load(sql).await?;
     rows.into_iter().map(|(row, started)| row.into_record(started, &encryption)).collect()
 }
 

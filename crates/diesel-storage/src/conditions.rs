@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, SmallInt, Text};
-use stocktake_domain::ports::{Conditions, MountBelow, StoreError, WorkerId};
+use stocktake_domain::ports::{
+    Announcement, Conditions, MountBelow, StorageShare, StoreError, WorkerActivity, WorkerId,
+};
 use stocktake_domain::{Condition, ConditionSubject, Timestamp};
 
 use crate::adapter::{Adapter, call};
 use crate::error::DbError;
-use crate::rows::storable;
-use crate::session::{Driver, Session as _, Work};
+use crate::rows::{model_of, storable, storable_size, unsigned};
+use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 
 /// The kinds of subject, as numbers in the table.
@@ -79,15 +81,14 @@ impl<D: Driver> Conditions for Adapter<D> {
         .await
     }
 
-    async fn announce(
-        &self,
-        worker: &WorkerId,
-        storages: &[String],
-        stale_after: Duration,
-    ) -> Result<(), StoreError> {
-        let worker = storable(&worker.0, "worker")?;
-        let storages: Vec<String> =
-            storages.iter().map(|storage| storable(storage, "storage")).collect::<Result<_, _>>()?;
+    async fn announce(&self, announcement: &Announcement, stale_after: Duration) -> Result<(), StoreError> {
+        let worker = storable(&announcement.worker.0, "worker")?;
+        let over = i64::try_from(announcement.over.as_millis()).unwrap_or(i64::MAX);
+        let storages = announcement.storages.iter().map(|share| {
+            let storage = storable(&share.storage, "storage")?;
+            Ok((storage, storable_size(share.records, "records")?, storable_size(share.bytes, "bytes")?))
+        });
+        let storages = storages.collect::<Result<Vec<_>, DbError>>()?;
         let announce = self.timed(move |session, now| {
             Box::pin(async move {
                 let (oldest, newest) = lately(stale_after, now);
@@ -95,16 +96,23 @@ impl<D: Driver> Conditions for Adapter<D> {
                     "DELETE FROM worker_storages WHERE worker = ? OR announced_at < ? OR announced_at > ?",
                 );
                 session.execute(sql.bind(worker.clone()).bind(oldest).bind(newest)).await?;
-                for storage in storages {
+                for (storage, records, bytes) in storages {
                     let sql = Sql::<()>::new(
-                        "INSERT INTO worker_storages (worker, storage, announced_at) VALUES (?, ?, ?)",
+                        "INSERT INTO worker_storages (worker, storage, announced_at, records, bytes, over_ms) \
+                         VALUES (?, ?, ?, ?, ?, ?)",
                     );
-                    session.execute(sql.bind(worker.clone()).bind(storage).bind(now.millis())).await?;
+                    let sql = sql.bind(worker.clone()).bind(storage).bind(now.millis());
+                    session.execute(sql.bind(records).bind(bytes).bind(over)).await?;
                 }
                 Ok(())
             })
         });
         self.run(call!("db.conditions.announce"), Work::Write, announce).await
+    }
+
+    async fn workers(&self, within: Duration) -> Result<Vec<WorkerActivity>, StoreError> {
+        let look = self.timed(move |session, now| Box::pin(workers(session, lately(within, now))));
+        self.run(call!("db.conditions.workers"), Work::Read, look).await
     }
 
     async fn is_announced(&self, storage: &str, within: Duration) -> Result<bool, StoreError> {
@@ -156,6 +164,42 @@ impl<D: Driver> Conditions for Adapter<D> {
         let sql = sql.bind(storage).bind(host).bind(identity);
         self.change(call!("db.conditions.remember_identity"), sql, |sql, _| sql).await.map(drop)
     }
+}
+
+/// The workers that announced anything between these times. All leases are read: there are as many as workers hold, not as
+/// records.
+async fn workers<S: Session>(
+    session: &mut S,
+    (oldest, newest): (i64, i64),
+) -> Result<Vec<WorkerActivity>, DbError> {
+    let sql = Sql::<(Text, Text, BigInt, BigInt, BigInt, BigInt)>::new(
+        "SELECT worker, storage, announced_at, records, bytes, over_ms FROM worker_storages \
+         WHERE announced_at >= ? AND announced_at <= ? ORDER BY worker, storage",
+    );
+    let said: Vec<(String, String, i64, i64, i64, i64)> = session.load(sql.bind(oldest).bind(newest)).await?;
+    let held =
+        Sql::<(Text, SmallInt, Text)>::new("SELECT DISTINCT l.worker, l.model, l.storage FROM leases l");
+    let held: Vec<(String, i16, String)> = session.load(held).await?;
+    let mut workers: Vec<WorkerActivity> = Vec::new();
+    for (worker, storage, announced_at, records, bytes, over) in said {
+        let (records, bytes) = (unsigned(records, "records")?, unsigned(bytes, "bytes")?);
+        let share = StorageShare { storage, records, bytes };
+        if let Some(known) = workers.last_mut().filter(|known| known.announcement.worker.0 == worker) {
+            known.announcement.storages.push(share);
+            continue;
+        }
+        let of_worker = held.iter().filter(|(of, ..)| *of == worker);
+        let holds = of_worker.map(|(_, model, storage)| Ok((model_of(*model)?, storage.clone())));
+        let mut holds = holds.collect::<Result<Vec<_>, DbError>>()?;
+        holds.sort_unstable();
+        let over = Duration::from_millis(unsigned(over, "over_ms")?);
+        workers.push(WorkerActivity {
+            announcement: Announcement { worker: WorkerId(worker), storages: vec![share], over },
+            seen_at: Timestamp::from_millis(announced_at),
+            holds,
+        });
+    }
+    Ok(workers)
 }
 
 /// The oldest and the newest time that are no longer ago than this, in milliseconds; a later one was written by a clock that

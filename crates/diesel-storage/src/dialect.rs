@@ -19,6 +19,10 @@ pub(crate) enum Index {
     Mismatched,
     /// On what failed last.
     Findings,
+    /// On what failed last, by storage and kind.
+    Failing,
+    /// On the digest with which the content was last good.
+    ByChecksum,
     /// On rules with key data.
     WithKeyData,
 }

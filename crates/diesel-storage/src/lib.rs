@@ -14,6 +14,7 @@ mod encryption;
 mod error;
 mod jobs;
 mod key;
+mod orphan_walks;
 mod postgres;
 mod queries;
 mod queue;

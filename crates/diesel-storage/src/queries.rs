@@ -87,6 +87,8 @@ enum Access {
     Leases,
     State(i16),
     Findings,
+    /// Of one storage and one kind.
+    Failing(String, i16),
     All,
 }
 
@@ -120,8 +122,11 @@ impl Filter {
     fn access(&self, span: &Span) -> Access {
         match (&self.keys, self.state) {
             (Some(keys), _) => Access::Keys(keys.iter().filter(|key| span.holds(key)).cloned().collect()),
-            (None, None) if !self.common.kinds.is_empty() => Access::Findings,
-            (None, None) => Access::All,
+            (None, None) => match (self.common.kinds.as_slice(), self.common.storages.as_slice()) {
+                ([], _) => Access::All,
+                ([kind], [storage]) => Access::Failing(storage.clone(), failure_kind_code(*kind)),
+                _ => Access::Findings,
+            },
             (None, Some(state)) => stored_state_code(state).map_or(Access::Leases, Access::State),
         }
     }
@@ -137,6 +142,11 @@ impl Filter {
                 push_not_started(push_in_state::<D, _>(sql, self.model, state, span), state)
             }
             Access::Findings => push_findings::<D, _>(sql, self.model, span),
+            Access::Failing(storage, kind) => {
+                let sql =
+                    push_failing::<D, _>(sql, self.model).push(" AND r.storage = ? AND r.failure_kind = ?");
+                push_keys_in(sql.bind(storage).bind(kind), span)
+            }
             Access::All => {
                 push_keys_in(sql.push(" FROM records AS r WHERE r.model = ?").bind(self.model), span)
             }
@@ -234,6 +244,12 @@ pub(crate) fn push_findings<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Span)
     let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Findings));
     let sql = sql.push(" WHERE r.failure_kind IS NOT NULL AND r.model + 0 = ?").bind(i32::from(model));
     push_keys_in(sql, span)
+}
+
+/// Adds FROM and WHERE: the records `r` of a model whose last attempt failed, to be told apart by storage and kind.
+pub(crate) fn push_failing<D: Dialect, T>(sql: Sql<T>, model: i16) -> Sql<T> {
+    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Failing));
+    sql.push(" WHERE r.failure_kind IS NOT NULL AND r.model + 2 = ?").bind(i32::from(model) + 2)
 }
 
 /// Adds that the key is in the span.

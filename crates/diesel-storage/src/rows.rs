@@ -5,6 +5,7 @@ mod check_value;
 mod codes;
 mod failure;
 mod filter;
+mod orphan;
 mod record;
 mod sync_state;
 mod token;
@@ -14,14 +15,15 @@ mod work;
 pub(crate) use acceptance::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow};
 pub(crate) use codes::{
     DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, failure_kind_of, job_state_code, model_code,
-    model_of, state_of, stored_state_code,
+    model_of, state_of, stored_state_code, walk_state_code,
 };
 pub(crate) use failure::{CAUSES_WITH_TEXT, failure_cause};
+pub(crate) use orphan::{OrphanRow, WalkRow, WalkedStorageRow};
 pub(crate) use record::{
     ADD_STAGED, BaselineColumns, MAY_DIFFER, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns,
     ResultRow, STAGED, SourceColumns, StagedRow, StagedSql,
 };
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
-pub(crate) use values::{METADATA_LENGTHS, digest_of, storable, unsigned};
+pub(crate) use values::{METADATA_LENGTHS, digest_bytes, digest_of, storable, storable_size, unsigned};
 pub(crate) use work::{JobRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};

@@ -88,3 +88,44 @@ diesel::table! {
         problem -> Nullable<Text>,
     }
 }
+
+diesel::table! {
+    orphan_walks (id) {
+        id -> BigInt,
+        requested_by -> Text,
+        state -> SmallInt,
+        created_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        finished_at -> Nullable<BigInt>,
+        problem -> Nullable<Text>,
+        open -> Nullable<SmallInt>,
+        runner -> Nullable<Text>,
+        alive_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    orphan_walk_storages (walk, storage) {
+        walk -> BigInt,
+        storage -> Text,
+        outcome -> Nullable<SmallInt>,
+        reason -> Nullable<Text>,
+        looked_at -> BigInt,
+        orphans -> BigInt,
+        bytes -> BigInt,
+        unmeasured -> BigInt,
+        internal -> BigInt,
+        young -> BigInt,
+        skipped -> BigInt,
+    }
+}
+
+diesel::table! {
+    orphans (walk, storage, path) {
+        walk -> BigInt,
+        storage -> Text,
+        path -> Text,
+        size -> Nullable<BigInt>,
+        modified_at -> Nullable<BigInt>,
+    }
+}

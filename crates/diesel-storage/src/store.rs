@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use stocktake_domain::Clock;
-use stocktake_domain::ports::{Catalogue, Conditions, Jobs, Queue, Sessions, StoreError, SyncState, Tokens};
+use stocktake_domain::ports::{
+    Catalogue, Conditions, Jobs, OrphanWalks, Queue, Sessions, StoreError, SyncState, Tokens,
+};
 
 use crate::adapter::{Adapter, call};
 use crate::catalogue::{applied_migrations, key_data};
@@ -32,6 +34,8 @@ pub struct Store {
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.
     pub conditions: Arc<dyn Conditions>,
+    /// Walks in search of content that nothing claims.
+    pub orphan_walks: Arc<dyn OrphanWalks>,
     /// The database's time, as measured from when it was last read: never later than it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -134,7 +138,8 @@ impl Store {
             tokens: adapter.clone(),
             sessions: adapter.clone(),
             sync_state: adapter.clone(),
-            conditions: adapter,
+            conditions: adapter.clone(),
+            orphan_walks: adapter,
             clock,
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! | fixture | suites |
 //! |---|---|
-//! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`], [`conditions`], [`sessions`] |
+//! | [`DatabaseFixture`] | [`catalogue`], [`queue`], [`jobs`], [`tokens`], [`sync_state`], [`conditions`], [`orphan_walks`], [`sessions`] |
 //! | [`ContentFixture`] | [`content`] |
 //! | [`SourceFixture`] | [`source`] |
 //! | [`AuthorityFixture`] | [`authority`] |
@@ -25,6 +25,7 @@ pub mod catalogue {
     //! The suite of the port [`Catalogue`](crate::ports::Catalogue).
 
     pub mod accepting;
+    pub mod failing;
     pub mod filters;
     pub mod imports;
     pub mod known_good;
@@ -46,6 +47,11 @@ pub mod jobs {
 }
 mod macros;
 mod memory;
+pub mod orphan_walks {
+    //! The suite of the port [`OrphanWalks`](crate::ports::OrphanWalks).
+
+    pub mod walks;
+}
 pub mod queue {
     //! The suite of the port [`Queue`](crate::ports::Queue).
 

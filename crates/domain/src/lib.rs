@@ -5,6 +5,7 @@
 //! [`Clock`] and [`Rng`], so that every rule can be tested without waiting and without luck.
 
 mod acceptance;
+mod common_ground;
 mod condition;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -15,6 +16,7 @@ mod job;
 mod key;
 mod model;
 mod named;
+mod orphan;
 mod path;
 mod path_glob;
 pub mod ports;
@@ -30,6 +32,7 @@ mod verdict;
 mod verification;
 
 pub use acceptance::{Acceptance, NewAcceptance, Replaced, TakenBack};
+pub use common_ground::{CommonGround, common_ground};
 pub use condition::{Condition, ConditionSubject};
 pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
@@ -39,6 +42,7 @@ pub use failure::{
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, ObjectType, UnknownModel};
+pub use orphan::{Orphan, OrphanTotals, OrphanWalk, StorageOutcome, WalkId, WalkState, WalkedStorage};
 pub use path::PathText;
 pub use path_glob::{ParsePathGlobError, PathGlob};
 pub use quoted::{Quoted, QuotedCell, is_unsafe_to_show};

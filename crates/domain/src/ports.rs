@@ -20,6 +20,7 @@ mod acceptance;
 mod catalogue;
 mod conditions;
 mod content;
+mod orphan_walks;
 mod queue;
 mod recalculation;
 mod sessions;
@@ -29,14 +30,15 @@ mod tokens;
 
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
-    Amount, Applied, Catalogue, ImportError, KnownGood, ModelSummary, NumberedRecord, Page, PageRequest,
-    PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream, numbered,
+    Amount, Applied, Catalogue, FailureGroup, ImportError, KnownGood, ModelSummary, NumberedRecord, Page,
+    PageRequest, PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream, numbered,
 };
-pub use conditions::Conditions;
+pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{
     ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MountBelow,
     ProbedStorage, Watch, is_at_or_below,
 };
+pub use orphan_walks::OrphanWalks;
 pub use queue::{
     ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal,
     WakeSignal, WorkerId,

@@ -5,7 +5,7 @@ mod cursor;
 mod finding;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use stocktake_domain::Model;
+use stocktake_domain::{Model, RecordFilter};
 use stocktake_web::{FindingsSelection, step};
 use utoipa::IntoParams;
 
@@ -131,7 +131,7 @@ impl Query {
         let filter = match state {
             _ if mismatched.unwrap_or(false) => FindingsSelection::Mismatched,
             Some(state) => FindingsSelection::InState(state),
-            None => FindingsSelection::Findings,
+            None => FindingsSelection::Findings(RecordFilter::default()),
         };
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))

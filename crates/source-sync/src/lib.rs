@@ -8,7 +8,8 @@
 //! How far each model is stands in the catalogue's database, in the same transaction as the records, so that a kill
 //! at any moment loses nothing. What keeps records from being deleted by mistake is in `full_scan.rs`.
 //!
-//! [`orphans`] compares what storages hold with what records and rows claim, and changes nothing.
+//! [`orphans`] compares what storages hold with what records and rows claim, and changes nothing. [`OrphanWalker`] does so
+//! in the background when somebody asks for it.
 
 mod engine;
 mod full_scan;
@@ -21,11 +22,12 @@ mod page;
 mod report;
 mod schedule;
 mod telemetry;
+mod walks;
 
 pub use engine::{SourceSync, SyncParts, SyncSettings};
 pub use orphans::{
-    Orphan, OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanTotals, OrphanWatcher,
-    StorageOrphans, StorageOutcome, orphans,
+    OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanWatcher, StorageOrphans, orphans,
 };
 pub use outage::SyncError;
 pub use report::{ModelReport, SyncProgress, SyncReport, never_read};
+pub use walks::{OrphanWalker, WalkerParts};

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stocktake_domain::ports::{Catalogue, ContentStore, Source, SourceError, StoreError};
-use stocktake_domain::{Location, Timestamp};
+use stocktake_domain::{Orphan, OrphanTotals, StorageOutcome, Timestamp};
 
 mod walk;
 
 use walk::Walk;
 
 /// What a search for orphans is made of.
+#[derive(Clone)]
 pub struct OrphanParts {
     /// Who may claim what no record does.
     pub source: Arc<dyn Source>,
@@ -31,52 +32,6 @@ pub struct OrphanParts {
 pub struct OrphanSettings {
     /// What was changed at this time or later is not judged.
     pub changed_before: Option<Timestamp>,
-}
-
-/// Content that nothing claims.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Orphan {
-    /// Where it lies.
-    pub location: Location,
-    /// Its size in bytes, of a repository that of all its files; `None` where it is not known.
-    pub size: Option<u64>,
-    /// When it was last changed, where the storage says so.
-    pub modified_at: Option<Timestamp>,
-}
-
-/// Counts of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OrphanTotals {
-    /// Files and repositories looked at.
-    pub looked_at: u64,
-    /// Of them, those that nobody claims.
-    pub orphans: u64,
-    /// The bytes that these take, as far as their sizes are known.
-    pub bytes: u64,
-    /// Orphans of unknown size.
-    pub unmeasured: u64,
-    /// What the source's own programs keep there.
-    pub internal: u64,
-    /// What no record claims and was changed too lately to be judged.
-    pub young: u64,
-    /// What the listing could not look at.
-    pub skipped: u64,
-}
-
-/// How the search of a storage ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StorageOutcome {
-    /// All of it was looked at, but for what was skipped.
-    Searched,
-    /// The source has content there, and no storage of this name is configured.
-    NotConfigured,
-    /// It cannot be listed, and no record lies in it either, so that it is one that is not used: one sentence.
-    Unused(String),
-    /// It could not be listed, or not to its end: one sentence. What was reported of it is incomplete.
-    Failed(String),
-    /// What it holds, or what the catalogue knows of it, did not come in the order of the paths, so that what was
-    /// reported of it may be wrong: one sentence.
-    Disordered(String),
 }
 
 /// What was found in a storage.
@@ -143,16 +98,4 @@ pub async fn orphans(
         report.storages.push(found);
     }
     Ok(report)
-}
-
-impl OrphanTotals {
-    fn add(&mut self, other: &Self) {
-        self.looked_at += other.looked_at;
-        self.orphans += other.orphans;
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.unmeasured += other.unmeasured;
-        self.internal += other.internal;
-        self.young += other.young;
-        self.skipped += other.skipped;
-    }
 }

@@ -24,7 +24,7 @@ const TRIES: u32 = 1;
 const SURVEY_EVERY: Duration = Duration::from_secs(300);
 
 /// By how much the times of the source may be behind ours, or a change be committed after its time.
-const MARGIN: Duration = Duration::from_secs(600);
+pub(crate) const MARGIN: Duration = Duration::from_secs(600);
 
 /// What is remembered from one tick to the next. Losing it costs nothing but time.
 #[derive(Default)]

@@ -1,13 +1,13 @@
 //! Walking through the records of all data types that have something wrong, page by page.
 
 use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
-use stocktake_domain::{Model, Record, RecordKey, Selection, State};
+use stocktake_domain::{FailureKind, Model, Record, RecordFilter, RecordKey, Selection, State};
 
 /// Which records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FindingsSelection {
-    /// The last attempt failed.
-    Findings,
+    /// The last attempt failed, and the filter means them.
+    Findings(RecordFilter),
     /// In this state.
     InState(State),
     /// The content does not agree with the checksum of the source's own verification.
@@ -18,7 +18,7 @@ impl FindingsSelection {
     /// The first matching records of this model (`None`: of all, in their order) behind the record with this model and key,
     /// at most `limit`.
     pub async fn records(
-        self,
+        &self,
         catalogue: &dyn Catalogue,
         model: Option<Model>,
         after: Option<(Model, RecordKey)>,
@@ -37,7 +37,7 @@ impl FindingsSelection {
 
     /// The model's first matching records after this key.
     async fn page(
-        self,
+        &self,
         catalogue: &dyn Catalogue,
         model: Model,
         after: Option<RecordKey>,
@@ -45,13 +45,30 @@ impl FindingsSelection {
     ) -> Result<Vec<Record>, StoreError> {
         match self {
             Self::InState(state) => {
-                let selection = Selection::in_state(state);
-                let start = after.map_or(PageStart::First, PageStart::After);
-                let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
-                Ok(catalogue.page(&request).await?.records)
+                selected(catalogue, model, Selection::in_state(*state), after, limit).await
             }
             Self::Mismatched => catalogue.mismatched(model, after, limit).await,
-            Self::Findings => catalogue.findings(model, after, limit).await,
+            Self::Findings(filter) if filter.is_empty() => catalogue.findings(model, after, limit).await,
+            Self::Findings(filter) => {
+                let mut filter = filter.clone();
+                if filter.kinds.is_empty() {
+                    filter.kinds = FailureKind::ALL.to_vec();
+                }
+                selected(catalogue, model, Selection::filtered(filter), after, limit).await
+            }
         }
     }
+}
+
+/// The model's first records of a selection after this key.
+async fn selected(
+    catalogue: &dyn Catalogue,
+    model: Model,
+    selection: Selection,
+    after: Option<RecordKey>,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let start = after.map_or(PageStart::First, PageStart::After);
+    let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
+    Ok(catalogue.page(&request).await?.records)
 }

@@ -1,16 +1,20 @@
-//! Which storages the workers on one database have.
+//! Which storages the workers on one database have, and how fast they read them.
 //!
 //! Processes may have different configurations. A storage that a worker does not know is the mistake of whoever named it, and
 //! its records are invalid; unless another worker knows it, to whom they are left.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stocktake_domain::NotJudged;
+use stocktake_domain::ports::{Announcement, StorageShare};
+use tokio::time::Instant;
 
 use crate::context::EngineContext;
 
 /// How often a worker says which storages it has.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(15);
 
 /// A worker that has not said so for so long is gone.
 const STALE: Duration = Duration::from_secs(180);
@@ -18,14 +22,41 @@ const STALE: Duration = Duration::from_secs(180);
 /// How long a worker that ends tries to say so.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// What was recorded of each storage since the last announcement: records, and bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Shares(Mutex<BTreeMap<String, (u64, u64)>>);
+
+impl Shares {
+    /// Adds what was recorded of a storage.
+    pub(crate) fn add(&self, storage: &str, records: u64, bytes: u64) {
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = shares.entry(storage.to_owned()).or_default();
+        *share = (share.0.saturating_add(records), share.1.saturating_add(bytes));
+    }
+
+    /// The shares of these storages, which begin anew.
+    fn take(&self, storages: &[String]) -> Vec<StorageShare> {
+        let mut shares = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let of = |storage: &String| {
+            let (records, bytes) = shares.remove(storage).unwrap_or_default();
+            StorageShare { storage: storage.clone(), records, bytes }
+        };
+        storages.iter().map(of).collect()
+    }
+}
+
 impl EngineContext {
     /// Does this work, and says meanwhile which storages this worker has.
     pub(crate) async fn announced<T>(&self, work: impl Future<Output = T>) -> T {
         let names: Vec<String> =
             self.parts.storages.keys().filter(|name| self.serves(name)).cloned().collect();
         let announce = async {
+            let mut before = None;
             loop {
-                self.announce(&names).await;
+                let now = Instant::now();
+                let over = before.map_or(Duration::ZERO, |before| now.duration_since(before));
+                self.announce(&names, over).await;
+                before = Some(now);
                 tokio::time::sleep(EVERY).await;
             }
         };
@@ -35,12 +66,14 @@ impl EngineContext {
             done = work => done,
         };
         // A database that is away must not hold up the end; then it is known after a while.
-        let _ = tokio::time::timeout(FAREWELL, self.announce(&[])).await;
+        let _ = tokio::time::timeout(FAREWELL, self.announce(&[], Duration::ZERO)).await;
         done
     }
 
-    async fn announce(&self, storages: &[String]) {
-        let announced = self.parts.conditions.announce(&self.worker, storages, STALE).await;
+    async fn announce(&self, storages: &[String], over: Duration) {
+        let storages = self.shares.take(storages);
+        let announcement = Announcement { worker: self.worker.clone(), storages, over };
+        let announced = self.parts.conditions.announce(&announcement, STALE).await;
         // Said again soon.
         let _ = self.answered("announcing storages", announced);
     }

@@ -8,6 +8,7 @@ use stocktake_domain::{Clock, Model, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::announcing::Shares;
 use crate::health::Health;
 use crate::outage::{DatabaseOutage, Patience};
 use crate::settings::{EngineSettings, Storages};
@@ -54,6 +55,8 @@ pub(crate) struct EngineContext {
     pub(crate) outage: DatabaseOutage,
     pub(crate) health: Health,
     pub(crate) writers: Semaphore,
+    /// What was recorded since the last announcement.
+    pub(crate) shares: Shares,
 }
 
 impl EngineContext {
@@ -68,6 +71,7 @@ impl EngineContext {
             outage: DatabaseOutage::default(),
             health: Health::default(),
             writers: Semaphore::new(WRITERS),
+            shares: Shares::default(),
         }
     }
 
@@ -99,7 +103,7 @@ impl EngineContext {
         obstacles.extend(self.health.process().clone().map(Obstacle::Process));
         let holder = self.parts.queue.holder_besides(&self.worker, models).await?;
         obstacles.extend(
-            holder.map(|Holder { worker, lasts }| Obstacle::Holder { process: process_of(&worker), lasts }),
+            holder.map(|Holder { worker, lasts }| Obstacle::Holder { process: worker.process(), lasts }),
         );
         Ok(obstacles)
     }
@@ -115,15 +119,6 @@ fn name_worker(host: &str, clock: &dyn Clock, rng: &dyn Rng) -> WorkerId {
     let [a, b, c] = [(); 3].map(|()| rng.below(u32::MAX));
     let (process, time) = (std::process::id(), clock.now().millis());
     WorkerId(format!("{host}:{process}:{time}-{a:08x}{b:08x}{c:08x}"))
-}
-
-/// Which process has this name, for people.
-fn process_of(worker: &WorkerId) -> String {
-    match worker.0.rsplitn(3, ':').collect::<Vec<_>>().as_slice() {
-        [_, process, host] => format!("process {process} on {host}"),
-        // Of an earlier version.
-        _ => worker.0.clone(),
-    }
 }
 
 /// How leases are worked on: what differs between the worker, a drain in the foreground and a recalculation.
@@ -143,17 +138,4 @@ pub(crate) struct RunOptions {
 pub(crate) async fn after(stop: &CancellationToken, span: Duration) {
     stop.cancelled().await;
     tokio::time::sleep(span).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_tells_the_process_also_of_a_host_with_colons() {
-        let name = |text: &str| process_of(&WorkerId(text.to_owned()));
-        assert_eq!(name("files:17:1700000000000-00ff"), "process 17 on files");
-        assert_eq!(name("fe80::1:17:1700000000000-00ff"), "process 17 on fe80::1");
-        assert_eq!(name("worker-17-1700000000000-00ff"), "worker-17-1700000000000-00ff");
-    }
 }

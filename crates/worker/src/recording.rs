@@ -164,7 +164,9 @@ impl<'a> Recording<'a> {
         }
         self.confirm().await;
         let bytes = self.watch.bytes();
-        telemetry::read(&self.storage, bytes.saturating_sub(self.counted_bytes));
+        let more = bytes.saturating_sub(self.counted_bytes);
+        telemetry::read(&self.storage, more);
+        self.options.context.shares.add(&self.storage, 0, more);
         self.counted_bytes = bytes;
     }
 
@@ -271,6 +273,7 @@ impl<'a> Recording<'a> {
         self.batch.clear();
         if stats.records() > 0 {
             telemetry::recorded(self.model, &stats);
+            self.options.context.shares.add(&self.storage, stats.records(), 0);
             self.options.recorder.add(&stats);
         }
     }

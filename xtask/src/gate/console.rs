@@ -120,7 +120,7 @@ fn import_odd(installation: &Installation, folder: &Path) -> anyhow::Result<()> 
 }
 
 /// The addresses of all pages.
-fn pages() -> [&'static str; 12] {
+fn pages() -> [&'static str; 14] {
     [
         "/console",
         "/console/findings",
@@ -129,6 +129,8 @@ fn pages() -> [&'static str; 12] {
         "/console/models/supply_chain_attestations?kind=missing&storage=odd&text=script&owner=x&checked_after=2026-01-01",
         "/console/models/supply_chain_attestations/1",
         "/console/models/supply_chain_attestations/2",
+        "/console/findings?storage=odd&kind=altered",
+        "/console/orphans",
         "/console/jobs",
         "/console/sync",
         "/console/storages",

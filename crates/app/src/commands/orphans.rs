@@ -3,13 +3,10 @@
 mod list;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use stocktake_diesel_storage::Store;
-use stocktake_domain::{Clock as _, Timestamp};
-use stocktake_source_sync::{
-    OrphanParts, OrphanReport, OrphanSettings, StorageOrphans, StorageOutcome, never_read, orphans,
-};
+use stocktake_domain::{Clock as _, StorageOutcome, Timestamp};
+use stocktake_source_sync::{OrphanReport, OrphanSettings, StorageOrphans, never_read, orphans};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};
@@ -67,9 +64,7 @@ async fn search(
     }
     let age = arguments.older_than.unwrap_or_default();
     let changed_before = Some(before(began, age));
-    let storages = wiring::storages(settings)?;
-    let storages = storages.iter().map(|(name, storage)| (name.clone(), Arc::clone(&storage.content)));
-    let parts = OrphanParts { source, catalogue: Arc::clone(&store.catalogue), storages: storages.collect() };
+    let parts = wiring::orphan_parts(store, source, &wiring::storages(settings)?);
     let mut list = List::begin(arguments.format)?;
     let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
     list.end(&report)?;
@@ -99,7 +94,7 @@ fn before(time: Timestamp, age: std::time::Duration) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use stocktake_source_sync::OrphanTotals;
+    use stocktake_domain::OrphanTotals;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use stocktake_diesel_storage::Store;
 use stocktake_http::{Api, ConnectionLimits, HttpSettings, Mount};
 use stocktake_web::SummaryCache;
-use stocktake_worker::Engine;
+use stocktake_worker::{Engine, Storages};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::console;
@@ -37,7 +37,8 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
         .context("metrics cannot be recorded")?;
     logging::describe_metrics();
     let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
-    let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
+    let storages = wiring::storages(settings)?;
+    let engine = wiring::engine(settings, &store, Arc::clone(&storages));
     let scheduler = wiring::scheduler(settings, &store);
     let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
@@ -61,14 +62,7 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
         tracing::info!("metrics on http://{address}/metrics");
     }
     tasks.spawn("metrics upkeep", upkeep(metrics, stop.clone()));
-    if settings.gitlab.is_some() {
-        let sync = wiring::sync(settings, &store, wiring::source(settings)?)?;
-        let token = stop.clone();
-        tasks.spawn("sync", async move {
-            sync.run(token).await;
-            Ok(())
-        });
-    }
+    spawn_source(&mut tasks, settings, &store, &storages, &stop)?;
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
     tracing::info!("listening on http://{address}");
     tracing::info!(
@@ -88,6 +82,33 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
 async fn has_token(store: &Store) -> anyhow::Result<bool> {
     let now = store.clock.now();
     Ok(store.tokens.list().await?.iter().any(|token| token.is_valid(now)))
+}
+
+/// What follows the configured GitLab, if there is one.
+fn spawn_source(
+    tasks: &mut Tasks,
+    settings: &Settings,
+    store: &Store,
+    storages: &Storages,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    if settings.gitlab.is_none() {
+        return Ok(());
+    }
+    let source = wiring::source(settings)?;
+    let sync = wiring::sync(settings, store, Arc::clone(&source))?;
+    let token = stop.clone();
+    tasks.spawn("sync", async move {
+        sync.run(token).await;
+        Ok(())
+    });
+    let walker = wiring::orphan_walker(store, source, storages)?;
+    let token = stop.clone();
+    tasks.spawn("orphan walks", async move {
+        walker.run(token).await;
+        Ok(())
+    });
+    Ok(())
 }
 
 fn spawn_work(

@@ -63,6 +63,7 @@ fn file(
 struct Place {
     catalogue: Arc<dyn Catalogue>,
     model: Option<Model>,
+    findings: FindingsSelection,
     after: Option<(Model, RecordKey)>,
 }
 
@@ -71,13 +72,14 @@ fn batches(
 ) -> Result<impl Stream<Item = Result<Vec<Record>, StoreError>> + 'static + use<>, crate::error::ConsoleError>
 {
     let query = Query::read(&visit.query())?;
-    let place = Place { catalogue: Arc::clone(&visit.console.catalogue), model: query.model, after: None };
+    let (catalogue, findings) = (Arc::clone(&visit.console.catalogue), query.selection());
+    let place = Place { catalogue, model: query.model, findings, after: None };
     Ok(stream::try_unfold(Some(place), |place| async move {
-        let Some(place) = place else { return Ok(None) };
-        let found =
-            FindingsSelection::Findings.records(&*place.catalogue, place.model, place.after, BATCH).await?;
+        let Some(mut place) = place else { return Ok(None) };
+        let after = place.after.take();
+        let found = place.findings.records(&*place.catalogue, place.model, after, BATCH).await?;
         let Some(last) = found.last() else { return Ok(None) };
-        let after = Some((last.model, last.key.clone()));
-        Ok(Some((found, Some(Place { after, catalogue: place.catalogue, model: place.model }))))
+        place.after = Some((last.model, last.key.clone()));
+        Ok(Some((found, Some(place))))
     }))
 }

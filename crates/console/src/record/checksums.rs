@@ -6,6 +6,7 @@ use stocktake_domain::{Digest, FailureCause, Record, Status};
 use crate::figures::moment;
 use crate::icons::icon;
 use crate::shown::digest;
+use crate::tables::table;
 
 /// One of them.
 struct Row {
@@ -23,21 +24,12 @@ struct Row {
 
 /// The table of all.
 pub(super) fn section(record: &Record) -> Markup {
+    let columns = [("Which", ""), ("Digest", "all"), ("Compared", "nw"), ("Copy", "act")];
+    let rows = html! { @for row in rows(record) { (shown(&row)) } };
     html! {
         section class="block" {
             h2 { "Checksums" }
-            table class="cards" role="table" {
-                caption class="hush" { "Digests of this record, compared with what was last read" }
-                thead role="rowgroup" {
-                    tr role="row" {
-                        th scope="col" role="columnheader" { "Which" }
-                        th scope="col" class="all" role="columnheader" { "Digest" }
-                        th scope="col" class="nw" role="columnheader" { "Compared" }
-                        th scope="col" class="act" role="columnheader" { span class="hush" { "Copy" } }
-                    }
-                }
-                tbody role="rowgroup" { @for row in rows(record) { (shown(&row)) } }
-            }
+            (table("cards", "Digests of this record, compared with what was last read", &columns, &rows))
         }
     }
 }

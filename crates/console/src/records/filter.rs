@@ -6,7 +6,7 @@ use stocktake_domain::{FailureKind, Model, RecordFilter, RecordKey, Selection, S
 
 use crate::error::ConsoleError;
 use crate::query::{Address, Fields};
-use crate::words::{kind_word, word};
+use crate::words::{kind_of, kind_word, word};
 
 /// The most identifiers that one filter names.
 const MAX_KEYS: usize = 1_000;
@@ -36,7 +36,7 @@ impl Filter {
         let state = state.map_err(|error| ConsoleError::BadRequest(error.to_string()))?;
         let keys = fields.get("identifiers").map(keys).transpose()?.filter(|keys| !keys.is_empty());
         let filter = RecordFilter {
-            kinds: fields.get("kind").map(kind).transpose()?.into_iter().collect(),
+            kinds: fields.get("kind").map(kind_of).transpose()?.into_iter().collect(),
             storages: fields.get("storage").map(str::to_owned).into_iter().collect(),
             path: None,
             text: fields.get("text").map(str::to_owned),
@@ -156,11 +156,6 @@ impl Filter {
             }
         }
     }
-}
-
-fn kind(text: &str) -> Result<FailureKind, ConsoleError> {
-    let found = FailureKind::ALL.into_iter().find(|kind| kind.name() == text);
-    found.ok_or_else(|| ConsoleError::BadRequest(format!("{text:?} is no kind of failure")))
 }
 
 /// When a day begins, as UTC has it.

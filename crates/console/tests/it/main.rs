@@ -4,5 +4,7 @@
 
 mod access;
 mod actions;
+mod activity;
+mod orphans;
 mod pages;
 mod support;

@@ -105,7 +105,7 @@ async fn findings_go_over_all_models_page_by_page_and_whole_in_a_file() {
     let site = World::new().await.with(records).open();
     let admin = site.signed_in(ADMIN).await;
     let first = admin.get("/console/findings").await;
-    first.says("102 failed records over all data types: 102 altered.");
+    first.says("102 failed records in 2 groups, over all data types.");
     first.says("href=\"/console/findings?after_model=lfs_objects&amp;after=100\"");
     let second = admin.get("/console/findings?after_model=lfs_objects&after=100").await;
     second.says("href=\"/console/models/lfs_objects/101\"");

@@ -1,6 +1,6 @@
 //! The small numbers that stand for names in the tables. They never change, whatever becomes of the enums.
 
-use stocktake_domain::{FailureKind, JobState, Model, Scope, State};
+use stocktake_domain::{FailureKind, JobState, Model, Scope, State, WalkState};
 
 use crate::error::DbError;
 
@@ -96,6 +96,23 @@ pub(crate) fn job_state_of(code: i16) -> Result<JobState, DbError> {
     found.ok_or_else(|| unknown("job state", code))
 }
 
+/// The number of the state of a walk in search of orphans.
+pub(crate) fn walk_state_code(state: WalkState) -> i16 {
+    match state {
+        WalkState::Queued => 0,
+        WalkState::Running => 1,
+        WalkState::Finished => 2,
+        WalkState::Cancelled => 3,
+        WalkState::Failed => 4,
+    }
+}
+
+/// The state of a walk with this number.
+pub(crate) fn walk_state_of(code: i16) -> Result<WalkState, DbError> {
+    let found = WalkState::ALL.into_iter().find(|state| walk_state_code(*state) == code);
+    found.ok_or_else(|| unknown("state of a walk", code))
+}
+
 /// The number of a state that a job selects by; `started` has one here.
 pub(crate) fn selected_state_code(state: State) -> i16 {
     stored_state_code(state).unwrap_or(1)
@@ -145,6 +162,9 @@ mod tests {
         }
         for state in JobState::ALL {
             assert_eq!(job_state_of(job_state_code(state)).unwrap(), state);
+        }
+        for state in WalkState::ALL {
+            assert_eq!(walk_state_of(walk_state_code(state)).unwrap(), state);
         }
         for scope in [Scope::Api, Scope::ReadApi] {
             assert_eq!(scope_of(scope_code(scope)).unwrap(), scope);

@@ -87,6 +87,8 @@ impl Dialect for SqliteSession {
             Index::Mismatched => " INDEXED BY records_mismatched",
             Index::Findings => " INDEXED BY records_findings",
             Index::InStorage => " INDEXED BY records_in_storage",
+            Index::Failing => " INDEXED BY records_failing",
+            Index::ByChecksum => " INDEXED BY records_by_checksum",
             Index::WithKeyData => " INDEXED BY records_with_key_data",
         }
     }

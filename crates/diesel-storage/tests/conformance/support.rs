@@ -94,8 +94,10 @@ fn change(value: RowValue, digest: impl Fn(&str) -> String) -> String {
 }
 
 fn ports(store: Store, clock: &Arc<ManualClock>) -> Ports {
-    let Store { catalogue, queue, jobs, tokens, sessions, sync_state, conditions, clock: _ } = store;
-    Ports { catalogue, queue, jobs, tokens, sessions, sync_state, conditions, clock: Arc::clone(clock) }
+    let Store { catalogue, queue, jobs, tokens, sessions, sync_state, conditions, orphan_walks, clock: _ } =
+        store;
+    let clock = Arc::clone(clock);
+    Ports { catalogue, queue, jobs, tokens, sessions, sync_state, conditions, orphan_walks, clock }
 }
 
 /// Runs a future to its end; one that waits for what never happens fails.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 
 use crate::key::RecordKey;
-use crate::ports::{Catalogue, Conditions, Jobs, Queue, Sessions, SyncState, Tokens, WakeSignal};
+use crate::ports::{
+    Catalogue, Conditions, Jobs, OrphanWalks, Queue, Sessions, SyncState, Tokens, WakeSignal,
+};
 use crate::row_part::RowPart;
 use crate::time::{Clock, Timestamp};
 
@@ -27,6 +29,8 @@ pub struct Ports {
     pub sync_state: Arc<dyn SyncState>,
     /// What keeps records from being judged.
     pub conditions: Arc<dyn Conditions>,
+    /// Walks in search of content that nothing claims.
+    pub orphan_walks: Arc<dyn OrphanWalks>,
     /// The database's clock, which all processes share.
     pub clock: Arc<ManualClock>,
 }

@@ -61,6 +61,10 @@ macro_rules! database_contract {
                     a_selection_is_marked_in_batches,
                     a_share_is_taken_by_chance,
                 }
+                failing {
+                    failures_are_grouped_by_storage_kind_and_model,
+                    records_with_the_same_checksum_are_found,
+                }
                 limits {
                     values_that_do_not_fit_are_refused,
                     the_largest_values_fit,
@@ -159,6 +163,18 @@ macro_rules! database_contract {
                     each_host_knows_its_own_storage,
                     what_is_mounted_below_a_storage_is_known_to_all_hosts,
                     what_workers_have_is_known_while_they_live,
+                    what_workers_do_is_known_while_they_live,
+                }
+            }
+            orphan_walks {
+                walks {
+                    a_walk_is_asked_for_once,
+                    one_runner_walks_at_a_time,
+                    a_walk_whose_runner_died_begins_anew,
+                    what_was_found_is_listed_page_by_page,
+                    only_the_last_walk_that_ended_well_is_kept,
+                    a_cancelled_walk_is_nobodys_any_more,
+                    a_walk_from_the_future_is_taken,
                 }
             }
             sync_state {

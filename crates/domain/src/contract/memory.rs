@@ -11,6 +11,7 @@ mod conditions;
 mod entries;
 mod fixture;
 mod jobs;
+mod orphan_walks;
 mod queue;
 mod sessions;
 mod sync_state;
@@ -59,6 +60,7 @@ impl MemoryStore {
             sessions: self.clone(),
             sync_state: self.clone(),
             conditions: self.clone(),
+            orphan_walks: self.clone(),
         }
     }
 

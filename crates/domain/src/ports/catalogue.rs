@@ -7,6 +7,7 @@ use futures_core::Stream;
 
 use super::StoreError;
 use crate::acceptance::{Acceptance, NewAcceptance};
+use crate::digest::Digest;
 use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
@@ -62,6 +63,19 @@ pub struct Page {
     pub has_next: bool,
     /// Whether matching records come before the page.
     pub has_previous: bool,
+}
+
+/// Records of one model in one storage whose last attempt failed in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FailureGroup {
+    /// The storage.
+    pub storage: String,
+    /// The kind of failure.
+    pub kind: FailureKind,
+    /// The model.
+    pub model: Model,
+    /// How many there are, at least 1.
+    pub records: u64,
 }
 
 /// What applying entries changed, in records.
@@ -276,6 +290,14 @@ pub trait Catalogue: Send + Sync {
         after: Option<RecordKey>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError>;
+
+    /// How many records failed when they were last read ([`crate::Status::last_failure`]), by storage, kind and model, in the
+    /// order of these. Reads what failed, and nothing else.
+    async fn failure_groups(&self) -> Result<Vec<FailureGroup>, StoreError>;
+
+    /// Records of any model whose content was last good with this digest, at most `limit`, in the order of [`Model::ALL`]
+    /// and their keys. Only such records are read.
+    async fn with_checksum(&self, checksum: &Digest, limit: u32) -> Result<Vec<Record>, StoreError>;
 
     /// The largest key of the model.
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError>;

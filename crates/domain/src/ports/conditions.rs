@@ -7,6 +7,41 @@ use async_trait::async_trait;
 
 use super::{MountBelow, StoreError, WorkerId};
 use crate::condition::{Condition, ConditionSubject};
+use crate::model::Model;
+use crate::time::Timestamp;
+
+/// What a worker recorded of a storage between two of its announcements.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StorageShare {
+    /// The storage's name.
+    pub storage: String,
+    /// Results.
+    pub records: u64,
+    /// Bytes of content read.
+    pub bytes: u64,
+}
+
+/// What a worker says of itself from time to time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The storages it has, each once; none, if it ends.
+    pub storages: Vec<StorageShare>,
+    /// How long ago its last announcement was; zero of its first.
+    pub over: Duration,
+}
+
+/// What is known of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerActivity {
+    /// What it last said.
+    pub announcement: Announcement,
+    /// When it said so.
+    pub seen_at: Timestamp,
+    /// The models and storages of whose records it holds leases, each once.
+    pub holds: Vec<(Model, String)>,
+}
 
 /// The conditions that keep records from being judged, which storage each host read last, and which storages each worker has.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
@@ -30,14 +65,13 @@ pub trait Conditions: Send + Sync {
     /// What [`Conditions::remember_identity`] was last told of this storage by this host.
     async fn identity(&self, storage: &str, host: &str) -> Result<Option<String>, StoreError>;
 
-    /// Announces which storages this worker has; none, if it ends. What was announced before of it is forgotten, and of any
+    /// Announces which storages a worker has, and what it did. What was announced before of it is forgotten, and of any
     /// worker that has not announced anything for longer than `stale_after`: it is gone.
-    async fn announce(
-        &self,
-        worker: &WorkerId,
-        storages: &[String],
-        stale_after: Duration,
-    ) -> Result<(), StoreError>;
+    async fn announce(&self, announcement: &Announcement, stale_after: Duration) -> Result<(), StoreError>;
+
+    /// The workers that announced storages no longer than `within` ago, in the byte order of their names; the storages of
+    /// each and what it holds likewise, models in the order of [`Model::ALL`] first.
+    async fn workers(&self, within: Duration) -> Result<Vec<WorkerActivity>, StoreError>;
 
     /// Whether some worker has announced this storage, no longer than `within` ago.
     async fn is_announced(&self, storage: &str, within: Duration) -> Result<bool, StoreError>;

@@ -29,6 +29,17 @@ use crate::verification::{Failed, Started, Succeeded, Verification};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerId(pub String);
 
+impl WorkerId {
+    /// Which process has this name, for people.
+    pub fn process(&self) -> String {
+        match self.0.rsplitn(3, ':').collect::<Vec<_>>().as_slice() {
+            [_, process, host] => format!("process {process} on {host}"),
+            // Of an earlier version.
+            _ => self.0.clone(),
+        }
+    }
+}
+
 /// A lease's number, never used twice: random, so that a database that was restored from a copy does not give out the number
 /// of a lease that a worker still works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -260,4 +271,17 @@ pub trait WakeSignal: Send {
     /// is not promised: callers look at the queue, and also look from time to time by themselves. Dropping the future loses
     /// no signal of this process.
     async fn wait(&mut self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_process_also_of_a_host_with_colons() {
+        let name = |text: &str| WorkerId(text.to_owned()).process();
+        assert_eq!(name("files:17:1700000000000-00ff"), "process 17 on files");
+        assert_eq!(name("fe80::1:17:1700000000000-00ff"), "process 17 on fe80::1");
+        assert_eq!(name("worker-17-1700000000000-00ff"), "worker-17-1700000000000-00ff");
+    }
 }

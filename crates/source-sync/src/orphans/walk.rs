@@ -2,9 +2,9 @@
 
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{Claim, ContentStore, Found, ListError, PathStream, SourceError, StoreError};
-use stocktake_domain::{Location, Timestamp};
+use stocktake_domain::{Location, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 
-use super::{Orphan, OrphanError, OrphanParts, OrphanSettings, OrphanTotals, OrphanWatcher, StorageOutcome};
+use super::{OrphanError, OrphanParts, OrphanSettings, OrphanWatcher};
 use crate::outage::retry_unavailable;
 
 /// How many places the source is asked about at once.

@@ -9,3 +9,4 @@ mod orphans;
 mod outages;
 mod pacing;
 mod support;
+mod walking;

@@ -9,10 +9,9 @@ use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
     MockSource, ProbedStorage, Source, StoreError, Watch,
 };
-use stocktake_domain::{ContentError, Location, NotJudged, Timestamp};
+use stocktake_domain::{ContentError, Location, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 use stocktake_source_sync::{
-    Orphan, OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanTotals, OrphanWatcher,
-    StorageOrphans, StorageOutcome, orphans,
+    OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanWatcher, StorageOrphans, orphans,
 };
 
 use crate::support::key;
@@ -20,10 +19,19 @@ use crate::support::source::MemorySource;
 
 /// A storage that lists what it was told to.
 #[derive(Clone, Default)]
-struct Listing {
-    items: Vec<Result<Found, ListError>>,
+pub(crate) struct Listing {
+    pub(crate) items: Vec<Result<Found, ListError>>,
     /// What is measured, where listing does not tell.
     sizes: BTreeMap<String, u64>,
+    /// Whether nothing comes behind the last item, not even the end.
+    is_endless: bool,
+}
+
+impl Listing {
+    /// The same, which never comes to its end.
+    pub(crate) fn endless(self) -> Self {
+        Self { is_endless: true, ..self }
+    }
 }
 
 #[async_trait]
@@ -42,7 +50,8 @@ impl ContentStore for Listing {
     }
 
     fn list(&self) -> FoundStream {
-        Box::pin(stream::iter(self.items.clone()))
+        let items = stream::iter(self.items.clone());
+        if self.is_endless { Box::pin(items.chain(stream::pending())) } else { Box::pin(items) }
     }
 
     async fn measure(&self, path: &str) -> Option<Extent> {
@@ -54,11 +63,11 @@ impl ContentStore for Listing {
 }
 
 /// Files of a size in bytes, changed a second each after the one before.
-fn files<'a>(paths: impl IntoIterator<Item = &'a str>, size: Option<u64>) -> Listing {
+pub(crate) fn files<'a>(paths: impl IntoIterator<Item = &'a str>, size: Option<u64>) -> Listing {
     let found = |(second, path): (i64, &str)| {
         Ok(Found { path: path.to_owned(), size, modified_at: Some(Timestamp::from_millis(second * 1_000)) })
     };
-    Listing { items: (1..).zip(paths).map(found).collect(), sizes: BTreeMap::new() }
+    Listing { items: (1..).zip(paths).map(found).collect(), ..Listing::default() }
 }
 
 fn skipped(path: &str) -> Result<Found, ListError> {

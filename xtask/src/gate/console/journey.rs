@@ -12,6 +12,8 @@ use crate::browser::Browser;
 pub(super) fn all(browser: &Browser<'_>, api: &Api, altered: usize) -> anyhow::Result<()> {
     filter(browser).context("filter")?;
     turn_pages(browser).context("turn pages")?;
+    follow_failures(browser).context("follow failures")?;
+    see_workers(browser).context("see workers")?;
     recalculate_and_accept(browser, altered).context("recalculate and accept")?;
     bulk_and_cancel(browser).context("bulk and cancel")?;
     download(browser, api).context("download")?;
@@ -60,6 +62,26 @@ fn turn_pages(browser: &Browser<'_>) -> anyhow::Result<()> {
     browser.expect("file-51.bin")?;
     browser.press_text("Previous page")?;
     browser.expect("file-50.bin")
+}
+
+/// From the overview to the group of a storage's failures, and to its records.
+fn follow_failures(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.go("/console")?;
+    browser.expect("Failures by storage and kind")?;
+    browser.press_text("odd")?;
+    browser.expect("Storage odd: 1 missing")?;
+    let path = browser.path()?;
+    ensure!(path.ends_with("/console/findings?storage=odd"), "followed, and at {path}");
+    browser.press(By::Css("section.finding a"))?;
+    browser.expect("of 120 records")
+}
+
+/// The one that the service has is there, on this host.
+fn see_workers(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.go("/console/jobs")?;
+    browser.expect("Workers")?;
+    browser.expect("process ")?;
+    browser.expect("Last seen")
 }
 
 fn recalculate_and_accept(browser: &Browser<'_>, altered: usize) -> anyhow::Result<()> {

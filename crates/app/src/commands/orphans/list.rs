@@ -2,10 +2,8 @@
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Map, Value, json};
-use stocktake_domain::QuotedCell;
-use stocktake_source_sync::{
-    Orphan, OrphanReport, OrphanTotals, OrphanWatcher, StorageOrphans, StorageOutcome,
-};
+use stocktake_domain::{Orphan, OrphanTotals, QuotedCell, StorageOutcome};
+use stocktake_source_sync::{OrphanReport, OrphanWatcher, StorageOrphans};
 
 use crate::args::ListFormat;
 use crate::document;

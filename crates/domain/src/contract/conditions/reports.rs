@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::Model;
 use crate::condition::{Condition, ConditionSubject};
 use crate::contract::DatabaseFixture;
-use crate::contract::support::{at, worker};
-use crate::ports::MountBelow;
+use crate::contract::support::{MODEL, TERMS, at, entry, entry_in, import, import_into, worker};
+use crate::ports::{Announcement, ClaimFilter, MountBelow, StorageShare, WorkerActivity};
 
 fn storage(name: &str) -> ConditionSubject {
     ConditionSubject::Storage(name.to_owned())
@@ -74,8 +75,9 @@ pub async fn what_workers_have_is_known_while_they_live(db: &dyn DatabaseFixture
     let store = db.ports();
     let span = Duration::from_millis(100);
     let announce = async |name: &str, storages: &[&str], now| {
-        let storages: Vec<String> = storages.iter().map(ToString::to_string).collect();
-        store.as_of(at(now)).conditions.announce(&worker(name), &storages, span).await.unwrap();
+        let storages: Vec<_> = storages.iter().map(|storage| share(storage, 0, 0)).collect();
+        let announcement = Announcement { worker: worker(name), storages, over: Duration::ZERO };
+        store.as_of(at(now)).conditions.announce(&announcement, span).await.unwrap();
     };
     let known = async |now| {
         let mut known = Vec::new();
@@ -96,6 +98,42 @@ pub async fn what_workers_have_is_known_while_they_live(db: &dyn DatabaseFixture
     assert_eq!(known(1_100).await, ["a", "b", "c"]);
     announce("one", &[], 1_100).await;
     assert_eq!(known(1_100).await, ["c"]);
+}
+
+fn share(storage: &str, records: u64, bytes: u64) -> StorageShare {
+    StorageShare { storage: storage.to_owned(), records, bytes }
+}
+
+pub async fn what_workers_do_is_known_while_they_live(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let span = Duration::from_millis(100);
+    import(store, vec![entry(1), entry_in("other", 2)], 1_000).await;
+    import_into(store, Model::Projects, vec![entry(1)], 1_000).await;
+    let say = async |name: &str, storages: Vec<StorageShare>, over: u64, now| {
+        let over = Duration::from_millis(over);
+        let announcement = Announcement { worker: worker(name), storages, over };
+        store.as_of(at(now)).conditions.announce(&announcement, span).await.unwrap();
+        announcement
+    };
+    say("two", vec![share("main", 9, 9)], 0, 1_000).await;
+    let two = say("two", vec![share("main", 7, 700), share("other", 0, 0)], 60, 1_060).await;
+    let one = say("one", vec![share("main", 0, u64::try_from(i64::MAX).unwrap())], 0, 1_050).await;
+    // The second takes all there is, of several models and storages; somebody who said nothing is not listed.
+    for _ in 0..3 {
+        store.queue.claim(&worker("two"), &ClaimFilter::any(9), TERMS).await.unwrap().unwrap();
+    }
+    let known = async |now| db.reopen().await.as_of(at(now)).conditions.workers(span).await.unwrap();
+    let mut holds = vec![(MODEL, "main"), (MODEL, "other"), (Model::Projects, "main")];
+    holds.sort_unstable();
+    let holds: Vec<_> = holds.into_iter().map(|(model, storage)| (model, storage.to_owned())).collect();
+    let one = WorkerActivity { announcement: one, seen_at: at(1_050), holds: Vec::new() };
+    let two = WorkerActivity { announcement: two, seen_at: at(1_060), holds };
+    assert_eq!(known(1_100).await, [one, two.clone()]);
+    assert_eq!(known(1_155).await, [two]);
+    assert_eq!(known(1_161).await, []);
+    let beyond = vec![share("main", u64::MAX, 0)];
+    let beyond = Announcement { worker: worker("one"), storages: beyond, over: Duration::ZERO };
+    assert!(store.conditions.announce(&beyond, span).await.is_err());
 }
 
 pub async fn what_is_mounted_below_a_storage_is_known_to_all_hosts(db: &dyn DatabaseFixture) {

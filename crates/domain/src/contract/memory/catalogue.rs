@@ -13,8 +13,8 @@ use crate::digest::Digest;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    Amount, Applied, Catalogue, ImportError, KnownGood, ModelSummary, Page, PageRequest, PageStart,
-    PathStream, SortOrder, SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, FailureGroup, ImportError, KnownGood, ModelSummary, Page, PageRequest,
+    PageStart, PathStream, SortOrder, SourceRecordStream, StoreError,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -112,6 +112,20 @@ impl Catalogue for MemoryStore {
         Ok(self.step(|tables: &mut Tables| tables.first_behind(model, after.as_ref(), limit, matches)).await)
     }
 
+    async fn failure_groups(&self) -> Result<Vec<FailureGroup>, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.failure_groups()).await)
+    }
+
+    async fn with_checksum(&self, checksum: &Digest, limit: u32) -> Result<Vec<Record>, StoreError> {
+        let same = |tables: &mut Tables| {
+            let is_same = |row: &Row| row.status.history().baseline.is_some_and(|of| of.digest == *checksum);
+            let rows = tables.rows().filter(|(.., row)| is_same(row));
+            let records = rows.filter_map(|(model, key, _)| tables.record(model, key));
+            records.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+        };
+        Ok(self.step(same).await)
+    }
+
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
         let largest = |tables: &mut Tables| tables.records.get(&model)?.keys().next_back().cloned();
         Ok(self.step(largest).await)
@@ -186,6 +200,17 @@ impl Tables {
         let rows = self.records.get(&model).into_iter().flat_map(|rows| rows.range::<RecordKey, _>(behind));
         let records = rows.filter_map(|(key, _)| self.record(model, key));
         records.filter(matches).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
+    fn failure_groups(&self) -> Vec<FailureGroup> {
+        let mut groups: BTreeMap<_, u64> = BTreeMap::new();
+        for (model, _, row) in self.rows() {
+            if let Some(failure) = row.status.last_failure() {
+                *groups.entry((row.storage().to_owned(), failure.kind(), model)).or_default() += 1;
+            }
+        }
+        let group = |((storage, kind, model), records)| FailureGroup { storage, kind, model, records };
+        groups.into_iter().map(group).collect()
     }
 
     fn known_good(&self, storage: &str, limit: u32) -> Vec<KnownGood> {

@@ -1,14 +1,15 @@
 //! The port `Conditions`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::tables::Tables;
-use super::{MemoryStore, storable, without_nul};
+use super::tables::{Announced, Tables};
+use super::{MemoryStore, storable, storable_number, without_nul};
 use crate::condition::{Condition, ConditionSubject};
-use crate::ports::{Conditions, MountBelow, StoreError, WorkerId};
+use crate::model::Model;
+use crate::ports::{Announcement, Conditions, MountBelow, StoreError, WorkerActivity, WorkerId};
 use crate::time::Timestamp;
 
 #[async_trait]
@@ -65,30 +66,35 @@ impl Conditions for MemoryStore {
         Ok(())
     }
 
-    async fn announce(
-        &self,
-        worker: &WorkerId,
-        storages: &[String],
-        stale_after: Duration,
-    ) -> Result<(), StoreError> {
+    async fn announce(&self, announcement: &Announcement, stale_after: Duration) -> Result<(), StoreError> {
+        let Announcement { worker, storages, over } = announcement.clone();
         storable(&worker.0, "worker")?;
-        for storage in storages {
-            storable(storage, "storage")?;
+        for share in &storages {
+            storable(&share.storage, "storage")?;
+            storable_number(share.records, "records")?;
+            storable_number(share.bytes, "bytes")?;
         }
-        let now = self.now();
+        let at = self.now();
         let announce = |tables: &mut Tables| {
-            tables.announced.retain(|(of, _), at| of != &worker.0 && is_within(*at, stale_after, now));
-            let announced = storages.iter().map(|storage| ((worker.0.clone(), storage.clone()), now));
-            tables.announced.extend(announced);
+            tables.announced.retain(|(of, _), said| *of != worker.0 && is_within(said.at, stale_after, at));
+            for share in storages {
+                let key = (worker.0.clone(), share.storage.clone());
+                tables.announced.insert(key, Announced { at, over, share });
+            }
         };
         self.step(announce).await;
         Ok(())
     }
 
+    async fn workers(&self, within: Duration) -> Result<Vec<WorkerActivity>, StoreError> {
+        let now = self.now();
+        Ok(self.step(|tables: &mut Tables| tables.workers(within, now)).await)
+    }
+
     async fn is_announced(&self, storage: &str, within: Duration) -> Result<bool, StoreError> {
         let now = self.now();
         let is_announced = |tables: &mut Tables| {
-            tables.announced.iter().any(|((_, of), at)| of == storage && is_within(*at, within, now))
+            tables.announced.iter().any(|((_, of), said)| of == storage && is_within(said.at, within, now))
         };
         Ok(self.step(is_announced).await)
     }
@@ -114,6 +120,28 @@ impl Conditions for MemoryStore {
         let mount = (storage.to_owned(), mount.clone());
         self.step(|tables: &mut Tables| tables.mounts.remove(&mount)).await;
         Ok(())
+    }
+}
+
+impl Tables {
+    fn workers(&self, within: Duration, now: Timestamp) -> Vec<WorkerActivity> {
+        let said = self.announced.iter().filter(|(_, said)| is_within(said.at, within, now));
+        let mut workers: BTreeMap<&String, WorkerActivity> = BTreeMap::new();
+        for ((worker, _), said) in said {
+            let known = workers.entry(worker).or_insert_with(|| {
+                let worker = WorkerId(worker.clone());
+                let leases = self.leases.values().filter(|held| held.worker == worker);
+                let holds: BTreeSet<(Model, String)> =
+                    leases.map(|held| (held.model, held.storage.clone())).collect();
+                WorkerActivity {
+                    announcement: Announcement { worker, storages: Vec::new(), over: said.over },
+                    seen_at: said.at,
+                    holds: holds.into_iter().collect(),
+                }
+            });
+            known.announcement.storages.push(said.share.clone());
+        }
+        workers.into_values().collect()
     }
 }
 

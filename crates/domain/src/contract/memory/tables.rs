@@ -1,13 +1,15 @@
 //! What the database in memory keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::acceptance::Acceptance;
 use crate::condition::{Condition, ConditionSubject};
 use crate::job::Job;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, MountBelow, WorkerId};
+use crate::orphan::{Orphan, OrphanWalk, WalkedStorage};
+use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, MountBelow, StorageShare, WorkerId};
 use crate::record::{Record, SourceRecord};
 use crate::row_part::RowPart;
 use crate::selection::{Selection, State};
@@ -120,6 +122,25 @@ pub(super) struct StoredJob {
     pub(super) marked_to: Option<RecordKey>,
 }
 
+/// What a worker last said of one of its storages.
+#[derive(Debug, Clone)]
+pub(super) struct Announced {
+    pub(super) at: Timestamp,
+    pub(super) over: Duration,
+    pub(super) share: StorageShare,
+}
+
+/// A walk in search of orphans.
+#[derive(Debug, Clone)]
+pub(super) struct StoredWalk {
+    pub(super) walk: OrphanWalk,
+    /// Who is at it, until when.
+    pub(super) runner: Option<(WorkerId, Timestamp)>,
+    pub(super) storages: BTreeMap<String, WalkedStorage>,
+    /// By storage and path.
+    pub(super) orphans: BTreeMap<(String, String), Orphan>,
+}
+
 /// Everything.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
@@ -138,7 +159,9 @@ pub(super) struct Tables {
     /// By storage and host.
     pub(super) identities: BTreeMap<(String, String), String>,
     /// By worker and storage.
-    pub(super) announced: BTreeMap<(String, String), Timestamp>,
+    pub(super) announced: BTreeMap<(String, String), Announced>,
+    /// In the order in which they were asked for.
+    pub(super) walks: Vec<StoredWalk>,
     /// What is mounted below the root of each storage.
     pub(super) mounts: BTreeSet<(String, MountBelow)>,
 }

@@ -1,0 +1,123 @@
+//! The page of orphans.
+
+use std::time::Duration;
+
+use stocktake_domain::ports::{OrphanWalks, WorkerId};
+use stocktake_domain::{Location, Orphan, OrphanTotals, StorageOutcome, Timestamp, WalkState, WalkedStorage};
+
+use crate::support::{ADMIN, READER, World};
+
+const LASTS: Duration = Duration::from_secs(60);
+
+fn runner() -> WorkerId {
+    WorkerId("runner".to_owned())
+}
+
+fn walked(storage: &str, totals: OrphanTotals, outcome: Option<StorageOutcome>) -> WalkedStorage {
+    WalkedStorage { storage: storage.to_owned(), outcome, totals }
+}
+
+fn orphan(number: usize) -> Orphan {
+    let location = Location { storage: "main".to_owned(), path: format!("lost/{number:03}.bin") };
+    Orphan { location, size: Some(1_000), modified_at: Some(Timestamp::from_millis(0)) }
+}
+
+#[actix_web::test]
+async fn a_walk_is_asked_for_watched_and_cancelled() {
+    let world = World::new().await;
+    let (store, clock) = (world.store.clone(), world.clock.clone());
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    let page = admin.get("/console/orphans").await;
+    page.says("No walk has ended yet.");
+    page.says("<button type=\"submit\" class=\"primary\">Walk now</button>");
+    let answer = admin.act("/console/orphans/walk", &[]).await;
+    assert_eq!(answer.leads_to(), "/console/orphans?notice=walks");
+    let page = admin.get(answer.leads_to()).await;
+    page.says("The walk was asked for.");
+    page.says("waits to be begun");
+    page.says_not("Walk now");
+    let walk = store.claim(&runner(), LASTS).await.unwrap().unwrap();
+    assert_eq!(walk.requested_by, "admin");
+    clock.set(Timestamp::from_millis(walk.created_at.millis() + 10_000));
+    let totals = OrphanTotals { looked_at: 12_340, orphans: 2, bytes: 2_000, ..OrphanTotals::default() };
+    let walked = [walked("main", totals, None)];
+    assert!(OrphanWalks::record(&*store, walk.id, &runner(), LASTS, &walked, &[orphan(1)]).await.unwrap());
+    let page = admin.get("/console/orphans").await;
+    for text in
+        ["under way", "12,340 entries looked at", "2 orphans, 2.0 kB", "Now in main", "1,234 a second"]
+    {
+        page.says(text);
+    }
+    // What is not whole is not shown as if it were.
+    page.says_not("lost/001.bin");
+    let cancel = format!("/console/orphans/{}/cancel", walk.id.0);
+    page.says(&format!("action=\"{cancel}\""));
+    assert_eq!(admin.act(&cancel, &[]).await.leads_to(), "/console/orphans?notice=walk-cancelled");
+    assert_eq!(store.list(1).await.unwrap()[0].state, WalkState::Cancelled);
+    assert_eq!(admin.act(&cancel, &[]).await.leads_to(), "/console/orphans?notice=walk-cancelled");
+    assert_eq!(admin.act("/console/orphans/99/cancel", &[]).await.status, 404);
+    admin.get("/console/orphans").await.says("Walk now");
+}
+
+#[actix_web::test]
+async fn what_the_last_walk_found_is_shown_page_by_page_also_after_one_that_failed() {
+    let world = World::new().await;
+    let store = world.store.clone();
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    store.request("root").await.unwrap();
+    let walk = store.claim(&runner(), LASTS).await.unwrap().unwrap();
+    let found: Vec<_> = (1..=101).map(orphan).collect();
+    let totals = OrphanTotals { looked_at: 9_000, orphans: 101, bytes: 101_000, ..OrphanTotals::default() };
+    let storages = [
+        walked("main", totals, Some(StorageOutcome::Searched)),
+        walked("pages", OrphanTotals::default(), Some(StorageOutcome::Failed("<b>denied".to_owned()))),
+    ];
+    OrphanWalks::record(&*store, walk.id, &runner(), LASTS, &storages, &found).await.unwrap();
+    store.finish(walk.id, &runner(), None).await.unwrap();
+    let page = admin.get("/console/orphans").await;
+    page.says("101 orphans of 101 kB in 1 storage, as the walk found that ended");
+    page.says("&lt;b&gt;denied");
+    page.says("In part");
+    page.says("<span>lost/</span>100.bin");
+    page.says_not("101.bin");
+    page.says("href=\"/console/orphans?after_storage=main&amp;after=lost%2F100.bin\"");
+    let second = admin.get("/console/orphans?after_storage=main&after=lost%2F100.bin").await;
+    second.says("<span>lost/</span>101.bin");
+    second.says_not("Next page");
+
+    store.request("root").await.unwrap();
+    let next = store.claim(&runner(), LASTS).await.unwrap().unwrap();
+    store.finish(next.id, &runner(), Some("the source is away".to_owned())).await.unwrap();
+    let page = admin.get("/console/orphans").await;
+    page.says("The last walk failed");
+    page.says("the source is away");
+    page.says("<span>lost/</span>100.bin");
+}
+
+#[actix_web::test]
+async fn a_token_that_may_only_read_sees_a_walk_and_can_begin_none() {
+    let world = World::new().await;
+    let store = world.store.clone();
+    let site = world.open();
+    let reader = site.signed_in(READER).await;
+    reader.get("/console/orphans").await.says_not("Walk now");
+    assert_eq!(reader.act("/console/orphans/walk", &[]).await.status, 403);
+    let walk = store.request("root").await.unwrap();
+    reader.get("/console/orphans").await.says_not("/cancel\"");
+    assert_eq!(reader.act(&format!("/console/orphans/{}/cancel", walk.id.0), &[]).await.status, 403);
+    assert_eq!(store.list(1).await.unwrap()[0].state, WalkState::Queued);
+}
+
+#[actix_web::test]
+async fn without_a_gitlab_it_is_said_why_there_is_no_walk() {
+    let mut world = World::new().await;
+    world.settings.has_source = false;
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    let page = admin.get("/console/orphans").await;
+    page.says("Orphans are found where a GitLab is configured");
+    page.says_not("Walk now");
+    assert_eq!(admin.act("/console/orphans/walk", &[]).await.status, 404);
+}
