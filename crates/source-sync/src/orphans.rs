@@ -59,6 +59,8 @@ pub struct OrphanTotals {
     pub internal: u64,
     /// What no record claims and was changed too lately to be judged.
     pub young: u64,
+    /// What no record claims, and of which the source does not know who could.
+    pub not_understood: u64,
     /// What the listing could not look at.
     pub skipped: u64,
 }
@@ -88,6 +90,8 @@ pub struct StorageOrphans {
     pub outcome: StorageOutcome,
     /// The counts.
     pub totals: OrphanTotals,
+    /// How much lies in each folder that is not understood. In the names, `*` stands for a number or digits of a hash.
+    pub not_understood: BTreeMap<String, u64>,
 }
 
 /// What was found.
@@ -133,12 +137,16 @@ pub async fn orphans(
     let mut report = OrphanReport::default();
     for storage in parts.source.storages() {
         watcher.storage(&storage);
-        let (outcome, totals) = match parts.storages.get(&storage) {
+        let found = match parts.storages.get(&storage) {
             Some(store) => Walk::new(&parts, settings, &storage, &**store, watcher).run().await?,
-            None => (StorageOutcome::NotConfigured, OrphanTotals::default()),
+            None => StorageOrphans {
+                storage,
+                outcome: StorageOutcome::NotConfigured,
+                totals: OrphanTotals::default(),
+                not_understood: BTreeMap::new(),
+            },
         };
-        report.totals.add(&totals);
-        let found = StorageOrphans { storage, outcome, totals };
+        report.totals.add(&found.totals);
         watcher.done(&found);
         report.storages.push(found);
     }
@@ -153,6 +161,7 @@ impl OrphanTotals {
         self.unmeasured += other.unmeasured;
         self.internal += other.internal;
         self.young += other.young;
+        self.not_understood += other.not_understood;
         self.skipped += other.skipped;
     }
 }
