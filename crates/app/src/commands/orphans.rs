@@ -54,7 +54,7 @@ async fn search(
     let mut all = true;
     if !arguments.no_sync {
         let everything =
-            SyncArguments { models: Vec::new(), accept_deletions: false, json: false };
+            SyncArguments { models: Vec::new(), accept_deletions: false, check: false, json: false };
         let report = super::sync::once(settings, store, &everything, stop).await?;
         let problems = report.models.iter().filter_map(|model| Some((model.model, model.problem.as_ref()?)));
         for (model, problem) in problems {
