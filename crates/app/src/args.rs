@@ -138,16 +138,17 @@ pub(crate) enum Command {
     ///
     /// Reads every row once: adds new records, updates those whose row was changed, deletes those whose row no longer
     /// exists. Resumes where an earlier run was interrupted. If all or half of a model's rows seem to be deleted, its
-    /// records are kept unless `--accept-deletions` is given. Exit status: 0 all models were read, 1 some could not be
-    /// read or kept records, 2 it could not run. `serve` does the same in the background.
+    /// records are kept unless `--accept-deletions` is given. `--check` reads no row: it is the first thing to run. Exit
+    /// status: 0 all models were read, 1 some could not be read or kept records, 2 it could not run. `serve` does the same in
+    /// the background.
     #[command(
-        after_help = "Examples:\n  stocktake sync\n  stocktake sync lfs_objects uploads --accept-deletions"
+        after_help = "Examples:\n  stocktake sync --check\n  stocktake sync\n  stocktake sync lfs_objects uploads --accept-deletions"
     )]
     Sync(SyncArguments),
     /// List files and repositories that no row of the configured GitLab claims
     ///
     /// Syncs the catalogue first, then lists every storage of the GitLab. GitLab's temporary and internal folders are
-    /// skipped. Deletes nothing. Exit status: 0 all storages were listed, 1 some or some of their folders could not be
+    /// skipped, and files in folders that no rule knows are counted apart. Deletes nothing. Exit status: 0 all storages were listed, 1 some or some of their folders could not be
     /// listed, 2 it could not run.
     #[command(
         after_help = "Examples:\n  stocktake orphans\n  stocktake orphans --format csv --older-than 1d > orphans.csv"
@@ -355,6 +356,9 @@ pub(crate) struct SyncArguments {
     /// Delete the records of rows that no longer exist, however many they are
     #[arg(long)]
     pub(crate) accept_deletions: bool,
+    /// Say what would be read from where, what is not understood and which rights are missing, and read no row
+    #[arg(long, conflicts_with_all = ["models", "accept_deletions"])]
+    pub(crate) check: bool,
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -206,6 +206,7 @@ impl Found {
             ("Bytes", "n"),
             ("GitLab’s own", "n"),
             ("Too new", "n"),
+            ("Not understood", "n"),
             ("Skipped", "n"),
         ];
         let rows = html! { @for walked in &self.storages { (storage_row(walked)) } };
@@ -269,6 +270,7 @@ fn storage_row(walked: &WalkedStorage) -> Markup {
             (figure("Bytes", totals.bytes, &size(totals.bytes)))
             (count("GitLab’s own", totals.internal))
             (count("Too new", totals.young))
+            (count("Not understood", totals.not_understood))
             (count("Skipped", totals.skipped))
         }
     }

@@ -116,6 +116,7 @@ diesel::table! {
         unmeasured -> BigInt,
         internal -> BigInt,
         young -> BigInt,
+        not_understood -> BigInt,
         skipped -> BigInt,
     }
 }

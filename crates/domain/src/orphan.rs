@@ -30,6 +30,8 @@ pub struct OrphanTotals {
     pub internal: u64,
     /// What no record claims and was changed too lately to be judged.
     pub young: u64,
+    /// What no record claims, and of which the source does not know who could.
+    pub not_understood: u64,
     /// What the listing could not look at.
     pub skipped: u64,
 }
@@ -43,6 +45,7 @@ impl OrphanTotals {
         self.unmeasured = self.unmeasured.saturating_add(other.unmeasured);
         self.internal = self.internal.saturating_add(other.internal);
         self.young = self.young.saturating_add(other.young);
+        self.not_understood = self.not_understood.saturating_add(other.not_understood);
         self.skipped = self.skipped.saturating_add(other.skipped);
     }
 }

@@ -45,7 +45,7 @@ pub use queue::{
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};
 pub use sessions::Sessions;
-pub use source::{Claim, Readable, Source, SourceError, SourcePage};
+pub use source::{Claim, ModelCheck, Readable, Source, SourceCheck, SourceError, SourcePage};
 pub use sync_state::{FullScan, ModelSyncState, ScannedRange, SyncApplied, SyncBatch, SyncState};
 pub use tokens::{Authority, AuthorityError, Credential, Identity, NameTaken, Tokens};
 

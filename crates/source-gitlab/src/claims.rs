@@ -2,9 +2,12 @@
 
 mod attachments;
 mod files;
+mod folders;
 mod images;
 mod internal;
 mod repositories;
+
+use std::collections::HashSet;
 
 use stocktake_domain::Location;
 use stocktake_domain::ports::{Claim, SourceError};
@@ -30,12 +33,15 @@ pub(crate) struct Claims<'p> {
     answers: Vec<Claim>,
     /// Those that only rows can claim.
     open: Vec<Unclaimed<'p>>,
+    /// Tables that say nothing about what there is, because they are copies that are no longer written to.
+    unjudged: HashSet<&'static str>,
 }
 
 impl<'p> Claims<'p> {
     /// Answers what follows from the locations alone.
     pub(crate) fn of(locations: &'p [Location], storages: &Storages) -> Self {
-        let mut claims = Self { answers: vec![Claim::Nobody; locations.len()], open: Vec::new() };
+        let answers = vec![Claim::NotUnderstood; locations.len()];
+        let mut claims = Self { answers, open: Vec::new(), unjudged: HashSet::new() };
         for (index, Location { storage, path }) in locations.iter().enumerate() {
             let roles = storages.roles(storage);
             if roles.iter().any(|role| internal::is_internal(*role, path)) {
@@ -51,7 +57,7 @@ impl<'p> Claims<'p> {
     pub(crate) fn needs(&self, db: DbKind) -> bool {
         self.open.iter().any(|location| match db {
             DbKind::Main => true,
-            DbKind::Ci => files::is_of_ci(location.role),
+            DbKind::Ci | DbKind::Sec => files::is_of(db, location.role),
         })
     }
 
@@ -62,6 +68,7 @@ impl<'p> Claims<'p> {
         tables: Tables<'_>,
         storages: &Storages,
     ) -> Result<(), SourceError> {
+        self.unjudged.extend(files::copies(db, tables.schema));
         let mut claimed = files::claimed(db, tables, &self.open).await?;
         if db == DbKind::Main {
             claimed.extend(attachments::claimed(tables, &self.open).await?);
@@ -75,7 +82,16 @@ impl<'p> Claims<'p> {
     }
 
     /// One answer for each location.
-    pub(crate) fn answers(self) -> Vec<Claim> {
+    pub(crate) fn answers(mut self) -> Vec<Claim> {
+        for Unclaimed { index, path, role, .. } in &self.open {
+            let is_understood = folders::is_understood(*role, path, &self.unjudged);
+            if let Some(answer) = self.answers.get_mut(*index)
+                && *answer == Claim::NotUnderstood
+                && is_understood
+            {
+                *answer = Claim::Nobody;
+            }
+        }
         self.answers
     }
 

@@ -37,6 +37,15 @@ BEGIN
         JOIN pg_attribute a ON a.attrelid = to_regclass('public.' || name) AND NOT a.attisdropped
              AND a.attname = ANY (columns::text[])
         GROUP BY a.attrelid
+        UNION ALL
+        -- The states of uploads by the types of their owners, since GitLab 19.
+        SELECT format('GRANT SELECT (%s) ON %s TO %I', string_agg(quote_ident(a.attname), ', '),
+                      a.attrelid::regclass, '{role}')
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relname LIKE '%\_upload\_states'
+              AND c.relkind IN ('r', 'p')
+              AND (a.attname IN ('verification_state', 'verification_checksum') OR a.attname LIKE '%\_upload\_id')
+        GROUP BY a.attrelid
     LOOP
         EXECUTE statement;
     END LOOP;

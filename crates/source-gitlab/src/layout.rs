@@ -1,9 +1,11 @@
-//! Which models can be read, and from which of the two databases.
+//! Which models can be read, and from which of the databases.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use stocktake_domain::Model;
 use stocktake_domain::ports::{Readable, SourceError};
+use stocktake_net::error::ErrorChain;
+use tracing::warn;
 
 use crate::claims;
 use crate::column::Field as _;
@@ -14,11 +16,12 @@ use crate::rows::MAPPINGS;
 use crate::schema::{Schema, TableColumns, Tables};
 use crate::upload_owners;
 
-/// The schemas of both databases, and the table of each model.
+/// The schemas of the databases, and the table of each model.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) main: Schema,
     pub(crate) ci: Schema,
+    pub(crate) sec: Schema,
     models: HashMap<Model, Result<ModelTable, Missing>>,
 }
 
@@ -52,8 +55,13 @@ pub(crate) fn all_parts() -> Vec<TableColumns> {
 }
 
 impl Layout {
-    /// Probes the databases. If that of CI is unreachable, only its own models cannot be read.
-    pub(crate) async fn probe(main: &Database, ci: Option<&Database>) -> Result<Self, SourceError> {
+    /// Probes the databases. If that of CI is unreachable, only its own models cannot be read; without that of security,
+    /// it is not known which owners of some uploads exist.
+    pub(crate) async fn probe(
+        main: &Database,
+        ci: Option<&Database>,
+        sec: Option<&Database>,
+    ) -> Result<Self, SourceError> {
         let parts = all_parts();
         let (snapshot, schema) = probe(main, &parts).await?;
         let second = match ci {
@@ -64,7 +72,7 @@ impl Layout {
         for mapping in &MAPPINGS {
             let found = match (mapping.db, &second) {
                 _ if is_not_gitlab(&schema) => Err(not_gitlab(DbKind::Main)),
-                (DbKind::Main, _) | (DbKind::Ci, Ok(None)) => only(mapping, &schema),
+                (DbKind::Main | DbKind::Sec, _) | (DbKind::Ci, Ok(None)) => only(mapping, &schema),
                 (DbKind::Ci, Err(error)) => Err(away(error)),
                 (DbKind::Ci, Ok(Some((second, ci)))) => {
                     live(
@@ -85,7 +93,27 @@ impl Layout {
             Ok(Some((snapshot, ci))) => snapshot.end().await.map(|()| ci)?,
             _ => Schema::default(),
         };
-        Ok(Self { main: schema, ci, models })
+        let sec = match sec {
+            Some(sec) => of_security(sec, &parts).await,
+            None => Schema::default(),
+        };
+        Ok(Self { main: schema, ci, sec, models })
+    }
+
+    /// Tables in which files are recorded and that no rule knows.
+    pub(crate) fn not_understood(&self) -> Vec<String> {
+        self.all(|schema| schema.not_understood().collect())
+    }
+
+    /// Columns that exist, would be read and may not be.
+    pub(crate) fn missing_rights(&self) -> Vec<String> {
+        self.all(|schema| schema.missing_rights().collect())
+    }
+
+    /// What the databases say, sorted.
+    fn all(&self, of: impl Fn(&Schema) -> Vec<String>) -> Vec<String> {
+        let all: BTreeSet<String> = [&self.main, &self.ci, &self.sec].into_iter().flat_map(of).collect();
+        all.into_iter().collect()
     }
 
     /// The table of a model, or why it cannot be read.
@@ -103,10 +131,23 @@ impl Layout {
         match self.find(model) {
             Ok(ModelTable { db: DbKind::Main, table }) => Readable::Yes { about: self.main.estimated(table) },
             Ok(ModelTable { db: DbKind::Ci, table }) => Readable::Yes { about: self.ci.estimated(table) },
+            Ok(ModelTable { db: DbKind::Sec, table }) => Readable::Yes { about: self.sec.estimated(table) },
             Err(Missing::Model(why)) => Readable::Absent(why),
             Err(Missing::Access(why)) => Readable::No(why),
         }
     }
+}
+
+/// The schema of the database of security, as far as it can be seen.
+async fn of_security(sec: &Database, parts: &[TableColumns]) -> Schema {
+    let probed = async {
+        let (snapshot, schema) = probe(sec, parts).await?;
+        snapshot.end().await.map(|()| schema)
+    };
+    probed.await.unwrap_or_else(|error: SourceError| {
+        warn!(error = %ErrorChain(&error), "the database of security cannot be read");
+        Schema::default()
+    })
 }
 
 async fn probe<'d>(
@@ -149,6 +190,7 @@ fn not_gitlab(db: DbKind) -> Missing {
     let (database, setting) = match db {
         DbKind::Main => ("main database", "database_url"),
         DbKind::Ci => ("database of CI", "ci_database_url"),
+        DbKind::Sec => ("database of security", "sec_database_url"),
     };
     Missing::Access(format!(
         "no table of GitLab's is visible in the {database}: {setting} must name GitLab's database, and the role \
@@ -169,6 +211,7 @@ fn locked(table: &str, db: DbKind) -> Missing {
     let advice = match db {
         DbKind::Main => "database_url must name the main database",
         DbKind::Ci => "ci_database_url must name the database of CI",
+        DbKind::Sec => "sec_database_url must name the database of security",
     };
     Missing::Access(format!("GitLab's table {table} is a copy that is no longer written to: {advice}"))
 }

@@ -4,8 +4,9 @@
 //! Begin reading at `source.rs`. A page takes three forms: a row of the database, a typed row of its model
 //! (`mapping::ModelRow`, one type per model in `rows.rs` and its modules), and the record. What a record needs from
 //! other tables is looked up for the whole page at once (`lookups.rs`), as are the results of GitLab's own verification
-//! (`states.rs`). `claims.rs` finds out what claims content that no record has. The sources for the facts about GitLab's
-//! schema are its documentation and its code, <https://gitlab.com/gitlab-org/gitlab>.
+//! (`states.rs`). `claims.rs` finds out what claims content that no record has, and `check.rs` says beforehand what
+//! will be read from where. The sources for the facts about GitLab's schema are its documentation and its code,
+//! <https://gitlab.com/gitlab-org/gitlab>.
 //!
 //! The databases are only read: in short read-only transactions (`database.rs`), each over a batch of rows in the order
 //! of the primary key, with a time-out for every statement. A streaming replica is enough. What a version of GitLab has
@@ -15,6 +16,7 @@
 //! `authority.rs` asks the GitLab's HTTP API which user a token belongs to.
 
 mod authority;
+mod check;
 mod claims;
 mod column;
 mod database;

@@ -80,8 +80,12 @@ impl Lookups {
         path.cloned().ok_or_else(|| format!("the project {id} has no full path (no row in routes)"))
     }
 
-    /// Looks up all keys in the main database. Keys that follow from rows are looked up after them.
-    pub(crate) async fn find(main: Tables<'_>, mut keys: LookupKeys) -> Result<Self, SourceError> {
+    /// Looks up all keys in the main database, or that of security. Keys that follow from rows are looked up after them.
+    pub(crate) async fn find(
+        main: Tables<'_>,
+        sec: Option<Tables<'_>>,
+        mut keys: LookupKeys,
+    ) -> Result<Self, SourceError> {
         let mut found = Self::default();
         for row in main.fetch(&TERRAFORM_STATES, keys.terraform_states, TerraformState::read).await? {
             keys.project_paths.extend(row.project_id);
@@ -106,7 +110,7 @@ impl Lookups {
             main.fetch(&PROJECTS, keys.projects, Project::read),
             main.fetch(&SHARDS, keys.shards, Shard::read),
             main.diff_lengths(keys.diffs),
-            main.owners(keys.owners),
+            main.owners(sec, keys.owners),
         )?;
         found.projects = projects.into_iter().map(|row| (row.id, row)).collect();
         found.shards = shards.into_iter().filter_map(|row| Some((row.id, row.name?))).collect();
@@ -194,14 +198,20 @@ impl Tables<'_> {
         Ok(self.find(&DIFF_FILES, statement, ids, pair).await?.into_iter().collect())
     }
 
+    /// The owners that exist; of some, the table is in the database of security where there is one.
     async fn owners(
         &self,
+        sec: Option<Tables<'_>>,
         keys: BTreeMap<&'static str, Vec<i64>>,
     ) -> Result<BTreeMap<&'static str, HashSet<i64>>, SourceError> {
         let mut owners = BTreeMap::new();
         for (model, ids) in keys {
-            if let Some(part) = upload_owners::part(model).filter(|part| self.schema.check(part).is_ok()) {
-                let found = self.fetch(part, ids, |row| i64::read(row, 0)).await?;
+            let Some(part) = upload_owners::part(model) else { continue };
+            let own =
+                if upload_owners::is_of_sec(part.table) { [sec, Some(*self)] } else { [Some(*self), sec] };
+            // A copy that is no longer written to says nothing about what there is.
+            if let Some(tables) = own.into_iter().flatten().find(|tables| tables.schema.is_live(part)) {
+                let found = tables.fetch(part, ids, |row| i64::read(row, 0)).await?;
                 owners.insert(model, found.into_iter().collect());
             }
         }

@@ -8,11 +8,13 @@ use crate::lookups::{LookupKeys, Lookups};
 use crate::schema::TableColumns;
 use crate::settings::Storages;
 
-/// Which of GitLab's two databases a table belongs to.
+/// Which of GitLab's databases a table belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DbKind {
     Main,
     Ci,
+    /// That of security, since GitLab 18; no model is there, but owners of uploads are.
+    Sec,
 }
 
 /// Where GitLab's own verification keeps its results for a model.

@@ -9,18 +9,19 @@ use tokio_postgres::types::Type;
 use crate::column::{Column, Field as _};
 use crate::database::{Snapshot, Value};
 use crate::error::refused;
+use crate::upload_owners;
 
 /// The tables and columns that are read, as far as they exist.
 ///
-/// GitLab locks tables that live in its other database by triggers of this name
+/// GitLab locks tables that live in its other database by triggers with this function
 /// (<https://docs.gitlab.com/administration/postgresql/multiple_databases/>).
 const PROBE: &str = r"
     SELECT t.name, a.attname::text, y.typname::text, has_column_privilege(t.class, a.attnum, 'SELECT'),
            EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
                    WHERE i.indrelid = t.class AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL
                    AND m.amname = 'btree'),
-           EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.class AND g.tgenabled <> 'D'
-                   AND g.tgname LIKE 'gitlab\_schema\_write\_trigger\_for\_%')
+           EXISTS (SELECT FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+                   WHERE g.tgrelid = t.class AND g.tgenabled <> 'D' AND p.proname = 'gitlab_schema_prevent_write')
     FROM (SELECT name, to_regclass(quote_ident(name))::oid AS class FROM unnest($1) AS name) AS t
     JOIN pg_attribute a ON a.attrelid = t.class AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type y ON y.oid = a.atttypid
@@ -34,12 +35,49 @@ const ESTIMATES: &str = "
     JOIN pg_class c ON c.oid = parts.class AND c.relkind <> 'p' AND c.reltuples > 0
     GROUP BY t.name";
 
+/// Columns by which tables record where their files are: the store of a file, or its name.
+const RECORDING: &str = r"
+    SELECT c.relname::text, a.attname::text
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type y ON y.oid = a.atttypid
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND pg_table_is_visible(c.oid)
+          AND ((a.attname LIKE '%\_store' AND y.typname IN ('int2', 'int4', 'int8'))
+               OR (a.attname LIKE '%\_file' AND y.typname IN ('text', 'varchar')))
+    ORDER BY 1, 2";
+
+/// GitLab 19 verifies uploads by their owners' types: a table of states for each, whose key is that of `uploads`.
+const UPLOAD_STATES: &str = r"
+    SELECT quote_ident(c.relname), quote_ident(k.attname),
+           (SELECT count(*) FROM pg_attribute v WHERE v.attrelid = c.oid
+            AND v.attname IN (k.attname, 'verification_state', 'verification_checksum')
+            AND has_column_privilege(c.oid, v.attnum, 'SELECT')) = 3
+    FROM pg_class c JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum > 0 AND NOT k.attisdropped
+    WHERE c.relname LIKE '%\_upload\_states' AND k.attname LIKE '%\_upload\_id' AND c.relkind IN ('r', 'p')
+          AND NOT c.relispartition AND pg_table_is_visible(c.oid)
+    ORDER BY 1";
+
+/// Columns of this kind that say nothing: states without versions, which GitLab has not had since version 14.
+const UNUSED: [(&str, &str); 1] = [("terraform_states", "file_store")];
+
 /// The part of a database's schema that is read.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
     tables: HashMap<String, Table>,
     filled: HashSet<&'static str>,
     estimates: HashMap<String, u64>,
+    /// Tables and columns in which files are recorded and that no rule knows.
+    not_understood: Vec<(String, String)>,
+    /// The tables of states by owners of uploads that have rows.
+    upload_states: Vec<UploadStates>,
+    /// Those that may not be read.
+    hidden_states: Vec<String>,
+}
+
+/// A table of the states of uploads of one type of owner, as a name in a statement.
+#[derive(Debug, Clone)]
+pub(crate) struct UploadStates {
+    pub(crate) table: String,
+    pub(crate) key: String,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +120,17 @@ impl Schema {
             table.locked = locked;
             table.columns.insert(column, present);
         }
+        let recording = snapshot.rows(RECORDING, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?;
+        let is_known = |(table, column): &(String, String)| {
+            let mut of_table = parts.iter().filter(|part| part.table == table).peekable();
+            let is_read = of_table.peek().is_some()
+                && (column.ends_with("_file")
+                    || of_table.any(|part| part.columns.iter().any(|known| known.name == column)));
+            is_read
+                || upload_owners::parts().any(|owner| owner.table == table)
+                || UNUSED.contains(&(table.as_str(), column.as_str()))
+        };
+        schema.not_understood = recording.into_iter().filter(|found| !is_known(found)).collect();
         Ok(schema)
     }
 
@@ -97,12 +146,35 @@ impl Schema {
             .enumerate()
             .map(|(index, table)| format!("SELECT {index}::bigint WHERE EXISTS (SELECT FROM {table})"));
         let statement = each.collect::<Vec<_>>().join(" UNION ALL ");
+        self.find_upload_states(snapshot).await?;
         if !statement.is_empty() {
             let filled = snapshot.rows(&statement, &[], |row| i64::read(row, 0)).await?;
             let tables = filled.into_iter().filter_map(|index| readable.get(usize::try_from(index).ok()?));
             self.filled = tables.copied().collect();
         }
         Ok(())
+    }
+
+    async fn find_upload_states(&mut self, snapshot: &Snapshot<'_>) -> Result<(), SourceError> {
+        let read = |row: &Row| {
+            let states = UploadStates { table: row.try_get(0)?, key: row.try_get(1)? };
+            Ok((states, row.try_get::<_, bool>(2)?))
+        };
+        for (states, readable) in snapshot.rows(UPLOAD_STATES, &[], read).await? {
+            if !readable {
+                self.hidden_states.push(states.table);
+                continue;
+            }
+            let statement = format!("SELECT EXISTS (SELECT FROM {})", states.table);
+            let filled = snapshot.rows(&statement, &[], |row| row.try_get::<_, bool>(0)).await?;
+            self.upload_states.extend(filled.contains(&true).then_some(states));
+        }
+        Ok(())
+    }
+
+    /// The tables of the states of uploads by their owners' types that have rows.
+    pub(crate) fn upload_states(&self) -> &[UploadStates] {
+        &self.upload_states
     }
 
     /// Reads the planner's estimates of the numbers of rows.
@@ -130,6 +202,21 @@ impl Schema {
         found.is_some_and(|column| column.indexed)
     }
 
+    /// Tables in which files are recorded and that no rule knows, each with the column that says so.
+    pub(crate) fn not_understood(&self) -> impl Iterator<Item = String> {
+        self.not_understood.iter().map(|(table, column)| format!("{table}.{column}"))
+    }
+
+    /// Columns that exist, would be read and may not be.
+    pub(crate) fn missing_rights(&self) -> impl Iterator<Item = String> {
+        let live = self.tables.iter().filter(|(_, table)| !table.locked);
+        let columns = live.flat_map(|(name, table)| {
+            let hidden = table.columns.iter().filter(|(_, column)| !column.readable);
+            hidden.map(move |(column, _)| format!("{name}.{column}"))
+        });
+        columns.chain(self.hidden_states.iter().cloned())
+    }
+
     /// Whether nothing was seen, because the database was unreachable.
     pub(crate) fn is_empty(&self) -> bool {
         self.tables.is_empty()
@@ -148,6 +235,11 @@ impl Schema {
         self.filled.contains(table)
     }
 
+    /// Whether the table has this column, readable or not.
+    pub(crate) fn has_column(&self, table: &str, column: &str) -> bool {
+        self.tables.get(table).is_some_and(|table| table.columns.contains_key(column))
+    }
+
     pub(crate) fn has_table(&self, table: &str) -> bool {
         self.tables.contains_key(table)
     }
@@ -155,6 +247,11 @@ impl Schema {
     /// Whether the table is a copy that is no longer written to.
     pub(crate) fn is_locked(&self, table: &str) -> bool {
         self.tables.get(table).is_some_and(|table| table.locked)
+    }
+
+    /// Whether these columns can be read, and show what there is.
+    pub(crate) fn is_live(&self, part: &TableColumns) -> bool {
+        self.check(part).is_ok() && !self.is_locked(part.table)
     }
 
     /// Why these columns of the table cannot be read, if they cannot.

@@ -15,6 +15,8 @@ pub struct GitlabSettings {
     pub database_url: SecretString,
     /// The URL of the database of CI, where an installation has a second one.
     pub ci_database_url: Option<SecretString>,
+    /// The URL of the database of security, where an installation has one.
+    pub sec_database_url: Option<SecretString>,
     /// The names of the instance's storages.
     pub storages: Storages,
     /// The largest number of rows that one statement reads.
@@ -34,6 +36,7 @@ impl GitlabSettings {
         Self {
             database_url,
             ci_database_url: None,
+            sec_database_url: None,
             storages,
             batch_size: Self::BATCH_SIZE,
             statement_timeout: Self::STATEMENT_TIMEOUT,

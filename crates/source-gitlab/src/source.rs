@@ -1,13 +1,14 @@
-//! The port `Source` over the one or two databases of a GitLab.
+//! The port `Source` over the databases of a GitLab.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{Claim, Readable, Source, SourceError, SourcePage};
+use stocktake_domain::ports::{Claim, Readable, Source, SourceCheck, SourceError, SourcePage};
 use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
-use tracing::instrument;
+use tracing::{instrument, warn};
 
+use crate::check::check;
 use crate::claims::Claims;
 use crate::database::Database;
 use crate::error::{is_drift, refused};
@@ -24,11 +25,12 @@ use crate::schema::{Schema, Tables};
 use crate::settings::{GitlabSettings, Storages};
 use crate::states::States;
 
-/// The one or two databases of a GitLab instance.
+/// The databases of a GitLab instance.
 #[derive(Debug)]
 pub struct GitlabSource {
     main: Database,
     ci: Option<Database>,
+    sec: Option<Database>,
     storages: Storages,
     batch_size: u32,
     /// The result of the last probe of the databases.
@@ -38,11 +40,19 @@ pub struct GitlabSource {
 impl GitlabSource {
     /// Checks the settings; does not connect yet.
     pub fn new(settings: GitlabSettings) -> Result<Self, SourceError> {
-        let GitlabSettings { database_url, ci_database_url, storages, batch_size, statement_timeout } =
-            settings;
-        let ci = ci_database_url.map(|url| Database::new(&url, statement_timeout)).transpose()?;
+        let GitlabSettings {
+            database_url,
+            ci_database_url,
+            sec_database_url,
+            storages,
+            batch_size,
+            statement_timeout,
+        } = settings;
+        let [ci, sec] = [ci_database_url, sec_database_url]
+            .map(|url| url.map(|url| Database::new(&url, statement_timeout)).transpose());
+        let (ci, sec) = (ci?, sec?);
         let main = Database::new(&database_url, statement_timeout)?;
-        Ok(Self { main, ci, storages, batch_size: batch_size.get(), layout: Mutex::default() })
+        Ok(Self { main, ci, sec, storages, batch_size: batch_size.get(), layout: Mutex::default() })
     }
 
     /// The statement with which [`Source::page`] reads a model's own table, for `EXPLAIN` and for measuring: `$1` is
@@ -57,8 +67,16 @@ impl GitlabSource {
 
     /// Probes the databases, and keeps the result.
     async fn probe(&self) -> Result<Arc<Layout>, SourceError> {
-        let layout = Arc::new(Layout::probe(&self.main, self.ci.as_ref()).await?);
-        *self.layout.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&layout));
+        let layout = Arc::new(Layout::probe(&self.main, self.ci.as_ref(), self.sec.as_ref()).await?);
+        let before = {
+            let mut known = self.layout.lock().unwrap_or_else(PoisonError::into_inner);
+            known.replace(Arc::clone(&layout))
+        };
+        let not_understood = layout.not_understood();
+        if !not_understood.is_empty() && before.is_none_or(|before| before.not_understood() != not_understood)
+        {
+            warn!(tables = not_understood.join(", "), "GitLab records files that no rule knows");
+        }
         Ok(layout)
     }
 
@@ -70,8 +88,17 @@ impl GitlabSource {
         }
     }
 
-    fn schema<'l>(&self, layout: &'l Layout, db: DbKind) -> &'l Schema {
-        if self.ci.is_some() && db == DbKind::Ci { &layout.ci } else { &layout.main }
+    fn schema<'l>(&'l self, layout: &'l Layout, db: DbKind) -> &'l Schema {
+        self.database(layout, db).1
+    }
+
+    /// The database in which tables of this kind are, and its schema.
+    fn database<'l>(&'l self, layout: &'l Layout, db: DbKind) -> (&'l Database, &'l Schema) {
+        match (db, &self.ci, &self.sec) {
+            (DbKind::Ci, Some(ci), _) => (ci, &layout.ci),
+            (DbKind::Sec, _, Some(sec)) => (sec, &layout.sec),
+            _ => (&self.main, &layout.main),
+        }
     }
 
     /// Discards the layout, so that the databases are probed again by the next call.
@@ -123,7 +150,14 @@ impl GitlabSource {
             Some(ci) if db == DbKind::Ci => Some(ci.snapshot().await?),
             _ => None,
         };
+        let sec_snapshot = match &self.sec {
+            Some(sec) if T::MAPPING.model == Model::Uploads && !layout.sec.is_empty() => {
+                Some(sec.snapshot().await?)
+            }
+            _ => None,
+        };
         let main = Tables { snapshot: &main_snapshot, schema: &layout.main };
+        let sec = sec_snapshot.as_ref().map(|snapshot| Tables { snapshot, schema: &layout.sec });
         let own = Tables {
             snapshot: ci_snapshot.as_ref().unwrap_or(&main_snapshot),
             schema: self.schema(&layout, db),
@@ -136,9 +170,9 @@ impl GitlabSource {
         // These are all rows after the key, unless only those that were changed are read.
         let after = range.since.is_none().then_some(range.after);
         let states = States::read(own, &rows, after);
-        let (states, lookups) = tokio::try_join!(states, Box::pin(Lookups::find(main, keys)))?;
+        let (states, lookups) = tokio::try_join!(states, Box::pin(Lookups::find(main, sec, keys)))?;
         main_snapshot.end().await?;
-        if let Some(snapshot) = ci_snapshot {
+        for snapshot in [ci_snapshot, sec_snapshot].into_iter().flatten() {
             snapshot.end().await?;
         }
         let records = rows.into_iter().map(|row| {
@@ -152,34 +186,22 @@ impl GitlabSource {
     async fn claim_all(&self, locations: &[Location]) -> Result<Vec<Claim>, SourceError> {
         let mut claims = Claims::of(locations, &self.storages);
         if claims.needs(DbKind::Main) {
-            let layout = self.layout().await?;
-            self.claim(&mut claims, DbKind::Main, &self.main, &layout.main).await?;
-            match &self.ci {
-                // If it was unreachable, its schema is unknown: it has to be probed before anything can be concluded.
-                Some(ci) if claims.needs(DbKind::Ci) => {
-                    let layout = if layout.ci.is_empty() { self.probe().await? } else { layout };
-                    self.claim(&mut claims, DbKind::Ci, ci, &layout.ci).await?;
+            let mut layout = self.layout().await?;
+            for db in [DbKind::Main, DbKind::Ci, DbKind::Sec] {
+                if !claims.needs(db) {
+                    continue;
                 }
-                Some(_) => {}
-                None => self.claim(&mut claims, DbKind::Ci, &self.main, &layout.main).await?,
+                // If it was unreachable, its schema is unknown: it has to be probed before anything can be concluded.
+                if self.schema(&layout, db).is_empty() {
+                    layout = self.probe().await?;
+                }
+                let (database, schema) = self.database(&layout, db);
+                let snapshot = database.snapshot().await?;
+                claims.find(db, Tables { snapshot: &snapshot, schema }, &self.storages).await?;
+                snapshot.end().await?;
             }
         }
         Ok(claims.answers())
-    }
-
-    async fn claim(
-        &self,
-        claims: &mut Claims<'_>,
-        db: DbKind,
-        database: &Database,
-        schema: &Schema,
-    ) -> Result<(), SourceError> {
-        if !claims.needs(db) {
-            return Ok(());
-        }
-        let snapshot = database.snapshot().await?;
-        claims.find(db, Tables { snapshot: &snapshot, schema }, &self.storages).await?;
-        snapshot.end().await
     }
 
     /// No more rows than one statement may read, and at least one, or a caller would never reach the end.
@@ -229,6 +251,12 @@ impl Source for GitlabSource {
 
     fn storages(&self) -> BTreeSet<String> {
         self.storages.names()
+    }
+
+    #[instrument(name = "gitlab.check", skip_all)]
+    async fn check(&self) -> Result<SourceCheck, SourceError> {
+        let layout = self.probe().await?;
+        Ok(check(&layout, &self.storages))
     }
 
     #[instrument(name = "gitlab.claims", skip_all, fields(locations = locations.len()))]

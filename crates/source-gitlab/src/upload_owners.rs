@@ -11,7 +11,7 @@ const fn by_id(table: &'static str) -> TableColumns {
 }
 
 /// `uploads.model_type`, which is a Ruby class, with the table of that class.
-const OWNERS: [(&str, TableColumns); 23] = [
+const OWNERS: [(&str, TableColumns); 24] = [
     ("AbuseReport", by_id("abuse_reports")),
     ("Achievements::Achievement", by_id("achievements")),
     ("Ai::VectorizableFile", by_id("ai_vectorizable_files")),
@@ -35,6 +35,7 @@ const OWNERS: [(&str, TableColumns); 23] = [
     ("Snippet", by_id("snippets")),
     ("User", by_id("users")),
     ("UserPermissionExportUpload", by_id("user_permission_export_uploads")),
+    ("Vulnerabilities::ArchiveExport", by_id("vulnerability_archive_exports")),
     ("Vulnerabilities::Export", by_id("vulnerability_exports")),
     ("Vulnerabilities::Export::Part", by_id("vulnerability_export_parts")),
     ("Vulnerabilities::Remediation", by_id("vulnerability_remediations")),
@@ -42,12 +43,32 @@ const OWNERS: [(&str, TableColumns); 23] = [
 
 /// The name of a model type as a constant, if its table is known here.
 pub(crate) fn model(model_type: &str) -> Option<&'static str> {
-    OWNERS.iter().map(|(model, _)| *model).find(|model| *model == model_type)
+    models().find(|model| *model == model_type)
+}
+
+/// All of these models.
+pub(crate) fn models() -> impl Iterator<Item = &'static str> {
+    OWNERS.iter().map(|(model, _)| *model)
 }
 
 /// The table of a model, and its key.
 pub(crate) fn part(model: &str) -> Option<&'static TableColumns> {
     OWNERS.iter().find(|(known, _)| *known == model).map(|(_, part)| part)
+}
+
+/// Tables that are in the database of security where there is one; that of the main database is then an empty copy.
+const OF_SEC: [&str; 6] = [
+    "dependency_list_export_parts",
+    "dependency_list_exports",
+    "vulnerability_archive_exports",
+    "vulnerability_export_parts",
+    "vulnerability_exports",
+    "vulnerability_remediations",
+];
+
+/// Whether a table is in the database of security where there is one.
+pub(crate) fn is_of_sec(table: &str) -> bool {
+    OF_SEC.contains(&table)
 }
 
 /// The tables of all owners.

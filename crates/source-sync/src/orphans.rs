@@ -43,6 +43,8 @@ pub struct StorageOrphans {
     pub outcome: StorageOutcome,
     /// The counts.
     pub totals: OrphanTotals,
+    /// How much lies in each folder that is not understood. In the names, `*` stands for a number or digits of a hash.
+    pub not_understood: BTreeMap<String, u64>,
 }
 
 /// What was found.
@@ -88,12 +90,16 @@ pub async fn orphans(
     let mut report = OrphanReport::default();
     for storage in parts.source.storages() {
         watcher.storage(&storage);
-        let (outcome, totals) = match parts.storages.get(&storage) {
+        let found = match parts.storages.get(&storage) {
             Some(store) => Walk::new(&parts, settings, &storage, &**store, watcher).run().await?,
-            None => (StorageOutcome::NotConfigured, OrphanTotals::default()),
+            None => StorageOrphans {
+                storage,
+                outcome: StorageOutcome::NotConfigured,
+                totals: OrphanTotals::default(),
+                not_understood: BTreeMap::new(),
+            },
         };
-        report.totals.add(&totals);
-        let found = StorageOrphans { storage, outcome, totals };
+        report.totals.add(&found.totals);
         watcher.done(&found);
         report.storages.push(found);
     }

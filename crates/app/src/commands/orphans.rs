@@ -50,7 +50,8 @@ async fn search(
     let source = wiring::source(settings)?;
     let mut all = true;
     if !arguments.no_sync {
-        let everything = SyncArguments { models: Vec::new(), accept_deletions: false, json: false };
+        let everything =
+            SyncArguments { models: Vec::new(), accept_deletions: false, check: false, json: false };
         let report = super::sync::once(settings, store, &everything, stop).await?;
         let problems = report.models.iter().filter_map(|model| Some((model.model, model.problem.as_ref()?)));
         for (model, problem) in problems {
@@ -64,7 +65,11 @@ async fn search(
     }
     let age = arguments.older_than.unwrap_or_default();
     let changed_before = Some(before(began, age));
-    let parts = wiring::orphan_parts(store, source, &wiring::storages(settings)?);
+    for table in source.check().await?.not_understood {
+        output::say(&format!("GitLab records files in {table}, which no rule knows: some may be listed"));
+    }
+    let storages = wiring::storages(settings)?;
+    let parts = wiring::orphan_parts(store, source, &storages);
     let mut list = List::begin(arguments.format)?;
     let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
     list.end(&report)?;
@@ -104,6 +109,7 @@ mod tests {
             let storages = outcomes.iter().map(|(outcome, looked_at)| StorageOrphans {
                 storage: "a".to_owned(),
                 outcome: outcome.clone(),
+                not_understood: std::collections::BTreeMap::new(),
                 totals: OrphanTotals { looked_at: *looked_at, ..OrphanTotals::default() },
             });
             status_of(&OrphanReport { storages: storages.collect(), totals: OrphanTotals::default() })

@@ -1,5 +1,7 @@
 //! `stocktake sync`: the catalogue in line with the configured GitLab, at once.
 
+mod check;
+
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -24,6 +26,10 @@ pub(super) async fn run(
     arguments: &SyncArguments,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
+    if arguments.check {
+        let check = check::run(settings, arguments.json);
+        return stop.run_until_cancelled(check).await.unwrap_or_else(|| Ok(interrupted("")));
+    }
     let store = wiring::open_or_make_store(settings).await?;
     let report = once(settings, &store, arguments, stop).await?;
     if report.stopped {

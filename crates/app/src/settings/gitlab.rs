@@ -173,6 +173,7 @@ pub(super) fn read(
     let key = |name: &str| format!("{SECTION}.{name}");
     let url = reader.secret(&key("database_url"))?;
     let ci_database_url = reader.secret(&key("ci_database_url"))?;
+    let sec_database_url = reader.secret(&key("sec_database_url"))?;
     let wanted = INSTALLATIONS.map(|name| format!("{name:?}")).join(", ");
     reader.get(&key("installation"), |value| {
         let name = text(value)?;
@@ -196,6 +197,7 @@ pub(super) fn read(
     let source = GitlabSettings {
         database_url,
         ci_database_url,
+        sec_database_url,
         storages: Storages { unknown, ..places_of(storages, uploads_folders) },
         batch_size: NonZeroU32::new(batch_size).unwrap_or(NonZeroU32::MIN),
         statement_timeout,

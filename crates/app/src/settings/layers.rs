@@ -71,11 +71,12 @@ const SECRETS: [&str; 9] = [
 ];
 
 /// Secrets that are not told by the last part of their key.
-const SECRET_KEYS: [&str; 4] = [
+const SECRET_KEYS: [&str; 5] = [
     "database.url",
     "database.encryption_key",
     "database.encryption_keys_old",
     "sources.gitlab.ci_database_url",
+    "sources.gitlab.sec_database_url",
 ];
 
 /// Keys that were renamed, and what they are called now.

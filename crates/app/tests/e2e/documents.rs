@@ -77,7 +77,7 @@ const CHECKED_HERE: [&str; 19] = [
 ];
 
 /// Those of the others are checked where there is a GitLab.
-const CHECKED_WITH_GITLAB: [&str; 2] = ["orphans", "sync"];
+const CHECKED_WITH_GITLAB: [&str; 3] = ["orphans", "sync", "sync-check"];
 
 /// That of the lines of progress is checked where something takes long.
 const CHECKED_ELSEWHERE: [&str; 1] = ["progress"];

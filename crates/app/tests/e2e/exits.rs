@@ -65,6 +65,8 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (Empty, "accept --undo uploads 1", 2, "there is no such record"),
     (Empty, "import uploads /dev/null", 0, "Nothing was imported: there was no line."),
     (Empty, "sync", 2, "no GitLab is configured"),
+    (Empty, "sync --check", 2, "no GitLab is configured"),
+    (Empty, "sync uploads --check", 2, "cannot be used with"),
     (Empty, "orphans", 2, "no GitLab is configured"),
     (Empty, "doctor", 0, "Nothing is wrong; "),
     (Empty, "check main", 2, "is empty: there is nothing to check. Is it mounted?"),

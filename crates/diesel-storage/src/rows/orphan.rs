@@ -52,6 +52,7 @@ pub(crate) struct WalkedStorageRow {
     unmeasured: i64,
     internal: i64,
     young: i64,
+    not_understood: i64,
     skipped: i64,
 }
 
@@ -72,6 +73,7 @@ impl WalkedStorageRow {
             unmeasured: storable_size(totals.unmeasured, "unmeasured")?,
             internal: storable_size(totals.internal, "internal")?,
             young: storable_size(totals.young, "young")?,
+            not_understood: storable_size(totals.not_understood, "not_understood")?,
             skipped: storable_size(totals.skipped, "skipped")?,
         })
     }
@@ -89,6 +91,7 @@ impl WalkedStorageRow {
                 unmeasured: unsigned(self.unmeasured, "unmeasured")?,
                 internal: unsigned(self.internal, "internal")?,
                 young: unsigned(self.young, "young")?,
+                not_understood: unsigned(self.not_understood, "not_understood")?,
                 skipped: unsigned(self.skipped, "skipped")?,
             },
         })

@@ -41,8 +41,36 @@ pub enum Claim {
     Row,
     /// The source's own programs, which keep it there for themselves or for a while.
     Internal,
-    /// Nobody.
+    /// Nobody: all that could claim it is known, and does not.
     Nobody,
+    /// It is not known what could claim it.
+    NotUnderstood,
+}
+
+/// What will be read of a source, as its schema and the configuration say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceCheck {
+    /// Each of [`Model::ALL`], in that order.
+    pub models: Vec<ModelCheck>,
+    /// Where the source records files that no rule knows, by name: such a file is nobody's as far as is known.
+    pub not_understood: Vec<String>,
+    /// What exists, would be read and may not be, by name.
+    pub missing_rights: Vec<String>,
+}
+
+/// What will be read of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelCheck {
+    /// The model.
+    pub model: Model,
+    /// Whether its rows can be read.
+    pub readable: Readable,
+    /// Where its rows are read from, if they can be.
+    pub rows: Option<String>,
+    /// The storages in which its content may lie, by their names in the configuration.
+    pub storages: Vec<String>,
+    /// Why it is not known of some content where it lies: one sentence each.
+    pub unknown: Vec<String>,
 }
 
 /// Why a source could not say what was asked. Nothing may be concluded about any record.
@@ -85,6 +113,9 @@ pub trait Source: Send + Sync {
 
     /// The storages in which content of this source may lie, by their names in the configuration.
     fn storages(&self) -> BTreeSet<String>;
+
+    /// Looks anew what will be read from where, and what is not understood, without reading any row of content.
+    async fn check(&self) -> Result<SourceCheck, SourceError>;
 
     /// Who claims what lies at each of these places, of which no record knows. One answer for each, in their order.
     async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError>;

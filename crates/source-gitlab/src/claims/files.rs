@@ -15,7 +15,7 @@ use crate::column::{Column, ColumnType, Field as _, required};
 use crate::database::Value;
 use crate::mapping::DbKind;
 use crate::path;
-use crate::schema::{TableColumns, Tables};
+use crate::schema::{Schema, TableColumns, Tables};
 use crate::settings::{LOCAL, OBJECT, StorageRole};
 
 /// A table whose rows have a file each.
@@ -34,8 +34,14 @@ struct Claimant {
 enum Folder {
     /// The row contains it.
     Named,
+    /// The row contains it; in a bucket, what it contains is the whole key of the file.
+    Keyed,
+    /// The row contains the whole key of a file in a bucket; where it is on a disk is not known.
+    KeyedInBuckets,
     /// This one, below the hashed folder of an id; `#` stands for the row's own id, `%` for that id.
     Hashed(&'static str),
+    /// The same, below the folder of uploads that belong to no project.
+    HashedInSystem(&'static str),
 }
 
 const fn optional(name: &'static str, data_type: ColumnType) -> Column {
@@ -65,8 +71,8 @@ macro_rules! hashed {
     };
 }
 
-const CLAIMANTS: [Claimant; 20] =
-    [
+const CLAIMANTS: &[Claimant] =
+    &[
         // SupplyChain::AttestationUploader: an attestation's second file, which is no record.
         of("slsa_attestations", Folder::Hashed("attestations/#"))
             .with(hashed!("id", "predicate_file", "predicate_file_store", "project_id"))
@@ -89,15 +95,15 @@ const CLAIMANTS: [Claimant; 20] =
             .with(hashed!("id", "file", "file_store")),
         of("packages_debian_group_component_files", Folder::Hashed("debian_group_component_file/#"))
             .with(hashed!("id", "file", "file_store")),
-        // Packages::Debian::DistributionReleaseFileUploader: two files in a row.
+        // Packages::Debian::DistributionReleaseFileUploader: two files in a row, each with a store of its own.
         of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
             .with(hashed!("id", "file", "file_store", "project_id")),
         of("packages_debian_project_distributions", Folder::Hashed("debian_project_distribution/#"))
-            .with(hashed!("id", "signed_file", "file_store", "project_id")),
+            .with(hashed!("id", "signed_file", "signed_file_store", "project_id")),
         of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
             .with(hashed!("id", "file", "file_store", "group_id")),
         of("packages_debian_group_distributions", Folder::Hashed("debian_group_distribution/#"))
-            .with(hashed!("id", "signed_file", "file_store", "group_id")),
+            .with(hashed!("id", "signed_file", "signed_file_store", "group_id")),
         // Packages::Rubygems::SpecFileUploader: an index of gems.
         of("packages_rubygems_spec_files", Folder::Named).with(named!("object_storage_key")),
         // VirtualRegistries: cached upstream packages, under the names that the tables have had.
@@ -108,6 +114,18 @@ const CLAIMANTS: [Claimant; 20] =
         cached_upstream("virtual_registries_packages_npm_cache_remote_entries"),
         cached_upstream("virtual_registries_container_cache_entries"),
         cached_upstream("virtual_registries_container_cache_remote_entries"),
+        // What was found in bills of materials, and what was looked at for that.
+        of("sbom_vulnerability_scans", Folder::KeyedInBuckets)
+            .with(&[
+                required("sbom_file_final_path", ColumnType::Text),
+                required("sbom_file", ColumnType::Text),
+                optional("sbom_file_store", ColumnType::Integer),
+            ])
+            .on(DbKind::Sec, ObjectType::Uploads),
+        // Cd::ApplicationFlowDefinitionUploader.
+        of("cd_application_flow_definitions", Folder::HashedInSystem("cd_application_flow_definitions/#"))
+            .with(hashed!("id", "file", "file_store", "organization_id"))
+            .on(DbKind::Main, ObjectType::Uploads),
         // DeletedObjectUploader: artifacts whose row is deleted and whose file GitLab has yet to delete.
         of("ci_deleted_objects", Folder::Named)
             .with(named!("store_dir"))
@@ -122,7 +140,7 @@ const fn of(table: &'static str, folder: Folder) -> Claimant {
 /// A table of virtual registries, which use the dependency proxy's storage.
 const fn cached_upstream(table: &'static str) -> Claimant {
     const COLUMNS: &[Column] = named!("object_storage_key");
-    of(table, Folder::Named).with(COLUMNS).on(DbKind::Main, ObjectType::DependencyProxy)
+    of(table, Folder::Keyed).with(COLUMNS).on(DbKind::Main, ObjectType::DependencyProxy)
 }
 
 impl Claimant {
@@ -150,9 +168,15 @@ impl Claimant {
     }
 }
 
-/// Whether rows of the database of CI may claim content of a storage of this role.
-pub(super) fn is_of_ci(role: StorageRole) -> bool {
-    CLAIMANTS.iter().any(|claimant| claimant.db == DbKind::Ci && claimant.store_of(role).is_some())
+/// Whether rows of this database may claim content of a storage of this role.
+pub(super) fn is_of(db: DbKind, role: StorageRole) -> bool {
+    CLAIMANTS.iter().any(|claimant| claimant.db == db && claimant.store_of(role).is_some())
+}
+
+/// The tables of this database that are copies that are no longer written to.
+pub(super) fn copies(db: DbKind, schema: &Schema) -> impl Iterator<Item = &'static str> {
+    let of = CLAIMANTS.iter().filter(move |claimant| claimant.db == db);
+    of.map(|claimant| claimant.table).filter(|table| schema.is_locked(table))
 }
 
 /// Everything that is read.
@@ -167,19 +191,32 @@ pub(super) async fn claimed(
     locations: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
     let mut claimed = HashSet::new();
-    for claimant in CLAIMANTS.iter().filter(|claimant| claimant.db == db) {
-        match claimant.folder {
-            Folder::Named => claimed.extend(claimant.named(tables, locations).await?),
-            Folder::Hashed(below) => claimed.extend(claimant.hashed(below, tables, locations).await?),
-        }
+    let is_live = |claimant: &&Claimant| claimant.db == db && !tables.schema.is_locked(claimant.table);
+    for claimant in CLAIMANTS.iter().filter(is_live) {
+        claimed.extend(match claimant.folder {
+            Folder::Named => claimant.named(tables, locations).await?,
+            Folder::Keyed => {
+                let mut claimed = claimant.named(tables, locations).await?;
+                claimed.extend(claimant.keyed(tables, locations).await?);
+                claimed
+            }
+            Folder::KeyedInBuckets => claimant.keyed(tables, locations).await?,
+            Folder::Hashed(folder) => claimant.hashed("", folder, tables, locations).await?,
+            Folder::HashedInSystem(folder) => claimant.hashed(SYSTEM, folder, tables, locations).await?,
+        });
     }
     Ok(claimed)
 }
 
-/// A location, and the row that may claim it: the row's key, the file's name and its store.
-type Candidate<'p, K> = (&'p Unclaimed<'p>, (K, String, i64));
+/// The folder of uploads that belong to no project.
+const SYSTEM: &str = "-/system/";
+
+/// A location, the path in it that is compared, and the row that may claim it: the row's key, the file's name and its
+/// store.
+type Candidate<'p, K> = (&'p Unclaimed<'p>, &'p str, (K, String, i64));
 
 impl Claimant {
+    /// The locations of rows that contain their folder.
     async fn named(
         &self,
         tables: Tables<'_>,
@@ -187,37 +224,74 @@ impl Claimant {
     ) -> Result<Vec<usize>, SourceError> {
         let candidates = locations.iter().filter_map(|location| {
             let (folder, file) = location.path.rsplit_once('/')?;
-            Some((location, (folder.to_owned(), file.to_owned(), self.store_of(location.role)?)))
+            let row = (folder.to_owned(), file.to_owned(), self.store_of(location.role)?);
+            Some((location, location.path, row))
         });
         let candidates: Vec<Candidate<'_, String>> = candidates.collect();
-        let keys: Vec<&str> = candidates.iter().map(|(_, (folder, ..))| folder.as_str()).collect();
+        let keys: Vec<&str> = candidates.iter().map(|(.., (folder, ..))| folder.as_str()).collect();
         let keys: Value<'_> = (&keys, Type::TEXT_ARRAY);
         let rows = self.rows(tables, &candidates, keys, |row| row.try_get::<_, String>(0)).await?;
-        let claimed = candidates.iter().filter(|(_, row)| rows.contains_key(row));
-        Ok(claimed.map(|(location, _)| location.index).collect())
+        let claimed = candidates.iter().filter(|(.., row)| rows.contains_key(row));
+        Ok(claimed.map(|(location, ..)| location.index).collect())
     }
 
+    /// The locations in buckets of rows that contain the whole key.
+    async fn keyed(
+        &self,
+        tables: Tables<'_>,
+        locations: &[Unclaimed<'_>],
+    ) -> Result<Vec<usize>, SourceError> {
+        let part = self.part();
+        let [key, _, store, ..] = self.columns else { return Ok(Vec::new()) };
+        let candidates: Vec<&Unclaimed<'_>> =
+            locations.iter().filter(|location| self.store_of(location.role) == Some(OBJECT)).collect();
+        if candidates.is_empty() || !tables.can_read(&part)? {
+            return Ok(Vec::new());
+        }
+        let paths: Vec<&str> = candidates.iter().map(|location| location.path).collect();
+        let of_bucket = if tables.schema.has_column(self.table, store.name) {
+            format!(" AND {} = {OBJECT}", store.name)
+        } else {
+            String::new()
+        };
+        let statement = format!("SELECT {0} FROM {1} WHERE {0} = ANY ($1){of_bucket}", key.name, part.table);
+        let values: [Value<'_>; 1] = [(&paths, Type::TEXT_ARRAY)];
+        let rows = tables.snapshot.rows(&statement, &values, |row| row.try_get::<_, String>(0)).await?;
+        let rows: HashSet<String> = rows.into_iter().collect();
+        let claimed = candidates.into_iter().filter(|location| rows.contains(location.path));
+        Ok(claimed.map(|location| location.index).collect())
+    }
+
+    /// The locations of rows whose folder follows from ids. In a bucket, the folder above may be named as on the disk,
+    /// or left out.
     async fn hashed(
         &self,
+        above: &str,
         folder: &str,
         tables: Tables<'_>,
         locations: &[Unclaimed<'_>],
     ) -> Result<Vec<usize>, SourceError> {
         let candidates = locations.iter().filter_map(|location| {
             let store = self.store_of(location.role)?;
-            let (_, below) = below_hashed(location.path)?;
+            let path = if store == LOCAL {
+                location.path.strip_prefix(above)?
+            } else {
+                let below = location.path.strip_prefix("uploads/").and_then(|path| path.strip_prefix(above));
+                below.unwrap_or(location.path)
+            };
+            let (_, below) = below_hashed(path)?;
             let (id, file) = numbered(below, folder)?;
-            Some((location, (id, file.to_owned(), store)))
+            Some((location, path, (id, file.to_owned(), store)))
         });
         let candidates: Vec<Candidate<'_, i64>> = candidates.collect();
-        let keys: Vec<i64> = candidates.iter().map(|(_, (id, ..))| *id).collect();
+        let keys: Vec<i64> = candidates.iter().map(|(.., (id, ..))| *id).collect();
         let keys: Value<'_> = (&keys, Type::INT8_ARRAY);
         let rows = self.rows(tables, &candidates, keys, |row| i64::read(row, 0)).await?;
-        let claimed = candidates.iter().filter(|(location, row)| {
+        let claimed = candidates.iter().filter(|(_, path, row)| {
             // If the row does not have the id whose hash the folder is below, its own id is enough.
-            rows.get(row).is_some_and(|root| root.is_none_or(|root| is_below(location.path, root, folder)))
+            rows.get(row).is_some_and(|root| root.is_none_or(|root| is_below(path, root, folder)))
         });
-        Ok(claimed.map(|(location, _)| location.index).collect())
+        Ok(claimed.map(|(location, ..)| location.index).collect())
     }
 
     /// The candidates' rows, each with the id whose hash its folder is below, if the row has it.
@@ -233,7 +307,7 @@ impl Claimant {
         if candidates.is_empty() || !tables.can_read(&part)? {
             return Ok(HashMap::new());
         }
-        let names: Vec<&str> = candidates.iter().map(|(_, (_, file, _))| file.as_str()).collect();
+        let names: Vec<&str> = candidates.iter().map(|(.., (_, file, _))| file.as_str()).collect();
         let statement = format!(
             "SELECT {} FROM {} WHERE {} = ANY ($1) AND {} = ANY ($2)",
             tables.schema.select(&part),

@@ -63,6 +63,41 @@ pub(super) fn is_internal(role: StorageRole, path: &str) -> bool {
     INTERNAL.iter().any(|(applies_to, pattern)| applies_to(role) && pattern.matches(path))
 }
 
+/// The places of each pattern, and the paths that it is of, for the documentation.
+#[cfg(test)]
+pub(super) fn described() -> Vec<(String, String)> {
+    let folders: Vec<StorageRole> = ObjectType::ALL.into_iter().map(StorageRole::Folder).collect();
+    let buckets: Vec<StorageRole> = ObjectType::ALL.into_iter().map(StorageRole::Bucket).collect();
+    let describe = |(applies_to, pattern): &(AppliesTo, Pattern)| {
+        let mut places = Vec::new();
+        for (name, roles) in [("folder", &folders), ("bucket", &buckets)] {
+            if roles.iter().all(|role| applies_to(*role)) {
+                places.push(format!("every {name}"));
+                continue;
+            }
+            let some = ObjectType::ALL.into_iter().zip(roles).filter(|(_, role)| applies_to(**role));
+            places.extend(some.map(|(of, _)| format!("`{of}`, {name}")));
+        }
+        for (name, role) in [
+            ("folder `public`", StorageRole::Public),
+            ("Git storages", StorageRole::Git),
+            ("container registry", StorageRole::Registry),
+        ] {
+            places.extend(applies_to(role).then(|| name.to_owned()));
+        }
+        let paths = match pattern {
+            Pattern::Below(folder) => format!("`{folder}**`"),
+            Pattern::Temporary(folder) => format!("`**/tmp/{folder}/**`"),
+            Pattern::Hidden => "hidden names".to_owned(),
+            Pattern::Named(name) => format!("files named `{name}`"),
+            Pattern::Prefixed(name) => format!("files whose names begin with `{name}`"),
+            Pattern::Unhashed => "all outside of hashed folders".to_owned(),
+        };
+        (places.join(", "), paths)
+    };
+    INTERNAL.iter().map(describe).collect()
+}
+
 impl Pattern {
     fn matches(&self, path: &str) -> bool {
         match self {

@@ -113,7 +113,8 @@ async fn of_projects(
     let routed = "SELECT source_id FROM routes WHERE source_type = 'Project' AND path = ANY ($1)";
     let mut projects = ids(tables, &RECORDED_PATHS, recorded, &disk_paths).await?;
     projects.extend(ids(tables, &ROUTES, routed, &disk_paths).await?);
-    let lookups = Box::pin(Lookups::find(tables, LookupKeys { projects, ..LookupKeys::default() })).await?;
+    let lookups =
+        Box::pin(Lookups::find(tables, None, LookupKeys { projects, ..LookupKeys::default() })).await?;
     let found = lookups.projects.values().filter_map(|project| {
         let storage = storages.git(project.repository_storage.as_deref().unwrap_or_default()).ok()?;
         Some((storage, lookups.disk_path(project).ok()?))

@@ -23,11 +23,11 @@ const INDEXES: &str = "
         id bigint PRIMARY KEY, file text NOT NULL, file_store smallint NOT NULL DEFAULT 1);
     CREATE TABLE packages_debian_project_distributions (
         id bigint PRIMARY KEY, project_id bigint NOT NULL, file text, signed_file text,
-        file_store smallint NOT NULL DEFAULT 1);
+        file_store smallint NOT NULL DEFAULT 1, signed_file_store smallint NOT NULL DEFAULT 1);
     INSERT INTO packages_rpm_repository_files VALUES (9, 1, 'repomd.xml');
     INSERT INTO packages_composer_cache_files VALUES (9, 7, 'abc.json', 2);
     INSERT INTO packages_debian_project_component_files VALUES (9, 'Packages');
-    INSERT INTO packages_debian_project_distributions VALUES (9, 1, 'Release', 'InRelease');";
+    INSERT INTO packages_debian_project_distributions VALUES (9, 1, 'Release', 'InRelease', 1, 2);";
 
 /// Rows of newer versions that the fixture does not have, and cached packages of virtual registries.
 const FETCHED: &str = "
@@ -37,14 +37,22 @@ const FETCHED: &str = "
         object_storage_key text NOT NULL, file text, file_store smallint NOT NULL DEFAULT 1);
     CREATE TABLE virtual_registries_container_cache_remote_entries (
         object_storage_key text NOT NULL, file text, file_store smallint NOT NULL DEFAULT 1);
+    CREATE TABLE sbom_vulnerability_scans (
+        id bigint PRIMARY KEY, sbom_file text, sbom_file_store smallint DEFAULT 1, sbom_file_final_path text,
+        result_file text, result_file_store smallint DEFAULT 1);
+    CREATE TABLE cd_application_flow_definitions (
+        id bigint PRIMARY KEY, organization_id bigint NOT NULL, file_store smallint NOT NULL DEFAULT 1,
+        file text NOT NULL);
+    INSERT INTO sbom_vulnerability_scans VALUES (1, 'scan.json', 2, 'sbom/one');
+    INSERT INTO cd_application_flow_definitions VALUES (9, 1, 1, 'definition.yml'), (10, 1, 2, 'definition.yml');
     INSERT INTO packages_rubygems_spec_files VALUES (1, 'specs.4.8.gz', 'gems/1', 1);
-    INSERT INTO virtual_registries_packages_maven_cache_entries VALUES ('maven/1', 'a.jar');
-    INSERT INTO virtual_registries_container_cache_remote_entries VALUES ('container/1', 'layer', 2);";
+    INSERT INTO virtual_registries_packages_maven_cache_entries VALUES ('{ONE}/virtual_registries/1', 'a.jar');
+    INSERT INTO virtual_registries_container_cache_remote_entries VALUES ('{ONE}/virtual_registries/2', 'layer', 2);";
 
 const DELETED: &str = "
     CREATE TABLE ci_deleted_objects (
         id bigint PRIMARY KEY, file_store smallint NOT NULL DEFAULT 1, store_dir text NOT NULL, file text NOT NULL);
-    INSERT INTO ci_deleted_objects VALUES (1, 1, 'aa/bb/1', 'artifacts.zip')";
+    INSERT INTO ci_deleted_objects VALUES (1, 1, '2017_01/7/1', 'artifacts.zip')";
 
 /// A storage and a path, and the expected claim.
 type Case<'c> = (&'c str, &'c str, Claim);
@@ -63,7 +71,8 @@ async fn assert_claims(source: &GitlabSource, cases: &[Case<'_>]) {
 
 fn indexed() -> String {
     let (url, _) = loaded();
-    postgres().sql(&url, &format!("{INDEXES}{FETCHED}{DELETED}")).unwrap();
+    let fetched = FETCHED.replace("{ONE}", ONE);
+    postgres().sql(&url, &format!("{INDEXES}{fetched}{DELETED}")).unwrap();
     url
 }
 
@@ -128,6 +137,9 @@ async fn repositories_of_rows_that_are_no_records() {
 async fn files_of_rows_that_are_no_records() {
     let source = source(&indexed());
     let below = |folder: &str, rest: &str| format!("{folder}/{rest}");
+    let system = |folder: &str, id: u32| {
+        format!("-/system/{folder}/cd_application_flow_definitions/{id}/definition.yml")
+    };
     let helm = |id: u32, file: &str| format!("{ONE}/packages/helm/metadata_caches/channel{id}/{file}");
     let cases = [
         ("packages-disk", helm(1, "index.yaml"), Claim::Row),
@@ -135,32 +147,45 @@ async fn files_of_rows_that_are_no_records() {
         // Left behind when it was moved to the bucket.
         ("packages-disk", helm(2, "index.yaml"), Claim::Nobody),
         ("packages-disk", helm(1, "other.yaml"), Claim::Nobody),
-        ("artifacts-disk", helm(1, "index.yaml"), Claim::Nobody),
+        ("artifacts-disk", helm(1, "index.yaml"), Claim::NotUnderstood),
         ("packages-disk", below(ONE, "projects/1/rpm/repository_files/9/repomd.xml"), Claim::Row),
         ("packages-disk", below(ONE, "projects/1/rpm/repository_files/8/repomd.xml"), Claim::Nobody),
         ("packages-disk", below(SEVEN, "projects/1/rpm/repository_files/9/repomd.xml"), Claim::Nobody),
         ("packages-bucket", below(SEVEN, "packages/composer_cache/7/abc.json"), Claim::Row),
         ("packages-disk", below(ONE, "debian_project_component_file/9/Packages"), Claim::Row),
         ("packages-disk", below(ONE, "debian_project_distribution/9/Release"), Claim::Row),
-        ("packages-disk", below(ONE, "debian_project_distribution/9/InRelease"), Claim::Row),
+        ("packages-disk", below(ONE, "debian_project_distribution/9/InRelease"), Claim::Nobody),
+        ("packages-bucket", below(ONE, "debian_project_distribution/9/InRelease"), Claim::Row),
         ("packages-disk", below(ONE, "debian_project_distribution/9/x"), Claim::Nobody),
         ("packages-disk", "gems/1/specs.4.8.gz".to_owned(), Claim::Row),
-        ("dependency_proxy-disk", "maven/1/a.jar".to_owned(), Claim::Row),
-        ("dependency_proxy-disk", "maven/1/b.jar".to_owned(), Claim::Nobody),
-        ("dependency_proxy-bucket", "maven/1/a.jar".to_owned(), Claim::Nobody),
-        ("dependency_proxy-bucket", "container/1/layer".to_owned(), Claim::Row),
-        ("packages-bucket", "container/1/layer".to_owned(), Claim::Nobody),
+        ("dependency_proxy-disk", below(ONE, "virtual_registries/1/a.jar"), Claim::Row),
+        ("dependency_proxy-disk", below(ONE, "virtual_registries/1/b.jar"), Claim::Nobody),
+        ("dependency_proxy-bucket", below(ONE, "virtual_registries/1/a.jar"), Claim::Nobody),
+        ("dependency_proxy-bucket", below(ONE, "virtual_registries/1"), Claim::Nobody),
+        // In a bucket, the row has the whole key.
+        ("dependency_proxy-bucket", below(ONE, "virtual_registries/2"), Claim::Row),
+        ("dependency_proxy-bucket", below(ONE, "virtual_registries/2/layer"), Claim::Row),
+        ("dependency_proxy-disk", below(ONE, "virtual_registries/2"), Claim::Nobody),
+        ("packages-bucket", below(ONE, "virtual_registries/2"), Claim::NotUnderstood),
+        ("uploads-bucket", "sbom/one".to_owned(), Claim::Row),
+        ("uploads-bucket", "sbom/two".to_owned(), Claim::NotUnderstood),
+        ("uploads-disk", "-/system/sbom_scans/1/scan.json".to_owned(), Claim::NotUnderstood),
+        ("uploads-disk", system(ONE, 9), Claim::Row),
+        ("uploads-disk", system(ONE, 10), Claim::Nobody),
+        ("uploads-disk", system(SEVEN, 9), Claim::Nobody),
+        ("uploads-bucket", format!("uploads/{}", system(ONE, 10)), Claim::Row),
+        ("uploads-bucket", format!("uploads/{}", system(ONE, 9)), Claim::Nobody),
         ("public-disk", below(ONE, "attestations/1/predicate.json"), Claim::Row),
         ("uploads-bucket", below(ONE, "attestations/2/predicate.json"), Claim::Row),
         ("public-disk", below(ONE, "attestations/2/predicate.json"), Claim::Nobody),
-        ("uploads-disk", below(SEVEN, "attestations/1/predicate.json"), Claim::Nobody),
-        ("artifacts-disk", "aa/bb/1/artifacts.zip".to_owned(), Claim::Row),
-        ("artifacts-bucket", "aa/bb/1/artifacts.zip".to_owned(), Claim::Nobody),
+        ("uploads-disk", below(SEVEN, "attestations/1/predicate.json"), Claim::NotUnderstood),
+        ("artifacts-disk", "2017_01/7/1/artifacts.zip".to_owned(), Claim::Row),
+        ("artifacts-bucket", "2017_01/7/1/artifacts.zip".to_owned(), Claim::Nobody),
         ("public-disk", "404.html".to_owned(), Claim::Internal),
         ("lfs-disk", "tmp/cache/x".to_owned(), Claim::Internal),
         ("uploads-bucket", "tmp/uploads/x".to_owned(), Claim::Internal),
         ("registry", "flights/planner/gone".to_owned(), Claim::Nobody),
-        ("nowhere", "tmp/x".to_owned(), Claim::Nobody),
+        ("nowhere", "tmp/x".to_owned(), Claim::NotUnderstood),
     ];
     let cases: Vec<Case<'_>> =
         cases.iter().map(|(storage, path, claim)| (*storage, path.as_str(), *claim)).collect();
@@ -187,7 +212,7 @@ async fn attachments_of_deleted_projects() {
         // The same name in a folder of another project.
         ("uploads-disk", at(ONE, "aa/left.png"), Claim::Nobody),
         ("uploads-bucket", at(SEVEN, "aa/left.png"), Claim::Nobody),
-        ("lfs-disk", at(SEVEN, "aa/left.png"), Claim::Nobody),
+        ("lfs-disk", at(SEVEN, "aa/left.png"), Claim::NotUnderstood),
     ];
     let cases: Vec<Case<'_>> =
         cases.iter().map(|(storage, path, claim)| (*storage, path.as_str(), *claim)).collect();
@@ -208,7 +233,7 @@ async fn container_repositories_that_are_newer_than_the_catalogue() {
         ("registry", "new/sub/app/web", Claim::Nobody),
         ("registry", "new/sub", Claim::Nobody),
         ("registry", "new/group", Claim::Nobody),
-        ("packages-disk", "new/sub/app", Claim::Nobody),
+        ("packages-disk", "new/sub/app", Claim::NotUnderstood),
     ];
     assert_claims(&source(&url), &cases).await;
 }
@@ -235,9 +260,9 @@ async fn tables_that_do_not_exist_claim_nothing() {
     let cases = [
         ("git-default", "@pools/aa/bb/aabb.git", Claim::Nobody),
         ("git-default", "old/legacy.wiki.git", Claim::Row),
-        ("packages-disk", "helm/one/index.yaml", Claim::Nobody),
+        ("packages-disk", "helm/one/index.yaml", Claim::NotUnderstood),
         ("public-disk", &attestation, Claim::Nobody),
-        ("artifacts-disk", "aa/bb/1/artifacts.zip", Claim::Nobody),
+        ("artifacts-disk", "2017_01/7/1/artifacts.zip", Claim::Nobody),
     ];
     assert_claims(&source(&url), &cases).await;
 }
@@ -248,7 +273,7 @@ async fn files_that_await_deletion_are_in_the_database_of_ci() {
     GitlabDatabase::load_decomposed(&main, &ci).unwrap();
     postgres().sql(&ci, DELETED).unwrap();
     let both = decomposed(&main, &ci);
-    let place = ("artifacts-disk", "aa/bb/1/artifacts.zip", Claim::Row);
+    let place = ("artifacts-disk", "2017_01/7/1/artifacts.zip", Claim::Row);
     assert_claims(&both, &[place, ("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
     let alone = decomposed(&main, "postgres://nobody@127.0.0.1:1/nothing");
     // Other storages are answered for nevertheless.
@@ -256,6 +281,22 @@ async fn files_that_await_deletion_are_in_the_database_of_ci() {
     let place = Location { storage: place.0.to_owned(), path: place.1.to_owned() };
     let error = alone.claims(&[place]).await.unwrap_err();
     assert!(matches!(error, SourceError::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_no_longer_written_to_says_nothing() {
+    let url = indexed();
+    let lock = "CREATE FUNCTION gitlab_schema_prevent_write() RETURNS trigger LANGUAGE plpgsql AS \
+                $$ BEGIN RAISE EXCEPTION 'locked'; END $$; \
+                DELETE FROM packages_helm_metadata_caches; \
+                CREATE TRIGGER gitlab_schema_write_trigger_for_x BEFORE INSERT ON packages_helm_metadata_caches \
+                FOR EACH STATEMENT EXECUTE FUNCTION gitlab_schema_prevent_write()";
+    postgres().sql(&url, lock).unwrap();
+    let helm = format!("{ONE}/packages/helm/metadata_caches/channel1/index.yaml");
+    let npm = format!("{ONE}/packages/npm/metadata_caches/1/metadata.json");
+    let cases =
+        [("packages-disk", helm.as_str(), Claim::NotUnderstood), ("packages-disk", &npm, Claim::Nobody)];
+    assert_claims(&source(&url), &cases).await;
 }
 
 #[tokio::test]

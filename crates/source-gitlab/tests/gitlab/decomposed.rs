@@ -1,10 +1,11 @@
-//! Two databases, each with stale copies of the other's tables.
+//! Several databases, each with stale copies of the others' tables.
 
-use stocktake_domain::Model;
 use stocktake_domain::ports::Source as _;
+use stocktake_domain::{DigestRule, Model, RecordKey};
+use stocktake_source_gitlab::{GitlabSettings, GitlabSource};
 use stocktake_testbed::{GitlabDatabase, postgres};
 
-use crate::support::{all, assert_rows, decomposed, source, unreadable};
+use crate::support::{all, assert_rows, decomposed, loaded, source, storages, unreadable};
 
 const CI: [&str; 3] = ["ci_job_artifacts", "ci_pipeline_artifacts", "ci_secure_files"];
 
@@ -61,4 +62,39 @@ async fn without_the_database_of_ci_the_other_models_are_read() {
     assert!(unreadable["ci_job_artifacts"].contains("database of CI"), "{unreadable:?}");
     assert_eq!(all(&source, Model::Uploads, 1000).await.len(), fixture.of("uploads").count());
     assert!(source.page(Model::CiJobArtifacts, None, 1).await.is_err());
+}
+
+/// The owner of an upload in a database of security, whose tables the main database has empty copies of.
+#[tokio::test]
+async fn owners_of_uploads_may_be_in_the_database_of_security() {
+    let (main, _) = loaded();
+    let sec = postgres().create_database().unwrap();
+    let table = "CREATE TABLE IF NOT EXISTS vulnerability_archive_exports (id bigint PRIMARY KEY);";
+    let upload = "INSERT INTO uploads (id, size, path, model_id, model_type, uploader, created_at, store) \
+                  SELECT 900 + id, 1, 'uploads/-/system/vulnerabilities/archive_export/file/' || id || '/a.csv', id, \
+                  'Vulnerabilities::ArchiveExport', 'AttachmentUploader', now(), 1 FROM generate_series(1, 2) AS id;";
+    let lock = "CREATE FUNCTION gitlab_schema_prevent_write() RETURNS trigger LANGUAGE plpgsql AS \
+                $$ BEGIN RAISE EXCEPTION 'locked'; END $$; \
+                CREATE TRIGGER gitlab_schema_write_trigger_for_vulnerability_archive_exports BEFORE INSERT \
+                ON vulnerability_archive_exports FOR EACH STATEMENT EXECUTE FUNCTION gitlab_schema_prevent_write()";
+    postgres().sql(&main, &format!("{table}{upload}{lock}")).unwrap();
+    postgres().sql(&sec, &format!("{table} INSERT INTO vulnerability_archive_exports VALUES (1)")).unwrap();
+    let rules = async |sec_database_url| {
+        let settings = GitlabSettings::new(main.as_str().into(), storages());
+        let source = GitlabSource::new(GitlabSettings { sec_database_url, ..settings }).unwrap();
+        let records = all(&source, Model::Uploads, 1000).await;
+        let of =
+            |id| records.iter().find(|record| record.key == RecordKey::integer(id)).unwrap().rule.clone();
+        [of(901), of(902)]
+    };
+    // Nothing follows from a copy, nor from a database that is away.
+    assert_eq!(rules(None).await, [DigestRule::Stored, DigestRule::Stored]);
+    let away = "postgres://nobody@127.0.0.1:1/nothing";
+    assert_eq!(rules(Some(away.into())).await, [DigestRule::Stored, DigestRule::Stored]);
+    let [there, missing] = rules(Some(sec.as_str().into())).await;
+    assert_eq!(there, DigestRule::Stored);
+    assert!(
+        matches!(&missing, DigestRule::Unresolved(why) if why.contains("ArchiveExport ID#2")),
+        "{missing:?}"
+    );
 }

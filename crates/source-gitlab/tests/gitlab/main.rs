@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod authority;
+mod checking;
 mod claims;
 mod connecting;
 mod contract;

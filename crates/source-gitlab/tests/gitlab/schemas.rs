@@ -1,7 +1,7 @@
 //! The schemas of several versions of GitLab.
 
 use stocktake_domain::ports::{Readable, Source as _, SourceError};
-use stocktake_domain::{Digest, Metadata, Model};
+use stocktake_domain::{Digest, Metadata, Model, RecordKey};
 use stocktake_source_gitlab::GitlabSource;
 use stocktake_testbed::{GitlabDatabase, postgres};
 
@@ -131,6 +131,30 @@ async fn the_number_of_rows_is_the_planners_estimate() {
         let count = u64::try_from(fixture.of(model.name()).count()).unwrap();
         assert_eq!(about(&source, model).await, Some(count), "{model}");
     }
+}
+
+#[tokio::test]
+async fn states_of_uploads_may_be_in_tables_of_their_owners_types() {
+    let (url, fixture) = loaded();
+    let digest = "ab".repeat(32);
+    let upload = fixture.of("uploads").find(|record| record.source_checksum.is_some()).unwrap();
+    let other = fixture.of("uploads").find(|record| record.source_checksum.is_none()).unwrap().id;
+    let states = format!(
+        "CREATE TABLE project_upload_states (id bigint PRIMARY KEY, project_upload_id bigint UNIQUE, \
+         verification_state smallint NOT NULL DEFAULT 0, verification_checksum bytea); \
+         CREATE TABLE user_upload_states (LIKE project_upload_states); \
+         ALTER TABLE user_upload_states RENAME project_upload_id TO user_upload_id; \
+         INSERT INTO project_upload_states VALUES (1, {other}, 2, '{digest}'), (2, {}, 0, NULL)",
+        upload.id
+    );
+    postgres().sql(&url, &states).unwrap();
+    let source = source(&url);
+    let found = all(&source, Model::Uploads, 4).await;
+    let of =
+        |id: i64| found.iter().find(|found| found.key == RecordKey::integer(id)).unwrap().source_checksum;
+    assert_eq!(of(other), Some(format!("sha256:{digest}").parse().unwrap()));
+    // A state that is as it was made leaves the older one.
+    assert_eq!(of(upload.id), row(upload).source_checksum);
 }
 
 #[tokio::test]

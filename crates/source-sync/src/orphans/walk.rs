@@ -1,14 +1,19 @@
 //! The search of one storage.
 
+use std::collections::BTreeMap;
+
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{Claim, ContentStore, Found, ListError, PathStream, SourceError, StoreError};
 use stocktake_domain::{Location, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 
-use super::{OrphanError, OrphanParts, OrphanSettings, OrphanWatcher};
+use super::{OrphanError, OrphanParts, OrphanSettings, OrphanWatcher, StorageOrphans};
 use crate::outage::retry_unavailable;
 
 /// How many places the source is asked about at once.
 const BATCH: usize = 1_000;
+
+/// How many folders are told that are not understood; what lies in others is counted together.
+const FOLDERS: usize = 1_000;
 
 /// How often the source may fail in a row: a search may have taken hours until then.
 const TRIES: u32 = 5;
@@ -21,6 +26,7 @@ pub(super) struct Walk<'a> {
     store: &'a dyn ContentStore,
     watcher: &'a mut dyn OrphanWatcher,
     totals: OrphanTotals,
+    not_understood: BTreeMap<String, u64>,
     /// What no record claims, and the source was not asked about yet.
     candidates: Vec<Found>,
 }
@@ -45,17 +51,18 @@ impl<'a> Walk<'a> {
         store: &'a dyn ContentStore,
         watcher: &'a mut dyn OrphanWatcher,
     ) -> Self {
-        let (totals, candidates) = (OrphanTotals::default(), Vec::new());
-        Self { parts, settings, storage, store, watcher, totals, candidates }
+        let (totals, not_understood, candidates) = (OrphanTotals::default(), BTreeMap::new(), Vec::new());
+        Self { parts, settings, storage, store, watcher, totals, not_understood, candidates }
     }
 
-    pub(super) async fn run(mut self) -> Result<(StorageOutcome, OrphanTotals), OrphanError> {
+    pub(super) async fn run(mut self) -> Result<StorageOrphans, OrphanError> {
         let outcome = match self.compare().await {
             Ok(()) => StorageOutcome::Searched,
             Err(WalkError::Outcome(outcome)) => outcome,
             Err(WalkError::Error(error)) => return Err(error),
         };
-        Ok((outcome, self.totals))
+        let Self { totals, not_understood, .. } = self;
+        Ok(StorageOrphans { storage: self.storage.to_owned(), outcome, totals, not_understood })
     }
 
     async fn compare(&mut self) -> Result<(), WalkError> {
@@ -133,9 +140,18 @@ impl<'a> Walk<'a> {
                 Claim::Row => {}
                 Claim::Internal => self.totals.internal += 1,
                 Claim::Nobody => self.tell_of(found, location).await,
+                Claim::NotUnderstood => self.count_by_folder(&found.path),
             }
         }
         Ok(())
+    }
+
+    fn count_by_folder(&mut self, path: &str) {
+        self.totals.not_understood += 1;
+        let folder = folder_of(path);
+        let is_told = self.not_understood.len() < FOLDERS || self.not_understood.contains_key(&folder);
+        let folder = if is_told { folder } else { "other folders".to_owned() };
+        *self.not_understood.entry(folder).or_default() += 1;
     }
 
     async fn tell_of(&mut self, found: Found, location: Location) {
@@ -194,7 +210,37 @@ impl Claimed {
     }
 }
 
+/// The folder of a path, with a star for each name that is a number or digits of a hash.
+fn folder_of(path: &str) -> String {
+    let Some((folders, _)) = path.rsplit_once('/') else { return ".".to_owned() };
+    let is_counted = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_digit())
+            || (matches!(name.len(), 2 | 32 | 40 | 60 | 64)
+                && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let names = folders.split('/').map(|name| if is_counted(name) { "*" } else { name });
+    names.collect::<Vec<_>>().join("/")
+}
+
 fn disordered(what: &str, path: &str) -> WalkError {
     let reason = format!("{what} is not in the order of the paths, from here on: {path}");
     WalkError::Outcome(StorageOutcome::Disordered(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_numbered_rows_are_one() {
+        let digits = "0".repeat(64);
+        for (path, expected) in [
+            ("x", "."),
+            ("-/system/sbom_scans/12/scan.json", "-/system/sbom_scans/*"),
+            (&format!("ab/cd/{digits}/new_kind/7/x"), "*/*/*/new_kind/*"),
+            ("beef/x", "beef"),
+        ] {
+            assert_eq!(folder_of(path), expected);
+        }
+    }
 }

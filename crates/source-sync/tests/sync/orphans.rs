@@ -146,19 +146,20 @@ fn outcomes(report: &OrphanReport) -> Vec<(&str, &StorageOutcome)> {
 
 #[tokio::test]
 async fn what_no_record_and_no_row_claims_is_told() {
-    let mut disk = files(["a", "a-b", "a/b", "c", "d", "e", "f", "z"], Some(10));
+    let mut disk = files(["a", "a-b", "a/b", "c", "d", "e", "f", "g/7/x", "z"], Some(10));
     disk.items.insert(3, skipped("b"));
     let mut git = files(["new.git", "x.git", "y.git"], None);
     git.items.iter_mut().flatten().for_each(|found| found.modified_at = None);
     git.sizes.extend([("new.git".to_owned(), 1_001), ("x.git".to_owned(), 7)]);
     let source = MemorySource::new();
-    source.rows().claims =
-        [("c", Claim::Row), ("d", Claim::Internal)].map(|(at, by)| (at.to_owned(), by)).into();
+    source.rows().claims = [("c", Claim::Row), ("d", Claim::Internal), ("g/7/x", Claim::NotUnderstood)]
+        .map(|(at, by)| (at.to_owned(), by))
+        .into();
     let mut bench = Bench::new([("disk", disk), ("git", git), ("unused", files(["u"], None))]);
     bench.source = Arc::new(source);
     // Some share a file, and some have none.
     bench.records.insert("disk", vec!["", "a-b", "a-b", "b", "e", "ee", "f", "f", "zz"]);
-    bench.changed_before = Some(Timestamp::from_millis(8_000));
+    bench.changed_before = Some(Timestamp::from_millis(9_000));
     let (report, told) = bench.search().await;
     let report = report.unwrap();
     let expected = [
@@ -176,12 +177,13 @@ async fn what_no_record_and_no_row_claims_is_told() {
     ];
     assert_eq!(told, expected);
     let disk = OrphanTotals {
-        looked_at: 8,
+        looked_at: 9,
         orphans: 2,
         bytes: 20,
         unmeasured: 0,
         internal: 1,
         young: 1,
+        not_understood: 1,
         skipped: 1,
     };
     let git = OrphanTotals {
@@ -195,8 +197,9 @@ async fn what_no_record_and_no_row_claims_is_told() {
     assert_eq!((report.storages[0].totals, report.storages[2].totals), (disk, git));
     assert_eq!(
         report.totals,
-        OrphanTotals { looked_at: 11, orphans: 4, bytes: 27, unmeasured: 1, young: 2, ..disk }
+        OrphanTotals { looked_at: 12, orphans: 4, bytes: 27, unmeasured: 1, young: 2, ..disk }
     );
+    assert_eq!(report.storages[0].not_understood, [("g/*".to_owned(), 1)].into());
     let searched = &StorageOutcome::Searched;
     let expected = [("disk", searched), ("elsewhere", &StorageOutcome::NotConfigured), ("git", searched)];
     assert_eq!(outcomes(&report), expected);

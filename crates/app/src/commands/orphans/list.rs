@@ -138,7 +138,8 @@ fn csv_line(cells: &[String]) -> String {
 
 /// The totals for people.
 fn text(report: &OrphanReport) -> Text {
-    let header = ["storage", "looked at", "orphans", "bytes", "internal", "too young", "skipped"];
+    let header =
+        ["storage", "looked at", "orphans", "bytes", "internal", "too young", "not understood", "skipped"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     let counts = |name: &str, totals: &OrphanTotals| {
         let count = |count: u64| HumanCount(count).to_string();
@@ -149,13 +150,20 @@ fn text(report: &OrphanReport) -> Text {
             bytes,
             count(totals.internal),
             count(totals.young),
+            count(totals.not_understood),
         ];
         std::iter::once(name.to_owned()).chain(cells).chain([count(totals.skipped)]).collect()
     };
     rows.extend(report.storages.iter().map(|storage| counts(&storage.storage, &storage.totals)));
     rows.push(counts("all", &report.totals));
     let mut text = Text::table(&rows, 1);
-    for StorageOrphans { storage, outcome, .. } in &report.storages {
+    for StorageOrphans { storage, outcome, not_understood, .. } in &report.storages {
+        for (folder, count) in not_understood {
+            text.line(format!(
+                "{storage}: it is not known what could claim {} in {folder}, which may be in use",
+                counted(*count, "file")
+            ));
+        }
         if let Some(reason) = reason(outcome) {
             let what = match outcome {
                 StorageOutcome::Unused(_) => "is not used",
@@ -170,7 +178,7 @@ fn text(report: &OrphanReport) -> Text {
 
 /// Whether anything lies there that nobody claims, and whether all was searched.
 fn verdict(report: &OrphanReport) -> String {
-    let OrphanTotals { orphans, bytes, skipped, .. } = report.totals;
+    let OrphanTotals { orphans, bytes, skipped, not_understood, .. } = report.totals;
     let is_broken =
         |outcome: &StorageOutcome| !matches!(outcome, StorageOutcome::Searched | StorageOutcome::Unused(_));
     let broken: Vec<&str> = report
@@ -193,9 +201,13 @@ fn verdict(report: &OrphanReport) -> String {
     } else {
         format!("There may be more: {}.", parts.join(", "))
     };
-    match orphans {
+    let found = match orphans {
         0 => format!("No orphan was found. {coverage}"),
         _ => format!("{} found, {}. {coverage}", counted(orphans, "orphan"), HumanBytes(bytes)),
+    };
+    match not_understood {
+        0 => found,
+        _ => format!("{found} {} not understood: do not delete them.", counted(not_understood, "file")),
     }
 }
 
@@ -214,6 +226,7 @@ fn storage(found: &StorageOrphans) -> Value {
     if let Value::Object(fields) = &mut value {
         fields.insert("storage".to_owned(), found.storage.clone().into());
         fields.insert("problem".to_owned(), reason(&found.outcome).into());
+        fields.insert("not_understood_folders".to_owned(), json!(found.not_understood));
     }
     value
 }
@@ -226,6 +239,7 @@ fn totals(totals: &OrphanTotals) -> Value {
         "unmeasured": totals.unmeasured,
         "internal": totals.internal,
         "young": totals.young,
+        "not_understood": totals.not_understood,
         "skipped": totals.skipped,
     })
 }

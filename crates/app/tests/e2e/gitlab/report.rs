@@ -74,6 +74,50 @@ on_both_databases! {
         assert_eq!(sync.as_array().or(sync["models"].as_array()).unwrap().len(), 19, "{sync}");
     }
 
+    fn what_would_be_read_is_told_before_it_is(database) {
+        let fixture = Fixture::new(database);
+        let finished = fixture.installation.run(&["sync", "--check", "--json"]);
+        let document = document("sync-check", &finished);
+        assert_eq!(finished.code, 0, "{document:#}");
+        let models = document["models"].as_array().unwrap();
+        assert_eq!(models.len(), 19);
+        for model in models {
+            assert_eq!(model["problems"], serde_json::json!([]), "{model}");
+            assert!(model["rows"].is_string() && !model["storages"].as_array().unwrap().is_empty(), "{model}");
+        }
+        let people = fixture.installation.run(&["sync", "--check"]).success();
+        assert!(people.contains("lfs_objects") && people.contains("gitlab-lfs"), "{people}");
+        assert!(people.trim_end().ends_with("19 models can be read. Read them: stocktake sync"), "{people}");
+        // Nothing was read until now.
+        let synced = fixture.sync(&["lfs_objects"]);
+        assert_eq!(synced["lfs_objects"]["added"], fixture.gitlab.of("lfs_objects").count());
+        let newer = "CREATE TABLE bundles (id bigint PRIMARY KEY, file text, file_store smallint)";
+        fixture.sql(newer);
+        let finished = fixture.installation.run(&["sync", "--check"]);
+        assert_eq!(finished.code, 1, "{finished:?}");
+        assert!(finished.stdout.contains("bundles.file_store records files, and no rule knows"), "{finished:?}");
+        let orphans = fixture.installation.run(&["orphans"]);
+        assert!(orphans.stderr.contains("GitLab records files in bundles.file_store"), "{orphans:?}");
+    }
+
+    fn what_is_not_understood_is_no_orphan(database) {
+        let fixture = Fixture::new(database);
+        let before = fixture.gitlab.orphans.len();
+        let folder = fixture.gitlab.folder.join("uploads/-/system/sbom_scans/7");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("scan.json"), "{}").unwrap();
+        let finished = fixture.installation.run(&["orphans", "--format", "json"]);
+        let document = document("orphans", &finished);
+        assert_eq!(document["totals"]["orphans"], before);
+        assert_eq!(document["totals"]["not_understood"], 1);
+        let storages = document["storages"].as_array().unwrap();
+        let uploads = storages.iter().find(|storage| storage["storage"] == "gitlab-uploads").unwrap();
+        let folders = serde_json::json!({ "-/system/sbom_scans/*": 1 });
+        assert_eq!(uploads["not_understood_folders"], folders, "{uploads}");
+        let people = fixture.installation.run(&["orphans", "--no-sync"]).success();
+        assert!(people.contains("1 file not understood: do not delete"), "{people}");
+    }
+
     fn just_what_nobody_claims_is_listed(database) {
         let fixture = Fixture::new(database);
         let finished = fixture.installation.run(&["orphans", "--format", "json"]);

@@ -39,6 +39,8 @@ CREATE TABLE orphan_walk_storages (
     unmeasured bigint NOT NULL,
     internal   bigint NOT NULL,
     young      bigint NOT NULL,
+    -- What the source does not know whether it claims.
+    not_understood bigint NOT NULL,
     skipped    bigint NOT NULL,
     PRIMARY KEY (walk, storage)
 );

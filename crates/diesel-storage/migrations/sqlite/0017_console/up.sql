@@ -39,6 +39,8 @@ CREATE TABLE orphan_walk_storages (
     unmeasured INTEGER NOT NULL,
     internal   INTEGER NOT NULL,
     young      INTEGER NOT NULL,
+    -- What the source does not know whether it claims.
+    not_understood INTEGER NOT NULL,
     skipped    INTEGER NOT NULL,
     PRIMARY KEY (walk, storage)
 ) STRICT, WITHOUT ROWID;

@@ -178,9 +178,10 @@ impl StoredWalk {
 }
 
 fn check_storage(walked: &WalkedStorage) -> Result<(), StoreError> {
-    let OrphanTotals { looked_at, orphans, bytes, unmeasured, internal, young, skipped } = walked.totals;
+    let OrphanTotals { looked_at, orphans, bytes, unmeasured, internal, young, not_understood, skipped } =
+        walked.totals;
     storable(&walked.storage, "storage")?;
-    let counts = [looked_at, orphans, bytes, unmeasured, internal, young, skipped];
+    let counts = [looked_at, orphans, bytes, unmeasured, internal, young, not_understood, skipped];
     counts.into_iter().try_for_each(|count| storable_number(count, "count"))
 }
 

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{Claim, Readable, Source, SourceError, SourcePage};
+use stocktake_domain::ports::{Claim, Readable, Source, SourceCheck, SourceError, SourcePage};
 use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
 use tokio::sync::watch;
 
@@ -162,6 +162,11 @@ impl Source for MemorySource {
 
     fn storages(&self) -> BTreeSet<String> {
         ["disk", "elsewhere", "git"].map(str::to_owned).into()
+    }
+
+    async fn check(&self) -> Result<SourceCheck, SourceError> {
+        self.ask(None)?;
+        Ok(SourceCheck::default())
     }
 
     async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
