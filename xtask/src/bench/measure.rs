@@ -1,11 +1,11 @@
 //! Run time and memory usage of a program.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 /// The pause between two readings of the peak memory. A peak within the last pause may be missed.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -21,29 +21,30 @@ pub(super) struct Run {
     pub(super) output: String,
 }
 
-/// Runs the command. Its output must fit into a pipe.
+/// Runs the command.
 pub(super) fn run(command: &mut Command) -> anyhow::Result<Run> {
     let begin = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    // Read while it runs: a program whose output fills the pipe stands still until somebody reads it.
+    let pipe = child.stdout.take().context("the output is not captured")?;
+    let output = thread::spawn(move || std::io::read_to_string(pipe));
     let mut mib = 0.0_f64;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
         }
         mib = peak(child.id()).unwrap_or_default().max(mib);
-        sleep(POLL_INTERVAL);
+        thread::sleep(POLL_INTERVAL);
     };
     let seconds = begin.elapsed().as_secs_f64();
-    let output = read_output(&mut child)?;
+    let output = output
+        .join()
+        .map_err(|_| anyhow!("the output cannot be read"))?
+        .context("the output is not UTF-8")?;
     if !status.success() {
         bail!("{} exited with {status}: {output}", command.get_program().display());
     }
     Ok(Run { seconds, mib, output })
-}
-
-fn read_output(child: &mut Child) -> anyhow::Result<String> {
-    let pipe = child.stdout.take().context("the output is not captured")?;
-    std::io::read_to_string(pipe).context("the output is not UTF-8")
 }
 
 /// The peak of a running process's resident memory in MiB, from `/proc`.
