@@ -155,7 +155,8 @@ async fn probe<'d>(
     parts: &[TableColumns],
 ) -> Result<(Snapshot<'d>, Schema), SourceError> {
     let snapshot = database.snapshot().await?;
-    let mut schema = Schema::probe(&snapshot, parts).await?;
+    let owners: Vec<&str> = upload_owners::parts().map(|part| part.table).collect();
+    let mut schema = Schema::probe(&snapshot, parts, &owners).await?;
     schema.find_filled(&snapshot, MAPPINGS.iter().map(|mapping| mapping.states.part())).await?;
     let tables: Vec<&str> = MAPPINGS.iter().flat_map(|mapping| mapping.tables).copied().collect();
     schema.estimate(&snapshot, &tables).await?;

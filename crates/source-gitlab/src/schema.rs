@@ -9,7 +9,6 @@ use tokio_postgres::types::Type;
 use crate::column::{Column, Field as _};
 use crate::database::{Snapshot, Value};
 use crate::error::refused;
-use crate::upload_owners;
 
 /// The tables and columns that are read, as far as they exist.
 ///
@@ -103,8 +102,12 @@ pub(crate) struct TableColumns {
 }
 
 impl Schema {
-    /// Probes these tables and columns of a database.
-    pub(crate) async fn probe(snapshot: &Snapshot<'_>, parts: &[TableColumns]) -> Result<Self, SourceError> {
+    /// Probes these tables and columns of a database. The files of `owners` are recorded as uploads.
+    pub(crate) async fn probe(
+        snapshot: &Snapshot<'_>,
+        parts: &[TableColumns],
+        owners: &[&str],
+    ) -> Result<Self, SourceError> {
         let mut tables: Vec<&str> = parts.iter().map(|part| part.table).collect();
         tables.sort_unstable();
         tables.dedup();
@@ -126,9 +129,7 @@ impl Schema {
             let is_read = of_table.peek().is_some()
                 && (column.ends_with("_file")
                     || of_table.any(|part| part.columns.iter().any(|known| known.name == column)));
-            is_read
-                || upload_owners::parts().any(|owner| owner.table == table)
-                || UNUSED.contains(&(table.as_str(), column.as_str()))
+            is_read || owners.contains(&table.as_str()) || UNUSED.contains(&(table.as_str(), column.as_str()))
         };
         schema.not_understood = recording.into_iter().filter(|found| !is_known(found)).collect();
         Ok(schema)
