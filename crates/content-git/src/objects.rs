@@ -17,6 +17,7 @@ mod check;
 mod chunks;
 mod connect;
 mod delta;
+mod entries;
 mod ids;
 mod index;
 mod inflate;

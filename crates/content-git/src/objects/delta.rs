@@ -10,8 +10,19 @@ pub(super) fn result_size(mut delta: &[u8]) -> Result<u64, Malformed> {
     size(&mut delta).ok_or(MALFORMED)
 }
 
-/// The object that this delta gives on this base.
-pub(super) fn apply(base: &[u8], mut delta: &[u8]) -> Result<Vec<u8>, Malformed> {
+/// Bytes that an object has in common with the one that it builds on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Copied {
+    /// Where they begin.
+    pub(super) at: usize,
+    /// Where they begin in the other one.
+    pub(super) from: usize,
+    pub(super) length: usize,
+}
+
+/// The object that this delta gives on this base. `copies` is replaced by what it has of the base, in order.
+pub(super) fn apply(base: &[u8], mut delta: &[u8], copies: &mut Vec<Copied>) -> Result<Vec<u8>, Malformed> {
+    copies.clear();
     let base_size = size(&mut delta).and_then(|size| usize::try_from(size).ok());
     let result_size = size(&mut delta).and_then(|size| usize::try_from(size).ok()).ok_or(MALFORMED)?;
     if base_size != Some(base.len()) {
@@ -32,6 +43,7 @@ pub(super) fn apply(base: &[u8], mut delta: &[u8]) -> Result<Vec<u8>, Malformed>
             let offset = number(&mut delta, *instruction, 4).ok_or(MALFORMED)?;
             let length = number(&mut delta, instruction >> 4, 3).ok_or(MALFORMED)?;
             let length = if length == 0 { 0x1_0000 } else { length };
+            copies.push(Copied { at: result.len(), from: offset, length });
             base.get(offset..).and_then(|rest| rest.get(..length)).ok_or(MALFORMED)?
         };
         if piece.len() > result_size - result.len() {
@@ -94,11 +106,15 @@ mod tests {
         let base = b"0123456789";
         // Copies 4 bytes from 2, inserts "ab", copies 1 byte from 0.
         let delta = [10, 7, 0x91, 2, 4, 2, b'a', b'b', 0x90, 1];
-        assert_eq!(apply(base, &delta).unwrap(), b"2345ab0");
+        let mut copies = Vec::new();
+        assert_eq!(apply(base, &delta, &mut copies).unwrap(), b"2345ab0");
+        let copied = |at, from, length| Copied { at, from, length };
+        assert_eq!(copies, [copied(0, 2, 4), copied(6, 0, 1)]);
         assert_eq!(result_size(&delta), Ok(7));
         let large = vec![7; 0x1_0000];
         // No length stands for 65,536 bytes.
-        assert_eq!(apply(&large, &[0x80, 0x80, 4, 0x80, 0x80, 4, 0x80]).unwrap(), large);
+        assert_eq!(apply(&large, &[0x80, 0x80, 4, 0x80, 0x80, 4, 0x80], &mut copies).unwrap(), large);
+        assert_eq!(copies, [copied(0, 0, 0x1_0000)]);
     }
 
     #[test]
@@ -114,7 +130,7 @@ mod tests {
             &[10, 1, 0x91],
             &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
         ] {
-            assert_eq!(apply(b"0123456789", delta), Err(MALFORMED), "{delta:?}");
+            assert_eq!(apply(b"0123456789", delta, &mut Vec::new()), Err(MALFORMED), "{delta:?}");
         }
     }
 }

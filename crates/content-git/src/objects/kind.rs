@@ -116,23 +116,46 @@ fn tree<E: From<Malformed>>(
     visitor: &mut impl FnMut(Link<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     while !content.is_empty() {
-        let end = content.iter().position(|byte| *byte == 0).ok_or(MALFORMED)?;
-        let (head, rest) = content.split_at_checked(end).ok_or(MALFORMED)?;
-        let (id, rest) =
-            rest.get(1..).and_then(|rest| rest.split_at_checked(format.bytes())).ok_or(MALFORMED)?;
-        let space = head.iter().position(|byte| *byte == b' ').ok_or(MALFORMED)?;
-        let (mode, name) = head.split_at_checked(space).ok_or(MALFORMED)?;
-        content = rest;
+        let entry = TreeEntry::parse(content, format).ok_or(MALFORMED)?;
+        content = content.get(entry.length()..).unwrap_or_default();
+        entry.link(format).map_or(Ok(()), &mut *visitor)?;
+    }
+    Ok(())
+}
+
+/// An entry of a tree.
+pub(super) struct TreeEntry<'content> {
+    mode: &'content [u8],
+    name: &'content [u8],
+    id: &'content [u8],
+}
+
+impl<'content> TreeEntry<'content> {
+    /// The entry at the beginning of `content`.
+    pub(super) fn parse(content: &'content [u8], format: ObjectFormat) -> Option<Self> {
+        let space = content.iter().position(|byte| matches!(byte, b' ' | 0))?;
+        let (mode, rest) = content.split_at_checked(space)?;
+        let rest = rest.strip_prefix(b" ")?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let (name, rest) = rest.split_at_checked(end)?;
+        Some(Self { mode, name, id: rest.get(1..=format.bytes())? })
+    }
+
+    /// In bytes.
+    pub(super) fn length(&self) -> usize {
+        self.mode.len() + self.name.len() + self.id.len() + 2
+    }
+
+    /// What it names; `None` if that is a commit of another repository.
+    pub(super) fn link(&self, format: ObjectFormat) -> Option<Link<'content>> {
         // The type of the file, in the octal digits before the last four.
-        let kind = match mode.trim_ascii_start() {
-            b"160000" => continue,
+        let kind = match self.mode {
+            b"160000" => return None,
             b"40000" | b"040000" => Kind::Tree,
             _ => Kind::Blob,
         };
-        let (id, name) = (format.id(id).ok_or(MALFORMED)?, name.get(1..).unwrap_or_default());
-        visitor(Link { id, kind, name })?;
+        Some(Link { id: format.id(self.id)?, kind, name: self.name })
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use stocktake_content::num::narrow;
 use super::chunks;
 use super::ids::{self, Ids, Need, Recent};
 use super::index::PackIndex;
-use super::kind::{Kind, Malformed, links};
+use super::kind::{Kind, Malformed};
 use super::listing;
 use super::lookup::Lookup;
 use super::loose::LooseObjects;
@@ -265,9 +265,9 @@ impl<'a> Sweep<'a> {
         place: u32,
         swept: Option<usize>,
     ) -> Result<(), ReadError> {
-        let (kind, content) = pack.object(offset)?;
+        let object = pack.object(offset)?;
         let (format, parents) = (self.format, self.parents);
-        let replaced = if kind == Kind::Commit && !parents.is_empty() {
+        let replaced = if object.kind == Kind::Commit && !parents.is_empty() {
             let ids = swept.and_then(|swept| self.packs.get(swept)?.ids.as_ref());
             let id = match ids {
                 Some(ids) => format.id(ids.get(narrow(u64::from(place)))),
@@ -279,7 +279,7 @@ impl<'a> Sweep<'a> {
         };
         let mut visit =
             |link: super::kind::Link<'_>| Ok::<_, LinkError>(self.need(&link.id, link.kind.bit())?);
-        match links(kind, &content, format, replaced, &mut visit) {
+        match object.visit_links(format, replaced, &mut visit) {
             Ok(()) => Ok(()),
             Err(LinkError::Malformed(reason)) => Err(pack.damaged(offset, reason)),
             Err(LinkError::Read(error)) => Err(error),
@@ -395,12 +395,12 @@ fn visit_links(
         if pack.kind(*offset)? == Kind::Blob {
             continue;
         }
-        let (kind, content) = pack.object(*offset)?;
+        let object = pack.object(*offset)?;
         let mut visit = |link: super::kind::Link<'_>| {
             visitor(&link.id);
             Ok::<_, Malformed>(())
         };
-        links(kind, &content, format, None, &mut visit).map_err(|reason| pack.damaged(*offset, reason))?;
+        object.visit_links(format, None, &mut visit).map_err(|reason| pack.damaged(*offset, reason))?;
     }
     Ok(())
 }
@@ -429,11 +429,24 @@ fn kind(pack: &mut Pack<'_>, offset: u64, before: &[(u64, u32)], kinds: &[u8]) -
         Ok(kind) => return Ok(kind),
         Err(base) => base,
     };
-    let known = before.binary_search_by_key(&base, |(offset, _)| *offset).ok();
-    match known.and_then(|at| kinds.get(at)).and_then(|bits| Kind::of_bit(*bits)) {
+    match position(before, base).and_then(|at| kinds.get(at)).and_then(|bits| Kind::of_bit(*bits)) {
         Some(kind) => Ok(kind),
         None => pack.kind(base),
     }
+}
+
+/// The place of the object at this offset, which mostly is one of the last.
+fn position(before: &[Ordered], offset: u64) -> Option<usize> {
+    let mut count = 64;
+    let begin = loop {
+        let begin = before.len().saturating_sub(count);
+        if before.get(begin).is_none_or(|(first, _)| begin == 0 || *first <= offset) {
+            break begin;
+        }
+        count *= 4;
+    };
+    let found = before.get(begin..)?.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
+    Some(begin + found)
 }
 
 /// The path of the index of this name without extension.

@@ -2,6 +2,7 @@
 //! type. This is slower than the sweep, and is done only if the sweep leaves doubts.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use stocktake_content::num::narrow;
 use stocktake_domain::ContentError;
@@ -80,7 +81,8 @@ impl<'a> Walk<'a> {
                 self.reader.check_cancelled()?;
             }
             let found = self.object(&item, from)?;
-            let Some((kind, content)) = found else { continue };
+            let Some(object) = found else { continue };
+            let kind = object.kind;
             let parents = if kind == Kind::Commit { self.parents.of(&item.id) } else { None };
             let (format, recent) = (self.format, &mut self.recent);
             let mut push = |link: super::kind::Link<'_>| {
@@ -94,7 +96,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok::<_, LinkError>(())
             };
-            match links(kind, &content, format, parents, &mut push) {
+            match links(kind, &object.content, format, parents, &mut push) {
                 Ok(()) => {}
                 Err(LinkError::Read(error)) => return Err(error),
                 Err(LinkError::Malformed(reason)) => {
@@ -107,7 +109,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The object, unless there is nothing to visit in it: it is a blob, was visited before, or is promised.
-    fn object(&mut self, item: &Item, from: &Root) -> Result<Option<Object>, ReadError> {
+    fn object(&mut self, item: &Item, from: &Root) -> Result<Option<Rc<Object>>, ReadError> {
         let Some(place) = self.lookup.find(&item.id)? else {
             if self.promised.contains(&item.id) {
                 return Ok(None);
@@ -128,7 +130,7 @@ impl<'a> Walk<'a> {
         place: u32,
         item: &Item,
         from: &Root,
-    ) -> Result<Option<Object>, ReadError> {
+    ) -> Result<Option<Rc<Object>>, ReadError> {
         let pack = self.pack(number)?;
         let objects = pack.index.objects();
         let visited = self.visited.entry(number).or_insert_with(|| vec![0; narrow(u64::from(objects))]);
@@ -160,7 +162,7 @@ impl<'a> Walk<'a> {
         self.packs.front().map(|(_, pack)| pack).ok_or(ReadError::Changed)
     }
 
-    fn loose(&mut self, number: usize, item: &Item, from: &Root) -> Result<Option<Object>, ReadError> {
+    fn loose(&mut self, number: usize, item: &Item, from: &Root) -> Result<Option<Rc<Object>>, ReadError> {
         if let Some(kind) = self.loose.get(&item.id) {
             check_kind(item, *kind, from)?;
             return Ok(None);
@@ -169,7 +171,7 @@ impl<'a> Walk<'a> {
         let (kind, content) = loose::read(self.reader, folder, self.format, &item.id)?;
         self.loose.insert(item.id, kind);
         check_kind(item, kind, from)?;
-        Ok(content.map(|content| (kind, content.into())))
+        Ok(content.map(|content| Rc::new(Object::new(kind, content, self.format))))
     }
 }
 
