@@ -64,7 +64,8 @@ async fn search(
     }
     let age = arguments.older_than.unwrap_or_default();
     let changed_before = Some(before(began, age));
-    let parts = wiring::orphan_parts(store, source, &wiring::storages(settings)?);
+    let storages = wiring::storages(settings)?;
+    let parts = wiring::orphan_parts(store, source, &storages);
     let mut list = List::begin(arguments.format)?;
     let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
     list.end(&report)?;
