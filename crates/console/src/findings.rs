@@ -48,9 +48,10 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         .last()
         .filter(|_| has_next)
         .map(|last| query.address().with("after_model", Some(last.model)).with("after", Some(&last.key)));
-    let groups = match query.after {
-        None => groups::section(&visit, &wanted).await?,
-        Some(_) => html! {},
+    let groups = if query.after.is_none() {
+        groups::section(&visit, &wanted).await?
+    } else {
+        html! {}
     };
     let first = html! { h1 { "Findings" } p class="lede" { (groups::sentence(&wanted, query.model)) } };
     let main = html! {

@@ -109,7 +109,9 @@ pub(crate) async fn open_walk(visit: &Visit) -> Result<Option<(OrphanWalk, Orpha
 
 fn totals(storages: &[WalkedStorage]) -> OrphanTotals {
     let mut all = OrphanTotals::default();
-    storages.iter().for_each(|walked| all.add(&walked.totals));
+    for walked in storages {
+        all.add(&walked.totals);
+    }
     all
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{OrphanWalks, StoreError, SyncState, WorkerId};
 use stocktake_domain::{
-    Clock, ClockRng, Orphan, OrphanTotals, OrphanWalk, Rng as _, Timestamp, WalkId, WalkedStorage,
+    Clock, ClockRng, Model, Orphan, OrphanTotals, OrphanWalk, Rng as _, Timestamp, WalkId, WalkedStorage,
 };
 use stocktake_net::error::ErrorChain;
 use stocktake_net::retry::Backoff;
@@ -128,7 +128,7 @@ impl OrphanWalker {
     /// Searches all storages; an error says why that cannot be done.
     async fn search(&self, found: Arc<Found>) -> Result<(), String> {
         let states = self.0.sync_state.states().await.map_err(|error| ErrorChain(&error).to_string())?;
-        let never: Vec<_> = never_read(&states).into_iter().map(|model| model.name()).collect();
+        let never: Vec<_> = never_read(&states).into_iter().map(Model::name).collect();
         if !never.is_empty() {
             return Err(format!(
                 "the rows of {} were never read, so that its content would be listed",

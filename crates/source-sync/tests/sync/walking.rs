@@ -39,8 +39,8 @@ impl Bench {
     }
 
     fn serve(&self, runner: &str, disk: Listing) {
-        let storages: BTreeMap<String, Arc<dyn ContentStore>> =
-            [("disk".to_owned(), Arc::new(disk) as _)].into();
+        let mut storages = BTreeMap::<String, Arc<dyn ContentStore>>::new();
+        storages.insert("disk".to_owned(), Arc::new(disk));
         let search =
             OrphanParts { source: Arc::new(MemorySource::new()), catalogue: self.store.clone(), storages };
         let walker = OrphanWalker::new(WalkerParts {
