@@ -25,6 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{timeout, timeout_at};
 
 use self::connect::blocking;
+use self::disk::Identity;
 use self::error::explain;
 use self::session::SqliteSession;
 use crate::error::{DbError, unavailable};
@@ -42,6 +43,7 @@ pub(crate) struct Sqlite {
     /// Whose threads may block.
     runtime: Handle,
     file: Arc<Path>,
+    identity: Identity,
     access: Access,
     timeout: Duration,
     /// SQLite lets one write at a time; in this process they wait for each other here, in order.
@@ -72,6 +74,7 @@ impl Readers {
 pub(crate) struct Own {
     runtime: Handle,
     file: Arc<Path>,
+    identity: Identity,
     /// `None` only while a task runs, and after one that panicked.
     session: Option<SqliteSession>,
     writer: Arc<tokio::sync::Mutex<SqliteSession>>,
@@ -103,10 +106,12 @@ impl Sqlite {
         connect::warn_if_others_may_read(&path);
         let runtime = Handle::current();
         let writer = SqliteSession::new(connect::open(&runtime, path.clone(), timeout, access).await?);
+        let identity = Identity::of(&path).map_err(|error| unavailable(disk::refusal(&path, &error)))?;
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);
         Ok(Self {
             runtime,
             file: path.into(),
+            identity,
             access,
             timeout,
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
@@ -133,10 +138,11 @@ impl Sqlite {
             Some(session) => session,
             None => self.connect().await?,
         };
-        let (readers, file) = (Arc::clone(&self.readers), Arc::clone(&self.file));
+        let (readers, file, identity) = (Arc::clone(&self.readers), Arc::clone(&self.file), self.identity);
         let deadline = self.deadline(work);
         session.set_deadline(deadline);
         let running = blocking(&self.runtime, move || {
+            identity.check(&file).map_err(unavailable)?;
             let outcome = now(task(&mut session));
             readers.put(session);
             drop(permit);
@@ -154,8 +160,9 @@ impl Sqlite {
         let mut writer = writer.map_err(unavailable)?;
         let deadline = self.deadline(work);
         writer.set_deadline(deadline);
-        let file = Arc::clone(&self.file);
+        let (file, identity) = (Arc::clone(&self.file), self.identity);
         let running = blocking(&self.runtime, move || {
+            identity.check(&file).map_err(unavailable)?;
             now(writer.transaction(task)).map_err(|error| explain(&file, error))
         });
         self.answer(deadline, running).await
@@ -199,6 +206,7 @@ impl Driver for Sqlite {
         Ok(Own {
             runtime: self.runtime.clone(),
             file: Arc::clone(&self.file),
+            identity: self.identity,
             session,
             writer: Arc::clone(&self.writer),
         })
@@ -233,9 +241,12 @@ impl Driver for Sqlite {
             Some((at, obstacle)) if at.elapsed() < WRITABLE_FOR => obstacle.clone(),
             _ => {
                 let file = Arc::clone(&self.file);
-                let look = blocking(&self.runtime, move || disk::check_writable(&file));
-                let looked = timeout(self.timeout, look).await.map_err(unavailable)??;
-                let obstacle = looked.err().map(|error| disk::refusal(&self.file, &error));
+                let identity = self.identity;
+                let look = blocking(&self.runtime, move || {
+                    identity.check(&file)?;
+                    disk::check_writable(&file).map_err(|error| disk::refusal(&file, &error))
+                });
+                let obstacle = timeout(self.timeout, look).await.map_err(unavailable)??.err();
                 last.insert((Instant::now(), obstacle)).1.clone()
             }
         };
@@ -257,8 +268,11 @@ impl Private for Own {
             Work::Write | Work::Import => Some(Arc::clone(&self.writer).lock_owned().await),
             Work::Read | Work::Survey | Work::Scratch => None,
         };
-        let file = Arc::clone(&self.file);
+        let (file, identity) = (Arc::clone(&self.file), self.identity);
         let (session, outcome) = blocking(&self.runtime, move || {
+            if let Err(replaced) = identity.check(&file) {
+                return (session, Err(unavailable(replaced)));
+            }
             let outcome = match writer {
                 Some(_turn) => now(session.transaction(task)),
                 None => now(task(&mut session)),

@@ -22,6 +22,31 @@ const SHARED_BYTES: u64 = 1024 * 1024;
 /// All that this process has opened.
 static KNOWN: Mutex<Vec<SharedMemory>> = Mutex::new(Vec::new());
 
+/// Which file a database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of the file that is there now.
+    pub(super) fn of(file: &Path) -> io::Result<Self> {
+        let there = std::fs::metadata(file)?;
+        Ok(Self { device: there.dev(), inode: there.ino() })
+    }
+
+    /// Fails, with a sentence, if another file is there now, or none: what is open would then be read and written by
+    /// nobody else.
+    pub(super) fn check(self, file: &Path) -> Result<(), String> {
+        if Self::of(file).is_ok_and(|there| there == self) {
+            return Ok(());
+        }
+        let name = file.display();
+        Err(format!("{name} was replaced or removed while it was open: start this program anew"))
+    }
+}
+
 /// Fails with what the system says if the database, or anything beside it, cannot be written now. Blocks.
 pub(super) fn check_writable(file: &Path) -> io::Result<()> {
     access(file, Access::WRITE_OK)?;

@@ -157,5 +157,13 @@ async fn a_database_that_cannot_be_written_is_noticed_without_a_write() {
     *database.writable.lock().await = None;
     std::fs::remove_file(&file).unwrap();
     let gone = database.check_writable().await.err().unwrap();
-    assert!(gone.source().unwrap().to_string().starts_with(&format!("{}: nothing can be", file.display())));
+    let replaced =
+        format!("{} was replaced or removed while it was open: start this program anew", file.display());
+    assert_eq!(gone.source().unwrap().to_string(), replaced);
+    // Another file in its place is none that this program may go on with.
+    std::fs::write(&file, "").unwrap();
+    for work in [Work::Read, Work::Write] {
+        let refused = count(&database, work, "SELECT 1").await.err().unwrap();
+        assert_eq!(refused.source().unwrap().to_string(), replaced, "{work:?}");
+    }
 }
