@@ -1,11 +1,16 @@
 //! The framing of a body in chunks (RFC 9112, section 7.1), as the parser reads it.
 
+/// How many bytes of a body may be extensions, trailers and zeros before sizes, which nobody reads.
+const MOST_UNREAD: u32 = 65_536;
+
 /// Follows a body in chunks to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChunkScanner {
     place: Place,
     /// Bytes of the present chunk that have not come.
     left: u64,
+    /// How many bytes were of no use.
+    unread: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +37,7 @@ enum Place {
 impl ChunkScanner {
     /// At the beginning of a body.
     pub(super) const fn new() -> Self {
-        Self { place: Place::Size, left: 0 }
+        Self { place: Place::Size, left: 0, unread: 0 }
     }
 
     /// Goes on through these bytes to the end of the body. An error if they are no chunks, with how many of them are right.
@@ -55,7 +60,7 @@ impl ChunkScanner {
     /// Passes over as much of a chunk as has come.
     fn skip(&mut self, come: usize) -> usize {
         let taken = usize::try_from(self.left).map_or(come, |left| left.min(come));
-        self.left -= taken as u64;
+        self.left -= u64::try_from(taken).unwrap_or(self.left);
         if self.left == 0 {
             self.place = Place::DataCr;
         }
@@ -63,6 +68,15 @@ impl ChunkScanner {
     }
 
     fn next(&mut self, byte: u8) -> Option<Place> {
+        let is_unread = match self.place {
+            Place::SizeRest => self.left == 0 && byte == b'0',
+            Place::Space | Place::Extension | Place::Trailer | Place::TrailerRest => true,
+            _ => false,
+        };
+        self.unread += u32::from(is_unread);
+        if self.unread > MOST_UNREAD {
+            return None;
+        }
         match (self.place, byte) {
             (Place::Size | Place::SizeRest, byte) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16)?;
@@ -98,6 +112,19 @@ mod tests {
             .chunks(size)
             .enumerate()
             .find_map(|(number, part)| scanner.scan(part).err().map(|good| number * size + good))
+    }
+
+    #[test]
+    fn what_nobody_reads_is_bounded() {
+        let most = usize::try_from(MOST_UNREAD).unwrap();
+        for (text, good) in [
+            (format!("1;{}", "x".repeat(2 * most)), 2 + most),
+            (format!("0{}", "0".repeat(2 * most)), 1 + most),
+            (format!("0\r\nA: {}", "x".repeat(2 * most)), 3 + most),
+        ] {
+            assert_eq!(scanned(&text, 1_000), Some(good));
+        }
+        assert_eq!(scanned(&"1\r\na\r\n".repeat(most), 1_000), None);
     }
 
     #[test]
