@@ -36,6 +36,8 @@ pub(super) fn read(
 }
 
 fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
+    // Git takes the file for a text of C, which ends at a zero byte.
+    let content = content.split(|byte| *byte == 0).next().unwrap_or_default();
     if let Some(target) = content.strip_prefix(b"ref:") {
         let target = target.trim_ascii();
         return name::is_valid(target).then(|| Value::Symbolic(target.to_owned()));
