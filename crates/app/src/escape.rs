@@ -10,8 +10,10 @@ pub(crate) fn escaped_json(json: &str) -> String {
     for c in json.chars() {
         // Between values a line break is only space, and within one it is an escape already.
         if c != '\n' && is_unsafe_to_show(c) {
-            // Writing to a String does not fail. All of these have four digits.
-            let _ = write!(text, "\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
         } else {
             text.push(c);
         }

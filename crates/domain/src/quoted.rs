@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-/// What a spreadsheet takes for the beginning of something to calculate.
-const CALCULATED: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// What a spreadsheet takes for the beginning of something to calculate; the wide forms in East Asian locales.
+const CALCULATED: [char; 10] =
+    ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// A text from outside in one line: control characters, line breaks and marks that change the direction of writing are
 /// written as `\n` or `\u{202e}`, so that they neither reach a terminal nor make a text look like another.
@@ -42,13 +43,15 @@ impl fmt::Display for QuotedCell<'_> {
     }
 }
 
-/// Whether the character does something else than to stand for itself: controls, line breaks, and the marks of the
-/// Unicode Bidirectional Algorithm (<https://www.unicode.org/reports/tr9/>).
+/// Whether the character does something else than to stand for itself: controls, line breaks, the marks of the
+/// Unicode Bidirectional Algorithm (<https://www.unicode.org/reports/tr9/>), and what is drawn as nothing, so that two
+/// names look alike: spaces without width, the empty pattern of braille, tags.
 pub fn is_unsafe_to_show(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}'
+                | '\u{2800}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
         )
 }
 
