@@ -80,6 +80,8 @@ pub(crate) enum ScanError {
 
 /// Is told what a scan sees.
 pub(crate) trait Watcher {
+    /// A file is at this path.
+    fn found(&mut self, path: &str);
     /// How far the scan is.
     fn advanced(&mut self, report: &Report);
     /// Something could not be looked at.
@@ -189,6 +191,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
 
     async fn found(&mut self, file: Found) -> Result<(), ScanError> {
         self.report.found += 1;
+        self.watcher.found(&file.path);
         let expected = self.of.layout.expected(self.of.model, &file.path);
         let keys = self.keys_at(&file.path).await?;
         if keys.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    AcceptanceError, ClaimFilter, ContentAcceptance, Recalculated, Recalculation, StoreError,
+    AcceptanceError, ClaimFilter, ContentAcceptance, ProbedStorage, Recalculated, Recalculation, StoreError,
 };
 use stocktake_domain::{Model, NewAcceptance, Record, RecordKey, Timestamp};
 use tokio::runtime::Handle;
@@ -120,6 +120,13 @@ impl Engine {
     /// was read before. A run that reads nothing, because nothing is due, sees none of it otherwise.
     pub async fn unreadable(&self, only: Option<&[String]>) -> Result<Vec<ClosedStorage>, StoreError> {
         self.context.unreadable(only).await
+    }
+
+    /// Content was listed at these paths of a storage, which was found to be this one before and after: so another one at its
+    /// address is known before anything was read. Done as far as the database answers.
+    pub async fn has_listed(&self, storage: &str, probed: &ProbedStorage, paths: &[String]) {
+        // Without an answer only that is missing, and the next good content makes up for it.
+        let _ = self.context.remember(storage, probed, paths).await;
     }
 
     /// Reads the content of a record as it is now, for somebody who may take it for good.

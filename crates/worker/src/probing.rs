@@ -61,10 +61,18 @@ impl EngineContext {
                 continue;
             }
             match self.look_at_all(name, storage).await {
-                Err(NotJudged::Storage(reason) | NotJudged::Folder(UnreadableFolder { reason, .. })) => {
+                Err(fault @ (NotJudged::Storage(_) | NotJudged::Folder(_))) => {
+                    // Who asks what is wrong later is told, though nothing was to be read.
+                    self.report(name, &fault).await;
+                    let (NotJudged::Storage(reason) | NotJudged::Folder(UnreadableFolder { reason, .. })) =
+                        fault
+                    else {
+                        continue;
+                    };
                     closed.push(ClosedStorage { name: name.clone(), reason, waiting });
                 }
-                Ok(()) | Err(NotJudged::Cancelled | NotJudged::Process(_)) => {}
+                Ok(()) => self.reading_succeeded(name, storage, &[]).await,
+                Err(NotJudged::Cancelled | NotJudged::Process(_)) => {}
             }
         }
         Ok(closed)
@@ -167,8 +175,13 @@ impl EngineContext {
         }
     }
 
-    /// Keeps which storage it is in which good content was read, and what is mounted in it.
-    async fn remember(&self, name: &str, probed: &ProbedStorage, good: &[String]) -> Result<(), NotJudged> {
+    /// Keeps which storage it is in which good content was read, or content was listed, and what is mounted in it.
+    pub(crate) async fn remember(
+        &self,
+        name: &str,
+        probed: &ProbedStorage,
+        good: &[String],
+    ) -> Result<(), NotJudged> {
         if let Some(identity) = &probed.identity {
             let kept = self.parts.conditions.remember_identity(name, &self.settings.host, identity).await;
             self.answered("keeping which storage it is", kept)?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use futures_util::stream;
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{ImportError, ListError};
+use stocktake_domain::ports::{ImportError, ListError, MountBelow, ProbedStorage};
 use stocktake_domain::{RecordKey, Selection};
 use stocktake_worker::Storages;
 use tokio::sync::mpsc;
@@ -57,12 +57,13 @@ pub(super) async fn run(loaded: &Loaded, arguments: &ScanArguments) -> anyhow::R
         whole.with_context(|| format!("the scan of {name:?} was given up, nothing was added"))?;
     }
     let known = store.catalogue.paths(Some(model), name).await?;
+    let probed = storage.content.probe().await.ok();
     let found = storage.content.list();
     let catalogue = Arc::clone(&store.catalogue);
 
     let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
-    let mut notes =
-        Notes::new(Meter::start("files", Some(records).filter(|records| *records > 0)), arguments.json);
+    let meter = Meter::start("files", Some(records).filter(|records| *records > 0));
+    let mut notes = Notes::new(meter, arguments.json, probed.as_ref());
     let entries = Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)));
     let of = ScanOf {
         model,
@@ -91,6 +92,11 @@ pub(super) async fn run(loaded: &Loaded, arguments: &ScanArguments) -> anyhow::R
             return Err(error).context(format!("the scan of {name:?} was given up, nothing was added"));
         }
     };
+    if let Some(probed) = probed.filter(|_| report.found > 0)
+        && storage.content.probe().await.is_ok_and(|now| now == probed)
+    {
+        wiring::engine(settings, &store, storages.clone()).has_listed(name, &probed, &notes.in_mounts).await;
+    }
     let gone = std::mem::take(&mut notes.gone_keys);
     if !gone.is_empty() {
         let gone = Selection { keys: Some(gone), ..Selection::default() };
@@ -165,11 +171,17 @@ struct Notes {
     gone_keys: Vec<RecordKey>,
     named: u64,
     as_json: bool,
+    /// What is mounted in the storage, as far as no file was seen there.
+    mounts: Vec<MountBelow>,
+    /// A file in each of the others.
+    in_mounts: Vec<String>,
 }
 
 impl Notes {
-    fn new(meter: Meter, as_json: bool) -> Self {
-        Self { meter, gone: Spool::new(), gone_keys: Vec::new(), named: 0, as_json }
+    fn new(meter: Meter, as_json: bool, probed: Option<&ProbedStorage>) -> Self {
+        let mounts = probed.iter().flat_map(|probed| probed.mounts.iter().cloned()).collect();
+        let (gone, gone_keys, in_mounts) = (Spool::new(), Vec::new(), Vec::new());
+        Self { meter, gone, gone_keys, named: 0, as_json, mounts, in_mounts }
     }
 
     fn print(self, report: &Report, verdict: &str) -> anyhow::Result<()> {
@@ -205,6 +217,16 @@ impl Notes {
 }
 
 impl Watcher for Notes {
+    fn found(&mut self, path: &str) {
+        if !self.mounts.is_empty() {
+            let mounts = self.mounts.len();
+            self.mounts.retain(|mount| !mount.concerns(path));
+            if self.mounts.len() < mounts {
+                self.in_mounts.push(path.to_owned());
+            }
+        }
+    }
+
     fn advanced(&mut self, report: &Report) {
         if report.found.is_multiple_of(1_024) {
             self.meter.set(report.found, None);

@@ -13,6 +13,8 @@ struct Notes {
 }
 
 impl Watcher for Notes {
+    fn found(&mut self, _path: &str) {}
+
     fn advanced(&mut self, _: &Report) {}
 
     fn skipped(&mut self, what: &ListError) {

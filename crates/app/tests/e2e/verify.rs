@@ -99,6 +99,16 @@ on_both_databases! {
         assert_eq!(status()["conditions"], serde_json::json!([]));
     }
 
+    fn a_run_that_leaves_out_what_was_asked_for_is_no_good_one(database) {
+        let installation = Installation::new(database);
+        installation.import_files("uploads", &installation.files(5));
+        installation.run(&["verify"]).success();
+        let refused = installation.run(&["verify", "uploads", "lfs_objects"]).refusal();
+        assert!(refused.ends_with(" has no records of lfs_objects"), "{refused}");
+        let drawn = installation.run(&["verify", "--sample", "0.0001%"]).ended(2);
+        assert!(drawn.contains("No record was read: chance drew none."), "{drawn}");
+    }
+
     fn without_a_record_nothing_is_good(database) {
         let installation = Installation::with(database, "[storages.other]\nroot = \"/nowhere\"");
         installation.run(&["migrate"]).success();

@@ -91,6 +91,22 @@ on_both_databases! {
         assert_eq!((found.code, failed(&installation)), (1, 30.into()), "{found:?}");
     }
 
+    /// What a scan listed is known to be another storage than what is there when the disk is away.
+    fn a_disk_that_is_gone_before_anything_was_read(database) {
+        let installation = Installation::with(database, SOON);
+        installation.files(12);
+        installation.run(&["scan", "uploads", "main"]).success();
+        let (root, away) = (installation.path(""), installation.folder().join("away"));
+        fs::rename(&root, &away).unwrap();
+        fs::create_dir(&root).unwrap();
+        let found = installation.run(&["verify"]);
+        assert_closed(&found, "Storage main is another one than before: ");
+        assert_eq!(failed(&installation), 0);
+        fs::remove_dir_all(&root).unwrap();
+        fs::rename(&away, &root).unwrap();
+        installation.run(&["verify"]).success();
+    }
+
     fn most_of_a_storage_is_lost_only_if_an_administrator_says_so(database) {
         let installation = with_files(database, 60);
         for number in 1..=36 {
@@ -104,6 +120,8 @@ on_both_databases! {
             let scanned = installation.run(&["scan", "uploads", "main"]);
             assert!(scanned.code == 2 && scanned.stderr.contains(told), "{scanned:?}");
             assert_eq!(failed(&installation), 0, "{words:?}");
+            // Also where nothing was due.
+            assert!(installation.run(&["status"]).ended(1).contains(told), "{words:?}");
         }
         assert_missing(&installation, &["--believe-missing"], 36);
         installation.run(&["verify"]).ended(1);

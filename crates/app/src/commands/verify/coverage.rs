@@ -50,6 +50,11 @@ impl Scope {
             }
             bail!("{NOTHING}: the catalogue at {place} has no records of {}", self.model_names());
         }
+        for model in self.models.iter().filter(|_| self.models.len() < Model::ALL.len()) {
+            if catalogue.count(*model, &Selection::default(), 1).await? == 0 {
+                bail!("{NOTHING}: the catalogue at {} has no records of {model}", wiring::place(settings)?);
+            }
+        }
         for key in selection.keys.iter().flatten() {
             for model in &self.models {
                 if catalogue.get(*model, key).await?.is_none() {

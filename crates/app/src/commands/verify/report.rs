@@ -134,7 +134,15 @@ impl<'a> Report<'a> {
     /// Whether all that was to be read was judged.
     pub(super) fn is_complete(&self) -> bool {
         let none_waits = self.closed.iter().all(|storage| storage.waiting == 0);
-        self.left == 0 && self.shortage.is_none() && none_waits
+        self.left == 0 && self.shortage.is_none() && none_waits && !self.has_drawn_none()
+    }
+
+    /// Whether records were selected, and chance took none of them.
+    fn has_drawn_none(&self) -> bool {
+        self.since.is_some()
+            && self.done.records() == 0
+            && self.old_before.is_none()
+            && self.closed.is_empty()
     }
 
     /// The report for people.
@@ -206,14 +214,14 @@ impl<'a> Report<'a> {
                 format!("{}{left}", standing.sentence(interval, self.now))
             };
         }
-        if !self.is_complete() && left.is_empty() {
+        if self.has_drawn_none() && left.is_empty() && self.shortage.is_none() {
+            "No record was read: chance drew none.".to_owned()
+        } else if !self.is_complete() && left.is_empty() {
             "Nothing was due, but not every storage can be read.".to_owned()
         } else if !self.is_complete() {
             format!("No record failed, but not all were read:{left}")
         } else if let (0, Some(before)) = (self.done.records(), self.old_before) {
             nothing_that_old(before, self.now)
-        } else if self.done.records() == 0 && self.since.is_some() {
-            "No record was read: chance drew none.".to_owned()
         } else if self.done.records() == 0 {
             standing.nothing_due(interval, self.now)
         } else if self.since.is_some() {
