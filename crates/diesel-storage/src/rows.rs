@@ -20,8 +20,8 @@ pub(crate) use codes::{
 pub(crate) use failure::{CAUSES_WITH_TEXT, failure_cause};
 pub(crate) use orphan::{OrphanRow, WalkRow, WalkedStorageRow};
 pub(crate) use record::{
-    ADD_STAGED, BaselineColumns, MAY_DIFFER, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns,
-    ResultRow, STAGED, SourceColumns, StagedRow, StagedSql,
+    BaselineColumns, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED,
+    SourceColumns, StagedRow, StagedSql,
 };
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};

@@ -3,12 +3,10 @@
 //! Processes may have different configurations. A storage that a worker does not know is the mistake of whoever named it, and
 //! its records are invalid; unless another worker knows it, to whom they are left.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stocktake_domain::NotJudged;
-use stocktake_domain::ports::{Announcement, StorageShare};
+use stocktake_domain::ports::Announcement;
 use tokio::time::Instant;
 
 use crate::context::EngineContext;
@@ -21,29 +19,6 @@ const STALE: Duration = Duration::from_secs(180);
 
 /// How long a worker that ends tries to say so.
 const FAREWELL: Duration = Duration::from_millis(500);
-
-/// What was recorded of each storage since the last announcement: records, and bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Shares(Mutex<BTreeMap<String, (u64, u64)>>);
-
-impl Shares {
-    /// Adds what was recorded of a storage.
-    pub(crate) fn add(&self, storage: &str, records: u64, bytes: u64) {
-        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = shares.entry(storage.to_owned()).or_default();
-        *share = (share.0.saturating_add(records), share.1.saturating_add(bytes));
-    }
-
-    /// The shares of these storages, which begin anew.
-    fn take(&self, storages: &[String]) -> Vec<StorageShare> {
-        let mut shares = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let of = |storage: &String| {
-            let (records, bytes) = shares.remove(storage).unwrap_or_default();
-            StorageShare { storage: storage.clone(), records, bytes }
-        };
-        storages.iter().map(of).collect()
-    }
-}
 
 impl EngineContext {
     /// Does this work, and says meanwhile which storages this worker has.

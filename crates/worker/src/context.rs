@@ -8,10 +8,10 @@ use stocktake_domain::{Clock, Model, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::announcing::Shares;
 use crate::health::Health;
 use crate::outage::{DatabaseOutage, Patience};
 use crate::settings::{EngineSettings, Storages};
+use crate::shares::Shares;
 use crate::stats::{Obstacle, Recorder};
 
 /// The most records in one lease, and so in one write.

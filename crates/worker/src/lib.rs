@@ -22,6 +22,7 @@ mod recalculation;
 mod recording;
 mod scheduler;
 mod settings;
+mod shares;
 mod slots;
 mod speed;
 mod stats;

@@ -108,13 +108,13 @@ mod tests {
         let delta = [10, 7, 0x91, 2, 4, 2, b'a', b'b', 0x90, 1];
         let mut copies = Vec::new();
         assert_eq!(apply(base, &delta, &mut copies).unwrap(), b"2345ab0");
-        let copied = |at, from, length| Copied { at, from, length };
-        assert_eq!(copies, [copied(0, 2, 4), copied(6, 0, 1)]);
+        let piece = |at, from, length| Copied { at, from, length };
+        assert_eq!(copies, [piece(0, 2, 4), piece(6, 0, 1)]);
         assert_eq!(result_size(&delta), Ok(7));
         let large = vec![7; 0x1_0000];
         // No length stands for 65,536 bytes.
         assert_eq!(apply(&large, &[0x80, 0x80, 4, 0x80, 0x80, 4, 0x80], &mut copies).unwrap(), large);
-        assert_eq!(copies, [copied(0, 0, 0x1_0000)]);
+        assert_eq!(copies, [piece(0, 0, 0x1_0000)]);
     }
 
     #[test]

@@ -40,9 +40,9 @@ impl Entries {
         let (mut at, mut copies) = (0, copies.iter().peekable());
         while let Some(rest) = content.get(at..).filter(|rest| !rest.is_empty()) {
             while copies.next_if(|copied| copied.at + copied.length <= at).is_some() {}
-            let copied = copies.peek().filter(|copied| copied.at <= at);
-            if let Some(copied) = copied
-                && let length @ 1.. = self.copy(base.len(), copied, at, &mut begins)?
+            let whole = copies.peek().filter(|piece| piece.at <= at);
+            if let Some(piece) = whole
+                && let length @ 1.. = self.copy(base.len(), piece, at, &mut begins)?
             {
                 at += length;
                 continue;

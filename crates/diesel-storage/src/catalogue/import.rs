@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::LazyLock;
 
 use diesel::sql_types::{BigInt, Binary, Bool};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -11,13 +12,28 @@ use stocktake_domain::ports::{Applied, ImportError, NumberedRecord, SourceRecord
 
 use super::upsert::{BATCH, Pair, Upsert};
 use crate::adapter::Adapter;
+use crate::columns::{Row as _, list_of};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::STARTED;
-use crate::rows::{MAY_DIFFER, RECORD, RecordRow, RecordSql, STAGED, StagedRow, StagedSql, unsigned};
+use crate::rows::{
+    DISABLED, RECORD, RecordRow, RecordSql, STAGED, SourceColumns, StagedRow, StagedSql, unsigned,
+};
 use crate::session::{Driver, Private, Session, Work};
 use crate::sql::Sql;
+
+/// Whether the staged entry `s` may say something else than the record `r`: false only if both are the same in each field
+/// and the record is as it was written.
+static MAY_DIFFER: LazyLock<String> = LazyLock::new(|| {
+    let of = |alias: &str| list_of(&SourceColumns::columns(), |column| format!("{alias}.{}", column.name));
+    format!(
+        "(r.accepted OR s.disabled <> (r.state = {DISABLED}) \
+         OR (s.recorded_check, {}) IS DISTINCT FROM (r.recorded_check, {}))",
+        of("s"),
+        of("r"),
+    )
+});
 
 /// Gathers and applies.
 pub(super) async fn run<D: Driver>(
@@ -111,12 +127,14 @@ async fn apply_all<S: Session>(
     let added = upsert.add_staged(session).await?;
     let known = unsigned(staged, "the number of entries")?.saturating_sub(added);
     let (mut from, mut differing) = (Vec::new(), 0);
-    while known > 0 {
-        let pairs = next_pairs(session, model, from).await?;
-        let Some(last) = pairs.last() else { break };
-        from = key::behind(last.entry.key.clone());
-        differing += u64::try_from(pairs.len()).unwrap_or(u64::MAX);
-        upsert.apply(session, pairs).await?;
+    if known > 0 {
+        loop {
+            let pairs = next_pairs(session, model, from).await?;
+            let Some(last) = pairs.last() else { break };
+            from = key::behind(last.entry.key.clone());
+            differing += u64::try_from(pairs.len()).unwrap_or(u64::MAX);
+            upsert.apply(session, pairs).await?;
+        }
     }
     upsert.add_unchanged(known.saturating_sub(differing));
     let (applied, due) = upsert.finish(session).await?;

@@ -1,21 +1,39 @@
 //! What entries make of the records they are about: one piece of code for imports and for syncs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use stocktake_domain::ports::Applied;
 use stocktake_domain::{RowPart, SourceRecord, Status};
 
+use crate::columns::{Row as _, list_of};
 use crate::encryption::Encryption;
 use crate::error::DbError;
+use crate::queries::DUE_NOW;
 use crate::rows::{
-    ADD_STAGED, DISABLED, LEASE, LeaseRow, LeaseSql, RecordRow, SUCCEEDED, SourceColumns, StagedRow,
-    digest_of,
+    DISABLED, LEASE, LeaseRow, LeaseSql, PENDING, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
 };
 use crate::session::Session;
 use crate::sql::Sql;
 
 /// Entries compared and written at once.
 pub(crate) const BATCH: usize = 1000;
+
+/// Adds a record for each staged entry of a model that has none, due now. Values: now, now, the model twice.
+static ADD_STAGED: LazyLock<String> = LazyLock::new(|| {
+    let source = SourceColumns::columns();
+    // Counted, the records are looked up one by one, by their key; NOT EXISTS would be planned as a join.
+    format!(
+        "INSERT INTO records (model, key, accepted, from_source, due_at, state, attempt, retry_count, recorded_check, {}) \
+         SELECT r.model, r.key, FALSE, FALSE, CASE WHEN r.disabled THEN NULL ELSE {DUE_NOW} END, \
+         CASE WHEN r.disabled THEN {DISABLED} ELSE {PENDING} END, 0, 0, r.recorded_check, {} \
+         FROM (SELECT CAST(? AS smallint) AS model, s.* FROM staged s \
+         WHERE (SELECT COUNT(*) FROM records k WHERE k.model = (SELECT CAST(? AS smallint)) AND k.key = s.key) = 0) AS r \
+         ORDER BY r.key",
+        list_of(&source, |column| column.name.to_owned()),
+        list_of(&source, |column| format!("r.{}", column.name)),
+    )
+});
 
 /// An entry, and the record that it is about with whether that is started.
 pub(crate) struct Pair {

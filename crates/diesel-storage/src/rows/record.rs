@@ -17,7 +17,6 @@ use crate::columns::{Row, columns, list_of, select_list};
 use crate::encryption::{Encryption, RuleOf};
 use crate::error::DbError;
 use crate::key;
-use crate::queries::DUE_NOW;
 
 columns! {
     /// What a source says of a record. A column added here is read, written, staged, compared and covered by the check
@@ -133,34 +132,6 @@ pub(crate) static ON_STAGED_KEY: LazyLock<String> = LazyLock::new(|| {
          WHERE staged.conflict IS NULL AND ({}) IS DISTINCT FROM ({})",
         of("staged"),
         of("excluded"),
-    )
-});
-
-/// Adds a record for each staged entry of a model that has none, due now. Values: now, now, the model twice.
-pub(crate) static ADD_STAGED: LazyLock<String> = LazyLock::new(|| {
-    let source = SourceColumns::columns();
-    // Counted, the records are looked up one by one, by their key; NOT EXISTS would be planned as a join.
-    format!(
-        "INSERT INTO records (model, key, accepted, from_source, due_at, state, attempt, retry_count, recorded_check, {}) \
-         SELECT r.model, r.key, FALSE, FALSE, CASE WHEN r.disabled THEN NULL ELSE {DUE_NOW} END, \
-         CASE WHEN r.disabled THEN {DISABLED} ELSE {PENDING} END, 0, 0, r.recorded_check, {} \
-         FROM (SELECT CAST(? AS smallint) AS model, s.* FROM staged s \
-         WHERE (SELECT COUNT(*) FROM records k WHERE k.model = (SELECT CAST(? AS smallint)) AND k.key = s.key) = 0) AS r \
-         ORDER BY r.key",
-        list_of(&source, |column| column.name.to_owned()),
-        list_of(&source, |column| format!("r.{}", column.name)),
-    )
-});
-
-/// Whether the staged entry `s` may say something else than the record `r`: false only if both are the same in each field
-/// and the record is as it was written.
-pub(crate) static MAY_DIFFER: LazyLock<String> = LazyLock::new(|| {
-    let of = |alias: &str| list_of(&SourceColumns::columns(), |column| format!("{alias}.{}", column.name));
-    format!(
-        "(r.accepted OR s.disabled <> (r.state = {DISABLED}) \
-         OR (s.recorded_check, {}) IS DISTINCT FROM (r.recorded_check, {}))",
-        of("s"),
-        of("r"),
     )
 });
 
