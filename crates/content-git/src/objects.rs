@@ -12,7 +12,7 @@ use crate::shallow::Parents;
 use check::Check;
 use lookup::Lookup;
 
-mod alternates;
+pub(crate) mod alternates;
 mod check;
 mod chunks;
 mod connect;

@@ -1,15 +1,18 @@
 //! The folders in which git looks up a repository's objects: its own, and those of other repositories that are
 //! listed in `objects/info/alternates`.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::reader::RepoReader;
 
 /// A repository's folder of objects.
-pub(super) const OBJECTS: &[u8] = b"objects";
+pub(crate) const OBJECTS: &[u8] = b"objects";
 
 /// The file that lists other folders of objects, in that of objects.
-pub(super) const FILE: &[u8] = b"info/alternates";
+pub(crate) const FILE: &[u8] = b"info/alternates";
 
 /// How many repositories git follows from one to the next.
 const MAX_STEPS: usize = 5;
@@ -54,7 +57,7 @@ pub(super) fn folders_of_objects(
 }
 
 /// The path in a line, unless it is a comment.
-fn path(line: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn path(line: &[u8]) -> Option<Vec<u8>> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match line {
         [] | [b'#', ..] => None,
@@ -72,8 +75,11 @@ fn resolve(
     let outside = || {
         ReadError::invalid(format!("{}: it leaves the storage: {}", from.display(FILE), display_name(line)))
     };
-    let path =
-        if line.starts_with(b"/") { below_root(reader, line).ok_or_else(outside)? } else { from.path(line) };
+    let path = if line.starts_with(b"/") {
+        below_root(reader.root_path(), line).ok_or_else(outside)?
+    } else {
+        from.path(line)
+    };
     let folder = RepoFolder::new(&path, &format!("alternate {}: ", display_name(line)));
     let found = reader.find(&folder, b"").map_err(|error| match error {
         ReadError::Final(stocktake_domain::ContentError::Invalid(_)) => outside(),
@@ -86,10 +92,8 @@ fn resolve(
 }
 
 /// An absolute path, relative to the storage's root.
-fn below_root(reader: &RepoReader<'_>, line: &[u8]) -> Option<Vec<u8>> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let root = reader.root_path();
-    let strip = |root: &std::path::Path| {
+pub(crate) fn below_root(root: &Path, line: &[u8]) -> Option<Vec<u8>> {
+    let strip = |root: &Path| {
         let root = root.as_os_str().as_bytes();
         let rest = line.strip_prefix(root.strip_suffix(b"/").unwrap_or(root))?.strip_prefix(b"/")?;
         Some(rest.to_owned())

@@ -3,6 +3,7 @@
 use std::fs;
 
 use stocktake_domain::ContentError;
+use stocktake_domain::ports::ContentStore as _;
 use stocktake_testbed::GitRepository;
 
 use crate::support::{Fixture, PLAIN, checksum, overwrite, sha256};
@@ -37,6 +38,7 @@ async fn relative_absolute_and_nested_alternates_inside_the_root() {
         let repository = fork(&fixture, path, alternate);
         give_refs(&repository, &pool);
         assert_eq!(sha256(&fixture.see(path).await), checksum(&repository.show_ref().unwrap()), "{path}");
+        assert_eq!(fixture.store.look(path).await, Ok(()), "{path}");
     }
     // Loose objects of the pool are found too; the pool's packs are not read for a fork.
     let pool_bytes = fixture.see("@pools/aa/bb/pool.git").await.unwrap().bytes_read;
@@ -74,6 +76,10 @@ async fn a_missing_alternate_is_reported() {
     fs::rename(pool.path(), fixture.root.join("moved.git")).unwrap();
     let reason = "objects/info/alternates: the alternate is not there: ../../pool.git/objects";
     assert_eq!(fixture.unreadable("a.git").await, reason);
+    // A short look sees it too: what all forks of a pool lack is the storage's fault.
+    let looked = fixture.store.look("a.git").await;
+    let reason = "the alternate is not there: ../../pool.git/objects".to_owned();
+    assert_eq!(looked, Err(ContentError::Unreadable(reason)));
     // An unusable index of the pool is named with its alternate.
     fs::rename(fixture.root.join("moved.git"), pool.path()).unwrap();
     pool.git(&["repack", "-q", "-a", "-d"]).unwrap();
