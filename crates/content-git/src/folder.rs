@@ -3,8 +3,8 @@
 use std::fmt;
 
 use rustix::io::Errno;
-use stocktake_content::{NOT_REGULAR, OUTSIDE, storage_root};
-use stocktake_domain::ContentError;
+use stocktake_content::{NOT_REGULAR, OUTSIDE, Root, locked_folder, storage_root};
+use stocktake_domain::{ContentError, NotJudged};
 
 use crate::error::{ReadError, display_name};
 
@@ -39,6 +39,12 @@ impl RepoFolder {
     /// A folder in this one. Its files are named as seen from here.
     pub(crate) fn folder(&self, name: &[u8]) -> Self {
         Self { path: self.path(name), label: format!("{}{}/", self.label, display_name(name)) }
+    }
+
+    /// What is reported of a repository that is not found.
+    pub(crate) fn missing(&self, root: &Root) -> ContentError {
+        locked_folder(root, &self.path)
+            .map_or(ContentError::MissingRepository, |locked| NotJudged::Folder(locked).into())
     }
 
     /// The error when the system refuses to open or read a file.

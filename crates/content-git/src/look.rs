@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use stocktake_content::{Links, Root, locked_folder, path, read_at, storage_root};
+use stocktake_content::{Links, Root, path, read_at, storage_root};
 use stocktake_domain::{ContentError, NotJudged, PathText};
 
 use crate::error::{ReadError, display_name};
@@ -33,7 +33,7 @@ pub(crate) fn look(root_path: &Path, path: &str) -> Result<(), ContentError> {
         }
         Err(Errno::NOENT | Errno::NOTDIR) => {
             match root.open_at(folder.path(b""), OFlags::PATH | OFlags::DIRECTORY, Links::Follow) {
-                Err(Errno::NOENT | Errno::NOTDIR) => Err(missing(&root, &folder)),
+                Err(Errno::NOENT | Errno::NOTDIR) => Err(folder.missing(&root)),
                 Err(error) => Err(refused(b"", error)),
                 Ok(_) => Err(refused(HEAD, Errno::NOENT)),
             }
@@ -63,10 +63,4 @@ fn look_at_alternates(root: &Root, root_path: &Path, folder: &RepoFolder) -> Res
         }
     }
     Ok(())
-}
-
-/// What is reported of a repository that is not found.
-pub(crate) fn missing(root: &Root, folder: &RepoFolder) -> ContentError {
-    locked_folder(root, &folder.path(b""))
-        .map_or(ContentError::MissingRepository, |locked| NotJudged::Folder(locked).into())
 }

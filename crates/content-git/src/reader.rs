@@ -16,7 +16,6 @@ use crate::context::{BUFFER_BYTES, Buffer, Integrity, ReaderContext};
 use crate::error::ReadError;
 use crate::file::{EntryKind, FileIdentity, FolderEntry, OpenFile};
 use crate::folder::RepoFolder;
-use crate::look;
 use crate::memory::Memory;
 use crate::pools::Pools;
 
@@ -42,7 +41,7 @@ impl<'context> RepoReader<'context> {
 
     /// What is reported of a repository that is not found.
     pub(crate) fn missing(&self, folder: &RepoFolder) -> ContentError {
-        look::missing(&self.root, folder)
+        folder.missing(&self.root)
     }
 
     /// The path of the storage's root.

@@ -73,7 +73,10 @@ fn follow_failures(browser: &Browser<'_>) -> anyhow::Result<()> {
     let path = browser.path()?;
     ensure!(path.ends_with("/console/findings?storage=odd"), "followed, and at {path}");
     browser.press(By::Css("section.finding a"))?;
-    browser.expect("of 120 records")
+    browser.expect("records match")?;
+    let path = browser.path()?;
+    ensure!(path.ends_with("?kind=missing&storage=odd"), "followed, and at {path}");
+    Ok(())
 }
 
 /// The one that the service has is there, on this host.
