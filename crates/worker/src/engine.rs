@@ -117,7 +117,8 @@ impl Engine {
     }
 
     /// Looks at these storages, or at all, as far as they have records: those that cannot be read, or are not the one that
-    /// was read before. A run that reads nothing, because nothing is due, sees none of it otherwise.
+    /// was read before, which is kept as their condition. A run that reads nothing, because nothing is due, sees none of it
+    /// otherwise.
     pub async fn unreadable(&self, only: Option<&[String]>) -> Result<Vec<ClosedStorage>, StoreError> {
         self.context.unreadable(only).await
     }

@@ -60,19 +60,14 @@ impl EngineContext {
             if waiting == 0 {
                 continue;
             }
-            match self.look_at_all(name, storage).await {
-                Err(fault @ (NotJudged::Storage(_) | NotJudged::Folder(_))) => {
-                    // Who asks what is wrong later is told, though nothing was to be read.
-                    self.report(name, &fault).await;
-                    let (NotJudged::Storage(reason) | NotJudged::Folder(UnreadableFolder { reason, .. })) =
-                        fault
-                    else {
-                        continue;
-                    };
-                    closed.push(ClosedStorage { name: name.clone(), reason, waiting });
-                }
-                Ok(()) => self.reading_succeeded(name, storage, &[]).await,
-                Err(NotJudged::Cancelled | NotJudged::Process(_)) => {}
+            let Err(fault) = self.look_at_all(name, storage).await else {
+                self.reading_succeeded(name, storage, &[]).await;
+                continue;
+            };
+            if let NotJudged::Storage(reason) | NotJudged::Folder(UnreadableFolder { reason, .. }) = &fault {
+                closed.push(ClosedStorage { name: name.clone(), reason: reason.clone(), waiting });
+                // Who asks what is wrong later is told, though nothing was to be read.
+                self.report(name, &fault).await;
             }
         }
         Ok(closed)
