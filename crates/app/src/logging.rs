@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use stocktake_domain::Quoted;
+use stocktake_gitlab_config::is_parsing_ruby;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::field::MakeExt as _;
@@ -25,6 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::escape::escaped_json;
+use crate::output;
 use crate::settings::Log;
 
 use queue::LineQueue;
@@ -82,7 +84,6 @@ pub(crate) fn start(
         let json = layer().json().flatten_event(true).log_internal_errors(false);
         registry.with(json.with_writer(move || JsonLineWriter(lines))).init();
     }
-    set_hook(Box::new(log_panic));
     Ok(Level { is_service, filter: handle })
 }
 
@@ -163,9 +164,21 @@ fn tell_dropped(count: u64) {
     tracing::warn!(lines.dropped = count, "{count} lines of the log could not be written, and are lost");
 }
 
+/// From now on a panic is one line, of the log as soon as there is one.
+pub(crate) fn catch_panics() {
+    set_hook(Box::new(log_panic));
+}
+
 /// Standard error may be stuck, so that the panic is logged like everything else.
 fn log_panic(panic: &PanicHookInfo<'_>) {
+    if is_parsing_ruby() {
+        return;
+    }
     let text = panic.to_string().replace('\n', " ");
+    if LINES.get().is_none() {
+        output::complain(&text);
+        return;
+    }
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         tracing::error!(panic.backtrace = %backtrace, "{text}");

@@ -51,6 +51,7 @@ const COULD_NOT_RUN: u8 = 2;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
+    logging::catch_panics();
     if std::env::args_os().len() == 1 {
         return usage::introduce();
     }

@@ -39,4 +39,5 @@ pub use connection::{AwsCredentials, Connection, GoogleCredentials};
 pub use fact::{Fact, Unknown};
 pub use file::InstallationError;
 pub use installation::{Bucket, FileStorage, Installation, RegistryStorage};
+pub use ruby::is_parsing_ruby;
 pub use version::Version;

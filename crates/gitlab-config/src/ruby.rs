@@ -21,6 +21,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use lib_ruby_parser::{Node, Parser, ParserOptions, ParserResult};
@@ -58,6 +60,8 @@ pub(crate) struct Refused {
 const STACK_FOR_BYTE: usize = 1024;
 /// The stack of a small program.
 const SMALLEST_STACK: usize = 64 * 1024 * 1024;
+/// What is said of a program that the code here cannot follow, though it should.
+pub(crate) const FAILED: &str = "cannot be followed: an internal error of Stocktake";
 /// How many files may load one another.
 const DEEPEST_LOAD: usize = 8;
 
@@ -74,7 +78,7 @@ pub(crate) fn document(programs: &[Program], load: &Load) -> Result<Document, Re
         let follow = || follow(programs, load);
         let thread = thread::Builder::new().stack_size(stack).spawn_scoped(scope, follow);
         let thread = thread.map_err(|error| refused(&format!("cannot be read: {error}")))?;
-        thread.join().unwrap_or_else(|_| Err(refused("cannot be read: the parser failed")))
+        thread.join().unwrap_or_else(|_| Err(refused(FAILED)))
     })
 }
 
@@ -165,10 +169,25 @@ impl Interpreter<'_> {
     }
 }
 
+thread_local! {
+    static IS_PARSING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is within the Ruby parser, a library that panics on some texts that are no Ruby. That is told as an
+/// error of the file, so a panic hook need not report it.
+pub fn is_parsing_ruby() -> bool {
+    IS_PARSING.get()
+}
+
 /// The tree of a text; where it is no Ruby, and why not.
 fn parse(text: &[u8]) -> Result<Option<Node>, (usize, String)> {
     let options = ParserOptions { record_tokens: false, ..ParserOptions::default() };
-    let ParserResult { ast, diagnostics, .. } = Parser::new(text.to_vec(), options).do_parse();
+    IS_PARSING.set(true);
+    let parsed = catch_unwind(AssertUnwindSafe(|| Parser::new(text.to_vec(), options).do_parse()));
+    IS_PARSING.set(false);
+    let Ok(ParserResult { ast, diagnostics, .. }) = parsed else {
+        return Err((0, "cannot be parsed: `ruby -c` says where it is no Ruby".to_owned()));
+    };
     match diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
         Some(error) => {
             let why = error.render_message();

@@ -13,7 +13,7 @@ use proptest::strategy::ValueTree as _;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{Program, document};
+use super::{FAILED, Program, document};
 use crate::node::{Map, Node, Value};
 
 const CASES: [&str; 3] = [
@@ -314,9 +314,17 @@ fn generated_programs_mean_the_same_to_a_real_ruby() {
     assert!(known * 4 > cases.len(), "only {known} of {} programs are known as a whole", cases.len());
 }
 
+#[test]
+fn a_text_on_which_the_parser_panics_is_refused() {
+    let why = ours("if e\n''=<<~E\nE\n'").unwrap_err();
+    assert_eq!(why, "1 cannot be parsed: `ruby -c` says where it is no Ruby");
+}
+
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in any::<String>()) {
-        let _: Result<Node, String> = ours(&text);
+    fn every_text_is_followed_or_refused(text in any::<String>()) {
+        if let Err(why) = ours(&text) {
+            prop_assert!(!why.contains(FAILED), "{}", why);
+        }
     }
 }
