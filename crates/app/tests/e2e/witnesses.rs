@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::{Database, Finished, Installation};
+use crate::support::{Database, Finished, Installation, line};
 
 const SOON: &str = "[verification]\ngive_up_after = \"1s\"";
 
@@ -89,6 +89,26 @@ on_both_databases! {
         fs::create_dir(&root).unwrap();
         let found = in_shell(&installation, ON_ANOTHER_HOST, &["verify", "--all", "--believe-missing"]);
         assert_eq!((found.code, failed(&installation)), (1, 30.into()), "{found:?}");
+    }
+
+    /// What was read without a digest is still known to have been there when its source tells one.
+    fn another_volume_after_an_import_of_digests(database) {
+        let installation = Installation::with(database, SOON);
+        let files = installation.files(30);
+        let lines: Vec<String> = (1..).zip(&files).map(|(key, file)| line(key, &file.path, "")).collect();
+        installation.import("uploads", &lines).success();
+        installation.run(&["verify"]).success();
+        installation.import_files("uploads", &files);
+        let (root, away) = (installation.path(""), installation.folder().join("away"));
+        fs::rename(&root, &away).unwrap();
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("NOT_MOUNTED"), "").unwrap();
+        let found = in_shell(&installation, ON_ANOTHER_HOST, &["verify"]);
+        assert_closed(&found, "none of 22 of its records last seen good can be found");
+        assert_eq!(failed(&installation), 0);
+        fs::remove_dir_all(&root).unwrap();
+        fs::rename(&away, &root).unwrap();
+        in_shell(&installation, ON_ANOTHER_HOST, &["verify"]).success();
     }
 
     /// What a scan listed is known to be another storage than what is there when the disk is away.

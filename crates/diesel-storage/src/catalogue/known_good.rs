@@ -97,11 +97,12 @@ async fn near<S: Session>(
     limit: usize,
 ) -> Result<Vec<(Vec<u8>, String)>, DbError> {
     let sql = Sql::<(Binary, Text)>::new(
-        "SELECT near.key, near.path FROM (SELECT r.key, r.path, r.baseline, r.failed_at, r.state",
+        "SELECT near.key, near.path FROM (SELECT r.key, r.path, r.baseline_at, r.former_baseline_at, r.failed_at, r.state",
     );
     let sql = push_in_storage::<S, _>(sql, model, storage, &Span::from(from));
     let sql = sql.push(" ORDER BY r.key LIMIT ? + 0) AS near").bind(NEAR);
-    let sql = sql.push(" WHERE near.baseline IS NOT NULL AND near.failed_at IS NULL AND near.state <> ?");
+    let sql = sql.push(" WHERE COALESCE(near.baseline_at, near.former_baseline_at) IS NOT NULL");
+    let sql = sql.push(" AND near.failed_at IS NULL AND near.state <> ?");
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     session.load(sql.bind(DISABLED).push(" LIMIT ? + 0").bind(limit)).await
 }

@@ -207,6 +207,7 @@ impl Upsert {
             self.due |= record.due_at.is_some();
         }
         if forgets {
+            record.former_baseline_at = record.baseline.own.baseline_at.or(record.former_baseline_at);
             record.forget(RowPart::Baseline);
         }
         if entry.source.source_checksum != record.source.source_checksum {

@@ -80,6 +80,8 @@ columns! {
         due_at: Nullable<BigInt>,
         /// The check value of `source` and `accepted`; NULL in a row of a version that had none.
         recorded_check: Nullable<Integer>,
+        /// The time of our own last good checksum before it was forgotten, because the source said another one.
+        former_baseline_at: Nullable<BigInt>,
         ..source: SourceColumns,
         ..result: ResultColumns,
         ..baseline: BaselineColumns,
@@ -371,6 +373,7 @@ impl StagedRow {
             from_source,
             due_at: (!self.disabled).then_some(due_at),
             recorded_check: Some(self.recorded_check),
+            former_baseline_at: None,
             source: self.source,
             result: ResultColumns::new(state, &History::default()),
             baseline: BaselineColumns::default(),

@@ -46,6 +46,7 @@ macro_rules! database_contract {
                     known_good_records_are_spread_over_the_storage,
                     all_are_known_where_they_are_few,
                     only_good_records_are_known_good,
+                    a_digest_from_the_source_leaves_good_records_known,
                 }
                 accepting {
                     accepted_content_counts_from_now_on,

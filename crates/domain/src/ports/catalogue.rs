@@ -237,7 +237,7 @@ pub trait Catalogue: Send + Sync {
     /// How many records of all models lie in the storage, counting no further than `at_most`. May read the whole table.
     async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError>;
 
-    /// Some records of the storage whose last attempt found them good, at most `limit`, spread over the models and over the
+    /// Some records of the storage whose last attempt found them good, whatever their source said of them since, at most `limit`, spread over the models and over the
     /// keys of each; all of them, if there are no more. Cheap: of other records of the storage that lie between, some
     /// thousands are looked at and no more, beyond which good ones may be passed over. None is disabled, and none of a model whose content may
     /// rightly not be there ([`Model::may_be_absent`]).

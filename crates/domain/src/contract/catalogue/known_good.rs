@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::Model;
 use crate::contract::DatabaseFixture;
 use crate::contract::support::{
     MODEL, at, composite, entry, entry_in, entry_of, fail_all, import, import_into, import_numbers, key,
     succeed_all,
 };
 use crate::ports::KnownGood;
+use crate::{Digest, Model, SourceRecord};
 
 fn numbers(found: &[KnownGood]) -> BTreeSet<i64> {
     found.iter().map(|known| known.key.as_integer().unwrap()).collect()
@@ -67,4 +67,21 @@ pub async fn only_good_records_are_known_good(db: &dyn DatabaseFixture) {
     assert_eq!(known().await, BTreeSet::from([4, 5]));
     store.as_of(at(7)).queue.recalculate(MODEL, &key(1)).await.unwrap();
     assert_eq!(known().await, BTreeSet::from([4, 5]), "one that failed is no better while it is read again");
+}
+
+pub async fn a_digest_from_the_source_leaves_good_records_known(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let said = |number: i64, digest| SourceRecord { expected: Some(digest), ..entry(number) };
+    import_numbers(store, 1..=4, 1).await;
+    succeed_all(store, 2).await;
+    // One that was never read is not made good by what is said of it.
+    import_numbers(store, [5], 3).await;
+    let other = [1, 2, 5].map(|number| said(number, Digest::Md5([9; 16])));
+    import(store, other.to_vec(), 4).await;
+    let known = async || numbers(&store.catalogue.known_good("main", 16).await.unwrap());
+    assert_eq!(known().await, BTreeSet::from([1, 2, 3, 4]));
+    import(store, vec![said(1, Digest::Md5([8; 16]))], 5).await;
+    assert_eq!(known().await, BTreeSet::from([1, 2, 3, 4]), "said twice before it was read");
+    assert_eq!(fail_all(store, 6).await, 3);
+    assert_eq!(known().await, BTreeSet::from([3, 4]));
 }

@@ -216,7 +216,8 @@ impl Tables {
     fn known_good(&self, storage: &str, limit: u32) -> Vec<KnownGood> {
         let is_good = |row: &Row| {
             let history = row.status.history();
-            history.baseline.is_some() && history.failed_at.is_none() && row.status.state() != State::Disabled
+            let was_good = history.baseline.is_some() || row.was_good;
+            was_good && history.failed_at.is_none() && row.status.state() != State::Disabled
         };
         let rows = self
             .rows()

@@ -62,7 +62,15 @@ impl Tables {
             (Status::Pending(Verification::new()), Some(due_at))
         };
         let key = entry.key.clone();
-        let row = Row { said: entry, accepted: false, status, due_at, from_source, damaged: BTreeSet::new() };
+        let row = Row {
+            said: entry,
+            accepted: false,
+            status,
+            due_at,
+            from_source,
+            damaged: BTreeSet::new(),
+            was_good: false,
+        };
         self.records.entry(model).or_default().insert(key, row);
     }
 
@@ -97,6 +105,7 @@ impl Tables {
         if let Some(kept) = self.row_mut(model, &key) {
             kept.damaged.remove(&RowPart::Recorded);
             if forgets {
+                kept.was_good |= kept.status.history().baseline.is_some();
                 kept.damaged.remove(&RowPart::Baseline);
                 kept.status = with_baseline(kept.status.clone(), None);
             }

@@ -32,6 +32,8 @@ pub(super) struct Row {
     pub(super) from_source: bool,
     /// The parts that are not what was written there.
     pub(super) damaged: BTreeSet<RowPart>,
+    /// Whether its content was good before its source said another digest of it.
+    pub(super) was_good: bool,
 }
 
 impl Row {
@@ -52,7 +54,15 @@ impl Row {
             source_checksum: record.source_checksum,
             ..SourceRecord::new(record.key, record.location)
         };
-        Self { said, accepted: record.accepted, status, due_at, from_source: false, damaged: BTreeSet::new() }
+        Self {
+            said,
+            accepted: record.accepted,
+            status,
+            due_at,
+            from_source: false,
+            damaged: BTreeSet::new(),
+            was_good: false,
+        }
     }
 
     pub(super) fn storage(&self) -> &str {

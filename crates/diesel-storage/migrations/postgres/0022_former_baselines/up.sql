@@ -1,0 +1,2 @@
+-- When content was last good whose checksum was forgotten, because its source says another one of it now.
+ALTER TABLE records ADD COLUMN former_baseline_at bigint;
