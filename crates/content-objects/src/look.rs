@@ -1,12 +1,13 @@
 //! Looks at the storage as a whole: whether the service is there at all, and whom an error concerns.
 //!
-//! A look asks for a short page of the listing and for the first byte of an object. It does not wait for the pauses of
+//! A look asks for a short page of the listing and for the beginning of an object. It does not wait for the pauses of
 //! the storage, retries only for a short time, and serves everybody who waits for one.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use stocktake_content::num::widen;
 use stocktake_domain::ports::{ProbedStorage, Watch};
 use stocktake_domain::{ContentError, NotJudged, format_duration};
 
@@ -14,6 +15,7 @@ use crate::access::{Access, unless_cancelled};
 use crate::error::ObjectError;
 use crate::list::page::Page;
 use crate::throttle::{PAUSES, Patience};
+use crate::version::Part;
 use crate::wire::{Answer, PageOf, Target};
 
 /// For how long it is taken as proven that it is the service that answers.
@@ -21,6 +23,9 @@ const PROOF_LASTS: Duration = Duration::from_secs(60);
 
 /// How many objects a look lists: one is the object in question, another may be bad for its own reasons.
 const LISTED: u32 = 4;
+
+/// How much of an object a look reads: what cuts off every answer lets a first byte through.
+const BEGINNING: u64 = 1 << 20;
 
 impl Access {
     /// See [`stocktake_domain::ports::ContentStore::probe`].
@@ -104,7 +109,7 @@ impl Access {
             Err(error) => return Err(error.reason()),
         }
         for key in keys.iter().filter(|key| *key != beside) {
-            match self.in_time(self.first_byte(key)).await {
+            match self.in_time(self.beginning(key)).await {
                 Ok(()) => return Ok(()),
                 Err(ObjectError::Storage(reason)) => return Err(reason),
                 Err(
@@ -119,22 +124,33 @@ impl Access {
         why.map_or(Ok(()), Err)
     }
 
-    /// Whether the first byte of an object can be read, or it has none.
-    async fn first_byte(&self, key: &str) -> Result<(), ObjectError> {
-        let answer = match self.remote.wire.send(Target::FirstByte { key }, None).await {
+    /// Whether the beginning of an object can be read as a whole, or it has none.
+    async fn beginning(&self, key: &str) -> Result<(), ObjectError> {
+        let place = &self.remote.place;
+        let answer = match self.remote.wire.send(Target::From { key, first: 0 }, None).await {
             Ok(answer) => answer,
-            Err(error) => match self.remote.place.error_of(&error, key) {
+            Err(error) => match place.error_of(&error, key) {
                 ObjectError::NothingThere => return Ok(()),
                 error => return Err(error),
             },
         };
-        match answer.body.bytes_stream().next().await {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(self.remote.place.connection_error(&error)),
-            None => {
-                Err(ObjectError::Broken(format!("{} answers without content", self.remote.place.endpoint)))
+        let size = Part::of(&answer, 0).and_then(|part| part.version.size);
+        let wanted = size.unwrap_or(1).min(BEGINNING);
+        let mut received = 0;
+        let mut chunks = answer.body.bytes_stream();
+        while received < wanted {
+            match chunks.next().await {
+                Some(Ok(chunk)) => received += widen(chunk.len()),
+                Some(Err(error)) => return Err(place.connection_error(&error)),
+                None => {
+                    let host = &place.endpoint;
+                    return Err(ObjectError::Broken(format!(
+                        "{host} ended its answer early at byte {received}"
+                    )));
+                }
             }
         }
+        Ok(())
     }
 
     /// A short page of the listing, whatever the storage's pauses.

@@ -191,6 +191,19 @@ async fn trouble_of_all_objects_is_no_finding() {
         let text = not_judged(&impatient(settings(&proxy.url())), "a").await;
         assert!(text.contains(&proxy.address().to_string()), "{fault:?}: {text}");
     }
+    // The first bytes of each object come through, and no others.
+    for hidden in [false, true] {
+        let proxy = lab.proxy(move |asked| {
+            let range = asked.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("range"));
+            match range {
+                _ if asked.target.contains('?') => Fault::None,
+                Some((_, range)) if !range.starts_with("bytes=0-") => Fault::Truncate { after: 0, hidden },
+                _ => Fault::Truncate { after: 10, hidden },
+            }
+        });
+        let text = not_judged(&impatient(settings(&proxy.url())), "a").await;
+        assert!(text.contains(&proxy.address().to_string()), "{hidden}: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
