@@ -78,10 +78,11 @@ impl<'a> Links<'a> {
     }
 }
 
-/// The host in the request, if it is valid; else our own address, as the client reached it.
+/// The host in the request, if it is valid; else our own address, as the client reached it. That of a whole URL in the first
+/// line replaces the header's (RFC 9112, section 3.2.2).
 fn host(request: &HttpRequest) -> Cow<'_, str> {
-    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    let named = named.or_else(|| request.uri().authority().map(Authority::as_str));
+    let named = request.uri().authority().map(Authority::as_str);
+    let named = named.or_else(|| request.headers().get(header::HOST).and_then(|value| value.to_str().ok()));
     match (named.filter(|host| is_host(host)), request.conn_data::<Rc<ConnectionState>>()) {
         (Some(host), _) => host.into(),
         (None, Some(connection)) => connection.local().to_string().into(),
@@ -119,6 +120,14 @@ mod tests {
         let mut links = Links::new(&request, Some("http://h"));
         links.add("next", &[("per_page", "2"), ("cursor", "d")]);
         assert_eq!(links.into_header().unwrap().1, "<http://h/api/x?cursor=d&a=1&per_page=2>; rel=\"next\"");
+    }
+
+    #[test]
+    fn the_host_of_a_whole_url_goes_before_the_header() {
+        assert_eq!(
+            link("http://whole.test:82/api/x", "stock.test", None),
+            "<http://whole.test:82/api/x?page=2&per_page=20>; rel=\"next\""
+        );
     }
 
     #[test]

@@ -59,9 +59,9 @@ pub fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 
-/// All values of a header, in their order; one that is no text as an empty one.
+/// All values of a header, in their order. What is no text has characters that are in no address and no host.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values = headers.get_all(name).map(|value| value.to_str().unwrap_or("unknown"));
+    let values = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     values.collect::<Vec<_>>().join(",")
 }
 

@@ -127,3 +127,10 @@ fn scheme_and_host_are_those_of_the_outermost_proxy() {
     let unfit = reported(&[(PROTO, "javascript"), (HOST, "a>b\"")]);
     assert_eq!(unfit, ("10.0.0.1".to_owned(), None, None));
 }
+
+#[test]
+fn a_host_that_no_url_can_have_is_not_told() {
+    for host in ["münchen.test", "a b", "a/b", "a@b"] {
+        assert_eq!(reported(&[(HOST, host)]).2, None, "{host}");
+    }
+}
