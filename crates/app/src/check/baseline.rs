@@ -3,6 +3,7 @@
 //! Lines of JSON: a header, an entry for each file, and totals with the digest of all lines before, which a baseline that
 //! is damaged itself does not have.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{
     self, BufRead as _, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _,
@@ -92,6 +93,9 @@ struct Header {
     folder: String,
     /// In milliseconds since the epoch.
     begun: i64,
+    /// The folders below it at which something was mounted, each as a `PathText`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    mounts: BTreeSet<String>,
 }
 
 /// How much a baseline is of.
@@ -163,11 +167,16 @@ impl Place {
         Reader::open(&old, Strictness::AsFarAsItGoes)
     }
 
-    /// Begins the next baseline.
-    pub(crate) fn begin(&self, folder: &Path, now: i64) -> Result<Writer, BaselineError> {
+    /// Begins the next baseline, of a folder in which these folders are mounts.
+    pub(crate) fn begin(
+        &self,
+        folder: &Path,
+        mounts: BTreeSet<String>,
+        now: i64,
+    ) -> Result<Writer, BaselineError> {
         let mut writer = Writer::create(self.part())?;
         let folder = folder.to_string_lossy().into_owned();
-        writer.write(&Header { stocktake_baseline: VERSION, folder, begun: now })?;
+        writer.write(&Header { stocktake_baseline: VERSION, folder, begun: now, mounts })?;
         Ok(writer)
     }
 
@@ -275,6 +284,11 @@ impl Reader {
     /// When the run that wrote it began.
     pub(crate) fn begun(&self) -> i64 {
         self.header.begun
+    }
+
+    /// The folders at which something was mounted then.
+    pub(crate) fn mounts(&self) -> &BTreeSet<String> {
+        &self.header.mounts
     }
 
     /// The next entry; `None` at the end.

@@ -1,6 +1,6 @@
 //! What was found to be different, gathered until it is told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -37,6 +37,8 @@ pub(crate) struct Changes {
     renamed: Spool,
     modified: Spool,
     added: Spool,
+    /// How many files are not there in folders at which nothing is mounted any more.
+    unmounted: BTreeMap<String, u64>,
     /// Files that may have been renamed: where they are not any more, and where they are now.
     from: Vec<Entry>,
     to: Vec<Entry>,
@@ -54,6 +56,7 @@ impl Changes {
             renamed: Spool::new(),
             modified: Spool::new(),
             added: Spool::new(),
+            unmounted: BTreeMap::new(),
             from: Vec::new(),
             to: Vec::new(),
         }
@@ -70,6 +73,14 @@ impl Changes {
         self.counts.unreadable += 1;
         let json = || json!({ "change": "unreadable", "path": path, "reason": reason });
         tell(self.as_json, &mut self.unreadable, &format!("!  {path}: {reason}"), json);
+    }
+
+    /// A file is not there, in a folder at which nothing is mounted any more.
+    pub(super) fn unmounted(&mut self, folder: &str) {
+        match self.unmounted.get_mut(folder) {
+            Some(files) => *files += 1,
+            None => drop(self.unmounted.insert(folder.to_owned(), 1)),
+        }
     }
 
     pub(super) fn passed_over(&mut self) {
@@ -111,6 +122,16 @@ impl Changes {
     fn tell_removed(&mut self, entry: &Entry) {
         self.counts.removed += 1;
         tell(self.as_json, &mut self.removed, &format!("R  {}", entry.path), || of_entry("removed", entry));
+    }
+
+    /// Once everything was looked at: tells what is not mounted any more, in a line for each folder.
+    pub(super) fn tell_unmounted(&mut self) {
+        for (folder, files) in std::mem::take(&mut self.unmounted) {
+            let left =
+                if files == 1 { "its file was left as it was" } else { "its files were left as they were" };
+            self.unreadable(&folder, &format!("what was mounted here is not any more; {left}"));
+            self.counts.unreadable += files - 1;
+        }
     }
 
     /// Once everything was looked at: finds out which removed file is there under another name. Returns the old names.

@@ -1,5 +1,6 @@
 //! One run: reads what is listed, judges it, and writes the next baseline.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, Watch};
+use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, Watch, is_at_or_below};
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation, PathText};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,10 @@ pub(crate) struct Comparison<'a> {
     pub(crate) place: &'a Place,
     /// The folder of the baselines.
     pub(crate) state: &'a Path,
+    /// The folders at which something is mounted.
+    pub(crate) mounts: BTreeSet<String>,
+    /// Those at which something was when the baseline was made, and is not any more.
+    pub(crate) gone_mounts: BTreeSet<String>,
     /// There is no baseline to compare with.
     pub(crate) is_first: bool,
     /// Takes everything as it is now for good.
@@ -66,7 +71,10 @@ impl Comparison<'_> {
     ) -> Result<Outcome, CheckError> {
         let interrupted = self.place.interrupted()?.filter(|reader| self.now - reader.begun() < KEPT);
         let merge = Merge::new(self.content.list(), known, interrupted, self.own_folder()).await?;
-        let mut writer = self.place.begin(self.folder, self.now)?;
+        // Until something is mounted there again, or what is there now is accepted.
+        let kept = self.gone_mounts.iter().filter(|_| !self.accept);
+        let mounts = self.mounts.iter().chain(kept).cloned().collect();
+        let mut writer = self.place.begin(self.folder, mounts, self.now)?;
         let watch = Arc::new(Watch::default());
         let batches = stream::unfold(Some(merge), async |merge| {
             let mut merge = merge?;
@@ -102,6 +110,7 @@ impl Comparison<'_> {
             }
             writer.flush()?;
         }
+        changes.tell_unmounted();
         let renamed = changes.find_renamed();
         let now = self.place.finish(writer, self.now, |entry| !renamed.contains(&entry.path))?;
         Ok(Outcome::Finished { now })
@@ -203,7 +212,11 @@ impl Comparison<'_> {
     /// A file that was removed stays in the baseline, so that it is told again, until that is accepted.
     fn gone(&self, known: Option<Entry>, changes: &mut Changes) -> Option<Entry> {
         let known = known?;
-        changes.removed(known.clone());
+        let unmounted = self.gone_mounts.iter().find(|folder| is_at_or_below(&known.path, folder));
+        match unmounted.filter(|_| !self.accept) {
+            Some(folder) => changes.unmounted(folder),
+            None => changes.removed(known.clone()),
+        }
         (!self.accept).then_some(Entry { unread: true, ..known })
     }
 

@@ -1,5 +1,6 @@
 //! `stocktake check`: what changed in a folder.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -57,8 +58,20 @@ pub(super) async fn run(
     let mut changes = Changes::new(arguments.json);
     let now = SystemClock.now().millis();
     let (accept, is_first, state) = (arguments.accept, known.is_none(), &*state);
-    let comparison =
-        Comparison { folder: &folder, content, place: &place, state, is_first, accept, now, meter: &meter };
+    let mounts: BTreeSet<String> = probed.mounts.into_iter().map(|mount| mount.holds).collect();
+    let were_mounted = known.as_ref().map(|known| known.mounts().clone()).unwrap_or_default();
+    let comparison = Comparison {
+        folder: &folder,
+        content,
+        place: &place,
+        state,
+        gone_mounts: were_mounted.difference(&mounts).cloned().collect(),
+        mounts,
+        is_first,
+        accept,
+        now,
+        meter: &meter,
+    };
     let outcome = comparison.run(known, &mut changes, &stop).await;
     meter.finish();
     let report = Report {

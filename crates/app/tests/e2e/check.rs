@@ -46,6 +46,15 @@ impl Folder {
         file.set_modified(before.modified().unwrap()).unwrap();
     }
 
+    /// Where this folder is mounted at `files/disk`.
+    fn check_mounted(&self, disk: &Path, words: &[&str]) -> Finished {
+        let script = "exec unshare --mount sh -ec 'mount --bind \"$DISK\" files/disk; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_stocktake"), "check", "files"]).args(words);
+        command.env("HOME", self.0.path().join("home")).env("DISK", disk);
+        command.current_dir(self.0.path()).output().unwrap().into()
+    }
+
     fn check(&self, words: &[&str]) -> Finished {
         let words: Vec<&str> = ["check", "files"].iter().chain(words).copied().collect();
         bare(self.0.path(), &words, &[("HOME", &self.0.path().join("home"))])
@@ -58,6 +67,33 @@ impl Folder {
         let lock = files.find(|path| path.extension() == Some(OsStr::new("lock"))).unwrap();
         lock.with_extension(extension)
     }
+}
+
+#[test]
+fn what_was_mounted_is_not_removed() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("disk")).unwrap();
+    let disk = tempfile::tempdir().unwrap();
+    for name in ["x", "y"] {
+        fs::write(disk.path().join(name), name).unwrap();
+    }
+    folder.check_mounted(disk.path(), &[]).success();
+    // Twice, as what is told is told again.
+    for _ in 0..2 {
+        let found = folder.check(&[]);
+        let lines: Vec<&str> = found.stdout.lines().collect();
+        assert_eq!(found.code, 1, "{found:?}");
+        assert_eq!(
+            lines[0],
+            "!  disk: what was mounted here is not any more; its files were left as they were"
+        );
+        assert!(lines[1].starts_with("2 of 7 files need attention: 2 unreadable."), "{found:?}");
+    }
+    fs::remove_file(disk.path().join("x")).unwrap();
+    let found = folder.check_mounted(disk.path(), &[]);
+    assert_eq!((found.code, found.stdout.lines().next()), (1, Some("R  disk/x")), "{found:?}");
+    folder.check(&["--accept"]).success();
+    assert!(folder.check(&[]).success().starts_with("All 5 files "));
 }
 
 #[test]
