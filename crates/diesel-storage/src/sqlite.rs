@@ -228,6 +228,8 @@ impl Driver for Sqlite {
     async fn paths(&self, model: Option<i16>, storage: String) -> Result<PathStream, StoreError> {
         let connection =
             connect::open(&self.runtime, self.file.to_path_buf(), self.timeout, self.access).await?;
+        let (file, identity) = (Arc::clone(&self.file), self.identity);
+        blocking(&self.runtime, move || identity.check(&file)).await?.map_err(unavailable)?;
         Ok(paths::stream(&self.runtime, Arc::clone(&self.file), connection, model, storage))
     }
 
