@@ -46,10 +46,9 @@ pub(super) async fn run<D: Driver>(
     let mut next = entries.next().await;
     while let Some(batch) = next {
         let batch = batch.map_err(ImportError::Source)?;
-        // The source makes the next batch while the database takes this one.
-        let (staged, following) = tokio::join!(stage(&mut private, adapter, model, &batch), entries.next());
-        staged?;
-        next = following;
+        // The source makes the next batch while the database takes this one, and is not waited for if that fails.
+        let following = async { Ok(entries.next().await) };
+        ((), next) = tokio::try_join!(stage(&mut private, adapter, model, &batch), following)?;
     }
     if let Some(conflict) = private.run(Work::Scratch, |session| Box::pin(first_conflict(session))).await? {
         return Err(conflict_of(conflict)?);
