@@ -214,6 +214,7 @@ pub(crate) fn scheduler(settings: &Settings, store: &Store) -> Scheduler {
         reverify_after: settings.verification.reverify_after,
         lease: settings.verification.lease,
         poll: settings.worker.poll,
+        give_up_after: settings.verification.give_up_after,
     };
     Scheduler::new(Arc::clone(&store.queue), Arc::clone(&store.jobs), Arc::clone(&store.clock), settings)
 }

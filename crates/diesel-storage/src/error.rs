@@ -1,7 +1,7 @@
 //! What can go wrong between a query and the ports' [`StoreError`].
 
 use diesel::result::{DatabaseErrorKind, Error};
-use stocktake_domain::ports::StoreError;
+use stocktake_domain::ports::{Outage, StoreError, Unavailable};
 
 /// What went wrong in a unit of work, before it is known what that means to the caller.
 #[derive(Debug, thiserror::Error)]
@@ -29,17 +29,21 @@ impl DbError {
         Self::Data(what.into())
     }
 
-    /// Whether the connection itself is broken, as far as the error alone says.
-    pub(crate) fn is_unavailable(&self) -> bool {
+    /// The outage that caused it, as far as the error alone says.
+    pub(crate) fn outage(&self) -> Option<Outage> {
         match self {
-            Self::Unavailable(_) | Self::Busy(_) | Self::Query(Error::BrokenTransactionManager) => true,
-            Self::Query(Error::DatabaseError(kind, _)) => matches!(
-                kind,
-                DatabaseErrorKind::UnableToSendCommand
-                    | DatabaseErrorKind::ClosedConnection
-                    | DatabaseErrorKind::ReadOnlyTransaction
-            ),
-            Self::Query(_) | Self::Data(_) | Self::Schema(_) => false,
+            Self::Unavailable(_) | Self::Busy(_) | Self::Query(Error::BrokenTransactionManager) => {
+                Some(Outage::Unreachable)
+            }
+            Self::Query(Error::DatabaseError(kind, _)) => match kind {
+                DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => {
+                    Some(Outage::Unreachable)
+                }
+                DatabaseErrorKind::ReadOnlyTransaction => Some(Outage::ReadOnly),
+                DatabaseErrorKind::SerializationFailure => Some(Outage::Contended),
+                _ => None,
+            },
+            Self::Query(_) | Self::Data(_) | Self::Schema(_) => None,
         }
     }
 }
@@ -48,8 +52,10 @@ impl From<DbError> for StoreError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Schema(what) => Self::Schema(what),
-            error if error.is_unavailable() => Self::Unavailable(error.into()),
-            error => Self::Internal(error.into()),
+            error => match error.outage() {
+                Some(outage) => Self::Unavailable(Unavailable::new(outage, error)),
+                None => Self::Internal(error.into()),
+            },
         }
     }
 }
@@ -70,8 +76,8 @@ pub(crate) fn refuse_unknown(
 /// Whether the database answers, but takes no connection for the time being: a server that has none free, starts or stops.
 /// That passes by itself.
 pub fn is_busy(error: &StoreError) -> bool {
-    let StoreError::Unavailable(source) = error else { return false };
-    matches!(source.downcast_ref(), Some(DbError::Busy(_)))
+    let StoreError::Unavailable(Unavailable { cause, .. }) = error else { return false };
+    matches!(cause.downcast_ref(), Some(DbError::Busy(_)))
 }
 
 /// The database cannot be reached, for this reason.

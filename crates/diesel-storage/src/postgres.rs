@@ -20,7 +20,8 @@ use diesel_async::{
 };
 use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
-use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
+use stocktake_domain::format_duration;
+use stocktake_domain::ports::{Outage, PathStream, StoreError, Unavailable, WakeSignal};
 use tokio::time::timeout;
 
 use self::connect::{Connector, Patience};
@@ -113,10 +114,12 @@ impl Driver for Postgres {
             Work::Read | Work::Write => {
                 match timeout(self.timeout, perform(&mut connection, work, task)).await {
                     Ok(outcome) => outcome,
-                    Err(elapsed) => {
+                    Err(_) => {
                         // The statement may still be running: nobody else shall wait for it.
                         drop(Object::take(connection));
-                        return Err(unavailable(elapsed));
+                        let longest = format_duration(self.timeout);
+                        let waited = format!("a statement takes longer than {longest} (database.timeout)");
+                        return Err(StoreError::Unavailable(Unavailable::new(Outage::Silent, waited)));
                     }
                 }
             }
@@ -149,7 +152,10 @@ impl Driver for Postgres {
         let sql = Sql::<Text>::new("SELECT current_setting('transaction_read_only')");
         match self.run(Work::Read, move |session| session.one::<String, _>(sql).boxed()).await?.as_str() {
             "off" => Ok(()),
-            _ => Err(unavailable("the server takes no writes: it is a standby, or read-only")),
+            _ => {
+                let why = "the server is a standby, or read-only";
+                Err(StoreError::Unavailable(Unavailable::new(Outage::ReadOnly, why)))
+            }
         }
     }
 

@@ -20,6 +20,7 @@ mod acceptance;
 mod catalogue;
 mod conditions;
 mod content;
+mod error;
 mod orphan_walks;
 mod queue;
 mod recalculation;
@@ -38,6 +39,7 @@ pub use content::{
     ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MountBelow,
     ProbedStorage, Watch, is_at_or_below,
 };
+pub use error::{Outage, StoreError, Unavailable};
 pub use orphan_walks::OrphanWalks;
 pub use queue::{
     ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal,
@@ -56,17 +58,3 @@ pub use {
     recalculation::MockRecalculation, sessions::MockSessions, source::MockSource, sync_state::MockSyncState,
     tokens::MockAuthority, tokens::MockTokens,
 };
-
-/// Why a store of ours could not do what was asked; each variant tells the caller what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database cannot be reached or does not answer in time. Try again later.
-    #[error("the database is unreachable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The database's schema is not the one this program needs. Migrate, or use the matching program.
-    #[error("the database schema does not fit this program: {0}")]
-    Schema(String),
-    /// A fault of ours or of the stored data. Trying again does not help; the source says more.
-    #[error("the database refused or returned something unexpected")]
-    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
-}

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// Delays that double from the first to the longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
@@ -36,12 +38,13 @@ impl Schedule {
 pub struct Backoff {
     schedule: Schedule,
     failures: u32,
+    since: Option<Instant>,
 }
 
 impl Backoff {
     /// No failure so far.
     pub const fn new(schedule: Schedule) -> Self {
-        Self { schedule, failures: 0 }
+        Self { schedule, failures: 0, since: None }
     }
 
     /// Counts a failure. Returns how long to wait before the next try: the schedule's delay, shortened at random
@@ -50,6 +53,7 @@ impl Backoff {
     /// `random` returns a number below the one it is given.
     pub fn next_delay(&mut self, random: impl FnOnce(u32) -> u32) -> Duration {
         self.failures = self.failures.saturating_add(1);
+        self.since.get_or_insert_with(Instant::now);
         self.schedule.delay(self.failures) / 1_000 * (500 + random(501).min(500))
     }
 
@@ -58,14 +62,19 @@ impl Backoff {
         self.failures
     }
 
+    /// How long ago the first of these failures was; no time without one.
+    pub fn failing_for(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// The activity succeeded.
     pub fn reset(&mut self) {
-        self.failures = 0;
+        (self.failures, self.since) = (0, None);
     }
 }
 
-/// Calls until a call succeeds, fails with an error that a later call would not change (`may_pass` is false), or
-/// was made `tries` times; waits between the calls as `schedule` and `random` say (see [`Backoff::next_delay`]).
+/// Calls until a call succeeds, or fails with an error after which `goes_on` does not go on; waits between the calls as
+/// `schedule` and `random` say (see [`Backoff::next_delay`]).
 ///
 /// Dropping the future cancels it.
 ///
@@ -73,9 +82,8 @@ impl Backoff {
 /// That of the last call.
 pub async fn retry<T, E, F>(
     schedule: Schedule,
-    tries: u32,
     random: impl Fn(u32) -> u32,
-    may_pass: impl Fn(&E) -> bool,
+    goes_on: impl Fn(&E, &Backoff) -> bool,
     mut call: impl FnMut() -> F,
 ) -> Result<T, E>
 where
@@ -88,7 +96,7 @@ where
             Err(error) => error,
         };
         let delay = backoff.next_delay(&random);
-        if !may_pass(&error) || backoff.failures() >= tries {
+        if !goes_on(&error, &backoff) {
             return Err(error);
         }
         tokio::time::sleep(delay).await;
@@ -98,8 +106,6 @@ where
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -113,7 +119,7 @@ mod tests {
         assert_eq!(backoff.failures(), 8);
         backoff.reset();
         assert_eq!(backoff.next_delay(|_| 0), Duration::from_millis(50));
-        let mut many = Backoff { schedule: SCHEDULE, failures: u32::MAX };
+        let mut many = Backoff { failures: u32::MAX, ..Backoff::new(SCHEDULE) };
         assert_eq!(many.next_delay(|_| u32::MAX), Duration::from_secs(5));
     }
 
@@ -134,7 +140,7 @@ mod tests {
                 calls.set(calls.get() + 1);
                 if calls.get() == number { Ok(()) } else { Err(calls.get()) }
             };
-            retry(SCHEDULE, 5, |_| 500, |error| *error != 3, call).await
+            retry(SCHEDULE, |_| 500, |error, _| *error != 3, call).await
         };
         let begin = Instant::now();
         assert_eq!(answer_to(1).await, Ok(()));
@@ -142,7 +148,8 @@ mod tests {
         assert_eq!(answer_to(3).await, Ok(()));
         assert_eq!(begin.elapsed(), Duration::from_millis(300));
         assert_eq!(answer_to(4).await, Err(3));
-        assert_eq!(retry(SCHEDULE, 5, |_| 0, |_| true, async || Err::<(), _>("no")).await, Err("no"));
+        let five_times = |_: &&str, backoff: &Backoff| backoff.failures() < 5;
+        assert_eq!(retry(SCHEDULE, |_| 0, five_times, async || Err::<(), _>("no")).await, Err("no"));
         assert_eq!(begin.elapsed(), Duration::from_millis(600 + 750));
     }
 }

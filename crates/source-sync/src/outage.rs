@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{SourceError, StoreError};
 use stocktake_net::error::ErrorChain;
-use stocktake_net::retry::{Schedule, retry};
+use stocktake_net::retry::{Backoff, Schedule, retry};
 
 /// How long to wait between tries.
 pub(crate) const DELAYS: Schedule = Schedule::new(Duration::from_millis(500), Duration::from_secs(60));
@@ -69,7 +69,8 @@ where
     E: MayPass,
     F: Future<Output = Result<T, E>>,
 {
-    retry(DELAYS, tries, |_| 0, MayPass::may_pass, call).await
+    let goes_on = |error: &E, failed: &Backoff| error.may_pass() && failed.failures() < tries;
+    retry(DELAYS, |_| 0, goes_on, call).await
 }
 
 #[cfg(test)]

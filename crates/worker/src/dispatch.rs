@@ -113,7 +113,7 @@ impl Dispatcher {
                 }
                 Err(error) => {
                     let wait = backoff.next_delay(|bound| context.parts.rng.below(bound));
-                    if !self.options.patience.lasts(backoff.failures()) {
+                    if !self.options.patience.lasts(&error, &backoff) {
                         return Err(error);
                     }
                     context.outage.failed("claiming work", &error);

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::{self, AcceptError, Candidate};
 use crate::context::{EngineContext, EngineParts, RunOptions};
 use crate::dispatch::{Dispatcher, DrainScope};
-use crate::outage::{Patience, TRIES_IN_THE_FOREGROUND};
+use crate::outage::Patience;
 use crate::recalculation::Recalculations;
 use crate::settings::EngineSettings;
 use crate::speed::{self, Tried};
@@ -71,8 +71,8 @@ impl Engine {
     /// be judged: a storage that cannot be read is waited for as long as the settings say, once nothing else is left.
     /// Storages are read at any hour, since somebody asked for it.
     ///
-    /// An error of the database is returned when it does not pass within a few tries; what was recorded by
-    /// then stays recorded.
+    /// An error of the database is returned when it does not pass, which a server that is away gets as long for as a storage
+    /// that cannot be read; what was recorded by then stays recorded.
     pub async fn drain(
         &self,
         models: &[Model],
@@ -85,7 +85,7 @@ impl Engine {
             context: Arc::clone(&self.context),
             recorder: Arc::clone(&recorder),
             stop: stop.child_token(),
-            patience: Patience::Tries(TRIES_IN_THE_FOREGROUND),
+            patience: Patience::Foreground(self.context.settings.give_up_after),
             respects_hours: false,
         };
         let scope = DrainScope { models: models.to_vec(), due_from, until_drained: true };
@@ -100,7 +100,8 @@ impl Engine {
                 due_from,
                 limit: 1,
             };
-            let waiting = self.context.parts.queue.outstanding(&filter, u64::MAX).await?;
+            let counting = || self.context.parts.queue.outstanding(&filter, u64::MAX);
+            let waiting = self.outlive("counting what waits", |error| Some(error), counting).await?;
             if waiting == 0 && !self.context.parts.storages.contains_key(&name) {
                 // The worker that knows it has done it.
                 continue;
@@ -108,6 +109,22 @@ impl Engine {
             drained.closed.push(ClosedStorage { name, reason, waiting });
         }
         Ok(drained)
+    }
+
+    /// Calls, for somebody in the foreground, until there is an answer: while a database server is away, for as long as
+    /// [`Self::drain`] waits for it. `of_the_database` says which errors are the database's.
+    pub async fn outlive<T, E, F>(
+        &self,
+        doing: &'static str,
+        of_the_database: fn(&E) -> Option<&StoreError>,
+        call: impl FnMut() -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let EngineContext { parts, settings, outage, .. } = &*self.context;
+        let patience = Patience::Foreground(settings.give_up_after);
+        outage.outlived(doing, patience, &*parts.rng, of_the_database, call).await
     }
 
     /// What this engine may be waiting for, as it sees it now: storages that cannot be read, what the process lacks, another

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use stocktake_domain::Rng;
-use stocktake_domain::ports::StoreError;
-use stocktake_net::outage::Outage;
-use stocktake_net::retry::{Schedule, retry};
+use stocktake_domain::ports::{Outage, StoreError, Unavailable};
+use stocktake_net::outage;
+use stocktake_net::retry::{Backoff, Schedule, retry};
 
 use crate::telemetry;
 
-/// How often in a row the database may fail before a command in the foreground gives up.
-pub(crate) const TRIES_IN_THE_FOREGROUND: u32 = 5;
+/// How often in a row a command in the foreground tries what fails for another reason than that the database is away.
+const TRIES_IN_THE_FOREGROUND: u32 = 5;
 
 /// How long to wait between tries.
 pub(crate) const DELAYS: Schedule = Schedule::new(Duration::from_millis(100), Duration::from_secs(5));
@@ -20,36 +20,57 @@ pub(crate) const DELAYS: Schedule = Schedule::new(Duration::from_millis(100), Du
 pub(crate) enum Patience {
     /// As long as it takes: a service outlives its database's outages.
     Endless,
-    /// This many tries: somebody waits in the foreground and wants to know.
-    Tries(u32),
+    /// Somebody waits in the foreground and wants to know: a server may be away for so long, as while it is started anew or
+    /// another one takes over; a few tries for everything else.
+    Foreground(Duration),
 }
 
 impl Patience {
-    /// Whether to try again after so many failures in a row.
-    pub(crate) fn lasts(self, failures: u32) -> bool {
+    /// Whether to try again after an error that ends this row of failures.
+    pub(crate) fn lasts(self, error: &StoreError, failed: &Backoff) -> bool {
         match self {
             Self::Endless => true,
-            Self::Tries(tries) => failures < tries,
+            Self::Foreground(longest) if is_of_a_server(error) => failed.failing_for() < longest,
+            Self::Foreground(_) => failed.failures() < TRIES_IN_THE_FOREGROUND,
         }
     }
 }
 
-/// Calls the database until it answers, or has failed so often that a command in the foreground gives up.
-pub(crate) async fn retry_in_the_foreground<T, F>(
-    rng: &dyn Rng,
-    call: impl FnMut() -> F,
-) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    retry(DELAYS, TRIES_IN_THE_FOREGROUND, |bound| rng.below(bound), |_| true, call).await
+/// Whether a database server is away, which others see to; a file of one's own is no better later.
+fn is_of_a_server(error: &StoreError) -> bool {
+    let StoreError::Unavailable(Unavailable { outage, .. }) = error else { return false };
+    matches!(outage, Outage::Unreachable | Outage::Silent | Outage::ReadOnly)
 }
 
 /// Whether the database is away; each failure is counted, and an outage logged when it begins and when it ends.
 #[derive(Debug, Default)]
-pub(crate) struct DatabaseOutage(Outage);
+pub(crate) struct DatabaseOutage(outage::Outage);
 
 impl DatabaseOutage {
+    /// Calls until there is an answer, `patience` ends, or there is an error that is not `of_the_database`.
+    pub(crate) async fn outlived<T, E, F>(
+        &self,
+        doing: &'static str,
+        patience: Patience,
+        rng: &dyn Rng,
+        of_the_database: fn(&E) -> Option<&StoreError>,
+        call: impl FnMut() -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let goes_on = |error: &E, failed: &Backoff| {
+            let passing = of_the_database(error).filter(|error| patience.lasts(error, failed));
+            if let Some(error) = passing {
+                self.failed(doing, error);
+            }
+            passing.is_some()
+        };
+        let answer = retry(DELAYS, |bound| rng.below(bound), goes_on, call).await?;
+        self.worked();
+        Ok(answer)
+    }
+
     /// A call failed, and will be made again.
     pub(crate) fn failed(&self, doing: &'static str, error: &StoreError) {
         telemetry::store_error(doing);
@@ -87,10 +108,18 @@ mod tests {
         assert_eq!(about(span, &Fixed(u32::MAX)), Duration::from_secs(5));
     }
 
-    #[test]
-    fn patience_ends_or_not() {
-        assert!(Patience::Endless.lasts(u32::MAX));
-        assert!(Patience::Tries(2).lasts(1));
-        assert!(!Patience::Tries(2).lasts(2));
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_or_not() {
+        let away = StoreError::Unavailable("no route".into());
+        let full = StoreError::Unavailable(Unavailable::new(Outage::Disk, "no space left"));
+        let mut failed = Backoff::new(DELAYS);
+        let foreground = Patience::Foreground(Duration::from_secs(60));
+        for _ in 0..TRIES_IN_THE_FOREGROUND {
+            assert!(foreground.lasts(&full, &failed));
+            failed.next_delay(|_| 0);
+        }
+        assert!(!foreground.lasts(&full, &failed) && foreground.lasts(&away, &failed));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(!foreground.lasts(&away, &failed) && Patience::Endless.lasts(&full, &failed));
     }
 }

@@ -215,7 +215,7 @@ impl<'a> Recording<'a> {
                 Err(error) => {
                     context.outage.failed("recording results", &error);
                     let wait = backoff.next_delay(|bound| context.parts.rng.below(bound));
-                    if self.is_hopeless(&error, backoff.failures()) {
+                    if self.is_hopeless(&error, &backoff) {
                         return Err(self.give_up(error).await);
                     }
                     tokio::time::sleep(wait).await;
@@ -224,9 +224,9 @@ impl<'a> Recording<'a> {
         }
     }
 
-    fn is_hopeless(&self, error: &StoreError, failures: u32) -> bool {
-        let refused = matches!(error, StoreError::Internal(_)) && failures >= TRIES_WHEN_REFUSED;
-        refused || !self.options.patience.lasts(failures)
+    fn is_hopeless(&self, error: &StoreError, failed: &Backoff) -> bool {
+        let refused = matches!(error, StoreError::Internal(_)) && failed.failures() >= TRIES_WHEN_REFUSED;
+        refused || !self.options.patience.lasts(error, failed)
     }
 
     /// Gives the lease back without the results.
@@ -245,7 +245,7 @@ impl<'a> Recording<'a> {
         }
         match self.options.patience {
             Patience::Endless => LeaseEnd::Broken,
-            Patience::Tries(_) => LeaseEnd::Store(error),
+            Patience::Foreground(_) => LeaseEnd::Store(error),
         }
     }
 

@@ -27,6 +27,8 @@ pub struct SchedulerSettings {
     pub lease: Duration,
     /// How often to look without being woken.
     pub poll: Duration,
+    /// How long a command in the foreground waits for a database server that is away.
+    pub give_up_after: Duration,
 }
 
 /// Keeps the queue going: bulk jobs, leases that ran out, failed records to retry, old successes.

@@ -77,7 +77,8 @@ pub(super) async fn run(
     };
     prepared?;
     let due_from = scope.selection.is_some().then_some(asked);
-    let total = scope.outstanding(&*store.queue, due_from, MOST_COUNTED).await?;
+    let counting = || scope.outstanding(&*store.queue, due_from, MOST_COUNTED);
+    let total = engine.outlive("counting what is due", |error| Some(error), counting).await?;
     meter.set_totals(Some(total), None);
     let limits = Arc::new(Limits::new(Arc::clone(&meter), arguments, &stop));
     let watcher = Watcher::new(loaded, &engine, &scope.models, &meter);
@@ -95,7 +96,8 @@ pub(super) async fn run(
     let done = format!("{} of {}", count(drained.stats.records()), counted(total, "record"));
     let reason = limits.reason().or(stop.is_cancelled().then_some("Interrupted"));
     let run = Run { loaded, arguments, store: &store, scope: &scope, storages: &storages, asked };
-    let tell = run.tell(drained, meter.elapsed(), due_from, reason);
+    let tell = || run.tell(drained.clone(), meter.elapsed(), due_from, reason);
+    let tell = engine.outlive("telling what was found", |error: &anyhow::Error| error.downcast_ref(), tell);
     if !stop.is_cancelled() {
         return tell.await;
     }

@@ -1,8 +1,12 @@
 //! A database that goes away and comes back, and what tells about a service's health.
 
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
 use stocktake_testbed::PgCluster;
 
-use crate::support::{Api, Installation, eventually};
+use crate::support::{Api, Finished, Installation, eventually};
 
 const UPLOADS: &str = "/api/v4/admin/data_management/uploads";
 
@@ -38,6 +42,33 @@ fn a_service_outlives_its_database() {
         (checksum["checksum_state"] == "succeeded" && checksum["last_checksum"] != before).then_some(())
     });
     service.stop();
+}
+
+/// As while a server is started anew, or another one takes over.
+#[test]
+fn a_verification_outlives_a_database_that_is_away_for_some_seconds() {
+    let cluster = PgCluster::start().unwrap();
+    let url = cluster.create_database().unwrap();
+    let limits = "[storages.main]\nroot = \"{root}\"\nbytes_per_second = \"100kB\"\n";
+    let installation = Installation::at(Some(&url), limits);
+    installation.import_files("uploads", &installation.files(30));
+    let verification =
+        installation.command(&["verify"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let verification = verification.unwrap();
+    let leases = || cluster.sql(&url, "SELECT count(*) FROM leases").unwrap();
+    eventually("it has begun", || (leases().trim() != "0").then_some(()));
+    let name = url.rsplit('/').next().unwrap();
+    for setting in ["SET default_transaction_read_only = on", "RESET default_transaction_read_only"] {
+        cluster.sql(&cluster.url("postgres"), &format!("ALTER DATABASE {name} {setting}")).unwrap();
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()";
+        cluster.sql(&cluster.url("postgres"), end).unwrap();
+        thread::sleep(Duration::from_secs(6));
+    }
+    cluster.stop().unwrap();
+    thread::sleep(Duration::from_secs(6));
+    cluster.restart().unwrap();
+    let found = Finished::from(verification.wait_with_output().unwrap());
+    assert!(found.success().contains("All is well"), "");
 }
 
 on_both_databases! {

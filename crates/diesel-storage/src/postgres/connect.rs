@@ -14,6 +14,10 @@ use crate::error::DbError;
 const PLANNER: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
     SET enable_mergejoin = off; SET enable_sort = off; SET enable_material = off; SET jit = off";
 
+/// What our statements are written for, whatever is the default of the database: none of them fails because of what others
+/// change at the same time.
+const ISOLATION: &str = "SET default_transaction_isolation = 'read committed'";
+
 /// How long a transaction of ours may do nothing before the server ends it with its connection. None of them waits for
 /// anything but the database, so that one which is idle for this long belongs to a host that stopped or vanished.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(20);
@@ -88,7 +92,7 @@ impl Connector {
         let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
         let mut connection = connection.map_err(|error| DbError::Unavailable(error.to_string()))?;
         let settings = format!(
-            "{}; SET idle_in_transaction_session_timeout = {}; {PLANNER}",
+            "{}; SET idle_in_transaction_session_timeout = {}; {ISOLATION}; {PLANNER}",
             patience.settings(),
             IDLE_IN_TRANSACTION.as_millis(),
         );

@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use stocktake_domain::ports::StoreError;
+use stocktake_domain::ports::{Outage, StoreError, Unavailable};
 use stocktake_domain::{PathGlob, Timestamp};
 use tokio::time::timeout;
 
@@ -215,10 +215,9 @@ pub(super) async fn explain(connection: &mut AsyncPgConnection, error: DbError) 
     const PING: Duration = Duration::from_secs(1);
     let DbError::Query(Error::DatabaseError(kind, _)) = &error else { return error.into() };
     match kind {
-        DatabaseErrorKind::SerializationFailure => StoreError::Unavailable(error.into()),
         DatabaseErrorKind::Unknown => match timeout(PING, connection.batch_execute("SELECT 1")).await {
             Ok(Ok(())) => error.into(),
-            Ok(Err(_)) | Err(_) => StoreError::Unavailable(error.into()),
+            Ok(Err(_)) | Err(_) => StoreError::Unavailable(Unavailable::new(Outage::Unreachable, error)),
         },
         _ => error.into(),
     }

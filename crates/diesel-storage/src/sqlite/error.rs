@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use diesel::result::Error;
 use libsqlite3_sys as ffi;
-use stocktake_domain::ports::StoreError;
+use stocktake_domain::ports::{Outage, StoreError, Unavailable};
 
 use super::disk;
 use crate::error::DbError;
@@ -73,8 +73,12 @@ pub(super) fn explain(file: &Path, error: DbError) -> StoreError {
         Some((_, what, remedy)) => {
             let obstacle = (remedy == Remedy::LookAtDisk).then(|| disk::obstacle(file)).flatten();
             let what = obstacle.unwrap_or_else(|| what.to_owned());
-            let error = FileError { file: file.to_owned(), what, source: error }.into();
-            if remedy == Remedy::None { StoreError::Internal(error) } else { StoreError::Unavailable(error) }
+            let error = FileError { file: file.to_owned(), what, source: error };
+            match remedy {
+                Remedy::Wait => StoreError::Unavailable(Unavailable::new(Outage::Contended, error)),
+                Remedy::LookAtDisk => StoreError::Unavailable(Unavailable::new(Outage::Disk, error)),
+                Remedy::None => StoreError::Internal(error.into()),
+            }
         }
     }
 }

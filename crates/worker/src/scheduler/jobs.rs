@@ -10,7 +10,7 @@ use stocktake_net::retry::Backoff;
 use tokio::time::Instant;
 
 use super::Scheduler;
-use crate::outage::{DELAYS, retry_in_the_foreground};
+use crate::outage::{DELAYS, Patience};
 
 /// How often to check whether other processes have finished their jobs; somebody waits for it.
 const OTHERS_POLL: Duration = Duration::from_millis(200);
@@ -19,12 +19,15 @@ impl Scheduler {
     /// Runs all open jobs to completion, waiting for those that other processes advance. Returns how many records
     /// were marked meanwhile.
     pub async fn run_jobs(&self) -> Result<u64, StoreError> {
-        let rng = ClockRng(&*self.clock);
+        let (rng, patience) = (ClockRng(&*self.clock), Patience::Foreground(self.settings.give_up_after));
         let mut marked = BTreeMap::<JobId, u64>::new();
         let mut total = 0;
         let mut step = StepSize::default();
         loop {
-            let open = retry_in_the_foreground(&rng, || self.jobs.open()).await?;
+            let open = self
+                .outage
+                .outlived("looking for jobs", patience, &rng, |error| Some(error), || self.jobs.open())
+                .await?;
             if open.is_empty() {
                 return Ok(total);
             }
@@ -33,7 +36,11 @@ impl Scheduler {
             }
             loop {
                 let began = Instant::now();
-                let advanced = retry_in_the_foreground(&rng, || self.advance(&step)).await?;
+                let advance = || self.advance(&step);
+                let advanced = self
+                    .outage
+                    .outlived("advancing jobs", patience, &rng, |error| Some(error), advance)
+                    .await?;
                 let Some(job) = advanced else { break };
                 step.took(began.elapsed());
                 // A job not seen before was enqueued since, with nothing marked.

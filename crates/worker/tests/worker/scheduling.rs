@@ -77,7 +77,8 @@ impl Backlog {
 }
 
 fn scheduler(world: &World, backlog: &Arc<Backlog>) -> Scheduler {
-    let settings = SchedulerSettings { reverify_after: 120 * MINUTE, lease: 8 * 60 * MINUTE, poll: MINUTE };
+    let (lease, give_up_after) = (8 * 60 * MINUTE, 5 * MINUTE);
+    let settings = SchedulerSettings { reverify_after: 120 * MINUTE, lease, poll: MINUTE, give_up_after };
     Scheduler::new(world.queue.clone(), backlog.jobs(), world.clock.clone(), settings)
 }
 
@@ -133,8 +134,10 @@ async fn a_command_brings_all_jobs_to_their_end_or_says_why_not() {
     *backlog.failing.lock().unwrap() = 4;
     assert_eq!(scheduler.run_jobs().await.unwrap(), 2_007);
     backlog.add(3, 1);
-    *backlog.failing.lock().unwrap() = 5;
+    *backlog.failing.lock().unwrap() = 1_000;
+    let begin = Instant::now();
     assert!(matches!(scheduler.run_jobs().await, Err(StoreError::Unavailable(_))));
+    assert!((5 * MINUTE..6 * MINUTE).contains(&begin.elapsed()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,7 +219,8 @@ async fn a_long_sweep_delays_no_job() {
     queue.expect_retry_failed().returning(|_, _| Ok(0));
     queue.expect_expire_succeeded().returning(|_, _, _, _| Ok((Some(RecordKey::integer(1)), 0)));
     let backlog = Arc::new(Backlog::default());
-    let settings = SchedulerSettings { reverify_after: DAY, lease: MINUTE, poll: MINUTE };
+    let settings =
+        SchedulerSettings { reverify_after: DAY, lease: MINUTE, poll: MINUTE, give_up_after: MINUTE };
     let scheduler = Scheduler::new(Arc::new(queue), backlog.jobs(), world.clock.clone(), settings);
     backlog.add(1, 5_000);
     let (stop, task) = run(scheduler);
