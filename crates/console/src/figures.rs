@@ -95,6 +95,12 @@ pub(crate) fn moment(at: Timestamp) -> Markup {
     bare_time(at, &format!("{} {} {}, {} UTC", parts.day, parts.month, parts.year, parts.time))
 }
 
+/// A day ([`Timestamp::day`]): `26 Nov 2026`.
+pub(crate) fn date(day: i64) -> String {
+    let parts = Parts::of(Timestamp::of_day(day));
+    format!("{} {} {}", parts.day, parts.month, parts.year)
+}
+
 fn bare_time(at: Timestamp, text: &str) -> Markup {
     let parts = Parts::of(at);
     html! { time datetime=(at.to_string()) title=(format!("{} {} UTC", parts.date, parts.time)) { (text) } }

@@ -1,12 +1,13 @@
 //! `GET /console`: whether all is well, and if not, what is wrong and where.
 
+mod days;
 mod empty;
 mod tables;
 
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{FailureGroup, ModelSummary, ModelSyncState, WorkerActivity};
+use stocktake_domain::ports::{DayResults, FailureGroup, ModelSummary, ModelSyncState, WorkerActivity};
 use stocktake_domain::{Condition, ConditionSubject, Job, OrphanTotals, OrphanWalk, State, Timestamp};
 use stocktake_web::{Snapshot, in_state, step};
 
@@ -29,6 +30,7 @@ struct Overview<'a> {
     jobs: &'a [Job],
     syncs: &'a [ModelSyncState],
     failing: &'a [FailureGroup],
+    results: &'a [DayResults],
     workers: &'a [WorkerActivity],
     walk: Option<&'a (OrphanWalk, OrphanTotals)>,
     storages: usize,
@@ -109,6 +111,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let jobs = step("jobs.open", console.jobs.open()).await?;
     let syncs = step("sync_state.states", console.sync_state.states()).await?;
     let failing = step("catalogue.failure_groups", console.catalogue.failure_groups()).await?;
+    let results = step("catalogue.results_by_day", console.catalogue.results_by_day(days::SHOWN)).await?;
     let workers = activity::workers(console).await?;
     let walk = orphans::open_walk(&visit).await?;
     let overview = Overview {
@@ -118,6 +121,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         jobs: &jobs,
         syncs: &syncs,
         failing: &failing,
+        results: &results,
         workers: &workers,
         walk: walk.as_ref(),
         storages: console.settings.storages.len(),
@@ -158,7 +162,8 @@ impl Overview<'_> {
                     (self.condition())
                 }
             }
-            (tables::models(&self.snapshot.models, self.failing, self.now))
+            (tables::models(&self.snapshot.models, self.failing, self.results, self.now))
+            (days::table_of_days(self.results, self.now))
         }
     }
 

@@ -12,8 +12,8 @@ pub(crate) mod upsert;
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
-    Amount, Applied, Catalogue, FailureGroup, ImportError, KnownGood, ModelSummary, Page, PageRequest,
-    PathStream, SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, KnownGood, ModelSummary, Page,
+    PageRequest, PathStream, SourceRecordStream, StoreError,
 };
 use stocktake_domain::{
     Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection,
@@ -142,6 +142,13 @@ impl<D: Driver> Catalogue for Adapter<D> {
             Box::pin(failing::groups(session))
         })
         .await
+    }
+
+    async fn results_by_day(&self, days: u32) -> Result<Vec<DayResults>, StoreError> {
+        let read = self.timed(move |session, now| {
+            Box::pin(crate::queue::results_by_day::read(session, days, now.day()))
+        });
+        self.run(call!("db.catalogue.results_by_day"), Work::Read, read).await
     }
 
     async fn with_checksum(&self, checksum: &Digest, limit: u32) -> Result<Vec<Record>, StoreError> {

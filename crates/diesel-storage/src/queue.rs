@@ -5,13 +5,14 @@ mod leases;
 mod maintenance;
 pub(crate) mod recalculate;
 mod results;
+pub(crate) mod results_by_day;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    ClaimFilter, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
-    WorkerId,
+    ClaimFilter, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, Results, StoreError,
+    WakeSignal, WorkerId,
 };
 use stocktake_domain::{Failure, Model, RecordKey, Selection};
 
@@ -109,9 +110,10 @@ impl<D: Driver> Queue for Adapter<D> {
         outcomes: &[(RecordKey, Outcome)],
         last: bool,
     ) -> Result<u64, StoreError> {
+        let counted = Results::of(outcomes);
         let results = outcomes.iter().map(|(key, outcome)| ResultRow::new(key, outcome)).collect();
         self.run_waking(call!("db.queue.complete", lease = lease.0), Work::Write, move |session| {
-            Box::pin(results::write(session, lease.0, results, last))
+            Box::pin(results::write(session, lease.0, results, counted, last))
         })
         .await
     }

@@ -114,6 +114,7 @@ async fn pages(store: &Store) {
     store.catalogue.known_good("main", 16).await.unwrap();
     store.catalogue.findings(Model::Uploads, Some(key.clone()), 20).await.unwrap();
     store.catalogue.failure_groups().await.unwrap();
+    store.catalogue.results_by_day(30).await.unwrap();
     store.catalogue.with_checksum(&Digest::Md5([1; 16]), 20).await.unwrap();
     let (checksum, by) = (Digest::Md5([1; 16]), "root@host".to_owned());
     let acceptance = NewAcceptance { checksum: Some(checksum), size: Some(1), by, reason: None };

@@ -32,6 +32,7 @@ pub mod catalogue {
     pub mod limits;
     pub mod look_ups;
     pub mod pages;
+    pub mod results;
 }
 pub mod conditions {
     //! The suite of the port [`Conditions`](crate::ports::Conditions).

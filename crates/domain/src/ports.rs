@@ -31,8 +31,9 @@ mod tokens;
 
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
-    Amount, Applied, Catalogue, FailureGroup, ImportError, KnownGood, ModelSummary, NumberedRecord, Page,
-    PageRequest, PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream, numbered,
+    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, KnownGood, ModelSummary,
+    NumberedRecord, Page, PageRequest, PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream,
+    numbered,
 };
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{
@@ -42,7 +43,7 @@ pub use content::{
 pub use error::{Outage, StoreError, Unavailable};
 pub use orphan_walks::OrphanWalks;
 pub use queue::{
-    ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal,
+    ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, Results,
     WakeSignal, WorkerId,
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 /// A point in time: whole milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// `Display` is RFC 3339 in UTC with milliseconds and `Z`, as the API shows it.
@@ -20,6 +23,16 @@ impl Timestamp {
     /// Milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0
+    }
+
+    /// The day it lies on: how many are between it and 1970-01-01, UTC.
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(DAY)
+    }
+
+    /// The beginning of a day.
+    pub const fn of_day(day: i64) -> Self {
+        Self(day.saturating_mul(DAY))
     }
 
     /// The RFC 3339 text's point in time, any offset, cut to milliseconds; `None` if it is not one.

@@ -1,10 +1,11 @@
 //! The tables of the overview: failures by storage and by data type, and all data types.
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{FailureGroup, ModelSummary};
+use stocktake_domain::ports::{DayResults, FailureGroup, ModelSummary};
 use stocktake_domain::{FailureKind, Model, State, Timestamp};
 use stocktake_web::in_state;
 
+use super::days;
 use crate::figures::{age, number, share, size};
 use crate::query::Address;
 use crate::shown::text;
@@ -90,7 +91,12 @@ fn by_kind(what: &str, column: &str, rows: &[(Markup, Address, Vec<&FailureGroup
 }
 
 /// All data types that have records, those with failures first, then those with the most records.
-pub(super) fn models(models: &[ModelSummary], failing: &[FailureGroup], now: Timestamp) -> Markup {
+pub(super) fn models(
+    models: &[ModelSummary],
+    failing: &[FailureGroup],
+    results: &[DayResults],
+    now: Timestamp,
+) -> Markup {
     let failures = |model: Model| {
         failing.iter().filter(|group| group.model == model).map(|group| group.records).sum::<u64>()
     };
@@ -107,10 +113,11 @@ pub(super) fn models(models: &[ModelSummary], failing: &[FailureGroup], now: Tim
         "Size",
         "Oldest check",
         "Verified",
+        "Last 30 days",
     ];
     let mut columns = vec![("Data type", "")];
     columns.extend(names.map(|name| (name, "n")));
-    let rows = html! { @for (count, summary) in rows { (row(count, summary, now)) } };
+    let rows = html! { @for (count, summary) in rows { (row(count, summary, results, now)) } };
     html! {
         section class="block" data-rows="models" {
             h2 { "Data types" }
@@ -119,7 +126,7 @@ pub(super) fn models(models: &[ModelSummary], failing: &[FailureGroup], now: Tim
     }
 }
 
-fn row(count: u64, summary: &ModelSummary, now: Timestamp) -> Markup {
+fn row(count: u64, summary: &ModelSummary, results: &[DayResults], now: Timestamp) -> Markup {
     let of = |state| in_state(summary, state);
     let cell = |label, state, class| {
         figure(label, of(state), &linked(of(state), &records(summary.model, Some(state)), class))
@@ -136,6 +143,7 @@ fn row(count: u64, summary: &ModelSummary, now: Timestamp) -> Markup {
             (figure("Size", summary.bytes, &size(summary.bytes)))
             (optional(summary.oldest_success.map(|oldest| age(oldest, now)).as_ref(), "Oldest check", "n"))
             td class="n" data-l="Verified" role="cell" { (share(of(State::Succeeded), count)) }
+            td class="n all" role="cell" { (days::strip(results, summary.model, now)) }
         }
     }
 }

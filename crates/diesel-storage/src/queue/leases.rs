@@ -3,9 +3,10 @@
 use diesel::ExpressionMethods as _;
 use diesel::QueryDsl as _;
 use diesel::sql_types::{BigInt, SmallInt, Text};
-use stocktake_domain::ports::{Holder, LeaseId, LeaseTerms, Reaped, Renewal, WorkerId};
+use stocktake_domain::ports::{Holder, LeaseId, LeaseTerms, Reaped, Renewal, Results, WorkerId};
 use stocktake_domain::{CLOCK_TOLERANCE, Failure, Timestamp};
 
+use super::results_by_day;
 use crate::dialect::Lock;
 use crate::error::DbError;
 use crate::key;
@@ -59,13 +60,16 @@ pub(super) async fn reap<S: Session>(
     let mut over: Vec<LeaseRow> = session.load(sql.bind(latest).bind(latest)).await?;
     // The records of several leases are locked in the order of their keys, as everybody locks records.
     over.sort_unstable_by(|a, b| (a.model, &a.first_key).cmp(&(b.model, &b.first_key)));
+    results_by_day::forget(session, now.day()).await?;
     let mut reaped = Reaped::default();
     let any = !over.is_empty();
     for lease in over {
         session.execute(diesel::delete(leases::table.find(lease.id))).await?;
         match lease.end(now) {
             Some(LeaseEnd::TimedOut) => {
-                reaped.timed_out += time_out(session, &lease, &failure, now.millis()).await?;
+                let count = time_out(session, &lease, &failure, now.millis()).await?;
+                results_by_day::add(session, lease.model, lease.id, &Results::failures(now, count)).await?;
+                reaped.timed_out += count;
             }
             Some(LeaseEnd::Released) | None => reaped.released += 1,
         }

@@ -2,7 +2,9 @@
 
 use diesel::QueryDsl as _;
 use diesel::sql_types::Bool;
+use stocktake_domain::ports::Results;
 
+use super::results_by_day;
 use crate::dialect::Lock;
 use crate::error::DbError;
 use crate::key;
@@ -18,6 +20,7 @@ pub(super) async fn write<S: Session>(
     session: &mut S,
     lease: i64,
     mut results: Vec<ResultRow>,
+    counted: Results,
     last: bool,
 ) -> Result<(u64, bool), DbError> {
     let Some(lease) = hold(session, lease).await? else { return Ok((0, false)) };
@@ -28,6 +31,7 @@ pub(super) async fn write<S: Session>(
         row.baseline.seal(lease.model, &row.key);
     }
     let written = if results.is_empty() { 0 } else { session.write_results(&lease, results).await? };
+    results_by_day::add(session, lease.model, lease.id, &counted.written(written)).await?;
     if !last {
         return Ok((written, false));
     }

@@ -42,6 +42,10 @@ macro_rules! database_contract {
                     the_summary_counts_everything,
                     a_current_schema_passes_the_check,
                 }
+                results {
+                    results_are_counted_by_day_and_model,
+                    a_result_that_is_void_does_not_count,
+                }
                 known_good {
                     known_good_records_are_spread_over_the_storage,
                     all_are_known_where_they_are_few,

@@ -114,6 +114,19 @@ pub struct ModelSummary {
     pub oldest_success: Option<Timestamp>,
 }
 
+/// How the attempts of one model ended on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DayResults {
+    /// The day ([`Timestamp::day`]).
+    pub day: i64,
+    /// The model.
+    pub model: Model,
+    /// Attempts that found good content.
+    pub succeeded: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+}
+
 /// How much there is to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Amount {
@@ -294,6 +307,11 @@ pub trait Catalogue: Send + Sync {
     /// How many records failed when they were last read ([`crate::Status::last_failure`]), by storage, kind and model, in the
     /// order of these. Reads what failed, and nothing else.
     async fn failure_groups(&self) -> Result<Vec<FailureGroup>, StoreError>;
+
+    /// How the attempts ended on the last days, today and at most 90 of them, in the order of the days and of [`Model::ALL`];
+    /// a day of a model without any is left out. What was void
+    /// when it was recorded does not count ([`Results::written`](crate::ports::Results::written)).
+    async fn results_by_day(&self, days: u32) -> Result<Vec<DayResults>, StoreError>;
 
     /// Records of any model whose content was last good with this digest, at most `limit`, in the order of [`Model::ALL`]
     /// and their keys. Only such records are read.

@@ -10,6 +10,7 @@
 //! back: else it would count as held by a worker that never took it. `tests/lease_protocol.rs` explores the rules, and
 //! `tests/lease_clocks.rs` when a lease ends.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -121,6 +122,59 @@ impl Outcome {
             Self::Succeeded(verification) => verification.history().checksum(),
             Self::Failed(_) => None,
         }
+    }
+
+    /// When the attempt ended, and whether well.
+    fn end(&self) -> (Option<Timestamp>, bool) {
+        match self {
+            Self::Succeeded(done) => (done.history().baseline().map(|baseline| baseline.at), true),
+            Self::Failed(done) => (done.history().failed_at, false),
+        }
+    }
+}
+
+/// How many attempts ended well and badly, by day ([`Timestamp::day`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Results(BTreeMap<i64, (u64, u64)>);
+
+impl Results {
+    /// Counts these outcomes.
+    pub fn of(outcomes: &[(RecordKey, Outcome)]) -> Self {
+        let mut results = Self::default();
+        for (_, outcome) in outcomes {
+            if let (Some(at), is_good) = outcome.end() {
+                let (succeeded, failed) = results.0.entry(at.day()).or_default();
+                *(if is_good { succeeded } else { failed }) += 1;
+            }
+        }
+        results
+    }
+
+    /// So many failures at one time.
+    pub fn failures(at: Timestamp, count: u64) -> Self {
+        Self(BTreeMap::from([(at.day(), (0, count))]))
+    }
+
+    /// Those that counted, if only so many were not void. Which ones is not known: the good ones are taken for void first,
+    /// so that no failure is passed over.
+    #[must_use]
+    pub fn written(mut self, written: u64) -> Self {
+        let all: u64 = self.0.values().map(|(succeeded, failed)| succeeded + failed).sum();
+        let mut void = all.saturating_sub(written);
+        let (succeeded, failed): (Vec<_>, Vec<_>) =
+            self.0.values_mut().map(|(good, bad)| (good, bad)).unzip();
+        for count in succeeded.into_iter().chain(failed) {
+            let fewer = void.min(*count);
+            *count -= fewer;
+            void -= fewer;
+        }
+        self.0.retain(|_, counts| *counts != (0, 0));
+        self
+    }
+
+    /// Day, successes and failures, in the order of the days.
+    pub fn by_day(&self) -> impl Iterator<Item = (i64, u64, u64)> {
+        self.0.iter().map(|(day, (succeeded, failed))| (*day, *succeeded, *failed))
     }
 }
 

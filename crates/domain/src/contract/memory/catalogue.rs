@@ -13,8 +13,8 @@ use crate::digest::Digest;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    Amount, Applied, Catalogue, FailureGroup, ImportError, KnownGood, ModelSummary, Page, PageRequest,
-    PageStart, PathStream, SortOrder, SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, KnownGood, ModelSummary, Page,
+    PageRequest, PageStart, PathStream, SortOrder, SourceRecordStream, StoreError,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -114,6 +114,21 @@ impl Catalogue for MemoryStore {
 
     async fn failure_groups(&self) -> Result<Vec<FailureGroup>, StoreError> {
         Ok(self.step(|tables: &mut Tables| tables.failure_groups()).await)
+    }
+
+    async fn results_by_day(&self, days: u32) -> Result<Vec<DayResults>, StoreError> {
+        let first = self.now().day() - i64::from(days) + 1;
+        let results = |tables: &mut Tables| {
+            let recent = tables.results.iter().filter(|((day, _), _)| *day >= first);
+            let of = |(&(day, model), &(succeeded, failed)): (&(i64, Model), &(u64, u64))| DayResults {
+                day,
+                model,
+                succeeded,
+                failed,
+            };
+            recent.map(of).collect()
+        };
+        Ok(self.step(results).await)
     }
 
     async fn with_checksum(&self, checksum: &Digest, limit: u32) -> Result<Vec<Record>, StoreError> {

@@ -12,8 +12,8 @@ use crate::failure::{Failure, FailureCause};
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    ClaimFilter, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, StoreError, WakeSignal,
-    WorkerId,
+    ClaimFilter, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, Results, StoreError,
+    WakeSignal, WorkerId,
 };
 use crate::row_part::RowPart;
 use crate::selection::Selection;
@@ -201,12 +201,20 @@ impl Tables {
                 written += 1;
             }
         }
+        self.count_results(model, &Results::of(outcomes).written(written));
         let ended = last.then(|| self.leases.remove(&id)).flatten();
         let left = ended.is_some_and(|lease| {
             let mut rows = self.records.get(&model).into_iter().flat_map(|rows| rows.range(range.clone()));
             rows.any(|(_, row)| row.storage() == lease.storage && row.due_at.is_some())
         });
         (written, left)
+    }
+
+    fn count_results(&mut self, model: Model, results: &Results) {
+        for (day, succeeded, failed) in results.by_day() {
+            let counts = self.results.entry((day, model)).or_default();
+            *counts = (counts.0 + succeeded, counts.1 + failed);
+        }
     }
 
     /// Also says whether any lease ended.
@@ -224,6 +232,7 @@ impl Tables {
             for (key, running) in held.members {
                 let failed = Status::Failed(running.time_out(lease, now));
                 self.set(held.model, &key, failed, Some(due_at));
+                self.count_results(held.model, &Results::failures(now, 1));
                 reaped.timed_out += 1;
             }
         }

@@ -174,6 +174,8 @@ pub(super) struct Tables {
     pub(super) walks: Vec<StoredWalk>,
     /// What is mounted below the root of each storage.
     pub(super) mounts: BTreeSet<(String, MountBelow)>,
+    /// How many attempts ended well and badly, by day and model.
+    pub(super) results: BTreeMap<(i64, Model), (u64, u64)>,
 }
 
 impl Tables {
