@@ -340,6 +340,11 @@ impl Status {
         }
     }
 
+    /// Whether the last attempt succeeded with this checksum.
+    pub fn is_good_with(&self, checksum: Digest) -> bool {
+        matches!(self, Self::Succeeded(done) if done.history().checksum() == Some(checksum))
+    }
+
     /// The state's name.
     pub fn state(&self) -> State {
         match self {

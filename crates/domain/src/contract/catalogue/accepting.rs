@@ -32,6 +32,9 @@ pub async fn accepted_content_counts_from_now_on(db: &dyn DatabaseFixture) {
     assert_eq!((after.file_size, after.accepted, after.expected), (Some(99), true, before.expected));
     let baseline = Baseline { digest: GOOD, at: at(300) };
     assert_eq!(after.reference(), Reference { baseline: Some(baseline), ..Reference::default() });
+    // Twice is once.
+    assert_eq!(accept(store, 1, &acceptance(GOOD, Some(99)), 350).await, after);
+    assert_eq!(store.catalogue.acceptances(MODEL, &key(1)).await.unwrap().len(), 1);
     // What was recorded stays out of it, and the record out of the queue.
     assert!(claim(store, 10, 400).await.is_none());
     assert_eq!(store.as_of(at(1_000_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap(), 0);

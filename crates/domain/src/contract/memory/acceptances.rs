@@ -21,8 +21,13 @@ impl Tables {
     ) -> Option<Record> {
         let record = self.record(model, key)?;
         let mut replaced = Replaced::of(&record);
-        if self.row(model, key)?.damaged.contains(&RowPart::Baseline) {
+        let is_damaged = self.row(model, key)?.damaged.contains(&RowPart::Baseline);
+        if is_damaged {
             replaced.baseline = None;
+        }
+        let is_good = accepted.checksum.is_some_and(|checksum| record.status.is_good_with(checksum));
+        if record.accepted && is_good && !is_damaged {
+            return Some(record);
         }
         let status = match accepted.checksum {
             Some(checksum) => Status::Succeeded(record.status.accept(checksum, now)),
