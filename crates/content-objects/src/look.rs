@@ -12,6 +12,7 @@ use stocktake_domain::ports::{ProbedStorage, Watch};
 use stocktake_domain::{ContentError, NotJudged, format_duration};
 
 use crate::access::{Access, unless_cancelled};
+use crate::dialect::Dialect;
 use crate::error::ObjectError;
 use crate::list::page::Page;
 use crate::throttle::{PAUSES, Patience};
@@ -124,10 +125,20 @@ impl Access {
         why.map_or(Ok(()), Err)
     }
 
-    /// Whether the beginning of an object can be read as a whole, or it has none.
+    /// Whether the beginning of an object can be read as a whole, or it has none. It is asked for as content is read first:
+    /// what is in front of a service may let one kind of request through and not the other.
     async fn beginning(&self, key: &str) -> Result<(), ObjectError> {
+        if self.remote.place.dialect == Dialect::S3 {
+            self.begin(Target::Whole { key }, key).await?;
+        }
+        // Only the answer to a range tells the size of the object besides that of the answer.
+        self.begin(Target::From { key, first: 0 }, key).await
+    }
+
+    /// Reads the beginning of an object, up to a bound.
+    async fn begin(&self, target: Target<'_>, key: &str) -> Result<(), ObjectError> {
         let place = &self.remote.place;
-        let answer = match self.remote.wire.send(Target::From { key, first: 0 }, None).await {
+        let answer = match self.remote.wire.send(target, None).await {
             Ok(answer) => answer,
             Err(error) => match place.error_of(&error, key) {
                 ObjectError::NothingThere => return Ok(()),
