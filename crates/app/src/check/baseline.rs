@@ -167,23 +167,19 @@ impl Place {
         Reader::open(&old, Strictness::AsFarAsItGoes)
     }
 
-    /// Begins the next baseline, of a folder in which these folders are mounts.
-    pub(crate) fn begin(
-        &self,
-        folder: &Path,
-        mounts: BTreeSet<String>,
-        now: i64,
-    ) -> Result<Writer, BaselineError> {
+    /// Begins the next baseline.
+    pub(crate) fn begin(&self, folder: &Path, now: i64) -> Result<Writer, BaselineError> {
         let mut writer = Writer::create(self.part())?;
         let folder = folder.to_string_lossy().into_owned();
-        writer.write(&Header { stocktake_baseline: VERSION, folder, begun: now, mounts })?;
+        writer.write(&Header { stocktake_baseline: VERSION, folder, begun: now, mounts: BTreeSet::new() })?;
         Ok(writer)
     }
 
-    /// Makes what was written the baseline, without the entries that are not to be kept.
+    /// Makes what was written the baseline, without the entries that are not to be kept, of a folder with these mounts.
     pub(crate) fn finish(
         &self,
         mut written: Writer,
+        mounts: BTreeSet<String>,
         now: i64,
         keeps: impl Fn(&Entry) -> bool,
     ) -> Result<Totals, BaselineError> {
@@ -196,7 +192,9 @@ impl Place {
             let error = ErrorKind::NotFound.into();
             return Err(BaselineError::Io { path: self.part(), what: "read", error });
         };
-        writer.write(&reader.header)?;
+        let Header { stocktake_baseline, begun, .. } = reader.header;
+        let folder = reader.header.folder.clone();
+        writer.write(&Header { stocktake_baseline, folder, begun, mounts })?;
         while let Some(entry) = reader.next()? {
             if keeps(&entry) {
                 totals.files += 1;

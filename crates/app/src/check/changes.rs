@@ -124,14 +124,16 @@ impl Changes {
         tell(self.as_json, &mut self.removed, &format!("R  {}", entry.path), || of_entry("removed", entry));
     }
 
-    /// Once everything was looked at: tells what is not mounted any more, in a line for each folder.
-    pub(super) fn tell_unmounted(&mut self) {
-        for (folder, files) in std::mem::take(&mut self.unmounted) {
+    /// Once everything was looked at: tells what is not mounted any more, in a line for each folder. Returns the folders.
+    pub(super) fn tell_unmounted(&mut self) -> Vec<String> {
+        let unmounted = std::mem::take(&mut self.unmounted);
+        for (folder, files) in &unmounted {
             let left =
-                if files == 1 { "its file was left as it was" } else { "its files were left as they were" };
-            self.unreadable(&folder, &format!("what was mounted here is not any more; {left}"));
+                if *files == 1 { "its file was left as it was" } else { "its files were left as they were" };
+            self.unreadable(folder, &format!("what was mounted here is not any more; {left}"));
             self.counts.unreadable += files - 1;
         }
+        unmounted.into_keys().collect()
     }
 
     /// Once everything was looked at: finds out which removed file is there under another name. Returns the old names.

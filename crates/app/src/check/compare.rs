@@ -71,10 +71,7 @@ impl Comparison<'_> {
     ) -> Result<Outcome, CheckError> {
         let interrupted = self.place.interrupted()?.filter(|reader| self.now - reader.begun() < KEPT);
         let merge = Merge::new(self.content.list(), known, interrupted, self.own_folder()).await?;
-        // Until something is mounted there again, or what is there now is accepted.
-        let kept = self.gone_mounts.iter().filter(|_| !self.accept);
-        let mounts = self.mounts.iter().chain(kept).cloned().collect();
-        let mut writer = self.place.begin(self.folder, mounts, self.now)?;
+        let mut writer = self.place.begin(self.folder, self.now)?;
         let watch = Arc::new(Watch::default());
         let batches = stream::unfold(Some(merge), async |merge| {
             let mut merge = merge?;
@@ -110,9 +107,16 @@ impl Comparison<'_> {
             }
             writer.flush()?;
         }
-        changes.tell_unmounted();
+        let probed = self.content.probe().await.map_err(CheckError::NotJudged)?;
+        let mounted: BTreeSet<String> = probed.mounts.into_iter().map(|mount| mount.holds).collect();
+        if let Some(gone) = self.mounts.difference(&mounted).next() {
+            return Err(CheckError::Unmounted(gone.clone()));
+        }
+        // Until something is mounted there again, or all that was there is, or what is there now is accepted.
+        let kept = changes.tell_unmounted();
+        let mounts = self.mounts.iter().cloned().chain(kept).collect();
         let renamed = changes.find_renamed();
-        let now = self.place.finish(writer, self.now, |entry| !renamed.contains(&entry.path))?;
+        let now = self.place.finish(writer, mounts, self.now, |entry| !renamed.contains(&entry.path))?;
         Ok(Outcome::Finished { now })
     }
 
@@ -164,6 +168,9 @@ impl Comparison<'_> {
         changes: &mut Changes,
     ) -> Result<Option<Entry>, CheckError> {
         let Pair { path, listed, known, .. } = pair;
+        if let Some(folder) = self.unmounted(&path) {
+            return Ok(below_unmounted(folder, listed, known, seen, changes));
+        }
         let unread = |known: Option<Entry>| known.map(|known| Entry { unread: true, ..known });
         let stat = match listed {
             Listed::File(stat) => stat,
@@ -212,12 +219,15 @@ impl Comparison<'_> {
     /// A file that was removed stays in the baseline, so that it is told again, until that is accepted.
     fn gone(&self, known: Option<Entry>, changes: &mut Changes) -> Option<Entry> {
         let known = known?;
-        let unmounted = self.gone_mounts.iter().find(|folder| is_at_or_below(&known.path, folder));
-        match unmounted.filter(|_| !self.accept) {
-            Some(folder) => changes.unmounted(folder),
-            None => changes.removed(known.clone()),
-        }
+        changes.removed(known.clone());
         (!self.accept).then_some(Entry { unread: true, ..known })
+    }
+
+    /// The folder that something was mounted at, and is not any more, in which the path lies; none if what is there now is
+    /// accepted.
+    fn unmounted(&self, path: &str) -> Option<&str> {
+        let folder = self.gone_mounts.iter().find(|folder| is_at_or_below(path, folder));
+        folder.filter(|_| !self.accept).map(String::as_str)
     }
 
     fn stat(&self, path: &str) -> Option<Stat> {
@@ -227,6 +237,27 @@ impl Comparison<'_> {
         let modified =
             metadata.mtime().saturating_mul(1_000).saturating_add(metadata.mtime_nsec() / 1_000_000);
         Some(Stat { size: metadata.size(), modified })
+    }
+}
+
+/// What was known of a file in a folder that something was mounted at stays as it was: what is there now may be what lay in
+/// the folder before. Only content that is the same is what it was.
+fn below_unmounted(
+    folder: &str,
+    listed: Listed,
+    known: Option<Entry>,
+    seen: Option<Result<Sha, ContentError>>,
+    changes: &mut Changes,
+) -> Option<Entry> {
+    let known = known?;
+    match (listed, seen) {
+        (Listed::File(stat), Some(Ok(sha256))) if sha256 == known.sha256 => {
+            Some(entry(known.path, stat, sha256))
+        }
+        _ => {
+            changes.unmounted(folder);
+            Some(Entry { unread: true, ..known })
+        }
     }
 }
 

@@ -17,6 +17,11 @@ pub(crate) enum CheckError {
     /// Nothing can be said of the content.
     #[error("{0}")]
     NotJudged(NotJudged),
+    /// Something was unmounted meanwhile.
+    #[error(
+        "what was mounted at {0} below the folder was unmounted while it was read. Nothing was recorded; is it mounted again?"
+    )]
+    Unmounted(String),
     /// The baseline cannot be read or written.
     #[error(transparent)]
     Baseline(#[from] BaselineError),

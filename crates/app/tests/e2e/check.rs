@@ -89,6 +89,23 @@ fn what_was_mounted_is_not_removed() {
         );
         assert!(lines[1].starts_with("2 of 7 files need attention: 2 unreadable."), "{found:?}");
     }
+    // What lies in the folder below is none of it, whether it has the same names or not.
+    for (name, text) in [("x", "old"), ("z", "old")] {
+        folder.write(&format!("disk/{name}"), text);
+    }
+    let found = folder.check(&[]);
+    let line = "2 of 7 files need attention: 2 unreadable. Changed besides: nothing.";
+    assert!(found.ended(1).contains(line));
+    // Content that is the same is what it was.
+    for name in ["x", "y"] {
+        folder.write(&format!("disk/{name}"), name);
+    }
+    folder.check(&[]).success();
+    for name in ["x", "y", "z"] {
+        fs::remove_file(folder.path(&format!("disk/{name}"))).unwrap();
+    }
+    folder.check(&["--accept"]).success();
+    folder.check_mounted(disk.path(), &["--accept"]).success();
     fs::remove_file(disk.path().join("x")).unwrap();
     let found = folder.check_mounted(disk.path(), &[]);
     assert_eq!((found.code, found.stdout.lines().next()), (1, Some("R  disk/x")), "{found:?}");
