@@ -80,6 +80,11 @@ pub fn is_busy(error: &StoreError) -> bool {
     matches!(cause.downcast_ref(), Some(DbError::Busy(_)))
 }
 
+/// The disk or the file of an embedded database does not let it work, for this reason.
+pub(crate) fn unusable(reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(Unavailable::new(Outage::Disk, reason.to_string()))
+}
+
 /// The database cannot be reached, for this reason.
 pub(crate) fn unavailable(reason: impl std::fmt::Display) -> StoreError {
     DbError::Unavailable(reason.to_string()).into()

@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
+use stocktake_domain::format_duration;
+use stocktake_domain::ports::{Outage, PathStream, StoreError, Unavailable, WakeSignal};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{timeout, timeout_at};
@@ -28,7 +29,7 @@ use self::connect::blocking;
 use self::disk::Identity;
 use self::error::explain;
 use self::session::SqliteSession;
-use crate::error::{DbError, unavailable};
+use crate::error::{DbError, unusable};
 use crate::session::{Driver, Private, Session as _, Task, Work};
 use crate::settings::StoreSettings;
 
@@ -84,7 +85,7 @@ pub(crate) struct Own {
 pub(crate) async fn exists(file: PathBuf, timeout: Duration) -> Result<bool, StoreError> {
     blocking(&Handle::current(), move || match std::fs::metadata(&file) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(unavailable(format!("{}: {error}", file.display()))),
+        Err(error) => Err(unusable(format!("{}: {error}", file.display()))),
         Ok(metadata) if metadata.len() == 0 => Ok(false),
         Ok(_) => {
             let mut session = SqliteSession::new(connect::open_to_read(&file, timeout)?);
@@ -105,8 +106,8 @@ impl Sqlite {
         let timeout = settings.timeout;
         connect::warn_if_others_may_read(&path);
         let runtime = Handle::current();
-        let writer = SqliteSession::new(connect::open(&runtime, path.clone(), timeout, access).await?);
-        let identity = Identity::of(&path).map_err(|error| unavailable(disk::refusal(&path, &error)))?;
+        let writer = SqliteSession::new(connect::open_first(&runtime, path.clone(), timeout, access).await?);
+        let identity = Identity::of(&path).map_err(|error| unusable(disk::refusal(&path, &error)))?;
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);
         Ok(Self {
             runtime,
@@ -133,7 +134,7 @@ impl Sqlite {
         task: impl Task<SqliteSession, R>,
     ) -> Result<R, StoreError> {
         let permit = timeout(self.timeout, Arc::clone(&self.reading).acquire_owned()).await;
-        let permit = permit.map_err(unavailable)?.map_err(unavailable)?;
+        let permit = permit.map_err(|_| self.silent())?.map_err(unusable)?;
         let mut session = match self.readers.take() {
             Some(session) => session,
             None => self.connect().await?,
@@ -142,7 +143,7 @@ impl Sqlite {
         let deadline = self.deadline(work);
         session.set_deadline(deadline);
         let running = blocking(&self.runtime, move || {
-            identity.check(&file).map_err(unavailable)?;
+            identity.check(&file).map_err(unusable)?;
             let outcome = now(task(&mut session));
             readers.put(session);
             drop(permit);
@@ -157,15 +158,24 @@ impl Sqlite {
         task: impl Task<SqliteSession, R>,
     ) -> Result<R, StoreError> {
         let writer = timeout(self.timeout, Arc::clone(&self.writer).lock_owned()).await;
-        let mut writer = writer.map_err(unavailable)?;
+        let mut writer = writer.map_err(|_| self.silent())?;
         let deadline = self.deadline(work);
         writer.set_deadline(deadline);
         let (file, identity) = (Arc::clone(&self.file), self.identity);
         let running = blocking(&self.runtime, move || {
-            identity.check(&file).map_err(unavailable)?;
+            identity.check(&file).map_err(unusable)?;
             now(writer.transaction(task)).map_err(|error| explain(&file, error))
         });
         self.answer(deadline, running).await
+    }
+
+    fn silent(&self) -> StoreError {
+        let longest = format_duration(self.timeout);
+        let why = format!(
+            "{}: another process keeps it locked, or a statement takes longer than {longest} (database.timeout)",
+            self.file.display()
+        );
+        StoreError::Unavailable(Unavailable::new(Outage::Silent, why))
     }
 
     fn deadline(&self, work: Work) -> Option<Instant> {
@@ -179,7 +189,7 @@ impl Sqlite {
         running: impl Future<Output = Result<Result<R, StoreError>, StoreError>>,
     ) -> Result<R, StoreError> {
         let outcome = match deadline {
-            Some(deadline) => timeout_at(deadline.into(), running).await.map_err(unavailable)?,
+            Some(deadline) => timeout_at(deadline.into(), running).await.map_err(|_| self.silent())?,
             None => running.await,
         };
         outcome?
@@ -229,7 +239,7 @@ impl Driver for Sqlite {
         let connection =
             connect::open(&self.runtime, self.file.to_path_buf(), self.timeout, self.access).await?;
         let (file, identity) = (Arc::clone(&self.file), self.identity);
-        blocking(&self.runtime, move || identity.check(&file)).await?.map_err(unavailable)?;
+        blocking(&self.runtime, move || identity.check(&file)).await?.map_err(unusable)?;
         Ok(paths::stream(&self.runtime, Arc::clone(&self.file), connection, model, storage))
     }
 
@@ -248,11 +258,11 @@ impl Driver for Sqlite {
                     identity.check(&file)?;
                     disk::check_writable(&file).map_err(|error| disk::refusal(&file, &error))
                 });
-                let obstacle = timeout(self.timeout, look).await.map_err(unavailable)??.err();
+                let obstacle = timeout(self.timeout, look).await.map_err(|_| self.silent())??.err();
                 last.insert((Instant::now(), obstacle)).1.clone()
             }
         };
-        obstacle.map_or(Ok(()), |what| Err(unavailable(what)))
+        obstacle.map_or(Ok(()), |what| Err(unusable(what)))
     }
 }
 
@@ -265,7 +275,7 @@ impl Private for Own {
         task: impl Task<SqliteSession, R>,
     ) -> Result<R, StoreError> {
         let session = self.session.take();
-        let mut session = session.ok_or_else(|| unavailable("the connection was lost in a task"))?;
+        let mut session = session.ok_or_else(|| unusable("the connection was lost in a task"))?;
         let writer = match work {
             Work::Write | Work::Import => Some(Arc::clone(&self.writer).lock_owned().await),
             Work::Read | Work::Survey | Work::Scratch => None,
@@ -273,7 +283,7 @@ impl Private for Own {
         let (file, identity) = (Arc::clone(&self.file), self.identity);
         let (session, outcome) = blocking(&self.runtime, move || {
             if let Err(replaced) = identity.check(&file) {
-                return (session, Err(unavailable(replaced)));
+                return (session, Err(unusable(replaced)));
             }
             let outcome = match writer {
                 Some(_turn) => now(session.transaction(task)),

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use super::error::{explain, is_busy};
 use super::{disk, glob};
-use crate::error::{DbError, unavailable};
+use crate::error::{DbError, unusable};
 
 /// How long after the switch to the write-ahead log was refused it is tried again.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
@@ -40,26 +40,46 @@ pub(super) async fn open(
     access: Access,
 ) -> Result<SqliteConnection, StoreError> {
     let open = move || match access {
-        Access::Full => open_blocking(&path, timeout),
+        Access::Full => open_to_write(&path, timeout),
         Access::Reading => open_to_read(&path, timeout),
     };
     blocking(runtime, open).await?
 }
 
-/// Opens a connection to the database in this file; makes the file, and the folder it is in.
-pub(super) fn open_blocking(path: &Path, timeout: Duration) -> Result<SqliteConnection, StoreError> {
+/// Opens the first connection of a process, in a blocking thread. One to write with makes the file if there is none.
+pub(super) async fn open_first(
+    runtime: &Handle,
+    path: PathBuf,
+    timeout: Duration,
+    access: Access,
+) -> Result<SqliteConnection, StoreError> {
+    let open = move || match access {
+        Access::Full => open_or_make(&path, timeout),
+        Access::Reading => open_to_read(&path, timeout),
+    };
+    blocking(runtime, open).await?
+}
+
+/// Opens the first connection to the database in this file; makes the file, and the folder it is in.
+pub(super) fn open_or_make(path: &Path, timeout: Duration) -> Result<SqliteConnection, StoreError> {
     make_file(path)?;
-    let mut connection = establish(path)?;
-    disk::check_room_for_shared_memory(path).map_err(|error| unavailable(disk::refusal(path, &error)))?;
+    open_to_write(path, timeout)
+}
+
+/// Opens a connection to the database in this file, which is there: one that was removed under this process must not come
+/// back as an empty one.
+pub(super) fn open_to_write(path: &Path, timeout: Duration) -> Result<SqliteConnection, StoreError> {
+    let mut connection = establish_as(path, "mode=rw")?;
+    disk::check_room_for_shared_memory(path).map_err(|error| unusable(disk::refusal(path, &error)))?;
     set_up(&mut connection, timeout).map_err(|error| explain(path, error.into()))?;
-    disk::reserve_shared_memory(path).map_err(|error| unavailable(disk::refusal(path, &error)))?;
+    disk::reserve_shared_memory(path).map_err(|error| unusable(disk::refusal(path, &error)))?;
     Ok(connection)
 }
 
 /// Makes the file, if there is none, such that nobody but its owner can read it: it holds keys. SQLite gives what it
 /// makes beside it the same permissions.
 fn make_file(path: &Path) -> Result<(), StoreError> {
-    let refused = |path: &Path, error: std::io::Error| unavailable(format!("{}: {error}", path.display()));
+    let refused = |path: &Path, error: std::io::Error| unusable(format!("{}: {error}", path.display()));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
     }
@@ -67,12 +87,6 @@ fn make_file(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(refused(path, error)),
         _ => Ok(()),
     }
-}
-
-fn establish(path: &Path) -> Result<SqliteConnection, StoreError> {
-    let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
-    let connected = SqliteConnection::establish(name);
-    connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))
 }
 
 /// Opens a connection to a database that is there, without changing anything about it, also where nothing can be written.
@@ -100,7 +114,7 @@ fn establish_as(path: &Path, parameters: &str) -> Result<SqliteConnection, Store
     let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
     let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let connected = SqliteConnection::establish(&format!("file:{name}?{parameters}"));
-    connected.map_err(|error| unavailable(format!("{}: {error}", path.display())))
+    connected.map_err(|error| unusable(format!("{}: {error}", path.display())))
 }
 
 /// Warns if others than the owner may read or write the file.
@@ -152,5 +166,5 @@ pub(crate) fn file_of(rest: &str) -> Result<PathBuf, StoreError> {
         let what = "a SQLite URL is sqlite:// and the path of a file, without parameters";
         return Err(DbError::data(what).into());
     }
-    std::path::absolute(rest).map_err(|error| unavailable(format!("{rest}: {error}")))
+    std::path::absolute(rest).map_err(|error| unusable(format!("{rest}: {error}")))
 }

@@ -8,7 +8,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use stocktake_domain::ports::StoreError;
 use tokio::runtime::Handle;
 
-use super::connect::{blocking, open_blocking};
+use super::connect::{blocking, open_or_make};
 use super::error::explain;
 use crate::error::{DbError, refuse_unknown};
 
@@ -24,7 +24,7 @@ pub(super) fn known() -> Result<Vec<String>, DbError> {
 /// Applies what is pending; returns the names.
 pub(crate) async fn migrate(path: PathBuf, timeout: Duration) -> Result<Vec<String>, StoreError> {
     blocking(&Handle::current(), move || {
-        let mut connection = open_blocking(&path, timeout)?;
+        let mut connection = open_or_make(&path, timeout)?;
         let applied = connection.exclusive_transaction(apply);
         applied.map_err(|error| explain(&path, error))
     })

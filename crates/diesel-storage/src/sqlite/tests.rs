@@ -77,7 +77,9 @@ async fn each_fault_of_a_file_has_its_sentence() {
     let database = database(folder.path(), Duration::from_millis(50)).await;
     execute(&database, "CREATE TABLE t (a)").await.unwrap();
     let other = SqliteSession::new(
-        connect::open(&Handle::current(), file.clone(), Duration::from_secs(1), Access::Full).await.unwrap(),
+        connect::open_first(&Handle::current(), file.clone(), Duration::from_secs(1), Access::Full)
+            .await
+            .unwrap(),
     );
     let mut other = other;
     other.execute(Sql::<()>::new("BEGIN IMMEDIATE")).await.unwrap();
@@ -107,7 +109,8 @@ async fn a_damaged_file_and_another_file_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
     std::fs::write(&file, "no database, but long enough to be looked at: ".repeat(100)).unwrap();
-    let opened = connect::open(&Handle::current(), file.clone(), Duration::from_secs(1), Access::Full).await;
+    let opened =
+        connect::open_first(&Handle::current(), file.clone(), Duration::from_secs(1), Access::Full).await;
     assert_eq!(told(&file, opened), ("the file is no SQLite database".to_owned(), false));
     std::fs::remove_file(&file).unwrap();
     let whole = database(folder.path(), Duration::from_secs(10)).await;

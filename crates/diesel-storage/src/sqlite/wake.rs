@@ -11,7 +11,7 @@ use stocktake_domain::ports::WakeSignal;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::connect::{blocking, open_blocking};
+use super::connect::{blocking, open_to_write};
 use crate::sql::Sql;
 
 /// How often the database file is looked at.
@@ -38,7 +38,7 @@ impl Signal {
         let looked = blocking(&self.runtime, move || {
             let (mut connection, before) = match seen {
                 Some((connection, version)) => (connection, Some(version)),
-                None => (open_blocking(&path, timeout).ok()?, None),
+                None => (open_to_write(&path, timeout).ok()?, None),
             };
             let version: i32 = Sql::<Integer>::new("PRAGMA data_version").get_result(&mut connection).ok()?;
             Some((connection, version, before.is_some_and(|before| before != version)))
