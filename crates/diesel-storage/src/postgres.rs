@@ -80,6 +80,11 @@ impl Postgres {
     }
 }
 
+fn takes_no_changes() -> StoreError {
+    let why = "the server is a standby, or read-only";
+    StoreError::Unavailable(Unavailable::new(Outage::ReadOnly, why))
+}
+
 /// The error as one of the pool's, which keeps it whole.
 fn into_connection_error(error: DbError) -> ConnectionError {
     ConnectionError::CouldntSetupConfiguration(Error::QueryBuilderError(error.into()))
@@ -152,10 +157,7 @@ impl Driver for Postgres {
         let sql = Sql::<Text>::new("SELECT current_setting('transaction_read_only')");
         match self.run(Work::Read, move |session| session.one::<String, _>(sql).boxed()).await?.as_str() {
             "off" => Ok(()),
-            _ => {
-                let why = "the server is a standby, or read-only";
-                Err(StoreError::Unavailable(Unavailable::new(Outage::ReadOnly, why)))
-            }
+            _ => Err(takes_no_changes()),
         }
     }
 

@@ -54,7 +54,8 @@ impl Patience {
     }
 }
 
-/// The statement that lets the server notice that we are gone, as far as this server knows these settings.
+/// The statement that lets the server notice that we are gone, and keep us while we are not, as far as this server knows these
+/// settings.
 fn notice_lost_clients() -> String {
     let settings = [
         ("tcp_keepalives_idle", format!("{}s", net::KEEPALIVE_IDLE.as_secs())),
@@ -62,6 +63,8 @@ fn notice_lost_clients() -> String {
         ("tcp_keepalives_count", net::KEEPALIVE_RETRIES.to_string()),
         ("tcp_user_timeout", format!("{}s", net::UNACKNOWLEDGED.as_secs())),
         ("client_connection_check_interval", format!("{}s", CLIENT_CHECK.as_secs())),
+        // What an import has gathered waits in its session for a source that may be slow.
+        ("idle_session_timeout", "0".to_owned()),
     ];
     let values: Vec<String> = settings.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
     format!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::sql_types::Bool;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
@@ -11,6 +12,7 @@ use stocktake_domain::ports::StoreError;
 
 use super::connect::{Connector, Patience};
 use super::session::explain;
+use super::takes_no_changes;
 use crate::error::{DbError, refuse_unknown};
 use crate::settings::StoreSettings;
 use crate::sql::Sql;
@@ -36,6 +38,11 @@ pub(crate) async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, Sto
     // By trying, not by waiting: a statement that waits would hold up an index built meanwhile.
     while !try_lock(&mut connection).await? {
         tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+    let read_only = Sql::<Bool>::new("SELECT current_setting('transaction_read_only') = 'on'");
+    let read_only: QueryResult<bool> = read_only.get_result(&mut connection).await;
+    if read_only.map_err(DbError::from)? {
+        return Err(takes_no_changes());
     }
     // The harness blocks, which only a thread made for it may. The lock ends with the connection.
     let applied = tokio::task::spawn_blocking(move || apply(connection)).await;
