@@ -13,7 +13,7 @@ use stocktake_content_objects::ObjectStorage;
 use stocktake_content_registry::RegistryStore;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
 use stocktake_domain::RecordFilter;
-use stocktake_domain::ports::{Authority, ContentStore, Source, WorkerId};
+use stocktake_domain::ports::{Authority, ContentStore, Source, StorageCheck, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
 use stocktake_source_sync::{OrphanParts, OrphanWalker, SourceSync, SyncParts, SyncSettings, WalkerParts};
 use stocktake_web::{Authenticator, AuthenticatorParts};
@@ -249,9 +249,14 @@ pub(crate) fn sync(
 }
 
 /// What is searched for orphans.
-pub(crate) fn orphan_parts(store: &Store, source: Arc<dyn Source>, storages: &Storages) -> OrphanParts {
+pub(crate) fn orphan_parts(
+    store: &Store,
+    source: Arc<dyn Source>,
+    storages: &Storages,
+    check: Arc<dyn StorageCheck>,
+) -> OrphanParts {
     let storages = storages.iter().map(|(name, storage)| (name.clone(), Arc::clone(&storage.content)));
-    OrphanParts { source, catalogue: Arc::clone(&store.catalogue), storages: storages.collect() }
+    OrphanParts { source, catalogue: Arc::clone(&store.catalogue), storages: storages.collect(), check }
 }
 
 /// What searches for orphans when somebody asks for it.
@@ -259,11 +264,12 @@ pub(crate) fn orphan_walker(
     store: &Store,
     source: Arc<dyn Source>,
     storages: &Storages,
+    check: Arc<dyn StorageCheck>,
 ) -> anyhow::Result<OrphanWalker> {
     Ok(OrphanWalker::new(WalkerParts {
         walks: Arc::clone(&store.orphan_walks),
         sync_state: Arc::clone(&store.sync_state),
-        search: orphan_parts(store, source, storages),
+        search: orphan_parts(store, source, storages, check),
         clock: Arc::clone(&store.clock),
         runner: WorkerId(format!("orphans-{}-{}", std::process::id(), secret()?)),
     }))

@@ -4,16 +4,16 @@ mod acceptances;
 mod failing;
 mod import;
 pub(crate) mod key_data;
-mod known_good;
 mod page;
 mod summary;
 pub(crate) mod upsert;
+mod witnesses;
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
-    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, KnownGood, ModelSummary, Page,
-    PageRequest, PathStream, SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, Page, PageRequest,
+    PathStream, SourceRecordStream, StoreError, Witness,
 };
 use stocktake_domain::{
     Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection,
@@ -75,10 +75,10 @@ impl<D: Driver> Catalogue for Adapter<D> {
         .await
     }
 
-    async fn known_good(&self, storage: &str, limit: u32) -> Result<Vec<KnownGood>, StoreError> {
+    async fn witnesses(&self, storage: &str, limit: u32) -> Result<Vec<Witness>, StoreError> {
         let storage = storable(storage, "storage")?;
-        self.run(call!("db.catalogue.known_good"), Work::Read, move |session| {
-            Box::pin(known_good::read(session, storage, limit))
+        self.run(call!("db.catalogue.witnesses"), Work::Read, move |session| {
+            Box::pin(witnesses::read(session, storage, limit))
         })
         .await
     }

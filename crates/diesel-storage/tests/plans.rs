@@ -111,7 +111,7 @@ async fn pages(store: &Store) {
     store.catalogue.get(Model::Uploads, &key).await.unwrap();
     store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
     store.catalogue.largest_key(Model::Uploads).await.unwrap();
-    store.catalogue.known_good("main", 16).await.unwrap();
+    store.catalogue.witnesses("main", 16).await.unwrap();
     store.catalogue.findings(Model::Uploads, Some(key.clone()), 20).await.unwrap();
     store.catalogue.failure_groups().await.unwrap();
     store.catalogue.results_by_day(30).await.unwrap();

@@ -28,11 +28,11 @@ pub mod catalogue {
     pub mod failing;
     pub mod filters;
     pub mod imports;
-    pub mod known_good;
     pub mod limits;
     pub mod look_ups;
     pub mod pages;
     pub mod results;
+    pub mod witnesses;
 }
 pub mod conditions {
     //! The suite of the port [`Conditions`](crate::ports::Conditions).

@@ -26,14 +26,14 @@ mod queue;
 mod recalculation;
 mod sessions;
 mod source;
+mod storage_check;
 mod sync_state;
 mod tokens;
 
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
-    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, KnownGood, ModelSummary,
-    NumberedRecord, Page, PageRequest, PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream,
-    numbered,
+    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, NumberedRecord, Page,
+    PageRequest, PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream, Witness, numbered,
 };
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{
@@ -49,6 +49,7 @@ pub use queue::{
 pub use recalculation::{Jobs, Recalculated, Recalculation};
 pub use sessions::Sessions;
 pub use source::{Claim, ModelCheck, Readable, Source, SourceCheck, SourceError, SourcePage};
+pub use storage_check::StorageCheck;
 pub use sync_state::{FullScan, ModelSyncState, ScannedRange, SyncApplied, SyncBatch, SyncState};
 pub use tokens::{Authority, AuthorityError, Credential, Identity, NameTaken, Tokens};
 
@@ -56,6 +57,6 @@ pub use tokens::{Authority, AuthorityError, Credential, Identity, NameTaken, Tok
 pub use {
     acceptance::MockContentAcceptance, catalogue::MockCatalogue, conditions::MockConditions,
     content::MockContentStore, queue::MockQueue, queue::MockWakeSignal, recalculation::MockJobs,
-    recalculation::MockRecalculation, sessions::MockSessions, source::MockSource, sync_state::MockSyncState,
-    tokens::MockAuthority, tokens::MockTokens,
+    recalculation::MockRecalculation, sessions::MockSessions, source::MockSource,
+    storage_check::MockStorageCheck, sync_state::MockSyncState, tokens::MockAuthority, tokens::MockTokens,
 };

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stocktake_domain::ports::{Catalogue, ContentStore, Source, SourceError, StoreError};
+use stocktake_domain::ports::{Catalogue, ContentStore, Source, SourceError, StorageCheck, StoreError};
 use stocktake_domain::{Orphan, OrphanTotals, StorageOutcome, Timestamp};
 
 mod walk;
@@ -25,6 +25,8 @@ pub struct OrphanParts {
     pub catalogue: Arc<dyn Catalogue>,
     /// The configured storages, by name.
     pub storages: BTreeMap<String, Arc<dyn ContentStore>>,
+    /// Whether they are what they were.
+    pub check: Arc<dyn StorageCheck>,
 }
 
 /// What is searched for.
@@ -90,13 +92,17 @@ pub async fn orphans(
     let mut report = OrphanReport::default();
     for storage in parts.source.storages() {
         watcher.storage(&storage);
+        let not_searched = |storage, outcome| StorageOrphans {
+            storage,
+            outcome,
+            totals: OrphanTotals::default(),
+            not_understood: BTreeMap::new(),
+        };
         let found = match parts.storages.get(&storage) {
-            Some(store) => Walk::new(&parts, settings, &storage, &**store, watcher).run().await?,
-            None => StorageOrphans {
-                storage,
-                outcome: StorageOutcome::NotConfigured,
-                totals: OrphanTotals::default(),
-                not_understood: BTreeMap::new(),
+            None => not_searched(storage, StorageOutcome::NotConfigured),
+            Some(store) => match parts.check.why_closed(&storage).await? {
+                Some(reason) => not_searched(storage, StorageOutcome::Failed(reason)),
+                None => Walk::new(&parts, settings, &storage, &**store, watcher).run().await?,
             },
         };
         report.totals.add(&found.totals);

@@ -27,48 +27,70 @@ pub(crate) struct Judge<'a> {
 /// What is not recorded as it was seen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unrecorded {
-    /// The record's content is not there, or cannot be read any more, if the storage is what it should be.
+    /// The record's content is not good, if the storage is what it should be.
     Unconfirmed(Box<Unconfirmed>),
     /// Nothing can be said of the record.
     NotJudged(NotJudged),
 }
 
-/// A record whose content is not there, or that was good and cannot be read.
+/// A record whose content is not good, or not there where none need be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unconfirmed {
-    record: ClaimedRecord,
-    /// What it comes to: a failure, or as empty content where none need be.
-    seen: Result<Observation, Failure>,
+    judged: Judged,
+    /// Whether it is not there, or was good and cannot be read: what a storage that is not whole does to its records.
+    pub(crate) is_lost: bool,
 }
 
 impl Unconfirmed {
     /// The path or key of its content.
     pub(crate) fn path(&self) -> &str {
-        &self.record.path
+        &self.judged.record.path
     }
 
     /// Whether the content is not there.
     pub(crate) fn is_absent(&self) -> bool {
-        is_absent(&self.seen)
+        self.judged.is_absent
     }
 }
 
-fn is_absent(seen: &Result<Observation, Failure>) -> bool {
-    match seen {
-        Ok(observation) => observation.evidence == Evidence::Absence,
-        Err(failure) => failure.kind() == FailureKind::Missing,
-    }
+/// What was seen of a record comes to this.
+#[derive(Debug, PartialEq, Eq)]
+struct Judged {
+    record: ClaimedRecord,
+    verdict: Verdict,
+    bytes_read: u64,
+    is_absent: bool,
 }
 
-/// Whether the content was good when it was last looked at.
-fn was_good(record: &ClaimedRecord) -> bool {
-    let history = record.verification.history();
-    history.baseline().is_some() && history.failed_at.is_none()
+/// The checksum of good content, and how it compares with the source's own; else why it is not good.
+type Verdict = Result<(Digest, Option<bool>), Failure>;
+
+impl Judged {
+    fn new(record: ClaimedRecord, seen: Result<Observation, Failure>, algorithm: Algorithm) -> Self {
+        let (bytes_read, is_absent) = match &seen {
+            Ok(observation) => (observation.bytes_read, observation.evidence == Evidence::Absence),
+            Err(failure) => (0, failure.kind() == FailureKind::Missing),
+        };
+        let verdict = seen.and_then(|observation| {
+            let reference = record.reference.map_err(Failure::damaged_row)?;
+            judge_emptied(record.verification.history().baseline(), &observation)?;
+            let checksum = judge(&reference, &observation, algorithm)?;
+            Ok((checksum, reference.matches_source(&observation)))
+        });
+        Self { record, verdict, bytes_read, is_absent }
+    }
+
+    /// Whether the content was good when it was last looked at, and now cannot be read.
+    fn is_no_longer_readable(&self) -> bool {
+        let history = self.record.verification.history();
+        let was_good = history.baseline().is_some() && history.failed_at.is_none();
+        was_good && self.verdict.as_ref().is_err_and(|failure| failure.kind() == FailureKind::Unreadable)
+    }
 }
 
 impl Batch {
-    /// Judges what was seen of a record. Returns what is not recorded: a record whose content is not there or cannot be read
-    /// any more, which is to be confirmed first and then [added](Self::add_confirmed), or why nothing can be said.
+    /// Judges what was seen of a record. Returns what is not recorded: a record whose content is not good, which is to be
+    /// confirmed first and then [added](Self::add_confirmed), or why nothing can be said.
     pub(crate) fn add(
         &mut self,
         record: ClaimedRecord,
@@ -80,39 +102,32 @@ impl Batch {
             Err(Ok(failure)) => Err(failure),
             Ok(observation) => Ok(observation),
         };
-        let is_unreadable = |failure: &Failure| failure.kind() == FailureKind::Unreadable;
-        if is_absent(&seen) || (was_good(&record) && seen.as_ref().is_err_and(is_unreadable)) {
-            return Err(Unrecorded::Unconfirmed(Box::new(Unconfirmed { record, seen })));
+        let judged = Judged::new(record, seen, judge_by.algorithm);
+        // Of a record whose row is damaged nothing was read.
+        if (judged.verdict.is_ok() && !judged.is_absent) || judged.record.reference.is_err() {
+            self.add_judged(judged, judge_by);
+            return Ok(());
         }
-        self.add_seen(record, seen, judge_by);
-        Ok(())
+        let is_lost = judged.is_absent || judged.is_no_longer_readable();
+        Err(Unrecorded::Unconfirmed(Box::new(Unconfirmed { judged, is_lost })))
     }
 
-    /// Judges a record whose content is not there or cannot be read, for certain.
+    /// Adds a record whose content is not good, for certain.
     pub(crate) fn add_confirmed(&mut self, confirmed: Unconfirmed, judge_by: &Judge<'_>) {
-        self.add_seen(confirmed.record, confirmed.seen, judge_by);
+        self.add_judged(confirmed.judged, judge_by);
     }
 
-    fn add_seen(&mut self, record: ClaimedRecord, seen: Result<Observation, Failure>, judge_by: &Judge<'_>) {
-        let observation = match seen {
-            Ok(observation) => observation,
-            Err(failure) => return self.add_failed(record, failure, judge_by),
-        };
-        self.stats.bytes += observation.bytes_read;
-        let last = record.verification.history().baseline();
-        let judged = record.reference.map_err(Failure::damaged_row).and_then(|reference| {
-            judge_emptied(last, &observation)?;
-            let checksum = judge(&reference, &observation, judge_by.algorithm)?;
-            Ok((checksum, reference.matches_source(&observation)))
-        });
-        match judged {
+    fn add_judged(&mut self, judged: Judged, judge_by: &Judge<'_>) {
+        let Judged { record, verdict, bytes_read, is_absent } = judged;
+        self.stats.bytes += bytes_read;
+        match verdict {
             Ok((checksum, matches_source)) => {
                 self.stats.succeeded += 1;
                 self.stats.metadata_only += u64::from(matches!(checksum, Digest::Metadata(_)));
                 let verification = record.verification.succeed(checksum, judge_by.now);
                 let outcome = Outcome::Succeeded(verification.with_source_match(matches_source));
                 self.outcomes.push((record.key, outcome));
-                if observation.evidence != Evidence::Absence {
+                if !is_absent {
                     self.good.push(record.path);
                 }
             }

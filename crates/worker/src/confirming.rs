@@ -1,8 +1,9 @@
-//! What is not there, or cannot be read any more, is confirmed before it is recorded.
+//! What is not good is confirmed before it is recorded.
 //!
-//! Nothing is recorded as missing before a look that began after the reading found the storage there, and to be the one in
-//! which it was looked for, and that was read before. Of what lies where something was mounted that is not any more, nothing
-//! is said; and nothing of a storage most of whose witnesses are lost (`witnesses`).
+//! No failure is recorded before a look that began after the reading found the storage there, and to be the one in which it
+//! was read, and that was read before: another volume at the same address may have other content at the same paths. Of what
+//! lies where something was mounted that is not any more, nothing is said. Nothing is recorded as missing, or as unreadable
+//! if it was good, of a storage most of whose witnesses are lost (`witnesses`), nor as missing of one that is empty.
 
 use stocktake_domain::ports::{MountBelow, ProbedStorage, Watch};
 use stocktake_domain::{NotJudged, UnreadableFolder};
@@ -10,8 +11,9 @@ use stocktake_domain::{NotJudged, UnreadableFolder};
 use crate::batch::Unconfirmed;
 use crate::context::EngineContext;
 use crate::settings::Storage;
+use crate::witnesses::FEW;
 
-/// What came of records whose content is not there or cannot be read.
+/// What came of records whose content is not good.
 #[derive(Default)]
 pub(crate) struct Confirmed {
     /// Those that may be recorded so.
@@ -35,10 +37,12 @@ impl EngineContext {
             self.believe(name, storage, &unconfirmed).await?;
             return Ok(Confirmed { sure: unconfirmed, ..Confirmed::default() });
         }
-        let probed = self.probe(name, storage).await?;
-        if unconfirmed.iter().any(Unconfirmed::is_absent) {
-            self.check_read(name, &probed, watch).await?;
+        let is_any_lost = unconfirmed.iter().any(|record| record.is_lost);
+        if !is_any_lost && !self.is_a_known_place(name).await? {
+            return Ok(Confirmed { sure: unconfirmed, ..Confirmed::default() });
         }
+        let probed = self.probe(name, storage).await?;
+        self.check_read(name, &probed, watch).await?;
         let gone_mounts = self.gone_mounts(name, &probed).await?;
         let mut confirmed = Confirmed::default();
         for record in unconfirmed {
@@ -52,8 +56,13 @@ impl EngineContext {
                 confirmed.sure.push(record);
             }
         }
-        if !confirmed.sure.is_empty() {
+        if confirmed.sure.iter().any(|record| record.is_lost) {
             self.check_witnesses(name, storage, &gone_mounts).await?;
+        }
+        if confirmed.sure.iter().any(Unconfirmed::is_absent) {
+            self.check_not_emptied(name, &probed).await?;
+        }
+        if !confirmed.sure.is_empty() {
             self.health.update(name, |state| {
                 state.open_folders(confirmed.sure.iter().map(Unconfirmed::path));
             });
@@ -76,6 +85,36 @@ impl EngineContext {
             Some(mount) => Err(gone(mount)),
             None => self.check_witnesses(name, storage, &gone_mounts).await,
         }
+    }
+
+    /// Whether anything is known of the place of the storage: which folder or file system it was, or what was mounted in it.
+    async fn is_a_known_place(&self, name: &str) -> Result<bool, NotJudged> {
+        let identity = self.parts.conditions.identity(name, &self.settings.host).await;
+        if self.answered("reading which storage it was", identity)?.is_some() {
+            return Ok(true);
+        }
+        let mounts = self.parts.conditions.mounts(name).await;
+        Ok(!self.answered("reading what was mounted in a storage", mounts)?.is_empty())
+    }
+
+    /// Fails if the storage is empty, though more than a few records lie in it: as is the folder of a volume that is not
+    /// mounted.
+    pub(crate) async fn check_not_emptied(
+        &self,
+        name: &str,
+        probed: &ProbedStorage,
+    ) -> Result<(), NotJudged> {
+        if !probed.is_empty {
+            return Ok(());
+        }
+        let most = u64::try_from(FEW).unwrap_or(u64::MAX).saturating_add(1);
+        let counted = self.parts.catalogue.count_in_storage(name, most).await;
+        if self.answered("counting the records of a storage", counted)? < most {
+            return Ok(());
+        }
+        Err(NotJudged::Storage(format!(
+            "storage {name} is empty, and more than {FEW} records lie in it. Is everything mounted?"
+        )))
     }
 
     /// What is mounted no more where these lie need not be.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_domain::ports::{
-    AcceptanceError, ClaimFilter, ContentAcceptance, ProbedStorage, Recalculated, Recalculation, StoreError,
+    AcceptanceError, ClaimFilter, ContentAcceptance, ProbedStorage, Recalculated, Recalculation,
+    StorageCheck, StoreError,
 };
 use stocktake_domain::{Model, NewAcceptance, Record, RecordKey, Timestamp};
 use tokio::runtime::Handle;
@@ -173,6 +174,14 @@ impl Recalculation for Engine {
         patience: Duration,
     ) -> Result<Option<Recalculated>, StoreError> {
         self.recalculations.recalculate_now(model, key, patience).await
+    }
+}
+
+#[async_trait]
+impl StorageCheck for Engine {
+    async fn why_closed(&self, storage: &str) -> Result<Option<String>, StoreError> {
+        let closed = self.unreadable(Some(&[storage.to_owned()])).await?;
+        Ok(closed.into_iter().next().map(|closed| closed.reason))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stocktake_domain::UnreadableFolder;
-use stocktake_domain::ports::{KnownGood, is_at_or_below};
+use stocktake_domain::ports::{Witness, is_at_or_below};
 use tokio::time::Instant;
 
 /// The most folders of a storage that are known to be unreadable; of more, the rest is told when these can be read.
@@ -38,7 +38,7 @@ pub(crate) struct StorageHealth {
     /// Whether it is closed because of its witnesses.
     pub(crate) is_doubted: bool,
     /// The records by which it is judged whether it is whole, and when they were chosen.
-    pub(crate) witnesses: Option<(Instant, Arc<[KnownGood]>)>,
+    pub(crate) witnesses: Option<(Instant, Arc<[Witness]>)>,
 }
 
 impl StorageHealth {

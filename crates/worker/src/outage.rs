@@ -30,16 +30,17 @@ impl Patience {
     pub(crate) fn lasts(self, error: &StoreError, failed: &Backoff) -> bool {
         match self {
             Self::Endless => true,
-            Self::Foreground(longest) if is_of_a_server(error) => failed.failing_for() < longest,
+            Self::Foreground(longest) if passes_by_itself(error) => failed.failing_for() < longest,
             Self::Foreground(_) => failed.failures() < TRIES_IN_THE_FOREGROUND,
         }
     }
 }
 
-/// Whether a database server is away, which others see to; a file of one's own is no better later.
-fn is_of_a_server(error: &StoreError) -> bool {
+/// Whether the database may come back while somebody waits: a server that is away, or a lock of others. A full disk, or a
+/// file that was replaced, is no better later.
+fn passes_by_itself(error: &StoreError) -> bool {
     let StoreError::Unavailable(Unavailable { outage, .. }) = error else { return false };
-    matches!(outage, Outage::Unreachable | Outage::Silent | Outage::ReadOnly)
+    *outage != Outage::Disk
 }
 
 /// Whether the database is away; each failure is counted, and an outage logged when it begins and when it ends.

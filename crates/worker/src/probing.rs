@@ -82,7 +82,8 @@ impl EngineContext {
                 return Err(gone(&mount));
             }
         }
-        self.check_whole(name, storage, &probed).await
+        self.check_whole(name, storage, &probed).await?;
+        self.check_not_emptied(name, &probed).await
     }
 
     /// Fails unless the storage is whole, as far as its witnesses tell.

@@ -12,6 +12,7 @@ use stocktake_net::retry::Backoff;
 use tokio::task::JoinError;
 
 use crate::batch::{Batch, Judge, Unconfirmed, Unrecorded};
+use crate::confirming::Confirmed;
 use crate::context::RunOptions;
 use crate::outage::{DELAYS, Patience};
 use crate::reading::{Collector, Seen};
@@ -59,7 +60,7 @@ pub(crate) struct Recording<'a> {
     /// By the index of the piece; taken when it was judged.
     records: Vec<Option<ClaimedRecord>>,
     unfinished: usize,
-    /// Seen as not there or not readable, and not yet confirmed.
+    /// Seen as not good, and not yet confirmed.
     unconfirmed: Vec<Unconfirmed>,
     /// The folders that cannot be read, whose records are given back.
     folders: BTreeMap<String, UnreadableFolder>,
@@ -176,13 +177,19 @@ impl<'a> Recording<'a> {
         self.fault.get_or_insert(fault);
     }
 
-    /// Adds what is not there or cannot be read to the results, if the storage proves to be what it should be.
+    /// Adds what is not good to the results, if the storage proves to be what it should be.
     async fn confirm(&mut self) {
         let unconfirmed = std::mem::take(&mut self.unconfirmed);
         let context = &self.options.context;
-        let storage = context.parts.storages.get(&self.storage);
-        let Some(storage) = storage.filter(|_| !unconfirmed.is_empty()) else { return };
-        let confirmed = match context.confirm(&self.storage, storage, self.watch, unconfirmed).await {
+        if unconfirmed.is_empty() {
+            return;
+        }
+        let confirmed = match context.parts.storages.get(&self.storage) {
+            Some(storage) => context.confirm(&self.storage, storage, self.watch, unconfirmed).await,
+            // Of a storage that nobody has there is nothing to look at.
+            None => Ok(Confirmed { sure: unconfirmed, ..Confirmed::default() }),
+        };
+        let confirmed = match confirmed {
             Ok(confirmed) => confirmed,
             Err(fault) => return self.stop_for(fault),
         };

@@ -2,14 +2,14 @@
 //!
 //! That a root opens says little: another volume may be mounted there, or none, with a file left in the folder below; a
 //! device may answer every read with an error; an emptied registry answers as before. So before a record that is not there
-//! is recorded as such, or one that was good as unreadable, its storage is judged by *witnesses*: records last seen good,
+//! is recorded as such, or one that was good as unreadable, its storage is judged by *witnesses*: records whose content was there before,
 //! spread over all of them. If more than ten of them, and more than half, are missing or unreadable, no record is, unless an
 //! administrator says that so much was really lost (`believe_missing`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{KnownGood, MountBelow};
+use stocktake_domain::ports::{MountBelow, Witness};
 use stocktake_domain::{ContentError, NotJudged, format_duration};
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::probing::PROBE_TIMEOUT;
 use crate::settings::Storage;
 
 /// So many may be lost in any storage without its being suspected.
-const FEW: usize = 10;
+pub(crate) const FEW: usize = 10;
 
 /// The most witnesses of a storage: so many that half of them are more than a few. Of a storage with fewer good records,
 /// all are.
@@ -72,9 +72,9 @@ impl EngineContext {
         Err(NotJudged::Storage(testimony.told()))
     }
 
-    async fn choose(&self, name: &str) -> Result<Arc<[KnownGood]>, NotJudged> {
-        let chosen = self.parts.catalogue.known_good(name, WITNESSES).await;
-        let chosen: Arc<[KnownGood]> = self.answered("choosing witnesses of a storage", chosen)?.into();
+    async fn choose(&self, name: &str) -> Result<Arc<[Witness]>, NotJudged> {
+        let chosen = self.parts.catalogue.witnesses(name, WITNESSES).await;
+        let chosen: Arc<[Witness]> = self.answered("choosing witnesses of a storage", chosen)?.into();
         self.health.update(name, |state| state.witnesses = Some((Instant::now(), Arc::clone(&chosen))));
         Ok(chosen)
     }
@@ -86,11 +86,7 @@ impl EngineContext {
 }
 
 /// Asks the witnesses, until it is clear that few are lost.
-async fn hear(
-    storage: &Storage,
-    witnesses: &[KnownGood],
-    gone: &[MountBelow],
-) -> Result<Testimony, NotJudged> {
+async fn hear(storage: &Storage, witnesses: &[Witness], gone: &[MountBelow]) -> Result<Testimony, NotJudged> {
     let mut testimony = Testimony::default();
     let mut left = witnesses.len();
     for witness in witnesses {
@@ -145,14 +141,12 @@ impl Testimony {
         if self.unreadable > self.missing {
             let Self { unreadable, reason, .. } = self;
             format!(
-                "{unreadable} of {asked} of its records last seen good cannot be read: {reason}. Are rights and device as they were?"
+                "{unreadable} of {asked} of its records seen before cannot be read: {reason}. Are rights and device as they were?"
             )
         } else if found == 0 {
-            format!("none of {asked} of its records last seen good can be found. Is another volume mounted?")
+            format!("none of {asked} of its records seen before can be found. Is another volume mounted?")
         } else {
-            format!(
-                "only {found} of {asked} of its records last seen good can be found. Is everything mounted?"
-            )
+            format!("only {found} of {asked} of its records seen before can be found. Is everything mounted?")
         }
     }
 }

@@ -3,6 +3,7 @@
 mod list;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use stocktake_diesel_storage::Store;
 use stocktake_domain::{Clock as _, StorageOutcome, Timestamp};
@@ -69,7 +70,8 @@ async fn search(
         output::say(&format!("GitLab records files in {table}, which no rule knows: some may be listed"));
     }
     let storages = wiring::storages(settings)?;
-    let parts = wiring::orphan_parts(store, source, &storages);
+    let engine = wiring::engine_with(store, Arc::clone(&storages), wiring::engine_settings(settings));
+    let parts = wiring::orphan_parts(store, source, &storages, engine);
     let mut list = List::begin(arguments.format)?;
     let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
     list.end(&report)?;

@@ -62,7 +62,7 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
         tracing::info!("metrics on http://{address}/metrics");
     }
     tasks.spawn("metrics upkeep", upkeep(metrics, stop.clone()));
-    spawn_source(&mut tasks, settings, &store, &storages, &stop)?;
+    spawn_source(&mut tasks, settings, &store, &storages, &engine, &stop)?;
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
     tracing::info!("listening on http://{address}");
     tracing::info!(
@@ -90,6 +90,7 @@ fn spawn_source(
     settings: &Settings,
     store: &Store,
     storages: &Storages,
+    engine: &Arc<Engine>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     if settings.gitlab.is_none() {
@@ -102,7 +103,7 @@ fn spawn_source(
         sync.run(token).await;
         Ok(())
     });
-    let walker = wiring::orphan_walker(store, source, storages)?;
+    let walker = wiring::orphan_walker(store, source, storages, Arc::<Engine>::clone(engine))?;
     let token = stop.clone();
     tasks.spawn("orphan walks", async move {
         walker.run(token).await;

@@ -164,7 +164,7 @@ fn an_object_storage_that_fails_as_a_whole_fails_no_record() {
     fs::rename(&bucket, &away).unwrap();
     server.create_bucket(BUCKET).unwrap();
     server.put(BUCKET, "other", b"other").unwrap();
-    lab.assert_closed("none of 22 of its records last seen good can be found");
+    lab.assert_closed("none of 22 of its records seen before can be found");
     fs::remove_dir_all(&bucket).unwrap();
     fs::rename(&away, &bucket).unwrap();
     fs::remove_file(server.path(BUCKET, &keys[6])).unwrap();
@@ -185,7 +185,7 @@ fn a_registry_that_fails_as_a_whole_fails_no_record() {
     // Emptied.
     let repositories = registry.folder().join("docker/registry/v2/repositories");
     fs::rename(repositories.join("group"), registry.folder().join("away")).unwrap();
-    lab.assert_closed("none of 12 of its records last seen good can be found");
+    lab.assert_closed("none of 12 of its records seen before can be found");
     fs::rename(registry.folder().join("away"), repositories.join("group")).unwrap();
     fs::remove_dir_all(repositories.join(&names[6])).unwrap();
     lab.assert_missing(7);

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::{Database, Finished, Installation, line};
+use crate::support::{Database, Finished, Installation, StoredFile, line};
 
 const SOON: &str = "[verification]\ngive_up_after = \"1s\"";
 
@@ -65,7 +65,7 @@ on_both_databases! {
         let (root, away) = (installation.path(""), installation.folder().join("away"));
         fs::rename(&root, &away).unwrap();
         fs::create_dir(&root).unwrap();
-        let told = "cannot be read: none of 22 of its records last seen good can be found (storages.main.root, ";
+        let told = "cannot be read: none of 22 of its records seen before can be found (storages.main.root, ";
         for placeholder in [false, true] {
             if placeholder {
                 fs::write(root.join("NOT_MOUNTED"), "").unwrap();
@@ -78,7 +78,7 @@ on_both_databases! {
                 assert_eq!(failed(&installation), 0, "{words:?}");
             }
         }
-        assert!(installation.run(&["status"]).ended(1).contains("last seen good can be found"));
+        assert!(installation.run(&["status"]).ended(1).contains("seen before can be found"));
         fs::remove_dir_all(&root).unwrap();
         fs::rename(&away, &root).unwrap();
         let found = in_shell(&installation, ON_ANOTHER_HOST, &["verify", "--all"]);
@@ -104,7 +104,7 @@ on_both_databases! {
         fs::create_dir(&root).unwrap();
         fs::write(root.join("NOT_MOUNTED"), "").unwrap();
         let found = in_shell(&installation, ON_ANOTHER_HOST, &["verify"]);
-        assert_closed(&found, "none of 22 of its records last seen good can be found");
+        assert_closed(&found, "none of 22 of its records seen before can be found");
         assert_eq!(failed(&installation), 0);
         fs::remove_dir_all(&root).unwrap();
         fs::rename(&away, &root).unwrap();
@@ -132,7 +132,7 @@ on_both_databases! {
         for number in 1..=36 {
             fs::remove_file(installation.path(&format!("{:02}/file-{number:04}.bin", number % 7))).unwrap();
         }
-        let told = "of 22 of its records last seen good can be found (storages.main.root, ";
+        let told = "of 22 of its records seen before can be found (storages.main.root, ";
         for words in [&["verify", "--all"][..], &["verify"], &["verify", "--all"]] {
             let found = installation.run(words);
             assert_closed(&found, told);
@@ -145,6 +145,49 @@ on_both_databases! {
         }
         assert_missing(&installation, &["--believe-missing"], 36);
         installation.run(&["verify"]).ended(1);
+    }
+
+    /// Nothing was ever read there, and the folder that is there is empty.
+    fn a_volume_that_was_never_mounted(database) {
+        for (files, is_closed) in [(11, true), (10, false)] {
+            let installation = Installation::with(database, SOON);
+            installation.import_files("uploads", &installation.files(files));
+            let (root, away) = (installation.path(""), installation.folder().join("away"));
+            fs::rename(&root, &away).unwrap();
+            fs::create_dir(&root).unwrap();
+            let found = installation.run(&["verify"]);
+            if is_closed {
+                assert_closed(&found, "Storage main is empty, and more than 10 records lie in it");
+                assert_missing(&installation, &["--believe-missing"], files);
+            } else {
+                assert_eq!((found.code, failed(&installation)), (1, files.into()), "{found:?}");
+            }
+        }
+    }
+
+    /// What was altered was there too.
+    fn another_volume_after_digests_that_were_wrong(database) {
+        let installation = Installation::with(database, SOON);
+        let files = installation.files(30);
+        let wrong = |(key, file): (i64, &StoredFile)| line(key, &file.path, r#","expected_checksum":"md5:00000000000000000000000000000000""#);
+        installation.import("uploads", &(1..).zip(&files).map(wrong).collect::<Vec<_>>()).success();
+        installation.run(&["verify"]).ended(1);
+        let (root, away) = (installation.path(""), installation.folder().join("away"));
+        let is_kept = |what: &str| {
+            fs::rename(&root, &away).unwrap();
+            fs::create_dir(&root).unwrap();
+            fs::write(root.join("NOT_MOUNTED"), "").unwrap();
+            // What was found before stands.
+            let found = in_shell(&installation, ON_ANOTHER_HOST, &["verify", "--all"]).ended(1);
+            assert!(found.contains("none of 22 of its records seen before can be found"), "{what}: {found}");
+            assert!(found.contains("ALTERED") && !found.contains("MISSING"), "{what}: {found}");
+            fs::remove_dir_all(&root).unwrap();
+            fs::rename(&away, &root).unwrap();
+        };
+        is_kept("altered");
+        installation.import_files("uploads", &files);
+        is_kept("recorded anew");
+        in_shell(&installation, ON_ANOTHER_HOST, &["verify", "--all"]).success();
     }
 
     fn what_is_really_lost_is_told_at_once(database) {
@@ -181,7 +224,7 @@ fn rights_that_are_gone_for_everything() {
     };
     set(0o000);
     let found = verify();
-    assert_closed(&found, "22 of 22 of its records last seen good cannot be read: Permission denied");
+    assert_closed(&found, "22 of 22 of its records seen before cannot be read: Permission denied");
     assert_eq!(failed(&installation), 0);
     set(0o755);
     verify().success();
@@ -204,7 +247,7 @@ fn a_device_that_answers_with_errors() {
     in_own_mounts(&installation, &format!("{make} && {fill}"), &["verify"]).success();
     let cut = format!("{mount}; truncate -s 30M {}", image.display());
     let found = in_own_mounts(&installation, &cut, &["verify", "--all"]);
-    assert_closed(&found, " of its records last seen good cannot be read: Input/output error");
+    assert_closed(&found, " of its records seen before cannot be read: Input/output error");
     assert_eq!(failed(&installation), 0);
 }
 
@@ -245,6 +288,14 @@ fn a_disk_below_the_root_that_is_not_mounted() {
     let report: Value = serde_json::from_str(&found.stdout).unwrap();
     assert_eq!(report["checked"]["failures"]["missing"], 1, "{found:?}");
     assert_eq!(report["closed_storages"], serde_json::json!([]), "{found:?}");
+    // Older copies in the folder below are none of it.
+    for number in 21..=40 {
+        fs::write(installation.path(&format!("own folder/sub/{number}")), "older").unwrap();
+    }
+    let found = installation.run(&["verify", "--all", "--json"]);
+    let report: Value = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!(report["checked"]["failures"], serde_json::json!({ "altered": 1 }), "{found:?}");
+    assert!(found.stdout.contains("its folder own folder/sub cannot be read"), "{found:?}");
     // Moved into the volume of the root, it need not be mounted any more.
     for entry in fs::read_dir(&disk).unwrap() {
         let entry = entry.unwrap();

@@ -1,16 +1,17 @@
-//! Some records that were good when they were last looked at, spread over a storage.
+//! Some records whose content was there when it was last looked at, spread over a storage.
 
 use diesel::sql_types::{Binary, SmallInt, Text};
-use stocktake_domain::ports::KnownGood;
+use stocktake_domain::FailureKind;
+use stocktake_domain::ports::Witness;
 
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Span, push_in_storage};
-use crate::rows::{DISABLED, model_of};
+use crate::rows::{DISABLED, failure_kind_code, model_of};
 use crate::session::Session;
 use crate::sql::Sql;
 
-/// The most records of the storage that are looked at from one place on, to find a good one.
+/// The most records of the storage that are looked at from one place on, to find one.
 const NEAR: i64 = 1_000;
 
 /// The records of one model in the storage.
@@ -20,12 +21,12 @@ struct Range {
     last: Vec<u8>,
 }
 
-/// See [`stocktake_domain::ports::Catalogue::known_good`].
+/// See [`stocktake_domain::ports::Catalogue::witnesses`].
 pub(super) async fn read<S: Session>(
     session: &mut S,
     storage: String,
     limit: u32,
-) -> Result<Vec<KnownGood>, DbError> {
+) -> Result<Vec<Witness>, DbError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let ranges = ranges(session, &storage).await?;
     let share = limit.div_ceil(ranges.len().max(1));
@@ -54,7 +55,7 @@ pub(super) async fn read<S: Session>(
         }
     }
     let known = |(model, key, path): (i16, Vec<u8>, String)| {
-        Ok(KnownGood { model: model_of(model)?, key: key::decode(&key)?, path })
+        Ok(Witness { model: model_of(model)?, key: key::decode(&key)?, path })
     };
     found.into_iter().map(known).collect()
 }
@@ -88,7 +89,7 @@ async fn end<S: Session>(
     session.first(sql.push(order)).await
 }
 
-/// Good records from this key on, at most `limit` of those near it.
+/// Such records from this key on, at most `limit` of those near it.
 async fn near<S: Session>(
     session: &mut S,
     storage: &str,
@@ -97,14 +98,15 @@ async fn near<S: Session>(
     limit: usize,
 ) -> Result<Vec<(Vec<u8>, String)>, DbError> {
     let sql = Sql::<(Binary, Text)>::new(
-        "SELECT near.key, near.path FROM (SELECT r.key, r.path, r.baseline_at, r.former_baseline_at, r.failed_at, r.state",
+        "SELECT near.key, near.path FROM (SELECT r.key, r.path, r.baseline_at, r.former_baseline_at, r.failed_at, r.failure_kind, r.state",
     );
     let sql = push_in_storage::<S, _>(sql, model, storage, &Span::from(from));
     let sql = sql.push(" ORDER BY r.key LIMIT ? + 0) AS near").bind(NEAR);
-    let sql = sql.push(" WHERE COALESCE(near.baseline_at, near.former_baseline_at) IS NOT NULL");
-    let sql = sql.push(" AND near.failed_at IS NULL AND near.state <> ?");
+    let good = "near.failed_at IS NULL AND COALESCE(near.baseline_at, near.former_baseline_at) IS NOT NULL";
+    let sql = sql.push(&format!(" WHERE near.state <> ? AND (near.failure_kind = ? OR ({good}))"));
+    let sql = sql.bind(DISABLED).bind(failure_kind_code(FailureKind::Altered));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    session.load(sql.bind(DISABLED).push(" LIMIT ? + 0").bind(limit)).await
+    session.load(sql.push(" LIMIT ? + 0").bind(limit)).await
 }
 
 /// Bytes of keys, as long as the first one, at even distances from that on, up to the last one.

@@ -46,11 +46,11 @@ macro_rules! database_contract {
                     results_are_counted_by_day_and_model,
                     a_result_that_is_void_does_not_count,
                 }
-                known_good {
-                    known_good_records_are_spread_over_the_storage,
+                witnesses {
+                    witnesses_are_spread_over_the_storage,
                     all_are_known_where_they_are_few,
-                    only_good_records_are_known_good,
-                    a_digest_from_the_source_leaves_good_records_known,
+                    only_what_was_there_is_a_witness,
+                    a_digest_from_the_source_leaves_its_record_a_witness,
                 }
                 accepting {
                     accepted_content_counts_from_now_on,

@@ -221,9 +221,9 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// A record whose content was good when it was last looked at.
+/// A record whose content was there when it was last looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownGood {
+pub struct Witness {
     /// The model.
     pub model: Model,
     /// The primary key.
@@ -250,11 +250,12 @@ pub trait Catalogue: Send + Sync {
     /// How many records of all models lie in the storage, counting no further than `at_most`. May read the whole table.
     async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError>;
 
-    /// Some records of the storage whose last attempt found them good, whatever their source said of them since, at most `limit`, spread over the models and over the
+    /// Some records of the storage whose content was there when it was last looked at: their last attempt found it good,
+    /// whatever their source said of them since, or altered. At most `limit`, spread over the models and over the
     /// keys of each; all of them, if there are no more. Cheap: of other records of the storage that lie between, some
-    /// thousands are looked at and no more, beyond which good ones may be passed over. None is disabled, and none of a model whose content may
+    /// thousands are looked at and no more, beyond which such ones may be passed over. None is disabled, and none of a model whose content may
     /// rightly not be there ([`Model::may_be_absent`]).
-    async fn known_good(&self, storage: &str, limit: u32) -> Result<Vec<KnownGood>, StoreError>;
+    async fn witnesses(&self, storage: &str, limit: u32) -> Result<Vec<Witness>, StoreError>;
 
     /// Whether some record of the model has a key of as many parts as this one. Cheap, so that a wrong
     /// cursor costs no more than a right one: an adapter may look at the record with the key itself and at
@@ -324,7 +325,8 @@ pub trait Catalogue: Send + Sync {
     /// comparing with what was recorded. An attempt that is running is void, and the record is not due any more, also if it
     /// was disabled. A row that was damaged is taken as it is. In the same step the acceptance is kept, with what it replaced;
     /// a damaged baseline is left out. Returns the record as it then is; `None`
-    /// if there is none.
+    /// if there is none. Content that is accepted and counts as good already changes nothing, and no acceptance is kept: two
+    /// that accept the same at once are one.
     ///
     /// An acceptance without a checksum retires the record: it is switched off ([`crate::Status::disable`]), and all else of
     /// it stays as it is.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
-    MockSource, ProbedStorage, Source, StoreError, Watch,
+    MockSource, MockStorageCheck, ProbedStorage, Source, StoreError, Watch,
 };
 use stocktake_domain::{ContentError, Location, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 use stocktake_source_sync::{
@@ -105,12 +105,20 @@ struct Bench {
     records: BTreeMap<&'static str, Vec<&'static str>>,
     storages: BTreeMap<&'static str, Listing>,
     changed_before: Option<Timestamp>,
+    /// A storage that is not what it was.
+    closed: Option<&'static str>,
 }
 
 impl Bench {
     fn new(storages: impl Into<BTreeMap<&'static str, Listing>>) -> Self {
         let source = Arc::new(MemorySource::new());
-        Self { source, records: BTreeMap::new(), storages: storages.into(), changed_before: None }
+        Self {
+            source,
+            records: BTreeMap::new(),
+            storages: storages.into(),
+            changed_before: None,
+            closed: None,
+        }
     }
 
     async fn search(self) -> (Result<OrphanReport, OrphanError>, Vec<String>) {
@@ -129,7 +137,13 @@ impl Bench {
         for (name, store) in self.storages {
             storages.insert(name.to_owned(), Arc::new(store));
         }
-        let parts = OrphanParts { source: self.source, catalogue: Arc::new(catalogue), storages };
+        let mut check = MockStorageCheck::new();
+        let closed = self.closed;
+        check
+            .expect_why_closed()
+            .returning(move |name| Ok((closed == Some(name)).then(|| "empty".to_owned())));
+        let (catalogue, check) = (Arc::new(catalogue), Arc::new(check));
+        let parts = OrphanParts { source: self.source, catalogue, storages, check };
         let settings = OrphanSettings { changed_before: self.changed_before };
         let searching = async move {
             let mut told = Told::default();
@@ -230,6 +244,16 @@ async fn a_storage_that_cannot_be_listed_does_not_stop_the_others() {
     assert_eq!(outcomes(&report), expected);
     assert!(told.contains(&"disk b Some(1)".to_owned()) && told.contains(&"git x.git None".to_owned()));
     assert_eq!(report.totals.orphans, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_concluded_from_a_storage_that_is_not_what_it_was() {
+    let mut bench = Bench::new([("disk", files(["a"], Some(1))), ("git", files(["x.git"], None))]);
+    bench.closed = Some("disk");
+    let report = bench.search().await.0.unwrap();
+    let closed = StorageOutcome::Failed("empty".to_owned());
+    assert_eq!(report.storages[0].outcome, closed);
+    assert_eq!((report.totals.looked_at, report.totals.orphans), (1, 1));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stocktake_domain::contract::{ManualClock, MemoryStore};
 use stocktake_domain::ports::{
-    ContentStore, ModelSyncState, OrphanWalks as _, SyncBatch, SyncState as _, WorkerId,
+    ContentStore, MockStorageCheck, ModelSyncState, OrphanWalks as _, SyncBatch, SyncState as _, WorkerId,
 };
 use stocktake_domain::{Model, OrphanWalk, StorageOutcome, Timestamp, WalkState};
 use stocktake_source_sync::{OrphanParts, OrphanWalker, WalkerParts};
@@ -41,8 +41,14 @@ impl Bench {
     fn serve(&self, runner: &str, disk: Listing) {
         let mut storages = BTreeMap::<String, Arc<dyn ContentStore>>::new();
         storages.insert("disk".to_owned(), Arc::new(disk));
-        let search =
-            OrphanParts { source: Arc::new(MemorySource::new()), catalogue: self.store.clone(), storages };
+        let mut check = MockStorageCheck::new();
+        check.expect_why_closed().returning(|_| Ok(None));
+        let search = OrphanParts {
+            source: Arc::new(MemorySource::new()),
+            catalogue: self.store.clone(),
+            storages,
+            check: Arc::new(check),
+        };
         let walker = OrphanWalker::new(WalkerParts {
             walks: self.store.clone(),
             sync_state: self.store.clone(),

@@ -200,10 +200,10 @@ async fn a_mass_of_missing_ones_is_recorded_only_if_an_administrator_says_so() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_recorded_of_a_storage_whose_witnesses_are_lost() {
     for (piece, told) in [
-        (missing(), "none of 22 of its records last seen good can be found. Is another volume mounted?"),
+        (missing(), "none of 22 of its records seen before can be found. Is another volume mounted?"),
         (
             ContentError::Unreadable("Input/output error".to_owned()),
-            "22 of 22 of its records last seen good cannot be read: Input/output error: x. Are rights and device as they were?",
+            "22 of 22 of its records seen before cannot be read: Input/output error: x. Are rights and device as they were?",
         ),
     ] {
         let world = World::new(&["main"]);

@@ -10,11 +10,12 @@ use super::{MemoryStore, storable, storable_number};
 use crate::acceptance::{Acceptance, NewAcceptance, TakenBack};
 use crate::contract::tasks::{Iter, next};
 use crate::digest::Digest;
+use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, KnownGood, ModelSummary, Page,
-    PageRequest, PageStart, PathStream, SortOrder, SourceRecordStream, StoreError,
+    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, Page, PageRequest,
+    PageStart, PathStream, SortOrder, SourceRecordStream, StoreError, Witness,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -41,8 +42,8 @@ impl Catalogue for MemoryStore {
         Ok(u64::try_from(self.step(count).await).unwrap_or(u64::MAX).min(at_most))
     }
 
-    async fn known_good(&self, storage: &str, limit: u32) -> Result<Vec<KnownGood>, StoreError> {
-        Ok(self.step(|tables: &mut Tables| tables.known_good(storage, limit)).await)
+    async fn witnesses(&self, storage: &str, limit: u32) -> Result<Vec<Witness>, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.witnesses(storage, limit)).await)
     }
 
     async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
@@ -228,19 +229,22 @@ impl Tables {
         groups.into_iter().map(group).collect()
     }
 
-    fn known_good(&self, storage: &str, limit: u32) -> Vec<KnownGood> {
-        let is_good = |row: &Row| {
+    fn witnesses(&self, storage: &str, limit: u32) -> Vec<Witness> {
+        let is_there = |row: &Row| {
             let history = row.status.history();
             let was_good = history.baseline.is_some() || row.was_good;
-            was_good && history.failed_at.is_none() && row.status.state() != State::Disabled
+            let is_altered =
+                row.status.last_failure().is_some_and(|failure| failure.kind() == FailureKind::Altered);
+            let is_there = is_altered || (was_good && history.failed_at.is_none());
+            is_there && row.status.state() != State::Disabled
         };
         let rows = self
             .rows()
-            .filter(|(model, _, row)| row.storage() == storage && !model.may_be_absent() && is_good(row));
-        let good: Vec<KnownGood> = rows
+            .filter(|(model, _, row)| row.storage() == storage && !model.may_be_absent() && is_there(row));
+        let good: Vec<Witness> = rows
             .map(|(model, key, row)| {
                 let path = row.said.location.path.clone();
-                KnownGood { model, key: key.clone(), path }
+                Witness { model, key: key.clone(), path }
             })
             .collect();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(good.len());
