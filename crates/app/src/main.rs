@@ -1,6 +1,7 @@
 //! The program `stocktake`: reads the command line and the configuration, wires the crates together and runs
 //! one command.
 
+mod address;
 mod args;
 mod check;
 mod commands;
