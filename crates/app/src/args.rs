@@ -8,20 +8,19 @@ mod values;
 mod verify;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use stocktake_domain::Model;
 use toml::Value;
 
 use crate::scan::Layout;
 use crate::settings::Override;
 
-use values::span;
-
 pub(crate) use accept::AcceptArguments;
 pub(crate) use filter::FilterArguments;
-pub(crate) use looks::{ExportArguments, ExportFormat, JobsCommand, ModelsArguments, ShowArguments};
+pub(crate) use looks::{
+    ExportArguments, ExportFormat, JobsCommand, ListFormat, ModelsArguments, OrphansArguments, ShowArguments,
+};
 pub(crate) use token::{TokenCommand, TokenCreateArguments};
 pub(crate) use verify::VerifyArguments;
 
@@ -78,10 +77,12 @@ pub(crate) enum Command {
     /// Checksum everything that is due, in the foreground
     ///
     /// Shows progress, then a summary. With `--all`, `--identifiers`, `--state`, `--sample` or a filter, the selected records
-    /// are recalculated even if they are not due. Exit status: 0 all good, 1 some records failed, 2 it could not run, there is
-    /// no record to verify, or some were not read though none failed.
-    /// Without `--identifiers`, `--state`, `--sample` and filters, exit status 1 means that any record of the models is failed,
-    /// including from earlier runs; with one of them, that a record failed in this run.
+    /// are recalculated even if they are not due.
+    ///
+    /// Exit status: 0 all that was meant was read and is good, or none of it was due; 1 a record is failed, whether or not
+    /// all could be read; 2 none is failed, but some were not read, or there is no such record, or it could not run; 130 it
+    /// was interrupted. Failed are, with `--identifiers`, `--state`, `--sample` or a filter, records that failed in this
+    /// run, and otherwise all failed records of the models, also those of earlier runs.
     #[command(
         after_help = "Examples:\n  stocktake verify\n  stocktake verify uploads --all --stop-after 4h\n  stocktake verify \
                             lfs_objects --identifiers 1,2 --json\n  stocktake verify --storage main --path 'docs/**' --dry-run\n  \
@@ -102,7 +103,10 @@ pub(crate) enum Command {
                             '.changes[] | select(.change == \"damaged\") | .path'"
     )]
     Check(CheckArguments),
-    /// Show how many records are in which state
+    /// Show how many records are in which state, what is wrong, and what is being read
+    ///
+    /// Exit status: 0 no record needs attention, 1 a record does, or something keeps records from being read, 2 it could not
+    /// run, or no record was ever read: there is none, or all wait or are switched off.
     #[command(
         after_help = "Examples:\n  stocktake status --json\n  stocktake status --storage main --older-than 30d"
     )]
@@ -114,7 +118,8 @@ pub(crate) enum Command {
     /// hexadecimal), `rule` (what that digest and size are of, if not of the stored bytes: `secure_file:<key data>`,
     /// `terraform_state:<project id>`, `pipeline_artifact:<project id>`, `portable_pdb`, `length:<bytes>` or
     /// `unresolved:<reason>`), `mutable` (true if the content may change legitimately) and `disabled` (true if the record
-    /// is not to be verified). docs/import.md explains them. If a line is wrong, nothing is written.
+    /// is not to be verified). docs/import.md explains them. If a line is wrong, nothing is written. Exit status: 0 the records
+    /// are in the catalogue, 2 nothing was imported: a line is wrong, there is none, or it could not run.
     #[command(
         after_help = "Examples:\n  stocktake import uploads uploads.ndjson\n  generate | stocktake import \
                             uploads -"
@@ -122,7 +127,8 @@ pub(crate) enum Command {
     Import(ImportArguments),
     /// Make a record of every file below a storage
     ///
-    /// When run again, it adds records for new files and reports missing ones. New records are numbered upwards from the
+    /// When run again, it adds records for new files, and reports those whose file is gone, or is none any more (a pipe, a
+    /// device), which are read at once: `status` and `export` know of them. New records are numbered upwards from the
     /// largest identifier, in the order of their paths. Records are never removed; `accept` retires one whose file was deleted
     /// on purpose, and a scan that finds the file again takes the record back. A file that cannot be read, and a folder
     /// that cannot be listed, becomes a record too, which fails when it is verified; the record of a folder is disabled by
@@ -171,6 +177,9 @@ pub(crate) enum Command {
         /// The role, which must exist
         #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         role: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Accept the current content of altered records as correct
     ///
@@ -180,7 +189,8 @@ pub(crate) enum Command {
     /// accepted, 2 some were not, or nobody could be asked.
     #[command(
         after_help = "Examples:\n  stocktake accept uploads 17 18 --reason \"re-encoded in May\"\n  stocktake accept --kind altered \
-                            --storage main --path 'docs/**' --yes\n  stocktake accept --undo uploads 17"
+                            --storage main --path 'docs/**' --yes\n  stocktake accept --undo uploads 17\n  stocktake accept --undo \
+                            --storage main --path 'docs/**' --yes"
     )]
     Accept(AcceptArguments),
     /// Show everything about one record, and what to do
@@ -230,6 +240,9 @@ pub(crate) enum Command {
     Init {
         /// The folder with the content, which becomes the storage `main`
         folder: Option<PathBuf>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Tell whether everything is there that the configuration speaks of
     ///
@@ -249,7 +262,11 @@ pub(crate) enum Command {
     },
     /// Print the version
     #[command(after_help = "Example:\n  stocktake version")]
-    Version,
+    Version {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the effective configuration and the origin of each value, with secrets masked
     #[command(after_help = "Example:\n  STOCKTAKE__HTTP__LISTEN=127.0.0.1:9000 stocktake config")]
     Config {
@@ -364,31 +381,6 @@ pub(crate) struct SyncArguments {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Clone, Args)]
-pub(crate) struct OrphansArguments {
-    /// How to print them
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ListFormat,
-    /// Only content that was last changed longer ago than this, for example 1d
-    #[arg(long, value_name = "DURATION", value_parser = span)]
-    pub(crate) older_than: Option<Duration>,
-    /// Use the catalogue as it is, without syncing it first
-    #[arg(long)]
-    pub(crate) no_sync: bool,
-}
-
-/// How a list is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum ListFormat {
-    /// For people
-    #[default]
-    Text,
-    /// With a header line
-    Csv,
-    /// One document
-    Json,
-}
-
 impl Arguments {
     /// The options, as the topmost layer of the configuration.
     pub(crate) fn overrides(&self) -> Vec<Override> {
@@ -423,7 +415,7 @@ impl Arguments {
             | Command::Init { .. }
             | Command::Doctor { .. }
             | Command::Completions { .. }
-            | Command::Version => {}
+            | Command::Version { .. } => {}
         }
         layer
     }

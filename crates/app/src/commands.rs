@@ -4,6 +4,7 @@ mod accept;
 mod check;
 mod doctor;
 mod export;
+mod foreground;
 mod import;
 mod init;
 mod jobs;
@@ -59,7 +60,13 @@ pub(crate) fn run_at_once(command: &Command) -> Option<anyhow::Result<ExitCode>>
             clap_complete::generate(*shell, &mut usage::command(), "stocktake", &mut script);
             output::print_script(&script)
         }
-        Command::Version => output::print(&Text::of_lines(&usage::command().render_version())),
+        Command::Version { json: false } => {
+            output::print(&Text::of_lines(&usage::command().render_version()))
+        }
+        Command::Version { json: true } => output::print(&document::text(json!({
+            "program": env!("CARGO_PKG_VERSION"),
+            "revision": env!("STOCKTAKE_REVISION"),
+        }))),
         _ => return None,
     };
     Some(printed.map(|()| ExitCode::SUCCESS))
@@ -77,29 +84,27 @@ pub(crate) async fn run(
         Command::Serve(_) => return serve::run(loaded, stop).await,
         Command::Worker(_) => return worker::run(settings, stop).await,
         Command::Verify(arguments) => return verify::run(loaded, arguments, stop).await,
+        Command::Scan(arguments) => return scan::run(loaded, arguments, stop).await,
         Command::Sync(arguments) => return sync::run(settings, arguments, stop).await,
         Command::Orphans(arguments) => return orphans::run(settings, arguments, stop).await,
         Command::Check(arguments) => return check::run(settings, arguments, stop).await,
         // What these write is one transaction, which ends with the process.
         Command::Status(arguments) => Box::pin(status::run(loaded, arguments)),
         Command::Import(arguments) => Box::pin(good(import::run(settings, arguments))),
-        Command::Scan(arguments) => Box::pin(scan::run(loaded, arguments)),
         Command::Export(arguments) => Box::pin(good(export::run(settings, arguments))),
-        Command::Grants { role } => {
-            Box::pin(good(async { output::print(&Text::of_lines(&stocktake_source_gitlab::grants(role))) }))
-        }
+        Command::Grants { role, json } => Box::pin(good(async { output::print(&grants(role, *json)) })),
         Command::Accept(arguments) => Box::pin(accept::run(settings, arguments)),
         Command::Show(arguments) => Box::pin(good(show::run(loaded, arguments))),
         Command::Models(arguments) => Box::pin(good(models::run(settings, arguments))),
         Command::Jobs { command } => Box::pin(good(jobs::run(settings, command.as_ref()))),
         Command::Token(command) => Box::pin(good(token::run(settings, command))),
-        Command::Init { folder } => {
+        Command::Init { folder, json } => {
             let file = arguments.global.config.as_deref();
-            Box::pin(good(init::run(folder.as_deref(), file, arguments.overrides())))
+            Box::pin(good(init::run(folder.as_deref(), file, arguments.overrides(), *json)))
         }
         Command::Doctor { json } => Box::pin(doctor::run(loaded, *json)),
         // Already run, without a configuration.
-        Command::Completions { .. } | Command::Version => return Ok(ExitCode::SUCCESS),
+        Command::Completions { .. } | Command::Version { .. } => return Ok(ExitCode::SUCCESS),
         Command::Migrate { json } => Box::pin(good(migrate(loaded, *json))),
         Command::Config { json } => Box::pin(good(async { output::print(&config(loaded, *json)) })),
     };
@@ -109,6 +114,14 @@ pub(crate) async fn run(
 /// The exit status of a command that finds nothing wrong if it can be run.
 async fn good(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     command.await.map(|()| ExitCode::SUCCESS)
+}
+
+fn grants(role: &str, as_json: bool) -> Text {
+    let statements = stocktake_source_gitlab::grants(role);
+    if as_json {
+        return document::text(json!({ "role": role, "sql": statements }));
+    }
+    Text::of_lines(&statements)
 }
 
 fn config(loaded: &Loaded, as_json: bool) -> Text {

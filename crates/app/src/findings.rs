@@ -11,6 +11,7 @@ use stocktake_domain::{
 };
 use stocktake_worker::Storages;
 
+use crate::columns::fitted;
 use crate::output::{Colour, Text};
 use crate::quantities::{age, count, counted, day};
 use crate::terminal::TerminalSize;
@@ -42,6 +43,8 @@ pub(crate) fn most_shown(terminal: Option<TerminalSize>) -> usize {
 /// What was found of each kind in each storage. Memory stays bounded by the number of storages.
 pub(crate) struct Findings {
     most: usize,
+    /// How many there are at least, whether or not they were added.
+    total: u64,
     groups: BTreeMap<(usize, String), Group>,
 }
 
@@ -61,7 +64,12 @@ struct Group {
 impl Findings {
     /// None yet. At most so many will be shown.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, groups: BTreeMap::new() }
+        Self { most, total: 0, groups: BTreeMap::new() }
+    }
+
+    /// Says how many there are in all, of which only some will be added.
+    pub(crate) fn set_total(&mut self, total: u64) {
+        self.total = total;
     }
 
     /// Adds a record whose last attempt failed; another is no finding.
@@ -123,7 +131,7 @@ impl Findings {
             let colour = if *kind == FailureKind::TimedOut { Colour::Yellow } else { Colour::Red };
             text.coloured_line(fitted(&label, where_, what, terminal.map(|size| size.columns)), colour);
         }
-        let left = self.count().saturating_sub(told);
+        let left = self.count().max(self.total).saturating_sub(told);
         if left > 0 {
             text.line(format!("… and {} more: stocktake export", count(left)));
         }
@@ -135,21 +143,29 @@ impl Findings {
 
     /// What to do.
     fn hints(&self) -> Vec<String> {
-        let kinds: Vec<FailureKind> = self.by_kind().into_iter().map(|(kind, _)| kind).collect();
         let mut hints = Vec::new();
-        if !kinds.is_empty() {
-            hints.push("The list for programs: stocktake export > findings.csv".to_owned());
+        if self.groups.is_empty() {
+            return hints;
         }
-        if kinds.contains(&FailureKind::Altered) {
-            hints.push("Changed on purpose: stocktake accept MODEL IDENTIFIER".to_owned());
+        hints.push("The list for programs: stocktake export > findings.csv".to_owned());
+        for (kind, what) in
+            [(FailureKind::Altered, "Changed on purpose"), (FailureKind::Missing, "Deleted on purpose")]
+        {
+            if let Some(Record { model, key, .. }) = self.first(kind) {
+                let only = self.by_kind().contains(&(kind, 1));
+                let example = if only { "" } else { ", for example" };
+                hints.push(format!("{what}{example}: stocktake accept {model} {key}"));
+            }
         }
-        if kinds.contains(&FailureKind::Missing) {
-            hints.push("Deleted on purpose: stocktake accept MODEL IDENTIFIER".to_owned());
-        }
-        if !kinds.is_empty() {
-            hints.push("Restored or mended: stocktake verify --state failed".to_owned());
-        }
+        hints.push("Restored or mended: stocktake verify --state failed".to_owned());
         hints
+    }
+
+    /// The first record found so, in the order in which they are told.
+    fn first(&self, kind: FailureKind) -> Option<&Record> {
+        let place = WORST_FIRST.iter().position(|known| *known == kind)?;
+        let (_, group) = self.groups.iter().find(|((known, _), _)| *known == place)?;
+        group.first.values().next()
     }
 }
 
@@ -250,7 +266,8 @@ fn finding(record: &Record, extent: Option<Extent>, now: Timestamp) -> (String, 
         format!("{size}{}{written}", what_is_wrong(failure, record, now))
     });
     let again = if record.state() == State::Failed { "" } else { "; being read again" };
-    (where_, format!("({} {})  {what}{again}", record.model, record.key))
+    let owner = record.owner.as_ref().map(|owner| format!(" of {owner}")).unwrap_or_default();
+    (where_, format!("({} {}{owner})  {what}{again}", record.model, record.key))
 }
 
 /// Whether the size is as it was recorded, of content that differs.
@@ -321,20 +338,6 @@ pub(crate) fn shortened(digest: Digest) -> String {
     }
 }
 
-/// The line, cut to the columns there are: what is wrong loses its end, and only then the path its beginning.
-pub(crate) fn fitted(label: &str, where_: &str, what: &str, columns: Option<usize>) -> String {
-    let line = format!("{label}  {where_}  {what}");
-    let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else { return line };
-    let room = columns.saturating_sub(label.chars().count() + 2);
-    let length = where_.chars().count();
-    if length <= room {
-        let cut: String = line.chars().take(columns.saturating_sub(1)).collect();
-        return format!("{}…", cut.trim_end());
-    }
-    let end: String = where_.chars().skip(length.saturating_sub(room.saturating_sub(1))).collect();
-    format!("{label}  …{end}")
-}
-
 #[cfg(test)]
 mod tests {
     use stocktake_domain::ports::MockCatalogue;
@@ -380,8 +383,8 @@ mod tests {
                 "MISSING  attic:d  (uploads 2)  nothing there",
                 "… and 1 more: stocktake export",
                 "The list for programs: stocktake export > findings.csv",
-                "Changed on purpose: stocktake accept MODEL IDENTIFIER",
-                "Deleted on purpose: stocktake accept MODEL IDENTIFIER",
+                "Changed on purpose, for example: stocktake accept uploads 4",
+                "Deleted on purpose, for example: stocktake accept uploads 2",
                 "Restored or mended: stocktake verify --state failed",
             ]
         );

@@ -1,8 +1,10 @@
 //! The program `stocktake`: reads the command line and the configuration, wires the crates together and runs
 //! one command.
 
+mod address;
 mod args;
 mod check;
+mod columns;
 mod commands;
 mod console;
 mod document;
@@ -33,6 +35,7 @@ use anyhow::Context as _;
 use clap::{ColorChoice, FromArgMatches as _};
 use rustix::fs::Mode;
 use rustix::process::umask;
+use stocktake_domain::ports::StoreError;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -103,6 +106,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     signals::listen(stop.clone(), hangup)?;
     let runtime = runtime(loaded.settings.capacity.threads)?;
     let result = runtime.block_on(commands::run(arguments, &loaded, stop));
+    let result = result.map_err(|error| with_place(error, &loaded));
     // A read that hangs in the operating system must not keep the process from ending.
     runtime.shutdown_background();
     result
@@ -148,6 +152,18 @@ fn reload(arguments: &Arguments, level: &logging::Level) {
             error.cause = %error,
             "the configuration cannot be reloaded, everything stays as it was: {error}"
         ),
+    }
+}
+
+/// An unreachable database, with where it is configured.
+fn with_place(error: anyhow::Error, loaded: &Loaded) -> anyhow::Error {
+    let is_unreachable = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(StoreError::Unavailable(_)))
+    };
+    let place = loaded.origin_of("database.url").filter(|_| error.chain().any(is_unreachable));
+    match place {
+        Some(place) => anyhow::anyhow!("{} ({place})", sentence(&error)),
+        None => error,
     }
 }
 

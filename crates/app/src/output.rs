@@ -13,6 +13,7 @@ use serde_json::Value;
 use stocktake_domain::Quoted;
 use tempfile::SpooledTempFile;
 
+use crate::columns::width;
 use crate::escape::escaped_json;
 use crate::logging;
 
@@ -35,6 +36,7 @@ const PLAIN: &str = "\u{1b}[0m";
 pub(crate) enum Colour {
     Red,
     Yellow,
+    Green,
 }
 
 impl Colour {
@@ -42,6 +44,7 @@ impl Colour {
         match self {
             Self::Red => "\u{1b}[31m",
             Self::Yellow => "\u{1b}[33m",
+            Self::Green => "\u{1b}[32m",
         }
     }
 }
@@ -80,7 +83,7 @@ impl Text {
 
     /// The columns of the widest line.
     pub(crate) fn width(&self) -> usize {
-        self.lines.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+        self.lines.lines().map(width).max().unwrap_or(0)
     }
 
     /// Rows in columns; the columns from `right` on are aligned to the right.
@@ -88,14 +91,15 @@ impl Text {
         let quoted = |row: &Vec<String>| row.iter().map(|cell| Quoted(cell).to_string()).collect::<Vec<_>>();
         let rows: Vec<Vec<String>> = rows.iter().map(quoted).collect();
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        let widest = |column: usize| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let widths: Vec<usize> = (0..columns).map(widest).collect();
         let mut text = Self::default();
         for row in &rows {
-            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-                if column >= right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, widest))| {
+                let room = " ".repeat(widest.saturating_sub(width(cell)));
+                if column >= right { format!("{room}{cell}") } else { format!("{cell}{room}") }
             });
             text.line(cells.collect::<Vec<_>>().join("  ").trim_end());
         }
@@ -112,6 +116,13 @@ impl Text {
     pub(crate) fn line(&mut self, line: impl Display) {
         // Writing to a String does not fail.
         let _ = writeln!(self.lines, "{}", Quoted(&line.to_string()));
+    }
+
+    /// Adds the lines of another text.
+    pub(crate) fn append(&mut self, other: Self) {
+        let before = self.lines.len();
+        self.lines.push_str(&other.lines);
+        self.marks.extend(other.marks.into_iter().map(|mark| Mark { at: before + mark.at, ..mark }));
     }
 
     /// Adds a line whose first word, which is the program's own, has a colour.
@@ -265,7 +276,18 @@ impl Spool {
 
     /// Adds a line.
     pub(crate) fn line(&mut self, line: &str) {
-        if let Err(error) = self.file.write_all(Text::of(line).lines.as_bytes()) {
+        self.add(&Text::of(line));
+    }
+
+    /// Adds a line whose first word, which is the program's own, has a colour.
+    pub(crate) fn coloured_line(&mut self, line: &str, colour: Colour) {
+        let mut text = Text::default();
+        text.coloured_line(line, colour);
+        self.add(&text);
+    }
+
+    fn add(&mut self, text: &Text) {
+        if let Err(error) = self.file.write_all(text.shown(IS_COLOURED.load(Ordering::Relaxed)).as_bytes()) {
             self.error.get_or_insert(error);
         }
     }
@@ -278,11 +300,10 @@ impl Spool {
     ) -> anyhow::Result<()> {
         let mut piece = before.to_owned();
         let mut separator = "\n    ";
-        for mut spool in spools {
-            spool.rewind()?;
-            for line in BufReader::new(spool.file).lines() {
+        for spool in spools {
+            for line in spool.lines()? {
                 piece.push_str(separator);
-                piece.push_str(&line.context(LOST)?);
+                piece.push_str(&line?);
                 separator = ",\n    ";
                 if piece.len() > SPOOL {
                     print_json(&piece)?;
@@ -291,6 +312,12 @@ impl Spool {
             }
         }
         print_json(&format!("{piece}\n  {behind}"))
+    }
+
+    /// All lines, one after the other.
+    pub(crate) fn lines(mut self) -> anyhow::Result<impl Iterator<Item = anyhow::Result<String>>> {
+        self.rewind()?;
+        Ok(BufReader::new(self.file).lines().map(|line| line.context(LOST)))
     }
 
     fn rewind(&mut self) -> anyhow::Result<()> {
@@ -323,6 +350,9 @@ mod tests {
         let rows = [["model", "n"], ["a", "10"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(Text::table(&rows, 1).lines, "model   n\na      10\n");
         assert_eq!(Text::table(&rows, 2).lines, "model  n\na      10\n");
+        // What is shown in two columns takes two.
+        let rows = [["写真", "n"], ["a", "10"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(Text::table(&rows, 1).lines, "写真   n\na     10\n");
     }
 
     #[test]
@@ -339,7 +369,11 @@ mod tests {
         text.coloured_line("ALTERED  a file \u{1b}[2J", Colour::Red);
         text.line("last");
         assert_eq!(text.shown(false), "first\nALTERED  a file \\u{1b}[2J\nlast\n");
-        assert_eq!(text.shown(true), "first\n\u{1b}[31mALTERED\u{1b}[0m  a file \\u{1b}[2J\nlast\n");
+        let coloured = "first\n\u{1b}[31mALTERED\u{1b}[0m  a file \\u{1b}[2J\nlast\n";
+        assert_eq!(text.shown(true), coloured);
+        let mut both = Text::of("before");
+        both.append(text);
+        assert_eq!(both.shown(true), format!("before\n{coloured}"));
     }
 
     #[test]

@@ -178,6 +178,9 @@ impl Shared {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { shown, window, last_line } = &mut *state;
         window.add(now, shown.done, shown.bytes.unwrap_or(0));
+        if shown.note.is_some() {
+            window.wait(now);
+        }
         match &self.bar {
             Some(bar) => {
                 // The size is asked for each time, since a terminal may be resized.

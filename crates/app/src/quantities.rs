@@ -24,6 +24,11 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// All of so many, for example `the only record` or `all 1,200 records`.
+pub(crate) fn all(number: u64, thing: &str) -> String {
+    if number == 1 { format!("the only {thing}") } else { format!("all {}", counted(number, thing)) }
+}
+
 /// A configured span, for example `90 days`, or `1h 30m` where it is no whole number of a unit.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{
-    Catalogue, ContentStore, Found, FoundStream, ListError, NumberedRecord, PathStream, RecordBatch,
-    StoreError,
+    Catalogue, ContentStore, Found, FoundStream, ListError, NoContent, NumberedRecord, PathStream,
+    RecordBatch, StoreError,
 };
 use stocktake_domain::{Clock, Digest, DigestRule, Location, Model, Record, RecordKey, SourceRecord};
 use tokio::sync::mpsc::Sender;
@@ -43,6 +43,8 @@ pub(crate) struct Report {
     pub(crate) new: u64,
     /// Records whose file is gone.
     pub(crate) gone: u64,
+    /// Records in the place of whose file something else is: a pipe, a socket, a device.
+    pub(crate) replaced: u64,
     /// Files and folders that could not be looked at.
     pub(crate) skipped: u64,
     /// What is there and is no content: symbolic links, pipes, devices.
@@ -52,9 +54,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Whether everything was looked at, and nothing is gone.
+    /// Whether everything was looked at, and the file of each record is there.
     pub(crate) fn is_good(&self) -> bool {
-        self.gone == 0 && self.skipped == 0
+        self.gone == 0 && self.replaced == 0 && self.skipped == 0
     }
 }
 
@@ -88,6 +90,8 @@ pub(crate) trait Watcher {
     fn skipped(&mut self, what: &ListError);
     /// No file is at this record's path. Holds only if the scan ends well.
     fn gone(&mut self, path: &str, key: RecordKey);
+    /// This is at a record's path, and no file. Holds only if the scan ends well.
+    fn replaced(&mut self, path: &str, what: NoContent, key: RecordKey);
 }
 
 /// What a scan is of.
@@ -175,11 +179,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
             match item {
                 Ok(file) => self.found(file).await?,
                 Err(ListError::Unlisted { folder, reason }) => self.not_listed(folder, reason).await?,
-                Err(ListError::PassedOver { path, .. }) => {
-                    self.report.passed_over += 1;
-                    // Something is there. What that is worth, a verification of these records tells.
-                    self.keys_at(&path).await?;
-                }
+                Err(ListError::PassedOver { path, what }) => self.passed_over(&path, what).await?,
                 Err(error) => self.skipped(last.clone(), &error).await?,
             }
         }
@@ -260,6 +260,19 @@ impl<'a, W: Watcher> Scan<'a, W> {
         if self.keys_at(&path).await?.is_empty() {
             let entry = self.new_entry(path)?;
             self.send(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Something is there, and is no content.
+    async fn passed_over(&mut self, path: &str, what: NoContent) -> Result<(), ScanError> {
+        self.report.passed_over += 1;
+        for key in self.keys_at(path).await? {
+            // A link is followed when the record is read, which tells what it is worth.
+            if what != NoContent::Link && self.switched_off.get(self.of, &key).await?.is_none() {
+                self.report.replaced += 1;
+                self.watcher.replaced(path, what, key);
+            }
         }
         Ok(())
     }

@@ -184,6 +184,11 @@ impl Loaded {
         PLACES.into_iter().find_map(|place| value_of(self, &format!("storages.{name}.{place}")))
     }
 
+    /// Where a key's value comes from.
+    pub(crate) fn origin_of(&self, key: &str) -> Option<String> {
+        self.table.get(key).map(|setting| format!("{key}, {}", setting.origin))
+    }
+
     /// The key that says where a storage is, with the place of its value, and whether that is a folder; `None` if there is no
     /// such storage.
     pub(crate) fn place_of_storage(&self, name: &str) -> Option<(String, bool)> {

@@ -8,6 +8,7 @@ use clap::{Command, CommandFactory as _};
 use stocktake_domain::{FailureKind, Model, State};
 
 use crate::args::Arguments;
+use crate::columns::width;
 use crate::output::{self, Text};
 use crate::{COULD_NOT_RUN, suggest, terminal};
 
@@ -52,7 +53,7 @@ pub(crate) fn wrapped(text: &str, margin: usize, columns: usize) -> String {
     let room = columns.saturating_sub(margin).max(NARROWEST);
     let (mut lines, mut used) = (String::new(), 0);
     for word in text.split_whitespace() {
-        let width = word.chars().count();
+        let width = width(word);
         if used > 0 && used + 1 + width > room {
             lines.push('\n');
             lines.push_str(&" ".repeat(margin));

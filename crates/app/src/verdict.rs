@@ -6,7 +6,7 @@ use std::time::Duration;
 use stocktake_domain::ports::ModelSummary;
 use stocktake_domain::{FailureKind, Model, State, Timestamp};
 
-use crate::quantities::{about, age, count, counted, date, span};
+use crate::quantities::{about, age, all, count, counted, date, span};
 use crate::settings::{Loaded, Settings};
 
 /// The kinds of failure, worst first: the order of all lists.
@@ -17,6 +17,12 @@ pub(crate) const WORST_FIRST: [FailureKind; 5] = [
     FailureKind::Missing,
     FailureKind::TimedOut,
 ];
+
+/// Why a storage with records is not believed to be whole.
+pub(crate) const EMPTY: &str = "is empty. Is it mounted?";
+
+/// By how much a success may be in the future, as clocks differ.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// What a kind of failure is called.
 pub(crate) const fn word(kind: FailureKind) -> &'static str {
@@ -73,6 +79,11 @@ impl Standing {
         }
     }
 
+    /// Whether no record was ever judged, so that nothing is known of any: there is none, or all wait or are switched off.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.succeeded + self.good_before + self.failed() == 0
+    }
+
     /// How many records need attention.
     pub(crate) fn failed(&self) -> u64 {
         self.failures.iter().map(|(_, count)| count).sum()
@@ -82,13 +93,14 @@ impl Standing {
     pub(crate) fn sentence(&self, interval: Duration, now: Timestamp) -> String {
         let within = span(interval);
         let overdue = self.oldest.filter(|oldest| oldest.after(interval) <= now);
+        let ahead = self.oldest.filter(|oldest| oldest.before(SKEW) > now);
         if self.failed() > 0 {
             let again = match self.rereading {
                 0 => String::new(),
                 again => format!(" {} failed before and {} being read again.", count(again), verb(again)),
             };
             return format!(
-                "{}{again} {}",
+                "{}{again}{}",
                 attention(&self.failures, self.records),
                 self.others(&within, overdue, now)
             );
@@ -104,8 +116,18 @@ impl Standing {
                 are(self.records),
                 self.to_be_read(),
             )
+        } else if self.records == 0 {
+            "There are no records: stocktake import or stocktake scan adds some.".to_owned()
         } else if self.succeeded == 0 {
-            format!("No record is looked at: all {} are switched off.", count(self.disabled))
+            let off = self.disabled;
+            format!("No record is looked at: {} {} switched off.", all(off, "record"), verb(off))
+        } else if let Some(oldest) = ahead {
+            format!(
+                "No record needs attention, but nobody knows when {} read: the oldest success is dated {}, in the future, by a \
+                 clock that was ahead{disabled}. Read what is due: stocktake verify",
+                all_were(self.succeeded, "record"),
+                date(oldest),
+            )
         } else if let Some(oldest) = overdue {
             format!(
                 "No record needs attention, but not all were read within {within}: the oldest success is from {}{disabled}. \
@@ -115,7 +137,7 @@ impl Standing {
         } else {
             format!(
                 "All is well: {} {} within {within}{}{disabled}.{}",
-                all_were(self.succeeded),
+                all_were(self.succeeded, "record"),
                 self.looked_at(),
                 self.oldest_and_next(interval, now),
                 self.evidence(),
@@ -127,7 +149,7 @@ impl Standing {
     pub(crate) fn nothing_due(&self, interval: Duration, now: Timestamp) -> String {
         format!(
             "Nothing was due: {} {} within {}{}.{} Read everything again now: stocktake verify --all",
-            all_were(self.succeeded),
+            all_were(self.succeeded, "record"),
             self.looked_at(),
             span(interval),
             self.oldest_and_next(interval, now),
@@ -141,17 +163,19 @@ impl Standing {
         self.oldest.map_or_else(String::new, told)
     }
 
-    /// What is said of the records that need no attention.
+    /// What is said of the records that need no attention, after a space; nothing if there are none.
     fn others(&self, within: &str, overdue: Option<Timestamp>, now: Timestamp) -> String {
         let looked_at = self.looked_at();
-        match (self.succeeded, self.waiting + self.good_before, overdue) {
-            (0, 0, _) => "No other was read.".to_owned(),
+        let others = match (self.succeeded, self.waiting + self.good_before, overdue) {
+            (0, 0, _) if self.disabled == 0 => return String::new(),
+            (0, 0, _) => format!("The others are not looked at: {} switched off.", are(self.disabled)),
             (_, 0, Some(oldest)) => {
                 format!("Of the others the oldest was {looked_at} {}.{}", age(oldest, now), self.evidence())
             }
             (_, 0, None) => format!("All others were {looked_at} within {within}.{}", self.evidence()),
             _ => format!("Of the others {}.", self.to_be_read()),
-        }
+        };
+        format!(" {others}")
     }
 
     /// Which records are to be read.
@@ -257,12 +281,9 @@ pub(crate) fn shallow_text(storage: &str, compared: &str) -> String {
     )
 }
 
-fn all_were(number: u64) -> String {
-    if number == 1 {
-        "the only record was".to_owned()
-    } else {
-        format!("all {} were", counted(number, "record"))
-    }
+/// For example `all 5 records were`.
+fn all_were(number: u64, thing: &str) -> String {
+    if number == 1 { format!("{} was", all(number, thing)) } else { format!("{} were", all(number, thing)) }
 }
 
 fn are(number: u64) -> String {
@@ -322,6 +343,40 @@ mod tests {
         );
         let some = standing(&[(State::Succeeded, 15), (State::Failed, 1)], &[(FailureKind::Missing, 1)]);
         assert!(some.sentence(hour, late).ends_with("Of the others the oldest was read 1 hour ago."));
+    }
+
+    #[test]
+    fn of_others_it_is_told_only_what_there_is() {
+        let missing = [(FailureKind::Missing, 3)];
+        let sentence = |states: &[(State, u64)]| standing(states, &missing).sentence(INTERVAL, now());
+        assert_eq!(sentence(&[(State::Failed, 3)]), "3 of 3 records need attention: 3 missing.");
+        assert_eq!(
+            sentence(&[(State::Failed, 3), (State::Disabled, 1)]),
+            "3 of 4 records need attention: 3 missing. The others are not looked at: 1 is switched off."
+        );
+    }
+
+    #[test]
+    fn a_success_in_the_future_is_no_success() {
+        let ahead = ModelSummary {
+            states: vec![(State::Succeeded, 1)],
+            oldest_success: Some(now().after(Duration::from_secs(3_600))),
+            ..ModelSummary::new(Model::Uploads)
+        };
+        assert_eq!(
+            Standing::of(std::slice::from_ref(&ahead)).sentence(INTERVAL, now()),
+            "No record needs attention, but nobody knows when the only record was read: the oldest success is dated \
+             2026-11-26, in the future, by a clock that was ahead. Read what is due: stocktake verify"
+        );
+        let little = ModelSummary { oldest_success: Some(now().after(Duration::from_secs(30))), ..ahead };
+        assert!(Standing::of(&[little]).sentence(INTERVAL, now()).starts_with("All is well: "));
+    }
+
+    #[test]
+    fn nothing_is_known_before_something_was_read() {
+        let is_unknown = |states: &[(State, u64)]| standing(states, &[]).is_unknown();
+        assert!(is_unknown(&[]) && is_unknown(&[(State::Disabled, 3), (State::Pending, 1)]));
+        assert!(!is_unknown(&[(State::Succeeded, 1), (State::Pending, 1)]));
     }
 
     #[test]
@@ -400,7 +455,7 @@ mod tests {
         );
         assert_eq!(
             standing(&[(State::Disabled, 3)], &[]).sentence(INTERVAL, now()),
-            "No record is looked at: all 3 are switched off."
+            "No record is looked at: all 3 records are switched off."
         );
     }
 }

@@ -6,7 +6,7 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use stocktake_content::Root;
 use stocktake_content::walk::{self, Action, Entry, Walk};
-use stocktake_domain::ports::{Extent, FoundStream};
+use stocktake_domain::ports::{Extent, FoundStream, NoContent};
 use stocktake_domain::{PathText, Timestamp};
 
 /// All regular files below the root in the byte order of their paths; no link is followed.
@@ -24,7 +24,7 @@ fn action(entry: &Entry<'_>) -> Option<Action> {
     match entry.stated_type() {
         FileType::Directory => Some(Action::Enter),
         FileType::RegularFile | FileType::Unknown => action_by_stat(entry.stat()),
-        other => Some(Action::PassOver(called(other))),
+        other => Some(Action::PassOver(no_content(other))),
     }
 }
 
@@ -40,17 +40,17 @@ fn action_by_stat(stat: Result<Stat, Errno>) -> Option<Action> {
         FileType::RegularFile => {
             Action::List { size: Some(size(&stat)), modified_at: Some(modified_at(&stat)) }
         }
-        other => Action::PassOver(called(other)),
+        other => Action::PassOver(no_content(other)),
     })
 }
 
 /// What an entry is that is neither a file nor a folder.
-const fn called(kind: FileType) -> &'static str {
+const fn no_content(kind: FileType) -> NoContent {
     match kind {
-        FileType::Symlink => "symbolic link",
-        FileType::Fifo => "pipe",
-        FileType::Socket => "socket",
-        _ => "device",
+        FileType::Symlink => NoContent::Link,
+        FileType::Fifo => NoContent::Pipe,
+        FileType::Socket => NoContent::Socket,
+        _ => NoContent::Device,
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use futures_util::{StreamExt as _, stream};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, statat};
 use rustix::io::Errno;
-use stocktake_domain::ports::{Found, FoundStream, ListError};
+use stocktake_domain::ports::{Found, FoundStream, ListError, NoContent};
 use stocktake_domain::{PathText, Timestamp};
 use tokio::sync::mpsc;
 
@@ -54,7 +54,7 @@ pub enum Action {
     /// Reports that the entry is left out, and why.
     Skip(String),
     /// Reports that the entry is no content: what it is.
-    PassOver(&'static str),
+    PassOver(NoContent),
     /// Reports that this folder is left out with all that is in it, because of this error.
     SkipFolder(Errno),
 }

@@ -37,7 +37,7 @@ pub use catalogue::{
 };
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{
-    ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MountBelow,
+    ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MountBelow, NoContent,
     ProbedStorage, Watch, is_at_or_below,
 };
 pub use error::{Outage, StoreError, Unavailable};

@@ -5,13 +5,14 @@ mod cursor;
 mod finding;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use stocktake_domain::{Model, RecordFilter};
+use stocktake_domain::{Model, Timestamp};
 use stocktake_web::{FindingsSelection, step};
 use utoipa::IntoParams;
 
 use crate::Context;
 use crate::auth::Reader;
 use crate::error::{ApiError, ApiResult, ErrorBody, ParamError};
+use crate::filter::{self, RecordParameters};
 use crate::links::Links;
 use crate::parameters::Parameters;
 use crate::routing::Endpoint;
@@ -75,7 +76,7 @@ struct Query {
 /// Lists what is wrong: by default the records of all models whose last attempt failed, by model and primary key.
 #[utoipa::path(
     get, path = "/api/v1/findings", tag = "operation",
-    params(FindingParameters),
+    params(FindingParameters, RecordParameters),
     responses(
         (status = 200, description = "The page; empty when there are no more. Each page of CSV has a header line.",
          content((Vec<FindingBody> = "application/json"), (String = "text/csv")),
@@ -88,7 +89,7 @@ struct Query {
     )
 )]
 async fn findings(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
-    let query = Query::read(&request)?;
+    let query = Query::read(&request, context.api.clock.now())?;
     // One record more than is shown reveals whether there is another page.
     let after = query.cursor.map(|cursor| (cursor.model, cursor.key));
     let limit = query.per_page.saturating_add(1);
@@ -117,7 +118,7 @@ async fn findings(_: Reader, context: web::Data<Context>, request: HttpRequest) 
 }
 
 impl Query {
-    fn read(request: &HttpRequest) -> Result<Self, ApiError> {
+    fn read(request: &HttpRequest, now: Timestamp) -> Result<Self, ApiError> {
         let parameters = Parameters::of_query(request)?;
         let mut checker = Checker::new(&parameters);
         let model = checker.choice("model_name", |name| name.parse().ok());
@@ -128,10 +129,11 @@ impl Query {
         let format = checker.choice("format", format).unwrap_or_default();
         let per_page = checker.positive("per_page").unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE);
         let cursor = cursor(&mut checker, model);
+        let filter = filter::filter(&mut checker, now);
         let filter = match state {
-            _ if mismatched.unwrap_or(false) => FindingsSelection::Mismatched,
-            Some(state) => FindingsSelection::InState(state),
-            None => FindingsSelection::Findings(RecordFilter::default()),
+            _ if mismatched.unwrap_or(false) => FindingsSelection::Mismatched(filter),
+            Some(state) => FindingsSelection::InState(state, filter),
+            None => FindingsSelection::Findings(filter),
         };
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         checker.finish(Some(Self { filter, format, model, cursor, per_page }))
@@ -160,7 +162,7 @@ fn cursor(checker: &mut Checker<'_>, model: Option<Model>) -> Option<FindingsCur
 mod tests {
     use actix_web::test::TestRequest;
     use stocktake_domain::ports::{Page, PageStart, SortOrder};
-    use stocktake_domain::{Record, RecordKey, Selection, State};
+    use stocktake_domain::{FailureKind, Record, RecordFilter, RecordKey, Selection, State};
 
     use super::*;
     use crate::testing::{Answer, Mocks, TOKEN, key, record, send, unavailable};
@@ -259,6 +261,25 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn filters_choose_among_them() {
+        let filter = RecordFilter {
+            kinds: vec![FailureKind::Missing],
+            storages: vec!["main".to_owned()],
+            ..RecordFilter::default()
+        };
+        for (query, state) in [("", None), ("&checksum_state=failed", Some(State::Failed))] {
+            let mut mocks = Mocks::default();
+            let selection = Selection { state, filter: filter.clone(), ..Selection::default() };
+            let asked = mocks.catalogue.expect_page().withf(move |request| request.selection == selection);
+            asked.returning(|_| {
+                Ok(Page { records: vec![record(&[1])], has_next: false, has_previous: false })
+            });
+            let uri = format!("/api/v1/findings?model_name=uploads&kind=missing&storage=main{query}");
+            assert_eq!(found(&mocks.get(&uri).await).len(), 1, "{query}");
+        }
+    }
+
+    #[actix_web::test]
     async fn a_page_has_at_most_a_thousand() {
         let answer = holding(&[(Model::Uploads, 2000)], State::Failed);
         assert_eq!(found(&answer.get("/api/v1/findings?per_page=5000").await).len(), 1000);
@@ -282,6 +303,7 @@ mod tests {
             ("model_name=", "model_name does not have a valid value"),
             ("per_page=many", "per_page is invalid"),
             ("cursor=MW41", "cursor is invalid"),
+            ("kind=gone&since=x", "kind does not have a valid value, since does not have a valid value"),
             (of_another_model.as_str(), "cursor is invalid"),
             (
                 all,

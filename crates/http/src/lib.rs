@@ -25,7 +25,9 @@ mod cors;
 mod cursor;
 mod data_management;
 mod error;
+mod filter;
 pub mod findings;
+mod front;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
@@ -111,6 +113,8 @@ pub struct HttpSettings {
     pub version: String,
     /// The source revision the program was built from.
     pub revision: String,
+    /// The path of the page that `/` leads to; `None`: there is none.
+    pub front_page: Option<String>,
     /// `/metrics` is served on an address of its own ([`serve_metrics`]), not with the API.
     pub separate_metrics: bool,
 }

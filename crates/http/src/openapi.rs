@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::auth::Public;
 use crate::routing::Endpoint;
-use crate::{conditions, data_management, findings, health, identity, jobs, metrics, summary, sync};
+use crate::{conditions, data_management, findings, front, health, identity, jobs, metrics, summary, sync};
 
 use crate::schema::InternalRefusal;
 
@@ -55,6 +55,7 @@ async fn document(_: Public) -> HttpResponse {
         jobs::show,
         jobs::cancel,
         document,
+        front::front,
         health::health,
         health::liveness,
         health::readiness,

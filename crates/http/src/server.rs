@@ -20,8 +20,8 @@ use crate::connection::{self, Connection, Connections};
 use crate::cors::cors;
 use crate::routing::{Endpoint, no_endpoint};
 use crate::{
-    Api, ConnectionLimits, Context, answer, conditions, data_management, findings, health, identity, jobs,
-    metrics, middleware, openapi, summary, sync,
+    Api, ConnectionLimits, Context, answer, conditions, data_management, findings, front, health, identity,
+    jobs, metrics, middleware, openapi, summary, sync,
 };
 
 /// An idle connection is closed after this time; longer than that of common proxies, which then close first.
@@ -164,7 +164,8 @@ pub(crate) fn all() -> Vec<Endpoint> {
 }
 
 fn without_metrics() -> Vec<Endpoint> {
-    let modules: [Endpoints; 9] = [
+    let modules: [Endpoints; 10] = [
+        front::endpoints,
         data_management::endpoints,
         identity::endpoints,
         summary::endpoints,

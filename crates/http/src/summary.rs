@@ -1,6 +1,6 @@
 //! `GET /api/v1/summary`: the catalogue's counts.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::ports::ModelSummary;
 use stocktake_domain::{FailureKind, State, Timestamp};
@@ -9,11 +9,14 @@ use utoipa::ToSchema;
 
 use crate::Context;
 use crate::auth::Reader;
-use crate::error::ApiResult;
+use crate::error::{ApiResult, ErrorBody};
+use crate::filter::{self, RecordParameters};
 use crate::jobs::JobBody;
+use crate::parameters::Parameters;
 use crate::record::{as_text, shown_time};
 use crate::routing::Endpoint;
 use crate::schema::AdministratorRefusals;
+use crate::validation::Checker;
 
 /// The endpoint.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -125,24 +128,37 @@ impl From<&ModelSummary> for ModelBody {
     }
 }
 
-/// Counts the records by model and state, and shows the bulk jobs in progress.
+/// Counts the records by model and state, of all or of those that the filters mean, and shows the bulk jobs in progress.
 #[utoipa::path(
     get, path = "/api/v1/summary", tag = "operation",
-    responses((status = 200, body = SummaryBody, description = "The counts."), AdministratorRefusals)
+    params(RecordParameters),
+    responses(
+        (status = 200, body = SummaryBody, description = "The counts."),
+        (status = 400, body = ErrorBody, description = "Wrong parameters."),
+        AdministratorRefusals,
+    )
 )]
-async fn summary(_: Reader, context: web::Data<Context>) -> ApiResult {
-    let snapshot = context.api.summary.get().await?;
-    let jobs = step("jobs.open", context.api.jobs.open()).await?;
-    Ok(HttpResponse::Ok().json(SummaryBody {
-        as_of: snapshot.as_of,
-        models: snapshot.models.iter().map(ModelBody::from).collect(),
-        jobs: jobs.iter().map(JobBody::from).collect(),
-    }))
+async fn summary(_: Reader, context: web::Data<Context>, request: HttpRequest) -> ApiResult {
+    let api = &context.api;
+    let parameters = Parameters::of_query(&request)?;
+    let mut checker = Checker::new(&parameters);
+    let now = api.clock.now();
+    let filter = filter::filter(&mut checker, now);
+    let filter = checker.finish(Some(filter))?;
+    let (as_of, models) = if filter.is_empty() {
+        let snapshot = api.summary.get().await?;
+        (snapshot.as_of, snapshot.models.iter().map(ModelBody::from).collect())
+    } else {
+        let models = step("catalogue.summary_of", api.catalogue.summary_of(&filter)).await?;
+        (now, models.iter().map(ModelBody::from).collect())
+    };
+    let jobs = step("jobs.open", api.jobs.open()).await?;
+    Ok(HttpResponse::Ok().json(SummaryBody { as_of, models, jobs: jobs.iter().map(JobBody::from).collect() }))
 }
 
 #[cfg(test)]
 mod tests {
-    use stocktake_domain::Model;
+    use stocktake_domain::{Model, RecordFilter};
 
     use super::*;
     use crate::testing::Mocks;
@@ -168,5 +184,23 @@ mod tests {
         mocks.jobs.expect_open().returning(|| Ok(vec![]));
         let answer = mocks.get("/api/v1/summary").await;
         answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"rereading":{"missing":0,"altered":1,"unreadable":0,"invalid":0,"timed_out":0},"good_before":0,"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
+    }
+
+    #[actix_web::test]
+    async fn only_what_the_filters_mean_is_counted() {
+        let mut mocks = Mocks::default();
+        let is_asked =
+            |filter: &RecordFilter| filter.storages == ["main"] && filter.owner.as_deref() == Some("group");
+        mocks.catalogue.expect_summary_of().withf(is_asked).returning(|_| Ok(counts()));
+        mocks.jobs.expect_open().returning(|| Ok(vec![]));
+        let answer = mocks.get("/api/v1/summary?storage=main&owner=group").await;
+        assert_eq!(
+            (answer.status, &answer.json()["models"][0]["records"]),
+            (200, &8.into()),
+            "{}",
+            answer.body
+        );
+        let answer = Mocks::default().get("/api/v1/summary?kind=x").await;
+        answer.is(400, r#"{"error":"kind does not have a valid value"}"#);
     }
 }

@@ -132,6 +132,7 @@ pub(crate) fn settings() -> HttpSettings {
         host: "here".to_owned(),
         version: "1.2.3".to_owned(),
         revision: "abc".to_owned(),
+        front_page: None,
         separate_metrics: false,
     }
 }

@@ -8,10 +8,10 @@ use stocktake_domain::{FailureKind, Model, Record, RecordFilter, RecordKey, Sele
 pub enum FindingsSelection {
     /// The last attempt failed, and the filter means them.
     Findings(RecordFilter),
-    /// In this state.
-    InState(State),
-    /// The content does not agree with the checksum of the source's own verification.
-    Mismatched,
+    /// In this state, and the filter means them.
+    InState(State, RecordFilter),
+    /// The content does not agree with the checksum of the source's own verification, and the filter means them.
+    Mismatched(RecordFilter),
 }
 
 impl FindingsSelection {
@@ -44,10 +44,11 @@ impl FindingsSelection {
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
         match self {
-            Self::InState(state) => {
-                selected(catalogue, model, Selection::in_state(*state), after, limit).await
+            Self::InState(state, filter) => {
+                let selection = Selection { filter: filter.clone(), ..Selection::in_state(*state) };
+                selected(catalogue, model, selection, after, limit).await
             }
-            Self::Mismatched => catalogue.mismatched(model, after, limit).await,
+            Self::Mismatched(filter) => mismatched(catalogue, model, filter, after, limit).await,
             Self::Findings(filter) if filter.is_empty() => catalogue.findings(model, after, limit).await,
             Self::Findings(filter) => {
                 let mut filter = filter.clone();
@@ -71,4 +72,26 @@ async fn selected(
     let start = after.map_or(PageStart::First, PageStart::After);
     let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
     Ok(catalogue.page(&request).await?.records)
+}
+
+/// The model's first mismatched records after this key that the filter means.
+async fn mismatched(
+    catalogue: &dyn Catalogue,
+    model: Model,
+    filter: &RecordFilter,
+    mut after: Option<RecordKey>,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    loop {
+        let records = catalogue.mismatched(model, after, limit).await?;
+        let is_last = records.len() < most;
+        after = records.last().map(|record| record.key.clone());
+        found.extend(records.into_iter().filter(|record| record.is_meant_by(filter)));
+        if is_last || found.len() >= most {
+            found.truncate(most);
+            return Ok(found);
+        }
+    }
 }

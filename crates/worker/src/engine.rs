@@ -8,7 +8,7 @@ use stocktake_domain::ports::{
     AcceptanceError, ClaimFilter, ContentAcceptance, ProbedStorage, Recalculated, Recalculation,
     StorageCheck, StoreError,
 };
-use stocktake_domain::{Model, NewAcceptance, Record, RecordKey, Timestamp};
+use stocktake_domain::{Model, NewAcceptance, NotJudged, Record, RecordKey, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -139,6 +139,12 @@ impl Engine {
     /// otherwise.
     pub async fn unreadable(&self, only: Option<&[String]>) -> Result<Vec<ClosedStorage>, StoreError> {
         self.context.unreadable(only).await
+    }
+
+    /// Looks at a storage as a whole: what it is, or why it cannot be read or is not the one that was read before. Nothing is
+    /// kept of that.
+    pub async fn look_at_storage(&self, name: &str) -> Result<ProbedStorage, NotJudged> {
+        self.context.look_at_storage(name).await
     }
 
     /// Content was listed at these paths of a storage, which was found to be this one before and after: so another one at its

@@ -73,8 +73,16 @@ impl EngineContext {
         Ok(closed)
     }
 
+    /// See [`crate::Engine::look_at_storage`].
+    pub(crate) async fn look_at_storage(&self, name: &str) -> Result<ProbedStorage, NotJudged> {
+        match self.parts.storages.get(name) {
+            Some(storage) => self.look_at_all(name, storage).await,
+            None => Err(NotJudged::Storage(format!("storage {name} is not in this process's configuration"))),
+        }
+    }
+
     /// Looks at a storage of which nothing is read.
-    async fn look_at_all(&self, name: &str, storage: &Storage) -> Result<(), NotJudged> {
+    async fn look_at_all(&self, name: &str, storage: &Storage) -> Result<ProbedStorage, NotJudged> {
         let probed = self.probe(name, storage).await?;
         self.check_identity(name, &probed).await?;
         for mount in self.gone_mounts(name, &probed).await? {
@@ -83,7 +91,8 @@ impl EngineContext {
             }
         }
         self.check_whole(name, storage, &probed).await?;
-        self.check_not_emptied(name, &probed).await
+        self.check_not_emptied(name, &probed).await?;
+        Ok(probed)
     }
 
     /// Fails unless the storage is whole, as far as its witnesses tell.

@@ -28,8 +28,9 @@ pub(crate) struct AcceptArguments {
     /// Only show what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Take back the last acceptance of these records: what it replaced counts again, and they are read again
-    #[arg(long, requires = "identifiers", conflicts_with_all = ["force", "kind", "storage", "path", "owner", "since", "older_than"])]
+    /// Take back the last acceptance of these records: what it replaced counts again, and they are read again. A filter
+    /// chooses among the accepted ones; `--kind` by what they were found before
+    #[arg(long, conflicts_with = "force")]
     pub(crate) undo: bool,
     /// Print one JSON document
     #[arg(long)]

@@ -1,10 +1,12 @@
 //! The options of commands that only show what there is.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand, ValueEnum};
 use stocktake_domain::{Model, RecordKey, State};
 
 use super::filter::FilterArguments;
-use super::values::key;
+use super::values::{key, span};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExportArguments {
@@ -35,6 +37,31 @@ pub(crate) enum ExportFormat {
     #[default]
     Csv,
     /// A JSON array
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OrphansArguments {
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ListFormat,
+    /// Only content that was last changed longer ago than this, for example 1d
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(crate) older_than: Option<Duration>,
+    /// Use the catalogue as it is, without syncing it first
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people
+    #[default]
+    Text,
+    /// With a header line
+    Csv,
+    /// One document
     Json,
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::baseline::{Entry, Sha};
 use crate::document;
 use crate::escape::escaped_json;
-use crate::output::Spool;
+use crate::output::{Colour, Spool};
 
 /// Removed and added files of which it is seen that one is the other under another name. Of more of them, that is not
 /// looked for.
@@ -66,13 +66,13 @@ impl Changes {
         self.counts.damaged += 1;
         let Entry { path, size, sha256, .. } = known;
         let json = || json!({ "change": "damaged", "path": path, "size": size, "sha256": sha256, "found_sha256": found });
-        tell(self.as_json, &mut self.damaged, &format!("D  {path}"), json);
+        tell(self.as_json, &mut self.damaged, Some(Colour::Red), &format!("D  {path}"), json);
     }
 
     pub(super) fn unreadable(&mut self, path: &str, reason: &str) {
         self.counts.unreadable += 1;
         let json = || json!({ "change": "unreadable", "path": path, "reason": reason });
-        tell(self.as_json, &mut self.unreadable, &format!("!  {path}: {reason}"), json);
+        tell(self.as_json, &mut self.unreadable, Some(Colour::Red), &format!("!  {path}: {reason}"), json);
     }
 
     /// A file is not there, in a folder at which nothing is mounted any more.
@@ -95,7 +95,7 @@ impl Changes {
             json!({ "change": "modified", "path": path, "size": size, "sha256": sha256,
                     "previous_size": previous_size, "previous_sha256": previous })
         };
-        tell(self.as_json, &mut self.modified, &format!("M  {path}"), json);
+        tell(self.as_json, &mut self.modified, Some(Colour::Yellow), &format!("M  {path}"), json);
     }
 
     pub(super) fn added(&mut self, entry: Entry) {
@@ -116,12 +116,14 @@ impl Changes {
 
     fn tell_added(&mut self, entry: &Entry) {
         self.counts.added += 1;
-        tell(self.as_json, &mut self.added, &format!("A  {}", entry.path), || of_entry("added", entry));
+        let text = format!("A  {}", entry.path);
+        tell(self.as_json, &mut self.added, Some(Colour::Green), &text, || of_entry("added", entry));
     }
 
     fn tell_removed(&mut self, entry: &Entry) {
         self.counts.removed += 1;
-        tell(self.as_json, &mut self.removed, &format!("R  {}", entry.path), || of_entry("removed", entry));
+        let text = format!("R  {}", entry.path);
+        tell(self.as_json, &mut self.removed, Some(Colour::Red), &text, || of_entry("removed", entry));
     }
 
     /// Once everything was looked at: tells what is not mounted any more, in a line for each folder. Returns the folders.
@@ -152,7 +154,7 @@ impl Changes {
                     self.counts.renamed += 1;
                     let text = format!("R  {} -> {new}", entry.path);
                     let json = || json!({ "change": "renamed", "path": new, "previous_path": entry.path });
-                    tell(self.as_json, &mut self.renamed, &text, json);
+                    tell(self.as_json, &mut self.renamed, None, &text, json);
                     old_names.insert(entry.path);
                     new_names.insert(new);
                 }
@@ -190,6 +192,10 @@ fn of_entry(change: &str, entry: &Entry) -> Value {
     json!({ "change": change, "path": path, "size": size, "sha256": sha256 })
 }
 
-fn tell(as_json: bool, spool: &mut Spool, text: &str, json: impl FnOnce() -> Value) {
-    if as_json { spool.line(&escaped_json(&json().to_string())) } else { spool.line(text) }
+fn tell(as_json: bool, spool: &mut Spool, colour: Option<Colour>, text: &str, json: impl FnOnce() -> Value) {
+    match colour {
+        _ if as_json => spool.line(&escaped_json(&json().to_string())),
+        Some(colour) => spool.coloured_line(text, colour),
+        None => spool.line(text),
+    }
 }

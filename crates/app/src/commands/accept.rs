@@ -21,6 +21,9 @@ use crate::{COULD_NOT_RUN, document, output, wiring};
 
 use change::{Change, Place};
 
+/// The most records that are named in a command.
+const MOST_NAMED: usize = 10;
+
 /// Findings read in one step.
 const PAGE: u32 = 1_000;
 
@@ -31,7 +34,7 @@ pub(super) async fn run(settings: &Settings, arguments: &AcceptArguments) -> any
     }
     let store = wiring::open_store(settings).await?;
     if arguments.undo {
-        return undo::run(&store, arguments).await;
+        return undo::run(settings, &store, arguments).await;
     }
     if !arguments.yes && !arguments.dry_run && !output::can_ask() {
         bail!(
@@ -64,8 +67,8 @@ pub(super) async fn run(settings: &Settings, arguments: &AcceptArguments) -> any
 /// What became of the records.
 #[derive(Default)]
 struct Outcome {
-    /// How many were accepted.
-    accepted: usize,
+    /// Those that were accepted.
+    accepted: Vec<Place>,
     /// How many of these were retired.
     retired: usize,
     /// Each with the reason.
@@ -91,7 +94,7 @@ impl Outcome {
                 "Would accept {would} as shown on the right; nothing was changed.{refused}"
             ));
         }
-        if !is_wanted || self.accepted == 0 {
+        if !is_wanted || self.accepted.is_empty() {
             return Text::of(format!("Nothing was accepted.{refused}"));
         }
         let retired = match self.retired {
@@ -101,13 +104,22 @@ impl Outcome {
                 were(retired)
             ),
         };
-        let mut text =
-            Text::of(format!("Accepted {} as shown on the right.{retired}{refused}", these(self.accepted)));
-        if let (Some(model), true) = (arguments.model, self.accepted == arguments.identifiers.len()) {
-            let keys: Vec<String> = arguments.identifiers.iter().map(ToString::to_string).collect();
-            text.line(format!("To take it back: stocktake accept --undo {model} {}", keys.join(" ")));
+        let mut text = Text::of(format!(
+            "Accepted {} as shown on the right.{retired}{refused}",
+            these(self.accepted.len())
+        ));
+        if let Some(undo) = self.undo() {
+            text.line(format!("To take it back: {undo}"));
         }
         text
+    }
+
+    /// The command that takes back what was accepted, if that is few records of one model.
+    fn undo(&self) -> Option<String> {
+        let (model, _) = self.accepted.first()?;
+        let is_short = self.accepted.len() <= MOST_NAMED && self.accepted.iter().all(|(of, _)| of == model);
+        let keys = self.accepted.iter().map(|(_, key)| key.to_string()).collect::<Vec<_>>();
+        is_short.then(|| format!("stocktake accept --undo {model} {}", keys.join(" ")))
     }
 
     fn json(&self, changes: &[Change], dry_run: bool, is_wanted: bool) -> Text {
@@ -229,7 +241,7 @@ async fn accept(
             reason: arguments.reason.clone(),
         };
         store.catalogue.accept(model, key, &acceptance).await.with_context(failed)?;
-        outcome.accepted += 1;
+        outcome.accepted.push((model, key.clone()));
         outcome.retired += usize::from(checksum.is_none());
     }
     Ok(())

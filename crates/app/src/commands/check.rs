@@ -17,6 +17,7 @@ use crate::lifecycle::interrupted;
 use crate::progress::Meter;
 use crate::settings::{CHECKED, Settings};
 use crate::system::SystemClock;
+use crate::verdict::verb;
 use crate::{output, wiring};
 
 /// The exit status when something is damaged or gone, or could not be looked at.
@@ -151,8 +152,9 @@ impl Report<'_> {
         let size = HumanBytes(now.bytes);
         let Some(before) = self.before else {
             let made = format!("Made a baseline of {} ({size}): {}", files(now.files), self.file.display());
-            let rest = (unreadable > 0)
-                .then(|| format!("{} could not be read and are not in it.", HumanCount(unreadable)));
+            let rest = (unreadable > 0).then(|| {
+                format!("{} could not be read and {} not in it.", HumanCount(unreadable), verb(unreadable))
+            });
             let next = format!("What changes from now on: stocktake check {path}");
             return [Some(made), rest, Some(next)].into_iter().flatten().collect();
         };
@@ -164,16 +166,18 @@ impl Report<'_> {
         let other = list(&[(modified, "modified"), (added, "added"), (renamed, "renamed")]);
         let other = if other.is_empty() { "nothing".to_owned() } else { other };
         if bad.is_empty() {
-            return vec![format!(
-                "All {} ({size}) are good; changed in the last {}: {other}.",
-                files(now.files),
-                age(before)
-            )];
+            let all = match now.files {
+                1 => format!("The only file ({size}) is good"),
+                count => format!("All {} ({size}) are good", files(count)),
+            };
+            return vec![format!("{all}; changed in the last {}: {other}.", age(before))];
         }
-        let attention = HumanCount(damaged + unreadable + removed);
+        let attention = damaged + unreadable + removed;
         let mut lines = vec![format!(
-            "{attention} of {} need attention: {bad}. Changed besides: {other}.",
-            files(before.files)
+            "{} of {} {} attention: {bad}. Changed besides: {other}.",
+            HumanCount(attention),
+            files(before.files),
+            if attention == 1 { "needs" } else { "need" },
         )];
         if self.accept {
             lines.push("Everything that could be read is the new baseline.".to_owned());

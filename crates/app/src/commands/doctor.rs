@@ -1,16 +1,23 @@
 //! `stocktake doctor`: whether everything is there that the configuration speaks of. Changes nothing.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
-use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::Readable;
+use stocktake_diesel_storage::{Store, StoreSettings};
+use stocktake_domain::ports::{Readable, StoreError};
+use stocktake_domain::{Model, NotJudged};
 
+use crate::quantities::counted;
 use crate::settings::Loaded;
+use crate::verdict::{EMPTY, closed_storage};
 use crate::{document, output, wiring};
 
 /// The exit status when something is wrong.
 const SOME_WRONG: u8 = 1;
+
+/// The most records of a storage that are counted.
+const MOST_COUNTED: u64 = 10_000_000;
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +54,8 @@ pub(super) async fn run(loaded: &Loaded, as_json: bool) -> anyhow::Result<ExitCo
     } else {
         checks.add("configuration", State::Good, files.join(", "));
     }
-    database(loaded, &mut checks).await;
-    storages(loaded, &mut checks).await;
+    let store = database(loaded, &mut checks).await;
+    storages(loaded, store.as_ref(), &mut checks).await;
     if loaded.settings.gitlab.is_some() {
         gitlab(loaded, &mut checks).await;
     }
@@ -57,26 +64,47 @@ pub(super) async fn run(loaded: &Loaded, as_json: bool) -> anyhow::Result<ExitCo
     Ok(if wrong { ExitCode::from(SOME_WRONG) } else { ExitCode::SUCCESS })
 }
 
-async fn database(loaded: &Loaded, checks: &mut Checks) {
+/// The database, if it can be read.
+async fn database(loaded: &Loaded, checks: &mut Checks) -> Option<Store> {
     const WHAT: &str = "database";
     let settings = wiring::store_settings(&loaded.settings);
     let place = stocktake_diesel_storage::place(&settings).unwrap_or_default();
-    match stocktake_diesel_storage::exists(&settings).await {
-        Err(error) => checks.add(WHAT, State::Wrong, chain(&error.into())),
+    let store = match stocktake_diesel_storage::exists(&settings).await {
+        Err(error) => Err(error.into()),
         Ok(false) => {
             checks.add(WHAT, State::Open, format!("none at {place} yet; scan, import and sync make it"));
+            return None;
         }
-        Ok(true) => match stocktake_diesel_storage::open_to_read(&settings).await {
-            Err(error) => checks.add(WHAT, State::Wrong, chain(&error.into())),
-            Ok(store) => {
-                if let Err(error) = store.catalogue.check().await {
-                    return checks.add(WHAT, State::Wrong, format!("{place}: {}", chain(&error.into())));
-                }
-                checks.add(WHAT, State::Good, place);
-                tokens(loaded, &store, checks).await;
-            }
-        },
+        Ok(true) => readable(&settings).await.map_err(Into::into),
+    };
+    let store = match store {
+        Ok(store) => store,
+        Err(error) => {
+            let key = loaded.origin_of("database.url").unwrap_or_default();
+            checks.add(WHAT, State::Wrong, format!("{} ({key})", chain(&error)));
+            return None;
+        }
+    };
+    match store.catalogue.check().await {
+        Ok(()) => checks.add(WHAT, State::Good, place),
+        Err(StoreError::Unavailable(reason)) => checks.add(
+            WHAT,
+            State::Wrong,
+            format!(
+                "{place} can be read, but not written ({reason}): status, show and export work, and all that writes does not"
+            ),
+        ),
+        Err(error) => checks.add(WHAT, State::Wrong, format!("{place}: {}", chain(&error.into()))),
     }
+    tokens(loaded, &store, checks).await;
+    Some(store)
+}
+
+/// The store, from which something was read.
+async fn readable(settings: &StoreSettings) -> Result<Store, StoreError> {
+    let store = stocktake_diesel_storage::open_to_read(settings).await?;
+    store.catalogue.largest_key(Model::Uploads).await?;
+    Ok(store)
 }
 
 async fn tokens(loaded: &Loaded, store: &Store, checks: &mut Checks) {
@@ -98,24 +126,49 @@ async fn tokens(loaded: &Loaded, store: &Store, checks: &mut Checks) {
     }
 }
 
-async fn storages(loaded: &Loaded, checks: &mut Checks) {
-    if loaded.settings.storages.is_empty() {
+async fn storages(loaded: &Loaded, store: Option<&Store>, checks: &mut Checks) {
+    let settings = &loaded.settings;
+    if settings.storages.is_empty() {
         checks.add("storages", State::Open, "none is configured, so that nothing can be read");
     }
-    let storages = match wiring::storages(&loaded.settings) {
+    let storages = match wiring::storages(settings) {
         Ok(storages) => storages,
         Err(error) => return checks.add("storages", State::Wrong, chain(&error)),
     };
+    let engine = store.map(|store| wiring::engine(settings, store, Arc::clone(&storages)));
     for (name, storage) in storages.iter() {
-        let place =
-            loaded.settings.storages.get(name).map(|storage| storage.place.as_str()).unwrap_or_default();
+        let place = settings.storages.get(name).map(|storage| storage.place.as_str()).unwrap_or_default();
         let what = format!("storage {name}");
-        match storage.content.probe().await {
-            Ok(probed) if probed.is_empty => checks.add(what, State::Open, format!("is empty ({place})")),
+        let looked = match &engine {
+            Some(engine) => engine.look_at_storage(name).await,
+            None => storage.content.probe().await,
+        };
+        match looked {
+            Ok(probed) if probed.is_empty => {
+                let records = match store {
+                    Some(store) => store.catalogue.count_in_storage(name, MOST_COUNTED).await.unwrap_or(0),
+                    None => 0,
+                };
+                if records > 0 {
+                    checks.add(what, State::Wrong, closed(loaded, name, EMPTY, records));
+                } else {
+                    checks.add(what, State::Open, format!("is empty ({place})"));
+                }
+            }
             Ok(_) => checks.add(what, State::Good, "can be read"),
-            Err(reason) => checks.add(what, State::Wrong, format!("{reason} ({place})")),
+            Err(NotJudged::Cancelled) => {
+                checks.add(what, State::Wrong, "the database does not say what it was before");
+            }
+            Err(reason) => checks.add(what, State::Wrong, closed(loaded, name, &reason.to_string(), 0)),
         }
     }
+}
+
+/// The sentence of a storage that cannot be read, without its name, which stands before it.
+fn closed(loaded: &Loaded, name: &str, reason: &str, records: u64) -> String {
+    let sentence = closed_storage(loaded, name, reason, Some(records));
+    let rest = sentence.strip_prefix(&format!("Storage {name}")).unwrap_or(&sentence);
+    rest.trim_start_matches([':', ' ']).to_owned()
 }
 
 async fn gitlab(loaded: &Loaded, checks: &mut Checks) {
@@ -157,7 +210,14 @@ fn print(checks: &[Check], as_json: bool) -> anyhow::Result<()> {
     output::print_line(&match (count(State::Wrong), count(State::Open)) {
         (0, 0) => "Everything is there.".to_owned(),
         (0, open) => format!("Nothing is wrong; {open} still to be done."),
-        (wrong, _) => format!("{wrong} of {} are wrong.", checks.len()),
+        (wrong, _) => {
+            let checks = u64::try_from(checks.len()).unwrap_or(u64::MAX);
+            format!(
+                "{wrong} of {} {} wrong.",
+                counted(checks, "check"),
+                if wrong == 1 { "is" } else { "are" }
+            )
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use stocktake_domain::Model;
@@ -53,6 +53,10 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
         .map_err(told_by_lines)
         .with_context(|| format!("nothing was imported from {}", arguments.file.display()))?;
     meter.finish();
+    if applied == Applied::default() {
+        // Whoever pipes a list into it wants to know that the list was empty.
+        bail!("nothing was imported from {}: there was no line", arguments.file.display());
+    }
     let verdict = verdict(arguments.model, &applied);
     if arguments.json {
         let Applied { added, changed, unchanged } = applied;
@@ -69,15 +73,18 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
 
 /// What the catalogue now knows, and what to do next.
 fn verdict(model: Model, Applied { added, changed, unchanged }: &Applied) -> String {
-    let all = match added + changed + unchanged {
-        0 => return "Nothing was imported: there was no line.".to_owned(),
-        all => counted(all, "record"),
-    };
+    let records = added + changed + unchanged;
     if *added + *changed == 0 {
-        format!("The catalogue knew all {all} of {model} as they are.")
-    } else {
-        format!("The catalogue knows all {all} of {model} now. Read what is due: stocktake verify {model}")
+        return match records {
+            1 => format!("The catalogue knew this record of {model} as it is."),
+            _ => format!("The catalogue knew all {} of {model} as they are.", counted(records, "record")),
+        };
     }
+    let these = match records {
+        1 => "this record".to_owned(),
+        _ => format!("all {}", counted(records, "record")),
+    };
+    format!("The catalogue knows {these} of {model} now. Read what is due: stocktake verify {model}")
 }
 
 /// The numbers of the entries are those of their lines.

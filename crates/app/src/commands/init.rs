@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use serde_json::json;
 
 use crate::settings::{self, Override};
-use crate::{output, wiring};
+use crate::{document, output, wiring};
 
 /// The file that is written unless another one is named.
 const USUAL: &str = "stocktake.toml";
@@ -45,6 +46,7 @@ pub(super) async fn run(
     folder: Option<&Path>,
     file: Option<&Path>,
     overrides: Vec<Override>,
+    as_json: bool,
 ) -> anyhow::Result<()> {
     let file = file.unwrap_or(Path::new(USUAL));
     if file.exists() {
@@ -62,17 +64,25 @@ pub(super) async fn run(
     }
     wiring::open_or_make_store(&settings).await.context("the database cannot be used")?;
     draft.persist_noclobber(file).with_context(|| format!("{} cannot be written", file.display()))?;
+    let option =
+        if file == Path::new(USUAL) { String::new() } else { format!("--config {} ", file.display()) };
+    let verdict = match folder {
+        Some(_) => format!("Next: stocktake {option}scan uploads main, then: stocktake {option}verify"),
+        None => format!("Next: name a storage in it, then: stocktake {option}doctor"),
+    };
+    let place = wiring::place(&settings)?;
+    if as_json {
+        let storages: Vec<&String> = storages.keys().collect();
+        return output::print(&document::text(json!({
+            "file": file.to_string_lossy(), "database": place, "storages": storages, "verdict": verdict,
+        })));
+    }
     output::print_line(&format!("wrote {}", file.display()))?;
-    output::print_line(&format!("the database {} is ready", wiring::place(&settings)?))?;
+    output::print_line(&format!("the database {place} is ready"))?;
     for name in storages.keys() {
         output::print_line(&format!("the storage {name} can be read"))?;
     }
-    let option =
-        if file == Path::new(USUAL) { String::new() } else { format!("--config {} ", file.display()) };
-    output::print_line(&match folder {
-        Some(_) => format!("Next: stocktake {option}scan uploads main, then: stocktake {option}verify"),
-        None => format!("Next: name a storage in it, then: stocktake {option}doctor"),
-    })
+    output::print_line(&verdict)
 }
 
 /// The section of the storage; only a comment if no folder is named.

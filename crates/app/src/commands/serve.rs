@@ -15,6 +15,7 @@ use stocktake_web::SummaryCache;
 use stocktake_worker::{Engine, Storages};
 use tokio_util::sync::CancellationToken;
 
+use crate::address::{base_url, url_of};
 use crate::console::console;
 use crate::lifecycle::Tasks;
 use crate::logging;
@@ -59,17 +60,18 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
         let (listener, address) = listen(wanted, "http.metrics_listen")?;
         let server = stocktake_http::serve_metrics(api, listener).context("the metrics cannot start")?;
         tasks.spawn("metrics server", stoppable(server, stop.clone()));
-        tracing::info!("metrics on http://{address}/metrics");
+        tracing::info!("metrics on {}/metrics", url_of(address));
     }
     tasks.spawn("metrics upkeep", upkeep(metrics, stop.clone()));
     spawn_source(&mut tasks, settings, &store, &storages, &engine, &stop)?;
     spawn_work(&mut tasks, settings.worker.enabled, engine, scheduler, &stop);
-    tracing::info!("listening on http://{address}");
-    tracing::info!(
-        "API on http://{address}/api/v4/admin/data_management, described by http://{address}/api/openapi.json"
-    );
+    let everywhere =
+        if address.ip().is_unspecified() { " (and all other addresses of this host)" } else { "" };
+    tracing::info!("listening on {}{everywhere}", url_of(address));
+    let base = base_url(settings.http.external_url.as_deref(), address);
+    tracing::info!("API on {base}/api/v4/admin/data_management, described by {base}/api/openapi.json");
     if settings.console.enabled {
-        tracing::info!("console on http://{address}/console");
+        tracing::info!("console on {base}/console");
     }
     if settings.authority.is_none() && !has_token(&store).await? {
         tracing::warn!(
@@ -164,6 +166,7 @@ fn api(
             host: host_name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: env!("STOCKTAKE_REVISION").to_owned(),
+            front_page: settings.console.enabled.then(|| "/console".to_owned()),
             separate_metrics: http.metrics_listen.is_some(),
         },
         metrics: Arc::new(move || metrics.render()),

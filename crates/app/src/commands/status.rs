@@ -1,4 +1,6 @@
-//! `stocktake status`: counts by model and state.
+//! `stocktake status`: counts by model and state, and what is being read.
+
+mod activity;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,18 +9,33 @@ use anyhow::bail;
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, RecordFilter, State, Timestamp};
+use stocktake_domain::ports::{ModelSummary, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::{
+    Condition, ConditionSubject, FailureKind, Model, RecordFilter, Selection, State, Timestamp,
+};
+use stocktake_worker::Storages;
+
+use activity::Activity;
 
 use crate::args::StatusArguments;
+use crate::findings::{Findings, most_shown};
 use crate::output::Text;
 use crate::quantities::{age, minute};
 use crate::settings::Loaded;
-use crate::verdict::{Standing, closed_storage, nothing_that_old, shallow, shallow_text};
+use crate::verdict::{Standing, WORST_FIRST, closed_storage, nothing_that_old, shallow, shallow_text};
 use crate::{document, output, quantities, terminal, wiring};
 
 /// The exit status when a record needs attention, or something keeps records from being judged.
 const ATTENTION: u8 = 1;
+
+/// The exit status when no record was ever judged: there is none, or all wait or are switched off.
+const NOTHING_JUDGED: u8 = 2;
+
+/// So many failed records are all read to be told; of more, the first.
+const MOST_READ: u64 = 10_000;
+
+/// Records read in one step.
+const PAGE: u32 = 1_000;
 
 /// The columns of a screen whose size is not known.
 const USUAL_COLUMNS: usize = 80;
@@ -36,8 +53,15 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
     let verdict = verdict(loaded, &store, &filter, &summary, now).await?;
     let conditions = store.conditions.conditions().await?;
     let shallow = shallow(&loaded.settings, &store.catalogue.storages().await?);
-    let is_well = Standing::of(&summary).failed() == 0 && conditions.is_empty();
-    let status = if is_well { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) };
+    let activity = Activity::read(&store).await?;
+    let standing = Standing::of(&summary);
+    let status = if standing.failed() > 0 || !conditions.is_empty() {
+        ExitCode::from(ATTENTION)
+    } else if standing.is_unknown() && (filter.before.is_none() || !summary.is_empty()) {
+        ExitCode::from(NOTHING_JUDGED)
+    } else {
+        ExitCode::SUCCESS
+    };
     if arguments.json {
         let models: Vec<Value> = summary.iter().map(to_json).collect();
         let conditions: Vec<Value> = conditions.iter().map(condition_to_json).collect();
@@ -46,7 +70,8 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
             .map(|(storage, compared)| json!({ "storage": storage, "compared": compared }))
             .collect();
         let fields = json!({
-            "models": models, "conditions": conditions, "shallow_storages": shallow, "verdict": verdict,
+            "models": models, "conditions": conditions, "shallow_storages": shallow, "activity": activity.json(),
+            "verdict": verdict,
         });
         output::print(&document::text(fields))?;
         return Ok(status);
@@ -55,11 +80,18 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
     let shown = if arguments.all { every_model(summary) } else { summary };
     let mut text = table(&shown, arguments.all, now);
     if text.width() > columns {
-        text = paragraphs(&shown, columns, now);
+        text = paragraphs(&shown, columns, arguments.all, now);
     }
     if !text.is_empty() {
         text.line("");
     }
+    let findings = findings(&store, &filter, standing.failed()).await?;
+    let findings = findings.text(&*store.catalogue, &Storages::new(), terminal::size(), now).await?;
+    if !findings.is_empty() {
+        text.append(findings);
+        text.line("");
+    }
+    activity.lines(now).into_iter().for_each(|line| text.line(line));
     for condition in &conditions {
         text.line(condition_text(loaded, condition, now));
     }
@@ -71,6 +103,33 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
     Ok(status)
 }
 
+/// What failed, of the records that the filter means: all, or of very many the first of each kind.
+async fn findings(store: &Store, filter: &RecordFilter, failed: u64) -> Result<Findings, StoreError> {
+    let most = most_shown(terminal::size());
+    let mut findings = Findings::new(most);
+    findings.set_total(failed);
+    let limit = if failed > MOST_READ { u32::try_from(most).unwrap_or(PAGE) } else { PAGE };
+    for kind in WORST_FIRST.into_iter().filter(|kind| filter.kinds.is_empty() || filter.kinds.contains(kind))
+    {
+        let selection = Selection::filtered(RecordFilter { kinds: vec![kind], ..filter.clone() });
+        for model in Model::ALL.into_iter().filter(|_| failed > 0) {
+            let mut start = PageStart::First;
+            loop {
+                let selection = selection.clone();
+                let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
+                let page = store.catalogue.page(&request).await?;
+                let last = page.records.last().map(|record| record.key.clone());
+                page.records.into_iter().for_each(|record| findings.add(record));
+                match last {
+                    Some(last) if page.has_next && failed <= MOST_READ => start = PageStart::After(last),
+                    _ => break,
+                }
+            }
+        }
+    }
+    Ok(findings)
+}
+
 /// The answer to "is all well?" of the records that the filter means; an error if it means none.
 async fn verdict(
     loaded: &Loaded,
@@ -79,11 +138,8 @@ async fn verdict(
     summary: &[ModelSummary],
     now: Timestamp,
 ) -> anyhow::Result<String> {
-    if !summary.is_empty() {
+    if !summary.is_empty() || filter.is_empty() {
         return Ok(Standing::of(summary).sentence(loaded.settings.verification.reverify_after, now));
-    }
-    if filter.is_empty() {
-        return Ok("no records; `stocktake import` or `stocktake scan` adds some".to_owned());
     }
     let of_any_age = RecordFilter { before: None, ..filter.clone() };
     let Some(before) = filter.before else { bail!("no record matches the filters") };
@@ -214,12 +270,13 @@ fn table(summary: &[ModelSummary], with_zeros: bool, now: Timestamp) -> Text {
 }
 
 /// The same for a screen that is too narrow for it: a paragraph for each model.
-fn paragraphs(summary: &[ModelSummary], columns: usize, now: Timestamp) -> Text {
+fn paragraphs(summary: &[ModelSummary], columns: usize, with_zeros: bool, now: Timestamp) -> Text {
     let mut text = Text::default();
     for model in summary {
         text.line(format!("{}:", model.model));
         let mut line = String::new();
-        for Cell { name, text: value, .. } in cells(model, now).into_iter().filter(|cell| !cell.is_nothing) {
+        let cells = cells(model, now).into_iter().filter(|cell| with_zeros || !cell.is_nothing);
+        for Cell { name, text: value, .. } in cells {
             let part = if name == "bytes" { value } else { format!("{name} {value}") };
             if !line.is_empty() && line.chars().count() + part.chars().count() + 4 > columns {
                 text.line(format!("  {line},"));
@@ -261,9 +318,13 @@ mod tests {
         let states = State::ALL.map(|state| (state, 1_000_000));
         let now = Timestamp::from_millis(180_000);
         for columns in [40, 80] {
-            let text = paragraphs(&summary(&states), columns, now);
+            let text = paragraphs(&summary(&states), columns, false, now);
             assert!(text.width() <= columns, "{text}");
             assert!(text.to_string().contains("oldest success 3 minutes ago"), "{text}");
+            let none = [ModelSummary::new(Model::Uploads)];
+            assert_eq!(paragraphs(&none, columns, false, now).to_string(), "uploads:\n  \n");
+            let zeros = paragraphs(&none, columns, true, now);
+            assert!(zeros.width() <= columns && zeros.to_string().contains("pending 0"), "{zeros}");
         }
     }
 }

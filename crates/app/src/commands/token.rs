@@ -6,11 +6,13 @@ use sha2::{Digest as _, Sha256};
 use stocktake_diesel_storage::Store;
 use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
 
+use crate::address::base_url;
 use crate::args::{TokenCommand, TokenCreateArguments};
 use crate::output::Text;
+use crate::quantities::date;
 use crate::settings::Settings;
 use crate::system::secret;
-use crate::{document, output, wiring};
+use crate::{document, output, suggest, wiring};
 
 /// What every token begins with.
 const PREFIX: &str = "stk-";
@@ -19,7 +21,11 @@ const PREFIX: &str = "stk-";
 pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Create(arguments) => {
-            create(&wiring::open_or_make_store(settings).await?, arguments).await
+            create(&wiring::open_or_make_store(settings).await?, arguments).await?;
+            if !arguments.json {
+                say_how_to_try(settings, arguments);
+            }
+            Ok(())
         }
         TokenCommand::List { json } => list(&wiring::open_to_read(settings).await?, *json).await,
         TokenCommand::Revoke { name, json } => {
@@ -40,7 +46,10 @@ async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Resu
         digest: TokenDigest(Sha256::digest(text.as_bytes()).into()),
     };
     if store.tokens.create(&token).await?.is_err() {
-        bail!("a token named {:?} exists already; revoke it first or take another name", arguments.name);
+        let name = &arguments.name;
+        bail!(
+            "a token named {name:?} exists already; revoke it first (stocktake token revoke {name}) or take another name"
+        );
     }
     let printed = if arguments.json {
         document::text(json!({
@@ -62,6 +71,25 @@ async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Resu
     Ok(())
 }
 
+/// Says a line that shows what the token is good for. The token itself is nowhere but on standard output.
+fn say_how_to_try(settings: &Settings, arguments: &TokenCreateArguments) {
+    let http = &settings.http;
+    if http.listen.port() == 0 && http.external_url.is_none() {
+        // Nobody knows yet where the service will be.
+        return;
+    }
+    let base = base_url(http.external_url.as_deref(), http.listen);
+    let path = if arguments.admin { "/api/v1/summary" } else { "/api/v4/user" };
+    let curl = format!("curl -H \"PRIVATE-TOKEN: $TOKEN\" {base}{path}");
+    output::say(&if output::terminal().is_some() {
+        format!(
+            "It is shown only now. With the service running, paste this line, then the token: read -r TOKEN; {curl}"
+        )
+    } else {
+        format!("With the service running and the token in the variable TOKEN: {curl}")
+    });
+}
+
 async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
     let tokens = store.tokens.list().await?;
     let now = store.clock.now();
@@ -77,13 +105,13 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
 }
 
 fn row(token: &Token, now: Timestamp) -> Vec<String> {
-    let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), date);
     vec![
         token.made.name.clone(),
         token.made.owner.clone(),
         if token.made.admin { "yes" } else { "no" }.to_owned(),
         token.made.scope.to_string(),
-        token.created_at.to_string(),
+        date(token.created_at),
         time(token.made.expires_at),
         time(token.revoked_at),
         state(token, now).to_owned(),
@@ -116,6 +144,11 @@ async fn revoke(store: &Store, name: &str, json: bool) -> anyhow::Result<()> {
     match store.tokens.revoke(name).await? {
         Some(_) if json => output::print(&document::text(json!({ "revoked": name }))),
         Some(_) => output::print_line(&format!("revoked {name}")),
-        None => bail!("there is no unrevoked token named {name:?}"),
+        None => {
+            let tokens = store.tokens.list().await?;
+            let valid = tokens.iter().filter(|token| token.revoked_at.is_none());
+            let names: Vec<&str> = valid.map(|token| token.made.name.as_str()).collect();
+            bail!("{}", suggest::unknown("unrevoked token", name, &names))
+        }
     }
 }

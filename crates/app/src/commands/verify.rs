@@ -5,7 +5,6 @@ mod dry_run;
 mod limits;
 mod queue;
 mod report;
-mod waiting;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,10 +23,10 @@ use crate::settings::{Loaded, Settings};
 use crate::wiring::NoCatalogue;
 use crate::{output, wiring};
 
+use super::foreground::Foreground;
 use coverage::{NOTHING, Scope};
 use limits::Limits;
 use report::Report;
-use waiting::Watcher;
 
 /// The exit status when some records failed.
 const SOME_FAILED: u8 = 1;
@@ -50,13 +49,7 @@ pub(super) async fn run(
     let settings = &loaded.settings;
     arguments.check()?;
     let meter = Arc::new(Meter::start("records", None));
-    let open = async {
-        let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
-        let scope = Scope::new(settings, arguments, store.clock.now());
-        scope.require_records(settings, &store).await?;
-        anyhow::Ok((store, scope))
-    };
-    let Some(opened) = stop.run_until_cancelled(open).await else {
+    let Some(opened) = stop.run_until_cancelled(open(settings, arguments)).await else {
         return Ok(interrupted("; nothing was asked for yet"));
     };
     let (store, scope) = opened?;
@@ -81,12 +74,17 @@ pub(super) async fn run(
     let total = engine.outlive("counting what is due", |error| Some(error), counting).await?;
     meter.set_totals(Some(total), None);
     let limits = Arc::new(Limits::new(Arc::clone(&meter), arguments, &stop));
-    let watcher = Watcher::new(loaded, &engine, &scope.models, &meter);
+    let foreground = Foreground {
+        loaded,
+        queue: &*store.queue,
+        engine: &engine,
+        models: &scope.models,
+        due_from,
+        meter: &meter,
+    };
     let drained = tokio::select! {
-        drained = engine.drain(&scope.models, due_from, limits.clone(), limits.stop.clone()) => drained,
-        never = queue::keep_reaping(settings, &*store.queue) => match never {},
+        drained = foreground.drain(limits.clone(), limits.stop.clone()) => drained,
         never = limits.time_out() => match never {},
-        never = watcher.watch() => match never {},
     };
     meter.finish();
     let mut drained = drained?;
@@ -108,6 +106,14 @@ pub(super) async fn run(
     Ok(interrupted(&format!(
         " after {done}; what was not finished is still due, and stocktake verify goes on with it"
     )))
+}
+
+/// The store, and what of it is meant, which is not nothing.
+async fn open(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Result<(Store, Scope)> {
+    let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
+    let scope = Scope::new(settings, arguments, store.clock.now());
+    scope.require_records(settings, &store).await?;
+    Ok((store, scope))
 }
 
 fn engine(

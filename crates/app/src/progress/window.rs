@@ -25,16 +25,21 @@ struct Point {
 pub(super) struct Window {
     points: VecDeque<Point>,
     last: Point,
+    /// When something was last done.
+    moved: Instant,
 }
 
 impl Window {
     pub(super) fn new(began: Instant) -> Self {
         let point = Point { at: began, done: 0, bytes: 0 };
-        Self { points: VecDeque::from([point]), last: point }
+        Self { points: VecDeque::from([point]), last: point, moved: began }
     }
 
     /// So much is done now.
     pub(super) fn add(&mut self, at: Instant, done: u64, bytes: u64) {
+        if (done, bytes) != (self.last.done, self.last.bytes) {
+            self.moved = at;
+        }
         self.last = Point { at, done, bytes };
         if self.points.back().is_none_or(|point| at.duration_since(point.at) >= STEP) {
             self.points.push_back(self.last);
@@ -43,6 +48,16 @@ impl Window {
         while self.points.get(1).is_some_and(|point| at.duration_since(point.at) >= LENGTH) {
             self.points.pop_front();
         }
+    }
+
+    /// Nothing could be done since something last was: that time says nothing of the speed, and is left out.
+    pub(super) fn wait(&mut self, at: Instant) {
+        let waited = at.duration_since(self.moved);
+        self.points.retain(|point| point.at <= self.moved);
+        for point in &mut self.points {
+            point.at += waited;
+        }
+        (self.moved, self.last.at) = (at, at);
     }
 
     /// Pieces and bytes done within the window, and its length; `None` while that is too short to say anything.
@@ -70,5 +85,27 @@ mod tests {
         }
         assert_eq!(window.lately(), Some((30, 300, LENGTH)));
         assert!(window.points.len() <= 62, "{}", window.points.len());
+    }
+
+    #[test]
+    fn time_waited_does_not_count() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut window = Window::new(began);
+        for second in 1..=10 {
+            window.add(at(second), second * 100, 0);
+        }
+        // An hour in which something was waited for, noticed after three seconds.
+        for second in 11..=13 {
+            window.add(at(second), 1_000, 0);
+        }
+        for second in 14..3_600 {
+            window.add(at(second), 1_000, 0);
+            window.wait(at(second));
+        }
+        for second in 3_600..3_610 {
+            window.add(at(second), 1_000 + (second - 3_599) * 100, 0);
+        }
+        assert_eq!(window.lately(), Some((2_000, 0, Duration::from_secs(20))));
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 #[derive(Default)]
 struct Notes {
     gone: Vec<String>,
+    replaced: Vec<String>,
     skipped: Vec<String>,
 }
 
@@ -23,6 +24,10 @@ impl Watcher for Notes {
 
     fn gone(&mut self, path: &str, _key: RecordKey) {
         self.gone.push(path.to_owned());
+    }
+
+    fn replaced(&mut self, path: &str, what: NoContent, _key: RecordKey) {
+        self.replaced.push(format!("{path}: {what}"));
     }
 }
 
@@ -218,13 +223,21 @@ async fn keys_go_on_after_a_composite_one_and_end_somewhere() {
 
 #[tokio::test]
 async fn what_is_no_content_is_counted_and_its_record_is_not_gone() {
-    let link = |path: &str| ListError::PassedOver { path: path.to_owned(), what: "symbolic link" };
-    let seen = scan(vec![Err(link("a")), Ok(file("b")), Err(link("c"))], &["a", "d"], None).await;
-    assert_eq!(
-        seen.result.unwrap(),
-        Report { found: 1, new: 1, gone: 1, passed_over: 2, ..Report::default() }
-    );
-    assert_eq!(seen.notes.gone, ["d"]);
+    let passed = |path: &str, what| Err(ListError::PassedOver { path: path.to_owned(), what });
+    let listed = vec![
+        passed("a", NoContent::Link),
+        Ok(file("b")),
+        passed("b-off", NoContent::Pipe),
+        passed("c", NoContent::Pipe),
+        passed("d", NoContent::Socket),
+    ];
+    let seen = scan(listed, &["a", "b-off", "c", "e"], None).await;
+    // A record is read through a link, and a pipe in the place of a file is none.
+    let report = Report { found: 1, new: 1, gone: 1, replaced: 1, passed_over: 4, ..Report::default() };
+    assert_eq!(seen.result.unwrap(), report);
+    assert!(!report.is_good());
+    assert_eq!(seen.notes.gone, ["e"]);
+    assert_eq!(seen.notes.replaced, ["c: pipe"]);
 }
 
 #[tokio::test]

@@ -95,7 +95,14 @@ impl<'a> Reader<'a> {
     fn unset(&self, key: &str) -> SettingsError {
         let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
         let place = self.place(section).map(|place| format!(" ({place})")).unwrap_or_default();
-        SettingsError(format!("{key} is not set{place}"))
+        // Perhaps it is there under a name that nobody knows.
+        let below = format!("{section}.");
+        let others = self.table.iter().filter(|(other, setting)| {
+            other.starts_with(&below) && !self.used.contains(*other) && setting.origin != Origin::Default
+        });
+        let meant = suggest::nearest(key, others.map(|(other, _)| other.as_str()));
+        let meant = meant.map(|other| format!("; is {other} meant for it?")).unwrap_or_default();
+        SettingsError(format!("{key} is not set{place}{meant}"))
     }
 
     /// Where the first key of a section was set that is no default.

@@ -19,6 +19,7 @@ use toml::Value;
 use super::SettingsError;
 use super::reader::Reader;
 use super::values::{Wanted, bytes, filled_text, folder, parsed, positive, text};
+use crate::suggest;
 
 /// A configured storage.
 #[derive(Debug)]
@@ -197,8 +198,10 @@ impl Section<'_, '_> {
             let word = text(value)?;
             let found = words.iter().find(|(name, _)| *name == word);
             found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+                let nearest = suggest::nearest(&word, words.iter().map(|(name, _)| *name));
+                let meant = nearest.map(|known| format!("; did you mean {known:?}?")).unwrap_or_default();
                 let names: Vec<String> = words.iter().map(|(name, _)| format!("{name:?}")).collect();
-                format!("must be one of {}", names.join(", "))
+                format!("must be one of {}{meant}", names.join(", "))
             })
         })
     }

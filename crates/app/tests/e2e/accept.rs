@@ -135,6 +135,19 @@ on_both_databases! {
         assert_eq!((&dry["dry_run"], &accepted["dry_run"]), (&Value::Bool(true), &Value::Bool(false)));
         assert_eq!((&dry["version"], &accepted["version"]), (&Value::from(1), &Value::from(1)));
         assert_eq!((&states(&installation)["failed"], &states(&installation)["succeeded"]), (&2.into(), &2.into()));
+        // And what is taken back, also by what it was found to be before.
+        let undo = |more: &[&str]| installation.run(&[&["accept", "--undo", "--json", "--yes"], more].concat());
+        let none = undo(&["--kind", "missing"]).refusal();
+        assert_eq!(none, "nothing to take back: no accepted record matches");
+        let both = undo(&["uploads", "1", "--path", "docs/a"]).refusal();
+        assert_eq!(both, "either identifiers or filters choose the records");
+        let dry = json(&undo(&["--storage", "main", "--dry-run"]));
+        assert_eq!(dry["taken_back"].as_array().unwrap().len(), 2);
+        let undone = json(&undo(&["--kind", "altered", "--path", "docs/a"]));
+        assert_eq!((undone["taken_back"].as_array().unwrap().len(), &undone["taken_back"][0]["path"]), (1, &"docs/a".into()));
+        installation.run(&["verify"]);
+        assert_eq!(states(&installation)["failed"], 3);
+        installation.run(&words).success();
         let none = installation.run(&["accept", "--path", "nowhere/**", "--yes"]).refusal();
         assert_eq!(none, "nothing to accept: no record that was found altered matches");
     }
@@ -149,7 +162,9 @@ on_both_databases! {
         std::fs::remove_file(installation.path("gone")).unwrap();
         let finished = installation.run(&["accept", "uploads", "1", "2", "3", "4", "5", "--yes"]);
         assert_eq!(finished.code, 2);
-        assert!(finished.stdout.ends_with("Accepted 1 record as shown on the right. 4 records were not accepted.\n"), "{finished:?}");
+        let verdict = "Accepted 1 record as shown on the right. 4 records were not accepted.\nTo take it back: stocktake accept --undo \
+                       uploads 3\n";
+        assert!(finished.stdout.ends_with(verdict), "{finished:?}");
         let refusals: Vec<&str> = finished.stderr.lines().collect();
         let beginning = |key: u8| format!("stocktake: uploads {key} was not accepted: ");
         assert_eq!(refusals[0], beginning(1) + "the file has 0 bytes; --force accepts it all the same");
@@ -190,7 +205,7 @@ on_both_databases! {
         assert!(
             accepted.ends_with(
                 "Accepted 1 record as shown on the right. 1 record was retired: the file was deleted on purpose, and is no \
-                 longer looked for.\n"
+                 longer looked for.\nTo take it back: stocktake accept --undo uploads 2\n"
             ),
             "{accepted}"
         );

@@ -36,7 +36,6 @@ fn what_is_made_is_its_owners_alone() {
     std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
     let finished = installation.run(&["status"]);
     assert!(finished.stderr.contains("can be opened by others than its owner (mode 0644)"), "{finished:?}");
-    finished.success();
 }
 
 on_both_databases! {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::support::{Database, Finished, Installation, bare};
+use crate::support::{Database, Finished, Installation, StoredFile, bare};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas")
@@ -54,14 +54,16 @@ pub(crate) fn check_line(name: &str, line: &str) -> Value {
 }
 
 /// The commands of which no GitLab is needed; what they print is checked here.
-const CHECKED_HERE: [&str; 19] = [
+const CHECKED_HERE: [&str; 22] = [
     "accept",
     "accept-undo",
     "check",
     "config",
     "doctor",
     "export",
+    "grants",
     "import",
+    "init",
     "jobs",
     "jobs-cancel",
     "migrate",
@@ -74,6 +76,7 @@ const CHECKED_HERE: [&str; 19] = [
     "token-revoke",
     "verify",
     "verify-dry-run",
+    "version",
 ];
 
 /// Those of the others are checked where there is a GitLab.
@@ -113,6 +116,8 @@ fn each_document_is_as_its_schema_says() {
         let finished = installation.run(words);
         document(name, &finished)
     };
+    run("version", &["version", "--json"]);
+    run("grants", &["grants", "reader", "--json"]);
     run("config", &["config", "--json"]);
     run("migrate", &["migrate", "--json"]);
     run("import", &["import", "uploads", "lines", "--json"]);
@@ -122,8 +127,7 @@ fn each_document_is_as_its_schema_says() {
     installation.file(&files[2].path, 99, 200);
     std::fs::remove_file(installation.path(&files[3].path)).unwrap();
     run("verify", &["verify", "--all", "--json"]);
-    let scan = run("scan", &["scan", "uploads", "main", "--json"]);
-    assert_eq!(scan["paths_gone"], serde_json::json!([files[3].path]));
+    scanned(&installation, &files, &mut run);
     run("show", &["show", "uploads", "3", "--json"]);
     run("accept", &["accept", "uploads", "3", "5", "--yes", "--reason", "why not", "--json"]);
     let retired = run("accept", &["accept", "uploads", "4", "--yes", "--json"]);
@@ -136,14 +140,7 @@ fn each_document_is_as_its_schema_says() {
     run("show", &["show", &files[2].path, "--json"]);
     run("export", &["export", "--json"]);
     run("export", &["export", "--json", "--kind", "timed_out"]);
-    for (kind, count) in [("missing", 1), ("timed_out", 0)] {
-        let words = ["export", "--kind", kind];
-        let list = installation.run(&[&words[..], &["--format", "json"]].concat()).success();
-        let document = installation.run(&[&words[..], &["--json"]].concat()).success();
-        let (list, document): (Value, Value) =
-            (serde_json::from_str(&list).unwrap(), serde_json::from_str(&document).unwrap());
-        assert_eq!((list.as_array().unwrap().len(), &list), (count, &document["findings"]));
-    }
+    exported_lists(&installation);
     run("doctor", &["doctor", "--json"]);
     run("models", &["models", "--json"]);
     run("jobs", &["jobs", "list", "--json"]);
@@ -162,11 +159,40 @@ fn each_document_is_as_its_schema_says() {
     run("verify", &["verify", "--all", "--json"]);
     run("status", &["status", "--json"]);
     checked_folder();
-    seen.insert("check".to_owned());
+    seen.extend(["check", "init"].map(str::to_owned));
     assert_eq!(seen, CHECKED_HERE.iter().map(|name| (*name).to_owned()).collect());
 }
 
-/// `check` needs no installation.
+/// What a scan says of files that are gone, and of what took their place.
+fn scanned(
+    installation: &Installation,
+    files: &[StoredFile],
+    run: &mut dyn FnMut(&'static str, &[&str]) -> Value,
+) {
+    std::fs::remove_file(installation.path(&files[4].path)).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(installation.path(&files[4].path)).unwrap();
+    let scan = run("scan", &["scan", "uploads", "main", "--json"]);
+    assert_eq!(scan["paths_gone"], serde_json::json!([files[3].path]));
+    assert_eq!(scan["paths_replaced"], serde_json::json!([{ "path": files[4].path, "what": "socket" }]));
+    drop(socket);
+    std::fs::remove_file(installation.path(&files[4].path)).unwrap();
+    installation.file(&files[4].path, 5, files[4].size);
+    installation.run(&["verify", "--state", "failed"]);
+}
+
+/// `export --format json` is the list that is in the document of `export --json`.
+fn exported_lists(installation: &Installation) {
+    for (kind, count) in [("missing", 1), ("timed_out", 0)] {
+        let words = ["export", "--kind", kind];
+        let list = installation.run(&[&words[..], &["--format", "json"]].concat()).success();
+        let document = installation.run(&[&words[..], &["--json"]].concat()).success();
+        let (list, document): (Value, Value) =
+            (serde_json::from_str(&list).unwrap(), serde_json::from_str(&document).unwrap());
+        assert_eq!((list.as_array().unwrap().len(), &list), (count, &document["findings"]));
+    }
+}
+
+/// `check` and `init` need no installation.
 fn checked_folder() {
     let folder = tempfile::tempdir().unwrap();
     let (photos, state) = (folder.path().join("photos"), folder.path().join("state"));
@@ -176,6 +202,7 @@ fn checked_folder() {
     for name in ["a", "b", "c", "d"] {
         write(name, &name.repeat(10));
     }
+    document("init", &bare(folder.path(), &["init", "photos", "--json"], &[]));
     document("check", &check());
     write("a", "longer than before");
     std::fs::remove_file(photos.join("b")).unwrap();

@@ -71,7 +71,7 @@ on_both_databases! {
 
         // The next command that writes encrypts what is there, and the same lines change nothing.
         files.encrypt(ONE, "");
-        files.installation.run(&["status"]).success();
+        files.installation.run(&["export"]).success();
         assert_eq!(files.in_plain_text(), files.key_data.len());
         files.installation.run(&["verify"]).success();
         assert_eq!(files.in_plain_text(), 0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
 
-use crate::support::{Database, Finished, Installation, eventually};
+use crate::support::{Database, Finished, Installation, StoredFile, eventually, line};
 
 /// The user that nothing belongs to.
 const NOBODY: u32 = 65_534;
@@ -20,12 +20,20 @@ enum Situation {
     Empty,
     /// Records 1 to 3 are good.
     NothingDue,
+    /// Records 1 to 3 were never read.
+    Unread,
+    /// Records 1 to 3 are switched off.
+    SwitchedOff,
     /// Records 1 to 3 are good, and 4 is new.
     PartlyDue,
     /// Record 1 is altered, 2 is missing, 3 is good; all were read again since.
     Failures,
+    /// Records 1 to 3 were good, the file of 2 is gone, and a pipe is in the place of that of 3.
+    Gone,
     /// Records 1 to 3 were good, and the root of the storage is not there.
     Unmounted,
+    /// The same of records 4 to 6 in another storage, and the file of record 1 was changed since it was good.
+    PartlyUnmounted,
     /// Records 1 to 3 were good, and an empty folder is in the place of the root, as where a disk is not mounted.
     Replaced,
     /// Records 1 to 3 are due, and the user stops the command while it reads.
@@ -52,7 +60,7 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (Empty, "verify", 2, "nothing to verify: the catalogue at "),
     (Empty, "verify --all", 2, "nothing to verify: the catalogue at "),
     (Empty, "verify --dry-run", 2, "nothing to verify: the catalogue at "),
-    (Empty, "status", 0, "no records; "),
+    (Empty, "status", 2, "There are no records: stocktake import or stocktake scan adds some."),
     (Empty, "status --storage main", 2, "no record matches the filters"),
     (Empty, "export", 0, "model_name,record_identifier,"),
     (Empty, "show uploads 1", 2, "uploads has no record 1"),
@@ -63,7 +71,9 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (Empty, "accept uploads 1 --yes", 2, "uploads 1 was not accepted: there is no such record"),
     (Empty, "accept --kind altered --yes", 2, "nothing to accept: no record that was found altered matches"),
     (Empty, "accept --undo uploads 1", 2, "there is no such record"),
-    (Empty, "import uploads /dev/null", 0, "Nothing was imported: there was no line."),
+    (Empty, "import uploads /dev/null", 2, "nothing was imported from /dev/null: there was no line"),
+    (Empty, "import uploads -", 2, "nothing was imported from -: there was no line"),
+    (Empty, "import uploads - --json", 2, "nothing was imported from -: there was no line"),
     (Empty, "sync", 2, "no GitLab is configured"),
     (Empty, "sync --check", 2, "no GitLab is configured"),
     (Empty, "sync uploads --check", 2, "cannot be used with"),
@@ -92,6 +102,15 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (NothingDue, "accept --undo uploads 1", 2, "its content is not an accepted one"),
     (NothingDue, "show uploads 1", 0, "Nothing. To read it now: stocktake verify uploads --identifiers 1"),
     (NothingDue, "models", 0, "uploads"),
+    (Unread, "status", 2, "No record needs attention so far: 0 of 3 are good, 3 are still to be read."),
+    (Unread, "status --json", 2, "0 of 3 are good"),
+    (Unread, "status --older-than 1d", 2, "0 of 3 are good"),
+    (Unread, "verify", 0, "All is well: all 3 records"),
+    (SwitchedOff, "status", 2, "No record is looked at: all 3 records are switched off."),
+    (SwitchedOff, "status --json", 2, "all 3 records are switched off."),
+    (SwitchedOff, "verify", 2, "nothing to verify: all records of any model are disabled"),
+    (SwitchedOff, "verify --all", 2, "nothing to verify: all records of any model are disabled"),
+    (SwitchedOff, "export", 0, "model_name,record_identifier,"),
     (PartlyDue, "verify --dry-run", 0, "Would read 1 record, "),
     (PartlyDue, "status", 0, "No record needs attention so far: 3 of 4 are good, 1 is still to be read."),
     (PartlyDue, "verify", 0, "All is well: all 4 records"),
@@ -99,11 +118,14 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (PartlyDue, "show uploads 4", 0, "It waits to be read: stocktake verify uploads"),
     (Failures, "verify", 1, "2 of 3 records need attention: 1 altered, 1 missing."),
     (Failures, "verify --all", 1, "2 of 3 records need attention: 1 altered, 1 missing."),
-    (Failures, "verify --identifiers 3 uploads", 0, "All 1 record read now are good."),
+    (Failures, "verify --identifiers 3 uploads", 0, "The only record read now is good."),
     (Failures, "verify --kind missing", 1, "1 of 1 record needs attention: 1 missing."),
     (Failures, "status", 1, "2 of 3 records need attention: 1 altered, 1 missing."),
     (Failures, "status --json", 1, "2 of 3 records need attention: 1 altered, 1 missing."),
     (Failures, "status --kind altered", 1, "1 of 1 record needs attention: 1 altered."),
+    (Failures, "status", 1, "ALTERED main:f1 (uploads 1)"),
+    (Failures, "status", 1, "MISSING main:f2 (uploads 2) nothing there"),
+    (Failures, "status", 1, "Changed on purpose: stocktake accept uploads 1"),
     (Failures, "export --kind altered", 0, "uploads,1,altered,"),
     (Failures, "scan uploads main", 1, "Storage main needs attention: 1 record of uploads lost its file."),
     (Failures, "show uploads 1", 0, "Changed on purpose: stocktake accept uploads 1."),
@@ -129,19 +151,44 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
         2,
         "Accepted 1 record as shown on the right. 1 record was not accepted.",
     ),
+    (
+        Gone,
+        "scan uploads main",
+        1,
+        "Storage main needs attention: 1 record of uploads lost its file, 1 record of uploads has something else than a \
+         file in its place.",
+    ),
+    (Gone, "scan uploads main --json", 1, "\"what\":\"pipe\""),
+    (Gone, "verify --all", 1, "2 of 3 records need attention: 1 unreadable, 1 missing."),
+    (Failures, "accept --undo --kind altered --yes", 2, "nothing to take back: no accepted record matches"),
+    (Failures, "accept --undo --kind altered", 2, "there is no terminal to ask on"),
+    (Empty, "version --json", 0, "\"revision\""),
+    (Empty, "init --json", 2, "is there already; it was left as it is"),
+    (Empty, "grants reader --json", 0, "GRANT SELECT"),
     (Unmounted, "verify", 2, "Nothing was due, but not every storage can be read."),
     (Unmounted, "verify --all", 2, "Its 3 records were left as they were."),
     (Unmounted, "verify --identifiers 1 uploads", 2, "Its 1 record was left as it was."),
     (Unmounted, "status", 0, "All is well: all 3 records"),
     (Unmounted, "scan uploads main", 2, "the scan of \"main\" was given up, nothing was added"),
     (Unmounted, "accept uploads 1 --yes --force", 2, "does not exist"),
-    (Unmounted, "doctor", 1, "are wrong."),
+    (Unmounted, "doctor", 1, "1 of 4 checks is wrong."),
     (Unmounted, "check main", 2, "cannot be looked at"),
+    // Something wrong counts more than something that could not be looked at.
+    (PartlyUnmounted, "verify --all", 1, "1 of 6 records needs attention: 1 altered."),
+    (PartlyUnmounted, "verify --all --storage main", 1, "1 of 3 records needs attention: 1 altered."),
+    (
+        PartlyUnmounted,
+        "verify --all --storage other",
+        2,
+        "No record failed, but not all were read: 3 could not be read now",
+    ),
+    (PartlyUnmounted, "verify --identifiers 2 uploads", 0, "The only record read now is good."),
     (Replaced, "verify", 2, "Storage main is another one than before"),
     (Replaced, "verify --all", 2, "Its 3 records were left as they were."),
     (Replaced, "scan uploads main", 2, "Storage main is another one than before"),
     (Replaced, "scan uploads main --believe-missing", 1, "3 records of uploads lost their files."),
     (Replaced, "accept uploads 1 --yes --force", 2, "is another one than before"),
+    (Replaced, "doctor", 1, "storage main: is another one than before: its root is another folder"),
     (Interrupted, "verify", 130, "Interrupted: 3 are still due, and stocktake verify goes on with them."),
     (Interrupted, "verify", 130, "interrupted after 0 of 3 records; what was not finished is still due"),
     (Interrupted, "import uploads -", 130, "interrupted"),
@@ -151,6 +198,7 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (FullDisk, "import uploads /dev/null", 2, "nothing can be written there"),
     (FullDisk, "accept uploads 1 --yes --force", 2, "nothing can be written there"),
     (FullDisk, "show uploads 1", 2, "nothing can be written there"),
+    (FullDisk, "doctor", 1, "wrong"),
     (NoRights, "verify --all", 1, "1 of 3 records needs attention: 1 unreadable."),
     (NoRights, "scan uploads main", 1, "1 file or folder could not be looked at."),
     (NoRights, "accept uploads 1 --yes --force", 2, "Permission denied"),
@@ -164,7 +212,9 @@ fn installation(situation: Situation) -> Installation {
     } else {
         ""
     };
-    let more = format!("{slow}[verification]\ngive_up_after = \"1s\"\n");
+    let other =
+        if situation == PartlyUnmounted { "[storages.other]\nroot = \"{root}/../other\"\n" } else { "" };
+    let more = format!("{slow}{other}[verification]\ngive_up_after = \"1s\"\n");
     let installation = Installation::with(Database::Sqlite, &more);
     match situation {
         NoCatalogue => return installation,
@@ -176,11 +226,51 @@ fn installation(situation: Situation) -> Installation {
     }
     let size = if situation == Interrupted { 1_000_000 } else { 1_000 };
     let files: Vec<_> = (1..=3).map(|seed| installation.file(&format!("f{seed}"), seed, size)).collect();
-    installation.import_files("uploads", &files);
-    if situation != Interrupted {
+    import(&installation, situation, &files);
+    if !matches!(situation, Interrupted | Unread | SwitchedOff) {
         installation.run(&["verify"]).success();
     }
+    change(&installation, situation, size);
+    installation
+}
+
+/// The records of these files.
+fn import(installation: &Installation, situation: Situation, files: &[StoredFile]) {
+    if situation == SwitchedOff {
+        let off = |key: i64, file: &StoredFile| line(key, &file.path, ",\"disabled\":true");
+        installation
+            .import("uploads", &(1..).zip(files).map(|(key, file)| off(key, file)).collect::<Vec<_>>())
+            .success();
+    } else {
+        installation.import_files("uploads", files);
+    }
+    if situation == PartlyUnmounted {
+        std::fs::create_dir(installation.folder().join("other")).unwrap();
+        let copy = |(key, file): (i64, &StoredFile)| {
+            std::fs::copy(
+                installation.path(&file.path),
+                installation.folder().join("other").join(&file.path),
+            )
+            .unwrap();
+            file.line(key).replace("\"main\"", "\"other\"")
+        };
+        installation.import("uploads", &(4..).zip(files).map(copy).collect::<Vec<_>>()).success();
+    }
+}
+
+/// What happens after they were read.
+fn change(installation: &Installation, situation: Situation, size: u64) {
     match situation {
+        Gone => {
+            for file in ["f2", "f3"] {
+                std::fs::remove_file(installation.path(file)).unwrap();
+            }
+            assert!(Command::new("mkfifo").arg(installation.path("f3")).status().unwrap().success());
+        }
+        PartlyUnmounted => {
+            installation.file("f1", 9, size);
+            std::fs::rename(installation.folder().join("other"), installation.folder().join("away")).unwrap();
+        }
         PartlyDue => {
             let new = installation.file("f4", 4, size);
             installation.import("uploads", &[new.line(4)]).success();
@@ -199,11 +289,10 @@ fn installation(situation: Situation) -> Installation {
         }
         NoRights => {
             installation.file("closed/file", 5, size);
-            take_rights(&installation);
+            take_rights(installation);
         }
         _ => {}
     }
-    installation
 }
 
 /// Lets the file of record 1 and a folder be nobody's to read; for root, for whom rights do not count, the rest becomes
@@ -250,7 +339,7 @@ fn interrupted(installation: &Installation, words: &[&str]) -> Finished {
     if words.starts_with(&["verify"]) {
         eventually("the records are being read", || {
             let status: serde_json::Value =
-                serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap();
+                serde_json::from_str(&installation.run(&["status", "--json"]).stdout).unwrap();
             (status["models"][0]["states"]["started"] == 3).then_some(())
         });
     } else {

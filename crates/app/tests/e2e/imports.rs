@@ -49,8 +49,8 @@ on_both_databases! {
             assert!(sentence.starts_with("nothing was imported from -: line 2501: "), "{sentence}");
             assert!(sentence.contains(reason), "{sentence}");
         }
-        let status = installation.run(&["status"]).success();
-        assert!(status.starts_with("no records"), "{status}");
+        let status = installation.run(&["status"]).ended(2);
+        assert!(status.starts_with("There are no records: "), "{status}");
     }
 }
 
@@ -91,11 +91,14 @@ fn a_line_without_an_end_is_refused() {
 }
 
 #[test]
-fn an_empty_import_is_no_mistake() {
+fn an_empty_import_does_nothing_and_says_so() {
     let installation = Installation::new(Database::Sqlite);
-    let nothing = "Nothing was imported: there was no line.";
-    assert_eq!(
-        installation.import("uploads", &[]).success(),
-        format!("added 0, changed 0, unchanged 0\n{nothing}\n")
-    );
+    let refusal = installation.import("uploads", &[]).refusal();
+    assert_eq!(refusal, "nothing was imported from -: there was no line");
+    let one = installation.import("uploads", &[line(1, "a", "")]).success();
+    assert!(one.ends_with(
+        "\nThe catalogue knows this record of uploads now. Read what is due: stocktake verify uploads\n"
+    ));
+    let one = installation.import("uploads", &[line(1, "a", "")]).success();
+    assert!(one.ends_with("\nThe catalogue knew this record of uploads as it is.\n"), "{one}");
 }

@@ -20,9 +20,10 @@ on_both_databases! {
         };
         let first = incomplete(scan());
         let verdict = "Storage main needs attention: 1 record of uploads lost its file. Read what is due: stocktake verify uploads";
-        assert_eq!(first, format!("gone: gone/before\nfound 1200, new 1200, gone 1, skipped 0\n{verdict}\n"));
+        let hint = "Deleted on purpose: stocktake accept uploads --kind missing --storage main";
+        assert_eq!(first, format!("gone: gone/before\nfound 1200, new 1200, gone 1, skipped 0\n{hint}\n{verdict}\n"));
         let second = incomplete(scan());
-        assert_eq!(second, format!("gone: gone/before\nfound 1200, new 0, gone 1, skipped 0\n{verdict}\n"));
+        assert_eq!(second, format!("gone: gone/before\nfound 1200, new 0, gone 1, skipped 0\n{hint}\n{verdict}\n"));
 
         // Numbered in the order of the paths' bytes, after the largest identifier.
         let mut digests: BTreeMap<&str, &str> = BTreeMap::new();
@@ -44,7 +45,9 @@ on_both_databases! {
         let gone: Vec<&str> = third.lines().filter(|line| line.starts_with("gone: 03/")).collect();
         assert_eq!(gone.len(), moved);
         assert!(third.contains(&format!("\nfound 1200, new {moved}, gone {}, skipped 0\n", moved + 1)), "{third}");
-        // What is gone is due, and found.
+        // What is gone was judged at once, and what is new waits.
+        let status = installation.run(&["status"]).ended(1);
+        assert!(status.contains(&format!(" records need attention: {} missing.", moved + 1)), "{status}");
         let verified = installation.run(&["verify", "uploads"]);
         assert_eq!(verified.code, 1, "{verified:?}");
         assert!(verified.stdout.contains(&format!("{} missing", moved + 1)), "{verified:?}");
@@ -56,6 +59,50 @@ on_both_databases! {
         fs::remove_dir_all(installation.folder().join("main")).unwrap();
         let sentence = installation.run(&["scan", "uploads", "main"]).refusal();
         assert!(sentence.starts_with("the scan of \"main\" was given up, nothing was added: "), "{sentence}");
+    }
+
+    fn however_much_is_gone_is_judged_at_once_if_it_is_believed(database) {
+        let installation = Installation::with(database, "[verification]\ngive_up_after = \"1s\"\n");
+        installation.files(1_300);
+        installation.run(&["scan", "uploads", "main"]).success();
+        installation.run(&["verify"]).success();
+        fs::rename(installation.path("00"), installation.folder().join("kept")).unwrap();
+        fs::remove_dir_all(installation.path("")).unwrap();
+        fs::create_dir(installation.path("")).unwrap();
+        fs::rename(installation.folder().join("kept"), installation.path("00")).unwrap();
+        // Most of it is gone, and nobody said that this is right.
+        let words = ["scan", "uploads", "main"];
+        installation.run(&words).refusal();
+        let status = |code| installation.run(&["status"]).ended(code);
+        assert!(!status(1).contains("missing"), "{}", status(1));
+        let believed = installation.run(&[&words[..], &["--believe-missing"]].concat()).ended(1);
+        let gone = 1_300 - 1_300 / 7;
+        assert!(believed.contains(&format!("\nfound {}, new 0, gone {gone}, skipped 0\n", 1_300 / 7)), "{believed}");
+        let found = "1,115 of 1,300 records need attention: 1,115 missing.";
+        assert!(status(1).contains(found), "{}", status(1));
+        assert_eq!(installation.run(&["export"]).success().lines().count(), gone + 1);
+    }
+
+    fn what_took_the_place_of_a_file_is_told_as_what_it_is(database) {
+        let installation = Installation::new(database);
+        for (seed, path) in (1..).zip(["a", "b", "c"]) {
+            installation.file(path, seed, 10);
+        }
+        installation.run(&["scan", "uploads", "main"]).success();
+        installation.run(&["verify"]).success();
+        fs::remove_file(installation.path("a")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(installation.path("a")).status().unwrap().success());
+        // One that leads to the same content is as good as that.
+        fs::rename(installation.path("b"), installation.path("d")).unwrap();
+        std::os::unix::fs::symlink("d", installation.path("b")).unwrap();
+        let told = installation.run(&["scan", "uploads", "main"]).ended(1);
+        assert!(told.starts_with("replaced: a (a pipe is there)\nfound 2, new 1, gone 0, skipped 0\n"), "{told}");
+        let verdict = "1 record of uploads has something else than a file in its place. Read what is due: stocktake verify";
+        assert!(told.contains(verdict), "{told}");
+        let status = installation.run(&["status"]).ended(1);
+        assert!(status.contains("1 of 4 records needs attention: 1 unreadable."), "{status}");
+        let shown = installation.run(&["show", "main:a"]).success();
+        assert!(shown.contains("find out what put it there"), "{shown}");
     }
 
     fn names_that_are_no_text_are_records_like_others(database) {

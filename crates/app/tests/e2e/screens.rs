@@ -89,7 +89,9 @@ fn compare(name: &str, prepare: impl Fn(&Path), steps: &[Step<'_>]) {
         for (words, act) in steps {
             act(folder.path());
             let (text, status) = screen.show(folder.path(), words);
-            let text = without_hash(&text.replace(&folder.path().display().to_string(), "/tmp/here"));
+            let text = without_times(&without_hash(
+                &text.replace(&folder.path().display().to_string(), "/tmp/here"),
+            ));
             let _ = write!(found, "$ stocktake {}\n{text}[{status}]\n", words.join(" "));
         }
         found.push('\n');
@@ -110,7 +112,70 @@ fn without_hash(text: &str) -> String {
     parts.fold(first, |text, part| format!("{text}/check-0123456789abcdef{}", &part[16..]))
 }
 
+/// The text without how long a verification took, and how long ago something was within this test.
+fn without_times(text: &str) -> String {
+    let line = |line: &str| match (line.starts_with("checked "), line.split_once(", in ")) {
+        (true, Some((before, behind))) => {
+            format!("{before}, in 9ms: {}\n", behind.split_once(": ").map_or("", |(_, rest)| rest))
+        }
+        _ => match line.strip_suffix(" ago").and_then(|line| line.rsplit_once(char::is_numeric)) {
+            Some((before, " second" | " seconds" | " minute" | " minutes")) => {
+                format!("{} just now\n", before.trim_end_matches(|c: char| c.is_numeric() || c == ' '))
+            }
+            _ => match line.strip_suffix("just now") {
+                Some(before) => format!("{} just now\n", before.trim_end()),
+                None => format!("{line}\n"),
+            },
+        },
+    };
+    text.lines().map(line).collect()
+}
+
 const NOTHING: &dyn Fn(&Path) = &|_| ();
+
+/// Writes a file that was last changed in this year.
+fn write_in(year: u64, path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    let changed = std::time::UNIX_EPOCH + std::time::Duration::from_secs((year - 1970) * 31_557_600);
+    File::options().write(true).open(path).unwrap().set_modified(changed).unwrap();
+}
+
+/// What an administrator sees from the first scan to the last finding.
+#[test]
+fn findings() {
+    let prepare = |folder: &Path| {
+        fs::create_dir_all(folder.join("files/a folder/with\u{202e}marks")).unwrap();
+        for name in ["a folder/letter.odt", "a folder/with\u{202e}marks/写真写真写真.jpg", "b", "c", "d"]
+        {
+            write_in(2020, &folder.join("files").join(name), name);
+        }
+    };
+    // Nothing was good before, and nothing is written before the test, so that no date of today is on a screen.
+    let change = |folder: &Path| {
+        let files = folder.join("files");
+        write_in(2100, &files.join("a folder/letter.odt"), "longer than it was before");
+        write_in(2100, &files.join("a folder/with\u{202e}marks/写真写真写真.jpg"), "shorter");
+        fs::remove_file(files.join("b")).unwrap();
+        fs::remove_file(files.join("c")).unwrap();
+        assert!(Command::new("mkfifo").arg(files.join("c")).status().unwrap().success());
+    };
+    let scan: &[&str] = &["scan", "uploads", "main", "-q"];
+    compare(
+        "findings",
+        prepare,
+        &[
+            (&["init", "files"], NOTHING),
+            (&["status"], NOTHING),
+            (scan, NOTHING),
+            (&["status"], NOTHING),
+            (scan, &change),
+            (&["verify", "-q"], NOTHING),
+            (&["status"], NOTHING),
+            (&["accept", "--kind", "missing", "--yes", "-q"], NOTHING),
+            (&["status"], NOTHING),
+        ],
+    );
+}
 
 #[test]
 fn overview_and_mistakes() {

@@ -27,7 +27,7 @@ fn a_hangup_reloads_the_log_level_of_a_service_and_stops_a_command() {
     installation.file("large", 1, 60_000_000);
     installation.import("uploads", &[line(1, "large", "")]).success();
     let run = installation.start(&["verify"]);
-    let states = || installation.run(&["status", "--json"]).success();
+    let states = || installation.run(&["status", "--json"]).stdout;
     eventually("the record is started", || states().contains("\"started\": 1").then_some(()));
     run.signal(Signal::HUP);
     assert_eq!(run.wait().0.code(), Some(130));

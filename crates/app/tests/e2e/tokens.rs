@@ -1,5 +1,7 @@
 //! Tokens: made and revoked on the command line, checked by the API.
 
+use std::process::Command;
+
 use crate::support::{Installation, eventually, line};
 
 const UPLOADS: &str = "/api/v4/admin/data_management/uploads";
@@ -18,6 +20,29 @@ fn a_token_that_nobody_was_told_is_revoked_again() {
     installation.run(&["token", "create", "brief", "--expires-in", "1ms"]).success();
     let list = installation.run(&["token", "list"]).success();
     assert!(list.lines().any(|line| line.starts_with("brief ") && line.ends_with(" expired")), "{list}");
+}
+
+/// Whoever pastes the line sees that the token works.
+#[test]
+fn a_new_token_is_tried_with_the_line_that_is_said() {
+    let installation = Installation::new(crate::support::Database::Sqlite);
+    installation.run(&["migrate"]).success();
+    let service = installation.start(&["serve"]);
+    // Nobody knows where a service on any free port is.
+    assert_eq!(installation.run(&["token", "create", "unknown"]).stderr, "");
+    for (name, options, part) in [("plain", &[][..], "\"username\""), ("admin", &["--admin"], "\"models\"")] {
+        let mut command = installation.command(&[&["token", "create", name], options].concat());
+        let url = format!("{}/", service.address());
+        let created = command.env("STOCKTAKE__HTTP__EXTERNAL_URL", url).output().unwrap();
+        let said = String::from_utf8(created.stderr).unwrap();
+        let line = said.find("curl ").map(|at| said[at..].trim()).unwrap();
+        let token = String::from_utf8(created.stdout).unwrap();
+        let mut shell = Command::new("sh");
+        let answer = shell.args(["-c", line]).env("TOKEN", token.trim()).output().unwrap();
+        let answer = String::from_utf8(answer.stdout).unwrap();
+        assert!(answer.contains(part), "{line}: {answer}");
+    }
+    service.stop();
 }
 
 on_both_databases! {
@@ -54,7 +79,7 @@ on_both_databases! {
         // A service may remember a token for a moment.
         eventually("the revoked token counts no more", || (status(Some(&reader)) == 401).then_some(()));
         let again = installation.run(&["token", "revoke", "reader"]).refusal();
-        assert_eq!(again, "there is no unrevoked token named \"reader\"");
+        assert!(again.starts_with("there is no unrevoked token \"reader\"; there are: "), "{again}");
         let taken = installation.run(&["token", "create", "plain"]).refusal();
         assert!(taken.starts_with("a token named \"plain\" exists already"), "{taken}");
         installation.token(&["reader", "--admin"]);

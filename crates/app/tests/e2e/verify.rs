@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::documents::document;
 use crate::support::{Installation, eventually, line};
 
 on_both_databases! {
@@ -184,9 +185,17 @@ on_both_databases! {
         installation.import("uploads", &[line(1, "large", "")]).success();
         let run = installation.start(&["verify"]);
         let states = || -> Value {
-            serde_json::from_str(&installation.run(&["status", "--json"]).success()).unwrap()
+            serde_json::from_str(&installation.run(&["status", "--json"]).stdout).unwrap()
         };
         eventually("the record is started", || (states()["models"][0]["states"]["started"] == 1).then_some(()));
+        // Somebody else can watch it.
+        let watched = document("status", &installation.run(&["status", "--json"]));
+        let worker = &watched["activity"]["workers"][0];
+        assert!(worker["process"].as_str().unwrap().starts_with(&format!("process {} on ", run.pid())), "{watched}");
+        assert_eq!(worker["reads"], serde_json::json!([{ "model_name": "uploads", "storage": "main" }]));
+        assert_eq!(watched["activity"]["left"], 1);
+        let watched = installation.run(&["status"]).stdout;
+        assert!(watched.contains("\nBeing read by process ") && watched.contains("\n1 is still to be read"), "{watched}");
         run.signal(Signal::INT);
         let (end, log) = run.wait();
         assert_eq!(end.code(), Some(130), "{log:#?}");

@@ -70,7 +70,7 @@ on_both_databases! {
         installation.import("uploads", &[line(1, "large", "")]).success();
         let first = installation.start(&["verify"]);
         let started = || {
-            let status = installation.run(&["status", "--json"]).success();
+            let status = installation.run(&["status", "--json"]).stdout;
             serde_json::from_str::<Value>(&status).unwrap()["models"][0]["states"]["started"] == 1
         };
         eventually("it has begun", || started().then_some(()));

@@ -1,6 +1,7 @@
 //! The content of records, as a configured storage holds it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,6 +133,30 @@ pub struct Extent {
     pub modified_at: Option<Timestamp>,
 }
 
+/// What lies among content and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoContent {
+    /// A symbolic link. A record with this path is read through it.
+    Link,
+    /// A named pipe.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A device.
+    Device,
+}
+
+impl fmt::Display for NoContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Link => "symbolic link",
+            Self::Pipe => "pipe",
+            Self::Socket => "socket",
+            Self::Device => "device",
+        })
+    }
+}
+
 /// Why a storage could not be listed, or a piece of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
@@ -157,7 +182,7 @@ pub enum ListError {
         /// The path.
         path: String,
         /// What it is.
-        what: &'static str,
+        what: NoContent,
     },
     /// The listing cannot go on.
     #[error("{0}")]

@@ -42,7 +42,8 @@ const CHUNKED: &str = "PUT /api/v4/admin/data_management/uploads/checksum HTTP/1
 fn what_the_parser_refuses_has_a_body_and_an_id() {
     let server = start(PATIENT);
     let url = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(length - 1));
-    let fields = |count: usize| format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(count - 1));
+    let fields =
+        |count: usize| format!("GET /no HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(count - 1));
     let field = |length: usize| format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(length));
     let with_body = |method, path, length: usize| {
         let body = "b".repeat(length);

@@ -109,6 +109,7 @@ fn settings(separate_metrics: bool) -> HttpSettings {
         host: "host".to_owned(),
         version: "1".to_owned(),
         revision: "r".to_owned(),
+        front_page: None,
         separate_metrics,
     }
 }

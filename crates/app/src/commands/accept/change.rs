@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 use stocktake_domain::{Acceptance, Digest, Model, Record, RecordKey, Timestamp};
 use stocktake_worker::Candidate;
 
-use crate::findings::{fitted, shortened};
+use crate::columns::{fitted, width};
+use crate::findings::shortened;
 use crate::output::Text;
 use crate::quantities::{counted, day};
 use crate::{document, terminal};
@@ -72,7 +73,7 @@ impl Change {
         text.line(fitted(&format!("{model} {key}"), &place, "", columns).trim_end());
         let (left, right) = (self.left.text(self.now), self.right.text(self.now));
         let line = format!("  {left}  →  {right}");
-        if columns.is_some_and(|columns| line.chars().count() > columns) {
+        if columns.is_some_and(|columns| width(&line) > columns) {
             text.line(format!("  {left}"));
             text.line(format!("  →  {right}"));
         } else {

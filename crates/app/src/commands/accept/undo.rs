@@ -5,75 +5,168 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::Catalogue;
-use stocktake_domain::{Acceptance, Model, RecordKey, State};
+use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder};
+use stocktake_domain::{Acceptance, Failure, Model, Record, Selection, State};
 
 use super::change::{Change, Place, text};
 use super::{refused_json, were};
 use crate::args::AcceptArguments;
 use crate::output::Text;
+use crate::settings::Settings;
 use crate::system::operator;
-use crate::{COULD_NOT_RUN, document, output};
+use crate::{COULD_NOT_RUN, document, output, wiring};
+
+/// Records read in one step.
+const PAGE: u32 = 1_000;
 
 /// Runs the command. A record of which nothing can be taken back does not keep the others from it.
-pub(super) async fn run(store: &Store, arguments: &AcceptArguments) -> anyhow::Result<ExitCode> {
-    let Some(model) = arguments.model else { bail!("--undo needs the model and the identifiers of records") };
-    let by = operator();
-    let now = store.clock.now();
-    let mut changes = Vec::new();
-    let mut refused: Vec<(Place, String)> = Vec::new();
-    for key in &arguments.identifiers {
-        let failed = || format!("the acceptance of {model} {key} was not taken back");
-        let change = standing(&*store.catalogue, model, key, now).await.with_context(failed)?;
-        let taken = match &change {
-            Ok(_) if arguments.dry_run => true,
-            Ok(_) => {
-                let reason = arguments.reason.clone();
-                store.catalogue.take_back(model, key, &by, reason).await.with_context(failed)?.is_some()
-            }
-            Err(_) => false,
-        };
-        match change {
-            Ok(change) if taken => changes.push(change),
-            Ok(_) => refused.push(((model, key.clone()), "somebody else was faster".to_owned())),
-            Err(reason) => refused.push(((model, key.clone()), reason)),
-        }
+pub(super) async fn run(
+    settings: &Settings,
+    store: &Store,
+    arguments: &AcceptArguments,
+) -> anyhow::Result<ExitCode> {
+    let mut outcome = if arguments.identifiers.is_empty() {
+        filtered(settings, store, arguments).await?
+    } else {
+        named(store, arguments).await?
+    };
+    if !arguments.json {
+        output::print(&text(&outcome.changes))?;
     }
-    for ((model, key), reason) in &refused {
+    let question =
+        format!("Take {} back, so that the right side counts again?", super::these(outcome.changes.len()));
+    // Whoever names the records knows which they are.
+    let is_wanted = arguments.yes
+        || arguments.dry_run
+        || outcome.changes.is_empty()
+        || !arguments.identifiers.is_empty()
+        || super::ask(question).await?;
+    if !is_wanted {
+        outcome.changes.clear();
+    } else if !arguments.dry_run {
+        outcome.take_back(store, arguments).await?;
+    }
+    for ((model, key), reason) in &outcome.refused {
         output::complain(&format!("the acceptance of {model} {key} was not taken back: {reason}"));
     }
     output::print(&if arguments.json {
-        let taken_back: Vec<Value> = changes.iter().map(Change::json).collect();
+        let taken_back: Vec<Value> = outcome.changes.iter().map(Change::json).collect();
         document::text(json!({
             "dry_run": arguments.dry_run,
             "taken_back": taken_back,
-            "refused": refused_json(&refused),
+            "refused": refused_json(&outcome.refused),
         }))
     } else {
-        summary(&changes, arguments.dry_run)
+        Text::of(verdict(outcome.changes.len(), arguments.dry_run))
     })?;
-    Ok(if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(COULD_NOT_RUN) })
+    let all = outcome.refused.is_empty() && is_wanted;
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(COULD_NOT_RUN) })
 }
 
-/// What taking back the last acceptance that stands changes, or why there is none.
-async fn standing(
-    catalogue: &dyn Catalogue,
-    model: Model,
-    key: &RecordKey,
-    now: stocktake_domain::Timestamp,
-) -> anyhow::Result<Result<Change, String>> {
-    let Some(record) = catalogue.get(model, key).await? else {
-        return Ok(Err("there is no such record".to_owned()));
-    };
-    let acceptances = catalogue.acceptances(model, key).await?;
+/// What is taken back, and what is not.
+#[derive(Default)]
+struct Outcome {
+    changes: Vec<Change>,
+    refused: Vec<(Place, String)>,
+}
+
+impl Outcome {
+    /// Takes back what was shown. Each is one transaction.
+    async fn take_back(&mut self, store: &Store, arguments: &AcceptArguments) -> anyhow::Result<()> {
+        let by = operator();
+        for change in std::mem::take(&mut self.changes) {
+            let (model, key) = change.place();
+            let failed = || format!("the acceptance of {model} {key} was not taken back");
+            let reason = arguments.reason.clone();
+            if store.catalogue.take_back(model, &key, &by, reason).await.with_context(failed)?.is_some() {
+                self.changes.push(change);
+            } else {
+                self.refused.push(((model, key), "somebody else was faster".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The records that are named.
+async fn named(store: &Store, arguments: &AcceptArguments) -> anyhow::Result<Outcome> {
+    let Some(model) = arguments.model else { bail!("--undo needs the model that the identifiers are of") };
+    if !arguments.filters.is_empty() {
+        bail!("either identifiers or filters choose the records");
+    }
+    let mut outcome = Outcome::default();
+    for key in &arguments.identifiers {
+        let failed = || format!("the acceptance of {model} {key} was not taken back");
+        let record = store.catalogue.get(model, key).await.with_context(failed)?;
+        let standing = match &record {
+            Some(record) => standing(&*store.catalogue, record).await.with_context(failed)?,
+            None => Err("there is no such record".to_owned()),
+        };
+        match (record, standing) {
+            (Some(record), Ok(acceptance)) => {
+                outcome.changes.push(Change::back(&record, &acceptance, store.clock.now()));
+            }
+            (_, Err(reason)) => outcome.refused.push(((model, key.clone()), reason)),
+            (None, Ok(_)) => {}
+        }
+    }
+    Ok(outcome)
+}
+
+/// The accepted records that the filters mean.
+async fn filtered(
+    settings: &Settings,
+    store: &Store,
+    arguments: &AcceptArguments,
+) -> anyhow::Result<Outcome> {
+    if !arguments.yes && !arguments.dry_run && !output::can_ask() {
+        bail!(
+            "there is no terminal to ask on: --yes takes back without asking, --dry-run only shows what would be"
+        );
+    }
+    let mut filter = arguments.filters.filter(store.clock.now());
+    wiring::check_storages(settings, store, &filter).await?;
+    // What an accepted record was found to be is kept with its acceptance.
+    let kinds = std::mem::take(&mut filter.kinds);
+    let mut outcome = Outcome::default();
+    for model in Model::ALL.into_iter().filter(|model| arguments.model.is_none_or(|only| only == *model)) {
+        let mut start = PageStart::First;
+        loop {
+            let selection = Selection::filtered(filter.clone());
+            let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit: PAGE };
+            let page = store.catalogue.page(&request).await?;
+            for record in &page.records {
+                if !record.accepted && record.state() != State::Disabled {
+                    continue;
+                }
+                let Ok(acceptance) = standing(&*store.catalogue, record).await? else { continue };
+                let found = acceptance.replaced.failure.as_ref().map(Failure::kind);
+                if kinds.is_empty() || found.is_some_and(|found| kinds.contains(&found)) {
+                    outcome.changes.push(Change::back(record, &acceptance, store.clock.now()));
+                }
+            }
+            match page.records.into_iter().next_back() {
+                Some(last) if page.has_next => start = PageStart::After(last.key),
+                _ => break,
+            }
+        }
+    }
+    if outcome.changes.is_empty() {
+        bail!("nothing to take back: no accepted record matches");
+    }
+    Ok(outcome)
+}
+
+/// The last acceptance of the record that stands, or why there is none.
+async fn standing(catalogue: &dyn Catalogue, record: &Record) -> anyhow::Result<Result<Acceptance, String>> {
+    let acceptances = catalogue.acceptances(record.model, &record.key).await?;
     let is_off = record.state() == State::Disabled;
-    let stands = |acceptance: &&Acceptance| {
+    let stands = |acceptance: &Acceptance| {
         acceptance.taken_back.is_none() && (is_off || acceptance.accepted.checksum.is_some())
     };
-    let standing = acceptances.iter().find(stands);
-    let counts = |acceptance: &&Acceptance| record.accepted || acceptance.accepted.checksum.is_none();
-    Ok(match standing.filter(counts) {
-        Some(acceptance) => Ok(Change::back(&record, acceptance, now)),
+    let counts = |acceptance: &Acceptance| record.accepted || acceptance.accepted.checksum.is_none();
+    Ok(match acceptances.into_iter().find(stands).filter(counts) {
+        Some(acceptance) => Ok(acceptance),
         None if record.accepted => {
             Err("it was accepted by a version of Stocktake that did not keep what that replaced".to_owned())
         }
@@ -81,17 +174,15 @@ async fn standing(
     })
 }
 
-fn summary(changes: &[Change], dry_run: bool) -> Text {
-    let mut summary = text(changes);
-    summary.line(if changes.is_empty() {
+fn verdict(taken_back: usize, dry_run: bool) -> String {
+    if taken_back == 0 {
         "Nothing was taken back.".to_owned()
     } else if dry_run {
-        format!("Of {} the right side would count again; nothing was changed.", super::these(changes.len()))
+        format!("Of {} the right side would count again; nothing was changed.", super::these(taken_back))
     } else {
         format!(
             "{} taken back: the right side counts again. stocktake verify reads what is due.",
-            were(changes.len())
+            were(taken_back)
         )
-    });
-    summary
+    }
 }

@@ -4,6 +4,9 @@ use stocktake_domain::{Acceptance, FailureCause, FailureKind, Record, RowPart, S
 
 use crate::settings::Settings;
 
+/// What a folder of files says of what is none.
+const NOT_A_FILE: &str = "not a regular file";
+
 /// When the record is read again; `None` if it is due now, or never.
 pub(super) fn next_check(settings: &Settings, record: &Record) -> Option<Timestamp> {
     match &record.status {
@@ -50,6 +53,12 @@ pub(super) fn what_to_do(settings: &Settings, record: &Record, acceptances: &[Ac
                 format!("Look at the content; if it is good: stocktake accept {model} {key}")
             }
         };
+    }
+    if matches!(failure.cause(), FailureCause::Unreadable { reason } if reason.starts_with(NOT_A_FILE)) {
+        return format!(
+            "A pipe, a socket, a device or a folder is in its place: find out what put it there, and restore the file; then: \
+             {again}"
+        );
     }
     match failure.kind() {
         FailureKind::Altered => format!(

@@ -1,7 +1,5 @@
 //! Bringing the queue up to date, so that all that is due or was asked for is in it.
 
-use std::convert::Infallible;
-
 use stocktake_diesel_storage::Store;
 use stocktake_domain::Model;
 use stocktake_domain::ports::{Queue, StoreError};
@@ -49,14 +47,4 @@ async fn make_due(settings: &Settings, queue: &dyn Queue, models: &[Model]) -> R
         }
     }
     Ok(())
-}
-
-/// Frees what dead workers hold, again and again, so that a drain does not wait for it for ever.
-pub(super) async fn keep_reaping(settings: &Settings, queue: &dyn Queue) -> Infallible {
-    loop {
-        tokio::time::sleep(settings.worker.poll).await;
-        if let Err(error) = queue.reap(settings.verification.lease).await {
-            tracing::warn!(error = error.to_string(), "leases that ran out cannot be ended now");
-        }
-    }
 }

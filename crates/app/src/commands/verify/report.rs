@@ -225,7 +225,10 @@ impl<'a> Report<'a> {
         } else if self.done.records() == 0 {
             standing.nothing_due(interval, self.now)
         } else if self.since.is_some() {
-            format!("All {} read now are good.", counted(self.done.records(), "record"))
+            match self.done.records() {
+                1 => "The only record read now is good.".to_owned(),
+                records => format!("All {} read now are good.", counted(records, "record")),
+            }
         } else {
             standing.sentence(interval, self.now)
         }

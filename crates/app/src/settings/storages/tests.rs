@@ -220,3 +220,11 @@ fn no_secret_is_shown() {
         }
     }
 }
+
+#[test]
+fn what_may_have_been_meant_is_told() {
+    let text = mistake("rot = \"/d\"");
+    assert!(text.ends_with("; is storages.x.rot meant for it?"), "{text}");
+    let text = mistake("kind = \"dirctory\"\nroot = \"/d\"");
+    assert!(text.contains("; did you mean \"directory\"?"), "{text}");
+}

@@ -89,7 +89,7 @@ on_both_databases! {
         fixture.installation.run(&["migrate"]).success();
         let killed = fixture.installation.start(&["sync", LFS]);
         let count = |installation: &Installation| {
-            let status = installation.run(&["status", "--json"]).success();
+            let status = installation.run(&["status", "--json"]).stdout;
             let status: serde_json::Value = serde_json::from_str(&status).unwrap();
             let models = status["models"].as_array().unwrap().clone();
             models.into_iter().find(|model| model["model_name"] == LFS).and_then(|model| model["records"].as_u64())

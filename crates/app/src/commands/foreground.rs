@@ -1,16 +1,19 @@
-//! Saying what a verification waits for, while it gets no further.
+//! Reading what is due in the foreground, and saying what that waits for while it gets no further.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stocktake_domain::Model;
-use stocktake_worker::{Engine, Obstacle};
+use stocktake_domain::ports::{Queue, StoreError};
+use stocktake_domain::{Model, Timestamp};
+use stocktake_worker::{Drained, Engine, Obstacle, Progress};
+use tokio_util::sync::CancellationToken;
 
 use crate::output;
 use crate::progress::Meter;
 use crate::quantities::{about, span};
-use crate::settings::Loaded;
+use crate::settings::{Loaded, Settings};
 use crate::verdict::closed_storage;
 
 /// How often it is looked.
@@ -19,8 +22,49 @@ const EVERY: Duration = Duration::from_millis(500);
 /// For how long nothing has got on, so that another worker is waited for and not only worked beside.
 const STILL: Duration = Duration::from_secs(2);
 
+/// Which records are read, and with what.
+#[derive(Clone, Copy)]
+pub(super) struct Foreground<'a> {
+    pub(super) loaded: &'a Loaded,
+    pub(super) queue: &'a dyn Queue,
+    pub(super) engine: &'a Engine,
+    /// Of these models.
+    pub(super) models: &'a [Model],
+    /// Only what became due then or later; `None`: all that is due.
+    pub(super) due_from: Option<Timestamp>,
+    /// Shows what is waited for.
+    pub(super) meter: &'a Meter,
+}
+
+impl Foreground<'_> {
+    /// Reads until nothing of it is due or held by anybody, or until stopped ([`Engine::drain`]).
+    pub(super) async fn drain(
+        self,
+        progress: Arc<dyn Progress>,
+        stop: CancellationToken,
+    ) -> Result<Drained, StoreError> {
+        let Self { loaded, queue, engine, models, due_from, meter } = self;
+        let watcher = Watcher { loaded, engine, models, meter, said: BTreeMap::new() };
+        tokio::select! {
+            drained = engine.drain(models, due_from, progress, stop) => drained,
+            never = keep_reaping(&loaded.settings, queue) => match never {},
+            never = watcher.watch() => match never {},
+        }
+    }
+}
+
+/// Frees what dead workers hold, again and again, so that a drain does not wait for it for ever.
+async fn keep_reaping(settings: &Settings, queue: &dyn Queue) -> Infallible {
+    loop {
+        tokio::time::sleep(settings.worker.poll).await;
+        if let Err(error) = queue.reap(settings.verification.lease).await {
+            tracing::warn!(error = error.to_string(), "leases that ran out cannot be ended now");
+        }
+    }
+}
+
 /// Watches a verification of these models.
-pub(super) struct Watcher<'a> {
+struct Watcher<'a> {
     loaded: &'a Loaded,
     engine: &'a Engine,
     models: &'a [Model],
@@ -29,14 +73,9 @@ pub(super) struct Watcher<'a> {
     said: BTreeMap<String, Instant>,
 }
 
-impl<'a> Watcher<'a> {
-    /// One that has said nothing yet.
-    pub(super) fn new(loaded: &'a Loaded, engine: &'a Engine, models: &'a [Model], meter: &'a Meter) -> Self {
-        Self { loaded, engine, models, meter, said: BTreeMap::new() }
-    }
-
+impl Watcher<'_> {
     /// Says what it waits for: once in a sentence, and in the line of progress for as long as nothing gets on.
-    pub(super) async fn watch(mut self) -> Infallible {
+    async fn watch(mut self) -> Infallible {
         let (mut done, mut since) = (self.meter.done(), Instant::now());
         loop {
             tokio::time::sleep(EVERY).await;
