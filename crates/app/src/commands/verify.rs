@@ -57,7 +57,14 @@ pub(super) async fn run(
     let engine = engine(settings, arguments, &store, &storages);
     if arguments.dry_run {
         meter.finish();
-        let told = stop.run_until_cancelled(dry_run::run(settings, &store, &engine, &scope, arguments.json));
+        let told = stop.run_until_cancelled(dry_run::run(
+            settings,
+            &store,
+            &engine,
+            &storages,
+            &scope,
+            arguments.json,
+        ));
         return told.await.unwrap_or_else(|| Ok(interrupted("; nothing was changed")));
     }
     let scheduler = wiring::scheduler(settings, &store);
@@ -110,7 +117,12 @@ pub(super) async fn run(
 
 /// The store, and what of it is meant, which is not nothing.
 async fn open(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Result<(Store, Scope)> {
-    let store = wiring::open_store(settings).await.map_err(nothing_without_catalogue)?;
+    let store = if arguments.dry_run {
+        wiring::open_to_read(settings).await
+    } else {
+        wiring::open_store(settings).await
+    };
+    let store = store.map_err(nothing_without_catalogue)?;
     let scope = Scope::new(settings, arguments, store.clock.now());
     scope.require_records(settings, &store).await?;
     Ok((store, scope))

@@ -39,25 +39,24 @@ pub(super) async fn open(
     timeout: Duration,
     access: Access,
 ) -> Result<SqliteConnection, StoreError> {
-    let open = move || match access {
-        Access::Full => open_to_write(&path, timeout),
-        Access::Reading => open_to_read(&path, timeout),
+    let open = match access {
+        Access::Full => open_to_write,
+        Access::Reading => open_to_read,
     };
-    blocking(runtime, open).await?
+    blocking(runtime, move || open(&path, timeout)).await?
 }
 
-/// Opens the first connection of a process, in a blocking thread. One to write with makes the file if there is none.
+/// The same for the first connection of a process: one to write with makes the file if there is none.
 pub(super) async fn open_first(
     runtime: &Handle,
     path: PathBuf,
     timeout: Duration,
     access: Access,
 ) -> Result<SqliteConnection, StoreError> {
-    let open = move || match access {
-        Access::Full => open_or_make(&path, timeout),
-        Access::Reading => open_to_read(&path, timeout),
-    };
-    blocking(runtime, open).await?
+    if access == Access::Full {
+        return blocking(runtime, move || open_or_make(&path, timeout)).await?;
+    }
+    open(runtime, path, timeout, access).await
 }
 
 /// Opens the first connection to the database in this file; makes the file, and the folder it is in.

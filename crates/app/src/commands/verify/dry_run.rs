@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{Amount, Catalogue, PageRequest, PageStart, SortOrder, StoreError};
 use stocktake_domain::{Model, Record, RecordFilter, Selection, State, Timestamp};
-use stocktake_worker::{Engine, Tried};
+use stocktake_worker::{Engine, Storages, Tried};
 
+use super::NOT_JUDGED;
 use super::coverage::Scope;
 use crate::output::Text;
 use crate::quantities::{self, count, counted};
@@ -34,6 +35,7 @@ pub(super) async fn run(
     settings: &Settings,
     store: &Store,
     engine: &Engine,
+    storages: &Storages,
     scope: &Scope,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -55,8 +57,16 @@ pub(super) async fn run(
         }
     }
     plan.tried = engine.try_reading(&plan.some, MOMENT).await;
+    for name in storages.keys().filter(|name| scope.storages.as_ref().is_none_or(|only| only.contains(name)))
+    {
+        if catalogue.count_in_storage(name, 1).await? > 0
+            && let Err(fault) = engine.look_at_storage(name).await
+        {
+            plan.closed.push((name.clone(), fault.to_string()));
+        }
+    }
     output::print(&if json { plan.json() } else { plan.text() })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if plan.closed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_JUDGED) })
 }
 
 /// The records that would be read, but for failed ones whose time has come.
@@ -100,6 +110,8 @@ struct Plan {
     /// Some of the records.
     some: Vec<Record>,
     tried: Tried,
+    /// Storages that cannot be read now, and why.
+    closed: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -170,6 +182,11 @@ impl Plan {
             counted(records, "record"),
             HumanBytes(bytes),
         ));
+        for (name, reason) in &self.closed {
+            text.line(format!(
+                "Storage {name} cannot be read now: {reason}. Its records would be left as they are."
+            ));
+        }
         text
     }
 
@@ -181,6 +198,7 @@ impl Plan {
             "dry_run": true,
             "seconds": self.lasts().map(|lasts| lasts.as_secs_f64()),
             "models": models.collect::<Vec<_>>(),
+            "closed_storages": self.closed.iter().map(|(name, reason)| json!({ "name": name, "reason": reason })).collect::<Vec<_>>(),
         });
         document::text(document::joined(amount_json(self.amount()), more))
     }
