@@ -66,7 +66,7 @@ impl Listing {
             Next::First => None,
             Next::Behind(token) => Some(token),
         };
-        let page = self.access.next_page(token.as_deref(), &Watch::default()).await;
+        let page = self.access.next_page(self.access.full_page(token.as_deref()), &Watch::default()).await;
         page.map(Some).map_err(|error| ListError::Broken(error.to_string()))
     }
 
@@ -108,16 +108,20 @@ fn finding(object: &Object, prefix: &str) -> Option<Finding> {
 }
 
 impl Access {
-    /// The page with this token, the first one without; waits for the pauses of the storage, and asks again for some time.
-    pub(crate) async fn next_page(&self, token: Option<&str>, watch: &Watch) -> Result<Page, ContentError> {
+    /// The page of all objects with this token, the first one without.
+    pub(crate) fn full_page<'a>(&'a self, token: Option<&'a str>) -> PageOf<'a> {
+        PageOf { prefix: &self.prefix, token, most: FULL_PAGE, only_folders: false }
+    }
+
+    /// A page of a listing; waits for the pauses of the storage, and asks again for some time.
+    pub(crate) async fn next_page(&self, of: PageOf<'_>, watch: &Watch) -> Result<Page, ContentError> {
         let mut retry = RetryState::new();
-        let of = PageOf { prefix: &self.prefix, token, most: FULL_PAGE };
         loop {
             self.pause(&mut retry, watch).await?;
             let page = unless_cancelled(watch, self.page(of)).await?;
             match self.record_success(page, &retry) {
                 Ok(page) => return Ok(page),
-                Err(error) => self.retry_page_or_fail(error, token.is_none(), &mut retry)?,
+                Err(error) => self.retry_page_or_fail(error, of.token.is_none(), &mut retry)?,
             }
         }
     }

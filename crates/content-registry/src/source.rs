@@ -1,4 +1,4 @@
-//! What both kinds of registry storage provide: tags, manifests and blobs.
+//! What all kinds of registry storage provide: tags, manifests and blobs.
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! The store, for both kinds of registry storage.
+//! The store, for all kinds of registry storage.
 
 use std::fmt;
 use std::num::NonZeroU64;
