@@ -78,7 +78,7 @@ impl ContentStore for ObjectStorage {
     }
 
     fn list(&self) -> FoundStream {
-        list::list(Arc::clone(&self.access))
+        list::list(Arc::clone(&self.access), self.access.prefix.clone())
     }
 }
 

@@ -7,16 +7,16 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use stocktake_content::HashPool;
 use stocktake_content::tree::{FileReader, FileTree, Holds, Name};
-use stocktake_domain::ports::{ProbedStorage, Watch};
+use stocktake_domain::ports::{FoundStream, ProbedStorage, Watch};
 use stocktake_domain::{ContentError, DigestRule, NotJudged};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access::{Access, changed};
-use crate::key;
 use crate::reader::{ObjectReader, ReadError};
 use crate::settings::{ObjectSettings, SettingsError};
 use crate::throttle::Patience;
 use crate::wire::{FULL_PAGE, PageOf};
+use crate::{key, list};
 
 /// The objects of one bucket, below one prefix, as files.
 pub struct ObjectTree {
@@ -104,6 +104,10 @@ impl FileTree for ObjectTree {
         let of = PageOf { prefix: &prefix, token: None, most: 1, only_folders: false };
         let page = self.access.next_page(of, &Watch::default()).await?;
         Ok(page.objects.iter().any(|object| object.key.starts_with(&prefix)))
+    }
+
+    fn files(&self, folder: &str) -> FoundStream {
+        list::list(Arc::clone(&self.access), self.prefix_of(folder))
     }
 
     async fn size(&self, file: &str) -> Result<u64, ContentError> {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use stocktake_content::tree::{FileReader, FileTree, FolderTree};
 use stocktake_content::{HashPool, ReaderPool};
-use stocktake_domain::ports::{FoundStream, ProbedStorage};
-use stocktake_domain::{ContentError, NotJudged, UnreadableFolder};
+use stocktake_domain::ports::{FoundStream, ProbedStorage, UsageStream};
+use stocktake_domain::{ContentError, NotJudged, Timestamp, UnreadableFolder};
 
 use crate::database::Database;
 use crate::digest::Digest;
@@ -18,8 +18,11 @@ use crate::source::{
     BlobReader, MAX_MANIFEST, MAX_TAGS, ObjectKind, RegistryError, RegistrySource, TOO_MANY_TAGS, Tag,
 };
 use crate::store::RegistryStore;
+use list::Which;
 
 mod list;
+mod repository;
+mod unreferenced;
 
 /// Where the registry keeps its repositories, below its root.
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
@@ -78,6 +81,7 @@ impl RegistryStore {
 }
 
 /// The layout as a source.
+#[derive(Clone)]
 struct LayoutSource {
     layout: Layout,
     /// The same, for looks that must not wait until others have read.
@@ -108,6 +112,14 @@ impl LayoutSource {
         }
         let linked = self.layout.linked(&link_path(repository, kind, digest)).await?;
         Ok(data_path(&linked))
+    }
+
+    /// The manifests of a repository, and when they were pushed.
+    async fn revisions(&self, repository: &str) -> Result<Vec<(Digest, Option<Timestamp>)>, RegistryError> {
+        match &self.database {
+            Some(database) => database.revisions(repository).await,
+            None => self.layout.links(&format!("{REPOSITORIES}/{repository}/_manifests/revisions")).await,
+        }
     }
 }
 
@@ -296,8 +308,12 @@ impl RegistrySource for LayoutSource {
     fn list(&self) -> FoundStream {
         match &self.database {
             Some(database) => database.list(),
-            None => list::list(self.beside.clone()),
+            None => list::list(self.beside.clone(), Which::Known),
         }
+    }
+
+    fn unreferenced(&self, changed_before: Timestamp) -> Option<UsageStream> {
+        Some(unreferenced::unreferenced(self.clone(), changed_before))
     }
 }
 
@@ -357,6 +373,11 @@ fn link_path(repository: &str, kind: ObjectKind, digest: &Digest) -> String {
     };
     let (algorithm, digits) = digest.parts();
     format!("{REPOSITORIES}/{repository}/{folder}/{algorithm}/{digits}/link")
+}
+
+/// The digest in the path of a link or a blob.
+fn digest_in(algorithm: &str, digits: &str) -> Option<Digest> {
+    format!("{algorithm}:{digits}").parse().ok()
 }
 
 /// The file with the bytes.

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use stocktake_domain::ports::ProbedStorage;
+use stocktake_domain::ports::{FoundStream, ProbedStorage};
 use stocktake_domain::{ContentError, NotJudged};
 
 mod folder;
@@ -54,6 +54,10 @@ pub trait FileTree: Send + Sync + 'static {
 
     /// Whether this folder is there.
     async fn has_folder(&self, folder: &str) -> Result<bool, ContentError>;
+
+    /// All files below a folder that is there, in the byte order of their paths, which begin below the folder. No link is
+    /// followed.
+    fn files(&self, folder: &str) -> FoundStream;
 
     /// The size of a file in bytes, without reading it.
     async fn size(&self, file: &str) -> Result<u64, ContentError>;

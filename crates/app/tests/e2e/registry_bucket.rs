@@ -9,6 +9,7 @@ use stocktake_testbed::{
     digest_of,
 };
 
+use crate::documents::document;
 use crate::support::{Database, Finished, Installation};
 
 const ROOT: &str = "registries/main";
@@ -319,4 +320,76 @@ fn the_metadata_database_of_a_registry_in_a_bucket_has_its_tags() {
     );
     let scanned = scan(&without);
     assert!(scanned.code == 2 && scanned.stderr.contains("set database_url"), "{scanned:?}");
+}
+
+#[test]
+fn what_nothing_in_a_bucket_refers_to_is_told() {
+    let lab = Lab::new();
+    let needed = lab.push("group/image".to_owned(), Fault::None);
+    let registry = &lab.registry;
+    let deleted = registry.push_image("group/other", "1.0", true, &[b"deleted", b"shared"]).unwrap();
+    registry.delete_manifest("group/other", &deleted.manifest).unwrap();
+    let untagged = registry.push_image("group/other", "2.0", true, &[b"untagged", b"shared"]).unwrap();
+    registry.push_image("group/other", "2.0", true, &[b"shared"]).unwrap();
+    let begun = registry.request("POST", "/v2/group/layers/blobs/uploads/", &[], &[]).unwrap();
+    assert_eq!(begun.status, 202);
+    let below = |key: &str| key.strip_prefix(&format!("{ROOT}/")).unwrap().to_owned();
+    let size = |digest: &str| lab.server.get(&data(digest)).unwrap().len();
+    let blob = |kind: &str, digest: &str| (below(&data(digest)), (kind.to_owned(), size(digest)));
+    let mut expected = BTreeMap::from([
+        blob("unreferenced_blob", &deleted.manifest),
+        blob("unreferenced_blob", &deleted.config),
+        blob("unreferenced_blob", &deleted.layers[0]),
+        blob("blob_of_untagged_manifest", &untagged.layers[0]),
+    ]);
+    let (path, size) = (format!("group/other@{}", untagged.manifest), size(&untagged.manifest));
+    expected.insert(path, ("untagged_manifest".to_owned(), size));
+
+    let installation = Installation::with(Database::Sqlite, &lab.section(""));
+    let young = installation.run(&["orphans"]).success();
+    assert!(
+        young.contains("too young to be judged\nIn 1 registry storage, nothing unreferenced was found.\n"),
+        "{young}"
+    );
+    // After as long as an upload may take.
+    let finished = installation.run_at("+2d", &["orphans", "--format", "json"]);
+    let document = document("orphans", &finished);
+    let mut found = BTreeMap::new();
+    for piece in document["unreferenced"].as_array().unwrap() {
+        let size = usize::try_from(piece["size"].as_u64().unwrap()).unwrap();
+        let told = (piece["kind"].as_str().unwrap().to_owned(), size);
+        assert_eq!(piece["storage"], "bucket");
+        assert_eq!(found.insert(piece["path"].as_str().unwrap().to_owned(), told), None);
+    }
+    let uploads = found.iter().filter(|(_, (kind, _))| kind == "abandoned_upload").count();
+    found.retain(|_, (kind, _)| kind != "abandoned_upload");
+    assert_eq!((found, uploads), (expected, 1));
+    let registry = &document["registries"][0];
+    assert_eq!((&registry["problem"], &registry["skipped"]), (&Value::Null, &json!(0)));
+    let bytes = deleted.size + size_of_all(&lab.server, &[&deleted.config, &deleted.layers[0]]);
+    assert_eq!(
+        registry["unreferenced"][0],
+        json!({ "kind": "unreferenced_blob", "count": 3, "bytes": bytes })
+    );
+    let people = installation.run_at("+2d", &["orphans"]).success();
+    let line = format!(
+        "group/other@{}  (that no tag reaches; a client may still pull it by its digest)",
+        untagged.manifest
+    );
+    assert!(people.contains(&line) && people.contains("\nbucket: 3 blobs, "), "{people}");
+    let table = installation.run_at("+2d", &["orphans", "--format", "csv"]).success();
+    assert!(
+        table.contains(",untagged_manifest\n") && !table.contains(&below(&data(&needed.image.config))),
+        "{table}"
+    );
+
+    // A manifest that is gone named nobody knows what.
+    lab.server.delete(&data(&needed.image.manifest)).unwrap();
+    let incomplete = installation.run_at("+2d", &["orphans"]);
+    assert_eq!(incomplete.code, 1, "{incomplete:?}");
+    assert!(incomplete.stdout.contains("blobs are not judged: ") && !incomplete.stdout.contains("/blobs/"));
+}
+
+fn size_of_all(server: &ObjectServer, digests: &[&str]) -> usize {
+    digests.iter().map(|digest| server.get(&data(digest)).unwrap().len()).sum()
 }

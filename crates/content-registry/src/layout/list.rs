@@ -1,5 +1,4 @@
-//! All repositories that the registry knows, in the byte order of their names: those with a folder of tags, even an empty
-//! one.
+//! All repositories, in the byte order of their names.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,9 +16,19 @@ const MOST_NAMES: usize = 10_000_000;
 
 type Finding = Result<Found, ListError>;
 
+/// Which repositories are listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that the registry knows: with a folder of tags, even an empty one.
+    Known,
+    /// Those of which there is anything; whatever else is there that could hide one is skipped.
+    All,
+}
+
 /// The repositories.
-pub(super) fn list(layout: Layout) -> FoundStream {
-    let listing = Listing { layout, waiting: BTreeMap::new(), findings: VecDeque::new(), is_begun: false };
+pub(super) fn list(layout: Layout, which: Which) -> FoundStream {
+    let listing =
+        Listing { layout, which, waiting: BTreeMap::new(), findings: VecDeque::new(), is_begun: false };
     Box::pin(stream::unfold(listing, |mut listing| async move {
         loop {
             if let Some(finding) = listing.findings.pop_front() {
@@ -35,6 +44,7 @@ pub(super) fn list(layout: Layout) -> FoundStream {
 /// A folder can be a repository, and contain others.
 struct Listing {
     layout: Layout,
+    which: Which,
     /// What comes next, by path: no folder of those that come later has a path before the first of them.
     waiting: BTreeMap<String, Waiting>,
     findings: VecDeque<Finding>,
@@ -95,8 +105,9 @@ impl Listing {
             |(path, waiting): (&String, &Waiting)| matches!(waiting, Waiting::Folder).then(|| path.clone());
         let paths: Vec<String> =
             self.waiting.iter().filter_map(is_new).take(self.layout.files.concurrency()).collect();
-        let layout = &self.layout;
-        let seen = join_all(paths.into_iter().map(async |path| (look_at(layout, &path).await, path))).await;
+        let (layout, which) = (&self.layout, self.which);
+        let seen =
+            join_all(paths.into_iter().map(async |path| (look_at(layout, which, &path).await, path))).await;
         self.waiting.extend(seen.into_iter().map(|(seen, path)| (path, Waiting::Seen(seen))));
     }
 
@@ -130,9 +141,13 @@ impl Listing {
 
     fn add_all(&mut self, prefix: &str, names: Vec<Name>) {
         // Names with this prefix are those of the registry's own folders.
-        let others = names.into_iter().filter(|found| found.is_folder && !found.name.starts_with('_'));
-        self.waiting.extend(others.map(|Name { name, .. }| {
-            let waiting = if name::is_component(&name) {
+        let all = self.which == Which::All;
+        let others =
+            names.into_iter().filter(|found| (found.is_folder || all) && !found.name.starts_with('_'));
+        self.waiting.extend(others.map(|Name { name, is_folder }| {
+            let waiting = if !is_folder {
+                Waiting::Skipped("not a folder".to_owned())
+            } else if name::is_component(&name) {
                 Waiting::Folder
             } else {
                 Waiting::Skipped("no name of a container repository".to_owned())
@@ -156,9 +171,13 @@ impl Listing {
     }
 }
 
-async fn look_at(layout: &Layout, path: &str) -> Seen {
+async fn look_at(layout: &Layout, which: Which, path: &str) -> Seen {
     let folder = format!("{REPOSITORIES}/{path}");
     let names = layout.files.names(&folder, MOST_NAMES).await;
+    if which == Which::All {
+        let is_own = |names: &Vec<Name>| names.iter().any(|found| found.name.starts_with('_'));
+        return Seen { is_repository: Ok(names.as_ref().is_ok_and(is_own)), names };
+    }
     let has_manifests =
         names.as_ref().is_ok_and(|names| names.iter().any(|found| found.name == "_manifests"));
     let is_repository = if has_manifests && layout.files.keeps_empty_folders() {

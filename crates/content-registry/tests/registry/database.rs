@@ -18,13 +18,13 @@ use crate::support::{
 };
 
 /// A registry and its database.
-struct WithDatabase {
-    registry: Registry,
+pub(crate) struct WithDatabase {
+    pub(crate) registry: Registry,
     database: RegistryDatabase,
 }
 
 impl WithDatabase {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registry = registry();
         let database = RegistryDatabase::new().unwrap();
         let locks = registry.folder().join("docker/registry/lockfiles");
@@ -33,16 +33,16 @@ impl WithDatabase {
         Self { registry, database }
     }
 
-    fn sql(&self, statement: &str) {
+    pub(crate) fn sql(&self, statement: &str) {
         self.database.sql(statement).unwrap();
     }
 
-    fn add_repository(&self, id: u32, path: &str) {
+    pub(crate) fn add_repository(&self, id: u32, path: &str) {
         self.database.add_repository(id, path).unwrap();
     }
 
     /// Pushes an image, and moves everything but its blobs into the database.
-    fn push(&self, repository: (u32, &str), tag: &str, layer: &[u8]) -> PushedImage {
+    pub(crate) fn push(&self, repository: (u32, &str), tag: &str, layer: &[u8]) -> PushedImage {
         let (id, path) = repository;
         let image = self.registry.push_image(path, tag, true, &[layer]).unwrap();
         let data = self.registry.data(&image.manifest);
@@ -53,7 +53,7 @@ impl WithDatabase {
         image
     }
 
-    fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         self.store_at(self.database.url())
     }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, OFlags, statat};
 use rustix::io::Errno;
-use stocktake_domain::ports::ProbedStorage;
+use stocktake_domain::ports::{FoundStream, ProbedStorage};
 use stocktake_domain::{ContentError, NotJudged, PathText};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,6 +19,7 @@ use crate::file::read_at;
 use crate::locked::locked_folder;
 use crate::num::widen;
 use crate::reader_pool::{ReaderPool, ReaderShare};
+use crate::walk::{self, Walk};
 use crate::{page_cache, storage_root};
 
 /// How much of a file is read at a time.
@@ -117,6 +118,11 @@ impl FileTree for FolderTree {
             }
         })
         .await
+    }
+
+    fn files(&self, folder: &str) -> FoundStream {
+        let (root, base) = (self.root.to_path_buf(), folder.to_owned().into());
+        walk::list(Walk { root, base, thread: "list-tree" }, walk::regular_files)
     }
 
     async fn size(&self, file: &str) -> Result<u64, ContentError> {
@@ -266,4 +272,79 @@ fn read_bytes(file: &OwnedFd, offset: u64, most: usize) -> Result<Bytes, Errno> 
     let filled = read_at(file, offset, &mut bytes)?;
     bytes.truncate(filled);
     Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use futures_util::StreamExt as _;
+
+    use super::*;
+    use crate::hash_plan::Secrets;
+    use crate::pool::HashPool;
+
+    fn trees(root: &Path) -> [FolderTree; 2] {
+        let two = NonZeroUsize::new(2).unwrap();
+        let pool = ReaderPool::start(two, HashPool::start(two, Secrets::default()).unwrap()).unwrap();
+        let tree = FolderTree::new(root.to_owned(), &pool, two);
+        [tree.beside_readers(), tree]
+    }
+
+    fn is_missing<T>(found: Result<T, ContentError>) -> bool {
+        matches!(found, Err(ContentError::MissingFile { .. }))
+    }
+
+    #[tokio::test]
+    async fn files_are_read_beneath_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::create_dir(root.join("empty")).unwrap();
+        let large = vec![7; PIECE + 1];
+        for (path, content) in [("a/b/one", &large[..]), ("a/b-c", b"22"), ("outside", b"secret")] {
+            let root = if path == "outside" { folder.path() } else { &root };
+            fs::write(root.join(path), content).unwrap();
+        }
+        symlink("b-c", root.join("a/inside")).unwrap();
+        symlink("../../outside", root.join("a/outside")).unwrap();
+        for tree in trees(&root) {
+            let name = |name: &str, is_folder| Name { name: name.to_owned(), is_folder };
+            let expected =
+                [name("b", true), name("b-c", false), name("inside", false), name("outside", false)];
+            assert_eq!(tree.names("a", 9).await, Ok(expected.to_vec()));
+            assert_eq!(tree.names("a", 2).await.unwrap().len(), 2);
+            assert_eq!(
+                (tree.names("empty", 9).await, tree.has_folder("empty").await),
+                (Ok(vec![]), Ok(true))
+            );
+            assert!(is_missing(tree.names("none", 9).await) && is_missing(tree.names("a/b-c", 9).await));
+            assert_eq!(
+                (tree.has_folder("a/b-c").await, tree.has_folder("none").await),
+                (Ok(false), Ok(false))
+            );
+            assert_eq!(
+                (tree.size("a/b-c").await, tree.read("a/inside", 1).await.unwrap()),
+                (Ok(2), "2".into())
+            );
+            let mut file = tree.open("a/b/one").await.unwrap();
+            let sizes = [file.next().await, file.next().await, file.next().await];
+            let sizes = sizes.map(|piece| piece.unwrap().map(|piece| piece.len()));
+            assert_eq!(sizes, [Some(PIECE), Some(1), None]);
+            assert!(is_missing(tree.size("a/none").await) && is_missing(tree.open("a/none").await.map(drop)));
+            assert!(matches!(tree.read("a/outside", 9).await, Err(ContentError::Invalid(_))));
+            assert!(matches!(tree.size("a/b").await, Err(ContentError::Unreadable(_))));
+            let files = tree.files("a").filter_map(|found| std::future::ready(found.ok()));
+            let files = files.map(|found| (found.path, found.size));
+            let expected = [("b-c".to_owned(), Some(2)), ("b/one".to_owned(), Some(widen(large.len())))];
+            assert_eq!(files.collect::<Vec<_>>().await, expected);
+            assert!(tree.identity().await.is_some());
+        }
+        fs::rename(&root, folder.path().join("away")).unwrap();
+        for tree in trees(&root) {
+            assert!(matches!(tree.size("a/b-c").await, Err(ContentError::NotJudged(_))));
+            assert!(matches!(tree.has_folder("a").await, Err(ContentError::NotJudged(_))));
+        }
+    }
 }

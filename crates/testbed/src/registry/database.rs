@@ -6,6 +6,7 @@ const TABLES: &str = "
     CREATE TABLE repositories (id bigint, top_level_namespace_id bigint, path text, deleted_at timestamptz);
     CREATE TABLE manifests (id bigint, top_level_namespace_id bigint, repository_id bigint, digest bytea, payload bytea,
         created_at timestamptz DEFAULT now() - interval '1 day');
+    CREATE TABLE repository_blobs (repository_id bigint, blob_digest bytea, created_at timestamptz);
     CREATE TABLE tags (id bigint, top_level_namespace_id bigint, repository_id bigint, manifest_id bigint, name text);";
 
 /// Such a database, on the cluster of this process.
