@@ -154,7 +154,9 @@ pub(crate) enum Command {
     /// List files and repositories that no row of the configured GitLab claims
     ///
     /// Syncs the catalogue first, then lists every storage of the GitLab. GitLab's temporary and internal folders are
-    /// skipped, and files in folders that no rule knows are counted apart. Deletes nothing. Exit status: 0 all storages were listed, 1 some or some of their folders could not be
+    /// skipped, and files in folders that no rule knows are counted apart. In the folder or bucket of a container registry,
+    /// with a GitLab or without, it lists blobs that no manifest names, manifests that no tag reaches (a client may still pull
+    /// them by their digest), and uploads that were not finished. Deletes nothing. Exit status: 0 all storages were listed, 1 some or some of their folders could not be
     /// listed, 2 it could not run.
     #[command(
         after_help = "Examples:\n  stocktake orphans\n  stocktake orphans --format csv --older-than 1d > orphans.csv"

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use stocktake_content::{HashPool, ReaderPool};
 use stocktake_content_directory::DirectoryStore;
 use stocktake_content_git::GitStore;
-use stocktake_content_objects::ObjectStorage;
+use stocktake_content_objects::{ObjectStorage, ObjectTree};
 use stocktake_content_registry::RegistryStore;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
 use stocktake_domain::RecordFilter;
@@ -162,6 +162,10 @@ fn content(settings: &Content, readers: &Arc<ReaderPool>) -> anyhow::Result<Arc<
         Content::Registry(settings) => Arc::new(RegistryStore::new(settings.clone(), hashes())?),
         Content::RegistryDirectory(settings) => {
             Arc::new(RegistryStore::of_directory(settings.clone(), readers)?)
+        }
+        Content::RegistryBucket(objects, layout) => {
+            let bucket = Arc::new(ObjectTree::new(objects.clone(), hashes())?);
+            Arc::new(RegistryStore::of_bucket(bucket, layout.clone(), hashes())?)
         }
     })
 }

@@ -12,7 +12,7 @@ use stocktake_domain::{PathText, Timestamp};
 /// All repositories below the root in the byte order of their paths. No link is followed, and no repository is
 /// entered.
 pub(crate) fn list(root: PathBuf) -> FoundStream {
-    walk::list(Walk { root, base: "", thread: "list-git" }, action)
+    walk::list(Walk { root, base: "".into(), thread: "list-git" }, action)
 }
 
 fn action(entry: &Entry<'_>) -> Option<Action> {

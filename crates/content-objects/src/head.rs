@@ -1,6 +1,6 @@
 //! The metadata of an object, without reading the object.
 
-use stocktake_domain::ports::{Inspection, Watch};
+use stocktake_domain::ports::Watch;
 use stocktake_domain::{ContentError, DigestRule, Digests, Evidence, Measure, Observation};
 
 use crate::access::Access;
@@ -11,17 +11,17 @@ use crate::version::Version;
 use crate::wire::{Answer, Target};
 
 impl Access {
-    /// Requests the metadata of an object.
+    /// Requests the metadata of an object, whose recorded digest and size are of what the rule says.
     pub(crate) async fn head(
         &self,
-        inspection: &Inspection,
+        rule: &DigestRule,
         key: &str,
         watch: &Watch,
     ) -> Result<Observation, ContentError> {
         let mut retry = RetryState::new();
         loop {
             let said = self.get(Target::Metadata { key }, key, None, &mut retry, watch).await?;
-            let error = match said.and_then(|said| self.observation(&said, &inspection.rule)) {
+            let error = match said.and_then(|said| self.observation(&said, rule)) {
                 Ok(observation) => return Ok(observation),
                 Err(error) => self.explained(error, key, &mut retry, watch).await?,
             };

@@ -10,6 +10,8 @@
 //!                               └──────────────────────┘
 //! ```
 //!
+//! [`ObjectTree`] gives the objects as the files of a layout, for whoever reads one.
+//!
 //! What concerns the storage as a whole (`look`) is no failure of an object: it is told once, and nothing is judged
 //! meanwhile.
 //!
@@ -30,6 +32,7 @@ mod listed;
 mod look;
 mod proofs;
 mod read;
+mod reader;
 mod refused;
 mod remote;
 mod retry;
@@ -39,6 +42,7 @@ mod settings;
 mod store;
 mod sweep;
 mod throttle;
+mod tree;
 mod version;
 mod wire;
 
@@ -48,3 +52,4 @@ pub use settings::{
 };
 pub use store::ObjectStorage;
 pub use throttle::Patience;
+pub use tree::ObjectTree;

@@ -23,10 +23,16 @@ const MAX_PAGE: usize = 16 * 1024 * 1024;
 
 type Finding = Result<Found, ListError>;
 
-/// All objects below the prefix that can be the content of a record.
-pub(crate) fn list(access: Arc<Access>) -> FoundStream {
-    let listing =
-        Listing { access, after: String::new(), next: Next::First, findings: VecDeque::new(), folders: 0 };
+/// All objects with this prefix that can be the content of a record, by the rest of their keys.
+pub(crate) fn list(access: Arc<Access>, prefix: String) -> FoundStream {
+    let listing = Listing {
+        access,
+        prefix,
+        after: String::new(),
+        next: Next::First,
+        findings: VecDeque::new(),
+        folders: 0,
+    };
     Box::pin(stream::unfold(listing, |mut listing| async move {
         loop {
             if let Some(finding) = listing.findings.pop_front() {
@@ -51,6 +57,7 @@ enum Next {
 
 struct Listing {
     access: Arc<Access>,
+    prefix: String,
     /// The greatest key so far.
     after: String,
     next: Next,
@@ -66,7 +73,9 @@ impl Listing {
             Next::First => None,
             Next::Behind(token) => Some(token),
         };
-        let page = self.access.next_page(token.as_deref(), &Watch::default()).await;
+        let of =
+            PageOf { prefix: &self.prefix, token: token.as_deref(), most: FULL_PAGE, only_folders: false };
+        let page = self.access.next_page(of, &Watch::default()).await;
         page.map(Some).map_err(|error| ListError::Broken(error.to_string()))
     }
 
@@ -80,12 +89,12 @@ impl Listing {
                 return;
             }
             self.after.clone_from(&object.key);
-            let finding = finding(&object, &self.access.prefix);
+            let finding = finding(&object, &self.prefix);
             self.folders += u64::from(finding.is_none());
             self.findings.extend(finding);
         }
         if page.next.is_none() && self.folders > 0 {
-            let (at, count) = (self.access.remote.place.at(&self.access.prefix), self.folders);
+            let (at, count) = (self.access.remote.place.at(&self.prefix), self.folders);
             tracing::info!(
                 "{at}: {count} empty objects whose keys end in a slash stand for folders, and are not listed"
             );
@@ -108,16 +117,20 @@ fn finding(object: &Object, prefix: &str) -> Option<Finding> {
 }
 
 impl Access {
-    /// The page with this token, the first one without; waits for the pauses of the storage, and asks again for some time.
-    pub(crate) async fn next_page(&self, token: Option<&str>, watch: &Watch) -> Result<Page, ContentError> {
+    /// The page of all objects with this token, the first one without.
+    pub(crate) fn full_page<'a>(&'a self, token: Option<&'a str>) -> PageOf<'a> {
+        PageOf { prefix: &self.prefix, token, most: FULL_PAGE, only_folders: false }
+    }
+
+    /// A page of a listing; waits for the pauses of the storage, and asks again for some time.
+    pub(crate) async fn next_page(&self, of: PageOf<'_>, watch: &Watch) -> Result<Page, ContentError> {
         let mut retry = RetryState::new();
-        let of = PageOf { prefix: &self.prefix, token, most: FULL_PAGE };
         loop {
             self.pause(&mut retry, watch).await?;
             let page = unless_cancelled(watch, self.page(of)).await?;
             match self.record_success(page, &retry) {
                 Ok(page) => return Ok(page),
-                Err(error) => self.retry_page_or_fail(error, token.is_none(), &mut retry)?,
+                Err(error) => self.retry_page_or_fail(error, of.token.is_none(), &mut retry)?,
             }
         }
     }

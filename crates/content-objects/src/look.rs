@@ -168,7 +168,7 @@ impl Access {
     async fn glance(&self, prefix: &str, most: u32) -> Result<Page, ObjectError> {
         let (begun, mut pause) = (Instant::now(), Duration::ZERO);
         loop {
-            let of = PageOf { prefix, token: None, most };
+            let of = PageOf { prefix, token: None, most, only_folders: false };
             let page = self.in_time(self.page(of)).await;
             let is_temporary = matches!(page, Err(ObjectError::Broken(_) | ObjectError::Busy { .. }));
             if !is_temporary || begun.elapsed() >= self.patience.unreachable {

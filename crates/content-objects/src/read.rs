@@ -1,10 +1,6 @@
-//! Reads a whole object, resumes where a connection broke, and compares it with the checksum that its store keeps.
+//! Reads and hashes a whole object, and compares it with the checksum that its store keeps.
 
-use std::time::Instant;
-
-use futures_util::StreamExt as _;
 use stocktake_content::HashStream;
-use stocktake_content::num::{narrow, widen};
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{Algorithm, ContentError, Observation, Reference, judge};
 use tokio::sync::oneshot;
@@ -12,10 +8,10 @@ use tokio::sync::oneshot;
 use crate::access::{Access, changed, unless_cancelled};
 use crate::checksum::{Comparison, Kept};
 use crate::dialect::Dialect;
-use crate::error::ObjectError;
+use crate::reader::{ObjectReader, ReadError};
 use crate::retry::RetryState;
-use crate::version::{Part, Version};
-use crate::wire::{Answer, Target};
+use crate::version::Version;
+use crate::wire::Target;
 
 /// Bytes passed to the hashing threads at a time.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -36,28 +32,6 @@ enum Compared {
     Same,
     /// How they differ.
     Different(String),
-}
-
-/// How far a reading has come.
-struct Progress {
-    /// The object that is read; known from the first response on.
-    version: Option<Version>,
-    /// How many bytes were received, whether hashed already or still in `piece`.
-    offset: u64,
-    /// Bytes that were received but not yet passed to the hashing threads.
-    piece: Vec<u8>,
-    /// Compares it with the checksum that the store keeps, if it keeps one.
-    comparison: Option<Comparison>,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { version: None, offset: 0, piece: Vec::new(), comparison: None }
-    }
-
-    fn is_complete(&self) -> bool {
-        self.version.as_ref().is_some_and(|version| version.size == Some(self.offset))
-    }
 }
 
 impl Access {
@@ -108,149 +82,46 @@ impl Access {
         watch: &Watch,
     ) -> Result<Option<Read>, ContentError> {
         let stream = self.pool.stream(&self.pool.plan(inspection)?);
-        let mut progress = Progress::new();
-        let mut retry = RetryState::new();
-        while !progress.is_complete() {
-            let before = progress.offset;
-            let received = self.receive(key, whole, &mut progress, &stream, &mut retry, watch).await?;
-            if progress.offset > before {
-                retry.progressed();
+        let (mut reader, mut piece) = (ObjectReader::new(self, key, whole), Vec::new());
+        let mut comparison = None;
+        loop {
+            let received = match reader.next(watch).await {
+                Ok(received) => received,
+                Err(ReadError::Changed) => return Ok(None),
+                Err(ReadError::Failed(error)) => return Err(error),
+            };
+            if let Some(kept) = reader.take_kept() {
+                comparison = self.comparison(kept, key, reader.version(), watch).await?;
             }
-            match received {
-                // If all bytes have arrived, it does not matter how the connection ended.
-                Err(_) | Ok(()) if progress.is_complete() => {}
-                Ok(()) => {
-                    let Progress { offset, .. } = progress;
-                    let host = &self.remote.place.endpoint;
-                    let short =
-                        ObjectError::Mismatch(format!("{host} ended its answer early at byte {offset}"));
-                    self.retry_or_fail(short, &mut retry, key, watch).await?;
-                }
-                Err(ObjectError::Changed) => return Ok(None),
-                Err(error) => self.retry_or_fail(error, &mut retry, key, watch).await?,
+            let Some(received) = received else { break };
+            if let Some(comparison) = &mut comparison {
+                comparison.update(&received);
             }
+            hand_over(&received, &mut piece, &stream, watch).await?;
         }
-        let seen = finish(stream, progress.piece).await?;
-        let compared = progress.comparison.map_or(Compared::Nothing, |comparison| {
+        let seen = finish(stream, piece).await?;
+        let compared = comparison.map_or(Compared::Nothing, |comparison| {
             comparison.difference().map_or(Compared::Same, Compared::Different)
         });
         Ok(Some(Read { seen, compared }))
     }
 
-    /// Requests the rest of the object, and receives as much of it as arrives.
-    async fn receive(
-        &self,
-        key: &str,
-        whole: bool,
-        progress: &mut Progress,
-        stream: &HashStream,
-        retry: &mut RetryState,
-        watch: &Watch,
-    ) -> Result<Result<(), ObjectError>, ContentError> {
-        let first = progress.offset;
-        let if_match = progress.version.as_ref().and_then(Version::if_match);
-        let target = if whole && first == 0 { Target::Whole { key } } else { Target::From { key, first } };
-        let answer = match self.get(target, key, if_match, retry, watch).await? {
-            Ok(answer) => answer,
-            // An empty object has no range; its metadata show whether it is empty.
-            Err(ObjectError::NothingThere) if progress.version.is_none() => {
-                return self.receive_nothing(key, progress, retry, watch).await;
-            }
-            Err(ObjectError::NothingThere) => return Ok(Err(ObjectError::Changed)),
-            Err(error) => return Ok(Err(error)),
-        };
-        let Some(part) = Part::of(&answer, first) else {
-            let host = &self.remote.place.endpoint;
-            return Ok(Err(ObjectError::Mismatch(format!("{host} sent another range than was asked for"))));
-        };
-        if progress.version.is_none() {
-            progress.comparison = self.comparison(&answer, key, &part.version, watch).await?;
-        }
-        if progress.version.get_or_insert_with(|| part.version.clone()) != &part.version {
-            return Ok(Err(ObjectError::Changed));
-        }
-        self.take_in(answer, part.known, progress, stream, retry, watch).await
-    }
-
-    /// The comparison with the checksum that this first response tells, if it can be made.
+    /// The comparison with the checksum that the store keeps, if it can be made.
     async fn comparison(
         &self,
-        answer: &Answer,
+        kept: Kept,
         key: &str,
-        version: &Version,
+        version: Option<&Version>,
         watch: &Watch,
     ) -> Result<Option<Comparison>, ContentError> {
-        let Some(kept) = Kept::of(self.remote.place.dialect, &answer.headers) else { return Ok(None) };
         if !kept.is_of_parts {
             return Ok(Comparison::begin(kept, None));
         }
         // Without it, the object is read all the same.
-        let first = Target::FirstPart { key };
-        let first = self.get(first, key, version.if_match(), &mut RetryState::new(), watch).await?;
+        let (first, if_match) = (Target::FirstPart { key }, version.and_then(Version::if_match));
+        let first = self.get(first, key, if_match, &mut RetryState::new(), watch).await?;
         let part_size = first.ok().and_then(|first| Version::of_metadata(&first.headers).size);
         Ok(Comparison::begin(kept, part_size))
-    }
-
-    /// Finds out whether an object of which no byte can be had is empty.
-    async fn receive_nothing(
-        &self,
-        key: &str,
-        progress: &mut Progress,
-        retry: &mut RetryState,
-        watch: &Watch,
-    ) -> Result<Result<(), ObjectError>, ContentError> {
-        let said = self.get(Target::Metadata { key }, key, None, retry, watch).await?;
-        Ok(said.and_then(|said| {
-            let version = Version::of_metadata(&said.headers);
-            let empty = version.size == Some(0);
-            progress.version = empty.then_some(version);
-            if empty { Ok(()) } else { Err(ObjectError::NothingThere) }
-        }))
-    }
-
-    /// Receives the bytes of one response, of which the first `known` ones were received before.
-    async fn take_in(
-        &self,
-        answer: Answer,
-        mut known: u64,
-        progress: &mut Progress,
-        stream: &HashStream,
-        retry: &mut RetryState,
-        watch: &Watch,
-    ) -> Result<Result<(), ObjectError>, ContentError> {
-        let place = &self.remote.place;
-        let size = progress.version.as_ref().and_then(|version| version.size);
-        let mut chunks = answer.body.bytes_stream();
-        while let Some(chunk) = unless_cancelled(watch, chunks.next()).await? {
-            let mut chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => return Ok(Err(place.connection_error(&error))),
-            };
-            retry.heard(Instant::now());
-            let skipped = known.min(widen(chunk.len()));
-            known -= skipped;
-            let chunk = chunk.split_off(narrow(skipped));
-            let count = widen(chunk.len());
-            let offset = progress.offset.saturating_add(count);
-            if size.is_some_and(|size| offset > size) {
-                let reason = format!("{} sent more bytes than the object has", place.endpoint);
-                return Ok(Err(ObjectError::Mismatch(reason)));
-            }
-            progress.offset = offset;
-            watch.add_bytes(count);
-            if let Some(comparison) = &mut progress.comparison {
-                comparison.update(&chunk);
-            }
-            hand_over(&chunk, &mut progress.piece, stream, watch).await?;
-            if let Some(limiter) = &self.limiter {
-                unless_cancelled(watch, limiter.pay(count)).await?;
-            }
-        }
-        if let Some(version) = progress.version.as_mut().filter(|version| version.size.is_none()) {
-            // The end of the response is that of the object.
-            version.size = Some(progress.offset);
-        }
-        Ok(Ok(()))
     }
 }
 

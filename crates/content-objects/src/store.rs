@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stocktake_content::HashPool;
 use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
-use stocktake_domain::{Algorithms, ContentError, Model, NotJudged, Observation};
+use stocktake_domain::{ContentError, DigestRule, NotJudged, Observation};
 use tokio::task::JoinSet;
 
 use crate::access::{Access, unless_cancelled};
@@ -74,12 +74,11 @@ impl ContentStore for ObjectStorage {
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {
         let key = key::of_path(&self.access.prefix, path)?;
-        let piece = Inspection::new(Model::Uploads, path, Algorithms::default());
-        self.access.head(&piece, &key, &Watch::default()).await.map(drop)
+        self.access.head(&DigestRule::Stored, &key, &Watch::default()).await.map(drop)
     }
 
     fn list(&self) -> FoundStream {
-        list::list(Arc::clone(&self.access))
+        list::list(Arc::clone(&self.access), self.access.prefix.clone())
     }
 }
 
@@ -116,6 +115,6 @@ async fn inspect(access: &Access, piece: &Inspection, watch: &Watch) -> Result<O
     let key = key::of_path(&access.prefix, &piece.path)?;
     match access.mode {
         Mode::Content => access.read(piece, &key, watch).await,
-        Mode::Metadata => access.head(piece, &key, watch).await,
+        Mode::Metadata => access.head(&piece.rule, &key, watch).await,
     }
 }

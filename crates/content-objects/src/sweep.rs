@@ -58,7 +58,7 @@ impl Access {
                 Next::Behind(token) => Some(token.clone()),
                 Next::Nothing | Next::Stopped => break,
             };
-            match self.next_page(token.as_deref(), watch).await {
+            match self.next_page(self.full_page(token.as_deref()), watch).await {
                 Ok(page) => {
                     self.try_etags(&mut listed, &page, watch).await;
                     listed.take_in(page);

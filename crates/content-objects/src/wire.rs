@@ -43,8 +43,10 @@ pub(crate) struct PageOf<'a> {
     pub(crate) prefix: &'a str,
     /// The token of the page; `None` for the first one.
     pub(crate) token: Option<&'a str>,
-    /// The most objects on it.
+    /// The most objects and folders on it.
     pub(crate) most: u32,
+    /// What lies below a folder of the prefix is on it by the folder's name only.
+    pub(crate) only_folders: bool,
 }
 
 /// What signs requests.
@@ -154,13 +156,18 @@ impl Wire {
     fn page_url(&self, page: PageOf<'_>) -> String {
         let (fixed, most, token) = match self.dialect {
             Dialect::S3 => ("list-type=2&encoding-type=url", "max-keys", "continuation-token"),
-            Dialect::Google => {
-                ("fields=kind,nextPageToken,items(name,size,updated,md5Hash)", "maxResults", "pageToken")
-            }
+            Dialect::Google => (
+                "fields=kind,nextPageToken,prefixes,items(name,size,updated,md5Hash)",
+                "maxResults",
+                "pageToken",
+            ),
             Dialect::Azure => ("restype=container&comp=list", "maxresults", "marker"),
         };
         let mut url = format!("{}?{fixed}&{most}={}", self.listing_url, page.most);
-        for (name, value) in [("prefix", page.prefix), (token, page.token.unwrap_or_default())] {
+        let delimiter = if page.only_folders { "/" } else { "" };
+        let values =
+            [("prefix", page.prefix), ("delimiter", delimiter), (token, page.token.unwrap_or_default())];
+        for (name, value) in values {
             if !value.is_empty() {
                 // Writing to a string cannot fail.
                 let _ = write!(url, "&{name}={}", in_query(value));
@@ -233,12 +240,20 @@ mod tests {
 
     #[test]
     fn a_listing_goes_on_by_the_services_own_token() {
-        let page = |token| Target::Page(PageOf { prefix: "a/b", token, most: 7 });
+        let page = |token| Target::Page(PageOf { prefix: "a/b", token, most: 7, only_folders: false });
         let expected = "http://h/list?list-type=2&encoding-type=url&max-keys=7&prefix=a%2Fb";
         assert_eq!(url(Dialect::S3, page(None)), expected);
         let expected = "http://h/list?restype=container&comp=list&maxresults=7&prefix=a%2Fb&marker=x%3D%3D";
         assert_eq!(url(Dialect::Azure, page(Some("x=="))), expected);
         assert!(url(Dialect::Google, page(Some("x"))).ends_with("&maxResults=7&prefix=a%2Fb&pageToken=x"));
+        let folders = Target::Page(PageOf { prefix: "a/", token: Some("x"), most: 7, only_folders: true });
+        for (dialect, end) in [
+            (Dialect::S3, "&prefix=a%2F&delimiter=%2F&continuation-token=x"),
+            (Dialect::Google, "&prefix=a%2F&delimiter=%2F&pageToken=x"),
+            (Dialect::Azure, "&prefix=a%2F&delimiter=%2F&marker=x"),
+        ] {
+            assert!(url(dialect, folders).ends_with(end));
+        }
     }
 
     #[test]

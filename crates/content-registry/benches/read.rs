@@ -23,7 +23,9 @@ use std::thread;
 use std::time::Instant;
 
 use stocktake_content::{HashPool, ReaderPool, Secrets};
-use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings, RegistryStore};
+use stocktake_content_registry::{
+    Integrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistrySettings, RegistryStore,
+};
 use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink};
 use stocktake_domain::{Algorithms, ContentError, Model, Observation};
 use stocktake_testbed::{PushedImage, Registry, RegistrySetup, bench_argument};
@@ -141,9 +143,11 @@ fn stores(
     let directory = RegistryDirectorySettings {
         root: registry.folder().to_owned(),
         readers: requests,
-        bytes_per_second: None,
-        integrity: Integrity::Content,
-        database_url: None,
+        layout: RegistryLayoutSettings {
+            bytes_per_second: None,
+            integrity: Integrity::Content,
+            database_url: None,
+        },
     };
     let http = RegistryStore::new(http, Arc::clone(&pool)).unwrap();
     let readers = ReaderPool::start(requests, pool).unwrap();

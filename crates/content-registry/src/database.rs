@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use secrecy::{ExposeSecret as _, SecretString};
+use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{Found, FoundStream, ListError};
 use stocktake_net::error::ErrorChain;
 use stocktake_net::postgres::Connector;
@@ -42,6 +44,22 @@ const MANIFEST: &str = "SELECT CASE WHEN octet_length(payload) <= $4 THEN payloa
 
 const REPOSITORIES: &str = "SELECT path FROM repositories WHERE deleted_at IS NULL AND path COLLATE \"C\" > $1 \
      ORDER BY path COLLATE \"C\" LIMIT $2";
+
+/// The manifests of a repository, and when they were pushed, in milliseconds.
+const REVISIONS: &str = "SELECT digest, (extract(epoch FROM created_at) * 1000)::int8 FROM manifests \
+     WHERE top_level_namespace_id = $1 AND repository_id = $2";
+
+/// Manifests of repositories that were deleted.
+const DELETED: &str = "SELECT m.id, m.digest, m.payload FROM manifests m JOIN repositories r \
+     ON r.top_level_namespace_id = m.top_level_namespace_id AND r.id = m.repository_id \
+     WHERE r.deleted_at IS NOT NULL AND m.id > $1 ORDER BY m.id LIMIT $2";
+
+/// Blobs that were linked to a repository since a time in milliseconds.
+const LINKED: &str =
+    "SELECT blob_digest FROM repository_blobs WHERE created_at >= to_timestamp(($1 / 1000.0)::float8)";
+
+/// How many manifests are read at a time with their bytes.
+const PAYLOADS: i64 = 100;
 
 /// A parameter of a statement.
 type Value<'v> = (&'v (dyn ToSql + Sync), Type);
@@ -97,6 +115,51 @@ impl Database {
         let too_large =
             || RegistryError::Unreadable("is larger than the 4 MiB a manifest may have".to_owned());
         payload.map(Bytes::from).ok_or_else(too_large)
+    }
+
+    /// The manifests of a repository, and when they were pushed.
+    pub(crate) async fn revisions(
+        &self,
+        repository: &str,
+    ) -> Result<Vec<(Digest, Option<Timestamp>)>, RegistryError> {
+        let Repository { namespace, id } = self.repository(repository).await?;
+        let values: [Value<'_>; 2] = [(&namespace, Type::INT8), (&id, Type::INT8)];
+        let row = |row: &Row| Ok((row.try_get::<_, Vec<u8>>(0)?, row.try_get::<_, Option<i64>>(1)?));
+        let rows = self.rows(REVISIONS, &values, row).await?;
+        let revision = |(digest, at): (Vec<u8>, Option<i64>)| {
+            Ok((parse(&digest).ok_or_else(unsupported)?, at.map(Timestamp::from_millis)))
+        };
+        rows.into_iter().map(revision).collect()
+    }
+
+    /// The manifests of repositories that were deleted, as long as the registry keeps them, with their bytes.
+    pub(crate) fn deleted_manifests(&self) -> BoxStream<'static, Result<(Digest, Bytes), RegistryError>> {
+        let database = self.clone();
+        let pages = stream::try_unfold(i64::MIN, move |after| {
+            let database = database.clone();
+            async move {
+                let values: [Value<'_>; 2] = [(&after, Type::INT8), (&PAYLOADS, Type::INT8)];
+                let row = |row: &Row| {
+                    let (digest, payload) = (row.try_get::<_, Vec<u8>>(1)?, row.try_get::<_, Vec<u8>>(2)?);
+                    Ok((row.try_get::<_, i64>(0)?, digest, payload))
+                };
+                let rows = database.rows(DELETED, &values, row).await?;
+                let last = rows.last().map(|(id, ..)| *id);
+                let manifests = rows.into_iter().map(|(_, digest, payload)| {
+                    Ok((parse(&digest).ok_or_else(unsupported)?, Bytes::from(payload)))
+                });
+                Ok::<_, RegistryError>(last.map(|last| (stream::iter(manifests.collect::<Vec<_>>()), last)))
+            }
+        });
+        pages.try_flatten().boxed()
+    }
+
+    /// The blobs that were linked to a repository at this time or later.
+    pub(crate) async fn linked_since(&self, time: Timestamp) -> Result<Vec<Digest>, RegistryError> {
+        let millis = time.millis();
+        let digest = |row: &Row| row.try_get::<_, Vec<u8>>(0);
+        let rows = self.rows(LINKED, &[(&millis, Type::INT8)], digest).await?;
+        rows.iter().map(|digest| parse(digest).ok_or_else(unsupported)).collect()
     }
 
     /// Whether it answers.
@@ -176,9 +239,12 @@ impl Database {
 
 fn tag(row: &Row) -> Result<Tag, tokio_postgres::Error> {
     let digest = row.try_get::<_, Option<Vec<u8>>>(1)?;
-    let unknown = || RegistryError::Unreadable("unsupported digest algorithm".to_owned());
-    let digest = digest.ok_or(RegistryError::Absent).and_then(|bytes| parse(&bytes).ok_or_else(unknown));
+    let digest = digest.ok_or(RegistryError::Absent).and_then(|bytes| parse(&bytes).ok_or_else(unsupported));
     Ok(Tag { name: row.try_get::<_, String>(0)?.into(), digest })
+}
+
+fn unsupported() -> RegistryError {
+    RegistryError::Unreadable("unsupported digest algorithm".to_owned())
 }
 
 /// The bytes by which a digest is kept.

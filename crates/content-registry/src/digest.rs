@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest as _, Sha256, Sha512};
+
 /// The digest of a manifest, config or layer, with one of the two algorithms that the image specification
 /// registers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +21,16 @@ impl Digest {
         match self {
             Self::Sha256(bytes) => ("sha256", hex::encode(bytes)),
             Self::Sha512(bytes) => ("sha512", hex::encode(bytes)),
+        }
+    }
+}
+
+impl Digest {
+    /// Whether it is that of these bytes.
+    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Sha256(digest) => Sha256::digest(bytes).as_slice() == digest,
+            Self::Sha512(digest) => Sha512::digest(bytes).as_slice() == digest,
         }
     }
 }
@@ -68,6 +80,15 @@ impl FromStr for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_is_that_of_its_bytes_alone() {
+        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let empty: Digest = empty.parse().unwrap();
+        assert!(empty.is_of(b"") && !empty.is_of(b"a"));
+        let other = Digest::Sha512(Sha512::digest(b"a").into());
+        assert!(other.is_of(b"a") && !other.is_of(b""));
+    }
 
     #[test]
     fn the_text_parses_back_and_wrong_texts_are_told_apart() {

@@ -1,8 +1,8 @@
 //! Content adapter: container registries.
 //!
-//! A [`RegistryStore`] speaks the distribution protocol over HTTP, or reads the registry's own storage directory, with the
-//! tags from there or from the metadata database of GitLab's registry. Each is a `RegistrySource` of tags, manifests and
-//! blobs; the inspection is the same for all:
+//! A [`RegistryStore`] speaks the distribution protocol over HTTP, or reads the registry's own storage, a directory or a bucket
+//! (a [`FileTree`](stocktake_content::tree::FileTree)), with the tags from there or from the metadata database of GitLab's
+//! registry. Each is a `RegistrySource` of tags, manifests and blobs; the inspection is the same for all:
 //!
 //! ```text
 //! tags ──> checksum
@@ -16,17 +16,19 @@
 mod database;
 mod digest;
 mod digest_cache;
-mod disk;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod hashing;
 mod http;
 mod inspect;
+mod layout;
 mod manifest;
 mod name;
 mod settings;
 mod source;
 mod store;
 
-pub use settings::{Integrity, RegistryDirectorySettings, RegistrySettings, SettingsError};
+pub use settings::{
+    Integrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistrySettings, SettingsError,
+};
 pub use store::RegistryStore;

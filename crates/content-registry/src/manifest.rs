@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::digest::Digest;
 
@@ -107,6 +108,48 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Descriptor>, String> {
     }
 }
 
+/// What a manifest of any kind names, in whatever role.
+pub(crate) struct Names {
+    /// All of it.
+    pub(crate) all: Vec<Digest>,
+    /// The manifest that it says something of.
+    pub(crate) subject: Option<Digest>,
+}
+
+/// What a manifest of any kind names, also of one that cannot be followed; or why that is not known.
+pub(crate) fn names(bytes: &[u8]) -> Result<Names, String> {
+    let manifest: Value =
+        serde_json::from_slice(bytes).map_err(|error| format!("is no manifest: {error}"))?;
+    let mut all = Vec::new();
+    add_names(&manifest, &mut all);
+    let subject = manifest.get("subject").and_then(|subject| subject.get("digest"));
+    Ok(Names { all, subject: subject.and_then(Value::as_str).and_then(|digest| digest.parse().ok()) })
+}
+
+fn add_names(value: &Value, found: &mut Vec<Digest>) {
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                add_names(item, found);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    // The second is that of Docker's schema 1.
+                    Value::String(text) if matches!(name.as_str(), "digest" | "blobSum") => {
+                        found.extend(text.parse::<Digest>());
+                    }
+                    // Words of the author's, which name nothing that belongs to it.
+                    _ if name == "annotations" => {}
+                    value => add_names(value, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Whether this is a manifest of Docker's schema 1, whose digest is not that of the stored bytes.
 pub(crate) fn is_schema_1(bytes: &[u8]) -> bool {
     serde_json::from_slice::<RawManifest<'_>>(bytes).is_ok_and(|raw| raw.schema_version == 1)
@@ -177,6 +220,27 @@ mod tests {
             let roles: Vec<_> = parse(text.as_bytes()).unwrap().iter().map(|one| one.role).collect();
             assert_eq!(roles, [Role::Manifest, Role::Manifest, Role::Layer]);
         }
+    }
+
+    #[test]
+    fn all_that_a_manifest_names_is_known_of_any_kind() {
+        let names = |text: &str| {
+            let Names { all, subject } = names(text.as_bytes()).unwrap();
+            let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+            (all, subject.map(|subject| subject.to_string()))
+        };
+        let subject = descriptor("x", '3', "");
+        let text = format!(
+            r#"{{"config":{},"layers":[{}],"subject":{subject},"annotations":{{"digest":"{}"}}}}"#,
+            descriptor("x", '1', ""),
+            descriptor("x", '2', ""),
+            digest('4')
+        );
+        assert_eq!(names(&text), (['1', '2', '3'].map(digest).to_vec(), Some(digest('3'))));
+        let old = format!(r#"{{"schemaVersion":1,"fsLayers":[{{"blobSum":"{}"}}]}}"#, digest('5'));
+        assert_eq!(names(&old), (vec![digest('5')], None));
+        assert_eq!(names(r#"{"digest":"sha384:00","blobs":[{"digest":7}]}"#), (Vec::new(), None));
+        assert!(super::names(b"{").is_err());
     }
 
     #[test]

@@ -41,6 +41,13 @@ pub struct RegistryDirectorySettings {
     pub root: PathBuf,
     /// How many files are read at once.
     pub readers: NonZeroUsize,
+    /// What is read there.
+    pub layout: RegistryLayoutSettings,
+}
+
+/// What is read of a registry's own storage, in a folder or in a bucket.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryLayoutSettings {
     /// The most bytes of manifests, configs and layers read in a second; `None` for no limit.
     pub bytes_per_second: Option<NonZeroU64>,
     /// What is read below the tags.

@@ -1,9 +1,9 @@
-//! What both kinds of registry storage provide: tags, manifests and blobs.
+//! What all kinds of registry storage provide: tags, manifests and blobs.
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use stocktake_domain::ports::{FoundStream, ProbedStorage};
-use stocktake_domain::{ContentError, NotJudged};
+use stocktake_domain::ports::{FoundStream, ProbedStorage, UsageStream};
+use stocktake_domain::{ContentError, NotJudged, Timestamp};
 
 use crate::digest::Digest;
 
@@ -136,4 +136,9 @@ pub(crate) trait RegistrySource: Send + Sync + 'static {
 
     /// All repositories, in the byte order of their names.
     fn list(&self) -> FoundStream;
+
+    /// See [`stocktake_domain::ports::ContentStore::unreferenced`].
+    fn unreferenced(&self, _: Timestamp) -> Option<UsageStream> {
+        None
+    }
 }

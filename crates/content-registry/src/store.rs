@@ -1,4 +1,4 @@
-//! The store, for both kinds of registry storage.
+//! The store, for all kinds of registry storage.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stocktake_content::HashPool;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
-use stocktake_domain::{ContentError, NotJudged};
+use stocktake_domain::ports::{
+    ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, UsageStream, Watch,
+};
+use stocktake_domain::{ContentError, NotJudged, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::inspect::{RegistryContext, inspect};
@@ -58,6 +60,10 @@ impl ContentStore for RegistryStore {
 
     fn list(&self) -> FoundStream {
         self.shared.source.list()
+    }
+
+    fn unreferenced(&self, changed_before: Timestamp) -> Option<UsageStream> {
+        self.shared.source.unreferenced(changed_before)
     }
 }
 

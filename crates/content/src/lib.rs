@@ -10,7 +10,8 @@
 //! list()    ──> walk ──> chunks of entries in path order ──> stream
 //! ```
 //!
-//! Files are opened beneath a [`Root`] and nowhere else.
+//! Files are opened beneath a [`Root`] and nowhere else. A layout that can lie in a folder or in a bucket is read through a
+//! [`tree::FileTree`].
 
 mod batch;
 mod beneath;
@@ -31,6 +32,7 @@ mod reader_pool;
 mod recorded;
 pub mod storage_root;
 pub mod threads;
+pub mod tree;
 pub mod walk;
 
 pub use batch::{Batch, CANCELLATION_POLL, CancelGuard, Job};

@@ -22,6 +22,10 @@ use crate::beneath::{Links, Root};
 use crate::storage_root::not_judged;
 use crate::threads::try_spawn;
 
+mod files;
+
+pub use files::{modified_at, regular_files, size};
+
 /// How many results are sent together, and how many such chunks may wait.
 const CHUNK: usize = 256;
 const CHUNKS: usize = 4;
@@ -34,7 +38,7 @@ pub struct Walk {
     /// The storage's root.
     pub root: PathBuf,
     /// The folder to list, beneath the root; empty for the root itself. Listed paths are relative to it.
-    pub base: &'static str,
+    pub base: Cow<'static, str>,
     /// The name of the thread, at most 15 bytes.
     pub thread: &'static str,
 }
@@ -227,7 +231,7 @@ where
 
     /// Reads a whole folder, because its handle is not kept.
     fn read_folder(&self, root: &Root, path: &str) -> Result<Folder, Errno> {
-        let prefix = format!("{}{}", with_slash(self.walk.base), with_slash(path));
+        let prefix = format!("{}{}", with_slash(&self.walk.base), with_slash(path));
         let prefix = PathText::new(&prefix).to_bytes().into_owned();
         let at = prefix.strip_suffix(b"/").unwrap_or(b".");
         let folder = root.open_at(at, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY, Links::Refuse)?;
@@ -265,7 +269,7 @@ where
         let at = if base.is_empty() {
             format!("storage root {}", root.display())
         } else {
-            format!("storage folder {}", root.join(base).display())
+            format!("storage folder {}", root.join(&**base).display())
         };
         self.chunk.push(Err(ListError::Broken(format!("{at}: {reason}"))));
         self.send()?;

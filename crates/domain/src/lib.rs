@@ -28,6 +28,7 @@ mod selection;
 mod session;
 mod time;
 mod token;
+mod unreferenced;
 mod verdict;
 mod verification;
 
@@ -53,6 +54,7 @@ pub use selection::{Selection, State, UnknownState};
 pub use session::{NewSession, Session, SessionDigest, SessionTerms, SessionToken};
 pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
+pub use unreferenced::{Unreferenced, UnreferencedKind, Usage};
 pub use verdict::{
     ContentError, Evidence, Measure, NotJudged, Observation, Reference, UnreadableFolder, judge,
     judge_emptied,

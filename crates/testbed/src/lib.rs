@@ -31,7 +31,10 @@ pub use http_client::http_client;
 pub use object_server::{ObjectServer, ServerKind};
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
 pub use proxy::{Asked, Fault, FaultProxy};
-pub use registry::{MANIFEST_TYPES, PushedImage, Registry, RegistrySetup, TokenServer, digest_of};
+pub use registry::{
+    MANIFEST_TYPES, PushedImage, Registry, RegistryBucket, RegistryDatabase, RegistrySetup, TokenServer,
+    digest_of,
+};
 pub use s3::{S3Facts, S3Server};
 pub use sample::{Outcome, Sample, SampleRecord, Served};
 pub use wire::Wire;

@@ -121,6 +121,15 @@ impl ObjectServer {
         accepted(&answer?).with_context(|| format!("cannot put {key:?}"))
     }
 
+    /// The content of an object.
+    pub fn get(&self, key: &str) -> anyhow::Result<Vec<u8>> {
+        let query =
+            if matches!(self.kind, ServerKind::Google | ServerKind::GoogleOnDisk) { "alt=media" } else { "" };
+        let answer = self.send("GET", key, query, &[], &[])?;
+        accepted(&answer).with_context(|| format!("cannot get {key:?}"))?;
+        Ok(answer.body)
+    }
+
     /// Removes an object.
     pub fn delete(&self, key: &str) -> anyhow::Result<()> {
         accepted(&self.send("DELETE", key, "", &[], &[])?).with_context(|| format!("cannot remove {key:?}"))

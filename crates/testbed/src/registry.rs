@@ -14,8 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use crate::http::{self, HttpAnswer};
 use crate::service::Service;
 
+mod database;
 mod push;
 
+pub use database::RegistryDatabase;
 pub use push::{MANIFEST_TYPES, PushedImage, digest_of};
 
 /// The variable that names the program, if it is in none of the usual places.
@@ -26,12 +28,25 @@ const PROGRAM: &str = "REGISTRY_BIN";
 pub struct RegistrySetup {
     /// The folder that holds its storage; without one, a new folder that is removed with the registry.
     pub folder: Option<PathBuf>,
+    /// The bucket that holds its storage instead of a folder.
+    pub bucket: Option<RegistryBucket>,
     /// Whether it asks for [`Registry::USER`] and [`Registry::PASSWORD`].
     pub password: bool,
     /// Where it sends its clients for tokens.
     pub token: Option<TokenServer>,
     /// The files with its certificate and the key: then it speaks TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// A bucket of S3 in which a registry keeps its data.
+#[derive(Debug, Clone)]
+pub struct RegistryBucket {
+    /// The URL of the service.
+    pub endpoint: String,
+    /// The bucket, which is there.
+    pub bucket: String,
+    /// What the registry calls its root directory.
+    pub root: String,
 }
 
 /// A token server, as a registry knows it.
@@ -86,6 +101,8 @@ impl Registry {
         fs::write(&config, setup.config(&folder, &passwords)?)?;
         folders.push(private);
         let mut command = Command::new(&program);
+        // It is made for other connections than its own, and keeps the registry from starting.
+        command.env_remove("AWS_CA_BUNDLE");
         let (service, address) = Service::start(command.arg("serve").arg(&config), "listening on ")?;
         let is_tls = setup.tls.is_some();
         Ok(Self { address, folder, is_tls, password: setup.password, _service: service, _folders: folders })
@@ -158,7 +175,15 @@ impl RegistrySetup {
     fn config(&self, folder: &Path, passwords: &Path) -> anyhow::Result<String> {
         let mut text = String::new();
         writeln!(text, "version: 0.1\nlog: {{level: info}}")?;
-        writeln!(text, "storage:\n  filesystem: {{rootdirectory: {}}}", folder.display())?;
+        match &self.bucket {
+            None => writeln!(text, "storage:\n  filesystem: {{rootdirectory: {}}}", folder.display())?,
+            Some(RegistryBucket { endpoint, bucket, root }) => {
+                writeln!(text, "storage:\n  s3:\n    accesskey: test\n    secretkey: made-up-word")?;
+                writeln!(text, "    region: us-east-1\n    regionendpoint: {endpoint}\n    secure: false")?;
+                writeln!(text, "    bucket: {bucket}\n    rootdirectory: {root}")?;
+                writeln!(text, "  redirect: {{disable: true}}")?;
+            }
+        }
         writeln!(text, "  delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}}}")?;
         writeln!(text, "validation: {{manifests: {{urls: {{allow: ['^https://']}}}}}}")?;
         writeln!(text, "http:\n  addr: 127.0.0.1:0\n  secret: made-up-word")?;

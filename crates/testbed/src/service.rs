@@ -32,7 +32,14 @@ impl Service {
     /// Starts the program, and waits until it logs its address, which comes behind `announced`. What else it logs is
     /// thrown away.
     pub(crate) fn start(command: &Command, announced: &str) -> anyhow::Result<(Self, SocketAddr)> {
-        let reaper = Command::new("sh")
+        let mut reaper = Command::new("sh");
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => reaper.env(name, value),
+                None => reaper.env_remove(name),
+            };
+        }
+        let reaper = reaper
             .args(["-c", SCRIPT, "stocktake-service-reaper"])
             .arg(command.get_program())
             .args(command.get_args())

@@ -1,13 +1,17 @@
-//! `stocktake orphans`: files and repositories that no row of the configured GitLab claims.
+//! `stocktake orphans`: files and repositories that no row of the configured GitLab claims, and what container registries
+//! keep though nothing refers to it.
 
 mod list;
+mod registries;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use stocktake_diesel_storage::Store;
+use stocktake_domain::ports::Source;
 use stocktake_domain::{Clock as _, StorageOutcome, Timestamp};
 use stocktake_source_sync::{OrphanReport, OrphanSettings, StorageOrphans, never_read, orphans};
+use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};
@@ -48,6 +52,44 @@ async fn search(
     began: Timestamp,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
+    let storages = wiring::storages(settings)?;
+    let has_registries = registries::are_among(&storages, began);
+    // Without a GitLab, registries alone can say what in them is not needed.
+    let (source, all) = if settings.gitlab.is_some() || !has_registries {
+        let (source, all) = synced_source(settings, store, arguments, stop).await?;
+        (Some(source), all)
+    } else {
+        (None, true)
+    };
+    let changed_before = before(began, arguments.older_than.unwrap_or_default());
+    let engine = wiring::engine(settings, store, Arc::clone(&storages));
+    let mut list = List::begin(arguments.format)?;
+    let report = match source {
+        Some(source) => {
+            let parts = wiring::orphan_parts(store, source, &storages, Arc::<Engine>::clone(&engine));
+            let changed_before = Some(changed_before);
+            orphans(parts, OrphanSettings { changed_before }, &mut list).await?
+        }
+        None => OrphanReport::default(),
+    };
+    let is_unused = |name: &str| {
+        let storage = report.storages.iter().find(|storage| storage.storage == name);
+        storage.is_some_and(|storage| matches!(storage.outcome, StorageOutcome::Unused(_)))
+    };
+    let used = storages.iter().filter(|(name, _)| !is_unused(name));
+    let searched = registries::search(used, changed_before, &*engine, &mut list).await?;
+    let status = status_of(&report).max(registries::status_of(&searched));
+    list.end(&report, &searched)?;
+    Ok(if all { status } else { status.max(NOT_ALL) })
+}
+
+/// The configured GitLab, with the catalogue brought in line with it; and whether all its rows were read.
+async fn synced_source(
+    settings: &Settings,
+    store: &Store,
+    arguments: &OrphansArguments,
+    stop: CancellationToken,
+) -> anyhow::Result<(Arc<dyn Source>, bool)> {
     let source = wiring::source(settings)?;
     let mut all = true;
     if !arguments.no_sync {
@@ -64,19 +106,10 @@ async fn search(
         all = false;
         output::say(&format!("the rows of {model} were never read, so that its content may be listed"));
     }
-    let age = arguments.older_than.unwrap_or_default();
-    let changed_before = Some(before(began, age));
     for table in source.check().await?.not_understood {
         output::say(&format!("GitLab records files in {table}, which no rule knows: some may be listed"));
     }
-    let storages = wiring::storages(settings)?;
-    let engine = wiring::engine_with(store, Arc::clone(&storages), wiring::engine_settings(settings));
-    let parts = wiring::orphan_parts(store, source, &storages, engine);
-    let mut list = List::begin(arguments.format)?;
-    let report = orphans(parts, OrphanSettings { changed_before }, &mut list).await?;
-    list.end(&report)?;
-    let status = status_of(&report);
-    Ok(if all { status } else { status.max(NOT_ALL) })
+    Ok((source, all))
 }
 
 /// The exit status of a search: 0 if all was looked at.

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use stocktake_content_directory::DirectorySettings;
 use stocktake_content_git::{GitSettings, Integrity as GitIntegrity};
-use stocktake_content_objects::ObjectSettings;
+use stocktake_content_objects::{Mode, ObjectSettings};
 use stocktake_content_registry::{
-    Integrity as RegistryIntegrity, RegistryDirectorySettings, RegistrySettings,
+    Integrity as RegistryIntegrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistrySettings,
 };
 use stocktake_worker::Hours;
 use toml::Value;
@@ -38,6 +38,7 @@ pub(crate) enum Content {
     Objects(ObjectSettings),
     Registry(RegistrySettings),
     RegistryDirectory(RegistryDirectorySettings),
+    RegistryBucket(ObjectSettings, RegistryLayoutSettings),
 }
 
 /// How many things are read at once.
@@ -56,7 +57,9 @@ impl Content {
             Self::Directory(settings) => AtOnce::Files(&mut settings.readers),
             Self::Git(settings) => AtOnce::Files(&mut settings.readers),
             Self::RegistryDirectory(settings) => AtOnce::Files(&mut settings.readers),
-            Self::Objects(settings) => AtOnce::Requests(&mut settings.requests),
+            Self::Objects(settings) | Self::RegistryBucket(settings, _) => {
+                AtOnce::Requests(&mut settings.requests)
+            }
             Self::Registry(settings) => AtOnce::Requests(&mut settings.requests),
         }
     }
@@ -70,7 +73,11 @@ impl Content {
                 (settings.integrity == GitIntegrity::Refs).then_some("the refs of repositories are")
             }
             Self::Registry(RegistrySettings { integrity, .. })
-            | Self::RegistryDirectory(RegistryDirectorySettings { integrity, .. }) => {
+            | Self::RegistryDirectory(RegistryDirectorySettings {
+                layout: RegistryLayoutSettings { integrity, .. },
+                ..
+            })
+            | Self::RegistryBucket(_, RegistryLayoutSettings { integrity, .. }) => {
                 (*integrity == RegistryIntegrity::Tags).then_some("the tags of repositories are")
             }
             Self::Directory(_) | Self::Objects(_) => None,
@@ -83,7 +90,7 @@ impl Content {
             Self::Directory(settings) => settings.readers,
             Self::Git(settings) => settings.readers,
             Self::RegistryDirectory(settings) => settings.readers,
-            Self::Objects(settings) => settings.requests,
+            Self::Objects(settings) | Self::RegistryBucket(settings, _) => settings.requests,
             Self::Registry(settings) => settings.requests,
         }
     }
@@ -93,7 +100,7 @@ impl Content {
 type Read = fn(&mut Section<'_, '_>) -> Result<Content, SettingsError>;
 
 /// Each `kind`, and what reads its keys.
-const KINDS: [(&str, Read); 7] = [
+const KINDS: [(&str, Read); 8] = [
     ("directory", directory),
     ("git", git),
     ("s3", objects::s3),
@@ -101,6 +108,7 @@ const KINDS: [(&str, Read); 7] = [
     ("azure", objects::azure),
     ("registry", registry),
     ("registry-directory", registry_directory),
+    ("registry-bucket", registry_bucket),
 ];
 
 /// All storages by name. `readers` is how many things are read at once in each, unless it says otherwise.
@@ -264,10 +272,32 @@ fn registry_directory(section: &mut Section<'_, '_>) -> Result<Content, Settings
     Ok(Content::RegistryDirectory(RegistryDirectorySettings {
         root: section.get("root", folder)?,
         readers: section.readers()?,
+        layout: registry_layout(section)?,
+    }))
+}
+
+fn registry_bucket(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    type Service = fn(&mut Section<'_, '_>) -> Result<stocktake_content_objects::Service, SettingsError>;
+    let services: [(&str, Service); 3] =
+        [("s3", objects::s3_service), ("gcs", objects::gcs_service), ("azure", objects::azure_service)];
+    let service = section.choice("service", services)?.unwrap_or(objects::s3_service)(section)?;
+    let objects = ObjectSettings {
+        service,
+        prefix: section.optional_text("prefix")?.unwrap_or_default(),
+        mode: Mode::Content,
+        requests: section.readers()?,
+        // The limit is that of what is read of the layout.
+        bytes_per_second: None,
+    };
+    Ok(Content::RegistryBucket(objects, registry_layout(section)?))
+}
+
+fn registry_layout(section: &mut Section<'_, '_>) -> Result<RegistryLayoutSettings, SettingsError> {
+    Ok(RegistryLayoutSettings {
         bytes_per_second: section.bytes_per_second()?,
         integrity: registry_integrity(section)?,
         database_url: section.optional_secret("database_url")?,
-    }))
+    })
 }
 
 fn registry_credentials(

@@ -32,6 +32,7 @@ mod outages;
 mod pagination;
 mod reading;
 mod recalculation;
+mod registry_bucket;
 mod resources;
 mod scans;
 mod screens;

@@ -29,6 +29,8 @@ pub(crate) struct Object {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) objects: Vec<Object>,
+    /// The folders, if only these were asked for: their whole prefixes, with the slash at their end.
+    pub(crate) folders: Vec<String>,
     /// The token that requests the next page; `None` on the last page.
     pub(crate) next: Option<String>,
 }

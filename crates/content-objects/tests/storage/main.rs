@@ -13,6 +13,7 @@ mod role;
 mod servers;
 mod support;
 mod sweep;
+mod tree;
 
 use std::sync::Arc;
 

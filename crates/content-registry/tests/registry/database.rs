@@ -1,77 +1,71 @@
 //! A registry with GitLab's metadata database, of which only configs and layers are in the folder. The folder is filled by
-//! a real registry; the tables have those columns of GitLab's that are read.
+//! a real registry.
 
 use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistryStore};
+use stocktake_content_registry::{
+    Integrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistryStore,
+};
 use stocktake_domain::ContentError;
 use stocktake_domain::contract::ContentFixture;
-use stocktake_testbed::{PushedImage, Registry, postgres};
+use stocktake_testbed::{PushedImage, Registry, RegistryDatabase};
 
 use crate::support::{
     Store, checksum, content, directory, inspect, list, not_judged, readers, reason, registry, shown,
 };
 
-const TABLES: &str = "
-    CREATE TABLE repositories (id bigint, top_level_namespace_id bigint, path text, deleted_at timestamptz);
-    CREATE TABLE manifests (id bigint, top_level_namespace_id bigint, repository_id bigint, digest bytea, payload bytea);
-    CREATE TABLE tags (id bigint, top_level_namespace_id bigint, repository_id bigint, manifest_id bigint, name text);";
-
 /// A registry and its database.
-struct WithDatabase {
-    registry: Registry,
-    url: String,
+pub(crate) struct WithDatabase {
+    pub(crate) registry: Registry,
+    database: RegistryDatabase,
 }
 
 impl WithDatabase {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registry = registry();
-        let url = postgres().create_database().unwrap();
-        postgres().sql(&url, TABLES).unwrap();
+        let database = RegistryDatabase::new().unwrap();
         let locks = registry.folder().join("docker/registry/lockfiles");
         fs::create_dir_all(&locks).unwrap();
         fs::write(locks.join("database-in-use"), "").unwrap();
-        Self { registry, url }
+        Self { registry, database }
     }
 
-    fn sql(&self, statement: &str) {
-        postgres().sql(&self.url, statement).unwrap();
+    pub(crate) fn sql(&self, statement: &str) {
+        self.database.sql(statement).unwrap();
     }
 
-    fn add_repository(&self, id: u32, path: &str) {
-        self.sql(&format!("INSERT INTO repositories VALUES ({id}, 1, '{path}', NULL)"));
+    pub(crate) fn add_repository(&self, id: u32, path: &str) {
+        self.database.add_repository(id, path).unwrap();
     }
 
     /// Pushes an image, and moves everything but its blobs into the database.
-    fn push(&self, repository: (u32, &str), tag: &str, layer: &[u8]) -> PushedImage {
+    pub(crate) fn push(&self, repository: (u32, &str), tag: &str, layer: &[u8]) -> PushedImage {
         let (id, path) = repository;
         let image = self.registry.push_image(path, tag, true, &[layer]).unwrap();
         let data = self.registry.data(&image.manifest);
-        let payload = hex::encode(fs::read(&data).unwrap());
-        let digest = image.manifest.strip_prefix("sha256:").unwrap();
-        self.sql(&format!(
-            "INSERT INTO manifests SELECT count(*) + 1, 1, {id}, '\\x01{digest}', '\\x{payload}' FROM manifests;
-             INSERT INTO tags SELECT max(id), 1, {id}, max(id), '{tag}' FROM manifests;"
-        ));
+        let payload = fs::read(&data).unwrap();
+        self.database.add_manifest(id, Some(tag), &image.manifest, &payload).unwrap();
         fs::remove_file(data).unwrap();
         fs::remove_dir_all(self.registry.folder().join("docker/registry/v2/repositories")).unwrap();
         image
     }
 
-    fn store(&self) -> Store {
-        self.store_at(&self.url)
+    pub(crate) fn store(&self) -> Store {
+        self.store_at(self.database.url())
     }
 
     fn store_at(&self, url: &str) -> Store {
         let settings = RegistryDirectorySettings {
             root: self.registry.folder().to_owned(),
             readers: NonZeroUsize::new(4).unwrap(),
-            bytes_per_second: None,
-            integrity: Integrity::Content,
-            database_url: Some(SecretString::from(url)),
+            layout: RegistryLayoutSettings {
+                bytes_per_second: None,
+                integrity: Integrity::Content,
+                database_url: Some(SecretString::from(url)),
+            },
         };
         Arc::new(RegistryStore::of_directory(settings, &readers()).unwrap())
     }
@@ -155,7 +149,8 @@ async fn a_registry_is_not_read_where_its_tags_are_not() {
 #[tokio::test]
 async fn a_database_that_cannot_be_read_closes_the_storage() {
     let with = WithDatabase::new();
-    let absent = with.url.replace(with.url.rsplit('/').next().unwrap(), "absent");
+    let url = with.database.url();
+    let absent = url.replace(url.rsplit('/').next().unwrap(), "absent");
     let text = not_judged(inspect(&with.store_at(&absent), "image").await);
     assert!(text.starts_with("the registry's database ") && text.contains("absent"), "{text}");
     with.sql("DROP TABLE tags");

@@ -73,7 +73,7 @@ async fn a_listing_without_end_is_given_up() {
 async fn a_listing_that_cannot_be_had_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let listed = list(&directory(folder.path(), Integrity::Content)).await;
-    assert!(matches!(&listed[..], [Err(ListError::Broken(reason))] if reason.contains("No such file")));
+    assert!(matches!(&listed[..], [Err(ListError::Broken(reason))] if reason.contains("No such folder")));
     let refusing = |status| {
         let body = r#"{"errors":[{"code":"DENIED","message":"not for you"}]}"#.to_owned();
         FaultProxy::start("127.0.0.1:1", move |_| Fault::Answer {

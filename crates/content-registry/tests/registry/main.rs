@@ -12,6 +12,7 @@ mod listing;
 mod manners;
 mod support;
 mod tag_lists;
+mod unreferenced;
 
 use stocktake_content_registry::Integrity;
 use stocktake_domain::Model;

@@ -4,7 +4,9 @@ use std::fs;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings, RegistryStore};
+use stocktake_content_registry::{
+    Integrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistrySettings, RegistryStore,
+};
 use stocktake_domain::ContentError;
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::Watch;
@@ -95,9 +97,11 @@ async fn reading_is_called_off_between_pieces_and_each_piece_is_reported() {
     let in_directory = RegistryDirectorySettings {
         root: registry.folder().to_owned(),
         readers: over_http.requests,
-        bytes_per_second: Some(slow),
-        integrity: Integrity::Content,
-        database_url: None,
+        layout: RegistryLayoutSettings {
+            bytes_per_second: Some(slow),
+            integrity: Integrity::Content,
+            database_url: None,
+        },
     };
     let in_directory: Store = Arc::new(RegistryStore::of_directory(in_directory, &readers()).unwrap());
     for store in [open(over_http), in_directory] {

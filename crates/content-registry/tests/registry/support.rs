@@ -7,7 +7,9 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use sha2::Digest as _;
 use stocktake_content::{HashPool, ReaderPool, Secrets};
-use stocktake_content_registry::{Integrity, RegistryDirectorySettings, RegistrySettings, RegistryStore};
+use stocktake_content_registry::{
+    Integrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistrySettings, RegistryStore,
+};
 use stocktake_domain::contract::Recorder;
 use stocktake_domain::ports::{ContentStore, Inspection, ListError, Watch};
 use stocktake_domain::{Algorithms, ContentError, Model, NotJudged, Observation};
@@ -54,9 +56,7 @@ pub(crate) fn directory(root: &Path, integrity: Integrity) -> Store {
     let settings = RegistryDirectorySettings {
         root: root.to_owned(),
         readers: NonZeroUsize::new(4).unwrap(),
-        bytes_per_second: None,
-        integrity,
-        database_url: None,
+        layout: RegistryLayoutSettings { bytes_per_second: None, integrity, database_url: None },
     };
     Arc::new(RegistryStore::of_directory(settings, &readers()).unwrap())
 }

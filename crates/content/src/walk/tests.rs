@@ -11,7 +11,7 @@ use super::*;
 const LIST: Action = Action::List { size: None, modified_at: None };
 
 fn walk(root: &Path, base: &'static str) -> Walk {
-    Walk { root: root.to_owned(), base, thread: "list" }
+    Walk { root: root.to_owned(), base: base.into(), thread: "list" }
 }
 
 /// Lists folders and enters them.

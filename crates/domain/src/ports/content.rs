@@ -13,6 +13,7 @@ use crate::digest::Algorithms;
 use crate::digest_rule::DigestRule;
 use crate::model::Model;
 use crate::time::Timestamp;
+use crate::unreferenced::Usage;
 use crate::verdict::{ContentError, NotJudged, Observation, Reference};
 
 /// One piece of content to read.
@@ -195,6 +196,10 @@ pub enum ListError {
 /// What a storage holds, in the byte order of the paths, also of those of errors.
 pub type FoundStream = Pin<Box<dyn Stream<Item = Result<Found, ListError>> + Send>>;
 
+/// What a storage holds that something in it should refer to, in any order. An error is a piece that could not be looked at;
+/// after [`ListError::Broken`], nothing more comes.
+pub type UsageStream = Pin<Box<dyn Stream<Item = Result<Usage, ListError>> + Send>>;
+
 /// A storage that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbedStorage {
@@ -261,6 +266,14 @@ pub trait ContentStore: Send + Sync {
     /// file, which may have grown since it was listed. `None` where it cannot be told, or not otherwise than by a listing.
     async fn measure(&self, path: &str) -> Option<Extent> {
         let _ = path;
+        None
+    }
+
+    /// Looks for what the storage keeps though nothing in it refers to it; `None` for a kind of storage in which nothing
+    /// refers to anything. Somebody may delete on the word of this: what is not known to be unreferenced counts as needed.
+    /// What was changed at `changed_before` or later is not judged.
+    fn unreferenced(&self, changed_before: Timestamp) -> Option<UsageStream> {
+        let _ = changed_before;
         None
     }
 }

@@ -2,9 +2,10 @@
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Map, Value, json};
-use stocktake_domain::{Orphan, OrphanTotals, QuotedCell, StorageOutcome};
+use stocktake_domain::{Orphan, OrphanTotals, QuotedCell, StorageOutcome, Timestamp, Unreferenced};
 use stocktake_source_sync::{OrphanReport, OrphanWatcher, StorageOrphans};
 
+use super::registries::{self, SearchedRegistry};
 use crate::args::ListFormat;
 use crate::document;
 use crate::output::{self, Text};
@@ -17,11 +18,25 @@ const MOST_NAMED: u64 = 100;
 /// How often the meter is told.
 const EVERY: u64 = 1_024;
 
+/// A line of the list.
+struct Line<'a> {
+    storage: &'a str,
+    path: &'a str,
+    size: Option<u64>,
+    modified_at: Option<Timestamp>,
+    /// What it is, for programs.
+    kind: &'static str,
+    /// Why it is in the list, for people.
+    why: String,
+}
+
 /// A list under way.
 pub(super) struct List {
     format: ListFormat,
     meter: Meter,
     is_empty: bool,
+    /// Whether the list of what claims nothing is behind, and that of what nothing refers to has begun.
+    in_registries: bool,
     named: u64,
     looked_at: u64,
     /// What kept the list from being printed.
@@ -32,64 +47,128 @@ impl List {
     pub(super) fn begin(format: ListFormat) -> anyhow::Result<Self> {
         match format {
             ListFormat::Text => {}
-            ListFormat::Csv => output::print_line("storage,path,size,modified_at")?,
+            ListFormat::Csv => output::print_line("storage,path,size,modified_at,kind")?,
             ListFormat::Json => output::print_json(&document::around("orphans", Map::new().into()).0)?,
         }
         let meter = Meter::start("files and repositories", None);
-        Ok(Self { format, meter, is_empty: true, named: 0, looked_at: 0, error: None })
+        Ok(Self { format, meter, is_empty: true, in_registries: false, named: 0, looked_at: 0, error: None })
     }
 
     /// Prints what comes behind the list.
-    pub(super) fn end(self, report: &OrphanReport) -> anyhow::Result<()> {
+    pub(super) fn end(mut self, report: &OrphanReport, searched: &[SearchedRegistry]) -> anyhow::Result<()> {
+        self.registry();
         self.meter.finish();
         if let Some(error) = self.error {
             return Err(error);
         }
         match self.format {
-            ListFormat::Text => output::print(&text(report)),
+            ListFormat::Text => output::print(&text(report, searched)),
             // The totals would be no line of the table.
             ListFormat::Csv => {
-                output::say_text(&text(report));
+                output::say_text(&text(report, searched));
                 Ok(())
             }
             ListFormat::Json => {
                 let storages: Vec<Value> = report.storages.iter().map(storage).collect();
+                let registries: Vec<Value> = searched.iter().map(SearchedRegistry::value).collect();
                 let behind = if self.is_empty { "" } else { "\n" };
                 let totals = totals(&report.totals);
                 output::print_json(&format!(
-                    "{behind}],\n\"storages\": {},\n\"totals\": {totals},\n\"verdict\": {}}}\n",
+                    "{behind}],\n\"storages\": {},\n\"registries\": {},\n\"totals\": {totals},\n\"verdict\": {}}}\n",
                     Value::from(storages),
-                    Value::from(verdict(report)),
+                    Value::from(registries),
+                    Value::from(verdict(report, searched)),
                 ))
             }
         }
     }
 
-    fn print(&self, orphan: &Orphan) -> anyhow::Result<()> {
-        let Orphan { location, size, modified_at } = orphan;
+    fn print(&mut self, line: &Line<'_>) {
+        if let Err(error) = self.try_print(line) {
+            self.error.get_or_insert(error);
+        }
+        self.is_empty = false;
+    }
+
+    fn try_print(&self, line: &Line<'_>) -> anyhow::Result<()> {
+        let Line { storage, path, size, modified_at, kind, why } = line;
         let time = modified_at.map(|time| time.to_string());
         match self.format {
             ListFormat::Text => {
                 let size = size.map_or_else(|| "-".to_owned(), |size| HumanBytes(size).to_string());
                 let time = time.unwrap_or_else(|| "-".to_owned());
-                output::print_line(&format!("{size:>12}  {time:24}  {}  {}", location.storage, location.path))
+                output::print_line(&format!("{size:>12}  {time:24}  {storage}  {path}{why}"))
             }
             ListFormat::Csv => {
                 let size = size.map(|size| size.to_string()).unwrap_or_default();
-                let [storage, path] =
-                    [&location.storage, &location.path].map(|text| QuotedCell(text).to_string());
-                output::print_line(csv_line(&[storage, path, size, time.unwrap_or_default()]).trim_end())
+                let [storage, path] = [storage, path].map(|text| QuotedCell(text).to_string());
+                let cells = [storage, path, size, time.unwrap_or_default(), (*kind).to_owned()];
+                output::print_line(csv_line(&cells).trim_end())
             }
             ListFormat::Json => {
                 let separator = if self.is_empty { "\n" } else { ",\n" };
-                let orphan = json!({
-                    "storage": location.storage,
-                    "path": location.path,
-                    "size": size,
-                    "modified_at": time,
-                });
+                let mut orphan =
+                    json!({ "storage": storage, "path": path, "size": size, "modified_at": time });
+                if let Value::Object(fields) = &mut orphan
+                    && self.in_registries
+                {
+                    fields.insert("kind".to_owned(), Value::from(*kind));
+                }
                 output::print_json(&format!("{separator}{orphan}"))
             }
+        }
+    }
+
+    /// The list of what nothing in registries refers to begins, if it has not.
+    pub(super) fn registry(&mut self) {
+        self.named = 0;
+        if self.in_registries {
+            return;
+        }
+        if self.format == ListFormat::Json {
+            let behind = if self.is_empty { "" } else { "\n" };
+            if let Err(error) = output::print_json(&format!("{behind}],\n\"unreferenced\": [")) {
+                self.error.get_or_insert(error);
+            }
+        }
+        (self.in_registries, self.is_empty) = (true, true);
+    }
+
+    /// Prints what nothing in a registry refers to.
+    pub(super) fn unreferenced(&mut self, storage: &str, found: &Unreferenced) {
+        let Unreferenced { kind, path, size, modified_at } = found;
+        let (_, what) = registries::described(*kind);
+        self.print(&Line {
+            storage,
+            path,
+            size: Some(*size),
+            modified_at: *modified_at,
+            kind: kind.name(),
+            why: format!("  ({what})"),
+        });
+    }
+
+    /// So much of a storage was looked at.
+    pub(super) fn advanced_to(&self, looked_at: u64) {
+        if looked_at.is_multiple_of(EVERY) {
+            self.meter.set(self.looked_at + looked_at, None);
+        }
+    }
+
+    /// This could not be looked at.
+    pub(super) fn skip(&mut self, storage: &str, path: &str, reason: &str) {
+        self.named += 1;
+        if self.named <= MOST_NAMED {
+            output::say(&format!("skipped {storage}: {path}: {reason}"));
+        }
+    }
+
+    /// The search of a storage has ended, of which so much was looked at.
+    pub(super) fn searched(&mut self, storage: &str, looked_at: u64) {
+        self.looked_at += looked_at;
+        if self.named > MOST_NAMED {
+            let more = HumanCount(self.named - MOST_NAMED);
+            output::say(&format!("… and {more} more of {storage} were skipped"));
         }
     }
 }
@@ -100,31 +179,27 @@ impl OrphanWatcher for List {
     }
 
     fn advanced(&mut self, totals: &OrphanTotals) {
-        if totals.looked_at.is_multiple_of(EVERY) {
-            self.meter.set(self.looked_at + totals.looked_at, None);
-        }
+        self.advanced_to(totals.looked_at);
     }
 
     fn skipped(&mut self, storage: &str, path: &str, reason: &str) {
-        self.named += 1;
-        if self.named <= MOST_NAMED {
-            output::say(&format!("skipped {storage}: {path}: {reason}"));
-        }
+        self.skip(storage, path, reason);
     }
 
     fn orphan(&mut self, orphan: &Orphan) {
-        if let Err(error) = self.print(orphan) {
-            self.error.get_or_insert(error);
-        }
-        self.is_empty = false;
+        let Orphan { location, size, modified_at } = orphan;
+        self.print(&Line {
+            storage: &location.storage,
+            path: &location.path,
+            size: *size,
+            modified_at: *modified_at,
+            kind: "unclaimed",
+            why: String::new(),
+        });
     }
 
     fn done(&mut self, storage: &StorageOrphans) {
-        self.looked_at += storage.totals.looked_at;
-        if self.named > MOST_NAMED {
-            let more = HumanCount(self.named - MOST_NAMED);
-            output::say(&format!("… and {more} more of {} were skipped", storage.storage));
-        }
+        self.searched(&storage.storage, storage.totals.looked_at);
     }
 }
 
@@ -137,7 +212,7 @@ fn csv_line(cells: &[String]) -> String {
 }
 
 /// The totals for people.
-fn text(report: &OrphanReport) -> Text {
+fn text(report: &OrphanReport, searched: &[SearchedRegistry]) -> Text {
     let header =
         ["storage", "looked at", "orphans", "bytes", "internal", "too young", "not understood", "skipped"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
@@ -156,7 +231,11 @@ fn text(report: &OrphanReport) -> Text {
     };
     rows.extend(report.storages.iter().map(|storage| counts(&storage.storage, &storage.totals)));
     rows.push(counts("all", &report.totals));
-    let mut text = Text::table(&rows, 1);
+    let mut text = if report.storages.is_empty() && !searched.is_empty() {
+        Text::default()
+    } else {
+        Text::table(&rows, 1)
+    };
     for StorageOrphans { storage, outcome, not_understood, .. } in &report.storages {
         for (folder, count) in not_understood {
             text.line(format!(
@@ -172,12 +251,21 @@ fn text(report: &OrphanReport) -> Text {
             text.line(format!("{storage} {what}: {reason}"));
         }
     }
-    text.line(verdict(report));
+    for line in searched.iter().flat_map(SearchedRegistry::lines) {
+        text.line(line);
+    }
+    text.line(verdict(report, searched));
     text
 }
 
-/// Whether anything lies there that nobody claims, and whether all was searched.
-fn verdict(report: &OrphanReport) -> String {
+/// Whether anything lies there that nobody claims or nothing refers to, and whether all was searched.
+fn verdict(report: &OrphanReport, searched: &[SearchedRegistry]) -> String {
+    let of_registries = registries::verdict(searched);
+    let of_source = (!report.storages.is_empty() || of_registries.is_none()).then(|| verdict_of(report));
+    of_source.into_iter().chain(of_registries).collect::<Vec<_>>().join(" ")
+}
+
+fn verdict_of(report: &OrphanReport) -> String {
     let OrphanTotals { orphans, bytes, skipped, not_understood, .. } = report.totals;
     let is_broken =
         |outcome: &StorageOutcome| !matches!(outcome, StorageOutcome::Searched | StorageOutcome::Unused(_));

@@ -13,6 +13,11 @@ use crate::settings::SettingsError;
 const USUAL_REGION: &str = "us-east-1";
 
 pub(super) fn s3(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    let service = s3_service(section)?;
+    objects(section, service)
+}
+
+pub(super) fn s3_service(section: &mut Section<'_, '_>) -> Result<Service, SettingsError> {
     let endpoint = section.optional_text("endpoint")?;
     // Amazon gives each bucket a host name; most other servers do not.
     let path_style = section.optional("path_style", boolean)?.unwrap_or(endpoint.is_some());
@@ -24,7 +29,7 @@ pub(super) fn s3(section: &mut Section<'_, '_>) -> Result<Content, SettingsError
         keys: s3_keys(section)?,
         network: network(section)?,
     };
-    objects(section, Service::S3(settings))
+    Ok(Service::S3(settings))
 }
 
 /// Where S3's keys come from: what `keys` says; without it, the configured keys if there are any, or else the first that
@@ -79,6 +84,11 @@ fn s3_pair(section: &mut Section<'_, '_>) -> Result<Option<KeyPair>, SettingsErr
 }
 
 pub(super) fn gcs(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    let service = gcs_service(section)?;
+    objects(section, service)
+}
+
+pub(super) fn gcs_service(section: &mut Section<'_, '_>) -> Result<Service, SettingsError> {
     let file = section.optional_path("service_account_file")?;
     let json = section.optional_secret("service_account_key")?;
     let credentials = match (file, json, anonymous(section)?) {
@@ -94,10 +104,15 @@ pub(super) fn gcs(section: &mut Section<'_, '_>) -> Result<Content, SettingsErro
         credentials,
         network: network(section)?,
     };
-    objects(section, Service::Gcs(settings))
+    Ok(Service::Gcs(settings))
 }
 
 pub(super) fn azure(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    let service = azure_service(section)?;
+    objects(section, service)
+}
+
+pub(super) fn azure_service(section: &mut Section<'_, '_>) -> Result<Service, SettingsError> {
     let access_key = section.optional_secret("access_key")?;
     let sas = section.optional_secret("sas_token")?;
     let credentials = match (access_key, sas, anonymous(section)?) {
@@ -114,7 +129,7 @@ pub(super) fn azure(section: &mut Section<'_, '_>) -> Result<Content, SettingsEr
         credentials,
         network: network(section)?,
     };
-    objects(section, Service::Azure(settings))
+    Ok(Service::Azure(settings))
 }
 
 fn objects(section: &mut Section<'_, '_>, service: Service) -> Result<Content, SettingsError> {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret as _;
 use stocktake_content_git::Integrity;
+use stocktake_content_objects::Service;
 use stocktake_content_registry::Integrity as RegistryIntegrity;
 
 use super::super::tests::sources;
@@ -48,7 +49,7 @@ fn no_limits() -> (NonZeroUsize, Option<NonZeroU64>) {
 }
 
 /// One minimal section of each kind.
-const MINIMAL: [&str; 7] = [
+const MINIMAL: [&str; 8] = [
     "root = \"/d\"",
     "kind = \"git\"\nroot = \"/d\"",
     "kind = \"s3\"\nbucket = \"b\"",
@@ -56,6 +57,7 @@ const MINIMAL: [&str; 7] = [
     "kind = \"azure\"\naccount = \"a\"\ncontainer = \"c\"",
     "kind = \"registry\"\nurl = \"https://registry.example.com\"",
     "kind = \"registry-directory\"\nroot = \"/d\"",
+    "kind = \"registry-bucket\"\nbucket = \"b\"",
 ];
 
 /// How many things are read at once, and how fast.
@@ -65,7 +67,8 @@ fn limits_of(content: &Content) -> (NonZeroUsize, Option<NonZeroU64>) {
         Content::Git(settings) => (settings.readers, settings.bytes_per_second),
         Content::Objects(settings) => (settings.requests, settings.bytes_per_second),
         Content::Registry(settings) => (settings.requests, settings.bytes_per_second),
-        Content::RegistryDirectory(settings) => (settings.readers, settings.bytes_per_second),
+        Content::RegistryDirectory(settings) => (settings.readers, settings.layout.bytes_per_second),
+        Content::RegistryBucket(objects, layout) => (objects.requests, layout.bytes_per_second),
     }
 }
 
@@ -125,7 +128,7 @@ fn registries() {
     assert_eq!(minimal.integrity, RegistryIntegrity::Content);
     let directory = format!("{}\ndatabase_url = \"postgres://u@h/d\"", MINIMAL[6]);
     let Content::RegistryDirectory(directory) = storage(&directory).content else { panic!("another kind") };
-    assert!(directory.database_url.is_some());
+    assert!(directory.layout.database_url.is_some());
     let full = "username = \"u\"\npassword = \"hush\"\nca_certificates = \"/ca.pem\"\nintegrity = \"tags\""
         .to_owned();
     let Content::Registry(full) = storage(&format!("{}\n{full}", MINIMAL[5])).content else {
@@ -154,7 +157,37 @@ fn registry_directories() {
     ] {
         let lines = format!("{}\n{line}", MINIMAL[6]);
         let Content::RegistryDirectory(settings) = storage(&lines).content else { panic!("{lines}") };
-        assert_eq!((settings.root.as_path(), settings.integrity), (Path::new("/d"), integrity));
+        assert_eq!((settings.root.as_path(), settings.layout.integrity), (Path::new("/d"), integrity));
+    }
+}
+
+#[test]
+fn registry_buckets_are_those_of_any_service() {
+    let more = "prefix = \"registries/main\"\nintegrity = \"tags\"\ndatabase_url = \"postgres://u@h/d\"";
+    for (service, keys) in [
+        ("", "bucket = \"b\""),
+        ("service = \"s3\"", "bucket = \"b\"\naccess_key_id = \"k\"\nsecret_access_key = \"hush\""),
+        ("service = \"gcs\"", "bucket = \"b\"\nanonymous = true"),
+        ("service = \"azure\"", "account = \"a\"\ncontainer = \"c\"\nsas_token = \"hush\""),
+    ] {
+        let lines = format!("kind = \"registry-bucket\"\n{service}\n{keys}\n{more}");
+        let Content::RegistryBucket(objects, layout) = storage(&lines).content else { panic!("{lines}") };
+        let is_right = match objects.service {
+            Service::S3(_) => service.is_empty() || service.contains("s3"),
+            Service::Gcs(_) => service.contains("gcs"),
+            Service::Azure(_) => service.contains("azure"),
+        };
+        assert!(is_right, "{lines}");
+        assert_eq!((objects.prefix.as_str(), objects.mode), ("registries/main", Mode::Content));
+        assert_eq!(layout.integrity, RegistryIntegrity::Tags);
+        assert!(layout.database_url.is_some());
+    }
+    for (line, sentence) in [
+        ("service = \"swift\"", "storages.x.service: must be one of \"s3\", \"gcs\", \"azure\""),
+        ("content = \"metadata\"", "storages.x.content"),
+    ] {
+        let text = mistake(&format!("{}\n{line}", MINIMAL[7]));
+        assert!(text.starts_with(sentence) && !text.contains("hush"), "{text}");
     }
 }
 
@@ -169,6 +202,8 @@ fn what_a_kind_needs_is_named() {
         ("kind = \"azure\"\ncontainer = \"c\"", "storages.x.account is not set"),
         ("kind = \"registry\"", "storages.x.url is not set"),
         ("kind = \"registry-directory\"", "storages.x.root is not set"),
+        ("kind = \"registry-bucket\"", "storages.x.bucket is not set"),
+        ("kind = \"registry-bucket\"\nservice = \"azure\"", "storages.x.account is not set"),
         ("kind = \"s3\"\nbucket = \"\"", "storages.x.bucket: must not be empty"),
     ] {
         let text = mistake(lines);

@@ -18,9 +18,11 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
             [b"EnumerationResults"] => whole = true,
             [_, b"NextMarker"] => page.next = Some(text).filter(|marker| !marker.is_empty()),
             [_, b"Blobs", b"Blob"] => page.objects.push(std::mem::take(&mut object)),
-            // A name that XML cannot hold is escaped.
-            [_, b"Blobs", b"Blob", b"Name"] if element.is_encoded => object.key = unescape(&text)?,
-            [_, b"Blobs", b"Blob", b"Name"] => object.key = text,
+            [_, b"Blobs", of @ (b"Blob" | b"BlobPrefix"), b"Name"] => {
+                // A name that XML cannot hold is escaped.
+                let name = if element.is_encoded { unescape(&text)? } else { text };
+                if *of == b"Blob" { object.key = name } else { page.folders.push(name) }
+            }
             [_, b"Blobs", b"Blob", b"Properties", b"Content-Length"] => object.size = text.parse().ok(),
             [_, b"Blobs", b"Blob", b"Properties", b"Content-MD5"] => object.md5 = base64(&text),
             [_, b"Blobs", b"Blob", b"Properties", b"Last-Modified"] => {
@@ -44,7 +46,7 @@ mod tests {
             b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Prefix>a</Prefix><Blobs>\
               <Blob><Name>a&amp;b//c</Name><Properties><Last-Modified>Fri, 02 Jan 2026 03:04:05 GMT</Last-Modified>\
               <Content-Length>12</Content-Length><Content-MD5>mgNkuembtIDdJeHwKEyFVQ==</Content-MD5></Properties></Blob>\
-              <Blob><Name Encoded=\"true\">d%EF%BF%BE%25</Name></Blob></Blobs>\
+              <Blob><Name Encoded=\"true\">d%EF%BF%BE%25</Name></Blob><BlobPrefix><Name>e/</Name></BlobPrefix></Blobs>\
               <NextMarker>2!more</NextMarker></EnumerationResults>",
         )
         .unwrap();
@@ -58,6 +60,7 @@ mod tests {
         };
         let second = Object { key: "d\u{fffe}%".to_owned(), ..Object::default() };
         assert_eq!(page.objects, [first, second]);
+        assert_eq!(page.folders, ["e/"]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ struct Answer {
     next: Option<String>,
     #[serde(default)]
     items: Vec<Item>,
+    #[serde(default)]
+    prefixes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +43,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
     };
     Ok(Page {
         objects: answer.items.into_iter().map(object).collect(),
+        folders: answer.prefixes,
         next: answer.next.filter(|token| !token.is_empty()),
     })
 }
@@ -52,7 +55,7 @@ mod tests {
     #[test]
     fn objects_and_token_are_read() {
         let page = parse(
-            br#"{"kind": "storage#objects", "nextPageToken": "more", "items": [
+            br#"{"kind": "storage#objects", "nextPageToken": "more", "prefixes": ["d/"], "items": [
                 {"name": "a//b\n", "size": "12", "updated": "2026-01-02T03:04:05.678Z",
                 "md5Hash": "mgNkuembtIDdJeHwKEyFVQ=="}, {"name": "c"}]}"#,
         )
@@ -65,7 +68,8 @@ mod tests {
             has_sha256: false,
         };
         let second = Object { key: "c".to_owned(), ..Object::default() };
-        assert_eq!(page, Page { objects: vec![first, second], next: Some("more".to_owned()) });
+        let folders = vec!["d/".to_owned()];
+        assert_eq!(page, Page { objects: vec![first, second], folders, next: Some("more".to_owned()) });
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
                 object.has_sha256 &= !std::mem::take(&mut is_composite);
                 page.objects.push(std::mem::take(&mut object));
             }
+            [_, b"CommonPrefixes", b"Prefix"] => page.folders.push(text),
             [_, b"Contents", b"Key"] => object.key = text,
             [_, b"Contents", b"Size"] => object.size = text.parse().ok(),
             [_, b"Contents", b"ETag"] => object.md5 = md5_like(&text),
@@ -43,9 +44,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, &'static str> {
     }
     // Stands once in the page, before or after the keys.
     if escaped {
-        for object in &mut page.objects {
+        for key in page.objects.iter_mut().map(|object| &mut object.key).chain(&mut page.folders) {
             // As in a form, with a plus sign for a space.
-            object.key = unescape(&object.key.replace('+', " "))?;
+            *key = unescape(&key.replace('+', " "))?;
         }
     }
     Ok(page)
@@ -99,11 +100,13 @@ mod tests {
     #[test]
     fn keys_are_unescaped_if_they_are_escaped() {
         let keys = |encoding: &str| {
-            let page = page(&format!("<Contents><Key>a+%2B%0A</Key></Contents>{encoding}")).unwrap();
-            page.objects[0].key.clone()
+            let inside = "<Contents><Key>a+%2B%0A</Key></Contents><CommonPrefixes><Prefix>b%2B/</Prefix></CommonPrefixes>";
+            let page = page(&format!("{inside}{encoding}")).unwrap();
+            (page.objects[0].key.clone(), page.folders[0].clone())
         };
-        assert_eq!(keys(""), "a+%2B%0A");
-        assert_eq!(keys("<EncodingType>url</EncodingType>"), "a +\n");
+        let pair = |key: &str, folder: &str| (key.to_owned(), folder.to_owned());
+        assert_eq!(keys(""), pair("a+%2B%0A", "b%2B/"));
+        assert_eq!(keys("<EncodingType>url</EncodingType>"), pair("a +\n", "b+/"));
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Listing of regular files, with their sizes and times.
+
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+use stocktake_domain::Timestamp;
+use stocktake_domain::ports::NoContent;
+
+use super::{Action, Entry};
+
+/// Lists regular files, and what is in folders; no link is followed.
+pub fn regular_files(entry: &Entry<'_>) -> Option<Action> {
+    match entry.stated_type() {
+        FileType::Directory => Some(Action::Enter),
+        FileType::RegularFile | FileType::Unknown => action_by_stat(entry.stat()),
+        other => Some(Action::PassOver(called(other))),
+    }
+}
+
+fn action_by_stat(stat: Result<Stat, Errno>) -> Option<Action> {
+    let stat = match stat {
+        Ok(stat) => stat,
+        // It has vanished since the folder was read.
+        Err(Errno::NOENT) => return None,
+        Err(error) => return Some(Action::Skip(error.to_string())),
+    };
+    Some(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Action::Enter,
+        FileType::RegularFile => {
+            Action::List { size: Some(size(&stat)), modified_at: Some(modified_at(&stat)) }
+        }
+        other => Action::PassOver(called(other)),
+    })
+}
+
+/// What an entry is that is neither a file nor a folder.
+const fn called(kind: FileType) -> NoContent {
+    match kind {
+        FileType::Symlink => NoContent::Link,
+        FileType::Fifo => NoContent::Pipe,
+        FileType::Socket => NoContent::Socket,
+        _ => NoContent::Device,
+    }
+}
+
+/// The size in bytes of what has these metadata.
+pub fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+/// When it was last changed.
+pub fn modified_at(stat: &Stat) -> Timestamp {
+    let millis = i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0);
+    Timestamp::from_millis(stat.st_mtime.saturating_mul(1_000).saturating_add(millis))
+}
