@@ -250,7 +250,7 @@ pub(crate) fn closed_storage(loaded: &Loaded, name: &str, reason: &str, waiting:
         Some(1) => " Its 1 record was left as it was.".to_owned(),
         Some(waiting) => format!(" Its {} were left as they were.", counted(waiting, "record")),
     };
-    let what = if reason.starts_with("is ") {
+    let what = if reason.starts_with("is ") || reason.starts_with("was ") {
         format!(" {reason}")
     } else if reason.starts_with("its ") {
         format!(": {reason}")

@@ -26,7 +26,7 @@ const PROOF_LASTS: Duration = Duration::from_secs(60);
 const LISTED: u32 = 4;
 
 /// How much of an object a look reads: what cuts off every answer lets a first byte through.
-const BEGINNING: u64 = 1 << 20;
+const BEGINNING: u64 = 64 << 10;
 
 impl Access {
     /// See [`stocktake_domain::ports::ContentStore::probe`].

@@ -74,6 +74,9 @@ async fn selected(
     Ok(catalogue.page(&request).await?.records)
 }
 
+/// So many records are read at once to find those that a filter means.
+const FILTERED_AT_ONCE: u32 = 1_000;
+
 /// The model's first mismatched records after this key that the filter means.
 async fn mismatched(
     catalogue: &dyn Catalogue,
@@ -83,10 +86,11 @@ async fn mismatched(
     limit: u32,
 ) -> Result<Vec<Record>, StoreError> {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let step = if filter.is_empty() { limit } else { limit.max(FILTERED_AT_ONCE) };
     let mut found = Vec::new();
     loop {
-        let records = catalogue.mismatched(model, after, limit).await?;
-        let is_last = records.len() < most;
+        let records = catalogue.mismatched(model, after, step).await?;
+        let is_last = u64::try_from(records.len()).unwrap_or(u64::MAX) < u64::from(step);
         after = records.last().map(|record| record.key.clone());
         found.extend(records.into_iter().filter(|record| record.is_meant_by(filter)));
         if is_last || found.len() >= most {

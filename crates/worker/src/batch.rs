@@ -2,8 +2,8 @@
 
 use stocktake_domain::ports::{ClaimedRecord, Outcome};
 use stocktake_domain::{
-    Algorithm, ContentError, Digest, Evidence, Failure, FailureKind, JITTER_STEPS, NotJudged, Observation,
-    RecordKey, Rng, Timestamp, judge, judge_emptied,
+    Algorithm, ContentError, Digest, Evidence, Failure, FailureCause, FailureKind, JITTER_STEPS, NotJudged,
+    Observation, RecordKey, Rng, Timestamp, judge, judge_emptied,
 };
 
 use crate::stats::Stats;
@@ -50,6 +50,18 @@ impl Unconfirmed {
     /// Whether the content is not there.
     pub(crate) fn is_absent(&self) -> bool {
         self.judged.is_absent
+    }
+
+    /// Whether nothing of it is there, and not only a part is missing.
+    pub(crate) fn is_all_gone(&self) -> bool {
+        let part = |failure: &Failure| matches!(failure.cause(), FailureCause::MissingPart { .. });
+        self.is_absent() && !self.judged.verdict.as_ref().is_err_and(part)
+    }
+
+    /// Whether nothing is known of it yet, neither good nor bad.
+    pub(crate) fn is_new(&self) -> bool {
+        let history = self.judged.record.verification.history();
+        history.baseline().is_none() && history.failed_at.is_none()
     }
 }
 
@@ -103,8 +115,12 @@ impl Batch {
             Ok(observation) => Ok(observation),
         };
         let judged = Judged::new(record, seen, judge_by.algorithm);
-        // Of a record whose row is damaged nothing was read.
-        if (judged.verdict.is_ok() && !judged.is_absent) || judged.record.reference.is_err() {
+        // What makes a record invalid stands in its row, or in a name.
+        let says_nothing_of_the_storage = match &judged.verdict {
+            Ok(_) => !judged.is_absent,
+            Err(failure) => failure.kind() == FailureKind::Invalid,
+        };
+        if says_nothing_of_the_storage {
             self.add_judged(judged, judge_by);
             return Ok(());
         }

@@ -42,7 +42,12 @@ impl EngineContext {
             return Ok(Confirmed { sure: unconfirmed, ..Confirmed::default() });
         }
         let probed = self.probe(name, storage).await?;
-        self.check_read(name, &probed, watch).await?;
+        if unconfirmed.iter().any(Unconfirmed::is_all_gone) {
+            self.check_read(name, &probed, watch).await?;
+        } else {
+            // What is there in part was found, and what was refused before was looked for nowhere.
+            self.check_identity(name, &probed).await?;
+        }
         let gone_mounts = self.gone_mounts(name, &probed).await?;
         let mut confirmed = Confirmed::default();
         for record in unconfirmed {
@@ -50,7 +55,7 @@ impl EngineContext {
             if let Some(mount) = gone_mounts.iter().find(|mount| mount.concerns(path)) {
                 confirmed.folders.push(of_mount(mount));
                 confirmed.given_back += 1;
-            } else if record.is_absent() && has_come_back(storage, &probed, path).await {
+            } else if record.is_all_gone() && has_come_back(storage, &probed, path).await {
                 confirmed.given_back += 1;
             } else {
                 confirmed.sure.push(record);
@@ -59,7 +64,7 @@ impl EngineContext {
         if confirmed.sure.iter().any(|record| record.is_lost) {
             self.check_witnesses(name, storage, &gone_mounts).await?;
         }
-        if confirmed.sure.iter().any(Unconfirmed::is_absent) {
+        if confirmed.sure.iter().any(|record| record.is_absent() && record.is_new()) {
             self.check_not_emptied(name, &probed).await?;
         }
         if !confirmed.sure.is_empty() {
@@ -99,11 +104,7 @@ impl EngineContext {
 
     /// Fails if the storage is empty, though more than a few records lie in it: as is the folder of a volume that is not
     /// mounted.
-    pub(crate) async fn check_not_emptied(
-        &self,
-        name: &str,
-        probed: &ProbedStorage,
-    ) -> Result<(), NotJudged> {
+    async fn check_not_emptied(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
         if !probed.is_empty {
             return Ok(());
         }
@@ -120,6 +121,7 @@ impl EngineContext {
     /// What is mounted no more where these lie need not be.
     async fn believe(&self, name: &str, storage: &Storage, lost: &[Unconfirmed]) -> Result<(), NotJudged> {
         let Ok(probed) = self.probe(name, storage).await else { return Ok(()) };
+        self.remember(name, &probed, &[]).await?;
         for mount in self.gone_mounts(name, &probed).await? {
             if lost.iter().any(|record| mount.concerns(record.path())) {
                 let forgotten = self.parts.conditions.forget_mount(name, &mount).await;

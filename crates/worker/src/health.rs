@@ -1,6 +1,7 @@
 //! What an engine knows of its storages as wholes, and of its process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(crate) struct Health {
     storages: Mutex<BTreeMap<String, StorageHealth>>,
     /// What it lacks.
     process: Mutex<Option<String>>,
+    /// Whether the database was told that it lacks nothing; one before it on this host may have told otherwise.
+    is_told_well: AtomicBool,
 }
 
 /// What is known of one storage.
@@ -92,6 +95,16 @@ impl Health {
     /// What this process lacks.
     pub(crate) fn process(&self) -> MutexGuard<'_, Option<String>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the database was told that the process lacks nothing.
+    pub(crate) fn is_told_well(&self) -> bool {
+        self.is_told_well.load(Ordering::Relaxed)
+    }
+
+    /// The database was told so, or otherwise.
+    pub(crate) fn set_told_well(&self, is_well: bool) {
+        self.is_told_well.store(is_well, Ordering::Relaxed);
     }
 
     /// Changes what is known of a storage.

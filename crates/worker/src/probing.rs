@@ -64,11 +64,15 @@ impl EngineContext {
                 self.reading_succeeded(name, storage, &[]).await;
                 continue;
             };
-            if let NotJudged::Storage(reason) | NotJudged::Folder(UnreadableFolder { reason, .. }) = &fault {
-                closed.push(ClosedStorage { name: name.clone(), reason: reason.clone(), waiting });
-                // Who asks what is wrong later is told, though nothing was to be read.
-                self.report(name, &fault).await;
-            }
+            let reason = match &fault {
+                NotJudged::Storage(reason) | NotJudged::Folder(UnreadableFolder { reason, .. }) => {
+                    // Who asks what is wrong later is told, though nothing was to be read.
+                    self.report(name, &fault).await;
+                    reason.clone()
+                }
+                NotJudged::Process(_) | NotJudged::Cancelled => fault.to_string(),
+            };
+            closed.push(ClosedStorage { name: name.clone(), reason, waiting });
         }
         Ok(closed)
     }
@@ -91,7 +95,6 @@ impl EngineContext {
             }
         }
         self.check_whole(name, storage, &probed).await?;
-        self.check_not_emptied(name, &probed).await?;
         Ok(probed)
     }
 
@@ -124,7 +127,7 @@ impl EngineContext {
     }
 
     /// Fails if another storage is at the address than the one that good content was read from before.
-    async fn check_identity(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
+    pub(crate) async fn check_identity(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
         let Some(identity) = &probed.identity else { return Ok(()) };
         let known = self.parts.conditions.identity(name, &self.settings.host).await;
         match self.answered("reading which storage it was", known)? {
@@ -196,9 +199,13 @@ impl EngineContext {
 
     /// The process has what it needs.
     pub(crate) async fn process_is_well(&self) {
-        if self.health.process().clone().is_some() && self.end(&ConditionSubject::Process).await {
+        let was_short = self.health.process().is_some();
+        if (was_short || !self.health.is_told_well()) && self.end(&ConditionSubject::Process).await {
             *self.health.process() = None;
-            tracing::info!("this process has what it needs again");
+            self.health.set_told_well(true);
+            if was_short {
+                tracing::info!("this process has what it needs again");
+            }
         }
     }
 
@@ -223,6 +230,7 @@ impl EngineContext {
             ConditionSubject::Storage(name) => self.health.update(name, close),
             ConditionSubject::Process => {
                 let reason = fault.to_string();
+                self.health.set_told_well(false);
                 (self.health.process().replace(reason.clone()).is_none(), reason)
             }
         };

@@ -60,6 +60,8 @@ pub(crate) struct Recording<'a> {
     /// By the index of the piece; taken when it was judged.
     records: Vec<Option<ClaimedRecord>>,
     unfinished: usize,
+    /// How many that are not good the storage kept from being recorded.
+    doubted: usize,
     /// Seen as not good, and not yet confirmed.
     unconfirmed: Vec<Unconfirmed>,
     /// The folders that cannot be read, whose records are given back.
@@ -92,6 +94,7 @@ impl<'a> Recording<'a> {
             unfinished: lease.records.len(),
             first: lease.records.first().map(|record| record.key.clone()),
             records: lease.records.into_iter().map(Some).collect(),
+            doubted: 0,
             unconfirmed: Vec::new(),
             folders: BTreeMap::new(),
             has_written: false,
@@ -184,6 +187,7 @@ impl<'a> Recording<'a> {
         if unconfirmed.is_empty() {
             return;
         }
+        let count = unconfirmed.len();
         let confirmed = match context.parts.storages.get(&self.storage) {
             Some(storage) => context.confirm(&self.storage, storage, self.watch, unconfirmed).await,
             // Of a storage that nobody has there is nothing to look at.
@@ -191,7 +195,10 @@ impl<'a> Recording<'a> {
         };
         let confirmed = match confirmed {
             Ok(confirmed) => confirmed,
-            Err(fault) => return self.stop_for(fault),
+            Err(fault) => {
+                self.doubted += count;
+                return self.stop_for(fault);
+            }
         };
         self.unfinished -= confirmed.given_back;
         self.folders.extend(confirmed.folders.into_iter().map(|of| (of.folder.clone(), of)));
@@ -273,7 +280,9 @@ impl<'a> Recording<'a> {
         if stats.looked_at() > 0 {
             let context = &self.options.context;
             if let Some(storage) = context.parts.storages.get(&self.storage) {
-                context.reading_succeeded(&self.storage, storage, &self.batch.good).await;
+                // A few good ones among many that are not may lie in an older copy as well.
+                let good = if self.batch.good.len() > self.doubted { &self.batch.good[..] } else { &[] };
+                context.reading_succeeded(&self.storage, storage, good).await;
             }
             context.process_is_well().await;
         }

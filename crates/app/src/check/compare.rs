@@ -168,6 +168,9 @@ impl Comparison<'_> {
         changes: &mut Changes,
     ) -> Result<Option<Entry>, CheckError> {
         let Pair { path, listed, known, .. } = pair;
+        if let Some(Err(ContentError::NotJudged(not_judged))) = seen {
+            return Err(CheckError::NotJudged(not_judged));
+        }
         if let Some(folder) = self.unmounted(&path) {
             return Ok(below_unmounted(folder, listed, known, seen, changes));
         }

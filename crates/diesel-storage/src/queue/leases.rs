@@ -1,5 +1,7 @@
 //! Keeping leases alive, and ending those whose time is over.
 
+use std::collections::BTreeMap;
+
 use diesel::ExpressionMethods as _;
 use diesel::QueryDsl as _;
 use diesel::sql_types::{BigInt, SmallInt, Text};
@@ -15,6 +17,9 @@ use crate::rows::{FAILED, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, failur
 use crate::schema::leases;
 use crate::session::Session;
 use crate::sql::Sql;
+
+/// Stands for all leases that timed out, where results are counted by lease.
+const TIMED_OUT: i64 = 0;
 
 /// Renews leases; returns those that are gone.
 pub(super) async fn renew<S: Session>(
@@ -62,17 +67,22 @@ pub(super) async fn reap<S: Session>(
     over.sort_unstable_by(|a, b| (a.model, &a.first_key).cmp(&(b.model, &b.first_key)));
     results_by_day::forget(session, now.day()).await?;
     let mut reaped = Reaped::default();
+    let mut timed_out = BTreeMap::<i16, u64>::new();
     let any = !over.is_empty();
     for lease in over {
         session.execute(diesel::delete(leases::table.find(lease.id))).await?;
         match lease.end(now) {
             Some(LeaseEnd::TimedOut) => {
                 let count = time_out(session, &lease, &failure, now.millis()).await?;
-                results_by_day::add(session, lease.model, lease.id, &Results::failures(now, count)).await?;
+                *timed_out.entry(lease.model).or_default() += count;
                 reaped.timed_out += count;
             }
             Some(LeaseEnd::Released) | None => reaped.released += 1,
         }
+    }
+    // In the order of the models, in which whoever counts in several rows locks them.
+    for (model, count) in timed_out {
+        results_by_day::add(session, model, TIMED_OUT, &Results::failures(now, count)).await?;
     }
     Ok((reaped, any))
 }

@@ -43,9 +43,10 @@ pub(crate) async fn read<S: Session>(
 ) -> Result<Vec<DayResults>, DbError> {
     let sql = Sql::<(BigInt, SmallInt, BigInt, BigInt)>::new(
         "SELECT d.day, d.model, CAST(SUM(d.succeeded) AS bigint), CAST(SUM(d.failed) AS bigint) \
-         FROM result_days d WHERE d.day > ? GROUP BY d.day, d.model",
+         FROM result_days d WHERE d.day > ? AND d.day <= ? GROUP BY d.day, d.model",
     );
-    let rows: Vec<(i64, i16, i64, i64)> = session.load(sql.bind(today - i64::from(days))).await?;
+    let sql = sql.bind(today - i64::from(days)).bind(today);
+    let rows: Vec<(i64, i16, i64, i64)> = session.load(sql).await?;
     let of = |(day, model, succeeded, failed): (i64, i16, i64, i64)| {
         let (succeeded, failed) = (unsigned(succeeded, "count")?, unsigned(failed, "count")?);
         Ok(DayResults { day, model: model_of(model)?, succeeded, failed })
@@ -55,9 +56,9 @@ pub(crate) async fn read<S: Session>(
     Ok(results)
 }
 
-/// Forgets what nobody asks for any more.
+/// Forgets what nobody asks for any more, and what a clock that was ahead has counted.
 pub(super) async fn forget<S: Session>(session: &mut S, today: i64) -> Result<(), DbError> {
-    let sql = Sql::<()>::new("DELETE FROM result_days WHERE day <= ?");
-    session.execute(sql.bind(today - KEPT)).await?;
+    let sql = Sql::<()>::new("DELETE FROM result_days WHERE day <= ? OR day > ?");
+    session.execute(sql.bind(today - KEPT).bind(today + 1)).await?;
     Ok(())
 }

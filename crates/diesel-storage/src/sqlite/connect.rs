@@ -112,7 +112,9 @@ pub(super) fn open_to_read(path: &Path, timeout: Duration) -> Result<SqliteConne
 fn establish_as(path: &Path, parameters: &str) -> Result<SqliteConnection, StoreError> {
     let name = path.to_str().ok_or_else(|| DbError::data("a database file is named in UTF-8"))?;
     let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let connected = SqliteConnection::establish(&format!("file:{name}?{parameters}"));
+    // An absolute path needs the empty authority before it: one that begins with two slashes would be taken for a host.
+    let authority = if path.is_absolute() { "//" } else { "" };
+    let connected = SqliteConnection::establish(&format!("file:{authority}{name}?{parameters}"));
     connected.map_err(|error| unusable(format!("{}: {error}", path.display())))
 }
 

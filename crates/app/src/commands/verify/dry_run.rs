@@ -182,12 +182,16 @@ impl Plan {
             counted(records, "record"),
             HumanBytes(bytes),
         ));
+        self.tell_closed(&mut text);
+        text
+    }
+
+    fn tell_closed(&self, text: &mut Text) {
         for (name, reason) in &self.closed {
             text.line(format!(
                 "Storage {name} cannot be read now: {reason}. Its records would be left as they are."
             ));
         }
-        text
     }
 
     fn json(&self) -> Text {

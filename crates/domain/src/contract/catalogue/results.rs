@@ -33,6 +33,8 @@ pub async fn results_are_counted_by_day_and_model(db: &dyn DatabaseFixture) {
     // The first day is no more among the last.
     assert_eq!(results(store, DAY + 2, 1).await, [second]);
     assert_eq!(results(store, 3 * DAY, 2).await, []);
+    // What a clock that was ahead has counted is not of these days.
+    assert_eq!(results(store, DAY - 1, 2).await, first);
     // One that times out has failed as well.
     store.as_of(at(5 * DAY)).queue.recalculate(MODEL, &key(4)).await.unwrap();
     let lease = claim(store, 1, 5 * DAY).await.unwrap();

@@ -118,9 +118,10 @@ impl Catalogue for MemoryStore {
     }
 
     async fn results_by_day(&self, days: u32) -> Result<Vec<DayResults>, StoreError> {
-        let first = self.now().day() - i64::from(days) + 1;
+        let today = self.now().day();
+        let shown = today - i64::from(days) + 1..=today;
         let results = |tables: &mut Tables| {
-            let recent = tables.results.iter().filter(|((day, _), _)| *day >= first);
+            let recent = tables.results.iter().filter(|((day, _), _)| shown.contains(day));
             let of = |(&(day, model), &(succeeded, failed)): (&(i64, Model), &(u64, u64))| DayResults {
                 day,
                 model,
