@@ -57,7 +57,9 @@ fn places(model: Model) -> Places {
         | Model::SnippetRepositories => Places::Git,
         Model::LfsObjects => Places::Files(ObjectType::Lfs),
         Model::MergeRequestDiffs => Places::Files(ObjectType::ExternalDiffs),
-        Model::PackagesNugetSymbols | Model::PackagesPackageFiles => Places::Files(ObjectType::Packages),
+        Model::PackagesDebianProjectComponentFiles
+        | Model::PackagesNugetSymbols
+        | Model::PackagesPackageFiles => Places::Files(ObjectType::Packages),
         Model::PagesDeployments => Places::Files(ObjectType::Pages),
         Model::SupplyChainAttestations => Places::Attestations,
         Model::TerraformStateVersions => Places::Files(ObjectType::TerraformState),

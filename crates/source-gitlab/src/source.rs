@@ -17,9 +17,10 @@ use crate::lookups::{LookupKeys, Lookups};
 use crate::mapping::{DbKind, ModelRow};
 use crate::pages::{Batch, Range, batch, page_statement};
 use crate::rows::{
-    Attestation, ContainerRepository, DependencyProxyBlob, DependencyProxyManifest, DesignRepository,
-    GroupWiki, JobArtifact, LfsObject, MergeRequestDiff, NugetSymbol, PackageFile, PagesDeployment,
-    PipelineArtifact, ProjectRow, ProjectWiki, SecureFile, SnippetRepository, TerraformVersion, Upload,
+    Attestation, ContainerRepository, DebianComponentFile, DependencyProxyBlob, DependencyProxyManifest,
+    DesignRepository, GroupWiki, JobArtifact, LfsObject, MergeRequestDiff, NugetSymbol, PackageFile,
+    PagesDeployment, PipelineArtifact, ProjectRow, ProjectWiki, SecureFile, SnippetRepository,
+    TerraformVersion, Upload,
 };
 use crate::schema::{Schema, Tables};
 use crate::settings::{GitlabSettings, Storages};
@@ -124,6 +125,7 @@ impl GitlabSource {
             Model::GroupWikiRepositories => self.read::<GroupWiki>(range).await,
             Model::LfsObjects => self.read::<LfsObject>(range).await,
             Model::MergeRequestDiffs => self.read::<MergeRequestDiff>(range).await,
+            Model::PackagesDebianProjectComponentFiles => self.read::<DebianComponentFile>(range).await,
             Model::PackagesNugetSymbols => self.read::<NugetSymbol>(range).await,
             Model::PackagesPackageFiles => self.read::<PackageFile>(range).await,
             Model::PagesDeployments => self.read::<PagesDeployment>(range).await,

@@ -1,8 +1,9 @@
-//! The database of a GitLab instance, with rows of all 19 models and all their exceptions.
+//! The database of a GitLab instance, with rows of all 20 models and all their exceptions.
 
 mod blobs;
 mod ci;
 mod content;
+mod debian;
 mod fixture;
 mod packages;
 mod record;
@@ -27,7 +28,7 @@ const CI: &str = include_str!("gitlab/ci.sql");
 const OLDER: &str = include_str!("gitlab/older.sql");
 
 /// The tables of GitLab's own verification, each with its key.
-const MAIN_STATES: [(&str, &str); 16] = [
+const MAIN_STATES: [(&str, &str); 17] = [
     ("container_repository_states", "container_repository_id"),
     ("dependency_proxy_blob_states", "dependency_proxy_blob_id"),
     ("dependency_proxy_manifest_states", "dependency_proxy_manifest_id"),
@@ -35,6 +36,7 @@ const MAIN_STATES: [(&str, &str); 16] = [
     ("group_wiki_repository_states", "group_wiki_repository_id"),
     ("lfs_object_states", "lfs_object_id"),
     ("merge_request_diff_details", "merge_request_diff_id"),
+    ("packages_debian_project_component_file_states", "packages_debian_project_component_file_id"),
     ("packages_nuget_symbol_states", "packages_nuget_symbol_id"),
     ("packages_package_file_states", "package_file_id"),
     ("pages_deployment_states", "pages_deployment_id"),
@@ -159,7 +161,8 @@ impl GitlabDatabase {
 /// All rows, in the order of model and key.
 fn planted() -> anyhow::Result<Vec<GitlabRecord>> {
     let (ci, blobs, packages) = (ci::records()?, blobs::records()?, packages::records()?);
-    let mut records = [ci, blobs, packages, repositories::records(), uploads::records()].concat();
+    let mut records =
+        [ci, blobs, packages, debian::records(), repositories::records(), uploads::records()].concat();
     sort(&mut records);
     Ok(records)
 }
@@ -181,10 +184,11 @@ fn others() -> String {
         )
     });
     format!(
-        "INSERT INTO project_repositories (shard_id, disk_path, project_id)
+        "{}INSERT INTO project_repositories (shard_id, disk_path, project_id)
              VALUES (1, '@hashed/{one}', 1), (2, '@hashed/{two}', 2);
          INSERT INTO pool_repositories VALUES (1, 1, '@pools/{one}', 'ready', 1);
          {}",
+        debian::DISTRIBUTIONS,
         caches.concat()
     )
 }

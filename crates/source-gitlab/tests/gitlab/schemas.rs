@@ -13,7 +13,7 @@ async fn all_rows_of_all_models_become_their_records() {
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
     let counts = assert_rows(&source, &fixture.records, Model::ALL).await;
-    assert_eq!(counts.len(), 19);
+    assert_eq!(counts.len(), 20);
     assert!(counts.values().all(|count| *count > 1), "{counts:?}");
     assert_eq!(counts.values().sum::<usize>(), fixture.records.len());
 }
