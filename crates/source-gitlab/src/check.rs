@@ -83,7 +83,10 @@ impl Places {
                 std::iter::once(storages.public()).chain(bucket(&ObjectType::Uploads)).collect()
             }
             Self::Git => {
-                let unknown = storages.unknown.git.values().chain(&storages.unknown.other_git);
+                // What is configured is known, whatever GitLab's own configuration says of it.
+                let unknown =
+                    storages.unknown.git.iter().filter(|(name, _)| !storages.git.contains_key(*name));
+                let unknown = unknown.map(|(_, why)| why).chain(&storages.unknown.other_git);
                 storages.git.values().cloned().map(Ok).chain(unknown.cloned().map(Err)).collect()
             }
             Self::Registry => vec![storages.registry()],

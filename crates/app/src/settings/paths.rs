@@ -19,7 +19,8 @@ const PATHS: [&str; 8] = [
 ];
 
 /// The last parts of keys whose values are URLs of databases.
-const DATABASES: [&str; 4] = ["url", "database_url", "ci_database_url", "sec_database_url"];
+const DATABASES: [&str; 5] =
+    ["url", "database_url", "ci_database_url", "praefect_database_url", "sec_database_url"];
 
 /// The value of a key in a file of the folder `base`.
 pub(super) fn below(base: &Path, key: &str, value: Value) -> Value {
