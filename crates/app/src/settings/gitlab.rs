@@ -35,7 +35,7 @@ pub(crate) struct Gitlab {
 const SECTION: &str = "sources.gitlab";
 
 /// The installations that are known, by name.
-const INSTALLATIONS: [&str; 4] = ["omnibus", "docker", "source", "none"];
+const INSTALLATIONS: [&str; 5] = ["omnibus", "docker", "helm", "source", "none"];
 
 /// What a GitLab's own configuration says beside the keys of the table.
 #[derive(Debug, Default)]
@@ -79,10 +79,11 @@ pub(super) fn derive(table: &mut Table) -> Result<Derived, SettingsError> {
             Installation::docker(&volumes)
         }
         "source" => Installation::source(),
-        "none" => Installation::none(),
+        "helm" | "none" => Installation::none(),
         // A wrong name is told when the section is checked.
         _ => return Ok(Derived::default()),
     };
+    let built_in = built_in.with_kubernetes_secrets(named("kubernetes_secrets").map(PathBuf::from));
     let built_in = built_in.of_version(named("version").as_deref().and_then(Version::parse));
     let steps = read_files(built_in, &name, &files).map_err(|error| SettingsError(error.to_string()))?;
     let Some((installation, _)) = steps.last() else { return Ok(Derived::default()) };
@@ -185,6 +186,7 @@ pub(super) fn read(
     reader.get(&key("secrets_file"), text)?;
     reader.get(&key("omnibus_config"), text)?;
     reader.get(&key("volumes"), text)?;
+    reader.get(&key("kubernetes_secrets"), text)?;
     reader.get(&key("version"), |value| {
         let version = text(value)?;
         let is_version = version.is_empty() || Version::parse(&version).is_some();

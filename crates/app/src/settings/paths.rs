@@ -7,10 +7,11 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use toml::Value;
 
 /// The last parts of keys whose values are paths.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "root",
     "ca_certificates",
     "configuration",
+    "kubernetes_secrets",
     "omnibus_config",
     "profile_file",
     "secrets_file",
