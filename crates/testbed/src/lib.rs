@@ -26,7 +26,10 @@ pub use bench::{Cost, bench_argument};
 pub use certificate::Certificate;
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
-pub use gitlab::{GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord, GitlabServed};
+pub use gitlab::{
+    ClusterFault, GitlabCluster, GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord,
+    GitlabSchema, GitlabServed, GitlabSetup,
+};
 pub use http::HttpAnswer;
 pub use http_client::http_client;
 pub use object_server::{ObjectServer, ServerKind};

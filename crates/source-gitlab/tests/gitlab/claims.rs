@@ -167,11 +167,7 @@ async fn files_of_rows_that_are_no_records() {
         // Types with a place of their own, in a bucket that another type has as well.
         ("packages-bucket", below(ONE, "yaml_definitions/9/definition.yml"), Claim::NotUnderstood),
         ("uploads-bucket", below(ONE, "work_item_agent_plans/9/9.json"), Claim::NotUnderstood),
-        (
-            "terraform_state-bucket",
-            "catalog/bundles/example.com/a/b/1.0.0/c.yml".to_owned(),
-            Claim::NotUnderstood,
-        ),
+        ("packages-bucket", "catalog/bundles/a/1.0.0/c.yml".to_owned(), Claim::NotUnderstood),
         ("uploads-bucket", "sbom/one".to_owned(), Claim::Row),
         ("uploads-bucket", "sbom/two".to_owned(), Claim::NotUnderstood),
         ("uploads-disk", "-/system/sbom_scans/1/scan.json".to_owned(), Claim::NotUnderstood),

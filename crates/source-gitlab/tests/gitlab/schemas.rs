@@ -34,6 +34,26 @@ async fn an_older_version_is_read_as_far_as_its_schema_allows() {
 }
 
 #[tokio::test]
+async fn the_oldest_version_is_read_and_one_before_it_is_told() {
+    let url = postgres().create_database().unwrap();
+    let fixture = GitlabDatabase::load_oldest(&url).unwrap();
+    let oldest = source(&url);
+    assert!(unreadable(&oldest).await.is_empty());
+    let later = [Model::PackagesNugetSymbols, Model::SupplyChainAttestations];
+    assert!(absent(&oldest).await.into_keys().eq(later.map(Model::name)));
+    let mut records = fixture.records;
+    // Without the tables of states, GitLab's own checksums are not there either.
+    for record in records.iter_mut().filter(|record| record.model == "projects") {
+        record.source_checksum = None;
+    }
+    assert_rows(&oldest, &records, Model::ALL.into_iter().filter(|model| !later.contains(model))).await;
+    postgres().sql(&url, "DROP TABLE design_management_repositories").unwrap();
+    let absent = absent(&source(&url)).await;
+    let why = &absent["design_management_repositories"];
+    assert!(why.ends_with("this version is older than 15.11, the oldest that is supported"), "{why}");
+}
+
+#[tokio::test]
 async fn a_database_that_shows_no_table_of_gitlab_has_no_absent_models() {
     let [empty, hidden, main] = [(); 3].map(|()| postgres().create_database().unwrap());
     GitlabDatabase::load(&hidden).unwrap();
