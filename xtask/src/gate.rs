@@ -37,7 +37,7 @@ enum Step {
     Tidy,
     /// No warnings from the compiler or clippy
     Clippy,
-    /// Programs as in a gitlab.rb, generated: our values are those of a real Ruby
+    /// A GitLab in each way in which it is installed; programs as in a gitlab.rb, whose values are those of a real Ruby
     Gitlab,
     /// Unit, conformance and end-to-end tests, on SQLite and PostgreSQL
     Unit,
@@ -56,6 +56,9 @@ const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// How many programs the step `gitlab` generates.
 const GENERATED: &str = "600";
+
+/// The end-to-end tests of the step `gitlab`, which the step `unit` leaves out.
+const OF_GITLAB: [&str; 2] = ["gitlab::installations", "gitlab::cluster"];
 
 /// Runs the steps, and stops at the first failure.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
@@ -111,15 +114,19 @@ fn unit(project: &Project) -> anyhow::Result<()> {
         // The tests that take longest wait most of their time, for processes, deadlines and disks.
         command.env(TEST_THREADS, (2 * thread::available_parallelism()?.get()).to_string());
     }
+    command.arg("--").args(OF_GITLAB.iter().flat_map(|name| ["--skip", name]));
     run_command(command.env(TEST_POSTGRES, cluster.base_url()))
 }
 
-/// The comparison with a real Ruby, over more generated programs than an ordinary run of the tests has.
+/// The comparison with a real Ruby, over more generated programs than an ordinary run of the tests has; and a GitLab in each way
+/// in which it is installed.
 fn gitlab(project: &Project) -> anyhow::Result<()> {
     machine::program("ruby", "ruby")?;
     // Of the whole workspace, as the unit tests are: one package alone has its dependencies compiled once more.
     let arguments = ["test", "--locked", "--workspace", "--lib", "real_ruby"];
-    run_command(project.cargo(&arguments).env("STOCKTAKE_RUBY_PROGRAMS", GENERATED))
+    run_command(project.cargo(&arguments).env("STOCKTAKE_RUBY_PROGRAMS", GENERATED))?;
+    let mut command = project.cargo(&["test", "--locked", "--workspace", "--test", "e2e", "--"]);
+    run_command(command.args(OF_GITLAB))
 }
 
 fn seconds(time: Duration) -> String {

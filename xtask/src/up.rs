@@ -145,7 +145,7 @@ curl -sS -H 'PRIVATE-TOKEN: {token}' '{base}{uploads}/117'
 # which is what `sha256sum {file}` prints.
 curl -sS -X PUT -H 'PRIVATE-TOKEN: {token}' '{base}{uploads}/1/checksum'
 
-Uploads 118 (missing), 119 (a link that leaves the storage) and 120 (`..`) failed as well. All 19 data types have
+Uploads 118 (missing), 119 (a link that leaves the storage) and 120 (`..`) failed as well. All 20 data types have
 records, in directories, git repositories, an S3 server and {registry}: {base}/api/v1/summary.
 {LAST_LINE}"#,
         config = project.relative(&installation.config()).display(),

@@ -71,7 +71,7 @@ fn facts(loaded: &Loaded, name: &str, storage: &Storage) -> StorageFacts {
         place: loaded.place_of(name).unwrap_or_default(),
         limit: value("bytes_per_second").filter(|limit| limit != "0").map(|limit| format!("{limit}/s")),
         hours: value("hours"),
-        readers: storage.content.readers().to_string(),
+        readers: storage.content.readers().map_or_else(String::new, |count| count.to_string()),
     }
 }
 

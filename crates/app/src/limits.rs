@@ -139,8 +139,9 @@ impl Plan {
         let mut requests = 0;
         for storage in settings.storages.values_mut() {
             match storage.content.at_once() {
-                AtOnce::Files(readers) => files.push(readers.get()),
-                AtOnce::Requests(count) => requests += count.get(),
+                Some(AtOnce::Files(readers)) => files.push(readers.get()),
+                Some(AtOnce::Requests(count)) => requests += count.get(),
+                None => {}
             }
         }
         let most = files.iter().copied().max().unwrap_or(1);
@@ -180,7 +181,7 @@ impl Plan {
         settings.capacity.readers = NonZeroUsize::new(self.readers).unwrap_or(NonZeroUsize::MIN);
         settings.capacity.http_connections = self.http_connections;
         for storage in settings.storages.values_mut() {
-            if let AtOnce::Requests(count) = storage.content.at_once() {
+            if let Some(AtOnce::Requests(count)) = storage.content.at_once() {
                 let fewer = count.get() * self.requests / wanted.requests.max(1);
                 *count = NonZeroUsize::new(fewer).unwrap_or(NonZeroUsize::MIN);
             }

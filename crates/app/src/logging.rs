@@ -26,7 +26,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::escape::escaped_json;
-use crate::output;
 use crate::settings::Log;
 
 use queue::LineQueue;
@@ -176,7 +175,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
     let text = panic.to_string().replace('\n', " ");
     if LINES.get().is_none() {
-        output::complain(&text);
+        say(&format!("stocktake: {text}"));
         return;
     }
     let backtrace = Backtrace::capture();

@@ -31,7 +31,7 @@ use crate::suggest;
 pub(crate) use gitlab::Gitlab;
 pub(crate) use show::{show, value_of, values};
 pub(crate) use sources::Override;
-pub(crate) use storages::{AtOnce, Content, Storage};
+pub(crate) use storages::{AtOnce, Cluster, Content, Storage};
 
 use layers::Table;
 use reader::Reader;

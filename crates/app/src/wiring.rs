@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use stocktake_content::{HashPool, ReaderPool};
 use stocktake_content_directory::DirectoryStore;
-use stocktake_content_git::GitStore;
+use stocktake_content_git::{ClusterStore, GitStore};
 use stocktake_content_objects::{ObjectStorage, ObjectTree};
 use stocktake_content_registry::RegistryStore;
 use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
@@ -22,7 +22,7 @@ use stocktake_worker::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{Content, Settings};
+use crate::settings::{Cluster, Content, Settings, Storage as StorageSettings};
 use crate::system::{SystemClock, SystemRng, host_name, secret};
 
 /// How long a service waits before it tries again to connect to a database that takes no connection: at first, and at most.
@@ -141,23 +141,35 @@ pub(crate) fn storages(settings: &Settings) -> anyhow::Result<Arc<Storages>> {
     let refused = "the system cannot start a thread";
     let hashes = HashPool::start(threads, settings.secrets.clone()).context(refused)?;
     let readers = ReaderPool::start(settings.capacity.readers, hashes).context(refused)?;
-    let storages: anyhow::Result<BTreeMap<_, _>> = settings
-        .storages
-        .iter()
-        .map(|(name, storage)| {
-            let content = content(&storage.content, &readers);
-            let content = content.with_context(|| format!("storages.{name} ({})", storage.place))?;
-            Ok((name.clone(), Storage { content, hours: storage.hours }))
-        })
-        .collect();
-    Ok(Arc::new(storages?))
+    let mut storages: BTreeMap<String, Storage> = BTreeMap::new();
+    // Those that others read for come after these.
+    let is_cluster = |storage: &StorageSettings| matches!(storage.content, Content::Cluster(_));
+    let (last, first): (Vec<_>, Vec<_>) =
+        settings.storages.iter().partition(|(_, storage)| is_cluster(storage));
+    for (name, storage) in first.into_iter().chain(last) {
+        let content = content(&storage.content, &readers, &storages);
+        let content = content.with_context(|| format!("storages.{name} ({})", storage.place))?;
+        storages.insert(name.clone(), Storage { content, hours: storage.hours });
+    }
+    Ok(Arc::new(storages))
 }
 
-fn content(settings: &Content, readers: &Arc<ReaderPool>) -> anyhow::Result<Arc<dyn ContentStore>> {
+fn content(
+    settings: &Content,
+    readers: &Arc<ReaderPool>,
+    others: &BTreeMap<String, Storage>,
+) -> anyhow::Result<Arc<dyn ContentStore>> {
     let hashes = || Arc::clone(readers.hashes());
     Ok(match settings {
         Content::Directory(settings) => Arc::new(DirectoryStore::new(settings.clone(), readers)),
         Content::Git(settings) => Arc::new(GitStore::new(settings.clone(), readers)),
+        Content::Cluster(Cluster { settings, replicas }) => {
+            let nodes = replicas.iter().map(|(node, name)| {
+                let storage = others.get(name).with_context(|| format!("there is no storage {name}"))?;
+                Ok((node.clone(), Arc::clone(&storage.content)))
+            });
+            Arc::new(ClusterStore::new(settings.clone(), nodes.collect::<anyhow::Result<_>>()?)?)
+        }
         Content::Objects(settings) => Arc::new(ObjectStorage::new(settings.clone(), hashes())?),
         Content::Registry(settings) => Arc::new(RegistryStore::new(settings.clone(), hashes())?),
         Content::RegistryDirectory(settings) => {

@@ -13,7 +13,10 @@
 //!
 //! All files are opened by `RepoReader` beneath the storage's root; what has a checksum is hashed on the
 //! threads of the hash pool, in parallel with reading. Nothing is ever written.
+//!
+//! `cluster.rs` has the repositories of a Gitaly Cluster, each of which is as good as its replicas.
 
+mod cluster;
 mod config;
 mod context;
 mod digest;
@@ -35,5 +38,6 @@ mod roots;
 mod shallow;
 mod store;
 
+pub use cluster::{ClusterSettings, ClusterStore, Nodes};
 pub use context::{GitSettings, Integrity};
 pub use store::GitStore;

@@ -46,7 +46,7 @@ const MAX_CONFIG_BYTES: usize = 4 * 1024 * 1024;
 /// The folder in which a node of a Gitaly Cluster has its repositories, under names that only the cluster's own
 /// database knows (<https://docs.gitlab.com/administration/gitaly/praefect/>). Whether a repository that is not found
 /// is missing, or was never created, cannot be known there.
-const CLUSTER: &[u8] = b"@cluster";
+const CLUSTER: &str = "@cluster";
 const IN_CLUSTER: &str =
     "the storage is a node of a Gitaly Cluster, whose repositories lie under other names";
 
@@ -117,6 +117,16 @@ fn check_rule(rule: &DigestRule) -> Result<(), ContentError> {
         DigestRule::Unresolved(reason) => Err(ContentError::Invalid(reason.clone())),
         DigestRule::Unlisted(reason) => Err(ContentError::Unreadable(reason.clone())),
         _ => Err(ContentError::Invalid("a git repository can have no rule".to_owned())),
+    }
+}
+
+/// What there is to say of a repository that is known not to be there.
+pub(crate) fn absent(inspection: &Inspection) -> Result<Observation, ContentError> {
+    check_rule(&inspection.rule)?;
+    if inspection.model.may_be_absent() {
+        Ok(observation(0, Refs::none(RefsState::NoRepository)))
+    } else {
+        Err(ContentError::MissingRepository)
     }
 }
 
@@ -235,7 +245,10 @@ fn exists(reader: &RepoReader<'_>, folder: &RepoFolder, inspection: &Inspection)
         Some(EntryKind::Folder) => Ok(true),
         Some(EntryKind::File) => Err(folder.damaged(b"", "not a git repository: it is no folder")),
         None if !reader.is_current() => Err(ReadError::Changed),
-        None if reader.kind(&RepoFolder::new(CLUSTER, ""), b"")? == Some(EntryKind::Folder) => {
+        // What is asked for by the name that it has in the cluster is another matter.
+        None if !inspection.path.starts_with(CLUSTER)
+            && reader.kind(&RepoFolder::new(CLUSTER.as_bytes(), ""), b"")? == Some(EntryKind::Folder) =>
+        {
             Err(ReadError::invalid(IN_CLUSTER))
         }
         None => match reader.missing(folder) {

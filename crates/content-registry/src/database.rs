@@ -1,12 +1,8 @@
 //! The metadata database of GitLab's registry, of which tags and manifests are read.
 //!
 //! With it, nothing on the disk or in the bucket says which images there are; only the bytes of configs and layers are
-//! there. Digests are kept as bytes, of which the first stands for the algorithm. The statements are not prepared, so
-//! that they work through a pooler, and only read.
+//! there. Digests are kept as bytes, of which the first stands for the algorithm.
 
-use std::fmt;
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,11 +11,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_domain::Timestamp;
 use stocktake_domain::ports::{Found, FoundStream, ListError};
-use stocktake_net::error::ErrorChain;
-use stocktake_net::postgres::Connector;
-use tokio::sync::Mutex;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use stocktake_net::postgres::{NoAnswer, PostgresReader, Value};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
 use crate::digest::Digest;
 use crate::settings::SettingsError;
@@ -27,9 +21,6 @@ use crate::source::{MAX_MANIFEST, MAX_TAGS, RegistryError, TOO_MANY_TAGS, Tag};
 
 /// How long the database is waited for: for a connection, and for the answer to a statement.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How many names of repositories are read at a time.
-const NAMES: i64 = 1_000;
 
 /// A repository that was deleted is kept for a while.
 const REPOSITORY: &str =
@@ -61,15 +52,9 @@ const LINKED: &str =
 /// How many manifests are read at a time with their bytes.
 const PAYLOADS: i64 = 100;
 
-/// A parameter of a statement.
-type Value<'v> = (&'v (dyn ToSql + Sync), Type);
-
-/// The database, over one connection that is shared by all who ask.
-#[derive(Clone)]
-pub(crate) struct Database {
-    connector: Arc<Connector>,
-    client: Arc<Mutex<Option<Arc<Client>>>>,
-}
+/// The database.
+#[derive(Debug, Clone)]
+pub(crate) struct Database(PostgresReader);
 
 /// A repository in the database.
 #[derive(Clone, Copy)]
@@ -78,17 +63,10 @@ struct Repository {
     id: i64,
 }
 
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("connector", &self.connector).finish_non_exhaustive()
-    }
-}
-
 impl Database {
     /// Parses the URL; connects to nothing yet.
     pub(crate) fn new(url: &SecretString) -> Result<Self, SettingsError> {
-        let connector = Connector::new(url.expose_secret(), "stocktake", TIMEOUT)?;
-        Ok(Self { connector: Arc::new(connector), client: Arc::default() })
+        Ok(Self(PostgresReader::new(url.expose_secret(), TIMEOUT)?))
     }
 
     /// The tags of a repository. One that never had any has a row as well.
@@ -170,19 +148,9 @@ impl Database {
 
     /// All repositories, in the byte order of their names.
     pub(crate) fn list(&self) -> FoundStream {
-        let database = self.clone();
-        let pages = stream::try_unfold(String::new(), move |after| {
-            let database = database.clone();
-            async move {
-                let values: [Value<'_>; 2] = [(&after, Type::TEXT), (&NAMES, Type::INT8)];
-                let names = database.rows(REPOSITORIES, &values, |row| row.try_get::<_, String>(0)).await;
-                let names = names.map_err(|error| ListError::Broken(error.into_not_judged().to_string()))?;
-                let last = names.last().cloned();
-                Ok(last.map(|last| (stream::iter(names.into_iter().map(Ok)), last)))
-            }
-        });
+        let names = self.0.names(REPOSITORIES, Vec::new());
         let found = |path| Found { path, size: None, modified_at: None };
-        Box::pin(pages.try_flatten().map_ok(found))
+        Box::pin(names.map_ok(found).map_err(|none| ListError::Broken(no_answer(&none))))
     }
 
     async fn repository(&self, path: &str) -> Result<Repository, RegistryError> {
@@ -197,44 +165,14 @@ impl Database {
         values: &[Value<'_>],
         make: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<Vec<T>, RegistryError> {
-        let values = values.iter().map(|(value, kind)| (*value, kind.clone()));
-        self.in_time(async {
-            let client = self.client().await?;
-            let rows = client.query_typed_raw(statement, values).await?;
-            rows.map(|row| row.and_then(|row| make(&row))).try_collect().await
-        })
-        .await
+        let told = self.0.rows(statement, values, make).await;
+        // Whatever is wrong with the database concerns the registry as a whole.
+        told.map_err(|none| RegistryError::storage(no_answer(&none)))
     }
+}
 
-    /// The connection, a new one if the last one has ended.
-    async fn client(&self) -> Result<Arc<Client>, tokio_postgres::Error> {
-        let mut held = self.client.lock().await;
-        if let Some(client) = held.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(Arc::clone(client));
-        }
-        let (client, connection) = self.connector.connect().await?;
-        // It ends with the client.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection to a registry's database has ended");
-            }
-        });
-        Ok(Arc::clone(held.insert(Arc::new(client))))
-    }
-
-    /// Waits for an answer. Whatever is wrong with the database concerns the registry as a whole.
-    async fn in_time<T>(
-        &self,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, RegistryError> {
-        let told = |reason: String| {
-            RegistryError::storage(format!("the registry's database {}: {reason}", self.connector.place()))
-        };
-        match tokio::time::timeout(TIMEOUT, answer).await {
-            Ok(answer) => answer.map_err(|error| told(ErrorChain(&error).to_string())),
-            Err(_) => Err(told("no answer in time".to_owned())),
-        }
-    }
+fn no_answer(none: &NoAnswer) -> String {
+    format!("the registry's database {none}")
 }
 
 fn tag(row: &Row) -> Result<Tag, tokio_postgres::Error> {

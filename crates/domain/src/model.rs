@@ -1,4 +1,4 @@
-//! The 19 data types ("models") of the Data management API, as data in one place, and the types of objects for whose
+//! The 20 data types ("models") of the Data management API, as data in one place, and the types of objects for whose
 //! files GitLab configures a storage each.
 
 use std::fmt;
@@ -19,7 +19,7 @@ pub enum ModelKind {
 
 macro_rules! models {
     ($($variant:ident $name:literal $class:literal $kind:ident $mutable:literal),+ $(,)?) => {
-        /// One of the 19 data types, named as the API names them.
+        /// One of the 20 data types, named as the API names them.
         ///
         /// The order of the variants is the alphabetical order of the names.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ macro_rules! models {
 
         impl Model {
             /// Every model, in alphabetical order of its name.
-            pub const ALL: [Self; 19] = [$(Self::$variant),+];
+            pub const ALL: [Self; 20] = [$(Self::$variant),+];
 
             /// The name in paths and parameters, for example `lfs_objects`.
             pub const fn name(self) -> &'static str {
@@ -66,6 +66,7 @@ models! {
     GroupWikiRepositories "group_wiki_repositories" "GroupWikiRepository" GitRepository true,
     LfsObjects "lfs_objects" "LfsObject" Blob false,
     MergeRequestDiffs "merge_request_diffs" "MergeRequestDiff" Blob false,
+    PackagesDebianProjectComponentFiles "packages_debian_project_component_files" "Packages::Debian::ProjectComponentFile" Blob false,
     PackagesNugetSymbols "packages_nuget_symbols" "Packages::Nuget::Symbol" Blob false,
     PackagesPackageFiles "packages_package_files" "Packages::PackageFile" Blob false,
     PagesDeployments "pages_deployments" "PagesDeployment" Blob false,
@@ -94,7 +95,7 @@ impl fmt::Display for Model {
     }
 }
 
-/// The text names none of the 19 models.
+/// The text names none of the 20 models.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not the name of a model")]
 pub struct UnknownModel(pub String);
@@ -117,7 +118,7 @@ named! {
         Lfs = "lfs",
         /// `uploads`. The local folder is `uploads_directory`, to which `public/uploads` of the installation is a link.
         Uploads = "uploads",
-        /// `packages`: package files and `NuGet` symbols.
+        /// `packages`: package files, `NuGet` symbols and indexes of `Debian` distributions.
         Packages = "packages",
         /// `dependency_proxy`.
         DependencyProxy = "dependency_proxy",

@@ -134,6 +134,9 @@ fn of_type(
     let hint = dialect::bucket_hint(own.object_type);
     let is_independent = INDEPENDENT.contains(&own.object_type);
     match (form, &own.enabled, &own.connection) {
+        (Form::Unknown(_), Fact::Absent | Fact::Known(false), _) if is_excepted(reader, own, all)? => {
+            Ok(Fact::Absent)
+        }
         (Form::Unknown(unknown), ..) => Ok(Fact::Unknown(unknown.clone()).instead(&hint)),
         (Form::Consolidated, Fact::Known(true), Fact::Known(_)) if is_independent => {
             own_bucket(reader, own.object_type)
@@ -149,6 +152,12 @@ fn of_type(
         (Form::StorageSpecific, Fact::Unknown(unknown), _) => Ok(Fact::Unknown(unknown.clone())),
         (Form::StorageSpecific, ..) => Ok(Fact::Absent),
     }
+}
+
+/// Whether the consolidated form, if it counts, has no bucket for the type.
+fn is_excepted(reader: &SettingsReader, own: &Own, all: &Setting) -> Result<bool, InstallationError> {
+    let setting = all.below("objects").below(own.object_type.name()).below("enabled");
+    Ok(reader.flag(&setting, &dialect::bucket_hint(own.object_type))? == Fact::Known(false))
 }
 
 /// The bucket of a type in the storage-specific form.

@@ -2,6 +2,8 @@
 
 use stocktake_domain::ObjectType;
 
+use crate::helm;
+
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -9,6 +11,8 @@ pub(crate) enum Dialect {
     Rb,
     /// `gitlab.yml`, the file that GitLab itself reads.
     Yml,
+    /// The values of the Helm chart, as the `gitlab.yml` that it makes of them.
+    Helm,
 }
 
 /// The path of keys of a setting.
@@ -44,6 +48,7 @@ impl Dialect {
             (Self::Rb, [root, keys @ ..]) => {
                 keys.iter().fold(root.clone(), |name, key| format!("{name}['{key}']"))
             }
+            (Self::Helm, _) => helm::name(setting),
             _ => setting.join("."),
         }
     }
@@ -58,12 +63,12 @@ impl Dialect {
             (Self::Rb, ObjectType::Uploads) => vec![rails("uploads_directory")],
             (Self::Rb, _) => vec![rails(&format!("{name}_storage_path"))],
             // It is below the folder `public`.
-            (Self::Yml, ObjectType::Uploads) => Vec::new(),
-            (Self::Yml, ObjectType::Pages) => vec![Setting::new([name, "path"])],
-            (Self::Yml, ObjectType::Artifacts) => {
+            (Self::Yml | Self::Helm, ObjectType::Uploads) => Vec::new(),
+            (Self::Yml | Self::Helm, ObjectType::Pages) => vec![Setting::new([name, "path"])],
+            (Self::Yml | Self::Helm, ObjectType::Artifacts) => {
                 vec![Setting::new([name, "path"]), Setting::new([name, "storage_path"])]
             }
-            (Self::Yml, _) => vec![Setting::new([name, "storage_path"])],
+            (Self::Yml | Self::Helm, _) => vec![Setting::new([name, "storage_path"])],
         }
     }
 
@@ -77,7 +82,7 @@ impl Dialect {
         };
         match self {
             Self::Rb => rails(&format!("{}_object_store_{key}", object_type.name())),
-            Self::Yml => Setting::new([object_type.name(), "object_store", key]),
+            Self::Yml | Self::Helm => Setting::new([object_type.name(), "object_store", key]),
         }
     }
 
@@ -149,7 +154,7 @@ impl Dialect {
     fn either<const N: usize>(self, rb: &str, yml: [&str; N]) -> Setting {
         match self {
             Self::Rb => rails(rb),
-            Self::Yml => Setting::new(yml),
+            Self::Yml | Self::Helm => Setting::new(yml),
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct Installation {
     pub(crate) version: Option<Version>,
     /// Where the folders of a container are on this machine.
     pub(crate) volumes: Option<Volumes>,
+    /// A folder with the secrets of Kubernetes that the Helm chart's values name.
+    pub(crate) kubernetes_secrets: Option<PathBuf>,
     /// Whether the file that was read last sets nothing.
     pub(crate) is_silent: bool,
     /// Whether the storages of Gitaly's are the built-in ones, which hold until a file says otherwise.
@@ -117,6 +119,7 @@ impl Installation {
             root: None,
             version: None,
             volumes: None,
+            kubernetes_secrets: None,
             is_silent: false,
             git_is_built_in: false,
         }
@@ -146,6 +149,13 @@ impl Installation {
         }
         self.version = version.or_else(|| files.iter().find_map(|file| Version::of_file(file)));
         self
+    }
+
+    /// Has the secrets that the Helm chart's values name read out of this folder, in which each is a folder with a file for
+    /// each key.
+    #[must_use]
+    pub fn with_kubernetes_secrets(self, folder: Option<PathBuf>) -> Self {
+        Self { kubernetes_secrets: folder, ..self }
     }
 
     /// Sets every folder that is below the shared folder by default.

@@ -2,7 +2,7 @@
 //!
 //! An [`Installation`] starts with the defaults of an installation method ([`Installation::omnibus`],
 //! [`Installation::source`]), and each file that is read overlays it: `gitlab.rb` of the Linux package, `gitlab.yml`
-//! of the other methods, and for `db_key_base` a file of secrets.
+//! of the other methods or the values of the Helm chart, and for `db_key_base` a file of secrets.
 //!
 //! Begin reading at `rules.rs`, which says for each place which setting counts, and `overlay.rs`. Both formats become the
 //! same tree of values (`node.rs`): `ruby.rs` follows a `gitlab.rb`, `yaml.rs` reads a `gitlab.yml`. `buckets.rs`,
@@ -22,6 +22,7 @@ mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod git;
+mod helm;
 mod installation;
 mod node;
 mod overlay;

@@ -82,6 +82,8 @@ pub(crate) enum UnknownReason {
     Conditional,
     /// Code that cannot be followed may have set it.
     Loaded,
+    /// It is in a secret of Kubernetes, which was not given.
+    Secret,
 }
 
 impl UnknownReason {
@@ -91,6 +93,7 @@ impl UnknownReason {
             Self::Calculated => "is calculated",
             Self::Conditional => "is set only under a condition",
             Self::Loaded => "may be set by code that cannot be followed",
+            Self::Secret => "is in a secret of Kubernetes",
         }
     }
 
@@ -100,6 +103,7 @@ impl UnknownReason {
             Self::Calculated => "calculates it",
             Self::Conditional => "sets it only under a condition",
             Self::Loaded => "executes code that may set it",
+            Self::Secret => "has it in a secret of Kubernetes",
         }
     }
 }

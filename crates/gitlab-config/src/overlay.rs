@@ -9,14 +9,19 @@ use crate::installation::Installation;
 use crate::node::Document;
 use crate::ruby::{self, Program, Refused};
 use crate::settings_reader::SettingsReader;
-use crate::{compose, file, rules, secrets, yaml};
+use crate::{compose, file, helm, rules, secrets, yaml};
 
 impl Installation {
-    /// Overlays this with the settings of a file: a `gitlab.yml` if its name has that extension, else a `gitlab.rb`.
+    /// Overlays this with the settings of a file: a `gitlab.yml` or the values of the Helm chart if its name has such an
+    /// extension, else a `gitlab.rb`.
     pub fn read(self, file: &Path) -> Result<Self, InstallationError> {
         let text = file::text(file)?;
         if file::is_yaml(file) {
             let document = yaml::document(file, &text)?;
+            if helm::is_values(&document) {
+                let document = helm::rendered(document, self.kubernetes_secrets.as_deref())?;
+                return self.apply(Dialect::Helm, document, None);
+            }
             let folder = root_of(file);
             return self.apply(Dialect::Yml, document, folder);
         }

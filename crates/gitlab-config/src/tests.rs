@@ -2,6 +2,7 @@
 
 mod buckets;
 mod containers;
+mod helm;
 mod places;
 mod refused;
 mod samples;

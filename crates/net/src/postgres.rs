@@ -25,6 +25,7 @@
 //! * `prefer` and `allow` try the other way only if the server refuses the connection by its rules, or TLS fails;
 //!   `libpq` also does after a wrong password, which would then be sent once more, unencrypted.
 
+mod reader;
 mod sslmode;
 
 use std::fmt;
@@ -37,6 +38,7 @@ use tokio_postgres::{Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::tls::{self, TlsError};
+pub use reader::{NoAnswer, PostgresReader, Value};
 use sslmode::{Mode, split};
 
 /// The port of a server whose URL names none.

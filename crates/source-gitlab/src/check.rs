@@ -57,7 +57,9 @@ fn places(model: Model) -> Places {
         | Model::SnippetRepositories => Places::Git,
         Model::LfsObjects => Places::Files(ObjectType::Lfs),
         Model::MergeRequestDiffs => Places::Files(ObjectType::ExternalDiffs),
-        Model::PackagesNugetSymbols | Model::PackagesPackageFiles => Places::Files(ObjectType::Packages),
+        Model::PackagesDebianProjectComponentFiles
+        | Model::PackagesNugetSymbols
+        | Model::PackagesPackageFiles => Places::Files(ObjectType::Packages),
         Model::PagesDeployments => Places::Files(ObjectType::Pages),
         Model::SupplyChainAttestations => Places::Attestations,
         Model::TerraformStateVersions => Places::Files(ObjectType::TerraformState),
@@ -81,7 +83,10 @@ impl Places {
                 std::iter::once(storages.public()).chain(bucket(&ObjectType::Uploads)).collect()
             }
             Self::Git => {
-                let unknown = storages.unknown.git.values().chain(&storages.unknown.other_git);
+                // What is configured is known, whatever GitLab's own configuration says of it.
+                let unknown =
+                    storages.unknown.git.iter().filter(|(name, _)| !storages.git.contains_key(*name));
+                let unknown = unknown.map(|(_, why)| why).chain(&storages.unknown.other_git);
                 storages.git.values().cloned().map(Ok).chain(unknown.cloned().map(Err)).collect()
             }
             Self::Registry => vec![storages.registry()],

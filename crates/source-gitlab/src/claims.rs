@@ -5,6 +5,7 @@ mod files;
 mod folders;
 mod images;
 mod internal;
+mod replicas;
 mod repositories;
 
 use std::collections::HashSet;
@@ -12,6 +13,7 @@ use std::collections::HashSet;
 use stocktake_domain::Location;
 use stocktake_domain::ports::{Claim, SourceError};
 
+use crate::database::Snapshot;
 use crate::mapping::DbKind;
 use crate::schema::{TableColumns, Tables};
 use crate::settings::{StorageRole, Storages};
@@ -56,9 +58,14 @@ impl<'p> Claims<'p> {
     /// Whether rows of a database may claim a location.
     pub(crate) fn needs(&self, db: DbKind) -> bool {
         self.open.iter().any(|location| match db {
-            DbKind::Main => true,
+            DbKind::Main => location.role != StorageRole::Replicas,
             DbKind::Ci | DbKind::Sec => files::is_of(db, location.role),
         })
+    }
+
+    /// Whether replicas of a Gitaly Cluster may be at a location.
+    pub(crate) fn needs_praefect(&self) -> bool {
+        self.open.iter().any(|location| location.role == StorageRole::Replicas)
     }
 
     /// Finds the locations that rows of a database claim.
@@ -76,6 +83,18 @@ impl<'p> Claims<'p> {
             claimed.extend(repositories::claimed(tables, storages, &self.open).await?);
         }
         for index in claimed {
+            self.settle(index, Claim::Row);
+        }
+        Ok(())
+    }
+
+    /// Finds the locations that replicas of a Gitaly Cluster are at.
+    pub(crate) async fn find_replicas(
+        &mut self,
+        praefect: &Snapshot<'_>,
+        storages: &Storages,
+    ) -> Result<(), SourceError> {
+        for index in replicas::claimed(praefect, storages, &self.open).await? {
             self.settle(index, Claim::Row);
         }
         Ok(())

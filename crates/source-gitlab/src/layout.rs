@@ -44,6 +44,9 @@ enum Missing {
 /// Tables that every version of GitLab has: if none of them is visible, nothing follows from the absence of others.
 const CORE: [&str; 5] = ["projects", "uploads", "lfs_objects", "routes", "namespaces"];
 
+/// A table that all supported versions have, and the first of them, which came with it.
+const OLDEST: (&str, &str) = ("design_management_repositories", "15.11");
+
 /// Everything that is ever read, for probing it and for granting the privileges.
 pub(crate) fn all_parts() -> Vec<TableColumns> {
     let mappings = MAPPINGS.iter().flat_map(ModelMapping::parts);
@@ -205,7 +208,12 @@ fn present(mapping: &ModelMapping, schema: &Schema) -> Option<&'static str> {
 
 fn absent(mapping: &ModelMapping) -> Missing {
     let table = mapping.tables.first().copied().unwrap_or_default();
-    Missing::Model(format!("GitLab's table {table} is not there: this version does not have it"))
+    let why = if table == OLDEST.0 {
+        format!("this version is older than {}, the oldest that is supported", OLDEST.1)
+    } else {
+        "this version does not have it".to_owned()
+    };
+    Missing::Model(format!("GitLab's table {table} is not there: {why}"))
 }
 
 fn locked(table: &str, db: DbKind) -> Missing {

@@ -1,5 +1,5 @@
 //! A GitLab as the source of the catalogue: the port [`stocktake_domain::ports::Source`] over the database of GitLab
-//! 16.11 to 19, and [`stocktake_domain::ports::Authority`] over its HTTP API.
+//! 15.11 to 19, and [`stocktake_domain::ports::Authority`] over its HTTP API.
 //!
 //! Begin reading at `source.rs`. A page takes three forms: a row of the database, a typed row of its model
 //! (`mapping::ModelRow`, one type per model in `rows.rs` and its modules), and the record. What a record needs from

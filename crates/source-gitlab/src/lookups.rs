@@ -9,8 +9,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 pub(crate) use tables::{
-    DIFF_FILES, LFS_LINKS, PACKAGES, PROJECTS, Package, Project, RECORDED_PATHS, ROUTES, RecordedPath,
-    SHARDS, SNIPPETS, Shard, Snippet, TERRAFORM_STATES, TerraformState,
+    DEBIAN_COMPONENTS, DEBIAN_DISTRIBUTIONS, DIFF_FILES, DebianComponent, DebianDistribution, LFS_LINKS,
+    PACKAGES, PROJECTS, Package, Project, RECORDED_PATHS, ROUTES, RecordedPath, SHARDS, SNIPPETS, Shard,
+    Snippet, TERRAFORM_STATES, TerraformState,
 };
 
 use crate::column::Field as _;
@@ -30,6 +31,8 @@ pub(crate) struct LookupKeys {
     pub(crate) shards: Vec<i64>,
     pub(crate) terraform_states: Vec<i64>,
     pub(crate) packages: Vec<i64>,
+    /// Components of distributions whose project is needed.
+    pub(crate) debian_components: Vec<i64>,
     pub(crate) snippets: Vec<i64>,
     /// Merge request diffs whose length is needed.
     pub(crate) diffs: Vec<i64>,
@@ -51,6 +54,8 @@ pub(crate) struct Lookups {
     pub(crate) terraform_states: HashMap<i64, TerraformState>,
     /// The project of each package.
     pub(crate) packages: HashMap<i64, i64>,
+    /// The project of each component of a distribution.
+    pub(crate) debian_components: HashMap<i64, i64>,
     pub(crate) snippets: HashMap<i64, Snippet>,
     pub(crate) diff_lengths: HashMap<i64, i64>,
     /// The first project of each LFS object.
@@ -95,6 +100,8 @@ impl Lookups {
             keys.project_paths.extend(row.project_id);
             found.packages.extend(row.project_id.map(|project| (row.id, project)));
         }
+        found.debian_components = main.debian_components(keys.debian_components).await?;
+        keys.project_paths.extend(found.debian_components.values());
         for row in main.fetch(&SNIPPETS, keys.snippets, Snippet::read).await? {
             keys.project_paths.extend(row.project_id);
             found.snippets.insert(row.id, row);
@@ -182,6 +189,22 @@ impl Tables<'_> {
         }
         let values: [Value<'_>; 1] = [(&ids, Type::INT8_ARRAY)];
         self.snapshot.rows(statement, &values, make).await
+    }
+
+    /// The project of each of these components, which only the distribution that it is of has.
+    async fn debian_components(&self, ids: Vec<i64>) -> Result<HashMap<i64, i64>, SourceError> {
+        let components = self.fetch(&DEBIAN_COMPONENTS, ids, DebianComponent::read).await?;
+        let distributions = components.iter().filter_map(|component| component.distribution_id).collect();
+        let distributions =
+            self.fetch(&DEBIAN_DISTRIBUTIONS, distributions, DebianDistribution::read).await?;
+        let projects: HashMap<i64, i64> = distributions
+            .into_iter()
+            .filter_map(|distribution| Some((distribution.id, distribution.project_id?)))
+            .collect();
+        let found = components
+            .into_iter()
+            .filter_map(|component| Some((component.id, *projects.get(&component.distribution_id?)?)));
+        Ok(found.collect())
     }
 
     async fn lfs_projects(&self, ids: Vec<i64>) -> Result<HashMap<i64, i64>, SourceError> {

@@ -1,6 +1,7 @@
-//! The rows of the 19 models: how each is read, and which record it becomes.
+//! The rows of the 20 models: how each is read, and which record it becomes.
 
 mod ci;
+mod debian;
 mod files;
 mod packages;
 mod repositories;
@@ -8,6 +9,7 @@ mod uploads;
 mod versioned;
 
 pub(crate) use ci::{JobArtifact, PipelineArtifact, SecureFile};
+pub(crate) use debian::DebianComponentFile;
 pub(crate) use files::{Attestation, LfsObject, MergeRequestDiff, PagesDeployment};
 pub(crate) use packages::{DependencyProxyBlob, DependencyProxyManifest, NugetSymbol, PackageFile};
 pub(crate) use repositories::{ContainerRepository, DesignRepository, GroupWiki, ProjectRow, ProjectWiki};
@@ -17,7 +19,7 @@ pub(crate) use versioned::{SnippetRepository, TerraformVersion};
 use crate::mapping::{ModelMapping, ModelRow as _};
 
 /// How each model is read, in the order of their names.
-pub(crate) const MAPPINGS: [ModelMapping; 19] = [
+pub(crate) const MAPPINGS: [ModelMapping; 20] = [
     JobArtifact::MAPPING,
     PipelineArtifact::MAPPING,
     SecureFile::MAPPING,
@@ -28,6 +30,7 @@ pub(crate) const MAPPINGS: [ModelMapping; 19] = [
     GroupWiki::MAPPING,
     LfsObject::MAPPING,
     MergeRequestDiff::MAPPING,
+    DebianComponentFile::MAPPING,
     NugetSymbol::MAPPING,
     PackageFile::MAPPING,
     PagesDeployment::MAPPING,

@@ -55,8 +55,21 @@ const UPLOAD_STATES: &str = r"
           AND NOT c.relispartition AND pg_table_is_visible(c.oid)
     ORDER BY 1";
 
-/// Columns of this kind that say nothing: states without versions, which GitLab has not had since version 14.
-const UNUSED: [(&str, &str); 1] = [("terraform_states", "file_store")];
+/// Columns of this kind that no record and no claim needs.
+const UNUSED: [(&str, &str); 9] = [
+    // States without versions, which GitLab has not had since version 14.
+    ("terraform_states", "file_store"),
+    // What was found in bills of materials, below `-/system/sbom_scans`: files there are told as not understood.
+    ("sbom_vulnerability_scans", "result_file_store"),
+    ("sbom_vulnerability_scan_results", "result_file"),
+    ("sbom_vulnerability_scan_results", "result_file_store"),
+    // Content with a place of its own (`ai_catalog`, `agent_plan_content`, `ci_catalog_bundles`), which is not walked.
+    ("ai_catalog_item_versions", "yaml_definition_file"),
+    ("ai_catalog_item_versions", "yaml_definition_file_store"),
+    ("work_item_agent_plans", "file_store"),
+    ("catalog_bundled_resource_components", "file_store"),
+    ("catalog_bundled_resource_versions", "file_store"),
+];
 
 /// The part of a database's schema that is read.
 #[derive(Debug, Default)]

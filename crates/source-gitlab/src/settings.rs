@@ -17,6 +17,8 @@ pub struct GitlabSettings {
     pub ci_database_url: Option<SecretString>,
     /// The URL of the database of security, where an installation has one.
     pub sec_database_url: Option<SecretString>,
+    /// The URL of the database of Praefect, where an installation has a Gitaly Cluster.
+    pub praefect_database_url: Option<SecretString>,
     /// The names of the instance's storages.
     pub storages: Storages,
     /// The largest number of rows that one statement reads.
@@ -37,6 +39,7 @@ impl GitlabSettings {
             database_url,
             ci_database_url: None,
             sec_database_url: None,
+            praefect_database_url: None,
             storages,
             batch_size: Self::BATCH_SIZE,
             statement_timeout: Self::STATEMENT_TIMEOUT,
@@ -66,6 +69,8 @@ pub struct Storages {
     pub uploads_folders: Vec<String>,
     /// Git storages by their names in Gitaly and `projects.repository_storage`.
     pub git: BTreeMap<String, String>,
+    /// The storages of the nodes of a Gitaly Cluster, each with Gitaly's name for it. No row names them.
+    pub replicas: BTreeMap<String, String>,
     /// The container registry.
     pub registry: Option<String>,
     /// Why some that are left out are unknown.
@@ -116,7 +121,7 @@ impl Storages {
     pub(crate) fn names(&self) -> BTreeSet<String> {
         let files = self.files.values().flat_map(|stores| [&stores.local, &stores.object]);
         let single = files.chain([&self.public, &self.registry]).flatten();
-        single.chain(self.git.values()).cloned().collect()
+        single.chain(self.git.values()).chain(self.replicas.keys()).cloned().collect()
     }
 
     /// The roles of a storage in GitLab; several where types of objects share a bucket.
@@ -129,6 +134,7 @@ impl Storages {
         }
         roles.extend(is(&self.public).then_some(StorageRole::Public));
         roles.extend(is(&self.registry).then_some(StorageRole::Registry));
+        roles.extend(self.replicas.contains_key(name).then_some(StorageRole::Replicas));
         roles.extend(self.git.values().any(|storage| storage == name).then_some(StorageRole::Git));
         roles
     }
@@ -170,6 +176,8 @@ pub(crate) enum StorageRole {
     Public,
     /// A storage of Gitaly.
     Git,
+    /// A storage of a node of a Gitaly Cluster.
+    Replicas,
     /// The container registry.
     Registry,
 }

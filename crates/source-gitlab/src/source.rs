@@ -17,9 +17,10 @@ use crate::lookups::{LookupKeys, Lookups};
 use crate::mapping::{DbKind, ModelRow};
 use crate::pages::{Batch, Range, batch, page_statement};
 use crate::rows::{
-    Attestation, ContainerRepository, DependencyProxyBlob, DependencyProxyManifest, DesignRepository,
-    GroupWiki, JobArtifact, LfsObject, MergeRequestDiff, NugetSymbol, PackageFile, PagesDeployment,
-    PipelineArtifact, ProjectRow, ProjectWiki, SecureFile, SnippetRepository, TerraformVersion, Upload,
+    Attestation, ContainerRepository, DebianComponentFile, DependencyProxyBlob, DependencyProxyManifest,
+    DesignRepository, GroupWiki, JobArtifact, LfsObject, MergeRequestDiff, NugetSymbol, PackageFile,
+    PagesDeployment, PipelineArtifact, ProjectRow, ProjectWiki, SecureFile, SnippetRepository,
+    TerraformVersion, Upload,
 };
 use crate::schema::{Schema, Tables};
 use crate::settings::{GitlabSettings, Storages};
@@ -31,6 +32,7 @@ pub struct GitlabSource {
     main: Database,
     ci: Option<Database>,
     sec: Option<Database>,
+    praefect: Option<Database>,
     storages: Storages,
     batch_size: u32,
     /// The result of the last probe of the databases.
@@ -44,15 +46,17 @@ impl GitlabSource {
             database_url,
             ci_database_url,
             sec_database_url,
+            praefect_database_url,
             storages,
             batch_size,
             statement_timeout,
         } = settings;
-        let [ci, sec] = [ci_database_url, sec_database_url]
+        let [ci, sec, praefect] = [ci_database_url, sec_database_url, praefect_database_url]
             .map(|url| url.map(|url| Database::new(&url, statement_timeout)).transpose());
-        let (ci, sec) = (ci?, sec?);
+        let (ci, sec, praefect) = (ci?, sec?, praefect?);
         let main = Database::new(&database_url, statement_timeout)?;
-        Ok(Self { main, ci, sec, storages, batch_size: batch_size.get(), layout: Mutex::default() })
+        let (batch_size, layout) = (batch_size.get(), Mutex::default());
+        Ok(Self { main, ci, sec, praefect, storages, batch_size, layout })
     }
 
     /// The statement with which [`Source::page`] reads a model's own table, for `EXPLAIN` and for measuring: `$1` is
@@ -124,6 +128,7 @@ impl GitlabSource {
             Model::GroupWikiRepositories => self.read::<GroupWiki>(range).await,
             Model::LfsObjects => self.read::<LfsObject>(range).await,
             Model::MergeRequestDiffs => self.read::<MergeRequestDiff>(range).await,
+            Model::PackagesDebianProjectComponentFiles => self.read::<DebianComponentFile>(range).await,
             Model::PackagesNugetSymbols => self.read::<NugetSymbol>(range).await,
             Model::PackagesPackageFiles => self.read::<PackageFile>(range).await,
             Model::PagesDeployments => self.read::<PagesDeployment>(range).await,
@@ -200,6 +205,11 @@ impl GitlabSource {
                 claims.find(db, Tables { snapshot: &snapshot, schema }, &self.storages).await?;
                 snapshot.end().await?;
             }
+        }
+        if let Some(praefect) = self.praefect.as_ref().filter(|_| claims.needs_praefect()) {
+            let snapshot = praefect.snapshot().await?;
+            claims.find_replicas(&snapshot, &self.storages).await?;
+            snapshot.end().await?;
         }
         Ok(claims.answers())
     }

@@ -1,8 +1,9 @@
-//! The database of a GitLab instance, with rows of all 19 models and all their exceptions.
+//! The database of a GitLab instance, with rows of all 20 models and all their exceptions.
 
 mod blobs;
 mod ci;
 mod content;
+mod debian;
 mod fixture;
 mod packages;
 mod record;
@@ -10,24 +11,27 @@ mod repositories;
 mod uploads;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::Stdio;
 
-use anyhow::{Context as _, bail};
-
-pub use fixture::{GitlabFixture, GitlabOrphan, GitlabServed};
+pub use fixture::{
+    ClusterFault, GitlabCluster, GitlabFixture, GitlabOrphan, GitlabSchema, GitlabServed, GitlabSetup,
+};
 pub use record::{GitlabOutcome, GitlabRecord};
 
 use record::hashed;
 
-use crate::postgres::PgBinaries;
+use crate::postgres::run_script as run;
 
 const MAIN: &str = include_str!("gitlab/main.sql");
 const CI: &str = include_str!("gitlab/ci.sql");
 const OLDER: &str = include_str!("gitlab/older.sql");
+const OLDEST: &str = include_str!("gitlab/oldest.sql");
+const NEWER: &str = include_str!("gitlab/newer.sql");
+
+/// A table of the database of security, whose row owns an upload.
+const SECURITY: &str = "CREATE TABLE vulnerability_export_parts (id bigint PRIMARY KEY);";
 
 /// The tables of GitLab's own verification, each with its key.
-const MAIN_STATES: [(&str, &str); 16] = [
+const MAIN_STATES: [(&str, &str); 17] = [
     ("container_repository_states", "container_repository_id"),
     ("dependency_proxy_blob_states", "dependency_proxy_blob_id"),
     ("dependency_proxy_manifest_states", "dependency_proxy_manifest_id"),
@@ -35,6 +39,7 @@ const MAIN_STATES: [(&str, &str); 16] = [
     ("group_wiki_repository_states", "group_wiki_repository_id"),
     ("lfs_object_states", "lfs_object_id"),
     ("merge_request_diff_details", "merge_request_diff_id"),
+    ("packages_debian_project_component_file_states", "packages_debian_project_component_file_id"),
     ("packages_nuget_symbol_states", "packages_nuget_symbol_id"),
     ("packages_package_file_states", "package_file_id"),
     ("pages_deployment_states", "pages_deployment_id"),
@@ -105,7 +110,15 @@ impl GitlabDatabase {
     pub fn load_older(url: &str) -> anyhow::Result<Self> {
         let Self { records } = Self::load(url)?;
         run(url, OLDER)?;
-        Ok(Self { records: records.into_iter().filter_map(GitlabRecord::in_older).collect() })
+        Ok(Self { records: in_older(records) })
+    }
+
+    /// The same with the tables of GitLab 15.11, the oldest that is supported.
+    pub fn load_oldest(url: &str) -> anyhow::Result<Self> {
+        let Self { records } = Self::load_older(url)?;
+        run(url, OLDEST)?;
+        let is_there = |record: &GitlabRecord| record.model != "packages_nuget_symbols";
+        Ok(Self { records: records.into_iter().filter(is_there).collect() })
     }
 
     /// Fills two empty databases with what GitLab 18.9 keeps in each; each also has the tables of the other,
@@ -115,14 +128,21 @@ impl GitlabDatabase {
         run(main, &schema)?;
         run(ci, &schema)?;
         let records = planted()?;
-        let is_ci = |record: &GitlabRecord| record.model.starts_with("ci_");
         let stale = |model| rows(&records, |record| record.model == model && record.id == 1);
         let (old_artifact, old_project) = (stale("ci_job_artifacts"), stale("projects"));
         let main_tables = ["projects", "uploads", "lfs_objects", "routes"];
-        let of_main = rows(&records, |record| !is_ci(record));
+        let of_main = rows(&records, |record| !is_of_ci(record));
         run(main, &format!("{OWNERS}{of_main}{}{old_artifact}{}", others(), lock(&CI_TABLES)))?;
-        run(ci, &format!("{}{old_project}{}", rows(&records, is_ci), lock(&main_tables)))?;
+        run(ci, &format!("{}{old_project}{}", rows(&records, is_of_ci), lock(&main_tables)))?;
         Ok(Self { records })
+    }
+
+    /// The same in three: with what GitLab keeps in that of security, of which the main database has an empty copy.
+    pub fn load_parted(main: &str, ci: &str, sec: &str) -> anyhow::Result<Self> {
+        let loaded = Self::load_decomposed(main, ci)?;
+        run(main, &format!("{SECURITY}{}", write_triggers(&["vulnerability_export_parts"])))?;
+        run(sec, &format!("{SECURITY} INSERT INTO vulnerability_export_parts VALUES (1);"))?;
+        Ok(loaded)
     }
 
     /// The records of one model.
@@ -159,7 +179,8 @@ impl GitlabDatabase {
 /// All rows, in the order of model and key.
 fn planted() -> anyhow::Result<Vec<GitlabRecord>> {
     let (ci, blobs, packages) = (ci::records()?, blobs::records()?, packages::records()?);
-    let mut records = [ci, blobs, packages, repositories::records(), uploads::records()].concat();
+    let mut records =
+        [ci, blobs, packages, debian::records(), repositories::records(), uploads::records()].concat();
     sort(&mut records);
     Ok(records)
 }
@@ -181,10 +202,11 @@ fn others() -> String {
         )
     });
     format!(
-        "INSERT INTO project_repositories (shard_id, disk_path, project_id)
+        "{}INSERT INTO project_repositories (shard_id, disk_path, project_id)
              VALUES (1, '@hashed/{one}', 1), (2, '@hashed/{two}', 2);
          INSERT INTO pool_repositories VALUES (1, 1, '@pools/{one}', 'ready', 1);
          {}",
+        debian::DISTRIBUTIONS,
         caches.concat()
     )
 }
@@ -212,11 +234,25 @@ fn rows(records: &[GitlabRecord], wanted: impl Fn(&GitlabRecord) -> bool) -> Str
     wanted.flat_map(|record| [record.insert.as_str(), ";\n"]).collect()
 }
 
+/// As they are in GitLab 16.11, if they are there at all.
+fn in_older(records: Vec<GitlabRecord>) -> Vec<GitlabRecord> {
+    records.into_iter().filter_map(GitlabRecord::in_older).collect()
+}
+
+/// Whether GitLab keeps the row in its database of CI, if it has one.
+fn is_of_ci(record: &GitlabRecord) -> bool {
+    record.model.starts_with("ci_")
+}
+
 /// Locks tables as GitLab does when their rows have moved to its other database.
 fn lock(tables: &[&str]) -> String {
-    let mut script = "CREATE FUNCTION gitlab_schema_prevent_write() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN RAISE EXCEPTION 'table % is write protected', TG_TABLE_NAME; END $$;"
-        .to_owned();
+    let function = "CREATE FUNCTION gitlab_schema_prevent_write() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'table % is write protected', TG_TABLE_NAME; END $$;";
+    format!("{function}{}", write_triggers(tables))
+}
+
+fn write_triggers(tables: &[&str]) -> String {
+    let mut script = String::new();
     for table in tables {
         let _ = write!(
             script,
@@ -225,18 +261,4 @@ fn lock(tables: &[&str]) -> String {
         );
     }
     script
-}
-
-fn run(url: &str, script: &str) -> anyhow::Result<()> {
-    let mut command = PgBinaries::find()?.command("psql");
-    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", url]);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("cannot run psql")?;
-    // The answer is short, so that writing all before reading it cannot block.
-    let written = child.stdin.take().context("no input")?.write_all(script.as_bytes());
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        bail!("psql failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(written?)
 }

@@ -14,6 +14,7 @@ mod http_client;
 mod image_folder;
 mod object_server;
 mod postgres;
+mod praefect;
 mod proxy;
 mod registry;
 mod s3;
@@ -25,11 +26,15 @@ pub use bench::{Cost, bench_argument};
 pub use certificate::Certificate;
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
-pub use gitlab::{GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord, GitlabServed};
+pub use gitlab::{
+    ClusterFault, GitlabCluster, GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord,
+    GitlabSchema, GitlabServed, GitlabSetup,
+};
 pub use http::HttpAnswer;
 pub use http_client::http_client;
 pub use object_server::{ObjectServer, ServerKind};
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
+pub use praefect::Praefect;
 pub use proxy::{Asked, Fault, FaultProxy};
 pub use registry::{
     MANIFEST_TYPES, PushedImage, Registry, RegistryBucket, RegistryDatabase, RegistrySetup, TokenServer,

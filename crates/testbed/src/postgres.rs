@@ -4,6 +4,7 @@ mod account;
 mod binaries;
 mod cluster;
 mod reaper;
+mod script;
 
 use std::sync::LazyLock;
 
@@ -11,6 +12,7 @@ use anyhow::Context as _;
 
 pub use binaries::PgBinaries;
 pub use cluster::PgCluster;
+pub(crate) use script::run_script;
 
 /// The variable that holds the URL of a running cluster for the tests of several processes to share; an
 /// account that may create databases, without a database's name.

@@ -215,7 +215,7 @@ mod tests {
     fn the_sample_is_what_it_says() {
         let folder = tempfile::tempdir().unwrap();
         let sample = Sample::write(folder.path()).unwrap();
-        assert_eq!(sample.models().len(), 19);
+        assert_eq!(sample.models().len(), 20);
         let failed = sample.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed { .. }));
         assert_eq!(failed.count(), 4);
         let keys: BTreeSet<_> =

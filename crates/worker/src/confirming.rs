@@ -11,7 +11,6 @@ use stocktake_domain::{NotJudged, UnreadableFolder};
 use crate::batch::Unconfirmed;
 use crate::context::EngineContext;
 use crate::settings::Storage;
-use crate::witnesses::FEW;
 
 /// What came of records whose content is not good.
 #[derive(Default)]
@@ -100,22 +99,6 @@ impl EngineContext {
         }
         let mounts = self.parts.conditions.mounts(name).await;
         Ok(!self.answered("reading what was mounted in a storage", mounts)?.is_empty())
-    }
-
-    /// Fails if the storage is empty, though more than a few records lie in it: as is the folder of a volume that is not
-    /// mounted.
-    async fn check_not_emptied(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
-        if !probed.is_empty {
-            return Ok(());
-        }
-        let most = u64::try_from(FEW).unwrap_or(u64::MAX).saturating_add(1);
-        let counted = self.parts.catalogue.count_in_storage(name, most).await;
-        if self.answered("counting the records of a storage", counted)? < most {
-            return Ok(());
-        }
-        Err(NotJudged::Storage(format!(
-            "storage {name} is empty, and more than {FEW} records lie in it. Is everything mounted?"
-        )))
     }
 
     /// What is mounted no more where these lie need not be.

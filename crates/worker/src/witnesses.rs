@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{MountBelow, Witness};
+use stocktake_domain::ports::{MountBelow, ProbedStorage, Witness};
 use stocktake_domain::{ContentError, NotJudged, format_duration};
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::probing::PROBE_TIMEOUT;
 use crate::settings::Storage;
 
 /// So many may be lost in any storage without its being suspected.
-pub(crate) const FEW: usize = 10;
+const FEW: usize = 10;
 
 /// The most witnesses of a storage: so many that half of them are more than a few. Of a storage with fewer good records,
 /// all are.
@@ -77,6 +77,22 @@ impl EngineContext {
         let chosen: Arc<[Witness]> = self.answered("choosing witnesses of a storage", chosen)?.into();
         self.health.update(name, |state| state.witnesses = Some((Instant::now(), Arc::clone(&chosen))));
         Ok(chosen)
+    }
+
+    /// Fails if the storage is empty, though more than a few records lie in it: as is the folder of a volume that is not
+    /// mounted.
+    pub(crate) async fn check_not_emptied(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
+        if !probed.is_empty {
+            return Ok(());
+        }
+        let most = u64::try_from(FEW).unwrap_or(u64::MAX).saturating_add(1);
+        let counted = self.parts.catalogue.count_in_storage(name, most).await;
+        if self.answered("counting the records of a storage", counted)? < most {
+            return Ok(());
+        }
+        Err(NotJudged::Storage(format!(
+            "storage {name} is empty, and more than {FEW} records lie in it. Is everything mounted?"
+        )))
     }
 
     /// Whether one of the storage's witnesses is in a mount that is gone.

@@ -33,7 +33,8 @@ url = "sqlite://var/stocktake.db"
 
 /// The section of the folder `{root}`.
 const STORAGE: &str = r#"[storages.main]
-# Others are "git", "s3", "gcs", "azure", "registry", "registry-directory" and "registry-bucket", each with keys of its own.
+# Others are "git", "gitaly-cluster", "s3", "gcs", "azure", "registry", "registry-directory" and "registry-bucket", each with
+# keys of its own.
 kind = "directory"
 root = {root}
 # How fast, and at which hours (UTC), it may be read at the most.

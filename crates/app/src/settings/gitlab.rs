@@ -7,6 +7,7 @@
 
 mod places;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub(crate) struct Gitlab {
 const SECTION: &str = "sources.gitlab";
 
 /// The installations that are known, by name.
-const INSTALLATIONS: [&str; 4] = ["omnibus", "docker", "source", "none"];
+const INSTALLATIONS: [&str; 5] = ["omnibus", "docker", "helm", "source", "none"];
 
 /// What a GitLab's own configuration says beside the keys of the table.
 #[derive(Debug, Default)]
@@ -78,10 +79,11 @@ pub(super) fn derive(table: &mut Table) -> Result<Derived, SettingsError> {
             Installation::docker(&volumes)
         }
         "source" => Installation::source(),
-        "none" => Installation::none(),
+        "helm" | "none" => Installation::none(),
         // A wrong name is told when the section is checked.
         _ => return Ok(Derived::default()),
     };
+    let built_in = built_in.with_kubernetes_secrets(named("kubernetes_secrets").map(PathBuf::from));
     let built_in = built_in.of_version(named("version").as_deref().and_then(Version::parse));
     let steps = read_files(built_in, &name, &files).map_err(|error| SettingsError(error.to_string()))?;
     let Some((installation, _)) = steps.last() else { return Ok(Derived::default()) };
@@ -167,13 +169,14 @@ fn insert_uploads_folders(table: &mut Table, installation: &Installation) {
 /// The section, checked; `None` without a database. `storages` are all that are configured.
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    storages: &std::collections::BTreeMap<String, Storage>,
+    storages: &BTreeMap<String, Storage>,
     unknown: UnknownPlaces,
 ) -> Result<Option<Gitlab>, SettingsError> {
     let key = |name: &str| format!("{SECTION}.{name}");
     let url = reader.secret(&key("database_url"))?;
     let ci_database_url = reader.secret(&key("ci_database_url"))?;
     let sec_database_url = reader.secret(&key("sec_database_url"))?;
+    let praefect_database_url = reader.secret(&key("praefect_database_url"))?;
     let wanted = INSTALLATIONS.map(|name| format!("{name:?}")).join(", ");
     reader.get(&key("installation"), |value| {
         let name = text(value)?;
@@ -183,6 +186,7 @@ pub(super) fn read(
     reader.get(&key("secrets_file"), text)?;
     reader.get(&key("omnibus_config"), text)?;
     reader.get(&key("volumes"), text)?;
+    reader.get(&key("kubernetes_secrets"), text)?;
     reader.get(&key("version"), |value| {
         let version = text(value)?;
         let is_version = version.is_empty() || Version::parse(&version).is_some();
@@ -198,6 +202,7 @@ pub(super) fn read(
         database_url,
         ci_database_url,
         sec_database_url,
+        praefect_database_url,
         storages: Storages { unknown, ..places_of(storages, uploads_folders) },
         batch_size: NonZeroU32::new(batch_size).unwrap_or(NonZeroU32::MIN),
         statement_timeout,
@@ -219,10 +224,7 @@ pub(super) fn authority(reader: &mut Reader<'_>) -> Result<Option<GitlabAuthorit
 }
 
 /// Which of the configured storages hold what GitLab's rows speak of.
-fn places_of(
-    storages: &std::collections::BTreeMap<String, Storage>,
-    mut uploads_folders: Vec<String>,
-) -> Storages {
+fn places_of(storages: &BTreeMap<String, Storage>, mut uploads_folders: Vec<String>) -> Storages {
     let configured = |name: String| storages.contains_key(&name).then_some(name);
     let files = ObjectType::ALL.into_iter().map(|object_type| {
         let stores = Stores {
@@ -237,14 +239,20 @@ fn places_of(
         uploads_folders.push(settings.root.display().to_string());
     }
     let prefix = places::git("");
-    let git = storages
-        .keys()
-        .filter_map(|name| name.strip_prefix(&prefix).map(|gitaly| (gitaly.to_owned(), name.clone())));
+    let clusters = storages.values().filter_map(|storage| match &storage.content {
+        Content::Cluster(cluster) => Some(&cluster.replicas),
+        _ => None,
+    });
+    let replicas: BTreeMap<String, String> =
+        clusters.flatten().map(|(gitaly, name)| (name.clone(), gitaly.clone())).collect();
+    let git = storages.keys().filter(|name| !replicas.contains_key(*name));
+    let git = git.filter_map(|name| Some((name.strip_prefix(&prefix)?.to_owned(), name.clone())));
     Storages {
         files: files.collect(),
         public: configured(places::PUBLIC.to_owned()),
         uploads_folders,
         git: git.collect(),
+        replicas,
         registry: configured(places::REGISTRY.to_owned()),
         unknown: UnknownPlaces::default(),
     }

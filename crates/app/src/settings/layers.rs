@@ -71,11 +71,12 @@ const SECRETS: [&str; 9] = [
 ];
 
 /// Secrets that are not told by the last part of their key.
-const SECRET_KEYS: [&str; 5] = [
+const SECRET_KEYS: [&str; 6] = [
     "database.url",
     "database.encryption_key",
     "database.encryption_keys_old",
     "sources.gitlab.ci_database_url",
+    "sources.gitlab.praefect_database_url",
     "sources.gitlab.sec_database_url",
 ];
 

@@ -7,10 +7,11 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use toml::Value;
 
 /// The last parts of keys whose values are paths.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "root",
     "ca_certificates",
     "configuration",
+    "kubernetes_secrets",
     "omnibus_config",
     "profile_file",
     "secrets_file",
@@ -19,7 +20,8 @@ const PATHS: [&str; 8] = [
 ];
 
 /// The last parts of keys whose values are URLs of databases.
-const DATABASES: [&str; 4] = ["url", "database_url", "ci_database_url", "sec_database_url"];
+const DATABASES: [&str; 5] =
+    ["url", "database_url", "ci_database_url", "praefect_database_url", "sec_database_url"];
 
 /// The value of a key in a file of the folder `base`.
 pub(super) fn below(base: &Path, key: &str, value: Value) -> Value {

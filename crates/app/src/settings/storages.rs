@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 use stocktake_content_directory::DirectorySettings;
-use stocktake_content_git::{GitSettings, Integrity as GitIntegrity};
+use stocktake_content_git::{ClusterSettings, GitSettings, Integrity as GitIntegrity};
 use stocktake_content_objects::{Mode, ObjectSettings};
 use stocktake_content_registry::{
     Integrity as RegistryIntegrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistrySettings,
@@ -18,7 +18,7 @@ use toml::Value;
 
 use super::SettingsError;
 use super::reader::Reader;
-use super::values::{Wanted, bytes, filled_text, folder, parsed, positive, text};
+use super::values::{Wanted, bytes, filled_text, folder, list, parsed, positive, text};
 use crate::suggest;
 
 /// A configured storage.
@@ -35,10 +35,19 @@ pub(crate) struct Storage {
 pub(crate) enum Content {
     Directory(DirectorySettings),
     Git(GitSettings),
+    Cluster(Cluster),
     Objects(ObjectSettings),
     Registry(RegistrySettings),
     RegistryDirectory(RegistryDirectorySettings),
     RegistryBucket(ObjectSettings, RegistryLayoutSettings),
+}
+
+/// A virtual storage of a Gitaly Cluster.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) settings: ClusterSettings,
+    /// The storages in which the replicas are, by Gitaly's names for them.
+    pub(crate) replicas: BTreeMap<String, String>,
 }
 
 /// How many things are read at once.
@@ -51,9 +60,9 @@ pub(crate) enum AtOnce<'settings> {
 }
 
 impl Content {
-    /// How many things are read at once.
-    pub(crate) fn at_once(&mut self) -> AtOnce<'_> {
-        match self {
+    /// How many things are read at once; `None` if others read for it.
+    pub(crate) fn at_once(&mut self) -> Option<AtOnce<'_>> {
+        Some(match self {
             Self::Directory(settings) => AtOnce::Files(&mut settings.readers),
             Self::Git(settings) => AtOnce::Files(&mut settings.readers),
             Self::RegistryDirectory(settings) => AtOnce::Files(&mut settings.readers),
@@ -61,7 +70,8 @@ impl Content {
                 AtOnce::Requests(&mut settings.requests)
             }
             Self::Registry(settings) => AtOnce::Requests(&mut settings.requests),
-        }
+            Self::Cluster(_) => return None,
+        })
     }
 }
 
@@ -80,29 +90,34 @@ impl Content {
             | Self::RegistryBucket(_, RegistryLayoutSettings { integrity, .. }) => {
                 (*integrity == RegistryIntegrity::Tags).then_some("the tags of repositories are")
             }
-            Self::Directory(_) | Self::Objects(_) => None,
+            Self::Directory(_) | Self::Objects(_) | Self::Cluster(_) => None,
         }
     }
 
-    /// How many things are read at once, for people.
-    pub(crate) fn readers(&self) -> NonZeroUsize {
-        match self {
+    /// How many things are read at once, for people; `None` if others read for it.
+    pub(crate) fn readers(&self) -> Option<NonZeroUsize> {
+        Some(match self {
             Self::Directory(settings) => settings.readers,
             Self::Git(settings) => settings.readers,
             Self::RegistryDirectory(settings) => settings.readers,
             Self::Objects(settings) | Self::RegistryBucket(settings, _) => settings.requests,
             Self::Registry(settings) => settings.requests,
-        }
+            Self::Cluster(_) => return None,
+        })
     }
 }
+
+/// The database of the Praefect of a GitLab.
+const PRAEFECT: &str = "sources.gitlab.praefect_database_url";
 
 /// Reads the keys of one kind.
 type Read = fn(&mut Section<'_, '_>) -> Result<Content, SettingsError>;
 
 /// Each `kind`, and what reads its keys.
-const KINDS: [(&str, Read); 8] = [
+const KINDS: [(&str, Read); 9] = [
     ("directory", directory),
     ("git", git),
+    ("gitaly-cluster", cluster),
     ("s3", objects::s3),
     ("gcs", objects::gcs),
     ("azure", objects::azure),
@@ -117,13 +132,22 @@ pub(super) fn storages(
     readers: NonZeroUsize,
 ) -> Result<BTreeMap<String, Storage>, SettingsError> {
     let names = reader.names_below("storages");
-    names
-        .into_iter()
-        .map(|name| {
-            let section = Section { reader, prefix: format!("storages.{name}"), readers };
-            section.storage(&name).map(|storage| (name, storage))
-        })
-        .collect()
+    let storages = names.into_iter().map(|name| {
+        let section = Section { reader, name: name.clone(), prefix: format!("storages.{name}"), readers };
+        section.storage().map(|storage| (name, storage))
+    });
+    let storages: BTreeMap<String, Storage> = storages.collect::<Result<_, _>>()?;
+    for (name, storage) in &storages {
+        let Content::Cluster(Cluster { replicas, .. }) = &storage.content else { continue };
+        let is_git = |replica: &String| {
+            storages.get(replica).is_some_and(|storage| matches!(storage.content, Content::Git(_)))
+        };
+        if let Some(other) = replicas.values().find(|replica| !is_git(replica)) {
+            let sentence = format!("storages.{other} must be a storage of the kind \"git\"");
+            return Err(reader.mistake(&format!("storages.{name}.replicas"), &sentence));
+        }
+    }
+    Ok(storages)
 }
 
 /// Whether a storage can have this name.
@@ -134,13 +158,14 @@ pub(super) fn is_storage_name(name: &str) -> bool {
 /// One section.
 struct Section<'reader, 'table> {
     reader: &'reader mut Reader<'table>,
+    name: String,
     prefix: String,
     readers: NonZeroUsize,
 }
 
 impl Section<'_, '_> {
-    fn storage(mut self, name: &str) -> Result<Storage, SettingsError> {
-        if !is_storage_name(name) {
+    fn storage(mut self) -> Result<Storage, SettingsError> {
+        if !is_storage_name(&self.name) {
             let sentence = "the name of a storage has letters, digits, \"_\" and \"-\" only";
             return Err(self.reader.mistake(&self.prefix, sentence));
         }
@@ -255,6 +280,28 @@ fn git(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
         deep_every: section.optional("deep_every", positive(1_000_000))?.unwrap_or(GitSettings::DEEP_EVERY),
         memory: GitSettings::MEMORY,
     }))
+}
+
+/// The name of GitLab's storages begins with this; what Gitaly calls them follows.
+const GITALY: &str = "gitlab-git-";
+
+fn gitaly_name(storage: &str) -> String {
+    storage.strip_prefix(GITALY).unwrap_or(storage).to_owned()
+}
+
+fn cluster(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {
+    let names = section.get("replicas", list)?;
+    if names.is_empty() {
+        return Err(section.mistake("replicas", "must name the storages of the cluster's nodes"));
+    }
+    let url = section.reader.secret(PRAEFECT)?;
+    let url = url.ok_or_else(|| {
+        section.mistake("kind", &format!("needs {PRAEFECT}, which says where the replicas are"))
+    })?;
+    let settings =
+        ClusterSettings { praefect_database_url: url, virtual_storage: gitaly_name(&section.name) };
+    let replicas = names.into_iter().map(|name| (gitaly_name(&name), name)).collect();
+    Ok(Content::Cluster(Cluster { settings, replicas }))
 }
 
 fn registry(section: &mut Section<'_, '_>) -> Result<Content, SettingsError> {

@@ -222,6 +222,7 @@ fn the_table_holds_no_secret_in_plain_text() {
     let text = "[database]\nurl = \"postgres://u:hush@h/d\"\n[secrets]\ndb_key_base = \"hush\"\n\
         [sources.gitlab]\nci_database_url = \"postgres://u:hush@h/c\"\n\
         sec_database_url = \"postgres://u:hush@h/s\"\n\
+        praefect_database_url = \"postgres://u:hush@h/p\"\n\
         [storages.x]\nkind = \"azure\"\naccount = \"a\"\ncontainer = \"c\"\naccess_key = \"hush\"\n";
     std::fs::write(&file, text).unwrap();
     let loaded = load_from(&Sources { file: Some(file), ..sources(folder.path()) }).unwrap();

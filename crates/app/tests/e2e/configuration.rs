@@ -17,7 +17,10 @@ fn a_mistake_is_one_sentence_and_exit_status_2() {
             "http.listen: must be an IP address and a port such as 127.0.0.1:8080 (",
         ),
         ("[http", "the configuration in "),
-        ("[storages.x]\nkind = \"tape\"", "storages.x.kind: must be one of \"directory\", \"git\", \"s3\""),
+        (
+            "[storages.x]\nkind = \"tape\"",
+            "storages.x.kind: must be one of \"directory\", \"git\", \"gitaly-cluster\", \"s3\"",
+        ),
         ("[storages.x]\nkind = \"s3\"", "storages.x.bucket is not set"),
         ("[database]\nurl = \"mysql://somewhere/x\"", ""),
         (

@@ -132,7 +132,7 @@ on_both_databases! {
                 Fault::None
             }
         });
-        assert_eq!(fixture.sample.models().len(), 19);
+        assert_eq!(fixture.sample.models().len(), 20);
         let before = failures(&fixture.installation.run(&["verify", "--json"]));
         let wrong = fixture.sample.records.iter().filter_map(|record| match &record.outcome {
             Outcome::Succeeded(_) => None,
@@ -203,7 +203,7 @@ on_both_databases! {
         let fixture = Fixture::new(database, |_| Fault::None);
         for (model, storage, count) in [
             ("projects", "repositories", 19),
-            ("dependency_proxy_blobs", "objects", 40),
+            ("dependency_proxy_blobs", "objects", 48),
             ("container_repositories", "registry", 4),
         ] {
             let known = fixture.sample.of(model).count();

@@ -38,7 +38,7 @@ pub(super) fn main(settings: &ConsoleSettings, as_of: Timestamp) -> Markup {
         div class="trio" {
             section class="block stack" aria-labelledby="gitlab" {
                 h2 id="gitlab" { "A GitLab" }
-                p { "Name its database and configuration in " code { "stocktake.toml" } ". All 19 data types come by themselves." }
+                p { "Name its database and configuration in " code { "stocktake.toml" } ". All 20 data types come by themselves." }
                 (command(GITLAB, "the configuration of a GitLab"))
                 (command("(echo 'CREATE ROLE root LOGIN;'; stocktake grants root) | sudo gitlab-psql", "the command that makes the role"))
                 (command("stocktake --config stocktake.toml sync", "the command that reads the rows"))

@@ -3,6 +3,7 @@
 
 mod alternates;
 mod changing;
+mod cluster;
 mod connected;
 mod deep;
 mod flips;

@@ -13,7 +13,7 @@ pub(crate) const FAILED: i16 = 3;
 /// The stored state of a record that is switched off.
 pub(crate) const DISABLED: i16 = 4;
 
-const MODELS: [(Model, i16); 19] = [
+const MODELS: [(Model, i16); 20] = [
     (Model::CiJobArtifacts, 1),
     (Model::CiPipelineArtifacts, 2),
     (Model::CiSecureFiles, 3),
@@ -33,6 +33,7 @@ const MODELS: [(Model, i16); 19] = [
     (Model::SupplyChainAttestations, 17),
     (Model::TerraformStateVersions, 18),
     (Model::Uploads, 19),
+    (Model::PackagesDebianProjectComponentFiles, 20),
 ];
 
 /// The number of a model.

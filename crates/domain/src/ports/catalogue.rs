@@ -314,8 +314,8 @@ pub trait Catalogue: Send + Sync {
     /// when it was recorded does not count ([`Results::written`](crate::ports::Results::written)).
     async fn results_by_day(&self, days: u32) -> Result<Vec<DayResults>, StoreError>;
 
-    /// Records of any model whose content was last good with this digest, at most `limit`, in the order of [`Model::ALL`]
-    /// and their keys. Only such records are read.
+    /// Records of any model whose content was last good with this digest, at most `limit`: model by model, and
+    /// those of a model in the order of their keys. Only such records are read.
     async fn with_checksum(&self, checksum: &Digest, limit: u32) -> Result<Vec<Record>, StoreError>;
 
     /// The largest key of the model.

@@ -90,9 +90,7 @@ const CLAIMANTS: &[Claimant] =
             "file_store",
             "namespace_id"
         )),
-        // Packages::Debian::ComponentFileUploader, of projects and of groups.
-        of("packages_debian_project_component_files", Folder::Hashed("debian_project_component_file/#"))
-            .with(hashed!("id", "file", "file_store")),
+        // Packages::Debian::ComponentFileUploader, of groups; those of projects are records.
         of("packages_debian_group_component_files", Folder::Hashed("debian_group_component_file/#"))
             .with(hashed!("id", "file", "file_store")),
         // Packages::Debian::DistributionReleaseFileUploader: two files in a row, each with a store of its own.

@@ -32,6 +32,7 @@ enum At {
     Bucket(ObjectType),
     Public,
     Git,
+    Replicas,
     Registry,
 }
 
@@ -142,6 +143,7 @@ const FOLDERS: &[Folder] = &[
         "**",
         &["projects", "project_repositories", "project_wiki_repositories", "design_management_repositories"],
     ),
+    folder(At::Replicas, "**", &["storage_repositories"]),
     folder(At::Registry, "**", &["container_repositories"]),
 ];
 
@@ -164,6 +166,7 @@ impl At {
             | (Self::Both(of) | Self::Bucket(of), StorageRole::Bucket(at)) => of == at,
             (Self::Public, StorageRole::Public)
             | (Self::Git, StorageRole::Git)
+            | (Self::Replicas, StorageRole::Replicas)
             | (Self::Registry, StorageRole::Registry) => true,
             _ => false,
         }
@@ -298,6 +301,7 @@ mod tests {
             At::Bucket(of) => format!("`{of}`, bucket"),
             At::Public => "folder `public`".to_owned(),
             At::Git => "Git storages".to_owned(),
+            At::Replicas => "nodes of a Gitaly Cluster".to_owned(),
             At::Registry => "container registry".to_owned(),
         }
     }

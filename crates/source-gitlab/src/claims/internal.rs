@@ -52,8 +52,8 @@ const INTERNAL: [(AppliesTo, Pattern); 15] = [
     (is_bucket, Pattern::Below("tmp/")),
     // Gitaly: its caches, state and temporary repositories.
     (is_git, Pattern::Below("+gitaly/")),
-    // Gitaly Cluster: repositories under names that only Praefect's database knows.
-    (is_git, Pattern::Below("@cluster/")),
+    // Gitaly Cluster: repositories under names that only Praefect's database knows, where that is not named.
+    (is_git_of_one, Pattern::Below("@cluster/")),
     // The web pages, scripts and images of GitLab itself; the only content there are attestations.
     (is_public, Pattern::Unhashed),
 ];
@@ -81,6 +81,7 @@ pub(super) fn described() -> Vec<(String, String)> {
         for (name, role) in [
             ("folder `public`", StorageRole::Public),
             ("Git storages", StorageRole::Git),
+            ("nodes of a Gitaly Cluster", StorageRole::Replicas),
             ("container registry", StorageRole::Registry),
         ] {
             places.extend(applies_to(role).then(|| name.to_owned()));
@@ -131,6 +132,10 @@ fn is_pages(role: StorageRole) -> bool {
 }
 
 fn is_git(role: StorageRole) -> bool {
+    matches!(role, StorageRole::Git | StorageRole::Replicas)
+}
+
+fn is_git_of_one(role: StorageRole) -> bool {
     role == StorageRole::Git
 }
 
@@ -185,6 +190,8 @@ mod tests {
             (StorageRole::Git, "+gitaly/tmp/x.git", true),
             (StorageRole::Git, "@cluster/repositories/ab/cd/1", true),
             (StorageRole::Git, ".gitaly-metadata", true),
+            (StorageRole::Replicas, "+gitaly/tmp/x.git", true),
+            (StorageRole::Replicas, "@cluster/repositories/ab/cd/1", false),
             (StorageRole::Git, "tmp/project.git", false),
             (StorageRole::Git, "@hashed/6b/86/x.git", false),
             (StorageRole::Public, "assets/application.js", true),

@@ -42,6 +42,22 @@ row! {
 }
 
 row! {
+    /// A component of a distribution of Debian's, which has files.
+    DebianComponent {
+        id: i64 = required "id",
+        distribution_id: Option<i64> = required "distribution_id",
+    }
+}
+
+row! {
+    /// A distribution of Debian's, which has components.
+    DebianDistribution {
+        id: i64 = required "id",
+        project_id: Option<i64> = required "project_id",
+    }
+}
+
+row! {
     /// A snippet.
     Snippet {
         id: i64 = required "id",
@@ -84,6 +100,10 @@ pub(crate) const TERRAFORM_STATES: TableColumns =
     TableColumns { table: "terraform_states", columns: TerraformState::COLUMNS };
 pub(crate) const PACKAGES: TableColumns =
     TableColumns { table: "packages_packages", columns: Package::COLUMNS };
+pub(crate) const DEBIAN_COMPONENTS: TableColumns =
+    TableColumns { table: "packages_debian_project_components", columns: DebianComponent::COLUMNS };
+pub(crate) const DEBIAN_DISTRIBUTIONS: TableColumns =
+    TableColumns { table: "packages_debian_project_distributions", columns: DebianDistribution::COLUMNS };
 pub(crate) const SNIPPETS: TableColumns = TableColumns { table: "snippets", columns: Snippet::COLUMNS };
 pub(crate) const RECORDED_PATHS: TableColumns =
     TableColumns { table: "project_repositories", columns: RecordedPath::COLUMNS };

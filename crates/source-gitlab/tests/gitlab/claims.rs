@@ -19,15 +19,12 @@ const INDEXES: &str = "
         id bigint PRIMARY KEY, project_id bigint NOT NULL, file text NOT NULL, file_store integer DEFAULT 1);
     CREATE TABLE packages_composer_cache_files (
         id bigint PRIMARY KEY, namespace_id integer, file text NOT NULL, file_store smallint NOT NULL DEFAULT 1);
-    CREATE TABLE packages_debian_project_component_files (
+    CREATE TABLE packages_debian_group_component_files (
         id bigint PRIMARY KEY, file text NOT NULL, file_store smallint NOT NULL DEFAULT 1);
-    CREATE TABLE packages_debian_project_distributions (
-        id bigint PRIMARY KEY, project_id bigint NOT NULL, file text, signed_file text,
-        file_store smallint NOT NULL DEFAULT 1, signed_file_store smallint NOT NULL DEFAULT 1);
     INSERT INTO packages_rpm_repository_files VALUES (9, 1, 'repomd.xml');
     INSERT INTO packages_composer_cache_files VALUES (9, 7, 'abc.json', 2);
-    INSERT INTO packages_debian_project_component_files VALUES (9, 'Packages');
-    INSERT INTO packages_debian_project_distributions VALUES (9, 1, 'Release', 'InRelease', 1, 2);";
+    INSERT INTO packages_debian_group_component_files VALUES (9, 'Packages');
+    INSERT INTO packages_debian_project_distributions VALUES (9, 1, 'sid', 'Release', 1, 'InRelease', 2);";
 
 /// Rows of newer versions that the fixture does not have, and cached packages of virtual registries.
 const FETCHED: &str = "
@@ -152,7 +149,7 @@ async fn files_of_rows_that_are_no_records() {
         ("packages-disk", below(ONE, "projects/1/rpm/repository_files/8/repomd.xml"), Claim::Nobody),
         ("packages-disk", below(SEVEN, "projects/1/rpm/repository_files/9/repomd.xml"), Claim::Nobody),
         ("packages-bucket", below(SEVEN, "packages/composer_cache/7/abc.json"), Claim::Row),
-        ("packages-disk", below(ONE, "debian_project_component_file/9/Packages"), Claim::Row),
+        ("packages-disk", below(ONE, "debian_group_component_file/9/Packages"), Claim::Row),
         ("packages-disk", below(ONE, "debian_project_distribution/9/Release"), Claim::Row),
         ("packages-disk", below(ONE, "debian_project_distribution/9/InRelease"), Claim::Nobody),
         ("packages-bucket", below(ONE, "debian_project_distribution/9/InRelease"), Claim::Row),
@@ -167,6 +164,10 @@ async fn files_of_rows_that_are_no_records() {
         ("dependency_proxy-bucket", below(ONE, "virtual_registries/2/layer"), Claim::Row),
         ("dependency_proxy-disk", below(ONE, "virtual_registries/2"), Claim::Nobody),
         ("packages-bucket", below(ONE, "virtual_registries/2"), Claim::NotUnderstood),
+        // Types with a place of their own, in a bucket that another type has as well.
+        ("packages-bucket", below(ONE, "yaml_definitions/9/definition.yml"), Claim::NotUnderstood),
+        ("uploads-bucket", below(ONE, "work_item_agent_plans/9/9.json"), Claim::NotUnderstood),
+        ("packages-bucket", "catalog/bundles/a/1.0.0/c.yml".to_owned(), Claim::NotUnderstood),
         ("uploads-bucket", "sbom/one".to_owned(), Claim::Row),
         ("uploads-bucket", "sbom/two".to_owned(), Claim::NotUnderstood),
         ("uploads-disk", "-/system/sbom_scans/1/scan.json".to_owned(), Claim::NotUnderstood),

@@ -13,7 +13,7 @@ async fn all_rows_of_all_models_become_their_records() {
     let source = source(&url);
     assert!(unreadable(&source).await.is_empty());
     let counts = assert_rows(&source, &fixture.records, Model::ALL).await;
-    assert_eq!(counts.len(), 19);
+    assert_eq!(counts.len(), 20);
     assert!(counts.values().all(|count| *count > 1), "{counts:?}");
     assert_eq!(counts.values().sum::<usize>(), fixture.records.len());
 }
@@ -31,6 +31,26 @@ async fn an_older_version_is_read_as_far_as_its_schema_allows() {
     assert!(matches!(error, SourceError::Refused(..)));
     let readable = Model::ALL.into_iter().filter(|model| *model != Model::SupplyChainAttestations);
     assert_rows(&source, &fixture.records, readable).await;
+}
+
+#[tokio::test]
+async fn the_oldest_version_is_read_and_one_before_it_is_told() {
+    let url = postgres().create_database().unwrap();
+    let fixture = GitlabDatabase::load_oldest(&url).unwrap();
+    let oldest = source(&url);
+    assert!(unreadable(&oldest).await.is_empty());
+    let later = [Model::PackagesNugetSymbols, Model::SupplyChainAttestations];
+    assert!(absent(&oldest).await.into_keys().eq(later.map(Model::name)));
+    let mut records = fixture.records;
+    // Without the tables of states, GitLab's own checksums are not there either.
+    for record in records.iter_mut().filter(|record| record.model == "projects") {
+        record.source_checksum = None;
+    }
+    assert_rows(&oldest, &records, Model::ALL.into_iter().filter(|model| !later.contains(model))).await;
+    postgres().sql(&url, "DROP TABLE design_management_repositories").unwrap();
+    let absent = absent(&source(&url)).await;
+    let why = &absent["design_management_repositories"];
+    assert!(why.ends_with("this version is older than 15.11, the oldest that is supported"), "{why}");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn the_first_sync_brings_everything() {
     assert_eq!((state.read_at, state.changes_read_to, state.problem), (Some(began), Some(began), None));
     assert_eq!((state.full_scan.at, state.full_scan.ended_at), (None, Some(began)));
     assert!(world.store.memory.leader().is_none());
-    assert!(never_read(&[]).len() == Model::ALL.len() && never_read(&[world.state(LFS)]).len() == 18);
+    assert!(never_read(&[]).len() == Model::ALL.len() && never_read(&[world.state(LFS)]).len() == 19);
     let again = world.once(false).await.unwrap();
     assert_eq!(numbers(&line(&again, LFS)), [12, 0, 0, 12, 0, 0]);
 }

@@ -177,7 +177,10 @@ fn terraform() -> anyhow::Result<Vec<GitlabRecord>> {
         terraform_version(2, 1, "1, 2, '2.tfstate', false")
             .at("terraform_state-bucket", format!("{}/uuid1/2.tfstate", hashed(1)))
             .bytes(terraform_plain(2))
-            .older(|record| record.rule = Some("terraform_state:1".to_owned())),
+            // All states are encrypted there.
+            .older(|record| {
+                *record = record.clone().rule("terraform_state:1").fails("unreadable", "cannot be decrypted");
+            }),
         // Without versions, there is one file that is written over; the project is the state's.
         terraform_version(3, 3, "NULL, 1, 'uuid3.tfstate', true")
             .with(&terraform_state(3, 42, false))

@@ -6,20 +6,24 @@ use std::path::{Path, PathBuf};
 use self::fixture_dirs::FixtureDirs;
 use super::content::{Content, sha256, shown_size};
 use super::record::{AT, GitlabOutcome, GitlabRecord};
-use super::{DB_KEY_BASE, GitlabDatabase, rows, run, sort};
+use super::{DB_KEY_BASE, GitlabDatabase, NEWER, OLDER, in_older, is_of_ci, rows, run, sort};
 
+mod cluster;
 mod configuration;
 mod faults;
 mod fixture_dirs;
 mod orphans;
 mod places;
 mod repositories;
+mod setup;
 
 #[cfg(test)]
 mod tests;
 
+pub use cluster::{ClusterFault, GitlabCluster};
 pub use configuration::GitlabServed;
 pub use orphans::GitlabOrphan;
+pub use setup::{GitlabSchema, GitlabSetup};
 
 /// The most characters of the text of a failure.
 const MAX_FAILURE_CHARS: usize = 255;
@@ -45,13 +49,26 @@ impl GitlabFixture {
     /// Fills an empty database, and lays out its content below `folder`, which must not hold any yet: the same in
     /// every run.
     pub fn write(folder: &Path, url: &str) -> anyhow::Result<Self> {
-        let mut records = GitlabDatabase::load(url)?.records;
+        Self::write_as(folder, url, &GitlabSetup::default())
+    }
+
+    /// The same with another set-up.
+    pub fn write_as(folder: &Path, url: &str, setup: &GitlabSetup<'_>) -> anyhow::Result<Self> {
+        let (mut records, of_ci) = match setup.schema {
+            GitlabSchema::Parted { ci, sec } => (GitlabDatabase::load_parted(url, ci, sec)?.records, ci),
+            _ => (GitlabDatabase::load(url)?.records, url),
+        };
         let faults = faults::records()?;
-        run(url, &format!("{}{}{}", faults::OWNERS, rows(&faults, |_| true), relocation(folder)))?;
+        let (main, seen_at) = (rows(&faults, |record| !is_of_ci(record)), setup.seen_at.unwrap_or(folder));
+        run(url, &format!("{}{main}{}", faults::OWNERS, relocation(seen_at)))?;
+        run(of_ci, &rows(&faults, is_of_ci))?;
         records.extend(faults);
         sort(&mut records);
+        if setup.schema == GitlabSchema::Older {
+            records = in_older(records);
+        }
         let dirs = FixtureDirs::prepare(folder)?;
-        let mut states = String::new();
+        let (mut states, mut older_states) = (String::new(), String::new());
         for record in &mut records {
             if places::has_no_bucket(&record.storage) {
                 *record = unplaced(record.clone());
@@ -61,10 +78,19 @@ impl GitlabFixture {
             let is_good = record.outcome == GitlabOutcome::Succeeded;
             if let Some(checksum) = laid.source_checksum.as_ref().filter(|_| is_good) {
                 states.push_str(&repositories::state(record, checksum));
+                older_states.push_str(&repositories::older_state(record, checksum));
             }
         }
         run(url, &states)?;
-        let orphans = orphans::write(&dirs)?;
+        match setup.schema {
+            GitlabSchema::Older => run(url, &format!("{OLDER}{older_states}"))?,
+            GitlabSchema::Newer => {
+                run(url, NEWER)?;
+                orphans::write_newer(&dirs)?;
+            }
+            GitlabSchema::Current | GitlabSchema::Parted { .. } => {}
+        }
+        let orphans = orphans::write(&dirs, setup.schema == GitlabSchema::Older)?;
         Ok(Self { records, orphans, folder: folder.to_owned(), db_key_base: DB_KEY_BASE.to_owned() })
     }
 
@@ -76,6 +102,11 @@ impl GitlabFixture {
     /// How Stocktake calls the storage that the fixture calls so.
     pub fn storage_name(name: &str) -> String {
         places::program_name(name)
+    }
+
+    /// Stocktake's sections for all that is in folders, where GitLab's configuration does not say where they are.
+    pub fn sections(&self) -> anyhow::Result<String> {
+        Ok(configuration::sections(&self.folder)?)
     }
 
     /// Starts the object storage, and writes the files into which GitLab's administrator puts its configuration.

@@ -164,6 +164,36 @@ CREATE TABLE packages_nuget_symbols (
     file_sha256 bytea,
     project_id bigint
 );
+CREATE TABLE packages_debian_project_distributions (
+    id bigint PRIMARY KEY,
+    project_id bigint NOT NULL,
+    codename text NOT NULL,
+    file text,
+    file_store smallint NOT NULL DEFAULT 1,
+    signed_file text,
+    signed_file_store smallint NOT NULL DEFAULT 1
+);
+CREATE TABLE packages_debian_project_components (
+    id bigint PRIMARY KEY,
+    distribution_id bigint NOT NULL,
+    name text NOT NULL,
+    project_id bigint
+);
+CREATE TABLE packages_debian_project_component_files (
+    id bigint PRIMARY KEY,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    component_id bigint NOT NULL,
+    architecture_id bigint,
+    size integer NOT NULL,
+    file_type smallint NOT NULL DEFAULT 1,
+    compression_type smallint,
+    file_store smallint NOT NULL DEFAULT 1,
+    file text NOT NULL,
+    file_md5 bytea,
+    file_sha256 bytea NOT NULL,
+    project_id bigint
+);
 CREATE TABLE packages_helm_metadata_caches (
     id bigint PRIMARY KEY,
     created_at timestamptz NOT NULL,

@@ -17,6 +17,7 @@ pub(super) fn write(folder: &Path) -> anyhow::Result<Vec<SampleRecord>> {
     for (model, file) in [
         ("dependency_proxy_blobs", "layer.gz"),
         ("dependency_proxy_manifests", "image:latest.json"),
+        ("packages_debian_project_component_files", "Packages"),
         ("pages_deployments", "artifacts.zip"),
         ("supply_chain_attestations", "attestation 1.json"),
     ] {

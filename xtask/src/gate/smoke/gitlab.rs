@@ -1,4 +1,4 @@
-//! `cargo xtask up --gitlab` has all records of all 19 types, and reports the planted faults and nothing else.
+//! `cargo xtask up --gitlab` has all records of all 20 types, and reports the planted faults and nothing else.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(super) fn run(project: &Project, parent: &Path) -> anyhow::Result<()> {
     check_findings(&answer(findings)?, &fixture)?;
     ensure!(answer(broken)?.pointer("/checksum_information/checksum_state") == Some(&"failed".into()));
     let models = answer(sync)?.as_array().map(Vec::len);
-    ensure!(models == Some(19), "there is no sync state for 19 models");
+    ensure!(models == Some(20), "there is no sync state for 20 models");
 
     let binary = project.binary(Profile::Dev);
     let commands = up.lines(&project.relative(&binary).display().to_string());
@@ -47,7 +47,7 @@ fn check_records(up: &Up, fixture: &GitlabFixture) -> anyhow::Result<()> {
     for record in &fixture.records {
         by_model.entry(record.model).or_default().push(record);
     }
-    ensure!(by_model.len() == 19, "{} models instead of 19", by_model.len());
+    ensure!(by_model.len() == 20, "{} models instead of 20", by_model.len());
     for (model, records) in &by_model {
         let page = up.api.get(&format!("{}?per_page=100", list_path(model)))?;
         let page = page.as_array().context("not a list")?;

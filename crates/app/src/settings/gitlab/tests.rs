@@ -23,6 +23,12 @@ gitlab_rails['object_store']['objects']['artifacts']['bucket'] = 'our-artifacts/
 gitaly['configuration'] = { storage: [ { name: 'fast', path: '/mnt/fast' } ] }
 "##;
 
+/// Values of the Helm chart, and the secret that they name.
+const VALUES: &str = "global:\n  appConfig:\n    object_store:\n      enabled: true\n      connection:\n        \
+    secret: rails-storage\n    lfs:\n      bucket: our-lfs\n";
+const CONNECTION: &str =
+    "provider: AWS\nregion: eu-west-1\naws_access_key_id: id\naws_secret_access_key: hush-hush\n";
+
 /// Loads a configuration file of this text, beside a `gitlab.rb` that `{rb}` in it stands for.
 fn load(toml: &str) -> Result<Loaded, SettingsError> {
     let folder = tempfile::tempdir().unwrap();
@@ -33,6 +39,9 @@ fn load(toml: &str) -> Result<Loaded, SettingsError> {
         r#"{"gitlab_rails":{"db_key_base":"hush-key"}}"#,
     )
     .unwrap();
+    std::fs::write(folder.path().join("values.yaml"), VALUES).unwrap();
+    std::fs::create_dir(folder.path().join("rails-storage")).unwrap();
+    std::fs::write(folder.path().join("rails-storage/connection"), CONNECTION).unwrap();
     let file = folder.path().join("own.toml");
     std::fs::write(&file, toml.replace("{}", &folder.path().display().to_string())).unwrap();
     load_from(&Sources { file: Some(file), ..sources(folder.path()) })
@@ -52,6 +61,22 @@ fn without_a_gitlab_there_is_none() {
     let loaded = load("").unwrap();
     assert!(loaded.settings.gitlab.is_none());
     assert!(loaded.settings.storages.is_empty());
+}
+
+#[test]
+fn the_values_of_the_helm_chart_name_the_buckets() {
+    let helm = format!("{URL}installation = \"helm\"\nconfiguration = \"{{}}/values.yaml\"\n");
+    let loaded = load(&format!("{helm}kubernetes_secrets = \"{{}}\"\n")).unwrap();
+    let storages = &loaded.settings.storages;
+    assert!(matches!(storages["gitlab-lfs-objects"].content, Content::Objects(_)), "{storages:?}");
+    assert!(
+        !storages.contains_key("gitlab-lfs") && !storages.contains_key("gitlab-dependency-proxy-objects")
+    );
+    assert!(!show(&loaded).contains("hush-hush"));
+    let without = load(&helm).unwrap();
+    assert!(without.settings.storages.is_empty());
+    let told = without.notes.iter().find(|note| note.contains("storages.gitlab-lfs-objects"));
+    assert!(told.is_some_and(|note| note.contains("is in a secret of Kubernetes")), "{:?}", without.notes);
 }
 
 #[test]
@@ -182,7 +207,7 @@ fn mistakes_are_named() {
     for (lines, sentence) in [
         (
             "installation = \"podman\"",
-            "sources.gitlab.installation: must be one of \"omnibus\", \"docker\", \"source\", \"none\"",
+            "sources.gitlab.installation: must be one of \"omnibus\", \"docker\", \"helm\", \"source\", \"none\"",
         ),
         ("interval = \"1ms\"", "sources.gitlab.interval: must be at least 1s"),
         ("version = \"newest\"", "sources.gitlab.version: must be a version like \"18.5\""),

@@ -69,6 +69,7 @@ fn limits_of(content: &Content) -> (NonZeroUsize, Option<NonZeroU64>) {
         Content::Registry(settings) => (settings.requests, settings.bytes_per_second),
         Content::RegistryDirectory(settings) => (settings.readers, settings.layout.bytes_per_second),
         Content::RegistryBucket(objects, layout) => (objects.requests, layout.bytes_per_second),
+        Content::Cluster(_) => panic!("others read for it"),
     }
 }
 
@@ -90,6 +91,33 @@ fn readers_speed_and_hours_are_keys_of_every_kind() {
         assert!(
             mistake(&format!("{minimal}\nreaders = 0")).starts_with("storages.x.readers: must be a whole")
         );
+    }
+}
+
+#[test]
+fn clusters() {
+    let praefect = "[sources.gitlab]\npraefect_database_url = \"postgres://u:hush@h/p\"\n";
+    let nodes = "[storages.gitlab-git-g1]\nkind = \"git\"\nroot = \"/1\"\n\
+                 [storages.far]\nkind = \"git\"\nroot = \"/2\"\n";
+    let cluster = |replicas: &str| {
+        format!("[storages.gitlab-git-main]\nkind = \"gitaly-cluster\"\nreplicas = {replicas}\n")
+    };
+    let both = cluster("[\"gitlab-git-g1\", \"far\"]");
+    let mut loaded = load(&format!("{praefect}{nodes}{both}")).unwrap();
+    let content = &mut loaded.settings.storages.get_mut("gitlab-git-main").unwrap().content;
+    assert!(content.at_once().is_none() && content.readers().is_none());
+    let Content::Cluster(Cluster { settings, replicas }) = content else { panic!("{content:?}") };
+    assert_eq!(settings.virtual_storage, "main");
+    let named: Vec<_> = replicas.iter().map(|(node, name)| (node.as_str(), name.as_str())).collect();
+    assert_eq!(named, [("far", "far"), ("g1", "gitlab-git-g1")]);
+    for (text, sentence) in [
+        (format!("{nodes}{both}"), "needs sources.gitlab.praefect_database_url"),
+        (format!("{praefect}{nodes}{}", cluster("[]")), "replicas: must name the storages"),
+        (format!("{praefect}{both}"), "storages.far must be a storage of the kind \"git\""),
+        (format!("{praefect}{nodes}{}", cluster("[\"none\"]")), "storages.none must be a storage"),
+    ] {
+        let told = load(&text).err().unwrap().to_string();
+        assert!(told.contains(sentence), "{told}");
     }
 }
 

@@ -1,52 +1,54 @@
-//! The first reports: the faults that are planted, and the content that no row claims, are found, and nothing else.
+//! The first reports: what is found, over all ways of asking for it.
 
-use stocktake_testbed::{GitlabOrphan, GitlabOutcome};
+use stocktake_testbed::GitlabOutcome;
 
 use crate::documents::document;
 
-use super::{Fixture, ending, key};
+use super::{Fixture, ending, key, orphans};
+
+/// Verifies all, and asserts that just the records are found wrong that are, with what is wrong with them.
+pub(super) fn assert_verified(fixture: &Fixture) {
+    assert_eq!(fixture.installation.run(&["verify"]).code, 1);
+
+    let failed = fixture.export(&[]);
+    for record in ending(fixture, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })) {
+        let GitlabOutcome::Failed { kind, text } = &record.outcome else { continue };
+        let found =
+            failed.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not found", record.model, record.id));
+        assert_eq!(found["kind"], *kind, "{} {}: {found}", record.model, record.id);
+        let told = found["checksum_failure"].as_str().unwrap();
+        assert!(told.contains(text), "{} {}: {told:?} instead of {text:?}", record.model, record.id);
+        assert_eq!(found["owner"].as_str(), record.owner, "{found}");
+        assert_eq!(
+            found["expected_checksum"].is_null(),
+            record.expected.is_none() && !told.contains("Content changed")
+        );
+    }
+    let expected = ending(fixture, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })).len();
+    assert_eq!(failed.len(), expected, "{:?}", failed.keys());
+
+    let good = fixture.export(&["--state", "succeeded"]);
+    for record in ending(fixture, |outcome| *outcome == GitlabOutcome::Succeeded) {
+        let found =
+            good.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not good", record.model, record.id));
+        assert_eq!(found["checksum"].as_str(), record.checksum.as_deref(), "{found}");
+        assert_eq!(found["gitlab_checksum"].as_str(), record.source_checksum.as_deref(), "{found}");
+        assert_eq!(found["gitlab_checksum_agrees"].as_bool(), record.matches_source, "{found}");
+    }
+    let disabled = fixture.export(&["--state", "disabled"]);
+    let expected = ending(fixture, |outcome| *outcome == GitlabOutcome::Disabled);
+    assert_eq!(
+        disabled.keys().cloned().collect::<Vec<_>>(),
+        expected.into_iter().map(key).collect::<Vec<_>>()
+    );
+
+    let mismatched = fixture.export(&["--mismatched"]);
+    let expected =
+        fixture.gitlab.records.iter().filter(|record| record.matches_source == Some(false)).map(key);
+    assert_eq!(mismatched.into_keys().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
 
 on_both_databases! {
-    fn what_is_wrong_is_found_and_nothing_else(database) {
-        let fixture = Fixture::new(database);
-        let synced = fixture.sync(&[]);
-        assert_eq!(synced.len(), 19);
-        for (model, counts) in &synced {
-            let records = fixture.gitlab.of(model).count();
-            assert!(records > 0, "{model}");
-            assert_eq!((&counts["added"], &counts["problem"]), (&records.into(), &serde_json::Value::Null), "{model}");
-        }
-        assert_eq!(fixture.installation.run(&["verify"]).code, 1);
-
-        let failed = fixture.export(&[]);
-        for record in ending(&fixture, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })) {
-            let GitlabOutcome::Failed { kind, text } = &record.outcome else { continue };
-            let found = failed.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not found", record.model, record.id));
-            assert_eq!(found["kind"], *kind, "{} {}: {found}", record.model, record.id);
-            let told = found["checksum_failure"].as_str().unwrap();
-            assert!(told.contains(text), "{} {}: {told:?} instead of {text:?}", record.model, record.id);
-            assert_eq!(found["owner"].as_str(), record.owner, "{found}");
-            assert_eq!(found["expected_checksum"].is_null(), record.expected.is_none() && !told.contains("Content changed"));
-        }
-        let expected = ending(&fixture, |outcome| matches!(outcome, GitlabOutcome::Failed { .. })).len();
-        assert_eq!(failed.len(), expected, "{:?}", failed.keys());
-
-        let good = fixture.export(&["--state", "succeeded"]);
-        for record in ending(&fixture, |outcome| *outcome == GitlabOutcome::Succeeded) {
-            let found = good.get(&key(record)).unwrap_or_else(|| panic!("{} {}: not good", record.model, record.id));
-            assert_eq!(found["checksum"].as_str(), record.checksum.as_deref(), "{found}");
-            assert_eq!(found["gitlab_checksum"].as_str(), record.source_checksum.as_deref(), "{found}");
-            assert_eq!(found["gitlab_checksum_agrees"].as_bool(), record.matches_source, "{found}");
-        }
-        let disabled = fixture.export(&["--state", "disabled"]);
-        let expected = ending(&fixture, |outcome| *outcome == GitlabOutcome::Disabled);
-        assert_eq!(disabled.keys().cloned().collect::<Vec<_>>(), expected.into_iter().map(key).collect::<Vec<_>>());
-
-        let mismatched = fixture.export(&["--mismatched"]);
-        let expected = fixture.gitlab.records.iter().filter(|record| record.matches_source == Some(false)).map(key);
-        assert_eq!(mismatched.into_keys().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-    }
-
     fn the_same_is_told_over_http(database) {
         let fixture = Fixture::new(database);
         fixture.sync(&[]);
@@ -71,7 +73,7 @@ on_both_databases! {
         assert_eq!(found, fixture.export(&[]).into_values().collect::<Vec<_>>());
 
         let sync = api.get("/api/v1/sync").ok();
-        assert_eq!(sync.as_array().or(sync["models"].as_array()).unwrap().len(), 19, "{sync}");
+        assert_eq!(sync.as_array().or(sync["models"].as_array()).unwrap().len(), 20, "{sync}");
     }
 
     fn what_would_be_read_is_told_before_it_is(database) {
@@ -80,14 +82,14 @@ on_both_databases! {
         let document = document("sync-check", &finished);
         assert_eq!(finished.code, 0, "{document:#}");
         let models = document["models"].as_array().unwrap();
-        assert_eq!(models.len(), 19);
+        assert_eq!(models.len(), 20);
         for model in models {
             assert_eq!(model["problems"], serde_json::json!([]), "{model}");
             assert!(model["rows"].is_string() && !model["storages"].as_array().unwrap().is_empty(), "{model}");
         }
         let people = fixture.installation.run(&["sync", "--check"]).success();
         assert!(people.contains("lfs_objects") && people.contains("gitlab-lfs"), "{people}");
-        assert!(people.trim_end().ends_with("19 models can be read. Read them: stocktake sync"), "{people}");
+        assert!(people.trim_end().ends_with("20 models can be read. Read them: stocktake sync"), "{people}");
         // Nothing was read until now.
         let synced = fixture.sync(&["lfs_objects"]);
         assert_eq!(synced["lfs_objects"]["added"], fixture.gitlab.of("lfs_objects").count());
@@ -123,17 +125,7 @@ on_both_databases! {
         let finished = fixture.installation.run(&["orphans", "--format", "json"]);
         let document = document("orphans", &finished);
         let text = finished.success();
-        let mut found: Vec<GitlabOrphan> = document["orphans"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|orphan| GitlabOrphan {
-                storage: orphan["storage"].as_str().unwrap().to_owned(),
-                path: orphan["path"].as_str().unwrap().to_owned(),
-                size: orphan["size"].as_u64(),
-            })
-            .collect();
-        found.sort();
+        let found = orphans(&document);
         let mut expected = fixture.gitlab.orphans.clone();
         expected.sort();
         assert_eq!(found, expected, "{text}");
