@@ -1,21 +1,13 @@
-//! What container registries keep though nothing refers to it.
+//! What was found in container registries, and what is said of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
-use stocktake_domain::ports::ListError;
-use stocktake_domain::{Timestamp, UnreferencedKind, Usage};
-use stocktake_worker::{Storage, Storages};
+use stocktake_domain::{Unreferenced, UnreferencedKind, Usage};
 
-use super::list::List;
 use super::{NOT_ALL, NOTHING};
 use crate::quantities::counted;
-
-/// What was changed within this time may be part of something that is being pushed.
-const PUSH_LASTS: Duration = Duration::from_secs(60 * 60);
 
 /// What was found in one registry.
 #[derive(Debug, Default)]
@@ -23,53 +15,14 @@ pub(super) struct SearchedRegistry {
     /// The name of the storage.
     storage: String,
     /// Why it was not searched to its end.
-    problem: Option<String>,
-    looked_at: u64,
+    pub(super) problem: Option<String>,
+    /// How many pieces were looked at.
+    pub(super) looked_at: u64,
     young: u64,
-    skipped: u64,
+    /// How much could not be looked at.
+    pub(super) skipped: u64,
     /// How many of each kind, and their bytes.
     found: BTreeMap<UnreferencedKind, (u64, u64)>,
-}
-
-/// Whether one of the storages can say what in it is not referred to.
-pub(super) fn are_among(storages: &Storages, now: Timestamp) -> bool {
-    storages.values().any(|storage| storage.content.unreferenced(now).is_some())
-}
-
-/// Searches those of the storages that can say it, one after the other.
-pub(super) async fn search<'a>(
-    storages: impl Iterator<Item = (&'a String, &'a Storage)>,
-    changed_before: Timestamp,
-    list: &mut List,
-) -> Vec<SearchedRegistry> {
-    let mut all = Vec::new();
-    for (name, storage) in storages {
-        let Some(mut usages) = storage.content.unreferenced(changed_before.before(PUSH_LASTS)) else {
-            continue;
-        };
-        let mut searched = SearchedRegistry { storage: name.clone(), ..SearchedRegistry::default() };
-        list.registry();
-        while let Some(usage) = usages.next().await {
-            match usage {
-                Ok(usage) => {
-                    searched.looked_at += 1;
-                    searched.add(&usage, list);
-                    list.advanced_to(searched.looked_at);
-                }
-                Err(error @ (ListError::Broken(_) | ListError::Unsupported)) => {
-                    searched.problem = Some(error.to_string());
-                }
-                Err(ListError::Skipped { path, reason } | ListError::Unlisted { folder: path, reason }) => {
-                    searched.skipped += 1;
-                    list.skip(name, &path, &reason);
-                }
-                Err(ListError::PassedOver { .. }) => {}
-            }
-        }
-        list.searched(name, searched.looked_at);
-        all.push(searched);
-    }
-    all
 }
 
 /// The exit status that comes of it: 0 if all was looked at.
@@ -86,15 +39,21 @@ pub(super) fn status_of(searched: &[SearchedRegistry]) -> u8 {
 }
 
 impl SearchedRegistry {
-    fn add(&mut self, usage: &Usage, list: &mut List) {
+    /// Nothing of this storage yet.
+    pub(super) fn new(storage: &str) -> Self {
+        Self { storage: storage.to_owned(), ..Self::default() }
+    }
+
+    /// Counts a piece that was looked at.
+    pub(super) fn add(&mut self, usage: &Usage) {
+        self.looked_at += 1;
         match usage {
             Usage::Needed => {}
             Usage::Young => self.young += 1,
-            Usage::Unreferenced(unreferenced) => {
-                let (count, bytes) = self.found.entry(unreferenced.kind).or_default();
+            Usage::Unreferenced(Unreferenced { kind, size, .. }) => {
+                let (count, bytes) = self.found.entry(*kind).or_default();
                 *count += 1;
-                *bytes = bytes.saturating_add(unreferenced.size);
-                list.unreferenced(&self.storage, unreferenced);
+                *bytes = bytes.saturating_add(*size);
             }
         }
     }
