@@ -175,7 +175,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
     let text = panic.to_string().replace('\n', " ");
     if LINES.get().is_none() {
-        say(&format!("stocktake: {text}"));
+        say(&format!("stocktake: {}\n", Quoted(&text)));
         return;
     }
     let backtrace = Backtrace::capture();

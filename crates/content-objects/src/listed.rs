@@ -161,11 +161,7 @@ mod tests {
 
     fn page(keys: &[&str], next: Option<&str>) -> Page {
         let object = |key: &&str| Object { key: (*key).to_owned(), size: Some(7), ..Object::default() };
-        Page {
-            objects: keys.iter().map(object).collect(),
-            next: next.map(str::to_owned),
-            folders: Vec::new(),
-        }
+        Page { objects: keys.iter().map(object).collect(), next: next.map(str::to_owned), ..Page::default() }
     }
 
     #[test]

@@ -81,7 +81,11 @@ impl EngineContext {
 
     /// Fails if the storage is empty, though more than a few records lie in it: as is the folder of a volume that is not
     /// mounted.
-    pub(crate) async fn check_not_emptied(&self, name: &str, probed: &ProbedStorage) -> Result<(), NotJudged> {
+    pub(crate) async fn check_not_emptied(
+        &self,
+        name: &str,
+        probed: &ProbedStorage,
+    ) -> Result<(), NotJudged> {
         if !probed.is_empty {
             return Ok(());
         }

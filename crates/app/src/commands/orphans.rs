@@ -3,6 +3,7 @@
 
 mod list;
 mod registries;
+mod search;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ async fn search(
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
     let storages = wiring::storages(settings)?;
-    let has_registries = registries::are_among(&storages, began);
+    let has_registries = search::are_registries_among(&storages, began);
     // Without a GitLab, registries alone can say what in them is not needed.
     let (source, all) = if settings.gitlab.is_some() || !has_registries {
         let (source, all) = synced_source(settings, store, arguments, stop).await?;
@@ -77,7 +78,11 @@ async fn search(
         storage.is_some_and(|storage| matches!(storage.outcome, StorageOutcome::Unused(_)))
     };
     let used = storages.iter().filter(|(name, _)| !is_unused(name));
+<<<<<<< HEAD
     let searched = registries::search(used, changed_before, &*engine, &mut list).await?;
+=======
+    let searched = search::search_registries(used, changed_before, &mut list).await;
+>>>>>>> twelve
     let status = status_of(&report).max(registries::status_of(&searched));
     list.end(&report, &searched)?;
     Ok(if all { status } else { status.max(NOT_ALL) })

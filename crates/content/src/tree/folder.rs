@@ -292,7 +292,7 @@ mod tests {
         [tree.beside_readers(), tree]
     }
 
-    fn is_missing<T>(found: Result<T, ContentError>) -> bool {
+    fn is_missing<T>(found: &Result<T, ContentError>) -> bool {
         matches!(found, Err(ContentError::MissingFile { .. }))
     }
 
@@ -319,7 +319,7 @@ mod tests {
                 (tree.names("empty", 9).await, tree.has_folder("empty").await),
                 (Ok(vec![]), Ok(true))
             );
-            assert!(is_missing(tree.names("none", 9).await) && is_missing(tree.names("a/b-c", 9).await));
+            assert!(is_missing(&tree.names("none", 9).await) && is_missing(&tree.names("a/b-c", 9).await));
             assert_eq!(
                 (tree.has_folder("a/b-c").await, tree.has_folder("none").await),
                 (Ok(false), Ok(false))
@@ -332,7 +332,9 @@ mod tests {
             let sizes = [file.next().await, file.next().await, file.next().await];
             let sizes = sizes.map(|piece| piece.unwrap().map(|piece| piece.len()));
             assert_eq!(sizes, [Some(PIECE), Some(1), None]);
-            assert!(is_missing(tree.size("a/none").await) && is_missing(tree.open("a/none").await.map(drop)));
+            assert!(
+                is_missing(&tree.size("a/none").await) && is_missing(&tree.open("a/none").await.map(drop))
+            );
             assert!(matches!(tree.read("a/outside", 9).await, Err(ContentError::Invalid(_))));
             assert!(matches!(tree.size("a/b").await, Err(ContentError::Unreadable(_))));
             let files = tree.files("a").filter_map(|found| std::future::ready(found.ok()));

@@ -1,21 +1,19 @@
-//! What container registries keep though nothing refers to it.
+//! What was found in container registries, and what is said of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
+<<<<<<< HEAD
 use stocktake_domain::ports::{ListError, StorageCheck, StoreError};
 use stocktake_domain::{Timestamp, UnreferencedKind, Usage};
 use stocktake_worker::{Storage, Storages};
+=======
+use stocktake_domain::{Unreferenced, UnreferencedKind, Usage};
+>>>>>>> twelve
 
-use super::list::List;
 use super::{NOT_ALL, NOTHING};
 use crate::quantities::counted;
-
-/// What was changed within this time may be part of something that is being pushed.
-const PUSH_LASTS: Duration = Duration::from_secs(60 * 60);
 
 /// What was found in one registry.
 #[derive(Debug, Default)]
@@ -23,14 +21,17 @@ pub(super) struct SearchedRegistry {
     /// The name of the storage.
     storage: String,
     /// Why it was not searched to its end.
-    problem: Option<String>,
-    looked_at: u64,
+    pub(super) problem: Option<String>,
+    /// How many pieces were looked at.
+    pub(super) looked_at: u64,
     young: u64,
-    skipped: u64,
+    /// How much could not be looked at.
+    pub(super) skipped: u64,
     /// How many of each kind, and their bytes.
     found: BTreeMap<UnreferencedKind, (u64, u64)>,
 }
 
+<<<<<<< HEAD
 /// Whether one of the storages can say what in it is not referred to.
 pub(super) fn are_among(storages: &Storages, now: Timestamp) -> bool {
     storages.values().any(|storage| storage.content.unreferenced(now).is_some())
@@ -79,6 +80,8 @@ pub(super) async fn search<'a>(
     Ok(all)
 }
 
+=======
+>>>>>>> twelve
 /// The exit status that comes of it: 0 if all was looked at.
 pub(super) fn status_of(searched: &[SearchedRegistry]) -> u8 {
     let is_whole = |registry: &SearchedRegistry| registry.problem.is_none() && registry.skipped == 0;
@@ -93,15 +96,21 @@ pub(super) fn status_of(searched: &[SearchedRegistry]) -> u8 {
 }
 
 impl SearchedRegistry {
-    fn add(&mut self, usage: &Usage, list: &mut List) {
+    /// Nothing of this storage yet.
+    pub(super) fn new(storage: &str) -> Self {
+        Self { storage: storage.to_owned(), ..Self::default() }
+    }
+
+    /// Counts a piece that was looked at.
+    pub(super) fn add(&mut self, usage: &Usage) {
+        self.looked_at += 1;
         match usage {
             Usage::Needed => {}
             Usage::Young => self.young += 1,
-            Usage::Unreferenced(unreferenced) => {
-                let (count, bytes) = self.found.entry(unreferenced.kind).or_default();
+            Usage::Unreferenced(Unreferenced { kind, size, .. }) => {
+                let (count, bytes) = self.found.entry(*kind).or_default();
                 *count += 1;
-                *bytes = bytes.saturating_add(unreferenced.size);
-                list.unreferenced(&self.storage, unreferenced);
+                *bytes = bytes.saturating_add(*size);
             }
         }
     }
