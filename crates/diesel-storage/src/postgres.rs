@@ -117,16 +117,14 @@ impl Driver for Postgres {
         let outcome = match work {
             Work::Survey | Work::Import | Work::Scratch => perform(&mut connection, work, task).await,
             Work::Read | Work::Write => {
-                match timeout(self.timeout, perform(&mut connection, work, task)).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        // The statement may still be running: nobody else shall wait for it.
-                        drop(Object::take(connection));
-                        let longest = format_duration(self.timeout);
-                        let waited = format!("a statement takes longer than {longest} (database.timeout)");
-                        return Err(StoreError::Unavailable(Unavailable::new(Outage::Silent, waited)));
-                    }
-                }
+                let Ok(outcome) = timeout(self.timeout, perform(&mut connection, work, task)).await else {
+                    // The statement may still be running: nobody else shall wait for it.
+                    drop(Object::take(connection));
+                    let longest = format_duration(self.timeout);
+                    let waited = format!("a statement takes longer than {longest} (database.timeout)");
+                    return Err(StoreError::Unavailable(Unavailable::new(Outage::Silent, waited)));
+                };
+                outcome
             }
         };
         match outcome {

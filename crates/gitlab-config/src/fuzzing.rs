@@ -5,6 +5,10 @@ use std::path::Path;
 use crate::{ruby, yaml};
 
 /// A `gitlab.rb`.
+///
+/// # Panics
+///
+/// If the program can neither be followed nor refused.
 pub fn ruby(input: &[u8]) {
     let program = ruby::Program::file("gitlab.rb".to_owned(), String::from_utf8_lossy(input).into_owned());
     let load = |_: &str| Err("there are no other files".to_owned());

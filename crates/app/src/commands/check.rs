@@ -42,17 +42,8 @@ pub(super) async fn run(
     let before = known.as_ref().and_then(|reader| reader.totals);
     let probed = content.probe().await;
     let probed = probed.with_context(|| format!("{} cannot be read; is it mounted?", folder.display()))?;
-    if let Some(before) = before.filter(|before| probed.is_empty && before.files > 0 && !arguments.accept) {
-        bail!(
-            "{} is empty, and had {} files {} ago; is it mounted? Nothing was recorded. If all of them were removed: {}",
-            folder.display(),
-            HumanCount(before.files),
-            age(before),
-            accept(&arguments.path),
-        );
-    }
-    if before.is_none() && probed.is_empty {
-        bail!("{} is empty: there is nothing to check. Is it mounted?", folder.display());
+    if probed.is_empty {
+        refuse_emptied(&folder, before, arguments)?;
     }
     let meter = Meter::start("files", None);
     meter.set_totals(before.map(|before| before.files), before.map(|before| before.bytes));
@@ -83,7 +74,27 @@ pub(super) async fn run(
         counts: changes.counts(),
         accept,
     };
-    match outcome? {
+    tell(outcome?, &report, changes, arguments.json)
+}
+
+/// Fails if there was something in the folder, which is empty now, or never anything.
+fn refuse_emptied(folder: &Path, before: Option<Totals>, arguments: &CheckArguments) -> anyhow::Result<()> {
+    let folder = folder.display();
+    match before {
+        None => bail!("{folder} is empty: there is nothing to check. Is it mounted?"),
+        Some(before) if before.files > 0 && !arguments.accept => bail!(
+            "{folder} is empty, and had {} files {} ago; is it mounted? Nothing was recorded. If all of them were removed: {}",
+            HumanCount(before.files),
+            age(before),
+            accept(&arguments.path),
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Prints how the run ended, and what was found. Returns the exit status.
+fn tell(outcome: Outcome, report: &Report<'_>, changes: Changes, as_json: bool) -> anyhow::Result<ExitCode> {
+    match outcome {
         Outcome::Interrupted { files } => {
             changes.print()?;
             let files = HumanCount(files);
@@ -91,7 +102,7 @@ pub(super) async fn run(
                 " after {files} files, which are not read again when the same command goes on within 7 days"
             )))
         }
-        Outcome::Finished { now } if arguments.json => {
+        Outcome::Finished { now } if as_json => {
             changes.print_json(report.json(now))?;
             Ok(report.status())
         }

@@ -78,11 +78,7 @@ async fn search(
         storage.is_some_and(|storage| matches!(storage.outcome, StorageOutcome::Unused(_)))
     };
     let used = storages.iter().filter(|(name, _)| !is_unused(name));
-<<<<<<< HEAD
-    let searched = registries::search(used, changed_before, &*engine, &mut list).await?;
-=======
-    let searched = search::search_registries(used, changed_before, &mut list).await;
->>>>>>> twelve
+    let searched = search::search_registries(used, changed_before, &*engine, &mut list).await?;
     let status = status_of(&report).max(registries::status_of(&searched));
     list.end(&report, &searched)?;
     Ok(if all { status } else { status.max(NOT_ALL) })

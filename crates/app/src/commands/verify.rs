@@ -57,15 +57,9 @@ pub(super) async fn run(
     let engine = engine(settings, arguments, &store, &storages);
     if arguments.dry_run {
         meter.finish();
-        let told = stop.run_until_cancelled(dry_run::run(
-            settings,
-            &store,
-            &engine,
-            &storages,
-            &scope,
-            arguments.json,
-        ));
-        return told.await.unwrap_or_else(|| Ok(interrupted("; nothing was changed")));
+        let told = dry_run::run(settings, &store, &engine, &storages, &scope, arguments.json);
+        let told = stop.run_until_cancelled(told).await;
+        return told.unwrap_or_else(|| Ok(interrupted("; nothing was changed")));
     }
     let scheduler = wiring::scheduler(settings, &store);
     let asked = store.clock.now();
@@ -98,15 +92,19 @@ pub(super) async fn run(
     if total == 0 {
         drained.closed.extend(engine.unreadable(scope.storages.as_deref()).await?);
     }
-    let done = format!("{} of {}", count(drained.stats.records()), counted(total, "record"));
     let reason = limits.reason().or(stop.is_cancelled().then_some("Interrupted"));
+    let done = format!("{} of {}", count(drained.stats.records()), counted(total, "record"));
     let run = Run { loaded, arguments, store: &store, scope: &scope, storages: &storages, asked };
     let tell = || run.tell(drained.clone(), meter.elapsed(), due_from, reason);
     let tell = engine.outlive("telling what was found", |error: &anyhow::Error| error.downcast_ref(), tell);
-    if !stop.is_cancelled() {
-        return tell.await;
-    }
-    // Whoever interrupts it wants to know how it stands, and does not wait for that.
+    if stop.is_cancelled() { last_words(tell, &done).await } else { tell.await }
+}
+
+/// Whoever interrupts it wants to know how it stands, and does not wait for that.
+async fn last_words(
+    tell: impl Future<Output = anyhow::Result<ExitCode>>,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
     if let Ok(told) = tokio::time::timeout(LAST_WORDS, tell).await {
         told?;
     }

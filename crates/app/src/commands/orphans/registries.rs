@@ -4,13 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
-<<<<<<< HEAD
-use stocktake_domain::ports::{ListError, StorageCheck, StoreError};
-use stocktake_domain::{Timestamp, UnreferencedKind, Usage};
-use stocktake_worker::{Storage, Storages};
-=======
 use stocktake_domain::{Unreferenced, UnreferencedKind, Usage};
->>>>>>> twelve
 
 use super::{NOT_ALL, NOTHING};
 use crate::quantities::counted;
@@ -31,57 +25,6 @@ pub(super) struct SearchedRegistry {
     found: BTreeMap<UnreferencedKind, (u64, u64)>,
 }
 
-<<<<<<< HEAD
-/// Whether one of the storages can say what in it is not referred to.
-pub(super) fn are_among(storages: &Storages, now: Timestamp) -> bool {
-    storages.values().any(|storage| storage.content.unreferenced(now).is_some())
-}
-
-/// Searches those of the storages that can say it, one after the other.
-pub(super) async fn search<'a>(
-    storages: impl Iterator<Item = (&'a String, &'a Storage)>,
-    changed_before: Timestamp,
-    check: &dyn StorageCheck,
-    list: &mut List,
-) -> Result<Vec<SearchedRegistry>, StoreError> {
-    let mut all = Vec::new();
-    for (name, storage) in storages {
-        let Some(mut usages) = storage.content.unreferenced(changed_before.before(PUSH_LASTS)) else {
-            continue;
-        };
-        let problem = check.why_closed(name).await?;
-        let is_closed = problem.is_some();
-        let mut searched = SearchedRegistry { storage: name.clone(), problem, ..SearchedRegistry::default() };
-        list.registry();
-        if is_closed {
-            all.push(searched);
-            continue;
-        }
-        while let Some(usage) = usages.next().await {
-            match usage {
-                Ok(usage) => {
-                    searched.looked_at += 1;
-                    searched.add(&usage, list);
-                    list.advanced_to(searched.looked_at);
-                }
-                Err(error @ (ListError::Broken(_) | ListError::Unsupported)) => {
-                    searched.problem = Some(error.to_string());
-                }
-                Err(ListError::Skipped { path, reason } | ListError::Unlisted { folder: path, reason }) => {
-                    searched.skipped += 1;
-                    list.skip(name, &path, &reason);
-                }
-                Err(ListError::PassedOver { .. }) => {}
-            }
-        }
-        list.searched(name, searched.looked_at);
-        all.push(searched);
-    }
-    Ok(all)
-}
-
-=======
->>>>>>> twelve
 /// The exit status that comes of it: 0 if all was looked at.
 pub(super) fn status_of(searched: &[SearchedRegistry]) -> u8 {
     let is_whole = |registry: &SearchedRegistry| registry.problem.is_none() && registry.skipped == 0;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use stocktake_domain::ports::ListError;
+use stocktake_domain::ports::{ListError, StorageCheck, StoreError};
 use stocktake_domain::{Timestamp, Usage};
 use stocktake_worker::{Storage, Storages};
 
@@ -22,8 +22,9 @@ pub(super) fn are_registries_among(storages: &Storages, now: Timestamp) -> bool 
 pub(super) async fn search_registries<'a>(
     storages: impl Iterator<Item = (&'a String, &'a Storage)>,
     changed_before: Timestamp,
+    check: &dyn StorageCheck,
     list: &mut List,
-) -> Vec<SearchedRegistry> {
+) -> Result<Vec<SearchedRegistry>, StoreError> {
     let mut all = Vec::new();
     for (name, storage) in storages {
         let Some(mut usages) = storage.content.unreferenced(changed_before.before(PUSH_LASTS)) else {
@@ -31,6 +32,11 @@ pub(super) async fn search_registries<'a>(
         };
         let mut searched = SearchedRegistry::new(name);
         list.registry();
+        searched.problem = check.why_closed(name).await?;
+        if searched.problem.is_some() {
+            all.push(searched);
+            continue;
+        }
         while let Some(usage) = usages.next().await {
             match usage {
                 Ok(usage) => {
@@ -53,5 +59,5 @@ pub(super) async fn search_registries<'a>(
         list.searched(name, searched.looked_at);
         all.push(searched);
     }
-    all
+    Ok(all)
 }
