@@ -74,6 +74,18 @@ async fn an_unreachable_database_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn an_encoding_that_cannot_keep_every_name_is_refused() {
+    let cluster = postgres();
+    let url = cluster.create_database().unwrap();
+    let name = format!("{}_latin", url.rsplit('/').next().unwrap());
+    let made =
+        format!("CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    cluster.sql(&cluster.url("postgres"), &made).unwrap();
+    let refused = migrate(&settings(&cluster.url(&name))).await.unwrap_err().to_string();
+    assert!(refused.contains("the encoding of this database is LATIN1"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_schema_that_is_not_current_is_told() {
     let folder = tempfile::tempdir().unwrap();
     for settings in [in_folder(folder.path()), settings(&postgres().create_database().unwrap())] {

@@ -57,12 +57,6 @@ impl Unconfirmed {
         let part = |failure: &Failure| matches!(failure.cause(), FailureCause::MissingPart { .. });
         self.is_absent() && !self.judged.verdict.as_ref().is_err_and(part)
     }
-
-    /// Whether nothing is known of it yet, neither good nor bad.
-    pub(crate) fn is_new(&self) -> bool {
-        let history = self.judged.record.verification.history();
-        history.baseline().is_none() && history.failed_at.is_none()
-    }
 }
 
 /// What was seen of a record comes to this.

@@ -3,7 +3,7 @@
 //! No failure is recorded before a look that began after the reading found the storage there, and to be the one in which it
 //! was read, and that was read before: another volume at the same address may have other content at the same paths. Of what
 //! lies where something was mounted that is not any more, nothing is said. Nothing is recorded as missing, or as unreadable
-//! if it was good, of a storage most of whose witnesses are lost (`witnesses`), nor as missing of one that is empty.
+//! if it was good, of a storage most of whose witnesses are lost (`witnesses`).
 
 use stocktake_domain::ports::{MountBelow, ProbedStorage, Watch};
 use stocktake_domain::{NotJudged, UnreadableFolder};
@@ -62,9 +62,6 @@ impl EngineContext {
         }
         if confirmed.sure.iter().any(|record| record.is_lost) {
             self.check_witnesses(name, storage, &gone_mounts).await?;
-        }
-        if confirmed.sure.iter().any(|record| record.is_absent() && record.is_new()) {
-            self.check_not_emptied(name, &probed).await?;
         }
         if !confirmed.sure.is_empty() {
             self.health.update(name, |state| {

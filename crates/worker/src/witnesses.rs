@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stocktake_domain::ports::{MountBelow, ProbedStorage, Witness};
+use stocktake_domain::ports::{MountBelow, Witness};
 use stocktake_domain::{ContentError, NotJudged, format_duration};
 use tokio::time::Instant;
 
@@ -77,26 +77,6 @@ impl EngineContext {
         let chosen: Arc<[Witness]> = self.answered("choosing witnesses of a storage", chosen)?.into();
         self.health.update(name, |state| state.witnesses = Some((Instant::now(), Arc::clone(&chosen))));
         Ok(chosen)
-    }
-
-    /// Fails if the storage is empty, though more than a few records lie in it: as is the folder of a volume that is not
-    /// mounted.
-    pub(crate) async fn check_not_emptied(
-        &self,
-        name: &str,
-        probed: &ProbedStorage,
-    ) -> Result<(), NotJudged> {
-        if !probed.is_empty {
-            return Ok(());
-        }
-        let most = u64::try_from(FEW).unwrap_or(u64::MAX).saturating_add(1);
-        let counted = self.parts.catalogue.count_in_storage(name, most).await;
-        if self.answered("counting the records of a storage", counted)? < most {
-            return Ok(());
-        }
-        Err(NotJudged::Storage(format!(
-            "storage {name} is empty, and more than {FEW} records lie in it. Is everything mounted?"
-        )))
     }
 
     /// Whether one of the storage's witnesses is in a mount that is gone.

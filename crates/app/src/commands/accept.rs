@@ -240,7 +240,11 @@ async fn accept(
             by: by.clone(),
             reason: arguments.reason.clone(),
         };
-        store.catalogue.accept(model, key, &acceptance).await.with_context(failed)?;
+        // The answer may be lost after that was done.
+        let accepted = store.catalogue.accept(model, key, &acceptance).await;
+        accepted.with_context(|| {
+            format!("{model} {key} may have been accepted or not: stocktake show {model} {key} says it")
+        })?;
         outcome.accepted.push((model, key.clone()));
         outcome.retired += usize::from(checksum.is_none());
     }

@@ -45,8 +45,12 @@ async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Resu
         expires_at: arguments.expires_in.map(|span| store.clock.now().after(span)),
         digest: TokenDigest(Sha256::digest(text.as_bytes()).into()),
     };
-    if store.tokens.create(&token).await?.is_err() {
-        let name = &arguments.name;
+    let name = &arguments.name;
+    // The answer may be lost after the token was made.
+    let made = store.tokens.create(&token).await.with_context(|| {
+        format!("the token {name:?} may have been made, and nobody knows it: stocktake token revoke {name}")
+    });
+    if made?.is_err() {
         bail!(
             "a token named {name:?} exists already; revoke it first (stocktake token revoke {name}) or take another name"
         );

@@ -147,24 +147,6 @@ on_both_databases! {
         installation.run(&["verify"]).ended(1);
     }
 
-    /// Nothing was ever read there, and the folder that is there is empty.
-    fn a_volume_that_was_never_mounted(database) {
-        for (files, is_closed) in [(11, true), (10, false)] {
-            let installation = Installation::with(database, SOON);
-            installation.import_files("uploads", &installation.files(files));
-            let (root, away) = (installation.path(""), installation.folder().join("away"));
-            fs::rename(&root, &away).unwrap();
-            fs::create_dir(&root).unwrap();
-            let found = installation.run(&["verify"]);
-            if is_closed {
-                assert_closed(&found, "Storage main is empty, and more than 10 records lie in it");
-                assert_missing(&installation, &["--believe-missing"], files);
-            } else {
-                assert_eq!((found.code, failed(&installation)), (1, files.into()), "{found:?}");
-            }
-        }
-    }
-
     /// What was altered was there too.
     fn another_volume_after_digests_that_were_wrong(database) {
         let installation = Installation::with(database, SOON);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 use diesel::pg::Pg;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use secrecy::ExposeSecret as _;
@@ -44,8 +44,11 @@ pub(crate) async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, Sto
     if read_only.map_err(DbError::from)? {
         return Err(takes_no_changes());
     }
+    let encoding = Sql::<Text>::new("SELECT current_setting('server_encoding')");
+    let encoding: QueryResult<String> = encoding.get_result(&mut connection).await;
+    let encoding = encoding.map_err(DbError::from)?;
     // The harness blocks, which only a thread made for it may. The lock ends with the connection.
-    let applied = tokio::task::spawn_blocking(move || apply(connection)).await;
+    let applied = tokio::task::spawn_blocking(move || apply(connection, &encoding)).await;
     Ok(applied.map_err(|error| StoreError::Internal(error.into()))??)
 }
 
@@ -57,11 +60,18 @@ async fn try_lock(connection: &mut AsyncPgConnection) -> Result<bool, StoreError
     }
 }
 
-fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, DbError> {
+fn apply(connection: AsyncPgConnection, encoding: &str) -> Result<Vec<String>, DbError> {
     let refused = |error: Box<dyn std::error::Error + Send + Sync>| DbError::data(error.to_string());
     let mut harness = AsyncMigrationHarness::new(connection);
     let applied = harness.applied_migrations().map_err(refused)?;
     refuse_unknown(&known()?, applied.iter().map(ToString::to_string))?;
+    // One that is in use goes on; SQL_ASCII keeps every byte.
+    if applied.is_empty() && !["UTF8", "SQL_ASCII"].contains(&encoding) {
+        return Err(DbError::Schema(format!(
+            "the encoding of this database is {encoding}, in which not every name can be kept; make one with UTF8, for \
+             example createdb --encoding=UTF8 --template=template0"
+        )));
+    }
     let pending = harness.pending_migrations(MIGRATIONS).map_err(refused)?;
     let mut names = Vec::new();
     for migration in pending {
