@@ -40,8 +40,14 @@ impl ChunkScanner {
         Self { place: Place::Size, left: 0, unread: 0 }
     }
 
-    /// Goes on through these bytes to the end of the body. An error if they are no chunks, with how many of them are right.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<(), usize> {
+    /// Whether the body has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.place == Place::End
+    }
+
+    /// Goes on through these bytes to the end of the body, and says how many of them are of it. An error if they are no
+    /// chunks, with how many of them are right.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<usize, usize> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             let taken = match self.place {
@@ -54,7 +60,7 @@ impl ChunkScanner {
             };
             at += taken;
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Passes over as much of a chunk as has come.

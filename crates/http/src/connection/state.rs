@@ -151,7 +151,6 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.has_whole_body {
             self.state.phase.set(Phase::Idle);
-            self.state.heads.borrow_mut().end_body();
         } else {
             self.state.phase.set(Phase::UnreadBody);
             self.state.deadline.set(Some(Instant::now() + self.state.limits.unread_body));
