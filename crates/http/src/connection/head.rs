@@ -124,9 +124,9 @@ impl HeadScanner {
                 }
             }
             (Place::Value, byte) if self.is_length => self.count(byte),
-            (Place::Url | Place::Name, b'\r') | (Place::Method | Place::Version | Place::Value, _) => (),
+            (Place::Url | Place::Name, b'\r')
+            | (Place::Method | Place::Version | Place::Value | Place::Body(_) | Place::Chunks(_), _) => (),
             (Place::Url | Place::Name, byte) => self.lengthen(byte)?,
-            (Place::Body(_) | Place::Chunks(_), _) => (),
         }
         Ok(())
     }

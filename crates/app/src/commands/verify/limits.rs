@@ -26,22 +26,31 @@ pub(super) struct Limits {
 impl Limits {
     /// The limits that were asked for.
     pub(super) fn new(meter: Arc<Meter>, arguments: &VerifyArguments, stop: &CancellationToken) -> Self {
-        Self {
+        let limits = Self {
             meter,
             after: arguments.stop_after,
             max_failures: arguments.max_failures,
             stop: stop.child_token(),
             reason: OnceLock::new(),
+        };
+        // No time is no time, however fast a few records are read.
+        if let Some(after @ Duration::ZERO) = limits.after {
+            limits.end_after(after);
         }
+        limits
     }
 
     /// Stops when the time is over.
     pub(super) async fn time_out(&self) -> Infallible {
         if let Some(after) = self.after {
             tokio::time::sleep(after).await;
-            self.end(format!("Stopped after {}", span(after)));
+            self.end_after(after);
         }
         pending().await
+    }
+
+    fn end_after(&self, after: Duration) {
+        self.end(format!("Stopped after {}", span(after)));
     }
 
     /// Why it was stopped, if a limit did that.
