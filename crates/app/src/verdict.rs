@@ -1,10 +1,10 @@
 //! The one sentence with which a command answers its question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{FailureKind, Model, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, State, Timestamp};
 
 use crate::quantities::{about, age, all, count, counted, date, span};
 use crate::settings::{Loaded, Settings};
@@ -21,6 +21,9 @@ pub(crate) const WORST_FIRST: [FailureKind; 5] = [
 /// Why a storage with records is not believed to be whole.
 pub(crate) const EMPTY: &str = "is empty. Is it mounted?";
 
+/// Of more storages than this, only their number is told in a sentence.
+const MOST_NAMED: usize = 3;
+
 /// By how much a success may be in the future, as clocks differ.
 const SKEW: Duration = Duration::from_secs(60);
 
@@ -32,6 +35,52 @@ pub(crate) const fn word(kind: FailureKind) -> &'static str {
         FailureKind::Unreadable => "unreadable",
         FailureKind::Missing => "missing",
         FailureKind::TimedOut => "timed out",
+    }
+}
+
+/// What keeps records from being read now, whatever the last verdicts say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Obstacles {
+    /// The storages that cannot be read.
+    storages: BTreeSet<String>,
+    /// Whether a process lacks what it needs to read anything.
+    process: bool,
+}
+
+impl Obstacles {
+    /// What these conditions are of.
+    pub(crate) fn of(conditions: &[Condition]) -> Self {
+        let mut obstacles = Self::default();
+        for condition in conditions {
+            match &condition.subject {
+                ConditionSubject::Storage(name) => drop(obstacles.storages.insert(name.clone())),
+                ConditionSubject::Process => obstacles.process = true,
+            }
+        }
+        obstacles
+    }
+
+    /// Storages of these names that cannot be read.
+    pub(crate) fn storages(names: impl IntoIterator<Item = String>) -> Self {
+        Self { storages: names.into_iter().collect(), process: false }
+    }
+
+    /// For example `storages a, b cannot be read now`; none if nothing is in the way.
+    fn clause(&self) -> Option<String> {
+        let names = self.storages.iter().map(String::as_str).collect::<Vec<_>>();
+        let storages = match names.as_slice() {
+            [] => None,
+            [name] => Some(format!("storage {name} cannot be read now")),
+            names if names.len() <= MOST_NAMED => {
+                Some(format!("storages {} cannot be read now", names.join(", ")))
+            }
+            names => Some(format!("{} storages cannot be read now", names.len())),
+        };
+        match (storages, self.process) {
+            (None, true) => Some("a process cannot read content now".to_owned()),
+            (Some(storages), true) => Some(format!("{storages}, and a process cannot read content")),
+            (storages, false) => storages,
+        }
     }
 }
 
@@ -89,8 +138,8 @@ impl Standing {
         self.failures.iter().map(|(_, count)| count).sum()
     }
 
-    /// The answer to "is all well?". A success counts for `interval`.
-    pub(crate) fn sentence(&self, interval: Duration, now: Timestamp) -> String {
+    /// The answer to "is all well?". A success counts for `interval`. Nothing is well while something is in the way of reading.
+    pub(crate) fn sentence(&self, interval: Duration, now: Timestamp, obstacles: &Obstacles) -> String {
         let within = span(interval);
         let overdue = self.oldest.filter(|oldest| oldest.after(interval) <= now);
         let ahead = self.oldest.filter(|oldest| oldest.before(SKEW) > now);
@@ -136,7 +185,11 @@ impl Standing {
             )
         } else {
             format!(
-                "All is well: {} {} within {within}{}{disabled}.{}",
+                "{}: {} {} within {within}{}{disabled}.{}",
+                obstacles.clause().map_or_else(
+                    || "All is well".to_owned(),
+                    |clause| format!("No record needs attention, but {clause}")
+                ),
                 all_were(self.succeeded, "record"),
                 self.looked_at(),
                 self.oldest_and_next(interval, now),
@@ -146,9 +199,10 @@ impl Standing {
     }
 
     /// What is said if a verification found nothing to read.
-    pub(crate) fn nothing_due(&self, interval: Duration, now: Timestamp) -> String {
+    pub(crate) fn nothing_due(&self, interval: Duration, now: Timestamp, obstacles: &Obstacles) -> String {
         format!(
-            "Nothing was due: {} {} within {}{}.{} Read everything again now: stocktake verify --all",
+            "Nothing was due{}: {} {} within {}{}.{} Read everything again now: stocktake verify --all",
+            obstacles.clause().map_or_else(String::new, |clause| format!(", but {clause}")),
             all_were(self.succeeded, "record"),
             self.looked_at(),
             span(interval),
@@ -321,13 +375,16 @@ mod tests {
         let failures =
             [(FailureKind::Missing, 40), (FailureKind::Unreadable, 10), (FailureKind::Altered, 60)];
         assert_eq!(
-            standing(&states, &failures).sentence(INTERVAL, now()),
+            standing(&states, &failures).sentence(INTERVAL, now(), &Obstacles::default()),
             "110 of 100,004 records need attention: 60 altered, 40 missing, 10 unreadable. All others were read within \
              90 days."
         );
         assert_eq!(
-            standing(&[(State::Pending, 1), (State::Failed, 1)], &[(FailureKind::TimedOut, 1)])
-                .sentence(INTERVAL, now()),
+            standing(&[(State::Pending, 1), (State::Failed, 1)], &[(FailureKind::TimedOut, 1)]).sentence(
+                INTERVAL,
+                now(),
+                &Obstacles::default()
+            ),
             "1 of 2 records needs attention: 1 timed out. Of the others 1 is still to be read."
         );
     }
@@ -338,17 +395,22 @@ mod tests {
         let all = standing(&[(State::Succeeded, 15)], &[]);
         let late = now().after(hour);
         assert!(
-            all.sentence(hour, late)
+            all.sentence(hour, late, &Obstacles::default())
                 .starts_with("No record needs attention, but not all were read within 1 hour: ")
         );
         let some = standing(&[(State::Succeeded, 15), (State::Failed, 1)], &[(FailureKind::Missing, 1)]);
-        assert!(some.sentence(hour, late).ends_with("Of the others the oldest was read 1 hour ago."));
+        assert!(
+            some.sentence(hour, late, &Obstacles::default())
+                .ends_with("Of the others the oldest was read 1 hour ago.")
+        );
     }
 
     #[test]
     fn of_others_it_is_told_only_what_there_is() {
         let missing = [(FailureKind::Missing, 3)];
-        let sentence = |states: &[(State, u64)]| standing(states, &missing).sentence(INTERVAL, now());
+        let sentence = |states: &[(State, u64)]| {
+            standing(states, &missing).sentence(INTERVAL, now(), &Obstacles::default())
+        };
         assert_eq!(sentence(&[(State::Failed, 3)]), "3 of 3 records need attention: 3 missing.");
         assert_eq!(
             sentence(&[(State::Failed, 3), (State::Disabled, 1)]),
@@ -364,12 +426,16 @@ mod tests {
             ..ModelSummary::new(Model::Uploads)
         };
         assert_eq!(
-            Standing::of(std::slice::from_ref(&ahead)).sentence(INTERVAL, now()),
+            Standing::of(std::slice::from_ref(&ahead)).sentence(INTERVAL, now(), &Obstacles::default()),
             "No record needs attention, but nobody knows when the only record was read: the oldest success is dated \
              2026-11-26, in the future, by a clock that was ahead. Read what is due: stocktake verify"
         );
         let little = ModelSummary { oldest_success: Some(now().after(Duration::from_secs(30))), ..ahead };
-        assert!(Standing::of(&[little]).sentence(INTERVAL, now()).starts_with("All is well: "));
+        assert!(
+            Standing::of(&[little])
+                .sentence(INTERVAL, now(), &Obstacles::default())
+                .starts_with("All is well: ")
+        );
     }
 
     #[test]
@@ -384,11 +450,11 @@ mod tests {
         let all = standing(&[(State::Succeeded, 100_004)], &[]);
         let span = "(oldest 2 minutes ago, next due 2027-02-24)";
         assert_eq!(
-            all.sentence(INTERVAL, now()),
+            all.sentence(INTERVAL, now(), &Obstacles::default()),
             format!("All is well: all 100,004 records were read within 90 days {span}.")
         );
         assert_eq!(
-            all.nothing_due(INTERVAL, now()),
+            all.nothing_due(INTERVAL, now(), &Obstacles::default()),
             format!(
                 "Nothing was due: all 100,004 records were read within 90 days {span}. Read everything again now: \
                  stocktake verify --all"
@@ -405,7 +471,7 @@ mod tests {
             ..ModelSummary::new(Model::Uploads)
         };
         assert_eq!(
-            Standing::of(&[model]).sentence(INTERVAL, now()),
+            Standing::of(&[model]).sentence(INTERVAL, now(), &Obstacles::default()),
             "4 of 9 records need attention: 3 missing, 1 altered. 3 failed before and are being read again. Of the others \
              2 are still to be read."
         );
@@ -419,7 +485,9 @@ mod tests {
             good_before,
             ..ModelSummary::new(Model::Uploads)
         };
-        let sentence = |good, failed| Standing::of(&[model(good, failed)]).sentence(INTERVAL, now());
+        let sentence = |good, failed| {
+            Standing::of(&[model(good, failed)]).sentence(INTERVAL, now(), &Obstacles::default())
+        };
         assert_eq!(
             sentence(4, 0),
             "No record needs attention so far: 3 of 8 are good, 4 were good before and are to be read again, 1 is still to \
@@ -440,7 +508,7 @@ mod tests {
             ..ModelSummary::new(Model::Uploads)
         };
         assert_eq!(
-            Standing::of(&[model]).sentence(INTERVAL, now()),
+            Standing::of(&[model]).sentence(INTERVAL, now(), &Obstacles::default()),
             "All is well: all 5 records were checked within 90 days (oldest just now, next due 2027-02-24). Of 2 of them \
              only what the object store says was compared, not the content."
         );
@@ -450,12 +518,49 @@ mod tests {
     fn what_was_not_looked_at_is_never_well() {
         let some = standing(&[(State::Succeeded, 2), (State::Started, 1), (State::Disabled, 1)], &[]);
         assert_eq!(
-            some.sentence(INTERVAL, now()),
+            some.sentence(INTERVAL, now(), &Obstacles::default()),
             "No record needs attention so far: 2 of 4 are good, 1 is still to be read; 1 is switched off."
         );
         assert_eq!(
-            standing(&[(State::Disabled, 3)], &[]).sentence(INTERVAL, now()),
+            standing(&[(State::Disabled, 3)], &[]).sentence(INTERVAL, now(), &Obstacles::default()),
             "No record is looked at: all 3 records are switched off."
+        );
+    }
+
+    #[test]
+    fn nothing_is_well_while_a_storage_or_a_process_cannot_read() {
+        let all = standing(&[(State::Succeeded, 2)], &[]);
+        let seen = Condition {
+            subject: ConditionSubject::Process,
+            host: "a".to_owned(),
+            reason: String::new(),
+            since: now(),
+            reported_at: now(),
+        };
+        let of =
+            |name: &str| Condition { subject: ConditionSubject::Storage(name.to_owned()), ..seen.clone() };
+        let sentence = |conditions: &[Condition]| all.sentence(INTERVAL, now(), &Obstacles::of(conditions));
+        let verdict = "all 2 records were read within 90 days (oldest 2 minutes ago, next due \
+                       2027-02-24).";
+        assert_eq!(
+            sentence(&[of("b"), of("a"), of("a")]),
+            format!("No record needs attention, but storages a, b cannot be read now: {verdict}")
+        );
+        assert_eq!(
+            sentence(&[of("a"), seen.clone()]),
+            format!(
+                "No record needs attention, but storage a cannot be read now, and a process cannot read content: {verdict}"
+            )
+        );
+        assert_eq!(
+            sentence(std::slice::from_ref(&seen)),
+            format!("No record needs attention, but a process cannot read content now: {verdict}")
+        );
+        let many = ["a", "b", "c", "d"].map(of);
+        assert!(sentence(&many).contains(" but 4 storages cannot be read now: "), "{}", sentence(&many));
+        assert!(
+            all.nothing_due(INTERVAL, now(), &Obstacles::of(&[of("a")]))
+                .starts_with("Nothing was due, but storage a cannot be read now: ")
         );
     }
 }

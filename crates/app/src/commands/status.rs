@@ -22,7 +22,9 @@ use crate::findings::{Findings, most_shown};
 use crate::output::Text;
 use crate::quantities::{age, minute};
 use crate::settings::Loaded;
-use crate::verdict::{Standing, WORST_FIRST, closed_storage, nothing_that_old, shallow, shallow_text};
+use crate::verdict::{
+    Obstacles, Standing, WORST_FIRST, closed_storage, nothing_that_old, shallow, shallow_text,
+};
 use crate::{document, output, quantities, terminal, wiring};
 
 /// The exit status when a record needs attention, or something keeps records from being judged.
@@ -50,8 +52,9 @@ pub(super) async fn run(loaded: &Loaded, arguments: &StatusArguments) -> anyhow:
     let filter = arguments.filters.filter(now);
     wiring::check_storages(&loaded.settings, &store, &filter).await?;
     let summary = store.catalogue.summary_of(&filter).await?;
-    let verdict = verdict(loaded, &store, &filter, &summary, now).await?;
-    let conditions = store.conditions.conditions().await?;
+    let mut conditions = store.conditions.conditions().await?;
+    conditions.retain(|condition| concerns(condition, &filter));
+    let verdict = verdict(loaded, &store, &filter, &summary, &conditions, now).await?;
     let shallow = shallow(&loaded.settings, &store.catalogue.storages().await?);
     let activity = Activity::read(&store).await?;
     let standing = Standing::of(&summary);
@@ -136,10 +139,12 @@ async fn verdict(
     store: &Store,
     filter: &RecordFilter,
     summary: &[ModelSummary],
+    conditions: &[Condition],
     now: Timestamp,
 ) -> anyhow::Result<String> {
     if !summary.is_empty() || filter.is_empty() {
-        return Ok(Standing::of(summary).sentence(loaded.settings.verification.reverify_after, now));
+        let interval = loaded.settings.verification.reverify_after;
+        return Ok(Standing::of(summary).sentence(interval, now, &Obstacles::of(conditions)));
     }
     let of_any_age = RecordFilter { before: None, ..filter.clone() };
     let Some(before) = filter.before else { bail!("no record matches the filters") };
@@ -147,6 +152,14 @@ async fn verdict(
         bail!("no record matches the filters");
     }
     Ok(nothing_that_old(before, now))
+}
+
+/// Whether it may keep a record from being judged that the filter means.
+fn concerns(condition: &Condition, filter: &RecordFilter) -> bool {
+    match &condition.subject {
+        ConditionSubject::Storage(name) => filter.storages.is_empty() || filter.storages.contains(name),
+        ConditionSubject::Process => true,
+    }
 }
 
 /// What keeps records from being judged, as `GET /api/v1/health` shows it.

@@ -90,7 +90,9 @@ pub(super) async fn run(
     meter.finish();
     let mut drained = drained?;
     if total == 0 {
-        drained.closed.extend(engine.unreadable(scope.storages.as_deref()).await?);
+        let storages = scope.storages_with_records(&*store.catalogue).await?;
+        let storages = storages.into_iter().collect::<Vec<_>>();
+        drained.closed.extend(engine.unreadable(Some(&storages)).await?);
     }
     let reason = limits.reason().or(stop.is_cancelled().then_some("Interrupted"));
     let done = format!("{} of {}", count(drained.stats.records()), counted(total, "record"));

@@ -34,6 +34,8 @@ enum Situation {
     Unmounted,
     /// The same of records 4 to 6 in another storage, and the file of record 1 was changed since it was good.
     PartlyUnmounted,
+    /// Records 1 to 6 and one of another model are good, and a verification found that the root of the storage of 4 to 6 is not there.
+    OneClosed,
     /// Records 1 to 3 were good, and an empty folder is in the place of the root, as where a disk is not mounted.
     Replaced,
     /// Records 1 to 3 are due, and the user stops the command while it reads.
@@ -183,6 +185,16 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
         "No record failed, but not all were read: 3 could not be read now",
     ),
     (PartlyUnmounted, "verify --identifiers 2 uploads", 0, "The only record read now is good."),
+    (
+        OneClosed,
+        "status",
+        1,
+        "No record needs attention, but storage other cannot be read now: all 7 records were read",
+    ),
+    (OneClosed, "status --json", 1, "but storage other cannot be read now: "),
+    (OneClosed, "status --storage other", 1, "but storage other cannot be read now: all 3 records"),
+    (OneClosed, "status --storage main", 0, "All is well: all 4 records were read"),
+    (OneClosed, "verify lfs_objects", 0, "Nothing was due: "),
     (Replaced, "verify", 2, "Storage main is another one than before"),
     (Replaced, "verify --all", 2, "Its 3 records were left as they were."),
     (Replaced, "scan uploads main", 2, "Storage main is another one than before"),
@@ -212,8 +224,11 @@ fn installation(situation: Situation) -> Installation {
     } else {
         ""
     };
-    let other =
-        if situation == PartlyUnmounted { "[storages.other]\nroot = \"{root}/../other\"\n" } else { "" };
+    let other = if matches!(situation, PartlyUnmounted | OneClosed) {
+        "[storages.other]\nroot = \"{root}/../other\"\n"
+    } else {
+        ""
+    };
     let more = format!("{slow}{other}[verification]\ngive_up_after = \"1s\"\n");
     let installation = Installation::with(Database::Sqlite, &more);
     match situation {
@@ -244,7 +259,7 @@ fn import(installation: &Installation, situation: Situation, files: &[StoredFile
     } else {
         installation.import_files("uploads", files);
     }
-    if situation == PartlyUnmounted {
+    if matches!(situation, PartlyUnmounted | OneClosed) {
         std::fs::create_dir(installation.folder().join("other")).unwrap();
         let copy = |(key, file): (i64, &StoredFile)| {
             std::fs::copy(
@@ -270,6 +285,12 @@ fn change(installation: &Installation, situation: Situation, size: u64) {
         PartlyUnmounted => {
             installation.file("f1", 9, size);
             std::fs::rename(installation.folder().join("other"), installation.folder().join("away")).unwrap();
+        }
+        OneClosed => {
+            installation.import("lfs_objects", &[installation.file("f4", 4, size).line(1)]).success();
+            installation.run(&["verify", "lfs_objects"]).success();
+            std::fs::rename(installation.folder().join("other"), installation.folder().join("away")).unwrap();
+            assert_eq!(installation.run(&["verify"]).code, 2);
         }
         PartlyDue => {
             let new = installation.file("f4", 4, size);

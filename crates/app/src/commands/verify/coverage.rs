@@ -1,5 +1,7 @@
 //! What a verification is of: a run that looks at nothing must not look like one that found nothing wrong.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use futures_util::StreamExt as _;
 use stocktake_diesel_storage::Store;
@@ -93,6 +95,20 @@ impl Scope {
             }
         }
         bail!("{NOTHING}: all records of {} are disabled", self.model_names());
+    }
+
+    /// The storages that records of the scope may lie in, each once.
+    pub(super) async fn storages_with_records(
+        &self,
+        catalogue: &dyn Catalogue,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let filtered = self.selection.iter().map(|selection| selection.filter.storages.as_slice());
+        let narrowed = || filtered.clone().chain(self.storages.as_deref());
+        let storages = catalogue.storages().await?.into_iter();
+        let meant = storages.filter(|(model, name)| {
+            self.models.contains(model) && narrowed().all(|names| names.is_empty() || names.contains(name))
+        });
+        Ok(meant.map(|(_, name)| name).collect())
     }
 
     /// How many records of the scope are due, and became so at `due_from` or later, or are leased to anybody, counting

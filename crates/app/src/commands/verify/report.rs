@@ -17,7 +17,9 @@ use crate::output::Text;
 use crate::quantities::{count, counted};
 use crate::settings::Loaded;
 use crate::terminal::TerminalSize;
-use crate::verdict::{Standing, attention, closed_storage, nothing_that_old, shallow, shallow_text, verb};
+use crate::verdict::{
+    Obstacles, Standing, attention, closed_storage, nothing_that_old, shallow, shallow_text, verb,
+};
 
 /// The most failed records in the report for programs; how many more there are is told.
 const MOST_NAMED: usize = 10_000;
@@ -196,6 +198,7 @@ impl<'a> Report<'a> {
     fn verdict(&self) -> String {
         let interval = self.loaded.settings.verification.reverify_after;
         let standing = Standing::of(&self.models);
+        let obstacles = Obstacles::storages(self.closed.iter().map(|storage| storage.name.clone()));
         let left = match (self.left, &self.stopped) {
             (0, _) => String::new(),
             (left, Some(stopped)) => {
@@ -211,7 +214,7 @@ impl<'a> Report<'a> {
             return if self.since.is_some() {
                 format!("{}{left}", attention(&self.findings.by_kind(), self.done.records()))
             } else {
-                format!("{}{left}", standing.sentence(interval, self.now))
+                format!("{}{left}", standing.sentence(interval, self.now, &obstacles))
             };
         }
         if self.has_drawn_none() && left.is_empty() && self.shortage.is_none() {
@@ -223,14 +226,14 @@ impl<'a> Report<'a> {
         } else if let (0, Some(before)) = (self.done.records(), self.old_before) {
             nothing_that_old(before, self.now)
         } else if self.done.records() == 0 {
-            standing.nothing_due(interval, self.now)
+            standing.nothing_due(interval, self.now, &obstacles)
         } else if self.since.is_some() {
             match self.done.records() {
                 1 => "The only record read now is good.".to_owned(),
                 records => format!("All {} read now are good.", counted(records, "record")),
             }
         } else {
-            standing.sentence(interval, self.now)
+            standing.sentence(interval, self.now, &obstacles)
         }
     }
 
