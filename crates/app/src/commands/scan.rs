@@ -45,8 +45,16 @@ pub(super) async fn run(
         return Ok(interrupted("; nothing was added"));
     };
     let Scanned { store, engine, report, mut notes } = scanned?;
-    let judged = Judged::new(loaded, arguments, &store, &engine, notes.take_keys(), stop.clone()).await?;
+    let judged = Judged::new(loaded, arguments, &store, &engine, notes.take_keys(), stop.clone()).await;
+    // What was found is told even if the records could not be judged.
+    let (judged, error) = match judged {
+        Ok(judged) => (judged, None),
+        Err(error) => (Judged::none_of(&report), Some(error)),
+    };
     notes.print(loaded, arguments, &report, &judged)?;
+    if let Some(error) = error {
+        return Err(error.context("the records without a file could not be judged, and stay due"));
+    }
     if stop.is_cancelled() {
         return Ok(interrupted("; what was not judged is still due, and stocktake verify goes on with it"));
     }

@@ -13,6 +13,7 @@ use crate::commands::foreground::Foreground;
 use crate::output::Spool;
 use crate::progress::Meter;
 use crate::recalculation;
+use crate::scan::Report;
 use crate::settings::Loaded;
 
 /// Keys marked in one step.
@@ -67,6 +68,11 @@ impl Judged {
         }
         judged.is_more_due = judged.left == 0 && outstanding(None, 1).await? > 0;
         Ok(judged)
+    }
+
+    /// None of the records was judged for which the scan found no file.
+    pub(super) fn none_of(report: &Report) -> Self {
+        Self { left: report.gone + report.replaced, ..Self::default() }
     }
 
     /// How many were found missing.

@@ -83,7 +83,8 @@ impl Notes {
         if report.skipped > self.named {
             output::say(&format!("… and {} more were skipped", report.skipped - self.named));
         }
-        output::print_line(&format!("found {found}, new {new}, gone {gone}, skipped {skipped}"))?;
+        let others = if *replaced > 0 { format!(", replaced {replaced}") } else { String::new() };
+        output::print_line(&format!("found {found}, new {new}, gone {gone}{others}, skipped {skipped}"))?;
         if *back > 0 {
             output::print_line(&format!(
                 "{} retired before, and the file is there again: {} verified from now on.",
