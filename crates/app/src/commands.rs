@@ -121,12 +121,12 @@ fn grants(role: &str, as_json: bool) -> Text {
     if as_json {
         return document::text(json!({ "role": role, "sql": statements }));
     }
-    Text::of_lines(&statements)
+    Text::of_lines(&statements).verbatim()
 }
 
 fn config(loaded: &Loaded, as_json: bool) -> Text {
     if !as_json {
-        return Text::of_lines(&show(loaded));
+        return Text::of_lines(&show(loaded)).verbatim();
     }
     let values = values(loaded)
         .into_iter()

@@ -13,9 +13,9 @@ use serde_json::Value;
 use stocktake_domain::Quoted;
 use tempfile::SpooledTempFile;
 
-use crate::columns::width;
+use crate::columns::{broken, width};
 use crate::escape::escaped_json;
-use crate::logging;
+use crate::{logging, terminal};
 
 /// Bytes of a [`Spool`] that stay in memory; the rest goes to a temporary file.
 const SPOOL: usize = 1 << 20;
@@ -64,6 +64,8 @@ pub(crate) struct Text {
     lines: String,
     /// In their order.
     marks: Vec<Mark>,
+    /// Whether its lines mean something to a program, so that none is broken for a terminal.
+    is_verbatim: bool,
 }
 
 impl Text {
@@ -109,7 +111,12 @@ impl Text {
     /// A JSON document, over several lines.
     pub(crate) fn json(document: &Value) -> Self {
         let lines = format!("{}\n", escaped_json(&format!("{document:#}")));
-        Self { lines, marks: Vec::new() }
+        Self { lines, marks: Vec::new(), is_verbatim: true }
+    }
+
+    /// The same with lines that are never broken, however narrow the terminal: they mean something to a program.
+    pub(crate) fn verbatim(self) -> Self {
+        Self { is_verbatim: true, ..self }
     }
 
     /// Adds a line.
@@ -133,21 +140,26 @@ impl Text {
         self.marks.push(Mark { at, length, colour });
     }
 
-    /// The text as it is printed.
-    fn shown(&self, is_coloured: bool) -> Cow<'_, str> {
+    /// The text as it is printed on a terminal of so many columns, or elsewhere.
+    fn shown(&self, is_coloured: bool, columns: Option<usize>) -> Cow<'_, str> {
+        // A space becomes a line break, so that the marks stay where they are.
+        let lines = match columns.filter(|_| !self.is_verbatim) {
+            Some(columns) => broken(&self.lines, columns),
+            None => Cow::Borrowed(self.lines.as_str()),
+        };
         if !is_coloured || self.marks.is_empty() {
-            return Cow::Borrowed(&self.lines);
+            return lines;
         }
         let (mut shown, mut done) = (String::new(), 0);
         for Mark { at, length, colour } in &self.marks {
-            let (before, word) = (self.lines.get(done..*at), self.lines.get(*at..at + length));
+            let (before, word) = (lines.get(done..*at), lines.get(*at..at + length));
             shown.push_str(before.unwrap_or_default());
             shown.push_str(colour.code());
             shown.push_str(word.unwrap_or_default());
             shown.push_str(PLAIN);
             done = at + length;
         }
-        shown.push_str(self.lines.get(done..).unwrap_or_default());
+        shown.push_str(lines.get(done..).unwrap_or_default());
         Cow::Owned(shown)
     }
 
@@ -177,7 +189,8 @@ impl Display for Text {
 
 /// Prints a result. A reader that has gone away (`| head`) is no error, so that the exit status stays true.
 pub(crate) fn print(text: &Text) -> anyhow::Result<()> {
-    let shown = text.shown(IS_COLOURED.load(Ordering::Relaxed));
+    let columns = terminal::size().map(|size| size.columns);
+    let shown = text.shown(IS_COLOURED.load(Ordering::Relaxed), columns);
     passing_over_a_reader_that_has_gone(write_out(shown.as_bytes()))
 }
 
@@ -233,7 +246,7 @@ pub(crate) fn say(line: &str) {
 
 /// The same in several lines.
 pub(crate) fn say_text(text: &Text) {
-    logging::say(&text.lines);
+    logging::say(&text.shown(false, terminal::columns_of_errors()));
 }
 
 /// Says something besides the result to a program.
@@ -287,7 +300,8 @@ impl Spool {
     }
 
     fn add(&mut self, text: &Text) {
-        if let Err(error) = self.file.write_all(text.shown(IS_COLOURED.load(Ordering::Relaxed)).as_bytes()) {
+        let shown = text.shown(IS_COLOURED.load(Ordering::Relaxed), None);
+        if let Err(error) = self.file.write_all(shown.as_bytes()) {
             self.error.get_or_insert(error);
         }
     }
@@ -368,12 +382,22 @@ mod tests {
         let mut text = Text::of("first");
         text.coloured_line("ALTERED  a file \u{1b}[2J", Colour::Red);
         text.line("last");
-        assert_eq!(text.shown(false), "first\nALTERED  a file \\u{1b}[2J\nlast\n");
+        assert_eq!(text.shown(false, None), "first\nALTERED  a file \\u{1b}[2J\nlast\n");
         let coloured = "first\n\u{1b}[31mALTERED\u{1b}[0m  a file \\u{1b}[2J\nlast\n";
-        assert_eq!(text.shown(true), coloured);
+        assert_eq!(text.shown(true, None), coloured);
         let mut both = Text::of("before");
         both.append(text);
-        assert_eq!(both.shown(true), format!("before\n{coloured}"));
+        assert_eq!(both.shown(true, None), format!("before\n{coloured}"));
+    }
+
+    #[test]
+    fn what_a_program_reads_is_not_broken() {
+        let mut text = Text::default();
+        text.coloured_line("ALTERED  one two three", Colour::Red);
+        assert_eq!(text.shown(true, Some(12)), "\u{1b}[31mALTERED\u{1b}[0m  one\ntwo three\n");
+        assert_eq!(text.verbatim().shown(false, Some(12)), "ALTERED  one two three\n");
+        let json = Text::json(&json!({ "a": "one two three" }));
+        assert_eq!(json.shown(false, Some(5)), json.lines);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! How much the terminal shows.
 
+use std::io::{self, IsTerminal as _};
+
 use rustix::termios::tcgetwinsize;
 
 use crate::output;
@@ -21,4 +23,11 @@ pub(crate) fn size() -> Option<TerminalSize> {
 /// The columns of that terminal; without one, as many as are `usual`.
 pub(crate) fn columns(usual: usize) -> usize {
     size().map_or(usual, |size| size.columns)
+}
+
+/// The columns of the terminal that standard error goes to; `None` if it goes elsewhere.
+pub(crate) fn columns_of_errors() -> Option<usize> {
+    let err = io::stderr();
+    let size = err.is_terminal().then(|| tcgetwinsize(err)).and_then(Result::ok)?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

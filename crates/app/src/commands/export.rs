@@ -100,7 +100,7 @@ impl List {
             _ if arguments.json => document::around("findings", Map::new().into()),
             ExportFormat::Json => ("[".to_owned(), "]\n".to_owned()),
             ExportFormat::Csv => {
-                output::print_line(findings::csv_header().trim_end())?;
+                output::print(&Text::of(findings::csv_header().trim_end()).verbatim())?;
                 return Ok(Self::Csv);
             }
         };
@@ -115,7 +115,7 @@ impl List {
                 for record in records {
                     lines.line(findings::csv_line(record).trim_end());
                 }
-                output::print(&lines)
+                output::print(&lines.verbatim())
             }
             Self::Json { is_empty, .. } => {
                 let mut json = String::new();

@@ -47,7 +47,7 @@ impl List {
     pub(super) fn begin(format: ListFormat) -> anyhow::Result<Self> {
         match format {
             ListFormat::Text => {}
-            ListFormat::Csv => output::print_line("storage,path,size,modified_at,kind")?,
+            ListFormat::Csv => output::print(&Text::of("storage,path,size,modified_at,kind").verbatim())?,
             ListFormat::Json => output::print_json(&document::around("orphans", Map::new().into()).0)?,
         }
         let meter = Meter::start("files and repositories", None);
@@ -103,7 +103,7 @@ impl List {
                 let size = size.map(|size| size.to_string()).unwrap_or_default();
                 let [storage, path] = [storage, path].map(|text| QuotedCell(text).to_string());
                 let cells = [storage, path, size, time.unwrap_or_default(), (*kind).to_owned()];
-                output::print_line(csv_line(&cells).trim_end())
+                output::print(&Text::of(csv_line(&cells).trim_end()).verbatim())
             }
             ListFormat::Json => {
                 let separator = if self.is_empty { "\n" } else { ",\n" };
