@@ -7,6 +7,7 @@ use std::time::Instant;
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::{Found, FoundStream, ListError, Watch};
 use stocktake_domain::{ContentError, PathText};
+use stocktake_net::pace::{Pace, TooSlow};
 
 use crate::access::{Access, unless_cancelled};
 use crate::error::ObjectError;
@@ -14,7 +15,7 @@ use crate::key;
 use crate::list::page::{Object, Page};
 use crate::retry::RetryState;
 use crate::throttle::Patience;
-use crate::wire::{FULL_PAGE, PageOf, Target};
+use crate::wire::{FULL_PAGE, PageOf, Target, chunk_length};
 
 pub(crate) mod page;
 
@@ -175,8 +176,11 @@ impl Access {
         let answer = self.remote.wire.send(Target::Page(of), None).await;
         let answer = answer.map_err(|error| place.error_of(&error, ""))?;
         let mut chunks = answer.body.bytes_stream();
-        let mut body = Vec::new();
-        while let Some(chunk) = chunks.next().await {
+        let (mut body, mut speed) = (Vec::new(), Pace::new(self.patience.broken));
+        let too_slow = |slow: TooSlow| ObjectError::Broken(format!("{}: {slow}", place.endpoint));
+        while let Some(chunk) =
+            speed.next(chunks.next(), |chunk| chunk_length(chunk.as_ref())).await.map_err(too_slow)?
+        {
             body.extend_from_slice(&chunk.map_err(|error| place.connection_error(&error))?);
             if body.len() > MAX_PAGE {
                 return Err(ObjectError::Storage(format!("{}: a page without end", place.at(""))));

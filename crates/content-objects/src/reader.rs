@@ -10,13 +10,14 @@ use object_store::client::HttpError;
 use stocktake_content::num::{narrow, widen};
 use stocktake_domain::ContentError;
 use stocktake_domain::ports::Watch;
+use stocktake_net::pace::Pace;
 
 use crate::access::{Access, unless_cancelled};
 use crate::checksum::Kept;
 use crate::error::ObjectError;
 use crate::retry::RetryState;
 use crate::version::{Part, Version};
-use crate::wire::Target;
+use crate::wire::{Target, chunk_length};
 
 /// Why a reading ends early.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub(crate) struct ObjectReader<A> {
     /// How many bytes were received.
     offset: u64,
     body: Option<Body>,
+    /// Whether a response was given up because it came too slowly.
+    was_slow: bool,
     retry: RetryState,
 }
 
@@ -54,6 +57,7 @@ struct Body {
     chunks: BoxStream<'static, Result<Bytes, HttpError>>,
     /// How many of them were received before.
     known: u64,
+    pace: Pace,
 }
 
 impl<A: Deref<Target = Access>> ObjectReader<A> {
@@ -67,6 +71,7 @@ impl<A: Deref<Target = Access>> ObjectReader<A> {
             kept: None,
             offset: 0,
             body: None,
+            was_slow: false,
             retry: RetryState::new(),
         }
     }
@@ -128,7 +133,20 @@ impl<A: Deref<Target = Access>> ObjectReader<A> {
             },
         };
         let place = &self.access.remote.place;
-        let mut chunk = match unless_cancelled(watch, body.chunks.next()).await? {
+        let next = body.pace.next(body.chunks.next(), |chunk| chunk_length(chunk.as_ref()));
+        let chunk = match unless_cancelled(watch, next).await? {
+            Ok(chunk) => chunk,
+            Err(slow) => {
+                let reason = format!("{}: {slow}", place.endpoint);
+                // Another connection may be faster; else it is no fault of the object.
+                return if std::mem::replace(&mut self.was_slow, true) {
+                    Err(ContentError::storage(reason))
+                } else {
+                    Ok(Err(ObjectError::Broken(reason)))
+                };
+            }
+        };
+        let mut chunk = match chunk {
             Some(Ok(chunk)) => chunk,
             Some(Err(error)) => return Ok(Err(place.connection_error(&error))),
             None => {
@@ -187,7 +205,8 @@ impl<A: Deref<Target = Access>> ObjectReader<A> {
         if self.version.get_or_insert_with(|| part.version.clone()) != &part.version {
             return Ok(Err(ObjectError::Changed));
         }
-        Ok(Ok(Some(Body { chunks: answer.body.bytes_stream(), known: part.known })))
+        let pace = Pace::new(self.access.patience.broken);
+        Ok(Ok(Some(Body { chunks: answer.body.bytes_stream(), known: part.known, pace })))
     }
 
     /// Finds out whether an object of which no byte can be had is empty.

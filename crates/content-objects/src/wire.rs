@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, IF_MATCH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
@@ -89,6 +90,14 @@ pub(crate) enum WireError {
     Connection(#[from] HttpError),
     #[error(transparent)]
     Refused(Refused),
+}
+
+/// How many bytes came with a piece of a body, if it is one.
+pub(crate) fn chunk_length(chunk: Option<&Result<Bytes, HttpError>>) -> usize {
+    match chunk {
+        Some(Ok(chunk)) => chunk.len(),
+        _ => 0,
+    }
 }
 
 impl Answer {

@@ -7,6 +7,7 @@
 pub mod error;
 pub mod http;
 pub mod outage;
+pub mod pace;
 pub mod postgres;
 pub mod rate_limit;
 pub mod retry;

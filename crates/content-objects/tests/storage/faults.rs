@@ -72,6 +72,22 @@ async fn slow_answers_are_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_drips_is_no_verdict_and_does_not_hold_its_reader() {
+    let lab = Lab::new();
+    lab.put("a", &made_up(1, SIZE));
+    let proxy = lab.proxy(|_| Fault::Drip { bytes: 1, pause: Duration::from_millis(20) });
+    let begin = Instant::now();
+    let text = not_judged(&impatient(settings(&proxy.url())), "a").await;
+    assert!(text.contains(" bytes came within ") && begin.elapsed() < Duration::from_secs(20), "{text}");
+    // One that does so once is asked on another connection.
+    let proxy = lab.proxy(|asked| match asked.number {
+        0 => Fault::Drip { bytes: 1, pause: Duration::from_millis(20) },
+        _ => Fault::None,
+    });
+    assert_good(&inspect(&impatient(settings(&proxy.url())), "a").await, &made_up(1, SIZE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_busy_server_is_asked_again() {
     let answer = |status, headers: &[(&str, &str)]| answer(status, headers, "");
     let faults =

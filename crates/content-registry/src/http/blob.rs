@@ -7,8 +7,10 @@ use bytes::Bytes;
 use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
 use stocktake_content::num::{narrow, widen};
+use stocktake_net::pace::Pace;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::body::{SLOW, length};
 use super::client::{Client, Request};
 use super::known::Origin;
 use super::refusal;
@@ -28,6 +30,7 @@ pub(super) struct HttpBlob {
     size: u64,
     /// `None` while the connection is broken.
     response: Option<Response>,
+    pace: Pace,
     /// How many bytes were received.
     position: u64,
     /// How many bytes to skip because they were received before, if a server does not begin at the requested offset.
@@ -55,6 +58,7 @@ pub(super) async fn begin(
         digest,
         size,
         response: None,
+        pace: Pace::new(SLOW),
         position: 0,
         again: 0,
         tried: 0,
@@ -72,15 +76,19 @@ impl BlobReader for HttpBlob {
         loop {
             let has_ended = match &mut self.response {
                 None => !self.connect().await?,
-                Some(response) => match response.chunk().await {
-                    Ok(None) => true,
-                    Ok(Some(piece)) => {
+                Some(response) => match self.pace.next(response.chunk(), length).await {
+                    Err(slow) => {
+                        let origin = response.url().origin().ascii_serialization();
+                        return Err(RegistryError::storage(format!("{origin}: {slow}")));
+                    }
+                    Ok(Ok(None)) => true,
+                    Ok(Ok(Some(piece))) => {
                         if let Some(piece) = self.take(piece) {
                             return Ok(Some(piece));
                         }
                         false
                     }
-                    Err(error) => {
+                    Ok(Err(error)) => {
                         self.response = None;
                         self.tried += 1;
                         if self.tried >= TRIES {
@@ -160,7 +168,7 @@ impl HttpBlob {
             StatusCode::OK => self.again = self.position,
             _ => return Err(self.client.settle(&request, refusal(response).await).await),
         }
-        self.response = Some(response);
+        (self.response, self.pace) = (Some(response), Pace::new(SLOW));
         Ok(true)
     }
 

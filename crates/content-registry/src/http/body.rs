@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
+use stocktake_net::pace::Pace;
 
 use super::transport::unreachable;
 use crate::source::RegistryError;
@@ -12,6 +13,9 @@ use crate::source::RegistryError;
 /// The most bytes of an error that are read, and the most characters of it that are shown.
 const MAX_ERROR: usize = 64 * 1024;
 const SHOWN: usize = 80;
+
+/// A stretch of waiting within which enough of a body has to come, lest it never ends.
+pub(super) const SLOW: Duration = Duration::from_secs(60);
 
 /// How long to wait for the text of an error.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,10 +41,20 @@ pub(super) enum BodyError {
     TooLarge(usize),
 }
 
+/// How many bytes a piece of a body has.
+pub(super) fn length(piece: &reqwest::Result<Option<Bytes>>) -> usize {
+    piece.as_ref().ok().and_then(Option::as_ref).map_or(0, Bytes::len)
+}
+
 /// All bytes of a body with at most this number of bytes.
 pub(super) async fn read(mut response: Response, most: usize) -> Result<Bytes, BodyError> {
-    let mut bytes = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| BodyError::Broken(unreachable(&error)))? {
+    let (mut bytes, mut pace) = (BytesMut::new(), Pace::new(SLOW));
+    let origin = response.url().origin().ascii_serialization();
+    loop {
+        let piece = pace.next(response.chunk(), length).await;
+        let piece =
+            piece.map_err(|slow| BodyError::Broken(RegistryError::storage(format!("{origin}: {slow}"))))?;
+        let Some(piece) = piece.map_err(|error| BodyError::Broken(unreachable(&error)))? else { break };
         if bytes.len() + piece.len() > most {
             return Err(BodyError::TooLarge(most));
         }
