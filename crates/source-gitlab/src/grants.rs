@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::layout::all_parts;
+use crate::praefect;
 
-/// A script, for the main database and for that of CI if there is one, that allows this role to read exactly what this
-/// crate reads: some columns of some tables. Run it as the tables' owner, on the primary, and again after an upgrade of
-/// GitLab. It skips what this version of GitLab does not have.
+/// A script, for each database of GitLab (the main one, those of CI and security, Praefect's), that allows this role to read
+/// exactly what is read there: some columns of some tables. Run it as the tables' owner, on the primary, and again after an
+/// upgrade of GitLab. It skips what the database does not have.
 pub fn grants(role: &str) -> String {
     let mut tables: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for part in all_parts() {
         tables.entry(part.table).or_default().extend(part.columns.iter().map(|column| column.name));
+    }
+    for (table, columns) in praefect::TABLES {
+        tables.entry(table).or_default().extend(columns);
     }
     let mut needed = String::new();
     for (table, columns) in &tables {
@@ -64,6 +68,7 @@ mod tests {
         let script = grants("o'hara");
         assert!(script.contains("('users', '{id}')"));
         assert!(script.contains("'o''hara'"));
+        assert!(script.contains("('repository_assignments', '{repository_id,storage}')"));
         assert!(script.contains("('routes', '{path,source_id,source_type}')"));
         assert!(!script.contains("import_url") && !script.contains("runners_token"));
     }

@@ -28,6 +28,7 @@ mod lookups;
 mod mapping;
 mod pages;
 mod path;
+mod praefect;
 mod rows;
 mod schema;
 mod settings;

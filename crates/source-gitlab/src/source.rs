@@ -16,6 +16,7 @@ use crate::layout::{Layout, ModelTable};
 use crate::lookups::{LookupKeys, Lookups};
 use crate::mapping::{DbKind, ModelRow};
 use crate::pages::{Batch, Range, batch, page_statement};
+use crate::praefect;
 use crate::rows::{
     Attestation, ContainerRepository, DebianComponentFile, DependencyProxyBlob, DependencyProxyManifest,
     DesignRepository, GroupWiki, JobArtifact, LfsObject, MergeRequestDiff, NugetSymbol, PackageFile,
@@ -266,7 +267,11 @@ impl Source for GitlabSource {
     #[instrument(name = "gitlab.check", skip_all)]
     async fn check(&self) -> Result<SourceCheck, SourceError> {
         let layout = self.probe().await?;
-        Ok(check(&layout, &self.storages))
+        let mut found = check(&layout, &self.storages);
+        if let Some(praefect) = &self.praefect {
+            found.missing_rights.extend(praefect::missing_rights(praefect).await?);
+        }
+        Ok(found)
     }
 
     #[instrument(name = "gitlab.claims", skip_all, fields(locations = locations.len()))]

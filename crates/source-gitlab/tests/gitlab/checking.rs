@@ -2,8 +2,8 @@
 
 use stocktake_domain::Model;
 use stocktake_domain::ports::{Readable, Source as _};
-use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Storages, UnknownPlaces};
-use stocktake_testbed::{GitlabDatabase, postgres};
+use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Storages, UnknownPlaces, grants};
+use stocktake_testbed::{GitlabDatabase, Praefect, postgres};
 
 use crate::support::{decomposed, loaded, source, storages};
 
@@ -38,6 +38,34 @@ async fn tables_that_no_rule_knows_are_named() {
     let found = source(&url).check().await.unwrap();
     let named = ["bundles.file_store", "lfs_objects.preview_store", "parts.file_store", "plans.plan_file"];
     assert_eq!(found.not_understood, named);
+}
+
+#[tokio::test]
+async fn rights_on_the_database_of_praefect_are_looked_at() {
+    let (url, _) = loaded();
+    let praefect = postgres().create_database().unwrap();
+    let with = |praefect: &str| {
+        let settings = GitlabSettings {
+            praefect_database_url: Some(praefect.into()),
+            ..GitlabSettings::new(url.as_str().into(), storages())
+        };
+        GitlabSource::new(settings).unwrap()
+    };
+    let refused = with(&praefect).check().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("there is no repositories.relative_path, so that it is not Praefect's"),
+        "{refused}"
+    );
+
+    Praefect::create(&praefect, "default").unwrap();
+    postgres().sql(&praefect, "CREATE ROLE praefect_reader LOGIN PASSWORD 'word'").unwrap();
+    let (_, place) = praefect.split_once('@').unwrap();
+    let source = with(&format!("postgres://praefect_reader:word@{place}"));
+    let missing = source.check().await.unwrap().missing_rights;
+    assert_eq!(missing.len(), 9, "{missing:?}");
+    assert!(missing.contains(&"storage_repositories.generation in Praefect's database".to_owned()));
+    postgres().sql(&praefect, &grants("praefect_reader")).unwrap();
+    assert_eq!(source.check().await.unwrap().missing_rights, Vec::<String>::new());
 }
 
 #[tokio::test]
