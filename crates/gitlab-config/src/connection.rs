@@ -123,16 +123,16 @@ pub(crate) fn read(
     })
 }
 
-/// A connection's hash, in which the values of all [`KEYS`] are known.
-struct Hash<'h> {
-    reader: &'h SettingsReader,
-    node: &'h Node,
-    setting: &'h Setting,
-    hint: &'h str,
+/// A hash, in which all values that are read are known.
+pub(crate) struct Hash<'h> {
+    pub(crate) reader: &'h SettingsReader,
+    pub(crate) node: &'h Node,
+    pub(crate) setting: &'h Setting,
+    pub(crate) hint: &'h str,
 }
 
 /// Either the value, or why the connection cannot be used; an error if the file is malformed.
-type Understood<T> = Result<Result<T, String>, InstallationError>;
+pub(crate) type Understood<T> = Result<Result<T, String>, InstallationError>;
 
 impl Hash<'_> {
     fn connection(&self) -> Understood<Connection> {
@@ -200,20 +200,25 @@ impl Hash<'_> {
         Ok(Ok(Connection::Azure { account, access_key, domain: self.text("azure_storage_domain")? }))
     }
 
-    fn value(&self, key: &str) -> Option<Node> {
+    pub(crate) fn value(&self, key: &str) -> Option<Node> {
         self.node.get(key).filter(|node| !node.is_empty()).cloned()
     }
 
-    fn text(&self, key: &str) -> Result<Option<String>, InstallationError> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<String>, InstallationError> {
         let value = self.value(key);
         value.map(|node| self.reader.text_of(&node, &self.setting.below(key))).transpose()
     }
 
-    fn secret(&self, key: &str) -> Result<Option<SecretString>, InstallationError> {
+    pub(crate) fn secret(&self, key: &str) -> Result<Option<SecretString>, InstallationError> {
         Ok(self.text(key)?.map(SecretString::from))
     }
 
     fn flag(&self, key: &str) -> Result<bool, InstallationError> {
-        Ok(self.reader.flag(&self.setting.below(key), self.hint)?.known() == Some(&true))
+        Ok(self.said_flag(key)? == Some(true))
+    }
+
+    /// `true` or `false`, if either is said.
+    pub(crate) fn said_flag(&self, key: &str) -> Result<Option<bool>, InstallationError> {
+        Ok(self.reader.flag(&self.setting.below(key), self.hint)?.known().copied())
     }
 }

@@ -69,10 +69,12 @@ pub struct Bucket {
 }
 
 /// Where the container registry is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct RegistryStorage {
-    /// The folder in which it keeps its data. If it is not known, [`RegistryStorage::api_url`] counts.
+    /// The folder in which it keeps its data. If there is neither it nor a bucket, [`RegistryStorage::api_url`] counts.
     pub folder: Fact<PathBuf>,
+    /// The bucket in which it keeps its data instead.
+    pub bucket: Option<Bucket>,
     /// The URL at which GitLab itself reaches it.
     pub api_url: Option<String>,
     /// Whether the file says whether it has a metadata database.

@@ -26,6 +26,7 @@ mod helm;
 mod installation;
 mod node;
 mod overlay;
+mod registry_bucket;
 mod ruby;
 mod rules;
 mod secrets;

@@ -8,6 +8,7 @@
 //! | a type's bucket | see `buckets.rs` | the same | none |
 //! | Gitaly's storages | see `git.rs` | `repositories.storages` | `default`, if no storage is named |
 //! | the registry's folder | `registry['storage']['filesystem']['rootdirectory']`, else `gitlab_rails['registry_path']` | `registry.path` | `registry` below the shared folder |
+//! | the registry's bucket | `registry['storage']` with `s3`, `s3_v2`, `gcs`, `azure` or `azure_v2` | not said there | none |
 //! | the registry's API | `gitlab_rails['registry_api_url']` | `registry.api_url` | none |
 //! | the secret | `gitlab_rails['db_key_base']` | | that of the file of secrets |
 //!
@@ -24,9 +25,10 @@ use crate::fact::{Fact, Unknown};
 use crate::file::InstallationError;
 use crate::installation::Installation;
 use crate::node::{Node, Value};
+use crate::registry_bucket::Driver;
 use crate::settings_reader::SettingsReader;
 use crate::version::Version;
-use crate::{buckets, git, secrets};
+use crate::{buckets, git, registry_bucket, secrets};
 
 /// The first folder in the paths of uploads' rows.
 const UPLOADS: &str = "uploads";
@@ -154,6 +156,19 @@ fn registry_storage(
     let folder = match reader.value(&setting, REGISTRY_HINT) {
         Fact::Absent => return Ok(()),
         Fact::Unknown(unknown) => Fact::Unknown(unknown),
+        Fact::Known(node) if let Some((name, driver)) = bucket_driver(&node) => {
+            let registry = installation.registry.get_or_insert_default();
+            registry.folder =
+                match registry_bucket::read(reader, driver, &setting.below(name), REGISTRY_HINT)? {
+                    Fact::Known(bucket) => {
+                        registry.bucket = Some(bucket);
+                        Fact::Absent
+                    }
+                    Fact::Absent => Fact::Absent,
+                    Fact::Unknown(unknown) => Fact::Unknown(unknown),
+                };
+            return Ok(());
+        }
         Fact::Known(node) if node.get("filesystem").is_some() => {
             reader.path(&setting.below("filesystem").below("rootdirectory"), REGISTRY_HINT)?
         }
@@ -177,6 +192,13 @@ fn driver(node: &Node) -> Option<String> {
         Value::Map(map) => map.pairs.keys().find(|key| !OTHERS.contains(&key.as_str())).cloned(),
         _ => Some("no hash".to_owned()),
     }
+}
+
+/// The driver that keeps the registry's data in a bucket, if one is set.
+fn bucket_driver(node: &Node) -> Option<(&'static str, Driver)> {
+    const NAMES: [&str; 5] = ["s3", "s3_v2", "gcs", "azure", "azure_v2"];
+    let name = NAMES.into_iter().find(|name| node.get(name).is_some())?;
+    Some((name, Driver::named(name)?))
 }
 
 /// With a metadata database, the registry's folder no longer says which images there are.
@@ -203,7 +225,7 @@ fn registry_database(installation: &mut Installation, reader: &SettingsReader) {
     let registry = installation.registry.get_or_insert_default();
     registry.is_database_set = true;
     if let Some(unknown) = unknown {
-        registry.folder = Fact::Unknown(unknown);
+        (registry.folder, registry.bucket) = (Fact::Unknown(unknown), None);
     }
 }
 
@@ -211,6 +233,7 @@ fn registry_database(installation: &mut Installation, reader: &SettingsReader) {
 pub(crate) fn look_at_registry(installation: &mut Installation) {
     let version = installation.version;
     let Some(registry) = &mut installation.registry else { return };
+    // In a bucket, the storage looks for that file itself.
     let Some(folder) = registry.folder.known() else { return };
     let in_use = folder.join(DATABASE_IN_USE);
     let cause = if in_use.exists() {

@@ -1,7 +1,7 @@
 //! Gitaly's storages, the registry, and what is unknown.
 
 use super::*;
-use crate::{Fact, Version};
+use crate::{AwsCredentials, Bucket, Connection, Fact, GoogleCredentials, Version};
 
 #[test]
 fn storages_of_gitaly() {
@@ -101,9 +101,25 @@ fn storages_that_are_not_known_hide_all_others() {
     }
 }
 
-#[test]
-fn the_registry() {
-    let folder = |text: &str| match rb(text).registry.unwrap() {
+/// Where the registry is, or why that is not known.
+fn registry(text: &str) -> String {
+    match rb(text).registry.unwrap() {
+        RegistryStorage { bucket: Some(Bucket { name, prefix, connection }), .. } => {
+            let place = match connection {
+                Connection::Aws { region, endpoint, path_style, credentials } => {
+                    let has_keys = matches!(credentials, AwsCredentials::Keys { .. });
+                    format!("s3 {region:?} {endpoint:?} {path_style} {has_keys}")
+                }
+                Connection::Google { credentials, .. } => {
+                    let is_file = matches!(credentials, GoogleCredentials::KeyFile(_));
+                    format!("gcs {is_file}")
+                }
+                Connection::Azure { account, access_key, domain } => {
+                    format!("azure {account} {} {domain:?}", access_key.is_some())
+                }
+            };
+            format!("{name} {prefix:?} {place}")
+        }
         RegistryStorage { folder: Fact::Known(folder), .. } => folder.display().to_string(),
         RegistryStorage { api_url: Some(url), .. } => url,
         RegistryStorage { folder: Fact::Unknown(unknown), .. } => unknown
@@ -112,7 +128,11 @@ fn the_registry() {
             .last()
             .map_or_else(String::new, |text| text.split("` ").last().unwrap_or_default().to_owned()),
         RegistryStorage { folder: Fact::Absent, .. } => "none".to_owned(),
-    };
+    }
+}
+
+#[test]
+fn the_registry() {
     let built_in = "/var/opt/gitlab/gitlab-rails/shared/registry";
     let url = "gitlab_rails['registry_api_url'] = 'http://r'\n";
     let used = "keeps the list of images in a database, so the registry's folder is not enough";
@@ -121,10 +141,7 @@ fn the_registry() {
         ("gitlab_rails['registry_path'] = '/mnt/r'", "/mnt/r"),
         (url, built_in),
         ("gitlab_rails['shared_path'] = '/s'", "/s/registry"),
-        (
-            "registry['storage'] = { 's3' => { 'bucket' => 'b' } }",
-            "is `s3`, which is not supported".split("` ").last().unwrap(),
-        ),
+        ("registry['storage'] = { 'swift' => { 'container' => 'b' } }", "is `swift`, which is not supported"),
         ("registry['storage'] = { 'filesystem' => { 'rootdirectory' => '/r' } }", "/r"),
         ("registry['storage']['delete'] = { 'enabled' => true }", built_in),
         ("registry['storage'] = ENV['X']", "is calculated"),
@@ -140,10 +157,60 @@ fn the_registry() {
         ("registry['database'] = { 'enabled' => 'prefer' }", used),
         (&format!("registry['database'] = {{ 'enabled' => true }}\n{url}"), "http://r"),
     ] {
-        assert_eq!(folder(text), expected, "{text}");
+        assert_eq!(registry(text), expected, "{text}");
     }
     let installation = read(Installation::none(), "gitlab.yml", "registry: {api_url: 'http://r'}").unwrap();
     assert_eq!(installation.registry.unwrap().api_url.as_deref(), Some("http://r"));
+}
+
+#[test]
+fn the_bucket_of_a_registry() {
+    let url = "gitlab_rails['registry_api_url'] = 'http://r'\n";
+    for (text, expected) in [
+        ("registry['storage'] = { 's3' => { 'bucket' => 'b' } }", "b None s3 None None false false"),
+        (
+            "registry['storage'] = { 's3_v2' => { 'bucket' => 'b', 'region' => 'eu', 'accesskey' => 'i', 'secretkey' => 's', \
+             'regionendpoint' => 'minio:9000/', 'secure' => false, 'rootdirectory' => '/r/s' } }",
+            "b Some(\"r/s\") s3 Some(\"eu\") Some(\"http://minio:9000\") true true",
+        ),
+        (
+            "registry['storage'] = { 's3' => { 'bucket' => 'b', 'regionendpoint' => 'https://m', 'pathstyle' => false } }",
+            "b None s3 None Some(\"https://m\") false false",
+        ),
+        ("registry['storage'] = { 's3' => { 'bucket' => ENV['B'] } }", "is calculated"),
+        ("registry['storage'] = { 's3' => { 'region' => 'eu' } }", "has no `bucket`"),
+        ("registry['storage'] = { 'gcs' => { 'bucket' => 'b', 'keyfile' => '/k.json' } }", "b None gcs true"),
+        (
+            "registry['storage'] = { 'azure' => { 'container' => 'c', 'accountname' => 'a', 'accountkey' => 'k', \
+             'trimlegacyrootprefix' => true } }",
+            "c None azure a true None",
+        ),
+        (
+            "registry['storage'] = { 'azure' => { 'container' => 'c', 'accountname' => 'a', 'legacyrootprefix' => true, \
+             'rootdirectory' => 'r/', 'realm' => 'core.usgovcloudapi.net' } }",
+            "c Some(\"/r\") azure a false Some(\"blob.core.usgovcloudapi.net\")",
+        ),
+        (
+            "registry['storage'] = { 'azure_v2' => { 'container' => 'c', 'accountname' => 'a' } }",
+            "c None azure a false None",
+        ),
+        (
+            "registry['storage'] = { 'azure' => { 'container' => 'c', 'accountname' => 'a' } }",
+            "does not say `trimlegacyrootprefix`, so whether keys begin with a slash",
+        ),
+        (
+            &format!("registry['storage'] = {{ 's3' => {{ 'bucket' => 'b' }} }}\n{url}"),
+            "b None s3 None None false false",
+        ),
+        (
+            &format!(
+                "registry['storage'] = {{ 's3' => {{ 'bucket' => 'b' }} }}\nregistry['database'] = {{ 'enabled' => true }}\n{url}"
+            ),
+            "http://r",
+        ),
+    ] {
+        assert_eq!(registry(text), expected, "{text}");
+    }
 }
 
 #[test]

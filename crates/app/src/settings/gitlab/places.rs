@@ -59,6 +59,14 @@ pub(super) fn said(installation: &Installation) -> BTreeMap<String, Value> {
         Some(RegistryStorage { folder: Fact::Known(folder), .. }) => {
             said.folder(REGISTRY, "registry-directory", folder);
         }
+        Some(RegistryStorage { bucket: Some(bucket), .. }) => {
+            let of_service = |(key, value)| (if key == "kind" { "service" } else { key }, value);
+            let kind = ("kind", text("registry-bucket"));
+            said.storage(
+                REGISTRY,
+                std::iter::once(kind).chain(keys(bucket).into_iter().map(of_service)).collect(),
+            );
+        }
         Some(RegistryStorage { api_url: Some(url), .. }) => {
             said.storage(REGISTRY, vec![("kind", text("registry")), ("url", text(url))]);
         }

@@ -165,6 +165,24 @@ fn a_section_of_ones_own_changes_single_keys_or_all() {
 }
 
 #[test]
+fn a_registry_in_a_bucket_is_read_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gitlab.rb");
+    let text = "gitlab_rails['registry_api_url'] = 'http://r'\nregistry['storage'] = { 's3' => { 'bucket' => 'images', \
+                'region' => 'eu-west-1', 'accesskey' => 'id', 'secretkey' => 'key', 'rootdirectory' => '/main' } }\n";
+    std::fs::write(&file, text).unwrap();
+    let loaded = load(&format!("{URL}configuration = {file:?}\n")).unwrap();
+    let Content::RegistryBucket(..) = &loaded.settings.storages["gitlab-registry"].content else {
+        panic!("{:?}", loaded.settings.storages["gitlab-registry"])
+    };
+    let shown = show(&loaded);
+    for line in ["storages.gitlab-registry.service = \"s3\"", "storages.gitlab-registry.prefix = \"main\""] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(!shown.contains("storages.gitlab-registry.url"), "{shown}");
+}
+
+#[test]
 fn what_is_unknown_is_said_by_its_root_alone() {
     let own = "[storages.gitlab-packages]\nroot = \"/own/packages\"\n[storages.gitlab-pages]\nreaders = 3\nroot = \"/own/pages\"\n";
     let loaded = load(&format!("{URL}configuration = \"{{}}/gitlab.rb\"\n{own}")).unwrap();
