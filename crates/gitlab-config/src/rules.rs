@@ -233,25 +233,28 @@ fn registry_database(installation: &mut Installation, reader: &SettingsReader) {
 pub(crate) fn look_at_registry(installation: &mut Installation) {
     let version = installation.version;
     let Some(registry) = &mut installation.registry else { return };
-    // In a bucket, the storage looks for that file itself.
-    let Some(folder) = registry.folder.known() else { return };
-    let in_use = folder.join(DATABASE_IN_USE);
-    let cause = if in_use.exists() {
-        format!("{} says that the registry keeps its list of images in a database", in_use.display())
-    } else if !registry.is_database_set
-        && version.is_some_and(|version| version >= Version::REGISTRY_HAS_DATABASE)
-        && !folder.exists()
-    {
-        "the registry of this version keeps its list of images in a database".to_owned()
-    } else {
-        return;
+    let has_database =
+        !registry.is_database_set && version.is_some_and(|version| version >= Version::REGISTRY_HAS_DATABASE);
+    let in_use = registry.folder.known().map(|folder| folder.join(DATABASE_IN_USE));
+    let cause = match (registry.folder.known(), in_use.filter(|file| file.exists())) {
+        (_, Some(in_use)) => {
+            format!("{} says that the registry keeps its list of images in a database", in_use.display())
+        }
+        // A bucket is not looked into here.
+        (None, None) if registry.bucket.is_none() => return,
+        (folder, None) if has_database && !folder.is_some_and(|folder| folder.exists()) => {
+            "the registry of this version keeps its list of images in a database".to_owned()
+        }
+        _ => return,
     };
     let unknown = Unknown {
         key: REGISTRY_HINT.to_owned(),
-        sentence: format!("{cause}, so its folder is not enough (`kind = \"registry\"` reads over its API)"),
+        sentence: format!(
+            "{cause}, so its folder or bucket is not enough (`kind = \"registry\"` reads over its API)"
+        ),
         cause,
     };
-    registry.folder = Fact::Unknown(unknown);
+    (registry.folder, registry.bucket) = (Fact::Unknown(unknown), None);
 }
 
 /// Paths of a container as those of this machine.

@@ -234,6 +234,13 @@ fn the_folder_of_a_registry_says_whether_it_has_the_list_of_images() {
     // Without the folder, the version decides.
     drop(fs::remove_dir_all(folder.path()));
     assert!(of("18.5").known().is_some() && of("19.0").unknown().is_some());
+    // What a bucket has is not looked at.
+    let bucket = "registry['storage'] = { 's3' => { 'bucket' => 'b' } }";
+    for (version, is_enough) in [("18.5", true), ("19.0", false)] {
+        let installation = Installation::omnibus().of_version(Version::parse(version));
+        let registry = read(installation, "gitlab.rb", bucket).unwrap().settled().registry.unwrap();
+        assert_eq!((registry.bucket.is_some(), registry.folder.unknown().is_none()), (is_enough, is_enough));
+    }
     let off = format!("{text}\nregistry['database']['enabled'] = false");
     let installation = Installation::omnibus().of_version(Version::parse("19.0"));
     assert!(
