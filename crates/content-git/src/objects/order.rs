@@ -2,11 +2,12 @@
 
 use stocktake_content::num::{narrow, widen};
 
+use super::forest;
 use super::index::PackIndex;
 use crate::error::ReadError;
 
-/// The bytes of memory for an object in a part.
-const BYTES: u64 = 16;
+/// The bytes of memory for an object in a part, with what builds on it.
+const BYTES: u64 = 16 + forest::BYTES;
 
 /// Into how many sections of equal length a pack is divided, of which one or more make a part.
 const SECTIONS: u64 = 1 << 16;

@@ -8,12 +8,11 @@ use stocktake_content::num::narrow;
 use stocktake_domain::ContentError;
 
 use super::ids::Recent;
-use super::kind::{Kind, links};
+use super::kind::{Kind, LinkError, links};
 use super::lookup::{Lookup, Place};
 use super::loose;
 use super::pack::{Object, Pack};
 use super::root::Root;
-use super::sweep::LinkError;
 use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
@@ -171,7 +170,7 @@ impl<'a> Walk<'a> {
         let (kind, content) = loose::read(self.reader, folder, self.format, &item.id)?;
         self.loose.insert(item.id, kind);
         check_kind(item, kind, from)?;
-        Ok(content.map(|content| Rc::new(Object::new(kind, content, self.format))))
+        Ok(content.map(|content| Rc::new(Object { kind, content })))
     }
 }
 
