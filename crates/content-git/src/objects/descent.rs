@@ -91,10 +91,11 @@ pub(super) fn run(
     order: &Order,
     visitor: &mut impl ObjectVisitor,
 ) -> Result<(), ReadError> {
+    let most_held = pack.share_memory();
     for part in 0..order.len() {
         let part = order.part(&pack.index, part)?;
         let forest = DeltaForest::read(terms.reader, pack, part, |pack, id| visitor.place(pack, id))?;
-        Descent::run(terms, pack, &forest, visitor)?;
+        Descent::run(terms, pack, &forest, visitor, most_held)?;
     }
     Ok(())
 }
@@ -123,9 +124,9 @@ impl<'d, 'pack, V: ObjectVisitor> Descent<'d, 'pack, V> {
         pack: &'d mut Pack<'pack>,
         forest: &'d DeltaForest,
         visitor: &'d mut V,
+        most_held: usize,
     ) -> Result<(), ReadError> {
         let (stack, copies, spares) = Default::default();
-        let most_held = pack.memory();
         let (held, count) = (0, 0);
         let mut descent =
             Self { terms, pack, forest, visitor, stack, held, most_held, count, copies, spares };

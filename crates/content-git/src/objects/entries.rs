@@ -46,12 +46,11 @@ impl BaseTree<'_> {
         let (mut at, mut copies) = (0, copies.iter().peekable());
         while at < content.len() {
             while copies.next_if(|copied| copied.at + copied.length <= at).is_some() {}
-            let whole = copies.peek().filter(|piece| piece.at <= at);
-            let copied = whole.map(|piece| self.copy(piece, at, begins).ok_or(MALFORMED)).transpose()?;
-            at += match copied {
-                Some(length @ 1..) => length,
-                _ => entry(content, at, format, begins, visitor)?,
+            let length = match copies.peek().filter(|piece| piece.at <= at) {
+                Some(piece) => self.copy(piece, at, begins).ok_or(MALFORMED)?,
+                None => 0,
             };
+            at += if length > 0 { length } else { entry(content, at, format, begins, visitor)? };
         }
         Ok(())
     }

@@ -29,9 +29,7 @@ use inflater::Inflater;
 pub(super) use header::Base;
 pub(super) use object::Object;
 
-/// The most bytes of objects that are kept, because others build on them, and how many bytes of them are expected for each
-/// of the pack.
-const CACHE_BYTES: u64 = 48 * 1024 * 1024;
+/// How many bytes of objects are expected for each of the pack.
 const CACHE_RATIO: u64 = 8;
 
 /// As much may be kept however many packs are read at once.
@@ -53,29 +51,31 @@ pub(super) struct Pack<'a> {
     pub(super) index: PackIndex<'a>,
     inflater: Inflater,
     cache: Cache,
-    /// The memory for objects on which others build, half of it for the cache.
+    /// The memory for objects on which others build.
     held: Held,
 }
 
 impl<'a> Pack<'a> {
-    /// Opens a pack by the path of its index; `None` if either file does not exist.
+    /// Opens a pack by the path of its index; `None` if either file does not exist. `memory` is the most bytes of objects that
+    /// are kept, because others build on them.
     pub(super) fn open(
         reader: &'a RepoReader<'a>,
         folder: &'a RepoFolder,
         index_name: &[u8],
         format: ObjectFormat,
+        memory: u64,
     ) -> Result<Option<Self>, ReadError> {
         let name = [index_name.strip_suffix(b"idx").unwrap_or(index_name), b"pack"].concat();
         let Some(index) = PackIndex::open(reader, folder, index_name, format)? else { return Ok(None) };
         let Some(file) = PackFile::open(reader, folder, name, format)? else { return Ok(None) };
-        let wanted = file.size().saturating_mul(CACHE_RATIO).min(CACHE_BYTES);
+        let wanted = file.size().saturating_mul(CACHE_RATIO).min(memory);
         let held = reader.memory().hold_up_to(wanted, LEAST_CACHE_BYTES);
         Ok(Some(Self {
             format,
             file,
             index,
             inflater: Inflater::new(),
-            cache: Cache::new(narrow(held.bytes / 2)),
+            cache: Cache::new(narrow(held.bytes)),
             held,
         }))
     }
@@ -85,9 +85,11 @@ impl<'a> Pack<'a> {
         self.file.size()
     }
 
-    /// How many bytes of memory may be used for objects besides the cache.
-    pub(super) fn memory(&self) -> usize {
-        narrow(self.held.bytes / 2)
+    /// Takes half of the memory for objects away from the cache, and returns how many bytes it is.
+    pub(super) fn share_memory(&mut self) -> usize {
+        let half = narrow(self.held.bytes / 2);
+        self.cache = Cache::new(half);
+        half
     }
 
     /// The object at this offset.

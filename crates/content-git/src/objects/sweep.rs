@@ -36,6 +36,9 @@ const GRAPH_IDS: (usize, &[u8; 4]) = (8, b"OIDL");
 const ORDER_BYTES: u64 = 128 * 1024 * 1024;
 const LEAST_ORDER_BYTES: u64 = 1024 * 1024;
 
+/// The bytes of memory for objects of a pack on which others build.
+const BASES_BYTES: u64 = 48 * 1024 * 1024;
+
 /// The bytes of memory for objects that are looked up together: if packs of the folder are looked up in their files, and
 /// if only those of alternates are.
 const WAITING_BYTES: u64 = 64 * 1024 * 1024;
@@ -195,7 +198,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn pack(&mut self, number: usize, name: &[u8], depth: Depth) -> Result<(), ReadError> {
-        let Some(mut pack) = Pack::open(self.reader, self.folder, name, self.format)? else {
+        let Some(mut pack) = Pack::open(self.reader, self.folder, name, self.format, BASES_BYTES)? else {
             return Err(ReadError::Changed);
         };
         let objects = pack.index.objects();
@@ -223,7 +226,9 @@ impl<'a> Sweep<'a> {
     ) -> Result<(), ReadError> {
         for (name, _) in listing::list(reader, folder)? {
             let Some(stem) = listing::stem(&name, "promisor") else { continue };
-            let Some(mut pack) = Pack::open(reader, folder, &path(stem), format)? else { continue };
+            let Some(mut pack) = Pack::open(reader, folder, &path(stem), format, BASES_BYTES)? else {
+                continue;
+            };
             let order = Order::new(&pack.index, pack.size(), ORDER_BYTES)?;
             let parents = Parents::default();
             let depth = Depth { links: true, contents: false };

@@ -19,6 +19,9 @@ use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
 use crate::shallow::Parents;
 
+/// The most bytes of memory for objects of a pack on which others build. They are come by in no order that suits the pack.
+const CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
 /// How many packs are kept open.
 const MAX_OPEN: usize = 8;
 
@@ -154,7 +157,8 @@ impl<'a> Walk<'a> {
             self.packs.swap(0, at);
         } else {
             let Some((folder, name)) = self.lookup.pack(number) else { return Err(ReadError::Changed) };
-            let pack = Pack::open(self.reader, folder, name, self.format)?.ok_or(ReadError::Changed)?;
+            let pack =
+                Pack::open(self.reader, folder, name, self.format, CACHE_BYTES)?.ok_or(ReadError::Changed)?;
             self.packs.truncate(MAX_OPEN - 1);
             self.packs.push_front((number, pack));
         }
