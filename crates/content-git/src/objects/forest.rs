@@ -13,9 +13,6 @@ use crate::error::ReadError;
 use crate::id::ObjectId;
 use crate::reader::RepoReader;
 
-/// The bytes of memory for each object.
-pub(super) const BYTES: u64 = 8;
-
 /// Behind the last of a list.
 const END: u32 = u32::MAX;
 

@@ -53,7 +53,7 @@ impl Ids {
         let (mut low, mut high) = (first.checked_sub(1).map_or(0, number), number(first));
         let wanted = middle_bytes(id);
         // Ids are hashes: the bytes behind the first two tell about where it is, and it is looked for around there.
-        let mut at = low + narrow((wanted >> 32) * widen(high - low) >> 32);
+        let mut at = low + narrow(((wanted >> 32) * widen(high - low)) >> 32);
         let mut step = 1;
         while low < high {
             let found = self.get(at);
