@@ -149,7 +149,7 @@ impl<'d, 'pack, V: ObjectVisitor> Descent<'d, 'pack, V> {
         self.found(place, kind)?;
         if is_read && kind == Kind::Blob && self.forest.first(at).is_none() {
             // It need not be held.
-            if let Some(id) = self.pack.streamed_id(offset)? {
+            if let Some(id) = self.pack.streamed_id(offset, self.forest.length(at))? {
                 return self.compare(offset, place, id);
             }
         }

@@ -189,7 +189,12 @@ impl<'a> Pack<'a> {
     }
 
     /// The id of the object at this offset if it is kept as a whole and too large for the memory, calculated over its content.
-    pub(super) fn streamed_id(&mut self, offset: u64) -> Result<Option<ObjectId>, ReadError> {
+    pub(super) fn streamed_id(
+        &mut self,
+        offset: u64,
+        length: Option<u64>,
+    ) -> Result<Option<ObjectId>, ReadError> {
+        self.file.fetch(offset, length)?;
         let (base, data) = self.parse(offset)?;
         let Base::None(kind) = base else { return Ok(None) };
         if data.size <= STREAMED {

@@ -56,6 +56,9 @@ impl<'a> PackFile<'a> {
     pub(super) fn fetch(&mut self, offset: u64, length: Option<u64>) -> Result<(), ReadError> {
         let left = self.end.saturating_sub(offset);
         let wanted = length.map_or(0, |length| narrow(length.min(left)).min(self.reader.step()));
+        if self.fetched.begin == offset && self.fetched.length >= wanted {
+            return Ok(());
+        }
         let (reader, folder) = (self.reader, self.folder);
         self.fetched.read(reader, &self.file, offset, wanted, |error| folder.refused(&self.name, error))
     }
