@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use super::alternates;
 use super::check::Checked;
+use super::descent::Depth;
 use super::listing;
 use super::lookup::Lookup;
 use super::loose::{self, LooseObjects};
 use super::root::Roots;
-use super::sweep::{Depth, Sweep};
+use super::sweep::Sweep;
 use super::walk::Walk;
 use crate::config::Format;
 use crate::doubts::Doubts;

@@ -20,15 +20,21 @@ pub(super) struct Copied {
     pub(super) length: usize,
 }
 
-/// The object that this delta gives on this base. `copies` is replaced by what it has of the base, in order.
-pub(super) fn apply(base: &[u8], mut delta: &[u8], copies: &mut Vec<Copied>) -> Result<Vec<u8>, Malformed> {
+/// Replaces `result` by the object that this delta gives on this base, and `copies` by what it has of the base, in order.
+pub(super) fn apply(
+    base: &[u8],
+    mut delta: &[u8],
+    result: &mut Vec<u8>,
+    copies: &mut Vec<Copied>,
+) -> Result<(), Malformed> {
     copies.clear();
+    result.clear();
     let base_size = size(&mut delta).and_then(|size| usize::try_from(size).ok());
     let result_size = size(&mut delta).and_then(|size| usize::try_from(size).ok()).ok_or(MALFORMED)?;
     if base_size != Some(base.len()) {
         return Err(MALFORMED);
     }
-    let mut result = Vec::with_capacity(result_size);
+    result.reserve(result_size);
     while let Some((instruction, rest)) = delta.split_first() {
         delta = rest;
         let piece = if instruction & 0x80 == 0 {
@@ -51,7 +57,7 @@ pub(super) fn apply(base: &[u8], mut delta: &[u8], copies: &mut Vec<Copied>) -> 
         }
         result.extend_from_slice(piece);
     }
-    if result.len() == result_size { Ok(result) } else { Err(MALFORMED) }
+    if result.len() == result_size { Ok(()) } else { Err(MALFORMED) }
 }
 
 /// A number with seven bits in each byte, the lowest first.
@@ -106,14 +112,16 @@ mod tests {
         let base = b"0123456789";
         // Copies 4 bytes from 2, inserts "ab", copies 1 byte from 0.
         let delta = [10, 7, 0x91, 2, 4, 2, b'a', b'b', 0x90, 1];
-        let mut copies = Vec::new();
-        assert_eq!(apply(base, &delta, &mut copies).unwrap(), b"2345ab0");
+        let (mut result, mut copies) = (b"of another one".to_vec(), Vec::new());
+        apply(base, &delta, &mut result, &mut copies).unwrap();
+        assert_eq!(result, b"2345ab0");
         let piece = |at, from, length| Copied { at, from, length };
         assert_eq!(copies, [piece(0, 2, 4), piece(6, 0, 1)]);
         assert_eq!(result_size(&delta), Ok(7));
         let large = vec![7; 0x1_0000];
         // No length stands for 65,536 bytes.
-        assert_eq!(apply(&large, &[0x80, 0x80, 4, 0x80, 0x80, 4, 0x80], &mut copies).unwrap(), large);
+        apply(&large, &[0x80, 0x80, 4, 0x80, 0x80, 4, 0x80], &mut result, &mut copies).unwrap();
+        assert_eq!(result, large);
         assert_eq!(copies, [piece(0, 0, 0x1_0000)]);
     }
 
@@ -130,7 +138,11 @@ mod tests {
             &[10, 1, 0x91],
             &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
         ] {
-            assert_eq!(apply(b"0123456789", delta, &mut Vec::new()), Err(MALFORMED), "{delta:?}");
+            assert_eq!(
+                apply(b"0123456789", delta, &mut Vec::new(), &mut Vec::new()),
+                Err(MALFORMED),
+                "{delta:?}"
+            );
         }
     }
 }

@@ -6,57 +6,57 @@
 use crate::id::ObjectFormat;
 
 use super::delta::Copied;
-use super::kind::{Link, Malformed, TreeEntry};
+use super::kind::{Link, MALFORMED, Malformed, TreeEntry};
 
-/// The entries of one tree.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entries {
-    begins: Vec<u32>,
-    /// Those that the base does not have; `None` if there is no base.
-    added: Option<Vec<u32>>,
+/// Calls `visitor` for each object that an entry of this tree names, and notes in `begins` where the entries begin.
+pub(super) fn all<E: From<Malformed>>(
+    content: &[u8],
+    format: ObjectFormat,
+    begins: &mut Vec<u32>,
+    visitor: &mut impl FnMut(Link<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    begins.clear();
+    let mut at = 0;
+    while at < content.len() {
+        at += entry(content, at, format, begins, visitor)?;
+    }
+    Ok(())
 }
 
-impl Entries {
-    /// The entries of a tree that was kept as a whole; `None` if it is malformed.
-    pub(super) fn of(content: &[u8], format: ObjectFormat) -> Option<Self> {
-        let (mut begins, mut at) = (Vec::new(), 0);
-        while let Some(rest) = content.get(at..).filter(|rest| !rest.is_empty()) {
-            begins.push(u32::try_from(at).ok()?);
-            at += TreeEntry::parse(rest, format)?.length();
-        }
-        Some(Self { begins, added: None })
-    }
+/// A tree on which others build.
+#[derive(Clone, Copy)]
+pub(super) struct BaseTree<'base> {
+    pub(super) content: &'base [u8],
+    /// Where its entries begin.
+    pub(super) begins: &'base [u32],
+}
 
-    /// The entries of a tree for which a delta copies these pieces of the tree with these entries; `None` if it is
-    /// malformed.
-    pub(super) fn changed(
-        &self,
-        base: &[u8],
+impl BaseTree<'_> {
+    /// The same as [`all`], for a tree for which a delta copies these pieces of this one, and only for the entries that this
+    /// one does not have.
+    pub(super) fn changed<E: From<Malformed>>(
+        self,
         content: &[u8],
         copies: &[Copied],
         format: ObjectFormat,
-    ) -> Option<Self> {
-        let (mut begins, mut added) = (Vec::with_capacity(self.begins.len() + 1), Vec::new());
+        begins: &mut Vec<u32>,
+        visitor: &mut impl FnMut(Link<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        begins.clear();
         let (mut at, mut copies) = (0, copies.iter().peekable());
-        while let Some(rest) = content.get(at..).filter(|rest| !rest.is_empty()) {
+        while at < content.len() {
             while copies.next_if(|copied| copied.at + copied.length <= at).is_some() {}
-            let whole = copies.peek().filter(|piece| piece.at <= at);
-            if let Some(piece) = whole
-                && let length @ 1.. = self.copy(base.len(), piece, at, &mut begins)?
-            {
-                at += length;
-                continue;
-            }
-            let begin = u32::try_from(at).ok()?;
-            begins.push(begin);
-            added.push(begin);
-            at += TreeEntry::parse(rest, format)?.length();
+            let length = match copies.peek().filter(|piece| piece.at <= at) {
+                Some(piece) => self.copy(piece, at, begins).ok_or(MALFORMED)?,
+                None => 0,
+            };
+            at += if length > 0 { length } else { entry(content, at, format, begins, visitor)? };
         }
-        Some(Self { begins, added: Some(added) })
+        Ok(())
     }
 
     /// Adds the entries from `at` on that were copied whole, and returns the number of their bytes.
-    fn copy(&self, base_size: usize, copied: &Copied, at: usize, begins: &mut Vec<u32>) -> Option<usize> {
+    fn copy(self, copied: &Copied, at: usize, begins: &mut Vec<u32>) -> Option<usize> {
         let from = u32::try_from(copied.from + (at - copied.at)).ok()?;
         let end = u32::try_from(copied.from + copied.length).ok()?;
         let Ok(first) = self.begins.binary_search(&from) else { return Some(0) };
@@ -64,7 +64,7 @@ impl Entries {
         // Those that end where another one begins, and the last one if the whole rest of the base is copied.
         let behind = rest.partition_point(|begin| *begin <= end) - 1;
         let (count, end) = match rest.get(behind) {
-            Some(_) if usize::try_from(end) == Ok(base_size) => (rest.len(), end),
+            Some(_) if usize::try_from(end) == Ok(self.content.len()) => (rest.len(), end),
             Some(end) => (behind, *end),
             None => return Some(0),
         };
@@ -72,27 +72,21 @@ impl Entries {
         begins.extend(rest.iter().take(count).map(|begin| begin - from + to));
         usize::try_from(end - from).ok()
     }
+}
 
-    /// Calls `visitor` for each object that an entry names which the base does not have.
-    pub(super) fn visit_added<E: From<Malformed>>(
-        &self,
-        content: &[u8],
-        format: ObjectFormat,
-        visitor: &mut impl FnMut(Link<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for begin in self.added.as_ref().unwrap_or(&self.begins) {
-            let rest = usize::try_from(*begin).ok().and_then(|begin| content.get(begin..));
-            let link =
-                rest.and_then(|rest| TreeEntry::parse(rest, format)).and_then(|entry| entry.link(format));
-            link.map_or(Ok(()), &mut *visitor)?;
-        }
-        Ok(())
-    }
-
-    /// How much memory they take.
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<u32>() * (self.begins.capacity() + self.added.as_ref().map_or(0, Vec::capacity))
-    }
+/// Visits the entry that begins at `at`, and returns the number of its bytes.
+fn entry<E: From<Malformed>>(
+    content: &[u8],
+    at: usize,
+    format: ObjectFormat,
+    begins: &mut Vec<u32>,
+    visitor: &mut impl FnMut(Link<'_>) -> Result<(), E>,
+) -> Result<usize, E> {
+    let rest = content.get(at..).unwrap_or_default();
+    let entry = TreeEntry::parse(rest, format).ok_or(MALFORMED)?;
+    begins.push(u32::try_from(at).map_err(|_| MALFORMED)?);
+    entry.link(format).map_or(Ok(()), visitor)?;
+    Ok(entry.length())
 }
 
 #[cfg(test)]
@@ -104,6 +98,12 @@ mod tests {
 
     fn tree(entries: &[(&str, u8)]) -> Vec<u8> {
         entries.iter().flat_map(|(name, id)| [name.as_bytes(), b"\0", &[*id; 20]].concat()).collect()
+    }
+
+    fn begins(content: &[u8]) -> Option<Vec<u32>> {
+        let mut begins = Vec::new();
+        all(content, SHA1, &mut begins, &mut |_| Ok::<_, Malformed>(())).ok()?;
+        Some(begins)
     }
 
     /// A delta that copies (from, length) and inserts.
@@ -134,22 +134,17 @@ mod tests {
                 }
             }
         }
-        let mut copies = Vec::new();
-        let content = delta::apply(base, &delta, &mut copies).unwrap();
-        let entries = Entries::of(base, SHA1).unwrap().changed(base, &content, &copies, SHA1);
+        let (mut content, mut copies) = (Vec::new(), Vec::new());
+        delta::apply(base, &delta, &mut content, &mut copies).unwrap();
+        let (begins, mut names, mut changed) = (begins(base).unwrap(), Vec::new(), vec![7]);
+        let base = BaseTree { content: base, begins: &begins };
+        let visited = base.changed(&content, &copies, SHA1, &mut changed, &mut |link| {
+            names.push([link.name, &link.id.as_bytes()[..1]].concat());
+            Ok::<_, Malformed>(())
+        });
         // Whatever was copied, the entries are those that are found without.
-        assert_eq!(
-            entries.as_ref().map(|entries| &entries.begins),
-            Entries::of(&content, SHA1).as_ref().map(|entries| &entries.begins)
-        );
-        let mut names = Vec::new();
-        entries?
-            .visit_added(&content, SHA1, &mut |link| {
-                names.push([link.name, &link.id.as_bytes()[..1]].concat());
-                Ok::<_, Malformed>(())
-            })
-            .unwrap();
-        Some(names)
+        assert_eq!(visited.ok().map(|()| changed), self::begins(&content));
+        visited.ok().map(|()| names)
     }
 
     #[test]
@@ -181,7 +176,7 @@ mod tests {
         // The name holds what could be an entry: a copy that begins there is not one of the base's.
         let inner = tree(&[("100644 x", b'5')]);
         let base = [&b"100644 y"[..], &[0], b"100644 x", &[0], &[b'5'; 11], &inner].concat();
-        assert_eq!(Entries::of(&base, SHA1).unwrap().begins, [0, 29]);
+        assert_eq!(begins(&base), Some(vec![0, 29]));
         let delta = [Copy(9, 9), Insert(&[b'6'; 9]), Copy(18, 11)];
         assert_eq!(added(&base, &delta), Some(vec![b"x6".to_vec()]));
     }

@@ -1,5 +1,7 @@
 //! Ids in memory.
 
+use std::cmp::Ordering;
+
 use stocktake_content::num::{narrow, widen};
 
 use crate::id::ObjectId;
@@ -49,16 +51,35 @@ impl Ids {
         let number = |index: usize| self.fan_out.get(index).map_or(0, |count| narrow(u64::from(*count)));
         let first = prefix(id);
         let (mut low, mut high) = (first.checked_sub(1).map_or(0, number), number(first));
+        let wanted = middle_bytes(id);
+        // Ids are hashes: the bytes behind the first two tell about where it is, and it is looked for around there.
+        let mut at = low + narrow(((wanted >> 32) * widen(high - low)) >> 32);
+        let mut step = 1;
         while low < high {
-            let middle = low + (high - low) / 2;
-            match self.get(middle).cmp(id) {
-                std::cmp::Ordering::Equal => return Some(middle),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
+            let found = self.get(at);
+            match middle_bytes(found).cmp(&wanted).then_with(|| found.cmp(id)) {
+                Ordering::Equal => return Some(at),
+                Ordering::Less => {
+                    low = at + 1;
+                    at += step;
+                }
+                Ordering::Greater => {
+                    high = at;
+                    at = at.saturating_sub(step);
+                }
             }
+            if at < low || at >= high {
+                at = low + (high - low) / 2;
+            }
+            step *= 2;
         }
         None
     }
+}
+
+/// The eight bytes behind the first two.
+fn middle_bytes(id: &[u8]) -> u64 {
+    id.get(2..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 fn prefix(id: &[u8]) -> usize {

@@ -15,7 +15,7 @@ use crate::reader::RepoReader;
 const MAGIC: &[u8] = b"\xfftOc";
 const FAN_OUT_BYTES: usize = 256 * 4;
 
-/// From this many ids on, the middle one is read to halve them; fewer are read and searched in memory.
+/// How many ids are read together to look for one.
 const WINDOW: u64 = 128;
 
 /// How many ids can be read one after the other in the time in which one is looked up.
@@ -86,17 +86,32 @@ impl<'a> PackIndex<'a> {
             index.and_then(|index| self.fan_out.get(index)).map_or(0, |number| u64::from(*number))
         };
         let (mut low, mut high) = (number(first.checked_sub(1)), number(Some(first)));
-        while high - low > WINDOW {
-            let middle = low + (high - low) / 2;
-            let found = self.ids(middle, 1)?;
-            match found.first() {
-                Some(found) if found == id => return Ok(u32::try_from(middle).ok()),
-                Some(found) if found < id => low = middle + 1,
-                _ => high = middle,
+        // Ids are hashes: the bytes behind the first one tell about where it is, and it is looked for around there.
+        let fraction = id.as_bytes().get(1..).map_or(0, big_endian);
+        let mut at = low + ((u64::from(fraction) * (high - low)) >> 32);
+        let mut step = WINDOW;
+        while low < high {
+            let count = WINDOW.min(high - low);
+            let begin = at.saturating_sub(WINDOW / 2).clamp(low, high - count);
+            let ids = self.ids(begin, count)?;
+            match ids.binary_search(id) {
+                Ok(found) => return Ok(u32::try_from(begin + widen(found)).ok()),
+                Err(0) => {
+                    high = begin;
+                    at = at.saturating_sub(step);
+                }
+                Err(behind) if behind == ids.len() => {
+                    low = begin + count;
+                    at += step;
+                }
+                Err(_) => return Ok(None),
             }
+            if at < low || at >= high {
+                at = low + (high - low) / 2;
+            }
+            step *= 2;
         }
-        let place = self.ids(low, high - low)?.iter().position(|found| found == id);
-        Ok(place.and_then(|place| u32::try_from(low + widen(place)).ok()))
+        Ok(None)
     }
 
     /// Takes out of `needs`, which are in order, those that the pack holds, and calls `visitor` with the place and the bits

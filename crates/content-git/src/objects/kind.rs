@@ -1,6 +1,7 @@
 //! The types of objects, and the objects that an object names.
 
-use crate::id::{ObjectFormat, ObjectId};
+use crate::error::ReadError;
+use crate::id::{Hash, ObjectFormat, ObjectId};
 
 /// The type of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,13 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.bit() == bit)
     }
 
+    /// The hash of an object of this type and of `size` bytes, which are to be added.
+    pub(super) fn hash(self, format: ObjectFormat, size: u64) -> Hash {
+        let mut hash = format.hash();
+        hash.update(format!("{} {size}\0", self.name()).as_bytes());
+        hash
+    }
+
     /// A bit of its own.
     pub(super) const fn bit(self) -> u8 {
         match self {
@@ -61,13 +69,32 @@ pub(super) struct Link<'content> {
 /// What is wrong with an object that cannot be read.
 pub(super) type Malformed = &'static str;
 
+/// Why the objects that an object names cannot be visited.
+pub(super) enum LinkError {
+    Malformed(Malformed),
+    Read(ReadError),
+}
+
+impl From<Malformed> for LinkError {
+    fn from(reason: Malformed) -> Self {
+        Self::Malformed(reason)
+    }
+}
+
+impl From<ReadError> for LinkError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
 /// The most bytes of an object that is held in memory: git does not keep larger ones as deltas.
 pub(super) const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// What is said of one that is larger.
 pub(super) const TOO_LARGE: Malformed = "too large to be read";
 
-const MALFORMED: Malformed = "it is malformed";
+/// What is said of one that is not written as its type has to be.
+pub(super) const MALFORMED: Malformed = "it is malformed";
 
 /// Calls `visitor` for each object that this content names. Commits of other repositories (submodules) are none of
 /// these. `parents`, if given, count instead of a commit's own.

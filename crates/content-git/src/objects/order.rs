@@ -5,8 +5,8 @@ use stocktake_content::num::{narrow, widen};
 use super::index::PackIndex;
 use crate::error::ReadError;
 
-/// The bytes of memory for an object in a part.
-const BYTES: u64 = 16;
+/// The bytes of memory for an object in a part: 16 here, and 8 for what builds on what.
+const BYTES: u64 = 24;
 
 /// Into how many sections of equal length a pack is divided, of which one or more make a part.
 const SECTIONS: u64 = 1 << 16;

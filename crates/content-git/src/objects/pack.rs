@@ -18,19 +18,18 @@ use super::index::PackIndex;
 use super::kind::{Kind, MAX_BYTES, Malformed, TOO_LARGE};
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
-use crate::id::{Hash, ObjectFormat, ObjectId};
+use crate::id::{ObjectFormat, ObjectId};
 use crate::memory::Held;
 use crate::reader::RepoReader;
 use cache::Cache;
 use file::PackFile;
-use header::{Base, Entry, HEADER_BYTES, Header};
+use header::{Deflated, HEADER_BYTES};
 use inflater::Inflater;
 
+pub(super) use header::Base;
 pub(super) use object::Object;
 
-/// The most bytes of objects that are kept, because others build on them, and how many bytes of them are expected for each
-/// of the pack.
-const CACHE_BYTES: u64 = 48 * 1024 * 1024;
+/// How many bytes of objects are expected for each of the pack.
 const CACHE_RATIO: u64 = 8;
 
 /// As much may be kept however many packs are read at once.
@@ -42,46 +41,55 @@ const STREAMED: u64 = 6 * 1024 * 1024;
 /// The longest chain of deltas, which git limits to 4,095.
 const MAX_CHAIN: usize = 10_000;
 
+/// What is said of a delta on an object that the pack does not have.
+pub(super) const BASE_MISSING: Malformed = "the object it builds on is missing";
+
 /// A pack with its index.
 pub(super) struct Pack<'a> {
     format: ObjectFormat,
     file: PackFile<'a>,
     pub(super) index: PackIndex<'a>,
     inflater: Inflater,
-    /// Used anew for each delta.
-    copies: Vec<Copied>,
     cache: Cache,
-    /// The memory of the cache.
-    _held: Held,
+    /// The memory for objects on which others build.
+    held: Held,
 }
 
 impl<'a> Pack<'a> {
-    /// Opens a pack by the path of its index; `None` if either file does not exist.
+    /// Opens a pack by the path of its index; `None` if either file does not exist. `memory` is the most bytes of objects that
+    /// are kept, because others build on them.
     pub(super) fn open(
         reader: &'a RepoReader<'a>,
         folder: &'a RepoFolder,
         index_name: &[u8],
         format: ObjectFormat,
+        memory: u64,
     ) -> Result<Option<Self>, ReadError> {
         let name = [index_name.strip_suffix(b"idx").unwrap_or(index_name), b"pack"].concat();
         let Some(index) = PackIndex::open(reader, folder, index_name, format)? else { return Ok(None) };
         let Some(file) = PackFile::open(reader, folder, name, format)? else { return Ok(None) };
-        let wanted = file.size().saturating_mul(CACHE_RATIO).min(CACHE_BYTES);
+        let wanted = file.size().saturating_mul(CACHE_RATIO).min(memory);
         let held = reader.memory().hold_up_to(wanted, LEAST_CACHE_BYTES);
         Ok(Some(Self {
             format,
             file,
             index,
             inflater: Inflater::new(),
-            copies: Vec::new(),
             cache: Cache::new(narrow(held.bytes)),
-            _held: held,
+            held,
         }))
     }
 
     /// The bytes of the pack.
     pub(super) fn size(&self) -> u64 {
         self.file.size()
+    }
+
+    /// Takes half of the memory for objects away from the cache, and returns how many bytes it is.
+    pub(super) fn share_memory(&mut self) -> usize {
+        let half = narrow(self.held.bytes / 2);
+        self.cache = Cache::new(half);
+        half
     }
 
     /// The object at this offset.
@@ -91,14 +99,14 @@ impl<'a> Pack<'a> {
             if let Some(found) = self.cache.get(at) {
                 break found;
             }
-            let header = self.header(at)?;
-            match header.entry {
-                Entry::Whole(kind) => {
-                    let content = self.inflater.whole(&mut self.file, header)?;
-                    break self.keep(at, Object::new(kind, content, self.format));
+            match self.header(at)? {
+                (Ok(kind), data) => {
+                    let mut content = Vec::new();
+                    self.inflater.whole(&mut self.file, data, &mut content)?;
+                    break self.keep(at, Object { kind, content });
                 }
-                Entry::Delta(base) => {
-                    chain.push(header);
+                (Err(base), data) => {
+                    chain.push(data);
                     at = base;
                 }
             }
@@ -106,17 +114,55 @@ impl<'a> Pack<'a> {
                 return Err(self.damaged(offset, "it builds on itself"));
             }
         };
-        while let Some(header) = chain.pop() {
-            let at = header.offset;
-            let delta = self.inflater.borrowed(&mut self.file, header)?;
-            if delta::result_size(delta).is_ok_and(|size| size > MAX_BYTES) {
-                return Err(self.damaged(at, TOO_LARGE));
-            }
-            let content = delta::apply(&object.content, delta, &mut self.copies);
-            let content = content.map_err(|reason| self.file.damaged(at, reason))?;
-            object = self.keep(at, Object::on(&object, content, &self.copies, self.format));
+        let mut copies = Vec::new();
+        while let Some(delta) = chain.pop() {
+            let mut content = Vec::new();
+            self.apply(delta, &object.content, &mut content, &mut copies)?;
+            object = self.keep(delta.offset, Object { kind: object.kind, content });
         }
         Ok(object)
+    }
+
+    /// Replaces `content` by that of the object at this offset, which is kept as a whole. `length` is that of its bytes in
+    /// the pack, if it is known.
+    pub(super) fn read_whole(
+        &mut self,
+        offset: u64,
+        length: Option<u64>,
+        content: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        self.file.fetch(offset, length)?;
+        let (_, data) = self.parse(offset)?;
+        self.inflater.whole(&mut self.file, data, content)
+    }
+
+    /// The same of an object that is a delta on `base`, with what it has of that.
+    pub(super) fn read_delta(
+        &mut self,
+        offset: u64,
+        length: Option<u64>,
+        base: &[u8],
+        content: &mut Vec<u8>,
+        copies: &mut Vec<Copied>,
+    ) -> Result<(), ReadError> {
+        self.file.fetch(offset, length)?;
+        let (_, data) = self.parse(offset)?;
+        self.apply(data, base, content, copies)
+    }
+
+    fn apply(
+        &mut self,
+        data: Deflated,
+        base: &[u8],
+        content: &mut Vec<u8>,
+        copies: &mut Vec<Copied>,
+    ) -> Result<(), ReadError> {
+        let delta = self.inflater.borrowed(&mut self.file, data)?;
+        if delta::result_size(delta).is_ok_and(|size| size > MAX_BYTES) {
+            return Err(self.file.damaged(data.offset, TOO_LARGE));
+        }
+        let applied = delta::apply(base, delta, content, copies);
+        applied.map_err(|reason| self.file.damaged(data.offset, reason))
     }
 
     fn keep(&mut self, offset: u64, object: Object) -> Rc<Object> {
@@ -129,38 +175,34 @@ impl<'a> Pack<'a> {
     pub(super) fn kind(&mut self, offset: u64) -> Result<Kind, ReadError> {
         let mut at = offset;
         for _ in 0..=MAX_CHAIN {
-            match self.header(at)?.entry {
-                Entry::Whole(kind) => return Ok(kind),
-                Entry::Delta(base) => at = base,
+            match self.header(at)?.0 {
+                Ok(kind) => return Ok(kind),
+                Err(base) => at = base,
             }
         }
         Err(self.damaged(offset, "it builds on itself"))
     }
 
-    /// The type of the object at this offset, or the offset of the object that it builds on.
-    pub(super) fn kind_or_base(&mut self, offset: u64) -> Result<Result<Kind, u64>, ReadError> {
-        Ok(match self.header(offset)?.entry {
-            Entry::Whole(kind) => Ok(kind),
-            Entry::Delta(base) => Err(base),
-        })
+    /// What the object at this offset builds on.
+    pub(super) fn base(&mut self, offset: u64) -> Result<Base, ReadError> {
+        Ok(self.parse(offset)?.0)
     }
 
-    /// The id of the object at this offset, calculated over its content.
-    pub(super) fn calculated_id(&mut self, offset: u64) -> Result<ObjectId, ReadError> {
-        let header = self.header(offset)?;
-        let mut hash = self.format.hash();
-        if let Entry::Whole(kind) = header.entry
-            && header.size > STREAMED
-        {
-            // Too large to be kept; hashed piece by piece.
-            begin(&mut hash, kind, header.size);
-            self.inflater.pieces(&mut self.file, header, &mut |piece| hash.update(piece))?;
-            return Ok(hash.finish());
+    /// The id of the object at this offset if it is kept as a whole and too large for the memory, calculated over its content.
+    pub(super) fn streamed_id(
+        &mut self,
+        offset: u64,
+        length: Option<u64>,
+    ) -> Result<Option<ObjectId>, ReadError> {
+        self.file.fetch(offset, length)?;
+        let (base, data) = self.parse(offset)?;
+        let Base::None(kind) = base else { return Ok(None) };
+        if data.size <= STREAMED {
+            return Ok(None);
         }
-        let object = self.object(offset)?;
-        begin(&mut hash, object.kind, object.size());
-        hash.update(&object.content);
-        Ok(hash.finish())
+        let mut hash = kind.hash(self.format, data.size);
+        self.inflater.pieces(&mut self.file, data, &mut |piece| hash.update(piece))?;
+        Ok(Some(hash.finish()))
     }
 
     /// The error for an object that cannot be read.
@@ -168,22 +210,25 @@ impl<'a> Pack<'a> {
         self.file.damaged(offset, reason)
     }
 
-    fn header(&mut self, offset: u64) -> Result<Header, ReadError> {
+    /// What the object at this offset builds on, and where its content is.
+    fn parse(&mut self, offset: u64) -> Result<(Base, Deflated), ReadError> {
         let format = self.format;
         let parsed = header::parse(self.file.bytes(offset, HEADER_BYTES)?, offset, format);
-        let (kind, size, length) = parsed.ok_or_else(|| self.damaged(offset, "it has no header"))?;
-        let entry = match kind {
-            Base::None(kind) => Entry::Whole(kind),
-            Base::Offset(base) => Entry::Delta(base),
-            Base::Id(id) => match self.index.find(&id)? {
-                Some(place) => Entry::Delta(self.index.offset(place)?),
-                None => return Err(self.damaged(offset, "the object it builds on is missing")),
-            },
-        };
-        Ok(Header { offset, entry, size, data: offset + length })
+        let (base, size, length) = parsed.ok_or_else(|| self.damaged(offset, "it has no header"))?;
+        Ok((base, Deflated { offset, size, begin: offset + length }))
     }
-}
 
-fn begin(hash: &mut Hash, kind: Kind, size: u64) {
-    hash.update(format!("{} {size}\0", kind.name()).as_bytes());
+    /// The type of the object at this offset or the offset of the one that it builds on, and where its content is.
+    fn header(&mut self, offset: u64) -> Result<(Result<Kind, u64>, Deflated), ReadError> {
+        let (base, data) = self.parse(offset)?;
+        let base = match base {
+            Base::None(kind) => Ok(kind),
+            Base::Offset(base) => Err(base),
+            Base::Id(id) => {
+                let place = self.index.find(&id)?.ok_or_else(|| self.damaged(offset, BASE_MISSING))?;
+                Err(self.index.offset(place)?)
+            }
+        };
+        Ok((base, data))
+    }
 }

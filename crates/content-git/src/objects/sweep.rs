@@ -8,13 +8,14 @@
 use stocktake_content::num::narrow;
 
 use super::chunks;
+use super::descent::{self, Depth, ObjectVisitor, Terms};
 use super::ids::{self, Ids, Need, Recent};
 use super::index::PackIndex;
-use super::kind::{Kind, Malformed};
+use super::kind::{Kind, Link};
 use super::listing;
 use super::lookup::Lookup;
 use super::loose::LooseObjects;
-use super::order::{Order, Ordered};
+use super::order::Order;
 use super::pack::Pack;
 use super::root::{Root, Roots};
 use crate::doubts::Doubts;
@@ -31,18 +32,12 @@ const GRAPHS: &[u8] = b"info/commit-graphs";
 /// The header and the chunk of ids in a commit graph.
 const GRAPH_IDS: (usize, &[u8; 4]) = (8, b"OIDL");
 
-/// How a folder of objects is read.
-#[derive(Clone, Copy)]
-pub(super) struct Depth {
-    /// Whether what objects name is looked up.
-    pub(super) links: bool,
-    /// Whether each object is compared with its id.
-    pub(super) contents: bool,
-}
-
 /// The bytes of memory for the objects of a pack in their order, and those that any repository may take.
-const ORDER_BYTES: u64 = 64 * 1024 * 1024;
+const ORDER_BYTES: u64 = 128 * 1024 * 1024;
 const LEAST_ORDER_BYTES: u64 = 1024 * 1024;
+
+/// The bytes of memory for objects of a pack on which others build.
+const BASES_BYTES: u64 = 48 * 1024 * 1024;
 
 /// The bytes of memory for objects that are looked up together: if packs of the folder are looked up in their files, and
 /// if only those of alternates are.
@@ -203,7 +198,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn pack(&mut self, number: usize, name: &[u8], depth: Depth) -> Result<(), ReadError> {
-        let Some(mut pack) = Pack::open(self.reader, self.folder, name, self.format)? else {
+        let Some(mut pack) = Pack::open(self.reader, self.folder, name, self.format, BASES_BYTES)? else {
             return Err(ReadError::Changed);
         };
         let objects = pack.index.objects();
@@ -217,73 +212,9 @@ impl<'a> Sweep<'a> {
             "sweep a pack"
         );
         let swept = self.packs.iter().position(|swept| swept.name == name);
-        for part in 0..order.len() {
-            let part = order.part(&pack.index, part)?;
-            self.part(&mut pack, &part, swept, depth)?;
-        }
-        Ok(())
-    }
-
-    /// Reads a part of a pack.
-    fn part(
-        &mut self,
-        pack: &mut Pack<'_>,
-        part: &[Ordered],
-        swept: Option<usize>,
-        depth: Depth,
-    ) -> Result<(), ReadError> {
-        let mut kinds = vec![0_u8; if depth.links { part.len() } else { 0 }];
-        for (at, (offset, place)) in part.iter().enumerate() {
-            if at % 1_024 == 0 {
-                self.reader.check_cancelled()?;
-            }
-            if depth.contents {
-                compare(pack, *offset, *place)?;
-            }
-            if depth.links {
-                let kind = kind(pack, *offset, part.get(..at).unwrap_or_default(), &kinds)?;
-                if let Some(bits) = kinds.get_mut(at) {
-                    *bits = kind.bit();
-                }
-                let types = swept.and_then(|swept| self.packs.get_mut(swept)).map(|pack| &mut pack.types);
-                if let Some(bits) = types.and_then(|types| types.get_mut(narrow(u64::from(*place)))) {
-                    *bits |= kind.bit();
-                }
-                if kind != Kind::Blob {
-                    self.links(pack, *offset, *place, swept)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks up what an object names.
-    fn links(
-        &mut self,
-        pack: &mut Pack<'_>,
-        offset: u64,
-        place: u32,
-        swept: Option<usize>,
-    ) -> Result<(), ReadError> {
-        let object = pack.object(offset)?;
-        let (format, parents) = (self.format, self.parents);
-        let replaced = if object.kind == Kind::Commit && !parents.is_empty() {
-            let ids = swept.and_then(|swept| self.packs.get(swept)?.ids.as_ref());
-            let id = match ids {
-                Some(ids) => format.id(ids.get(narrow(u64::from(place)))),
-                None => pack.index.id(place)?,
-            };
-            id.and_then(|id| parents.of(&id))
-        } else {
-            None
-        };
-        let mut visit =
-            |link: super::kind::Link<'_>| Ok::<_, LinkError>(self.need(&link.id, link.kind.bit())?);
-        match object.visit_links(format, replaced, &mut visit) {
-            Ok(()) => Ok(()),
-            Err(LinkError::Malformed(reason)) => Err(pack.damaged(offset, reason)),
-            Err(LinkError::Read(error)) => Err(error),
-        }
+        let (reader, format, parents) = (self.reader, self.format, self.parents);
+        let terms = Terms { reader, format, parents, depth };
+        descent::run(terms, &mut pack, &order, &mut InPack { sweep: self, swept })
     }
 
     /// Calls `visitor` for each object in a promisor pack of this folder, and for each that one of these names.
@@ -295,12 +226,14 @@ impl<'a> Sweep<'a> {
     ) -> Result<(), ReadError> {
         for (name, _) in listing::list(reader, folder)? {
             let Some(stem) = listing::stem(&name, "promisor") else { continue };
-            let Some(mut pack) = Pack::open(reader, folder, &path(stem), format)? else { continue };
+            let Some(mut pack) = Pack::open(reader, folder, &path(stem), format, BASES_BYTES)? else {
+                continue;
+            };
             let order = Order::new(&pack.index, pack.size(), ORDER_BYTES)?;
-            for part in 0..order.len() {
-                let part = order.part(&pack.index, part)?;
-                visit_links(reader, &mut pack, &part, format, visitor)?;
-            }
+            let parents = Parents::default();
+            let depth = Depth { links: true, contents: false };
+            let terms = Terms { reader, format, parents: &parents, depth };
+            descent::run(terms, &mut pack, &order, &mut Named(visitor))?;
         }
         Ok(())
     }
@@ -371,82 +304,56 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Compares an object with its id.
-fn compare(pack: &mut Pack<'_>, offset: u64, place: u32) -> Result<(), ReadError> {
-    let calculated = pack.calculated_id(offset)?;
-    if pack.index.id(place)? == Some(calculated) {
-        return Ok(());
-    }
-    Err(pack.damaged(offset, "its content is not what its id says"))
+/// Looks up what the objects of a pack name.
+struct InPack<'sweep, 'a> {
+    sweep: &'sweep mut Sweep<'a>,
+    /// Which of the packs of the sweep it is.
+    swept: Option<usize>,
 }
 
-/// Calls `visitor` for each object that one in this part of a pack names.
-fn visit_links(
-    reader: &RepoReader<'_>,
-    pack: &mut Pack<'_>,
-    part: &[Ordered],
-    format: ObjectFormat,
-    visitor: &mut dyn FnMut(&ObjectId),
-) -> Result<(), ReadError> {
-    for (at, (offset, _)) in part.iter().enumerate() {
-        if at % 1_024 == 0 {
-            reader.check_cancelled()?;
+impl InPack<'_, '_> {
+    fn ids(&self) -> Option<&Ids> {
+        self.swept.and_then(|swept| self.sweep.packs.get(swept)?.ids.as_ref())
+    }
+}
+
+impl ObjectVisitor for InPack<'_, '_> {
+    fn object(&mut self, place: u32, kind: Kind) {
+        let pack = self.swept.and_then(|swept| self.sweep.packs.get_mut(swept));
+        if let Some(bits) = pack.and_then(|pack| pack.types.get_mut(narrow(u64::from(place)))) {
+            *bits |= kind.bit();
         }
-        if pack.kind(*offset)? == Kind::Blob {
-            continue;
+    }
+
+    fn id(&self, pack: &Pack<'_>, place: u32) -> Result<Option<ObjectId>, ReadError> {
+        match self.ids() {
+            Some(ids) => Ok(self.sweep.format.id(ids.get(narrow(u64::from(place))))),
+            None => pack.index.id(place),
         }
-        let object = pack.object(*offset)?;
-        let mut visit = |link: super::kind::Link<'_>| {
-            visitor(&link.id);
-            Ok::<_, Malformed>(())
-        };
-        object.visit_links(format, None, &mut visit).map_err(|reason| pack.damaged(*offset, reason))?;
     }
-    Ok(())
-}
 
-/// Why the objects that an object names cannot be looked up.
-pub(super) enum LinkError {
-    Malformed(Malformed),
-    Read(ReadError),
-}
-
-impl From<Malformed> for LinkError {
-    fn from(reason: Malformed) -> Self {
-        Self::Malformed(reason)
-    }
-}
-
-impl From<ReadError> for LinkError {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-/// The type of the object at this offset: that of the object that it builds on, which mostly lies before it.
-fn kind(pack: &mut Pack<'_>, offset: u64, before: &[(u64, u32)], kinds: &[u8]) -> Result<Kind, ReadError> {
-    let base = match pack.kind_or_base(offset)? {
-        Ok(kind) => return Ok(kind),
-        Err(base) => base,
-    };
-    match position(before, base).and_then(|at| kinds.get(at)).and_then(|bits| Kind::of_bit(*bits)) {
-        Some(kind) => Ok(kind),
-        None => pack.kind(base),
-    }
-}
-
-/// The place of the object at this offset, which mostly is one of the last.
-fn position(before: &[Ordered], offset: u64) -> Option<usize> {
-    let mut count = 64;
-    let begin = loop {
-        let begin = before.len().saturating_sub(count);
-        if before.get(begin).is_none_or(|(first, _)| begin == 0 || *first <= offset) {
-            break begin;
+    fn place(&self, pack: &Pack<'_>, id: &ObjectId) -> Result<Option<u32>, ReadError> {
+        match self.ids() {
+            Some(ids) => Ok(ids.find(id).and_then(|place| u32::try_from(place).ok())),
+            None => pack.index.find(id),
         }
-        count *= 4;
-    };
-    let found = before.get(begin..)?.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
-    Some(begin + found)
+    }
+
+    fn link(&mut self, link: &Link<'_>) -> Result<(), ReadError> {
+        self.sweep.need(&link.id, link.kind.bit())
+    }
+}
+
+/// Calls the visitor for each object that one of the pack names.
+struct Named<'v>(&'v mut dyn FnMut(&ObjectId));
+
+impl ObjectVisitor for Named<'_> {
+    fn object(&mut self, _place: u32, _kind: Kind) {}
+
+    fn link(&mut self, link: &Link<'_>) -> Result<(), ReadError> {
+        (self.0)(&link.id);
+        Ok(())
+    }
 }
 
 /// The path of the index of this name without extension.

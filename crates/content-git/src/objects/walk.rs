@@ -8,17 +8,19 @@ use stocktake_content::num::narrow;
 use stocktake_domain::ContentError;
 
 use super::ids::Recent;
-use super::kind::{Kind, links};
+use super::kind::{Kind, LinkError, links};
 use super::lookup::{Lookup, Place};
 use super::loose;
 use super::pack::{Object, Pack};
 use super::root::Root;
-use super::sweep::LinkError;
 use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
 use crate::shallow::Parents;
+
+/// The most bytes of memory for objects of a pack on which others build. They are come by in no order that suits the pack.
+const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// How many packs are kept open.
 const MAX_OPEN: usize = 8;
@@ -155,7 +157,8 @@ impl<'a> Walk<'a> {
             self.packs.swap(0, at);
         } else {
             let Some((folder, name)) = self.lookup.pack(number) else { return Err(ReadError::Changed) };
-            let pack = Pack::open(self.reader, folder, name, self.format)?.ok_or(ReadError::Changed)?;
+            let pack =
+                Pack::open(self.reader, folder, name, self.format, CACHE_BYTES)?.ok_or(ReadError::Changed)?;
             self.packs.truncate(MAX_OPEN - 1);
             self.packs.push_front((number, pack));
         }
@@ -171,7 +174,7 @@ impl<'a> Walk<'a> {
         let (kind, content) = loose::read(self.reader, folder, self.format, &item.id)?;
         self.loose.insert(item.id, kind);
         check_kind(item, kind, from)?;
-        Ok(content.map(|content| Rc::new(Object::new(kind, content, self.format))))
+        Ok(content.map(|content| Rc::new(Object { kind, content })))
     }
 }
 

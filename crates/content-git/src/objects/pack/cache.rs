@@ -48,14 +48,13 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::ObjectFormat;
     use crate::objects::kind::Kind;
 
     #[test]
     fn the_cache_keeps_what_was_used_last_within_its_bound() {
         const MAX: usize = 48 * 1024 * 1024;
         let mut cache = Cache::new(MAX);
-        let object = |bytes| Rc::new(Object::new(Kind::Blob, vec![0; bytes], ObjectFormat::Sha1));
+        let object = |bytes| Rc::new(Object { kind: Kind::Blob, content: vec![0; bytes] });
         cache.insert(0, object(1024 * 1024));
         for offset in 1..100 {
             cache.insert(offset, object(1024 * 1024));

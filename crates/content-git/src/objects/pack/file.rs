@@ -1,5 +1,6 @@
 //! The bytes of a pack.
 
+use rustix::io::Errno;
 use stocktake_content::num::{narrow, widen};
 
 use crate::error::ReadError;
@@ -22,6 +23,8 @@ pub(super) struct PackFile<'a> {
     end: u64,
     sequential: Window,
     random: Window,
+    /// The object that was fetched last.
+    fetched: Window,
 }
 
 impl<'a> PackFile<'a> {
@@ -34,8 +37,8 @@ impl<'a> PackFile<'a> {
     ) -> Result<Option<Self>, ReadError> {
         let Some(file) = reader.open(folder, &name)? else { return Ok(None) };
         let end = file.size.saturating_sub(widen(format.bytes()));
-        let (sequential, random) = (Window::default(), Window::default());
-        Ok(Some(Self { reader, folder, name, file, end, sequential, random }))
+        let (sequential, random, fetched) = Default::default();
+        Ok(Some(Self { reader, folder, name, file, end, sequential, random, fetched }))
     }
 
     /// In bytes.
@@ -49,26 +52,33 @@ impl<'a> PackFile<'a> {
         self.reader.damaged(self.folder, &self.name, self.file.identity, &reason)
     }
 
+    /// Reads the bytes of an object, if their length is known: in no order, no more than these are read.
+    pub(super) fn fetch(&mut self, offset: u64, length: Option<u64>) -> Result<(), ReadError> {
+        let left = self.end.saturating_sub(offset);
+        let wanted = length.map_or(0, |length| narrow(length.min(left)).min(self.reader.step()));
+        if self.fetched.begin == offset && self.fetched.length >= wanted {
+            return Ok(());
+        }
+        let (reader, folder) = (self.reader, self.folder);
+        self.fetched.read(reader, &self.file, offset, wanted, |error| folder.refused(&self.name, error))
+    }
+
     /// What lies at this offset: `count` bytes, or more, or less at the end of the file.
     pub(super) fn bytes(&mut self, offset: u64, count: usize) -> Result<&[u8], ReadError> {
-        let left = narrow(self.end.saturating_sub(offset));
+        let wanted = count.min(narrow(self.end.saturating_sub(offset)));
+        let is_fetched = self.fetched.get(offset).len() >= wanted;
         // Objects that others build on lie before them.
-        let (window, step) = if offset >= self.sequential.begin {
+        let (window, step) = if is_fetched || offset == self.fetched.end() {
+            (&mut self.fetched, self.reader.step())
+        } else if offset >= self.sequential.begin {
             (&mut self.sequential, self.reader.step())
         } else {
             (&mut self.random, SHORT)
         };
-        if window.get(offset).len() < count.min(left) {
-            let wanted = step.max(count).min(left);
-            self.reader.wait_for_rate(widen(wanted))?;
-            window.begin = offset;
-            window.bytes.resize(wanted, 0);
-            let read = self.reader.read_into(&self.file, offset, &mut window.bytes);
-            let read = read.map_err(|error| self.folder.refused(&self.name, error))?;
-            if read < wanted {
-                window.bytes.clear();
-                return Err(ReadError::Changed);
-            }
+        if window.get(offset).len() < wanted {
+            let wanted = step.max(count).min(narrow(self.end.saturating_sub(offset)));
+            let (reader, folder) = (self.reader, self.folder);
+            window.read(reader, &self.file, offset, wanted, |error| folder.refused(&self.name, error))?;
         }
         Ok(window.get(offset))
     }
@@ -78,13 +88,43 @@ impl<'a> PackFile<'a> {
 #[derive(Default)]
 struct Window {
     begin: u64,
+    /// Longer than what was read, if more was read before: so it is not filled with zeros each time.
     bytes: Vec<u8>,
+    length: usize,
 }
 
 impl Window {
     /// What has been read from this offset on.
     fn get(&self, offset: u64) -> &[u8] {
         let skipped = offset.checked_sub(self.begin).map_or(usize::MAX, narrow);
-        self.bytes.get(skipped..).unwrap_or_default()
+        self.bytes.get(..self.length).and_then(|bytes| bytes.get(skipped..)).unwrap_or_default()
+    }
+
+    /// The offset behind what has been read.
+    fn end(&self) -> u64 {
+        self.begin + widen(self.length)
+    }
+
+    /// Reads `wanted` bytes.
+    fn read(
+        &mut self,
+        reader: &RepoReader<'_>,
+        file: &OpenFile,
+        offset: u64,
+        wanted: usize,
+        refused: impl FnOnce(Errno) -> ReadError,
+    ) -> Result<(), ReadError> {
+        reader.wait_for_rate(widen(wanted))?;
+        (self.begin, self.length) = (offset, 0);
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted, 0);
+        }
+        let bytes = self.bytes.get_mut(..wanted).unwrap_or_default();
+        let read = reader.read_into(file, offset, bytes).map_err(refused)?;
+        if read < wanted {
+            return Err(ReadError::Changed);
+        }
+        self.length = wanted;
+        Ok(())
     }
 }

@@ -9,27 +9,19 @@ use crate::objects::kind::Kind;
 /// More than an object's header can have.
 pub(super) const HEADER_BYTES: usize = 64;
 
-/// What is known of an object before it is inflated.
+/// Where the content of an object is, or its delta.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Header {
+pub(super) struct Deflated {
     /// Where the object begins.
     pub(super) offset: u64,
-    pub(super) entry: Entry,
-    /// The inflated bytes: of the object, or of its delta.
+    /// In bytes, once it is inflated.
     pub(super) size: u64,
     /// Where the deflated bytes begin.
-    pub(super) data: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Entry {
-    Whole(Kind),
-    /// A delta on the object at this offset.
-    Delta(u64),
+    pub(super) begin: u64,
 }
 
 /// What an object in a pack builds on.
-pub(super) enum Base {
+pub(in crate::objects) enum Base {
     None(Kind),
     Offset(u64),
     Id(ObjectId),

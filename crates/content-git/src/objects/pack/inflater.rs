@@ -4,7 +4,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use stocktake_content::num::narrow;
 
 use super::file::PackFile;
-use super::header::Header;
+use super::header::Deflated;
 use crate::error::ReadError;
 use crate::objects::kind::{MAX_BYTES, TOO_LARGE};
 
@@ -26,29 +26,33 @@ impl Inflater {
         Self { stream: Decompress::new(true), scratch: Vec::new() }
     }
 
-    /// The inflated bytes of this object or delta.
-    pub(super) fn whole(&mut self, file: &mut PackFile<'_>, header: Header) -> Result<Vec<u8>, ReadError> {
-        let mut output = Vec::new();
-        self.fill(file, header, &mut output)?;
-        output.truncate(narrow(header.size));
-        Ok(output)
+    /// Replaces `output` by the inflated bytes of this object or delta.
+    pub(super) fn whole(
+        &mut self,
+        file: &mut PackFile<'_>,
+        data: Deflated,
+        output: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        self.fill(file, data, output)?;
+        output.truncate(narrow(data.size));
+        Ok(())
     }
 
-    /// The same, to be read before anything else is inflated.
-    pub(super) fn borrowed(&mut self, file: &mut PackFile<'_>, header: Header) -> Result<&[u8], ReadError> {
+    /// The inflated bytes, to be read before anything else is inflated.
+    pub(super) fn borrowed(&mut self, file: &mut PackFile<'_>, data: Deflated) -> Result<&[u8], ReadError> {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.truncate(GROWTH);
-        let filled = self.fill(file, header, &mut scratch);
+        let filled = self.fill(file, data, &mut scratch);
         self.scratch = scratch;
         filled?;
-        Ok(self.scratch.get(..narrow(header.size)).unwrap_or_default())
+        Ok(self.scratch.get(..narrow(data.size)).unwrap_or_default())
     }
 
     /// Calls `sink` with the inflated bytes, piece by piece.
     pub(super) fn pieces(
         &mut self,
         file: &mut PackFile<'_>,
-        header: Header,
+        data: Deflated,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), ReadError> {
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -56,7 +60,7 @@ impl Inflater {
         self.stream.reset(true);
         let done = loop {
             let begin = self.stream.total_out();
-            let done = self.step(file, header, &mut scratch);
+            let done = self.step(file, data, &mut scratch);
             let made = narrow(self.stream.total_out() - begin);
             sink(scratch.get(..made).unwrap_or_default());
             match done {
@@ -73,14 +77,14 @@ impl Inflater {
     fn fill(
         &mut self,
         file: &mut PackFile<'_>,
-        header: Header,
+        data: Deflated,
         output: &mut Vec<u8>,
     ) -> Result<(), ReadError> {
-        if header.size > MAX_BYTES {
-            return Err(file.damaged(header.offset, TOO_LARGE));
+        if data.size > MAX_BYTES {
+            return Err(file.damaged(data.offset, TOO_LARGE));
         }
         // One more, to see whether it is longer than it says.
-        let limit = narrow(header.size) + 1;
+        let limit = narrow(data.size) + 1;
         self.stream.reset(true);
         loop {
             let made = narrow(self.stream.total_out());
@@ -89,7 +93,7 @@ impl Inflater {
             }
             let end = limit.min(output.len());
             let free = output.get_mut(made..end).unwrap_or_default();
-            if self.step(file, header, free)? {
+            if self.step(file, data, free)? {
                 return Ok(());
             }
         }
@@ -99,24 +103,24 @@ impl Inflater {
     fn step(
         &mut self,
         file: &mut PackFile<'_>,
-        header: Header,
+        data: Deflated,
         output: &mut [u8],
     ) -> Result<bool, ReadError> {
         let (read, written) = (self.stream.total_in(), self.stream.total_out());
-        let input = file.bytes(header.data + read, 1)?;
+        let input = file.bytes(data.begin + read, 1)?;
         let is_end = input.is_empty();
         // What is inflated at once need not be copied into the stream's own window.
         let status = self.stream.decompress(input, output, FlushDecompress::Finish);
-        let status = status.map_err(|_| file.damaged(header.offset, "it does not inflate"))?;
-        if self.stream.total_out() > header.size {
-            return Err(file.damaged(header.offset, "it is longer than it says"));
+        let status = status.map_err(|_| file.damaged(data.offset, "it does not inflate"))?;
+        if self.stream.total_out() > data.size {
+            return Err(file.damaged(data.offset, "it is longer than it says"));
         }
-        if status == Status::StreamEnd && self.stream.total_out() == header.size {
+        if status == Status::StreamEnd && self.stream.total_out() == data.size {
             return Ok(true);
         }
         let is_stuck = self.stream.total_in() == read && self.stream.total_out() == written;
         if status == Status::StreamEnd || is_end || is_stuck {
-            return Err(file.damaged(header.offset, "it is cut short"));
+            return Err(file.damaged(data.offset, "it is cut short"));
         }
         Ok(false)
     }
