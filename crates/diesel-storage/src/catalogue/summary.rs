@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
 use stocktake_domain::ports::{Amount, ModelSummary};
-use stocktake_domain::{FailureKind, Model, RecordFilter, State, Timestamp};
+use stocktake_domain::{EvidenceLevel, FailureKind, Model, RecordFilter, State, Timestamp};
 
 use crate::error::DbError;
 use crate::queries::{Filter, Span, push_common};
-use crate::rows::{METADATA_LENGTHS, SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
+use crate::rows::{SUCCEEDED, failure_kind_of, lengths, model_of, state_of, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -76,10 +76,11 @@ pub(super) async fn read<S: Session>(
 ) -> Result<Vec<ModelSummary>, DbError> {
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, MIN(r.baseline_at), \
-         COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END), \
+         COUNT(CASE WHEN length(r.baseline) NOT IN {} THEN 1 END), \
          COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
          COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) \
-         FROM records r WHERE TRUE"
+         FROM records r WHERE TRUE",
+        lengths(EvidenceLevel::Read),
     ));
     let sql = push_common::<S, _>(sql, &filter).push(&format!(
         "{GROUPED} UNION ALL \

@@ -1,5 +1,6 @@
 //! The catalogue: all records, by model and key.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use crate::model::Model;
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
+use crate::store_report::{ReportRules, Reported, StoredRecord};
 use crate::time::Timestamp;
 
 /// The direction in which a list is ordered, by key.
@@ -232,6 +234,26 @@ pub struct Witness {
     pub path: String,
 }
 
+/// What a report of a store says of one record's object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedRecord {
+    /// The record's key.
+    pub key: RecordKey,
+    /// The object's path in the storage.
+    pub path: String,
+    /// What is said of it.
+    pub said: Reported,
+}
+
+/// What applying a report changed, in records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReportApplied {
+    /// Good by the report.
+    pub good: u64,
+    /// Failed by the report, by kind.
+    pub failed: BTreeMap<FailureKind, u64>,
+}
+
 /// All records, by model and key.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
@@ -284,6 +306,28 @@ pub trait Catalogue: Send + Sync {
     /// The paths of a model's records in one storage, or of those of all models, with their keys, sorted by the bytes of the
     /// paths. Memory stays bounded whatever their number; a caller that drops the stream stops the reading.
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError>;
+
+    /// The first records of the model in the storage behind this key (`None`: of all), at most `limit`, in the order of their
+    /// keys, as a report of the store is compared with them. Cheap: whether a row is damaged is not looked at.
+    async fn stored(
+        &self,
+        model: Model,
+        storage: &str,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// Records what a report of the store says of these records of a model in the storage, in one step: those of which
+    /// [`ReportRules::judge`] says good or bad are written ([`crate::Verification::report`]), are due no more, and a running
+    /// attempt is void. All others stay as they are: so do those that were looked at since the report was made, whose object
+    /// has another path by now, or whose row is damaged. Counts for the report's day as attempts do.
+    async fn apply_report(
+        &self,
+        model: Model,
+        storage: &str,
+        rules: ReportRules,
+        said: Vec<ReportedRecord>,
+    ) -> Result<ReportApplied, StoreError>;
 
     /// The first records of the model behind this key (`None`: of all) whose content does not agree with the
     /// checksum that the source's own verification recorded ([`Record::matches_source`]), at most `limit`, in the order of

@@ -15,11 +15,12 @@ use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
     Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, Page, PageRequest,
-    PageStart, PathStream, SortOrder, SourceRecordStream, StoreError, Witness,
+    PageStart, PathStream, ReportApplied, ReportedRecord, SortOrder, SourceRecordStream, StoreError, Witness,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
+use crate::store_report::{ReportRules, ReportVerdict, StoredRecord};
 
 #[async_trait]
 impl Catalogue for MemoryStore {
@@ -91,6 +92,29 @@ impl Catalogue for MemoryStore {
         };
         let paths = self.step(paths).await;
         Ok(Box::pin(Iter::new(paths.into_iter().map(Ok))))
+    }
+
+    async fn stored(
+        &self,
+        model: Model,
+        storage: &str,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let lies_there = |record: &Record| record.location.storage == storage;
+        let found =
+            self.step(|tables: &mut Tables| tables.first_behind(model, after.as_ref(), limit, lies_there));
+        Ok(found.await.iter().map(StoredRecord::of).collect())
+    }
+
+    async fn apply_report(
+        &self,
+        model: Model,
+        storage: &str,
+        rules: ReportRules,
+        said: Vec<ReportedRecord>,
+    ) -> Result<ReportApplied, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.apply_report(model, storage, rules, said)).await)
     }
 
     async fn mismatched(
@@ -217,6 +241,40 @@ impl Tables {
         let rows = self.records.get(&model).into_iter().flat_map(|rows| rows.range::<RecordKey, _>(behind));
         let records = rows.filter_map(|(key, _)| self.record(model, key));
         records.filter(matches).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
+    fn apply_report(
+        &mut self,
+        model: Model,
+        storage: &str,
+        rules: ReportRules,
+        said: Vec<ReportedRecord>,
+    ) -> ReportApplied {
+        let mut applied = ReportApplied::default();
+        for ReportedRecord { key, path, said } in said {
+            let is_whole = self.row(model, &key).is_some_and(|row| row.damaged.is_empty());
+            let record = self.record(model, &key).filter(|record| {
+                is_whole && record.location.storage == storage && record.location.path == path
+            });
+            let Some(record) = record else { continue };
+            let verdict = match rules.judge(&StoredRecord::of(&record), Some(&said)) {
+                ReportVerdict::Good(checksum) => Ok(checksum),
+                ReportVerdict::Bad(failure) => Err(failure.at(&path)),
+                ReportVerdict::Newer
+                | ReportVerdict::Silent
+                | ReportVerdict::Agrees
+                | ReportVerdict::Doubtful => continue,
+            };
+            let (good, failed) = if verdict.is_ok() { (1, 0) } else { (0, 1) };
+            applied.good += good;
+            if let Err(failure) = &verdict {
+                *applied.failed.entry(failure.kind()).or_default() += 1;
+            }
+            self.set(model, &key, record.status.report(verdict, rules.made_at), None);
+            let counted = self.results.entry((rules.made_at.day(), model)).or_default();
+            (counted.0, counted.1) = (counted.0 + good, counted.1 + failed);
+        }
+        applied
     }
 
     fn failure_groups(&self) -> Vec<FailureGroup> {
