@@ -17,7 +17,10 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("One folder, without any configuration", &["check"]),
     ("Set up", &["init", "config", "doctor", "migrate", "completions"]),
     ("Fill the catalogue", &["scan", "import", "sync"]),
-    ("Look at the content", &["verify", "status", "show", "export", "accept", "models", "jobs", "orphans"]),
+    (
+        "Look at the content",
+        &["verify", "import-report", "status", "show", "export", "accept", "models", "jobs", "orphans"],
+    ),
     ("Serve the API", &["serve", "worker", "token"]),
     ("Other", &["grants", "version", "help"]),
 ];
