@@ -40,7 +40,7 @@ const NARROW: usize = 60;
 const NARROWEST: usize = 20;
 
 /// Where the descriptions begin.
-const MARGIN: usize = 15;
+const MARGIN: usize = 17;
 
 /// The command line, whose help shows the commands in groups.
 pub(crate) fn command() -> Command {

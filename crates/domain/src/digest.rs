@@ -143,6 +143,18 @@ named! {
     fn name;
 }
 
+impl EvidenceLevel {
+    /// What it means of a checksum, for people; `None` of one of bytes that were read, as is usual.
+    pub const fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::Read => None,
+            Self::ComputedAtRest => Some("computed by the store of what it holds"),
+            Self::SaidByStore => Some("as the store keeps it from the upload"),
+            Self::SizeOnly => Some("only the size, as the store says it"),
+        }
+    }
+}
+
 impl Metadata {
     /// What it is worth as evidence.
     pub const fn level(self) -> EvidenceLevel {

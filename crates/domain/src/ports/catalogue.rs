@@ -8,7 +8,7 @@ use futures_core::Stream;
 
 use super::StoreError;
 use crate::acceptance::{Acceptance, NewAcceptance};
-use crate::digest::Digest;
+use crate::digest::{Digest, EvidenceLevel};
 use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
@@ -107,8 +107,8 @@ pub struct ModelSummary {
     pub good_before: u64,
     /// The sum of the known file sizes, in bytes.
     pub bytes: u64,
-    /// Succeeded records of which only what an object store says was looked at, not the content.
-    pub metadata_only: u64,
+    /// Succeeded records by what their verdict rests on; a level without records may be left out.
+    pub evidence: Vec<(EvidenceLevel, u64)>,
     /// Succeeded records whose content does not agree with the checksum that the source's own verification
     /// recorded ([`Record::matches_source`]).
     pub mismatched: u64,
@@ -178,10 +178,21 @@ impl ModelSummary {
             rereading: Vec::new(),
             good_before: 0,
             bytes: 0,
-            metadata_only: 0,
+            evidence: Vec::new(),
             mismatched: 0,
             oldest_success: None,
         }
+    }
+
+    /// Succeeded records whose verdict rests on this.
+    pub fn resting_on(&self, level: EvidenceLevel) -> u64 {
+        self.evidence.iter().filter(|(known, _)| *known == level).map(|(_, count)| count).sum()
+    }
+
+    /// Succeeded records of which only what an object store says was looked at, not the content.
+    pub fn metadata_only(&self) -> u64 {
+        let read = |level: &EvidenceLevel| *level == EvidenceLevel::Read;
+        self.evidence.iter().filter(|(level, _)| !read(level)).map(|(_, count)| count).sum()
     }
 }
 

@@ -96,7 +96,8 @@ pub async fn a_report_is_recorded_as_the_domain_judges(db: &dyn DatabaseFixture)
     assert_eq!(succeed_all(store, 600).await, 2);
     assert_eq!(store.as_of(at(100_000)).queue.retry_failed(&Model::ALL, 10).await.unwrap(), 2);
     let summary = store.catalogue.summary().await.unwrap();
-    assert_eq!(summary[0].metadata_only, 1);
+    assert_eq!(summary[0].resting_on(EvidenceLevel::ComputedAtRest), 1);
+    assert_eq!(summary[0].resting_on(EvidenceLevel::Read), 2);
 }
 
 pub async fn what_is_newer_than_a_report_stays(db: &dyn DatabaseFixture) {

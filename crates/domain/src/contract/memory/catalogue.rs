@@ -348,7 +348,7 @@ impl Tables {
 
 fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
     let mut states = BTreeMap::<State, u64>::new();
-    let (mut failures, mut rereading) = (BTreeMap::new(), BTreeMap::new());
+    let (mut failures, mut rereading, mut evidence) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut summary = ModelSummary::new(model);
     for record in records {
         *states.entry(record.state()).or_default() += 1;
@@ -360,7 +360,7 @@ fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
         summary.good_before += u64::from(is_read_again && record.history().checksum().is_some());
         summary.bytes = summary.bytes.saturating_add(record.file_size.unwrap_or(0));
         if let (State::Succeeded, Some(baseline)) = (record.state(), record.history().baseline) {
-            summary.metadata_only += u64::from(matches!(baseline.digest, Digest::Metadata(_)));
+            *evidence.entry(baseline.digest.level()).or_default() += 1;
             summary.mismatched += u64::from(record.matches_source() == Some(false));
             summary.oldest_success =
                 Some(summary.oldest_success.map_or(baseline.at, |oldest| oldest.min(baseline.at)));
@@ -369,5 +369,6 @@ fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
     summary.states = states.into_iter().collect();
     summary.failures = failures.into_iter().collect();
     summary.rereading = rereading.into_iter().collect();
+    summary.evidence = evidence.into_iter().collect();
     summary
 }
