@@ -5,6 +5,7 @@ mod files;
 mod fuzz;
 mod list;
 mod measure;
+mod reports;
 mod sync;
 
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ enum Part {
     List,
     /// The first sync of a GitLab, compared with COPY, and the load of an idle one, which takes six minutes
     Sync,
+    /// Judging records by an inventory of their store, compared with gzip and wc
+    Reports,
     /// The crates' own benchmarks
     Crates,
     /// The random tests of the databases and of the HTTP server, with more cases than the gate has, and the fuzz targets
@@ -96,7 +99,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
-    if [Part::Files, Part::Check, Part::List, Part::Sync].into_iter().any(chosen) {
+    if [Part::Files, Part::Check, Part::List, Part::Sync, Part::Reports].into_iter().any(chosen) {
         rows = compare(project, options, chosen)?;
     }
     if chosen(Part::Crates) {
@@ -136,6 +139,9 @@ fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) 
     }
     if chosen(Part::Sync) {
         rows.extend(sync::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::Reports) {
+        rows.extend(reports::measure(&binary, folder.path(), options)?);
     }
     Ok(rows)
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod filter;
+mod import_report;
 mod looks;
 mod token;
 mod values;
@@ -18,6 +19,7 @@ use crate::settings::Override;
 
 pub(crate) use accept::AcceptArguments;
 pub(crate) use filter::FilterArguments;
+pub(crate) use import_report::ImportReportArguments;
 pub(crate) use looks::{
     ExportArguments, ExportFormat, JobsCommand, ListFormat, ModelsArguments, OrphansArguments, ShowArguments,
 };
@@ -125,6 +127,22 @@ pub(crate) enum Command {
                             uploads -"
     )]
     Import(ImportArguments),
+    /// Judge records by what their object store reports of its objects
+    ///
+    /// Reads a list of S3 Inventory (CSV, also compressed, or Parquet) or the completion report of an S3 Batch Operations job
+    /// "Compute checksum", and compares the records of a storage with it: sizes, `ETag`s that are an MD5, and checksums that
+    /// the store computed. Give it the report's `manifest.json`, downloaded with the files that it names; files alone need
+    /// `--columns` and `--as-of`. A record whose object is another is altered. One that a complete inventory does not name, or
+    /// of which the store could say nothing, or that failed before and may be good again, is read at once. What was looked at
+    /// after the report was made stays as it is. docs/object-storage.md says what a report proves and what not. If a row is
+    /// wrong, nothing is judged. Exit status: 0 nothing speaks against the records that the report is about, 1 a record is
+    /// altered or missing, or could not be read, 2 nothing was judged: the report cannot be used, or it could not run.
+    #[command(
+        after_help = "Examples:\n  stocktake import-report lfs_objects lfs 2026-11-27T01-00Z/manifest.json\n  stocktake \
+                            import-report lfs_objects lfs job-f8fb9d89/manifest.json --dry-run\n  stocktake import-report uploads \
+                            uploads list.csv.gz --columns 'Bucket, Key, Size, ETag' --as-of 2026-11-27T01:00:00Z"
+    )]
+    ImportReport(ImportReportArguments),
     /// Make a record of every file below a storage
     ///
     /// When run again, it adds records for new files, and reports those whose file is gone, or is none any more (a pipe, a
@@ -402,6 +420,7 @@ impl Arguments {
             Command::Check(_)
             | Command::Status(_)
             | Command::Import(_)
+            | Command::ImportReport(_)
             | Command::Scan(_)
             | Command::Sync(_)
             | Command::Orphans(_)

@@ -6,8 +6,10 @@ mod doctor;
 mod export;
 mod foreground;
 mod import;
+mod import_report;
 mod init;
 mod jobs;
+mod judging;
 mod models;
 mod orphans;
 mod scan;
@@ -43,6 +45,7 @@ impl Command {
             Self::Verify(arguments) => arguments.json,
             Self::Check(arguments) => arguments.json,
             Self::Import(arguments) => arguments.json,
+            Self::ImportReport(arguments) => arguments.json,
             Self::Scan(arguments) => arguments.json,
             Self::Sync(arguments) => arguments.json,
             Self::Accept(arguments) => arguments.json,
@@ -84,6 +87,7 @@ pub(crate) async fn run(
         Command::Serve(_) => return serve::run(loaded, stop).await,
         Command::Worker(_) => return worker::run(settings, stop).await,
         Command::Verify(arguments) => return verify::run(loaded, arguments, stop).await,
+        Command::ImportReport(arguments) => return import_report::run(loaded, arguments, stop).await,
         Command::Scan(arguments) => return scan::run(loaded, arguments, stop).await,
         Command::Sync(arguments) => return sync::run(settings, arguments, stop).await,
         Command::Orphans(arguments) => return orphans::run(settings, arguments, stop).await,

@@ -17,7 +17,10 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("One folder, without any configuration", &["check"]),
     ("Set up", &["init", "config", "doctor", "migrate", "completions"]),
     ("Fill the catalogue", &["scan", "import", "sync"]),
-    ("Look at the content", &["verify", "status", "show", "export", "accept", "models", "jobs", "orphans"]),
+    (
+        "Look at the content",
+        &["verify", "import-report", "status", "show", "export", "accept", "models", "jobs", "orphans"],
+    ),
     ("Serve the API", &["serve", "worker", "token"]),
     ("Other", &["grants", "version", "help"]),
 ];
@@ -37,7 +40,7 @@ const NARROW: usize = 60;
 const NARROWEST: usize = 20;
 
 /// Where the descriptions begin.
-const MARGIN: usize = 15;
+const MARGIN: usize = 17;
 
 /// The command line, whose help shows the commands in groups.
 pub(crate) fn command() -> Command {

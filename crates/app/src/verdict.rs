@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, EvidenceLevel, FailureKind, Model, State, Timestamp};
 
 use crate::quantities::{about, age, all, count, counted, date, span};
 use crate::settings::{Loaded, Settings};
@@ -94,7 +94,9 @@ pub(crate) struct Standing {
     /// Records that were good when they were last read, and are to be read again.
     good_before: u64,
     /// Succeeded records of which only what an object store says was looked at.
-    metadata_only: u64,
+    said: u64,
+    /// Succeeded records of which an object store computed the checksum.
+    computed: u64,
     disabled: u64,
     /// Records whose last attempt failed by kind, worst first, none of them zero.
     failures: Vec<(FailureKind, u64)>,
@@ -110,6 +112,9 @@ impl Standing {
             let counts = models.iter().flat_map(|model| &model.states);
             counts.filter(|(state, _)| states.contains(state)).map(|(_, count)| count).sum::<u64>()
         };
+        let resting_on = |levels: &[EvidenceLevel]| {
+            models.iter().flat_map(|model| levels.iter().map(|level| model.resting_on(*level))).sum()
+        };
         let failures = models.iter().flat_map(|model| model.failures.iter().chain(&model.rereading).copied());
         let rereading = models.iter().flat_map(|model| &model.rereading).map(|(_, count)| count).sum();
         let good_before = models.iter().map(|model| model.good_before).sum();
@@ -120,7 +125,8 @@ impl Standing {
                 .saturating_sub(rereading)
                 .saturating_sub(good_before),
             good_before,
-            metadata_only: models.iter().map(|model| model.metadata_only).sum(),
+            said: resting_on(&[EvidenceLevel::SizeOnly, EvidenceLevel::SaidByStore]),
+            computed: resting_on(&[EvidenceLevel::ComputedAtRest]),
             disabled: states(&[State::Disabled]),
             failures: by_kind(failures),
             rereading,
@@ -245,17 +251,23 @@ impl Standing {
 
     /// What was done with records that are good: not all were read where a store was believed.
     const fn looked_at(&self) -> &'static str {
-        if self.metadata_only > 0 { "checked" } else { "read" }
+        if self.said + self.computed > 0 { "checked" } else { "read" }
     }
 
     /// What the judgement of good records rests on, if that is not their content.
     fn evidence(&self) -> String {
-        match self.metadata_only {
+        let said = match self.said {
             0 => String::new(),
             only => format!(
                 " Of {} of them only what the object store says was compared, not the content.",
                 count(only)
             ),
+        };
+        match self.computed {
+            0 => said,
+            computed => {
+                format!("{said} Of {} of them the object store computed the checksum.", count(computed))
+            }
         }
     }
 }
@@ -503,14 +515,19 @@ mod tests {
     fn what_was_judged_by_metadata_was_not_read() {
         let model = ModelSummary {
             states: vec![(State::Succeeded, 5)],
-            metadata_only: 2,
+            evidence: vec![
+                (EvidenceLevel::SaidByStore, 2),
+                (EvidenceLevel::ComputedAtRest, 1),
+                (EvidenceLevel::Read, 2),
+            ],
             oldest_success: Some(now()),
             ..ModelSummary::new(Model::Uploads)
         };
         assert_eq!(
             Standing::of(&[model]).sentence(INTERVAL, now(), &Obstacles::default()),
             "All is well: all 5 records were checked within 90 days (oldest just now, next due 2027-02-24). Of 2 of them \
-             only what the object store says was compared, not the content."
+             only what the object store says was compared, not the content. Of 1 of them the object store computed the \
+             checksum."
         );
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use stocktake_content::HashPool;
@@ -36,6 +37,9 @@ pub(crate) struct Access {
     pub(crate) proofs: Proofs,
     /// Locked while a page of it is requested.
     pub(crate) listed: Mutex<Listed>,
+    /// Whether an `ETag` of an upload in parts was once the MD5 of their MD5s. No service promises it; of one that has it so,
+    /// another one tells that something is wrong.
+    pub(crate) etags_are_md5s: AtomicBool,
 }
 
 /// How much rarer the storage is looked at while it answers that it is busy than while it does not answer.
@@ -76,6 +80,7 @@ impl Access {
             patience,
             proofs: Proofs::default(),
             listed: Mutex::new(Listed::new(Instant::now())),
+            etags_are_md5s: AtomicBool::new(false),
         })
     }
 

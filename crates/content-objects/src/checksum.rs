@@ -8,7 +8,7 @@ use sha2::Sha256;
 use stocktake_content::num::{narrow, widen};
 
 use crate::dialect::Dialect;
-use crate::kept::bytes;
+use crate::kept::{bytes, has_own_key};
 use crate::version::text;
 
 /// An algorithm, the fastest first.
@@ -39,21 +39,30 @@ pub(crate) struct Kept {
     value: Vec<u8>,
     /// Whether it is one of the checksums of an upload's parts.
     pub(crate) is_of_parts: bool,
+    /// The number of these parts, where it is told.
+    pub(crate) parts: Option<u64>,
+    /// Whether it is an `ETag`, which nobody promises to be a checksum.
+    pub(crate) is_etag: bool,
 }
 
 impl Kept {
     /// The checksum that the headers of a response tell; of several, that which is calculated the fastest.
     ///
-    /// The `ETag` of S3 is none: that it is an MD5 is true of some objects of some services, and no promise.
+    /// The `ETag` of S3 is taken only of an upload in parts, and if there is no other: that it is the MD5 of their MD5s is true of
+    /// some objects of some services, and no promise.
     pub(crate) fn of(dialect: Dialect, headers: &HeaderMap) -> Option<Self> {
         let whole = |kind, value: &str| Self::new(kind, value, false);
         match dialect {
-            Dialect::S3 => OF_S3.iter().find_map(|(name, kind)| {
-                let value = text(headers, name)?;
-                let (value, count) = value.split_once('-').map_or((value, None), |(v, n)| (v, Some(n)));
-                let is_composite = text(headers, "x-amz-checksum-type") == Some("COMPOSITE");
-                Self::new(*kind, value, is_composite || count.is_some())
-            }),
+            Dialect::S3 => {
+                let checksum = OF_S3.iter().find_map(|(name, kind)| {
+                    let value = text(headers, name)?;
+                    let (value, count) = value.split_once('-').map_or((value, None), |(v, n)| (v, Some(n)));
+                    let is_composite = text(headers, "x-amz-checksum-type") == Some("COMPOSITE");
+                    let kept = Self::new(*kind, value, is_composite || count.is_some())?;
+                    Some(Self { parts: count.and_then(|count| count.parse().ok()), ..kept })
+                });
+                checksum.or_else(|| Self::of_etag(headers))
+            }
             Dialect::Google => {
                 let values = headers.get_all("x-goog-hash").into_iter();
                 let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -74,7 +83,16 @@ impl Kept {
 
     fn new(kind: Kind, base64: &str, is_of_parts: bool) -> Option<Self> {
         let value = bytes(base64).filter(|value| value.len() == kind.length())?;
-        Some(Self { kind, value, is_of_parts })
+        Some(Self { kind, value, is_of_parts, parts: None, is_etag: false })
+    }
+
+    /// The `ETag` of an upload in parts: `"<MD5 of their MD5s>-<their number>"`.
+    fn of_etag(headers: &HeaderMap) -> Option<Self> {
+        let etag = text(headers, "etag").filter(|_| !has_own_key(headers))?;
+        let (digits, count) = etag.strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
+        let value = hex::decode(digits).ok().filter(|value| value.len() == Kind::Md5.length())?;
+        let parts = Some(count.parse().ok().filter(|count| *count > 0)?);
+        Some(Self { kind: Kind::Md5, value, is_of_parts: true, parts, is_etag: true })
     }
 }
 
@@ -147,7 +165,14 @@ impl Sum {
 
 /// Calculates the checksum that a store keeps.
 pub(crate) struct Comparison {
-    kept: Kept,
+    pub(crate) kept: Kept,
+    /// One for each size that the parts may have.
+    sums: Vec<Running>,
+}
+
+/// A checksum that is being calculated, perhaps of parts.
+struct Running {
+    kind: Kind,
     sum: Sum,
     parts: Option<Parts>,
 }
@@ -161,24 +186,44 @@ struct Parts {
 }
 
 impl Comparison {
-    /// Begins to calculate; of a checksum of parts, `part_size` is the size of all but the last one. `None` if it cannot
-    /// be calculated.
-    pub(crate) fn begin(kept: Kept, part_size: Option<u64>) -> Option<Self> {
-        let sum = Sum::new(kept.kind);
+    /// Begins to calculate; of a checksum of parts, `part_sizes` are the sizes that all but the last one may have. `None` if it
+    /// cannot be calculated.
+    pub(crate) fn begin(kept: Kept, part_sizes: &[u64]) -> Option<Self> {
+        let kind = kept.kind;
+        let running = |parts| Running { kind, sum: Sum::new(kind), parts };
         if !kept.is_of_parts {
-            return Some(Self { kept, sum, parts: None });
+            return Some(Self { sums: vec![running(None)], kept });
         }
-        let size = part_size.filter(|size| *size > 0)?;
-        let parts = Parts { size, left: size, sums: Sum::new(kept.kind) };
-        Some(Self { kept, sum, parts: Some(parts) })
+        let sizes = part_sizes.iter().copied().filter(|size| *size > 0);
+        let sums = sizes.map(|size| running(Some(Parts { size, left: size, sums: Sum::new(kind) })));
+        let sums: Vec<_> = sums.collect();
+        (!sums.is_empty()).then_some(Self { kept, sums })
     }
 
     /// Adds bytes of the object, in order.
-    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.sums.iter_mut().for_each(|sum| sum.update(bytes));
+    }
+
+    /// The difference, if there is one.
+    pub(crate) fn difference(self) -> Option<String> {
+        let Self { kept: Kept { kind, value, is_of_parts, .. }, sums } = self;
+        let calculated: Vec<Vec<u8>> = sums.into_iter().map(Running::finish).collect();
+        let first = calculated.first()?;
+        (!calculated.contains(&value)).then(|| {
+            let of_parts = if is_of_parts { " of its parts" } else { "" };
+            let (kept, calculated) = (hex::encode(value), hex::encode(first));
+            format!("the store keeps {} {kept}{of_parts}, calculated {calculated}", kind.name())
+        })
+    }
+}
+
+impl Running {
+    fn update(&mut self, mut bytes: &[u8]) {
         let Some(parts) = &mut self.parts else { return self.sum.update(bytes) };
         while !bytes.is_empty() {
             if parts.left == 0 {
-                let whole = std::mem::replace(&mut self.sum, Sum::new(self.kept.kind));
+                let whole = std::mem::replace(&mut self.sum, Sum::new(self.kind));
                 parts.sums.update(&whole.finish());
                 parts.left = parts.size;
             }
@@ -189,22 +234,15 @@ impl Comparison {
         }
     }
 
-    /// The difference, if there is one.
-    pub(crate) fn difference(self) -> Option<String> {
-        let Self { kept: Kept { kind, value, is_of_parts }, sum, parts } = self;
-        let last = sum.finish();
-        let calculated = match parts {
+    fn finish(self) -> Vec<u8> {
+        let last = self.sum.finish();
+        match self.parts {
             None => last,
             Some(Parts { mut sums, .. }) => {
                 sums.update(&last);
                 sums.finish()
             }
-        };
-        (calculated != value).then(|| {
-            let of_parts = if is_of_parts { " of its parts" } else { "" };
-            let (kept, calculated) = (hex::encode(value), hex::encode(calculated));
-            format!("the store keeps {} {kept}{of_parts}, calculated {calculated}", kind.name())
-        })
+        }
     }
 }
 
@@ -233,7 +271,7 @@ mod tests {
     }
 
     fn difference(kept: Option<Kept>, part_size: Option<u64>, pieces: &[&[u8]]) -> Option<String> {
-        let mut comparison = Comparison::begin(kept.unwrap(), part_size).unwrap();
+        let mut comparison = Comparison::begin(kept.unwrap(), part_size.as_slice()).unwrap();
         for piece in pieces {
             comparison.update(piece);
         }
@@ -259,7 +297,8 @@ mod tests {
         assert!(kept().unwrap().is_of_parts);
         assert_eq!(difference(kept(), Some(4), &[b"12", b"3456", b"", b"789"]), None);
         assert!(difference(kept(), Some(4), &[b"123456780"]).unwrap().contains(" of its parts, calculated "));
-        assert!(Comparison::begin(kept().unwrap(), None).is_none());
+        assert!(Comparison::begin(kept().unwrap(), &[]).is_none());
+        assert_eq!(kept().unwrap().parts, Some(3));
         let crcs = [&b"1234"[..], b"5678"].map(|part| {
             let mut sum = Sum::new(Kind::Crc32c);
             sum.update(part);
@@ -270,6 +309,31 @@ mod tests {
         let value = BASE64_STANDARD.encode(all.finish());
         let composite = [("x-amz-checksum-crc32c", value.as_str()), ("x-amz-checksum-type", "COMPOSITE")];
         assert_eq!(difference(Kept::of(Dialect::S3, &headers(&composite)), Some(4), &[b"12345678"]), None);
+    }
+
+    #[test]
+    fn an_etag_of_parts_is_the_md5_of_their_md5s() {
+        let md5s = [&b"1234"[..], b"5678", b"9"].map(Md5::digest).concat();
+        let etag = format!("\"{}-3\"", hex::encode(Md5::digest(md5s)));
+        let kept = || Kept::of(Dialect::S3, &headers(&[("etag", &etag)]));
+        let Kept { is_of_parts, is_etag, parts, .. } = kept().unwrap();
+        assert_eq!((is_of_parts, is_etag, parts), (true, true, Some(3)));
+        assert_eq!(difference(kept(), Some(4), &[b"12345", b"6789"]), None);
+        assert!(difference(kept(), Some(5), &[b"123456789"]).is_some());
+        // One of several sizes is enough.
+        let mut comparison = Comparison::begin(kept().unwrap(), &[5, 4]).unwrap();
+        comparison.update(b"123456789");
+        assert_eq!(comparison.difference(), None);
+        for none in [
+            &[("etag", etag.as_str()), ("x-amz-server-side-encryption", "aws:kms")][..],
+            &[("etag", "\"25f9e794323b453885f5181f1b624d0b-0\"")],
+            &[("etag", "\"25f9-2\"")],
+            &[("etag", "W/\"25f9e794323b453885f5181f1b624d0b-2\"")],
+        ] {
+            assert_eq!(Kept::of(Dialect::S3, &headers(none)), None, "{none:?}");
+        }
+        let both = [("etag", etag.as_str()), ("x-amz-checksum-crc32", "y/Q5Jg==")];
+        assert!(!Kept::of(Dialect::S3, &headers(&both)).unwrap().is_etag);
     }
 
     #[test]

@@ -66,19 +66,5 @@ impl Access {
 
 /// What is seen of an object of which the store says this.
 pub(crate) fn observation(size: u64, digests: Digests, rule: &DigestRule) -> Observation {
-    let recorded = match rule {
-        DigestRule::Stored | DigestRule::Length(_) => None,
-        // The recorded digest is not of the bytes of which the store has a digest.
-        _ => Some(match rule.recorded_size(size) {
-            Some(size) => Ok(Measure { size: Some(size), digests: Digests::default() }),
-            None => Err("too short for encrypted content".to_owned()),
-        }),
-    };
-    Observation {
-        evidence: Evidence::Metadata,
-        bytes_read: 0,
-        stored: Measure { size: Some(size), digests },
-        recorded: recorded.map(Box::new),
-        emptied: false,
-    }
+    Observation::of_metadata(Evidence::Metadata, Measure { size: Some(size), digests }, rule)
 }

@@ -30,6 +30,7 @@ mod key;
 mod list;
 mod listed;
 mod look;
+mod parts;
 mod proofs;
 mod read;
 mod reader;

@@ -1,5 +1,7 @@
 //! Reads and hashes a whole object, and compares it with the checksum that its store keeps.
 
+use std::sync::atomic::Ordering;
+
 use stocktake_content::HashStream;
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{Algorithm, ContentError, Observation, Reference, judge};
@@ -8,10 +10,9 @@ use tokio::sync::oneshot;
 use crate::access::{Access, changed, unless_cancelled};
 use crate::checksum::{Comparison, Kept};
 use crate::dialect::Dialect;
+use crate::parts::PartSizes;
 use crate::reader::{ObjectReader, ReadError};
-use crate::retry::RetryState;
 use crate::version::Version;
-use crate::wire::Target;
 
 /// Bytes passed to the hashing threads at a time.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -94,16 +95,50 @@ impl Access {
                 comparison = self.comparison(kept, key, reader.version(), watch).await?;
             }
             let Some(received) = received else { break };
-            if let Some(comparison) = &mut comparison {
+            if let Some((comparison, _)) = &mut comparison {
                 comparison.update(&received);
             }
             hand_over(&received, &mut piece, &stream, watch).await?;
         }
         let seen = finish(stream, piece).await?;
-        let compared = comparison.map_or(Compared::Nothing, |comparison| {
-            comparison.difference().map_or(Compared::Same, Compared::Different)
-        });
+        let compared = match comparison {
+            None => Compared::Nothing,
+            Some((comparison, sizes)) => {
+                self.compared(comparison, sizes.as_ref(), key, reader.version(), watch).await?
+            }
+        };
         Ok(Some(Read { seen, compared }))
+    }
+
+    /// What a comparison comes to. A difference of a checksum of parts counts only if their sizes are certain.
+    async fn compared(
+        &self,
+        comparison: Comparison,
+        sizes: Option<&PartSizes>,
+        key: &str,
+        version: Option<&Version>,
+        watch: &Watch,
+    ) -> Result<Compared, ContentError> {
+        let Kept { is_of_parts, is_etag, parts, .. } = comparison.kept;
+        let Some(how) = comparison.difference() else {
+            if is_etag {
+                self.etags_are_md5s.store(true, Ordering::Relaxed);
+            }
+            return Ok(Compared::Same);
+        };
+        if !is_of_parts {
+            return Ok(Compared::Different(how));
+        }
+        let is_believed = !is_etag || self.etags_are_md5s.load(Ordering::Relaxed);
+        let is_certain = match (sizes, parts) {
+            _ if !is_believed => false,
+            (Some(PartSizes::Told(part)), Some(count)) => {
+                self.are_even(key, version, (*part, count), watch).await?
+            }
+            (Some(PartSizes::Told(_)), None) => true,
+            _ => false,
+        };
+        Ok(if is_certain { Compared::Different(how) } else { Compared::Nothing })
     }
 
     /// The comparison with the checksum that the store keeps, if it can be made.
@@ -113,15 +148,13 @@ impl Access {
         key: &str,
         version: Option<&Version>,
         watch: &Watch,
-    ) -> Result<Option<Comparison>, ContentError> {
+    ) -> Result<Option<(Comparison, Option<PartSizes>)>, ContentError> {
         if !kept.is_of_parts {
-            return Ok(Comparison::begin(kept, None));
+            return Ok(Comparison::begin(kept, &[]).map(|comparison| (comparison, None)));
         }
-        // Without it, the object is read all the same.
-        let (first, if_match) = (Target::FirstPart { key }, version.and_then(Version::if_match));
-        let first = self.get(first, key, if_match, &mut RetryState::new(), watch).await?;
-        let part_size = first.ok().and_then(|first| Version::of_metadata(&first.headers).size);
-        Ok(Comparison::begin(kept, part_size))
+        let Some(sizes) = self.part_sizes(key, version, kept.parts, watch).await? else { return Ok(None) };
+        let comparison = Comparison::begin(kept, sizes.sizes());
+        Ok(comparison.map(|comparison| (comparison, Some(sizes))))
     }
 }
 

@@ -31,8 +31,8 @@ pub(crate) enum Target<'a> {
     FirstByte { key: &'a str },
     /// An object's metadata.
     Metadata { key: &'a str },
-    /// The metadata of the first part of an object that was uploaded in parts, with S3.
-    FirstPart { key: &'a str },
+    /// The metadata of a part of an object that was uploaded in parts, with S3; counted from 1.
+    Part { key: &'a str, number: u64 },
     /// A page of the listing.
     Page(PageOf<'a>),
 }
@@ -122,7 +122,7 @@ impl Wire {
     async fn request(&self, target: Target<'_>, if_match: Option<&str>) -> Result<HttpRequest, WireError> {
         let mut request = http::Request::new(HttpRequestBody::empty());
         *request.uri_mut() = self.url(target).parse()?;
-        if matches!(target, Target::Metadata { .. } | Target::FirstPart { .. }) {
+        if matches!(target, Target::Metadata { .. } | Target::Part { .. }) {
             *request.method_mut() = Method::HEAD;
         }
         let headers = request.headers_mut();
@@ -157,7 +157,9 @@ impl Wire {
                 let key = if self.dialect == Dialect::Google { in_query(key) } else { in_path(key) };
                 format!("{}/{key}", self.bucket_url)
             }
-            Target::FirstPart { key } => format!("{}/{}?partNumber=1", self.bucket_url, in_path(key)),
+            Target::Part { key, number } => {
+                format!("{}/{}?partNumber={number}", self.bucket_url, in_path(key))
+            }
             Target::Page(page) => self.page_url(page),
         }
     }
@@ -191,7 +193,7 @@ fn range(target: Target<'_>) -> Option<HeaderValue> {
     match target {
         Target::From { first, .. } => HeaderValue::from_str(&format!("bytes={first}-")).ok(),
         Target::FirstByte { .. } => Some(HeaderValue::from_static("bytes=0-0")),
-        Target::Whole { .. } | Target::Metadata { .. } | Target::FirstPart { .. } | Target::Page(_) => None,
+        Target::Whole { .. } | Target::Metadata { .. } | Target::Part { .. } | Target::Page(_) => None,
     }
 }
 

@@ -5,6 +5,7 @@ mod failing;
 mod import;
 pub(crate) mod key_data;
 mod page;
+mod reports;
 mod summary;
 pub(crate) mod upsert;
 mod witnesses;
@@ -13,10 +14,11 @@ use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
     Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, Page, PageRequest,
-    PathStream, SourceRecordStream, StoreError, Witness,
+    PathStream, ReportApplied, ReportedRecord, SourceRecordStream, StoreError, Witness,
 };
 use stocktake_domain::{
-    Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, Selection,
+    Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, ReportRules, Selection,
+    StoredRecord,
 };
 
 use crate::adapter::{Adapter, call};
@@ -107,6 +109,37 @@ impl<D: Driver> Catalogue for Adapter<D> {
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError> {
         let call = call!("db.catalogue.paths", storage);
         call.trace(Work::Read, self.driver.paths(model.map(model_code), storage.to_owned())).await
+    }
+
+    async fn stored(
+        &self,
+        model: Model,
+        storage: &str,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let call = call!("db.catalogue.stored", model = %model, storage);
+        let (model, span) = (model_code(model), Span::behind(after.as_ref().map(key::encode)));
+        let (storage, encryption) = (storage.to_owned(), self.encryption.clone());
+        self.run(call, Work::Read, move |session| {
+            Box::pin(reports::stored(session, (model, storage), span, limit, encryption))
+        })
+        .await
+    }
+
+    async fn apply_report(
+        &self,
+        model: Model,
+        storage: &str,
+        rules: ReportRules,
+        said: Vec<ReportedRecord>,
+    ) -> Result<ReportApplied, StoreError> {
+        let call = call!("db.catalogue.apply_report", model = %model, storage);
+        let (model, storage, encryption) = (model_code(model), storage.to_owned(), self.encryption.clone());
+        self.run(call, Work::Write, move |session| {
+            Box::pin(reports::apply(session, (model, storage), rules, said, encryption))
+        })
+        .await
     }
 
     async fn mismatched(

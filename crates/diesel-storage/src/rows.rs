@@ -20,10 +20,10 @@ pub(crate) use codes::{
 pub(crate) use failure::{CAUSES_WITH_TEXT, failure_cause};
 pub(crate) use orphan::{OrphanRow, WalkRow, WalkedStorageRow};
 pub(crate) use record::{
-    BaselineColumns, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow, STAGED,
-    SourceColumns, StagedRow, StagedSql,
+    BaselineColumns, ON_STAGED_KEY, OwnColumns, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow,
+    STAGED, SourceColumns, StagedRow, StagedSql,
 };
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
-pub(crate) use values::{METADATA_LENGTHS, digest_bytes, digest_of, storable, storable_size, unsigned};
+pub(crate) use values::{digest_bytes, digest_of, lengths, storable, storable_size, unsigned};
 pub(crate) use work::{JobRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};

@@ -31,6 +31,7 @@ pub mod catalogue {
     pub mod limits;
     pub mod look_ups;
     pub mod pages;
+    pub mod reports;
     pub mod results;
     pub mod witnesses;
 }

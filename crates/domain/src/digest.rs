@@ -119,17 +119,72 @@ pub enum Metadata {
     Md5([u8; 16]),
     /// The size in bytes, shown as GitLab shows it: decimal, with an even number of digits.
     Size(u64),
+    /// The SHA-256 that the store computed of the bytes that it holds.
+    AtRestSha256([u8; 32]),
+    /// The SHA-1 that the store computed of the bytes that it holds.
+    AtRestSha1([u8; 20]),
+    /// The MD5 that the store computed of the bytes that it holds.
+    AtRestMd5([u8; 16]),
+}
+
+named! {
+    /// What a good verdict rests on, the weakest first.
+    pub enum EvidenceLevel {
+        /// The size alone, as the store says it.
+        SizeOnly = "size_only",
+        /// A digest that the store keeps from the upload: it says what was stored, not what is there.
+        SaidByStore = "said_by_store",
+        /// A digest that the store computed of the bytes that it holds.
+        ComputedAtRest = "computed_at_rest",
+        /// The bytes, which were read and hashed here.
+        Read = "read",
+    }
+    /// The name in the API, in documents and in exports.
+    fn name;
+}
+
+impl EvidenceLevel {
+    /// What it means of a checksum, for people; `None` of one of bytes that were read, as is usual.
+    pub const fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::Read => None,
+            Self::ComputedAtRest => Some("computed by the store of what it holds"),
+            Self::SaidByStore => Some("as the store keeps it from the upload"),
+            Self::SizeOnly => Some("only the size, as the store says it"),
+        }
+    }
+}
+
+impl Metadata {
+    /// What it is worth as evidence.
+    pub const fn level(self) -> EvidenceLevel {
+        match self {
+            Self::Size(_) => EvidenceLevel::SizeOnly,
+            Self::Sha256(_) | Self::Md5(_) => EvidenceLevel::SaidByStore,
+            Self::AtRestSha256(_) | Self::AtRestSha1(_) | Self::AtRestMd5(_) => EvidenceLevel::ComputedAtRest,
+        }
+    }
 }
 
 impl Digest {
     /// The algorithm.
     pub const fn algorithm(&self) -> Algorithm {
         match self {
-            Self::Sha256(_) | Self::Metadata(Metadata::Sha256(_)) => Algorithm::Sha256,
-            Self::Md5(_) | Self::Metadata(Metadata::Md5(_)) => Algorithm::Md5,
-            Self::Sha1(_) => Algorithm::Sha1,
+            Self::Sha256(_) | Self::Metadata(Metadata::Sha256(_) | Metadata::AtRestSha256(_)) => {
+                Algorithm::Sha256
+            }
+            Self::Md5(_) | Self::Metadata(Metadata::Md5(_) | Metadata::AtRestMd5(_)) => Algorithm::Md5,
+            Self::Sha1(_) | Self::Metadata(Metadata::AtRestSha1(_)) => Algorithm::Sha1,
             Self::Gitaly(_) => Algorithm::Gitaly,
             Self::Metadata(Metadata::Size(_)) => Algorithm::Size,
+        }
+    }
+
+    /// What a verdict with this checksum rests on.
+    pub const fn level(&self) -> EvidenceLevel {
+        match self {
+            Self::Sha256(_) | Self::Md5(_) | Self::Sha1(_) | Self::Gitaly(_) => EvidenceLevel::Read,
+            Self::Metadata(metadata) => metadata.level(),
         }
     }
 
@@ -154,8 +209,11 @@ impl Digest {
     /// The digest that reading would give if the metadata are true; `None` for a size.
     fn as_if_read(self) -> Option<Self> {
         match self {
-            Self::Metadata(Metadata::Sha256(bytes)) => Some(Self::Sha256(bytes)),
-            Self::Metadata(Metadata::Md5(bytes)) => Some(Self::Md5(bytes)),
+            Self::Metadata(Metadata::Sha256(bytes) | Metadata::AtRestSha256(bytes)) => {
+                Some(Self::Sha256(bytes))
+            }
+            Self::Metadata(Metadata::Md5(bytes) | Metadata::AtRestMd5(bytes)) => Some(Self::Md5(bytes)),
+            Self::Metadata(Metadata::AtRestSha1(bytes)) => Some(Self::Sha1(bytes)),
             Self::Metadata(Metadata::Size(_)) => None,
             digest => Some(digest),
         }
@@ -165,9 +223,15 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sha256(bytes) | Self::Metadata(Metadata::Sha256(bytes)) => f.write_str(&hex::encode(bytes)),
-            Self::Md5(bytes) | Self::Metadata(Metadata::Md5(bytes)) => f.write_str(&hex::encode(bytes)),
-            Self::Sha1(bytes) => f.write_str(&hex::encode(bytes)),
+            Self::Sha256(bytes) | Self::Metadata(Metadata::Sha256(bytes) | Metadata::AtRestSha256(bytes)) => {
+                f.write_str(&hex::encode(bytes))
+            }
+            Self::Md5(bytes) | Self::Metadata(Metadata::Md5(bytes) | Metadata::AtRestMd5(bytes)) => {
+                f.write_str(&hex::encode(bytes))
+            }
+            Self::Sha1(bytes) | Self::Metadata(Metadata::AtRestSha1(bytes)) => {
+                f.write_str(&hex::encode(bytes))
+            }
             Self::Gitaly(bytes) => {
                 let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
                 let shown = bytes.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(bytes);
@@ -244,6 +308,21 @@ mod tests {
         assert!(kept.agrees_with(&Digest::Md5([1; 16])) && kept != Digest::Md5([1; 16]));
         assert!(!kept.agrees_with(&Digest::Md5([2; 16])));
         assert!(!Digest::Metadata(Metadata::Size(1)).agrees_with(&Digest::Metadata(Metadata::Size(2))));
+    }
+
+    #[test]
+    fn a_checksum_says_what_it_rests_on() {
+        for (digest, level) in [
+            (Digest::Sha256([1; 32]), EvidenceLevel::Read),
+            (Digest::Metadata(Metadata::AtRestSha1([1; 20])), EvidenceLevel::ComputedAtRest),
+            (Digest::Metadata(Metadata::Md5([1; 16])), EvidenceLevel::SaidByStore),
+            (Digest::Metadata(Metadata::Size(1)), EvidenceLevel::SizeOnly),
+        ] {
+            assert_eq!(digest.level(), level, "{digest:?}");
+        }
+        assert!(EvidenceLevel::ALL.is_sorted());
+        let at_rest = Digest::Metadata(Metadata::AtRestSha1([1; 20]));
+        assert!(at_rest.agrees_with(&Digest::Sha1([1; 20])) && !at_rest.agrees_with(&Digest::Sha1([2; 20])));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod record_filter;
 mod row_part;
 mod selection;
 mod session;
+mod store_report;
 mod time;
 mod token;
 mod unreferenced;
@@ -35,7 +36,7 @@ mod verification;
 pub use acceptance::{Acceptance, NewAcceptance, Replaced, TakenBack};
 pub use common_ground::{CommonGround, common_ground};
 pub use condition::{Condition, ConditionSubject};
-pub use digest::{Algorithm, Algorithms, Digest, Digests, Metadata, ParseDigestError};
+pub use digest::{Algorithm, Algorithms, Digest, Digests, EvidenceLevel, Metadata, ParseDigestError};
 pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleError};
 pub use failure::{
     Failure, FailureCause, FailureKind, JITTER_STEPS, LONGEST_RETRY_DELAY, MAX_FAILURE_CHARS, retry_delay,
@@ -52,6 +53,7 @@ pub use record_filter::RecordFilter;
 pub use row_part::RowPart;
 pub use selection::{Selection, State, UnknownState};
 pub use session::{NewSession, Session, SessionDigest, SessionTerms, SessionToken};
+pub use store_report::{ReportRules, ReportVerdict, Reported, StoredRecord};
 pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
 pub use unreferenced::{Unreferenced, UnreferencedKind, Usage};

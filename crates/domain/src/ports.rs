@@ -33,7 +33,8 @@ mod tokens;
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
     Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, NumberedRecord, Page,
-    PageRequest, PageStart, PathStream, RecordBatch, SortOrder, SourceRecordStream, Witness, numbered,
+    PageRequest, PageStart, PathStream, RecordBatch, ReportApplied, ReportedRecord, SortOrder,
+    SourceRecordStream, Witness, numbered,
 };
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{

@@ -1,6 +1,6 @@
 //! A record of the catalogue, and the line that makes one.
 
-use crate::digest::Digest;
+use crate::digest::{Digest, EvidenceLevel};
 use crate::digest_rule::DigestRule;
 use crate::failure::Failure;
 use crate::key::RecordKey;
@@ -145,6 +145,11 @@ impl Record {
             source_checksum: self.source_checksum,
         };
         reference.under(&self.rule, self.accepted, self.mutable || self.model.is_mutable())
+    }
+
+    /// What the last good verdict rests on, also if an attempt failed since; `None` if there was none.
+    pub fn evidence(&self) -> Option<EvidenceLevel> {
+        self.history().baseline().map(|baseline| baseline.digest.level())
     }
 
     /// Whether what was last read agrees with [`Record::source_checksum`]; `None` where the two cannot be compared, or

@@ -30,6 +30,8 @@ pub enum Evidence {
     Content,
     /// Nothing was read but what the store says of it.
     Metadata,
+    /// Nothing was read, but the store itself computed a digest of the bytes that it holds.
+    AtRest,
     /// There is nothing, and nothing need be there: it is as empty content.
     Absence,
 }
@@ -50,6 +52,19 @@ impl Observation {
         Self { evidence: Evidence::Content, bytes_read: size, stored, recorded: None, emptied: false }
     }
 
+    /// What a store says of content that was not read, which lies there as the rule says.
+    pub fn of_metadata(evidence: Evidence, stored: Measure, rule: &DigestRule) -> Self {
+        let recorded = match rule {
+            DigestRule::Stored | DigestRule::Length(_) => None,
+            // The recorded digest is not of the bytes of which the store has a digest.
+            _ => Some(match stored.size.map(|size| rule.recorded_size(size)) {
+                Some(None) => Err("too short for encrypted content".to_owned()),
+                size => Ok(Measure { size: size.flatten(), digests: Digests::default() }),
+            }),
+        };
+        Self { evidence, bytes_read: 0, stored, recorded: recorded.map(Box::new), emptied: false }
+    }
+
     /// What the recorded digest and size are compared with, or why there is nothing to compare.
     pub fn recorded(&self) -> Result<&Measure, &str> {
         match self.recorded.as_deref() {
@@ -68,6 +83,11 @@ impl Observation {
                 let kept = digests.sha256.map(Metadata::Sha256);
                 let kept = kept.or(digests.md5.map(Metadata::Md5)).or(size.map(Metadata::Size));
                 kept.map(Digest::Metadata)
+            }
+            Evidence::AtRest => {
+                let computed = digests.sha256.map(Metadata::AtRestSha256);
+                let computed = computed.or(digests.md5.map(Metadata::AtRestMd5));
+                computed.or(digests.sha1.map(Metadata::AtRestSha1)).map(Digest::Metadata)
             }
         }
     }

@@ -214,6 +214,23 @@ impl<S: Stage> Verification<S> {
         let history = self.history.next_attempt().good(checksum, now);
         Verification { history, stage: Succeeded::default() }
     }
+
+    /// A report of the store, made at this time, says that the content is good or that it is not. If an attempt is running,
+    /// its result will be thrown away. A failure is due again at once, since the report says how it was then.
+    pub fn report(self, verdict: Result<Digest, Failure>, at: Timestamp) -> Status {
+        let history = self.history.next_attempt();
+        match verdict {
+            Ok(checksum) => {
+                let history = history.good(checksum, at);
+                Status::Succeeded(Verification { history, stage: Succeeded::default() })
+            }
+            Err(failure) => {
+                let history = history.failed(at);
+                let retry_at = at.after(retry_delay(history.retry_count, 0));
+                Status::Failed(Verification { history, stage: Failed { failure, retry_at } })
+            }
+        }
+    }
 }
 
 impl Verification<Pending> {
@@ -403,6 +420,18 @@ impl Status {
             Self::Succeeded(verification) => verification.recalculate(),
             Self::Failed(verification) => verification.recalculate(),
             Self::Disabled(verification) => verification.recalculate(),
+        }
+    }
+
+    /// See [`Verification::report`], which every state has.
+    #[must_use]
+    pub fn report(self, verdict: Result<Digest, Failure>, at: Timestamp) -> Self {
+        match self {
+            Self::Pending(verification) => verification.report(verdict, at),
+            Self::Started(verification) => verification.report(verdict, at),
+            Self::Succeeded(verification) => verification.report(verdict, at),
+            Self::Failed(verification) => verification.report(verdict, at),
+            Self::Disabled(verification) => verification.report(verdict, at),
         }
     }
 

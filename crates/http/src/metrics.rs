@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use stocktake_domain::ports::ModelSyncState;
-use stocktake_domain::{Condition, ConditionSubject, FailureKind, Model, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, EvidenceLevel, FailureKind, Model, State, Timestamp};
 use stocktake_web::{LoggedCause, Snapshot, in_state, of_kind, step};
 
 use crate::Context;
@@ -91,9 +91,16 @@ fn write_counts(text: &mut String, snapshot: &Snapshot) {
     write_family(text, "stocktake_failures", help, failures);
     let bytes = models.iter().map(|summary| by_model(summary.model, summary.bytes));
     write_family(text, "stocktake_bytes", "The sum of the known sizes by model, in bytes.", bytes);
-    let metadata_only = models.iter().map(|summary| by_model(summary.model, summary.metadata_only));
+    let metadata_only = models.iter().map(|summary| by_model(summary.model, summary.metadata_only()));
     let help = "Succeeded records of which only what their object store reports was compared, by model.";
     write_family(text, "stocktake_metadata_only", help, metadata_only);
+    let evidence = models.iter().flat_map(|summary| {
+        let model = summary.model;
+        EvidenceLevel::ALL
+            .map(|level| format!("{{model=\"{model}\",level=\"{level}\"}} {}", summary.resting_on(level)))
+    });
+    let help = "Succeeded records by model and by what their verdict rests on.";
+    write_family(text, "stocktake_evidence", help, evidence);
     let mismatched = models.iter().map(|summary| by_model(summary.model, summary.mismatched));
     let help = "Succeeded records whose content does not agree with the checksum of GitLab's own verification, by model.";
     write_family(text, "stocktake_mismatched", help, mismatched);
@@ -188,7 +195,7 @@ mod tests {
                 rereading: vec![(FailureKind::Missing, 1)],
                 good_before: 0,
                 bytes: 99,
-                metadata_only: 2,
+                evidence: vec![(EvidenceLevel::SaidByStore, 2)],
                 mismatched: 4,
                 oldest_success: Some(Timestamp::from_millis(1005)),
             }])
@@ -225,6 +232,8 @@ mod tests {
             "stocktake_failures{model=\"uploads\",kind=\"missing\"} 3",
             "stocktake_bytes{model=\"uploads\"} 99",
             "stocktake_metadata_only{model=\"uploads\"} 2",
+            "stocktake_evidence{model=\"uploads\",level=\"said_by_store\"} 2",
+            "stocktake_evidence{model=\"uploads\",level=\"read\"} 0",
             "stocktake_mismatched{model=\"uploads\"} 4",
             "stocktake_oldest_success_seconds{model=\"uploads\"} 1.005",
             "stocktake_jobs_open 0",

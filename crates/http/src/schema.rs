@@ -8,7 +8,9 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 use crate::error::{ErrorBody, MessageBody};
 use names::{IdentifierText, PaginationName, SortName};
 
-pub(crate) use names::{FailureKindName, FormatName, Identifier, ModelName, Positive, StateName};
+pub(crate) use names::{
+    EvidenceLevelName, FailureKindName, FormatName, Identifier, ModelName, Positive, StateName,
+};
 
 /// The answer to an internal error.
 #[derive(IntoResponses)]

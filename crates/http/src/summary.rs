@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::ports::ModelSummary;
-use stocktake_domain::{FailureKind, State, Timestamp};
+use stocktake_domain::{EvidenceLevel, FailureKind, State, Timestamp};
 use stocktake_web::{in_state, of_kind, step};
 use utoipa::ToSchema;
 
@@ -62,6 +62,8 @@ struct ModelBody {
     /// Succeeded records of which only what their object store reports was compared (size, and the checksum it keeps),
     /// not the content.
     metadata_only: u64,
+    /// Succeeded records by what their verdict rests on.
+    evidence: EvidenceCounts,
     /// Succeeded records whose content does not agree with the checksum of GitLab's own verification.
     mismatched: u64,
     /// The oldest success among the records that are `succeeded`.
@@ -78,6 +80,19 @@ struct StateCounts {
     succeeded: u64,
     failed: u64,
     disabled: u64,
+}
+
+/// Records by what their verdict rests on.
+#[derive(Debug, Serialize, ToSchema)]
+struct EvidenceCounts {
+    /// The size alone, as the store says it.
+    size_only: u64,
+    /// A digest that the store keeps from the upload.
+    said_by_store: u64,
+    /// A digest that the store computed of the bytes that it holds.
+    computed_at_rest: u64,
+    /// The bytes, which were read.
+    read: u64,
 }
 
 /// Records by kind of failure.
@@ -121,7 +136,13 @@ impl From<&ModelSummary> for ModelBody {
             rereading: summary.rereading.as_slice().into(),
             good_before: summary.good_before,
             bytes: summary.bytes,
-            metadata_only: summary.metadata_only,
+            metadata_only: summary.metadata_only(),
+            evidence: EvidenceCounts {
+                size_only: summary.resting_on(EvidenceLevel::SizeOnly),
+                said_by_store: summary.resting_on(EvidenceLevel::SaidByStore),
+                computed_at_rest: summary.resting_on(EvidenceLevel::ComputedAtRest),
+                read: summary.resting_on(EvidenceLevel::Read),
+            },
             mismatched: summary.mismatched,
             oldest_success: summary.oldest_success,
         }
@@ -171,7 +192,11 @@ mod tests {
             rereading: vec![(FailureKind::Altered, 1)],
             good_before: 0,
             bytes: 99,
-            metadata_only: 4,
+            evidence: vec![
+                (EvidenceLevel::SizeOnly, 3),
+                (EvidenceLevel::ComputedAtRest, 1),
+                (EvidenceLevel::Read, 1),
+            ],
             mismatched: 1,
             oldest_success: Some(Timestamp::from_millis(1500)),
         }]
@@ -183,7 +208,7 @@ mod tests {
         mocks.catalogue.expect_summary().returning(|| Ok(counts()));
         mocks.jobs.expect_open().returning(|| Ok(vec![]));
         let answer = mocks.get("/api/v1/summary").await;
-        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"rereading":{"missing":0,"altered":1,"unreadable":0,"invalid":0,"timed_out":0},"good_before":0,"bytes":99,"metadata_only":4,"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
+        answer.is(200, r#"{"as_of":"1970-01-01T00:00:00.000Z","models":[{"model_name":"uploads","model_class":"Upload","records":8,"states":{"pending":0,"started":0,"succeeded":5,"failed":3,"disabled":0},"failures":{"missing":2,"altered":0,"unreadable":0,"invalid":0,"timed_out":1},"rereading":{"missing":0,"altered":1,"unreadable":0,"invalid":0,"timed_out":0},"good_before":0,"bytes":99,"metadata_only":4,"evidence":{"size_only":3,"said_by_store":0,"computed_at_rest":1,"read":1},"mismatched":1,"oldest_success":"1970-01-01T00:00:01.500Z"}],"jobs":[]}"#);
     }
 
     #[actix_web::test]

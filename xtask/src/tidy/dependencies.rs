@@ -44,6 +44,7 @@ const ADAPTERS: &[&str] = &[
     "stocktake-http",
     "stocktake-source-gitlab",
     "stocktake-source-sync",
+    "stocktake-store-report",
     WEB,
     "stocktake-worker",
 ];

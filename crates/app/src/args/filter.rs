@@ -46,10 +46,7 @@ impl FilterArguments {
             path: self.path.clone(),
             text: None,
             owner: self.owner.clone(),
-            since: self.since.map(|since| match since {
-                Moment::At(time) => time,
-                Moment::Ago(span) => now.before(span),
-            }),
+            since: self.since.map(|since| since.before(now)),
             before: self.older_than.map(|age| now.before(age)),
         }
     }

@@ -11,6 +11,16 @@ pub(crate) enum Moment {
     Ago(Duration),
 }
 
+impl Moment {
+    /// The time that it is, seen from now.
+    pub(crate) fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(span) => now.before(span),
+        }
+    }
+}
+
 pub(super) fn key(text: &str) -> Result<RecordKey, String> {
     text.parse().map_err(|_| "an identifier is an integer, or the base64 form of a composite key".to_owned())
 }

@@ -1,6 +1,5 @@
 //! `stocktake scan`: records for the files of a storage.
 
-mod judging;
 mod notes;
 
 use std::process::ExitCode;
@@ -23,7 +22,7 @@ use crate::system::SystemClock;
 use crate::verdict::{EMPTY, closed_storage};
 use crate::wiring;
 
-use judging::Judged;
+use super::judging::{Judged, Judging};
 use notes::Notes;
 
 /// The exit status when something is gone, or could not be looked at.
@@ -45,11 +44,18 @@ pub(super) async fn run(
         return Ok(interrupted("; nothing was added"));
     };
     let Scanned { store, engine, report, mut notes } = scanned?;
-    let judged = Judged::new(loaded, arguments, &store, &engine, notes.take_keys(), stop.clone()).await;
+    let judging = Judging {
+        loaded,
+        store: &store,
+        engine: &engine,
+        model: arguments.model,
+        storage: &arguments.storage,
+        what: "records without a file",
+    };
     // What was found is told even if the records could not be judged.
-    let (judged, error) = match judged {
+    let (judged, error) = match judging.judge(notes.take_keys(), stop.clone()).await {
         Ok(judged) => (judged, None),
-        Err(error) => (Judged::none_of(&report), Some(error)),
+        Err(error) => (Judged::none_of(report.gone + report.replaced), Some(error)),
     };
     notes.print(loaded, arguments, &report, &judged)?;
     if let Some(error) = error {

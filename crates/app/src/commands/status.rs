@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{ModelSummary, PageRequest, PageStart, SortOrder, StoreError};
 use stocktake_domain::{
-    Condition, ConditionSubject, FailureKind, Model, RecordFilter, Selection, State, Timestamp,
+    Condition, ConditionSubject, EvidenceLevel, FailureKind, Model, RecordFilter, Selection, State, Timestamp,
 };
 use stocktake_worker::Storages;
 
@@ -209,6 +209,10 @@ pub(super) fn to_json(summary: &ModelSummary) -> Value {
             |kind| counts.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum::<u64>();
         FailureKind::ALL.iter().map(|kind| (kind.name().to_owned(), count(*kind).into())).collect()
     };
+    let evidence: Map<String, Value> = EvidenceLevel::ALL
+        .iter()
+        .map(|level| (level.name().to_owned(), summary.resting_on(*level).into()))
+        .collect();
     json!({
         "model_name": summary.model.name(),
         "model_class": summary.model.class(),
@@ -218,7 +222,8 @@ pub(super) fn to_json(summary: &ModelSummary) -> Value {
         "rereading": kinds(&summary.rereading),
         "good_before": summary.good_before,
         "bytes": summary.bytes,
-        "metadata_only": summary.metadata_only,
+        "metadata_only": summary.metadata_only(),
+        "evidence": evidence,
         "mismatched": summary.mismatched,
         "oldest_success": summary.oldest_success.map(|time| time.to_string()),
     })

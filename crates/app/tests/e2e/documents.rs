@@ -82,8 +82,8 @@ const CHECKED_HERE: [&str; 22] = [
 /// Those of the others are checked where there is a GitLab.
 const CHECKED_WITH_GITLAB: [&str; 3] = ["orphans", "sync", "sync-check"];
 
-/// That of the lines of progress is checked where something takes long.
-const CHECKED_ELSEWHERE: [&str; 1] = ["progress"];
+/// That of the lines of progress is checked where something takes long, and that of reports where there is a bucket.
+const CHECKED_ELSEWHERE: [&str; 2] = ["import-report", "progress"];
 
 #[test]
 fn each_document_has_a_schema_and_a_place_in_the_manual() {

@@ -33,6 +33,7 @@ mod pagination;
 mod reading;
 mod recalculation;
 mod registry_bucket;
+mod reports;
 mod resources;
 mod scans;
 mod screens;

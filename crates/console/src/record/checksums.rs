@@ -52,7 +52,10 @@ fn rows(record: &Record) -> Vec<Row> {
     let good = history.baseline();
     let last_good = Row {
         name: "Last good",
-        at: good.map(|good| moment(good.at)),
+        at: good.map(|good| {
+            let remark = good.digest.level().remark();
+            html! { (moment(good.at)) @if let Some(remark) = remark { ", " (remark) } }
+        }),
         digest: good.map(|good| good.digest),
         instead: "none yet",
         agrees: matches!(cause, Some(FailureCause::ContentChanged { .. })).then_some(false),

@@ -1,17 +1,22 @@
 //! What is read is compared with the checksum that its store keeps.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use md5::Md5;
 use sha2::{Digest as _, Sha256};
-use stocktake_content_objects::ObjectStorage;
+use stocktake_content_objects::{ObjectStorage, Service};
 use stocktake_domain::ports::Inspection;
 use stocktake_domain::{ContentError, Reference};
-use stocktake_testbed::{Fault, ObjectServer, ServerKind};
+use stocktake_testbed::{Asked, Fault, FaultProxy, HttpAnswer, ObjectServer, ServerKind};
 
 use crate::servers::settings_of;
-use crate::support::{Lab, Seen, answer, assert_good, inspect_watched, piece, service, settings, storage};
+use crate::support::{
+    Lab, Seen, answer, assert_good, bare_answer, inspect_watched, piece, service, settings, storage,
+};
 
 /// `123456789`, of which all checksums are public.
 const CONTENT: &[u8] = b"123456789";
@@ -27,6 +32,13 @@ const CHECKSUMS: [(&str, &str); 5] = [
 async fn inspect(storage: &ObjectStorage, key: &str) -> Seen {
     let reference = Reference { size: Some(9), ..Reference::default() };
     let piece = Inspection { reference, ..piece(key) };
+    inspect_watched(storage, vec![piece], Arc::default()).await.remove(0)
+}
+
+/// The same of an object of which this size was recorded.
+async fn inspect_of(storage: &ObjectStorage, key: &str, size: usize) -> Seen {
+    let size = Some(u64::try_from(size).unwrap());
+    let piece = Inspection { reference: Reference { size, ..Reference::default() }, ..piece(key) };
     inspect_watched(storage, vec![piece], Arc::default()).await.remove(0)
 }
 
@@ -92,6 +104,9 @@ async fn a_checksum_of_parts_is_calculated_by_the_size_of_the_first() {
             assert_eq!(asked.method, "HEAD");
             return answer(206, &[("Content-Range", "bytes 0-3/9")], "1234");
         }
+        if asked.target.ends_with("?partNumber=3") {
+            return answer(206, &[("Content-Range", "bytes 8-8/9")], "9");
+        }
         let kept = if asked.header("x-amz-checksum-mode").is_some() { &kept[..] } else { &[] };
         answer(200, kept, if asked.target.ends_with("/good") { "123456789" } else { "12345678X" })
     });
@@ -99,6 +114,92 @@ async fn a_checksum_of_parts_is_calculated_by_the_size_of_the_first() {
     assert_good(&inspect(&storage, "good").await, CONTENT);
     let text = altered(inspect(&storage, "bad").await);
     assert!(text.contains(" of its parts, calculated "), "{text}");
+}
+
+/// What a server says of an object of three parts whose `ETag` is this, and of which the last part has this size.
+fn in_parts(asked: &Asked, etag: &str, body: &str, last: usize) -> Fault {
+    let headers = [("ETag", etag), ("x-amz-request-id", "1")];
+    match asked.target.split_once("?partNumber=") {
+        Some((_, "1")) => bare_answer(206, &headers, "1234"),
+        Some(_) => bare_answer(206, &headers, body.get(9 - last..).unwrap()),
+        None => bare_answer(200, &headers, body),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etag_of_parts_counts_where_etags_were_seen_to_be_md5s() {
+    let md5s = [&b"1234"[..], b"5678", b"9"].map(Md5::digest).concat();
+    let etag = format!("\"{}-3\"", hex::encode(Md5::digest(md5s)));
+    let server = service(move |asked| match asked.target.as_str() {
+        target if target.contains("/good") => in_parts(asked, &etag, "123456789", 1),
+        // Its parts have 4, 2 and 3 bytes.
+        target if target.contains("/uneven") => in_parts(asked, &etag, "12345678X", 3),
+        _ => in_parts(asked, &etag, "12345678X", 1),
+    });
+    let storage = storage(settings(&server.url()));
+    // No service promises that it is one.
+    assert_good(&inspect(&storage, "bad").await, b"12345678X");
+    assert_good(&inspect(&storage, "good").await, CONTENT);
+    let text = altered(inspect(&storage, "bad").await);
+    assert!(text.contains("the store keeps MD5 ") && text.contains(" of its parts, calculated "), "{text}");
+    assert_good(&inspect(&storage, "uneven").await, b"12345678X");
+}
+
+/// Uploads content in parts, as clients do.
+fn upload(server: &ObjectServer, key: &str, parts: &[&[u8]]) -> String {
+    let text = |answer: HttpAnswer| {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        String::from_utf8(answer.body).unwrap()
+    };
+    let begun = text(server.send("POST", key, "uploads=", &[], &[]).unwrap());
+    let id = begun.split_once("<UploadId>").unwrap().1.split_once("</UploadId>").unwrap().0.to_owned();
+    let mut listed = String::new();
+    for (number, part) in (1..).zip(parts) {
+        let query = format!("partNumber={number}&uploadId={id}");
+        let stored = server.send("PUT", key, &query, &[], part).unwrap();
+        assert_eq!(stored.status, 200, "{stored:?}");
+        let etag = stored.header("etag").unwrap();
+        write!(listed, "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>").unwrap();
+    }
+    let body = format!("<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>");
+    text(server.send("POST", key, &format!("uploadId={id}"), &[], body.as_bytes()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_etag_of_an_upload_in_parts_is_recalculated() {
+    let server = ObjectServer::start(ServerKind::S3).unwrap();
+    let first = vec![b'a'; 5 << 20];
+    let completed = upload(&server, "a", &[&first, b"end"]);
+    assert!(completed.contains("-2"), "{completed}");
+    let answer = server.send("HEAD", "a", "", &[], &[]).unwrap();
+    let etag = answer.header("etag").unwrap().to_owned();
+    let altered = [&first[1..], b"bend"].concat();
+    let body = String::from_utf8(altered.clone()).unwrap();
+    let is_altered = Arc::new(AtomicBool::new(false));
+    let alters = Arc::clone(&is_altered);
+    let proxy = FaultProxy::start(&server.address().to_string(), move |asked| {
+        let headers = [("ETag", etag.as_str()), ("x-amz-request-id", "1")];
+        let is_read = asked.method == "GET" && asked.target.contains("/a") && alters.load(Ordering::SeqCst);
+        if is_read { bare_answer(200, &headers, &body) } else { Fault::None }
+    });
+    let proxy = proxy.unwrap();
+    let mut settings = settings_of(ServerKind::S3, &server);
+    if let Service::S3(s3) = &mut settings.service {
+        s3.endpoint = Some(proxy.url());
+    }
+    let storage = storage(settings);
+    let content = [&first[..], b"end"].concat();
+    // Another size was recorded. What the ETag agrees with is not read again for that: it is what was uploaded.
+    let recorded = content.len() + 1;
+    assert_good(&inspect_of(&storage, "a", recorded).await, &content);
+    let asked = proxy.asked();
+    let is_read = |asked: &&Asked| asked.method == "GET" && asked.target.ends_with("/a");
+    assert_eq!(asked.iter().filter(is_read).count(), 1, "{asked:?}");
+    assert!(asked.iter().any(|asked| asked.target.ends_with("?partNumber=1")), "{asked:?}");
+    // This server tells no sizes of parts under the condition of an ETag, so that a difference proves nothing.
+    is_altered.store(true, Ordering::SeqCst);
+    assert_good(&inspect_of(&storage, "a", recorded).await, &altered);
+    assert_eq!(proxy.asked().iter().filter(is_read).count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
 use stocktake_domain::ports::{Amount, ModelSummary};
-use stocktake_domain::{FailureKind, Model, RecordFilter, State, Timestamp};
+use stocktake_domain::{EvidenceLevel, FailureKind, Model, RecordFilter, State, Timestamp};
 
 use crate::error::DbError;
 use crate::queries::{Filter, Span, push_common};
-use crate::rows::{METADATA_LENGTHS, SUCCEEDED, failure_kind_of, model_of, state_of, unsigned};
+use crate::rows::{SUCCEEDED, failure_kind_of, lengths, model_of, state_of, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
 
 /// Whether held, model, state, kind of failure; then records, file sizes in whole mebibytes and the bytes
-/// beside, oldest baseline, how many baselines were made of metadata, how many differ from the source's own
-/// checksums, and how many were good when they were last read. The sizes are summed in two parts,
+/// beside, oldest baseline, how many baselines were made of a size, of what a store keeps and of what a store computed, how
+/// many differ from the source's own checksums, and how many were good when they were last read. The sizes are summed in two parts,
 /// which do not overflow.
 type Group = (
     bool,
@@ -28,6 +28,8 @@ type Group = (
     Option<i64>,
     Option<i64>,
     Option<i64>,
+    Option<i64>,
+    Option<i64>,
 );
 type GroupSql = (
     Bool,
@@ -35,6 +37,8 @@ type GroupSql = (
     SmallInt,
     Nullable<SmallInt>,
     BigInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
@@ -76,14 +80,20 @@ pub(super) async fn read<S: Session>(
 ) -> Result<Vec<ModelSummary>, DbError> {
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, MIN(r.baseline_at), \
-         COUNT(CASE WHEN length(r.baseline) IN {METADATA_LENGTHS} THEN 1 END), \
+         COUNT(CASE WHEN length(r.baseline) IN {} THEN 1 END), \
+         COUNT(CASE WHEN length(r.baseline) IN {} THEN 1 END), \
+         COUNT(CASE WHEN length(r.baseline) IN {} THEN 1 END), \
          COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
          COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) \
-         FROM records r WHERE TRUE"
+         FROM records r WHERE TRUE",
+        lengths(EvidenceLevel::SizeOnly),
+        lengths(EvidenceLevel::SaidByStore),
+        lengths(EvidenceLevel::ComputedAtRest),
     ));
     let sql = push_common::<S, _>(sql, &filter).push(&format!(
         "{GROUPED} UNION ALL \
-         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL{} WHERE TRUE",
+         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+         NULL{} WHERE TRUE",
         S::HELD,
     ));
     let sql = push_common::<S, _>(sql, &filter).push(GROUPED);
@@ -104,15 +114,28 @@ struct Tally {
     started: u64,
     good_before: u64,
     bytes: u64,
-    metadata_only: u64,
+    evidence: BTreeMap<EvidenceLevel, u64>,
     mismatched: u64,
     oldest_success: Option<Timestamp>,
 }
 
 impl Tally {
     fn add(&mut self, group: Group) -> Result<(), DbError> {
-        let (held, _, state_code, kind, count, mebibytes, beside, oldest, metadata_only, mismatched, good) =
-            group;
+        let (
+            held,
+            _,
+            state_code,
+            kind,
+            count,
+            mebibytes,
+            beside,
+            oldest,
+            sizes,
+            said,
+            at_rest,
+            mismatched,
+            good,
+        ) = group;
         let state = state_of(state_code)?;
         let kind = kind.map(failure_kind_of).transpose()?;
         let count = unsigned(count, "count")?;
@@ -133,9 +156,22 @@ impl Tally {
         }
         if state_code == SUCCEEDED {
             self.oldest_success = oldest.map(Timestamp::from_millis);
-            self.metadata_only += unsigned(metadata_only.unwrap_or(0), "count")?;
+            self.add_evidence(count, [sizes, said, at_rest])?;
             self.mismatched += unsigned(mismatched.unwrap_or(0), "count")?;
         }
+        Ok(())
+    }
+
+    /// Adds so many succeeded records, of which these were not read.
+    fn add_evidence(&mut self, count: u64, others: [Option<i64>; 3]) -> Result<(), DbError> {
+        use EvidenceLevel::{ComputedAtRest, Read, SaidByStore, SizeOnly};
+        let mut read = count;
+        for (level, count) in [SizeOnly, SaidByStore, ComputedAtRest].into_iter().zip(others) {
+            let count = unsigned(count.unwrap_or(0), "count")?;
+            *self.evidence.entry(level).or_default() += count;
+            read = read.saturating_sub(count);
+        }
+        *self.evidence.entry(Read).or_default() += read;
         Ok(())
     }
 
@@ -167,7 +203,7 @@ impl Tally {
             rereading: self.rereading.into_iter().collect(),
             good_before: self.good_before,
             bytes: self.bytes,
-            metadata_only: self.metadata_only,
+            evidence: self.evidence.into_iter().filter(|(_, count)| *count > 0).collect(),
             mismatched: self.mismatched,
             oldest_success: self.oldest_success,
         }

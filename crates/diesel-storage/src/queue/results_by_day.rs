@@ -15,7 +15,7 @@ const PARTS: i64 = 16;
 const KEPT: i64 = 90;
 
 /// Adds the results of a lease.
-pub(super) async fn add<S: Session>(
+pub(crate) async fn add<S: Session>(
     session: &mut S,
     model: i16,
     lease: i64,

@@ -81,6 +81,9 @@ fn content_changed(data: &str) -> Option<FailureCause> {
 fn tagged(digest: Digest) -> String {
     match digest {
         Digest::Metadata(Metadata::Sha256(_) | Metadata::Md5(_)) => format!("stored-{}", digest.tagged()),
+        Digest::Metadata(Metadata::AtRestSha256(_) | Metadata::AtRestSha1(_) | Metadata::AtRestMd5(_)) => {
+            format!("at-rest-{}", digest.tagged())
+        }
         _ => digest.tagged(),
     }
 }
@@ -95,13 +98,19 @@ fn digest(text: &str) -> Option<Digest> {
             Some(Digest::Gitaly(padded))
         }
         "size" => value.parse().ok().map(|size| Digest::Metadata(Metadata::Size(size))),
-        _ => match text.strip_prefix("stored-") {
-            None => text.parse().ok(),
-            Some(kept) => match kept.parse().ok()? {
+        _ => match (text.strip_prefix("stored-"), text.strip_prefix("at-rest-")) {
+            (Some(kept), _) => match kept.parse().ok()? {
                 Digest::Sha256(bytes) => Some(Digest::Metadata(Metadata::Sha256(bytes))),
                 Digest::Md5(bytes) => Some(Digest::Metadata(Metadata::Md5(bytes))),
                 Digest::Sha1(_) | Digest::Gitaly(_) | Digest::Metadata(_) => None,
             },
+            (None, Some(computed)) => match computed.parse().ok()? {
+                Digest::Sha256(bytes) => Some(Digest::Metadata(Metadata::AtRestSha256(bytes))),
+                Digest::Sha1(bytes) => Some(Digest::Metadata(Metadata::AtRestSha1(bytes))),
+                Digest::Md5(bytes) => Some(Digest::Metadata(Metadata::AtRestMd5(bytes))),
+                Digest::Gitaly(_) | Digest::Metadata(_) => None,
+            },
+            (None, None) => text.parse().ok(),
         },
     }
 }
@@ -118,6 +127,9 @@ mod tests {
             Digest::Sha256([1; 32]),
             Digest::Md5([2; 16]),
             Digest::Sha1([3; 20]),
+            Digest::Metadata(Metadata::AtRestSha256([4; 32])),
+            Digest::Metadata(Metadata::AtRestSha1([4; 20])),
+            Digest::Metadata(Metadata::AtRestMd5([4; 16])),
             Digest::Gitaly([0; 20]),
             Digest::Gitaly(std::array::from_fn(|index| u8::from(index > 2))),
             Digest::Metadata(Metadata::Sha256([4; 32])),

@@ -382,7 +382,8 @@ impl StagedRow {
 }
 
 impl OwnColumns {
-    fn get(&self) -> Result<Option<Baseline>, DbError> {
+    /// The checksum that they are of.
+    pub(crate) fn get(&self) -> Result<Option<Baseline>, DbError> {
         let (Some(digest), Some(at)) = (&self.baseline, self.baseline_at) else { return Ok(None) };
         Ok(Some(Baseline { digest: digest_of(digest)?, at: Timestamp::from_millis(at) }))
     }

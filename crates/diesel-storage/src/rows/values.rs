@@ -1,6 +1,6 @@
 //! Values of the domain as a database keeps them, and back.
 
-use stocktake_domain::{Digest, Metadata};
+use stocktake_domain::{Digest, EvidenceLevel, Metadata};
 
 use crate::error::DbError;
 
@@ -36,14 +36,26 @@ pub(crate) fn digest_bytes(digest: Digest) -> Vec<u8> {
         Digest::Metadata(Metadata::Sha256(bytes)) => tagged(METADATA, &bytes),
         Digest::Metadata(Metadata::Md5(bytes)) => tagged(METADATA, &bytes),
         Digest::Metadata(Metadata::Size(size)) => tagged(METADATA, &size.to_be_bytes()),
+        // Twice, so that no length means two things.
+        Digest::Metadata(Metadata::AtRestSha256(bytes)) => tagged(AT_REST, &tagged(AT_REST, &bytes)),
+        Digest::Metadata(Metadata::AtRestSha1(bytes)) => tagged(AT_REST, &tagged(AT_REST, &bytes)),
+        Digest::Metadata(Metadata::AtRestMd5(bytes)) => tagged(AT_REST, &tagged(AT_REST, &bytes)),
     }
 }
 
 const GITALY: u8 = 1;
 const METADATA: u8 = 2;
+const AT_REST: u8 = 3;
 
-/// The numbers of bytes of what stands for content that was not read, in SQL.
-pub(crate) const METADATA_LENGTHS: &str = "(9, 17, 33)";
+/// The numbers of bytes of a checksum that rests on this, in SQL; of what was read they are any others.
+pub(crate) const fn lengths(level: EvidenceLevel) -> &'static str {
+    match level {
+        EvidenceLevel::SizeOnly => "(9)",
+        EvidenceLevel::SaidByStore => "(17, 33)",
+        EvidenceLevel::ComputedAtRest => "(18, 22, 34)",
+        EvidenceLevel::Read => "(16, 20, 21, 32)",
+    }
+}
 
 /// The digest that is kept in these bytes.
 pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, DbError> {
@@ -54,6 +66,7 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, DbError> {
         (METADATA, 8) => {
             rest.try_into().ok().map(|bytes| Digest::Metadata(Metadata::Size(u64::from_be_bytes(bytes))))
         }
+        (AT_REST, _) => rest.split_first().and_then(|(_, bytes)| at_rest(bytes)),
         _ => None,
     });
     let plain = || match bytes.len() {
@@ -62,6 +75,16 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest, DbError> {
         _ => bytes.try_into().ok().map(Digest::Md5),
     };
     tagged.or_else(plain).ok_or_else(|| DbError::data(format!("a digest of {} bytes", bytes.len())))
+}
+
+fn at_rest(bytes: &[u8]) -> Option<Digest> {
+    let computed = match bytes.len() {
+        32 => bytes.try_into().ok().map(Metadata::AtRestSha256),
+        20 => bytes.try_into().ok().map(Metadata::AtRestSha1),
+        16 => bytes.try_into().ok().map(Metadata::AtRestMd5),
+        _ => None,
+    };
+    computed.map(Digest::Metadata)
 }
 
 #[cfg(test)]
@@ -78,13 +101,23 @@ mod tests {
             Digest::Metadata(Metadata::Sha256([1; 32])),
             Digest::Metadata(Metadata::Md5([2; 16])),
             Digest::Metadata(Metadata::Size(u64::MAX)),
+            Digest::Metadata(Metadata::AtRestSha256([3; 32])),
+            Digest::Metadata(Metadata::AtRestSha1([3; 20])),
+            Digest::Metadata(Metadata::AtRestMd5([3; 16])),
+            // What begins as others do.
+            Digest::Sha256([3; 32]),
+            Digest::Sha1([3; 20]),
+            Digest::Md5([3; 16]),
         ] {
             let bytes = digest_bytes(digest);
             assert_eq!(digest_of(&bytes).unwrap(), digest);
-            let is_metadata = matches!(digest, Digest::Metadata(_));
-            assert_eq!(METADATA_LENGTHS.contains(&bytes.len().to_string()), is_metadata, "{digest:?}");
+            let length = bytes.len().to_string();
+            for level in EvidenceLevel::ALL {
+                let has_length = lengths(level).trim_matches(['(', ')']).split(", ").any(|of| of == length);
+                assert_eq!(has_length, level == digest.level(), "{digest:?} as {level}");
+            }
         }
-        for wrong in [0, 8, 15, 19, 31, 34] {
+        for wrong in [0, 8, 15, 19, 31, 35] {
             assert!(digest_of(&vec![1; wrong]).is_err(), "{wrong}");
         }
     }

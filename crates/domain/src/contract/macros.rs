@@ -66,6 +66,14 @@ macro_rules! database_contract {
                     a_selection_is_marked_in_batches,
                     a_share_is_taken_by_chance,
                 }
+                reports {
+                    records_of_a_storage_come_in_pages,
+                    a_report_is_recorded_as_the_domain_judges,
+                    what_is_newer_than_a_report_stays,
+                    what_is_no_longer_there_is_not_judged_by_a_report,
+                    a_report_voids_a_running_attempt,
+                    a_damaged_row_is_not_judged_by_a_report,
+                }
                 failing {
                     failures_are_grouped_by_storage_kind_and_model,
                     records_with_the_same_checksum_are_found,

@@ -1,5 +1,6 @@
 //! The catalogue: all records, by model and key.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -7,13 +8,14 @@ use futures_core::Stream;
 
 use super::StoreError;
 use crate::acceptance::{Acceptance, NewAcceptance};
-use crate::digest::Digest;
+use crate::digest::{Digest, EvidenceLevel};
 use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
+use crate::store_report::{ReportRules, Reported, StoredRecord};
 use crate::time::Timestamp;
 
 /// The direction in which a list is ordered, by key.
@@ -105,8 +107,8 @@ pub struct ModelSummary {
     pub good_before: u64,
     /// The sum of the known file sizes, in bytes.
     pub bytes: u64,
-    /// Succeeded records of which only what an object store says was looked at, not the content.
-    pub metadata_only: u64,
+    /// Succeeded records by what their verdict rests on; a level without records may be left out.
+    pub evidence: Vec<(EvidenceLevel, u64)>,
     /// Succeeded records whose content does not agree with the checksum that the source's own verification
     /// recorded ([`Record::matches_source`]).
     pub mismatched: u64,
@@ -176,10 +178,21 @@ impl ModelSummary {
             rereading: Vec::new(),
             good_before: 0,
             bytes: 0,
-            metadata_only: 0,
+            evidence: Vec::new(),
             mismatched: 0,
             oldest_success: None,
         }
+    }
+
+    /// Succeeded records whose verdict rests on this.
+    pub fn resting_on(&self, level: EvidenceLevel) -> u64 {
+        self.evidence.iter().filter(|(known, _)| *known == level).map(|(_, count)| count).sum()
+    }
+
+    /// Succeeded records of which only what an object store says was looked at, not the content.
+    pub fn metadata_only(&self) -> u64 {
+        let read = |level: &EvidenceLevel| *level == EvidenceLevel::Read;
+        self.evidence.iter().filter(|(level, _)| !read(level)).map(|(_, count)| count).sum()
     }
 }
 
@@ -230,6 +243,26 @@ pub struct Witness {
     pub key: RecordKey,
     /// The path or key within its storage.
     pub path: String,
+}
+
+/// What a report of a store says of one record's object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedRecord {
+    /// The record's key.
+    pub key: RecordKey,
+    /// The object's path in the storage.
+    pub path: String,
+    /// What is said of it.
+    pub said: Reported,
+}
+
+/// What applying a report changed, in records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReportApplied {
+    /// Good by the report.
+    pub good: u64,
+    /// Failed by the report, by kind.
+    pub failed: BTreeMap<FailureKind, u64>,
 }
 
 /// All records, by model and key.
@@ -284,6 +317,28 @@ pub trait Catalogue: Send + Sync {
     /// The paths of a model's records in one storage, or of those of all models, with their keys, sorted by the bytes of the
     /// paths. Memory stays bounded whatever their number; a caller that drops the stream stops the reading.
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError>;
+
+    /// The first records of the model in the storage behind this key (`None`: of all), at most `limit`, in the order of their
+    /// keys, as a report of the store is compared with them. Cheap: whether a row is damaged is not looked at.
+    async fn stored(
+        &self,
+        model: Model,
+        storage: &str,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// Records what a report of the store says of these records of a model in the storage, in one step: those of which
+    /// [`ReportRules::judge`] says good or bad are written ([`crate::Verification::report`]), are due no more, and a running
+    /// attempt is void. All others stay as they are: so do those that were looked at since the report was made, whose object
+    /// has another path by now, or whose row is damaged. Counts for the report's day as attempts do.
+    async fn apply_report(
+        &self,
+        model: Model,
+        storage: &str,
+        rules: ReportRules,
+        said: Vec<ReportedRecord>,
+    ) -> Result<ReportApplied, StoreError>;
 
     /// The first records of the model behind this key (`None`: of all) whose content does not agree with the
     /// checksum that the source's own verification recorded ([`Record::matches_source`]), at most `limit`, in the order of

@@ -150,6 +150,12 @@ impl Results {
         results
     }
 
+    /// So many of both at one time.
+    pub fn at(at: Timestamp, succeeded: u64, failed: u64) -> Self {
+        let counts = Some((succeeded, failed)).filter(|counts| *counts != (0, 0));
+        Self(counts.into_iter().map(|counts| (at.day(), counts)).collect())
+    }
+
     /// So many failures at one time.
     pub fn failures(at: Timestamp, count: u64) -> Self {
         Self(BTreeMap::from([(at.day(), (0, count))]))

@@ -1,14 +1,16 @@
 //! One finding, as JSON and as a line of CSV.
 
 use serde::Serialize;
-use stocktake_domain::{Digest, Failure, FailureCause, FailureKind, QuotedCell, Record, State, Timestamp};
+use stocktake_domain::{
+    Digest, EvidenceLevel, Failure, FailureCause, FailureKind, QuotedCell, Record, State, Timestamp,
+};
 use utoipa::ToSchema;
 
 use crate::record::{IdentifierBody, shown, shown_time, state_name};
-use crate::schema::{FailureKindName, Identifier, ModelName, StateName};
+use crate::schema::{EvidenceLevelName, FailureKindName, Identifier, ModelName, StateName};
 
 /// The columns of CSV, which are the fields of [`FindingBody`] in their order.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "model_name",
     "record_identifier",
     "kind",
@@ -28,6 +30,7 @@ const COLUMNS: [&str; 19] = [
     "last_good_checksum",
     "last_good_at",
     "found_size",
+    "evidence",
 ];
 
 /// A record and what is wrong with it.
@@ -96,6 +99,11 @@ pub(super) struct FindingBody<'a> {
     /// The size in bytes that was found instead, where that is what is wrong.
     #[schema(required)]
     found_size: Option<u64>,
+    /// What the last good verdict rests on: the bytes, which were read; a digest that the store computed of the bytes that it
+    /// holds, or keeps from the upload; or the size alone.
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = Option<EvidenceLevelName>, required)]
+    evidence: Option<EvidenceLevel>,
 }
 
 impl<'a> From<&'a Record> for FindingBody<'a> {
@@ -122,6 +130,7 @@ impl<'a> From<&'a Record> for FindingBody<'a> {
             last_good_checksum: history.baseline().map(|good| good.digest.tagged()),
             last_good_at: history.baseline().map(|good| good.at),
             found_size: failure.and_then(Failure::found_size),
+            evidence: record.evidence(),
         }
     }
 }
@@ -216,14 +225,14 @@ mod tests {
         assert_eq!(
             json(&altered()),
             format!(
-                r#"{{"model_name":"uploads","record_identifier":"NSAxMDA=","kind":"altered","checksum_failure":"{failure}","checksum_state":"failed","storage":"main","path":"a, \"b\"","file_size":12,"expected_checksum":"md5:{one}","calculated_checksum":"md5:{two}","checksum":null,"gitlab_checksum":null,"gitlab_checksum_agrees":null,"owner":"group/project","last_checksum":"1970-01-01T00:00:01.000Z","checksum_retry_count":2,"last_good_checksum":null,"last_good_at":null,"found_size":null}}"#
+                r#"{{"model_name":"uploads","record_identifier":"NSAxMDA=","kind":"altered","checksum_failure":"{failure}","checksum_state":"failed","storage":"main","path":"a, \"b\"","file_size":12,"expected_checksum":"md5:{one}","calculated_checksum":"md5:{two}","checksum":null,"gitlab_checksum":null,"gitlab_checksum_agrees":null,"owner":"group/project","last_checksum":"1970-01-01T00:00:01.000Z","checksum_retry_count":2,"last_good_checksum":null,"last_good_at":null,"found_size":null,"evidence":null}}"#
             )
         );
         assert_eq!(
             csv_line(&altered()),
             format!(
                 "uploads,NSAxMDA=,altered,\"{failure}\",failed,main,\"a, \"\"b\"\"\",12,md5:{one},md5:{two},,,,\
-                 group/project,1970-01-01T00:00:01.000Z,2,,,\n"
+                 group/project,1970-01-01T00:00:01.000Z,2,,,,\n"
             )
         );
     }
@@ -251,7 +260,7 @@ mod tests {
             csv_line(&record),
             format!(
                 "projects,7,,,succeeded,main,a,,,,{ours},{theirs},false,,1970-01-01T00:00:00.000Z,0,sha256:{ours},\
-                 1970-01-01T00:00:00.000Z,\n"
+                 1970-01-01T00:00:00.000Z,,read\n"
             )
         );
     }

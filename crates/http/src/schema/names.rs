@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use stocktake_domain::{FailureKind, Model, State};
+use stocktake_domain::{EvidenceLevel, FailureKind, Model, State};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -37,6 +37,8 @@ text_choices! {
     StateName as "ChecksumState": State::ALL.map(State::name);
     /// A kind of failure.
     FailureKindName as "FailureKind": FailureKind::ALL.map(FailureKind::name);
+    /// What a good verdict rests on.
+    EvidenceLevelName as "EvidenceLevel": EvidenceLevel::ALL.map(EvidenceLevel::name);
     /// The form of an answer.
     FormatName as "FormatName": ["json", "csv"];
     /// An order by primary key.

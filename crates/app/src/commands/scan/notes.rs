@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{ListError, MountBelow, NoContent, ProbedStorage};
 
-use super::judging::Judged;
 use crate::args::ScanArguments;
 use crate::commands::check;
+use crate::commands::judging::Judged;
 use crate::escape::escaped_json;
 use crate::output::{Colour, Spool};
 use crate::progress::Meter;

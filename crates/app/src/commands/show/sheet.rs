@@ -43,7 +43,8 @@ pub(super) fn sheet(text: &mut Text, settings: &Settings, known: &Known, columns
         }
     }
     if let Some(good) = record.history().baseline {
-        add("good", format!("{} {} ({})", good.digest.tagged(), age(good.at, now), date(good.at)));
+        let evidence = good.digest.level().remark().map(|remark| format!(", {remark}")).unwrap_or_default();
+        add("good", format!("{} {} ({}){evidence}", good.digest.tagged(), age(good.at, now), date(good.at)));
     }
     if let Some(checksum) = record.source_checksum {
         let agrees = match record.matches_source() {

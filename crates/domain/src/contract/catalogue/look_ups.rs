@@ -7,7 +7,9 @@ use crate::contract::support::{
 use crate::contract::tasks::{collect, next};
 use crate::contract::{DatabaseFixture, Ports};
 use crate::ports::{ModelSummary, Outcome};
-use crate::{Digest, Failure, FailureKind, Location, Metadata, Model, SourceRecord, Stage as _, State};
+use crate::{
+    Digest, EvidenceLevel, Failure, FailureKind, Location, Metadata, Model, SourceRecord, Stage as _, State,
+};
 
 pub async fn nothing_is_none(db: &dyn DatabaseFixture) {
     let store = db.ports();
@@ -252,7 +254,8 @@ pub async fn the_summary_counts_everything(db: &dyn DatabaseFixture) {
     assert_eq!(uploads.bytes, large + 17);
     assert_eq!(uploads.failures, [(FailureKind::Missing, 1)]);
     assert_eq!(uploads.oldest_success, Some(at(200)));
-    assert_eq!((uploads.metadata_only, secure.metadata_only), (1, 0));
+    assert_eq!((uploads.metadata_only(), secure.metadata_only()), (1, 0));
+    assert_eq!(uploads.resting_on(EvidenceLevel::SizeOnly), 1);
     let count = |summary: &ModelSummary, state| {
         summary.states.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count)
     };

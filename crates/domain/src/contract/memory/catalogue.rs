@@ -15,11 +15,12 @@ use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
     Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, Page, PageRequest,
-    PageStart, PathStream, SortOrder, SourceRecordStream, StoreError, Witness,
+    PageStart, PathStream, ReportApplied, ReportedRecord, SortOrder, SourceRecordStream, StoreError, Witness,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
+use crate::store_report::{ReportRules, ReportVerdict, StoredRecord};
 
 #[async_trait]
 impl Catalogue for MemoryStore {
@@ -91,6 +92,29 @@ impl Catalogue for MemoryStore {
         };
         let paths = self.step(paths).await;
         Ok(Box::pin(Iter::new(paths.into_iter().map(Ok))))
+    }
+
+    async fn stored(
+        &self,
+        model: Model,
+        storage: &str,
+        after: Option<RecordKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let lies_there = |record: &Record| record.location.storage == storage;
+        let found =
+            self.step(|tables: &mut Tables| tables.first_behind(model, after.as_ref(), limit, lies_there));
+        Ok(found.await.iter().map(StoredRecord::of).collect())
+    }
+
+    async fn apply_report(
+        &self,
+        model: Model,
+        storage: &str,
+        rules: ReportRules,
+        said: Vec<ReportedRecord>,
+    ) -> Result<ReportApplied, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.apply_report(model, storage, rules, said)).await)
     }
 
     async fn mismatched(
@@ -219,6 +243,40 @@ impl Tables {
         records.filter(matches).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
     }
 
+    fn apply_report(
+        &mut self,
+        model: Model,
+        storage: &str,
+        rules: ReportRules,
+        said: Vec<ReportedRecord>,
+    ) -> ReportApplied {
+        let mut applied = ReportApplied::default();
+        for ReportedRecord { key, path, said } in said {
+            let is_whole = self.row(model, &key).is_some_and(|row| row.damaged.is_empty());
+            let record = self.record(model, &key).filter(|record| {
+                is_whole && record.location.storage == storage && record.location.path == path
+            });
+            let Some(record) = record else { continue };
+            let verdict = match rules.judge(&StoredRecord::of(&record), Some(&said)) {
+                ReportVerdict::Good(checksum) => Ok(checksum),
+                ReportVerdict::Bad(failure) => Err(failure.at(&path)),
+                ReportVerdict::Newer
+                | ReportVerdict::Silent
+                | ReportVerdict::Agrees
+                | ReportVerdict::Doubtful => continue,
+            };
+            let (good, failed) = if verdict.is_ok() { (1, 0) } else { (0, 1) };
+            applied.good += good;
+            if let Err(failure) = &verdict {
+                *applied.failed.entry(failure.kind()).or_default() += 1;
+            }
+            self.set(model, &key, record.status.report(verdict, rules.made_at), None);
+            let counted = self.results.entry((rules.made_at.day(), model)).or_default();
+            (counted.0, counted.1) = (counted.0 + good, counted.1 + failed);
+        }
+        applied
+    }
+
     fn failure_groups(&self) -> Vec<FailureGroup> {
         let mut groups: BTreeMap<_, u64> = BTreeMap::new();
         for (model, _, row) in self.rows() {
@@ -290,7 +348,7 @@ impl Tables {
 
 fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
     let mut states = BTreeMap::<State, u64>::new();
-    let (mut failures, mut rereading) = (BTreeMap::new(), BTreeMap::new());
+    let (mut failures, mut rereading, mut evidence) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut summary = ModelSummary::new(model);
     for record in records {
         *states.entry(record.state()).or_default() += 1;
@@ -302,7 +360,7 @@ fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
         summary.good_before += u64::from(is_read_again && record.history().checksum().is_some());
         summary.bytes = summary.bytes.saturating_add(record.file_size.unwrap_or(0));
         if let (State::Succeeded, Some(baseline)) = (record.state(), record.history().baseline) {
-            summary.metadata_only += u64::from(matches!(baseline.digest, Digest::Metadata(_)));
+            *evidence.entry(baseline.digest.level()).or_default() += 1;
             summary.mismatched += u64::from(record.matches_source() == Some(false));
             summary.oldest_success =
                 Some(summary.oldest_success.map_or(baseline.at, |oldest| oldest.min(baseline.at)));
@@ -311,5 +369,6 @@ fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
     summary.states = states.into_iter().collect();
     summary.failures = failures.into_iter().collect();
     summary.rereading = rereading.into_iter().collect();
+    summary.evidence = evidence.into_iter().collect();
     summary
 }

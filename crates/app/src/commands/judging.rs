@@ -1,23 +1,34 @@
-//! What becomes of the records whose file a scan did not find.
+//! Records that are read at once, because something speaks against them: their file was not found, or a report does not
+//! name them.
 
 use std::sync::Arc;
 
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::ClaimFilter;
-use stocktake_domain::{FailureKind, RecordKey, Selection};
+use stocktake_domain::{FailureKind, Model, RecordKey, Selection};
 use stocktake_worker::{Drained, Engine};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::ScanArguments;
 use crate::commands::foreground::Foreground;
 use crate::output::Spool;
 use crate::progress::Meter;
 use crate::recalculation;
-use crate::scan::Report;
 use crate::settings::Loaded;
 
 /// Keys marked in one step.
 const STEP: usize = 1_000;
+
+/// Where the records are, and with what they are read.
+#[derive(Clone, Copy)]
+pub(super) struct Judging<'a> {
+    pub(super) loaded: &'a Loaded,
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    pub(super) model: Model,
+    pub(super) storage: &'a str,
+    /// What they are, in the plural, for the progress.
+    pub(super) what: &'static str,
+}
 
 /// How the records were judged.
 #[derive(Debug, Default)]
@@ -30,30 +41,36 @@ pub(super) struct Judged {
 }
 
 impl Judged {
+    /// None of so many records was judged.
+    pub(super) fn none_of(records: u64) -> Self {
+        Self { left: records, ..Self::default() }
+    }
+
+    /// How many were found missing.
+    pub(super) fn missing(&self) -> u64 {
+        self.drained.stats.failed.get(&FailureKind::Missing).copied().unwrap_or(0)
+    }
+}
+
+impl Judging<'_> {
     /// Reads the records with these keys, one in each line, now; they stay due if that is stopped.
-    pub(super) async fn new(
-        loaded: &Loaded,
-        arguments: &ScanArguments,
-        store: &Store,
-        engine: &Engine,
-        keys: Spool,
-        stop: CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let models = [arguments.model];
+    pub(super) async fn judge(self, keys: Spool, stop: CancellationToken) -> anyhow::Result<Judged> {
+        let Self { loaded, store, engine, model, storage, what } = self;
+        let models = [model];
         let outstanding = async |due_from, at_most| {
             let filter = ClaimFilter {
                 models: models.to_vec(),
-                storages: Some(vec![arguments.storage.clone()]),
+                storages: Some(vec![storage.to_owned()]),
                 due_from,
                 ..ClaimFilter::any(1)
             };
             store.queue.outstanding(&filter, at_most).await
         };
         let asked = store.clock.now();
-        let mut judged = Self::default();
-        let marked = mark(arguments, store, keys).await?;
+        let mut judged = Judged::default();
+        let marked = mark(model, store, keys).await?;
         if marked > 0 {
-            let meter = Arc::new(Meter::start("records without a file", Some(marked)));
+            let meter = Arc::new(Meter::start(what, Some(marked)));
             let foreground = Foreground {
                 loaded,
                 queue: &*store.queue,
@@ -69,20 +86,10 @@ impl Judged {
         judged.is_more_due = judged.left == 0 && outstanding(None, 1).await? > 0;
         Ok(judged)
     }
-
-    /// None of the records was judged for which the scan found no file.
-    pub(super) fn none_of(report: &Report) -> Self {
-        Self { left: report.gone + report.replaced, ..Self::default() }
-    }
-
-    /// How many were found missing.
-    pub(super) fn missing(&self) -> u64 {
-        self.drained.stats.failed.get(&FailureKind::Missing).copied().unwrap_or(0)
-    }
 }
 
 /// Marks the records to be read; how many there are.
-async fn mark(arguments: &ScanArguments, store: &Store, keys: Spool) -> anyhow::Result<u64> {
+async fn mark(model: Model, store: &Store, keys: Spool) -> anyhow::Result<u64> {
     let mut lines = keys.lines()?;
     let mut marked = 0;
     loop {
@@ -94,6 +101,6 @@ async fn mark(arguments: &ScanArguments, store: &Store, keys: Spool) -> anyhow::
         }
         marked += u64::try_from(keys.len()).unwrap_or(0);
         let selection = Selection { keys: Some(keys), ..Selection::default() };
-        recalculation::mark(&*store.queue, arguments.model, &selection, None).await?;
+        recalculation::mark(&*store.queue, model, &selection, None).await?;
     }
 }
