@@ -13,8 +13,8 @@ mod witnesses;
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
-    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, Page, PageRequest,
-    PathStream, ReportApplied, ReportedRecord, SourceRecordStream, StoreError, Witness,
+    Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary, Page,
+    PageRequest, PathStream, ReportApplied, ReportedRecord, SourceRecordStream, StoreError, Witness,
 };
 use stocktake_domain::{
     Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, ReportRules, Selection,
@@ -238,7 +238,17 @@ impl<D: Driver> Catalogue for Adapter<D> {
 
     async fn summary_of(&self, filter: &RecordFilter) -> Result<Vec<ModelSummary>, StoreError> {
         let (call, filter) = (call!("db.catalogue.summary"), filter.clone());
+        if summary::is_kept(&filter) {
+            return self.run(call, Work::Read, move |session| Box::pin(summary::kept(session, filter))).await;
+        }
         self.run(call, Work::Survey, move |session| Box::pin(summary::read(session, filter))).await
+    }
+
+    async fn count_differences(&self) -> Result<Vec<CountDifference>, StoreError> {
+        self.run(call!("db.catalogue.count_differences"), Work::Survey, |session| {
+            Box::pin(summary::differences(session))
+        })
+        .await
     }
 
     async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError> {

@@ -60,6 +60,13 @@ pub(crate) trait Dialect {
     /// The function that tells at which character of a text, counted from 1, another one begins in it; 0 if nowhere.
     const POSITION: &'static str;
 
+    /// What is kept of the counts at this moment: a table, or a query in brackets, with the columns of `record_counts`, in
+    /// which a group may have several rows.
+    const COUNTS: &'static str;
+
+    /// The oldest success that is counted of each model and storage: a query for model, storage and oldest.
+    const OLDEST_SUCCESSES: &'static str;
+
     /// Adds that the path of the record `r` matches.
     fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T>;
 

@@ -9,6 +9,7 @@ mod catalogue;
 mod clock;
 mod columns;
 mod conditions;
+mod counts;
 mod dialect;
 mod encryption;
 mod error;

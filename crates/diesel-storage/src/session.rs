@@ -111,6 +111,10 @@ pub(crate) trait Session: Dialect + Send + 'static {
     /// Lets the planner know that so many records were added, where it would not notice for a while.
     fn gather_statistics(&mut self, added: u64) -> impl Step<()>;
 
+    /// Moves what was noted of changes into the kept counts, where these are not written with each change. Does nothing while
+    /// somebody else does it.
+    fn fold_counts(&mut self) -> impl Step<()>;
+
     /// Tells other processes, when the transaction ends well, that there is work.
     fn announce_work(&mut self) -> impl Step<()>;
 

@@ -5,6 +5,7 @@
 //! then; nothing of the call follows it, and nothing is committed.
 
 mod connect;
+mod counts;
 mod disk;
 mod error;
 mod glob;
@@ -88,8 +89,9 @@ pub(crate) async fn exists(file: PathBuf, timeout: Duration) -> Result<bool, Sto
         Err(error) => Err(unusable(format!("{}: {error}", file.display()))),
         Ok(metadata) if metadata.len() == 0 => Ok(false),
         Ok(_) => {
-            let mut session = SqliteSession::new(connect::open_to_read(&file, timeout)?);
-            now(session.is_migrated()).map_err(|error| explain(&file, error))
+            let connection = connect::open_to_read(&file, timeout)?;
+            let look = SqliteSession::new(connection).and_then(|mut session| now(session.is_migrated()));
+            look.map_err(|error| explain(&file, error))
         }
     })
     .await?
@@ -106,7 +108,8 @@ impl Sqlite {
         let timeout = settings.timeout;
         connect::warn_if_others_may_read(&path);
         let runtime = Handle::current();
-        let writer = SqliteSession::new(connect::open_first(&runtime, path.clone(), timeout, access).await?);
+        let writer = connect::open_first(&runtime, path.clone(), timeout, access).await?;
+        let writer = SqliteSession::new(writer)?;
         let identity = Identity::of(&path).map_err(|error| unusable(disk::refusal(&path, &error)))?;
         let readers = usize::try_from(settings.max_connections.max(1)).unwrap_or(1);
         Ok(Self {
@@ -125,7 +128,7 @@ impl Sqlite {
 
     async fn connect(&self) -> Result<SqliteSession, StoreError> {
         let opened = connect::open(&self.runtime, self.file.to_path_buf(), self.timeout, self.access).await;
-        opened.map(SqliteSession::new)
+        Ok(SqliteSession::new(opened?)?)
     }
 
     async fn read<R: Send + 'static>(
@@ -144,7 +147,10 @@ impl Sqlite {
         session.set_deadline(deadline);
         let running = blocking(&self.runtime, move || {
             identity.check(&file).map_err(unusable)?;
-            let outcome = now(task(&mut session));
+            let outcome = match work {
+                Work::Survey => now(session.snapshot(task)),
+                _ => now(task(&mut session)),
+            };
             readers.put(session);
             drop(permit);
             outcome.map_err(|error| explain(&file, error))

@@ -160,6 +160,16 @@ fn migrations_of_postgres_are_reversible() {
     are_reversible(Raw::postgres());
 }
 
+fn settings(url: &str) -> StoreSettings {
+    StoreSettings {
+        url: url.into(),
+        encryption: Encryption::default(),
+        max_connections: 1,
+        timeout: Duration::from_secs(20),
+        clock: StoreClock::Fixed(Arc::<ManualClock>::default()),
+    }
+}
+
 /// Inserts a record in the state `state`, with the columns that there were after `0004_names`.
 fn insert(database: &mut Raw, number: usize, state: u8, more: &str) {
     let (key, digest) =
@@ -223,6 +233,60 @@ async fn records_of_every_state_stay_as_they_are() {
             assert_eq!(database.count("retry_at = 8 AND failure_kind = 2"), 1);
         };
         around_records(database, fill_states, async |database| kept(database), |_| ()).await;
+    }
+}
+
+#[tokio::test]
+async fn records_that_are_there_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    for database in [Raw::sqlite(folder.path()), Raw::postgres()] {
+        let counted = async |database: &mut Raw| {
+            let store = open(&settings(database.url())).await.unwrap();
+            assert_eq!(store.catalogue.count_differences().await.unwrap(), []);
+            let [uploads] = &store.catalogue.summary().await.unwrap()[..] else { panic!("one model") };
+            assert_eq!((uploads.states.len(), uploads.bytes, uploads.mismatched), (4, 8, 1));
+            assert_eq!(uploads.oldest_success, Some(Timestamp::from_millis(6)));
+        };
+        around_records(database, fill_states, counted, |_| ()).await;
+    }
+}
+
+/// A record that is changed past the program: PostgreSQL counts it all the same, SQLite refuses the change.
+#[tokio::test]
+async fn no_record_is_changed_without_being_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    for database in [Raw::sqlite(folder.path()), Raw::postgres()] {
+        let changed = async |database: &mut Raw| {
+            let statements =
+                ["UPDATE records SET storage = 't' WHERE state = 2", "DELETE FROM records WHERE state = 3"];
+            for statement in statements {
+                match database {
+                    Raw::Sqlite(connection, _) => {
+                        let refused = connection.batch_execute(statement).unwrap_err().to_string();
+                        assert!(refused.contains("count_record"), "{refused}");
+                    }
+                    Raw::Postgres(url) => drop(postgres().sql(url, statement).unwrap()),
+                }
+                let store = open(&settings(database.url())).await.unwrap();
+                assert_eq!(store.catalogue.count_differences().await.unwrap(), []);
+            }
+            if let Raw::Postgres(url) = database {
+                postgres().sql(url, "TRUNCATE records").unwrap();
+                let store = open(&settings(url)).await.unwrap();
+                assert_eq!(store.catalogue.summary().await.unwrap(), []);
+            }
+        };
+        let mut database = database;
+        let migrations = database.migrations();
+        let (old, new) = migrations.split_at(4);
+        for migration in old {
+            database.run(&migration.up);
+        }
+        fill_states(&mut database);
+        for migration in new {
+            database.run(&migration.up);
+        }
+        changed(&mut database).await;
     }
 }
 
@@ -322,15 +386,7 @@ fn fill_failures(database: &mut Raw) {
 
 /// Reads them through the port.
 async fn failures_are_known(database: &mut Raw) {
-    let url = database.url().to_owned();
-    let settings = StoreSettings {
-        url: url.into(),
-        encryption: Encryption::default(),
-        max_connections: 1,
-        timeout: Duration::from_secs(20),
-        clock: StoreClock::Fixed(Arc::<ManualClock>::default()),
-    };
-    let store = open(&settings).await.unwrap();
+    let store = open(&settings(database.url())).await.unwrap();
     let read = async |number: usize| {
         let key = RecordKey::integer(i64::try_from(number).unwrap());
         let record = store.catalogue.get(Model::Uploads, &key).await.unwrap().unwrap();

@@ -249,6 +249,10 @@ async fn statements(store: &Store) -> (String, Vec<String>) {
     let staged =
         statements.iter().find(|statement| statement.starts_with("CREATE TEMPORARY TABLE")).unwrap().clone();
     statements.retain(|statement| statement.contains("records") && !statement.contains("CREATE"));
+    // Those of the counts that are kept read all of what changed, and look at no record.
+    statements.retain(|statement| {
+        !statement.contains("record_count_changes") && !statement.contains("success_slots")
+    });
     statements.sort();
     statements.dedup();
     assert!(statements.len() > 60, "{}", statements.len());
@@ -274,6 +278,10 @@ async fn sqlite() {
     let mut connection = SqliteConnection::establish(&path).unwrap();
     let (staged, statements) = statements(&store).await;
     sql_query(staged).execute(&mut connection).unwrap();
+    // They read no record, and call a function that only the program has.
+    for trigger in ["records_added", "records_changed", "records_moved", "records_removed"] {
+        sql_query(format!("DROP TRIGGER {trigger}")).execute(&mut connection).unwrap();
+    }
     for statement in statements {
         let query = sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
         let lines: Vec<PlanLine> = query.load(&mut connection).unwrap();

@@ -2,12 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod past_program;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::Connection as _;
-use diesel::connection::SimpleConnection as _;
-use diesel::sqlite::SqliteConnection;
 use futures_util::stream;
 use secrecy::ExposeSecret as _;
 use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
@@ -54,7 +53,7 @@ impl Database {
     /// Runs a statement past the program.
     fn alter(&self, statement: &str) {
         match self.settings.url.expose_secret().strip_prefix("sqlite://") {
-            Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(statement).unwrap(),
+            Some(path) => past_program::update(path, statement),
             None => drop(postgres().sql(self.settings.url.expose_secret(), statement).unwrap()),
         }
     }

@@ -25,6 +25,7 @@ pub mod catalogue {
     //! The suite of the port [`Catalogue`](crate::ports::Catalogue).
 
     pub mod accepting;
+    pub mod counts;
     pub mod failing;
     pub mod filters;
     pub mod imports;

@@ -32,9 +32,9 @@ mod tokens;
 
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
-    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, NumberedRecord, Page,
-    PageRequest, PageStart, PathStream, RecordBatch, ReportApplied, ReportedRecord, SortOrder,
-    SourceRecordStream, Witness, numbered,
+    Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary,
+    NumberedRecord, OLDEST_SUCCESS_WITHIN, Page, PageRequest, PageStart, PathStream, RecordBatch,
+    ReportApplied, ReportedRecord, SortOrder, SourceRecordStream, Witness, numbered,
 };
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{

@@ -27,7 +27,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Summary)]
 pub(crate) struct SummaryBody {
-    /// When the records were counted; of a large catalogue the counts are kept for a while.
+    /// Of which moment the counts are; they are not asked for anew for some milliseconds.
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String, format = DateTime)]
     as_of: Timestamp,
@@ -66,7 +66,7 @@ struct ModelBody {
     evidence: EvidenceCounts,
     /// Succeeded records whose content does not agree with the checksum of GitLab's own verification.
     mismatched: u64,
-    /// The oldest success among the records that are `succeeded`.
+    /// The oldest success among the records that are `succeeded`, or up to 66 seconds before it.
     #[serde(serialize_with = "shown_time")]
     #[schema(value_type = Option<String>, required, format = DateTime)]
     oldest_success: Option<Timestamp>,

@@ -9,8 +9,8 @@ use tracing::Instrument as _;
 
 use crate::steps::step;
 
-/// Counts are kept for this many times as long as counting took, so that counting never takes more than a twentieth of
-/// the time, however often it is asked for; the counts of a small catalogue are hardly kept.
+/// Counts are kept for this many times as long as it took to get them, so that this never takes more than a twentieth of
+/// the time, however often they are asked for.
 const KEPT_FACTOR: u32 = 20;
 
 /// The counts of all models at one moment.

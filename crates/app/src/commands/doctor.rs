@@ -96,6 +96,7 @@ async fn database(loaded: &Loaded, checks: &mut Checks) -> Option<Store> {
         ),
         Err(error) => checks.add(WHAT, State::Wrong, format!("{place}: {}", chain(&error.into()))),
     }
+    counts(&store, checks).await;
     tokens(loaded, &store, checks).await;
     Some(store)
 }
@@ -105,6 +106,28 @@ async fn readable(settings: &StoreSettings) -> Result<Store, StoreError> {
     let store = stocktake_diesel_storage::open_to_read(settings).await?;
     store.catalogue.largest_key(Model::Uploads).await?;
     Ok(store)
+}
+
+/// Whether the counts that are kept are those of the records, which are all counted for it.
+async fn counts(store: &Store, checks: &mut Checks) {
+    const WHAT: &str = "counts";
+    match store.catalogue.count_differences().await {
+        Err(error) => checks.add(WHAT, State::Wrong, chain(&error.into())),
+        Ok(differences) if differences.is_empty() => {
+            checks.add(WHAT, State::Good, "those that are kept are those of the records");
+        }
+        Ok(differences) => {
+            let models: Vec<&str> = differences.iter().map(|of| of.counted.model.name()).collect();
+            checks.add(
+                WHAT,
+                State::Wrong,
+                format!(
+                    "those that are kept are not those of the records ({}): the database was changed past this program",
+                    models.join(", ")
+                ),
+            );
+        }
+    }
 }
 
 async fn tokens(loaded: &Loaded, store: &Store, checks: &mut Checks) {

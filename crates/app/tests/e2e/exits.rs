@@ -173,7 +173,7 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (Unmounted, "status", 0, "All is well: all 3 records"),
     (Unmounted, "scan uploads main", 2, "the scan of \"main\" was given up, nothing was added"),
     (Unmounted, "accept uploads 1 --yes --force", 2, "does not exist"),
-    (Unmounted, "doctor", 1, "1 of 4 checks is wrong."),
+    (Unmounted, "doctor", 1, "1 of 5 checks is wrong."),
     (Unmounted, "check main", 2, "cannot be looked at"),
     // Something wrong counts more than something that could not be looked at.
     (PartlyUnmounted, "verify --all", 1, "1 of 6 records needs attention: 1 altered."),

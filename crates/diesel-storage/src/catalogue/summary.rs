@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
-use stocktake_domain::ports::{Amount, ModelSummary};
+use stocktake_domain::ports::{Amount, CountDifference, ModelSummary};
 use stocktake_domain::{EvidenceLevel, FailureKind, Model, RecordFilter, State, Timestamp};
 
 use crate::error::DbError;
@@ -55,6 +55,10 @@ const BESIDE: &str = "CAST(SUM(r.file_size & 1048575) AS bigint)";
 
 const MEBIBYTE: u64 = 1 << 20;
 
+/// What verdicts rest on without a reading, in the order of the columns.
+const UNREAD: [EvidenceLevel; 3] =
+    [EvidenceLevel::SizeOnly, EvidenceLevel::SaidByStore, EvidenceLevel::ComputedAtRest];
+
 /// How much the content of the matching records is.
 pub(super) async fn amount<S: Session>(session: &mut S, filter: Filter) -> Result<Amount, DbError> {
     let sql = Sql::<(BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>)>::new(format!(
@@ -73,31 +77,80 @@ fn bytes(mebibytes: Option<i64>, beside: Option<i64>) -> Result<u64, DbError> {
     Ok(bytes.saturating_add(unsigned(beside.unwrap_or(0), "bytes")?))
 }
 
+/// Whether the counts that are kept tell what the filter asks for: they are kept by storage and kind of failure.
+pub(super) fn is_kept(filter: &RecordFilter) -> bool {
+    let RecordFilter { kinds: _, storages: _, path, text, owner, since, before } = filter;
+    path.is_none() && text.is_none() && owner.is_none() && since.is_none() && before.is_none()
+}
+
+/// Of the records that the filter means, from the counts that are kept, which it has to be answered by ([`is_kept`]). Only the
+/// records that leases hold are read: that they are started is kept nowhere. One statement, and so of one moment.
+pub(super) async fn kept<S: Session>(
+    session: &mut S,
+    filter: RecordFilter,
+) -> Result<Vec<ModelSummary>, DbError> {
+    let sql = Sql::<GroupSql>::new(format!(
+        "SELECT FALSE, r.model, r.state, NULLIF(r.failure_kind, 0), CAST(SUM(r.records) AS bigint), \
+         CAST(SUM(r.mebibytes) AS bigint), CAST(SUM(r.beside) AS bigint), CAST(NULL AS bigint), \
+         CAST(SUM(r.size_only) AS bigint), CAST(SUM(r.said_by_store) AS bigint), \
+         CAST(SUM(r.computed_at_rest) AS bigint), CAST(SUM(r.mismatched) AS bigint), \
+         CAST(SUM(r.good_before) AS bigint) FROM {} AS r WHERE TRUE",
+        S::COUNTS
+    ));
+    let sql = push_common::<S, _>(sql, &filter);
+    let sql = push_held::<S>(sql.push(GROUPED).push(" HAVING SUM(r.records) <> 0"), &filter);
+    let sql = if filter.kinds.is_empty() {
+        let sql = sql.push(&format!(
+            " UNION ALL SELECT FALSE, r.model, CAST({SUCCEEDED} AS smallint), NULL, 0, NULL, NULL, MIN(r.oldest), NULL, NULL, \
+             NULL, NULL, NULL FROM ({}) AS r WHERE TRUE",
+            S::OLDEST_SUCCESSES
+        ));
+        push_common::<S, _>(sql, &filter).push(" GROUP BY r.model")
+    } else {
+        // What has failed is no success.
+        sql
+    };
+    summarised(session.load(sql).await?)
+}
+
+/// Adds the records that leases hold.
+fn push_held<S: Session>(sql: Sql<GroupSql>, filter: &RecordFilter) -> Sql<GroupSql> {
+    let sql = sql.push(&format!(
+        " UNION ALL SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+         NULL{} \
+         WHERE TRUE",
+        S::HELD
+    ));
+    push_common::<S, _>(sql, filter).push(GROUPED)
+}
+
+/// Where the kept counts differ from what is counted now.
+pub(super) async fn differences<S: Session>(session: &mut S) -> Result<Vec<CountDifference>, DbError> {
+    let all = RecordFilter::default();
+    let counted = read(session, all.clone()).await?;
+    let kept = kept(session, all).await?;
+    Ok(CountDifference::between(counted, kept))
+}
+
 /// Of the records that the filter means. One pass over all records, and one over those that leases hold, in one statement and so at one moment.
 pub(super) async fn read<S: Session>(
     session: &mut S,
     filter: RecordFilter,
 ) -> Result<Vec<ModelSummary>, DbError> {
+    let [sizes, said, at_rest] = UNREAD.map(|level| {
+        let lengths = lengths(level).iter().map(ToString::to_string).collect::<Vec<_>>();
+        format!("COUNT(CASE WHEN length(r.baseline) IN ({}) THEN 1 END)", lengths.join(", "))
+    });
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, MIN(r.baseline_at), \
-         COUNT(CASE WHEN length(r.baseline) IN {} THEN 1 END), \
-         COUNT(CASE WHEN length(r.baseline) IN {} THEN 1 END), \
-         COUNT(CASE WHEN length(r.baseline) IN {} THEN 1 END), \
-         COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
-         COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) \
-         FROM records r WHERE TRUE",
-        lengths(EvidenceLevel::SizeOnly),
-        lengths(EvidenceLevel::SaidByStore),
-        lengths(EvidenceLevel::ComputedAtRest),
+         {sizes}, {said}, {at_rest}, COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
+         COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) FROM records r WHERE TRUE"
     ));
-    let sql = push_common::<S, _>(sql, &filter).push(&format!(
-        "{GROUPED} UNION ALL \
-         SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         NULL{} WHERE TRUE",
-        S::HELD,
-    ));
-    let sql = push_common::<S, _>(sql, &filter).push(GROUPED);
-    let groups: Vec<Group> = session.load(sql).await?;
+    let sql = push_held::<S>(push_common::<S, _>(sql, &filter).push(GROUPED), &filter);
+    summarised(session.load(sql).await?)
+}
+
+fn summarised(groups: Vec<Group>) -> Result<Vec<ModelSummary>, DbError> {
     let mut summaries: BTreeMap<Model, Tally> = BTreeMap::new();
     for group in groups {
         let model = model_of(group.1)?;
@@ -155,7 +208,7 @@ impl Tally {
             self.good_before += unsigned(good.unwrap_or(0), "count")?;
         }
         if state_code == SUCCEEDED {
-            self.oldest_success = oldest.map(Timestamp::from_millis);
+            self.oldest_success = self.oldest_success.or(oldest.map(Timestamp::from_millis));
             self.add_evidence(count, [sizes, said, at_rest])?;
             self.mismatched += unsigned(mismatched.unwrap_or(0), "count")?;
         }
@@ -164,14 +217,13 @@ impl Tally {
 
     /// Adds so many succeeded records, of which these were not read.
     fn add_evidence(&mut self, count: u64, others: [Option<i64>; 3]) -> Result<(), DbError> {
-        use EvidenceLevel::{ComputedAtRest, Read, SaidByStore, SizeOnly};
         let mut read = count;
-        for (level, count) in [SizeOnly, SaidByStore, ComputedAtRest].into_iter().zip(others) {
+        for (level, count) in UNREAD.into_iter().zip(others) {
             let count = unsigned(count.unwrap_or(0), "count")?;
             *self.evidence.entry(level).or_default() += count;
             read = read.saturating_sub(count);
         }
-        *self.evidence.entry(Read).or_default() += read;
+        *self.evidence.entry(EvidenceLevel::Read).or_default() += read;
         Ok(())
     }
 

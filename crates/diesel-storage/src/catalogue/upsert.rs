@@ -150,6 +150,7 @@ impl Upsert {
         if self.applied.added > 0 {
             session.gather_statistics(self.applied.added).await?;
         }
+        session.fold_counts().await?;
         if self.due {
             let known = self.leases.0.iter().map(|lease| lease.id).collect();
             session.keep_clear_of_new_leases(self.model, known, self.now).await?;

@@ -24,6 +24,23 @@ use crate::sql::Sql;
 /// The first of the two numbers of an advisory lock of ours that guards a model's imports ("stk" in ASCII).
 const IMPORTS: i32 = 0x73_746b;
 
+/// Our advisory lock of who folds the counts ("stkcnt" in ASCII).
+const COUNTS: i64 = 0x7374_6b63_6e74;
+
+/// The changes that are there move into the counts.
+const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETURNING *), \
+    counted AS (INSERT INTO record_counts AS c SELECT SUM(records), SUM(mebibytes), SUM(beside), SUM(size_only), \
+    SUM(said_by_store), SUM(computed_at_rest), SUM(mismatched), SUM(good_before), model, state, failure_kind, storage FROM taken \
+    GROUP BY model, state, failure_kind, storage ON CONFLICT (model, storage, state, failure_kind) DO UPDATE SET \
+    records = c.records + excluded.records, mebibytes = c.mebibytes + excluded.mebibytes, \
+    beside = c.beside + excluded.beside, size_only = c.size_only + excluded.size_only, \
+    said_by_store = c.said_by_store + excluded.said_by_store, \
+    computed_at_rest = c.computed_at_rest + excluded.computed_at_rest, mismatched = c.mismatched + excluded.mismatched, good_before = c.good_before + excluded.good_before) \
+    INSERT INTO success_slots AS s SELECT slot, SUM(records), COALESCE(MIN(oldest), 9223372036854775807), model, storage \
+    FROM taken WHERE slot IS NOT NULL GROUP BY slot, model, storage \
+    HAVING SUM(records) <> 0 OR MIN(oldest) IS NOT NULL ON CONFLICT (model, storage, slot) DO UPDATE SET \
+    records = s.records + excluded.records, oldest = LEAST(s.oldest, excluded.oldest)";
+
 /// All results in one statement; the rows are found one after the other, in the order given. The model comes with
 /// them: of a model known beforehand the planner might look at all records, see
 /// [`crate::dialect::Dialect::KEY_IN`].
@@ -61,6 +78,27 @@ impl Dialect for AsyncPgConnection {
     const LOT: &'static str = "floor(random() * 1000000)";
 
     const POSITION: &'static str = "strpos";
+
+    const COUNTS: &'static str = "(SELECT records, mebibytes, beside, size_only, said_by_store, computed_at_rest, mismatched, \
+        good_before, model, state, failure_kind, storage FROM record_counts UNION ALL \
+        SELECT records, mebibytes, beside, size_only, said_by_store, computed_at_rest, mismatched, \
+        good_before, model, state, failure_kind, storage FROM record_count_changes)";
+
+    // The first slot that is not empty when the changes are counted in; or one that is among the changes alone.
+    const OLDEST_SUCCESSES: &'static str = "WITH changed AS MATERIALIZED ( \
+        SELECT model, storage, slot, SUM(records) AS records, MIN(oldest) AS oldest FROM record_count_changes \
+        WHERE slot IS NOT NULL GROUP BY model, storage, slot) \
+        SELECT q.model, q.storage, first.oldest FROM (SELECT model, storage FROM record_counts WHERE state = 2 \
+        UNION SELECT model, storage FROM changed) AS q CROSS JOIN LATERAL ( \
+        SELECT found.oldest FROM ( \
+        (SELECT s.slot, LEAST(s.oldest, c.oldest) AS oldest FROM success_slots s \
+        LEFT JOIN changed c ON c.model = q.model AND c.storage = q.storage AND c.slot = s.slot \
+        WHERE s.model = q.model AND s.storage = q.storage AND s.records + COALESCE(c.records, 0) > 0 \
+        ORDER BY s.slot LIMIT 1) UNION ALL \
+        SELECT c.slot, c.oldest FROM changed c WHERE c.model = q.model AND c.storage = q.storage AND c.records > 0 \
+        AND NOT EXISTS (SELECT 1 FROM success_slots s \
+        WHERE s.model = q.model AND s.storage = q.storage AND s.slot = c.slot)) AS found \
+        ORDER BY found.slot LIMIT 1) AS first";
 
     fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T> {
         sql.push("r.path ~ ?").bind(path.to_regex())
@@ -200,6 +238,15 @@ impl Session for AsyncPgConnection {
         );
         if self.one::<bool, _>(sql.bind(i64::try_from(added).unwrap_or(i64::MAX / 9))).await? {
             self.batch_execute("ANALYZE records").await?;
+        }
+        Ok(())
+    }
+
+    async fn fold_counts(&mut self) -> Result<(), DbError> {
+        let alone = Sql::<Bool>::new("SELECT pg_try_advisory_xact_lock(?)").bind(COUNTS);
+        if self.one::<bool, _>(alone).await? {
+            Session::execute(self, Sql::<()>::new(FOLD_COUNTS)).await?;
+            Session::execute(self, Sql::<()>::new("DELETE FROM success_slots WHERE records = 0")).await?;
         }
         Ok(())
     }

@@ -66,6 +66,7 @@ pub(super) async fn reap<S: Session>(
     // The records of several leases are locked in the order of their keys, as everybody locks records.
     over.sort_unstable_by(|a, b| (a.model, &a.first_key).cmp(&(b.model, &b.first_key)));
     results_by_day::forget(session, now.day()).await?;
+    session.fold_counts().await?;
     let mut reaped = Reaped::default();
     let mut timed_out = BTreeMap::<i16, u64>::new();
     let any = !over.is_empty();

@@ -149,7 +149,11 @@ fn set_up(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<(
         }
     }
     connection
-        .batch_execute("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = FAST;")
+        // Without recursive triggers REPLACE deletes rows behind the back of the triggers that count them.
+        .batch_execute(
+            "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = FAST; \
+             PRAGMA recursive_triggers = ON",
+        )
 }
 
 /// Runs work in a thread of this runtime that may block. The caller may be on another runtime: those of the HTTP server

@@ -11,6 +11,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use stocktake_domain::{PathGlob, Timestamp};
 
+use super::counts::Changes;
 use crate::columns::{Kind, Row, Table, Visitor, list_of};
 use crate::dialect::{Dialect, Index, Lock};
 use crate::error::DbError;
@@ -23,12 +24,16 @@ use crate::sql::Sql;
 pub(crate) struct SqliteSession {
     connection: SqliteConnection,
     deadline: Option<Instant>,
+    counts: Changes,
+    /// Whether a statement failed that had changed records: what was noted of it cannot be told apart any more.
+    is_broken: bool,
 }
 
 impl SqliteSession {
     /// A session on this connection.
-    pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, deadline: None }
+    pub(super) fn new(mut connection: SqliteConnection) -> Result<Self, DbError> {
+        let counts = Changes::register(&mut connection)?;
+        Ok(Self { connection, deadline: None, counts, is_broken: false })
     }
 
     /// Gives all that runs from now on this deadline.
@@ -39,8 +44,26 @@ impl SqliteSession {
     /// Runs a task in a transaction that writes, from its beginning on.
     pub(super) async fn transaction<R: Send>(&mut self, task: impl Task<Self, R>) -> Result<R, DbError> {
         self.connection.batch_execute("BEGIN IMMEDIATE")?;
-        let done = task(self).await.and_then(|done| self.in_time().map(|()| done));
+        self.is_broken = false;
+        self.counts.begin();
+        let done = task(self).await.and_then(|done| self.write_counts().map(|()| done));
+        let done = done.and_then(|done| self.in_time().map(|()| done));
+        self.counts.end();
         end_transaction(&mut self.connection, done)
+    }
+
+    /// Runs a task that only reads, all of it as the database is at one moment.
+    pub(super) async fn snapshot<R: Send>(&mut self, task: impl Task<Self, R>) -> Result<R, DbError> {
+        self.connection.batch_execute("BEGIN")?;
+        let done = task(self).await;
+        end_transaction(&mut self.connection, done)
+    }
+
+    fn write_counts(&mut self) -> Result<(), DbError> {
+        if self.is_broken {
+            return Err(DbError::data("a statement that wrote records failed, and its transaction went on"));
+        }
+        Ok(self.counts.write(&mut self.connection)?)
     }
 
     /// Runs statements, at once: the future is ready.
@@ -48,8 +71,13 @@ impl SqliteSession {
         &mut self,
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<R>,
     ) -> Ready<Result<R, DbError>> {
-        let in_time = self.in_time();
-        ready(in_time.and_then(|()| work(&mut self.connection).map_err(DbError::from)))
+        if let Err(late) = self.in_time() {
+            return ready(Err(late));
+        }
+        let before = self.counts.reported();
+        let done = work(&mut self.connection);
+        self.is_broken |= done.is_err() && self.counts.reported() > before;
+        ready(done.map_err(DbError::from))
     }
 
     fn in_time(&self) -> Result<(), DbError> {
@@ -74,6 +102,12 @@ impl Dialect for SqliteSession {
     const LOT: &'static str = "abs(random() % 1000000)";
 
     const POSITION: &'static str = "instr";
+
+    const COUNTS: &'static str = "record_counts";
+
+    const OLDEST_SUCCESSES: &'static str = "SELECT c.model, c.storage, (SELECT s.oldest FROM success_slots s \
+        WHERE s.model = c.model AND s.storage = c.storage ORDER BY s.slot LIMIT 1) AS oldest \
+        FROM record_counts c WHERE c.state = 2 AND c.failure_kind = 0 AND c.records > 0";
 
     fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T> {
         sql.push(super::glob::MATCHES).bind(path.as_str().to_owned())
@@ -191,6 +225,11 @@ impl Session for SqliteSession {
 
     fn gather_statistics(&mut self, _added: u64) -> impl Step<()> {
         // The statements name their index.
+        ready(Ok(()))
+    }
+
+    fn fold_counts(&mut self) -> impl Step<()> {
+        // They are written with each change.
         ready(Ok(()))
     }
 

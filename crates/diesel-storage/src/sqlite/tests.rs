@@ -81,7 +81,7 @@ async fn each_fault_of_a_file_has_its_sentence() {
             .await
             .unwrap(),
     );
-    let mut other = other;
+    let mut other = other.unwrap();
     other.execute(Sql::<()>::new("BEGIN IMMEDIATE")).await.unwrap();
     // Not by the deadline of an ordinary call, which is as long as the wait for the lock.
     let busy = database.run(Work::Import, |session| session.execute(Sql::<()>::new("DELETE FROM t")).boxed());

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod messages;
+#[path = "../past_program/mod.rs"]
+mod past_program;
 mod state_machine;
 mod support;
 

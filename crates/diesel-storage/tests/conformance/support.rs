@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::Connection as _;
-use diesel::connection::SimpleConnection as _;
-use diesel::sqlite::SqliteConnection;
 use secrecy::ExposeSecret as _;
 use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::RecordKey;
 use stocktake_domain::contract::{DatabaseFixture, ManualClock, Ports, RowValue};
 use stocktake_domain::ports::WakeSignal;
 use tempfile::TempDir;
+
+use crate::past_program;
 
 /// How long no signal arrives once all have; longer than SQLite waits between two looks for what other processes wrote.
 const QUIET: Duration = Duration::from_millis(1500);
@@ -69,7 +68,7 @@ impl DatabaseFixture for Database {
         if let Some(path) = url.strip_prefix("sqlite://") {
             let digest = |name: &str| format!("{name} = CAST(x'5a' || substr({name}, 2) AS BLOB)");
             let statement = format!("UPDATE records SET {} WHERE key = x'{key}'", change(value, digest));
-            SqliteConnection::establish(path).unwrap().batch_execute(&statement).unwrap();
+            past_program::update(path, &statement);
         } else {
             let digest = |name: &str| format!("{name} = overlay({name} PLACING '\\x5a' FROM 1)");
             let statement = format!("UPDATE records SET {} WHERE key = '\\x{key}'", change(value, digest));

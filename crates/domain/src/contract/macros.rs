@@ -42,6 +42,11 @@ macro_rules! database_contract {
                     the_summary_counts_everything,
                     a_current_schema_passes_the_check,
                 }
+                counts {
+                    counts_are_exact_at_every_moment_of_many_at_once,
+                    counts_by_storage_and_kind_are_those_of_such_records,
+                    the_oldest_success_is_known_to_a_minute,
+                }
                 results {
                     results_are_counted_by_day_and_model,
                     a_result_that_is_void_does_not_count,

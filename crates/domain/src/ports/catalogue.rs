@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::Stream;
@@ -91,6 +92,9 @@ pub struct Applied {
     pub unchanged: u64,
 }
 
+/// How far [`ModelSummary::oldest_success`] may lie before the oldest success: one slot of those that are kept.
+pub const OLDEST_SUCCESS_WITHIN: Duration = Duration::from_millis(1 << 16);
+
 /// Counts of one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSummary {
@@ -112,7 +116,8 @@ pub struct ModelSummary {
     /// Succeeded records whose content does not agree with the checksum that the source's own verification
     /// recorded ([`Record::matches_source`]).
     pub mismatched: u64,
-    /// The time of the oldest success among the records that are `succeeded`.
+    /// The time of the oldest success among the records that are `succeeded`; or a time before it, by less than
+    /// [`OLDEST_SUCCESS_WITHIN`], of a record that has been read again since.
     pub oldest_success: Option<Timestamp>,
 }
 
@@ -169,6 +174,17 @@ impl Amount {
 }
 
 impl ModelSummary {
+    /// Whether these counts say of the records what there is, as it was `counted`.
+    pub fn tells(&self, counted: &Self) -> bool {
+        let within = match (self.oldest_success, counted.oldest_success) {
+            (Some(oldest), Some(counted)) => {
+                oldest <= counted && counted.since(oldest) < OLDEST_SUCCESS_WITHIN
+            }
+            (oldest, counted) => oldest == counted,
+        };
+        within && Self { oldest_success: counted.oldest_success, ..self.clone() } == *counted
+    }
+
     /// A model without records.
     pub const fn new(model: Model) -> Self {
         Self {
@@ -193,6 +209,35 @@ impl ModelSummary {
     pub fn metadata_only(&self) -> u64 {
         let read = |level: &EvidenceLevel| *level == EvidenceLevel::Read;
         self.evidence.iter().filter(|(level, _)| !read(level)).map(|(_, count)| count).sum()
+    }
+}
+
+/// A model of which other counts are kept than there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountDifference {
+    /// What was counted.
+    pub counted: ModelSummary,
+    /// What was kept, of the same model and moment.
+    pub kept: ModelSummary,
+}
+
+impl CountDifference {
+    /// The models in which the two differ; both are in the order of the models.
+    pub fn between(counted: Vec<ModelSummary>, kept: Vec<ModelSummary>) -> Vec<Self> {
+        let mut models = BTreeMap::<Model, (Option<ModelSummary>, Option<ModelSummary>)>::new();
+        for summary in counted {
+            let model = summary.model;
+            models.entry(model).or_default().0 = Some(summary);
+        }
+        for summary in kept {
+            let model = summary.model;
+            models.entry(model).or_default().1 = Some(summary);
+        }
+        let both = models.into_iter().map(|(model, (counted, kept))| Self {
+            counted: counted.unwrap_or_else(|| ModelSummary::new(model)),
+            kept: kept.unwrap_or_else(|| ModelSummary::new(model)),
+        });
+        both.filter(|pair| !pair.kept.tells(&pair.counted)).collect()
     }
 }
 
@@ -407,14 +452,19 @@ pub trait Catalogue: Send + Sync {
     /// All acceptances of the record, also those that were taken back, the last one first. They outlive the record.
     async fn acceptances(&self, model: Model, key: &RecordKey) -> Result<Vec<Acceptance>, StoreError>;
 
-    /// Counts of every model that has records, in the order of [`Model::ALL`]. Reads the whole catalogue:
-    /// callers that are asked often keep the answer for a while.
+    /// Counts of every model that has records, in the order of [`Model::ALL`], exact at one moment. Cheap whatever the number
+    /// of records: the counts are kept with each change, and only what leases hold is counted.
     async fn summary(&self) -> Result<Vec<ModelSummary>, StoreError> {
         self.summary_of(&RecordFilter::default()).await
     }
 
-    /// The same of the records that the filter means.
+    /// The same of the records that the filter means. Cheap for a filter by storage and kind of failure alone; any other
+    /// reads the whole catalogue.
     async fn summary_of(&self, filter: &RecordFilter) -> Result<Vec<ModelSummary>, StoreError>;
+
+    /// Counts all records, and returns the models of which the counts that are kept say something else at the same moment:
+    /// none, unless somebody changed the database past the program. Reads the whole catalogue.
+    async fn count_differences(&self) -> Result<Vec<CountDifference>, StoreError>;
 
     /// The storages that records of each model lie in, in the order of [`Model::ALL`] and the byte order of the names.
     async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError>;

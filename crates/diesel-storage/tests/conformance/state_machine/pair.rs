@@ -7,8 +7,8 @@ use futures_util::stream;
 use proptest::test_runner::TestCaseError;
 use stocktake_domain::contract::{DatabaseFixture, MemoryStore, Ports};
 use stocktake_domain::ports::{
-    ClaimFilter, Lease, LeaseId, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, Renewal,
-    ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId, numbered,
+    ClaimFilter, CountDifference, Lease, LeaseId, LeaseTerms, ModelSyncState, Outcome, PageRequest,
+    PageStart, Renewal, ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
     Clock as _, Failure, Job, JobId, Model, NewAcceptance, NewJob, RecordKey, Selection, SourceRecord,
@@ -288,6 +288,14 @@ impl Pair {
         Ok(())
     }
 
+    /// The counts that the database keeps, against those that are counted in memory, and against those counted in it.
+    async fn compare_counts(&self) -> Checked {
+        let kept = self.database.catalogue.summary().await.map_err(failed)?;
+        let counted = self.memory.catalogue.summary().await.map_err(failed)?;
+        same("summary", &CountDifference::between(counted, kept), &vec![])?;
+        same("counts", &self.database.catalogue.count_differences().await.map_err(failed)?, &vec![])
+    }
+
     /// All that can be seen of both.
     async fn compare(&self) -> Checked {
         for model in MODELS {
@@ -301,7 +309,7 @@ impl Pair {
             both!(self, "records", |ports| ports.catalogue.page(&request));
             both!(self, "mismatched", |ports| ports.catalogue.mismatched(model, None, 1000));
         }
-        both!(self, "summary", |ports| ports.catalogue.summary());
+        self.compare_counts().await?;
         let everything =
             ClaimFilter { models: vec![], storages: None, except_storages: vec![], due_from: None, limit: 1 };
         both!(self, "outstanding", |ports| ports.queue.outstanding(&everything, 1000));

@@ -118,4 +118,5 @@ pub async fn a_vanished_caller_leaves_nothing_half_done(db: &dyn DatabaseFixture
         assert_eq!(get(store, number).await.history().attempt, 1);
         assert_eq!(state(store, number).await, crate::State::Pending);
     }
+    assert_eq!(store.catalogue.count_differences().await.unwrap(), []);
 }

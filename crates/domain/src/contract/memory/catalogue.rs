@@ -14,8 +14,9 @@ use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    Amount, Applied, Catalogue, DayResults, FailureGroup, ImportError, ModelSummary, Page, PageRequest,
-    PageStart, PathStream, ReportApplied, ReportedRecord, SortOrder, SourceRecordStream, StoreError, Witness,
+    Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary, Page,
+    PageRequest, PageStart, PathStream, ReportApplied, ReportedRecord, SortOrder, SourceRecordStream,
+    StoreError, Witness,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -212,6 +213,11 @@ impl Catalogue for MemoryStore {
     async fn summary_of(&self, filter: &RecordFilter) -> Result<Vec<ModelSummary>, StoreError> {
         let selection = Selection::filtered(filter.clone());
         Ok(self.step(|tables: &mut Tables| tables.summary(&selection)).await)
+    }
+
+    async fn count_differences(&self) -> Result<Vec<CountDifference>, StoreError> {
+        // Every summary is counted.
+        Ok(Vec::new())
     }
 
     async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError> {

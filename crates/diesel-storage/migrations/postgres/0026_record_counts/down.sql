@@ -1,0 +1,11 @@
+DROP TRIGGER records_emptied ON records;
+DROP TRIGGER records_changed ON records;
+DROP TRIGGER records_removed ON records;
+DROP TRIGGER records_added ON records;
+DROP FUNCTION count_no_records();
+DROP FUNCTION count_changed_records();
+DROP FUNCTION count_removed_records();
+DROP FUNCTION count_added_records();
+DROP TABLE record_count_changes;
+DROP TABLE success_slots;
+DROP TABLE record_counts;
