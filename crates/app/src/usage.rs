@@ -88,7 +88,7 @@ fn overview(command: &Command, columns: usize) -> String {
                 if columns < NARROW { (4, "\n    ".to_owned()) } else { (MARGIN, String::new()) };
             let about = wrapped(&about, margin, columns);
             // Writing to a String does not fail.
-            let _ = writeln!(text, "  {:<12} {gap}{about}", command.get_name());
+            let _ = writeln!(text, "{:<1$}{gap}{about}", format!("  {}", command.get_name()), MARGIN);
         }
         text.push('\n');
     }

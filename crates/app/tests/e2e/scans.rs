@@ -96,7 +96,7 @@ on_both_databases! {
         fs::rename(installation.path("b"), installation.path("d")).unwrap();
         std::os::unix::fs::symlink("d", installation.path("b")).unwrap();
         let told = installation.run(&["scan", "uploads", "main"]).ended(1);
-        assert!(told.starts_with("replaced: a (a pipe is there)\nfound 2, new 1, gone 0, skipped 0\n"), "{told}");
+        assert!(told.starts_with("replaced: a (a pipe is there)\nfound 2, new 1, gone 0, skipped 0, replaced 1\n"), "{told}");
         let verdict = "1 record of uploads has something else than a file in its place. Read what is due: stocktake verify";
         assert!(told.contains(verdict), "{told}");
         let status = installation.run(&["status"]).ended(1);

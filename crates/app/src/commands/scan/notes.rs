@@ -84,7 +84,7 @@ impl Notes {
             output::say(&format!("… and {} more were skipped", report.skipped - self.named));
         }
         let others = if *replaced > 0 { format!(", replaced {replaced}") } else { String::new() };
-        output::print_line(&format!("found {found}, new {new}, gone {gone}{others}, skipped {skipped}"))?;
+        output::print_line(&format!("found {found}, new {new}, gone {gone}, skipped {skipped}{others}"))?;
         if *back > 0 {
             output::print_line(&format!(
                 "{} retired before, and the file is there again: {} verified from now on.",
