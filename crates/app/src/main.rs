@@ -87,7 +87,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         progress::be_for_a_program();
     }
     let is_coloured = |is_live| is_coloured(arguments.global.color, is_live);
-    if is_coloured(output::is_live()) {
+    if is_coloured(terminal::is_live()) {
         output::be_coloured();
     }
     let is_coloured = is_coloured(progress::is_live());

@@ -214,17 +214,6 @@ pub(crate) fn hand_over(text: &Text) -> anyhow::Result<()> {
     write_out(text.lines.as_bytes()).context("the result cannot be written")
 }
 
-/// The terminal that results go to; `None` if they go elsewhere.
-pub(crate) fn terminal() -> Option<io::Stdout> {
-    let out = io::stdout();
-    out.is_terminal().then_some(out)
-}
-
-/// Whether that is one that is not dumb.
-pub(crate) fn is_live() -> bool {
-    terminal().is_some() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
-}
-
 fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush())

@@ -189,7 +189,7 @@ fn sort(entries: &mut Vec<Entry>) {
 
 fn find(entries: &[Entry], hash: &[u8; HASH]) -> Option<Reported> {
     let at = entries.binary_search_by(|entry| entry.first_chunk::<HASH>().cmp(&Some(hash))).ok()?;
-    entries.get(at).map(|entry| said(entry))
+    entries.get(at).map(said)
 }
 
 /// The number of a kind of digest.

@@ -148,7 +148,7 @@ struct Values<T: DataType> {
     /// The level at which a value is defined; 0 if each row has one.
     deepest: i16,
     /// Of the rows that have one.
-    values: Vec<T::T>,
+    found: Vec<T::T>,
     levels: Vec<i16>,
     /// The index of each row's value.
     places: Vec<Option<usize>>,
@@ -156,15 +156,15 @@ struct Values<T: DataType> {
 
 impl<T: DataType> Values<T> {
     fn new(reader: ColumnReaderImpl<T>, deepest: i16) -> Self {
-        Self { reader, deepest, values: Vec::new(), levels: Vec::new(), places: Vec::new() }
+        Self { reader, deepest, found: Vec::new(), levels: Vec::new(), places: Vec::new() }
     }
 
     fn next(&mut self, at_once: usize) -> Result<usize, ParquetError> {
-        self.values.clear();
+        self.found.clear();
         self.levels.clear();
         self.places.clear();
-        let (rows, ..) = self.reader.read_records(at_once, Some(&mut self.levels), None, &mut self.values)?;
-        let mut values = 0..self.values.len();
+        let (rows, ..) = self.reader.read_records(at_once, Some(&mut self.levels), None, &mut self.found)?;
+        let mut values = 0..self.found.len();
         if self.deepest == 0 {
             self.places.extend(values.map(Some));
         } else {
@@ -176,7 +176,7 @@ impl<T: DataType> Values<T> {
     }
 
     fn get(&self, row: usize) -> Option<&T::T> {
-        self.values.get((*self.places.get(row)?)?)
+        self.found.get((*self.places.get(row)?)?)
     }
 }
 

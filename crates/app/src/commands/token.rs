@@ -12,7 +12,7 @@ use crate::output::Text;
 use crate::quantities::date;
 use crate::settings::Settings;
 use crate::system::secret;
-use crate::{document, output, suggest, wiring};
+use crate::{document, output, suggest, terminal, wiring};
 
 /// What every token begins with.
 const PREFIX: &str = "stk-";
@@ -85,7 +85,7 @@ fn say_how_to_try(settings: &Settings, arguments: &TokenCreateArguments) {
     let base = base_url(http.external_url.as_deref(), http.listen);
     let path = if arguments.admin { "/api/v1/summary" } else { "/api/v4/user" };
     let curl = format!("curl -H \"PRIVATE-TOKEN: $TOKEN\" {base}{path}");
-    output::say(&if output::terminal().is_some() {
+    output::say(&if terminal::has_results() {
         format!(
             "It is shown only now. With the service running, paste this line, then the token: read -r TOKEN; {curl}"
         )

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use flate2::Compression;
@@ -161,12 +161,12 @@ impl Lab {
         i64::try_from(now.as_millis()).unwrap() - seconds * 1000
     }
 
-    fn import(&self, report: &PathBuf, more: &[&str]) -> Finished {
+    fn import(&self, report: &Path, more: &[&str]) -> Finished {
         let report = report.to_str().unwrap();
         self.installation.run(&[&["import-report", "uploads", "far", report][..], more].concat())
     }
 
-    fn import_json(&self, report: &PathBuf, more: &[&str]) -> (i32, Value) {
+    fn import_json(&self, report: &Path, more: &[&str]) -> (i32, Value) {
         let finished = self.import(report, &[&["--json"][..], more].concat());
         (finished.code, document("import-report", &finished))
     }
@@ -273,7 +273,7 @@ fn what_cannot_be_right_is_refused_before_anything_is_judged() {
     let rows = |numbers: std::ops::RangeInclusive<usize>, size: usize| -> Vec<String> {
         numbers.map(|number| Lab::listed(number, size)).collect()
     };
-    let refused = |report: &PathBuf, more: &[&str], told: &str| {
+    let refused = |report: &Path, more: &[&str], told: &str| {
         let finished = lab.import(report, more);
         assert_eq!(finished.code, 2, "{finished:?}");
         assert!(finished.stderr.contains(told), "{told}: {finished:?}");

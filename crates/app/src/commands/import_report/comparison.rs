@@ -181,10 +181,10 @@ impl Comparison {
                 break;
             }
             done += u64::try_from(batch.len()).unwrap_or(0);
-            let step =
+            let written =
                 store.catalogue.apply_report(arguments.model, &arguments.storage, rules, batch).await?;
-            applied.good += step.good;
-            for (kind, count) in step.failed {
+            applied.good += written.good;
+            for (kind, count) in written.failed {
                 *applied.failed.entry(kind).or_default() += count;
             }
             meter.set(done, None);
