@@ -222,7 +222,7 @@ impl Fields for Fetched<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use parquet::basic::Compression;
+    use parquet::basic::{Compression, GzipLevel};
     use parquet::data_type::ByteArray;
     use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
@@ -290,7 +290,7 @@ mod tests {
         let file = folder.path().join("list.parquet");
         let rows = [("a b", Some(3), true), ("%20", None, true), ("c", Some(5), false), ("d", Some(0), true)];
         for compression in
-            [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::GZIP(Default::default())]
+            [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::GZIP(GzipLevel::default())]
         {
             write(&file, &rows, 3, compression);
             let (mut seen, mut bytes) = (Vec::new(), 0);
