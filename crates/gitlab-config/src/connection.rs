@@ -97,20 +97,11 @@ pub(crate) fn read(
     setting: &Setting,
     hint: &str,
 ) -> Result<Fact<Connection>, InstallationError> {
-    let node = match reader.value(setting, hint) {
+    let node = match known(reader, setting, &KEYS, hint)? {
         Fact::Known(node) => node,
         Fact::Absent => return Ok(Fact::Absent),
         Fact::Unknown(unknown) => return Ok(Fact::Unknown(unknown)),
     };
-    if !matches!(node.value, Value::Map(_)) {
-        return Err(reader.wrong(&node, setting, "must be a hash"));
-    }
-    for key in KEYS {
-        if let Some(Node { value: Value::Unknown(why), place }) = node.get(key) {
-            let unknown = reader.unknown(&setting.below(key), *place, texts(*why), hint);
-            return Ok(Fact::Unknown(unknown));
-        }
-    }
     let hash = Hash { reader, node: &node, setting, hint };
     Ok(match hash.connection()? {
         Ok(connection) => Fact::Known(connection),
@@ -121,6 +112,28 @@ pub(crate) fn read(
             hint,
         )),
     })
+}
+
+/// A hash in which the values of all these keys are known; one with another value is unknown.
+pub(crate) fn known(
+    reader: &SettingsReader,
+    setting: &Setting,
+    keys: &[&str],
+    hint: &str,
+) -> Result<Fact<Node>, InstallationError> {
+    let node = match reader.value(setting, hint) {
+        Fact::Known(node) => node,
+        other => return Ok(other),
+    };
+    if !matches!(node.value, Value::Map(_)) {
+        return Err(reader.wrong(&node, setting, "must be a hash"));
+    }
+    for key in keys {
+        if let Some(Node { value: Value::Unknown(why), place }) = node.get(key) {
+            return Ok(Fact::Unknown(reader.unknown(&setting.below(key), *place, texts(*why), hint)));
+        }
+    }
+    Ok(Fact::Known(node))
 }
 
 /// A hash, in which all values that are read are known.

@@ -4,13 +4,12 @@
 //! (<https://docs.gitlab.com/administration/packages/container_registry/#use-object-storage>), and not those of the
 //! connections of GitLab's other places.
 
-use crate::connection::{AwsCredentials, Connection, GoogleCredentials, Hash, Understood};
+use crate::connection::{AwsCredentials, Connection, GoogleCredentials, Hash, Understood, known};
 use crate::dialect::Setting;
 use crate::fact::Fact;
 use crate::file::InstallationError;
 use crate::installation::Bucket;
-use crate::node::{Node, Value};
-use crate::settings_reader::{SettingsReader, texts};
+use crate::settings_reader::SettingsReader;
 
 /// The keys that are read.
 const KEYS: [&str; 16] = [
@@ -65,20 +64,11 @@ pub(crate) fn read(
     setting: &Setting,
     hint: &str,
 ) -> Result<Fact<Bucket>, InstallationError> {
-    let node = match reader.value(setting, hint) {
+    let node = match known(reader, setting, &KEYS, hint)? {
         Fact::Known(node) => node,
         Fact::Absent => return Ok(Fact::Absent),
         Fact::Unknown(unknown) => return Ok(Fact::Unknown(unknown)),
     };
-    if !matches!(node.value, Value::Map(_)) {
-        return Err(reader.wrong(&node, setting, "must be a hash"));
-    }
-    for key in KEYS {
-        if let Some(Node { value: Value::Unknown(why), place }) = node.get(key) {
-            let unknown = reader.unknown(&setting.below(key), *place, texts(*why), hint);
-            return Ok(Fact::Unknown(unknown));
-        }
-    }
     let hash = Hash { reader, node: &node, setting, hint };
     let bucket = match driver {
         Driver::S3 => s3(&hash),
