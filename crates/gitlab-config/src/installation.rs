@@ -68,17 +68,43 @@ pub struct Bucket {
     pub connection: Connection,
 }
 
+/// Where the container registry keeps its data.
+#[derive(Debug, Clone)]
+pub enum RegistryData {
+    /// In a folder.
+    Folder(PathBuf),
+    /// In a bucket.
+    Bucket(Box<Bucket>),
+}
+
+impl RegistryData {
+    /// The folder, if it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Bucket(_) => None,
+        }
+    }
+}
+
 /// Where the container registry is.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryStorage {
-    /// The folder in which it keeps its data. If there is neither it nor a bucket, [`RegistryStorage::api_url`] counts.
-    pub folder: Fact<PathBuf>,
-    /// The bucket in which it keeps its data instead.
-    pub bucket: Option<Bucket>,
+    /// Where it keeps its data. If that is not known, [`RegistryStorage::api_url`] counts.
+    pub data: Fact<RegistryData>,
     /// The URL at which GitLab itself reaches it.
     pub api_url: Option<String>,
     /// Whether the file says whether it has a metadata database.
     pub(crate) is_database_set: bool,
+}
+
+impl RegistryStorage {
+    /// The folder that counts unless a storage driver keeps the data elsewhere.
+    pub(crate) fn set_default_folder(&mut self, folder: &Fact<PathBuf>) {
+        if !matches!(self.data, Fact::Known(RegistryData::Bucket(_))) {
+            self.data = folder.map(|folder| RegistryData::Folder(folder.clone()));
+        }
+    }
 }
 
 impl Installation {
@@ -169,7 +195,7 @@ impl Installation {
             }
         }
         let folder = shared.map(|shared| shared.join("registry"));
-        self.registry.get_or_insert_default().folder = folder.instead(dialect::REGISTRY_HINT);
+        self.registry.get_or_insert_default().set_default_folder(&folder.instead(dialect::REGISTRY_HINT));
     }
 
     pub(crate) fn set_local(&mut self, object_type: ObjectType, folder: Fact<PathBuf>) {
@@ -207,7 +233,7 @@ impl Installation {
             .flat_map(|storage| storage.local.unknown().into_iter().chain(storage.object.unknown()));
         let git = self.git.values().filter_map(Fact::unknown).chain(&self.other_git);
         let registry = self.registry.iter().filter(|registry| registry.api_url.is_none());
-        let registry = registry.filter_map(|registry| registry.folder.unknown());
+        let registry = registry.filter_map(|registry| registry.data.unknown());
         let single = self.public.unknown().into_iter().chain(self.db_key_base.unknown());
         files.chain(single).chain(git).chain(registry)
     }

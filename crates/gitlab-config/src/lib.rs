@@ -40,6 +40,6 @@ mod yaml;
 pub use connection::{AwsCredentials, Connection, GoogleCredentials};
 pub use fact::{Fact, Unknown};
 pub use file::InstallationError;
-pub use installation::{Bucket, FileStorage, Installation, RegistryStorage};
+pub use installation::{Bucket, FileStorage, Installation, RegistryData, RegistryStorage};
 pub use ruby::is_parsing_ruby;
 pub use version::Version;

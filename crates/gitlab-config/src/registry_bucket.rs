@@ -9,6 +9,7 @@ use crate::dialect::Setting;
 use crate::fact::Fact;
 use crate::file::InstallationError;
 use crate::installation::Bucket;
+use crate::node::Node;
 use crate::settings_reader::SettingsReader;
 
 /// The keys that are read.
@@ -44,16 +45,20 @@ pub(crate) enum Driver {
     AzureV2,
 }
 
+/// The names of these drivers, in the order in which they are looked for.
+const DRIVERS: [(&str, Driver); 5] = [
+    ("s3", Driver::S3),
+    ("s3_v2", Driver::S3),
+    ("gcs", Driver::Google),
+    ("azure", Driver::Azure),
+    ("azure_v2", Driver::AzureV2),
+];
+
 impl Driver {
-    /// The driver of this name; none if it keeps data elsewhere, or nobody knows it.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        match name {
-            "s3" | "s3_v2" => Some(Self::S3),
-            "gcs" => Some(Self::Google),
-            "azure" => Some(Self::Azure),
-            "azure_v2" => Some(Self::AzureV2),
-            _ => None,
-        }
+    /// The driver that a storage of the registry has a setting of, with its name; none if it keeps data elsewhere, or nobody
+    /// knows it.
+    pub(crate) fn of(storage: &Node) -> Option<(&'static str, Self)> {
+        DRIVERS.into_iter().find(|(name, _)| storage.get(name).is_some())
     }
 }
 

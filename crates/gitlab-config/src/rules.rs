@@ -23,7 +23,7 @@ use stocktake_domain::ObjectType;
 use crate::dialect::{self, REGISTRY_HINT};
 use crate::fact::{Fact, Unknown};
 use crate::file::InstallationError;
-use crate::installation::Installation;
+use crate::installation::{Installation, RegistryData};
 use crate::node::{Node, Value};
 use crate::registry_bucket::Driver;
 use crate::settings_reader::SettingsReader;
@@ -130,7 +130,7 @@ fn registry(installation: &mut Installation, reader: &SettingsReader) -> Result<
     }
     let path = reader.path(&dialect.registry_folder(), REGISTRY_HINT)?;
     if !matches!(path, Fact::Absent) {
-        installation.registry.get_or_insert_default().folder = path.clone();
+        installation.registry.get_or_insert_default().set_default_folder(&path);
     }
     if let Some(setting) = dialect.registry_enabled()
         && reader.flag(&setting, REGISTRY_HINT)? == Fact::Known(false)
@@ -138,7 +138,7 @@ fn registry(installation: &mut Installation, reader: &SettingsReader) -> Result<
         // It runs elsewhere, or not at all.
         let registry = installation.registry.get_or_insert_default();
         if registry.api_url.is_some() || matches!(path, Fact::Absent) {
-            registry.folder = Fact::Absent;
+            registry.data = Fact::Absent;
         }
         return Ok(());
     }
@@ -153,24 +153,16 @@ fn registry_storage(
     reader: &SettingsReader,
 ) -> Result<(), InstallationError> {
     let Some(setting) = reader.dialect.registry_storage() else { return Ok(()) };
-    let folder = match reader.value(&setting, REGISTRY_HINT) {
+    let data = match reader.value(&setting, REGISTRY_HINT) {
         Fact::Absent => return Ok(()),
         Fact::Unknown(unknown) => Fact::Unknown(unknown),
-        Fact::Known(node) if let Some((name, driver)) = bucket_driver(&node) => {
-            let registry = installation.registry.get_or_insert_default();
-            registry.folder =
-                match registry_bucket::read(reader, driver, &setting.below(name), REGISTRY_HINT)? {
-                    Fact::Known(bucket) => {
-                        registry.bucket = Some(bucket);
-                        Fact::Absent
-                    }
-                    Fact::Absent => Fact::Absent,
-                    Fact::Unknown(unknown) => Fact::Unknown(unknown),
-                };
-            return Ok(());
+        Fact::Known(node) if let Some((name, driver)) = Driver::of(&node) => {
+            let bucket = registry_bucket::read(reader, driver, &setting.below(name), REGISTRY_HINT)?;
+            bucket.map(|bucket| RegistryData::Bucket(Box::new(bucket.clone())))
         }
         Fact::Known(node) if node.get("filesystem").is_some() => {
-            reader.path(&setting.below("filesystem").below("rootdirectory"), REGISTRY_HINT)?
+            let folder = reader.path(&setting.below("filesystem").below("rootdirectory"), REGISTRY_HINT)?;
+            folder.map(|folder| RegistryData::Folder(folder.clone()))
         }
         // Only what else there is to say about a folder.
         Fact::Known(node) if driver(&node).is_none() => return Ok(()),
@@ -181,7 +173,7 @@ fn registry_storage(
             Fact::Unknown(reader.unknown(&setting, node.place, (&predicate, &active), REGISTRY_HINT))
         }
     };
-    installation.registry.get_or_insert_default().folder = folder;
+    installation.registry.get_or_insert_default().data = data;
     Ok(())
 }
 
@@ -192,13 +184,6 @@ fn driver(node: &Node) -> Option<String> {
         Value::Map(map) => map.pairs.keys().find(|key| !OTHERS.contains(&key.as_str())).cloned(),
         _ => Some("no hash".to_owned()),
     }
-}
-
-/// The driver that keeps the registry's data in a bucket, if one is set.
-fn bucket_driver(node: &Node) -> Option<(&'static str, Driver)> {
-    const NAMES: [&str; 5] = ["s3", "s3_v2", "gcs", "azure", "azure_v2"];
-    let name = NAMES.into_iter().find(|name| node.get(name).is_some())?;
-    Some((name, Driver::named(name)?))
 }
 
 /// With a metadata database, the registry's folder no longer says which images there are.
@@ -225,7 +210,7 @@ fn registry_database(installation: &mut Installation, reader: &SettingsReader) {
     let registry = installation.registry.get_or_insert_default();
     registry.is_database_set = true;
     if let Some(unknown) = unknown {
-        (registry.folder, registry.bucket) = (Fact::Unknown(unknown), None);
+        registry.data = Fact::Unknown(unknown);
     }
 }
 
@@ -233,19 +218,17 @@ fn registry_database(installation: &mut Installation, reader: &SettingsReader) {
 pub(crate) fn look_at_registry(installation: &mut Installation) {
     let version = installation.version;
     let Some(registry) = &mut installation.registry else { return };
+    let Some(data) = registry.data.known() else { return };
     let has_database =
         !registry.is_database_set && version.is_some_and(|version| version >= Version::REGISTRY_HAS_DATABASE);
-    let in_use = registry.folder.known().map(|folder| folder.join(DATABASE_IN_USE));
-    let cause = match (registry.folder.known(), in_use.filter(|file| file.exists())) {
-        (_, Some(in_use)) => {
-            format!("{} says that the registry keeps its list of images in a database", in_use.display())
-        }
+    let in_use = data.folder().map(|folder| folder.join(DATABASE_IN_USE)).filter(|file| file.exists());
+    let cause = if let Some(in_use) = in_use {
+        format!("{} says that the registry keeps its list of images in a database", in_use.display())
+    } else if has_database && !data.folder().is_some_and(Path::exists) {
         // A bucket is not looked into here.
-        (None, None) if registry.bucket.is_none() => return,
-        (folder, None) if has_database && !folder.is_some_and(|folder| folder.exists()) => {
-            "the registry of this version keeps its list of images in a database".to_owned()
-        }
-        _ => return,
+        "the registry of this version keeps its list of images in a database".to_owned()
+    } else {
+        return;
     };
     let unknown = Unknown {
         key: REGISTRY_HINT.to_owned(),
@@ -254,18 +237,20 @@ pub(crate) fn look_at_registry(installation: &mut Installation) {
         ),
         cause,
     };
-    (registry.folder, registry.bucket) = (Fact::Unknown(unknown), None);
+    registry.data = Fact::Unknown(unknown);
 }
 
 /// Paths of a container as those of this machine.
 pub(crate) fn on_this_machine(installation: &mut Installation) {
     let Some(volumes) = installation.volumes.clone() else { return };
+    let place = |path: &Path, key: &str| match volumes.of_host(path) {
+        Some(path) => Fact::Known(path),
+        None => Fact::Unknown(outside_of_volumes(path, key)),
+    };
     let outside = |folder: &mut Fact<PathBuf>, key: &str| {
-        let Fact::Known(path) = &*folder else { return };
-        *folder = match volumes.of_host(path) {
-            Some(path) => Fact::Known(path),
-            None => Fact::Unknown(outside_of_volumes(path, key)),
-        };
+        if let Fact::Known(path) = &*folder {
+            *folder = place(path, key);
+        }
     };
     for (object_type, storage) in &mut installation.files {
         outside(&mut storage.local, &dialect::local_hint(*object_type));
@@ -273,8 +258,10 @@ pub(crate) fn on_this_machine(installation: &mut Installation) {
     for (name, folder) in &mut installation.git {
         outside(folder, &format!("storages.gitlab-git-{name}.root"));
     }
-    if let Some(registry) = &mut installation.registry {
-        outside(&mut registry.folder, REGISTRY_HINT);
+    if let Some(registry) = &mut installation.registry
+        && let Fact::Known(RegistryData::Folder(folder)) = &registry.data
+    {
+        registry.data = place(folder, REGISTRY_HINT).map(|folder| RegistryData::Folder(folder.clone()));
     }
     // It is a part of the image, where nothing that lasts is kept.
     if installation.public.known().is_some_and(|public| volumes.of_host(public).is_none()) {

@@ -122,7 +122,10 @@ fn what_is_built_in() {
     assert_eq!(local(&source, ObjectType::TerraformState), "/home/git/gitlab/shared/terraform_state");
     assert_eq!(local(&source, ObjectType::Uploads), "/home/git/gitlab/public/uploads");
     assert_eq!(source.uploads_folders, ["/home/git/gitlab/public/uploads"]);
-    assert_eq!(source.registry.unwrap().folder, Fact::Known("/home/git/gitlab/shared/registry".into()));
+    assert_eq!(
+        source.registry.unwrap().data.known().unwrap().folder(),
+        Some(Path::new("/home/git/gitlab/shared/registry"))
+    );
     let none = Installation::none();
     assert_eq!(none.files.len(), ObjectType::ALL.len());
     assert!(none.git.is_empty() && none.registry.is_none() && none.uploads_folders.is_empty());

@@ -1,7 +1,7 @@
 //! Gitaly's storages, the registry, and what is unknown.
 
 use super::*;
-use crate::{AwsCredentials, Bucket, Connection, Fact, GoogleCredentials, Version};
+use crate::{AwsCredentials, Bucket, Connection, Fact, GoogleCredentials, RegistryData, Version};
 
 #[test]
 fn storages_of_gitaly() {
@@ -104,7 +104,8 @@ fn storages_that_are_not_known_hide_all_others() {
 /// Where the registry is, or why that is not known.
 fn registry(text: &str) -> String {
     match rb(text).registry.unwrap() {
-        RegistryStorage { bucket: Some(Bucket { name, prefix, connection }), .. } => {
+        RegistryStorage { data: Fact::Known(RegistryData::Bucket(bucket)), .. } => {
+            let Bucket { name, prefix, connection } = *bucket;
             let place = match connection {
                 Connection::Aws { region, endpoint, path_style, credentials } => {
                     let has_keys = matches!(credentials, AwsCredentials::Keys { .. });
@@ -120,14 +121,16 @@ fn registry(text: &str) -> String {
             };
             format!("{name} {prefix:?} {place}")
         }
-        RegistryStorage { folder: Fact::Known(folder), .. } => folder.display().to_string(),
+        RegistryStorage { data: Fact::Known(RegistryData::Folder(folder)), .. } => {
+            folder.display().to_string()
+        }
         RegistryStorage { api_url: Some(url), .. } => url,
-        RegistryStorage { folder: Fact::Unknown(unknown), .. } => unknown
+        RegistryStorage { data: Fact::Unknown(unknown), .. } => unknown
             .sentence
             .split("`: ")
             .last()
             .map_or_else(String::new, |text| text.split("` ").last().unwrap_or_default().to_owned()),
-        RegistryStorage { folder: Fact::Absent, .. } => "none".to_owned(),
+        RegistryStorage { data: Fact::Absent, .. } => "none".to_owned(),
     }
 }
 
@@ -214,12 +217,30 @@ fn the_bucket_of_a_registry() {
 }
 
 #[test]
+fn a_bucket_stays_until_another_storage_is_named() {
+    let bucket = rb("registry['storage'] = { 's3' => { 'bucket' => 'b' } }");
+    let next = |text: &str| {
+        let data = read(bucket.clone(), "gitlab.rb", text).unwrap().registry.unwrap().data;
+        match data.known() {
+            Some(RegistryData::Bucket(bucket)) => bucket.name.clone(),
+            Some(RegistryData::Folder(folder)) => folder.display().to_string(),
+            None => "none".to_owned(),
+        }
+    };
+    for folder in ["gitlab_rails['shared_path'] = '/s'", "gitlab_rails['registry_path'] = '/r'"] {
+        assert_eq!(next(folder), "b");
+    }
+    assert_eq!(next("registry['storage'] = { 'filesystem' => { 'rootdirectory' => '/r' } }"), "/r");
+    assert_eq!(next("registry['enable'] = false"), "none");
+}
+
+#[test]
 fn the_folder_of_a_registry_says_whether_it_has_the_list_of_images() {
     let folder = TempDir::new().unwrap();
     let text = format!("gitlab_rails['registry_path'] = '{}'", folder.path().display());
     let of = |version: &str| {
         let installation = Installation::omnibus().of_version(Version::parse(version));
-        read(installation, "gitlab.rb", &text).unwrap().settled().registry.unwrap().folder
+        read(installation, "gitlab.rb", &text).unwrap().settled().registry.unwrap().data
     };
     assert!(of("18.5").known().is_some() && of("19.1").known().is_some());
     let locks = folder.path().join("docker/registry/lockfiles");
@@ -239,12 +260,12 @@ fn the_folder_of_a_registry_says_whether_it_has_the_list_of_images() {
     for (version, is_enough) in [("18.5", true), ("19.0", false)] {
         let installation = Installation::omnibus().of_version(Version::parse(version));
         let registry = read(installation, "gitlab.rb", bucket).unwrap().settled().registry.unwrap();
-        assert_eq!((registry.bucket.is_some(), registry.folder.unknown().is_none()), (is_enough, is_enough));
+        assert_eq!(registry.data.known().is_some(), is_enough, "{version}: {registry:?}");
     }
     let off = format!("{text}\nregistry['database']['enabled'] = false");
     let installation = Installation::omnibus().of_version(Version::parse("19.0"));
     assert!(
-        read(installation, "gitlab.rb", &off).unwrap().settled().registry.unwrap().folder.known().is_some()
+        read(installation, "gitlab.rb", &off).unwrap().settled().registry.unwrap().data.known().is_some()
     );
 }
 

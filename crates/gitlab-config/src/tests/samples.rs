@@ -276,8 +276,8 @@ fn the_helm_chart() {
     );
     let registry = installation.registry.unwrap();
     assert_eq!(
-        (registry.folder, registry.api_url.as_deref()),
-        (Fact::Absent, Some("http://gitlab-registry.default.svc:5000"))
+        (matches!(registry.data, Fact::Absent), registry.api_url.as_deref()),
+        (true, Some("http://gitlab-registry.default.svc:5000"))
     );
 }
 
@@ -373,8 +373,8 @@ fn what_is_left_over_changes_nothing() {
     assert_eq!(local(&compared("pages and their two folders"), ObjectType::Pages), "/srv/pages");
     let registry = compared("a registry elsewhere").registry.unwrap();
     assert_eq!(
-        (registry.folder, registry.api_url.as_deref()),
-        (Fact::Absent, Some("https://images.example.com:5000"))
+        (matches!(registry.data, Fact::Absent), registry.api_url.as_deref()),
+        (true, Some("https://images.example.com:5000"))
     );
     let storages = git(&compared("storages with their folders"));
     assert_eq!(

@@ -6,8 +6,8 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use stocktake_domain::ObjectType;
 use stocktake_gitlab_config::{
-    AwsCredentials, Bucket, Connection, Fact, FileStorage, GoogleCredentials, Installation, RegistryStorage,
-    Unknown,
+    AwsCredentials, Bucket, Connection, Fact, FileStorage, GoogleCredentials, Installation, RegistryData,
+    RegistryStorage, Unknown,
 };
 use stocktake_source_gitlab::UnknownPlaces;
 use toml::Value;
@@ -44,7 +44,8 @@ pub(super) fn said(installation: &Installation) -> BTreeMap<String, Value> {
             said.folder(&local(*object_type), "directory", folder);
         }
         if let Some(object) = object.known() {
-            said.storage(&bucket(*object_type), keys(object));
+            let (kind, keys) = of_bucket(object);
+            said.storage(&bucket(*object_type), std::iter::once(("kind", text(kind))).chain(keys).collect());
         }
     }
     if let Some(folder) = installation.public.known() {
@@ -56,16 +57,13 @@ pub(super) fn said(installation: &Installation) -> BTreeMap<String, Value> {
         }
     }
     match &installation.registry {
-        Some(RegistryStorage { folder: Fact::Known(folder), .. }) => {
+        Some(RegistryStorage { data: Fact::Known(RegistryData::Folder(folder)), .. }) => {
             said.folder(REGISTRY, "registry-directory", folder);
         }
-        Some(RegistryStorage { bucket: Some(bucket), .. }) => {
-            let of_service = |(key, value)| (if key == "kind" { "service" } else { key }, value);
-            let kind = ("kind", text("registry-bucket"));
-            said.storage(
-                REGISTRY,
-                std::iter::once(kind).chain(keys(bucket).into_iter().map(of_service)).collect(),
-            );
+        Some(RegistryStorage { data: Fact::Known(RegistryData::Bucket(bucket)), .. }) => {
+            let (service, keys) = of_bucket(bucket);
+            let kind = [("kind", text("registry-bucket")), ("service", text(service))];
+            said.storage(REGISTRY, kind.into_iter().chain(keys).collect());
         }
         Some(RegistryStorage { api_url: Some(url), .. }) => {
             said.storage(REGISTRY, vec![("kind", text("registry")), ("url", text(url))]);
@@ -101,7 +99,7 @@ pub(super) fn unknown(installation: &Installation) -> UnknownPlaces {
         public: installation.public.unknown().map(ToString::to_string),
         git: git.filter_map(|(name, folder)| Some((name.clone(), folder.unknown()?.to_string()))).collect(),
         other_git: installation.other_git.as_ref().map(ToString::to_string),
-        registry: installation.registry.as_ref().and_then(|of| of.folder.unknown()).map(ToString::to_string),
+        registry: installation.registry.as_ref().and_then(|of| of.data.unknown()).map(ToString::to_string),
     }
 }
 
@@ -184,11 +182,11 @@ fn secret(secret: &SecretString) -> Value {
     text(secret.expose_secret())
 }
 
-/// The keys of a bucket's storage.
-fn keys(bucket: &Bucket) -> Vec<(&'static str, Value)> {
-    let mut keys = match &bucket.connection {
+/// The name of a bucket's service, and the keys of its storage.
+fn of_bucket(bucket: &Bucket) -> (&'static str, Vec<(&'static str, Value)>) {
+    let (service, mut keys) = match &bucket.connection {
         Connection::Aws { region, endpoint, path_style, credentials } => {
-            let mut keys = vec![("kind", text("s3")), ("bucket", text(&bucket.name))];
+            let mut keys = vec![("bucket", text(&bucket.name))];
             keys.push(("path_style", Value::Boolean(*path_style)));
             keys.extend(region.as_deref().map(|region| ("region", text(region))));
             keys.extend(endpoint.as_deref().map(|endpoint| ("endpoint", text(endpoint))));
@@ -201,10 +199,10 @@ fn keys(bucket: &Bucket) -> Vec<(&'static str, Value)> {
                 }
                 AwsCredentials::IamProfile => keys.push(("keys", text("role"))),
             }
-            keys
+            ("s3", keys)
         }
         Connection::Google { project: _, credentials } => {
-            let mut keys = vec![("kind", text("gcs")), ("bucket", text(&bucket.name))];
+            let mut keys = vec![("bucket", text(&bucket.name))];
             match credentials {
                 GoogleCredentials::KeyFile(file) => {
                     keys.push(("service_account_file", text(&file.display().to_string())));
@@ -212,17 +210,17 @@ fn keys(bucket: &Bucket) -> Vec<(&'static str, Value)> {
                 GoogleCredentials::Key(key) => keys.push(("service_account_key", secret(key))),
                 GoogleCredentials::ApplicationDefault => {}
             }
-            keys
+            ("gcs", keys)
         }
         Connection::Azure { account, access_key, domain } => {
-            let mut keys = vec![("kind", text("azure")), ("container", text(&bucket.name))];
+            let mut keys = vec![("container", text(&bucket.name))];
             keys.push(("account", text(account)));
             keys.extend(access_key.as_ref().map(|key| ("access_key", secret(key))));
             let endpoint = domain.as_deref().map(|domain| format!("https://{account}.{domain}"));
             keys.extend(endpoint.map(|endpoint| ("endpoint", text(&endpoint))));
-            keys
+            ("azure", keys)
         }
     };
     keys.extend(bucket.prefix.as_deref().map(|prefix| ("prefix", text(prefix))));
-    keys
+    (service, keys)
 }
