@@ -9,6 +9,7 @@ use stocktake_content::num::{narrow, widen};
 
 use crate::dialect::Dialect;
 use crate::kept::{bytes, has_own_key};
+use crate::parts::PartSizes;
 use crate::version::text;
 
 /// An algorithm, the fastest first.
@@ -166,6 +167,8 @@ impl Sum {
 /// Calculates the checksum that a store keeps.
 pub(crate) struct Comparison {
     pub(crate) kept: Kept,
+    /// Of a checksum of parts, the sizes that all but the last one may have.
+    pub(crate) sizes: Option<PartSizes>,
     /// One for each size that the parts may have.
     sums: Vec<Running>,
 }
@@ -186,18 +189,17 @@ struct Parts {
 }
 
 impl Comparison {
-    /// Begins to calculate; of a checksum of parts, `part_sizes` are the sizes that all but the last one may have. `None` if it
-    /// cannot be calculated.
-    pub(crate) fn begin(kept: Kept, part_sizes: &[u64]) -> Option<Self> {
+    /// Begins to calculate; of a checksum of parts with the sizes that these may have. `None` if it cannot be calculated.
+    pub(crate) fn begin(kept: Kept, sizes: Option<PartSizes>) -> Option<Self> {
         let kind = kept.kind;
         let running = |parts| Running { kind, sum: Sum::new(kind), parts };
         if !kept.is_of_parts {
-            return Some(Self { sums: vec![running(None)], kept });
+            return Some(Self { sums: vec![running(None)], sizes: None, kept });
         }
-        let sizes = part_sizes.iter().copied().filter(|size| *size > 0);
-        let sums = sizes.map(|size| running(Some(Parts { size, left: size, sums: Sum::new(kind) })));
+        let possible = sizes.as_ref()?.sizes().iter().copied().filter(|size| *size > 0);
+        let sums = possible.map(|size| running(Some(Parts { size, left: size, sums: Sum::new(kind) })));
         let sums: Vec<_> = sums.collect();
-        (!sums.is_empty()).then_some(Self { kept, sums })
+        (!sums.is_empty()).then_some(Self { kept, sizes, sums })
     }
 
     /// Adds bytes of the object, in order.
@@ -207,7 +209,7 @@ impl Comparison {
 
     /// The difference, if there is one.
     pub(crate) fn difference(self) -> Option<String> {
-        let Self { kept: Kept { kind, value, is_of_parts, .. }, sums } = self;
+        let Self { kept: Kept { kind, value, is_of_parts, .. }, sums, .. } = self;
         let calculated: Vec<Vec<u8>> = sums.into_iter().map(Running::finish).collect();
         let first = calculated.first()?;
         (!calculated.contains(&value)).then(|| {
@@ -271,7 +273,7 @@ mod tests {
     }
 
     fn difference(kept: Option<Kept>, part_size: Option<u64>, pieces: &[&[u8]]) -> Option<String> {
-        let mut comparison = Comparison::begin(kept.unwrap(), part_size.as_slice()).unwrap();
+        let mut comparison = Comparison::begin(kept.unwrap(), part_size.map(PartSizes::Told)).unwrap();
         for piece in pieces {
             comparison.update(piece);
         }
@@ -297,7 +299,7 @@ mod tests {
         assert!(kept().unwrap().is_of_parts);
         assert_eq!(difference(kept(), Some(4), &[b"12", b"3456", b"", b"789"]), None);
         assert!(difference(kept(), Some(4), &[b"123456780"]).unwrap().contains(" of its parts, calculated "));
-        assert!(Comparison::begin(kept().unwrap(), &[]).is_none());
+        assert!(Comparison::begin(kept().unwrap(), None).is_none());
         assert_eq!(kept().unwrap().parts, Some(3));
         let crcs = [&b"1234"[..], b"5678"].map(|part| {
             let mut sum = Sum::new(Kind::Crc32c);
@@ -321,7 +323,8 @@ mod tests {
         assert_eq!(difference(kept(), Some(4), &[b"12345", b"6789"]), None);
         assert!(difference(kept(), Some(5), &[b"123456789"]).is_some());
         // One of several sizes is enough.
-        let mut comparison = Comparison::begin(kept().unwrap(), &[5, 4]).unwrap();
+        let mut comparison =
+            Comparison::begin(kept().unwrap(), Some(PartSizes::Guessed(vec![5, 4]))).unwrap();
         comparison.update(b"123456789");
         assert_eq!(comparison.difference(), None);
         for none in [

@@ -95,7 +95,7 @@ impl Access {
                 comparison = self.comparison(kept, key, reader.version(), watch).await?;
             }
             let Some(received) = received else { break };
-            if let Some((comparison, _)) = &mut comparison {
+            if let Some(comparison) = &mut comparison {
                 comparison.update(&received);
             }
             hand_over(&received, &mut piece, &stream, watch).await?;
@@ -103,9 +103,7 @@ impl Access {
         let seen = finish(stream, piece).await?;
         let compared = match comparison {
             None => Compared::Nothing,
-            Some((comparison, sizes)) => {
-                self.compared(comparison, sizes.as_ref(), key, reader.version(), watch).await?
-            }
+            Some(comparison) => self.compared(comparison, key, reader.version(), watch).await?,
         };
         Ok(Some(Read { seen, compared }))
     }
@@ -113,30 +111,27 @@ impl Access {
     /// What a comparison comes to. A difference of a checksum of parts counts only if their sizes are certain.
     async fn compared(
         &self,
-        comparison: Comparison,
-        sizes: Option<&PartSizes>,
+        mut comparison: Comparison,
         key: &str,
         version: Option<&Version>,
         watch: &Watch,
     ) -> Result<Compared, ContentError> {
-        let Kept { is_of_parts, is_etag, parts, .. } = comparison.kept;
+        let (is_etag, parts) = (comparison.kept.is_etag, comparison.kept.parts);
+        let sizes = comparison.sizes.take();
         let Some(how) = comparison.difference() else {
             if is_etag {
                 self.etags_are_md5s.store(true, Ordering::Relaxed);
             }
             return Ok(Compared::Same);
         };
-        if !is_of_parts {
-            return Ok(Compared::Different(how));
-        }
-        let is_believed = !is_etag || self.etags_are_md5s.load(Ordering::Relaxed);
         let is_certain = match (sizes, parts) {
-            _ if !is_believed => false,
+            (None, _) => true,
+            _ if is_etag && !self.etags_are_md5s.load(Ordering::Relaxed) => false,
             (Some(PartSizes::Told(part)), Some(count)) => {
-                self.are_even(key, version, (*part, count), watch).await?
+                self.are_even(key, version, (part, count), watch).await?
             }
             (Some(PartSizes::Told(_)), None) => true,
-            _ => false,
+            (Some(PartSizes::Guessed(_)), _) => false,
         };
         Ok(if is_certain { Compared::Different(how) } else { Compared::Nothing })
     }
@@ -148,13 +143,10 @@ impl Access {
         key: &str,
         version: Option<&Version>,
         watch: &Watch,
-    ) -> Result<Option<(Comparison, Option<PartSizes>)>, ContentError> {
-        if !kept.is_of_parts {
-            return Ok(Comparison::begin(kept, &[]).map(|comparison| (comparison, None)));
-        }
-        let Some(sizes) = self.part_sizes(key, version, kept.parts, watch).await? else { return Ok(None) };
-        let comparison = Comparison::begin(kept, sizes.sizes());
-        Ok(comparison.map(|comparison| (comparison, Some(sizes))))
+    ) -> Result<Option<Comparison>, ContentError> {
+        let sizes =
+            if kept.is_of_parts { self.part_sizes(key, version, kept.parts, watch).await? } else { None };
+        Ok(Comparison::begin(kept, sizes))
     }
 }
 
