@@ -46,7 +46,7 @@ impl FilterArguments {
             path: self.path.clone(),
             text: None,
             owner: self.owner.clone(),
-            since: self.since.map(|since| since.before(now)),
+            since: self.since.map(|since| since.seen_from(now)),
             before: self.older_than.map(|age| now.before(age)),
         }
     }

@@ -13,7 +13,7 @@ pub(crate) enum Moment {
 
 impl Moment {
     /// The time that it is, seen from now.
-    pub(crate) fn before(self, now: Timestamp) -> Timestamp {
+    pub(crate) fn seen_from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(time) => time,
             Self::Ago(span) => now.before(span),

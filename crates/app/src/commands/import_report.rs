@@ -44,7 +44,7 @@ struct Bucket<'a> {
 }
 
 /// A report that was read.
-pub(super) struct Loader {
+pub(super) struct ReadReport {
     report: Report,
     index: Index,
     rows: u64,
@@ -62,7 +62,7 @@ pub(super) async fn run(
     let bucket = bucket(settings, &arguments.storage)?;
     let given = Given {
         columns: arguments.columns.clone(),
-        made_at: arguments.as_of.map(|moment| moment.before(SystemClock.now())),
+        made_at: arguments.as_of.map(|moment| moment.seen_from(SystemClock.now())),
     };
     let files = arguments.files.clone();
     let report = tokio::task::spawn_blocking(move || Report::open(&files, &given)).await??;
@@ -138,7 +138,7 @@ async fn read(
     report: Report,
     bucket: &Bucket<'_>,
     stop: CancellationToken,
-) -> anyhow::Result<Option<Loader>> {
+) -> anyhow::Result<Option<ReadReport>> {
     let meter = Meter::start("rows", None);
     meter.set_totals(None, Some(report.bytes));
     let (name, prefix) = (bucket.name.to_owned(), bucket.prefix.clone());
@@ -173,7 +173,7 @@ async fn read(
         }
         let rows = read?;
         let index = index.finish().context("the report's objects cannot be kept in a temporary file")?;
-        anyhow::Ok(Some(Loader { report, index, rows, outside }))
+        anyhow::Ok(Some(ReadReport { report, index, rows, outside }))
     });
     reading.await?
 }

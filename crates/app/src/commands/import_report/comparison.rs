@@ -10,7 +10,7 @@ use stocktake_domain::{FailureKind, RecordKey, ReportRules, ReportVerdict, Store
 use stocktake_store_report::Index;
 use tokio_util::sync::CancellationToken;
 
-use super::Loader;
+use super::ReadReport;
 use crate::args::ImportReportArguments;
 use crate::escape::escaped_json;
 use crate::output::Spool;
@@ -66,28 +66,24 @@ pub(super) struct Comparison {
     pub(super) doubtful: Spool,
 }
 
-/// What was written.
-pub(super) type Applied = ReportApplied;
-
 impl Comparison {
     /// Compares all records of the model in the storage.
     pub(super) async fn new(
         store: &Store,
         arguments: &ImportReportArguments,
-        read: &Loader,
+        read: &ReadReport,
         rules: ReportRules,
     ) -> anyhow::Result<Self> {
         let is_complete = read.report.is_complete && !arguments.partial;
         let mut comparison = Self { counts: Counts::default(), judged: Spool::new(), doubtful: Spool::new() };
         let meter = Meter::start("records", None);
-        let (catalogue, mut after) = (&store.catalogue, None);
-        let next = |after| catalogue.stored(arguments.model, &arguments.storage, after, PAGE);
+        let next = |after| store.catalogue.stored(arguments.model, &arguments.storage, after, PAGE);
         let mut page = next(None).await?;
         while let Some(last) = page.last() {
-            after.replace(last.key.clone());
+            let after = Some(last.key.clone());
             // Asked for first, so that the database reads the next page meanwhile.
             let (following, compared) =
-                tokio::join!(next(after.clone()), async { comparison.add(&page, read, rules, is_complete) });
+                tokio::join!(next(after), async { comparison.add(&page, read, rules, is_complete) });
             compared?;
             meter.set(comparison.counts.records, None);
             meter.set_failures(comparison.counts.bad());
@@ -100,7 +96,7 @@ impl Comparison {
     fn add(
         &mut self,
         page: &[StoredRecord],
-        read: &Loader,
+        read: &ReadReport,
         rules: ReportRules,
         is_complete: bool,
     ) -> anyhow::Result<()> {
@@ -169,11 +165,11 @@ impl Comparison {
         index: &Index,
         rules: ReportRules,
         stop: &CancellationToken,
-    ) -> anyhow::Result<Applied> {
+    ) -> anyhow::Result<ReportApplied> {
         let total = self.counts.good + self.counts.bad();
         let meter = Meter::start("records judged", Some(total));
         let mut lines = self.judged.lines()?;
-        let (mut applied, mut done) = (Applied::default(), 0);
+        let (mut applied, mut done) = (ReportApplied::default(), 0);
         while !stop.is_cancelled() {
             let batch = lines.by_ref().take(BATCH).map(|line| reported(&line?, index));
             let batch = batch.collect::<anyhow::Result<Vec<_>>>()?;

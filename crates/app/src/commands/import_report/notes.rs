@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use stocktake_domain::ports::ReportApplied;
 use stocktake_store_report::Kind;
 
-use super::comparison::{Applied, Counts, by_kind};
-use super::{Judged, Loader};
+use super::comparison::{Counts, by_kind};
+use super::{Judged, ReadReport};
 use crate::args::ImportReportArguments;
 use crate::quantities::{all, count, counted, minute};
 use crate::settings::Loaded;
@@ -16,18 +17,18 @@ use crate::{document, output};
 /// What is told of a report.
 pub(super) struct Told<'a> {
     arguments: &'a ImportReportArguments,
-    read: &'a Loader,
+    read: &'a ReadReport,
     counts: Counts,
     /// What was written.
-    pub(super) applied: Applied,
+    pub(super) applied: ReportApplied,
     /// How the records in doubt were judged; `None` if they were not.
     pub(super) judged: Option<Judged>,
 }
 
 impl<'a> Told<'a> {
     /// The counts, of which nothing was written yet.
-    pub(super) fn new(arguments: &'a ImportReportArguments, read: &'a Loader, counts: Counts) -> Self {
-        Self { arguments, read, counts, applied: Applied::default(), judged: None }
+    pub(super) fn new(arguments: &'a ImportReportArguments, read: &'a ReadReport, counts: Counts) -> Self {
+        Self { arguments, read, counts, applied: ReportApplied::default(), judged: None }
     }
 
     /// Whether nothing speaks against the records that the report is about.
