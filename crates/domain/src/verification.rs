@@ -216,7 +216,7 @@ impl<S: Stage> Verification<S> {
     }
 
     /// A report of the store, made at this time, says that the content is good or that it is not. If an attempt is running,
-    /// its result will be thrown away. A failure is due again at once, since the report says how it was then.
+    /// its result will be thrown away. The time of the retry counts from `at`, so that it has mostly come: the report says how it was then.
     pub fn report(self, verdict: Result<Digest, Failure>, at: Timestamp) -> Status {
         let history = self.history.next_attempt();
         match verdict {

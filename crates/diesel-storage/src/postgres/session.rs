@@ -30,12 +30,13 @@ const COUNTS: i64 = 0x7374_6b63_6e74;
 /// The changes that are there move into the counts.
 const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETURNING *), \
     counted AS (INSERT INTO record_counts AS c SELECT SUM(records), SUM(mebibytes), SUM(beside), SUM(size_only), \
-    SUM(said_by_store), SUM(computed_at_rest), SUM(mismatched), SUM(good_before), model, state, failure_kind, storage FROM taken \
-    GROUP BY model, state, failure_kind, storage ON CONFLICT (model, storage, state, failure_kind) DO UPDATE SET \
+    SUM(said_by_store), SUM(computed_at_rest), SUM(mismatched), SUM(good_before), model, state, failure_kind, storage \
+    FROM taken GROUP BY model, state, failure_kind, storage ON CONFLICT (model, storage, state, failure_kind) DO UPDATE SET \
     records = c.records + excluded.records, mebibytes = c.mebibytes + excluded.mebibytes, \
     beside = c.beside + excluded.beside, size_only = c.size_only + excluded.size_only, \
     said_by_store = c.said_by_store + excluded.said_by_store, \
-    computed_at_rest = c.computed_at_rest + excluded.computed_at_rest, mismatched = c.mismatched + excluded.mismatched, good_before = c.good_before + excluded.good_before) \
+    computed_at_rest = c.computed_at_rest + excluded.computed_at_rest, \
+    mismatched = c.mismatched + excluded.mismatched, good_before = c.good_before + excluded.good_before) \
     INSERT INTO success_slots AS s SELECT slot, SUM(records), COALESCE(MIN(oldest), 9223372036854775807), model, storage \
     FROM taken WHERE slot IS NOT NULL GROUP BY slot, model, storage \
     HAVING SUM(records) <> 0 OR MIN(oldest) IS NOT NULL ON CONFLICT (model, storage, slot) DO UPDATE SET \

@@ -374,8 +374,8 @@ pub trait Catalogue: Send + Sync {
     ) -> Result<Vec<StoredRecord>, StoreError>;
 
     /// Records what a report of the store says of these records of a model in the storage, in one step: those of which
-    /// [`ReportRules::judge`] says good or bad are written ([`crate::Verification::report`]), are due no more, and a running
-    /// attempt is void. All others stay as they are: so do those that were looked at since the report was made, whose object
+    /// [`ReportRules::judge`] says good or bad are written ([`crate::Verification::report`]), and a running
+    /// attempt is void. None of them is due; one that fails is retried by its retry time, which counts from the report's. All others stay as they are: so do those that were looked at since the report was made, whose object
     /// has another path by now, or whose row is damaged. Counts for the report's day as attempts do.
     async fn apply_report(
         &self,
