@@ -3,6 +3,8 @@
 //! The format is in git's `Documentation/gitformat-pack`: 256 numbers of objects whose id begins with this byte or a
 //! lower one, then the ids in order. Only the numbers are kept in memory.
 
+use std::cmp::Ordering;
+
 use stocktake_content::num::{big_endian, narrow, widen};
 
 use super::ids::Need;
@@ -93,14 +95,14 @@ impl<'a> PackIndex<'a> {
         while low < high {
             let count = WINDOW.min(high - low);
             let begin = at.saturating_sub(WINDOW / 2).clamp(low, high - count);
-            let ids = self.ids(begin, count)?;
-            match ids.binary_search(id) {
+            let entries = self.entries(begin, count)?;
+            match self.search(&entries, id) {
                 Ok(found) => return Ok(u32::try_from(begin + widen(found)).ok()),
                 Err(0) => {
                     high = begin;
                     at = at.saturating_sub(step);
                 }
-                Err(behind) if behind == ids.len() => {
+                Err(behind) if widen(behind) == count => {
                     low = begin + count;
                     at += step;
                 }
@@ -151,7 +153,8 @@ impl<'a> PackIndex<'a> {
 
     /// The id at this place.
     pub(super) fn id(&self, place: u32) -> Result<Option<ObjectId>, ReadError> {
-        Ok(self.ids(u64::from(place), 1)?.first().copied())
+        let entry = self.entries(u64::from(place), 1)?;
+        Ok(entry.get(self.prefix..).and_then(|id| self.format.id(id)))
     }
 
     /// All ids, one behind the other, in order.
@@ -218,10 +221,24 @@ impl<'a> PackIndex<'a> {
         if read < count { Err(ReadError::Changed) } else { Ok(bytes) }
     }
 
-    fn ids(&self, begin: u64, count: u64) -> Result<Vec<ObjectId>, ReadError> {
-        let bytes = self.read(self.begin + begin * widen(self.entry), narrow(count) * self.entry)?;
-        let entries = bytes.chunks_exact(self.entry);
-        Ok(entries.filter_map(|entry| self.format.id(entry.get(self.prefix..)?)).collect())
+    /// `count` entries of the table of ids.
+    fn entries(&self, begin: u64, count: u64) -> Result<Vec<u8>, ReadError> {
+        self.read(self.begin + begin * widen(self.entry), narrow(count) * self.entry)
+    }
+
+    /// The place of the id in these entries, or the one at which it would be.
+    fn search(&self, entries: &[u8], id: &ObjectId) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, entries.len() / self.entry);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = entries.get(middle * self.entry + self.prefix..(middle + 1) * self.entry);
+            match found.unwrap_or_default().cmp(id.as_bytes()) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Where an object is: in a pack or loose, in a repository's own folder of objects or in that of an alternate.
 
-use super::ids::Need;
+use super::ids::{self, Ids, Need};
 use super::index::PackIndex;
 use super::listing::{self, Listing};
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
+use crate::memory::Held;
 use crate::reader::RepoReader;
 
 /// How many indexes are kept open.
@@ -30,6 +31,9 @@ pub(super) struct Lookup<'a> {
     packs: Vec<(usize, Vec<u8>)>,
     /// The indexes of the first packs.
     open: Vec<Option<PackIndex<'a>>>,
+    /// For each pack its ids, if they are held in memory, which takes `held`.
+    ids: Vec<Option<Ids>>,
+    held: Vec<Held>,
     /// Objects are mostly in the same pack as the last one.
     last: usize,
 }
@@ -55,7 +59,22 @@ impl<'a> Lookup<'a> {
                 None => None,
             });
         }
-        Ok(Self { reader, folders, format, listings, packs: found, open, last: 0 })
+        let (ids, held) = Default::default();
+        Ok(Self { reader, folders, format, listings, packs: found, open, ids, held, last: 0 })
+    }
+
+    /// Holds the ids of all packs in memory, as far as that allows: for those who look up many objects.
+    pub(super) fn hold_ids(&mut self) -> Result<(), ReadError> {
+        for (folder, name) in self.packs.iter().skip(self.ids.len()) {
+            let folder = self.folders.get(*folder);
+            let index = folder.map(|folder| PackIndex::open(self.reader, folder, name, self.format));
+            let index = index.transpose()?.flatten().ok_or(ReadError::Changed)?;
+            let step = self.format.bytes();
+            let held = self.reader.memory().hold(ids::bytes(index.objects(), step));
+            self.ids.push(if held.is_some() { Some(Ids::new(index.all_ids()?, step)) } else { None });
+            self.held.extend(held);
+        }
+        Ok(())
     }
 
     /// The folder and the path of the index of the pack of this number.
@@ -83,16 +102,24 @@ impl<'a> Lookup<'a> {
     }
 
     pub(super) fn find(&mut self, id: &ObjectId) -> Result<Option<Place>, ReadError> {
-        let count = self.packs.len();
-        for number in (self.last..count).chain(0..self.last.min(count)) {
-            if let Some(place) = self.find_in(number, id)? {
-                self.last = number;
-                return Ok(Some(Place::Packed(number, place)));
-            }
+        if let Some((number, place)) = self.find_packed(id)? {
+            return Ok(Some(Place::Packed(number, place)));
         }
         for (number, folder) in self.folders.iter().enumerate() {
             if self.reader.kind(folder, &id.loose_path())?.is_some() {
                 return Ok(Some(Place::Loose(number)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The number of a pack that holds the object, and the place in its index.
+    pub(super) fn find_packed(&mut self, id: &ObjectId) -> Result<Option<(usize, u32)>, ReadError> {
+        let count = self.packs.len();
+        for number in (self.last..count).chain(0..self.last.min(count)) {
+            if let Some(place) = self.find_in(number, id)? {
+                self.last = number;
+                return Ok(Some((number, place)));
             }
         }
         Ok(None)
@@ -127,6 +154,9 @@ impl<'a> Lookup<'a> {
     }
 
     fn find_in(&self, number: usize, id: &ObjectId) -> Result<Option<u32>, ReadError> {
+        if let Some(Some(ids)) = self.ids.get(number) {
+            return Ok(ids.find(id).and_then(|place| u32::try_from(place).ok()));
+        }
         if let Some(open) = self.open.get(number) {
             return open.as_ref().map_or(Ok(None), |index| index.find(id));
         }

@@ -7,11 +7,12 @@ mod cache;
 mod file;
 mod header;
 mod inflater;
+mod kinds;
 mod object;
 
 use std::rc::Rc;
 
-use stocktake_content::num::narrow;
+use stocktake_content::num::{narrow, widen};
 
 use super::delta::{self, Copied};
 use super::index::PackIndex;
@@ -25,6 +26,7 @@ use cache::Cache;
 use file::PackFile;
 use header::{Deflated, HEADER_BYTES};
 use inflater::Inflater;
+use kinds::Kinds;
 
 pub(super) use header::Base;
 pub(super) use object::Object;
@@ -51,6 +53,7 @@ pub(super) struct Pack<'a> {
     pub(super) index: PackIndex<'a>,
     inflater: Inflater,
     cache: Cache,
+    kinds: Kinds,
     /// The memory for objects on which others build.
     held: Held,
 }
@@ -76,6 +79,7 @@ impl<'a> Pack<'a> {
             index,
             inflater: Inflater::new(),
             cache: Cache::new(narrow(held.bytes)),
+            kinds: Kinds::default(),
             held,
         }))
     }
@@ -173,14 +177,26 @@ impl<'a> Pack<'a> {
 
     /// The type of the object at this offset.
     pub(super) fn kind(&mut self, offset: u64) -> Result<Kind, ReadError> {
-        let mut at = offset;
-        for _ in 0..=MAX_CHAIN {
+        let (mut chain, mut at) = (Vec::new(), offset);
+        let kind = loop {
+            if let Some(kind) = self.kinds.get(at) {
+                break kind;
+            }
+            // What it builds on lies anywhere, and of each only the header is wanted.
+            self.file.fetch(at, Some(widen(HEADER_BYTES)))?;
+            chain.push(at);
             match self.header(at)?.0 {
-                Ok(kind) => return Ok(kind),
+                Ok(kind) => break kind,
                 Err(base) => at = base,
             }
+            if chain.len() > MAX_CHAIN {
+                return Err(self.damaged(offset, "it builds on itself"));
+            }
+        };
+        for at in chain {
+            self.kinds.insert(at, kind);
         }
-        Err(self.damaged(offset, "it builds on itself"))
+        Ok(kind)
     }
 
     /// What the object at this offset builds on.

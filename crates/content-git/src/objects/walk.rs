@@ -8,7 +8,7 @@ use stocktake_content::num::narrow;
 use stocktake_domain::ContentError;
 
 use super::ids::Recent;
-use super::kind::{Kind, LinkError, links};
+use super::kind::{Kind, Link, LinkError, links};
 use super::lookup::{Lookup, Place};
 use super::loose;
 use super::pack::{Object, Pack};
@@ -34,13 +34,38 @@ pub(super) struct Walk<'a> {
     /// Objects that are not here, but that a promisor has promised.
     promised: HashSet<ObjectId>,
     lookup: Lookup<'a>,
-    /// For each pack and place the bit of the type of the object, once it was visited.
-    visited: HashMap<usize, Vec<u8>>,
+    visited: Visited,
     /// The packs that were read last, by their numbers.
     packs: VecDeque<(usize, Pack<'a>)>,
-    /// The types of the loose objects that were visited.
-    loose: HashMap<ObjectId, Kind>,
     recent: Recent,
+}
+
+/// The types of the objects that were visited.
+#[derive(Default)]
+struct Visited {
+    /// For each pack and place the bit of the type, or 0.
+    packed: Vec<Vec<u8>>,
+    loose: HashMap<ObjectId, Kind>,
+}
+
+impl Visited {
+    /// What is noted of the object at this place of a pack, which has so many objects; `None` if it has no such place.
+    fn note(&mut self, pack: usize, place: u32, objects: u32) -> Option<&mut u8> {
+        if self.packed.len() <= pack {
+            self.packed.resize_with(pack + 1, Vec::new);
+        }
+        let noted = self.packed.get_mut(pack)?;
+        if noted.is_empty() {
+            *noted = vec![0; narrow(u64::from(objects))];
+        }
+        noted.get_mut(narrow(u64::from(place)))
+    }
+
+    /// The type of the object, if it was visited.
+    fn kind(&self, id: &ObjectId, packed: Option<(usize, u32)>) -> Option<Kind> {
+        let Some((pack, place)) = packed else { return self.loose.get(id).copied() };
+        self.packed.get(pack)?.get(narrow(u64::from(place))).and_then(|bit| Kind::of_bit(*bit))
+    }
 }
 
 /// An object that is to be visited.
@@ -67,28 +92,30 @@ impl<'a> Walk<'a> {
         has_promisor: bool,
         promised: HashSet<ObjectId>,
     ) -> Result<Self, ReadError> {
-        let lookup = Lookup::new(reader, folders, format)?;
-        let (visited, packs) = (HashMap::new(), VecDeque::new());
-        let (loose, recent) = (HashMap::new(), Recent::new());
-        Ok(Self { reader, format, parents, has_promisor, promised, lookup, visited, packs, loose, recent })
+        let mut lookup = Lookup::new(reader, folders, format)?;
+        lookup.hold_ids()?;
+        let (visited, packs, recent) = (Visited::default(), VecDeque::new(), Recent::new());
+        Ok(Self { reader, format, parents, has_promisor, promised, lookup, visited, packs, recent })
     }
 
     /// Visits everything that this root reaches and that was not visited yet.
     pub(super) fn visit(&mut self, from: &Root) -> Result<(), ReadError> {
         let mut open = vec![Item::of(from)];
-        let mut visited = 0_u32;
+        let mut count = 0_u32;
         while let Some(item) = open.pop() {
-            visited = visited.wrapping_add(1);
-            if visited.is_multiple_of(1_024) {
+            count = count.wrapping_add(1);
+            if count.is_multiple_of(1_024) {
                 self.reader.check_cancelled()?;
             }
             let found = self.object(&item, from)?;
             let Some(object) = found else { continue };
             let kind = object.kind;
             let parents = if kind == Kind::Commit { self.parents.of(&item.id) } else { None };
-            let (format, recent) = (self.format, &mut self.recent);
-            let mut push = |link: super::kind::Link<'_>| {
-                if !recent.contains_or_add(&link.id, link.kind.bit()) {
+            let Self { format, recent, lookup, visited, .. } = self;
+            let mut push = |link: Link<'_>| {
+                if !recent.contains_or_add(&link.id, link.kind.bit())
+                    && visited.kind(&link.id, lookup.find_packed(&link.id)?) != Some(link.kind)
+                {
                     let mut path = item.path.clone();
                     if !path.is_empty() && !link.name.is_empty() {
                         path.push(b'/');
@@ -98,7 +125,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok::<_, LinkError>(())
             };
-            match links(kind, &object.content, format, parents, &mut push) {
+            match links(kind, &object.content, *format, parents, &mut push) {
                 Ok(()) => {}
                 Err(LinkError::Read(error)) => return Err(error),
                 Err(LinkError::Malformed(reason)) => {
@@ -135,18 +162,15 @@ impl<'a> Walk<'a> {
     ) -> Result<Option<Rc<Object>>, ReadError> {
         let pack = self.pack(number)?;
         let objects = pack.index.objects();
-        let visited = self.visited.entry(number).or_insert_with(|| vec![0; narrow(u64::from(objects))]);
-        let Some(bits) = visited.get_mut(narrow(u64::from(place))) else {
-            return Err(ReadError::Changed);
-        };
-        if let Some(kind) = Kind::of_bit(*bits) {
+        let bit = self.visited.note(number, place, objects).ok_or(ReadError::Changed)?;
+        if let Some(kind) = Kind::of_bit(*bit) {
             check_kind(item, kind, from)?;
             return Ok(None);
         }
         let (_, pack) = self.packs.front_mut().ok_or(ReadError::Changed)?;
         let offset = pack.index.offset(place)?;
         let kind = pack.kind(offset)?;
-        *bits = kind.bit();
+        *bit = kind.bit();
         check_kind(item, kind, from)?;
         if kind == Kind::Blob { Ok(None) } else { pack.object(offset).map(Some) }
     }
@@ -166,13 +190,13 @@ impl<'a> Walk<'a> {
     }
 
     fn loose(&mut self, number: usize, item: &Item, from: &Root) -> Result<Option<Rc<Object>>, ReadError> {
-        if let Some(kind) = self.loose.get(&item.id) {
+        if let Some(kind) = self.visited.loose.get(&item.id) {
             check_kind(item, *kind, from)?;
             return Ok(None);
         }
         let Some(folder) = self.lookup.folder(number) else { return Err(ReadError::Changed) };
         let (kind, content) = loose::read(self.reader, folder, self.format, &item.id)?;
-        self.loose.insert(item.id, kind);
+        self.visited.loose.insert(item.id, kind);
         check_kind(item, kind, from)?;
         Ok(content.map(|content| Rc::new(Object { kind, content })))
     }
