@@ -3,6 +3,7 @@
 mod check;
 mod files;
 mod fuzz;
+mod import;
 mod list;
 mod measure;
 mod reports;
@@ -27,7 +28,7 @@ pub(crate) struct Options {
     /// Number of large files (1 MiB each)
     #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
     large: usize,
-    /// Number of records in the list API, and of rows in each table of the GitLab
+    /// Number of records in the list API, of lines of the import, and of rows in each table of the GitLab
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     rows: u64,
     /// Number of repetitions, whose median is reported
@@ -59,6 +60,8 @@ enum Part {
     Check,
     /// Pages of the list API, compared with pgbench
     List,
+    /// The first import into PostgreSQL, compared with COPY FROM into a table without an index
+    Import,
     /// The first sync of a GitLab, compared with COPY, and the load of an idle one, which takes six minutes
     Sync,
     /// Judging records by an inventory of their store, compared with gzip and wc
@@ -99,7 +102,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
-    if [Part::Files, Part::Check, Part::List, Part::Sync, Part::Reports].into_iter().any(chosen) {
+    if [Part::Files, Part::Check, Part::List, Part::Import, Part::Sync, Part::Reports].into_iter().any(chosen)
+    {
         rows = compare(project, options, chosen)?;
     }
     if chosen(Part::Crates) {
@@ -136,6 +140,9 @@ fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) 
     }
     if chosen(Part::List) {
         rows.extend(list::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::Import) {
+        rows.extend(import::measure(&binary, folder.path(), options)?);
     }
     if chosen(Part::Sync) {
         rows.extend(sync::measure(&binary, folder.path(), options)?);
