@@ -18,6 +18,9 @@ pub(crate) enum DbError {
     /// The database answers, but takes no connection for the time being.
     #[error("{0}")]
     Busy(String),
+    /// The database does not answer in time. Its connection is of no use any more.
+    #[error("{0}")]
+    Silent(String),
     /// The schema is not the one this program needs.
     #[error("{0}")]
     Schema(String),
@@ -43,6 +46,7 @@ impl DbError {
                 DatabaseErrorKind::SerializationFailure => Some(Outage::Contended),
                 _ => None,
             },
+            Self::Silent(_) => Some(Outage::Silent),
             Self::Query(_) | Self::Data(_) | Self::Schema(_) => None,
         }
     }

@@ -47,7 +47,14 @@ pub(crate) struct Postgres {
 }
 
 /// A connection outside the pool, whose statements may take their time.
-pub(crate) struct Own(AsyncPgConnection);
+pub(crate) struct Own {
+    connection: AsyncPgConnection,
+    longest_commit: Duration,
+}
+
+/// How many times as long as an ordinary call a commit may take where statements take as long as they need: one on which it
+/// gets no answer in that time waits for something that is not there, such as a standby.
+const COMMIT_PATIENCE: u32 = 12;
 
 impl Postgres {
     /// Makes the pool and connects once.
@@ -73,6 +80,10 @@ impl Postgres {
         let this = Self { pool, connector, timeout: settings.timeout, listener: OnceLock::new() };
         drop(this.connection().await?);
         Ok(this)
+    }
+
+    fn longest_commit(&self) -> Duration {
+        self.timeout.saturating_mul(COMMIT_PATIENCE)
     }
 
     async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
@@ -114,27 +125,29 @@ impl Driver for Postgres {
         task: impl Task<AsyncPgConnection, R>,
     ) -> Result<R, StoreError> {
         let mut connection = self.connection().await?;
-        let outcome = match work {
-            Work::Survey | Work::Import | Work::Scratch => perform(&mut connection, work, task).await,
-            Work::Read | Work::Write => {
-                let Ok(outcome) = timeout(self.timeout, perform(&mut connection, work, task)).await else {
-                    // The statement may still be running: nobody else shall wait for it.
-                    drop(Object::take(connection));
-                    let longest = format_duration(self.timeout);
-                    let waited = format!("a statement takes longer than {longest} (database.timeout)");
-                    return Err(StoreError::Unavailable(Unavailable::new(Outage::Silent, waited)));
-                };
-                outcome
-            }
+        let performing = perform(&mut connection, work, task, self.longest_commit());
+        let outcome = if work.is_ordinary() {
+            timeout(self.timeout, performing).await.unwrap_or_else(|_| {
+                let longest = format_duration(self.timeout);
+                Err(DbError::Silent(format!("a statement takes longer than {longest} (database.timeout)")))
+            })
+        } else {
+            performing.await
         };
         match outcome {
             Ok(done) => Ok(done),
+            Err(error @ DbError::Silent(_)) => {
+                // The statement may still be running: nobody else shall wait for it.
+                drop(Object::take(connection));
+                Err(error.into())
+            }
             Err(error) => Err(explain(&mut connection, error).await),
         }
     }
 
     async fn private(&self) -> Result<Own, StoreError> {
-        Ok(Own(self.connector.connect(Patience::Unlimited).await?))
+        let connection = self.connector.connect(Patience::Unlimited).await?;
+        Ok(Own { connection, longest_commit: self.longest_commit() })
     }
 
     fn wake(&self) {
@@ -172,9 +185,9 @@ impl Private for Own {
         work: Work,
         task: impl Task<AsyncPgConnection, R>,
     ) -> Result<R, StoreError> {
-        match perform(&mut self.0, work, task).await {
+        match perform(&mut self.connection, work, task, self.longest_commit).await {
             Ok(done) => Ok(done),
-            Err(error) => Err(explain(&mut self.0, error).await),
+            Err(error) => Err(explain(&mut self.connection, error).await),
         }
     }
 }
@@ -187,11 +200,20 @@ const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan";
 const BEGIN_UNHURRIED: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = 0; \
      SET LOCAL lock_timeout = 0";
 
-/// Runs a task, in a transaction where the work asks for one.
+fn silent_commit(longest: Duration) -> DbError {
+    let longest = format_duration(longest);
+    DbError::Silent(format!(
+        "a commit takes longer than {longest} ({COMMIT_PATIENCE} times database.timeout), as if the server waited for a standby; \
+         what was to be written may be there"
+    ))
+}
+
+/// Runs a task, in a transaction where the work asks for one, whose commit is waited for no longer than `longest_commit`.
 async fn perform<R: Send>(
     connection: &mut AsyncPgConnection,
     work: Work,
     task: impl Task<AsyncPgConnection, R>,
+    longest_commit: Duration,
 ) -> Result<R, DbError> {
     match work {
         Work::Read | Work::Scratch => task(connection).await,
@@ -200,7 +222,10 @@ async fn perform<R: Send>(
             AnsiTransactionManager::begin_transaction_sql(connection, begin).await?;
             match task(connection).await {
                 Ok(done) => {
-                    AnsiTransactionManager::commit_transaction(connection).await?;
+                    let committing = AnsiTransactionManager::commit_transaction(connection);
+                    timeout(longest_commit, committing)
+                        .await
+                        .map_err(|_| silent_commit(longest_commit))??;
                     Ok(done)
                 }
                 Err(error) => {

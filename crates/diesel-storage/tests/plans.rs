@@ -247,7 +247,7 @@ async fn statements(store: &Store) -> (String, Vec<String>) {
     sync(store).await;
     let mut statements = taken();
     let staged =
-        statements.iter().find(|statement| statement.starts_with("CREATE TEMPORARY TABLE")).unwrap().clone();
+        statements.iter().find(|statement| statement.contains("CREATE TEMPORARY TABLE")).unwrap().clone();
     statements.retain(|statement| statement.contains("records") && !statement.contains("CREATE"));
     // Those of the counts that are kept read all of what changed, and look at no record.
     statements.retain(|statement| {

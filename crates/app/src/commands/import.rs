@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow, bail};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use stocktake_domain::Model;
-use stocktake_domain::ports::{Applied, ImportError};
+use stocktake_domain::ports::{Applied, ImportError, Outage, StoreError};
 use tokio::sync::mpsc;
 
 use crate::args::ImportArguments;
@@ -46,12 +46,15 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
         lines += batch.as_ref().map_or(0, |batch| u64::try_from(batch.len()).unwrap_or(0));
         meter.set(lines, Some(read.load(Ordering::Relaxed)));
     });
-    let applied = store
-        .catalogue
-        .import(arguments.model, Box::pin(entries))
-        .await
-        .map_err(told_by_lines)
-        .with_context(|| format!("nothing was imported from {}", arguments.file.display()))?;
+    let applied = store.catalogue.import(arguments.model, Box::pin(entries)).await.map_err(|error| {
+        let file = arguments.file.display();
+        let what = if is_answer_lost(&error) {
+            format!("{file} may have been imported or not, import it again")
+        } else {
+            format!("nothing was imported from {file}")
+        };
+        told_by_lines(error).context(what)
+    })?;
     meter.finish();
     if applied == Applied::default() {
         // Whoever pipes a list into it wants to know that the list was empty.
@@ -69,6 +72,12 @@ pub(super) async fn run(settings: &Settings, arguments: &ImportArguments) -> any
         applied.added, applied.changed, applied.unchanged
     ))?;
     output::print_line(&verdict)
+}
+
+/// Whether the database may have committed without our knowing of it.
+fn is_answer_lost(error: &ImportError) -> bool {
+    let ImportError::Store(StoreError::Unavailable(unavailable)) = error else { return false };
+    matches!(unavailable.outage, Outage::Silent | Outage::Unreachable)
 }
 
 /// What the catalogue now knows, and what to do next.

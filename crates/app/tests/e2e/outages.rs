@@ -71,6 +71,36 @@ fn a_verification_outlives_a_database_that_is_away_for_some_seconds() {
     assert!(found.success().contains("All is well"), "");
 }
 
+/// As with `synchronous_standby_names` and no standby: statements are answered, commits are not.
+#[test]
+fn commits_that_get_no_answer_are_told_and_may_be_repeated() {
+    let cluster = PgCluster::start().unwrap();
+    let url = cluster.create_database().unwrap();
+    let installation = Installation::at(Some(&url), "");
+    let files = installation.files(3);
+    let lines: Vec<String> = (1..).zip(&files).map(|(key, file)| file.line(key)).collect();
+    std::fs::write(installation.folder().join("list"), lines.join("\n")).unwrap();
+    installation.token(&["someone"]);
+    let standbys = |names| {
+        let settings = [("synchronous_commit", "on"), ("synchronous_standby_names", names)];
+        cluster.configure(&settings).unwrap();
+        cluster.sql(&url, "SELECT pg_reload_conf()").unwrap();
+    };
+    standbys("nobody");
+    for words in [&["import", "uploads", "list"], &["scan", "ci_secure_files", "main"]] {
+        let mut command = installation.command(words);
+        let refused = Finished::from(command.env("STOCKTAKE__DATABASE__TIMEOUT", "500ms").output().unwrap());
+        assert_eq!(refused.code, 2, "{refused:?}");
+        let sentence = "does not answer in time: a commit takes longer than 6s";
+        assert!(refused.stderr.contains(sentence), "{refused:?}");
+        assert!(!refused.stderr.contains("nothing was imported"), "{refused:?}");
+    }
+    standbys("");
+    let imported = installation.run(&["import", "uploads", "list"]).success();
+    assert!(imported.contains('3'), "{imported}");
+    assert_eq!(installation.run(&["verify"]).code, 0);
+}
+
 on_both_databases! {
     fn health_and_metrics_need_no_token(database) {
         let installation = Installation::new(database);

@@ -146,8 +146,14 @@ impl Session for AsyncPgConnection {
     }
 
     async fn lock_imports(&mut self, model: i16) -> Result<(), DbError> {
-        let sql = Sql::<Text>::new("SELECT CAST(pg_advisory_xact_lock(?, ?) AS text)");
-        Session::load::<String, _>(self, sql.bind(IMPORTS).bind(i32::from(model))).await?;
+        let sql = Sql::<Bool>::new("SELECT pg_try_advisory_xact_lock(?, ?)");
+        if !self.one::<bool, _>(sql.bind(IMPORTS).bind(i32::from(model))).await? {
+            tracing::warn!(
+                "another process writes records of this model into the catalogue: waiting for its end"
+            );
+            let sql = Sql::<Text>::new("SELECT CAST(pg_advisory_xact_lock(?, ?) AS text)");
+            Session::load::<String, _>(self, sql.bind(IMPORTS).bind(i32::from(model))).await?;
+        }
         Ok(())
     }
 
@@ -223,7 +229,11 @@ impl Session for AsyncPgConnection {
             format!("{} {}{constraint}", column.name, column.postgres)
         });
         let (table, key) = (StagedRow::NAME, StagedRow::KEY.join(", "));
-        let text = format!("CREATE TEMPORARY TABLE {table} ({columns}, PRIMARY KEY ({key}))");
+        // What goes with the connection need not be on a disk, or on a standby, before we go on.
+        let text = format!(
+            "BEGIN; SET LOCAL synchronous_commit = off; \
+             CREATE TEMPORARY TABLE {table} ({columns}, PRIMARY KEY ({key})); COMMIT"
+        );
         Ok(self.batch_execute(&text).await?)
     }
 
@@ -238,7 +248,8 @@ impl Session for AsyncPgConnection {
             "SELECT reltuples < 9 * ? FROM pg_class WHERE oid = CAST('records' AS regclass)",
         );
         if self.one::<bool, _>(sql.bind(i64::try_from(added).unwrap_or(i64::MAX / 9))).await? {
-            self.batch_execute("ANALYZE records").await?;
+            // Who gathers them already does it for us as well, and may not be done before its transaction is.
+            self.batch_execute("ANALYZE (SKIP_LOCKED) records").await?;
         }
         Ok(())
     }
