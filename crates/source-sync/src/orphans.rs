@@ -3,6 +3,9 @@
 //! Each storage's listing and the paths of its records are compared in one pass, both in the byte order of the
 //! paths. What no record claims, the source is asked about. Nothing is ever deleted.
 //!
+//! Storages may lie in one another: types of objects that share a bucket, with or without a prefix each. What lies in several of
+//! them is judged by the claims on all of its paths, and once: by the first storage whose search comes to its end.
+//!
 //! What comes to a storage between the reading of a row and the listing looks unclaimed: the caller syncs
 //! the catalogue first, and leaves out what was changed since ([`OrphanSettings::changed_before`]).
 
@@ -12,8 +15,11 @@ use std::sync::Arc;
 use stocktake_domain::ports::{Catalogue, ContentStore, Source, SourceError, StorageCheck, StoreError};
 use stocktake_domain::{Orphan, OrphanTotals, StorageOutcome, Timestamp};
 
+mod overlaps;
+mod records;
 mod walk;
 
+use overlaps::{Addresses, Overlaps};
 use walk::Walk;
 
 /// What a search for orphans is made of.
@@ -90,21 +96,29 @@ pub async fn orphans(
     watcher: &mut dyn OrphanWatcher,
 ) -> Result<OrphanReport, OrphanError> {
     let mut report = OrphanReport::default();
+    let addresses = Addresses::of(&parts.storages).await;
+    let mut searched = Vec::new();
     for storage in parts.source.storages() {
         watcher.storage(&storage);
-        let not_searched = |storage, outcome| StorageOrphans {
-            storage,
+        let not_searched = |storage: &String, outcome| StorageOrphans {
+            storage: storage.clone(),
             outcome,
             totals: OrphanTotals::default(),
             not_understood: BTreeMap::new(),
         };
         let found = match parts.storages.get(&storage) {
-            None => not_searched(storage, StorageOutcome::NotConfigured),
+            None => not_searched(&storage, StorageOutcome::NotConfigured),
             Some(store) => match parts.check.why_closed(&storage).await? {
-                Some(reason) => not_searched(storage, StorageOutcome::Failed(reason)),
-                None => Walk::new(&parts, settings, &storage, &**store, watcher).run().await?,
+                Some(reason) => not_searched(&storage, StorageOutcome::Failed(reason)),
+                None => {
+                    let overlaps = Overlaps::new(&storage, &addresses, &searched);
+                    Walk::new(&parts, settings, (&storage, &**store), &overlaps, watcher).run().await?
+                }
             },
         };
+        if found.outcome == StorageOutcome::Searched {
+            searched.push(storage);
+        }
         report.totals.add(&found.totals);
         watcher.done(&found);
         report.storages.push(found);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
-    MockSource, MockStorageCheck, ProbedStorage, Source, StoreError, Watch,
+    MockSource, MockStorageCheck, ProbedStorage, Source, StorageAddress, StoreError, Watch,
 };
 use stocktake_domain::{ContentError, Location, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 use stocktake_source_sync::{
@@ -25,6 +25,10 @@ pub(crate) struct Listing {
     sizes: BTreeMap<String, u64>,
     /// Whether nothing comes behind the last item, not even the end.
     is_endless: bool,
+    /// The prefix of its bucket that it lists, if other storages are in that bucket too.
+    prefix: Option<&'static str>,
+    /// The host of that bucket.
+    host: &'static str,
 }
 
 impl Listing {
@@ -40,6 +44,11 @@ impl ContentStore for Listing {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         Ok(ProbedStorage { identity: None, is_empty: self.items.is_empty(), mounts: BTreeSet::new() })
+    }
+
+    async fn address(&self) -> Option<StorageAddress> {
+        let (service, bucket) = (self.host.to_owned(), "shared".to_owned());
+        self.prefix.map(|prefix| StorageAddress { service, bucket, prefix: prefix.to_owned() })
     }
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {
@@ -228,6 +237,95 @@ async fn the_source_is_asked_about_a_thousand_places_at_once() {
     let (report, told) = bench.search().await;
     assert_eq!((report.unwrap().totals.bytes, told.len()), (2_500, 2_500 + 6));
     assert_eq!(source.rows().asked, [1_000, 1_000, 500]);
+}
+
+/// Files of ten bytes each below this prefix of a bucket that others use as well.
+fn in_shared_bucket<'a>(prefix: &'static str, paths: impl IntoIterator<Item = &'a str>) -> Listing {
+    Listing { prefix: Some(prefix), ..files(paths, Some(10)) }
+}
+
+#[tokio::test]
+async fn what_lies_in_two_storages_is_claimed_by_either_and_told_once() {
+    let below = ["claimed", "internal", "left", "odd", "row", "young"];
+    let whole = ["a", "lfs/claimed", "lfs/internal", "lfs/left", "lfs/odd", "lfs/row", "lfs/young", "z"];
+    let by_row = [("row", Claim::Row), ("internal", Claim::Internal), ("odd", Claim::NotUnderstood)];
+    // Without prefixes; the inner one searched after the outer one; and before it.
+    for (disk, git, prefix_of_git, told_of) in [
+        (("", &whole[..]), ("", &whole[..]), "lfs/", ["disk a Some(10)", "disk lfs/left Some(10)"]),
+        (("", &whole), ("lfs/", &below), "", ["disk a Some(10)", "disk lfs/left Some(10)"]),
+        (("lfs/", &below), ("", &whole[..7]), "lfs/", ["disk left Some(10)", "git a Some(10)"]),
+    ] {
+        let mut bench = Bench::new([("disk", disk), ("git", git)].map(|(name, (prefix, paths))| {
+            let mut listing = in_shared_bucket(prefix, paths.iter().copied());
+            for found in listing.items.iter_mut().flatten().filter(|found| found.path.ends_with("young")) {
+                found.modified_at = Some(Timestamp::from_millis(99_000));
+            }
+            (name, listing)
+        }));
+        bench.records.insert("git", vec![if prefix_of_git.is_empty() { "claimed" } else { "lfs/claimed" }]);
+        bench.records.insert("disk", vec!["z"]);
+        bench.changed_before = Some(Timestamp::from_millis(99_000));
+        let source = MemorySource::new();
+        source.rows().claims =
+            by_row.map(|(name, claim)| (format!("git/{prefix_of_git}{name}"), claim)).into();
+        bench.source = Arc::new(source);
+        let (report, told) = bench.search().await;
+        let report = report.unwrap();
+        let told: Vec<_> = told.iter().filter(|told| told.ends_with(')')).collect();
+        assert_eq!(told, told_of);
+        let expected = OrphanTotals {
+            looked_at: u64::try_from(disk.1.len() + git.1.len()).unwrap(),
+            orphans: 2,
+            bytes: 20,
+            internal: 1,
+            young: 1,
+            not_understood: 1,
+            ..OrphanTotals::default()
+        };
+        assert_eq!(report.totals, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_a_search_that_broke_off_has_not_judged_is_left_to_the_next() {
+    let mut disk = in_shared_bucket("", ["lfs/a", "lfs/b"]);
+    disk.items.insert(0, skipped("lfs/0"));
+    disk.items.push(Err(ListError::Broken("it has gone".to_owned())));
+    let mut git = in_shared_bucket("lfs/", ["a", "b", "c"]);
+    git.items.insert(0, skipped("0"));
+    let mut bench = Bench::new([("disk", disk.clone()), ("git", git.clone())]);
+    bench.records.insert("disk", vec!["lfs/b"]);
+    let (_, told) = bench.search().await;
+    assert!(told.contains(&"git a Some(10)".to_owned()) && told.contains(&"git c Some(10)".to_owned()));
+    assert!(!told.contains(&"git b Some(10)".to_owned()) && told.contains(&"skipped git 0: no".to_owned()));
+    // With the whole listing, the second has nothing to add.
+    disk.items.pop();
+    let (_, told) = Bench::new([("disk", disk), ("git", git)]).search().await;
+    assert!(!told.iter().any(|told| told.starts_with("git ") || told.starts_with("skipped git")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_of_the_same_name_elsewhere_may_be_the_same() {
+    let disk = in_shared_bucket("", ["a", "b"]);
+    let git = Listing { host: "s3://other", ..disk.clone() };
+    let mut bench = Bench::new([("disk", disk), ("git", git)]);
+    bench.records.insert("git", vec!["a"]);
+    let (_, told) = bench.search().await;
+    assert_eq!(told.iter().filter(|told| told.ends_with(" b Some(10)")).count(), 2, "{told:?}");
+    assert!(!told.iter().any(|told| told.contains(" a ")), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_may_be_of_a_record_whose_storage_is_not_known_is_not_understood() {
+    for unknown in [Location::UNKNOWN, "elsewhere"] {
+        let mut bench = Bench::new([("disk", files(["a/1/x", "b"], Some(10)))]);
+        bench.records.insert(unknown, vec!["a/1/x", "c"]);
+        let (report, told) = bench.search().await;
+        let report = report.unwrap();
+        assert_eq!((report.totals.orphans, report.totals.not_understood), (1, 1));
+        assert_eq!(report.storages[0].not_understood, [("a/*".to_owned(), 1)].into());
+        assert!(told.contains(&"disk b Some(10)".to_owned()), "{told:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use stocktake_testbed::{GitlabOutcome, GitlabSchema, GitlabSetup, postgres};
+use stocktake_testbed::{GitlabBuckets, GitlabOutcome, GitlabSchema, GitlabSetup, postgres};
 
 use super::report::assert_verified;
 use super::{Fixture, keys, orphans};
@@ -78,6 +78,25 @@ fn the_helm_chart() {
         // The folders of the pods are mounted.
         format!("{own}{}{}", keys(&served.values, &served.secrets), gitlab.sections().unwrap())
     });
+    assert_found(&fixture, &[]);
+}
+
+fn of_buckets(database: Database, buckets: GitlabBuckets) -> Fixture {
+    let setup = GitlabSetup { buckets, ..GitlabSetup::default() };
+    Fixture::installed(database, &setup, |_, served| keys(&served.gitlab_rb, &served.secrets))
+}
+
+#[test]
+fn one_bucket_of_all_types_with_prefixes() {
+    assert_found(&of_buckets(Database::Sqlite, GitlabBuckets::OneWithPrefixes), &[]);
+}
+
+#[test]
+fn one_bucket_of_all_types_without_prefixes() {
+    let mut fixture = of_buckets(Database::Postgres, GitlabBuckets::One);
+    // The first storage of the bucket tells of all that nobody claims.
+    let in_bucket = fixture.gitlab.orphans.iter_mut().filter(|orphan| orphan.storage.ends_with("-objects"));
+    in_bucket.for_each(|orphan| "gitlab-artifacts-objects".clone_into(&mut orphan.storage));
     assert_found(&fixture, &[]);
 }
 

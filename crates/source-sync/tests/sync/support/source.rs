@@ -169,11 +169,16 @@ impl Source for MemorySource {
         Ok(SourceCheck::default())
     }
 
-    async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
+    async fn claims(&self, pieces: &[Vec<Location>]) -> Result<Vec<Claim>, SourceError> {
         self.ask(None)?;
         let mut rows = self.rows();
-        rows.asked.push(places.len());
-        let claim = |place: &Location| rows.claims.get(&place.path).copied().unwrap_or(Claim::Nobody);
-        Ok(places.iter().map(claim).collect())
+        rows.asked.push(pieces.len());
+        let claim = |places: &Vec<Location>| {
+            let mut claims = places.iter().filter_map(|Location { storage, path }| {
+                rows.claims.get(&format!("{storage}/{path}")).or_else(|| rows.claims.get(path)).copied()
+            });
+            claims.next().unwrap_or(Claim::Nobody)
+        };
+        Ok(pieces.iter().map(claim).collect())
     }
 }
