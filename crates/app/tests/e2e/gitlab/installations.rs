@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use stocktake_testbed::{GitlabBuckets, GitlabOutcome, GitlabSchema, GitlabSetup, postgres};
+use stocktake_testbed::{
+    GitlabBuckets, GitlabOrphan, GitlabOutcome, GitlabSchema, GitlabSetup, ObjectServer, ServerKind, postgres,
+};
 
 use super::report::assert_verified;
 use super::{Fixture, keys, orphans};
@@ -81,22 +83,45 @@ fn the_helm_chart() {
     assert_found(&fixture, &[]);
 }
 
-fn of_buckets(database: Database, buckets: GitlabBuckets) -> Fixture {
+/// With all objects in the bucket of an object store.
+fn on(server: &ObjectServer, database: Database, buckets: GitlabBuckets) -> Fixture {
     let setup = GitlabSetup { buckets, ..GitlabSetup::default() };
-    Fixture::installed(database, &setup, |_, served| keys(&served.gitlab_rb, &served.secrets))
+    Fixture::installed(database, &setup, |_, served| {
+        served.s3.copy(ObjectServer::BUCKET, server).unwrap();
+        let text = fs::read_to_string(&served.gitlab_rb).unwrap();
+        let text = text.replace(&served.s3.endpoint(), &format!("http://{}", server.address()));
+        fs::write(&served.gitlab_rb, text).unwrap();
+        keys(&served.gitlab_rb, &served.secrets)
+    })
+}
+
+/// The local storage of artifacts, whose bucket's is the first one that is searched, and tells of all that nobody claims in
+/// the bucket.
+const ARTIFACTS: &str = "gitlab-artifacts";
+
+/// The orphans in buckets.
+fn objects(fixture: &mut Fixture) -> impl Iterator<Item = &mut GitlabOrphan> {
+    fixture.gitlab.orphans.iter_mut().filter(|orphan| orphan.storage.ends_with("-objects"))
 }
 
 #[test]
 fn one_bucket_of_all_types_with_prefixes() {
-    assert_found(&of_buckets(Database::Sqlite, GitlabBuckets::OneWithPrefixes), &[]);
+    let server = ObjectServer::start(ServerKind::S3).unwrap();
+    let mut fixture = on(&server, Database::Sqlite, GitlabBuckets::OneWithPrefixes);
+    for orphan in objects(&mut fixture) {
+        if let Some(prefix) = orphan.storage.strip_suffix("-objects").filter(|name| *name != ARTIFACTS) {
+            orphan.path = format!("{prefix}/{}", orphan.path);
+        }
+        orphan.storage = format!("{ARTIFACTS}-objects");
+    }
+    assert_found(&fixture, &[]);
 }
 
 #[test]
 fn one_bucket_of_all_types_without_prefixes() {
-    let mut fixture = of_buckets(Database::Postgres, GitlabBuckets::One);
-    // The first storage of the bucket tells of all that nobody claims.
-    let in_bucket = fixture.gitlab.orphans.iter_mut().filter(|orphan| orphan.storage.ends_with("-objects"));
-    in_bucket.for_each(|orphan| "gitlab-artifacts-objects".clone_into(&mut orphan.storage));
+    let server = ObjectServer::start(ServerKind::S3).unwrap();
+    let mut fixture = on(&server, Database::Postgres, GitlabBuckets::One);
+    objects(&mut fixture).for_each(|orphan| orphan.storage = format!("{ARTIFACTS}-objects"));
     assert_found(&fixture, &[]);
 }
 
