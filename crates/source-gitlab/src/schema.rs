@@ -56,13 +56,9 @@ const UPLOAD_STATES: &str = r"
     ORDER BY 1";
 
 /// Columns of this kind that no record and no claim needs.
-const UNUSED: [(&str, &str); 9] = [
+const UNUSED: [(&str, &str); 6] = [
     // States without versions, which GitLab has not had since version 14.
     ("terraform_states", "file_store"),
-    // What was found in bills of materials, below `-/system/sbom_scans`: files there are told as not understood.
-    ("sbom_vulnerability_scans", "result_file_store"),
-    ("sbom_vulnerability_scan_results", "result_file"),
-    ("sbom_vulnerability_scan_results", "result_file_store"),
     // Content with a place of its own (`ai_catalog`, `agent_plan_content`, `ci_catalog_bundles`), which is not walked.
     ("ai_catalog_item_versions", "yaml_definition_file"),
     ("ai_catalog_item_versions", "yaml_definition_file_store"),

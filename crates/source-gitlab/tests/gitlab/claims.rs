@@ -37,10 +37,14 @@ const FETCHED: &str = "
     CREATE TABLE sbom_vulnerability_scans (
         id bigint PRIMARY KEY, sbom_file text, sbom_file_store smallint DEFAULT 1, sbom_file_final_path text,
         result_file text, result_file_store smallint DEFAULT 1);
+    CREATE TABLE sbom_vulnerability_scan_results (
+        id bigint PRIMARY KEY, result_file text, result_file_store smallint DEFAULT 1);
     CREATE TABLE cd_application_flow_definitions (
         id bigint PRIMARY KEY, organization_id bigint NOT NULL, file_store smallint NOT NULL DEFAULT 1,
         file text NOT NULL);
-    INSERT INTO sbom_vulnerability_scans VALUES (1, 'scan.json', 2, 'sbom/one');
+    INSERT INTO sbom_vulnerability_scans VALUES
+        (1, 'scan.json', 2, 'sbom/one', NULL, NULL), (7, 'scan.json', 1, NULL, 'result.json', 2);
+    INSERT INTO sbom_vulnerability_scan_results VALUES (8, 'result.json', NULL);
     INSERT INTO cd_application_flow_definitions VALUES (9, 1, 1, 'definition.yml'), (10, 1, 2, 'definition.yml');
     INSERT INTO packages_rubygems_spec_files VALUES (1, 'specs.4.8.gz', 'gems/1', 1);
     INSERT INTO virtual_registries_packages_maven_cache_entries VALUES ('{ONE}/virtual_registries/1', 'a.jar');
@@ -181,7 +185,15 @@ async fn files_of_rows_that_are_no_records() {
         ("packages-bucket", "catalog/bundles/a/1.0.0/c.yml".to_owned(), Claim::NotUnderstood),
         ("uploads-bucket", "sbom/one".to_owned(), Claim::Row),
         ("uploads-bucket", "sbom/two".to_owned(), Claim::NotUnderstood),
+        // Of a row whose id and file it has, and in the place that the row says.
         ("uploads-disk", "-/system/sbom_scans/1/scan.json".to_owned(), Claim::NotUnderstood),
+        ("uploads-disk", "-/system/sbom_scans/7/scan.json".to_owned(), Claim::Row),
+        ("uploads-disk", "-/system/sbom_scans/3/7/x/scan.json".to_owned(), Claim::Row),
+        ("uploads-disk", "-/system/sbom_scans/7/other.json".to_owned(), Claim::NotUnderstood),
+        ("uploads-disk", "-/system/sbom_scans/7/result.json".to_owned(), Claim::NotUnderstood),
+        ("uploads-bucket", "sbom_scans/7/result.json".to_owned(), Claim::Row),
+        ("uploads-disk", "-/system/sbom_scans/8/result.json".to_owned(), Claim::Row),
+        ("uploads-disk", "-/system/other/7/scan.json".to_owned(), Claim::NotUnderstood),
         ("uploads-disk", system(ONE, 9), Claim::Row),
         ("uploads-disk", system(ONE, 10), Claim::Nobody),
         ("uploads-disk", system(SEVEN, 9), Claim::Nobody),
