@@ -12,8 +12,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stocktake_domain::ports::{Catalogue, ContentStore, Source, SourceError, StorageCheck, StoreError};
-use stocktake_domain::{Orphan, OrphanTotals, StorageOutcome, Timestamp};
+use stocktake_domain::ports::{
+    Catalogue, ContentStore, ModelCheck, Source, SourceError, StorageCheck, StoreError,
+};
+use stocktake_domain::{Model, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 
 mod overlaps;
 mod records;
@@ -36,10 +38,12 @@ pub struct OrphanParts {
 }
 
 /// What is searched for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct OrphanSettings {
     /// What was changed at this time or later is not judged.
     pub changed_before: Option<Timestamp>,
+    /// The models of which not all rows were read. No storage is searched in which their content may lie.
+    pub unread: Vec<Model>,
 }
 
 /// What was found in a storage.
@@ -97,6 +101,7 @@ pub async fn orphans(
 ) -> Result<OrphanReport, OrphanError> {
     let mut report = OrphanReport::default();
     let addresses = Addresses::of(&parts.storages).await;
+    let unread = unread(&*parts.source, &settings.unread).await?;
     let mut searched = Vec::new();
     for storage in parts.source.storages() {
         watcher.storage(&storage);
@@ -112,7 +117,21 @@ pub async fn orphans(
                 Some(reason) => not_searched(&storage, StorageOutcome::Failed(reason)),
                 None => {
                     let overlaps = Overlaps::new(&storage, &addresses, &searched);
-                    Walk::new(&parts, settings, (&storage, &**store), &overlaps, watcher).run().await?
+                    let unread = unread.iter().find(|of| overlaps.include_any(&of.storages));
+                    match unread {
+                        Some(ModelCheck { model, .. }) => {
+                            let reason = format!(
+                                "not all rows of {model} were read, so that content of these would be listed"
+                            );
+                            not_searched(&storage, StorageOutcome::Failed(reason))
+                        }
+                        None => {
+                            let place = (storage.as_str(), &**store);
+                            Walk::new(&parts, settings.changed_before, place, &overlaps, watcher)
+                                .run()
+                                .await?
+                        }
+                    }
                 }
             },
         };
@@ -124,4 +143,13 @@ pub async fn orphans(
         report.storages.push(found);
     }
     Ok(report)
+}
+
+/// Where content of these models may lie.
+async fn unread(source: &dyn Source, models: &[Model]) -> Result<Vec<ModelCheck>, SourceError> {
+    if models.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = source.check().await?.models;
+    Ok(all.into_iter().filter(|of| models.contains(&of.model)).collect())
 }

@@ -136,7 +136,8 @@ impl OrphanWalker {
             ));
         }
         let read = states.iter().filter_map(|state| state.read_at.max(state.full_scan.ended_at)).min();
-        let settings = OrphanSettings { changed_before: read.map(|at: Timestamp| at.before(MARGIN)) };
+        let changed_before = read.map(|at: Timestamp| at.before(MARGIN));
+        let settings = OrphanSettings { changed_before, unread: Vec::new() };
         let mut watcher = Watcher { found, kept: 0 };
         let searched = orphans(self.0.search.clone(), settings, &mut watcher).await;
         searched.map(drop).map_err(|error| ErrorChain(&error).to_string())

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::Source;
-use stocktake_domain::{Clock as _, StorageOutcome, Timestamp};
+use stocktake_domain::{Clock as _, Model, StorageOutcome, Timestamp};
 use stocktake_source_sync::{OrphanReport, OrphanSettings, StorageOrphans, never_read, orphans};
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
@@ -56,20 +56,21 @@ async fn search(
     let storages = wiring::storages(settings)?;
     let has_registries = search::are_registries_among(&storages, began);
     // Without a GitLab, registries alone can say what in them is not needed.
-    let (source, all) = if settings.gitlab.is_some() || !has_registries {
-        let (source, all) = synced_source(settings, store, arguments, stop).await?;
-        (Some(source), all)
+    let (source, unread) = if settings.gitlab.is_some() || !has_registries {
+        let (source, unread) = synced_source(settings, store, arguments, stop).await?;
+        (Some(source), unread)
     } else {
-        (None, true)
+        (None, Vec::new())
     };
+    let are_all_read = unread.is_empty();
     let changed_before = before(began, arguments.older_than.unwrap_or_default());
     let engine = wiring::engine(settings, store, Arc::clone(&storages));
     let mut list = List::begin(arguments.format)?;
     let report = match source {
         Some(source) => {
             let parts = wiring::orphan_parts(store, source, &storages, Arc::<Engine>::clone(&engine));
-            let changed_before = Some(changed_before);
-            orphans(parts, OrphanSettings { changed_before }, &mut list).await?
+            let settings = OrphanSettings { changed_before: Some(changed_before), unread };
+            orphans(parts, settings, &mut list).await?
         }
         None => OrphanReport::default(),
     };
@@ -81,36 +82,42 @@ async fn search(
     let searched = search::search_registries(used, changed_before, &*engine, &mut list).await?;
     let status = status_of(&report).max(registries::status_of(&searched));
     list.end(&report, &searched)?;
-    Ok(if all { status } else { status.max(NOT_ALL) })
+    Ok(if are_all_read { status } else { status.max(NOT_ALL) })
 }
 
-/// The configured GitLab, with the catalogue brought in line with it; and whether all its rows were read.
+/// The configured GitLab, with the catalogue brought in line with it; and the models of which not all rows were read.
 async fn synced_source(
     settings: &Settings,
     store: &Store,
     arguments: &OrphansArguments,
     stop: CancellationToken,
-) -> anyhow::Result<(Arc<dyn Source>, bool)> {
+) -> anyhow::Result<(Arc<dyn Source>, Vec<Model>)> {
     let source = wiring::source(settings)?;
-    let mut all = true;
+    let mut unread = Vec::new();
     if !arguments.no_sync {
         let everything =
             SyncArguments { models: Vec::new(), accept_deletions: false, check: false, json: false };
         let report = super::sync::once(settings, store, &everything, stop).await?;
         let problems = report.models.iter().filter_map(|model| Some((model.model, model.problem.as_ref()?)));
         for (model, problem) in problems {
-            all = false;
-            output::say(&format!("{model} could not be read, so that its content may be listed: {problem}"));
+            unread.push(model);
+            output::say(&format!(
+                "{model} could not be read, so that nothing is searched where it may lie: {problem}"
+            ));
         }
     }
     for model in never_read(&store.sync_state.states().await?) {
-        all = false;
-        output::say(&format!("the rows of {model} were never read, so that its content may be listed"));
+        if !unread.contains(&model) {
+            unread.push(model);
+            output::say(&format!(
+                "the rows of {model} were never read, so that nothing is searched where it may lie"
+            ));
+        }
     }
     for table in source.check().await?.not_understood {
         output::say(&format!("GitLab records files in {table}, which no rule knows: some may be listed"));
     }
-    Ok((source, all))
+    Ok((source, unread))
 }
 
 /// The exit status of a search: 0 if all was looked at.

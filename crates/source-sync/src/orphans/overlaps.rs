@@ -54,6 +54,12 @@ impl<'a> Overlaps<'a> {
         &self.others
     }
 
+    /// Whether the storage or one of these has one of these names.
+    pub(super) fn include_any(&self, names: &[String]) -> bool {
+        let others = self.others.iter().map(|other| other.storage);
+        others.chain([self.storage]).any(|storage| names.iter().any(|name| name == storage))
+    }
+
     /// Whether what lies at this path of the storage was judged before, as content of another one.
     pub(super) fn is_judged(&self, path: &str) -> bool {
         self.others.iter().any(|other| other.is_judged && other.path(path).is_some())

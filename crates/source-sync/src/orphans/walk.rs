@@ -8,7 +8,7 @@ use stocktake_domain::{Location, Orphan, OrphanTotals, StorageOutcome, Timestamp
 
 use super::overlaps::Overlaps;
 use super::records::{RecordOf, Records};
-use super::{OrphanError, OrphanParts, OrphanSettings, OrphanWatcher, StorageOrphans};
+use super::{OrphanError, OrphanParts, OrphanWatcher, StorageOrphans};
 use crate::outage::retry_unavailable;
 
 /// How many places the source is asked about at once.
@@ -23,7 +23,7 @@ const TRIES: u32 = 5;
 /// The search of one storage.
 pub(super) struct Walk<'a> {
     parts: &'a OrphanParts,
-    settings: OrphanSettings,
+    changed_before: Option<Timestamp>,
     storage: &'a str,
     store: &'a dyn ContentStore,
     overlaps: &'a Overlaps<'a>,
@@ -56,13 +56,13 @@ impl<E: Into<OrphanError>> From<E> for WalkError {
 impl<'a> Walk<'a> {
     pub(super) fn new(
         parts: &'a OrphanParts,
-        settings: OrphanSettings,
+        changed_before: Option<Timestamp>,
         (storage, store): (&'a str, &'a dyn ContentStore),
         overlaps: &'a Overlaps<'a>,
         watcher: &'a mut dyn OrphanWatcher,
     ) -> Self {
         let (totals, not_understood, candidates) = (OrphanTotals::default(), BTreeMap::new(), Vec::new());
-        Self { parts, settings, storage, store, overlaps, watcher, totals, not_understood, candidates }
+        Self { parts, changed_before, storage, store, overlaps, watcher, totals, not_understood, candidates }
     }
 
     pub(super) async fn run(mut self) -> Result<StorageOrphans, OrphanError> {
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
     }
 
     fn is_too_young(&self, modified_at: Option<Timestamp>) -> bool {
-        let times = self.settings.changed_before.zip(modified_at);
+        let times = self.changed_before.zip(modified_at);
         times.is_some_and(|(before, modified_at)| modified_at >= before)
     }
 

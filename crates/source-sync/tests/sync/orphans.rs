@@ -9,7 +9,9 @@ use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
     MockSource, MockStorageCheck, ProbedStorage, Source, StorageAddress, StoreError, Watch,
 };
-use stocktake_domain::{ContentError, Location, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp};
+use stocktake_domain::{
+    ContentError, Location, Model, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp,
+};
 use stocktake_source_sync::{
     OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanWatcher, StorageOrphans, orphans,
 };
@@ -116,6 +118,8 @@ struct Bench {
     changed_before: Option<Timestamp>,
     /// A storage that is not what it was.
     closed: Option<&'static str>,
+    /// Models of which not all rows were read.
+    unread: Vec<Model>,
 }
 
 impl Bench {
@@ -127,6 +131,7 @@ impl Bench {
             storages: storages.into(),
             changed_before: None,
             closed: None,
+            unread: Vec::new(),
         }
     }
 
@@ -153,7 +158,7 @@ impl Bench {
             .returning(move |name| Ok((closed == Some(name)).then(|| "empty".to_owned())));
         let (catalogue, check) = (Arc::new(catalogue), Arc::new(check));
         let parts = OrphanParts { source: self.source, catalogue, storages, check };
-        let settings = OrphanSettings { changed_before: self.changed_before };
+        let settings = OrphanSettings { changed_before: self.changed_before, unread: self.unread };
         let searching = async move {
             let mut told = Told::default();
             (orphans(parts, settings, &mut told).await, told.0)
@@ -352,6 +357,23 @@ async fn nothing_is_concluded_from_a_storage_that_is_not_what_it_was() {
     let closed = StorageOutcome::Failed("empty".to_owned());
     assert_eq!(report.storages[0].outcome, closed);
     assert_eq!((report.totals.looked_at, report.totals.orphans), (1, 1));
+}
+
+#[tokio::test]
+async fn where_content_of_rows_that_were_not_read_may_lie_is_not_searched() {
+    let storages = || [("disk", files(["a"], Some(1))), ("git", files(["x.git"], None))];
+    let mut bench = Bench::new(storages());
+    bench.unread = vec![Model::Uploads];
+    let (report, told) = bench.search().await;
+    let report = report.unwrap();
+    let reason = "not all rows of uploads were read, so that content of these would be listed";
+    assert_eq!(report.storages[0].outcome, StorageOutcome::Failed(reason.to_owned()));
+    assert!(told.contains(&"git x.git None".to_owned()) && !told.contains(&"disk a Some(1)".to_owned()));
+    // Nor is a storage that overlaps that one.
+    let storages = storages().map(|(name, listing)| (name, Listing { prefix: Some(""), ..listing }));
+    let mut bench = Bench::new(storages);
+    bench.unread = vec![Model::Uploads];
+    assert_eq!(bench.search().await.0.unwrap().totals, OrphanTotals::default());
 }
 
 #[tokio::test]

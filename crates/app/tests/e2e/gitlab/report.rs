@@ -120,6 +120,22 @@ on_both_databases! {
         assert!(people.contains("1 file not understood: do not delete"), "{people}");
     }
 
+    fn nothing_is_listed_where_rows_were_not_read(database) {
+        let fixture = Fixture::new(database);
+        fixture.sql("ALTER TABLE lfs_objects RENAME COLUMN oid TO other");
+        let finished = fixture.installation.run(&["orphans", "--format", "json"]);
+        assert_eq!(finished.code, 1, "{finished:?}");
+        assert!(finished.stderr.contains("lfs_objects could not be read, so that nothing is searched"), "{finished:?}");
+        let document = document("orphans", &finished);
+        let (lfs, mut expected): (Vec<_>, Vec<_>) =
+            fixture.gitlab.orphans.clone().into_iter().partition(|orphan| orphan.storage.starts_with("gitlab-lfs"));
+        assert!(!lfs.is_empty());
+        expected.sort();
+        assert_eq!(orphans(&document), expected, "{finished:?}");
+        let people = fixture.installation.run(&["orphans", "--no-sync"]);
+        assert!(people.stdout.contains("not all rows of lfs_objects were read"), "{people:?}");
+    }
+
     fn just_what_nobody_claims_is_listed(database) {
         let fixture = Fixture::new(database);
         let finished = fixture.installation.run(&["orphans", "--format", "json"]);

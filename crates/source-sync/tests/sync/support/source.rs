@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{Claim, Readable, Source, SourceCheck, SourceError, SourcePage};
+use stocktake_domain::ports::{Claim, ModelCheck, Readable, Source, SourceCheck, SourceError, SourcePage};
 use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
 use tokio::sync::watch;
 
@@ -166,7 +166,14 @@ impl Source for MemorySource {
 
     async fn check(&self) -> Result<SourceCheck, SourceError> {
         self.ask(None)?;
-        Ok(SourceCheck::default())
+        let uploads = ModelCheck {
+            model: Model::Uploads,
+            readable: Readable::Yes { about: None },
+            rows: None,
+            storages: vec!["disk".to_owned()],
+            unknown: Vec::new(),
+        };
+        Ok(SourceCheck { models: vec![uploads], ..SourceCheck::default() })
     }
 
     async fn claims(&self, pieces: &[Vec<Location>]) -> Result<Vec<Claim>, SourceError> {
