@@ -20,6 +20,7 @@ use stocktake_domain::{Model, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 mod overlaps;
 mod records;
 mod walk;
+mod walk_error;
 
 use overlaps::{Addresses, Overlaps};
 use walk::Walk;
@@ -105,34 +106,17 @@ pub async fn orphans(
     let mut searched = Vec::new();
     for storage in parts.source.storages() {
         watcher.storage(&storage);
-        let not_searched = |storage: &String, outcome| StorageOrphans {
-            storage: storage.clone(),
-            outcome,
-            totals: OrphanTotals::default(),
-            not_understood: BTreeMap::new(),
-        };
-        let found = match parts.storages.get(&storage) {
-            None => not_searched(&storage, StorageOutcome::NotConfigured),
-            Some(store) => match parts.check.why_closed(&storage).await? {
-                Some(reason) => not_searched(&storage, StorageOutcome::Failed(reason)),
-                None => {
-                    let overlaps = Overlaps::new(&storage, &addresses, &searched);
-                    let unread = unread.iter().find(|of| overlaps.include_any(&of.storages));
-                    match unread {
-                        Some(ModelCheck { model, .. }) => {
-                            let reason = format!(
-                                "not all rows of {model} were read, so that content of these would be listed"
-                            );
-                            not_searched(&storage, StorageOutcome::Failed(reason))
-                        }
-                        None => {
-                            let place = (storage.as_str(), &**store);
-                            Walk::new(&parts, settings.changed_before, place, &overlaps, watcher)
-                                .run()
-                                .await?
-                        }
-                    }
-                }
+        let overlaps = Overlaps::new(&storage, &addresses, &searched);
+        let found = match store_of(&parts, &storage, &overlaps, &unread).await? {
+            Ok(store) => {
+                let place = (storage.as_str(), store);
+                Walk::new(&parts, settings.changed_before, place, &overlaps, watcher).run().await?
+            }
+            Err(outcome) => StorageOrphans {
+                storage: storage.clone(),
+                outcome,
+                totals: OrphanTotals::default(),
+                not_understood: BTreeMap::new(),
             },
         };
         if found.outcome == StorageOutcome::Searched {
@@ -152,4 +136,23 @@ async fn unread(source: &dyn Source, models: &[Model]) -> Result<Vec<ModelCheck>
     }
     let all = source.check().await?.models;
     Ok(all.into_iter().filter(|of| models.contains(&of.model)).collect())
+}
+
+/// The storage of this name, or why it is not searched.
+async fn store_of<'p>(
+    parts: &'p OrphanParts,
+    storage: &str,
+    overlaps: &Overlaps<'_>,
+    unread: &[ModelCheck],
+) -> Result<Result<&'p dyn ContentStore, StorageOutcome>, StoreError> {
+    let Some(store) = parts.storages.get(storage) else { return Ok(Err(StorageOutcome::NotConfigured)) };
+    if let Some(reason) = parts.check.why_closed(storage).await? {
+        return Ok(Err(StorageOutcome::Failed(reason)));
+    }
+    Ok(match unread.iter().find(|of| overlaps.include_any(&of.storages)) {
+        None => Ok(&**store),
+        Some(ModelCheck { model, .. }) => Err(StorageOutcome::Failed(format!(
+            "not all rows of {model} were read, so that content of these would be listed"
+        ))),
+    })
 }

@@ -251,6 +251,11 @@ macro_rules! content_contract {
                     nothing_can_be_measured_where_nothing_is,
                     the_address_is_that_of_a_folder,
                 }
+                unreferenced {
+                    what_is_needed_is_not_told,
+                    just_what_nothing_refers_to_is_told,
+                    what_was_changed_too_lately_is_not_judged,
+                }
             }
         }
     };

@@ -185,15 +185,6 @@ async fn files_of_rows_that_are_no_records() {
         ("packages-bucket", "catalog/bundles/a/1.0.0/c.yml".to_owned(), Claim::NotUnderstood),
         ("uploads-bucket", "sbom/one".to_owned(), Claim::Row),
         ("uploads-bucket", "sbom/two".to_owned(), Claim::NotUnderstood),
-        // Of a row whose id and file it has, and in the place that the row says.
-        ("uploads-disk", "-/system/sbom_scans/1/scan.json".to_owned(), Claim::NotUnderstood),
-        ("uploads-disk", "-/system/sbom_scans/7/scan.json".to_owned(), Claim::Row),
-        ("uploads-disk", "-/system/sbom_scans/3/7/x/scan.json".to_owned(), Claim::Row),
-        ("uploads-disk", "-/system/sbom_scans/7/other.json".to_owned(), Claim::NotUnderstood),
-        ("uploads-disk", "-/system/sbom_scans/7/result.json".to_owned(), Claim::NotUnderstood),
-        ("uploads-bucket", "sbom_scans/7/result.json".to_owned(), Claim::Row),
-        ("uploads-disk", "-/system/sbom_scans/8/result.json".to_owned(), Claim::Row),
-        ("uploads-disk", "-/system/other/7/scan.json".to_owned(), Claim::NotUnderstood),
         ("uploads-disk", system(ONE, 9), Claim::Row),
         ("uploads-disk", system(ONE, 10), Claim::Nobody),
         ("uploads-disk", system(SEVEN, 9), Claim::Nobody),
@@ -276,6 +267,22 @@ async fn rows_of_a_place_that_is_not_known_may_claim_anything() {
         ("artifacts-bucket", &three, Claim::NotUnderstood),
     ];
     assert_claims(&GitlabSource::new(settings).unwrap(), &cases).await;
+}
+
+#[tokio::test]
+async fn files_of_scans_are_known_by_a_folder_with_the_id_of_their_row() {
+    let cases = [
+        ("uploads-disk", "-/system/sbom_scans/7/scan.json", Claim::Row),
+        ("uploads-disk", "-/system/sbom_scans/3/7/x/scan.json", Claim::Row),
+        ("uploads-disk", "-/system/sbom_scans/8/result.json", Claim::Row),
+        ("uploads-bucket", "sbom_scans/7/result.json", Claim::Row),
+        // It is in the other of the two places.
+        ("uploads-disk", "-/system/sbom_scans/1/scan.json", Claim::NotUnderstood),
+        ("uploads-disk", "-/system/sbom_scans/7/result.json", Claim::NotUnderstood),
+        ("uploads-disk", "-/system/sbom_scans/7/other.json", Claim::NotUnderstood),
+        ("uploads-disk", "-/system/other/7/scan.json", Claim::NotUnderstood),
+    ];
+    assert_claims(&source(&indexed()), &cases).await;
 }
 
 #[tokio::test]

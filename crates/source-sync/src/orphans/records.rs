@@ -6,7 +6,7 @@ use stocktake_domain::ports::{PathStream, StoreError};
 
 use super::OrphanParts;
 use super::overlaps::Overlap;
-use super::walk::{WalkError, disordered};
+use super::walk_error::{WalkError, disordered};
 
 /// The records whose content may lie in a storage: its own, those of the storages that it overlaps, and those of which it is
 /// not known in which storage their content lies.

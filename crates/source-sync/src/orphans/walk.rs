@@ -8,6 +8,7 @@ use stocktake_domain::{Location, Orphan, OrphanTotals, StorageOutcome, Timestamp
 
 use super::overlaps::Overlaps;
 use super::records::{RecordOf, Records};
+use super::walk_error::{WalkError, disordered};
 use super::{OrphanError, OrphanParts, OrphanWatcher, StorageOrphans};
 use crate::outage::retry_unavailable;
 
@@ -39,18 +40,6 @@ struct Candidate {
     found: Found,
     /// Whether it may be that of a record of which it is not known where its content lies.
     is_doubtful: bool,
-}
-
-/// Why a search goes on no more.
-pub(super) enum WalkError {
-    Outcome(StorageOutcome),
-    Error(OrphanError),
-}
-
-impl<E: Into<OrphanError>> From<E> for WalkError {
-    fn from(error: E) -> Self {
-        Self::Error(error.into())
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -196,11 +185,6 @@ fn folder_of(path: &str) -> String {
     };
     let names = folders.split('/').map(|name| if is_counted(name) { "*" } else { name });
     names.collect::<Vec<_>>().join("/")
-}
-
-pub(super) fn disordered(what: &str, path: &str) -> WalkError {
-    let reason = format!("{what} is not in the order of the paths, from here on: {path}");
-    WalkError::Outcome(StorageOutcome::Disordered(reason))
 }
 
 #[cfg(test)]
