@@ -4,7 +4,8 @@
 //! paths. What no record claims, the source is asked about. Nothing is ever deleted.
 //!
 //! Storages may lie in one another: types of objects that share a bucket, with or without a prefix each. What lies in several of
-//! them is judged by the claims on all of its paths, and once: by the first storage whose search comes to its end.
+//! them is judged by the claims on all of its paths, and once: by the first storage whose search comes to its end, of which the
+//! innermost is searched first.
 //!
 //! What comes to a storage between the reading of a row and the listing looks unclaimed: the caller syncs
 //! the catalogue first, and leaves out what was changed since ([`OrphanSettings::changed_before`]).
@@ -63,7 +64,7 @@ pub struct StorageOrphans {
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OrphanReport {
-    /// Each storage in which the source may have content, by name.
+    /// Each storage in which the source may have content, in the order of the search.
     pub storages: Vec<StorageOrphans>,
     /// The counts of all storages together.
     pub totals: OrphanTotals,
@@ -94,7 +95,8 @@ pub trait OrphanWatcher: Send {
     fn done(&mut self, storage: &StorageOrphans);
 }
 
-/// Looks at all storages of the source, in the order of their names, for what nobody claims.
+/// Looks at all storages of the source for what nobody claims, in the order of their names, but for those in which others lie:
+/// these come after the others.
 pub async fn orphans(
     parts: OrphanParts,
     settings: OrphanSettings,
@@ -104,7 +106,7 @@ pub async fn orphans(
     let addresses = Addresses::of(&parts.storages).await;
     let unread = unread(&*parts.source, &settings.unread).await?;
     let mut searched = Vec::new();
-    for storage in parts.source.storages() {
+    for storage in addresses.in_order(parts.source.storages()) {
         watcher.storage(&storage);
         let overlaps = Overlaps::new(&storage, &addresses, &searched);
         let found = match store_of(&parts, &storage, &overlaps, &unread).await? {

@@ -1,6 +1,6 @@
 //! Storages that lie in one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stocktake_domain::Location;
@@ -18,6 +18,24 @@ impl Addresses {
             }
         }
         Self(addresses)
+    }
+
+    /// The storages in the order in which they are searched: those in which others lie behind these, else by name. So what
+    /// lies in several is told as content of the innermost.
+    pub(super) fn in_order(&self, names: BTreeSet<String>) -> Vec<String> {
+        let mut names: Vec<String> = names.into_iter().collect();
+        names.sort_by_cached_key(|name| self.count_within(name));
+        names
+    }
+
+    /// How many storages lie in this one, but for those of the same extent.
+    fn count_within(&self, name: &str) -> usize {
+        let Self(addresses) = self;
+        addresses.get(name).map_or(0, |outer| {
+            let is_within =
+                |inner: &&StorageAddress| outer.may_overlap(inner) && inner.prefix.len() > outer.prefix.len();
+            addresses.values().filter(is_within).count()
+        })
     }
 }
 
