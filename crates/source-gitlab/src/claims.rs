@@ -39,7 +39,8 @@ pub(crate) struct Claims<'p> {
     answers: Vec<Option<Claim>>,
     /// The locations of those that only rows can claim.
     open: Vec<Unclaimed<'p>>,
-    /// Tables that say nothing about what there is, because they are copies that are no longer written to.
+    /// Tables that do not say all about what there is: copies that are no longer written to, tables with other columns than
+    /// those that are known, and tables beside which one that no rule knows may claim content.
     unjudged: HashSet<&'static str>,
 }
 
@@ -88,7 +89,8 @@ impl<'p> Claims<'p> {
         tables: Tables<'_>,
         storages: &Storages,
     ) -> Result<(), SourceError> {
-        self.unjudged.extend(files::copies(db, tables.schema));
+        self.unjudged.extend(files::unjudged(db, tables.schema));
+        self.unjudged.extend(tables.schema.unknown_tables().flat_map(folders::beside));
         let mut claimed = files::claimed(db, tables, &self.open).await?;
         if db == DbKind::Main {
             claimed.extend(attachments::claimed(tables, &self.open).await?);

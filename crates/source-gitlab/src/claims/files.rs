@@ -181,10 +181,15 @@ pub(super) fn is_of(db: DbKind, role: StorageRole) -> bool {
     CLAIMANTS.iter().any(|claimant| claimant.db == db && claimant.store_of(role).is_some())
 }
 
-/// The tables of this database that are copies that are no longer written to.
-pub(super) fn copies(db: DbKind, schema: &Schema) -> impl Iterator<Item = &'static str> {
+/// The tables of this database that say nothing about what there is: copies that are no longer written to, and tables that
+/// have other columns than those that are known.
+pub(super) fn unjudged(db: DbKind, schema: &Schema) -> impl Iterator<Item = &'static str> {
     let of = CLAIMANTS.iter().filter(move |claimant| claimant.db == db);
-    of.map(|claimant| claimant.table).filter(|table| schema.is_locked(table))
+    let is_other = |claimant: &&Claimant| {
+        schema.is_locked(claimant.table)
+            || (schema.has_table(claimant.table) && !schema.has(&claimant.part()))
+    };
+    of.filter(is_other).map(|claimant| claimant.table)
 }
 
 /// Everything that is read.
@@ -199,7 +204,10 @@ pub(super) async fn claimed(
     locations: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
     let mut claimed = HashSet::new();
-    let is_live = |claimant: &&Claimant| claimant.db == db && !tables.schema.is_locked(claimant.table);
+    let is_live = |claimant: &&Claimant| {
+        let is_known = tables.schema.has(&claimant.part()) && !tables.schema.is_locked(claimant.table);
+        claimant.db == db && is_known
+    };
     for claimant in CLAIMANTS.iter().filter(is_live) {
         claimed.extend(match claimant.folder {
             Folder::Named => claimant.named(tables, locations).await?,

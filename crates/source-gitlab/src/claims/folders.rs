@@ -41,6 +41,8 @@ const fn folder(at: At, shape: &'static str, tables: &'static [&'static str]) ->
 }
 
 const ARTIFACTS: &[&str] = &["p_ci_job_artifacts", "ci_deleted_objects"];
+const PROJECTS: &[&str] =
+    &["projects", "project_repositories", "project_wiki_repositories", "design_management_repositories"];
 const UPLOADS: &[&str] = &["uploads"];
 const ATTESTATIONS: &[&str] = &["slsa_attestations"];
 const FLOWS: &[&str] = &["cd_application_flow_definitions"];
@@ -120,7 +122,7 @@ const FOLDERS: &[Folder] = &[
     ),
     folder(At::Disk(ObjectType::Pages), "@hashed/{hash}/pages_deployments/#/*", &["pages_deployments"]),
     folder(At::Bucket(ObjectType::Pages), "{hash}/pages_deployments/#/*", &["pages_deployments"]),
-    folder(At::Both(ObjectType::TerraformState), "{hash}/*/*", &["terraform_state_versions"]),
+    folder(At::Both(ObjectType::TerraformState), "{hash}/{secret}/*", &["terraform_state_versions"]),
     folder(At::Both(ObjectType::TerraformState), "#/*", &["terraform_state_versions"]),
     folder(At::Both(ObjectType::Uploads), "@hashed/{hash}/*/*", UPLOADS),
     folder(At::Disk(ObjectType::Uploads), "{path}/{secret}/*", UPLOADS),
@@ -138,14 +140,20 @@ const FOLDERS: &[Folder] = &[
     folder(At::Git, "@pools/**", &["pool_repositories"]),
     folder(At::Git, "@groups/**", &["group_wiki_repositories"]),
     folder(At::Git, "@snippets/**", &["snippet_repositories"]),
-    folder(
-        At::Git,
-        "**",
-        &["projects", "project_repositories", "project_wiki_repositories", "design_management_repositories"],
-    ),
+    folder(At::Git, "@hashed/**", PROJECTS),
+    folder(At::Git, "{path}", PROJECTS),
     folder(At::Replicas, "**", &["storage_repositories"]),
     folder(At::Registry, "**", &["container_repositories"]),
 ];
+
+/// Folders that several tables claim, which have the beginning of their names in common: another one of such a name may too.
+const FAMILIES: [(&str, &[&str]); 1] = [("virtual_registries_", VIRTUAL_REGISTRIES)];
+
+/// The tables beside which this one, which no rule knows, may claim content.
+pub(super) fn beside(table: &str) -> impl Iterator<Item = &'static str> {
+    let of = FAMILIES.iter().filter(move |(begin, _)| table.starts_with(begin));
+    of.flat_map(|(_, tables)| *tables).copied()
+}
 
 /// Owners of uploads whose folders have another name than the class in their rows.
 const OTHER_OWNERS: [&str; 3] = ["group", "personal_snippet", "project_snippet"];
@@ -198,11 +206,11 @@ fn fits(shape: &str, path: &str) -> bool {
         let rest = path.strip_prefix(above).and_then(below_owner);
         return rest.is_some_and(|rest| fits(below, rest));
     }
-    if let Some(below) = shape.strip_prefix("{path}/") {
+    if let Some(below) = shape.strip_prefix("{path}") {
         // No group has such a name.
-        return !path.starts_with(['-', '@'])
+        return !path.starts_with(['-', '@', '+'])
             && below_hashed(path).is_none()
-            && fits(&format!("**/{below}"), path);
+            && fits(&format!("**{below}"), path);
     }
     let (shape, path): (Vec<&str>, Vec<&str>) = (shape.split('/').collect(), path.split('/').collect());
     fit(&shape, &path)
@@ -293,6 +301,14 @@ mod tests {
             ),
             (StorageRole::Folder(ObjectType::Pages), &format!("{hashed}/pages_deployments/9/a.zip"), false),
             (StorageRole::Git, &"group/project.git".to_owned(), true),
+            (StorageRole::Git, &format!("@hashed/{hashed}.wiki.git"), true),
+            (StorageRole::Git, &format!("@new_kind/{hashed}.git"), false),
+            (
+                StorageRole::Folder(ObjectType::TerraformState),
+                &format!("{hashed}/{}/1.tfstate", "0".repeat(32)),
+                true,
+            ),
+            (StorageRole::Folder(ObjectType::TerraformState), &format!("{hashed}/new_kind/1"), false),
         ] {
             let expected = if expected { FolderKind::Understood } else { FolderKind::Unknown };
             assert_eq!(folder_of(role, path), expected, "{role:?} {path}");

@@ -388,6 +388,26 @@ async fn a_copy_that_is_no_longer_written_to_says_nothing() {
 }
 
 #[tokio::test]
+async fn a_table_that_is_not_as_it_is_known_says_nothing() {
+    let url = indexed();
+    let helm = format!("{ONE}/packages/helm/metadata_caches/channel3/index.yaml");
+    let cached = format!("{ONE}/virtual_registries/1/b.jar");
+    let both = |claim| [("packages-disk", helm.as_str(), claim), ("dependency_proxy-disk", &cached, claim)];
+    assert_claims(&source(&url), &both(Claim::Nobody)).await;
+    let newer = "ALTER TABLE packages_helm_metadata_caches RENAME COLUMN object_storage_key TO key; \
+                 CREATE TABLE virtual_registries_packages_new_entries (id bigint, file text, file_store smallint)";
+    postgres().sql(&url, newer).unwrap();
+    assert_claims(&source(&url), &both(Claim::NotUnderstood)).await;
+    // What other tables claim there, they claim.
+    let known = format!("{ONE}/virtual_registries/1/a.jar");
+    assert_claims(&source(&url), &[("dependency_proxy-disk", &known, Claim::Row)]).await;
+    // Without a column of theirs, repositories that belong to no project would seem to be nobody's.
+    postgres().sql(&url, "ALTER TABLE pool_repositories RENAME COLUMN disk_path TO path").unwrap();
+    let error = source(&url).claims(&[vec![place("git-default", "@pools/a.git")]]).await.unwrap_err();
+    assert!(error.to_string().contains("pool_repositories has no column disk_path"), "{error}");
+}
+
+#[tokio::test]
 async fn all_storages_are_named() {
     let source = source("postgres://nobody@127.0.0.1:1/nothing");
     let mut expected: BTreeSet<String> =
