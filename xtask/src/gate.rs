@@ -122,6 +122,7 @@ fn unit(project: &Project) -> anyhow::Result<()> {
 /// in which it is installed.
 fn gitlab(project: &Project) -> anyhow::Result<()> {
     machine::program("ruby", "ruby")?;
+    machine::object_servers(project)?;
     // Of the whole workspace, as the unit tests are: one package alone has its dependencies compiled once more.
     let arguments = ["test", "--locked", "--workspace", "--lib", "real_ruby"];
     run_command(project.cargo(&arguments).env("STOCKTAKE_RUBY_PROGRAMS", GENERATED))?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stocktake_content::{Batch, ReadTask, ReaderPool, ReaderShare, storage_root};
 use stocktake_domain::ports::{
-    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch,
+    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, StorageAddress, Watch,
 };
 use stocktake_domain::{ContentError, NotJudged};
 use stocktake_net::rate_limit::RateLimiter;
@@ -77,6 +77,10 @@ impl ContentStore for DirectoryStore {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         storage_root::probe(self.context.root.clone(), str::to_owned).await
+    }
+
+    async fn address(&self) -> Option<StorageAddress> {
+        storage_root::address(self.context.root.clone(), "files").await
     }
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {

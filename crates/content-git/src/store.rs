@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use stocktake_content::{Batch, ReadTask, ReaderPool, ReaderShare, storage_root};
 use stocktake_domain::ports::{
-    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch,
+    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, StorageAddress, Watch,
 };
 use stocktake_domain::{ContentError, NotJudged};
 use stocktake_net::rate_limit::RateLimiter;
@@ -77,6 +77,10 @@ impl ContentStore for GitStore {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         storage_root::probe(self.context.settings.root.clone(), str::to_owned).await
+    }
+
+    async fn address(&self) -> Option<StorageAddress> {
+        storage_root::address(self.context.settings.root.clone(), "repositories").await
     }
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {

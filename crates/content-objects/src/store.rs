@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stocktake_content::HashPool;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
-use stocktake_domain::{ContentError, DigestRule, NotJudged, Observation};
+use stocktake_domain::ports::{
+    ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, StorageAddress, Watch,
+};
+use stocktake_domain::{ContentError, DigestRule, NotJudged, Observation, PathText};
 use tokio::task::JoinSet;
 
 use crate::access::{Access, unless_cancelled};
@@ -70,6 +72,15 @@ impl ContentStore for ObjectStorage {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         self.access.probe().await
+    }
+
+    async fn address(&self) -> Option<StorageAddress> {
+        let remote = &self.access.remote;
+        Some(StorageAddress {
+            service: remote.wire.bucket_url.clone(),
+            bucket: remote.place.bucket.clone(),
+            prefix: PathText::of_bytes(self.access.prefix.as_bytes()).into_string(),
+        })
     }
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {

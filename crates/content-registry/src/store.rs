@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stocktake_content::HashPool;
 use stocktake_domain::ports::{
-    ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, UsageStream, Watch,
+    ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, StorageAddress, UsageStream, Watch,
 };
 use stocktake_domain::{ContentError, NotJudged, Timestamp};
 use tokio::task::JoinSet;
@@ -51,6 +51,10 @@ impl ContentStore for RegistryStore {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         self.shared.source.probe().await
+    }
+
+    async fn address(&self) -> Option<StorageAddress> {
+        None
     }
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
-use stocktake_domain::NotJudged;
-use stocktake_domain::ports::{MountBelow, ProbedStorage};
+use stocktake_domain::ports::{MountBelow, ProbedStorage, StorageAddress};
+use stocktake_domain::{NotJudged, PathText};
 
 use crate::beneath::{Links, Root};
 use crate::file::read_at;
@@ -65,6 +66,26 @@ pub async fn probe(root: PathBuf, holds: fn(&str) -> String) -> Result<ProbedSto
     beside_readers(move || look(&root, holds).map_err(|error| root_error(&root, error))).await
 }
 
+/// The address of a storage in a folder whose content is of this kind, as
+/// [`ContentStore::address`](stocktake_domain::ports::ContentStore::address) does. Links above and at the root are followed; what
+/// cannot be looked at is taken for no link.
+pub async fn address(root: PathBuf, kind: &'static str) -> Option<StorageAddress> {
+    // It is cancelled only with the runtime.
+    let folder = tokio::task::spawn_blocking(move || resolved(&root)).await.ok()?;
+    let folder = PathText::of_bytes(folder.as_os_str().as_bytes()).into_string();
+    let prefix = format!("{}/", folder.trim_end_matches('/'));
+    Some(StorageAddress { service: kind.to_owned(), bucket: String::new(), prefix })
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let known = path.ancestors().find_map(|above| {
+        let below = path.strip_prefix(above).ok()?;
+        Some(std::fs::canonicalize(above).ok()?.join(below))
+    });
+    known.unwrap_or(path)
+}
+
 /// Does this not by a reading thread: all that the storage has may be busy for long, or hang.
 pub async fn beside_readers<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
@@ -117,6 +138,22 @@ mod tests {
             Ok(ProbedStorage { is_empty: false, ..first.clone() })
         );
         assert_ne!(probe(two, str::to_owned).await.unwrap().identity, first.identity);
+    }
+
+    #[tokio::test]
+    async fn the_address_of_a_root_is_its_folder_without_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(folder.join("one")).unwrap();
+        std::os::unix::fs::symlink(folder.join("one"), folder.join("link")).unwrap();
+        for (root, expected) in
+            [("one", "one/"), ("one/", "one/"), ("link", "one/"), ("link/a/b", "one/a/b/")]
+        {
+            let found = address(folder.join(root), "files").await.unwrap();
+            assert_eq!(found.prefix, format!("{}/{expected}", folder.display()));
+            assert_eq!((found.service.as_str(), found.bucket.as_str()), ("files", ""));
+        }
+        assert_eq!(address(PathBuf::from("/"), "files").await.unwrap().prefix, "/");
     }
 
     #[tokio::test]

@@ -87,7 +87,7 @@ pub mod tokens {
 }
 
 pub use authority::AuthorityFixture;
-pub use content::{ContentFixture, Recorder};
+pub use content::{Abandon, ContentFixture, Recorder};
 pub use database::{DatabaseFixture, ManualClock, Ports, RowValue};
 pub use memory::{MemoryFixture, MemoryStore};
 pub use source::SourceFixture;

@@ -39,7 +39,7 @@ pub use catalogue::{
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{
     ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MountBelow, NoContent,
-    ProbedStorage, UsageStream, Watch, is_at_or_below,
+    ProbedStorage, StorageAddress, UsageStream, Watch, is_at_or_below,
 };
 pub use error::{Outage, StoreError, Unavailable};
 pub use orphan_walks::OrphanWalks;

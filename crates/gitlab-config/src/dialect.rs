@@ -118,7 +118,7 @@ impl Dialect {
 
     /// The registry's storage drivers.
     pub(crate) fn registry_storage(self) -> Option<Setting> {
-        (self == Self::Rb).then(|| Setting::new(["registry", "storage"]))
+        (self != Self::Yml).then(|| Setting::new(["registry", "storage"]))
     }
 
     /// Whether the registry runs on this machine.
@@ -128,7 +128,7 @@ impl Dialect {
 
     /// Whether the registry has a metadata database: yes, no, or `prefer`.
     pub(crate) fn registry_database(self) -> Option<Setting> {
-        (self == Self::Rb).then(|| Setting::new(["registry", "database", "enabled"]))
+        (self != Self::Yml).then(|| Setting::new(["registry", "database", "enabled"]))
     }
 
     /// The secret from which keys are derived.

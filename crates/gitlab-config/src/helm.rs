@@ -1,11 +1,12 @@
 //! The values of GitLab's Helm chart, as the `gitlab.yml` that the chart makes of them
 //! (<https://docs.gitlab.com/charts/charts/globals/>).
 //!
-//! Connections of buckets are not among the values, but in secrets of Kubernetes, each with a name and a key. They are read out
-//! of a folder that has them as Kubernetes mounts them: a folder for each secret, with a file for each key.
+//! Connections of buckets and the registry's storage are not among the values, but in secrets of Kubernetes, each with a name
+//! and a key. They are read out of a folder that has them as Kubernetes mounts them: a folder for each secret, with a file for
+//! each key.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stocktake_domain::ObjectType;
 
@@ -93,6 +94,8 @@ pub(crate) fn rendered(document: Document, secrets: Option<&Path>) -> Result<Doc
         pairs.extend(chart.connection(&common)?.map(|connection| ("connection", connection)));
         settings.insert("object_store".to_owned(), map(&common, pairs));
     }
+    let registry = chart.registry()?;
+    settings.insert("registry".to_owned(), registry);
     let files = chart.files;
     Ok(Document { root: Node::new(root.place, plain(settings)), files, ignored })
 }
@@ -116,17 +119,63 @@ impl<'v> Chart<'v> {
             let is_own = is_on(self.global(&["minio", "enabled"]), true);
             return Ok(is_own.then(|| Node::new(of.place, Value::Unknown(UnknownReason::Secret))));
         };
-        let unknown = Node::new(connection.place, Value::Unknown(UnknownReason::Secret));
-        let (Some(folder), Some(secret)) = (self.secrets, text(connection.get("secret"))) else {
-            return Ok(Some(unknown));
+        self.secret(connection, "connection").map(Some)
+    }
+
+    /// The YAML in the secret and key that are named here; unknown if it is not there.
+    fn secret(&mut self, named: &Node, default_key: &str) -> Result<Node, InstallationError> {
+        let key = text(named.get("key")).unwrap_or_else(|| default_key.to_owned());
+        let Some(file) = self.secret_file(named, &key) else {
+            return Ok(Node::new(named.place, Value::Unknown(UnknownReason::Secret)));
         };
-        let file = folder.join(secret).join(text(connection.get("key")).as_deref().unwrap_or("connection"));
-        if !file.try_exists().unwrap_or(true) {
-            return Ok(Some(unknown));
-        }
         let read = yaml::document(&file, &file::text(&file)?)?.root;
         self.files.push(file.display().to_string());
-        Ok(Some(of_file(read, self.files.len() - 1)))
+        Ok(of_file(read, self.files.len() - 1))
+    }
+
+    /// The file of a key of the secret that is named here, if there is one.
+    fn secret_file(&self, named: &Node, key: &str) -> Option<PathBuf> {
+        let file = self.secrets?.join(text(named.get("secret"))?).join(key);
+        // One that cannot be looked at is told when it is read.
+        file.try_exists().unwrap_or(true).then_some(file)
+    }
+
+    /// The container registry: the storage that its own configuration has, and whether it has a metadata database
+    /// (<https://docs.gitlab.com/charts/charts/registry/>).
+    fn registry(&mut self) -> Result<Node, InstallationError> {
+        let none = Node::map(self.root.place.line);
+        let registry = self.root.get("registry").unwrap_or(&none);
+        if !is_on(registry.get("enabled"), true) {
+            return Ok(none);
+        }
+        let mut pairs = Vec::new();
+        let storage = registry.get("storage").filter(|storage| text(storage.get("secret")).is_some());
+        if let Some(storage) = storage {
+            let driver = self.secret(storage, "config")?;
+            pairs.push(("storage", self.with_key_file(driver, storage)));
+        } else if is_on(self.global(&["minio", "enabled"]), true) {
+            pairs.push(("storage", Node::new(registry.place, Value::Unknown(UnknownReason::Secret))));
+        }
+        pairs.extend(registry.get("database").map(|database| ("database", database.clone())));
+        Ok(map(registry, pairs))
+    }
+
+    /// The same storage with the file of Google's key where it is here: in the same secret, under the name that it has in the
+    /// pod.
+    fn with_key_file(&self, mut storage: Node, named: &Node) -> Node {
+        let Value::Map(drivers) = &mut storage.value else { return storage };
+        let google = drivers.pairs.get_mut("gcs").map(|google| &mut google.value);
+        let Some(Value::Map(google)) = google else { return storage };
+        if let Some(file) = google.pairs.get_mut("keyfile") {
+            let name =
+                text(Some(file)).as_deref().and_then(|file| file.rsplit('/').next().map(str::to_owned));
+            let found = name.and_then(|name| self.secret_file(named, &name));
+            file.value = match found {
+                Some(found) => Value::Text(found.display().to_string()),
+                None => Value::Unknown(UnknownReason::Secret),
+            };
+        }
+        storage
     }
 
     /// Gitaly's storages, all of which are in pods of their own.

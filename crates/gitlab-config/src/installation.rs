@@ -96,6 +96,8 @@ pub struct RegistryStorage {
     pub api_url: Option<String>,
     /// Whether the file says whether it has a metadata database.
     pub(crate) is_database_set: bool,
+    /// Whether the file says that it has one if it can, as it is without a word from 19.0 on.
+    pub(crate) prefers_database: bool,
 }
 
 impl RegistryStorage {

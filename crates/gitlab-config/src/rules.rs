@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use stocktake_domain::ObjectType;
 
-use crate::dialect::{self, REGISTRY_HINT};
+use crate::dialect::{self, Dialect, REGISTRY_HINT};
 use crate::fact::{Fact, Unknown};
 use crate::file::InstallationError;
 use crate::installation::{Installation, RegistryData};
@@ -160,6 +160,10 @@ fn registry_storage(
             let bucket = registry_bucket::read(reader, driver, &setting.below(name), REGISTRY_HINT)?;
             bucket.map(|bucket| RegistryData::Bucket(Box::new(bucket.clone())))
         }
+        Fact::Known(node) if node.get("filesystem").is_some() && reader.dialect == Dialect::Helm => {
+            let why = ("is a folder of a pod", "keeps the registry in a folder of a pod");
+            Fact::Unknown(reader.unknown(&setting, node.place, why, REGISTRY_HINT))
+        }
         Fact::Known(node) if node.get("filesystem").is_some() => {
             let folder = reader.path(&setting.below("filesystem").below("rootdirectory"), REGISTRY_HINT)?;
             folder.map(|folder| RegistryData::Folder(folder.clone()))
@@ -193,6 +197,12 @@ fn registry_database(installation: &mut Installation, reader: &SettingsReader) {
         Fact::Known(node) => {
             let is_used = match &node.value {
                 Value::Flag(is_used) => *is_used,
+                // As by itself from 19.0 on: unless the folder says that it has the list of images.
+                Value::Text(text) if text == "prefer" => {
+                    let registry = installation.registry.get_or_insert_default();
+                    (registry.is_database_set, registry.prefers_database) = (false, true);
+                    return;
+                }
                 Value::Text(text) => text != "false",
                 _ => false,
             };
@@ -219,14 +229,14 @@ pub(crate) fn look_at_registry(installation: &mut Installation) {
     let version = installation.version;
     let Some(registry) = &mut installation.registry else { return };
     let Some(data) = registry.data.known() else { return };
-    let has_database =
-        !registry.is_database_set && version.is_some_and(|version| version >= Version::REGISTRY_HAS_DATABASE);
+    let is_new = version.is_some_and(|version| version >= Version::REGISTRY_HAS_DATABASE);
+    let has_database = !registry.is_database_set && (registry.prefers_database || is_new);
     let in_use = data.folder().map(|folder| folder.join(DATABASE_IN_USE)).filter(|file| file.exists());
     let cause = if let Some(in_use) = in_use {
         format!("{} says that the registry keeps its list of images in a database", in_use.display())
     } else if has_database && !data.folder().is_some_and(Path::exists) {
         // A bucket is not looked into here.
-        "the registry of this version keeps its list of images in a database".to_owned()
+        "the registry keeps its list of images in a database, if nothing else is set".to_owned()
     } else {
         return;
     };

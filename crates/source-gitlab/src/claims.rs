@@ -17,40 +17,54 @@ use crate::database::Snapshot;
 use crate::mapping::DbKind;
 use crate::schema::{TableColumns, Tables};
 use crate::settings::{StorageRole, Storages};
+use folders::FolderKind;
 
 /// A location that may be claimed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unclaimed<'p> {
-    /// The index among the locations that were asked for.
+    /// The index among the pieces of content that were asked for.
     index: usize,
     path: &'p str,
     /// The storage's name.
     storage: &'p str,
     /// The role of the storage in GitLab.
     role: StorageRole,
+    /// Whether the storage is known to have this role. Rows of which it is not known where their content lies may claim a
+    /// location nevertheless.
+    is_known: bool,
 }
 
-/// The locations that were asked for, and the answers so far.
+/// The pieces of content that were asked for, and the answers so far.
 pub(crate) struct Claims<'p> {
-    answers: Vec<Claim>,
-    /// Those that only rows can claim.
+    answers: Vec<Option<Claim>>,
+    /// The locations of those that only rows can claim.
     open: Vec<Unclaimed<'p>>,
-    /// Tables that say nothing about what there is, because they are copies that are no longer written to.
+    /// Tables that do not say all about what there is: copies that are no longer written to, tables with other columns than
+    /// those that are known, and tables beside which one that no rule knows may claim content.
     unjudged: HashSet<&'static str>,
 }
 
 impl<'p> Claims<'p> {
-    /// Answers what follows from the locations alone.
-    pub(crate) fn of(locations: &'p [Location], storages: &Storages) -> Self {
-        let answers = vec![Claim::NotUnderstood; locations.len()];
-        let mut claims = Self { answers, open: Vec::new(), unjudged: HashSet::new() };
-        for (index, Location { storage, path }) in locations.iter().enumerate() {
-            let roles = storages.roles(storage);
-            if roles.iter().any(|role| internal::is_internal(*role, path)) {
+    /// Answers what follows from the locations of each piece alone.
+    pub(crate) fn of(pieces: &'p [Vec<Location>], storages: &Storages) -> Self {
+        let mut claims =
+            Self { answers: vec![None; pieces.len()], open: Vec::new(), unjudged: HashSet::new() };
+        for (index, piece) in pieces.iter().enumerate() {
+            let known = piece.iter().flat_map(|Location { storage, path }| {
+                let roles = storages.roles(storage).into_iter();
+                roles.map(move |role| Unclaimed { index, path, storage, role, is_known: true })
+            });
+            let known: Vec<Unclaimed<'_>> = known.collect();
+            if innermost(&known).any(|at| internal::is_internal(at.role, at.path)) {
                 claims.settle(index, Claim::Internal);
-            } else {
-                claims.open.extend(roles.into_iter().map(|role| Unclaimed { index, path, storage, role }));
+                continue;
             }
+            let unknown = known.iter().flat_map(|at| {
+                let roles = storages.roles_of_unknown(at.role);
+                roles.map(|role| Unclaimed { role, is_known: false, ..*at })
+            });
+            claims.open.extend(unknown);
+            claims.open.extend(known);
         }
         claims
     }
@@ -75,7 +89,8 @@ impl<'p> Claims<'p> {
         tables: Tables<'_>,
         storages: &Storages,
     ) -> Result<(), SourceError> {
-        self.unjudged.extend(files::copies(db, tables.schema));
+        self.unjudged.extend(files::unjudged(db, tables.schema));
+        self.unjudged.extend(tables.schema.unknown_tables().flat_map(folders::beside));
         let mut claimed = files::claimed(db, tables, &self.open).await?;
         if db == DbKind::Main {
             claimed.extend(attachments::claimed(tables, &self.open).await?);
@@ -100,25 +115,41 @@ impl<'p> Claims<'p> {
         Ok(())
     }
 
-    /// One answer for each location.
-    pub(crate) fn answers(mut self) -> Vec<Claim> {
-        for Unclaimed { index, path, role, .. } in &self.open {
-            let is_understood = folders::is_understood(*role, path, &self.unjudged);
-            if let Some(answer) = self.answers.get_mut(*index)
-                && *answer == Claim::NotUnderstood
-                && is_understood
-            {
-                *answer = Claim::Nobody;
-            }
-        }
-        self.answers
+    /// One answer for each piece. Of storages that lie in one another, the innermost tells what may lie there: that of another
+    /// type has not to know it.
+    pub(crate) fn answers(self) -> Vec<Claim> {
+        let Self { answers, open, unjudged } = self;
+        let mut open = open.as_slice();
+        let judge = |(index, answer): (usize, Option<Claim>)| {
+            let (piece, behind) = open.split_at(open.partition_point(|at| at.index <= index));
+            open = behind;
+            answer.unwrap_or_else(|| judge(piece, &unjudged))
+        };
+        answers.into_iter().enumerate().map(judge).collect()
     }
 
     fn settle(&mut self, index: usize, claim: Claim) {
         if let Some(answer) = self.answers.get_mut(index) {
-            *answer = claim;
+            *answer = Some(claim);
         }
     }
+}
+
+/// The claim on a piece of content at these locations, which no row claims.
+fn judge(piece: &[Unclaimed<'_>], unjudged: &HashSet<&str>) -> Claim {
+    let known: Vec<Unclaimed<'_>> = piece.iter().filter(|at| at.is_known).copied().collect();
+    let folder = |at: &Unclaimed<'_>| folders::kind_of_folder(at.role, at.path, unjudged);
+    if known.iter().any(|at| folder(at) == FolderKind::Unjudged) {
+        return Claim::NotUnderstood;
+    }
+    let is_understood = innermost(&known).any(|at| folder(at) == FolderKind::Understood);
+    if is_understood { Claim::Nobody } else { Claim::NotUnderstood }
+}
+
+/// Of the locations of a piece, those in the innermost storage: its paths are the shortest.
+fn innermost<'u, 'p>(piece: &'u [Unclaimed<'p>]) -> impl Iterator<Item = &'u Unclaimed<'p>> {
+    let shortest = piece.iter().map(|at| at.path.len()).min();
+    piece.iter().filter(move |at| Some(at.path.len()) == shortest)
 }
 
 /// Everything that is read for claims.

@@ -56,13 +56,9 @@ const UPLOAD_STATES: &str = r"
     ORDER BY 1";
 
 /// Columns of this kind that no record and no claim needs.
-const UNUSED: [(&str, &str); 9] = [
+const UNUSED: [(&str, &str); 6] = [
     // States without versions, which GitLab has not had since version 14.
     ("terraform_states", "file_store"),
-    // What was found in bills of materials, below `-/system/sbom_scans`: files there are told as not understood.
-    ("sbom_vulnerability_scans", "result_file_store"),
-    ("sbom_vulnerability_scan_results", "result_file"),
-    ("sbom_vulnerability_scan_results", "result_file_store"),
     // Content with a place of its own (`ai_catalog`, `agent_plan_content`, `ci_catalog_bundles`), which is not walked.
     ("ai_catalog_item_versions", "yaml_definition_file"),
     ("ai_catalog_item_versions", "yaml_definition_file_store"),
@@ -216,7 +212,12 @@ impl Schema {
         found.is_some_and(|column| column.indexed)
     }
 
-    /// Tables in which files are recorded and that no rule knows, each with the column that says so.
+    /// Tables in which files are recorded and that no rule knows.
+    pub(crate) fn unknown_tables(&self) -> impl Iterator<Item = &str> {
+        self.not_understood.iter().map(|(table, _)| table.as_str())
+    }
+
+    /// The same, each with the column that says so.
     pub(crate) fn not_understood(&self) -> impl Iterator<Item = String> {
         self.not_understood.iter().map(|(table, column)| format!("{table}.{column}"))
     }
@@ -309,10 +310,10 @@ pub(crate) struct Tables<'s> {
 }
 
 impl Tables<'_> {
-    /// Whether these columns can be read: `false` if this version of GitLab does not have them, an error if they exist
-    /// but the role may not read them, because then nothing follows from finding no row.
+    /// Whether these columns can be read: `false` if this version of GitLab does not have the table, an error if it has and
+    /// some are not there or the role may not read them, because then nothing follows from finding no row.
     pub(crate) fn can_read(&self, part: &TableColumns) -> Result<bool, SourceError> {
-        if !self.schema.has(part) {
+        if !self.schema.has_table(part.table) {
             return Ok(false);
         }
         self.schema.check(part).map(|()| true).map_err(refused)

@@ -139,6 +139,22 @@ impl Storages {
         roles
     }
 
+    /// The roles that a storage of this role may have as well: those of the types of which no storage of that kind is known.
+    pub(crate) fn roles_of_unknown(&self, role: StorageRole) -> impl Iterator<Item = StorageRole> {
+        ObjectType::ALL.into_iter().filter_map(move |of| {
+            let stores = self.files.get(&of);
+            match role {
+                StorageRole::Folder(_) => {
+                    stores.is_none_or(|stores| stores.local.is_none()).then_some(StorageRole::Folder(of))
+                }
+                StorageRole::Bucket(_) => {
+                    stores.is_none_or(|stores| stores.object.is_none()).then_some(StorageRole::Bucket(of))
+                }
+                _ => None,
+            }
+        })
+    }
+
     /// The storage for the Gitaly storage of this name.
     pub(crate) fn git(&self, name: &str) -> Result<String, String> {
         let known = self.git.get(name).cloned();

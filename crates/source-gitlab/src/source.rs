@@ -188,9 +188,9 @@ impl GitlabSource {
         Ok(SourcePage { rows: records.collect(), read_to: read_to.map(RecordKey::integer) })
     }
 
-    /// Finds out what claims these locations: first by the locations alone, then by the rows.
-    async fn claim_all(&self, locations: &[Location]) -> Result<Vec<Claim>, SourceError> {
-        let mut claims = Claims::of(locations, &self.storages);
+    /// Finds out what claims these pieces: first by their locations alone, then by the rows.
+    async fn claim_all(&self, pieces: &[Vec<Location>]) -> Result<Vec<Claim>, SourceError> {
+        let mut claims = Claims::of(pieces, &self.storages);
         if claims.needs(DbKind::Main) {
             let mut layout = self.layout().await?;
             for db in [DbKind::Main, DbKind::Ci, DbKind::Sec] {
@@ -274,8 +274,8 @@ impl Source for GitlabSource {
         Ok(found)
     }
 
-    #[instrument(name = "gitlab.claims", skip_all, fields(locations = locations.len()))]
-    async fn claims(&self, locations: &[Location]) -> Result<Vec<Claim>, SourceError> {
-        self.claim_all(locations).await.inspect_err(|error| self.forget_on_drift(error))
+    #[instrument(name = "gitlab.claims", skip_all, fields(pieces = pieces.len()))]
+    async fn claims(&self, pieces: &[Vec<Location>]) -> Result<Vec<Claim>, SourceError> {
+        self.claim_all(pieces).await.inspect_err(|error| self.forget_on_drift(error))
     }
 }

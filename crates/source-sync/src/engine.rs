@@ -15,6 +15,9 @@ use crate::outage::{SyncError, retry_unavailable};
 use crate::page::SourceRows;
 use crate::telemetry;
 
+/// How often the source is asked which models can be read, if nothing is wrong.
+pub(crate) const SURVEY_EVERY: Duration = Duration::from_secs(300);
+
 /// How a source is followed.
 #[derive(Debug, Clone)]
 pub struct SyncSettings {
@@ -156,8 +159,10 @@ impl SourceSync {
 
     /// Keeps that there is nothing to be read of the model. Its records, if it has any, stay.
     pub(crate) async fn keep_absent(&self, state: &mut ModelSyncState, tries: u32) -> Result<(), SyncError> {
-        if state.problem.is_some() || state.read_at.is_none() {
-            let next = ModelSyncState { problem: None, read_at: Some(self.now()), ..state.clone() };
+        let now = self.now();
+        let is_due = state.read_at.is_none_or(|found| now.since(found) >= SURVEY_EVERY);
+        if state.problem.is_some() || is_due {
+            let next = ModelSyncState { problem: None, read_at: Some(now), ..state.clone() };
             self.apply(state, next, SyncBatch::default(), tries).await?;
         }
         Ok(())

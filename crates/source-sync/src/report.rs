@@ -75,10 +75,7 @@ pub trait SyncProgress: Send + Sync {
 
 /// The models whose rows never were read to their end: what belongs to them would look like nobody's.
 pub fn never_read(states: &[ModelSyncState]) -> Vec<Model> {
-    let is_read = |model: &Model| {
-        states.iter().any(|state| {
-            state.model == *model && (state.read_at.is_some() || state.full_scan.ended_at.is_some())
-        })
-    };
+    let is_read =
+        |model: &Model| states.iter().any(|state| state.model == *model && state.last_read().is_some());
     Model::ALL.into_iter().filter(|model| !is_read(model)).collect()
 }

@@ -11,7 +11,7 @@ use stocktake_net::retry::Backoff;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{SourceSync, by_model, was_read};
+use crate::engine::{SURVEY_EVERY, SourceSync, by_model, was_read};
 use crate::highwater::{Ends, Pass};
 use crate::outage::{DELAYS, SyncError};
 use crate::page::SourceRows;
@@ -19,9 +19,6 @@ use crate::{full_scan, telemetry};
 
 /// Each call is tried once: a tick that fails is followed by another.
 const TRIES: u32 = 1;
-
-/// How often the source is asked which models can be read, if nothing is wrong.
-const SURVEY_EVERY: Duration = Duration::from_secs(300);
 
 /// By how much the times of the source may be behind ours, or a change be committed after its time.
 pub(crate) const MARGIN: Duration = Duration::from_secs(600);

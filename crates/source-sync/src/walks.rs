@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stocktake_domain::ports::{OrphanWalks, StoreError, SyncState, WorkerId};
+use stocktake_domain::ports::{ModelSyncState, OrphanWalks, StoreError, SyncState, WorkerId};
 use stocktake_domain::{
     Clock, ClockRng, Model, Orphan, OrphanTotals, OrphanWalk, Rng as _, Timestamp, WalkId, WalkedStorage,
 };
@@ -135,8 +135,9 @@ impl OrphanWalker {
                 never.join(", ")
             ));
         }
-        let read = states.iter().filter_map(|state| state.read_at.max(state.full_scan.ended_at)).min();
-        let settings = OrphanSettings { changed_before: read.map(|at: Timestamp| at.before(MARGIN)) };
+        let read = states.iter().filter_map(ModelSyncState::last_read).min();
+        let changed_before = read.map(|at: Timestamp| at.before(MARGIN));
+        let settings = OrphanSettings { changed_before, unread: Vec::new() };
         let mut watcher = Watcher { found, kept: 0 };
         let searched = orphans(self.0.search.clone(), settings, &mut watcher).await;
         searched.map(drop).map_err(|error| ErrorChain(&error).to_string())

@@ -13,7 +13,8 @@ mod uploads;
 use std::fmt::Write as _;
 
 pub use fixture::{
-    ClusterFault, GitlabCluster, GitlabFixture, GitlabOrphan, GitlabSchema, GitlabServed, GitlabSetup,
+    ClusterFault, GitlabBuckets, GitlabCluster, GitlabFixture, GitlabOrphan, GitlabSchema, GitlabServed,
+    GitlabSetup,
 };
 pub use record::{GitlabOutcome, GitlabRecord};
 

@@ -27,8 +27,8 @@ pub use certificate::Certificate;
 pub use files::{write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
 pub use gitlab::{
-    ClusterFault, GitlabCluster, GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome, GitlabRecord,
-    GitlabSchema, GitlabServed, GitlabSetup,
+    ClusterFault, GitlabBuckets, GitlabCluster, GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome,
+    GitlabRecord, GitlabSchema, GitlabServed, GitlabSetup,
 };
 pub use http::HttpAnswer;
 pub use http_client::http_client;

@@ -21,6 +21,8 @@ mod protocol;
 use object_files::ObjectFiles;
 pub use object_files::S3Facts;
 
+use crate::object_server::ObjectServer;
+
 /// Buckets whose name begins so exist, and nobody may look into them.
 const FORBIDDEN: &str = "forbidden";
 
@@ -107,6 +109,12 @@ impl S3Server {
     /// Puts an object of which other things are said than [`S3Server::put`] would say.
     pub fn put_as(&self, bucket: &str, key: &str, content: &[u8], facts: &S3Facts) -> anyhow::Result<()> {
         self.objects.put(bucket, key, content, facts)
+    }
+
+    /// Puts all objects of a bucket into another store as well.
+    pub fn copy(&self, bucket: &str, to: &ObjectServer) -> anyhow::Result<()> {
+        let (keys, _) = self.objects.keys(bucket, "", "", usize::MAX)?;
+        keys.iter().try_for_each(|key| to.put(key, &std::fs::read(self.path(bucket, key))?, &[]))
     }
 
     /// The file that holds an object, to change it behind the server's back or to remove it.

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::Source;
-use stocktake_domain::{Clock as _, StorageOutcome, Timestamp};
+use stocktake_domain::ports::{ModelSyncState, Source};
+use stocktake_domain::{Clock as _, Model, StorageOutcome, Timestamp};
 use stocktake_source_sync::{OrphanReport, OrphanSettings, StorageOrphans, never_read, orphans};
 use stocktake_worker::Engine;
 use tokio_util::sync::CancellationToken;
@@ -56,20 +56,20 @@ async fn search(
     let storages = wiring::storages(settings)?;
     let has_registries = search::are_registries_among(&storages, began);
     // Without a GitLab, registries alone can say what in them is not needed.
-    let (source, all) = if settings.gitlab.is_some() || !has_registries {
-        let (source, all) = synced_source(settings, store, arguments, stop).await?;
-        (Some(source), all)
+    let older_than = arguments.older_than.unwrap_or_default();
+    let synced = if settings.gitlab.is_some() || !has_registries {
+        Some(synced_source(settings, store, arguments, began, stop).await?)
     } else {
-        (None, true)
+        None
     };
-    let changed_before = before(began, arguments.older_than.unwrap_or_default());
+    let are_all_read = synced.as_ref().is_none_or(|synced| synced.unread.is_empty());
     let engine = wiring::engine(settings, store, Arc::clone(&storages));
     let mut list = List::begin(arguments.format)?;
-    let report = match source {
-        Some(source) => {
+    let report = match synced {
+        Some(Synced { source, unread, read }) => {
             let parts = wiring::orphan_parts(store, source, &storages, Arc::<Engine>::clone(&engine));
-            let changed_before = Some(changed_before);
-            orphans(parts, OrphanSettings { changed_before }, &mut list).await?
+            let settings = OrphanSettings { changed_before: Some(before(read, older_than)), unread };
+            orphans(parts, settings, &mut list).await?
         }
         None => OrphanReport::default(),
     };
@@ -78,39 +78,58 @@ async fn search(
         storage.is_some_and(|storage| matches!(storage.outcome, StorageOutcome::Unused(_)))
     };
     let used = storages.iter().filter(|(name, _)| !is_unused(name));
-    let searched = search::search_registries(used, changed_before, &*engine, &mut list).await?;
+    let searched = search::search_registries(used, before(began, older_than), &*engine, &mut list).await?;
     let status = status_of(&report).max(registries::status_of(&searched));
     list.end(&report, &searched)?;
-    Ok(if all { status } else { status.max(NOT_ALL) })
+    Ok(if are_all_read { status } else { status.max(NOT_ALL) })
 }
 
-/// The configured GitLab, with the catalogue brought in line with it; and whether all its rows were read.
+/// The configured GitLab, and how far the catalogue is in line with it.
+struct Synced {
+    source: Arc<dyn Source>,
+    /// The models of which not all rows were read.
+    unread: Vec<Model>,
+    /// When the rows of the others were read: what was stored since may have a row that was not seen.
+    read: Timestamp,
+}
+
+/// The configured GitLab, with the catalogue brought in line with it, unless that is not wanted.
 async fn synced_source(
     settings: &Settings,
     store: &Store,
     arguments: &OrphansArguments,
+    began: Timestamp,
     stop: CancellationToken,
-) -> anyhow::Result<(Arc<dyn Source>, bool)> {
+) -> anyhow::Result<Synced> {
     let source = wiring::source(settings)?;
-    let mut all = true;
+    let mut unread = Vec::new();
     if !arguments.no_sync {
         let everything =
             SyncArguments { models: Vec::new(), accept_deletions: false, check: false, json: false };
         let report = super::sync::once(settings, store, &everything, stop).await?;
         let problems = report.models.iter().filter_map(|model| Some((model.model, model.problem.as_ref()?)));
         for (model, problem) in problems {
-            all = false;
-            output::say(&format!("{model} could not be read, so that its content may be listed: {problem}"));
+            unread.push(model);
+            output::say(&format!(
+                "{model} could not be read, so that nothing is searched where it may lie: {problem}"
+            ));
         }
     }
-    for model in never_read(&store.sync_state.states().await?) {
-        all = false;
-        output::say(&format!("the rows of {model} were never read, so that its content may be listed"));
+    let states = store.sync_state.states().await?;
+    for model in never_read(&states) {
+        if !unread.contains(&model) {
+            unread.push(model);
+            output::say(&format!(
+                "the rows of {model} were never read, so that nothing is searched where it may lie"
+            ));
+        }
     }
     for table in source.check().await?.not_understood {
         output::say(&format!("GitLab records files in {table}, which no rule knows: some may be listed"));
     }
-    Ok((source, all))
+    let read_before =
+        if arguments.no_sync { states.iter().filter_map(ModelSyncState::last_read).min() } else { None };
+    Ok(Synced { source, unread, read: read_before.map_or(began, |read| read.min(began)) })
 }
 
 /// The exit status of a search: 0 if all was looked at.

@@ -27,6 +27,7 @@ async fn directory() -> ContentFixture {
         model: Model::Uploads,
         present,
         absent,
+        abandon: None,
         keep: Box::new(fixture),
     }
 }

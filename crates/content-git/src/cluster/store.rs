@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
 use secrecy::SecretString;
 use stocktake_domain::ports::{
-    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch,
+    ContentStore, Extent, FoundStream, Inspection, InspectionSink, ProbedStorage, StorageAddress, Watch,
 };
 use stocktake_domain::{ContentError, NotJudged};
 use stocktake_net::postgres::PostgresUrlError;
@@ -238,6 +238,10 @@ impl ContentStore for ClusterStore {
             .map(|(node, store)| async move { store.probe().await.map_err(|fault| on_node(node, &fault)) });
         try_join_all(nodes).await?;
         Ok(ProbedStorage { identity: None, is_empty: !has_any, mounts: std::collections::BTreeSet::new() })
+    }
+
+    async fn address(&self) -> Option<StorageAddress> {
+        None
     }
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {

@@ -68,6 +68,7 @@ async fn replicated() -> ContentFixture {
         model: Model::Projects,
         present,
         absent: "@hashed/none.git".to_owned(),
+        abandon: None,
         keep: Box::new(cluster),
     }
 }

@@ -39,6 +39,7 @@ async fn repositories() -> ContentFixture {
         model: Model::Projects,
         present,
         absent,
+        abandon: None,
         keep: Box::new(fixture),
     }
 }

@@ -1,10 +1,11 @@
 //! A key reaches the server byte for byte, and comes back so in the listing.
 
+use stocktake_content_objects::{ObjectSettings, Service};
 use stocktake_domain::ContentError;
-use stocktake_domain::ports::ListError;
+use stocktake_domain::ports::{ContentStore as _, ListError};
 use stocktake_testbed::Fault;
 
-use crate::support::{Lab, assert_good, inspect, list, settings, storage};
+use crate::support::{Lab, assert_good, azure_of, inspect, list, s3, settings, storage};
 
 const ODD: [&str; 20] = [
     " leading and trailing ",
@@ -80,4 +81,25 @@ async fn many_pages_are_listed_in_order_and_trouble_between_is_borne() {
     let paths: Vec<_> = found.into_iter().map(|found| found.unwrap().path).collect();
     assert!(paths.iter().map(String::as_str).eq((0..2_345).map(|n| format!("{n:04}")).collect::<Vec<_>>()));
     assert_eq!(proxy.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn a_storage_has_the_address_of_its_bucket_and_prefix() {
+    let url = "http://127.0.0.1:9";
+    let address = async |service: Service, prefix: &str| {
+        let settings = ObjectSettings { service, prefix: prefix.to_owned(), ..settings("") };
+        storage(settings).address().await.unwrap()
+    };
+    let whole = address(Service::S3(s3(url)), "").await;
+    for (prefix, expected) in [("a/b", "a/b/"), ("a/", "a/"), ("", "")] {
+        let found = address(Service::S3(s3(url)), prefix).await;
+        assert_eq!(found.prefix, expected);
+        assert!(found.is_beside(&whole) && found.may_overlap(&whole));
+    }
+    let elsewhere = address(Service::S3(s3("http://127.0.0.1:10")), "").await;
+    assert!(elsewhere.may_overlap(&whole) && !elsewhere.is_beside(&whole));
+    // The containers of two accounts of one server.
+    let key = "a2V5";
+    let [one, two] = ["one", "two"].map(|account| azure_of(account, "c", key, format!("{url}/{account}")));
+    assert!(!address(one, "").await.is_beside(&address(two, "").await));
 }

@@ -34,7 +34,7 @@ async fn bucket() -> ContentFixture {
         lab.put(path, &made_up(seed, if path.ends_with("large") { 1_000_000 } else { 100 }));
     }
     let (store, absent) = (Arc::new(lab.storage()), "a/none".to_owned());
-    ContentFixture { store, model: Model::Uploads, present, absent, keep: Box::new(lab) }
+    ContentFixture { store, model: Model::Uploads, present, absent, abandon: None, keep: Box::new(lab) }
 }
 
 stocktake_domain::content_contract!(crate::run, crate::bucket);

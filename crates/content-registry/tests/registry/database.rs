@@ -80,7 +80,14 @@ pub(crate) async fn repositories() -> ContentFixture {
     }
     let store = with.store();
     let model = stocktake_domain::Model::ContainerRepositories;
-    ContentFixture { store, model, present, absent: "group/none".to_owned(), keep: Box::new(with) }
+    ContentFixture {
+        store,
+        model,
+        present,
+        absent: "group/none".to_owned(),
+        abandon: None,
+        keep: Box::new(with),
+    }
 }
 
 #[tokio::test]

@@ -14,9 +14,12 @@ mod support;
 mod tag_lists;
 mod unreferenced;
 
+use std::fs;
+use std::sync::Arc;
+
 use stocktake_content_registry::Integrity;
-use stocktake_domain::Model;
-use stocktake_domain::contract::ContentFixture;
+use stocktake_domain::contract::{Abandon, ContentFixture};
+use stocktake_domain::{Model, Timestamp};
 use stocktake_testbed::Registry;
 
 use support::{Store, content, directory, http, registry};
@@ -28,14 +31,23 @@ fn run(case: impl Future<Output = ()>) {
 
 /// A registry with three repositories, as `open` reads it.
 fn fixture(open: impl FnOnce(&Registry) -> Store) -> ContentFixture {
-    let registry = registry();
+    let registry = Arc::new(registry());
     let present = ["group/b", "group/a", "z"].map(str::to_owned).to_vec();
-    for (seed, name) in (1..).zip(&present) {
-        registry.push_image(name, "latest", false, &[&content(10_000, seed)]).unwrap();
-    }
+    let images = (1..)
+        .zip(&present)
+        .map(|(seed, name)| registry.push_image(name, "latest", false, &[&content(10_000, seed)]).unwrap());
+    let last = images.last().unwrap();
     let (store, absent) = (open(&registry), "group/none".to_owned());
-    let keep = Box::new(registry);
-    ContentFixture { store, model: Model::ContainerRepositories, present, absent, keep }
+    let (model, kept) = (Model::ContainerRepositories, Arc::clone(&registry));
+    // The last one loses its tag.
+    let abandon = move || {
+        fs::remove_dir_all(registry.repository("z").join("_manifests/tags/latest")).unwrap();
+        let blobs = last.layers.iter().chain([&last.config]).map(|digest| unreferenced::blob(digest));
+        blobs.chain([format!("z@{}", last.manifest)]).collect()
+    };
+    let abandon: Option<Abandon> =
+        store.unreferenced(Timestamp::from_millis(0)).map(|_| Box::new(abandon) as _);
+    ContentFixture { store, model, present, absent, abandon, keep: Box::new(kept) }
 }
 
 mod over_http {

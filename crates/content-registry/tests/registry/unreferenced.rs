@@ -64,7 +64,7 @@ fn age(folder: &Path) {
     }
 }
 
-fn blob(digest: &str) -> String {
+pub(crate) fn blob(digest: &str) -> String {
     let digits = digest.strip_prefix("sha256:").unwrap();
     format!("docker/registry/v2/blobs/sha256/{}/{digits}/data", &digits[..2])
 }

@@ -2,6 +2,7 @@
 
 pub mod inspecting;
 pub mod listing;
+pub mod unreferenced;
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};
@@ -21,9 +22,15 @@ pub struct ContentFixture {
     pub present: Vec<String>,
     /// A path at which there is nothing.
     pub absent: String,
+    /// Takes away what refers to some of the content, and returns the paths of what is unreferenced then; of a kind of storage
+    /// in which something refers to content, as far as a test can do so.
+    pub abandon: Option<Abandon>,
     /// What must live as long as the storage: its folder, its server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
+
+/// Makes some content of a storage unreferenced, and returns the paths.
+pub type Abandon = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// What was reported of an inspection.
 pub type Seen = Result<Observation, ContentError>;

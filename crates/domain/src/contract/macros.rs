@@ -249,6 +249,12 @@ macro_rules! content_contract {
                     each_path_listed_can_be_inspected,
                     a_listing_that_is_dropped_half_way_disturbs_no_other,
                     nothing_can_be_measured_where_nothing_is,
+                    the_address_is_that_of_a_folder,
+                }
+                unreferenced {
+                    what_is_needed_is_not_told,
+                    just_what_nothing_refers_to_is_told,
+                    what_was_changed_too_lately_is_not_judged,
                 }
             }
         }
@@ -271,7 +277,7 @@ macro_rules! source_contract {
                     every_change_since_the_beginning_is_found_by_pages_of_any_size,
                     the_time_is_inclusive,
                 }
-                claims { there_is_one_answer_for_each_place_in_order }
+                claims { there_is_one_answer_for_each_piece_in_order }
             }
         }
     };

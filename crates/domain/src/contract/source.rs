@@ -44,7 +44,7 @@ pub mod claims {
     use super::SourceFixture;
     use crate::record::Location;
 
-    pub async fn there_is_one_answer_for_each_place_in_order(fixture: &SourceFixture) {
+    pub async fn there_is_one_answer_for_each_piece_in_order(fixture: &SourceFixture) {
         assert!(fixture.source.claims(&[]).await.unwrap().is_empty());
         let storages = fixture.source.storages();
         assert!(!storages.is_empty());
@@ -54,11 +54,18 @@ pub mod claims {
             .iter()
             .flat_map(|storage| [place(storage, "nowhere/at/all"), place(storage, "tmp/cache/x")])
             .collect();
-        let together = fixture.source.claims(&places).await.unwrap();
-        assert_eq!(together.len(), places.len());
-        for (place, claim) in places.iter().zip(&together) {
-            let alone = fixture.source.claims(std::slice::from_ref(place)).await.unwrap();
-            assert_eq!(alone, [*claim], "{place:?}");
+        let pieces: Vec<Vec<Location>> = places.iter().cloned().map(|place| vec![place]).collect();
+        let together = fixture.source.claims(&pieces).await.unwrap();
+        assert_eq!(together.len(), pieces.len());
+        for (piece, claim) in pieces.iter().zip(&together) {
+            let alone = fixture.source.claims(std::slice::from_ref(piece)).await.unwrap();
+            assert_eq!(alone, [*claim], "{piece:?}");
         }
+        // A place of a piece that is named twice is one, and the order of several does not matter.
+        let twice: Vec<Vec<Location>> = places.iter().cloned().map(|place| vec![place; 2]).collect();
+        assert_eq!(fixture.source.claims(&twice).await.unwrap(), together);
+        let reversed: Vec<Location> = places.iter().rev().cloned().collect();
+        let [one, other] = [places, reversed].map(|places| vec![places]);
+        assert_eq!(fixture.source.claims(&one).await.unwrap(), fixture.source.claims(&other).await.unwrap());
     }
 }

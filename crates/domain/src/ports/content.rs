@@ -234,6 +234,43 @@ pub fn is_at_or_below(path: &str, folder: &str) -> bool {
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Where the paths of a storage begin: at a folder, or behind a prefix of the keys of a bucket. Another storage may begin
+/// there as well, or above or below it, so that the same content lies in both, under a path in each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageAddress {
+    /// The URL of the bucket; the kind of content, for a folder.
+    pub service: String,
+    /// The bucket or container; empty for a folder.
+    pub bucket: String,
+    /// What every path has before it there, as a [`crate::PathText`]: empty, or with a slash at its end.
+    pub prefix: String,
+}
+
+impl StorageAddress {
+    /// Whether both are in the same bucket, or in folders.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.service == other.service && self.bucket == other.bucket
+    }
+
+    /// Whether the same content may lie in both. Buckets of the same name may be the same one, because a service may have
+    /// several hosts.
+    pub fn may_overlap(&self, other: &Self) -> bool {
+        let is_one = if self.bucket.is_empty() { self.is_beside(other) } else { self.bucket == other.bucket };
+        let (one, two) = (self.prefix.as_str(), other.prefix.as_str());
+        is_one && (one.starts_with(two) || two.starts_with(one))
+    }
+
+    /// The path that the content at this path has in another storage, if both are in the same bucket or in folders; `None` if
+    /// it does not lie in the other one.
+    pub fn path_in(&self, other: &Self, path: &str) -> Option<String> {
+        let path = match other.prefix.strip_prefix(self.prefix.as_str()) {
+            Some(below) => path.strip_prefix(below)?.to_owned(),
+            None => format!("{}{path}", self.prefix.strip_prefix(other.prefix.as_str())?),
+        };
+        (!path.is_empty()).then_some(path)
+    }
+}
+
 /// The content of one configured storage.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
@@ -253,6 +290,10 @@ pub trait ContentStore: Send + Sync {
     /// Fails as [`NotJudged::Storage`] if its root or bucket is not there or cannot be read, and as [`NotJudged::Process`]
     /// if this process lacks something to look. An empty storage can be read.
     async fn probe(&self) -> Result<ProbedStorage, NotJudged>;
+
+    /// Where its paths begin, so that it is known what else lies there; nothing is sent over a network for it. `None` if what it
+    /// lists is named otherwise than by where it lies, and so lies in no other storage under another path.
+    async fn address(&self) -> Option<StorageAddress>;
 
     /// Looks whether the content at this path is there and can be read, as cheaply as that can be told: only the beginning of
     /// it is read, or nothing where the storage's word is enough. Fails as [`ContentStore::inspect`] does.
@@ -275,5 +316,39 @@ pub trait ContentStore: Send + Sync {
     fn unreferenced(&self, changed_before: Timestamp) -> Option<UsageStream> {
         let _ = changed_before;
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_has_a_path_in_each_storage_around_it() {
+        let at = |bucket: &str, prefix: &str| StorageAddress {
+            service: "s3://host".to_owned(),
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        };
+        let whole = at("one", "");
+        for (from, to, path, expected) in [
+            (whole.clone(), whole.clone(), "a/b", Some("a/b")),
+            (whole.clone(), at("one", "a/"), "a/b", Some("b")),
+            (whole.clone(), at("one", "a/"), "ab", None),
+            (whole.clone(), at("one", "a/"), "a/", None),
+            (at("one", "a/"), whole.clone(), "b", Some("a/b")),
+            (at("one", "a/b/"), at("one", "a/"), "c", Some("b/c")),
+            (at("one", "a/"), at("one", "b/"), "c", None),
+        ] {
+            assert_eq!(from.path_in(&to, path).as_deref(), expected, "{from:?} {to:?} {path}");
+        }
+        assert!(whole.may_overlap(&at("one", "a/")) && at("one", "a/").may_overlap(&whole));
+        assert!(!at("one", "a/").may_overlap(&at("one", "ab/")) && !whole.may_overlap(&at("two", "")));
+        let elsewhere = StorageAddress { service: "s3://other".to_owned(), ..whole.clone() };
+        assert!(whole.may_overlap(&elsewhere) && !whole.is_beside(&elsewhere));
+        let folder = |service: &str| StorageAddress { service: service.to_owned(), ..at("", "/a/") };
+        assert!(
+            folder("files").may_overlap(&folder("files")) && !folder("files").may_overlap(&folder("git"))
+        );
     }
 }

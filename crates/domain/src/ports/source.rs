@@ -117,6 +117,8 @@ pub trait Source: Send + Sync {
     /// Looks anew what will be read from where, and what is not understood, without reading any row of content.
     async fn check(&self) -> Result<SourceCheck, SourceError>;
 
-    /// Who claims what lies at each of these places, of which no record knows. One answer for each, in their order.
-    async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError>;
+    /// Who claims each of these pieces of content, which no record claims. A piece is given as its places: one in each storage
+    /// that it lies in, which are several where storages lie in one another; their order does not matter. One answer for each
+    /// piece, in their order.
+    async fn claims(&self, pieces: &[Vec<Location>]) -> Result<Vec<Claim>, SourceError>;
 }

@@ -63,6 +63,11 @@ impl ModelSyncState {
             problem: None,
         }
     }
+
+    /// When rows were last read to their end, be it all or new ones; `None` if never.
+    pub fn last_read(&self) -> Option<Timestamp> {
+        self.read_at.max(self.full_scan.ended_at)
+    }
 }
 
 /// A batch of what a source says of a model.

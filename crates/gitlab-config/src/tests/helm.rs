@@ -126,3 +126,63 @@ fn the_virtual_storages_of_a_cluster_are_known_by_name() {
     let installation = values(text, &[]);
     assert_eq!(installation.git.keys().collect::<Vec<_>>(), ["fast", "slow"]);
 }
+
+/// Where the registry is, or why that is not known; the folder of the secrets is left out.
+fn registry(text: &str, secrets: &[(&str, &str, &str)]) -> String {
+    let Some(registry) = values(text, secrets).registry else { return "none".to_owned() };
+    match registry.data {
+        Fact::Known(RegistryData::Bucket(bucket)) => {
+            let credentials = match &bucket.connection {
+                Connection::Aws { credentials: AwsCredentials::Keys { id, .. }, .. } => id.clone(),
+                Connection::Google { credentials: GoogleCredentials::KeyFile(file), .. } => {
+                    let parts: Vec<_> =
+                        file.iter().rev().take(2).map(|part| part.display().to_string()).collect();
+                    format!("{}/{}", parts[1], parts[0])
+                }
+                other => format!("{other:?}"),
+            };
+            format!("{} {:?} {credentials}", bucket.name, bucket.prefix)
+        }
+        Fact::Known(data) => format!("{data:?}"),
+        Fact::Unknown(unknown) => unknown.sentence.rsplit('/').next().unwrap_or_default().to_owned(),
+        Fact::Absent => "none".to_owned(),
+    }
+}
+
+#[test]
+fn the_registrys_bucket_is_in_a_secret_of_its_own() {
+    let named =
+        "global:\n  minio:\n    enabled: false\nregistry:\n  storage:\n    secret: registry-storage\n";
+    let s3 = "s3:\n  bucket: our-registry\n  accesskey: AKIA\n  secretkey: hush\n  region: eu\n  rootdirectory: /reg\n";
+    let in_config = |content| [("registry-storage", "config", content)];
+    assert_eq!(registry(named, &in_config(s3)), "our-registry Some(\"reg\") AKIA");
+    let keyed = format!("{named}    key: s3.yaml\n");
+    assert_eq!(registry(&keyed, &[("registry-storage", "s3.yaml", s3)]), "our-registry Some(\"reg\") AKIA");
+    let missing = "gitlab.values.yaml, line 6: `registry.storage` is in a secret of Kubernetes";
+    assert_eq!(registry(&keyed, &in_config(s3)), missing);
+    // Google's key is another key of the same secret, and has a path of its own in the pod.
+    let google = "gcs:\n  bucket: our-registry\n  keyfile: /etc/docker/registry/storage/gcs.json\n";
+    let with_key = [in_config(google)[0], ("registry-storage", "gcs.json", "{}")];
+    assert_eq!(registry(named, &with_key), "our-registry None registry-storage/gcs.json");
+    let missing = "config, line 3: `registry.storage.gcs.keyfile` is in a secret of Kubernetes";
+    assert_eq!(registry(named, &in_config(google)), missing);
+    let folder = "filesystem:\n  rootdirectory: /var/lib/registry\n";
+    assert!(registry(named, &in_config(folder)).ends_with("`registry.storage` is a folder of a pod"));
+}
+
+#[test]
+fn what_is_said_of_the_registry_beside_its_bucket() {
+    let minio = "global:\n  hosts:\n    domain: example.com\n";
+    assert!(registry(minio, &[]).ends_with("`registry.storage` is in a secret of Kubernetes"));
+    assert_eq!(registry(&format!("{minio}registry:\n  enabled: false\n"), &[]), "none");
+    assert_eq!(registry("global:\n  minio:\n    enabled: false\n", &[]), "none");
+    let s3 = [("registry-storage", "config", "s3_v2:\n  bucket: b\n  accesskey: AKIA\n  secretkey: hush\n")];
+    let named = |database: &str| {
+        format!(
+            "{minio}registry:\n  database:\n    enabled: {database}\n  storage:\n    secret: registry-storage\n"
+        )
+    };
+    assert_eq!(registry(&named("false"), &s3), "b None AKIA");
+    let in_database = "`registry.database.enabled` keeps the list of images in a database";
+    assert!(registry(&named("true"), &s3).contains(in_database));
+}

@@ -157,7 +157,8 @@ fn the_registry() {
         ("registry['enable'] = false\ngitlab_rails['registry_path'] = '/mnt/r'", "/mnt/r"),
         ("registry['database'] = { 'enabled' => false }", built_in),
         ("registry['database'] = { 'enabled' => true }", used),
-        ("registry['database'] = { 'enabled' => 'prefer' }", used),
+        // What is there decides.
+        ("registry['database'] = { 'enabled' => 'prefer' }", built_in),
         (&format!("registry['database'] = {{ 'enabled' => true }}\n{url}"), "http://r"),
     ] {
         assert_eq!(registry(text), expected, "{text}");
@@ -262,6 +263,12 @@ fn the_folder_of_a_registry_says_whether_it_has_the_list_of_images() {
         let registry = read(installation, "gitlab.rb", bucket).unwrap().settled().registry.unwrap();
         assert_eq!(registry.data.known().is_some(), is_enough, "{version}: {registry:?}");
     }
+    let prefer = format!("{text}\nregistry['database']['enabled'] = 'prefer'");
+    let preferring =
+        || read(Installation::omnibus(), "gitlab.rb", &prefer).unwrap().settled().registry.unwrap();
+    assert!(preferring().data.unknown().is_some());
+    fs::create_dir_all(folder.path()).unwrap();
+    assert!(preferring().data.known().is_some());
     let off = format!("{text}\nregistry['database']['enabled'] = false");
     let installation = Installation::omnibus().of_version(Version::parse("19.0"));
     assert!(

@@ -42,6 +42,8 @@ enum Folder {
     Hashed(&'static str),
     /// The same, below the folder of uploads that belong to no project.
     HashedInSystem(&'static str),
+    /// One below this one, which belongs to no project. How it is named is not known, but the row's own id is part of it.
+    Within(&'static str),
 }
 
 const fn optional(name: &'static str, data_type: ColumnType) -> Column {
@@ -120,6 +122,9 @@ const CLAIMANTS: &[Claimant] =
                 optional("sbom_file_store", ColumnType::Integer),
             ])
             .on(DbKind::Sec, ObjectType::Uploads),
+        scanned("sbom_vulnerability_scans", hashed!("id", "sbom_file", "sbom_file_store")),
+        scanned("sbom_vulnerability_scans", hashed!("id", "result_file", "result_file_store")),
+        scanned("sbom_vulnerability_scan_results", hashed!("id", "result_file", "result_file_store")),
         // Cd::ApplicationFlowDefinitionUploader.
         of("cd_application_flow_definitions", Folder::HashedInSystem("cd_application_flow_definitions/#"))
             .with(hashed!("id", "file", "file_store", "organization_id"))
@@ -139,6 +144,11 @@ const fn of(table: &'static str, folder: Folder) -> Claimant {
 const fn cached_upstream(table: &'static str) -> Claimant {
     const COLUMNS: &[Column] = named!("object_storage_key");
     of(table, Folder::Keyed).with(COLUMNS).on(DbKind::Main, ObjectType::DependencyProxy)
+}
+
+/// A table of scans of bills of materials.
+const fn scanned(table: &'static str, columns: &'static [Column]) -> Claimant {
+    of(table, Folder::Within("sbom_scans/")).with(columns).on(DbKind::Sec, ObjectType::Uploads)
 }
 
 impl Claimant {
@@ -171,10 +181,15 @@ pub(super) fn is_of(db: DbKind, role: StorageRole) -> bool {
     CLAIMANTS.iter().any(|claimant| claimant.db == db && claimant.store_of(role).is_some())
 }
 
-/// The tables of this database that are copies that are no longer written to.
-pub(super) fn copies(db: DbKind, schema: &Schema) -> impl Iterator<Item = &'static str> {
+/// The tables of this database that say nothing about what there is: copies that are no longer written to, and tables that
+/// have other columns than those that are known.
+pub(super) fn unjudged(db: DbKind, schema: &Schema) -> impl Iterator<Item = &'static str> {
     let of = CLAIMANTS.iter().filter(move |claimant| claimant.db == db);
-    of.map(|claimant| claimant.table).filter(|table| schema.is_locked(table))
+    let is_other = |claimant: &&Claimant| {
+        schema.is_locked(claimant.table)
+            || (schema.has_table(claimant.table) && !schema.has(&claimant.part()))
+    };
+    of.filter(is_other).map(|claimant| claimant.table)
 }
 
 /// Everything that is read.
@@ -189,7 +204,10 @@ pub(super) async fn claimed(
     locations: &[Unclaimed<'_>],
 ) -> Result<HashSet<usize>, SourceError> {
     let mut claimed = HashSet::new();
-    let is_live = |claimant: &&Claimant| claimant.db == db && !tables.schema.is_locked(claimant.table);
+    let is_live = |claimant: &&Claimant| {
+        let is_known = tables.schema.has(&claimant.part()) && !tables.schema.is_locked(claimant.table);
+        claimant.db == db && is_known
+    };
     for claimant in CLAIMANTS.iter().filter(is_live) {
         claimed.extend(match claimant.folder {
             Folder::Named => claimant.named(tables, locations).await?,
@@ -201,6 +219,7 @@ pub(super) async fn claimed(
             Folder::KeyedInBuckets => claimant.keyed(tables, locations).await?,
             Folder::Hashed(folder) => claimant.hashed("", folder, tables, locations).await?,
             Folder::HashedInSystem(folder) => claimant.hashed(SYSTEM, folder, tables, locations).await?,
+            Folder::Within(folder) => claimant.within(folder, tables, locations).await?,
         });
     }
     Ok(claimed)
@@ -271,12 +290,7 @@ impl Claimant {
     ) -> Result<Vec<usize>, SourceError> {
         let candidates = locations.iter().filter_map(|location| {
             let store = self.store_of(location.role)?;
-            let path = if store == LOCAL {
-                location.path.strip_prefix(above)?
-            } else {
-                let below = location.path.strip_prefix("uploads/").and_then(|path| path.strip_prefix(above));
-                below.unwrap_or(location.path)
-            };
+            let path = below_system(location.path, above, store)?;
             let (_, below) = below_hashed(path)?;
             let (id, file) = numbered(below, folder)?;
             Some((location, path, (id, file.to_owned(), store)))
@@ -289,6 +303,28 @@ impl Claimant {
             // If the row does not have the id whose hash the folder is below, its own id is enough.
             rows.get(row).is_some_and(|root| root.is_none_or(|root| is_below(path, root, folder)))
         });
+        Ok(claimed.map(|(location, ..)| location.index).collect())
+    }
+
+    /// The locations below a folder of rows whose id names one of the folders in between.
+    async fn within(
+        &self,
+        folder: &str,
+        tables: Tables<'_>,
+        locations: &[Unclaimed<'_>],
+    ) -> Result<Vec<usize>, SourceError> {
+        let mut candidates: Vec<Candidate<'_, i64>> = Vec::new();
+        for location in locations {
+            let Some(store) = self.store_of(location.role) else { continue };
+            let below = below_system(location.path, SYSTEM, store).and_then(|path| path.strip_prefix(folder));
+            let Some((folders, file)) = below.and_then(|below| below.rsplit_once('/')) else { continue };
+            let ids = folders.split('/').filter_map(|name| name.parse().ok());
+            candidates.extend(ids.map(|id| (location, location.path, (id, file.to_owned(), store))));
+        }
+        let keys: Vec<i64> = candidates.iter().map(|(.., (id, ..))| *id).collect();
+        let keys: Value<'_> = (&keys, Type::INT8_ARRAY);
+        let rows = self.rows(tables, &candidates, keys, |row| i64::read(row, 0)).await?;
+        let claimed = candidates.iter().filter(|(.., row)| rows.contains_key(row));
         Ok(claimed.map(|(location, ..)| location.index).collect())
     }
 
@@ -321,6 +357,15 @@ impl Claimant {
         };
         Ok(tables.snapshot.rows(&statement, &values, read).await?.into_iter().collect())
     }
+}
+
+/// A path below this folder of uploads. In a bucket, the folder may be named as on the disk, or left out.
+fn below_system<'p>(path: &'p str, above: &str, store: i64) -> Option<&'p str> {
+    if store == LOCAL {
+        return path.strip_prefix(above);
+    }
+    let below = path.strip_prefix("uploads/").and_then(|path| path.strip_prefix(above));
+    Some(below.unwrap_or(path))
 }
 
 /// The hashed folder at the beginning of a path, and the rest of the path.

@@ -41,6 +41,8 @@ const fn folder(at: At, shape: &'static str, tables: &'static [&'static str]) ->
 }
 
 const ARTIFACTS: &[&str] = &["p_ci_job_artifacts", "ci_deleted_objects"];
+const PROJECTS: &[&str] =
+    &["projects", "project_repositories", "project_wiki_repositories", "design_management_repositories"];
 const UPLOADS: &[&str] = &["uploads"];
 const ATTESTATIONS: &[&str] = &["slsa_attestations"];
 const FLOWS: &[&str] = &["cd_application_flow_definitions"];
@@ -62,8 +64,8 @@ const FOLDERS: &[Folder] = &[
         "{hash}/pipelines/#/artifacts/#/*",
         &["ci_pipeline_artifacts", "ci_deleted_objects"],
     ),
-    folder(At::Bucket(ObjectType::Artifacts), "**/@final/**", ARTIFACTS),
-    folder(At::Bucket(ObjectType::Artifacts), "@final/**", ARTIFACTS),
+    folder(At::Bucket(ObjectType::Artifacts), "{hash}/@final/*/*/*", ARTIFACTS),
+    folder(At::Bucket(ObjectType::Artifacts), "@final/*/*/*", ARTIFACTS),
     folder(At::Both(ObjectType::CiSecureFiles), "{hash}/secure_files/#/*", &["ci_secure_files"]),
     folder(
         At::Both(ObjectType::DependencyProxy),
@@ -74,8 +76,8 @@ const FOLDERS: &[Folder] = &[
     folder(At::Both(ObjectType::ExternalDiffs), "merge_request_diffs/mr-#/*", &["merge_request_diffs"]),
     folder(At::Both(ObjectType::Lfs), "{hex}/{hex}/{hex}", &["lfs_objects"]),
     folder(At::Both(ObjectType::Packages), "{hash}/packages/#/files/#/*", &["packages_package_files"]),
-    folder(At::Bucket(ObjectType::Packages), "**/@final/**", &["packages_package_files"]),
-    folder(At::Bucket(ObjectType::Packages), "@final/**", &["packages_package_files"]),
+    folder(At::Bucket(ObjectType::Packages), "{hash}/@final/*/*/*", &["packages_package_files"]),
+    folder(At::Bucket(ObjectType::Packages), "@final/*/*/*", &["packages_package_files"]),
     folder(At::Both(ObjectType::Packages), "{hash}/packages/nuget/**", &["packages_nuget_symbols"]),
     folder(
         At::Both(ObjectType::Packages),
@@ -120,10 +122,10 @@ const FOLDERS: &[Folder] = &[
     ),
     folder(At::Disk(ObjectType::Pages), "@hashed/{hash}/pages_deployments/#/*", &["pages_deployments"]),
     folder(At::Bucket(ObjectType::Pages), "{hash}/pages_deployments/#/*", &["pages_deployments"]),
-    folder(At::Both(ObjectType::TerraformState), "{hash}/*/*", &["terraform_state_versions"]),
+    folder(At::Both(ObjectType::TerraformState), "{hash}/{secret}/*", &["terraform_state_versions"]),
     folder(At::Both(ObjectType::TerraformState), "#/*", &["terraform_state_versions"]),
     folder(At::Both(ObjectType::Uploads), "@hashed/{hash}/*/*", UPLOADS),
-    folder(At::Both(ObjectType::Uploads), "{path}/{secret}/*", UPLOADS),
+    folder(At::Disk(ObjectType::Uploads), "{path}/{secret}/*", UPLOADS),
     folder(At::Disk(ObjectType::Uploads), "-/system/{owner}/**", UPLOADS),
     folder(At::Bucket(ObjectType::Uploads), "{owner}/**", UPLOADS),
     folder(At::Disk(ObjectType::Uploads), "-/system/{hash}/cd_application_flow_definitions/#/*", FLOWS),
@@ -138,25 +140,46 @@ const FOLDERS: &[Folder] = &[
     folder(At::Git, "@pools/**", &["pool_repositories"]),
     folder(At::Git, "@groups/**", &["group_wiki_repositories"]),
     folder(At::Git, "@snippets/**", &["snippet_repositories"]),
-    folder(
-        At::Git,
-        "**",
-        &["projects", "project_repositories", "project_wiki_repositories", "design_management_repositories"],
-    ),
+    folder(At::Git, "@hashed/**", PROJECTS),
+    folder(At::Git, "{path}", PROJECTS),
     folder(At::Replicas, "**", &["storage_repositories"]),
     folder(At::Registry, "**", &["container_repositories"]),
 ];
 
+/// Folders that several tables claim, which have the beginning of their names in common: another one of such a name may too.
+const FAMILIES: [(&str, &[&str]); 1] = [("virtual_registries_", VIRTUAL_REGISTRIES)];
+
+/// The tables beside which this one, which no rule knows, may claim content.
+pub(super) fn beside(table: &str) -> impl Iterator<Item = &'static str> {
+    let of = FAMILIES.iter().filter(move |(begin, _)| table.starts_with(begin));
+    of.flat_map(|(_, tables)| *tables).copied()
+}
+
 /// Owners of uploads whose folders have another name than the class in their rows.
 const OTHER_OWNERS: [&str; 3] = ["group", "personal_snippet", "project_snippet"];
 
-/// Whether it is known what can claim content at this path: some folder has it, and all tables that claim what lies
-/// there can be judged.
-pub(super) fn is_understood(role: StorageRole, path: &str, unjudged: &HashSet<&str>) -> bool {
+/// Whether it is known what can claim content at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FolderKind {
+    /// It is not: no folder has it.
+    Unknown,
+    /// It is, but some of the tables that claim what lies there cannot be judged.
+    Unjudged,
+    /// It is, and all of these tables can be judged.
+    Understood,
+}
+
+/// The kind of the folders that this path is in.
+pub(super) fn kind_of_folder(role: StorageRole, path: &str, unjudged: &HashSet<&str>) -> FolderKind {
     let mut folders =
         FOLDERS.iter().filter(|folder| folder.at.is(role) && fits(folder.shape, path)).peekable();
-    folders.peek().is_some()
-        && folders.all(|folder| !folder.tables.iter().any(|table| unjudged.contains(table)))
+    if folders.peek().is_none() {
+        FolderKind::Unknown
+    } else if folders.any(|folder| folder.tables.iter().any(|table| unjudged.contains(table))) {
+        FolderKind::Unjudged
+    } else {
+        FolderKind::Understood
+    }
 }
 
 impl At {
@@ -183,11 +206,11 @@ fn fits(shape: &str, path: &str) -> bool {
         let rest = path.strip_prefix(above).and_then(below_owner);
         return rest.is_some_and(|rest| fits(below, rest));
     }
-    if let Some(below) = shape.strip_prefix("{path}/") {
+    if let Some(below) = shape.strip_prefix("{path}") {
         // No group has such a name.
-        return !path.starts_with(['-', '@'])
+        return !path.starts_with(['-', '@', '+'])
             && below_hashed(path).is_none()
-            && fits(&format!("**/{below}"), path);
+            && fits(&format!("**{below}"), path);
     }
     let (shape, path): (Vec<&str>, Vec<&str>) = (shape.split('/').collect(), path.split('/').collect());
     fit(&shape, &path)
@@ -233,6 +256,10 @@ mod tests {
     use crate::claims::{files, internal};
     use crate::rows::MAPPINGS;
 
+    fn folder_of(role: StorageRole, path: &str) -> FolderKind {
+        super::kind_of_folder(role, path, &HashSet::new())
+    }
+
     #[test]
     fn what_lies_in_no_folder_of_gitlabs_is_not_understood() {
         let hashed = crate::path::hashed(42);
@@ -244,6 +271,7 @@ mod tests {
             (artifacts, &format!("{hashed}/2024_01_31/7/9/artifacts.zip"), true),
             (artifacts, &"2017_01/7/9/artifacts.zip".to_owned(), true),
             (artifacts, &format!("{hashed}/@final/ab/cd/ef"), true),
+            (artifacts, &format!("packages/{hashed}/@final/ab/cd/ef"), false),
             (artifacts, &format!("{hashed}/new_kind/9/a.zip"), false),
             (packages, &format!("{hashed}/packages/7/files/9/a.jar"), true),
             (packages, &format!("{hashed}/packages/new_kind/9/a.jar"), false),
@@ -273,21 +301,31 @@ mod tests {
             ),
             (StorageRole::Folder(ObjectType::Pages), &format!("{hashed}/pages_deployments/9/a.zip"), false),
             (StorageRole::Git, &"group/project.git".to_owned(), true),
+            (StorageRole::Git, &format!("@hashed/{hashed}.wiki.git"), true),
+            (StorageRole::Git, &format!("@new_kind/{hashed}.git"), false),
+            (
+                StorageRole::Folder(ObjectType::TerraformState),
+                &format!("{hashed}/{}/1.tfstate", "0".repeat(32)),
+                true,
+            ),
+            (StorageRole::Folder(ObjectType::TerraformState), &format!("{hashed}/new_kind/1"), false),
         ] {
-            assert_eq!(is_understood(role, path, &HashSet::new()), expected, "{role:?} {path}");
+            let expected = if expected { FolderKind::Understood } else { FolderKind::Unknown };
+            assert_eq!(folder_of(role, path), expected, "{role:?} {path}");
         }
         let path = format!("{hashed}/attestations/9/a.json");
-        assert!(is_understood(StorageRole::Public, &path, &HashSet::new()));
-        assert!(!is_understood(StorageRole::Public, &path, &HashSet::from(["slsa_attestations"])));
+        assert_eq!(folder_of(StorageRole::Public, &path), FolderKind::Understood);
+        let unjudged = HashSet::from(["slsa_attestations"]);
+        assert_eq!(super::kind_of_folder(StorageRole::Public, &path, &unjudged), FolderKind::Unjudged);
     }
 
     #[test]
     fn every_claimant_has_its_folder() {
         let known: HashSet<&str> = FOLDERS.iter().flat_map(|folder| folder.tables).copied().collect();
         let of_models = MAPPINGS.iter().filter_map(|mapping| mapping.tables.first().copied());
-        // Where they are on a disk is not known.
+        // Of these it is not known where all of their files are.
         let placed =
-            files::parts().map(|part| part.table).filter(|table| *table != "sbom_vulnerability_scans");
+            files::parts().map(|part| part.table).filter(|table| !table.starts_with("sbom_vulnerability_"));
         for table in of_models.chain(placed) {
             assert!(known.contains(table), "{table} is in no folder");
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use stocktake_domain::ports::{Claim, Source as _, SourceError};
 use stocktake_domain::{Location, ObjectType};
-use stocktake_source_gitlab::GitlabSource;
+use stocktake_source_gitlab::{GitlabSettings, GitlabSource, Stores};
 use stocktake_testbed::{GitlabDatabase, postgres};
 
-use crate::support::{decomposed, loaded, source};
+use crate::support::{decomposed, loaded, source, storages};
 
 /// The folders of the ids 1 and 7.
 const ONE: &str = "6b/86/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
@@ -37,10 +37,14 @@ const FETCHED: &str = "
     CREATE TABLE sbom_vulnerability_scans (
         id bigint PRIMARY KEY, sbom_file text, sbom_file_store smallint DEFAULT 1, sbom_file_final_path text,
         result_file text, result_file_store smallint DEFAULT 1);
+    CREATE TABLE sbom_vulnerability_scan_results (
+        id bigint PRIMARY KEY, result_file text, result_file_store smallint DEFAULT 1);
     CREATE TABLE cd_application_flow_definitions (
         id bigint PRIMARY KEY, organization_id bigint NOT NULL, file_store smallint NOT NULL DEFAULT 1,
         file text NOT NULL);
-    INSERT INTO sbom_vulnerability_scans VALUES (1, 'scan.json', 2, 'sbom/one');
+    INSERT INTO sbom_vulnerability_scans VALUES
+        (1, 'scan.json', 2, 'sbom/one', NULL, NULL), (7, 'scan.json', 1, NULL, 'result.json', 2);
+    INSERT INTO sbom_vulnerability_scan_results VALUES (8, 'result.json', NULL);
     INSERT INTO cd_application_flow_definitions VALUES (9, 1, 1, 'definition.yml'), (10, 1, 2, 'definition.yml');
     INSERT INTO packages_rubygems_spec_files VALUES (1, 'specs.4.8.gz', 'gems/1', 1);
     INSERT INTO virtual_registries_packages_maven_cache_entries VALUES ('{ONE}/virtual_registries/1', 'a.jar');
@@ -51,15 +55,26 @@ const DELETED: &str = "
         id bigint PRIMARY KEY, file_store smallint NOT NULL DEFAULT 1, store_dir text NOT NULL, file text NOT NULL);
     INSERT INTO ci_deleted_objects VALUES (1, 1, '2017_01/7/1', 'artifacts.zip')";
 
+/// What makes a table a copy that is no longer written to.
+fn locked(table: &str) -> String {
+    format!(
+        "CREATE FUNCTION gitlab_schema_prevent_write() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'locked'; END $$; \
+         CREATE TRIGGER gitlab_schema_write_trigger_for_x BEFORE INSERT ON {table} \
+         FOR EACH STATEMENT EXECUTE FUNCTION gitlab_schema_prevent_write()"
+    )
+}
+
 /// A storage and a path, and the expected claim.
 type Case<'c> = (&'c str, &'c str, Claim);
 
+fn place(storage: &str, path: &str) -> Location {
+    Location { storage: storage.to_owned(), path: path.to_owned() }
+}
+
 async fn assert_claims(source: &GitlabSource, cases: &[Case<'_>]) {
-    let places: Vec<_> = cases
-        .iter()
-        .map(|(storage, path, _)| Location { storage: (*storage).to_owned(), path: (*path).to_owned() })
-        .collect();
-    let claims = source.claims(&places).await.unwrap();
+    let pieces: Vec<_> = cases.iter().map(|(storage, path, _)| vec![place(storage, path)]).collect();
+    let claims = source.claims(&pieces).await.unwrap();
     assert_eq!(claims.len(), cases.len());
     for (claim, expected) in claims.iter().zip(cases) {
         assert_eq!(*claim, expected.2, "{expected:?}");
@@ -170,7 +185,6 @@ async fn files_of_rows_that_are_no_records() {
         ("packages-bucket", "catalog/bundles/a/1.0.0/c.yml".to_owned(), Claim::NotUnderstood),
         ("uploads-bucket", "sbom/one".to_owned(), Claim::Row),
         ("uploads-bucket", "sbom/two".to_owned(), Claim::NotUnderstood),
-        ("uploads-disk", "-/system/sbom_scans/1/scan.json".to_owned(), Claim::NotUnderstood),
         ("uploads-disk", system(ONE, 9), Claim::Row),
         ("uploads-disk", system(ONE, 10), Claim::Nobody),
         ("uploads-disk", system(SEVEN, 9), Claim::Nobody),
@@ -192,6 +206,83 @@ async fn files_of_rows_that_are_no_records() {
         cases.iter().map(|(storage, path, claim)| (*storage, path.as_str(), *claim)).collect();
     assert_claims(&source, &cases).await;
     assert_claims(&source, &[]).await;
+}
+
+/// Pieces of content that lie at two places each.
+async fn assert_pieces(source: &GitlabSource, cases: &[([(&str, String); 2], Claim)]) {
+    for (places, expected) in cases {
+        let mut piece: Vec<Location> = places.iter().map(|(storage, path)| place(storage, path)).collect();
+        for _ in 0..2 {
+            assert_eq!(source.claims(&[piece.clone()]).await.unwrap(), [*expected], "{piece:?}");
+            piece.reverse();
+        }
+    }
+}
+
+#[tokio::test]
+async fn content_that_lies_in_two_storages_is_that_of_either() {
+    let url = indexed();
+    let at = |storage: &'static str, path: &str| (storage, path.to_owned());
+    let same = |one, two, path: &str| [at(one, path), at(two, path)];
+    let helm = |id: u32| format!("{ONE}/packages/helm/metadata_caches/channel{id}/index.yaml");
+    let (last, temporary) = (format!("{ONE}/@final/aa/bb/cc"), "tmp/uploads/1");
+    let left = "-/system/user/avatar/9/left.png";
+    let cases = [
+        // One of the two knows the folder, and its rows claim what they claim.
+        (same("artifacts-bucket", "packages-bucket", &helm(2)), Claim::Row),
+        (same("artifacts-bucket", "packages-bucket", &helm(3)), Claim::Nobody),
+        (same("artifacts-bucket", "packages-bucket", &last), Claim::Nobody),
+        (same("artifacts-bucket", "lfs-bucket", &helm(2)), Claim::NotUnderstood),
+        (same("artifacts-disk", "lfs-disk", "2017_01/7/1/artifacts.zip"), Claim::Row),
+        ([at("artifacts-bucket", &format!("p/{}", helm(2))), at("packages-bucket", &helm(2))], Claim::Row),
+        // The innermost decides what else it may be.
+        ([at("uploads-bucket", "user/new/1"), at("packages-bucket", "new/1")], Claim::NotUnderstood),
+        ([at("lfs-bucket", &format!("p/{last}")), at("packages-bucket", &last)], Claim::Nobody),
+        ([at("lfs-bucket", "p/tmp/uploads/1"), at("packages-bucket", temporary)], Claim::Internal),
+        ([at("public-disk", &format!("uploads/{left}")), at("uploads-disk", left)], Claim::Nobody),
+        // Another storage's name is none of GitLab's.
+        ([at("packages-bucket", &helm(3)), at("nowhere", "index.yaml")], Claim::Nobody),
+    ];
+    assert_pieces(&source(&url), &cases).await;
+    // What cannot be judged of one of them is not judged.
+    postgres().sql(&url, &locked("ci_deleted_objects")).unwrap();
+    let cases = [
+        (same("artifacts-bucket", "packages-bucket", &last), Claim::NotUnderstood),
+        (same("artifacts-bucket", "packages-bucket", &helm(3)), Claim::Nobody),
+    ];
+    assert_pieces(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn rows_of_a_place_that_is_not_known_may_claim_anything() {
+    let mut storages = storages();
+    storages.files.insert(ObjectType::Packages, Stores::default());
+    let settings = GitlabSettings::new(indexed().as_str().into(), storages);
+    let helm = |id: u32| format!("{ONE}/packages/helm/metadata_caches/channel{id}/index.yaml");
+    let (one, two, three) = (helm(1), helm(2), helm(3));
+    let cases = [
+        ("artifacts-disk", one.as_str(), Claim::Row),
+        ("artifacts-disk", &two, Claim::NotUnderstood),
+        ("artifacts-bucket", &two, Claim::Row),
+        ("artifacts-bucket", &three, Claim::NotUnderstood),
+    ];
+    assert_claims(&GitlabSource::new(settings).unwrap(), &cases).await;
+}
+
+#[tokio::test]
+async fn files_of_scans_are_known_by_a_folder_with_the_id_of_their_row() {
+    let cases = [
+        ("uploads-disk", "-/system/sbom_scans/7/scan.json", Claim::Row),
+        ("uploads-disk", "-/system/sbom_scans/3/7/x/scan.json", Claim::Row),
+        ("uploads-disk", "-/system/sbom_scans/8/result.json", Claim::Row),
+        ("uploads-bucket", "sbom_scans/7/result.json", Claim::Row),
+        // It is in the other of the two places.
+        ("uploads-disk", "-/system/sbom_scans/1/scan.json", Claim::NotUnderstood),
+        ("uploads-disk", "-/system/sbom_scans/7/result.json", Claim::NotUnderstood),
+        ("uploads-disk", "-/system/sbom_scans/7/other.json", Claim::NotUnderstood),
+        ("uploads-disk", "-/system/other/7/scan.json", Claim::NotUnderstood),
+    ];
+    assert_claims(&source(&indexed()), &cases).await;
 }
 
 #[tokio::test]
@@ -274,30 +365,46 @@ async fn files_that_await_deletion_are_in_the_database_of_ci() {
     GitlabDatabase::load_decomposed(&main, &ci).unwrap();
     postgres().sql(&ci, DELETED).unwrap();
     let both = decomposed(&main, &ci);
-    let place = ("artifacts-disk", "2017_01/7/1/artifacts.zip", Claim::Row);
-    assert_claims(&both, &[place, ("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
+    let deleted = ("artifacts-disk", "2017_01/7/1/artifacts.zip", Claim::Row);
+    assert_claims(&both, &[deleted, ("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
     let alone = decomposed(&main, "postgres://nobody@127.0.0.1:1/nothing");
     // Other storages are answered for nevertheless.
     assert_claims(&alone, &[("git-default", "old/legacy.wiki.git", Claim::Row)]).await;
-    let place = Location { storage: place.0.to_owned(), path: place.1.to_owned() };
-    let error = alone.claims(&[place]).await.unwrap_err();
+    let error = alone.claims(&[vec![place(deleted.0, deleted.1)]]).await.unwrap_err();
     assert!(matches!(error, SourceError::Unavailable(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_copy_that_is_no_longer_written_to_says_nothing() {
     let url = indexed();
-    let lock = "CREATE FUNCTION gitlab_schema_prevent_write() RETURNS trigger LANGUAGE plpgsql AS \
-                $$ BEGIN RAISE EXCEPTION 'locked'; END $$; \
-                DELETE FROM packages_helm_metadata_caches; \
-                CREATE TRIGGER gitlab_schema_write_trigger_for_x BEFORE INSERT ON packages_helm_metadata_caches \
-                FOR EACH STATEMENT EXECUTE FUNCTION gitlab_schema_prevent_write()";
-    postgres().sql(&url, lock).unwrap();
+    let lock =
+        format!("DELETE FROM packages_helm_metadata_caches; {}", locked("packages_helm_metadata_caches"));
+    postgres().sql(&url, &lock).unwrap();
     let helm = format!("{ONE}/packages/helm/metadata_caches/channel1/index.yaml");
     let npm = format!("{ONE}/packages/npm/metadata_caches/1/metadata.json");
     let cases =
         [("packages-disk", helm.as_str(), Claim::NotUnderstood), ("packages-disk", &npm, Claim::Nobody)];
     assert_claims(&source(&url), &cases).await;
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_as_it_is_known_says_nothing() {
+    let url = indexed();
+    let helm = format!("{ONE}/packages/helm/metadata_caches/channel3/index.yaml");
+    let cached = format!("{ONE}/virtual_registries/1/b.jar");
+    let both = |claim| [("packages-disk", helm.as_str(), claim), ("dependency_proxy-disk", &cached, claim)];
+    assert_claims(&source(&url), &both(Claim::Nobody)).await;
+    let newer = "ALTER TABLE packages_helm_metadata_caches RENAME COLUMN object_storage_key TO key; \
+                 CREATE TABLE virtual_registries_packages_new_entries (id bigint, file text, file_store smallint)";
+    postgres().sql(&url, newer).unwrap();
+    assert_claims(&source(&url), &both(Claim::NotUnderstood)).await;
+    // What other tables claim there, they claim.
+    let known = format!("{ONE}/virtual_registries/1/a.jar");
+    assert_claims(&source(&url), &[("dependency_proxy-disk", &known, Claim::Row)]).await;
+    // Without a column of theirs, repositories that belong to no project would seem to be nobody's.
+    postgres().sql(&url, "ALTER TABLE pool_repositories RENAME COLUMN disk_path TO path").unwrap();
+    let error = source(&url).claims(&[vec![place("git-default", "@pools/a.git")]]).await.unwrap_err();
+    assert!(error.to_string().contains("pool_repositories has no column disk_path"), "{error}");
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn the_grants_are_enough_for_claims() {
     role("gitlab_claims_reader", &[&url]);
     let reader = with_role(&url, "gitlab_claims_reader");
     let places = ["@pools/a.git", "old/legacy.wiki.git"]
-        .map(|path| Location { storage: "git-default".to_owned(), path: path.to_owned() });
+        .map(|path| vec![Location { storage: "git-default".to_owned(), path: path.to_owned() }]);
     assert_eq!(source(&reader).claims(&places).await.unwrap(), [Claim::Row; 2]);
     // Without the privilege to read rows, their content must not be reported as unclaimed.
     postgres().sql(&url, "REVOKE SELECT (disk_path) ON pool_repositories FROM gitlab_claims_reader").unwrap();

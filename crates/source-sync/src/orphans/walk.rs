@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
-use stocktake_domain::ports::{Claim, ContentStore, Found, ListError, PathStream, SourceError, StoreError};
+use stocktake_domain::ports::{Claim, ContentStore, Found, ListError, SourceError};
 use stocktake_domain::{Location, Orphan, OrphanTotals, StorageOutcome, Timestamp};
 
-use super::{OrphanError, OrphanParts, OrphanSettings, OrphanWatcher, StorageOrphans};
+use super::overlaps::Overlaps;
+use super::records::{RecordOf, Records};
+use super::walk_error::{WalkError, disordered};
+use super::{OrphanError, OrphanParts, OrphanWatcher, StorageOrphans};
 use crate::outage::retry_unavailable;
 
 /// How many places the source is asked about at once.
@@ -21,38 +24,34 @@ const TRIES: u32 = 5;
 /// The search of one storage.
 pub(super) struct Walk<'a> {
     parts: &'a OrphanParts,
-    settings: OrphanSettings,
+    changed_before: Option<Timestamp>,
     storage: &'a str,
     store: &'a dyn ContentStore,
+    overlaps: &'a Overlaps<'a>,
     watcher: &'a mut dyn OrphanWatcher,
     totals: OrphanTotals,
     not_understood: BTreeMap<String, u64>,
-    /// What no record claims, and the source was not asked about yet.
-    candidates: Vec<Found>,
+    /// What no record of a known place claims, and the source was not asked about yet.
+    candidates: Vec<Candidate>,
 }
 
-/// Why a search goes on no more.
-enum WalkError {
-    Outcome(StorageOutcome),
-    Error(OrphanError),
-}
-
-impl<E: Into<OrphanError>> From<E> for WalkError {
-    fn from(error: E) -> Self {
-        Self::Error(error.into())
-    }
+/// What may be nobody's.
+struct Candidate {
+    found: Found,
+    /// Whether it may be that of a record of which it is not known where its content lies.
+    is_doubtful: bool,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(
         parts: &'a OrphanParts,
-        settings: OrphanSettings,
-        storage: &'a str,
-        store: &'a dyn ContentStore,
+        changed_before: Option<Timestamp>,
+        (storage, store): (&'a str, &'a dyn ContentStore),
+        overlaps: &'a Overlaps<'a>,
         watcher: &'a mut dyn OrphanWatcher,
     ) -> Self {
         let (totals, not_understood, candidates) = (OrphanTotals::default(), BTreeMap::new(), Vec::new());
-        Self { parts, settings, storage, store, watcher, totals, not_understood, candidates }
+        Self { parts, changed_before, storage, store, overlaps, watcher, totals, not_understood, candidates }
     }
 
     pub(super) async fn run(mut self) -> Result<StorageOrphans, OrphanError> {
@@ -66,20 +65,22 @@ impl<'a> Walk<'a> {
     }
 
     async fn compare(&mut self) -> Result<(), WalkError> {
-        let mut claimed = Claimed::new(self.parts.catalogue.paths(None, self.storage).await?).await?;
+        let mut records = Records::new(self.parts, self.storage, self.overlaps.others()).await?;
         let mut listing = self.store.list();
         let mut last: Option<String> = None;
         while let Some(item) = listing.next().await {
             let found = match item {
                 Ok(found) => found,
                 Err(ListError::Skipped { path, reason } | ListError::Unlisted { folder: path, reason }) => {
-                    self.totals.skipped += 1;
-                    self.watcher.skipped(self.storage, &path, &reason);
+                    if !self.overlaps.is_judged(&path) {
+                        self.totals.skipped += 1;
+                        self.watcher.skipped(self.storage, &path, &reason);
+                    }
                     continue;
                 }
                 // Nobody can claim it, and nothing of it is content.
                 Err(ListError::PassedOver { .. }) => continue,
-                Err(ListError::Broken(reason)) if claimed.is_empty && self.totals.looked_at == 0 => {
+                Err(ListError::Broken(reason)) if records.has_none() && self.totals.looked_at == 0 => {
                     return Err(WalkError::Outcome(StorageOutcome::Unused(reason)));
                 }
                 Err(error) => {
@@ -93,21 +94,22 @@ impl<'a> Walk<'a> {
             // One that was renamed while it was listed may come twice.
             if last.as_ref() != Some(&found.path) {
                 last = Some(found.path.clone());
-                self.look_at(found, &mut claimed).await?;
+                self.look_at(found, &mut records).await?;
             }
         }
         // What is behind the last file claims nothing, but shows whether all before was in order.
-        claimed.pass_rest().await?;
+        records.pass_rest().await?;
         self.judge().await
     }
 
-    async fn look_at(&mut self, found: Found, claimed: &mut Claimed) -> Result<(), WalkError> {
+    async fn look_at(&mut self, found: Found, records: &mut Records<'_>) -> Result<(), WalkError> {
         self.totals.looked_at += 1;
-        if !claimed.has(&found.path).await? {
-            if self.is_too_young(found.modified_at) {
-                self.totals.young += 1;
-            } else {
-                self.candidates.push(found);
+        if !self.overlaps.is_judged(&found.path) {
+            match records.of(&found.path).await? {
+                RecordOf::Content => {}
+                _ if self.is_too_young(found.modified_at) => self.totals.young += 1,
+                RecordOf::UnknownPlace => self.candidates.push(Candidate { found, is_doubtful: true }),
+                RecordOf::Nothing => self.candidates.push(Candidate { found, is_doubtful: false }),
             }
         }
         if self.candidates.len() == BATCH {
@@ -118,29 +120,29 @@ impl<'a> Walk<'a> {
     }
 
     fn is_too_young(&self, modified_at: Option<Timestamp>) -> bool {
-        let times = self.settings.changed_before.zip(modified_at);
+        let times = self.changed_before.zip(modified_at);
         times.is_some_and(|(before, modified_at)| modified_at >= before)
     }
 
     /// Asks the source about the candidates, and reports those that it does not claim.
     async fn judge(&mut self) -> Result<(), WalkError> {
         let candidates = std::mem::take(&mut self.candidates);
-        let at = |found: &Found| Location { storage: self.storage.to_owned(), path: found.path.clone() };
-        let places: Vec<Location> = candidates.iter().map(at).collect();
-        if places.is_empty() {
+        if candidates.is_empty() {
             return Ok(());
         }
-        let claims = retry_unavailable(TRIES, || self.parts.source.claims(&places)).await?;
-        if claims.len() != places.len() {
-            let reason = format!("it answered {} of {} questions", claims.len(), places.len());
+        let pieces: Vec<Vec<Location>> =
+            candidates.iter().map(|candidate| self.overlaps.places(&candidate.found.path)).collect();
+        let claims = retry_unavailable(TRIES, || self.parts.source.claims(&pieces)).await?;
+        if claims.len() != pieces.len() {
+            let reason = format!("it answered {} of {} questions", claims.len(), pieces.len());
             return Err(SourceError::Refused(reason, None).into());
         }
-        for ((found, location), claim) in candidates.into_iter().zip(places).zip(claims) {
+        for (Candidate { found, is_doubtful }, claim) in candidates.into_iter().zip(claims) {
             match claim {
                 Claim::Row => {}
                 Claim::Internal => self.totals.internal += 1,
-                Claim::Nobody => self.tell_of(found, location).await,
-                Claim::NotUnderstood => self.count_by_folder(&found.path),
+                Claim::Nobody if !is_doubtful => self.tell_of(found).await,
+                Claim::Nobody | Claim::NotUnderstood => self.count_by_folder(&found.path),
             }
         }
         Ok(())
@@ -154,7 +156,7 @@ impl<'a> Walk<'a> {
         *self.not_understood.entry(folder).or_default() += 1;
     }
 
-    async fn tell_of(&mut self, found: Found, location: Location) {
+    async fn tell_of(&mut self, found: Found) {
         let (mut size, mut modified_at) = (found.size, found.modified_at);
         if size.is_none() || modified_at.is_none() {
             let extent = self.store.measure(&found.path).await;
@@ -168,45 +170,8 @@ impl<'a> Walk<'a> {
         self.totals.orphans += 1;
         self.totals.bytes = self.totals.bytes.saturating_add(size.unwrap_or(0));
         self.totals.unmeasured += u64::from(size.is_none());
+        let location = Location { storage: self.storage.to_owned(), path: found.path };
         self.watcher.orphan(&Orphan { location, size, modified_at });
-    }
-}
-
-/// The paths that records claim, in their order.
-struct Claimed {
-    paths: PathStream,
-    next: Option<String>,
-    /// There are none at all.
-    is_empty: bool,
-}
-
-impl Claimed {
-    async fn new(mut paths: PathStream) -> Result<Self, StoreError> {
-        let next = paths.next().await.transpose()?.map(|(path, _)| path);
-        Ok(Self { paths, is_empty: next.is_none(), next })
-    }
-
-    /// Whether a record claims the path, which is none before one that was asked for.
-    async fn has(&mut self, path: &str) -> Result<bool, WalkError> {
-        while let Some(passed) = self.next.take_if(|next| next.as_str() < path) {
-            self.go_on(&passed).await?;
-        }
-        Ok(self.next.as_deref() == Some(path))
-    }
-
-    async fn pass_rest(&mut self) -> Result<(), WalkError> {
-        while let Some(passed) = self.next.take() {
-            self.go_on(&passed).await?;
-        }
-        Ok(())
-    }
-
-    async fn go_on(&mut self, passed: &str) -> Result<(), WalkError> {
-        self.next = self.paths.next().await.transpose()?.map(|(path, _)| path);
-        if self.next.as_deref().is_some_and(|next| next < passed) {
-            return Err(disordered("the catalogue's list of its records", passed));
-        }
-        Ok(())
     }
 }
 
@@ -220,11 +185,6 @@ fn folder_of(path: &str) -> String {
     };
     let names = folders.split('/').map(|name| if is_counted(name) { "*" } else { name });
     names.collect::<Vec<_>>().join("/")
-}
-
-fn disordered(what: &str, path: &str) -> WalkError {
-    let reason = format!("{what} is not in the order of the paths, from here on: {path}");
-    WalkError::Outcome(StorageOutcome::Disordered(reason))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Rounds at once.
 
+use std::time::Duration;
+
 use stocktake_domain::Model;
 use stocktake_source_sync::{SyncError, SyncReport, never_read};
 use tokio::task::JoinHandle;
@@ -168,6 +170,11 @@ async fn a_model_that_the_source_never_had_is_no_problem_and_one_that_it_had_is(
     let first = line(&report, LFS);
     assert_eq!((first.absent.as_deref(), first.problem), (Some("there is no such table"), None));
     assert!(!never_read(&[world.state(LFS)]).contains(&LFS));
+    // It is found so anew, or nothing that is newer could be judged by what was read.
+    let found = world.state(LFS).last_read().unwrap();
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    world.once(false).await.unwrap();
+    assert_eq!(world.state(LFS).last_read().unwrap().since(found), Duration::from_secs(3_600));
     world.source.rows().absent = [UPLOADS].into();
     let report = world.once(false).await.unwrap();
     assert_eq!(line(&report, UPLOADS).problem.as_deref(), Some("there is no such table"));

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
-    MockSource, MockStorageCheck, ProbedStorage, Source, StoreError, Watch,
+    MockSource, MockStorageCheck, ProbedStorage, Source, StorageAddress, StoreError, Watch,
 };
-use stocktake_domain::{ContentError, Location, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp};
+use stocktake_domain::{
+    ContentError, Location, Model, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp,
+};
 use stocktake_source_sync::{
     OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanWatcher, StorageOrphans, orphans,
 };
@@ -25,6 +27,10 @@ pub(crate) struct Listing {
     sizes: BTreeMap<String, u64>,
     /// Whether nothing comes behind the last item, not even the end.
     is_endless: bool,
+    /// The prefix of its bucket that it lists, if other storages are in that bucket too.
+    prefix: Option<&'static str>,
+    /// The host of that bucket.
+    host: &'static str,
 }
 
 impl Listing {
@@ -40,6 +46,11 @@ impl ContentStore for Listing {
 
     async fn probe(&self) -> Result<ProbedStorage, NotJudged> {
         Ok(ProbedStorage { identity: None, is_empty: self.items.is_empty(), mounts: BTreeSet::new() })
+    }
+
+    async fn address(&self) -> Option<StorageAddress> {
+        let (service, bucket) = (self.host.to_owned(), "shared".to_owned());
+        self.prefix.map(|prefix| StorageAddress { service, bucket, prefix: prefix.to_owned() })
     }
 
     async fn look(&self, path: &str) -> Result<(), ContentError> {
@@ -107,6 +118,8 @@ struct Bench {
     changed_before: Option<Timestamp>,
     /// A storage that is not what it was.
     closed: Option<&'static str>,
+    /// Models of which not all rows were read.
+    unread: Vec<Model>,
 }
 
 impl Bench {
@@ -118,6 +131,7 @@ impl Bench {
             storages: storages.into(),
             changed_before: None,
             closed: None,
+            unread: Vec::new(),
         }
     }
 
@@ -144,7 +158,7 @@ impl Bench {
             .returning(move |name| Ok((closed == Some(name)).then(|| "empty".to_owned())));
         let (catalogue, check) = (Arc::new(catalogue), Arc::new(check));
         let parts = OrphanParts { source: self.source, catalogue, storages, check };
-        let settings = OrphanSettings { changed_before: self.changed_before };
+        let settings = OrphanSettings { changed_before: self.changed_before, unread: self.unread };
         let searching = async move {
             let mut told = Told::default();
             (orphans(parts, settings, &mut told).await, told.0)
@@ -230,6 +244,95 @@ async fn the_source_is_asked_about_a_thousand_places_at_once() {
     assert_eq!(source.rows().asked, [1_000, 1_000, 500]);
 }
 
+/// Files of ten bytes each below this prefix of a bucket that others use as well.
+fn in_shared_bucket<'a>(prefix: &'static str, paths: impl IntoIterator<Item = &'a str>) -> Listing {
+    Listing { prefix: Some(prefix), ..files(paths, Some(10)) }
+}
+
+#[tokio::test]
+async fn what_lies_in_two_storages_is_claimed_by_either_and_told_once() {
+    let below = ["claimed", "internal", "left", "odd", "row", "young"];
+    let whole = ["a", "lfs/claimed", "lfs/internal", "lfs/left", "lfs/odd", "lfs/row", "lfs/young", "z"];
+    let by_row = [("row", Claim::Row), ("internal", Claim::Internal), ("odd", Claim::NotUnderstood)];
+    // Without prefixes; and one in the other.
+    for (disk, git, prefix_of_git, told_of) in [
+        (("", &whole[..]), ("", &whole[..]), "lfs/", ["disk a Some(10)", "disk lfs/left Some(10)"]),
+        (("", &whole), ("lfs/", &below), "", ["git left Some(10)", "disk a Some(10)"]),
+        (("lfs/", &below), ("", &whole[..7]), "lfs/", ["disk left Some(10)", "git a Some(10)"]),
+    ] {
+        let mut bench = Bench::new([("disk", disk), ("git", git)].map(|(name, (prefix, paths))| {
+            let mut listing = in_shared_bucket(prefix, paths.iter().copied());
+            for found in listing.items.iter_mut().flatten().filter(|found| found.path.ends_with("young")) {
+                found.modified_at = Some(Timestamp::from_millis(99_000));
+            }
+            (name, listing)
+        }));
+        bench.records.insert("git", vec![if prefix_of_git.is_empty() { "claimed" } else { "lfs/claimed" }]);
+        bench.records.insert("disk", vec!["z"]);
+        bench.changed_before = Some(Timestamp::from_millis(99_000));
+        let source = MemorySource::new();
+        source.rows().claims =
+            by_row.map(|(name, claim)| (format!("git/{prefix_of_git}{name}"), claim)).into();
+        bench.source = Arc::new(source);
+        let (report, told) = bench.search().await;
+        let report = report.unwrap();
+        let told: Vec<_> = told.iter().filter(|told| told.ends_with(')')).collect();
+        assert_eq!(told, told_of);
+        let expected = OrphanTotals {
+            looked_at: u64::try_from(disk.1.len() + git.1.len()).unwrap(),
+            orphans: 2,
+            bytes: 20,
+            internal: 1,
+            young: 1,
+            not_understood: 1,
+            ..OrphanTotals::default()
+        };
+        assert_eq!(report.totals, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_a_search_that_broke_off_has_not_judged_is_left_to_the_next() {
+    let mut git = in_shared_bucket("lfs/", ["a", "b"]);
+    git.items.insert(0, skipped("0"));
+    git.items.push(Err(ListError::Broken("it has gone".to_owned())));
+    let mut disk = in_shared_bucket("", ["lfs/a", "lfs/b", "lfs/c"]);
+    disk.items.insert(0, skipped("lfs/0"));
+    let mut bench = Bench::new([("disk", disk.clone()), ("git", git.clone())]);
+    bench.records.insert("git", vec!["b"]);
+    let (_, told) = bench.search().await;
+    let of_disk: Vec<_> = told.iter().filter(|told| told.contains("lfs/")).collect();
+    assert_eq!(of_disk, ["skipped disk lfs/0: no", "disk lfs/a Some(10)", "disk lfs/c Some(10)"]);
+    // With the whole listing, the second has nothing to add.
+    git.items.pop();
+    let (_, told) = Bench::new([("disk", disk), ("git", git)]).search().await;
+    assert!(!told.iter().any(|told| told.contains("lfs/")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_of_the_same_name_elsewhere_may_be_the_same() {
+    let disk = in_shared_bucket("", ["a", "b"]);
+    let git = Listing { host: "s3://other", ..disk.clone() };
+    let mut bench = Bench::new([("disk", disk), ("git", git)]);
+    bench.records.insert("git", vec!["a"]);
+    let (_, told) = bench.search().await;
+    assert_eq!(told.iter().filter(|told| told.ends_with(" b Some(10)")).count(), 2, "{told:?}");
+    assert!(!told.iter().any(|told| told.contains(" a ")), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_may_be_of_a_record_whose_storage_is_not_known_is_not_understood() {
+    for unknown in [Location::UNKNOWN, "elsewhere"] {
+        let mut bench = Bench::new([("disk", files(["a/1/x", "b"], Some(10)))]);
+        bench.records.insert(unknown, vec!["a/1/x", "c"]);
+        let (report, told) = bench.search().await;
+        let report = report.unwrap();
+        assert_eq!((report.totals.orphans, report.totals.not_understood), (1, 1));
+        assert_eq!(report.storages[0].not_understood, [("a/*".to_owned(), 1)].into());
+        assert!(told.contains(&"disk b Some(10)".to_owned()), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_storage_that_cannot_be_listed_does_not_stop_the_others() {
     let mut disk = files(["a", "b"], Some(1));
@@ -254,6 +357,23 @@ async fn nothing_is_concluded_from_a_storage_that_is_not_what_it_was() {
     let closed = StorageOutcome::Failed("empty".to_owned());
     assert_eq!(report.storages[0].outcome, closed);
     assert_eq!((report.totals.looked_at, report.totals.orphans), (1, 1));
+}
+
+#[tokio::test]
+async fn where_content_of_rows_that_were_not_read_may_lie_is_not_searched() {
+    let storages = || [("disk", files(["a"], Some(1))), ("git", files(["x.git"], None))];
+    let mut bench = Bench::new(storages());
+    bench.unread = vec![Model::Uploads];
+    let (report, told) = bench.search().await;
+    let report = report.unwrap();
+    let reason = "not all rows of uploads were read, so that content of these would be listed";
+    assert_eq!(report.storages[0].outcome, StorageOutcome::Failed(reason.to_owned()));
+    assert!(told.contains(&"git x.git None".to_owned()) && !told.contains(&"disk a Some(1)".to_owned()));
+    // Nor is a storage that overlaps that one.
+    let storages = storages().map(|(name, listing)| (name, Listing { prefix: Some(""), ..listing }));
+    let mut bench = Bench::new(storages);
+    bench.unread = vec![Model::Uploads];
+    assert_eq!(bench.search().await.0.unwrap().totals, OrphanTotals::default());
 }
 
 #[tokio::test]

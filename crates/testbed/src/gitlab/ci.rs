@@ -36,7 +36,7 @@ fn artifacts() -> Vec<GitlabRecord> {
     let digest = sha256(content);
     let (table, key) = ARTIFACT_STATES;
     let long = filled("an archive ", 123);
-    let last = "aa/bb/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b/@final/xx/yy/0f";
+    let last = format!("{}/@final/0a/1b/{}", hashed(1), "2c".repeat(30));
     vec![
         artifact(1, 100, content, &format!("1, 'artifacts.zip', 1, '{digest}', 2, NULL"))
             .at("artifacts-disk", below(1, "artifacts.zip"))
@@ -45,7 +45,7 @@ fn artifacts() -> Vec<GitlabRecord> {
             .source_checksum(&digest),
         // The path that is final counts in object storage only.
         artifact(2, 101, &long, &format!("1, 'artifacts.zip', 2, NULL, 2, '{last}'"))
-            .at("artifacts-bucket", last)
+            .at("artifacts-bucket", last.as_str())
             .state(table, key, 2, &shown_size(123))
             .source_checksum("0123"),
         artifact(3, 101, "archive", &format!("1, 'a.zip', 1, NULL, NULL, '{last}'"))

@@ -23,7 +23,7 @@ mod tests;
 pub use cluster::{ClusterFault, GitlabCluster};
 pub use configuration::GitlabServed;
 pub use orphans::GitlabOrphan;
-pub use setup::{GitlabSchema, GitlabSetup};
+pub use setup::{GitlabBuckets, GitlabSchema, GitlabSetup};
 
 /// The most characters of the text of a failure.
 const MAX_FAILURE_CHARS: usize = 255;
@@ -41,6 +41,8 @@ pub struct GitlabFixture {
     pub orphans: Vec<GitlabOrphan>,
     /// Where everything lies.
     pub folder: PathBuf,
+    /// How its types of objects are spread over buckets.
+    pub buckets: GitlabBuckets,
     /// The instance's secret, from which the keys of encrypted files follow.
     pub db_key_base: String,
 }
@@ -67,7 +69,7 @@ impl GitlabFixture {
         if setup.schema == GitlabSchema::Older {
             records = in_older(records);
         }
-        let dirs = FixtureDirs::prepare(folder)?;
+        let dirs = FixtureDirs::prepare(folder, setup.buckets)?;
         let (mut states, mut older_states) = (String::new(), String::new());
         for record in &mut records {
             if places::has_no_bucket(&record.storage) {
@@ -91,7 +93,8 @@ impl GitlabFixture {
             GitlabSchema::Current | GitlabSchema::Parted { .. } => {}
         }
         let orphans = orphans::write(&dirs, setup.schema == GitlabSchema::Older)?;
-        Ok(Self { records, orphans, folder: folder.to_owned(), db_key_base: DB_KEY_BASE.to_owned() })
+        let (folder, db_key_base) = (folder.to_owned(), DB_KEY_BASE.to_owned());
+        Ok(Self { records, orphans, folder, buckets: setup.buckets, db_key_base })
     }
 
     /// The records of one model.
@@ -111,7 +114,7 @@ impl GitlabFixture {
 
     /// Starts the object storage, and writes the files into which GitLab's administrator puts its configuration.
     pub fn serve(&self) -> anyhow::Result<GitlabServed> {
-        configuration::serve(&self.folder, &self.db_key_base)
+        configuration::serve(&self.folder, self.buckets, &self.db_key_base)
     }
 }
 

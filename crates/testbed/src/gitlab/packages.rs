@@ -39,7 +39,7 @@ fn files() -> Vec<GitlabRecord> {
     let (content, below) = ("the file of a package", file_path);
     let (sha256, sha1, md5) = (sha256(content), hex::encode(Sha1::digest(content)), md5(content));
     let states = ("packages_package_file_states", "package_file_id");
-    let last = "aa/bb/@final/cc";
+    let last = format!("{}/@final/3d/4e/{}", hashed(1), "5f".repeat(30));
     let row = |id: i64, columns: &str, values: &str| file(id, 5, content, columns, values);
     vec![
         row(1, FILE, &format!("1, 1, '{md5}', '{sha1}', '{sha256}'"))

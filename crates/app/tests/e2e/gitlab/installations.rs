@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use stocktake_testbed::{GitlabOutcome, GitlabSchema, GitlabSetup, postgres};
+use stocktake_testbed::{
+    GitlabBuckets, GitlabOutcome, GitlabSchema, GitlabSetup, ObjectServer, ServerKind, postgres,
+};
 
 use super::report::assert_verified;
 use super::{Fixture, keys, orphans};
@@ -78,6 +80,34 @@ fn the_helm_chart() {
         // The folders of the pods are mounted.
         format!("{own}{}{}", keys(&served.values, &served.secrets), gitlab.sections().unwrap())
     });
+    assert_found(&fixture, &[]);
+}
+
+/// With all objects in the bucket of an object store.
+fn on(server: &ObjectServer, database: Database, buckets: GitlabBuckets) -> Fixture {
+    let setup = GitlabSetup { buckets, ..GitlabSetup::default() };
+    Fixture::installed(database, &setup, |_, served| {
+        served.s3.copy(ObjectServer::BUCKET, server).unwrap();
+        let text = fs::read_to_string(&served.gitlab_rb).unwrap();
+        let text = text.replace(&served.s3.endpoint(), &format!("http://{}", server.address()));
+        fs::write(&served.gitlab_rb, text).unwrap();
+        keys(&served.gitlab_rb, &served.secrets)
+    })
+}
+
+#[test]
+fn one_bucket_of_all_types_with_prefixes() {
+    let server = ObjectServer::start(ServerKind::S3).unwrap();
+    assert_found(&on(&server, Database::Sqlite, GitlabBuckets::OneWithPrefixes), &[]);
+}
+
+#[test]
+fn one_bucket_of_all_types_without_prefixes() {
+    let server = ObjectServer::start(ServerKind::S3).unwrap();
+    let mut fixture = on(&server, Database::Postgres, GitlabBuckets::One);
+    // The first storage of the bucket that is searched tells of all that nobody claims.
+    let in_bucket = fixture.gitlab.orphans.iter_mut().filter(|orphan| orphan.storage.ends_with("-objects"));
+    in_bucket.for_each(|orphan| "gitlab-artifacts-objects".clone_into(&mut orphan.storage));
     assert_found(&fixture, &[]);
 }
 

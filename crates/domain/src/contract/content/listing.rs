@@ -38,3 +38,12 @@ pub async fn a_listing_that_is_dropped_half_way_disturbs_no_other(fixture: &Cont
 pub async fn nothing_can_be_measured_where_nothing_is(fixture: &ContentFixture) {
     assert_eq!(fixture.store.measure(&fixture.absent).await, None);
 }
+
+pub async fn the_address_is_that_of_a_folder(fixture: &ContentFixture) {
+    let Some(address) = fixture.store.address().await else { return };
+    assert!(address.prefix.is_empty() || address.prefix.ends_with('/'), "{address:?}");
+    for path in &fixture.present {
+        assert_eq!(address.path_in(&address, path).as_ref(), Some(path));
+    }
+    assert_eq!(fixture.store.address().await, Some(address));
+}

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use stocktake_domain::ports::{Claim, Readable, Source, SourceCheck, SourceError, SourcePage};
+use stocktake_domain::ports::{Claim, ModelCheck, Readable, Source, SourceCheck, SourceError, SourcePage};
 use stocktake_domain::{Location, Model, RecordKey, SourceRecord, Timestamp};
 use tokio::sync::watch;
 
@@ -166,14 +166,26 @@ impl Source for MemorySource {
 
     async fn check(&self) -> Result<SourceCheck, SourceError> {
         self.ask(None)?;
-        Ok(SourceCheck::default())
+        let uploads = ModelCheck {
+            model: Model::Uploads,
+            readable: Readable::Yes { about: None },
+            rows: None,
+            storages: vec!["disk".to_owned()],
+            unknown: Vec::new(),
+        };
+        Ok(SourceCheck { models: vec![uploads], ..SourceCheck::default() })
     }
 
-    async fn claims(&self, places: &[Location]) -> Result<Vec<Claim>, SourceError> {
+    async fn claims(&self, pieces: &[Vec<Location>]) -> Result<Vec<Claim>, SourceError> {
         self.ask(None)?;
         let mut rows = self.rows();
-        rows.asked.push(places.len());
-        let claim = |place: &Location| rows.claims.get(&place.path).copied().unwrap_or(Claim::Nobody);
-        Ok(places.iter().map(claim).collect())
+        rows.asked.push(pieces.len());
+        let claim = |places: &Vec<Location>| {
+            let mut claims = places.iter().filter_map(|Location { storage, path }| {
+                rows.claims.get(&format!("{storage}/{path}")).or_else(|| rows.claims.get(path)).copied()
+            });
+            claims.next().unwrap_or(Claim::Nobody)
+        };
+        Ok(pieces.iter().map(claim).collect())
     }
 }

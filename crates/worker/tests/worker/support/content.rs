@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use stocktake_domain::ports::{ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, Watch};
+use stocktake_domain::ports::{
+    ContentStore, FoundStream, Inspection, InspectionSink, ProbedStorage, StorageAddress, Watch,
+};
 use stocktake_domain::{Algorithms, ContentError, Digests, Evidence, NotJudged, Observation};
 use tokio::sync::{Semaphore, watch};
 
@@ -154,6 +156,10 @@ impl Drop for Call<'_> {
 
 #[async_trait]
 impl ContentStore for FakeContent {
+    async fn address(&self) -> Option<StorageAddress> {
+        None
+    }
+
     async fn look(&self, path: &str) -> Result<(), ContentError> {
         self.read(path, &Watch::default()).await.map(drop)
     }
