@@ -1,11 +1,11 @@
 //! Marking records for recalculation: `Status::recalculate` in SQL.
 
-use diesel::sql_types::{Binary, Text};
+use diesel::sql_types::{Binary, Bool, Text};
 use stocktake_domain::Selection;
 
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key};
+use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key, push_keys_in};
 use crate::rows::PENDING;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -32,14 +32,28 @@ pub(crate) async fn matching<S: Session>(
     share: Option<u32>,
     now: i64,
 ) -> Result<u64, DbError> {
+    // Claims are held: where no lease is now, there is none that a record could have to become due after.
+    let sql = if is_leased(session, filter.model, span).await? { recalculation(now) } else { unleased(now) };
+    if share.is_none() && filter.is_all() {
+        let sql = sql.push(" WHERE r.model = ?").bind(filter.model);
+        return session.execute(push_keys_in(sql, span)).await;
+    }
     // A query of its own names the keys: it may join, which an UPDATE may not do alike in both databases.
     let (before, after) = S::KEY_IN;
-    let sql = recalculation(now).push(" WHERE").push(before).bind(filter.model);
+    let sql = sql.push(" WHERE").push(before).bind(filter.model);
     let mut sql = filter.select_from::<S, _>(sql.push("SELECT r.key"), span);
     if let Some(share) = share {
         sql = sql.push(" AND ").push(S::LOT).push(" < ?").bind(i32::try_from(share).unwrap_or(i32::MAX));
     }
     session.execute(sql.push(after)).await
+}
+
+/// Whether any lease covers a key of the span.
+async fn is_leased<S: Session>(session: &mut S, model: i16, span: &Span) -> Result<bool, DbError> {
+    let sql = Sql::<Bool>::new(
+        "SELECT EXISTS (SELECT 1 FROM leases l WHERE l.model = ? AND l.first_key < ? AND l.last_key >= ?)",
+    );
+    session.one(sql.bind(model).bind(span.to.clone()).bind(span.from.clone())).await
 }
 
 /// Marks the next records of a selection behind a key; returns the key to go on behind, and how many were marked.
@@ -103,4 +117,11 @@ fn recalculation(now: i64) -> Sql {
         "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, retry_at = NULL"
     ));
     sql.bind(PENDING).bind(now).bind(now)
+}
+
+/// The same of a record that no lease covers, without a look at the leases for each.
+fn unleased(now: i64) -> Sql {
+    let sql =
+        Sql::new("UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, retry_at = NULL");
+    sql.bind(PENDING).bind(now)
 }
