@@ -1,6 +1,6 @@
 //! Marking records for recalculation: `Status::recalculate` in SQL.
 
-use diesel::sql_types::{Binary, Bool, Text};
+use diesel::sql_types::{Binary, Text};
 use stocktake_domain::Selection;
 
 use crate::error::DbError;
@@ -32,8 +32,7 @@ pub(crate) async fn matching<S: Session>(
     share: Option<u32>,
     now: i64,
 ) -> Result<u64, DbError> {
-    // Claims are held: where no lease is now, there is none that a record could have to become due after.
-    let sql = if is_leased(session, filter.model, span).await? { recalculation(now) } else { unleased(now) };
+    let sql = recalculation_of_many(filter.model, span, now);
     if share.is_none() && filter.is_all() {
         let sql = sql.push(" WHERE r.model = ?").bind(filter.model);
         return session.execute(push_keys_in(sql, span)).await;
@@ -46,14 +45,6 @@ pub(crate) async fn matching<S: Session>(
         sql = sql.push(" AND ").push(S::LOT).push(" < ?").bind(i32::try_from(share).unwrap_or(i32::MAX));
     }
     session.execute(sql.push(after)).await
-}
-
-/// Whether any lease covers a key of the span.
-async fn is_leased<S: Session>(session: &mut S, model: i16, span: &Span) -> Result<bool, DbError> {
-    let sql = Sql::<Bool>::new(
-        "SELECT EXISTS (SELECT 1 FROM leases l WHERE l.model = ? AND l.first_key < ? AND l.last_key >= ?)",
-    );
-    session.one(sql.bind(model).bind(span.to.clone()).bind(span.from.clone())).await
 }
 
 /// Marks the next records of a selection behind a key; returns the key to go on behind, and how many were marked.
@@ -119,9 +110,15 @@ fn recalculation(now: i64) -> Sql {
     sql.bind(PENDING).bind(now).bind(now)
 }
 
-/// The same of a record that no lease covers, without a look at the leases for each.
-fn unleased(now: i64) -> Sql {
-    let sql =
-        Sql::new("UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, retry_at = NULL");
-    sql.bind(PENDING).bind(now)
+/// The same of records with a key in the span. Whether any lease covers any of them is asked once, and only if one does is it
+/// asked of each.
+fn recalculation_of_many(model: i16, span: &Span, now: i64) -> Sql {
+    const LEASED: &str =
+        "EXISTS (SELECT 1 FROM leases o WHERE o.model = ? AND o.first_key < ? AND o.last_key >= ?)";
+    let of_span = |sql: Sql| sql.bind(model).bind(span.to.clone()).bind(span.from.clone());
+    let sql = of_span(Sql::new(format!("UPDATE records AS r SET attempt = CASE WHEN {LEASED}")));
+    let sql = sql.push(&format!(" THEN {NEXT_ATTEMPT} ELSE r.attempt + 1 END, state = ?")).bind(PENDING);
+    let sql = of_span(sql.push(&format!(", due_at = CASE WHEN {LEASED}")));
+    let sql = sql.push(&format!(" THEN {DUE_NOW} ELSE ? END, retry_at = NULL"));
+    sql.bind(now).bind(now).bind(now)
 }
