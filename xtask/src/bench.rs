@@ -1,5 +1,6 @@
 //! Performance, as ratios to public tools that do comparable work on the same machine in the same run.
 
+mod bulk;
 mod check;
 mod files;
 mod fuzz;
@@ -62,6 +63,8 @@ enum Part {
     List,
     /// The first import into PostgreSQL, compared with COPY FROM into a table without an index
     Import,
+    /// A recalculation in bulk, compared with one record, an idle service and the bare UPDATE
+    Bulk,
     /// The first sync of a GitLab, compared with COPY, and the load of an idle one, which takes six minutes
     Sync,
     /// Judging records by an inventory of their store, compared with gzip and wc
@@ -102,8 +105,9 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
-    if [Part::Files, Part::Check, Part::List, Part::Import, Part::Sync, Part::Reports].into_iter().any(chosen)
-    {
+    let compared =
+        [Part::Files, Part::Check, Part::List, Part::Import, Part::Bulk, Part::Sync, Part::Reports];
+    if compared.into_iter().any(chosen) {
         rows = compare(project, options, chosen)?;
     }
     if chosen(Part::Crates) {
@@ -143,6 +147,9 @@ fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) 
     }
     if chosen(Part::Import) {
         rows.extend(import::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::Bulk) {
+        rows.extend(bulk::measure(&binary, folder.path(), options)?);
     }
     if chosen(Part::Sync) {
         rows.extend(sync::measure(&binary, folder.path(), options)?);

@@ -119,6 +119,11 @@ impl Filter {
         Self { keys: Some(keys.to_vec()), ..self.clone() }
     }
 
+    /// Whether all records of the model match.
+    pub(crate) fn is_all(&self) -> bool {
+        self.keys.is_none() && self.state.is_none() && self.common == RecordFilter::default()
+    }
+
     fn access(&self, span: &Span) -> Access {
         match (&self.keys, self.state) {
             (Some(keys), _) => Access::Keys(keys.iter().filter(|key| span.holds(key)).cloned().collect()),

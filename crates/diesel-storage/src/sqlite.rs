@@ -11,6 +11,7 @@ mod error;
 mod glob;
 mod migrations;
 mod paths;
+mod results;
 mod session;
 mod wake;
 

@@ -14,7 +14,7 @@ use crate::installation::{Database, Installation};
 use crate::machine;
 use crate::project::capture;
 
-const MODEL: &str = "lfs_objects";
+pub(super) const MODEL: &str = "lfs_objects";
 
 /// The number of the model in the table.
 const MODEL_NUMBER: &str = "SELECT model FROM records LIMIT 1";
@@ -23,7 +23,7 @@ const MODEL_NUMBER: &str = "SELECT model FROM records LIMIT 1";
 const CURSORS: usize = 100;
 
 /// Fills all columns of a page, as if every record had succeeded.
-const CHECKSUMMED: &str = "UPDATE records SET state = 2, due_at = NULL, attempt = attempt + 1, \
+pub(super) const CHECKSUMMED: &str = "UPDATE records SET state = 2, due_at = NULL, attempt = attempt + 1, \
     file_size = 4096, created_at = 1738754830173, baseline = sha256(path::bytea), baseline_at = 1753366938643";
 
 /// The query of a page, as the program runs it.
@@ -115,7 +115,7 @@ fn table(regions: &[Region; 3], medians: [(f64, f64); 3], rows: u64, mib: f64) -
 }
 
 /// Creates the rows: by an import, and a statement that marks all as succeeded without reading any file.
-fn fill(installation: &Installation, cluster: &PgCluster, rows: u64) -> anyhow::Result<()> {
+pub(super) fn fill(installation: &Installation, cluster: &PgCluster, rows: u64) -> anyhow::Result<()> {
     println!("Importing {rows} records …");
     installation.run(&["migrate"])?;
     let mut lines = String::new();

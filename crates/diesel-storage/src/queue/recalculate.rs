@@ -5,7 +5,7 @@ use stocktake_domain::Selection;
 
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key};
+use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key, push_keys_in};
 use crate::rows::PENDING;
 use crate::session::Session;
 use crate::sql::Sql;
@@ -32,9 +32,14 @@ pub(crate) async fn matching<S: Session>(
     share: Option<u32>,
     now: i64,
 ) -> Result<u64, DbError> {
+    let sql = recalculation_of_many(filter.model, span, now);
+    if share.is_none() && filter.is_all() {
+        let sql = sql.push(" WHERE r.model = ?").bind(filter.model);
+        return session.execute(push_keys_in(sql, span)).await;
+    }
     // A query of its own names the keys: it may join, which an UPDATE may not do alike in both databases.
     let (before, after) = S::KEY_IN;
-    let sql = recalculation(now).push(" WHERE").push(before).bind(filter.model);
+    let sql = sql.push(" WHERE").push(before).bind(filter.model);
     let mut sql = filter.select_from::<S, _>(sql.push("SELECT r.key"), span);
     if let Some(share) = share {
         sql = sql.push(" AND ").push(S::LOT).push(" < ?").bind(i32::try_from(share).unwrap_or(i32::MAX));
@@ -103,4 +108,17 @@ fn recalculation(now: i64) -> Sql {
         "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, retry_at = NULL"
     ));
     sql.bind(PENDING).bind(now).bind(now)
+}
+
+/// The same of records with a key in the span. Whether any lease covers any of them is asked once, and only if one does is it
+/// asked of each.
+fn recalculation_of_many(model: i16, span: &Span, now: i64) -> Sql {
+    const LEASED: &str =
+        "EXISTS (SELECT 1 FROM leases o WHERE o.model = ? AND o.first_key < ? AND o.last_key >= ?)";
+    let of_span = |sql: Sql| sql.bind(model).bind(span.to.clone()).bind(span.from.clone());
+    let sql = of_span(Sql::new(format!("UPDATE records AS r SET attempt = CASE WHEN {LEASED}")));
+    let sql = sql.push(&format!(" THEN {NEXT_ATTEMPT} ELSE r.attempt + 1 END, state = ?")).bind(PENDING);
+    let sql = of_span(sql.push(&format!(", due_at = CASE WHEN {LEASED}")));
+    let sql = sql.push(&format!(" THEN {DUE_NOW} ELSE ? END, retry_at = NULL"));
+    sql.bind(now).bind(now).bind(now)
 }

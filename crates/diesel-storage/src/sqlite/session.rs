@@ -7,7 +7,7 @@ use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
-use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
+use diesel::sql_types::Bool;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use stocktake_domain::{PathGlob, Timestamp};
 
@@ -186,14 +186,8 @@ impl Session for SqliteSession {
         ready(Ok(()))
     }
 
-    /// One statement for each result: on SQLite that is faster than one for all.
     fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> impl Step<u64> {
-        let (model, claimed_at) = (lease.model, lease.claimed_at);
-        self.run(|connection| {
-            let results = results.into_iter();
-            let written = results.map(|row| WriteResult { model, claimed_at, row }.execute(connection));
-            written.sum::<QueryResult<usize>>().map(count)
-        })
+        self.run(|connection| super::results::write(connection, lease, &results).map(count))
     }
 
     fn add_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
@@ -304,34 +298,6 @@ impl QueryFragment<Sqlite> for Stage<'_> {
 
 impl diesel::RunQueryDsl<SqliteConnection> for Stage<'_> {}
 
-/// Writes one result, where the record is still what the lease holds. Diesel's own UPDATE is prepared anew each
-/// time, which takes longer than to run it; this one is prepared once, and found again by its type.
-#[derive(QueryId)]
-struct WriteResult {
-    model: i16,
-    claimed_at: i64,
-    row: ResultRow,
-}
-
-impl QueryFragment<Sqlite> for WriteResult {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let ResultRow { key, result, baseline } = &self.row;
-        out.push_sql("UPDATE records SET due_at = NULL");
-        result.visit(&mut Assignments { out: out.reborrow(), keep: false })?;
-        baseline.visit(&mut Assignments { out: out.reborrow(), keep: true })?;
-        out.push_sql(" WHERE model = ");
-        out.push_bind_param::<SmallInt, _>(&self.model)?;
-        out.push_sql(" AND key = ");
-        out.push_bind_param::<Binary, _>(key)?;
-        out.push_sql(" AND attempt + 1 = ");
-        out.push_bind_param::<BigInt, _>(&result.attempt)?;
-        out.push_sql(" AND due_at <= ");
-        out.push_bind_param::<BigInt, _>(&self.claimed_at)
-    }
-}
-
-impl diesel::RunQueryDsl<SqliteConnection> for WriteResult {}
-
 /// Writes `a, b, …`.
 struct Names<'p, 'b> {
     out: AstPass<'p, 'b, Sqlite>,
@@ -356,27 +322,6 @@ impl<'b> Visitor<'b> for Values<'_, 'b> {
     fn column<K: Kind>(&mut self, _name: &'static str, value: &'b K::Rust) -> QueryResult<()> {
         self.out.push_sql(std::mem::replace(&mut self.separator, ", "));
         K::bind(&mut self.out, value)
-    }
-}
-
-/// Writes `, a = ?, b = ?, …`; to `keep` values where the new ones are NULL, `, a = COALESCE(?, a), …`.
-struct Assignments<'p, 'b> {
-    out: AstPass<'p, 'b, Sqlite>,
-    keep: bool,
-}
-
-impl<'b> Visitor<'b> for Assignments<'_, 'b> {
-    fn column<K: Kind>(&mut self, name: &'static str, value: &'b K::Rust) -> QueryResult<()> {
-        self.out.push_sql(", ");
-        self.out.push_sql(name);
-        self.out.push_sql(if self.keep { " = COALESCE(" } else { " = " });
-        K::bind(&mut self.out, value)?;
-        if self.keep {
-            self.out.push_sql(", ");
-            self.out.push_sql(name);
-            self.out.push_sql(")");
-        }
-        Ok(())
     }
 }
 
