@@ -76,7 +76,7 @@ fn bare_on_sqlite(file: &str, statements: &[String]) -> Duration {
 /// The bare UPDATEs that mark all records of the model.
 fn bare_updates(name: &str, rows: i64) -> Vec<String> {
     let key = |number: i64| {
-        let bytes = hex(&key_bytes(number));
+        let bytes = hex::encode(key_bytes(number));
         if name == "SQLite" { format!("x'{bytes}'") } else { format!("'\\x{bytes}'") }
     };
     let step = i64::from(MARKED_AT_ONCE);
@@ -94,10 +94,6 @@ fn bare_updates(name: &str, rows: i64) -> Vec<String> {
 /// The bytes of the key that is this number.
 fn key_bytes(number: i64) -> [u8; 8] {
     (number ^ i64::MIN).to_be_bytes()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn measure(name: &str, url: String, rows: i64, bare: impl Fn(Vec<String>) -> Duration) {
