@@ -57,6 +57,9 @@ const TEST_THREADS: &str = "RUST_TEST_THREADS";
 /// How many programs the step `gitlab` generates.
 const GENERATED: &str = "600";
 
+/// The tests that compare with a real Ruby.
+const REAL_RUBY: &str = "real_ruby";
+
 /// The end-to-end tests of the step `gitlab`, which the step `unit` leaves out.
 const OF_GITLAB: [&str; 2] = ["gitlab::installations", "gitlab::cluster"];
 
@@ -123,11 +126,10 @@ fn unit(project: &Project) -> anyhow::Result<()> {
 fn gitlab(project: &Project) -> anyhow::Result<()> {
     machine::program("ruby", "ruby")?;
     machine::object_servers(project)?;
-    // Of the whole workspace, as the unit tests are: one package alone has its dependencies compiled once more.
-    let arguments = ["test", "--locked", "--workspace", "--lib", "real_ruby"];
-    run_command(project.cargo(&arguments).env("STOCKTAKE_RUBY_PROGRAMS", GENERATED))?;
-    let mut command = project.cargo(&["test", "--locked", "--workspace", "--test", "e2e", "--"]);
-    run_command(command.args(OF_GITLAB))
+    // Of all packages and their targets, as the unit tests are: with fewer of either, libraries have fewer features, and all of
+    // them are compiled once more.
+    let mut command = project.cargo(&["test", "--locked", "--workspace", "--tests", "--", REAL_RUBY]);
+    run_command(command.args(OF_GITLAB).env("STOCKTAKE_RUBY_PROGRAMS", GENERATED))
 }
 
 fn seconds(time: Duration) -> String {

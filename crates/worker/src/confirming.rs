@@ -2,7 +2,7 @@
 //!
 //! No failure is recorded before a look that began after the reading found the storage there, and to be the one in which it
 //! was read, and that was read before: another volume at the same address may have other content at the same paths. Of what
-//! lies where something was mounted that is not any more, nothing is said. Nothing is recorded as missing, or as unreadable
+//! lies where something was mounted that is not any more, or where something else is mounted now, nothing is said. Nothing is recorded as missing, or as unreadable
 //! if it was good, of a storage most of whose witnesses are lost (`witnesses`).
 
 use stocktake_domain::ports::{MountBelow, ProbedStorage, Watch};
@@ -60,8 +60,21 @@ impl EngineContext {
                 confirmed.sure.push(record);
             }
         }
+        let mut unasked = gone_mounts;
+        for mount in &probed.mounts {
+            let is_concerned = |record: &Unconfirmed| mount.concerns(record.path());
+            if confirmed.sure.iter().any(|record| record.is_lost && is_concerned(record))
+                && let Err(doubt) = self.check_mount(name, storage, mount).await?
+            {
+                let (doubted, sure) = confirmed.sure.into_iter().partition::<Vec<_>, _>(is_concerned);
+                confirmed.given_back += doubted.len();
+                confirmed.folders.extend(doubted.iter().map(|_| doubt.clone()));
+                confirmed.sure = sure;
+                unasked.push(mount.clone());
+            }
+        }
         if confirmed.sure.iter().any(|record| record.is_lost) {
-            self.check_witnesses(name, storage, &gone_mounts).await?;
+            self.check_witnesses(name, storage, &unasked).await?;
         }
         if !confirmed.sure.is_empty() {
             self.health.update(name, |state| {
@@ -82,10 +95,13 @@ impl EngineContext {
         let probed = self.probe(name, storage).await?;
         self.check_read(name, &probed, watch).await?;
         let gone_mounts = self.gone_mounts(name, &probed).await?;
-        match gone_mounts.iter().find(|mount| mount.concerns(path)) {
-            Some(mount) => Err(gone(mount)),
-            None => self.check_witnesses(name, storage, &gone_mounts).await,
+        if let Some(mount) = gone_mounts.iter().find(|mount| mount.concerns(path)) {
+            return Err(gone(mount));
         }
+        for mount in probed.mounts.iter().filter(|mount| mount.concerns(path)) {
+            self.check_mount(name, storage, mount).await?.map_err(NotJudged::Folder)?;
+        }
+        self.check_witnesses(name, storage, &gone_mounts).await
     }
 
     /// Whether anything is known of the place of the storage: which folder or file system it was, or what was mounted in it.

@@ -4,13 +4,14 @@
 //! device may answer every read with an error; an emptied registry answers as before. So before a record that is not there
 //! is recorded as such, or one that was good as unreadable, its storage is judged by *witnesses*: records whose content was there before,
 //! spread over all of them. If more than ten of them, and more than half, are missing or unreadable, no record is, unless an
-//! administrator says that so much was really lost (`believe_missing`).
+//! administrator says that so much was really lost (`believe_missing`). What is mounted below the root is judged in the same way
+//! by the witnesses in it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::ports::{MountBelow, Witness};
-use stocktake_domain::{ContentError, NotJudged, format_duration};
+use stocktake_domain::{ContentError, NotJudged, UnreadableFolder, format_duration};
 use tokio::time::Instant;
 
 use crate::context::EngineContext;
@@ -23,6 +24,9 @@ const FEW: usize = 10;
 /// The most witnesses of a storage: so many that half of them are more than a few. Of a storage with fewer good records,
 /// all are.
 const WITNESSES: u32 = 22;
+
+/// The most witnesses of a storage of whom those are asked that lie in one mount, which may hold a small part of it.
+const WITNESSES_OF_MOUNTS: u32 = 8 * WITNESSES;
 
 /// How long the same witnesses are asked.
 const CHOSEN_FOR: Duration = Duration::from_secs(60);
@@ -70,6 +74,31 @@ impl EngineContext {
             return Ok(());
         }
         Err(NotJudged::Storage(testimony.told()))
+    }
+
+    /// The doubt, if more than a few and most of the witnesses in a mount are lost: another volume may be mounted there.
+    pub(crate) async fn check_mount(
+        &self,
+        name: &str,
+        storage: &Storage,
+        mount: &MountBelow,
+    ) -> Result<Result<(), UnreadableFolder>, NotJudged> {
+        let chosen = self.parts.catalogue.witnesses(name, WITNESSES_OF_MOUNTS).await;
+        let mut witnesses = self.answered("choosing witnesses of a mount", chosen)?;
+        witnesses.retain(|witness| mount.concerns(&witness.path));
+        let asked = tokio::time::timeout(PROBE_TIMEOUT, hear(storage, &witnesses, &[])).await;
+        let told = match asked {
+            Ok(testimony) => {
+                let testimony = testimony?;
+                if testimony.is_reassuring() {
+                    return Ok(Ok(()));
+                }
+                testimony.told()
+            }
+            Err(_) => format!("it does not answer within {}", format_duration(PROBE_TIMEOUT)),
+        };
+        let reason = format!("what is mounted at its folder {}: {told}", mount.folder);
+        Ok(Err(UnreadableFolder { folder: mount.holds.clone(), reason }))
     }
 
     async fn choose(&self, name: &str) -> Result<Arc<[Witness]>, NotJudged> {

@@ -294,6 +294,43 @@ async fn what_lies_where_something_was_mounted_waits_and_the_rest_is_judged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_lies_where_something_else_is_mounted_waits_and_the_rest_is_judged() {
+    let mut world = World::new(&["main"]);
+    let content = world.content("main");
+    let mount = MountBelow { folder: "sub".to_owned(), holds: "sub".to_owned() };
+    content.probed(Ok(ProbedStorage { mounts: BTreeSet::from([mount]), ..probed("disk", false) }));
+    let add = |world: &World| {
+        for key in 0..100 {
+            let path = if key < 20 { format!("sub/{key}") } else { format!("subway/{key}") };
+            world.add_as(MODEL, key, "main", &path, was_good);
+        }
+    };
+    add(&world);
+    assert_eq!(drain(&world).await.stats.succeeded, 100);
+    // A few that are lost there are told.
+    for key in 0..2 {
+        content.put(&format!("sub/{key}"), Piece::Bad(missing()));
+    }
+    add(&world);
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (98, 2));
+    // Of all, another volume may be mounted there, though most of the storage is whole.
+    for key in 2..20 {
+        content.put(&format!("sub/{key}"), Piece::Bad(missing()));
+    }
+    content.put("subway/30", Piece::Bad(missing()));
+    add(&world);
+    let drained = drain(&world).await;
+    assert_eq!((drained.stats.succeeded, drained.stats.failed[&FailureKind::Missing]), (79, 1));
+    assert_eq!(drained.closed[0].waiting, 20);
+    let reason = &drained.closed[0].reason;
+    assert!(reason.starts_with("what is mounted at its folder sub: none of 20"), "{reason}");
+    // Unless somebody says so.
+    world.settings.believe_missing = true;
+    assert_eq!(drain(&world).await.stats.failed[&FailureKind::Missing], 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_storage_that_does_not_answer_a_look_is_closed() {
     let world = World::new(&["main"]);
     let running = world.run();
