@@ -148,9 +148,7 @@ impl Session for AsyncPgConnection {
     async fn lock_imports(&mut self, model: i16) -> Result<(), DbError> {
         let sql = Sql::<Bool>::new("SELECT pg_try_advisory_xact_lock(?, ?)");
         if !self.one::<bool, _>(sql.bind(IMPORTS).bind(i32::from(model))).await? {
-            tracing::warn!(
-                "another process writes records of this model into the catalogue: waiting for its end"
-            );
+            tracing::info!("records of this model are written by another transaction: waiting for its end");
             let sql = Sql::<Text>::new("SELECT CAST(pg_advisory_xact_lock(?, ?) AS text)");
             Session::load::<String, _>(self, sql.bind(IMPORTS).bind(i32::from(model))).await?;
         }
