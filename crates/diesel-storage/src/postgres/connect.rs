@@ -44,7 +44,11 @@ impl Patience {
             // We stop waiting first; the server only makes an end of what nobody waits for any more.
             Self::Limited(time) => {
                 let millis = time.as_millis().saturating_add(1000).min(0x7fff_ffff);
-                format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}")
+                // Each has one good plan, whatever its values: to look for it anew takes longer than to read a page.
+                format!(
+                    "SET statement_timeout = {millis}; SET lock_timeout = {millis}; \
+                     SET plan_cache_mode = force_generic_plan"
+                )
             }
             // What takes long joins tables that grow meanwhile: each batch is planned for what is there.
             Self::Unlimited => "SET statement_timeout = 0; SET lock_timeout = 0; \
