@@ -29,6 +29,7 @@ mod lookup;
 mod loose;
 mod order;
 mod pack;
+mod pack_ids;
 mod packs;
 mod root;
 mod staged;

@@ -41,12 +41,16 @@ impl Ids {
     }
 
     /// The id at this place.
-    pub(super) fn get(&self, place: usize) -> &[u8] {
+    pub(super) fn get(&self, place: u32) -> &[u8] {
+        self.at(narrow(u64::from(place)))
+    }
+
+    fn at(&self, place: usize) -> &[u8] {
         self.bytes.get(place * self.step..(place + 1) * self.step).unwrap_or_default()
     }
 
     /// The place of this id.
-    pub(super) fn find(&self, id: &ObjectId) -> Option<usize> {
+    pub(super) fn find(&self, id: &ObjectId) -> Option<u32> {
         let id = id.as_bytes();
         let number = |index: usize| self.fan_out.get(index).map_or(0, |count| narrow(u64::from(*count)));
         let first = prefix(id);
@@ -56,9 +60,9 @@ impl Ids {
         let mut at = low + narrow(((wanted >> 32) * widen(high - low)) >> 32);
         let mut step = 1;
         while low < high {
-            let found = self.get(at);
+            let found = self.at(at);
             match middle_bytes(found).cmp(&wanted).then_with(|| found.cmp(id)) {
-                Ordering::Equal => return Some(at),
+                Ordering::Equal => return u32::try_from(at).ok(),
                 Ordering::Less => {
                     low = at + 1;
                     at += step;
@@ -84,11 +88,6 @@ fn middle_bytes(id: &[u8]) -> u64 {
 
 fn prefix(id: &[u8]) -> usize {
     id.first_chunk::<2>().map_or(0, |bytes| narrow(u64::from(u16::from_be_bytes(*bytes))))
-}
-
-/// How many bytes `count` ids take, with a byte for what is known of each.
-pub(super) fn bytes(count: u32, step: usize) -> u64 {
-    u64::from(count) * (widen(step) + 1)
 }
 
 /// Ids that were looked up lately with their types. The entries of a folder are mostly those of its last version.
@@ -135,7 +134,7 @@ mod tests {
         let mut all: Vec<_> = (0..10_000).map(of).collect();
         all.sort_unstable();
         let ids = Ids::new(all.iter().flat_map(|id| id.as_bytes().to_vec()).collect(), 20);
-        for (place, id) in all.iter().enumerate() {
+        for (place, id) in (0_u32..).zip(&all) {
             assert_eq!(ids.find(id), Some(place));
             assert_eq!(ids.get(place), id.as_bytes());
         }

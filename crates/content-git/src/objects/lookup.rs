@@ -1,12 +1,12 @@
 //! Where an object is: in a pack or loose, in a repository's own folder of objects or in that of an alternate.
 
-use super::ids::{self, Ids, Need};
+use super::ids::Need;
 use super::index::PackIndex;
 use super::listing::{self, Listing};
+use super::pack_ids::PackIds;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
-use crate::memory::Held;
 use crate::reader::RepoReader;
 
 /// How many indexes are kept open.
@@ -31,9 +31,8 @@ pub(super) struct Lookup<'a> {
     packs: Vec<(usize, Vec<u8>)>,
     /// The indexes of the first packs.
     open: Vec<Option<PackIndex<'a>>>,
-    /// For each pack its ids, if they are held in memory, which takes `held`.
-    ids: Vec<Option<Ids>>,
-    held: Vec<Held>,
+    /// The ids of packs that are held in memory, if any are.
+    ids: PackIds,
     /// Objects are mostly in the same pack as the last one.
     last: usize,
 }
@@ -59,21 +58,20 @@ impl<'a> Lookup<'a> {
                 None => None,
             });
         }
-        let (ids, held) = Default::default();
-        Ok(Self { reader, folders, format, listings, packs: found, open, ids, held, last: 0 })
+        let ids = PackIds::default();
+        Ok(Self { reader, folders, format, listings, packs: found, open, ids, last: 0 })
     }
 
     /// Holds the ids of all packs in memory, as far as that allows: for those who look up many objects.
     pub(super) fn hold_ids(&mut self) -> Result<(), ReadError> {
-        for (folder, name) in self.packs.iter().skip(self.ids.len()) {
+        let mut ids = PackIds::default();
+        for (folder, name) in &self.packs {
             let folder = self.folders.get(*folder);
             let index = folder.map(|folder| PackIndex::open(self.reader, folder, name, self.format));
             let index = index.transpose()?.flatten().ok_or(ReadError::Changed)?;
-            let step = self.format.bytes();
-            let held = self.reader.memory().hold(ids::bytes(index.objects(), step));
-            self.ids.push(if held.is_some() { Some(Ids::new(index.all_ids()?, step)) } else { None });
-            self.held.extend(held);
+            ids.add(self.reader.memory(), &index, self.format)?;
         }
+        self.ids = ids;
         Ok(())
     }
 
@@ -115,6 +113,9 @@ impl<'a> Lookup<'a> {
 
     /// The number of a pack that holds the object, and the place in its index.
     pub(super) fn find_packed(&mut self, id: &ObjectId) -> Result<Option<(usize, u32)>, ReadError> {
+        if let Some(found) = self.ids.find(id) {
+            return Ok(Some(found));
+        }
         let count = self.packs.len();
         for number in (self.last..count).chain(0..self.last.min(count)) {
             if let Some(place) = self.find_in(number, id)? {
@@ -153,9 +154,10 @@ impl<'a> Lookup<'a> {
         Ok(())
     }
 
+    /// The place of the object in a pack whose ids are not in memory.
     fn find_in(&self, number: usize, id: &ObjectId) -> Result<Option<u32>, ReadError> {
-        if let Some(Some(ids)) = self.ids.get(number) {
-            return Ok(ids.find(id).and_then(|place| u32::try_from(place).ok()));
+        if self.ids.get(number).is_some() {
+            return Ok(None);
         }
         if let Some(open) = self.open.get(number) {
             return open.as_ref().map_or(Ok(None), |index| index.find(id));

@@ -9,7 +9,7 @@ use stocktake_content::num::narrow;
 
 use super::chunks;
 use super::descent::{self, Depth, ObjectVisitor, Terms};
-use super::ids::{self, Ids, Need, Recent};
+use super::ids::{Ids, Need, Recent};
 use super::index::PackIndex;
 use super::kind::{Kind, Link};
 use super::listing;
@@ -17,6 +17,7 @@ use super::lookup::Lookup;
 use super::loose::LooseObjects;
 use super::order::Order;
 use super::pack::Pack;
+use super::pack_ids::PackIds;
 use super::root::{Root, Roots};
 use crate::doubts::Doubts;
 use crate::error::ReadError;
@@ -48,8 +49,6 @@ const FEW_WAITING_BYTES: u64 = 1024 * 1024;
 struct SweptPack {
     /// The name of its index.
     name: Vec<u8>,
-    /// If they fit into memory.
-    ids: Option<Ids>,
     /// For each place, the bits of its type in the lower half, and of the types that objects expect in the upper half.
     types: Vec<u8>,
 }
@@ -62,17 +61,16 @@ pub(super) struct Sweep<'a> {
     parents: &'a Parents,
     loose: &'a LooseObjects,
     packs: Vec<SweptPack>,
+    ids: PackIds,
     /// The objects of alternates.
     elsewhere: Lookup<'a>,
     /// Objects that are looked up in the files together, and how many at most.
     waiting: Vec<Need>,
     most_waiting: usize,
-    /// The memory that all this takes.
-    held: Vec<Held>,
+    /// The memory that they take.
+    held: Option<Held>,
     recent: Recent,
     doubts: Doubts,
-    /// Packs are mostly looked up in the same one.
-    last: usize,
 }
 
 impl<'a> Sweep<'a> {
@@ -85,8 +83,8 @@ impl<'a> Sweep<'a> {
         loose: &'a LooseObjects,
     ) -> Result<Self, ReadError> {
         let elsewhere = Lookup::new(reader, folders, format)?;
-        let (packs, doubts) = (Vec::new(), Doubts::default());
-        let (recent, waiting, held) = (Recent::new(), Vec::new(), Vec::new());
+        let (packs, ids, doubts) = (Vec::new(), PackIds::default(), Doubts::default());
+        let (recent, waiting) = (Recent::new(), Vec::new());
         Ok(Self {
             reader,
             folder,
@@ -94,13 +92,13 @@ impl<'a> Sweep<'a> {
             parents,
             loose,
             packs,
+            ids,
             elsewhere,
             waiting,
             most_waiting: 1,
-            held,
+            held: None,
             recent,
             doubts,
-            last: 0,
         })
     }
 
@@ -177,23 +175,16 @@ impl<'a> Sweep<'a> {
     fn load(&mut self, stems: &[&[u8]]) -> Result<(), ReadError> {
         for stem in stems {
             let name = path(stem);
-            let Some(index) = PackIndex::open(self.reader, self.folder, &name, self.format)? else {
-                continue;
-            };
-            let held = self.reader.memory().hold(ids::bytes(index.objects(), self.format.bytes()));
-            let ids = match &held {
-                Some(_) => Some(Ids::new(index.all_ids()?, self.format.bytes())),
-                None => None,
-            };
-            self.held.extend(held);
+            let index = PackIndex::open(self.reader, self.folder, &name, self.format)?;
+            let index = index.ok_or(ReadError::Changed)?;
+            self.ids.add(self.reader.memory(), &index, self.format)?;
             let types = vec![0; narrow(u64::from(index.objects()))];
-            self.packs.push(SweptPack { name, ids, types });
+            self.packs.push(SweptPack { name, types });
         }
-        let are_held = self.packs.iter().all(|pack| pack.ids.is_some());
-        let wanted = if are_held { FEW_WAITING_BYTES } else { WAITING_BYTES };
+        let wanted = if self.ids.are_all_held() { FEW_WAITING_BYTES } else { WAITING_BYTES };
         let held = self.reader.memory().hold_up_to(wanted, FEW_WAITING_BYTES);
         self.most_waiting = narrow(held.bytes) / size_of::<Need>();
-        self.held.push(held);
+        self.held = Some(held);
         Ok(())
     }
 
@@ -257,7 +248,9 @@ impl<'a> Sweep<'a> {
             first.bits |= if is_same { next.bits } else { 0 };
             is_same
         });
-        for pack in self.packs.iter_mut().filter(|pack| pack.ids.is_none()) {
+        let Self { packs, ids, .. } = self;
+        let in_files = packs.iter_mut().enumerate().filter(|(number, _)| ids.get(*number).is_none());
+        for (_, pack) in in_files {
             let index = PackIndex::open(self.reader, self.folder, &pack.name, self.format)?;
             let types = &mut pack.types;
             index.ok_or(ReadError::Changed)?.take_found(&mut waiting, |place, bits| {
@@ -289,18 +282,12 @@ impl<'a> Sweep<'a> {
 
     /// Whether an object is in one of the packs whose ids are in memory; notes the bits of the types that it has to have.
     fn find(&mut self, id: &ObjectId, bits: u8) -> bool {
-        let count = self.packs.len();
-        for number in (self.last..count).chain(0..self.last.min(count)) {
-            let Some(pack) = self.packs.get_mut(number) else { continue };
-            if let Some(place) = pack.ids.as_ref().and_then(|ids| ids.find(id)) {
-                if let Some(types) = pack.types.get_mut(place) {
-                    *types |= bits << 4;
-                }
-                self.last = number;
-                return true;
-            }
+        let Some((number, place)) = self.ids.find(id) else { return false };
+        let types = self.packs.get_mut(number).and_then(|pack| pack.types.get_mut(narrow(u64::from(place))));
+        if let Some(types) = types {
+            *types |= bits << 4;
         }
-        false
+        true
     }
 }
 
@@ -313,7 +300,7 @@ struct InPack<'sweep, 'a> {
 
 impl InPack<'_, '_> {
     fn ids(&self) -> Option<&Ids> {
-        self.swept.and_then(|swept| self.sweep.packs.get(swept)?.ids.as_ref())
+        self.swept.and_then(|swept| self.sweep.ids.get(swept))
     }
 }
 
@@ -327,14 +314,14 @@ impl ObjectVisitor for InPack<'_, '_> {
 
     fn id(&self, pack: &Pack<'_>, place: u32) -> Result<Option<ObjectId>, ReadError> {
         match self.ids() {
-            Some(ids) => Ok(self.sweep.format.id(ids.get(narrow(u64::from(place))))),
+            Some(ids) => Ok(self.sweep.format.id(ids.get(place))),
             None => pack.index.id(place),
         }
     }
 
     fn place(&self, pack: &Pack<'_>, id: &ObjectId) -> Result<Option<u32>, ReadError> {
         match self.ids() {
-            Some(ids) => Ok(ids.find(id).and_then(|place| u32::try_from(place).ok())),
+            Some(ids) => Ok(ids.find(id)),
             None => pack.index.find(id),
         }
     }
