@@ -1,16 +1,21 @@
 //! Checks of files that end with a checksum, each made only once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use stocktake_domain::ContentError;
 
 use super::listing::Listing;
 use super::loose::LooseObjects;
+use super::root::Root;
 use super::{alternates, trailer};
 use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::file::FileIdentity;
 use crate::folder::RepoFolder;
-use crate::id::ObjectFormat;
+use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
+use crate::shallow::Parents;
 
 /// The most bytes of the list of a chain.
 const MAX_CHAIN_BYTES: usize = 1024 * 1024;
@@ -22,8 +27,40 @@ pub(crate) struct Checked {
     files: HashSet<(Box<[u8]>, FileIdentity)>,
     /// What is known of the loose objects, once all have been read. Those that are added later are newer than the request.
     pub(super) loose: Option<LooseObjects>,
-    /// What was found of the objects while these were the files in the folder of packs.
-    pub(super) swept: Option<(Listing, Doubts)>,
+    /// What was found of the objects.
+    pub(super) swept: Option<Swept>,
+    /// What the walk from the refs ended with.
+    pub(super) missing: Option<Missing>,
+}
+
+/// The types of the objects in each pack, by the path of its index: for each place the bit of the type, or 0.
+pub(super) type Kinds = HashMap<Vec<u8>, Vec<u8>>;
+
+/// What was found of a repository's own objects.
+pub(super) struct Swept {
+    /// The files in the folder of packs.
+    pub(super) listing: Listing,
+    pub(super) doubts: Doubts,
+    /// Only if there are doubts.
+    pub(super) kinds: Kinds,
+}
+
+/// A missing object that a root reaches. What an object names never changes, so that this stays so as long as the root is
+/// there, the object is not, and nothing has changed of what can cut the way short.
+pub(super) struct Missing {
+    pub(super) root: Root,
+    pub(super) id: ObjectId,
+    pub(super) error: ContentError,
+    pub(super) ways: Ways,
+}
+
+/// What decides besides the objects themselves where a walk goes.
+#[derive(PartialEq, Eq)]
+pub(super) struct Ways {
+    /// Where objects are looked up, with the files in each folder of packs: those that a promisor sent are not followed.
+    pub(super) folders: Vec<(RepoFolder, Listing)>,
+    pub(super) parents: Arc<Parents>,
+    pub(super) has_promisor: bool,
 }
 
 /// A check of the files in a folder of objects.
@@ -88,5 +125,29 @@ impl<'a> Check<'a> {
     /// Whether objects of other repositories are used.
     fn has_alternates(&self) -> Result<bool, ReadError> {
         Ok(self.reader.kind(&self.folder, alternates::FILE)?.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_is_another_one_with_other_packs_alternates_or_promises() {
+        let ways = |folders: &[&str], files: &[(&str, u64)], has_promisor| {
+            let listing: Listing =
+                files.iter().map(|(name, inode)| (Box::from(name.as_bytes()), *inode)).collect();
+            let folder = |name: &&str| (RepoFolder::new(name.as_bytes(), ""), listing.clone());
+            Ways { folders: folders.iter().map(folder).collect(), parents: Arc::default(), has_promisor }
+        };
+        let (folders, files) = (["a.git/objects"], [("pack-1.idx", 7), ("pack-1.pack", 8)]);
+        let first = ways(&folders, &files, false);
+        assert!(first == ways(&folders, &files, false));
+        assert!(first != ways(&folders, &files, true));
+        assert!(first != ways(&["a.git/objects", "pool.git/objects"], &files, false));
+        // Written anew under the same name, and a promise beside it.
+        assert!(first != ways(&folders, &[("pack-1.idx", 7), ("pack-1.pack", 9)], false));
+        let promised = [("pack-1.idx", 7), ("pack-1.pack", 8), ("pack-1.promisor", 9)];
+        assert!(first != ways(&folders, &promised, false));
     }
 }

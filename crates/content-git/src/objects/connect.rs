@@ -1,20 +1,22 @@
 //! Whether everything exists that the refs of a repository reach.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::alternates;
-use super::check::Checked;
+use super::check::{Checked, Missing, Swept, Ways};
 use super::descent::Depth;
-use super::listing;
+use super::listing::{self, Listing};
 use super::lookup::Lookup;
 use super::loose::{self, LooseObjects};
-use super::root::Roots;
+use super::root::{Root, Roots};
 use super::sweep::Sweep;
-use super::walk::Walk;
+use super::walk::{Known, Walk};
 use crate::config::Format;
 use crate::doubts::Doubts;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
+use crate::id::ObjectId;
 use crate::pools::Key;
 use crate::reader::RepoReader;
 use crate::shallow::Parents;
@@ -24,7 +26,7 @@ pub(crate) struct Connectivity<'a> {
     pub(crate) reader: &'a RepoReader<'a>,
     pub(crate) repository: &'a RepoFolder,
     pub(crate) format: Format,
-    pub(crate) parents: &'a Parents,
+    pub(crate) parents: &'a Arc<Parents>,
     pub(crate) roots: &'a Roots<'a>,
     /// Whether every object is compared with its id.
     pub(crate) is_deep: bool,
@@ -47,7 +49,7 @@ impl Connectivity<'_> {
                 self.reader.pools().get_or_sweep(
                     key,
                     || self.reader.check_cancelled(),
-                    || self.pool(folder),
+                    || self.pool(folder).map(|swept| swept.doubts),
                 )?
             });
         }
@@ -70,12 +72,51 @@ impl Connectivity<'_> {
         if missing.is_empty() && !doubts.more {
             return self.check_graph(&mut lookup, &doubts);
         }
-        drop(missing);
-        let (reader, format) = (self.reader, self.format);
-        let mut walk =
-            Walk::new(reader, &folders, format.objects, self.parents, format.has_promisor, promised)?;
-        (self.roots)(&mut |root| walk.visit(&root))?;
+        if let Some(found) = &checked.missing
+            && missing.contains(&found.id)
+            && found.ways == self.ways(&folders, lookup.listings())
+            && self.has_root(&found.root)?
+        {
+            return Err(ReadError::Suspect(found.error.clone()));
+        }
+        let all_missing = (!doubts.more).then_some(missing);
+        self.walk(&folders, promised, all_missing, checked)?;
         self.check_graph(&mut lookup, &doubts)
+    }
+
+    /// Walks from the roots through everything that they reach.
+    fn walk(
+        &self,
+        folders: &[RepoFolder],
+        promised: HashSet<ObjectId>,
+        all_missing: Option<HashSet<ObjectId>>,
+        checked: &mut Checked,
+    ) -> Result<(), ReadError> {
+        let (reader, format) = (self.reader, self.format);
+        let known = Known { kinds: checked.swept.as_ref().map(|swept| &swept.kinds), all_missing };
+        let (parents, has_promisor) = (self.parents, format.has_promisor);
+        let mut walk = Walk::new(reader, folders, format.objects, parents, has_promisor, promised, known)?;
+        let ways = self.ways(folders, walk.listings());
+        let walked = (self.roots)(&mut |root| walk.visit(&root));
+        if let (Err(ReadError::Suspect(error)), Some((root, id))) = (&walked, walk.missing.take()) {
+            checked.missing = Some(Missing { root, id, error: error.clone(), ways });
+        }
+        walked
+    }
+
+    fn ways(&self, folders: &[RepoFolder], listings: &[Listing]) -> Ways {
+        let folders = folders.iter().cloned().zip(listings.iter().cloned()).collect();
+        Ways { folders, parents: Arc::clone(self.parents), has_promisor: self.format.has_promisor }
+    }
+
+    /// Whether this root is still there.
+    fn has_root(&self, wanted: &Root) -> Result<bool, ReadError> {
+        let mut is_there = false;
+        (self.roots)(&mut |root| {
+            is_there |= root == *wanted;
+            Ok(())
+        })?;
+        Ok(is_there)
     }
 
     /// A commit graph that names a commit that is not there makes git fail, even if nothing else names it.
@@ -95,25 +136,25 @@ impl Connectivity<'_> {
         folder: &RepoFolder,
         checked: &mut Checked,
     ) -> Result<Doubts, ReadError> {
-        let listing = listing::list(self.reader, folder)?;
-        if let Some((swept, doubts)) = &checked.swept
-            && *swept == listing
+        if let Some(swept) = &checked.swept
+            && swept.listing == listing::list(self.reader, folder)?
         {
-            return Ok(doubts.clone());
+            return Ok(swept.doubts.clone());
         }
         let nothing = LooseObjects::default();
         let loose = checked.loose.as_ref().unwrap_or(&nothing);
         let sweep = Sweep::new(self.reader, folders, folder, self.format.objects, self.parents, loose)?;
         let depth = Depth { links: self.reader.is_connected(), contents: self.is_deep };
-        let doubts = sweep.run(depth, self.format.has_promisor, Some(self.roots))?;
-        checked.swept = Some((listing, doubts.clone()));
+        let swept = sweep.run(depth, self.format.has_promisor, Some(self.roots))?;
+        let doubts = swept.doubts.clone();
+        checked.swept = Some(swept);
         Ok(doubts)
     }
 
     /// Sweeps over the objects of an alternate. Each may have alternates of its own.
-    fn pool(&self, folder: &RepoFolder) -> Result<Doubts, ReadError> {
+    fn pool(&self, folder: &RepoFolder) -> Result<Swept, ReadError> {
         let folders = alternates::folders_of_objects(self.reader, folder.clone())?;
-        let parents = std::sync::Arc::new(Parents::default());
+        let parents = Arc::new(Parents::default());
         let loose = loose::check(self.reader, folder, self.format.objects, Some(&parents))?;
         let sweep = Sweep::new(self.reader, &folders, folder, self.format.objects, &parents, &loose)?;
         sweep.run(Depth { links: true, contents: false }, false, None)
@@ -134,8 +175,8 @@ impl Connectivity<'_> {
     fn promised(
         &self,
         folders: &[RepoFolder],
-        missing: &mut HashSet<crate::id::ObjectId>,
-    ) -> Result<HashSet<crate::id::ObjectId>, ReadError> {
+        missing: &mut HashSet<ObjectId>,
+    ) -> Result<HashSet<ObjectId>, ReadError> {
         let mut promised = HashSet::new();
         for folder in folders {
             Sweep::visit_promised(self.reader, folder, self.format.objects, &mut |id| {

@@ -1,6 +1,7 @@
 //! Ids in memory.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use stocktake_content::num::{narrow, widen};
 
@@ -90,6 +91,29 @@ fn prefix(id: &[u8]) -> usize {
     id.first_chunk::<2>().map_or(0, |bytes| narrow(u64::from(u16::from_be_bytes(*bytes))))
 }
 
+/// A few ids among many: whether one is another is mostly told by its first bytes.
+pub(super) struct IdSet {
+    ids: HashSet<ObjectId>,
+    /// For each value of the first two bytes, whether an id begins with it.
+    prefixes: Vec<bool>,
+}
+
+impl IdSet {
+    pub(super) fn new(ids: HashSet<ObjectId>) -> Self {
+        let mut prefixes = vec![false; 1 << 16];
+        for id in &ids {
+            if let Some(is_there) = prefixes.get_mut(prefix(id.as_bytes())) {
+                *is_there = true;
+            }
+        }
+        Self { ids, prefixes }
+    }
+
+    pub(super) fn contains(&self, id: &ObjectId) -> bool {
+        self.prefixes.get(prefix(id.as_bytes())).copied().unwrap_or_default() && self.ids.contains(id)
+    }
+}
+
 /// Ids that were looked up lately with their types. The entries of a folder are mostly those of its last version.
 pub(super) struct Recent {
     slots: Vec<Option<(ObjectId, u8)>>,
@@ -142,6 +166,15 @@ mod tests {
             assert_eq!(ids.find(&of(number)), None);
         }
         assert_eq!(Ids::default().find(&of(1)), None);
+    }
+
+    #[test]
+    fn an_id_is_in_a_set_as_a_whole() {
+        let id = |bytes: [u8; 2]| ObjectFormat::Sha1.id(&[&bytes[..], &[7; 18]].concat()).unwrap();
+        let other = ObjectFormat::Sha1.id(&[1; 20]).unwrap();
+        let set = IdSet::new([id([1, 1]), id([2, 0])].into());
+        assert!(set.contains(&id([1, 1])) && set.contains(&id([2, 0])));
+        assert!(!set.contains(&other) && !set.contains(&id([0, 2])));
     }
 
     #[test]

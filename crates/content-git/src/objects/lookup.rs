@@ -81,6 +81,12 @@ impl<'a> Lookup<'a> {
         Some((self.folders.get(*folder)?, name))
     }
 
+    /// The numbers of the packs in the first folder, with the paths of their indexes.
+    pub(super) fn own_packs(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let own = self.packs.iter().enumerate().filter(|(_, (folder, _))| *folder == 0);
+        own.map(|(number, (_, name))| (number, name.as_slice()))
+    }
+
     /// The folder of this number.
     pub(super) fn folder(&self, number: usize) -> Option<&'a RepoFolder> {
         self.folders.get(number)
@@ -165,6 +171,11 @@ impl<'a> Lookup<'a> {
         let Some((folder, name)) = self.pack(number) else { return Ok(None) };
         let index = PackIndex::open(self.reader, folder, name, self.format)?;
         index.map_or(Ok(None), |index| index.find(id))
+    }
+
+    /// The files in the folder of packs of each folder.
+    pub(super) fn listings(&self) -> &[Listing] {
+        &self.listings
     }
 
     /// Fails if the packs are not those any more that were looked at: an object may have moved.

@@ -34,6 +34,9 @@ pub(super) use object::Object;
 /// How many bytes of objects are expected for each of the pack.
 const CACHE_RATIO: u64 = 8;
 
+/// How many bytes are read at first of an object whose length in the pack is not known.
+const FIRST_BYTES: u64 = 4 * 1024;
+
 /// As much may be kept however many packs are read at once.
 const LEAST_CACHE_BYTES: u64 = 2 * 1024 * 1024;
 
@@ -103,11 +106,12 @@ impl<'a> Pack<'a> {
             if let Some(found) = self.cache.get(at) {
                 break found;
             }
+            self.fetch_first(at)?;
             match self.header(at)? {
                 (Ok(kind), data) => {
                     let mut content = Vec::new();
                     self.inflater.whole(&mut self.file, data, &mut content)?;
-                    break self.keep(at, Object { kind, content });
+                    break self.keep(at, Object::new(kind, content, None));
                 }
                 (Err(base), data) => {
                     chain.push(data);
@@ -120,11 +124,26 @@ impl<'a> Pack<'a> {
         };
         let mut copies = Vec::new();
         while let Some(delta) = chain.pop() {
-            let mut content = Vec::new();
+            let (mut content, kind) = (Vec::new(), object.kind);
+            self.fetch_first(delta.offset)?;
             self.apply(delta, &object.content, &mut content, &mut copies)?;
-            object = self.keep(delta.offset, Object { kind: object.kind, content });
+            let base =
+                (kind == Kind::Tree).then(|| object::Base { offset: at, copies: copies.as_slice().into() });
+            at = delta.offset;
+            object = self.keep(at, Object::new(kind, content, base));
         }
         Ok(object)
+    }
+
+    /// The object that this one builds on and what it has of that, if that is still held in memory.
+    pub(super) fn base_of<'o>(&mut self, object: &'o Object) -> Option<(Rc<Object>, &'o [Copied])> {
+        let base = object.base.as_ref()?;
+        Some((self.cache.get(base.offset)?, &base.copies))
+    }
+
+    /// Reads the first bytes of an object whose length in the pack is not known: they mostly are all of it.
+    fn fetch_first(&mut self, offset: u64) -> Result<(), ReadError> {
+        self.file.fetch(offset, Some(FIRST_BYTES))
     }
 
     /// Replaces `content` by that of the object at this offset, which is kept as a whole. `length` is that of its bytes in

@@ -7,6 +7,7 @@
 
 use stocktake_content::num::narrow;
 
+use super::check::{Kinds, Swept};
 use super::chunks;
 use super::descent::{self, Depth, ObjectVisitor, Terms};
 use super::ids::{Ids, Need, Recent};
@@ -45,11 +46,14 @@ const BASES_BYTES: u64 = 48 * 1024 * 1024;
 const WAITING_BYTES: u64 = 64 * 1024 * 1024;
 const FEW_WAITING_BYTES: u64 = 1024 * 1024;
 
+/// The bits of the type that an object has; above them are those of the types that it has to have.
+const ACTUAL: u8 = 15;
+
 /// A pack of the folder.
 struct SweptPack {
     /// The name of its index.
     name: Vec<u8>,
-    /// For each place, the bits of its type in the lower half, and of the types that objects expect in the upper half.
+    /// For each place, the bits of its type ([`ACTUAL`]), and of the types that objects expect in the upper half.
     types: Vec<u8>,
 }
 
@@ -109,7 +113,7 @@ impl<'a> Sweep<'a> {
         depth: Depth,
         has_promisor: bool,
         roots: Option<&Roots<'_>>,
-    ) -> Result<Doubts, ReadError> {
+    ) -> Result<Swept, ReadError> {
         let loose = self.loose;
         let listing = listing::list(self.reader, self.folder)?;
         let names: Vec<_> = listing.iter().map(|(name, _)| name.as_ref()).collect();
@@ -141,14 +145,24 @@ impl<'a> Sweep<'a> {
         for pack in &self.packs {
             // An object whose type is known has to be of the one that is expected.
             self.doubts.more |= pack.types.iter().any(|bits| {
-                let (actual, expected) = (bits & 15, bits >> 4);
+                let (actual, expected) = (bits & ACTUAL, bits >> 4);
                 actual != 0 && expected & !actual != 0
             });
         }
         for (id, bits) in &loose.links {
             self.doubts.more |= loose.kinds.get(id).is_some_and(|actual| *bits & !actual != 0);
         }
-        Ok(self.doubts)
+        let kinds = if self.doubts == Doubts::default() { Kinds::new() } else { self.kinds() };
+        Ok(Swept { listing, doubts: self.doubts, kinds })
+    }
+
+    /// Takes the types of the objects.
+    fn kinds(&mut self) -> Kinds {
+        let kinds = self.packs.drain(..).map(|mut pack| {
+            pack.types.iter_mut().for_each(|bits| *bits &= ACTUAL);
+            (pack.name, pack.types)
+        });
+        kinds.collect()
     }
 
     /// Looks up the commits that commit graphs name.

@@ -7,8 +7,11 @@ use std::rc::Rc;
 use stocktake_content::num::narrow;
 use stocktake_domain::ContentError;
 
-use super::ids::Recent;
+use super::check::Kinds;
+use super::entries::{self, BaseTree};
+use super::ids::{IdSet, Recent};
 use super::kind::{Kind, Link, LinkError, links};
+use super::listing::Listing;
 use super::lookup::{Lookup, Place};
 use super::loose;
 use super::pack::{Object, Pack};
@@ -25,6 +28,9 @@ const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// How many packs are kept open.
 const MAX_OPEN: usize = 8;
 
+/// The bit of an object that was visited.
+const VISITED: u8 = 1 << 4;
+
 /// A walk through the objects of a repository.
 pub(super) struct Walk<'a> {
     reader: &'a RepoReader<'a>,
@@ -38,12 +44,24 @@ pub(super) struct Walk<'a> {
     /// The packs that were read last, by their numbers.
     packs: VecDeque<(usize, Pack<'a>)>,
     recent: Recent,
+    /// The objects that are missing, if these are all and every other one is there as one of the right type.
+    all_missing: Option<IdSet>,
+    /// What it ended with: the object that is missing, and the root that reaches it.
+    pub(super) missing: Option<(Root, ObjectId)>,
 }
 
-/// The types of the objects that were visited.
+/// What the sweep found.
+pub(super) struct Known<'a> {
+    /// The types of objects in the packs of the first folder.
+    pub(super) kinds: Option<&'a Kinds>,
+    /// The objects that are missing, if these are all and every other one is there as one of the right type.
+    pub(super) all_missing: Option<HashSet<ObjectId>>,
+}
+
+/// The objects that were visited, and their types.
 #[derive(Default)]
 struct Visited {
-    /// For each pack and place the bit of the type, or 0.
+    /// For each pack and place the bit of the type, or 0 if it is not known, and [`VISITED`].
     packed: Vec<Vec<u8>>,
     loose: HashMap<ObjectId, Kind>,
 }
@@ -61,10 +79,16 @@ impl Visited {
         noted.get_mut(narrow(u64::from(place)))
     }
 
-    /// The type of the object, if it was visited.
-    fn kind(&self, id: &ObjectId, packed: Option<(usize, u32)>) -> Option<Kind> {
-        let Some((pack, place)) = packed else { return self.loose.get(id).copied() };
-        self.packed.get(pack)?.get(narrow(u64::from(place))).and_then(|bit| Kind::of_bit(*bit))
+    /// Whether nothing is to be done for this link, because its object was visited as one of that type. A blob of which that
+    /// type is known is visited with this.
+    fn is_visited(&mut self, link: &Link<'_>, packed: Option<(usize, u32)>) -> bool {
+        let Some((pack, place)) = packed else { return self.loose.get(&link.id) == Some(&link.kind) };
+        let noted = self.packed.get_mut(pack).and_then(|noted| noted.get_mut(narrow(u64::from(place))));
+        let Some(noted) = noted else { return false };
+        if *noted == Kind::Blob.bit() && link.kind == Kind::Blob {
+            *noted |= VISITED;
+        }
+        *noted == link.kind.bit() | VISITED
     }
 }
 
@@ -91,11 +115,33 @@ impl<'a> Walk<'a> {
         parents: &'a Parents,
         has_promisor: bool,
         promised: HashSet<ObjectId>,
+        known: Known<'_>,
     ) -> Result<Self, ReadError> {
         let mut lookup = Lookup::new(reader, folders, format)?;
         lookup.hold_ids()?;
-        let (visited, packs, recent) = (Visited::default(), VecDeque::new(), Recent::new());
-        Ok(Self { reader, format, parents, has_promisor, promised, lookup, visited, packs, recent })
+        let (mut visited, packs, recent) = (Visited::default(), VecDeque::new(), Recent::new());
+        for (number, name) in lookup.own_packs() {
+            visited.packed.resize_with(number, Vec::new);
+            visited.packed.push(known.kinds.and_then(|kinds| kinds.get(name)).cloned().unwrap_or_default());
+        }
+        Ok(Self {
+            reader,
+            format,
+            parents,
+            has_promisor,
+            promised,
+            lookup,
+            visited,
+            packs,
+            recent,
+            all_missing: known.all_missing.map(IdSet::new),
+            missing: None,
+        })
+    }
+
+    /// The files in the folder of packs of each folder when the walk began.
+    pub(super) fn listings(&self) -> &[Listing] {
+        self.lookup.listings()
     }
 
     /// Visits everything that this root reaches and that was not visited yet.
@@ -107,33 +153,63 @@ impl<'a> Walk<'a> {
             if count.is_multiple_of(1_024) {
                 self.reader.check_cancelled()?;
             }
-            let found = self.object(&item, from)?;
-            let Some(object) = found else { continue };
-            let kind = object.kind;
-            let parents = if kind == Kind::Commit { self.parents.of(&item.id) } else { None };
-            let Self { format, recent, lookup, visited, .. } = self;
-            let mut push = |link: Link<'_>| {
-                if !recent.contains_or_add(&link.id, link.kind.bit())
-                    && visited.kind(&link.id, lookup.find_packed(&link.id)?) != Some(link.kind)
-                {
-                    let mut path = item.path.clone();
-                    if !path.is_empty() && !link.name.is_empty() {
-                        path.push(b'/');
-                    }
-                    path.extend_from_slice(link.name);
-                    open.push(Item { id: link.id, kind: Some(link.kind), path });
-                }
-                Ok::<_, LinkError>(())
-            };
-            match links(kind, &object.content, *format, parents, &mut push) {
+            let Some(object) = self.object(&item, from)? else { continue };
+            let begin = open.len();
+            match self.links(&object, &item, &mut open) {
                 Ok(()) => {}
                 Err(LinkError::Read(error)) => return Err(error),
                 Err(LinkError::Malformed(reason)) => {
-                    let what = format!("{}: {}", display_name(&from.name), reason_of(&item, kind, reason));
+                    let reason = reason_of(&item, object.kind, reason);
+                    let what = format!("{}: {reason}", display_name(&from.name));
                     return Err(ReadError::Suspect(ContentError::Unreadable(what)));
                 }
             }
+            let named = open.get_mut(begin..).unwrap_or_default();
+            // A commit's tree comes before its parents: older trees mostly build on newer ones, which are known then.
+            named.reverse();
+            // What is missing itself comes before what may lead to something that is.
+            if let Some(all) = &self.all_missing {
+                named.sort_by_key(|item| all.contains(&item.id));
+            }
         }
+        Ok(())
+    }
+
+    /// Adds what the object names, as far as it was not visited yet, to the open items.
+    fn links(&mut self, object: &Object, item: &Item, open: &mut Vec<Item>) -> Result<(), LinkError> {
+        let parents = if object.kind == Kind::Commit { self.parents.of(&item.id) } else { None };
+        // Only objects of the pack that was read last have one.
+        let base = self.packs.front_mut().and_then(|(_, pack)| pack.base_of(object));
+        let Self { format, recent, lookup, visited, all_missing, .. } = self;
+        let mut push = |link: Link<'_>| {
+            if link.kind == Kind::Blob && all_missing.as_ref().is_some_and(|all| !all.contains(&link.id)) {
+                return Ok(());
+            }
+            if !recent.contains_or_add(&link.id, link.kind.bit())
+                && !visited.is_visited(&link, lookup.find_packed(&link.id)?)
+            {
+                let mut path = item.path.clone();
+                if !path.is_empty() && !link.name.is_empty() {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(link.name);
+                open.push(Item { id: link.id, kind: Some(link.kind), path });
+            }
+            Ok::<_, LinkError>(())
+        };
+        if object.kind != Kind::Tree {
+            return links(object.kind, &object.content, *format, parents, &mut push);
+        }
+        let (content, mut begins) = (&object.content, Vec::new());
+        let visited_base = base.as_ref().and_then(|(base, copies)| {
+            Some((BaseTree { content: &base.content, begins: base.visited.get()? }, *copies))
+        });
+        match visited_base {
+            // What it has of a tree that was visited was visited with that.
+            Some((base, copies)) => base.changed(content, copies, *format, &mut begins, &mut push)?,
+            None => entries::all(content, *format, &mut begins, &mut push)?,
+        }
+        object.visited.get_or_init(|| begins);
         Ok(())
     }
 
@@ -144,6 +220,7 @@ impl<'a> Walk<'a> {
                 return Ok(None);
             }
             self.lookup.check_current()?;
+            self.missing = Some((from.clone(), item.id));
             return Err(missing(item, from));
         };
         match place {
@@ -163,16 +240,17 @@ impl<'a> Walk<'a> {
         let pack = self.pack(number)?;
         let objects = pack.index.objects();
         let bit = self.visited.note(number, place, objects).ok_or(ReadError::Changed)?;
-        if let Some(kind) = Kind::of_bit(*bit) {
-            check_kind(item, kind, from)?;
+        let (_, pack) = self.packs.front_mut().ok_or(ReadError::Changed)?;
+        let (kind, is_visited) = match Kind::of_bit(*bit & !VISITED) {
+            Some(kind) => (kind, *bit & VISITED != 0),
+            None => (pack.kind(pack.index.offset(place)?)?, false),
+        };
+        *bit = kind.bit() | VISITED;
+        check_kind(item, kind, from)?;
+        if is_visited || kind == Kind::Blob {
             return Ok(None);
         }
-        let (_, pack) = self.packs.front_mut().ok_or(ReadError::Changed)?;
-        let offset = pack.index.offset(place)?;
-        let kind = pack.kind(offset)?;
-        *bit = kind.bit();
-        check_kind(item, kind, from)?;
-        if kind == Kind::Blob { Ok(None) } else { pack.object(offset).map(Some) }
+        pack.object(pack.index.offset(place)?).map(Some)
     }
 
     /// Puts the pack of this number in front of the others.
@@ -198,7 +276,7 @@ impl<'a> Walk<'a> {
         let (kind, content) = loose::read(self.reader, folder, self.format, &item.id)?;
         self.visited.loose.insert(item.id, kind);
         check_kind(item, kind, from)?;
-        Ok(content.map(|content| Rc::new(Object { kind, content })))
+        Ok(content.map(|content| Rc::new(Object::new(kind, content, None))))
     }
 }
 

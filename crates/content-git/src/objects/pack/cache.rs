@@ -54,7 +54,7 @@ mod tests {
     fn the_cache_keeps_what_was_used_last_within_its_bound() {
         const MAX: usize = 48 * 1024 * 1024;
         let mut cache = Cache::new(MAX);
-        let object = |bytes| Rc::new(Object { kind: Kind::Blob, content: vec![0; bytes] });
+        let object = |bytes| Rc::new(Object::new(Kind::Blob, vec![0; bytes], None));
         cache.insert(0, object(1024 * 1024));
         for offset in 1..100 {
             cache.insert(offset, object(1024 * 1024));

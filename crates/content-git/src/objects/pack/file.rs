@@ -69,7 +69,9 @@ impl<'a> PackFile<'a> {
         let is_fetched = self.fetched.get(offset).len() >= wanted;
         // Objects that others build on lie before them.
         let (window, step) = if is_fetched || offset == self.fetched.end() {
-            (&mut self.fetched, self.reader.step())
+            // If the object is longer than was expected, its length is not known.
+            let step = SHORT.max(2 * self.fetched.length).min(self.reader.step());
+            (&mut self.fetched, step)
         } else if offset >= self.sequential.begin {
             (&mut self.sequential, self.reader.step())
         } else {
