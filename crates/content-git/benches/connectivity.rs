@@ -1,12 +1,14 @@
 //! How fast it is seen that everything exists in one repository, and with how much memory, compared with git.
 //!
 //! `cargo bench -p stocktake-content-git --bench connectivity -- --repository PATH` takes a bare repository; without a path one is
-//! made, of `--commits` commits. Quote ratios, from an idle machine. Connectivity is what a verification with
+//! made, of `--commits` commits; with `--objects N` one of about so many objects, most of them small, of which ten million take
+//! 1.3 GB of disk space and ten minutes to be made. Quote ratios, from an idle machine. Connectivity is what a verification with
 //! `integrity = "connected"` takes longer than one with `"objects"`, which reads every file as a whole; git's `rev-list`
 //! does not do that. Each runs in a process of its own, once to warm the page cache and then `--rounds` times.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
 use std::fs;
+use std::io::{BufWriter, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,6 +24,12 @@ use stocktake_testbed::{Cost, GitFormat, GitRepository, bench_argument, git_comm
 
 /// The argument with which this program runs itself to verify one repository.
 const VERIFY: &str = "--verify";
+
+/// In a repository of many objects, the folders in a folder, and the files that each commit changes in one of these; of each
+/// commit there are these, three trees and itself.
+const FOLDERS: u64 = 100;
+const FILES: u64 = 8;
+const OBJECTS_PER_COMMIT: u64 = FILES + 4;
 
 /// How often the memory of a process is looked at.
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -46,8 +54,13 @@ fn main() {
     let path = if repository.is_empty() {
         let path = made.path().join("made.git");
         let made = GitRepository::create(&path, GitFormat::default()).unwrap();
-        made.import("main", bench_argument("--commits", 40_000), 1).unwrap();
-        made.git(&["repack", "-q", "-a", "-d"]).unwrap();
+        match bench_argument("--objects", 0) {
+            0 => {
+                made.import("main", bench_argument("--commits", 40_000), 1).unwrap();
+                made.git(&["repack", "-q", "-a", "-d"]).unwrap();
+            }
+            objects => import_many(&made, objects / OBJECTS_PER_COMMIT),
+        }
         path
     } else {
         Path::new(&repository).canonicalize().unwrap()
@@ -79,6 +92,27 @@ fn main() {
         rev_list.processor / processor,
         f64::from(our_peak) / f64::from(their_peak)
     );
+}
+
+/// Makes many small objects, in one pack as git writes it.
+fn import_many(repository: &GitRepository, commits: u64) {
+    let mut command = repository.command();
+    command.args(["-c", "pack.compression=1", "fast-import", "--quiet"]).stdin(Stdio::piped());
+    let mut git = command.spawn().unwrap();
+    let mut stream = BufWriter::new(git.stdin.take().unwrap());
+    for commit in 0..commits {
+        let (outer, inner) = (commit % FOLDERS, commit / FOLDERS % FOLDERS);
+        let time = 1_000_000_000 + commit;
+        write!(stream, "commit refs/heads/main\ncommitter A <a@example.com> {time} +0000\ndata 0\n").unwrap();
+        for file in 0..FILES {
+            let content = format!("{file} of {commit}");
+            let path = format!("{outer}/{inner}/{file}");
+            write!(stream, "M 100644 inline {path}\ndata {}\n{content}\n", content.len()).unwrap();
+        }
+    }
+    stream.flush().unwrap();
+    drop(stream);
+    assert!(git.wait().unwrap().success());
 }
 
 /// What the command costs, and the peak of its memory in KiB.
