@@ -8,6 +8,7 @@ mod import;
 mod list;
 mod measure;
 mod reports;
+mod stores;
 mod sync;
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use crate::project::{Profile, Project, run as run_command};
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Run only these parts; without any, all except `fuzz` and `faults`
+    /// Run only these parts; without any, all except `stores`, `fuzz` and `faults`
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Number of small files (4 KiB each)
@@ -69,6 +70,8 @@ enum Part {
     Sync,
     /// Judging records by an inventory of their store, compared with gzip and wc
     Reports,
+    /// Faults planted in a real radosgw of Ceph, and metadata by lists beside a request for each object
+    Stores,
     /// The crates' own benchmarks
     Crates,
     /// The random tests of the databases and of the HTTP server, with more cases than the gate has, and the fuzz targets
@@ -101,7 +104,7 @@ const CRATES: [(&str, &str, &[&str]); 7] = [
 /// Runs the parts and prints the table.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let chosen = |part| match options.parts.as_slice() {
-        [] => !matches!(part, Part::Fuzz | Part::Faults),
+        [] => !matches!(part, Part::Stores | Part::Fuzz | Part::Faults),
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
@@ -109,6 +112,9 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         [Part::Files, Part::Check, Part::List, Part::Import, Part::Bulk, Part::Sync, Part::Reports];
     if compared.into_iter().any(chosen) {
         rows = compare(project, options, chosen)?;
+    }
+    if chosen(Part::Stores) {
+        rows.push(stores::measure(project)?);
     }
     if chosen(Part::Crates) {
         for (package, bench, arguments) in CRATES {

@@ -41,6 +41,16 @@ pub(crate) fn python(project: &Project, requirements: &Path) -> anyhow::Result<P
     Ok(folder)
 }
 
+/// Installs the gateway of Ceph that speaks S3, and what it needs to keep objects, if the machine has none.
+pub(crate) fn rados_gateway() -> anyhow::Result<()> {
+    for (name, package) in
+        [("ceph-mon", "ceph-mon"), ("ceph-osd", "ceph-osd"), ("ceph", "ceph-common"), ("radosgw", "radosgw")]
+    {
+        program(name, package)?;
+    }
+    Ok(())
+}
+
 /// Installs the object stores that tests run against, where [`stocktake_testbed::ObjectServer`] looks for them.
 pub(crate) fn object_servers(project: &Project) -> anyhow::Result<()> {
     let listed = project.root.join("xtask/servers");

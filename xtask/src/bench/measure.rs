@@ -1,7 +1,7 @@
 //! Run time and memory usage of a program.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,17 @@ pub(super) struct Run {
     pub(super) output: String,
 }
 
-/// Runs the command.
+/// Runs the command, which must succeed.
 pub(super) fn run(command: &mut Command) -> anyhow::Result<Run> {
+    let (run, status) = run_any(command)?;
+    if !status.success() {
+        bail!("{} exited with {status}: {}", command.get_program().display(), run.output);
+    }
+    Ok(run)
+}
+
+/// Runs the command, whatever its status.
+pub(super) fn run_any(command: &mut Command) -> anyhow::Result<(Run, ExitStatus)> {
     let begin = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     // Read while it runs: a program whose output fills the pipe stands still until somebody reads it.
@@ -41,10 +50,7 @@ pub(super) fn run(command: &mut Command) -> anyhow::Result<Run> {
         .join()
         .map_err(|_| anyhow!("the output cannot be read"))?
         .context("the output is not UTF-8")?;
-    if !status.success() {
-        bail!("{} exited with {status}: {output}", command.get_program().display());
-    }
-    Ok(Run { seconds, mib, output })
+    Ok((Run { seconds, mib, output }, status))
 }
 
 /// The peak of a running process's resident memory in MiB, from `/proc`.
