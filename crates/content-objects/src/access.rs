@@ -12,6 +12,7 @@ use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::error::ObjectError;
+use crate::etag::EtagsSeen;
 use crate::listed::Listed;
 use crate::proofs::Proofs;
 use crate::remote::Remote;
@@ -37,9 +38,10 @@ pub(crate) struct Access {
     pub(crate) proofs: Proofs,
     /// Locked while a page of it is requested.
     pub(crate) listed: Mutex<Listed>,
-    /// Whether an `ETag` of an upload in parts was once the MD5 of their MD5s. No service promises it; of one that has it so,
-    /// another one tells that something is wrong.
-    pub(crate) etags_are_md5s: AtomicBool,
+    /// Which `ETag`s were seen to be MD5s. No service promises it; of one that has it so, another one tells that something is wrong.
+    pub(crate) etags_seen: EtagsSeen,
+    /// Whether the service may list the parts of an object: until it answered otherwise.
+    pub(crate) lists_parts: AtomicBool,
 }
 
 /// How much rarer the storage is looked at while it answers that it is busy than while it does not answer.
@@ -80,7 +82,8 @@ impl Access {
             patience,
             proofs: Proofs::default(),
             listed: Mutex::new(Listed::new(Instant::now())),
-            etags_are_md5s: AtomicBool::new(false),
+            etags_seen: EtagsSeen::default(),
+            lists_parts: AtomicBool::new(true),
         })
     }
 

@@ -1,36 +1,27 @@
 //! The checksum that a store keeps of an object, compared with the bytes while they arrive.
 
-use crc_fast::CrcAlgorithm;
+use std::vec;
+
 use http::HeaderMap;
-use md5::{Digest as _, Md5};
-use sha1::Sha1;
-use sha2::Sha256;
 use stocktake_content::num::{narrow, widen};
 
 use crate::dialect::Dialect;
-use crate::kept::{bytes, has_own_key};
-use crate::parts::PartSizes;
+use crate::etag::EtagKind;
+use crate::kept::{bytes, has_own_key, md5_like};
+use crate::part_sizes::{ListedPart, PartSizes};
+use crate::sums::{Kind, Sum};
 use crate::version::text;
-
-/// An algorithm, the fastest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Crc64Nvme,
-    Crc32c,
-    Crc32,
-    Sha256,
-    Sha1,
-    Md5,
-}
 
 /// The headers of S3, the fastest first.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>
-const OF_S3: [(&str, Kind); 5] = [
+const OF_S3: [(&str, Kind); 7] = [
     ("x-amz-checksum-crc64nvme", Kind::Crc64Nvme),
     ("x-amz-checksum-crc32c", Kind::Crc32c),
     ("x-amz-checksum-crc32", Kind::Crc32),
     ("x-amz-checksum-sha256", Kind::Sha256),
     ("x-amz-checksum-sha1", Kind::Sha1),
+    ("x-amz-checksum-sha512", Kind::Sha512),
+    ("x-amz-checksum-md5", Kind::Md5),
 ];
 
 /// A checksum that a store keeps.
@@ -42,15 +33,15 @@ pub(crate) struct Kept {
     pub(crate) is_of_parts: bool,
     /// The number of these parts, where it is told.
     pub(crate) parts: Option<u64>,
-    /// Whether it is an `ETag`, which nobody promises to be a checksum.
-    pub(crate) is_etag: bool,
+    /// Which `ETag` it is, if it is one: nobody promises that it is a checksum.
+    pub(crate) etag: Option<EtagKind>,
 }
 
 impl Kept {
     /// The checksum that the headers of a response tell; of several, that which is calculated the fastest.
     ///
-    /// The `ETag` of S3 is taken only of an upload in parts, and if there is no other: that it is the MD5 of their MD5s is true of
-    /// some objects of some services, and no promise.
+    /// The `ETag` of S3 is taken only if there is no other: that it is an MD5, or the MD5 of the parts' MD5s, is true of some objects
+    /// of some services, and no promise.
     pub(crate) fn of(dialect: Dialect, headers: &HeaderMap) -> Option<Self> {
         let whole = |kind, value: &str| Self::new(kind, value, false);
         match dialect {
@@ -84,93 +75,72 @@ impl Kept {
 
     fn new(kind: Kind, base64: &str, is_of_parts: bool) -> Option<Self> {
         let value = bytes(base64).filter(|value| value.len() == kind.length())?;
-        Some(Self { kind, value, is_of_parts, parts: None, is_etag: false })
+        Some(Self { kind, value, is_of_parts, parts: None, etag: None })
     }
 
-    /// The `ETag` of an upload in parts: `"<MD5 of their MD5s>-<their number>"`.
+    /// Whether it says nothing that a recorded digest of the object would not say.
+    pub(crate) fn is_mere_md5(&self) -> bool {
+        self.etag.is_some() && !self.is_of_parts
+    }
+
+    /// The name of an element with a checksum of this kind.
+    pub(crate) fn element(&self) -> &'static str {
+        match self.kind {
+            Kind::Crc64Nvme => "ChecksumCRC64NVME",
+            Kind::Crc32c => "ChecksumCRC32C",
+            Kind::Crc32 => "ChecksumCRC32",
+            Kind::Sha256 => "ChecksumSHA256",
+            Kind::Sha1 => "ChecksumSHA1",
+            Kind::Sha512 => "ChecksumSHA512",
+            Kind::Md5 => "ChecksumMD5",
+        }
+    }
+
+    /// The `ETag` of an upload in one piece, which may be its MD5, or of one in parts: `"<MD5 of their MD5s>-<their number>"`.
     fn of_etag(headers: &HeaderMap) -> Option<Self> {
         let etag = text(headers, "etag").filter(|_| !has_own_key(headers))?;
+        if let Some(md5) = md5_like(etag) {
+            let etag = Some(EtagKind::of(headers, false));
+            return Some(Self {
+                kind: Kind::Md5,
+                value: md5.to_vec(),
+                is_of_parts: false,
+                parts: None,
+                etag,
+            });
+        }
         let (digits, count) = etag.strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
         let value = hex::decode(digits).ok().filter(|value| value.len() == Kind::Md5.length())?;
         let parts = Some(count.parse().ok().filter(|count| *count > 0)?);
-        Some(Self { kind: Kind::Md5, value, is_of_parts: true, parts, is_etag: true })
-    }
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Crc64Nvme => "CRC64NVME",
-            Self::Crc32c => "CRC32C",
-            Self::Crc32 => "CRC32",
-            Self::Sha256 => "SHA-256",
-            Self::Sha1 => "SHA-1",
-            Self::Md5 => "MD5",
-        }
-    }
-
-    /// How many bytes a checksum has.
-    fn length(self) -> usize {
-        match self {
-            Self::Crc64Nvme => 8,
-            Self::Crc32c | Self::Crc32 => 4,
-            Self::Sha256 => 32,
-            Self::Sha1 => 20,
-            Self::Md5 => 16,
-        }
-    }
-}
-
-/// A checksum that is being calculated.
-enum Sum {
-    Crc(Kind, crc_fast::Digest),
-    Sha256(Sha256),
-    Sha1(Sha1),
-    Md5(Md5),
-}
-
-impl Sum {
-    fn new(kind: Kind) -> Self {
-        let crc = |algorithm| Self::Crc(kind, crc_fast::Digest::new(algorithm));
-        match kind {
-            Kind::Crc64Nvme => crc(CrcAlgorithm::Crc64Nvme),
-            Kind::Crc32c => crc(CrcAlgorithm::Crc32Iscsi),
-            Kind::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
-            Kind::Sha256 => Self::Sha256(Sha256::new()),
-            Kind::Sha1 => Self::Sha1(Sha1::new()),
-            Kind::Md5 => Self::Md5(Md5::new()),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Crc(_, sum) => sum.update(bytes),
-            Self::Sha256(sum) => sum.update(bytes),
-            Self::Sha1(sum) => sum.update(bytes),
-            Self::Md5(sum) => sum.update(bytes),
-        }
-    }
-
-    fn finish(self) -> Vec<u8> {
-        match self {
-            Self::Crc(kind, sum) => {
-                let bytes = sum.finalize().to_be_bytes();
-                bytes.into_iter().skip(bytes.len().saturating_sub(kind.length())).collect()
-            }
-            Self::Sha256(sum) => sum.finalize().to_vec(),
-            Self::Sha1(sum) => sum.finalize().to_vec(),
-            Self::Md5(sum) => sum.finalize().to_vec(),
-        }
+        Some(Self {
+            kind: Kind::Md5,
+            value,
+            is_of_parts: true,
+            parts,
+            etag: Some(EtagKind::of(headers, true)),
+        })
     }
 }
 
 /// Calculates the checksum that a store keeps.
 pub(crate) struct Comparison {
     pub(crate) kept: Kept,
-    /// Of a checksum of parts, the sizes that all but the last one may have.
-    pub(crate) sizes: Option<PartSizes>,
+    /// How the sizes of parts are known.
+    pub(crate) sizes: SizesBy,
     /// One for each size that the parts may have.
     sums: Vec<Running>,
+}
+
+/// How the sizes of an object's parts are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SizesBy {
+    /// The checksum is one of the whole object.
+    NoParts,
+    /// The store lists them.
+    List,
+    /// The store says that of the first one.
+    First(u64),
+    Guess,
 }
 
 /// A checksum that is being calculated, perhaps of parts.
@@ -182,10 +152,49 @@ struct Running {
 
 /// The checksums of the parts, of which that of the object is one.
 struct Parts {
-    size: u64,
+    sizes: Sizes,
+    /// The number of the current part, from 1.
+    number: u64,
+    /// Its checksum as the store lists it, if it does.
+    listed: Option<Vec<u8>>,
+    /// The first part that is not as the store lists it.
+    differing: Option<u64>,
     /// How many bytes are missing of the current part.
     left: u64,
     sums: Sum,
+}
+
+/// The sizes of the parts that follow.
+enum Sizes {
+    /// All have this one.
+    Even(u64),
+    Listed(vec::IntoIter<ListedPart>),
+}
+
+impl Parts {
+    fn new(kind: Kind, sizes: Sizes) -> Self {
+        let mut parts =
+            Self { sizes, number: 0, listed: None, differing: None, left: 0, sums: Sum::new(kind) };
+        parts.begin_next();
+        parts
+    }
+
+    /// Adds the checksum of the current part.
+    fn add(&mut self, sum: &[u8]) {
+        self.sums.update(sum);
+        if self.listed.as_ref().is_some_and(|listed| listed != sum) {
+            self.differing.get_or_insert(self.number);
+        }
+    }
+
+    fn begin_next(&mut self) {
+        self.number += 1;
+        (self.left, self.listed) = match &mut self.sizes {
+            Sizes::Even(size) => (*size, None),
+            // Bytes behind the last part would belong to it; their number was compared with that of the object.
+            Sizes::Listed(parts) => parts.next().map_or((u64::MAX, None), |part| (part.size, part.checksum)),
+        };
+    }
 }
 
 impl Comparison {
@@ -194,11 +203,16 @@ impl Comparison {
         let kind = kept.kind;
         let running = |parts| Running { kind, sum: Sum::new(kind), parts };
         if !kept.is_of_parts {
-            return Some(Self { sums: vec![running(None)], sizes: None, kept });
+            return Some(Self { sums: vec![running(None)], sizes: SizesBy::NoParts, kept });
         }
-        let possible = sizes.as_ref()?.sizes().iter().copied().filter(|size| *size > 0);
-        let sums = possible.map(|size| running(Some(Parts { size, left: size, sums: Sum::new(kind) })));
-        let sums: Vec<_> = sums.collect();
+        let in_parts = |sizes| running(Some(Parts::new(kind, sizes)));
+        let (sizes, sums): (_, Vec<_>) = match sizes? {
+            PartSizes::Listed(parts) => (SizesBy::List, vec![in_parts(Sizes::Listed(parts.into_iter()))]),
+            PartSizes::Told(size) => (SizesBy::First(size), vec![in_parts(Sizes::Even(size))]),
+            PartSizes::Guessed(sizes) => {
+                (SizesBy::Guess, sizes.into_iter().map(|size| in_parts(Sizes::Even(size))).collect())
+            }
+        };
         (!sums.is_empty()).then_some(Self { kept, sizes, sums })
     }
 
@@ -210,12 +224,13 @@ impl Comparison {
     /// The difference, if there is one.
     pub(crate) fn difference(self) -> Option<String> {
         let Self { kept: Kept { kind, value, is_of_parts, .. }, sums, .. } = self;
-        let calculated: Vec<Vec<u8>> = sums.into_iter().map(Running::finish).collect();
-        let first = calculated.first()?;
-        (!calculated.contains(&value)).then(|| {
+        let calculated: Vec<_> = sums.into_iter().map(Running::finish).collect();
+        let (first, differing) = calculated.first()?;
+        calculated.iter().all(|(calculated, _)| *calculated != value).then(|| {
             let of_parts = if is_of_parts { " of its parts" } else { "" };
             let (kept, calculated) = (hex::encode(value), hex::encode(first));
-            format!("the store keeps {} {kept}{of_parts}, calculated {calculated}", kind.name())
+            let part = differing.map_or_else(String::new, |number| format!(", first in part {number}"));
+            format!("the store keeps {} {kept}{of_parts}, calculated {calculated}{part}", kind.name())
         })
     }
 }
@@ -226,8 +241,10 @@ impl Running {
         while !bytes.is_empty() {
             if parts.left == 0 {
                 let whole = std::mem::replace(&mut self.sum, Sum::new(self.kind));
-                parts.sums.update(&whole.finish());
-                parts.left = parts.size;
+                parts.add(&whole.finish());
+                parts.begin_next();
+                // An empty part, which nobody uploads, is one all the same.
+                continue;
             }
             let (of_part, rest) = bytes.split_at(narrow(parts.left).min(bytes.len()));
             self.sum.update(of_part);
@@ -236,13 +253,14 @@ impl Running {
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    /// The checksum, and the first part that is not as the store lists it.
+    fn finish(self) -> (Vec<u8>, Option<u64>) {
         let last = self.sum.finish();
         match self.parts {
-            None => last,
-            Some(Parts { mut sums, .. }) => {
-                sums.update(&last);
-                sums.finish()
+            None => (last, None),
+            Some(mut parts) => {
+                parts.add(&last);
+                (parts.sums.finish(), parts.differing)
             }
         }
     }
@@ -252,16 +270,24 @@ impl Running {
 mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
+    use md5::Md5;
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
+    use crate::etag::EtagsSeen;
 
     /// What is public of each algorithm: the checksum of `123456789`.
-    const CHECKS: [(&str, &str); 5] = [
+    const CHECKS: [(&str, &str); 7] = [
         ("x-amz-checksum-crc64nvme", "ae8b14860a799888"),
         ("x-amz-checksum-crc32c", "e3069283"),
         ("x-amz-checksum-crc32", "cbf43926"),
         ("x-amz-checksum-sha256", "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
         ("x-amz-checksum-sha1", "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
+        (
+            "x-amz-checksum-sha512",
+            "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274ad27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85",
+        ),
+        ("x-amz-checksum-md5", "25f9e794323b453885f5181f1b624d0b"),
     ];
 
     fn encoded(hexadecimal: &str) -> String {
@@ -318,8 +344,9 @@ mod tests {
         let md5s = [&b"1234"[..], b"5678", b"9"].map(Md5::digest).concat();
         let etag = format!("\"{}-3\"", hex::encode(Md5::digest(md5s)));
         let kept = || Kept::of(Dialect::S3, &headers(&[("etag", &etag)]));
-        let Kept { is_of_parts, is_etag, parts, .. } = kept().unwrap();
-        assert_eq!((is_of_parts, is_etag, parts), (true, true, Some(3)));
+        let Kept { is_of_parts, etag: kind, parts, .. } = kept().unwrap();
+        let plain = EtagKind::of(&HeaderMap::new(), true);
+        assert_eq!((is_of_parts, kind, parts), (true, Some(plain), Some(3)));
         assert_eq!(difference(kept(), Some(4), &[b"12345", b"6789"]), None);
         assert!(difference(kept(), Some(5), &[b"123456789"]).is_some());
         // One of several sizes is enough.
@@ -336,7 +363,7 @@ mod tests {
             assert_eq!(Kept::of(Dialect::S3, &headers(none)), None, "{none:?}");
         }
         let both = [("etag", etag.as_str()), ("x-amz-checksum-crc32", "y/Q5Jg==")];
-        assert!(!Kept::of(Dialect::S3, &headers(&both)).unwrap().is_etag);
+        assert_eq!(Kept::of(Dialect::S3, &headers(&both)).unwrap().etag, None);
     }
 
     #[test]
@@ -365,9 +392,47 @@ mod tests {
                 "{value}"
             );
         }
-        assert_eq!(
-            Kept::of(Dialect::S3, &headers(&[("etag", "\"25f9e794323b453885f5181f1b624d0b\"")])),
-            None
-        );
+        for etag in ["\"25f9\"", "W/\"25f9e794323b453885f5181f1b624d0b\"", "25f9e794323b453885f5181f1b624d0b"]
+        {
+            assert_eq!(Kept::of(Dialect::S3, &headers(&[("etag", etag)])), None, "{etag}");
+        }
+    }
+
+    #[test]
+    fn an_etag_of_one_piece_may_be_its_md5() {
+        let etag = ("etag", "\"25f9e794323b453885f5181f1b624d0b\"");
+        let kept = |more: &[(&'static str, &str)]| Kept::of(Dialect::S3, &headers(&[&[etag], more].concat()));
+        assert!(kept(&[]).unwrap().is_mere_md5());
+        assert_eq!(difference(kept(&[]), None, &[b"123456789"]), None);
+        assert!(difference(kept(&[]), None, &[b"12345678X"]).is_some());
+        let encryption = |kind| [("x-amz-server-side-encryption", kind)];
+        assert_eq!(kept(&encryption("aws:kms")), None);
+        // Of encrypted objects it is another kind, of which nothing is known by the one that agreed.
+        let seen = EtagsSeen::default();
+        seen.agreed(kept(&[]).unwrap().etag.unwrap());
+        assert!(seen.are_md5s(kept(&[]).unwrap().etag.unwrap()));
+        assert!(!seen.are_md5s(kept(&encryption("AES256")).unwrap().etag.unwrap()));
+    }
+
+    #[test]
+    fn parts_of_several_sizes_are_calculated_as_they_are_listed() {
+        let sums: Vec<_> = [&b"12"[..], b"34567", b"89"].map(Sha256::digest).to_vec();
+        let value = format!("{}-3", BASE64_STANDARD.encode(Sha256::digest(sums.concat())));
+        let kept = || Kept::of(Dialect::S3, &headers(&[("x-amz-checksum-sha256", &value)])).unwrap();
+        let listed = |with_checksums: bool| {
+            let part = |(size, sum): (u64, &sha2::digest::Output<Sha256>)| ListedPart {
+                size,
+                checksum: with_checksums.then(|| sum.to_vec()),
+            };
+            PartSizes::Listed([2, 5, 2].into_iter().zip(&sums).map(part).collect())
+        };
+        let told = |content: &[u8], with_checksums| {
+            let mut comparison = Comparison::begin(kept(), Some(listed(with_checksums))).unwrap();
+            content.chunks(4).for_each(|chunk| comparison.update(chunk));
+            comparison.difference()
+        };
+        assert_eq!([told(b"123456789", true), told(b"123456789", false)], [None, None]);
+        assert!(told(b"1234X6789", true).unwrap().ends_with(", first in part 2"));
+        assert!(!told(b"1234X6789", false).unwrap().contains("first in part"));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
+use object_store::client::HttpResponseBody;
 use stocktake_domain::ports::{Found, FoundStream, ListError, Watch};
 use stocktake_domain::{ContentError, PathText};
 use stocktake_net::pace::{Pace, TooSlow};
@@ -170,22 +171,29 @@ impl Access {
         }
     }
 
-    /// A page of the listing, without regard to pauses.
-    pub(crate) async fn page(&self, of: PageOf<'_>) -> Result<Page, ObjectError> {
+    /// The body of a page, which has at most so many bytes.
+    pub(crate) async fn collect(&self, body: HttpResponseBody, most: usize) -> Result<Vec<u8>, ObjectError> {
         let place = &self.remote.place;
-        let answer = self.remote.wire.send(Target::Page(of), None).await;
-        let answer = answer.map_err(|error| place.error_of(&error, ""))?;
-        let mut chunks = answer.body.bytes_stream();
+        let mut chunks = body.bytes_stream();
         let (mut body, mut speed) = (Vec::new(), Pace::new(self.patience.broken));
         let too_slow = |slow: TooSlow| ObjectError::Broken(format!("{}: {slow}", place.endpoint));
         while let Some(chunk) =
             speed.next(chunks.next(), |chunk| chunk_length(chunk.as_ref())).await.map_err(too_slow)?
         {
             body.extend_from_slice(&chunk.map_err(|error| place.connection_error(&error))?);
-            if body.len() > MAX_PAGE {
+            if body.len() > most {
                 return Err(ObjectError::Storage(format!("{}: a page without end", place.at(""))));
             }
         }
+        Ok(body)
+    }
+
+    /// A page of the listing, without regard to pauses.
+    pub(crate) async fn page(&self, of: PageOf<'_>) -> Result<Page, ObjectError> {
+        let place = &self.remote.place;
+        let answer = self.remote.wire.send(Target::Page(of), None).await;
+        let answer = answer.map_err(|error| place.error_of(&error, ""))?;
+        let body = self.collect(answer.body, MAX_PAGE).await?;
         // A page that was cut off may be complete the next time.
         page::parse(place.dialect, &body).map_err(|reason| {
             ObjectError::Broken(format!(

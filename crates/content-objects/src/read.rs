@@ -1,16 +1,13 @@
 //! Reads and hashes a whole object, and compares it with the checksum that its store keeps.
 
-use std::sync::atomic::Ordering;
-
 use stocktake_content::HashStream;
 use stocktake_domain::ports::{Inspection, Watch};
 use stocktake_domain::{Algorithm, ContentError, Observation, Reference, judge};
 use tokio::sync::oneshot;
 
 use crate::access::{Access, changed, unless_cancelled};
-use crate::checksum::{Comparison, Kept};
+use crate::checksum::{Comparison, Kept, SizesBy};
 use crate::dialect::Dialect;
-use crate::parts::PartSizes;
 use crate::reader::{ObjectReader, ReadError};
 use crate::version::Version;
 
@@ -30,9 +27,16 @@ struct Read {
 enum Compared {
     /// The store tells none that could be compared.
     Nothing,
-    Same,
-    /// How they differ.
-    Different(String),
+    Same {
+        by_etag: bool,
+    },
+    Different(Difference),
+}
+
+/// How what was read differs from what the store keeps.
+struct Difference {
+    how: String,
+    by_etag: bool,
 }
 
 impl Access {
@@ -48,7 +52,7 @@ impl Access {
         // what was recorded is read again by a range, lest a length that was changed on its way makes a finding.
         let reads_whole =
             self.remote.place.dialect == Dialect::S3 && inspection.reference != Reference::default();
-        let mut before: Option<(Observation, Option<String>)> = None;
+        let mut before: Option<(Observation, Option<Difference>)> = None;
         for number in 0..READINGS {
             let whole = reads_whole && number.is_multiple_of(2);
             let Some(Read { seen, compared }) = self.read_once(inspection, key, whole, watch).await? else {
@@ -57,20 +61,27 @@ impl Access {
             };
             let (same, doubt) = before.map_or((false, None), |(first, doubt)| (first == seen, doubt));
             let doubt = match (compared, doubt) {
-                (Compared::Same, _) => return Ok(seen),
+                // An `ETag`, which is of what was stored last, does not refute a checksum, which a range does not tell.
+                (Compared::Same { by_etag }, doubt)
+                    if !by_etag || doubt.as_ref().is_none_or(|doubt| doubt.by_etag) =>
+                {
+                    return Ok(seen);
+                }
                 (Compared::Nothing, None) if !whole || is_good(inspection, &seen) => return Ok(seen),
                 // Twice alike, it was not the network that changed it.
-                (_, Some(how)) if same => {
+                (_, Some(Difference { how, .. })) if same => {
                     return Err(ContentError::Altered(format!("Checksum mismatch: {how}: {at}")));
                 }
-                (Compared::Different(how), _) => Some(how),
-                (Compared::Nothing, doubt) => doubt,
+                (Compared::Different(difference), _) => Some(difference),
+                (Compared::Nothing | Compared::Same { .. }, doubt) => doubt,
             };
             before = Some((seen, doubt));
         }
         Err(before.and_then(|(_, doubt)| doubt).map_or_else(
             || changed(&at),
-            |how| ContentError::Unreadable(format!("read otherwise each time, at last: {how}: {at}")),
+            |Difference { how, .. }| {
+                ContentError::Unreadable(format!("read otherwise each time, at last: {how}: {at}"))
+            },
         ))
     }
 
@@ -85,13 +96,16 @@ impl Access {
         let stream = self.pool.stream(&self.pool.plan(inspection)?);
         let (mut reader, mut piece) = (ObjectReader::new(self, key, whole), Vec::new());
         let mut comparison = None;
+        let Reference { expected, baseline, .. } = &inspection.reference;
+        let has_digest = expected.is_some() || baseline.is_some();
         loop {
             let received = match reader.next(watch).await {
                 Ok(received) => received,
                 Err(ReadError::Changed) => return Ok(None),
                 Err(ReadError::Failed(error)) => return Err(error),
             };
-            if let Some(kept) = reader.take_kept() {
+            // A digest that was recorded says as much, and the MD5 of an `ETag` takes longer than all else.
+            if let Some(kept) = reader.take_kept().filter(|kept| !(has_digest && kept.is_mere_md5())) {
                 comparison = self.comparison(kept, key, reader.version(), watch).await?;
             }
             let Some(received) = received else { break };
@@ -111,29 +125,26 @@ impl Access {
     /// What a comparison comes to. A difference of a checksum of parts counts only if their sizes are certain.
     async fn compared(
         &self,
-        mut comparison: Comparison,
+        comparison: Comparison,
         key: &str,
         version: Option<&Version>,
         watch: &Watch,
     ) -> Result<Compared, ContentError> {
-        let (is_etag, parts) = (comparison.kept.is_etag, comparison.kept.parts);
-        let sizes = comparison.sizes.take();
+        let (etag, parts, sizes) = (comparison.kept.etag, comparison.kept.parts, comparison.sizes);
         let Some(how) = comparison.difference() else {
-            if is_etag {
-                self.etags_are_md5s.store(true, Ordering::Relaxed);
+            if let Some(etag) = etag {
+                self.etags_seen.agreed(etag);
             }
-            return Ok(Compared::Same);
+            return Ok(Compared::Same { by_etag: etag.is_some() });
         };
         let is_certain = match (sizes, parts) {
-            (None, _) => true,
-            _ if is_etag && !self.etags_are_md5s.load(Ordering::Relaxed) => false,
-            (Some(PartSizes::Told(part)), Some(count)) => {
-                self.are_even(key, version, (part, count), watch).await?
-            }
-            (Some(PartSizes::Told(_)), None) => true,
-            (Some(PartSizes::Guessed(_)), _) => false,
+            _ if etag.is_some_and(|etag| !self.etags_seen.are_md5s(etag)) => false,
+            (SizesBy::NoParts | SizesBy::List, _) | (SizesBy::First(_), None) => true,
+            (SizesBy::First(part), Some(count)) => self.are_even(key, version, (part, count), watch).await?,
+            (SizesBy::Guess, _) => false,
         };
-        Ok(if is_certain { Compared::Different(how) } else { Compared::Nothing })
+        let by_etag = etag.is_some();
+        Ok(if is_certain { Compared::Different(Difference { how, by_etag }) } else { Compared::Nothing })
     }
 
     /// The comparison with the checksum that the store keeps, if it can be made.
@@ -144,8 +155,7 @@ impl Access {
         version: Option<&Version>,
         watch: &Watch,
     ) -> Result<Option<Comparison>, ContentError> {
-        let sizes =
-            if kept.is_of_parts { self.part_sizes(key, version, kept.parts, watch).await? } else { None };
+        let sizes = if kept.is_of_parts { self.part_sizes(key, version, &kept, watch).await? } else { None };
         Ok(Comparison::begin(kept, sizes))
     }
 }

@@ -44,6 +44,11 @@ impl Version {
         Self::new(headers, stored.or_else(|| length(headers)))
     }
 
+    /// The `ETag` without quotation marks.
+    pub(crate) fn bare_etag(&self) -> Option<&str> {
+        self.etag.as_deref().map(|etag| etag.trim_matches('"'))
+    }
+
     /// The condition of a further request. A weak `ETag` never matches a condition, so it is compared afterwards.
     pub(crate) fn if_match(&self) -> Option<&str> {
         self.etag.as_deref().filter(|etag| !etag.starts_with("W/"))

@@ -33,6 +33,8 @@ pub(crate) enum Target<'a> {
     Metadata { key: &'a str },
     /// The metadata of a part of an object that was uploaded in parts, with S3; counted from 1.
     Part { key: &'a str, number: u64 },
+    /// The parts of an object that was uploaded in parts, with S3, behind the one with this number.
+    Parts { key: &'a str, after: u64 },
     /// A page of the listing.
     Page(PageOf<'a>),
 }
@@ -137,6 +139,10 @@ impl Wire {
             (Dialect::S3, Target::Metadata { .. } | Target::Whole { .. }) => {
                 headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
             }
+            (Dialect::S3, Target::Parts { after, .. }) => {
+                headers.insert("x-amz-object-attributes", HeaderValue::from_static("ETag,ObjectParts"));
+                headers.insert("x-amz-part-number-marker", HeaderValue::from(after));
+            }
             // Else an object stored with `Content-Encoding: gzip` would be decompressed on its way.
             (Dialect::Google, Target::From { .. } | Target::FirstByte { .. } | Target::Metadata { .. }) => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
@@ -160,6 +166,7 @@ impl Wire {
             Target::Part { key, number } => {
                 format!("{}/{}?partNumber={number}", self.bucket_url, in_path(key))
             }
+            Target::Parts { key, .. } => format!("{}/{}?attributes", self.bucket_url, in_path(key)),
             Target::Page(page) => self.page_url(page),
         }
     }
@@ -193,7 +200,11 @@ fn range(target: Target<'_>) -> Option<HeaderValue> {
     match target {
         Target::From { first, .. } => HeaderValue::from_str(&format!("bytes={first}-")).ok(),
         Target::FirstByte { .. } => Some(HeaderValue::from_static("bytes=0-0")),
-        Target::Whole { .. } | Target::Metadata { .. } | Target::Part { .. } | Target::Page(_) => None,
+        Target::Whole { .. }
+        | Target::Metadata { .. }
+        | Target::Part { .. }
+        | Target::Parts { .. }
+        | Target::Page(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::dialect::Dialect;
 mod azure;
 mod google;
 mod s3;
-mod xml;
+pub(crate) mod xml;
 
 /// The reason given for a response that is not well-formed XML.
 const NO_XML: &str = "it is no XML";

@@ -116,6 +116,63 @@ async fn a_checksum_of_parts_is_calculated_by_the_size_of_the_first() {
     assert!(text.contains(" of its parts, calculated "), "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_several_sizes_are_compared_as_the_store_lists_them() {
+    let sums: Vec<_> = [&b"12"[..], b"34567", b"89"].map(Sha256::digest).to_vec();
+    let value = format!("{}-3", BASE64_STANDARD.encode(Sha256::digest(sums.concat())));
+    let part = |number: usize, size: u64| {
+        let sum = BASE64_STANDARD.encode(sums[number - 1]);
+        format!(
+            "<Part><PartNumber>{number}</PartNumber><ChecksumSHA256>{sum}</ChecksumSHA256><Size>{size}</Size></Part>"
+        )
+    };
+    let list = |inside: &str| {
+        format!(
+            "<GetObjectAttributesResponse><ObjectParts>{inside}</ObjectParts></GetObjectAttributesResponse>"
+        )
+    };
+    // On two pages.
+    let more = "<IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker>";
+    let pages = [list(&[more, &part(1, 2), &part(2, 5)].concat()), list(&part(3, 2))];
+    let server = service(move |asked| {
+        if asked.target.ends_with("?attributes") {
+            assert_eq!(asked.header("x-amz-object-attributes"), Some("ETag,ObjectParts"));
+            let is_first = asked.header("x-amz-part-number-marker") == Some("0");
+            return answer(200, &[], &pages[usize::from(!is_first)]);
+        }
+        let kept = [("x-amz-checksum-sha256", value.as_str()), ("x-amz-checksum-type", "COMPOSITE")];
+        let kept = if asked.header("x-amz-checksum-mode").is_some() { &kept[..] } else { &[] };
+        answer(200, kept, if asked.target.ends_with("/good") { "123456789" } else { "1234X6789" })
+    });
+    let storage = storage(settings(&server.url()));
+    assert_good(&inspect(&storage, "good").await, CONTENT);
+    let text = altered(inspect(&storage, "bad").await);
+    assert!(text.contains(" of its parts, calculated ") && text.contains(", first in part 2: "), "{text}");
+    assert!(server.asked().iter().all(|asked| !asked.target.contains("partNumber")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_etag_of_one_piece_counts_where_nothing_else_is_known() {
+    let etag = format!("\"{}\"", hex::encode(Md5::digest(CONTENT)));
+    let server = service(move |asked| {
+        let body = if asked.target.contains("/good") { "123456789" } else { "12345678X" };
+        let mut headers = vec![("ETag", etag.as_str()), ("x-amz-request-id", "1")];
+        if asked.target.contains("/encrypted") {
+            headers.push(("x-amz-server-side-encryption", "AES256"));
+        }
+        bare_answer(200, &headers, body)
+    });
+    let storage = storage(settings(&server.url()));
+    let first = |key| crate::support::inspect(&storage, key);
+    // No service promises that it is an MD5.
+    assert_good(&first("bad").await, b"12345678X");
+    assert_good(&first("good").await, CONTENT);
+    let text = altered(first("bad").await);
+    assert!(text.contains("the store keeps MD5 25f9e794323b453885f5181f1b624d0b, calculated "), "{text}");
+    // Of encrypted objects none has agreed.
+    assert_good(&first("encrypted").await, b"12345678X");
+}
+
 /// What a server says of an object of three parts whose `ETag` is this, and of which the last part has this size.
 fn in_parts(asked: &Asked, etag: &str, body: &str, last: usize) -> Fault {
     let headers = [("ETag", etag), ("x-amz-request-id", "1")];

@@ -7,17 +7,17 @@ use stocktake_content::num::narrow;
 use super::NO_XML;
 
 /// An element that has ended.
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     /// The local names from the root element to this one.
-    pub(super) path: &'a [&'a [u8]],
+    pub(crate) path: &'a [&'a [u8]],
     /// Its text, without that of its children.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Whether it has the attribute `Encoded="true"`.
-    pub(super) is_encoded: bool,
+    pub(crate) is_encoded: bool,
 }
 
 /// Calls `take` with each element that ends; fails if the document is no XML, or `take` fails.
-pub(super) fn walk(
+pub(crate) fn walk(
     xml: &[u8],
     mut take: impl FnMut(Element<'_>) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
