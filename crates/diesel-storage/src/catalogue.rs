@@ -6,6 +6,7 @@ mod import;
 pub(crate) mod key_data;
 mod page;
 mod reports;
+mod sorted_page;
 mod summary;
 pub(crate) mod upsert;
 mod witnesses;
@@ -14,7 +15,8 @@ use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
 use stocktake_domain::ports::{
     Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary, Page,
-    PageRequest, PathStream, ReportApplied, ReportedRecord, SourceRecordStream, StoreError, Witness,
+    PageRequest, PathStream, ReportApplied, ReportedRecord, SortedPage, SortedPageRequest,
+    SourceRecordStream, StoreError, Witness,
 };
 use stocktake_domain::{
     Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, ReportRules, Selection,
@@ -36,8 +38,13 @@ use crate::sql::Sql;
 /// How many bytes of a checksum its index has.
 const CHECKSUM_PREFIX: usize = 12;
 
-/// The most records that are counted within the time of an ordinary call.
-const COUNTED_AT_ONCE: u64 = 100_000;
+/// The most records that are looked at within the time of an ordinary call.
+const READ_AT_ONCE: u64 = 100_000;
+
+/// The work that looks at so many records at most. Without an end that is near, it takes as long as there are records.
+const fn work_of(at_most: u64) -> Work {
+    if at_most > READ_AT_ONCE { Work::Survey } else { Work::Read }
+}
 
 #[async_trait]
 impl<D: Driver> Catalogue for Adapter<D> {
@@ -49,12 +56,17 @@ impl<D: Driver> Catalogue for Adapter<D> {
         .await
     }
 
+    async fn sorted_page(&self, request: &SortedPageRequest) -> Result<SortedPage, StoreError> {
+        let call = call!("db.catalogue.sorted_page", model = %request.model);
+        let (plan, encryption) = (sorted_page::Plan::new(request), self.encryption.clone());
+        let work = work_of(request.sorted_at_most.records().into());
+        self.run(call, work, move |session| Box::pin(sorted_page::read(session, plan, encryption))).await
+    }
+
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
         let call = call!("db.catalogue.count", model = %model);
         let filter = Filter::new(model_code(model), selection);
-        // Without an end that is near, it takes as long as there are records.
-        let work = if at_most > COUNTED_AT_ONCE { Work::Survey } else { Work::Read };
-        self.run(call, work, move |session| Box::pin(count(session, filter, at_most))).await
+        self.run(call, work_of(at_most), move |session| Box::pin(count(session, filter, at_most))).await
     }
 
     async fn amount(&self, model: Model, selection: &Selection) -> Result<Amount, StoreError> {

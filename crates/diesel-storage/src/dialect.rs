@@ -70,6 +70,9 @@ pub(crate) trait Dialect {
     /// Adds that the path of the record `r` matches.
     fn push_path_matches<T>(sql: Sql<T>, path: &PathGlob) -> Sql<T>;
 
+    /// Adds, behind the keys `m` of a page's records in FROM, these records `r` of a model, each looked up by its key.
+    fn push_each_of_page<T>(sql: Sql<T>, model: i16) -> Sql<T>;
+
     /// Adds FROM and WHERE: the records `r` of a model with these keys, each looked up by its key.
     fn push_with_keys<T>(sql: Sql<T>, model: i16, keys: &[Vec<u8>]) -> Sql<T>;
 }

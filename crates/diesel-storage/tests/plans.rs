@@ -15,8 +15,8 @@ use futures_util::stream;
 use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
-    ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortOrder,
-    SyncBatch, WorkerId, numbered,
+    ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart, ScannedRange, SortField,
+    SortLimit, SortOrder, SortPosition, SortedPageRequest, SortedStart, SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
     Digest, Failure, FailureKind, Location, Model, NewAcceptance, NewJob, RecordFilter, RecordKey, Selection,
@@ -106,6 +106,7 @@ async fn pages(store: &Store) {
             }
         }
         store.catalogue.count(Model::Uploads, &selection, 100).await.unwrap();
+        sorted_pages(store, &selection).await;
     }
     let key = RecordKey::integer(5);
     store.catalogue.get(Model::Uploads, &key).await.unwrap();
@@ -121,6 +122,29 @@ async fn pages(store: &Store) {
     store.catalogue.accept(Model::Uploads, &key, &acceptance).await.unwrap();
     store.catalogue.acceptances(Model::Uploads, &key).await.unwrap();
     store.catalogue.take_back(Model::Uploads, &key, "root@host", None).await.unwrap();
+}
+
+/// Pages in every order, that begin anywhere.
+async fn sorted_pages(store: &Store, selection: &Selection) {
+    let place = |value| SortPosition { value, key: RecordKey::integer(ROWS / 2) };
+    let starts = [
+        SortedStart::First,
+        SortedStart::After(place(Some(3))),
+        SortedStart::Before(place(Some(3))),
+        SortedStart::After(place(None)),
+        SortedStart::Before(place(None)),
+    ];
+    for field in SortField::ALL {
+        for start in &starts {
+            for order in [SortOrder::Ascending, SortOrder::Descending] {
+                let (selection, start) = (selection.clone(), start.clone());
+                let (model, sorted_at_most) = (Model::Uploads, SortLimit::PAGE);
+                let request =
+                    SortedPageRequest { model, selection, field, order, start, limit: 20, sorted_at_most };
+                store.catalogue.sorted_page(&request).await.unwrap();
+            }
+        }
+    }
 }
 
 /// Every part of a filter but the pattern, which calls a function that only the program has.
@@ -143,6 +167,7 @@ async fn filtered(store: &Store) {
         let request = PageRequest { model, selection: selection.clone(), order, start, limit: 20 };
         store.catalogue.page(&request).await.unwrap();
         store.catalogue.count(model, &selection, 100).await.unwrap();
+        sorted_pages(store, &selection).await;
         let after = Some(RecordKey::integer(ROWS - 10));
         store.queue.recalculate_next(model, &selection, Some(500_000), after, 5).await.unwrap();
     }
@@ -259,9 +284,12 @@ async fn statements(store: &Store) -> (String, Vec<String>) {
     (staged, statements)
 }
 
-/// Whether the statement sorts no more than queues, what leases hold or what was asked for by key: all few.
+/// Whether the statement sorts no more than queues, what leases hold, what was asked for by key, or as many as may be sorted for a
+/// page: all few.
 fn sorts_few(statement: &str) -> bool {
-    ["AS wanted", "FROM leases l CROSS JOIN", "FROM queues q"].iter().any(|few| statement.contains(few))
+    ["matching AS MATERIALIZED", "AS wanted", "FROM leases l CROSS JOIN", "FROM queues q"]
+        .iter()
+        .any(|few| statement.contains(few))
 }
 
 #[derive(QueryableByName)]

@@ -46,7 +46,7 @@ impl Replaced {
             baseline: record.history().baseline,
             accepted: record.accepted,
             failure: record.status.last_failure().cloned(),
-            failed_at: record.history().failed_at,
+            failed_at: record.history().failed_at(),
         }
     }
 }

@@ -62,7 +62,7 @@ fn same(records: &[Record], of: fn(&Record) -> Option<&str>) -> Option<String> {
 }
 
 fn at_once(records: &[Record]) -> Option<CommonGround> {
-    let ends: Option<Vec<Timestamp>> = records.iter().map(|record| record.history().failed_at).collect();
+    let ends: Option<Vec<Timestamp>> = records.iter().map(|record| record.history().failed_at()).collect();
     let ends = ends?;
     let (from, to) = (*ends.iter().min()?, *ends.iter().max()?);
     (to.since(from) <= AT_ONCE).then_some(CommonGround::AtOnce { from, to })
@@ -76,7 +76,9 @@ fn good_since(records: &[Record]) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Baseline, Digest, Failed, Failure, History, Location, Model, RecordKey, SourceRecord};
+    use crate::{
+        Baseline, Digest, Failed, Failure, FailureTimes, History, Location, Model, RecordKey, SourceRecord,
+    };
     use crate::{Status, Verification};
 
     fn at(seconds: i64) -> Timestamp {
@@ -96,7 +98,8 @@ mod tests {
             ..SourceRecord::new(RecordKey::integer(1), location)
         };
         let baseline = good.map(|second| Baseline { digest: Digest::Md5([1; 16]), at: at(second) });
-        let history = History { baseline, failed_at: Some(at(at_second)), ..History::default() };
+        let history =
+            History { baseline, failures: Some(FailureTimes::once(at(at_second))), ..History::default() };
         let stage = Failed { failure, retry_at: at(at_second) };
         let status = Status::Failed(Verification::restore(history, stage));
         Record { status, ..Record::new(Model::Uploads, source) }

@@ -62,6 +62,6 @@ pub use verdict::{
     judge_emptied,
 };
 pub use verification::{
-    Baseline, Disabled, Failed, History, NotDue, Origin, Pending, Stage, Started, Status, Succeeded,
-    Verification,
+    Baseline, Disabled, Failed, FailureTimes, History, NotDue, Origin, Pending, Stage, Started, Status,
+    Succeeded, Verification,
 };

@@ -25,6 +25,7 @@ mod orphan_walks;
 mod queue;
 mod recalculation;
 mod sessions;
+mod sorting;
 mod source;
 mod storage_check;
 mod sync_state;
@@ -49,6 +50,7 @@ pub use queue::{
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};
 pub use sessions::Sessions;
+pub use sorting::{SortField, SortLimit, SortPosition, SortedPage, SortedPageRequest, SortedStart};
 pub use source::{Claim, ModelCheck, Readable, Source, SourceCheck, SourceError, SourcePage};
 pub use storage_check::StorageCheck;
 pub use sync_state::{FullScan, ModelSyncState, ScannedRange, SyncApplied, SyncBatch, SyncState};

@@ -37,19 +37,45 @@ pub struct History {
     pub retry_count: u32,
     /// The last good checksum; kept through failures.
     pub baseline: Option<Baseline>,
-    /// When the last attempt ended, if it failed; `None` if it was good or there was none.
-    pub failed_at: Option<Timestamp>,
+    /// When attempts failed since the last good one; `None` if the last attempt was good or there was none.
+    pub failures: Option<FailureTimes>,
+}
+
+/// When the attempts ended that failed, since the last good one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FailureTimes {
+    /// The first of them. Of a record that already failed before this was kept, it is the last one of then.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+}
+
+impl FailureTimes {
+    /// One attempt that failed.
+    pub const fn once(at: Timestamp) -> Self {
+        Self { first: at, last: at }
+    }
 }
 
 impl History {
     /// The checksum to show: the last good one, unless an attempt failed since.
     pub fn checksum(&self) -> Option<Digest> {
-        self.baseline.filter(|_| self.failed_at.is_none()).map(|baseline| baseline.digest)
+        self.baseline.filter(|_| self.failures.is_none()).map(|baseline| baseline.digest)
     }
 
     /// When the last attempt ended, good or bad.
     pub fn last_checksum_at(&self) -> Option<Timestamp> {
-        self.failed_at.or(self.baseline.map(|baseline| baseline.at))
+        self.failed_at().or(self.baseline.map(|baseline| baseline.at))
+    }
+
+    /// When the last attempt ended, if it failed; `None` if it was good or there was none.
+    pub fn failed_at(&self) -> Option<Timestamp> {
+        self.failures.map(|failures| failures.last)
+    }
+
+    /// When the first attempt since the last good one failed; `None` if the last attempt was good or there was none.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.failures.map(|failures| failures.first)
     }
 
     /// The last good checksum.
@@ -64,14 +90,15 @@ impl History {
 
     fn failed(mut self, now: Timestamp) -> Self {
         self.retry_count = self.retry_count.saturating_add(1);
-        self.failed_at = Some(now);
+        let first = self.failing_since().unwrap_or(now);
+        self.failures = Some(FailureTimes { first, last: now });
         self
     }
 
     fn good(mut self, checksum: Digest, now: Timestamp) -> Self {
         self.retry_count = 0;
         self.baseline = Some(Baseline { digest: checksum, at: now });
-        self.failed_at = None;
+        self.failures = None;
         self
     }
 }

@@ -117,7 +117,7 @@ pub(crate) fn state_name<S: Serializer>(state: &State, serializer: S) -> Result<
 #[cfg(test)]
 mod tests {
     use stocktake_domain::{
-        Baseline, Failed, Failure, History, Location, Model, SourceRecord, Status, Verification,
+        Baseline, Failed, Failure, FailureTimes, History, Location, Model, SourceRecord, Status, Verification,
     };
 
     use super::*;
@@ -147,7 +147,8 @@ mod tests {
     fn a_failed_record_shows_what_and_when() {
         let at = Timestamp::from_millis(0);
         let baseline = Some(Baseline { digest: Digest::Md5([0xab; 16]), at });
-        let history = History { baseline, failed_at: Some(at), retry_count: 2, attempt: 3 };
+        let history =
+            History { baseline, failures: Some(FailureTimes::once(at)), retry_count: 2, attempt: 3 };
         let stage = Failed { failure: Failure::missing_repository(), retry_at: Timestamp::from_millis(1000) };
         let status = Status::Failed(Verification::restore(history, stage));
         let mut record = record(RecordKey::from_parts(vec![5, 100]).unwrap(), status);

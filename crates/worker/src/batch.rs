@@ -89,7 +89,7 @@ impl Judged {
     /// Whether the content was good when it was last looked at, and now cannot be read.
     fn is_no_longer_readable(&self) -> bool {
         let history = self.record.verification.history();
-        let was_good = history.baseline().is_some() && history.failed_at.is_none();
+        let was_good = history.baseline().is_some() && history.failures.is_none();
         was_good && self.verdict.as_ref().is_err_and(|failure| failure.kind() == FailureKind::Unreadable)
     }
 }

@@ -128,7 +128,7 @@ fn to_json(settings: &Settings, Known { record, acceptances }: &Known) -> Value 
         "recorded_checksum": record.expected.map(|digest| digest.tagged()),
         "last_good": history.baseline.map(good),
         "created_at": time(record.created_at),
-        "failed_at": time(history.failed_at),
+        "failed_at": time(history.failed_at()),
         "attempt": history.attempt,
         "mutable": record.mutable || record.model.is_mutable(),
         "accepted": record.accepted,

@@ -63,7 +63,7 @@ fn rows(record: &Record) -> Vec<Row> {
     };
     let mut rows = vec![recorded, last_good];
     if let Some(found) = failure.and_then(stocktake_domain::Failure::calculated) {
-        let at = history.failed_at.map(moment);
+        let at = history.failed_at().map(moment);
         rows.push(Row {
             name: "Found",
             at,
@@ -77,7 +77,11 @@ fn rows(record: &Record) -> Vec<Row> {
         name: "Shown by the API",
         at: None,
         digest: history.checksum(),
-        instead: if history.failed_at.is_some() { "none since the last attempt failed" } else { "none yet" },
+        instead: if history.failed_at().is_some() {
+            "none since the last attempt failed"
+        } else {
+            "none yet"
+        },
         agrees: None,
         what: "the digest shown by the API",
     });

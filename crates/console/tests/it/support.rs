@@ -16,8 +16,8 @@ use stocktake_domain::ports::{
     Authority, Catalogue, MockAuthority, MockContentAcceptance, MockRecalculation, Tokens as _,
 };
 use stocktake_domain::{
-    Digest, Failed, Failure, History, Location, Model, NewToken, Record, RecordKey, Scope, SessionTerms,
-    SourceRecord, Status, Timestamp, TokenDigest, Verification,
+    Digest, Failed, Failure, FailureTimes, History, Location, Model, NewToken, Record, RecordKey, Scope,
+    SessionTerms, SourceRecord, Status, Timestamp, TokenDigest, Verification,
 };
 use stocktake_web::{Authenticator, AuthenticatorParts, SummaryCache};
 
@@ -257,8 +257,9 @@ pub(crate) fn record(model: Model, key: i64, path: &str) -> Record {
 
 /// A failed record.
 pub(crate) fn failed(model: Model, key: i64, path: &str, failure: Failure) -> Record {
-    let (failed_at, retry_at) = (Some(at("2026-11-25T22:41:07Z")), at("2026-11-26T02:55:20Z"));
-    let history = History { attempt: 4, retry_count: 4, baseline: None, failed_at };
+    let (failures, retry_at) =
+        (Some(FailureTimes::once(at("2026-11-25T22:41:07Z"))), at("2026-11-26T02:55:20Z"));
+    let history = History { attempt: 4, retry_count: 4, baseline: None, failures };
     let status = Status::Failed(Verification::restore(history, Failed { failure, retry_at }));
     Record { status, ..record(model, key, path) }
 }

@@ -117,6 +117,13 @@ impl Dialect for AsyncPgConnection {
         }
     }
 
+    fn push_each_of_page<T>(sql: Sql<T>, model: i16) -> Sql<T> {
+        let sql = sql.push(
+            " CROSS JOIN LATERAL (SELECT * FROM records c WHERE c.model = ? AND c.key = m.key OFFSET 0) AS r",
+        );
+        sql.bind(model)
+    }
+
     fn push_with_keys<T>(sql: Sql<T>, model: i16, keys: &[Vec<u8>]) -> Sql<T> {
         let sql = sql.push(
             " FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \

@@ -104,7 +104,7 @@ impl ReplacedColumns {
         let own = OwnColumns { baseline: self.baseline, baseline_at: self.baseline_at };
         record.baseline = BaselineColumns { baseline_check: None, own };
         let result = &mut record.result;
-        result.failed_at = self.failed_at;
+        (result.failed_at, result.failing_since) = (self.failed_at, self.failed_at);
         result.set_failure(self.failure_cause.as_deref().map(failure_of).transpose()?.as_ref());
         Ok(())
     }

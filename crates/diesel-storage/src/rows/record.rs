@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use stocktake_domain::ports::Outcome;
 use stocktake_domain::{
-    Baseline, DigestRule, Disabled, Failed, Failure, History, Location, Pending, Record, RecordKey, RowPart,
-    SourceRecord, Status, Succeeded, Timestamp, Verification,
+    Baseline, DigestRule, Disabled, Failed, Failure, FailureTimes, History, Location, Pending, Record,
+    RecordKey, RowPart, SourceRecord, Status, Succeeded, Timestamp, Verification,
 };
 
 use super::check_value::check_value;
@@ -43,6 +43,8 @@ columns! {
         state: SmallInt,
         attempt: BigInt,
         failed_at: Nullable<BigInt>,
+        /// When the first attempt since the last good one failed. NULL in a row of a version that did not keep it.
+        failing_since: Nullable<BigInt>,
         retry_count: Integer,
         retry_at: Nullable<BigInt>,
         failure_kind: Nullable<SmallInt>,
@@ -283,7 +285,8 @@ impl ResultColumns {
         Self {
             state,
             attempt: i64::try_from(history.attempt).unwrap_or(i64::MAX),
-            failed_at: history.failed_at.map(Timestamp::millis),
+            failed_at: history.failed_at().map(Timestamp::millis),
+            failing_since: history.failing_since().map(Timestamp::millis),
             retry_count: i32::try_from(history.retry_count).unwrap_or(i32::MAX),
             retry_at: None,
             failure_kind: None,
@@ -315,13 +318,19 @@ impl ResultColumns {
         self.failure_cause = failure.map(failure_cause);
     }
 
+    fn failures(&self) -> Option<FailureTimes> {
+        let last = Timestamp::from_millis(self.failed_at?);
+        let first = self.failing_since.map_or(last, Timestamp::from_millis);
+        Some(FailureTimes { first, last })
+    }
+
     fn history(&self, baseline: Option<Baseline>) -> Result<History, DbError> {
         Ok(History {
             attempt: unsigned(self.attempt, "attempt")?,
             retry_count: u32::try_from(self.retry_count)
                 .map_err(|_| DbError::data(format!("retry_count {} is negative", self.retry_count)))?,
             baseline,
-            failed_at: self.failed_at.map(Timestamp::from_millis),
+            failures: self.failures(),
         })
     }
 }

@@ -131,6 +131,10 @@ impl Dialect for SqliteSession {
         ""
     }
 
+    fn push_each_of_page<T>(sql: Sql<T>, model: i16) -> Sql<T> {
+        sql.push(" CROSS JOIN records AS r ON r.model = ? AND r.key = m.key").bind(model)
+    }
+
     /// The keys go as JSON, because SQLite has no arrays.
     fn push_with_keys<T>(sql: Sql<T>, model: i16, keys: &[Vec<u8>]) -> Sql<T> {
         let quoted: Vec<String> = keys.iter().map(|key| format!("\"{}\"", hex::encode(key))).collect();

@@ -31,6 +31,15 @@ macro_rules! database_contract {
                     started_is_derived_everywhere,
                     counting_stops,
                 }
+                sorts {
+                    each_sort_walks_both_ways_and_in_both_orders,
+                    records_without_a_value_are_last,
+                    pages_cross_records_of_the_same_value,
+                    sorts_go_with_every_filter,
+                    a_record_that_moves_between_two_pages_hides_no_other,
+                    the_first_failure_stands_until_a_success,
+                    more_than_may_be_sorted_is_said,
+                }
                 look_ups {
                     nothing_is_none,
                     shapes_are_known,

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use super::StoreError;
+use super::sorting::{SortedPage, SortedPageRequest};
 use crate::acceptance::{Acceptance, NewAcceptance};
 use crate::digest::{Digest, EvidenceLevel};
 use crate::failure::FailureKind;
@@ -318,6 +319,11 @@ pub trait Catalogue: Send + Sync {
     /// leases at that moment. [`Page::has_next`] and [`Page::has_previous`] are also right for an empty page, whose start may
     /// lie behind the last record or before the first. A key asked for twice counts once.
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError>;
+
+    /// A page of a model's records sorted by another value than the key, as they are at one moment; the flags of the page are
+    /// those of [`Catalogue::page`]. If more than [`SortedPageRequest::sorted_at_most`] match, none is sorted and none returned. Reads
+    /// what matches, up to one record more than that, whatever the page's place in the list.
+    async fn sorted_page(&self, request: &SortedPageRequest) -> Result<SortedPage, StoreError>;
 
     /// How many records match, counting no further than `at_most` (0 gives 0).
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError>;

@@ -128,7 +128,7 @@ impl Outcome {
     fn end(&self) -> (Option<Timestamp>, bool) {
         match self {
             Self::Succeeded(done) => (done.history().baseline().map(|baseline| baseline.at), true),
-            Self::Failed(done) => (done.history().failed_at, false),
+            Self::Failed(done) => (done.history().failed_at(), false),
         }
     }
 }

@@ -189,7 +189,7 @@ fn line(row: impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use stocktake_domain::{
-        Baseline, DigestRule, Failed, History, KeyData, Model, Status, Succeeded, Verification,
+        Baseline, DigestRule, Failed, FailureTimes, History, KeyData, Model, Status, Succeeded, Verification,
     };
 
     use super::*;
@@ -200,7 +200,8 @@ mod tests {
     }
 
     fn failed(failure: Failure, baseline: Option<Baseline>) -> Status {
-        let history = History { baseline, failed_at: Some(at(1000)), retry_count: 2, attempt: 3 };
+        let history =
+            History { baseline, failures: Some(FailureTimes::once(at(1000))), retry_count: 2, attempt: 3 };
         Status::Failed(Verification::restore(history, Failed { failure, retry_at: at(2000) }))
     }
 

@@ -29,7 +29,7 @@ pub(super) fn sheet(text: &mut Text, settings: &Settings, known: &Known, columns
     }
     add("state", state(record, now));
     if let Some(failure) = record.status.last_failure() {
-        let at = record.history().failed_at.map(|at| format!(" {} ({})", age(at, now), date(at)));
+        let at = record.history().failed_at().map(|at| format!(" {} ({})", age(at, now), date(at)));
         let kind = word(failure.kind()).to_uppercase();
         add("verdict", format!("{kind}{}: {}", at.unwrap_or_default(), failure.text()));
     }

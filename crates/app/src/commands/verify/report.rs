@@ -116,7 +116,7 @@ impl<'a> Report<'a> {
     fn take(&mut self, records: impl IntoIterator<Item = Record>) {
         let since = self.since;
         let is_finding = |record: &Record| {
-            let failed_at = record.history().failed_at;
+            let failed_at = record.history().failed_at();
             record.status.last_failure().is_some()
                 && since.is_none_or(|since| failed_at.is_some_and(|at| at >= since))
         };
@@ -275,6 +275,6 @@ impl<'a> Report<'a> {
 /// The record as `export` shows it, and when it failed.
 fn failed_record(record: &Record) -> Value {
     let finding = serde_json::from_str(&findings::json(record)).unwrap_or_default();
-    let failed_at = record.history().failed_at.map(|at| at.to_string());
+    let failed_at = record.history().failed_at().map(|at| at.to_string());
     document::joined(finding, json!({ "failed_at": failed_at }))
 }

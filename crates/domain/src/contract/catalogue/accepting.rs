@@ -103,7 +103,7 @@ pub async fn acceptances_are_taken_back_one_after_the_other(db: &dyn DatabaseFix
     // As it was, and to be read again; what was wrong with it still is.
     assert_eq!((twice.state(), twice.file_size, twice.accepted), (State::Pending, Some(3), false));
     assert_eq!(twice.history().baseline, before.history().baseline);
-    assert_eq!(twice.history().failed_at, before.history().failed_at);
+    assert_eq!(twice.history().failures, before.history().failures);
     assert_eq!(twice.status.last_failure(), before.status.last_failure());
     assert_eq!(twice.reference(), before.reference());
     assert!(twice.history().attempt > once.history().attempt);

@@ -83,7 +83,7 @@ pub async fn a_report_is_recorded_as_the_domain_judges(db: &dyn DatabaseFixture)
     assert_eq!(checksum.level(), EvidenceLevel::ComputedAtRest);
     for number in [2, 4] {
         let record = get(store, number).await;
-        assert_eq!(record.history().failed_at, Some(at(300)));
+        assert_eq!(record.history().failed_at(), Some(at(300)));
         let failure = record.status.failure().unwrap();
         assert_eq!(failure.kind(), FailureKind::Altered);
     }

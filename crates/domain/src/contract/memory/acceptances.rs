@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::row_part::RowPart;
 use crate::selection::State;
 use crate::time::Timestamp;
-use crate::verification::{History, Pending, Status, Verification};
+use crate::verification::{FailureTimes, History, Pending, Status, Verification};
 
 impl Tables {
     /// Accepts content of a record; `None` if there is no such record.
@@ -65,8 +65,11 @@ impl Tables {
         let replaced = standing.replaced.clone();
         self.recalculate(model, key, now);
         let row = self.row_mut(model, key)?;
-        let history =
-            History { baseline: replaced.baseline, failed_at: replaced.failed_at, ..*row.status.history() };
+        let history = History {
+            baseline: replaced.baseline,
+            failures: replaced.failed_at.map(FailureTimes::once),
+            ..*row.status.history()
+        };
         let stage = Pending { last_failure: replaced.failure };
         row.status = Status::Pending(Verification::restore(history, stage));
         (row.accepted, row.said.file_size) = (replaced.accepted, replaced.file_size);

@@ -15,8 +15,8 @@ use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
     Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary, Page,
-    PageRequest, PageStart, PathStream, ReportApplied, ReportedRecord, SortOrder, SourceRecordStream,
-    StoreError, Witness,
+    PageRequest, PageStart, PathStream, ReportApplied, ReportedRecord, SortOrder, SortPosition, SortedPage,
+    SortedPageRequest, SortedStart, SourceRecordStream, StoreError, Witness,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -27,6 +27,10 @@ use crate::store_report::{ReportRules, ReportVerdict, StoredRecord};
 impl Catalogue for MemoryStore {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
         Ok(self.step(|tables: &mut Tables| tables.page(request)).await)
+    }
+
+    async fn sorted_page(&self, request: &SortedPageRequest) -> Result<SortedPage, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.sorted_page(request)).await)
     }
 
     async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
@@ -300,7 +304,7 @@ impl Tables {
             let was_good = history.baseline.is_some() || row.was_good;
             let is_altered =
                 row.status.last_failure().is_some_and(|failure| failure.kind() == FailureKind::Altered);
-            let is_there = is_altered || (was_good && history.failed_at.is_none());
+            let is_there = is_altered || (was_good && history.failures.is_none());
             is_there && row.status.state() != State::Disabled
         };
         let rows = self
@@ -343,6 +347,31 @@ impl Tables {
         let has_next = to < records.len();
         records.truncate(to);
         Page { records: records.split_off(from), has_next, has_previous: from > 0 }
+    }
+
+    fn sorted_page(&self, request: &SortedPageRequest) -> SortedPage {
+        let SortedPageRequest { field, order, start, .. } = request;
+        let records = self.matching(request.model, &request.selection);
+        if records.len() > usize::try_from(request.sorted_at_most.records()).unwrap_or(usize::MAX) {
+            return SortedPage::TooMany;
+        }
+        let mut placed: Vec<_> =
+            records.into_iter().map(|record| (field.position(&record), record)).collect();
+        placed.sort_by(|(a, _), (b, _)| a.compare(b, *order));
+        // How many stand before the place, or up to it.
+        let before =
+            |place: &SortPosition| placed.partition_point(|(at, _)| at.compare(place, *order).is_lt());
+        let up_to =
+            |place: &SortPosition| placed.partition_point(|(at, _)| at.compare(place, *order).is_le());
+        let limit = usize::try_from(request.limit.max(1)).unwrap_or(usize::MAX);
+        let (from, to) = match start {
+            SortedStart::First => (0, limit),
+            SortedStart::After(place) => (up_to(place), up_to(place).saturating_add(limit)),
+            SortedStart::Before(place) => (before(place).saturating_sub(limit), before(place)),
+        };
+        let (has_previous, has_next) = (from > 0, to < placed.len());
+        let page = placed.into_iter().take(to).skip(from).map(|(_, record)| record);
+        SortedPage::Page(Page { records: page.collect(), has_next, has_previous })
     }
 
     fn summary(&self, selection: &Selection) -> Vec<ModelSummary> {
