@@ -6,12 +6,12 @@ mod filter;
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{Page as RecordPage, PageRequest, SortOrder};
+use stocktake_domain::ports::{Page as RecordPage, PageRequest, SortLimit, SortedPage, SortedPageRequest};
 use stocktake_domain::{Model, NewJob, Record, Timestamp};
 use stocktake_web::{in_state, step};
 
 use crate::error::ConsoleError;
-use crate::figures::{ago, counted, number, size, until};
+use crate::figures::{age, ago, counted, number, size, until};
 use crate::frame::{Section, head};
 use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
@@ -20,7 +20,7 @@ use crate::shown::{path, text};
 use crate::tables::{self, optional};
 use crate::visit::Visit;
 use crate::words::{advice, badge, short_failure, word};
-use filter::Filter;
+use filter::{Filter, Sort};
 
 /// How many records are on a page.
 const PER_PAGE: u32 = 50;
@@ -43,10 +43,9 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let model = model_of(&visit)?;
     let fields = visit.query();
     let filter = Filter::read(&fields)?;
-    let (order, start) = (filter.order, filter.start.clone());
-    let request = PageRequest { model, selection: filter.selection.clone(), order, start, limit: PER_PAGE };
-    let records = step("catalogue.page", visit.console.catalogue.page(&request)).await?;
     let matches = Matches::count(&visit, model, &filter).await?;
+    let list = List::read(&visit, model, &filter, &matches).await?;
+    let records = &list.page;
     let storages = step("catalogue.storages", visit.console.catalogue.storages()).await?;
     let storages = storages.into_iter().filter(|(of, _)| *of == model).map(|(_, storage)| storage);
     let storages: Vec<_> = storages.collect();
@@ -64,8 +63,9 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         @if records.records.is_empty() {
             p { "No record matches." }
         } @else {
-            (table(&records.records, filter.order, visit.now))
-            (pager(&records, &base))
+            @if list.sort != filter.sort { (too_many(filter.sort)) }
+            (table(&records.records, list.sort, visit.now))
+            (pager(&list, &base))
         }
     };
     Ok(Page::new(model.name(), Section::Overview, main).into())
@@ -86,6 +86,49 @@ pub(crate) async fn recalculate(visit: Rc<Visit>, form: Fields) -> PageResult {
         "job {id} enqueued in the console by {caller}"
     );
     Ok(Answer::Redirect(crate::jobs::address().with("notice", Some(Notice::Queued.name()))))
+}
+
+/// A page of records, and how it is sorted.
+struct List {
+    page: RecordPage,
+    sort: Sort,
+}
+
+impl List {
+    /// The page that is asked for; by identifier if too many match for another order.
+    async fn read(
+        visit: &Visit,
+        model: Model,
+        filter: &Filter,
+        matches: &Matches,
+    ) -> Result<Self, ConsoleError> {
+        let catalogue = &visit.console.catalogue;
+        let (sort, sorted_at_most) = (filter.sort, SortLimit::PAGE);
+        let (selection, start) = (filter.selection.clone(), filter.start.clone());
+        let (order, limit) = (sort.order, PER_PAGE);
+        if let Some(field) = sort.field.filter(|_| matches.number <= u64::from(sorted_at_most.records())) {
+            let request = SortedPageRequest { model, selection, field, order, start, limit, sorted_at_most };
+            let found = step("catalogue.sorted_page", catalogue.sorted_page(&request)).await?;
+            if let SortedPage::Page(page) = found {
+                return Ok(Self { page, sort });
+            }
+        }
+        let sort = if sort.field.is_some() { Sort::default() } else { sort };
+        let (selection, start) = (filter.selection.clone(), filter.start_by_key());
+        let request = PageRequest { model, selection, order: sort.order, start, limit };
+        let page = step("catalogue.page", catalogue.page(&request)).await?;
+        Ok(Self { page, sort })
+    }
+}
+
+/// Why the records are not sorted as asked for.
+fn too_many(sort: Sort) -> Markup {
+    let most = number(SortLimit::PAGE.records().into());
+    html! {
+        p class="note" role="status" {
+            "More than " (most) " records match: narrow the filter to sort them by " (sort.subject()) ". They are shown by identifier."
+        }
+    }
 }
 
 /// How many records match, of how many.
@@ -143,11 +186,10 @@ fn confirmation(visit: &Visit, model: Model, filter: &Filter, matches: &Matches)
     }
 }
 
-fn table(records: &[Record], order: SortOrder, now: Timestamp) -> Markup {
+fn table(records: &[Record], sort: Sort, now: Timestamp) -> Markup {
     let has_owner = records.iter().any(|record| record.owner.is_some());
     let has_size = records.iter().any(|record| record.file_size.is_some());
     let has_failure = records.iter().any(|record| record.status.last_failure().is_some());
-    let order = if order == SortOrder::Ascending { "smallest first" } else { "largest first" };
     let columns = [
         (true, "Record", ""),
         (true, "State", "flag"),
@@ -166,7 +208,7 @@ fn table(records: &[Record], order: SortOrder, now: Timestamp) -> Markup {
     let rows = html! { @for record in records { (row(record, [has_owner, has_size, has_failure], now)) } };
     html! {
         section class="stack" aria-label="Matches" data-rows="records" {
-            (tables::table("cards", &format!("Records, by identifier, {order}"), &columns, &rows))
+            (tables::table("cards", &format!("Records, by {}", sort.words().to_lowercase()), &columns, &rows))
         }
     }
 }
@@ -181,6 +223,7 @@ fn row(record: &Record, [has_owner, has_size, has_failure]: [bool; 3], now: Time
                 p { (path(&record.location.path)) }
                 p class="soft" { "in " (text(&record.location.storage)) }
                 @if let Some(failure) = failure { p class="bad" { (short_failure(failure)) } }
+                @if let Some(since) = record.history().failing_since() { p class="soft" { "Failing for " (age(since, now)) } }
             }
             @if has_owner { (optional(record.owner.as_deref().map(text).as_ref(), "Owner", "")) }
             @if has_size { (optional(record.file_size.map(size).as_ref(), "Size", "n")) }
@@ -196,14 +239,19 @@ fn row(record: &Record, [has_owner, has_size, has_failure]: [bool; 3], now: Time
     }
 }
 
-fn pager(records: &RecordPage, base: &Address) -> Markup {
-    let previous = records.records.first().filter(|_| records.has_previous);
-    let next = records.records.last().filter(|_| records.has_next);
+fn pager(list: &List, base: &Address) -> Markup {
+    let List { page, sort } = list;
+    let to = |name, record: &Record| {
+        let value = sort.field.and_then(|field| field.value(record));
+        base.clone().with(name, Some(&record.key)).with("value", value)
+    };
+    let previous = page.records.first().filter(|_| page.has_previous).map(|record| to("before", record));
+    let next = page.records.last().filter(|_| page.has_next).map(|record| to("after", record));
     html! {
         @if previous.is_some() || next.is_some() {
             nav class="row spread" aria-label="Pages" {
-                span { @if let Some(record) = previous { a class="button" rel="prev" href=(base.clone().with("before", Some(&record.key))) { "Previous page" } } }
-                span { @if let Some(record) = next { a class="button" rel="next" href=(base.clone().with("after", Some(&record.key))) { "Next page" } } }
+                span { @if let Some(previous) = previous { a class="button" rel="prev" href=(previous) { "Previous page" } } }
+                span { @if let Some(next) = next { a class="button" rel="next" href=(next) { "Next page" } } }
             }
         }
     }

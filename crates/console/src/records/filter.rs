@@ -1,7 +1,7 @@
 //! Which records are wanted, as the address or a form says it.
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{PageStart, SortOrder};
+use stocktake_domain::ports::{PageStart, SortField, SortOrder, SortPosition, SortedStart};
 use stocktake_domain::{FailureKind, Model, RecordFilter, RecordKey, Selection, State, Timestamp};
 
 use crate::error::ConsoleError;
@@ -20,8 +20,64 @@ pub(super) struct Filter {
     /// What was asked for, of [`FIELDS`] those that say something.
     fields: Vec<(&'static str, String)>,
     pub(super) selection: Selection,
+    pub(super) sort: Sort,
+    pub(super) start: SortedStart,
+}
+
+/// What a list is sorted by: a value, or the identifier alone; and the direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sort {
+    pub(super) field: Option<SortField>,
     pub(super) order: SortOrder,
-    pub(super) start: PageStart,
+}
+
+impl Sort {
+    /// All of them with their name in an address and what people read; the first one goes without saying.
+    const CHOICES: [(Self, &'static str, &'static str); 8] = {
+        use SortOrder::{Ascending, Descending};
+        const fn by(field: SortField, order: SortOrder) -> Sort {
+            Sort { field: Some(field), order }
+        }
+        [
+            (Self { field: None, order: Ascending }, "asc", "Identifier, smallest first"),
+            (Self { field: None, order: Descending }, "desc", "Identifier, largest first"),
+            (by(SortField::LastCheck, Ascending), "checked_asc", "Last check, oldest first"),
+            (by(SortField::LastCheck, Descending), "checked_desc", "Last check, newest first"),
+            (by(SortField::Size, Descending), "size_desc", "Size, largest first"),
+            (by(SortField::Size, Ascending), "size_asc", "Size, smallest first"),
+            (by(SortField::FirstFailure, Ascending), "failing_asc", "First failure, oldest first"),
+            (by(SortField::FirstFailure, Descending), "failing_desc", "First failure, newest first"),
+        ]
+    };
+
+    fn read(name: Option<&str>) -> Result<Self, ConsoleError> {
+        let Some(name) = name else { return Ok(Self::default()) };
+        let found = Self::CHOICES.into_iter().find(|(_, known, _)| *known == name);
+        found.map(|(sort, ..)| sort).ok_or_else(|| {
+            let names = Self::CHOICES.map(|(_, known, _)| known).join(", ");
+            ConsoleError::BadRequest(format!("{name:?} is no order; there are {names}"))
+        })
+    }
+
+    fn choice(self) -> (&'static str, &'static str) {
+        let found = Self::CHOICES.into_iter().find(|(sort, ..)| *sort == self);
+        found.map(|(_, name, words)| (name, words)).unwrap_or_default()
+    }
+
+    /// What people read: `Size, largest first`.
+    pub(super) fn words(self) -> &'static str {
+        self.choice().1
+    }
+
+    /// The words alone for what is sorted by: `size`.
+    pub(super) fn subject(self) -> &'static str {
+        match self.field {
+            None => "identifier",
+            Some(SortField::LastCheck) => "last check",
+            Some(SortField::Size) => "size",
+            Some(SortField::FirstFailure) => "first failure",
+        }
+    }
 }
 
 impl Filter {
@@ -44,19 +100,15 @@ impl Filter {
             since: fields.get("checked_after").map(day).transpose()?,
             before: fields.get("checked_before").map(day).transpose()?,
         };
-        let order = match fields.get("sort") {
-            None | Some("asc") => SortOrder::Ascending,
-            Some("desc") => SortOrder::Descending,
-            Some(other) => {
-                return Err(ConsoleError::BadRequest(format!("{other:?} is no order: asc or desc")));
-            }
-        };
+        let sort = Sort::read(fields.get("sort"))?;
+        let value = fields.get("value").map(value).transpose()?;
+        let place = |text| Ok::<_, ConsoleError>(SortPosition { value, key: key(text)? });
         let start = match (fields.get("after"), fields.get("before")) {
-            (Some(after), _) => PageStart::After(key(after)?),
-            (None, Some(before)) => PageStart::Before(key(before)?),
-            (None, None) => PageStart::First,
+            (Some(after), _) => SortedStart::After(place(after)?),
+            (None, Some(before)) => SortedStart::Before(place(before)?),
+            (None, None) => SortedStart::First,
         };
-        Ok(Self { fields: own, selection: Selection { state, keys, filter }, order, start })
+        Ok(Self { fields: own, selection: Selection { state, keys, filter }, sort, start })
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -68,7 +120,16 @@ impl Filter {
         let plain = Address::console().below("models").below(model);
         let address =
             self.fields.iter().fold(plain, |address, (name, value)| address.with(name, Some(value)));
-        address.with("sort", (self.order == SortOrder::Descending).then_some("desc"))
+        address.with("sort", (self.sort != Sort::default()).then_some(self.sort.choice().0))
+    }
+
+    /// Where the page begins in a list by identifier.
+    pub(super) fn start_by_key(&self) -> PageStart {
+        match &self.start {
+            SortedStart::First => PageStart::First,
+            SortedStart::After(place) => PageStart::After(place.key.clone()),
+            SortedStart::Before(place) => PageStart::Before(place.key.clone()),
+        }
     }
 
     /// The fields of another form about the same records.
@@ -87,11 +148,10 @@ impl Filter {
                     div { label for="f-kind" { "Kind of failure" } select id="f-kind" name="kind" { (self.kind_choices()) } }
                     div class="broad" { label for="f-storage" { "Storage" } select id="f-storage" name="storage" { (self.storage_choices(storages)) } }
                     div class="broad" { (self.field("text", "f-text", "Path or text contains")) }
-                    div {
+                    div class="broad" {
                         label for="f-sort" { "Sort by" }
                         select id="f-sort" name="sort" {
-                            option value="asc" { "Identifier, smallest first" }
-                            option value="desc" selected[self.order == SortOrder::Descending] { "Identifier, largest first" }
+                            @for (sort, name, words) in Sort::CHOICES { option value=(name) selected[sort == self.sort] { (words) } }
                         }
                     }
                     div { button type="submit" class="primary" { "Filter" } }
@@ -164,6 +224,11 @@ fn day(text: &str) -> Result<Timestamp, ConsoleError> {
     Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")).ok_or_else(wrong)
 }
 
+fn value(text: &str) -> Result<i64, ConsoleError> {
+    text.parse()
+        .map_err(|_| ConsoleError::BadRequest(format!("{text:?} is no value that records are sorted by")))
+}
+
 fn key(text: &str) -> Result<RecordKey, ConsoleError> {
     text.parse().map_err(|error| ConsoleError::BadRequest(format!("{text:?} is no identifier: {error}")))
 }
@@ -199,13 +264,20 @@ mod tests {
             "",
             "?state=failed",
             "?state=failed&identifiers=1%2CNSAxMDA%3D&sort=desc",
+            "?sort=checked_asc",
+            "?sort=checked_desc",
+            "?state=failed&sort=size_asc",
+            "?sort=size_desc",
+            "?sort=failing_asc",
+            "?sort=failing_desc",
             "?kind=timed_out&storage=a%20b&text=%3Cx%3E&owner=g%2Fp&checked_after=2026-11-01&checked_before=2026-11-30",
         ] {
             let filter = read(query.trim_start_matches('?')).unwrap();
             assert_eq!(filter.address(Model::Uploads).to_string(), format!("/console/models/uploads{query}"));
         }
-        assert_eq!(read("after=5").unwrap().start, PageStart::After(RecordKey::integer(5)));
-        assert_eq!(read("before=5").unwrap().start, PageStart::Before(RecordKey::integer(5)));
+        let place = |value| SortPosition { value, key: RecordKey::integer(5) };
+        assert_eq!(read("after=5").unwrap().start, SortedStart::After(place(None)));
+        assert_eq!(read("before=5&value=-7").unwrap().start, SortedStart::Before(place(Some(-7))));
         assert_eq!(read("identifiers=,+,").unwrap().selection, Selection::default());
     }
 
@@ -219,6 +291,7 @@ mod tests {
             "checked_before=2026-11-31",
             "text=a%00",
             "sort=size",
+            "sort=size_asc&after=5&value=much",
             "after=!",
         ] {
             assert!(matches!(read(query), Err(ConsoleError::BadRequest(_))), "{query}");

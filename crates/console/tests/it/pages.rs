@@ -4,7 +4,9 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use actix_web::test::TestRequest;
-use stocktake_domain::ports::{Conditions as _, MockCatalogue, StoreError, SyncState as _};
+use stocktake_domain::ports::{
+    Conditions as _, MockCatalogue, Page, PageStart, SortOrder, SortedPage, StoreError, SyncState as _,
+};
 use stocktake_domain::{ConditionSubject, Failure, Model, Record};
 
 use crate::support::{ADMIN, World, altered, failed, record};
@@ -96,6 +98,62 @@ async fn pages_of_records_lead_on_and_back() {
     let down = admin.get("/console/models/uploads?sort=desc&after=71").await;
     down.says("href=\"/console/models/uploads/70\"");
     down.says("rel=\"prev\" href=\"/console/models/uploads?sort=desc&amp;before=70\"");
+}
+
+#[actix_web::test]
+async fn records_are_sorted_by_last_check_size_and_first_failure_beside_every_filter() {
+    let sized = |key: i64| Record {
+        file_size: Some(u64::try_from(key % 3).unwrap() * 1_000),
+        ..record(Model::Uploads, key, "a")
+    };
+    let mut records: Vec<Record> = (1..=60).map(sized).collect();
+    records.push(altered(Model::Uploads, 61));
+    let site = World::new().await.with(records).open();
+    let admin = site.signed_in(ADMIN).await;
+    let largest = admin.get("/console/models/uploads?text=a&sort=size_desc").await;
+    largest.says("Records, by size, largest first");
+    // One is large, and a third each are of 2 kB, 1 kB and nothing.
+    largest.says_in_order(&[
+        "/uploads/61\"",
+        "/uploads/59\"",
+        "/uploads/56\"",
+        "/uploads/58\"",
+        "/uploads/55\"",
+    ]);
+    largest.says(
+        "rel=\"next\" href=\"/console/models/uploads?text=a&amp;sort=size_desc&amp;after=36&amp;value=0\"",
+    );
+    let rest = admin.get("/console/models/uploads?text=a&sort=size_desc&after=36&value=0").await;
+    rest.says("href=\"/console/models/uploads/33\"");
+    rest.says(
+        "rel=\"prev\" href=\"/console/models/uploads?text=a&amp;sort=size_desc&amp;before=33&amp;value=0\"",
+    );
+    let failing = admin.get("/console/models/uploads?sort=failing_asc").await;
+    failing.says_in_order(&["/uploads/61\"", "Failing for", "/uploads/1\"", "/uploads/2\""]);
+    failing.says("after=49\"");
+    let checked = admin.get("/console/models/uploads?sort=checked_desc").await;
+    checked.says_in_order(&["/uploads/61\"", "/uploads/60\"", "/uploads/59\""]);
+    admin.get("/console/models/uploads?sort=name").await.says("is no order");
+}
+
+#[actix_web::test]
+async fn too_many_records_to_sort_are_shown_by_identifier_with_what_to_do() {
+    let mut catalogue = MockCatalogue::new();
+    catalogue.expect_sorted_page().once().returning(|_| Ok(SortedPage::TooMany));
+    catalogue.expect_page().once().returning(|request| {
+        assert_eq!((&request.start, request.order), (&PageStart::First, SortOrder::Ascending));
+        Ok(Page { records: vec![record(Model::Uploads, 1, "a")], has_next: true, has_previous: false })
+    });
+    catalogue.expect_count().returning(|_, _, most| Ok(most));
+    catalogue.expect_storages().returning(|| Ok(Vec::new()));
+    catalogue.expect_summary().returning(|| Ok(Vec::new()));
+    let mut world = World::new().await;
+    world.catalogue = Some(Arc::new(catalogue));
+    let site = world.open();
+    let page = site.signed_in(ADMIN).await.get("/console/models/uploads?text=a&sort=size_desc").await;
+    page.says("More than 100,000 records match: narrow the filter to sort them by size.");
+    page.says("Records, by identifier, smallest first");
+    page.says("rel=\"next\" href=\"/console/models/uploads?text=a&amp;sort=size_desc&amp;after=1\"");
 }
 
 #[actix_web::test]

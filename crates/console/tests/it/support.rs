@@ -174,6 +174,17 @@ impl Answer {
         assert!(!self.body().contains(text), "{text:?} is in\n{}", self.body());
     }
 
+    /// All of these, each behind the one before it.
+    #[track_caller]
+    pub(crate) fn says_in_order(&self, texts: &[&str]) {
+        let mut rest = self.body();
+        for text in texts {
+            let found = rest.split_once(text);
+            assert!(found.is_some(), "{text:?} is not behind the others in\n{}", self.body());
+            rest = found.map(|(_, rest)| rest).unwrap_or_default();
+        }
+    }
+
     /// The value that the forms of the page have.
     pub(crate) fn form_value(&self) -> String {
         let (_, rest) = self.body().split_once("name=\"csrf\" value=\"").expect("the page has a form");
