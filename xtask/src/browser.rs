@@ -37,6 +37,7 @@ pub(crate) struct Browser<'a> {
     driver: &'a Driver,
     window: WebDriver,
     base: &'a str,
+    has_scripts: bool,
 }
 
 impl Driver {
@@ -73,10 +74,8 @@ impl<'a> Browser<'a> {
             .runtime
             .block_on(WebDriver::new(&driver.url, wanted))
             .context("Chromium does not start")?;
-        let browser = Self { driver, window, base };
-        if !has_scripts {
-            browser.command("Emulation.setScriptExecutionDisabled", json!({"value": true}))?;
-        }
+        let browser = Self { driver, window, base, has_scripts };
+        browser.let_scripts_run(has_scripts)?;
         Ok(browser)
     }
 
@@ -127,6 +126,16 @@ impl<'a> Browser<'a> {
                 bail!("{} does not say {text:?}, but:\n{}", self.path()?, self.text());
             }
             std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// Waits until another page than the one with this path and query is shown.
+    pub(crate) fn expect_other(&self, path: &str) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        while self.path()? == path {
+            ensure!(begin.elapsed() < PATIENCE, "{path} is still shown");
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     }
@@ -200,9 +209,27 @@ impl<'a> Browser<'a> {
         Ok(())
     }
 
+    fn let_scripts_run(&self, run: bool) -> anyhow::Result<()> {
+        self.command("Emulation.setScriptExecutionDisabled", json!({ "value": !run })).map(drop)
+    }
+
+    /// Pretends to print, or no longer.
+    pub(crate) fn set_print(&self, is_printing: bool) -> anyhow::Result<()> {
+        let media = if is_printing { "print" } else { "" };
+        self.command("Emulation.setEmulatedMedia", json!({ "media": media })).map(drop)
+    }
+
     /// axe-core finds nothing that keeps somebody from using the page. It is no part of the page, and so is not held back by
-    /// the page's policy; nor by scripts that are switched off.
+    /// the page's policy. Where scripts are switched off they may run for it alone, once the page is there: its own
+    /// have been passed over by then, and do not run any more.
     pub(crate) fn check_access(&self, axe: &str) -> anyhow::Result<()> {
+        self.let_scripts_run(true)?;
+        let checked = self.run_axe(axe);
+        self.let_scripts_run(self.has_scripts)?;
+        checked
+    }
+
+    fn run_axe(&self, axe: &str) -> anyhow::Result<()> {
         self.evaluate(&format!("{axe}; 0"))?;
         let found = "axe.run().then(result => result.violations.map(rule => rule.id + ' ' + \
                      rule.nodes.map(node => node.html).join(' ')).join('\\n'))";

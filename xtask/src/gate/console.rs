@@ -66,7 +66,8 @@ pub(super) fn run(project: &Project) -> anyhow::Result<()> {
     let models: Vec<&str> = models.into_iter().chain([MODEL]).collect();
     api.wait_until_done(&models, &mut serve)?;
     let driver = Driver::start(folder.path())?;
-    let result = look(&driver, &api, &axe(project)?);
+    let axe = axe(project)?;
+    let result = look(&driver, &api, &axe);
     result.with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
     serve.terminate()
 }
@@ -141,18 +142,19 @@ fn pages() -> [&'static str; 14] {
 
 /// Each page in each look, and each journey, with and without scripts. A browser is ended whatever it has shown.
 fn look(driver: &Driver, api: &Api, axe: &str) -> anyhow::Result<()> {
-    for axe in [Some(axe), None] {
-        let browser = Browser::open(driver, &api.base, axe.is_some())?;
-        let seen = visit(&browser, api, axe);
+    let [with_scripts, without] = ALTERED;
+    for (has_scripts, altered) in [(true, with_scripts), (false, without)] {
+        let browser = Browser::open(driver, &api.base, has_scripts)?;
+        let seen = visit(&browser, api, axe, altered);
         let closed = browser.close();
-        seen.with_context(|| format!("scripts {}", axe.is_some()))?;
+        seen.with_context(|| format!("scripts {has_scripts}"))?;
         closed?;
     }
     Ok(())
 }
 
-/// The same in one browser. axe-core cannot run where scripts are switched off; the pages are the same there.
-fn visit(browser: &Browser<'_>, api: &Api, axe: Option<&str>) -> anyhow::Result<()> {
+/// The same in one browser; the journey accepts the record `altered`.
+fn visit(browser: &Browser<'_>, api: &Api, axe: &str, altered: usize) -> anyhow::Result<()> {
     journey::sign_in(browser, &api.token)?;
     for width in WIDTHS {
         let mut grounds = Vec::new();
@@ -160,10 +162,7 @@ fn visit(browser: &Browser<'_>, api: &Api, axe: Option<&str>) -> anyhow::Result<
             browser.set_look(Look { width, is_dark })?;
             for page in pages() {
                 browser.go(page)?;
-                let checked = browser.check_view().and_then(|()| match axe {
-                    Some(axe) => browser.check_access(axe),
-                    None => Ok(()),
-                });
+                let checked = browser.check_view().and_then(|()| browser.check_access(axe));
                 let checked = checked.and_then(|()| browser.check_quiet());
                 checked.with_context(|| format!("{page} at {width} px, dark {is_dark}"))?;
             }
@@ -172,6 +171,20 @@ fn visit(browser: &Browser<'_>, api: &Api, axe: Option<&str>) -> anyhow::Result<
         ensure!(grounds.first() != grounds.last(), "light and dark have the same ground: {grounds:?}");
     }
     browser.set_look(Look { width: 1280, is_dark: false })?;
-    let [with_scripts, without] = ALTERED;
-    journey::all(browser, api, if axe.is_some() { with_scripts } else { without })
+    printed(browser)?;
+    journey::all(browser, api, altered)
+}
+
+/// On paper, the overview has its tables, also the one that is folded away on the screen, and nothing to press.
+fn printed(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.go("/console")?;
+    let is_shown = |selector: &str| {
+        browser
+            .evaluate(&format!("[...document.querySelectorAll('{selector}')].some(e => e.checkVisibility())"))
+    };
+    ensure!(is_shown("details.days table")? == false, "the table of days is folded away on the screen");
+    browser.set_print(true)?;
+    ensure!(is_shown("details.days table")? == true, "the table of days is not printed");
+    ensure!(is_shown("button, nav, summary")? == false, "something to press is printed");
+    browser.set_print(false)
 }

@@ -86,7 +86,7 @@ pub(super) fn table_of_days(results: &[DayResults], now: Timestamp) -> Markup {
     };
     let columns = [("Day (UTC)", ""), ("Good", "n"), ("Failed", "n")];
     html! {
-        details class="block" {
+        details class="block days" {
             summary { "What was read in the last " (SHOWN) " days" }
             (table("dense", "Attempts of each day by their result", &columns, &rows))
         }

@@ -12,6 +12,7 @@ use crate::browser::Browser;
 pub(super) fn all(browser: &Browser<'_>, api: &Api, altered: usize) -> anyhow::Result<()> {
     filter(browser).context("filter")?;
     turn_pages(browser).context("turn pages")?;
+    sort(browser).context("sort")?;
     follow_failures(browser).context("follow failures")?;
     see_workers(browser).context("see workers")?;
     recalculate_and_accept(browser, altered).context("recalculate and accept")?;
@@ -55,6 +56,34 @@ fn filter(browser: &Browser<'_>) -> anyhow::Result<()> {
     ensure!(path.contains("kind=missing&storage=odd&text=%3Cscript%3E"), "filtered, and at {path}");
     browser.press_text("Clear 5 filters")?;
     browser.expect("120 records.")
+}
+
+/// By each order that there is, to its last page and back; the address keeps the order.
+fn sort(browser: &Browser<'_>) -> anyhow::Result<()> {
+    for order in [
+        "Last check, oldest first",
+        "Last check, newest first",
+        "Size, largest first",
+        "Size, smallest first",
+        "First failure, oldest first",
+        "First failure, newest first",
+    ] {
+        browser.go("/console/models/supply_chain_attestations")?;
+        browser.write("Sort by", order)?;
+        browser.press_text("Filter")?;
+        browser.expect(&format!("Records, by {}", order.to_lowercase()))?;
+        let listed = "[...document.querySelectorAll('tbody th')].map(e => e.innerText).join()";
+        let first = browser.evaluate(listed)?;
+        for turn in ["Next page", "Next page", "Previous page", "Previous page"] {
+            let path = browser.path()?;
+            browser.press_text(turn)?;
+            browser.expect_other(&path)?;
+        }
+        let again = browser.evaluate(listed)?;
+        ensure!(first == again, "{order}: the first page is another one on the way back");
+    }
+    browser.go("/console/models/supply_chain_attestations?state=failed&sort=failing_asc")?;
+    browser.expect("Failing for")
 }
 
 fn turn_pages(browser: &Browser<'_>) -> anyhow::Result<()> {
