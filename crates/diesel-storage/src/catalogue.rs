@@ -183,7 +183,7 @@ impl<D: Driver> Catalogue for Adapter<D> {
     }
 
     async fn failure_groups(&self) -> Result<Vec<FailureGroup>, StoreError> {
-        self.run(call!("db.catalogue.failure_groups"), Work::Survey, |session| {
+        self.run(call!("db.catalogue.failure_groups"), Work::Read, |session| {
             Box::pin(failing::groups(session))
         })
         .await

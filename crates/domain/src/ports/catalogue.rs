@@ -412,7 +412,7 @@ pub trait Catalogue: Send + Sync {
     ) -> Result<Vec<Record>, StoreError>;
 
     /// How many records failed when they were last read ([`crate::Status::last_failure`]), by storage, kind and model, in the
-    /// order of these. Reads what failed, and nothing else.
+    /// order of these, exact at one moment. Cheap whatever the number of records: the counts are kept with each change.
     async fn failure_groups(&self) -> Result<Vec<FailureGroup>, StoreError>;
 
     /// How the attempts ended on the last days, today and at most 90 of them, in the order of the days and of [`Model::ALL`];
