@@ -15,7 +15,7 @@ use stocktake_web::step;
 
 use crate::command::command;
 use crate::error::ConsoleError;
-use crate::figures::{ago, moment, number, size, until};
+use crate::figures::{ago, counted, moment, size, until};
 use crate::frame::{Section, head};
 use crate::notice::{Notice, refused, shown};
 use crate::query::{Address, Fields};
@@ -140,7 +140,7 @@ fn replacement(record: &Record) -> Markup {
         p { "What lies in the storage now becomes the good content of this record. It is read once more, and replaces what counted until now:" }
         dl class="facts" {
             @if let Some(known) = until_now { div { dt { "Until now" } dd { (digest(&known)) } } }
-            @if let Some(bytes) = record.file_size { div { dt { "Until now" } dd { (number(bytes)) " bytes" } } }
+            @if let Some(bytes) = record.file_size { div { dt { "Until now" } dd { (counted(bytes, "byte")) } } }
             div {
                 dt { "From now on" }
                 dd {
@@ -165,11 +165,12 @@ fn facts(record: &Record, visit: &Visit) -> Markup {
                 div { dt { "Path" } dd { (path(&record.location.path)) } }
                 @if let Some(owner) = &record.owner { div { dt { "Owner" } dd { (text(owner)) } } }
                 @if let Some(bytes) = record.file_size {
-                    div { dt { "Size" } dd { (size(bytes)) " " small { (number(bytes)) " bytes recorded" } } }
+                    div { dt { "Size" } dd { (size(bytes)) " " small { (counted(bytes, "byte")) " recorded" } } }
                 }
                 @if let Some(at) = record.created_at { div { dt { "Created" } dd { (moment(at)) } } }
                 @if let Some(at) = history.last_checksum_at() { div { dt { "Last check" } dd { (ago(at, now)) } } }
                 @if let Some(good) = history.baseline() { div { dt { "Last good" } dd { (ago(good.at, now)) } } }
+                @if let Some(since) = history.failing_since() { div { dt { "First failure" } dd { (ago(since, now)) } } }
                 @if history.retry_count > 0 { div { dt { "Attempts" } dd { (history.retry_count) " failed since it was last good" } } }
                 @if let Some(at) = record.status.retry_at() { div { dt { "Next retry" } dd { (until(at, now)) } } }
                 @if record.accepted { div { dt { "Accepted" } dd { "An administrator took other content than the recorded for good." } } }

@@ -3,12 +3,11 @@
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{FailureGroup, WorkerActivity};
-use stocktake_domain::{Condition, ConditionSubject, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, RecordFilter, Timestamp};
 use stocktake_web::step;
 
-use crate::StorageFacts;
 use crate::activity::{self, Rate};
+use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number};
 use crate::frame::{Section, head};
 use crate::icons::icon;
@@ -17,6 +16,7 @@ use crate::response::{Page, PageResult};
 use crate::shown::{path, text};
 use crate::tables::{self, figure};
 use crate::visit::Visit;
+use crate::{Console, StorageFacts};
 
 /// `GET /console/storages`.
 pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
@@ -29,10 +29,18 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         |storage: &StorageFacts| conditions.iter().any(|condition| is_of(condition, &storage.name));
     storages.sort_by_key(|storage| (!is_closed(storage), storage.name.clone()));
     let closed = storages.iter().filter(|storage| is_closed(storage)).count();
+    let mut rows = Vec::new();
+    for storage in storages {
+        let (is_closed, rate) = (is_closed(storage), Rate::of_storage(&workers, &storage.name));
+        let failures = failing.iter().filter(|group| group.storage == storage.name);
+        let failures = failures.map(|group| group.records).sum();
+        let records = records(console, storage).await?;
+        rows.push(Row { storage, is_closed, records, failures, rate });
+    }
     let first = html! {
         h1 { "Storages" }
         p class="lede" {
-            @match (storages.len(), closed) {
+            @match (rows.len(), closed) {
                 (0, _) => "No storage is configured.",
                 (all, 0) => { (counted(u64::try_from(all).unwrap_or(u64::MAX), "storage")) ", none closed." }
                 (all, closed) => { (closed) " of " (all) " closed." }
@@ -42,9 +50,25 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let main = html! {
         (head(&first, visit.now, "/console/storages"))
         (closed_notes(&conditions, visit.now, false))
-        @if !storages.is_empty() { (table(&storages, &is_closed, &failing, &workers)) }
+        @if !rows.is_empty() { (table(&rows)) }
     };
     Ok(Page::new("Storages", Section::Storages, main).into())
+}
+
+/// What is shown of a storage.
+struct Row<'a> {
+    storage: &'a StorageFacts,
+    is_closed: bool,
+    records: u64,
+    failures: u64,
+    rate: Rate,
+}
+
+/// How many records lie in the storage.
+async fn records(console: &Console, storage: &StorageFacts) -> Result<u64, ConsoleError> {
+    let filter = RecordFilter { storages: vec![storage.name.clone()], ..RecordFilter::default() };
+    let models = step("catalogue.summary_of", console.catalogue.summary_of(&filter)).await?;
+    Ok(models.iter().flat_map(|summary| &summary.states).map(|(_, count)| count).sum())
 }
 
 fn is_of(condition: &Condition, name: &str) -> bool {
@@ -70,31 +94,20 @@ pub(crate) fn closed_notes(conditions: &[Condition], now: Timestamp, with_link: 
     }
 }
 
-fn table(
-    storages: &[&StorageFacts],
-    is_closed: &dyn Fn(&StorageFacts) -> bool,
-    failing: &[FailureGroup],
-    workers: &[WorkerActivity],
-) -> Markup {
+fn table(storages: &[Row<'_>]) -> Markup {
     let columns = [
         ("Storage", ""),
         ("State", "flag"),
         ("Kind", ""),
         ("Root or bucket", "all"),
+        ("Records", "n"),
         ("Failures", "n"),
         ("Read now", "n"),
         ("Limit", "n"),
         ("Hours, UTC", ""),
         ("Readers", "n"),
     ];
-    let failures = |storage: &StorageFacts| {
-        failing.iter().filter(|group| group.storage == storage.name).map(|group| group.records).sum()
-    };
-    let rows = html! {
-        @for storage in storages {
-            (row(storage, is_closed(storage), failures(storage), Rate::of_storage(workers, &storage.name)))
-        }
-    };
+    let rows = html! { @for storage in storages { (row(storage)) } };
     html! {
         section aria-label="Storages" data-rows="storages" {
             (tables::table("cards dense", "All storages, closed ones first", &columns, &rows))
@@ -102,14 +115,15 @@ fn table(
     }
 }
 
-fn row(storage: &StorageFacts, is_closed: bool, failures: u64, rate: Rate) -> Markup {
+fn row(row: &Row<'_>) -> Markup {
+    let Row { storage, is_closed, records, failures, rate } = row;
     let findings = Address::console().below("findings").with("storage", Some(&storage.name));
-    let failed = html! { a class="failed" href=(findings) { (number(failures)) } };
+    let failed = html! { a class="failed" href=(findings) { (number(*failures)) } };
     html! {
         tr role="row" {
             th scope="row" role="rowheader" { (text(&storage.name)) }
             td class="flag" role="cell" {
-                @if is_closed {
+                @if *is_closed {
                     span class="warn nw" { (icon("warn", "")) "Closed" }
                 } @else {
                     span class="state succeeded" { (icon("succeeded", "")) "Open" }
@@ -117,7 +131,8 @@ fn row(storage: &StorageFacts, is_closed: bool, failures: u64, rate: Rate) -> Ma
             }
             td data-l="Kind" role="cell" { (text(&storage.kind)) }
             td class="all" role="cell" { (path(&storage.place)) }
-            (figure("Failures", failures, &failed))
+            (figure("Records", *records, &html! { (number(*records)) }))
+            (figure("Failures", *failures, &failed))
             (figure("Read now", rate.bytes, &html! { (rate.bytes_text()) }))
             td class=(if storage.limit.is_some() { "n" } else { "n zero" }) data-l="Limit" role="cell" {
                 (storage.limit.as_deref().unwrap_or("No limit"))
