@@ -2,6 +2,7 @@
 
 mod bulk;
 mod check;
+mod console;
 mod files;
 mod fuzz;
 mod import;
@@ -66,6 +67,8 @@ enum Part {
     Import,
     /// A recalculation in bulk, compared with one record, an idle service and the bare UPDATE
     Bulk,
+    /// Pages of the console, compared with the API's keyset page
+    Console,
     /// The first sync of a GitLab, compared with COPY, and the load of an idle one, which takes six minutes
     Sync,
     /// Judging records by an inventory of their store, compared with gzip and wc
@@ -108,8 +111,16 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
-    let compared =
-        [Part::Files, Part::Check, Part::List, Part::Import, Part::Bulk, Part::Sync, Part::Reports];
+    let compared = [
+        Part::Files,
+        Part::Check,
+        Part::List,
+        Part::Import,
+        Part::Bulk,
+        Part::Console,
+        Part::Sync,
+        Part::Reports,
+    ];
     if compared.into_iter().any(chosen) {
         rows = compare(project, options, chosen)?;
     }
@@ -156,6 +167,9 @@ fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) 
     }
     if chosen(Part::Bulk) {
         rows.extend(bulk::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::Console) {
+        rows.extend(console::measure(&binary, folder.path(), options)?);
     }
     if chosen(Part::Sync) {
         rows.extend(sync::measure(&binary, folder.path(), options)?);
