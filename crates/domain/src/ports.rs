@@ -22,6 +22,7 @@ mod conditions;
 mod content;
 mod error;
 mod orphan_walks;
+mod page;
 mod queue;
 mod recalculation;
 mod sessions;
@@ -34,8 +35,8 @@ mod tokens;
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
     Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary,
-    NumberedRecord, OLDEST_SUCCESS_WITHIN, Page, PageRequest, PageStart, PathStream, RecordBatch,
-    ReportApplied, ReportedRecord, SortOrder, SourceRecordStream, Witness, numbered,
+    NumberedRecord, OLDEST_SUCCESS_WITHIN, PageRequest, PageStart, PathStream, RecordBatch, ReportApplied,
+    ReportedRecord, SourceRecordStream, Witness, numbered,
 };
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{
@@ -44,6 +45,7 @@ pub use content::{
 };
 pub use error::{Outage, StoreError, Unavailable};
 pub use orphan_walks::OrphanWalks;
+pub use page::{Page, SortOrder};
 pub use queue::{
     ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, Results,
     WakeSignal, WorkerId,

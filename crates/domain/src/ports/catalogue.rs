@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use super::StoreError;
+use super::page::{Page, SortOrder};
 use super::sorting::{SortedPage, SortedPageRequest};
 use crate::acceptance::{Acceptance, NewAcceptance};
 use crate::digest::{Digest, EvidenceLevel};
@@ -19,16 +20,6 @@ use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
 use crate::store_report::{ReportRules, Reported, StoredRecord};
 use crate::time::Timestamp;
-
-/// The direction in which a list is ordered, by key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SortOrder {
-    /// Smallest key first.
-    #[default]
-    Ascending,
-    /// Largest key first.
-    Descending,
-}
 
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,17 +47,6 @@ pub struct PageRequest {
     pub start: PageStart,
     /// The most records on the page, at least 1.
     pub limit: u32,
-}
-
-/// A page of a list. `records` are in the list's order, also for [`PageStart::Before`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
-    /// The records.
-    pub records: Vec<Record>,
-    /// Whether matching records come after the page.
-    pub has_next: bool,
-    /// Whether matching records come before the page.
-    pub has_previous: bool,
 }
 
 /// Records of one model in one storage whose last attempt failed in the same way.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
 
-use super::catalogue::{Page, SortOrder};
+use super::page::{Page, SortOrder};
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::record::Record;
