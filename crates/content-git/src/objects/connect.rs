@@ -79,7 +79,9 @@ impl Connectivity<'_> {
         {
             return Err(ReadError::Suspect(found.error.clone()));
         }
-        let all_missing = (!doubts.more).then_some(missing);
+        // The type of what lies in an alternate was not compared with what a link of ours to it expects.
+        let is_alone = folders.len() == 1;
+        let all_missing = (is_alone && !doubts.more).then_some(missing);
         self.walk(&folders, promised, all_missing, checked)?;
         self.check_graph(&mut lookup, &doubts)
     }
