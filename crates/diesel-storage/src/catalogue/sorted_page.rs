@@ -70,7 +70,7 @@ impl Plan {
         let sql = self.push_facts(sql);
         let order = self.order();
         let sql = sql.push(" FROM (SELECT m.key, m.value FROM matching m WHERE ");
-        let sql = self.push_behind(sql).push(&format!(" ORDER BY {} LIMIT ? + 0) AS m", order));
+        let sql = self.push_behind(sql).push(&format!(" ORDER BY {order} LIMIT ? + 0) AS m"));
         let sql = S::push_each_of_page(sql.bind(self.limit + 1), self.filter.model);
         sql.push(&format!(" ORDER BY {order}"))
     }
