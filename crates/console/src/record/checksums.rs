@@ -77,11 +77,7 @@ fn rows(record: &Record) -> Vec<Row> {
         name: "Shown by the API",
         at: None,
         digest: history.checksum(),
-        instead: if history.failed_at().is_some() {
-            "none since the last attempt failed"
-        } else {
-            "none yet"
-        },
+        instead: if history.failures.is_some() { "none since the last attempt failed" } else { "none yet" },
         agrees: None,
         what: "the digest shown by the API",
     });
