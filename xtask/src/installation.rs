@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
-use stocktake_testbed::{PgCluster, Sample};
+use stocktake_testbed::{PgCluster, Sample, free_port};
 
 use crate::api::Api;
 use crate::process::Process;
@@ -50,7 +50,7 @@ impl Installation {
     ) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
         let folder = fs::canonicalize(folder)?;
-        let listen = format!("127.0.0.1:{}", free_port()?);
+        let listen = format!("127.0.0.1:{}", port()?);
         let (database, cluster) = match database {
             Database::Sqlite => (format!("sqlite://{}", folder.join("stocktake.db").display()), None),
             Database::Postgres(cluster) => (cluster.create_database()?, Some(cluster)),
@@ -123,10 +123,11 @@ impl Installation {
 }
 
 /// The usual port, or another one if it is in use.
-fn free_port() -> anyhow::Result<u16> {
-    let listener =
-        TcpListener::bind(("127.0.0.1", USUAL_PORT)).or_else(|_| TcpListener::bind("127.0.0.1:0"))?;
-    Ok(listener.local_addr()?.port())
+fn port() -> anyhow::Result<u16> {
+    match TcpListener::bind(("127.0.0.1", USUAL_PORT)) {
+        Ok(_) => Ok(USUAL_PORT),
+        Err(_) => free_port(),
+    }
 }
 
 /// A TOML string.

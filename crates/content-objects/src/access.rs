@@ -38,7 +38,8 @@ pub(crate) struct Access {
     pub(crate) proofs: Proofs,
     /// Locked while a page of it is requested.
     pub(crate) listed: Mutex<Listed>,
-    /// Which `ETag`s were seen to be MD5s. No service promises it; of one that has it so, another one tells that something is wrong.
+    /// Which `ETag`s were seen to be MD5s. No service promises it; of one that has it so, another one tells that something is
+    /// wrong.
     pub(crate) etags_seen: EtagsSeen,
     /// Whether the service may list the parts of an object: until it answered otherwise.
     pub(crate) lists_parts: AtomicBool,

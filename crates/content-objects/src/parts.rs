@@ -133,8 +133,21 @@ impl Access {
             };
             let page = match page {
                 Ok(body) => parts_page(&body, kept.element()),
-                Err(ObjectError::Busy { .. } | ObjectError::Broken(_)) => return Ok(None),
-                Err(_) => None,
+                // These say nothing of the service.
+                Err(
+                    ObjectError::Missing
+                    | ObjectError::Changed
+                    | ObjectError::NothingThere
+                    | ObjectError::Busy { .. }
+                    | ObjectError::Broken(_),
+                ) => return Ok(None),
+                Err(
+                    ObjectError::Unproven
+                    | ObjectError::Mismatch(_)
+                    | ObjectError::Final(_)
+                    | ObjectError::Unclear(_)
+                    | ObjectError::Storage(_),
+                ) => None,
             };
             let Some(page) = page else {
                 // Another server, or one that does not permit it: asked once.

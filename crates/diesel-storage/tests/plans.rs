@@ -284,8 +284,8 @@ async fn statements(store: &Store) -> (String, Vec<String>) {
     (staged, statements)
 }
 
-/// Whether the statement sorts no more than queues, kept counts, what leases hold, what was asked for by key, or as many as may be sorted for a
-/// page: all few.
+/// Whether the statement sorts no more than queues, kept counts, what leases hold, what was asked for by key, or as many as
+/// may be sorted for a page: all few.
 fn sorts_few(statement: &str) -> bool {
     [
         "matching AS MATERIALIZED",

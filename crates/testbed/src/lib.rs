@@ -13,6 +13,7 @@ mod http;
 mod http_client;
 mod image_folder;
 mod object_server;
+mod port;
 mod postgres;
 mod praefect;
 mod proxy;
@@ -33,6 +34,7 @@ pub use gitlab::{
 pub use http::HttpAnswer;
 pub use http_client::http_client;
 pub use object_server::{ObjectServer, ServerKind};
+pub use port::free_port;
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};
 pub use praefect::Praefect;
 pub use proxy::{Asked, Fault, FaultProxy};

@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask servers` installs them into cargo's target folder. One that is missing is an error that says so.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 
 use crate::http::{self, HttpAnswer};
+use crate::port::free_port;
 use crate::service::Service;
 
 /// What a URL's query keeps as it is.
@@ -70,7 +71,7 @@ impl ObjectServer {
             ),
             ServerKind::Google | ServerKind::GoogleOnDisk => {
                 // It serves objects only under the name that it is told, and cannot choose a port.
-                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+                let port = free_port()?;
                 let host = format!("127.0.0.1:{port}");
                 let arguments = format!(
                     "-scheme http -host 127.0.0.1 -port {port} -public-host {host} -external-url http://{host} \

@@ -38,7 +38,7 @@ pub(super) enum Patience {
 }
 
 impl Patience {
-    /// The statements that give a connection this patience.
+    /// The statements that give a connection this patience, and the plans that suit it.
     fn settings(self) -> String {
         match self {
             // We stop waiting first; the server only makes an end of what nobody waits for any more.

@@ -120,7 +120,8 @@ async fn time_out<S: Session>(
     let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };
     let sql = Sql::<()>::new(
         "UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
-         failing_since = COALESCE(r.failing_since, r.failed_at, ?), retry_at = ?, retry_count = r.retry_count + 1, failure_kind = ?, failure_cause = ? WHERE",
+         failing_since = COALESCE(r.failing_since, r.failed_at, ?), retry_at = ?, \
+         retry_count = r.retry_count + 1, failure_kind = ?, failure_cause = ? WHERE",
     );
     let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now).bind(now);
     let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure_cause(failure));

@@ -4,7 +4,6 @@ use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +13,7 @@ use super::account::Account;
 use super::binaries::PgBinaries;
 use super::reaper::Reaper;
 use crate::certificate::Certificate;
+use crate::port::free_port;
 
 /// The superuser of the cluster.
 const USER: &str = "stocktake";
@@ -248,11 +248,6 @@ fn run(command: &mut Command) -> anyhow::Result<String> {
         bail!("{} failed: {}", command.get_program().display(), said.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// A port nobody listens on at this moment.
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// Sixteen hexadecimal digits that no other call returns.

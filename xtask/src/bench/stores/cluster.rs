@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -16,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::blocking::{Client, Response};
 use sha1::Sha1;
-use stocktake_testbed::http_client;
+use stocktake_testbed::{free_port, http_client};
 
 use crate::process::{POLL_INTERVAL, Process};
 use crate::project::capture;
@@ -203,7 +202,7 @@ impl Cluster {
 }
 
 fn free_address() -> anyhow::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    Ok(format!("127.0.0.1:{}", free_port()?))
 }
 
 fn keys() -> String {
