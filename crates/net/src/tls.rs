@@ -132,10 +132,8 @@ impl Verification {
             .map_err(|error| TlsError::Setup(error.to_string()))?;
         let checks_host = matches!(self, Self::Full(_));
         let verifier: Arc<dyn ServerCertVerifier> = match self {
-            Self::Full(roots @ Roots { file: None, .. }) => {
-                return Ok(builder.with_root_certificates(roots.load()?.store).with_no_client_auth());
-            }
-            Self::Authority(roots @ Roots { file: None, .. }) => {
+            Self::Full(roots @ Roots { file: None, .. })
+            | Self::Authority(roots @ Roots { file: None, .. }) => {
                 Arc::new(Verifier::with_roots(roots.load()?, checks_host, provider)?)
             }
             Self::Full(roots @ Roots { file: Some(file), .. })
@@ -150,7 +148,7 @@ impl Verification {
 }
 
 /// A verifier of certificate and host.
-fn webpki(
+fn chain_verifier(
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {

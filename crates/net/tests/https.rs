@@ -78,6 +78,9 @@ async fn a_self_signed_certificate_is_trusted_for_itself() {
     ] {
         let error = get(certificates, host).await.unwrap_err();
         assert!(is_untrusted(&error), "{error:?}");
+        let told = failure(&error).unwrap().to_string();
+        let expected = if host == "localhost" { "UnknownIssuer" } else { "not valid for name" };
+        assert!(told.contains(expected), "{told}");
     }
 }
 

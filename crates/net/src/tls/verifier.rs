@@ -10,9 +10,9 @@ use rustls::crypto::{
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
-use super::{Loaded, TlsError, webpki};
+use super::{Loaded, TlsError, chain_verifier};
 
 /// Verifies less than the library does, or a self-signed certificate. That the server holds the certificate's key is
 /// always verified.
@@ -35,7 +35,12 @@ impl Verifier {
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let algorithms = provider.signature_verification_algorithms;
-        Ok(Self { chain: Some(webpki(roots.store, provider)?), own: roots.own, checks_host, algorithms })
+        Ok(Self {
+            chain: Some(chain_verifier(roots.store, provider)?),
+            own: roots.own,
+            checks_host,
+            algorithms,
+        })
     }
 
     /// Accepts every certificate.
@@ -43,6 +48,11 @@ impl Verifier {
         let algorithms = provider.signature_verification_algorithms;
         Self { chain: None, own: Vec::new(), checks_host: false, algorithms }
     }
+}
+
+/// Whether a certificate was refused only because it is one of an authority.
+fn is_of_authority(reason: &OtherError) -> bool {
+    reason.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
 impl ServerCertVerifier for Verifier {
@@ -62,9 +72,10 @@ impl ServerCertVerifier for Verifier {
             )) if !self.checks_host => Ok(ServerCertVerified::assertion()),
             // The library takes no certificate of an authority for that of a server, such as the self-signed one that
             // `openssl req -x509` makes. Its validity in time was verified before.
-            Err(Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.own.iter().any(|own| own == end_entity) =>
-            {
+            Err(Error::InvalidCertificate(CertificateError::Other(reason))) if is_of_authority(&reason) => {
+                if !self.own.iter().any(|own| own == end_entity) {
+                    return Err(CertificateError::UnknownIssuer.into());
+                }
                 if self.checks_host {
                     verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 }
