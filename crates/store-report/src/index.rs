@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufReader, BufWriter, Seek as _, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use stocktake_domain::{Digests, Reported};
@@ -49,13 +50,11 @@ pub struct Index {
 /// The entries in the order of their hashes.
 #[derive(Debug)]
 enum Sorted {
-    Memory(Vec<Entry>),
+    /// With the number of entries before each beginning of a hash, so that one of them is found among a few that lie side by
+    /// side: a binary search over all reads twenty places of the memory, which took two fifths of the time of a comparison.
+    Memory { entries: Vec<Entry>, starts: Starts },
     /// With the beginning of each block's first hash.
-    File {
-        file: File,
-        firsts: Vec<u64>,
-        entries: usize,
-    },
+    File { file: File, firsts: Vec<u64>, entries: usize },
 }
 
 impl Default for IndexBuilder {
@@ -98,7 +97,8 @@ impl IndexBuilder {
         if parts.is_empty() {
             sort(&mut entries);
             let objects = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-            return Ok(Index { hashers, objects, sorted: Sorted::Memory(entries) });
+            let starts = Starts::new(&entries);
+            return Ok(Index { hashers, objects, sorted: Sorted::Memory { entries, starts } });
         }
         let mut file = BufWriter::new(tempfile::tempfile()?);
         let (mut firsts, mut written) = (Vec::new(), 0);
@@ -134,11 +134,23 @@ impl Index {
 
     /// What is said of the object at this path.
     pub fn get(&self, path: &str) -> io::Result<Option<Reported>> {
-        let hash = hash(&self.hashers, path);
+        self.find(&hash(&self.hashers, path))
+    }
+
+    /// What is said of the objects at these paths, in their order. One search does not wait for the one before it, so that
+    /// the memory is read at several places at a time.
+    pub fn get_all<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> io::Result<Vec<Option<Reported>>> {
+        let hashes: Vec<_> = paths.into_iter().map(|path| hash(&self.hashers, path)).collect();
+        hashes.iter().map(|hash| self.find(hash)).collect()
+    }
+
+    fn find(&self, hash: &[u8; HASH]) -> io::Result<Option<Reported>> {
         match &self.sorted {
-            Sorted::Memory(entries) => Ok(find(entries, &hash)),
+            Sorted::Memory { entries, starts } => {
+                Ok(find(entries.get(starts.range(hash)).unwrap_or_default(), hash))
+            }
             Sorted::File { file, firsts, entries } => {
-                let beginning = beginning(&hash);
+                let beginning = beginning(hash);
                 let behind = firsts.partition_point(|first| *first <= beginning);
                 let Some(block) = behind.checked_sub(1) else { return Ok(None) };
                 let count = BLOCK.min(entries.saturating_sub(block * BLOCK));
@@ -146,10 +158,45 @@ impl Index {
                 let bytes = bytes.get_mut(..count * ENTRY).unwrap_or_default();
                 let at = u64::try_from(block * BLOCK * ENTRY).unwrap_or(u64::MAX);
                 file.read_exact_at(bytes, at)?;
-                Ok(find(bytes.as_chunks::<ENTRY>().0, &hash))
+                Ok(find(bytes.as_chunks::<ENTRY>().0, hash))
             }
         }
     }
+}
+
+/// Where the entries begin whose hashes begin with the same bits.
+#[derive(Debug)]
+struct Starts {
+    /// The bits of a hash that are looked at.
+    bits: u32,
+    /// The number of entries before those that begin with each number, and of all.
+    starts: Vec<u32>,
+}
+
+impl Starts {
+    /// Of sorted entries: so many bits that four to eight of them begin with the same ones.
+    fn new(entries: &[Entry]) -> Self {
+        let bits = entries.len().checked_ilog2().unwrap_or(0).saturating_sub(2);
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        for (at, entry) in (0..).zip(entries) {
+            starts.resize(starts.len().max(number(entry, bits) + 1), at);
+        }
+        starts.resize((1 << bits) + 1, u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        Self { bits, starts }
+    }
+
+    /// Where an entry with this hash is, if there is one.
+    fn range(&self, hash: &[u8]) -> Range<usize> {
+        let number = number(hash, self.bits);
+        let start = |number| self.starts.get(number).and_then(|start| usize::try_from(*start).ok());
+        start(number).unwrap_or(0)..start(number + 1).unwrap_or(0)
+    }
+}
+
+/// The first bits as a number.
+fn number(bytes: &[u8], bits: u32) -> usize {
+    let number = beginning(bytes).checked_shr(u64::BITS - bits).unwrap_or(0);
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn read_entry(source: &mut impl io::Read, entry: &mut Entry) -> io::Result<bool> {
@@ -175,7 +222,8 @@ fn beginning(bytes: &[u8]) -> u64 {
 
 /// Sorts, and leaves one entry of each path.
 fn sort(entries: &mut Vec<Entry>) {
-    entries.sort_unstable();
+    // Almost all differ in the beginnings of their hashes, and comparing two numbers takes a fraction of comparing two entries.
+    entries.sort_unstable_by(|one, other| beginning(one).cmp(&beginning(other)).then_with(|| one.cmp(other)));
     entries.dedup();
     entries.dedup_by(|later, earlier| {
         let is_same = later.get(..HASH) == earlier.get(..HASH);
@@ -188,7 +236,9 @@ fn sort(entries: &mut Vec<Entry>) {
 }
 
 fn find(entries: &[Entry], hash: &[u8; HASH]) -> Option<Reported> {
-    let at = entries.binary_search_by(|entry| entry.first_chunk::<HASH>().cmp(&Some(hash))).ok()?;
+    let of = |bytes: &[u8]| bytes.first_chunk().map_or(0, |first| u128::from_be_bytes(*first));
+    let hash = of(hash);
+    let at = entries.binary_search_by_key(&hash, |entry| of(entry)).ok()?;
     entries.get(at).map(said)
 }
 
@@ -292,6 +342,8 @@ mod tests {
             for number in 5_000..6_000 {
                 assert_eq!(index.get(&format!("path/{number}")).unwrap(), None, "{room}");
             }
+            let all = index.get_all(["path/7", "path/5000", "path/0"]).unwrap();
+            assert_eq!(all, [Some(sized(7)), None, Some(sized(0))], "{room}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! Rows of comma-separated values.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
@@ -27,7 +30,11 @@ impl Fields for StringRecord {
     }
 }
 
-/// Reads all rows of a file; returns how many there were.
+/// Unpacked blocks that wait for the thread that takes the rows from them.
+const WAITING: usize = 8;
+
+/// Reads all rows of a file; returns how many there were. A compressed one is unpacked in a thread of its own, which takes
+/// about as long as taking the rows from what it has.
 pub(crate) fn read(
     file: &Path,
     columns: &Columns,
@@ -35,20 +42,69 @@ pub(crate) fn read(
     each: &mut impl FnMut(Row<'_>) -> Result<(), String>,
 ) -> Result<u64, ReportError> {
     let unread = |source| ReportError::Read { file: file.to_owned(), source };
-    let source = Counted { source: File::open(file).map_err(unread)?, progress };
-    let mut source = BufReader::with_capacity(BUFFER, source);
-    let is_compressed = source.fill_buf().map_err(unread)?.starts_with(&GZIP);
-    if is_compressed {
-        let plain = BufReader::with_capacity(BUFFER, MultiGzDecoder::new(source));
-        rows(file, plain, columns, each)
-    } else {
-        rows(file, source, columns, each)
+    let mut source = File::open(file).map_err(unread)?;
+    let mut beginning = Vec::new();
+    Read::take(&mut source, 2).read_to_end(&mut beginning).map_err(unread)?;
+    let is_compressed = beginning == GZIP;
+    let source = io::Cursor::new(beginning).chain(source);
+    if !is_compressed {
+        return rows(file, Counted { source, progress }, columns, each);
+    }
+    let (sender, blocks) = sync_channel(WAITING);
+    thread::scope(|scope| {
+        let unpacking = thread::Builder::new().name("unpack".to_owned());
+        unpacking.spawn_scoped(scope, move || unpack(source, &sender)).map_err(unread)?;
+        rows(file, Unpacked { blocks, block: io::Cursor::default(), progress }, columns, each)
+    })
+}
+
+/// Some bytes, and how many of the file had to be read for them.
+type Block = (Vec<u8>, u64);
+
+/// Unpacks until the end, an error, or until nobody wants the rest.
+fn unpack(source: impl Read, blocks: &SyncSender<io::Result<Block>>) {
+    let read = Cell::new(0);
+    let mut count = |bytes| read.set(read.get() + bytes);
+    let source = BufReader::with_capacity(BUFFER, Counted { source, progress: &mut count });
+    let mut source = MultiGzDecoder::new(source);
+    loop {
+        let mut block = vec![0; BUFFER];
+        let unpacked = source.read(&mut block).map(|length| {
+            block.truncate(length);
+            (block, read.take())
+        });
+        let is_last = unpacked.as_ref().map_or(true, |(block, _)| block.is_empty());
+        if blocks.send(unpacked).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// What another thread unpacks.
+struct Unpacked<'a, F> {
+    blocks: Receiver<io::Result<Block>>,
+    block: io::Cursor<Vec<u8>>,
+    progress: &'a mut F,
+}
+
+impl<F: FnMut(u64)> Read for Unpacked<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.block.read(buffer)?;
+        if count > 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        // The last block is an empty one.
+        let Ok(block) = self.blocks.recv() else { return Ok(0) };
+        let (block, count) = block?;
+        (self.progress)(count);
+        self.block = io::Cursor::new(block);
+        self.block.read(buffer)
     }
 }
 
 fn rows(
     file: &Path,
-    source: impl BufRead,
+    source: impl Read,
     columns: &Columns,
     each: &mut impl FnMut(Row<'_>) -> Result<(), String>,
 ) -> Result<u64, ReportError> {
@@ -124,12 +180,12 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// Tells how many bytes are read.
-struct Counted<'a, F> {
-    source: File,
+struct Counted<'a, R, F> {
+    source: R,
     progress: &'a mut F,
 }
 
-impl<F: FnMut(u64)> Read for Counted<'_, F> {
+impl<R: Read, F: FnMut(u64)> Read for Counted<'_, R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
         (self.progress)(u64::try_from(count).unwrap_or(u64::MAX));

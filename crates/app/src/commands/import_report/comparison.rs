@@ -1,6 +1,7 @@
 //! The records of a storage beside what a report says of their objects.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use stocktake_domain::ports::{ReportApplied, ReportedRecord};
 use stocktake_domain::{FailureKind, RecordKey, ReportRules, ReportVerdict, StoredRecord};
 use stocktake_store_report::Index;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ReadReport;
 use crate::args::ImportReportArguments;
@@ -77,17 +79,20 @@ impl Comparison {
         let is_complete = read.report.is_complete && !arguments.partial;
         let mut comparison = Self { counts: Counts::default(), judged: Spool::new(), doubtful: Spool::new() };
         let meter = Meter::start("records", None);
-        let next = |after| store.catalogue.stored(arguments.model, &arguments.storage, after, PAGE);
-        let mut page = next(None).await?;
+        let next = |after| {
+            let (catalogue, model) = (Arc::clone(&store.catalogue), arguments.model);
+            let storage = arguments.storage.clone();
+            let page = async move { catalogue.stored(model, &storage, after, PAGE).await };
+            AbortOnDropHandle::new(tokio::spawn(page))
+        };
+        let mut page = next(None).await??;
         while let Some(last) = page.last() {
-            let after = Some(last.key.clone());
-            // Asked for first, so that the database reads the next page meanwhile.
-            let (following, compared) =
-                tokio::join!(next(after), async { comparison.add(&page, read, rules, is_complete) });
-            compared?;
+            // A task of its own reads the next page meanwhile.
+            let following = next(Some(last.key.clone()));
+            comparison.add(&page, read, rules, is_complete)?;
             meter.set(comparison.counts.records, None);
             meter.set_failures(comparison.counts.bad());
-            page = following?;
+            page = following.await??;
         }
         meter.finish();
         Ok(comparison)
@@ -100,8 +105,10 @@ impl Comparison {
         rules: ReportRules,
         is_complete: bool,
     ) -> anyhow::Result<()> {
-        for record in page.iter().filter(|record| !record.is_off) {
-            let said = read.index.get(&record.path).context("the report's objects cannot be read again")?;
+        let records: Vec<_> = page.iter().filter(|record| !record.is_off).collect();
+        let said = read.index.get_all(records.iter().map(|record| record.path.as_str()));
+        let said = said.context("the report's objects cannot be read again")?;
+        for (record, said) in records.into_iter().zip(said) {
             let counts = &mut self.counts;
             counts.records += 1;
             counts.named += u64::from(said.is_some());
