@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use crate::machine;
 use crate::project::{Profile, Project, run as run_command};
 
 /// Options of `bench`.
@@ -94,12 +95,13 @@ struct Row {
 }
 
 /// The crates' own benchmarks: package, benchmark, arguments.
-const CRATES: [(&str, &str, &[&str]); 7] = [
+const CRATES: [(&str, &str, &[&str]); 8] = [
     ("stocktake-content-directory", "inspect", &[]),
     ("stocktake-diesel-storage", "queue", &[]),
     ("stocktake-content-git", "repositories", &["--count", "1000"]),
     ("stocktake-content-git", "connectivity", &[]),
     ("stocktake-content-objects", "read", &[]),
+    ("stocktake-content-objects", "metadata", &[]),
     ("stocktake-content-registry", "read", &[]),
     ("stocktake-source-gitlab", "read", &["--rows", "1000000"]),
 ];
@@ -128,6 +130,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         rows.push(stores::measure(project)?);
     }
     if chosen(Part::Crates) {
+        machine::object_servers(project)?;
         for (package, bench, arguments) in CRATES {
             let words = ["bench", "--locked", "--package", package, "--bench", bench, "--"];
             run_command(project.cargo(&words).args(arguments))?;
