@@ -9,11 +9,11 @@ use std::marker::PhantomData;
 use diesel::RunQueryDsl as _;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt};
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, SmallInt};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::columns::{Kind, Row as _, Visitor};
-use crate::rows::{LeaseRow, ResultRow};
+use crate::rows::{BaselineColumns, LeaseRow, OwnColumns, ResultRow};
 
 /// Writes results where the record is still what the lease holds; returns how many.
 pub(super) fn write(
@@ -48,8 +48,9 @@ pub(super) fn write(
 
 /// What a result is to the digest that the record has.
 trait Form: 'static {
-    /// The columns of the result that are not set.
-    const UNSET: &'static [&'static str];
+    /// Sets those columns of the digest that change.
+    fn set<'b>(baseline: &'b BaselineColumns, out: &mut Assignments<'_, 'b>) -> QueryResult<()>;
+
     /// What comes before the digest in the condition on it, if there is one.
     const DIGEST: Option<&'static str>;
 }
@@ -58,24 +59,35 @@ trait Form: 'static {
 struct Failure;
 
 impl Form for Failure {
-    const UNSET: &'static [&'static str] = &["baseline_check", "baseline", "baseline_at"];
     const DIGEST: Option<&'static str> = None;
+
+    fn set<'b>(_: &'b BaselineColumns, _: &mut Assignments<'_, 'b>) -> QueryResult<()> {
+        Ok(())
+    }
 }
 
 /// The record has the same one.
 struct SameDigest;
 
 impl Form for SameDigest {
-    const UNSET: &'static [&'static str] = &["baseline"];
     const DIGEST: Option<&'static str> = Some(" AND baseline = ");
+
+    fn set<'b>(baseline: &'b BaselineColumns, out: &mut Assignments<'_, 'b>) -> QueryResult<()> {
+        let BaselineColumns { baseline_check, own: OwnColumns { baseline: _, baseline_at } } = baseline;
+        out.column::<Nullable<Integer>>("baseline_check", baseline_check)?;
+        out.column::<Nullable<BigInt>>("baseline_at", baseline_at)
+    }
 }
 
 /// The record has another one, or none.
 struct OtherDigest;
 
 impl Form for OtherDigest {
-    const UNSET: &'static [&'static str] = &[];
     const DIGEST: Option<&'static str> = Some(" AND baseline IS NOT ");
+
+    fn set<'b>(baseline: &'b BaselineColumns, out: &mut Assignments<'_, 'b>) -> QueryResult<()> {
+        baseline.visit(out)
+    }
 }
 
 /// Writes one result. Diesel's own UPDATE is prepared anew each time, which takes longer than to run it; this one is
@@ -102,8 +114,9 @@ impl<F: Form> QueryFragment<Sqlite> for WriteResult<'_, F> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         let ResultRow { key, result, baseline } = self.row;
         out.push_sql("UPDATE records SET due_at = NULL");
-        result.visit(&mut Assignments { out: out.reborrow(), unset: F::UNSET })?;
-        baseline.visit(&mut Assignments { out: out.reborrow(), unset: F::UNSET })?;
+        let mut assignments = Assignments(out.reborrow());
+        result.visit(&mut assignments)?;
+        F::set(baseline, &mut assignments)?;
         out.push_sql(" WHERE model = ");
         out.push_bind_param::<SmallInt, _>(&self.lease.model)?;
         out.push_sql(" AND key = ");
@@ -122,20 +135,14 @@ impl<F: Form> QueryFragment<Sqlite> for WriteResult<'_, F> {
 
 impl<F: Form> diesel::RunQueryDsl<SqliteConnection> for WriteResult<'_, F> {}
 
-/// Writes `, a = ?, b = ?, …`, without the columns that are to stay `unset`.
-struct Assignments<'p, 'b> {
-    out: AstPass<'p, 'b, Sqlite>,
-    unset: &'static [&'static str],
-}
+/// Writes `, a = ?, b = ?, …`.
+struct Assignments<'p, 'b>(AstPass<'p, 'b, Sqlite>);
 
 impl<'b> Visitor<'b> for Assignments<'_, 'b> {
     fn column<K: Kind>(&mut self, name: &'static str, value: &'b K::Rust) -> QueryResult<()> {
-        if self.unset.contains(&name) {
-            return Ok(());
-        }
-        self.out.push_sql(", ");
-        self.out.push_sql(name);
-        self.out.push_sql(" = ");
-        K::bind(&mut self.out, value)
+        self.0.push_sql(", ");
+        self.0.push_sql(name);
+        self.0.push_sql(" = ");
+        K::bind(&mut self.0, value)
     }
 }
