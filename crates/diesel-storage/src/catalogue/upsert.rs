@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use diesel::sql_types::{Binary, Bool};
 use stocktake_domain::ports::Applied;
 use stocktake_domain::{RowPart, SourceRecord, Status};
 
 use crate::columns::{Row as _, list_of};
 use crate::encryption::Encryption;
 use crate::error::DbError;
-use crate::queries::DUE_NOW;
+use crate::key;
+use crate::queries::{DUE_NOW, Span, push_keys_in};
 use crate::rows::{
     DISABLED, LEASE, LeaseRow, LeaseSql, PENDING, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
 };
@@ -17,23 +19,30 @@ use crate::session::Session;
 use crate::sql::Sql;
 
 /// Entries compared and written at once.
-pub(crate) const BATCH: usize = 1000;
+pub(crate) const BATCH: usize = 5000;
 
 /// Adds a record for each staged entry of a model that has none, due now. Values: now, now, the model twice.
 static ADD_STAGED: LazyLock<String> = LazyLock::new(|| {
-    let source = SourceColumns::columns();
     // Counted, the records are looked up one by one, by their key; NOT EXISTS would be planned as a join.
+    let lacking =
+        "(SELECT COUNT(*) FROM records k WHERE k.model = (SELECT CAST(? AS smallint)) AND k.key = s.key) = 0";
+    add_staged(DUE_NOW, lacking)
+});
+
+/// Adds a record for each staged entry of a model that has none for any of them, and no lease. Values: now, the model.
+static ADD_ALL_STAGED: LazyLock<String> = LazyLock::new(|| add_staged("CAST(? AS bigint)", "TRUE"));
+
+fn add_staged(due: &str, condition: &str) -> String {
+    let source = SourceColumns::columns();
     format!(
         "INSERT INTO records (model, key, accepted, from_source, due_at, state, attempt, retry_count, recorded_check, {}) \
-         SELECT r.model, r.key, FALSE, FALSE, CASE WHEN r.disabled THEN NULL ELSE {DUE_NOW} END, \
+         SELECT r.model, r.key, FALSE, FALSE, CASE WHEN r.disabled THEN NULL ELSE {due} END, \
          CASE WHEN r.disabled THEN {DISABLED} ELSE {PENDING} END, 0, 0, r.recorded_check, {} \
-         FROM (SELECT CAST(? AS smallint) AS model, s.* FROM staged s \
-         WHERE (SELECT COUNT(*) FROM records k WHERE k.model = (SELECT CAST(? AS smallint)) AND k.key = s.key) = 0) AS r \
-         ORDER BY r.key",
+         FROM (SELECT CAST(? AS smallint) AS model, s.* FROM staged s WHERE {condition}) AS r ORDER BY r.key",
         list_of(&source, |column| column.name.to_owned()),
         list_of(&source, |column| format!("r.{}", column.name)),
     )
-});
+}
 
 /// An entry, and the record that it is about with whether that is started.
 pub(crate) struct Pair {
@@ -52,6 +61,19 @@ pub(crate) fn latest_of_each(
         rows.insert(&entry.key, StagedRow::new(model, 0, entry, encryption)?);
     }
     Ok(rows.into_values().collect())
+}
+
+/// Whether the model has no record from the first to the last of these keys, as when it is read for the first time: so that none of
+/// those between has to be looked up.
+pub(crate) async fn has_none_between<S: Session>(
+    session: &mut S,
+    model: i16,
+    first: Vec<u8>,
+    last: Vec<u8>,
+) -> Result<bool, DbError> {
+    let span = Span { from: first, to: key::behind(last) };
+    let sql = Sql::<Bool>::new("SELECT NOT EXISTS (SELECT 1 FROM records r WHERE r.model = ?").bind(model);
+    session.one(push_keys_in(sql, &span).push(")")).await
 }
 
 /// Upsert of one model's records, under way in a transaction.
@@ -90,12 +112,26 @@ impl Upsert {
              ON CONFLICT DO NOTHING",
         );
         session.execute(queues.bind(self.model)).await?;
-        let records = Sql::<()>::new(ADD_STAGED.as_str());
-        let records = records.bind(self.now).bind(self.now).bind(self.model).bind(self.model);
+        let records = if self.leases.0.is_empty() && self.stages_new_alone(session).await? {
+            Sql::<()>::new(ADD_ALL_STAGED.as_str()).bind(self.now).bind(self.model)
+        } else {
+            let records = Sql::<()>::new(ADD_STAGED.as_str()).bind(self.now).bind(self.now);
+            records.bind(self.model).bind(self.model)
+        };
         let added = session.execute(records).await?;
         self.applied.added += added;
         self.due |= added > 0;
         Ok(added)
+    }
+
+    /// Whether none of the gathered entries has a record, as far as the first and the last key tell.
+    async fn stages_new_alone<S: Session>(&self, session: &mut S) -> Result<bool, DbError> {
+        let end = |order: &str| {
+            Sql::<Binary>::new(format!("SELECT s.key FROM staged s ORDER BY s.key{order} LIMIT 1"))
+        };
+        let (first, last) = (session.first(end("")).await?, session.first(end(" DESC")).await?);
+        let Some((first, last)) = first.zip(last) else { return Ok(false) };
+        has_none_between(session, self.model, first, last).await
     }
 
     /// Entries that say what their records have already.

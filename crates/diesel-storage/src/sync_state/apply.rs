@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, WorkerId};
 
-use crate::catalogue::upsert::{BATCH, Pair, Upsert, latest_of_each};
+use crate::catalogue::upsert::{BATCH, Pair, Upsert, has_none_between, latest_of_each};
 use crate::dialect::Lock;
 use crate::encryption::Encryption;
 use crate::error::DbError;
@@ -109,6 +109,11 @@ async fn pairs<S: Session>(
     model: i16,
     entries: Vec<StagedRow>,
 ) -> Result<Vec<Pair>, DbError> {
+    if let (Some(first), Some(last)) = (entries.first(), entries.last())
+        && has_none_between(session, model, first.key.clone(), last.key.clone()).await?
+    {
+        return Ok(entries.into_iter().map(|entry| Pair { entry, known: None }).collect());
+    }
     let mut pairs = Vec::with_capacity(entries.len());
     let mut rest = entries.into_iter();
     while rest.len() > 0 {
