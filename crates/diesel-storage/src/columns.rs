@@ -2,20 +2,20 @@
 //! columns, their names and the binding of their values. Statements are built from these, so that which value
 //! belongs to which column is never a matter of position.
 
+use bytes::BytesMut;
 use diesel::pg::Pg;
 use diesel::query_builder::AstPass;
-use diesel::result::QueryResult;
+use diesel::result::{Error, QueryResult};
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use diesel::sqlite::Sqlite;
-
-use crate::sql::Value;
+use tokio_postgres::types::{IsNull, ToSql, Type};
 
 /// A SQL type that both databases have.
 pub(crate) trait Kind: 'static {
     /// Its values.
     type Rust: Send + 'static;
-    /// Its name on PostgreSQL.
-    const POSTGRES: &'static str;
+    /// What it is on PostgreSQL.
+    const POSTGRES: Type;
     /// Its name on SQLite.
     const SQLITE: &'static str;
     /// Whether a column of it may be NULL.
@@ -27,15 +27,15 @@ pub(crate) trait Kind: 'static {
     /// Adds the value's bytes, which those of another value do not begin with; false for NULL, which has none.
     fn add_bytes(value: &Self::Rust, bytes: &mut Vec<u8>) -> bool;
 
-    /// The values of some rows as one array, which only PostgreSQL has.
-    fn array(values: Vec<Self::Rust>) -> Value;
+    /// Adds the value in PostgreSQL's binary form; false for NULL, which has none.
+    fn write_postgres(value: &Self::Rust, out: &mut BytesMut) -> QueryResult<bool>;
 }
 
 macro_rules! kinds {
-    ($($sql:ty: $rust:ty, $postgres:literal, $sqlite:literal, $nullable:literal;)+) => {
+    ($($sql:ty: $rust:ty, $postgres:ident, $sqlite:literal, $nullable:literal;)+) => {
         $(impl Kind for $sql {
             type Rust = $rust;
-            const POSTGRES: &'static str = $postgres;
+            const POSTGRES: Type = Type::$postgres;
             const SQLITE: &'static str = $sqlite;
             const NULLABLE: bool = $nullable;
 
@@ -47,26 +47,27 @@ macro_rules! kinds {
                 value.add_to(bytes)
             }
 
-            fn array(values: Vec<$rust>) -> Value {
-                values.into()
+            fn write_postgres(value: &$rust, out: &mut BytesMut) -> QueryResult<bool> {
+                let written = ToSql::to_sql(value, &Self::POSTGRES, out).map_err(Error::SerializationError)?;
+                Ok(matches!(written, IsNull::No))
             }
         })+
     };
 }
 
 kinds! {
-    SmallInt: i16, "smallint", "INTEGER", false;
-    Integer: i32, "integer", "INTEGER", false;
-    BigInt: i64, "bigint", "INTEGER", false;
-    Bool: bool, "boolean", "INTEGER", false;
-    Binary: Vec<u8>, "bytea", "BLOB", false;
-    Text: String, "text", "TEXT", false;
-    Nullable<SmallInt>: Option<i16>, "smallint", "INTEGER", true;
-    Nullable<Integer>: Option<i32>, "integer", "INTEGER", true;
-    Nullable<BigInt>: Option<i64>, "bigint", "INTEGER", true;
-    Nullable<Bool>: Option<bool>, "boolean", "INTEGER", true;
-    Nullable<Binary>: Option<Vec<u8>>, "bytea", "BLOB", true;
-    Nullable<Text>: Option<String>, "text", "TEXT", true;
+    SmallInt: i16, INT2, "INTEGER", false;
+    Integer: i32, INT4, "INTEGER", false;
+    BigInt: i64, INT8, "INTEGER", false;
+    Bool: bool, BOOL, "INTEGER", false;
+    Binary: Vec<u8>, BYTEA, "BLOB", false;
+    Text: String, TEXT, "TEXT", false;
+    Nullable<SmallInt>: Option<i16>, INT2, "INTEGER", true;
+    Nullable<Integer>: Option<i32>, INT4, "INTEGER", true;
+    Nullable<BigInt>: Option<i64>, INT8, "INTEGER", true;
+    Nullable<Bool>: Option<bool>, BOOL, "INTEGER", true;
+    Nullable<Binary>: Option<Vec<u8>>, BYTEA, "BLOB", true;
+    Nullable<Text>: Option<String>, TEXT, "TEXT", true;
 }
 
 /// A value as bytes, see [`Kind::add_bytes`].
@@ -121,10 +122,10 @@ impl<T: Bytes> Bytes for Option<T> {
 }
 
 /// A column: its name and its types.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    pub(crate) postgres: &'static str,
+    pub(crate) postgres: Type,
     pub(crate) sqlite: &'static str,
     pub(crate) nullable: bool,
 }
@@ -152,9 +153,6 @@ pub(crate) trait Row: Sized + 'static {
 
     /// Shows each column to the visitor.
     fn visit<'b>(&'b self, visitor: &mut impl Visitor<'b>) -> QueryResult<()>;
-
-    /// Adds the values of rows to the list, an array for each column.
-    fn add_arrays(rows: Vec<Self>, list: &mut Vec<Value>);
 
     /// The columns.
     fn columns() -> Vec<Column> {
@@ -240,17 +238,6 @@ macro_rules! columns {
                 $(visitor.column::<$sql>(stringify!($column), &self.$column)?;)*
                 $(self.$group.visit(visitor)?;)*
                 Ok(())
-            }
-
-            fn add_arrays(rows: Vec<Self>, list: &mut Vec<$crate::sql::Value>) {
-                $(let mut $column = Vec::with_capacity(rows.len());)*
-                $(let mut $group = Vec::with_capacity(rows.len());)*
-                for row in rows {
-                    $($column.push(row.$column);)*
-                    $($group.push(row.$group);)*
-                }
-                $(list.push(<$sql as $crate::columns::Kind>::array($column));)*
-                $(<$group_row as $crate::columns::Row>::add_arrays($group, list);)*
             }
         }
     };

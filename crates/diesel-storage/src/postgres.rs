@@ -3,6 +3,7 @@
 mod connect;
 mod migrations;
 mod paths;
+mod row_type;
 mod session;
 mod wake;
 

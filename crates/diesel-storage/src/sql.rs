@@ -4,13 +4,15 @@
 //! `sql_query` is not used for it: that one is prepared anew at each call and finds its columns by name,
 //! while this one is prepared once per connection and reads them by position.
 
+use std::io::Write as _;
 use std::marker::PhantomData;
 
 use diesel::backend::Backend;
-use diesel::pg::Pg;
+use diesel::pg::{Pg, PgTypeMetadata};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, HasSqlType, Integer, Nullable, SmallInt, Text};
+use diesel::serialize::{IsNull, Output, ToSql};
+use diesel::sql_types::{Array, BigInt, Binary, HasSqlType, Integer, SmallInt, Text, TypeMetadata};
 use diesel::sqlite::Sqlite;
 
 /// A statement whose text marks each value by `?`, and whose rows have the SQL type `T`.
@@ -28,18 +30,30 @@ pub(crate) enum Value {
     BigInt(i64),
     Binary(Vec<u8>),
     Text(String),
-    SmallInts(Vec<i16>),
-    Integers(Vec<i32>),
     BigInts(Vec<i64>),
-    Bools(Vec<bool>),
     Binaries(Vec<Vec<u8>>),
-    Texts(Vec<String>),
-    MaybeBools(Vec<Option<bool>>),
-    MaybeSmallInts(Vec<Option<i16>>),
-    MaybeIntegers(Vec<Option<i32>>),
-    MaybeBigInts(Vec<Option<i64>>),
-    MaybeBinaries(Vec<Option<Vec<u8>>>),
-    MaybeTexts(Vec<Option<String>>),
+    Rows(RowArray),
+}
+
+/// An array of rows in PostgreSQL's binary form. The text of the statement says of what type, by a CAST.
+#[derive(Debug, Clone)]
+pub(crate) struct RowArray(pub(crate) Vec<u8>);
+
+/// The type of a value that the server knows from the CAST around it.
+struct Cast;
+
+impl HasSqlType<Cast> for Pg {
+    fn metadata(_lookup: &mut <Self as TypeMetadata>::MetadataLookup) -> PgTypeMetadata {
+        // No type is said of it.
+        PgTypeMetadata::new(0, 0)
+    }
+}
+
+impl ToSql<Cast, Pg> for RowArray {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> diesel::serialize::Result {
+        out.write_all(&self.0)?;
+        Ok(IsNull::No)
+    }
 }
 
 macro_rules! values {
@@ -54,10 +68,7 @@ macro_rules! values {
 
 values! {
     i16 => SmallInt, i32 => Integer, i64 => BigInt, Vec<u8> => Binary, String => Text,
-    Vec<i16> => SmallInts, Vec<i32> => Integers, Vec<i64> => BigInts, Vec<bool> => Bools,
-    Vec<Vec<u8>> => Binaries, Vec<String> => Texts,
-    Vec<Option<bool>> => MaybeBools, Vec<Option<i16>> => MaybeSmallInts, Vec<Option<i32>> => MaybeIntegers,
-    Vec<Option<i64>> => MaybeBigInts, Vec<Option<Vec<u8>>> => MaybeBinaries, Vec<Option<String>> => MaybeTexts,
+    Vec<i64> => BigInts, Vec<Vec<u8>> => Binaries, RowArray => Rows,
 }
 
 impl<T> Sql<T> {
@@ -129,18 +140,9 @@ where
 
 fn bind_array<'b>(out: &mut AstPass<'_, 'b, Pg>, value: &'b Value) -> QueryResult<()> {
     match value {
-        Value::SmallInts(values) => out.push_bind_param::<Array<SmallInt>, _>(values),
-        Value::Integers(values) => out.push_bind_param::<Array<Integer>, _>(values),
         Value::BigInts(values) => out.push_bind_param::<Array<BigInt>, _>(values),
-        Value::Bools(values) => out.push_bind_param::<Array<Bool>, _>(values),
         Value::Binaries(values) => out.push_bind_param::<Array<Binary>, _>(values),
-        Value::Texts(values) => out.push_bind_param::<Array<Text>, _>(values),
-        Value::MaybeBools(values) => out.push_bind_param::<Array<Nullable<Bool>>, _>(values),
-        Value::MaybeSmallInts(values) => out.push_bind_param::<Array<Nullable<SmallInt>>, _>(values),
-        Value::MaybeIntegers(values) => out.push_bind_param::<Array<Nullable<Integer>>, _>(values),
-        Value::MaybeBigInts(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values),
-        Value::MaybeBinaries(values) => out.push_bind_param::<Array<Nullable<Binary>>, _>(values),
-        Value::MaybeTexts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values),
+        Value::Rows(rows) => out.push_bind_param::<Cast, _>(rows),
         _ => Err(builder_error("no array")),
     }
 }

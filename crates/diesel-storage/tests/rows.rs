@@ -109,6 +109,23 @@ async fn a_row_without_check_values_is_whole_until_it_is_written_again() {
 }
 
 #[tokio::test]
+async fn a_column_of_a_later_version_is_left_to_its_default() {
+    for database in Database::both().await {
+        database.alter("ALTER TABLE records ADD COLUMN later integer NOT NULL DEFAULT 7");
+        let store = database.open().await;
+        assert_eq!(import(&store, (1..=40).map(entry).collect()).await.added, 40);
+        succeed(&store, 2).await;
+        let changed = SourceRecord { owner: Some("group".to_owned()), ..entry(1) };
+        assert_eq!(import(&store, vec![changed, entry(41)]).await.changed, 1);
+        database.alter("UPDATE records SET attempt = 1 / CASE WHEN later = 7 THEN 1 ELSE 0 END");
+        assert_eq!(
+            store.catalogue.get(MODEL, &RecordKey::integer(41)).await.unwrap().unwrap().history().attempt,
+            1
+        );
+    }
+}
+
+#[tokio::test]
 async fn key_data_is_encrypted_when_the_database_is_opened_but_for_a_damaged_row() {
     let rule = DigestRule::SecureFile(KeyData("signing".to_owned()));
     let key = |byte: u8| hex::encode([byte; 32]).parse().unwrap();

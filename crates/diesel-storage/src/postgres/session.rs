@@ -10,7 +10,8 @@ use stocktake_domain::ports::{Outage, StoreError, Unavailable};
 use stocktake_domain::{PathGlob, Timestamp};
 use tokio::time::timeout;
 
-use crate::columns::{Column, Row, Table, list_of, set_from};
+use super::row_type::RowType;
+use crate::columns::{Row, Table, list_of, set_from};
 use crate::dialect::{Dialect, Index, Lock};
 use crate::error::DbError;
 use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in};
@@ -27,6 +28,9 @@ const IMPORTS: i32 = 0x73_746b;
 /// Our advisory lock of who folds the counts ("stkcnt" in ASCII).
 const COUNTS: i64 = 0x7374_6b63_6e74;
 
+/// Rows inserted by one statement.
+const INSERTED_AT_ONCE: usize = 1000;
+
 /// The changes that are there move into the counts.
 const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETURNING *), \
     counted AS (INSERT INTO record_counts AS c SELECT SUM(records), SUM(mebibytes), SUM(beside), SUM(size_only), \
@@ -42,18 +46,18 @@ const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETUR
     HAVING SUM(records) <> 0 OR MIN(oldest) IS NOT NULL ON CONFLICT (model, storage, slot) DO UPDATE SET \
     records = s.records + excluded.records, oldest = LEAST(s.oldest, excluded.oldest)";
 
-/// All results in one statement; the rows are found one after the other, in the order given. The model comes with
-/// them: of a model known beforehand the planner might look at all records, see
+/// All results in one statement, each as a row of `records` of which no more is filled in; they are found one after the other,
+/// in the order given. The model comes with them: of a model known beforehand the planner might look at all records, see
 /// [`crate::dialect::Dialect::KEY_IN`].
 static WRITE_RESULTS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "UPDATE records AS r SET due_at = NULL, {}, {} FROM (SELECT CAST(? AS smallint) AS model, v.* \
-         FROM {} AS v ({}) OFFSET 0) AS u \
+        "UPDATE records AS r SET due_at = NULL, {}, {} FROM (SELECT CAST(? AS smallint) AS model, {} \
+         FROM {} OFFSET 0) AS u \
          WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
         set_from(&ResultColumns::columns(), "u"),
         list_of(&BaselineColumns::columns(), |column| format!("{0} = COALESCE(u.{0}, r.{0})", column.name)),
-        unnested(&ResultRow::columns()),
-        names(&ResultRow::columns()),
+        list_of(&ResultRow::columns(), |column| format!("v.{}", column.name)),
+        unnested(RecordRow::NAME),
     )
 });
 
@@ -214,24 +218,23 @@ impl Session for AsyncPgConnection {
     }
 
     async fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> Result<u64, DbError> {
-        let sql = with_arrays(Sql::new(WRITE_RESULTS.as_str()).bind(lease.model), results);
+        let rows = RowType::read(self, RecordRow::NAME).await?.array(&results)?;
+        let sql = Sql::<()>::new(WRITE_RESULTS.as_str()).bind(lease.model).bind(rows);
         Session::execute(self, sql.bind(lease.claimed_at)).await
     }
 
     async fn add_records(&mut self, records: Vec<RecordRow>) -> Result<(), DbError> {
-        Session::execute(self, with_arrays(Sql::new(ADD_RECORDS.as_str()), records)).await?;
-        Ok(())
+        insert(self, &ADD_RECORDS, &records).await
     }
 
     async fn write_records(&mut self, records: Vec<RecordRow>) -> Result<(), DbError> {
-        Session::execute(self, with_arrays(Sql::new(WRITE_RECORDS.as_str()), records)).await?;
-        Ok(())
+        insert(self, &WRITE_RECORDS, &records).await
     }
 
     async fn create_staged(&mut self) -> Result<(), DbError> {
         let columns = list_of(&StagedRow::columns(), |column| {
             let constraint = if column.nullable { "" } else { " NOT NULL" };
-            format!("{} {}{constraint}", column.name, column.postgres)
+            format!("{} {}{constraint}", column.name, column.postgres.name())
         });
         let (table, key) = (StagedRow::NAME, StagedRow::KEY.join(", "));
         // What goes with the connection need not be on a disk, or on a standby, before we go on.
@@ -243,18 +246,18 @@ impl Session for AsyncPgConnection {
     }
 
     async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), DbError> {
-        Session::execute(self, with_arrays(Sql::new(STAGE.as_str()), entries)).await?;
-        Ok(())
+        insert(self, &STAGE, &entries).await
     }
 
-    /// ANALYZE, if the planner knows of less than nine tenths of what is there now.
+    /// ANALYZE, if the planner knows of fewer than were added now: how many there are beyond that it concludes from the size of
+    /// the table. A sample of 3,000 rows is enough for statements whose plans hardly depend on what is in the table.
     async fn gather_statistics(&mut self, added: u64) -> Result<(), DbError> {
-        let sql = Sql::<Bool>::new(
-            "SELECT reltuples < 9 * ? FROM pg_class WHERE oid = CAST('records' AS regclass)",
-        );
-        if self.one::<bool, _>(sql.bind(i64::try_from(added).unwrap_or(i64::MAX / 9))).await? {
+        let sql =
+            Sql::<Bool>::new("SELECT reltuples < ? FROM pg_class WHERE oid = CAST('records' AS regclass)");
+        if self.one::<bool, _>(sql.bind(i64::try_from(added).unwrap_or(i64::MAX))).await? {
             // Who gathers them already does it for us as well, and may not be done before its transaction is.
-            self.batch_execute("ANALYZE (SKIP_LOCKED) records").await?;
+            let analyze = "SET LOCAL default_statistics_target = 10; ANALYZE (SKIP_LOCKED) records";
+            self.batch_execute(analyze).await?;
         }
         Ok(())
     }
@@ -287,28 +290,38 @@ pub(super) async fn explain(connection: &mut AsyncPgConnection, error: DbError) 
     }
 }
 
-fn names(columns: &[Column]) -> String {
-    list_of(columns, |column| column.name.to_owned())
+/// Runs a statement that inserts these rows.
+async fn insert<R: Table>(
+    session: &mut AsyncPgConnection,
+    statement: &'static str,
+    rows: &[R],
+) -> Result<(), DbError> {
+    let row_type = RowType::read(session, R::NAME).await?;
+    let mut chunks = rows.chunks(INSERTED_AT_ONCE);
+    let mut next_array = || chunks.next().map(|chunk| row_type.array(chunk)).transpose();
+    let mut next = next_array()?;
+    while let Some(array) = next {
+        let inserting = Session::execute(session, Sql::<()>::new(statement).bind(array));
+        // The next ones are brought into their form while the server is at these.
+        let (inserted, following) = tokio::join!(biased; inserting, async { next_array() });
+        inserted?;
+        next = following?;
+    }
+    Ok(())
 }
 
-/// The rows of as many arrays as there are columns, in this order.
-fn unnested(columns: &[Column]) -> String {
-    format!("unnest({})", list_of(columns, |column| format!("?::{}[]", column.postgres)))
+/// The rows `v` of an array of rows of this table.
+fn unnested(table: &str) -> String {
+    format!("unnest(CAST(? AS {table}[])) AS v")
 }
 
 fn insert_text<R: Table>() -> String {
-    let columns = R::columns();
-    format!("INSERT INTO {} ({}) SELECT * FROM {}", R::NAME, names(&columns), unnested(&columns))
+    let (table, columns) = (R::NAME, R::columns());
+    let of = |alias: &str| list_of(&columns, |column| format!("{alias}{}", column.name));
+    format!("INSERT INTO {table} ({}) SELECT {} FROM {}", of(""), of("v."), unnested(table))
 }
 
 fn upsert_text<R: Table>() -> String {
     let (insert, key) = (insert_text::<R>(), R::KEY.join(", "));
     format!("{insert} ON CONFLICT ({key}) DO UPDATE SET {}", R::set_from("excluded"))
-}
-
-/// Binds the values of rows, an array for each column.
-fn with_arrays<R: Row>(sql: Sql, rows: Vec<R>) -> Sql {
-    let mut arrays = Vec::new();
-    R::add_arrays(rows, &mut arrays);
-    arrays.into_iter().fold(sql, Sql::bind)
 }
