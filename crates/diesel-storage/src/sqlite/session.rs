@@ -1,6 +1,7 @@
 //! Queries on a SQLite connection, and its own SQL. It locks no rows: a transaction that writes is alone.
 
 use std::future::{Ready, ready};
+use std::marker::PhantomData;
 use std::time::Instant;
 
 use diesel::RunQueryDsl as _;
@@ -195,11 +196,11 @@ impl Session for SqliteSession {
     }
 
     fn add_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
-        self.run(|connection| insert_all::<_, false>(connection, &records))
+        self.run(|connection| insert_all::<_, New>(connection, &records))
     }
 
     fn write_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
-        self.run(|connection| insert_all::<_, true>(connection, &records))
+        self.run(|connection| insert_all::<_, Replacing>(connection, &records))
     }
 
     fn create_staged(&mut self) -> impl Step<()> {
@@ -216,7 +217,7 @@ impl Session for SqliteSession {
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()> {
         self.run(|connection| {
             connection.batch_execute("BEGIN")?;
-            let done = entries.iter().try_for_each(|entry| Stage(entry).execute(connection).map(|_| ()));
+            let done = insert_all::<_, Staging>(connection, &entries);
             end_transaction(connection, done)
         })
     }
@@ -248,59 +249,100 @@ fn end_transaction<R, E: From<Error>>(connection: &mut SqliteConnection, done: R
     ended
 }
 
-fn insert_all<R: Table, const REPLACE: bool>(
-    connection: &mut SqliteConnection,
-    rows: &[R],
-) -> QueryResult<()> {
-    rows.iter().try_for_each(|row| Insert::<R, REPLACE>(row).execute(connection).map(|_| ()))
+/// Rows that one statement inserts, where there are so many: it is found, bound and reset once for all of them.
+const INSERTED_AT_ONCE: usize = 16;
+
+/// How rows are inserted.
+trait Insertion: 'static {
+    /// What the statement begins with.
+    const BEGINNING: &'static str;
+
+    /// What comes of a row whose key is there already.
+    fn on_conflict() -> &'static str;
 }
 
-/// Inserts one row, or replaces the one with its key. Prepared once, and found again by its type.
-struct Insert<'a, R, const REPLACE: bool>(&'a R);
+/// No row has its key.
+struct New;
 
-impl<R: Table, const REPLACE: bool> QueryId for Insert<'_, R, REPLACE> {
-    type QueryId = Insert<'static, R, REPLACE>;
+impl Insertion for New {
+    const BEGINNING: &'static str = "INSERT INTO ";
+
+    fn on_conflict() -> &'static str {
+        ""
+    }
+}
+
+/// Each takes the place of the row with its key.
+struct Replacing;
+
+impl Insertion for Replacing {
+    const BEGINNING: &'static str = "REPLACE INTO ";
+
+    fn on_conflict() -> &'static str {
+        ""
+    }
+}
+
+/// They are the entries of an import.
+struct Staging;
+
+impl Insertion for Staging {
+    const BEGINNING: &'static str = "INSERT INTO ";
+
+    fn on_conflict() -> &'static str {
+        &ON_STAGED_KEY
+    }
+}
+
+fn insert_all<R: Table, I: Insertion>(connection: &mut SqliteConnection, rows: &[R]) -> QueryResult<()> {
+    let (chunks, rest) = rows.as_chunks::<INSERTED_AT_ONCE>();
+    chunks.iter().try_for_each(|chunk| Insert::<R, I, _>::new(chunk).execute(connection).map(|_| ()))?;
+    rest.iter()
+        .try_for_each(|row| Insert::<R, I, _>::new(std::array::from_ref(row)).execute(connection).map(|_| ()))
+}
+
+/// Inserts some rows. Prepared once, and found again by its type.
+struct Insert<'a, R, I, const ROWS: usize> {
+    rows: &'a [R; ROWS],
+    insertion: PhantomData<I>,
+}
+
+impl<'a, R, I, const ROWS: usize> Insert<'a, R, I, ROWS> {
+    fn new(rows: &'a [R; ROWS]) -> Self {
+        Self { rows, insertion: PhantomData }
+    }
+}
+
+impl<R: Table, I: Insertion, const ROWS: usize> QueryId for Insert<'_, R, I, ROWS> {
+    type QueryId = Insert<'static, R, I, ROWS>;
 
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<R: Table, const REPLACE: bool> QueryFragment<Sqlite> for Insert<'_, R, REPLACE> {
+impl<R: Table, I: Insertion, const ROWS: usize> QueryFragment<Sqlite> for Insert<'_, R, I, ROWS> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(if REPLACE { "REPLACE INTO " } else { "INSERT INTO " });
+        out.push_sql(I::BEGINNING);
         out.push_sql(R::NAME);
-        out.push_sql(" (");
-        self.0.visit(&mut Names { out: out.reborrow(), separator: "" })?;
-        out.push_sql(") VALUES (");
-        self.0.visit(&mut Values { out: out.reborrow(), separator: "" })?;
-        out.push_sql(")");
+        for (index, row) in self.rows.iter().enumerate() {
+            if index == 0 {
+                out.push_sql(" (");
+                row.visit(&mut Names { out: out.reborrow(), separator: "" })?;
+                out.push_sql(") VALUES (");
+            } else {
+                out.push_sql(", (");
+            }
+            row.visit(&mut Values { out: out.reborrow(), separator: "" })?;
+            out.push_sql(")");
+        }
+        out.push_sql(I::on_conflict());
         Ok(())
     }
 }
 
-impl<R: Table, const REPLACE: bool> diesel::RunQueryDsl<SqliteConnection> for Insert<'_, R, REPLACE> {}
-
-/// Adds an entry to those of an import.
-struct Stage<'a>(&'a StagedRow);
-
-impl QueryId for Stage<'_> {
-    type QueryId = Stage<'static>;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
+impl<R: Table, I: Insertion, const ROWS: usize> diesel::RunQueryDsl<SqliteConnection>
+    for Insert<'_, R, I, ROWS>
+{
 }
-
-impl QueryFragment<Sqlite> for Stage<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO staged (");
-        self.0.visit(&mut Names { out: out.reborrow(), separator: "" })?;
-        out.push_sql(") VALUES (");
-        self.0.visit(&mut Values { out: out.reborrow(), separator: "" })?;
-        out.push_sql(")");
-        out.push_sql(&ON_STAGED_KEY);
-        Ok(())
-    }
-}
-
-impl diesel::RunQueryDsl<SqliteConnection> for Stage<'_> {}
 
 /// Writes `a, b, …`.
 struct Names<'p, 'b> {
