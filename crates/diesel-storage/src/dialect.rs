@@ -11,8 +11,6 @@ pub(crate) enum Index {
     ByState,
     /// On what is due.
     InQueue,
-    /// On what lies in a storage.
-    InStorage,
     /// On what is to be tried again.
     ToRetry,
     /// On what does not match the source's own checksums.
@@ -50,6 +48,10 @@ pub(crate) trait Dialect {
 
     /// Names the index to a database that would choose another.
     fn indexed_by(index: Index) -> &'static str;
+
+    /// FROM and WHERE, without the end of the condition: the records `r` of one model in a storage. Two values: the model, as an
+    /// integer, and the storage.
+    const IN_STORAGE: &'static str;
 
     /// The locking clause, for a database where transactions run side by side.
     fn locking(lock: Lock) -> &'static str;

@@ -231,9 +231,8 @@ pub(crate) fn push_in_queue<D: Dialect, T>(sql: Sql<T>, model: i16, storage: &st
 
 /// Adds FROM and WHERE: the records `r` of one model in a storage with a key in the span.
 pub(crate) fn push_in_storage<D: Dialect, T>(sql: Sql<T>, model: i16, storage: &str, span: &Span) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::InStorage));
-    let sql = sql.push(" WHERE r.model + 1 = ? AND r.storage = ?");
-    push_keys_in(sql.bind(i32::from(model) + 1).bind(storage.to_owned()), span)
+    let sql = sql.push(D::IN_STORAGE).bind(i32::from(model)).bind(storage.to_owned());
+    push_keys_in(sql, span)
 }
 
 /// Adds FROM and WHERE: the records `r` with a key in the span that differ from the source's own checksums.

@@ -75,6 +75,13 @@ impl Dialect for AsyncPgConnection {
         WHERE c.model + 0 = l.model AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
         AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS r";
 
+    // What is due has its storage in the index of the queue, and all else in that of the storages. Of each half the planner knows
+    // at once that one part of the condition is not true, so that it reads each by its index and merges the two in any order by
+    // key. For that the expressions with which the two indexes begin have one value.
+    const IN_STORAGE: &'static str = " FROM (SELECT c.*, c.model + 0 AS of_model, TRUE AS is_due FROM records c \
+        UNION ALL SELECT c.*, c.model - 0, FALSE FROM records c) AS r WHERE r.of_model = ? \
+        AND ((r.is_due AND r.due_at IS NOT NULL) OR (NOT r.is_due AND r.due_at IS NULL)) AND r.storage = ?";
+
     // Of a model that was filled a moment ago the planner believes that there is hardly a record, and would look at
     // all of them rather than for each key; of a model that it learns only when the statement runs, it does not.
     const KEY_IN: (&'static str, &'static str) =

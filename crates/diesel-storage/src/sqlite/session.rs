@@ -98,6 +98,9 @@ impl Dialect for SqliteSession {
         ON r.model + 0 = +l.model AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
         AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at";
 
+    const IN_STORAGE: &'static str =
+        " FROM records AS r INDEXED BY records_in_storage WHERE r.model - 0 = ? AND r.storage = ?";
+
     const KEY_IN: (&'static str, &'static str) = (" r.model = ? AND r.key IN (", ")");
 
     const LOT: &'static str = "abs(random() % 1000000)";
@@ -121,7 +124,6 @@ impl Dialect for SqliteSession {
             Index::ToRetry => " INDEXED BY records_to_retry",
             Index::Mismatched => " INDEXED BY records_mismatched",
             Index::Findings => " INDEXED BY records_findings",
-            Index::InStorage => " INDEXED BY records_in_storage",
             Index::Failing => " INDEXED BY records_failing",
             Index::ByChecksum => " INDEXED BY records_by_checksum",
             Index::WithKeyData => " INDEXED BY records_with_key_data",

@@ -69,6 +69,13 @@ pub async fn records_of_a_storage_come_in_pages(db: &dyn DatabaseFixture) {
     assert_eq!(page(Some(key(3)), 10).await, expected[2..]);
     assert_eq!(page(Some(key(5)), 10).await, []);
     assert_eq!(store.catalogue.stored(Model::Projects, "main", None, 10).await.unwrap(), []);
+    // Those that are due and those that are not come in one order.
+    store.as_of(at(500)).queue.recalculate(MODEL, &key(4)).await.unwrap();
+    let due = get(store, 4).await;
+    assert_eq!(due.status.state(), State::Pending);
+    expected[2] = StoredRecord::of(&due);
+    assert_eq!(page(None, 10).await, expected);
+    assert_eq!(page(Some(key(1)), 2).await, expected[1..3]);
 }
 
 pub async fn a_report_is_recorded_as_the_domain_judges(db: &dyn DatabaseFixture) {
