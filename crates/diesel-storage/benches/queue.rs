@@ -16,7 +16,7 @@ use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, mig
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::{
     ClaimFilter, ClaimedRecord, Lease, LeaseTerms, ModelSyncState, Outcome, PageRequest, PageStart,
-    ScannedRange, SortOrder, SyncBatch, WorkerId, numbered,
+    ScanLimit, ScannedRange, SortOrder, SyncBatch, WorkerId, numbered,
 };
 use stocktake_domain::{
     Digest, Location, Model, NewJob, RecordKey, Selection, SourceRecord, State, Timestamp,
@@ -275,6 +275,7 @@ async fn pages(store: &Store, state: Option<State>, at: i64) {
                 order: SortOrder::Ascending,
                 start: PageStart::After(RecordKey::integer(at)),
                 limit: 20,
+                scan_at_most: ScanLimit::PAGE,
             };
             for _ in 0..PAGES {
                 store.catalogue.page(&request).await.unwrap();

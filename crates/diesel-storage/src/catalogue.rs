@@ -12,11 +12,11 @@ pub(crate) mod upsert;
 mod witnesses;
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Binary, Bool, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use stocktake_domain::ports::{
-    Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary, Page,
-    PageRequest, PathStream, ReportApplied, ReportedRecord, SortedPage, SortedPageRequest,
-    SourceRecordStream, StoreError, Witness,
+    Amount, Applied, Catalogue, CountDifference, CountLimit, Counted, CountedTo, DayResults, FailureGroup,
+    ImportError, ModelSummary, Page, PageRequest, PathStream, ReportApplied, ReportedRecord, SortedPage,
+    SortedPageRequest, SourceRecordStream, StoreError, Witness,
 };
 use stocktake_domain::{
     Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, ReportRules, Selection,
@@ -29,9 +29,8 @@ use crate::encryption::Encryption;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched};
-use crate::rows::{
-    AcceptedColumns, RECORD, RecordRow, RecordSql, digest_bytes, model_code, model_of, storable,
-};
+use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, digest_bytes, model_code, storable};
+use crate::scanning::Scan;
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 
@@ -63,10 +62,25 @@ impl<D: Driver> Catalogue for Adapter<D> {
         self.run(call, work, move |session| Box::pin(sorted_page::read(session, plan, encryption))).await
     }
 
-    async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
+    async fn count(
+        &self,
+        model: Model,
+        selection: &Selection,
+        limit: CountLimit,
+    ) -> Result<Counted, StoreError> {
         let call = call!("db.catalogue.count", model = %model);
+        if selection.is_counted() {
+            let (state, filter) = (selection.state, selection.filter.clone());
+            return self
+                .run(call, Work::Read, move |session| {
+                    Box::pin(summary::kept_count(session, model, state, filter))
+                })
+                .await;
+        }
         let filter = Filter::new(model_code(model), selection);
-        self.run(call, work_of(at_most), move |session| Box::pin(count(session, filter, at_most))).await
+        let scanned = limit.scanned.records_for(selection).into();
+        self.run(call, Work::Read, move |session| Box::pin(count(session, filter, scanned, limit.matches)))
+            .await
     }
 
     async fn amount(&self, model: Model, selection: &Selection) -> Result<Amount, StoreError> {
@@ -75,16 +89,10 @@ impl<D: Driver> Catalogue for Adapter<D> {
         self.run(call, Work::Survey, move |session| Box::pin(summary::amount(session, filter))).await
     }
 
-    async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError> {
-        let (storage, at_most) = (storable(storage, "storage")?, i64::try_from(at_most).unwrap_or(i64::MAX));
-        self.run(call!("db.catalogue.count_in_storage"), Work::Survey, move |session| {
-            Box::pin(async move {
-                let sql = Sql::<BigInt>::new(
-                    "SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.storage = ? LIMIT ?) AS lying",
-                );
-                let counted: i64 = session.one(sql.bind(storage).bind(at_most)).await?;
-                crate::rows::unsigned(counted, "count")
-            })
+    async fn count_in_storage(&self, storage: &str) -> Result<u64, StoreError> {
+        let storage = storable(storage, "storage")?;
+        self.run(call!("db.catalogue.count_in_storage"), Work::Read, move |session| {
+            Box::pin(summary::count_in_storage(session, storage))
         })
         .await
     }
@@ -250,7 +258,7 @@ impl<D: Driver> Catalogue for Adapter<D> {
 
     async fn summary_of(&self, filter: &RecordFilter) -> Result<Vec<ModelSummary>, StoreError> {
         let (call, filter) = (call!("db.catalogue.summary"), filter.clone());
-        if summary::is_kept(&filter) {
+        if filter.is_counted() {
             return self.run(call, Work::Read, move |session| Box::pin(summary::kept(session, filter))).await;
         }
         self.run(call, Work::Survey, move |session| Box::pin(summary::read(session, filter))).await
@@ -264,7 +272,8 @@ impl<D: Driver> Catalogue for Adapter<D> {
     }
 
     async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError> {
-        self.run(call!("db.catalogue.storages"), Work::Survey, |session| Box::pin(storages(session))).await
+        self.run(call!("db.catalogue.storages"), Work::Read, |session| Box::pin(summary::storages(session)))
+            .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -355,12 +364,24 @@ async fn with_checksum<S: Session>(
     rows.into_iter().map(|(row, started)| row.into_record(started, &encryption)).collect()
 }
 
-async fn count<S: Session>(session: &mut S, filter: Filter, at_most: u64) -> Result<u64, DbError> {
+async fn count<S: Session>(
+    session: &mut S,
+    filter: Filter,
+    scanned: u64,
+    at_most: u64,
+) -> Result<Counted, DbError> {
+    let scan = Scan::within(session, &filter, Span::all(), false, scanned).await?;
     let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
-    let sql = filter.select_from::<S, _>(sql, &Span::all());
+    let sql = filter.select_from::<S, _>(sql, &scan.span);
     let sql = sql.push(" LIMIT ? + 0) AS matching").bind(i64::try_from(at_most).unwrap_or(i64::MAX));
     let counted: i64 = session.one(sql).await?;
-    crate::rows::unsigned(counted, "count")
+    let matches = crate::rows::unsigned(counted, "count")?;
+    let to = match scan.stop {
+        _ if matches >= at_most => CountedTo::MatchLimit,
+        Some(_) => CountedTo::ScanLimit,
+        None => CountedTo::End,
+    };
+    Ok(Counted { matches, to })
 }
 
 async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> Result<bool, DbError> {
@@ -377,20 +398,6 @@ async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<R
     let sql = Sql::<Binary>::new("SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1");
     let found: Option<Vec<u8>> = session.first(sql.bind(model)).await?;
     found.map(|bytes| key::decode(&bytes)).transpose()
-}
-
-/// A queue stays when its last record goes, so that it alone does not say that there are records.
-async fn storages<S: Session>(session: &mut S) -> Result<Vec<(Model, String)>, DbError> {
-    let sql = Sql::<(SmallInt, Text)>::new(
-        "SELECT q.model, q.storage FROM queues q WHERE EXISTS \
-         (SELECT 1 FROM records r WHERE r.model = q.model AND r.storage = q.storage)",
-    );
-    let rows: Vec<(i16, String)> = session.load(sql).await?;
-    let found = rows.into_iter().map(|(model, storage)| Ok((model_of(model)?, storage)));
-    let mut found = found.collect::<Result<Vec<_>, DbError>>()?;
-    // Sorted here, so that the order depends on no database.
-    found.sort_unstable();
-    Ok(found)
 }
 
 /// The versions of the migrations that were applied, all of which this program knows; `None` if it was never migrated.

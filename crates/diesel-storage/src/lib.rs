@@ -20,6 +20,7 @@ mod postgres;
 mod queries;
 mod queue;
 mod rows;
+mod scanning;
 mod schema;
 mod session;
 mod sessions;

@@ -8,7 +8,7 @@
 //! `LIMIT ? + 0` is there for SQLite: it would look into a mere `?` and prepare the statement anew for each
 //! value.
 
-use stocktake_domain::{RecordFilter, Selection, State};
+use stocktake_domain::{FailureKind, RecordFilter, Selection, State};
 
 use crate::dialect::{Dialect, Index};
 use crate::key;
@@ -89,6 +89,7 @@ enum Access {
     Findings,
     /// Of one storage and one kind.
     Failing(String, i16),
+    InStorage(String),
     All,
 }
 
@@ -125,38 +126,63 @@ impl Filter {
     }
 
     fn access(&self, span: &Span) -> Access {
-        match (&self.keys, self.state) {
-            (Some(keys), _) => Access::Keys(keys.iter().filter(|key| span.holds(key)).cloned().collect()),
-            (None, None) => match (self.common.kinds.as_slice(), self.common.storages.as_slice()) {
-                ([], _) => Access::All,
-                ([kind], [storage]) => Access::Failing(storage.clone(), failure_kind_code(*kind)),
-                _ => Access::Findings,
-            },
-            (None, Some(state)) => stored_state_code(state).map_or(Access::Leases, Access::State),
+        if let Some(keys) = &self.keys {
+            return Access::Keys(keys.iter().filter(|key| span.holds(key)).cloned().collect());
+        }
+        let state = match self.state.map(stored_state_code) {
+            Some(None) => return Access::Leases,
+            Some(stored) => stored,
+            None => None,
+        };
+        // What failed is the least.
+        match (self.common.kinds.as_slice(), self.common.storages.as_slice(), state) {
+            ([kind], [storage], _) => Access::Failing(storage.clone(), failure_kind_code(*kind)),
+            ([_, ..], ..) => Access::Findings,
+            ([], _, Some(state)) => Access::State(state),
+            ([], [storage], None) => Access::InStorage(storage.clone()),
+            ([], _, None) => Access::All,
+        }
+    }
+
+    /// The parts of the filter that the index of an access does not answer.
+    fn rest(&self, access: &Access) -> RecordFilter {
+        let mut rest = self.common.clone();
+        match access {
+            Access::Failing(..) => (rest.kinds, rest.storages) = (Vec::new(), Vec::new()),
+            Access::InStorage(_) => rest.storages = Vec::new(),
+            Access::Findings if FailureKind::ALL.iter().all(|kind| rest.kinds.contains(kind)) => {
+                rest.kinds = Vec::new();
+            }
+            Access::Keys(_) | Access::Leases | Access::State(_) | Access::Findings | Access::All => {}
+        }
+        rest
+    }
+
+    /// Whether matches are found by looking at other records as well, of which there may be any number.
+    pub(crate) fn is_scanned(&self) -> bool {
+        let access = self.access(&Span::all());
+        match access {
+            Access::Keys(_) | Access::Leases => false,
+            Access::Findings | Access::Failing(..) => self.state.is_some() || !self.rest(&access).is_empty(),
+            Access::State(_) | Access::InStorage(_) | Access::All => !self.rest(&access).is_empty(),
         }
     }
 
     /// Adds FROM and WHERE: the matching records `r` with a key in the span.
     pub(crate) fn select_from<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
-        let sql = match self.access(span) {
-            Access::Keys(keys) => self.push_state(D::push_with_keys(sql, self.model, &keys)),
-            Access::Leases => {
-                push_keys_in(sql.push(D::HELD).push(" WHERE l.model = ?").bind(self.model), span)
-            }
-            Access::State(state) => {
-                push_not_started(push_in_state::<D, _>(sql, self.model, state, span), state)
-            }
-            Access::Findings => push_findings::<D, _>(sql, self.model, span),
-            Access::Failing(storage, kind) => {
-                let sql =
-                    push_failing::<D, _>(sql, self.model).push(" AND r.storage = ? AND r.failure_kind = ?");
-                push_keys_in(sql.bind(storage).bind(kind), span)
-            }
-            Access::All => {
-                push_keys_in(sql.push(" FROM records AS r WHERE r.model = ?").bind(self.model), span)
-            }
+        let access = self.access(span);
+        let sql = push_access::<D, _>(sql, self.model, &access, span);
+        let sql = match access {
+            Access::Keys(_) | Access::Findings | Access::Failing(..) => self.push_state(sql),
+            Access::State(state) => push_not_started(sql, state),
+            Access::Leases | Access::InStorage(_) | Access::All => sql,
         };
-        push_common::<D, _>(sql, &self.common)
+        push_common::<D, _>(sql, &self.rest(&access))
+    }
+
+    /// Adds FROM and WHERE: the records `r` with a key in the span that are looked at to find those that match.
+    pub(crate) fn scan_from<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
+        push_access::<D, _>(sql, self.model, &self.access(span), span)
     }
 
     fn push_state<T>(&self, sql: Sql<T>) -> Sql<T> {
@@ -165,6 +191,22 @@ impl Filter {
             Some(None) => sql.push(" AND ").push(STARTED),
             Some(Some(state)) => push_not_started(sql.push(" AND r.state = ?").bind(state), state),
         }
+    }
+}
+
+/// Adds FROM and WHERE: the records `r` of a model with a key in the span that an index finds.
+fn push_access<D: Dialect, T>(sql: Sql<T>, model: i16, access: &Access, span: &Span) -> Sql<T> {
+    match access {
+        Access::Keys(keys) => D::push_with_keys(sql, model, keys),
+        Access::Leases => push_keys_in(sql.push(D::HELD).push(" WHERE l.model = ?").bind(model), span),
+        Access::State(state) => push_in_state::<D, _>(sql, model, *state, span),
+        Access::Findings => push_findings::<D, _>(sql, model, span),
+        Access::Failing(storage, kind) => {
+            let sql = push_failing::<D, _>(sql, model).push(" AND r.storage = ? AND r.failure_kind = ?");
+            push_keys_in(sql.bind(storage.clone()).bind(*kind), span)
+        }
+        Access::InStorage(storage) => push_in_storage::<D, _>(sql, model, storage, span),
+        Access::All => push_keys_in(sql.push(" FROM records AS r WHERE r.model = ?").bind(model), span),
     }
 }
 

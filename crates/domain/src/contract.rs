@@ -34,6 +34,7 @@ pub mod catalogue {
     pub mod pages;
     pub mod reports;
     pub mod results;
+    pub mod scans;
     pub mod sorts;
     pub mod witnesses;
 }

@@ -21,10 +21,12 @@ mod catalogue;
 mod conditions;
 mod content;
 mod error;
+mod matching;
 mod orphan_walks;
 mod page;
 mod queue;
 mod recalculation;
+mod scanning;
 mod sessions;
 mod sorting;
 mod source;
@@ -35,8 +37,8 @@ mod tokens;
 pub use acceptance::{AcceptanceError, ContentAcceptance};
 pub use catalogue::{
     Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary,
-    NumberedRecord, OLDEST_SUCCESS_WITHIN, PageRequest, PageStart, PathStream, RecordBatch, ReportApplied,
-    ReportedRecord, SourceRecordStream, Witness, numbered,
+    NumberedRecord, OLDEST_SUCCESS_WITHIN, PathStream, RecordBatch, ReportApplied, ReportedRecord,
+    SourceRecordStream, Witness, numbered,
 };
 pub use conditions::{Announcement, Conditions, StorageShare, WorkerActivity};
 pub use content::{
@@ -44,13 +46,15 @@ pub use content::{
     ProbedStorage, StorageAddress, UsageStream, Watch, is_at_or_below,
 };
 pub use error::{Outage, StoreError, Unavailable};
+pub use matching::first_matching;
 pub use orphan_walks::OrphanWalks;
-pub use page::{Page, SortOrder};
+pub use page::{Beyond, Page, PageRequest, PageStart, SortOrder};
 pub use queue::{
     ClaimFilter, ClaimedRecord, Holder, Lease, LeaseId, LeaseTerms, Outcome, Queue, Reaped, Renewal, Results,
-    WakeSignal, WorkerId,
+    SCANNED_FOR_EACH, WakeSignal, WorkerId,
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};
+pub use scanning::{CountLimit, Counted, CountedTo, SCATTERED, ScanLimit};
 pub use sessions::Sessions;
 pub use sorting::{SortField, SortLimit, SortPosition, SortedPage, SortedPageRequest, SortedStart};
 pub use source::{Claim, ModelCheck, Readable, Source, SourceCheck, SourceError, SourcePage};

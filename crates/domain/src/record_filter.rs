@@ -32,6 +32,12 @@ impl RecordFilter {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether counts are kept of the records that it means: it asks for kinds of failure and storages alone.
+    pub fn is_counted(&self) -> bool {
+        let Self { kinds: _, storages: _, path, text, owner, since, before } = self;
+        path.is_none() && text.is_none() && owner.is_none() && since.is_none() && before.is_none()
+    }
 }
 
 /// The parts that are set, for people: `missing or altered, in the storage main, of group/project`.

@@ -54,6 +54,11 @@ impl Selection {
         Self { state: Some(state), ..Self::default() }
     }
 
+    /// Whether counts are kept of the records that it means: it asks for a state, kinds of failure and storages alone.
+    pub fn is_counted(&self) -> bool {
+        self.keys.is_none() && self.filter.is_counted()
+    }
+
     /// The records with this in common.
     pub fn filtered(filter: RecordFilter) -> Self {
         Self { filter, ..Self::default() }

@@ -161,7 +161,7 @@ fn cursor(checker: &mut Checker<'_>, model: Option<Model>) -> Option<FindingsCur
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use stocktake_domain::ports::{Page, PageStart, SortOrder};
+    use stocktake_domain::ports::{FailureGroup, Page, PageStart, SortOrder};
     use stocktake_domain::{FailureKind, Record, RecordFilter, RecordKey, Selection, State};
 
     use super::*;
@@ -186,7 +186,7 @@ mod tests {
                 other => panic!("{other:?}"),
             };
             let records = records(request.model, after, request.limit);
-            Ok(Page { records, has_next: false, has_previous: false })
+            Ok(Page { records, ..Page::default() })
         });
         let catalogue = &mut mocks.catalogue;
         catalogue.expect_mismatched().returning(move |model, after, limit| Ok(records(model, after, limit)));
@@ -271,9 +271,19 @@ mod tests {
             let mut mocks = Mocks::default();
             let selection = Selection { state, filter: filter.clone(), ..Selection::default() };
             let asked = mocks.catalogue.expect_page().withf(move |request| request.selection == selection);
-            asked.returning(|_| {
-                Ok(Page { records: vec![record(&[1])], has_next: false, has_previous: false })
-            });
+            asked.returning(|_| Ok(Page { records: vec![record(&[1])], ..Page::default() }));
+            let group = |model, storage: &str| FailureGroup {
+                storage: storage.to_owned(),
+                kind: FailureKind::Missing,
+                model,
+                records: 1,
+            };
+            let groups = vec![
+                group(Model::Uploads, "attic"),
+                group(Model::Projects, "main"),
+                group(Model::Uploads, "main"),
+            ];
+            mocks.catalogue.expect_failure_groups().returning(move || Ok(groups.clone()));
             let uri = format!("/api/v1/findings?model_name=uploads&kind=missing&storage=main{query}");
             assert_eq!(found(&mocks.get(&uri).await).len(), 1, "{query}");
         }

@@ -11,8 +11,8 @@ use actix_web::test::TestRequest;
 use actix_web::web;
 use sha2::{Digest as _, Sha256};
 use stocktake_domain::ports::{
-    Authority, Catalogue, Identity, MockAuthority, MockCatalogue, MockConditions, MockJobs, MockQueue,
-    MockRecalculation, MockSyncState, MockTokens, Page, StoreError,
+    Authority, Beyond, Catalogue, Identity, MockAuthority, MockCatalogue, MockConditions, MockJobs,
+    MockQueue, MockRecalculation, MockSyncState, MockTokens, Page, StoreError,
 };
 use stocktake_domain::{
     Clock, Location, Model, NewToken, Record, RecordKey, Scope, SourceRecord, Timestamp, Token, TokenDigest,
@@ -211,7 +211,9 @@ pub(crate) fn key(parts: &[i64]) -> RecordKey {
 
 /// A page of records with integer keys.
 pub(crate) fn page(keys: impl IntoIterator<Item = i64>, has_previous: bool, has_next: bool) -> Page {
-    Page { records: keys.into_iter().map(|key| record(&[key])).collect(), has_next, has_previous }
+    let beyond = |is_more| if is_more { Beyond::Matches } else { Beyond::Nothing };
+    let records = keys.into_iter().map(|key| record(&[key])).collect();
+    Page { records, next: beyond(has_next), previous: beyond(has_previous) }
 }
 
 pub(crate) fn unavailable() -> StoreError {

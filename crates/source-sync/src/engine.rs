@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stocktake_domain::ports::{
-    Catalogue, ModelSyncState, Readable, Source, SyncApplied, SyncBatch, SyncState, WorkerId,
+    Catalogue, CountLimit, ModelSyncState, Readable, Source, SyncApplied, SyncBatch, SyncState, WorkerId,
 };
 use stocktake_domain::{Clock, Model, RecordKey, Selection, Timestamp};
 
@@ -93,7 +93,8 @@ impl SourceSync {
 
     pub(crate) async fn records(&self, model: Model, tries: u32) -> Result<u64, SyncError> {
         let all = Selection::default();
-        Ok(retry_unavailable(tries, || self.catalogue.count(model, &all, u64::MAX)).await?)
+        let limit = CountLimit::page(u64::MAX);
+        Ok(retry_unavailable(tries, || self.catalogue.count(model, &all, limit)).await?.matches)
     }
 
     /// The first rows behind this key.

@@ -1,6 +1,6 @@
 //! Walking through the records of all data types that have something wrong, page by page.
 
-use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::ports::{Catalogue, FailureGroup, StoreError, first_matching};
 use stocktake_domain::{FailureKind, Model, Record, RecordFilter, RecordKey, Selection, State};
 
 /// Which records.
@@ -26,11 +26,22 @@ impl FindingsSelection {
     ) -> Result<Vec<Record>, StoreError> {
         let (first, mut after) = after.unzip();
         let models = Model::ALL.into_iter().filter(|known| model.is_none_or(|only| only == *known));
+        let groups = match self {
+            Self::Findings(filter) if filter.is_counted() && !filter.is_empty() => {
+                let groups = catalogue.failure_groups().await?.into_iter();
+                Some(groups.filter(|group| means(filter, group)).collect::<Vec<_>>())
+            }
+            Self::Findings(_) | Self::InState(..) | Self::Mismatched(_) => None,
+        };
         let mut records = Vec::new();
         for model in models.skip_while(|model| first.is_some_and(|first| first != *model)) {
             let found = u32::try_from(records.len()).unwrap_or(u32::MAX);
             let Some(missing) = limit.checked_sub(found).filter(|missing| *missing > 0) else { break };
-            records.extend(self.page(catalogue, model, after.take(), missing).await?);
+            let after = after.take();
+            records.extend(match &groups {
+                Some(groups) => grouped(catalogue, groups, model, after, missing).await?,
+                None => self.page(catalogue, model, after, missing).await?,
+            });
         }
         Ok(records)
     }
@@ -46,7 +57,7 @@ impl FindingsSelection {
         match self {
             Self::InState(state, filter) => {
                 let selection = Selection { filter: filter.clone(), ..Selection::in_state(*state) };
-                selected(catalogue, model, selection, after, limit).await
+                first_matching(catalogue, model, &selection, after, limit).await
             }
             Self::Mismatched(filter) => mismatched(catalogue, model, filter, after, limit).await,
             Self::Findings(filter) if filter.is_empty() => catalogue.findings(model, after, limit).await,
@@ -55,23 +66,36 @@ impl FindingsSelection {
                 if filter.kinds.is_empty() {
                     filter.kinds = FailureKind::ALL.to_vec();
                 }
-                selected(catalogue, model, Selection::filtered(filter), after, limit).await
+                first_matching(catalogue, model, &Selection::filtered(filter), after, limit).await
             }
         }
     }
 }
 
-/// The model's first records of a selection after this key.
-async fn selected(
+/// Whether a filter by kinds and storages means the group's records.
+fn means(RecordFilter { kinds, storages, .. }: &RecordFilter, group: &FailureGroup) -> bool {
+    (kinds.is_empty() || kinds.contains(&group.kind))
+        && (storages.is_empty() || storages.contains(&group.storage))
+}
+
+/// The model's first records of these groups after this key. Each group is found by an index, where one kind among all that
+/// failed is not.
+async fn grouped(
     catalogue: &dyn Catalogue,
+    groups: &[FailureGroup],
     model: Model,
-    selection: Selection,
     after: Option<RecordKey>,
     limit: u32,
 ) -> Result<Vec<Record>, StoreError> {
-    let start = after.map_or(PageStart::First, PageStart::After);
-    let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
-    Ok(catalogue.page(&request).await?.records)
+    let mut records = Vec::new();
+    for FailureGroup { storage, kind, .. } in groups.iter().filter(|group| group.model == model) {
+        let (kinds, storages) = (vec![*kind], vec![storage.clone()]);
+        let selection = Selection::filtered(RecordFilter { kinds, storages, ..RecordFilter::default() });
+        records.extend(first_matching(catalogue, model, &selection, after.clone(), limit).await?);
+    }
+    records.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(records)
 }
 
 /// So many records are read at once to find those that a filter means.

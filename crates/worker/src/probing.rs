@@ -20,9 +20,6 @@ use crate::stats::ClosedStorage;
 /// How long a look at a storage may take.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most records of a storage that are counted to tell how many wait.
-const MOST_COUNTED: u64 = 1_000_000_000;
-
 /// A condition that its host has not reported for so long is that of a process that is gone.
 const STALE: Duration = Duration::from_secs(600);
 
@@ -56,7 +53,7 @@ impl EngineContext {
             if only.is_some_and(|only| !only.contains(name)) {
                 continue;
             }
-            let waiting = self.parts.catalogue.count_in_storage(name, MOST_COUNTED).await?;
+            let waiting = self.parts.catalogue.count_in_storage(name).await?;
             if waiting == 0 {
                 continue;
             }

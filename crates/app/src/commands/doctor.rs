@@ -16,9 +16,6 @@ use crate::{document, output, wiring};
 /// The exit status when something is wrong.
 const SOME_WRONG: u8 = 1;
 
-/// The most records of a storage that are counted.
-const MOST_COUNTED: u64 = 10_000_000;
-
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -169,7 +166,7 @@ async fn storages(loaded: &Loaded, store: Option<&Store>, checks: &mut Checks) {
         match looked {
             Ok(probed) if probed.is_empty => {
                 let records = match store {
-                    Some(store) => store.catalogue.count_in_storage(name, MOST_COUNTED).await.unwrap_or(0),
+                    Some(store) => store.catalogue.count_in_storage(name).await.unwrap_or(0),
                     None => 0,
                 };
                 if records > 0 {

@@ -1,7 +1,7 @@
 //! `stocktake export`: what was found, record by record, as `GET /api/v1/findings` shows it.
 
 use serde_json::Map;
-use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, ScanLimit, SortOrder, StoreError};
 use stocktake_domain::{FailureKind, Model, Record, RecordFilter, RecordKey, Selection};
 use stocktake_http::findings;
 
@@ -68,9 +68,13 @@ impl Wanted {
                     order: SortOrder::Ascending,
                     start: after.map_or(PageStart::First, PageStart::After),
                     limit: PAGE,
+                    scan_at_most: ScanLimit::PAGE,
                 };
                 let page = catalogue.page(&request).await?;
-                let next = last(&page.records).filter(|_| page.has_next);
+                let next = match page.after() {
+                    Some(PageStart::After(key)) => Some(key),
+                    _ => None,
+                };
                 Ok((page.records, next))
             }
             Self::Mismatched(filter) => {

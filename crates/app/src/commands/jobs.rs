@@ -3,7 +3,8 @@
 use anyhow::bail;
 use serde_json::json;
 use stocktake_diesel_storage::Store;
-use stocktake_domain::{Job, JobId, JobState, Selection, Timestamp};
+use stocktake_domain::ports::{CountLimit, CountedTo};
+use stocktake_domain::{Job, JobId, JobState, Model, Selection, Timestamp};
 use stocktake_http::job_json;
 
 use crate::args::JobsCommand;
@@ -69,10 +70,16 @@ async fn total(store: &Store, job: &Job) -> anyhow::Result<Option<u64>> {
         (JobState::Cancelled, ..) => None,
         (JobState::Finished, ..) => Some(job.marked),
         (_, None, Some(keys)) => u64::try_from(keys.len()).ok(),
-        (_, None, None) => Some(store.catalogue.count(model, selection, MOST_COUNTED).await?),
+        (_, None, None) => matching(store, model, selection).await?,
         // What it marked is in another state now.
-        (_, Some(_), _) => Some(job.marked + store.catalogue.count(model, selection, MOST_COUNTED).await?),
+        (_, Some(_), _) => matching(store, model, selection).await?.map(|left| job.marked + left),
     })
+}
+
+/// How many records match, if that is known without looking at very many of them.
+async fn matching(store: &Store, model: Model, selection: &Selection) -> anyhow::Result<Option<u64>> {
+    let counted = store.catalogue.count(model, selection, CountLimit::page(MOST_COUNTED)).await?;
+    Ok((counted.to == CountedTo::End).then_some(counted.matches))
 }
 
 async fn cancel(store: &Store, id: i64, json: bool, now: Timestamp) -> anyhow::Result<()> {

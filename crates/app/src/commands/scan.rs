@@ -31,9 +31,6 @@ const NOT_ALL: u8 = 1;
 /// Batches listed ahead of the database.
 const READ_AHEAD: usize = 4;
 
-/// The most records counted to tell the time left.
-const MOST_COUNTED: u64 = 10_000_000;
-
 /// Runs the command. Records whose file is not there are judged at once, so that whatever is asked next knows of them.
 pub(super) async fn run(
     loaded: &Loaded,
@@ -88,7 +85,7 @@ impl Scanned {
         let engine = wiring::engine_with(&store, Arc::clone(&storages), how);
         let largest = store.catalogue.largest_key(model).await?;
         // A scan sees the files of all models.
-        let records = store.catalogue.count_in_storage(name, MOST_COUNTED).await?;
+        let records = store.catalogue.count_in_storage(name).await?;
         if records > 0 && !arguments.believe_missing {
             let whole = require_storage(loaded, &engine, &storages, arguments, records).await;
             whole.with_context(|| format!("the scan of {name:?} was given up, nothing was added"))?;

@@ -6,7 +6,7 @@ mod sheet;
 use anyhow::bail;
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{PageRequest, PageStart, SortOrder};
+use stocktake_domain::ports::first_matching;
 use stocktake_domain::{
     Acceptance, Baseline, Digest, Failure, Model, PathGlob, Record, RecordFilter, RecordKey, Selection,
     Timestamp,
@@ -81,14 +81,8 @@ async fn by_path(store: &Store, settings: &Settings, text: &str) -> anyhow::Resu
             ..RecordFilter::default()
         };
         for model in Model::ALL {
-            let request = PageRequest {
-                model,
-                selection: Selection { filter: filter.clone(), ..Selection::default() },
-                order: SortOrder::Ascending,
-                start: PageStart::First,
-                limit: MOST,
-            };
-            let records = store.catalogue.page(&request).await?.records;
+            let selection = Selection::filtered(filter.clone());
+            let records = first_matching(&*store.catalogue, model, &selection, None, MOST).await?;
             found.extend(records.into_iter().filter(|record| !found.contains(record)).collect::<Vec<_>>());
         }
     }

@@ -9,7 +9,7 @@ use anyhow::bail;
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{ModelSummary, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::ports::{ModelSummary, StoreError, first_matching};
 use stocktake_domain::{
     Condition, ConditionSubject, EvidenceLevel, FailureKind, Model, RecordFilter, Selection, State, Timestamp,
 };
@@ -116,16 +116,16 @@ async fn findings(store: &Store, filter: &RecordFilter, failed: u64) -> Result<F
     {
         let selection = Selection::filtered(RecordFilter { kinds: vec![kind], ..filter.clone() });
         for model in Model::ALL.into_iter().filter(|_| failed > 0) {
-            let mut start = PageStart::First;
+            let mut after = None;
             loop {
-                let selection = selection.clone();
-                let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit };
-                let page = store.catalogue.page(&request).await?;
-                let last = page.records.last().map(|record| record.key.clone());
-                page.records.into_iter().for_each(|record| findings.add(record));
-                match last {
-                    Some(last) if page.has_next && failed <= MOST_READ => start = PageStart::After(last),
-                    _ => break,
+                let found = first_matching(&*store.catalogue, model, &selection, after, limit).await?;
+                let is_last = u32::try_from(found.len()).is_ok_and(|found| found < limit);
+                after = found.last().map(|record| record.key.clone());
+                for record in found {
+                    findings.add(record);
+                }
+                if is_last || failed > MOST_READ {
+                    break;
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use stocktake_domain::ports::{PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::ports::{CountLimit, PageRequest, PageStart, ScanLimit, SortOrder, StoreError};
 use stocktake_domain::{Record, RecordFilter, RecordKey, Selection, SourceRecord, State};
 
 use super::ScanOf;
@@ -26,7 +26,7 @@ impl SwitchedOff {
     pub(super) async fn read(of: ScanOf<'_>) -> Result<Self, StoreError> {
         let filter = RecordFilter { storages: vec![of.storage.to_owned()], ..RecordFilter::default() };
         let selection = Selection { filter, ..Selection::in_state(State::Disabled) };
-        if of.catalogue.count(of.model, &selection, MOST + 1).await? > MOST {
+        if of.catalogue.count(of.model, &selection, CountLimit::page(MOST + 1)).await?.matches > MOST {
             return Ok(Self { keys: None });
         }
         let mut keys = HashSet::new();
@@ -38,13 +38,14 @@ impl SwitchedOff {
                 order: SortOrder::Ascending,
                 start,
                 limit: PAGE,
+                scan_at_most: ScanLimit::PAGE,
             };
             let page = of.catalogue.page(&request).await?;
-            let last = page.records.last().map(|record| record.key.clone());
+            let next = page.after();
             keys.extend(page.records.into_iter().map(|record| record.key));
-            match last {
-                Some(last) if page.has_next => start = PageStart::After(last),
-                _ => return Ok(Self { keys: Some(keys) }),
+            match next {
+                Some(next) => start = next,
+                None => return Ok(Self { keys: Some(keys) }),
             }
         }
     }

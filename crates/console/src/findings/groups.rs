@@ -1,7 +1,7 @@
 //! Failed records by storage, kind and data type, each group with what its records have in common.
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{FailureGroup, PageRequest, PageStart, SortOrder};
+use stocktake_domain::ports::{FailureGroup, PageRequest, PageStart, ScanLimit, SortOrder};
 use stocktake_domain::{CommonGround, Model, Record, RecordFilter, Selection, Timestamp, common_ground};
 use stocktake_web::step;
 
@@ -57,6 +57,7 @@ async fn first_of(visit: &Visit, of: &FailureGroup) -> Result<Vec<Record>, Conso
         order: SortOrder::Ascending,
         start: PageStart::First,
         limit: COMPARED,
+        scan_at_most: ScanLimit::PAGE,
     };
     Ok(step("catalogue.page", visit.console.catalogue.page(&request)).await?.records)
 }

@@ -21,7 +21,46 @@ pub(super) struct Filter {
     fields: Vec<(&'static str, String)>,
     pub(super) selection: Selection,
     pub(super) sort: Sort,
-    pub(super) start: SortedStart,
+    pub(super) start: Start,
+}
+
+/// Where a page begins, and in which list: one that could not be sorted goes on by identifier, whatever matches meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Start {
+    /// In the list that is sorted by this.
+    Sorted(SortField, SortedStart),
+    /// In the list by identifier.
+    ByIdentifier(PageStart),
+}
+
+impl Start {
+    /// The field of an address that names the list of the place in it, if that is not sorted as was asked for.
+    pub(super) const LIST: &str = "by";
+    const BY_IDENTIFIER: &str = "identifier";
+
+    fn read(fields: &Fields, sort: Sort) -> Result<Self, ConsoleError> {
+        let value = fields.get("value").map(value).transpose()?;
+        let by_identifier = match fields.get(Self::LIST) {
+            None => sort.field.is_none(),
+            Some(Self::BY_IDENTIFIER) => true,
+            Some(other) => {
+                return Err(ConsoleError::BadRequest(format!("{other:?} is no list that a place is in")));
+            }
+        };
+        let at = |name| fields.get(name).map(key).transpose();
+        let start = match (at("after")?, at("before")?) {
+            (Some(key), _) => PageStart::After(key),
+            (None, Some(key)) => PageStart::Before(key),
+            (None, None) => PageStart::First,
+        };
+        let Some(field) = sort.field.filter(|_| !by_identifier) else { return Ok(Self::ByIdentifier(start)) };
+        let start = match start {
+            PageStart::After(key) => SortedStart::After(SortPosition { value, key }),
+            PageStart::Before(key) => SortedStart::Before(SortPosition { value, key }),
+            PageStart::First | PageStart::Offset(_) => SortedStart::First,
+        };
+        Ok(Self::Sorted(field, start))
+    }
 }
 
 /// What a list is sorted by: a value, or the identifier alone; and the direction.
@@ -101,13 +140,7 @@ impl Filter {
             before: fields.get("checked_before").map(day).transpose()?,
         };
         let sort = Sort::read(fields.get("sort"))?;
-        let value = fields.get("value").map(value).transpose()?;
-        let place = |text| Ok::<_, ConsoleError>(SortPosition { value, key: key(text)? });
-        let start = match (fields.get("after"), fields.get("before")) {
-            (Some(after), _) => SortedStart::After(place(after)?),
-            (None, Some(before)) => SortedStart::Before(place(before)?),
-            (None, None) => SortedStart::First,
-        };
+        let start = Start::read(fields, sort)?;
         Ok(Self { fields: own, selection: Selection { state, keys, filter }, sort, start })
     }
 
@@ -123,12 +156,14 @@ impl Filter {
         address.with("sort", (self.sort != Sort::default()).then_some(self.sort.choice().0))
     }
 
-    /// Where the page begins in a list by identifier.
-    pub(super) fn start_by_key(&self) -> PageStart {
-        match &self.start {
-            SortedStart::First => PageStart::First,
-            SortedStart::After(place) => PageStart::After(place.key.clone()),
-            SortedStart::Before(place) => PageStart::Before(place.key.clone()),
+    /// The address of a page at a place of the list by identifier.
+    pub(super) fn address_at(&self, model: Model, place: &PageStart) -> Address {
+        let list = self.sort.field.map(|_| Start::BY_IDENTIFIER);
+        let address = self.address(model).with(Start::LIST, list);
+        match place {
+            PageStart::After(key) => address.with("after", Some(key)),
+            PageStart::Before(key) => address.with("before", Some(key)),
+            PageStart::First | PageStart::Offset(_) => address,
         }
     }
 
@@ -148,13 +183,15 @@ impl Filter {
                     div { label for="f-kind" { "Kind of failure" } select id="f-kind" name="kind" { (self.kind_choices()) } }
                     div class="broad" { label for="f-storage" { "Storage" } select id="f-storage" name="storage" { (self.storage_choices(storages)) } }
                     div class="broad" { (self.field("text", "f-text", "Path or text contains")) }
-                    div class="broad" {
-                        label for="f-sort" { "Sort by" }
-                        select id="f-sort" name="sort" {
-                            @for (sort, name, words) in Sort::CHOICES { option value=(name) selected[sort == self.sort] { (words) } }
+                    div class="broad ended" {
+                        div {
+                            label for="f-sort" { "Sort by" }
+                            select id="f-sort" name="sort" {
+                                @for (sort, name, words) in Sort::CHOICES { option value=(name) selected[sort == self.sort] { (words) } }
+                            }
                         }
+                        button type="submit" class="primary" { "Filter" }
                     }
-                    div { button type="submit" class="primary" { "Filter" } }
                 }
                 div class="row spread" {
                     details open[self.has_more()] {
@@ -276,8 +313,19 @@ mod tests {
             assert_eq!(filter.address(Model::Uploads).to_string(), format!("/console/models/uploads{query}"));
         }
         let place = |value| SortPosition { value, key: RecordKey::integer(5) };
-        assert_eq!(read("after=5").unwrap().start, SortedStart::After(place(None)));
-        assert_eq!(read("before=5&value=-7").unwrap().start, SortedStart::Before(place(Some(-7))));
+        let key = RecordKey::integer(5);
+        let start = |query| read(query).unwrap().start;
+        assert_eq!(start("after=5&value=7"), Start::ByIdentifier(PageStart::After(key.clone())));
+        let sorted = |start| Start::Sorted(SortField::Size, start);
+        assert_eq!(start("sort=size_asc&after=5"), sorted(SortedStart::After(place(None))));
+        assert_eq!(start("sort=size_asc&before=5&value=-7"), sorted(SortedStart::Before(place(Some(-7)))));
+        assert_eq!(start("sort=size_asc"), sorted(SortedStart::First));
+        let before = PageStart::Before(key);
+        assert_eq!(start("sort=size_asc&by=identifier&before=5"), Start::ByIdentifier(before.clone()));
+        let address = read("text=a&sort=size_asc").unwrap().address_at(Model::Uploads, &before).to_string();
+        assert_eq!(address, "/console/models/uploads?text=a&sort=size_asc&by=identifier&before=5");
+        let address = read("text=a").unwrap().address_at(Model::Uploads, &before).to_string();
+        assert_eq!(address, "/console/models/uploads?text=a&before=5");
         assert_eq!(read("identifiers=,+,").unwrap().selection, Selection::default());
     }
 
@@ -293,6 +341,7 @@ mod tests {
             "sort=size",
             "sort=size_asc&after=5&value=much",
             "after=!",
+            "by=size",
         ] {
             assert!(matches!(read(query), Err(ConsoleError::BadRequest(_))), "{query}");
         }

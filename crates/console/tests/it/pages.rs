@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use actix_web::test::TestRequest;
 use stocktake_domain::ports::{
-    Conditions as _, MockCatalogue, Page, PageStart, SortOrder, SortedPage, StoreError, SyncState as _,
+    Beyond, Conditions as _, Counted, CountedTo, MockCatalogue, ModelSummary, Page, PageStart, ScanLimit,
+    SortOrder, SortedPage, StoreError, SyncState as _,
 };
-use stocktake_domain::{ConditionSubject, Failure, Model, Record};
+use stocktake_domain::{ConditionSubject, Failure, Model, Record, RecordKey, State};
 
 use crate::support::{ADMIN, World, altered, failed, record};
 
@@ -137,23 +138,104 @@ async fn records_are_sorted_by_last_check_size_and_first_failure_beside_every_fi
 }
 
 #[actix_web::test]
-async fn too_many_records_to_sort_are_shown_by_identifier_with_what_to_do() {
+async fn records_that_cannot_be_sorted_are_shown_by_identifier_with_what_to_do() {
+    let too_many = "More than 100,000 records match: narrow the filter to sort them by size.";
+    let not_searched = "Only the first 100,000 records are looked at for this filter";
+    for (found, note) in [(SortedPage::TooMany, too_many), (SortedPage::NotSearched, not_searched)] {
+        let mut catalogue = MockCatalogue::new();
+        catalogue.expect_sorted_page().returning(move |_| Ok(found.clone()));
+        catalogue.expect_page().returning(|request| {
+            assert_eq!((&request.start, request.order), (&PageStart::First, SortOrder::Ascending));
+            let records = vec![record(Model::Uploads, 1, "a")];
+            Ok(Page { records, next: Beyond::Matches, previous: Beyond::Nothing })
+        });
+        let least = Counted { matches: 10_000, to: CountedTo::MatchLimit };
+        catalogue.expect_count().returning(move |_, _, _| Ok(least));
+        catalogue.expect_storages().returning(|| Ok(Vec::new()));
+        catalogue.expect_summary().returning(|| Ok(Vec::new()));
+        let mut world = World::new().await;
+        world.catalogue = Some(Arc::new(catalogue));
+        let site = world.open();
+        let admin = site.signed_in(ADMIN).await;
+        // A place in the list that was sorted is none in this one.
+        for place in ["", "&after=77&value=5"] {
+            let page = admin.get(&format!("/console/models/uploads?text=a&sort=size_desc{place}")).await;
+            page.says(note);
+            page.says("Records, by identifier, smallest first");
+            page.says(
+                "rel=\"next\" href=\"/console/models/uploads?text=a&amp;sort=size_desc&amp;by=identifier&amp;after=1\"",
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn pages_by_identifier_stay_so_though_they_could_be_sorted_meanwhile() {
+    let records = (1..=120).map(|key| record(Model::Uploads, key, "a"));
+    let site = World::new().await.with(records).open();
+    let admin = site.signed_in(ADMIN).await;
+    let page = admin.get("/console/models/uploads?sort=size_desc&by=identifier&after=50").await;
+    page.says_in_order(&["/uploads/51\"", "/uploads/52\"", "/uploads/100\""]);
+    page.says("<a href=\"/console/models/uploads?sort=size_desc\">Sort by size</a>");
+    page.says("rel=\"next\" href=\"/console/models/uploads?sort=size_desc&amp;by=identifier&amp;after=100\"");
+    page.says("rel=\"prev\" href=\"/console/models/uploads?sort=size_desc&amp;by=identifier&amp;before=51\"");
+}
+
+#[actix_web::test]
+async fn a_text_that_hardly_any_record_has_is_looked_for_piece_by_piece() {
     let mut catalogue = MockCatalogue::new();
-    catalogue.expect_sorted_page().once().returning(|_| Ok(SortedPage::TooMany));
-    catalogue.expect_page().once().returning(|request| {
-        assert_eq!((&request.start, request.order), (&PageStart::First, SortOrder::Ascending));
-        Ok(Page { records: vec![record(Model::Uploads, 1, "a")], has_next: true, has_previous: false })
+    catalogue.expect_page().returning(|request| {
+        assert_eq!(request.scan_at_most, ScanLimit::PAGE);
+        let not_searched = |key| Beyond::NotSearched(RecordKey::integer(key));
+        let found = vec![record(Model::Uploads, 7, "needle")];
+        Ok(match &request.start {
+            PageStart::First => {
+                Page { records: found, next: not_searched(100_000), previous: Beyond::Nothing }
+            }
+            PageStart::After(_) => {
+                Page { records: vec![], next: not_searched(200_000), previous: not_searched(9) }
+            }
+            PageStart::Before(key) if key.as_integer() == Some(9) => {
+                Page { records: vec![], next: Beyond::Matches, previous: not_searched(3) }
+            }
+            _ => Page::default(),
+        })
     });
-    catalogue.expect_count().returning(|_, _, most| Ok(most));
+    let counts = [(0, CountedTo::ScanLimit), (1_200, CountedTo::ScanLimit), (10_000, CountedTo::MatchLimit)];
+    let mut counts = counts.into_iter().cycle();
+    let count = move |_, _: &_, _| {
+        let (matches, to) = counts.next().unwrap();
+        Ok(Counted { matches, to })
+    };
+    catalogue.expect_count().returning(count);
     catalogue.expect_storages().returning(|| Ok(Vec::new()));
-    catalogue.expect_summary().returning(|| Ok(Vec::new()));
+    let all = ModelSummary { states: vec![(State::Pending, 5_000_000)], ..ModelSummary::new(Model::Uploads) };
+    catalogue.expect_summary().returning(move || Ok(vec![all.clone()]));
     let mut world = World::new().await;
     world.catalogue = Some(Arc::new(catalogue));
     let site = world.open();
-    let page = site.signed_in(ADMIN).await.get("/console/models/uploads?text=a&sort=size_desc").await;
-    page.says("More than 100,000 records match: narrow the filter to sort them by size.");
-    page.says("Records, by identifier, smallest first");
-    page.says("rel=\"next\" href=\"/console/models/uploads?text=a&amp;sort=size_desc&amp;after=1\"");
+    let admin = site.signed_in(ADMIN).await;
+    let first = admin.get("/console/models/uploads?text=needle").await;
+    first.says("At least 1 of 5,000,000 records matches, found among the first 100,000 looked at.");
+    first.says("100,000 records were looked at, as far as identifier 100000. More may match behind it.");
+    first.says("Recalculate at least 1 record…");
+    first.says("rel=\"next\" href=\"/console/models/uploads?text=needle&amp;after=100000\">Look further</a>");
+    first.says_not("rel=\"prev\"");
+    let further = admin.get("/console/models/uploads?text=needle&after=100000").await;
+    further.says("None of the first 100,000 looked at matches; there are 5,000,000 records.");
+    further.says("Recalculate all matching records…");
+    further.says("after=200000\">Look further</a>");
+    further.says("before=9\">Look further back</a>");
+    further.says_not("No record matches");
+    let back = admin.get("/console/models/uploads?text=needle&before=9").await;
+    back.says("At least 1,200 of 5,000,000 records match, found among the first 100,000 looked at.");
+    back.says("100,000 records were looked at, as far as identifier 3. More may match before it.");
+    back.says_not("No record matches");
+    let failed = admin.get("/console/models/uploads?text=needle&state=failed&before=5").await;
+    failed.says("At least 10,000 of 5,000,000 records match.");
+    failed.says("No record matches.");
+    let failed = admin.get("/console/models/uploads?text=needle&state=failed").await;
+    failed.says("25,000 records were looked at, as far as identifier 100000.");
 }
 
 #[actix_web::test]
@@ -176,6 +258,25 @@ async fn findings_go_over_all_models_page_by_page_and_whole_in_a_file() {
     assert_eq!(admin.get("/console/findings.csv?model=uploads").await.body(), "model,id\nuploads,1\n");
     assert_eq!(admin.get("/console/findings.json?model=uploads").await.body(), "[\n{\"id\":1}\n]\n");
     assert_eq!(admin.get("/console/findings.json?model=projects").await.body(), "[\n]\n");
+}
+
+#[actix_web::test]
+async fn findings_of_one_kind_come_in_order_from_all_storages() {
+    let in_attic = |key| {
+        let mut record = altered(Model::Uploads, key);
+        record.location.storage = "attic".to_owned();
+        record
+    };
+    let missing = failed(Model::Uploads, 3, "a", Failure::missing_file("a"));
+    let records = [altered(Model::Uploads, 1), in_attic(2), missing, altered(Model::Uploads, 4), in_attic(5)];
+    let site = World::new().await.with(records).open();
+    let admin = site.signed_in(ADMIN).await;
+    let page = admin.get("/console/findings?kind=altered").await;
+    page.says_in_order(&["/uploads/1\"", "/uploads/2\"", "/uploads/4\"", "/uploads/5\""]);
+    page.says_not("/uploads/3\"");
+    let page = admin.get("/console/findings?storage=attic&after_model=uploads&after=2").await;
+    page.says("/uploads/5\"");
+    page.says_not("/uploads/2\"");
 }
 
 #[actix_web::test]

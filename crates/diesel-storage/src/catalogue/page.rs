@@ -1,13 +1,14 @@
 //! Pages of a list: one statement for the records, as they are at one moment.
 
 use diesel::sql_types::Bool;
-use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
+use stocktake_domain::ports::{Beyond, Page, PageRequest, PageStart, SortOrder};
 
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key};
 use crate::rows::{RECORD, RecordRow, RecordSql, model_code};
+use crate::scanning::Scan;
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -22,8 +23,16 @@ pub(super) struct Plan {
     forward: bool,
     /// Whether the rows are read from the largest key down.
     descending: bool,
-    offset: i64,
+    offset: u64,
     limit: i64,
+    /// How many records are looked at: at first, and at most.
+    scanned: [u64; 2],
+}
+
+/// Where the records of a page and those on the other side are looked for.
+struct Scans {
+    here: Scan,
+    other_side: Option<Scan>,
 }
 
 impl Plan {
@@ -45,7 +54,7 @@ impl Plan {
             }
         };
         let offset = match request.start {
-            PageStart::Offset(rows) => i64::try_from(rows).unwrap_or(i64::MAX),
+            PageStart::Offset(rows) => rows,
             PageStart::First | PageStart::After(_) | PageStart::Before(_) => 0,
         };
         Self {
@@ -56,20 +65,37 @@ impl Plan {
             descending,
             offset,
             limit: i64::from(request.limit.max(1)),
+            scanned: [request.scanned_first(), request.scanned_ahead()],
         }
+    }
+
+    /// Where records are looked for, when so many are looked at ahead.
+    async fn scans<S: Session>(&self, session: &mut S, most: u64) -> Result<Scans, DbError> {
+        let here = Scan::within(session, &self.filter, self.span.clone(), self.descending, most).await?;
+        let other_side = match &self.other_side {
+            // An offset counts from the beginning of the list, which is then the other side as well.
+            Some(span) => {
+                let away = if self.offset > 0 { self.descending } else { !self.descending };
+                let [first, _] = self.scanned;
+                Some(Scan::within(session, &self.filter, span.clone(), away, first).await?)
+            }
+            None => None,
+        };
+        Ok(Scans { here, other_side })
     }
 
     /// The rows of the page, one more if there is one, each with whether it is started and whether there is
     /// a record on the other side.
-    pub(super) fn rows<S: Session>(&self) -> Sql<(RecordSql, Bool, Bool)> {
+    fn rows<S: Session>(&self, scans: &Scans) -> Sql<(RecordSql, Bool, Bool)> {
         let sql = Sql::new(format!("SELECT {}, {STARTED}, ", *RECORD));
-        let sql = match &self.other_side {
-            Some(span) => self.push_exists::<S, _>(sql, span),
+        let sql = match &scans.other_side {
+            Some(scan) => self.push_exists::<S, _>(sql, &scan.span),
             None => sql.push("FALSE"),
         };
-        let sql = self.filter.select_from::<S, _>(sql, &self.span);
+        let sql = self.filter.select_from::<S, _>(sql, &scans.here.span);
         let sql = sql.push(by_key(self.descending)).push(" LIMIT ? + 0").bind(self.limit + 1);
-        if self.offset > 0 { sql.push(" OFFSET ? + 0").bind(self.offset) } else { sql }
+        let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
+        if offset > 0 { sql.push(" OFFSET ? + 0").bind(offset) } else { sql }
     }
 
     fn push_exists<S: Session, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
@@ -83,14 +109,31 @@ pub(super) async fn read<S: Session>(
     plan: Plan,
     encryption: Encryption,
 ) -> Result<Page, DbError> {
-    let mut rows: Vec<(RecordRow, bool, bool)> = session.load(plan.rows::<S>()).await?;
+    let [first, most] = plan.scanned;
+    let found = read_within(session, &plan, first, &encryption).await?;
+    let ahead = if plan.forward { &found.next } else { &found.previous };
+    if first < most && matches!(ahead, Beyond::NotSearched(_)) {
+        return read_within(session, &plan, most, &encryption).await;
+    }
+    Ok(found)
+}
+
+/// Reads a page, or what there is of it among so many records.
+async fn read_within<S: Session>(
+    session: &mut S,
+    plan: &Plan,
+    most: u64,
+    encryption: &Encryption,
+) -> Result<Page, DbError> {
+    let scans = plan.scans(session, most).await?;
+    let mut rows: Vec<(RecordRow, bool, bool)> = session.load(plan.rows::<S>(&scans)).await?;
     let wanted = usize::try_from(plan.limit).unwrap_or(usize::MAX);
     let more = rows.len() > wanted;
     rows.truncate(wanted);
-    let other = match (rows.first(), &plan.other_side) {
+    let other = match (rows.first(), &scans.other_side) {
         (Some((_, _, other)), _) => *other,
-        (None, Some(span)) => {
-            let sql = plan.push_exists::<S, _>(Sql::<Bool>::new("SELECT "), span);
+        (None, Some(scan)) => {
+            let sql = plan.push_exists::<S, _>(Sql::<Bool>::new("SELECT "), &scan.span);
             session.one(sql).await?
         }
         (None, None) => false,
@@ -98,8 +141,10 @@ pub(super) async fn read<S: Session>(
     if !plan.forward {
         rows.reverse();
     }
-    let records = rows.into_iter().map(|(row, started, _)| row.into_record(started, &encryption));
+    let records = rows.into_iter().map(|(row, started, _)| row.into_record(started, encryption));
     let records = records.collect::<Result<Vec<_>, DbError>>()?;
-    let (has_next, has_previous) = if plan.forward { (more, other) } else { (other, more) };
-    Ok(Page { records, has_next, has_previous })
+    let here = scans.here.beyond(more)?;
+    let other_side = scans.other_side.map_or(Ok(Beyond::Nothing), |scan| scan.beyond(other))?;
+    let (next, previous) = if plan.forward { (here, other_side) } else { (other_side, here) };
+    Ok(Page { records, next, previous })
 }

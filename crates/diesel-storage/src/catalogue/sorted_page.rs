@@ -3,7 +3,7 @@
 
 use diesel::sql_types::Bool;
 use stocktake_domain::ports::{
-    Page, SortField, SortOrder, SortPosition, SortedPage, SortedPageRequest, SortedStart,
+    Beyond, Page, SortField, SortOrder, SortPosition, SortedPage, SortedPageRequest, SortedStart,
 };
 
 use crate::encryption::Encryption;
@@ -11,6 +11,7 @@ use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, STARTED, Span};
 use crate::rows::{RECORD, RecordRow, RecordSql, model_code};
+use crate::scanning::Scan;
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -25,6 +26,7 @@ pub(super) struct Plan {
     descending: bool,
     sorted_at_most: i64,
     limit: i64,
+    scan_at_most: u64,
 }
 
 /// A place in the list.
@@ -59,6 +61,7 @@ impl Plan {
             descending: (request.order == SortOrder::Descending) == forward,
             sorted_at_most: i64::from(request.sorted_at_most.records()),
             limit: i64::from(request.limit.max(1)),
+            scan_at_most: request.scan_at_most.records_for(&request.selection).into(),
         }
     }
 
@@ -132,6 +135,10 @@ pub(super) async fn read<S: Session>(
     plan: Plan,
     encryption: Encryption,
 ) -> Result<SortedPage, DbError> {
+    let scan = Scan::within(session, &plan.filter, Span::all(), false, plan.scan_at_most).await?;
+    if scan.stop.is_some() {
+        return Ok(SortedPage::NotSearched);
+    }
     let mut rows: Vec<(RecordRow, bool, bool, bool)> = session.load(plan.rows::<S>()).await?;
     let (too_many, other) = match rows.first() {
         Some((_, _, too_many, other)) => (*too_many, *other),
@@ -148,6 +155,7 @@ pub(super) async fn read<S: Session>(
     }
     let records = rows.into_iter().map(|(row, started, ..)| row.into_record(started, &encryption));
     let records = records.collect::<Result<Vec<_>, DbError>>()?;
-    let (has_next, has_previous) = if plan.forward { (more, other) } else { (other, more) };
-    Ok(SortedPage::Page(Page { records, has_next, has_previous }))
+    let beyond = |is_more| if is_more { Beyond::Matches } else { Beyond::Nothing };
+    let (next, previous) = if plan.forward { (more, other) } else { (other, more) };
+    Ok(SortedPage::Page(Page { records, next: beyond(next), previous: beyond(previous) }))
 }

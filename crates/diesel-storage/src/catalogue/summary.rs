@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
-use stocktake_domain::ports::{Amount, CountDifference, ModelSummary};
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
+use stocktake_domain::ports::{Amount, CountDifference, Counted, CountedTo, ModelSummary};
 use stocktake_domain::{EvidenceLevel, FailureKind, Model, RecordFilter, State, Timestamp};
 
 use crate::error::DbError;
@@ -77,13 +77,46 @@ fn bytes(mebibytes: Option<i64>, beside: Option<i64>) -> Result<u64, DbError> {
     Ok(bytes.saturating_add(unsigned(beside.unwrap_or(0), "bytes")?))
 }
 
-/// Whether the counts that are kept tell what the filter asks for: they are kept by storage and kind of failure.
-pub(super) fn is_kept(filter: &RecordFilter) -> bool {
-    let RecordFilter { kinds: _, storages: _, path, text, owner, since, before } = filter;
-    path.is_none() && text.is_none() && owner.is_none() && since.is_none() && before.is_none()
+/// How many records of the model in this state, or in any, the filter means, from the counts that are kept.
+pub(super) async fn kept_count<S: Session>(
+    session: &mut S,
+    model: Model,
+    state: Option<State>,
+    filter: RecordFilter,
+) -> Result<Counted, DbError> {
+    let models = kept(session, filter).await?;
+    let states =
+        models.into_iter().filter(|summary| summary.model == model).flat_map(|summary| summary.states);
+    let meant = states.filter(|(of, _)| state.is_none_or(|state| state == *of));
+    Ok(Counted { matches: meant.map(|(_, records)| records).sum(), to: CountedTo::End })
 }
 
-/// Of the records that the filter means, from the counts that are kept, which it has to be answered by ([`is_kept`]). Only the
+/// How many records lie in the storage, from the counts that are kept.
+pub(super) async fn count_in_storage<S: Session>(session: &mut S, storage: String) -> Result<u64, DbError> {
+    let sql = Sql::<Nullable<BigInt>>::new(format!(
+        "SELECT CAST(SUM(c.records) AS bigint) FROM {} AS c WHERE c.storage = ?",
+        S::COUNTS
+    ));
+    let counted: Option<i64> = session.one(sql.bind(storage)).await?;
+    unsigned(counted.unwrap_or(0), "count")
+}
+
+/// The storages that records of each model lie in, from the counts that are kept.
+pub(super) async fn storages<S: Session>(session: &mut S) -> Result<Vec<(Model, String)>, DbError> {
+    let sql = Sql::<(SmallInt, Text)>::new(format!(
+        "SELECT c.model, c.storage FROM {} AS c GROUP BY c.model, c.storage HAVING SUM(c.records) <> 0",
+        S::COUNTS
+    ));
+    let rows: Vec<(i16, String)> = session.load(sql).await?;
+    let found = rows.into_iter().map(|(model, storage)| Ok((model_of(model)?, storage)));
+    let mut found = found.collect::<Result<Vec<_>, DbError>>()?;
+    // Sorted here, so that the order depends on no database.
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Of the records that the filter means, from the counts that are kept, which it has to be answered by
+/// ([`RecordFilter::is_counted`]). Only the
 /// records that leases hold are read: that they are started is kept nowhere. One statement, and so of one moment.
 pub(super) async fn kept<S: Session>(
     session: &mut S,

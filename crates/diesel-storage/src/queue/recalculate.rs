@@ -2,11 +2,13 @@
 
 use diesel::sql_types::{Binary, Text};
 use stocktake_domain::Selection;
+use stocktake_domain::ports::SCANNED_FOR_EACH;
 
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key, push_keys_in};
 use crate::rows::PENDING;
+use crate::scanning::Scan;
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -80,7 +82,7 @@ impl Batch {
         limit: u32,
     ) -> Result<Self, DbError> {
         let filter = Filter::new(model, selection);
-        let mut span = Span::behind(after);
+        let span = Span::behind(after);
         if let Some(keys) = filter.keys() {
             let ahead = keys.get(keys.partition_point(|key| *key < span.from)..).unwrap_or_default();
             let taken = ahead.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -88,12 +90,14 @@ impl Batch {
             let next = batch.last().filter(|_| !rest.is_empty()).cloned();
             return Ok(Self { filter: filter.with_keys(batch), span, next });
         }
+        let most = u64::from(limit) * u64::from(SCANNED_FOR_EACH);
+        let Scan { mut span, stop } = Scan::within(session, &filter, span, false, most).await?;
         let sql = filter.select_from::<S, _>(Sql::<Binary>::new("SELECT r.key"), &span);
         let sql = sql.push(by_key(false)).push(" LIMIT 2 OFFSET ? + 0").bind(i64::from(limit) - 1);
         let bounds: Vec<Vec<u8>> = session.load(sql).await?;
         let next = match bounds.as_slice() {
             [last, _] => Some(last.clone()),
-            _ => None,
+            _ => stop,
         };
         if let Some(last) = &next {
             span.to = key::behind(last.clone());

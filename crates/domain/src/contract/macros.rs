@@ -29,7 +29,6 @@ macro_rules! database_contract {
                     offsets_and_empty_pages,
                     states_and_keys_filter_together,
                     started_is_derived_everywhere,
-                    counting_stops,
                 }
                 sorts {
                     each_sort_walks_both_ways_and_in_both_orders,
@@ -40,10 +39,19 @@ macro_rules! database_contract {
                     the_first_failure_stands_until_a_success,
                     more_than_may_be_sorted_is_said,
                 }
+                scans {
+                    a_filter_without_an_index_looks_at_so_many_records,
+                    what_an_index_finds_is_never_cut_short,
+                    pages_without_matches_lead_on_both_ways,
+                    matches_are_counted_as_far_as_the_limit_says,
+                    kept_counts_are_exact_whatever_the_limit,
+                    a_sort_looks_at_so_many_records,
+                    a_batch_to_mark_looks_at_so_many_records,
+                }
                 look_ups {
                     nothing_is_none,
                     shapes_are_known,
-                    records_in_a_storage_are_counted_so_far,
+                    records_in_a_storage_are_counted,
                     paths_come_in_byte_order,
                     mismatches_are_found_in_pages,
                     a_finding_stands_until_a_new_result,

@@ -12,6 +12,7 @@ mod entries;
 mod fixture;
 mod jobs;
 mod orphan_walks;
+mod pages;
 mod queue;
 mod sessions;
 mod sync_state;

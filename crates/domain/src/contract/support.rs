@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::contract::Ports;
 use crate::contract::tasks::Iter;
 use crate::ports::{
-    Applied, ClaimFilter, Lease, LeaseTerms, ModelSyncState, Outcome, Page, PageRequest, PageStart, Reaped,
-    Renewal, SortOrder, SourceRecordStream, SyncApplied, SyncBatch, WorkerId, numbered,
+    Applied, ClaimFilter, CountLimit, CountedTo, Lease, LeaseTerms, ModelSyncState, Outcome, Page,
+    PageRequest, PageStart, Reaped, Renewal, ScanLimit, SortOrder, SourceRecordStream, SyncApplied,
+    SyncBatch, WorkerId, numbered,
 };
 use crate::{
     Digest, Failure, Location, Model, NewAcceptance, Record, RecordKey, Selection, SourceRecord, State,
@@ -217,13 +218,16 @@ pub(crate) async fn numbers_in(store: &Ports, state: State) -> Vec<i64> {
 
 /// A page in ascending order.
 pub(crate) async fn page(store: &Ports, selection: Selection, start: PageStart, limit: u32) -> Page {
-    let request = PageRequest { model: MODEL, selection, order: SortOrder::Ascending, start, limit };
+    let (model, order, scan_at_most) = (MODEL, SortOrder::Ascending, ScanLimit::PAGE);
+    let request = PageRequest { model, selection, order, start, limit, scan_at_most };
     store.catalogue.page(&request).await.unwrap()
 }
 
 /// How many match, counted to the end.
 pub(crate) async fn count(store: &Ports, selection: Selection) -> u64 {
-    store.catalogue.count(MODEL, &selection, u64::MAX).await.unwrap()
+    let counted = store.catalogue.count(MODEL, &selection, CountLimit::page(u64::MAX)).await.unwrap();
+    assert_eq!(counted.to, CountedTo::End, "{selection:?}");
+    counted.matches
 }
 
 /// What a batch does that only adds records.

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use super::StoreError;
-use super::page::{Page, SortOrder};
+use super::page::{Page, PageRequest};
+use super::scanning::{CountLimit, Counted};
 use super::sorting::{SortedPage, SortedPageRequest};
 use crate::acceptance::{Acceptance, NewAcceptance};
 use crate::digest::{Digest, EvidenceLevel};
@@ -20,34 +21,6 @@ use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
 use crate::store_report::{ReportRules, Reported, StoredRecord};
 use crate::time::Timestamp;
-
-/// Where a page begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PageStart {
-    /// After this many matching records. Its cost grows with the number.
-    Offset(u64),
-    /// At the beginning of the list. Its cost and that of the next two do not depend on the list's length.
-    First,
-    /// Right after this key in the list's order. The key need not exist.
-    After(RecordKey),
-    /// Right before this key in the list's order: the page ends next to it. The key need not exist.
-    Before(RecordKey),
-}
-
-/// What page of a list is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageRequest {
-    /// The model.
-    pub model: Model,
-    /// Which of its records.
-    pub selection: Selection,
-    /// The list's order.
-    pub order: SortOrder,
-    /// Where the page begins.
-    pub start: PageStart,
-    /// The most records on the page, at least 1.
-    pub limit: u32,
-}
 
 /// Records of one model in one storage whose last attempt failed in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -296,23 +269,37 @@ pub struct ReportApplied {
 #[async_trait]
 pub trait Catalogue: Send + Sync {
     /// A page of a model's records in the order asked for, as they are at one moment: the state `started` is that of the
-    /// leases at that moment. [`Page::has_next`] and [`Page::has_previous`] are also right for an empty page, whose start may
+    /// leases at that moment. [`Page::next`] and [`Page::previous`] are also right for an empty page, whose start may
     /// lie behind the last record or before the first. A key asked for twice counts once.
+    ///
+    /// States, identifiers, kinds of failure and one storage are found by indexes; records that these find are looked at for
+    /// the rest of the selection, in the order of the list, no more than [`PageRequest::scanned_ahead`] from where the page
+    /// begins, and [`PageRequest::scanned_first`] on the other side. If that does not fill the page it has what was found, and
+    /// [`Beyond::NotSearched`](super::Beyond) says from where to go on. A selection by state, by identifiers, by one storage, or
+    /// by one kind in one storage looks at nothing else than what matches.
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError>;
 
     /// A page of a model's records sorted by another value than the key, as they are at one moment; the flags of the page are
-    /// those of [`Catalogue::page`]. If more than [`SortedPageRequest::sorted_at_most`] match, none is sorted and none returned. Reads
-    /// what matches, up to one record more than that, whatever the page's place in the list.
+    /// those of [`Catalogue::page`]. If more than [`SortedPageRequest::sorted_at_most`] match, or more than
+    /// [`SortedPageRequest::scan_at_most`] would have to be looked at, none is sorted and none returned. Reads what matches, up to
+    /// one record more than that, whatever the page's place in the list.
     async fn sorted_page(&self, request: &SortedPageRequest) -> Result<SortedPage, StoreError>;
 
-    /// How many records match, counting no further than `at_most` (0 gives 0).
-    async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError>;
+    /// How many records match. Exact, and cheap whatever the limit, for a selection of which counts are kept
+    /// ([`Selection::is_counted`]). Any other is counted in the order of the keys as far as the limit says, with 0 matches not at
+    /// all; which records are looked at is as in [`Catalogue::page`].
+    async fn count(
+        &self,
+        model: Model,
+        selection: &Selection,
+        limit: CountLimit,
+    ) -> Result<Counted, StoreError>;
 
     /// How much the content of the matching records is.
     async fn amount(&self, model: Model, selection: &Selection) -> Result<Amount, StoreError>;
 
-    /// How many records of all models lie in the storage, counting no further than `at_most`. May read the whole table.
-    async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError>;
+    /// How many records of all models lie in the storage. Cheap whatever their number: the counts are kept with each change.
+    async fn count_in_storage(&self, storage: &str) -> Result<u64, StoreError>;
 
     /// Some records of the storage whose content was there when it was last looked at: their last attempt found it good,
     /// whatever their source said of them since, or altered. At most `limit`, spread over the models and over the
@@ -452,7 +439,8 @@ pub trait Catalogue: Send + Sync {
     /// none, unless somebody changed the database past the program. Reads the whole catalogue.
     async fn count_differences(&self) -> Result<Vec<CountDifference>, StoreError>;
 
-    /// The storages that records of each model lie in, in the order of [`Model::ALL`] and the byte order of the names.
+    /// The storages that records of each model lie in, in the order of [`Model::ALL`] and the byte order of the names. Cheap
+    /// whatever the number of records.
     async fn storages(&self) -> Result<Vec<(Model, String)>, StoreError>;
 
     /// Whether the database answers, its schema is current, and it takes writes as far as that can be seen without one.

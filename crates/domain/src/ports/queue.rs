@@ -46,6 +46,10 @@ impl WorkerId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub i64);
 
+/// How many records are looked at, at most, for each one that [`Queue::recalculate_next`] or
+/// [`Jobs::advance`](super::Jobs::advance) may mark.
+pub const SCANNED_FOR_EACH: u32 = 100;
+
 /// How long a lease lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseTerms {
@@ -256,9 +260,10 @@ pub trait Queue: Send + Sync {
     /// no such record. Each call counts as an attempt, and makes one that is running void.
     async fn recalculate(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError>;
 
-    /// The same for the next records of a selection behind a key, of which at most `limit` are looked at. With a `share`,
+    /// The same for the next records of a selection behind a key, at most `limit` of them. With a `share`,
     /// chance takes so many of a million of them. Returns the key to go on behind, `None` at the end, and how many were
-    /// marked. The batches follow the keys, so that each record is come to once, whatever its marking does to its state.
+    /// marked. The batches follow the keys, so that each record is come to once, whatever its marking does to its state. At most
+    /// [`SCANNED_FOR_EACH`] records are looked at for each of `limit`, so that a batch may mark none and go on.
     async fn recalculate_next(
         &self,
         model: Model,

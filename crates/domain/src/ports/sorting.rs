@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::num::NonZeroU32;
 
 use super::page::{Page, SortOrder};
+use super::scanning::ScanLimit;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::record::Record;
@@ -109,6 +110,8 @@ pub struct SortedPageRequest {
     pub limit: u32,
     /// How many records may match for them to be sorted.
     pub sorted_at_most: SortLimit,
+    /// How many records may be looked at to find them.
+    pub scan_at_most: ScanLimit,
 }
 
 /// A page of a sorted list, or why there is none.
@@ -118,4 +121,6 @@ pub enum SortedPage {
     Page(Page),
     /// More records match than the request lets be sorted.
     TooMany,
+    /// More records would have to be looked at than the request lets, to know what matches.
+    NotSearched,
 }

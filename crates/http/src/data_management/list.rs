@@ -4,7 +4,7 @@ mod keyset;
 mod offset;
 
 use actix_web::{HttpRequest, HttpResponseBuilder, web};
-use stocktake_domain::ports::{Page, PageRequest, PageStart, SortOrder};
+use stocktake_domain::ports::{Page, PageRequest, PageStart, ScanLimit, SortOrder};
 use stocktake_web::step;
 
 use super::segment;
@@ -86,7 +86,8 @@ impl ListQuery {
     async fn page(&self, context: &Context, start: PageStart) -> Result<Page, ApiError> {
         let Some(selection) = self.target.selection.clone() else { return Ok(Page::default()) };
         let model = self.target.model;
-        let request = PageRequest { model, selection, order: self.order, start, limit: self.per_page };
+        let (limit, scan_at_most) = (self.per_page, ScanLimit::PAGE);
+        let request = PageRequest { model, selection, order: self.order, start, limit, scan_at_most };
         Ok(step("catalogue.page", context.api.catalogue.page(&request)).await?)
     }
 }
@@ -118,6 +119,7 @@ fn with_records(mut answer: HttpResponseBuilder, page: &Page) -> ApiResult {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use stocktake_domain::ports::{Counted, CountedTo};
     use stocktake_domain::{Model, Selection, State};
 
     use super::*;
@@ -141,7 +143,14 @@ mod tests {
 
     fn all() -> PageRequest {
         let (model, order) = (Model::Projects, SortOrder::Ascending);
-        PageRequest { model, selection: Selection::default(), order, start: PageStart::Offset(0), limit: 20 }
+        PageRequest {
+            model,
+            selection: Selection::default(),
+            order,
+            start: PageStart::Offset(0),
+            limit: 20,
+            scan_at_most: ScanLimit::PAGE,
+        }
     }
 
     #[actix_web::test]
@@ -255,7 +264,9 @@ mod tests {
         fn no_query_makes_us_fail(parameters in prop::collection::vec(parameter(), 0..6)) {
             let mut mocks = Mocks::default();
             mocks.catalogue.expect_page().returning(|_| Ok(page([1, 2], true, true)));
-            mocks.catalogue.expect_count().returning(|_, _, most| Ok(most));
+            mocks.catalogue.expect_count().returning(|_, _, limit| {
+                Ok(Counted { matches: limit.matches, to: CountedTo::MatchLimit })
+            });
             mocks.catalogue.expect_knows_shape().returning(|_, _| Ok(false));
             let uri = format!("{BASE}?{}", parameters.join("&"));
             let answer = actix_web::rt::System::new().block_on(mocks.get(&uri));

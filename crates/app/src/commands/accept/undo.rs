@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, SortOrder};
+use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, ScanLimit, SortOrder};
 use stocktake_domain::{Acceptance, Failure, Model, Record, Selection, State};
 
 use super::change::{Change, Place, text};
@@ -133,7 +133,14 @@ async fn filtered(
         let mut start = PageStart::First;
         loop {
             let selection = Selection::filtered(filter.clone());
-            let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit: PAGE };
+            let request = PageRequest {
+                model,
+                selection,
+                order: SortOrder::Ascending,
+                start,
+                limit: PAGE,
+                scan_at_most: ScanLimit::PAGE,
+            };
             let page = store.catalogue.page(&request).await?;
             for record in &page.records {
                 if !record.accepted && record.state() != State::Disabled {
@@ -145,9 +152,9 @@ async fn filtered(
                     outcome.changes.push(Change::back(record, &acceptance, store.clock.now()));
                 }
             }
-            match page.records.into_iter().next_back() {
-                Some(last) if page.has_next => start = PageStart::After(last.key),
-                _ => break,
+            match page.after() {
+                Some(next) => start = next,
+                None => break,
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 use futures_util::StreamExt as _;
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{Catalogue, ClaimFilter, Queue, StoreError};
+use stocktake_domain::ports::{Catalogue, ClaimFilter, Queue, StoreError, first_matching};
 use stocktake_domain::{Model, RecordFilter, Selection, State, Timestamp};
 
 use crate::args::VerifyArguments;
@@ -53,7 +53,7 @@ impl Scope {
             bail!("{NOTHING}: the catalogue at {place} has no records of {}", self.model_names());
         }
         for model in self.models.iter().filter(|_| self.models.len() < Model::ALL.len()) {
-            if catalogue.count(*model, &Selection::default(), 1).await? == 0 {
+            if first_matching(catalogue, *model, &Selection::default(), None, 1).await?.is_empty() {
                 bail!("{NOTHING}: the catalogue at {} has no records of {model}", wiring::place(settings)?);
             }
         }
@@ -131,7 +131,7 @@ impl Scope {
 
     async fn has_any(&self, catalogue: &dyn Catalogue, selection: &Selection) -> Result<bool, StoreError> {
         for model in &self.models {
-            if catalogue.count(*model, selection, 1).await? > 0 {
+            if !first_matching(catalogue, *model, selection, None, 1).await?.is_empty() {
                 return Ok(true);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{Amount, Catalogue, PageRequest, PageStart, SortOrder, StoreError};
+use stocktake_domain::ports::{Amount, Catalogue, PageRequest, PageStart, ScanLimit, SortOrder, StoreError};
 use stocktake_domain::{Model, Record, RecordFilter, Selection, State, Timestamp};
 use stocktake_worker::{Engine, Storages, Tried};
 
@@ -59,7 +59,7 @@ pub(super) async fn run(
     plan.tried = engine.try_reading(&plan.some, MOMENT).await;
     for name in storages.keys().filter(|name| scope.storages.as_ref().is_none_or(|only| only.contains(name)))
     {
-        if catalogue.count_in_storage(name, 1).await? > 0
+        if catalogue.count_in_storage(name).await? > 0
             && let Err(fault) = engine.look_at_storage(name).await
         {
             plan.closed.push((name.clone(), fault.to_string()));
@@ -88,16 +88,23 @@ async fn due_again(catalogue: &dyn Catalogue, model: Model, now: Timestamp) -> R
     let mut start = PageStart::First;
     loop {
         let selection = Selection::in_state(State::Failed);
-        let request = PageRequest { model, selection, order: SortOrder::Ascending, start, limit: PAGE };
+        let request = PageRequest {
+            model,
+            selection,
+            order: SortOrder::Ascending,
+            start,
+            limit: PAGE,
+            scan_at_most: ScanLimit::PAGE,
+        };
         let page = catalogue.page(&request).await?;
         for record in
             page.records.iter().filter(|record| record.status.retry_at().is_some_and(|at| at <= now))
         {
             amount = amount.and(Amount::of(record));
         }
-        match page.records.into_iter().next_back() {
-            Some(last) if page.has_next => start = PageStart::After(last.key),
-            _ => return Ok(amount),
+        match page.after() {
+            Some(next) => start = next,
+            None => return Ok(amount),
         }
     }
 }
@@ -131,6 +138,7 @@ impl Plan {
                 order: SortOrder::Ascending,
                 start,
                 limit: AT_EACH,
+                scan_at_most: ScanLimit::PAGE,
             };
             let found = catalogue.page(&request).await?.records;
             self.some.extend(found);

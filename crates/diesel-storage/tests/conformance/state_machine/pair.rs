@@ -1,18 +1,20 @@
 //! A database and the database in memory, on which the same is done.
 
 use std::fmt::Debug;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_util::stream;
 use proptest::test_runner::TestCaseError;
 use stocktake_domain::contract::{DatabaseFixture, MemoryStore, Ports};
 use stocktake_domain::ports::{
-    ClaimFilter, CountDifference, Lease, LeaseId, LeaseTerms, ModelSyncState, Outcome, PageRequest,
-    PageStart, Renewal, ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId, numbered,
+    ClaimFilter, CountDifference, CountLimit, Lease, LeaseId, LeaseTerms, ModelSyncState, Outcome,
+    PageRequest, PageStart, Renewal, ScanLimit, ScannedRange, SortOrder, StoreError, SyncBatch, WorkerId,
+    numbered,
 };
 use stocktake_domain::{
-    Clock as _, Failure, Job, JobId, Model, NewAcceptance, NewJob, RecordKey, Selection, SourceRecord,
-    Timestamp,
+    Clock as _, Failure, Job, JobId, Model, NewAcceptance, NewJob, RecordFilter, RecordKey, Selection,
+    SourceRecord, Timestamp,
 };
 
 use super::operations::{GOOD, MODELS, Operation, Range};
@@ -279,9 +281,17 @@ impl Pair {
                 both!(self, "acceptances", |ports| ports.catalogue.acceptances(model, &key));
             }
             Operation::Page { model, selection, order, start, limit } => {
-                both!(self, "count", |ports| ports.catalogue.count(model, &selection, 7));
-                let request = PageRequest { model, selection, order, start, limit };
+                let scanned = ScanLimit::new(NonZeroU32::MIN.saturating_add(2));
+                let few = CountLimit { matches: 7, scanned };
+                both!(self, "count", |ports| ports.catalogue.count(model, &selection, few));
+                let mut request =
+                    PageRequest { model, selection, order, start, limit, scan_at_most: ScanLimit::PAGE };
                 both!(self, "page", |ports| ports.catalogue.page(&request));
+                let owner = Some("group".to_owned());
+                request.selection = Selection::filtered(RecordFilter { owner, ..RecordFilter::default() });
+                request.scan_at_most = scanned;
+                both!(self, "scan", |ports| ports.catalogue.page(&request));
+                both!(self, "scanned", |ports| ports.catalogue.count(model, &request.selection, few));
             }
             _ => {}
         }
@@ -305,6 +315,7 @@ impl Pair {
                 order: SortOrder::Ascending,
                 start: PageStart::First,
                 limit: 1000,
+                scan_at_most: ScanLimit::PAGE,
             };
             both!(self, "records", |ports| ports.catalogue.page(&request));
             both!(self, "mismatched", |ports| ports.catalogue.mismatched(model, None, 1000));

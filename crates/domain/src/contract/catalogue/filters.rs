@@ -1,8 +1,10 @@
 //! `RecordFilter`, wherever records are chosen by one: every adapter means the records that the domain means.
 
-use crate::contract::support::{MODEL, at, claim, entry, fail_all, import, import_into, key, succeed_all};
+use crate::contract::support::{
+    MODEL, at, claim, count, entry, fail_all, import, import_into, key, succeed_all,
+};
 use crate::contract::{DatabaseFixture, Ports};
-use crate::ports::{Amount, ClaimedRecord, Outcome, PageRequest, PageStart, SortOrder};
+use crate::ports::{Amount, Beyond, ClaimedRecord, Outcome, PageRequest, PageStart, ScanLimit, SortOrder};
 use crate::{Failure, FailureKind, Model, PathGlob, Record, RecordFilter, Selection, SourceRecord, State};
 
 /// Names that mean something to some pattern, shell, language or screen.
@@ -72,6 +74,7 @@ async fn assert_same(store: &Ports, selection: Selection) -> Vec<Record> {
         order: SortOrder::Ascending,
         start: PageStart::First,
         limit,
+        scan_at_most: ScanLimit::PAGE,
     };
     let all = store.catalogue.page(&page(Selection::default(), 1000)).await.unwrap().records;
     let is_meant = |record: &Record| {
@@ -82,7 +85,7 @@ async fn assert_same(store: &Ports, selection: Selection) -> Vec<Record> {
     let wanted: Vec<Record> = all.into_iter().filter(is_meant).collect();
     let found = store.catalogue.page(&page(selection.clone(), 1000)).await.unwrap();
     assert_eq!(found.records, wanted, "{selection:?}");
-    let counted = store.catalogue.count(MODEL, &selection, 1000).await.unwrap();
+    let counted = count(store, selection.clone()).await;
     assert_eq!(usize::try_from(counted).unwrap(), wanted.len(), "{selection:?}");
     let amount = store.catalogue.amount(MODEL, &selection).await.unwrap();
     assert_eq!(amount, wanted.iter().fold(Amount::default(), |sum, one| sum.and(Amount::of(one))));
@@ -91,11 +94,12 @@ async fn assert_same(store: &Ports, selection: Selection) -> Vec<Record> {
     let mut walked = Vec::new();
     loop {
         let found = store.catalogue.page(&request).await.unwrap();
-        assert_eq!(found.has_previous, !walked.is_empty(), "{selection:?}");
+        assert_eq!(found.previous == Beyond::Matches, !walked.is_empty(), "{selection:?}");
+        let next = found.after();
         walked.extend(found.records);
-        match walked.last() {
-            Some(last) if found.has_next => request.start = PageStart::After(last.key.clone()),
-            _ => break,
+        match next {
+            Some(next) => request.start = next,
+            None => break,
         }
     }
     assert_eq!(walked, wanted, "{selection:?}");

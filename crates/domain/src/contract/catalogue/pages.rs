@@ -1,11 +1,11 @@
-//! `Catalogue::page` and `Catalogue::count`.
+//! `Catalogue::page`.
 
 use crate::contract::support::{
     MODEL, at, claim, claim_by, composite, count, entry, entry_in, entry_of, fail_all, get, import,
     import_numbers, in_state, key, numbers_in, page, state, with_numbers,
 };
 use crate::contract::{DatabaseFixture, Ports};
-use crate::ports::{ClaimFilter, Page, PageRequest, PageStart, SortOrder};
+use crate::ports::{Beyond, ClaimFilter, Page, PageRequest, PageStart, ScanLimit, SortOrder};
 use crate::{Model, RecordKey, Selection, SourceRecord, State};
 
 fn keys(page: &Page) -> Vec<RecordKey> {
@@ -13,7 +13,7 @@ fn keys(page: &Page) -> Vec<RecordKey> {
 }
 
 fn flags(page: &Page) -> (bool, bool) {
-    (page.has_previous, page.has_next)
+    (page.previous == Beyond::Matches, page.next == Beyond::Matches)
 }
 
 pub async fn composite_and_mixed_keys_are_in_numeric_order(db: &dyn DatabaseFixture) {
@@ -38,16 +38,21 @@ pub async fn composite_and_mixed_keys_are_in_numeric_order(db: &dyn DatabaseFixt
 
 /// All pages of a list, forwards and then backwards.
 async fn walk(store: &Ports, selection: &Selection, order: SortOrder, limit: u32) -> (Vec<Page>, Vec<Page>) {
-    let request = |start| PageRequest { model: MODEL, selection: selection.clone(), order, start, limit };
+    let request = |start| PageRequest {
+        model: MODEL,
+        selection: selection.clone(),
+        order,
+        start,
+        limit,
+        scan_at_most: ScanLimit::PAGE,
+    };
     let mut forwards = vec![store.catalogue.page(&request(PageStart::First)).await.unwrap()];
-    while let Some(page) = forwards.last().filter(|page| page.has_next) {
-        let last = page.records.last().unwrap().key.clone();
-        forwards.push(store.catalogue.page(&request(PageStart::After(last))).await.unwrap());
+    while let Some(next) = forwards.last().and_then(Page::after) {
+        forwards.push(store.catalogue.page(&request(next)).await.unwrap());
     }
     let mut backwards = vec![forwards.last().unwrap().clone()];
-    while let Some(page) = backwards.last().filter(|page| page.has_previous) {
-        let first = page.records.first().unwrap().key.clone();
-        backwards.push(store.catalogue.page(&request(PageStart::Before(first))).await.unwrap());
+    while let Some(previous) = backwards.last().and_then(Page::before) {
+        backwards.push(store.catalogue.page(&request(previous)).await.unwrap());
     }
     backwards.reverse();
     (forwards, backwards)
@@ -171,14 +176,4 @@ pub async fn started_is_derived_everywhere(db: &dyn DatabaseFixture) {
     store.queue.complete(lease.id, &[], true).await.unwrap();
     assert_eq!(count(store, in_state(State::Started)).await, 0);
     assert_eq!(count(store, in_state(State::Failed)).await, 5);
-}
-
-pub async fn counting_stops(db: &dyn DatabaseFixture) {
-    let store = db.ports();
-    import_numbers(store, 1..=10, 100).await;
-    assert_eq!(count(store, Selection::default()).await, 10);
-    assert_eq!(count(store, in_state(State::Pending)).await, 10);
-    let selection = Selection::default();
-    assert_eq!(store.catalogue.count(MODEL, &selection, 4).await.unwrap(), 4);
-    assert_eq!(store.catalogue.count(MODEL, &selection, 0).await.unwrap(), 0);
 }

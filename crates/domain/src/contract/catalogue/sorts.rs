@@ -8,7 +8,8 @@ use crate::contract::support::{
 };
 use crate::contract::{DatabaseFixture, Ports};
 use crate::ports::{
-    Page, PageStart, SortField, SortLimit, SortOrder, SortedPage, SortedPageRequest, SortedStart,
+    Beyond, Page, PageStart, ScanLimit, SortField, SortLimit, SortOrder, SortedPage, SortedPageRequest,
+    SortedStart,
 };
 use crate::{FailureKind, Record, RecordFilter, Selection, SourceRecord, State};
 
@@ -24,15 +25,27 @@ fn request(
     start: SortedStart,
     limit: u32,
 ) -> SortedPageRequest {
-    let (selection, sorted_at_most) = (selection.clone(), SortLimit::PAGE);
-    SortedPageRequest { model: MODEL, selection, field, order, start, limit, sorted_at_most }
+    SortedPageRequest {
+        model: MODEL,
+        selection: selection.clone(),
+        field,
+        order,
+        start,
+        limit,
+        sorted_at_most: SortLimit::PAGE,
+        scan_at_most: ScanLimit::PAGE,
+    }
 }
 
 async fn sorted(store: &Ports, request: &SortedPageRequest) -> Page {
     match store.catalogue.sorted_page(request).await.unwrap() {
         SortedPage::Page(page) => page,
-        SortedPage::TooMany => panic!("{request:?} matches too many"),
+        other => panic!("{request:?}: {other:?}"),
     }
+}
+
+fn flags(page: &Page) -> (bool, bool) {
+    (page.previous == Beyond::Matches, page.next == Beyond::Matches)
 }
 
 fn numbers(records: &[Record]) -> Vec<i64> {
@@ -52,7 +65,7 @@ async fn assert_sorted(store: &Ports, selection: &Selection, by: (SortField, Sor
     expected.sort_by(|a, b| field.position(a).compare(&field.position(b), order));
     let ask = |start| request(selection, by, start, limit);
     let mut forwards = vec![sorted(store, &ask(SortedStart::First)).await];
-    while let Some(last) = forwards.last().filter(|page| page.has_next).and_then(|page| page.records.last()) {
+    while let Some(last) = forwards.last().filter(|page| flags(page).1).and_then(|page| page.records.last()) {
         let behind = SortedStart::After(field.position(last));
         forwards.push(sorted(store, &ask(behind)).await);
     }
@@ -61,14 +74,14 @@ async fn assert_sorted(store: &Ports, selection: &Selection, by: (SortField, Sor
     assert_eq!(found, expected);
     let ends = forwards.len() - 1;
     for (index, page) in forwards.iter().enumerate() {
-        assert_eq!((page.has_previous, page.has_next), (index > 0, index < ends), "{by:?}");
+        assert_eq!(flags(page), (index > 0, index < ends), "{by:?}");
     }
     let mut backwards = forwards.last().unwrap().clone();
     let mut seen = backwards.records.clone();
-    while backwards.has_previous {
+    while flags(&backwards).0 {
         let before = SortedStart::Before(field.position(&backwards.records[0]));
         backwards = sorted(store, &ask(before)).await;
-        assert!(backwards.has_next);
+        assert!(flags(&backwards).1);
         seen.splice(0..0, backwards.records.clone());
     }
     assert_eq!(seen, expected);
@@ -179,13 +192,13 @@ pub async fn a_record_that_moves_between_two_pages_hides_no_other(db: &dyn Datab
     let lease = claim(store, 6, 300).await.unwrap();
     store.as_of(at(300)).queue.complete(lease.id, &successes(&lease, 300), true).await.unwrap();
     let next = sorted(store, &request(&Selection::default(), by, SortedStart::After(place.clone()), 9)).await;
-    assert_eq!((numbers(&next.records), next.has_previous, next.has_next), (vec![4, 6, 3, 5], true, false));
+    assert_eq!((numbers(&next.records), flags(&next)), (vec![4, 6, 3, 5], (true, false)));
     let back = sorted(store, &request(&Selection::default(), by, SortedStart::Before(place), 9)).await;
-    assert_eq!((numbers(&back.records), back.has_previous, back.has_next), (vec![1, 2], false, true));
+    assert_eq!((numbers(&back.records), flags(&back)), (vec![1, 2], (false, true)));
     // Nothing lies behind a place that is behind everything.
     let last = by.0.position(&next.records[3]);
     let none = sorted(store, &request(&Selection::default(), by, SortedStart::After(last), 9)).await;
-    assert_eq!((none.records.len(), none.has_previous, none.has_next), (0, true, false));
+    assert_eq!((none.records.len(), flags(&none)), (0, (true, false)));
 }
 
 pub async fn the_first_failure_stands_until_a_success(db: &dyn DatabaseFixture) {

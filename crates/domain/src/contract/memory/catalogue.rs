@@ -14,9 +14,9 @@ use crate::failure::FailureKind;
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
-    Amount, Applied, Catalogue, CountDifference, DayResults, FailureGroup, ImportError, ModelSummary, Page,
-    PageRequest, PageStart, PathStream, ReportApplied, ReportedRecord, SortOrder, SortPosition, SortedPage,
-    SortedPageRequest, SortedStart, SourceRecordStream, StoreError, Witness,
+    Amount, Applied, Catalogue, CountDifference, CountLimit, Counted, DayResults, FailureGroup, ImportError,
+    ModelSummary, Page, PageRequest, PathStream, ReportApplied, ReportedRecord, SortedPage,
+    SortedPageRequest, SourceRecordStream, StoreError, Witness,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -33,9 +33,13 @@ impl Catalogue for MemoryStore {
         Ok(self.step(|tables: &mut Tables| tables.sorted_page(request)).await)
     }
 
-    async fn count(&self, model: Model, selection: &Selection, at_most: u64) -> Result<u64, StoreError> {
-        let matching = self.step(|tables: &mut Tables| tables.matching(model, selection).len()).await;
-        Ok(u64::try_from(matching).unwrap_or(u64::MAX).min(at_most))
+    async fn count(
+        &self,
+        model: Model,
+        selection: &Selection,
+        limit: CountLimit,
+    ) -> Result<Counted, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.count(model, selection, limit)).await)
     }
 
     async fn amount(&self, model: Model, selection: &Selection) -> Result<Amount, StoreError> {
@@ -43,9 +47,9 @@ impl Catalogue for MemoryStore {
         Ok(matching.iter().fold(Amount::default(), |sum, record| sum.and(Amount::of(record))))
     }
 
-    async fn count_in_storage(&self, storage: &str, at_most: u64) -> Result<u64, StoreError> {
+    async fn count_in_storage(&self, storage: &str) -> Result<u64, StoreError> {
         let count = |tables: &mut Tables| tables.rows().filter(|(.., row)| row.storage() == storage).count();
-        Ok(u64::try_from(self.step(count).await).unwrap_or(u64::MAX).min(at_most))
+        Ok(u64::try_from(self.step(count).await).unwrap_or(u64::MAX))
     }
 
     async fn witnesses(&self, storage: &str, limit: u32) -> Result<Vec<Witness>, StoreError> {
@@ -318,60 +322,6 @@ impl Tables {
             .collect();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(good.len());
         (0..limit).filter_map(|index| good.get(index * good.len() / limit.max(1)).cloned()).collect()
-    }
-
-    fn page(&self, request: &PageRequest) -> Page {
-        let mut records = self.matching(request.model, &request.selection);
-        let descending = request.order == SortOrder::Descending;
-        if descending {
-            records.reverse();
-        }
-        // How many come before the key in the list's order.
-        let before = |key: &RecordKey| {
-            records.partition_point(|record| if descending { record.key > *key } else { record.key < *key })
-        };
-        let up_to = |key: &RecordKey| {
-            records.partition_point(|record| if descending { record.key >= *key } else { record.key <= *key })
-        };
-        let limit = usize::try_from(request.limit.max(1)).unwrap_or(usize::MAX);
-        let (from, to) = match &request.start {
-            PageStart::First => (0, limit),
-            PageStart::Offset(offset) => {
-                let from = usize::try_from(*offset).unwrap_or(usize::MAX);
-                (from, from.saturating_add(limit))
-            }
-            PageStart::After(key) => (up_to(key), up_to(key).saturating_add(limit)),
-            PageStart::Before(key) => (before(key).saturating_sub(limit), before(key)),
-        };
-        let (from, to) = (from.min(records.len()), to.min(records.len()));
-        let has_next = to < records.len();
-        records.truncate(to);
-        Page { records: records.split_off(from), has_next, has_previous: from > 0 }
-    }
-
-    fn sorted_page(&self, request: &SortedPageRequest) -> SortedPage {
-        let SortedPageRequest { field, order, start, .. } = request;
-        let records = self.matching(request.model, &request.selection);
-        if records.len() > usize::try_from(request.sorted_at_most.records()).unwrap_or(usize::MAX) {
-            return SortedPage::TooMany;
-        }
-        let mut placed: Vec<_> =
-            records.into_iter().map(|record| (field.position(&record), record)).collect();
-        placed.sort_by(|(a, _), (b, _)| a.compare(b, *order));
-        // How many stand before the place, or up to it.
-        let before =
-            |place: &SortPosition| placed.partition_point(|(at, _)| at.compare(place, *order).is_lt());
-        let up_to =
-            |place: &SortPosition| placed.partition_point(|(at, _)| at.compare(place, *order).is_le());
-        let limit = usize::try_from(request.limit.max(1)).unwrap_or(usize::MAX);
-        let (from, to) = match start {
-            SortedStart::First => (0, limit),
-            SortedStart::After(place) => (up_to(place), up_to(place).saturating_add(limit)),
-            SortedStart::Before(place) => (before(place).saturating_sub(limit), before(place)),
-        };
-        let (has_previous, has_next) = (from > 0, to < placed.len());
-        let page = placed.into_iter().take(to).skip(from).map(|(_, record)| record);
-        SortedPage::Page(Page { records: page.collect(), has_next, has_previous })
     }
 
     fn summary(&self, selection: &Selection) -> Vec<ModelSummary> {

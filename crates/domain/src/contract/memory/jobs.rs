@@ -125,9 +125,11 @@ impl Tables {
         ahead.retain(|key| after.is_none_or(|after| key > after));
         ahead.sort_unstable();
         ahead.dedup();
+        let scanned = self.last_scanned(model, selection, after, limit);
+        ahead.retain(|key| scanned.as_ref().is_none_or(|last| key <= last));
         let more = ahead.len() > limit;
         ahead.truncate(limit);
-        let next = ahead.last().filter(|_| more).cloned();
+        let next = ahead.last().filter(|_| more).cloned().or(scanned);
         if selection.keys.is_some() {
             ahead = matching(&Selection { keys: Some(ahead), ..selection.clone() });
         }

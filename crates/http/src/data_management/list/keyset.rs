@@ -24,8 +24,8 @@ pub(super) async fn answer(
         check_shape(context, query, cursor.key(), &page).await?;
     }
     let mut answer = HttpResponse::Ok();
-    if let Some(last) = page.records.last().filter(|_| page.has_next) {
-        let next = Cursor::After(last.key.clone()).encode();
+    if let Some(PageStart::After(key)) = page.after() {
+        let next = Cursor::After(key).encode();
         let mut links = Links::new(request, context.api.settings.external_url.as_deref());
         links.add("next", &[("cursor", &next)]);
         if let Some(link) = links.into_header() {
@@ -33,8 +33,8 @@ pub(super) async fn answer(
         }
         answer.insert_header(("X-Next-Cursor", next));
     }
-    if let Some(first) = page.records.first().filter(|_| page.has_previous) {
-        answer.insert_header(("X-Prev-Cursor", Cursor::Before(first.key.clone()).encode()));
+    if let Some(PageStart::Before(key)) = page.before() {
+        answer.insert_header(("X-Prev-Cursor", Cursor::Before(key).encode()));
     }
     with_records(answer, &page)
 }

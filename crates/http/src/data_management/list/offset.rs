@@ -1,7 +1,7 @@
 //! Offset pagination: pages by number, with totals as long as counting is cheap.
 
 use actix_web::{HttpRequest, HttpResponse};
-use stocktake_domain::ports::{Page, PageStart};
+use stocktake_domain::ports::{Beyond, CountLimit, CountedTo, Page, PageStart};
 use stocktake_web::step;
 
 use super::{ListQuery, with_records};
@@ -29,7 +29,7 @@ pub(super) async fn answer(
         number,
         per_page,
         // A page after the last one has no neighbours.
-        next: page.has_next.then(|| number.saturating_add(1)),
+        next: (page.next != Beyond::Nothing).then(|| number.saturating_add(1)),
         previous: number.checked_sub(1).filter(|previous| *previous > 0 && !page.records.is_empty()),
         total: total(context, query, offset, &page).await?,
     };
@@ -53,13 +53,19 @@ async fn total(
     let shown = u64::try_from(page.records.len()).unwrap_or(u64::MAX);
     let seen = offset.saturating_add(shown);
     let Some(selection) = &query.target.selection else { return Ok(Some(0)) };
-    let total = if page.has_next && seen >= MAX_COUNTED {
+    let has_next = page.next != Beyond::Nothing;
+    let total = if has_next && seen >= MAX_COUNTED {
         return Ok(None);
-    } else if !page.has_next && (shown > 0 || offset == 0) {
+    } else if !has_next && (shown > 0 || offset == 0) {
         seen
     } else {
-        step("catalogue.count", context.api.catalogue.count(query.target.model, selection, MAX_COUNTED + 1))
-            .await?
+        let limit = CountLimit::page(MAX_COUNTED + 1);
+        let count = context.api.catalogue.count(query.target.model, selection, limit);
+        let counted = step("catalogue.count", count).await?;
+        if counted.to != CountedTo::End {
+            return Ok(None);
+        }
+        counted.matches
     };
     Ok(Some(total).filter(|total| *total <= MAX_COUNTED))
 }
@@ -108,6 +114,8 @@ impl Pages {
 
 #[cfg(test)]
 mod tests {
+    use stocktake_domain::ports::{Counted, CountedTo};
+
     use crate::testing::{Answer, Mocks, page};
 
     const BASE: &str = "/api/v4/admin/data_management/projects";
@@ -116,8 +124,9 @@ mod tests {
     async fn answer(query: &str, page: super::Page, count: Option<u64>) -> Answer {
         let mut mocks = Mocks::default();
         mocks.catalogue.expect_page().times(1).return_once(move |_| Ok(page));
-        let counted = mocks.catalogue.expect_count().withf(|_, _, at_most| *at_most == 10_001);
-        counted.times(usize::from(count.is_some())).returning(move |_, _, _| Ok(count.unwrap()));
+        let counted = mocks.catalogue.expect_count().withf(|_, _, limit| limit.matches == 10_001);
+        let found = move || Counted { matches: count.unwrap(), to: CountedTo::End };
+        counted.times(usize::from(count.is_some())).returning(move |_, _, _| Ok(found()));
         let answer = mocks.get(&format!("{BASE}{query}")).await;
         assert_eq!(answer.status, 200);
         answer

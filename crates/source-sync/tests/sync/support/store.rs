@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
-    MockCatalogue, ModelSyncState, StoreError, SyncApplied, SyncBatch, SyncState, WorkerId,
+    Counted, CountedTo, MockCatalogue, ModelSyncState, StoreError, SyncApplied, SyncBatch, SyncState,
+    WorkerId,
 };
 use stocktake_domain::{Clock, Model};
 use tokio::sync::watch;
@@ -79,9 +80,10 @@ impl TestStore {
     pub(crate) fn catalogue(&self) -> MockCatalogue {
         let mut catalogue = MockCatalogue::new();
         let (memory, seen) = (Arc::clone(&self.memory), Arc::clone(&self.seen));
-        catalogue.expect_count().returning(move |model, _, at_most| {
+        catalogue.expect_count().returning(move |model, _, _| {
             check(&seen)?;
-            Ok(u64::try_from(memory.source_records(model).len()).unwrap().min(at_most))
+            let matches = u64::try_from(memory.source_records(model).len()).unwrap();
+            Ok(Counted { matches, to: CountedTo::End })
         });
         catalogue
     }
