@@ -28,15 +28,18 @@ const FAILED: &str = "UPDATE records SET state = 3, failure_kind = 1, failure_ca
     failed_at = 1753366938643, failing_since = 1753366938643, retry_count = 1, retry_at = 9000000000000 \
     WHERE ('x' || substr(path, 1, 2))::bit(8)::integer % 20 = 0";
 
-/// What is measured: a name, an address, and whether it is as dear as the records that match.
-const PAGES: [(&str, &str, bool); 14] = [
+/// What is measured: a name, an address, and whether it is as dear as the records that match or are looked at.
+const PAGES: [(&str, &str, bool); 17] = [
     ("overview", "", false),
     ("records", "/models/lfs_objects", false),
     ("records, behind the middle", "/models/lfs_objects?after=MIDDLE", false),
     ("records, largest first", "/models/lfs_objects?sort=desc", false),
     ("records, failed", "/models/lfs_objects?state=failed", false),
-    ("records, kind and storage", "/models/lfs_objects?kind=missing&storage=main", true),
+    ("records, kind and storage", "/models/lfs_objects?kind=missing&storage=main", false),
+    ("records, storage", "/models/lfs_objects?storage=main", false),
     ("records, text that one in 256 has", "/models/lfs_objects?text=0a%2F", true),
+    ("records, text that none has", "/models/lfs_objects?text=no-such-text", true),
+    ("records, the same, looked for further", "/models/lfs_objects?text=no-such-text&after=MIDDLE", true),
     ("records, one identifier", "/models/lfs_objects?identifiers=MIDDLE", false),
     ("records, failed, by first failure", "/models/lfs_objects?kind=missing&sort=failing_asc", true),
     ("records, too many to sort", "/models/lfs_objects?sort=size_desc", false),
