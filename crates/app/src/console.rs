@@ -7,7 +7,7 @@ use rand::rngs::OsRng;
 use stocktake_console::{ConfigurationValue, Console, ConsoleSettings, FindingLines, StorageFacts};
 use stocktake_diesel_storage::Store;
 use stocktake_http::{Api, findings};
-use stocktake_worker::Engine;
+use stocktake_worker::{Engine, Storages};
 
 use crate::settings::{Loaded, Storage, value_of, values};
 use crate::wiring;
@@ -17,6 +17,7 @@ pub(crate) fn console(
     loaded: &Loaded,
     store: &Store,
     api: &Api,
+    storages: &Storages,
     engine: Arc<Engine>,
 ) -> anyhow::Result<Console> {
     Ok(Console {
@@ -37,11 +38,11 @@ pub(crate) fn console(
             csv_line: findings::csv_line,
             json: findings::json,
         },
-        settings: settings(loaded, api)?,
+        settings: settings(loaded, api, storages)?,
     })
 }
 
-fn settings(loaded: &Loaded, api: &Api) -> anyhow::Result<ConsoleSettings> {
+fn settings(loaded: &Loaded, api: &Api, storages: &Storages) -> anyhow::Result<ConsoleSettings> {
     let own = &loaded.settings;
     let configuration = values(loaded).into_iter().map(|shown| ConfigurationValue {
         key: shown.key,
@@ -54,6 +55,7 @@ fn settings(loaded: &Loaded, api: &Api) -> anyhow::Result<ConsoleSettings> {
         external_url: api.settings.external_url.clone(),
         gitlab: own.authority.as_ref().map(|gitlab| gitlab.url.clone()),
         has_source: own.gitlab.is_some(),
+        has_registries: wiring::has_registries(storages),
         host: api.settings.host.clone(),
         version: api.settings.version.clone(),
         revision: api.settings.revision.clone(),

@@ -15,7 +15,7 @@ use stocktake_diesel_storage::{Store, StoreClock, StoreSettings};
 use stocktake_domain::RecordFilter;
 use stocktake_domain::ports::{Authority, ContentStore, Source, StorageCheck, WorkerId};
 use stocktake_source_gitlab::{GitlabAuthority, GitlabSource};
-use stocktake_source_sync::{OrphanParts, OrphanWalker, SourceSync, SyncParts, SyncSettings, WalkerParts};
+use stocktake_source_sync::{OrphanWalker, SearchParts, SourceSync, SyncParts, SyncSettings, WalkerParts};
 use stocktake_web::{Authenticator, AuthenticatorParts};
 use stocktake_worker::{
     Engine, EngineParts, EngineSettings, Policy, Scheduler, SchedulerSettings, Storage, Storages,
@@ -264,28 +264,28 @@ pub(crate) fn sync(
     Ok(SourceSync::new(parts, how))
 }
 
-/// What is searched for orphans.
-pub(crate) fn orphan_parts(
+/// What is searched for orphans and in registries.
+pub(crate) fn search_parts(
     store: &Store,
-    source: Arc<dyn Source>,
+    source: Option<Arc<dyn Source>>,
     storages: &Storages,
     check: Arc<dyn StorageCheck>,
-) -> OrphanParts {
+) -> SearchParts {
     let storages = storages.iter().map(|(name, storage)| (name.clone(), Arc::clone(&storage.content)));
-    OrphanParts { source, catalogue: Arc::clone(&store.catalogue), storages: storages.collect(), check }
+    SearchParts { source, catalogue: Arc::clone(&store.catalogue), storages: storages.collect(), check }
 }
 
-/// What searches for orphans when somebody asks for it.
-pub(crate) fn orphan_walker(
-    store: &Store,
-    source: Arc<dyn Source>,
-    storages: &Storages,
-    check: Arc<dyn StorageCheck>,
-) -> anyhow::Result<OrphanWalker> {
+/// Whether one of the storages is a registry that can be searched for what nothing refers to.
+pub(crate) fn has_registries(storages: &Storages) -> bool {
+    stocktake_source_sync::has_registries(storages.values().map(|storage| &*storage.content))
+}
+
+/// What searches for orphans, and in registries, when somebody asks for it.
+pub(crate) fn orphan_walker(store: &Store, search: SearchParts) -> anyhow::Result<OrphanWalker> {
     Ok(OrphanWalker::new(WalkerParts {
         walks: Arc::clone(&store.orphan_walks),
         sync_state: Arc::clone(&store.sync_state),
-        search: orphan_parts(store, source, storages, check),
+        search,
         clock: Arc::clone(&store.clock),
         runner: WorkerId(format!("orphans-{}-{}", std::process::id(), secret()?)),
     }))

@@ -107,6 +107,8 @@ pub struct ConsoleSettings {
     pub gitlab: Option<String>,
     /// Whether records come from a source, of which it can be asked what belongs to it.
     pub has_source: bool,
+    /// Whether there is a container registry of which it can be asked what in it is not referred to.
+    pub has_registries: bool,
     /// The name of this host.
     pub host: String,
     /// The program's version.
@@ -119,6 +121,13 @@ pub struct ConsoleSettings {
     pub storages: Vec<StorageFacts>,
     /// The configuration in force, secrets masked.
     pub configuration: Vec<ConfigurationValue>,
+}
+
+impl ConsoleSettings {
+    /// Whether a walk through the storages can find anything.
+    pub(crate) const fn can_walk(&self) -> bool {
+        self.has_source || self.has_registries
+    }
 }
 
 /// A configured storage, for people.

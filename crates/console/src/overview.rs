@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use maud::{Markup, html};
 use stocktake_domain::ports::{DayResults, FailureGroup, ModelSummary, ModelSyncState, WorkerActivity};
-use stocktake_domain::{Condition, ConditionSubject, Job, OrphanTotals, OrphanWalk, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, Job, OrphanWalk, State, Timestamp};
 use stocktake_web::{Snapshot, in_state, step};
 
 use crate::activity::{self, Rate};
@@ -32,7 +32,7 @@ struct Overview<'a> {
     failing: &'a [FailureGroup],
     results: &'a [DayResults],
     workers: &'a [WorkerActivity],
-    walk: Option<&'a (OrphanWalk, OrphanTotals)>,
+    walk: Option<&'a (OrphanWalk, orphans::Progress)>,
     storages: usize,
     now: Timestamp,
 }
@@ -213,10 +213,10 @@ impl Overview<'_> {
                         span { (number(job.marked)) " marked" }
                     }
                 }
-                @if let Some((walk, totals)) = self.walk {
+                @if let Some((walk, progress)) = self.walk {
                     div class="row spread" {
-                        span { a href="/console/orphans" { "Walk " (walk.id.0) } ", in search of orphans" }
-                        span { (number(totals.looked_at)) " looked at" }
+                        span { a href="/console/orphans" { "Walk " (walk.id.0) } " through the storages" }
+                        span { (number(progress.looked_at())) " looked at" }
                     }
                 }
                 @if !is_reading && self.jobs.is_empty() && self.walk.is_none() { p class="soft" { "Nothing. All that is due was read." } }

@@ -24,8 +24,13 @@ impl Fields {
 
     /// The field's last value, without white space around it; `None` if it is empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.exact(name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// The field's last value as it is, which nobody wrote by hand: a name of a file may begin and end with white space.
+    pub(crate) fn exact(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().rev().find(|(known, _)| known == name)?;
-        Some(found.1.trim()).filter(|value| !value.is_empty())
+        Some(found.1.as_str())
     }
 }
 
@@ -79,6 +84,7 @@ mod tests {
             (fields.get("a"), fields.get("b"), fields.get("c"), fields.get("d")),
             (Some("2"), None, None, None)
         );
+        assert_eq!((fields.exact("a"), fields.exact("b"), fields.exact("d")), (Some(" 2 "), Some(" "), None));
     }
 
     #[test]

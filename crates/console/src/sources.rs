@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::ports::ModelSyncState;
+use stocktake_domain::ports::{FullScan, ModelSyncState};
 use stocktake_domain::{Model, Timestamp};
 use stocktake_web::step;
 
@@ -13,7 +13,7 @@ use crate::icons::icon;
 use crate::query::Address;
 use crate::response::{Page, PageResult};
 use crate::shown::text;
-use crate::tables::{self, optional};
+use crate::tables::{self, figure, optional};
 use crate::visit::Visit;
 
 /// `GET /console/sync`.
@@ -60,21 +60,25 @@ fn table(states: &[ModelSyncState], records: &dyn Fn(Model) -> u64, now: Timesta
         ("New rows read", ""),
         ("Changes read", ""),
         ("Last full scan", ""),
-        ("Deleted in it", "n"),
-        ("Kept in it", "n"),
-        ("Goes on", ""),
+        ("Next full scan", ""),
+        ("New", "n"),
+        ("Changed", "n"),
+        ("Deleted", "n"),
+        ("Kept", "n"),
     ];
     let rows = html! { @for state in states { (row(state, records(state.model), now)) } };
     let caption = "The sync of each data type, those with a problem first";
     html! {
         section aria-label="Data types" data-rows="sources" {
-            (tables::table("cards dense", caption, &columns, &rows))
+            p class="soft" { "New, changed, deleted and kept records are counted since the last full scan of the data type began." }
+            (tables::table("cards", caption, &columns, &rows))
         }
     }
 }
 
 fn row(state: &ModelSyncState, records: u64, now: Timestamp) -> Markup {
     let ModelSyncState { model, read_to: _, read_at, changes_read_to, full_scan, problem } = state;
+    let count = |label, count| figure(label, count, &html! { (number(count)) });
     let since = |at: &Option<Timestamp>, label| optional(at.map(|at| ago(at, now)).as_ref(), label, "");
     html! {
         tr role="row" {
@@ -84,17 +88,24 @@ fn row(state: &ModelSyncState, records: u64, now: Timestamp) -> Markup {
                     Some(problem) => { span class="warn nw" { (icon("warn", "")) "Not read" } p { (text(problem)) } }
                     None => span class="state succeeded" { (icon("succeeded", "")) "Read" },
                 }
+                @if full_scan.kept > 0 { p class="soft" { "Records are kept for which the source has no rows: they are too many to delete at once." } }
             }
             td class="n" data-l="Records" role="cell" { (number(records)) }
             (since(read_at, "New rows read"))
             (since(changes_read_to, "Changes read"))
             (since(&full_scan.ended_at, "Last full scan"))
-            td class="n" data-l="Deleted in it" role="cell" { (number(full_scan.deleted)) }
-            td class="n" data-l="Kept in it" role="cell" {
-                (number(full_scan.kept))
-                @if full_scan.kept > 0 { p class="soft" { "The source has no rows for them, and they are too many to delete at once." } }
-            }
-            (optional(full_scan.due_at.map(|at| until(at, now)).as_ref(), "Goes on", ""))
+            (optional(next(full_scan, now).as_ref(), "Next full scan", ""))
+            (count("New", full_scan.added))
+            (count("Changed", full_scan.changed))
+            (count("Deleted", full_scan.deleted))
+            (count("Kept", full_scan.kept))
         }
     }
+}
+
+/// When the next full scan begins, or the one under way goes on.
+fn next(full_scan: &FullScan, now: Timestamp) -> Option<Markup> {
+    let is_under_way = full_scan.at.is_some();
+    let at = full_scan.due_at?;
+    Some(html! { @if is_under_way { "under way, goes on " } (until(at, now)) })
 }

@@ -5,18 +5,53 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _};
 use stocktake_domain::ports::{OrphanWalks, StoreError, WorkerId};
-use stocktake_domain::{Location, Orphan, OrphanWalk, Timestamp, WalkId, WalkState, WalkedStorage};
+use stocktake_domain::{
+    Location, Orphan, OrphanWalk, RegistryPiece, SearchedRegistry, Timestamp, WalkFindings, WalkId,
+    WalkState, WalkedStorage,
+};
 
 use crate::adapter::{Adapter, call};
 use crate::columns::all_of;
 use crate::error::DbError;
-use crate::rows::{OrphanRow, WalkRow, WalkedStorageRow, storable, walk_state_code};
-use crate::schema::{orphan_walk_storages, orphan_walks, orphans};
+use crate::rows::{
+    OrphanRow, PieceRow, SearchedRegistryRow, WalkRow, WalkedStorageRow, storable, walk_state_code,
+};
+use crate::schema::{orphan_walk_storages, orphan_walks, orphans, searched_registries, unreferenced_pieces};
 use crate::session::{Driver, Session, Work};
 use crate::sql::Sql;
 
 /// How often a walk is asked for: the one that stood in the way may just have ended.
 const TRIES: usize = 3;
+
+/// The rows of a table that a walk found behind a place, in the order of storages and paths. It begins where the index can.
+macro_rules! keyset_page {
+    ($session:expr, $table:ident, $row:ty, $walk:expr, $after:expr, $limit:expr) => {{
+        let (storage, path) = $after;
+        let behind = $table::storage
+            .gt(storage.clone())
+            .or($table::storage.eq(storage.clone()).and($table::path.gt(path)));
+        let query = $table::table
+            .filter($table::walk.eq($walk))
+            .filter($table::storage.ge(storage))
+            .filter(behind)
+            .order(($table::storage, $table::path))
+            .limit(i64::from($limit))
+            .select(all_of::<$row>());
+        $session.load(query).await?
+    }};
+}
+
+/// Deletes what certain walks found, from each table in which that is.
+macro_rules! delete_findings {
+    ($session:expr, $compare:ident($walk:expr)) => {
+        delete_findings!(
+            $session, $compare($walk) of orphans, orphan_walk_storages, unreferenced_pieces, searched_registries
+        )
+    };
+    ($session:expr, $compare:ident($walk:expr) of $($table:ident),+) => {
+        $($session.execute(diesel::delete($table::table.filter($table::walk.$compare($walk)))).await?;)+
+    };
+}
 
 #[async_trait]
 impl<D: Driver> OrphanWalks for Adapter<D> {
@@ -64,14 +99,10 @@ impl<D: Driver> OrphanWalks for Adapter<D> {
         id: WalkId,
         runner: &WorkerId,
         lasts: Duration,
-        storages: &[WalkedStorage],
-        orphans: &[Orphan],
+        findings: &WalkFindings,
     ) -> Result<bool, StoreError> {
         let runner = storable(&runner.0, "runner")?;
-        let storages = storages.iter().map(|walked| WalkedStorageRow::new(id.0, walked));
-        let storages = storages.collect::<Result<Vec<_>, DbError>>()?;
-        let found = orphans.iter().map(|orphan| OrphanRow::new(id.0, orphan));
-        let found = found.collect::<Result<Vec<_>, DbError>>()?;
+        let rows = FindingRows::new(id.0, findings)?;
         let record = self.timed(move |session, now| {
             let until = now.after(lasts).millis();
             Box::pin(async move {
@@ -79,7 +110,7 @@ impl<D: Driver> OrphanWalks for Adapter<D> {
                 if session.execute(held).await? == 0 {
                     return Ok(false);
                 }
-                keep(session, id.0, storages, found).await?;
+                rows.keep(session, id.0).await?;
                 Ok(true)
             })
         });
@@ -133,7 +164,39 @@ impl<D: Driver> OrphanWalks for Adapter<D> {
     ) -> Result<Vec<Orphan>, StoreError> {
         let after = after.map_or_else(Default::default, |after| (after.storage, after.path));
         self.run(call!("db.orphan_walks.orphans", walk = id.0), Work::Read, move |session| {
-            Box::pin(listed(session, id.0, after, i64::from(limit)))
+            Box::pin(async move {
+                let rows: Vec<OrphanRow> = keyset_page!(session, orphans, OrphanRow, id.0, after, limit);
+                rows.into_iter().map(OrphanRow::into_orphan).collect()
+            })
+        })
+        .await
+    }
+
+    async fn registries(&self, id: WalkId) -> Result<Vec<SearchedRegistry>, StoreError> {
+        let query = searched_registries::table.filter(searched_registries::walk.eq(id.0));
+        let query = query.order(searched_registries::storage).select(all_of::<SearchedRegistryRow>());
+        self.run(call!("db.orphan_walks.registries", walk = id.0), Work::Read, move |session| {
+            Box::pin(async move {
+                let rows: Vec<SearchedRegistryRow> = session.load(query).await?;
+                rows.into_iter().map(SearchedRegistryRow::into_searched).collect()
+            })
+        })
+        .await
+    }
+
+    async fn unreferenced(
+        &self,
+        id: WalkId,
+        after: Option<Location>,
+        limit: u32,
+    ) -> Result<Vec<RegistryPiece>, StoreError> {
+        let after = after.map_or_else(Default::default, |after| (after.storage, after.path));
+        self.run(call!("db.orphan_walks.unreferenced", walk = id.0), Work::Read, move |session| {
+            Box::pin(async move {
+                let rows: Vec<PieceRow> =
+                    keyset_page!(session, unreferenced_pieces, PieceRow, id.0, after, limit);
+                rows.into_iter().map(PieceRow::into_piece).collect()
+            })
         })
         .await
     }
@@ -219,55 +282,60 @@ async fn claim<S: Session>(
     Ok(walk)
 }
 
-async fn keep<S: Session>(
-    session: &mut S,
-    walk: i64,
+/// What a walk found, as rows.
+struct FindingRows {
     storages: Vec<WalkedStorageRow>,
-    found: Vec<OrphanRow>,
-) -> Result<(), DbError> {
-    for row in storages {
-        let known = orphan_walk_storages::table.find((walk, row.storage.clone()));
-        session.execute(diesel::delete(known)).await?;
-        session.execute(diesel::insert_into(orphan_walk_storages::table).values(row)).await?;
+    orphans: Vec<OrphanRow>,
+    registries: Vec<SearchedRegistryRow>,
+    pieces: Vec<PieceRow>,
+}
+
+impl FindingRows {
+    fn new(walk: i64, findings: &WalkFindings) -> Result<Self, DbError> {
+        let WalkFindings { storages, orphans, registries, pieces } = findings;
+        Ok(Self {
+            storages: rows(storages, |walked| WalkedStorageRow::new(walk, walked))?,
+            orphans: rows(orphans, |orphan| OrphanRow::new(walk, orphan))?,
+            registries: rows(registries, |searched| SearchedRegistryRow::new(walk, searched))?,
+            pieces: rows(pieces, |piece| PieceRow::new(walk, piece))?,
+        })
     }
-    for row in found {
-        let insert = diesel::insert_into(orphans::table).values(row).on_conflict_do_nothing();
-        session.execute(insert).await?;
+
+    async fn keep<S: Session>(self, session: &mut S, walk: i64) -> Result<(), DbError> {
+        for row in self.storages {
+            let known = orphan_walk_storages::table.find((walk, row.storage.clone()));
+            session.execute(diesel::delete(known)).await?;
+            session.execute(diesel::insert_into(orphan_walk_storages::table).values(row)).await?;
+        }
+        for row in self.orphans {
+            let insert = diesel::insert_into(orphans::table).values(row).on_conflict_do_nothing();
+            session.execute(insert).await?;
+        }
+        for row in self.registries {
+            let known = searched_registries::table.find((walk, row.storage.clone()));
+            session.execute(diesel::delete(known)).await?;
+            session.execute(diesel::insert_into(searched_registries::table).values(row)).await?;
+        }
+        for row in self.pieces {
+            let insert = diesel::insert_into(unreferenced_pieces::table).values(row).on_conflict_do_nothing();
+            session.execute(insert).await?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+fn rows<T, R>(of: &[T], row: impl Fn(&T) -> Result<R, DbError>) -> Result<Vec<R>, DbError> {
+    of.iter().map(row).collect()
 }
 
 /// Forgets what a walk found.
 async fn forget<S: Session>(session: &mut S, walk: i64) -> Result<(), DbError> {
-    session.execute(diesel::delete(orphans::table.filter(orphans::walk.eq(walk)))).await?;
-    let storages = orphan_walk_storages::table.filter(orphan_walk_storages::walk.eq(walk));
-    session.execute(diesel::delete(storages)).await.map(drop)
+    delete_findings!(session, eq(walk));
+    Ok(())
 }
 
 /// Forgets what all walks before this one found.
 async fn forget_before<S: Session>(session: &mut S, walk: i64) -> Result<(), DbError> {
-    session.execute(diesel::delete(orphans::table.filter(orphans::walk.lt(walk)))).await?;
-    let storages = orphan_walk_storages::table.filter(orphan_walk_storages::walk.lt(walk));
-    session.execute(diesel::delete(storages)).await.map(drop)
-}
-
-async fn listed<S: Session>(
-    session: &mut S,
-    walk: i64,
-    (storage, path): (String, String),
-    limit: i64,
-) -> Result<Vec<Orphan>, DbError> {
-    let behind = orphans::storage
-        .gt(storage.clone())
-        .or(orphans::storage.eq(storage.clone()).and(orphans::path.gt(path)));
-    let query = orphans::table
-        .filter(orphans::walk.eq(walk))
-        // What the index can begin at.
-        .filter(orphans::storage.ge(storage))
-        .filter(behind)
-        .order((orphans::storage, orphans::path))
-        .limit(limit)
-        .select(all_of::<OrphanRow>());
-    let rows: Vec<OrphanRow> = session.load(query).await?;
-    rows.into_iter().map(OrphanRow::into_orphan).collect()
+    delete_findings!(session, lt(walk));
+    Ok(())
 }

@@ -7,6 +7,7 @@ mod failure;
 mod filter;
 mod orphan;
 mod record;
+mod registry;
 mod sync_state;
 mod token;
 mod values;
@@ -23,6 +24,7 @@ pub(crate) use record::{
     BaselineColumns, ON_STAGED_KEY, OwnColumns, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow,
     STAGED, SourceColumns, StagedRow, StagedSql,
 };
+pub(crate) use registry::{PieceRow, SearchedRegistryRow};
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
 pub(crate) use values::{digest_bytes, digest_of, lengths, storable, storable_size, unsigned};

@@ -81,6 +81,8 @@ diesel::table! {
         changes_read_to -> Nullable<BigInt>,
         full_scan_at -> Nullable<Binary>,
         full_scan_records -> BigInt,
+        full_scan_added -> BigInt,
+        full_scan_changed -> BigInt,
         full_scan_deleted -> BigInt,
         full_scan_kept -> BigInt,
         full_scan_due_at -> Nullable<BigInt>,
@@ -127,6 +129,37 @@ diesel::table! {
         storage -> Text,
         path -> Text,
         size -> Nullable<BigInt>,
+        modified_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    searched_registries (walk, storage) {
+        walk -> BigInt,
+        storage -> Text,
+        outcome -> Nullable<SmallInt>,
+        reason -> Nullable<Text>,
+        looked_at -> BigInt,
+        young -> BigInt,
+        skipped -> BigInt,
+        blobs -> BigInt,
+        blob_bytes -> BigInt,
+        manifests -> BigInt,
+        manifest_bytes -> BigInt,
+        blobs_of_untagged -> BigInt,
+        blobs_of_untagged_bytes -> BigInt,
+        uploads -> BigInt,
+        upload_bytes -> BigInt,
+    }
+}
+
+diesel::table! {
+    unreferenced_pieces (walk, storage, path) {
+        walk -> BigInt,
+        storage -> Text,
+        path -> Text,
+        kind -> SmallInt,
+        size -> BigInt,
         modified_at -> Nullable<BigInt>,
     }
 }

@@ -44,7 +44,10 @@ pub use failure::{
 pub use job::{Job, JobId, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, ObjectType, UnknownModel};
-pub use orphan::{Orphan, OrphanTotals, OrphanWalk, StorageOutcome, WalkId, WalkState, WalkedStorage};
+pub use orphan::{
+    Orphan, OrphanTotals, OrphanWalk, SearchedRegistry, StorageOutcome, WalkFindings, WalkId, WalkState,
+    WalkedStorage,
+};
 pub use path::PathText;
 pub use path_glob::{ParsePathGlobError, PathGlob};
 pub use quoted::{Quoted, QuotedCell, is_unsafe_to_show};
@@ -56,7 +59,9 @@ pub use session::{NewSession, Session, SessionDigest, SessionTerms, SessionToken
 pub use store_report::{ReportRules, ReportVerdict, Reported, StoredRecord};
 pub use time::{CLOCK_TOLERANCE, Clock, ClockRng, Rng, Timestamp, format_duration, parse_duration};
 pub use token::{NewToken, Scope, Token, TokenDigest, TokenId, UnknownScope};
-pub use unreferenced::{Unreferenced, UnreferencedKind, Usage};
+pub use unreferenced::{
+    PieceTotals, RegistryPiece, Unreferenced, UnreferencedKind, UnreferencedTotals, Usage,
+};
 pub use verdict::{
     ContentError, Evidence, Measure, NotJudged, Observation, Reference, UnreadableFolder, judge,
     judge_emptied,

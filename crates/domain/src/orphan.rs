@@ -1,8 +1,9 @@
-//! Content that nothing claims, and the walks through the storages that look for it.
+//! Content that nothing claims, and the walks through the storages that look for it and for what registries keep in vain.
 
 use crate::named::named;
 use crate::record::Location;
 use crate::time::Timestamp;
+use crate::unreferenced::{RegistryPiece, UnreferencedTotals};
 
 /// Content that nothing claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +96,8 @@ impl WalkState {
     }
 }
 
-/// A walk through all storages of the source, in search of orphans.
+/// A walk through all storages: those of the source, in search of orphans, and container registries, in search of what nothing
+/// refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrphanWalk {
     /// The number.
@@ -123,4 +125,28 @@ pub struct WalkedStorage {
     pub outcome: Option<StorageOutcome>,
     /// The counts so far.
     pub totals: OrphanTotals,
+}
+
+/// How far the search of a registry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchedRegistry {
+    /// The storage's name.
+    pub storage: String,
+    /// How the search ended; `None` while it goes on.
+    pub outcome: Option<StorageOutcome>,
+    /// The counts so far.
+    pub totals: UnreferencedTotals,
+}
+
+/// What a walk found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WalkFindings {
+    /// How far it is in each storage of the source.
+    pub storages: Vec<WalkedStorage>,
+    /// What nothing claims.
+    pub orphans: Vec<Orphan>,
+    /// How far it is in each registry.
+    pub registries: Vec<SearchedRegistry>,
+    /// What nothing in them refers to.
+    pub pieces: Vec<RegistryPiece>,
 }

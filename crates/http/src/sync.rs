@@ -116,7 +116,8 @@ mod tests {
             let [read_at, changes_read_to, due_at, ended_at] =
                 [1000, 2000, 3000, 4000].map(|millis| Some(Timestamp::from_millis(millis)));
             let at = Some(key(&[5, 100]));
-            let full_scan = FullScan { at, records: 9, deleted: 2, kept: 1, due_at, ended_at };
+            let full_scan =
+                FullScan { at, records: 9, deleted: 2, kept: 1, due_at, ended_at, ..FullScan::default() };
             let problem = Some("the table uploads is missing".to_owned());
             Ok(vec![
                 ModelSyncState {

@@ -140,6 +140,7 @@ impl SourceSync {
         let applied = applied.await?.ok_or(SyncError::LeaseLost)?;
         telemetry::applied(state.model, rows, &applied);
         *state = next;
+        state.full_scan.count(&applied.applied);
         Ok(applied)
     }
 

@@ -18,7 +18,7 @@ const FEW: u64 = 10;
 
 /// A full scan that begins, of a model that has this many records.
 pub(crate) fn begin(before: &FullScan, records: u64) -> FullScan {
-    FullScan { at: None, records, deleted: 0, kept: 0, due_at: before.due_at, ended_at: before.ended_at }
+    FullScan { records, due_at: before.due_at, ended_at: before.ended_at, ..FullScan::default() }
 }
 
 /// The range that was read, and how many records may be deleted in it. All up to `known` were read before.
@@ -47,7 +47,7 @@ pub(crate) fn advance(full_scan: &mut FullScan, page: &SourceRows, now: Timestam
     }
 }
 
-/// Counts what a page changed; whether that is anything to be kept.
+/// Counts what a page had no rows for; whether that is anything to be kept.
 pub(crate) fn count(full_scan: &mut FullScan, applied: &SyncApplied) -> bool {
     full_scan.deleted = full_scan.deleted.saturating_add(applied.deleted);
     full_scan.kept = full_scan.kept.saturating_add(applied.kept);

@@ -8,8 +8,8 @@
 //! How far each model is stands in the catalogue's database, in the same transaction as the records, so that a kill
 //! at any moment loses nothing. What keeps records from being deleted by mistake is in `full_scan.rs`.
 //!
-//! [`orphans`] compares what storages hold with what records and rows claim, and changes nothing. [`OrphanWalker`] does so
-//! in the background when somebody asks for it.
+//! [`search`] compares what storages hold with what records and rows claim, looks in container registries for what nothing refers
+//! to, and changes nothing. [`OrphanWalker`] does so in the background when somebody asks for it.
 
 mod engine;
 mod full_scan;
@@ -19,8 +19,11 @@ mod once;
 mod orphans;
 mod outage;
 mod page;
+mod registries;
 mod report;
 mod schedule;
+mod search;
+mod search_watcher;
 mod telemetry;
 mod walks;
 
@@ -30,4 +33,6 @@ pub use orphans::{
 };
 pub use outage::SyncError;
 pub use report::{ModelReport, SyncProgress, SyncReport, never_read};
+pub use search::{SearchParts, SearchReport, SearchSettings, has_registries, search};
+pub use search_watcher::SearchWatcher;
 pub use walks::{OrphanWalker, WalkerParts};

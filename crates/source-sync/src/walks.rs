@@ -1,4 +1,4 @@
-//! Searches for orphans that somebody asked for, in the background of a service.
+//! Searches for orphans, and for what registries keep in vain, that somebody asked for, in the background of a service.
 //!
 //! A walk is a row in the catalogue's database. One process at a time is at it; if that one ends, another one begins it anew.
 //! The catalogue is not synced first: what was changed after new rows were last read is not judged.
@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{ModelSyncState, OrphanWalks, StoreError, SyncState, WorkerId};
 use stocktake_domain::{
-    Clock, ClockRng, Model, Orphan, OrphanTotals, OrphanWalk, Rng as _, Timestamp, WalkId, WalkedStorage,
+    Clock, ClockRng, Model, Orphan, OrphanTotals, OrphanWalk, RegistryPiece, Rng as _, SearchedRegistry,
+    Timestamp, UnreferencedTotals, WalkFindings, WalkId, WalkedStorage,
 };
 use stocktake_net::error::ErrorChain;
 use stocktake_net::retry::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use crate::orphans::{OrphanParts, OrphanSettings, OrphanWatcher, StorageOrphans, orphans};
+use crate::orphans::{OrphanSettings, OrphanWatcher, StorageOrphans};
 use crate::outage::{DELAYS, retry_unavailable};
 use crate::report::never_read;
 use crate::schedule::MARGIN;
+use crate::search::{SearchParts, SearchSettings, search};
+use crate::search_watcher::SearchWatcher;
 
 /// How often a walk is looked for; somebody waits for it.
 const POLL: Duration = Duration::from_secs(2);
@@ -32,10 +35,10 @@ const LASTS: Duration = Duration::from_secs(60);
 /// How often keeping something is tried.
 const TRIES: u32 = 5;
 
-/// The most orphans of each storage that are kept; all are counted.
+/// The most orphans and the most unreferenced pieces of each storage that are kept; all are counted.
 const MOST_KEPT: usize = 10_000;
 
-/// The most orphans that are kept in one step.
+/// The most orphans, and the most pieces, that are kept in one step.
 const BATCH: usize = 1_000;
 
 /// What walks in search of orphans are made of.
@@ -45,7 +48,7 @@ pub struct WalkerParts {
     /// When rows were last read.
     pub sync_state: Arc<dyn SyncState>,
     /// What is searched.
-    pub search: OrphanParts,
+    pub search: SearchParts,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The name of this process, which none had before.
@@ -127,6 +130,19 @@ impl OrphanWalker {
 
     /// Searches all storages; an error says why that cannot be done.
     async fn search(&self, found: Arc<Found>) -> Result<(), String> {
+        let registries_before = self.0.clock.now();
+        let orphans = match self.0.search.source {
+            Some(_) => self.synced().await?,
+            None => OrphanSettings::default(),
+        };
+        let settings = SearchSettings { orphans, registries_before };
+        let mut watcher = Watcher { found, kept: 0 };
+        let searched = search(self.0.search.clone(), settings, &mut watcher).await;
+        searched.map(drop).map_err(|error| ErrorChain(&error).to_string())
+    }
+
+    /// What is judged after the last reading of the source's rows.
+    async fn synced(&self) -> Result<OrphanSettings, String> {
         let states = self.0.sync_state.states().await.map_err(|error| ErrorChain(&error).to_string())?;
         let never: Vec<_> = never_read(&states).into_iter().map(Model::name).collect();
         if !never.is_empty() {
@@ -137,10 +153,7 @@ impl OrphanWalker {
         }
         let read = states.iter().filter_map(ModelSyncState::last_read).min();
         let changed_before = read.map(|at: Timestamp| at.before(MARGIN));
-        let settings = OrphanSettings { changed_before, unread: Vec::new() };
-        let mut watcher = Watcher { found, kept: 0 };
-        let searched = orphans(self.0.search.clone(), settings, &mut watcher).await;
-        searched.map(drop).map_err(|error| ErrorChain(&error).to_string())
+        Ok(OrphanSettings { changed_before, unread: Vec::new() })
     }
 
     /// Keeps what is found, until the walk is not this process's any more.
@@ -155,8 +168,8 @@ impl OrphanWalker {
 
     /// Keeps what was found since the last time, and the walk; false if it is not this process's any more.
     async fn keep(&self, id: WalkId, found: &Found) -> Result<bool, StoreError> {
-        let (storages, orphans) = found.take();
-        retry_unavailable(TRIES, || self.0.walks.record(id, &self.0.runner, LASTS, &storages, &orphans)).await
+        let findings = found.take();
+        retry_unavailable(TRIES, || self.0.walks.record(id, &self.0.runner, LASTS, &findings)).await
     }
 }
 
@@ -166,9 +179,8 @@ struct Found(Mutex<Unkept>);
 
 #[derive(Default)]
 struct Unkept {
-    /// The storages that were searched; the last one may still be.
-    storages: Vec<WalkedStorage>,
-    orphans: Vec<Orphan>,
+    /// Of the storages and the registries, the last one may still be searched.
+    findings: WalkFindings,
     has_changed: bool,
 }
 
@@ -179,34 +191,54 @@ impl Found {
 
     fn is_empty(&self) -> bool {
         let unkept = self.unkept();
-        !unkept.has_changed && unkept.orphans.is_empty()
+        let WalkFindings { orphans, pieces, .. } = &unkept.findings;
+        !unkept.has_changed && orphans.is_empty() && pieces.is_empty()
     }
 
     /// What changed, of which the storage that is searched now stays known.
-    fn take(&self) -> (Vec<WalkedStorage>, Vec<Orphan>) {
+    fn take(&self) -> WalkFindings {
         let mut unkept = self.unkept();
-        let most = unkept.orphans.len().min(BATCH);
-        let orphans = unkept.orphans.drain(..most).collect();
         unkept.has_changed = false;
-        let current = unkept.storages.last().filter(|walked| walked.outcome.is_none()).cloned();
-        (std::mem::replace(&mut unkept.storages, current.into_iter().collect()), orphans)
+        let WalkFindings { storages, orphans, registries, pieces } = &mut unkept.findings;
+        let is_searched = |walked: &&WalkedStorage| walked.outcome.is_none();
+        let storage: Vec<_> = storages.last().filter(is_searched).cloned().into_iter().collect();
+        let is_searched = |searched: &&SearchedRegistry| searched.outcome.is_none();
+        let registry: Vec<_> = registries.last().filter(is_searched).cloned().into_iter().collect();
+        WalkFindings {
+            storages: std::mem::replace(storages, storage),
+            orphans: first(orphans),
+            registries: std::mem::replace(registries, registry),
+            pieces: first(pieces),
+        }
     }
+}
+
+/// Takes as much as is kept in one step.
+fn first<T>(found: &mut Vec<T>) -> Vec<T> {
+    found.drain(..found.len().min(BATCH)).collect()
 }
 
 /// Hands on what a search says.
 struct Watcher {
     found: Arc<Found>,
-    /// How many orphans of the storage are kept.
+    /// How many orphans or pieces of the storage are kept.
     kept: usize,
 }
 
 impl Watcher {
-    fn change(&self, change: impl FnOnce(&mut WalkedStorage)) {
+    fn change(&self, change: impl FnOnce(&mut WalkFindings)) {
         let mut unkept = self.found.unkept();
         unkept.has_changed = true;
-        if let Some(current) = unkept.storages.last_mut() {
-            change(current);
+        change(&mut unkept.findings);
+    }
+
+    /// Whether one more of the storage is kept.
+    const fn keeps(&mut self) -> bool {
+        let is_kept = self.kept < MOST_KEPT;
+        if is_kept {
+            self.kept += 1;
         }
+        is_kept
     }
 }
 
@@ -215,28 +247,65 @@ impl OrphanWatcher for Watcher {
         self.kept = 0;
         let walked =
             WalkedStorage { storage: name.to_owned(), outcome: None, totals: OrphanTotals::default() };
-        let mut unkept = self.found.unkept();
-        unkept.has_changed = true;
-        unkept.storages.push(walked);
+        self.change(|findings| findings.storages.push(walked));
     }
 
     fn advanced(&mut self, totals: &OrphanTotals) {
-        self.change(|current| current.totals = *totals);
+        self.change(|findings| {
+            if let Some(current) = findings.storages.last_mut() {
+                current.totals = *totals;
+            }
+        });
     }
 
     fn skipped(&mut self, _: &str, _: &str, _: &str) {}
 
     fn orphan(&mut self, orphan: &Orphan) {
-        if self.kept < MOST_KEPT {
-            self.kept += 1;
-            self.found.unkept().orphans.push(orphan.clone());
+        if self.keeps() {
+            self.found.unkept().findings.orphans.push(orphan.clone());
         }
     }
 
     fn done(&mut self, storage: &StorageOrphans) {
-        self.change(|current| {
-            current.totals = storage.totals;
-            current.outcome = Some(storage.outcome.clone());
+        self.change(|findings| {
+            if let Some(current) = findings.storages.last_mut() {
+                current.totals = storage.totals;
+                current.outcome = Some(storage.outcome.clone());
+            }
+        });
+    }
+}
+
+impl SearchWatcher for Watcher {
+    fn registry(&mut self, name: &str) {
+        self.kept = 0;
+        let searched = SearchedRegistry {
+            storage: name.to_owned(),
+            outcome: None,
+            totals: UnreferencedTotals::default(),
+        };
+        self.change(|findings| findings.registries.push(searched));
+    }
+
+    fn registry_advanced(&mut self, totals: &UnreferencedTotals) {
+        self.change(|findings| {
+            if let Some(current) = findings.registries.last_mut() {
+                current.totals = *totals;
+            }
+        });
+    }
+
+    fn unreferenced(&mut self, piece: &RegistryPiece) {
+        if self.keeps() {
+            self.found.unkept().findings.pieces.push(piece.clone());
+        }
+    }
+
+    fn registry_done(&mut self, registry: &SearchedRegistry) {
+        self.change(|findings| {
+            if let Some(current) = findings.registries.last_mut() {
+                current.clone_from(registry);
+            }
         });
     }
 }

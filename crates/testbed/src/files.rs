@@ -1,8 +1,9 @@
 //! Files with made-up content that is the same in every run.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
@@ -17,6 +18,20 @@ const BLOCK: usize = 4_096;
 /// content's SHA-256 in hexadecimal.
 pub fn write_file(path: &Path, seed: u64, size: u64) -> anyhow::Result<String> {
     write(path, seed, size).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Makes all that lies in the folder, and the folder, seem to have been changed at this time.
+pub fn set_modified(folder: &Path, time: SystemTime) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            set_modified(&entry.path(), time)?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.set_modified(time)?;
+        }
+    }
+    Ok(File::open(folder)?.set_modified(time)?)
 }
 
 /// Writes `count` files of `size` bytes below `root`, the names in the order of the numbers, and returns

@@ -25,14 +25,14 @@ mod wire;
 
 pub use bench::{Cost, bench_argument};
 pub use certificate::Certificate;
-pub use files::{write_file, write_numbered};
+pub use files::{set_modified, write_file, write_numbered};
 pub use git::{GitFormat, GitRepository, git_command, git_reads_reftables};
 pub use gitlab::{
     ClusterFault, GitlabBuckets, GitlabCluster, GitlabDatabase, GitlabFixture, GitlabOrphan, GitlabOutcome,
     GitlabRecord, GitlabSchema, GitlabServed, GitlabSetup,
 };
 pub use http::HttpAnswer;
-pub use http_client::http_client;
+pub use http_client::{http_client, http_client_without_redirects};
 pub use object_server::{ObjectServer, ServerKind};
 pub use port::free_port;
 pub use postgres::{PgBinaries, PgCluster, TEST_POSTGRES, postgres};

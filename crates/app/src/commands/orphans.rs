@@ -3,7 +3,6 @@
 
 mod list;
 mod registries;
-mod search;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,8 +10,7 @@ use std::sync::Arc;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{ModelSyncState, Source};
 use stocktake_domain::{Clock as _, Model, StorageOutcome, Timestamp};
-use stocktake_source_sync::{OrphanReport, OrphanSettings, StorageOrphans, never_read, orphans};
-use stocktake_worker::Engine;
+use stocktake_source_sync::{OrphanReport, OrphanSettings, SearchSettings, StorageOrphans, never_read};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{OrphansArguments, SyncArguments};
@@ -54,33 +52,28 @@ async fn search(
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
     let storages = wiring::storages(settings)?;
-    let has_registries = search::are_registries_among(&storages, began);
     // Without a GitLab, registries alone can say what in them is not needed.
-    let older_than = arguments.older_than.unwrap_or_default();
-    let synced = if settings.gitlab.is_some() || !has_registries {
+    let synced = if settings.gitlab.is_some() || !wiring::has_registries(&storages) {
         Some(synced_source(settings, store, arguments, began, stop).await?)
     } else {
         None
     };
-    let are_all_read = synced.as_ref().is_none_or(|synced| synced.unread.is_empty());
     let engine = wiring::engine(settings, store, Arc::clone(&storages));
     let mut list = List::begin(arguments.format)?;
-    let report = match synced {
-        Some(Synced { source, unread, read }) => {
-            let parts = wiring::orphan_parts(store, source, &storages, Arc::<Engine>::clone(&engine));
-            let settings = OrphanSettings { changed_before: Some(before(read, older_than)), unread };
-            orphans(parts, settings, &mut list).await?
-        }
-        None => OrphanReport::default(),
+    let older_than = arguments.older_than.unwrap_or_default();
+    let (source, unread, read) = match synced {
+        Some(Synced { source, unread, read }) => (Some(source), unread, read),
+        None => (None, Vec::new(), began),
     };
-    let is_unused = |name: &str| {
-        let storage = report.storages.iter().find(|storage| storage.storage == name);
-        storage.is_some_and(|storage| matches!(storage.outcome, StorageOutcome::Unused(_)))
+    let are_all_read = unread.is_empty();
+    let parts = wiring::search_parts(store, source, &storages, engine);
+    let settings = SearchSettings {
+        orphans: OrphanSettings { changed_before: Some(before(read, older_than)), unread },
+        registries_before: before(began, older_than),
     };
-    let used = storages.iter().filter(|(name, _)| !is_unused(name));
-    let searched = search::search_registries(used, before(began, older_than), &*engine, &mut list).await?;
-    let status = status_of(&report).max(registries::status_of(&searched));
-    list.end(&report, &searched)?;
+    let report = stocktake_source_sync::search(parts, settings, &mut list).await?;
+    let status = status_of(&report.orphans).max(registries::status_of(&report.registries));
+    list.end(&report.orphans, &report.registries)?;
     Ok(if are_all_read { status } else { status.max(NOT_ALL) })
 }
 

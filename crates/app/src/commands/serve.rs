@@ -45,7 +45,7 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
     let workers = NonZeroUsize::new(settings.http.workers).unwrap_or(settings.capacity.threads);
     let mount = if settings.console.enabled {
-        let console = console(loaded, &store, &api, Arc::clone(&engine))?;
+        let console = console(loaded, &store, &api, &storages, Arc::clone(&engine))?;
         let mount: Mount = Arc::new(console.mount());
         Some(mount)
     } else {
@@ -86,7 +86,7 @@ async fn has_token(store: &Store) -> anyhow::Result<bool> {
     Ok(store.tokens.list().await?.iter().any(|token| token.is_valid(now)))
 }
 
-/// What follows the configured GitLab, if there is one.
+/// What follows the configured GitLab, if there is one, and what searches the storages when somebody asks for it.
 fn spawn_source(
     tasks: &mut Tasks,
     settings: &Settings,
@@ -95,22 +95,24 @@ fn spawn_source(
     engine: &Arc<Engine>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    if settings.gitlab.is_none() {
-        return Ok(());
+    let source = settings.gitlab.as_ref().map(|_| wiring::source(settings)).transpose()?;
+    if let Some(source) = &source {
+        let sync = wiring::sync(settings, store, Arc::clone(source))?;
+        let token = stop.clone();
+        tasks.spawn("sync", async move {
+            sync.run(token).await;
+            Ok(())
+        });
     }
-    let source = wiring::source(settings)?;
-    let sync = wiring::sync(settings, store, Arc::clone(&source))?;
-    let token = stop.clone();
-    tasks.spawn("sync", async move {
-        sync.run(token).await;
-        Ok(())
-    });
-    let walker = wiring::orphan_walker(store, source, storages, Arc::<Engine>::clone(engine))?;
-    let token = stop.clone();
-    tasks.spawn("orphan walks", async move {
-        walker.run(token).await;
-        Ok(())
-    });
+    let search = wiring::search_parts(store, source, storages, Arc::<Engine>::clone(engine));
+    if search.can_search() {
+        let walker = wiring::orphan_walker(store, search)?;
+        let token = stop.clone();
+        tasks.spawn("orphan walks", async move {
+            walker.run(token).await;
+            Ok(())
+        });
+    }
     Ok(())
 }
 

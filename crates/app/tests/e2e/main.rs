@@ -43,5 +43,6 @@ mod stores;
 mod tokens;
 mod verify;
 mod waiting;
+mod walks;
 mod witnesses;
 mod workers;

@@ -7,4 +7,5 @@ mod actions;
 mod activity;
 mod orphans;
 mod pages;
+mod sources;
 mod support;

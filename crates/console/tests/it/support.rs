@@ -116,6 +116,7 @@ fn settings() -> ConsoleSettings {
         external_url: None,
         gitlab: None,
         has_source: true,
+        has_registries: false,
         host: "files-1".to_owned(),
         version: "1.2.3".to_owned(),
         revision: "abc".to_owned(),

@@ -1,7 +1,7 @@
 //! What a registry keeps though nothing refers to it: just that is told, and nothing that somebody may still need.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use stocktake_content_registry::Integrity;
 use stocktake_domain::ports::ListError;
 use stocktake_domain::{Timestamp, Unreferenced, UnreferencedKind, Usage};
-use stocktake_testbed::{MANIFEST_TYPES, PushedImage, Registry};
+use stocktake_testbed::{MANIFEST_TYPES, PushedImage, Registry, set_modified};
 
 use crate::database::WithDatabase;
 use crate::support::*;
@@ -54,14 +54,7 @@ async fn in_directory(registry: &Registry) -> Told {
 
 /// Makes everything below a folder old.
 fn age(folder: &Path) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            age(&path);
-        } else {
-            File::options().write(true).open(path).unwrap().set_modified(UNIX_EPOCH + OLD).unwrap();
-        }
-    }
+    set_modified(folder, UNIX_EPOCH + OLD).unwrap();
 }
 
 pub(crate) fn blob(digest: &str) -> String {

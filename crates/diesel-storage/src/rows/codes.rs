@@ -1,6 +1,6 @@
 //! The small numbers that stand for names in the tables. They never change, whatever becomes of the enums.
 
-use stocktake_domain::{FailureKind, JobState, Model, Scope, State, WalkState};
+use stocktake_domain::{FailureKind, JobState, Model, Scope, State, UnreferencedKind, WalkState};
 
 use crate::error::DbError;
 
@@ -97,6 +97,22 @@ pub(crate) fn job_state_of(code: i16) -> Result<JobState, DbError> {
     found.ok_or_else(|| unknown("job state", code))
 }
 
+/// The number of a kind of what nothing in a registry refers to.
+pub(crate) fn unreferenced_kind_code(kind: UnreferencedKind) -> i16 {
+    match kind {
+        UnreferencedKind::Blob => 0,
+        UnreferencedKind::Manifest => 1,
+        UnreferencedKind::BlobOfUntagged => 2,
+        UnreferencedKind::Upload => 3,
+    }
+}
+
+/// The kind of what nothing in a registry refers to with this number.
+pub(crate) fn unreferenced_kind_of(code: i16) -> Result<UnreferencedKind, DbError> {
+    let found = UnreferencedKind::ALL.into_iter().find(|kind| unreferenced_kind_code(*kind) == code);
+    found.ok_or_else(|| unknown("kind of unreferenced data", code))
+}
+
 /// The number of the state of a walk in search of orphans.
 pub(crate) fn walk_state_code(state: WalkState) -> i16 {
     match state {
@@ -166,6 +182,9 @@ mod tests {
         }
         for state in WalkState::ALL {
             assert_eq!(walk_state_of(walk_state_code(state)).unwrap(), state);
+        }
+        for kind in UnreferencedKind::ALL {
+            assert_eq!(unreferenced_kind_of(unreferenced_kind_code(kind)).unwrap(), kind);
         }
         for scope in [Scope::Api, Scope::ReadApi] {
             assert_eq!(scope_of(scope_code(scope)).unwrap(), scope);

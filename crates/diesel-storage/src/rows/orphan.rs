@@ -59,14 +59,13 @@ pub(crate) struct WalkedStorageRow {
 impl WalkedStorageRow {
     /// The row of a storage in a walk.
     pub(crate) fn new(walk: i64, walked: &WalkedStorage) -> Result<Self, DbError> {
-        let (outcome, reason) = walked.outcome.as_ref().map(outcome_columns).unzip();
+        let (outcome, reason) = outcome_columns(walked.outcome.as_ref());
         let totals = &walked.totals;
         Ok(Self {
             walk,
             storage: storable(&walked.storage, "storage")?,
             outcome,
-            // What a system said may hold a NUL, which PostgreSQL refuses.
-            reason: reason.flatten().map(|reason| reason.replace('\0', "\u{fffd}")),
+            reason,
             looked_at: storable_size(totals.looked_at, "looked_at")?,
             orphans: storable_size(totals.orphans, "orphans")?,
             bytes: storable_size(totals.bytes, "bytes")?,
@@ -80,10 +79,9 @@ impl WalkedStorageRow {
 
     /// How far the walk is in the storage.
     pub(crate) fn into_walked(self) -> Result<WalkedStorage, DbError> {
-        let (storage, reason) = (self.storage, self.reason);
         Ok(WalkedStorage {
-            storage,
-            outcome: self.outcome.map(|code| outcome_of(code, reason.unwrap_or_default())).transpose()?,
+            storage: self.storage,
+            outcome: outcome_of(self.outcome, self.reason)?,
             totals: OrphanTotals {
                 looked_at: unsigned(self.looked_at, "looked_at")?,
                 orphans: unsigned(self.orphans, "orphans")?,
@@ -98,25 +96,37 @@ impl WalkedStorageRow {
     }
 }
 
-fn outcome_columns(outcome: &StorageOutcome) -> (i16, Option<&str>) {
-    match outcome {
-        StorageOutcome::Searched => (0, None),
-        StorageOutcome::NotConfigured => (1, None),
-        StorageOutcome::Unused(reason) => (2, Some(reason)),
-        StorageOutcome::Failed(reason) => (3, Some(reason)),
-        StorageOutcome::Disordered(reason) => (4, Some(reason)),
-    }
+/// How a search ended, as its number and the reason.
+pub(super) fn outcome_columns(outcome: Option<&StorageOutcome>) -> (Option<i16>, Option<String>) {
+    let (code, reason) = match outcome {
+        None => return (None, None),
+        Some(StorageOutcome::Searched) => (0, None),
+        Some(StorageOutcome::NotConfigured) => (1, None),
+        Some(StorageOutcome::Unused(reason)) => (2, Some(reason)),
+        Some(StorageOutcome::Failed(reason)) => (3, Some(reason)),
+        Some(StorageOutcome::Disordered(reason)) => (4, Some(reason)),
+    };
+    // What a system said may hold a NUL, which PostgreSQL refuses.
+    (Some(code), reason.map(|reason| reason.replace('\0', "\u{fffd}")))
 }
 
-fn outcome_of(code: i16, reason: String) -> Result<StorageOutcome, DbError> {
-    match code {
-        0 => Ok(StorageOutcome::Searched),
-        1 => Ok(StorageOutcome::NotConfigured),
-        2 => Ok(StorageOutcome::Unused(reason)),
-        3 => Ok(StorageOutcome::Failed(reason)),
-        4 => Ok(StorageOutcome::Disordered(reason)),
-        other => Err(DbError::data(format!("a search of a storage with the unknown end {other}"))),
-    }
+/// How a search ended that has this number and this reason.
+pub(super) fn outcome_of(
+    code: Option<i16>,
+    reason: Option<String>,
+) -> Result<Option<StorageOutcome>, DbError> {
+    let reason = reason.unwrap_or_default();
+    Ok(match code {
+        None => None,
+        Some(0) => Some(StorageOutcome::Searched),
+        Some(1) => Some(StorageOutcome::NotConfigured),
+        Some(2) => Some(StorageOutcome::Unused(reason)),
+        Some(3) => Some(StorageOutcome::Failed(reason)),
+        Some(4) => Some(StorageOutcome::Disordered(reason)),
+        Some(other) => {
+            return Err(DbError::data(format!("a search of a storage with the unknown end {other}")));
+        }
+    })
 }
 
 /// A row of `orphans`.

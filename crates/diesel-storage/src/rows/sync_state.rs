@@ -2,7 +2,7 @@
 
 use diesel::prelude::{AsChangeset, Insertable, Queryable, Selectable};
 use stocktake_domain::Timestamp;
-use stocktake_domain::ports::{FullScan, ModelSyncState};
+use stocktake_domain::ports::{Applied, FullScan, ModelSyncState};
 
 use super::codes::{model_code, model_of};
 use super::values::{storable_size, unsigned};
@@ -20,6 +20,8 @@ pub(crate) struct SyncRow {
     changes_read_to: Option<i64>,
     full_scan_at: Option<Vec<u8>>,
     full_scan_records: i64,
+    full_scan_added: i64,
+    full_scan_changed: i64,
     full_scan_deleted: i64,
     full_scan_kept: i64,
     full_scan_due_at: Option<i64>,
@@ -38,6 +40,8 @@ impl SyncRow {
             changes_read_to: state.changes_read_to.map(Timestamp::millis),
             full_scan_at: full_scan.at.as_ref().map(key::encode),
             full_scan_records: storable_size(full_scan.records, "records")?,
+            full_scan_added: storable_size(full_scan.added, "added")?,
+            full_scan_changed: storable_size(full_scan.changed, "changed")?,
             full_scan_deleted: storable_size(full_scan.deleted, "deleted")?,
             full_scan_kept: storable_size(full_scan.kept, "kept")?,
             full_scan_due_at: full_scan.due_at.map(Timestamp::millis),
@@ -45,6 +49,13 @@ impl SyncRow {
             // What a system said may hold a NUL, which PostgreSQL refuses.
             problem: state.problem.as_ref().map(|problem| problem.replace('\0', "\u{fffd}")),
         })
+    }
+
+    /// Counts what a batch changed.
+    pub(crate) fn count(&mut self, applied: &Applied) {
+        let more = |count: i64, of: u64| count.saturating_add(i64::try_from(of).unwrap_or(i64::MAX));
+        self.full_scan_added = more(self.full_scan_added, applied.added);
+        self.full_scan_changed = more(self.full_scan_changed, applied.changed);
     }
 
     /// The state.
@@ -58,6 +69,8 @@ impl SyncRow {
             full_scan: FullScan {
                 at: key(self.full_scan_at)?,
                 records: unsigned(self.full_scan_records, "full_scan_records")?,
+                added: unsigned(self.full_scan_added, "full_scan_added")?,
+                changed: unsigned(self.full_scan_changed, "full_scan_changed")?,
                 deleted: unsigned(self.full_scan_deleted, "full_scan_deleted")?,
                 kept: unsigned(self.full_scan_kept, "full_scan_kept")?,
                 due_at: self.full_scan_due_at.map(Timestamp::from_millis),

@@ -60,7 +60,7 @@ pub(super) async fn run<S: Session>(
     batch: Batch,
     now: i64,
 ) -> Result<(Option<SyncApplied>, bool), DbError> {
-    let Batch { leader, records: entries, scanned_range, state, encryption } = batch;
+    let Batch { leader, records: entries, scanned_range, mut state, encryption } = batch;
     let model = state.model;
     if entries.is_empty() && scanned_range.is_none() {
         // Only the state: that waits for no import.
@@ -89,8 +89,9 @@ pub(super) async fn run<S: Session>(
     while rest.len() > 0 {
         upsert.apply(session, rest.by_ref().take(BATCH).collect()).await?;
     }
-    keep(session, state).await?;
     let (applied, due) = upsert.finish(session).await?;
+    state.count(&applied);
+    keep(session, state).await?;
     Ok((Some(SyncApplied { applied, deleted, kept }), due))
 }
 

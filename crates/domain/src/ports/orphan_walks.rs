@@ -1,12 +1,13 @@
-//! Walks through the storages in search of content that nothing claims, kept as rows so that they survive a restart.
+//! Walks through the storages in search of content that nothing claims or refers to, kept as rows so that they survive a restart.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{StoreError, WorkerId};
-use crate::orphan::{Orphan, OrphanWalk, WalkId, WalkedStorage};
+use crate::orphan::{Orphan, OrphanWalk, SearchedRegistry, WalkFindings, WalkId, WalkedStorage};
 use crate::record::Location;
+use crate::unreferenced::RegistryPiece;
 
 /// Walks in search of orphans. At most one is open, and at most one process is at it.
 #[async_trait]
@@ -26,14 +27,13 @@ pub trait OrphanWalks: Send + Sync {
     async fn claim(&self, runner: &WorkerId, lasts: Duration) -> Result<Option<OrphanWalk>, StoreError>;
 
     /// Keeps how far the runner is in these storages and what it found there, and keeps the walk its own until `lasts` from
-    /// now. An orphan that is kept already stays once. False, and nothing is kept, if the walk is not this runner's any more.
+    /// now. What is kept already stays once. False, and nothing is kept, if the walk is not this runner's any more.
     async fn record(
         &self,
         id: WalkId,
         runner: &WorkerId,
         lasts: Duration,
-        storages: &[WalkedStorage],
-        orphans: &[Orphan],
+        findings: &WalkFindings,
     ) -> Result<bool, StoreError>;
 
     /// Ends the runner's walk. With a problem it has failed, and what it found is forgotten; else what all walks before it
@@ -45,7 +45,7 @@ pub trait OrphanWalks: Send + Sync {
         problem: Option<String>,
     ) -> Result<bool, StoreError>;
 
-    /// How far a walk is in each storage it has come to, in the byte order of their names.
+    /// How far a walk is in each storage of the source that it has come to, in the byte order of their names.
     async fn storages(&self, id: WalkId) -> Result<Vec<WalkedStorage>, StoreError>;
 
     /// The orphans that a walk found behind this place (`None`: from the first on), at most `limit`, in the byte order of
@@ -56,4 +56,16 @@ pub trait OrphanWalks: Send + Sync {
         after: Option<Location>,
         limit: u32,
     ) -> Result<Vec<Orphan>, StoreError>;
+
+    /// How far a walk is in each registry it has come to, in the byte order of their names.
+    async fn registries(&self, id: WalkId) -> Result<Vec<SearchedRegistry>, StoreError>;
+
+    /// What nothing refers to in registries, as a walk found it behind this place (`None`: from the first on), at most `limit`,
+    /// in the byte order of storages and paths.
+    async fn unreferenced(
+        &self,
+        id: WalkId,
+        after: Option<Location>,
+        limit: u32,
+    ) -> Result<Vec<RegistryPiece>, StoreError>;
 }

@@ -41,6 +41,10 @@ pub struct FullScan {
     pub at: Option<RecordKey>,
     /// The model's records in the catalogue when the full scan began.
     pub records: u64,
+    /// Records added since it began, by whatever reading.
+    pub added: u64,
+    /// Records changed since it began, by whatever reading.
+    pub changed: u64,
     /// Records deleted in this full scan, because the source has no row for them any more.
     pub deleted: u64,
     /// Records kept in this full scan though the source gave no row for them, because there were too many of them.
@@ -49,6 +53,14 @@ pub struct FullScan {
     pub due_at: Option<Timestamp>,
     /// When the last full scan ended.
     pub ended_at: Option<Timestamp>,
+}
+
+impl FullScan {
+    /// Counts what a batch changed.
+    pub fn count(&mut self, applied: &Applied) {
+        self.added = self.added.saturating_add(applied.added);
+        self.changed = self.changed.saturating_add(applied.changed);
+    }
 }
 
 impl ModelSyncState {
@@ -117,8 +129,9 @@ pub trait SyncState: Send + Sync {
     async fn states(&self) -> Result<Vec<ModelSyncState>, StoreError>;
 
     /// Applies a batch and keeps the state, in one step; `None`, and nothing is done, unless `instance` leads.
-    /// [`FullScan::deleted`] and [`FullScan::kept`] are kept as given: what this batch adds to them is the caller's to
-    /// add to the next state it gives.
+    /// [`FullScan::added`] and [`FullScan::changed`] are kept with what this batch adds to them ([`FullScan::count`]);
+    /// [`FullScan::deleted`] and [`FullScan::kept`] as given: what this batch adds to these is the caller's to add to the next
+    /// state it gives.
     ///
     /// Records are applied as by [`super::Catalogue::import`], and one that is so added or changed is known to belong
     /// to the source. Besides: a known record whose `content_changed_at` is later than the one known before is

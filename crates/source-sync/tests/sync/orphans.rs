@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use stocktake_domain::ports::{
     Claim, ContentStore, Extent, Found, FoundStream, Inspection, InspectionSink, ListError, MockCatalogue,
-    MockSource, MockStorageCheck, ProbedStorage, Source, StorageAddress, StoreError, Watch,
+    MockSource, MockStorageCheck, ProbedStorage, Source, StorageAddress, StoreError, UsageStream, Watch,
 };
 use stocktake_domain::{
-    ContentError, Location, Model, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp,
+    ContentError, Location, Model, NotJudged, Orphan, OrphanTotals, StorageOutcome, Timestamp, Unreferenced,
+    Usage,
 };
 use stocktake_source_sync::{
     OrphanError, OrphanParts, OrphanReport, OrphanSettings, OrphanWatcher, StorageOrphans, orphans,
@@ -31,12 +32,19 @@ pub(crate) struct Listing {
     prefix: Option<&'static str>,
     /// The host of that bucket.
     host: &'static str,
+    /// What it says of its pieces, if it is a registry.
+    usages: Option<Vec<Result<Usage, ListError>>>,
 }
 
 impl Listing {
     /// The same, which never comes to its end.
     pub(crate) fn endless(self) -> Self {
         Self { is_endless: true, ..self }
+    }
+
+    /// The same as a registry, which says this of its pieces.
+    pub(crate) fn with_usages(self, usages: impl IntoIterator<Item = Result<Usage, ListError>>) -> Self {
+        Self { usages: Some(usages.into_iter().collect()), ..self }
     }
 }
 
@@ -63,6 +71,16 @@ impl ContentStore for Listing {
     fn list(&self) -> FoundStream {
         let items = stream::iter(self.items.clone());
         if self.is_endless { Box::pin(items.chain(stream::pending())) } else { Box::pin(items) }
+    }
+
+    fn unreferenced(&self, changed_before: Timestamp) -> Option<UsageStream> {
+        let is_young = move |piece: &Unreferenced| piece.modified_at.is_some_and(|at| at >= changed_before);
+        let judged = move |usage| match usage {
+            Ok(Usage::Unreferenced(piece)) if is_young(&piece) => Ok(Usage::Young),
+            usage => usage,
+        };
+        let usages = stream::iter(self.usages.clone()?).map(judged);
+        Some(if self.is_endless { Box::pin(usages.chain(stream::pending())) } else { Box::pin(usages) })
     }
 
     async fn measure(&self, path: &str) -> Option<Extent> {

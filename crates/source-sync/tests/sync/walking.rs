@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use stocktake_domain::contract::{ManualClock, MemoryStore};
 use stocktake_domain::ports::{
-    ContentStore, MockStorageCheck, ModelSyncState, OrphanWalks as _, SyncBatch, SyncState as _, WorkerId,
+    ContentStore, ListError, MockStorageCheck, ModelSyncState, OrphanWalks as _, Source, SyncBatch,
+    SyncState as _, WorkerId,
 };
-use stocktake_domain::{Model, OrphanWalk, StorageOutcome, Timestamp, WalkState};
-use stocktake_source_sync::{OrphanParts, OrphanWalker, WalkerParts};
+use stocktake_domain::{
+    Model, OrphanWalk, PieceTotals, StorageOutcome, Timestamp, Unreferenced, UnreferencedKind,
+    UnreferencedTotals, Usage, WalkState,
+};
+use stocktake_source_sync::{OrphanWalker, SearchParts, WalkerParts};
 use tokio_util::sync::CancellationToken;
 
 use crate::orphans::{Listing, files};
@@ -39,16 +43,27 @@ impl Bench {
     }
 
     fn serve(&self, runner: &str, disk: Listing) {
+        self.serve_all(runner, Some(Arc::new(MemorySource::new())), [("disk", disk)], None);
+    }
+
+    /// Of the storages, one may be closed.
+    fn serve_all<const COUNT: usize>(
+        &self,
+        runner: &str,
+        source: Option<Arc<dyn Source>>,
+        listings: [(&str, Listing); COUNT],
+        closed: Option<&'static str>,
+    ) {
         let mut storages = BTreeMap::<String, Arc<dyn ContentStore>>::new();
-        storages.insert("disk".to_owned(), Arc::new(disk));
+        for (name, listing) in listings {
+            storages.insert(name.to_owned(), Arc::new(listing));
+        }
         let mut check = MockStorageCheck::new();
-        check.expect_why_closed().returning(|_| Ok(None));
-        let search = OrphanParts {
-            source: Arc::new(MemorySource::new()),
-            catalogue: self.store.clone(),
-            storages,
-            check: Arc::new(check),
-        };
+        check.expect_why_closed().returning(move |name| {
+            Ok(closed.filter(|closed| *closed == name).map(|_| "it is gone".to_owned()))
+        });
+        let search = SearchParts { source, catalogue: self.store.clone(), storages, check: Arc::new(check) };
+        assert!(search.can_search());
         let walker = OrphanWalker::new(WalkerParts {
             walks: self.store.clone(),
             sync_state: self.store.clone(),
@@ -153,4 +168,109 @@ async fn a_walk_whose_process_died_is_begun_anew_by_another() {
     bench.clock.set(Timestamp::from_millis(60_000));
     let again = bench.until(WalkState::Finished).await;
     assert_eq!((again.id, bench.found(&again).await), (walk.id, vec!["a".to_owned()]));
+}
+
+fn piece(kind: UnreferencedKind, path: &str, second: i64) -> Usage {
+    let modified_at = Some(Timestamp::from_millis(second * 1_000));
+    Usage::Unreferenced(Unreferenced { kind, path: path.to_owned(), size: 5, modified_at })
+}
+
+fn registry(usages: impl IntoIterator<Item = Result<Usage, ListError>>) -> Listing {
+    Listing::default().with_usages(usages)
+}
+
+impl Bench {
+    /// What the walk found in registries, by storage and path.
+    async fn pieces(&self, walk: &OrphanWalk) -> Vec<(String, String)> {
+        let pieces = self.store.unreferenced(walk.id, None, 100_000).await.unwrap();
+        pieces.into_iter().map(|found| (found.storage, found.piece.path)).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_walk_without_a_source_searches_the_registries_alone() {
+    // No row was ever read.
+    let bench = Bench::new(&Model::ALL).await;
+    bench.clock.set(Timestamp::from_millis(10_000_000));
+    let skipped = Err(ListError::Skipped { path: "x".to_owned(), reason: "no".to_owned() });
+    let hub = registry([
+        Ok(Usage::Needed),
+        Ok(piece(UnreferencedKind::Blob, "blob", 6_399)),
+        // An hour before the walk: it may be part of a push that goes on.
+        Ok(piece(UnreferencedKind::Blob, "young", 6_400)),
+        Ok(piece(UnreferencedKind::Upload, "upload", 1)),
+        skipped,
+    ]);
+    let broken = registry([Err(ListError::Broken("it is away".to_owned()))]);
+    let storages = [("disk", files(["a"], None)), ("hub", hub), ("old", broken), ("shut", registry([]))];
+    bench.serve_all("a", None, storages, Some("shut"));
+    bench.store.request("root").await.unwrap();
+    let walk = bench.until(WalkState::Finished).await;
+    assert_eq!(bench.found(&walk).await, Vec::<String>::new());
+    assert_eq!(bench.store.storages(walk.id).await.unwrap(), []);
+    let registries = bench.store.registries(walk.id).await.unwrap();
+    let outcomes: Vec<_> =
+        registries.iter().map(|found| (found.storage.as_str(), found.outcome.clone().unwrap())).collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("hub", StorageOutcome::Searched),
+            ("old", StorageOutcome::Failed("it is away".to_owned())),
+            ("shut", StorageOutcome::Failed("it is gone".to_owned())),
+        ]
+    );
+    let one = PieceTotals { pieces: 1, bytes: 5 };
+    let totals = UnreferencedTotals {
+        looked_at: 4,
+        young: 1,
+        skipped: 1,
+        blobs: one,
+        uploads: one,
+        ..Default::default()
+    };
+    assert_eq!(registries[0].totals, totals);
+    assert_eq!(bench.pieces(&walk).await, [("hub", "blob"), ("hub", "upload")].map(owned));
+}
+
+fn owned((storage, path): (&str, &str)) -> (String, String) {
+    (storage.to_owned(), path.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_of_the_source_is_searched_both_ways_and_all_of_it_is_counted() {
+    let bench = Bench::new(&[]).await;
+    bench.clock.set(Timestamp::from_millis(10_000_000));
+    let usages = (0..10_001).map(|number| Ok(piece(UnreferencedKind::Manifest, &format!("{number:05}"), 1)));
+    let disk = files(["a", "b"], Some(7)).with_usages(usages);
+    let source: Arc<dyn Source> = Arc::new(MemorySource::new());
+    bench.serve_all("a", Some(source), [("disk", disk)], None);
+    bench.store.request("root").await.unwrap();
+    let walk = bench.until(WalkState::Finished).await;
+    assert_eq!(bench.found(&walk).await, ["a", "b"]);
+    let registries = bench.store.registries(walk.id).await.unwrap();
+    assert_eq!(registries.len(), 1);
+    assert_eq!(registries[0].totals.manifests, PieceTotals { pieces: 10_001, bytes: 50_005 });
+    // The first 10,000 are kept.
+    let pieces = bench.pieces(&walk).await;
+    assert_eq!((pieces.len(), pieces.last()), (10_000, Some(&owned(("disk", "09999")))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_of_a_registry_is_seen_under_way_and_begun_anew_when_its_process_dies() {
+    let mut bench = Bench::new(&[]).await;
+    bench.clock.set(Timestamp::from_millis(10_000_000));
+    let usages = [Ok(piece(UnreferencedKind::Blob, "a", 1)), Ok(piece(UnreferencedKind::Blob, "gone", 1))];
+    bench.serve_all("a", None, [("hub", registry(usages.clone()).endless())], None);
+    bench.store.request("root").await.unwrap();
+    let walk = bench.until(WalkState::Running).await;
+    while bench.store.registries(walk.id).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let under_way = bench.store.registries(walk.id).await.unwrap();
+    assert_eq!((&under_way[0].outcome, under_way[0].totals.blobs.pieces), (&None, 2));
+    std::mem::take(&mut bench.stop).cancel();
+    bench.serve_all("b", None, [("hub", registry(usages.into_iter().take(1)))], None);
+    bench.clock.set(Timestamp::from_millis(10_060_000));
+    let again = bench.until(WalkState::Finished).await;
+    assert_eq!((again.id, bench.pieces(&again).await), (walk.id, vec![owned(("hub", "a"))]));
 }

@@ -2,10 +2,13 @@
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Map, Value, json};
-use stocktake_domain::{Orphan, OrphanTotals, QuotedCell, StorageOutcome, Timestamp, Unreferenced};
-use stocktake_source_sync::{OrphanReport, OrphanWatcher, StorageOrphans};
+use stocktake_domain::{
+    Orphan, OrphanTotals, QuotedCell, RegistryPiece, SearchedRegistry, StorageOutcome, Timestamp,
+    Unreferenced, UnreferencedTotals,
+};
+use stocktake_source_sync::{OrphanReport, OrphanWatcher, SearchWatcher, StorageOrphans};
 
-use super::registries::{self, SearchedRegistry};
+use super::registries;
 use crate::args::ListFormat;
 use crate::document;
 use crate::output::{self, Text};
@@ -56,7 +59,7 @@ impl List {
 
     /// Prints what comes behind the list.
     pub(super) fn end(mut self, report: &OrphanReport, searched: &[SearchedRegistry]) -> anyhow::Result<()> {
-        self.registry();
+        self.begin_registries();
         self.meter.finish();
         if let Some(error) = self.error {
             return Err(error);
@@ -70,7 +73,7 @@ impl List {
             }
             ListFormat::Json => {
                 let storages: Vec<Value> = report.storages.iter().map(storage).collect();
-                let registries: Vec<Value> = searched.iter().map(SearchedRegistry::value).collect();
+                let registries: Vec<Value> = searched.iter().map(registries::value).collect();
                 let behind = if self.is_empty { "" } else { "\n" };
                 let totals = totals(&report.totals);
                 output::print_json(&format!(
@@ -120,8 +123,7 @@ impl List {
     }
 
     /// The list of what nothing in registries refers to begins, if it has not.
-    pub(super) fn registry(&mut self) {
-        self.named = 0;
+    fn begin_registries(&mut self) {
         if self.in_registries {
             return;
         }
@@ -134,37 +136,15 @@ impl List {
         (self.in_registries, self.is_empty) = (true, true);
     }
 
-    /// Prints what nothing in a registry refers to.
-    pub(super) fn unreferenced(&mut self, storage: &str, found: &Unreferenced) {
-        let Unreferenced { kind, path, size, modified_at } = found;
-        let (_, what) = registries::described(*kind);
-        self.print(&Line {
-            storage,
-            path,
-            size: Some(*size),
-            modified_at: *modified_at,
-            kind: kind.name(),
-            why: format!("  ({what})"),
-        });
-    }
-
     /// So much of a storage was looked at.
-    pub(super) fn advanced_to(&self, looked_at: u64) {
+    fn advanced_to(&self, looked_at: u64) {
         if looked_at.is_multiple_of(EVERY) {
             self.meter.set(self.looked_at + looked_at, None);
         }
     }
 
-    /// This could not be looked at.
-    pub(super) fn skip(&mut self, storage: &str, path: &str, reason: &str) {
-        self.named += 1;
-        if self.named <= MOST_NAMED {
-            output::say(&format!("skipped {storage}: {path}: {reason}"));
-        }
-    }
-
     /// The search of a storage has ended, of which so much was looked at.
-    pub(super) fn searched(&mut self, storage: &str, looked_at: u64) {
+    fn searched(&mut self, storage: &str, looked_at: u64) {
         self.looked_at += looked_at;
         if self.named > MOST_NAMED {
             let more = HumanCount(self.named - MOST_NAMED);
@@ -183,7 +163,10 @@ impl OrphanWatcher for List {
     }
 
     fn skipped(&mut self, storage: &str, path: &str, reason: &str) {
-        self.skip(storage, path, reason);
+        self.named += 1;
+        if self.named <= MOST_NAMED {
+            output::say(&format!("skipped {storage}: {path}: {reason}"));
+        }
     }
 
     fn orphan(&mut self, orphan: &Orphan) {
@@ -200,6 +183,34 @@ impl OrphanWatcher for List {
 
     fn done(&mut self, storage: &StorageOrphans) {
         self.searched(&storage.storage, storage.totals.looked_at);
+    }
+}
+
+impl SearchWatcher for List {
+    fn registry(&mut self, _: &str) {
+        self.named = 0;
+        self.begin_registries();
+    }
+
+    fn registry_advanced(&mut self, totals: &UnreferencedTotals) {
+        self.advanced_to(totals.looked_at);
+    }
+
+    fn unreferenced(&mut self, RegistryPiece { storage, piece }: &RegistryPiece) {
+        let Unreferenced { kind, path, size, modified_at } = piece;
+        let (_, what) = registries::described(*kind);
+        self.print(&Line {
+            storage,
+            path,
+            size: Some(*size),
+            modified_at: *modified_at,
+            kind: kind.name(),
+            why: format!("  ({what})"),
+        });
+    }
+
+    fn registry_done(&mut self, registry: &SearchedRegistry) {
+        self.searched(&registry.storage, registry.totals.looked_at);
     }
 }
 
@@ -251,7 +262,7 @@ fn text(report: &OrphanReport, searched: &[SearchedRegistry]) -> Text {
             text.line(format!("{storage} {what}: {reason}"));
         }
     }
-    for line in searched.iter().flat_map(SearchedRegistry::lines) {
+    for line in searched.iter().flat_map(registries::lines) {
         text.line(line);
     }
     text.line(verdict(report, searched));

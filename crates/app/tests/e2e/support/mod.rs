@@ -1,6 +1,7 @@
 //! An installation of its own for each test: a folder, a database, a configuration.
 
 mod api;
+mod console;
 mod run;
 mod server;
 
@@ -12,6 +13,7 @@ use stocktake_testbed::{postgres, write_file};
 use tempfile::TempDir;
 
 pub(crate) use api::{Answer, Api};
+pub(crate) use console::Console;
 pub(crate) use run::{Finished, bare, eventually};
 pub(crate) use server::Service;
 

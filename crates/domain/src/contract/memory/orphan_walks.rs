@@ -8,10 +8,14 @@ use async_trait::async_trait;
 
 use super::tables::{StoredWalk, Tables};
 use super::{MemoryStore, storable, storable_number, without_nul};
-use crate::orphan::{Orphan, OrphanTotals, OrphanWalk, StorageOutcome, WalkId, WalkState, WalkedStorage};
+use crate::orphan::{
+    Orphan, OrphanTotals, OrphanWalk, SearchedRegistry, StorageOutcome, WalkFindings, WalkId, WalkState,
+    WalkedStorage,
+};
 use crate::ports::{OrphanWalks, StoreError, WorkerId};
 use crate::record::Location;
 use crate::time::Timestamp;
+use crate::unreferenced::{RegistryPiece, Unreferenced, UnreferencedKind, UnreferencedTotals};
 
 #[async_trait]
 impl OrphanWalks for MemoryStore {
@@ -32,8 +36,7 @@ impl OrphanWalks for MemoryStore {
                 finished_at: None,
                 problem: None,
             };
-            let (storages, orphans) = (BTreeMap::new(), BTreeMap::new());
-            tables.walks.push(StoredWalk { walk: walk.clone(), runner: None, storages, orphans });
+            tables.walks.push(StoredWalk::new(walk.clone()));
             walk
         };
         Ok(self.step(request).await)
@@ -82,13 +85,15 @@ impl OrphanWalks for MemoryStore {
         id: WalkId,
         runner: &WorkerId,
         lasts: Duration,
-        storages: &[WalkedStorage],
-        orphans: &[Orphan],
+        findings: &WalkFindings,
     ) -> Result<bool, StoreError> {
         let now = self.now();
         storable(&runner.0, "runner")?;
+        let WalkFindings { storages, orphans, registries, pieces } = findings;
         storages.iter().try_for_each(check_storage)?;
         orphans.iter().try_for_each(check_orphan)?;
+        registries.iter().try_for_each(check_registry)?;
+        pieces.iter().try_for_each(check_piece)?;
         let record = |tables: &mut Tables| {
             let Some(stored) = tables.held(id, runner) else { return false };
             stored.runner = Some((runner.clone(), now.after(lasts)));
@@ -100,6 +105,15 @@ impl OrphanWalks for MemoryStore {
             for orphan in orphans {
                 let Location { storage, path } = orphan.location.clone();
                 stored.orphans.entry((storage, path)).or_insert_with(|| orphan.clone());
+            }
+            for searched in registries {
+                let mut searched = searched.clone();
+                searched.outcome = searched.outcome.map(plain);
+                stored.registries.insert(searched.storage.clone(), searched);
+            }
+            for RegistryPiece { storage, piece } in pieces {
+                let place = (storage.clone(), piece.path.clone());
+                stored.pieces.entry(place).or_insert_with(|| piece.clone());
             }
             true
         };
@@ -142,17 +156,52 @@ impl OrphanWalks for MemoryStore {
         after: Option<Location>,
         limit: u32,
     ) -> Result<Vec<Orphan>, StoreError> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let behind = after.map_or(Bound::Unbounded, |after| Bound::Excluded((after.storage, after.path)));
         let orphans = |tables: &mut Tables| {
-            let Some(found) = tables.walks.iter().find(|stored| stored.walk.id == id) else {
-                return Vec::new();
-            };
-            let orphans = found.orphans.range((behind, Bound::Unbounded));
-            orphans.take(limit).map(|(_, orphan)| orphan.clone()).collect()
+            let found = tables.walks.iter().find(|stored| stored.walk.id == id);
+            let page = found.map(|stored| page_of(&stored.orphans, after, limit));
+            page.into_iter().flatten().map(|(_, orphan)| orphan.clone()).collect()
         };
         Ok(self.step(orphans).await)
     }
+
+    async fn registries(&self, id: WalkId) -> Result<Vec<SearchedRegistry>, StoreError> {
+        let registries = |tables: &mut Tables| {
+            let found = tables.walks.iter().find(|stored| stored.walk.id == id);
+            found.map(|stored| stored.registries.values().cloned().collect()).unwrap_or_default()
+        };
+        Ok(self.step(registries).await)
+    }
+
+    async fn unreferenced(
+        &self,
+        id: WalkId,
+        after: Option<Location>,
+        limit: u32,
+    ) -> Result<Vec<RegistryPiece>, StoreError> {
+        let pieces = |tables: &mut Tables| {
+            let found = tables.walks.iter().find(|stored| stored.walk.id == id);
+            let page = found.map(|stored| page_of(&stored.pieces, after, limit));
+            let with_storage = |((storage, _), piece): (&Place, &Unreferenced)| RegistryPiece {
+                storage: storage.clone(),
+                piece: piece.clone(),
+            };
+            page.into_iter().flatten().map(with_storage).collect()
+        };
+        Ok(self.step(pieces).await)
+    }
+}
+
+/// A storage and a path in it.
+type Place = (String, String);
+
+/// The first entries behind a place.
+fn page_of<T>(
+    all: &BTreeMap<Place, T>,
+    after: Option<Location>,
+    limit: u32,
+) -> impl Iterator<Item = (&Place, &T)> {
+    let behind = after.map_or(Bound::Unbounded, |after| Bound::Excluded((after.storage, after.path)));
+    all.range((behind, Bound::Unbounded)).take(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 impl Tables {
@@ -166,6 +215,17 @@ impl Tables {
 }
 
 impl StoredWalk {
+    fn new(walk: OrphanWalk) -> Self {
+        Self {
+            walk,
+            runner: None,
+            storages: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            registries: BTreeMap::new(),
+            pieces: BTreeMap::new(),
+        }
+    }
+
     fn end(&mut self, state: WalkState, problem: Option<String>, now: Timestamp) {
         self.runner = None;
         (self.walk.state, self.walk.problem, self.walk.finished_at) = (state, problem, Some(now));
@@ -174,6 +234,8 @@ impl StoredWalk {
     fn forget(&mut self) {
         self.storages.clear();
         self.orphans.clear();
+        self.registries.clear();
+        self.pieces.clear();
     }
 }
 
@@ -189,6 +251,23 @@ fn check_orphan(orphan: &Orphan) -> Result<(), StoreError> {
     storable(&orphan.location.storage, "storage")?;
     storable(&orphan.location.path, "path")?;
     storable_number(orphan.size.unwrap_or(0), "size")
+}
+
+fn check_registry(searched: &SearchedRegistry) -> Result<(), StoreError> {
+    let UnreferencedTotals { looked_at, young, skipped, .. } = searched.totals;
+    storable(&searched.storage, "storage")?;
+    let of_kinds = UnreferencedKind::ALL.map(|kind| searched.totals.of(kind));
+    let counts = of_kinds.into_iter().flat_map(|totals| [totals.pieces, totals.bytes]);
+    [looked_at, young, skipped]
+        .into_iter()
+        .chain(counts)
+        .try_for_each(|count| storable_number(count, "count"))
+}
+
+fn check_piece(RegistryPiece { storage, piece }: &RegistryPiece) -> Result<(), StoreError> {
+    storable(storage, "storage")?;
+    storable(&piece.path, "path")?;
+    storable_number(piece.size, "size")
 }
 
 /// The outcome as databases store it.

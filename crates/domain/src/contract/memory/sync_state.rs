@@ -56,7 +56,7 @@ impl SyncState for MemoryStore {
         let now = self.now();
         storable(&instance.0, "leader")?;
         let scan = &state.full_scan;
-        for number in [scan.records, scan.deleted, scan.kept] {
+        for number in [scan.records, scan.added, scan.changed, scan.deleted, scan.kept] {
             storable_number(number, "full_scan")?;
         }
         batch.records.iter().try_for_each(entries::check)?;
@@ -75,7 +75,9 @@ impl SyncState for MemoryStore {
             let entries = latest.into_values().collect();
             let (applied, due) = tables.apply_entries(state.model, entries, true, now);
             let problem = state.problem.as_deref().map(without_nul);
-            tables.states.insert(state.model, ModelSyncState { problem, ..state.clone() });
+            let mut kept_state = ModelSyncState { problem, ..state.clone() };
+            kept_state.full_scan.count(&applied);
+            tables.states.insert(state.model, kept_state);
             (Some(SyncApplied { applied, deleted, kept }), due)
         };
         Ok(self.waking_step(apply).await)

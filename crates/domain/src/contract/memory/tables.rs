@@ -8,7 +8,7 @@ use crate::condition::{Condition, ConditionSubject};
 use crate::job::Job;
 use crate::key::RecordKey;
 use crate::model::Model;
-use crate::orphan::{Orphan, OrphanWalk, WalkedStorage};
+use crate::orphan::{Orphan, OrphanWalk, SearchedRegistry, WalkedStorage};
 use crate::ports::{LeaseId, LeaseTerms, ModelSyncState, MountBelow, StorageShare, WorkerId};
 use crate::record::{Record, SourceRecord};
 use crate::row_part::RowPart;
@@ -16,6 +16,7 @@ use crate::selection::{Selection, State};
 use crate::session::{Session, SessionDigest};
 use crate::time::Timestamp;
 use crate::token::Token;
+use crate::unreferenced::Unreferenced;
 use crate::verification::{Baseline, History, Origin, Pending, Started, Status, Verification};
 
 /// A record.
@@ -149,6 +150,10 @@ pub(super) struct StoredWalk {
     pub(super) storages: BTreeMap<String, WalkedStorage>,
     /// By storage and path.
     pub(super) orphans: BTreeMap<(String, String), Orphan>,
+    /// How far it is in each registry.
+    pub(super) registries: BTreeMap<String, SearchedRegistry>,
+    /// What it found there, by storage and path.
+    pub(super) pieces: BTreeMap<(String, String), Unreferenced>,
 }
 
 /// Everything.

@@ -7,8 +7,9 @@ use crate::contract::tasks::{Task, at_once};
 use crate::contract::{DatabaseFixture, Ports};
 use crate::ports::WorkerId;
 use crate::{
-    CLOCK_TOLERANCE, Location, Orphan, OrphanTotals, OrphanWalk, StorageOutcome, WalkId, WalkState,
-    WalkedStorage,
+    CLOCK_TOLERANCE, Location, Orphan, OrphanTotals, OrphanWalk, PieceTotals, RegistryPiece,
+    SearchedRegistry, StorageOutcome, Unreferenced, UnreferencedKind, UnreferencedTotals, WalkFindings,
+    WalkId, WalkState, WalkedStorage,
 };
 
 /// How long a runner's walk is its own without a sign of life.
@@ -35,10 +36,43 @@ fn walked(storage: &str, orphans: u64, outcome: Option<StorageOutcome>) -> Walke
     WalkedStorage { storage: storage.to_owned(), outcome, totals }
 }
 
-/// Records one storage with these orphans; whether the walk is the runner's.
+fn piece(storage: &str, path: &str, kind: UnreferencedKind) -> RegistryPiece {
+    let piece = Unreferenced { kind, path: path.to_owned(), size: 9, modified_at: Some(at(4)) };
+    RegistryPiece { storage: storage.to_owned(), piece }
+}
+
+/// A registry with a number of its own in each count.
+fn searched(storage: &str, outcome: Option<StorageOutcome>) -> SearchedRegistry {
+    let [blobs, manifests, blobs_of_untagged, uploads] =
+        [(1, 2), (3, 4), (5, 6), (7, 8)].map(|(pieces, bytes)| PieceTotals { pieces, bytes });
+    let totals = UnreferencedTotals {
+        looked_at: 11,
+        young: 12,
+        skipped: 13,
+        blobs,
+        manifests,
+        blobs_of_untagged,
+        uploads,
+    };
+    SearchedRegistry { storage: storage.to_owned(), outcome, totals }
+}
+
+/// Records one storage with these orphans, and a registry with as many pieces; whether the walk is the runner's.
 async fn record(store: &Ports, id: WalkId, runner: &WorkerId, now: i64, found: &[Orphan]) -> bool {
-    let storages = [walked("main", u64::try_from(found.len()).unwrap(), None)];
-    store.as_of(at(now)).orphan_walks.record(id, runner, LASTS, &storages, found).await.unwrap()
+    let in_registry = |orphan: &Orphan| piece("registry", &orphan.location.path, UnreferencedKind::Manifest);
+    let findings = WalkFindings {
+        storages: vec![walked("main", u64::try_from(found.len()).unwrap(), None)],
+        orphans: found.to_vec(),
+        registries: vec![searched("registry", None)],
+        pieces: found.iter().map(in_registry).collect(),
+    };
+    store.as_of(at(now)).orphan_walks.record(id, runner, LASTS, &findings).await.unwrap()
+}
+
+/// How many pieces of registries are kept of a walk, and of how many registries.
+async fn kept_of_registries(store: &Ports, id: WalkId) -> (usize, usize) {
+    let pieces = store.orphan_walks.unreferenced(id, None, 100).await.unwrap();
+    (pieces.len(), store.orphan_walks.registries(id).await.unwrap().len())
 }
 
 async fn all(store: &Ports, id: WalkId) -> Vec<Orphan> {
@@ -107,6 +141,7 @@ pub async fn a_walk_whose_runner_died_begins_anew(db: &dyn DatabaseFixture) {
     assert_eq!((again.id, again.created_at, again.started_at), (walk.id, at(1_000), Some(at(1_110))));
     assert_eq!(all(store, walk.id).await, []);
     assert_eq!(store.orphan_walks.storages(walk.id).await.unwrap(), []);
+    assert_eq!(kept_of_registries(store, walk.id).await, (0, 0));
     // The first one comes back.
     assert!(!record(store, walk.id, &worker("a"), 1_120, &[orphan("main", "y")]).await);
     assert!(record(store, walk.id, &worker("b"), 1_120, &[orphan("main", "x")]).await);
@@ -123,7 +158,9 @@ pub async fn what_was_found_is_listed_page_by_page(db: &dyn DatabaseFixture) {
     let largest = Orphan { size: Some(u64::try_from(i64::MAX).unwrap()), ..orphan("a", "a") };
     let [one, two] = [walked("main", 1, None), walked("a", 0, Some(StorageOutcome::NotConfigured))];
     let record = async |storages: &[WalkedStorage], found: &[Orphan]| {
-        store.orphan_walks.record(walk.id, &runner, LASTS, storages, found).await
+        let (storages, orphans) = (storages.to_vec(), found.to_vec());
+        let findings = WalkFindings { storages, orphans, ..WalkFindings::default() };
+        store.orphan_walks.record(walk.id, &runner, LASTS, &findings).await
     };
     assert!(record(&[one, two.clone()], &found).await.unwrap());
     let outcomes = [
@@ -167,6 +204,52 @@ pub async fn what_was_found_is_listed_page_by_page(db: &dyn DatabaseFixture) {
     assert_eq!(all(store, WalkId(walk.id.0 + 1)).await, []);
 }
 
+pub async fn what_registries_keep_in_vain_is_listed_page_by_page(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let walk = request(store, 1_000).await;
+    claim(store, "a", 1_000).await.unwrap();
+    let record = async |registries: &[SearchedRegistry], pieces: &[RegistryPiece]| {
+        let (registries, pieces) = (registries.to_vec(), pieces.to_vec());
+        // A storage of the same name is searched for orphans too, and keeps its own.
+        let (storages, orphans) = (vec![walked("one", 1, None)], vec![orphan("one", "a")]);
+        let findings = WalkFindings { storages, orphans, registries, pieces };
+        store.orphan_walks.record(walk.id, &worker("a"), LASTS, &findings).await
+    };
+    let [blob, manifest, of_untagged, upload] = UnreferencedKind::ALL;
+    let mut odd = piece("two", "é\u{202e}\n", upload);
+    (odd.piece.size, odd.piece.modified_at) = (u64::try_from(i64::MAX).unwrap(), None);
+    let listed =
+        [piece("one", "a", blob), piece("one", "b@sha256:1", manifest), piece("two", "a", of_untagged), odd];
+    let empty = SearchedRegistry { totals: UnreferencedTotals::default(), ..searched("two", None) };
+    assert!(record(&[searched("one", None), empty], &listed[2..]).await.unwrap());
+    for outcome in [StorageOutcome::Searched, StorageOutcome::Failed("no\0".to_owned())] {
+        assert!(record(&[searched("two", Some(outcome.clone()))], &listed[..3]).await.unwrap());
+        let kept = match outcome {
+            StorageOutcome::Failed(_) => StorageOutcome::Failed("no\u{fffd}".to_owned()),
+            other => other,
+        };
+        let registries = db.reopen().await.orphan_walks.registries(walk.id).await.unwrap();
+        assert_eq!(registries, [searched("one", None), searched("two", Some(kept))]);
+    }
+    let page = async |after, limit| store.orphan_walks.unreferenced(walk.id, after, limit).await.unwrap();
+    assert_eq!(page(None, 100).await, listed);
+    assert_eq!(page(Some(place("one", "a")), 2).await, listed[1..3]);
+    // The place need not be that of a piece.
+    assert_eq!(page(Some(place("one", "z")), 1).await, listed[2..3]);
+    assert_eq!(page(Some(place("two", "é\u{202e}\n")), 9).await, []);
+    assert_eq!(all(store, walk.id).await, [orphan("one", "a")]);
+    assert_eq!(store.orphan_walks.storages(walk.id).await.unwrap(), [walked("one", 1, None)]);
+    let mut beyond = piece("one", "c", blob);
+    beyond.piece.size = u64::MAX;
+    for refused in [beyond, piece("a\0", "b", blob), piece("a", "\0", blob)] {
+        assert!(record(&[], &[refused]).await.is_err());
+    }
+    let mut beyond = searched("one", None);
+    beyond.totals.uploads.bytes = u64::MAX;
+    assert!(record(&[beyond], &[]).await.is_err());
+    assert_eq!(page(None, 100).await, listed);
+}
+
 pub async fn only_the_last_walk_that_ended_well_is_kept(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let runner = worker("a");
@@ -181,7 +264,9 @@ pub async fn only_the_last_walk_that_ended_well_is_kept(db: &dyn DatabaseFixture
         ids.push(walk.id);
     }
     let kept = async |id| (all(store, id).await.len(), store.orphan_walks.storages(id).await.unwrap().len());
-    assert_eq!([kept(ids[0]).await, kept(ids[1]).await, kept(ids[2]).await], [(0, 0), (1, 1), (0, 0)]);
+    for (id, expected) in ids.into_iter().zip([(0, 0), (1, 1), (0, 0)]) {
+        assert_eq!([kept(id).await, kept_of_registries(store, id).await], [expected; 2]);
+    }
     let walks = store.orphan_walks.list(9).await.unwrap();
     let ends: Vec<_> =
         walks.iter().map(|walk| (walk.state, walk.finished_at, walk.problem.as_deref())).collect();
@@ -206,6 +291,7 @@ pub async fn a_cancelled_walk_is_nobodys_any_more(db: &dyn DatabaseFixture) {
     assert!(!record(store, walk.id, &worker("a"), 1_020, &[orphan("main", "x")]).await);
     assert!(!store.orphan_walks.finish(walk.id, &worker("a"), None).await.unwrap());
     assert_eq!(all(store, walk.id).await, []);
+    assert_eq!(kept_of_registries(store, walk.id).await, (0, 0));
     assert_eq!(store.as_of(at(1_030)).orphan_walks.cancel(walk.id).await.unwrap(), Some(cancelled));
     assert_eq!(claim(store, "b", 9_000).await, None);
 }

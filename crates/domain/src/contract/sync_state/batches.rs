@@ -32,6 +32,8 @@ pub async fn states_come_back_in_the_order_of_the_models(db: &dyn DatabaseFixtur
         full_scan: FullScan {
             at: Some(key(i64::MAX)),
             records: 5,
+            added: 10,
+            changed: 11,
             deleted: 6,
             kept: 7,
             due_at: Some(at(8)),
@@ -56,6 +58,25 @@ pub async fn states_come_back_in_the_order_of_the_models(db: &dyn DatabaseFixtur
     // Another takes its place, also where it knows less.
     sync(store, batch(vec![]), &ModelSyncState::new(Model::Uploads), 0).await;
     assert!(store.sync_state.states().await.unwrap().contains(&ModelSyncState::new(Model::Uploads)));
+}
+
+pub async fn what_batches_add_and_change_is_counted_with_the_state(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let full_scan = FullScan { added: 10, changed: 20, deleted: 3, ..FullScan::default() };
+    let given = ModelSyncState { full_scan, ..ModelSyncState::new(MODEL) };
+    let kept = async || {
+        let states = store.sync_state.states().await.unwrap();
+        let FullScan { added, changed, deleted, .. } = states[0].full_scan;
+        [added, changed, deleted]
+    };
+    sync(store, batch(vec![entry(1), entry(2)]), &given, 0).await;
+    assert_eq!(kept().await, [12, 20, 3]);
+    let mut moved = entry(2);
+    "elsewhere".clone_into(&mut moved.location.storage);
+    sync(store, batch(vec![entry(1), moved, entry(3)]), &given, 0).await;
+    assert_eq!(kept().await, [11, 21, 3]);
+    sync(store, batch(vec![]), &given, 0).await;
+    assert_eq!(kept().await, [10, 20, 3]);
 }
 
 pub async fn a_refused_batch_keeps_no_state(db: &dyn DatabaseFixture) {
