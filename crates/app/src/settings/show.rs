@@ -88,25 +88,34 @@ fn hidden(secret: &SecretString) -> Value {
     Value::String(if secret.expose_secret().is_empty() { String::new() } else { MASK.to_owned() })
 }
 
-/// The URL without its password. What cannot be understood is not shown at all.
+/// The URL without what in it may be a secret: the password, and of a URL of HTTP also a user without one, which is a token, and
+/// whatever the query gives (signatures, tokens). What cannot be understood is not shown at all.
 fn masked(text: &str) -> Value {
     let unchanged = Value::String(text.to_owned());
     if text.is_empty() || text.starts_with("sqlite:") {
         return unchanged;
     }
     let Ok(mut url) = Url::parse(text) else { return Value::String(MASK.to_owned()) };
-    let secret_in_query = url.query_pairs().any(|(name, _)| name.to_lowercase().contains("password"));
-    if url.password().is_none() && !secret_in_query {
+    let is_http = matches!(url.scheme(), "http" | "https");
+    let is_secret = |name: &str| is_http || name.to_lowercase().contains("password");
+    let has_secret_in_query = url.query_pairs().any(|(name, _)| is_secret(&name));
+    let is_token = is_http && !url.username().is_empty() && url.password().is_none();
+    if url.password().is_none() && !has_secret_in_query && !is_token {
         return unchanged;
     }
-    if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
+    let hidden = match (url.password().is_some(), is_token) {
+        (true, _) => url.set_password(Some(MASK)),
+        (false, true) => url.set_username(MASK),
+        (false, false) => Ok(()),
+    };
+    if hidden.is_err() {
         return Value::String(MASK.to_owned());
     }
-    if secret_in_query {
+    if has_secret_in_query {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         url.query_pairs_mut().clear().extend_pairs(pairs.into_iter().map(|(name, value)| {
-            let hide = name.to_lowercase().contains("password");
-            (name, if hide { MASK.to_owned() } else { value })
+            let shown = if is_secret(&name) { MASK.to_owned() } else { value };
+            (name, shown)
         }));
     }
     Value::String(url.to_string())

@@ -181,6 +181,32 @@ fn the_password_is_never_shown() {
 }
 
 #[test]
+fn nothing_secret_in_a_url_is_shown_whatever_its_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    for (url, shown_as) in [
+        ("https://me:hush-hush@objects.test/x", "https://me:***@objects.test/x"),
+        // A token alone, which is the user then.
+        ("https://hush-hush@objects.test/", "https://***@objects.test/"),
+        ("https://objects.test/?sv=hush-hush&sig=hush-hush", "https://objects.test/?sv=***&sig=***"),
+        ("https://objects.test/?private_token=hush-hush", "https://objects.test/?private_token=***"),
+        ("hush-hush@objects.test", "***"),
+    ] {
+        for section in ["kind = \"s3\"\nbucket = \"b\"\nendpoint", "kind = \"registry\"\nurl"] {
+            std::fs::write(&file, format!("[storages.x]\n{section} = {url:?}\n")).unwrap();
+            let loaded = load_from(&Sources { file: Some(file.clone()), ..sources(folder.path()) }).unwrap();
+            let shown = show(&loaded);
+            assert!(
+                !shown.contains("hush-hush") && shown.contains(&format!("{shown_as:?}")),
+                "{url}: {shown}"
+            );
+            let place = loaded.place_of("x").unwrap_or_default();
+            assert!(!place.contains("hush-hush"), "{url}: {place}");
+        }
+    }
+}
+
+#[test]
 fn secrets_are_hidden_and_absent_ones_are_seen_to_be() {
     let empty = tempfile::tempdir().unwrap();
     let load = |pairs: &[(&str, &str)]| {

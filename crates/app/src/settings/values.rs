@@ -155,7 +155,10 @@ pub(crate) fn optional_base_url(value: &Value) -> Result<Option<String>, Wanted>
     url::Url::parse(&text)
         .ok()
         .filter(|url| {
-            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+            let has_more = url.query().is_some() || url.fragment().is_some();
+            // Whoever is sent a link would be sent these.
+            let has_credentials = !url.username().is_empty() || url.password().is_some();
+            matches!(url.scheme(), "http" | "https") && !has_more && !has_credentials
         })
         .map(|_| Some(text.trim_end_matches('/').to_owned()))
         .ok_or_else(|| "must be a URL such as https://stocktake.example.com".to_owned())
@@ -225,7 +228,9 @@ mod tests {
         assert_eq!(address(&string("localhost:80")), Ok(([127, 0, 0, 1], 80).into()));
         assert!(address(&string("127.0.0.1")).is_err());
         assert_eq!(optional_address(&string("")), Ok(None));
-        assert!(optional_base_url(&string("ftp://x")).is_err());
+        for refused in ["ftp://x", "https://x/?a=b", "https://x/#a", "https://me:hush@x", "https://hush@x"] {
+            assert!(optional_base_url(&string(refused)).is_err(), "{refused}");
+        }
         assert_eq!(optional_base_url(&string("https://x/y/")), Ok(Some("https://x/y".to_owned())));
     }
 }
