@@ -226,7 +226,9 @@ fn failed(
     if status.is_server_error() {
         request.extensions_mut().insert(LoggedCause(ErrorChain(error).to_string()));
     }
-    let (title, sentence) = told(error);
+    // A form is sent again by nobody but who sent it.
+    let comes_back = status == StatusCode::SERVICE_UNAVAILABLE && *request.method() == Method::GET;
+    let (title, sentence) = told(error, comes_back);
     let main = html! {
         div class="head" {
             div {
@@ -249,7 +251,7 @@ fn failed(
     let visit = visit.filter(|_| !status.is_server_error());
     let mut response =
         framed(console, request, visit, &Page { title: title.to_owned(), section: None, status, main });
-    if status == StatusCode::SERVICE_UNAVAILABLE && *request.method() == Method::GET {
+    if comes_back {
         response.headers_mut().insert(header::REFRESH, header::HeaderValue::from_static(TRY_AGAIN));
     }
     if let ConsoleError::TooManyTokens { retry_after } = error {
@@ -275,8 +277,14 @@ fn sign_in_first(console: &Console, request: &HttpRequest) -> HttpResponse {
     redirect(&Address::console().below("login").with("to", back))
 }
 
-/// What is said of an error.
-fn told(error: &ConsoleError) -> (&'static str, Markup) {
+/// What is said of an error; of an outage, whether the page comes back by itself.
+fn told(error: &ConsoleError, comes_back: bool) -> (&'static str, Markup) {
+    let again = || {
+        html! {
+            @if comes_back { " This page comes back by itself. " a href="" { "Try now" } }
+            @else { " What you asked for was not done: go back, and ask again." }
+        }
+    };
     match error {
         ConsoleError::Forbidden(reason) => ("Not allowed", html! { (crate::shown::text(reason)) }),
         ConsoleError::BadRequest(reason) => {
@@ -293,15 +301,15 @@ fn told(error: &ConsoleError) -> (&'static str, Markup) {
         ConsoleError::Unavailable(_) => (
             "The database does not answer",
             html! {
-                "Nothing is lost: what could not be written is checked again when it is back. This page comes back by itself. "
-                a href="" { "Try now" }
+                "Nothing is lost: what could not be written is checked again when it is back."
+                (again())
             },
         ),
         ConsoleError::Authority(_) => (
             "GitLab does not answer",
             html! {
-                "Whether your token still counts is asked there. This page comes back by itself. "
-                a href="" { "Try now" }
+                "Whether your token still counts is asked there."
+                (again())
             },
         ),
         ConsoleError::SignedOut | ConsoleError::Internal(_) => (

@@ -7,8 +7,10 @@ use stocktake_domain::{Failure, Model, Scope, SessionTerms};
 
 use crate::support::{ADMIN, Answer, NOBODY, READER, World, altered, at, failed};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 13] = [
     "/console",
+    "/console/sync",
+    "/console/orphans",
     "/console/findings",
     "/console/findings.csv",
     "/console/findings.json?model=uploads",
@@ -21,7 +23,9 @@ const PAGES: [&str; 11] = [
     "/console/models/lfs_objects",
 ];
 
-const ACTIONS: [&str; 4] = [
+const ACTIONS: [&str; 6] = [
+    "/console/orphans/walk",
+    "/console/orphans/1/cancel",
     "/console/models/uploads/recalculate",
     "/console/models/uploads/1/recalculate",
     "/console/models/uploads/1/accept",
@@ -121,7 +125,7 @@ async fn an_administrator_sees_everything() {
         assert_eq!(admin.get(uri).await.status, 400, "{uri}");
     }
     for (method, uri) in
-        [(Method::DELETE, "/console"), (Method::GET, ACTIONS[0]), (Method::PUT, "/console/jobs")]
+        [(Method::DELETE, "/console"), (Method::GET, ACTIONS[2]), (Method::PUT, "/console/jobs")]
     {
         let answer = admin.send(TestRequest::default().method(method).uri(uri)).await;
         assert!([404, 405].contains(&answer.status), "{uri}: {}", answer.status);

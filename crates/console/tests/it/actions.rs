@@ -86,7 +86,10 @@ async fn content_is_accepted_or_it_is_said_why_not() {
     let refused = accept().await;
     assert_eq!(refused.status, 409);
     refused.says("The content was not accepted: the &lt;disk&gt; is gone");
-    assert_eq!(accept().await.status, 503);
+    let away = accept().await;
+    assert_eq!((away.status, away.header("Refresh")), (503, None));
+    away.says("What you asked for was not done: go back, and ask again.");
+    away.says_not("comes back by itself");
     let page = admin.get("/console/models/uploads/1").await;
     page.says("Accept content…");
     page.says("1111111111111111");

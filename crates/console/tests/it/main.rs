@@ -5,6 +5,7 @@
 mod access;
 mod actions;
 mod activity;
+mod gitlabs_page;
 mod orphans;
 mod pages;
 mod sources;

@@ -2,13 +2,21 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::test::TestRequest;
+use stocktake_console::ConfigurationValue;
+use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
-    Beyond, Conditions as _, Counted, CountedTo, MockCatalogue, ModelSummary, Page, PageStart, ScanLimit,
-    SortOrder, SortedPage, StoreError, SyncState as _,
+    Beyond, Conditions as _, Counted, CountedTo, Jobs, MockCatalogue, ModelSummary, ModelSyncState,
+    OrphanWalks, Page, PageStart, ScanLimit, SortOrder, SortedPage, StoreError, SyncBatch, SyncState as _,
+    WorkerId,
 };
-use stocktake_domain::{ConditionSubject, Failure, Model, Record, RecordKey, State};
+use stocktake_domain::{
+    ConditionSubject, Failure, Location, Model, NewJob, Orphan, OrphanTotals, Record, RecordFilter,
+    RecordKey, RegistryPiece, SearchedRegistry, Selection, State, StorageOutcome, Unreferenced,
+    UnreferencedKind, UnreferencedTotals, WalkFindings, WalkedStorage,
+};
 
 use crate::support::{ADMIN, World, altered, failed, record};
 
@@ -20,21 +28,71 @@ fn hostile(model: Model, key: i64) -> Record {
     Record { owner, ..failed(model, key, HOSTILE, Failure::unreadable(HOSTILE)) }
 }
 
+/// A walk that found what has this name, and a sync that could not read a data type and says this.
+async fn with_hostile_findings(store: &MemoryStore) {
+    let (runner, lasts) = (WorkerId("runner".to_owned()), Duration::from_secs(60));
+    store.request(HOSTILE).await.unwrap();
+    let walk = OrphanWalks::claim(store, &runner, lasts).await.unwrap().unwrap();
+    let failed = Some(StorageOutcome::Failed(HOSTILE.to_owned()));
+    let location = Location { storage: HOSTILE.to_owned(), path: HOSTILE.to_owned() };
+    let piece = Unreferenced {
+        kind: UnreferencedKind::Manifest,
+        path: HOSTILE.to_owned(),
+        size: 1,
+        modified_at: None,
+    };
+    let findings = WalkFindings {
+        storages: vec![WalkedStorage {
+            storage: HOSTILE.to_owned(),
+            outcome: failed.clone(),
+            totals: OrphanTotals::default(),
+        }],
+        orphans: vec![Orphan { location, size: None, modified_at: None }],
+        registries: vec![SearchedRegistry {
+            storage: HOSTILE.to_owned(),
+            outcome: failed,
+            totals: UnreferencedTotals::default(),
+        }],
+        pieces: vec![RegistryPiece { storage: HOSTILE.to_owned(), piece }],
+    };
+    OrphanWalks::record(store, walk.id, &runner, lasts, &findings).await.unwrap();
+    OrphanWalks::finish(store, walk.id, &runner, None).await.unwrap();
+    store.acquire_leader_lease(&runner, lasts).await.unwrap();
+    let state = ModelSyncState { problem: Some(HOSTILE.to_owned()), ..ModelSyncState::new(Model::Uploads) };
+    store.apply(&runner, SyncBatch::default(), &state).await.unwrap().unwrap();
+}
+
 #[actix_web::test]
 async fn what_comes_from_data_is_shown_and_does_nothing() {
-    let world = World::new().await.with([hostile(Model::Uploads, 1)]);
+    let mut world = World::new().await.with([hostile(Model::Uploads, 1)]);
     let storage = ConditionSubject::Storage("main".to_owned());
     world.store.report(&storage, "<b>host", HOSTILE).await.unwrap();
+    with_hostile_findings(&world.store).await;
+    let filter = RecordFilter { text: Some(HOSTILE.to_owned()), ..RecordFilter::default() };
+    let (model, selection) = (Model::Uploads, Selection::filtered(filter));
+    let job = NewJob { model, selection, requested_by: HOSTILE.to_owned() };
+    Jobs::enqueue(&*world.store, &job).await.unwrap();
+    world.settings.configuration = vec![ConfigurationValue {
+        key: HOSTILE.to_owned(),
+        value: HOSTILE.to_owned(),
+        origin: HOSTILE.to_owned(),
+    }];
     let site = world.open();
     let admin = site.signed_in(ADMIN).await;
     for uri in [
         "/console",
         "/console/findings",
+        "/console/findings?storage=main&kind=unreadable",
         "/console/models/uploads",
         "/console/models/uploads/1",
+        "/console/jobs",
+        "/console/sync",
+        "/console/orphans",
         "/console/storages",
+        "/console/settings",
     ] {
         let answer = admin.get(uri).await;
+        assert_eq!(answer.status, 200, "{uri}");
         answer.says_not("<script>alert");
         answer.says_not("<img src=x");
         answer.says_not("<b>host");
@@ -43,6 +101,38 @@ async fn what_comes_from_data_is_shown_and_does_nothing() {
         answer.says("&lt;script&gt;alert(1)&lt;/");
         answer.says("<span class=\"ctl\">U+001B</span>");
         answer.says("<span class=\"ctl\">U+202E</span>");
+    }
+}
+
+#[actix_web::test]
+async fn what_is_in_an_address_is_shown_and_does_nothing() {
+    let site = World::new().await.with([record(Model::Uploads, 1, "a")]).open();
+    let admin = site.signed_in(ADMIN).await;
+    let hostile = "%3Cscript%3Ealert(1)%3C%2Fscript%3E%1B%E2%80%AE%22%27";
+    for uri in [
+        "/console/models/uploads?text=",
+        "/console/models/uploads?owner=",
+        "/console/models/uploads?storage=",
+        "/console/models/uploads?state=",
+        "/console/models/uploads?sort=",
+        "/console/models/uploads?identifiers=",
+        "/console/models/uploads?checked_after=",
+        "/console/models/uploads/",
+        "/console/models/",
+        "/console/findings?storage=",
+        "/console/findings?kind=",
+        "/console/findings?model=",
+        "/console/orphans?notice=",
+        "/console/orphans?after_storage=a&after=",
+        "/console/jobs?notice=",
+        "/console/jobs?before=",
+        "/console/login?to=",
+        "/console/",
+    ] {
+        let answer = admin.get(&format!("{uri}{hostile}")).await;
+        assert!([200, 303, 400, 404].contains(&answer.status), "{uri}: {}", answer.status);
+        answer.says_not("<script>alert");
+        answer.says_not("\"'");
     }
 }
 
@@ -299,6 +389,7 @@ async fn an_outage_of_the_database_is_a_page_that_comes_back() {
     let away = admin.get("/console").await;
     assert_eq!((away.status, away.header("Refresh")), (503, Some("10")));
     away.says("The database does not answer");
+    away.says("This page comes back by itself.");
     away.says_not("db.internal");
     away.says_not("aria-label=\"Console\"");
     let fault = admin.get("/console/models/uploads/1").await;
