@@ -1,16 +1,18 @@
 //! The console in a real Chromium: each page in light and dark, narrow and wide, with and without scripts; and what a person
 //! does there, from signing in to signing out.
 
+mod gitlab;
 mod journey;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
-use stocktake_testbed::Sample;
+use stocktake_testbed::{PgCluster, PushedImage, Registry, RegistrySetup, Sample, set_modified};
 
 use crate::api::Api;
 use crate::browser::{Browser, Driver, Look};
@@ -32,6 +34,12 @@ const ALTERED: [usize; 2] = [1, 3];
 const MODEL: &str = "supply_chain_attestations";
 const OFF: &str = "merge_request_diffs";
 
+/// The storage that is a registry's folder.
+const REGISTRY: &str = "hub";
+
+/// When its files and those of the GitLab were changed, since 1970: in 2020, which no walk takes for too new.
+const CHANGED: Duration = Duration::from_secs(1_577_836_800);
+
 /// The widths in pixels: the narrowest telephone, and a usual screen.
 const WIDTHS: [u32; 2] = [320, 1280];
 
@@ -41,34 +49,71 @@ pub(super) fn run(project: &Project) -> anyhow::Result<()> {
     machine::program("chromedriver", "chromium-driver")?;
     let binary = project.build(Profile::Dev)?;
     let folder = tempfile::Builder::new().prefix("stocktake-console-").tempdir()?;
-    let sample = Sample::write(&folder.path().join("storage"))?;
+    let folder = folder.path();
+    let cluster = machine::postgres(PgCluster::start)?;
+    let driver = Driver::start(folder)?;
+    let axe = axe(project)?;
+    let registry = Registry::start(&RegistrySetup::default())?;
+    let left = leave_in(&registry)?;
+    let sample = Sample::write(&folder.join("storage"))?;
     let served = sample.serve()?;
-    let odd = folder.path().join("odd");
-    let storages: [(&str, PathBuf); 1] = [("odd", odd.clone())];
-    let installation = Installation::new(
-        &binary,
-        &folder.path().join("installation"),
-        Database::Sqlite,
-        &storages,
-        &served.configuration,
-    )?;
+    let root = registry.folder().display().to_string();
+    // What is said of the second is long, and has no place where a line could end.
+    let gone = folder.join("gone".repeat(50)).display().to_string();
+    let registries = [(REGISTRY, root), ("gone", gone)]
+        .map(|(name, root)| format!("[storages.{name}]\nkind = \"registry-directory\"\nroot = {root:?}\n"));
+    let more = format!("{}\n{}", served.configuration, registries.join("\n"));
+    // What axe-core looks at is the same on both.
+    for (name, database, axe) in [
+        ("sqlite", Database::Sqlite, Some(axe.as_str())),
+        ("postgres", Database::At(cluster.create_database()?), None),
+    ] {
+        let place = folder.join(name);
+        let odd = place.join("odd");
+        let storages = [("odd", odd.clone())];
+        let installation =
+            Installation::new(&binary, &place.join("installation"), database, &storages, &more)?;
+        import(&installation, &sample, &odd)?;
+        let left = left.manifest.as_str();
+        serve(&installation, &sample, |api| look(&driver, api, axe, left)).context(name)?;
+    }
+    gitlab::run(&binary, folder, &cluster, &driver, &axe).context("a GitLab as the source")
+}
+
+/// Pushes an image and takes its tag away, which leaves its manifest and its layer in the registry's folder.
+fn leave_in(registry: &Registry) -> anyhow::Result<PushedImage> {
+    let image = registry.push_image("group/image", "1.0", true, &[b"left"])?;
+    registry.push_image("group/image", "1.0", true, &[b"needed"])?;
+    set_modified(registry.folder(), UNIX_EPOCH + CHANGED)?;
+    Ok(image)
+}
+
+/// The sample's records, but for two data types, and those with odd names.
+fn import(installation: &Installation, sample: &Sample, odd: &Path) -> anyhow::Result<()> {
     installation.run(&["migrate"])?;
-    let models: Vec<&str> =
-        sample.models().into_iter().filter(|model| ![MODEL, OFF].contains(model)).collect();
-    for model in &models {
+    for model in of_sample(sample) {
         let lines: Vec<&str> = sample.of(model).map(|record| record.line.as_str()).collect();
         installation.import(model, &(lines.join("\n") + "\n"))?;
     }
-    import_odd(&installation, &odd)?;
+    import_odd(installation, odd)
+}
+
+fn of_sample(sample: &Sample) -> Vec<&'static str> {
+    sample.models().into_iter().filter(|model| ![MODEL, OFF].contains(model)).collect()
+}
+
+/// Looks at a service, once it has checked all records.
+fn serve(
+    installation: &Installation,
+    sample: &Sample,
+    look: impl FnOnce(&Api) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let api = installation.api()?;
     let mut serve = installation.start("serve", &["serve"])?;
     api.wait_until_ready(&mut serve)?;
-    let models: Vec<&str> = models.into_iter().chain([MODEL]).collect();
+    let models: Vec<&str> = of_sample(sample).into_iter().chain([MODEL]).collect();
     api.wait_until_done(&models, &mut serve)?;
-    let driver = Driver::start(folder.path())?;
-    let axe = axe(project)?;
-    let result = look(&driver, &api, &axe);
-    result.with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
+    look(&api).with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
     serve.terminate()
 }
 
@@ -120,6 +165,9 @@ fn import_odd(installation: &Installation, folder: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// An address without a page, whose status the browser notes in its log.
+const NOWHERE: &str = "/console/nothing";
+
 /// The addresses of all pages.
 fn pages() -> [&'static str; 14] {
     [
@@ -141,11 +189,11 @@ fn pages() -> [&'static str; 14] {
 }
 
 /// Each page in each look, and each journey, with and without scripts. A browser is ended whatever it has shown.
-fn look(driver: &Driver, api: &Api, axe: &str) -> anyhow::Result<()> {
+fn look(driver: &Driver, api: &Api, axe: Option<&str>, left: &str) -> anyhow::Result<()> {
     let [with_scripts, without] = ALTERED;
     for (has_scripts, altered) in [(true, with_scripts), (false, without)] {
         let browser = Browser::open(driver, &api.base, has_scripts)?;
-        let seen = visit(&browser, api, axe, altered);
+        let seen = visit(&browser, api, axe, altered, left);
         let closed = browser.close();
         seen.with_context(|| format!("scripts {has_scripts}"))?;
         closed?;
@@ -153,19 +201,29 @@ fn look(driver: &Driver, api: &Api, axe: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same in one browser; the journey accepts the record `altered`.
-fn visit(browser: &Browser<'_>, api: &Api, axe: &str, altered: usize) -> anyhow::Result<()> {
+/// The same in one browser; the journey accepts the record `altered`, and a walk finds the manifest `left`.
+fn visit(
+    browser: &Browser<'_>,
+    api: &Api,
+    axe: Option<&str>,
+    altered: usize,
+    left: &str,
+) -> anyhow::Result<()> {
     journey::sign_in(browser, &api.token)?;
+    journey::walk(browser)?;
+    browser.expect("Unreferenced in registries")?;
+    browser.expect(&format!("group/image@{left}"))?;
     for width in WIDTHS {
         let mut grounds = Vec::new();
         for is_dark in [false, true] {
             browser.set_look(Look { width, is_dark })?;
+            let at = |page: &str| format!("{page} at {width} px, dark {is_dark}");
             for page in pages() {
-                browser.go(page)?;
-                let checked = browser.check_view().and_then(|()| browser.check_access(axe));
-                let checked = checked.and_then(|()| browser.check_quiet());
-                checked.with_context(|| format!("{page} at {width} px, dark {is_dark}"))?;
+                view(browser, page, axe).and_then(|()| browser.check_quiet()).with_context(|| at(page))?;
             }
+            view(browser, NOWHERE, axe).with_context(|| at(NOWHERE))?;
+            browser.expect("Not found")?;
+            browser.forget_log()?;
             grounds.push(browser.evaluate("getComputedStyle(document.documentElement).backgroundColor")?);
         }
         ensure!(grounds.first() != grounds.last(), "light and dark have the same ground: {grounds:?}");
@@ -173,6 +231,13 @@ fn visit(browser: &Browser<'_>, api: &Api, axe: &str, altered: usize) -> anyhow:
     browser.set_look(Look { width: 1280, is_dark: false })?;
     printed(browser)?;
     journey::all(browser, api, altered)
+}
+
+/// Opens a page, and looks at it.
+fn view(browser: &Browser<'_>, page: &str, axe: Option<&str>) -> anyhow::Result<()> {
+    browser.go(page)?;
+    browser.check_view()?;
+    axe.map_or(Ok(()), |axe| browser.check_access(axe))
 }
 
 /// On paper, the overview has its tables, also the one that is folded away on the screen, and nothing to press.

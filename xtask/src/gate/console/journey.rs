@@ -1,12 +1,16 @@
 //! What a person does in the console.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use thirtyfour::By;
 
 use crate::api::Api;
 use crate::browser::Browser;
+
+/// How long a walk through the storages may take.
+const WALK: Duration = Duration::from_secs(90);
 
 /// Everything, once signed in. The record with this key is altered, and is not afterwards.
 pub(super) fn all(browser: &Browser<'_>, api: &Api, altered: usize) -> anyhow::Result<()> {
@@ -34,6 +38,23 @@ pub(super) fn sign_in(browser: &Browser<'_>, token: &str) -> anyhow::Result<()> 
     let path = browser.path()?;
     ensure!(path == "/console/models/supply_chain_attestations", "signed in, and at {path}");
     browser.check_quiet()
+}
+
+/// Begins a walk through the storages, and waits until what it found is shown.
+pub(super) fn walk(browser: &Browser<'_>) -> anyhow::Result<()> {
+    browser.go("/console/orphans")?;
+    browser.press_text("Walk now")?;
+    browser.expect("The walk was asked for.")?;
+    let begin = Instant::now();
+    loop {
+        browser.go("/console/orphans")?;
+        let text = browser.text();
+        if text.contains("Walk now") && text.contains("as the walk found that ended") {
+            return Ok(());
+        }
+        ensure!(begin.elapsed() < WALK, "the walk does not end:\n{text}");
+        sleep(Duration::from_millis(500));
+    }
 }
 
 fn filter(browser: &Browser<'_>) -> anyhow::Result<()> {
@@ -68,7 +89,9 @@ fn sort(browser: &Browser<'_>) -> anyhow::Result<()> {
         "First failure, oldest first",
         "First failure, newest first",
     ] {
-        browser.go("/console/models/supply_chain_attestations")?;
+        // What failed is read again meanwhile, and has another place then.
+        let filter = if order.starts_with("Last check") { "?state=succeeded" } else { "" };
+        browser.go(&format!("/console/models/supply_chain_attestations{filter}"))?;
         browser.write("Sort by", order)?;
         browser.press_text("Filter")?;
         browser.expect(&format!("Records, by {}", order.to_lowercase()))?;
