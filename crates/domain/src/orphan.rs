@@ -1,4 +1,4 @@
-//! Content that nothing claims, and the walks through the storages that look for it and for what registries keep in vain.
+//! Content that nothing claims, and the walks through the storages that look for it and for what nothing in registries refers to.
 
 use crate::named::named;
 use crate::record::Location;

@@ -134,7 +134,12 @@ impl Verification {
         let verifier: Arc<dyn ServerCertVerifier> = match self {
             Self::Full(roots @ Roots { file: None, .. })
             | Self::Authority(roots @ Roots { file: None, .. }) => {
-                Arc::new(Verifier::with_roots(roots.load()?, checks_host, provider)?)
+                let loaded = roots.load()?;
+                if loaded.store.is_empty() {
+                    // Nothing is trusted, for which the library has no verifier to be built on.
+                    return Ok(builder.with_root_certificates(loaded.store).with_no_client_auth());
+                }
+                Arc::new(Verifier::with_roots(loaded, checks_host, provider)?)
             }
             Self::Full(roots @ Roots { file: Some(file), .. })
             | Self::Authority(roots @ Roots { file: Some(file), .. }) => {
@@ -194,7 +199,9 @@ mod tests {
         for verification in [Verification::Full(none.clone()), Verification::Authority(none.clone())] {
             assert_eq!(verification.client_config().err(), Some(TlsError::NoRoots));
         }
-        assert!(Verification::Full(none.optional(true)).client_config().is_ok());
+        for verification in [Verification::Full, Verification::Authority] {
+            assert!(verification(none.clone().optional(true)).client_config().is_ok());
+        }
         assert!(Verification::Nothing.client_config().is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Searches for orphans, and for what registries keep in vain, that somebody asked for, in the background of a service.
+//! Searches for orphans, and for what nothing in registries refers to, that somebody asked for, in the background of a service.
 //!
 //! A walk is a row in the catalogue's database. One process at a time is at it; if that one ends, another one begins it anew.
 //! The catalogue is not synced first: what was changed after new rows were last read is not judged.

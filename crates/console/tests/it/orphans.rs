@@ -134,7 +134,7 @@ fn piece(kind: UnreferencedKind, path: &str) -> RegistryPiece {
 }
 
 #[actix_web::test]
-async fn what_registries_keep_in_vain_is_counted_by_kind_and_listed_page_by_page() {
+async fn what_is_unreferenced_in_registries_is_counted_by_kind_and_listed_page_by_page() {
     let mut world = World::new().await;
     (world.settings.has_source, world.settings.has_registries) = (false, true);
     let store = world.store.clone();

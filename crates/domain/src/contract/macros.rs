@@ -207,7 +207,7 @@ macro_rules! database_contract {
                     one_runner_walks_at_a_time,
                     a_walk_whose_runner_died_begins_anew,
                     what_was_found_is_listed_page_by_page,
-                    what_registries_keep_in_vain_is_listed_page_by_page,
+                    what_is_unreferenced_is_listed_page_by_page,
                     only_the_last_walk_that_ended_well_is_kept,
                     a_cancelled_walk_is_nobodys_any_more,
                     a_walk_from_the_future_is_taken,

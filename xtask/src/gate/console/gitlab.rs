@@ -66,7 +66,7 @@ fn in_all_widths(browser: &Browser<'_>, page: &str, axe: &str) -> anyhow::Result
     Ok(())
 }
 
-/// Walks, and finds the orphans and what the registry keeps in vain.
+/// Walks, and finds the orphans and what nothing in the registry refers to.
 fn walk(browser: &Browser<'_>, orphans: &[&GitlabOrphan], axe: &str) -> anyhow::Result<()> {
     journey::walk(browser)?;
     in_all_widths(browser, "/console/orphans", axe)?;

@@ -204,7 +204,7 @@ pub async fn what_was_found_is_listed_page_by_page(db: &dyn DatabaseFixture) {
     assert_eq!(all(store, WalkId(walk.id.0 + 1)).await, []);
 }
 
-pub async fn what_registries_keep_in_vain_is_listed_page_by_page(db: &dyn DatabaseFixture) {
+pub async fn what_is_unreferenced_is_listed_page_by_page(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let walk = request(store, 1_000).await;
     claim(store, "a", 1_000).await.unwrap();
