@@ -145,6 +145,31 @@ async fn a_transaction_that_sqlite_rolled_back_itself_costs_no_connection() {
     assert_eq!(count(&database, Work::Read, "SELECT SUM(a) FROM t").await.unwrap(), 4);
 }
 
+/// SQLite keeps what a statement of a transaction may have to undo; in a file, once it is more than a number that
+/// `.cargo/config.toml` gives.
+#[tokio::test]
+async fn a_statement_may_change_any_number_of_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(folder.path(), Duration::from_secs(10)).await;
+    execute(&database, "CREATE TABLE t (a INTEGER PRIMARY KEY, b UNIQUE, c)").await.unwrap();
+    for (added, rows) in
+        [("n.i < 20", 20), ("n.i < 40", 40), ("n.i < 100", 100), ("n.i < 300", 300), ("n.i < 3000", 3_000)]
+    {
+        let changed = database.run(Work::Write, move |session| {
+            async move {
+                let add = format!(
+                    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE {added}) \
+                     INSERT OR REPLACE INTO t SELECT i, i, zeroblob(3000) FROM n"
+                );
+                session.execute(Sql::<()>::new(add)).await?;
+                session.execute(Sql::<()>::new("UPDATE t SET b = b + 10000, c = zeroblob(3001)")).await
+            }
+            .boxed()
+        });
+        assert_eq!(changed.await.unwrap(), rows);
+    }
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_written_is_noticed_without_a_write() {
     let folder = tempfile::tempdir().unwrap();
