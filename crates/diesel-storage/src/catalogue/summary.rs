@@ -116,8 +116,8 @@ pub(super) async fn storages<S: Session>(session: &mut S) -> Result<Vec<(Model, 
 }
 
 /// Of the records that the filter means, from the counts that are kept, which it has to be answered by
-/// ([`RecordFilter::is_counted`]). Only the
-/// records that leases hold are read: that they are started is kept nowhere. One statement, and so of one moment.
+/// ([`RecordFilter::is_counted`]). Only the records that leases hold are read: that they are started is kept nowhere. One
+/// statement, and so of one moment.
 pub(super) async fn kept<S: Session>(
     session: &mut S,
     filter: RecordFilter,
