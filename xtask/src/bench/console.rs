@@ -25,7 +25,7 @@ const TARGET: f64 = 0.67;
 
 /// Of twenty records one fails, with reasons of its own.
 const FAILED: &str = "UPDATE records SET state = 3, failure_kind = 1, failure_cause = 'missing_file ' || path, \
-    failed_at = 1753366938643, failing_since = 1753366938643, retry_count = 1, retry_at = 9000000000000 \
+    failed_at = baseline_at, failing_since = baseline_at, retry_count = 1, retry_at = 9000000000000 \
     WHERE ('x' || substr(path, 1, 2))::bit(8)::integer % 20 = 0";
 
 /// What is measured: a name, an address, and whether it is as dear as the records that match or are looked at.

@@ -22,9 +22,11 @@ const MODEL_NUMBER: &str = "SELECT model FROM records LIMIT 1";
 /// The number of pages requested in each region.
 const CURSORS: usize = 100;
 
-/// Fills all columns of a page, as if every record had succeeded.
+/// Fills all columns of a page, as if every record had succeeded a moment ago: what succeeded long ago is due again, and the
+/// service would mark all of it while its pages are measured.
 pub(super) const CHECKSUMMED: &str = "UPDATE records SET state = 2, due_at = NULL, attempt = attempt + 1, \
-    file_size = 4096, created_at = 1738754830173, baseline = sha256(path::bytea), baseline_at = 1753366938643";
+    file_size = 4096, created_at = 1738754830173, baseline = sha256(path::bytea), \
+    baseline_at = CAST(EXTRACT(EPOCH FROM now()) * 1000 AS bigint)";
 
 /// The query of a page, as the program runs it.
 const QUERY: &str = "SELECT created_at, file_size, due_at, attempt, baseline, baseline_at, failed_at, retry_at, \
