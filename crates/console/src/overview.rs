@@ -6,6 +6,7 @@ mod tables;
 
 use std::rc::Rc;
 
+use futures_util::{TryFutureExt as _, try_join};
 use maud::{Markup, html};
 use stocktake_domain::ports::{DayResults, FailureGroup, ModelSummary, ModelSyncState, WorkerActivity};
 use stocktake_domain::{Condition, ConditionSubject, Job, OrphanWalk, State, Timestamp};
@@ -106,14 +107,16 @@ impl Totals {
 /// `GET /console`.
 pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let console = &visit.console;
-    let snapshot = console.summary.get().await?;
-    let conditions = step("conditions.conditions", console.conditions.conditions()).await?;
-    let jobs = step("jobs.open", console.jobs.open()).await?;
-    let syncs = step("sync_state.states", console.sync_state.states()).await?;
-    let failing = step("catalogue.failure_groups", console.catalogue.failure_groups()).await?;
-    let results = step("catalogue.results_by_day", console.catalogue.results_by_day(days::SHOWN)).await?;
-    let workers = activity::workers(console).await?;
-    let walk = orphans::open_walk(&visit).await?;
+    let (snapshot, conditions, jobs, syncs, failing, results, workers, walk) = try_join!(
+        console.summary.get().err_into(),
+        step("conditions.conditions", console.conditions.conditions()).err_into(),
+        step("jobs.open", console.jobs.open()).err_into(),
+        step("sync_state.states", console.sync_state.states()).err_into(),
+        step("catalogue.failure_groups", console.catalogue.failure_groups()).err_into(),
+        step("catalogue.results_by_day", console.catalogue.results_by_day(days::SHOWN)).err_into(),
+        activity::workers(console),
+        orphans::open_walk(&visit),
+    )?;
     let overview = Overview {
         totals: Totals::of(&snapshot.models),
         snapshot: &snapshot,

@@ -5,10 +5,11 @@ mod filter;
 
 use std::rc::Rc;
 
+use futures_util::{TryFutureExt as _, try_join};
 use maud::{Markup, html};
 use stocktake_domain::ports::{
-    Beyond, CountLimit, Counted, CountedTo, Page as RecordPage, PageRequest, PageStart, ScanLimit, SortLimit,
-    SortedPage, SortedPageRequest, SortedStart,
+    Beyond, CountLimit, Counted, CountedTo, Page as RecordPage, PageRequest, PageStart, ScanLimit, SortField,
+    SortLimit, SortedPage, SortedPageRequest, SortedStart,
 };
 use stocktake_domain::{Model, NewJob, Record, Timestamp};
 use stocktake_web::{in_state, step};
@@ -46,11 +47,10 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let model = model_of(&visit)?;
     let fields = visit.query();
     let filter = Filter::read(&fields)?;
-    let kept = Kept::read(&visit, model, &filter).await?;
-    let list = List::read(&visit, model, &filter, &kept).await?;
+    let storages = step("catalogue.storages", visit.console.catalogue.storages()).err_into();
+    let ((list, kept), storages) = try_join!(List::read(&visit, model, &filter), storages)?;
     let matches = Matches::count(&visit, model, &filter, kept, &list).await?;
     let (records, searched) = (&list.page, searched(&list.page, &filter));
-    let storages = step("catalogue.storages", visit.console.catalogue.storages()).await?;
     let storages = storages.into_iter().filter(|(of, _)| *of == model).map(|(_, storage)| storage);
     let storages: Vec<_> = storages.collect();
     let base = filter.address(model);
@@ -113,15 +113,30 @@ enum Unsorted {
 }
 
 impl List {
-    /// The page that is asked for; the first one by identifier if it cannot be sorted.
-    async fn read(visit: &Visit, model: Model, filter: &Filter, kept: &Kept) -> Result<Self, ConsoleError> {
-        let (field, start) = match &filter.start {
+    /// The page that is asked for, and what the kept counts say of what matches.
+    async fn read(visit: &Visit, model: Model, filter: &Filter) -> Result<(Self, Kept), ConsoleError> {
+        let kept = Kept::read(visit, model, filter);
+        match &filter.start {
             Start::ByIdentifier(start) => {
                 let unsorted = filter.sort.field.map(|_| Unsorted::GoesOn);
-                return Self::by_identifier(visit, model, filter, start.clone(), unsorted).await;
+                try_join!(Self::by_identifier(visit, model, filter, start.clone(), unsorted), kept)
             }
-            Start::Sorted(field, start) => (*field, start.clone()),
-        };
+            Start::Sorted(field, start) => {
+                let kept = kept.await?;
+                let list = Self::sorted(visit, model, filter, (*field, start.clone()), &kept).await?;
+                Ok((list, kept))
+            }
+        }
+    }
+
+    /// The page by this field; the first one by identifier if so many cannot be sorted.
+    async fn sorted(
+        visit: &Visit,
+        model: Model,
+        filter: &Filter,
+        (field, start): (SortField, SortedStart),
+        kept: &Kept,
+    ) -> Result<Self, ConsoleError> {
         if kept.matches.is_some_and(|matches| matches > SortLimit::PAGE.records().into()) {
             let unsorted = Some(Unsorted::TooMany);
             return Self::by_identifier(visit, model, filter, PageStart::First, unsorted).await;

@@ -381,7 +381,10 @@ async fn the_configuration_is_shown_with_its_origins() {
 async fn an_outage_of_the_database_is_a_page_that_comes_back() {
     let mut world = World::new().await;
     let mut catalogue = MockCatalogue::new();
-    catalogue.expect_summary().returning(|| Err(StoreError::Unavailable("no route to db.internal".into())));
+    let away = || StoreError::Unavailable("no route to db.internal".into());
+    catalogue.expect_summary().returning(move || Err(away()));
+    catalogue.expect_failure_groups().returning(move || Err(away()));
+    catalogue.expect_results_by_day().returning(move |_| Err(away()));
     catalogue.expect_get().returning(|_, _| Err(StoreError::Internal("row 7 is odd".into())));
     world.catalogue = Some(Arc::new(catalogue));
     let site = world.open();
