@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use stocktake_domain::{Evidence, Observation};
+use stocktake_domain::{Evidence, Measure, Observation};
 
 use crate::digester::Digester;
 use crate::hash_plan::HashPlan;
@@ -29,16 +29,23 @@ impl Hasher {
         self.recorded.update(bytes);
     }
 
+    /// Adds the next bytes of each of these contents, in lanes side by side where that is faster.
+    pub(crate) fn update_all(mut contents: Vec<(&mut Self, &[u8])>) {
+        for (hasher, bytes) in &mut contents {
+            hasher.recorded.update(bytes);
+        }
+        let stored = contents.into_iter().map(|(hasher, bytes)| (&mut hasher.stored, bytes));
+        Digester::update_all(&mut stored.collect::<Vec<_>>());
+    }
+
+    /// Whether this content is hashed faster beside others.
+    pub(crate) fn gains_from_lanes(&self) -> bool {
+        self.stored.gains_from_lanes()
+    }
+
     /// The observation of all bytes.
     pub fn finish(self) -> Observation {
-        let stored = self.stored.finish();
-        Observation {
-            evidence: Evidence::Content,
-            bytes_read: stored.size.unwrap_or_default(),
-            stored,
-            recorded: self.recorded.finish().map(Box::new),
-            emptied: false,
-        }
+        observation(self.stored.finish(), self.recorded)
     }
 
     /// The observation of content that is in memory as a whole.
@@ -46,6 +53,28 @@ impl Hasher {
         let mut hasher = Self::new(plan);
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    /// The observations of contents that are in memory as a whole, in their order.
+    pub(crate) fn observe_all(contents: &[(&HashPlan, &[u8])]) -> Vec<Observation> {
+        let stored: Vec<_> = contents.iter().map(|(plan, bytes)| (plan.algorithms, *bytes)).collect();
+        let observed =
+            Digester::measure_all(&stored).into_iter().zip(contents).map(|(stored, (plan, bytes))| {
+                let mut recorded = RecordedHasher::new(&plan.recorded, plan.algorithms);
+                recorded.update(bytes);
+                observation(stored, recorded)
+            });
+        observed.collect()
+    }
+}
+
+fn observation(stored: Measure, recorded: RecordedHasher) -> Observation {
+    Observation {
+        evidence: Evidence::Content,
+        bytes_read: stored.size.unwrap_or_default(),
+        stored,
+        recorded: recorded.finish().map(Box::new),
+        emptied: false,
     }
 }
 

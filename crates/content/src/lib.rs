@@ -42,5 +42,5 @@ pub use file::read_at;
 pub use hash_plan::{HashPlan, Secrets};
 pub use hasher::Hasher;
 pub use locked::locked_folder;
-pub use pool::{HashPool, HashStream, Part};
+pub use pool::{HashPool, HashStream, PIECE_BYTES, Part, Pieces};
 pub use reader_pool::{ReadTask, ReaderPool, ReaderShare};

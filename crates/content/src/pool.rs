@@ -1,8 +1,9 @@
 //! The hashing threads, which all storages share.
 //!
-//! Small content is hashed several at a time ([`HashPool::hash_parts`]), large content as an ordered stream of
-//! chunks ([`HashPool::stream`]). The pool never reads from a storage, so that a storage that hangs does not
-//! block a hashing thread. Its queue is unbounded: callers bound the number of buffers that they have in flight.
+//! Small content is hashed several at a time ([`HashPool::hash_parts`]), large content in pieces ([`Pieces`]), of which those
+//! of an ordered stream of chunks are one kind ([`HashPool::stream`]). Both ways several contents are hashed side by side in the
+//! lanes of the processor's vectors, where it has some that are faster. The pool never waits for a storage, so that one that
+//! hangs does not block a hashing thread. Its queue is unbounded: callers bound the number of buffers that they have in flight.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -14,11 +15,13 @@ use stocktake_domain::{ContentError, Observation};
 
 use crate::hash_plan::{HashPlan, Secrets};
 use crate::hasher::Hasher;
-use crate::threads::TaskThreads;
 
 mod stream;
+mod threads;
 
 pub use stream::HashStream;
+use threads::HashThreads;
+pub use threads::{PIECE_BYTES, Pieces};
 
 /// One of several small contents that lie in the same data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub struct Part {
 /// dropped.
 #[derive(Debug)]
 pub struct HashPool {
-    threads: Arc<TaskThreads>,
+    threads: Arc<HashThreads>,
     secrets: Secrets,
 }
 
@@ -41,7 +44,7 @@ impl HashPool {
     /// Starts this many hashing threads, best one for each core, or as many as the system lets it; fails if it lets it
     /// start none. The keys of encrypted content are derived from `secrets`.
     pub fn start(threads: NonZeroUsize, secrets: Secrets) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { threads: Arc::new(TaskThreads::start("hash", threads)?), secrets }))
+        Ok(Arc::new(Self { threads: Arc::new(HashThreads::start(threads)?), secrets }))
     }
 
     /// The number of hashing threads.
@@ -65,8 +68,9 @@ impl HashPool {
     {
         self.run(move || {
             let bytes = data.as_ref();
-            let observe = |part: Part| Some(Hasher::observe(bytes.get(part.range)?, &part.plan));
-            let seen: Option<Vec<_>> = parts.into_iter().map(observe).collect();
+            let of_part = |part: &Part| bytes.get(part.range.clone());
+            let contents = parts.iter().map(|part| Some((&part.plan, of_part(part)?)));
+            let seen = contents.collect::<Option<Vec<_>>>().map(|contents| Hasher::observe_all(&contents));
             drop(data);
             if let Some(seen) = seen {
                 done(seen);
@@ -82,6 +86,11 @@ impl HashPool {
     /// Starts a stream behind what `hasher` has already hashed.
     pub fn stream_from(&self, hasher: Hasher) -> HashStream {
         HashStream::new(Arc::clone(&self.threads), hasher)
+    }
+
+    /// Hashes a content piece by piece, from where its hasher is. Does not block.
+    pub fn hash(&self, pieces: impl Pieces + 'static) {
+        self.threads.hash(Box::new(pieces));
     }
 
     /// Queues another kind of calculation for a hashing thread. It must not read from a storage.

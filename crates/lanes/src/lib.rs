@@ -30,7 +30,7 @@
 //! [`Lanes::new`] hashes one message after another with the crates `sha2` and `md-5`, through the same interface; so it
 //! does where there are few messages, of which one long one alone is the extreme. [`Lanes::with_level`] forces a [`Level`].
 //!
-//! The tests cover the levels of the machine that they run on. The level AVX-512 has not been run yet.
+//! The tests cover the levels of the machine that they run on.
 //!
 //! The instructions are chosen at run time by `fearless_simd`; this crate has no unsafe code.
 
@@ -38,6 +38,7 @@ mod algorithm;
 mod level;
 mod md5;
 mod message;
+mod progress;
 mod scheduler;
 mod sha256;
 mod vectors;
@@ -45,6 +46,7 @@ mod vectors;
 pub use algorithm::Algorithm;
 pub use level::{Level, Unsupported};
 pub use md5::Md5;
+pub use progress::Progress;
 pub use scheduler::{Lanes, MessageId, Usage};
 pub use sha256::Sha256;
 

@@ -5,7 +5,8 @@ use std::mem;
 use std::ops::Range;
 
 use crate::BLOCK_BYTES;
-use crate::algorithm::Compression;
+use crate::algorithm::{Algorithm, Compression};
+use crate::progress::Progress;
 
 /// Where in the last block of the padding the length of the message begins.
 const LENGTH_AT: usize = BLOCK_BYTES - size_of::<u64>();
@@ -73,6 +74,17 @@ impl<C: Compression, B: AsRef<[u8]>> Message<C, B> {
         let mut chunks = mem::take(&mut self.chunks);
         chunks.clear();
         *self = Self { chunks, ..Self::new() };
+    }
+
+    /// Hashes alone what was pushed and not hashed, as far as it makes blocks.
+    fn hash(&mut self) {
+        while self.advance() == Next::Blocks {
+            let (mut state, blocks) = (self.state, self.blocks());
+            C::compress(&mut state, blocks);
+            let count = blocks.len();
+            self.state = state;
+            self.take(count);
+        }
     }
 
     pub(crate) fn push(&mut self, chunk: B) {
@@ -175,5 +187,21 @@ impl<C: Compression, B: AsRef<[u8]>> Message<C, B> {
         self.filled = 0;
         self.complete = 0..blocks;
         self.is_padded = true;
+    }
+}
+
+impl<A: Algorithm, B: AsRef<[u8]>> Message<A, B> {
+    /// Makes an empty message go on behind what was hashed of another.
+    pub(crate) fn go_on(&mut self, progress: &Progress<A>) {
+        let [rest, _] = &mut self.assembled;
+        *rest = progress.rest;
+        (self.state, self.filled, self.length) = (progress.state, progress.filled, progress.length);
+    }
+
+    /// What was hashed of it, with what was pushed.
+    pub(crate) fn into_progress(mut self) -> Progress<A> {
+        self.hash();
+        let Self { state, assembled: [rest, _], filled, length, .. } = self;
+        Progress { state, rest, filled, length }
     }
 }

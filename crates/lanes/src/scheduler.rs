@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::algorithm::Algorithm;
 use crate::level::{Instructions, Unsupported};
 use crate::message::{Message, Next, Place};
+use crate::progress::Progress;
 use crate::{LANES, Level};
 
 /// What the schedulers of this process are told apart by.
@@ -138,6 +139,27 @@ impl<A: Algorithm, B: AsRef<[u8]>, T> Lanes<A, B, T> {
         MessageId { scheduler: self.id, slot }
     }
 
+    /// Begins a message that goes on behind what was hashed of it.
+    pub fn resume(&mut self, progress: &Progress<A>, tag: T) -> MessageId {
+        let id = self.open(tag);
+        self.slots[id.slot].message.go_on(progress);
+        id
+    }
+
+    /// Takes a message out of the scheduler that goes on elsewhere, or later. What was pushed and has not been hashed is hashed
+    /// now, without lanes: drain the scheduler before.
+    ///
+    /// # Panics
+    ///
+    /// If the message is another scheduler's.
+    #[expect(clippy::needless_pass_by_value, reason = "so that nothing is pushed afterwards")]
+    pub fn suspend(&mut self, id: MessageId) -> Progress<A> {
+        let slot = self.withdraw(&id);
+        let message = std::mem::replace(&mut self.slots[slot].message, Message::new());
+        self.release(slot);
+        message.into_progress()
+    }
+
     /// Adds the next chunk of a message, of any length. Hashes nothing yet.
     ///
     /// # Panics
@@ -168,12 +190,7 @@ impl<A: Algorithm, B: AsRef<[u8]>, T> Lanes<A, B, T> {
     /// If the message is another scheduler's.
     #[expect(clippy::needless_pass_by_value, reason = "so that nothing is pushed afterwards")]
     pub fn abandon(&mut self, id: MessageId) -> Option<T> {
-        let slot = self.slot(&id);
-        match self.slots[slot].message.place {
-            Place::Waiting => {}
-            Place::Queued => self.queue.retain(|queued| *queued != slot),
-            Place::Lane(lane) => self.vacate(lane),
-        }
+        let slot = self.withdraw(&id);
         self.release(slot)
     }
 
@@ -201,6 +218,17 @@ impl<A: Algorithm, B: AsRef<[u8]>, T> Lanes<A, B, T> {
     fn slot(&self, id: &MessageId) -> usize {
         assert_eq!(id.scheduler, self.id, "a message of another scheduler");
         id.slot
+    }
+
+    /// Takes a message out of the queue, or out of its lane.
+    fn withdraw(&mut self, id: &MessageId) -> usize {
+        let slot = self.slot(id);
+        match self.slots[slot].message.place {
+            Place::Waiting => {}
+            Place::Queued => self.queue.retain(|queued| *queued != slot),
+            Place::Lane(lane) => self.vacate(lane),
+        }
+        slot
     }
 
     /// Puts a message that waited for something to hash in the queue for a lane.

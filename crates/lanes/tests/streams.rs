@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use sha2::Digest as _;
-use stocktake_lanes::{Algorithm, Lanes, Level, Md5, MessageId, Sha256};
+use stocktake_lanes::{Algorithm, Lanes, Level, Md5, MessageId, Progress, Sha256};
 
 /// How many random messages there are at each level of each algorithm if nothing else is said.
 const MESSAGES: usize = 5_000;
@@ -34,6 +34,8 @@ enum Action {
     Push(usize, Vec<u8>),
     Finish(usize),
     Abandon(usize),
+    /// It leaves the scheduler, gets these bytes alone, and comes back.
+    Suspend(usize, Vec<u8>),
     Advance,
     Drain,
 }
@@ -41,10 +43,11 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     // Around the places where padding takes another block, and where a chunk has several.
     let size = prop_oneof![0..4_usize, 50..70_usize, 110..140_usize, 0..2_000_usize];
-    let bytes = size.prop_flat_map(|size| vec(any::<u8>(), size));
+    let bytes = size.prop_flat_map(|size| vec(any::<u8>(), size)).boxed();
     prop_oneof![
         6 => Just(Action::Open),
-        12 => (any::<usize>(), bytes).prop_map(|(message, bytes)| Action::Push(message, bytes)),
+        12 => (any::<usize>(), bytes.clone()).prop_map(|(message, bytes)| Action::Push(message, bytes)),
+        2 => (any::<usize>(), bytes).prop_map(|(message, bytes)| Action::Suspend(message, bytes)),
         4 => any::<usize>().prop_map(Action::Finish),
         1 => any::<usize>().prop_map(Action::Abandon),
         2 => Just(Action::Advance),
@@ -77,7 +80,14 @@ fn run<A: Algorithm>(level: Level, lanes_from: usize, actions: &[Action], expect
                 assert_eq!(lanes.abandon(id), Some(number));
                 abandoned += 1;
             }
-            Action::Finish(_) | Action::Abandon(_) => {}
+            Action::Suspend(message, bytes) if !open.is_empty() => {
+                let (number, id) = open.swap_remove(message % count);
+                let mut progress: Progress<A> = lanes.suspend(id);
+                progress.update(bytes);
+                contents[number].extend_from_slice(bytes);
+                open.push((number, lanes.resume(&progress, number)));
+            }
+            Action::Finish(_) | Action::Abandon(_) | Action::Suspend(..) => {}
             Action::Advance => lanes.advance(|number, digest| reported.push((number, digest))),
             Action::Drain => lanes.drain(|number, digest| reported.push((number, digest))),
         }

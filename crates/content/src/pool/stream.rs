@@ -8,7 +8,8 @@ use stocktake_domain::Observation;
 use tokio::sync::Notify;
 
 use crate::hasher::Hasher;
-use crate::threads::{TaskThreads, lock};
+use crate::pool::threads::{HashThreads, PIECE_BYTES, Pieces};
+use crate::threads::lock;
 
 /// From this many waiting chunks on, [`HashStream::ready`] waits: one is hashed while the next is fetched.
 const READY_BELOW: usize = 2;
@@ -25,23 +26,21 @@ pub struct HashStream {
 }
 
 struct Inner {
-    threads: Arc<TaskThreads>,
+    threads: Arc<HashThreads>,
     state: Mutex<State>,
     hashed: Notify,
 }
 
 struct State {
-    /// Taken out while a chunk is hashed, so that the lock is not held meanwhile.
+    /// The hashing threads have it as long as there is something to hash. There is one, which keeps the order.
     hasher: Option<Hasher>,
     waiting: VecDeque<Chunk>,
-    /// Whether a task of this stream is queued or running. There is at most one, which keeps the order.
-    active: bool,
     done: Option<Done>,
 }
 
 impl HashStream {
-    pub(super) fn new(threads: Arc<TaskThreads>, hasher: Hasher) -> Self {
-        let state = State { hasher: Some(hasher), waiting: VecDeque::new(), active: false, done: None };
+    pub(super) fn new(threads: Arc<HashThreads>, hasher: Hasher) -> Self {
+        let state = State { hasher: Some(hasher), waiting: VecDeque::new(), done: None };
         Self { inner: Arc::new(Inner { threads, state: Mutex::new(state), hashed: Notify::new() }) }
     }
 
@@ -73,38 +72,58 @@ impl fmt::Debug for HashStream {
 }
 
 impl Inner {
+    /// Has the hashing threads go on with the stream, unless they are at it.
     fn activate(self: &Arc<Self>) {
-        let was_active = std::mem::replace(&mut lock(&self.state).active, true);
-        if !was_active {
-            self.enqueue();
+        let hasher = lock(&self.state).hasher.take();
+        if let Some(hasher) = hasher {
+            self.hash(hasher);
         }
     }
 
-    fn enqueue(self: &Arc<Self>) {
-        let stream = Arc::clone(self);
-        self.threads.run(Box::new(move || stream.advance()));
+    fn hash(self: &Arc<Self>, hasher: Hasher) {
+        self.threads.hash(Box::new(Waiting { stream: Arc::clone(self), hasher, chunk: None, position: 0 }));
+    }
+}
+
+/// The chunks of a stream that wait to be hashed.
+struct Waiting {
+    stream: Arc<Inner>,
+    hasher: Hasher,
+    /// The one of which pieces are hashed, up to this position.
+    chunk: Option<Chunk>,
+    position: usize,
+}
+
+impl Pieces for Waiting {
+    fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
-    /// Hashes one chunk, then goes to the end of the queue, so that streams take turns.
-    fn advance(self: Arc<Self>) {
-        let mut state = lock(&self.state);
-        let Some(chunk) = state.waiting.pop_front() else {
-            state.active = false;
-            let ended = state.done.take().and_then(|done| Some((done, state.hasher.take()?)));
+    fn next<'a>(&'a mut self, _room: &'a mut [u8]) -> Option<(&'a mut Hasher, &'a [u8])> {
+        if self.chunk.as_ref().is_some_and(|chunk| (**chunk).as_ref().len() <= self.position) {
+            self.chunk = None;
+            self.stream.hashed.notify_one();
+        }
+        if self.chunk.is_none() {
+            (self.chunk, self.position) = (lock(&self.stream.state).waiting.pop_front(), 0);
+        }
+        let rest = (**self.chunk.as_ref()?).as_ref().get(self.position..).unwrap_or_default();
+        let piece = rest.get(..PIECE_BYTES).unwrap_or(rest);
+        self.position += piece.len();
+        Some((&mut self.hasher, piece))
+    }
+
+    fn end(self: Box<Self>) {
+        let Self { stream, hasher, .. } = *self;
+        let mut state = lock(&stream.state);
+        if !state.waiting.is_empty() {
             drop(state);
-            if let Some((done, hasher)) = ended {
-                done(hasher.finish());
-            }
-            return;
-        };
-        let hasher = state.hasher.take();
-        drop(state);
-        if let Some(mut hasher) = hasher {
-            hasher.update((*chunk).as_ref());
-            drop(chunk);
-            lock(&self.state).hasher = Some(hasher);
+            stream.hash(hasher);
+        } else if let Some(done) = state.done.take() {
+            drop(state);
+            done(hasher.finish());
+        } else {
+            state.hasher = Some(hasher);
         }
-        self.hashed.notify_one();
-        self.enqueue();
     }
 }
