@@ -149,10 +149,12 @@ fn set_up(connection: &mut SqliteConnection, timeout: Duration) -> QueryResult<(
         }
     }
     connection
-        // Without recursive triggers REPLACE deletes rows behind the back of the triggers that count them.
+        // Without recursive triggers REPLACE deletes rows behind the back of the triggers that count them. A checkpoint writes
+        // each page once however often it is in the log, and waits twice for the disk, so that a log of 32 MiB saves more than
+        // one of 4 MiB, which is SQLite's default.
         .batch_execute(
             "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = FAST; \
-             PRAGMA recursive_triggers = ON",
+             PRAGMA recursive_triggers = ON; PRAGMA wal_autocheckpoint = 8192",
         )
 }
 
