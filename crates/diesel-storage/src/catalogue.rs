@@ -354,12 +354,13 @@ async fn with_checksum<S: Session>(
     encryption: Encryption,
 ) -> Result<Vec<Record>, DbError> {
     let first = checksum.iter().copied().take(CHECKSUM_PREFIX).collect::<Vec<u8>>();
+    let last = checksum.iter().copied().last().into_iter().collect::<Vec<u8>>();
     let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED} FROM records AS r", *RECORD));
     let sql = sql.push(S::indexed_by(Index::ByChecksum)).push(
-        " WHERE r.baseline IS NOT NULL AND substr(r.baseline, 1, 12) = ? AND r.baseline = ? \
-         ORDER BY r.model, r.key LIMIT ? + 0",
+        " WHERE r.baseline IS NOT NULL AND substr(r.baseline, length(r.baseline), 1) = ? \
+         AND substr(r.baseline, 1, 12) = ? AND r.baseline = ? ORDER BY r.model, r.key LIMIT ? + 0",
     );
-    let sql = sql.bind(first).bind(checksum).bind(i64::from(limit));
+    let sql = sql.bind(last).bind(first).bind(checksum).bind(i64::from(limit));
     let rows: Vec<(RecordRow, bool)> = session.load(sql).await?;
     rows.into_iter().map(|(row, started)| row.into_record(started, &encryption)).collect()
 }
