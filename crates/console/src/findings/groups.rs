@@ -1,7 +1,7 @@
 //! Failed records by storage, kind and data type, each group with what its records have in common.
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{FailureGroup, PageRequest, PageStart, ScanLimit, SortOrder};
+use stocktake_domain::ports::{FailureGroup, PageRequest, PageStart};
 use stocktake_domain::{CommonGround, Model, Record, RecordFilter, Selection, Timestamp, common_ground};
 use stocktake_web::step;
 
@@ -51,14 +51,7 @@ pub(super) async fn section(visit: &Visit, groups: &[FailureGroup]) -> Result<Ma
 async fn first_of(visit: &Visit, of: &FailureGroup) -> Result<Vec<Record>, ConsoleError> {
     let filter =
         RecordFilter { kinds: vec![of.kind], storages: vec![of.storage.clone()], ..RecordFilter::default() };
-    let request = PageRequest {
-        model: of.model,
-        selection: Selection::filtered(filter),
-        order: SortOrder::Ascending,
-        start: PageStart::First,
-        limit: COMPARED,
-        scan_at_most: ScanLimit::PAGE,
-    };
+    let request = PageRequest::by_key(of.model, Selection::filtered(filter), PageStart::First, COMPARED);
     Ok(step("catalogue.page", visit.console.catalogue.page(&request)).await?.records)
 }
 
