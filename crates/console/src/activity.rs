@@ -11,7 +11,6 @@ use crate::Console;
 use crate::error::ConsoleError;
 use crate::figures::{age, counted, number, short_size, span};
 use crate::icons::icon;
-use crate::shown::text;
 use crate::tables;
 
 /// A worker that has said nothing for so long is gone.
@@ -131,7 +130,7 @@ fn row(worker: &WorkerActivity, now: Timestamp) -> Markup {
     let rate = Rate::of(std::slice::from_ref(worker));
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(&worker.announcement.worker.process())) }
+            th scope="row" role="rowheader" { (worker.announcement.worker.process()) }
             td class="flag" role="cell" {
                 @if is_late(worker, now) {
                     span class="warn nw" { (icon("warn", "")) "Not heard of" }
@@ -143,14 +142,14 @@ fn row(worker: &WorkerActivity, now: Timestamp) -> Markup {
             }
             td class="all" role="cell" {
                 @if worker.holds.is_empty() { span class="soft" { "Nothing is due that it may read." } }
-                @for (model, storage) in &worker.holds { p { (model) " in " (text(storage)) } }
+                @for (model, storage) in &worker.holds { p { (model) " in " (storage) } }
             }
             td class="n w" data-l="Records" role="cell" { (rate.records_text()) }
             td class="n w" data-l="Bytes" role="cell" { (rate.bytes_text()) }
             td data-l="Storages" role="cell" {
                 @for (at, share) in worker.announcement.storages.iter().enumerate() {
                     @if at > 0 { ", " }
-                    (text(&share.storage))
+                    (share.storage)
                 }
             }
             td class="n" data-l="Last seen" role="cell" { (age(worker.seen_at, now)) " ago" }

@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 /// The shapes, once in each page. They are ours alone: nothing from outside is in them.
 pub(crate) fn sprite() -> Markup {
-    PreEscaped(include_str!("../assets/sprite.svg").to_owned())
+    PreEscaped(include_str!("../assets/sprite.svg").trim_end().to_owned())
 }
 
 /// The mark in the frame.

@@ -107,7 +107,7 @@ fn form(console: &Console, back: Option<&str>, refused: Option<&str>) -> Markup 
                 "."
             }
             @if let Some(why) = refused {
-                div class="note wrong" role="alert" { (icon("failed", "bad")) p { (crate::shown::text(why)) } }
+                div class="note wrong" role="alert" { (icon("failed", "bad")) p { (why) } }
             }
             div class="fields" {
                 div class="broad" {

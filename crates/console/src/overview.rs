@@ -249,7 +249,7 @@ impl Overview<'_> {
                     @for process in processes {
                         div {
                             dt { "Process" }
-                            dd { span class="warn" { (icon("warn", "")) "on " (crate::shown::text(&process.host)) } ": " (crate::shown::text(&process.reason)) }
+                            dd { span class="warn" { (icon("warn", "")) "on " (process.host) } ": " (process.reason) }
                         }
                     }
                     @if !self.syncs.is_empty() { div { dt { a href="/console/sync" { "Sync" } } dd { (self.sync()) } } }
@@ -272,7 +272,7 @@ impl Overview<'_> {
             }
             @if let Some(oldest) = oldest { "; new rows read " (ago(oldest)) " ago" }
             @if let Some(scanned) = scanned { "; full scan ended " (ago(scanned)) " ago" }
-            @for (model, problem) in problems { p { (model) ": " (crate::shown::text(problem)) } }
+            @for (model, problem) in problems { p { (model) ": " (problem) } }
         }
     }
 }

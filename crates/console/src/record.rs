@@ -21,7 +21,7 @@ use crate::notice::{Notice, refused, shown};
 use crate::query::{Address, Fields};
 use crate::records::{model_of, record_address};
 use crate::response::{Answer, Page, PageResult};
-use crate::shown::{digest, path, text};
+use crate::shown::{digest, path};
 use crate::storages::closed_notes;
 use crate::visit::Visit;
 
@@ -62,7 +62,7 @@ pub(crate) async fn accept(visit: Rc<Visit>, _: Fields) -> PageResult {
         Ok(None) => Err(ConsoleError::NotFound),
         Err(AcceptanceError::Store(error)) => Err(error.into()),
         Err(AcceptanceError::Refused(reason)) => {
-            let notice = refused(&html! { "The content was not accepted: " (text(&reason)) });
+            let notice = refused(&html! { "The content was not accepted: " (reason) });
             whole(&visit, StatusCode::CONFLICT, &notice).await
         }
     }
@@ -161,9 +161,9 @@ fn facts(record: &Record, visit: &Visit) -> Markup {
         section class="block" aria-labelledby="facts" {
             h2 id="facts" { "Record" }
             dl class="facts" {
-                div { dt { "Storage" } dd { a href="/console/storages" { (text(&record.location.storage)) } } }
+                div { dt { "Storage" } dd { a href="/console/storages" { (record.location.storage) } } }
                 div { dt { "Path" } dd { (path(&record.location.path)) } }
-                @if let Some(owner) = &record.owner { div { dt { "Owner" } dd { (text(owner)) } } }
+                @if let Some(owner) = &record.owner { div { dt { "Owner" } dd { (owner) } } }
                 @if let Some(bytes) = record.file_size {
                     div { dt { "Size" } dd { (size(bytes)) " " small { (counted(bytes, "byte")) " recorded" } } }
                 }

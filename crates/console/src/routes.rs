@@ -286,10 +286,8 @@ fn told(error: &ConsoleError, comes_back: bool) -> (&'static str, Markup) {
         }
     };
     match error {
-        ConsoleError::Forbidden(reason) => ("Not allowed", html! { (crate::shown::text(reason)) }),
-        ConsoleError::BadRequest(reason) => {
-            ("That cannot be understood", html! { (crate::shown::text(reason)) })
-        }
+        ConsoleError::Forbidden(reason) => ("Not allowed", html! { (reason) }),
+        ConsoleError::BadRequest(reason) => ("That cannot be understood", html! { (reason) }),
         ConsoleError::NotFound => {
             ("Not found", html! { "There is no such page, or what it was about is gone." })
         }

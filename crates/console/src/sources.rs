@@ -12,7 +12,6 @@ use crate::frame::{Section, head};
 use crate::icons::icon;
 use crate::query::Address;
 use crate::response::{Page, PageResult};
-use crate::shown::text;
 use crate::tables::{self, figure, optional};
 use crate::visit::Visit;
 
@@ -85,7 +84,7 @@ fn row(state: &ModelSyncState, records: u64, now: Timestamp) -> Markup {
             th scope="row" role="rowheader" { a href=(Address::console().below("models").below(model)) { (model) } }
             td class="flag" role="cell" {
                 @match problem {
-                    Some(problem) => { span class="warn nw" { (icon("warn", "")) "Not read" } p { (text(problem)) } }
+                    Some(problem) => { span class="warn nw" { (icon("warn", "")) "Not read" } p { (problem) } }
                     None => span class="state succeeded" { (icon("succeeded", "")) "Read" },
                 }
                 @if full_scan.kept > 0 { p class="soft" { "Records are kept for which the source has no rows: they are too many to delete at once." } }

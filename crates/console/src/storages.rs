@@ -13,7 +13,7 @@ use crate::frame::{Section, head};
 use crate::icons::icon;
 use crate::query::Address;
 use crate::response::{Page, PageResult};
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::tables::{self, figure};
 use crate::visit::Visit;
 use crate::{Console, StorageFacts};
@@ -83,8 +83,8 @@ pub(crate) fn closed_notes(conditions: &[Condition], now: Timestamp, with_link: 
                 div class="note closed" {
                     (icon("warn", "warn"))
                     p {
-                        strong { "Storage " (text(name)) " is closed" }
-                        " on " (text(&condition.host)) " since " (ago(condition.since, now)) ": " (text(&condition.reason))
+                        strong { "Storage " (name) " is closed" }
+                        " on " (condition.host) " since " (ago(condition.since, now)) ": " (condition.reason)
                         ". None of its records is judged: they keep their last result and wait."
                         @if with_link { " " a class="live" href="/console/storages" { "Storages" } }
                     }
@@ -121,7 +121,7 @@ fn row(row: &Row<'_>) -> Markup {
     let failed = html! { a class="failed" href=(findings) { (number(*failures)) } };
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(&storage.name)) }
+            th scope="row" role="rowheader" { (storage.name) }
             td class="flag" role="cell" {
                 @if *is_closed {
                     span class="warn nw" { (icon("warn", "")) "Closed" }
@@ -129,7 +129,7 @@ fn row(row: &Row<'_>) -> Markup {
                     span class="state succeeded" { (icon("succeeded", "")) "Open" }
                 }
             }
-            td data-l="Kind" role="cell" { (text(&storage.kind)) }
+            td data-l="Kind" role="cell" { (storage.kind) }
             td class="all" role="cell" { (path(&storage.place)) }
             (figure("Records", *records, &html! { (number(*records)) }))
             (figure("Failures", *failures, &failed))

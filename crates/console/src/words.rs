@@ -5,7 +5,6 @@ use stocktake_domain::{Failure, FailureCause, FailureKind, RowPart, State};
 
 use crate::error::ConsoleError;
 use crate::icons::icon;
-use crate::shown::text;
 
 /// A state, as a shape and a word.
 pub(crate) fn badge(state: State) -> Markup {
@@ -45,7 +44,7 @@ pub(crate) fn kind_of(name: &str) -> Result<FailureKind, ConsoleError> {
 pub(crate) fn failure_text(failure: &Failure) -> Markup {
     let whole = failure.text();
     let short = whole.strip_prefix("Error during verification: ").unwrap_or(&whole);
-    html! { (kind_word(failure.kind())) ": " (text(short)) }
+    html! { (kind_word(failure.kind())) ": " (short) }
 }
 
 /// The same in few words, for lists, where the path stands beside it.

@@ -9,7 +9,7 @@ use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number};
 use crate::icons::icon;
 use crate::query::Address;
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::visit::Visit;
 use crate::words::kind_word;
 
@@ -64,13 +64,13 @@ impl Group<'_> {
                 div {
                     h2 id=(id) {
                         span class="bad" { (icon("failed", "")) }
-                        "Storage " (text(storage)) ": " (number(*records)) " " (kind_name)
+                        "Storage " (storage) ": " (number(*records)) " " (kind_name)
                     }
                     p class="soft" { (model) }
                 }
                 p { (self.evidence(now)) }
                 p {}
-                p { a href=(records_of(*model, self.of)) { "Show " (number(*records)) span class="hush" { " " (kind_name) " " (model) " in " (text(storage)) } } }
+                p { a href=(records_of(*model, self.of)) { "Show " (number(*records)) span class="hush" { " " (kind_name) " " (model) " in " (storage) } } }
             }
         }
     }
@@ -88,8 +88,8 @@ impl Group<'_> {
                 @if at == 0 { (all) } @else { " They " }
                 @match common {
                     CommonGround::Folder(folder) => { "lie below " (path(folder)) "." }
-                    CommonGround::Owner(owner) => { "belong to " code { (text(owner)) } "." }
-                    CommonGround::Reason(reason) => { "were told of in the same words: " q { (text(reason)) } "." }
+                    CommonGround::Owner(owner) => { "belong to " code { (owner) } "." }
+                    CommonGround::Reason(reason) => { "were told of in the same words: " q { (reason) } "." }
                     CommonGround::AtOnce { to, .. } => { "failed last within one hour, " (ago(*to, now)) "." }
                     CommonGround::GoodSince(good) => { "were good when they were read before, the first of them " (ago(*good, now)) "." }
                 }

@@ -11,7 +11,7 @@ use super::{Progress, address, registries};
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number, short_size, size};
 use crate::query::{Address, Fields};
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::tables::{figure, optional, table};
 use crate::visit::Visit;
 
@@ -176,7 +176,7 @@ fn storage_row(walked: &WalkedStorage) -> Markup {
     let count = |label, count| figure(label, count, &html! { (number(count)) });
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(&walked.storage)) }
+            th scope="row" role="rowheader" { (walked.storage) }
             (outcome_cell(walked.outcome.as_ref(), totals.skipped))
             (count("Looked at", totals.looked_at))
             (count("Orphans", totals.orphans))
@@ -192,7 +192,7 @@ fn storage_row(walked: &WalkedStorage) -> Markup {
 fn orphan_row(orphan: &Orphan, has_sizes: bool, now: Timestamp) -> Markup {
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(&orphan.location.storage)) }
+            th scope="row" role="rowheader" { (orphan.location.storage) }
             td class="all" role="cell" { (path(&orphan.location.path)) }
             @if has_sizes { (optional(orphan.size.map(size).as_ref(), "Size", "n")) }
             (optional(orphan.modified_at.map(|at| ago(at, now)).as_ref(), "Changed", ""))

@@ -5,7 +5,6 @@ use stocktake_domain::StorageOutcome;
 
 use crate::figures::counted;
 use crate::icons::icon;
-use crate::shown::text;
 
 /// How many orphans, and how many pieces of registries, are on a page.
 pub(super) const PER_PAGE: u32 = 100;
@@ -53,7 +52,7 @@ pub(super) fn outcome_cell(outcome: Option<&StorageOutcome>, skipped: u64) -> Ma
             } @else {
                 span class="warn nw" { (icon("warn", "")) (word) }
             }
-            @if let Some(reason) = reason { p class="soft" { (text(reason)) } }
+            @if let Some(reason) = reason { p class="soft" { (reason) } }
         }
     }
 }

@@ -5,7 +5,7 @@ use stocktake_domain::{RegistryPiece, SearchedRegistry, Timestamp, UnreferencedK
 
 use super::listed::{Listed, outcome_cell};
 use crate::figures::{ago, number, short_size, size};
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::tables::{figure, optional, table};
 
 /// What was found in each registry.
@@ -33,7 +33,7 @@ fn registry_row(SearchedRegistry { storage, outcome, totals }: &SearchedRegistry
     let bytes = totals.unreferenced().bytes;
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(storage)) }
+            th scope="row" role="rowheader" { (storage) }
             (outcome_cell(outcome.as_ref(), totals.skipped))
             (count("Looked at", totals.looked_at))
             @for kind in UnreferencedKind::ALL { (pieces(kind)) }
@@ -54,7 +54,7 @@ pub(super) fn pieces(pieces: &Listed<RegistryPiece>, now: Timestamp) -> Markup {
 fn piece_row(RegistryPiece { storage, piece }: &RegistryPiece, now: Timestamp) -> Markup {
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(storage)) }
+            th scope="row" role="rowheader" { (storage) }
             td class="all" role="cell" { (path(&piece.path)) }
             td data-l="What" role="cell" { (described(piece.kind)) }
             td class="n" data-l="Size" role="cell" { (size(piece.size)) }

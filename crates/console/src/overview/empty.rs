@@ -8,7 +8,6 @@ use crate::command::command;
 use crate::figures::counted;
 use crate::frame::head;
 use crate::icons::icon;
-use crate::shown;
 
 /// What the configuration needs to know of a GitLab.
 const GITLAB: &str = "[sources.gitlab]
@@ -59,7 +58,7 @@ pub(super) fn main(settings: &ConsoleSettings, as_of: Timestamp) -> Markup {
         section class="block" aria-labelledby="cond" {
             h2 id="cond" { "Condition" }
             dl class="facts" {
-                div { dt { "Database" } dd { span class="state succeeded" { (icon("succeeded", "")) "Answers" } ", " code { (shown::text(&settings.database)) } } }
+                div { dt { "Database" } dd { span class="state succeeded" { (icon("succeeded", "")) "Answers" } ", " code { (settings.database) } } }
                 div {
                     dt { "Storages" }
                     dd {
@@ -69,7 +68,7 @@ pub(super) fn main(settings: &ConsoleSettings, as_of: Timestamp) -> Markup {
                             (counted(u64::try_from(settings.storages.len()).unwrap_or(u64::MAX), "storage")) " named: "
                             @for (at, storage) in settings.storages.iter().enumerate() {
                                 @if at > 0 { ", " }
-                                (storage.name) " " code { (shown::text(&storage.place)) }
+                                (storage.name) " " code { (storage.place) }
                             }
                         }
                     }

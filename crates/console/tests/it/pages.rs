@@ -15,7 +15,7 @@ use stocktake_domain::ports::{
 use stocktake_domain::{
     ConditionSubject, Failure, Location, Model, NewJob, Orphan, OrphanTotals, Record, RecordFilter,
     RecordKey, RegistryPiece, SearchedRegistry, Selection, State, StorageOutcome, Unreferenced,
-    UnreferencedKind, UnreferencedTotals, WalkFindings, WalkedStorage,
+    UnreferencedKind, UnreferencedTotals, WalkFindings, WalkedStorage, is_unsafe_to_show,
 };
 
 use crate::support::{ADMIN, World, altered, failed, record};
@@ -105,6 +105,30 @@ async fn what_comes_from_data_is_shown_and_does_nothing() {
 }
 
 #[actix_web::test]
+async fn a_hostile_name_is_seen_wherever_names_are_shown() {
+    let mut altered = altered(Model::Uploads, 1);
+    HOSTILE.clone_into(&mut altered.location.storage);
+    for records in [vec![altered], vec![]] {
+        let mut world = World::new().await.with(records.clone());
+        HOSTILE.clone_into(&mut world.settings.storages[0].name);
+        HOSTILE.clone_into(&mut world.settings.host);
+        let site = world.open();
+        let admin = site.signed_in(ADMIN).await;
+        let pages = ["/console", "/console/storages", "/console/settings", "/console/jobs"];
+        let of_record =
+            ["/console/findings", "/console/models/uploads", "/console/models/uploads/1"].map(str::to_owned);
+        let of_record = of_record.into_iter().filter(|_| !records.is_empty());
+        for uri in pages.map(str::to_owned).into_iter().chain(of_record) {
+            let answer = admin.get(&uri).await;
+            assert_eq!(answer.status, 200, "{uri}");
+            let text = answer.text();
+            assert!(text.contains("U+001B[31mredU+202Egpj.exe"), "{uri}: {text}");
+            assert!(!text.contains(is_unsafe_to_show), "{uri}: {text}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn what_is_in_an_address_is_shown_and_does_nothing() {
     let site = World::new().await.with([record(Model::Uploads, 1, "a")]).open();
     let admin = site.signed_in(ADMIN).await;
@@ -153,6 +177,9 @@ async fn a_new_installation_says_what_to_do_next() {
     let page = site.signed_in(ADMIN).await.get("/console").await;
     page.says("<h1>No records yet</h1>");
     page.says("scan uploads main");
+    // What is to be copied has its lines.
+    page.says("<code>[storages.main]&#10;kind = &quot;directory&quot;&#10;root = ");
+    page.says_not("U+000A");
 }
 
 #[actix_web::test]
