@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use stocktake_domain::{RegistryPiece, SearchedRegistry, Timestamp, UnreferencedKind};
 
-use super::listed::{Listed, outcome_cell};
+use super::listed::{Ended, Listed};
 use crate::figures::{ago, number, short_size, size};
 use crate::shown::path;
 use crate::tables::{figure, optional, table};
@@ -22,7 +22,14 @@ pub(super) fn found(registries: &[SearchedRegistry]) -> Markup {
     }
 }
 
-fn registry_row(SearchedRegistry { storage, outcome, totals }: &SearchedRegistry) -> Markup {
+/// How the search of a registry ended.
+pub(super) fn ended(searched: &SearchedRegistry) -> Ended<'_> {
+    let SearchedRegistry { outcome, totals, .. } = searched;
+    Ended::of(outcome.as_ref(), totals.looked_at, totals.skipped)
+}
+
+fn registry_row(searched: &SearchedRegistry) -> Markup {
+    let SearchedRegistry { storage, totals, .. } = searched;
     let count = |label, count| figure(label, count, &html! { (number(count)) });
     let pieces = |kind| {
         let found = totals.of(kind);
@@ -34,7 +41,7 @@ fn registry_row(SearchedRegistry { storage, outcome, totals }: &SearchedRegistry
     html! {
         tr role="row" {
             th scope="row" role="rowheader" { (storage) }
-            (outcome_cell(outcome.as_ref(), totals.skipped))
+            (ended(searched).cell())
             (count("Looked at", totals.looked_at))
             @for kind in UnreferencedKind::ALL { (pieces(kind)) }
             (figure("Bytes", bytes, &size(bytes)))
