@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use maud::{Markup, html};
 use stocktake_domain::ports::{DayResults, FailureGroup, ModelSummary, ModelSyncState, WorkerActivity};
-use stocktake_domain::{Condition, ConditionSubject, Job, OrphanWalk, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, Job, Model, OrphanWalk, State, Timestamp};
 use stocktake_web::{Snapshot, in_state, step};
 
 use crate::activity::{self, Rate};
@@ -262,6 +262,8 @@ impl Overview<'_> {
         let problems: Vec<_> =
             self.syncs.iter().filter_map(|sync| Some((sync.model, sync.problem.as_deref()?))).collect();
         let oldest = self.syncs.iter().filter_map(|sync| sync.read_at).min();
+        let read = self.syncs.iter().filter(|sync| sync.problem.is_some() || sync.last_read().is_some());
+        let unread = Model::ALL.len().saturating_sub(read.count());
         let scanned = self.syncs.iter().filter_map(|sync| sync.full_scan.ended_at).min();
         let ago = |at| span(self.now.since(at).as_secs());
         html! {
@@ -270,6 +272,7 @@ impl Overview<'_> {
             } @else {
                 span class="warn" { (icon("warn", "")) (counted(u64::try_from(problems.len()).unwrap_or(u64::MAX), "problem")) }
             }
+            @if unread > 0 { "; " (counted(u64::try_from(unread).unwrap_or(u64::MAX), "data type")) " not read yet" }
             @if let Some(oldest) = oldest { "; new rows read " (ago(oldest)) " ago" }
             @if let Some(scanned) = scanned { "; full scan ended " (ago(scanned)) " ago" }
             @for (model, problem) in problems { p { (model) ": " (problem) } }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use stocktake_console::StorageFacts;
 use stocktake_domain::ports::{
     Announcement, ClaimFilter, Conditions as _, Jobs as _, LeaseTerms, Queue as _, StorageShare, WorkerId,
 };
 use stocktake_domain::{
-    Baseline, Clock as _, Digest, Failure, History, Model, NewJob, Record, Selection, Status, Succeeded,
-    Verification,
+    Baseline, Clock as _, ConditionSubject, Digest, Failure, History, Model, NewJob, Record, Selection,
+    Status, Succeeded, Verification,
 };
 
 use crate::support::{ADMIN, World, altered, at, failed, record};
@@ -108,6 +109,42 @@ async fn failures_are_counted_by_storage_and_lead_to_their_findings() {
     assert_eq!(csv.body(), "model,id\nlfs_objects,3\n");
     assert_eq!(admin.get("/console/findings.csv?kind=missing").await.body(), "model,id\n");
     assert_eq!(admin.get("/console/findings?kind=lost").await.status, 400);
+}
+
+#[actix_web::test]
+async fn only_a_storage_in_which_content_was_looked_at_is_called_open() {
+    let lies_in = |storage: &str, mut record: Record| {
+        storage.clone_into(&mut record.location.storage);
+        record
+    };
+    let mut world = World::new().await.with([
+        lies_in("read", altered(Model::Uploads, 1)),
+        lies_in("read", record(Model::Uploads, 2, "a")),
+        lies_in("waiting", record(Model::Uploads, 3, "a")),
+        lies_in("nowhere", failed(Model::Uploads, 4, "..", Failure::invalid("a path outside"))),
+        lies_in("away", altered(Model::Uploads, 5)),
+    ]);
+    let away = ConditionSubject::Storage("away".to_owned());
+    world.store.report(&away, "files-1", "its root is an empty folder").await.unwrap();
+    let facts = world.settings.storages.remove(0);
+    let named = |name: &str| StorageFacts { name: name.to_owned(), ..facts.clone() };
+    world.settings.storages = ["read", "waiting", "nowhere", "empty", "away"].map(named).to_vec();
+    let site = world.open();
+    let page = site.signed_in(ADMIN).await.get("/console/storages").await;
+    page.says("1 of 5 storages closed, 1 not read yet.");
+    page.says_in_order(&[
+        "rowheader\">away<",
+        "Closed<",
+        "rowheader\">empty<",
+        "Nothing to read<",
+        "rowheader\">nowhere<",
+        "Nothing to read<",
+        "rowheader\">read<",
+        "Open<",
+        "rowheader\">waiting<",
+        "Not read yet<",
+    ]);
+    assert_eq!(page.body().matches("Open<").count(), 1);
 }
 
 #[actix_web::test]
