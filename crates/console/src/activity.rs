@@ -10,7 +10,7 @@ use stocktake_web::step;
 use crate::Console;
 use crate::error::ConsoleError;
 use crate::figures::{age, counted, number, short_size, span};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::tables;
 
 /// A worker that has said nothing for so long is gone.
@@ -89,11 +89,11 @@ pub(crate) fn line(workers: &[WorkerActivity], now: Timestamp) -> Markup {
     let all = counted(u64::try_from(workers.len()).unwrap_or(u64::MAX), "worker");
     html! {
         @if workers.is_empty() {
-            span class="warn" { (icon("warn", "")) "None" } ": nothing is read until one runs"
+            span class="warn" { (icon(Shape::Warn, "")) "None" } ": nothing is read until one runs"
         } @else if late > 0 {
-            span class="warn" { (icon("warn", "")) (late) " not heard of" } ", of " (all)
+            span class="warn" { (icon(Shape::Warn, "")) (late) " not heard of" } ", of " (all)
         } @else {
-            span class="state succeeded" { (icon("succeeded", "")) (all) }
+            span class="state succeeded" { (icon(Shape::Succeeded, "")) (all) }
         }
     }
 }
@@ -133,11 +133,11 @@ fn row(worker: &WorkerActivity, now: Timestamp) -> Markup {
             th scope="row" role="rowheader" { (worker.announcement.worker.process()) }
             td class="flag" role="cell" {
                 @if is_late(worker, now) {
-                    span class="warn nw" { (icon("warn", "")) "Not heard of" }
+                    span class="warn nw" { (icon(Shape::Warn, "")) "Not heard of" }
                 } @else if worker.holds.is_empty() {
-                    span class="state queued" { (icon("plain", "")) "Waits" }
+                    span class="state queued" { (icon(Shape::Plain, "")) "Waits" }
                 } @else {
-                    span class="state running" { (icon("started", "")) "Reads" }
+                    span class="state running" { (icon(Shape::Started, "")) "Reads" }
                 }
             }
             td class="all" role="cell" {

@@ -10,7 +10,7 @@ use crate::activity;
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number, span};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
 use crate::response::{Answer, Page, PageResult};
@@ -89,10 +89,10 @@ pub(crate) async fn cancel(visit: Rc<Visit>, _: Fields) -> PageResult {
 
 fn state(job: &Job) -> Markup {
     let (class, shape, word) = match job.state {
-        JobState::Queued => ("queued", "pending", "Queued"),
-        JobState::Running => ("running", "started", "Running"),
-        JobState::Finished => ("finished", "succeeded", "Finished"),
-        JobState::Cancelled => ("cancelled", "disabled", "Cancelled"),
+        JobState::Queued => ("queued", Shape::Pending, "Queued"),
+        JobState::Running => ("running", Shape::Started, "Running"),
+        JobState::Finished => ("finished", Shape::Succeeded, "Finished"),
+        JobState::Cancelled => ("cancelled", Shape::Disabled, "Cancelled"),
     };
     html! { span class=(format!("state {class}")) { (icon(shape, "")) (word) } }
 }

@@ -125,6 +125,11 @@ pub struct ConsoleSettings {
 }
 
 impl ConsoleSettings {
+    /// Whether this service has the storage of this name.
+    pub(crate) fn has_storage(&self, name: &str) -> bool {
+        self.storages.iter().any(|storage| storage.name == name)
+    }
+
     /// Whether a walk through the storages can find anything.
     pub(crate) const fn can_walk(&self) -> bool {
         self.has_source || self.has_registries

@@ -17,7 +17,7 @@ use stocktake_web::step;
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number, short_size, span};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
 use crate::response::{Answer, Page, PageResult};
@@ -175,7 +175,7 @@ fn subject(visit: &Visit) -> &'static str {
 fn failed(walk: &OrphanWalk, now: Timestamp) -> Markup {
     html! {
         div class="note wrong" {
-            (icon("failed", "bad"))
+            (icon(Shape::Failed, "bad"))
             p {
                 strong { "The last walk failed" }
                 @if let Some(at) = walk.finished_at { " " (ago(at, now)) }

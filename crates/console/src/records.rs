@@ -69,7 +69,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         @if !records.records.is_empty() {
             (table(&records.records, list.sort, visit.now))
         } @else if searched.is_none() {
-            p { "No record matches." }
+            p { @if matches.all == 0 { "The catalogue has no record of this data type." } @else { "No record matches." } }
         }
         (pager(&list, model, &filter))
     };

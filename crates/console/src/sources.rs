@@ -9,7 +9,7 @@ use stocktake_web::step;
 
 use crate::figures::{ago, counted, number, until};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::query::Address;
 use crate::response::{Page, PageResult};
 use crate::tables::{self, figure, optional};
@@ -102,9 +102,9 @@ fn row(state: &ModelSyncState, records: u64, now: Timestamp) -> Markup {
             th scope="row" role="rowheader" { a href=(Address::console().below("models").below(model)) { (model) } }
             td class="flag" role="cell" {
                 @match problem {
-                    Some(problem) => { span class="warn nw" { (icon("warn", "")) "Not read" } p { (problem) } }
-                    None if was_read => span class="state succeeded" { (icon("succeeded", "")) "Read" },
-                    None => span class="state pending" { (icon("pending", "")) "Not read yet" },
+                    Some(problem) => { span class="warn nw" { (icon(Shape::Warn, "")) "Not read" } p { (problem) } }
+                    None if was_read => span class="state succeeded" { (icon(Shape::Succeeded, "")) "Read" },
+                    None => span class="state pending" { (icon(Shape::Pending, "")) "Not read yet" },
                 }
                 @if full_scan.kept > 0 { p class="soft" { "Records are kept for which the source has no rows: they are too many to delete at once." } }
             }

@@ -1,9 +1,10 @@
 //! `GET /console/storages`: the configured storages, and what is wrong with them.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::ports::ModelSummary;
+use stocktake_domain::ports::{ModelSummary, WorkerActivity};
 use stocktake_domain::{Condition, ConditionSubject, RecordFilter, State, Timestamp};
 use stocktake_web::{in_state, step};
 
@@ -11,13 +12,16 @@ use crate::activity::{self, Rate};
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::query::Address;
 use crate::response::{Page, PageResult};
 use crate::shown::path;
 use crate::tables::{self, figure};
 use crate::visit::Visit;
 use crate::{Console, StorageFacts};
+
+/// The most storages that are named of those that this service does not have.
+const MOST: usize = 20;
 
 /// `GET /console/storages`.
 pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
@@ -34,11 +38,12 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         let rate = Rate::of_storage(&workers, &storage.name);
         let failures = failing.iter().filter(|group| group.storage == storage.name);
         let failures = failures.map(|group| group.records).sum();
-        let models = models(console, storage).await?;
+        let models = models(console, &storage.name).await?;
         let records = models.iter().flat_map(|summary| &summary.states).map(|(_, count)| count).sum();
         let standing = if is_closed(storage) { Standing::Closed } else { Standing::of_open(&models) };
         rows.push(Row { storage, standing, records, failures, rate });
     }
+    let others = others(console, &workers).await?;
     let first = html! {
         h1 { "Storages" }
         p class="lede" { (sentence(&rows)) }
@@ -47,6 +52,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         (head(&first, visit.now, "/console/storages"))
         (closed_notes(&conditions, visit.now, false))
         @if !rows.is_empty() { (table(&rows)) }
+        @if !others.is_empty() { (elsewhere(&others)) }
     };
     Ok(Page::new("Storages", Section::Storages, main).into())
 }
@@ -80,10 +86,10 @@ impl Standing {
 
     fn shown(self) -> Markup {
         let (class, shape, word) = match self {
-            Self::Closed => ("warn nw", "warn", "Closed"),
-            Self::Open => ("state succeeded", "succeeded", "Open"),
-            Self::NotRead => ("state pending", "pending", "Not read yet"),
-            Self::NothingToRead => ("state disabled", "disabled", "Nothing to read"),
+            Self::Closed => ("warn nw", Shape::Warn, "Closed"),
+            Self::Open => ("state succeeded", Shape::Succeeded, "Open"),
+            Self::NotRead => ("state pending", Shape::Pending, "Not read yet"),
+            Self::NothingToRead => ("state disabled", Shape::Disabled, "Nothing to read"),
         };
         html! { span class=(class) { (icon(shape, "")) (word) } }
     }
@@ -113,9 +119,48 @@ struct Row<'a> {
     rate: Rate,
 }
 
+/// A storage in which records lie, and which this service does not have.
+struct Other {
+    name: String,
+    /// Whether a worker has it.
+    is_announced: bool,
+}
+
+async fn others(console: &Console, workers: &[WorkerActivity]) -> Result<Vec<Other>, ConsoleError> {
+    let known = step("catalogue.storages", console.catalogue.storages()).await?;
+    let names: BTreeSet<String> = known.into_iter().map(|(_, storage)| storage).collect();
+    let others = names.into_iter().filter(|name| !console.settings.has_storage(name));
+    let announced = |name: &str| {
+        let mut shares = workers.iter().flat_map(|worker| &worker.announcement.storages);
+        shares.any(|share| share.storage == name)
+    };
+    Ok(others.map(|name| Other { is_announced: announced(&name), name }).collect())
+}
+
+/// What is said of these.
+fn elsewhere(others: &[Other]) -> Markup {
+    let left_out = others.len().saturating_sub(MOST);
+    html! {
+        section class="block stack" aria-labelledby="others" {
+            h2 id="others" { "Not in the configuration of this service" }
+            p class="soft" { "Records lie in these storages. They are read by workers that have them, and by nobody else." }
+            ul {
+                @for Other { name, is_announced } in others.iter().take(MOST) {
+                    li {
+                        (name) ": "
+                        @if *is_announced { "a worker has it" }
+                        @else { span class="warn" { (icon(Shape::Warn, "")) "no worker has it" } }
+                    }
+                }
+            }
+            @if left_out > 0 { p class="soft" { "And " (counted(u64::try_from(left_out).unwrap_or(u64::MAX), "other")) "." } }
+        }
+    }
+}
+
 /// The counts of the records that lie in the storage.
-async fn models(console: &Console, storage: &StorageFacts) -> Result<Vec<ModelSummary>, ConsoleError> {
-    let filter = RecordFilter { storages: vec![storage.name.clone()], ..RecordFilter::default() };
+async fn models(console: &Console, storage: &str) -> Result<Vec<ModelSummary>, ConsoleError> {
+    let filter = RecordFilter { storages: vec![storage.to_owned()], ..RecordFilter::default() };
     Ok(step("catalogue.summary_of", console.catalogue.summary_of(&filter)).await?)
 }
 
@@ -129,7 +174,7 @@ pub(crate) fn closed_notes(conditions: &[Condition], now: Timestamp, with_link: 
         @for condition in conditions {
             @if let ConditionSubject::Storage(name) = &condition.subject {
                 div class="note closed" {
-                    (icon("warn", "warn"))
+                    (icon(Shape::Warn, "warn"))
                     p {
                         strong { "Storage " (name) " is closed" }
                         " on " (condition.host) " since " (ago(condition.since, now)) ": " (condition.reason)

@@ -7,7 +7,7 @@ use stocktake_web::step;
 
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::query::Address;
 use crate::shown::path;
 use crate::visit::Visit;
@@ -63,7 +63,7 @@ impl Group<'_> {
             section class="finding" aria-labelledby=(id) {
                 div {
                     h2 id=(id) {
-                        span class="bad" { (icon("failed", "")) }
+                        span class="bad" { (icon(Shape::Failed, "")) }
                         "Storage " (storage) ": " (number(*records)) " " (kind_name)
                     }
                     p class="soft" { (model) }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use stocktake_domain::StorageOutcome;
 
 use crate::figures::counted;
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 
 /// How many orphans, and how many pieces of registries, are on a page.
 pub(super) const PER_PAGE: u32 = 100;
@@ -65,9 +65,9 @@ impl<'a> Ended<'a> {
         html! {
             td class="flag" role="cell" {
                 @if self.is_whole {
-                    span class="state succeeded" { (icon("succeeded", "")) (self.word) }
+                    span class="state succeeded" { (icon(Shape::Succeeded, "")) (self.word) }
                 } @else {
-                    span class="warn nw" { (icon("warn", "")) (self.word) }
+                    span class="warn nw" { (icon(Shape::Warn, "")) (self.word) }
                 }
                 @if let Some(reason) = self.reason { p class="soft" { (reason) } }
             }

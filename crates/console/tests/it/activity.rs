@@ -148,6 +148,58 @@ async fn only_a_storage_in_which_content_was_looked_at_is_called_open() {
 }
 
 #[actix_web::test]
+async fn records_in_storages_that_the_service_lacks_are_told_with_who_has_them() {
+    let lies_in = |storage: &str, key: i64| {
+        let mut record = record(Model::Uploads, key, "a");
+        storage.clone_into(&mut record.location.storage);
+        record
+    };
+    let world = World::new().await.with([lies_in("away", 1), lies_in("lost", 2), lies_in("main", 3)]);
+    let storages = vec![StorageShare { storage: "away".to_owned(), records: 0, bytes: 0 }];
+    let elsewhere = Announcement { storages, ..announcement("other:1:1-0") };
+    world.store.announce(&elsewhere, MINUTE).await.unwrap();
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    let page = admin.get("/console/storages").await;
+    page.says_in_order(&[
+        "Not in the configuration of this service",
+        "away: a worker has it",
+        "lost: <",
+        "no worker has it",
+    ]);
+    page.says_not("main: ");
+    for (key, is_lacking) in [(2, true), (3, false)] {
+        let page = admin.get(&format!("/console/models/uploads/{key}")).await;
+        assert_eq!(page.body().contains("Not in the configuration of this service"), is_lacking, "{key}");
+    }
+}
+
+#[actix_web::test]
+async fn while_nobody_reads_nothing_is_said_to_be_read() {
+    let site = World::new().await.with((1..=3).map(|key| record(Model::Uploads, key, "a"))).open();
+    let page = site.signed_in(ADMIN).await.get("/console").await;
+    page.says("0 of 3 records verified");
+    page.says("Nobody reads: no worker runs, and 3 are to be read.");
+    page.says_not("All that is due was read");
+    // Neither good news nor bad.
+    page.says("<h1 class=\"verdict\"><svg class=\"i\" aria-hidden=\"true\"><use href=\"#pending\">");
+    page.says_not("class=\"state failed\"");
+    page.says_not("class=\"state succeeded\"><svg class=\"i\" aria-hidden=\"true\"><use href=\"#succeeded\"></use></svg>Succeeded");
+}
+
+#[actix_web::test]
+async fn the_command_that_accepts_is_there_with_its_button_alone() {
+    let site = World::new().await.with([altered(Model::Uploads, 1), record(Model::Uploads, 2, "a")]).open();
+    let admin = site.signed_in(ADMIN).await;
+    admin.get("/console/models/uploads/1").await.says("stocktake accept uploads 1");
+    let page = admin.get("/console/models/uploads/2").await;
+    page.says("stocktake verify uploads --identifiers 2");
+    page.says_not("stocktake accept");
+    let page = admin.get("/console/models/lfs_objects").await;
+    page.says("The catalogue has no record of this data type.");
+}
+
+#[actix_web::test]
 async fn findings_are_grouped_with_what_they_have_in_common() {
     let lost = |key: i64, path: &str| Record {
         owner: Some("acme/<website>".to_owned()),

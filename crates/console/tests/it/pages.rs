@@ -9,8 +9,8 @@ use stocktake_console::ConfigurationValue;
 use stocktake_domain::contract::MemoryStore;
 use stocktake_domain::ports::{
     Beyond, Conditions as _, Counted, CountedTo, Jobs, MockCatalogue, ModelSummary, ModelSyncState,
-    OrphanWalks, Page, PageStart, ScanLimit, SortOrder, SortedPage, StoreError, SyncBatch, SyncState as _,
-    WorkerId,
+    OrphanWalks, Outage, Page, PageStart, ScanLimit, SortOrder, SortedPage, StoreError, SyncBatch,
+    SyncState as _, Unavailable, WorkerId,
 };
 use stocktake_domain::{
     ConditionSubject, Failure, Location, Model, NewJob, Orphan, OrphanTotals, Record, RecordFilter,
@@ -422,6 +422,36 @@ async fn an_outage_of_the_database_is_a_page_that_comes_back() {
     let fault = admin.get("/console/models/uploads/1").await;
     assert_eq!((fault.status, fault.header("Refresh")), (500, None));
     fault.says_not("row 7");
+    // Another page may well work.
+    fault.says("aria-label=\"Console\"");
+}
+
+#[actix_web::test]
+async fn the_page_of_an_outage_says_which_it_is() {
+    let errors: [fn() -> StoreError; 5] = [
+        || StoreError::Unavailable(Unavailable::new(Outage::Silent, "x")),
+        || StoreError::Unavailable(Unavailable::new(Outage::ReadOnly, "x")),
+        || StoreError::Unavailable(Unavailable::new(Outage::Contended, "x")),
+        || StoreError::Unavailable(Unavailable::new(Outage::Disk, "x")),
+        || StoreError::Schema("x".to_owned()),
+    ];
+    let titles = [
+        "The database does not answer in time",
+        "The database takes no changes",
+        "The database is busy",
+        "The database cannot be used",
+        "The database does not fit this program",
+    ];
+    for (error, title) in errors.into_iter().zip(titles) {
+        let mut world = World::new().await;
+        let mut catalogue = MockCatalogue::new();
+        catalogue.expect_summary().returning(move || Err(error()));
+        world.catalogue = Some(Arc::new(catalogue));
+        let site = world.open();
+        let page = site.signed_in(ADMIN).await.get("/console").await;
+        assert_eq!((page.status, page.header("Refresh")), (503, Some("10")));
+        page.says(&format!("<title>{title} · Stocktake</title>"));
+    }
 }
 
 #[actix_web::test]
