@@ -55,7 +55,7 @@ fn sentence(states: &[ModelSyncState]) -> String {
         counted(u64::try_from(many).unwrap_or(u64::MAX), "data type")
     };
     let never_read = |state: &ModelSyncState| state.problem.is_none() && state.last_read().is_none();
-    let mut sentence = if states.is_empty() {
+    let sentence = if states.is_empty() {
         return "Nothing was ever synced.".to_owned();
     } else if states.iter().all(|state| state.problem.is_none()) {
         format!("{} synced, without a problem.", many(&|state| !never_read(state)))
@@ -63,9 +63,10 @@ fn sentence(states: &[ModelSyncState]) -> String {
         format!("{} could not be read when last tried.", many(&|state| state.problem.is_some()))
     };
     if states.iter().any(never_read) {
-        sentence.push_str(&format!(" {} not read yet.", many(&never_read)));
+        format!("{sentence} {} not read yet.", many(&never_read))
+    } else {
+        sentence
     }
-    sentence
 }
 
 fn table(states: &[ModelSyncState], records: &dyn Fn(Model) -> u64, now: Timestamp) -> Markup {

@@ -63,14 +63,14 @@ impl Lacking {
     }
 
     fn text(&self) -> Option<String> {
-        let mut text = self.first.clone()?;
+        let first = self.first.as_ref()?;
         let others = self.ids.len().saturating_sub(1);
         if others == 0 {
-            return Some(text);
+            return Some(first.clone());
         }
         let at_least = if self.may_be_more { "at least " } else { "" };
         let what = if others == 1 { "object is" } else { "objects are" };
-        text.push_str(&format!("; {at_least}{others} more {what} missing"));
+        let mut text = format!("{first}; {at_least}{others} more {what} missing");
         let named = self.named_within(ROOM.saturating_sub(text.chars().count() + SUCH_AS.len()));
         if !named.is_empty() {
             let are_all = named.len() == others && !self.may_be_more;
