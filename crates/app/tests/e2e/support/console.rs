@@ -29,7 +29,7 @@ impl Console {
         let request = self.client.post(format!("{}/console/login", self.base));
         let response = request.body(format!("token={token}{wanted}")).send().expect("an answer");
         let cookie = response.headers()[SET_COOKIE].to_str().expect("text");
-        self.cookie = cookie.split(';').next().expect("a cookie").to_owned();
+        cookie.split(';').next().expect("a cookie").clone_into(&mut self.cookie);
         led(&response).expect("signed in")
     }
 
