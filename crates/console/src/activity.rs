@@ -10,8 +10,7 @@ use stocktake_web::step;
 use crate::Console;
 use crate::error::ConsoleError;
 use crate::figures::{age, counted, number, short_size, span};
-use crate::icons::icon;
-use crate::shown::text;
+use crate::icons::{Shape, icon};
 use crate::tables;
 
 /// A worker that has said nothing for so long is gone.
@@ -90,11 +89,11 @@ pub(crate) fn line(workers: &[WorkerActivity], now: Timestamp) -> Markup {
     let all = counted(u64::try_from(workers.len()).unwrap_or(u64::MAX), "worker");
     html! {
         @if workers.is_empty() {
-            span class="warn" { (icon("warn", "")) "None" } ": nothing is read until one runs"
+            span class="warn" { (icon(Shape::Warn, "")) "None" } ": nothing is read until one runs"
         } @else if late > 0 {
-            span class="warn" { (icon("warn", "")) (late) " not heard of" } ", of " (all)
+            span class="warn" { (icon(Shape::Warn, "")) (late) " not heard of" } ", of " (all)
         } @else {
-            span class="state succeeded" { (icon("succeeded", "")) (all) }
+            span class="state succeeded" { (icon(Shape::Succeeded, "")) (all) }
         }
     }
 }
@@ -131,26 +130,26 @@ fn row(worker: &WorkerActivity, now: Timestamp) -> Markup {
     let rate = Rate::of(std::slice::from_ref(worker));
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(&worker.announcement.worker.process())) }
+            th scope="row" role="rowheader" { (worker.announcement.worker.process()) }
             td class="flag" role="cell" {
                 @if is_late(worker, now) {
-                    span class="warn nw" { (icon("warn", "")) "Not heard of" }
+                    span class="warn nw" { (icon(Shape::Warn, "")) "Not heard of" }
                 } @else if worker.holds.is_empty() {
-                    span class="state queued" { (icon("plain", "")) "Waits" }
+                    span class="state queued" { (icon(Shape::Plain, "")) "Waits" }
                 } @else {
-                    span class="state running" { (icon("started", "")) "Reads" }
+                    span class="state running" { (icon(Shape::Started, "")) "Reads" }
                 }
             }
             td class="all" role="cell" {
                 @if worker.holds.is_empty() { span class="soft" { "Nothing is due that it may read." } }
-                @for (model, storage) in &worker.holds { p { (model) " in " (text(storage)) } }
+                @for (model, storage) in &worker.holds { p { (model) " in " (storage) } }
             }
             td class="n w" data-l="Records" role="cell" { (rate.records_text()) }
             td class="n w" data-l="Bytes" role="cell" { (rate.bytes_text()) }
             td data-l="Storages" role="cell" {
                 @for (at, share) in worker.announcement.storages.iter().enumerate() {
                     @if at > 0 { ", " }
-                    (text(&share.storage))
+                    (share.storage)
                 }
             }
             td class="n" data-l="Last seen" role="cell" { (age(worker.seen_at, now)) " ago" }

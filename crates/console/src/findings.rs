@@ -18,7 +18,7 @@ use crate::frame::{Section, head};
 use crate::query::Address;
 use crate::records::record_address;
 use crate::response::{Page, PageResult};
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::storages::closed_notes;
 use crate::tables::{self, optional};
 use crate::visit::Visit;
@@ -80,7 +80,7 @@ fn filter_form(query: &Query, groups: &[FailureGroup]) -> Markup {
                 label for="g-storage" { "Storage" }
                 select id="g-storage" name="storage" {
                     option value="" { "Any" }
-                    @for name in storages { option value=(name) selected[storage == Some(name)] { (text(name)) } }
+                    @for name in storages { option value=(name) selected[storage == Some(name)] { (name) } }
                 }
             }
             div {
@@ -133,8 +133,8 @@ fn row(record: &Record, has_owner: bool, now: Timestamp) -> Markup {
                 p { (path(&record.location.path)) }
                 @if let Some(failure) = record.status.last_failure() { p class="bad" { (short_failure(failure)) } }
             }
-            td data-l="Storage" role="cell" { (text(&record.location.storage)) }
-            @if has_owner { (optional(record.owner.as_deref().map(text).as_ref(), "Owner", "")) }
+            td data-l="Storage" role="cell" { (record.location.storage) }
+            @if has_owner { (optional(record.owner.as_ref().map(|owner| html! { (owner) }).as_ref(), "Owner", "")) }
             (optional(record.file_size.map(size).as_ref(), "Size", "n"))
             (optional(record.history().last_checksum_at().map(|at| ago(at, now)).as_ref(), "Last check", ""))
             td class="all" role="cell" { @if let Some(failure) = record.status.last_failure() { (advice(failure)) } }

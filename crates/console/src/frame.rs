@@ -91,7 +91,7 @@ impl Frame<'_> {
                     }
                     form class="who" method="post" action="/console/logout" {
                         (visitor.form_value)
-                        span { span class="hush" { "Signed in as " } (crate::shown::text(visitor.name)) }
+                        span { span class="hush" { "Signed in as " } (visitor.name) }
                         button type="submit" class="plain small" { "Sign out" }
                     }
                 }

@@ -1,10 +1,54 @@
 //! The silhouettes: one for each state, so that colour is never the only sign.
 
 use maud::{Markup, PreEscaped, html};
+use stocktake_domain::State;
+
+/// The file with all of them.
+const SPRITE: &str = include_str!("../assets/sprite.svg");
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Succeeded,
+    Failed,
+    Pending,
+    Started,
+    Disabled,
+    Warn,
+    Info,
+    /// Of what rests.
+    Plain,
+}
+
+impl Shape {
+    /// That of a state.
+    pub(crate) const fn of(state: State) -> Self {
+        match state {
+            State::Succeeded => Self::Succeeded,
+            State::Failed => Self::Failed,
+            State::Pending => Self::Pending,
+            State::Started => Self::Started,
+            State::Disabled => Self::Disabled,
+        }
+    }
+
+    const fn id(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Pending => "pending",
+            Self::Started => "started",
+            Self::Disabled => "disabled",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Plain => "plain",
+        }
+    }
+}
 
 /// The shapes, once in each page. They are ours alone: nothing from outside is in them.
 pub(crate) fn sprite() -> Markup {
-    PreEscaped(include_str!("../assets/sprite.svg").to_owned())
+    PreEscaped(SPRITE.trim_end().to_owned())
 }
 
 /// The mark in the frame.
@@ -17,9 +61,22 @@ pub(crate) fn mark() -> Markup {
     }
 }
 
-/// One of the shapes by name, with classes besides.
-pub(crate) fn icon(name: &str, class: &str) -> Markup {
+/// One of the shapes, with classes besides.
+pub(crate) fn icon(shape: Shape, class: &str) -> Markup {
     html! {
-        svg class=(format!("i {class}").trim_end()) aria-hidden="true" { use href=(format!("#{name}")) {} }
+        svg class=(format!("i {class}").trim_end()) aria-hidden="true" { use href=(format!("#{}", shape.id())) {} }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_shape_is_in_the_file() {
+        let states = State::ALL.map(Shape::of);
+        for shape in states.into_iter().chain([Shape::Warn, Shape::Info, Shape::Plain]) {
+            assert!(SPRITE.contains(&format!("<symbol id=\"{}\"", shape.id())), "{shape:?}");
+        }
     }
 }

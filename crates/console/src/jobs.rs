@@ -10,11 +10,10 @@ use crate::activity;
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number, span};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
 use crate::response::{Answer, Page, PageResult};
-use crate::shown::text;
 use crate::tables::{optional, table};
 use crate::visit::Visit;
 
@@ -34,7 +33,7 @@ pub(crate) fn what(request: &NewJob) -> Markup {
         "Recalculate " a href=(records) { (request.model) }
         @if let Some(state) = selection.state { ", state " (state) }
         @if let Some(keys) = &selection.keys { ", " (counted(u64::try_from(keys.len()).unwrap_or(u64::MAX), "identifier")) }
-        @if !selection.filter.is_empty() { ", " (text(&selection.filter.to_string())) }
+        @if !selection.filter.is_empty() { ", " (selection.filter.to_string()) }
         @if *selection == Selection::default() { ", all" }
     }
 }
@@ -90,10 +89,10 @@ pub(crate) async fn cancel(visit: Rc<Visit>, _: Fields) -> PageResult {
 
 fn state(job: &Job) -> Markup {
     let (class, shape, word) = match job.state {
-        JobState::Queued => ("queued", "pending", "Queued"),
-        JobState::Running => ("running", "started", "Running"),
-        JobState::Finished => ("finished", "succeeded", "Finished"),
-        JobState::Cancelled => ("cancelled", "disabled", "Cancelled"),
+        JobState::Queued => ("queued", Shape::Pending, "Queued"),
+        JobState::Running => ("running", Shape::Started, "Running"),
+        JobState::Finished => ("finished", Shape::Succeeded, "Finished"),
+        JobState::Cancelled => ("cancelled", Shape::Disabled, "Cancelled"),
     };
     html! { span class=(format!("state {class}")) { (icon(shape, "")) (word) } }
 }
@@ -131,7 +130,7 @@ fn open_row(job: &Job, snapshot: &Snapshot, visit: &Visit) -> Markup {
             td class="n w" data-l="Marked so far" role="cell" { (number(job.marked)) }
             td class="n w" data-l="Rate" role="cell" { (rate(job, visit.now)) }
             td class="n w" data-l="Time left" role="cell" { (left(job, snapshot, visit.now)) }
-            td class="w" data-l="Asked by" role="cell" { (text(&job.request.requested_by)) " " (ago(job.created_at, visit.now)) }
+            td class="w" data-l="Asked by" role="cell" { (job.request.requested_by) " " (ago(job.created_at, visit.now)) }
             @if visit.may_act() {
                 td class="act" role="cell" {
                     form method="post" action=(cancel) {
@@ -200,7 +199,7 @@ fn ended_table(jobs: &[&Job], now: Timestamp) -> Markup {
                 td class="n" data-l="Records marked" role="cell" { (number(job.marked)) }
                 (took(job))
                 (optional(job.finished_at.map(|at| ago(at, now)).as_ref(), "Ended", "nw"))
-                td data-l="Asked by" role="cell" { (text(&job.request.requested_by)) }
+                td data-l="Asked by" role="cell" { (job.request.requested_by) }
             }
         }
     };

@@ -8,8 +8,9 @@
 //! 2. `routes` finds the page or the action, and `visit` who asks: the session that the cookie names, the identity of the
 //!    token that the session was begun with as it is now, and whether that suffices. A form must carry the value that the
 //!    session's pages have (`session`). Nothing but the pages of `login` and the `assets` is open to anybody.
-//! 3. The page, which has a file of its own, asks the ports and writes HTML into the `frame` that all pages have. What comes
-//!    from data goes through `shown` and `figures`. An action answers with a redirect and a `notice`.
+//! 3. The page, which has a file of its own, asks the ports and writes HTML into the `frame` that all pages have. Numbers,
+//!    sizes and times go through `figures`, and the whole document through `shown` before it is sent. An action answers with
+//!    a redirect and a `notice`.
 //! 4. Whatever fails on the way is an `error`, which is a page too.
 
 mod activity;
@@ -124,6 +125,11 @@ pub struct ConsoleSettings {
 }
 
 impl ConsoleSettings {
+    /// Whether this service has the storage of this name.
+    pub(crate) fn has_storage(&self, name: &str) -> bool {
+        self.storages.iter().any(|storage| storage.name == name)
+    }
+
     /// Whether a walk through the storages can find anything.
     pub(crate) const fn can_walk(&self) -> bool {
         self.has_source || self.has_registries

@@ -11,7 +11,7 @@ use stocktake_web::{Credentials, RequiredRole, step};
 use crate::Console;
 use crate::command::command;
 use crate::error::ConsoleError;
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::query::{Address, Fields, own_path};
 use crate::render::framed;
 use crate::response::{Answer, Page, PageResult, redirect};
@@ -107,7 +107,7 @@ fn form(console: &Console, back: Option<&str>, refused: Option<&str>) -> Markup 
                 "."
             }
             @if let Some(why) = refused {
-                div class="note wrong" role="alert" { (icon("failed", "bad")) p { (crate::shown::text(why)) } }
+                div class="note wrong" role="alert" { (icon(Shape::Failed, "bad")) p { (why) } }
             }
             div class="fields" {
                 div class="broad" {

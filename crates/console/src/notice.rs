@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) fn shown(name: Option<&str>) -> Markup {
     let found = ALL.into_iter().find(|(_, known, _)| Some(*known) == name);
     html! {
         @if let Some((_, _, sentence)) = found {
-            div class="note" role="status" { (icon("info", "")) p { (sentence) } }
+            div class="note" role="status" { (icon(Shape::Info, "")) p { (sentence) } }
         }
     }
 }
@@ -67,7 +67,7 @@ pub(crate) fn shown(name: Option<&str>) -> Markup {
 /// Why an action did nothing.
 pub(crate) fn refused(sentence: &Markup) -> Markup {
     html! {
-        div class="note wrong" role="alert" { (icon("failed", "bad")) p { (sentence) } }
+        div class="note wrong" role="alert" { (icon(Shape::Failed, "bad")) p { (sentence) } }
     }
 }
 

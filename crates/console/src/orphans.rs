@@ -17,11 +17,10 @@ use stocktake_web::step;
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number, short_size, span};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
 use crate::response::{Answer, Page, PageResult};
-use crate::shown::text;
 use crate::visit::Visit;
 
 use found::{Cursors, Found};
@@ -176,11 +175,11 @@ fn subject(visit: &Visit) -> &'static str {
 fn failed(walk: &OrphanWalk, now: Timestamp) -> Markup {
     html! {
         div class="note wrong" {
-            (icon("failed", "bad"))
+            (icon(Shape::Failed, "bad"))
             p {
                 strong { "The last walk failed" }
                 @if let Some(at) = walk.finished_at { " " (ago(at, now)) }
-                ": " (text(walk.problem.as_deref().unwrap_or_default())) ". What an earlier walk found is still below."
+                ": " (walk.problem.as_deref().unwrap_or_default()) ". What an earlier walk found is still below."
             }
         }
     }
@@ -195,7 +194,7 @@ fn under_way(walk: &OrphanWalk, progress: &Progress, visit: &Visit) -> Markup {
         section class="block now" aria-labelledby="walk" {
             h2 id="walk" { "Walk " (walk.id.0) ", " @if walk.state == WalkState::Queued { "waits to be begun" } @else { "under way" } }
             div class="row spread" {
-                span { "Asked for by " (text(&walk.requested_by)) " " (ago(walk.created_at, visit.now)) }
+                span { "Asked for by " (walk.requested_by) " " (ago(walk.created_at, visit.now)) }
                 span { (counted(looked_at, "entry").replace("entrys", "entries")) " looked at" }
                 @if visit.console.settings.has_source { span { (counted(all.orphans, "orphan")) ", " (short_size(all.bytes)) } }
                 @if visit.console.settings.has_registries {
@@ -204,7 +203,7 @@ fn under_way(walk: &OrphanWalk, progress: &Progress, visit: &Visit) -> Markup {
             }
             progress aria-label="Walk through the storages" {}
             div class="row spread soft" {
-                span { @if let Some(storage) = progress.current() { "Now in " (text(storage)) } @else { "Between two storages" } }
+                span { @if let Some(storage) = progress.current() { "Now in " (storage) } @else { "Between two storages" } }
                 @if let Some(rate) = rate { span { (rate) } }
                 @if let Some(took) = took { span { "since " (span(took)) } }
             }

@@ -9,19 +9,19 @@ use std::rc::Rc;
 use futures_util::{TryFutureExt as _, try_join};
 use maud::{Markup, html};
 use stocktake_domain::ports::{DayResults, FailureGroup, ModelSummary, ModelSyncState, WorkerActivity};
-use stocktake_domain::{Condition, ConditionSubject, Job, OrphanWalk, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, Job, Model, OrphanWalk, State, Timestamp};
 use stocktake_web::{Snapshot, in_state, step};
 
 use crate::activity::{self, Rate};
 use crate::figures::{counted, number, share, span};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::jobs::what;
 use crate::orphans;
 use crate::response::{Page, PageResult};
 use crate::storages::closed_notes;
 use crate::visit::Visit;
-use crate::words::badge;
+use crate::words::{badge, faint};
 
 /// What the page shows.
 struct Overview<'a> {
@@ -66,7 +66,7 @@ impl Totals {
     }
 
     /// Records whose last attempt failed.
-    fn attention(self) -> u64 {
+    const fn attention(self) -> u64 {
         self.failed.saturating_add(self.rereading)
     }
 
@@ -80,6 +80,17 @@ impl Totals {
                 all => format!("All {} records verified", number(all)),
             },
             _ => format!("{} of {} records verified", number(self.succeeded), number(self.records)),
+        }
+    }
+
+    /// The same as a silhouette: what was not read is no good news.
+    const fn shape(self) -> (Shape, &'static str) {
+        if self.attention() > 0 {
+            (Shape::Failed, "bad")
+        } else if self.succeeded.saturating_add(self.disabled) == self.records && self.succeeded > 0 {
+            (Shape::Succeeded, "")
+        } else {
+            (Shape::Pending, "")
         }
     }
 
@@ -141,7 +152,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
 impl Overview<'_> {
     fn main(&self) -> Markup {
         let totals = self.totals;
-        let (shape, class) = if totals.attention() > 0 { ("failed", "bad") } else { ("succeeded", "") };
+        let (shape, class) = totals.shape();
         let first = html! {
             h1 class="verdict" { (icon(shape, class)) span data-live="verdict" { (totals.verdict()) } }
             p class="lede" {
@@ -187,7 +198,8 @@ impl Overview<'_> {
             dl class="totals" {
                 @for (state, count, besides) in rows {
                     div {
-                        dt { (badge(state)) }
+                        // What there is none of asks for nothing.
+                        dt { @if count > 0 { (badge(state)) } @else { (faint(state)) } }
                         dd class=[(state == State::Failed && count > 0).then_some("failed")] data-live=(format!("total-{state}")) {
                             (number(count))
                         }
@@ -222,7 +234,11 @@ impl Overview<'_> {
                         span { (number(progress.looked_at())) " looked at" }
                     }
                 }
-                @if !is_reading && self.jobs.is_empty() && self.walk.is_none() { p class="soft" { "Nothing. All that is due was read." } }
+                @if !is_reading && left > 0 {
+                    p { (icon(Shape::Warn, "warn")) "Nobody reads: no worker runs, and " (number(left)) " are to be read." }
+                } @else if !is_reading && self.jobs.is_empty() && self.walk.is_none() {
+                    p class="soft" { "Nothing. All that is due was read." }
+                }
             }
         }
     }
@@ -241,9 +257,9 @@ impl Overview<'_> {
                         dt { "Storages" }
                         dd {
                             @if closed.is_empty() {
-                                span class="state succeeded" { (icon("succeeded", "")) "None closed" }
+                                span class="state succeeded" { (icon(Shape::Succeeded, "")) "None closed" }
                             } @else {
-                                a class="warn" href="/console/storages" { (icon("warn", "")) (closed.len()) " closed" }
+                                a class="warn" href="/console/storages" { (icon(Shape::Warn, "")) (closed.len()) " closed" }
                             }
                             ", " (counted(u64::try_from(self.storages).unwrap_or(u64::MAX), "storage")) " configured"
                         }
@@ -252,7 +268,7 @@ impl Overview<'_> {
                     @for process in processes {
                         div {
                             dt { "Process" }
-                            dd { span class="warn" { (icon("warn", "")) "on " (crate::shown::text(&process.host)) } ": " (crate::shown::text(&process.reason)) }
+                            dd { span class="warn" { (icon(Shape::Warn, "")) "on " (process.host) } ": " (process.reason) }
                         }
                     }
                     @if !self.syncs.is_empty() { div { dt { a href="/console/sync" { "Sync" } } dd { (self.sync()) } } }
@@ -265,17 +281,20 @@ impl Overview<'_> {
         let problems: Vec<_> =
             self.syncs.iter().filter_map(|sync| Some((sync.model, sync.problem.as_deref()?))).collect();
         let oldest = self.syncs.iter().filter_map(|sync| sync.read_at).min();
+        let read = self.syncs.iter().filter(|sync| sync.problem.is_some() || sync.last_read().is_some());
+        let unread = Model::ALL.len().saturating_sub(read.count());
         let scanned = self.syncs.iter().filter_map(|sync| sync.full_scan.ended_at).min();
         let ago = |at| span(self.now.since(at).as_secs());
         html! {
             @if problems.is_empty() {
-                span class="state succeeded" { (icon("succeeded", "")) "No problem" }
+                span class="state succeeded" { (icon(Shape::Succeeded, "")) "No problem" }
             } @else {
-                span class="warn" { (icon("warn", "")) (counted(u64::try_from(problems.len()).unwrap_or(u64::MAX), "problem")) }
+                span class="warn" { (icon(Shape::Warn, "")) (counted(u64::try_from(problems.len()).unwrap_or(u64::MAX), "problem")) }
             }
+            @if unread > 0 { "; " (counted(u64::try_from(unread).unwrap_or(u64::MAX), "data type")) " not read yet" }
             @if let Some(oldest) = oldest { "; new rows read " (ago(oldest)) " ago" }
             @if let Some(scanned) = scanned { "; full scan ended " (ago(scanned)) " ago" }
-            @for (model, problem) in problems { p { (model) ": " (crate::shown::text(problem)) } }
+            @for (model, problem) in problems { p { (model) ": " (problem) } }
         }
     }
 }
@@ -320,6 +339,23 @@ mod tests {
             (totals(5, 0, 2, 0), "5 of 7 records verified", "2 still to be read."),
         ] {
             assert_eq!((totals.verdict().as_str(), totals.besides().as_str()), (verdict, besides));
+        }
+    }
+
+    #[test]
+    fn only_what_was_verified_is_good_news() {
+        let off = Totals { disabled: 2, records: 7, ..totals(5, 0, 0, 0) };
+        let all_off = Totals { disabled: 2, records: 2, ..Totals::default() };
+        for (totals, shape) in [
+            (totals(5, 0, 0, 0), Shape::Succeeded),
+            (off, Shape::Succeeded),
+            (totals(5, 0, 1, 0), Shape::Pending),
+            (totals(0, 0, 29, 0), Shape::Pending),
+            (all_off, Shape::Pending),
+            (totals(5, 1, 0, 0), Shape::Failed),
+            (totals(5, 0, 1, 1), Shape::Failed),
+        ] {
+            assert_eq!(totals.shape().0, shape, "{totals:?}");
         }
     }
 }

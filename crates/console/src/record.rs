@@ -17,11 +17,12 @@ use crate::command::command;
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, moment, size, until};
 use crate::frame::{Section, head};
+use crate::icons::{Shape, icon};
 use crate::notice::{Notice, refused, shown};
 use crate::query::{Address, Fields};
 use crate::records::{model_of, record_address};
 use crate::response::{Answer, Page, PageResult};
-use crate::shown::{digest, path, text};
+use crate::shown::{digest, path};
 use crate::storages::closed_notes;
 use crate::visit::Visit;
 
@@ -62,7 +63,7 @@ pub(crate) async fn accept(visit: Rc<Visit>, _: Fields) -> PageResult {
         Ok(None) => Err(ConsoleError::NotFound),
         Err(AcceptanceError::Store(error)) => Err(error.into()),
         Err(AcceptanceError::Refused(reason)) => {
-            let notice = refused(&html! { "The content was not accepted: " (text(&reason)) });
+            let notice = refused(&html! { "The content was not accepted: " (reason) });
             whole(&visit, StatusCode::CONFLICT, &notice).await
         }
     }
@@ -111,14 +112,13 @@ fn is_of(condition: &Condition, storage: &str) -> bool {
 
 fn actions(visit: &Visit, record: &Record) -> Markup {
     let action = |name: &str| record_address(record).below(name);
-    let may_be_accepted = record.status.last_failure().is_some_and(Failure::may_be_accepted);
     html! {
         div class="acts" {
             form method="post" action=(action("recalculate")) {
                 (visit.form_value())
                 button type="submit" class="primary" { "Recalculate" }
             }
-            @if may_be_accepted {
+            @if may_be_accepted(record) {
                 details class="confirm" {
                     summary { "Accept content…" }
                     form class="stack" method="post" action=(action("accept")) {
@@ -130,6 +130,10 @@ fn actions(visit: &Visit, record: &Record) -> Markup {
             }
         }
     }
+}
+
+fn may_be_accepted(record: &Record) -> bool {
+    record.status.last_failure().is_some_and(Failure::may_be_accepted)
 }
 
 /// What accepting replaces, and by what.
@@ -161,9 +165,17 @@ fn facts(record: &Record, visit: &Visit) -> Markup {
         section class="block" aria-labelledby="facts" {
             h2 id="facts" { "Record" }
             dl class="facts" {
-                div { dt { "Storage" } dd { a href="/console/storages" { (text(&record.location.storage)) } } }
+                div {
+                    dt { "Storage" }
+                    dd {
+                        a href="/console/storages" { (record.location.storage) }
+                        @if !visit.console.settings.has_storage(&record.location.storage) {
+                            p class="warn" { (icon(Shape::Warn, "")) "Not in the configuration of this service" }
+                        }
+                    }
+                }
                 div { dt { "Path" } dd { (path(&record.location.path)) } }
-                @if let Some(owner) = &record.owner { div { dt { "Owner" } dd { (text(owner)) } } }
+                @if let Some(owner) = &record.owner { div { dt { "Owner" } dd { (owner) } } }
                 @if let Some(bytes) = record.file_size {
                     div { dt { "Size" } dd { (size(bytes)) " " small { (counted(bytes, "byte")) " recorded" } } }
                 }
@@ -190,7 +202,9 @@ fn commands(visit: &Visit, record: &Record) -> Markup {
         section class="block" aria-labelledby="cli" {
             h2 id="cli" { "The same on a command line" }
             (command(&format!("stocktake verify {model} --identifiers {key}"), "the command that recalculates"))
-            (command(&format!("stocktake accept {model} {key}"), "the command that accepts"))
+            @if may_be_accepted(record) {
+                (command(&format!("stocktake accept {model} {key}"), "the command that accepts"))
+            }
             (command(&put, "the request"))
         }
     }

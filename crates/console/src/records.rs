@@ -20,7 +20,7 @@ use crate::frame::{Section, head};
 use crate::notice::{Notice, shown};
 use crate::query::{Address, Fields};
 use crate::response::{Answer, Page, PageResult};
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::tables::{self, optional};
 use crate::visit::Visit;
 use crate::words::{advice, badge, short_failure, word};
@@ -69,7 +69,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         @if !records.records.is_empty() {
             (table(&records.records, list.sort, visit.now))
         } @else if searched.is_none() {
-            p { "No record matches." }
+            p { @if matches.all == 0 { "The catalogue has no record of this data type." } @else { "No record matches." } }
         }
         (pager(&list, model, &filter))
     };
@@ -337,7 +337,7 @@ fn confirmation(visit: &Visit, model: Model, filter: &Filter, matches: &Matches)
                 p {
                     "The content of " (many) " of " (model)
                     @if let Some(state) = filter.selection.state { " in the state " (word(state)) }
-                    @if !filter.selection.filter.is_empty() { ", " (text(&filter.selection.filter.to_string())) "," }
+                    @if !filter.selection.filter.is_empty() { ", " (filter.selection.filter.to_string()) "," }
                     " is read again in the background. Which records match is decided when the job comes to them; a job can be cancelled."
                 }
                 p { button type="submit" { "Recalculate " (many) } }
@@ -381,11 +381,11 @@ fn row(record: &Record, [has_owner, has_size, has_failure]: [bool; 3], now: Time
             td class="flag" role="cell" { (badge(record.state())) }
             td class="all" role="cell" {
                 p { (path(&record.location.path)) }
-                p class="soft" { "in " (text(&record.location.storage)) }
+                p class="soft" { "in " (record.location.storage) }
                 @if let Some(failure) = failure { p class="bad" { (short_failure(failure)) } }
                 @if let Some(since) = record.history().failing_since() { p class="soft" { "Failing for " (age(since, now)) } }
             }
-            @if has_owner { (optional(record.owner.as_deref().map(text).as_ref(), "Owner", "")) }
+            @if has_owner { (optional(record.owner.as_ref().map(|owner| html! { (owner) }).as_ref(), "Owner", "")) }
             @if has_size { (optional(record.file_size.map(size).as_ref(), "Size", "n")) }
             (optional(record.history().last_checksum_at().map(|at| ago(at, now)).as_ref(), "Last check", ""))
             @if has_failure {

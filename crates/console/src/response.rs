@@ -8,6 +8,7 @@ use maud::Markup;
 use crate::error::ConsoleError;
 use crate::frame::Section;
 use crate::query::Address;
+use crate::shown::visible;
 
 /// Nothing from another host, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -55,9 +56,9 @@ impl From<Page> for Answer {
     }
 }
 
-/// A page as it is sent.
+/// A page as it is sent. There is no other way to send one.
 pub(crate) fn html(status: StatusCode, document: Markup) -> HttpResponse {
-    HttpResponse::build(status).content_type("text/html; charset=utf-8").body(document.into_string())
+    HttpResponse::build(status).content_type("text/html; charset=utf-8").body(visible(document))
 }
 
 /// To another page of ours, which is then asked for with `GET`.

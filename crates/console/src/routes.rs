@@ -11,12 +11,13 @@ use actix_web::middleware::Compress;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource, guard, web};
 use futures_util::FutureExt as _;
 use maud::{Markup, html};
+use stocktake_domain::ports::{Outage, StoreError};
 use stocktake_net::error::ErrorChain;
 use stocktake_web::{LoggedCause, RequiredRole};
 
 use crate::assets::{MARK, SCRIPT, STYLE};
 use crate::error::ConsoleError;
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::query::{Address, Fields, own_path};
 use crate::render::framed;
 use crate::response::{Answer, Page, PageResult, redirect, secure};
@@ -232,7 +233,7 @@ fn failed(
     let main = html! {
         div class="head" {
             div {
-                h1 class="verdict" { (icon("warn", "warn")) (title) }
+                h1 class="verdict" { (icon(Shape::Warn, "warn")) (title) }
                 p class="lede" { (sentence) }
             }
         }
@@ -247,8 +248,8 @@ fn failed(
             }
         }
     };
-    // Without a database nobody knows who asks.
-    let visit = visit.filter(|_| !status.is_server_error());
+    // Without a database nobody knows who asks for the next page.
+    let visit = visit.filter(|_| status != StatusCode::SERVICE_UNAVAILABLE);
     let mut response =
         framed(console, request, visit, &Page { title: title.to_owned(), section: None, status, main });
     if comes_back {
@@ -277,6 +278,33 @@ fn sign_in_first(console: &Console, request: &HttpRequest) -> HttpResponse {
     redirect(&Address::console().below("login").with("to", back))
 }
 
+/// What keeps the database from being used, and what that means.
+fn outage(error: &StoreError) -> (&'static str, &'static str) {
+    let outage = match error {
+        StoreError::Unavailable(unavailable) => unavailable.outage,
+        StoreError::Schema(_) | StoreError::Internal(_) => {
+            let what = "Its schema is not the one that this version of Stocktake needs: bring both to the same version.";
+            return ("The database does not fit this program", what);
+        }
+    };
+    match outage {
+        Outage::Unreachable => ("The database does not answer", "Stocktake cannot reach it."),
+        Outage::Silent => (
+            "The database does not answer in time",
+            "It can be reached, and takes too long: it has much to do, or something there is locked.",
+        ),
+        Outage::ReadOnly => (
+            "The database takes no changes",
+            "It is a standby, or was made read-only. Signing in needs a change.",
+        ),
+        Outage::Contended => ("The database is busy", "Others changed the same at the same time."),
+        Outage::Disk => (
+            "The database cannot be used",
+            "Its file was moved or replaced, or its disk is full or broken. Somebody has to look at it.",
+        ),
+    }
+}
+
 /// What is said of an error; of an outage, whether the page comes back by itself.
 fn told(error: &ConsoleError, comes_back: bool) -> (&'static str, Markup) {
     let again = || {
@@ -286,10 +314,8 @@ fn told(error: &ConsoleError, comes_back: bool) -> (&'static str, Markup) {
         }
     };
     match error {
-        ConsoleError::Forbidden(reason) => ("Not allowed", html! { (crate::shown::text(reason)) }),
-        ConsoleError::BadRequest(reason) => {
-            ("That cannot be understood", html! { (crate::shown::text(reason)) })
-        }
+        ConsoleError::Forbidden(reason) => ("Not allowed", html! { (reason) }),
+        ConsoleError::BadRequest(reason) => ("That cannot be understood", html! { (reason) }),
         ConsoleError::NotFound => {
             ("Not found", html! { "There is no such page, or what it was about is gone." })
         }
@@ -298,13 +324,13 @@ fn told(error: &ConsoleError, comes_back: bool) -> (&'static str, Markup) {
             "Too many wrong tokens",
             html! { "Too many wrong tokens came from your address. Try again in " (retry_after.as_secs().max(1)) " s." },
         ),
-        ConsoleError::Unavailable(_) => (
-            "The database does not answer",
-            html! {
-                "Nothing is lost: what could not be written is checked again when it is back."
-                (again())
-            },
-        ),
+        ConsoleError::Unavailable(error) => {
+            let (title, what) = outage(error);
+            (
+                title,
+                html! { (what) " Nothing is lost: what could not be written is checked again." (again()) },
+            )
+        }
         ConsoleError::Authority(_) => (
             "GitLab does not answer",
             html! {

@@ -6,7 +6,6 @@ use maud::html;
 
 use crate::frame::{Section, head};
 use crate::response::{Page, PageResult};
-use crate::shown::text;
 use crate::tables::table;
 use crate::visit::Visit;
 
@@ -15,15 +14,15 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let settings = &visit.console.settings;
     let first = html! {
         h1 { "Settings" }
-        p class="lede" { "The configuration in force on " (text(&settings.host)) ", as it was when the service started." }
+        p class="lede" { "The configuration in force on " (settings.host) ", as it was when the service started." }
     };
     let columns = [("Key", ""), ("Value", "all"), ("Origin", "all")];
     let rows = html! {
         @for entry in &settings.configuration {
             tr role="row" {
-                th scope="row" role="rowheader" { code { (text(&entry.key)) } }
-                td class="all" role="cell" { code class="path" { (text(&entry.value)) } }
-                td class="all soft" role="cell" { (text(&entry.origin)) }
+                th scope="row" role="rowheader" { code { (entry.key) } }
+                td class="all" role="cell" { code class="path" { (entry.value) } }
+                td class="all soft" role="cell" { (entry.origin) }
             }
         }
     };
@@ -33,7 +32,7 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
             h2 id="program" { "Program" }
             dl class="facts" {
                 div { dt { "Version" } dd { (settings.version) " " small { (settings.revision) } } }
-                div { dt { "Database" } dd { code { (text(&settings.database)) } } }
+                div { dt { "Database" } dd { code { (settings.database) } } }
             }
         }
         section class="block" {

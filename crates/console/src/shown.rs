@@ -1,5 +1,7 @@
-//! Texts from outside as HTML: maud escapes what would be markup, and what does something else than to stand for itself
-//! (controls, marks of direction) is shown as its code point.
+//! Texts from outside as HTML. Pages write them as they are: maud escapes what would be markup, and [`visible`], through which
+//! every page is sent, shows what does something else than to stand for itself (controls, marks of direction) as its code point.
+
+use std::fmt::Write as _;
 
 use maud::{Markup, html};
 use stocktake_domain::{Digest, is_unsafe_to_show};
@@ -7,16 +9,30 @@ use stocktake_domain::{Digest, is_unsafe_to_show};
 /// How many digits of a digest stand together.
 const DIGITS: usize = 16;
 
-/// A text from outside.
-pub(crate) fn text(text: &str) -> Markup {
-    html! {
-        @for piece in pieces(text) {
-            @match piece {
-                Piece::Plain(plain) => (plain),
-                Piece::Control(c) => span class="ctl" { "U+" (format!("{:04X}", u32::from(c))) },
-            }
+/// A document whose text shows each such character as its code point. What is within a tag stays as it is: an address or a
+/// field of a form must be sent back as it was.
+pub(crate) fn visible(document: Markup) -> String {
+    let html = document.into_string();
+    if !html.contains(is_unsafe_to_show) {
+        return html;
+    }
+    let mut shown = String::with_capacity(html.len());
+    // Within values of attributes, too, maud escapes what begins and ends a tag.
+    let mut is_in_tag = false;
+    for c in html.chars() {
+        match c {
+            '<' => is_in_tag = true,
+            '>' => is_in_tag = false,
+            _ => {}
+        }
+        if is_in_tag || !is_unsafe_to_show(c) {
+            shown.push(c);
+        } else {
+            // Writing into a string cannot fail.
+            let _ = write!(shown, "<span class=\"ctl\">U+{:04X}</span>", u32::from(c));
         }
     }
+    shown
 }
 
 /// A path: its folders, and its name in ink.
@@ -24,8 +40,8 @@ pub(crate) fn path(path: &str) -> Markup {
     let (folders, name) = path.rfind('/').map_or(("", path), |at| path.split_at(at.saturating_add(1)));
     html! {
         code class="path" {
-            @if !folders.is_empty() { span { (text(folders)) } }
-            (text(name))
+            @if !folders.is_empty() { span { (folders) } }
+            (name)
         }
     }
 }
@@ -40,40 +56,33 @@ pub(crate) fn digest(digest: &Digest) -> Markup {
     }
 }
 
-enum Piece<'a> {
-    Plain(&'a str),
-    Control(char),
-}
-
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unsafe_to_show(*c)) {
-        let (before, behind) = rest.split_at(at);
-        pieces.push(Piece::Plain(before));
-        pieces.push(Piece::Control(c));
-        rest = behind.get(c.len_utf8()..).unwrap_or_default();
-    }
-    pieces.push(Piece::Plain(rest));
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_no_plain_text_is_seen_and_does_nothing() {
-        assert_eq!(text("<script>alert(1)</script>").0, "&lt;script&gt;alert(1)&lt;/script&gt;");
+        let shown = |text: &str| visible(html! { (text) });
+        assert_eq!(shown("<script>alert(1)</script>"), "&lt;script&gt;alert(1)&lt;/script&gt;");
         assert_eq!(
-            text("a\u{1b}[31m\u{202e}b").0,
+            shown("a\u{1b}[31m\u{202e}b"),
             "a<span class=\"ctl\">U+001B</span>[31m<span class=\"ctl\">U+202E</span>b"
         );
         assert_eq!(
-            path("a/b/\n").0,
+            visible(path("a/b/\n")),
             "<code class=\"path\"><span>a/b/</span><span class=\"ctl\">U+000A</span></code>"
         );
-        assert_eq!(path("a").0, "<code class=\"path\">a</code>");
+        assert_eq!(visible(path("a")), "<code class=\"path\">a</code>");
+    }
+
+    #[test]
+    fn what_a_form_sends_stays_as_it_is() {
+        let name = "\u{202e}\">a";
+        assert_eq!(
+            visible(html! { option value=(name) { (name) } "\u{7}" }),
+            "<option value=\"\u{202e}&quot;&gt;a\"><span class=\"ctl\">U+202E</span>&quot;&gt;a</option>\
+             <span class=\"ctl\">U+0007</span>"
+        );
     }
 
     #[test]

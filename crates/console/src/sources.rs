@@ -9,10 +9,9 @@ use stocktake_web::step;
 
 use crate::figures::{ago, counted, number, until};
 use crate::frame::{Section, head};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::query::Address;
 use crate::response::{Page, PageResult};
-use crate::shown::text;
 use crate::tables::{self, figure, optional};
 use crate::visit::Visit;
 
@@ -25,22 +24,12 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         let summary = snapshot.models.iter().find(|summary| summary.model == model);
         summary.map_or(0, |summary| summary.states.iter().map(|(_, count)| count).sum())
     };
-    // What cannot be read comes first, then as the API lists the data types.
-    states.sort_by_key(|state| state.problem.is_none());
-    let problems = states.iter().filter(|state| state.problem.is_some()).count();
-    let problems = counted(u64::try_from(problems).unwrap_or(u64::MAX), "data type");
-    let first = html! {
-        h1 { "Sources" }
-        p class="lede" {
-            @if states.is_empty() {
-                "Nothing was ever synced."
-            } @else if states.iter().all(|state| state.problem.is_none()) {
-                (counted(u64::try_from(states.len()).unwrap_or(u64::MAX), "data type")) " synced, without a problem."
-            } @else {
-                (problems) " could not be read when last tried."
-            }
-        }
-    };
+    if !states.is_empty() {
+        complete(&mut states);
+    }
+    // What cannot be read comes first, then what was never read, then as the API lists the data types.
+    states.sort_by_key(|state| (state.problem.is_none(), state.last_read().is_some()));
+    let first = html! { h1 { "Sources" } p class="lede" { (sentence(&states)) } };
     let main = html! {
         (head(&first, visit.now, "/console/sync"))
         @if states.is_empty() {
@@ -50,6 +39,34 @@ pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
         }
     };
     Ok(Page::new("Sources", Section::Sources, main).into())
+}
+
+/// Adds the data types that no sync has come to yet.
+fn complete(states: &mut Vec<ModelSyncState>) {
+    let is_known = |model: &Model| states.iter().any(|state| state.model == *model);
+    let unknown: Vec<_> = Model::ALL.into_iter().filter(|model| !is_known(model)).collect();
+    states.extend(unknown.into_iter().map(ModelSyncState::new));
+}
+
+/// How far the sync is.
+fn sentence(states: &[ModelSyncState]) -> String {
+    let many = |is_meant: &dyn Fn(&ModelSyncState) -> bool| {
+        let many = states.iter().filter(|state| is_meant(state)).count();
+        counted(u64::try_from(many).unwrap_or(u64::MAX), "data type")
+    };
+    let never_read = |state: &ModelSyncState| state.problem.is_none() && state.last_read().is_none();
+    let sentence = if states.is_empty() {
+        return "Nothing was ever synced.".to_owned();
+    } else if states.iter().all(|state| state.problem.is_none()) {
+        format!("{} synced, without a problem.", many(&|state| !never_read(state)))
+    } else {
+        format!("{} could not be read when last tried.", many(&|state| state.problem.is_some()))
+    };
+    if states.iter().any(never_read) {
+        format!("{sentence} {} not read yet.", many(&never_read))
+    } else {
+        sentence
+    }
 }
 
 fn table(states: &[ModelSyncState], records: &dyn Fn(Model) -> u64, now: Timestamp) -> Markup {
@@ -78,6 +95,7 @@ fn table(states: &[ModelSyncState], records: &dyn Fn(Model) -> u64, now: Timesta
 
 fn row(state: &ModelSyncState, records: u64, now: Timestamp) -> Markup {
     let ModelSyncState { model, read_to: _, read_at, changes_read_to, full_scan, problem } = state;
+    let was_read = state.last_read().is_some();
     let count = |label, count| figure(label, count, &html! { (number(count)) });
     let since = |at: &Option<Timestamp>, label| optional(at.map(|at| ago(at, now)).as_ref(), label, "");
     html! {
@@ -85,8 +103,9 @@ fn row(state: &ModelSyncState, records: u64, now: Timestamp) -> Markup {
             th scope="row" role="rowheader" { a href=(Address::console().below("models").below(model)) { (model) } }
             td class="flag" role="cell" {
                 @match problem {
-                    Some(problem) => { span class="warn nw" { (icon("warn", "")) "Not read" } p { (text(problem)) } }
-                    None => span class="state succeeded" { (icon("succeeded", "")) "Read" },
+                    Some(problem) => { span class="warn nw" { (icon(Shape::Warn, "")) "Not read" } p { (problem) } }
+                    None if was_read => span class="state succeeded" { (icon(Shape::Succeeded, "")) "Read" },
+                    None => span class="state pending" { (icon(Shape::Pending, "")) "Not read yet" },
                 }
                 @if full_scan.kept > 0 { p class="soft" { "Records are kept for which the source has no rows: they are too many to delete at once." } }
             }

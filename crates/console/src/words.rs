@@ -4,13 +4,17 @@ use maud::{Markup, html};
 use stocktake_domain::{Failure, FailureCause, FailureKind, RowPart, State};
 
 use crate::error::ConsoleError;
-use crate::icons::icon;
-use crate::shown::text;
+use crate::icons::{Shape, icon};
 
 /// A state, as a shape and a word.
 pub(crate) fn badge(state: State) -> Markup {
     let word = word(state);
-    html! { span class=(format!("state {state}")) { (icon(state.name(), "")) (word) } }
+    html! { span class=(format!("state {state}")) { (icon(Shape::of(state), "")) (word) } }
+}
+
+/// The same of a state that no record is in, in which colour would mean nothing.
+pub(crate) fn faint(state: State) -> Markup {
+    html! { span class="state soft" { (icon(Shape::of(state), "")) (word(state)) } }
 }
 
 /// What a state is called.
@@ -45,7 +49,7 @@ pub(crate) fn kind_of(name: &str) -> Result<FailureKind, ConsoleError> {
 pub(crate) fn failure_text(failure: &Failure) -> Markup {
     let whole = failure.text();
     let short = whole.strip_prefix("Error during verification: ").unwrap_or(&whole);
-    html! { (kind_word(failure.kind())) ": " (text(short)) }
+    html! { (kind_word(failure.kind())) ": " (short) }
 }
 
 /// The same in few words, for lists, where the path stands beside it.

@@ -24,6 +24,7 @@ mod ids;
 mod index;
 mod inflate;
 mod kind;
+mod lacking;
 mod listing;
 mod lookup;
 mod loose;

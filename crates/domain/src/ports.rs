@@ -46,7 +46,7 @@ pub use content::{
     ProbedStorage, StorageAddress, UsageStream, Watch, is_at_or_below,
 };
 pub use error::{Outage, StoreError, Unavailable};
-pub use matching::first_matching;
+pub use matching::{Pages, first_matching};
 pub use orphan_walks::OrphanWalks;
 pub use page::{Beyond, Page, PageRequest, PageStart, SortOrder};
 pub use queue::{

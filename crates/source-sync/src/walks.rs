@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use stocktake_domain::ports::{ModelSyncState, OrphanWalks, StoreError, SyncState, WorkerId};
 use stocktake_domain::{
-    Clock, ClockRng, Model, Orphan, OrphanTotals, OrphanWalk, RegistryPiece, Rng as _, SearchedRegistry,
-    Timestamp, UnreferencedTotals, WalkFindings, WalkId, WalkedStorage,
+    Clock, ClockRng, Orphan, OrphanTotals, OrphanWalk, RegistryPiece, Rng as _, SearchedRegistry, Timestamp,
+    UnreferencedTotals, WalkFindings, WalkId, WalkedStorage,
 };
 use stocktake_net::error::ErrorChain;
 use stocktake_net::retry::Backoff;
@@ -132,7 +132,7 @@ impl OrphanWalker {
     async fn search(&self, found: Arc<Found>) -> Result<(), String> {
         let registries_before = self.0.clock.now();
         let orphans = match self.0.search.source {
-            Some(_) => self.synced().await?,
+            Some(_) => self.synced(registries_before).await?,
             None => OrphanSettings::default(),
         };
         let settings = SearchSettings { orphans, registries_before };
@@ -141,19 +141,12 @@ impl OrphanWalker {
         searched.map(drop).map_err(|error| ErrorChain(&error).to_string())
     }
 
-    /// What is judged after the last reading of the source's rows.
-    async fn synced(&self) -> Result<OrphanSettings, String> {
+    /// What is judged after the last reading of the source's rows, in a walk that begins now. As the command does it, nothing is
+    /// searched where content of rows that were never read may lie, and all else is.
+    async fn synced(&self, now: Timestamp) -> Result<OrphanSettings, String> {
         let states = self.0.sync_state.states().await.map_err(|error| ErrorChain(&error).to_string())?;
-        let never: Vec<_> = never_read(&states).into_iter().map(Model::name).collect();
-        if !never.is_empty() {
-            return Err(format!(
-                "the rows of {} were never read, so that its content would be listed",
-                never.join(", ")
-            ));
-        }
-        let read = states.iter().filter_map(ModelSyncState::last_read).min();
-        let changed_before = read.map(|at: Timestamp| at.before(MARGIN));
-        Ok(OrphanSettings { changed_before, unread: Vec::new() })
+        let read = states.iter().filter_map(ModelSyncState::last_read).min().unwrap_or(now);
+        Ok(OrphanSettings { changed_before: Some(read.before(MARGIN)), unread: never_read(&states) })
     }
 
     /// Keeps what is found, until the walk is not this process's any more.

@@ -3,6 +3,7 @@
 
 mod gitlab;
 mod journey;
+mod outage;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -63,19 +64,22 @@ pub(super) fn run(project: &Project) -> anyhow::Result<()> {
     let registries = [(REGISTRY, root), ("gone", gone)]
         .map(|(name, root)| format!("[storages.{name}]\nkind = \"registry-directory\"\nroot = {root:?}\n"));
     let more = format!("{}\n{}", served.configuration, registries.join("\n"));
-    // What axe-core looks at is the same on both.
-    for (name, database, axe) in [
-        ("sqlite", Database::Sqlite, Some(axe.as_str())),
-        ("postgres", Database::At(cluster.create_database()?), None),
-    ] {
+    for (name, server) in [("sqlite", None), ("postgres", Some(&cluster))] {
+        let database = match server {
+            None => Database::Sqlite,
+            Some(cluster) => Database::At(cluster.create_database()?),
+        };
         let place = folder.join(name);
         let odd = place.join("odd");
         let storages = [("odd", odd.clone())];
         let installation =
             Installation::new(&binary, &place.join("installation"), database, &storages, &more)?;
         import(&installation, &sample, &odd)?;
-        let left = left.manifest.as_str();
-        serve(&installation, &sample, |api| look(&driver, api, axe, left)).context(name)?;
+        let (api, left) = (installation.api()?, left.manifest.as_str());
+        // What axe-core looks at is the same on both.
+        let of_pages = server.is_none().then_some(axe.as_str());
+        serve(&installation, &api, &sample, || look(&driver, &api, of_pages, left)).context(name)?;
+        outage::run(&installation, &api, server, &driver, &axe).context(name)?;
     }
     gitlab::run(&binary, folder, &cluster, &driver, &axe).context("a GitLab as the source")
 }
@@ -105,15 +109,15 @@ fn of_sample(sample: &Sample) -> Vec<&'static str> {
 /// Looks at a service, once it has checked all records.
 fn serve(
     installation: &Installation,
+    api: &Api,
     sample: &Sample,
-    look: impl FnOnce(&Api) -> anyhow::Result<()>,
+    look: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let api = installation.api()?;
     let mut serve = installation.start("serve", &["serve"])?;
     api.wait_until_ready(&mut serve)?;
     let models: Vec<&str> = of_sample(sample).into_iter().chain([MODEL]).collect();
     api.wait_until_done(&models, &mut serve)?;
-    look(&api).with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
+    look().with_context(|| format!("the service's log ends:\n{}", serve.log_end()))?;
     serve.terminate()
 }
 

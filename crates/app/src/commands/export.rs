@@ -1,7 +1,7 @@
 //! `stocktake export`: what was found, record by record, as `GET /api/v1/findings` shows it.
 
 use serde_json::Map;
-use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, ScanLimit, SortOrder, StoreError};
+use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, StoreError};
 use stocktake_domain::{FailureKind, Model, Record, RecordFilter, RecordKey, Selection};
 use stocktake_http::findings;
 
@@ -62,14 +62,8 @@ impl Wanted {
         let last = |records: &[Record]| records.last().map(|record| record.key.clone());
         match self {
             Self::Selected(selection) => {
-                let request = PageRequest {
-                    model,
-                    selection: selection.clone(),
-                    order: SortOrder::Ascending,
-                    start: after.map_or(PageStart::First, PageStart::After),
-                    limit: PAGE,
-                    scan_at_most: ScanLimit::PAGE,
-                };
+                let start = after.map_or(PageStart::First, PageStart::After);
+                let request = PageRequest::by_key(model, selection.clone(), start, PAGE);
                 let page = catalogue.page(&request).await?;
                 let next = match page.after() {
                     Some(PageStart::After(key)) => Some(key),

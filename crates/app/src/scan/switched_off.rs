@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use stocktake_domain::ports::{CountLimit, PageRequest, PageStart, ScanLimit, SortOrder, StoreError};
+use stocktake_domain::ports::{CountLimit, Pages, StoreError};
 use stocktake_domain::{Record, RecordFilter, RecordKey, Selection, SourceRecord, State};
 
 use super::ScanOf;
@@ -30,24 +30,11 @@ impl SwitchedOff {
             return Ok(Self { keys: None });
         }
         let mut keys = HashSet::new();
-        let mut start = PageStart::First;
-        loop {
-            let request = PageRequest {
-                model: of.model,
-                selection: selection.clone(),
-                order: SortOrder::Ascending,
-                start,
-                limit: PAGE,
-                scan_at_most: ScanLimit::PAGE,
-            };
-            let page = of.catalogue.page(&request).await?;
-            let next = page.after();
-            keys.extend(page.records.into_iter().map(|record| record.key));
-            match next {
-                Some(next) => start = next,
-                None => return Ok(Self { keys: Some(keys) }),
-            }
+        let mut pages = Pages::new(of.catalogue, of.model, selection, PAGE);
+        while let Some(records) = pages.next().await? {
+            keys.extend(records.into_iter().map(|record| record.key));
         }
+        Ok(Self { keys: Some(keys) })
     }
 
     /// The record with this key, if it is switched off.

@@ -37,6 +37,7 @@ mod reports;
 mod resources;
 mod scans;
 mod screens;
+mod sessions;
 mod shortages;
 mod stopping;
 mod stores;

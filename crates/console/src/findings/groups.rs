@@ -1,15 +1,15 @@
 //! Failed records by storage, kind and data type, each group with what its records have in common.
 
 use maud::{Markup, html};
-use stocktake_domain::ports::{FailureGroup, PageRequest, PageStart, ScanLimit, SortOrder};
+use stocktake_domain::ports::{FailureGroup, PageRequest, PageStart};
 use stocktake_domain::{CommonGround, Model, Record, RecordFilter, Selection, Timestamp, common_ground};
 use stocktake_web::step;
 
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number};
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::query::Address;
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::visit::Visit;
 use crate::words::kind_word;
 
@@ -51,14 +51,7 @@ pub(super) async fn section(visit: &Visit, groups: &[FailureGroup]) -> Result<Ma
 async fn first_of(visit: &Visit, of: &FailureGroup) -> Result<Vec<Record>, ConsoleError> {
     let filter =
         RecordFilter { kinds: vec![of.kind], storages: vec![of.storage.clone()], ..RecordFilter::default() };
-    let request = PageRequest {
-        model: of.model,
-        selection: Selection::filtered(filter),
-        order: SortOrder::Ascending,
-        start: PageStart::First,
-        limit: COMPARED,
-        scan_at_most: ScanLimit::PAGE,
-    };
+    let request = PageRequest::by_key(of.model, Selection::filtered(filter), PageStart::First, COMPARED);
     Ok(step("catalogue.page", visit.console.catalogue.page(&request)).await?.records)
 }
 
@@ -70,14 +63,14 @@ impl Group<'_> {
             section class="finding" aria-labelledby=(id) {
                 div {
                     h2 id=(id) {
-                        span class="bad" { (icon("failed", "")) }
-                        "Storage " (text(storage)) ": " (number(*records)) " " (kind_name)
+                        span class="bad" { (icon(Shape::Failed, "")) }
+                        "Storage " (storage) ": " (number(*records)) " " (kind_name)
                     }
                     p class="soft" { (model) }
                 }
                 p { (self.evidence(now)) }
                 p {}
-                p { a href=(records_of(*model, self.of)) { "Show " (number(*records)) span class="hush" { " " (kind_name) " " (model) " in " (text(storage)) } } }
+                p { a href=(records_of(*model, self.of)) { "Show " (number(*records)) span class="hush" { " " (kind_name) " " (model) " in " (storage) } } }
             }
         }
     }
@@ -95,8 +88,8 @@ impl Group<'_> {
                 @if at == 0 { (all) } @else { " They " }
                 @match common {
                     CommonGround::Folder(folder) => { "lie below " (path(folder)) "." }
-                    CommonGround::Owner(owner) => { "belong to " code { (text(owner)) } "." }
-                    CommonGround::Reason(reason) => { "were told of in the same words: " q { (text(reason)) } "." }
+                    CommonGround::Owner(owner) => { "belong to " code { (owner) } "." }
+                    CommonGround::Reason(reason) => { "were told of in the same words: " q { (reason) } "." }
                     CommonGround::AtOnce { to, .. } => { "failed last within one hour, " (ago(*to, now)) "." }
                     CommonGround::GoodSince(good) => { "were good when they were read before, the first of them " (ago(*good, now)) "." }
                 }

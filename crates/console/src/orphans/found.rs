@@ -1,17 +1,19 @@
 //! What the last walk found.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 use stocktake_domain::{
     Location, Orphan, OrphanWalk, RegistryPiece, StorageOutcome, Timestamp, WalkedStorage,
 };
 use stocktake_web::step;
 
-use super::listed::{Listed, PER_PAGE, count_of, outcome_cell};
+use super::listed::{Ended, Listed, PER_PAGE, count_of};
 use super::{Progress, address, registries};
 use crate::error::ConsoleError;
 use crate::figures::{ago, counted, number, short_size, size};
 use crate::query::{Address, Fields};
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::tables::{figure, optional, table};
 use crate::visit::Visit;
 
@@ -87,7 +89,20 @@ impl Found {
             }
             @if let Some(at) = self.walk.finished_at { ", as the walk found that ended " (ago(at, now)) }
             "."
+            @match self.not_whole() {
+                0 => {}
+                1 => " 1 storage was not searched, or not as a whole: its row below says why.",
+                many => { " " (many) " storages were not searched, or not as a whole: their rows below say why." }
+            }
         }
+    }
+
+    /// How many storages were not searched as a whole.
+    fn not_whole(&self) -> usize {
+        let Progress { storages, registries } = &self.progress;
+        let walked = storages.iter().filter(|walked| !ended(walked).is_whole).map(|walked| &walked.storage);
+        let searched = registries.iter().filter(|searched| !registries::ended(searched).is_whole);
+        walked.chain(searched.map(|searched| &searched.storage)).collect::<BTreeSet<_>>().len()
     }
 
     pub(super) fn tables(&self) -> Markup {
@@ -171,13 +186,18 @@ fn orphans_table(orphans: &Listed<Orphan>, now: Timestamp) -> Markup {
     table("cards", &orphans.caption("orphan"), &columns, &rows)
 }
 
+/// How the search of a storage ended.
+fn ended(walked: &WalkedStorage) -> Ended<'_> {
+    Ended::of(walked.outcome.as_ref(), walked.totals.looked_at, walked.totals.skipped)
+}
+
 fn storage_row(walked: &WalkedStorage) -> Markup {
     let totals = &walked.totals;
     let count = |label, count| figure(label, count, &html! { (number(count)) });
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(&walked.storage)) }
-            (outcome_cell(walked.outcome.as_ref(), totals.skipped))
+            th scope="row" role="rowheader" { (walked.storage) }
+            (ended(walked).cell())
             (count("Looked at", totals.looked_at))
             (count("Orphans", totals.orphans))
             (figure("Bytes", totals.bytes, &size(totals.bytes)))
@@ -192,7 +212,7 @@ fn storage_row(walked: &WalkedStorage) -> Markup {
 fn orphan_row(orphan: &Orphan, has_sizes: bool, now: Timestamp) -> Markup {
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(&orphan.location.storage)) }
+            th scope="row" role="rowheader" { (orphan.location.storage) }
             td class="all" role="cell" { (path(&orphan.location.path)) }
             @if has_sizes { (optional(orphan.size.map(size).as_ref(), "Size", "n")) }
             (optional(orphan.modified_at.map(|at| ago(at, now)).as_ref(), "Changed", ""))

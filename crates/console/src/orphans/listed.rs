@@ -4,8 +4,7 @@ use maud::{Markup, html};
 use stocktake_domain::StorageOutcome;
 
 use crate::figures::counted;
-use crate::icons::icon;
-use crate::shown::text;
+use crate::icons::{Shape, icon};
 
 /// How many orphans, and how many pieces of registries, are on a page.
 pub(super) const PER_PAGE: u32 = 100;
@@ -36,24 +35,42 @@ impl<T> Listed<T> {
     }
 }
 
-/// How the search of a storage ended; `skipped` places were not looked at.
-pub(super) fn outcome_cell(outcome: Option<&StorageOutcome>, skipped: u64) -> Markup {
-    let (is_well, word, reason) = match outcome {
-        None | Some(StorageOutcome::Searched) if skipped > 0 => (false, "In part", None),
-        None | Some(StorageOutcome::Searched) => (true, "Whole", None),
-        Some(StorageOutcome::NotConfigured) => (false, "Not configured", None),
-        Some(StorageOutcome::Unused(reason)) => (true, "Not used", Some(reason)),
-        Some(StorageOutcome::Failed(reason)) => (false, "In part", Some(reason)),
-        Some(StorageOutcome::Disordered(reason)) => (false, "Not reliable", Some(reason)),
-    };
-    html! {
-        td class="flag" role="cell" {
-            @if is_well {
-                span class="state succeeded" { (icon("succeeded", "")) (word) }
-            } @else {
-                span class="warn nw" { (icon("warn", "")) (word) }
+/// How the search of a storage ended.
+pub(super) struct Ended<'a> {
+    /// Whether all that lies in it was looked at, or nothing is to be there.
+    pub(super) is_whole: bool,
+    word: &'static str,
+    reason: Option<&'a str>,
+}
+
+impl<'a> Ended<'a> {
+    /// `looked_at` entries of the storage were looked at, and `skipped` places were not.
+    pub(super) fn of(outcome: Option<&'a StorageOutcome>, looked_at: u64, skipped: u64) -> Self {
+        let (is_whole, word, reason) = match outcome {
+            None | Some(StorageOutcome::Searched) if skipped > 0 => (false, "In part", None),
+            None | Some(StorageOutcome::Searched) => (true, "Whole", None),
+            Some(StorageOutcome::NotConfigured) => (false, "Not configured", None),
+            Some(StorageOutcome::Unused(reason)) => (true, "Not used", Some(reason.as_str())),
+            Some(StorageOutcome::Failed(reason)) if looked_at == 0 => {
+                (false, "Not searched", Some(reason.as_str()))
             }
-            @if let Some(reason) = reason { p class="soft" { (text(reason)) } }
+            Some(StorageOutcome::Failed(reason)) => (false, "In part", Some(reason.as_str())),
+            Some(StorageOutcome::Disordered(reason)) => (false, "Not reliable", Some(reason.as_str())),
+        };
+        Self { is_whole, word, reason }
+    }
+
+    /// A cell of a table.
+    pub(super) fn cell(&self) -> Markup {
+        html! {
+            td class="flag" role="cell" {
+                @if self.is_whole {
+                    span class="state succeeded" { (icon(Shape::Succeeded, "")) (self.word) }
+                } @else {
+                    span class="warn nw" { (icon(Shape::Warn, "")) (self.word) }
+                }
+                @if let Some(reason) = self.reason { p class="soft" { (reason) } }
+            }
         }
     }
 }

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use stocktake_domain::{RegistryPiece, SearchedRegistry, Timestamp, UnreferencedKind};
 
-use super::listed::{Listed, outcome_cell};
+use super::listed::{Ended, Listed};
 use crate::figures::{ago, number, short_size, size};
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::tables::{figure, optional, table};
 
 /// What was found in each registry.
@@ -22,7 +22,14 @@ pub(super) fn found(registries: &[SearchedRegistry]) -> Markup {
     }
 }
 
-fn registry_row(SearchedRegistry { storage, outcome, totals }: &SearchedRegistry) -> Markup {
+/// How the search of a registry ended.
+pub(super) fn ended(searched: &SearchedRegistry) -> Ended<'_> {
+    let SearchedRegistry { outcome, totals, .. } = searched;
+    Ended::of(outcome.as_ref(), totals.looked_at, totals.skipped)
+}
+
+fn registry_row(searched: &SearchedRegistry) -> Markup {
+    let SearchedRegistry { storage, totals, .. } = searched;
     let count = |label, count| figure(label, count, &html! { (number(count)) });
     let pieces = |kind| {
         let found = totals.of(kind);
@@ -33,8 +40,8 @@ fn registry_row(SearchedRegistry { storage, outcome, totals }: &SearchedRegistry
     let bytes = totals.unreferenced().bytes;
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(storage)) }
-            (outcome_cell(outcome.as_ref(), totals.skipped))
+            th scope="row" role="rowheader" { (storage) }
+            (ended(searched).cell())
             (count("Looked at", totals.looked_at))
             @for kind in UnreferencedKind::ALL { (pieces(kind)) }
             (figure("Bytes", bytes, &size(bytes)))
@@ -54,7 +61,7 @@ pub(super) fn pieces(pieces: &Listed<RegistryPiece>, now: Timestamp) -> Markup {
 fn piece_row(RegistryPiece { storage, piece }: &RegistryPiece, now: Timestamp) -> Markup {
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" { (text(storage)) }
+            th scope="row" role="rowheader" { (storage) }
             td class="all" role="cell" { (path(&piece.path)) }
             td data-l="What" role="cell" { (described(piece.kind)) }
             td class="n" data-l="Size" role="cell" { (size(piece.size)) }

@@ -7,8 +7,7 @@ use crate::ConsoleSettings;
 use crate::command::command;
 use crate::figures::counted;
 use crate::frame::head;
-use crate::icons::icon;
-use crate::shown;
+use crate::icons::{Shape, icon};
 
 /// What the configuration needs to know of a GitLab.
 const GITLAB: &str = "[sources.gitlab]
@@ -59,17 +58,17 @@ pub(super) fn main(settings: &ConsoleSettings, as_of: Timestamp) -> Markup {
         section class="block" aria-labelledby="cond" {
             h2 id="cond" { "Condition" }
             dl class="facts" {
-                div { dt { "Database" } dd { span class="state succeeded" { (icon("succeeded", "")) "Answers" } ", " code { (shown::text(&settings.database)) } } }
+                div { dt { "Database" } dd { span class="state succeeded" { (icon(Shape::Succeeded, "")) "Answers" } ", " code { (settings.database) } } }
                 div {
                     dt { "Storages" }
                     dd {
                         @if settings.storages.is_empty() {
-                            span class="state pending" { (icon("pending", "")) "None named" }
+                            span class="state pending" { (icon(Shape::Pending, "")) "None named" }
                         } @else {
                             (counted(u64::try_from(settings.storages.len()).unwrap_or(u64::MAX), "storage")) " named: "
                             @for (at, storage) in settings.storages.iter().enumerate() {
                                 @if at > 0 { ", " }
-                                (storage.name) " " code { (shown::text(&storage.place)) }
+                                (storage.name) " " code { (storage.place) }
                             }
                         }
                     }

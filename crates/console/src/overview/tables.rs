@@ -8,7 +8,6 @@ use stocktake_web::in_state;
 use super::days;
 use crate::figures::{age, number, share, size};
 use crate::query::Address;
-use crate::shown::text;
 use crate::tables::{figure, optional, table, with_foot};
 use crate::words::kind_word;
 
@@ -33,7 +32,7 @@ pub(super) fn by_storage(failing: &[FailureGroup]) -> Markup {
         .into_iter()
         .map(|name| {
             let groups: Vec<_> = failing.iter().filter(|group| group.storage == name).collect();
-            (text(name), findings().with("storage", Some(name)), groups)
+            (html! { (name) }, findings().with("storage", Some(name)), groups)
         })
         .collect();
     by_kind("storage", "Storage", &rows)

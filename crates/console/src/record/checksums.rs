@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use stocktake_domain::{Digest, FailureCause, Record, Status};
 
 use crate::figures::moment;
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::shown::digest;
 use crate::tables::table;
 
@@ -105,8 +105,8 @@ fn shown(row: &Row) -> Markup {
                 }
             }
             @match row.agrees {
-                Some(true) => td class="nw" role="cell" { span class="state succeeded" { (icon("succeeded", "")) "Equal" } },
-                Some(false) => td class="nw" role="cell" { span class="failed" { (icon("failed", "")) "Differs" } },
+                Some(true) => td class="nw" role="cell" { span class="state succeeded" { (icon(Shape::Succeeded, "")) "Equal" } },
+                Some(false) => td class="nw" role="cell" { span class="failed" { (icon(Shape::Failed, "")) "Differs" } },
                 None => td class="nw none" role="cell" {},
             }
             @match &row.digest {

@@ -4,28 +4,30 @@ use maud::{Markup, html};
 use stocktake_domain::{Failure, FailureCause, Record, Status};
 
 use crate::figures::moment;
-use crate::icons::icon;
+use crate::icons::{Shape, icon};
 use crate::words::{advice, failure_text, kind_word};
 
 /// What is to be said first of a record.
 pub(super) fn note(record: &Record) -> Markup {
     match &record.status {
         Status::Failed(verification) => wrong(record, &verification.stage().failure),
-        Status::Succeeded(_) => plain("succeeded", &good(record)),
-        Status::Pending(_) => plain("pending", &waiting(record, "Pending. It waits to be read.")),
-        Status::Started(_) => plain("started", &waiting(record, "Started. It is being read.")),
-        Status::Disabled(_) => plain("disabled", &html! { "Disabled. It is switched off and never read." }),
+        Status::Succeeded(_) => plain(Shape::Succeeded, &good(record)),
+        Status::Pending(_) => plain(Shape::Pending, &waiting(record, "Pending. It waits to be read.")),
+        Status::Started(_) => plain(Shape::Started, &waiting(record, "Started. It is being read.")),
+        Status::Disabled(_) => {
+            plain(Shape::Disabled, &html! { "Disabled. It is switched off and never read." })
+        }
     }
 }
 
-fn plain(shape: &str, sentence: &Markup) -> Markup {
+fn plain(shape: Shape, sentence: &Markup) -> Markup {
     html! { div class="note" { (icon(shape, "")) p { (sentence) } } }
 }
 
 fn wrong(record: &Record, failure: &Failure) -> Markup {
     html! {
         div class="note wrong" {
-            (icon("failed", "bad"))
+            (icon(Shape::Failed, "bad"))
             div {
                 p {
                     strong class="bad" { "Failed: " (kind_word(failure.kind()).to_lowercase()) "." }

@@ -7,7 +7,7 @@ use stocktake_web::step;
 use crate::error::ConsoleError;
 use crate::figures::ago;
 use crate::records::record_address;
-use crate::shown::{path, text};
+use crate::shown::path;
 use crate::tables::{optional, table};
 use crate::visit::Visit;
 use crate::words::badge;
@@ -56,7 +56,7 @@ fn row(other: &Record, visit: &Visit) -> Markup {
             td class="flag" role="cell" { (badge(other.state())) }
             td class="all" role="cell" {
                 p { (path(&other.location.path)) }
-                p class="soft" { "in " (text(&other.location.storage)) }
+                p class="soft" { "in " (other.location.storage) }
             }
             (optional(good.as_ref(), "Last good", ""))
         }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use stocktake_console::StorageFacts;
 use stocktake_domain::ports::{
     Announcement, ClaimFilter, Conditions as _, Jobs as _, LeaseTerms, Queue as _, StorageShare, WorkerId,
 };
 use stocktake_domain::{
-    Baseline, Clock as _, Digest, Failure, History, Model, NewJob, Record, Selection, Status, Succeeded,
-    Verification,
+    Baseline, Clock as _, ConditionSubject, Digest, Failure, History, Model, NewJob, Record, Selection,
+    Status, Succeeded, Verification,
 };
 
 use crate::support::{ADMIN, World, altered, at, failed, record};
@@ -108,6 +109,94 @@ async fn failures_are_counted_by_storage_and_lead_to_their_findings() {
     assert_eq!(csv.body(), "model,id\nlfs_objects,3\n");
     assert_eq!(admin.get("/console/findings.csv?kind=missing").await.body(), "model,id\n");
     assert_eq!(admin.get("/console/findings?kind=lost").await.status, 400);
+}
+
+#[actix_web::test]
+async fn only_a_storage_in_which_content_was_looked_at_is_called_open() {
+    let lies_in = |storage: &str, mut record: Record| {
+        storage.clone_into(&mut record.location.storage);
+        record
+    };
+    let mut world = World::new().await.with([
+        lies_in("read", altered(Model::Uploads, 1)),
+        lies_in("read", record(Model::Uploads, 2, "a")),
+        lies_in("waiting", record(Model::Uploads, 3, "a")),
+        lies_in("nowhere", failed(Model::Uploads, 4, "..", Failure::invalid("a path outside"))),
+        lies_in("away", altered(Model::Uploads, 5)),
+    ]);
+    let away = ConditionSubject::Storage("away".to_owned());
+    world.store.report(&away, "files-1", "its root is an empty folder").await.unwrap();
+    let facts = world.settings.storages.remove(0);
+    let named = |name: &str| StorageFacts { name: name.to_owned(), ..facts.clone() };
+    world.settings.storages = ["read", "waiting", "nowhere", "empty", "away"].map(named).to_vec();
+    let site = world.open();
+    let page = site.signed_in(ADMIN).await.get("/console/storages").await;
+    page.says("1 of 5 storages closed, 1 not read yet.");
+    page.says_in_order(&[
+        "rowheader\">away<",
+        "Closed<",
+        "rowheader\">empty<",
+        "Nothing to read<",
+        "rowheader\">nowhere<",
+        "Nothing to read<",
+        "rowheader\">read<",
+        "Open<",
+        "rowheader\">waiting<",
+        "Not read yet<",
+    ]);
+    assert_eq!(page.body().matches("Open<").count(), 1);
+}
+
+#[actix_web::test]
+async fn records_in_storages_that_the_service_lacks_are_told_with_who_has_them() {
+    let lies_in = |storage: &str, key: i64| {
+        let mut record = record(Model::Uploads, key, "a");
+        storage.clone_into(&mut record.location.storage);
+        record
+    };
+    let world = World::new().await.with([lies_in("away", 1), lies_in("lost", 2), lies_in("main", 3)]);
+    let storages = vec![StorageShare { storage: "away".to_owned(), records: 0, bytes: 0 }];
+    let elsewhere = Announcement { storages, ..announcement("other:1:1-0") };
+    world.store.announce(&elsewhere, MINUTE).await.unwrap();
+    let site = world.open();
+    let admin = site.signed_in(ADMIN).await;
+    let page = admin.get("/console/storages").await;
+    page.says_in_order(&[
+        "Not in the configuration of this service",
+        "away: a worker has it",
+        "lost: <",
+        "no worker has it",
+    ]);
+    page.says_not("main: ");
+    for (key, is_lacking) in [(2, true), (3, false)] {
+        let page = admin.get(&format!("/console/models/uploads/{key}")).await;
+        assert_eq!(page.body().contains("Not in the configuration of this service"), is_lacking, "{key}");
+    }
+}
+
+#[actix_web::test]
+async fn while_nobody_reads_nothing_is_said_to_be_read() {
+    let site = World::new().await.with((1..=3).map(|key| record(Model::Uploads, key, "a"))).open();
+    let page = site.signed_in(ADMIN).await.get("/console").await;
+    page.says("0 of 3 records verified");
+    page.says("Nobody reads: no worker runs, and 3 are to be read.");
+    page.says_not("All that is due was read");
+    // Neither good news nor bad.
+    page.says("<h1 class=\"verdict\"><svg class=\"i\" aria-hidden=\"true\"><use href=\"#pending\">");
+    page.says_not("class=\"state failed\"");
+    page.says_not("class=\"state succeeded\"><svg class=\"i\" aria-hidden=\"true\"><use href=\"#succeeded\"></use></svg>Succeeded");
+}
+
+#[actix_web::test]
+async fn the_command_that_accepts_is_there_with_its_button_alone() {
+    let site = World::new().await.with([altered(Model::Uploads, 1), record(Model::Uploads, 2, "a")]).open();
+    let admin = site.signed_in(ADMIN).await;
+    admin.get("/console/models/uploads/1").await.says("stocktake accept uploads 1");
+    let page = admin.get("/console/models/uploads/2").await;
+    page.says("stocktake verify uploads --identifiers 2");
+    page.says_not("stocktake accept");
+    let page = admin.get("/console/models/lfs_objects").await;
+    page.says("The catalogue has no record of this data type.");
 }
 
 #[actix_web::test]

@@ -5,6 +5,7 @@
 mod access;
 mod actions;
 mod activity;
+mod errors;
 mod gitlabs_page;
 mod orphans;
 mod pages;

@@ -83,8 +83,9 @@ async fn what_the_last_walk_found_is_shown_page_by_page_also_after_one_that_fail
     store.finish(walk.id, &runner(), None).await.unwrap();
     let page = admin.get("/console/orphans").await;
     page.says("101 orphans of 101 kB in 1 storage, as the walk found that ended");
+    page.says("1 storage was not searched, or not as a whole: its row below says why.");
     page.says("&lt;b&gt;denied");
-    page.says("In part");
+    page.says("Not searched<");
     page.says("<span>lost/</span>100.bin");
     page.says_not("101.bin");
     page.says("href=\"/console/orphans?after_storage=main&amp;after=lost%2F100.bin\"");
@@ -177,6 +178,7 @@ async fn what_is_unreferenced_in_registries_is_counted_by_kind_and_listed_page_b
     page.says("1,145 pieces of 1.0 MB that nothing refers to in 0 registry storages, as the walk found");
     page.says_not("0 orphans");
     page.says("&lt;i&gt;away");
+    page.says("In part<");
     page.says(
         "data-l=\"Untagged manifests\" role=\"cell\"><data value=\"1044\" title=\"1.0 MB\">1,044</data>",
     );

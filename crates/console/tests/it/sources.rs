@@ -47,13 +47,16 @@ async fn each_data_type_has_its_rows_what_changed_what_was_kept_and_why_and_both
     }
     let site = world.open();
     let page = site.signed_in(ADMIN).await.get("/console/sync").await;
-    page.says("1 data type could not be read when last tried.");
+    page.says("1 data type could not be read when last tried. 18 data types not read yet.");
     page.says_in_order(&[
         "<a href=\"/console/models/snippet_repositories\">",
-        "Not read",
+        "Not read<",
         "the table snippets is missing",
         "data-l=\"Next full scan\" role=\"cell\"><time",
         "in 3 h",
+        // No sync has come to it.
+        "<a href=\"/console/models/lfs_objects\">",
+        "Not read yet<",
         "<a href=\"/console/models/uploads\">",
         "Records are kept for which the source has no rows: they are too many to delete at once.",
         "data-l=\"Records\" role=\"cell\">1,234<",

@@ -175,6 +175,13 @@ impl Answer {
         assert!(!self.body().contains(text), "{text:?} is in\n{}", self.body());
     }
 
+    /// What a person reads, without the tags.
+    pub(crate) fn text(&self) -> String {
+        let pieces =
+            self.body().split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
+        pieces.collect()
+    }
+
     /// All of these, each behind the one before it.
     #[track_caller]
     pub(crate) fn says_in_order(&self, texts: &[&str]) {

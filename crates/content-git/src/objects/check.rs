@@ -45,11 +45,14 @@ pub(super) struct Swept {
     pub(super) kinds: Kinds,
 }
 
-/// A missing object that a root reaches. What an object names never changes, so that this stays so as long as the root is
-/// there, the object is not, and nothing has changed of what can cut the way short.
+/// Missing objects that roots reach. What an object names never changes, so that this stays so as long as the root of the first
+/// is there, the objects are not, and nothing has changed of what can cut the way short.
 pub(super) struct Missing {
     pub(super) root: Root,
+    /// The first.
     pub(super) id: ObjectId,
+    /// All.
+    pub(super) ids: HashSet<ObjectId>,
     pub(super) error: ContentError,
     pub(super) ways: Ways,
 }

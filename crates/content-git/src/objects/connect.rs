@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use stocktake_domain::ContentError;
+
 use super::alternates;
 use super::check::{Checked, Missing, Swept, Ways};
 use super::descent::Depth;
@@ -74,6 +76,7 @@ impl Connectivity<'_> {
         }
         if let Some(found) = &checked.missing
             && missing.contains(&found.id)
+            && (doubts.more || found.ids.is_subset(&missing))
             && found.ways == self.ways(&folders, lookup.listings())
             && self.has_root(&found.root)?
         {
@@ -81,29 +84,40 @@ impl Connectivity<'_> {
         }
         // The type of what lies in an alternate was not compared with what a link of ours to it expects.
         let is_alone = folders.len() == 1;
+        let most_missing = (!doubts.more).then_some(missing.len());
         let all_missing = (is_alone && !doubts.more).then_some(missing);
-        self.walk(&folders, promised, all_missing, checked)?;
+        self.walk(&folders, promised, (all_missing, most_missing), checked)?;
         self.check_graph(&mut lookup, &doubts)
     }
 
-    /// Walks from the roots through everything that they reach.
+    /// Walks from the roots through everything that they reach, to all objects that can be missing. What has another fault than to
+    /// be missing is told only if nothing is.
     fn walk(
         &self,
         folders: &[RepoFolder],
         promised: HashSet<ObjectId>,
-        all_missing: Option<HashSet<ObjectId>>,
+        (all_missing, most_missing): (Option<HashSet<ObjectId>>, Option<usize>),
         checked: &mut Checked,
     ) -> Result<(), ReadError> {
         let (reader, format) = (self.reader, self.format);
-        let known = Known { kinds: checked.swept.as_ref().map(|swept| &swept.kinds), all_missing };
+        let kinds = checked.swept.as_ref().map(|swept| &swept.kinds);
+        let known = Known { kinds, all_missing, most_missing };
         let (parents, has_promisor) = (self.parents, format.has_promisor);
         let mut walk = Walk::new(reader, folders, format.objects, parents, has_promisor, promised, known)?;
         let ways = self.ways(folders, walk.listings());
         let walked = (self.roots)(&mut |root| walk.visit(&root));
-        if let (Err(ReadError::Suspect(error)), Some((root, id))) = (&walked, walk.missing.take()) {
-            checked.missing = Some(Missing { root, id, error: error.clone(), ways });
+        if let Err(ReadError::Final(ContentError::NotJudged(_))) = walked {
+            return walked;
         }
-        walked
+        let is_whole = walked.is_ok() || most_missing == Some(walk.lacking.ids().len());
+        walk.lacking.may_be_more |= !is_whole;
+        let Some((root, id)) = walk.first_missing.take() else { return walked };
+        let error = walk.lacking.error();
+        if let Some(ReadError::Suspect(error)) = &error {
+            let ids = walk.lacking.ids().clone();
+            checked.missing = Some(Missing { root, id, ids, error: error.clone(), ways });
+        }
+        error.map_or(walked, Err)
     }
 
     fn ways(&self, folders: &[RepoFolder], listings: &[Listing]) -> Ways {

@@ -4,7 +4,7 @@ use super::alternates;
 use super::index::PackIndex;
 use super::listing::{self, Listing};
 use super::root::Root;
-use super::walk::missing_root;
+use super::walk::missing_roots;
 use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::ObjectFormat;
@@ -59,10 +59,10 @@ impl<'a> Targets<'a> {
         missing.sort_unstable_by_key(|target| target.id);
         for _ in 0..LISTINGS {
             self.remove_found(&mut missing)?;
-            let Some(first) = missing.first() else { return Ok(()) };
+            let Some(error) = missing_roots(&missing) else { return Ok(()) };
             let packs = self.list()?;
             if packs == self.packs {
-                return Err(missing_root(first));
+                return Err(error);
             }
             self.packs = packs;
         }

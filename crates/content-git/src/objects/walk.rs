@@ -1,4 +1,4 @@
-//! Walks from the refs through everything that they reach, and tells the first object that is missing or of the wrong
+//! Walks from the refs through everything that they reach, and tells what is missing, or the first object that is of the wrong
 //! type. This is slower than the sweep, and is done only if the sweep leaves doubts.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -11,6 +11,7 @@ use super::check::Kinds;
 use super::entries::{self, BaseTree};
 use super::ids::{IdSet, Recent};
 use super::kind::{Kind, Link, LinkError, links};
+use super::lacking::Lacking;
 use super::listing::Listing;
 use super::lookup::{Lookup, Place};
 use super::loose;
@@ -46,8 +47,12 @@ pub(super) struct Walk<'a> {
     recent: Recent,
     /// The objects that are missing, if these are all and every other one is there as one of the right type.
     all_missing: Option<IdSet>,
-    /// What it ended with: the object that is missing, and the root that reaches it.
-    pub(super) missing: Option<(Root, ObjectId)>,
+    /// How many objects can be missing at most, if that is known.
+    most_missing: Option<usize>,
+    /// The first object that is missing, and the root that reaches it.
+    pub(super) first_missing: Option<(Root, ObjectId)>,
+    /// All that are missing.
+    pub(super) lacking: Lacking,
 }
 
 /// What the sweep found.
@@ -56,6 +61,8 @@ pub(super) struct Known<'a> {
     pub(super) kinds: Option<&'a Kinds>,
     /// The objects that are missing, if these are all and every other one is there as one of the right type.
     pub(super) all_missing: Option<HashSet<ObjectId>>,
+    /// How many objects can be missing at most, if that is known.
+    pub(super) most_missing: Option<usize>,
 }
 
 /// The objects that were visited, and their types.
@@ -135,7 +142,9 @@ impl<'a> Walk<'a> {
             packs,
             recent,
             all_missing: known.all_missing.map(IdSet::new),
-            missing: None,
+            most_missing: known.most_missing,
+            first_missing: None,
+            lacking: Lacking::default(),
         })
     }
 
@@ -144,7 +153,8 @@ impl<'a> Walk<'a> {
         self.lookup.listings()
     }
 
-    /// Visits everything that this root reaches and that was not visited yet.
+    /// Visits everything that this root reaches and that was not visited yet. Ends early, with what is missing, once nothing
+    /// else can be.
     pub(super) fn visit(&mut self, from: &Root) -> Result<(), ReadError> {
         let mut open = vec![Item::of(from)];
         let mut count = 0_u32;
@@ -213,20 +223,32 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The object, unless there is nothing to visit in it: it is a blob, was visited before, or is promised.
+    /// The object, unless there is nothing to visit in it: it is a blob, was visited before, is promised, or is missing.
     fn object(&mut self, item: &Item, from: &Root) -> Result<Option<Rc<Object>>, ReadError> {
         let Some(place) = self.lookup.find(&item.id)? else {
             if self.promised.contains(&item.id) {
                 return Ok(None);
             }
-            self.lookup.check_current()?;
-            self.missing = Some((from.clone(), item.id));
-            return Err(missing(item, from));
+            return self.miss(item, from).map(|()| None);
         };
         match place {
             Place::Packed(number, _) if self.has_promisor && self.lookup.is_promised(number) => Ok(None),
             Place::Packed(number, place) => self.packed(number, place, item, from),
             Place::Loose(number) => self.loose(number, item, from),
+        }
+    }
+
+    /// Notes an object that is missing. Fails if no other can be.
+    fn miss(&mut self, item: &Item, from: &Root) -> Result<(), ReadError> {
+        if self.first_missing.is_none() {
+            self.lookup.check_current()?;
+            self.first_missing = Some((from.clone(), item.id));
+        }
+        self.lacking.add(item.id, || missing(item, from), || called(item, from));
+        let are_all = self.most_missing.is_some_and(|most| self.lacking.ids().len() >= most);
+        match self.lacking.error() {
+            Some(error) if are_all => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -297,19 +319,31 @@ fn check_kind(item: &Item, kind: Kind, from: &Root) -> Result<(), ReadError> {
     }
 }
 
-/// What is said of a root that is missing.
-pub(super) fn missing_root(root: &Root) -> ReadError {
-    missing(&Item::of(root), root)
+/// What is said of roots that are missing. Nobody has looked for what they would reach.
+pub(super) fn missing_roots(roots: &[Root]) -> Option<ReadError> {
+    let mut lacking = Lacking::default();
+    lacking.may_be_more = true;
+    for root in roots {
+        let item = Item::of(root);
+        lacking.add(root.id, || missing(&item, root), || called(&item, root));
+    }
+    lacking.error()
 }
 
-fn missing(item: &Item, from: &Root) -> ReadError {
+fn missing(item: &Item, from: &Root) -> String {
     let name = display_name(&from.name);
-    ReadError::Suspect(ContentError::MissingPart(match item.kind {
+    match item.kind {
         Some(kind) if item.id != from.id || !item.path.is_empty() => {
             format!("{name}: the {} {} is missing{}", kind.name(), item.id, at(item))
         }
         _ => format!("{name}: its object {} is missing", item.id),
-    }))
+    }
+}
+
+/// An object behind others, with the root that reaches it.
+fn called(item: &Item, from: &Root) -> String {
+    let kind = item.kind.map_or("object", Kind::name);
+    format!("the {kind} {} ({})", item.id, display_name(&from.name))
 }
 
 fn reason_of(item: &Item, kind: Kind, reason: &str) -> String {

@@ -58,7 +58,46 @@ async fn a_lost_pack_is_missed() {
     for file in files(&repository.path().join("objects/pack")) {
         fs::remove_file(repository.path().join("objects/pack").join(file)).unwrap();
     }
-    assert_eq!(missing(fixture.see("a.git").await), format!("HEAD: the commit {tip} is missing"));
+    let told = missing(fixture.see("a.git").await);
+    // What git, too, comes to from the refs.
+    let lost = repository.git(&["rev-list", "--objects", "--all", "--missing=print"]).unwrap();
+    let others = lost.lines().filter(|line| line.starts_with('?')).count() - 1;
+    let begin =
+        format!("HEAD: the commit {tip} is missing; {others} more objects are missing, such as the tree ");
+    assert!(others > 1 && told.starts_with(&begin), "{told}: {lost}");
+}
+
+/// All are counted and some named, each with what reaches it; what nothing reaches is none of them.
+#[tokio::test]
+async fn of_several_missing_objects_all_are_counted() {
+    for memory in [GitSettings::MEMORY, 0] {
+        let fixture = Fixture::with(|settings| settings.memory = memory);
+        let repository = fixture.create("a.git", PLAIN);
+        for (branch, seed) in [("main", 1), ("other", 2), ("gone", 3)] {
+            repository.import(branch, 3, seed).unwrap();
+        }
+        let [tree, blob, unreached] =
+            ["main:001", "other:001/2-1-0.txt", "gone:001/3-1-0.txt"].map(|name| id(&repository, name));
+        repository.git(&["update-ref", "-d", "refs/heads/gone"]).unwrap();
+        lose(&repository, &unreached);
+        lose(&repository, &blob);
+        let alone = format!("refs/heads/other: the blob {blob} is missing (001/2-1-0.txt)");
+        assert_eq!(missing(fixture.see("a.git").await), alone);
+        lose(&repository, &tree);
+        let others = format!("; 1 more object is missing: the blob {blob} (refs/heads/other)");
+        let told = format!("HEAD: the tree {tree} is missing (001){others}");
+        assert_eq!(missing(fixture.see("a.git").await), told);
+        // Refs whose own objects are missing are told before anything is walked.
+        let nothing = |digit: &str| digit.repeat(40);
+        for (name, digit) in [("a", "1"), ("b", "2")] {
+            fs::write(repository.path().join("refs/heads").join(name), nothing(digit) + "\n").unwrap();
+        }
+        let (one, two) = (nothing("1"), nothing("2"));
+        let told = format!(
+            "refs/heads/a: its object {one} is missing; at least 1 more object is missing, such as the commit {two} (refs/heads/b)"
+        );
+        assert_eq!(missing(fixture.see("a.git").await), told);
+    }
 }
 
 /// An object that is missing in a pack: repacked from a repository that knew a wrong boundary.

@@ -154,6 +154,14 @@ impl ModelSummary {
         }
     }
 
+    /// Whether content of one of the records was looked at, however that ended, as far as their states tell.
+    pub fn was_looked_at(&self) -> bool {
+        let is_good = self.states.iter().any(|(state, count)| *state == State::Succeeded && *count > 0);
+        // What is invalid names no place that could be looked at.
+        let is_bad = |(kind, count): &(FailureKind, u64)| *kind != FailureKind::Invalid && *count > 0;
+        is_good || self.good_before > 0 || self.failures.iter().chain(&self.rereading).any(is_bad)
+    }
+
     /// Succeeded records whose verdict rests on this.
     pub fn resting_on(&self, level: EvidenceLevel) -> u64 {
         self.evidence.iter().filter(|(known, _)| *known == level).map(|(_, count)| count).sum()

@@ -51,6 +51,11 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
+    /// A page of the list by ascending key, for which no more records are looked at than [`ScanLimit::PAGE`].
+    pub const fn by_key(model: Model, selection: Selection, start: PageStart, limit: u32) -> Self {
+        Self { model, selection, order: SortOrder::Ascending, start, limit, scan_at_most: ScanLimit::PAGE }
+    }
+
     /// How many records are looked at ahead of where the page begins, at most: those that an offset passes over, and so many
     /// behind them.
     pub fn scanned_ahead(&self) -> u64 {

@@ -132,12 +132,21 @@ async fn what_changed_since_rows_were_read_is_not_judged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_searched_while_rows_were_never_read() {
+async fn rows_that_were_never_read_keep_a_walk_from_where_their_content_may_lie_and_from_nothing_else() {
     let bench = Bench::new(&[Model::Uploads]).await;
-    bench.serve("a", files(["a"], None));
+    bench.clock.set(Timestamp::from_millis(10_000_000));
+    let hub = registry([Ok(piece(UnreferencedKind::Blob, "blob", 1))]);
+    let storages = [("disk", files(["a"], None)), ("git", files(["x.git"], None)), ("hub", hub)];
+    bench.serve_all("a", Some(Arc::new(MemorySource::new())), storages, None);
     bench.store.request("root").await.unwrap();
-    let walk = bench.until(WalkState::Failed).await;
-    assert!(walk.problem.is_some_and(|problem| problem.contains("the rows of uploads were never read")));
+    let walk = bench.until(WalkState::Finished).await;
+    let walked = bench.store.storages(walk.id).await.unwrap();
+    let outcome = |name| walked.iter().find(|walked| walked.storage == name).unwrap().outcome.clone();
+    let reason = "not all rows of uploads were read, so that content of these would be listed";
+    assert_eq!(outcome("disk"), Some(StorageOutcome::Failed(reason.to_owned())));
+    assert_eq!(outcome("git"), Some(StorageOutcome::Searched));
+    assert_eq!(bench.found(&walk).await, ["x.git"]);
+    assert_eq!(bench.pieces(&walk).await, [("hub", "blob")].map(owned));
 }
 
 #[tokio::test(start_paused = true)]

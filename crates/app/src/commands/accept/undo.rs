@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{Catalogue, PageRequest, PageStart, ScanLimit, SortOrder};
+use stocktake_domain::ports::{Catalogue, Pages};
 use stocktake_domain::{Acceptance, Failure, Model, Record, Selection, State};
 
 use super::change::{Change, Place, text};
@@ -130,19 +130,9 @@ async fn filtered(
     let kinds = std::mem::take(&mut filter.kinds);
     let mut outcome = Outcome::default();
     for model in Model::ALL.into_iter().filter(|model| arguments.model.is_none_or(|only| only == *model)) {
-        let mut start = PageStart::First;
-        loop {
-            let selection = Selection::filtered(filter.clone());
-            let request = PageRequest {
-                model,
-                selection,
-                order: SortOrder::Ascending,
-                start,
-                limit: PAGE,
-                scan_at_most: ScanLimit::PAGE,
-            };
-            let page = store.catalogue.page(&request).await?;
-            for record in &page.records {
+        let mut pages = Pages::new(&*store.catalogue, model, Selection::filtered(filter.clone()), PAGE);
+        while let Some(records) = pages.next().await? {
+            for record in &records {
                 if !record.accepted && record.state() != State::Disabled {
                     continue;
                 }
@@ -151,10 +141,6 @@ async fn filtered(
                 if kinds.is_empty() || found.is_some_and(|found| kinds.contains(&found)) {
                     outcome.changes.push(Change::back(record, &acceptance, store.clock.now()));
                 }
-            }
-            match page.after() {
-                Some(next) => start = next,
-                None => break,
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::{Amount, Catalogue, PageRequest, PageStart, ScanLimit, SortOrder, StoreError};
+use stocktake_domain::ports::{Amount, Catalogue, PageRequest, PageStart, Pages, StoreError};
 use stocktake_domain::{Model, Record, RecordFilter, Selection, State, Timestamp};
 use stocktake_worker::{Engine, Storages, Tried};
 
@@ -85,28 +85,13 @@ fn selections(settings: &Settings, scope: &Scope, now: Timestamp) -> Vec<Selecti
 /// The failed records whose retry time has come.
 async fn due_again(catalogue: &dyn Catalogue, model: Model, now: Timestamp) -> Result<Amount, StoreError> {
     let mut amount = Amount::default();
-    let mut start = PageStart::First;
-    loop {
-        let selection = Selection::in_state(State::Failed);
-        let request = PageRequest {
-            model,
-            selection,
-            order: SortOrder::Ascending,
-            start,
-            limit: PAGE,
-            scan_at_most: ScanLimit::PAGE,
-        };
-        let page = catalogue.page(&request).await?;
-        for record in
-            page.records.iter().filter(|record| record.status.retry_at().is_some_and(|at| at <= now))
-        {
+    let mut pages = Pages::new(catalogue, model, Selection::in_state(State::Failed), PAGE);
+    while let Some(records) = pages.next().await? {
+        for record in records.iter().filter(|record| record.status.retry_at().is_some_and(|at| at <= now)) {
             amount = amount.and(Amount::of(record));
         }
-        match page.after() {
-            Some(next) => start = next,
-            None => return Ok(amount),
-        }
     }
+    Ok(amount)
 }
 
 /// What would be read.
@@ -132,14 +117,7 @@ impl Plan {
     ) -> Result<(), StoreError> {
         for place in 0..PLACES.min(records) {
             let start = PageStart::Offset(records / PLACES * place);
-            let request = PageRequest {
-                model,
-                selection: selection.clone(),
-                order: SortOrder::Ascending,
-                start,
-                limit: AT_EACH,
-                scan_at_most: ScanLimit::PAGE,
-            };
+            let request = PageRequest::by_key(model, selection.clone(), start, AT_EACH);
             let found = catalogue.page(&request).await?.records;
             self.some.extend(found);
             if records <= u64::from(AT_EACH) {

@@ -4,7 +4,7 @@ use crate::contract::support::{
     MODEL, at, claim, count, entry, fail_all, import, import_into, key, succeed_all,
 };
 use crate::contract::{DatabaseFixture, Ports};
-use crate::ports::{Amount, Beyond, ClaimedRecord, Outcome, PageRequest, PageStart, ScanLimit, SortOrder};
+use crate::ports::{Amount, Beyond, ClaimedRecord, Outcome, PageRequest, PageStart};
 use crate::{Failure, FailureKind, Model, PathGlob, Record, RecordFilter, Selection, SourceRecord, State};
 
 /// Names that mean something to some pattern, shell, language or screen.
@@ -68,14 +68,7 @@ const PATTERNS: [&str; 30] = [
 
 /// Which of all records the selection means, asked in each way that there is; and which the domain means.
 async fn assert_same(store: &Ports, selection: Selection) -> Vec<Record> {
-    let page = |selection: Selection, limit| PageRequest {
-        model: MODEL,
-        selection,
-        order: SortOrder::Ascending,
-        start: PageStart::First,
-        limit,
-        scan_at_most: ScanLimit::PAGE,
-    };
+    let page = |selection: Selection, limit| PageRequest::by_key(MODEL, selection, PageStart::First, limit);
     let all = store.catalogue.page(&page(Selection::default(), 1000)).await.unwrap().records;
     let is_meant = |record: &Record| {
         selection.state.is_none_or(|state| record.state() == state)
