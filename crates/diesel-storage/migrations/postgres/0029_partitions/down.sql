@@ -1,0 +1,52 @@
+ALTER TABLE records RENAME TO records_in_partitions;
+
+CREATE TABLE records (LIKE records_in_partitions INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
+    WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
+INSERT INTO records SELECT * FROM records_in_partitions r ORDER BY r.model, r.key;
+
+DO $$
+DECLARE
+    granted record;
+BEGIN
+    FOR granted IN
+        SELECT a.privilege_type,
+            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
+            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further
+        FROM pg_class o CROSS JOIN LATERAL aclexplode(o.relacl) a
+        WHERE o.oid = 'records_in_partitions'::regclass AND a.grantee <> o.relowner
+    LOOP
+        EXECUTE format('GRANT %s ON records TO %s%s', granted.privilege_type, granted.grantee, granted.further);
+    END LOOP;
+END
+$$;
+
+DROP TABLE records_in_partitions;
+
+ALTER TABLE records ADD PRIMARY KEY (model, key);
+CREATE INDEX records_by_state ON records ((model * 8 + state), key);
+CREATE INDEX records_in_queue ON records ((model + 0), storage, key, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX records_to_retry ON records (retry_at) WHERE state = 3 AND due_at IS NULL;
+CREATE INDEX records_mismatched ON records ((model + 0), key) WHERE state = 2 AND NOT matches_source;
+CREATE INDEX records_findings ON records ((model + 0), key) WHERE failure_kind IS NOT NULL;
+CREATE INDEX records_with_key_data ON records (model, key) WHERE substr(rule, 1, 11) = 'secure_file';
+CREATE INDEX records_failing ON records ((model + 2), storage, failure_kind, key) INCLUDE (model) WHERE failure_kind IS NOT NULL;
+CREATE INDEX records_by_checksum ON records (substr(baseline, 1, 12), model, key) WHERE baseline IS NOT NULL;
+CREATE INDEX records_in_storage ON records ((model - 0), storage, key) WHERE due_at IS NULL;
+
+DROP FUNCTION count_no_records();
+CREATE FUNCTION count_no_records() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    TRUNCATE record_counts, success_slots, record_count_changes;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER records_added AFTER INSERT ON records REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION count_added_records();
+CREATE TRIGGER records_removed AFTER DELETE ON records REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION count_removed_records();
+CREATE TRIGGER records_changed AFTER UPDATE ON records REFERENCING OLD TABLE AS removed NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION count_changed_records();
+CREATE TRIGGER records_emptied AFTER TRUNCATE ON records
+    FOR EACH STATEMENT EXECUTE FUNCTION count_no_records();
