@@ -29,6 +29,9 @@ const IMPORTS: i32 = 0x73_746b;
 /// Our advisory lock of who folds the counts ("stkcnt" in ASCII).
 const COUNTS: i64 = 0x7374_6b63_6e74;
 
+/// Later than any claim.
+const NEVER: i64 = i64::MAX;
+
 /// Rows inserted by one statement.
 const INSERTED_AT_ONCE: usize = 1000;
 
@@ -49,12 +52,14 @@ const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETUR
 
 /// All results in one statement, each as a row of the model's table of which no more is filled in; they are found one after the
 /// other, in the order given. The model comes with them: of a model known beforehand the planner might look at all records, see
-/// [`crate::dialect::Dialect::KEY_IN`].
+/// [`crate::dialect::Dialect::KEY_IN`]. The due time is compared such that it does not follow that there is one: else the planner,
+/// for whom nothing is due where nothing was when it looked, would read all that is due by then for each result.
 fn write_results_text(table: &str) -> String {
     format!(
         "UPDATE {table} AS r SET due_at = NULL, {}, {} FROM (SELECT CAST(? AS smallint) AS model, {} \
          FROM {} OFFSET 0) AS u \
-         WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
+         WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 \
+         AND COALESCE(r.due_at, {NEVER}) <= ?",
         set_from(&ResultColumns::columns(), "u"),
         list_of(&BaselineColumns::columns(), |column| format!("{0} = COALESCE(u.{0}, r.{0})", column.name)),
         list_of(&ResultRow::columns(), |column| format!("v.{}", column.name)),

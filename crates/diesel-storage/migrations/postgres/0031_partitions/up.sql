@@ -37,32 +37,25 @@ BEGIN
 END
 $$;
 
-DROP TABLE records_in_one;
-
-ALTER TABLE records ADD PRIMARY KEY (model, key);
-
 -- The indexes of the table as it was, on each partition by a name that tells which one it is.
 DO $$
 DECLARE
-    made record;
+    names text[];
+    definitions text[];
+    own text;
 BEGIN
-    FOR made IN
-        SELECT * FROM (VALUES
-            ('by_state', '((model * 8 + state), key)'),
-            ('in_queue', '((model + 0), storage, key, due_at) WHERE due_at IS NOT NULL'),
-            ('to_retry', '(retry_at) WHERE state = 3 AND due_at IS NULL'),
-            ('mismatched', '((model + 0), key) WHERE state = 2 AND NOT matches_source'),
-            ('findings', '((model + 0), key) WHERE failure_kind IS NOT NULL'),
-            ('with_key_data', '(model, key) WHERE substr(rule, 1, 11) = ''secure_file'''),
-            ('failing', '((model + 2), storage, failure_kind, key) INCLUDE (model) WHERE failure_kind IS NOT NULL'),
-            ('by_checksum', '(substr(baseline, 1, 12), model, key) WHERE baseline IS NOT NULL'),
-            ('in_storage', '((model - 0), storage, key) WHERE due_at IS NULL')
-        ) AS known (name, definition)
-    LOOP
-        EXECUTE format('CREATE INDEX records_%s ON ONLY records %s', made.name, made.definition);
+    SELECT array_agg(regexp_replace(c.relname, '^records_', '')), array_agg(substring(pg_get_indexdef(c.oid) FROM ' USING .*'))
+    INTO names, definitions
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = 'records_in_one'::regclass AND NOT i.indisunique;
+    DROP TABLE records_in_one;
+    ALTER TABLE records ADD PRIMARY KEY (model, key);
+    FOR place IN 1..cardinality(names) LOOP
+        EXECUTE format('CREATE INDEX %I ON ONLY records %s', 'records_' || names[place], definitions[place]);
         FOR model IN 1..20 LOOP
-            EXECUTE format('CREATE INDEX records_%1$s_%2$s ON records_%1$s %3$s', model, made.name, made.definition);
-            EXECUTE format('ALTER INDEX records_%2$s ATTACH PARTITION records_%1$s_%2$s', model, made.name);
+            own := format('records_%s_%s', model, names[place]);
+            EXECUTE format('CREATE INDEX %I ON records_%s %s', own, model, definitions[place]);
+            EXECUTE format('ALTER INDEX %I ATTACH PARTITION %I', 'records_' || names[place], own);
         END LOOP;
     END LOOP;
 END

@@ -21,18 +21,22 @@ BEGIN
 END
 $$;
 
-DROP TABLE records_in_partitions;
-
-ALTER TABLE records ADD PRIMARY KEY (model, key);
-CREATE INDEX records_by_state ON records ((model * 8 + state), key);
-CREATE INDEX records_in_queue ON records ((model + 0), storage, key, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX records_to_retry ON records (retry_at) WHERE state = 3 AND due_at IS NULL;
-CREATE INDEX records_mismatched ON records ((model + 0), key) WHERE state = 2 AND NOT matches_source;
-CREATE INDEX records_findings ON records ((model + 0), key) WHERE failure_kind IS NOT NULL;
-CREATE INDEX records_with_key_data ON records (model, key) WHERE substr(rule, 1, 11) = 'secure_file';
-CREATE INDEX records_failing ON records ((model + 2), storage, failure_kind, key) INCLUDE (model) WHERE failure_kind IS NOT NULL;
-CREATE INDEX records_by_checksum ON records (substr(baseline, 1, 12), model, key) WHERE baseline IS NOT NULL;
-CREATE INDEX records_in_storage ON records ((model - 0), storage, key) WHERE due_at IS NULL;
+DO $$
+DECLARE
+    names text[];
+    definitions text[];
+BEGIN
+    SELECT array_agg(c.relname), array_agg(substring(pg_get_indexdef(c.oid) FROM ' USING .*'))
+    INTO names, definitions
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = 'records_in_partitions'::regclass AND NOT i.indisunique;
+    DROP TABLE records_in_partitions;
+    ALTER TABLE records ADD PRIMARY KEY (model, key);
+    FOR place IN 1..cardinality(names) LOOP
+        EXECUTE format('CREATE INDEX %I ON records %s', names[place], definitions[place]);
+    END LOOP;
+END
+$$;
 
 DROP FUNCTION count_no_records();
 CREATE FUNCTION count_no_records() RETURNS trigger LANGUAGE plpgsql AS $$
