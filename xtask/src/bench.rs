@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod measure;
 mod reports;
+mod scale;
 mod stores;
 mod sync;
 
@@ -23,7 +24,7 @@ use crate::project::{Profile, Project, run as run_command};
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Run only these parts; without any, all except `stores`, `fuzz` and `faults`
+    /// Run only these parts; without any, all except `stores`, `scale`, `fuzz` and `faults`
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Number of small files (4 KiB each)
@@ -32,9 +33,10 @@ pub(crate) struct Options {
     /// Number of large files (1 MiB each)
     #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
     large: usize,
-    /// Number of records in the list API, of lines of the import, and of rows in each table of the GitLab
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
-    rows: u64,
+    /// Number of records in the list API, of lines of the import, and of rows in each table of the GitLab [default: 1000000; of
+    /// `scale`: 20000000]
+    #[arg(long, value_name = "NUMBER")]
+    rows: Option<u64>,
     /// Number of repetitions, whose median is reported
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
@@ -53,6 +55,13 @@ pub(crate) struct Options {
     /// Where to write the files, which are removed at the end [default: the temporary folder]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+}
+
+impl Options {
+    /// The number of records of a part that can be filled by the program.
+    fn rows(&self) -> u64 {
+        self.rows.unwrap_or(1_000_000)
+    }
 }
 
 /// A part that can be run separately.
@@ -74,6 +83,9 @@ enum Part {
     Sync,
     /// Judging records by an inventory of their store, compared with gzip and wc
     Reports,
+    /// Many records of several data types on PostgreSQL: pages, re-verification without growth, the summary, and the deletion of
+    /// a data type
+    Scale,
     /// Faults planted in a real radosgw of Ceph, and metadata by lists beside a request for each object
     Stores,
     /// The crates' own benchmarks
@@ -109,7 +121,7 @@ const CRATES: [(&str, &str, &[&str]); 8] = [
 /// Runs the parts and prints the table.
 pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
     let chosen = |part| match options.parts.as_slice() {
-        [] => !matches!(part, Part::Stores | Part::Fuzz | Part::Faults),
+        [] => !matches!(part, Part::Stores | Part::Scale | Part::Fuzz | Part::Faults),
         parts => parts.contains(&part),
     };
     let mut rows = Vec::new();
@@ -122,6 +134,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> anyhow::Result<()> {
         Part::Console,
         Part::Sync,
         Part::Reports,
+        Part::Scale,
     ];
     if compared.into_iter().any(chosen) {
         rows = compare(project, options, chosen)?;
@@ -179,6 +192,9 @@ fn compare(project: &Project, options: &Options, chosen: impl Fn(Part) -> bool) 
     }
     if chosen(Part::Reports) {
         rows.extend(reports::measure(&binary, folder.path(), options)?);
+    }
+    if chosen(Part::Scale) {
+        rows.extend(scale::measure(project, &binary, folder.path(), options)?);
     }
     Ok(rows)
 }

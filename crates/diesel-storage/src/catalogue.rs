@@ -24,11 +24,11 @@ use stocktake_domain::{
 };
 
 use crate::adapter::{Adapter, call};
-use crate::dialect::Index;
+use crate::dialect::{Index, RECORDS_OF_EVERY_MODEL};
 use crate::encryption::Encryption;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
-use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched};
+use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched, push_model, push_one};
 use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, digest_bytes, model_code, storable};
 use crate::scanning::Scan;
 use crate::session::{Driver, Session, Work};
@@ -301,11 +301,8 @@ async fn row<S: Session>(
     model: i16,
     key: Vec<u8>,
 ) -> Result<Option<(RecordRow, bool)>, DbError> {
-    let sql = Sql::<(RecordSql, Bool)>::new(format!(
-        "SELECT {}, {STARTED} FROM records r WHERE r.model = ? AND r.key = ?",
-        *RECORD
-    ));
-    session.first(sql.bind(model).bind(key)).await
+    let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
+    session.first(push_one::<S, _>(sql, model, key)).await
 }
 
 /// The record's row, which nobody else changes until the transaction ends, and whether a lease holds it.
@@ -355,7 +352,10 @@ async fn with_checksum<S: Session>(
 ) -> Result<Vec<Record>, DbError> {
     let first = checksum.iter().copied().take(CHECKSUM_PREFIX).collect::<Vec<u8>>();
     let last = checksum.iter().copied().last().into_iter().collect::<Vec<u8>>();
-    let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED} FROM records AS r", *RECORD));
+    let sql = Sql::<(RecordSql, Bool)>::new(format!(
+        "SELECT {}, {STARTED} FROM {RECORDS_OF_EVERY_MODEL} AS r",
+        *RECORD
+    ));
     let sql = sql.push(S::indexed_by(Index::ByChecksum)).push(
         " WHERE r.baseline IS NOT NULL AND substr(r.baseline, length(r.baseline), 1) = ? \
          AND substr(r.baseline, 1, 12) = ? AND r.baseline = ? ORDER BY r.model, r.key LIMIT ? + 0",
@@ -386,18 +386,17 @@ async fn count<S: Session>(
 }
 
 async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> Result<bool, DbError> {
-    let sql = Sql::<Binary>::new(
-        "SELECT r.key FROM records r WHERE r.model = ? AND r.key = ? \
-         UNION ALL SELECT * FROM (SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key LIMIT 1) AS a \
-         UNION ALL SELECT * FROM (SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1) AS b",
-    );
-    let known: Vec<Vec<u8>> = session.load(sql.bind(model).bind(key.clone()).bind(model).bind(model)).await?;
+    let sql = push_one::<S, _>(Sql::<Binary>::new("SELECT r.key"), model, key.clone());
+    let sql = push_model::<S, _>(sql.push(" UNION ALL SELECT * FROM (SELECT r.key"), model);
+    let sql = sql.push(" ORDER BY r.key LIMIT 1) AS a UNION ALL SELECT * FROM (SELECT r.key");
+    let sql = push_model::<S, _>(sql, model).push(" ORDER BY r.key DESC LIMIT 1) AS b");
+    let known: Vec<Vec<u8>> = session.load(sql).await?;
     Ok(known.is_empty() || known.iter().any(|other| other.len() == key.len()))
 }
 
 async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<RecordKey>, DbError> {
-    let sql = Sql::<Binary>::new("SELECT r.key FROM records r WHERE r.model = ? ORDER BY r.key DESC LIMIT 1");
-    let found: Option<Vec<u8>> = session.first(sql.bind(model)).await?;
+    let sql = push_model::<S, _>(Sql::<Binary>::new("SELECT r.key"), model);
+    let found: Option<Vec<u8>> = session.first(sql.push(" ORDER BY r.key DESC LIMIT 1")).await?;
     found.map(|bytes| key::decode(&bytes)).transpose()
 }
 

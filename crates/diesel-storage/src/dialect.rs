@@ -1,5 +1,7 @@
 //! Where the SQL text of the two databases differs. What they do differently is in [`crate::session::Session`].
 
+use std::borrow::Cow;
+
 use stocktake_domain::PathGlob;
 
 use crate::sql::Sql;
@@ -36,11 +38,18 @@ pub(crate) enum Lock {
     KeyShare,
 }
 
+/// The table of the records of every model. On PostgreSQL each statement about it concerns all of its partitions, which the plans
+/// that are kept cannot tell apart: only for statements that are about no model in particular ([`Dialect::records`]).
+pub(crate) const RECORDS_OF_EVERY_MODEL: &str = "records";
+
 /// A database's own SQL.
 pub(crate) trait Dialect {
-    /// FROM and WHERE, without the end of the condition: the records `r` that the leases `l` hold, lease by lease, each
-    /// by its range.
-    const HELD: &'static str;
+    /// The table that holds the records of a model. Whoever reads or writes records of one model names this one.
+    fn records(model: i16) -> Cow<'static, str>;
+
+    /// FROM and WHERE, without the end of the condition: the records `r` of a model, or of every model, that the leases `l` hold,
+    /// lease by lease, each by its range.
+    fn held(model: Option<i16>) -> String;
 
     /// What comes before and after a query for keys, to make it the condition that the record `r` is of a model and
     /// has one of these keys. One value: the model.
@@ -51,7 +60,7 @@ pub(crate) trait Dialect {
 
     /// FROM and WHERE, without the end of the condition: the records `r` of one model in a storage. Two values: the model, as an
     /// integer, and the storage.
-    const IN_STORAGE: &'static str;
+    fn in_storage(model: i16) -> String;
 
     /// The locking clause, for a database where transactions run side by side.
     fn locking(lock: Lock) -> &'static str;

@@ -8,9 +8,11 @@
 //! `LIMIT ? + 0` is there for SQLite: it would look into a mere `?` and prepare the statement anew for each
 //! value.
 
+use std::borrow::Cow;
+
 use stocktake_domain::{FailureKind, RecordFilter, Selection, State};
 
-use crate::dialect::{Dialect, Index};
+use crate::dialect::{Dialect, Index, RECORDS_OF_EVERY_MODEL};
 use crate::key;
 use crate::rows::{CAUSES_WITH_TEXT, FAILED, PENDING, failure_kind_code, stored_state_code};
 use crate::sql::{Sql, Value};
@@ -198,7 +200,9 @@ impl Filter {
 fn push_access<D: Dialect, T>(sql: Sql<T>, model: i16, access: &Access, span: &Span) -> Sql<T> {
     match access {
         Access::Keys(keys) => D::push_with_keys(sql, model, keys),
-        Access::Leases => push_keys_in(sql.push(D::HELD).push(" WHERE l.model = ?").bind(model), span),
+        Access::Leases => {
+            push_keys_in(sql.push(&D::held(Some(model))).push(" WHERE l.model = ?").bind(model), span)
+        }
         Access::State(state) => push_in_state::<D, _>(sql, model, *state, span),
         Access::Findings => push_findings::<D, _>(sql, model, span),
         Access::Failing(storage, kind) => {
@@ -206,7 +210,7 @@ fn push_access<D: Dialect, T>(sql: Sql<T>, model: i16, access: &Access, span: &S
             push_keys_in(sql.bind(storage.clone()).bind(*kind), span)
         }
         Access::InStorage(storage) => push_in_storage::<D, _>(sql, model, storage, span),
-        Access::All => push_keys_in(sql.push(" FROM records AS r WHERE r.model = ?").bind(model), span),
+        Access::All => push_keys_in(push_model::<D, _>(sql, model), span),
     }
 }
 
@@ -255,31 +259,43 @@ fn push_one_of<T>(sql: Sql<T>, values: Vec<Value>) -> Sql<T> {
     values.into_iter().fold(sql.push(&format!(" IN ({marks})")), Sql::bind)
 }
 
+/// Adds FROM: the records `r` of one model, and the index for a database that would choose another.
+fn push_from<D: Dialect, T>(sql: Sql<T>, model: i16, index: Index) -> Sql<T> {
+    sql.push(" FROM ").push(&D::records(model)).push(" AS r").push(D::indexed_by(index))
+}
+
+/// Adds FROM and WHERE: the records `r` of one model.
+pub(crate) fn push_model<D: Dialect, T>(sql: Sql<T>, model: i16) -> Sql<T> {
+    sql.push(" FROM ").push(&D::records(model)).push(" AS r WHERE r.model = ?").bind(model)
+}
+
+/// Adds FROM and WHERE: the record `r` with this key.
+pub(crate) fn push_one<D: Dialect, T>(sql: Sql<T>, model: i16, key: Vec<u8>) -> Sql<T> {
+    push_model::<D, _>(sql, model).push(" AND r.key = ?").bind(key)
+}
+
 /// Adds FROM and WHERE: the records `r` of one stored state with a key in the span.
 pub(crate) fn push_in_state<D: Dialect, T>(sql: Sql<T>, model: i16, state: i16, span: &Span) -> Sql<T> {
-    let sql = sql
-        .push(" FROM records AS r")
-        .push(D::indexed_by(Index::ByState))
-        .push(" WHERE r.model * 8 + r.state = ?");
+    let sql = push_from::<D, _>(sql, model, Index::ByState).push(" WHERE r.model * 8 + r.state = ?");
     push_keys_in(sql.bind(i32::from(model) * 8 + i32::from(state)), span)
 }
 
 /// Adds FROM and WHERE: the due records `r` of one queue with a key in the span.
 pub(crate) fn push_in_queue<D: Dialect, T>(sql: Sql<T>, model: i16, storage: &str, span: &Span) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::InQueue));
+    let sql = push_from::<D, _>(sql, model, Index::InQueue);
     let sql = sql.push(" WHERE r.due_at IS NOT NULL AND r.model + 0 = ? AND r.storage = ?");
     push_keys_in(sql.bind(i32::from(model)).bind(storage.to_owned()), span)
 }
 
 /// Adds FROM and WHERE: the records `r` of one model in a storage with a key in the span.
 pub(crate) fn push_in_storage<D: Dialect, T>(sql: Sql<T>, model: i16, storage: &str, span: &Span) -> Sql<T> {
-    let sql = sql.push(D::IN_STORAGE).bind(i32::from(model)).bind(storage.to_owned());
+    let sql = sql.push(&D::in_storage(model)).bind(i32::from(model)).bind(storage.to_owned());
     push_keys_in(sql, span)
 }
 
 /// Adds FROM and WHERE: the records `r` with a key in the span that differ from the source's own checksums.
 pub(crate) fn push_mismatched<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Mismatched));
+    let sql = push_from::<D, _>(sql, model, Index::Mismatched);
     let sql =
         sql.push(" WHERE r.state = 2 AND NOT r.matches_source AND r.model + 0 = ?").bind(i32::from(model));
     push_keys_in(sql, span)
@@ -287,14 +303,14 @@ pub(crate) fn push_mismatched<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Spa
 
 /// Adds FROM and WHERE: the records `r` with a key in the span whose last attempt failed.
 pub(crate) fn push_findings<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Findings));
+    let sql = push_from::<D, _>(sql, model, Index::Findings);
     let sql = sql.push(" WHERE r.failure_kind IS NOT NULL AND r.model + 0 = ?").bind(i32::from(model));
     push_keys_in(sql, span)
 }
 
 /// Adds FROM and WHERE: the records `r` of a model whose last attempt failed, to be told apart by storage and kind.
 pub(crate) fn push_failing<D: Dialect, T>(sql: Sql<T>, model: i16) -> Sql<T> {
-    let sql = sql.push(" FROM records AS r").push(D::indexed_by(Index::Failing));
+    let sql = push_from::<D, _>(sql, model, Index::Failing);
     sql.push(" WHERE r.failure_kind IS NOT NULL AND r.model + 2 = ?").bind(i32::from(model) + 2)
 }
 
@@ -315,12 +331,13 @@ fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
 
 /// Adds the query for the paths and keys of the records in one storage, of one model or of all, in the byte order of the
 /// paths.
-pub(crate) fn paths<T>(sql: Sql<T>, model: Option<i16>, storage: String) -> Sql<T> {
+pub(crate) fn paths<D: Dialect, T>(sql: Sql<T>, model: Option<i16>, storage: String) -> Sql<T> {
     // The queues tell which models have anything there; the others are not read.
-    let sql = sql.push(
-        "SELECT r.path, r.key FROM queues q CROSS JOIN records r WHERE q.storage = ? AND r.model = q.model \
+    let table = model.map_or(Cow::Borrowed(RECORDS_OF_EVERY_MODEL), D::records);
+    let sql = sql.push(&format!(
+        "SELECT r.path, r.key FROM queues q CROSS JOIN {table} AS r WHERE q.storage = ? AND r.model = q.model \
          AND r.storage = q.storage",
-    );
+    ));
     let sql = match model {
         Some(model) => sql.bind(storage).push(" AND q.model = ?").bind(model),
         None => sql.bind(storage),

@@ -108,8 +108,8 @@ pub(crate) trait Session: Dialect + Send + 'static {
     /// `conflict`, if it says something else.
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()>;
 
-    /// Lets the planner know that so many records were added, where it would not notice for a while.
-    fn gather_statistics(&mut self, added: u64) -> impl Step<()>;
+    /// Lets the planner know that so many records of the model were added, where it would not notice for a while.
+    fn gather_statistics(&mut self, model: i16, added: u64) -> impl Step<()>;
 
     /// Moves what was noted of changes into the kept counts, where these are not written with each change. Does nothing while
     /// somebody else does it.

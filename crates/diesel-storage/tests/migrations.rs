@@ -290,6 +290,31 @@ async fn no_record_is_changed_without_being_counted() {
     }
 }
 
+/// The partitions are new tables: who could read the records can read them, before and after.
+#[test]
+fn grants_stay_with_the_records() {
+    let mut database = Raw::postgres();
+    let migrations = database.migrations();
+    let place = migrations.iter().position(|migration| migration.name == "0031_partitions").unwrap();
+    let (old, new) = migrations.split_at(place);
+    for migration in old {
+        database.run(&migration.up);
+    }
+    database.run("GRANT SELECT, UPDATE ON records TO PUBLIC");
+    let mut granted = |place: &str, statements: &str| {
+        database.run(statements);
+        let query =
+            format!("SELECT array_to_string(relacl, ' ') FROM pg_class WHERE oid = '{place}'::regclass");
+        let granted = postgres().sql(database.url(), &query).unwrap();
+        assert!(granted.contains(" =rw/"), "{place}: {granted}");
+    };
+    granted("records", "");
+    let [partitions, ..] = new else { panic!("the migration") };
+    granted("records", &partitions.up);
+    granted("records_7", "");
+    granted("records", &partitions.down);
+}
+
 /// A failure that was kept as a text: the digest found and our own last one, in hexadecimal, as far as they were kept.
 struct Kept {
     failure: Failure,

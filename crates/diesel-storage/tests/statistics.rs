@@ -65,7 +65,10 @@ async fn sync(store: &Store, numbers: std::ops::Range<i64>) {
 async fn fill(settings: &StoreSettings) {
     migrate(settings).await.unwrap();
     postgres()
-        .sql(settings.url.expose_secret(), "ALTER TABLE records SET (autovacuum_enabled = off)")
+        .sql(
+            settings.url.expose_secret(),
+            "ALTER TABLE records_9 SET (autovacuum_enabled = off); ALTER TABLE records_19 SET (autovacuum_enabled = off)",
+        )
         .unwrap();
     let store = open(settings).await.unwrap();
     let known = stream::iter([Ok(numbered(1, entries(0..ROWS)))]);
@@ -83,7 +86,7 @@ fn read(url: &str) -> i64 {
     while postgres().sql(url, ours).unwrap() != "0" {
         std::thread::yield_now();
     }
-    let read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'records'";
+    let read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname LIKE 'records\\_%'";
     postgres().sql(url, read).unwrap().parse().unwrap()
 }
 

@@ -48,17 +48,17 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let database = Database::At(cluster.create_database()?);
     let storages = [("main", folder.clone()), ("empty", folder.clone())];
     let installation = Installation::new(binary, &folder, database, &storages, "")?;
-    list::fill(&installation, &cluster, options.rows)?;
+    list::fill(&installation, &cluster, options.rows())?;
     let api = installation.api()?;
     let mut serve = installation.start("serve", &["serve", "--storage", "empty", "--log", "warn"])?;
     api.wait_until_ready(&mut serve)?;
     let mut found = Found::default();
     for _ in 0..options.rounds {
         serve.check_runs()?;
-        round(&api, &installation, &cluster, options.rows, &mut found)?;
+        round(&api, &installation, &cluster, options.rows(), &mut found)?;
     }
     serve.terminate()?;
-    Ok(table(&found, options.rows))
+    Ok(table(&found, options.rows()))
 }
 
 fn round(
@@ -100,7 +100,8 @@ fn bare(
     cluster: &PgCluster,
     rows: u64,
 ) -> anyhow::Result<f64> {
-    let sql = bare_updates(rows)?;
+    let model = cluster.sql(&installation.database, list::MODEL_NUMBER)?;
+    let sql = bare_updates(&model, rows)?;
     thread::scope(|scope| {
         let marking = scope.spawn(|| {
             let began = Instant::now();
@@ -162,15 +163,15 @@ fn last_percent(mut seconds: Vec<f64>) -> f64 {
 }
 
 /// The same columns of all records, range by range, each in a transaction of its own.
-fn bare_updates(rows: u64) -> anyhow::Result<String> {
+fn bare_updates(model: &str, rows: u64) -> anyhow::Result<String> {
     let mut sql = String::from("BEGIN");
     // A key is its number as big-endian bytes with the sign bit flipped.
     let key = |number: u64| format!("'\\x{:016x}'", number ^ (1 << 63));
     for first in (1..=rows).step_by(usize::try_from(AT_ONCE)?) {
         write!(
             sql,
-            "; UPDATE records SET state = 0, due_at = 1, attempt = attempt + 1, retry_at = NULL \
-             WHERE model = (SELECT model FROM records LIMIT 1) AND key >= {} AND key < {}; COMMIT; BEGIN",
+            "; UPDATE records_{model} SET state = 0, due_at = 1, attempt = attempt + 1, retry_at = NULL \
+             WHERE model = {model} AND key >= {} AND key < {}; COMMIT; BEGIN",
             key(first),
             key(first + AT_ONCE),
         )?;

@@ -55,7 +55,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let folder = folder.join("console");
     let database = Database::At(cluster.create_database()?);
     let installation = Installation::new(binary, &folder, database, &[("main", folder.clone())], "")?;
-    list::fill(&installation, &cluster, options.rows)?;
+    list::fill(&installation, &cluster, options.rows())?;
     cluster.sql(&installation.database, FAILED)?;
     cluster.sql(&installation.database, "VACUUM (ANALYZE)")?;
     let api = installation.api()?;
@@ -69,7 +69,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
 
 fn compare(api: &Api, options: &Options) -> anyhow::Result<Vec<Row>> {
     let console = Session::begin(api)?;
-    let middle = (options.rows / 2).to_string();
+    let middle = (options.rows() / 2).to_string();
     let page = format!("{}?pagination=keyset&per_page=50", list_path(MODEL));
     let mut theirs = Vec::new();
     let mut ours = [const { Vec::new() }; PAGES.len()];
@@ -84,7 +84,7 @@ fn compare(api: &Api, options: &Options) -> anyhow::Result<Vec<Row>> {
     let line = |((name, _, is_as_dear_as_its_matches), found): (&(&str, &str, bool), &Vec<f64>)| {
         let ours = median(found);
         Row {
-            what: format!("console at {} rows: {name}", options.rows),
+            what: format!("console at {} rows: {name}", options.rows()),
             figures: format!("{:.1} ms to {:.1} ms", ours * 1000.0, theirs * 1000.0),
             ratio: theirs / ours,
             target: (!is_as_dear_as_its_matches).then_some((TARGET, TARGET)),

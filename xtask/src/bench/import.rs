@@ -23,7 +23,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let folder = folder.join("import");
     fs::create_dir_all(&folder)?;
     let file = folder.join("lines.ndjson");
-    fs::write(&file, lines(options.rows)?)?;
+    fs::write(&file, lines(options.rows())?)?;
     let cluster = machine::postgres(|| PgCluster::start_with(&[]))?;
     let (mut ours, mut theirs, mut mib) = (Vec::new(), Vec::new(), 0.0_f64);
     for round in 1..=options.rounds {
@@ -35,7 +35,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
         let path = file.to_str().context("the folder's name is not UTF-8")?;
         let Run { seconds, mib: peak, .. } =
             run(&mut installation.command(&["import", MODEL, path, "--quiet"]))?;
-        let copied = copy(&cluster, &installation, options.rows)?;
+        let copied = copy(&cluster, &installation, options.rows())?;
         println!("round {round}: {seconds:.2} s, COPY FROM {copied:.2} s");
         ours.push(seconds);
         theirs.push(copied);
@@ -43,9 +43,9 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     }
     fs::remove_dir_all(&folder)?;
     let (ours, theirs) = (median(&ours), median(&theirs));
-    let rate = |seconds: f64| u32::try_from(options.rows).map_or(f64::INFINITY, f64::from) / seconds;
+    let rate = |seconds: f64| u32::try_from(options.rows()).map_or(f64::INFINITY, f64::from) / seconds;
     Ok(vec![Row {
-        what: format!("import of {} lines into PostgreSQL, vs. COPY FROM", options.rows),
+        what: format!("import of {} lines into PostgreSQL, vs. COPY FROM", options.rows()),
         figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", rate(ours), rate(theirs)),
         ratio: theirs / ours,
         target: Some((0.4, 0.4)),
@@ -63,7 +63,7 @@ fn copy(cluster: &PgCluster, installation: &Installation, rows: u64) -> anyhow::
         command.arg(statement).arg(&installation.database).stdin(Stdio::null());
         capture(&mut command)
     };
-    psql(format!("\\copy records TO '{file}'"))?;
+    psql(format!("\\copy (SELECT * FROM records) TO '{file}'"))?;
     // What the import wrote goes to the disk now, and not while COPY is measured.
     cluster.sql(&installation.database, "CHECKPOINT")?;
     let begin = Instant::now();

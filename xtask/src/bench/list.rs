@@ -1,6 +1,7 @@
 //! Keyset pages over HTTP, compared with the same query run by pgbench.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,7 +18,7 @@ use crate::project::capture;
 pub(super) const MODEL: &str = "lfs_objects";
 
 /// The number of the model in the table.
-const MODEL_NUMBER: &str = "SELECT model FROM records LIMIT 1";
+pub(super) const MODEL_NUMBER: &str = "SELECT model FROM records LIMIT 1";
 
 /// The number of pages requested in each region.
 const CURSORS: usize = 100;
@@ -28,9 +29,9 @@ pub(super) const CHECKSUMMED: &str = "UPDATE records SET state = 2, due_at = NUL
     file_size = 4096, created_at = 1738754830173, baseline = sha256(path::bytea), \
     baseline_at = CAST(EXTRACT(EPOCH FROM now()) * 1000 AS bigint)";
 
-/// The query of a page, as the program runs it.
+/// The query of a page, as the program runs it: on the partition of the model.
 const QUERY: &str = "SELECT created_at, file_size, due_at, attempt, baseline, baseline_at, failed_at, retry_at, \
-    retry_count, model, state, failure_kind, accepted, key, storage, path, expected, failure_cause FROM records \
+    retry_count, model, state, failure_kind, accepted, key, storage, path, expected, failure_cause FROM records_MODEL \
     WHERE model = MODEL AND key > int8send(:shifted::bigint) ORDER BY model, key LIMIT 21;";
 
 /// Requests the paths in the file that `PATHS` names, one after the other.
@@ -63,26 +64,27 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let folder = folder.join("list");
     let database = Database::At(cluster.create_database()?);
     let installation = Installation::new(binary, &folder, database, &[("main", folder.clone())], "")?;
-    fill(&installation, &cluster, options.rows)?;
+    fill(&installation, &cluster, options.rows())?;
     let api = installation.api()?;
     let mut serve = installation.start("serve", &["serve", "--no-worker", "--log", "warn"])?;
     api.wait_until_ready(&mut serve)?;
 
-    let regions = regions(options.rows);
-    write_paths(&api, &folder, &regions, options.rows)?;
-    std::fs::write(folder.join("wrk.lua"), LUA)?;
+    let regions = regions(options.rows());
+    write_paths(&api, &folder, &regions, options.rows())?;
+    let model = cluster.sql(&installation.database, MODEL_NUMBER)?;
     let mut found = [const { (Vec::new(), Vec::new()) }; 3];
     for _ in 0..options.rounds {
         for (region, (ours, theirs)) in regions.iter().zip(&mut found) {
-            theirs.push(pgbench(&cluster, &installation, &folder, region, options.seconds)?);
-            ours.push(wrk(&api, &folder, region, options.seconds)?);
+            let keys = region.from..region.to;
+            theirs.push(pgbench(&cluster, &installation, &folder, (&model, keys), options.seconds)?);
+            ours.push(wrk(&api, &folder.join(region.name), options.seconds)?);
         }
     }
     serve.check_runs()?;
     let mib = peak(serve.id()).context("the memory usage is unknown")?;
     serve.terminate()?;
 
-    Ok(table(&regions, found.map(|(ours, theirs)| (median(&ours), median(&theirs))), options.rows, mib))
+    Ok(table(&regions, found.map(|(ours, theirs)| (median(&ours), median(&theirs))), options.rows(), mib))
 }
 
 /// The start, the middle and the end of the list.
@@ -157,14 +159,16 @@ fn write_paths(api: &Api, folder: &Path, regions: &[Region], rows: u64) -> anyho
     Ok(())
 }
 
-/// Pages per second over HTTP.
-fn wrk(api: &Api, folder: &Path, region: &Region, seconds: u32) -> anyhow::Result<f64> {
+/// Pages per second over HTTP, of the paths in a file.
+pub(super) fn wrk(api: &Api, paths: &Path, seconds: u32) -> anyhow::Result<f64> {
+    let script = paths.with_file_name("wrk.lua");
+    std::fs::write(&script, LUA)?;
     let mut command = Command::new("wrk");
     command
         .args(["--connections", "8", "--threads", "2", "--duration", &format!("{seconds}s"), "--script"])
-        .arg(folder.join("wrk.lua"))
+        .arg(script)
         .arg(&api.base)
-        .env("PATHS", folder.join(region.name))
+        .env("PATHS", paths)
         .env("TOKEN", &api.token);
     let output = capture(&mut command)?;
     let result = output.lines().find_map(|line| line.strip_prefix("RESULT "));
@@ -174,19 +178,18 @@ fn wrk(api: &Api, folder: &Path, region: &Region, seconds: u32) -> anyhow::Resul
     }
 }
 
-/// Pages per second from the database alone.
-fn pgbench(
+/// Pages per second from the database alone, of the model with this number behind keys among these.
+pub(super) fn pgbench(
     cluster: &PgCluster,
     installation: &Installation,
     folder: &Path,
-    region: &Region,
+    (model, keys): (&str, Range<u64>),
     seconds: u32,
 ) -> anyhow::Result<f64> {
     let script = folder.join("page.sql");
     // A key is its number as big-endian bytes with the sign bit flipped.
-    let shifted = format!("\\set shifted random({}, {}) - 9223372036854775807 - 1", region.from, region.to);
-    let model = cluster.sql(&installation.database, MODEL_NUMBER)?;
-    std::fs::write(&script, format!("{shifted}\n{}\n", QUERY.replace("MODEL", &model)))?;
+    let shifted = format!("\\set shifted random({}, {}) - 9223372036854775807 - 1", keys.start, keys.end);
+    std::fs::write(&script, format!("{shifted}\n{}\n", QUERY.replace("MODEL", model)))?;
     let mut command = cluster.command("pgbench");
     command
         .args(["--no-vacuum", "--client=8", "--jobs=2", "--protocol=prepared"])

@@ -27,13 +27,13 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let folder = folder.join("reports");
     fs::create_dir_all(&folder)?;
     let report = folder.join("list.csv.gz");
-    let lines = write(&report, options.rows)?;
+    let lines = write(&report, options.rows())?;
     let cluster = machine::postgres(|| PgCluster::start_with(&[]))?;
     let databases = [("SQLite", Database::Sqlite), ("PostgreSQL", Database::At(cluster.create_database()?))];
     let mut rows = Vec::new();
     for (name, database) in databases {
         let installation = Installation::new(binary, &folder.join(name), database, &[], STORAGE)?;
-        println!("Importing {} records into {name} …", options.rows);
+        println!("Importing {} records into {name} …", options.rows());
         installation.run(&["migrate"])?;
         installation.import(MODEL, &lines)?;
         rows.push(compare(name, &installation, &report, options)?);
@@ -49,18 +49,18 @@ fn compare(name: &str, installation: &Installation, report: &Path, options: &Opt
     let (mut ours, mut theirs, mut mib) = (Vec::new(), Vec::new(), 0.0_f64);
     for round in 1..=options.rounds {
         let counted = run(Command::new("sh").args(["-c", "gzip -dc \"$0\" | wc -l", report]))?;
-        ensure!(counted.output.trim() == options.rows.to_string(), "{} lines", counted.output.trim());
+        ensure!(counted.output.trim() == options.rows().to_string(), "{} lines", counted.output.trim());
         let Run { seconds, mib: peak, output } = run(&mut installation.command(&words))?;
         let told: serde_json::Value = serde_json::from_str(&output)?;
         let agreeing = told.get("agreeing").and_then(serde_json::Value::as_u64);
-        ensure!(agreeing == Some(options.rows), "{output}");
+        ensure!(agreeing == Some(options.rows()), "{output}");
         println!("round {round} on {name}: {seconds:.2} s, unpacking alone {:.2} s", counted.seconds);
         ours.push(seconds);
         theirs.push(counted.seconds);
         mib = mib.max(peak);
     }
     let (ours, theirs) = (median(&ours), median(&theirs));
-    let rate = |seconds: f64| u32::try_from(options.rows).map_or(f64::INFINITY, f64::from) / seconds;
+    let rate = |seconds: f64| u32::try_from(options.rows()).map_or(f64::INFINITY, f64::from) / seconds;
     Ok(Row {
         what: format!("rows of an inventory, {name}, vs. gzip -dc | wc -l"),
         figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", rate(ours), rate(theirs)),

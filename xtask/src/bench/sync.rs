@@ -43,9 +43,9 @@ const LOAD: &str = "SELECT xact_commit || ' ' || tup_returned || ' ' || tup_fetc
 pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
     let cluster = machine::postgres(|| PgCluster::start_with(&[]))?;
     let source = cluster.create_database()?;
-    println!("Writing {} rows to each of two tables …", options.rows);
+    println!("Writing {} rows to each of two tables …", options.rows());
     GitlabDatabase::load(&source)?;
-    GitlabDatabase::multiply(&source, options.rows)?;
+    GitlabDatabase::multiply(&source, options.rows())?;
     let mut rows = Vec::new();
     for name in ["SQLite", "PostgreSQL"] {
         let trial = Trial { binary, folder, cluster: &cluster, source: &source, name };
@@ -58,9 +58,9 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
                 mib = mib.max(peak);
             }
             let (ours, theirs) = (median(&ours), median(&theirs));
-            let count = f64::from(u32::try_from(options.rows)?);
+            let count = f64::from(u32::try_from(options.rows())?);
             rows.push(Row {
-                what: format!("first sync of {} {model} into {name}, vs. COPY", options.rows),
+                what: format!("first sync of {} {model} into {name}, vs. COPY", options.rows()),
                 figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", count / ours, count / theirs),
                 ratio: theirs / ours,
                 target: Some((0.5, 0.5)),

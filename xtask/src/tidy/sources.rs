@@ -28,6 +28,12 @@ const UNWANTED: [(&str, &str); 3] = [
 const STDOUT: &str = concat!("io::std", "out");
 const PRINTER: &str = "crates/app/src/output.rs";
 
+/// Statements that name the table of all records, in the crate whose statements name that of a data type or say that they are about
+/// all. SQLite has the one table.
+const ALL_RECORDS: [&str; 4] = ["FROM records ", "UPDATE records ", "INTO records ", "JOIN records "];
+const STATEMENTS: &str = "crates/diesel-storage/src/";
+const OF_SQLITE: &str = "crates/diesel-storage/src/sqlite/";
+
 /// Checks every text file below `root`.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -70,6 +76,15 @@ fn check_one(name: &str, text: &str) -> Vec<Finding> {
             let message =
                 format!("line {number} contains {STDOUT}: print through {PRINTER}, which quotes names");
             findings.push(Finding::new("printing", name, message));
+        }
+        if name.starts_with(STATEMENTS) && !name.starts_with(OF_SQLITE) {
+            for named in ALL_RECORDS.iter().filter(|named| line.contains(*named)) {
+                let message = format!(
+                    "line {number} contains {named:?}: name `Dialect::records`, or `RECORDS_OF_EVERY_MODEL` in a statement about \
+                     every data type"
+                );
+                findings.push(Finding::new("partition-named", name, message));
+            }
         }
         for (code, reason) in UNWANTED.iter().filter(|(code, _)| line.contains(code)) {
             findings.push(Finding::new("finished", name, format!("line {number} contains {code}: {reason}")));
@@ -118,6 +133,9 @@ mod tests {
         let prints = format!("//! It.\nuse std::{STDOUT};\n");
         assert_eq!(rules("crates/app/src/a.rs", &prints), ["printing"]);
         assert!(rules(PRINTER, &prints).is_empty() && rules("xtask/src/a.rs", &prints).is_empty());
+        let query = "//! It.\nconst SQL: &str = \"SELECT 1 FROM records r\";\n";
+        assert_eq!(rules("crates/diesel-storage/src/a.rs", query), ["partition-named"]);
+        assert!(rules("crates/diesel-storage/src/sqlite/a.rs", query).is_empty());
         let long = format!("//! It.\n{}", "\n".repeat(MAX_LINES));
         assert_eq!(rules("a.rs", &long), ["short-files"]);
     }

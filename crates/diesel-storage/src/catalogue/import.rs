@@ -147,11 +147,12 @@ async fn apply_all<S: Session>(
 async fn next_pairs<S: Session>(session: &mut S, model: i16, from: Vec<u8>) -> Result<Vec<Pair>, DbError> {
     // Of a model known beforehand the planner might read all records rather than one for each key, see `Dialect::KEY_IN`.
     let sql = Sql::<(StagedSql, RecordSql, Bool)>::new(format!(
-        "SELECT {staged}, {record}, {STARTED} FROM staged s CROSS JOIN records r WHERE s.key >= ? \
+        "SELECT {staged}, {record}, {STARTED} FROM staged s CROSS JOIN {table} AS r WHERE s.key >= ? \
          AND r.model = (SELECT CAST(? AS smallint)) AND r.key = s.key AND {differ} ORDER BY s.key LIMIT ? + 0",
         staged = *STAGED,
         record = *RECORD,
         differ = *MAY_DIFFER,
+        table = S::records(model),
     ));
     let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
     let rows: Vec<(StagedRow, RecordRow, bool)> =

@@ -5,7 +5,7 @@ use stocktake_domain::ports::StoreError;
 
 use super::locked;
 use crate::adapter::{Adapter, call};
-use crate::dialect::Index;
+use crate::dialect::{Index, RECORDS_OF_EVERY_MODEL};
 use crate::encryption::{Encryption, WITH_KEY_DATA};
 use crate::error::DbError;
 use crate::rows::{RECORD, RecordRow, RecordSql};
@@ -55,7 +55,7 @@ pub(crate) async fn renew<D: Driver>(adapter: &Adapter<D>) -> Result<(), StoreEr
 /// The next records with key data.
 async fn next<S: Session>(session: &mut S, (model, key): Place) -> Result<Vec<RecordRow>, DbError> {
     let sql = Sql::<RecordSql>::new(format!(
-        "SELECT {} FROM records AS r{} WHERE substr(r.rule, 1, 11) = '{WITH_KEY_DATA}' \
+        "SELECT {} FROM {RECORDS_OF_EVERY_MODEL} AS r{} WHERE substr(r.rule, 1, 11) = '{WITH_KEY_DATA}' \
          AND (r.model, r.key) > (?, ?) ORDER BY r.model, r.key LIMIT {AT_ONCE}",
         *RECORD,
         S::indexed_by(Index::WithKeyData),

@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
 use stocktake_domain::ports::{Amount, CountDifference, Counted, CountedTo, ModelSummary};
 use stocktake_domain::{EvidenceLevel, FailureKind, Model, RecordFilter, State, Timestamp};
 
+use crate::dialect::RECORDS_OF_EVERY_MODEL;
 use crate::error::DbError;
 use crate::queries::{Filter, Span, push_common};
 use crate::rows::{SUCCEEDED, failure_kind_of, lengths, model_of, state_of, unsigned};
@@ -152,7 +153,7 @@ fn push_held<S: Session>(sql: Sql<GroupSql>, filter: &RecordFilter) -> Sql<Group
         " UNION ALL SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          NULL{} \
          WHERE TRUE",
-        S::HELD
+        S::held(None)
     ));
     push_common::<S, _>(sql, filter).push(GROUPED)
 }
@@ -177,7 +178,7 @@ pub(super) async fn read<S: Session>(
     let sql = Sql::<GroupSql>::new(format!(
         "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, MIN(r.baseline_at), \
          {sizes}, {said}, {at_rest}, COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
-         COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) FROM records r WHERE TRUE"
+         COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) FROM {RECORDS_OF_EVERY_MODEL} AS r WHERE TRUE"
     ));
     let sql = push_held::<S>(push_common::<S, _>(sql, &filter).push(GROUPED), &filter);
     summarised(session.load(sql).await?)

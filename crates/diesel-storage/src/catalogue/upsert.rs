@@ -1,7 +1,6 @@
 //! What entries make of the records they are about: one piece of code for imports and for syncs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use diesel::sql_types::{Binary, Bool};
 use stocktake_domain::ports::Applied;
@@ -11,7 +10,7 @@ use crate::columns::{Row as _, list_of};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Span, push_keys_in};
+use crate::queries::{DUE_NOW, Span, push_keys_in, push_model};
 use crate::rows::{
     DISABLED, LEASE, LeaseRow, LeaseSql, PENDING, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
 };
@@ -22,20 +21,23 @@ use crate::sql::Sql;
 pub(crate) const BATCH: usize = 5000;
 
 /// Adds a record for each staged entry of a model that has none, due now. Values: now, now, the model twice.
-static ADD_STAGED: LazyLock<String> = LazyLock::new(|| {
+fn add_staged(table: &str) -> String {
     // Counted, the records are looked up one by one, by their key; NOT EXISTS would be planned as a join.
-    let lacking =
-        "(SELECT COUNT(*) FROM records k WHERE k.model = (SELECT CAST(? AS smallint)) AND k.key = s.key) = 0";
-    add_staged(DUE_NOW, lacking)
-});
+    let lacking = format!(
+        "(SELECT COUNT(*) FROM {table} AS k WHERE k.model = (SELECT CAST(? AS smallint)) AND k.key = s.key) = 0"
+    );
+    add_staged_that(table, DUE_NOW, &lacking)
+}
 
 /// Adds a record for each staged entry of a model that has none for any of them, and no lease. Values: now, the model.
-static ADD_ALL_STAGED: LazyLock<String> = LazyLock::new(|| add_staged("CAST(? AS bigint)", "TRUE"));
+fn add_all_staged(table: &str) -> String {
+    add_staged_that(table, "CAST(? AS bigint)", "TRUE")
+}
 
-fn add_staged(due: &str, condition: &str) -> String {
+fn add_staged_that(table: &str, due: &str, condition: &str) -> String {
     let source = SourceColumns::columns();
     format!(
-        "INSERT INTO records (model, key, accepted, from_source, due_at, state, attempt, retry_count, recorded_check, {}) \
+        "INSERT INTO {table} (model, key, accepted, from_source, due_at, state, attempt, retry_count, recorded_check, {}) \
          SELECT r.model, r.key, FALSE, FALSE, CASE WHEN r.disabled THEN NULL ELSE {due} END, \
          CASE WHEN r.disabled THEN {DISABLED} ELSE {PENDING} END, 0, 0, r.recorded_check, {} \
          FROM (SELECT CAST(? AS smallint) AS model, s.* FROM staged s WHERE {condition}) AS r ORDER BY r.key",
@@ -72,7 +74,7 @@ pub(crate) async fn has_none_between<S: Session>(
     last: Vec<u8>,
 ) -> Result<bool, DbError> {
     let span = Span { from: first, to: key::behind(last) };
-    let sql = Sql::<Bool>::new("SELECT NOT EXISTS (SELECT 1 FROM records r WHERE r.model = ?").bind(model);
+    let sql = push_model::<S, _>(Sql::<Bool>::new("SELECT NOT EXISTS (SELECT 1"), model);
     session.one(push_keys_in(sql, &span).push(")")).await
 }
 
@@ -112,10 +114,11 @@ impl Upsert {
              ON CONFLICT DO NOTHING",
         );
         session.execute(queues.bind(self.model)).await?;
+        let table = S::records(self.model);
         let records = if self.leases.0.is_empty() && self.stages_new_alone(session).await? {
-            Sql::<()>::new(ADD_ALL_STAGED.as_str()).bind(self.now).bind(self.model)
+            Sql::<()>::new(add_all_staged(&table)).bind(self.now).bind(self.model)
         } else {
-            let records = Sql::<()>::new(ADD_STAGED.as_str()).bind(self.now).bind(self.now);
+            let records = Sql::<()>::new(add_staged(&table)).bind(self.now).bind(self.now);
             records.bind(self.model).bind(self.model)
         };
         let added = session.execute(records).await?;
@@ -184,7 +187,7 @@ impl Upsert {
     /// Ends; returns what was applied, and whether anything became due.
     pub(crate) async fn finish<S: Session>(self, session: &mut S) -> Result<(Applied, bool), DbError> {
         if self.applied.added > 0 {
-            session.gather_statistics(self.applied.added).await?;
+            session.gather_statistics(self.model, self.applied.added).await?;
         }
         session.fold_counts().await?;
         if self.due {

@@ -53,7 +53,11 @@ async fn send_fetched(
     storage: String,
     sender: &mpsc::Sender<Found>,
 ) -> Result<(), DbError> {
-    let declare = queries::paths(Sql::<()>::new("DECLARE found CURSOR WITH HOLD FOR "), model, storage);
+    let declare = queries::paths::<AsyncPgConnection, _>(
+        Sql::<()>::new("DECLARE found CURSOR WITH HOLD FOR "),
+        model,
+        storage,
+    );
     declare.execute(connection).await?;
     loop {
         let fetch = Sql::<(Text, Binary)>::new(format!("FETCH FORWARD {FETCHED} FROM found"));

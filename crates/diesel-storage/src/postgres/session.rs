@@ -1,5 +1,6 @@
 //! Queries on a PostgreSQL connection: its own SQL, and what its errors mean.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use tokio::time::timeout;
 
 use super::row_type::RowType;
 use crate::columns::{Row, Table, list_of, set_from};
-use crate::dialect::{Dialect, Index, Lock};
+use crate::dialect::{Dialect, Index, Lock, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
-use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in};
+use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in, push_model};
 use crate::rows::{
     BaselineColumns, LeaseRow, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow,
     StagedRow,
@@ -27,6 +28,9 @@ const IMPORTS: i32 = 0x73_746b;
 
 /// Our advisory lock of who folds the counts ("stkcnt" in ASCII).
 const COUNTS: i64 = 0x7374_6b63_6e74;
+
+/// Later than any claim.
+const NEVER: i64 = i64::MAX;
 
 /// Rows inserted by one statement.
 const INSERTED_AT_ONCE: usize = 1000;
@@ -46,41 +50,54 @@ const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETUR
     HAVING SUM(records) <> 0 OR MIN(oldest) IS NOT NULL ON CONFLICT (model, storage, slot) DO UPDATE SET \
     records = s.records + excluded.records, oldest = LEAST(s.oldest, excluded.oldest)";
 
-/// All results in one statement, each as a row of `records` of which no more is filled in; they are found one after the other,
-/// in the order given. The model comes with them: of a model known beforehand the planner might look at all records, see
-/// [`crate::dialect::Dialect::KEY_IN`].
-static WRITE_RESULTS: LazyLock<String> = LazyLock::new(|| {
+/// All results in one statement, each as a row of the model's table of which no more is filled in; they are found one after the
+/// other, in the order given. The model comes with them: of a model known beforehand the planner might look at all records, see
+/// [`crate::dialect::Dialect::KEY_IN`]. The due time is compared such that it does not follow that there is one: else the planner,
+/// for whom nothing is due where nothing was when it looked, would read all that is due by then for each result.
+fn write_results_text(table: &str) -> String {
     format!(
-        "UPDATE records AS r SET due_at = NULL, {}, {} FROM (SELECT CAST(? AS smallint) AS model, {} \
+        "UPDATE {table} AS r SET due_at = NULL, {}, {} FROM (SELECT CAST(? AS smallint) AS model, {} \
          FROM {} OFFSET 0) AS u \
-         WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 AND r.due_at <= ?",
+         WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 \
+         AND COALESCE(r.due_at, {NEVER}) <= ?",
         set_from(&ResultColumns::columns(), "u"),
         list_of(&BaselineColumns::columns(), |column| format!("{0} = COALESCE(u.{0}, r.{0})", column.name)),
         list_of(&ResultRow::columns(), |column| format!("v.{}", column.name)),
-        unnested(RecordRow::NAME),
+        unnested(table),
     )
-});
-
-static ADD_RECORDS: LazyLock<String> = LazyLock::new(insert_text::<RecordRow>);
-
-/// An INSERT that expects to meet what is known. It takes half as long again, so new records do without.
-static WRITE_RECORDS: LazyLock<String> = LazyLock::new(upsert_text::<RecordRow>);
+}
 
 static STAGE: LazyLock<String> =
-    LazyLock::new(|| format!("{}{}", insert_text::<StagedRow>(), *ON_STAGED_KEY));
+    LazyLock::new(|| format!("{}{}", insert_text::<StagedRow>(StagedRow::NAME), *ON_STAGED_KEY));
 
 impl Dialect for AsyncPgConnection {
+    // Each model has a partition, which statements about one model name: a plan that is kept for any model would concern all of
+    // them, with their locks.
+    fn records(model: i16) -> Cow<'static, str> {
+        Cow::Owned(format!("{RECORDS_OF_EVERY_MODEL}_{model}"))
+    }
+
     // OFFSET 0 keeps the planner from joining in another order.
-    const HELD: &'static str = " FROM leases l CROSS JOIN LATERAL (SELECT * FROM records c \
-        WHERE c.model + 0 = l.model AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
-        AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS r";
+    fn held(model: Option<i16>) -> String {
+        let table = model.map_or(Cow::Borrowed(RECORDS_OF_EVERY_MODEL), Self::records);
+        format!(
+            " FROM leases l CROSS JOIN LATERAL (SELECT * FROM {table} c \
+             WHERE c.model + 0 = l.model AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
+             AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS r"
+        )
+    }
 
     // What is due has its storage in the index of the queue, and all else in that of the storages. Of each half the planner knows
     // at once that one part of the condition is not true, so that it reads each by its index and merges the two in any order by
     // key. For that the expressions with which the two indexes begin have one value.
-    const IN_STORAGE: &'static str = " FROM (SELECT c.*, c.model + 0 AS of_model, TRUE AS is_due FROM records c \
-        UNION ALL SELECT c.*, c.model - 0, FALSE FROM records c) AS r WHERE r.of_model = ? \
-        AND ((r.is_due AND r.due_at IS NOT NULL) OR (NOT r.is_due AND r.due_at IS NULL)) AND r.storage = ?";
+    fn in_storage(model: i16) -> String {
+        let table = Self::records(model);
+        format!(
+            " FROM (SELECT c.*, c.model + 0 AS of_model, TRUE AS is_due FROM {table} c \
+             UNION ALL SELECT c.*, c.model - 0, FALSE FROM {table} c) AS r WHERE r.of_model = ? \
+             AND ((r.is_due AND r.due_at IS NOT NULL) OR (NOT r.is_due AND r.due_at IS NULL)) AND r.storage = ?"
+        )
+    }
 
     // Of a model that was filled a moment ago the planner believes that there is hardly a record, and would look at
     // all of them rather than for each key; of a model that it learns only when the statement runs, it does not.
@@ -129,17 +146,19 @@ impl Dialect for AsyncPgConnection {
     }
 
     fn push_each_of_page<T>(sql: Sql<T>, model: i16) -> Sql<T> {
-        let sql = sql.push(
-            " CROSS JOIN LATERAL (SELECT * FROM records c WHERE c.model = ? AND c.key = m.key OFFSET 0) AS r",
-        );
+        let sql = sql.push(&format!(
+            " CROSS JOIN LATERAL (SELECT * FROM {} c WHERE c.model = ? AND c.key = m.key OFFSET 0) AS r",
+            Self::records(model)
+        ));
         sql.bind(model)
     }
 
     fn push_with_keys<T>(sql: Sql<T>, model: i16, keys: &[Vec<u8>]) -> Sql<T> {
-        let sql = sql.push(
+        let sql = sql.push(&format!(
             " FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
-             (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key OFFSET 0) AS r WHERE TRUE",
-        );
+             (SELECT * FROM {} c WHERE c.model = ? AND c.key = wanted.key OFFSET 0) AS r WHERE TRUE",
+            Self::records(model)
+        ));
         sql.bind(keys.to_vec()).bind(model)
     }
 }
@@ -193,8 +212,9 @@ impl Session for AsyncPgConnection {
         // One after the other, in the order of their keys, as everybody locks records.
         let sql = Sql::<(RecordSql, Bool)>::new(format!(
             "SELECT {}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
-             (SELECT * FROM records c WHERE c.model = ? AND c.key = wanted.key FOR UPDATE) AS r",
-            *RECORD
+             (SELECT * FROM {} c WHERE c.model = ? AND c.key = wanted.key FOR UPDATE) AS r",
+            *RECORD,
+            Self::records(model)
         ));
         let mut rows: Vec<(RecordRow, bool)> = Session::load(self, sql.bind(keys).bind(model)).await?;
         rows.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
@@ -202,8 +222,8 @@ impl Session for AsyncPgConnection {
     }
 
     async fn lock_span(&mut self, model: i16, span: Span) -> Result<(), DbError> {
-        let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1 FROM records r WHERE r.model = ?");
-        let sql = push_keys_in(sql.bind(model), &span).push(by_key(false)).push(Self::locking(Lock::Update));
+        let sql = push_model::<Self, _>(Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1"), model);
+        let sql = push_keys_in(sql, &span).push(by_key(false)).push(Self::locking(Lock::Update));
         self.one::<i64, _>(sql.push(") AS locked")).await?;
         Ok(())
     }
@@ -216,26 +236,36 @@ impl Session for AsyncPgConnection {
     ) -> Result<(), DbError> {
         self.hold_claims(Some(model), None).await?;
         let sql = Sql::<()>::new(format!(
-            "UPDATE records AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
+            "UPDATE {} AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
              AND r.model + 0 = n.model AND r.storage = n.storage AND r.due_at = ? \
-             AND r.key >= n.first_key AND r.key <= n.last_key"
+             AND r.key >= n.first_key AND r.key <= n.last_key",
+            Self::records(model)
         ));
         Session::execute(self, sql.bind(now).bind(now).bind(model).bind(known).bind(now)).await?;
         Ok(())
     }
 
     async fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> Result<u64, DbError> {
-        let rows = RowType::read(self, RecordRow::NAME).await?.array(&results)?;
-        let sql = Sql::<()>::new(WRITE_RESULTS.as_str()).bind(lease.model).bind(rows);
+        let table = Self::records(lease.model);
+        let rows = RowType::read(self, &table).await?.array(&results)?;
+        let sql = Sql::<()>::new(write_results_text(&table)).bind(lease.model).bind(rows);
         Session::execute(self, sql.bind(lease.claimed_at)).await
     }
 
     async fn add_records(&mut self, records: Vec<RecordRow>) -> Result<(), DbError> {
-        insert(self, &ADD_RECORDS, &records).await
+        for of_model in of_each_model(&records) {
+            insert(self, &of_model.table, &insert_text::<RecordRow>(&of_model.table), of_model.records)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn write_records(&mut self, records: Vec<RecordRow>) -> Result<(), DbError> {
-        insert(self, &WRITE_RECORDS, &records).await
+        for of_model in of_each_model(&records) {
+            insert(self, &of_model.table, &upsert_text::<RecordRow>(&of_model.table), of_model.records)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn create_staged(&mut self) -> Result<(), DbError> {
@@ -253,18 +283,21 @@ impl Session for AsyncPgConnection {
     }
 
     async fn stage(&mut self, entries: Vec<StagedRow>) -> Result<(), DbError> {
-        insert(self, &STAGE, &entries).await
+        insert(self, StagedRow::NAME, &STAGE, &entries).await
     }
 
     /// ANALYZE, if the planner knows of fewer than were added now: how many there are beyond that it concludes from the size of
     /// the table. A sample of 3,000 rows is enough for statements whose plans hardly depend on what is in the table.
-    async fn gather_statistics(&mut self, added: u64) -> Result<(), DbError> {
-        let sql =
-            Sql::<Bool>::new("SELECT reltuples < ? FROM pg_class WHERE oid = CAST('records' AS regclass)");
-        if self.one::<bool, _>(sql.bind(i64::try_from(added).unwrap_or(i64::MAX))).await? {
+    async fn gather_statistics(&mut self, model: i16, added: u64) -> Result<(), DbError> {
+        let table = Self::records(model);
+        let sql = Sql::<Bool>::new(
+            "SELECT reltuples < ? FROM pg_class WHERE oid = CAST(CAST(? AS text) AS regclass)",
+        );
+        let sql = sql.bind(i64::try_from(added).unwrap_or(i64::MAX)).bind(table.to_string());
+        if self.one::<bool, _>(sql).await? {
             // Who gathers them already does it for us as well, and may not be done before its transaction is.
-            let analyze = "SET LOCAL default_statistics_target = 10; ANALYZE (SKIP_LOCKED) records";
-            self.batch_execute(analyze).await?;
+            let analyze = format!("SET LOCAL default_statistics_target = 10; ANALYZE (SKIP_LOCKED) {table}");
+            self.batch_execute(&analyze).await?;
         }
         Ok(())
     }
@@ -297,13 +330,29 @@ pub(super) async fn explain(connection: &mut AsyncPgConnection, error: DbError) 
     }
 }
 
-/// Runs a statement that inserts these rows.
+/// Records of one model, and the table they go to.
+struct OfModel<'r> {
+    table: Cow<'static, str>,
+    records: &'r [RecordRow],
+}
+
+/// The records, in the order given, by model.
+fn of_each_model(records: &[RecordRow]) -> impl Iterator<Item = OfModel<'_>> {
+    let by_model = records.chunk_by(|a, b| a.model == b.model);
+    by_model.filter_map(|records| {
+        let [first, ..] = records else { return None };
+        Some(OfModel { table: AsyncPgConnection::records(first.model), records })
+    })
+}
+
+/// Runs a statement that inserts these rows into the table.
 async fn insert<R: Table>(
     session: &mut AsyncPgConnection,
-    statement: &'static str,
+    table: &str,
+    statement: &str,
     rows: &[R],
 ) -> Result<(), DbError> {
-    let row_type = RowType::read(session, R::NAME).await?;
+    let row_type = RowType::read(session, table).await?;
     let mut chunks = rows.chunks(INSERTED_AT_ONCE);
     let mut next_array = || chunks.next().map(|chunk| row_type.array(chunk)).transpose();
     let mut next = next_array()?;
@@ -322,13 +371,13 @@ fn unnested(table: &str) -> String {
     format!("unnest(CAST(? AS {table}[])) AS v")
 }
 
-fn insert_text<R: Table>() -> String {
-    let (table, columns) = (R::NAME, R::columns());
+fn insert_text<R: Table>(table: &str) -> String {
+    let columns = R::columns();
     let of = |alias: &str| list_of(&columns, |column| format!("{alias}{}", column.name));
     format!("INSERT INTO {table} ({}) SELECT {} FROM {}", of(""), of("v."), unnested(table))
 }
 
-fn upsert_text<R: Table>() -> String {
-    let (insert, key) = (insert_text::<R>(), R::KEY.join(", "));
+fn upsert_text<R: Table>(table: &str) -> String {
+    let (insert, key) = (insert_text::<R>(table), R::KEY.join(", "));
     format!("{insert} ON CONFLICT ({key}) DO UPDATE SET {}", R::set_from("excluded"))
 }

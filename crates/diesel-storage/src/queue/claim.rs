@@ -7,11 +7,11 @@ use stocktake_domain::ports::{ClaimFilter, ClaimedRecord, Lease, LeaseId, LeaseT
 use stocktake_domain::{RowPart, Status, Timestamp};
 
 use super::recalculate;
-use crate::dialect::{Index, Lock};
+use crate::dialect::{Dialect, Index, Lock};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Span, by_key, push_in_queue};
+use crate::queries::{Span, by_key, push_in_queue, push_one};
 use crate::rows::{LeaseEnds, NewLeaseRow, RECORD, RecordRow, RecordSql, model_code, model_of, storable};
 use crate::schema::leases;
 use crate::session::Session;
@@ -78,25 +78,40 @@ pub(super) async fn queues<S: Session>(
     session: &mut S,
     scope: ClaimScope,
 ) -> Result<Vec<QueueName>, DbError> {
+    let sql = Sql::<SmallInt>::new("SELECT DISTINCT q.model FROM queues q ORDER BY q.model");
+    let mut models: Vec<i16> = session.load(sql).await?;
+    models.retain(|model| scope.models.is_empty() || scope.models.contains(model));
+    let Some((first, others)) = models.split_first() else { return Ok(Vec::new()) };
+    let due_from = scope.due_from.unwrap_or(NO_DUE_FROM);
+    let sql = Sql::<(SmallInt, Text)>::new("SELECT q.model, q.storage FROM (");
+    let sql = push_due_queues::<S, _>(sql, *first, due_from);
+    let sql = others
+        .iter()
+        .fold(sql, |sql, model| push_due_queues::<S, _>(sql.push(" UNION ALL "), *model, due_from));
+    let names: Vec<(i16, String)> =
+        session.load(sql.push(") AS q ORDER BY q.served, q.model, q.storage")).await?;
+    let names = names.into_iter().filter(|(model, storage)| scope.takes(*model, storage));
+    Ok(names.map(|(model, storage)| QueueName { model, storage }).collect())
+}
+
+/// Adds the query for the queues of a model that hold anything due.
+fn push_due_queues<D: Dialect, T>(sql: Sql<T>, model: i16, due_from: i64) -> Sql<T> {
     // Not EXISTS, which PostgreSQL may answer by gathering all that is due.
     let due = |more: &str| {
         format!(
-            "(SELECT 1 FROM records AS r{} WHERE r.model + 0 = +q.model AND r.storage = q.storage \
+            "(SELECT 1 FROM {} AS r{} WHERE r.model + 0 = +q.model AND r.storage = q.storage \
              AND r.due_at IS NOT NULL AND r.due_at >= ?{more} LIMIT 1) IS NOT NULL",
-            S::indexed_by(Index::InQueue),
+            D::records(model),
+            D::indexed_by(Index::InQueue),
         )
     };
     // Looking behind the last claim first passes by what PostgreSQL still keeps of the work done before it.
-    let sql = Sql::<(SmallInt, Text)>::new(format!(
-        "SELECT q.model, q.storage FROM queues q WHERE CASE WHEN {} THEN TRUE ELSE {} END \
-         ORDER BY q.served, q.model, q.storage",
+    let sql = sql.push(&format!(
+        "SELECT q.model, q.storage, q.served FROM queues q WHERE q.model = ? AND CASE WHEN {} THEN TRUE ELSE {} END",
         due(" AND r.key > q.claimed_to"),
         due(""),
     ));
-    let due_from = scope.due_from.unwrap_or(NO_DUE_FROM);
-    let names: Vec<(i16, String)> = session.load(sql.bind(due_from).bind(due_from)).await?;
-    let names = names.into_iter().filter(|(model, storage)| scope.takes(*model, storage));
-    Ok(names.map(|(model, storage)| QueueName { model, storage }).collect())
+    sql.bind(model).bind(due_from).bind(due_from)
 }
 
 /// Leases the next due records of a queue; `None` if others took what there was.
@@ -144,9 +159,8 @@ pub(super) async fn take_one<S: Session>(
     if !recalculate::one(session, model, key.clone(), now.millis()).await? {
         return Ok(None);
     }
-    let sql =
-        Sql::<RecordSql>::new(format!("SELECT {} FROM records r WHERE r.model = ? AND r.key = ?", *RECORD));
-    let row: RecordRow = session.one(sql.bind(model).bind(key.clone())).await?;
+    let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
+    let row: RecordRow = session.one(push_one::<S, _>(sql, model, key.clone())).await?;
     let due_at = row.due_at.ok_or_else(|| DbError::data("a recalculated record is not due"))?;
     let lease = NewLeaseRow {
         id: new_number(),

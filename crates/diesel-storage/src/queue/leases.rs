@@ -118,11 +118,12 @@ async fn time_out<S: Session>(
     let (before, after) = S::KEY_IN;
     let due_at = now.max(lease.claimed_at.saturating_add(1));
     let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };
-    let sql = Sql::<()>::new(
-        "UPDATE records AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
+    let sql = Sql::<()>::new(format!(
+        "UPDATE {} AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
          failing_since = COALESCE(r.failing_since, r.failed_at, ?), retry_at = ?, \
          retry_count = r.retry_count + 1, failure_kind = ?, failure_cause = ? WHERE",
-    );
+        S::records(lease.model)
+    ));
     let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now).bind(now);
     let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure_cause(failure));
     let sql = sql.push(before).bind(lease.model).push("SELECT r.key");

@@ -7,10 +7,10 @@ use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use stocktake_domain::{LONGEST_RETRY_DELAY, RecordKey, Timestamp};
 
 use super::claim::{self, ClaimScope};
-use crate::dialect::{Dialect, Index, Lock};
+use crate::dialect::{Dialect, Index, Lock, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Filter, Span, by_key, push_in_queue, push_in_state};
+use crate::queries::{DUE_NOW, Filter, Span, by_key, push_in_queue, push_in_state, push_model};
 use crate::rows::{FAILED, PENDING, SUCCEEDED, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
@@ -35,7 +35,7 @@ pub(super) async fn retry_failed<S: Session>(
     let (mut due, mut held) = (0, false);
     for (condition, bound) in ripe(now) {
         let waiting = format!(
-            " FROM records AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL AND {condition} AND r.model IN ({models})",
+            " FROM {RECORDS_OF_EVERY_MODEL} AS r{} WHERE r.state = {FAILED} AND r.due_at IS NULL AND {condition} AND r.model IN ({models})",
             S::indexed_by(Index::ToRetry),
         );
         let any = Sql::<Bool>::new(format!("SELECT EXISTS (SELECT 1{waiting})"));
@@ -67,7 +67,7 @@ async fn make_due<S: Session>(session: &mut S, found: Vec<(i16, Vec<u8>)>, now: 
     let mut due = 0;
     for (model, keys) in keys_of {
         let (before, after) = S::KEY_IN;
-        let sql = Sql::<()>::new(format!("UPDATE records AS r SET due_at = {DUE_NOW} WHERE"));
+        let sql = Sql::<()>::new(format!("UPDATE {} AS r SET due_at = {DUE_NOW} WHERE", S::records(model)));
         let sql = sql.bind(now).bind(now).push(before).bind(model).push("SELECT r.key");
         let sql = Filter::of_keys(model, keys).select_from::<S, _>(sql, &Span::all());
         due += session.execute(sql.push(after)).await?;
@@ -90,10 +90,9 @@ pub(super) async fn expire_succeeded<S: Session>(
     now: Timestamp,
 ) -> Result<((Option<RecordKey>, u64), bool), DbError> {
     let mut span = Span::behind(sweep.after.clone());
-    let sql = Sql::<Binary>::new(
-        "SELECT r.key FROM records r WHERE r.model = ? AND r.key >= ? ORDER BY r.key LIMIT 1 OFFSET ? + 0",
-    );
-    let sql = sql.bind(sweep.model).bind(span.from.clone()).bind(i64::from(sweep.limit.max(1)) - 1);
+    let sql = push_model::<S, _>(Sql::<Binary>::new("SELECT r.key"), sweep.model);
+    let sql = sql.push(" AND r.key >= ? ORDER BY r.key LIMIT 1 OFFSET ? + 0");
+    let sql = sql.bind(span.from.clone()).bind(i64::from(sweep.limit.max(1)) - 1);
     let last: Option<Vec<u8>> = session.first(sql).await?;
     if let Some(last) = &last {
         span.to = key::behind(last.clone());
@@ -105,7 +104,10 @@ pub(super) async fn expire_succeeded<S: Session>(
     }
     session.hold_claims(Some(sweep.model), None).await?;
     let (before, after) = S::KEY_IN;
-    let sql = Sql::<()>::new(format!("UPDATE records AS r SET state = {PENDING}, due_at = {DUE_NOW} WHERE"));
+    let sql = Sql::<()>::new(format!(
+        "UPDATE {} AS r SET state = {PENDING}, due_at = {DUE_NOW} WHERE",
+        S::records(sweep.model)
+    ));
     let sql = sql.bind(now.millis()).bind(now.millis()).push(before).bind(sweep.model).push("SELECT r.key");
     let sql = sweep.select_old::<S, _>(sql, &span, now).push(by_key(false)).push(S::locking(Lock::Update));
     let expired = session.execute(sql.push(after)).await?;

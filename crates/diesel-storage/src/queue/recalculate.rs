@@ -4,9 +4,10 @@ use diesel::sql_types::{Binary, Text};
 use stocktake_domain::Selection;
 use stocktake_domain::ports::SCANNED_FOR_EACH;
 
+use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key, push_keys_in};
+use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key, push_keys_in, push_one};
 use crate::rows::PENDING;
 use crate::scanning::Scan;
 use crate::session::Session;
@@ -19,11 +20,11 @@ pub(crate) async fn one<S: Session>(
     key: Vec<u8>,
     now: i64,
 ) -> Result<bool, DbError> {
-    let sql = Sql::<Text>::new("SELECT r.storage FROM records r WHERE r.model = ? AND r.key = ?");
-    let storage: Option<String> = session.first(sql.bind(model).bind(key.clone())).await?;
+    let sql = push_one::<S, _>(Sql::<Text>::new("SELECT r.storage"), model, key.clone());
+    let storage: Option<String> = session.first(sql).await?;
     let Some(storage) = storage else { return Ok(false) };
     session.hold_claims(Some(model), Some(storage)).await?;
-    let sql = recalculation(now).push(" WHERE r.model = ? AND r.key = ?").bind(model).bind(key);
+    let sql = recalculation::<S>(model, now).push(" WHERE r.model = ? AND r.key = ?").bind(model).bind(key);
     Ok(session.execute(sql).await? > 0)
 }
 
@@ -34,7 +35,7 @@ pub(crate) async fn matching<S: Session>(
     share: Option<u32>,
     now: i64,
 ) -> Result<u64, DbError> {
-    let sql = recalculation_of_many(filter.model, span, now);
+    let sql = recalculation_of_many::<S>(filter.model, span, now);
     if share.is_none() && filter.is_all() {
         let sql = sql.push(" WHERE r.model = ?").bind(filter.model);
         return session.execute(push_keys_in(sql, span)).await;
@@ -106,21 +107,23 @@ impl Batch {
     }
 }
 
-/// `UPDATE records AS r SET …`, as an administrator's demand changes a record.
-fn recalculation(now: i64) -> Sql {
+/// `UPDATE … AS r SET …`, as an administrator's demand changes a record of the model.
+fn recalculation<D: Dialect>(model: i16, now: i64) -> Sql {
     let sql = Sql::new(format!(
-        "UPDATE records AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, retry_at = NULL"
+        "UPDATE {} AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, retry_at = NULL",
+        D::records(model)
     ));
     sql.bind(PENDING).bind(now).bind(now)
 }
 
 /// The same of records with a key in the span. Whether any lease covers any of them is asked once, and only if one does is it
 /// asked of each.
-fn recalculation_of_many(model: i16, span: &Span, now: i64) -> Sql {
+fn recalculation_of_many<D: Dialect>(model: i16, span: &Span, now: i64) -> Sql {
     const LEASED: &str =
         "EXISTS (SELECT 1 FROM leases o WHERE o.model = ? AND o.first_key < ? AND o.last_key >= ?)";
     let of_span = |sql: Sql| sql.bind(model).bind(span.to.clone()).bind(span.from.clone());
-    let sql = of_span(Sql::new(format!("UPDATE records AS r SET attempt = CASE WHEN {LEASED}")));
+    let table = D::records(model);
+    let sql = of_span(Sql::new(format!("UPDATE {table} AS r SET attempt = CASE WHEN {LEASED}")));
     let sql = sql.push(&format!(" THEN {NEXT_ATTEMPT} ELSE r.attempt + 1 END, state = ?")).bind(PENDING);
     let sql = of_span(sql.push(&format!(", due_at = CASE WHEN {LEASED}")));
     let sql = sql.push(&format!(" THEN {DUE_NOW} ELSE ? END, retry_at = NULL"));

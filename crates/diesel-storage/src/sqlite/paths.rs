@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::error::explain;
+use super::session::SqliteSession;
 use crate::key;
 use crate::queries;
 use crate::sql::Sql;
@@ -45,7 +46,7 @@ fn send_all(
     storage: String,
     sender: &mpsc::Sender<Result<(String, RecordKey), StoreError>>,
 ) {
-    let query = queries::paths(Sql::<(Text, Binary)>::new(""), model, storage);
+    let query = queries::paths::<SqliteSession, _>(Sql::<(Text, Binary)>::new(""), model, storage);
     let rows = match query.load_iter::<(String, Vec<u8>), DefaultLoadingMode>(&mut connection) {
         Ok(rows) => rows,
         Err(error) => {

@@ -1,5 +1,6 @@
 //! Queries on a SQLite connection, and its own SQL. It locks no rows: a transaction that writes is alone.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use stocktake_domain::{PathGlob, Timestamp};
 
 use super::counts::Changes;
 use crate::columns::{Kind, Row, Table, Visitor, list_of};
-use crate::dialect::{Dialect, Index, Lock};
+use crate::dialect::{Dialect, Index, Lock, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
 use crate::queries::Span;
 use crate::rows::{LeaseRow, ON_STAGED_KEY, RecordRow, ResultRow, StagedRow};
@@ -92,14 +93,22 @@ impl SqliteSession {
 }
 
 impl Dialect for SqliteSession {
+    fn records(_model: i16) -> Cow<'static, str> {
+        Cow::Borrowed(RECORDS_OF_EVERY_MODEL)
+    }
+
     // CROSS JOIN keeps the order of the join. The sign before `l.model` takes its affinity away, with which it
     // would not be looked up in an index on an expression.
-    const HELD: &'static str = " FROM leases l CROSS JOIN records AS r INDEXED BY records_in_queue \
-        ON r.model + 0 = +l.model AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
-        AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at";
+    fn held(_model: Option<i16>) -> String {
+        " FROM leases l CROSS JOIN records AS r INDEXED BY records_in_queue \
+         ON r.model + 0 = +l.model AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
+         AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at"
+            .to_owned()
+    }
 
-    const IN_STORAGE: &'static str =
-        " FROM records AS r INDEXED BY records_in_storage WHERE r.model - 0 = ? AND r.storage = ?";
+    fn in_storage(_model: i16) -> String {
+        " FROM records AS r INDEXED BY records_in_storage WHERE r.model - 0 = ? AND r.storage = ?".to_owned()
+    }
 
     const KEY_IN: (&'static str, &'static str) = (" r.model = ? AND r.key IN (", ")");
 
@@ -224,7 +233,7 @@ impl Session for SqliteSession {
         })
     }
 
-    fn gather_statistics(&mut self, _added: u64) -> impl Step<()> {
+    fn gather_statistics(&mut self, _model: i16, _added: u64) -> impl Step<()> {
         // The statements name their index.
         ready(Ok(()))
     }

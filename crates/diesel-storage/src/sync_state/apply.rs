@@ -6,11 +6,11 @@ use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, WorkerId};
 
 use crate::catalogue::upsert::{BATCH, Pair, Upsert, has_none_between, latest_of_each};
-use crate::dialect::Lock;
+use crate::dialect::{Dialect, Lock};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Filter, STARTED, Span, by_key, push_keys_in};
+use crate::queries::{Filter, STARTED, Span, by_key, push_keys_in, push_model};
 use crate::rows::{RECORD, RecordRow, RecordSql, StagedRow, SyncRow, model_code, storable, unsigned};
 use crate::schema::sync_states;
 use crate::session::Session;
@@ -132,7 +132,7 @@ async fn pairs<S: Session>(
 
 /// How many records of the span are the source's without being among its entries.
 async fn gone<S: Session>(session: &mut S, model: i16, span: &Span, pairs: &[Pair]) -> Result<u64, DbError> {
-    let sql = from_source(Sql::<BigInt>::new("SELECT COUNT(*)"), model, span);
+    let sql = from_source::<S, _>(Sql::<BigInt>::new("SELECT COUNT(*)"), model, span);
     let there = unsigned(session.one(sql).await?, "count")?;
     let known = pairs.iter().filter(|pair| {
         span.holds(&pair.entry.key) && pair.known.as_ref().is_some_and(|(record, _)| record.from_source)
@@ -142,8 +142,8 @@ async fn gone<S: Session>(session: &mut S, model: i16, span: &Span, pairs: &[Pai
 }
 
 /// Adds FROM and WHERE: the source's records with a key in the span.
-fn from_source<T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
-    push_keys_in(sql.push(" FROM records r WHERE r.from_source AND r.model = ?").bind(model), span)
+fn from_source<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
+    push_keys_in(push_model::<D, _>(sql, model).push(" AND r.from_source"), span)
 }
 
 /// Deletes the source's records of the span that are not among its entries; returns how many. What lies between
@@ -157,7 +157,7 @@ async fn delete<S: Session>(
     session.lock_span(model, span.clone()).await?;
     let mut deleted = 0;
     loop {
-        let sql = from_source(Sql::<Binary>::new("SELECT r.key"), model, &span).push(by_key(false));
+        let sql = from_source::<S, _>(Sql::<Binary>::new("SELECT r.key"), model, &span).push(by_key(false));
         let limit = i64::try_from(DELETED_AT_ONCE).unwrap_or(i64::MAX);
         let keys: Vec<Vec<u8>> = session.load(sql.push(" LIMIT ? + 0").bind(limit)).await?;
         let Some(last) = keys.last() else { return Ok(deleted) };
@@ -165,9 +165,7 @@ async fn delete<S: Session>(
         for run in keys.split(|key| pairs.binary_search_by(|pair| pair.entry.key.cmp(key)).is_ok()) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
             let run = Span { from: first.clone(), to: key::behind(last.clone()) };
-            let sql =
-                Sql::<()>::new("DELETE FROM records AS r WHERE r.from_source AND r.model = ?").bind(model);
-            deleted += session.execute(push_keys_in(sql, &run)).await?;
+            deleted += session.execute(from_source::<S, _>(Sql::<()>::new("DELETE"), model, &run)).await?;
         }
     }
 }
