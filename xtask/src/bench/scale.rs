@@ -52,8 +52,8 @@ const SHARES: u64 = 40;
 /// Rounds of re-verification.
 const ROUNDS: usize = 10;
 
-/// The round that has room for what two rounds leave behind, with which the last is compared.
-const SETTLED: usize = 3;
+/// The round with which the last is compared: VACUUM, which looks once a minute, has come by then, and what it freed is used again.
+const SETTLED: usize = 5;
 
 /// Different places at which pages begin.
 const PLACES: usize = 20_000;

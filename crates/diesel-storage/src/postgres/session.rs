@@ -235,13 +235,16 @@ impl Session for AsyncPgConnection {
         now: i64,
     ) -> Result<(), DbError> {
         self.hold_claims(Some(model), None).await?;
+        // Lease by lease, as in `held`: joined with the leases, all that is due of the model might be read.
+        let ((before, after), table) = (Self::KEY_IN, Self::records(model));
         let sql = Sql::<()>::new(format!(
-            "UPDATE {} AS r SET due_at = {DUE_NOW} FROM leases n WHERE n.model = ? AND n.id <> ALL (?) \
-             AND r.model + 0 = n.model AND r.storage = n.storage AND r.due_at = ? \
-             AND r.key >= n.first_key AND r.key <= n.last_key",
-            Self::records(model)
+            "UPDATE {table} AS r SET due_at = {DUE_NOW} WHERE COALESCE(r.due_at, {NEVER}) = ? AND{before}\
+             SELECT c.key FROM leases n CROSS JOIN LATERAL (SELECT d.key FROM {table} d \
+             WHERE d.model + 0 = n.model AND d.storage = n.storage AND d.key >= n.first_key AND d.key <= n.last_key \
+             AND d.due_at = ? OFFSET 0) AS c WHERE n.model = ? AND n.id <> ALL (?){after}"
         ));
-        Session::execute(self, sql.bind(now).bind(now).bind(model).bind(known).bind(now)).await?;
+        let sql = sql.bind(now).bind(now).bind(now).bind(model).bind(now).bind(model).bind(known);
+        Session::execute(self, sql).await?;
         Ok(())
     }
 
