@@ -67,7 +67,7 @@ impl Options {
 /// A part that can be run separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Verify files, compared with openssl
+    /// Verify files, compared with openssl, and from the disk with sha256sum; the memory that large ones take
     Files,
     /// What changed in a folder, compared with chkbit and rclone
     Check,
@@ -107,7 +107,8 @@ struct Row {
 }
 
 /// The crates' own benchmarks: package, benchmark, arguments.
-const CRATES: [(&str, &str, &[&str]); 8] = [
+const CRATES: [(&str, &str, &[&str]); 9] = [
+    ("stocktake-lanes", "lanes", &["--megabytes", "600"]),
     ("stocktake-content-directory", "inspect", &[]),
     ("stocktake-diesel-storage", "queue", &[]),
     ("stocktake-content-git", "repositories", &["--count", "1000"]),

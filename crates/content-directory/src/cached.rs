@@ -32,7 +32,7 @@ pub(crate) fn hash_cached(
     let beginning = || Hashed { hasher: Hasher::new(plan), position: 0, at_end: false };
     let (sender, receiver) = mpsc::sync_channel(1);
     let (batch, file) = (Arc::clone(batch), Arc::clone(file));
-    pool.hash(CachedFile { batch, file, size, hashed: beginning(), sender });
+    pool.hash_pieces(CachedFile { batch, file, size, hashed: beginning(), sender });
     // If that panicked, the reading thread starts again.
     receiver.recv().unwrap_or_else(|mpsc::RecvError| beginning())
 }

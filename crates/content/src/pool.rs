@@ -89,8 +89,8 @@ impl HashPool {
     }
 
     /// Hashes a content piece by piece, from where its hasher is. Does not block.
-    pub fn hash(&self, pieces: impl Pieces + 'static) {
-        self.threads.hash(Box::new(pieces));
+    pub fn hash_pieces(&self, pieces: impl Pieces + 'static) {
+        self.threads.hash_pieces(Box::new(pieces));
     }
 
     /// Queues another kind of calculation for a hashing thread. It must not read from a storage.

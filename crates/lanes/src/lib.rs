@@ -38,7 +38,6 @@ mod algorithm;
 mod level;
 mod md5;
 mod message;
-mod progress;
 mod scheduler;
 mod sha256;
 mod vectors;
@@ -46,7 +45,7 @@ mod vectors;
 pub use algorithm::Algorithm;
 pub use level::{Level, Unsupported};
 pub use md5::Md5;
-pub use progress::Progress;
+pub use message::Progress;
 pub use scheduler::{Lanes, MessageId, Usage};
 pub use sha256::Sha256;
 

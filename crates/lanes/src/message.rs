@@ -1,12 +1,12 @@
-//! One message: its chunks as blocks, and its padding.
+//! One message: its chunks as blocks, its padding, and what was hashed of it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::mem;
 use std::ops::Range;
 
 use crate::BLOCK_BYTES;
 use crate::algorithm::{Algorithm, Compression};
-use crate::progress::Progress;
 
 /// Where in the last block of the padding the length of the message begins.
 const LENGTH_AT: usize = BLOCK_BYTES - size_of::<u64>();
@@ -203,5 +203,61 @@ impl<A: Algorithm, B: AsRef<[u8]>> Message<A, B> {
         self.hash();
         let Self { state, assembled: [rest, _], filled, length, .. } = self;
         Progress { state, rest, filled, length }
+    }
+}
+
+/// What was hashed of a message so far. The message goes on with it in any scheduler ([`Lanes::resume`](crate::Lanes::resume)),
+/// on any thread, or alone.
+///
+/// ```
+/// use stocktake_lanes::{Progress, Sha256};
+///
+/// let mut alone = Progress::<Sha256>::new();
+/// alone.update(b"ab");
+/// alone.update(b"c");
+/// assert_eq!(alone.finish()[..4], [0xba, 0x78, 0x16, 0xbf]);
+/// ```
+#[derive(Clone)]
+pub struct Progress<A: Algorithm> {
+    state: A::State,
+    /// The last bytes, which do not make a block.
+    rest: [u8; BLOCK_BYTES],
+    filled: usize,
+    /// In bytes.
+    length: u64,
+}
+
+impl<A: Algorithm> Progress<A> {
+    /// Of a message of which nothing has been hashed.
+    pub fn new() -> Self {
+        Self { state: A::INITIAL, rest: [0; BLOCK_BYTES], filled: 0, length: 0 }
+    }
+
+    /// Hashes the next bytes, as `sha2` and `md-5` do.
+    pub fn update(&mut self, bytes: &[u8]) {
+        let mut message = Message::<A, &[u8]>::new();
+        message.go_on(self);
+        message.push(bytes);
+        *self = message.into_progress();
+    }
+
+    /// The digest.
+    pub fn finish(self) -> A::Digest {
+        let mut message = Message::<A, &[u8]>::new();
+        message.go_on(&self);
+        message.finish();
+        A::digest(&message.into_progress().state)
+    }
+}
+
+impl<A: Algorithm> Default for Progress<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A: Algorithm> fmt::Debug for Progress<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("length", &self.length).finish_non_exhaustive()
     }
 }

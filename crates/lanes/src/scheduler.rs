@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::algorithm::Algorithm;
 use crate::level::{Instructions, Unsupported};
-use crate::message::{Message, Next, Place};
-use crate::progress::Progress;
+use crate::message::{Message, Next, Place, Progress};
 use crate::{LANES, Level};
 
 /// What the schedulers of this process are told apart by.

@@ -1,6 +1,7 @@
 //! Pages of the console over HTTP, compared with the API's keyset page of as many records, on PostgreSQL.
 
 use std::path::Path;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -22,6 +23,10 @@ const REQUESTS: usize = 50;
 
 /// The ratio at which a page takes 1.5 times what the API's takes, as it is printed.
 const TARGET: f64 = 0.67;
+
+/// How long the summary may take, and how long it is shown again: twenty times as long.
+const SUMMARY_MS: f64 = 10.0;
+const SUMMARY_KEPT: Duration = Duration::from_millis(250);
 
 /// Of twenty records one fails, with reasons of its own.
 const FAILED: &str = "UPDATE records SET state = 3, failure_kind = 1, failure_cause = 'missing_file ' || path, \
@@ -68,6 +73,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
 }
 
 fn compare(api: &Api, options: &Options) -> anyhow::Result<Vec<Row>> {
+    let summary = summary(api)?;
     let console = Session::begin(api)?;
     let middle = (options.rows() / 2).to_string();
     let page = format!("{}?pagination=keyset&per_page=50", list_path(MODEL));
@@ -90,7 +96,25 @@ fn compare(api: &Api, options: &Options) -> anyhow::Result<Vec<Row>> {
             target: (!is_as_dear_as_its_matches).then_some((TARGET, TARGET)),
         }
     };
-    Ok(PAGES.iter().zip(&ours).map(line).collect())
+    let summary = Row {
+        what: format!("summary at {} rows, counted anew", options.rows()),
+        figures: format!("{:.1} ms, to be within {SUMMARY_MS:.0}", summary * 1000.0),
+        ratio: SUMMARY_MS / (summary * 1000.0),
+        target: Some((1.0, 1.0)),
+    };
+    Ok(std::iter::once(summary).chain(PAGES.iter().zip(&ours).map(line)).collect())
+}
+
+/// The median of the seconds that the summary takes, each time when the counts before it are too old to be shown again.
+fn summary(api: &Api) -> anyhow::Result<f64> {
+    let mut seconds = Vec::new();
+    for _ in 0..REQUESTS / 2 {
+        sleep(SUMMARY_KEPT);
+        let began = Instant::now();
+        api.get("/api/v1/summary")?;
+        seconds.push(began.elapsed().as_secs_f64());
+    }
+    Ok(median(&seconds))
 }
 
 /// The median of the seconds that a request takes.

@@ -29,7 +29,7 @@ const LANES: &str = "stocktake-lanes";
 const WEB: &str = "stocktake-web";
 
 /// What adapters may depend on besides the domain: what several of them need, and no port.
-const SHARED: [&str; 3] = ["stocktake-content", NET, WEB];
+const SHARED: [&str; 4] = ["stocktake-content", LANES, NET, WEB];
 
 /// The crates around the domain, each of which implements a port or drives one.
 const ADAPTERS: &[&str] = &[

@@ -81,7 +81,12 @@ impl Inner {
     }
 
     fn hash(self: &Arc<Self>, hasher: Hasher) {
-        self.threads.hash(Box::new(Waiting { stream: Arc::clone(self), hasher, chunk: None, position: 0 }));
+        self.threads.hash_pieces(Box::new(Waiting {
+            stream: Arc::clone(self),
+            hasher,
+            chunk: None,
+            position: 0,
+        }));
     }
 }
 

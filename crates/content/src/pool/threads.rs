@@ -112,7 +112,7 @@ impl HashThreads {
     }
 
     /// Puts a content at the end of the queue, from where its pieces are hashed until it ends. Does not block.
-    pub(super) fn hash(&self, pieces: Box<dyn Pieces>) {
+    pub(super) fn hash_pieces(&self, pieces: Box<dyn Pieces>) {
         let gains_from_lanes = pieces.hasher().gains_from_lanes();
         lock(&self.queue.state).contents.push_back(Content { pieces, gains_from_lanes });
         self.queue.ready.notify_one();
