@@ -9,7 +9,7 @@ use stocktake_domain::{EvidenceLevel, FailureKind, Model, RecordFilter, State, T
 use crate::dialect::RECORDS_OF_EVERY_MODEL;
 use crate::error::DbError;
 use crate::queries::{Filter, Span, push_common};
-use crate::rows::{SUCCEEDED, failure_kind_of, lengths, model_of, state_of, unsigned};
+use crate::rows::{SUCCEEDED, failure_kind_of, lengths, model_code, model_of, state_of, unsigned};
 use crate::session::Session;
 use crate::sql::Sql;
 
@@ -85,9 +85,9 @@ pub(super) async fn kept_count<S: Session>(
     state: Option<State>,
     filter: RecordFilter,
 ) -> Result<Counted, DbError> {
-    let models = kept(session, filter).await?;
-    let states =
-        models.into_iter().filter(|summary| summary.model == model).flat_map(|summary| summary.states);
+    let of_model = Some(model_code(model));
+    let sql = push_held::<S>(push_kept::<S>(of_model, &filter), of_model, &filter);
+    let states = summarised(session.load(sql).await?)?.into_iter().flat_map(|summary| summary.states);
     let meant = states.filter(|(of, _)| state.is_none_or(|state| state == *of));
     Ok(Counted { matches: meant.map(|(_, records)| records).sum(), to: CountedTo::End })
 }
@@ -123,16 +123,7 @@ pub(super) async fn kept<S: Session>(
     session: &mut S,
     filter: RecordFilter,
 ) -> Result<Vec<ModelSummary>, DbError> {
-    let sql = Sql::<GroupSql>::new(format!(
-        "SELECT FALSE, r.model, r.state, NULLIF(r.failure_kind, 0), CAST(SUM(r.records) AS bigint), \
-         CAST(SUM(r.mebibytes) AS bigint), CAST(SUM(r.beside) AS bigint), CAST(NULL AS bigint), \
-         CAST(SUM(r.size_only) AS bigint), CAST(SUM(r.said_by_store) AS bigint), \
-         CAST(SUM(r.computed_at_rest) AS bigint), CAST(SUM(r.mismatched) AS bigint), \
-         CAST(SUM(r.good_before) AS bigint) FROM {} AS r WHERE TRUE",
-        S::COUNTS
-    ));
-    let sql = push_common::<S, _>(sql, &filter);
-    let sql = push_held::<S>(sql.push(GROUPED).push(" HAVING SUM(r.records) <> 0"), &filter);
+    let sql = push_held::<S>(push_kept::<S>(None, &filter), None, &filter);
     let sql = if filter.kinds.is_empty() {
         let sql = sql.push(&format!(
             " UNION ALL SELECT FALSE, r.model, CAST({SUCCEEDED} AS smallint), NULL, 0, NULL, NULL, MIN(r.oldest), NULL, NULL, \
@@ -147,14 +138,35 @@ pub(super) async fn kept<S: Session>(
     summarised(session.load(sql).await?)
 }
 
-/// Adds the records that leases hold.
-fn push_held<S: Session>(sql: Sql<GroupSql>, filter: &RecordFilter) -> Sql<GroupSql> {
+/// The records of a model, or of every one, from the counts that are kept.
+fn push_kept<S: Session>(model: Option<i16>, filter: &RecordFilter) -> Sql<GroupSql> {
+    let sql = Sql::<GroupSql>::new(format!(
+        "SELECT FALSE, r.model, r.state, NULLIF(r.failure_kind, 0), CAST(SUM(r.records) AS bigint), \
+         CAST(SUM(r.mebibytes) AS bigint), CAST(SUM(r.beside) AS bigint), CAST(NULL AS bigint), \
+         CAST(SUM(r.size_only) AS bigint), CAST(SUM(r.said_by_store) AS bigint), \
+         CAST(SUM(r.computed_at_rest) AS bigint), CAST(SUM(r.mismatched) AS bigint), \
+         CAST(SUM(r.good_before) AS bigint) FROM {} AS r WHERE TRUE",
+        S::COUNTS
+    ));
+    let sql = match model {
+        Some(model) => sql.push(" AND r.model = ?").bind(model),
+        None => sql,
+    };
+    push_common::<S, _>(sql, filter).push(GROUPED).push(" HAVING SUM(r.records) <> 0")
+}
+
+/// Adds the records of a model, or of every one, that leases hold.
+fn push_held<S: Session>(sql: Sql<GroupSql>, model: Option<i16>, filter: &RecordFilter) -> Sql<GroupSql> {
     let sql = sql.push(&format!(
         " UNION ALL SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          NULL{} \
          WHERE TRUE",
-        S::held(None)
+        S::held(model)
     ));
+    let sql = match model {
+        Some(model) => sql.push(" AND l.model = ?").bind(model),
+        None => sql,
+    };
     push_common::<S, _>(sql, filter).push(GROUPED)
 }
 
@@ -180,7 +192,7 @@ pub(super) async fn read<S: Session>(
          {sizes}, {said}, {at_rest}, COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
          COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) FROM {RECORDS_OF_EVERY_MODEL} AS r WHERE TRUE"
     ));
-    let sql = push_held::<S>(push_common::<S, _>(sql, &filter).push(GROUPED), &filter);
+    let sql = push_held::<S>(push_common::<S, _>(sql, &filter).push(GROUPED), None, &filter);
     summarised(session.load(sql).await?)
 }
 
