@@ -172,6 +172,41 @@ fn only_regular_files_are_opened_to_be_read() {
 }
 
 #[test]
+fn files_of_a_folder_that_is_open_are_those_that_are_there() {
+    let (outer, root_path) = storage();
+    let folder = root_path.join("many");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("one"), "one").unwrap();
+    fs::write(folder.join("two"), "two").unwrap();
+    mknodat(CWD, folder.join("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    symlink("one", folder.join("link")).unwrap();
+    symlink("../../secret", folder.join("up")).unwrap();
+    symlink(outer.path(), root_path.join("outside")).unwrap();
+    let root = Root::open(&root_path).unwrap();
+    let content = |path: &str| root.open_to_read(path).map(|file| read(file.handle));
+    for (path, expected) in [("many/one", "one"), ("many/two", "two"), ("many/link", "one"), ("file", "good")]
+    {
+        assert_eq!(content(path).unwrap(), expected, "{path}");
+    }
+    for (path, expected) in [
+        ("many/fifo", NOT_REGULAR),
+        ("many/up", OUTSIDE),
+        ("many/none", Errno::NOENT),
+        ("many/one/x", Errno::NOTDIR),
+        ("outside/secret", OUTSIDE),
+        ("many/../../secret", OUTSIDE),
+    ] {
+        assert_eq!(content(path).unwrap_err(), expected, "{path}");
+    }
+    // Another folder takes its place: what the old one does not have is found in the new one.
+    content("many/one").unwrap();
+    fs::rename(&folder, root_path.join("former")).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("three"), "three").unwrap();
+    assert_eq!(content("many/three").unwrap(), "three");
+}
+
+#[test]
 fn magic_links_lead_nowhere() {
     let root = Root::open(std::path::Path::new("/proc/self")).unwrap();
     for (way, open) in WAYS {

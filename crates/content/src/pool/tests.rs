@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, mpsc};
 use std::task::{Context, Waker};
 
+use sha2::Digest as _;
 use stocktake_domain::{Algorithms, Observation};
 
 use super::*;
@@ -63,6 +64,47 @@ fn concurrent_streams_keep_their_order() {
         (number, Hasher::observe(&content, &HashPlan::stored(BOTH)))
     });
     assert!(all.into_iter().eq(expected));
+}
+
+/// A content that panics when its second piece is asked for.
+struct Panicking(Hasher, bool);
+
+impl Pieces for Panicking {
+    fn hasher(&self) -> &Hasher {
+        &self.0
+    }
+
+    fn next<'a>(&'a mut self, room: &'a mut [u8]) -> Option<(&'a mut Hasher, &'a [u8])> {
+        assert!(!std::mem::replace(&mut self.1, true), "a second piece, to be caught");
+        Some((&mut self.0, room))
+    }
+
+    fn end(self: Box<Self>) {}
+}
+
+#[test]
+fn contents_of_any_size_are_hashed_side_by_side_whatever_happens_to_one() {
+    let pool = pool(2);
+    let (sender, seen) = mpsc::channel();
+    let content = |number: u8| -> Vec<u8> {
+        (0..usize::from(number) * 4_321).map(|at| u8::try_from(at % 251).unwrap() ^ number).collect()
+    };
+    for number in 0..50_u8 {
+        let stream = pool.stream(&HashPlan::stored(BOTH));
+        content(number).chunks(100_000).for_each(|chunk| stream.push(chunk.to_vec()));
+        let sender = sender.clone();
+        stream.finish(move |seen| sender.send((number, seen)).unwrap());
+        pool.hash_pieces(Panicking(Hasher::new(&HashPlan::stored(BOTH)), false));
+    }
+    drop(sender);
+    let mut all: Vec<_> = seen.iter().collect();
+    all.sort_unstable_by_key(|(number, _)| *number);
+    assert_eq!(all.len(), 50);
+    for (number, seen) in all {
+        let content = content(number);
+        assert_eq!(seen.stored.digests.sha256, Some(sha2::Sha256::digest(&content).into()), "{number}");
+        assert_eq!(seen, Hasher::observe(&content, &HashPlan::stored(BOTH)), "{number}");
+    }
 }
 
 #[test]
