@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream, try_join};
 use maud::{Markup, html};
 use stocktake_domain::ports::{ModelSummary, WorkerActivity};
-use stocktake_domain::{Condition, ConditionSubject, RecordFilter, State, Timestamp};
+use stocktake_domain::{Condition, ConditionSubject, Model, RecordFilter, State, Timestamp};
 use stocktake_web::{in_state, step};
 
 use crate::activity::{self, Rate};
@@ -23,27 +24,33 @@ use crate::{Console, StorageFacts};
 /// The most storages that are named of those that this service does not have.
 const MOST: usize = 20;
 
+/// The most storages whose records are counted at the same time: other requests need connections as well.
+const AT_ONCE: usize = 4;
+
 /// `GET /console/storages`.
 pub(crate) async fn page(visit: Rc<Visit>) -> PageResult {
     let console = &visit.console;
-    let conditions = step("conditions.conditions", console.conditions.conditions()).await?;
-    let failing = step("catalogue.failure_groups", console.catalogue.failure_groups()).await?;
-    let workers = activity::workers(console).await?;
-    let mut storages: Vec<_> = console.settings.storages.iter().collect();
+    let (conditions, failing, workers, known, models) = try_join!(
+        step("conditions.conditions", console.conditions.conditions()).err_into(),
+        step("catalogue.failure_groups", console.catalogue.failure_groups()).err_into(),
+        activity::workers(console),
+        step("catalogue.storages", console.catalogue.storages()).err_into(),
+        models(console),
+    )?;
     let is_closed =
         |storage: &StorageFacts| conditions.iter().any(|condition| is_of(condition, &storage.name));
-    storages.sort_by_key(|storage| (!is_closed(storage), storage.name.clone()));
+    let mut storages: Vec<_> = console.settings.storages.iter().zip(models).collect();
+    storages.sort_by_key(|(storage, _)| (!is_closed(storage), storage.name.clone()));
     let mut rows = Vec::new();
-    for storage in storages {
+    for (storage, models) in storages {
         let rate = Rate::of_storage(&workers, &storage.name);
         let failures = failing.iter().filter(|group| group.storage == storage.name);
         let failures = failures.map(|group| group.records).sum();
-        let models = models(console, &storage.name).await?;
         let records = models.iter().flat_map(|summary| &summary.states).map(|(_, count)| count).sum();
         let standing = if is_closed(storage) { Standing::Closed } else { Standing::of_open(&models) };
         rows.push(Row { storage, standing, records, failures, rate });
     }
-    let others = others(console, &workers).await?;
+    let others = others(console, known, &workers);
     let first = html! {
         h1 { "Storages" }
         p class="lede" { (sentence(&rows)) }
@@ -126,15 +133,14 @@ struct Other {
     is_announced: bool,
 }
 
-async fn others(console: &Console, workers: &[WorkerActivity]) -> Result<Vec<Other>, ConsoleError> {
-    let known = step("catalogue.storages", console.catalogue.storages()).await?;
+fn others(console: &Console, known: Vec<(Model, String)>, workers: &[WorkerActivity]) -> Vec<Other> {
     let names: BTreeSet<String> = known.into_iter().map(|(_, storage)| storage).collect();
     let others = names.into_iter().filter(|name| !console.settings.has_storage(name));
     let announced = |name: &str| {
         let mut shares = workers.iter().flat_map(|worker| &worker.announcement.storages);
         shares.any(|share| share.storage == name)
     };
-    Ok(others.map(|name| Other { is_announced: announced(&name), name }).collect())
+    others.map(|name| Other { is_announced: announced(&name), name }).collect()
 }
 
 /// What is said of these.
@@ -158,10 +164,13 @@ fn elsewhere(others: &[Other]) -> Markup {
     }
 }
 
-/// The counts of the records that lie in the storage.
-async fn models(console: &Console, storage: &str) -> Result<Vec<ModelSummary>, ConsoleError> {
-    let filter = RecordFilter { storages: vec![storage.to_owned()], ..RecordFilter::default() };
-    Ok(step("catalogue.summary_of", console.catalogue.summary_of(&filter)).await?)
+/// The counts of the records that lie in each configured storage, in the order of the configuration.
+async fn models(console: &Console) -> Result<Vec<Vec<ModelSummary>>, ConsoleError> {
+    let counts = console.settings.storages.iter().map(|storage| async {
+        let filter = RecordFilter { storages: vec![storage.name.clone()], ..RecordFilter::default() };
+        step("catalogue.summary_of", console.catalogue.summary_of(&filter)).await
+    });
+    Ok(stream::iter(counts).buffered(AT_ONCE).try_collect().await?)
 }
 
 fn is_of(condition: &Condition, name: &str) -> bool {

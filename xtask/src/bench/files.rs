@@ -64,7 +64,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
             count: large,
             size: 1 << 20,
             digest: "md5",
-            databases: &[(SQLITE, (3.5, 3.5))],
+            databases: &[(SQLITE, (3.5, 3.5)), (POSTGRES, (3.5, 3.5))],
             ..warm
         },
     ];

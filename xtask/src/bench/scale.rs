@@ -341,7 +341,12 @@ impl Scene<'_> {
 
     /// Deletes all of a data type while pages of the largest are read.
     fn delete(&self, api: &Api) -> anyhow::Result<Vec<Row>> {
-        let size = format!("SELECT pg_total_relation_size('{}')", LARGE.table());
+        // Without the maps of free and visible pages, which VACUUM may write at any moment.
+        let size = format!(
+            "SELECT CAST(pg_relation_size('{0}') + SUM(pg_relation_size(indexrelid)) AS bigint) FROM pg_index \
+             WHERE indrelid = '{0}'::regclass",
+            LARGE.table()
+        );
         let (before, size_before) = (self.wrk(api, &LARGE)?, self.number(&size)?);
         let (meanwhile, seconds) = thread::scope(|scope| {
             let deleting = scope.spawn(|| {
