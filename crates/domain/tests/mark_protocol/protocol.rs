@@ -1,9 +1,7 @@
 //! What may happen when, and what is promised of it.
 
-use std::collections::BTreeMap;
-
 use stateright::{Model, Property};
-use stocktake_domain::{State, Status};
+use stocktake_domain::Status;
 
 use super::world::{Limits, RECORDS, Results, Rules, WORKERS, World};
 
@@ -29,7 +27,7 @@ pub(super) struct Protocol {
 }
 
 /// The promises, by what is said of them.
-pub(super) const PROMISES: [&str; 7] = [
+pub(super) const PROMISES: [&str; 8] = [
     "what is seen as succeeded was read after it was last asked for",
     "what was answered is not due",
     "what was not answered is due",
@@ -37,6 +35,7 @@ pub(super) const PROMISES: [&str; 7] = [
     "what a lease holds is the attempt that its claim began",
     "what only a mark makes due is looked for",
     "the kept counts are those of what is seen",
+    "where nothing is left to claim, nothing of a mark is left",
 ];
 
 impl Model for Protocol {
@@ -86,10 +85,11 @@ impl Model for Protocol {
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut next = world.clone();
+        next.is_idle = false;
         match action {
             Action::Claim(worker) => {
                 next.clock += 1;
-                next.claim(worker)?;
+                next.claim(worker, self.rules);
             }
             Action::Begin(worker, results) => next.begin(worker, results, self.rules)?,
             Action::Commit(worker) => next.commit(worker, self.rules)?,
@@ -145,12 +145,10 @@ impl Model for Protocol {
                     world.seen(record).due_at.is_none() || world.rows[record].due_at.is_some() || is_open
                 })
             }),
-            Property::always(PROMISES[6], |_, world: &World| {
-                let mut counts = BTreeMap::<State, i8>::new();
-                for record in 0..RECORDS {
-                    *counts.entry(world.seen(record).status.state()).or_default() += 1;
-                }
-                counts == world.kept_counts()
+            Property::always(PROMISES[6], |_, world: &World| world.seen_counts() == world.kept_counts()),
+            Property::always(PROMISES[7], |_, world: &World| {
+                let is_left = world.mark.as_ref().is_some_and(|mark| mark.is_open != [false; RECORDS]);
+                !(world.is_idle && is_left)
             }),
             Property::sometimes("all that was marked is verified", |_, world: &World| {
                 world.mark.as_ref().is_some_and(|mark| mark.is_open == [false; RECORDS])

@@ -86,6 +86,8 @@ pub(super) struct World {
     pub(super) truths: Vec<Truth>,
     pub(super) questions: u8,
     pub(super) spent: Limits,
+    /// Whether the last claim found nothing, and nobody held anything.
+    pub(super) is_idle: bool,
     /// What each worker is writing.
     pub(super) writing: Vec<Option<Writing>>,
 }
@@ -171,10 +173,12 @@ pub(super) enum Rule {
     EndedRecordsTellIt,
     /// The range of a lease is cut out of a mark at its end, if all in it answers the mark or is due by its row.
     AnsweredRangesAreCutOut,
+    /// A claim cuts out what it passes over because nothing is left to do there.
+    PassedRangesAreCutOut,
 }
 
 impl Rule {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::MarksComeAfterAllClaims,
         Self::RowsAreDueAfterTheClaim,
         Self::ResultsAreOfWhatIsHeld,
@@ -182,6 +186,7 @@ impl Rule {
         Self::RecordsTellWhatTheyAnswer,
         Self::EndedRecordsTellIt,
         Self::AnsweredRangesAreCutOut,
+        Self::PassedRangesAreCutOut,
     ];
 }
 
@@ -224,6 +229,7 @@ impl World {
             truths: vec![of_known.clone(), of_known.clone(), Truth { by_row: 1, ..of_known }],
             questions: 1,
             spent: Limits::NONE,
+            is_idle: false,
             writing: vec![None; WORKERS],
         }
     }
@@ -263,6 +269,15 @@ impl World {
         counts
     }
 
+    /// The same, counted.
+    pub(super) fn seen_counts(&self) -> BTreeMap<State, i8> {
+        let mut counts = BTreeMap::new();
+        for record in 0..RECORDS {
+            *counts.entry(self.seen(record).status.state()).or_default() += 1;
+        }
+        counts
+    }
+
     /// What a verification answers that ends now, without a lease.
     fn ended(&self, record: usize, rules: Rules) -> u8 {
         match &self.mark {
@@ -276,21 +291,32 @@ impl World {
             && self.seen(record).due_at.is_some_and(|due| (lease.due_from..=lease.claimed_at).contains(&due))
     }
 
+    fn is_leased(&self, record: usize) -> bool {
+        self.leases.iter().any(|lease| lease.range().contains(&record))
+    }
+
     pub(super) fn holders(&self, record: usize) -> usize {
         self.leases.iter().filter(|lease| self.is_member(lease, record)).count()
     }
 
-    pub(super) fn claim(&mut self, worker: usize) -> Option<()> {
-        let leased = |record: usize| self.leases.iter().any(|it| it.range().contains(&record));
-        let is_due = |record: usize| !leased(record) && self.seen(record).due_at.is_some();
+    pub(super) fn claim(&mut self, worker: usize, rules: Rules) {
+        let is_due = |record: usize| !self.is_leased(record) && self.seen(record).due_at.is_some();
         let run: Vec<usize> = (0..RECORDS)
             .skip_while(|record| !is_due(*record))
-            .take_while(|record| !leased(*record))
+            .take_while(|record| !self.is_leased(*record))
             .filter(|record| is_due(*record))
             .take(CLAIM_LIMIT)
             .collect();
         self.spent.claims += 1;
-        self.lease(worker, run, 0)
+        self.is_idle = run.is_empty() && self.leases.is_empty();
+        if rules.keep(Rule::PassedRangesAreCutOut) {
+            let looked_at = run.first().copied().unwrap_or(RECORDS);
+            let passed: Vec<usize> = (0..looked_at).filter(|record| !self.is_leased(*record)).collect();
+            for record in passed {
+                self.cut(record..=record, true);
+            }
+        }
+        self.lease(worker, run, 0);
     }
 
     /// Recalculates one record and leases it, whoever else holds it.
@@ -358,18 +384,18 @@ impl World {
             self.write(done.record, Row { status: Status::Succeeded(succeeded), due_at: None, answers });
         }
         if ends_lease {
-            self.cut(&lease, rules);
+            self.cut(lease.range(), rules.keep(Rule::AnsweredRangesAreCutOut));
             self.give_back(worker);
         }
         Some(())
     }
 
-    /// Takes the range of a lease out of the mark.
-    fn cut(&mut self, lease: &LeaseRow, rules: Rules) {
+    /// Takes a range out of the mark, only if nothing is left to do there or also otherwise.
+    fn cut(&mut self, range: RangeInclusive<usize>, only_if_done: bool) {
         let Some(mark) = &mut self.mark else { return };
         let is_done = |row: &Row| row.answers >= mark.number || row.due_at.is_some();
-        if !rules.keep(Rule::AnsweredRangesAreCutOut) || self.rows[lease.range()].iter().all(is_done) {
-            mark.is_open[lease.range()].fill(false);
+        if !only_if_done || self.rows[range.clone()].iter().all(is_done) {
+            mark.is_open[range].fill(false);
         }
     }
 
