@@ -10,14 +10,14 @@ const SWITCHED_ON: [State; 4] = [State::Pending, State::Started, State::Succeede
 const STEP: u32 = 10_000;
 
 /// Marks the selected records of a model for recalculation; with a `share`, so many of a million of them. Those that are
-/// switched off are marked only if the selection names them or their state.
+/// switched off are marked only if their state is selected: to name a record is not to switch it on.
 pub(crate) async fn mark(
     queue: &dyn Queue,
     model: Model,
     selection: &Selection,
     share: Option<u32>,
 ) -> Result<(), StoreError> {
-    if selection.state.is_some() || selection.keys.is_some() {
+    if selection.state.is_some() || !selection.recalculates_disabled() {
         return mark_all(queue, model, selection, share).await;
     }
     for state in SWITCHED_ON {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use stocktake_domain::ports::{
     Catalogue, ContentStore, Found, FoundStream, ListError, NoContent, NumberedRecord, PathStream,
-    RecordBatch, StoreError,
+    RecordBatch, ScanBasis, StoreError,
 };
 use stocktake_domain::{Clock, Digest, DigestRule, Location, Model, Record, RecordKey, SourceRecord};
 use tokio::sync::mpsc::Sender;
@@ -110,8 +110,8 @@ pub(crate) struct ScanOf<'a> {
 /// One scan.
 pub(crate) struct Scan<'a, W> {
     of: ScanOf<'a>,
-    /// The largest key of the model so far, as an integer.
-    largest: i64,
+    /// The number of the last new record.
+    last_number: i64,
     entries: &'a Sender<RecordBatch>,
     watcher: &'a mut W,
     report: Report,
@@ -129,19 +129,17 @@ pub(crate) struct Scan<'a, W> {
 }
 
 impl<'a, W: Watcher> Scan<'a, W> {
-    /// A scan that numbers new records after the largest key of the model, and compares with the paths that are known.
+    /// A scan that numbers new records behind those that there were, and compares with the paths that are known.
     pub(crate) fn new(
         of: ScanOf<'a>,
-        largest: Option<&RecordKey>,
+        basis: &ScanBasis,
         known: PathStream,
         entries: &'a Sender<RecordBatch>,
         watcher: &'a mut W,
     ) -> Self {
-        // No integer key is larger than the first part of the largest key, which may be composite.
-        let largest = largest.and_then(|key| key.parts().first().copied()).unwrap_or(0).max(0);
         Self {
             of,
-            largest,
+            last_number: basis.numbered_behind(),
             entries,
             watcher,
             report: Report::default(),
@@ -350,9 +348,9 @@ impl<'a, W: Watcher> Scan<'a, W> {
 
     /// The entry of a record that is new.
     fn new_entry(&mut self, path: String) -> Result<SourceRecord, ScanError> {
-        self.largest = self.largest.checked_add(1).ok_or(ScanError::NoKeyLeft)?;
+        self.last_number = self.last_number.checked_add(1).ok_or(ScanError::NoKeyLeft)?;
         self.report.new += 1;
-        Ok(SourceRecord::new(RecordKey::integer(self.largest), self.location(path)))
+        Ok(SourceRecord::new(RecordKey::integer(self.last_number), self.location(path)))
     }
 
     async fn send(&mut self, entry: SourceRecord) -> Result<(), ScanError> {

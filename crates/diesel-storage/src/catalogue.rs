@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use stocktake_domain::ports::{
     Amount, Applied, Catalogue, CountDifference, CountLimit, Counted, CountedTo, DayResults, FailureGroup,
-    ImportError, ModelSummary, Page, PageRequest, PathStream, ReportApplied, ReportedRecord, SortedPage,
-    SortedPageRequest, SourceRecordStream, StoreError, Witness,
+    ImportError, ModelSummary, Page, PageRequest, PathStream, ReportApplied, ReportedRecord, ScanBasis,
+    SortedPage, SortedPageRequest, SourceRecordStream, StoreError, Witness,
 };
 use stocktake_domain::{
     Acceptance, Digest, Model, NewAcceptance, Record, RecordFilter, RecordKey, ReportRules, Selection,
@@ -28,7 +28,9 @@ use crate::dialect::{Index, RECORDS_OF_EVERY_MODEL};
 use crate::encryption::Encryption;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
-use crate::queries::{Filter, STARTED, Span, by_key, push_findings, push_mismatched, push_model, push_one};
+use crate::queries::{
+    Filter, STARTED, Span, by_key, push_findings, push_in_storage, push_mismatched, push_model, push_one,
+};
 use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, digest_bytes, model_code, storable};
 use crate::scanning::Scan;
 use crate::session::{Driver, Session, Work};
@@ -123,7 +125,17 @@ impl<D: Driver> Catalogue for Adapter<D> {
         entries: SourceRecordStream<'a>,
     ) -> Result<Applied, ImportError> {
         let call = call!("db.catalogue.import", model = %model);
-        call.trace(Work::Import, import::run(self, model_code(model), entries)).await
+        call.trace(Work::Import, import::run(self, model_code(model), None, entries)).await
+    }
+
+    async fn import_scanned<'a>(
+        &self,
+        model: Model,
+        basis: &ScanBasis,
+        entries: SourceRecordStream<'a>,
+    ) -> Result<Applied, ImportError> {
+        let call = call!("db.catalogue.import_scanned", model = %model);
+        call.trace(Work::Import, import::run(self, model_code(model), Some(basis), entries)).await
     }
 
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError> {
@@ -216,6 +228,12 @@ impl<D: Driver> Catalogue for Adapter<D> {
         let call = call!("db.catalogue.largest_key", model = %model);
         let model = model_code(model);
         self.run(call, Work::Read, move |session| Box::pin(largest_key(session, model))).await
+    }
+
+    async fn largest_key_in(&self, model: Model, storage: &str) -> Result<Option<RecordKey>, StoreError> {
+        let call = call!("db.catalogue.largest_key_in", model = %model);
+        let (model, storage) = (model_code(model), storage.to_owned());
+        self.run(call, Work::Read, move |session| Box::pin(largest_key_in(session, model, storage))).await
     }
 
     async fn accept(
@@ -396,6 +414,16 @@ async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> R
 
 async fn largest_key<S: Session>(session: &mut S, model: i16) -> Result<Option<RecordKey>, DbError> {
     let sql = push_model::<S, _>(Sql::<Binary>::new("SELECT r.key"), model);
+    let found: Option<Vec<u8>> = session.first(sql.push(" ORDER BY r.key DESC LIMIT 1")).await?;
+    found.map(|bytes| key::decode(&bytes)).transpose()
+}
+
+async fn largest_key_in<S: Session>(
+    session: &mut S,
+    model: i16,
+    storage: String,
+) -> Result<Option<RecordKey>, DbError> {
+    let sql = push_in_storage::<S, _>(Sql::<Binary>::new("SELECT r.key"), model, &storage, &Span::all());
     let found: Option<Vec<u8>> = session.first(sql.push(" ORDER BY r.key DESC LIMIT 1")).await?;
     found.map(|bytes| key::decode(&bytes)).transpose()
 }

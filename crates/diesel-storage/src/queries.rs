@@ -81,6 +81,7 @@ pub(crate) struct Filter {
     /// Sorted, each once.
     keys: Option<Vec<Vec<u8>>>,
     common: RecordFilter,
+    recalculates_disabled: bool,
 }
 
 /// How the matching records are found.
@@ -104,12 +105,14 @@ impl Filter {
             keys.dedup();
             keys
         });
-        Self { model, state: selection.state, keys, common: selection.filter.clone() }
+        let recalculates_disabled = selection.recalculates_disabled();
+        Self { model, state: selection.state, keys, common: selection.filter.clone(), recalculates_disabled }
     }
 
     /// The records with these keys.
     pub(crate) fn of_keys(model: i16, keys: Vec<Vec<u8>>) -> Self {
-        Self { model, state: None, keys: Some(keys), common: RecordFilter::default() }
+        let selection = Selection::default();
+        Self { keys: Some(keys), recalculates_disabled: true, ..Self::new(model, &selection) }
     }
 
     /// The keys, sorted, where only certain ones are meant.
@@ -120,6 +123,11 @@ impl Filter {
     /// The same, but only these keys.
     pub(crate) fn with_keys(&self, keys: &[Vec<u8>]) -> Self {
         Self { keys: Some(keys.to_vec()), ..self.clone() }
+    }
+
+    /// See [`Selection::recalculates_disabled`].
+    pub(crate) fn recalculates_disabled(&self) -> bool {
+        self.recalculates_disabled
     }
 
     /// Whether all records of the model match.

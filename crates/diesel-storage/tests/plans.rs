@@ -115,6 +115,7 @@ async fn pages(store: &Store) {
     store.catalogue.get(Model::Uploads, &key).await.unwrap();
     store.catalogue.knows_shape(Model::Uploads, &RecordKey::from_parts(vec![1, 2]).unwrap()).await.unwrap();
     store.catalogue.largest_key(Model::Uploads).await.unwrap();
+    store.catalogue.largest_key_in(Model::Uploads, "main").await.unwrap();
     store.catalogue.witnesses("main", 16).await.unwrap();
     store.catalogue.stored(Model::Uploads, "main", Some(key.clone()), 20).await.unwrap();
     store.catalogue.findings(Model::Uploads, Some(key.clone()), 20).await.unwrap();

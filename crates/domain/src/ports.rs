@@ -26,6 +26,7 @@ mod orphan_walks;
 mod page;
 mod queue;
 mod recalculation;
+mod scan_basis;
 mod scanning;
 mod sessions;
 mod sorting;
@@ -54,6 +55,7 @@ pub use queue::{
     SCANNED_FOR_EACH, WakeSignal, WorkerId,
 };
 pub use recalculation::{Jobs, Recalculated, Recalculation};
+pub use scan_basis::{ScanBasis, numbered_behind};
 pub use scanning::{CountLimit, Counted, CountedTo, SCATTERED, ScanLimit};
 pub use sessions::Sessions;
 pub use sorting::{SortField, SortLimit, SortPosition, SortedPage, SortedPageRequest, SortedStart};

@@ -59,6 +59,12 @@ impl Selection {
         self.keys.is_none() && self.filter.is_counted()
     }
 
+    /// Whether a recalculation of what is selected is also meant for records that are switched off: only where they are named, or
+    /// their state is. Who has everything read again has nothing switched on, and no retired record looked for.
+    pub fn recalculates_disabled(&self) -> bool {
+        self.keys.is_some() || self.state == Some(State::Disabled)
+    }
+
     /// The records with this in common.
     pub fn filtered(filter: RecordFilter) -> Self {
         Self { filter, ..Self::default() }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::stream;
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ports::ImportError;
+use stocktake_domain::ModelKind;
+use stocktake_domain::ports::{ImportError, ScanBasis};
 use stocktake_worker::{Engine, Storages};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -79,18 +80,21 @@ impl Scanned {
         let (model, name) = (arguments.model, arguments.storage.as_str());
         let storages = wiring::storages(settings)?;
         let storage = storages.get(name).ok_or_else(|| anyhow!(settings.unknown_storage(name)))?;
+        require_kind(loaded, arguments)?;
         let store = wiring::open_or_make_store(settings).await?;
         let mut how = wiring::engine_settings(settings);
         (how.storages, how.believe_missing) = (Some(vec![name.to_owned()]), arguments.believe_missing);
         let engine = wiring::engine_with(&store, Arc::clone(&storages), how);
-        let largest = store.catalogue.largest_key(model).await?;
         // A scan sees the files of all models.
         let records = store.catalogue.count_in_storage(name).await?;
         if records > 0 && !arguments.believe_missing {
             let whole = require_storage(loaded, &engine, &storages, arguments, records).await;
             whole.with_context(|| format!("the scan of {name:?} was given up, nothing was added"))?;
         }
+        let largest_in_storage = store.catalogue.largest_key_in(model, name).await?;
         let known = store.catalogue.paths(Some(model), name).await?;
+        let largest = store.catalogue.largest_key(model).await?;
+        let basis = ScanBasis { storage: name.to_owned(), largest_in_storage, largest };
         let probed = storage.content.probe().await.ok();
         let found = storage.content.list();
         let catalogue = Arc::clone(&store.catalogue);
@@ -108,7 +112,7 @@ impl Scanned {
             clock: &SystemClock,
         };
         let scan = async {
-            let result = Scan::new(of, largest.as_ref(), known, &sender, &mut notes).run(found).await;
+            let result = Scan::new(of, &basis, known, &sender, &mut notes).run(found).await;
             if let Err(error) = result.as_ref() {
                 // Undoes the import; the error itself is told from here.
                 let _ = sender.send(Err(error.to_string().into())).await;
@@ -116,11 +120,14 @@ impl Scanned {
             drop(sender);
             result
         };
-        let (scanned, imported) = tokio::join!(scan, catalogue.import(model, entries));
+        let (scanned, imported) = tokio::join!(scan, catalogue.import_scanned(model, &basis, entries));
         notes.finish();
         let report = match (scanned, imported) {
             (Ok(report), Ok(_)) => report,
             (Err(ScanError::Ended) | Ok(_), Err(ImportError::Store(error))) => return Err(error.into()),
+            (Ok(_), Err(error @ ImportError::Outdated(_))) => {
+                return Err(error).context("nothing was added: scan again");
+            }
             (Ok(_), Err(error)) => return Err(error.into()),
             (Err(error), _) => {
                 return Err(error).context(format!("the scan of {name:?} was given up, nothing was added"));
@@ -132,6 +139,28 @@ impl Scanned {
             engine.has_listed(name, &probed, notes.in_mounts()).await;
         }
         Ok(Self { store, engine, report, notes })
+    }
+}
+
+/// Fails if the storage holds something else than the records of the model are of: the files of a repository would each be a
+/// repository, of which nothing would ever be found wrong.
+fn require_kind(
+    loaded: &Loaded,
+    ScanArguments { model, storage: name, .. }: &ScanArguments,
+) -> anyhow::Result<()> {
+    let words = |kind| match kind {
+        ModelKind::Blob => "files",
+        ModelKind::GitRepository => "git repositories",
+        ModelKind::ContainerRepository => "container repositories",
+    };
+    let held = loaded.settings.storages.get(name).map(|storage| storage.content.holds());
+    match held.filter(|held| *held != model.kind()) {
+        Some(held) => bail!(
+            "storage {name:?} holds {} by its `kind` in the configuration, and {model} are {}: nothing was added",
+            words(held),
+            words(model.kind()),
+        ),
+        None => Ok(()),
     }
 }
 

@@ -135,8 +135,8 @@ async fn scan_of_growing(
         content: &content,
         clock: &Noon,
     };
-    let result =
-        Scan::new(of, largest.as_ref(), known, &sender, &mut notes).run(Box::pin(stream::iter(listed))).await;
+    let basis = ScanBasis { storage: "main".to_owned(), largest_in_storage: None, largest };
+    let result = Scan::new(of, &basis, known, &sender, &mut notes).run(Box::pin(stream::iter(listed))).await;
     drop(sender);
     let mut entries = Vec::new();
     while let Some(batch) = receiver.recv().await {

@@ -13,6 +13,7 @@ use stocktake_content_objects::{Mode, ObjectSettings};
 use stocktake_content_registry::{
     Integrity as RegistryIntegrity, RegistryDirectorySettings, RegistryLayoutSettings, RegistrySettings,
 };
+use stocktake_domain::ModelKind;
 use stocktake_worker::Hours;
 use toml::Value;
 
@@ -76,6 +77,17 @@ impl Content {
 }
 
 impl Content {
+    /// What lies there.
+    pub(crate) fn holds(&self) -> ModelKind {
+        match self {
+            Self::Directory(_) | Self::Objects(_) => ModelKind::Blob,
+            Self::Git(_) | Self::Cluster(_) => ModelKind::GitRepository,
+            Self::Registry(_) | Self::RegistryDirectory(_) | Self::RegistryBucket(..) => {
+                ModelKind::ContainerRepository
+            }
+        }
+    }
+
     /// What is compared, for people, if that is less than all content.
     pub(crate) fn shallow(&self) -> Option<&'static str> {
         match self {

@@ -61,6 +61,38 @@ on_both_databases! {
         assert!(sentence.starts_with("the scan of \"main\" was given up, nothing was added: "), "{sentence}");
     }
 
+    fn scans_of_one_data_type_at_the_same_time_lose_nothing(database) {
+        let names = ["one", "two"];
+        let storage = |name| format!("[storages.{name}]\nkind = \"directory\"\nroot = \"{name}\"\n");
+        let installation = Installation::with(database, &names.map(storage).concat());
+        for name in names {
+            let folder = installation.folder().join(name);
+            fs::create_dir(&folder).unwrap();
+            (0..1_500).for_each(|number| fs::write(folder.join(format!("{number:04}")), name).unwrap());
+        }
+        let scans =
+            names.map(|name| installation.command(&["scan", "uploads", name, "-q"]).spawn().unwrap());
+        for mut scan in scans {
+            assert!(scan.wait().unwrap().success());
+        }
+        let verified = installation.run(&["verify", "uploads"]).success();
+        assert!(verified.contains("3,000 records"), "{verified}");
+        for name in names {
+            let again = installation.run(&["scan", "uploads", name]).success();
+            assert!(again.contains("knew all 1,500 files"), "{again}");
+        }
+    }
+
+    fn a_scan_wants_a_storage_of_what_the_data_type_is_of(database) {
+        let installation = Installation::new(database);
+        installation.files(2);
+        for model in ["projects", "container_repositories"] {
+            let sentence = installation.run(&["scan", model, "main"]).refusal();
+            assert!(sentence.starts_with("storage \"main\" holds files by its `kind`"), "{sentence}");
+        }
+        installation.run(&["scan", "uploads", "main"]).success();
+    }
+
     fn however_much_is_gone_is_judged_at_once_if_it_is_believed(database) {
         let installation = Installation::with(database, "[verification]\ngive_up_after = \"1s\"\n");
         installation.files(1_300);

@@ -8,15 +8,18 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Bool};
 use futures_util::{FutureExt as _, StreamExt as _};
 use stocktake_domain::RecordKey;
-use stocktake_domain::ports::{Applied, ImportError, NumberedRecord, SourceRecordStream, StoreError};
+use stocktake_domain::ports::{
+    Applied, ImportError, NumberedRecord, ScanBasis, SourceRecordStream, StoreError, numbered_behind,
+};
 
 use super::upsert::{BATCH, Pair, Upsert};
+use super::{largest_key, largest_key_in};
 use crate::adapter::Adapter;
 use crate::columns::{Row as _, list_of};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::STARTED;
+use crate::queries::{STARTED, Span};
 use crate::rows::{
     DISABLED, RECORD, RecordRow, RecordSql, STAGED, SourceColumns, StagedRow, StagedSql, unsigned,
 };
@@ -39,6 +42,7 @@ static MAY_DIFFER: LazyLock<String> = LazyLock::new(|| {
 pub(super) async fn run<D: Driver>(
     adapter: &Adapter<D>,
     model: i16,
+    basis: Option<&ScanBasis>,
     mut entries: SourceRecordStream<'_>,
 ) -> Result<Applied, ImportError> {
     let mut private = adapter.driver.private().await?;
@@ -54,9 +58,12 @@ pub(super) async fn run<D: Driver>(
         return Err(conflict_of(conflict)?);
     }
     let encryption = adapter.encryption.clone();
-    let apply =
-        adapter.timed(move |session, now| Box::pin(apply_all(session, model, now.millis(), encryption)));
-    let (applied, due) = private.run(Work::Import, apply).await?;
+    let of_scan = basis.cloned();
+    let apply = adapter
+        .timed(move |session, now| Box::pin(apply_all(session, model, of_scan, now.millis(), encryption)));
+    let applied = private.run(Work::Import, apply).await?;
+    let outdated = || ImportError::Outdated(basis.map(|basis| basis.storage.clone()).unwrap_or_default());
+    let (applied, due) = applied.ok_or_else(outdated)?;
     if due {
         adapter.driver.wake();
     }
@@ -114,14 +121,21 @@ fn conflict_of((key, first, second): Conflict) -> Result<ImportError, StoreError
     Ok(ImportError::Conflict { key: key::decode(&key)?, first: number(first)?, second: number(second)? })
 }
 
-/// Applies all that was gathered; also says whether anything became due.
+/// Applies all that was gathered; also says whether anything became due. `None` if a scan has to be made again.
 async fn apply_all<S: Session>(
     session: &mut S,
     model: i16,
+    basis: Option<ScanBasis>,
     now: i64,
     encryption: Encryption,
-) -> Result<(Applied, bool), DbError> {
-    let mut upsert = Upsert::begin(session, model, false, now, encryption).await?;
+) -> Result<Option<(Applied, bool)>, DbError> {
+    let mut upsert = Upsert::begin(session, model, false, now, encryption.clone()).await?;
+    // From here on nobody else adds records of the model.
+    if let Some(basis) = basis
+        && !renumber(session, model, &basis, &encryption).await?
+    {
+        return Ok(None);
+    }
     let staged: i64 = session.one(Sql::<BigInt>::new("SELECT COUNT(*) FROM staged")).await?;
     let added = upsert.add_staged(session).await?;
     let known = unsigned(staged, "the number of entries")?.saturating_sub(added);
@@ -140,7 +154,44 @@ async fn apply_all<S: Session>(
     if due {
         session.announce_work().await?;
     }
-    Ok((applied, due))
+    Ok(Some((applied, due)))
+}
+
+/// Gives what a scan takes for new keys behind those of all records; false if records came to its storage since.
+async fn renumber<S: Session>(
+    session: &mut S,
+    model: i16,
+    basis: &ScanBasis,
+    encryption: &Encryption,
+) -> Result<bool, DbError> {
+    if largest_key_in(session, model, basis.storage.clone()).await? != basis.largest_in_storage {
+        return Ok(false);
+    }
+    let behind = numbered_behind(largest_key(session, model).await?.as_ref());
+    let further = behind - basis.numbered_behind();
+    if further == 0 {
+        return Ok(true);
+    }
+    let mut new = Span::behind(basis.largest.as_ref().map(key::encode));
+    // The last ones first, so that no new key is that of another entry.
+    loop {
+        let sql =
+            Sql::<StagedSql>::new(format!("SELECT {} FROM staged s WHERE s.key >= ? AND s.key < ?", *STAGED));
+        let sql = sql.bind(new.from.clone()).bind(new.to.clone()).push(" ORDER BY s.key DESC LIMIT ? + 0");
+        let rows: Vec<StagedRow> = session.load(sql.bind(i64::try_from(BATCH).unwrap_or(i64::MAX))).await?;
+        let Some(first) = rows.last().map(|row| row.key.clone()) else { return Ok(true) };
+        let sql = Sql::<()>::new("DELETE FROM staged WHERE key >= ? AND key < ?");
+        session.execute(sql.bind(first.clone()).bind(new.to)).await?;
+        let moved = rows.into_iter().map(|row| {
+            let number = key::decode(&row.key)?.as_integer();
+            let number = number.and_then(|number| number.checked_add(further));
+            let number =
+                number.ok_or_else(|| DbError::data("no integer is left for the key of a new record"))?;
+            row.moved_to(model, key::encode(&RecordKey::integer(number)), encryption)
+        });
+        session.stage(moved.collect::<Result<_, _>>()?).await?;
+        new.to = first;
+    }
 }
 
 /// The next entries, from these key bytes on, whose records may have to be changed.

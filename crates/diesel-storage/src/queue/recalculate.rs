@@ -1,5 +1,7 @@
 //! Marking records for recalculation: `Status::recalculate` in SQL.
 
+use std::sync::LazyLock;
+
 use diesel::sql_types::{Binary, Text};
 use stocktake_domain::Selection;
 use stocktake_domain::ports::SCANNED_FOR_EACH;
@@ -8,10 +10,13 @@ use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key, push_keys_in, push_one};
-use crate::rows::PENDING;
+use crate::rows::{DISABLED, PENDING};
 use crate::scanning::Scan;
 use crate::session::Session;
 use crate::sql::Sql;
+
+/// What follows a condition: only records that are switched on.
+static SWITCHED_ON: LazyLock<String> = LazyLock::new(|| format!(" AND r.state <> {DISABLED}"));
 
 /// Marks one record; false if there is none.
 pub(crate) async fn one<S: Session>(
@@ -37,13 +42,16 @@ pub(crate) async fn matching<S: Session>(
 ) -> Result<u64, DbError> {
     let sql = recalculation_of_many::<S>(filter.model, span, now);
     if share.is_none() && filter.is_all() {
-        let sql = sql.push(" WHERE r.model = ?").bind(filter.model);
+        let sql = sql.push(" WHERE r.model = ?").bind(filter.model).push(&SWITCHED_ON);
         return session.execute(push_keys_in(sql, span)).await;
     }
     // A query of its own names the keys: it may join, which an UPDATE may not do alike in both databases.
     let (before, after) = S::KEY_IN;
     let sql = sql.push(" WHERE").push(before).bind(filter.model);
     let mut sql = filter.select_from::<S, _>(sql.push("SELECT r.key"), span);
+    if !filter.recalculates_disabled() {
+        sql = sql.push(&SWITCHED_ON);
+    }
     if let Some(share) = share {
         sql = sql.push(" AND ").push(S::LOT).push(" < ?").bind(i32::try_from(share).unwrap_or(i32::MAX));
     }

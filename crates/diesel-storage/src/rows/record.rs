@@ -367,6 +367,22 @@ impl StagedRow {
         Ok(Self { key, disabled: entry.disabled, number, conflict: None, recorded_check, source })
     }
 
+    /// The same of the record that has this key instead.
+    pub(crate) fn moved_to(
+        mut self,
+        model: i16,
+        key: Vec<u8>,
+        encryption: &Encryption,
+    ) -> Result<Self, DbError> {
+        if let Some(kept) = &self.source.rule {
+            // What is encrypted is encrypted for its key.
+            let rule = encryption.rule(kept, RuleOf { model, key: &self.key })?;
+            self.source.rule = encryption.kept(&rule, RuleOf { model, key: &key })?;
+        }
+        let recorded_check = check_value(model, &key, &self.source, false);
+        Ok(Self { key, recorded_check, ..self })
+    }
+
     /// Whether both say the same of one record.
     pub(crate) fn agrees_with(&self, other: &Self) -> bool {
         (&self.key, self.disabled, &self.source) == (&other.key, other.disabled, &other.source)

@@ -227,9 +227,11 @@ impl Session for SqliteSession {
 
     fn stage(&mut self, entries: Vec<StagedRow>) -> impl Step<()> {
         self.run(|connection| {
-            connection.batch_execute("BEGIN")?;
+            // Within the transaction of an import, too.
+            connection.batch_execute("SAVEPOINT staging")?;
             let done = insert_all::<_, Staging>(connection, &entries);
-            end_transaction(connection, done)
+            let end = if done.is_ok() { "RELEASE staging" } else { "ROLLBACK TO staging; RELEASE staging" };
+            done.and(connection.batch_execute(end))
         })
     }
 

@@ -21,6 +21,9 @@ macro_rules! database_contract {
                     an_error_in_the_stream_writes_nothing,
                     an_import_below_a_lease_is_not_held_by_it,
                     overlapping_imports_at_once_all_end,
+                    scans_at_once_share_no_key,
+                    a_scan_of_a_storage_to_which_records_came_writes_nothing,
+                    what_a_scan_changes_keeps_its_key,
                 }
                 pages {
                     composite_and_mixed_keys_are_in_numeric_order,
@@ -166,6 +169,7 @@ macro_rules! database_contract {
                     a_job_over_everything_goes_in_batches,
                     jobs_by_state_visit_each_record_once,
                     a_job_by_keys_marks_those_there_are,
+                    what_is_switched_off_is_recalculated_only_if_it_is_meant,
                     a_job_keeps_its_filter,
                     a_job_over_started_records_ends,
                     a_cancelled_job_stays_half_done,

@@ -9,6 +9,7 @@ use futures_core::Stream;
 
 use super::StoreError;
 use super::page::{Page, PageRequest};
+use super::scan_basis::ScanBasis;
 use super::scanning::{CountLimit, Counted};
 use super::sorting::{SortedPage, SortedPageRequest};
 use crate::acceptance::{Acceptance, NewAcceptance};
@@ -236,6 +237,9 @@ pub enum ImportError {
         /// The number of the later one.
         second: u64,
     },
+    /// Records were added to this storage since the scan read its paths.
+    #[error("others added records to storage {0:?} meanwhile")]
+    Outdated(String),
     /// The catalogue failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -340,6 +344,16 @@ pub trait Catalogue: Send + Sync {
     async fn import<'a>(&self, model: Model, entries: SourceRecordStream<'a>)
     -> Result<Applied, ImportError>;
 
+    /// The same of what a scan found. Entries for new records get other keys if records were added to other storages since,
+    /// in the same order and behind all that there are, so that scans at the same time share no key. If any was added to this storage, nothing
+    /// is written ([`ImportError::Outdated`]): its file may be among those that the scan takes for new.
+    async fn import_scanned<'a>(
+        &self,
+        model: Model,
+        basis: &ScanBasis,
+        entries: SourceRecordStream<'a>,
+    ) -> Result<Applied, ImportError>;
+
     /// The paths of a model's records in one storage, or of those of all models, with their keys, sorted by the bytes of the
     /// paths. Memory stays bounded whatever their number; a caller that drops the stream stops the reading.
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError>;
@@ -401,6 +415,9 @@ pub trait Catalogue: Send + Sync {
 
     /// The largest key of the model.
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError>;
+
+    /// The largest key of the model's records in the storage.
+    async fn largest_key_in(&self, model: Model, storage: &str) -> Result<Option<RecordKey>, StoreError>;
 
     /// Takes this content for good ([`crate::Verification::accept`]), sets the file size to its size if it has one, and stops
     /// comparing with what was recorded. An attempt that is running is void, and the record is not due any more, also if it

@@ -263,7 +263,8 @@ pub trait Queue: Send + Sync {
     /// The same for the next records of a selection behind a key, at most `limit` of them. With a `share`,
     /// chance takes so many of a million of them. Returns the key to go on behind, `None` at the end, and how many were
     /// marked. The batches follow the keys, so that each record is come to once, whatever its marking does to its state. At most
-    /// [`SCANNED_FOR_EACH`] records are looked at for each of `limit`, so that a batch may mark none and go on.
+    /// [`SCANNED_FOR_EACH`] records are looked at for each of `limit`, so that a batch may mark none and go on. What is switched
+    /// off is passed over unless it is meant ([`Selection::recalculates_disabled`]).
     async fn recalculate_next(
         &self,
         model: Model,

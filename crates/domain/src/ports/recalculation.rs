@@ -60,6 +60,7 @@ pub trait Jobs: Send + Sync {
     ///
     /// The batches follow the keys, so that each record is marked once at most, and whether it matches is decided when the
     /// job comes to it. A job by keys goes through `limit` of its keys at a time, whether there are such records or not. A job
-    /// about as many records as `limit`, or none, ends in one step.
+    /// about as many records as `limit`, or none, ends in one step. What is switched off is passed over unless it is meant
+    /// ([`crate::Selection::recalculates_disabled`]).
     async fn advance(&self, limit: u32) -> Result<Option<Job>, StoreError>;
 }

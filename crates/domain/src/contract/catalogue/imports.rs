@@ -1,12 +1,13 @@
 //! `Catalogue::import`.
 
 use crate::contract::DatabaseFixture;
+use crate::contract::Ports;
 use crate::contract::support::{
-    GOOD, MODEL, acceptance, at, claim, count, entry, fail_all, get, import, import_numbers, key, state,
-    stream, succeed_all,
+    Batch, GOOD, MODEL, acceptance, at, claim, count, entry, entry_in, fail_all, get, import, import_numbers,
+    key, state, stream, succeed_all,
 };
 use crate::contract::tasks::{Task, at_once};
-use crate::ports::{Applied, ImportError};
+use crate::ports::{Applied, ImportError, ScanBasis};
 use crate::{Digest, DigestRule, KeyData, SourceRecord, State};
 
 fn applied(added: u64, changed: u64, unchanged: u64) -> Applied {
@@ -245,4 +246,89 @@ pub async fn overlapping_imports_at_once_all_end(db: &dyn DatabaseFixture) {
     assert_eq!(count(store, crate::Selection::default()).await, 3000);
     let version = get(store, 0).await.file_size;
     assert_eq!(get(store, 2999).await.file_size, version);
+}
+
+/// What a scan of the storage that begins now knows.
+async fn basis(store: &Ports, storage: &str) -> ScanBasis {
+    let largest_in_storage = store.catalogue.largest_key_in(MODEL, storage).await.unwrap();
+    let largest = store.catalogue.largest_key(MODEL).await.unwrap();
+    ScanBasis { storage: storage.to_owned(), largest_in_storage, largest }
+}
+
+/// So many new records of a scan, in batches.
+fn found(basis: &ScanBasis, records: i64) -> Vec<Batch> {
+    let numbers = basis.numbered_behind() + 1..=basis.numbered_behind() + records;
+    let entries: Vec<SourceRecord> = numbers
+        .zip(0..)
+        .map(|(number, place)| {
+            let mut entry = entry_in(&basis.storage, number);
+            entry.location.path = format!("{}/{place:05}", basis.storage);
+            entry
+        })
+        .collect();
+    entries.chunks(700).map(|batch| Ok(batch.to_vec())).collect()
+}
+
+/// The paths in the storage, in the order of their keys.
+async fn paths_by_key(store: &Ports, storage: &str) -> Vec<(crate::RecordKey, String)> {
+    let mut stored = store.catalogue.stored(MODEL, storage, None, 10_000).await.unwrap();
+    stored.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    stored.into_iter().map(|record| (record.key, record.path)).collect()
+}
+
+pub async fn scans_at_once_share_no_key(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import(store, vec![entry_in("one", 7)], 100).await;
+    let bases = [basis(store, "one").await, basis(store, "two").await, basis(store, "three").await];
+    let run = |basis: &ScanBasis| {
+        let (basis, batches) = (basis.clone(), found(basis, 2_500));
+        async move {
+            let store = store.as_of(at(200));
+            store.catalogue.import_scanned(MODEL, &basis, stream(batches)).await.unwrap().added
+        }
+    };
+    let scans = bases.iter().map(|basis| -> Task<'_, u64> { Box::pin(run(basis)) });
+    assert_eq!(at_once(scans).await, [2_500; 3]);
+    assert_eq!(count(store, crate::Selection::default()).await, 7_501);
+    for basis in &bases {
+        // Each is where it was found, in the order of the paths.
+        let (known, new): (Vec<_>, Vec<_>) =
+            paths_by_key(store, &basis.storage).await.into_iter().partition(|(of, _)| *of <= key(7));
+        assert_eq!(known.len(), usize::from(basis.storage == "one"));
+        let expected: Vec<String> = (0..2_500).map(|place| format!("{}/{place:05}", basis.storage)).collect();
+        assert_eq!(new.into_iter().map(|(_, path)| path).collect::<Vec<_>>(), expected);
+    }
+    let whole = claim(store, 1_000, 300).await.unwrap();
+    assert!(whole.records.iter().all(|record| record.reference.is_ok()), "a row is damaged");
+}
+
+pub async fn a_scan_of_a_storage_to_which_records_came_writes_nothing(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    let (first, second) = (basis(store, "main").await, basis(store, "main").await);
+    let scan = |basis: ScanBasis| async move {
+        let batches = found(&basis, 3);
+        store.as_of(at(200)).catalogue.import_scanned(MODEL, &basis, stream(batches)).await
+    };
+    assert_eq!(scan(first).await.unwrap(), applied(3, 0, 0));
+    let outdated = scan(second).await.unwrap_err();
+    assert!(matches!(&outdated, ImportError::Outdated(storage) if storage == "main"), "{outdated}");
+    assert_eq!(count(store, crate::Selection::default()).await, 3);
+    assert_eq!(scan(basis(store, "other").await).await.unwrap(), applied(3, 0, 0));
+}
+
+pub async fn what_a_scan_changes_keeps_its_key(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import(store, vec![entry_in("one", 3), entry_in("one", 4)], 100).await;
+    let basis = basis(store, "one").await;
+    import(store, vec![entry_in("two", 5), entry_in("two", 6)], 150).await;
+    let changed = SourceRecord { file_size: Some(9), ..entry_in("one", 4) };
+    let secret = DigestRule::SecureFile(KeyData("ab:cd".to_owned()));
+    let new = SourceRecord { rule: secret.clone(), ..entry_in("one", 5) };
+    let batches = stream([Ok(vec![changed, new])]);
+    let done = store.as_of(at(200)).catalogue.import_scanned(MODEL, &basis, batches).await.unwrap();
+    assert_eq!(done, applied(1, 1, 0));
+    assert_eq!(get(store, 4).await.file_size, Some(9));
+    assert_eq!(get(store, 5).await.location.storage, "two");
+    let record = get(store, 7).await;
+    assert_eq!((record.location, record.rule), (entry_in("one", 5).location, secret));
 }

@@ -103,6 +103,30 @@ pub async fn a_job_by_keys_marks_those_there_are(db: &dyn DatabaseFixture) {
     assert_eq!(run(store, 100).await.0.marked, 1);
 }
 
+pub async fn what_is_switched_off_is_recalculated_only_if_it_is_meant(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    import_numbers(store, 1..=4, 100).await;
+    let off = |number| SourceRecord { disabled: true, ..entry_of(key(number)) };
+    import(store, vec![off(5), off(6), off(7)], 100).await;
+    let storages = vec![entry_of(key(1)).location.storage];
+    let in_its_storage = RecordFilter { storages, ..RecordFilter::default() };
+    for selection in [Selection::default(), Selection::filtered(in_its_storage)] {
+        enqueue(store, selection.clone()).await;
+        assert_eq!(run(store, 3).await.0.marked, 4);
+        for share in [None, Some(1_000_000)] {
+            let queue = &store.as_of(at(200)).queue;
+            let marked = queue.recalculate_next(MODEL, &selection, share, None, 10).await.unwrap();
+            assert_eq!(marked, (None, 4));
+        }
+        assert_eq!(count(store, in_state(State::Disabled)).await, 3);
+    }
+    enqueue(store, with_numbers(&[1, 5])).await;
+    assert_eq!(run(store, 10).await.0.marked, 2);
+    enqueue(store, in_state(State::Disabled)).await;
+    assert_eq!(run(store, 10).await.0.marked, 2);
+    assert_eq!(count(store, in_state(State::Pending)).await, 7);
+}
+
 pub async fn a_job_keeps_its_filter(db: &dyn DatabaseFixture) {
     let store = db.ports();
     let of = |number: i64| {

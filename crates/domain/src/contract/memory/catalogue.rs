@@ -15,8 +15,8 @@ use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{
     Amount, Applied, Catalogue, CountDifference, CountLimit, Counted, DayResults, FailureGroup, ImportError,
-    ModelSummary, Page, PageRequest, PathStream, ReportApplied, ReportedRecord, SortedPage,
-    SortedPageRequest, SourceRecordStream, StoreError, Witness,
+    ModelSummary, Page, PageRequest, PathStream, ReportApplied, ReportedRecord, ScanBasis, SortedPage,
+    SortedPageRequest, SourceRecordStream, StoreError, Witness, numbered_behind,
 };
 use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
@@ -71,22 +71,37 @@ impl Catalogue for MemoryStore {
     async fn import<'a>(
         &self,
         model: Model,
-        mut entries: SourceRecordStream<'a>,
+        entries: SourceRecordStream<'a>,
     ) -> Result<Applied, ImportError> {
-        let mut gathered: BTreeMap<RecordKey, (u64, SourceRecord)> = BTreeMap::new();
-        while let Some(batch) = next(&mut entries).await {
-            for (second, entry) in batch.map_err(ImportError::Source)? {
-                super::entries::check(&entry)?;
-                let key = entry.key.clone();
-                let (first, known) = gathered.entry(key.clone()).or_insert_with(|| (second, entry.clone()));
-                if *known != entry {
-                    return Err(ImportError::Conflict { key, first: *first, second });
-                }
-            }
-        }
-        let entries: Vec<SourceRecord> = gathered.into_values().map(|(_, entry)| entry).collect();
+        let entries = gathered(entries).await?;
         let now = self.now();
         Ok(self.waking_step(|tables: &mut Tables| tables.apply_entries(model, entries, false, now)).await)
+    }
+
+    async fn import_scanned<'a>(
+        &self,
+        model: Model,
+        basis: &ScanBasis,
+        entries: SourceRecordStream<'a>,
+    ) -> Result<Applied, ImportError> {
+        let entries = gathered(entries).await?;
+        let now = self.now();
+        let apply = |tables: &mut Tables| {
+            if tables.largest_key_in(model, &basis.storage) != basis.largest_in_storage {
+                return (None, false);
+            }
+            let further = numbered_behind(tables.largest_key(model).as_ref()) - basis.numbered_behind();
+            let renumbered = entries.into_iter().map(|entry| match entry.key.as_integer() {
+                Some(number) if basis.is_new(&entry.key) => {
+                    SourceRecord { key: RecordKey::integer(number + further), ..entry }
+                }
+                _ => entry,
+            });
+            let (applied, due) = tables.apply_entries(model, renumbered.collect(), false, now);
+            (Some(applied), due)
+        };
+        let applied = self.waking_step(apply).await;
+        applied.ok_or_else(|| ImportError::Outdated(basis.storage.clone()))
     }
 
     async fn paths(&self, model: Option<Model>, storage: &str) -> Result<PathStream, StoreError> {
@@ -177,8 +192,11 @@ impl Catalogue for MemoryStore {
     }
 
     async fn largest_key(&self, model: Model) -> Result<Option<RecordKey>, StoreError> {
-        let largest = |tables: &mut Tables| tables.records.get(&model)?.keys().next_back().cloned();
-        Ok(self.step(largest).await)
+        Ok(self.step(|tables: &mut Tables| tables.largest_key(model)).await)
+    }
+
+    async fn largest_key_in(&self, model: Model, storage: &str) -> Result<Option<RecordKey>, StoreError> {
+        Ok(self.step(|tables: &mut Tables| tables.largest_key_in(model, storage)).await)
     }
 
     async fn accept(
@@ -242,7 +260,32 @@ impl Catalogue for MemoryStore {
     }
 }
 
+/// All entries of a stream, one of each key.
+async fn gathered(mut entries: SourceRecordStream<'_>) -> Result<Vec<SourceRecord>, ImportError> {
+    let mut gathered: BTreeMap<RecordKey, (u64, SourceRecord)> = BTreeMap::new();
+    while let Some(batch) = next(&mut entries).await {
+        for (second, entry) in batch.map_err(ImportError::Source)? {
+            super::entries::check(&entry)?;
+            let key = entry.key.clone();
+            let (first, known) = gathered.entry(key.clone()).or_insert_with(|| (second, entry.clone()));
+            if *known != entry {
+                return Err(ImportError::Conflict { key, first: *first, second });
+            }
+        }
+    }
+    Ok(gathered.into_values().map(|(_, entry)| entry).collect())
+}
+
 impl Tables {
+    fn largest_key(&self, model: Model) -> Option<RecordKey> {
+        self.records.get(&model)?.keys().next_back().cloned()
+    }
+
+    fn largest_key_in(&self, model: Model, storage: &str) -> Option<RecordKey> {
+        let mut rows = self.records.get(&model)?.iter().rev();
+        rows.find(|(_, row)| row.storage() == storage).map(|(key, _)| key.clone())
+    }
+
     /// The first records of the model behind this key that match.
     fn first_behind(
         &self,

@@ -8,7 +8,7 @@ use crate::job::{Job, JobId, JobState, NewJob};
 use crate::key::RecordKey;
 use crate::model::Model;
 use crate::ports::{Jobs, StoreError};
-use crate::selection::Selection;
+use crate::selection::{Selection, State};
 use crate::time::Timestamp;
 
 #[async_trait]
@@ -92,7 +92,8 @@ impl Tables {
         };
         let Some(stored) = self.jobs.get(place).cloned() else { return (None, false) };
         let (request, after) = (stored.job.request, stored.marked_to);
-        let (batch, next) = self.next_batch(request.model, &request.selection, after.as_ref(), limit);
+        let (mut batch, next) = self.next_batch(request.model, &request.selection, after.as_ref(), limit);
+        self.retain_recalculated(request.model, &request.selection, &mut batch);
         for key in &batch {
             self.recalculate(request.model, key, now);
         }
@@ -104,6 +105,18 @@ impl Tables {
             if next.is_some() { (JobState::Running, None) } else { (JobState::Finished, Some(now)) };
         stored.marked_to = next;
         (Some(stored.job.clone()), !batch.is_empty())
+    }
+
+    /// Leaves out what a recalculation of the selection is not meant for.
+    pub(super) fn retain_recalculated(
+        &self,
+        model: Model,
+        selection: &Selection,
+        batch: &mut Vec<RecordKey>,
+    ) {
+        let is_off =
+            |key: &RecordKey| self.record(model, key).is_some_and(|record| record.state() == State::Disabled);
+        batch.retain(|key| selection.recalculates_disabled() || !is_off(key));
     }
 
     /// The next records to mark, and the key to go on behind. A job by keys goes through its keys, whether there are

@@ -77,6 +77,7 @@ impl Queue for MemoryStore {
         let recalculate = |tables: &mut Tables| {
             let (mut batch, next) = tables.next_batch(model, selection, after.as_ref(), limit);
             batch.retain(|key| share.is_none_or(|share| lot(key) < share));
+            tables.retain_recalculated(model, selection, &mut batch);
             for key in &batch {
                 tables.recalculate(model, key, now);
             }
