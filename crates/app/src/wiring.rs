@@ -34,6 +34,7 @@ pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
     StoreSettings {
         url: settings.database.url.clone(),
         max_connections: settings.database.max_connections,
+        thread_connections: 0,
         timeout: settings.database.timeout,
         clock: StoreClock::Database { host: Arc::new(SystemClock) },
         encryption: settings.database.encryption.clone(),
@@ -57,12 +58,15 @@ pub(crate) struct NoCatalogue {
 
 /// The store, with its schema brought up to date first; an empty one is made if there is none, and that is said.
 pub(crate) async fn open_or_make_store(settings: &Settings) -> anyhow::Result<Store> {
-    let store_settings = store_settings(settings);
-    if !stocktake_diesel_storage::exists(&store_settings).await? {
-        let place = stocktake_diesel_storage::place(&store_settings)?;
+    open_or_make(&store_settings(settings)).await
+}
+
+async fn open_or_make(settings: &StoreSettings) -> anyhow::Result<Store> {
+    if !stocktake_diesel_storage::exists(settings).await? {
+        let place = stocktake_diesel_storage::place(settings)?;
         tracing::info!(db.place = place, "there was no catalogue at {place}: made an empty one");
     }
-    open(&store_settings).await
+    open(settings).await
 }
 
 /// The store that is there, with its schema brought up to date first. [`NoCatalogue`] if there is none; nothing is
@@ -95,12 +99,12 @@ async fn open(settings: &StoreSettings) -> anyhow::Result<Store> {
 /// The same for a service, which waits while the database takes no connection because it has none free, starts or stops.
 /// `None` once the token is cancelled.
 pub(crate) async fn wait_for_store(
-    settings: &Settings,
+    settings: &StoreSettings,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Store>> {
     let mut wait = FIRST_WAIT;
     loop {
-        let error = match open_or_make_store(settings).await {
+        let error = match open_or_make(settings).await {
             Ok(store) => return Ok(Some(store)),
             Err(error) => error,
         };

@@ -103,6 +103,7 @@ async fn measure(name: &str, url: String, rows: i64, bare: impl Fn(Vec<String>) 
         url: url.into(),
         encryption: Encryption::default(),
         max_connections: 8,
+        thread_connections: 0,
         timeout: Duration::from_secs(60),
         clock,
     };

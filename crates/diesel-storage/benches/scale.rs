@@ -38,6 +38,7 @@ fn main() {
         url: url.clone().into(),
         encryption: Encryption::default(),
         max_connections: 4,
+        thread_connections: 0,
         timeout: Duration::from_secs(60),
         clock: StoreClock::Fixed(clock),
     };

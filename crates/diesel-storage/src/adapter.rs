@@ -74,6 +74,15 @@ impl<D: Driver> Adapter<D> {
         call.trace(work, self.driver.run(work, task)).await
     }
 
+    /// Runs a look-up; see [`Driver::look_up`].
+    pub(crate) async fn look_up<R: Send + 'static>(
+        &self,
+        call: Call,
+        task: impl Task<D::Lookup, R>,
+    ) -> Result<R, StoreError> {
+        call.trace(Work::Read, self.driver.look_up(task)).await
+    }
+
     /// Runs one statement that changes something; its last values are bound by `at`, which is told the time. Returns how
     /// many rows it changed.
     pub(crate) async fn change(

@@ -33,7 +33,7 @@ use crate::queries::{
 };
 use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, digest_bytes, model_code, storable};
 use crate::scanning::Scan;
-use crate::session::{Driver, Session, Work};
+use crate::session::{Driver, Reading, Session, Work};
 use crate::sql::Sql;
 
 /// How many bytes of a checksum its index has.
@@ -50,11 +50,13 @@ const fn work_of(at_most: u64) -> Work {
 #[async_trait]
 impl<D: Driver> Catalogue for Adapter<D> {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
+        let call = call!("db.catalogue.page", model = %request.model);
         let (plan, encryption) = (page::Plan::new(request), self.encryption.clone());
-        self.run(call!("db.catalogue.page", model = %request.model), Work::Read, move |session| {
-            Box::pin(page::read(session, plan, encryption))
-        })
-        .await
+        if plan.is_look_up() {
+            self.look_up(call, move |session| Box::pin(page::read(session, plan, encryption))).await
+        } else {
+            self.run(call, Work::Read, move |session| Box::pin(page::read(session, plan, encryption))).await
+        }
     }
 
     async fn sorted_page(&self, request: &SortedPageRequest) -> Result<SortedPage, StoreError> {
@@ -110,13 +112,13 @@ impl<D: Driver> Catalogue for Adapter<D> {
     async fn knows_shape(&self, model: Model, key: &RecordKey) -> Result<bool, StoreError> {
         let call = call!("db.catalogue.knows_shape", model = %model);
         let (model, key) = (model_code(model), key::encode(key));
-        self.run(call, Work::Read, move |session| Box::pin(knows_shape(session, model, key))).await
+        self.look_up(call, move |session| Box::pin(knows_shape(session, model, key))).await
     }
 
     async fn get(&self, model: Model, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         let call = call!("db.catalogue.get", model = %model);
         let (model, key, encryption) = (model_code(model), key::encode(key), self.encryption.clone());
-        self.run(call, Work::Read, move |session| Box::pin(get(session, model, key, encryption))).await
+        self.look_up(call, move |session| Box::pin(get(session, model, key, encryption))).await
     }
 
     async fn import<'a>(
@@ -303,7 +305,7 @@ impl<D: Driver> Catalogue for Adapter<D> {
 }
 
 /// Reads one record.
-pub(crate) async fn get<S: Session>(
+pub(crate) async fn get<S: Reading>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
@@ -314,7 +316,7 @@ pub(crate) async fn get<S: Session>(
 }
 
 /// Reads the row of one record, with whether a lease holds it.
-async fn row<S: Session>(
+async fn row<S: Reading>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
@@ -403,7 +405,7 @@ async fn count<S: Session>(
     Ok(Counted { matches, to })
 }
 
-async fn knows_shape<S: Session>(session: &mut S, model: i16, key: Vec<u8>) -> Result<bool, DbError> {
+async fn knows_shape<S: Reading>(session: &mut S, model: i16, key: Vec<u8>) -> Result<bool, DbError> {
     let sql = push_one::<S, _>(Sql::<Binary>::new("SELECT r.key"), model, key.clone());
     let sql = push_model::<S, _>(sql.push(" UNION ALL SELECT * FROM (SELECT r.key"), model);
     let sql = sql.push(" ORDER BY r.key LIMIT 1) AS a UNION ALL SELECT * FROM (SELECT r.key");

@@ -13,7 +13,7 @@ use stocktake_domain::{Condition, ConditionSubject, Timestamp};
 use crate::adapter::{Adapter, call};
 use crate::error::DbError;
 use crate::rows::{model_of, storable, storable_size, unsigned};
-use crate::session::{Driver, Session, Work};
+use crate::session::{Driver, Reading as _, Session, Work};
 use crate::sql::Sql;
 
 /// The kinds of subject, as numbers in the table.

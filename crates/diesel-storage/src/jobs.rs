@@ -13,7 +13,7 @@ use crate::error::DbError;
 use crate::queue::recalculate::{self, Batch};
 use crate::rows::{JobRow, NewJobRow, job_state_code};
 use crate::schema::jobs;
-use crate::session::{Driver, Session, Work};
+use crate::session::{Driver, Reading as _, Session, Work};
 use crate::sql::Sql;
 
 #[async_trait]

@@ -17,7 +17,7 @@ use crate::rows::{
     OrphanRow, PieceRow, SearchedRegistryRow, WalkRow, WalkedStorageRow, storable, walk_state_code,
 };
 use crate::schema::{orphan_walk_storages, orphan_walks, orphans, searched_registries, unreferenced_pieces};
-use crate::session::{Driver, Session, Work};
+use crate::session::{Driver, Reading as _, Session, Work};
 use crate::sql::Sql;
 
 /// How often a walk is asked for: the one that stood in the way may just have ended.

@@ -1,6 +1,7 @@
-//! The driver for PostgreSQL: a pool of connections, and some outside it for what takes long.
+//! The driver for PostgreSQL: a pool of connections, one for each thread that looks up much, and some besides for what takes long.
 
 mod connect;
+mod lookup;
 mod migrations;
 mod paths;
 mod row_type;
@@ -26,9 +27,10 @@ use stocktake_domain::ports::{Outage, PathStream, StoreError, Unavailable, WakeS
 use tokio::time::timeout;
 
 use self::connect::{Connector, Patience};
+use self::lookup::{Lookup, ThreadConnections};
 use self::session::explain;
 use crate::error::{DbError, unavailable};
-use crate::session::{Driver, Private, Session as _, Task, Work};
+use crate::session::{Driver, Private, Reading as _, Task, Work};
 use crate::settings::StoreSettings;
 use crate::sql::Sql;
 
@@ -42,6 +44,7 @@ pub(crate) fn place(settings: &StoreSettings) -> Result<String, StoreError> {
 /// A PostgreSQL database.
 pub(crate) struct Postgres {
     pool: Pool<AsyncPgConnection>,
+    threads: ThreadConnections,
     connector: Arc<Connector>,
     timeout: Duration,
     listener: OnceLock<wake::Listener>,
@@ -69,22 +72,31 @@ impl Postgres {
             let connector = Arc::clone(&connecting);
             Box::pin(async move { connector.connect(patience).await.map_err(into_connection_error) })
         });
+        let most = settings.max_connections.max(1);
+        let of_threads = settings.thread_connections.min(most / 2);
         let manager = AsyncDieselConnectionManager::new_with_config("", config);
         let pool = Pool::builder(manager)
-            .max_size(usize::try_from(settings.max_connections.max(1)).unwrap_or(1))
+            .max_size(usize::try_from(most - of_threads).unwrap_or(1))
             .wait_timeout(Some(settings.timeout))
             .create_timeout(Some(settings.timeout))
             .recycle_timeout(Some(settings.timeout))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Internal(error.into()))?;
-        let this = Self { pool, connector, timeout: settings.timeout, listener: OnceLock::new() };
+        let of_threads = usize::try_from(of_threads).unwrap_or(0);
+        let threads = ThreadConnections::new(Arc::clone(&connector), patience, of_threads);
+        let this = Self { pool, threads, connector, timeout: settings.timeout, listener: OnceLock::new() };
         drop(this.connection().await?);
         Ok(this)
     }
 
     fn longest_commit(&self) -> Duration {
         self.timeout.saturating_mul(COMMIT_PATIENCE)
+    }
+
+    fn silent(&self) -> DbError {
+        let longest = format_duration(self.timeout);
+        DbError::Silent(format!("a statement takes longer than {longest} (database.timeout)"))
     }
 
     async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
@@ -118,6 +130,7 @@ fn from_pool_error(error: PoolError, place: &str) -> StoreError {
 
 impl Driver for Postgres {
     type Session = AsyncPgConnection;
+    type Lookup = Lookup;
     type Private = Own;
 
     async fn run<R: Send + 'static>(
@@ -128,10 +141,7 @@ impl Driver for Postgres {
         let mut connection = self.connection().await?;
         let performing = perform(&mut connection, work, task, self.longest_commit());
         let outcome = if work.is_ordinary() {
-            timeout(self.timeout, performing).await.unwrap_or_else(|_| {
-                let longest = format_duration(self.timeout);
-                Err(DbError::Silent(format!("a statement takes longer than {longest} (database.timeout)")))
-            })
+            timeout(self.timeout, performing).await.unwrap_or_else(|_| Err(self.silent()))
         } else {
             performing.await
         };
@@ -142,7 +152,26 @@ impl Driver for Postgres {
                 drop(Object::take(connection));
                 Err(error.into())
             }
-            Err(error) => Err(explain(&mut connection, error).await),
+            Err(error) => Err(explain(&connection, error).await),
+        }
+    }
+
+    async fn look_up<R: Send + 'static>(&self, task: impl Task<Lookup, R>) -> Result<R, StoreError> {
+        let mut lookup = match self.threads.of_this_thread() {
+            Some(connection) => Lookup::Shared(connection),
+            None => Lookup::Pooled(Box::new(self.connection().await?)),
+        };
+        match timeout(self.timeout, task(&mut lookup)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(explain(lookup.connection(), error).await),
+            Err(_) => {
+                // The query may still be running: nobody else shall wait for it.
+                match lookup {
+                    Lookup::Shared(connection) => self.threads.give_up(&connection),
+                    Lookup::Pooled(connection) => drop(Object::take(*connection)),
+                }
+                Err(self.silent().into())
+            }
         }
     }
 
@@ -188,7 +217,7 @@ impl Private for Own {
     ) -> Result<R, StoreError> {
         match perform(&mut self.connection, work, task, self.longest_commit).await {
             Ok(done) => Ok(done),
-            Err(error) => Err(explain(&mut self.connection, error).await),
+            Err(error) => Err(explain(&self.connection, error).await),
         }
     }
 }

@@ -6,7 +6,7 @@ use stocktake_domain::ports::Beyond;
 use crate::error::DbError;
 use crate::key;
 use crate::queries::{Filter, Span, by_key};
-use crate::session::Session;
+use crate::session::Reading;
 use crate::sql::Sql;
 
 /// The part of a span in which records are looked at.
@@ -25,7 +25,7 @@ impl Scan {
 
     /// The part of the span that has at most so many records to look at for the filter, from one of its ends on. All of it, if
     /// only what matches is looked at.
-    pub(crate) async fn within<S: Session>(
+    pub(crate) async fn within<S: Reading>(
         session: &mut S,
         filter: &Filter,
         mut span: Span,

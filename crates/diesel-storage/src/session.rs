@@ -1,4 +1,5 @@
-//! What the shared code needs of a database: a [`Session`] to run queries in, and a [`Driver`] that has them.
+//! What the shared code needs of a database: a [`Session`] to run statements in, or a [`Reading`] one for queries alone, and a
+//! [`Driver`] that has them.
 //!
 //! The ports are implemented once, over these two. Each database has its own implementation of both, with
 //! its own way to lock, to write many rows at once and to tell that there is work.
@@ -20,6 +21,7 @@ use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
 pub(crate) trait Rows<R>:
     diesel::query_dsl::methods::LoadQuery<'static, SqliteConnection, R>
     + diesel_async::methods::LoadQuery<'static, AsyncPgConnection, R>
+    + for<'c> diesel_async::methods::LoadQuery<'static, &'c AsyncPgConnection, R>
     + Send
     + 'static
 {
@@ -28,6 +30,7 @@ pub(crate) trait Rows<R>:
 impl<T, R> Rows<R> for T where
     T: diesel::query_dsl::methods::LoadQuery<'static, SqliteConnection, R>
         + diesel_async::methods::LoadQuery<'static, AsyncPgConnection, R>
+        + for<'c> diesel_async::methods::LoadQuery<'static, &'c AsyncPgConnection, R>
         + Send
         + 'static
 {
@@ -57,11 +60,26 @@ pub(crate) trait Step<T>: Future<Output = Result<T, DbError>> + Send {}
 
 impl<T, F> Step<T> for F where F: Future<Output = Result<T, DbError>> + Send {}
 
-/// A connection, and the transaction on it if the [`Work`] asked for one.
-pub(crate) trait Session: Dialect + Send + 'static {
+/// What runs queries.
+pub(crate) trait Reading: Dialect + Send + 'static {
     /// All rows of a query.
     fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Vec<R>>;
 
+    /// The first row of a query.
+    fn first<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Option<R>> {
+        let rows = self.load(query);
+        async { Ok(rows.await?.into_iter().next()) }
+    }
+
+    /// The only row of a query that always has one.
+    fn one<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<R> {
+        let row = self.first(query);
+        async { row.await?.ok_or_else(|| DbError::data("a query returned no row")) }
+    }
+}
+
+/// A connection, and the transaction on it if the [`Work`] asked for one.
+pub(crate) trait Session: Reading {
     /// Runs a statement; returns how many rows it touched.
     fn execute<Q: Command>(&mut self, statement: Q) -> impl Step<u64>;
 
@@ -117,18 +135,6 @@ pub(crate) trait Session: Dialect + Send + 'static {
 
     /// Tells other processes, when the transaction ends well, that there is work.
     fn announce_work(&mut self) -> impl Step<()>;
-
-    /// The first row of a query.
-    fn first<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Option<R>> {
-        let rows = self.load(query);
-        async { Ok(rows.await?.into_iter().next()) }
-    }
-
-    /// The only row of a query that always has one.
-    fn one<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<R> {
-        let row = self.first(query);
-        async { row.await?.ok_or_else(|| DbError::data("a query returned no row")) }
-    }
 }
 
 /// What a job needs of its session.
@@ -179,6 +185,8 @@ impl<F, S, R> TimedTask<S, R> for F where
 pub(crate) trait Driver: Send + Sync + 'static {
     /// Its sessions.
     type Session: Session;
+    /// What look-ups run in.
+    type Lookup: Reading;
     /// One connection of its own, outside the pool.
     type Private: Private<Session = Self::Session>;
 
@@ -187,6 +195,13 @@ pub(crate) trait Driver: Send + Sync + 'static {
         &self,
         work: Work,
         task: impl Task<Self::Session, R>,
+    ) -> impl Future<Output = Result<R, StoreError>> + Send;
+
+    /// Runs a look-up: a task whose queries each read few rows, which an index finds. Others may share its connection, so that none
+    /// may keep the next one waiting.
+    fn look_up<R: Send + 'static>(
+        &self,
+        task: impl Task<Self::Lookup, R>,
     ) -> impl Future<Output = Result<R, StoreError>> + Send;
 
     /// Opens a connection that belongs to the caller.

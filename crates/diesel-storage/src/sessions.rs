@@ -11,7 +11,7 @@ use stocktake_domain::{
 
 use crate::adapter::{Adapter, call};
 use crate::error::DbError;
-use crate::session::{Driver, Session, Work};
+use crate::session::{Driver, Reading as _, Work};
 use crate::sql::Sql;
 
 /// The kinds of token, as numbers in the table.

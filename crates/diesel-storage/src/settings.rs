@@ -18,6 +18,9 @@ pub struct StoreSettings {
     /// The most connections for ordinary calls. An import, a listing of paths and the wait for work each
     /// have one more of their own.
     pub max_connections: u32,
+    /// How many threads with a runtime of their own have one of these connections to themselves, for look-ups; no more than half
+    /// of the connections are given away so. PostgreSQL alone.
+    pub thread_connections: u32,
     /// How long to wait for a connection, and then for the answer to an ordinary call. Counts of the whole catalogue,
     /// imports and syncs have no limit. A call without an answer in time is given up and changes nothing; on SQLite the
     /// statement it is at runs to its end first, and the connection is busy until then.

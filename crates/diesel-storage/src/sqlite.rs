@@ -205,6 +205,7 @@ impl Sqlite {
 
 impl Driver for Sqlite {
     type Session = SqliteSession;
+    type Lookup = SqliteSession;
     type Private = Own;
 
     async fn run<R: Send + 'static>(
@@ -216,6 +217,10 @@ impl Driver for Sqlite {
             Work::Read | Work::Survey | Work::Scratch => self.read(work, task).await,
             Work::Write | Work::Import => self.write(work, task).await,
         }
+    }
+
+    async fn look_up<R: Send + 'static>(&self, task: impl Task<SqliteSession, R>) -> Result<R, StoreError> {
+        self.run(Work::Read, task).await
     }
 
     async fn private(&self) -> Result<Own, StoreError> {

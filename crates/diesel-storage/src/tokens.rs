@@ -11,7 +11,7 @@ use crate::columns::all_of;
 use crate::error::DbError;
 use crate::rows::{NewTokenRow, TokenRow, storable};
 use crate::schema::tokens;
-use crate::session::{Driver, Session, Work};
+use crate::session::{Driver, Reading, Session, Work};
 
 #[async_trait]
 impl<D: Driver> Tokens for Adapter<D> {
@@ -47,11 +47,11 @@ impl<D: Driver> Tokens for Adapter<D> {
 
     async fn find(&self, digest: &TokenDigest) -> Result<Option<Token>, StoreError> {
         let digest = *digest;
-        self.run(call!("db.tokens.find"), Work::Read, move |session| Box::pin(find(session, digest))).await
+        self.look_up(call!("db.tokens.find"), move |session| Box::pin(find(session, digest))).await
     }
 }
 
-async fn find<S: Session>(session: &mut S, digest: TokenDigest) -> Result<Option<Token>, DbError> {
+async fn find<S: Reading>(session: &mut S, digest: TokenDigest) -> Result<Option<Token>, DbError> {
     let query = tokens::table.filter(tokens::digest.eq(digest.0.to_vec())).select(all_of::<TokenRow>());
     let row: Option<TokenRow> = session.first(query).await?;
     row.map(TokenRow::into_token).transpose()

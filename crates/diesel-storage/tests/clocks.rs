@@ -31,6 +31,7 @@ async fn database(url: &str) -> (Store, Arc<ManualClock>) {
         url: url.into(),
         encryption: Encryption::default(),
         max_connections: 2,
+        thread_connections: 0,
         timeout: Duration::from_secs(20),
         clock,
     };

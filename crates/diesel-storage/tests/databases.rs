@@ -11,12 +11,14 @@ use std::time::Duration;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
+use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;
 use stocktake_diesel_storage::{Encryption, Store, StoreClock, StoreSettings, migrate, open};
 use stocktake_domain::contract::ManualClock;
 use stocktake_domain::ports::StoreError;
-use stocktake_domain::{Model, RecordKey};
+use stocktake_domain::{Model, RecordKey, TokenDigest};
 use stocktake_testbed::{Certificate, PgCluster, postgres};
+use tokio::runtime::{Builder, Runtime};
 
 fn settings(url: &str) -> StoreSettings {
     let (timeout, host) = (Duration::from_secs(20), Arc::<ManualClock>::default());
@@ -24,6 +26,7 @@ fn settings(url: &str) -> StoreSettings {
         url: url.into(),
         encryption: Encryption::default(),
         max_connections: 4,
+        thread_connections: 0,
         timeout,
         clock: StoreClock::Database { host },
     }
@@ -191,6 +194,118 @@ async fn a_call_that_waits_too_long_gives_up_and_harms_no_other() {
     postgres().sql(&url, stop).unwrap();
     holder.wait().unwrap();
     assert!(store.tokens.list().await.unwrap().is_empty());
+}
+
+/// A migrated database, with settings under which the server calls the connections by a name of their own.
+async fn named(cluster: &PgCluster, name: &str, thread_connections: u32) -> StoreSettings {
+    let url = cluster.create_database().unwrap();
+    migrate(&settings(&url)).await.unwrap();
+    StoreSettings { thread_connections, ..settings(&format!("{url}?application_name={name}")) }
+}
+
+/// How many connections of this name the server has.
+fn connections(cluster: &PgCluster, settings: &StoreSettings, name: &str) -> String {
+    count(cluster, settings, &format!("application_name = '{name}'"))
+}
+
+/// How many of these have looked a record up at last.
+fn that_looked_up(cluster: &PgCluster, settings: &StoreSettings, name: &str) -> String {
+    count(cluster, settings, &format!("application_name = '{name}' AND query LIKE 'SELECT r.%'"))
+}
+
+fn count(cluster: &PgCluster, settings: &StoreSettings, condition: &str) -> String {
+    let count = format!("SELECT count(*) FROM pg_stat_activity WHERE {condition}");
+    cluster.sql(without_name(settings), &count).unwrap()
+}
+
+fn without_name(settings: &StoreSettings) -> &str {
+    settings.url.expose_secret().split('?').next().unwrap()
+}
+
+#[tokio::test]
+async fn the_look_ups_of_a_thread_share_a_connection_which_is_made_anew() {
+    let cluster = PgCluster::start().unwrap();
+    let settings = named(&cluster, "sharing", 1).await;
+    let store = open(&settings).await.unwrap();
+    // That with which the database was opened, and that of the thread, which the first look-up does not wait for.
+    while that_looked_up(&cluster, &settings, "sharing") != "2" {
+        reads(&store).await.unwrap();
+    }
+    for read in join_all((0..100).map(|_| reads(&store))).await {
+        read.unwrap();
+    }
+    assert_eq!(connections(&cluster, &settings, "sharing"), "2");
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sharing'";
+    cluster.sql(without_name(&settings), kill).unwrap();
+    // Each connection is found to be lost once.
+    for _ in 0..2 {
+        assert!(matches!(reads(&store).await, Ok(()) | Err(StoreError::Unavailable(_))));
+    }
+    while that_looked_up(&cluster, &settings, "sharing") != "2" {
+        reads(&store).await.unwrap();
+    }
+    cluster.stop().unwrap();
+    for _ in 0..3 {
+        assert!(matches!(reads(&store).await, Err(StoreError::Unavailable(_))));
+    }
+    cluster.restart().unwrap();
+    reads(&store).await.unwrap();
+}
+
+#[test]
+fn threads_take_no_more_than_half_of_the_connections() {
+    let cluster = PgCluster::start().unwrap();
+    let main = Runtime::new().unwrap();
+    let settings = main.block_on(named(&cluster, "halving", 9));
+    let store = main.block_on(open(&settings)).unwrap();
+    let new_thread = || Builder::new_current_thread().enable_all().build().unwrap();
+    let thread_that_makes = |expected: &str| {
+        let thread = new_thread();
+        while that_looked_up(&cluster, &settings, "halving") != expected {
+            thread.block_on(reads(&store)).unwrap();
+        }
+        thread
+    };
+    // Of four connections the pool has two, of which one is open since the beginning.
+    let (first, _second) = (thread_that_makes("2"), thread_that_makes("3"));
+    let third = new_thread();
+    for read in third.block_on(join_all((0..9).map(|_| reads(&store)))) {
+        read.unwrap();
+    }
+    assert_eq!(connections(&cluster, &settings, "halving"), "4");
+    // A thread that ends makes room for another.
+    drop((first, third));
+    while connections(&cluster, &settings, "halving") != "2" {}
+    thread_that_makes("3");
+}
+
+#[tokio::test]
+async fn a_look_up_without_an_answer_leaves_its_connection() {
+    let patient = named(postgres(), "leaving", 1).await;
+    let hasty = StoreSettings { timeout: Duration::from_secs(3), ..patient };
+    let url = without_name(&hasty);
+    let store = open(&hasty).await.unwrap();
+    while that_looked_up(postgres(), &hasty, "leaving") != "2" {
+        reads(&store).await.unwrap();
+    }
+    let digest = TokenDigest([1; 32]);
+    let mut holder = postgres().command("psql");
+    holder
+        .arg(url)
+        .arg("--command")
+        .arg("BEGIN; LOCK TABLE tokens; SELECT pg_advisory_lock(8); SELECT pg_sleep(60)");
+    let mut holder = holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 8 AND granted";
+    while postgres().sql(url, held).unwrap() != "1" {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(store.tokens.find(&digest).await, Err(StoreError::Unavailable(_))));
+    // The server is still at that one, but another connection answers the next.
+    reads(&store).await.unwrap();
+    let stop = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 8";
+    postgres().sql(url, stop).unwrap();
+    holder.wait().unwrap();
+    assert_eq!(store.tokens.find(&digest).await.unwrap(), None);
 }
 
 /// The rest of what a URL may say of TLS is tested where it is read, in `stocktake-net`.

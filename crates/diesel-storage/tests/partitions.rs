@@ -18,6 +18,7 @@ fn settings(url: &str) -> StoreSettings {
         url: url.into(),
         encryption: Encryption::default(),
         max_connections: 2,
+        thread_connections: 0,
         timeout: Duration::from_secs(20),
         clock: StoreClock::Fixed(Arc::<ManualClock>::default()),
     }

@@ -62,6 +62,7 @@ fn settings(url: &str, max_connections: u32) -> StoreSettings {
         url: url.into(),
         encryption: Encryption::default(),
         max_connections,
+        thread_connections: 0,
         timeout: LEASE,
         clock,
     }

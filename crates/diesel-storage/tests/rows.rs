@@ -39,6 +39,7 @@ impl Database {
             url: url.into(),
             encryption: Encryption::default(),
             max_connections: 2,
+            thread_connections: 0,
             timeout: Duration::from_secs(20),
             clock: StoreClock::Fixed(Arc::<ManualClock>::default()),
         };

@@ -224,18 +224,16 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sha256(bytes) | Self::Metadata(Metadata::Sha256(bytes) | Metadata::AtRestSha256(bytes)) => {
-                f.write_str(&hex::encode(bytes))
+                write_hex(f, bytes)
             }
             Self::Md5(bytes) | Self::Metadata(Metadata::Md5(bytes) | Metadata::AtRestMd5(bytes)) => {
-                f.write_str(&hex::encode(bytes))
+                write_hex(f, bytes)
             }
-            Self::Sha1(bytes) | Self::Metadata(Metadata::AtRestSha1(bytes)) => {
-                f.write_str(&hex::encode(bytes))
-            }
+            Self::Sha1(bytes) | Self::Metadata(Metadata::AtRestSha1(bytes)) => write_hex(f, bytes),
             Self::Gitaly(bytes) => {
                 let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
                 let shown = bytes.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(bytes);
-                f.write_str(&hex::encode(shown))
+                write_hex(f, shown)
             }
             Self::Metadata(Metadata::Size(size)) => {
                 let digits = size.to_string();
@@ -244,6 +242,14 @@ impl fmt::Display for Digest {
             }
         }
     }
+}
+
+/// Writes hexadecimal digits without a text of their own: a page has a digest for each of its records.
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    let mut digits = [0; 64];
+    let digits = digits.get_mut(..2 * bytes.len()).ok_or(fmt::Error)?;
+    hex::encode_to_slice(bytes, digits).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)
 }
 
 impl fmt::Debug for Digest {

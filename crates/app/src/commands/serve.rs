@@ -1,7 +1,7 @@
 //! `stocktake serve`: API, worker and scheduler in one process.
 
 use std::net::{SocketAddr, TcpListener};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use stocktake_diesel_storage::Store;
+use stocktake_diesel_storage::{Store, StoreSettings};
 use stocktake_http::{Api, ConnectionLimits, HttpSettings, Mount};
 use stocktake_web::SummaryCache;
 use stocktake_worker::{Engine, Storages};
@@ -37,13 +37,18 @@ pub(super) async fn run(loaded: &Loaded, stop: CancellationToken) -> anyhow::Res
         .and_then(PrometheusBuilder::install_recorder)
         .context("metrics cannot be recorded")?;
     logging::describe_metrics();
-    let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let workers = NonZeroUsize::new(settings.http.workers).unwrap_or(settings.capacity.threads);
+    let store_settings = StoreSettings {
+        thread_connections: workers.try_into().map_or(u32::MAX, NonZeroU32::get),
+        ..wiring::store_settings(settings)
+    };
+    let store = wiring::wait_for_store(&store_settings, &stop).await?;
+    let Some(store) = store else { return Ok(ExitCode::SUCCESS) };
     let storages = wiring::storages(settings)?;
     let engine = wiring::engine(settings, &store, Arc::clone(&storages));
     let scheduler = wiring::scheduler(settings, &store);
     let api = Arc::new(api(settings, &store, Arc::clone(&engine), metrics.clone())?);
     let (listener, address) = listen(settings.http.listen, "http.listen")?;
-    let workers = NonZeroUsize::new(settings.http.workers).unwrap_or(settings.capacity.threads);
     let mount = if settings.console.enabled {
         let console = console(loaded, &store, &api, &storages, Arc::clone(&engine))?;
         let mount: Mount = Arc::new(console.mount());

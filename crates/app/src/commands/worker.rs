@@ -10,7 +10,8 @@ use crate::wiring;
 
 /// Runs the command until a signal.
 pub(super) async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let Some(store) = wiring::wait_for_store(settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let store = wiring::wait_for_store(&wiring::store_settings(settings), &stop).await?;
+    let Some(store) = store else { return Ok(ExitCode::SUCCESS) };
     let engine = wiring::engine(settings, &store, wiring::storages(settings)?);
     let scheduler = wiring::scheduler(settings, &store);
     let mut tasks = Tasks::new(stop.clone());

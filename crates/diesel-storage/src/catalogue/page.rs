@@ -9,8 +9,11 @@ use crate::key;
 use crate::queries::{Filter, STARTED, Span, by_key};
 use crate::rows::{RECORD, RecordRow, RecordSql, model_code};
 use crate::scanning::Scan;
-use crate::session::Session;
+use crate::session::Reading;
 use crate::sql::Sql;
+
+/// The most rows of a look-up.
+const LOOKED_UP: i64 = 100;
 
 /// How a page is read.
 pub(super) struct Plan {
@@ -69,8 +72,13 @@ impl Plan {
         }
     }
 
+    /// Whether it reads few rows, which an index finds: those at a key, among all records of the model.
+    pub(super) fn is_look_up(&self) -> bool {
+        self.filter.is_all() && self.offset == 0 && self.limit <= LOOKED_UP
+    }
+
     /// Where records are looked for, when so many are looked at ahead.
-    async fn scans<S: Session>(&self, session: &mut S, most: u64) -> Result<Scans, DbError> {
+    async fn scans<S: Reading>(&self, session: &mut S, most: u64) -> Result<Scans, DbError> {
         let here = Scan::within(session, &self.filter, self.span.clone(), self.descending, most).await?;
         let other_side = match &self.other_side {
             // An offset counts from the beginning of the list, which is then the other side as well.
@@ -86,7 +94,7 @@ impl Plan {
 
     /// The rows of the page, one more if there is one, each with whether it is started and whether there is
     /// a record on the other side.
-    fn rows<S: Session>(&self, scans: &Scans) -> Sql<(RecordSql, Bool, Bool)> {
+    fn rows<S: Reading>(&self, scans: &Scans) -> Sql<(RecordSql, Bool, Bool)> {
         let sql = Sql::new(format!("SELECT {}, {STARTED}, ", *RECORD));
         let sql = match &scans.other_side {
             Some(scan) => self.push_exists::<S, _>(sql, &scan.span),
@@ -98,13 +106,13 @@ impl Plan {
         if offset > 0 { sql.push(" OFFSET ? + 0").bind(offset) } else { sql }
     }
 
-    fn push_exists<S: Session, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
+    fn push_exists<S: Reading, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
         self.filter.select_from::<S, _>(sql.push("EXISTS (SELECT 1"), span).push(")")
     }
 }
 
 /// Reads a page.
-pub(super) async fn read<S: Session>(
+pub(super) async fn read<S: Reading>(
     session: &mut S,
     plan: Plan,
     encryption: Encryption,
@@ -119,7 +127,7 @@ pub(super) async fn read<S: Session>(
 }
 
 /// Reads a page, or what there is of it among so many records.
-async fn read_within<S: Session>(
+async fn read_within<S: Reading>(
     session: &mut S,
     plan: &Plan,
     most: u64,

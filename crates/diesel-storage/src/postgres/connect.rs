@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use diesel::ConnectionResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use stocktake_domain::ports::StoreError;
 use stocktake_net::error::ErrorChain;
 use stocktake_net::postgres as net;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 use crate::error::DbError;
 
@@ -92,22 +95,49 @@ impl Connector {
 
     /// Connects.
     pub(super) async fn connect(&self, patience: Patience) -> Result<AsyncPgConnection, DbError> {
-        let (client, connection) = self.0.connect().await.map_err(|error| {
+        let (client, connection) = self.dial().await?;
+        let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+        set_up(connection, patience).await
+    }
+
+    /// Connects, and has the connection driven by a task of its own in this runtime, which ends with it.
+    pub(super) async fn connect_here(
+        &self,
+        patience: Patience,
+    ) -> Result<(AsyncPgConnection, JoinHandle<()>), DbError> {
+        let (client, connection) = self.dial().await?;
+        let driving = tokio::spawn(async {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %ErrorChain(&error), "a connection to the database is lost");
+            }
+        });
+        let connection = set_up(AsyncPgConnection::try_from(client).await, patience).await?;
+        Ok((connection, driving))
+    }
+
+    async fn dial(&self) -> Result<(Client, net::PostgresConnection), DbError> {
+        self.0.connect().await.map_err(|error| {
             let text = format!("{}: {}", self.place(), ErrorChain(&error));
             if net::is_busy(&error) { DbError::Busy(text) } else { DbError::Unavailable(text) }
-        })?;
-        let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
-        let mut connection = connection.map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let settings = format!(
-            "{}; SET idle_in_transaction_session_timeout = {}; {ISOLATION}; {PLANNER}",
-            patience.settings(),
-            IDLE_IN_TRANSACTION.as_millis(),
-        );
-        let set = connection.batch_execute(&settings).await;
-        set.map_err(|error| DbError::Unavailable(format!("the connection cannot be set up: {error}")))?;
-        if let Err(error) = connection.batch_execute(&notice_lost_clients()).await {
-            tracing::debug!(%error, "the server does not notice all clients that vanish");
-        }
-        Ok(connection)
+        })
     }
+}
+
+/// A connection that was made, with the settings that all of ours have.
+async fn set_up(
+    connection: ConnectionResult<AsyncPgConnection>,
+    patience: Patience,
+) -> Result<AsyncPgConnection, DbError> {
+    let mut connection = connection.map_err(|error| DbError::Unavailable(error.to_string()))?;
+    let settings = format!(
+        "{}; SET idle_in_transaction_session_timeout = {}; {ISOLATION}; {PLANNER}",
+        patience.settings(),
+        IDLE_IN_TRANSACTION.as_millis(),
+    );
+    let set = connection.batch_execute(&settings).await;
+    set.map_err(|error| DbError::Unavailable(format!("the connection cannot be set up: {error}")))?;
+    if let Err(error) = connection.batch_execute(&notice_lost_clients()).await {
+        tracing::debug!(%error, "the server does not notice all clients that vanish");
+    }
+    Ok(connection)
 }

@@ -43,7 +43,7 @@ async fn send_all(
 ) {
     if let Err(error) = send_fetched(&mut connection, model, storage, &sender).await {
         // Nobody listening means that nobody wants to know.
-        let _ = sender.send(Err(explain(&mut connection, error).await)).await;
+        let _ = sender.send(Err(explain(&connection, error).await)).await;
     }
 }
 

@@ -10,7 +10,7 @@ use diesel_async::AsyncPgConnection;
 
 use crate::columns::{Kind, Row, Visitor};
 use crate::error::DbError;
-use crate::session::Session as _;
+use crate::session::Reading as _;
 use crate::sql::{RowArray, Sql};
 
 /// The row type of a table, as this database has it: migrations added its columns in an order of their own.

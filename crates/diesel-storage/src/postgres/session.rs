@@ -20,7 +20,7 @@ use crate::rows::{
     BaselineColumns, LeaseRow, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow,
     StagedRow,
 };
-use crate::session::{Command, Rows, Session};
+use crate::session::{Command, Reading, Rows, Session};
 use crate::sql::Sql;
 
 /// The first of the two numbers of an advisory lock of ours that guards a model's imports ("stk" in ASCII).
@@ -70,7 +70,12 @@ fn write_results_text(table: &str) -> String {
 static STAGE: LazyLock<String> =
     LazyLock::new(|| format!("{}{}", insert_text::<StagedRow>(StagedRow::NAME), *ON_STAGED_KEY));
 
-impl Dialect for AsyncPgConnection {
+/// A session of PostgreSQL, whatever runs its statements.
+pub(super) trait Postgresql {}
+
+impl Postgresql for AsyncPgConnection {}
+
+impl<S: Postgresql> Dialect for S {
     // Each model has a partition, which statements about one model name: a plan that is kept for any model would concern all of
     // them, with their locks.
     fn records(model: i16) -> Cow<'static, str> {
@@ -163,11 +168,13 @@ impl Dialect for AsyncPgConnection {
     }
 }
 
-impl Session for AsyncPgConnection {
+impl Reading for AsyncPgConnection {
     async fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> Result<Vec<R>, DbError> {
         Ok(diesel_async::RunQueryDsl::load(query, self).await?)
     }
+}
 
+impl Session for AsyncPgConnection {
     async fn execute<Q: Command>(&mut self, statement: Q) -> Result<u64, DbError> {
         let rows = diesel_async::RunQueryDsl::execute(statement, self).await?;
         Ok(u64::try_from(rows).unwrap_or(u64::MAX))
@@ -187,7 +194,7 @@ impl Session for AsyncPgConnection {
         if !self.one::<bool, _>(sql.bind(IMPORTS).bind(i32::from(model))).await? {
             tracing::info!("records of this model are written by another transaction: waiting for its end");
             let sql = Sql::<Text>::new("SELECT CAST(pg_advisory_xact_lock(?, ?) AS text)");
-            Session::load::<String, _>(self, sql.bind(IMPORTS).bind(i32::from(model))).await?;
+            Reading::load::<String, _>(self, sql.bind(IMPORTS).bind(i32::from(model))).await?;
         }
         Ok(())
     }
@@ -200,7 +207,7 @@ impl Session for AsyncPgConnection {
         if let Some(storage) = storage {
             sql = sql.push(" AND q.storage = ?").bind(storage);
         }
-        Session::load::<String, _>(self, sql.push(" ORDER BY q.model, q.storage FOR SHARE")).await?;
+        Reading::load::<String, _>(self, sql.push(" ORDER BY q.model, q.storage FOR SHARE")).await?;
         Ok(())
     }
 
@@ -216,7 +223,7 @@ impl Session for AsyncPgConnection {
             *RECORD,
             Self::records(model)
         ));
-        let mut rows: Vec<(RecordRow, bool)> = Session::load(self, sql.bind(keys).bind(model)).await?;
+        let mut rows: Vec<(RecordRow, bool)> = Reading::load(self, sql.bind(keys).bind(model)).await?;
         rows.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
         Ok(Some(rows))
     }
@@ -321,7 +328,7 @@ impl Session for AsyncPgConnection {
 
 /// What an error means to the caller. The codes of PostgreSQL do not come through Diesel, and its messages are
 /// in any language: so a connection that reported an error of no known kind is asked whether it still is.
-pub(super) async fn explain(connection: &mut AsyncPgConnection, error: DbError) -> StoreError {
+pub(super) async fn explain(mut connection: &AsyncPgConnection, error: DbError) -> StoreError {
     const PING: Duration = Duration::from_secs(1);
     let DbError::Query(Error::DatabaseError(kind, _)) = &error else { return error.into() };
     match kind {

@@ -19,7 +19,7 @@ use crate::dialect::{Dialect, Index, Lock, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
 use crate::queries::Span;
 use crate::rows::{LeaseRow, ON_STAGED_KEY, RecordRow, ResultRow, StagedRow};
-use crate::session::{Command, Rows, Session, Step, Task};
+use crate::session::{Command, Reading, Rows, Session, Step, Task};
 use crate::sql::Sql;
 
 /// A connection, and until when what runs on it may begin another statement or commit.
@@ -158,11 +158,13 @@ impl Dialect for SqliteSession {
     }
 }
 
-impl Session for SqliteSession {
+impl Reading for SqliteSession {
     fn load<R: Send + 'static, Q: Rows<R>>(&mut self, query: Q) -> impl Step<Vec<R>> {
         self.run(|connection| query.load(connection))
     }
+}
 
+impl Session for SqliteSession {
     fn execute<Q: Command>(&mut self, statement: Q) -> impl Step<u64> {
         self.run(|connection| statement.execute(connection).map(count))
     }

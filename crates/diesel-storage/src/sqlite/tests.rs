@@ -8,6 +8,7 @@ use stocktake_domain::contract::ManualClock;
 
 use super::*;
 use crate::encryption::Encryption;
+use crate::session::Reading as _;
 use crate::settings::StoreClock;
 use crate::sql::Sql;
 
@@ -20,6 +21,7 @@ async fn database(folder: &Path, timeout: Duration) -> Sqlite {
     let settings = StoreSettings {
         url: String::new().into(),
         max_connections: 1,
+        thread_connections: 0,
         timeout,
         clock,
         encryption: Encryption::default(),

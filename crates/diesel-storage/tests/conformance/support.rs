@@ -42,6 +42,7 @@ impl Database {
             url: url.into(),
             encryption: Encryption::default(),
             max_connections: 8,
+            thread_connections: 2,
             timeout: Duration::from_secs(30),
             clock: StoreClock::Fixed(clock.clone()),
         };

@@ -4,6 +4,7 @@ mod keyset;
 mod offset;
 
 use actix_web::{HttpRequest, HttpResponseBuilder, web};
+use serde::Serializer as _;
 use stocktake_domain::ports::{Page, PageRequest, PageStart, ScanLimit, SortOrder};
 use stocktake_web::step;
 
@@ -19,6 +20,9 @@ use crate::validation::{Checker, Target};
 
 const DEFAULT_PER_PAGE: u64 = 20;
 const MAX_PER_PAGE: u64 = 100;
+
+/// Enough for most records in an answer.
+const RECORD_BYTES: usize = 512;
 
 /// The checked request.
 struct ListQuery {
@@ -109,10 +113,10 @@ fn cursor(checker: &mut Checker<'_>) -> Option<Cursor> {
     cursor
 }
 
-/// Completes an answer with the page's records.
+/// Completes an answer with the page's records, which are written as they are.
 fn with_records(mut answer: HttpResponseBuilder, page: &Page) -> ApiResult {
-    let records: Vec<RecordBody<'_>> = page.records.iter().map(RecordBody::from).collect();
-    let body = serde_json::to_vec(&records)?;
+    let mut body = Vec::with_capacity(page.records.len().saturating_mul(RECORD_BYTES));
+    serde_json::Serializer::new(&mut body).collect_seq(page.records.iter().map(RecordBody::from))?;
     Ok(answer.content_type("application/json").body(body))
 }
 
