@@ -40,7 +40,11 @@ const SUSPICIONS: u32 = 3;
 /// How often the refs are read until they are the same twice, before a pause is made.
 const READINGS: u32 = 8;
 
-/// The most bytes of a repository's configuration.
+/// The files of a repository's configuration; the second is read if the first says so.
+const CONFIG: &[u8] = b"config";
+const WORKTREE_CONFIG: &[u8] = b"config.worktree";
+
+/// The most bytes of each of them.
 const MAX_CONFIG_BYTES: usize = 4 * 1024 * 1024;
 
 /// The folder in which a node of a Gitaly Cluster has its repositories, under names that only the cluster's own
@@ -267,8 +271,16 @@ fn format(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<Format, ReadEr
             return Err(folder.suspect(b"", format!("not a git repository: it has no {name}")));
         }
     }
-    let Some(config) = reader.read(folder, b"config", MAX_CONFIG_BYTES)? else {
+    let Some(config) = reader.read(folder, CONFIG, MAX_CONFIG_BYTES)? else {
         return Ok(Format::PLAIN);
     };
-    config::parse(&config).map_err(|reason| folder.damaged(b"config", reason))
+    let config = config::parse(&config).map_err(|reason| folder.damaged(CONFIG, reason))?;
+    if !config.has_worktree_config {
+        return Ok(config.format);
+    }
+    let Some(of_worktree) = reader.read(folder, WORKTREE_CONFIG, MAX_CONFIG_BYTES)? else {
+        return Ok(config.format);
+    };
+    config::parse_worktree(&of_worktree, config.format)
+        .map_err(|reason| folder.damaged(WORKTREE_CONFIG, reason))
 }
