@@ -8,6 +8,7 @@ use crate::file::{EntryKind, FolderEntry};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
+use crate::space::{is_space, trim_end, trim_start};
 
 /// The most bytes of such a file: it contains an id, or a name no longer than a path can be.
 const MAX_BYTES: usize = 4_200;
@@ -36,14 +37,14 @@ pub(super) fn read(
 }
 
 fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
-    // Git takes the file for a text of C, which ends at a zero byte.
-    let content = content.split(|byte| *byte == 0).next().unwrap_or_default();
+    // Git takes white space away at the end of the file, and only then takes it for a text of C, which ends at a zero byte.
+    let content = trim_end(content).split(|byte| *byte == 0).next().unwrap_or_default();
     if let Some(target) = content.strip_prefix(b"ref:") {
-        let target = target.trim_ascii();
+        let target = trim_start(target);
         return name::is_valid(target).then(|| Value::Symbolic(target.to_owned()));
     }
     // Git reads nothing behind a blank.
-    let id = content.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let id = content.split(|byte| is_space(*byte)).next().unwrap_or_default();
     format.parse(id).filter(|id| !id.is_null()).map(Value::Id)
 }
 
@@ -121,3 +122,7 @@ mod tests {
         }
     }
 }
+            // Git reads these as no more than what they are.
+            "ref: refs/heads/a\n\0",
+            "ref: refs/heads/a\x0c\n",
+            &format!("{hex}\x0c\n"),
