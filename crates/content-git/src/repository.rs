@@ -263,12 +263,23 @@ fn exists(reader: &RepoReader<'_>, folder: &RepoFolder, inspection: &Inspection)
 }
 
 /// The format of a repository. Fails if something is missing that every repository has.
+/// Whether there is a `HEAD`. One that is a symbolic link has to say the name of a ref, which need not be a file: a branch
+/// may be packed, or not born yet.
+fn has_head(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<bool, ReadError> {
+    match reader.link(folder, refs::HEAD)? {
+        Some(target) => refs::check_head_link(folder, &target).map(|()| true),
+        None => Ok(reader.kind(folder, refs::HEAD)? == Some(EntryKind::File)),
+    }
+}
+
 fn format(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<Format, ReadError> {
-    for (name, kind) in
-        [("HEAD", EntryKind::File), ("objects", EntryKind::Folder), ("refs", EntryKind::Folder)]
-    {
-        if reader.kind(folder, name.as_bytes())? != Some(kind) {
-            return Err(folder.suspect(b"", format!("not a git repository: it has no {name}")));
+    let lacks = |name| folder.suspect(b"", format!("not a git repository: it has no {name}"));
+    if !has_head(reader, folder)? {
+        return Err(lacks("HEAD"));
+    }
+    for name in ["objects", "refs"] {
+        if reader.kind(folder, name.as_bytes())? != Some(EntryKind::Folder) {
+            return Err(lacks(name));
         }
     }
     let Some(config) = reader.read(folder, CONFIG, MAX_CONFIG_BYTES)? else {

@@ -22,12 +22,18 @@ pub(super) enum Value {
 }
 
 /// Reads the file of a ref; `None` if it does not exist.
+///
+/// A symbolic link that says the name of a ref is a symbolic ref, wherever the ref is: git made them so long ago, and as
+/// `core.preferSymlinkRefs` it still does. Of any other link, the file is read that it leads to.
 pub(super) fn read(
     reader: &RepoReader<'_>,
     folder: &RepoFolder,
     format: ObjectFormat,
     name: &[u8],
 ) -> Result<Option<Value>, ReadError> {
+    if let Some(target) = reader.link(folder, name)?.filter(|target| name::is_valid(target)) {
+        return Ok(Some(Value::Symbolic(target)));
+    }
     let Some(content) = reader.read(folder, name, MAX_BYTES)? else { return Ok(None) };
     if content.is_empty() {
         return Err(folder.suspect(name, "the ref is empty"));
@@ -117,12 +123,12 @@ mod tests {
             &hex[1..],
             &format!("{hex}00"),
             &"0".repeat(40),
+            // Git reads these as no more than what they are.
+            "ref: refs/heads/a\n\0",
+            "ref: refs/heads/a\x0c\n",
+            &format!("{hex}\x0c\n"),
         ] {
             assert_eq!(of(broken), None, "{broken:?}");
         }
     }
 }
-            // Git reads these as no more than what they are.
-            "ref: refs/heads/a\n\0",
-            "ref: refs/heads/a\x0c\n",
-            &format!("{hex}\x0c\n"),

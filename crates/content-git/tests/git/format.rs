@@ -1,7 +1,9 @@
-//! What git needs to open a repository: its configuration.
+//! What git needs to open a repository: its configuration and its `HEAD`.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
+use stocktake_domain::ports::ContentStore as _;
 use stocktake_testbed::{GitFormat, git_command};
 
 use crate::support::{Fixture, PLAIN, checksum, sha256};
@@ -57,4 +59,37 @@ async fn a_sparse_partial_clone_is_good() {
     assert!(cloned.unwrap().success());
     assert!(clone.join(".git/config.worktree").exists());
     fixture.see("clone/.git").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_is_a_symbolic_link_is_a_symbolic_ref() {
+    let fixture = Fixture::new();
+    let repository = fixture.fill("a.git", PLAIN);
+    let head = repository.path().join("HEAD");
+    let link = |target: &str| {
+        fs::remove_file(&head).unwrap();
+        symlink(target, &head).unwrap();
+    };
+    repository.git(&["pack-refs", "--all"]).unwrap();
+    repository.git(&["update-ref", "refs/heads/loose", "main"]).unwrap();
+    for branch in ["main", "loose", "unborn"] {
+        link(&format!("refs/heads/{branch}"));
+        repository.git(&["fsck"]).unwrap();
+        assert_eq!(
+            sha256(&fixture.see("a.git").await),
+            checksum(&repository.show_ref().unwrap()),
+            "{branch}"
+        );
+        assert_eq!(fixture.store.look("a.git").await, Ok(()), "{branch}");
+    }
+    // Another ref, as git reads it: to the name that it says, not to the file to which it leads.
+    symlink("refs/heads/main", repository.path().join("refs/heads/alias")).unwrap();
+    symlink("loose", repository.path().join("refs/heads/file")).unwrap();
+    assert_eq!(sha256(&fixture.see("a.git").await), checksum(&repository.show_ref().unwrap()));
+    // What git takes for no repository.
+    fs::write(repository.path().join("OTHER"), "ref: refs/heads/main\n").unwrap();
+    for target in ["OTHER", "../b.git/HEAD", "/etc/passwd", "refs/tags/v1"] {
+        link(target);
+        assert_eq!(fixture.unreadable("a.git").await, "HEAD: it names no branch", "{target}");
+    }
 }
