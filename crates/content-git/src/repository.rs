@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use stocktake_content::{CANCELLATION_POLL, path};
 use stocktake_domain::ports::Inspection;
 use stocktake_domain::{
-    Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation, PathText,
+    Algorithms, ContentError, DigestRule, Digests, Emptied, Evidence, Measure, Observation, PathText,
 };
 
 use crate::config::{self, Format};
@@ -138,7 +138,8 @@ fn observation(bytes_read: u64, Refs { digests, state }: Refs) -> Observation {
     let is_absent = state == RefsState::NoRepository;
     let evidence = if is_absent { Evidence::Absence } else { Evidence::Content };
     let stored = Measure { size: None, digests };
-    Observation { evidence, bytes_read, stored, recorded: None, emptied: state == RefsState::Gone }
+    let emptied = (state == RefsState::Gone).then_some(Emptied::Refs);
+    Observation { evidence, bytes_read, stored, recorded: None, emptied }
 }
 
 /// Waits, and fails if the inspection is cancelled.
@@ -262,7 +263,6 @@ fn exists(reader: &RepoReader<'_>, folder: &RepoFolder, inspection: &Inspection)
     }
 }
 
-/// The format of a repository. Fails if something is missing that every repository has.
 /// Whether there is a `HEAD`. One that is a symbolic link has to say the name of a ref, which need not be a file: a branch
 /// may be packed, or not born yet.
 fn has_head(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<bool, ReadError> {
@@ -272,6 +272,7 @@ fn has_head(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<bool, ReadEr
     }
 }
 
+/// The format of a repository. Fails if something is missing that every repository has.
 fn format(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<Format, ReadError> {
     let lacks = |name| folder.suspect(b"", format!("not a git repository: it has no {name}"));
     if !has_head(reader, folder)? {
