@@ -151,22 +151,32 @@ impl Findings {
         for (kind, what) in
             [(FailureKind::Altered, "Changed on purpose"), (FailureKind::Missing, "Deleted on purpose")]
         {
-            if let Some(Record { model, key, .. }) = self.first(kind) {
+            if let Some(Record { model, key, .. }) = self.first(kind, |record| !lacks_part(record)) {
                 let only = self.by_kind().contains(&(kind, 1));
                 let example = if only { "" } else { ", for example" };
                 hints.push(format!("{what}{example}: stocktake accept {model} {key}"));
             }
         }
+        if self.first(FailureKind::Missing, lacks_part).is_some() {
+            hints.push("Lost from a repository: put what is named back from any copy of it".to_owned());
+        }
         hints.push("Restored or mended: stocktake verify --state failed".to_owned());
         hints
     }
 
-    /// The first record found so, in the order in which they are told.
-    fn first(&self, kind: FailureKind) -> Option<&Record> {
+    /// The first record found so of which this holds, in the order in which they are told.
+    fn first(&self, kind: FailureKind, holds: impl Fn(&Record) -> bool) -> Option<&Record> {
         let place = WORST_FIRST.iter().position(|known| *known == kind)?;
-        let (_, group) = self.groups.iter().find(|((known, _), _)| *known == place)?;
-        group.first.values().next()
+        let groups = self.groups.iter().filter(|((known, _), _)| *known == place);
+        groups.flat_map(|(_, group)| group.first.values()).find(|record| holds(record))
     }
+}
+
+/// Whether the content is there but for something that it needs. Nobody deletes that on purpose, and without it there is
+/// nothing to accept.
+fn lacks_part(record: &Record) -> bool {
+    let failure = record.status.last_failure();
+    failure.is_some_and(|failure| matches!(failure.cause(), FailureCause::MissingPart { .. }))
 }
 
 impl Group {
@@ -395,6 +405,28 @@ mod tests {
         let path = record(5, "main", "a/long/path/with/the/end.bin", Failure::size_mismatch(1, 0));
         let (where_, what) = finding(&path, None, now());
         assert_eq!(fitted("ALTERED", &where_, &what, Some(20)), "ALTERED  …he/end.bin");
+    }
+
+    #[tokio::test]
+    async fn what_a_repository_lacks_is_put_back_and_not_accepted() {
+        let lacking = |key, storage: &str| {
+            record(key, storage, "a.git", Failure::missing_part("refs/heads/main: its object 1f is missing"))
+        };
+        let accepts = |shown: &[String]| -> Vec<String> {
+            shown.iter().filter(|line| line.contains("accept")).cloned().collect()
+        };
+        let put_back = "Lost from a repository: put what is named back from any copy of it".to_owned();
+        let mut findings = Findings::new(3);
+        findings.add(lacking(1, "git"));
+        let shown = lines(&findings, &MockCatalogue::new(), None).await;
+        assert_eq!((accepts(&shown), shown.contains(&put_back)), (Vec::new(), true), "{shown:?}");
+        findings.add(missing(2, "main", "c"));
+        let shown = lines(&findings, &MockCatalogue::new(), None).await;
+        let accept = "Deleted on purpose, for example: stocktake accept uploads 2".to_owned();
+        assert_eq!((accepts(&shown), shown.contains(&put_back)), (vec![accept], true), "{shown:?}");
+        let mut findings = Findings::new(3);
+        findings.add(missing(2, "main", "c"));
+        assert!(!lines(&findings, &MockCatalogue::new(), None).await.contains(&put_back));
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub(crate) trait Watcher {
     fn gone(&mut self, path: &str, key: RecordKey);
     /// This is at a record's path, and no file. Holds only if the scan ends well.
     fn replaced(&mut self, path: &str, what: NoContent, key: RecordKey);
+    /// At this record's path is a folder that could not be listed.
+    fn not_listed(&mut self, key: RecordKey);
 }
 
 /// What a scan is of.
@@ -121,6 +123,9 @@ pub(crate) struct Scan<'a, W> {
     next_known: Option<(String, RecordKey)>,
     /// The folders around the present place that could not be listed to the end, each within the one before.
     unlisted: Vec<String>,
+    /// Records whose path was passed by, and which are not gone if a folder of this path turns out to be one that cannot be
+    /// listed: that comes later, because its path has a slash at the end. Each path is the beginning of the next one.
+    perhaps_gone: Vec<(String, RecordKey)>,
     /// New files that were changed so lately that they may still be written, as they were when they were listed.
     young: Vec<SourceRecord>,
     /// When the last of them was listed.
@@ -148,6 +153,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
             known,
             next_known: None,
             unlisted: Vec::new(),
+            perhaps_gone: Vec::new(),
             young: Vec::new(),
             young_at: Instant::now(),
             switched_off: SwitchedOff::default(),
@@ -278,15 +284,49 @@ impl<'a, W: Watcher> Scan<'a, W> {
     async fn not_listed(&mut self, folder: String, reason: String) -> Result<(), ScanError> {
         self.report.skipped += 1;
         self.watcher.skipped(&ListError::Unlisted { folder: folder.clone(), reason: reason.clone() });
+        let has_record = self.is_not_gone(&folder);
         let mut entry = None;
         for key in self.keys_at(&folder).await? {
-            if self.unlisted_rule(&key).await?.is_some() {
-                entry = Some(SourceRecord::new(key, self.location(folder.clone())));
+            if let Some(rule) = self.unlisted_rule(&key).await? {
+                let of_folder = SourceRecord::new(key, self.location(folder.clone()));
+                if has_record {
+                    self.send(SourceRecord { rule, disabled: true, ..of_folder }).await?;
+                } else {
+                    entry = Some(of_folder);
+                }
             }
         }
-        let entry = entry.map_or_else(|| self.new_entry(folder.clone()), Ok)?;
-        self.unlisted.push(folder);
+        self.unlisted.push(folder.clone());
+        if has_record {
+            return Ok(());
+        }
+        let entry = entry.map_or_else(|| self.new_entry(folder), Ok)?;
         self.send(SourceRecord { rule: DigestRule::Unlisted(reason), ..entry }).await
+    }
+
+    /// Whether there are records at the path of this folder, such as that of a repository. Then they are not gone.
+    fn is_not_gone(&mut self, folder: &str) -> bool {
+        let mut is_known = false;
+        while let Some((_, key)) =
+            self.perhaps_gone.pop_if(|(path, _)| Some(path.as_str()) == folder.strip_suffix('/'))
+        {
+            is_known = true;
+            self.watcher.not_listed(key);
+        }
+        is_known
+    }
+
+    /// Tells which records are gone, now that nothing more comes before this path, or nothing at all.
+    fn tell_gone(&mut self, before: Option<&str>) {
+        let is_over = |path: &str| {
+            before.is_none_or(|before| path.bytes().chain(std::iter::once(b'/')).lt(before.bytes()))
+        };
+        // Each begins with the one before it, so that its folder would come earlier.
+        let first = self.perhaps_gone.partition_point(|(path, _)| !is_over(path));
+        for (path, key) in self.perhaps_gone.split_off(first) {
+            self.report.gone += 1;
+            self.watcher.gone(&path, key);
+        }
     }
 
     /// The keys of the records at this path, which are passed. Several may share a file.
@@ -303,16 +343,18 @@ impl<'a, W: Watcher> Scan<'a, W> {
     async fn pass_known_before(&mut self, path: Option<&str>) -> Result<(), ScanError> {
         let is_before = |known: &str| path.is_none_or(|path| known < path);
         while let Some((known, key)) = self.next_known.take_if(|(known, _)| is_before(known)) {
+            self.tell_gone(Some(&known));
             self.not_found(&known, key).await?;
             self.pass_known().await?;
         }
+        self.tell_gone(path);
         if let Some(path) = path {
             self.unlisted.retain(|folder| path.starts_with(folder));
         }
         Ok(())
     }
 
-    /// A record's path was passed by. It is gone unless it lies where the scan could not look.
+    /// A record's path was passed by. It is gone unless it lies where the scan could not look, or is such a place.
     async fn not_found(&mut self, path: &str, key: RecordKey) -> Result<(), ScanError> {
         self.unlisted.retain(|folder| path.starts_with(folder));
         if !self.unlisted.is_empty() {
@@ -325,8 +367,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
             return self.send(SourceRecord { rule, disabled: true, ..entry }).await;
         }
         if self.switched_off.get(self.of, &key).await?.is_none() {
-            self.report.gone += 1;
-            self.watcher.gone(path, key);
+            self.perhaps_gone.push((path.to_owned(), key));
         }
         Ok(())
     }

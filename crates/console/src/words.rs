@@ -71,6 +71,9 @@ pub(crate) fn advice(failure: &Failure) -> &'static str {
             RowPart::Baseline => "Look at the content, and accept it if it is good.",
         };
     }
+    if let FailureCause::MissingPart { .. } = failure.cause() {
+        return "Put what it lacks back from any copy of it, then recalculate.";
+    }
     match failure.kind() {
         FailureKind::Missing => "Restore it from a backup, then recalculate.",
         FailureKind::Altered => "Restore it from a backup and recalculate, or accept the content as it is.",

@@ -1,6 +1,6 @@
 //! The format of a repository, from its configuration.
 //!
-//! The file must be one that git accepts, because git refuses to open a repository with any other.
+//! The files must be such as git accepts, because git refuses to open a repository with any others.
 
 mod grammar;
 
@@ -29,12 +29,15 @@ impl Format {
         Self { objects: ObjectFormat::Sha1, refs: RefStorage::Files, has_promisor: false };
 }
 
-/// Extensions of any version that do not affect how refs and objects are read, from git's
-/// `Documentation/technical/repository-version` and `Documentation/config/extensions`.
-const HARMLESS: [&str; 2] = ["noop", "submodulepathconfig"];
+/// Extensions of either version that do not affect how refs and objects are read. These, `partialclone` and
+/// `worktreeconfig` are all that git's `handle_extension_v0` (`setup.c`) knows; the list will not grow.
+const HARMLESS: [&str; 2] = ["noop", "preciousobjects"];
 
-/// The same, of repositories of version 1 alone.
-const HARMLESS_SINCE_1: [&str; 3] = ["noop-v1", "compatobjectformat", "relativeworktrees"];
+/// The same, of repositories of version 1 alone (`handle_extension`). Besides, it knows `objectformat` and `refstorage`.
+const HARMLESS_SINCE_1: [&str; 4] =
+    ["noop-v1", "compatobjectformat", "relativeworktrees", "submodulepathconfig"];
+
+const FORMAT_VERSION: &str = "core.repositoryformatversion";
 
 /// Settings that have to be true or false, without which git (2.47, tried with each setting that it knows) does nothing
 /// in the repository. Those of `advice` are as well.
@@ -91,11 +94,32 @@ const NUMBERS: [&str; 12] = [
     "pack.packsizelimit",
 ];
 
+/// What the file `config` of a repository says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) format: Format,
+    /// Whether there are settings in `config.worktree` as well.
+    pub(crate) has_worktree_config: bool,
+}
+
 /// Reads the file `config` of a repository. Settings about other things are ignored.
-pub(crate) fn parse(text: &[u8]) -> Result<Format, String> {
+pub(crate) fn parse(text: &[u8]) -> Result<Config, String> {
     let mut found = Found::default();
     grammar::parse(text, &mut |setting| found.add(&setting))?;
-    found.format()
+    found.config()
+}
+
+/// Reads the file `config.worktree` of a repository whose `config` says this of its format. The format itself is not
+/// that file's to say: git ignores such settings there, whatever their values are.
+pub(crate) fn parse_worktree(text: &[u8], format: Format) -> Result<Format, String> {
+    let mut found = Found { has_promisor: format.has_promisor, ..Found::default() };
+    grammar::parse(text, &mut |setting| {
+        if setting.section == "extensions" || setting.name() == FORMAT_VERSION {
+            return Ok(());
+        }
+        found.add(&setting)
+    })?;
+    Ok(Format { has_promisor: found.has_promisor, ..format })
 }
 
 /// What the settings say so far; later ones override earlier ones.
@@ -105,6 +129,7 @@ struct Found {
     objects: Option<ObjectFormat>,
     refs: Option<RefStorage>,
     has_promisor: bool,
+    has_worktree_config: bool,
     /// An extension that only repositories of version 1 may have, and one that is not known.
     since_1: Option<String>,
     unknown: Option<String>,
@@ -113,8 +138,10 @@ struct Found {
 impl Found {
     fn add(&mut self, setting: &Setting) -> Result<(), String> {
         check_type(setting)?;
+        if setting.name() == FORMAT_VERSION {
+            self.version = number(setting)?;
+        }
         match (setting.section.as_str(), setting.key.as_str()) {
-            ("core", "repositoryformatversion") => self.version = number(setting)?,
             ("extensions", "partialclone") => self.has_promisor |= !text(setting)?.is_empty(),
             ("extensions", "objectformat") => {
                 self.objects = Some(objects(&text(setting)?)?);
@@ -124,6 +151,7 @@ impl Found {
                 self.refs = Some(refs(&text(setting)?)?);
                 self.since_1 = Some(setting.key.clone());
             }
+            ("extensions", "worktreeconfig") => self.has_worktree_config = truth(setting)?,
             ("extensions", key) if HARMLESS_SINCE_1.contains(&key) => self.since_1 = Some(key.to_owned()),
             ("extensions", key) if !HARMLESS.contains(&key) => self.unknown = Some(key.to_owned()),
             (section, "promisor") if section.starts_with("remote.") => {
@@ -135,14 +163,17 @@ impl Found {
         Ok(())
     }
 
-    fn format(self) -> Result<Format, String> {
+    fn config(self) -> Result<Config, String> {
         match (self.version, self.since_1, self.unknown) {
             (0, Some(key), _) => Err(format!("extension {key} in a repository of format version 0")),
             (1, _, Some(key)) => Err(format!("unknown extension {key}")),
-            (0 | 1, _, _) => Ok(Format {
-                objects: self.objects.unwrap_or(Format::PLAIN.objects),
-                refs: self.refs.unwrap_or(Format::PLAIN.refs),
-                has_promisor: self.has_promisor,
+            (0 | 1, _, _) => Ok(Config {
+                format: Format {
+                    objects: self.objects.unwrap_or(Format::PLAIN.objects),
+                    refs: self.refs.unwrap_or(Format::PLAIN.refs),
+                    has_promisor: self.has_promisor,
+                },
+                has_worktree_config: self.has_worktree_config,
             }),
             (other, _, _) => Err(format!("unknown repository format version {other}")),
         }
@@ -219,7 +250,7 @@ mod tests {
 
     #[test]
     fn formats_are_read() {
-        let of = |text: &str| parse(text.as_bytes());
+        let of = |text: &str| parse(text.as_bytes()).map(|config| config.format);
         assert_eq!(of(""), Ok(Format::PLAIN));
         assert_eq!(of("[core]\n\trepositoryformatversion = 0\n\tbare = true\n"), Ok(Format::PLAIN));
         assert_eq!(
@@ -263,5 +294,41 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Err(reason.to_owned()));
         }
+    }
+
+    #[test]
+    fn each_version_has_its_extensions() {
+        let of = |version: u8, extension: &str| {
+            let text = format!("[core]\nrepositoryformatversion = {version}\n[extensions]\n{extension}\n");
+            parse(text.as_bytes()).map(|config| (config.format, config.has_worktree_config))
+        };
+        for (extension, has_worktree_config) in
+            [("noop", false), ("preciousObjects = true", false), ("worktreeConfig = true", true)]
+        {
+            for version in [0, 1] {
+                assert_eq!(of(version, extension), Ok((Format::PLAIN, has_worktree_config)), "{extension}");
+            }
+        }
+        assert_eq!(of(1, "worktreeConfig = true\nworktreeConfig = off"), Ok((Format::PLAIN, false)));
+        for extension in ["noop-v1", "compatobjectformat", "relativeworktrees", "submodulepathconfig"] {
+            assert_eq!(of(1, &format!("{extension} = true")), Ok((Format::PLAIN, false)), "{extension}");
+            let reason = format!("extension {extension} in a repository of format version 0");
+            assert_eq!(of(0, &format!("{extension} = true")), Err(reason));
+        }
+    }
+
+    #[test]
+    fn the_format_is_not_a_worktrees_to_say() {
+        let of = |text: &str| parse_worktree(text.as_bytes(), Format::PLAIN);
+        for ignored in [
+            "[core]\nrepositoryformatversion = x\nsparseCheckout = true\n",
+            "[extensions]\nnew = 1\nobjectFormat = sha256\npreciousObjects = trud\n",
+        ] {
+            assert_eq!(of(ignored), Ok(Format::PLAIN), "{ignored}");
+        }
+        let promisor = "[remote \"o\"]\npromisor = true\n";
+        assert_eq!(of(promisor), Ok(Format { has_promisor: true, ..Format::PLAIN }));
+        assert_eq!(of("[core]\nbare = trud"), Err("core.bare is neither true nor false".to_owned()));
+        assert_eq!(of("[core"), Err("line 1: not a line of a configuration".to_owned()));
     }
 }

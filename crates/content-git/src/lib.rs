@@ -36,6 +36,7 @@ mod refs;
 mod repository;
 mod roots;
 mod shallow;
+mod space;
 mod store;
 
 pub use cluster::{ClusterSettings, ClusterStore, Nodes};

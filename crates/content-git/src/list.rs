@@ -10,14 +10,14 @@ use stocktake_domain::ports::{Extent, FoundStream};
 use stocktake_domain::{PathText, Timestamp};
 
 /// All repositories below the root in the byte order of their paths. No link is followed, and no repository is
-/// entered.
+/// entered. Links, pipes and devices are passed over; files are nothing here.
 pub(crate) fn list(root: PathBuf) -> FoundStream {
     walk::list(Walk { root, base: "".into(), thread: "list-git" }, action)
 }
 
 fn action(entry: &Entry<'_>) -> Option<Action> {
     if !entry.is_folder() {
-        return None;
+        return entry.no_content().map(Action::PassOver);
     }
     Some(match is_repository(entry) {
         Ok(true) => Action::List { size: None, modified_at: None },

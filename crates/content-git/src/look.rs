@@ -35,6 +35,10 @@ pub(crate) fn look(root_path: &Path, path: &str) -> Result<(), ContentError> {
             match root.open_at(folder.path(b""), OFlags::PATH | OFlags::DIRECTORY, Links::Follow) {
                 Err(Errno::NOENT | Errno::NOTDIR) => Err(folder.missing(&root)),
                 Err(error) => Err(refused(b"", error)),
+                // A branch that is packed is no file to which a link could lead.
+                Ok(_) if matches!(root.read_link(folder.path(HEAD)), Ok(Some(_))) => {
+                    look_at_alternates(&root, root_path, &folder)
+                }
                 Ok(_) => Err(refused(HEAD, Errno::NOENT)),
             }
         }

@@ -119,6 +119,11 @@ impl<'context> RepoReader<'context> {
         }
     }
 
+    /// What the symbolic link of this name says; `None` if there is something else, or nothing.
+    pub(crate) fn link(&self, folder: &RepoFolder, name: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.root.read_link(folder.path(name)).map_err(|error| folder.refused(name, error))
+    }
+
     /// Whether this is a folder or something else; `None` if it does not exist.
     pub(crate) fn kind(&self, folder: &RepoFolder, name: &[u8]) -> Result<Option<EntryKind>, ReadError> {
         Ok(self.find(folder, name)?.map(|(file_type, _)| EntryKind::from(file_type)))

@@ -41,6 +41,12 @@ pub(crate) fn visit(
     }
 }
 
+/// Fails unless git takes this for a repository's `HEAD`, of one that is a symbolic link and says this: any other link, even
+/// one to a file that could be a `HEAD`, makes the folder no repository.
+pub(crate) fn check_head_link(folder: &RepoFolder, target: &[u8]) -> Result<(), ReadError> {
+    if target.starts_with(BRANCHES) { Ok(()) } else { Err(folder.suspect(HEAD, NO_BRANCH)) }
+}
+
 /// The object in the file of a `HEAD`; `None` if it names a branch.
 pub(crate) fn detached(
     reader: &RepoReader<'_>,
@@ -90,6 +96,10 @@ impl RefFiles<'_> {
             }
             // If it has vanished meanwhile, it was deleted or packed.
             let Some(value) = loose::read(self.reader, self.folder, self.format, &name)? else { continue };
+            // A link that leads to no file is a ref to those who ask for it by its name, and is in no list.
+            if matches!(value, Value::Symbolic(_)) && self.reader.kind(self.folder, &name)?.is_none() {
+                continue;
+            }
             if next.as_ref().is_some_and(|next| next.name == name) {
                 next = packed.next()?;
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use stocktake_content::{CANCELLATION_POLL, path};
 use stocktake_domain::ports::Inspection;
 use stocktake_domain::{
-    Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation, PathText,
+    Algorithms, ContentError, DigestRule, Digests, Emptied, Evidence, Measure, Observation, PathText,
 };
 
 use crate::config::{self, Format};
@@ -40,7 +40,11 @@ const SUSPICIONS: u32 = 3;
 /// How often the refs are read until they are the same twice, before a pause is made.
 const READINGS: u32 = 8;
 
-/// The most bytes of a repository's configuration.
+/// The files of a repository's configuration; the second is read if the first says so.
+const CONFIG: &[u8] = b"config";
+const WORKTREE_CONFIG: &[u8] = b"config.worktree";
+
+/// The most bytes of each of them.
 const MAX_CONFIG_BYTES: usize = 4 * 1024 * 1024;
 
 /// The folder in which a node of a Gitaly Cluster has its repositories, under names that only the cluster's own
@@ -134,7 +138,8 @@ fn observation(bytes_read: u64, Refs { digests, state }: Refs) -> Observation {
     let is_absent = state == RefsState::NoRepository;
     let evidence = if is_absent { Evidence::Absence } else { Evidence::Content };
     let stored = Measure { size: None, digests };
-    Observation { evidence, bytes_read, stored, recorded: None, emptied: state == RefsState::Gone }
+    let emptied = (state == RefsState::Gone).then_some(Emptied::Refs);
+    Observation { evidence, bytes_read, stored, recorded: None, emptied }
 }
 
 /// Waits, and fails if the inspection is cancelled.
@@ -258,17 +263,36 @@ fn exists(reader: &RepoReader<'_>, folder: &RepoFolder, inspection: &Inspection)
     }
 }
 
+/// Whether there is a `HEAD`. One that is a symbolic link has to say the name of a ref, which need not be a file: a branch
+/// may be packed, or not born yet.
+fn has_head(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<bool, ReadError> {
+    match reader.link(folder, refs::HEAD)? {
+        Some(target) => refs::check_head_link(folder, &target).map(|()| true),
+        None => Ok(reader.kind(folder, refs::HEAD)? == Some(EntryKind::File)),
+    }
+}
+
 /// The format of a repository. Fails if something is missing that every repository has.
 fn format(reader: &RepoReader<'_>, folder: &RepoFolder) -> Result<Format, ReadError> {
-    for (name, kind) in
-        [("HEAD", EntryKind::File), ("objects", EntryKind::Folder), ("refs", EntryKind::Folder)]
-    {
-        if reader.kind(folder, name.as_bytes())? != Some(kind) {
-            return Err(folder.suspect(b"", format!("not a git repository: it has no {name}")));
+    let lacks = |name| folder.suspect(b"", format!("not a git repository: it has no {name}"));
+    if !has_head(reader, folder)? {
+        return Err(lacks("HEAD"));
+    }
+    for name in ["objects", "refs"] {
+        if reader.kind(folder, name.as_bytes())? != Some(EntryKind::Folder) {
+            return Err(lacks(name));
         }
     }
-    let Some(config) = reader.read(folder, b"config", MAX_CONFIG_BYTES)? else {
+    let Some(config) = reader.read(folder, CONFIG, MAX_CONFIG_BYTES)? else {
         return Ok(Format::PLAIN);
     };
-    config::parse(&config).map_err(|reason| folder.damaged(b"config", reason))
+    let config = config::parse(&config).map_err(|reason| folder.damaged(CONFIG, reason))?;
+    if !config.has_worktree_config {
+        return Ok(config.format);
+    }
+    let Some(of_worktree) = reader.read(folder, WORKTREE_CONFIG, MAX_CONFIG_BYTES)? else {
+        return Ok(config.format);
+    };
+    config::parse_worktree(&of_worktree, config.format)
+        .map_err(|reason| folder.damaged(WORKTREE_CONFIG, reason))
 }

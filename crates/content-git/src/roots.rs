@@ -79,9 +79,11 @@ pub(crate) fn beside_refs(
     Ok(())
 }
 
-/// Whether this can be what a worktree says of where its repository is: as git writes it, or as an absolute path.
+/// Whether this can be what a worktree says of where its repository is: as git writes it, or as an absolute path. Git takes
+/// away the ends of lines, and nothing else.
 fn is_of_worktree(commondir: &[u8]) -> bool {
-    commondir.starts_with(b"/") || commondir.trim_ascii_end() == b"../.."
+    let end = commondir.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+    commondir.starts_with(b"/") || commondir.get(..end) == Some(b"../..")
 }
 
 /// Visits what a worktree has checked out, unless that is a branch, which is a ref.

@@ -6,6 +6,7 @@ use crate::error::ReadError;
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
+use crate::space::{is_space, trim_end};
 
 const SHALLOW: &[u8] = b"shallow";
 const GRAFTS: &[u8] = b"info/grafts";
@@ -61,11 +62,11 @@ impl Parents {
 
     /// A commit, and the parents that it is to have.
     fn add_graft(&mut self, line: &[u8], format: ObjectFormat) -> bool {
-        let line = line.trim_ascii_end();
+        let line = trim_end(line);
         if line.is_empty() || line.starts_with(b"#") {
             return true;
         }
-        let mut ids = line.split(|byte| *byte == b' ').map(|id| format.parse(id));
+        let mut ids = line.split(|byte| is_space(*byte)).map(|id| format.parse(id));
         let Some(Some(commit)) = ids.next() else { return false };
         let parents: Option<Vec<_>> = ids.collect();
         parents.is_some_and(|parents| {

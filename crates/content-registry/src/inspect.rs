@@ -12,7 +12,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use stocktake_content::num::widen;
 use stocktake_content::{HashPlan, HashPool};
 use stocktake_domain::ports::{Inspection, Watch};
-use stocktake_domain::{Algorithms, ContentError, DigestRule, Digests, Evidence, Measure, Observation};
+use stocktake_domain::{
+    Algorithms, ContentError, DigestRule, Digests, Emptied, Evidence, Measure, Observation,
+};
 use stocktake_net::rate_limit::RateLimiter;
 use tokio::sync::Semaphore;
 
@@ -119,12 +121,13 @@ pub(crate) async fn inspect(
     };
     let tags = run.steady_tags().await?;
     let digests = checksum(&shared.pool, inspection.algorithms, &tags).await?;
+    let emptied = tags.is_empty() && run.has_layers_alone().await?;
     Ok(Observation {
         evidence: Evidence::Content,
         bytes_read: run.bytes_read.load(Ordering::Relaxed),
         stored: Measure { size: None, digests },
         recorded: None,
-        emptied: false,
+        emptied: emptied.then_some(Emptied::Manifests),
     })
 }
 
@@ -173,6 +176,12 @@ impl RepositoryInspection<'_> {
             tags = again;
         }
         Err(ContentError::Unreadable("changed while being read".to_owned()))
+    }
+
+    /// See [`RegistrySource::has_layers_alone`](crate::source::RegistrySource::has_layers_alone).
+    async fn has_layers_alone(&self) -> Result<bool, ContentError> {
+        let alone = self.shared.source.has_layers_alone(self.repository).await;
+        alone.map_err(RegistryError::into_error)
     }
 
     /// The tags in the byte order of their names.

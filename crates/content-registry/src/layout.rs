@@ -38,6 +38,10 @@ const IN_FOLDER: &str = "filesystem-in-use";
 /// The most names that are looked at in the folder of these files.
 const MOST_LOCKS: usize = 100;
 
+/// What is in the folder of a repository to which a tag was pushed. The registry removes it from no folder again; in a bucket
+/// it ends with the last manifest.
+const MANIFESTS: &str = "_manifests";
+
 /// What is in the folder of a repository to which only layers were pushed so far.
 const WITHOUT_MANIFESTS: [&str; 2] = ["_layers", "_uploads"];
 
@@ -156,21 +160,22 @@ impl Layout {
         }
     }
 
+    /// Whether a repository has a folder of this name.
+    async fn has(&self, repository: &str, name: &str) -> Result<bool, RegistryError> {
+        self.files.has_folder(&format!("{REPOSITORIES}/{repository}/{name}")).await.map_err(of_list)
+    }
+
     /// Fails unless there is a repository without tags.
     async fn check_untagged(&self, repository: &str) -> Result<(), RegistryError> {
         self.check_root().await?;
-        let has = async |name: &str| {
-            let folder = format!("{REPOSITORIES}/{repository}/{name}");
-            self.files.has_folder(&folder).await.map_err(of_list)
-        };
-        if has("_manifests").await? {
+        if self.has(repository, MANIFESTS).await? {
             // Where no folder is empty, the last tag that is deleted takes that of the tags with it.
             if !self.files.keeps_empty_folders() {
                 return Ok(());
             }
         } else {
             for name in WITHOUT_MANIFESTS {
-                if has(name).await? {
+                if self.has(repository, name).await? {
                     return Ok(());
                 }
             }
@@ -236,6 +241,10 @@ impl RegistrySource for LayoutSource {
         let folder = tags_folder(repository);
         let tags = stream::iter(names).map(|name| self.layout.tag(&folder, name));
         Ok(tags.buffer_unordered(self.concurrency()).collect().await)
+    }
+
+    async fn has_layers_alone(&self, repository: &str) -> Result<bool, RegistryError> {
+        Ok(self.database.is_none() && !self.layout.has(repository, MANIFESTS).await?)
     }
 
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError> {

@@ -113,6 +113,12 @@ pub(crate) trait RegistrySource: Send + Sync + 'static {
     /// The tags of a repository, at most [`MAX_TAGS`], in any order.
     async fn tags(&self, repository: &str) -> Result<Vec<Tag>, RegistryError>;
 
+    /// Whether of a repository that has no tags nothing is left, or was ever there, but layers. A registry that answers over
+    /// HTTP does not know such a repository.
+    async fn has_layers_alone(&self, _: &str) -> Result<bool, RegistryError> {
+        Ok(false)
+    }
+
     /// The bytes of a manifest, at most [`MAX_MANIFEST`], as they are stored.
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Bytes, RegistryError>;
 

@@ -113,33 +113,55 @@ impl Root {
     /// Opens a regular file by its name in its folder, which takes half as long where several lie in one. `None` if that fails,
     /// or if it is a link: then everything is to be looked at that leads there.
     fn open_in_folder(&self, path: &[u8]) -> Option<RegularFile> {
+        let opened = self.in_folder(path, |folder, name| {
+            let seen = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)?;
+            if !is_regular(&seen) {
+                return Err(NOT_REGULAR);
+            }
+            let handle = self.without_access_time(|flags| {
+                retry_on_intr(|| openat(folder, name, TO_READ | OFlags::NOFOLLOW | flags, Mode::empty()))
+            })?;
+            // What took its place in this moment is opened, but never read.
+            let stat = fstat(&handle)?;
+            if is_regular(&stat) { Ok(RegularFile { handle, stat }) } else { Err(NOT_REGULAR) }
+        });
+        opened.ok()
+    }
+
+    /// What the symbolic link at this path says, wherever that leads; `None` if there is something else, or nothing.
+    pub fn read_link(&self, path: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, Errno> {
+        match self.in_folder(path.as_ref(), |folder, name| readlinkat(folder, name, Vec::new())) {
+            Ok(target) => Ok(Some(target.into_bytes())),
+            Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls `use_name` with the folder in which a path lies and with the name there. The folder stays open for the next path.
+    /// Fails with `EINVAL` if the path has no name at its end.
+    fn in_folder<T>(
+        &self,
+        path: &[u8],
+        use_name: impl FnOnce(BorrowedFd<'_>, &[u8]) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
         let slash = path.iter().rposition(|byte| *byte == b'/');
         let (folder, name) = slash.map_or((&[][..], path), |at| {
             (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default())
         });
         if matches!(name, b"" | b"." | b"..") || (folder.is_empty() && slash.is_some()) {
-            return None;
+            return Err(Errno::INVAL);
+        }
+        if folder.is_empty() {
+            return use_name(self.handle.as_fd(), name);
         }
         let mut last = self.folder.borrow_mut();
-        let handle = if folder.is_empty() {
-            self.handle.as_fd()
-        } else {
-            if last.as_ref().is_none_or(|(path, _)| path != folder) {
-                let opened = self.open_at(folder, OFlags::PATH | OFlags::DIRECTORY, Links::Follow).ok()?;
-                *last = Some((folder.to_vec(), opened));
-            }
-            last.as_ref()?.1.as_fd()
+        let (path, opened) = match last.take() {
+            Some((path, opened)) if path == folder => (path, opened),
+            _ => (folder.to_vec(), self.open_at(folder, OFlags::PATH | OFlags::DIRECTORY, Links::Follow)?),
         };
-        let seen = statat(handle, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
-        if !is_regular(&seen) {
-            return None;
-        }
-        let open =
-            |flags| retry_on_intr(|| openat(handle, name, TO_READ | OFlags::NOFOLLOW | flags, Mode::empty()));
-        let handle = self.without_access_time(open).ok()?;
-        // What took its place in this moment is opened, but never read.
-        let stat = fstat(&handle).ok().filter(is_regular)?;
-        Some(RegularFile { handle, stat })
+        let used = use_name(opened.as_fd(), name);
+        *last = Some((path, opened));
+        used
     }
 
     /// Opens with the flag that leaves the access time as it is, unless that is not allowed.

@@ -74,7 +74,7 @@ fn observation(stored: Measure, recorded: RecordedHasher) -> Observation {
         bytes_read: stored.size.unwrap_or_default(),
         stored,
         recorded: recorded.finish().map(Box::new),
-        emptied: false,
+        emptied: None,
     }
 }
 

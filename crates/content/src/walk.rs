@@ -113,11 +113,19 @@ impl Entry<'_> {
 
     /// Whether it is a folder. A link to a folder is not.
     pub fn is_folder(&self) -> bool {
+        self.own_type() == Some(FileType::Directory)
+    }
+
+    /// What it is if it is neither a file nor a folder.
+    pub fn no_content(&self) -> Option<NoContent> {
+        self.own_type().and_then(files::no_content)
+    }
+
+    /// The type of the entry itself; `None` if it has vanished.
+    fn own_type(&self) -> Option<FileType> {
         match self.file_type {
-            FileType::Unknown => {
-                self.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-            }
-            stated => stated == FileType::Directory,
+            FileType::Unknown => self.stat().ok().map(|stat| FileType::from_raw_mode(stat.st_mode)),
+            stated => Some(stated),
         }
     }
 

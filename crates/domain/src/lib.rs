@@ -63,7 +63,7 @@ pub use unreferenced::{
     PieceTotals, RegistryPiece, Unreferenced, UnreferencedKind, UnreferencedTotals, Usage,
 };
 pub use verdict::{
-    ContentError, Evidence, Measure, NotJudged, Observation, Reference, UnreadableFolder, judge,
+    ContentError, Emptied, Evidence, Measure, NotJudged, Observation, Reference, UnreadableFolder, judge,
     judge_emptied,
 };
 pub use verification::{

@@ -18,9 +18,18 @@ pub struct Observation {
     /// What the recorded digest and size are of, where the record's [`DigestRule`] says that this is something else
     /// than what is stored; or why that cannot be had of the stored bytes.
     pub recorded: Option<Box<Result<Measure, String>>>,
-    /// Nothing is left of what the content is made of, but of what that led to there is (a git repository with objects
-    /// and without refs). See [`judge_emptied`].
-    pub emptied: bool,
+    /// Nothing is left of what the content is made of, though of what that led to there is. See [`judge_emptied`].
+    pub emptied: Option<Emptied>,
+}
+
+/// What content is that seems to have been emptied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Emptied {
+    /// A git repository with objects and without refs: it was not made so.
+    Refs,
+    /// A container repository with layers, and without manifests and tags. Before a tag is pushed for the first time it is
+    /// like that as well.
+    Manifests,
 }
 
 /// How content was looked at.
@@ -49,7 +58,7 @@ impl Observation {
     /// Content that was read, and that the recorded digest and size are of.
     pub const fn of_content(size: u64, digests: Digests) -> Self {
         let stored = Measure { size: Some(size), digests };
-        Self { evidence: Evidence::Content, bytes_read: size, stored, recorded: None, emptied: false }
+        Self { evidence: Evidence::Content, bytes_read: size, stored, recorded: None, emptied: None }
     }
 
     /// What a store says of content that was not read, which lies there as the rule says.
@@ -62,7 +71,7 @@ impl Observation {
                 size => Ok(Measure { size: size.flatten(), digests: Digests::default() }),
             }),
         };
-        Self { evidence, bytes_read: 0, stored, recorded: recorded.map(Box::new), emptied: false }
+        Self { evidence, bytes_read: 0, stored, recorded: recorded.map(Box::new), emptied: None }
     }
 
     /// What the recorded digest and size are compared with, or why there is nothing to compare.
@@ -258,14 +267,19 @@ pub fn judge(reference: &Reference, seen: &Observation, shown: Algorithm) -> Res
     seen.checksum(shown).ok_or_else(|| not_calculated(shown))
 }
 
-/// Fails if the content was emptied since its last success, or was never seen otherwise: only content that was as
-/// empty at its last success is as it was. Before [`judge`], and also for mutable content.
+/// Fails if the content was emptied since its last success, or was never seen otherwise and cannot have begun like that:
+/// only content that was as empty at its last success is as it was. Before [`judge`], and also for mutable content.
 pub fn judge_emptied(last: Option<Baseline>, seen: &Observation) -> Result<(), Failure> {
-    let was_so = |last: Baseline| seen.stored.digests.get(last.digest.algorithm()) == Some(last.digest);
-    if seen.emptied && !last.is_some_and(was_so) {
-        return Err(Failure::altered("all refs are gone, though there are objects"));
+    let is_as_it_was =
+        |last: &Baseline| seen.stored.digests.get(last.digest.algorithm()) == Some(last.digest);
+    match (seen.emptied, last) {
+        (None, _) | (Some(Emptied::Manifests), None) => Ok(()),
+        (Some(_), Some(last)) if is_as_it_was(&last) => Ok(()),
+        (Some(Emptied::Refs), _) => Err(Failure::altered("all refs are gone, though there are objects")),
+        (Some(Emptied::Manifests), Some(_)) => {
+            Err(Failure::altered("all manifests and tags are gone, though there are layers"))
+        }
     }
-    Ok(())
 }
 
 fn compare_with_baseline(reference: &Reference, seen: &Observation) -> Result<(), Failure> {
@@ -347,11 +361,14 @@ mod tests {
 
     #[test]
     fn emptied_content_is_good_only_if_it_was_so_before() {
-        let emptied = Observation { emptied: true, ..seen() };
-        let of = |last, seen| judge_emptied(last, seen).map_err(|failure| failure.kind());
-        assert_eq!(of(Some(baseline(Digest::Sha256(SHA))), &emptied), Ok(()));
-        assert_eq!(of(Some(baseline(Digest::Sha256([9; 32]))), &emptied), Err(FailureKind::Altered));
-        assert_eq!(of(None, &emptied), Err(FailureKind::Altered));
+        let of = |last, seen: &Observation| judge_emptied(last, seen).map_err(|failure| failure.kind());
+        for (emptied, at_first) in [(Emptied::Refs, Err(FailureKind::Altered)), (Emptied::Manifests, Ok(()))]
+        {
+            let emptied = Observation { emptied: Some(emptied), ..seen() };
+            assert_eq!(of(Some(baseline(Digest::Sha256(SHA))), &emptied), Ok(()));
+            assert_eq!(of(Some(baseline(Digest::Sha256([9; 32]))), &emptied), Err(FailureKind::Altered));
+            assert_eq!(of(None, &emptied), at_first);
+        }
         assert_eq!(of(None, &seen()), Ok(()));
     }
 

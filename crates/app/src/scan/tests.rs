@@ -11,6 +11,7 @@ struct Notes {
     gone: Vec<String>,
     replaced: Vec<String>,
     skipped: Vec<String>,
+    not_listed: Vec<RecordKey>,
 }
 
 impl Watcher for Notes {
@@ -28,6 +29,10 @@ impl Watcher for Notes {
 
     fn replaced(&mut self, path: &str, what: NoContent, _key: RecordKey) {
         self.replaced.push(format!("{path}: {what}"));
+    }
+
+    fn not_listed(&mut self, key: RecordKey) {
+        self.not_listed.push(key);
     }
 }
 
@@ -195,6 +200,55 @@ async fn the_record_of_a_folder_is_kept_while_it_cannot_be_listed_and_then_switc
     let entries =
         [("a/unlisted/", &rule, true), ("a/unlisted/x", &stored, false), ("c/unlisted/", &rule, false)];
     assert_eq!(seen.entries(), entries);
+}
+
+#[tokio::test]
+async fn a_repository_that_cannot_be_read_is_not_gone_and_has_one_record() {
+    let known = [
+        "a.git",
+        "a.git-x",
+        "b",
+        "b.git",
+        "b.git!/c",
+        "b.git/x",
+        "c.git",
+        "c.git",
+        "d-off.git",
+        "e.git",
+        "e.git/unlisted/",
+        "f.git",
+    ];
+    let listed = vec![
+        Ok(file("a.git+")),
+        Err(unlisted("b.git/")),
+        Ok(file("b.git0")),
+        Err(unlisted("c.git/")),
+        Err(unlisted("d-off.git/")),
+        Ok(file("e.git")),
+        Err(unlisted("f.git/x/")),
+    ];
+    let seen = scan(listed, &known, Some(RecordKey::integer(90))).await;
+    let report = Report { found: 3, new: 4, gone: 5, skipped: 4, ..Report::default() };
+    assert_eq!(seen.result.as_ref().unwrap(), &report);
+    assert_eq!(seen.notes.gone, ["a.git", "a.git-x", "b.git!/c", "b", "f.git"]);
+    assert_eq!(seen.notes.not_listed, [3, 7, 6].map(RecordKey::integer));
+    let (stored, rule) = (DigestRule::Stored, rule());
+    let entries = [
+        ("a.git+", &stored, false),
+        ("b.git0", &stored, false),
+        ("d-off.git/", &rule, false),
+        ("e.git/unlisted/", &rule, true),
+        ("f.git/x/", &rule, false),
+    ];
+    assert_eq!(seen.entries(), entries);
+}
+
+#[tokio::test]
+async fn the_record_of_a_folder_ends_where_another_stands_for_it() {
+    let known = ["a unlisted", "a unlisted/"];
+    let seen = scan(vec![Err(unlisted("a unlisted/"))], &known, None).await;
+    assert_eq!(seen.result.as_ref().unwrap(), &Report { skipped: 1, ..Report::default() });
+    assert_eq!(seen.entries(), [("a unlisted/", &rule(), true)]);
 }
 
 #[tokio::test]

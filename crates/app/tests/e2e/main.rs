@@ -34,6 +34,7 @@ mod reading;
 mod recalculation;
 mod registry_bucket;
 mod reports;
+mod repositories;
 mod resources;
 mod scans;
 mod screens;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stocktake_domain::{ContentError, Digests, Evidence, NotJudged, Observation, UnreadableFolder};
+use stocktake_domain::{ContentError, Digests, Emptied, Evidence, NotJudged, Observation, UnreadableFolder};
 
 use super::praefect::Repository;
 
@@ -116,7 +116,7 @@ fn together(bad: &[(&String, ContentError)]) -> ContentError {
 
 /// The replicas whose refs are the same, the most first.
 fn alike<'s>(good: &[(&'s String, Observation)]) -> Vec<Vec<&'s str>> {
-    let mut groups: Vec<((Digests, bool), Vec<&str>)> = Vec::new();
+    let mut groups: Vec<((Digests, Option<Emptied>), Vec<&str>)> = Vec::new();
     for (storage, seen) in good {
         let refs = (seen.stored.digests, seen.emptied);
         match groups.iter_mut().find(|(known, _)| *known == refs) {
@@ -169,7 +169,7 @@ mod tests {
     fn seen(digit: u8) -> Observation {
         let digests = Digests { sha256: Some([digit; 32]), ..Digests::default() };
         let stored = Measure { size: None, digests };
-        Observation { evidence: Evidence::Content, bytes_read: 10, stored, recorded: None, emptied: false }
+        Observation { evidence: Evidence::Content, bytes_read: 10, stored, recorded: None, emptied: None }
     }
 
     #[test]

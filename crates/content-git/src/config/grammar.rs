@@ -1,5 +1,7 @@
 //! The grammar of git's configuration files, as in git's `Documentation/config` and `config.c`.
 
+use crate::space::is_space;
+
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Setting {
@@ -61,10 +63,6 @@ pub(super) fn parse(
 
 fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
-}
-
-const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// The bytes of the file, whose end reads as the end of a line.

@@ -56,9 +56,8 @@ pub(super) fn folders_of_objects(
     Ok(folders)
 }
 
-/// The path in a line, unless it is a comment.
+/// The path in a line, unless it is a comment. White space belongs to the path, a carriage return at the end too.
 pub(crate) fn path(line: &[u8]) -> Option<Vec<u8>> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
     match line {
         [] | [b'#', ..] => None,
         [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Some(inner.to_owned()),

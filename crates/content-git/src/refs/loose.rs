@@ -8,6 +8,7 @@ use crate::file::{EntryKind, FolderEntry};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
+use crate::space::{is_space, trim_end, trim_start};
 
 /// The most bytes of such a file: it contains an id, or a name no longer than a path can be.
 const MAX_BYTES: usize = 4_200;
@@ -21,12 +22,18 @@ pub(super) enum Value {
 }
 
 /// Reads the file of a ref; `None` if it does not exist.
+///
+/// A symbolic link that says the name of a ref is a symbolic ref, wherever the ref is: git made them so long ago, and as
+/// `core.preferSymlinkRefs` it still does. Of any other link, the file is read that it leads to.
 pub(super) fn read(
     reader: &RepoReader<'_>,
     folder: &RepoFolder,
     format: ObjectFormat,
     name: &[u8],
 ) -> Result<Option<Value>, ReadError> {
+    if let Some(target) = reader.link(folder, name)?.filter(|target| name::is_valid(target)) {
+        return Ok(Some(Value::Symbolic(target)));
+    }
     let Some(content) = reader.read(folder, name, MAX_BYTES)? else { return Ok(None) };
     if content.is_empty() {
         return Err(folder.suspect(name, "the ref is empty"));
@@ -36,14 +43,14 @@ pub(super) fn read(
 }
 
 fn parse(content: &[u8], format: ObjectFormat) -> Option<Value> {
-    // Git takes the file for a text of C, which ends at a zero byte.
-    let content = content.split(|byte| *byte == 0).next().unwrap_or_default();
+    // Git takes white space away at the end of the file, and only then takes it for a text of C, which ends at a zero byte.
+    let content = trim_end(content).split(|byte| *byte == 0).next().unwrap_or_default();
     if let Some(target) = content.strip_prefix(b"ref:") {
-        let target = target.trim_ascii();
+        let target = trim_start(target);
         return name::is_valid(target).then(|| Value::Symbolic(target.to_owned()));
     }
     // Git reads nothing behind a blank.
-    let id = content.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let id = content.split(|byte| is_space(*byte)).next().unwrap_or_default();
     format.parse(id).filter(|id| !id.is_null()).map(Value::Id)
 }
 
@@ -116,6 +123,10 @@ mod tests {
             &hex[1..],
             &format!("{hex}00"),
             &"0".repeat(40),
+            // Git reads these as no more than what they are.
+            "ref: refs/heads/a\n\0",
+            "ref: refs/heads/a\x0c\n",
+            &format!("{hex}\x0c\n"),
         ] {
             assert_eq!(of(broken), None, "{broken:?}");
         }

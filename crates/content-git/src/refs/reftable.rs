@@ -10,6 +10,7 @@ use crate::error::{ReadError, display_name};
 use crate::folder::RepoFolder;
 use crate::id::{ObjectFormat, ObjectId};
 use crate::reader::RepoReader;
+use crate::space::trim_end;
 
 mod table;
 
@@ -29,7 +30,7 @@ pub(super) fn visit(
     visitor: &mut RefVisitor<'_>,
 ) -> Result<(), ReadError> {
     let stub = reader.read(folder, b"HEAD", MAX_LIST_BYTES)?.unwrap_or_default();
-    if stub.trim_ascii_end() != STUB {
+    if trim_end(&stub) != STUB {
         return Err(folder.suspect(b"HEAD", "not what it is beside reftables"));
     }
     let names = list(reader, folder)?;

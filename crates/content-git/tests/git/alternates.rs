@@ -6,7 +6,7 @@ use stocktake_domain::ContentError;
 use stocktake_domain::ports::ContentStore as _;
 use stocktake_testbed::GitRepository;
 
-use crate::support::{Fixture, PLAIN, checksum, overwrite, sha256};
+use crate::support::{Fixture, PLAIN, checksum, missing, overwrite, sha256};
 
 /// A repository without objects of its own: its refs are those of the pool.
 fn fork(fixture: &Fixture, path: &str, alternate: &str) -> GitRepository {
@@ -64,6 +64,24 @@ async fn alternates_outside_the_root_are_never_opened() {
             other => panic!("{alternate}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_carriage_return_belongs_to_the_path_as_it_does_for_git() {
+    let fixture = Fixture::new();
+    let pool = fixture.fill("pool.git", PLAIN);
+    let repository = fork(&fixture, "a.git", "../../pool.git/objects");
+    give_refs(&repository, &pool);
+    repository.git(&["fsck"]).unwrap();
+    let file = repository.path().join("objects/info/alternates");
+    fs::write(file, "../../pool.git/objects\r\n").unwrap();
+    assert!(repository.git(&["fsck"]).is_err());
+    let reason = "objects/info/alternates: the alternate is not there: ../../pool.git/objects\u{fffd}";
+    assert_eq!(fixture.unreadable("a.git").await, reason);
+    assert!(fixture.store.look("a.git").await.is_err());
+    fs::create_dir(fixture.root.join("pool.git/objects\r")).unwrap();
+    assert!(repository.git(&["fsck"]).is_err());
+    assert!(missing(fixture.see("a.git").await).contains(" is missing"));
 }
 
 #[tokio::test]

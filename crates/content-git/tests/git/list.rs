@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 
 use futures_util::StreamExt as _;
-use stocktake_domain::ports::{ContentStore as _, Found, ListError};
+use stocktake_domain::ports::{ContentStore as _, Found, ListError, NoContent};
 
 use crate::support::{Fixture, PLAIN};
 
@@ -23,7 +23,6 @@ async fn repositories_in_the_order_of_their_paths() {
     }
     // Not entered.
     fixture.create("a.git/inner.git", PLAIN);
-    symlink("a.git", fixture.root.join("link.git")).unwrap();
     // What is left of repositories, and what is none.
     let half = ["half.git", "half"];
     fs::create_dir_all(fixture.root.join("half.git/objects")).unwrap();
@@ -37,6 +36,30 @@ async fn repositories_in_the_order_of_their_paths() {
     let found: Vec<_> = list(&fixture).await.into_iter().map(Result::unwrap).collect();
     assert!(found.iter().map(|found| found.path.as_str()).eq(paths), "{found:?}");
     assert!(found.iter().all(|found| found.size.is_none()));
+}
+
+#[tokio::test]
+async fn links_and_pipes_are_passed_over_and_told() {
+    let fixture = Fixture::new();
+    fixture.create("a/x.git", PLAIN);
+    symlink("x.git", fixture.root.join("a/link.git")).unwrap();
+    symlink("/nowhere", fixture.root.join("link")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, fixture.root.join("pipe.git"), rustix::fs::Mode::RUSR).unwrap();
+    fs::write(fixture.root.join("file.git"), "").unwrap();
+    // What is in a repository is git's own matter.
+    symlink("HEAD", fixture.root.join("a/x.git/link")).unwrap();
+    let passed_over =
+        |path: &str, what| Err::<Found, _>(ListError::PassedOver { path: path.to_owned(), what });
+    let found = Found { path: "a/x.git".to_owned(), size: None, modified_at: None };
+    assert_eq!(
+        list(&fixture).await,
+        [
+            passed_over("a/link.git", NoContent::Link),
+            Ok(found),
+            passed_over("link", NoContent::Link),
+            passed_over("pipe.git", NoContent::Pipe),
+        ]
+    );
 }
 
 #[tokio::test]

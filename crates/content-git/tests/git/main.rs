@@ -7,6 +7,7 @@ mod cluster;
 mod connected;
 mod deep;
 mod flips;
+mod format;
 mod integrity;
 mod list;
 mod measure;

@@ -4,7 +4,7 @@ use std::fs;
 
 use md5::Md5;
 use sha2::Digest as _;
-use stocktake_domain::{Evidence, Model};
+use stocktake_domain::{Emptied, Evidence, Model};
 use stocktake_testbed::GitFormat;
 
 use crate::support::{ALL, Fixture, PLAIN, SHA256, checksum, inspect, piece, see, sha256, unreadable};
@@ -160,19 +160,19 @@ async fn packed_refs_of_other_programs_are_read() {
 async fn lost_refs_are_told_and_an_empty_repository_is_not() {
     let fixture = Fixture::new();
     fixture.create("empty.git", PLAIN);
-    assert!(!fixture.see("empty.git").await.unwrap().emptied);
+    assert_eq!(fixture.see("empty.git").await.unwrap().emptied, None);
     for reftable in [false, true] {
         let path = format!("{reftable}.git");
         let repository = fixture.fill(&path, GitFormat { sha256: false, reftable });
-        assert!(!fixture.see(&path).await.unwrap().emptied);
+        assert_eq!(fixture.see(&path).await.unwrap().emptied, None);
         let refs = repository.git(&["for-each-ref", "--format=delete %(refname)"]).unwrap();
         fs::write(repository.path().join("gone"), refs).unwrap();
         let mut delete = repository.command();
         delete.args(["update-ref", "--stdin"]);
         let input = fs::File::open(repository.path().join("gone")).unwrap();
         assert!(delete.stdin(input).status().unwrap().success());
-        assert!(fixture.see(&path).await.unwrap().emptied);
-        assert!(see(&fixture.refs_only(), &path).await.unwrap().emptied);
+        assert_eq!(fixture.see(&path).await.unwrap().emptied, Some(Emptied::Refs));
+        assert_eq!(see(&fixture.refs_only(), &path).await.unwrap().emptied, Some(Emptied::Refs));
     }
 }
 

@@ -132,6 +132,11 @@ async fn a_damaged_worktree_is_reported() {
         assert_eq!(fixture.unreadable("a.git").await, format!("worktrees/a/{file}: {reason}"));
         overwrite(&path, &before);
     }
+    // Git reads this only in the worktree itself, which is none any more.
+    overwrite(&repository.path().join("worktrees/a/commondir"), b"../.. \n");
+    assert_eq!(fixture.unreadable("a.git").await, "worktrees/a/commondir: it names another folder");
+    overwrite(&repository.path().join("worktrees/a/commondir"), b"../..\r\n");
+    fixture.see("a.git").await.unwrap();
     fs::remove_file(repository.path().join("worktrees/a/HEAD")).unwrap();
     assert!(!is_good_for_git(&repository));
     assert_eq!(fixture.unreadable("a.git").await, "worktrees/a/HEAD: is not there");

@@ -119,6 +119,8 @@ impl Listing {
             }
             Ok(false) => {}
             Err(ContentError::NotJudged(not_judged)) => return self.end_broken(not_judged.to_string()),
+            // One folder is told once, with what may lie in it.
+            Err(_) if matches!(&names, Err(error) if !matches!(error, ContentError::MissingFile { .. })) => {}
             Err(error) => {
                 let (path, reason) = (path.clone(), error.to_string());
                 self.findings.push_back(Err(ListError::Skipped { path, reason }));

@@ -1,9 +1,11 @@
 //! What is seen of repositories in which nothing is wrong.
 
+use std::fs;
+
 use sha2::Digest as _;
 use stocktake_content_registry::Integrity;
 use stocktake_domain::contract::Recorder;
-use stocktake_domain::{Algorithms, ContentError, DigestRule, Evidence, Model};
+use stocktake_domain::{Algorithms, ContentError, DigestRule, Emptied, Evidence, Model};
 use stocktake_testbed::MANIFEST_TYPES;
 
 use crate::support::*;
@@ -65,6 +67,30 @@ async fn empty_missing_and_impossible_repositories_are_told_apart() {
         for (path, seen) in paths.iter().zip(&seen).skip(3) {
             let reason = format!("the path names no container repository: {path}");
             assert_eq!(*seen, Err(ContentError::Invalid(reason)), "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_lost_its_manifests_is_not_taken_for_one_whose_tags_were_deleted() {
+    let registry = registry();
+    let image = registry.push_image("untagged", "1.0", true, &[b"layer"]).unwrap();
+    registry.delete_manifest("untagged", &image.manifest).unwrap();
+    registry.push_image("lost", "1.0", true, &[b"layer"]).unwrap();
+    registry.push_blob("layers", b"layer").unwrap();
+    let emptied = |seen: &Seen| seen.as_ref().unwrap().emptied;
+    for (kind, store) in both(&registry, Integrity::Content) {
+        for path in ["untagged", "lost"] {
+            assert_eq!(emptied(&inspect(&store, path).await), None, "{kind}: {path}");
+        }
+    }
+    fs::remove_dir_all(registry.repository("lost").join("_manifests")).unwrap();
+    for integrity in [Integrity::Content, Integrity::Tags] {
+        let [(_, over_http), (_, in_directory)] = both(&registry, integrity);
+        for path in ["lost", "layers"] {
+            let seen = inspect(&in_directory, path).await;
+            assert_eq!((shown(&seen), emptied(&seen)), (checksum(&[]), Some(Emptied::Manifests)), "{path}");
+            assert_eq!(inspect(&over_http, path).await, Err(ContentError::MissingRepository), "{path}");
         }
     }
 }

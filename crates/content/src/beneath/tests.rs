@@ -57,6 +57,28 @@ fn this_machine_tests_both_ways() {
 }
 
 #[test]
+fn a_link_is_read_wherever_it_leads() {
+    let (_outer, root) = storage();
+    symlink("refs/heads/x", root.join("a/link")).unwrap();
+    symlink("/etc/passwd", root.join("link")).unwrap();
+    symlink("a", root.join("folder")).unwrap();
+    symlink("..", root.join("out")).unwrap();
+    let root = Root::open(&root).unwrap();
+    for (path, target) in [
+        ("a/link", "refs/heads/x"),
+        ("link", "/etc/passwd"),
+        ("folder/link", "refs/heads/x"),
+        ("folder", "a"),
+    ] {
+        assert_eq!(root.read_link(path), Ok(Some(target.as_bytes().to_vec())), "{path}");
+    }
+    for path in ["file", "a", "none", "none/link", "file/link"] {
+        assert_eq!(root.read_link(path), Ok(None), "{path}");
+    }
+    assert_eq!(root.read_link("out/link"), Err(OUTSIDE));
+}
+
+#[test]
 fn everything_inside_can_be_opened_through_links() {
     let (_outer, root) = storage();
     for (link, target) in [

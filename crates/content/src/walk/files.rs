@@ -12,7 +12,7 @@ pub fn regular_files(entry: &Entry<'_>) -> Option<Action> {
     match entry.stated_type() {
         FileType::Directory => Some(Action::Enter),
         FileType::RegularFile | FileType::Unknown => action_by_stat(entry.stat()),
-        other => Some(Action::PassOver(called(other))),
+        other => no_content(other).map(Action::PassOver),
     }
 }
 
@@ -23,22 +23,23 @@ fn action_by_stat(stat: Result<Stat, Errno>) -> Option<Action> {
         Err(Errno::NOENT) => return None,
         Err(error) => return Some(Action::Skip(error.to_string())),
     };
-    Some(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => Action::Enter,
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Some(Action::Enter),
         FileType::RegularFile => {
-            Action::List { size: Some(size(&stat)), modified_at: Some(modified_at(&stat)) }
+            Some(Action::List { size: Some(size(&stat)), modified_at: Some(modified_at(&stat)) })
         }
-        other => Action::PassOver(called(other)),
-    })
+        other => no_content(other).map(Action::PassOver),
+    }
 }
 
-/// What an entry is that is neither a file nor a folder.
-const fn called(kind: FileType) -> NoContent {
+/// What an entry of this type is if it is neither a file nor a folder.
+pub(super) const fn no_content(kind: FileType) -> Option<NoContent> {
     match kind {
-        FileType::Symlink => NoContent::Link,
-        FileType::Fifo => NoContent::Pipe,
-        FileType::Socket => NoContent::Socket,
-        _ => NoContent::Device,
+        FileType::Directory | FileType::RegularFile | FileType::Unknown => None,
+        FileType::Symlink => Some(NoContent::Link),
+        FileType::Fifo => Some(NoContent::Pipe),
+        FileType::Socket => Some(NoContent::Socket),
+        FileType::CharacterDevice | FileType::BlockDevice => Some(NoContent::Device),
     }
 }
 

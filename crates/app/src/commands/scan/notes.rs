@@ -154,6 +154,10 @@ impl Watcher for Notes {
             self.replaced.coloured_line(&format!("replaced: {path} (a {what} is there)"), Colour::Red);
         }
     }
+
+    fn not_listed(&mut self, key: RecordKey) {
+        self.keys.line(&key.to_string());
+    }
 }
 
 /// Whether the catalogue and the storage agree, and what to do next.

@@ -54,6 +54,12 @@ pub(super) fn what_to_do(settings: &Settings, record: &Record, acceptances: &[Ac
             }
         };
     }
+    if matches!(failure.cause(), FailureCause::MissingPart { .. }) {
+        return format!(
+            "The repository is there, and lacks what is named: put that back from any copy of the repository, an object by its \
+             id; then: {again}"
+        );
+    }
     if matches!(failure.cause(), FailureCause::Unreadable { reason } if reason.starts_with(NOT_A_FILE)) {
         return format!(
             "A pipe, a socket, a device or a folder is in its place: find out what put it there, and restore the file; then: \
