@@ -1,7 +1,7 @@
 //! Which storages the workers on one database have, and how fast they read them.
 //!
 //! Processes may have different configurations. A storage that a worker does not know is the mistake of whoever named it, and
-//! its records are invalid; unless another worker knows it, to whom they are left.
+//! its records are invalid; unless another worker knows it, or knew it when it ended a moment ago, to whom they are left.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::context::EngineContext;
 /// How often a worker says which storages it has.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// A worker that has not said so for so long is gone.
+/// A worker that has not said so for so long is gone, whether it was killed or was stopped: until then its storages are taken
+/// for known, so that whoever starts it anew, under another name, finds its records as they were.
 const STALE: Duration = Duration::from_secs(180);
 
 /// How long a worker that ends tries to say so.
@@ -41,7 +42,7 @@ impl EngineContext {
             done = work => done,
         };
         // A database that is away must not hold up the end; then it is known after a while.
-        let _ = tokio::time::timeout(FAREWELL, self.announce(&[], Duration::ZERO)).await;
+        let _ = tokio::time::timeout(FAREWELL, self.announce_end()).await;
         done
     }
 
@@ -51,6 +52,12 @@ impl EngineContext {
         let announced = self.parts.conditions.announce(&announcement, STALE).await;
         // Said again soon.
         let _ = self.answered("announcing storages", announced);
+    }
+
+    async fn announce_end(&self) {
+        let announced = self.parts.conditions.announce_end(&self.worker).await;
+        // Known after a while otherwise.
+        let _ = self.answered("announcing the end", announced);
     }
 
     /// Fails if another worker has this storage, which this one does not know.

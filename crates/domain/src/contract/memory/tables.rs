@@ -137,7 +137,8 @@ pub(super) struct StoredJob {
 #[derive(Debug, Clone)]
 pub(super) struct Announced {
     pub(super) at: Timestamp,
-    pub(super) over: Duration,
+    /// `None`: it has ended.
+    pub(super) over: Option<Duration>,
     pub(super) share: StorageShare,
 }
 
