@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use stocktake_domain::NotJudged;
-use stocktake_domain::ports::Announcement;
+use stocktake_domain::ports::{Announcement, StoreError};
 use tokio::time::Instant;
 
 use crate::context::EngineContext;
@@ -60,10 +60,18 @@ impl EngineContext {
         let _ = self.answered("announcing the end", announced);
     }
 
+    /// Whether another worker has this storage, which this one does not know.
+    pub(crate) async fn is_of_others(&self, storage: &str) -> Result<bool, StoreError> {
+        if self.parts.storages.contains_key(storage) {
+            return Ok(false);
+        }
+        self.parts.conditions.is_announced(storage, STALE).await
+    }
+
     /// Fails if another worker has this storage, which this one does not know.
     pub(crate) async fn leave_to_others(&self, storage: &str) -> Result<(), NotJudged> {
-        let is_announced = self.parts.conditions.is_announced(storage, STALE).await;
-        if self.answered("asking who has a storage", is_announced)? {
+        let is_of_others = self.is_of_others(storage).await;
+        if self.answered("asking who has a storage", is_of_others)? {
             let reason =
                 "is not in this process's configuration, though in that of another worker".to_owned();
             return Err(NotJudged::Storage(reason));

@@ -130,13 +130,12 @@ async fn calculate(
         Ok(if is_known { Calculated::Begun } else { Calculated::NoRecord })
     };
     let Some(_permit) = permit else { return mark().await };
-    if context.settings.storages.is_some() {
-        let Some(record) = context.parts.catalogue.get(model, &key).await? else {
-            return Ok(Calculated::NoRecord);
-        };
-        if !context.serves(&record.location.storage) {
-            return mark().await;
-        }
+    let Some(record) = context.parts.catalogue.get(model, &key).await? else {
+        return Ok(Calculated::NoRecord);
+    };
+    let storage = &record.location.storage;
+    if !context.serves(storage) || context.is_of_others(storage).await? {
+        return mark().await;
     }
     let claimed = queue.claim_one(&context.worker, model, &key, context.lease_terms()).await?;
     let Some(lease) = claimed else { return Ok(Calculated::NoRecord) };
