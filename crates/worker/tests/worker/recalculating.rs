@@ -145,6 +145,31 @@ async fn a_record_in_a_storage_that_only_another_process_knows_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_wait() {
+    let mut world = World::new(&["far", "main"]);
+    world.settings.storages = Some(vec!["main".to_owned()]);
+    world.content("main").put("slow", Piece::Gated);
+    world.add(Model::Uploads, 1, "main", "slow");
+    world.add(Model::Uploads, 2, "far", "file");
+    let running = world.run();
+    world.content("main").until(|used| used.now == 1).await;
+    let asked = [1, 2].map(|number| {
+        let engine = Arc::clone(&running.engine);
+        tokio::spawn(async move { (ask(&engine, number, PATIENCE).await, Instant::now()) })
+    });
+    world.content("main").until(|used| used.now == 2).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let began = Instant::now();
+    running.stop().await;
+    for asked in asked {
+        let (answer, at) = asked.await.unwrap();
+        let answer = answer.unwrap().unwrap();
+        assert_eq!((answer.finished, answer.record.state()), (false, State::Pending));
+        assert!(at - began <= Duration::from_secs(1), "{:?}", at - began);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_than_can_be_held_are_left_to_the_queue() {
     let world = World::new(&["main"]);
     world.content("main").put("hung", Piece::Hanging);
