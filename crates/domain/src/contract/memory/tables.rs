@@ -129,6 +129,7 @@ pub(super) struct Turn {
 #[derive(Debug, Clone)]
 pub(super) struct StoredJob {
     pub(super) job: Job,
+    pub(super) selection: Selection,
     /// The key behind which it goes on.
     pub(super) marked_to: Option<RecordKey>,
 }
