@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use maud::{Markup, html};
-use stocktake_domain::{Job, JobId, JobState, NewJob, Selection, State, Timestamp};
+use stocktake_domain::{Job, JobId, JobScope, JobState, State, Timestamp};
 use stocktake_web::{Snapshot, in_state, step};
 
 use crate::activity;
@@ -26,15 +26,15 @@ pub(crate) fn address() -> Address {
 }
 
 /// What a job does, with a link to the records of its model.
-pub(crate) fn what(request: &NewJob) -> Markup {
-    let selection = &request.selection;
-    let records = Address::console().below("models").below(request.model).with("state", selection.state);
+pub(crate) fn what(job: &Job) -> Markup {
+    let JobScope { state, key_count, filter } = &job.scope;
+    let records = Address::console().below("models").below(job.model).with("state", *state);
     html! {
-        "Recalculate " a href=(records) { (request.model) }
-        @if let Some(state) = selection.state { ", state " (state) }
-        @if let Some(keys) = &selection.keys { ", " (counted(u64::try_from(keys.len()).unwrap_or(u64::MAX), "identifier")) }
-        @if !selection.filter.is_empty() { ", " (selection.filter.to_string()) }
-        @if *selection == Selection::default() { ", all" }
+        "Recalculate " a href=(records) { (job.model) }
+        @if let Some(state) = state { ", state " (state) }
+        @if let Some(keys) = key_count { ", " (counted(*keys, "identifier")) }
+        @if !filter.is_empty() { ", " (filter.to_string()) }
+        @if job.scope == JobScope::default() { ", all" }
     }
 }
 
@@ -126,11 +126,11 @@ fn open_row(job: &Job, snapshot: &Snapshot, visit: &Visit) -> Markup {
         tr role="row" {
             th scope="row" role="rowheader" { (id) }
             td class="flag" role="cell" { (state(job)) }
-            td class="all" role="cell" { p { (what(&job.request)) } }
+            td class="all" role="cell" { p { (what(job)) } }
             td class="n w" data-l="Marked so far" role="cell" { (number(job.marked)) }
             td class="n w" data-l="Rate" role="cell" { (rate(job, visit.now)) }
             td class="n w" data-l="Time left" role="cell" { (left(job, snapshot, visit.now)) }
-            td class="w" data-l="Asked by" role="cell" { (job.request.requested_by) " " (ago(job.created_at, visit.now)) }
+            td class="w" data-l="Asked by" role="cell" { (job.requested_by) " " (ago(job.created_at, visit.now)) }
             @if visit.may_act() {
                 td class="act" role="cell" {
                     form method="post" action=(cancel) {
@@ -164,15 +164,15 @@ fn left(job: &Job, snapshot: &Snapshot, now: Timestamp) -> String {
 
 /// How many records the job has not come to, where that is known without counting them.
 fn ahead(job: &Job, snapshot: &Snapshot) -> Option<u64> {
-    let NewJob { model, selection, .. } = &job.request;
-    if !selection.filter.is_empty() {
+    let JobScope { state, key_count, filter } = &job.scope;
+    if !filter.is_empty() {
         return None;
     }
-    if let Some(keys) = &selection.keys {
-        return u64::try_from(keys.len()).ok()?.checked_sub(job.marked);
+    if let Some(keys) = key_count {
+        return keys.checked_sub(job.marked);
     }
-    let summary = snapshot.models.iter().find(|summary| summary.model == *model)?;
-    match selection.state {
+    let summary = snapshot.models.iter().find(|summary| summary.model == job.model)?;
+    match *state {
         // What is marked is pending, and was something else.
         Some(State::Pending | State::Started) => None,
         Some(state) => Some(in_state(summary, state)),
@@ -195,11 +195,11 @@ fn ended_table(jobs: &[&Job], now: Timestamp) -> Markup {
             tr role="row" {
                 th scope="row" role="rowheader" { (job.id.0) }
                 td class="flag" role="cell" { (state(job)) }
-                td class="all" role="cell" { (what(&job.request)) }
+                td class="all" role="cell" { (what(job)) }
                 td class="n" data-l="Records marked" role="cell" { (number(job.marked)) }
                 (took(job))
                 (optional(job.finished_at.map(|at| ago(at, now)).as_ref(), "Ended", "nw"))
-                td data-l="Asked by" role="cell" { (job.request.requested_by) }
+                td data-l="Asked by" role="cell" { (job.requested_by) }
             }
         }
     };

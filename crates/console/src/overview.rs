@@ -224,7 +224,7 @@ impl Overview<'_> {
                 }
                 @for job in self.jobs {
                     div class="row spread" {
-                        span { a href="/console/jobs" { "Job " (job.id.0) } ", " (what(&job.request)) }
+                        span { a href="/console/jobs" { "Job " (job.id.0) } ", " (what(job)) }
                         span { (number(job.marked)) " marked" }
                     }
                 }

@@ -20,6 +20,9 @@ use crate::sql::Sql;
 const STORAGE: i16 = 0;
 const PROCESS: i16 = 1;
 
+/// What stands in `over_ms`, in milliseconds the time since the announcement before, where a worker has ended.
+const ENDED: i64 = -1;
+
 type Row = (i16, String, String, String, i64, i64);
 type RowSql = (SmallInt, Text, Text, Text, BigInt, BigInt);
 
@@ -110,6 +113,13 @@ impl<D: Driver> Conditions for Adapter<D> {
         self.run(call!("db.conditions.announce"), Work::Write, announce).await
     }
 
+    async fn announce_end(&self, worker: &WorkerId) -> Result<(), StoreError> {
+        let worker = storable(&worker.0, "worker")?;
+        let sql = Sql::<()>::new("UPDATE worker_storages SET over_ms = ?, announced_at = ? WHERE worker = ?");
+        let end = move |sql: Sql, now: Timestamp| sql.bind(now.millis()).bind(worker);
+        self.change(call!("db.conditions.announce_end"), sql.bind(ENDED), end).await.map(drop)
+    }
+
     async fn workers(&self, within: Duration) -> Result<Vec<WorkerActivity>, StoreError> {
         let look = self.timed(move |session, now| Box::pin(workers(session, lately(within, now))));
         self.run(call!("db.conditions.workers"), Work::Read, look).await
@@ -174,9 +184,10 @@ async fn workers<S: Session>(
 ) -> Result<Vec<WorkerActivity>, DbError> {
     let sql = Sql::<(Text, Text, BigInt, BigInt, BigInt, BigInt)>::new(
         "SELECT worker, storage, announced_at, records, bytes, over_ms FROM worker_storages \
-         WHERE announced_at >= ? AND announced_at <= ? ORDER BY worker, storage",
+         WHERE announced_at >= ? AND announced_at <= ? AND over_ms <> ? ORDER BY worker, storage",
     );
-    let said: Vec<(String, String, i64, i64, i64, i64)> = session.load(sql.bind(oldest).bind(newest)).await?;
+    let sql = sql.bind(oldest).bind(newest).bind(ENDED);
+    let said: Vec<(String, String, i64, i64, i64, i64)> = session.load(sql).await?;
     let held =
         Sql::<(Text, SmallInt, Text)>::new("SELECT DISTINCT l.worker, l.model, l.storage FROM leases l");
     let held: Vec<(String, i16, String)> = session.load(held).await?;

@@ -11,7 +11,7 @@ use crate::columns::all_of;
 use crate::dialect::Lock;
 use crate::error::DbError;
 use crate::queue::recalculate::{self, Batch};
-use crate::rows::{JobRow, NewJobRow, job_state_code};
+use crate::rows::{JobRow, JobTargetRow, NewJobRow, job_state_code, unsigned};
 use crate::schema::jobs;
 use crate::session::{Driver, Reading as _, Session, Work};
 use crate::sql::Sql;
@@ -50,6 +50,15 @@ impl<D: Driver> Jobs for Adapter<D> {
         let query = query.select(all_of::<JobRow>());
         self.run(call!("db.jobs.open"), Work::Read, move |session| {
             Box::pin(async move { all(session.load(query).await?) })
+        })
+        .await
+    }
+
+    async fn count_open(&self) -> Result<u64, StoreError> {
+        // The condition is that of the index, so that no row is read.
+        let query = Sql::<BigInt>::new("SELECT COUNT(*) FROM jobs j WHERE j.state IN (0, 1)");
+        self.run(call!("db.jobs.count_open"), Work::Read, move |session| {
+            Box::pin(async move { unsigned(session.one(query).await?, "jobs") })
         })
         .await
     }
@@ -117,11 +126,9 @@ async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(O
     let oldest = Sql::<BigInt>::new("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) ORDER BY j.id LIMIT 1");
     let oldest = session.first::<i64, _>(oldest.push(S::locking(Lock::UpdateSkipLocked))).await?;
     let Some(id) = oldest else { return Ok((None, false)) };
-    let row: JobRow = session.one(jobs::table.find(id).select(all_of::<JobRow>())).await?;
-    let (model, started_at) = (row.model, row.started_at.unwrap_or(now));
-    let after = row.marked_to.clone();
-    let selection = row.into_job()?.request.selection;
-    let batch = Batch::next(session, model, &selection, after, limit).await?;
+    let row: JobTargetRow = session.one(jobs::table.find(id).select(all_of::<JobTargetRow>())).await?;
+    let (model, started_at, selection) = (row.model, row.started_at.unwrap_or(now), row.selection()?);
+    let batch = Batch::next(session, model, &selection, row.marked_to, limit).await?;
     session.hold_claims(Some(model), None).await?;
     let marked = recalculate::matching(session, &batch, None, now).await?;
     let state = if batch.next.is_some() { JobState::Running } else { JobState::Finished };

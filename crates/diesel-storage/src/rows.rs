@@ -28,4 +28,6 @@ pub(crate) use registry::{PieceRow, SearchedRegistryRow};
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
 pub(crate) use values::{digest_bytes, digest_of, lengths, storable, storable_size, unsigned};
-pub(crate) use work::{JobRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow};
+pub(crate) use work::{
+    JobRow, JobTargetRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow,
+};

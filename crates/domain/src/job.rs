@@ -2,7 +2,8 @@
 
 use crate::model::Model;
 use crate::named::named;
-use crate::selection::Selection;
+use crate::record_filter::RecordFilter;
+use crate::selection::{Selection, State};
 use crate::time::Timestamp;
 
 /// A bulk job's number.
@@ -43,13 +44,35 @@ pub struct NewJob {
     pub requested_by: String,
 }
 
+/// Which records a bulk job is about, without their keys, of which there may be a hundred thousand.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobScope {
+    /// Only records in this state.
+    pub state: Option<State>,
+    /// Only records that were named by so many keys.
+    pub key_count: Option<u64>,
+    /// Only records with this in common.
+    pub filter: RecordFilter,
+}
+
+impl From<&Selection> for JobScope {
+    fn from(selection: &Selection) -> Self {
+        let key_count = selection.keys.as_ref().map(|keys| u64::try_from(keys.len()).unwrap_or(u64::MAX));
+        Self { state: selection.state, key_count, filter: selection.filter.clone() }
+    }
+}
+
 /// A bulk job with its progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// The number.
     pub id: JobId,
-    /// What was asked.
-    pub request: NewJob,
+    /// The model whose records are meant.
+    pub model: Model,
+    /// Which of them.
+    pub scope: JobScope,
+    /// Who asked.
+    pub requested_by: String,
     /// How far it is.
     pub state: JobState,
     /// Records marked so far.
@@ -60,4 +83,21 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it was finished or cancelled.
     pub finished_at: Option<Timestamp>,
+}
+
+impl Job {
+    /// The job of this number as it is when it is enqueued.
+    pub fn enqueued(id: JobId, job: &NewJob, now: Timestamp) -> Self {
+        Self {
+            id,
+            model: job.model,
+            scope: JobScope::from(&job.selection),
+            requested_by: job.requested_by.clone(),
+            state: JobState::Queued,
+            marked: 0,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub use digest_rule::{DigestRule, ENCRYPTION_OVERHEAD, KeyData, ParseDigestRuleE
 pub use failure::{
     Failure, FailureCause, FailureKind, JITTER_STEPS, LONGEST_RETRY_DELAY, MAX_FAILURE_CHARS, retry_delay,
 };
-pub use job::{Job, JobId, JobState, NewJob};
+pub use job::{Job, JobId, JobScope, JobState, NewJob};
 pub use key::{KeyError, RecordKey};
 pub use model::{Model, ModelKind, ObjectType, UnknownModel};
 pub use orphan::{

@@ -33,6 +33,7 @@ use head::Fault;
 use places::Place;
 use refusal::Refusal;
 
+pub(crate) use head::MAX_URL;
 pub use limits::ConnectionLimits;
 pub(crate) use places::Connections;
 pub(crate) use state::{ConnectionState, Exchange};

@@ -4,7 +4,7 @@ mod list;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use stocktake_domain::{Job, JobId, State, Timestamp};
+use stocktake_domain::{Job, JobId, JobScope, State, Timestamp};
 use stocktake_web::step;
 use utoipa::ToSchema;
 
@@ -38,8 +38,8 @@ pub(crate) struct JobBody {
     #[schema(value_type = Option<StateName>, required)]
     checksum_state: Option<&'static str>,
     /// How many records were named; null: none, so that all are meant.
-    #[schema(required)]
-    identifier_count: Option<usize>,
+    #[schema(required, value_type = Option<usize>)]
+    identifier_count: Option<u64>,
     /// What else the records have in common, in words; null: nothing.
     #[schema(required, example = "missing, in the storage main")]
     filter: Option<String>,
@@ -66,14 +66,14 @@ pub(crate) struct JobBody {
 
 impl From<&Job> for JobBody {
     fn from(job: &Job) -> Self {
-        let selection = &job.request.selection;
+        let JobScope { state, key_count, filter } = &job.scope;
         Self {
             id: job.id.0,
-            model_name: job.request.model.name(),
-            checksum_state: selection.state.map(State::name),
-            identifier_count: selection.keys.as_ref().map(Vec::len),
-            filter: Some(&selection.filter).filter(|filter| !filter.is_empty()).map(ToString::to_string),
-            requested_by: job.request.requested_by.clone(),
+            model_name: job.model.name(),
+            checksum_state: state.map(State::name),
+            identifier_count: *key_count,
+            filter: Some(filter).filter(|filter| !filter.is_empty()).map(ToString::to_string),
+            requested_by: job.requested_by.clone(),
             state: job.state.name(),
             marked: job.marked,
             created_at: job.created_at,
@@ -140,20 +140,17 @@ async fn cancel(_: Administrator, context: web::Data<Context>, request: HttpRequ
 mod tests {
     use actix_web::test::TestRequest;
     use mockall::predicate::eq;
-    use stocktake_domain::{JobState, Model, NewJob, Selection};
+    use stocktake_domain::{JobState, Model};
 
     use super::*;
-    use crate::testing::{Answer, Mocks, TOKEN, key, send};
+    use crate::testing::{Answer, Mocks, TOKEN, send};
 
     pub(super) fn job(id: i64) -> Job {
-        let selection = Selection {
-            state: Some(State::Failed),
-            keys: Some(vec![key(&[1]), key(&[2])]),
-            ..Selection::default()
-        };
         Job {
             id: JobId(id),
-            request: NewJob { model: Model::Uploads, selection, requested_by: "root".to_owned() },
+            model: Model::Uploads,
+            scope: JobScope { state: Some(State::Failed), key_count: Some(2), ..JobScope::default() },
+            requested_by: "root".to_owned(),
             state: JobState::Running,
             marked: 2,
             created_at: Timestamp::from_millis(0),

@@ -9,9 +9,10 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use stocktake_web::{Client, PRIVATE_TOKEN, is_host, pairs};
 
-use crate::connection::ConnectionState;
+use crate::connection::{ConnectionState, MAX_URL};
 
-/// All characters but those that RFC 3986 calls unreserved are encoded, so that no value can end the URL or the header.
+/// All characters but those that RFC 3986 calls unreserved are encoded, so that no value can end the URL or the header. The
+/// comma too: GitLab's clients split the header at each.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Builds the `Link` header of one answer.
@@ -28,13 +29,19 @@ impl<'a> Links<'a> {
         Self { request, external_url, header: String::new() }
     }
 
-    /// Adds a link: the request's own URL with these parameters set, a cursor before all others, and without a token.
+    /// Adds a link: the request's own URL with these parameters set, a cursor before all others, and without a token. One that
+    /// would be refused, since encoding made its URL too long, is left out.
     pub(crate) fn add(&mut self, rel: &str, parameters: &[(&str, &str)]) {
+        let target = self.target(parameters);
+        if target.len() > MAX_URL {
+            return;
+        }
         if !self.header.is_empty() {
             self.header.push_str(", ");
         }
         self.header.push('<');
-        self.push_url(parameters);
+        self.push_origin();
+        self.header.push_str(&target);
         self.header.push_str(">; rel=\"");
         self.header.push_str(rel);
         self.header.push('"');
@@ -45,7 +52,7 @@ impl<'a> Links<'a> {
         (!self.header.is_empty()).then_some((header::LINK, self.header))
     }
 
-    fn push_url(&mut self, parameters: &[(&str, &str)]) {
+    fn push_origin(&mut self) {
         if let Some(url) = self.external_url {
             self.header.push_str(url.trim_end_matches('/'));
         } else {
@@ -58,8 +65,12 @@ impl<'a> Links<'a> {
                 None => self.header.push_str(&host(self.request)),
             }
         }
+    }
+
+    /// What follows the host in the URL.
+    fn target(&self, parameters: &[(&str, &str)]) -> String {
         // The paths of lists consist of our own names, so that they are valid in a URL as they were sent.
-        self.header.push_str(self.request.path());
+        let mut target = self.request.path().to_owned();
         let query = self.request.query_string().as_bytes();
         let is_kept = |name: &str| name != PRIVATE_TOKEN && parameters.iter().all(|(set, _)| *set != name);
         let kept = pairs(query).filter(|(name, _)| is_kept(name));
@@ -69,12 +80,13 @@ impl<'a> Links<'a> {
         };
         let mut separator = '?';
         for (name, value) in set(true).chain(kept).chain(set(false)) {
-            self.header.push(separator);
-            self.header.extend(utf8_percent_encode(&name, ENCODED));
-            self.header.push('=');
-            self.header.extend(utf8_percent_encode(&value, ENCODED));
+            target.push(separator);
+            target.extend(utf8_percent_encode(&name, ENCODED));
+            target.push('=');
+            target.extend(utf8_percent_encode(&value, ENCODED));
             separator = '&';
         }
+        target
     }
 }
 
@@ -164,6 +176,22 @@ mod tests {
             header,
             "<http://localhost:8080/api/x?a=%3E%0D%0A%22%2C%C3%A9%EF%BF%BD&page=2&per_page=20>; rel=\"next\""
         );
+    }
+
+    #[test]
+    fn a_link_that_would_be_refused_is_left_out() {
+        let list = |numbers: usize| format!("/api/x?identifiers={}1", "1,".repeat(numbers));
+        // Each comma takes three bytes in the link.
+        let fits = (MAX_URL - "/api/x?identifiers=1&page=2&per_page=20".len()) / 4;
+        for (numbers, is_given) in [(fits, true), (fits + 1, false)] {
+            let request = TestRequest::with_uri(&list(numbers)).to_http_request();
+            let mut links = Links::new(&request, Some("http://h"));
+            links.add("next", &[("page", "2"), ("per_page", "20")]);
+            links.add("first", &[("identifiers", "")]);
+            let header = links.into_header().unwrap().1;
+            assert_eq!(header.contains("rel=\"next\""), is_given);
+            assert!(header.ends_with("<http://h/api/x?identifiers=>; rel=\"first\""));
+        }
     }
 
     #[test]

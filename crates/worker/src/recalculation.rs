@@ -80,22 +80,23 @@ impl Recalculations {
         }
     }
 
-    /// The record once no calculation of it is due or under way, or at the deadline. The calculation asked
-    /// for may be another worker's, or have been made void by a later one.
+    /// The record once no calculation of it is due or under way, or at the deadline, or when this process stops. The
+    /// calculation asked for may be another worker's, or have been made void by a later one.
     async fn settled(
         &self,
         model: Model,
         key: &RecordKey,
         deadline: Instant,
     ) -> Result<Option<Recalculated>, StoreError> {
-        let mut wait = FIRST_LOOK;
+        let (stop, mut wait) = (&self.options.stop, FIRST_LOOK);
         loop {
             let Some(record) = self.look(model, key).await? else { return Ok(None) };
             let finished = !matches!(record.state(), State::Pending | State::Started);
-            if finished || Instant::now() >= deadline {
+            if finished || stop.is_cancelled() || Instant::now() >= deadline {
                 return Ok(Some(Recalculated { record, finished }));
             }
-            tokio::time::sleep_until(deadline.min(Instant::now() + wait)).await;
+            // Whichever comes first; a timeout is no error here.
+            let _ = tokio::time::timeout_at(deadline.min(Instant::now() + wait), stop.cancelled()).await;
             wait = (wait * 2).min(SLOWEST_LOOKS);
         }
     }
@@ -130,13 +131,12 @@ async fn calculate(
         Ok(if is_known { Calculated::Begun } else { Calculated::NoRecord })
     };
     let Some(_permit) = permit else { return mark().await };
-    if context.settings.storages.is_some() {
-        let Some(record) = context.parts.catalogue.get(model, &key).await? else {
-            return Ok(Calculated::NoRecord);
-        };
-        if !context.serves(&record.location.storage) {
-            return mark().await;
-        }
+    let Some(record) = context.parts.catalogue.get(model, &key).await? else {
+        return Ok(Calculated::NoRecord);
+    };
+    let storage = &record.location.storage;
+    if !context.serves(storage) || context.is_of_others(storage).await? {
+        return mark().await;
     }
     let claimed = queue.claim_one(&context.worker, model, &key, context.lease_terms()).await?;
     let Some(lease) = claimed else { return Ok(Calculated::NoRecord) };

@@ -4,7 +4,7 @@ use anyhow::bail;
 use serde_json::json;
 use stocktake_diesel_storage::Store;
 use stocktake_domain::ports::{CountLimit, CountedTo};
-use stocktake_domain::{Job, JobId, JobState, Model, Selection, Timestamp};
+use stocktake_domain::{Job, JobId, JobScope, JobState, Model, Selection, Timestamp};
 use stocktake_http::job_json;
 
 use crate::args::JobsCommand;
@@ -62,17 +62,19 @@ async fn show(store: &Store, all: bool, json: bool, now: Timestamp) -> anyhow::R
 }
 
 /// Of how many records the job is, as far as that can be told: those that it marked, and those that it still may mark.
-/// `None` of one that was cancelled.
+/// `None` of one that was cancelled, and of one over named records in a state, whose keys are not looked at.
 async fn total(store: &Store, job: &Job) -> anyhow::Result<Option<u64>> {
-    let Selection { state, keys, .. } = &job.request.selection;
-    let (model, selection) = (job.request.model, &job.request.selection);
-    Ok(match (job.state, state, keys) {
+    let JobScope { state, key_count, filter } = job.scope.clone();
+    Ok(match (job.state, state, key_count) {
         (JobState::Cancelled, ..) => None,
         (JobState::Finished, ..) => Some(job.marked),
-        (_, None, Some(keys)) => u64::try_from(keys.len()).ok(),
-        (_, None, None) => matching(store, model, selection).await?,
-        // What it marked is in another state now.
-        (_, Some(_), _) => matching(store, model, selection).await?.map(|left| job.marked + left),
+        (_, state, Some(keys)) => state.is_none().then_some(keys),
+        (_, state, None) => {
+            let selection = Selection { state, keys: None, filter };
+            let matches = matching(store, job.model, &selection).await?;
+            // What it marked is in another state now.
+            matches.map(|matches| if state.is_some() { job.marked + matches } else { matches })
+        }
     })
 }
 
@@ -102,14 +104,14 @@ fn list(jobs: &[Job], totals: &[Option<u64>], is_cut: bool, now: Timestamp) -> T
     let rows = jobs.iter().zip(totals).map(|(job, total)| {
         vec![
             job.id.0.to_string(),
-            job.request.model.to_string(),
+            job.model.to_string(),
             selection(job),
             job.state.to_string(),
             match total {
                 Some(total) => format!("{} of {}", count(job.marked), count(*total)),
                 None => count(job.marked),
             },
-            job.request.requested_by.clone(),
+            job.requested_by.clone(),
             age(job.created_at, now),
         ]
     });
@@ -132,19 +134,15 @@ fn list(jobs: &[Job], totals: &[Option<u64>], is_cut: bool, now: Timestamp) -> T
 
 /// Which records the job is of.
 fn selection(job: &Job) -> String {
-    let selection = &job.request.selection;
-    let records = match (selection.state, &selection.keys) {
-        (None, None) if selection.filter.is_empty() => "all records".to_owned(),
+    let JobScope { state, key_count, filter } = &job.scope;
+    let records = match (state, key_count) {
+        (None, None) if filter.is_empty() => "all records".to_owned(),
         (None, None) => "records".to_owned(),
         (Some(state), None) => format!("{state} records"),
-        (None, Some(keys)) => named(keys.len()),
-        (Some(state), Some(keys)) => format!("{}, if {state}", named(keys.len())),
+        (None, Some(keys)) => counted(*keys, "record"),
+        (Some(state), Some(keys)) => format!("{}, if {state}", counted(*keys, "record")),
     };
-    if selection.filter.is_empty() { records } else { format!("{records} {}", selection.filter) }
-}
-
-fn named(keys: usize) -> String {
-    counted(u64::try_from(keys).unwrap_or(u64::MAX), "record")
+    if filter.is_empty() { records } else { format!("{records} {filter}") }
 }
 
 fn cancellation(before: &Job, job: &Job, now: Timestamp) -> String {
@@ -155,7 +153,7 @@ fn cancellation(before: &Job, job: &Job, now: Timestamp) -> String {
     }
     format!(
         "Job {id} ({}, {}) is cancelled. It had marked {}, which stay due.",
-        job.request.model,
+        job.model,
         selection(job),
         counted(job.marked, "record"),
     )

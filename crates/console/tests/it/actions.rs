@@ -2,7 +2,7 @@
 
 use actix_web::test::TestRequest;
 use stocktake_domain::ports::{AcceptanceError, Jobs as _, Recalculated, StoreError};
-use stocktake_domain::{Digest, JobState, Model, Record, RecordKey, Selection, State, Status, Timestamp};
+use stocktake_domain::{Digest, JobScope, JobState, Model, Record, RecordKey, State, Status, Timestamp};
 
 use crate::support::{ADMIN, World, altered, record};
 
@@ -111,9 +111,8 @@ async fn a_job_is_about_exactly_the_filter_on_the_page_and_can_be_cancelled() {
     let answer = admin.act("/console/models/uploads/recalculate", &fields).await;
     assert_eq!(answer.leads_to(), "/console/jobs?notice=queued");
     let job = &store.open().await.unwrap()[0];
-    let keys = Some(vec![RecordKey::integer(1), RecordKey::integer(3)]);
-    assert_eq!(job.request.selection, Selection { state: Some(State::Failed), keys, ..Selection::default() });
-    assert_eq!((job.request.model, job.request.requested_by.as_str()), (Model::Uploads, "admin"));
+    let scope = JobScope { state: Some(State::Failed), key_count: Some(2), ..JobScope::default() };
+    assert_eq!((&job.scope, job.model, job.requested_by.as_str()), (&scope, Model::Uploads, "admin"));
 
     let cancel = format!("/console/jobs/{}/cancel", job.id.0);
     let jobs = admin.get("/console/jobs?notice=queued").await;

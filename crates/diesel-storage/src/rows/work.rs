@@ -3,10 +3,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::{AsChangeset, Insertable, Queryable, Selectable};
-use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 use stocktake_domain::ports::LeaseTerms;
-use stocktake_domain::{Job, JobId, JobState, NewJob, RecordKey, Selection, Timestamp};
+use stocktake_domain::{Job, JobId, JobScope, JobState, NewJob, RecordKey, Selection, Timestamp};
 
 use super::codes::{
     job_state_code, job_state_of, model_code, model_of, selected_state_code, selected_state_of,
@@ -108,22 +110,41 @@ fn millis(span: i64) -> Duration {
     Duration::from_millis(u64::try_from(span).unwrap_or(0))
 }
 
-/// A row of `jobs`.
+/// What is shown of a row of `jobs`.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = jobs)]
 pub(crate) struct JobRow {
-    pub(crate) id: i64,
+    id: i64,
+    model: i16,
+    selected_state: Option<i16>,
+    #[diesel(select_expression = key_count())]
+    #[diesel(select_expression_type = SqlLiteral<Nullable<BigInt>>)]
+    key_count: Option<i64>,
+    selected_filter: Option<String>,
+    requested_by: String,
+    state: i16,
+    marked: i64,
+    created_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+}
+
+/// How many keys there are in a text of [`encode_keys`]: each ends with a bracket, and so does the whole. The text may be a
+/// megabyte, which stays in the database, and parsing it there would take more than counting does.
+fn key_count() -> SqlLiteral<Nullable<BigInt>> {
+    sql("CAST(LENGTH(selected_keys) - LENGTH(REPLACE(selected_keys, ']', '')) - 1 AS BIGINT)")
+}
+
+/// What of a row of `jobs` says which records are marked next.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+pub(crate) struct JobTargetRow {
     pub(crate) model: i16,
-    pub(crate) selected_state: Option<i16>,
-    pub(crate) selected_keys: Option<String>,
-    pub(crate) selected_filter: Option<String>,
-    pub(crate) requested_by: String,
-    pub(crate) state: i16,
+    selected_state: Option<i16>,
+    selected_keys: Option<String>,
+    selected_filter: Option<String>,
     pub(crate) marked_to: Option<Vec<u8>>,
-    pub(crate) marked: i64,
-    pub(crate) created_at: i64,
     pub(crate) started_at: Option<i64>,
-    pub(crate) finished_at: Option<i64>,
 }
 
 /// A job to be kept.
@@ -164,19 +185,32 @@ impl NewJobRow {
 impl JobRow {
     /// The job.
     pub(crate) fn into_job(self) -> Result<Job, DbError> {
-        let selection = Selection {
+        let scope = JobScope {
             state: self.selected_state.map(selected_state_of).transpose()?,
-            keys: self.selected_keys.as_deref().map(decode_keys).transpose()?,
+            key_count: self.key_count.map(|keys| unsigned(keys, "selected_keys")).transpose()?,
             filter: self.selected_filter.as_deref().map(filter::decode).transpose()?.unwrap_or_default(),
         };
         Ok(Job {
             id: JobId(self.id),
-            request: NewJob { model: model_of(self.model)?, selection, requested_by: self.requested_by },
+            model: model_of(self.model)?,
+            scope,
+            requested_by: self.requested_by,
             state: job_state_of(self.state)?,
             marked: unsigned(self.marked, "marked")?,
             created_at: Timestamp::from_millis(self.created_at),
             started_at: self.started_at.map(Timestamp::from_millis),
             finished_at: self.finished_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+impl JobTargetRow {
+    /// Which records the job is about.
+    pub(crate) fn selection(&self) -> Result<Selection, DbError> {
+        Ok(Selection {
+            state: self.selected_state.map(selected_state_of).transpose()?,
+            keys: self.selected_keys.as_deref().map(decode_keys).transpose()?,
+            filter: self.selected_filter.as_deref().map(filter::decode).transpose()?.unwrap_or_default(),
         })
     }
 }

@@ -26,7 +26,7 @@ pub struct StorageShare {
 pub struct Announcement {
     /// The worker.
     pub worker: WorkerId,
-    /// The storages it has, each once; none, if it ends.
+    /// The storages it has, each once.
     pub storages: Vec<StorageShare>,
     /// How long ago its last announcement was; zero of its first.
     pub over: Duration,
@@ -68,6 +68,11 @@ pub trait Conditions: Send + Sync {
     /// Announces which storages a worker has, and what it did. What was announced before of it is forgotten, and of any
     /// worker that has not announced anything for longer than `stale_after`: it is gone.
     async fn announce(&self, announcement: &Announcement, stale_after: Duration) -> Result<(), StoreError>;
+
+    /// Announces that a worker ends. It is no longer one of [`Conditions::workers`], until it announces storages again; those it
+    /// announced last go on being announced ([`Conditions::is_announced`]), from now on for as long as if it had announced
+    /// them now: it may be about to be started anew. The end of a worker that is not known is no error.
+    async fn announce_end(&self, worker: &WorkerId) -> Result<(), StoreError>;
 
     /// The workers that announced storages no longer than `within` ago, in the byte order of their names; the storages of
     /// each and what it holds likewise, models in the order of [`Model::ALL`] first.

@@ -33,7 +33,8 @@ pub trait Recalculation: Send + Sync {
     ) -> Result<Option<Recalculated>, StoreError>;
 }
 
-/// Bulk jobs, kept as rows so that they survive a restart.
+/// Bulk jobs, kept as rows so that they survive a restart. The keys that a job is about are read only where it is advanced, so
+/// that looking at jobs takes no memory for them.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Jobs: Send + Sync {
@@ -47,6 +48,9 @@ pub trait Jobs: Send + Sync {
 
     /// The jobs that are not over, oldest first.
     async fn open(&self) -> Result<Vec<Job>, StoreError>;
+
+    /// How many jobs are not over.
+    async fn count_open(&self) -> Result<u64, StoreError>;
 
     /// One job.
     async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError>;

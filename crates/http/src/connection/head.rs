@@ -5,7 +5,7 @@ use super::chunks::ChunkScanner;
 use crate::error::ApiError;
 
 /// The longest URL, in bytes.
-const MAX_URL: usize = 65_534;
+pub(crate) const MAX_URL: usize = 65_534;
 
 /// The longest name of a field.
 const MAX_NAME: usize = 65_535;

@@ -3,7 +3,7 @@
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use stocktake_domain::ports::StoreError;
-use stocktake_domain::{Job, Model, NewJob, Selection};
+use stocktake_domain::{Job, JobScope, Model, NewJob};
 use stocktake_web::{LoggedCause, Snapshot, step};
 use tracing::Instrument as _;
 use utoipa::ToSchema;
@@ -67,7 +67,7 @@ pub(super) async fn recalculate_many(
     let job = NewJob { model: target.model, selection, requested_by: caller.username.clone() };
     match step("jobs.enqueue", context.api.jobs.enqueue(&job)).await {
         Ok(job) => {
-            if job.request.selection == Selection::default() {
+            if job.scope == JobScope::default() {
                 log_extent(&context, &job);
             }
             Ok(success())
@@ -79,8 +79,8 @@ pub(super) async fn recalculate_many(
 /// Logs how many records a job without a filter is about, which may be more than its caller meant. Nobody waits for
 /// them to be counted.
 fn log_extent(context: &web::Data<Context>, job: &Job) {
-    let (context, id, model) = (context.clone(), job.id.0, job.request.model);
-    let caller = job.request.requested_by.clone();
+    let (context, id, model) = (context.clone(), job.id.0, job.model);
+    let caller = job.requested_by.clone();
     let log = async move {
         let counted = context.api.summary.get().await.map_err(ApiError::from);
         let models = counted.map(|snapshot| in_model(&snapshot, model));
@@ -129,7 +129,7 @@ fn failure(request: &HttpRequest, error: StoreError) -> HttpResponse {
 mod tests {
     use actix_web::test::TestRequest;
     use stocktake_domain::ports::StoreError;
-    use stocktake_domain::{Job, JobId, JobState, Model, NewJob, Selection, State, Timestamp};
+    use stocktake_domain::{Job, JobId, Model, NewJob, Selection, State, Timestamp};
 
     use crate::testing::{Answer, Mocks, TOKEN, key, send, unavailable};
 
@@ -153,11 +153,7 @@ mod tests {
         let mut mocks = Mocks::default();
         mocks.catalogue.expect_summary().returning(|| Ok(vec![]));
         let enqueue = mocks.jobs.expect_enqueue().withf(move |job| *job == wanted);
-        enqueue.times(1).returning(|job| {
-            let (id, request) = (JobId(1), job.clone());
-            let (created_at, started_at, finished_at) = (Timestamp::from_millis(0), None, None);
-            Ok(Job { id, request, state: JobState::Queued, marked: 0, created_at, started_at, finished_at })
-        });
+        enqueue.times(1).returning(|job| Ok(Job::enqueued(JobId(1), job, Timestamp::from_millis(0))));
         send(&mocks.context(), request).await.is(200, SUCCESS);
     }
 

@@ -133,6 +133,7 @@ pub(crate) fn api(recalculation: Arc<HeldRecalculation>, separate_metrics: bool)
     catalogue.expect_get().returning(|_, _| Err(StoreError::Internal("row 7 is odd".into())));
     let mut jobs = MockJobs::new();
     jobs.expect_open().returning(|| Ok(vec![]));
+    jobs.expect_count_open().returning(|| Ok(0));
     let mut syncs = MockSyncState::new();
     syncs.expect_states().returning(|| Ok(vec![]));
     let mut conditions = MockConditions::new();

@@ -74,7 +74,7 @@ impl Scheduler {
             let Some(job) = self.advance(step).await? else { return Ok(()) };
             step.took(began.elapsed());
             if job.state.is_over() {
-                let (id, model, state, marked) = (job.id.0, job.request.model, job.state.name(), job.marked);
+                let (id, model, state, marked) = (job.id.0, job.model, job.state.name(), job.marked);
                 tracing::info!(
                     job.id = id,
                     job.model = model.name(),

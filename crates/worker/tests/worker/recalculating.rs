@@ -122,6 +122,54 @@ async fn a_record_in_a_storage_of_others_is_left_to_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_in_a_storage_that_only_another_process_knows_is_waited_for() {
+    let (far, mut near) = (World::new(&["far"]), World::new(&["near"]));
+    near.queue = Arc::clone(&far.queue);
+    let far_running = far.run();
+    // Workers of one moment have one name here, since nothing is random.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let near_running = near.run();
+    near.add(Model::Uploads, 1, "far", "file");
+    let good = ask(&near_running.engine, 1, PATIENCE).await.unwrap().unwrap();
+    assert_eq!((good.finished, good.record.state()), (true, State::Succeeded));
+    far.content("far").put("file", Piece::Bad(ContentError::MissingRepository));
+    let bad = ask(&near_running.engine, 1, PATIENCE).await.unwrap().unwrap();
+    assert_eq!((bad.finished, bad.record.state()), (true, State::Failed));
+    far.content("far").put("file", Piece::Gated);
+    let began = Instant::now();
+    let slow = ask(&near_running.engine, 1, PATIENCE).await.unwrap().unwrap();
+    assert_eq!((slow.finished, slow.record.state()), (false, State::Started));
+    assert_eq!(began.elapsed(), PATIENCE);
+    near_running.stop().await;
+    far_running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_wait() {
+    let mut world = World::new(&["far", "main"]);
+    world.settings.storages = Some(vec!["main".to_owned()]);
+    world.content("main").put("slow", Piece::Gated);
+    world.add(Model::Uploads, 1, "main", "slow");
+    world.add(Model::Uploads, 2, "far", "file");
+    let running = world.run();
+    world.content("main").until(|used| used.now == 1).await;
+    let asked = [1, 2].map(|number| {
+        let engine = Arc::clone(&running.engine);
+        tokio::spawn(async move { (ask(&engine, number, PATIENCE).await, Instant::now()) })
+    });
+    world.content("main").until(|used| used.now == 2).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let began = Instant::now();
+    running.stop().await;
+    for asked in asked {
+        let (answer, at) = asked.await.unwrap();
+        let answer = answer.unwrap().unwrap();
+        assert_eq!((answer.finished, answer.record.state()), (false, State::Pending));
+        assert!(at - began <= Duration::from_secs(1), "{:?}", at - began);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_than_can_be_held_are_left_to_the_queue() {
     let world = World::new(&["main"]);
     world.content("main").put("hung", Piece::Hanging);

@@ -34,8 +34,7 @@ fn job(id: JobId, marked: u64, state: JobState) -> Job {
         selection: Selection::default(),
         requested_by: "somebody".to_owned(),
     };
-    let created_at = Timestamp::from_millis(0);
-    Job { id, request, state, marked, created_at, started_at: None, finished_at: None }
+    Job { state, marked, ..Job::enqueued(id, &request, Timestamp::from_millis(0)) }
 }
 
 impl Backlog {

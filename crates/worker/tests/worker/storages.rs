@@ -122,11 +122,24 @@ async fn a_storage_that_another_worker_knows_is_left_to_it() {
     one.until_succeeded(19).await;
     both.stop().await;
     running.stop().await;
-    // Nobody is left who knows it.
-    other.add(Model::Uploads, 20, "far", "file");
-    let _running = other.run();
+    // Who knows it was stopped, and is started anew.
+    for key in 20..40 {
+        other.add(Model::Uploads, key, "far", "file");
+    }
+    let both = other.run();
+    tokio::time::sleep(Duration::from_secs(170)).await;
+    assert_eq!((other.queue.count(State::Pending), other.queue.count(State::Failed)), (20, 0));
+    let running = one.run();
+    one.until_succeeded(39).await;
+    running.stop().await;
+    both.stop().await;
+    // Nobody is left who knows it. Workers of one moment have one name here, since nothing is random.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    other.add(Model::Uploads, 40, "far", "file");
+    let (began, _running) = (Instant::now(), other.run());
     other.queue.until(|queue| queue.count(State::Failed) == 1).await;
-    assert_eq!(other.failure(Model::Uploads, 20), "Error during verification: unknown storage \"far\"");
+    assert!(began.elapsed() >= Duration::from_secs(170), "{:?}", began.elapsed());
+    assert_eq!(other.failure(Model::Uploads, 40), "Error during verification: unknown storage \"far\"");
 }
 
 #[tokio::test(start_paused = true)]

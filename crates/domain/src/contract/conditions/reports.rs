@@ -98,6 +98,11 @@ pub async fn what_workers_have_is_known_while_they_live(db: &dyn DatabaseFixture
     assert_eq!(known(1_100).await, ["a", "b", "c"]);
     announce("one", &[], 1_100).await;
     assert_eq!(known(1_100).await, ["c"]);
+    // Whoever ends may be started anew.
+    store.as_of(at(1_180)).conditions.announce_end(&worker("two")).await.unwrap();
+    store.as_of(at(1_180)).conditions.announce_end(&worker("unknown")).await.unwrap();
+    assert_eq!(known(1_280).await, ["c"]);
+    assert!(known(1_281).await.is_empty());
 }
 
 fn share(storage: &str, records: u64, bytes: u64) -> StorageShare {
@@ -129,8 +134,13 @@ pub async fn what_workers_do_is_known_while_they_live(db: &dyn DatabaseFixture) 
     let one = WorkerActivity { announcement: one, seen_at: at(1_050), holds: Vec::new() };
     let two = WorkerActivity { announcement: two, seen_at: at(1_060), holds };
     assert_eq!(known(1_100).await, [one, two.clone()]);
-    assert_eq!(known(1_155).await, [two]);
+    assert_eq!(known(1_155).await, [two.clone()]);
     assert_eq!(known(1_161).await, []);
+    store.as_of(at(1_070)).conditions.announce_end(&worker("one")).await.unwrap();
+    assert_eq!(known(1_100).await, [two.clone()]);
+    let again = say("one", vec![share("main", 1, 1)], 0, 1_080).await;
+    let again = WorkerActivity { announcement: again, seen_at: at(1_080), holds: Vec::new() };
+    assert_eq!(known(1_100).await, [again, two]);
     let beyond = vec![share("main", u64::MAX, 0)];
     let beyond = Announcement { worker: worker("one"), storages: beyond, over: Duration::ZERO };
     assert!(store.conditions.announce(&beyond, span).await.is_err());

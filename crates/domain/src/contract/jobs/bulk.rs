@@ -6,7 +6,9 @@ use crate::contract::support::{
 };
 use crate::contract::tasks::{Task, at_once};
 use crate::contract::{DatabaseFixture, Ports};
-use crate::{FailureKind, Job, JobId, JobState, NewJob, RecordFilter, Selection, SourceRecord, State};
+use crate::{
+    FailureKind, Job, JobId, JobScope, JobState, NewJob, RecordFilter, Selection, SourceRecord, State,
+};
 
 fn about(selection: Selection) -> NewJob {
     NewJob { model: MODEL, selection, requested_by: "somebody".to_owned() }
@@ -34,18 +36,7 @@ pub async fn a_job_over_everything_goes_in_batches(db: &dyn DatabaseFixture) {
     succeed_all(store, 200).await;
     assert_eq!(store.as_of(at(900)).jobs.advance(4).await.unwrap(), None);
     let job = enqueue(store, Selection::default()).await;
-    assert_eq!(
-        job,
-        Job {
-            id: job.id,
-            request: about(Selection::default()),
-            state: JobState::Queued,
-            marked: 0,
-            created_at: at(1000),
-            started_at: None,
-            finished_at: None,
-        }
-    );
+    assert_eq!(job, Job::enqueued(job.id, &about(Selection::default()), at(1000)));
     let first = store.as_of(at(1100)).jobs.advance(4).await.unwrap().unwrap();
     assert_eq!((first.state, first.marked, first.started_at), (JobState::Running, 4, Some(at(1100))));
     assert_eq!(numbers_in(store, State::Pending).await, [1, 2, 3, 4]);
@@ -78,7 +69,7 @@ pub async fn jobs_by_state_visit_each_record_once(db: &dyn DatabaseFixture) {
         enqueue(store, in_state(state)).await;
         let (job, _) = run(store, 2).await;
         assert_eq!(job.marked, marked, "{state}");
-        assert_eq!(job.request.selection, in_state(state));
+        assert_eq!(job.scope, JobScope::from(&in_state(state)));
     }
     assert_eq!(count(store, in_state(State::Pending)).await, 10);
     for number in 1..=10 {
@@ -95,9 +86,15 @@ pub async fn a_job_by_keys_marks_those_there_are(db: &dyn DatabaseFixture) {
     let mut selection = with_numbers(&[9, 5, 3, 77, 5]);
     selection.keys.as_mut().unwrap().push(composite(&[3, 1]));
     let job = enqueue(store, selection.clone()).await;
-    assert_eq!(store.jobs.get(job.id).await.unwrap().unwrap().request.selection, selection);
+    assert_eq!(job.scope.key_count, Some(6));
+    let looks = [
+        store.jobs.get(job.id).await.unwrap().into_iter().collect(),
+        store.jobs.open().await.unwrap(),
+        store.jobs.list(None, 9).await.unwrap(),
+    ];
+    assert_eq!(looks, [(); 3].map(|()| vec![job.clone()]));
     let (done, steps) = run(store, 2).await;
-    assert_eq!((done.marked, steps), (4, 3));
+    assert_eq!((done.marked, done.scope, steps), (4, job.scope, 3));
     assert_eq!(count(store, in_state(State::Pending)).await, 4);
     enqueue(store, Selection { state: Some(State::Succeeded), ..with_numbers(&[1, 3, 5]) }).await;
     assert_eq!(run(store, 100).await.0.marked, 1);
@@ -146,7 +143,7 @@ pub async fn a_job_keeps_its_filter(db: &dyn DatabaseFixture) {
     };
     let selection = Selection { filter: filter.clone(), ..in_state(State::Succeeded) };
     let job = enqueue(store, selection.clone()).await;
-    assert_eq!(store.jobs.get(job.id).await.unwrap().unwrap().request.selection, selection);
+    assert_eq!(store.jobs.get(job.id).await.unwrap().unwrap().scope, JobScope::from(&selection));
     assert_eq!(enqueue(store, selection.clone()).await.id, job.id);
     let (done, steps) = run(store, 4).await;
     assert_eq!((done.id, done.marked, steps), (job.id, 6, 2));
@@ -216,8 +213,8 @@ pub async fn a_job_that_has_not_begun_is_not_kept_twice(db: &dyn DatabaseFixture
     // What has begun has passed records already, and what is cancelled does nothing.
     store.as_of(at(1600)).jobs.advance(4).await.unwrap();
     store.as_of(at(1600)).jobs.cancel(jobs[1].id).await.unwrap();
-    for job in &jobs[..2] {
-        let new = enqueue(store, job.request.selection.clone()).await;
+    for selection in &selections[..2] {
+        let new = enqueue(store, selection.clone()).await;
         assert_eq!((new.state, new.id > jobs[4].id), (JobState::Queued, true));
     }
 }
@@ -240,6 +237,7 @@ pub async fn jobs_are_listed_newest_first(db: &dyn DatabaseFixture) {
     assert_eq!(store.as_of(at(2)).jobs.advance(10).await.unwrap().unwrap().id, ids[0]);
     let open: Vec<JobId> = store.jobs.open().await.unwrap().into_iter().map(|job| job.id).collect();
     assert_eq!(open, [ids[2], ids[3]]);
+    assert_eq!(store.jobs.count_open().await.unwrap(), 2);
 }
 
 pub async fn two_advance_one_job_at_a_time(db: &dyn DatabaseFixture) {

@@ -79,10 +79,22 @@ impl Conditions for MemoryStore {
             tables.announced.retain(|(of, _), said| *of != worker.0 && is_within(said.at, stale_after, at));
             for share in storages {
                 let key = (worker.0.clone(), share.storage.clone());
-                tables.announced.insert(key, Announced { at, over, share });
+                tables.announced.insert(key, Announced { at, over: Some(over), share });
             }
         };
         self.step(announce).await;
+        Ok(())
+    }
+
+    async fn announce_end(&self, worker: &WorkerId) -> Result<(), StoreError> {
+        storable(&worker.0, "worker")?;
+        let now = self.now();
+        let end = |tables: &mut Tables| {
+            for (_, said) in tables.announced.iter_mut().filter(|((of, _), _)| *of == worker.0) {
+                (said.at, said.over) = (now, None);
+            }
+        };
+        self.step(end).await;
         Ok(())
     }
 
@@ -128,13 +140,14 @@ impl Tables {
         let said = self.announced.iter().filter(|(_, said)| is_within(said.at, within, now));
         let mut workers: BTreeMap<&String, WorkerActivity> = BTreeMap::new();
         for ((worker, _), said) in said {
+            let Some(over) = said.over else { continue };
             let known = workers.entry(worker).or_insert_with(|| {
                 let worker = WorkerId(worker.clone());
                 let leases = self.leases.values().filter(|held| held.worker == worker);
                 let holds: BTreeSet<(Model, String)> =
                     leases.map(|held| (held.model, held.storage.clone())).collect();
                 WorkerActivity {
-                    announcement: Announcement { worker, storages: Vec::new(), over: said.over },
+                    announcement: Announcement { worker, storages: Vec::new(), over },
                     seen_at: said.at,
                     holds: holds.into_iter().collect(),
                 }

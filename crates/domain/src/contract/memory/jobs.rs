@@ -17,26 +17,17 @@ impl Jobs for MemoryStore {
         let now = self.now();
         storable(&job.requested_by, "requested_by")?;
         let enqueue = |tables: &mut Tables| {
-            let mut queued = tables.jobs.iter().map(|stored| &stored.job);
-            let is_same = |queued: &&Job| {
-                let target = (queued.request.model, &queued.request.selection);
-                queued.state == JobState::Queued && target == (job.model, &job.selection)
+            let is_same = |stored: &&StoredJob| {
+                let target = (stored.job.model, &stored.selection);
+                stored.job.state == JobState::Queued && target == (job.model, &job.selection)
             };
-            if let Some(same) = queued.find(is_same) {
-                return (same.clone(), true);
+            if let Some(same) = tables.jobs.iter().find(is_same) {
+                return (same.job.clone(), true);
             }
             let id = JobId(i64::try_from(tables.jobs.len()).unwrap_or(i64::MAX).saturating_add(1));
-            let job = Job {
-                id,
-                request: job.clone(),
-                state: JobState::Queued,
-                marked: 0,
-                created_at: now,
-                started_at: None,
-                finished_at: None,
-            };
-            tables.jobs.push(StoredJob { job: job.clone(), marked_to: None });
-            (job, true)
+            let (made, selection) = (Job::enqueued(id, job, now), job.selection.clone());
+            tables.jobs.push(StoredJob { job: made.clone(), selection, marked_to: None });
+            (made, true)
         };
         Ok(self.waking_step(enqueue).await)
     }
@@ -56,6 +47,12 @@ impl Jobs for MemoryStore {
             jobs.filter(|job| !job.state.is_over()).collect()
         };
         Ok(self.step(open).await)
+    }
+
+    async fn count_open(&self) -> Result<u64, StoreError> {
+        let open =
+            |tables: &mut Tables| tables.jobs.iter().filter(|stored| !stored.job.state.is_over()).count();
+        Ok(u64::try_from(self.step(open).await).unwrap_or(u64::MAX))
     }
 
     async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -91,11 +88,11 @@ impl Tables {
             return (None, false);
         };
         let Some(stored) = self.jobs.get(place).cloned() else { return (None, false) };
-        let (request, after) = (stored.job.request, stored.marked_to);
-        let (mut batch, next) = self.next_batch(request.model, &request.selection, after.as_ref(), limit);
-        self.retain_recalculated(request.model, &request.selection, &mut batch);
+        let (model, after) = (stored.job.model, stored.marked_to);
+        let (mut batch, next) = self.next_batch(model, &stored.selection, after.as_ref(), limit);
+        self.retain_recalculated(model, &stored.selection, &mut batch);
         for key in &batch {
-            self.recalculate(request.model, key, now);
+            self.recalculate(model, key, now);
         }
         let Some(stored) = self.jobs.get_mut(place) else { return (None, false) };
         let job = &mut stored.job;

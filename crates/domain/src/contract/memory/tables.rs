@@ -129,6 +129,7 @@ pub(super) struct Turn {
 #[derive(Debug, Clone)]
 pub(super) struct StoredJob {
     pub(super) job: Job,
+    pub(super) selection: Selection,
     /// The key behind which it goes on.
     pub(super) marked_to: Option<RecordKey>,
 }
@@ -137,7 +138,8 @@ pub(super) struct StoredJob {
 #[derive(Debug, Clone)]
 pub(super) struct Announced {
     pub(super) at: Timestamp,
-    pub(super) over: Duration,
+    /// `None`: it has ended.
+    pub(super) over: Option<Duration>,
     pub(super) share: StorageShare,
 }
 

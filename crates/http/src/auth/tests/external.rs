@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use actix_web::web;
 use stocktake_domain::ports::{AuthorityError, Credential, Identity, MockAuthority};
-use stocktake_domain::{Job, JobId, JobState, Scope, Timestamp};
+use stocktake_domain::{Job, JobId, Scope, Timestamp};
 
 use crate::Context;
 use crate::testing::{Answer, Mocks, identity, send};
@@ -151,11 +151,7 @@ async fn who_guesses_is_throttled_but_a_valid_token_is_still_answered() {
 async fn a_job_names_who_asked_for_it() {
     let mut mocks = mocks(answering(|| Ok(Some(identity()))));
     let enqueued = mocks.jobs.expect_enqueue().withf(|job| job.requested_by == "ada").times(1);
-    enqueued.returning(|job| {
-        let (id, request) = (JobId(1), job.clone());
-        let (created_at, started_at, finished_at) = (Timestamp::from_millis(0), None, None);
-        Ok(Job { id, request, state: JobState::Queued, marked: 0, created_at, started_at, finished_at })
-    });
+    enqueued.returning(|job| Ok(Job::enqueued(JobId(1), job, Timestamp::from_millis(0))));
     let uri = "/api/v4/admin/data_management/uploads/checksum";
     assert_eq!(send(&mocks.context(), request(Method::PUT, uri)).await.status, 200);
 }
