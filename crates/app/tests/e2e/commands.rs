@@ -1,8 +1,10 @@
 //! What every command has in common.
 
-use std::process::Stdio;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
 
-use crate::support::{Database, Installation, bare, line};
+use crate::support::{Database, Finished, Installation, bare, line};
 
 const COMMANDS: [&[&str]; 17] = [
     &["check"],
@@ -78,6 +80,24 @@ fn wrong_arguments_are_one_sentence_and_exit_status_2() {
         assert!(sentence.contains(part), "{words:?}: {sentence}");
     }
     assert!(!installation.folder().join("var").exists(), "a database was made");
+}
+
+#[test]
+fn a_wrong_command_is_told_beside_words_that_are_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let no_text = OsStr::from_bytes(b"caf\xe9");
+    for (words, part) in [
+        (&[OsStr::new("chek"), no_text][..], "there is no command \"chek\"; did you mean \"check\"?"),
+        (&[no_text][..], "there is no command \"caf\u{fffd}\"; there are: serve, "),
+        (&[OsStr::new("help"), no_text][..], "there is no command \"caf\u{fffd}\""),
+        (&[OsStr::new("token"), no_text][..], "there are: create, list, revoke"),
+        (&[OsStr::new("--config"), no_text, OsStr::new("token")][..], "a command is missing: create, list"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
+        let output = command.args(words).current_dir(folder.path()).env_clear().output().unwrap();
+        let sentence = Finished::from(output).refusal();
+        assert!(sentence.contains(part), "{words:?}: {sentence}");
+    }
 }
 
 #[test]
