@@ -216,7 +216,7 @@ pub(crate) enum Command {
     /// Show everything about one record, and what to do
     ///
     /// Takes a model and an identifier; or a path: that of a record in its storage, with or without the storage in front
-    /// (`main:a/b`), or a file's below the root of a storage.
+    /// (`main:a/b`), or a file's below the root of a storage, absolute or seen from the current folder.
     #[command(
         after_help = "Examples:\n  stocktake show uploads 17\n  stocktake show main:docs/letter.odt --json"
     )]

@@ -1,5 +1,6 @@
 //! The options of commands that only show what there is.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -69,7 +70,7 @@ pub(crate) enum ListFormat {
 pub(crate) struct ShowArguments {
     /// The model, or a path
     #[arg(value_name = "MODEL_OR_PATH")]
-    pub(crate) what: String,
+    pub(crate) what: OsString,
     /// The record
     #[arg(allow_negative_numbers = true, value_parser = key)]
     pub(crate) identifier: Option<RecordKey>,
