@@ -13,7 +13,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -203,6 +203,16 @@ impl Loaded {
 /// Reads all layers of this process and checks them.
 pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
     load_from(&layers::process_sources(file, overrides))
+}
+
+/// The file that this process is told to read, by the option or by the variable; `None` if it looks for one.
+pub(crate) fn named_file(file: Option<&Path>) -> Option<PathBuf> {
+    files::named(&layers::process_sources(file, Vec::new())).map(|file| file.path)
+}
+
+/// The value of an option as it means the same in a configuration file, wherever that lies.
+pub(crate) fn value_in_file(key: &str, value: Value) -> std::io::Result<Value> {
+    Ok(paths::below(&std::env::current_dir()?, key, value))
 }
 
 /// What the program itself says, whatever is configured.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::{Database, Finished, Installation, bare, line};
@@ -136,6 +137,35 @@ fn init_writes_a_configuration_that_works() {
         document["checks"].as_array().unwrap().iter().find(|check| check["state"] == "wrong").unwrap();
     assert_eq!(wrong["what"], "storage main");
     assert!(wrong["text"].as_str().unwrap().contains("stocktake.toml line "), "{wrong}");
+}
+
+#[test]
+fn init_writes_the_database_that_it_has_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(path("files")).unwrap();
+    std::fs::create_dir(path("etc")).unwrap();
+    std::fs::write(path("files/a"), "content").unwrap();
+    let run = |words: &[&str]| bare(folder.path(), words, &[]);
+    // In the file, which lies elsewhere, it is the same database as on the command line.
+    run(&["init", "--database", "sqlite://other.db", "--config", "etc/new.toml", "files"]).success();
+    assert!(path("other.db").exists());
+    run(&["--config", "etc/new.toml", "scan", "uploads", "main"]).success();
+    assert!(run(&["status", "--database", "sqlite://other.db"]).ended(2).contains("0 of 1 is good"));
+    assert_eq!(std::fs::read_dir(path("etc")).unwrap().count(), 1);
+}
+
+#[test]
+fn init_writes_the_file_that_the_variable_names() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("files")).unwrap();
+    std::fs::write(folder.path().join("files/a"), "content").unwrap();
+    let said =
+        bare(folder.path(), &["init", "files"], &[("STOCKTAKE_CONFIG", Path::new("new.toml"))]).success();
+    assert!(!folder.path().join("stocktake.toml").exists());
+    // Whether the variable is still set or not.
+    let next = said.split_once("Next: stocktake ").unwrap().1.split_once(", then").unwrap().0;
+    bare(folder.path(), &next.split(' ').collect::<Vec<_>>(), &[]).success();
 }
 
 #[test]
