@@ -64,6 +64,14 @@ fn wrong_arguments_are_one_sentence_and_exit_status_2() {
         ),
         (&["verify", "uploads", "--identifiers", "1"][..], "nothing to verify: there is no catalogue at /"),
         (&["token", "create", "x", "--expires-in", "0d"][..], "a token that ends at once is of no use"),
+        (
+            &["token", "create", "x", "--expires-in", "40000000d"][..],
+            "a token cannot end after the year 9999",
+        ),
+        (
+            &["token", "create", "x", "--expires-in", "99999999999d"][..],
+            "a token cannot end after the year 9999",
+        ),
         (&["status", "--log", "loud"][..], "log.level: must be error, warn, info, debug or trace"),
         (&["scan", "uploads", "attic"][..], "there is no storage \"attic\"; there are: main"),
         (&["token", "create", "x", "--expires-in", "soon"][..], "a duration is written like 30d"),
