@@ -10,6 +10,18 @@ use super::filter::FilterArguments;
 use super::values::{key, span};
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) filters: FilterArguments,
+    /// Also show models without records and columns of zeros
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ExportArguments {
     /// The models; none means all
     #[arg(value_name = "MODEL")]
@@ -45,13 +57,23 @@ pub(crate) enum ExportFormat {
 pub(crate) struct OrphansArguments {
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ListFormat,
+    format: ListFormat,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Only content that was last changed longer ago than this, for example 1d
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) older_than: Option<Duration>,
     /// Use the catalogue as it is, without syncing it first
     #[arg(long)]
     pub(crate) no_sync: bool,
+}
+
+impl OrphansArguments {
+    /// How they are to be printed.
+    pub(crate) const fn format(&self) -> ListFormat {
+        if self.json { ListFormat::Json } else { self.format }
+    }
 }
 
 /// How a list is printed.
@@ -97,17 +119,11 @@ pub(crate) enum JobsCommand {
         /// Not only the last 20
         #[arg(long)]
         all: bool,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
     },
     /// Cancel a bulk job; what it marked before stays due
     #[command(after_help = "Example:\n  stocktake jobs cancel 17")]
     Cancel {
         /// Its number
         id: i64,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
     },
 }
