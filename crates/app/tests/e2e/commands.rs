@@ -148,6 +148,19 @@ fn init_writes_a_configuration_that_works() {
 }
 
 #[test]
+fn a_configuration_that_sets_nothing_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in ["", "# Nothing yet.\n"] {
+        std::fs::write(folder.path().join("stocktake.toml"), text).unwrap();
+        let doctor = bare(folder.path(), &["doctor"], &[]).success();
+        assert!(
+            doctor.starts_with("good   configuration: stocktake.toml (sets nothing that is in force)\n"),
+            "{doctor}"
+        );
+    }
+}
+
+#[test]
 fn init_writes_the_database_that_it_has_tried() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
