@@ -18,10 +18,10 @@ use crate::scan::Layout;
 use crate::settings::Override;
 
 pub(crate) use accept::AcceptArguments;
-pub(crate) use filter::FilterArguments;
 pub(crate) use import_report::ImportReportArguments;
 pub(crate) use looks::{
     ExportArguments, ExportFormat, JobsCommand, ListFormat, ModelsArguments, OrphansArguments, ShowArguments,
+    StatusArguments,
 };
 pub(crate) use token::{TokenCommand, TokenCreateArguments};
 pub(crate) use verify::VerifyArguments;
@@ -216,7 +216,7 @@ pub(crate) enum Command {
     /// Show everything about one record, and what to do
     ///
     /// Takes a model and an identifier; or a path: that of a record in its storage, with or without the storage in front
-    /// (`main:a/b`), or a file's below the root of a storage.
+    /// (`main:a/b`), or a file's below the root of a storage, absolute or seen from the current folder.
     #[command(
         after_help = "Examples:\n  stocktake show uploads 17\n  stocktake show main:docs/letter.odt --json"
     )]
@@ -231,10 +231,13 @@ pub(crate) enum Command {
     /// List and cancel bulk jobs
     ///
     /// A bulk job marks the records of a selection for recalculation, in the background. The API makes them.
-    #[command(after_help = "Examples:\n  stocktake jobs\n  stocktake jobs cancel 17")]
+    #[command(after_help = "Examples:\n  stocktake jobs --json\n  stocktake jobs cancel 17")]
     Jobs {
         #[command(subcommand)]
         command: Option<JobsCommand>,
+        /// Print one JSON document
+        #[arg(long, global = true)]
+        json: bool,
     },
     /// Create, list and revoke access tokens
     #[command(
@@ -338,18 +341,6 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     pub(crate) accept: bool,
     /// Print one JSON document
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct StatusArguments {
-    #[command(flatten)]
-    pub(crate) filters: FilterArguments,
-    /// Also show models without records and columns of zeros
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

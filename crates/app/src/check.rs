@@ -19,4 +19,4 @@ mod merge;
 
 pub(crate) use baseline::{Place, Totals};
 pub(crate) use changes::{Changes, Counts};
-pub(crate) use compare::{Comparison, Outcome};
+pub(crate) use compare::{Comparison, Outcome, ReadBefore};

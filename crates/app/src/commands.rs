@@ -49,7 +49,7 @@ impl Command {
             Self::Scan(arguments) => arguments.json,
             Self::Sync(arguments) => arguments.json,
             Self::Accept(arguments) => arguments.json,
-            Self::Orphans(arguments) => arguments.format == ListFormat::Json,
+            Self::Orphans(arguments) => arguments.format() == ListFormat::Json,
             _ => false,
         }
     }
@@ -100,7 +100,7 @@ pub(crate) async fn run(
         Command::Accept(arguments) => Box::pin(accept::run(settings, arguments)),
         Command::Show(arguments) => Box::pin(good(show::run(loaded, arguments))),
         Command::Models(arguments) => Box::pin(good(models::run(settings, arguments))),
-        Command::Jobs { command } => Box::pin(good(jobs::run(settings, command.as_ref()))),
+        Command::Jobs { command, json } => Box::pin(good(jobs::run(settings, command.as_ref(), *json))),
         Command::Token(command) => Box::pin(good(token::run(settings, command))),
         Command::Init { folder, json } => {
             let file = arguments.global.config.as_deref();

@@ -10,10 +10,10 @@ mod sources;
 mod storages;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -166,17 +166,21 @@ pub(crate) struct Loaded {
     /// Warnings, a sentence each: keys that were renamed, and what could not be understood of a GitLab's configuration.
     pub(crate) notes: Vec<String>,
     table: Table,
+    files: Vec<PathBuf>,
 }
 
 /// The keys that say where a storage is, in the order in which they are looked for.
 const PLACES: [&str; 5] = ["root", "bucket", "container", "url", "endpoint"];
 
 impl Loaded {
-    /// The files that values were read from, in the order of their names.
-    pub(crate) fn files(&self) -> Vec<String> {
-        let files = self.table.values().filter_map(|setting| setting.origin.file());
-        let files: BTreeSet<String> = files.map(|path| path.display().to_string()).collect();
-        files.into_iter().collect()
+    /// The files that were read, later ones win.
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Whether a value is of this file.
+    pub(crate) fn has_values_of(&self, file: &Path) -> bool {
+        self.table.values().any(|setting| setting.origin.file() == Some(file))
     }
 
     /// Where a storage is, without what is secret of it.
@@ -203,6 +207,16 @@ impl Loaded {
 /// Reads all layers of this process and checks them.
 pub(crate) fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<Loaded, SettingsError> {
     load_from(&layers::process_sources(file, overrides))
+}
+
+/// The file that this process is told to read, by the option or by the variable; `None` if it looks for one.
+pub(crate) fn named_file(file: Option<&Path>) -> Option<PathBuf> {
+    files::named(&layers::process_sources(file, Vec::new())).map(|file| file.path)
+}
+
+/// The value of an option as it means the same in a configuration file, wherever that lies.
+pub(crate) fn value_in_file(key: &str, value: Value) -> std::io::Result<Value> {
+    Ok(paths::below(&std::env::current_dir()?, key, value))
 }
 
 /// What the program itself says, whatever is configured.
@@ -233,12 +247,12 @@ pub(crate) fn load_for_folder(folder: &Path, mut overrides: Vec<Override>) -> Re
 }
 
 fn load_from(sources: &Sources) -> Result<Loaded, SettingsError> {
-    let mut table = layers::merge(sources)?;
+    let layers::Merged { mut table, files } = layers::merge(sources)?;
     let mut notes = layers::rename_old_keys(&mut table);
     let gitlab::Derived { notes: more, unknown } = gitlab::derive(&mut table)?;
     notes.extend(more);
     let settings = check(&table, unknown)?;
-    Ok(Loaded { settings, notes, table })
+    Ok(Loaded { settings, notes, table, files })
 }
 
 fn check(table: &Table, unknown: UnknownPlaces) -> Result<Settings, SettingsError> {

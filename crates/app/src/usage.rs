@@ -135,13 +135,11 @@ fn sentence(error: &clap::Error) -> String {
             let word = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             let command = Arguments::command();
             // The error does not say of which command it is one; those of `token` are looked at too.
-            let parent = std::env::args().find_map(|word| command.find_subcommand(word)).unwrap_or(&command);
-            suggest::unknown("command", word, &names(parent))
+            suggest::unknown("command", word, &names(named(&command).unwrap_or(&command)))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let command = Arguments::command();
-            let parent = std::env::args().find_map(|word| command.find_subcommand(word));
-            let names = parent.map(|parent| names(parent).join(", ")).unwrap_or_default();
+            let names = named(&command).map(|parent| names(parent).join(", ")).unwrap_or_default();
             format!("a command is missing: {names}")
         }
         ErrorKind::UnknownArgument => {
@@ -172,6 +170,11 @@ fn sentence(error: &clap::Error) -> String {
         }
         _ => paragraph(error),
     }
+}
+
+/// The first command that the words of the command line name.
+fn named(command: &Command) -> Option<&Command> {
+    std::env::args_os().skip(1).find_map(|word| command.find_subcommand(word))
 }
 
 fn names(command: &Command) -> Vec<&str> {

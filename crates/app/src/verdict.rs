@@ -157,13 +157,10 @@ impl Standing {
             return format!(
                 "{}{again}{}",
                 attention(&self.failures, self.records),
-                self.others(&within, overdue, now)
+                self.others(&within, overdue, ahead, now)
             );
         }
-        let disabled = match self.disabled {
-            0 => String::new(),
-            disabled => format!("; {} switched off", are(disabled)),
-        };
+        let disabled = self.switched_off();
         if self.waiting + self.good_before > 0 {
             format!(
                 "No record needs attention so far: {} of {} good, {}{disabled}.",
@@ -207,14 +204,20 @@ impl Standing {
     /// What is said if a verification found nothing to read.
     pub(crate) fn nothing_due(&self, interval: Duration, now: Timestamp, obstacles: &Obstacles) -> String {
         format!(
-            "Nothing was due{}: {} {} within {}{}.{} Read everything again now: stocktake verify --all",
+            "Nothing was due{}: {} {} within {}{}{}.{} Read everything again now: stocktake verify --all",
             obstacles.clause().map_or_else(String::new, |clause| format!(", but {clause}")),
             all_were(self.succeeded, "record"),
             self.looked_at(),
             span(interval),
             self.oldest_and_next(interval, now),
+            self.switched_off(),
             self.evidence(),
         )
+    }
+
+    /// What is said of the records that nobody reads, behind a sentence about others; nothing if there are none.
+    fn switched_off(&self) -> String {
+        if self.disabled == 0 { String::new() } else { format!("; {} switched off", are(self.disabled)) }
     }
 
     fn oldest_and_next(&self, interval: Duration, now: Timestamp) -> String {
@@ -224,16 +227,35 @@ impl Standing {
     }
 
     /// What is said of the records that need no attention, after a space; nothing if there are none.
-    fn others(&self, within: &str, overdue: Option<Timestamp>, now: Timestamp) -> String {
-        let looked_at = self.looked_at();
+    fn others(
+        &self,
+        within: &str,
+        overdue: Option<Timestamp>,
+        ahead: Option<Timestamp>,
+        now: Timestamp,
+    ) -> String {
+        let (looked_at, disabled, evidence) = (self.looked_at(), self.switched_off(), self.evidence());
         let others = match (self.succeeded, self.waiting + self.good_before, overdue) {
             (0, 0, _) if self.disabled == 0 => return String::new(),
             (0, 0, _) => format!("The others are not looked at: {} switched off.", are(self.disabled)),
             (_, 0, Some(oldest)) => {
-                format!("Of the others the oldest was {looked_at} {}.{}", age(oldest, now), self.evidence())
+                format!("Of the others the oldest was {looked_at} {}{disabled}.{evidence}", age(oldest, now))
             }
-            (_, 0, None) => format!("All others were {looked_at} within {within}.{}", self.evidence()),
-            _ => format!("Of the others {}.", self.to_be_read()),
+            (_, 0, None) => match ahead {
+                Some(oldest) => format!(
+                    "Nobody knows when the others were {looked_at}: the oldest success is dated {}, in the future{disabled}.{evidence}",
+                    date(oldest),
+                ),
+                None if self.disabled == 0 => {
+                    format!("All others were {looked_at} within {within}.{evidence}")
+                }
+                None => format!(
+                    "All others were {looked_at} within {within}, except {} that {} switched off.{evidence}",
+                    count(self.disabled),
+                    verb(self.disabled),
+                ),
+            },
+            _ => format!("Of the others {}{disabled}.", self.to_be_read()),
         };
         format!(" {others}")
     }

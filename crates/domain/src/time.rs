@@ -8,9 +8,14 @@ use chrono::{DateTime, SecondsFormat};
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 
+/// The first millisecond of the year 0001 and the last of the year 9999.
+const FIRST: i64 = -62_135_596_800_000;
+const LAST: i64 = 253_402_300_799_999;
+
 /// A point in time: whole milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// `Display` is RFC 3339 in UTC with milliseconds and `Z`, as the API shows it.
+/// `Display` is RFC 3339 in UTC with milliseconds and `Z`, as the API shows it. RFC 3339 has no year beyond 9999: a time
+/// before or after what it can write is shown as the first or the last that it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -35,15 +40,15 @@ impl Timestamp {
         Self(day.saturating_mul(DAY))
     }
 
-    /// The RFC 3339 text's point in time, any offset, cut to milliseconds; `None` if it is not one.
+    /// The RFC 3339 text's point in time, any offset, cut to milliseconds; `None` if it is not one, or one that in UTC has
+    /// no year of four digits: an offset or a leap second leads beyond them.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
+        let time = DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()));
+        time.filter(|time| time.has_four_digit_year())
     }
 
     /// Whether it lies in one of the years 0001 to 9999, which are those that RFC 3339 and most programs can write.
     pub const fn has_four_digit_year(self) -> bool {
-        const FIRST: i64 = -62_135_596_800_000;
-        const LAST: i64 = 253_402_300_799_999;
         FIRST <= self.0 && self.0 <= LAST
     }
 
@@ -82,7 +87,7 @@ fn millis_of(span: Duration) -> i64 {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = DateTime::from_timestamp_millis(self.0).unwrap_or_default();
+        let time = DateTime::from_timestamp_millis(self.0.clamp(FIRST, LAST)).unwrap_or_default();
         f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
@@ -161,6 +166,23 @@ mod tests {
             (at("9999-12-31T23:59:59.999Z") + 1, false),
         ] {
             assert_eq!(Timestamp::from_millis(millis).has_four_digit_year(), has_four, "{millis}");
+        }
+    }
+
+    #[test]
+    fn no_time_is_read_or_shown_that_has_no_year_of_four_digits() {
+        for text in ["9999-12-31T23:59:60Z", "9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
+        }
+        let last = "9999-12-31T23:59:59.999Z";
+        assert_eq!(Timestamp::parse_rfc3339(last).unwrap().to_string(), last);
+        for (millis, shown) in [
+            (LAST + 1, last),
+            (i64::MAX, last),
+            (FIRST - 1, "0001-01-01T00:00:00.000Z"),
+            (i64::MIN, "0001-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).to_string(), shown, "{millis}");
         }
     }
 

@@ -107,7 +107,7 @@ fn created_at<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Timestamp>,
     let parse = |text: String| {
         Timestamp::parse_rfc3339(&text).ok_or_else(|| {
             D::Error::custom(format!(
-                "created_at {text:?} is no RFC 3339 time such as 2025-02-05T11:27:10.173Z"
+                "created_at {text:?} is no RFC 3339 time such as 2025-02-05T11:27:10.173Z in one of the years 0001 to 9999"
             ))
         })
     };
@@ -213,6 +213,7 @@ mod tests {
             (with(r#""file_size":1.5"#), "file_size 1.5 is no number of bytes"),
             (with(r#""file_size":"1""#), "invalid type: string"),
             (with(r#""created_at":"yesterday""#), "created_at \"yesterday\" is no RFC 3339 time"),
+            (with(r#""created_at":"9999-12-31T23:59:60Z""#), "in one of the years 0001 to 9999"),
             (with(r#""created_at":5"#), "invalid type: integer `5`"),
             (
                 with(r#""expected_checksum":"abc""#),

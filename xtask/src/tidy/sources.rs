@@ -28,6 +28,11 @@ const UNWANTED: [(&str, &str); 3] = [
 const STDOUT: &str = concat!("io::std", "out");
 const PRINTER: &str = "crates/app/src/output.rs";
 
+/// What panics where a word or a variable that somebody gave is no UTF-8, and what does not.
+const TEXT_ONLY: [(&str, &str); 2] =
+    [(concat!("env::ar", "gs()"), "args_os"), (concat!("env::va", "rs()"), "vars_os")];
+const OF_TESTS: &str = "crates/testbed/";
+
 /// Statements that name the table of all records, in the crate whose statements name that of a data type or say that they are about
 /// all. SQLite has the one table.
 const ALL_RECORDS: [&str; 4] = ["FROM records ", "UPDATE records ", "INTO records ", "JOIN records "];
@@ -77,6 +82,7 @@ fn check_one(name: &str, text: &str) -> Vec<Finding> {
                 format!("line {number} contains {STDOUT}: print through {PRINTER}, which quotes names");
             findings.push(Finding::new("printing", name, message));
         }
+        findings.extend(text_only(name, number, line));
         if name.starts_with(STATEMENTS) && !name.starts_with(OF_SQLITE) {
             for named in ALL_RECORDS.iter().filter(|named| line.contains(*named)) {
                 let message = format!(
@@ -107,6 +113,16 @@ fn check_one(name: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
+/// Words and variables that users give to the program need not be texts.
+fn text_only(name: &str, number: usize, line: &str) -> Option<Finding> {
+    if !name.starts_with("crates/") || !name.contains("/src/") || name.starts_with(OF_TESTS) {
+        return None;
+    }
+    let (code, instead) = TEXT_ONLY.iter().find(|(code, _)| line.contains(code))?;
+    let message = format!("line {number} contains {code}, which panics on what is no UTF-8: use {instead}");
+    Some(Finding::new("text-only", name, message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +149,11 @@ mod tests {
         let prints = format!("//! It.\nuse std::{STDOUT};\n");
         assert_eq!(rules("crates/app/src/a.rs", &prints), ["printing"]);
         assert!(rules(PRINTER, &prints).is_empty() && rules("xtask/src/a.rs", &prints).is_empty());
+        for (code, _) in TEXT_ONLY {
+            let reads = format!("//! It.\nfn f() {{ std::{code}; }}\n");
+            assert_eq!(rules("crates/app/src/a.rs", &reads), ["text-only"]);
+            assert!(rules("crates/app/benches/a.rs", &reads).is_empty());
+        }
         let query = "//! It.\nconst SQL: &str = \"SELECT 1 FROM records r\";\n";
         assert_eq!(rules("crates/diesel-storage/src/a.rs", query), ["partition-named"]);
         assert!(rules("crates/diesel-storage/src/sqlite/a.rs", query).is_empty());

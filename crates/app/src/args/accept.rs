@@ -1,5 +1,7 @@
 //! The options of `accept`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use stocktake_domain::{Model, RecordKey};
 
@@ -13,7 +15,7 @@ pub(crate) struct AcceptArguments {
     pub(crate) model: Option<Model>,
     /// The records, if no filter chooses them
     #[arg(value_name = "IDENTIFIER", allow_negative_numbers = true, value_parser = key)]
-    pub(crate) identifiers: Vec<RecordKey>,
+    identifiers: Vec<RecordKey>,
     #[command(flatten)]
     pub(crate) filters: FilterArguments,
     /// Why, to be kept with the acceptance
@@ -35,4 +37,12 @@ pub(crate) struct AcceptArguments {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl AcceptArguments {
+    /// The records that are named, each once, in the order in which they are.
+    pub(crate) fn keys(&self) -> Vec<&RecordKey> {
+        let mut seen = BTreeSet::new();
+        self.identifiers.iter().filter(|key| seen.insert(*key)).collect()
+    }
 }

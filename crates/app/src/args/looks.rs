@@ -1,5 +1,6 @@
 //! The options of commands that only show what there is.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -7,6 +8,18 @@ use stocktake_domain::{Model, RecordKey, State};
 
 use super::filter::FilterArguments;
 use super::values::{key, span};
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) filters: FilterArguments,
+    /// Also show models without records and columns of zeros
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExportArguments {
@@ -44,13 +57,23 @@ pub(crate) enum ExportFormat {
 pub(crate) struct OrphansArguments {
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ListFormat,
+    format: ListFormat,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Only content that was last changed longer ago than this, for example 1d
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) older_than: Option<Duration>,
     /// Use the catalogue as it is, without syncing it first
     #[arg(long)]
     pub(crate) no_sync: bool,
+}
+
+impl OrphansArguments {
+    /// How they are to be printed.
+    pub(crate) const fn format(&self) -> ListFormat {
+        if self.json { ListFormat::Json } else { self.format }
+    }
 }
 
 /// How a list is printed.
@@ -69,7 +92,7 @@ pub(crate) enum ListFormat {
 pub(crate) struct ShowArguments {
     /// The model, or a path
     #[arg(value_name = "MODEL_OR_PATH")]
-    pub(crate) what: String,
+    pub(crate) what: OsString,
     /// The record
     #[arg(allow_negative_numbers = true, value_parser = key)]
     pub(crate) identifier: Option<RecordKey>,
@@ -96,17 +119,11 @@ pub(crate) enum JobsCommand {
         /// Not only the last 20
         #[arg(long)]
         all: bool,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
     },
     /// Cancel a bulk job; what it marked before stays due
     #[command(after_help = "Example:\n  stocktake jobs cancel 17")]
     Cancel {
         /// Its number
         id: i64,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
     },
 }

@@ -167,11 +167,11 @@ impl Place {
         Reader::open(&old, Strictness::AsFarAsItGoes)
     }
 
-    /// Begins the next baseline.
-    pub(crate) fn begin(&self, folder: &Path, now: i64) -> Result<Writer, BaselineError> {
+    /// Begins the next baseline; `begun` is when the oldest of what is to be in it was read, in milliseconds since the epoch.
+    pub(crate) fn begin(&self, folder: &Path, begun: i64) -> Result<Writer, BaselineError> {
         let mut writer = Writer::create(self.part())?;
         let folder = folder.to_string_lossy().into_owned();
-        writer.write(&Header { stocktake_baseline: VERSION, folder, begun: now, mounts: BTreeSet::new() })?;
+        writer.write(&Header { stocktake_baseline: VERSION, folder, begun, mounts: BTreeSet::new() })?;
         Ok(writer)
     }
 
@@ -279,7 +279,7 @@ impl Reader {
         Ok(Some(Self { path: path.to_owned(), lines, strictness, header, hash, line, totals: None }))
     }
 
-    /// When the run that wrote it began.
+    /// When the run began that wrote it, or the first of those that were interrupted and taken up.
     pub(crate) fn begun(&self) -> i64 {
         self.header.begun
     }

@@ -12,7 +12,7 @@ use stocktake_domain::ports::{ContentStore, Inspection, InspectionSink, Watch, i
 use stocktake_domain::{Algorithm, Algorithms, ContentError, Model, Observation, PathText};
 use tokio_util::sync::CancellationToken;
 
-use super::baseline::{Entry, Place, Reader, Sha, Totals};
+use super::baseline::{Entry, Place, Reader, Sha, Totals, Writer};
 use super::changes::Changes;
 use super::error::CheckError;
 use super::merge::{Listed, Merge, Pair, Stat};
@@ -24,16 +24,24 @@ const BATCHES: usize = 4;
 /// How often the progress is told.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How long what an interrupted run has read counts, in milliseconds.
+/// How long what an interrupted run has read counts, in milliseconds from when it began.
 const KEPT: i64 = 7 * 86_400_000;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Everything was looked at; this is the new baseline.
-    Finished { now: Totals },
-    /// It was stopped after so many files.
-    Interrupted { files: u64 },
+    /// Everything was looked at, now or by the run that it went on with; this is the new baseline.
+    Finished { now: Totals, read_before: Option<ReadBefore> },
+    /// It was stopped after so many files, which count for so long from when it began.
+    Interrupted { files: u64, kept: Duration },
+}
+
+/// What was not read because a run that was interrupted had read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReadBefore {
+    pub(crate) files: u64,
+    /// When the first of the runs began whose files these are, in milliseconds since the epoch.
+    pub(crate) since: i64,
 }
 
 /// What is compared, and how.
@@ -61,6 +69,12 @@ pub(crate) struct Comparison<'a> {
 /// A path and what was seen of it, as far as its content was to be read.
 type Read = (Pair, Option<Result<Sha, ContentError>>);
 
+/// Paths in their order, and how many of them a run that was interrupted had read.
+struct Batch {
+    read: Vec<Read>,
+    read_before: u64,
+}
+
 impl Comparison<'_> {
     /// Looks at everything, and replaces the baseline if it was not stopped meanwhile.
     pub(crate) async fn run(
@@ -70,8 +84,10 @@ impl Comparison<'_> {
         stop: &CancellationToken,
     ) -> Result<Outcome, CheckError> {
         let interrupted = self.place.interrupted()?.filter(|reader| self.now - reader.begun() < KEPT);
+        // What is taken up from it is as old as it was, however often that happens.
+        let since = interrupted.as_ref().map_or(self.now, Reader::begun);
         let merge = Merge::new(self.content.list(), known, interrupted, self.own_folder()).await?;
-        let mut writer = self.place.begin(self.folder, self.now)?;
+        let mut writer = self.place.begin(self.folder, since)?;
         let watch = Arc::new(Watch::default());
         let batches = stream::unfold(Some(merge), async |merge| {
             let mut merge = merge?;
@@ -83,14 +99,15 @@ impl Comparison<'_> {
         let read = batches.map(|batch| self.read(batch, Arc::clone(&watch)));
         let mut read = Box::pin(read.buffered(BATCHES));
         let mut ticks = tokio::time::interval(TICK);
-        let mut files = 0;
+        let (mut files, mut read_before) = (0, 0);
         loop {
             let batch = tokio::select! {
                 biased;
                 () = stop.cancelled() => {
                     watch.cancel();
                     writer.flush()?;
-                    return Ok(Outcome::Interrupted { files });
+                    let kept = u64::try_from(since + KEPT - self.now).unwrap_or(0);
+                    return Ok(Outcome::Interrupted { files, kept: Duration::from_millis(kept) });
                 }
                 batch = read.next() => batch,
                 _ = ticks.tick() => {
@@ -100,13 +117,22 @@ impl Comparison<'_> {
                 }
             };
             let Some(batch) = batch else { break };
-            for (pair, seen) in batch? {
+            let batch = batch?;
+            read_before += batch.read_before;
+            for (pair, seen) in batch.read {
                 files += u64::from(matches!(pair.listed, Listed::File(_)));
                 let entry = self.judge(pair, seen, changes)?;
                 entry.map_or(Ok(()), |entry| writer.entry(&entry))?;
             }
             writer.flush()?;
         }
+        let now = self.finish(writer, changes).await?;
+        let read_before = (read_before > 0).then_some(ReadBefore { files: read_before, since });
+        Ok(Outcome::Finished { now, read_before })
+    }
+
+    /// Makes what was written the baseline, once everything was looked at.
+    async fn finish(&self, writer: Writer, changes: &mut Changes) -> Result<Totals, CheckError> {
         let probed = self.content.probe().await.map_err(CheckError::NotJudged)?;
         let mounted: BTreeSet<String> = probed.mounts.into_iter().map(|mount| mount.holds).collect();
         if let Some(gone) = self.mounts.difference(&mounted).next() {
@@ -116,8 +142,7 @@ impl Comparison<'_> {
         let kept = changes.tell_unmounted();
         let mounts = self.mounts.iter().cloned().chain(kept).collect();
         let renamed = changes.find_renamed();
-        let now = self.place.finish(writer, mounts, self.now, |entry| !renamed.contains(&entry.path))?;
-        Ok(Outcome::Finished { now })
+        Ok(self.place.finish(writer, mounts, self.now, |entry| !renamed.contains(&entry.path))?)
     }
 
     /// The baselines themselves change with each run.
@@ -130,7 +155,8 @@ impl Comparison<'_> {
         &self,
         batch: Result<Vec<Pair>, CheckError>,
         watch: Arc<Watch>,
-    ) -> Result<Vec<Read>, CheckError> {
+    ) -> Result<Batch, CheckError> {
+        let mut read_before = 0;
         let mut read: Vec<Read> = batch?.into_iter().map(|pair| (pair, None)).collect();
         let (mut pieces, mut places) = (Vec::new(), Vec::new());
         for (place, (pair, seen)) in read.iter_mut().enumerate() {
@@ -139,6 +165,7 @@ impl Comparison<'_> {
             if let Some(entry) = interrupted {
                 // They were read by the run that was interrupted.
                 watch.add_bytes(stat.size);
+                read_before += 1;
                 *seen = Some(Ok(entry.found.unwrap_or(entry.sha256)));
             } else {
                 let algorithms = Algorithms::default().with(Algorithm::Sha256);
@@ -157,7 +184,7 @@ impl Comparison<'_> {
                 *slot = Some(seen);
             }
         }
-        Ok(read)
+        Ok(Batch { read, read_before })
     }
 
     /// Tells what changed. Returns the entry of the next baseline.

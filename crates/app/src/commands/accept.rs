@@ -29,7 +29,7 @@ const PAGE: u32 = 1_000;
 
 /// Runs the command. A record that cannot be accepted does not keep the others from it.
 pub(super) async fn run(settings: &Settings, arguments: &AcceptArguments) -> anyhow::Result<ExitCode> {
-    if arguments.identifiers.is_empty() && arguments.filters.is_empty() {
+    if arguments.keys().is_empty() && arguments.filters.is_empty() {
         bail!("accept needs the identifiers of records, or a filter such as --kind altered");
     }
     let store = wiring::open_store(settings).await?;
@@ -148,11 +148,11 @@ async fn wanted(
     store: &Store,
     arguments: &AcceptArguments,
 ) -> anyhow::Result<Vec<Place>> {
-    if let (Some(model), false) = (arguments.model, arguments.identifiers.is_empty()) {
+    if let (Some(model), false) = (arguments.model, arguments.keys().is_empty()) {
         if !arguments.filters.is_empty() {
             bail!("either identifiers or filters choose the records");
         }
-        return Ok(arguments.identifiers.iter().map(|key| (model, key.clone())).collect());
+        return Ok(arguments.keys().into_iter().map(|key| (model, key.clone())).collect());
     }
     let mut filter = arguments.filters.filter(store.clock.now());
     wiring::check_storages(settings, store, &filter).await?;

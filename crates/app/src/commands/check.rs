@@ -12,13 +12,14 @@ use stocktake_domain::{Clock as _, Timestamp, format_duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::CheckArguments;
-use crate::check::{Changes, Comparison, Counts, Outcome, Place, Totals};
+use crate::check::{Changes, Comparison, Counts, Outcome, Place, ReadBefore, Totals};
 use crate::lifecycle::interrupted;
 use crate::progress::Meter;
+use crate::quantities::{about, counted};
 use crate::settings::{CHECKED, Settings};
 use crate::system::SystemClock;
 use crate::verdict::verb;
-use crate::{output, wiring};
+use crate::{output, quantities, wiring};
 
 /// The exit status when something is damaged or gone, or could not be looked at.
 const ATTENTION: u8 = 1;
@@ -95,20 +96,20 @@ fn refuse_emptied(folder: &Path, before: Option<Totals>, arguments: &CheckArgume
 /// Prints how the run ended, and what was found. Returns the exit status.
 fn tell(outcome: Outcome, report: &Report<'_>, changes: Changes, as_json: bool) -> anyhow::Result<ExitCode> {
     match outcome {
-        Outcome::Interrupted { files } => {
+        Outcome::Interrupted { files, kept } => {
             changes.print()?;
-            let files = HumanCount(files);
+            let (files, kept) = (HumanCount(files), about(kept));
             Ok(interrupted(&format!(
-                " after {files} files, which are not read again when the same command goes on within 7 days"
+                " after {files} files, which are not read again when the same command goes on within {kept}"
             )))
         }
-        Outcome::Finished { now } if as_json => {
-            changes.print_json(report.json(now))?;
+        Outcome::Finished { now, read_before } if as_json => {
+            changes.print_json(report.json(now, read_before))?;
             Ok(report.status())
         }
-        Outcome::Finished { now } => {
+        Outcome::Finished { now, read_before } => {
             changes.print()?;
-            report.lines(now).iter().try_for_each(|line| output::print_line(line))?;
+            report.lines(now, read_before).iter().try_for_each(|line| output::print_line(line))?;
             Ok(report.status())
         }
     }
@@ -133,9 +134,10 @@ impl Report<'_> {
         if good { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) }
     }
 
-    fn json(&self, now: Totals) -> Value {
+    fn json(&self, now: Totals, read_before: Option<ReadBefore>) -> Value {
         let Counts { added, modified, damaged, removed, renamed, unreadable, passed_over } = self.counts;
-        let time = |totals: Totals| Timestamp::from_millis(totals.ended).to_string();
+        let text = |millis| Timestamp::from_millis(millis).to_string();
+        let time = |totals: Totals| text(totals.ended);
         json!({
             "folder": self.folder.to_string_lossy(),
             "baseline": self.file.to_string_lossy(),
@@ -143,6 +145,7 @@ impl Report<'_> {
             "checked_at": time(now),
             "files": now.files,
             "bytes": now.bytes,
+            "read_before": read_before.map(|before| json!({ "files": before.files, "since": text(before.since) })),
             "counts": {
                 "damaged": damaged, "unreadable": unreadable, "removed": removed, "renamed": renamed,
                 "modified": modified, "added": added, "passed_over": passed_over,
@@ -150,16 +153,28 @@ impl Report<'_> {
         })
     }
 
-    /// What was passed over, the verdict, and what to do.
-    fn lines(&self, now: Totals) -> Vec<String> {
+    /// What was passed over, the verdict, what to do, and of what the verdict is an older one.
+    fn lines(&self, now: Totals, read_before: Option<ReadBefore>) -> Vec<String> {
         let passed_over = passed_over(self.counts.passed_over);
-        passed_over.into_iter().chain(self.verdict(now)).collect()
+        let read_before = read_before.map(|before| self.read_before(before));
+        passed_over.into_iter().chain(self.verdict(now)).chain(read_before).collect()
+    }
+
+    /// What is said of files whose content may be another one by now.
+    fn read_before(&self, ReadBefore { files, since }: ReadBefore) -> String {
+        format!(
+            "{} {} read by a run that began {} and was interrupted, and not again now. To read everything: stocktake check {}",
+            counted(files, "file"),
+            if files == 1 { "was" } else { "were" },
+            quantities::age(Timestamp::from_millis(since), SystemClock.now()),
+            self.path.display(),
+        )
     }
 
     fn verdict(&self, now: Totals) -> Vec<String> {
         let Counts { added, modified, damaged, removed, renamed, unreadable, .. } = self.counts;
         let path = self.path.display();
-        let files = |count: u64| format!("{} file{}", HumanCount(count), if count == 1 { "" } else { "s" });
+        let files = |count: u64| counted(count, "file");
         let size = HumanBytes(now.bytes);
         let Some(before) = self.before else {
             let made = format!("Made a baseline of {} ({size}): {}", files(now.files), self.file.display());

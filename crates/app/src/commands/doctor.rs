@@ -1,5 +1,6 @@
 //! `stocktake doctor`: whether everything is there that the configuration speaks of. Changes nothing.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -45,12 +46,7 @@ impl Checks {
 /// Runs the command.
 pub(super) async fn run(loaded: &Loaded, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut checks = Checks::default();
-    let files = loaded.files();
-    if files.is_empty() {
-        checks.add("configuration", State::Open, "no file; stocktake init FOLDER writes one");
-    } else {
-        checks.add("configuration", State::Good, files.join(", "));
-    }
+    configuration(loaded, &mut checks);
     let store = database(loaded, &mut checks).await;
     storages(loaded, store.as_ref(), &mut checks).await;
     if loaded.settings.gitlab.is_some() {
@@ -59,6 +55,19 @@ pub(super) async fn run(loaded: &Loaded, as_json: bool) -> anyhow::Result<ExitCo
     print(&checks.0, as_json)?;
     let wrong = checks.0.iter().any(|check| check.state == State::Wrong);
     Ok(if wrong { ExitCode::from(SOME_WRONG) } else { ExitCode::SUCCESS })
+}
+
+/// The files that were read. One that sets nothing, or only what others set anew, is there all the same.
+fn configuration(loaded: &Loaded, checks: &mut Checks) {
+    const WHAT: &str = "configuration";
+    let of = |file: &PathBuf| {
+        let nothing = if loaded.has_values_of(file) { "" } else { " (sets nothing that is in force)" };
+        format!("{}{nothing}", file.display())
+    };
+    match loaded.files() {
+        [] => checks.add(WHAT, State::Open, "no file; stocktake init FOLDER writes one"),
+        files => checks.add(WHAT, State::Good, files.iter().map(of).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// The database, if it can be read.

@@ -12,13 +12,16 @@ use crate::{document, output, wiring};
 /// The file that is written unless another one is named.
 const USUAL: &str = "stocktake.toml";
 
-/// What is written. `{storage}` stands for the section of the storage.
+/// The database that is written unless another one is named.
+const USUAL_DATABASE: &str = "sqlite://var/stocktake.db";
+
+/// What is written. `{database}` stands for the URL of the database, `{storage}` for the section of the storage.
 const TEMPLATE: &str = r#"# The configuration of Stocktake. `stocktake config` shows every key, its value and where that comes from. Relative
 # paths are relative to this file. Variables count more than what is said here: STOCKTAKE__DATABASE__URL and so on.
 
 [database]
 # A file of SQLite, or a PostgreSQL server: postgres://user:password@host:5432/name
-url = "sqlite://var/stocktake.db"
+url = {database}
 
 # Where content lies. Records name their storage; add as many sections as there are places.
 {storage}
@@ -42,18 +45,21 @@ root = {root}
 # hours = "22:00-06:00"
 "#;
 
-/// Runs the command. `file` is the one that `--config` names, `overrides` the options of the command line.
+/// Runs the command. `file` is the one that `--config` names, `overrides` the options of the command line. What is written is
+/// what was tried: a database that an option names is in the file.
 pub(super) async fn run(
     folder: Option<&Path>,
     file: Option<&Path>,
     overrides: Vec<Override>,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let file = file.unwrap_or(Path::new(USUAL));
+    let file = settings::named_file(file).unwrap_or_else(|| PathBuf::from(USUAL));
+    let file = file.as_path();
     if file.exists() {
         bail!("{} is there already; it was left as it is", file.display());
     }
     let text = TEMPLATE.replace("{storage}", &section(folder)?);
+    let text = text.replace("{database}", &database(&overrides)?.to_string());
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Under another name until it is seen to work, in the same folder because of relative paths.
     let mut draft = tempfile::Builder::new().prefix(".stocktake-").suffix(".toml").tempfile_in(parent)?;
@@ -84,6 +90,14 @@ pub(super) async fn run(
         output::print_line(&format!("the storage {name} can be read"))?;
     }
     output::print_line(&verdict)
+}
+
+/// The URL of the database, which an option may name.
+fn database(overrides: &[Override]) -> anyhow::Result<toml::Value> {
+    const KEY: &str = "database.url";
+    let named = overrides.iter().find(|(key, ..)| *key == KEY);
+    let Some((_, url, _)) = named else { return Ok(USUAL_DATABASE.into()) };
+    settings::value_in_file(KEY, url.clone()).context("nobody knows what the working folder is")
 }
 
 /// The section of the storage; only a comment if no folder is named.

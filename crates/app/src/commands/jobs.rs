@@ -23,17 +23,18 @@ const MOST_COUNTED: u64 = 10_000_000;
 const RECENT: usize = 20;
 
 /// Runs the command; without another word it lists.
-pub(super) async fn run(settings: &Settings, command: Option<&JobsCommand>) -> anyhow::Result<()> {
-    if let Some(JobsCommand::Cancel { id, json }) = command {
+pub(super) async fn run(
+    settings: &Settings,
+    command: Option<&JobsCommand>,
+    json: bool,
+) -> anyhow::Result<()> {
+    if let Some(JobsCommand::Cancel { id }) = command {
         let store = wiring::open_store(settings).await?;
-        return cancel(&store, *id, *json, store.clock.now()).await;
+        return cancel(&store, *id, json, store.clock.now()).await;
     }
+    let all = matches!(command, Some(JobsCommand::List { all: true }));
     let store = wiring::open_to_read(settings).await?;
-    let now = store.clock.now();
-    match command {
-        Some(JobsCommand::List { all, json }) => show(&store, *all, *json, now).await,
-        _ => show(&store, false, false, now).await,
-    }
+    show(&store, all, json, store.clock.now()).await
 }
 
 async fn show(store: &Store, all: bool, json: bool, now: Timestamp) -> anyhow::Result<()> {

@@ -59,7 +59,7 @@ async fn search(
         None
     };
     let engine = wiring::engine(settings, store, Arc::clone(&storages));
-    let mut list = List::begin(arguments.format)?;
+    let mut list = List::begin(arguments.format())?;
     let older_than = arguments.older_than.unwrap_or_default();
     let (source, unread, read) = match synced {
         Some(Synced { source, unread, read }) => (Some(source), unread, read),

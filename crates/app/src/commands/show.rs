@@ -1,7 +1,10 @@
 //! `stocktake show`: everything about one record, and what to do.
 
 mod advice;
+mod places;
 mod sheet;
+
+use std::ffi::OsStr;
 
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -15,10 +18,11 @@ use stocktake_http::findings;
 
 use crate::args::ShowArguments;
 use crate::output::Text;
-use crate::settings::{Content, Loaded, Settings};
+use crate::settings::{Loaded, Settings};
 use crate::{document, output, suggest, terminal, wiring};
 
 use advice::{next_check, what_to_do};
+use places::places;
 use sheet::sheet;
 
 /// Records with one path that are shown.
@@ -38,7 +42,7 @@ pub(super) async fn run(loaded: &Loaded, arguments: &ShowArguments) -> anyhow::R
     let settings = &loaded.settings;
     let store = wiring::open_to_read(settings).await?;
     let records = match &arguments.identifier {
-        Some(key) => vec![by_key(&store, &arguments.what, key).await?],
+        Some(key) => vec![by_key(&store, &arguments.what.to_string_lossy(), key).await?],
         None => by_path(&store, settings, &arguments.what).await?,
     };
     let mut known = Vec::new();
@@ -70,11 +74,11 @@ async fn by_key(store: &Store, model: &str, key: &RecordKey) -> anyhow::Result<R
     found.ok_or_else(|| anyhow::anyhow!("{model} has no record {key}"))
 }
 
-/// The records of all models with this path. The path may have the storage in front (`main:a/b`), or be one of the file
-/// system below a storage's root.
-async fn by_path(store: &Store, settings: &Settings, text: &str) -> anyhow::Result<Vec<Record>> {
+/// The records of all models with this path. The path may have the storage in front (`main:a/b`), or be that of a file below
+/// a storage's root, absolute or seen from the working folder.
+async fn by_path(store: &Store, settings: &Settings, given: &OsStr) -> anyhow::Result<Vec<Record>> {
     let mut found = Vec::new();
-    for (storage, path) in readings(settings, text) {
+    for (storage, path) in places(settings, given) {
         let filter = RecordFilter {
             storages: storage.into_iter().collect(),
             path: Some(PathGlob::literal(&path)),
@@ -88,28 +92,11 @@ async fn by_path(store: &Store, settings: &Settings, text: &str) -> anyhow::Resu
     }
     if found.is_empty() {
         bail!(
-            "no record has the path {text:?}; show takes a model and an identifier, or the path of a record in its storage"
+            "no record has the path {given:?}; show takes a model and an identifier, the path of a record in its storage, or that of \
+             a file below the root of one"
         );
     }
     Ok(found)
-}
-
-/// What the text may stand for: a storage, if it names one, and a path in it.
-fn readings(settings: &Settings, text: &str) -> Vec<(Option<String>, String)> {
-    let mut readings = vec![(None, text.to_owned())];
-    if let Some((storage, path)) = text.split_once(':')
-        && settings.storages.contains_key(storage)
-    {
-        readings.push((Some(storage.to_owned()), path.to_owned()));
-    }
-    for (name, storage) in &settings.storages {
-        if let Content::Directory(directory) = &storage.content
-            && let Ok(path) = std::path::Path::new(text).strip_prefix(&directory.root)
-        {
-            readings.push((Some(name.clone()), path.to_string_lossy().into_owned()));
-        }
-    }
-    readings
 }
 
 /// The record as `export` shows it, and the rest.

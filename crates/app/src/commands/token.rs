@@ -1,17 +1,19 @@
 //! `stocktake token`: access tokens.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use stocktake_diesel_storage::Store;
-use stocktake_domain::{NewToken, Timestamp, Token, TokenDigest};
+use stocktake_domain::{Clock as _, NewToken, Timestamp, Token, TokenDigest};
 
 use crate::address::base_url;
 use crate::args::{TokenCommand, TokenCreateArguments};
 use crate::output::Text;
 use crate::quantities::date;
 use crate::settings::Settings;
-use crate::system::secret;
+use crate::system::{SystemClock, secret};
 use crate::{document, output, suggest, terminal, wiring};
 
 /// What every token begins with.
@@ -21,7 +23,8 @@ const PREFIX: &str = "stk-";
 pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Create(arguments) => {
-            create(&wiring::open_or_make_store(settings).await?, arguments).await?;
+            let expires_at = end(SystemClock.now(), arguments.expires_in)?;
+            create(&wiring::open_or_make_store(settings).await?, arguments, expires_at).await?;
             if !arguments.json {
                 say_how_to_try(settings, arguments);
             }
@@ -34,7 +37,20 @@ pub(super) async fn run(settings: &Settings, command: &TokenCommand) -> anyhow::
     }
 }
 
-async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Result<()> {
+/// When a token ends that is made now and counts for this long; `None`: never.
+fn end(now: Timestamp, span: Option<Duration>) -> anyhow::Result<Option<Timestamp>> {
+    let end = span.map(|span| now.after(span));
+    if end.is_some_and(|end| !end.has_four_digit_year()) {
+        bail!("a token cannot end after the year 9999; without --expires-in it never ends");
+    }
+    Ok(end)
+}
+
+async fn create(
+    store: &Store,
+    arguments: &TokenCreateArguments,
+    expires_at: Option<Timestamp>,
+) -> anyhow::Result<()> {
     output::check_is_open()?;
     let text = format!("{PREFIX}{}", secret().context("the operating system gives no random bytes")?);
     let token = NewToken {
@@ -42,7 +58,7 @@ async fn create(store: &Store, arguments: &TokenCreateArguments) -> anyhow::Resu
         owner: arguments.owner.clone().unwrap_or_else(|| arguments.name.clone()),
         admin: arguments.admin,
         scope: arguments.scope,
-        expires_at: arguments.expires_in.map(|span| store.clock.now().after(span)),
+        expires_at,
         digest: TokenDigest(Sha256::digest(text.as_bytes()).into()),
     };
     let name = &arguments.name;

@@ -64,13 +64,19 @@ fn is_checkout(folder: &Path) -> bool {
     name.and_then(|name| name.as_str()) == Some(env!("CARGO_PKG_NAME"))
 }
 
-/// The administrator's own file: the one that is named, or else the first that there is.
-fn own(sources: &Sources) -> Option<ConfigFile> {
+/// The file that is named, by the option or the variable.
+pub(super) fn named(sources: &Sources) -> Option<ConfigFile> {
     if let Some(path) = &sources.file {
         return Some(ConfigFile::new(path.clone(), " (option --config)"));
     }
-    if let Some(path) = sources.variable("STOCKTAKE_CONFIG") {
-        return Some(ConfigFile::new(path.into(), " (variable STOCKTAKE_CONFIG)"));
+    let path = sources.variable("STOCKTAKE_CONFIG")?;
+    Some(ConfigFile::new(path.into(), " (variable STOCKTAKE_CONFIG)"))
+}
+
+/// The administrator's own file: the one that is named, or else the first that there is.
+fn own(sources: &Sources) -> Option<ConfigFile> {
+    if let Some(file) = named(sources) {
+        return Some(file);
     }
     let below = |folder: PathBuf| folder.join("stocktake").join(NAME);
     let system = Some(sources.system.clone()).filter(|folder| folder.is_absolute());

@@ -143,16 +143,24 @@ fn is_secret(key: &str) -> bool {
 /// All leaves by dotted key.
 pub(crate) type Table = BTreeMap<String, Setting>;
 
+/// The layers, merged.
+pub(crate) struct Merged {
+    pub(crate) table: Table,
+    /// The files that were read, later ones win. One that sets nothing is among them.
+    pub(crate) files: Vec<PathBuf>,
+}
+
 /// Reads and merges all layers; later ones win.
-pub(crate) fn merge(sources: &Sources) -> Result<Table, SettingsError> {
+pub(crate) fn merge(sources: &Sources) -> Result<Merged, SettingsError> {
     let mut table = Table::new();
     Layer { text: DEFAULTS, file: None }.insert_into(&mut table)?;
-    for file in files::find(sources)? {
+    let files = files::find(sources)?;
+    for file in &files {
         let text = std::fs::read_to_string(&file.path).map_err(|error| {
             let (path, why) = (file.path.display(), file.why);
             SettingsError(format!("the configuration file {path}{why} cannot be read: {error}"))
         })?;
-        Layer { text: &text, file: Some(&file) }.insert_into(&mut table)?;
+        Layer { text: &text, file: Some(file) }.insert_into(&mut table)?;
     }
     for (key, variable, text) in variables(&sources.variables)? {
         let setting = Setting::new(&key, Value::String(text), Origin::Variable(variable));
@@ -162,7 +170,7 @@ pub(crate) fn merge(sources: &Sources) -> Result<Table, SettingsError> {
         let setting = Setting::new(key, value.clone(), Origin::Option(option));
         table.insert((*key).to_owned(), setting);
     }
-    Ok(table)
+    Ok(Merged { table, files: files.into_iter().map(|file| file.path).collect() })
 }
 
 /// Moves the values of keys that were renamed to their new keys, unless these are set as well. Returns a warning for

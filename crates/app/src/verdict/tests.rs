@@ -65,6 +65,34 @@ fn of_others_it_is_told_only_what_there_is() {
     );
 }
 
+/// Whatever is said of the others.
+#[test]
+fn what_is_switched_off_counts_as_read_in_no_sentence() {
+    let missing = [(FailureKind::Missing, 1)];
+    let tail = |waiting: u64, now: Timestamp, disabled: u64| {
+        let states = [
+            (State::Failed, 1),
+            (State::Succeeded, 2),
+            (State::Pending, waiting),
+            (State::Disabled, disabled),
+        ];
+        let sentence = standing(&states, &missing).sentence(INTERVAL, now, &Obstacles::default());
+        sentence.split_once("1 missing. ").unwrap().1.to_owned()
+    };
+    let late = now().after(INTERVAL);
+    assert_eq!(tail(0, now(), 1), "All others were read within 90 days, except 1 that is switched off.");
+    assert_eq!(tail(0, now(), 2), "All others were read within 90 days, except 2 that are switched off.");
+    assert_eq!(tail(3, now(), 1), "Of the others 3 are still to be read; 1 is switched off.");
+    assert_eq!(tail(0, late, 1), "Of the others the oldest was read 3 months ago; 1 is switched off.");
+    assert_eq!(
+        tail(0, now().before(INTERVAL), 1),
+        "Nobody knows when the others were read: the oldest success is dated 2026-11-26, in the future; 1 is switched off."
+    );
+    let due = standing(&[(State::Succeeded, 2), (State::Disabled, 1)], &[]);
+    let nothing = due.nothing_due(INTERVAL, now(), &Obstacles::default());
+    assert!(nothing.contains("); 1 is switched off. Read everything again"), "{nothing}");
+}
+
 #[test]
 fn a_success_in_the_future_is_no_success() {
     let ahead = ModelSummary {

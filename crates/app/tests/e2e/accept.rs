@@ -106,7 +106,9 @@ on_both_databases! {
         // What was recorded counts again, and only the content that it was recorded of is good.
         installation.file("doc", 2, 1_001);
         installation.run(&["verify", "--all"]).success();
-        let back = json(&installation.run(&["accept", "--undo", "uploads", "1", "--json"]));
+        let undone = installation.run(&["accept", "--undo", "uploads", "1", "1", "--json"]);
+        assert_eq!(undone.code, 0, "{undone:?}");
+        let back = json(&undone);
         let new = &back["taken_back"][0]["new"];
         assert_eq!(new["checksum"], format!("sha256:{}", stored.sha256));
         assert_eq!(new["size"], 1_000);

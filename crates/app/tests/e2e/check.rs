@@ -60,6 +60,32 @@ impl Folder {
         bare(self.0.path(), &words, &[("HOME", &self.0.path().join("home"))])
     }
 
+    /// Stops a check when it reads, and returns what it says then.
+    fn interrupt_reading(&self) -> String {
+        let state = self.0.path().join("home/.local/state/stocktake");
+        let files = || fs::read_dir(&state).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is = |path: &PathBuf, extension: &str| path.extension() == Some(OsStr::new(extension));
+        let had = files().any(|path| is(&path, "part"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
+        let child = command
+            .args(["check", "files"])
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("HOME", self.0.path().join("home"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // What an earlier one has written has another name once this one writes.
+        eventually("it reads", || {
+            let is_taken_up = !had || files().any(|path| is(&path, "interrupted"));
+            (is_taken_up && files().any(|path| is(&path, "part"))).then_some(())
+        });
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// A file beside the baseline.
     fn state(&self, extension: &str) -> PathBuf {
         let folder = self.0.path().join("home/.local/state/stocktake");
@@ -241,8 +267,49 @@ fn what_an_interrupted_run_has_read_is_not_read_again() {
     fs::write(folder.state("part"), format!("{begin}\n{{\"path\":\"g")).unwrap();
     fs::remove_file(folder.state("ndjson")).unwrap();
     folder.damage("a", "eno");
-    assert!(folder.check(&[]).success().starts_with("Made a baseline of 5 files"));
+    let interrupted = fs::read(folder.state("part")).unwrap();
+    let first = folder.check(&[]).success();
+    assert!(first.starts_with("Made a baseline of 5 files"), "{first}");
+    let told = first.lines().last().unwrap();
+    assert!(told.starts_with("5 files were read by a run that began "), "{first}");
+    assert!(
+        told.ends_with(" and was interrupted, and not again now. To read everything: stocktake check files"),
+        "{first}"
+    );
     assert_eq!(folder.check(&[]).stdout.lines().next(), Some("D  a"));
+    folder.damage("a", "one");
+    folder.check(&[]).success();
+
+    // The next verdict too says of what it is an older one, for programs as well.
+    fs::write(folder.state("part"), interrupted).unwrap();
+    folder.damage("b/c", "owt");
+    let document = super::documents::document("check", &folder.check(&["--json"]));
+    assert_eq!(document["read_before"]["files"], 5);
+    let found = folder.check(&[]);
+    assert_eq!(found.stdout.lines().next(), Some("D  b/c"), "{found:?}");
+    assert!(!found.stdout.contains("interrupted"), "{found:?}");
+    let document = super::documents::document("check", &folder.check(&["--json"]));
+    assert_eq!(document["read_before"], Value::Null);
+}
+
+/// However often what was read is taken up, it is as old as it is.
+#[test]
+fn what_is_taken_up_twice_counts_from_when_it_was_read() {
+    let folder = Folder::new();
+    folder.check(&[]).success();
+    let baseline = fs::read_to_string(folder.state("ndjson")).unwrap();
+    let (header, entries) = baseline.split_once('\n').unwrap();
+    let mut header: Value = serde_json::from_str(header).unwrap();
+    let begun = header["begun"].as_i64().unwrap() - 6 * 86_400_000;
+    header["begun"] = begun.into();
+    fs::write(folder.state("part"), format!("{header}\n{}\n", entries.lines().next().unwrap())).unwrap();
+    File::create(folder.path("large")).unwrap().set_len(64 << 30).unwrap();
+    let text = folder.interrupt_reading();
+    // A week is not over, of which six days are.
+    assert!(text.trim_end().ends_with(" when the same command goes on within 23 hours"), "{text}");
+    let part = fs::read_to_string(folder.state("part")).unwrap();
+    let header: Value = serde_json::from_str(part.lines().next().unwrap()).unwrap();
+    assert_eq!(header["begun"], begun);
 }
 
 #[test]
@@ -250,26 +317,9 @@ fn an_interrupted_run_says_so() {
     let folder = Folder::new();
     // Much to read, and nothing on the disk.
     File::create(folder.path("large")).unwrap().set_len(64 << 30).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
-    let child = command
-        .args(["check", "files"])
-        .current_dir(folder.0.path())
-        .env_clear()
-        .env("HOME", folder.0.path().join("home"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let state = folder.0.path().join("home/.local/state/stocktake");
-    let has_begun = |path: &Path| path.extension() == Some(OsStr::new("part"));
-    eventually("it reads", || {
-        let entries = fs::read_dir(&state).ok()?;
-        entries.flatten().any(|entry| has_begun(&entry.path())).then_some(())
-    });
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let text = String::from_utf8(output.stderr).unwrap();
+    let text = folder.interrupt_reading();
     assert!(text.starts_with("stocktake: interrupted after 0 files"), "{text}");
+    assert!(text.trim_end().ends_with(" when the same command goes on within 7 days"), "{text}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What every command has in common.
 
-use std::process::Stdio;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::support::{Database, Installation, bare, line};
+use crate::support::{Database, Finished, Installation, bare, line};
 
 const COMMANDS: [&[&str]; 17] = [
     &["check"],
@@ -61,6 +64,14 @@ fn wrong_arguments_are_one_sentence_and_exit_status_2() {
         ),
         (&["verify", "uploads", "--identifiers", "1"][..], "nothing to verify: there is no catalogue at /"),
         (&["token", "create", "x", "--expires-in", "0d"][..], "a token that ends at once is of no use"),
+        (
+            &["token", "create", "x", "--expires-in", "40000000d"][..],
+            "a token cannot end after the year 9999",
+        ),
+        (
+            &["token", "create", "x", "--expires-in", "99999999999d"][..],
+            "a token cannot end after the year 9999",
+        ),
         (&["status", "--log", "loud"][..], "log.level: must be error, warn, info, debug or trace"),
         (&["scan", "uploads", "attic"][..], "there is no storage \"attic\"; there are: main"),
         (&["token", "create", "x", "--expires-in", "soon"][..], "a duration is written like 30d"),
@@ -78,6 +89,24 @@ fn wrong_arguments_are_one_sentence_and_exit_status_2() {
         assert!(sentence.contains(part), "{words:?}: {sentence}");
     }
     assert!(!installation.folder().join("var").exists(), "a database was made");
+}
+
+#[test]
+fn a_wrong_command_is_told_beside_words_that_are_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let no_text = OsStr::from_bytes(b"caf\xe9");
+    for (words, part) in [
+        (&[OsStr::new("chek"), no_text][..], "there is no command \"chek\"; did you mean \"check\"?"),
+        (&[no_text][..], "there is no command \"caf\u{fffd}\"; there are: serve, "),
+        (&[OsStr::new("help"), no_text][..], "there is no command \"caf\u{fffd}\""),
+        (&[OsStr::new("token"), no_text][..], "there are: create, list, revoke"),
+        (&[OsStr::new("--config"), no_text, OsStr::new("token")][..], "a command is missing: create, list"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
+        let output = command.args(words).current_dir(folder.path()).env_clear().output().unwrap();
+        let sentence = Finished::from(output).refusal();
+        assert!(sentence.contains(part), "{words:?}: {sentence}");
+    }
 }
 
 #[test]
@@ -116,6 +145,48 @@ fn init_writes_a_configuration_that_works() {
         document["checks"].as_array().unwrap().iter().find(|check| check["state"] == "wrong").unwrap();
     assert_eq!(wrong["what"], "storage main");
     assert!(wrong["text"].as_str().unwrap().contains("stocktake.toml line "), "{wrong}");
+}
+
+#[test]
+fn a_configuration_that_sets_nothing_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in ["", "# Nothing yet.\n"] {
+        std::fs::write(folder.path().join("stocktake.toml"), text).unwrap();
+        let doctor = bare(folder.path(), &["doctor"], &[]).success();
+        assert!(
+            doctor.starts_with("good   configuration: stocktake.toml (sets nothing that is in force)\n"),
+            "{doctor}"
+        );
+    }
+}
+
+#[test]
+fn init_writes_the_database_that_it_has_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(path("files")).unwrap();
+    std::fs::create_dir(path("etc")).unwrap();
+    std::fs::write(path("files/a"), "content").unwrap();
+    let run = |words: &[&str]| bare(folder.path(), words, &[]);
+    // In the file, which lies elsewhere, it is the same database as on the command line.
+    run(&["init", "--database", "sqlite://other.db", "--config", "etc/new.toml", "files"]).success();
+    assert!(path("other.db").exists());
+    run(&["--config", "etc/new.toml", "scan", "uploads", "main"]).success();
+    assert!(run(&["status", "--database", "sqlite://other.db"]).ended(2).contains("0 of 1 is good"));
+    assert_eq!(std::fs::read_dir(path("etc")).unwrap().count(), 1);
+}
+
+#[test]
+fn init_writes_the_file_that_the_variable_names() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("files")).unwrap();
+    std::fs::write(folder.path().join("files/a"), "content").unwrap();
+    let said =
+        bare(folder.path(), &["init", "files"], &[("STOCKTAKE_CONFIG", Path::new("new.toml"))]).success();
+    assert!(!folder.path().join("stocktake.toml").exists());
+    // Whether the variable is still set or not.
+    let next = said.split_once("Next: stocktake ").unwrap().1.split_once(", then").unwrap().0;
+    bare(folder.path(), &next.split(' ').collect::<Vec<_>>(), &[]).success();
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn each_document_is_as_its_schema_says() {
     exported_lists(&installation);
     run("doctor", &["doctor", "--json"]);
     run("models", &["models", "--json"]);
-    run("jobs", &["jobs", "list", "--json"]);
+    run("jobs", &["jobs", "--json"]);
     let (service, api) = installation.serve_with(&["--no-worker"]);
     api.put("/api/v4/admin/data_management/uploads/checksum?checksum_state=failed");
     service.stop();
@@ -151,7 +151,7 @@ fn each_document_is_as_its_schema_says() {
     run("token-revoke", &["token", "revoke", "one", "--json"]);
     run("token-list", &["token", "list", "--json"]);
     let jobs = run("jobs", &["jobs", "list", "--json"]);
-    run("jobs-cancel", &["jobs", "cancel", &jobs["jobs"][0]["id"].to_string(), "--json"]);
+    run("jobs-cancel", &["jobs", "--json", "cancel", &jobs["jobs"][0]["id"].to_string()]);
     // A storage that is not there is a condition.
     std::fs::rename(installation.path(""), installation.folder().join("away")).unwrap();
     let config = std::fs::read_to_string(installation.config_file()).unwrap();

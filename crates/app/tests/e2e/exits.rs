@@ -141,6 +141,7 @@ const TABLE: &[(Situation, &str, i32, &str)] = &[
     (Failures, "accept --kind missing --yes", 0, "1 record was retired: "),
     (Failures, "accept uploads 2", 2, "there is no terminal to ask on"),
     (Failures, "accept uploads 1 --yes", 0, "Accepted 1 record as shown on the right."),
+    (Failures, "accept uploads 1 1 --yes", 0, "Accepted 1 record as shown on the right. To take it back: "),
     (
         Failures,
         "accept uploads 1 --dry-run",

@@ -1,5 +1,9 @@
 //! Commands that only show what there is: `show`, `models`, `jobs`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::{Finished, Installation, line};
@@ -29,7 +33,16 @@ on_both_databases! {
         assert!(by_key.contains(&format!("\nrecorded sha256:{}\n", stored.sha256)), "{by_key}");
         assert!(by_key.contains("\nto do    Changed on purpose: stocktake accept uploads -7."), "{by_key}");
         let file = installation.path("docs/[a] \u{202e}b");
-        for place in ["docs/[a] \u{202e}b", "main:docs/[a] \u{202e}b", file.to_str().unwrap()] {
+        std::os::unix::fs::symlink(installation.path("docs"), installation.folder().join("link")).unwrap();
+        for place in [
+            "docs/[a] \u{202e}b",
+            "main:docs/[a] \u{202e}b",
+            file.to_str().unwrap(),
+            // Seen from the folder in which the command runs.
+            "main/docs/[a] \u{202e}b",
+            "./main/docs/../docs/[a] \u{202e}b",
+            "link/[a] \u{202e}b",
+        ] {
             let by_path = installation.run(&["show", place]).success();
             assert_eq!(without_times(&by_path), without_times(&by_key), "{place}");
         }
@@ -50,6 +63,23 @@ on_both_databases! {
         assert!(refusal.starts_with("no record has the path \"docs/nothing\""), "{refusal}");
         let refusal = installation.run(&["show", "upload", "8"]).refusal();
         assert!(refusal.contains("did you mean \"uploads\"?"), "{refusal}");
+    }
+
+    fn a_record_is_found_by_the_name_of_its_file_which_need_not_be_a_text(database) {
+        let installation = Installation::new(database);
+        let name = OsStr::from_bytes(b"bad\xff");
+        std::fs::write(installation.path("").join(name), "content").unwrap();
+        installation.run(&["scan", "uploads", "main"]).success();
+        let absolute = installation.path("").join(name);
+        for file in [name, absolute.as_os_str(), Path::new("main").join(name).as_os_str()] {
+            for place in [file.to_owned(), format!("{}\\xff", file.to_string_lossy().trim_end_matches('\u{fffd}')).into()] {
+                let shown = Finished::from(installation.command(&["show"]).arg(&place).output().unwrap());
+                assert!(shown.stdout.starts_with("uploads 1\nplace    main:bad\\xff"), "{place:?}: {shown:?}");
+            }
+        }
+        std::fs::remove_file(&absolute).unwrap();
+        let missing = Finished::from(installation.command(&["show"]).arg(&absolute).output().unwrap());
+        missing.success();
     }
 
     fn models_are_listed_with_their_storages(database) {

@@ -25,7 +25,7 @@ pub(super) async fn run(
     store: &Store,
     arguments: &AcceptArguments,
 ) -> anyhow::Result<ExitCode> {
-    let mut outcome = if arguments.identifiers.is_empty() {
+    let mut outcome = if arguments.keys().is_empty() {
         filtered(settings, store, arguments).await?
     } else {
         named(store, arguments).await?
@@ -39,7 +39,7 @@ pub(super) async fn run(
     let is_wanted = arguments.yes
         || arguments.dry_run
         || outcome.changes.is_empty()
-        || !arguments.identifiers.is_empty()
+        || !arguments.keys().is_empty()
         || super::ask(question).await?;
     if !is_wanted {
         outcome.changes.clear();
@@ -95,7 +95,7 @@ async fn named(store: &Store, arguments: &AcceptArguments) -> anyhow::Result<Out
         bail!("either identifiers or filters choose the records");
     }
     let mut outcome = Outcome::default();
-    for key in &arguments.identifiers {
+    for key in arguments.keys() {
         let failed = || format!("the acceptance of {model} {key} was not taken back");
         let record = store.catalogue.get(model, key).await.with_context(failed)?;
         let standing = match &record {

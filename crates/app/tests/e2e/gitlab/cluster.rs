@@ -55,7 +55,7 @@ on_both_databases! {
 
     fn what_neither_gitlab_nor_praefect_knows_is_an_orphan(database) {
         let (fixture, cluster) = fixture(database);
-        let finished = fixture.installation.run(&["orphans", "--format", "json"]);
+        let finished = fixture.installation.run(&["orphans", "--json"]);
         let document = document("orphans", &finished);
         let mut expected = [fixture.gitlab.orphans.clone(), cluster.orphans].concat();
         expected.sort();
