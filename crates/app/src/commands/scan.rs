@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::stream;
 use stocktake_diesel_storage::Store;
-use stocktake_domain::ModelKind;
-use stocktake_domain::ports::{ImportError, ScanBasis};
+use stocktake_domain::ports::{ImportError, PathStream, ScanBasis, StoreError};
+use stocktake_domain::{Model, ModelKind};
 use stocktake_worker::{Engine, Storages};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -91,10 +91,7 @@ impl Scanned {
             let whole = require_storage(loaded, &engine, &storages, arguments, records).await;
             whole.with_context(|| format!("the scan of {name:?} was given up, nothing was added"))?;
         }
-        let largest_in_storage = store.catalogue.largest_key_in(model, name).await?;
-        let known = store.catalogue.paths(Some(model), name).await?;
-        let largest = store.catalogue.largest_key(model).await?;
-        let basis = ScanBasis { storage: name.to_owned(), largest_in_storage, largest };
+        let (basis, known) = known(&store, model, name).await?;
         let probed = storage.content.probe().await.ok();
         let found = storage.content.list();
         let catalogue = Arc::clone(&store.catalogue);
@@ -140,6 +137,14 @@ impl Scanned {
         }
         Ok(Self { store, engine, report, notes })
     }
+}
+
+/// The paths that records have in the storage, and what new ones are numbered behind.
+async fn known(store: &Store, model: Model, name: &str) -> Result<(ScanBasis, PathStream), StoreError> {
+    let largest_in_storage = store.catalogue.largest_key_in(model, name).await?;
+    let paths = store.catalogue.paths(Some(model), name).await?;
+    let largest = store.catalogue.largest_key(model).await?;
+    Ok((ScanBasis { storage: name.to_owned(), largest_in_storage, largest }, paths))
 }
 
 /// Fails if the storage holds something else than the records of the model are of: the files of a repository would each be a

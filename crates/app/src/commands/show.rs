@@ -91,6 +91,7 @@ async fn by_path(store: &Store, settings: &Settings, given: &OsStr) -> anyhow::R
         }
     }
     if found.is_empty() {
+        let given = given.to_string_lossy();
         bail!(
             "no record has the path {given:?}; show takes a model and an identifier, the path of a record in its storage, or that of \
              a file below the root of one"

@@ -74,7 +74,7 @@ on_both_databases! {
         for file in [name, absolute.as_os_str(), Path::new("main").join(name).as_os_str()] {
             for place in [file.to_owned(), format!("{}\\xff", file.to_string_lossy().trim_end_matches('\u{fffd}')).into()] {
                 let shown = Finished::from(installation.command(&["show"]).arg(&place).output().unwrap());
-                assert!(shown.stdout.starts_with("uploads 1\nplace    main:bad\\xff"), "{place:?}: {shown:?}");
+                assert!(shown.stdout.starts_with("uploads 1\nplace    main:bad\\xff"), "{}: {shown:?}", place.display());
             }
         }
         std::fs::remove_file(&absolute).unwrap();

@@ -114,9 +114,12 @@ fn together(bad: &[(&String, ContentError)]) -> ContentError {
     }
 }
 
+/// What tells the refs of replicas apart.
+type RefsSeen = (Digests, Option<Emptied>);
+
 /// The replicas whose refs are the same, the most first.
 fn alike<'s>(good: &[(&'s String, Observation)]) -> Vec<Vec<&'s str>> {
-    let mut groups: Vec<((Digests, Option<Emptied>), Vec<&str>)> = Vec::new();
+    let mut groups: Vec<(RefsSeen, Vec<&str>)> = Vec::new();
     for (storage, seen) in good {
         let refs = (seen.stored.digests, seen.emptied);
         match groups.iter_mut().find(|(known, _)| *known == refs) {

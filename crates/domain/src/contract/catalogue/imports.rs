@@ -279,18 +279,18 @@ async fn paths_by_key(store: &Ports, storage: &str) -> Vec<(crate::RecordKey, St
 pub async fn scans_at_once_share_no_key(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import(store, vec![entry_in("one", 7)], 100).await;
-    let bases = [basis(store, "one").await, basis(store, "two").await, basis(store, "three").await];
+    let begun = [basis(store, "one").await, basis(store, "two").await, basis(store, "three").await];
     let run = |basis: &ScanBasis| {
-        let (basis, batches) = (basis.clone(), found(basis, 2_500));
+        let (of_scan, batches) = (basis.clone(), found(basis, 2_500));
         async move {
             let store = store.as_of(at(200));
-            store.catalogue.import_scanned(MODEL, &basis, stream(batches)).await.unwrap().added
+            store.catalogue.import_scanned(MODEL, &of_scan, stream(batches)).await.unwrap().added
         }
     };
-    let scans = bases.iter().map(|basis| -> Task<'_, u64> { Box::pin(run(basis)) });
+    let scans = begun.iter().map(|basis| -> Task<'_, u64> { Box::pin(run(basis)) });
     assert_eq!(at_once(scans).await, [2_500; 3]);
     assert_eq!(count(store, crate::Selection::default()).await, 7_501);
-    for basis in &bases {
+    for basis in &begun {
         // Each is where it was found, in the order of the paths.
         let (known, new): (Vec<_>, Vec<_>) =
             paths_by_key(store, &basis.storage).await.into_iter().partition(|(of, _)| *of <= key(7));
