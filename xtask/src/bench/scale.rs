@@ -64,12 +64,13 @@ const REQUESTS: usize = 30;
 /// How long counts may be kept, so that each request counts anew.
 const EXPIRY: Duration = Duration::from_millis(500);
 
-/// Records as they are when all were found good. The keys are those of the program: numbers as big-endian bytes with the sign bit
-/// flipped.
+/// Records as they are when all were found good within the last day: older ones the service would mark as due meanwhile. The
+/// keys are those of the program: numbers as big-endian bytes with the sign bit flipped.
 const FILL: &str = "INSERT INTO records_MODEL (model, key, storage, path, created_at, file_size, state, attempt, retry_count, \
     accepted, baseline, baseline_at) \
     SELECT MODEL, int8send(n - 9223372036854775807 - 1), 'main', path, 1738754830173, 4096, 2, 1, 0, FALSE, \
-    sha256(('MODEL ' || path)::bytea), 1753366938643 + n FROM (SELECT n, lpad(to_hex(n % 256), 2, '0') || '/' || \
+    sha256(('MODEL ' || path)::bytea), CAST(EXTRACT(EPOCH FROM now()) * 1000 AS bigint) - 86400000 + n \
+    FROM (SELECT n, lpad(to_hex(n % 256), 2, '0') || '/' || \
     lpad(to_hex(n / 256 % 256), 2, '0') || '/' || lpad(to_hex(n), 60, '0') AS path FROM generate_series(FROM_NUMBER::bigint, \
     TO_NUMBER) AS n) AS made";
 
