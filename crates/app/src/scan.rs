@@ -284,7 +284,7 @@ impl<'a, W: Watcher> Scan<'a, W> {
     async fn not_listed(&mut self, folder: String, reason: String) -> Result<(), ScanError> {
         self.report.skipped += 1;
         self.watcher.skipped(&ListError::Unlisted { folder: folder.clone(), reason: reason.clone() });
-        let has_record = self.is_not_gone(&folder);
+        let has_record = self.take_for_unlisted(&folder);
         let mut entry = None;
         for key in self.keys_at(&folder).await? {
             if let Some(rule) = self.unlisted_rule(&key).await? {
@@ -304,8 +304,8 @@ impl<'a, W: Watcher> Scan<'a, W> {
         self.send(SourceRecord { rule: DigestRule::Unlisted(reason), ..entry }).await
     }
 
-    /// Whether there are records at the path of this folder, such as that of a repository. Then they are not gone.
-    fn is_not_gone(&mut self, folder: &str) -> bool {
+    /// Takes records at the path of this folder, such as that of a repository, from those that may be gone. Returns whether there are any.
+    fn take_for_unlisted(&mut self, folder: &str) -> bool {
         let mut is_known = false;
         while let Some((_, key)) =
             self.perhaps_gone.pop_if(|(path, _)| Some(path.as_str()) == folder.strip_suffix('/'))

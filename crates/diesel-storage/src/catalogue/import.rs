@@ -169,7 +169,8 @@ async fn renumber<S: Session>(
     }
     let behind = numbered_behind(largest_key(session, model).await?.as_ref());
     let further = behind - basis.numbered_behind();
-    if further == 0 {
+    // Behind records that were deleted since, the new ones stay where they are: behind all others.
+    if further <= 0 {
         return Ok(true);
     }
     let mut new = Span::behind(basis.largest.as_ref().map(key::encode));

@@ -24,6 +24,7 @@ macro_rules! database_contract {
                     scans_at_once_share_no_key,
                     a_scan_of_a_storage_to_which_records_came_writes_nothing,
                     what_a_scan_changes_keeps_its_key,
+                    new_records_of_a_scan_stay_behind_deleted_ones,
                 }
                 pages {
                     composite_and_mixed_keys_are_in_numeric_order,

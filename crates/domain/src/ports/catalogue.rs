@@ -345,8 +345,8 @@ pub trait Catalogue: Send + Sync {
     -> Result<Applied, ImportError>;
 
     /// The same of what a scan found. Entries for new records get other keys if records were added to other storages since,
-    /// in the same order and behind all that there are, so that scans at the same time share no key. If any was added to this storage, nothing
-    /// is written ([`ImportError::Outdated`]): its file may be among those that the scan takes for new.
+    /// in the same order and behind all that there are, so that scans at the same time share no key. If any was added to this
+    /// storage, nothing is written ([`ImportError::Outdated`]): its file may be among those that the scan takes for new.
     async fn import_scanned<'a>(
         &self,
         model: Model,

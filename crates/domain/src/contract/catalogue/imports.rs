@@ -3,11 +3,11 @@
 use crate::contract::DatabaseFixture;
 use crate::contract::Ports;
 use crate::contract::support::{
-    Batch, GOOD, MODEL, acceptance, at, claim, count, entry, entry_in, fail_all, get, import, import_numbers,
-    key, state, stream, succeed_all,
+    Batch, GOOD, MODEL, acceptance, apply, at, claim, count, entry, entry_in, fail_all, get, import,
+    import_numbers, key, state, stream, succeed_all, sync,
 };
 use crate::contract::tasks::{Task, at_once};
-use crate::ports::{Applied, ImportError, ScanBasis};
+use crate::ports::{Applied, ImportError, ModelSyncState, ScanBasis, ScannedRange, SyncBatch};
 use crate::{Digest, DigestRule, KeyData, SourceRecord, State};
 
 fn applied(added: u64, changed: u64, unchanged: u64) -> Applied {
@@ -331,4 +331,22 @@ pub async fn what_a_scan_changes_keeps_its_key(db: &dyn DatabaseFixture) {
     assert_eq!(get(store, 5).await.location.storage, "two");
     let record = get(store, 7).await;
     assert_eq!((record.location, record.rule), (entry_in("one", 5).location, secret));
+}
+
+pub async fn new_records_of_a_scan_stay_behind_deleted_ones(db: &dyn DatabaseFixture) {
+    let store = db.ports();
+    apply(store, (1..=40).map(|number| entry_in("two", number)).collect(), 100).await;
+    let basis = basis(store, "one").await;
+    // More than are renumbered at once.
+    let batches = found(&basis, 12_000);
+    let scanned_range = Some(ScannedRange { after: Some(key(10)), to: None, most_deleted: 30 });
+    let all_but_ten = SyncBatch { records: Vec::new(), scanned_range };
+    let deleted = sync(store, all_but_ten, &ModelSyncState::new(MODEL), 150).await;
+    assert_eq!(deleted.deleted, 30);
+    let done = store.as_of(at(200)).catalogue.import_scanned(MODEL, &basis, stream(batches)).await.unwrap();
+    assert_eq!(done, applied(12_000, 0, 0));
+    let paths = store.catalogue.stored(MODEL, "one", Some(key(12_035)), 10).await.unwrap();
+    let last: Vec<_> = paths.into_iter().map(|record| (record.key, record.path)).collect();
+    let expected = (12_036..=12_040).map(|number| (key(number), format!("one/{:05}", number - 41)));
+    assert_eq!(last, expected.collect::<Vec<_>>());
 }

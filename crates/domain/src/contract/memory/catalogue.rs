@@ -91,6 +91,7 @@ impl Catalogue for MemoryStore {
                 return (None, false);
             }
             let further = numbered_behind(tables.largest_key(model).as_ref()) - basis.numbered_behind();
+            let further = further.max(0);
             let renumbered = entries.into_iter().map(|entry| match entry.key.as_integer() {
                 Some(number) if basis.is_new(&entry.key) => {
                     SourceRecord { key: RecordKey::integer(number + further), ..entry }
