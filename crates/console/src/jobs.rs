@@ -173,10 +173,9 @@ fn ahead(job: &Job, snapshot: &Snapshot) -> Option<u64> {
     }
     let summary = snapshot.models.iter().find(|summary| summary.model == job.model)?;
     match *state {
-        // What is marked is pending, and was something else.
-        Some(State::Pending | State::Started) => None,
+        // What is marked is pending, and was something else. All of a data type are marked at once.
+        Some(State::Pending | State::Started) | None => None,
         Some(state) => Some(in_state(summary, state)),
-        None => summary.states.iter().map(|(_, count)| count).sum::<u64>().checked_sub(job.marked),
     }
 }
 

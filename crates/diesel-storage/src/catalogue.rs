@@ -12,7 +12,7 @@ pub(crate) mod upsert;
 mod witnesses;
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text};
 use stocktake_domain::ports::{
     Amount, Applied, Catalogue, CountDifference, CountLimit, Counted, CountedTo, DayResults, FailureGroup,
     ImportError, ModelSummary, Page, PageRequest, PathStream, ReportApplied, ReportedRecord, ScanBasis,
@@ -28,12 +28,15 @@ use crate::dialect::{Index, RECORDS_OF_EVERY_MODEL};
 use crate::encryption::Encryption;
 use crate::error::{DbError, refuse_unknown};
 use crate::key;
+use crate::marks::HeldByMark;
 use crate::queries::{
-    Filter, STARTED, Span, by_key, push_findings, push_in_storage, push_mismatched, push_model, push_one,
+    Filter, STARTED_BY_ROW, by_key, mark_number, push_findings, push_in_storage, push_mismatched, push_model,
+    push_one, seen,
 };
-use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, digest_bytes, model_code, storable};
+use crate::rows::{AcceptedColumns, RECORD, RecordRow, RecordSql, Seen, digest_bytes, model_code, storable};
 use crate::scanning::Scan;
 use crate::session::{Driver, Reading, Session, Work};
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// How many bytes of a checksum its index has.
@@ -312,25 +315,34 @@ pub(crate) async fn get<S: Reading>(
     encryption: Encryption,
 ) -> Result<Option<Record>, DbError> {
     let found = row(session, model, key).await?;
-    found.map(|(row, started)| row.into_record(started, &encryption)).transpose()
+    found.map(|(row, seen)| row.into_record(seen, &encryption)).transpose()
 }
 
-/// Reads the row of one record, with whether a lease holds it.
+/// Reads the row of one record, with what is seen of it beside.
 async fn row<S: Reading>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
-) -> Result<Option<(RecordRow, bool)>, DbError> {
-    let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
-    session.first(push_one::<S, _>(sql, model, key)).await
+) -> Result<Option<(RecordRow, Seen)>, DbError> {
+    let mark = mark_number(model);
+    let sql = Sql::<(RecordSql, Bool, Nullable<BigInt>)>::new(format!(
+        "SELECT {}, {STARTED_BY_ROW}, {mark}",
+        *RECORD
+    ));
+    let found: Option<(RecordRow, bool, Option<i64>)> =
+        session.first(push_one::<S, _>(sql, model, key)).await?;
+    let Some((row, is_started, number)) = found else { return Ok(None) };
+    let held = HeldByMark::read(session, model, number).await?;
+    let seen = HeldByMark::seen(held.as_ref(), &row, is_started);
+    Ok(Some((row, seen)))
 }
 
-/// The record's row, which nobody else changes until the transaction ends, and whether a lease holds it.
+/// The record's row, which nobody else changes until the transaction ends, and what is seen of it beside.
 async fn locked<S: Session>(
     session: &mut S,
     model: i16,
     key: Vec<u8>,
-) -> Result<Option<(RecordRow, bool)>, DbError> {
+) -> Result<Option<(RecordRow, Seen)>, DbError> {
     match session.lock_records(model, vec![key.clone()]).await? {
         Some(rows) => Ok(rows.into_iter().next()),
         None => row(session, model, key).await,
@@ -347,8 +359,8 @@ async fn mismatched<S: Session>(
     let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
     let sql = push_mismatched::<S, _>(sql, model, &span).push(by_key(false));
     let rows: Vec<RecordRow> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
-    // One that succeeded is not due, and so no lease holds it.
-    rows.into_iter().map(|row| row.into_record(false, &encryption)).collect()
+    // One that succeeded and is not marked is not due, and so no lease holds it.
+    rows.into_iter().map(|row| row.into_record(Seen::STORED, &encryption)).collect()
 }
 
 async fn findings<S: Session>(
@@ -358,10 +370,10 @@ async fn findings<S: Session>(
     limit: u32,
     encryption: Encryption,
 ) -> Result<Vec<Record>, DbError> {
-    let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
+    let sql = Sql::<(RecordSql, SmallInt)>::new(format!("SELECT {}, {}", *RECORD, seen(Some(model))));
     let sql = push_findings::<S, _>(sql, model, &span).push(by_key(false));
-    let rows: Vec<(RecordRow, bool)> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
-    rows.into_iter().map(|(row, started)| row.into_record(started, &encryption)).collect()
+    let rows: Vec<(RecordRow, Seen)> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
+    rows.into_iter().map(|(row, seen)| row.into_record(seen, &encryption)).collect()
 }
 
 async fn with_checksum<S: Session>(
@@ -372,17 +384,18 @@ async fn with_checksum<S: Session>(
 ) -> Result<Vec<Record>, DbError> {
     let first = checksum.iter().copied().take(CHECKSUM_PREFIX).collect::<Vec<u8>>();
     let last = checksum.iter().copied().last().into_iter().collect::<Vec<u8>>();
-    let sql = Sql::<(RecordSql, Bool)>::new(format!(
-        "SELECT {}, {STARTED} FROM {RECORDS_OF_EVERY_MODEL} AS r",
-        *RECORD
+    let sql = Sql::<(RecordSql, SmallInt)>::new(format!(
+        "SELECT {}, {} FROM {RECORDS_OF_EVERY_MODEL} AS r",
+        *RECORD,
+        seen(None)
     ));
     let sql = sql.push(S::indexed_by(Index::ByChecksum)).push(
         " WHERE r.baseline IS NOT NULL AND substr(r.baseline, length(r.baseline), 1) = ? \
          AND substr(r.baseline, 1, 12) = ? AND r.baseline = ? ORDER BY r.model, r.key LIMIT ? + 0",
     );
     let sql = sql.bind(last).bind(first).bind(checksum).bind(i64::from(limit));
-    let rows: Vec<(RecordRow, bool)> = session.load(sql).await?;
-    rows.into_iter().map(|(row, started)| row.into_record(started, &encryption)).collect()
+    let rows: Vec<(RecordRow, Seen)> = session.load(sql).await?;
+    rows.into_iter().map(|(row, seen)| row.into_record(seen, &encryption)).collect()
 }
 
 async fn count<S: Session>(
@@ -391,6 +404,7 @@ async fn count<S: Session>(
     scanned: u64,
     at_most: u64,
 ) -> Result<Counted, DbError> {
+    let filter = filter.looking(session).await?;
     let scan = Scan::within(session, &filter, Span::all(), false, scanned).await?;
     let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
     let sql = filter.select_from::<S, _>(sql, &scan.span);

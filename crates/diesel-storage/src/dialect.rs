@@ -13,6 +13,8 @@ pub(crate) enum Index {
     ByState,
     /// On what is due.
     InQueue,
+    /// On what is not due, by storage; on SQLite on everything.
+    InStorage,
     /// On what is to be tried again.
     ToRetry,
     /// On what does not match the source's own checksums.
@@ -47,13 +49,16 @@ pub(crate) trait Dialect {
     /// The table that holds the records of a model. Whoever reads or writes records of one model names this one.
     fn records(model: i16) -> Cow<'static, str>;
 
-    /// FROM and WHERE, without the end of the condition: the records `r` of a model, or of every model, that the leases `l` hold,
-    /// lease by lease, each by its range.
+    /// FROM and WHERE, without the end of the condition: the records `r` of a model, or of every model, that leases hold, by their
+    /// rows or by marks, lease by lease, each by its range.
     fn held(model: Option<i16>) -> String;
 
     /// What comes before and after a query for keys, to make it the condition that the record `r` is of a model and
     /// has one of these keys. One value: the model.
     const KEY_IN: (&'static str, &'static str);
+
+    /// Whether parts of a UNION ALL that are each read in the order of the keys are merged without a word in each about order and number.
+    const MERGES: bool;
 
     /// Names the index to a database that would choose another.
     fn indexed_by(index: Index) -> &'static str;

@@ -4,35 +4,31 @@ use async_trait::async_trait;
 use diesel::sql_types::BigInt;
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use stocktake_domain::ports::{Jobs, StoreError};
-use stocktake_domain::{Job, JobId, JobState, NewJob};
+use stocktake_domain::{Clock as _, Job, JobId, JobState, NewJob};
 
 use crate::adapter::{Adapter, call};
 use crate::columns::all_of;
 use crate::dialect::Lock;
 use crate::error::DbError;
+use crate::marks;
 use crate::queue::recalculate::{self, Batch};
 use crate::rows::{JobRow, JobTargetRow, NewJobRow, job_state_code, unsigned};
 use crate::schema::jobs;
 use crate::session::{Driver, Reading as _, Session, Work};
+use crate::span::Span;
 use crate::sql::Sql;
 
 #[async_trait]
 impl<D: Driver> Jobs for Adapter<D> {
     async fn enqueue(&self, job: &NewJob) -> Result<Job, StoreError> {
-        let row = NewJobRow::new(job)?;
-        let enqueue = self.timed(move |session, now| {
-            Box::pin(async move {
-                if let Some(id) = queued(session, &row).await? {
-                    let same: JobRow = session.one(jobs::table.find(id).select(all_of::<JobRow>())).await?;
-                    return Ok((same.into_job()?, true));
-                }
-                let made = (row, jobs::created_at.eq(now.millis()));
-                let query = diesel::insert_into(jobs::table).values(made).returning(all_of::<JobRow>());
-                let made: JobRow = session.one(query).await?;
-                Ok((made.into_job()?, true))
-            })
+        let (row, now) = (NewJobRow::new(job)?, self.clock.now());
+        let call = call!("db.jobs.enqueue", model = %job.model);
+        let enqueued = self.run(call, Work::Statement, move |session| {
+            Box::pin(async move { session.enqueue(row, now).await?.into_job() })
         });
-        self.run_waking(call!("db.jobs.enqueue", model = %job.model), Work::Write, enqueue).await
+        let job = enqueued.await?;
+        self.driver.wake();
+        Ok(job)
     }
 
     async fn list(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError> {
@@ -96,12 +92,11 @@ fn all(rows: Vec<JobRow>) -> Result<Vec<Job>, DbError> {
     rows.into_iter().map(JobRow::into_job).collect()
 }
 
-/// The job of the same model and filter that has not begun. One that is being begun is waited for, and then is none.
-async fn queued<S: Session>(session: &mut S, row: &NewJobRow) -> Result<Option<i64>, DbError> {
+/// Adds the query for the job of the same model and filter that has not begun. One that is being begun is waited for, and then is none.
+pub(crate) fn push_queued<S: Session, T>(sql: Sql<T>, row: &NewJobRow) -> Sql<T> {
     let (model, state, texts) = row.target();
     // The first condition is that of the index.
-    let mut sql =
-        Sql::<BigInt>::new("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) AND j.state = 0 AND j.model = ?");
+    let mut sql = sql.push("SELECT j.id FROM jobs j WHERE j.state IN (0, 1) AND j.state = 0 AND j.model = ?");
     sql = sql.bind(model);
     sql = match state {
         Some(state) => sql.push(" AND j.selected_state = ?").bind(state),
@@ -113,7 +108,7 @@ async fn queued<S: Session>(session: &mut S, row: &NewJobRow) -> Result<Option<i
             None => sql.push(&format!(" AND {column} IS NULL")),
         };
     }
-    session.first::<i64, _>(sql.push(" ORDER BY j.id LIMIT 1").push(S::locking(Lock::Update))).await
+    sql.push(" ORDER BY j.id LIMIT 1").push(S::locking(Lock::Update))
 }
 
 async fn get<S: Session>(session: &mut S, id: i64) -> Result<Option<Job>, DbError> {
@@ -128,6 +123,9 @@ async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(O
     let Some(id) = oldest else { return Ok((None, false)) };
     let row: JobTargetRow = session.one(jobs::table.find(id).select(all_of::<JobTargetRow>())).await?;
     let (model, started_at, selection) = (row.model, row.started_at.unwrap_or(now), row.selection()?);
+    if selection.is_all() {
+        return mark(session, (id, model), (row.marked_to, row.started_at), now).await;
+    }
     let batch = Batch::next(session, model, &selection, row.marked_to, limit).await?;
     session.hold_claims(Some(model), None).await?;
     let marked = recalculate::matching(session, &batch, None, now).await?;
@@ -141,4 +139,30 @@ async fn advance<S: Session>(session: &mut S, limit: u32, now: i64) -> Result<(O
     );
     session.execute(diesel::update(jobs::table.find(id)).set(change)).await?;
     Ok((get(session, id).await?, marked > 0))
+}
+
+/// The next step of a job about a whole model: the first one marks it, and each makes some of what failed due.
+async fn mark<S: Session>(
+    session: &mut S,
+    (id, model): (i64, i16),
+    (marked_to, started_at): (Option<Vec<u8>>, Option<i64>),
+    now: i64,
+) -> Result<(Option<Job>, bool), DbError> {
+    if started_at.is_none() {
+        let marked = marks::make(session, model, id, now).await?;
+        let marked = jobs::marked.eq(i64::try_from(marked).unwrap_or(i64::MAX));
+        session.execute(diesel::update(jobs::table.find(id)).set(marked)).await?;
+    } else {
+        session.hold_claims(Some(model), None).await?;
+    }
+    let next = marks::make_failed_due(session, model, Span::behind(marked_to), now).await?;
+    let state = if next.is_some() { JobState::Running } else { JobState::Finished };
+    let change = (
+        jobs::state.eq(job_state_code(state)),
+        jobs::started_at.eq(Some(started_at.unwrap_or(now))),
+        jobs::finished_at.eq(next.is_none().then_some(now)),
+        jobs::marked_to.eq(next),
+    );
+    session.execute(diesel::update(jobs::table.find(id)).set(change)).await?;
+    Ok((get(session, id).await?, true))
 }

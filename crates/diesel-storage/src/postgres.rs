@@ -246,7 +246,7 @@ async fn perform<R: Send>(
     longest_commit: Duration,
 ) -> Result<R, DbError> {
     match work {
-        Work::Read | Work::Scratch => task(connection).await,
+        Work::Read | Work::Scratch | Work::Statement => task(connection).await,
         Work::Write | Work::Import => {
             let begin = if work == Work::Import { BEGIN_UNHURRIED } else { BEGIN };
             AnsiTransactionManager::begin_transaction_sql(connection, begin).await?;

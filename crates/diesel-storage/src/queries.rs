@@ -13,25 +13,59 @@ use std::borrow::Cow;
 use stocktake_domain::{FailureKind, RecordFilter, Selection, State};
 
 use crate::dialect::{Dialect, Index, RECORDS_OF_EVERY_MODEL};
+use crate::error::DbError;
 use crate::key;
-use crate::rows::{CAUSES_WITH_TEXT, FAILED, PENDING, failure_kind_code, stored_state_code};
+use crate::ranges::Ranges;
+use crate::rows::{CAUSES_WITH_TEXT, FAILED, PENDING, SUCCEEDED, failure_kind_code, stored_state_code};
+use crate::session::Reading;
+use crate::span::Span;
 use crate::sql::{Sql, Value};
 
-macro_rules! started {
-    () => {
-        "CASE WHEN r.due_at IS NULL THEN FALSE ELSE EXISTS (SELECT 1 FROM leases l \
-         WHERE l.model = r.model AND l.storage = r.storage AND l.first_key <= r.key AND l.last_key >= r.key \
-         AND l.due_from <= r.due_at AND l.claimed_at >= r.due_at) END"
-    };
+/// Whether some lease holds the record `r` that is due by its row. Looks at leases only for a record that is due; being no plain
+/// EXISTS, it is never turned into a join of the whole table.
+pub(crate) const STARTED_BY_ROW: &str = "CASE WHEN r.due_at IS NULL THEN FALSE ELSE EXISTS (SELECT 1 FROM leases l \
+    WHERE l.model = r.model AND l.storage = r.storage AND l.first_key <= r.key AND l.last_key >= r.key \
+    AND l.due_from <= r.due_at AND l.claimed_at >= r.due_at) END";
+
+/// Whether some lease holds the marked record `r`.
+const STARTED_BY_MARK: &str = "EXISTS (SELECT 1 FROM leases l CROSS JOIN marks k \
+    WHERE l.model = r.model AND l.storage = r.storage AND l.first_key <= r.key AND l.last_key >= r.key \
+    AND k.model = r.model AND l.due_from <= k.came_at AND l.claimed_at >= k.came_at)";
+
+/// Whether the record `r`, of this model or of any, is marked ([`crate::marks`]). Of one model the mark is looked up once for a
+/// statement, otherwise for each record.
+pub(crate) fn marked(model: Option<i16>) -> String {
+    let of = model.map_or_else(|| "r.model".to_owned(), |model| model.to_string());
+    format!(
+        "(r.state = {SUCCEEDED} AND COALESCE(r.answers < (SELECT k.number FROM marks k WHERE k.model = {of}), FALSE))"
+    )
 }
 
-/// Whether some lease holds the record `r`. Looks at leases only for a record that is due; being no plain
-/// EXISTS, it is never turned into a join of the whole table.
-pub(crate) const STARTED: &str = started!();
+/// The number of the mark on a model; NULL if there is none.
+pub(crate) fn mark_number(model: i16) -> String {
+    format!("(SELECT k.number FROM marks k WHERE k.model = {model})")
+}
 
-/// The number of an attempt begun or made void now: one more than the last, which in a record that some
-/// lease holds is one more than the stored.
-pub(crate) const NEXT_ATTEMPT: &str = concat!("r.attempt + 1 + CASE WHEN ", started!(), " THEN 1 ELSE 0 END");
+/// The code of what is seen of the record `r` beside its row: see [`crate::rows::Seen`]. Where it matters how long a statement takes to
+/// begin, it asks for [`STARTED_BY_ROW`] and [`mark_number`] instead ([`crate::marks::HeldByMark`]).
+pub(crate) fn seen(model: Option<i16>) -> String {
+    let marked = marked(model);
+    format!(
+        "CAST(CASE WHEN {marked} THEN CASE WHEN {STARTED_BY_MARK} THEN 3 ELSE 2 END \
+         WHEN {STARTED_BY_ROW} THEN 1 ELSE 0 END AS smallint)"
+    )
+}
+
+/// The stored state by which the record `r` counts: a marked one is pending.
+pub(crate) fn seen_state(model: Option<i16>) -> String {
+    format!("CAST(CASE WHEN {} THEN {PENDING} ELSE r.state END AS smallint)", marked(model))
+}
+
+/// The number of an attempt of the record `r` of a model that is begun or made void now: one more than the last, which in a record
+/// that some lease holds is one more than the stored.
+pub(crate) fn next_attempt(model: i16) -> String {
+    format!("r.attempt + 1 + CASE WHEN {} IN (1, 3) THEN 1 ELSE 0 END", seen(Some(model)))
+}
 
 /// When the record `r` becomes due if that happens now: later than any lease that covers it was claimed, so
 /// that none holds it. Two values: now, and now.
@@ -39,44 +73,12 @@ pub(crate) const DUE_NOW: &str = "COALESCE((SELECT MAX(l.claimed_at) + 1 FROM le
     WHERE l.model = r.model AND l.storage = r.storage AND l.first_key <= r.key AND l.last_key >= r.key \
     AND l.claimed_at >= ?), ?)";
 
-/// A range of key bytes: from `from` on, up to and without `to`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) from: Vec<u8>,
-    pub(crate) to: Vec<u8>,
-}
-
-impl Span {
-    /// Every key.
-    pub(crate) fn all() -> Self {
-        Self { from: Vec::new(), to: key::END.to_vec() }
-    }
-
-    /// The keys from these bytes on.
-    pub(crate) fn from(from: Vec<u8>) -> Self {
-        Self { from, ..Self::all() }
-    }
-
-    /// The keys before these bytes.
-    pub(crate) fn before(to: Vec<u8>) -> Self {
-        Self { to, ..Self::all() }
-    }
-
-    /// The keys behind this one, or all.
-    pub(crate) fn behind(key: Option<Vec<u8>>) -> Self {
-        key.map_or_else(Self::all, |key| Self::from(key::behind(key)))
-    }
-
-    /// Whether the key is one of these.
-    pub(crate) fn holds(&self, key: &[u8]) -> bool {
-        self.from.as_slice() <= key && key < self.to.as_slice()
-    }
-}
-
 /// Which records of a model are meant.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
     pub(crate) model: i16,
+    /// Where marked records are looked for, if the state depends on it.
+    ranges: Ranges,
     state: Option<State>,
     /// Sorted, each once.
     keys: Option<Vec<Vec<u8>>>,
@@ -89,6 +91,8 @@ enum Access {
     Keys(Vec<Vec<u8>>),
     Leases,
     State(i16),
+    /// Marked ones in a storage.
+    Marked(String),
     Findings,
     /// Of one storage and one kind.
     Failing(String, i16),
@@ -106,7 +110,16 @@ impl Filter {
             keys
         });
         let recalculates_disabled = selection.recalculates_disabled();
-        Self { model, state: selection.state, keys, common: selection.filter.clone(), recalculates_disabled }
+        let (ranges, common) = (Ranges::default(), selection.filter.clone());
+        Self { model, ranges, state: selection.state, keys, common, recalculates_disabled }
+    }
+
+    /// The same, with a look at where records are marked.
+    pub(crate) async fn looking<S: Reading>(mut self, session: &mut S) -> Result<Self, DbError> {
+        if self.keys.is_none() && matches!(self.state, Some(State::Pending | State::Succeeded)) {
+            self.ranges = Ranges::read(session, self.model).await?;
+        }
+        Ok(self)
     }
 
     /// The records with these keys.
@@ -163,7 +176,12 @@ impl Filter {
             Access::Findings if FailureKind::ALL.iter().all(|kind| rest.kinds.contains(kind)) => {
                 rest.kinds = Vec::new();
             }
-            Access::Keys(_) | Access::Leases | Access::State(_) | Access::Findings | Access::All => {}
+            Access::Keys(_)
+            | Access::Leases
+            | Access::State(_)
+            | Access::Marked(_)
+            | Access::Findings
+            | Access::All => {}
         }
         rest
     }
@@ -174,44 +192,128 @@ impl Filter {
         match access {
             Access::Keys(_) | Access::Leases => false,
             Access::Findings | Access::Failing(..) => self.state.is_some() || !self.rest(&access).is_empty(),
-            Access::State(_) | Access::InStorage(_) | Access::All => !self.rest(&access).is_empty(),
+            Access::State(_) | Access::Marked(_) | Access::InStorage(_) | Access::All => {
+                !self.rest(&access).is_empty()
+            }
         }
+    }
+
+    /// Each way in which matching records with a key in the span are found, with the part of the span. Mostly it is one; where marks
+    /// are, there is one for each range that may hold marked records, or for each gap between.
+    fn pieces(&self, span: &Span) -> Vec<(Access, Span)> {
+        let access = self.access(span);
+        let Access::State(state) = access else { return vec![(access, span.clone())] };
+        if self.ranges.are_of_too_many_storages() {
+            return vec![(Access::All, span.clone())];
+        }
+        let mut pieces = Vec::new();
+        if state == SUCCEEDED {
+            pieces.extend(self.ranges.gaps(span).into_iter().map(|gap| (Access::State(state), gap)));
+        } else {
+            pieces.push((Access::State(state), span.clone()));
+        }
+        if state == PENDING {
+            let storages = &self.common.storages;
+            let ranges = self.ranges.within(span).into_iter();
+            let meant = ranges.filter(|(storage, _)| storages.is_empty() || storages.contains(storage));
+            pieces.extend(meant.map(|(storage, range)| (Access::Marked(storage), range)));
+        }
+        if pieces.is_empty() {
+            // Everything is marked: an empty span.
+            pieces.push((access, Span { to: span.from.clone(), ..span.clone() }));
+        }
+        pieces
     }
 
     /// Adds FROM and WHERE: the matching records `r` with a key in the span.
     pub(crate) fn select_from<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
-        let access = self.access(span);
-        let sql = push_access::<D, _>(sql, self.model, &access, span);
-        let sql = match access {
-            Access::Keys(_) | Access::Findings | Access::Failing(..) => self.push_state(sql),
-            Access::State(state) => push_not_started(sql, state),
-            Access::Leases | Access::InStorage(_) | Access::All => sql,
-        };
-        push_common::<D, _>(sql, &self.rest(&access))
+        self.push_pieces::<D, _>(sql, span, None, Self::push_matching::<D, _>)
     }
 
-    /// Adds FROM and WHERE: the records `r` with a key in the span that are looked at to find those that match.
-    pub(crate) fn scan_from<D: Dialect, T>(&self, sql: Sql<T>, span: &Span) -> Sql<T> {
-        push_access::<D, _>(sql, self.model, &self.access(span), span)
+    /// Adds FROM and WHERE, and what puts the first of them in order: the first matching records `r` with a key in the span, at
+    /// least so many.
+    pub(crate) fn select_first<D: Dialect, T>(&self, sql: Sql<T>, span: &Span, first: First) -> Sql<T> {
+        let sql = self.push_pieces::<D, _>(sql, span, Some(first), Self::push_matching::<D, _>);
+        sql.push(by_key(first.descending))
+    }
+
+    /// The same of the records that are looked at to find those that match.
+    pub(crate) fn scan_first<D: Dialect, T>(&self, sql: Sql<T>, span: &Span, first: First) -> Sql<T> {
+        let push = |filter: &Self, sql, access: &Access, span: &Span| {
+            push_access::<D, _>(sql, filter.model, access, span)
+        };
+        self.push_pieces::<D, _>(sql, span, Some(first), push).push(by_key(first.descending))
+    }
+
+    /// Adds FROM and WHERE of each piece, as one or, in brackets, as one behind the other.
+    fn push_pieces<D: Dialect, T>(
+        &self,
+        sql: Sql<T>,
+        span: &Span,
+        first: Option<First>,
+        push: impl Fn(&Self, Sql<T>, &Access, &Span) -> Sql<T>,
+    ) -> Sql<T> {
+        let pieces = self.pieces(span);
+        if let [(access, span)] = pieces.as_slice() {
+            return push(self, sql, access, span);
+        }
+        let mut sql = sql.push(" FROM (");
+        for (place, (access, span)) in pieces.iter().enumerate() {
+            sql = if place == 0 { sql } else { sql.push(" UNION ALL ") };
+            sql = match first.filter(|_| !D::MERGES) {
+                None => push(self, sql.push("SELECT r.*"), access, span),
+                Some(First { rows, descending }) => {
+                    let sql = push(self, sql.push("SELECT * FROM (SELECT r.*"), access, span);
+                    sql.push(by_key(descending))
+                        .push(" LIMIT ? + 0")
+                        .bind(rows)
+                        .push(&format!(") AS p{place}"))
+                }
+            };
+        }
+        sql.push(") AS r WHERE TRUE")
+    }
+
+    fn push_matching<D: Dialect, T>(&self, sql: Sql<T>, access: &Access, span: &Span) -> Sql<T> {
+        let sql = push_access::<D, _>(sql, self.model, access, span);
+        let sql = match access {
+            // Of all records only where a state is marked in too many storages.
+            Access::Keys(_) | Access::Findings | Access::Failing(..) | Access::All => self.push_state(sql),
+            Access::State(SUCCEEDED) => sql.push(" AND NOT ").push(&marked(Some(self.model))),
+            Access::State(PENDING | FAILED) => sql.push(" AND NOT ").push(STARTED_BY_ROW),
+            Access::Marked(_) => sql.push(" AND NOT ").push(STARTED_BY_MARK),
+            Access::State(_) | Access::Leases | Access::InStorage(_) => sql,
+        };
+        push_common::<D, _>(sql, &self.rest(access))
     }
 
     fn push_state<T>(&self, sql: Sql<T>) -> Sql<T> {
+        let of = Some(self.model);
         match self.state.map(stored_state_code) {
             None => sql,
-            Some(None) => sql.push(" AND ").push(STARTED),
-            Some(Some(state)) => push_not_started(sql.push(" AND r.state = ?").bind(state), state),
+            Some(None) => sql.push(&format!(" AND {} IN (1, 3)", seen(of))),
+            Some(Some(state)) => {
+                let sql = sql.push(&format!(" AND {} = ?", seen_state(of))).bind(state);
+                sql.push(&format!(" AND {} IN (0, 2)", seen(of)))
+            }
         }
     }
+}
+
+/// The first rows in the order of the keys, or the last ones from the largest key down.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct First {
+    pub(crate) rows: i64,
+    pub(crate) descending: bool,
 }
 
 /// Adds FROM and WHERE: the records `r` of a model with a key in the span that an index finds.
 fn push_access<D: Dialect, T>(sql: Sql<T>, model: i16, access: &Access, span: &Span) -> Sql<T> {
     match access {
         Access::Keys(keys) => D::push_with_keys(sql, model, keys),
-        Access::Leases => {
-            push_keys_in(sql.push(&D::held(Some(model))).push(" WHERE l.model = ?").bind(model), span)
-        }
+        Access::Leases => push_keys_in(sql.push(&D::held(Some(model))), span),
         Access::State(state) => push_in_state::<D, _>(sql, model, *state, span),
+        Access::Marked(storage) => push_marked::<D, _>(sql, model, storage, span),
         Access::Findings => push_findings::<D, _>(sql, model, span),
         Access::Failing(storage, kind) => {
             let sql = push_failing::<D, _>(sql, model).push(" AND r.storage = ? AND r.failure_kind = ?");
@@ -301,12 +403,20 @@ pub(crate) fn push_in_storage<D: Dialect, T>(sql: Sql<T>, model: i16, storage: &
     push_keys_in(sql, span)
 }
 
+/// Adds FROM and WHERE: the marked records `r` of one model in a storage with a key in the span.
+pub(crate) fn push_marked<D: Dialect, T>(sql: Sql<T>, model: i16, storage: &str, span: &Span) -> Sql<T> {
+    let sql = push_from::<D, _>(sql, model, Index::InStorage);
+    let sql = sql.push(" WHERE r.due_at IS NULL AND r.model - 0 = ? AND r.storage = ?");
+    let sql = push_keys_in(sql.bind(i32::from(model)).bind(storage.to_owned()), span);
+    sql.push(" AND ").push(&marked(Some(model)))
+}
+
 /// Adds FROM and WHERE: the records `r` with a key in the span that differ from the source's own checksums.
 pub(crate) fn push_mismatched<D: Dialect, T>(sql: Sql<T>, model: i16, span: &Span) -> Sql<T> {
     let sql = push_from::<D, _>(sql, model, Index::Mismatched);
     let sql =
         sql.push(" WHERE r.state = 2 AND NOT r.matches_source AND r.model + 0 = ?").bind(i32::from(model));
-    push_keys_in(sql, span)
+    push_keys_in(sql, span).push(" AND NOT ").push(&marked(Some(model)))
 }
 
 /// Adds FROM and WHERE: the records `r` with a key in the span whose last attempt failed.
@@ -330,11 +440,6 @@ pub(crate) fn push_keys_in<T>(sql: Sql<T>, span: &Span) -> Sql<T> {
 /// The words for an order by key.
 pub(crate) const fn by_key(descending: bool) -> &'static str {
     if descending { " ORDER BY r.key DESC" } else { " ORDER BY r.key" }
-}
-
-/// Adds that no lease holds the record, where its stored state lets one.
-fn push_not_started<T>(sql: Sql<T>, state: i16) -> Sql<T> {
-    if matches!(state, PENDING | FAILED) { sql.push(" AND NOT ").push(STARTED) } else { sql }
 }
 
 /// Adds the query for the paths and keys of the records in one storage, of one model or of all, in the byte order of the

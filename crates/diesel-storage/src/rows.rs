@@ -8,6 +8,7 @@ mod filter;
 mod orphan;
 mod record;
 mod registry;
+mod seen;
 mod sync_state;
 mod token;
 mod values;
@@ -25,9 +26,10 @@ pub(crate) use record::{
     STAGED, SourceColumns, StagedRow, StagedSql,
 };
 pub(crate) use registry::{PieceRow, SearchedRegistryRow};
+pub(crate) use seen::Seen;
 pub(crate) use sync_state::SyncRow;
 pub(crate) use token::{NewTokenRow, TokenRow};
 pub(crate) use values::{digest_bytes, digest_of, lengths, storable, storable_size, unsigned};
 pub(crate) use work::{
-    JobRow, JobTargetRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow,
+    JOB, JobRow, JobSql, JobTargetRow, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, NewJobRow, NewLeaseRow,
 };

@@ -5,8 +5,9 @@ use stocktake_domain::ports::Beyond;
 
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Filter, Span, by_key};
+use crate::queries::{Filter, First};
 use crate::session::Reading;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// The part of a span in which records are looked at.
@@ -35,9 +36,10 @@ impl Scan {
         if !filter.is_scanned() {
             return Ok(Self::whole(span));
         }
-        let sql = filter.scan_from::<S, _>(Sql::<Binary>::new("SELECT r.key"), &span);
         let passed = i64::try_from(most.saturating_sub(1)).unwrap_or(i64::MAX);
-        let sql = sql.push(by_key(descending)).push(" LIMIT 2 OFFSET ? + 0").bind(passed);
+        let first = First { rows: passed.saturating_add(2), descending };
+        let sql = filter.scan_first::<S, _>(Sql::<Binary>::new("SELECT r.key"), &span, first);
+        let sql = sql.push(" LIMIT 2 OFFSET ? + 0").bind(passed);
         let last: Vec<Vec<u8>> = session.load(sql).await?;
         let [stop, _] = last.as_slice() else { return Ok(Self::whole(span)) };
         if descending {

@@ -14,8 +14,9 @@ use stocktake_domain::ports::{PathStream, StoreError, WakeSignal};
 
 use crate::dialect::Dialect;
 use crate::error::DbError;
-use crate::queries::Span;
-use crate::rows::{LeaseRow, RecordRow, ResultRow, StagedRow};
+use crate::mark::Mark;
+use crate::rows::{JobRow, LeaseRow, NewJobRow, RecordRow, ResultRow, Seen, StagedRow};
+use crate::span::Span;
 
 /// A query whose rows are `R`, on both databases.
 pub(crate) trait Rows<R>:
@@ -93,25 +94,38 @@ pub(crate) trait Session: Reading {
     /// until the transaction ends, where transactions run side by side.
     fn lock_imports(&mut self, model: i16) -> impl Step<()>;
 
+    /// Keeps marks on the model, and what becomes good without a lease, out of the way of each other until the transaction ends. Whoever
+    /// needs it takes it before any other lock; then come queues, leases, records, results by day and, last of all, the mark itself.
+    fn lock_marking(&mut self, model: i16, marking: Marking) -> impl Step<()>;
+
     /// Keeps claims waiting until the transaction ends, so that none takes a record that is about to become due for
     /// one that it holds: claims of this model and storage, or of all.
     fn hold_claims(&mut self, model: Option<i16>, storage: Option<String>) -> impl Step<()>;
 
-    /// Locks the records with these keys, which are sorted, and reads them again, each with whether a lease holds it;
+    /// Locks the records with these keys, which are sorted, and reads them again, each with what is seen of it beside;
     /// `None` where nobody can have changed them since the transaction began.
-    fn lock_records(&mut self, model: i16, keys: Vec<Vec<u8>>) -> impl Step<Option<Vec<(RecordRow, bool)>>>;
+    fn lock_records(&mut self, model: i16, keys: Vec<Vec<u8>>) -> impl Step<Option<Vec<(RecordRow, Seen)>>>;
 
     /// Locks the records of a span before any of them is deleted or changed: in the order of their keys, as
     /// everybody does, which deleting some and changing others in turns would not be.
     fn lock_span(&mut self, model: i16, span: Span) -> impl Step<()>;
 
+    /// Locks the records of a storage with a key in the span in the order of their keys.
+    fn lock_stored(&mut self, model: i16, storage: String, span: Span) -> impl Step<()>;
+
     /// Makes what became due now, `now`, due after the claim of any lease on it that is not among the `known`, where
     /// somebody can have claimed since the transaction began.
     fn keep_clear_of_new_leases(&mut self, model: i16, known: Vec<i64>, now: i64) -> impl Step<()>;
 
-    /// Writes results of a lease where the record is still what the lease holds: due no later than it was claimed,
-    /// and the attempt the one before the result's. Returns how many.
-    fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> impl Step<u64>;
+    /// Writes results of a lease where the record is still what the lease holds: due no later than it was claimed, by its row or by
+    /// the mark on its model, and the attempt the one before the result's. They answer the mark, if that came before the claim.
+    /// Returns how many.
+    fn write_results(
+        &mut self,
+        lease: &LeaseRow,
+        results: Vec<ResultRow>,
+        mark: Option<Mark>,
+    ) -> impl Step<u64>;
 
     /// Adds records that are new.
     fn add_records(&mut self, records: Vec<RecordRow>) -> impl Step<()>;
@@ -135,6 +149,19 @@ pub(crate) trait Session: Reading {
 
     /// Tells other processes, when the transaction ends well, that there is work.
     fn announce_work(&mut self) -> impl Step<()>;
+
+    /// Keeps a job, unless the same one has not begun, and tells other processes that there is work. Returns the one or the other. On
+    /// a server it is one statement.
+    fn enqueue(&mut self, job: NewJobRow, now: Timestamp) -> impl Step<JobRow>;
+}
+
+/// What is done where marks may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marking {
+    /// A mark is made, by one at a time.
+    Make,
+    /// Records are written that answer the mark there is.
+    Answer,
 }
 
 /// What a job needs of its session.
@@ -144,6 +171,8 @@ pub(crate) enum Work {
     Read,
     /// One transaction that writes.
     Write,
+    /// One statement that writes, and so a transaction by itself.
+    Statement,
     /// One transaction that reads the whole catalogue as it is at one moment, however long that takes.
     Survey,
     /// One transaction that writes, however long that takes.
@@ -155,7 +184,7 @@ pub(crate) enum Work {
 impl Work {
     /// Whether it is bound by [`crate::StoreSettings::timeout`].
     pub(crate) fn is_ordinary(self) -> bool {
-        matches!(self, Self::Read | Self::Write)
+        matches!(self, Self::Read | Self::Write | Self::Statement)
     }
 }
 

@@ -215,7 +215,7 @@ impl Driver for Sqlite {
     ) -> Result<R, StoreError> {
         match work {
             Work::Read | Work::Survey | Work::Scratch => self.read(work, task).await,
-            Work::Write | Work::Import => self.write(work, task).await,
+            Work::Write | Work::Statement | Work::Import => self.write(work, task).await,
         }
     }
 
@@ -289,7 +289,7 @@ impl Private for Own {
         let session = self.session.take();
         let mut session = session.ok_or_else(|| unusable("the connection was lost in a task"))?;
         let writer = match work {
-            Work::Write | Work::Import => Some(Arc::clone(&self.writer).lock_owned().await),
+            Work::Write | Work::Statement | Work::Import => Some(Arc::clone(&self.writer).lock_owned().await),
             Work::Read | Work::Survey | Work::Scratch => None,
         };
         let (file, identity) = (Arc::clone(&self.file), self.identity);

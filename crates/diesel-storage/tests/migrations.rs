@@ -12,7 +12,7 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_query, sql_types};
 use stocktake_diesel_storage::{Encryption, StoreClock, StoreSettings, open};
 use stocktake_domain::contract::ManualClock;
-use stocktake_domain::{Digest, Failure, Metadata, Model, RecordKey, Timestamp};
+use stocktake_domain::{Digest, Failure, JobState, Metadata, Model, RecordKey, State, Timestamp};
 use stocktake_testbed::postgres;
 
 /// A migration's name, and its two files.
@@ -249,6 +249,46 @@ async fn records_that_are_there_are_counted() {
             assert_eq!(uploads.oldest_success, Some(Timestamp::from_millis(6)));
         };
         around_records(database, fill_states, counted, |_| ()).await;
+    }
+}
+
+/// Without marks, what is marked is due by its row. A job about a whole model that wrote records begins anew, with a mark.
+#[tokio::test]
+async fn what_is_marked_stays_pending() {
+    let folder = tempfile::tempdir().unwrap();
+    for mut database in [Raw::sqlite(folder.path()), Raw::postgres()] {
+        let migrations = database.migrations();
+        let place = migrations.iter().position(|migration| migration.name == "0032_marks").unwrap();
+        migrations.iter().take(4).for_each(|migration| database.run(&migration.up));
+        fill_states(&mut database);
+        database.run("UPDATE records SET failed_at = NULL WHERE state = 2");
+        migrations.iter().take(place).skip(4).for_each(|migration| database.run(&migration.up));
+        database.run(
+            "INSERT INTO jobs (model, requested_by, state, marked, created_at, started_at) VALUES (19, 'me', 1, 3, 1, 2)",
+        );
+        let marks = migrations.get(place).unwrap();
+        database.run(&marks.up);
+        let (none, all) = (database.bytes(""), database.bytes("ffff"));
+        database.run(&format!(
+            "INSERT INTO marks (model, number, came_at) VALUES (19, 7, 50); \
+             INSERT INTO mark_ranges (model, storage, first_key, end_key, mixed) VALUES (19, 's', {none}, {all}, FALSE)"
+        ));
+        let is_pending = async |database: &Raw, succeeded| {
+            let store = open(&settings(database.url())).await.unwrap();
+            assert_eq!(store.catalogue.count_differences().await.unwrap(), []);
+            let [uploads] = &store.catalogue.summary().await.unwrap()[..] else { panic!("one model") };
+            let of = |state| uploads.states.iter().find(|(of, _)| *of == state).map(|(_, count)| *count);
+            assert_eq!((of(State::Pending), of(State::Succeeded)), (Some(2), None));
+            assert_eq!(uploads.oldest_success, succeeded);
+            let [job] = &store.jobs.open().await.unwrap()[..] else { panic!("one job") };
+            assert_eq!((job.state, job.marked, job.started_at), (JobState::Queued, 0, None));
+        };
+        is_pending(&database, Some(Timestamp::from_millis(6))).await;
+        database.run(&marks.down);
+        assert_eq!(database.count("state = 0 AND due_at = 50 AND baseline_at = 6"), 1);
+        assert_eq!(database.count("state = 2"), 0);
+        database.run(&marks.up);
+        is_pending(&database, None).await;
     }
 }
 

@@ -247,6 +247,29 @@ async fn jobs(store: &Store) {
     }
 }
 
+/// All that is asked of a model that is marked, of which a part is verified and a part is held.
+async fn marked(store: &Store) {
+    let (queue, worker, model) = (&store.queue, WorkerId("w".to_owned()), Model::Uploads);
+    let job = NewJob { model, selection: Selection::default(), requested_by: "me".to_owned() };
+    let filter = ClaimFilter { models: vec![model], ..ClaimFilter::any(500) };
+    // The second time half of what was read is good, and so it is marked.
+    for round in 0..2 {
+        store.jobs.enqueue(&job).await.unwrap();
+        while store.jobs.advance(10).await.unwrap().is_some() {}
+        for part in 0..4 {
+            let lease = queue.claim(&worker, &filter, TERMS).await.unwrap().unwrap();
+            let results = if round == 0 || part % 2 == 0 { outcomes(&lease) } else { continue };
+            queue.complete(lease.id, &results, true).await.unwrap();
+        }
+    }
+    queue.outstanding(&filter, 100_000).await.unwrap();
+    pages(store).await;
+    filtered(store).await;
+    queue.expire_succeeded(model, Some(RecordKey::integer(10)), LEASE, 1000).await.unwrap();
+    now_is(20_000_000);
+    queue.reap(LEASE).await.unwrap();
+}
+
 async fn queue_some(store: &Store) {
     let filter = ClaimFilter::any(9);
     store.queue.claim(&WorkerId("x".to_owned()), &filter, TERMS).await.unwrap().unwrap();
@@ -292,6 +315,7 @@ async fn statements(store: &Store) -> (String, Vec<String>) {
     filtered(store).await;
     work(store).await;
     jobs(store).await;
+    marked(store).await;
     import(store).await;
     sync(store).await;
     let mut statements = taken();
@@ -395,7 +419,7 @@ fn planned_anew(statement: &str) -> bool {
 }
 
 fn all_are_good(url: &str, setup: &str, statements: &[String]) {
-    for batch in statements.chunks(30) {
+    for batch in statements.chunks(12) {
         let plans = postgres().sql(url, &explained(setup, batch)).unwrap();
         let plans = plans.split(MARK).skip(1);
         assert_eq!(plans.clone().count(), batch.len());

@@ -20,6 +20,7 @@
     reason = "a case is named by what it asserts, and fails by a panic"
 )]
 
+mod agreement;
 pub mod authority;
 pub mod catalogue {
     //! The suite of the port [`Catalogue`](crate::ports::Catalogue).
@@ -49,6 +50,9 @@ pub mod jobs {
     //! The suite of the port [`Jobs`](crate::ports::Jobs).
 
     pub mod bulk;
+    pub mod marked;
+    pub mod marks;
+    pub mod random_marks;
 }
 mod macros;
 mod memory;

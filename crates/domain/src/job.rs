@@ -17,7 +17,7 @@ named! {
         Queued = "queued",
         /// Under way.
         Running = "running",
-        /// All records of the selection were marked.
+        /// All records of the selection were marked: those of a whole model by one mark, any others batch by batch.
         Finished = "finished",
         /// Cancelled; what was marked before stays marked.
         Cancelled = "cancelled",
@@ -75,11 +75,11 @@ pub struct Job {
     pub requested_by: String,
     /// How far it is.
     pub state: JobState,
-    /// Records marked so far.
+    /// Records marked so far; of a job about a whole model, all that were not switched off.
     pub marked: u64,
     /// When it was enqueued.
     pub created_at: Timestamp,
-    /// When its first batch was marked.
+    /// When its first records were marked.
     pub started_at: Option<Timestamp>,
     /// When it was finished or cancelled.
     pub finished_at: Option<Timestamp>,

@@ -54,6 +54,12 @@ impl Selection {
         Self { state: Some(state), ..Self::default() }
     }
 
+    /// Whether all records of the model are meant.
+    pub fn is_all(&self) -> bool {
+        let Self { state, keys, filter } = self;
+        state.is_none() && keys.is_none() && filter.is_empty()
+    }
+
     /// Whether counts are kept of the records that it means: it asks for a state, kinds of failure and storages alone.
     pub fn is_counted(&self) -> bool {
         self.keys.is_none() && self.filter.is_counted()

@@ -1,13 +1,14 @@
 //! The checksum state machine.
 //!
 //! A [`Verification`] carries its state in its type, so that a transition the machine does not have cannot
-//! be written: only a `Verification<Started>` can succeed, only a `Verification<Succeeded>` can grow old.
+//! be written: only a `Verification<Started>` can succeed, only a `Verification<Disabled>` can be switched on again.
 //! Each transition consumes its verification. [`Status`] is the same with the state known only at run time,
 //! as read from a catalogue.
 //!
 //! The attempt number, together with the lease it was claimed under, is the fencing token. It grows whenever
-//! an attempt begins, and whenever a running one is made void; a result is recorded only while its lease
-//! still is and its attempt is still the record's own.
+//! an attempt begins, and whenever a change of its record makes a running one void; a mark on the whole model makes it
+//! void as well, because the record is due later than the lease was claimed. A result is recorded only while its lease
+//! still is, its attempt is still the record's own, and the record became due no later than that.
 
 use std::time::Duration;
 
@@ -230,6 +231,13 @@ impl<S: Stage> Verification<S> {
         Verification { history: self.history.next_attempt(), stage }
     }
 
+    /// It is due again, and nothing else changes: no attempt is counted. A failure that stood stands until the new attempt
+    /// ends.
+    pub fn expire(self) -> Verification<Pending> {
+        let stage = Pending { last_failure: self.stage.last_failure().cloned() };
+        Verification { history: self.history, stage }
+    }
+
     /// Switched off. If an attempt is running, its result will be thrown away.
     pub fn disable(self) -> Verification<Disabled> {
         Verification { history: self.history.next_attempt(), stage: Disabled }
@@ -332,11 +340,6 @@ impl Verification<Succeeded> {
     #[must_use]
     pub fn with_source_match(self, matches_source: Option<bool>) -> Self {
         Self { stage: Succeeded { matches_source }, ..self }
-    }
-
-    /// The last success is too old: it is due again, and nothing else changes.
-    pub fn expire(self) -> Verification<Pending> {
-        Verification { history: self.history, stage: Pending::default() }
     }
 }
 
@@ -447,6 +450,17 @@ impl Status {
             Self::Succeeded(verification) => verification.recalculate(),
             Self::Failed(verification) => verification.recalculate(),
             Self::Disabled(verification) => verification.recalculate(),
+        }
+    }
+
+    /// See [`Verification::expire`], which every state has.
+    pub fn expire(self) -> Verification<Pending> {
+        match self {
+            Self::Pending(verification) => verification.expire(),
+            Self::Started(verification) => verification.expire(),
+            Self::Succeeded(verification) => verification.expire(),
+            Self::Failed(verification) => verification.expire(),
+            Self::Disabled(verification) => verification.expire(),
         }
     }
 

@@ -40,9 +40,9 @@ fn apply(status: Status, event: Event, now: Timestamp) -> Option<Status> {
         }
         (Status::Started(it), Event::TimeOut) => Some(Status::Failed(it.time_out(LEASE, now))),
         (Status::Started(it), Event::Release) => Some(it.release()),
-        (Status::Succeeded(it), Event::Expire) => Some(Status::Pending(it.expire())),
         (Status::Disabled(it), Event::Enable) => Some(Status::Pending(it.enable())),
         (status, Event::Recalculate) => Some(Status::Pending(status.recalculate())),
+        (status, Event::Expire) => Some(Status::Pending(status.expire())),
         (status, Event::Disable) => Some(Status::Disabled(match status {
             Status::Pending(it) => it.disable(),
             Status::Started(it) => it.disable(),
@@ -79,7 +79,7 @@ fn every_event_in_every_state() {
         (Event::TimeOut, [None, Some(Failed), None, None, None]),
         (Event::Release, [None, Some(Pending), None, None, None]),
         (Event::Recalculate, [Some(Pending); 5]),
-        (Event::Expire, [None, None, Some(Pending), None, None]),
+        (Event::Expire, [Some(Pending); 5]),
         (Event::Disable, [Some(Disabled); 5]),
         (Event::Enable, [None, None, None, None, Some(Pending)]),
         (Event::Accept(2), [Some(Succeeded); 5]),
@@ -113,6 +113,18 @@ fn released_after_a_failure_it_is_failed_as_before() {
     let Status::Failed(failed) = in_state(State::Failed) else { unreachable!() };
     let again = failed.clone().claim(Timestamp::from_millis(i64::MAX)).unwrap().release();
     assert_eq!(again, Status::Failed(failed));
+}
+
+#[test]
+fn a_failed_record_that_expires_is_no_better_than_it_was() {
+    let failed = in_state(State::Failed);
+    let expired = failed.clone().expire();
+    assert_eq!(expired.history(), failed.history());
+    assert_eq!(Status::Pending(expired.clone()).last_failure(), failed.last_failure());
+    assert_eq!(expired.clone().expire(), expired);
+    // The next attempt is the one that would have been next.
+    let attempt = expired.claim().attempt();
+    assert_eq!(attempt, failed.history().attempt + 1);
 }
 
 #[test]

@@ -69,6 +69,8 @@ async fn total(store: &Store, job: &Job) -> anyhow::Result<Option<u64>> {
     Ok(match (job.state, state, key_count) {
         (JobState::Cancelled, ..) => None,
         (JobState::Finished, ..) => Some(job.marked),
+        // All of a whole model were marked at once.
+        (JobState::Running, None, None) if filter.is_empty() => Some(job.marked),
         (_, state, Some(keys)) => state.is_none().then_some(keys),
         (_, state, None) => {
             let selection = Selection { state, keys: None, filter };

@@ -100,6 +100,6 @@ fn too_few_descriptors_are_no_finding() {
 #[test]
 fn too_little_memory_is_one_sentence() {
     let installation = Installation::new(Database::Sqlite);
-    let sentence = limited(&installation, "ulimit -v 100000", &["verify"]).refusal();
-    assert!(sentence.contains("100000 KiB of memory (ulimit -v)"), "{sentence}");
+    let sentence = limited(&installation, "ulimit -v 150000", &["verify"]).refusal();
+    assert!(sentence.contains("150000 KiB of memory (ulimit -v)"), "{sentence}");
 }

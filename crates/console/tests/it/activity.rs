@@ -7,8 +7,8 @@ use stocktake_domain::ports::{
     Announcement, ClaimFilter, Conditions as _, Jobs as _, LeaseTerms, Queue as _, StorageShare, WorkerId,
 };
 use stocktake_domain::{
-    Baseline, Clock as _, ConditionSubject, Digest, Failure, History, Model, NewJob, Record, Selection,
-    Status, Succeeded, Verification,
+    Baseline, Clock as _, ConditionSubject, Digest, Failure, History, Model, NewJob, Record, RecordKey,
+    Selection, Status, Succeeded, Verification,
 };
 
 use crate::support::{ADMIN, World, altered, at, failed, record};
@@ -74,8 +74,9 @@ async fn what_runs_is_shown_with_rate_and_time_left() {
     page.says("0.1 records/s, 1.2 MB/s");
     page.says("about 30 s left");
     page.says("<progress value=\"1\" max=\"4\"");
-    let request =
-        NewJob { model: Model::Uploads, selection: Selection::default(), requested_by: "me".to_owned() };
+    let selection =
+        Selection { keys: Some([1, 2, 3, 9].map(RecordKey::integer).into()), ..Selection::default() };
+    let request = NewJob { model: Model::Uploads, selection, requested_by: "me".to_owned() };
     store.enqueue(&request).await.unwrap();
     admin.get("/console/jobs").await.says("data-l=\"Time left\" role=\"cell\">not known");
     store.advance(1).await.unwrap();

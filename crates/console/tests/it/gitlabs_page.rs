@@ -164,7 +164,7 @@ async fn the_progress_of_a_job_is_shown_and_it_can_be_cancelled() {
     let store = world.store.clone();
     let site = world.open();
     let admin = site.signed_in(ADMIN).await;
-    admin.act("/console/models/uploads/recalculate", &[]).await;
+    admin.act("/console/models/uploads/recalculate", &[("state", "pending")]).await;
     let job = store.advance(2).await.unwrap().unwrap();
     admin.get("/console").await.says("2 marked");
     let jobs = admin.get("/console/jobs").await;

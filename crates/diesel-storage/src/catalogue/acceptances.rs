@@ -8,10 +8,12 @@ use super::{get, locked, row};
 use crate::columns::all_of;
 use crate::encryption::Encryption;
 use crate::error::DbError;
+use crate::marks;
 use crate::queue::recalculate;
 use crate::rows::{AcceptanceRow, AcceptedColumns, NewAcceptanceRow};
 use crate::schema::acceptances;
-use crate::session::Session;
+use crate::session::{Marking, Session};
+use crate::span::Span;
 
 /// Accepts content of a record; `None` if there is no such record.
 pub(super) async fn accept<S: Session>(
@@ -21,12 +23,13 @@ pub(super) async fn accept<S: Session>(
     now: i64,
     encryption: Encryption,
 ) -> Result<Option<Record>, DbError> {
-    let Some((mut row, started)) = locked(session, model, key.clone()).await? else { return Ok(None) };
+    session.lock_marking(model, Marking::Answer).await?;
+    let Some((mut row, seen)) = locked(session, model, key.clone()).await? else { return Ok(None) };
     if row.is_damaged(RowPart::Baseline) {
         row.forget(RowPart::Baseline);
     }
     let (checksum, size) = (accepted.checksum()?, accepted.size());
-    let status = row.status(started)?;
+    let status = row.status(seen)?;
     if row.accepted && checksum.is_some_and(|checksum| status.is_good_with(checksum)) {
         return get(session, model, key, encryption).await;
     }
@@ -41,7 +44,12 @@ pub(super) async fn accept<S: Session>(
     } else {
         row.set_status(&status.disable(), now)?;
     }
+    let (mark, storage) = (marks::read(session, model).await?, row.source.storage.clone());
+    row.answer(mark.map_or(0, |mark| mark.number));
     session.write_records(vec![row.sealed()]).await?;
+    if let Some(mark) = mark {
+        marks::settle(session, (model, &storage), mark, Span::closed(key.clone(), key.clone())).await?;
+    }
     get(session, model, key, encryption).await
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::LazyLock;
 
-use diesel::sql_types::{BigInt, Binary, Bool};
+use diesel::sql_types::{BigInt, Binary, SmallInt};
 use futures_util::{FutureExt as _, StreamExt as _};
 use stocktake_domain::RecordKey;
 use stocktake_domain::ports::{
@@ -19,11 +19,12 @@ use crate::columns::{Row as _, list_of};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{STARTED, Span};
+use crate::queries::seen;
 use crate::rows::{
-    DISABLED, RECORD, RecordRow, RecordSql, STAGED, SourceColumns, StagedRow, StagedSql, unsigned,
+    DISABLED, RECORD, RecordRow, RecordSql, STAGED, Seen, SourceColumns, StagedRow, StagedSql, unsigned,
 };
 use crate::session::{Driver, Private, Session, Work};
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Whether the staged entry `s` may say something else than the record `r`: false only if both are the same in each field
@@ -198,17 +199,18 @@ async fn renumber<S: Session>(
 /// The next entries, from these key bytes on, whose records may have to be changed.
 async fn next_pairs<S: Session>(session: &mut S, model: i16, from: Vec<u8>) -> Result<Vec<Pair>, DbError> {
     // Of a model known beforehand the planner might read all records rather than one for each key, see `Dialect::KEY_IN`.
-    let sql = Sql::<(StagedSql, RecordSql, Bool)>::new(format!(
-        "SELECT {staged}, {record}, {STARTED} FROM staged s CROSS JOIN {table} AS r WHERE s.key >= ? \
+    let sql = Sql::<(StagedSql, RecordSql, SmallInt)>::new(format!(
+        "SELECT {staged}, {record}, {seen} FROM staged s CROSS JOIN {table} AS r WHERE s.key >= ? \
          AND r.model = (SELECT CAST(? AS smallint)) AND r.key = s.key AND {differ} ORDER BY s.key LIMIT ? + 0",
         staged = *STAGED,
         record = *RECORD,
+        seen = seen(Some(model)),
         differ = *MAY_DIFFER,
         table = S::records(model),
     ));
     let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-    let rows: Vec<(StagedRow, RecordRow, bool)> =
+    let rows: Vec<(StagedRow, RecordRow, Seen)> =
         session.load(sql.bind(from).bind(model).bind(limit)).await?;
-    let pair = |(entry, record, started)| Pair { entry, known: Some((record, started)) };
+    let pair = |(entry, record, seen)| Pair { entry, known: Some((record, seen)) };
     Ok(rows.into_iter().map(pair).collect())
 }

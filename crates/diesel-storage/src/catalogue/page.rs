@@ -1,15 +1,17 @@
 //! Pages of a list: one statement for the records, as they are at one moment.
 
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool, Nullable};
 use stocktake_domain::ports::{Beyond, Page, PageRequest, PageStart, SortOrder};
 
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Filter, STARTED, Span, by_key};
+use crate::marks::HeldByMark;
+use crate::queries::{Filter, First, STARTED_BY_ROW, mark_number};
 use crate::rows::{RECORD, RecordRow, RecordSql, model_code};
 use crate::scanning::Scan;
 use crate::session::Reading;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// The most rows of a look-up.
@@ -92,17 +94,19 @@ impl Plan {
         Ok(Scans { here, other_side })
     }
 
-    /// The rows of the page, one more if there is one, each with whether it is started and whether there is
-    /// a record on the other side.
-    fn rows<S: Reading>(&self, scans: &Scans) -> Sql<(RecordSql, Bool, Bool)> {
-        let sql = Sql::new(format!("SELECT {}, {STARTED}, ", *RECORD));
+    /// The rows of the page, one more if there is one, each with whether a lease holds it by its row, the number of the mark on the
+    /// model, and whether there is a record on the other side.
+    fn rows<S: Reading>(&self, scans: &Scans) -> Sql<(RecordSql, Bool, Nullable<BigInt>, Bool)> {
+        let mark = mark_number(self.filter.model);
+        let sql = Sql::new(format!("SELECT {}, {STARTED_BY_ROW}, {mark}, ", *RECORD));
         let sql = match &scans.other_side {
             Some(scan) => self.push_exists::<S, _>(sql, &scan.span),
             None => sql.push("FALSE"),
         };
-        let sql = self.filter.select_from::<S, _>(sql, &scans.here.span);
-        let sql = sql.push(by_key(self.descending)).push(" LIMIT ? + 0").bind(self.limit + 1);
         let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
+        let first = First { rows: offset.saturating_add(self.limit + 1), descending: self.descending };
+        let sql = self.filter.select_first::<S, _>(sql, &scans.here.span, first);
+        let sql = sql.push(" LIMIT ? + 0").bind(self.limit + 1);
         if offset > 0 { sql.push(" OFFSET ? + 0").bind(offset) } else { sql }
     }
 
@@ -114,9 +118,10 @@ impl Plan {
 /// Reads a page.
 pub(super) async fn read<S: Reading>(
     session: &mut S,
-    plan: Plan,
+    mut plan: Plan,
     encryption: Encryption,
 ) -> Result<Page, DbError> {
+    plan.filter = plan.filter.looking(session).await?;
     let [first, most] = plan.scanned;
     let found = read_within(session, &plan, first, &encryption).await?;
     let ahead = if plan.forward { &found.next } else { &found.previous };
@@ -134,12 +139,12 @@ async fn read_within<S: Reading>(
     encryption: &Encryption,
 ) -> Result<Page, DbError> {
     let scans = plan.scans(session, most).await?;
-    let mut rows: Vec<(RecordRow, bool, bool)> = session.load(plan.rows::<S>(&scans)).await?;
+    let mut rows: Vec<(RecordRow, bool, Option<i64>, bool)> = session.load(plan.rows::<S>(&scans)).await?;
     let wanted = usize::try_from(plan.limit).unwrap_or(usize::MAX);
     let more = rows.len() > wanted;
     rows.truncate(wanted);
     let other = match (rows.first(), &scans.other_side) {
-        (Some((_, _, other)), _) => *other,
+        (Some((.., other)), _) => *other,
         (None, Some(scan)) => {
             let sql = plan.push_exists::<S, _>(Sql::<Bool>::new("SELECT "), &scan.span);
             session.one(sql).await?
@@ -149,7 +154,12 @@ async fn read_within<S: Reading>(
     if !plan.forward {
         rows.reverse();
     }
-    let records = rows.into_iter().map(|(row, started, _)| row.into_record(started, encryption));
+    let number = rows.first().and_then(|(_, _, number, _)| *number);
+    let held = HeldByMark::read(session, plan.filter.model, number).await?;
+    let records = rows.into_iter().map(|(row, is_started, ..)| {
+        let seen = HeldByMark::seen(held.as_ref(), &row, is_started);
+        row.into_record(seen, encryption)
+    });
     let records = records.collect::<Result<Vec<_>, DbError>>()?;
     let here = scans.here.beyond(more)?;
     let other_side = scans.other_side.map_or(Ok(Beyond::Nothing), |scan| scan.beyond(other))?;

@@ -11,16 +11,19 @@ use stocktake_domain::{
 use crate::encryption::{Encryption, RuleOf};
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Filter, STARTED, Span, by_key, push_in_storage};
+use crate::mark::Mark;
+use crate::marks;
+use crate::queries::{Filter, by_key, push_in_storage, seen, seen_state};
 use crate::queue::results_by_day;
 use crate::rows::{
-    DISABLED, OwnColumns, RECORD, RecordRow, RecordSql, SUCCEEDED, digest_of, model_of, unsigned,
+    DISABLED, OwnColumns, RECORD, RecordRow, RecordSql, SUCCEEDED, Seen, digest_of, model_of, unsigned,
 };
-use crate::session::Session;
+use crate::session::{Marking, Session};
+use crate::span::Span;
 use crate::sql::Sql;
 
-/// The columns that a report is compared with: few, since all records of a storage are read.
-const COMPARED: &str = "r.key, r.path, r.created_at, r.file_size, r.expected, r.rule, r.mutable, r.accepted, r.state, \
+/// The columns that a report is compared with, beside the state: few, since all records of a storage are read.
+const COMPARED: &str = "r.key, r.path, r.created_at, r.file_size, r.expected, r.rule, r.mutable, r.accepted, \
     r.failure_kind IS NOT NULL, r.failed_at, r.baseline, r.baseline_at";
 
 type ComparedSql = (
@@ -32,11 +35,11 @@ type ComparedSql = (
     Nullable<Text>,
     Bool,
     Bool,
-    SmallInt,
     Bool,
     Nullable<BigInt>,
     Nullable<Binary>,
     Nullable<BigInt>,
+    SmallInt,
 );
 
 type Compared = (
@@ -48,11 +51,11 @@ type Compared = (
     Option<String>,
     bool,
     bool,
-    i16,
     bool,
     Option<i64>,
     Option<Vec<u8>>,
     Option<i64>,
+    i16,
 );
 
 /// See [`stocktake_domain::ports::Catalogue::stored`].
@@ -63,7 +66,7 @@ pub(super) async fn stored<S: Session>(
     limit: u32,
     encryption: Encryption,
 ) -> Result<Vec<StoredRecord>, DbError> {
-    let sql = Sql::<ComparedSql>::new(format!("SELECT {COMPARED}"));
+    let sql = Sql::<ComparedSql>::new(format!("SELECT {COMPARED}, {}", seen_state(Some(model))));
     let sql = push_in_storage::<S, _>(sql, model, &storage, &span).push(by_key(false));
     let rows: Vec<Compared> = session.load(sql.push(" LIMIT ? + 0").bind(i64::from(limit))).await?;
     rows.into_iter().map(|row| compared(row, model, &encryption)).collect()
@@ -71,7 +74,7 @@ pub(super) async fn stored<S: Session>(
 
 fn compared(row: Compared, model: i16, encryption: &Encryption) -> Result<StoredRecord, DbError> {
     let (key_bytes, path, created_at, file_size, expected, rule, mutable, ..) = row;
-    let (.., accepted, state, is_failing, failed_at, baseline, baseline_at) = row;
+    let (.., accepted, is_failing, failed_at, baseline, baseline_at, state) = row;
     let of = RuleOf { model, key: &key_bytes };
     let rule = rule.as_deref().map_or(Ok(DigestRule::Stored), |kept| encryption.rule(kept, of))?;
     let mutable = mutable || model_of(model)?.is_mutable();
@@ -107,13 +110,16 @@ pub(super) async fn apply<S: Session>(
     let said: BTreeMap<Vec<u8>, (String, Reported)> =
         said.into_iter().map(|of| (key::encode(&of.key), (of.path, of.said))).collect();
     let mut applied = ReportApplied::default();
-    let mut writes = Vec::new();
-    for (row, started) in locked(session, model, said.keys().cloned().collect()).await? {
+    // In the order of the keys, as the rows are.
+    let mut writes: Vec<RecordRow> = Vec::new();
+    session.lock_marking(model, Marking::Answer).await?;
+    let mark = marks::read(session, model).await?;
+    for (row, seen) in locked(session, model, said.keys().cloned().collect()).await? {
         let Some((path, said)) = said.get(&row.key) else { continue };
         if row.source.storage != storage || row.source.path != *path {
             continue;
         }
-        let verdict = judge(&row, started, rules, said, &encryption)?;
+        let verdict = judge(&row, seen, rules, said, &encryption)?;
         let verdict = match verdict {
             ReportVerdict::Good(checksum) => Ok(checksum),
             ReportVerdict::Bad(failure) => Err(failure.at(path)),
@@ -128,34 +134,38 @@ pub(super) async fn apply<S: Session>(
             Ok(_) => applied.good += 1,
             Err(failure) => *applied.failed.entry(failure.kind()).or_default() += 1,
         }
-        let status = row.status(started)?.report(verdict, rules.made_at);
-        writes.push(written(row, &status)?);
+        let status = row.status(seen)?.report(verdict, rules.made_at);
+        writes.push(written(row, &status, mark)?);
     }
+    let ends = writes.first().zip(writes.last()).map(|(first, last)| (first.key.clone(), last.key.clone()));
     if !writes.is_empty() {
         session.write_records(writes).await?;
     }
     let results = Results::at(rules.made_at, applied.good, applied.failed.values().sum());
     // Reports are few: which part of the day's number they add to does not matter.
     results_by_day::add(session, model, 0, &results).await?;
+    if let (Some(mark), Some((first, last))) = (mark, ends) {
+        marks::settle(session, (model, &storage), mark, Span::closed(first, last)).await?;
+    }
     Ok(applied)
 }
 
-/// The rows of these records, which nobody else changes until the transaction ends, each with whether a lease holds it.
+/// The rows of these records, which nobody else changes until the transaction ends, each with what is seen of it beside.
 async fn locked<S: Session>(
     session: &mut S,
     model: i16,
     keys: Vec<Vec<u8>>,
-) -> Result<Vec<(RecordRow, bool)>, DbError> {
+) -> Result<Vec<(RecordRow, Seen)>, DbError> {
     if let Some(rows) = session.lock_records(model, keys.clone()).await? {
         return Ok(rows);
     }
-    let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
+    let sql = Sql::<(RecordSql, SmallInt)>::new(format!("SELECT {}, {}", *RECORD, seen(Some(model))));
     session.load(Filter::of_keys(model, keys).select_from::<S, _>(sql, &Span::all())).await
 }
 
 fn judge(
     row: &RecordRow,
-    started: bool,
+    seen: Seen,
     rules: ReportRules,
     said: &Reported,
     encryption: &Encryption,
@@ -163,16 +173,17 @@ fn judge(
     if row.is_damaged(RowPart::Recorded) || row.is_damaged(RowPart::Baseline) {
         return Ok(ReportVerdict::Doubtful);
     }
-    let record = row.clone().into_record(started, encryption)?;
+    let record = row.clone().into_record(seen, encryption)?;
     Ok(rules.judge(&StoredRecord::of(&record), Some(said)))
 }
 
-fn written(mut row: RecordRow, status: &Status) -> Result<RecordRow, DbError> {
+fn written(mut row: RecordRow, status: &Status, mark: Option<Mark>) -> Result<RecordRow, DbError> {
     if matches!(status, Status::Succeeded(_)) {
         row.set_baseline(status.history().baseline());
     }
     // Nothing of it is due now: a failed one is found again by its retry time.
     row.due_at = None;
     row.set_status(status, 0)?;
+    row.answer(mark.map_or(0, |mark| mark.number));
     Ok(row.sealed())
 }

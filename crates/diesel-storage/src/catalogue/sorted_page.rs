@@ -1,7 +1,7 @@
 //! Pages of a list in another order than that of the keys: one statement finds what matches, sorts it if it is not too much,
 //! and reads the records of the page, as they are at one moment.
 
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, SmallInt};
 use stocktake_domain::ports::{
     Beyond, Page, SortField, SortOrder, SortPosition, SortedPage, SortedPageRequest, SortedStart,
 };
@@ -9,10 +9,11 @@ use stocktake_domain::ports::{
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Filter, STARTED, Span};
-use crate::rows::{RECORD, RecordRow, RecordSql, model_code};
+use crate::queries::{Filter, seen};
+use crate::rows::{RECORD, RecordRow, RecordSql, Seen, model_code};
 use crate::scanning::Scan;
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// How a page is read.
@@ -65,11 +66,11 @@ impl Plan {
         }
     }
 
-    /// The rows of the page, one more if there is one, each with whether it is started, whether too many match, and whether
+    /// The rows of the page, one more if there is one, each with what is seen of it beside, whether too many match, and whether
     /// there is a record on the other side.
-    fn rows<S: Session>(&self) -> Sql<(RecordSql, Bool, Bool, Bool)> {
+    fn rows<S: Session>(&self) -> Sql<(RecordSql, SmallInt, Bool, Bool)> {
         let sql = self.push_matching::<S, _>(Sql::new(""));
-        let sql = sql.push(&format!("SELECT {}, {STARTED}, ", *RECORD));
+        let sql = sql.push(&format!("SELECT {}, {}, ", *RECORD, seen(Some(self.filter.model))));
         let sql = self.push_facts(sql);
         let order = self.order();
         let sql = sql.push(" FROM (SELECT m.key, m.value FROM matching m WHERE ");
@@ -132,14 +133,15 @@ impl Plan {
 /// Reads a page.
 pub(super) async fn read<S: Session>(
     session: &mut S,
-    plan: Plan,
+    mut plan: Plan,
     encryption: Encryption,
 ) -> Result<SortedPage, DbError> {
+    plan.filter = plan.filter.looking(session).await?;
     let scan = Scan::within(session, &plan.filter, Span::all(), false, plan.scan_at_most).await?;
     if scan.stop.is_some() {
         return Ok(SortedPage::NotSearched);
     }
-    let mut rows: Vec<(RecordRow, bool, bool, bool)> = session.load(plan.rows::<S>()).await?;
+    let mut rows: Vec<(RecordRow, Seen, bool, bool)> = session.load(plan.rows::<S>()).await?;
     let (too_many, other) = match rows.first() {
         Some((_, _, too_many, other)) => (*too_many, *other),
         None => session.one(plan.facts::<S>()).await?,
@@ -153,7 +155,7 @@ pub(super) async fn read<S: Session>(
     if !plan.forward {
         rows.reverse();
     }
-    let records = rows.into_iter().map(|(row, started, ..)| row.into_record(started, &encryption));
+    let records = rows.into_iter().map(|(row, seen, ..)| row.into_record(seen, &encryption));
     let records = records.collect::<Result<Vec<_>, DbError>>()?;
     let beyond = |is_more| if is_more { Beyond::Matches } else { Beyond::Nothing };
     let (next, previous) = if plan.forward { (more, other) } else { (other, more) };

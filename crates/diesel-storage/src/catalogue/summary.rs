@@ -8,9 +8,10 @@ use stocktake_domain::{EvidenceLevel, FailureKind, Model, RecordFilter, State, T
 
 use crate::dialect::RECORDS_OF_EVERY_MODEL;
 use crate::error::DbError;
-use crate::queries::{Filter, Span, push_common};
+use crate::queries::{Filter, push_common, seen_state};
 use crate::rows::{SUCCEEDED, failure_kind_of, lengths, model_code, model_of, state_of, unsigned};
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Whether held, model, state, kind of failure; then records, file sizes in whole mebibytes and the bytes
@@ -48,7 +49,8 @@ type GroupSql = (
     Nullable<BigInt>,
 );
 
-const GROUPED: &str = " GROUP BY r.model, r.state, r.failure_kind";
+/// By model, seen state and kind of failure, which are selected behind whether they are held.
+const GROUPED: &str = " GROUP BY 2, 3, 4";
 
 /// The sum of the sizes in whole mebibytes, and of what is beside.
 const MEBIBYTES: &str = "CAST(SUM(r.file_size >> 20) AS bigint)";
@@ -65,7 +67,7 @@ pub(super) async fn amount<S: Session>(session: &mut S, filter: Filter) -> Resul
     let sql = Sql::<(BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>)>::new(format!(
         "SELECT COUNT(*), COUNT(r.file_size), {MEBIBYTES}, {BESIDE}"
     ));
-    let sql = filter.select_from::<S, _>(sql, &Span::all());
+    let sql = filter.looking(session).await?.select_from::<S, _>(sql, &Span::all());
     let (records, known, mebibytes, beside): (i64, i64, Option<i64>, Option<i64>) = session.one(sql).await?;
     let records = unsigned(records, "count")?;
     let of_unknown_size = records.saturating_sub(unsigned(known, "count")?);
@@ -140,12 +142,15 @@ pub(super) async fn kept<S: Session>(
 
 /// The records of a model, or of every one, from the counts that are kept.
 fn push_kept<S: Session>(model: Option<i16>, filter: &RecordFilter) -> Sql<GroupSql> {
+    // What succeeded was good, also if it is marked.
     let sql = Sql::<GroupSql>::new(format!(
-        "SELECT FALSE, r.model, r.state, NULLIF(r.failure_kind, 0), CAST(SUM(r.records) AS bigint), \
+        "SELECT FALSE, r.model, {}, NULLIF(r.failure_kind, 0), CAST(SUM(r.records) AS bigint), \
          CAST(SUM(r.mebibytes) AS bigint), CAST(SUM(r.beside) AS bigint), CAST(NULL AS bigint), \
          CAST(SUM(r.size_only) AS bigint), CAST(SUM(r.said_by_store) AS bigint), \
          CAST(SUM(r.computed_at_rest) AS bigint), CAST(SUM(r.mismatched) AS bigint), \
-         CAST(SUM(r.good_before) AS bigint) FROM {} AS r WHERE TRUE",
+         CAST(SUM(CASE WHEN r.state = {SUCCEEDED} THEN r.records ELSE r.good_before END) AS bigint) \
+         FROM {} AS r WHERE TRUE",
+        seen_state(model),
         S::COUNTS
     ));
     let sql = match model {
@@ -158,15 +163,10 @@ fn push_kept<S: Session>(model: Option<i16>, filter: &RecordFilter) -> Sql<Group
 /// Adds the records of a model, or of every one, that leases hold.
 fn push_held<S: Session>(sql: Sql<GroupSql>, model: Option<i16>, filter: &RecordFilter) -> Sql<GroupSql> {
     let sql = sql.push(&format!(
-        " UNION ALL SELECT TRUE, r.model, r.state, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         NULL{} \
-         WHERE TRUE",
+        " UNION ALL SELECT TRUE, r.model, {}, r.failure_kind, COUNT(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL{}",
+        seen_state(model),
         S::held(model)
     ));
-    let sql = match model {
-        Some(model) => sql.push(" AND l.model = ?").bind(model),
-        None => sql,
-    };
     push_common::<S, _>(sql, filter).push(GROUPED)
 }
 
@@ -188,9 +188,11 @@ pub(super) async fn read<S: Session>(
         format!("COUNT(CASE WHEN length(r.baseline) IN ({}) THEN 1 END)", lengths.join(", "))
     });
     let sql = Sql::<GroupSql>::new(format!(
-        "SELECT FALSE, r.model, r.state, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, MIN(r.baseline_at), \
+        "SELECT FALSE, r.model, {}, r.failure_kind, COUNT(*), {MEBIBYTES}, {BESIDE}, \
+         MIN(CASE WHEN r.state = {SUCCEEDED} THEN r.baseline_at END), \
          {sizes}, {said}, {at_rest}, COUNT(CASE WHEN NOT r.matches_source THEN 1 END), \
-         COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) FROM {RECORDS_OF_EVERY_MODEL} AS r WHERE TRUE"
+         COUNT(CASE WHEN r.failed_at IS NULL THEN r.baseline_at END) FROM {RECORDS_OF_EVERY_MODEL} AS r WHERE TRUE",
+        seen_state(None)
     ));
     let sql = push_held::<S>(push_common::<S, _>(sql, &filter).push(GROUPED), None, &filter);
     summarised(session.load(sql).await?)
@@ -249,12 +251,13 @@ impl Tally {
             self.add_failures(kind, state, held, count);
         }
         self.bytes = self.bytes.saturating_add(bytes(mebibytes, beside)?);
+        // Of what succeeded, also if it is marked.
+        self.oldest_success = self.oldest_success.into_iter().chain(oldest.map(Timestamp::from_millis)).min();
         if state == State::Pending {
             // Those that leases hold are among them: they are stored as they were before.
             self.good_before += unsigned(good.unwrap_or(0), "count")?;
         }
         if state_code == SUCCEEDED {
-            self.oldest_success = self.oldest_success.or(oldest.map(Timestamp::from_millis));
             self.add_evidence(count, [sizes, said, at_rest])?;
             self.mismatched += unsigned(mismatched.unwrap_or(0), "count")?;
         }

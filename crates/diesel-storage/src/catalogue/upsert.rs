@@ -10,11 +10,13 @@ use crate::columns::{Row as _, list_of};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Span, push_keys_in, push_model};
+use crate::queries::{DUE_NOW, push_keys_in, push_model};
 use crate::rows::{
-    DISABLED, LEASE, LeaseRow, LeaseSql, PENDING, RecordRow, SUCCEEDED, SourceColumns, StagedRow, digest_of,
+    DISABLED, LEASE, LeaseRow, LeaseSql, PENDING, RecordRow, SUCCEEDED, Seen, SourceColumns, StagedRow,
+    digest_of,
 };
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Entries compared and written at once.
@@ -46,10 +48,10 @@ fn add_staged_that(table: &str, due: &str, condition: &str) -> String {
     )
 }
 
-/// An entry, and the record that it is about with whether that is started.
+/// An entry, and the record that it is about with what is seen of it beside.
 pub(crate) struct Pair {
     pub(crate) entry: StagedRow,
-    pub(crate) known: Option<(RecordRow, bool)>,
+    pub(crate) known: Option<(RecordRow, Seen)>,
 }
 
 /// The rows of these entries of a source in the order of their keys, the later of two with one key.
@@ -158,10 +160,10 @@ impl Upsert {
                     let due_at = self.leases.due_at(&entry.source.storage, &entry.key, self.now);
                     new.push(entry.into_new_record(self.model, self.from_source, due_at));
                 }
-                Some((record, started)) => {
+                Some((record, seen)) => {
                     let record = record.renewed(&self.encryption)?;
-                    if self.differs(&waiting(entry.clone(), &record, started), &record) {
-                        changed.push((entry, record, started));
+                    if self.differs(&waiting(entry.clone(), &record, seen), &record) {
+                        changed.push((entry, record, seen));
                     } else {
                         self.applied.unchanged += 1;
                     }
@@ -169,9 +171,9 @@ impl Upsert {
             }
         }
         let mut writes = Vec::new();
-        for (entry, record, started) in self.lock(session, changed).await? {
+        for (entry, record, seen) in self.lock(session, changed).await? {
             self.applied.changed += 1;
-            writes.push(self.change(entry, record, started)?);
+            writes.push(self.change(entry, record, seen)?);
         }
         if !new.is_empty() {
             self.make_queues(session, &new).await?;
@@ -209,8 +211,8 @@ impl Upsert {
     async fn lock<S: Session>(
         &self,
         session: &mut S,
-        changed: Vec<(StagedRow, RecordRow, bool)>,
-    ) -> Result<Vec<(StagedRow, RecordRow, bool)>, DbError> {
+        changed: Vec<(StagedRow, RecordRow, Seen)>,
+    ) -> Result<Vec<(StagedRow, RecordRow, Seen)>, DbError> {
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -220,13 +222,13 @@ impl Upsert {
             return Err(DbError::data("a record vanished while it was changed"));
         }
         let entries = changed.into_iter().map(|(entry, _, _)| entry);
-        Ok(entries.zip(rows).map(|(entry, (record, started))| (entry, record, started)).collect())
+        Ok(entries.zip(rows).map(|(entry, (record, seen))| (entry, record, seen)).collect())
     }
 
     /// The record as the entry makes it.
-    fn change(&mut self, entry: StagedRow, record: RecordRow, started: bool) -> Result<RecordRow, DbError> {
+    fn change(&mut self, entry: StagedRow, record: RecordRow, seen: Seen) -> Result<RecordRow, DbError> {
         let mut record = record.renewed(&self.encryption)?;
-        let entry = waiting(entry, &record, started);
+        let entry = waiting(entry, &record, seen);
         let was_disabled = record.result.state == DISABLED;
         let mends = record.is_damaged(RowPart::Recorded);
         let forgets = entry.source.expected != record.source.expected;
@@ -235,7 +237,7 @@ impl Upsert {
         let again = mends || forgets || calls_for_reading(&entry, &record);
         let due_at = self.leases.due_at(&entry.source.storage, &entry.key, self.now);
         if entry.disabled != was_disabled || (again && !was_disabled) {
-            let status = record.status(started)?;
+            let status = record.status(seen)?;
             let next = if entry.disabled {
                 status.disable()
             } else if again {
@@ -284,9 +286,9 @@ impl Upsert {
 }
 
 /// The entry without its touch, if that is all that would make a running attempt void: the next look brings it again.
-fn waiting(mut entry: StagedRow, record: &RecordRow, started: bool) -> StagedRow {
+fn waiting(mut entry: StagedRow, record: &RecordRow, seen: Seen) -> StagedRow {
     let (said, known) = (&entry.source, &record.source);
-    if started
+    if seen.is_started()
         && is_touched(&entry, record)
         && said.expected == known.expected
         && !is_moved(said, known)

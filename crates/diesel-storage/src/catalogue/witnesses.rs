@@ -6,9 +6,10 @@ use stocktake_domain::ports::Witness;
 
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Span, push_in_storage};
+use crate::queries::push_in_storage;
 use crate::rows::{DISABLED, failure_kind_code, model_of};
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// The most records of the storage that are looked at from one place on, to find one.

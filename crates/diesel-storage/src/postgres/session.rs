@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, SmallInt, Text};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use stocktake_domain::ports::{Outage, StoreError, Unavailable};
 use stocktake_domain::{PathGlob, Timestamp};
@@ -15,16 +15,22 @@ use super::row_type::RowType;
 use crate::columns::{Row, Table, list_of, set_from};
 use crate::dialect::{Dialect, Index, Lock, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
-use crate::queries::{DUE_NOW, STARTED, Span, by_key, push_keys_in, push_model};
+use crate::jobs::push_queued;
+use crate::mark::Mark;
+use crate::queries::{DUE_NOW, by_key, push_keys_in, push_model, seen};
 use crate::rows::{
-    BaselineColumns, LeaseRow, ON_STAGED_KEY, RECORD, RecordRow, RecordSql, ResultColumns, ResultRow,
-    StagedRow,
+    BaselineColumns, JOB, JobRow, JobSql, LeaseRow, NewJobRow, ON_STAGED_KEY, RECORD, RecordRow, RecordSql,
+    ResultColumns, ResultRow, SUCCEEDED, Seen, StagedRow,
 };
-use crate::session::{Command, Reading, Rows, Session};
+use crate::session::{Command, Marking, Reading, Rows, Session};
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// The first of the two numbers of an advisory lock of ours that guards a model's imports ("stk" in ASCII).
 const IMPORTS: i32 = 0x73_746b;
+
+/// The first of the two numbers of an advisory lock of ours that guards the mark on a model ("stm" in ASCII).
+const MARKS: i32 = 0x73_746d;
 
 /// Our advisory lock of who folds the counts ("stkcnt" in ASCII).
 const COUNTS: i64 = 0x7374_6b63_6e74;
@@ -38,8 +44,9 @@ const INSERTED_AT_ONCE: usize = 1000;
 /// The changes that are there move into the counts.
 const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETURNING *), \
     counted AS (INSERT INTO record_counts AS c SELECT SUM(records), SUM(mebibytes), SUM(beside), SUM(size_only), \
-    SUM(said_by_store), SUM(computed_at_rest), SUM(mismatched), SUM(good_before), model, state, failure_kind, storage \
-    FROM taken GROUP BY model, state, failure_kind, storage ON CONFLICT (model, storage, state, failure_kind) DO UPDATE SET \
+    SUM(said_by_store), SUM(computed_at_rest), SUM(mismatched), SUM(good_before), model, state, failure_kind, storage, answers \
+    FROM taken GROUP BY model, state, failure_kind, storage, answers \
+    ON CONFLICT (model, storage, state, failure_kind, answers) DO UPDATE SET \
     records = c.records + excluded.records, mebibytes = c.mebibytes + excluded.mebibytes, \
     beside = c.beside + excluded.beside, size_only = c.size_only + excluded.size_only, \
     said_by_store = c.said_by_store + excluded.said_by_store, \
@@ -52,14 +59,15 @@ const FOLD_COUNTS: &str = "WITH taken AS (DELETE FROM record_count_changes RETUR
 
 /// All results in one statement, each as a row of the model's table of which no more is filled in; they are found one after the
 /// other, in the order given. The model comes with them: of a model known beforehand the planner might look at all records, see
-/// [`crate::dialect::Dialect::KEY_IN`]. The due time is compared such that it does not follow that there is one: else the planner,
-/// for whom nothing is due where nothing was when it looked, would read all that is due by then for each result.
+/// [`crate::dialect::Dialect::KEY_IN`]. What is marked is due without a due time; that of all else is compared such that it does not
+/// follow that there is one: else the planner, for whom nothing is due where nothing was when it looked, would read all that is due
+/// by then for each result.
 fn write_results_text(table: &str) -> String {
     format!(
-        "UPDATE {table} AS r SET due_at = NULL, {}, {} FROM (SELECT CAST(? AS smallint) AS model, {} \
-         FROM {} OFFSET 0) AS u \
+        "UPDATE {table} AS r SET due_at = NULL, answers = GREATEST(r.answers, ?), {}, {} \
+         FROM (SELECT CAST(? AS smallint) AS model, {} FROM {} OFFSET 0) AS u \
          WHERE r.model = u.model AND r.key = u.key AND r.attempt = u.attempt - 1 \
-         AND COALESCE(r.due_at, {NEVER}) <= ?",
+         AND ((r.state = {SUCCEEDED} AND r.answers < ?) OR COALESCE(r.due_at, {NEVER}) <= ?)",
         set_from(&ResultColumns::columns(), "u"),
         list_of(&BaselineColumns::columns(), |column| format!("{0} = COALESCE(u.{0}, r.{0})", column.name)),
         list_of(&ResultRow::columns(), |column| format!("v.{}", column.name)),
@@ -85,10 +93,17 @@ impl<S: Postgresql> Dialect for S {
     // OFFSET 0 keeps the planner from joining in another order.
     fn held(model: Option<i16>) -> String {
         let table = model.map_or(Cow::Borrowed(RECORDS_OF_EVERY_MODEL), Self::records);
+        let of_model = model.map(|model| format!(" AND l.model = {model}")).unwrap_or_default();
         format!(
-            " FROM leases l CROSS JOIN LATERAL (SELECT * FROM {table} c \
+            " FROM (SELECT h.* FROM leases l CROSS JOIN LATERAL (SELECT * FROM {table} c \
              WHERE c.model + 0 = l.model AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
-             AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS r"
+             AND c.due_at IS NOT NULL AND c.due_at >= l.due_from AND c.due_at <= l.claimed_at OFFSET 0) AS h \
+             WHERE TRUE{of_model} UNION ALL SELECT h.* FROM leases l JOIN marks k \
+             ON k.model = l.model AND k.came_at >= l.due_from AND k.came_at <= l.claimed_at \
+             CROSS JOIN LATERAL (SELECT * FROM {table} c \
+             WHERE c.model - 0 = l.model AND c.storage = l.storage AND c.key >= l.first_key AND c.key <= l.last_key \
+             AND c.due_at IS NULL AND c.state = {SUCCEEDED} AND c.answers < k.number OFFSET 0) AS h \
+             WHERE TRUE{of_model}) AS r WHERE TRUE"
         )
     }
 
@@ -109,14 +124,16 @@ impl<S: Postgresql> Dialect for S {
     const KEY_IN: (&'static str, &'static str) =
         (" r.model = (SELECT CAST(? AS smallint)) AND r.key = ANY (ARRAY (", "))");
 
+    const MERGES: bool = false;
+
     const LOT: &'static str = "floor(random() * 1000000)";
 
     const POSITION: &'static str = "strpos";
 
     const COUNTS: &'static str = "(SELECT records, mebibytes, beside, size_only, said_by_store, computed_at_rest, mismatched, \
-        good_before, model, state, failure_kind, storage FROM record_counts UNION ALL \
+        good_before, model, state, failure_kind, storage, answers FROM record_counts UNION ALL \
         SELECT records, mebibytes, beside, size_only, said_by_store, computed_at_rest, mismatched, \
-        good_before, model, state, failure_kind, storage FROM record_count_changes)";
+        good_before, model, state, failure_kind, storage, answers FROM record_count_changes)";
 
     // The first slot that is not empty when the changes are counted in; or one that is among the changes alone.
     const OLDEST_SUCCESSES: &'static str = "WITH changed AS MATERIALIZED ( \
@@ -199,6 +216,16 @@ impl Session for AsyncPgConnection {
         Ok(())
     }
 
+    async fn lock_marking(&mut self, model: i16, marking: Marking) -> Result<(), DbError> {
+        let lock = match marking {
+            Marking::Make => "pg_advisory_xact_lock",
+            Marking::Answer => "pg_advisory_xact_lock_shared",
+        };
+        let sql = Sql::<Text>::new(format!("SELECT CAST({lock}(?, ?) AS text)"));
+        Reading::load::<String, _>(self, sql.bind(MARKS).bind(i32::from(model))).await?;
+        Ok(())
+    }
+
     async fn hold_claims(&mut self, model: Option<i16>, storage: Option<String>) -> Result<(), DbError> {
         let mut sql = Sql::<Text>::new("SELECT q.storage FROM queues q WHERE TRUE");
         if let Some(model) = model {
@@ -215,15 +242,16 @@ impl Session for AsyncPgConnection {
         &mut self,
         model: i16,
         keys: Vec<Vec<u8>>,
-    ) -> Result<Option<Vec<(RecordRow, bool)>>, DbError> {
+    ) -> Result<Option<Vec<(RecordRow, Seen)>>, DbError> {
         // One after the other, in the order of their keys, as everybody locks records.
-        let sql = Sql::<(RecordSql, Bool)>::new(format!(
-            "SELECT {}, {STARTED} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
+        let sql = Sql::<(RecordSql, SmallInt)>::new(format!(
+            "SELECT {}, {} FROM unnest(?::bytea[]) AS wanted (key) CROSS JOIN LATERAL \
              (SELECT * FROM {} c WHERE c.model = ? AND c.key = wanted.key FOR UPDATE) AS r",
             *RECORD,
+            seen(Some(model)),
             Self::records(model)
         ));
-        let mut rows: Vec<(RecordRow, bool)> = Reading::load(self, sql.bind(keys).bind(model)).await?;
+        let mut rows: Vec<(RecordRow, Seen)> = Reading::load(self, sql.bind(keys).bind(model)).await?;
         rows.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
         Ok(Some(rows))
     }
@@ -231,6 +259,14 @@ impl Session for AsyncPgConnection {
     async fn lock_span(&mut self, model: i16, span: Span) -> Result<(), DbError> {
         let sql = push_model::<Self, _>(Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1"), model);
         let sql = push_keys_in(sql, &span).push(by_key(false)).push(Self::locking(Lock::Update));
+        self.one::<i64, _>(sql.push(") AS locked")).await?;
+        Ok(())
+    }
+
+    async fn lock_stored(&mut self, model: i16, storage: String, span: Span) -> Result<(), DbError> {
+        let sql = push_model::<Self, _>(Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1"), model);
+        let sql = push_keys_in(sql, &span).push(" AND r.storage = ?").bind(storage);
+        let sql = sql.push(by_key(false)).push(Self::locking(Lock::Update));
         self.one::<i64, _>(sql.push(") AS locked")).await?;
         Ok(())
     }
@@ -255,11 +291,17 @@ impl Session for AsyncPgConnection {
         Ok(())
     }
 
-    async fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> Result<u64, DbError> {
+    async fn write_results(
+        &mut self,
+        lease: &LeaseRow,
+        results: Vec<ResultRow>,
+        mark: Option<Mark>,
+    ) -> Result<u64, DbError> {
         let table = Self::records(lease.model);
         let rows = RowType::read(self, &table).await?.array(&results)?;
-        let sql = Sql::<()>::new(write_results_text(&table)).bind(lease.model).bind(rows);
-        Session::execute(self, sql.bind(lease.claimed_at)).await
+        let answered = Mark::answered_by(mark, lease.claimed_at);
+        let sql = Sql::<()>::new(write_results_text(&table)).bind(answered).bind(lease.model).bind(rows);
+        Session::execute(self, sql.bind(answered).bind(lease.claimed_at)).await
     }
 
     async fn add_records(&mut self, records: Vec<RecordRow>) -> Result<(), DbError> {
@@ -317,12 +359,25 @@ impl Session for AsyncPgConnection {
         if self.one::<bool, _>(alone).await? {
             Session::execute(self, Sql::<()>::new(FOLD_COUNTS)).await?;
             Session::execute(self, Sql::<()>::new("DELETE FROM success_slots WHERE records = 0")).await?;
+            Session::execute(self, Sql::<()>::new("DELETE FROM record_counts WHERE records = 0")).await?;
         }
         Ok(())
     }
 
     async fn announce_work(&mut self) -> Result<(), DbError> {
         Ok(self.batch_execute("NOTIFY stocktake_work").await?)
+    }
+
+    async fn enqueue(&mut self, job: NewJobRow, now: Timestamp) -> Result<JobRow, DbError> {
+        let sql = push_queued::<Self, _>(Sql::<JobSql>::new("WITH same AS MATERIALIZED ("), &job);
+        let sql = job.push_values(sql.push("), made AS (INSERT INTO jobs "), now);
+        let sql = sql.push(&format!(
+            " WHERE NOT EXISTS (SELECT 1 FROM same) RETURNING *), \
+             told AS MATERIALIZED (SELECT pg_notify('stocktake_work', '')) SELECT {} FROM (SELECT * FROM made \
+             UNION ALL SELECT * FROM jobs WHERE id = (SELECT id FROM same)) AS jobs CROSS JOIN told",
+            *JOB
+        ));
+        self.one(sql).await
     }
 }
 

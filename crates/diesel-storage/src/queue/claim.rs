@@ -11,10 +11,16 @@ use crate::dialect::{Dialect, Index, Lock};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Span, by_key, push_in_queue, push_one};
-use crate::rows::{LeaseEnds, NewLeaseRow, RECORD, RecordRow, RecordSql, model_code, model_of, storable};
+use crate::mark::Mark;
+use crate::marks::{self, Found};
+use crate::queries::{by_key, push_in_queue, push_marked, push_one};
+use crate::ranges::Ranges;
+use crate::rows::{
+    LeaseEnds, NewLeaseRow, RECORD, RecordRow, RecordSql, Seen, model_code, model_of, storable,
+};
 use crate::schema::leases;
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Before any time at which a record can have become due.
@@ -107,11 +113,13 @@ fn push_due_queues<D: Dialect, T>(sql: Sql<T>, model: i16, due_from: i64) -> Sql
     };
     // Looking behind the last claim first passes by what PostgreSQL still keeps of the work done before it.
     let sql = sql.push(&format!(
-        "SELECT q.model, q.storage, q.served FROM queues q WHERE q.model = ? AND CASE WHEN {} THEN TRUE ELSE {} END",
+        "SELECT q.model, q.storage, q.served FROM queues q WHERE q.model = ? AND CASE WHEN {} THEN TRUE WHEN {} THEN TRUE \
+         ELSE EXISTS (SELECT 1 FROM mark_ranges g CROSS JOIN marks k WHERE g.model = q.model AND g.storage = q.storage \
+         AND k.model = q.model AND k.came_at >= ?) END",
         due(" AND r.key > q.claimed_to"),
         due(""),
     ));
-    sql.bind(model).bind(due_from).bind(due_from)
+    sql.bind(model).bind(due_from).bind(due_from).bind(due_from)
 }
 
 /// Leases the next due records of a queue; `None` if others took what there was.
@@ -127,10 +135,18 @@ pub(super) async fn take<S: Session>(
     let sql = sql.push(S::locking(Lock::Update)).bind(queue.model).bind(queue.storage.clone());
     let claimed_to: Option<Vec<u8>> = session.one(sql).await?;
     let leased = leased_ranges(session, &queue).await?;
+    let mark = marks::read(session, queue.model).await?;
+    let marked = Marked::read(session, &queue, &scope, mark).await?;
     for span in free_spans(claimed_to, &leased) {
-        let rows = due_records(session, &queue, &scope, span).await?;
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
-        let claimed_at = rows.iter().filter_map(|row| row.due_at).fold(now.millis(), i64::max);
+        let rows = match &marked {
+            None => due_records(session, &queue, &scope, &span).await?,
+            Some(marked) => marked.due_records(session, &queue, &scope, &span).await?,
+        };
+        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { continue };
+        // What is verified from now on answers the mark.
+        let came_at = mark.map(|mark| mark.came_at);
+        let claimed_at =
+            rows.iter().filter_map(|(row, _)| row.due_at).chain(came_at).fold(now.millis(), i64::max);
         let lease = NewLeaseRow {
             id: new_number(),
             model: queue.model,
@@ -162,6 +178,8 @@ pub(super) async fn take_one<S: Session>(
     let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
     let row: RecordRow = session.one(push_one::<S, _>(sql, model, key.clone())).await?;
     let due_at = row.due_at.ok_or_else(|| DbError::data("a recalculated record is not due"))?;
+    // It answers the mark.
+    let came_at = marks::read(session, model).await?.map_or(due_at, |mark| mark.came_at);
     let lease = NewLeaseRow {
         id: new_number(),
         model,
@@ -169,11 +187,11 @@ pub(super) async fn take_one<S: Session>(
         first_key: key.clone(),
         last_key: key,
         due_from: due_at,
-        claimed_at: now.millis().max(due_at),
+        claimed_at: now.millis().max(due_at).max(came_at),
         worker: claimant.worker.clone(),
         ends: LeaseEnds::new(claimant.terms, now),
     };
-    insert(session, lease, vec![row], &claimant).await.map(Some)
+    insert(session, lease, vec![(row, Seen::STORED)], &claimant).await.map(Some)
 }
 
 /// The ranges of keys that leases of the queue cover, in order.
@@ -217,17 +235,79 @@ fn free_spans(claimed_to: Option<Vec<u8>>, leased: &[(Vec<u8>, Vec<u8>)]) -> Vec
     ahead
 }
 
-/// The first due records of a queue in a span of keys.
+/// The first records of a queue in a span of keys that are due by their rows.
 async fn due_records<S: Session>(
     session: &mut S,
     queue: &QueueName,
     scope: &ClaimScope,
-    span: Span,
-) -> Result<Vec<RecordRow>, DbError> {
+    span: &Span,
+) -> Result<Vec<(RecordRow, Seen)>, DbError> {
     let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
-    let sql = push_in_queue::<S, _>(sql, queue.model, &queue.storage, &span);
+    let sql = push_in_queue::<S, _>(sql, queue.model, &queue.storage, span);
     let sql = sql.push(" AND r.due_at >= ?").bind(scope.due_from.unwrap_or(NO_DUE_FROM));
-    session.load(sql.push(by_key(false)).push(" LIMIT ? + 0").bind(scope.limit)).await
+    let rows: Vec<RecordRow> =
+        session.load(sql.push(by_key(false)).push(" LIMIT ? + 0").bind(scope.limit)).await?;
+    Ok(rows.into_iter().map(|row| (row, Seen::STORED)).collect())
+}
+
+/// The mark on a queue's model, where it makes records due that a claim may take.
+struct Marked {
+    mark: Mark,
+    ranges: Ranges,
+}
+
+impl Marked {
+    async fn read<S: Session>(
+        session: &mut S,
+        queue: &QueueName,
+        scope: &ClaimScope,
+        mark: Option<Mark>,
+    ) -> Result<Option<Self>, DbError> {
+        let Some(mark) = mark.filter(|mark| mark.came_at >= scope.due_from.unwrap_or(NO_DUE_FROM)) else {
+            return Ok(None);
+        };
+        let ranges = Ranges::of_storage(session, queue.model, &queue.storage).await?;
+        Ok((!ranges.is_empty()).then_some(Self { mark, ranges }))
+    }
+
+    /// The first records of the queue in a span of keys that are due by their rows or by the mark. Takes what it passed over, because
+    /// no record there is marked, out of the ranges of the mark.
+    async fn due_records<S: Session>(
+        &self,
+        session: &mut S,
+        queue: &QueueName,
+        scope: &ClaimScope,
+        span: &Span,
+    ) -> Result<Vec<(RecordRow, Seen)>, DbError> {
+        let mut rows = due_records(session, queue, scope, span).await?;
+        let limit = usize::try_from(scope.limit).unwrap_or(usize::MAX);
+        // Behind as many due rows no marked one is wanted.
+        let mut wanted = span.clone();
+        if let Some((last, _)) = rows.get(limit.saturating_sub(1)) {
+            wanted.to = key::behind(last.key.clone());
+        }
+        let mut passed = Vec::new();
+        for (_, range) in self.ranges.within(&wanted) {
+            let sql = Sql::<RecordSql>::new(format!("SELECT {}", *RECORD));
+            let sql = push_marked::<S, _>(sql, queue.model, &queue.storage, &range).push(by_key(false));
+            let found: Vec<RecordRow> = session.load(sql.push(" LIMIT ? + 0").bind(scope.limit)).await?;
+            let is_full = found.len() >= limit;
+            let first = found.first().map_or(&range.to, |row| &row.key);
+            passed.extend(range.overlap(&Span::before(first.clone())));
+            if let (Some(last), false) = (found.last(), is_full) {
+                passed.extend(range.overlap(&Span::from(key::behind(last.key.clone()))));
+            }
+            rows.extend(found.into_iter().map(|row| (row, Seen::PENDING_BY_MARK)));
+            if is_full {
+                break;
+            }
+        }
+        let passed = (passed.as_slice(), Found::NoneMarked);
+        marks::note(session, (queue.model, &queue.storage), self.mark, passed).await?;
+        rows.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        rows.truncate(limit);
+        Ok(rows)
+    }
 }
 
 /// Notes that it was the queue's turn, and how far the claim went.
@@ -248,19 +328,19 @@ fn new_number() -> i64 {
 async fn insert<S: Session>(
     session: &mut S,
     lease: NewLeaseRow,
-    rows: Vec<RecordRow>,
+    rows: Vec<(RecordRow, Seen)>,
     claimant: &Claimant,
 ) -> Result<Lease, DbError> {
     let (model, storage) = (model_of(lease.model)?, lease.storage.clone());
     let id = lease.id;
     session.execute(diesel::insert_into(leases::table).values(lease)).await?;
-    let records =
-        rows.into_iter().map(|row| claimed(row, &claimant.encryption)).collect::<Result<_, DbError>>()?;
+    let records = rows.into_iter().map(|(row, seen)| claimed(row, seen, &claimant.encryption));
+    let records = records.collect::<Result<_, DbError>>()?;
     Ok(Lease { id: LeaseId(id), model, storage, records })
 }
 
 /// The record for a worker. What is damaged in its row comes neither to a verdict nor into the result.
-fn claimed(mut row: RecordRow, encryption: &Encryption) -> Result<ClaimedRecord, DbError> {
+fn claimed(mut row: RecordRow, seen: Seen, encryption: &Encryption) -> Result<ClaimedRecord, DbError> {
     let mut damaged = None;
     for part in [RowPart::Baseline, RowPart::Recorded] {
         if row.is_damaged(part) {
@@ -268,7 +348,7 @@ fn claimed(mut row: RecordRow, encryption: &Encryption) -> Result<ClaimedRecord,
             damaged = Some(part);
         }
     }
-    let record = row.into_record(true, encryption)?;
+    let record = row.into_record(seen.claimed(), encryption)?;
     let reference = damaged.map_or_else(|| Ok(record.reference()), Err);
     match record.status {
         Status::Started(verification) => Ok(ClaimedRecord {

@@ -11,11 +11,12 @@ use stocktake_domain::{CLOCK_TOLERANCE, Failure, Timestamp};
 use super::results_by_day;
 use crate::dialect::Lock;
 use crate::error::DbError;
-use crate::key;
-use crate::queries::{Span, by_key, push_in_queue};
+use crate::marks;
+use crate::queries::{by_key, push_in_queue, push_marked};
 use crate::rows::{FAILED, LEASE, LeaseEnd, LeaseEnds, LeaseRow, LeaseSql, failure_cause, failure_kind_code};
 use crate::schema::leases;
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Stands for all leases that timed out, where results are counted by lease.
@@ -69,7 +70,7 @@ pub(super) async fn reap<S: Session>(
     session.fold_counts().await?;
     let mut reaped = Reaped::default();
     let mut timed_out = BTreeMap::<i16, u64>::new();
-    let any = !over.is_empty();
+    let (any, mut ended) = (!over.is_empty(), Vec::new());
     for lease in over {
         session.execute(diesel::delete(leases::table.find(lease.id))).await?;
         match lease.end(now) {
@@ -80,10 +81,17 @@ pub(super) async fn reap<S: Session>(
             }
             Some(LeaseEnd::Released) | None => reaped.released += 1,
         }
+        ended.push((lease.model, lease.storage, Span::closed(lease.first_key, lease.last_key)));
     }
     // In the order of the models, in which whoever counts in several rows locks them.
     for (model, count) in timed_out {
         results_by_day::add(session, model, TIMED_OUT, &Results::failures(now, count)).await?;
+    }
+    // Last of all, as everybody locks marks. They may have recorded results before.
+    for (model, storage, span) in ended {
+        if let Some(mark) = marks::read(session, model).await? {
+            marks::settle(session, (model, &storage), mark, span).await?;
+        }
     }
     Ok((reaped, any))
 }
@@ -115,20 +123,36 @@ async fn time_out<S: Session>(
     failure: &Failure,
     now: i64,
 ) -> Result<u64, DbError> {
-    let (before, after) = S::KEY_IN;
-    let due_at = now.max(lease.claimed_at.saturating_add(1));
-    let span = Span { from: lease.first_key.clone(), to: key::behind(lease.last_key.clone()) };
-    let sql = Sql::<()>::new(format!(
-        "UPDATE {} AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
-         failing_since = COALESCE(r.failing_since, r.failed_at, ?), retry_at = ?, \
-         retry_count = r.retry_count + 1, failure_kind = ?, failure_cause = ? WHERE",
-        S::records(lease.model)
-    ));
-    let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now).bind(now);
-    let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure_cause(failure));
-    let sql = sql.push(before).bind(lease.model).push("SELECT r.key");
-    let sql = push_in_queue::<S, _>(sql, lease.model, &lease.storage, &span);
+    let span = Span::closed(lease.first_key.clone(), lease.last_key.clone());
+    let mark = marks::read(session, lease.model).await?;
+    let mark = mark.filter(|mark| mark.is_due_between(lease.due_from, lease.claimed_at));
+    if mark.is_some() {
+        // Two statements change records of the span.
+        session.lock_stored(lease.model, lease.storage.clone(), span.clone()).await?;
+    }
+    let timed_out = || {
+        let due_at = now.max(lease.claimed_at.saturating_add(1));
+        let sql = Sql::<()>::new(format!(
+            "UPDATE {} AS r SET attempt = r.attempt + 1, state = ?, due_at = ?, failed_at = ?, \
+             failing_since = COALESCE(r.failing_since, r.failed_at, ?), retry_at = ?, \
+             retry_count = r.retry_count + 1, failure_kind = ?, failure_cause = ? WHERE{}",
+            S::records(lease.model),
+            S::KEY_IN.0,
+        ));
+        let sql = sql.bind(FAILED).bind(due_at).bind(now).bind(now).bind(now);
+        let sql = sql.bind(failure_kind_code(failure.kind())).bind(failure_cause(failure));
+        sql.bind(lease.model).push("SELECT r.key")
+    };
+    let sql = push_in_queue::<S, _>(timed_out(), lease.model, &lease.storage, &span);
     let sql = sql.push(" AND r.due_at >= ? AND r.due_at <= ?").bind(lease.due_from).bind(lease.claimed_at);
-    let sql = sql.push(by_key(false)).push(S::locking(Lock::Update)).push(after);
-    session.execute(sql).await
+    let in_order = |sql: Sql| sql.push(by_key(false)).push(S::locking(Lock::Update)).push(S::KEY_IN.1);
+    // First what is marked: it is due by its row then, though not by what the lease held.
+    let by_mark = match mark {
+        Some(_) => {
+            let sql = push_marked::<S, _>(timed_out(), lease.model, &lease.storage, &span);
+            session.execute(in_order(sql)).await?
+        }
+        None => 0,
+    };
+    Ok(by_mark + session.execute(in_order(sql)).await?)
 }

@@ -10,9 +10,14 @@ use super::claim::{self, ClaimScope};
 use crate::dialect::{Dialect, Index, Lock, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Filter, Span, by_key, push_in_queue, push_in_state, push_model};
+use crate::marks;
+use crate::queries::{
+    DUE_NOW, Filter, by_key, marked, push_in_queue, push_in_state, push_marked, push_model,
+};
+use crate::ranges::Ranges;
 use crate::rows::{FAILED, PENDING, SUCCEEDED, unsigned};
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Failed records whose retry time has come, in the order of it; then those whose retry time is further away than the
@@ -118,6 +123,8 @@ impl Sweep {
     /// Adds FROM and WHERE: the successes `r` in the span that are old, or in the future.
     fn select_old<D: Dialect, T>(&self, sql: Sql<T>, span: &Span, now: Timestamp) -> Sql<T> {
         let sql = push_in_state::<D, _>(sql, self.model, SUCCEEDED, span);
+        // What is marked is due already.
+        let sql = sql.push(&format!(" AND NOT {}", marked(Some(self.model))));
         let sql = sql.push(" AND (r.baseline_at < ? OR r.baseline_at > ?)");
         sql.bind(now.before(self.older_than).millis()).bind(now.latest_end(Duration::ZERO).millis())
     }
@@ -130,14 +137,27 @@ pub(super) async fn outstanding<S: Session>(
     at_most: u64,
 ) -> Result<u64, DbError> {
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+    let due_from = scope.due_from.unwrap_or(i64::MIN);
     let mut found = 0;
     for queue in claim::queues(session, scope.clone()).await? {
-        let sql = Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
-        let sql = push_in_queue::<S, _>(sql, queue.model, &queue.storage, &Span::all());
-        let sql = sql.push(" AND r.due_at >= ? LIMIT ? + 0) AS due").bind(scope.due_from.unwrap_or(i64::MIN));
-        found += session.one::<i64, _>(sql.bind(at_most - found)).await?;
-        if found >= at_most {
-            break;
+        let counting = || Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1");
+        let sql = push_in_queue::<S, _>(counting(), queue.model, &queue.storage, &Span::all());
+        let mut looks = vec![sql.push(" AND r.due_at >= ?").bind(due_from)];
+        if marks::read(session, queue.model).await?.is_some_and(|mark| mark.came_at >= due_from) {
+            let ranges = Ranges::of_storage(session, queue.model, &queue.storage).await?;
+            looks.extend(
+                ranges
+                    .within(&Span::all())
+                    .into_iter()
+                    .map(|(storage, range)| push_marked::<S, _>(counting(), queue.model, &storage, &range)),
+            );
+        }
+        for sql in looks {
+            let sql = sql.push(" LIMIT ? + 0) AS due").bind(at_most - found);
+            found += session.one::<i64, _>(sql).await?;
+            if found >= at_most {
+                return unsigned(found, "count");
+            }
         }
     }
     unsigned(found, "count")

@@ -9,10 +9,11 @@ use stocktake_domain::ports::SCANNED_FOR_EACH;
 use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{DUE_NOW, Filter, NEXT_ATTEMPT, Span, by_key, push_keys_in, push_one};
+use crate::queries::{DUE_NOW, Filter, First, next_attempt, push_keys_in, push_one};
 use crate::rows::{DISABLED, PENDING};
 use crate::scanning::Scan;
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// What follows a condition: only records that are switched on.
@@ -90,7 +91,7 @@ impl Batch {
         after: Option<Vec<u8>>,
         limit: u32,
     ) -> Result<Self, DbError> {
-        let filter = Filter::new(model, selection);
+        let filter = Filter::new(model, selection).looking(session).await?;
         let span = Span::behind(after);
         if let Some(keys) = filter.keys() {
             let ahead = keys.get(keys.partition_point(|key| *key < span.from)..).unwrap_or_default();
@@ -101,8 +102,9 @@ impl Batch {
         }
         let most = u64::from(limit) * u64::from(SCANNED_FOR_EACH);
         let Scan { mut span, stop } = Scan::within(session, &filter, span, false, most).await?;
-        let sql = filter.select_from::<S, _>(Sql::<Binary>::new("SELECT r.key"), &span);
-        let sql = sql.push(by_key(false)).push(" LIMIT 2 OFFSET ? + 0").bind(i64::from(limit) - 1);
+        let first = First { rows: i64::from(limit) + 1, descending: false };
+        let sql = filter.select_first::<S, _>(Sql::<Binary>::new("SELECT r.key"), &span, first);
+        let sql = sql.push(" LIMIT 2 OFFSET ? + 0").bind(i64::from(limit) - 1);
         let bounds: Vec<Vec<u8>> = session.load(sql).await?;
         let next = match bounds.as_slice() {
             [last, _] => Some(last.clone()),
@@ -118,8 +120,9 @@ impl Batch {
 /// `UPDATE … AS r SET …`, as an administrator's demand changes a record of the model.
 fn recalculation<D: Dialect>(model: i16, now: i64) -> Sql {
     let sql = Sql::new(format!(
-        "UPDATE {} AS r SET attempt = {NEXT_ATTEMPT}, state = ?, due_at = {DUE_NOW}, retry_at = NULL",
-        D::records(model)
+        "UPDATE {} AS r SET attempt = {}, state = ?, due_at = {DUE_NOW}, retry_at = NULL",
+        D::records(model),
+        next_attempt(model)
     ));
     sql.bind(PENDING).bind(now).bind(now)
 }
@@ -132,7 +135,8 @@ fn recalculation_of_many<D: Dialect>(model: i16, span: &Span, now: i64) -> Sql {
     let of_span = |sql: Sql| sql.bind(model).bind(span.to.clone()).bind(span.from.clone());
     let table = D::records(model);
     let sql = of_span(Sql::new(format!("UPDATE {table} AS r SET attempt = CASE WHEN {LEASED}")));
-    let sql = sql.push(&format!(" THEN {NEXT_ATTEMPT} ELSE r.attempt + 1 END, state = ?")).bind(PENDING);
+    let sql =
+        sql.push(&format!(" THEN {} ELSE r.attempt + 1 END, state = ?", next_attempt(model))).bind(PENDING);
     let sql = of_span(sql.push(&format!(", due_at = CASE WHEN {LEASED}")));
     let sql = sql.push(&format!(" THEN {DUE_NOW} ELSE ? END, retry_at = NULL"));
     sql.bind(now).bind(now).bind(now)

@@ -7,11 +7,13 @@ use stocktake_domain::ports::Results;
 use super::results_by_day;
 use crate::dialect::Lock;
 use crate::error::DbError;
-use crate::key;
-use crate::queries::{Span, push_in_queue};
+use crate::mark::Mark;
+use crate::marks;
+use crate::queries::push_in_queue;
 use crate::rows::{LEASE, LeaseRow, LeaseSql, ResultRow};
 use crate::schema::leases;
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Writes results and, with `last`, ends the lease. Returns how many were written, and whether the end of
@@ -30,13 +32,15 @@ pub(super) async fn write<S: Session>(
     for row in &mut results {
         row.baseline.seal(lease.model, &row.key);
     }
-    let written = if results.is_empty() { 0 } else { session.write_results(&lease, results).await? };
+    let mark = marks::read(session, lease.model).await?;
+    let written = if results.is_empty() { 0 } else { session.write_results(&lease, results, mark).await? };
     results_by_day::add(session, lease.model, lease.id, &counted.written(written)).await?;
     if !last {
         return Ok((written, false));
     }
     session.execute(diesel::delete(leases::table.find(lease.id))).await?;
-    let due = leaves_due(session, lease).await?;
+    let span = Span::closed(lease.first_key, lease.last_key);
+    let due = leaves_due(session, (lease.model, &lease.storage), mark, span).await?;
     Ok((written, due))
 }
 
@@ -46,10 +50,18 @@ async fn hold<S: Session>(session: &mut S, lease: i64) -> Result<Option<LeaseRow
     session.first(sql.push(S::locking(Lock::Update)).bind(lease)).await
 }
 
-/// Whether anything in the lease's range is due: unfinished, or due anew since the claim.
-async fn leaves_due<S: Session>(session: &mut S, lease: LeaseRow) -> Result<bool, DbError> {
-    let span = Span { from: lease.first_key, to: key::behind(lease.last_key) };
+/// Whether anything in the range of a lease that ends is due: unfinished, or due anew since the claim. The mark is told of it.
+async fn leaves_due<S: Session>(
+    session: &mut S,
+    (model, storage): (i16, &str),
+    mark: Option<Mark>,
+    span: Span,
+) -> Result<bool, DbError> {
+    if let Some(mark) = mark
+        && marks::settle(session, (model, storage), mark, span.clone()).await?
+    {
+        return Ok(true);
+    }
     let sql = Sql::<Bool>::new("SELECT EXISTS (SELECT 1");
-    let sql = push_in_queue::<S, _>(sql, lease.model, &lease.storage, &span);
-    session.one(sql.push(")")).await
+    session.one(push_in_queue::<S, _>(sql, model, storage, &span).push(")")).await
 }

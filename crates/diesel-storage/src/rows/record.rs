@@ -12,6 +12,7 @@ use stocktake_domain::{
 use super::check_value::check_value;
 use super::codes::{DISABLED, FAILED, PENDING, SUCCEEDED, failure_kind_code, model_of};
 use super::failure::{failure_cause, failure_of};
+use super::seen::Seen;
 use super::values::{digest_bytes, digest_of, storable, storable_size, unsigned};
 use crate::columns::{Row, columns, list_of, select_list};
 use crate::encryption::{Encryption, RuleOf};
@@ -84,6 +85,8 @@ columns! {
         recorded_check: Nullable<Integer>,
         /// The time of our own last good checksum before it was forgotten, because the source said another one.
         former_baseline_at: Nullable<BigInt>,
+        /// The number of the last mark that the record answers.
+        answers: BigInt,
         ..source: SourceColumns,
         ..result: ResultColumns,
         ..baseline: BaselineColumns,
@@ -143,9 +146,9 @@ pub(crate) static ON_STAGED_KEY: LazyLock<String> = LazyLock::new(|| {
 pub(crate) type StagedSql = <StagedRow as Row>::SqlType;
 
 impl RecordRow {
-    /// The record. `started`: some lease holds it.
-    pub(crate) fn into_record(self, started: bool, encryption: &Encryption) -> Result<Record, DbError> {
-        let status = self.status(started)?;
+    /// The record as it is seen.
+    pub(crate) fn into_record(self, seen: Seen, encryption: &Encryption) -> Result<Record, DbError> {
+        let status = self.status(seen)?;
         let SourceColumns { storage, path, rule, .. } = self.source;
         let of = RuleOf { model: self.model, key: &self.key };
         let rule = rule.map_or(Ok(DigestRule::Stored), |kept| encryption.rule(&kept, of))?;
@@ -165,8 +168,18 @@ impl RecordRow {
         })
     }
 
-    /// The status. `started`: some lease holds the record.
-    pub(crate) fn status(&self, started: bool) -> Result<Status, DbError> {
+    /// The status of the record as it is seen.
+    pub(crate) fn status(&self, seen: Seen) -> Result<Status, DbError> {
+        let status = self.stored_status(seen.is_started() && !seen.is_marked())?;
+        if !seen.is_marked() {
+            return Ok(status);
+        }
+        let pending = status.expire();
+        Ok(if seen.is_started() { Status::Started(pending.claim()) } else { Status::Pending(pending) })
+    }
+
+    /// The status that the row has. `started`: some lease holds the record.
+    fn stored_status(&self, started: bool) -> Result<Status, DbError> {
         let history = self.result.history(self.baseline.own.get()?)?;
         Ok(match self.result.state {
             PENDING => {
@@ -203,6 +216,16 @@ impl RecordRow {
             Status::Started(_) => return Err(DbError::data("'started' cannot be stored")),
         };
         Ok(())
+    }
+
+    /// Whether a mark with this number makes it pending: see [`crate::marks`].
+    pub(crate) fn is_marked(&self, number: i64) -> bool {
+        self.result.state == SUCCEEDED && self.answers < number
+    }
+
+    /// What the record is from now on answers the mark with this number.
+    pub(crate) fn answer(&mut self, number: i64) {
+        self.answers = self.answers.max(number);
     }
 
     /// Whether it is switched off.
@@ -399,6 +422,7 @@ impl StagedRow {
             due_at: (!self.disabled).then_some(due_at),
             recorded_check: Some(self.recorded_check),
             former_baseline_at: None,
+            answers: 0,
             source: self.source,
             result: ResultColumns::new(state, &History::default()),
             baseline: BaselineColumns::default(),

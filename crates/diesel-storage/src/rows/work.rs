@@ -18,6 +18,7 @@ use super::values::{storable, unsigned};
 use crate::columns::{Row, columns, select_list};
 use crate::error::DbError;
 use crate::schema::{jobs, leases};
+use crate::sql::Sql;
 
 columns! {
     /// What is read of a lease.
@@ -131,9 +132,34 @@ pub(crate) struct JobRow {
 
 /// How many keys there are in a text of [`encode_keys`]: each ends with a bracket, and so does the whole. The text may be a
 /// megabyte, which stays in the database, and parsing it there would take more than counting does.
+const KEY_COUNT: &str = "CAST(LENGTH(selected_keys) - LENGTH(REPLACE(selected_keys, ']', '')) - 1 AS BIGINT)";
+
 fn key_count() -> SqlLiteral<Nullable<BigInt>> {
-    sql("CAST(LENGTH(selected_keys) - LENGTH(REPLACE(selected_keys, ']', '')) - 1 AS BIGINT)")
+    sql(KEY_COUNT)
 }
+
+/// The columns of a [`JobRow`], as a select list.
+pub(crate) static JOB: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "id, model, selected_state, {KEY_COUNT}, selected_filter, requested_by, state, marked, created_at, started_at, \
+         finished_at"
+    )
+});
+
+/// Their SQL types.
+pub(crate) type JobSql = (
+    BigInt,
+    SmallInt,
+    Nullable<SmallInt>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Text,
+    SmallInt,
+    BigInt,
+    BigInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+);
 
 /// What of a row of `jobs` says which records are marked next.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -173,6 +199,25 @@ impl NewJobRow {
             requested_by: storable(&job.requested_by, "requested_by")?,
             state: job_state_code(JobState::Queued),
             marked: 0,
+        })
+    }
+
+    /// Adds the columns, and a SELECT for the values, of a job that is enqueued now.
+    pub(crate) fn push_values<T>(self, sql: Sql<T>, now: Timestamp) -> Sql<T> {
+        let Self { model, selected_state, selected_keys, selected_filter, requested_by, state, marked } =
+            self;
+        let sql = sql.push(
+            "(model, requested_by, state, marked, created_at, selected_state, selected_keys, selected_filter) \
+             SELECT ?, ?, ?, ?, ?",
+        );
+        let sql = sql.bind(model).bind(requested_by).bind(state).bind(marked).bind(now.millis());
+        let sql = match selected_state {
+            Some(state) => sql.push(", ?").bind(state),
+            None => sql.push(", CAST(NULL AS smallint)"),
+        };
+        [selected_keys, selected_filter].into_iter().fold(sql, |sql, text| match text {
+            Some(text) => sql.push(", ?").bind(text),
+            None => sql.push(", CAST(NULL AS text)"),
         })
     }
 

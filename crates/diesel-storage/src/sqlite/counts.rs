@@ -19,14 +19,17 @@ use crate::counts::{MEBIBYTE_BITS, slot_of};
 use crate::rows::{PENDING, SUCCEEDED, lengths};
 use crate::sql::Sql;
 
-const ADD_TO_GROUP: &str = "INSERT INTO record_counts AS c (model, storage, state, failure_kind, \
+const ADD_TO_GROUP: &str = "INSERT INTO record_counts AS c (model, storage, state, failure_kind, answers, \
     records, mebibytes, beside, size_only, said_by_store, computed_at_rest, mismatched, good_before) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-    ON CONFLICT (model, storage, state, failure_kind) DO UPDATE SET records = c.records + excluded.records, \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+    ON CONFLICT (model, storage, state, failure_kind, answers) DO UPDATE SET records = c.records + excluded.records, \
     mebibytes = c.mebibytes + excluded.mebibytes, beside = c.beside + excluded.beside, \
     size_only = c.size_only + excluded.size_only, said_by_store = c.said_by_store + excluded.said_by_store, \
     computed_at_rest = c.computed_at_rest + excluded.computed_at_rest, mismatched = c.mismatched + excluded.mismatched, \
     good_before = c.good_before + excluded.good_before";
+
+const DELETE_EMPTY_GROUP: &str = "DELETE FROM record_counts WHERE model = ? AND storage = ? AND state = ? \
+    AND failure_kind = ? AND answers = ? AND records = 0";
 
 const ADD_TO_SLOT: &str = "INSERT INTO success_slots AS s (model, storage, slot, records, oldest) VALUES (?, ?, ?, ?, ?) \
     ON CONFLICT (model, storage, slot) DO UPDATE SET records = s.records + excluded.records, \
@@ -48,6 +51,7 @@ extern "SQL" {
         old_baseline_at: diesel::sql_types::Nullable<diesel::sql_types::BigInt>,
         old_failed_at: diesel::sql_types::Nullable<diesel::sql_types::BigInt>,
         old_matches_source: diesel::sql_types::Nullable<diesel::sql_types::Bool>,
+        old_answers: diesel::sql_types::Nullable<diesel::sql_types::BigInt>,
         new_state: diesel::sql_types::Nullable<diesel::sql_types::SmallInt>,
         new_failure_kind: diesel::sql_types::Nullable<diesel::sql_types::SmallInt>,
         new_file_size: diesel::sql_types::Nullable<diesel::sql_types::BigInt>,
@@ -55,18 +59,22 @@ extern "SQL" {
         new_baseline_at: diesel::sql_types::Nullable<diesel::sql_types::BigInt>,
         new_failed_at: diesel::sql_types::Nullable<diesel::sql_types::BigInt>,
         new_matches_source: diesel::sql_types::Nullable<diesel::sql_types::Bool>,
+        new_answers: diesel::sql_types::Nullable<diesel::sql_types::BigInt>,
     ) -> diesel::sql_types::Bool;
 }
 
-/// A state, kind of failure, size, length and time of the baseline, time of the failure, and whether the source agrees.
-type Columns = (Option<i16>, Option<i16>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<bool>);
+/// A state, kind of failure, size, length and time of the baseline, time of the failure, whether the source agrees, and the number
+/// of the mark that is answered.
+type Columns =
+    (Option<i16>, Option<i16>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<bool>, Option<i64>);
 
 /// Differences of a row of `record_counts`: records, mebibytes, bytes beside these, how many verdicts rest on a size alone, on
 /// what the store says and on what it computed, and how many are mismatched and good before.
 type Values = [i64; 8];
 
-/// The records of one group: model, state, kind of failure (0: none), and slot if they succeeded.
-type Group = (i16, i16, i16, Option<i64>);
+/// The records of one group: model, state, kind of failure (0: none), number of the mark that they answer and slot if they succeeded
+/// (otherwise 0 and none).
+type Group = (i16, i16, i16, i64, Option<i64>);
 
 /// What a transaction changes of the counts.
 #[derive(Default)]
@@ -96,10 +104,9 @@ impl Differences {
         }
         let Some(groups) = self.storages.get_mut(storage) else { return };
         for (sign, columns) in [(-1, old), (1, new)] {
-            let (Some(state), kind, size, baseline_length, baseline_at, failed_at, matches_source) = columns
-            else {
-                continue;
-            };
+            let (state, kind, size, baseline_length, baseline_at, failed_at, matches_source, answers) =
+                columns;
+            let Some(state) = state else { continue };
             let succeeded = state == SUCCEEDED;
             let success_at = baseline_at.filter(|_| succeeded);
             let size = size.unwrap_or(0);
@@ -116,7 +123,8 @@ impl Differences {
                 i64::from(succeeded && matches_source == Some(false)),
                 i64::from(state == PENDING && baseline_at.is_some() && failed_at.is_none()),
             ];
-            let group = (model, state, kind.unwrap_or(0), success_at.map(slot_of));
+            let answers = answers.filter(|_| succeeded).unwrap_or(0);
+            let group = (model, state, kind.unwrap_or(0), answers, success_at.map(slot_of));
             let difference = groups.entry(group).or_default();
             for (sum, value) in difference.values.iter_mut().zip(values) {
                 *sum += sign * value;
@@ -148,14 +156,17 @@ impl Changes {
                   baseline_at,
                   failed_at,
                   matches_source,
+                  answers,
                   new_state,
                   new_kind,
                   new_size,
                   new_baseline_length,
                   new_baseline_at,
                   new_failed_at,
-                  new_matches_source| {
-                let old = (state, kind, size, baseline_length, baseline_at, failed_at, matches_source);
+                  new_matches_source,
+                  new_answers| {
+                let old =
+                    (state, kind, size, baseline_length, baseline_at, failed_at, matches_source, answers);
                 let new = (
                     new_state,
                     new_kind,
@@ -164,6 +175,7 @@ impl Changes {
                     new_baseline_at,
                     new_failed_at,
                     new_matches_source,
+                    new_answers,
                 );
                 of_function.report(model, &storage, old, new)
             },
@@ -203,13 +215,18 @@ impl Changes {
     pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
         let Differences { storages, .. } = std::mem::take(&mut *self.lock());
         for (storage, groups) in storages {
-            for ((model, state, kind, slot), Difference { values, oldest }) in groups {
+            for ((model, state, kind, answers, slot), Difference { values, oldest }) in groups {
+                let of_group = |sql: &str| {
+                    let sql = Sql::<()>::new(sql).bind(model).bind(storage.clone()).bind(state);
+                    sql.bind(kind).bind(answers)
+                };
                 if values.iter().any(|value| *value != 0) {
-                    let sql =
-                        Sql::<()>::new(ADD_TO_GROUP).bind(model).bind(storage.clone()).bind(state).bind(kind);
-                    values.into_iter().fold(sql, Sql::bind).execute(connection)?;
+                    values.into_iter().fold(of_group(ADD_TO_GROUP), Sql::bind).execute(connection)?;
                 }
                 let [records, ..] = values;
+                if records < 0 {
+                    of_group(DELETE_EMPTY_GROUP).execute(connection)?;
+                }
                 if let Some(slot) = slot.filter(|_| records != 0 || oldest.is_some()) {
                     let sql = Sql::<()>::new(ADD_TO_SLOT).bind(model).bind(storage.clone()).bind(slot);
                     sql.bind(records).bind(oldest.unwrap_or(i64::MAX)).execute(connection)?;

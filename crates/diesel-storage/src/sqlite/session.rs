@@ -5,21 +5,26 @@ use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::time::Instant;
 
-use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
 use stocktake_domain::{PathGlob, Timestamp};
 
 use super::counts::Changes;
-use crate::columns::{Kind, Row, Table, Visitor, list_of};
+use crate::columns::{Kind, Row, Table, Visitor, all_of, list_of};
 use crate::dialect::{Dialect, Index, Lock, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
-use crate::queries::Span;
-use crate::rows::{LeaseRow, ON_STAGED_KEY, RecordRow, ResultRow, StagedRow};
-use crate::session::{Command, Reading, Rows, Session, Step, Task};
+use crate::jobs::push_queued;
+use crate::mark::Mark;
+use crate::rows::{
+    JobRow, LeaseRow, NewJobRow, ON_STAGED_KEY, RecordRow, ResultRow, SUCCEEDED, Seen, StagedRow,
+};
+use crate::schema::jobs;
+use crate::session::{Command, Marking, Reading, Rows, Session, Step, Task};
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// A connection, and until when what runs on it may begin another statement or commit.
@@ -99,11 +104,18 @@ impl Dialect for SqliteSession {
 
     // CROSS JOIN keeps the order of the join. The sign before `l.model` takes its affinity away, with which it
     // would not be looked up in an index on an expression.
-    fn held(_model: Option<i16>) -> String {
-        " FROM leases l CROSS JOIN records AS r INDEXED BY records_in_queue \
-         ON r.model + 0 = +l.model AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
-         AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at"
-            .to_owned()
+    fn held(model: Option<i16>) -> String {
+        let of_model = model.map(|model| format!(" AND l.model = {model}")).unwrap_or_default();
+        format!(
+            " FROM (SELECT r.* FROM leases l CROSS JOIN records AS r INDEXED BY records_in_queue \
+             ON r.model + 0 = +l.model AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
+             AND r.due_at IS NOT NULL AND r.due_at >= l.due_from AND r.due_at <= l.claimed_at WHERE TRUE{of_model} \
+             UNION ALL SELECT r.* FROM leases l CROSS JOIN marks k \
+             ON k.model = l.model AND k.came_at >= l.due_from AND k.came_at <= l.claimed_at \
+             CROSS JOIN records AS r INDEXED BY records_in_storage \
+             ON r.model - 0 = +l.model AND r.storage = l.storage AND r.key >= l.first_key AND r.key <= l.last_key \
+             WHERE r.state = {SUCCEEDED} AND r.answers < k.number{of_model}) AS r WHERE TRUE"
+        )
     }
 
     fn in_storage(_model: i16) -> String {
@@ -111,6 +123,8 @@ impl Dialect for SqliteSession {
     }
 
     const KEY_IN: (&'static str, &'static str) = (" r.model = ? AND r.key IN (", ")");
+
+    const MERGES: bool = true;
 
     const LOT: &'static str = "abs(random() % 1000000)";
 
@@ -130,6 +144,7 @@ impl Dialect for SqliteSession {
         match index {
             Index::ByState => " INDEXED BY records_by_state",
             Index::InQueue => " INDEXED BY records_in_queue",
+            Index::InStorage => " INDEXED BY records_in_storage",
             Index::ToRetry => " INDEXED BY records_to_retry",
             Index::Mismatched => " INDEXED BY records_mismatched",
             Index::Findings => " INDEXED BY records_findings",
@@ -180,7 +195,11 @@ impl Session for SqliteSession {
     }
 
     fn lock_imports(&mut self, _model: i16) -> impl Step<()> {
-        // A transaction that writes is alone. So it is with the next three.
+        // A transaction that writes is alone. So it is with the next ones.
+        ready(Ok(()))
+    }
+
+    fn lock_marking(&mut self, _model: i16, _marking: Marking) -> impl Step<()> {
         ready(Ok(()))
     }
 
@@ -192,7 +211,7 @@ impl Session for SqliteSession {
         &mut self,
         _model: i16,
         _keys: Vec<Vec<u8>>,
-    ) -> impl Step<Option<Vec<(RecordRow, bool)>>> {
+    ) -> impl Step<Option<Vec<(RecordRow, Seen)>>> {
         ready(Ok(None))
     }
 
@@ -200,12 +219,21 @@ impl Session for SqliteSession {
         ready(Ok(()))
     }
 
+    fn lock_stored(&mut self, _model: i16, _storage: String, _span: Span) -> impl Step<()> {
+        ready(Ok(()))
+    }
+
     fn keep_clear_of_new_leases(&mut self, _model: i16, _known: Vec<i64>, _now: i64) -> impl Step<()> {
         ready(Ok(()))
     }
 
-    fn write_results(&mut self, lease: &LeaseRow, results: Vec<ResultRow>) -> impl Step<u64> {
-        self.run(|connection| super::results::write(connection, lease, &results).map(count))
+    fn write_results(
+        &mut self,
+        lease: &LeaseRow,
+        results: Vec<ResultRow>,
+        mark: Option<Mark>,
+    ) -> impl Step<u64> {
+        self.run(|connection| super::results::write(connection, lease, &results, mark).map(count))
     }
 
     fn add_records(&mut self, records: Vec<RecordRow>) -> impl Step<()> {
@@ -250,6 +278,17 @@ impl Session for SqliteSession {
     fn announce_work(&mut self) -> impl Step<()> {
         // Other processes look at `PRAGMA data_version`.
         ready(Ok(()))
+    }
+
+    fn enqueue(&mut self, job: NewJobRow, now: Timestamp) -> impl Step<JobRow> {
+        self.run(|connection| {
+            let same = push_queued::<Self, _>(Sql::<BigInt>::new(""), &job).load(connection)?;
+            if let Some(id) = same.into_iter().next() {
+                return jobs::table.find::<i64>(id).select(all_of::<JobRow>()).first(connection);
+            }
+            let made = (job, jobs::created_at.eq(now.millis()));
+            diesel::insert_into(jobs::table).values(made).returning(all_of::<JobRow>()).get_result(connection)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{BigInt, Binary, Bool, SmallInt};
+use diesel::sql_types::{BigInt, Binary, SmallInt};
 use stocktake_domain::ports::{ModelSyncState, StoreError, SyncApplied, SyncBatch, WorkerId};
 
 use crate::catalogue::upsert::{BATCH, Pair, Upsert, has_none_between, latest_of_each};
@@ -10,10 +10,11 @@ use crate::dialect::{Dialect, Lock};
 use crate::encryption::Encryption;
 use crate::error::DbError;
 use crate::key;
-use crate::queries::{Filter, STARTED, Span, by_key, push_keys_in, push_model};
-use crate::rows::{RECORD, RecordRow, RecordSql, StagedRow, SyncRow, model_code, storable, unsigned};
+use crate::queries::{Filter, by_key, push_keys_in, push_model, seen};
+use crate::rows::{RECORD, RecordRow, RecordSql, Seen, StagedRow, SyncRow, model_code, storable, unsigned};
 use crate::schema::sync_states;
 use crate::session::Session;
+use crate::span::Span;
 use crate::sql::Sql;
 
 /// Records looked at for deletion at once.
@@ -120,11 +121,11 @@ async fn pairs<S: Session>(
     while rest.len() > 0 {
         let batch: Vec<StagedRow> = rest.by_ref().take(BATCH).collect();
         let keys = batch.iter().map(|entry| entry.key.clone()).collect();
-        let sql = Sql::<(RecordSql, Bool)>::new(format!("SELECT {}, {STARTED}", *RECORD));
+        let sql = Sql::<(RecordSql, SmallInt)>::new(format!("SELECT {}, {}", *RECORD, seen(Some(model))));
         let sql = Filter::of_keys(model, keys).select_from::<S, _>(sql, &Span::all());
-        let rows: Vec<(RecordRow, bool)> = session.load(sql).await?;
-        let mut known: BTreeMap<Vec<u8>, (RecordRow, bool)> =
-            rows.into_iter().map(|(row, started)| (row.key.clone(), (row, started))).collect();
+        let rows: Vec<(RecordRow, Seen)> = session.load(sql).await?;
+        let mut known: BTreeMap<Vec<u8>, (RecordRow, Seen)> =
+            rows.into_iter().map(|(row, seen)| (row.key.clone(), (row, seen))).collect();
         pairs.extend(batch.into_iter().map(|entry| Pair { known: known.remove(&entry.key), entry }));
     }
     Ok(pairs)

@@ -167,7 +167,7 @@ macro_rules! database_contract {
             }
             jobs {
                 bulk {
-                    a_job_over_everything_goes_in_batches,
+                    a_job_over_a_state_goes_in_batches,
                     jobs_by_state_visit_each_record_once,
                     a_job_by_keys_marks_those_there_are,
                     what_is_switched_off_is_recalculated_only_if_it_is_meant,
@@ -177,6 +177,38 @@ macro_rules! database_contract {
                     a_job_that_has_not_begun_is_not_kept_twice,
                     jobs_are_listed_newest_first,
                     two_advance_one_job_at_a_time,
+                }
+                marks {
+                    a_mark_makes_a_whole_model_pending_in_one_step,
+                    a_mark_on_no_records_is_finished,
+                    marks_one_after_the_other_count_no_attempt,
+                    a_cancelled_job_makes_no_mark,
+                    what_is_verified_of_a_mark_is_listed_at_once,
+                    one_storage_is_verified_before_the_other_is_begun,
+                    results_of_a_lease_before_a_mark_are_void,
+                    results_of_a_lease_after_a_mark_count_in_parts,
+                    what_comes_back_during_a_mark_is_due_again,
+                    a_mark_voids_what_is_held_since_the_last_one,
+                    a_mark_comes_after_every_claim,
+                    marked_records_are_due_from_the_mark_on,
+                    marks_and_results_at_once_all_end,
+                    a_mark_may_fall_into_many_ranges,
+                    failed_records_beyond_counting_are_pending_in_a_few_steps,
+                }
+                marked {
+                    what_failed_before_a_mark_is_told_until_it_is_read,
+                    a_marked_record_differs_from_no_source,
+                    the_oldest_success_may_be_of_a_marked_record,
+                    an_acceptance_ends_a_mark,
+                    a_report_ends_a_mark,
+                    entries_during_a_mark_are_applied,
+                    entries_during_a_mark_void_attempts_at_other_content,
+                    a_sync_during_a_mark_is_applied,
+                    records_by_themselves_end_a_mark,
+                    batches_during_a_mark_see_what_is_pending,
+                }
+                random_marks {
+                    random_changes_and_marks_agree,
                 }
             }
             tokens {

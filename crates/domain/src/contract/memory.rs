@@ -33,6 +33,7 @@ use crate::record::{Record, SourceRecord};
 use crate::selection::State;
 use crate::time::{Clock, Timestamp};
 
+pub(super) use self::catalogue::summary_of;
 pub use self::fixture::MemoryFixture;
 
 /// A database in memory that keeps the contracts of all database ports.

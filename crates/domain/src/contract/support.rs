@@ -10,8 +10,8 @@ use crate::ports::{
     SyncBatch, WorkerId, numbered,
 };
 use crate::{
-    Digest, Failure, Location, Model, NewAcceptance, Record, RecordKey, Selection, SourceRecord, State,
-    Timestamp,
+    Digest, Failure, Job, JobState, Location, Model, NewAcceptance, NewJob, Record, RecordKey, Selection,
+    SourceRecord, State, Timestamp,
 };
 
 /// The model that a test uses where one is enough. Its content never changes.
@@ -188,6 +188,16 @@ pub(crate) async fn fail_all(store: &Ports, now: i64) -> u64 {
         written += store.queue.complete(lease.id, &failures(&lease, now), true).await.unwrap();
     }
     written
+}
+
+/// Has the whole model marked by a job, which it returns.
+pub(crate) async fn mark(store: &Ports, model: Model, now: i64) -> Job {
+    let new = NewJob { model, selection: Selection::default(), requested_by: "somebody".to_owned() };
+    let queued = store.as_of(at(now)).jobs.enqueue(&new).await.unwrap();
+    let job = store.as_of(at(now)).jobs.advance(1).await.unwrap().unwrap();
+    let (state, then) = (JobState::Finished, Some(at(now)));
+    assert_eq!(job, Job { state, started_at: then, finished_at: then, marked: job.marked, ..queued });
+    job
 }
 
 /// A record that is there.

@@ -71,8 +71,9 @@ pub struct ModelSummary {
     /// Succeeded records whose content does not agree with the checksum that the source's own verification
     /// recorded ([`Record::matches_source`]).
     pub mismatched: u64,
-    /// The time of the oldest success among the records that are `succeeded`; or a time before it, by less than
-    /// [`OLDEST_SUCCESS_WITHIN`], of a record that has been read again since.
+    /// The time of the oldest success among the records that are `succeeded`, or were so when their model was marked
+    /// ([`Jobs::advance`](super::Jobs::advance)) and have no other status since: until one is verified again, only what it was
+    /// is stored. Or a time before it, by less than [`OLDEST_SUCCESS_WITHIN`], of a record that has been read again since.
     pub oldest_success: Option<Timestamp>,
 }
 

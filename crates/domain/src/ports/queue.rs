@@ -5,8 +5,8 @@
 //! costs one row, whatever the number of records, and giving back costs one row as well. What a lease cannot
 //! do is overwrite anything newer: each result carries its attempt's number.
 //!
-//! A record that becomes due while a lease covers its key (recalculated, retried, expired, imported, synced, timed
-//! out under another lease) must become due *after* that lease was claimed, also if the clock stood still or went
+//! A record that becomes due while a lease covers its key (recalculated, marked with its model, retried, expired, imported,
+//! synced, timed out under another lease) must become due *after* that lease was claimed, also if the clock stood still or went
 //! back: else it would count as held by a worker that never took it. `tests/lease_protocol.rs` explores the rules, and
 //! `tests/lease_clocks.rs` when a lease ends.
 

@@ -59,12 +59,20 @@ pub trait Jobs: Send + Sync {
     /// none. What was marked stays marked.
     async fn cancel(&self, id: JobId) -> Result<Option<Job>, StoreError>;
 
-    /// Recalculates the next `limit` records at most of the oldest open job that nobody else is advancing, and keeps its
-    /// progress, in one transaction; the last batch finishes the job. Wakes waiting workers. `None` if there is no such job.
+    /// Takes the oldest open job that nobody else is advancing a step further, and keeps its progress, in one transaction.
+    /// Wakes waiting workers. `None` if there is no such job.
     ///
-    /// The batches follow the keys, so that each record is marked once at most, and whether it matches is decided when the
-    /// job comes to it. A job by keys goes through `limit` of its keys at a time, whether there are such records or not. A job
-    /// about as many records as `limit`, or none, ends in one step. What is switched off is passed over unless it is meant
-    /// ([`crate::Selection::recalculates_disabled`]).
+    /// A job about a whole model ([`crate::Selection::is_all`]) makes one *mark* on the model in its first step, however many records
+    /// there are: from then on, all that succeeded are pending for everybody ([`crate::Verification::expire`]), so that no attempt
+    /// is counted, and so is what leases hold. What failed becomes pending in the same way, several thousand records in each step, and
+    /// what is pending stays so; with the last failed record the job is finished. The mark comes at a time that is later than the claim
+    /// of every lease of the model, and results of leases that were claimed before are void. A marked record is due then. A job that
+    /// begins after one with a larger number has made its mark makes none.
+    ///
+    /// Of any other job the next `limit` records at most are recalculated ([`crate::Verification::recalculate`]); the last
+    /// batch finishes it. The batches follow the keys, so that each record is marked once at most, and whether it matches is
+    /// decided when the job comes to it. A job by keys goes through `limit` of its keys at a time, whether there are such
+    /// records or not. A job about as many records as `limit`, or none, ends in one step. What is switched off is passed over
+    /// unless it is meant ([`crate::Selection::recalculates_disabled`]).
     async fn advance(&self, limit: u32) -> Result<Option<Job>, StoreError>;
 }

@@ -30,13 +30,14 @@ async fn run(store: &Ports, limit: u32) -> (Job, usize) {
     }
 }
 
-pub async fn a_job_over_everything_goes_in_batches(db: &dyn DatabaseFixture) {
+pub async fn a_job_over_a_state_goes_in_batches(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, 1..=10, 100).await;
     succeed_all(store, 200).await;
     assert_eq!(store.as_of(at(900)).jobs.advance(4).await.unwrap(), None);
-    let job = enqueue(store, Selection::default()).await;
-    assert_eq!(job, Job::enqueued(job.id, &about(Selection::default()), at(1000)));
+    let succeeded = in_state(State::Succeeded);
+    let job = enqueue(store, succeeded.clone()).await;
+    assert_eq!(job, Job::enqueued(job.id, &about(succeeded.clone()), at(1000)));
     let first = store.as_of(at(1100)).jobs.advance(4).await.unwrap().unwrap();
     assert_eq!((first.state, first.marked, first.started_at), (JobState::Running, 4, Some(at(1100))));
     assert_eq!(numbers_in(store, State::Pending).await, [1, 2, 3, 4]);
@@ -48,7 +49,7 @@ pub async fn a_job_over_everything_goes_in_batches(db: &dyn DatabaseFixture) {
     assert_eq!(store.as_of(at(2000)).jobs.advance(4).await.unwrap(), None);
     assert_eq!(succeed_all(store, 3000).await, 10);
     // Exactly as many as there are end in one step; none is one step too.
-    enqueue(store, Selection::default()).await;
+    enqueue(store, succeeded).await;
     assert_eq!(run(store, 10).await.1, 1);
     enqueue(store, in_state(State::Failed)).await;
     let (none, steps) = run(store, 10).await;
@@ -172,7 +173,7 @@ pub async fn a_cancelled_job_stays_half_done(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, 1..=9, 100).await;
     succeed_all(store, 200).await;
-    let job = enqueue(store, Selection::default()).await;
+    let job = enqueue(store, in_state(State::Succeeded)).await;
     store.as_of(at(1100)).jobs.advance(4).await.unwrap();
     let cancelled = store.as_of(at(1200)).jobs.cancel(job.id).await.unwrap().unwrap();
     assert_eq!((cancelled.state, cancelled.marked), (JobState::Cancelled, 4));
@@ -181,7 +182,7 @@ pub async fn a_cancelled_job_stays_half_done(db: &dyn DatabaseFixture) {
     assert_eq!(count(store, in_state(State::Pending)).await, 4);
     // Over is over.
     assert_eq!(store.as_of(at(9999)).jobs.cancel(job.id).await.unwrap(), Some(cancelled));
-    enqueue(store, Selection::default()).await;
+    enqueue(store, in_state(State::Succeeded)).await;
     let (finished, _) = run(store, 100).await;
     assert_eq!(store.as_of(at(9999)).jobs.cancel(finished.id).await.unwrap(), Some(finished));
     assert_eq!(store.as_of(at(9999)).jobs.cancel(JobId(4711)).await.unwrap(), None);
@@ -193,8 +194,8 @@ pub async fn a_job_that_has_not_begun_is_not_kept_twice(db: &dyn DatabaseFixture
     import_numbers(store, 1..=9, 100).await;
     succeed_all(store, 200).await;
     let selections = [
-        Selection::default(),
         in_state(State::Succeeded),
+        Selection::default(),
         with_numbers(&[1, 2]),
         Selection { state: Some(State::Succeeded), ..with_numbers(&[1, 2]) },
         with_numbers(&[1]),
@@ -244,7 +245,10 @@ pub async fn two_advance_one_job_at_a_time(db: &dyn DatabaseFixture) {
     let store = db.ports();
     import_numbers(store, 1..=300, 100).await;
     succeed_all(store, 200).await;
-    for selection in [Selection::default(), with_numbers(&(1..=300).collect::<Vec<_>>())] {
+    // Neither changes what the other one means.
+    let storages = vec![entry_of(key(1)).location.storage];
+    let in_its_storage = Selection::filtered(RecordFilter { storages, ..RecordFilter::default() });
+    for selection in [in_its_storage, with_numbers(&(1..=300).collect::<Vec<_>>())] {
         enqueue(store, selection).await;
     }
     let worker = || async { while store.as_of(at(2000)).jobs.advance(7).await.unwrap().is_some() {} };

@@ -22,6 +22,7 @@ use crate::record::{Record, SourceRecord};
 use crate::record_filter::RecordFilter;
 use crate::selection::{Selection, State};
 use crate::store_report::{ReportRules, ReportVerdict, StoredRecord};
+use crate::time::Timestamp;
 
 #[async_trait]
 impl Catalogue for MemoryStore {
@@ -371,11 +372,26 @@ impl Tables {
     fn summary(&self, selection: &Selection) -> Vec<ModelSummary> {
         let of = |model: &Model| (*model, self.matching(*model, selection));
         let filled = self.records.keys().map(of).filter(|(_, records)| !records.is_empty());
-        filled.map(|(model, records)| summary_of(model, &records)).collect()
+        let summaries = filled.map(|(model, records)| ModelSummary {
+            oldest_success: self.oldest_success(model, &records),
+            ..summary_of(model, &records)
+        });
+        summaries.collect()
+    }
+
+    /// The oldest success among those of these records that are succeeded, or were when their model was marked.
+    fn oldest_success(&self, model: Model, records: &[Record]) -> Option<Timestamp> {
+        let counts = |record: &&Record| {
+            record.state() == State::Succeeded
+                || self.row(model, &record.key).is_some_and(|row| row.marked_success.is_some())
+        };
+        let baselines = records.iter().filter(counts).filter_map(|record| record.history().baseline);
+        baselines.map(|baseline| baseline.at).min()
     }
 }
 
-fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
+/// The counts of these records, without their oldest success.
+pub(in crate::contract) fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
     let mut states = BTreeMap::<State, u64>::new();
     let (mut failures, mut rereading, mut evidence) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut summary = ModelSummary::new(model);
@@ -391,8 +407,6 @@ fn summary_of(model: Model, records: &[Record]) -> ModelSummary {
         if let (State::Succeeded, Some(baseline)) = (record.state(), record.history().baseline) {
             *evidence.entry(baseline.digest.level()).or_default() += 1;
             summary.mismatched += u64::from(record.matches_source() == Some(false));
-            summary.oldest_success =
-                Some(summary.oldest_success.map_or(baseline.at, |oldest| oldest.min(baseline.at)));
         }
     }
     summary.states = states.into_iter().collect();

@@ -70,6 +70,7 @@ impl Tables {
             from_source,
             damaged: BTreeSet::new(),
             was_good: false,
+            marked_success: None,
         };
         self.records.entry(model).or_default().insert(key, row);
     }

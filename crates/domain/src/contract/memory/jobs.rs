@@ -82,26 +82,36 @@ impl Jobs for MemoryStore {
 }
 
 impl Tables {
-    /// Marks the next batch of the oldest open job; also says whether anything was marked.
+    /// Marks the model of the oldest open job, or its next batch; also says whether anything was marked.
     fn advance(&mut self, limit: usize, now: Timestamp) -> (Option<Job>, bool) {
         let Some(place) = self.jobs.iter().position(|stored| !stored.job.state.is_over()) else {
             return (None, false);
         };
         let Some(stored) = self.jobs.get(place).cloned() else { return (None, false) };
-        let (model, after) = (stored.job.model, stored.marked_to);
-        let (mut batch, next) = self.next_batch(model, &stored.selection, after.as_ref(), limit);
-        self.retain_recalculated(model, &stored.selection, &mut batch);
-        for key in &batch {
-            self.recalculate(model, key, now);
-        }
+        let (marked, next) = if stored.selection.is_all() {
+            (self.mark_all(stored.job.model, now), None)
+        } else {
+            self.mark_batch(&stored, limit, now)
+        };
         let Some(stored) = self.jobs.get_mut(place) else { return (None, false) };
         let job = &mut stored.job;
-        job.marked += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        job.marked += marked;
         job.started_at = job.started_at.or(Some(now));
         (job.state, job.finished_at) =
             if next.is_some() { (JobState::Running, None) } else { (JobState::Finished, Some(now)) };
         stored.marked_to = next;
-        (Some(stored.job.clone()), !batch.is_empty())
+        (Some(stored.job.clone()), marked > 0)
+    }
+
+    /// Recalculates the next batch of a job; returns how many records that were, and the key to go on behind.
+    fn mark_batch(&mut self, stored: &StoredJob, limit: usize, now: Timestamp) -> (u64, Option<RecordKey>) {
+        let StoredJob { job: Job { model, .. }, selection, marked_to } = stored;
+        let (mut batch, next) = self.next_batch(*model, selection, marked_to.as_ref(), limit);
+        self.retain_recalculated(*model, selection, &mut batch);
+        for key in &batch {
+            self.recalculate(*model, key, now);
+        }
+        (u64::try_from(batch.len()).unwrap_or(u64::MAX), next)
     }
 
     /// Leaves out what a recalculation of the selection is not meant for.

@@ -35,6 +35,8 @@ pub(super) struct Row {
     pub(super) damaged: BTreeSet<RowPart>,
     /// Whether its content was good before its source said another digest of it.
     pub(super) was_good: bool,
+    /// The success that it had when its model was marked, if it has no other status since.
+    pub(super) marked_success: Option<Timestamp>,
 }
 
 impl Row {
@@ -63,6 +65,7 @@ impl Row {
             from_source: false,
             damaged: BTreeSet::new(),
             was_good: false,
+            marked_success: None,
         }
     }
 
@@ -242,7 +245,7 @@ impl Tables {
     pub(super) fn set(&mut self, model: Model, key: &RecordKey, status: Status, due_at: Option<Timestamp>) {
         self.leave_leases(model, key);
         if let Some(row) = self.row_mut(model, key) {
-            (row.status, row.due_at) = (status, due_at);
+            (row.status, row.due_at, row.marked_success) = (status, due_at, None);
         }
     }
 
@@ -259,6 +262,32 @@ impl Tables {
         let due_at = self.due_at(model, &storage, key, now);
         self.set(model, key, Status::Pending(status.recalculate()), Some(due_at));
         true
+    }
+
+    /// Marks the records of the model that are not switched off, later than the claim of any lease; returns how many.
+    pub(super) fn mark_all(&mut self, model: Model, now: Timestamp) -> u64 {
+        let (mut came_at, mut held) = (now, BTreeSet::new());
+        for lease in self.leases.values_mut().filter(|lease| lease.model == model) {
+            came_at = came_at.max(just_after(lease.claimed_at));
+            held.extend(std::mem::take(&mut lease.members).into_keys());
+        }
+        let rows = self.records.get_mut(&model).into_iter().flat_map(BTreeMap::values_mut);
+        let mut marked = 0;
+        for row in rows.filter(|row| row.status.state() != State::Disabled) {
+            if row.status.state() == State::Succeeded {
+                row.marked_success = row.status.history().baseline.map(|baseline| baseline.at);
+            }
+            // What is pending and not held is due since it became so.
+            if row.status.state() != State::Pending
+                || row.marked_success.is_some()
+                || held.contains(&row.said.key)
+            {
+                row.due_at = row.due_at.max(Some(came_at));
+            }
+            row.status = Status::Pending(row.status.clone().expire());
+            marked += 1;
+        }
+        marked
     }
 }
 
