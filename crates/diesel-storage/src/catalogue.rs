@@ -318,7 +318,7 @@ pub(crate) async fn get<S: Reading>(
     found.map(|(row, seen)| row.into_record(seen, &encryption)).transpose()
 }
 
-/// Reads the row of one record, with what is seen of it beside.
+/// Reads the row of one record, with how it is seen.
 async fn row<S: Reading>(
     session: &mut S,
     model: i16,
@@ -337,7 +337,7 @@ async fn row<S: Reading>(
     Ok(Some((row, seen)))
 }
 
-/// The record's row, which nobody else changes until the transaction ends, and what is seen of it beside.
+/// The record's row, which nobody else changes until the transaction ends, with how it is seen.
 async fn locked<S: Session>(
     session: &mut S,
     model: i16,

@@ -46,7 +46,7 @@ pub(crate) fn mark_number(model: i16) -> String {
     format!("(SELECT k.number FROM marks k WHERE k.model = {model})")
 }
 
-/// The code of what is seen of the record `r` beside its row: see [`crate::rows::Seen`]. Where it matters how long a statement takes to
+/// How the record `r` is seen, as a code: see [`crate::rows::Seen`]. Where it matters how long a statement takes to
 /// begin, it asks for [`STARTED_BY_ROW`] and [`mark_number`] instead ([`crate::marks::HeldByMark`]).
 pub(crate) fn seen(model: Option<i16>) -> String {
     let marked = marked(model);

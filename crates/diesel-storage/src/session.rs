@@ -102,7 +102,7 @@ pub(crate) trait Session: Reading {
     /// one that it holds: claims of this model and storage, or of all.
     fn hold_claims(&mut self, model: Option<i16>, storage: Option<String>) -> impl Step<()>;
 
-    /// Locks the records with these keys, which are sorted, and reads them again, each with what is seen of it beside;
+    /// Locks the records with these keys, which are sorted, and reads them again, each with how it is seen;
     /// `None` where nobody can have changed them since the transaction began.
     fn lock_records(&mut self, model: i16, keys: Vec<Vec<u8>>) -> impl Step<Option<Vec<(RecordRow, Seen)>>>;
 

@@ -150,7 +150,7 @@ pub(super) async fn apply<S: Session>(
     Ok(applied)
 }
 
-/// The rows of these records, which nobody else changes until the transaction ends, each with what is seen of it beside.
+/// The rows of these records, which nobody else changes until the transaction ends, each with how it is seen.
 async fn locked<S: Session>(
     session: &mut S,
     model: i16,

@@ -66,7 +66,7 @@ impl Plan {
         }
     }
 
-    /// The rows of the page, one more if there is one, each with what is seen of it beside, whether too many match, and whether
+    /// The rows of the page, one more if there is one, each with how it is seen, whether too many match, and whether
     /// there is a record on the other side.
     fn rows<S: Session>(&self) -> Sql<(RecordSql, SmallInt, Bool, Bool)> {
         let sql = self.push_matching::<S, _>(Sql::new(""));

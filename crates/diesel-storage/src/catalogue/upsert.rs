@@ -48,7 +48,7 @@ fn add_staged_that(table: &str, due: &str, condition: &str) -> String {
     )
 }
 
-/// An entry, and the record that it is about with what is seen of it beside.
+/// An entry, and the record that it is about with how that is seen.
 pub(crate) struct Pair {
     pub(crate) entry: StagedRow,
     pub(crate) known: Option<(RecordRow, Seen)>,

@@ -1,4 +1,4 @@
-//! Marking records for recalculation: `Status::recalculate` in SQL.
+//! Recalculation of records by their rows: `Status::recalculate` in SQL.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ use crate::sql::Sql;
 /// What follows a condition: only records that are switched on.
 static SWITCHED_ON: LazyLock<String> = LazyLock::new(|| format!(" AND r.state <> {DISABLED}"));
 
-/// Marks one record; false if there is none.
+/// Recalculates one record; false if there is none.
 pub(crate) async fn one<S: Session>(
     session: &mut S,
     model: i16,
@@ -34,7 +34,7 @@ pub(crate) async fn one<S: Session>(
     Ok(session.execute(sql).await? > 0)
 }
 
-/// Marks the records of a batch, or with a share so many of a million of them; returns how many.
+/// Recalculates the records of a batch, or with a share so many of a million of them; returns how many.
 pub(crate) async fn matching<S: Session>(
     session: &mut S,
     Batch { filter, span, .. }: &Batch,
@@ -59,7 +59,7 @@ pub(crate) async fn matching<S: Session>(
     session.execute(sql.push(after)).await
 }
 
-/// Marks the next records of a selection behind a key; returns the key to go on behind, and how many were marked.
+/// Recalculates the next records of a selection behind a key; returns the key to go on behind, and how many records those were.
 pub(crate) async fn next<S: Session>(
     session: &mut S,
     (model, selection, share): (i16, Selection, Option<u32>),
@@ -73,7 +73,7 @@ pub(crate) async fn next<S: Session>(
     Ok((batch.next, marked))
 }
 
-/// Records of a selection that are marked at once.
+/// Records of a selection that are recalculated at once.
 pub(crate) struct Batch {
     filter: Filter,
     span: Span,
