@@ -16,7 +16,7 @@ use crate::dialect::{Dialect, Index, RECORDS_OF_EVERY_MODEL};
 use crate::error::DbError;
 use crate::key;
 use crate::ranges::Ranges;
-use crate::rows::{CAUSES_WITH_TEXT, FAILED, PENDING, SUCCEEDED, failure_kind_code, stored_state_code};
+use crate::rows::{CAUSES_WITH_TEXT, FAILED, PENDING, SUCCEEDED, Seen, failure_kind_code, stored_state_code};
 use crate::session::Reading;
 use crate::span::Span;
 use crate::sql::{Sql, Value};
@@ -49,10 +49,13 @@ pub(crate) fn mark_number(model: i16) -> String {
 /// How the record `r` is seen, as a code: see [`crate::rows::Seen`]. Where it matters how long a statement takes to
 /// begin, it asks for [`STARTED_BY_ROW`] and [`mark_number`] instead ([`crate::marks::HeldByMark`]).
 pub(crate) fn seen(model: Option<i16>) -> String {
+    let [marked_and_started, marked_alone, started, stored] =
+        [Seen::PENDING_BY_MARK.claimed(), Seen::PENDING_BY_MARK, Seen::STORED.claimed(), Seen::STORED]
+            .map(Seen::code);
     let marked = marked(model);
     format!(
-        "CAST(CASE WHEN {marked} THEN CASE WHEN {STARTED_BY_MARK} THEN 3 ELSE 2 END \
-         WHEN {STARTED_BY_ROW} THEN 1 ELSE 0 END AS smallint)"
+        "CAST(CASE WHEN {marked} THEN CASE WHEN {STARTED_BY_MARK} THEN {marked_and_started} ELSE {marked_alone} END \
+         WHEN {STARTED_BY_ROW} THEN {started} ELSE {stored} END AS smallint)"
     )
 }
 
@@ -64,7 +67,7 @@ pub(crate) fn seen_state(model: Option<i16>) -> String {
 /// The number of an attempt of the record `r` of a model that is begun or made void now: one more than the last, which in a record
 /// that some lease holds is one more than the stored.
 pub(crate) fn next_attempt(model: i16) -> String {
-    format!("r.attempt + 1 + CASE WHEN {} IN (1, 3) THEN 1 ELSE 0 END", seen(Some(model)))
+    format!("r.attempt + 1 + CASE WHEN {} {} THEN 1 ELSE 0 END", seen(Some(model)), Seen::IS_STARTED)
 }
 
 /// When the record `r` becomes due if that happens now: later than any lease that covers it was claimed, so
@@ -291,10 +294,10 @@ impl Filter {
         let of = Some(self.model);
         match self.state.map(stored_state_code) {
             None => sql,
-            Some(None) => sql.push(&format!(" AND {} IN (1, 3)", seen(of))),
+            Some(None) => sql.push(&format!(" AND {} {}", seen(of), Seen::IS_STARTED)),
             Some(Some(state)) => {
                 let sql = sql.push(&format!(" AND {} = ?", seen_state(of))).bind(state);
-                sql.push(&format!(" AND {} IN (0, 2)", seen(of)))
+                sql.push(&format!(" AND {} {}", seen(of), Seen::IS_NOT_STARTED))
             }
         }
     }

@@ -106,12 +106,9 @@ pub(crate) trait Session: Reading {
     /// `None` where nobody can have changed them since the transaction began.
     fn lock_records(&mut self, model: i16, keys: Vec<Vec<u8>>) -> impl Step<Option<Vec<(RecordRow, Seen)>>>;
 
-    /// Locks the records of a span before any of them is deleted or changed: in the order of their keys, as
+    /// Locks the records of a span, of one storage or of all, before any of them is deleted or changed: in the order of their keys, as
     /// everybody does, which deleting some and changing others in turns would not be.
-    fn lock_span(&mut self, model: i16, span: Span) -> impl Step<()>;
-
-    /// Locks the records of a storage with a key in the span in the order of their keys.
-    fn lock_stored(&mut self, model: i16, storage: String, span: Span) -> impl Step<()>;
+    fn lock_span(&mut self, model: i16, storage: Option<String>, span: Span) -> impl Step<()>;
 
     /// Makes what became due now, `now`, due after the claim of any lease on it that is not among the `known`, where
     /// somebody can have claimed since the transaction began.

@@ -256,16 +256,12 @@ impl Session for AsyncPgConnection {
         Ok(Some(rows))
     }
 
-    async fn lock_span(&mut self, model: i16, span: Span) -> Result<(), DbError> {
+    async fn lock_span(&mut self, model: i16, storage: Option<String>, span: Span) -> Result<(), DbError> {
         let sql = push_model::<Self, _>(Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1"), model);
-        let sql = push_keys_in(sql, &span).push(by_key(false)).push(Self::locking(Lock::Update));
-        self.one::<i64, _>(sql.push(") AS locked")).await?;
-        Ok(())
-    }
-
-    async fn lock_stored(&mut self, model: i16, storage: String, span: Span) -> Result<(), DbError> {
-        let sql = push_model::<Self, _>(Sql::<BigInt>::new("SELECT COUNT(*) FROM (SELECT 1"), model);
-        let sql = push_keys_in(sql, &span).push(" AND r.storage = ?").bind(storage);
+        let mut sql = push_keys_in(sql, &span);
+        if let Some(storage) = storage {
+            sql = sql.push(" AND r.storage = ?").bind(storage);
+        }
         let sql = sql.push(by_key(false)).push(Self::locking(Lock::Update));
         self.one::<i64, _>(sql.push(") AS locked")).await?;
         Ok(())

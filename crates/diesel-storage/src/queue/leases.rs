@@ -128,7 +128,7 @@ async fn time_out<S: Session>(
     let mark = mark.filter(|mark| mark.is_due_between(lease.due_from, lease.claimed_at));
     if mark.is_some() {
         // Two statements change records of the span.
-        session.lock_stored(lease.model, lease.storage.clone(), span.clone()).await?;
+        session.lock_span(lease.model, Some(lease.storage.clone()), span.clone()).await?;
     }
     let timed_out = || {
         let due_at = now.max(lease.claimed_at.saturating_add(1));

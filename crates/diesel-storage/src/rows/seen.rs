@@ -12,6 +12,12 @@ impl Seen {
     const STARTED: i16 = 1;
     const MARKED: i16 = 2;
 
+    /// The condition on the code of one that some lease holds.
+    pub(crate) const IS_STARTED: &'static str = "IN (1, 3)";
+
+    /// The condition on the code of one that no lease holds.
+    pub(crate) const IS_NOT_STARTED: &'static str = "IN (0, 2)";
+
     /// That of a record that no lease holds and no mark is on.
     pub(crate) const STORED: Self = Self(0);
 
@@ -22,6 +28,11 @@ impl Seen {
     #[must_use]
     pub(crate) fn claimed(self) -> Self {
         Self(self.0 | Self::STARTED)
+    }
+
+    /// The code in SQL.
+    pub(crate) fn code(self) -> i16 {
+        self.0
     }
 
     /// Whether some lease holds it.

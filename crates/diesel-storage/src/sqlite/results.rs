@@ -33,8 +33,7 @@ pub(super) fn write(
             written += WriteResult::<Failure>::new(lease, row, answered).execute(connection)?;
             continue;
         }
-        for place in 0..forms.len() {
-            let Some(form) = forms.get(place).copied() else { break };
+        for (place, form) in forms.into_iter().enumerate() {
             let found = match form {
                 Kept::Same if answered == 0 || row.result.state != SUCCEEDED => 0,
                 Kept::Same => WriteResult::<SameResult>::new(lease, row, answered).execute(connection)?,

@@ -215,11 +215,7 @@ impl Session for SqliteSession {
         ready(Ok(None))
     }
 
-    fn lock_span(&mut self, _model: i16, _span: Span) -> impl Step<()> {
-        ready(Ok(()))
-    }
-
-    fn lock_stored(&mut self, _model: i16, _storage: String, _span: Span) -> impl Step<()> {
+    fn lock_span(&mut self, _model: i16, _storage: Option<String>, _span: Span) -> impl Step<()> {
         ready(Ok(()))
     }
 

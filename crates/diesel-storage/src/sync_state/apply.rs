@@ -155,7 +155,7 @@ async fn delete<S: Session>(
     mut span: Span,
     pairs: &[Pair],
 ) -> Result<u64, DbError> {
-    session.lock_span(model, span.clone()).await?;
+    session.lock_span(model, None, span.clone()).await?;
     let mut deleted = 0;
     loop {
         let sql = from_source::<S, _>(Sql::<Binary>::new("SELECT r.key"), model, &span).push(by_key(false));

@@ -381,12 +381,11 @@ impl Tables {
 
     /// The oldest success among those of these records that are succeeded, or were when their model was marked.
     fn oldest_success(&self, model: Model, records: &[Record]) -> Option<Timestamp> {
-        let counts = |record: &&Record| {
-            record.state() == State::Succeeded
-                || self.row(model, &record.key).is_some_and(|row| row.marked_success.is_some())
+        let success = |record: &Record| match record.state() {
+            State::Succeeded => record.history().baseline.map(|baseline| baseline.at),
+            _ => self.row(model, &record.key)?.marked_success,
         };
-        let baselines = records.iter().filter(counts).filter_map(|record| record.history().baseline);
-        baselines.map(|baseline| baseline.at).min()
+        records.iter().filter_map(success).min()
     }
 }
 
