@@ -29,6 +29,10 @@ use crate::system::{SystemClock, SystemRng, host_name, secret};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// How many models of a source are synced at the same time where the database takes more than one: the first sync of two takes three
+/// quarters of the time then on two cores.
+const MODELS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
 /// The settings of the database adapter.
 pub(crate) fn store_settings(settings: &Settings) -> StoreSettings {
     StoreSettings {
@@ -259,7 +263,8 @@ pub(crate) fn sync(
         clock: Arc::clone(&store.clock),
         instance: WorkerId(format!("sync-{}-{}", std::process::id(), secret()?)),
     };
-    let mut how = SyncSettings::default();
+    let models_at_once = if store.writes_in_parallel { MODELS_AT_ONCE } else { NonZeroUsize::MIN };
+    let mut how = SyncSettings { models_at_once, ..SyncSettings::default() };
     if let Some(gitlab) = &settings.gitlab {
         how.interval = gitlab.interval;
         how.full_scan = gitlab.full_scan;

@@ -133,6 +133,8 @@ impl Driver for Postgres {
     type Lookup = Lookup;
     type Private = Own;
 
+    const WRITES_IN_PARALLEL: bool = true;
+
     async fn run<R: Send + 'static>(
         &self,
         work: Work,

@@ -216,6 +216,9 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// One connection of its own, outside the pool.
     type Private: Private<Session = Self::Session>;
 
+    /// Whether transactions that write different records run beside each other.
+    const WRITES_IN_PARALLEL: bool;
+
     /// Runs a task in a session of the pool.
     fn run<R: Send + 'static>(
         &self,

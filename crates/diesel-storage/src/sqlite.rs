@@ -208,6 +208,8 @@ impl Driver for Sqlite {
     type Lookup = SqliteSession;
     type Private = Own;
 
+    const WRITES_IN_PARALLEL: bool = false;
+
     async fn run<R: Send + 'static>(
         &self,
         work: Work,

@@ -38,6 +38,8 @@ pub struct Store {
     pub orphan_walks: Arc<dyn OrphanWalks>,
     /// The database's time, as measured from when it was last read: never later than it is.
     pub clock: Arc<dyn Clock>,
+    /// Whether transactions that write different records run beside each other, so that it is worth having several at once.
+    pub writes_in_parallel: bool,
 }
 
 /// Opens the database that the URL names and connects once, so that an unreachable one is reported at once. Key data that is
@@ -141,6 +143,7 @@ impl Store {
             conditions: adapter.clone(),
             orphan_walks: adapter,
             clock,
+            writes_in_parallel: D::WRITES_IN_PARALLEL,
         }
     }
 }

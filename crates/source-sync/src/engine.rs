@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,10 @@ pub struct SyncSettings {
     pub interval: Duration,
     /// How long a full scan over all rows takes.
     pub full_scan: Duration,
-    /// The most rows read and applied at once, at least 1.
+    /// The most rows of a model read and applied at once, at least 1.
     pub batch: u32,
+    /// How many models are read and applied at the same time. Two batches of each are in memory: one that is applied, and the next.
+    pub models_at_once: NonZeroUsize,
     /// How long the leader lease of a process without a heartbeat lasts.
     pub leader_lease: Duration,
 }
@@ -37,6 +40,7 @@ impl Default for SyncSettings {
             interval: Duration::from_secs(60),
             full_scan: Duration::from_secs(24 * 3_600),
             batch: 5_000,
+            models_at_once: NonZeroUsize::MIN,
             leader_lease: Duration::from_secs(30),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use stocktake_domain::ports::{FullScan, ModelSyncState, Readable, SyncBatch};
 use stocktake_domain::{Model, Timestamp};
 use stocktake_net::error::ErrorChain;
@@ -73,20 +74,31 @@ impl SourceSync {
         request: ScanRequest<'_>,
         report: &mut SyncReport,
     ) -> Result<(), SyncError> {
-        let survey = self.survey(TRIES).await?;
+        let mut survey = self.survey(TRIES).await?;
+        survey.retain(|(model, _)| request.models.is_empty() || request.models.contains(model));
         let mut states = by_model(self.states(TRIES).await?);
-        let is_meant = |model: &Model| request.models.is_empty() || request.models.contains(model);
-        for (model, readable) in survey.into_iter().filter(|(model, _)| is_meant(model)) {
-            let mut state = states.remove(&model).unwrap_or_else(|| ModelSyncState::new(model));
-            report.models.push(ModelReport::new(model));
-            let Some(line) = report.models.last_mut() else { continue };
-            let problem = self.one_full_scan(&mut state, readable, request, line).await?;
-            if let Some(problem) = &problem {
-                self.keep_problem(&mut state, problem, TRIES).await?;
-            }
-            line.problem = problem;
-            request.progress.done(line);
+        report.models = survey.iter().map(|(model, _)| ModelReport::new(*model)).collect();
+        let mut scans = Vec::new();
+        for ((model, readable), line) in survey.into_iter().zip(&mut report.models) {
+            let state = states.remove(&model).unwrap_or_else(|| ModelSyncState::new(model));
+            scans.push(self.full_scan_of(state, readable, request, line));
         }
+        stream::iter(scans).buffer_unordered(self.settings.models_at_once.get()).try_collect().await
+    }
+
+    async fn full_scan_of(
+        &self,
+        mut state: ModelSyncState,
+        readable: Readable,
+        request: ScanRequest<'_>,
+        report: &mut ModelReport,
+    ) -> Result<(), SyncError> {
+        let problem = self.one_full_scan(&mut state, readable, request, report).await?;
+        if let Some(problem) = &problem {
+            self.keep_problem(&mut state, problem, TRIES).await?;
+        }
+        report.problem = problem;
+        request.progress.done(report);
         Ok(())
     }
 

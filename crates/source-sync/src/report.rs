@@ -6,7 +6,7 @@ use stocktake_domain::ports::{ModelSyncState, SyncApplied};
 /// What [`crate::SourceSync::once`] has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SyncReport {
-    /// Each model that was reached, in the order of [`Model::ALL`].
+    /// Each model that was asked for, in the order of [`Model::ALL`]; one that was not reached counts nothing.
     pub models: Vec<ModelReport>,
     /// It was stopped before its end, and goes on from there the next time.
     pub stopped: bool,

@@ -1,8 +1,10 @@
 //! Follows the source: new and changed rows every minute, and a full scan of all rows in a day.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use stocktake_domain::ports::{ModelSyncState, Readable, SyncBatch};
 use stocktake_domain::{ClockRng, Model, Rng as _, Timestamp};
 use stocktake_net::error::ErrorChain;
@@ -89,18 +91,33 @@ impl SourceSync {
             None => (now, self.survey(TRIES).await?),
         };
         let mut states = by_model(self.states(TRIES).await?);
-        let (mut unreadable, mut surprised) = (0, false);
-        for (model, readable) in &survey {
-            let mut state = states.remove(model).unwrap_or_else(|| ModelSyncState::new(*model));
-            let known = follow.models.entry(*model).or_default();
-            if let Some(problem) = self.look_at(&mut state, readable, known).await? {
-                self.keep_problem(&mut state, &problem, TRIES).await?;
-                unreadable += 1;
-                surprised |= matches!(readable, Readable::Yes { .. });
-            }
+        let readable: BTreeMap<_, _> = survey.iter().map(|(model, readable)| (*model, readable)).collect();
+        for model in readable.keys() {
+            follow.models.entry(*model).or_default();
         }
+        let mut looks = Vec::new();
+        for (model, known) in &mut follow.models {
+            let state = states.remove(model).unwrap_or_else(|| ModelSyncState::new(*model));
+            looks.extend(readable.get(model).map(|readable| self.unreadable(state, readable, known)));
+        }
+        let looks = stream::iter(looks).buffer_unordered(self.settings.models_at_once.get());
+        let unreadable: Vec<Model> = looks.try_filter_map(|model| ready(Ok(model))).try_collect().await?;
+        let surprised =
+            unreadable.iter().any(|model| matches!(readable.get(model), Some(Readable::Yes { .. })));
         follow.survey = (!surprised).then_some((at, survey));
-        Ok(unreadable)
+        Ok(u32::try_from(unreadable.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Looks at one model, and keeps why it cannot be read; returns it if so.
+    async fn unreadable(
+        &self,
+        mut state: ModelSyncState,
+        readable: &Readable,
+        known: &mut ModelFollow,
+    ) -> Result<Option<Model>, SyncError> {
+        let Some(problem) = self.look_at(&mut state, readable, known).await? else { return Ok(None) };
+        self.keep_problem(&mut state, &problem, TRIES).await?;
+        Ok(Some(state.model))
     }
 
     /// Looks at one model; why it cannot be read, if so.

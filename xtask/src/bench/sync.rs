@@ -9,24 +9,32 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use stocktake_testbed::{GitlabDatabase, PgCluster};
 
-use super::measure::{Run, median, run};
+use super::measure::{Run, median, number, run};
 use super::{Options, Row};
 use crate::installation::{Database, Installation};
 use crate::machine;
 
-/// The two models with many rows, each with its table and the columns that are read.
-const MODELS: [(&str, &str, &str); 2] = [
-    (
-        "ci_job_artifacts",
-        "p_ci_job_artifacts",
-        "id, project_id, job_id, created_at, file_type, size, file, file_store, file_sha256, file_location, \
-         file_final_path",
-    ),
-    (
-        "uploads",
-        "uploads",
-        "id, size, path, checksum, model_id, model_type, uploader, created_at, store, namespace_id, project_id",
-    ),
+/// A model with many rows.
+struct ManyRows {
+    name: &'static str,
+    table: &'static str,
+    /// The columns that are read.
+    columns: &'static str,
+}
+
+const MODELS: [ManyRows; 2] = [
+    ManyRows {
+        name: "ci_job_artifacts",
+        table: "p_ci_job_artifacts",
+        columns: "id, project_id, job_id, created_at, file_type, size, file, file_store, file_sha256, file_location, \
+                  file_final_path",
+    },
+    ManyRows {
+        name: "uploads",
+        table: "uploads",
+        columns: "id, size, path, checksum, model_id, model_type, uploader, created_at, store, namespace_id, \
+                  project_id",
+    },
 ];
 
 /// How long the load of the idle sync is measured. The sync looks for changes every second.
@@ -49,18 +57,19 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let mut rows = Vec::new();
     for name in ["SQLite", "PostgreSQL"] {
         let trial = Trial { binary, folder, cluster: &cluster, source: &source, name };
-        for (model, table, columns) in MODELS {
+        for models in [&MODELS[..1], &MODELS[1..], &MODELS[..]] {
             let (mut ours, mut theirs, mut mib) = (Vec::new(), Vec::new(), 0.0_f64);
             for round in 0..options.rounds {
-                theirs.push(trial.copy(table, columns)?);
-                let Run { seconds, mib: peak, .. } = trial.sync(model, round)?;
+                theirs.push(models.iter().map(|model| trial.copy(model)).sum::<anyhow::Result<f64>>()?);
+                let Run { seconds, mib: peak, .. } = trial.sync(models, round)?;
                 ours.push(seconds);
                 mib = mib.max(peak);
             }
             let (ours, theirs) = (median(&ours), median(&theirs));
-            let count = f64::from(u32::try_from(options.rows())?);
+            let count = number(models.len()) * f64::from(u32::try_from(options.rows())?);
+            let names = models.iter().map(|model| model.name).collect::<Vec<_>>().join(" and of as many ");
             rows.push(Row {
-                what: format!("first sync of {} {model} into {name}, vs. COPY", options.rows()),
+                what: format!("first sync of {} {names} into {name}, vs. COPY", options.rows()),
                 figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", count / ours, count / theirs),
                 ratio: theirs / ours,
                 target: Some((0.5, 0.5)),
@@ -83,7 +92,7 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     /// The seconds that it takes to copy the rows to `/dev/null`.
-    fn copy(&self, table: &str, columns: &str) -> anyhow::Result<f64> {
+    fn copy(&self, ManyRows { table, columns, .. }: &ManyRows) -> anyhow::Result<f64> {
         let statement = format!("COPY (SELECT {columns} FROM {table} ORDER BY id) TO STDOUT");
         let mut command = self.cluster.command("psql");
         command.args([
@@ -113,10 +122,11 @@ impl Trial<'_> {
         Ok(installation)
     }
 
-    /// Runs the first sync of the model into an empty database.
-    fn sync(&self, model: &str, round: usize) -> anyhow::Result<Run> {
-        let installation = self.installation(&format!("sync-{}-{model}-{round}", self.name))?;
-        run(&mut installation.command(&["sync", model]))
+    /// Runs the first sync of the models into an empty database.
+    fn sync(&self, models: &[ManyRows], round: usize) -> anyhow::Result<Run> {
+        let names: Vec<&str> = models.iter().map(|model| model.name).collect();
+        let installation = self.installation(&format!("sync-{}-{}-{round}", self.name, names.join("-")))?;
+        run(&mut installation.command(&[&["sync"], &*names].concat()))
     }
 
     /// Prints the load on the source when nothing changes there.

@@ -94,8 +94,7 @@ fn change(value: RowValue, digest: impl Fn(&str) -> String) -> String {
 }
 
 fn ports(store: Store, clock: &Arc<ManualClock>) -> Ports {
-    let Store { catalogue, queue, jobs, tokens, sessions, sync_state, conditions, orphan_walks, clock: _ } =
-        store;
+    let Store { catalogue, queue, jobs, tokens, sessions, sync_state, conditions, orphan_walks, .. } = store;
     let clock = Arc::clone(clock);
     Ports { catalogue, queue, jobs, tokens, sessions, sync_state, conditions, orphan_walks, clock }
 }

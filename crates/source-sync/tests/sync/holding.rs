@@ -1,5 +1,7 @@
 //! Two engines, and the one that holds the sync.
 
+use std::num::NonZeroUsize;
+
 use stocktake_domain::ports::{SyncState as _, WorkerId};
 use stocktake_source_sync::SyncError;
 use tokio_util::sync::CancellationToken;
@@ -109,4 +111,39 @@ async fn two_schedules_read_no_more_than_one_and_each_takes_over() {
     assert_eq!(world.keys(LFS).len(), 13);
     second.stop().await;
     assert!(world.store.memory.leader().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_whose_page_takes_long_does_not_keep_the_next_one_waiting() {
+    let mut world = World::with_rows(1..=12);
+    world.settings.models_at_once = NonZeroUsize::new(2).unwrap();
+    world.source.rows().hangs_at = Some(1);
+    let (engine, stop) = (world.engine("one"), CancellationToken::new());
+    let token = stop.clone();
+    let task = tokio::spawn(async move { engine.once(&[LFS, UPLOADS], false, &Silent, token).await });
+    tokio::time::sleep(MINUTE).await;
+    // Which of them is asked for first is of no matter.
+    let added = [LFS, UPLOADS].map(|model| u64::try_from(world.keys(model).len()).unwrap());
+    assert!([[0, 12], [12, 0]].contains(&added), "{added:?}");
+    stop.cancel();
+    let report = sooner_or_later(task).await.unwrap().unwrap();
+    assert!(report.stopped);
+    assert_eq!(report.models.iter().map(|line| line.read).collect::<Vec<_>>(), added);
+    world.source.rows().hangs_at = None;
+    world.once(false).await.unwrap();
+    assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (12, 12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_models_are_followed_at_once() {
+    let mut world = World::with_rows(1..=12);
+    world.settings.models_at_once = NonZeroUsize::new(2).unwrap();
+    let running = world.run("schedule");
+    tokio::time::sleep(MINUTE / 4).await;
+    assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (12, 12));
+    world.source.put(LFS, [13]);
+    world.source.put(UPLOADS, [14, 15]);
+    tokio::time::sleep(2 * MINUTE).await;
+    assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (13, 14));
+    running.stop().await;
 }
