@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use reqwest::Method;
@@ -18,8 +18,13 @@ use crate::machine;
 
 const MODEL: &str = list::MODEL;
 
-/// Requests of each measurement of an idle service.
+/// Pages of each measurement of an idle service.
 const REQUESTS: usize = 500;
+
+/// Demands for a recalculation, and requests for one record, that are timed in each round, each after this pause: one alone takes
+/// longer than one of many in a row, and a demand that comes while the same is under way makes nothing new.
+const DEMANDS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Records that one bare UPDATE marks, as many as the largest step of a job.
 const AT_ONCE: u64 = 10_000;
@@ -71,14 +76,12 @@ fn round(
 ) -> anyhow::Result<()> {
     let mut pages = Pages::new(api);
     let one = format!("{}/{}", list_path(MODEL), rows / 2);
-    found.get.push(median(&timed(REQUESTS, || api.get(&one).map(drop))?));
+    found.get.extend(spaced(|| api.get(&one).map(drop))?);
     found.idle.push(last_percent(timed(REQUESTS, || pages.read())?));
-    let began = Instant::now();
-    let (status, body) = api.request(Method::PUT, &format!("{}/checksum", list_path(MODEL)))?;
-    if status != 200 {
-        bail!("the demand for a recalculation was answered with {status}: {body}");
-    }
-    found.answer.push(began.elapsed().as_secs_f64());
+    found.answer.extend(spaced(|| demand(api))?);
+    // They changed no record, because no worker reads any.
+    cluster.sql(&installation.database, RESET)?;
+    demand(api)?;
     let mut meanwhile = Vec::new();
     let took = loop {
         meanwhile.extend(timed(REQUESTS, || pages.read())?);
@@ -92,6 +95,15 @@ fn round(
     reset(installation, cluster)?;
     found.bare.push(bare(&mut pages, installation, cluster, rows)?);
     reset(installation, cluster)
+}
+
+/// Asks for the recalculation of all records.
+fn demand(api: &Api) -> anyhow::Result<()> {
+    let (status, body) = api.request(Method::PUT, &format!("{}/checksum", list_path(MODEL)))?;
+    if status != 200 {
+        bail!("the demand for a recalculation was answered with {status}: {body}");
+    }
+    Ok(())
 }
 
 /// Marks by the bare UPDATE, while pages are read as before.
@@ -154,6 +166,16 @@ fn timed(count: usize, mut request: impl FnMut() -> anyhow::Result<()>) -> anyho
         Ok(began.elapsed().as_secs_f64())
     };
     (0..count).map(timed).collect()
+}
+
+/// The same of requests that each come alone.
+fn spaced(mut request: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Vec<f64>> {
+    let mut seconds = Vec::new();
+    for _ in 0..DEMANDS {
+        thread::sleep(PAUSE);
+        seconds.extend(timed(1, &mut request)?);
+    }
+    Ok(seconds)
 }
 
 /// What 99 of a hundred are below.
