@@ -29,8 +29,8 @@ use crate::system::{SystemClock, SystemRng, host_name, secret};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// How many models of a source are synced at the same time where the database takes more than one: the first sync of two takes three
-/// quarters of the time then on two cores.
+/// How many models of a source are synced at the same time where the database takes more than one: the first sync of two takes seven
+/// tenths of the time then on two cores.
 const MODELS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// The settings of the database adapter.

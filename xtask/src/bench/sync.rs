@@ -62,12 +62,17 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
             for round in 0..options.rounds {
                 theirs.push(models.iter().map(|model| trial.copy(model)).sum::<anyhow::Result<f64>>()?);
                 let Run { seconds, mib: peak, .. } = trial.sync(models, round)?;
+                println!(
+                    "round {} of {} into {name}: {seconds:.2} s, {peak:.0} MiB",
+                    round + 1,
+                    names(models, " and ")
+                );
                 ours.push(seconds);
                 mib = mib.max(peak);
             }
             let (ours, theirs) = (median(&ours), median(&theirs));
             let count = number(models.len()) * f64::from(u32::try_from(options.rows())?);
-            let names = models.iter().map(|model| model.name).collect::<Vec<_>>().join(" and of as many ");
+            let names = names(models, " and of as many ");
             rows.push(Row {
                 what: format!("first sync of {} {names} into {name}, vs. COPY", options.rows()),
                 figures: format!("{:.0}/s to {:.0}/s, peak {mib:.0} MiB", count / ours, count / theirs),
@@ -79,6 +84,10 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     let trial = Trial { binary, folder, cluster: &cluster, source: &source, name: "SQLite" };
     trial.idle()?;
     Ok(rows)
+}
+
+fn names(models: &[ManyRows], between: &str) -> String {
+    models.iter().map(|model| model.name).collect::<Vec<_>>().join(between)
 }
 
 /// A source, and a database to sync to.
