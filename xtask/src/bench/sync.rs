@@ -86,6 +86,7 @@ pub(super) fn measure(binary: &Path, folder: &Path, options: &Options) -> anyhow
     Ok(rows)
 }
 
+/// The models' names in one line.
 fn names(models: &[ManyRows], between: &str) -> String {
     models.iter().map(|model| model.name).collect::<Vec<_>>().join(between)
 }

@@ -138,12 +138,18 @@ async fn a_model_whose_page_takes_long_does_not_keep_the_next_one_waiting() {
 async fn several_models_are_followed_at_once() {
     let mut world = World::with_rows(1..=12);
     world.settings.models_at_once = NonZeroUsize::new(2).unwrap();
+    world.source.rows().hangs_at = Some(1);
     let running = world.run("schedule");
     tokio::time::sleep(MINUTE / 4).await;
+    // The page that hangs is of a model before both.
     assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (12, 12));
+    running.stop().await;
+    world.source.rows().hangs_at = None;
+    let again = world.run("again");
+    tokio::time::sleep(MINUTE / 4).await;
     world.source.put(LFS, [13]);
     world.source.put(UPLOADS, [14, 15]);
     tokio::time::sleep(2 * MINUTE).await;
     assert_eq!((world.keys(LFS).len(), world.keys(UPLOADS).len()), (13, 14));
-    running.stop().await;
+    again.stop().await;
 }
